@@ -1,0 +1,2 @@
+//! imghistory
+fn main() {}

@@ -1,0 +1,2 @@
+//! imginspect
+fn main() {}

@@ -1,0 +1,2 @@
+//! imgls
+fn main() {}

@@ -1,0 +1,2 @@
+//! imgverify
+fn main() {}

@@ -1,0 +1,530 @@
+//! What can go wrong, as facts.
+//!
+//! An [`Error`] is a [`Fault`] (what is wrong, with the numbers and digests that show it) and the places it was
+//! found in, outermost first: archive, image, layer, entry. The text is made here and nowhere else, and so is the
+//! hint, which is picked from the variant and never by searching text.
+
+use std::fmt;
+use std::io;
+
+use crate::escape;
+
+/// What every fallible function of the library returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A fault together with the place it was found in.
+///
+/// Displays as `place: place: what is wrong`, on one line, with everything that came from an archive escaped.
+#[derive(Debug)]
+pub struct Error {
+    inner: Box<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    fault: Fault,
+    /// Innermost first, because that is the order in which they are added.
+    places: Vec<String>,
+}
+
+/// What is wrong, as facts that tests can compare. Sizes and offsets are in bytes.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The operating system refused something.
+    Io {
+        /// What was tried: `open`, `read`, `write`.
+        action: &'static str,
+        /// Its answer.
+        source: io::Error,
+    },
+    /// The command line asks for something that makes no sense.
+    Usage(String),
+    /// The input is readable, but it is not a container image in any shape.
+    NotAnImage(NotAnImage),
+    /// The path is neither a regular file nor a folder.
+    NotAFile {
+        /// What it is instead: `a FIFO`, `a socket`, ….
+        kind: &'static str,
+    },
+    /// The bytes end before they should.
+    Truncated {
+        /// What was being read.
+        what: &'static str,
+        /// Bytes that should be there.
+        expected: u64,
+        /// Bytes that are there.
+        found: u64,
+    },
+    /// A document is no well-formed JSON, or JSON that no two readers would agree on.
+    Json {
+        /// What is wrong and where in the text.
+        why: String,
+    },
+    /// A document is JSON, but not of the form that the specification gives it.
+    Schema {
+        /// The field, as a path: `manifests[2].digest`.
+        field: String,
+        /// What belongs there.
+        expected: &'static str,
+        /// What is there.
+        found: String,
+    },
+    /// A text is no digest by the image specification's grammar.
+    BadDigest {
+        /// The text.
+        text: String,
+        /// The rule it breaks.
+        why: &'static str,
+    },
+    /// A well-formed digest whose algorithm cannot be computed here.
+    UnsupportedDigest {
+        /// The algorithm's name.
+        algorithm: String,
+    },
+    /// A text is no image reference.
+    BadReference {
+        /// The text.
+        text: String,
+        /// The rule it breaks.
+        why: &'static str,
+    },
+    /// A blob's bytes do not have the digest they are named by.
+    DigestMismatch {
+        /// The digest stated.
+        expected: String,
+        /// The digest of the bytes.
+        found: String,
+    },
+    /// A blob holds a different number of bytes than its descriptor states.
+    SizeMismatch {
+        /// The size stated.
+        expected: u64,
+        /// The size found.
+        found: u64,
+    },
+    /// A layer's plain tar does not have the diff ID that the config states.
+    DiffIdMismatch {
+        /// The diff ID stated.
+        expected: String,
+        /// The digest of the plain tar.
+        found: String,
+    },
+    /// A blob is named but not in the archive.
+    BlobAbsent {
+        /// Its digest.
+        digest: String,
+    },
+    /// A member is named but not in the archive.
+    MemberAbsent {
+        /// Its name.
+        name: String,
+    },
+    /// A config lists a different number of layers than the manifest.
+    LayerCount {
+        /// Layers in the manifest.
+        manifest: usize,
+        /// Diff IDs in the config.
+        config: usize,
+    },
+    /// A tar header or extension record cannot be what it says.
+    Tar {
+        /// Where the header starts, counted from the start of the tar.
+        offset: u64,
+        /// What is wrong with it.
+        why: TarFault,
+    },
+    /// Compressed bytes do not decode.
+    Codec {
+        /// The compression: `gzip`, `zstd`, `xz`, `bzip2`.
+        codec: &'static str,
+        /// The decoder's reason.
+        why: String,
+    },
+    /// A limit that protects this program was reached.
+    Limit {
+        /// What is limited.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+        /// What was found; a lower bound where counting stopped at the limit.
+        found: u64,
+    },
+    /// Two common readers would see different things here, so none is right.
+    Ambiguous {
+        /// What could be read in two ways.
+        why: String,
+    },
+    /// A link between members leads nowhere or out of the archive.
+    BadLink {
+        /// The link's target as written.
+        target: String,
+        /// Why it cannot be followed.
+        why: &'static str,
+    },
+    /// No image here has the name asked for.
+    NoSuchImage {
+        /// The reference asked for.
+        wanted: String,
+        /// What would select each image that is here.
+        candidates: Vec<String>,
+    },
+    /// One image is needed and several are here.
+    SeveralImages {
+        /// What would select each.
+        candidates: Vec<String>,
+    },
+    /// A name that is neither a path nor in the store.
+    NotFound {
+        /// What was typed.
+        wanted: String,
+    },
+    /// The bytes went by on a stream and cannot be read again.
+    Gone,
+    /// The job does not apply to this kind of content.
+    Unsupported {
+        /// What was found.
+        what: String,
+    },
+}
+
+/// What an input that is no image looks like instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotAnImage {
+    /// No bytes at all.
+    Empty,
+    /// A tar without members.
+    EmptyTar,
+    /// Neither a tar nor a compressed tar.
+    UnknownBytes,
+    /// A tar or folder with neither `manifest.json`, `index.json`, `oci-layout` nor `repositories`.
+    NoManifest,
+    /// A tar or folder that looks like a root filesystem.
+    RootFilesystem,
+    /// The storage tree of a registry.
+    RegistryTree,
+    /// The data root of a docker engine.
+    DockerDataRoot,
+    /// The storage tree of podman, buildah or CRI-O.
+    ContainersStorage,
+    /// A lone JSON document.
+    Document,
+    /// A `manifest.json` that names no image: `null`, or not of any known form.
+    EmptyManifest,
+}
+
+/// What is wrong with a tar header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TarFault {
+    /// The header's checksum does not match.
+    Checksum,
+    /// A numeric field holds no number, or one that cannot be meant.
+    Number {
+        /// The field.
+        field: &'static str,
+    },
+    /// A PAX record is malformed.
+    PaxRecord {
+        /// The rule it breaks.
+        why: &'static str,
+    },
+    /// A sparse map is malformed.
+    Sparse {
+        /// The rule it breaks.
+        why: &'static str,
+    },
+    /// The archive ends inside a header or its contents.
+    UnexpectedEnd {
+        /// Bytes that are missing at least.
+        missing: u64,
+    },
+    /// An extension header is followed by no entry.
+    DanglingExtension,
+    /// Two extension headers name the entry differently.
+    ConflictingNames,
+    /// The first block is no tar header at all.
+    NotATar,
+}
+
+impl Error {
+    /// An error without a place yet.
+    pub fn new(fault: Fault) -> Self {
+        Error {
+            inner: Box::new(Inner {
+                fault,
+                places: Vec::new(),
+            }),
+        }
+    }
+
+    /// Adds the place around those already named: call it on the way up, once where each place is known.
+    #[must_use]
+    pub fn at(mut self, place: impl Into<String>) -> Self {
+        self.inner.places.push(place.into());
+        self
+    }
+
+    /// What is wrong.
+    pub fn fault(&self) -> &Fault {
+        &self.inner.fault
+    }
+
+    /// The places, outermost first, unescaped.
+    pub fn places(&self) -> impl Iterator<Item = &str> {
+        self.inner.places.iter().rev().map(String::as_str)
+    }
+
+    /// What to type instead, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        self.inner.fault.hint(self.places().next())
+    }
+
+    /// Whether the fault is a pipe whose reader went away, which ends a program quietly.
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(&self.inner.fault, Fault::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// An operating-system error of `action`, or the library error that travelled inside it through `std::io`.
+    pub fn io(action: &'static str, source: io::Error) -> Self {
+        match source.downcast::<Error>() {
+            Ok(error) => error,
+            Err(source) => Error::new(Fault::Io { action, source }),
+        }
+    }
+
+    /// Wraps the error so that it can travel through a `std::io::Read`.
+    pub fn into_io(self) -> io::Error {
+        io::Error::other(self)
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Error::new(fault)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.inner.fault {
+            Fault::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for place in self.places() {
+            write!(f, "{}: ", escape::text(place))?;
+        }
+        self.inner.fault.fmt(f)
+    }
+}
+
+/// Adds a place to a result.
+pub trait At<T> {
+    /// Names the place of an error; costs nothing when there is none.
+    fn at(self, place: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E: Into<Error>> At<T> for Result<T, E> {
+    fn at(self, place: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|error| error.into().at(place()))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use escape::text;
+        match self {
+            Fault::Io { action, source } => write!(f, "cannot {action}: {}", io_text(source)),
+            Fault::Usage(why) => write!(f, "{}", text(why)),
+            Fault::NotAnImage(what) => write!(f, "not an image archive: {what}"),
+            Fault::NotAFile { kind } => write!(f, "not a file or folder: it is {kind}"),
+            Fault::Truncated {
+                what,
+                expected,
+                found,
+            } => {
+                write!(
+                    f,
+                    "{what} is cut short: expected {expected} bytes, found {found}"
+                )
+            }
+            Fault::Json { why } => write!(f, "malformed JSON: {}", text(why)),
+            Fault::Schema {
+                field,
+                expected,
+                found,
+            } => {
+                write!(
+                    f,
+                    "{}: expected {expected}, found {}",
+                    text(field),
+                    text(found)
+                )
+            }
+            Fault::BadDigest { text: digest, why } => {
+                write!(f, "not a digest: '{}': {why}", text(digest))
+            }
+            Fault::UnsupportedDigest { algorithm } => {
+                write!(f, "digest algorithm '{}' is not supported", text(algorithm))
+            }
+            Fault::BadReference {
+                text: reference,
+                why,
+            } => {
+                write!(f, "not an image reference: '{}': {why}", text(reference))
+            }
+            Fault::DigestMismatch { expected, found } => {
+                write!(
+                    f,
+                    "digest mismatch: expected {}, found {found}",
+                    text(expected)
+                )
+            }
+            Fault::SizeMismatch { expected, found } => {
+                write!(f, "size mismatch: expected {expected} bytes, found {found}")
+            }
+            Fault::DiffIdMismatch { expected, found } => {
+                write!(
+                    f,
+                    "diff ID mismatch: expected {}, found {found}",
+                    text(expected)
+                )
+            }
+            Fault::BlobAbsent { digest } => {
+                write!(f, "blob {} is not in the archive", text(digest))
+            }
+            Fault::MemberAbsent { name } => {
+                write!(f, "member '{}' is not in the archive", text(name))
+            }
+            Fault::LayerCount { manifest, config } => {
+                write!(
+                    f,
+                    "layer count mismatch: the manifest has {manifest}, the config {config}"
+                )
+            }
+            Fault::Tar { offset, why } => write!(f, "damaged tar: header at byte {offset}: {why}"),
+            Fault::Codec { codec, why } => write!(f, "damaged {codec} data: {}", text(why)),
+            Fault::Limit { what, limit, found } => {
+                write!(
+                    f,
+                    "{what}: limit reached: at most {limit} are accepted, found {found}"
+                )
+            }
+            Fault::Ambiguous { why } => write!(f, "ambiguous: {}", text(why)),
+            Fault::BadLink { target, why } => write!(f, "link to '{}': {why}", text(target)),
+            Fault::NoSuchImage { wanted, candidates } => {
+                write!(f, "no image '{}' here", text(wanted))?;
+                holds(f, candidates)
+            }
+            Fault::SeveralImages { candidates } => {
+                f.write_str("one image is needed and several are here")?;
+                holds(f, candidates)
+            }
+            Fault::NotFound { wanted } => write!(
+                f,
+                "no such file, and no image '{}' in the store",
+                text(wanted)
+            ),
+            Fault::Gone => f.write_str("the bytes went by on a stream and cannot be read again"),
+            Fault::Unsupported { what } => write!(f, "not possible with {}", text(what)),
+        }
+    }
+}
+
+/// How many candidates an error line lists before it says how many more there are.
+const CANDIDATES: usize = 12;
+
+fn holds(f: &mut fmt::Formatter<'_>, candidates: &[String]) -> fmt::Result {
+    for (i, candidate) in candidates.iter().take(CANDIDATES).enumerate() {
+        let before = match i {
+            0 => ": it holds ",
+            _ if i + 1 == candidates.len() => " and ",
+            _ => ", ",
+        };
+        write!(f, "{before}{}", escape::text(candidate))?;
+    }
+    match candidates.len().saturating_sub(CANDIDATES) {
+        0 => Ok(()),
+        more => write!(f, " and {more} more"),
+    }
+}
+
+/// The system's words without Rust's `(os error 2)`, in lower case as all our lines.
+fn io_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) if !text.starts_with("I/O") => first.to_lowercase().chain(chars).collect(),
+        _ => text.to_owned(),
+    }
+}
+
+impl fmt::Display for NotAnImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NotAnImage::Empty => "it is empty",
+            NotAnImage::EmptyTar => "it is a tar without members",
+            NotAnImage::UnknownBytes => "it is neither a tar nor a compressed tar",
+            NotAnImage::NoManifest => {
+                "it has neither manifest.json, index.json, oci-layout nor repositories"
+            }
+            NotAnImage::RootFilesystem => "it has neither manifest.json nor oci-layout",
+            NotAnImage::RegistryTree => "it is the storage tree of a registry",
+            NotAnImage::DockerDataRoot => "it is the data root of a docker engine",
+            NotAnImage::ContainersStorage => {
+                "it is a containers-storage tree (podman, buildah, CRI-O)"
+            }
+            NotAnImage::Document => "it is a JSON document",
+            NotAnImage::EmptyManifest => "its manifest.json names no image",
+        })
+    }
+}
+
+impl fmt::Display for TarFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TarFault::Checksum => f.write_str("checksum mismatch"),
+            TarFault::Number { field } => write!(f, "field '{field}' holds no usable number"),
+            TarFault::PaxRecord { why } => write!(f, "malformed PAX record: {why}"),
+            TarFault::Sparse { why } => write!(f, "malformed sparse map: {why}"),
+            TarFault::UnexpectedEnd { missing } => {
+                write!(f, "unexpected end: {missing} bytes are missing")
+            }
+            TarFault::DanglingExtension => f.write_str("extension header without an entry"),
+            TarFault::ConflictingNames => {
+                f.write_str("extension headers name the entry differently")
+            }
+            TarFault::NotATar => f.write_str("not a tar header"),
+        }
+    }
+}
+
+impl Fault {
+    fn hint(&self, place: Option<&str>) -> Option<String> {
+        let input = || escape::text(place.unwrap_or("FILE")).into_owned();
+        match self {
+            Fault::NotAnImage(NotAnImage::RootFilesystem) => Some(format!(
+                "it looks like a plain root filesystem; imgimport {} NAME makes an image of it",
+                input()
+            )),
+            Fault::NotAnImage(NotAnImage::DockerDataRoot) => Some(
+                "docker save -o FILE.tar IMAGE writes an image of that engine as an archive".into(),
+            ),
+            Fault::NotAnImage(NotAnImage::ContainersStorage) => Some(
+                "podman save -o FILE.tar IMAGE writes an image of that storage as an archive"
+                    .into(),
+            ),
+            Fault::SeveralImages { candidates } => candidates
+                .first()
+                .map(|first| format!("name one of them, as in {}", escape::text(first))),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Makes text from archives safe to show to people.
+//!
+//! A hostile archive could try to move the cursor, forge a log line, hide text behind direction marks or start a CI
+//! command. Everything that is printed other than as JSON goes through here, whether or not a terminal is listening.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// Text with control characters, line breaks, direction-changing, invisible and private characters escaped.
+///
+/// Borrows when nothing has to change. One input is always one line of output. A backslash is left as it is, so the
+/// result is for reading and not for parsing; JSON output carries the text without loss.
+pub fn text(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        push(&mut out, c);
+    }
+    Cow::Owned(out)
+}
+
+/// The same for bytes that need not be UTF-8: what does not decode is shown as `\xNN`.
+pub fn bytes(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(valid) = std::str::from_utf8(bytes) {
+        return text(valid);
+    }
+    let mut out = String::with_capacity(bytes.len() + 16);
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            push(&mut out, c);
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    Cow::Owned(out)
+}
+
+fn push(out: &mut String, c: char) {
+    match c {
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        _ if is_plain(c) => out.push(c),
+        '\0'..='\u{7f}' => {
+            let _ = write!(out, "\\x{:02x}", u32::from(c));
+        }
+        _ => {
+            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+        }
+    }
+}
+
+/// Whether a character stands for itself on every terminal and in every log.
+fn is_plain(c: char) -> bool {
+    match c {
+        ' '..='~' => true,
+        '\0'..='\u{9f}' => false,
+        // Soft hyphen, Arabic letter mark, Hangul and Khmer fillers, Mongolian separators: drawn as nothing.
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' => {
+            false
+        }
+        '\u{180b}'..='\u{180f}' => false,
+        // Zero-width characters, direction marks, line and paragraph separators, invisible operators.
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => false,
+        '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' => false,
+        // Variation selectors and tags.
+        '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}' => false,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_is_borrowed() {
+        assert!(matches!(text("etc/passwd – ok ü"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn one_record_is_one_line() {
+        assert_eq!(text("a\nb\r\tc\u{2028}d"), "a\\nb\\r\\tc\\u{2028}d");
+    }
+
+    #[test]
+    fn terminal_and_direction_controls_are_shown() {
+        assert_eq!(
+            text("\x1b[31m\u{202e}x\u{7f}\u{9b}"),
+            "\\x1b[31m\\u{202e}x\\x7f\\u{9b}"
+        );
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_shown_one_by_one() {
+        assert_eq!(bytes(b"caf\xe9\xff.txt"), "caf\\xe9\\xff.txt");
+    }
+}

@@ -1,0 +1,6 @@
+//! Container images as plain files: open, list, inspect and verify them, with no daemon, registry, network or root.
+pub mod error;
+pub mod escape;
+pub mod spec;
+
+pub use error::{Error, Fault, Result};

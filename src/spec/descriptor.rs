@@ -1,0 +1,82 @@
+//! Descriptors: what points to a blob.
+
+use base64::Engine;
+
+use super::json::{self, Node};
+use super::{Digest, MediaType, Platform};
+use crate::error::{Fault, Result};
+
+/// A pointer to a blob (image specification, "Descriptors").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Descriptor {
+    /// What the blob claims to be; empty when not stated.
+    pub media_type: MediaType,
+    /// The digest of the blob's bytes as stored.
+    pub digest: Digest,
+    /// Stored (maybe compressed) bytes of the blob, as stated; not yet compared with the archive.
+    pub size: u64,
+    /// Where the blob might be fetched from. Shown, never fetched.
+    pub urls: Vec<String>,
+    /// Annotations, in the order of the document.
+    pub annotations: Vec<(String, String)>,
+    /// The blob itself, where it is carried inline. Not yet compared with the digest.
+    pub data: Option<Vec<u8>>,
+    /// The kind of artifact pointed to.
+    pub artifact_type: Option<String>,
+    /// Which machine the image pointed to is for.
+    pub platform: Option<Platform>,
+}
+
+impl Descriptor {
+    /// Reads a descriptor.
+    ///
+    /// # Errors
+    /// `Schema` for a missing or misshapen field, `BadDigest` for the digest.
+    pub fn from_node(node: &Node<'_>) -> Result<Self> {
+        let data = match node.field("data")? {
+            None => None,
+            Some(field) => Some(
+                base64::engine::general_purpose::STANDARD
+                    .decode(field.text()?)
+                    .map_err(|_| Fault::Schema {
+                        field: "data".into(),
+                        expected: "base64 text",
+                        found: "something else".into(),
+                    })?,
+            ),
+        };
+        Ok(Descriptor {
+            media_type: MediaType::new(json::opt_text(node, "mediaType")?.unwrap_or_default()),
+            digest: node.required("digest", "a digest")?.digest()?,
+            size: node.required("size", "a size in bytes")?.size()?,
+            urls: node
+                .field("urls")?
+                .map_or(Ok(Vec::new()), |urls| urls.texts())?,
+            annotations: node
+                .field("annotations")?
+                .map_or(Ok(Vec::new()), |map| map.text_map())?,
+            data,
+            artifact_type: json::opt_text(node, "artifactType")?,
+            platform: node
+                .field("platform")?
+                .map(|platform| Platform::from_node(&platform))
+                .transpose()?,
+        })
+    }
+
+    /// The value of an annotation.
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.annotations
+            .iter()
+            .find(|(k, _)| k == key)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Whether the specification allows the blob to be missing: it is to be had elsewhere, or is the empty blob.
+    pub fn may_be_absent(&self) -> bool {
+        self.media_type.is_foreign() || !self.urls.is_empty() || self.digest.as_str() == EMPTY_JSON
+    }
+}
+
+/// The digest of `{}`, the blob of the empty descriptor.
+const EMPTY_JSON: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";

@@ -1,0 +1,380 @@
+//! JSON as documents of the field need it: strict about ambiguity, lenient about spelling.
+//!
+//! A hostile archive could try to show two readers two documents (duplicate keys, keys that differ only in case,
+//! trailing text), to exhaust the stack (depth) or the memory (size, items). [`parse`] stops all of these before
+//! anybody looks at a field; [`Node`] then reads fields with an error that names the field.
+
+use std::cell::Cell;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use super::Digest;
+use crate::error::{Error, Fault, Result};
+
+/// How deep arrays and objects may nest.
+const MAX_DEPTH: usize = 64;
+/// How many items all arrays and objects of a document may have together.
+const MAX_ITEMS: u32 = 1_000_000;
+/// How many items one array may have.
+const MAX_ARRAY: usize = 100_000;
+
+/// Parses one JSON document that fills `bytes` to the end.
+///
+/// # Errors
+/// `Json` for malformed text, a byte order mark, trailing data, a key that occurs twice in one object, and numbers
+/// that do not fit; `Limit` past 64 levels, 100,000 items in an array or a million in all.
+pub fn parse(bytes: &[u8]) -> Result<Value> {
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        return Err(Fault::Json {
+            why: "it starts with a byte order mark".into(),
+        }
+        .into());
+    }
+    let limit = Cell::new(None);
+    let items = Cell::new(0);
+    let strict = Strict {
+        depth: 0,
+        items: &items,
+        limit: &limit,
+    };
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = strict
+        .deserialize(&mut deserializer)
+        .and_then(|value| deserializer.end().map(|()| value));
+    value.map_err(|error| match limit.take() {
+        Some((what, limit, found)) => Fault::Limit { what, limit, found }.into(),
+        None => Fault::Json {
+            why: error.to_string(),
+        }
+        .into(),
+    })
+}
+
+type Reached = Option<(&'static str, u64, u64)>;
+
+#[derive(Clone, Copy)]
+struct Strict<'a> {
+    depth: usize,
+    items: &'a Cell<u32>,
+    limit: &'a Cell<Reached>,
+}
+
+impl<'a> Strict<'a> {
+    fn deeper<E: serde::de::Error>(self) -> Result<Strict<'a>, E> {
+        let depth = self.depth + 1;
+        if depth > MAX_DEPTH {
+            return Err(self.reached("JSON depth", MAX_DEPTH as u64, depth as u64));
+        }
+        Ok(Strict { depth, ..self })
+    }
+
+    fn count<E: serde::de::Error>(self) -> Result<(), E> {
+        self.items.set(self.items.get() + 1);
+        if self.items.get() > MAX_ITEMS {
+            return Err(self.reached(
+                "JSON items",
+                u64::from(MAX_ITEMS),
+                u64::from(self.items.get()),
+            ));
+        }
+        Ok(())
+    }
+
+    fn reached<E: serde::de::Error>(self, what: &'static str, limit: u64, found: u64) -> E {
+        self.limit.set(Some((what, limit, found)));
+        E::custom("limit reached")
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let inner = self.deeper()?;
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element_seed(inner)? {
+            self.count()?;
+            items.push(item);
+            if items.len() > MAX_ARRAY {
+                return Err(self.reached("JSON array items", MAX_ARRAY as u64, items.len() as u64));
+            }
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let inner = self.deeper()?;
+        let mut map = Map::new();
+        while let Some(key) = access.next_key::<String>()? {
+            self.count()?;
+            if map.contains_key(&key) {
+                return Err(serde::de::Error::custom(format!(
+                    "key '{key}' occurs twice in one object"
+                )));
+            }
+            let value = access.next_value_seed(inner)?;
+            map.insert(key, value);
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+/// A JSON value together with the path that leads to it, for reading fields with errors that name them.
+///
+/// `null` counts as absent everywhere, as it does for the Go programs that write these documents.
+#[derive(Clone)]
+pub struct Node<'a> {
+    value: &'a Value,
+    path: String,
+}
+
+impl<'a> Node<'a> {
+    /// The document itself.
+    pub fn root(value: &'a Value) -> Self {
+        Node {
+            value,
+            path: String::new(),
+        }
+    }
+
+    /// The value.
+    pub fn value(&self) -> &'a Value {
+        self.value
+    }
+
+    /// The error that this node is not what it should be.
+    pub fn expected(&self, expected: &'static str) -> Error {
+        let found = match self.value {
+            Value::Null => "null".to_owned(),
+            Value::Bool(_) => "a truth value".to_owned(),
+            Value::Number(number) => format!("the number {number}"),
+            Value::String(text) if text.chars().count() <= 40 => format!("'{text}'"),
+            Value::String(_) => "a text".to_owned(),
+            Value::Array(_) => "a list".to_owned(),
+            Value::Object(_) => "an object".to_owned(),
+        };
+        let field = if self.path.is_empty() {
+            "the document".to_owned()
+        } else {
+            self.path.clone()
+        };
+        Fault::Schema {
+            field,
+            expected,
+            found,
+        }
+        .into()
+    }
+
+    /// The field of that name, found without regard to ASCII case as Go does; `None` if absent or `null`.
+    ///
+    /// # Errors
+    /// `Schema` if this node is no object, `Ambiguous` if two keys differ only in case.
+    pub fn field(&self, name: &str) -> Result<Option<Node<'a>>> {
+        let Value::Object(map) = self.value else {
+            return Err(self.expected("an object"));
+        };
+        let mut found: Option<&'a Value> = None;
+        for (key, value) in map {
+            if !key.eq_ignore_ascii_case(name) {
+                continue;
+            }
+            if found.is_some() {
+                let path = self.child(name);
+                return Err(Fault::Ambiguous {
+                    why: format!("key '{path}' occurs in several spellings"),
+                }
+                .into());
+            }
+            found = Some(value);
+        }
+        Ok(found.filter(|value| !value.is_null()).map(|value| Node {
+            value,
+            path: self.child(name),
+        }))
+    }
+
+    /// The same, for a field that must be there.
+    pub fn required(&self, name: &str, expected: &'static str) -> Result<Node<'a>> {
+        match self.field(name)? {
+            Some(node) => Ok(node),
+            None => Err(Fault::Schema {
+                field: self.child(name),
+                expected,
+                found: "nothing".into(),
+            }
+            .into()),
+        }
+    }
+
+    fn child(&self, name: &str) -> String {
+        if self.path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.path)
+        }
+    }
+
+    /// The items of a list.
+    pub fn items(&self) -> Result<impl Iterator<Item = Node<'a>> + use<'a>> {
+        let Value::Array(items) = self.value else {
+            return Err(self.expected("a list"));
+        };
+        let path = self.path.clone();
+        Ok(items.iter().enumerate().map(move |(i, value)| Node {
+            value,
+            path: format!("{path}[{i}]"),
+        }))
+    }
+
+    /// The members of an object, in the order of the document.
+    pub fn members(&self) -> Result<impl Iterator<Item = (&'a str, Node<'a>)> + use<'a>> {
+        let Value::Object(map) = self.value else {
+            return Err(self.expected("an object"));
+        };
+        let path = self.path.clone();
+        Ok(map.iter().map(move |(key, value)| {
+            let path = if path.is_empty() {
+                key.clone()
+            } else {
+                format!("{path}.{key}")
+            };
+            (key.as_str(), Node { value, path })
+        }))
+    }
+
+    /// A text.
+    pub fn text(&self) -> Result<&'a str> {
+        self.value.as_str().ok_or_else(|| self.expected("a text"))
+    }
+
+    /// An integer from 0 to 2^63-1, the range of sizes in the specification.
+    pub fn size(&self) -> Result<u64> {
+        self.value
+            .as_u64()
+            .filter(|&n| i64::try_from(n).is_ok())
+            .ok_or_else(|| self.expected("an integer from 0 to 9223372036854775807"))
+    }
+
+    /// A digest.
+    pub fn digest(&self) -> Result<Digest> {
+        Digest::parse(self.text()?).map_err(|error| error.at(self.path.clone()))
+    }
+
+    /// A list of texts; absent fields are empty lists for the caller.
+    pub fn texts(&self) -> Result<Vec<String>> {
+        self.items()?
+            .map(|item| item.text().map(str::to_owned))
+            .collect()
+    }
+
+    /// An object whose values are texts, in the order of the document.
+    pub fn text_map(&self) -> Result<Vec<(String, String)>> {
+        self.members()?
+            .map(|(key, node)| Ok((key.to_owned(), node.text()?.to_owned())))
+            .collect()
+    }
+}
+
+/// The text of an optional field.
+pub fn opt_text(node: &Node<'_>, name: &str) -> Result<Option<String>> {
+    node.field(name)?
+        .map(|field| field.text().map(str::to_owned))
+        .transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(text: &str) -> String {
+        parse(text.as_bytes()).expect_err("an error").to_string()
+    }
+
+    #[test]
+    fn documents_that_two_readers_would_read_differently_are_refused() {
+        assert!(fault("{\"a\":1,\"a\":2}").contains("key 'a' occurs twice"));
+        assert!(fault("\u{feff}{}").contains("byte order mark"));
+        assert!(fault("{} x").contains("trailing"));
+        assert!(fault("1e999").contains("out of range"));
+        assert!(fault("").contains("EOF"));
+    }
+
+    #[test]
+    fn keys_that_differ_in_case_are_one_field() {
+        let value = parse(br#"{"repoTags":["a:b"]}"#).expect("JSON");
+        let tags = Node::root(&value)
+            .field("RepoTags")
+            .expect("an object")
+            .expect("a field");
+        assert_eq!(tags.texts().expect("texts"), ["a:b"]);
+        let value = parse(br#"{"Config":"a","config":"b"}"#).expect("JSON");
+        assert!(Node::root(&value).field("Config").is_err());
+    }
+
+    #[test]
+    fn depth_is_limited_without_recursion_running_away() {
+        let deep = "[".repeat(100_000);
+        assert!(fault(&deep).contains("depth"));
+    }
+
+    #[test]
+    fn errors_name_the_field() {
+        let value = parse(br#"{"layers":[{"size":-1}]}"#).expect("JSON");
+        let layers = Node::root(&value)
+            .required("layers", "a list")
+            .expect("layers");
+        let layer = layers.items().expect("items").next().expect("an item");
+        let error = layer
+            .required("size", "a size")
+            .expect("size")
+            .size()
+            .expect_err("an error");
+        assert_eq!(
+            error.to_string(),
+            "layers[0].size: expected an integer from 0 to 9223372036854775807, found the number -1"
+        );
+    }
+}

@@ -1,0 +1,176 @@
+//! Platforms: which machine an image is for, and which image a machine wants.
+
+use std::fmt;
+
+use super::json::{self, Node};
+use crate::error::{Error, Fault, Result};
+
+/// An operating system and a processor, in Go's words (`linux`, `amd64`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Platform {
+    /// `linux`, `windows`, …; empty when nothing says so.
+    pub os: String,
+    /// `amd64`, `arm64`, …; empty when nothing says so.
+    pub architecture: String,
+    /// `v7`, `v8`, …, when stated.
+    pub variant: Option<String>,
+    /// The least version of the operating system, on Windows.
+    pub os_version: Option<String>,
+}
+
+impl Platform {
+    /// The machine this program runs on.
+    pub fn host() -> Self {
+        let architecture = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "x86" => "386",
+            "aarch64" => "arm64",
+            "powerpc64" if cfg!(target_endian = "little") => "ppc64le",
+            "loongarch64" => "loong64",
+            other => other,
+        };
+        let os = match std::env::consts::OS {
+            "macos" => "linux", // images for containers there are Linux images
+            other => other,
+        };
+        Platform {
+            os: os.into(),
+            architecture: architecture.into(),
+            variant: None,
+            os_version: None,
+        }
+    }
+
+    /// Reads `os/architecture[/variant]`, or an architecture or operating system alone, as docker does.
+    ///
+    /// # Errors
+    /// `Usage` when the text has empty or more than three parts.
+    pub fn parse(text: &str) -> Result<Self> {
+        let parts: Vec<&str> = text.split('/').collect();
+        if parts.iter().any(|part| part.is_empty()) || parts.len() > 3 {
+            let why = format!("not a platform: '{text}': it is written os/architecture[/variant]");
+            return Err(Error::new(Fault::Usage(why)));
+        }
+        let host = Platform::host();
+        let known_os = |os: &str| {
+            matches!(
+                os,
+                "linux" | "windows" | "darwin" | "freebsd" | "wasip1" | "wasi"
+            )
+        };
+        let mut platform = match parts[..] {
+            [os] if known_os(&os.to_ascii_lowercase()) => Platform {
+                os: os.to_ascii_lowercase(),
+                ..host
+            },
+            [architecture] => Platform {
+                architecture: architecture.to_ascii_lowercase(),
+                ..host
+            },
+            _ => Platform {
+                os: parts[0].to_ascii_lowercase(),
+                architecture: parts[1].to_ascii_lowercase(),
+                variant: parts.get(2).map(|v| v.to_ascii_lowercase()),
+                os_version: None,
+            },
+        };
+        let (architecture, variant) = match platform.architecture.as_str() {
+            "x86_64" | "x86-64" => ("amd64", None),
+            "aarch64" => ("arm64", None),
+            "armhf" => ("arm", Some("v7")),
+            "armel" => ("arm", Some("v6")),
+            "i386" | "i686" => ("386", None),
+            _ => return Ok(platform),
+        };
+        platform.architecture = architecture.into();
+        platform.variant = platform.variant.or(variant.map(str::to_owned));
+        Ok(platform)
+    }
+
+    /// Reads the platform object of a descriptor, or the fields of the same names of a config.
+    pub fn from_node(node: &Node<'_>) -> Result<Self> {
+        Ok(Platform {
+            os: json::opt_text(node, "os")?.unwrap_or_default(),
+            architecture: json::opt_text(node, "architecture")?.unwrap_or_default(),
+            variant: json::opt_text(node, "variant")?.filter(|variant| !variant.is_empty()),
+            os_version: json::opt_text(node, "os.version")?.filter(|version| !version.is_empty()),
+        })
+    }
+
+    /// Whether `self`, what an image is for, satisfies `wanted`. A missing variant and the usual one are equal.
+    pub fn satisfies(&self, wanted: &Platform) -> bool {
+        self.os == wanted.os
+            && self.architecture == wanted.architecture
+            && self.effective_variant() == wanted.effective_variant()
+            && (wanted.os_version.is_none() || self.os_version == wanted.os_version)
+    }
+
+    fn effective_variant(&self) -> Option<&str> {
+        match (self.architecture.as_str(), self.variant.as_deref()) {
+            ("arm", None) => Some("v7"),
+            ("arm64", None) => Some("v8"),
+            ("amd64", None) => Some("v1"),
+            (_, variant) => variant,
+        }
+    }
+
+    /// Whether it is the placeholder that BuildKit gives to attestations.
+    pub fn is_unknown(&self) -> bool {
+        self.os == "unknown" && self.architecture == "unknown"
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let or_unknown = |text: &str| {
+            if text.is_empty() {
+                "unknown".to_owned()
+            } else {
+                text.to_owned()
+            }
+        };
+        write!(
+            f,
+            "{}/{}",
+            or_unknown(&self.os),
+            or_unknown(&self.architecture)
+        )?;
+        match &self.variant {
+            Some(variant) => write!(f, "/{variant}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_variant_may_be_left_out() {
+        let wanted = Platform::parse("linux/arm64").expect("a platform");
+        assert!(
+            Platform::parse("linux/arm64/v8")
+                .expect("a platform")
+                .satisfies(&wanted)
+        );
+        assert!(
+            !Platform::parse("linux/arm/v6")
+                .expect("a platform")
+                .satisfies(&wanted)
+        );
+        assert_eq!(
+            Platform::parse("linux/armhf")
+                .expect("a platform")
+                .to_string(),
+            "linux/arm/v7"
+        );
+    }
+
+    #[test]
+    fn empty_parts_are_refused() {
+        for text in ["", "/", "linux/", "a/b/c/d"] {
+            assert!(Platform::parse(text).is_err(), "{text:?}");
+        }
+    }
+}

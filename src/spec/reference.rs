@@ -1,0 +1,286 @@
+//! Image references: what a name means, and its short form.
+
+use std::fmt;
+
+use super::Digest;
+use crate::error::{Error, Fault, Result};
+
+/// The registry that names without one belong to.
+const HUB: &str = "docker.io";
+/// The folder of [`HUB`] that names without one belong to.
+const LIBRARY: &str = "library/";
+
+/// A reference by the grammar docker and containerd share: `[host[:port]/]path[:tag][@digest]`, in normal form.
+///
+/// `alpine`, `docker.io/alpine` and `docker.io/library/alpine` are one and the same. The tag is not filled in, because
+/// a name without one and `:latest` are different things in an archive; see [`Reference::tag_or_latest`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Reference {
+    domain: String,
+    path: String,
+    tag: Option<String>,
+    digest: Option<Digest>,
+}
+
+impl Reference {
+    /// Parses a reference.
+    ///
+    /// # Errors
+    /// `BadReference` with the rule that is broken.
+    pub fn parse(text: &str) -> Result<Self> {
+        let bad = |why| {
+            Error::new(Fault::BadReference {
+                text: text.chars().take(300).collect(),
+                why,
+            })
+        };
+        let (rest, digest) = match text.split_once('@') {
+            None => (text, None),
+            Some((rest, digest)) => (
+                rest,
+                Some(Digest::parse(digest).map_err(|_| bad("what follows '@' is no digest"))?),
+            ),
+        };
+        // A colon after the last slash separates the tag; one before it belongs to the host's port.
+        let name_start = rest.rfind('/').map_or(0, |slash| slash + 1);
+        let (name, tag) = match rest[name_start..].find(':') {
+            None => (rest, None),
+            Some(colon) => (
+                &rest[..name_start + colon],
+                Some(&rest[name_start + colon + 1..]),
+            ),
+        };
+        if let Some(tag) = tag {
+            let mut bytes = tag.bytes();
+            let first_ok = bytes
+                .next()
+                .is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_');
+            if !first_ok
+                || tag.len() > 128
+                || !bytes.all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+            {
+                return Err(bad("a tag is up to 128 letters, digits, '_', '.', '-'"));
+            }
+        }
+        let (domain, path) = match name.split_once('/') {
+            Some((first, rest)) if is_domain(first) => (first, rest),
+            _ => (HUB, name),
+        };
+        if !valid_domain(domain) {
+            return Err(bad("the host name is malformed"));
+        }
+        let components_ok = path.split('/').all(valid_component);
+        if path.is_empty() || !components_ok {
+            let upper = path.bytes().any(|b| b.is_ascii_uppercase());
+            return Err(bad(if upper {
+                "a repository name must be in lower case"
+            } else {
+                "a repository name is lower-case letters and digits, separated by '.', '_', '__', '-' or '/'"
+            }));
+        }
+        let domain = if domain == "index.docker.io" {
+            HUB
+        } else {
+            domain
+        };
+        let path = if domain == HUB && !path.contains('/') {
+            format!("{LIBRARY}{path}")
+        } else {
+            path.to_owned()
+        };
+        if domain.len() + path.len() + 1 > 255 {
+            return Err(bad("the name is longer than 255 characters"));
+        }
+        Ok(Reference {
+            domain: domain.to_owned(),
+            path,
+            tag: tag.map(str::to_owned),
+            digest,
+        })
+    }
+
+    /// The registry's host, with port.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// The tag, if one is stated.
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
+    /// The digest, if one is stated.
+    pub fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
+    }
+
+    /// The tag that is meant: `latest` where neither tag nor digest is stated.
+    pub fn tag_or_latest(&self) -> Option<&str> {
+        match (&self.tag, &self.digest) {
+            (Some(tag), _) => Some(tag),
+            (None, None) => Some("latest"),
+            (None, Some(_)) => None,
+        }
+    }
+
+    /// The repository as docker shows it: without the default host and folder.
+    pub fn familiar_repository(&self) -> String {
+        if self.domain != HUB {
+            return format!("{}/{}", self.domain, self.path);
+        }
+        match self.path.strip_prefix(LIBRARY) {
+            Some(short) if !short.contains('/') => short.to_owned(),
+            _ => self.path.clone(),
+        }
+    }
+
+    /// The full repository: `docker.io/library/alpine`.
+    pub fn repository(&self) -> String {
+        format!("{}/{}", self.domain, self.path)
+    }
+
+    /// The short form with tag and digest as stated.
+    pub fn familiar(&self) -> String {
+        self.with_suffix(self.familiar_repository())
+    }
+
+    fn with_suffix(&self, mut name: String) -> String {
+        if let Some(tag) = &self.tag {
+            name.push(':');
+            name.push_str(tag);
+        }
+        if let Some(digest) = &self.digest {
+            name.push('@');
+            name.push_str(digest.as_str());
+        }
+        name
+    }
+
+    /// Whether both name the same repository, tag and digest, `latest` being meant where nothing is stated.
+    pub fn same_as(&self, other: &Reference) -> bool {
+        self.domain == other.domain
+            && self.path == other.path
+            && self.tag_or_latest() == other.tag_or_latest()
+            && self.digest == other.digest
+    }
+}
+
+/// The full form with tag and digest as stated.
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.with_suffix(self.repository()))
+    }
+}
+
+/// Whether the first part of a name is a host: it has a dot or port, has upper case, or is the local pseudo-host.
+fn is_domain(first: &str) -> bool {
+    first.contains(['.', ':'])
+        || first == "localhost"
+        || first.bytes().any(|b| b.is_ascii_uppercase())
+}
+
+fn valid_domain(domain: &str) -> bool {
+    let (host, port) = match domain.rsplit_once(':') {
+        Some((host, port)) if !domain.ends_with(']') => (host, Some(port)),
+        _ => (domain, None),
+    };
+    let port_ok =
+        port.is_none_or(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()));
+    let host_ok = match host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+    {
+        Some(v6) => !v6.is_empty() && v6.bytes().all(|b| b.is_ascii_hexdigit() || b == b':'),
+        None => host.split('.').all(|part| {
+            !part.is_empty()
+                && !part.starts_with('-')
+                && !part.ends_with('-')
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        }),
+    };
+    port_ok && host_ok
+}
+
+/// One path component: alphanumeric runs joined by one of `.`, `_`, `__` or any number of `-`.
+fn valid_component(component: &str) -> bool {
+    let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = component.as_bytes();
+    let edges_ok = bytes.first().is_some_and(|&b| alphanumeric(b))
+        && bytes.last().is_some_and(|&b| alphanumeric(b));
+    let separators_ok = component
+        .split(|c: char| c.is_ascii() && alphanumeric(c as u8))
+        .all(|separator| {
+            matches!(separator, "" | "." | "_" | "__") || separator.bytes().all(|b| b == b'-')
+        });
+    edges_ok && separators_ok
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_and_full_forms() {
+        for (text, familiar, full) in [
+            ("alpine", "alpine", "docker.io/library/alpine"),
+            ("alpine:3", "alpine:3", "docker.io/library/alpine:3"),
+            (
+                "docker.io/alpine:3",
+                "alpine:3",
+                "docker.io/library/alpine:3",
+            ),
+            (
+                "corpus/classic:1",
+                "corpus/classic:1",
+                "docker.io/corpus/classic:1",
+            ),
+            ("localhost/a:1", "localhost/a:1", "localhost/a:1"),
+            (
+                "host.example:5000/a/b:t",
+                "host.example:5000/a/b:t",
+                "host.example:5000/a/b:t",
+            ),
+        ] {
+            let reference = Reference::parse(text).expect(text);
+            assert_eq!(
+                (
+                    reference.familiar().as_str(),
+                    reference.to_string().as_str()
+                ),
+                (familiar, full)
+            );
+        }
+    }
+
+    #[test]
+    fn latest_is_meant_where_nothing_is_stated() {
+        let bare = Reference::parse("alpine").expect("a reference");
+        assert!(
+            bare.same_as(
+                &Reference::parse("docker.io/library/alpine:latest").expect("a reference")
+            )
+        );
+        assert!(!bare.same_as(&Reference::parse("alpine:3").expect("a reference")));
+    }
+
+    #[test]
+    fn malformed_references_are_refused() {
+        let long = "a".repeat(300);
+        for text in [
+            "",
+            "A/b:C d",
+            "Alpine",
+            "a b",
+            "a:",
+            "a:b:c",
+            "a@sha256:1",
+            "a//b",
+            "-a",
+            "a_.b",
+            "../a",
+            &long,
+        ] {
+            assert!(Reference::parse(text).is_err(), "{text:?}");
+        }
+    }
+}

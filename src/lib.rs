@@ -1,4 +1,5 @@
 //! Container images as plain files: open, list, inspect and verify them, with no daemon, registry, network or root.
+pub mod blob;
 pub mod error;
 pub mod escape;
 pub mod spec;

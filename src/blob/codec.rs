@@ -1,0 +1,421 @@
+//! Compression: told by the bytes, decoded member after member, within limits.
+//!
+//! A hostile blob could try to expand without end, to ask for a huge window, or to hide bytes behind the compressed
+//! stream. [`Decoder`] stops at a ratio and at a size, caps windows, and refuses what follows the last member unless
+//! it is zero padding, which it counts.
+
+use std::io::{self, BufRead, Read};
+
+use crate::error::{Error, Fault};
+
+/// How bytes are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// gzip, one or more members.
+    Gzip,
+    /// bzip2, one or more streams.
+    Bzip2,
+    /// xz, one or more streams.
+    Xz,
+    /// Zstandard, any frames, skippable ones too.
+    Zstd,
+}
+
+/// What a decoder accepts at most.
+#[derive(Debug, Clone, Copy)]
+pub struct DecodeLimits {
+    /// Decoded bytes in all.
+    pub size: u64,
+    /// Decoded bytes for each stored byte, once more than [`DecodeLimits::grace`] bytes have come out.
+    pub ratio: u64,
+    /// Decoded bytes below which the ratio does not matter.
+    pub grace: u64,
+    /// The base-2 logarithm of the largest zstd window, and of the memory that xz may take.
+    pub window_log: u32,
+}
+
+impl Default for DecodeLimits {
+    fn default() -> Self {
+        DecodeLimits {
+            size: 64 << 30,
+            ratio: 1000,
+            grace: 100 << 20,
+            window_log: 27,
+        }
+    }
+}
+
+impl Compression {
+    /// Tells the compression from the first bytes; six are enough.
+    pub fn sniff(head: &[u8]) -> Self {
+        match head {
+            [0x1f, 0x8b, ..] => Compression::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
+            // A skippable frame may come first.
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Compression::Bzip2,
+            _ => Compression::None,
+        }
+    }
+
+    /// Its usual name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Compression::None => "none",
+            Compression::Gzip => "gzip",
+            Compression::Bzip2 => "bzip2",
+            Compression::Xz => "xz",
+            Compression::Zstd => "zstd",
+        }
+    }
+}
+
+/// Decodes a stream; see the module for what it refuses.
+pub struct Decoder<R: BufRead> {
+    inner: Inner<R>,
+    compression: Compression,
+    limits: DecodeLimits,
+    decoded: u64,
+    padding: u64,
+}
+
+enum Inner<R: BufRead> {
+    Plain(Counted<R>),
+    Gzip(Option<Box<flate2::bufread::GzDecoder<Counted<R>>>>),
+    Bzip2(bzip2::bufread::MultiBzDecoder<Counted<R>>),
+    Xz(liblzma::bufread::XzDecoder<Counted<R>>),
+    Zstd(zstd::stream::read::Decoder<'static, Counted<R>>),
+}
+
+impl<R: BufRead> Decoder<R> {
+    /// A decoder for what `compression` says.
+    ///
+    /// # Errors
+    /// `Codec` if the decoder cannot be set up.
+    pub fn new(source: R, compression: Compression, limits: DecodeLimits) -> Result<Self, Error> {
+        let source = Counted {
+            inner: source,
+            count: 0,
+        };
+        let broken = |error: io::Error| codec_error(compression, error);
+        let inner = match compression {
+            Compression::None => Inner::Plain(source),
+            Compression::Gzip => {
+                Inner::Gzip(Some(Box::new(flate2::bufread::GzDecoder::new(source))))
+            }
+            Compression::Bzip2 => Inner::Bzip2(bzip2::bufread::MultiBzDecoder::new(source)),
+            Compression::Xz => {
+                // The dictionary plus what the decoder itself needs.
+                let memory = (1u64 << limits.window_log) + (16 << 20);
+                let flags = liblzma::stream::CONCATENATED;
+                let stream = liblzma::stream::Stream::new_stream_decoder(memory, flags);
+                let stream = stream.map_err(|error| broken(error.into()))?;
+                Inner::Xz(liblzma::bufread::XzDecoder::new_stream(source, stream))
+            }
+            Compression::Zstd => {
+                let mut decoder =
+                    zstd::stream::read::Decoder::with_buffer(source).map_err(broken)?;
+                decoder.window_log_max(limits.window_log).map_err(broken)?;
+                Inner::Zstd(decoder)
+            }
+        };
+        Ok(Decoder {
+            inner,
+            compression,
+            limits,
+            decoded: 0,
+            padding: 0,
+        })
+    }
+
+    /// Zero bytes that followed the last gzip member; known at the end. GNU gzip ignores them, Go's reader fails.
+    pub fn padding(&self) -> u64 {
+        self.padding
+    }
+
+    /// The source, wherever reading has come to in it.
+    pub fn into_inner(self) -> Option<R> {
+        match self.inner {
+            Inner::Plain(source) => Some(source.inner),
+            Inner::Gzip(decoder) => decoder.map(|decoder| decoder.into_inner().inner),
+            Inner::Bzip2(decoder) => Some(decoder.into_inner().inner),
+            Inner::Xz(decoder) => Some(decoder.into_inner().inner),
+            Inner::Zstd(decoder) => Some(decoder.finish().inner),
+        }
+    }
+
+    fn stored(&self) -> u64 {
+        match &self.inner {
+            Inner::Plain(source) => source.count,
+            Inner::Gzip(decoder) => decoder
+                .as_ref()
+                .map_or(0, |decoder| decoder.get_ref().count),
+            Inner::Bzip2(decoder) => decoder.get_ref().count,
+            Inner::Xz(decoder) => decoder.get_ref().count,
+            Inner::Zstd(decoder) => decoder.get_ref().count,
+        }
+    }
+
+    fn read_raw(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match &mut self.inner {
+            Inner::Plain(source) => source.read(buf),
+            Inner::Bzip2(decoder) => decoder.read(buf),
+            Inner::Xz(decoder) => decoder.read(buf),
+            Inner::Zstd(decoder) => decoder.read(buf),
+            Inner::Gzip(slot) => loop {
+                let Some(decoder) = slot else { return Ok(0) };
+                let n = decoder.read(buf)?;
+                if n > 0 {
+                    return Ok(n);
+                }
+                // End of a member: another member, zero padding, or nothing may follow.
+                let source = decoder.get_mut();
+                let next = source.fill_buf()?.first().copied();
+                match next {
+                    None => return Ok(0),
+                    Some(0x1f) => {
+                        let Some(decoder) = slot.take() else {
+                            return Ok(0);
+                        };
+                        *slot = Some(Box::new(flate2::bufread::GzDecoder::new(
+                            decoder.into_inner(),
+                        )));
+                    }
+                    Some(0) => {
+                        self.padding += skip_zeros(source)?;
+                        return Ok(0);
+                    }
+                    Some(_) => return Err(trailing()),
+                }
+            },
+        }
+    }
+}
+
+fn trailing() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "bytes follow the last member that are no member",
+    )
+}
+
+fn skip_zeros(source: &mut impl BufRead) -> io::Result<u64> {
+    let mut skipped = 0;
+    loop {
+        let chunk = source.fill_buf()?;
+        if chunk.is_empty() {
+            return Ok(skipped);
+        }
+        if chunk.iter().any(|&byte| byte != 0) {
+            return Err(trailing());
+        }
+        let n = chunk.len();
+        source.consume(n);
+        skipped += n as u64;
+    }
+}
+
+impl<R: BufRead> Read for Decoder<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let n = match self.read_raw(buf) {
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+            Err(error) if self.compression == Compression::None => return Err(error),
+            Err(error) => return Err(codec_error(self.compression, error).into_io()),
+        };
+        self.decoded += n as u64;
+        if self.compression != Compression::None {
+            self.check_limits()?;
+        }
+        Ok(n)
+    }
+}
+
+impl<R: BufRead> Decoder<R> {
+    fn check_limits(&self) -> io::Result<()> {
+        let DecodeLimits {
+            size, ratio, grace, ..
+        } = self.limits;
+        if self.decoded > size {
+            let fault = Fault::Limit {
+                what: "decoded size in bytes",
+                limit: size,
+                found: self.decoded,
+            };
+            return Err(Error::new(fault).into_io());
+        }
+        if self.decoded > grace && self.decoded / ratio > self.stored() {
+            let found = self.decoded / self.stored().max(1);
+            return Err(Error::new(Fault::Limit {
+                what: "expansion ratio",
+                limit: ratio,
+                found,
+            })
+            .into_io());
+        }
+        Ok(())
+    }
+}
+
+fn codec_error(compression: Compression, error: io::Error) -> Error {
+    // An error of the source below travels through the decoder as it is.
+    let error = match error.downcast::<Error>() {
+        Ok(ours) => return ours,
+        Err(error) => error,
+    };
+    if error.raw_os_error().is_some() {
+        return Error::io("read", error);
+    }
+    let why = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "unexpected end".to_owned(),
+        _ => error.to_string(),
+    };
+    Error::new(Fault::Codec {
+        codec: compression.name(),
+        why,
+    })
+}
+
+/// Counts the stored bytes that a decoder has taken.
+struct Counted<R> {
+    inner: R,
+    count: u64,
+}
+
+impl<R: BufRead> Read for Counted<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buf)?;
+        self.count += n as u64;
+        Ok(n)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.count += n as u64;
+        self.inner.consume(n);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn decode(bytes: &[u8], limits: DecodeLimits) -> Result<(Vec<u8>, u64), Error> {
+        let mut decoder = Decoder::new(bytes, Compression::sniff(bytes), limits)?;
+        let mut out = Vec::new();
+        decoder
+            .read_to_end(&mut out)
+            .map_err(|error| Error::io("read", error))?;
+        Ok((out, decoder.padding()))
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
+        encoder.write_all(bytes).expect("memory");
+        encoder.finish().expect("memory")
+    }
+
+    fn each_codec(bytes: &[u8]) -> Vec<(Compression, Vec<u8>)> {
+        let mut bz = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::new(6));
+        bz.write_all(bytes).expect("memory");
+        let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 6);
+        xz.write_all(bytes).expect("memory");
+        vec![
+            (Compression::Gzip, gzip(bytes)),
+            (Compression::Bzip2, bz.finish().expect("memory")),
+            (Compression::Xz, xz.finish().expect("memory")),
+            (
+                Compression::Zstd,
+                zstd::encode_all(bytes, 3).expect("memory"),
+            ),
+        ]
+    }
+
+    #[test]
+    fn concatenated_members_are_one_stream() {
+        for ((compression, one), (_, two)) in
+            each_codec(b"one, ").into_iter().zip(each_codec(b"two"))
+        {
+            let both = [one, two].concat();
+            assert_eq!(Compression::sniff(&both), compression);
+            let (out, _) = decode(&both, DecodeLimits::default()).expect(compression.name());
+            assert_eq!(out, b"one, two", "{}", compression.name());
+        }
+    }
+
+    #[test]
+    fn every_cut_and_every_trailing_byte_is_an_error() {
+        for (compression, whole) in
+            each_codec(&b"some text that repeats, some text that repeats".repeat(20))
+        {
+            for end in 8..whole.len() {
+                let cut = decode(&whole[..end], DecodeLimits::default());
+                assert!(
+                    cut.is_err(),
+                    "{} cut at {end} of {}",
+                    compression.name(),
+                    whole.len()
+                );
+            }
+            let trailing = [&whole[..], b"trailing"].concat();
+            assert!(
+                decode(&trailing, DecodeLimits::default()).is_err(),
+                "{} trailing",
+                compression.name()
+            );
+        }
+    }
+
+    #[test]
+    fn zeros_behind_gzip_are_counted() {
+        let padded = [gzip(b"x"), vec![0; 700]].concat();
+        assert_eq!(
+            decode(&padded, DecodeLimits::default()).expect("padding"),
+            (b"x".to_vec(), 700)
+        );
+        let not_only_zeros = [padded, b"!".to_vec()].concat();
+        assert!(decode(&not_only_zeros, DecodeLimits::default()).is_err());
+    }
+
+    #[test]
+    fn skippable_zstd_frames_are_skipped_wherever_they_are() {
+        let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0][..], b"toc!"].concat();
+        let frame = zstd::encode_all(&b"data"[..], 3).expect("memory");
+        let stream = [&skippable[..], &frame, &skippable, &frame, &skippable].concat();
+        assert_eq!(Compression::sniff(&stream), Compression::Zstd);
+        assert_eq!(
+            decode(&stream, DecodeLimits::default()).expect("frames").0,
+            b"datadata"
+        );
+    }
+
+    #[test]
+    fn bombs_stop_at_the_limits() {
+        let bomb = gzip(&vec![0; 4 << 20]);
+        let by_ratio = DecodeLimits {
+            ratio: 100,
+            grace: 1 << 20,
+            ..DecodeLimits::default()
+        };
+        let error = decode(&bomb, by_ratio).expect_err("a bomb").to_string();
+        assert!(error.contains("expansion ratio"), "{error}");
+        let by_size = DecodeLimits {
+            size: 1 << 20,
+            ..DecodeLimits::default()
+        };
+        let error = decode(&bomb, by_size).expect_err("a bomb").to_string();
+        assert!(error.contains("decoded size"), "{error}");
+    }
+}

@@ -1,0 +1,203 @@
+//! Regular files, opened so that nothing else can be mistaken for one, and read by position.
+//!
+//! Ranges are read with positional reads and not mapped. A mapped file that another program cuts short ends this one
+//! with a bus error, which no check of lengths can prevent; a read ends with an error line. Nothing is lost by it:
+//! walking the 30,000 headers of a gigabyte of layers costs the same either way.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::error::{Error, Fault, Result};
+
+/// Opens a regular file for reading; never blocks and never opens anything else.
+///
+/// With `follow` false a symbolic link is refused too: for paths that come from a layout folder, which a hostile
+/// layout could point anywhere.
+///
+/// # Errors
+/// `NotAFile` for folders, FIFOs, devices, sockets and (unless followed) links; `Io` from the system.
+pub fn open_regular(path: &Path, follow: bool) -> Result<File> {
+    // O_NONBLOCK: opening a FIFO without a writer must not wait. It has no effect on regular files.
+    let mut flags =
+        rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC | rustix::fs::OFlags::NOCTTY;
+    if !follow {
+        flags |= rustix::fs::OFlags::NOFOLLOW;
+    }
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path);
+    let file = opened.map_err(|error| {
+        if !follow && error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
+            return Error::new(Fault::NotAFile {
+                kind: "a symbolic link",
+            });
+        }
+        // A socket cannot be opened at all; say what it is rather than what the system calls that.
+        match std::fs::metadata(path)
+            .ok()
+            .and_then(|metadata| special_kind(metadata.file_type()))
+        {
+            Some(kind) => Error::new(Fault::NotAFile { kind }),
+            None => Error::io("open", error),
+        }
+    })?;
+    let kind = file
+        .metadata()
+        .map_err(|error| Error::io("open", error))?
+        .file_type();
+    if kind.is_dir() {
+        return Err(Fault::NotAFile { kind: "a folder" }.into());
+    }
+    match special_kind(kind) {
+        Some(kind) => Err(Fault::NotAFile { kind }.into()),
+        None => Ok(file),
+    }
+}
+
+fn special_kind(kind: std::fs::FileType) -> Option<&'static str> {
+    if kind.is_fifo() {
+        Some("a FIFO")
+    } else if kind.is_socket() {
+        Some("a socket")
+    } else if kind.is_char_device() || kind.is_block_device() {
+        Some("a device")
+    } else {
+        None
+    }
+}
+
+/// A run of bytes in a regular file. Cheap to clone; many may be read at once.
+#[derive(Debug, Clone)]
+pub struct FileRange {
+    file: Arc<File>,
+    offset: u64,
+    len: u64,
+}
+
+impl FileRange {
+    /// The whole file.
+    ///
+    /// # Errors
+    /// `Io` if the system does not tell its length.
+    pub fn whole(file: File) -> Result<Self> {
+        let len = file
+            .metadata()
+            .map_err(|error| Error::io("read", error))?
+            .len();
+        Ok(FileRange {
+            file: Arc::new(file),
+            offset: 0,
+            len,
+        })
+    }
+
+    /// A run within this one; cut to what is there.
+    #[must_use]
+    pub fn slice(&self, offset: u64, len: u64) -> Self {
+        let offset = offset.min(self.len);
+        FileRange {
+            file: Arc::clone(&self.file),
+            offset: self.offset + offset,
+            len: len.min(self.len - offset),
+        }
+    }
+
+    /// Its length in bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The file and where in it the range starts.
+    pub fn parts(&self) -> (&Arc<File>, u64) {
+        (&self.file, self.offset)
+    }
+
+    /// Reads it from the start.
+    pub fn reader(&self) -> RangeReader {
+        RangeReader {
+            range: self.clone(),
+            position: 0,
+        }
+    }
+
+    /// Up to `buf.len()` bytes from the start; fewer only at the end.
+    pub fn head(&self, buf: &mut [u8]) -> Result<usize> {
+        let mut reader = self.reader();
+        let mut filled = 0;
+        while filled < buf.len() {
+            match reader.read(&mut buf[filled..]) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(error) => return Err(Error::io("read", error)),
+            }
+        }
+        Ok(filled)
+    }
+
+    /// All of it in memory, if it is no longer than `limit`.
+    ///
+    /// # Errors
+    /// `Limit` if it is longer; `Truncated` if the file has become shorter; `Io`.
+    pub fn bytes(&self, limit: u64) -> Result<Vec<u8>> {
+        if self.len > limit {
+            return Err(Fault::Limit {
+                what: "document size in bytes",
+                limit,
+                found: self.len,
+            }
+            .into());
+        }
+        let mut bytes = Vec::new();
+        self.reader()
+            .read_to_end(&mut bytes)
+            .map_err(|error| Error::io("read", error))?;
+        Ok(bytes)
+    }
+}
+
+/// Reads a [`FileRange`] from start to end. Ends with an error if the file has become shorter meanwhile.
+pub struct RangeReader {
+    range: FileRange,
+    position: u64,
+}
+
+impl Read for RangeReader {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let left = self.range.len - self.position;
+        let want = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
+        if want == 0 {
+            return Ok(0);
+        }
+        loop {
+            match self
+                .range
+                .file
+                .read_at(&mut buf[..want], self.range.offset + self.position)
+            {
+                Ok(0) => {
+                    let fault = Fault::Truncated {
+                        what: "the file",
+                        expected: self.range.len,
+                        found: self.position,
+                    };
+                    return Err(Error::new(fault).into_io());
+                }
+                Ok(n) => {
+                    self.position += n as u64;
+                    return Ok(n);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

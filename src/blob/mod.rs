@@ -1,0 +1,15 @@
+//! Bytes with an identity: where they lie, how they are packed, what they hash to.
+//!
+//! In come files and digests, out go readers. What the bytes mean is left to the rooms further on.
+
+pub mod codec;
+mod file;
+mod hash;
+
+pub use codec::{Compression, Decoder};
+pub use file::{FileRange, RangeReader, open_regular};
+pub use hash::{Hasher, HashingReader, sha256};
+
+/// How many bytes are moved at a time where a whole blob is read: large enough that the system calls do not show,
+/// small enough that buffers of all layers in work stay in the processor's cache.
+pub const CHUNK: usize = 256 * 1024;

@@ -2,6 +2,7 @@
 pub mod blob;
 pub mod error;
 pub mod escape;
+pub mod show;
 pub mod spec;
 
 pub use error::{Error, Fault, Result};

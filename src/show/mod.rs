@@ -5,6 +5,9 @@
 //! Text that came from an archive is escaped by [`crate::escape`] when it is shown and carried without loss as JSON.
 
 pub mod human;
+pub mod json;
+pub mod table;
 pub mod time;
 
+pub use table::Table;
 pub use time::Timestamp;

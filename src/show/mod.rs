@@ -4,10 +4,15 @@
 //! Nothing here opens an archive, reads the clock or the environment, or knows whether a terminal is listening.
 //! Text that came from an archive is escaped by [`crate::escape`] when it is shown and carried without loss as JSON.
 
+pub mod format;
 pub mod human;
 pub mod json;
 pub mod table;
+pub mod template;
 pub mod time;
+mod typed;
 
+pub use format::{Column, Format};
 pub use table::Table;
+pub use template::{Shape, Template};
 pub use time::Timestamp;

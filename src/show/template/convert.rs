@@ -1,0 +1,140 @@
+//! From JSON to template data, and from there to the JSON it came from.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use gotmpl::Value;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Value as Json;
+
+use super::shape::Shape;
+use super::store::{Kind, Known, Store, address};
+use crate::escape;
+
+/// A conversion under way, and what the store has to know about the values made so far.
+pub(super) struct Loading<'a> {
+    store: &'a Store,
+    pub(super) found: Vec<(usize, Known)>,
+}
+
+impl<'a> Loading<'a> {
+    pub(super) fn new(store: &'a Store) -> Self {
+        Loading {
+            store,
+            found: Vec::new(),
+        }
+    }
+
+    fn note(&mut self, value: Value, known: Known) -> Value {
+        self.found.extend(address(&value).map(|at| (at, known)));
+        value
+    }
+
+    fn text(&mut self, text: &str) -> Value {
+        let shown = escape::text(text);
+        let value = Value::String(Arc::from(&*shown));
+        match shown == text {
+            true => value,
+            false => self.note(value, Known::Text(text.into())),
+        }
+    }
+
+    /// The value of `field`, which is empty for what is no field.
+    pub(super) fn value(&mut self, json: &Json, field: &str, kind: Kind) -> Value {
+        let Shape {
+            lists, maps, sets, ..
+        } = self.store.shape;
+        let is_free = maps.contains(&field) || sets.contains(&field);
+        match json {
+            Json::Null if lists.contains(&field) => self.store.nil_list.clone(),
+            Json::Null if is_free => self.store.nil_map.clone(),
+            Json::Null => Value::Nil,
+            Json::Bool(value) => Value::Bool(*value),
+            Json::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+                (Some(number), ..) => Value::Int(number),
+                (_, Some(number), _) => Value::Uint(number),
+                (.., number) => Value::Float(number.unwrap_or_default()),
+            },
+            Json::String(text) => self.text(text),
+            Json::Array(items) => {
+                let items: Vec<Value> = items
+                    .iter()
+                    .map(|item| self.value(item, "", Kind::Struct))
+                    .collect();
+                Value::List(items.into())
+            }
+            Json::Object(object) => {
+                let kind = if is_free { Kind::Free } else { kind };
+                let entries: Vec<(Arc<str>, Value)> = object
+                    .iter()
+                    .map(|(key, value)| {
+                        let value = match value {
+                            Json::Object(empty) if empty.is_empty() && sets.contains(&field) => {
+                                self.store.empty.clone()
+                            }
+                            // A label may well be called Labels.
+                            value if kind == Kind::Free => self.value(value, "", Kind::Struct),
+                            value => self.value(value, key, Kind::Struct),
+                        };
+                        (Arc::from(key.as_str()), value)
+                    })
+                    .collect();
+                self.object(entries, field, kind)
+            }
+        }
+    }
+
+    fn object(&mut self, mut entries: Vec<(Arc<str>, Value)>, field: &str, kind: Kind) -> Value {
+        if kind == Kind::Row {
+            entries.sort_by(|a, b| a.0.cmp(&b.0));
+        }
+        let map: BTreeMap<Arc<str>, Value> = entries
+            .iter()
+            .map(|(key, value)| (Arc::from(&*escape::text(key)), value.clone()))
+            .collect();
+        let known = Known::Object {
+            entries,
+            field: field.into(),
+            kind,
+        };
+        self.note(Value::Map(Arc::new(map)), known)
+    }
+}
+
+/// A value that serializes as the JSON it came from.
+pub(super) struct Original<'a> {
+    value: &'a Value,
+    known: &'a HashMap<usize, Known>,
+}
+
+impl<'a> Original<'a> {
+    pub(super) fn new(value: &'a Value, known: &'a HashMap<usize, Known>) -> Self {
+        Original { value, known }
+    }
+}
+
+impl Serialize for Original<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let of = |value| Original::new(value, self.known);
+        match address(self.value).and_then(|at| self.known.get(&at)) {
+            Some(Known::Null) => return serializer.serialize_unit(),
+            Some(Known::Empty) => return serializer.serialize_map(Some(0))?.end(),
+            Some(Known::Text(text)) => return serializer.serialize_str(text),
+            Some(Known::Object { entries, .. }) => {
+                return serializer
+                    .collect_map(entries.iter().map(|(key, value)| (&**key, of(value))));
+            }
+            None => {}
+        }
+        match self.value {
+            Value::Bool(value) => serializer.serialize_bool(*value),
+            Value::Int(number) => serializer.serialize_i64(*number),
+            Value::Uint(number) => serializer.serialize_u64(*number),
+            Value::Float(number) => serializer.serialize_f64(*number),
+            Value::String(text) => serializer.serialize_str(text),
+            Value::List(items) => serializer.collect_seq(items.iter().map(of)),
+            Value::Map(map) => serializer.collect_map(map.iter().map(|(k, v)| (&**k, of(v)))),
+            _ => serializer.serialize_unit(),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Turns `.Name` into a call of our own function before a template runs, and checks its names.
+//!
+//! gotmpl looks fields up by itself, in sorted maps that all behave alike. docker's data are Go types: an unknown
+//! field is an error, an unknown label is not. So every `.A.B`, `$x.A` and `(…).A` of the parsed template becomes
+//! `.field . "A" "B"`, which can tell them apart. Go also refuses unknown functions and variables when it parses, and
+//! gotmpl only when it meets them; a listing without rows would never report them.
+
+use std::collections::BTreeSet;
+use std::mem;
+
+use gotmpl::parse::{CommandNode, Expr, ListNode, Node, PipeNode, Pos, SmolStr};
+
+use super::functions;
+
+/// The same template with its field lookups rewritten, or why it cannot be executed.
+pub(super) fn checked(mut tree: ListNode) -> Result<ListNode, String> {
+    let mut rewrite = Rewrite::default();
+    rewrite.list(&mut tree);
+    let undeclared = rewrite
+        .used
+        .iter()
+        .find(|name| !rewrite.declared.contains(*name));
+    match (rewrite.unknown, undeclared) {
+        (Some(name), _) => Err(format!("function \"{name}\" not defined")),
+        (_, Some(name)) => Err(format!("undefined variable \"{name}\"")),
+        _ => Ok(tree),
+    }
+}
+
+#[derive(Default)]
+struct Rewrite {
+    declared: BTreeSet<SmolStr>,
+    used: BTreeSet<SmolStr>,
+    unknown: Option<SmolStr>,
+}
+
+impl Rewrite {
+    fn list(&mut self, list: &mut ListNode) {
+        for node in &mut list.nodes {
+            self.node(node);
+        }
+    }
+
+    fn node(&mut self, node: &mut Node) {
+        match node {
+            Node::List(list) => self.list(list),
+            Node::Action(action) => self.pipe(&mut action.pipe),
+            Node::If(branch) | Node::Range(branch) | Node::With(branch) => {
+                self.pipe(&mut branch.pipe);
+                self.list(&mut branch.body);
+                if let Some(otherwise) = &mut branch.else_body {
+                    self.list(otherwise);
+                }
+            }
+            Node::Template(call) => {
+                if let Some(pipe) = &mut call.pipe {
+                    self.pipe(pipe);
+                }
+            }
+            Node::Define(define) => self.list(&mut define.body),
+            Node::Text(_) | Node::Break(_) | Node::Continue(_) => {}
+        }
+    }
+
+    fn pipe(&mut self, pipe: &mut PipeNode) {
+        self.declared.extend(pipe.decl.iter().cloned());
+        for command in &mut pipe.commands {
+            for argument in &mut command.args {
+                self.expression(argument);
+            }
+        }
+    }
+
+    fn expression(&mut self, expression: &mut Expr) {
+        match expression {
+            Expr::Field(pos, names) => *expression = lookup(*pos, Expr::Dot(*pos), names),
+            Expr::Variable(pos, name, names) => {
+                if name != "$" {
+                    self.used.insert(name.clone());
+                }
+                if !names.is_empty() {
+                    let variable = Expr::Variable(*pos, name.clone(), Vec::new());
+                    *expression = lookup(*pos, variable, names);
+                }
+            }
+            Expr::Chain(pos, of, names) => {
+                self.expression(of);
+                // A function's name here is called by gotmpl, with the arguments that follow.
+                if !matches!(**of, Expr::Identifier(..)) {
+                    let of = mem::replace(&mut **of, Expr::Nil(*pos));
+                    *expression = lookup(*pos, of, names);
+                }
+            }
+            Expr::Identifier(_, name) => {
+                if !functions::exists(name) {
+                    self.unknown.get_or_insert(name.clone());
+                }
+            }
+            Expr::Pipe(_, pipe) => self.pipe(pipe),
+            Expr::Dot(_) | Expr::String(..) | Expr::Number(..) | Expr::Bool(..) | Expr::Nil(_) => {}
+        }
+    }
+}
+
+fn lookup(pos: Pos, of: Expr, names: &[SmolStr]) -> Expr {
+    let function = Expr::Identifier(pos, SmolStr::new_static(functions::FIELD));
+    let names = names
+        .iter()
+        .map(|name| Expr::String(pos, name.as_str().into()));
+    let command = CommandNode {
+        pos,
+        args: [function, of].into_iter().chain(names).collect(),
+    };
+    let pipe = PipeNode {
+        pos,
+        decl: Vec::new(),
+        commands: vec![command],
+        is_assign: false,
+    };
+    Expr::Pipe(pos, pipe)
+}

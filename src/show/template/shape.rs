@@ -1,0 +1,86 @@
+//! What docker knows from its Go types, and JSON does not tell.
+
+/// What docker knows from its Go types about data that is plain JSON here. Fields are meant wherever they occur.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shape {
+    /// Fields that are lists: their `null` prints as `[]` (and is `null` in `json`).
+    pub lists: &'static [&'static str],
+    /// Fields that are maps from texts to texts with keys of anybody's choosing: their `null` prints as `map[]`, an
+    /// absent key is `<no value>` and no error, and `index` gives an empty text for it.
+    pub maps: &'static [&'static str],
+    /// Fields that are maps whose values say nothing: as `maps`, and `{}` in them prints as `{}`.
+    pub sets: &'static [&'static str],
+    /// Fields that JSON leaves out and docker knows nevertheless: the object's own field name (empty for the
+    /// outermost), the field, and what it is then.
+    pub absent: &'static [(&'static str, &'static str, Zero)],
+    /// Other names of fields, and the names they have in JSON: Go's field `ID` is `Id` there.
+    pub aliases: &'static [(&'static str, &'static str)],
+    /// Whether the outermost object is a row of a listing: `{{json .}}` then sorts its keys and writes `<`, `>` and
+    /// `&` as Go's `json.Marshal` does.
+    pub row: bool,
+}
+
+/// What a field that is not there is in Go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Zero {
+    /// A nil list, `[]`.
+    List,
+    /// A nil map, `map[]`.
+    Map,
+    /// A nil pointer.
+    Nil,
+    /// An empty text.
+    Text,
+    /// `false`.
+    False,
+}
+
+impl Shape {
+    /// A row of a listing: docker images, docker history.
+    pub const ROW: Shape = Shape {
+        lists: &[],
+        maps: &[],
+        sets: &[],
+        absent: &[],
+        aliases: &[],
+        row: true,
+    };
+
+    /// What docker image inspect shows.
+    pub const INSPECT: Shape = Shape {
+        lists: &[
+            "RepoTags",
+            "RepoDigests",
+            "Env",
+            "Cmd",
+            "Entrypoint",
+            "OnBuild",
+            "Shell",
+            "Layers",
+            "Test",
+        ],
+        maps: &["Labels", "Data"],
+        sets: &["ExposedPorts", "Volumes"],
+        absent: &[
+            ("", "Comment", Zero::Text),
+            ("", "Author", Zero::Text),
+            ("", "Variant", Zero::Text),
+            ("", "OsVersion", Zero::Text),
+            ("Config", "User", Zero::Text),
+            ("Config", "WorkingDir", Zero::Text),
+            ("Config", "StopSignal", Zero::Text),
+            ("Config", "Env", Zero::List),
+            ("Config", "Cmd", Zero::List),
+            ("Config", "Entrypoint", Zero::List),
+            ("Config", "OnBuild", Zero::List),
+            ("Config", "Shell", Zero::List),
+            ("Config", "Labels", Zero::Map),
+            ("Config", "Volumes", Zero::Map),
+            ("Config", "ExposedPorts", Zero::Map),
+            ("Config", "ArgsEscaped", Zero::False),
+            ("Config", "Healthcheck", Zero::Nil),
+        ],
+        aliases: &[("ID", "Id")],
+        row: false,
+    };
+}

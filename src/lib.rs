@@ -2,6 +2,7 @@
 pub mod blob;
 pub mod error;
 pub mod escape;
+pub mod layer;
 pub mod show;
 pub mod spec;
 

@@ -1,0 +1,225 @@
+//! One 512-byte block, read as a tar header.
+//!
+//! Each header is judged alone: one archive may mix the dialects. Numbers that cannot be meant are refused instead
+//! of guessed, because a wrong size would show the rest of the archive to nobody or show what is not there.
+
+use std::ffi::CStr;
+
+/// Bytes in a block, the unit of everything in a tar.
+pub(crate) const BLOCK: usize = 512;
+
+/// One block.
+pub(crate) type Block = [u8; BLOCK];
+
+/// How a header spells the fields after the link name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Nothing after the link name; also headers whose magic is broken.
+    V7,
+    /// `ustar` NUL, whatever the version says: POSIX, and pax on top of it.
+    Ustar,
+    /// `ustar  ` NUL: no prefix, but sparse maps.
+    Gnu,
+    /// `ustar` NUL and `tar` NUL at the end: a shorter prefix.
+    Star,
+}
+
+/// A block whose checksum is right.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Header<'a> {
+    block: &'a Block,
+    pub(crate) dialect: Dialect,
+}
+
+/// The field's name, for errors.
+pub(crate) type Field = &'static str;
+
+impl<'a> Header<'a> {
+    /// Checks the sum: of unsigned bytes, or of signed ones as some old writers had it.
+    pub(crate) fn parse(block: &'a Block) -> Option<Self> {
+        let stated = number(part(block, 148, 8))?;
+        let all: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
+        let field: u32 = part(block, 148, 8)
+            .iter()
+            .map(|&byte| u32::from(byte))
+            .sum();
+        // The sum is made as if its own field held eight blanks.
+        let unsigned = i64::from(all) - i64::from(field) + 8 * 32;
+        if stated != unsigned && stated != signed_sum(block) {
+            return None;
+        }
+        let dialect = if part(block, 257, 6) == b"ustar\0" {
+            match part(block, 508, 4) {
+                b"tar\0" => Dialect::Star,
+                _ => Dialect::Ustar,
+            }
+        } else if part(block, 257, 8) == b"ustar  \0" {
+            Dialect::Gnu
+        } else {
+            Dialect::V7
+        };
+        Some(Header { block, dialect })
+    }
+
+    pub(crate) fn type_flag(&self) -> u8 {
+        self.block.get(156).copied().unwrap_or_default()
+    }
+
+    /// The name without its prefix.
+    pub(crate) fn name(&self) -> &'a [u8] {
+        text(part(self.block, 0, 100))
+    }
+
+    /// What goes before the name with a `/`; empty where there is none.
+    pub(crate) fn prefix(&self) -> &'a [u8] {
+        match self.dialect {
+            Dialect::Ustar => text(part(self.block, 345, 155)),
+            Dialect::Star => text(part(self.block, 345, 131)),
+            Dialect::Gnu | Dialect::V7 => b"",
+        }
+    }
+
+    pub(crate) fn link_name(&self) -> &'a [u8] {
+        text(part(self.block, 157, 100))
+    }
+
+    pub(crate) fn user_name(&self) -> &'a [u8] {
+        self.owner_text(265)
+    }
+
+    pub(crate) fn group_name(&self) -> &'a [u8] {
+        self.owner_text(297)
+    }
+
+    fn owner_text(&self, at: usize) -> &'a [u8] {
+        match self.dialect {
+            Dialect::V7 => b"",
+            _ => text(part(self.block, at, 32)),
+        }
+    }
+
+    /// Permission bits with setuid, setgid and sticky; file type bits that some writers add are dropped.
+    pub(crate) fn mode(&self) -> Result<u16, Field> {
+        let mode = self.positive(100, 8, "mode")?;
+        u16::try_from(mode & 0o7777).map_err(|_| "mode")
+    }
+
+    pub(crate) fn uid(&self) -> Result<u64, Field> {
+        self.positive(108, 8, "uid")
+    }
+
+    pub(crate) fn gid(&self) -> Result<u64, Field> {
+        self.positive(116, 8, "gid")
+    }
+
+    pub(crate) fn size(&self) -> Result<u64, Field> {
+        self.positive(124, 12, "size")
+    }
+
+    /// Seconds since 1970, negative before.
+    pub(crate) fn mtime(&self) -> Result<i64, Field> {
+        number(part(self.block, 136, 12)).ok_or("mtime")
+    }
+
+    /// Device numbers, which only mean something on a device.
+    pub(crate) fn device(&self) -> Result<(u64, u64), Field> {
+        match self.dialect {
+            Dialect::V7 => Ok((0, 0)),
+            _ => Ok((
+                self.positive(329, 8, "devmajor")?,
+                self.positive(337, 8, "devminor")?,
+            )),
+        }
+    }
+
+    /// Size of the file with its holes, in a GNU sparse header.
+    pub(crate) fn gnu_real_size(&self) -> Result<u64, Field> {
+        self.positive(483, 12, "realsize")
+    }
+
+    /// The first four segments of a GNU sparse map, and whether blocks with more follow.
+    pub(crate) fn gnu_sparse(&self) -> (&'a [u8], bool) {
+        let more = self.block.get(482).is_some_and(|&flag| flag != 0);
+        (part(self.block, 386, 4 * 24), more)
+    }
+
+    fn positive(&self, at: usize, length: usize, field: Field) -> Result<u64, Field> {
+        number(part(self.block, at, length))
+            .and_then(|number| u64::try_from(number).ok())
+            .ok_or(field)
+    }
+}
+
+/// A constant part of a block; the ranges above are all inside.
+pub(crate) fn part(block: &Block, at: usize, length: usize) -> &[u8] {
+    block.get(at..at + length).unwrap_or_default()
+}
+
+/// Text up to the first NUL, or the whole field where there is none.
+fn text(field: &[u8]) -> &[u8] {
+    CStr::from_bytes_until_nul(field).map_or(field, CStr::to_bytes)
+}
+
+fn signed_sum(block: &Block) -> i64 {
+    block
+        .iter()
+        .enumerate()
+        .map(|(at, &byte)| match at {
+            148..156 => 32,
+            _ => i64::from(byte.cast_signed()),
+        })
+        .sum()
+}
+
+/// A number: octal digits between blanks, ended by a NUL or the field; nothing at all is 0; or base 256.
+///
+/// What the common readers do not agree on is no number: digits after a first NUL, two groups of digits.
+pub(crate) fn number(field: &[u8]) -> Option<i64> {
+    match field.first() {
+        Some(0x80 | 0xff) => return base_256(field),
+        Some(0x81..=0xfe) | None => return None,
+        Some(_) => {}
+    }
+    let mut value: u64 = 0;
+    let mut rest = field.iter();
+    let mut last = rest.by_ref().find(|&&byte| byte != b' ');
+    let digits = matches!(last, Some(b'0'..=b'7'));
+    while let Some(digit @ b'0'..=b'7') = last {
+        if value >> 60 != 0 {
+            return None;
+        }
+        value = value << 3 | u64::from(digit - b'0');
+        last = rest.next();
+    }
+    let blank = |byte: &u8| matches!(byte, b' ' | 0);
+    let ended = match last {
+        None => true,
+        // After the closing NUL anything may follow: every reader stops there.
+        Some(0) => digits || rest.all(blank),
+        Some(b' ') => rest
+            .take_while(|&&byte| byte != 0)
+            .all(|&byte| byte == b' '),
+        Some(_) => false,
+    };
+    if !ended {
+        return None;
+    }
+    i64::try_from(value).ok()
+}
+
+/// Two's complement, big endian, with the top bit of the first byte as the mark of the form.
+fn base_256(field: &[u8]) -> Option<i64> {
+    let (mark, bytes) = field.split_first()?;
+    let negative = *mark == 0xff;
+    let filler = if negative { 0xff } else { 0 };
+    let (front, low) = bytes.split_at(bytes.len().saturating_sub(8));
+    if front.iter().any(|&byte| byte != filler) {
+        return None;
+    }
+    let start: i64 = if negative { -1 } else { 0 };
+    let value = low
+        .iter()
+        .fold(start, |value, &byte| value << 8 | i64::from(byte));
+    // A full eight bytes leave no room for the sign, so it must come out as the mark says.
+    (value.is_negative() == negative).then_some(value)
+}

@@ -1,0 +1,217 @@
+//! Where the bytes of a tar come from: a stream that only goes forward, or a part of a file.
+
+use std::fs::File;
+use std::io::{self, BufRead};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+/// Bytes read in order, some of them skipped.
+pub trait TarInput {
+    /// Fills `buf` and returns its length, or less only where the input ends.
+    ///
+    /// # Errors
+    /// What the operating system or the decoder below refuses.
+    fn read_full(&mut self, buf: &mut [u8]) -> io::Result<usize>;
+
+    /// Goes `n` bytes on and returns how many bytes there really were: fewer only where the input ends.
+    ///
+    /// # Errors
+    /// As [`read_full`](Self::read_full).
+    fn skip(&mut self, n: u64) -> io::Result<u64>;
+
+    /// Bytes read and skipped so far.
+    fn position(&self) -> u64;
+}
+
+impl<I: TarInput + ?Sized> TarInput for &mut I {
+    fn read_full(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        (**self).read_full(buf)
+    }
+
+    fn skip(&mut self, n: u64) -> io::Result<u64> {
+        (**self).skip(n)
+    }
+
+    fn position(&self) -> u64 {
+        (**self).position()
+    }
+}
+
+/// A forward-only input: skipping reads and drops. Also reads tars in memory, as `StreamInput::new(&bytes[..])`.
+#[derive(Debug)]
+pub struct StreamInput<R> {
+    inner: R,
+    position: u64,
+}
+
+impl<R: BufRead> StreamInput<R> {
+    /// Reads from where `inner` stands, which becomes position 0.
+    pub fn new(inner: R) -> Self {
+        StreamInput { inner, position: 0 }
+    }
+
+    /// The reader, standing right after the last byte that was read or skipped.
+    pub fn into_inner(self) -> R {
+        self.inner
+    }
+
+    /// Takes up to `n` bytes out of the reader and shows them to `take`; 0 only at the end.
+    fn step(&mut self, n: u64, take: impl FnOnce(&[u8])) -> io::Result<usize> {
+        let bytes = loop {
+            match self.inner.fill_buf() {
+                // Asked again below, because a borrow cannot leave a loop that may try once more.
+                Ok(_) => break self.inner.fill_buf()?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        };
+        let length = bytes.len().min(usize::try_from(n).unwrap_or(usize::MAX));
+        take(bytes.get(..length).unwrap_or_default());
+        self.inner.consume(length);
+        self.position = self.position.saturating_add(length as u64);
+        Ok(length)
+    }
+}
+
+impl<R: BufRead> TarInput for StreamInput<R> {
+    fn read_full(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut done = 0;
+        while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let copied = self.step(rest.len() as u64, |bytes| {
+                if let Some(to) = rest.get_mut(..bytes.len()) {
+                    to.copy_from_slice(bytes);
+                }
+            })?;
+            if copied == 0 {
+                break;
+            }
+            done += copied;
+        }
+        Ok(done)
+    }
+
+    fn skip(&mut self, n: u64) -> io::Result<u64> {
+        let mut done = 0;
+        while done < n {
+            let gone = self.step(n - done, |_| ())?;
+            if gone == 0 {
+                break;
+            }
+            done += gone as u64;
+        }
+        Ok(done)
+    }
+
+    fn position(&self) -> u64 {
+        self.position
+    }
+}
+
+/// A part of a file, read at offsets: skipping costs nothing, and clones of the `Arc` can be read at the same time.
+///
+/// The file's own cursor is neither used nor moved. Nothing outside the part is read.
+#[derive(Debug)]
+pub struct FileInput {
+    file: Arc<File>,
+    start: u64,
+    length: u64,
+    position: u64,
+    /// The bytes last read, `filled` of them, the first one at `window_at` of the part.
+    window: Box<[u8]>,
+    window_at: u64,
+    filled: usize,
+}
+
+impl FileInput {
+    /// Bytes read at once when headers are walked.
+    pub const WINDOW: usize = 2048;
+
+    /// Reads `length` bytes of `file` from byte `start`. A file that is shorter simply ends earlier.
+    pub fn new(file: Arc<File>, start: u64, length: u64) -> Self {
+        Self::with_window(file, start, length, Self::WINDOW)
+    }
+
+    fn with_window(file: Arc<File>, start: u64, length: u64, window: usize) -> Self {
+        FileInput {
+            file,
+            start,
+            length,
+            position: 0,
+            window: vec![0; window].into_boxed_slice(),
+            window_at: 0,
+            filled: 0,
+        }
+    }
+
+    /// The part of the window from the current position on.
+    fn ready(&self) -> &[u8] {
+        self.position
+            .checked_sub(self.window_at)
+            .and_then(|at| usize::try_from(at).ok())
+            .and_then(|at| self.window.get(at..self.filled))
+            .unwrap_or_default()
+    }
+
+    fn read_at(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let left = self.length.saturating_sub(self.position);
+        let wanted = buf.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let Some(offset) = self.start.checked_add(self.position) else {
+            return Ok(0);
+        };
+        loop {
+            match self
+                .file
+                .read_at(buf.get_mut(..wanted).unwrap_or_default(), offset)
+            {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+}
+
+impl TarInput for FileInput {
+    fn read_full(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut done = 0;
+        while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let ready = self.ready();
+            let copied = if !ready.is_empty() {
+                let length = ready.len().min(rest.len());
+                if let (Some(to), Some(from)) = (rest.get_mut(..length), ready.get(..length)) {
+                    to.copy_from_slice(from);
+                }
+                length
+            } else if rest.len() >= self.window.len() {
+                self.read_at(rest)?
+            } else {
+                let mut window = std::mem::take(&mut self.window);
+                let filled = self.read_at(&mut window);
+                self.window = window;
+                self.window_at = self.position;
+                // Forgotten first, so that a failed read leaves no stale bytes that look valid.
+                self.filled = 0;
+                self.filled = filled?;
+                if self.filled == 0 {
+                    break;
+                }
+                continue;
+            };
+            if copied == 0 {
+                break;
+            }
+            self.position = self.position.saturating_add(copied as u64);
+            done += copied;
+        }
+        Ok(done)
+    }
+
+    fn skip(&mut self, n: u64) -> io::Result<u64> {
+        let gone = n.min(self.length.saturating_sub(self.position));
+        self.position = self.position.saturating_add(gone);
+        Ok(gone)
+    }
+
+    fn position(&self) -> u64 {
+        self.position
+    }
+}

@@ -1,0 +1,34 @@
+//! Tars as entries: the members of an archive, and the files of a layer.
+//!
+//! In comes a [`TarInput`]: part of a file, or a stream that may come out of a decoder. Out go [`Entry`]s in archive
+//! order, and the [`Anomalies`] of the whole. Left to others: decompressing, hashing, applying layers to one another,
+//! and any rule about which names an image must have.
+//!
+//! What a hostile archive could try here, and what stops it:
+//! - show different entries to different readers: numbers, PAX records and sparse maps that common readers do not
+//!   agree on are errors; what they resolve differently but safely is an [`Anomaly`];
+//! - smuggle an archive inside a file by two sizes: a PAX size always beats the header's;
+//! - make the reader allocate: nothing is sized by a number in the archive, and [`limits`] bound what is kept;
+//! - make it jump: offsets are checked sums, and going forward is the only direction;
+//! - hide entries after the end marker: [`Walker::check_tail`] finds the bytes, and they are listed by nobody.
+
+mod anomaly;
+mod entry;
+mod extension;
+mod header;
+mod input;
+pub mod limits;
+mod names;
+mod pax;
+mod sparse;
+mod summary;
+mod walk;
+mod whiteout;
+
+pub use anomaly::{Anomalies, Anomaly, AnomalyKind};
+pub use entry::{CleanPath, Entry, EntryKind, Mtime, Xattr, clean_path};
+pub use input::{FileInput, StreamInput, TarInput};
+pub use sparse::Segment;
+pub use summary::LayerSummary;
+pub use walk::{Tail, WalkEnd, Walker};
+pub use whiteout::Whiteout;

@@ -1,0 +1,216 @@
+//! The paths of one layer with the inodes behind them, as small as can be.
+//!
+//! Only what sizes need: which entry of a path is the last one, which names share an inode, and what went away
+//! together with a directory. Applying layers to one another is another room's work.
+
+use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
+
+/// A path: its directory and its last part.
+#[derive(Debug, Clone)]
+struct Name {
+    /// The node of the directory, always one made earlier.
+    parent: u32,
+    /// Where the last part stands in the text.
+    text: Range<usize>,
+    /// The inode that the last entry of this path made; none for a directory or for a path only implied.
+    inode: Option<u32>,
+    /// When the path was last written, and when it last stopped being a directory: counted in entries, from 1.
+    written: u32,
+    cut: u32,
+}
+
+/// All paths of a layer. The first is the top.
+#[derive(Debug)]
+pub(crate) struct Names {
+    names: Vec<Name>,
+    /// The last parts, one after the other, so that a path costs no allocation of its own.
+    text: Vec<u8>,
+    /// Sizes by inode.
+    inodes: Vec<u64>,
+    /// Open addressing, a power of two long, `u32::MAX` where free. The keyed hash keeps chosen names from meeting.
+    slots: Vec<u32>,
+    hasher: RandomState,
+    clock: u32,
+    /// The last path and the nodes of its parts with the ends of these parts: the next path mostly begins the same.
+    last_path: Vec<u8>,
+    last_nodes: Vec<(usize, u32)>,
+}
+
+const TOP: u32 = 0;
+const FREE: u32 = u32::MAX;
+
+impl Default for Names {
+    fn default() -> Self {
+        Names {
+            names: vec![Name {
+                parent: TOP,
+                text: 0..0,
+                inode: None,
+                written: 0,
+                cut: 0,
+            }],
+            text: Vec::new(),
+            inodes: Vec::new(),
+            slots: vec![FREE; 1024],
+            hasher: RandomState::new(),
+            clock: 0,
+            last_path: Vec::new(),
+            last_nodes: Vec::new(),
+        }
+    }
+}
+
+impl Names {
+    /// Adds something with contents of its own at a clean path; whether the path was there before.
+    pub(crate) fn add(&mut self, path: &[u8], size: u64) -> bool {
+        let inode = u32::try_from(self.inodes.len()).ok();
+        self.inodes.push(size);
+        self.write(path, inode, false)
+    }
+
+    /// Adds a further name of what `target` is now. A target that is not there has no size in this layer.
+    pub(crate) fn add_link(&mut self, path: &[u8], target: &[u8]) -> bool {
+        let target = self.node(target);
+        let inode = self.names.get(target as usize).and_then(|name| name.inode);
+        self.write(path, inode, false)
+    }
+
+    /// Adds a directory, which keeps what is in it if it is one already.
+    pub(crate) fn add_directory(&mut self, path: &[u8]) -> bool {
+        self.write(path, None, true)
+    }
+
+    /// How many distinct paths there are, implied directories included.
+    pub(crate) fn len(&self) -> u64 {
+        self.names.len() as u64
+    }
+
+    /// The sum over the inodes that still have a name.
+    pub(crate) fn size(&self) -> u64 {
+        let mut counted = vec![false; self.inodes.len()];
+        // When each path last lost its parents; a parent stands before its children.
+        let mut cuts = Vec::with_capacity(self.names.len());
+        let mut sum = 0_u64;
+        for name in &self.names {
+            let above: u32 = cuts.get(name.parent as usize).copied().unwrap_or_default();
+            cuts.push(above.max(name.cut));
+            let Some(inode) = name.inode.filter(|_| name.written > above) else {
+                continue;
+            };
+            if let Some(counted @ false) = counted.get_mut(inode as usize) {
+                *counted = true;
+                let size = self.inodes.get(inode as usize).copied();
+                sum = sum.saturating_add(size.unwrap_or_default());
+            }
+        }
+        sum
+    }
+
+    fn write(&mut self, path: &[u8], inode: Option<u32>, is_directory: bool) -> bool {
+        self.clock = self.clock.saturating_add(1);
+        let clock = self.clock;
+        let node = self.node(path);
+        let Some(name) = self.names.get_mut(node as usize) else {
+            return false;
+        };
+        let repeated = name.written > 0;
+        if !is_directory {
+            name.cut = clock;
+        }
+        name.inode = inode;
+        name.written = clock;
+        repeated
+    }
+
+    /// The node of a path, made with its parents where there is none yet.
+    fn node(&mut self, path: &[u8]) -> u32 {
+        let same = self
+            .last_path
+            .iter()
+            .zip(path)
+            .take_while(|(a, b)| a == b)
+            .count();
+        // Only whole parts count: the byte after one must be a `/` or the end in both.
+        let ends = |path: &[u8], at: usize| path.get(at).is_none_or(|&byte| byte == b'/');
+        while let Some(&(end, _)) = self.last_nodes.last() {
+            if end <= same && ends(path, end) {
+                break;
+            }
+            self.last_nodes.pop();
+        }
+        let (mut start, mut node) = match self.last_nodes.last() {
+            Some(&(end, node)) => (end + 1, node),
+            None => (0, TOP),
+        };
+        while let Some(rest) = path.get(start..).filter(|rest| !rest.is_empty()) {
+            let length = rest.iter().position(|&byte| byte == b'/');
+            let end = start + length.unwrap_or(rest.len());
+            node = self.child(node, path.get(start..end).unwrap_or_default());
+            self.last_nodes.push((end, node));
+            start = end + 1;
+        }
+        self.last_path.clear();
+        self.last_path.extend_from_slice(path);
+        node
+    }
+
+    fn child(&mut self, parent: u32, part: &[u8]) -> u32 {
+        if self.names.len() * 4 > self.slots.len() * 3 {
+            self.grow();
+        }
+        let mut slot = self.slot(parent, part);
+        loop {
+            match self.slots.get(slot).copied() {
+                None | Some(FREE) => break,
+                Some(node) => {
+                    let found = self.names.get(node as usize);
+                    if found.is_some_and(|name| {
+                        name.parent == parent && self.text.get(name.text.clone()) == Some(part)
+                    }) {
+                        return node;
+                    }
+                }
+            }
+            slot = (slot + 1) & (self.slots.len() - 1);
+        }
+        let Some(node) = u32::try_from(self.names.len()).ok().filter(|&n| n != FREE) else {
+            return TOP;
+        };
+        let start = self.text.len();
+        self.text.extend_from_slice(part);
+        self.names.push(Name {
+            parent,
+            text: start..self.text.len(),
+            inode: None,
+            written: 0,
+            cut: 0,
+        });
+        if let Some(slot) = self.slots.get_mut(slot) {
+            *slot = node;
+        }
+        node
+    }
+
+    fn slot(&self, parent: u32, part: &[u8]) -> usize {
+        let hash = self.hasher.hash_one((parent, part));
+        usize::try_from(hash).unwrap_or(usize::MAX) & (self.slots.len() - 1)
+    }
+
+    fn grow(&mut self) {
+        self.slots = vec![FREE; self.slots.len() * 2];
+        for node in 1..self.names.len() {
+            let Some(name) = self.names.get(node) else {
+                continue;
+            };
+            let part = self.text.get(name.text.clone()).unwrap_or_default();
+            let mut slot = self.slot(name.parent, part);
+            while self.slots.get(slot).is_some_and(|&taken| taken != FREE) {
+                slot = (slot + 1) & (self.slots.len() - 1);
+            }
+            if let (Some(slot), Ok(node)) = (self.slots.get_mut(slot), u32::try_from(node)) {
+                *slot = node;
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Sparse files: which parts are stored. Four spellings, one map.
+//!
+//! A hostile map could claim contents of many gigabytes, parts that overlap or run backwards, or millions of parts.
+//! Maps are limited in segments and bytes, every sum is checked, and nothing is allocated for holes.
+
+use super::header::{BLOCK, Block, Dialect, Header, number, part};
+use super::input::TarInput;
+use super::limits;
+use super::pax::SparseRecords;
+use crate::error::{Error, Fault, Result, TarFault};
+
+/// A stored part of a sparse file. What lies between segments, and after the last one, reads as zeros.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// Where it belongs in the file, in bytes.
+    pub offset: u64,
+    /// Its length in bytes; the stored bytes follow one another without gaps.
+    pub length: u64,
+}
+
+pub(crate) fn fault(offset: u64, why: &'static str) -> Error {
+    let why = TarFault::Sparse { why };
+    Error::new(Fault::Tar { offset, why })
+}
+
+/// Segments must go forward, stay inside `size`, and account for every stored byte.
+pub(crate) fn check(offset: u64, segments: &[Segment], size: u64, stored: u64) -> Result<()> {
+    let mut end = 0_u64;
+    let mut sum = 0_u64;
+    for segment in segments {
+        if segment.offset < end {
+            return Err(fault(offset, "segments overlap or run backwards"));
+        }
+        end = segment
+            .offset
+            .checked_add(segment.length)
+            .filter(|&end| end <= size)
+            .ok_or_else(|| fault(offset, "a segment lies outside the file"))?;
+        // Cannot overflow: the segments lie side by side below `size`.
+        sum = sum.saturating_add(segment.length);
+    }
+    if sum != stored {
+        return Err(fault(offset, "segments and stored bytes differ"));
+    }
+    Ok(())
+}
+
+fn push(segments: &mut Vec<Segment>, segment: Segment) -> Result<()> {
+    if segments.len() >= limits::SEGMENTS {
+        return Err(Error::new(Fault::Limit {
+            what: "sparse segments",
+            limit: limits::SEGMENTS as u64,
+            found: segments.len() as u64 + 1,
+        }));
+    }
+    segments.push(segment);
+    Ok(())
+}
+
+/// The map of a GNU sparse header (type `S`): four segments there, 21 more in each block after it.
+pub(crate) fn gnu_map(
+    header: &Header<'_>,
+    offset: u64,
+    input: &mut impl TarInput,
+) -> Result<Vec<Segment>> {
+    if header.dialect != Dialect::Gnu {
+        return Err(fault(offset, "a GNU map in a header of another dialect"));
+    }
+    let mut segments = Vec::new();
+    let (first, mut more) = header.gnu_sparse();
+    let mut open = gnu_segments(first, offset, &mut segments)?;
+    let mut block: Block = [0; BLOCK];
+    while more {
+        read_block(input, &mut block)?;
+        if !open {
+            return Err(fault(offset, "the map goes on after its end"));
+        }
+        open = gnu_segments(part(&block, 0, 21 * 24), offset, &mut segments)?;
+        more = block.get(504).is_some_and(|&flag| flag != 0);
+    }
+    Ok(segments)
+}
+
+/// Reads pairs up to an empty one; whether the list may go on.
+fn gnu_segments(pairs: &[u8], at: u64, segments: &mut Vec<Segment>) -> Result<bool> {
+    for pair in pairs.chunks_exact(24) {
+        let (offset, length) = pair.split_at(12);
+        if offset.first() == Some(&0) {
+            return Ok(false);
+        }
+        let positive = |field| number(field).and_then(|number| u64::try_from(number).ok());
+        let (Some(offset), Some(length)) = (positive(offset), positive(length)) else {
+            return Err(fault(at, "an offset or length is no number"));
+        };
+        push(segments, Segment { offset, length })?;
+    }
+    Ok(true)
+}
+
+/// How PAX records describe a sparse file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// 0.0 and 0.1: the map is in the records.
+    Records,
+    /// 1.0: the map is text before the stored contents.
+    Data,
+}
+
+/// Tells the form, with the guess that readers make for writers that give no version.
+pub(crate) fn form(records: &SparseRecords, offset: u64) -> Result<Option<Form>> {
+    if !records.seen {
+        return Ok(None);
+    }
+    match (records.major, records.minor) {
+        (Some(1), Some(0)) => Ok(Some(Form::Data)),
+        (Some(0), Some(0 | 1)) => Ok(Some(Form::Records)),
+        (None, None) if !records.map.is_empty() => Ok(Some(Form::Records)),
+        (None, None) if records.name.is_empty() && records.real_size.is_none() => Ok(None),
+        (None, None) => Err(fault(offset, "a size or name without a map")),
+        _ => Err(fault(offset, "unknown version")),
+    }
+}
+
+/// The map out of 0.x records.
+pub(crate) fn record_map(records: &SparseRecords, offset: u64) -> Result<Vec<Segment>> {
+    let pairs = records.map.chunks_exact(2);
+    if !pairs.remainder().is_empty() {
+        return Err(fault(offset, "an offset without a length"));
+    }
+    Ok(pairs
+        .filter_map(|pair| match *pair {
+            [offset, length] => Some(Segment { offset, length }),
+            _ => None,
+        })
+        .collect())
+}
+
+/// The map of form 1.0, from the start of the contents: numbers on lines, filled up to a block.
+///
+/// Returns it with the bytes that it took, at most `stored`.
+pub(crate) fn data_map(
+    input: &mut impl TarInput,
+    offset: u64,
+    stored: u64,
+) -> Result<(Vec<Segment>, u64)> {
+    let mut block: Block = [0; BLOCK];
+    let mut taken = 0_u64;
+    let mut at = BLOCK;
+    // One number, over as many blocks as its digits need.
+    let mut next = |taken: &mut u64| -> Result<u64> {
+        let mut number: u64 = 0;
+        let mut digits = 0;
+        loop {
+            if at == BLOCK {
+                if stored - *taken < BLOCK as u64 {
+                    return Err(fault(offset, "the map is longer than what is stored"));
+                }
+                if *taken >= limits::SPARSE_MAP as u64 {
+                    return Err(Error::new(Fault::Limit {
+                        what: "sparse map size",
+                        limit: limits::SPARSE_MAP as u64,
+                        found: *taken + BLOCK as u64,
+                    }));
+                }
+                read_block(input, &mut block)?;
+                *taken += BLOCK as u64;
+                at = 0;
+            }
+            let byte = block.get(at).copied().unwrap_or_default();
+            at += 1;
+            match byte {
+                b'\n' if digits > 0 => return Ok(number),
+                b'0'..=b'9' => {
+                    digits += 1;
+                    number = number
+                        .checked_mul(10)
+                        .and_then(|number| number.checked_add(u64::from(byte - b'0')))
+                        .ok_or_else(|| fault(offset, "an offset or length is no number"))?;
+                }
+                _ => return Err(fault(offset, "an offset or length is no number")),
+            }
+        }
+    };
+    let count = next(&mut taken)?;
+    if count > limits::SEGMENTS as u64 {
+        return Err(Error::new(Fault::Limit {
+            what: "sparse segments",
+            limit: limits::SEGMENTS as u64,
+            found: count,
+        }));
+    }
+    let mut segments = Vec::new();
+    for _ in 0..count {
+        let offset = next(&mut taken)?;
+        let length = next(&mut taken)?;
+        segments.push(Segment { offset, length });
+    }
+    Ok((segments, taken))
+}
+
+fn read_block(input: &mut impl TarInput, block: &mut Block) -> Result<()> {
+    let start = input.position();
+    let read = input
+        .read_full(block)
+        .map_err(|error| Error::io("read", error))?;
+    if read < BLOCK {
+        let missing = (BLOCK - read) as u64;
+        return Err(Error::new(Fault::Tar {
+            offset: start,
+            why: TarFault::UnexpectedEnd { missing },
+        }));
+    }
+    Ok(())
+}

@@ -1,0 +1,491 @@
+//! The walk: from header to header through a tar.
+
+use super::anomaly::{Anomalies, AnomalyKind};
+use super::entry::{CleanSpan, Entry, EntryKind, Mtime};
+use super::extension::Extensions;
+use super::header::{BLOCK, Block, Header};
+use super::input::TarInput;
+use super::limits;
+use super::sparse::{self, Form};
+use super::whiteout::Whiteout;
+use crate::error::{Error, Fault, Result, TarFault};
+
+/// Reads a tar entry by entry, in archive order, from anything that goes forward.
+///
+/// Entries are lent: one is valid until the next is asked for, and its buffers are used again, so a walk allocates
+/// for the longest name and not for each. Contents that are not read are skipped, which costs nothing on a file.
+///
+/// ```
+/// use imgkit::layer::{StreamInput, Walker};
+/// let tar = [0; 1024]; // two zero blocks: a tar without entries
+/// let mut walker = Walker::new(StreamInput::new(&tar[..]));
+/// while let Some(entry) = walker.next_entry()? {
+///     let _ = (entry.clean_path(), entry.kind, entry.size);
+/// }
+/// assert_eq!(walker.end().map(|end| end.zero_blocks), Some(2));
+/// # Ok::<(), imgkit::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Walker<I> {
+    input: I,
+    entry: Entry,
+    block: Block,
+    extensions: Extensions,
+    /// Stored bytes of the current entry that are still to come, and the padding after them.
+    left: u64,
+    padding: u64,
+    entries: u64,
+    max_entries: u64,
+    anomalies: Anomalies,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Walking,
+    Ended(WalkEnd),
+    Failed,
+}
+
+/// How a tar ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WalkEnd {
+    /// Zero blocks that were read as its end: 2 as it should be, 1, or 0 where the bytes just stop.
+    pub zero_blocks: u8,
+    /// Where the tail begins: the byte after the end marker, counted from the start of the tar.
+    pub offset: u64,
+    /// Entries before it.
+    pub entries: u64,
+    /// Whether the one block read after a lone zero block was not zero. It is part of the tail.
+    dirty: bool,
+}
+
+/// What follows the end marker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tail {
+    /// Bytes after the end marker; zeros up to a record of 10,240 bytes are usual.
+    pub length: u64,
+    /// Where the first byte that is not zero stands, counted from the start of the tar.
+    pub first_nonzero: Option<u64>,
+}
+
+impl<I: TarInput> Walker<I> {
+    /// Walks the tar that starts where `input` stands, which should be its position 0. Reads nothing yet.
+    pub fn new(input: I) -> Self {
+        Walker {
+            input,
+            entry: Entry::default(),
+            block: [0; BLOCK],
+            extensions: Extensions::default(),
+            left: 0,
+            padding: 0,
+            entries: 0,
+            max_entries: limits::ENTRIES,
+            anomalies: Anomalies::default(),
+            state: State::Walking,
+        }
+    }
+
+    /// Stops with `Limit` after another number of entries than [`limits::ENTRIES`].
+    #[must_use]
+    pub fn max_entries(mut self, entries: u64) -> Self {
+        self.max_entries = entries;
+        self
+    }
+
+    /// The next entry, or `None` once the end is reached. Skips what was not read of the one before.
+    ///
+    /// # Errors
+    /// `Tar` for what is no tar or damaged, `Limit`, and whatever reading gives. After an error the place of the next
+    /// header is not known, so every further call fails with `Gone`.
+    pub fn next_entry(&mut self) -> Result<Option<&Entry>> {
+        match self.state {
+            State::Ended(_) => return Ok(None),
+            State::Failed => return Err(Error::new(Fault::Gone)),
+            State::Walking => {}
+        }
+        match self.advance() {
+            Ok(true) => Ok(Some(&self.entry)),
+            Ok(false) => Ok(None),
+            Err(error) => {
+                self.state = State::Failed;
+                self.left = 0;
+                Err(error)
+            }
+        }
+    }
+
+    /// The entry that was lent last; before the first one, an empty one.
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// Reads stored contents of the current entry, as much as `buf` takes; 0 at their end.
+    ///
+    /// For a sparse file these are the segments one after the other, without the holes.
+    ///
+    /// # Errors
+    /// `UnexpectedEnd` where the archive ends first, and whatever reading gives.
+    pub fn read_data(&mut self, buf: &mut [u8]) -> Result<usize> {
+        let wanted = buf
+            .len()
+            .min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let Some(buf) = buf.get_mut(..wanted).filter(|buf| !buf.is_empty()) else {
+            return Ok(0);
+        };
+        let read = self.input.read_full(buf).map_err(read_error)?;
+        self.left = self.left.saturating_sub(read as u64);
+        if read < wanted {
+            self.state = State::Failed;
+            let missing = std::mem::take(&mut self.left).saturating_add(self.padding);
+            return Err(ends_early(self.entry.header_offset, missing));
+        }
+        Ok(read)
+    }
+
+    /// How the tar ended, once [`next_entry`](Self::next_entry) gave `None`.
+    pub fn end(&self) -> Option<WalkEnd> {
+        match self.state {
+            State::Ended(end) => Some(end),
+            _ => None,
+        }
+    }
+
+    /// Reads everything after the end marker. Costs as much as there is to read, so ask only when it matters.
+    ///
+    /// # Errors
+    /// Whatever reading gives, and `Gone` where the walk did not reach its end.
+    pub fn check_tail(&mut self) -> Result<Tail> {
+        let Some(end) = self.end() else {
+            return Err(Error::new(Fault::Gone));
+        };
+        let mut first_nonzero = None;
+        if end.dirty {
+            let at = self.block.iter().position(|&byte| byte != 0);
+            first_nonzero = at.map(|at| end.offset.saturating_add(at as u64));
+        }
+        let mut buf = vec![0; 64 << 10];
+        loop {
+            let start = self.input.position();
+            let read = self.input.read_full(&mut buf).map_err(read_error)?;
+            if first_nonzero.is_none() {
+                let at = buf.iter().take(read).position(|&byte| byte != 0);
+                first_nonzero = at.map(|at| start.saturating_add(at as u64));
+            }
+            if read < buf.len() {
+                break;
+            }
+        }
+        Ok(Tail {
+            length: self.input.position().saturating_sub(end.offset),
+            first_nonzero,
+        })
+    }
+
+    /// What was odd so far.
+    pub fn anomalies(&self) -> &Anomalies {
+        &self.anomalies
+    }
+
+    /// The oddities, and the input to read the tail from: it stands after the end marker, or one block further
+    /// where a lone zero block ended the walk.
+    pub fn into_parts(self) -> (I, Anomalies) {
+        (self.input, self.anomalies)
+    }
+
+    fn advance(&mut self) -> Result<bool> {
+        self.finish_entry()?;
+        self.extensions.clear();
+        loop {
+            let offset = self.input.position();
+            let read = self.input.read_full(&mut self.block).map_err(read_error)?;
+            if read == 0 {
+                return self.ended(0, offset, false);
+            }
+            if read < BLOCK {
+                return Err(match offset {
+                    0 => tar_fault(0, TarFault::NotATar),
+                    _ => ends_early(offset, (BLOCK - read) as u64),
+                });
+            }
+            if self.block == [0; BLOCK] {
+                return self.end_marker();
+            }
+            // A copy on the stack, so that the header can be read while the rest of the walker changes.
+            let block = self.block;
+            let Some(header) = Header::parse(&block) else {
+                return Err(tar_fault(
+                    offset,
+                    match offset {
+                        0 => TarFault::NotATar,
+                        _ => TarFault::Checksum,
+                    },
+                ));
+            };
+            let size = header.size().map_err(|field| number_fault(offset, field))?;
+            let kind = header.type_flag();
+            if self.extensions.read(kind, offset, size, &mut self.input)? {
+                if kind == b'g' {
+                    self.anomalies.add(AnomalyKind::GlobalPax, offset, None);
+                }
+                continue;
+            }
+            self.count()?;
+            self.fill(&header, offset, size)?;
+            self.report();
+            return Ok(true);
+        }
+    }
+
+    /// Goes to where the next header must be.
+    fn finish_entry(&mut self) -> Result<()> {
+        let rest = self.left.saturating_add(self.padding);
+        self.left = 0;
+        self.padding = 0;
+        if rest > 0 {
+            let skipped = self.input.skip(rest).map_err(read_error)?;
+            if skipped < rest {
+                return Err(ends_early(self.entry.header_offset, rest - skipped));
+            }
+        }
+        Ok(())
+    }
+
+    fn end_marker(&mut self) -> Result<bool> {
+        let after_one = self.input.position();
+        let read = self.input.read_full(&mut self.block).map_err(read_error)?;
+        let rest = self.block.get(read..).map_or(0, <[u8]>::len);
+        // What a short read left over from the first zero block is zero, so only real bytes can be dirty.
+        let dirty = self.block != [0; BLOCK];
+        if rest == 0 && !dirty {
+            self.ended(2, self.input.position(), false)
+        } else {
+            self.ended(1, after_one, dirty)
+        }
+    }
+
+    fn ended(&mut self, zero_blocks: u8, offset: u64, dirty: bool) -> Result<bool> {
+        if let Some(extension) = self.extensions.pending() {
+            return Err(tar_fault(extension, TarFault::DanglingExtension));
+        }
+        match zero_blocks {
+            0 => self
+                .anomalies
+                .add(AnomalyKind::MissingEndMarker, offset, None),
+            1 => self.anomalies.add(AnomalyKind::OneEndBlock, offset, None),
+            _ => {}
+        }
+        self.state = State::Ended(WalkEnd {
+            zero_blocks,
+            offset,
+            entries: self.entries,
+            dirty,
+        });
+        Ok(false)
+    }
+
+    fn count(&mut self) -> Result<()> {
+        self.entries = self.entries.saturating_add(1);
+        if self.entries > self.max_entries {
+            return Err(Error::new(Fault::Limit {
+                what: "entries",
+                limit: self.max_entries,
+                found: self.entries,
+            }));
+        }
+        Ok(())
+    }
+
+    /// Makes the entry of a header and its extensions.
+    fn fill(&mut self, header: &Header<'_>, offset: u64, stated: u64) -> Result<()> {
+        let bad = |field| number_fault(offset, field);
+        let extensions = &mut self.extensions;
+        let entry = &mut self.entry;
+        entry.header_offset = offset;
+
+        entry.path.clear();
+        match extensions.path() {
+            Some(path) => entry.path.extend_from_slice(path),
+            None => {
+                let prefix = header.prefix();
+                if !prefix.is_empty() {
+                    entry.path.extend_from_slice(prefix);
+                    entry.path.push(b'/');
+                }
+                entry.path.extend_from_slice(header.name());
+            }
+        }
+        let form = sparse::form(&extensions.local.sparse, offset)?;
+        if form.is_some() && !extensions.local.sparse.name.is_empty() {
+            entry.path.clear();
+            entry.path.extend_from_slice(&extensions.local.sparse.name);
+        }
+        within_name_limit("name", &entry.path)?;
+
+        let type_flag = header.type_flag();
+        entry.kind = kind(type_flag, &entry.path);
+        entry.link_target.clear();
+        if matches!(entry.kind, EntryKind::HardLink | EntryKind::Symlink) {
+            let target = extensions.link_path().unwrap_or(header.link_name());
+            within_name_limit("link target", target)?;
+            entry.link_target.extend_from_slice(target);
+        }
+        entry.device = match entry.kind {
+            EntryKind::CharDevice | EntryKind::BlockDevice => header.device().map_err(bad)?,
+            _ => (0, 0),
+        };
+
+        let (local, global) = (&mut extensions.local, &extensions.global);
+        entry.mode = header.mode().map_err(bad)?;
+        // A header's own number may be garbage where a record replaces it: that is what the record is for.
+        entry.uid = match local.uid.or(global.uid) {
+            Some(uid) => uid,
+            None => header.uid().map_err(bad)?,
+        };
+        entry.gid = match local.gid.or(global.gid) {
+            Some(gid) => gid,
+            None => header.gid().map_err(bad)?,
+        };
+        entry.mtime = match local.mtime.or(global.mtime) {
+            Some(mtime) => mtime,
+            None => Mtime {
+                seconds: header.mtime().map_err(bad)?,
+                nanos: 0,
+            },
+        };
+        entry.user_name.clear();
+        let user_name = local.user_name.get().or(global.user_name.get());
+        entry
+            .user_name
+            .extend_from_slice(user_name.unwrap_or(header.user_name()));
+        entry.group_name.clear();
+        let group_name = local.group_name.get().or(global.group_name.get());
+        entry
+            .group_name
+            .extend_from_slice(group_name.unwrap_or(header.group_name()));
+        entry.xattrs.clear();
+        entry.xattrs.append(&mut local.xattrs);
+
+        let stated = local.size.or(global.size).unwrap_or(stated);
+        let mut stored = if entry.has_contents() { stated } else { 0 };
+        if stated > 0 && !entry.has_contents() {
+            let path = Some(entry.path.as_slice());
+            self.anomalies.add(AnomalyKind::SizeOnLink, offset, path);
+        }
+        // Checked before any of it is read, so that the place of the next header is a number.
+        let end = stored
+            .checked_next_multiple_of(BLOCK as u64)
+            .and_then(|padded| self.input.position().checked_add(padded))
+            .filter(|&end| i64::try_from(end).is_ok());
+        if end.is_none() {
+            return Err(number_fault(offset, "size"));
+        }
+        self.padding = stored.next_multiple_of(BLOCK as u64) - stored;
+        entry.size = stored;
+        entry.sparse = None;
+
+        let mut map = None;
+        if form.is_some() && entry.kind != EntryKind::File {
+            return Err(sparse::fault(offset, "only a file can be sparse"));
+        }
+        if type_flag == b'S' {
+            entry.size = header.gnu_real_size().map_err(bad)?;
+            map = Some(sparse::gnu_map(header, offset, &mut self.input)?);
+        } else if let Some(form) = form {
+            entry.size = local.sparse.real_size.unwrap_or(stored);
+            map = Some(match form {
+                Form::Records => sparse::record_map(&local.sparse, offset)?,
+                Form::Data => {
+                    let (map, taken) = sparse::data_map(&mut self.input, offset, stored)?;
+                    stored = stored.saturating_sub(taken);
+                    map
+                }
+            });
+        }
+        if let Some(map) = map {
+            sparse::check(offset, &map, entry.size, stored)?;
+            entry.sparse = Some(map);
+        }
+        entry.stored_size = stored;
+        entry.data_offset = self.input.position();
+        entry.clean = CleanSpan::of(&entry.path);
+        self.left = stored;
+        Ok(())
+    }
+
+    /// Notes what is odd about the entry just made.
+    fn report(&mut self) {
+        let Walker {
+            entry,
+            extensions,
+            anomalies,
+            ..
+        } = self;
+        let clean = entry.clean_path();
+        let odd = [
+            (
+                AnomalyKind::UnknownType,
+                matches!(entry.kind, EntryKind::Other(_)),
+            ),
+            (AnomalyKind::DuplicateExtension, extensions.duplicate),
+            (AnomalyKind::ConflictingNames, extensions.conflicting),
+            (AnomalyKind::NulInName, extensions.nul_in_name),
+            (AnomalyKind::AbsolutePath, entry.is_absolute()),
+            (AnomalyKind::ClimbingPath, entry.climbs()),
+            (AnomalyKind::EmptyName, entry.path.is_empty()),
+            (
+                AnomalyKind::RootNotDirectory,
+                clean.is_empty() && entry.kind != EntryKind::Directory,
+            ),
+            (
+                AnomalyKind::InvalidWhiteout,
+                Whiteout::of(clean) == Whiteout::Invalid,
+            ),
+        ];
+        for (kind, _) in odd.into_iter().filter(|&(_, is)| is) {
+            anomalies.add(kind, entry.header_offset, Some(&entry.path));
+        }
+    }
+}
+
+fn kind(type_flag: u8, path: &[u8]) -> EntryKind {
+    match type_flag {
+        // Before there were types, a closing slash made the directory.
+        0 if path.ends_with(b"/") => EntryKind::Directory,
+        0 | b'0' | b'7' | b'S' => EntryKind::File,
+        b'1' => EntryKind::HardLink,
+        b'2' => EntryKind::Symlink,
+        b'3' => EntryKind::CharDevice,
+        b'4' => EntryKind::BlockDevice,
+        b'5' => EntryKind::Directory,
+        b'6' => EntryKind::Fifo,
+        other => EntryKind::Other(other),
+    }
+}
+
+fn within_name_limit(what: &'static str, name: &[u8]) -> Result<()> {
+    if name.len() > limits::NAME {
+        return Err(Error::new(Fault::Limit {
+            what,
+            limit: limits::NAME as u64,
+            found: name.len() as u64,
+        }));
+    }
+    Ok(())
+}
+
+fn tar_fault(offset: u64, why: TarFault) -> Error {
+    Error::new(Fault::Tar { offset, why })
+}
+
+fn number_fault(offset: u64, field: &'static str) -> Error {
+    tar_fault(offset, TarFault::Number { field })
+}
+
+fn ends_early(offset: u64, missing: u64) -> Error {
+    tar_fault(offset, TarFault::UnexpectedEnd { missing })
+}
+
+fn read_error(error: std::io::Error) -> Error {
+    Error::io("read", error)
+}

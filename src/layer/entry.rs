@@ -203,3 +203,40 @@ fn joined(path: &[u8]) -> Vec<u8> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_cleaned_and_mostly_borrowed() {
+        for (path, clean, absolute, climbs, borrowed) in [
+            ("etc/passwd", "etc/passwd", false, false, true),
+            ("./etc/passwd", "etc/passwd", false, false, true),
+            ("././/etc/", "etc", false, false, true),
+            ("/etc/", "etc", true, false, true),
+            ("//etc", "etc", true, false, true),
+            ("etc//passwd", "etc/passwd", false, false, false),
+            ("etc/./passwd/.", "etc/passwd", false, false, false),
+            ("a/.//./", "a", false, false, true),
+            ("", "", false, false, true),
+            (".", "", false, false, true),
+            ("./", "", false, false, true),
+            ("/", "", true, false, true),
+            ("..", "..", false, true, true),
+            ("a/../b", "a/../b", false, true, true),
+            ("a//b/..", "a/b/..", false, true, false),
+            ("../a//b", "../a/b", false, true, false),
+            (".hidden/...", ".hidden/...", false, false, true),
+        ] {
+            let cleaned = clean_path(path.as_bytes());
+            assert_eq!(cleaned.path, clean.as_bytes(), "{path}");
+            assert_eq!(
+                (cleaned.absolute, cleaned.climbs),
+                (absolute, climbs),
+                "{path}"
+            );
+            assert_eq!(matches!(cleaned.path, Cow::Borrowed(_)), borrowed, "{path}");
+        }
+    }
+}

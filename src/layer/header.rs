@@ -223,3 +223,84 @@ fn base_256(field: &[u8]) -> Option<i64> {
     // A full eight bytes leave no room for the sign, so it must come out as the mark says.
     (value.is_negative() == negative).then_some(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Head;
+    use super::*;
+
+    #[test]
+    fn numbers_that_all_readers_agree_on() {
+        for (field, expected) in [
+            (&b"0000644\0"[..], 0o644),
+            (b"   644 \0", 0o644),
+            (b"644\0\0\0\0\0", 0o644),
+            (b"00000644", 0o644),
+            (b"0000644 ", 0o644),
+            (b"644\0junk", 0o644),
+            (b"\0\0\0\0\0\0\0\0", 0),
+            (b"        ", 0),
+            (b"   \0    ", 0),
+            (b"777777777777", 0o777_777_777_777),
+            (b"\x80\0\0\0\0\0\x01\x02", 258),
+            (b"\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff", i64::MAX),
+            (b"\xff\xff\xff\xff\xff\xff\xff\xfe", -2),
+            (b"\xff\xff\xff\xff\x80\0\0\0\0\0\0\0", i64::MIN),
+        ] {
+            assert_eq!(number(field), Some(expected), "{field:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_meant() {
+        for field in [
+            &b"0000648\0"[..],
+            b"-0000001",
+            b"+0000001",
+            b"64 4\0   ",
+            b"\0000644\0",
+            b" \0 644 \0",
+            b"0x1ff\0\0\0",
+            b"\x81\0\0\0\0\0\0\0",
+            b"\x80\0\0\x01\0\0\0\0\0\0\0\0",
+            b"\x80\0\0\0\x80\0\0\0\0\0\0\0",
+            b"\xff\xff\xff\xff\x7f\xff\xff\xff\xff\xff\xff\xff",
+            b"",
+        ] {
+            assert_eq!(number(field), None, "{field:?}");
+        }
+    }
+
+    #[test]
+    fn the_sum_may_be_of_signed_bytes() {
+        let block = Head::new("caf\u{e9}", b'0', 0).done();
+        assert!(Header::parse(&block).is_some());
+        let sum = signed_sum(&block);
+        let mut signed = block;
+        signed[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        assert_ne!(signed, block);
+        assert!(Header::parse(&signed).is_some());
+        signed[0] ^= 1;
+        assert!(Header::parse(&signed).is_none());
+    }
+
+    #[test]
+    fn each_dialect_has_its_own_prefix() {
+        let prefix = |head: Head| {
+            let block = head.put(345, &[b'p'; 155]).done();
+            Header::parse(&block).map(|header| (header.dialect, header.prefix().len()))
+        };
+        let head = Head::new("name", b'0', 0);
+        let star = head.clone().put(508, b"tar\0");
+        assert_eq!(prefix(head.clone()), Some((Dialect::Ustar, 155)));
+        assert_eq!(prefix(head.clone().gnu()), Some((Dialect::Gnu, 0)));
+        // A broken version field takes nothing from the magic, a broken magic takes all.
+        let version = head.clone().put(263, b"??");
+        assert_eq!(prefix(version), Some((Dialect::Ustar, 155)));
+        let magic = head.put(257, b"ustar!");
+        assert_eq!(prefix(magic), Some((Dialect::V7, 0)));
+        let block = star.put(345, &[b'p'; 131]).done();
+        let header = Header::parse(&block).map(|header| (header.dialect, header.prefix().len()));
+        assert_eq!(header, Some((Dialect::Star, 131)));
+    }
+}

@@ -124,14 +124,15 @@ pub struct FileInput {
 
 impl FileInput {
     /// Bytes read at once when headers are walked.
-    pub const WINDOW: usize = 2048;
+    pub const WINDOW: usize = 4096;
 
     /// Reads `length` bytes of `file` from byte `start`. A file that is shorter simply ends earlier.
     pub fn new(file: Arc<File>, start: u64, length: u64) -> Self {
         Self::with_window(file, start, length, Self::WINDOW)
     }
 
-    fn with_window(file: Arc<File>, start: u64, length: u64, window: usize) -> Self {
+    #[doc(hidden)]
+    pub fn with_window(file: Arc<File>, start: u64, length: u64, window: usize) -> Self {
         FileInput {
             file,
             start,
@@ -213,5 +214,47 @@ impl TarInput for FileInput {
 
     fn position(&self) -> u64 {
         self.position
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufReader, Write};
+
+    #[test]
+    fn both_inputs_read_the_same() {
+        let bytes: Vec<u8> = (0..20_000_u32).map(|n| (n % 251) as u8).collect();
+        let mut file = tempfile::tempfile().expect("a temporary file");
+        file.write_all(&bytes).expect("written");
+        let part = &bytes[100..19_000];
+        let mut input = FileInput::new(Arc::new(file), 100, part.len() as u64);
+        let mut stream = StreamInput::new(BufReader::with_capacity(7, part));
+        let mut at = 0;
+        for step in [0, 1, 512, 511, 4096, 3, 5000, 512, 4095, 9000, 10] {
+            let (mut a, mut b) = (vec![0; step], vec![0; step]);
+            let read = input.read_full(&mut a).expect("read");
+            assert_eq!(stream.read_full(&mut b).expect("read"), read);
+            assert_eq!((&a, &a[..read]), (&b, &part[at..at + read]));
+            let skip = step as u64 / 3;
+            let skipped = input.skip(skip).expect("skipped");
+            assert_eq!(stream.skip(skip).expect("skipped"), skipped);
+            at += read + skipped as usize;
+            assert_eq!(
+                (input.position(), stream.position()),
+                (at as u64, at as u64)
+            );
+        }
+        assert_eq!(at, part.len());
+    }
+
+    #[test]
+    fn a_part_that_claims_more_than_the_file_just_ends() {
+        let mut file = tempfile::tempfile().expect("a temporary file");
+        file.write_all(&[1; 600]).expect("written");
+        let mut input = FileInput::new(Arc::new(file), 100, u64::MAX);
+        let mut buf = [0; 512];
+        assert_eq!(input.read_full(&mut buf).expect("read"), 500);
+        assert_eq!(input.read_full(&mut buf).expect("read"), 0);
     }
 }

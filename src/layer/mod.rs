@@ -22,6 +22,8 @@ mod names;
 mod pax;
 mod sparse;
 mod summary;
+#[cfg(test)]
+mod testing;
 mod walk;
 mod whiteout;
 

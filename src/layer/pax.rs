@@ -399,3 +399,118 @@ fn percent_decoded(name: &[u8]) -> Result<Vec<u8>, PaxFault> {
     }
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::record;
+    use super::*;
+
+    fn read(records: &[u8]) -> Result<Values, PaxFault> {
+        let mut values = Values::default();
+        values.read(records, Scope::Local).map(|()| values)
+    }
+
+    #[test]
+    fn malformed_records_are_errors() {
+        for records in [
+            &b"5 a=b"[..],
+            b"6 a=b",
+            b"99 a=b\n",
+            b"2 a=b\n",
+            b"0 a=b\n",
+            b"+6 a=b\n",
+            b"-6 a=b\n",
+            b" 6 a=b\n",
+            b"6a=b\n",
+            b"5 ab\n",
+            b"5 =b\n",
+            b"7 a=b\n\0",
+            b"6 a=b\n\0\0",
+            b"7 \0a=b\n",
+            b"99999999999999999999 a=b\n",
+            b"000000000000000000000000006 a=b\n",
+            b"9 path=\0\n",
+            b"13 linkpath=\0\n",
+            b"10 size=-1\n",
+            b"10 size=1.\n",
+            b"10 size=0x\n",
+            b"28 size=9223372036854775808\n",
+            b"10 uid=1 \n",
+            b"12 mtime=.5\n",
+            b"12 mtime=+5\n",
+            b"14 mtime=1e10\n",
+            b"15 mtime=1.5.5\n",
+            b"11 mtime=-\n",
+            b"27 LIBARCHIVE.xattr.a=*!*\n",
+            b"28 LIBARCHIVE.xattr.a%0=YQ\n",
+            b"29 LIBARCHIVE.xattr.a%00=YQ\n",
+            b"18 SCHILY.xattr.=\n",
+            b"22 GNU.sparse.map=1,,\n",
+            b"25 GNU.sparse.numbytes=1\n",
+        ] {
+            let fault = read(records).map(|_| ());
+            let shown = String::from_utf8_lossy(records);
+            assert!(matches!(fault, Err(PaxFault::Record(_))), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn times_round_down() {
+        for (text, seconds, nanos) in [
+            ("0", 0, 0),
+            ("1.", 1, 0),
+            ("1350244992.023960108", 1_350_244_992, 23_960_108),
+            ("1.9999999999999999999999999999999999999999", 1, 999_999_999),
+            ("-1", -1, 0),
+            ("-1.5", -2, 500_000_000),
+            ("-0.0000000001", -1, 999_999_999),
+            ("-0.000", 0, 0),
+            ("9223372036854775807.1", i64::MAX, 100_000_000),
+            ("-9223372036854775807.1", i64::MIN, 900_000_000),
+        ] {
+            assert_eq!(
+                time(text.as_bytes()),
+                Ok(Mtime { seconds, nanos }),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn attributes_of_both_spellings() {
+        let records = [
+            record("SCHILY.xattr.user.a=b", b"\0\n="),
+            record("LIBARCHIVE.xattr.user%2e%C3%A9", b"AAE"),
+            record("LIBARCHIVE.xattr.user.p", b"AAE="),
+            record("SCHILY.xattr.user.p", b"later"),
+            record("SCHILY.xattr.user.empty", b""),
+        ];
+        let values = read(&records.concat()).expect("well-formed");
+        let shown: Vec<_> = values
+            .xattrs
+            .iter()
+            .map(|x| (&*x.name, &*x.value))
+            .collect();
+        let expected: [(&[u8], &[u8]); 4] = [
+            // The key ends at the first '=', as every reader has it.
+            (b"user.a", b"b=\0\n="),
+            ("user.é".as_bytes(), b"\0\x01"),
+            (b"user.p", b"later"),
+            (b"user.empty", b""),
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn attributes_are_limited() {
+        let many: Vec<u8> = (0..257)
+            .flat_map(|n| record(&format!("SCHILY.xattr.user.{n}"), b"x"))
+            .collect();
+        assert!(matches!(read(&many), Err(PaxFault::Limit(_, 256, 257))));
+        let long = record("SCHILY.xattr.user.x", &vec![0; (64 << 10) + 1]);
+        assert!(matches!(
+            read(&long),
+            Err(PaxFault::Limit(_, 65_536, 65_537))
+        ));
+    }
+}

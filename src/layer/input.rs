@@ -131,8 +131,7 @@ impl FileInput {
         Self::with_window(file, start, length, Self::WINDOW)
     }
 
-    #[doc(hidden)]
-    pub fn with_window(file: Arc<File>, start: u64, length: u64, window: usize) -> Self {
+    fn with_window(file: Arc<File>, start: u64, length: u64, window: usize) -> Self {
         FileInput {
             file,
             start,

@@ -24,6 +24,8 @@ mod sparse;
 mod summary;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod whiteout;
 

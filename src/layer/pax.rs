@@ -254,7 +254,6 @@ fn limit(what: &'static str, limit: usize, found: usize) -> Result<(), PaxFault>
 }
 
 /// The first record's key and value, and what follows it.
-#[allow(clippy::type_complexity)]
 fn split(records: &[u8]) -> Result<(&[u8], &[u8], &[u8]), PaxFault> {
     let fault = PaxFault::Record;
     let blank = records

@@ -38,6 +38,7 @@ pub struct Walker<I> {
     max_entries: u64,
     anomalies: Anomalies,
     state: State,
+    tail: Option<Tail>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +84,7 @@ impl<I: TarInput> Walker<I> {
             max_entries: limits::ENTRIES,
             anomalies: Anomalies::default(),
             state: State::Walking,
+            tail: None,
         }
     }
 
@@ -151,7 +153,7 @@ impl<I: TarInput> Walker<I> {
         }
     }
 
-    /// Reads everything after the end marker. Costs as much as there is to read, so ask only when it matters.
+    /// Reads everything after the end marker, once. Costs as much as there is to read, so ask only when it matters.
     ///
     /// # Errors
     /// Whatever reading gives, and `Gone` where the walk did not reach its end.
@@ -159,6 +161,9 @@ impl<I: TarInput> Walker<I> {
         let Some(end) = self.end() else {
             return Err(Error::new(Fault::Gone));
         };
+        if let Some(tail) = self.tail {
+            return Ok(tail);
+        }
         let mut first_nonzero = None;
         if end.dirty {
             let at = self.block.iter().position(|&byte| byte != 0);
@@ -176,10 +181,12 @@ impl<I: TarInput> Walker<I> {
                 break;
             }
         }
-        Ok(Tail {
+        let tail = Tail {
             length: self.input.position().saturating_sub(end.offset),
             first_nonzero,
-        })
+        };
+        self.tail = Some(tail);
+        Ok(tail)
     }
 
     /// What was odd so far.

@@ -124,6 +124,10 @@ pub struct FileInput {
 
 impl FileInput {
     /// Bytes read at once when headers are walked.
+    ///
+    /// Measured on layers with 28,463 entries: one page is 10 % faster than a block at a time, because a small file's
+    /// next header comes along, and reading more than a page gains nothing. Advising the system that access is random
+    /// trebles the time of a first walk from disk, so nothing is advised.
     pub const WINDOW: usize = 4096;
 
     /// Reads `length` bytes of `file` from byte `start`. A file that is shorter simply ends earlier.

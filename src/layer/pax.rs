@@ -137,7 +137,7 @@ impl Values {
     /// The fault has no offset yet.
     pub(crate) fn read(&mut self, mut records: &[u8], scope: Scope) -> Result<(), PaxFault> {
         while !records.is_empty() {
-            let (key, value, rest) = split(records)?;
+            let Record { key, value, rest } = split(records)?;
             self.record(key, value, scope)?;
             records = rest;
         }
@@ -253,8 +253,15 @@ fn limit(what: &'static str, limit: usize, found: usize) -> Result<(), PaxFault>
     Ok(())
 }
 
-/// The first record's key and value, and what follows it.
-fn split(records: &[u8]) -> Result<(&[u8], &[u8], &[u8]), PaxFault> {
+/// One record, and what follows it.
+struct Record<'a> {
+    key: &'a [u8],
+    value: &'a [u8],
+    rest: &'a [u8],
+}
+
+/// Takes the first record off.
+fn split(records: &[u8]) -> Result<Record<'_>, PaxFault> {
     let fault = PaxFault::Record;
     let blank = records
         .iter()
@@ -285,7 +292,8 @@ fn split(records: &[u8]) -> Result<(&[u8], &[u8], &[u8]), PaxFault> {
     if key.contains(&0) {
         return Err(fault("NUL in the key"));
     }
-    Ok((key, value.get(1..).unwrap_or_default(), rest))
+    let value = value.get(1..).unwrap_or_default();
+    Ok(Record { key, value, rest })
 }
 
 fn setting<T>(

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use crate::escape;
 
@@ -15,12 +16,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// A fault together with the place it was found in.
 ///
 /// Displays as `place: place: what is wrong`, on one line, with everything that came from an archive escaped.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Error {
-    inner: Box<Inner>,
+    inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Inner {
     fault: Fault,
     /// Innermost first, because that is the order in which they are added.
@@ -28,7 +29,7 @@ struct Inner {
 }
 
 /// What is wrong, as facts that tests can compare. Sizes and offsets are in bytes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Fault {
     /// The operating system refused something.
@@ -36,7 +37,7 @@ pub enum Fault {
         /// What was tried: `open`, `read`, `write`.
         action: &'static str,
         /// Its answer.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// The command line asks for something that makes no sense.
     Usage(String),
@@ -252,7 +253,7 @@ impl Error {
     /// An error without a place yet.
     pub fn new(fault: Fault) -> Self {
         Error {
-            inner: Box::new(Inner {
+            inner: Arc::new(Inner {
                 fault,
                 places: Vec::new(),
             }),
@@ -262,7 +263,7 @@ impl Error {
     /// Adds the place around those already named: call it on the way up, once where each place is known.
     #[must_use]
     pub fn at(mut self, place: impl Into<String>) -> Self {
-        self.inner.places.push(place.into());
+        Arc::make_mut(&mut self.inner).places.push(place.into());
         self
     }
 
@@ -290,7 +291,10 @@ impl Error {
     pub fn io(action: &'static str, source: io::Error) -> Self {
         match source.downcast::<Error>() {
             Ok(error) => error,
-            Err(source) => Error::new(Fault::Io { action, source }),
+            Err(source) => Error::new(Fault::Io {
+                action,
+                source: Arc::new(source),
+            }),
         }
     }
 
@@ -309,7 +313,7 @@ impl From<Fault> for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.inner.fault {
-            Fault::Io { source, .. } => Some(source),
+            Fault::Io { source, .. } => Some(&**source),
             _ => None,
         }
     }

@@ -1,7 +1,36 @@
 //! Container images as plain files: open, list, inspect and verify them, with no daemon, registry, network or root.
+//!
+//! One way through: open an [`archive::Archive`], take its images, their layers, the layers' entries; let a [`job`]
+//! make a report of them; let [`show`] draw it.
+//!
+//! | room | holds | may use |
+//! |---|---|---|
+//! | [`error`], [`escape`] | what can go wrong, as facts; text that is safe to print | nothing |
+//! | [`spec`] | the image specification's nouns, as views over bytes that are kept | error |
+//! | [`blob`] | bytes with an identity: files, codecs, hashes | spec |
+//! | [`layer`] | a tar as entries; one pass that finds out everything about a layer | spec, blob |
+//! | [`archive`] | any container shape as one type with images | spec, blob, layer |
+//! | [`job`] | what each program does, without printing | all above |
+//! | [`show`] | tables, templates, JSON, sizes and times | spec |
+//! | [`cli`] | arguments, streams, exit codes | all |
+//!
+//! ```no_run
+//! use imgkit::archive::{Open, Pick};
+//!
+//! let archive = Open::default().path("app.tar".as_ref())?;
+//! let selection = archive.select(&Pick::Only, None)?;
+//! for step in selection.image().steps() {
+//!     println!("{:?} made layer {:?}", step.history.map(|entry| &entry.created_by), step.layer);
+//! }
+//! # Ok::<(), imgkit::Error>(())
+//! ```
+
+pub mod archive;
 pub mod blob;
+pub mod cli;
 pub mod error;
 pub mod escape;
+pub mod job;
 pub mod layer;
 pub mod show;
 pub mod spec;

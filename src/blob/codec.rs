@@ -36,6 +36,13 @@ pub struct DecodeLimits {
     pub window_log: u32,
 }
 
+impl DecodeLimits {
+    const SIZE: &'static str = "decoded size in bytes";
+    const RATIO: &'static str = "expansion ratio";
+    /// What the errors of these limits call them: after one of them nothing more can be decoded.
+    pub const NAMES: [&'static str; 2] = [Self::SIZE, Self::RATIO];
+}
+
 impl Default for DecodeLimits {
     fn default() -> Self {
         DecodeLimits {
@@ -244,7 +251,7 @@ impl<R: BufRead> Decoder<R> {
         } = self.limits;
         if self.decoded > size {
             let fault = Fault::Limit {
-                what: "decoded size in bytes",
+                what: DecodeLimits::SIZE,
                 limit: size,
                 found: self.decoded,
             };
@@ -253,7 +260,7 @@ impl<R: BufRead> Decoder<R> {
         if self.decoded > grace && self.decoded / ratio > self.stored() {
             let found = self.decoded / self.stored().max(1);
             return Err(Error::new(Fault::Limit {
-                what: "expansion ratio",
+                what: DecodeLimits::RATIO,
                 limit: ratio,
                 found,
             })

@@ -44,6 +44,11 @@ impl Hasher {
         }))
     }
 
+    /// Whether the algorithm is SHA-256, which diff IDs use.
+    pub fn is_sha256(&self) -> bool {
+        matches!(self.0, Algorithm::Sha256(_))
+    }
+
     /// Takes in more bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {

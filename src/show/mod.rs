@@ -6,13 +6,12 @@
 
 pub mod format;
 pub mod human;
+pub mod images;
 pub mod json;
 pub mod table;
 pub mod template;
-pub mod time;
 mod typed;
 
 pub use format::{Column, Format};
 pub use table::Table;
 pub use template::{Shape, Template};
-pub use time::Timestamp;

@@ -31,7 +31,7 @@ pub struct Index {
     /// The kind of artifact it stands for.
     pub artifact_type: Option<String>,
     /// The manifest it is about.
-    pub subject: Option<Descriptor>,
+    pub subject: Option<Box<Descriptor>>,
 }
 
 /// An image manifest (image specification, "Image Manifest").
@@ -48,7 +48,7 @@ pub struct Manifest {
     /// The kind of artifact it stands for.
     pub artifact_type: Option<String>,
     /// The manifest it is about.
-    pub subject: Option<Descriptor>,
+    pub subject: Option<Box<Descriptor>>,
 }
 
 /// What can be told of a docker manifest of schema 1.
@@ -93,7 +93,7 @@ impl Document {
         let artifact_type = json::opt_text(&node, "artifactType")?;
         let subject = node
             .field("subject")?
-            .map(|subject| Descriptor::from_node(&subject))
+            .map(|subject| Descriptor::from_node(&subject).map(Box::new))
             .transpose()?;
         let list = |name: &str| -> Result<Vec<Descriptor>> {
             match node.field(name)? {

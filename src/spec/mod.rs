@@ -13,6 +13,7 @@ pub mod json;
 mod media_type;
 mod platform;
 mod reference;
+mod time;
 
 pub use config::{History, ImageConfig};
 pub use descriptor::Descriptor;
@@ -21,3 +22,4 @@ pub use document::{Document, Index, Manifest, Schema1};
 pub use media_type::{LayerKind, MediaType};
 pub use platform::Platform;
 pub use reference::Reference;
+pub use time::Timestamp;

@@ -1,0 +1,777 @@
+//! Both halves of an archive put together into one list of images.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::container::{Container, Holder};
+use super::docker::{self, DockerItem, RepositoryRecord};
+use super::graph::{Edge, GraphReader, Node, NodeKind};
+use super::image::{Image, ImageId, Layer, Presence};
+use super::name::Name;
+use super::{BlobNames, CONFIG_LIMIT, MANIFEST_LIMIT};
+use crate::blob::{Meter, sha256};
+use crate::error::{At, Error, Fault, NotAnImage, Result};
+use crate::layer::Limits;
+use crate::spec::{Descriptor, Document, ImageConfig, Index, MediaType, json};
+
+/// One opened archive, whatever its shape.
+///
+/// ```no_run
+/// use imgkit::archive::Open;
+///
+/// let archive = Open::default().path("app.tar".as_ref())?;
+/// for image in &archive.images {
+///     println!("{} {} {} layers", image.id, image.platform, image.layers.len());
+/// }
+/// # Ok::<(), imgkit::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Archive {
+    /// What it was called when it was opened; the first place of every error.
+    pub place: String,
+    /// Its shape, told by its content.
+    pub shape: Shape,
+    /// What holds it.
+    pub container: Container,
+    /// `manifest.json` and `repositories`, where they are.
+    pub docker: Option<DockerHalf>,
+    /// `index.json`, where it is; the lone manifest of a `dir:` or a document counts as one.
+    pub oci: Option<OciHalf>,
+    /// Everything that `index.json` leads to; each blob once.
+    pub nodes: Vec<Node>,
+    /// The container images, each once, in the order in which they were found.
+    pub images: Vec<Image>,
+    /// What the archive lists, with names: the items of `manifest.json` in their order, then what only `index.json`
+    /// lists.
+    pub roots: Vec<Root>,
+    /// Damage that concerns no single image.
+    pub faults: Vec<Error>,
+}
+
+/// The shape of an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// `repositories` and folders only: docker before 1.10.
+    DockerV1,
+    /// `manifest.json` without an OCI half.
+    Docker,
+    /// `manifest.json` and `index.json`: docker 25 and newer, containerd, BuildKit.
+    DockerAndOci,
+    /// `index.json` and `blobs/` alone, in a folder or a tar.
+    Oci,
+    /// skopeo's `dir:`.
+    Dir,
+    /// A manifest or index on its own: nothing it points to is there.
+    Document,
+}
+
+/// What docker's own files say.
+#[derive(Debug)]
+pub struct DockerHalf {
+    /// `manifest.json` as it is; `None` before docker 1.10.
+    pub manifest: Option<Arc<[u8]>>,
+    /// Its items.
+    pub items: Vec<DockerItem>,
+    /// The records of `repositories`, if it is there.
+    pub repositories: Option<Vec<RepositoryRecord>>,
+}
+
+/// What the OCI layout says.
+#[derive(Debug)]
+pub struct OciHalf {
+    /// `index.json` as it is; the manifest of a `dir:`.
+    pub index: Arc<[u8]>,
+    /// What it lists, in its order.
+    pub edges: Vec<Edge>,
+    /// The version that `oci-layout` states; `None` if it is missing or states none.
+    pub layout_version: Option<String>,
+    /// How blobs are named.
+    pub names: BlobNames,
+}
+
+/// One thing that an archive lists: an image, or an index with images.
+#[derive(Debug)]
+pub struct Root {
+    /// Its names; none for an untagged image.
+    pub names: Vec<Name>,
+    /// The node that `index.json` points to.
+    pub node: Option<usize>,
+    /// The image that `manifest.json` describes.
+    pub image: Option<usize>,
+    /// The positions in `index.json` that list it.
+    pub positions: Vec<usize>,
+    /// The position in `manifest.json` that lists it.
+    pub item: Option<usize>,
+}
+
+/// How to open an archive.
+#[derive(Debug, Clone, Default)]
+pub struct Open {
+    /// What is accepted at most.
+    pub limits: Limits,
+    /// Counts the bytes of a stream as they go by.
+    pub meter: Meter,
+    /// Take this half only, as skopeo's `docker-archive:` and `oci:` do.
+    pub only: Option<Half>,
+}
+
+/// One half of an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// `manifest.json` and `repositories`.
+    Docker,
+    /// `index.json`.
+    Oci,
+    /// `dir:`'s `manifest.json`.
+    Dir,
+}
+
+impl Open {
+    /// Opens a file or folder.
+    ///
+    /// # Errors
+    /// `NotAnImage` with what it is instead; `Tar`, `Codec`, `Json`, `Schema` for what cannot be read. Damage that
+    /// leaves something to show is kept with what it concerns, see [`Archive::faults_of`].
+    pub fn path(&self, path: &Path) -> Result<Archive> {
+        let place = path.to_string_lossy().into_owned();
+        Container::open(path, &self.limits, &self.meter)
+            .and_then(|container| self.assemble(&place, container))
+            .at(|| place.clone())
+    }
+
+    /// Opens standard input.
+    ///
+    /// # Errors
+    /// As [`Open::path`], and `Usage` if it is a terminal.
+    pub fn stdin(&self) -> Result<Archive> {
+        let container = Container::stdin(&self.limits, &self.meter);
+        container
+            .and_then(|container| self.assemble("-", container))
+            .at(|| "standard input".into())
+    }
+
+    /// Puts the halves of a container together.
+    fn assemble(&self, place: &str, container: Container) -> Result<Archive> {
+        if let Holder::Document(bytes) = &container.holder {
+            let bytes = Arc::clone(bytes);
+            return document(place, container, bytes);
+        }
+        let mut faults = Vec::new();
+        let found = Found::look(&container, self.only)?;
+        let mut assembly = Assembly {
+            nodes: Vec::new(),
+            images: Vec::new(),
+            roots: Vec::new(),
+        };
+        let mut oci = None;
+        if let Some(index) = found.index {
+            match assembly.oci(&container, index, found.names) {
+                Ok(half) => oci = Some(half),
+                Err(error) if found.docker.is_none() => return Err(error),
+                Err(error) => faults.push(error),
+            }
+        }
+        let mut docker = None;
+        if let Some((manifest, items)) = found.docker {
+            let repositories = match docker::member_json(&container, "repositories") {
+                Ok(value) => value
+                    .map(|value| docker::parse_repositories(&value))
+                    .transpose(),
+                Err(error) => Err(error),
+            };
+            let repositories = repositories
+                .at(|| "repositories".into())
+                .unwrap_or_else(|error| {
+                    faults.push(error);
+                    None
+                });
+            if manifest.is_some() {
+                for (i, item) in items.iter().enumerate() {
+                    assembly.item(&container, i, item);
+                }
+            } else {
+                assembly.v1(&container, repositories.as_deref().unwrap_or_default())?;
+            }
+            docker = Some(DockerHalf {
+                manifest,
+                items,
+                repositories,
+            });
+        }
+        if let Some(oci) = &oci {
+            assembly.merge(&oci.edges);
+        }
+        let shape = match (&docker, &oci) {
+            (Some(half), _) if half.manifest.is_none() => Shape::DockerV1,
+            (Some(_), Some(_)) => Shape::DockerAndOci,
+            (Some(_), None) => Shape::Docker,
+            (None, _) if found.names == BlobNames::Hex => Shape::Dir,
+            (None, _) => Shape::Oci,
+        };
+        let Assembly {
+            nodes,
+            images,
+            roots,
+        } = assembly;
+        Ok(Archive {
+            place: place.to_owned(),
+            shape,
+            container,
+            docker,
+            oci,
+            nodes,
+            images,
+            roots,
+            faults,
+        })
+    }
+}
+
+/// A manifest or index without the archive around it.
+fn document(place: &str, container: Container, bytes: Arc<[u8]>) -> Result<Archive> {
+    let Ok(document) = Document::parse(&bytes) else {
+        json::parse(&bytes)?;
+        return Err(Fault::NotAnImage(NotAnImage::Document).into());
+    };
+    let media_type = match &document {
+        Document::Schema1(_) => "application/vnd.docker.distribution.manifest.v1+prettyjws",
+        Document::Index(_) if document.media_type().is_empty() => MediaType::OCI_INDEX,
+        Document::Manifest(_) if document.media_type().is_empty() => MediaType::OCI_MANIFEST,
+        _ => document.media_type(),
+    };
+    let descriptor = Descriptor {
+        media_type: MediaType::new(media_type),
+        digest: sha256(&bytes),
+        size: bytes.len() as u64,
+        urls: Vec::new(),
+        annotations: Vec::new(),
+        data: None,
+        artifact_type: None,
+        platform: None,
+    };
+    let mut reader = GraphReader::new(&container, BlobNames::Layout);
+    let edge = reader.document(Arc::clone(&bytes), descriptor)?;
+    let (nodes, images) = (reader.nodes, reader.images);
+    let mut assembly = Assembly {
+        nodes,
+        images,
+        roots: Vec::new(),
+    };
+    let edges = vec![edge];
+    assembly.merge(&edges);
+    let names = BlobNames::Layout;
+    let oci = Some(OciHalf {
+        index: bytes,
+        edges,
+        layout_version: None,
+        names,
+    });
+    let Assembly {
+        nodes,
+        images,
+        roots,
+    } = assembly;
+    let (shape, faults) = (Shape::Document, Vec::new());
+    Ok(Archive {
+        place: place.to_owned(),
+        shape,
+        container,
+        docker: None,
+        oci,
+        nodes,
+        images,
+        roots,
+        faults,
+    })
+}
+
+/// The documents that tell what an archive is.
+struct Found {
+    index: Option<Arc<[u8]>>,
+    names: BlobNames,
+    docker: Option<(Option<Arc<[u8]>>, Vec<DockerItem>)>,
+}
+
+impl Found {
+    fn look(container: &Container, only: Option<Half>) -> Result<Self> {
+        let wants = |half| only.is_none_or(|only| only == half);
+        let mut found = Found {
+            index: None,
+            names: BlobNames::Layout,
+            docker: None,
+        };
+        if wants(Half::Oci) {
+            found.index = container.read("index.json", MANIFEST_LIMIT)?;
+        }
+        let manifest = match container.read("manifest.json", MANIFEST_LIMIT) {
+            // A layout may hold anything under that name; only without an index does it have to be docker's.
+            Err(_) if found.index.is_some() && only.is_some() => None,
+            other => other?,
+        };
+        if let Some(bytes) = manifest {
+            let value = json::parse(&bytes).at(|| "manifest.json".into())?;
+            match value {
+                Value::Object(_) if wants(Half::Dir) && found.index.is_none() => {
+                    found.names = BlobNames::Hex;
+                    found.index = Some(bytes);
+                }
+                Value::Object(_) => {}
+                _ if wants(Half::Docker) => {
+                    let items = docker::parse_manifest(&value).at(|| "manifest.json".into())?;
+                    found.docker = Some((Some(bytes), items));
+                }
+                _ => {}
+            }
+        } else if wants(Half::Docker)
+            && found.index.is_none()
+            && container.get("repositories")?.is_some()
+        {
+            found.docker = Some((None, Vec::new()));
+        }
+        if found.index.is_none() && found.docker.is_none() {
+            return Err(nothing(container, only));
+        }
+        Ok(found)
+    }
+}
+
+/// What to say of a container that holds no image.
+fn nothing(container: &Container, only: Option<Half>) -> Error {
+    if let Some(fault) = container.fault() {
+        return fault.clone();
+    }
+    match only {
+        Some(Half::Docker) => {
+            return Fault::MemberAbsent {
+                name: "manifest.json".into(),
+            }
+            .into();
+        }
+        Some(Half::Oci) => {
+            return Fault::MemberAbsent {
+                name: "index.json".into(),
+            }
+            .into();
+        }
+        Some(Half::Dir) => {
+            return Fault::MemberAbsent {
+                name: "manifest.json".into(),
+            }
+            .into();
+        }
+        None => {}
+    }
+    let top = container.top_names();
+    let has = |name: &str| top.iter().any(|top| top == name);
+    let rootfs = [
+        "bin", "dev", "etc", "home", "lib", "opt", "proc", "root", "sbin", "tmp", "usr", "var",
+    ];
+    let below = |suffix: &str| {
+        top.iter()
+            .any(|top| container.has_folder(&format!("{top}/{suffix}")))
+    };
+    let what = if top.is_empty() {
+        match &container.holder {
+            Holder::Folder(_) => NotAnImage::NoManifest,
+            _ => NotAnImage::EmptyTar,
+        }
+    } else if container.has_folder("docker/registry/v2") || below("registry/v2") {
+        NotAnImage::RegistryTree
+    } else if ["overlay", "vfs"]
+        .iter()
+        .any(|driver| has(&format!("{driver}-images")) || below(&format!("{driver}-images")))
+    {
+        NotAnImage::ContainersStorage
+    } else if is_docker_root(container, "")
+        || top
+            .iter()
+            .any(|top| is_docker_root(container, &format!("{top}/")))
+    {
+        NotAnImage::DockerDataRoot
+    } else if rootfs.iter().filter(|name| has(name)).count() >= 2 {
+        NotAnImage::RootFilesystem
+    } else {
+        NotAnImage::NoManifest
+    };
+    Fault::NotAnImage(what).into()
+}
+
+fn is_docker_root(container: &Container, prefix: &str) -> bool {
+    let has = |name: &str| container.has_folder(&format!("{prefix}{name}"));
+    let drivers = [
+        "overlay2",
+        "overlay",
+        "aufs",
+        "vfs",
+        "btrfs",
+        "zfs",
+        "devicemapper",
+    ];
+    drivers.iter().any(|driver| has(&format!("image/{driver}")))
+        || has("graph") && has("containers")
+}
+
+struct Assembly {
+    nodes: Vec<Node>,
+    images: Vec<Image>,
+    roots: Vec<Root>,
+}
+
+impl Assembly {
+    fn oci(
+        &mut self,
+        container: &Container,
+        index: Arc<[u8]>,
+        names: BlobNames,
+    ) -> Result<OciHalf> {
+        let mut reader = GraphReader::new(container, names);
+        let mut layout_version = None;
+        let edges = if names == BlobNames::Hex {
+            // A `dir:` has one manifest and no index; the manifest is not stored under its digest.
+            let media_type = Document::parse(&index)
+                .at(|| "manifest.json".into())?
+                .media_type()
+                .to_owned();
+            let descriptor = Descriptor {
+                media_type: MediaType::new(media_type),
+                digest: sha256(&index),
+                size: index.len() as u64,
+                urls: Vec::new(),
+                annotations: Vec::new(),
+                data: None,
+                artifact_type: None,
+                platform: None,
+            };
+            vec![
+                reader
+                    .document(Arc::clone(&index), descriptor)
+                    .at(|| "manifest.json".into())?,
+            ]
+        } else {
+            let document = Document::parse(&index).at(|| "index.json".into())?;
+            let Document::Index(Index { manifests, .. }) = document else {
+                let fault = Fault::Schema {
+                    field: "the document".into(),
+                    expected: "an index",
+                    found: "a manifest".into(),
+                };
+                return Err(Error::new(fault).at("index.json"));
+            };
+            // A malformed `oci-layout` is for imgverify to report; every reader but the strictest ignores it.
+            let layout = docker::member_json(container, "oci-layout").ok().flatten();
+            layout_version = layout.and_then(|layout| {
+                json::opt_text(&json::Node::root(&layout), "imageLayoutVersion")
+                    .ok()
+                    .flatten()
+            });
+            reader.follow(manifests)?
+        };
+        (self.nodes, self.images) = (reader.nodes, reader.images);
+        Ok(OciHalf {
+            index,
+            edges,
+            layout_version,
+            names,
+        })
+    }
+
+    /// Adds what one item of `manifest.json` describes: a new image, or the docker side of one already there.
+    fn item(&mut self, container: &Container, position: usize, item: &DockerItem) {
+        let names = distinct(item.repo_tags.iter().map(|tag| Name::from_repo_tag(tag)));
+        let mut faults = Vec::new();
+        let config_bytes = container
+            .read(&item.config, CONFIG_LIMIT)
+            .unwrap_or_else(|error| {
+                faults.push(error);
+                None
+            });
+        let root = |image| Root {
+            names,
+            node: None,
+            image: Some(image),
+            positions: Vec::new(),
+            item: Some(position),
+        };
+        let Some(config_bytes) = config_bytes else {
+            if faults.is_empty() {
+                faults.push(
+                    Fault::MemberAbsent {
+                        name: item.config.clone(),
+                    }
+                    .into(),
+                );
+            }
+            let image = self.docker_image(
+                container,
+                position,
+                item,
+                ImageConfig::default(),
+                None,
+                faults,
+            );
+            self.roots.push(root(image));
+            return;
+        };
+        let id = ImageId::Config(sha256(&config_bytes));
+        // The same image is in the OCI half if a manifest there has this config; of several, the one whose blobs are
+        // the layers named here.
+        let mut twins: Vec<usize> = (0..self.images.len())
+            .filter(|&i| self.images[i].id == id)
+            .collect();
+        twins.sort_by_key(|&i| {
+            !self.images[i]
+                .layers
+                .iter()
+                .map(|layer| &layer.member)
+                .eq(&item.layers)
+        });
+        if let Some(&twin) = twins.first() {
+            self.images[twin].item.get_or_insert(position);
+            self.images[twin].faults.extend(faults);
+            self.roots.push(root(twin));
+            return;
+        }
+        let config = ImageConfig::parse(&config_bytes)
+            .at(|| item.config.clone())
+            .unwrap_or_else(|error| {
+                faults.push(error);
+                ImageConfig::default()
+            });
+        let image = self.docker_image(
+            container,
+            position,
+            item,
+            config,
+            Some(config_bytes),
+            faults,
+        );
+        self.images[image].id = id;
+        self.roots.push(root(image));
+    }
+
+    fn docker_image(
+        &mut self,
+        container: &Container,
+        position: usize,
+        item: &DockerItem,
+        config: ImageConfig,
+        config_bytes: Option<Arc<[u8]>>,
+        mut faults: Vec<Error>,
+    ) -> usize {
+        let diff_ids = config.diff_ids.clone();
+        if let Some(ids) = diff_ids
+            .as_ref()
+            .filter(|ids| ids.len() != item.layers.len())
+        {
+            let fault = Fault::LayerCount {
+                manifest: item.layers.len(),
+                config: ids.len(),
+            };
+            faults.push(Error::new(fault).at(item.config.clone()));
+        } else if diff_ids.is_none() && config_bytes.is_some() && !item.layers.is_empty() {
+            let (field, expected) = ("rootfs".into(), "a list of diff IDs");
+            let fault = Fault::Schema {
+                field,
+                expected,
+                found: "nothing".into(),
+            };
+            faults.push(Error::new(fault).at(item.config.clone()));
+        }
+        let mut layers = Vec::with_capacity(item.layers.len());
+        for (i, member) in item.layers.iter().enumerate() {
+            let diff_id = diff_ids.as_ref().and_then(|ids| ids.get(i)).cloned();
+            let source = item
+                .layer_sources
+                .iter()
+                .find(|(id, _)| Some(id) == diff_id.as_ref());
+            let descriptor = source.map(|(_, descriptor)| descriptor.clone());
+            let presence = match container.get(member) {
+                Ok(Some(content)) => Presence::Here(content),
+                Ok(None) if descriptor.as_ref().is_some_and(Descriptor::may_be_absent) => {
+                    Presence::External
+                }
+                Ok(None) => Presence::Absent,
+                Err(error) => {
+                    faults.push(error);
+                    Presence::Absent
+                }
+            };
+            layers.push(Layer {
+                descriptor,
+                diff_id,
+                member: member.clone(),
+                presence,
+            });
+        }
+        self.images.push(Image {
+            id: ImageId::V1(String::new()),
+            platform: config.platform.clone(),
+            config,
+            config_bytes,
+            manifest: None,
+            node: None,
+            item: Some(position),
+            layers,
+            faults,
+        });
+        self.images.len() - 1
+    }
+
+    /// Adds the images of an archive that has `repositories` alone.
+    fn v1(&mut self, container: &Container, records: &[RepositoryRecord]) -> Result<()> {
+        let mut by_id: Vec<(&str, Vec<Name>)> = Vec::new();
+        for record in records {
+            let name = Name::from_repo_tag(&format!("{}:{}", record.repository, record.tag));
+            match by_id.iter_mut().find(|(id, _)| *id == record.id) {
+                Some((_, names)) => names.push(name),
+                None => by_id.push((&record.id, vec![name])),
+            }
+        }
+        for (id, names) in by_id {
+            let v1 = docker::v1_chain(container, id)?;
+            let mut faults = Vec::new();
+            let layers = v1.layers.into_iter().map(|member| {
+                let presence = match container.get(&member) {
+                    Ok(Some(content)) => Presence::Here(content),
+                    Ok(None) => Presence::Absent,
+                    Err(error) => {
+                        faults.push(error);
+                        Presence::Absent
+                    }
+                };
+                Layer {
+                    descriptor: None,
+                    diff_id: None,
+                    member,
+                    presence,
+                }
+            });
+            let layers = layers.collect();
+            let image = self.images.len();
+            self.images.push(Image {
+                id: ImageId::V1(v1.id),
+                platform: v1.config.platform.clone(),
+                config: v1.config,
+                config_bytes: None,
+                manifest: None,
+                node: None,
+                item: None,
+                layers,
+                faults,
+            });
+            self.roots.push(Root {
+                names,
+                node: None,
+                image: Some(image),
+                positions: Vec::new(),
+                item: None,
+            });
+        }
+        Ok(())
+    }
+
+    /// Adds what `index.json` lists, joined with what `manifest.json` lists where both mean the same image.
+    fn merge(&mut self, edges: &[Edge]) {
+        for (position, edge) in edges.iter().enumerate() {
+            let name = Name::from_annotations(&edge.descriptor);
+            let images: HashSet<usize> = images_below(&self.nodes, edge.node).into_iter().collect();
+            let same = |root: &&mut Root| match root.node {
+                Some(node) => node == edge.node,
+                None => root.image.is_some_and(|image| images.contains(&image)),
+            };
+            match self.roots.iter_mut().find(same) {
+                Some(root) => {
+                    root.node = Some(edge.node);
+                    root.positions.push(position);
+                    root.names
+                        .extend(name.filter(|name| !says(&root.names, name)));
+                }
+                None => self.roots.push(Root {
+                    names: name.into_iter().collect(),
+                    node: Some(edge.node),
+                    image: None,
+                    positions: vec![position],
+                    item: None,
+                }),
+            }
+        }
+    }
+}
+
+/// Whether names already say what `name` says: the same reference, or a tag that belongs to one of them.
+fn says(names: &[Name], name: &Name) -> bool {
+    names.iter().any(|known| match (known, name) {
+        (Name::Full(a), Name::Full(b)) => a.same_as(b),
+        (Name::Full(a), Name::Tag(tag)) => a.tag() == Some(tag),
+        _ => known == name,
+    })
+}
+
+fn distinct(names: impl Iterator<Item = Name>) -> Vec<Name> {
+    let mut kept = Vec::new();
+    for name in names {
+        if !says(&kept, &name) {
+            kept.push(name);
+        }
+    }
+    kept
+}
+
+/// The images that a node leads to, each once, in the order of the indexes. Attestations and artifacts are none.
+pub(super) fn images_below(nodes: &[Node], node: usize) -> Vec<usize> {
+    let mut images = Vec::new();
+    let mut seen = HashSet::new();
+    let mut work = vec![node];
+    while let Some(node) = work.pop() {
+        if !seen.insert(node) {
+            continue;
+        }
+        match nodes.get(node).map(|node| &node.kind) {
+            Some(NodeKind::Image(image)) => images.push(*image),
+            Some(NodeKind::Index(edges)) => work.extend(edges.iter().rev().map(|edge| edge.node)),
+            _ => {}
+        }
+    }
+    images
+}
+
+impl Archive {
+    /// The images that a root leads to, in the order of the index: one, or one for each platform that is here.
+    pub fn images_of(&self, root: &Root) -> Vec<usize> {
+        match root.node {
+            Some(node) => images_below(&self.nodes, node),
+            None => root.image.into_iter().collect(),
+        }
+    }
+
+    /// What is wrong with an image or with the manifest and config it is read from.
+    pub fn faults_of(&self, image: usize) -> impl Iterator<Item = &Error> {
+        let image = &self.images[image];
+        let node = image.node.map(|node| &self.nodes[node].faults);
+        image.faults.iter().chain(node.into_iter().flatten())
+    }
+
+    /// All damage known without reading layers, innermost places only.
+    pub fn all_faults(&self) -> impl Iterator<Item = &Error> {
+        let nodes = self.nodes.iter().flat_map(|node| &node.faults);
+        let images = self.images.iter().flat_map(|image| &image.faults);
+        self.container
+            .fault()
+            .into_iter()
+            .chain(&self.faults)
+            .chain(nodes)
+            .chain(images)
+    }
+
+    /// The names of an image: those of every root that leads to it.
+    pub fn names_of(&self, image: usize) -> Vec<Name> {
+        let roots = self
+            .roots
+            .iter()
+            .filter(|root| self.images_of(root).contains(&image));
+        distinct(roots.flat_map(|root| root.names.iter().cloned()))
+    }
+}

@@ -1,0 +1,267 @@
+//! What holds an archive: a tar in a file, a tar on a stream, a folder, or a lone document.
+
+use std::fs::File;
+use std::io::{self, BufRead, Read, Seek};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::folder::Folder;
+use super::members::MemberTable;
+use super::{Content, MANIFEST_LIMIT};
+use crate::blob::{self, Compression, Decoder, FileRange, Meter, ReadAhead};
+use crate::error::{At, Error, Fault, NotAnImage, Result, TarFault};
+use crate::layer::Limits;
+
+/// What holds an archive's members, told by its content and never by its name.
+#[derive(Debug)]
+pub struct Container {
+    /// The members.
+    pub holder: Holder,
+    /// How the whole is packed.
+    pub outer: Compression,
+    /// Whether it went by on a stream: from a pipe, or out of a compressed file.
+    pub streamed: bool,
+}
+
+/// Where members are.
+#[derive(Debug)]
+pub enum Holder {
+    /// In a tar.
+    Table(MemberTable),
+    /// In a folder.
+    Folder(Folder),
+    /// There are none: the input is one JSON document.
+    Document(Arc<[u8]>),
+}
+
+impl Container {
+    /// Opens a file or folder.
+    ///
+    /// # Errors
+    /// `NotAnImage` for what is no container at all, `NotAFile` for FIFOs and devices, `Io`.
+    pub fn open(path: &Path, limits: &Limits, meter: &Meter) -> Result<Self> {
+        let metadata = std::fs::metadata(path).map_err(|error| Error::io("open", error))?;
+        if metadata.is_dir() {
+            let holder = Holder::Folder(Folder::open(path)?);
+            return Ok(Container {
+                holder,
+                outer: Compression::None,
+                streamed: false,
+            });
+        }
+        Container::from_file(blob::open_regular(path, true)?, 0, limits, meter)
+    }
+
+    /// Reads standard input: by position if it is a file, in one pass if it is a pipe.
+    ///
+    /// # Errors
+    /// `Usage` if it is a terminal; else as [`Container::open`].
+    pub fn stdin(limits: &Limits, meter: &Meter) -> Result<Self> {
+        let stdin = io::stdin();
+        if io::IsTerminal::is_terminal(&stdin) {
+            let why = "refusing to read an archive from the terminal: name a file, or pipe one in";
+            return Err(Fault::Usage(why.into()).into());
+        }
+        let file: File = stdin
+            .as_fd()
+            .try_clone_to_owned()
+            .map_err(|error| Error::io("read", error))?
+            .into();
+        let metadata = file.metadata().map_err(|error| Error::io("read", error))?;
+        if metadata.is_dir() {
+            return Err(Fault::NotAFile { kind: "a folder" }.into());
+        }
+        if metadata.is_file()
+            && let Ok(position) = (&file).stream_position()
+        {
+            return Container::from_file(file, position, limits, meter);
+        }
+        Container::from_stream(ReadAhead::new(file), limits, meter)
+    }
+
+    fn from_file(file: File, start: u64, limits: &Limits, meter: &Meter) -> Result<Self> {
+        let whole = FileRange::whole(file)?;
+        let range = whole.slice(start, whole.len());
+        if range.is_empty() {
+            return Err(Fault::NotAnImage(NotAnImage::Empty).into());
+        }
+        let mut head = [0; 512];
+        let n = range.head(&mut head)?;
+        let compression = Compression::sniff(&head[..n]);
+        if compression != Compression::None {
+            return Container::from_stream(ReadAhead::new(range.reader()), limits, meter);
+        }
+        if is_document(&head[..n]) {
+            return Container::document(range.bytes(MANIFEST_LIMIT)?.into());
+        }
+        let table = MemberTable::index(&range, limits).map_err(not_a_tar)?;
+        Ok(Container {
+            holder: Holder::Table(table),
+            outer: Compression::None,
+            streamed: false,
+        })
+    }
+
+    /// Reads an archive from a stream in one pass, decoding it if it is packed.
+    ///
+    /// # Errors
+    /// As [`Container::open`]; `Codec` if the stream is cut short or damaged.
+    pub fn from_stream(
+        mut stream: impl BufRead + Send + 'static,
+        limits: &Limits,
+        meter: &Meter,
+    ) -> Result<Self> {
+        let head = stream
+            .fill_buf()
+            .map_err(|error| Error::io("read", error))?;
+        if head.is_empty() {
+            return Err(Fault::NotAnImage(NotAnImage::Empty).into());
+        }
+        let outer = Compression::sniff(head);
+        if outer == Compression::None && is_document(head) {
+            let mut bytes = Vec::new();
+            let read = stream.take(MANIFEST_LIMIT + 1).read_to_end(&mut bytes);
+            read.map_err(|error| Error::io("read", error))?;
+            if bytes.len() as u64 > MANIFEST_LIMIT {
+                let found = bytes.len() as u64;
+                return Err(Fault::Limit {
+                    what: "document size in bytes",
+                    limit: MANIFEST_LIMIT,
+                    found,
+                }
+                .into());
+            }
+            return Container::document(bytes.into());
+        }
+        let table = if outer == Compression::None {
+            MemberTable::pass(stream, limits, meter)
+        } else {
+            // Decoding and hashing on different threads: the stream is as fast as the slower of the two.
+            let decoder = Decoder::new(stream, outer, limits.decode)?;
+            let mut plain = ReadAhead::new(decoder);
+            MemberTable::pass(&mut plain, limits, meter)
+        };
+        let table = table.map_err(not_a_tar)?;
+        Ok(Container {
+            holder: Holder::Table(table),
+            outer,
+            streamed: true,
+        })
+    }
+
+    fn document(bytes: Arc<[u8]>) -> Result<Self> {
+        Ok(Container {
+            holder: Holder::Document(bytes),
+            outer: Compression::None,
+            streamed: false,
+        })
+    }
+
+    /// The content of a member.
+    ///
+    /// # Errors
+    /// As [`MemberTable::get`] and [`Folder::get`].
+    pub fn get(&self, name: &str) -> Result<Option<Content>> {
+        match &self.holder {
+            Holder::Table(table) => table.get(name),
+            Holder::Folder(folder) => folder.get(name),
+            Holder::Document(_) => Ok(None),
+        }
+        .at(|| name.to_owned())
+    }
+
+    /// The bytes of a small member.
+    ///
+    /// # Errors
+    /// `Limit` if it is larger than `limit`; as [`Container::get`]. The place is the member.
+    pub fn read(&self, name: &str, limit: u64) -> Result<Option<Arc<[u8]>>> {
+        match self.get(name)? {
+            None => Ok(None),
+            Some(content) => content.bytes(limit).map(Some).at(|| name.to_owned()),
+        }
+    }
+
+    /// The clean names of all files, sorted.
+    ///
+    /// # Errors
+    /// `Limit` and `Io` from listing a folder.
+    pub fn names(&self, limits: &Limits) -> Result<Vec<String>> {
+        match &self.holder {
+            Holder::Document(_) => Ok(Vec::new()),
+            Holder::Folder(folder) => folder.names(limits.entries),
+            Holder::Table(table) => {
+                let names = table.names().filter(|(_, positions)| {
+                    positions
+                        .iter()
+                        .any(|&i| !matches!(table.members()[i].kind, super::MemberKind::Folder))
+                });
+                let mut names: Vec<String> = names
+                    .map(|(name, _)| String::from_utf8_lossy(name).into_owned())
+                    .collect();
+                names.sort_unstable();
+                Ok(names)
+            }
+        }
+    }
+
+    /// The names at the top, for telling what an input is that is no image.
+    pub(super) fn top_names(&self) -> Vec<String> {
+        match &self.holder {
+            Holder::Document(_) => Vec::new(),
+            Holder::Folder(folder) => folder.top_names(),
+            Holder::Table(table) => {
+                let top = |name: &[u8]| {
+                    let end = name
+                        .iter()
+                        .position(|&byte| byte == b'/')
+                        .unwrap_or(name.len());
+                    String::from_utf8_lossy(&name[..end]).into_owned()
+                };
+                let mut names: Vec<String> = table.names().map(|(name, _)| top(name)).collect();
+                names.sort_unstable();
+                names.dedup();
+                names
+            }
+        }
+    }
+
+    /// Whether the name is a folder, or the prefix of a member's name.
+    pub(super) fn has_folder(&self, name: &str) -> bool {
+        match &self.holder {
+            Holder::Document(_) => false,
+            Holder::Folder(folder) => folder.kind(name).is_some_and(rustix::fs::FileType::is_dir),
+            Holder::Table(table) => {
+                let prefix = format!("{name}/");
+                table
+                    .names()
+                    .any(|(member, _)| member.starts_with(prefix.as_bytes()))
+            }
+        }
+    }
+
+    /// What stopped the walk over a tar's members before its end.
+    pub fn fault(&self) -> Option<&Error> {
+        match &self.holder {
+            Holder::Table(table) => table.fault.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the bytes start like a JSON document, which a tar of images cannot.
+fn is_document(head: &[u8]) -> bool {
+    let first = head.iter().find(|byte| !byte.is_ascii_whitespace());
+    // A member name may start with a brace: a tar has a magic or NUL bytes in its first block, JSON has not.
+    matches!(first, Some(b'{' | b'[')) && !head.iter().take(512).any(|&byte| byte == 0)
+}
+
+fn not_a_tar(error: Error) -> Error {
+    match error.fault() {
+        Fault::Tar {
+            why: TarFault::NotATar,
+            ..
+        } => Fault::NotAnImage(NotAnImage::UnknownBytes).into(),
+        _ => error,
+    }
+}

@@ -1,0 +1,135 @@
+//! The bytes of one member or blob, wherever they are.
+
+use std::io::{Cursor, Read};
+use std::sync::Arc;
+
+use crate::blob::{FileRange, Hasher, Meter};
+use crate::error::{Error, Fault, Result};
+use crate::layer::{Limits, Scan};
+use crate::spec::Digest;
+
+/// The bytes of one member or blob. Cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// In a file that can be read at any place, any number of times.
+    Range(FileRange),
+    /// In memory: a small document that came by on a stream, or inline data.
+    Memory(Arc<[u8]>),
+    /// Gone by on a stream; what one pass over them found out is here.
+    Passed(Arc<Scan>),
+}
+
+impl Content {
+    /// Stored bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Content::Range(range) => range.len(),
+            Content::Memory(bytes) => bytes.len() as u64,
+            Content::Passed(scan) => scan.size,
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All bytes, for documents of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// `Limit` if there are more; `Gone` for a stream's; `Io`.
+    pub fn bytes(&self, limit: u64) -> Result<Arc<[u8]>> {
+        match self {
+            Content::Range(range) => Ok(range.bytes(limit)?.into()),
+            _ if self.len() > limit => Err(Fault::Limit {
+                what: "document size in bytes",
+                limit,
+                found: self.len(),
+            }
+            .into()),
+            Content::Memory(bytes) => Ok(Arc::clone(bytes)),
+            Content::Passed(_) => Err(Fault::Gone.into()),
+        }
+    }
+
+    /// Reads the stored bytes from the start.
+    ///
+    /// # Errors
+    /// `Gone` for what went by on a stream.
+    pub fn reader(&self) -> Result<Box<dyn Read + Send>> {
+        match self {
+            Content::Range(range) => Ok(Box::new(range.reader())),
+            Content::Memory(bytes) => Ok(Box::new(Cursor::new(Arc::clone(bytes)))),
+            Content::Passed(_) => Err(Fault::Gone.into()),
+        }
+    }
+
+    /// The first bytes, as many as there are up to `buf.len()`; none for what went by on a stream.
+    pub fn head(&self, buf: &mut [u8]) -> Result<usize> {
+        match self {
+            Content::Range(range) => range.head(buf),
+            Content::Memory(bytes) => {
+                let n = bytes.len().min(buf.len());
+                buf[..n].copy_from_slice(&bytes[..n]);
+                Ok(n)
+            }
+            Content::Passed(_) => Ok(0),
+        }
+    }
+
+    /// Reads everything once and says what it is: digest, size, and the plain tar's where there is one.
+    ///
+    /// `expected` names the algorithm to hash with; SHA-256 without it. `meter` counts the stored bytes.
+    /// Costs a pass over the stored bytes, unless they went by on a stream, which was that pass.
+    ///
+    /// # Errors
+    /// `UnsupportedDigest` for the algorithm, `Io` from the file. What is wrong with the bytes is in the result.
+    pub fn scan(
+        &self,
+        expected: Option<&Digest>,
+        limits: &Limits,
+        meter: &Meter,
+    ) -> Result<Arc<Scan>> {
+        if let Content::Passed(scan) = self {
+            return match expected {
+                Some(digest) if digest.algorithm() != scan.digest.algorithm() => {
+                    Err(Error::new(Fault::Gone))
+                }
+                _ => Ok(Arc::clone(scan)),
+            };
+        }
+        let hasher = expected.map_or_else(|| Ok(Hasher::default()), Hasher::like)?;
+        crate::layer::scan(self.reader()?, hasher, limits, meter).map(Arc::new)
+    }
+
+    /// The digest of the stored bytes, by the algorithm of `like`.
+    pub fn digest(&self, like: &Digest) -> Result<Digest> {
+        if let Content::Passed(scan) = self {
+            return match scan.digest.algorithm() == like.algorithm() {
+                true => Ok(scan.digest.clone()),
+                false => Err(Fault::Gone.into()),
+            };
+        }
+        let mut hasher = Hasher::like(like)?;
+        let mut reader = self.reader()?;
+        let mut buf = vec![0; crate::blob::CHUNK];
+        loop {
+            match reader
+                .read(&mut buf)
+                .map_err(|error| Error::io("read", error))?
+            {
+                0 => return Ok(hasher.finish()),
+                n => hasher.update(&buf[..n]),
+            }
+        }
+    }
+
+    /// Whether both hold the same bytes.
+    pub(crate) fn same_as(&self, other: &Content) -> Result<bool> {
+        if self.len() != other.len() {
+            return Ok(false);
+        }
+        let like = crate::blob::sha256(b"");
+        Ok(self.digest(&like)? == other.digest(&like)?)
+    }
+}

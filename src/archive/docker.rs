@@ -1,0 +1,212 @@
+//! The docker half of an archive: `manifest.json`, `repositories`, and what they name.
+
+use super::container::Container;
+use super::{CONFIG_LIMIT, MANIFEST_LIMIT};
+use crate::error::{At, Fault, NotAnImage, Result};
+use crate::spec::json::{self, Node};
+use crate::spec::{Descriptor, Digest, History, ImageConfig, Platform};
+use serde_json::{Map, Value};
+
+/// One item of `manifest.json`.
+#[derive(Debug, Clone)]
+pub struct DockerItem {
+    /// The member that holds the config. Its name proves nothing; the digest of its bytes is the image's ID.
+    pub config: String,
+    /// Names as written.
+    pub repo_tags: Vec<String>,
+    /// The members that hold the layers, from the base upward.
+    pub layers: Vec<String>,
+    /// The image this one was built on, if it is in the same archive.
+    pub parent: Option<String>,
+    /// Descriptors of the layers by diff ID: of foreign layers before docker 25, of all since.
+    pub layer_sources: Vec<(Digest, Descriptor)>,
+}
+
+/// Parses `manifest.json`.
+///
+/// # Errors
+/// `NotAnImage` for `null`; `Schema` for anything but a list of items. An empty list is legal and means no image.
+pub(super) fn parse_manifest(value: &Value) -> Result<Vec<DockerItem>> {
+    if value.is_null() {
+        return Err(Fault::NotAnImage(NotAnImage::EmptyManifest).into());
+    }
+    Node::root(value)
+        .items()?
+        .map(|item| DockerItem::from_node(&item))
+        .collect()
+}
+
+impl DockerItem {
+    fn from_node(node: &Node<'_>) -> Result<Self> {
+        let texts = |name: &str| {
+            node.field(name)?
+                .map_or(Ok(Vec::new()), |field| field.texts())
+        };
+        let layer_sources = match node.field("LayerSources")? {
+            None => Vec::new(),
+            Some(sources) => sources
+                .members()?
+                .map(|(diff_id, source)| {
+                    Ok((Digest::parse(diff_id)?, Descriptor::from_node(&source)?))
+                })
+                .collect::<Result<_>>()?,
+        };
+        Ok(DockerItem {
+            config: node
+                .required("Config", "a member's name")?
+                .text()?
+                .to_owned(),
+            repo_tags: texts("RepoTags")?,
+            layers: texts("Layers")?,
+            parent: json::opt_text(node, "Parent")?,
+            layer_sources,
+        })
+    }
+}
+
+/// One record of `repositories`: a name, a tag, and the v1 ID (or, since docker 25, the layer) it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepositoryRecord {
+    /// The repository as written.
+    pub repository: String,
+    /// The tag.
+    pub tag: String,
+    /// 64 hexadecimal digits, mostly.
+    pub id: String,
+}
+
+/// Parses `repositories`.
+///
+/// # Errors
+/// `Schema` for anything but an object of objects of texts.
+pub(super) fn parse_repositories(value: &Value) -> Result<Vec<RepositoryRecord>> {
+    let mut records = Vec::new();
+    if value.is_null() {
+        return Ok(records);
+    }
+    for (repository, tags) in Node::root(value).members()? {
+        for (tag, id) in tags.members()? {
+            let (repository, tag) = (repository.to_owned(), tag.to_owned());
+            records.push(RepositoryRecord {
+                repository,
+                tag,
+                id: id.text()?.to_owned(),
+            });
+        }
+    }
+    Ok(records)
+}
+
+/// An image of the time before docker 1.10: a chain of folders, each with one layer.
+#[derive(Debug)]
+pub(super) struct V1Image {
+    /// The ID of the topmost folder. A label: it is not the digest of anything.
+    pub id: String,
+    /// The members that hold the layers, from the base upward.
+    pub layers: Vec<String>,
+    /// The config that the folders' `json` files amount to, without diff IDs.
+    pub config: ImageConfig,
+}
+
+/// The most layers an image may have.
+const MAX_LAYERS: u64 = 1000;
+
+/// Follows the `parent` links from a v1 ID to the base.
+///
+/// # Errors
+/// `Schema` for an ID that is no plain name, `MemberAbsent` for a missing `json`, `Ambiguous` for a loop, `Limit` past
+/// 1,000 layers.
+pub(super) fn v1_chain(container: &Container, id: &str) -> Result<V1Image> {
+    let mut layers = Vec::new();
+    let mut history = Vec::new();
+    let mut top: Option<Value> = None;
+    let mut seen = std::collections::HashSet::new();
+    let mut next = Some(id.to_owned());
+    while let Some(id) = next {
+        if id.is_empty()
+            || id.len() > 255
+            || !id
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        {
+            let found = format!("'{}'", id.chars().take(80).collect::<String>());
+            return Err(Fault::Schema {
+                field: "parent".into(),
+                expected: "a v1 image ID",
+                found,
+            }
+            .into());
+        }
+        if !seen.insert(id.clone()) {
+            return Err(Fault::Ambiguous {
+                why: format!("the parents of {id} run in a circle"),
+            }
+            .into());
+        }
+        if seen.len() as u64 > MAX_LAYERS {
+            let found = seen.len() as u64;
+            return Err(Fault::Limit {
+                what: "layers",
+                limit: MAX_LAYERS,
+                found,
+            }
+            .into());
+        }
+        let name = format!("{id}/json");
+        let bytes = container.read(&name, CONFIG_LIMIT)?;
+        let bytes = bytes.ok_or_else(|| Fault::MemberAbsent { name: name.clone() })?;
+        let value = json::parse(&bytes).at(|| name.clone())?;
+        let node = Node::root(&value);
+        layers.push(format!("{id}/layer.tar"));
+        history.push(v1_history(&node).at(|| name.clone())?);
+        next = json::opt_text(&node, "parent")
+            .at(|| name.clone())?
+            .filter(|parent| !parent.is_empty());
+        top.get_or_insert(value);
+    }
+    layers.reverse();
+    history.reverse();
+    let document = top.unwrap_or_else(|| Value::Object(Map::new()));
+    let node = Node::root(&document);
+    let config = ImageConfig {
+        created: json::opt_text(&node, "created")?,
+        author: json::opt_text(&node, "author")?,
+        platform: Platform::from_node(&node)?,
+        config: node.field("config")?.map(|config| config.value().clone()),
+        diff_ids: None,
+        history,
+        document: document.clone(),
+    };
+    Ok(V1Image {
+        id: id.to_owned(),
+        layers,
+        config,
+    })
+}
+
+/// What docker makes of a v1 `json` when it turns it into a history entry.
+fn v1_history(node: &Node<'_>) -> Result<History> {
+    let created_by = match node.field("container_config")? {
+        None => String::new(),
+        Some(container) => container
+            .field("Cmd")?
+            .map_or(Ok(Vec::new()), |command| command.texts())?
+            .join(" "),
+    };
+    Ok(History {
+        created: json::opt_text(node, "created")?,
+        created_by,
+        author: json::opt_text(node, "author")?.filter(|author| !author.is_empty()),
+        comment: json::opt_text(node, "comment")?.unwrap_or_default(),
+        empty_layer: false,
+    })
+}
+
+/// Reads and parses a JSON member.
+pub(super) fn member_json(container: &Container, name: &str) -> Result<Option<Value>> {
+    let bytes = container.read(name, MANIFEST_LIMIT)?;
+    bytes
+        .map(|bytes| json::parse(&bytes))
+        .transpose()
+        .at(|| name.to_owned())
+}

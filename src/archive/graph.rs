@@ -1,0 +1,348 @@
+//! The OCI half of an archive: descriptors followed from `index.json` down, each blob read once.
+//!
+//! A hostile graph could be deep, wide, or a lattice with more paths than atoms. It is walked breadth first with a
+//! queue, each digest once, within limits on depth and number; nothing recurses.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::container::Container;
+use super::image::{Image, ImageId, Layer, Presence};
+use super::{BlobNames, CONFIG_LIMIT, Content, MANIFEST_LIMIT};
+use crate::blob::Hasher;
+use crate::error::{At, Error, Fault, Result};
+use crate::spec::{Descriptor, Digest, Document, ImageConfig, Manifest, annotations};
+
+/// How many indexes may stand between `index.json` and a manifest.
+const MAX_DEPTH: u64 = 8;
+/// How many distinct blobs of manifests and indexes an archive may have.
+const MAX_NODES: usize = 10_000;
+
+/// A manifest, an index, or anything else that an index points to.
+#[derive(Debug)]
+pub struct Node {
+    /// The first descriptor that led here.
+    pub descriptor: Descriptor,
+    /// What it turned out to be.
+    pub kind: NodeKind,
+    /// Its bytes, if they are here and small enough for a document.
+    pub bytes: Option<Arc<[u8]>>,
+    /// What is wrong with it or with what it stands on. Its content is still shown as far as it could be read.
+    pub faults: Vec<Error>,
+}
+
+/// What a node is.
+#[derive(Debug)]
+pub enum NodeKind {
+    /// A container image: its position among the images.
+    Image(usize),
+    /// An index, and what it points to.
+    Index(Vec<Edge>),
+    /// A statement about another manifest, as BuildKit makes them. Never an image.
+    Attestation(Manifest),
+    /// A manifest that describes no container image.
+    Artifact(Manifest),
+    /// A docker manifest of schema 1: shown, not used.
+    Schema1,
+    /// Named, but not in the archive.
+    Absent,
+    /// A blob that is no manifest.
+    Opaque,
+}
+
+/// A pointer from an index to a node, with the platform and annotations stated there.
+#[derive(Debug)]
+pub struct Edge {
+    /// The descriptor as it stands in the index.
+    pub descriptor: Descriptor,
+    /// The node's position.
+    pub node: usize,
+}
+
+impl Edge {
+    /// Whether it points to an attestation.
+    pub fn is_attestation(&self) -> bool {
+        is_attestation(&self.descriptor)
+    }
+}
+
+fn is_attestation(descriptor: &Descriptor) -> bool {
+    descriptor.annotation(annotations::REFERENCE_TYPE) == Some(annotations::ATTESTATION)
+        && descriptor
+            .platform
+            .as_ref()
+            .is_none_or(|platform| platform.is_unknown())
+}
+
+/// The graph in the making.
+pub(super) struct GraphReader<'a> {
+    container: &'a Container,
+    names: BlobNames,
+    pub nodes: Vec<Node>,
+    pub images: Vec<Image>,
+    by_digest: HashMap<Digest, usize>,
+    queue: VecDeque<(usize, u64)>,
+}
+
+impl<'a> GraphReader<'a> {
+    pub fn new(container: &'a Container, names: BlobNames) -> Self {
+        GraphReader {
+            container,
+            names,
+            nodes: Vec::new(),
+            images: Vec::new(),
+            by_digest: HashMap::new(),
+            queue: VecDeque::new(),
+        }
+    }
+
+    /// Follows descriptors to the end.
+    ///
+    /// # Errors
+    /// `Limit` for a graph that is too deep or too large; damage is kept with the nodes.
+    pub fn follow(&mut self, roots: Vec<Descriptor>) -> Result<Vec<Edge>> {
+        let edges = self.edges(roots, 1)?;
+        while let Some((node, depth)) = self.queue.pop_front() {
+            self.read(node, depth)?;
+        }
+        Ok(edges)
+    }
+
+    /// Takes a document that no descriptor in the archive points to as the root.
+    pub fn document(&mut self, bytes: Arc<[u8]>, descriptor: Descriptor) -> Result<Edge> {
+        let document = Document::parse(&bytes)?;
+        self.by_digest.insert(descriptor.digest.clone(), 0);
+        let (kind, faults) = (NodeKind::Opaque, Vec::new());
+        self.nodes.push(Node {
+            descriptor: descriptor.clone(),
+            kind,
+            bytes: Some(bytes),
+            faults,
+        });
+        self.understand(0, document, 1)?;
+        while let Some((node, depth)) = self.queue.pop_front() {
+            self.read(node, depth)?;
+        }
+        Ok(Edge {
+            descriptor,
+            node: 0,
+        })
+    }
+
+    fn edges(&mut self, descriptors: Vec<Descriptor>, depth: u64) -> Result<Vec<Edge>> {
+        let mut edges = Vec::with_capacity(descriptors.len());
+        for descriptor in descriptors {
+            let node = match self.by_digest.get(&descriptor.digest) {
+                Some(&node) => node,
+                None => {
+                    let node = self.nodes.len();
+                    if node >= MAX_NODES {
+                        let fault = Fault::Limit {
+                            what: "manifests",
+                            limit: MAX_NODES as u64,
+                            found: node as u64 + 1,
+                        };
+                        return Err(fault.into());
+                    }
+                    self.by_digest.insert(descriptor.digest.clone(), node);
+                    let (kind, faults) = (NodeKind::Absent, Vec::new());
+                    self.nodes.push(Node {
+                        descriptor: descriptor.clone(),
+                        kind,
+                        bytes: None,
+                        faults,
+                    });
+                    self.queue.push_back((node, depth));
+                    node
+                }
+            };
+            edges.push(Edge { descriptor, node });
+        }
+        Ok(edges)
+    }
+
+    /// The content a descriptor points to: the blob, or its inline data.
+    pub fn presence(&self, descriptor: &Descriptor) -> Result<Presence> {
+        if let Some(content) = self.container.get(&self.names.path(&descriptor.digest))? {
+            return Ok(Presence::Here(content));
+        }
+        match &descriptor.data {
+            Some(data) => Ok(Presence::Here(Content::Memory(data.as_slice().into()))),
+            None if descriptor.may_be_absent() => Ok(Presence::External),
+            None => Ok(Presence::Absent),
+        }
+    }
+
+    fn read(&mut self, node: usize, depth: u64) -> Result<()> {
+        let descriptor = self.nodes[node].descriptor.clone();
+        let place = || self.names.path(&descriptor.digest);
+        let content = match self.presence(&descriptor) {
+            Ok(Presence::Here(content)) => content,
+            Ok(_) => return Ok(()),
+            Err(error) => {
+                self.nodes[node].faults.push(error);
+                return Ok(());
+            }
+        };
+        let claims = descriptor.media_type.is_manifest() || descriptor.media_type.is_index();
+        self.nodes[node].kind = NodeKind::Opaque;
+        if !claims && (content.len() > MANIFEST_LIMIT || matches!(content, Content::Passed(_))) {
+            return Ok(());
+        }
+        let bytes = match content.bytes(MANIFEST_LIMIT).at(place) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                self.nodes[node].faults.push(error);
+                return Ok(());
+            }
+        };
+        let checked = check(&bytes, &descriptor).at(place);
+        self.nodes[node].faults.extend(checked.err());
+        self.nodes[node].bytes = Some(Arc::clone(&bytes));
+        match Document::parse(&bytes).at(place) {
+            Ok(document) => self.understand(node, document, depth),
+            Err(error) => {
+                if claims {
+                    self.nodes[node].faults.push(error);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn understand(&mut self, node: usize, document: Document, depth: u64) -> Result<()> {
+        self.nodes[node].kind = match document {
+            Document::Schema1(_) => NodeKind::Schema1,
+            Document::Index(index) => {
+                if depth >= MAX_DEPTH {
+                    let fault = Fault::Limit {
+                        what: "depth of indexes",
+                        limit: MAX_DEPTH,
+                        found: depth + 1,
+                    };
+                    return Err(fault.into());
+                }
+                NodeKind::Index(self.edges(index.manifests, depth + 1)?)
+            }
+            Document::Manifest(manifest) => {
+                if is_attestation(&self.nodes[node].descriptor) {
+                    NodeKind::Attestation(manifest)
+                } else if manifest.is_image() {
+                    self.image(node, manifest)
+                } else {
+                    NodeKind::Artifact(manifest)
+                }
+            }
+        };
+        Ok(())
+    }
+
+    fn image(&mut self, node: usize, manifest: Manifest) -> NodeKind {
+        let Some(descriptor) = manifest.config.clone() else {
+            return NodeKind::Artifact(manifest);
+        };
+        let place = || self.names.path(&descriptor.digest);
+        let mut faults = Vec::new();
+        let mut config_bytes = None;
+        match self.presence(&descriptor) {
+            Ok(Presence::Here(content)) => match content.bytes(CONFIG_LIMIT).at(place) {
+                Ok(bytes) => {
+                    faults.extend(check(&bytes, &descriptor).at(place).err());
+                    config_bytes = Some(bytes);
+                }
+                Err(error) => faults.push(error),
+            },
+            Ok(_) => {
+                let fault = Fault::BlobAbsent {
+                    digest: descriptor.digest.to_string(),
+                };
+                faults.push(Error::new(fault).at("config"));
+            }
+            Err(error) => faults.push(error),
+        }
+        let config = match &config_bytes {
+            None => ImageConfig::default(),
+            Some(bytes) => ImageConfig::parse(bytes).at(place).unwrap_or_else(|error| {
+                faults.push(error);
+                ImageConfig::default()
+            }),
+        };
+        let platform = self.nodes[node].descriptor.platform.clone();
+        let diff_ids = config.diff_ids.clone();
+        if let Some(diff_ids) = &diff_ids
+            && diff_ids.len() != manifest.layers.len()
+        {
+            let fault = Fault::LayerCount {
+                manifest: manifest.layers.len(),
+                config: diff_ids.len(),
+            };
+            faults.push(Error::new(fault).at(place()));
+        }
+        let mut layers = Vec::with_capacity(manifest.layers.len());
+        for (i, layer) in manifest.layers.iter().enumerate() {
+            let presence = self.presence(layer).unwrap_or_else(|error| {
+                faults.push(error);
+                Presence::Absent
+            });
+            layers.push(Layer {
+                descriptor: Some(layer.clone()),
+                diff_id: diff_ids.as_ref().and_then(|ids| ids.get(i)).cloned(),
+                member: self.names.path(&layer.digest),
+                presence,
+            });
+        }
+        let position = self.images.len();
+        let has_platform =
+            !(config.platform.os.is_empty() && config.platform.architecture.is_empty());
+        self.images.push(Image {
+            id: ImageId::Config(descriptor.digest.clone()),
+            platform: if has_platform {
+                config.platform.clone()
+            } else {
+                platform.unwrap_or_default()
+            },
+            config,
+            config_bytes,
+            manifest: Some(manifest),
+            node: Some(node),
+            item: None,
+            layers,
+            faults: Vec::new(),
+        });
+        self.nodes[node].faults.extend(faults);
+        NodeKind::Image(position)
+    }
+}
+
+/// Compares bytes with the size and digest that their descriptor states.
+///
+/// # Errors
+/// `SizeMismatch`, `DigestMismatch`, `UnsupportedDigest`.
+pub fn check(bytes: &[u8], descriptor: &Descriptor) -> Result<()> {
+    if bytes.len() as u64 != descriptor.size {
+        return Err(Fault::SizeMismatch {
+            expected: descriptor.size,
+            found: bytes.len() as u64,
+        }
+        .into());
+    }
+    check_digest(bytes, &descriptor.digest)
+}
+
+/// Compares bytes with a digest.
+///
+/// # Errors
+/// `DigestMismatch`, `UnsupportedDigest`.
+pub fn check_digest(bytes: &[u8], expected: &Digest) -> Result<()> {
+    let mut hasher = Hasher::like(expected)?;
+    hasher.update(bytes);
+    let found = hasher.finish();
+    if found == *expected {
+        return Ok(());
+    }
+    Err(Fault::DigestMismatch {
+        expected: expected.to_string(),
+        found: found.to_string(),
+    }
+    .into())
+}

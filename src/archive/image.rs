@@ -1,0 +1,155 @@
+//! One container image of an archive.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Content;
+use crate::error::Error;
+use crate::spec::{Descriptor, Digest, History, ImageConfig, Manifest, Platform};
+
+/// A container image: manifest (where the archive has one), config, layers.
+#[derive(Debug)]
+pub struct Image {
+    /// Its ID.
+    pub id: ImageId,
+    /// What machine it is for: as the config says, else as the index does.
+    pub platform: Platform,
+    /// The config, parsed. Empty where `config_bytes` is `None` and the image is no v1 image.
+    pub config: ImageConfig,
+    /// The config as it is. `None` if it is not in the archive, or the image is of the time before configs.
+    pub config_bytes: Option<Arc<[u8]>>,
+    /// The manifest, parsed; a docker-archive without an OCI half has none.
+    pub manifest: Option<Manifest>,
+    /// The node of the graph that holds the manifest.
+    pub node: Option<usize>,
+    /// The item of `manifest.json` that describes it.
+    pub item: Option<usize>,
+    /// The layers, from the base upward.
+    pub layers: Vec<Layer>,
+    /// What is wrong with the docker half's description of it.
+    pub faults: Vec<Error>,
+}
+
+/// What identifies an image.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ImageId {
+    /// The digest of the config.
+    Config(Digest),
+    /// The label of a v1 image: 64 random hexadecimal digits, which prove nothing.
+    V1(String),
+}
+
+impl ImageId {
+    /// The first 12 digits.
+    pub fn short(&self) -> &str {
+        match self {
+            ImageId::Config(digest) => digest.short(),
+            ImageId::V1(id) => id.get(..12).unwrap_or(id),
+        }
+    }
+
+    /// The hexadecimal digits alone.
+    pub fn hex(&self) -> &str {
+        match self {
+            ImageId::Config(digest) => digest.encoded(),
+            ImageId::V1(id) => id,
+        }
+    }
+}
+
+impl fmt::Display for ImageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ImageId::Config(digest) => digest.fmt(f),
+            ImageId::V1(id) => f.write_str(id),
+        }
+    }
+}
+
+/// One layer of an image.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    /// What a manifest (or `LayerSources`) states of the stored blob.
+    pub descriptor: Option<Descriptor>,
+    /// The digest of the plain tar, as the config states it.
+    pub diff_id: Option<Digest>,
+    /// Where in the archive it is or should be.
+    pub member: String,
+    /// Whether it is there.
+    pub presence: Presence,
+}
+
+/// Whether a blob is in the archive.
+#[derive(Debug, Clone)]
+pub enum Presence {
+    /// It is.
+    Here(Content),
+    /// It is not, though it should be.
+    Absent,
+    /// It is not and need not be: a foreign layer, or the empty blob.
+    External,
+}
+
+impl Layer {
+    /// The layer's bytes, if they are in the archive.
+    pub fn content(&self) -> Option<&Content> {
+        match &self.presence {
+            Presence::Here(content) => Some(content),
+            _ => None,
+        }
+    }
+}
+
+/// A history entry and the layer it made, if it made one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step<'a> {
+    /// The entry; `None` for a layer that no entry speaks of.
+    pub history: Option<&'a History>,
+    /// The layer's number from the base, from 0.
+    pub layer: Option<usize>,
+}
+
+impl Image {
+    /// Aligns history and layers, oldest first. Nothing is dropped where they do not match in number.
+    ///
+    /// Each entry without `empty_layer` takes the next layer (image specification, "Image Configuration", history).
+    /// Where there are fewer such entries than layers, the base came without history: entries are aligned from the
+    /// top, and the layers at the bottom get none. Where there are more, the last entries get no layer.
+    pub fn steps(&self) -> Vec<Step<'_>> {
+        let history = &self.config.history;
+        let layers = self
+            .config
+            .diff_ids
+            .as_ref()
+            .map_or(0, Vec::len)
+            .max(self.layers.len());
+        let with_layer = history.iter().filter(|entry| !entry.empty_layer).count();
+        let mut next = layers.saturating_sub(with_layer);
+        let mut steps: Vec<Step<'_>> = (0..next)
+            .map(|i| Step {
+                history: None,
+                layer: Some(i),
+            })
+            .collect();
+        for entry in history {
+            let layer = (!entry.empty_layer && next < layers).then_some(next);
+            next += usize::from(layer.is_some());
+            steps.push(Step {
+                history: Some(entry),
+                layer,
+            });
+        }
+        steps
+    }
+
+    /// How many history entries claim a layer, if that is not the number of layers.
+    pub fn history_mismatch(&self) -> Option<usize> {
+        let with_layer = self
+            .config
+            .history
+            .iter()
+            .filter(|entry| !entry.empty_layer)
+            .count();
+        (!self.config.history.is_empty() && with_layer != self.layers.len()).then_some(with_layer)
+    }
+}

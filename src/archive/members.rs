@@ -1,0 +1,358 @@
+//! The members of a tar that holds an archive: one pass over its headers, then look-ups by name.
+
+use std::collections::HashMap;
+use std::io::{self, BufRead, Read};
+use std::sync::Arc;
+
+use super::Content;
+use crate::blob::{FileRange, Hasher, Meter};
+use crate::error::{At, Error, Fault, Result};
+use crate::layer::{self, Limits};
+use crate::layer::{Anomalies, EntryKind, FileInput, StreamInput, TarInput, WalkEnd, Walker};
+use crate::spec::Digest;
+
+/// How many links are followed from one member to another.
+const MAX_HOPS: usize = 8;
+/// Documents held in memory while a stream goes by: together at most this many bytes.
+const MAX_HELD: u64 = 64 << 20;
+/// The largest member of a stream that is held if it looks like a document.
+const MAX_DOCUMENT: u64 = 8 << 20;
+
+/// One member of the outer tar.
+#[derive(Debug)]
+pub struct Member {
+    /// Its name as written.
+    pub name: Vec<u8>,
+    /// What it is.
+    pub kind: MemberKind,
+    /// Where its header starts in the tar.
+    pub offset: u64,
+}
+
+/// What a member is.
+#[derive(Debug)]
+pub enum MemberKind {
+    /// A regular file.
+    File(Content),
+    /// A symbolic link; the text is relative to the member's folder.
+    Symlink(Vec<u8>),
+    /// A hard link; the text is a member's name.
+    HardLink(Vec<u8>),
+    /// A folder.
+    Folder,
+    /// A device, FIFO, or unknown type.
+    Other,
+}
+
+/// All members of a tar in its order, and where each name is.
+#[derive(Debug, Default)]
+pub struct MemberTable {
+    members: Vec<Member>,
+    /// Positions by clean name, in the order of the tar. Names with `..` are not in it.
+    by_name: HashMap<Box<[u8]>, Vec<usize>>,
+    /// What is odd about the tar without making it unreadable.
+    pub anomalies: Anomalies,
+    /// How the tar ended, if the walk reached its end.
+    pub end: Option<WalkEnd>,
+    /// Where and why the walk stopped before the end; the members up to there are known.
+    pub fault: Option<Error>,
+}
+
+impl MemberTable {
+    /// Indexes a tar in a file: reads its headers and nothing else.
+    ///
+    /// # Errors
+    /// Only if the first block is no tar header, or reading fails; later damage goes to [`MemberTable::fault`].
+    pub fn index(range: &FileRange, limits: &Limits) -> Result<Self> {
+        let (file, start) = range.parts();
+        let walker = Walker::new(FileInput::new(Arc::clone(file), start, range.len()));
+        MemberTable::walk(walker, limits, |_, member| {
+            Ok(Content::Range(range.slice(member.data_offset, member.size)))
+        })
+    }
+
+    /// Indexes a tar on a stream in one pass: documents are held, everything else is scanned as it goes by.
+    ///
+    /// # Errors
+    /// As [`MemberTable::index`].
+    pub fn pass(stream: impl BufRead, limits: &Limits, meter: &Meter) -> Result<Self> {
+        let mut held = 0;
+        let mut table = MemberTable::walk(
+            Walker::new(StreamInput::new(stream)),
+            limits,
+            |walker, member| {
+                let mut reader = DataReader {
+                    walker,
+                    left: member.size,
+                };
+                let mut head = Vec::new();
+                if member.size <= MAX_DOCUMENT {
+                    reader
+                        .by_ref()
+                        .take(512)
+                        .read_to_end(&mut head)
+                        .map_err(read_error)?;
+                    let first = head.iter().find(|byte| !byte.is_ascii_whitespace());
+                    if matches!(first, Some(b'{' | b'[')) || member.size <= 16 {
+                        held += member.size;
+                        if held > MAX_HELD {
+                            return Err(Fault::Limit {
+                                what: "bytes of documents",
+                                limit: MAX_HELD,
+                                found: held,
+                            }
+                            .into());
+                        }
+                        reader.read_to_end(&mut head).map_err(read_error)?;
+                        return Ok(Content::Memory(head.into()));
+                    }
+                }
+                let named = Digest::from_blob_path(&String::from_utf8_lossy(&member.clean));
+                let hasher = named
+                    .and_then(|digest| Hasher::like(&digest).ok())
+                    .unwrap_or_default();
+                let scan = layer::scan(io::Cursor::new(head).chain(reader), hasher, limits, meter)?;
+                Ok(Content::Passed(Arc::new(scan)))
+            },
+        )?;
+        table.members.shrink_to_fit();
+        Ok(table)
+    }
+
+    fn walk<I: TarInput>(
+        mut walker: Walker<I>,
+        limits: &Limits,
+        mut content: impl FnMut(&mut Walker<I>, &NewMember) -> Result<Content>,
+    ) -> Result<Self> {
+        let mut table = MemberTable::default();
+        loop {
+            let entry = match walker.next_entry() {
+                Ok(Some(entry)) => entry,
+                Ok(None) => break,
+                Err(error) => {
+                    let unreadable =
+                        matches!(error.fault(), Fault::Io { .. } | Fault::Codec { .. });
+                    if table.members.is_empty() || unreadable {
+                        return Err(error);
+                    }
+                    table.fault = Some(error);
+                    break;
+                }
+            };
+            if table.members.len() as u64 >= limits.entries {
+                let fault = Fault::Limit {
+                    what: "members",
+                    limit: limits.entries,
+                    found: limits.entries + 1,
+                };
+                return Err(fault.into());
+            }
+            let new = NewMember {
+                name: entry.path.clone(),
+                clean: entry.clean_path().to_vec(),
+                escapes: entry.climbs(),
+                data_offset: entry.data_offset,
+                size: entry.stored_size,
+                offset: entry.header_offset,
+            };
+            let kind = match entry.kind {
+                EntryKind::File => None,
+                EntryKind::Symlink => Some(MemberKind::Symlink(entry.link_target.clone())),
+                EntryKind::HardLink => Some(MemberKind::HardLink(entry.link_target.clone())),
+                EntryKind::Directory => Some(MemberKind::Folder),
+                _ => Some(MemberKind::Other),
+            };
+            let kind = match kind {
+                Some(kind) => kind,
+                None => match content(&mut walker, &new) {
+                    Ok(content) => MemberKind::File(content),
+                    Err(error) => return Err(error.at(String::from_utf8_lossy(&new.name))),
+                },
+            };
+            if !new.escapes {
+                let position = table.members.len();
+                table
+                    .by_name
+                    .entry(new.clean.into_boxed_slice())
+                    .or_default()
+                    .push(position);
+            }
+            table.members.push(Member {
+                name: new.name,
+                kind,
+                offset: new.offset,
+            });
+        }
+        table.end = walker.end();
+        table.anomalies = walker.into_parts().1;
+        Ok(table)
+    }
+
+    /// All members, in the order of the tar.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// The clean names, in no order, with the members that bear each in the order of the tar.
+    pub fn names(&self) -> impl Iterator<Item = (&[u8], &[usize])> {
+        self.by_name
+            .iter()
+            .map(|(name, positions)| (&**name, positions.as_slice()))
+    }
+
+    /// Whether a member of that name is there, or one below it.
+    pub fn has(&self, name: &str) -> bool {
+        self.by_name.contains_key(name.as_bytes())
+    }
+
+    /// The content of a member, links between members followed.
+    ///
+    /// # Errors
+    /// `Ambiguous` if the name occurs twice with different bytes, because loaders differ in which one they take;
+    /// `BadLink` for links that lead out, in circles or to nothing; `NotAFile` for a member of another type.
+    pub fn get(&self, name: &str) -> Result<Option<Content>> {
+        let mut name = name.as_bytes().to_vec();
+        let mut target = Vec::new();
+        for _ in 0..=MAX_HOPS {
+            let Some(positions) = self.by_name.get(name.as_slice()) else {
+                return if target.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(bad_link(&target, "it leads to no member"))
+                };
+            };
+            let Some(&last) = positions.last() else {
+                return Ok(None);
+            };
+            self.agree(positions)
+                .at(|| String::from_utf8_lossy(&name).into_owned())?;
+            let next = match &self.members[last].kind {
+                MemberKind::File(content) => return Ok(Some(content.clone())),
+                MemberKind::Folder => return Err(Fault::NotAFile { kind: "a folder" }.into()),
+                MemberKind::Other => {
+                    return Err(Fault::NotAFile {
+                        kind: "a special file",
+                    }
+                    .into());
+                }
+                MemberKind::HardLink(link) => {
+                    target.clone_from(link);
+                    resolve(b"", link)
+                }
+                MemberKind::Symlink(link) => {
+                    target.clone_from(link);
+                    let folder = name
+                        .iter()
+                        .rposition(|&byte| byte == b'/')
+                        .map_or(&b""[..], |slash| &name[..slash]);
+                    if link.starts_with(b"/") {
+                        None
+                    } else {
+                        resolve(folder, link)
+                    }
+                }
+            };
+            name = next.ok_or_else(|| bad_link(&target, "it leads out of the archive"))?;
+        }
+        Err(bad_link(&target, "too many links in a row"))
+    }
+
+    /// Refuses members of one name that are not all the same.
+    fn agree(&self, positions: &[usize]) -> Result<()> {
+        for pair in positions.windows(2) {
+            let same = match (&self.members[pair[0]].kind, &self.members[pair[1]].kind) {
+                (MemberKind::File(a), MemberKind::File(b)) => a.same_as(b)?,
+                (MemberKind::Symlink(a), MemberKind::Symlink(b)) => a == b,
+                (MemberKind::HardLink(a), MemberKind::HardLink(b)) => a == b,
+                (MemberKind::Folder, MemberKind::Folder) => true,
+                _ => false,
+            };
+            if !same {
+                let why =
+                    "several members have this name and differ; loaders take the first or the last";
+                return Err(Fault::Ambiguous { why: why.into() }.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+struct NewMember {
+    name: Vec<u8>,
+    clean: Vec<u8>,
+    escapes: bool,
+    data_offset: u64,
+    size: u64,
+    offset: u64,
+}
+
+fn read_error(error: io::Error) -> Error {
+    Error::io("read", error)
+}
+
+fn bad_link(target: &[u8], why: &'static str) -> Error {
+    Fault::BadLink {
+        target: String::from_utf8_lossy(target).into_owned(),
+        why,
+    }
+    .into()
+}
+
+/// The name that `link` leads to from `folder`; `None` if it climbs out of the archive.
+pub(super) fn resolve(folder: &[u8], link: &[u8]) -> Option<Vec<u8>> {
+    let mut parts: Vec<&[u8]> = folder
+        .split(|&byte| byte == b'/')
+        .filter(|part| !part.is_empty())
+        .collect();
+    for part in link.split(|&byte| byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join(&b'/'))
+}
+
+/// The data of the walker's current entry as a reader that insists on all of it.
+struct DataReader<'a, I: TarInput> {
+    walker: &'a mut Walker<I>,
+    left: u64,
+}
+
+impl<I: TarInput> Read for DataReader<'_, I> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 || buf.is_empty() {
+            return Ok(0);
+        }
+        let n = self.walker.read_data(buf).map_err(Error::into_io)?;
+        if n == 0 {
+            let fault = Fault::Truncated {
+                what: "the member",
+                expected: self.left,
+                found: 0,
+            };
+            return Err(Error::new(fault).into_io());
+        }
+        self.left -= n as u64;
+        Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::resolve;
+
+    #[test]
+    fn links_stay_inside() {
+        assert_eq!(
+            resolve(b"a", b"../b/layer.tar").as_deref(),
+            Some(&b"b/layer.tar"[..])
+        );
+        assert_eq!(resolve(b"", b"./x/./y").as_deref(), Some(&b"x/y"[..]));
+        assert_eq!(resolve(b"a", b"../../etc/passwd"), None);
+        assert_eq!(resolve(b"", b".."), None);
+    }
+}

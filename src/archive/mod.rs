@@ -1,0 +1,76 @@
+//! Opening: from bytes in any container shape to images.
+//!
+//! In comes a path or standard input; out goes an [`Archive`] with its images, each with manifest, config and layers.
+//! Opening reads names and small documents, and checks the digest of every document it reads; layers are left alone
+//! (except on a stream, where they are verified as they go by, because they cannot be read again).
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `container` | what holds the members: a tar in a file, a tar on a stream, a folder, a lone document |
+//! | `members`, `folder` | looking members up by name, links and duplicates included |
+//! | `docker` | `manifest.json`, `repositories`, the layers of before 1.10 |
+//! | `graph` | `index.json` and all that it leads to |
+//! | `assemble` | both halves put together into one list of images |
+//! | `select` | which image a user means |
+
+mod assemble;
+mod container;
+mod content;
+mod docker;
+mod folder;
+mod graph;
+mod image;
+mod members;
+mod name;
+mod select;
+
+use std::fmt;
+
+pub use assemble::{Archive, DockerHalf, Half, OciHalf, Open, Root, Shape};
+pub use container::{Container, Holder};
+pub use content::Content;
+pub use docker::{DockerItem, RepositoryRecord};
+pub use graph::{Edge, Node, NodeKind, check, check_digest};
+pub use image::{Image, ImageId, Layer, Presence, Step};
+pub use members::{Member, MemberKind, MemberTable};
+pub use name::Name;
+pub use select::{Pick, Selection};
+
+use crate::spec::Digest;
+
+/// The most bytes of a `manifest.json`, index or manifest.
+pub const MANIFEST_LIMIT: u64 = 4 << 20;
+/// The most bytes of a config.
+pub const CONFIG_LIMIT: u64 = 8 << 20;
+
+/// How a container names the blobs it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlobNames {
+    /// `blobs/sha256/<hex>`, as an OCI layout does.
+    Layout,
+    /// The bare `<hex>`, as skopeo's `dir:` does.
+    Hex,
+}
+
+impl BlobNames {
+    /// Where the blob of that digest is.
+    pub fn path(self, digest: &Digest) -> String {
+        match self {
+            BlobNames::Layout => digest.blob_path(),
+            BlobNames::Hex => digest.encoded().to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Shape::DockerV1 => "docker-archive (before 1.10)",
+            Shape::Docker => "docker-archive",
+            Shape::DockerAndOci => "docker-archive with OCI layout",
+            Shape::Oci => "OCI layout",
+            Shape::Dir => "dir",
+            Shape::Document => "document",
+        })
+    }
+}

@@ -1,0 +1,94 @@
+//! What an image in an archive is called.
+
+use std::fmt;
+
+use crate::spec::{Descriptor, Reference, annotations};
+
+/// A name as an archive gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Name {
+    /// A full reference: from `RepoTags`, `io.containerd.image.name`, or a `ref.name` that is one.
+    Full(Reference),
+    /// A tag whose repository nothing tells, as umoci and BuildKit write it.
+    Tag(String),
+    /// A text that is neither; it can be asked for as it is written.
+    Text(String),
+}
+
+impl Name {
+    /// Reads an entry of `RepoTags`, which names the repository always and the tag mostly.
+    pub fn from_repo_tag(text: &str) -> Self {
+        match Reference::parse(text) {
+            Ok(reference) => Name::Full(reference),
+            Err(_) => Name::Text(text.to_owned()),
+        }
+    }
+
+    /// The name that the annotations of a descriptor in `index.json` give.
+    ///
+    /// `io.containerd.image.name` is a full reference and wins. `org.opencontainers.image.ref.name` is any text: with
+    /// a `/` or a `:` it is read as a reference, without as a tag.
+    pub fn from_annotations(descriptor: &Descriptor) -> Option<Self> {
+        let full = descriptor
+            .annotation(annotations::CONTAINERD_NAME)
+            .filter(|text| !text.is_empty());
+        if let Some(text) = full {
+            return Some(Name::from_repo_tag(text));
+        }
+        let text = descriptor
+            .annotation(annotations::REF_NAME)
+            .filter(|text| !text.is_empty())?;
+        if text.contains(['/', ':', '@']) {
+            return Some(Name::from_repo_tag(text));
+        }
+        let is_tag = text.len() <= 128
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_.-+".contains(&b));
+        Some(if is_tag {
+            Name::Tag(text.to_owned())
+        } else {
+            Name::Text(text.to_owned())
+        })
+    }
+
+    /// Whether the user means this name by `wanted`.
+    pub fn matches(&self, wanted: &str) -> bool {
+        match self {
+            Name::Tag(text) | Name::Text(text) => text == wanted,
+            Name::Full(reference) => {
+                let parsed = Reference::parse(wanted);
+                parsed.is_ok_and(|wanted| wanted.same_as(reference))
+                    || reference.to_string() == wanted
+            }
+        }
+    }
+
+    /// The repository as docker shows it; `None` if only a tag is known.
+    pub fn repository(&self) -> Option<String> {
+        match self {
+            Name::Full(reference) => Some(reference.familiar_repository()),
+            Name::Text(text) => Some(text.clone()),
+            Name::Tag(_) => None,
+        }
+    }
+
+    /// The tag; `None` if there is none.
+    pub fn tag(&self) -> Option<&str> {
+        match self {
+            Name::Full(reference) => reference.tag(),
+            Name::Tag(tag) => Some(tag),
+            Name::Text(_) => None,
+        }
+    }
+}
+
+/// The short form, which also selects the image.
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Name::Full(reference) => f.write_str(&reference.familiar()),
+            Name::Tag(text) | Name::Text(text) => f.write_str(text),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Arguments that programs share, with their help texts and checks.
+
+use std::path::PathBuf;
+
+use crate::spec::Platform;
+
+use super::image::platform_arg;
+
+/// What every program takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Common {
+    /// Choose this platform in an index: os/architecture[/variant]
+    ///
+    /// Without it the host's platform is chosen, or the only one that is there.
+    #[arg(long, value_name = "PLATFORM", value_parser = platform_arg, help_heading = "Common options")]
+    pub platform: Option<Platform>,
+
+    /// Folder of the local store, an OCI image layout
+    ///
+    /// By default $XDG_DATA_HOME/imgkit, or ~/.local/share/imgkit.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "IMGKIT_STORE",
+        hide_env_values = true,
+        help_heading = "Common options"
+    )]
+    pub store: Option<PathBuf>,
+
+    /// Use N threads; by default one for each core
+    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Common options")]
+    pub jobs: Option<u16>,
+
+    /// When to use colour; NO_COLOR turns it off
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        help_heading = "Common options"
+    )]
+    pub color: ColorWhen,
+
+    /// How to show progress on standard error: a bar on terminals, plain lines, or nothing
+    #[arg(
+        long,
+        value_name = "HOW",
+        value_enum,
+        default_value_t,
+        help_heading = "Common options"
+    )]
+    pub progress: ProgressWhen,
+
+    /// Print a man page or shell completions and exit
+    ///
+    /// KIND is man, bash, elvish, fish, powershell or zsh. Must be the only argument.
+    #[arg(
+        long,
+        value_name = "KIND",
+        exclusive = true,
+        help_heading = "Common options"
+    )]
+    pub generate: Option<String>,
+}
+
+impl AsRef<Common> for Common {
+    fn as_ref(&self) -> &Common {
+        self
+    }
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How to show progress.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ProgressWhen {
+    /// A bar if standard error is a terminal and the job takes longer than half a second.
+    #[default]
+    Auto,
+    /// A line now and then, for logs.
+    Plain,
+    /// Nothing.
+    None,
+}

@@ -1,0 +1,18 @@
+//! What all programs share: arguments, streams, the way an image is named, errors and exit codes.
+//!
+//! This room alone knows standard input and output, the environment and exit codes. A main is `cli::run` with a page
+//! of documentation and a closure: parse, open, call a job, print what it returns.
+
+mod args;
+mod image;
+mod page;
+mod progress;
+mod run;
+mod streams;
+
+pub use args::{ColorWhen, Common, ProgressWhen};
+pub use image::{ImageArg, Opened, open_store, platform_arg};
+pub use page::Page;
+pub use progress::Progress;
+pub use run::{Verdict, run};
+pub use streams::{Io, now};

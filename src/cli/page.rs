@@ -1,0 +1,135 @@
+//! The documentation of a program: help texts and man page from one source.
+
+use std::io::{self, Write};
+
+use clap_mangen::Man;
+use clap_mangen::roff::{Inline, Roff, bold, roman};
+
+/// What a program's help and man page say beyond its options.
+#[derive(Debug)]
+pub struct Page {
+    /// The program's name.
+    pub name: &'static str,
+    /// Paragraphs of description.
+    pub description: &'static [&'static str],
+    /// What it prints and in which form: paragraphs.
+    pub output: &'static [&'static str],
+    /// The keys of its JSON output: name and meaning.
+    pub keys: &'static [(&'static str, &'static str)],
+    /// Exit statuses: number and meaning.
+    pub exit: &'static [(&'static str, &'static str)],
+    /// Commands to copy: what for, and the command.
+    pub examples: &'static [(&'static str, &'static str)],
+    /// Further sections: title and items of term and meaning.
+    pub sections: &'static [(&'static str, &'static [(&'static str, &'static str)])],
+    /// Related programs.
+    pub see_also: &'static [&'static str],
+}
+
+/// How an image is written, for every page that takes one.
+const IMAGE_FORMS: &[(&str, &str)] = &[
+    (
+        "PATH, PATH:NAME[:TAG], PATH:@N, PATH@DIGEST",
+        "a file or folder of any kind, detected by its content; with a reference, a position (from 0) or a digest where it holds several images",
+    ),
+    (
+        "docker-archive:PATH[:REF], oci-archive:PATH[:REF], oci:PATH[:REF], dir:PATH",
+        "the same in skopeo's spelling, with the kind forced",
+    ),
+    ("-", "the archive on standard input, read in one pass"),
+    (
+        "NAME[:TAG], NAME@DIGEST, ID",
+        "an image in the local store; an ID may be cut to a unique start",
+    ),
+];
+
+impl Page {
+    /// Adds examples and documentation to a command made by clap.
+    pub(super) fn command(&self, command: clap::Command) -> clap::Command {
+        let mut text = String::from("Examples:\n");
+        for (what, example) in self.examples {
+            text.push_str(&format!("  {example}\n      {what}\n"));
+        }
+        text.push_str("\nExit status: ");
+        let statuses: Vec<String> = self
+            .exit
+            .iter()
+            .map(|(code, meaning)| format!("{code} {meaning}"))
+            .collect();
+        text.push_str(&statuses.join("; "));
+        command.name(self.name).after_help(text)
+    }
+
+    /// Writes the man page.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub(super) fn man(&self, command: &clap::Command, out: &mut dyn Write) -> io::Result<()> {
+        let man = Man::new(command.clone().after_help(""))
+            .title(self.name.to_uppercase())
+            .section("1")
+            .date("")
+            .source(format!("imgkit {}", env!("CARGO_PKG_VERSION")))
+            .manual("imgkit");
+        man.render_title(out)?;
+        man.render_name_section(out)?;
+        man.render_synopsis_section(out)?;
+        let mut roff = Roff::new();
+        roff.control("SH", ["DESCRIPTION"]);
+        paragraphs(&mut roff, self.description);
+        roff.control("SH", ["IMAGES"]);
+        roff.text([roman("An image is written as one of:")]);
+        terms(&mut roff, IMAGE_FORMS);
+        roff.text([roman(
+            "What exists as a path is a path; ./ forces a path, store: forces the store.",
+        )]);
+        roff.to_writer(out)?;
+        man.render_options_section(out)?;
+        let mut roff = Roff::new();
+        for (title, items) in self.sections {
+            roff.control("SH", [*title]);
+            terms(&mut roff, items);
+        }
+        roff.control("SH", ["OUTPUT FORMAT"]);
+        paragraphs(&mut roff, self.output);
+        terms(&mut roff, self.keys);
+        roff.control("SH", ["EXIT STATUS"]);
+        terms(&mut roff, self.exit);
+        roff.control("SH", ["EXAMPLES"]);
+        for (what, example) in self.examples {
+            roff.control("TP", []);
+            roff.text([bold(*example)]);
+            roff.text([roman(*what)]);
+        }
+        roff.control("SH", ["SEE ALSO"]);
+        let mut line: Vec<Inline> = Vec::new();
+        for (i, name) in self.see_also.iter().enumerate() {
+            line.push(bold(*name));
+            line.push(roman(if i + 1 == self.see_also.len() {
+                "(1)"
+            } else {
+                "(1), "
+            }));
+        }
+        roff.text(line);
+        roff.to_writer(out)
+    }
+}
+
+fn paragraphs(roff: &mut Roff, texts: &[&str]) {
+    for text in texts {
+        roff.control("PP", []);
+        roff.text([roman(*text)]);
+    }
+}
+
+fn terms(roff: &mut Roff, items: &[(&str, &str)]) {
+    for (term, meaning) in items {
+        roff.control("TP", []);
+        roff.text([bold(*term)]);
+        roff.text([roman(*meaning)]);
+    }
+    if !items.is_empty() {
+        roff.control("PP", []);
+    }
+}

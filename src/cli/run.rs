@@ -1,0 +1,138 @@
+//! From `main` to exit code.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches};
+
+use super::args::Common;
+use super::page::Page;
+use super::streams::Io;
+use crate::error::{Error, Result};
+
+/// What a job that worked has to say through the exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Done, the same, sound: 0.
+    Yes,
+    /// A difference or damage was found: 1.
+    No,
+}
+
+/// The exit status of trouble: bad usage, input that cannot be read or trusted, output that cannot be written.
+const TROUBLE: u8 = 2;
+
+/// Runs a program: its arguments, then its job, then its exit status.
+///
+/// Trouble wins over "no"; a reader that goes away ends the run quietly with what is known so far.
+pub fn run<A: CommandFactory + FromArgMatches + AsRef<Common>>(
+    page: &Page,
+    job: impl FnOnce(&A, &mut Io) -> Result<Verdict>,
+) -> ExitCode {
+    let argv: Vec<OsString> = std::env::args_os().collect();
+    let command = page.command(A::command());
+    let mut io = Io::new(page.name);
+    if let Some(code) = generate(page, &command, &argv, &mut io) {
+        return code;
+    }
+    let args = match command
+        .try_get_matches_from(argv)
+        .and_then(|mut matches| A::from_arg_matches_mut(&mut matches))
+    {
+        Ok(args) => args,
+        Err(error) => return refused(&error, &mut io),
+    };
+    io.configure(args.as_ref());
+    let outcome = job(&args, &mut io).and_then(|verdict| io.finish().map(|()| verdict));
+    match outcome {
+        Ok(_) if io.has_failed() => ExitCode::from(TROUBLE),
+        Ok(Verdict::Yes) => ExitCode::SUCCESS,
+        Ok(Verdict::No) => ExitCode::from(1),
+        Err(error) if error.is_broken_pipe() => {
+            if io.has_failed() {
+                ExitCode::from(TROUBLE)
+            } else {
+                ExitCode::SUCCESS
+            }
+        }
+        Err(error) => {
+            io.fail(&error);
+            ExitCode::from(TROUBLE)
+        }
+    }
+}
+
+/// Help and version go to standard output; what cannot be understood is one line on standard error.
+fn refused(error: &clap::Error, io: &mut Io) -> ExitCode {
+    let text = error.render().to_string();
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        let written = io
+            .out()
+            .write_all(text.as_bytes())
+            .map_err(|error| Error::io("write", error));
+        return match written.and_then(|()| io.finish()) {
+            Err(error) if !error.is_broken_pipe() => {
+                io.fail(&error);
+                ExitCode::from(TROUBLE)
+            }
+            _ => ExitCode::SUCCESS,
+        };
+    }
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut first = lines
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("error: ")
+        .to_owned();
+    if first.ends_with(':') {
+        // clap lists what is missing on the lines below.
+        let rest: Vec<&str> = lines
+            .clone()
+            .take_while(|line| !line.starts_with("Usage:"))
+            .collect();
+        first = format!("{first} {}", rest.join(" "));
+    }
+    let tip = lines.find_map(|line| line.strip_prefix("tip: "));
+    io.say(&first);
+    let help = format!("{} --help shows how it is used", io.program());
+    io.hint(tip.unwrap_or(&help));
+    ExitCode::from(TROUBLE)
+}
+
+/// `--generate KIND` prints a man page or shell completions, whatever else a command line would need.
+fn generate(
+    page: &Page,
+    command: &clap::Command,
+    argv: &[OsString],
+    io: &mut Io,
+) -> Option<ExitCode> {
+    let [_, flag, kind] = argv else { return None };
+    if flag != "--generate" {
+        return None;
+    }
+    let kind = kind.to_str()?;
+    let mut bytes = Vec::new();
+    if kind == "man" {
+        page.man(command, &mut bytes).ok()?;
+    } else {
+        let shell: clap_complete::Shell = kind.parse().ok()?;
+        clap_complete::generate(shell, &mut command.clone(), page.name, &mut bytes);
+    }
+    let written = io
+        .out()
+        .write_all(&bytes)
+        .map_err(|error| Error::io("write", error))
+        .and_then(|()| io.finish());
+    Some(match written {
+        Err(error) if !error.is_broken_pipe() => {
+            io.fail(&error);
+            ExitCode::from(TROUBLE)
+        }
+        _ => ExitCode::SUCCESS,
+    })
+}

@@ -1,0 +1,148 @@
+//! Standard output for data, standard error for people.
+
+use std::io::{self, BufWriter, IsTerminal, Stderr, Stdout, Write};
+
+use super::args::{ColorWhen, Common, ProgressWhen};
+use super::progress::Progress;
+use crate::blob::Meter;
+use crate::error::{Error, Result};
+use crate::escape;
+use crate::spec::Timestamp;
+
+/// The streams of a program, and whether anything went wrong so far.
+pub struct Io {
+    program: &'static str,
+    out: BufWriter<Stdout>,
+    err: Stderr,
+    failed: bool,
+    color: bool,
+    progress: ProgressWhen,
+}
+
+impl Io {
+    pub(super) fn new(program: &'static str) -> Self {
+        let out = BufWriter::with_capacity(64 * 1024, io::stdout());
+        Io {
+            program,
+            out,
+            err: io::stderr(),
+            failed: false,
+            color: false,
+            progress: ProgressWhen::Auto,
+        }
+    }
+
+    pub(super) fn configure(&mut self, common: &Common) {
+        let wanted = || {
+            io::stdout().is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        };
+        self.color = match common.color {
+            ColorWhen::Always => true,
+            ColorWhen::Never => false,
+            ColorWhen::Auto => wanted(),
+        };
+        self.progress = common.progress;
+        if let Some(jobs) = common.jobs {
+            // Fails only if a pool is there already, which would be a second call.
+            let _ = rayon::ThreadPoolBuilder::new()
+                .num_threads(usize::from(jobs))
+                .build_global();
+        }
+    }
+
+    /// The program's name.
+    pub fn program(&self) -> &'static str {
+        self.program
+    }
+
+    /// Standard output, buffered.
+    pub fn out(&mut self) -> &mut impl Write {
+        &mut self.out
+    }
+
+    /// Whether to use colour on standard output.
+    pub fn color(&self) -> bool {
+        self.color
+    }
+
+    /// Writes a line of data.
+    ///
+    /// # Errors
+    /// `Io`, a broken pipe among them.
+    pub fn line(&mut self, line: &str) -> Result<()> {
+        writeln!(self.out, "{line}").map_err(|error| Error::io("write", error))
+    }
+
+    /// Writes everything that is still held back.
+    ///
+    /// # Errors
+    /// `Io`: a full disk shows here at the latest.
+    pub fn finish(&mut self) -> Result<()> {
+        self.out.flush().map_err(|error| Error::io("write", error))
+    }
+
+    /// Says an error, with its hint; the exit status will be 2.
+    pub fn fail(&mut self, error: &Error) {
+        self.failed = true;
+        self.say(&error.to_string());
+        if let Some(hint) = error.hint() {
+            self.hint(&hint);
+        }
+    }
+
+    /// Says something that is worth knowing and no error.
+    pub fn warn(&mut self, text: &str) {
+        self.say(&format!("warning: {}", escape::text(text)));
+    }
+
+    /// One line on standard error, after what has been printed so far.
+    pub(super) fn say(&mut self, line: &str) {
+        let _ = self.out.flush();
+        let _ = writeln!(self.err, "{}: {line}", self.program);
+    }
+
+    pub(super) fn hint(&mut self, line: &str) {
+        let _ = writeln!(self.err, "hint: {line}");
+    }
+
+    /// Whether an error was said.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Shows progress as the options and the terminal allow, until the result is dropped. `total` is in bytes.
+    pub fn progress(
+        &self,
+        label: &str,
+        total: Option<u64>,
+        meter: &Meter,
+        quiet: bool,
+    ) -> Progress {
+        let when = if quiet {
+            ProgressWhen::None
+        } else {
+            self.progress
+        };
+        Progress::start(
+            &format!("{}: {}", self.program, escape::text(label)),
+            total,
+            meter,
+            when,
+        )
+    }
+}
+
+/// The time against which ages are told: `SOURCE_DATE_EPOCH` where it is set, else the clock.
+pub fn now() -> Timestamp {
+    let set = std::env::var("SOURCE_DATE_EPOCH")
+        .ok()
+        .and_then(|value| value.parse::<i64>().ok());
+    let clock = || {
+        let since = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    };
+    Timestamp::from_unix(set.unwrap_or_else(clock), 0)
+}

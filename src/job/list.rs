@@ -1,0 +1,415 @@
+//! imgls: what images there are.
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use super::Sizes;
+use crate::archive::{Archive, Image, Name, NodeKind, Root};
+use crate::error::{Fault, Result};
+use crate::spec::{Platform, Timestamp};
+
+/// One line of a listing.
+#[derive(Debug, Clone)]
+pub struct ListRow {
+    /// Where the archive is.
+    pub archive: String,
+    /// What the line stands for.
+    pub kind: RowKind,
+    /// How deep it stands in the tree; 0 for what the archive lists itself.
+    pub depth: usize,
+    /// The name; `None` for an untagged image.
+    pub name: Option<Name>,
+    /// The image's position in the archive, where the line stands for one.
+    pub image: Option<usize>,
+    /// The ID in full: of the image; of an index or artifact, the digest of its manifest.
+    pub id: String,
+    /// The digest of the manifest or index that the name points to; docker-archives without an OCI half have none.
+    pub digest: Option<String>,
+    /// What machine it is for.
+    pub platform: Option<Platform>,
+    /// When it was made, as written.
+    pub created: Option<String>,
+    /// Bytes of the unpacked layers; `None` if they were not measured or one is not in the archive.
+    pub size: Option<u64>,
+    /// Bytes that manifest, config and layers take in the archive.
+    pub stored: u64,
+}
+
+/// What a line of a listing stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowKind {
+    /// A container image.
+    Image,
+    /// An index with no image in it for this machine, or the head of a tree.
+    Index,
+    /// An attestation about another manifest.
+    Attestation,
+    /// A manifest that describes no container image.
+    Artifact,
+    /// Something named that is not in the archive.
+    Absent,
+    /// A blob that is no manifest, or one that cannot be understood.
+    Unknown,
+}
+
+impl RowKind {
+    /// Its name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            RowKind::Image => "image",
+            RowKind::Index => "index",
+            RowKind::Attestation => "attestation",
+            RowKind::Artifact => "artifact",
+            RowKind::Absent => "absent",
+            RowKind::Unknown => "unknown",
+        }
+    }
+}
+
+/// The images of an archive, as docker lists them: a line for each name, in the order of the archive.
+///
+/// Of an index the image for `platform`; without it the host's, or else the first that is here. What is no image
+/// (artifacts, absent manifests) comes along only with `all`.
+pub fn list(
+    archive: &Archive,
+    roots: &[&Root],
+    platform: Option<&Platform>,
+    all: bool,
+    sizes: &Sizes,
+) -> Vec<ListRow> {
+    let mut rows = Vec::new();
+    for root in roots {
+        let images = archive.images_of(root);
+        let chosen = archive.choose(&images, platform).or(match platform {
+            None => images.first().copied(),
+            Some(_) => None,
+        });
+        let row = match (chosen, root.node) {
+            (Some(image), _) => image_row(archive, image, sizes),
+            (None, Some(node)) if all && images.is_empty() => node_row(archive, node),
+            _ => continue,
+        };
+        let digest = root
+            .node
+            .map(|node| archive.nodes[node].descriptor.digest.to_string());
+        push_named(&mut rows, root, ListRow { digest, ..row });
+    }
+    rows
+}
+
+/// Everything an archive lists, with what stands below each: platforms, attestations, what is absent.
+pub fn tree(archive: &Archive, roots: &[&Root], sizes: &Sizes) -> Vec<ListRow> {
+    let mut rows = Vec::new();
+    for root in roots {
+        let row = match (root.node, root.image) {
+            (Some(node), _) => match &archive.nodes[node].kind {
+                NodeKind::Image(image) => image_row(archive, *image, sizes),
+                _ => node_row(archive, node),
+            },
+            (None, Some(image)) => image_row(archive, image, sizes),
+            (None, None) => continue,
+        };
+        push_named(&mut rows, root, row);
+        let Some(node) = root.node else { continue };
+        // Depth first without recursion; a node that was shown above its own copy is not opened again.
+        let mut work: Vec<(usize, usize, Vec<usize>)> = Vec::new();
+        let open = |node: usize,
+                    depth: usize,
+                    path: &[usize],
+                    work: &mut Vec<(usize, usize, Vec<usize>)>| {
+            let NodeKind::Index(edges) = &archive.nodes[node].kind else {
+                return;
+            };
+            if path.contains(&node) {
+                return;
+            }
+            let path: Vec<usize> = path.iter().copied().chain([node]).collect();
+            work.extend(
+                edges
+                    .iter()
+                    .rev()
+                    .map(|edge| (edge.node, depth + 1, path.clone())),
+            );
+        };
+        open(node, 0, &[], &mut work);
+        while let Some((node, depth, path)) = work.pop() {
+            let row = match &archive.nodes[node].kind {
+                NodeKind::Image(image) => image_row(archive, *image, sizes),
+                _ => node_row(archive, node),
+            };
+            let edge_platform = archive.nodes[node].descriptor.platform.clone();
+            rows.push(ListRow {
+                depth,
+                platform: row.platform.clone().or(edge_platform),
+                ..row
+            });
+            open(node, depth, &path, &mut work);
+        }
+    }
+    rows
+}
+
+fn push_named(rows: &mut Vec<ListRow>, root: &Root, row: ListRow) {
+    if root.names.is_empty() {
+        rows.push(row);
+    } else {
+        rows.extend(root.names.iter().map(|name| ListRow {
+            name: Some(name.clone()),
+            ..row.clone()
+        }));
+    }
+}
+
+fn image_row(archive: &Archive, position: usize, sizes: &Sizes) -> ListRow {
+    let image = &archive.images[position];
+    ListRow {
+        archive: archive.place.clone(),
+        kind: RowKind::Image,
+        depth: 0,
+        name: None,
+        image: Some(position),
+        id: image.id.to_string(),
+        digest: image
+            .node
+            .map(|node| archive.nodes[node].descriptor.digest.to_string()),
+        platform: Some(image.platform.clone()).filter(|platform| *platform != Platform::default()),
+        created: image.config.created.clone(),
+        size: sizes.content(&image.layers),
+        stored: stored(archive, image),
+    }
+}
+
+fn node_row(archive: &Archive, position: usize) -> ListRow {
+    let node = &archive.nodes[position];
+    let (kind, blobs) = match &node.kind {
+        NodeKind::Index(_) => (RowKind::Index, 0),
+        NodeKind::Image(_) => (RowKind::Image, 0),
+        NodeKind::Attestation(manifest) | NodeKind::Artifact(manifest) => {
+            let blobs: u64 = manifest
+                .layers
+                .iter()
+                .chain(&manifest.config)
+                .map(|blob| blob.size)
+                .sum();
+            (
+                if matches!(node.kind, NodeKind::Artifact(_)) {
+                    RowKind::Artifact
+                } else {
+                    RowKind::Attestation
+                },
+                blobs,
+            )
+        }
+        NodeKind::Absent => (RowKind::Absent, 0),
+        NodeKind::Schema1 | NodeKind::Opaque => (RowKind::Unknown, 0),
+    };
+    let own = node.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
+    ListRow {
+        archive: archive.place.clone(),
+        kind,
+        depth: 0,
+        name: None,
+        image: None,
+        id: node.descriptor.digest.to_string(),
+        digest: Some(node.descriptor.digest.to_string()),
+        platform: node.descriptor.platform.clone(),
+        created: None,
+        size: None,
+        stored: own.saturating_add(blobs),
+    }
+}
+
+/// Bytes that an image takes in its archive.
+fn stored(archive: &Archive, image: &Image) -> u64 {
+    let manifest = image
+        .node
+        .and_then(|node| archive.nodes[node].bytes.as_ref())
+        .map_or(0, |bytes| bytes.len() as u64);
+    let config = image
+        .config_bytes
+        .as_ref()
+        .map_or(0, |bytes| bytes.len() as u64);
+    let layers = image.layers.iter().filter_map(|layer| layer.content());
+    layers.fold(manifest + config, |sum, content| {
+        sum.saturating_add(content.len())
+    })
+}
+
+/// A condition of `--filter`, in docker's words.
+#[derive(Debug, Clone)]
+pub enum Filter {
+    /// `reference=GLOB`: the name, with or without its tag.
+    Reference(GlobMatcher),
+    /// `dangling=true|false`: whether the image has no name.
+    Dangling(bool),
+    /// `label=KEY` or `label=KEY=VALUE`.
+    Label(String, Option<String>),
+    /// `before=IMAGE`: made before that one.
+    Before(String),
+    /// `since=IMAGE`: made after that one.
+    Since(String),
+}
+
+impl Filter {
+    /// Reads `KEY=VALUE`.
+    ///
+    /// # Errors
+    /// `Usage` for an unknown key or a value that the key does not take.
+    pub fn parse(text: &str) -> Result<Self> {
+        let usage = |why: String| Err(Fault::Usage(why).into());
+        let Some((key, value)) = text.split_once('=') else {
+            return usage(format!("filter '{text}': it is written KEY=VALUE"));
+        };
+        match key {
+            "reference" => match glob(value) {
+                Some(glob) => Ok(Filter::Reference(glob)),
+                None => usage(format!("filter '{text}': the pattern is malformed")),
+            },
+            "dangling" => match value.to_ascii_lowercase().as_str() {
+                "true" | "1" | "t" => Ok(Filter::Dangling(true)),
+                "false" | "0" | "f" => Ok(Filter::Dangling(false)),
+                _ => usage(format!("filter '{text}': dangling is true or false")),
+            },
+            "label" => Ok(match value.split_once('=') {
+                Some((key, value)) => Filter::Label(key.into(), Some(value.into())),
+                None => Filter::Label(value.into(), None),
+            }),
+            "before" => Ok(Filter::Before(value.into())),
+            "since" => Ok(Filter::Since(value.into())),
+            _ => usage(format!(
+                "filter '{text}': the keys are reference, dangling, label, before and since"
+            )),
+        }
+    }
+
+    /// Whether it looks at labels, and so at configs.
+    pub fn label_matches(&self, image: &Image) -> bool {
+        let Filter::Label(key, value) = self else {
+            return true;
+        };
+        let labels = image.config.labels();
+        labels
+            .iter()
+            .any(|(k, v)| k == key && value.as_ref().is_none_or(|value| value == v))
+    }
+
+    /// Whether a name satisfies `reference=`: alone, with its tag, or in full.
+    pub fn reference_matches(&self, name: Option<&Name>) -> bool {
+        let Filter::Reference(glob) = self else {
+            return true;
+        };
+        let Some(name) = name else { return false };
+        glob.is_match(name.to_string())
+            || name
+                .repository()
+                .is_some_and(|repository| glob.is_match(repository))
+    }
+}
+
+/// Keeps the rows that satisfy `before=` and `since=`, which name images among the rows themselves.
+///
+/// # Errors
+/// `NoSuchImage` for a name that no row has.
+pub fn by_age(mut rows: Vec<ListRow>, filters: &[Filter]) -> Result<Vec<ListRow>> {
+    for filter in filters {
+        let (wanted, before) = match filter {
+            Filter::Before(wanted) => (wanted, true),
+            Filter::Since(wanted) => (wanted, false),
+            _ => continue,
+        };
+        let is_meant = |row: &&ListRow| {
+            let id = row.id.strip_prefix("sha256:").unwrap_or(&row.id);
+            let by_id = wanted.len() >= 4
+                && id.starts_with(wanted.strip_prefix("sha256:").unwrap_or(wanted));
+            by_id || row.name.as_ref().is_some_and(|name| name.matches(wanted))
+        };
+        let Some(limit) = rows.iter().find(is_meant).map(time_of) else {
+            let names = rows
+                .iter()
+                .filter_map(|row| row.name.as_ref())
+                .map(ToString::to_string);
+            return Err(Fault::NoSuchImage {
+                wanted: wanted.clone(),
+                candidates: names.collect(),
+            }
+            .into());
+        };
+        let mut keep = false;
+        rows.retain(|row| {
+            if row.depth == 0 {
+                keep = if before {
+                    time_of(row) < limit
+                } else {
+                    time_of(row) > limit
+                };
+            }
+            keep
+        });
+    }
+    Ok(rows)
+}
+
+fn time_of(row: &ListRow) -> Option<i128> {
+    row.created
+        .as_deref()
+        .and_then(Timestamp::parse)
+        .map(Timestamp::nanoseconds)
+}
+
+/// A pattern by the rules of Go's `path.Match`, which docker uses: `*` and `?` stop at `/`; braces are themselves.
+fn glob(pattern: &str) -> Option<GlobMatcher> {
+    let mut text = String::with_capacity(pattern.len());
+    let mut chars = pattern.chars().peekable();
+    let mut in_class = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => {
+                text.push('\\');
+                text.push(chars.next()?);
+            }
+            '{' | '}' if !in_class => text.extend(['[', c, ']']),
+            '*' if !in_class => {
+                while chars.next_if_eq(&'*').is_some() {}
+                text.push('*');
+            }
+            _ => {
+                in_class = (in_class && c != ']') || (!in_class && c == '[');
+                text.push(c);
+            }
+        }
+    }
+    GlobBuilder::new(&text)
+        .literal_separator(true)
+        .backslash_escape(true)
+        .build()
+        .ok()
+        .map(|glob| glob.compile_matcher())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, name: &str) -> bool {
+        Filter::parse(&format!("reference={pattern}"))
+            .expect("a filter")
+            .reference_matches(Some(&Name::from_repo_tag(name)))
+    }
+
+    #[test]
+    fn references_match_as_in_docker() {
+        assert!(matches("alpine", "docker.io/library/alpine:3"));
+        assert!(matches("alp*:3*", "alpine:3.10"));
+        assert!(matches("corpus/*", "corpus/classic:1"));
+        assert!(!matches("corpus*", "corpus/classic:1"));
+        assert!(!matches("**", "corpus/classic:1"));
+        assert!(matches("*/*:[0-9]", "corpus/classic:1"));
+        assert!(!matches("{alpine,busybox}", "alpine:3"));
+    }
+
+    #[test]
+    fn unknown_filters_are_refused() {
+        assert!(Filter::parse("size=1").is_err());
+        assert!(Filter::parse("dangling=maybe").is_err());
+        assert!(Filter::parse("reference").is_err());
+    }
+}

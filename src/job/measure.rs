@@ -1,0 +1,177 @@
+//! How large layers are, each measured once, on all cores.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+use crate::archive::{Archive, Content, Layer};
+use crate::blob::{Compression, Meter};
+use crate::error::{At, Error, Fault, Result};
+use crate::layer::{FileInput, LayerSummary, Limits, Scan, Walker};
+use crate::spec::Digest;
+
+/// What is known of one layer's size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerSize {
+    /// Bytes as the archive stores them.
+    pub stored: u64,
+    /// Bytes of the files once unpacked, as `docker history` counts them.
+    pub content: u64,
+    /// How it is packed.
+    pub compression: Compression,
+}
+
+/// The sizes of an archive's layers, by the member that holds each. Layers that are not in the archive are not here.
+#[derive(Debug, Default)]
+pub struct Sizes(HashMap<String, LayerSize>);
+
+impl Sizes {
+    /// The size of a layer; `None` if it is not in the archive.
+    pub fn of(&self, layer: &Layer) -> Option<LayerSize> {
+        self.0.get(&layer.member).copied()
+    }
+
+    /// The sum of the content sizes of layers; `None` if one of them is not known.
+    pub fn content<'a>(&self, layers: impl IntoIterator<Item = &'a Layer>) -> Option<u64> {
+        layers
+            .into_iter()
+            .map(|layer| self.of(layer).map(|size| size.content))
+            .sum()
+    }
+}
+
+/// Measures the layers of images of an archive.
+///
+/// Of a plain layer only the headers are read. A packed one has to be decoded, and is verified on the way: stored
+/// digest, size and diff ID. A layer that several images share is measured once; layers are taken on all cores.
+///
+/// # Errors
+/// `DigestMismatch`, `SizeMismatch`, `DiffIdMismatch`, `Tar`, `Codec`, `Limit`, `Io`, placed at the layer.
+pub fn measure(
+    archive: &Archive,
+    images: &[usize],
+    limits: &Limits,
+    meter: &Meter,
+) -> Result<Sizes> {
+    let mut seen = HashMap::new();
+    for &image in images {
+        let layers = &archive.images[image].layers;
+        for (i, layer) in layers.iter().enumerate() {
+            if let Some(content) = layer.content() {
+                let place = format!("layer {} of {}", i + 1, layers.len());
+                seen.entry(layer.member.as_str())
+                    .or_insert((layer, content, place));
+            }
+        }
+    }
+    let mut work: Vec<(&Layer, &Content, String)> = seen.into_values().collect();
+    // The largest first, so that no core is left with it at the end.
+    work.sort_by(|a, b| {
+        b.1.len()
+            .cmp(&a.1.len())
+            .then_with(|| a.0.member.cmp(&b.0.member))
+    });
+    let sizes = in_parallel(&work, |(layer, content, place)| {
+        one(layer, content, limits, meter)
+            .at(|| layer.member.clone())
+            .at(|| place.clone())
+    });
+    let mut by_member = HashMap::with_capacity(work.len());
+    for ((layer, ..), size) in work.iter().zip(sizes) {
+        by_member.insert(layer.member.clone(), size?);
+    }
+    Ok(Sizes(by_member))
+}
+
+fn one(layer: &Layer, content: &Content, limits: &Limits, meter: &Meter) -> Result<LayerSize> {
+    if let Content::Range(range) = content {
+        let mut head = [0; 6];
+        let n = range.head(&mut head)?;
+        if Compression::sniff(&head[..n]) == Compression::None {
+            let (file, start) = range.parts();
+            let input = FileInput::new(Arc::clone(file), start, range.len());
+            let summary = LayerSummary::of(&mut Walker::new(input).max_entries(limits.entries))?;
+            let compression = Compression::None;
+            return Ok(LayerSize {
+                stored: range.len(),
+                content: summary.content_size,
+                compression,
+            });
+        }
+    }
+    let expected = layer
+        .descriptor
+        .as_ref()
+        .map(|descriptor| &descriptor.digest);
+    let scan = content.scan(expected, limits, meter)?;
+    check_layer(layer, &scan)?;
+    Ok(LayerSize {
+        stored: scan.size,
+        content: scan.summary.content_size,
+        compression: scan.compression,
+    })
+}
+
+/// Compares what a pass over a layer found with what manifest and config state.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub(super) fn check_layer(layer: &Layer, scan: &Scan) -> Result<()> {
+    if let Some(descriptor) = &layer.descriptor {
+        check_blob(&descriptor.digest, descriptor.size, scan)?;
+    }
+    if let Some(fault) = &scan.fault {
+        return Err(fault.clone());
+    }
+    match (&layer.diff_id, &scan.diff_id) {
+        (Some(expected), Some(found))
+            if expected != found && expected.algorithm() == found.algorithm() =>
+        {
+            Err(Fault::DiffIdMismatch {
+                expected: expected.to_string(),
+                found: found.to_string(),
+            }
+            .into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Compares a blob with its descriptor.
+pub(super) fn check_blob(digest: &Digest, size: u64, scan: &Scan) -> Result<(), Error> {
+    if scan.size != size {
+        return Err(Fault::SizeMismatch {
+            expected: size,
+            found: scan.size,
+        }
+        .into());
+    }
+    if scan.digest != *digest {
+        let (expected, found) = (digest.to_string(), scan.digest.to_string());
+        return Err(Fault::DigestMismatch { expected, found }.into());
+    }
+    Ok(())
+}
+
+/// Does something to each item on all cores, the first ones first, and gives the results in the order of the items.
+pub(super) fn in_parallel<T: Sync, R: Send>(items: &[T], job: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let slots: Vec<Mutex<Option<R>>> = items.iter().map(|_| Mutex::new(None)).collect();
+    (0..rayon::current_num_threads().min(items.len()))
+        .into_par_iter()
+        .for_each(|_| {
+            loop {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                let (Some(item), Some(slot)) = (items.get(i), slots.get(i)) else {
+                    break;
+                };
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(job(item));
+            }
+        });
+    slots
+        .into_iter()
+        .filter_map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner))
+        .collect()
+}

@@ -1,0 +1,15 @@
+//! What each program does, as functions from images to reports.
+//!
+//! Jobs return plain data and never print; a report carries a "no" (damage, a difference), an error is trouble. Units:
+//! sizes are bytes, times are texts as the archive wrote them.
+
+mod history;
+mod inspect;
+mod list;
+mod measure;
+pub mod verify;
+
+pub use history::{HistoryReport, HistoryRow, history};
+pub use inspect::{Raw, inspect, raw, raw_index};
+pub use list::{Filter, ListRow, RowKind, by_age, list, tree};
+pub use measure::{LayerSize, Sizes, measure};

@@ -1,0 +1,156 @@
+//! What imgverify finds: stable codes with a severity each.
+
+use std::fmt;
+
+use crate::error::{Error, Fault};
+use crate::layer::AnomalyKind;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing, nothing wrong.
+    Note,
+    /// Odd: tools may differ in how they take it. The archive can be used.
+    Warning,
+    /// Damaged: bytes are missing, changed, or cannot be what they claim.
+    Error,
+}
+
+impl Severity {
+    /// Its name in output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
+}
+
+/// One thing that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is, in kebab case; stable.
+    pub code: &'static str,
+    /// Where, outermost first, without the archive itself. As written, not escaped.
+    pub places: Vec<String>,
+    /// What exactly, in words, escaped.
+    pub message: String,
+}
+
+impl Finding {
+    /// A finding with its words.
+    pub fn new(
+        severity: Severity,
+        code: &'static str,
+        place: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        let place = place.into();
+        let places = if place.is_empty() {
+            Vec::new()
+        } else {
+            vec![place]
+        };
+        Finding {
+            severity,
+            code,
+            places,
+            message: message.into(),
+        }
+    }
+
+    /// The finding that an error amounts to.
+    pub fn of(error: &Error) -> Self {
+        Finding {
+            severity: Severity::Error,
+            code: code(error.fault()),
+            places: error.places().map(str::to_owned).collect(),
+            message: error.fault().to_string(),
+        }
+    }
+
+    /// Adds a place around those already named.
+    #[must_use]
+    pub fn at(mut self, place: impl Into<String>) -> Self {
+        self.places.insert(0, place.into());
+        self
+    }
+}
+
+/// `place: place: message`, escaped.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for place in &self.places {
+            write!(f, "{}: ", crate::escape::text(place))?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// The code of a fault.
+fn code(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::Io { .. } => "unreadable",
+        Fault::Truncated { .. } => "truncated",
+        Fault::Json { .. } => "json",
+        Fault::Schema { .. } => "schema",
+        Fault::BadDigest { .. } => "bad-digest",
+        Fault::UnsupportedDigest { .. } => "unsupported-digest",
+        Fault::DigestMismatch { .. } => "digest-mismatch",
+        Fault::SizeMismatch { .. } => "size-mismatch",
+        Fault::DiffIdMismatch { .. } => "diff-id-mismatch",
+        Fault::BlobAbsent { .. } => "blob-absent",
+        Fault::MemberAbsent { .. } => "member-absent",
+        Fault::LayerCount { .. } => "layer-count",
+        Fault::Tar { .. } => "tar",
+        Fault::Codec { .. } => "compression",
+        Fault::Limit { .. } => "limit",
+        Fault::Ambiguous { .. } => "ambiguous",
+        Fault::BadLink { .. } => "bad-link",
+        Fault::NotAFile { .. } => "not-a-file",
+        _ => "damaged",
+    }
+}
+
+/// How bad an oddity of a tar is, and what it means for those who read it.
+pub(super) fn oddity(kind: AnomalyKind) -> (Severity, &'static str) {
+    match kind {
+        AnomalyKind::SizeOnLink => (
+            Severity::Warning,
+            "an entry without contents states a size; tar programs differ in whether data follows",
+        ),
+        AnomalyKind::UnknownType => (
+            Severity::Warning,
+            "an entry of a type that layers do not have",
+        ),
+        AnomalyKind::DuplicateExtension => (
+            Severity::Warning,
+            "several extension headers of one kind before one entry; readers take the first or the last",
+        ),
+        AnomalyKind::ConflictingNames => (
+            Severity::Warning,
+            "extension headers give the entry two names; readers differ in which one they take",
+        ),
+        AnomalyKind::GlobalPax => (Severity::Note, "a global extension header"),
+        AnomalyKind::AbsolutePath => (Severity::Note, "a name starts with '/'"),
+        AnomalyKind::ClimbingPath => (Severity::Error, "a name climbs out with '..'"),
+        AnomalyKind::EmptyName => (Severity::Warning, "an entry without a name"),
+        AnomalyKind::RootNotDirectory => (
+            Severity::Error,
+            "the entry for the top of the tree is no directory",
+        ),
+        AnomalyKind::InvalidWhiteout => (Severity::Error, "a whiteout names nothing"),
+        AnomalyKind::NulInName => (
+            Severity::Warning,
+            "a long name holds a NUL; readers differ in where it ends",
+        ),
+        AnomalyKind::MissingEndMarker => (Severity::Warning, "the tar ends without its end marker"),
+        AnomalyKind::OneEndBlock => (
+            Severity::Note,
+            "the tar ends with one zero block where two belong",
+        ),
+    }
+}

@@ -1,0 +1,232 @@
+//! One pass over a blob that finds out everything at once: digest, size, packing, diff ID, entries.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use super::anomaly::Anomalies;
+use super::input::StreamInput;
+use super::summary::LayerSummary;
+use super::walk::{Tail, Walker};
+use crate::blob::{CHUNK, Compression, DecodeLimits, Decoder, Hasher, HashingReader, Meter};
+use crate::error::{Error, Fault, Result};
+use crate::spec::Digest;
+
+/// What is accepted at most.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Entries of a layer, members of an archive, files of a folder.
+    pub entries: u64,
+    /// What a decoder may produce.
+    pub decode: DecodeLimits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            entries: super::limits::ENTRIES,
+            decode: DecodeLimits::default(),
+        }
+    }
+}
+
+/// What one complete pass over a blob's bytes found out. Nothing is compared with anything yet.
+#[derive(Debug)]
+pub struct Scan {
+    /// Stored bytes.
+    pub size: u64,
+    /// The digest of the stored bytes.
+    pub digest: Digest,
+    /// How they are packed, told by the bytes.
+    pub compression: Compression,
+    /// The SHA-256 digest of the decoded bytes, to the very end of the stream; `None` if they do not decode.
+    pub diff_id: Option<Digest>,
+    /// Decoded bytes; as far as they decode.
+    pub plain_size: u64,
+    /// Zero bytes behind the last gzip member, which some readers refuse.
+    pub padding: u64,
+    /// What the entries amount to; as far as they could be walked.
+    pub summary: LayerSummary,
+    /// What is odd about the tar.
+    pub anomalies: Anomalies,
+    /// What follows the tar's end marker, if it has one.
+    pub tail: Option<Tail>,
+    /// What stopped decoding or the walk, if anything: then the bytes are no sound layer.
+    pub fault: Option<Error>,
+}
+
+/// Reads a blob to its end: hashes it, decodes it, hashes that, and walks it as a tar.
+///
+/// Memory: three buffers of [`CHUNK`] bytes and the decoder's window. A blob that is no tar is read all the same; its
+/// `fault` says so.
+///
+/// # Errors
+/// `Io` and whatever else the reader gives; damage of the bytes themselves is in the result.
+pub fn scan(reader: impl Read, hasher: Hasher, limits: &Limits, meter: &Meter) -> Result<Scan> {
+    let counted = meter.counting(reader);
+    let mut stored =
+        BufReader::with_capacity(CHUNK, HashingReader::new(Full(counted), hasher.clone()));
+    let read_error = |error| Error::io("read", error);
+    let compression = Compression::sniff(stored.fill_buf().map_err(read_error)?);
+    let one_hash = compression == Compression::None && hasher.is_sha256();
+    let mut walked = if one_hash {
+        walk(&mut stored, limits)
+    } else {
+        match Decoder::new(&mut stored, compression, limits.decode) {
+            Err(error) => Walked::failed(error),
+            Ok(mut decoder) => {
+                let hashing = HashingReader::new(&mut decoder, Hasher::default());
+                let mut plain = BufReader::with_capacity(CHUNK, hashing);
+                let mut walked = walk(&mut plain, limits);
+                (walked.plain, walked.padding) =
+                    (Some(plain.into_inner().finish()), decoder.padding());
+                walked
+            }
+        }
+    };
+    if let Some(error) = walked.source {
+        return Err(error);
+    }
+    // A walk or decoder that stopped leaves bytes behind, and they count too.
+    io::copy(&mut stored, &mut io::sink()).map_err(read_error)?;
+    let (digest, size) = stored.into_inner().finish();
+    let (diff_id, plain_size) = match (one_hash, walked.plain) {
+        (true, _) => (digest.clone(), size),
+        (false, Some(plain)) => plain,
+        (false, None) => (digest.clone(), 0),
+    };
+    if size == 0 && walked.fault.is_none() {
+        walked.fault = Some(
+            Fault::Truncated {
+                what: "the layer",
+                expected: 1024,
+                found: 0,
+            }
+            .into(),
+        );
+    }
+    Ok(Scan {
+        size,
+        digest,
+        compression,
+        diff_id: walked.decoded.then_some(diff_id),
+        plain_size,
+        padding: walked.padding,
+        summary: walked.summary,
+        anomalies: walked.anomalies,
+        tail: walked.tail,
+        fault: walked.fault,
+    })
+}
+
+struct Walked {
+    summary: LayerSummary,
+    anomalies: Anomalies,
+    tail: Option<Tail>,
+    /// What is wrong with the bytes.
+    fault: Option<Error>,
+    /// What is wrong with where they come from.
+    source: Option<Error>,
+    /// Whether all bytes could be decoded.
+    decoded: bool,
+    plain: Option<(Digest, u64)>,
+    padding: u64,
+}
+
+impl Walked {
+    fn new() -> Self {
+        Walked {
+            summary: LayerSummary::default(),
+            anomalies: Anomalies::default(),
+            tail: None,
+            fault: None,
+            source: None,
+            decoded: true,
+            plain: None,
+            padding: 0,
+        }
+    }
+
+    fn failed(error: Error) -> Self {
+        Walked {
+            fault: Some(error),
+            decoded: false,
+            ..Walked::new()
+        }
+    }
+
+    fn broke(&mut self, error: Error) {
+        match error.fault() {
+            Fault::Limit { what, .. } => {
+                // What the walk does not accept still decodes.
+                self.decoded = !DecodeLimits::NAMES.contains(what);
+                self.fault.get_or_insert(error);
+            }
+            Fault::Codec { .. } => {
+                self.decoded = false;
+                self.fault.get_or_insert(error);
+            }
+            _ => self.source = Some(error),
+        }
+    }
+}
+
+/// Walks plain bytes as a tar and reads them to the end, whatever they are.
+fn walk(plain: &mut impl BufRead, limits: &Limits) -> Walked {
+    let mut walked = Walked::new();
+    let mut walker = Walker::new(StreamInput::new(&mut *plain)).max_entries(limits.entries);
+    let end = match LayerSummary::of(&mut walker) {
+        Ok(summary) => {
+            walked.summary = summary;
+            walker.check_tail().map(Some)
+        }
+        Err(error) if matches!(error.fault(), Fault::Tar { .. }) => {
+            walked.fault = Some(error);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    };
+    walked.anomalies = walker.into_parts().1;
+    match end {
+        Ok(tail) => walked.tail = tail,
+        Err(error) => {
+            walked.broke(error);
+            // Entries past the limit are not walked, but their bytes decode.
+            let too_many = |error: &Error| {
+                matches!(
+                    error.fault(),
+                    Fault::Limit {
+                        what: "entries",
+                        ..
+                    }
+                )
+            };
+            if !walked.fault.as_ref().is_some_and(too_many) {
+                return walked;
+            }
+            walked.decoded = true;
+        }
+    }
+    if let Err(error) = io::copy(plain, &mut io::sink()) {
+        walked.broke(Error::io("read", error));
+    }
+    walked
+}
+
+/// Fills every buffer it is given, so that the first look at a stream shows enough to tell what it is.
+struct Full<R>(R);
+
+impl<R: Read> Read for Full<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buf.len() {
+            match self.0.read(&mut buf[filled..]) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Bytes already read are not lost; the error comes again with the next read.
+                Err(_) if filled > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+}

@@ -1,0 +1,298 @@
+//! Rows of imgls and imghistory: docker's keys with docker's values, then our own.
+
+use serde_json::{Value, json};
+
+use super::{Column, human};
+use crate::job::{HistoryReport, HistoryRow, ListRow, RowKind};
+use crate::spec::Timestamp;
+
+/// What docker shows where there is nothing.
+const NONE: &str = "<none>";
+/// What docker shows where something cannot be known.
+const UNKNOWN: &str = "N/A";
+
+/// The fields of a row of imgls and their headings.
+pub const LIST_COLUMNS: &[Column] = &[
+    Column {
+        field: "Repository",
+        heading: "REPOSITORY",
+    },
+    Column {
+        field: "Tag",
+        heading: "TAG",
+    },
+    Column {
+        field: "Digest",
+        heading: "DIGEST",
+    },
+    Column {
+        field: "ID",
+        heading: "IMAGE ID",
+    },
+    Column {
+        field: "CreatedSince",
+        heading: "CREATED",
+    },
+    Column {
+        field: "CreatedAt",
+        heading: "CREATED AT",
+    },
+    Column {
+        field: "Size",
+        heading: "SIZE",
+    },
+    Column {
+        field: "StoredSize",
+        heading: "STORED",
+    },
+    Column {
+        field: "Platform",
+        heading: "PLATFORM",
+    },
+    Column {
+        field: "Archive",
+        heading: "ARCHIVE",
+    },
+    Column {
+        field: "Kind",
+        heading: "KIND",
+    },
+    Column {
+        field: "ImageID",
+        heading: "IMAGE ID",
+    },
+    Column {
+        field: "Containers",
+        heading: "CONTAINERS",
+    },
+    Column {
+        field: "SharedSize",
+        heading: "SHARED SIZE",
+    },
+    Column {
+        field: "UniqueSize",
+        heading: "UNIQUE SIZE",
+    },
+    Column {
+        field: "VirtualSize",
+        heading: "SIZE",
+    },
+    Column {
+        field: "Created",
+        heading: "CREATED",
+    },
+    Column {
+        field: "SizeBytes",
+        heading: "SIZE",
+    },
+    Column {
+        field: "StoredBytes",
+        heading: "STORED",
+    },
+];
+
+/// The fields of a row of imghistory and their headings.
+pub const HISTORY_COLUMNS: &[Column] = &[
+    Column {
+        field: "ID",
+        heading: "IMAGE",
+    },
+    Column {
+        field: "CreatedSince",
+        heading: "CREATED",
+    },
+    Column {
+        field: "CreatedAt",
+        heading: "CREATED AT",
+    },
+    Column {
+        field: "CreatedBy",
+        heading: "CREATED BY",
+    },
+    Column {
+        field: "Size",
+        heading: "SIZE",
+    },
+    Column {
+        field: "Comment",
+        heading: "COMMENT",
+    },
+    Column {
+        field: "Layer",
+        heading: "LAYER",
+    },
+    Column {
+        field: "LayerDigest",
+        heading: "LAYER DIGEST",
+    },
+    Column {
+        field: "DiffID",
+        heading: "DIFF ID",
+    },
+    Column {
+        field: "StoredSize",
+        heading: "STORED",
+    },
+    Column {
+        field: "Created",
+        heading: "CREATED",
+    },
+    Column {
+        field: "Author",
+        heading: "AUTHOR",
+    },
+    Column {
+        field: "EmptyLayer",
+        heading: "EMPTY LAYER",
+    },
+    Column {
+        field: "Recorded",
+        heading: "RECORDED",
+    },
+    Column {
+        field: "SizeBytes",
+        heading: "SIZE",
+    },
+    Column {
+        field: "StoredBytes",
+        heading: "STORED",
+    },
+];
+
+/// How rows are told.
+#[derive(Debug, Clone, Copy)]
+pub struct Telling {
+    /// Cut IDs to 12 digits and commands to 45 columns.
+    pub truncate: bool,
+    /// Sizes and ages as people say them.
+    pub human: bool,
+    /// The time against which ages are told.
+    pub now: Timestamp,
+}
+
+impl Telling {
+    fn id(&self, id: &str) -> String {
+        let hex = id.rsplit(':').next().unwrap_or(id);
+        match self.truncate {
+            true => hex.chars().take(12).collect(),
+            false => id.to_owned(),
+        }
+    }
+
+    fn size(&self, bytes: Option<u64>) -> String {
+        match (bytes, self.human) {
+            (None, _) => UNKNOWN.to_owned(),
+            (Some(bytes), true) => human::size(bytes),
+            (Some(bytes), false) => bytes.to_string(),
+        }
+    }
+
+    fn since(&self, created: Option<&str>) -> String {
+        created
+            .and_then(Timestamp::parse)
+            .map_or_else(|| UNKNOWN.to_owned(), |time| human::ago(time, self.now))
+    }
+}
+
+/// A row of imgls.
+pub fn list_row(row: &ListRow, telling: &Telling) -> Value {
+    let name = row.name.as_ref();
+    let repository = name
+        .and_then(|name| name.repository())
+        .unwrap_or_else(|| NONE.to_owned());
+    let tag = name.and_then(|name| name.tag()).unwrap_or(NONE);
+    let created = row.created.as_deref();
+    json!({
+        "Archive": row.archive,
+        "Containers": UNKNOWN,
+        "Created": created,
+        "CreatedAt": created.and_then(Timestamp::parse).map_or_else(|| UNKNOWN.to_owned(), Timestamp::created_at),
+        "CreatedSince": telling.since(created),
+        "Digest": row.digest.as_deref().unwrap_or(NONE),
+        "ID": telling.id(&row.id),
+        "ImageID": row.id,
+        "Kind": row.kind.name(),
+        "Platform": row.platform.as_ref().map(ToString::to_string).unwrap_or_default(),
+        "Repository": repository,
+        "SharedSize": UNKNOWN,
+        "Size": telling.size(row.size),
+        "SizeBytes": row.size,
+        "StoredBytes": row.stored,
+        "StoredSize": telling.size(Some(row.stored)),
+        "Tag": tag,
+        "UniqueSize": UNKNOWN,
+        "VirtualSize": telling.size(row.size),
+    })
+}
+
+/// The first cell of a row of imgls's tree: the name, or the branch that leads to what stands below it.
+pub fn tree_label(rows: &[ListRow], position: usize) -> String {
+    let row = &rows[position];
+    let what = match (row.kind, &row.name, &row.platform) {
+        (_, Some(name), _) => name.to_string(),
+        (RowKind::Attestation, ..) => "attestation".to_owned(),
+        (_, None, _) if row.depth == 0 => "<untagged>".to_owned(),
+        (_, None, Some(platform)) => platform.to_string(),
+        (kind, None, None) => kind.name().to_owned(),
+    };
+    let what = match row.kind {
+        RowKind::Absent => format!("{what} (absent)"),
+        RowKind::Artifact if row.name.is_some() => format!("{what} (artifact)"),
+        _ => what,
+    };
+    // Whether another row follows on a level before one of a lower level does.
+    let more = |depth: usize| {
+        let below = rows[position + 1..].iter().find(|row| row.depth <= depth);
+        below.is_some_and(|row| row.depth == depth)
+    };
+    let mut label = String::new();
+    for depth in 1..=row.depth {
+        label.push_str(match (depth == row.depth, more(depth)) {
+            (true, true) => "├─ ",
+            (true, false) => "└─ ",
+            (false, true) => "│  ",
+            (false, false) => "   ",
+        });
+    }
+    label + &what
+}
+
+/// The rows of imghistory, newest first.
+pub fn history_rows<'a>(
+    report: &'a HistoryReport,
+    telling: &'a Telling,
+) -> impl Iterator<Item = Value> + use<'a> {
+    report
+        .rows
+        .iter()
+        .enumerate()
+        .map(move |(i, row)| history_row(report, i, row, telling))
+}
+
+fn history_row(
+    report: &HistoryReport,
+    position: usize,
+    row: &HistoryRow,
+    telling: &Telling,
+) -> Value {
+    let created = row.created.as_deref();
+    let one_line = row.created_by.replace('\t', " ");
+    json!({
+        "Author": row.author,
+        "Comment": row.comment,
+        "Created": created,
+        "CreatedAt": created.and_then(Timestamp::parse).map_or_else(|| UNKNOWN.to_owned(), Timestamp::rfc3339),
+        "CreatedBy": if telling.truncate { human::ellipsis(&one_line, 45) } else { one_line },
+        "CreatedSince": telling.since(created),
+        "DiffID": row.diff_id,
+        "EmptyLayer": row.empty_layer,
+        "ID": if position == 0 { telling.id(&report.id) } else { "<missing>".to_owned() },
+        "Layer": row.layer,
+        "LayerDigest": row.layer_digest,
+        "Recorded": row.recorded,
+        "Size": telling.size(row.size),
+        "SizeBytes": row.size,
+        "StoredBytes": row.stored,
+        "StoredSize": row.stored.map(|stored| telling.size(Some(stored))).unwrap_or_default(),
+    })
+}

@@ -57,6 +57,7 @@ impl Page {
             .map(|(code, meaning)| format!("{code} {meaning}"))
             .collect();
         text.push_str(&statuses.join("; "));
+        text.push('\n');
         command.name(self.name).after_help(text)
     }
 

@@ -291,11 +291,14 @@ fn document(place: &str, container: Container, bytes: Arc<[u8]>) -> Result<Archi
     })
 }
 
+type Items = Vec<DockerItem>;
+
 /// The documents that tell what an archive is.
 struct Found {
     index: Option<Arc<[u8]>>,
     names: BlobNames,
-    docker: Option<(Option<Arc<[u8]>>, Vec<DockerItem>)>,
+    /// docker's items, and the `manifest.json` they are from; before docker 1.10 there is none of either.
+    docker: Option<(Option<Arc<[u8]>>, Items)>,
 }
 
 impl Found {

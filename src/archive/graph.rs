@@ -229,11 +229,11 @@ impl<'a> GraphReader<'a> {
             }
             Document::Manifest(manifest) => {
                 if is_attestation(&self.nodes[node].descriptor) {
-                    NodeKind::Attestation(manifest)
+                    NodeKind::Attestation(*manifest)
                 } else if manifest.is_image() {
-                    self.image(node, manifest)
+                    self.image(node, *manifest)
                 } else {
-                    NodeKind::Artifact(manifest)
+                    NodeKind::Artifact(*manifest)
                 }
             }
         };

@@ -9,6 +9,7 @@ mod list;
 mod load;
 mod measure;
 mod save;
+mod upkeep;
 pub mod verify;
 
 pub use history::{HistoryReport, HistoryRow, history};
@@ -17,3 +18,4 @@ pub use list::{Filter, ListRow, RowKind, by_age, list, tree};
 pub use load::{LoadOptions, Loaded, load};
 pub use measure::{LayerSize, Sizes, measure};
 pub use save::save;
+pub use upkeep::{ImageUsage, PruneOptions, Removal, Usage, prune, remove, usage};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use imgkit::blob::{Meter, NewFile};
-use imgkit::cli::{self, Common, ImageArg, Io, Page, Verdict};
+use imgkit::cli::{self, Common, ImageArg, Io, Packing, Page, Verdict};
 use imgkit::error::At;
 use imgkit::job::{self, LoadOptions, Loaded};
 use imgkit::show::json;
@@ -86,6 +86,8 @@ struct Args {
     /// Leave names that are taken with what they stand for
     #[arg(long)]
     no_clobber: bool,
+    #[command(flatten)]
+    packing: Packing,
     /// Write the IDs of the images to FILE, one per line
     #[arg(long, value_name = "FILE")]
     id_file: Option<PathBuf>,
@@ -148,6 +150,7 @@ fn load(args: &Args, input: &ImageArg, store: &Store, io: &Io) -> Result<Vec<Loa
             Policy::Replace
         },
         platform: args.common.platform.clone(),
+        recode: args.packing.recode(),
     };
     let archive = &opened.archive;
     if let Some(fault) = archive.container.fault() {

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use imgkit::archive::Name;
 use imgkit::blob::{Meter, NewFile, sync_folder};
-use imgkit::cli::{self, Common, ImageArg, Io, Opened, Page, Verdict};
+use imgkit::cli::{self, Common, ImageArg, Io, Opened, Packing, Page, Verdict};
 use imgkit::error::At;
 use imgkit::job;
+use imgkit::layer::Limits;
 use imgkit::spec::Reference;
 use imgkit::write::{Bundle, Format, archive, layout};
 use imgkit::{Error, Fault, Result};
@@ -87,6 +88,8 @@ struct Args {
     /// The shape of the archive, see FORMATS
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     format: FormatArg,
+    #[command(flatten)]
+    packing: Packing,
     /// Save the one image under this name
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -155,6 +158,13 @@ fn main() -> ExitCode {
             );
             saved.at(|| opened.archive.place.clone())?;
         }
+        let recode = args.packing.recode();
+        if recode.compression.is_some() {
+            let meter = Meter::default();
+            let _progress =
+                io.progress("packing", Some(archive::size(&bundle)), &meter, args.quiet);
+            bundle.recode(&recode, &landing(args), &Limits::default(), &meter)?;
+        }
         let meter = Meter::default();
         let label = output.map_or_else(|| "-".into(), |path| path.to_string_lossy().into_owned());
         let _progress = io.progress(&label, Some(archive::size(&bundle)), &meter, args.quiet);
@@ -169,21 +179,19 @@ fn main() -> ExitCode {
 fn open(args: &Args, image: &ImageArg, io: &Io) -> Result<Opened> {
     let meter = Meter::default();
     let _progress = io.progress(image.text(), None, &meter, args.quiet);
-    // What comes by on a stream has to be kept until it is known where it belongs.
-    let landing = match args
-        .output
-        .as_deref()
-        .and_then(Path::parent)
-        .filter(|parent| parent.is_dir())
-    {
-        Some(parent) => parent.to_owned(),
-        None => std::env::temp_dir(),
-    };
-    let opened = image.open_with(&args.common, &meter, Some(landing))?;
+    let opened = image.open_with(&args.common, &meter, Some(landing(args)))?;
     match opened.archive.container.fault() {
         Some(fault) => Err(fault.clone().at(opened.archive.place.clone())),
         None => Ok(opened),
     }
+}
+
+/// Where what comes by on a stream, or is packed anew, is kept until it is known where it belongs.
+fn landing(args: &Args) -> PathBuf {
+    let beside = args.output.as_deref().and_then(Path::parent);
+    beside
+        .filter(|parent| parent.is_dir())
+        .map_or_else(std::env::temp_dir, Path::to_owned)
 }
 
 fn archive_format(format: FormatArg) -> Format {

@@ -5,6 +5,7 @@
 mod ahead;
 mod behind;
 pub mod codec;
+pub mod encode;
 mod file;
 mod hash;
 mod meter;

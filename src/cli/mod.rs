@@ -10,7 +10,7 @@ mod progress;
 mod run;
 mod streams;
 
-pub use args::{ColorWhen, Common, ProgressWhen};
+pub use args::{ColorWhen, Common, Packing, ProgressWhen};
 pub use image::{ImageArg, Opened, open_store, platform_arg, store_path};
 pub use page::Page;
 pub use progress::Progress;

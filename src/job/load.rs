@@ -3,9 +3,10 @@
 use crate::archive::{Archive, Name, Root};
 use crate::blob::Meter;
 use crate::error::{Fault, Result};
+use crate::layer::Limits;
 use crate::spec::{Platform, Reference};
 use crate::store::{Policy, Store};
-use crate::write::Bundle;
+use crate::write::{Bundle, Recode};
 
 /// How to load.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +19,8 @@ pub struct LoadOptions {
     pub policy: Policy,
     /// Of indexes, the image for this platform alone.
     pub platform: Option<Platform>,
+    /// How layers are to be packed.
+    pub recode: Recode,
 }
 
 /// What became of one name of an archive, or of an untagged image.
@@ -46,7 +49,25 @@ pub fn load(
     options: &LoadOptions,
     meter: &Meter,
 ) -> Result<Vec<Loaded>> {
-    let (bundle, ids) = bundle(archive, roots, options)?;
+    let (mut bundle, mut ids) = bundle(archive, roots, options)?;
+    let before: Vec<String> = bundle
+        .listed
+        .iter()
+        .map(|listed| listed.descriptor.digest.to_string())
+        .collect();
+    if options.recode.compression.is_some() {
+        bundle.recode(
+            &options.recode,
+            &store.landing()?,
+            &Limits::default(),
+            meter,
+        )?;
+        for (id, listed) in before.iter().zip(&bundle.listed) {
+            if let Some((digest, _)) = ids.iter_mut().find(|(digest, _)| digest == id) {
+                *digest = listed.descriptor.digest.to_string();
+            }
+        }
+    }
     let added = store.add(&bundle, options.policy, meter)?;
     let id = |digest: &str| {
         ids.iter()

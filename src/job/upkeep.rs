@@ -129,9 +129,9 @@ pub fn prune(store: &Store, archive: &Archive, options: &PruneOptions) -> Result
         let image = &archive.images[image];
         let created = image.config.created.as_deref().and_then(Timestamp::parse);
         (options.all || root.names.is_empty())
-            && options
-                .until
-                .is_none_or(|until| created.is_some_and(|created| created.nanoseconds() < until.nanoseconds()))
+            && options.until.is_none_or(|until| {
+                created.is_some_and(|created| created.nanoseconds() < until.nanoseconds())
+            })
             && options
                 .labels
                 .iter()

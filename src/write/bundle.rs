@@ -3,12 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::recode::Packed;
 use crate::archive::{
     Archive, BlobNames, Content, Image, ImageId, Layer, Name, NodeKind, Presence, Root,
 };
 use crate::blob::{Compression, sha256};
 use crate::error::{At, Error, Fault, Result};
-use crate::spec::{Descriptor, Digest, MediaType};
+use crate::spec::{Descriptor, Digest, Document, ImageConfig, MediaType};
 
 /// Images on their way from archives into one output.
 ///
@@ -96,6 +97,106 @@ impl Bundle {
     /// A blob by its digest.
     pub fn blob(&self, digest: &Digest) -> Option<&BlobOut> {
         self.by_digest.get(digest).map(|&i| &self.blobs[i])
+    }
+
+    /// The documents that point to others.
+    pub(super) fn manifest_digests(&self) -> Vec<Digest> {
+        let manifests = self
+            .blobs
+            .iter()
+            .filter(|blob| self.manifests.contains(&blob.digest));
+        manifests.map(|blob| blob.digest.clone()).collect()
+    }
+
+    /// The descriptor of a manifest that is listed or stands below an index.
+    pub(super) fn descriptor_of(&self, digest: &Digest) -> Descriptor {
+        let listed = self
+            .listed
+            .iter()
+            .map(|listed| &listed.descriptor)
+            .find(|known| known.digest == *digest);
+        listed
+            .cloned()
+            .unwrap_or_else(|| plain_descriptor("", digest, 0))
+    }
+
+    /// The layers of all images, platforms that are not listed themselves too, each with its diff ID.
+    ///
+    /// # Errors
+    /// `Schema` and `LayerCount` for a config that does not fit its manifest.
+    pub(super) fn layers(&self) -> Result<Vec<(Descriptor, Digest)>> {
+        let mut layers = Vec::new();
+        for digest in self.manifest_digests() {
+            let Some(BlobOut {
+                source: Source::Document(bytes),
+                ..
+            }) = self.blob(&digest)
+            else {
+                continue;
+            };
+            let Document::Manifest(manifest) = Document::parse(bytes)? else {
+                continue;
+            };
+            let config = manifest
+                .config
+                .as_ref()
+                .filter(|_| manifest.is_image())
+                .and_then(|config| self.blob(&config.digest));
+            let Some(BlobOut {
+                source: Source::Document(config),
+                ..
+            }) = config
+            else {
+                continue;
+            };
+            let diff_ids = ImageConfig::parse(config)?.diff_ids.unwrap_or_default();
+            // Attestations have the config of an image and layers that are none.
+            let is_image = manifest
+                .layers
+                .iter()
+                .all(|layer| layer.media_type.layer_kind().is_some());
+            if is_image && diff_ids.len() != manifest.layers.len() {
+                let fault = Fault::LayerCount {
+                    manifest: manifest.layers.len(),
+                    config: diff_ids.len(),
+                };
+                return Err(Error::new(fault).at(digest.blob_path()));
+            }
+            let pairs = manifest
+                .layers
+                .into_iter()
+                .zip(diff_ids)
+                .filter(|(layer, _)| layer.media_type.layer_kind().is_some());
+            layers.extend(pairs);
+        }
+        Ok(layers)
+    }
+
+    /// Puts another blob in the place of one.
+    pub(super) fn replace(&mut self, old: &Digest, new: &Packed) {
+        let Some(position) = self.by_digest.remove(old) else {
+            return;
+        };
+        if self.manifests.remove(old) {
+            self.manifests.insert(new.digest.clone());
+        }
+        if self.by_digest.contains_key(&new.digest) {
+            self.blobs.remove(position);
+            for other in self
+                .by_digest
+                .values_mut()
+                .filter(|other| **other > position)
+            {
+                *other -= 1;
+            }
+            return;
+        }
+        self.by_digest.insert(new.digest.clone(), position);
+        self.blobs[position] = BlobOut {
+            digest: new.digest.clone(),
+            size: new.size,
+            source: new.source.clone(),
+        };
     }
 
     /// Whether a document is a manifest or an index, and no config.

@@ -7,7 +7,9 @@ pub mod archive;
 mod bundle;
 mod copy;
 pub mod layout;
+mod recode;
 mod tar_out;
 
 pub use archive::Format;
 pub use bundle::{BlobOut, Bundle, Change, ImageOut, LayerOut, Listed, Source};
+pub use recode::{MediaTypes, Recode};

@@ -392,6 +392,9 @@ pub(super) fn unreferenced(archive: &Archive, names: &[String], findings: &mut V
         "oci-layout",
         "repositories",
         "version",
+        // The local store's own.
+        "imgkit-blobs.lock",
+        "imgkit-index.lock",
     ]
     .map(str::to_owned)
     .into();

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use imgkit::blob::{Meter, NewFile};
+use imgkit::Result;
+use imgkit::blob::{Meter, write_whole};
 use imgkit::cli::{self, Common, ImageArg, Io, Packing, Page, Verdict};
 use imgkit::error::At;
 use imgkit::job::{self, LoadOptions, Loaded};
 use imgkit::show::json;
 use imgkit::store::{Policy, Store};
-use imgkit::{Error, Fault, Result};
 use serde_json::json;
 
 const PAGE: Page = Page {
@@ -130,7 +130,10 @@ fn main() -> ExitCode {
             print(args, image, io)?;
         }
         if let Some(path) = &args.id_file {
-            write_ids(path, &loaded)?;
+            let mut ids: Vec<&str> = loaded.iter().map(|image| image.id.as_str()).collect();
+            ids.dedup();
+            let text: String = ids.iter().map(|id| format!("{id}\n")).collect();
+            write_whole(path, text.as_bytes())?;
         }
         Ok(verdict)
     })
@@ -192,19 +195,4 @@ fn print(args: &Args, image: &Loaded, io: &mut Io) -> Result<()> {
         }
         (None, _) => io.line(&format!("Loaded image ID: {}", image.id)),
     }
-}
-
-fn write_ids(path: &std::path::Path, loaded: &[Loaded]) -> Result<()> {
-    let place = || path.to_string_lossy().into_owned();
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-        return Err(Fault::Usage(format!("{}: not a file name", place())).into());
-    };
-    let file = NewFile::in_folder(path.parent().unwrap_or("".as_ref()), 0o644).at(place)?;
-    let mut ids: Vec<&str> = loaded.iter().map(|image| image.id.as_str()).collect();
-    ids.dedup();
-    let text: String = ids.iter().map(|id| format!("{id}\n")).collect();
-    std::io::Write::write_all(&mut file.file(), text.as_bytes())
-        .map_err(|error| Error::io("write", error))
-        .at(place)?;
-    file.replace(name)
 }

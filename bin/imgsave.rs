@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use imgkit::archive::Name;
-use imgkit::blob::{Meter, NewFile, sync_folder};
+use imgkit::blob::Meter;
 use imgkit::cli::{self, Common, ImageArg, Io, Opened, Packing, Page, Verdict};
 use imgkit::error::At;
 use imgkit::job;
 use imgkit::layer::Limits;
 use imgkit::spec::Reference;
 use imgkit::write::{Bundle, Format, archive, layout};
-use imgkit::{Error, Fault, Result};
+use imgkit::{Fault, Result};
 
 const PAGE: Page = Page {
     name: "imgsave",
@@ -208,25 +208,5 @@ fn write_path(args: &Args, bundle: &Bundle, path: &Path, meter: &Meter) -> Resul
         FormatArg::Dir => return layout::dir(bundle, path, meter),
         _ => {}
     }
-    let Some(name) = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .filter(|_| !path.is_dir())
-    else {
-        return Err(Fault::NotAFile { kind: "a folder" }.into());
-    };
-    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        // A device or a FIFO has no whole to be replaced as: it is written to.
-        let file = std::fs::OpenOptions::new()
-            .write(true)
-            .open(path)
-            .map_err(|error| Error::io("open", error))?;
-        let mut out = std::io::BufWriter::with_capacity(1 << 20, file);
-        return archive::to_stream(bundle, archive_format(args.format), &mut out, meter);
-    }
-    let folder = path.parent().unwrap_or("".as_ref());
-    let file = NewFile::in_folder(folder, 0o600)?;
-    archive::to_file(bundle, archive_format(args.format), file.file(), meter)?;
-    file.replace(name)?;
-    sync_folder(folder)
+    archive::to_path(bundle, archive_format(args.format), path, meter)
 }

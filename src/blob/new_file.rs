@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::error::{Error, Result};
+use crate::error::{At, Error, Fault, Result};
 
 /// How names of files in the making begin.
 const PREFIX: &str = ".imgkit-";
@@ -146,6 +146,25 @@ impl Drop for NewFile {
             let _ = std::fs::remove_file(name);
         }
     }
+}
+
+/// Writes a small file that appears whole.
+///
+/// # Errors
+/// `Usage` for a path without a file name; `Io`. The place is the path.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let place = || path.to_string_lossy().into_owned();
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name
+        .ok_or_else(|| Error::new(Fault::Usage("not a file name".into())))
+        .at(place)?;
+    let folder = path.parent().unwrap_or("".as_ref());
+    let file = NewFile::in_folder(folder, 0o644).at(place)?;
+    std::io::Write::write_all(&mut file.file(), bytes)
+        .map_err(|error| Error::io("write", error))
+        .at(place)?;
+    file.replace(name)?;
+    sync_folder(folder)
 }
 
 /// Makes renames and new names in a folder last.

@@ -98,6 +98,7 @@ impl Packing {
             compression,
             level: self.level,
             media_types: None,
+            prune_sparse: false,
         }
     }
 }

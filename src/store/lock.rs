@@ -1,6 +1,8 @@
 //! Locks between programs that use one store. The system drops them with the program, however it ends.
+//!
+//! They are taken on the store's folders themselves, so no file of ours is left in a layout.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
@@ -8,40 +10,34 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 
-/// Held while blobs are added (shared) or deleted (exclusive).
-pub(super) const BLOBS: &str = "imgkit-blobs.lock";
-/// Held while `index.json` is changed.
-pub(super) const INDEX: &str = "imgkit-index.lock";
+/// Locked while blobs are added (shared) or deleted (exclusive).
+pub(super) const BLOBS: &str = "blobs";
+/// Locked while `index.json` is changed.
+pub(super) const INDEX: &str = "";
 
 /// A lock that is held until it is dropped.
 pub(super) struct Lock {
-    _file: File,
+    _folder: File,
 }
 
 impl Lock {
     /// Waits until nobody holds it exclusively.
-    pub(super) fn shared(store: &Path, name: &str) -> Result<Self> {
-        Lock::take(store, name, FlockOperation::LockShared)
+    pub(super) fn shared(store: &Path, folder: &str) -> Result<Self> {
+        Lock::take(store, folder, FlockOperation::LockShared)
     }
 
     /// Waits until nobody holds it.
-    pub(super) fn exclusive(store: &Path, name: &str) -> Result<Self> {
-        Lock::take(store, name, FlockOperation::LockExclusive)
+    pub(super) fn exclusive(store: &Path, folder: &str) -> Result<Self> {
+        Lock::take(store, folder, FlockOperation::LockExclusive)
     }
 
-    fn take(store: &Path, name: &str, how: FlockOperation) -> Result<Self> {
-        let open = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(store.join(name));
-        let file = open.map_err(|error| Error::io("lock", error).at(name))?;
+    fn take(store: &Path, folder: &str, how: FlockOperation) -> Result<Self> {
+        let folder = File::open(store.join(folder)).map_err(|error| Error::io("lock", error))?;
         loop {
-            match flock(&file, how) {
-                Ok(()) => return Ok(Lock { _file: file }),
+            match flock(&folder, how) {
+                Ok(()) => return Ok(Lock { _folder: folder }),
                 Err(Errno::INTR) => {}
-                Err(errno) => return Err(Error::io("lock", errno.into()).at(name)),
+                Err(errno) => return Err(Error::io("lock", errno.into())),
             }
         }
     }

@@ -1,15 +1,16 @@
 //! Bundles as archives in one file: docker's of today and of before 25, OCI's.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
 use super::bundle::{Bundle, ImageOut, Listed};
 use super::tar_out::{self, Body, Member};
 use crate::archive::Name;
-use crate::blob::{Meter, sha256};
+use crate::blob::{CHUNK, Meter, NewFile, sha256, sync_folder};
 use crate::error::{Error, Fault, Result};
 use crate::spec::{Descriptor, MediaType, annotations};
 
@@ -32,6 +33,40 @@ pub enum Format {
 /// are named by, `Io`.
 pub fn to_file(bundle: &Bundle, format: Format, file: &File, meter: &Meter) -> Result<()> {
     tar_out::to_file(&members(bundle, format)?, file, meter)
+}
+
+/// Writes a bundle as an archive that appears under its name when it is whole, readable by its owner alone.
+///
+/// A device or FIFO that is there is written to, because it has no whole to be replaced as.
+///
+/// # Errors
+/// `NotAFile` for a folder; as [`to_file`].
+pub fn to_path(bundle: &Bundle, format: Format, path: &Path, meter: &Meter) -> Result<()> {
+    let metadata = std::fs::metadata(path).ok();
+    let Some(name) = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .filter(|_| !path.is_dir())
+    else {
+        return Err(Fault::NotAFile { kind: "a folder" }.into());
+    };
+    if metadata.is_some_and(|metadata| !metadata.is_file()) {
+        let file = OpenOptions::new()
+            .write(true)
+            .open(path)
+            .map_err(|error| Error::io("open", error))?;
+        return to_stream(
+            bundle,
+            format,
+            &mut BufWriter::with_capacity(CHUNK, file),
+            meter,
+        );
+    }
+    let folder = path.parent().unwrap_or("".as_ref());
+    let file = NewFile::in_folder(folder, 0o600)?;
+    to_file(bundle, format, file.file(), meter)?;
+    file.replace(name)?;
+    sync_folder(folder)
 }
 
 /// Writes a bundle as an archive to a stream.

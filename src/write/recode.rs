@@ -29,6 +29,8 @@ pub struct Recode {
     pub level: Option<i32>,
     /// Whose media types documents are to use; as they are without it.
     pub media_types: Option<MediaTypes>,
+    /// Take what is not here out of indexes.
+    pub prune_sparse: bool,
 }
 
 /// Whose media types.
@@ -209,6 +211,22 @@ impl Bundle {
                                 about.digest.as_str().into(),
                             );
                         }
+                    }
+                }
+                if recode.prune_sparse {
+                    let here: Vec<bool> = index
+                        .manifests
+                        .iter()
+                        .map(|child| {
+                            let now = renamed
+                                .get(child.digest.as_str())
+                                .map_or(&child.digest, |new| &new.digest);
+                            self.blob(now).is_some() || child.may_be_absent()
+                        })
+                        .collect();
+                    if let Some(Value::Array(list)) = value.get_mut("manifests") {
+                        let mut here = here.into_iter();
+                        list.retain(|_| here.next().unwrap_or(true));
                     }
                 }
                 retype(&mut value, recode.media_types.map(MediaTypes::index));

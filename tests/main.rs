@@ -1,1 +1,4 @@
-//! Tests.
+//! The integration tests: the real programs on images built in code and on archives that other tools wrote.
+
+mod common;
+mod imgls;

@@ -1,4 +1,5 @@
 //! The integration tests: the real programs on images built in code and on archives that other tools wrote.
 
 mod common;
+mod docs;
 mod imgls;

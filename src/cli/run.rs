@@ -71,6 +71,9 @@ fn refused(error: &clap::Error, io: &mut Io) -> ExitCode {
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     ) {
+        // clap indents its blank lines.
+        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+        let text = lines.join("\n") + "\n";
         let written = io
             .out()
             .write_all(text.as_bytes())
@@ -96,6 +99,12 @@ fn refused(error: &clap::Error, io: &mut Io) -> ExitCode {
             .take_while(|line| !line.starts_with("Usage:"))
             .collect();
         first = format!("{first} {}", rest.join(" "));
+    }
+    let allowed = lines
+        .clone()
+        .find(|line| line.starts_with("[possible values: "));
+    if let Some(allowed) = allowed {
+        first = format!("{first} {allowed}");
     }
     let tip = lines.find_map(|line| line.strip_prefix("tip: "));
     io.say(&first);

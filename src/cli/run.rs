@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 use super::args::Common;
+use super::image;
 use super::page::Page;
 use super::streams::Io;
 use crate::error::{Error, Result};
@@ -31,7 +32,7 @@ pub fn run<A: CommandFactory + FromArgMatches + AsRef<Common>>(
     page: &Page,
     job: impl FnOnce(&A, &mut Io) -> Result<Verdict>,
 ) -> ExitCode {
-    let argv: Vec<OsString> = std::env::args_os().collect();
+    let argv: Vec<OsString> = std::env::args_os().map(image::shield).collect();
     let command = page.command(A::command());
     let mut io = Io::new(page.name);
     if let Some(code) = generate(page, &command, &argv, &mut io) {

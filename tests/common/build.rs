@@ -640,6 +640,10 @@ pub fn docker25(images: &[&Image]) -> Files {
     for image in images {
         blobs_of(&mut files, image);
         let entry = descriptor(MANIFEST, &image.manifest());
+        if image.names.is_empty() {
+            // docker lists an untagged image in manifest.json alone.
+            files.remove(&blob_name(&image.manifest_digest()));
+        }
         manifests.extend(image.names.iter().map(|name| docker_names(&entry, name)));
         let descriptors = image.layer_descriptors();
         let digests = || descriptors.iter().map(|layer| layer["digest"].as_str());

@@ -21,3 +21,11 @@ fn one_of_several_images_on_standard_input() {
         .run()
         .fails("imgls: a reference is missing after ':'\n");
 }
+
+/// The error came from a kind alone, and said `entity not found`.
+#[test]
+fn a_store_that_is_not_there_is_said_in_the_words_of_the_system() {
+    let wanted = "imgls: nowhere: cannot open: no such file or directory\n";
+    Room::new().run("imgls --store nowhere").fails(wanted);
+    Room::new().run("imgls --store nowhere demo").fails(wanted);
+}

@@ -258,12 +258,10 @@ pub fn open_store(common: &Common, open: &Open) -> Result<Option<Archive>> {
         None => default_store()?,
     };
     if !path.join("index.json").exists() {
-        return match common.store.is_some() && !path.exists() {
-            true => {
-                Err(Error::io("open", std::io::ErrorKind::NotFound.into())
-                    .at(path.to_string_lossy()))
-            }
-            false => Ok(None),
+        // A store that was named has to be there; the default one appears with the first image.
+        return match (&common.store, std::fs::metadata(&path)) {
+            (Some(_), Err(error)) => Err(Error::io("open", error).at(path.to_string_lossy())),
+            _ => Ok(None),
         };
     }
     Open {

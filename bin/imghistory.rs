@@ -158,7 +158,7 @@ fn default_format(args: &Args) -> String {
         "CreatedAt"
     };
     let layers = if args.layers {
-        r"\t{{.Layer}}\t{{.DiffID}}"
+        r"\t{{if .Layer}}{{.Layer}}{{end}}\t{{if .DiffID}}{{.DiffID}}{{end}}"
     } else {
         ""
     };

@@ -29,3 +29,19 @@ fn a_store_that_is_not_there_is_said_in_the_words_of_the_system() {
     Room::new().run("imgls --store nowhere").fails(wanted);
     Room::new().run("imgls --store nowhere demo").fails(wanted);
 }
+
+/// Steps without a layer showed `<no value>` in two columns.
+#[test]
+fn steps_without_a_layer_leave_the_columns_of_layers_empty() {
+    let app = build::image("demo:1").layer("f a a").step("CMD x");
+    let diff_id = &app.diff_ids()[0];
+    let wide = " ".repeat(3);
+    Room::with("app.tar", &build::docker(&[&app]))
+        .run("imghistory --layers app.tar")
+        .ok(&format!(
+            "IMAGE          CREATED      CREATED BY       SIZE      COMMENT   LAYER     DIFF ID\n\
+             {}   2 days ago   CMD x            0B                            \n\
+             <missing>      2 days ago   COPY layer 1 /   1B     {wide}          1         {diff_id}\n",
+            app.short()
+        ));
+}

@@ -2,5 +2,6 @@
 
 mod common;
 mod docs;
+mod every;
 mod imgls;
 mod regress;

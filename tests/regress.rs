@@ -1,5 +1,7 @@
 //! Bugs that were there once.
 
+use serde_json::json;
+
 use crate::common::build;
 use crate::common::run::Room;
 
@@ -44,4 +46,23 @@ fn steps_without_a_layer_leave_the_columns_of_layers_empty() {
              <missing>      2 days ago   COPY layer 1 /   1B     {wide}          1         {diff_id}\n",
             app.short()
         ));
+}
+
+/// Two messages of imgverify showed platforms as they were written.
+#[test]
+fn platforms_in_findings_are_escaped() {
+    let app = build::image("demo:1").layer("f a a");
+    let files = build::multi("demo:1", &[&app], &["linux/\u{1b}[2J"]);
+    let room = Room::with("absent.tar", &files);
+    room.run("imgverify absent.tar")
+        .code(0)
+        .says("(linux/\\x1b[2J) is not in the archive: it is sparse");
+    let mut files = build::oci(&[&app]);
+    files.edit("index.json", |index| {
+        index["manifests"][0]["platform"] = json!({"os": "li\nnux", "architecture": "amd64"});
+    });
+    Room::with("app.tar", &files)
+        .run("imgverify app.tar")
+        .code(0)
+        .says("the index says li\\nnux/amd64, the config linux/amd64 [platform]");
 }

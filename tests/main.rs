@@ -3,5 +3,6 @@
 mod common;
 mod docs;
 mod every;
+
 mod imgls;
 mod regress;

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::common::build::{self, Files, Image, Shared};
+use crate::common::kilobytes;
 use crate::common::pack::Pack;
 use crate::common::run::Room;
 
@@ -335,7 +336,7 @@ fn the_tree_shows_platforms_attestations_and_what_is_absent() {
         let all = image.config().len()
             + image.manifest().len()
             + image.blobs().iter().map(Vec::len).sum::<usize>();
-        format!("{:.2}kB", all as f64 / 1000.0)
+        kilobytes(all)
     };
     assert_eq!(lines.len(), 6, "{rows}");
     assert_eq!(

@@ -4,5 +4,8 @@ mod common;
 mod docs;
 mod every;
 
+mod imghistory;
+mod imginspect;
 mod imgls;
+mod imgverify;
 mod regress;

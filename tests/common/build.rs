@@ -374,6 +374,15 @@ impl Files {
 
     /// The bytes of a file.
     #[track_caller]
+    pub fn get(&self, name: &str) -> &[u8] {
+        match self.members.iter().find(|(member, _)| member == name) {
+            Some((_, Kind::Data(bytes))) => bytes,
+            _ => panic!("no file {name}"),
+        }
+    }
+
+    /// The bytes of a file, to be changed.
+    #[track_caller]
     pub fn bytes(&mut self, name: &str) -> &mut Vec<u8> {
         let found = self.members.iter_mut().find(|(member, _)| member == name);
         match found {

@@ -40,3 +40,12 @@ pub fn golden(path: &str, found: &str) {
         .unwrap_or_else(|error| panic!("{path}: {error}; IMGKIT_UPDATE=1 writes it"));
     assert_eq!(expected, found, "{path}: IMGKIT_UPDATE=1 rewrites it");
 }
+
+/// Kilobytes in three significant digits, as docker prints sizes.
+pub fn kilobytes(bytes: usize) -> String {
+    let number = bytes as f64 / 1000.0;
+    assert!((1.0..100.0).contains(&number), "{bytes} bytes");
+    let digits = if number < 9.995 { 2 } else { 1 };
+    let text = format!("{number:.digits$}");
+    format!("{}kB", text.trim_end_matches('0').trim_end_matches('.'))
+}

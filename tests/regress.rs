@@ -66,3 +66,18 @@ fn platforms_in_findings_are_escaped() {
         .code(0)
         .says("the index says li\\nnux/amd64, the config linux/amd64 [platform]");
 }
+
+/// In a folder every layer was read twice, as a layer and as a blob, and counted twice.
+#[test]
+fn imgverify_reads_the_layers_of_a_folder_once() {
+    let app = build::image("demo:1").layer("f a a").layer("f b b");
+    let room = Room::new();
+    build::oci(&[&app]).write_to(&room.path("layout"));
+    room.write("app.tar", &build::oci(&[&app]).tar());
+    let folder = room.run("imgverify layout");
+    folder.ok(&room
+        .run("imgverify app.tar")
+        .out()
+        .replace("app.tar", "layout"));
+    folder.says(" 2 layers, ");
+}

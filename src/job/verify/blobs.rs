@@ -1,6 +1,7 @@
 //! One pass over every blob and layer.
 
 use std::collections::{HashMap, HashSet};
+use std::os::unix::fs::MetadataExt;
 
 use super::finding::{Finding, Severity, oddity};
 use super::media_type_lies;
@@ -33,7 +34,8 @@ struct Task<'a> {
 /// Which bytes a content is, so that links and several names cost one pass.
 #[derive(PartialEq, Eq, Hash)]
 enum Key {
-    Range(usize, u64, u64),
+    /// Device and inode, offset, length: every look-up in a folder opens the file anew.
+    Range((u64, u64), u64, u64),
     Member(String),
 }
 
@@ -41,7 +43,10 @@ fn key(member: &str, content: &Content) -> Key {
     match content {
         Content::Range(range) => {
             let (file, offset) = range.parts();
-            Key::Range(std::sync::Arc::as_ptr(file) as usize, offset, range.len())
+            match file.metadata() {
+                Ok(of) => Key::Range((of.dev(), of.ino()), offset, range.len()),
+                Err(_) => Key::Member(member.to_owned()),
+            }
         }
         _ => Key::Member(member.to_owned()),
     }

@@ -81,3 +81,21 @@ fn imgverify_reads_the_layers_of_a_folder_once() {
         .replace("app.tar", "layout"));
     folder.says(" 2 layers, ");
 }
+
+/// Findings of layers came in the order of their digests.
+#[test]
+fn findings_of_layers_come_from_the_base_upward() {
+    let mut app = build::image("demo:1");
+    for number in 0..8 {
+        app = app.layer(&format!("f /a {number}"));
+    }
+    for files in [build::docker(&[&app]), build::oci(&[&app])] {
+        let run = Room::with("app.tar", &files).run("imgverify app.tar");
+        let lines = run.out().lines().filter(|line| line.starts_with("note: "));
+        let order: Vec<String> = lines
+            .map(|line| line.split(": ").nth(2).unwrap_or_default().to_owned())
+            .collect();
+        let expected: Vec<String> = (1..=8).map(|i| format!("layer {i} of 8")).collect();
+        assert_eq!(order, expected, "{run}");
+    }
+}

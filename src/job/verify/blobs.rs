@@ -22,6 +22,8 @@ pub(super) struct Passes {
 
 /// One run of bytes to read, and all that is stated of it.
 struct Task<'a> {
+    /// When it was added: layers in the order of their images first, then blobs by name.
+    position: usize,
     place: String,
     content: Content,
     /// The digest it is named by or stated to have.
@@ -84,6 +86,7 @@ pub(super) fn read(
         *by_key.entry(key(member, content)).or_insert_with(|| {
             let (place, content) = (member.to_owned(), content.clone());
             tasks.push(Task {
+                position: tasks.len(),
                 place,
                 content,
                 digest: None,
@@ -156,9 +159,7 @@ pub(super) fn read(
         done.push((task, found, bytes));
     }
     // Layers in the order of their images, then blobs by name: as a person would go through them.
-    done.sort_by(|a, b| {
-        (a.0.layers.is_empty(), &a.0.place).cmp(&(b.0.layers.is_empty(), &b.0.place))
-    });
+    done.sort_by_key(|(task, ..)| task.position);
     let layers = tasks.iter().filter(|task| !task.layers.is_empty()).count();
     let bytes = done.iter().map(|(_, _, bytes)| bytes).sum();
     findings.extend(done.into_iter().flat_map(|(_, found, _)| found));

@@ -99,3 +99,15 @@ fn findings_of_layers_come_from_the_base_upward() {
         assert_eq!(order, expected, "{run}");
     }
 }
+
+/// Only a warning was given, so an archive that had lost its last members was sound.
+#[test]
+fn an_archive_cut_between_two_members_is_damaged() {
+    let tar = build::docker(&[&build::image("demo:1").layer("f a a")]).tar();
+    let room = Room::new();
+    // What is cut off is `repositories`, without which the archive would do, and the end marker.
+    room.write("cut.tar", &tar[..tar.len() - 1024 - 1024]);
+    room.run("imgverify cut.tar").code(1).says(
+        "error: cut.tar: the archive ends without its end marker: it was cut short [truncated]\n",
+    );
+}

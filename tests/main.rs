@@ -4,6 +4,7 @@ mod common;
 mod docs;
 mod every;
 
+mod hostile;
 mod imghistory;
 mod imginspect;
 mod imgls;

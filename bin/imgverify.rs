@@ -86,12 +86,12 @@ const PAGE: Page = Page {
                 "error: manifest and config differ in how many layers there are",
             ),
             (
-                "tar, compression, truncated, limit",
-                "error: bytes that cannot be a layer, or only a bomb",
+                "tar, compression, truncated, limit, unreadable, damaged",
+                "error: bytes that cannot be a layer, only a bomb, or not read at all",
             ),
             (
                 "json, schema, bad-digest, unsupported-digest",
-                "error: a document that cannot be understood",
+                "error: a document or digest that cannot be understood",
             ),
             (
                 "ambiguous, duplicate-name, halves-disagree",
@@ -114,7 +114,7 @@ const PAGE: Page = Page {
                 "warning: bytes that some readers take and others do not",
             ),
             (
-                "size-on-link, unknown-type, duplicate-extension, conflicting-names, empty-name, nul-in-name, missing-end-marker, missing-padding",
+                "size-on-link, unknown-type, duplicate-extension, conflicting-names, empty-name, nul-in-name, missing-end-marker",
                 "warning: tar headers that programs read differently",
             ),
             (

@@ -11,7 +11,7 @@
 //! | [`layer`] | a tar as entries; one pass that finds out everything about a layer | spec, blob |
 //! | [`archive`] | any container shape as one type with images | spec, blob, layer |
 //! | [`job`] | what each program does, without printing | all above |
-//! | [`show`] | tables, templates, JSON, sizes and times | spec |
+//! | [`show`] | tables, templates, JSON, sizes and times | spec, the results of job |
 //! | [`cli`] | arguments, streams, exit codes | all |
 //!
 //! ```no_run

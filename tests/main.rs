@@ -1,1 +1,12 @@
-//! Tests.
+//! The integration tests: the real programs on images built in code and on archives that other tools wrote.
+
+mod common;
+mod docs;
+mod every;
+
+mod hostile;
+mod imghistory;
+mod imginspect;
+mod imgls;
+mod imgverify;
+mod regress;

@@ -33,7 +33,7 @@ pub struct Common {
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Common options")]
     pub jobs: Option<u16>,
 
-    /// When to use colour; NO_COLOR turns it off
+    /// When to use colour
     #[arg(
         long,
         value_name = "WHEN",
@@ -53,12 +53,11 @@ pub struct Common {
     )]
     pub progress: ProgressWhen,
 
-    /// Print a man page or shell completions and exit
-    ///
-    /// KIND is man, bash, elvish, fish, powershell or zsh. Must be the only argument.
+    /// Print a man page or shell completions and exit; must be the only argument
     #[arg(
         long,
         value_name = "KIND",
+        value_parser = ["man", "bash", "elvish", "fish", "powershell", "zsh"],
         exclusive = true,
         help_heading = "Common options"
     )]
@@ -120,12 +119,12 @@ pub enum PackingWhen {
 /// When to use colour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColorWhen {
-    /// On a terminal.
+    /// On a terminal, unless NO_COLOR is set.
     #[default]
     Auto,
-    /// Always.
+    /// Whatever standard output is.
     Always,
-    /// Never.
+    /// Not at all.
     Never,
 }
 

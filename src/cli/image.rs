@@ -1,5 +1,7 @@
 //! How an image is named on a command line.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::args::Common;
@@ -26,7 +28,23 @@ impl std::str::FromStr for ImageArg {
     type Err = std::convert::Infallible;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(ImageArg(text.to_owned()))
+        Ok(ImageArg(text.replacen(STDIN, "-", 1)))
+    }
+}
+
+/// Stands for the `-` of `-:REF` on its way through clap, which would take that for an option. No argument can hold
+/// it, because the system ends arguments with it.
+const STDIN: &str = "\0";
+
+/// Arguments as clap can read them: `-:REF` is an image and no option.
+pub(super) fn shield(argument: OsString) -> OsString {
+    match argument.as_encoded_bytes() {
+        [b'-', b':', rest @ ..] => {
+            let mut shielded = OsString::from(format!("{STDIN}:"));
+            shielded.push(OsStr::from_bytes(rest));
+            shielded
+        }
+        _ => argument,
     }
 }
 
@@ -256,10 +274,10 @@ fn store_pick(text: &str) -> Result<Pick> {
 /// As [`Store::open`]; `Io` if the folder that was named is not there; `Usage` if no home directory is known.
 pub fn open_store(common: &Common, open: &Open) -> Result<Option<Archive>> {
     let path = store_path(common)?;
-    if common.store.is_some() && !path.exists() {
-        return Err(
-            Error::io("open", std::io::ErrorKind::NotFound.into()).at(path.to_string_lossy())
-        );
+    // A store that was named has to be there; the default one appears with the first image.
+    if common.store.is_some() {
+        std::fs::metadata(&path)
+            .map_err(|error| Error::io("open", error).at(path.to_string_lossy()))?;
     }
     Store::at(path).open(open)
 }

@@ -36,11 +36,31 @@ const IMAGE_FORMS: &[(&str, &str)] = &[
         "docker-archive:PATH[:REF], oci-archive:PATH[:REF], oci:PATH[:REF], dir:PATH",
         "the same in skopeo's spelling, with the kind forced",
     ),
-    ("-", "the archive on standard input, read in one pass"),
+    (
+        "-, -:REF",
+        "the archive on standard input, read in one pass",
+    ),
     (
         "NAME[:TAG], NAME@DIGEST, ID",
         "an image in the local store; an ID may be cut to a unique start",
     ),
+];
+
+/// The variables that every program looks at.
+const ENVIRONMENT: &[(&str, &str)] = &[
+    (
+        "IMGKIT_STORE",
+        "the folder of the local store, where --store does not name one",
+    ),
+    (
+        "XDG_DATA_HOME, HOME",
+        "where the store is without either: $XDG_DATA_HOME/imgkit, or ~/.local/share/imgkit",
+    ),
+    (
+        "SOURCE_DATE_EPOCH",
+        "seconds since 1970 that stand for now, so that ages are the same on every run",
+    ),
+    ("NO_COLOR", "no colour, if it is set and not empty"),
 ];
 
 impl Page {
@@ -58,7 +78,19 @@ impl Page {
             .collect();
         text.push_str(&statuses.join("; "));
         text.push('\n');
-        command.name(self.name).after_help(text)
+        let mut long = String::new();
+        for (title, items) in self.sections {
+            long.push_str(&format!("{}:\n", capitalized(title)));
+            for (term, meaning) in *items {
+                long.push_str(&format!("  {term}\n      {meaning}\n"));
+            }
+            long.push('\n');
+        }
+        long.push_str(&text);
+        command
+            .name(self.name)
+            .after_help(text)
+            .after_long_help(long)
     }
 
     /// Writes the man page.
@@ -66,21 +98,29 @@ impl Page {
     /// # Errors
     /// Those of the writer.
     pub(super) fn man(&self, command: &clap::Command, out: &mut dyn Write) -> io::Result<()> {
-        let man = Man::new(command.clone().after_help(""))
-            .title(self.name.to_uppercase())
-            .section("1")
-            .date("")
-            .source(format!("imgkit {}", env!("CARGO_PKG_VERSION")))
-            .manual("imgkit");
-        man.render_title(out)?;
+        let man = Man::new(command.clone().after_help("").after_long_help(""));
+        let title = self.name.to_uppercase();
+        // No date, because the same source makes the same page. An empty word has to be quoted, and roff does not.
+        writeln!(
+            out,
+            ".TH {title} 1 \"\" \"imgkit {}\" \"imgkit\"",
+            env!("CARGO_PKG_VERSION")
+        )?;
         man.render_name_section(out)?;
-        man.render_synopsis_section(out)?;
+        let mut roff = Roff::new();
+        roff.control("SH", ["SYNOPSIS"]);
+        let usage = command.clone().render_usage().to_string();
+        let usage = usage.trim_start_matches("Usage: ").trim();
+        let (name, arguments) = usage.split_once(' ').unwrap_or((usage, ""));
+        roff.text([bold(name), roman(format!(" {arguments}"))]);
+        roff.to_writer(out)?;
         let mut roff = Roff::new();
         roff.control("SH", ["DESCRIPTION"]);
         paragraphs(&mut roff, self.description);
         roff.control("SH", ["IMAGES"]);
         roff.text([roman("An image is written as one of:")]);
         terms(&mut roff, IMAGE_FORMS);
+        roff.control("PP", []);
         roff.text([roman(
             "What exists as a path is a path; ./ forces a path, store: forces the store.",
         )]);
@@ -96,6 +136,8 @@ impl Page {
         terms(&mut roff, self.keys);
         roff.control("SH", ["EXIT STATUS"]);
         terms(&mut roff, self.exit);
+        roff.control("SH", ["ENVIRONMENT"]);
+        terms(&mut roff, ENVIRONMENT);
         roff.control("SH", ["EXAMPLES"]);
         for (what, example) in self.examples {
             roff.control("TP", []);
@@ -130,7 +172,10 @@ fn terms(roff: &mut Roff, items: &[(&str, &str)]) {
         roff.text([bold(*term)]);
         roff.text([roman(*meaning)]);
     }
-    if !items.is_empty() {
-        roff.control("PP", []);
-    }
+}
+
+/// `FILTERS` as a heading of the help.
+fn capitalized(title: &str) -> String {
+    let rest = title.get(1..).unwrap_or_default().to_lowercase();
+    format!("{}{rest}", title.get(..1).unwrap_or_default())
 }

@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 use super::args::Common;
+use super::image;
 use super::page::Page;
 use super::streams::Io;
 use crate::error::{Error, Result};
@@ -31,7 +32,7 @@ pub fn run<A: CommandFactory + FromArgMatches + AsRef<Common>>(
     page: &Page,
     job: impl FnOnce(&A, &mut Io) -> Result<Verdict>,
 ) -> ExitCode {
-    let argv: Vec<OsString> = std::env::args_os().collect();
+    let argv: Vec<OsString> = std::env::args_os().map(image::shield).collect();
     let command = page.command(A::command());
     let mut io = Io::new(page.name);
     if let Some(code) = generate(page, &command, &argv, &mut io) {
@@ -71,6 +72,9 @@ fn refused(error: &clap::Error, io: &mut Io) -> ExitCode {
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     ) {
+        // clap indents its blank lines.
+        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+        let text = lines.join("\n") + "\n";
         let written = io
             .out()
             .write_all(text.as_bytes())
@@ -96,6 +100,12 @@ fn refused(error: &clap::Error, io: &mut Io) -> ExitCode {
             .take_while(|line| !line.starts_with("Usage:"))
             .collect();
         first = format!("{first} {}", rest.join(" "));
+    }
+    let allowed = lines
+        .clone()
+        .find(|line| line.starts_with("[possible values: "));
+    if let Some(allowed) = allowed {
+        first = format!("{first} {allowed}");
     }
     let tip = lines.find_map(|line| line.strip_prefix("tip: "));
     io.say(&first);

@@ -86,7 +86,8 @@ impl fmt::Display for Finding {
         for place in &self.places {
             write!(f, "{}: ", crate::escape::text(place))?;
         }
-        f.write_str(&self.message)
+        // Once more, because one message that was forgotten would be enough.
+        f.write_str(&crate::escape::text(&self.message))
     }
 }
 

@@ -12,7 +12,7 @@ pub use finding::{Finding, Severity};
 use crate::archive::{Archive, Holder, MemberKind, NodeKind, Presence, Shape};
 use crate::blob::{Compression, Meter};
 use crate::error::Result;
-use crate::layer::Limits;
+use crate::layer::{AnomalyKind, Limits};
 
 /// What was found out about one archive.
 #[derive(Debug)]
@@ -120,6 +120,16 @@ fn container(archive: &Archive, findings: &mut Vec<Finding>) {
         return;
     };
     for anomaly in table.anomalies.iter() {
+        if anomaly.kind == AnomalyKind::MissingEndMarker {
+            // Layers come without one from some tools, archives do not: this one was cut between two members.
+            findings.push(Finding::new(
+                Severity::Error,
+                "truncated",
+                "",
+                "the archive ends without its end marker: it was cut short",
+            ));
+            continue;
+        }
         let (severity, message) = finding::oddity(anomaly.kind);
         let place = anomaly.path.as_ref().map_or_else(String::new, |path| {
             String::from_utf8_lossy(path).into_owned()

@@ -1,0 +1,370 @@
+//! What the documentation says is what the programs do.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::common::run::{NOW, PROGRAMS, Room, clean, program};
+use crate::common::{golden, repository};
+
+const SECTIONS: [&str; 9] = [
+    "NAME",
+    "SYNOPSIS",
+    "DESCRIPTION",
+    "OPTIONS",
+    "OUTPUT FORMAT",
+    "EXIT STATUS",
+    "ENVIRONMENT",
+    "EXAMPLES",
+    "SEE ALSO",
+];
+
+fn read(path: &str) -> String {
+    let file = repository(path);
+    std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The words that start with two dashes.
+fn long_options(text: &str) -> BTreeSet<String> {
+    let ends = |c: char| !(c.is_ascii_alphanumeric() || c == '-');
+    let words = text.split(ends).filter(|word| word.starts_with("--"));
+    let options = words.filter(|word| word.len() > 3);
+    options.map(str::to_owned).collect()
+}
+
+#[test]
+fn help_is_as_shown_in_the_golden_files() {
+    let room = Room::new();
+    for name in PROGRAMS {
+        let short = room.run(&format!("{name} -h"));
+        let long = room.run(&format!("{name} --help"));
+        assert_eq!((short.code, short.err()), (Some(0), ""), "{short}");
+        assert_eq!((long.code, long.err()), (Some(0), ""), "{long}");
+        golden(&format!("tests/golden/{name}.short.help"), short.out());
+        golden(&format!("tests/golden/{name}.help"), long.out());
+        for text in [short.out(), long.out()] {
+            let odd = text
+                .lines()
+                .find(|line| line.ends_with(' ') || line.len() > 100);
+            assert_eq!(
+                odd, None,
+                "{name}: a line with blanks at its end or too long"
+            );
+            assert!(!text.contains("\n\n\n"), "{name}: two blank lines in a row");
+        }
+    }
+}
+
+#[test]
+fn versions_are_the_one_of_the_crate() {
+    let room = Room::new();
+    for name in PROGRAMS {
+        for flag in ["--version", "-V"] {
+            let version = format!("{name} {}\n", env!("CARGO_PKG_VERSION"));
+            room.run(&format!("{name} {flag}")).ok(&version);
+        }
+    }
+}
+
+#[test]
+fn man_pages_are_what_the_programs_print_and_complete() {
+    let room = Room::new();
+    for name in PROGRAMS {
+        let page = room.run(&format!("{name} --generate man"));
+        assert_eq!((page.code, page.err()), (Some(0), ""), "{page}");
+        golden(&format!("man/{name}.1"), page.out());
+        let sections: Vec<&str> = page
+            .out()
+            .lines()
+            .filter_map(|line| line.strip_prefix(".SH "))
+            .map(|title| title.trim_matches('"'))
+            .collect();
+        for section in SECTIONS {
+            let times = sections.iter().filter(|title| **title == section).count();
+            assert_eq!(times, 1, "{name}: {section} in {sections:?}");
+        }
+        let help = room.run(&format!("{name} --help"));
+        let plain = page.out().replace("\\-", "-").replace("\\fB", " ");
+        let described = long_options(&plain);
+        let missing: Vec<String> = long_options(help.out())
+            .difference(&described)
+            .cloned()
+            .collect();
+        assert!(missing.is_empty(), "{name}.1 says nothing of {missing:?}");
+        let first = format!(".TH {} 1 \"\" \"imgkit ", name.to_uppercase());
+        assert!(page.out().starts_with(&first), "{page}");
+        for other in PROGRAMS.iter().filter(|other| **other != name) {
+            let reference = format!("\\fB{other}\\fR(1)");
+            assert!(page.out().contains(&reference), "{name}.1 without {other}");
+        }
+    }
+}
+
+#[test]
+fn completions_know_every_option() {
+    let room = Room::new();
+    for name in PROGRAMS {
+        let help = room.run(&format!("{name} --help"));
+        for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+            let script = room.run(&format!("{name} --generate {shell}"));
+            assert_eq!((script.code, script.err()), (Some(0), ""), "{script}");
+            assert!(script.out().contains(name), "{shell}: {name}");
+            for option in long_options(help.out()) {
+                // The example of imgverify has an option of grep's.
+                let option = option.trim_start_matches('-');
+                assert!(script.out().contains(option), "{shell}: {name} --{option}");
+            }
+        }
+    }
+}
+
+#[test]
+fn generating_something_unknown_is_refused() {
+    let kinds = "[possible values: man, bash, elvish, fish, powershell, zsh]";
+    let room = Room::new();
+    for name in PROGRAMS {
+        room.run(&format!("{name} --generate klingon"))
+            .fails(&format!(
+                "{name}: invalid value 'klingon' for '--generate <KIND>' {kinds}\n\
+                 hint: {name} --help shows how it is used\n"
+            ));
+        room.run(&format!("{name} --generate man x"))
+            .code(2)
+            .complains("cannot be used with");
+    }
+}
+
+/// Texts in quotes that stand where a finding gets its code.
+fn finding_codes() -> BTreeSet<String> {
+    let is_code = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    let mut codes = BTreeSet::new();
+    for file in ["agree", "blobs", "mod"] {
+        let source = read(&format!("src/job/verify/{file}.rs"));
+        for starter in ["Severity::Error,", "Severity::Warning,", "Severity::Note,"] {
+            for rest in source.split(starter).skip(1) {
+                let quoted = rest.trim_start().strip_prefix('"');
+                let quoted = quoted.or_else(|| rest.trim_start().strip_prefix("code: \""));
+                codes.extend(
+                    quoted
+                        .and_then(|text| text.split('"').next())
+                        .map(str::to_owned),
+                );
+            }
+        }
+        for starter in [
+            "push(\"",
+            "let code = \"",
+            "code: \"",
+            "push(\n            \"",
+            "=> (\"",
+        ] {
+            for rest in source.split(starter).skip(1) {
+                codes.extend(rest.split('"').next().map(str::to_owned));
+            }
+        }
+    }
+    let finding = read("src/job/verify/finding.rs");
+    let faults = finding.split("=> \"").skip(1);
+    codes.extend(
+        faults
+            .filter_map(|rest| rest.split('"').next())
+            .map(str::to_owned),
+    );
+    let anomaly = read("src/layer/anomaly.rs");
+    let kinds = anomaly.split("=> \"").skip(1);
+    codes.extend(
+        kinds
+            .filter_map(|rest| rest.split('"').next())
+            .map(str::to_owned),
+    );
+    for severity in ["note", "warning", "error"] {
+        codes.remove(severity);
+    }
+    codes.retain(|code| is_code(code));
+    codes
+}
+
+#[test]
+fn every_finding_is_explained_and_nothing_else() {
+    let page = read("man/imgverify.1").replace("\\-", "-");
+    let section = page.split(".SH FINDINGS").nth(1).expect("FINDINGS");
+    let section = section.split(".SH ").next().expect("a section");
+    let terms = section.lines().filter_map(|line| line.strip_prefix("\\fB"));
+    let explained: BTreeSet<String> = terms
+        .flat_map(|term| term.trim_end_matches("\\fR").split(", "))
+        .map(str::to_owned)
+        .collect();
+    let codes = finding_codes();
+    assert!(codes.len() > 40, "{codes:?}");
+    assert_eq!(explained, codes, "left: man page; right: the source");
+}
+
+/// The examples of README.md: each command and the output below it, up to the next command.
+fn console_blocks(text: &str) -> Vec<(String, String)> {
+    let mut blocks = Vec::new();
+    let mut inside = false;
+    for line in text.lines() {
+        match (inside, line) {
+            (false, "```console") => inside = true,
+            (true, "```") => inside = false,
+            (true, line) => match (line.strip_prefix("$ "), blocks.last_mut()) {
+                (Some(command), _) => blocks.push((command.to_owned(), String::new())),
+                (None, Some((_, output))) => {
+                    output.push_str(line);
+                    output.push('\n');
+                }
+                (None, None) => panic!("README.md: output before a command: {line}"),
+            },
+            _ => {}
+        }
+    }
+    blocks
+}
+
+#[test]
+fn the_commands_of_the_readme_print_what_it_shows() {
+    let Ok(readme) = std::fs::read_to_string(repository("README.md")) else {
+        // Nothing to compare yet; the block reader itself still has to work.
+        let block = "x\n```console\n$ imgls a\nA\nB\n$ imgls b\n```\n$ not\n";
+        let expected = [("imgls a", "A\nB\n"), ("imgls b", "")];
+        let expected = expected.map(|(command, output)| (command.to_owned(), output.to_owned()));
+        assert_eq!(console_blocks(block), expected);
+        return;
+    };
+    let blocks = console_blocks(&readme);
+    assert!(
+        !blocks.is_empty(),
+        "README.md shows no command in a ```console block"
+    );
+    let programs = program("imgls");
+    let programs = programs.parent().expect("a folder of programs");
+    let mut path = programs.as_os_str().to_owned();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    for (line, expected) in blocks {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("exec 2>&1; {line}"));
+        clean(&mut command, &repository(""));
+        command.env("PATH", &path).stdin(Stdio::null());
+        let output = command.output().expect("sh");
+        let found = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(
+            found, expected,
+            "README.md: $ {line} (SOURCE_DATE_EPOCH={NOW})"
+        );
+    }
+}
+
+/// Which rooms each room may use, innermost first.
+const ROOMS: [(&str, &[&str]); 8] = [
+    ("escape", &[]),
+    ("error", &["escape"]),
+    ("spec", &["error", "escape"]),
+    ("blob", &["spec", "error", "escape"]),
+    ("layer", &["blob", "spec", "error", "escape"]),
+    ("archive", &["layer", "blob", "spec", "error", "escape"]),
+    (
+        "job",
+        &["archive", "layer", "blob", "spec", "error", "escape"],
+    ),
+    // Renderers draw the reports of jobs and the types that stand in them; they open nothing.
+    ("show", &["job", "archive", "spec", "error", "escape"]),
+];
+
+/// The rooms that a file's `use crate::` lines name, `use crate::{…}` opened up, and paths written out in full.
+fn rooms_used(source: &str) -> BTreeSet<String> {
+    let mut rooms = BTreeSet::new();
+    for rest in source.split("crate::").skip(1) {
+        let name = |text: &str| -> String {
+            text.chars()
+                .take_while(|c| c.is_ascii_lowercase() || *c == '_')
+                .collect()
+        };
+        match rest.strip_prefix('{') {
+            None => {
+                rooms.insert(name(rest));
+            }
+            Some(list) => {
+                let list = list.split(';').next().unwrap_or_default();
+                let mut depth = 0;
+                for part in list.split_inclusive([',', '{', '}']) {
+                    if depth == 0 {
+                        rooms.insert(name(part.trim()));
+                    }
+                    depth += i32::from(part.ends_with('{')) - i32::from(part.ends_with('}'));
+                }
+            }
+        }
+    }
+    // `crate::Error` and the like are the error room's.
+    rooms.remove("");
+    rooms
+}
+
+fn sources(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|suffix| suffix == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn no_room_uses_one_further_on() {
+    assert_eq!(
+        rooms_used(
+            "use crate::{Error, error::{At, Fault}, spec::Digest};\nlet x = crate::blob::sha256;"
+        ),
+        ["blob", "error", "spec"].map(str::to_owned).into()
+    );
+    let mut files = Vec::new();
+    sources(&repository("src"), &mut files);
+    assert!(files.len() > 60, "{files:?}");
+    let mut seen = BTreeSet::new();
+    for file in files {
+        let inside = file.strip_prefix(repository("src")).expect("below src");
+        let first = inside.components().next().expect("a name");
+        let room = Path::new(&first).with_extension("");
+        let room = room.to_str().expect("UTF-8").to_owned();
+        let Some((_, allowed)) = ROOMS.iter().find(|(name, _)| *name == room) else {
+            assert!(room == "lib" || room == "cli", "{room} is in no map");
+            continue;
+        };
+        let source = std::fs::read_to_string(&file).expect("a source");
+        let code: Vec<&str> = source
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .collect();
+        for used in rooms_used(&code.join("\n")) {
+            let is_allowed = used == room || allowed.contains(&used.as_str());
+            assert!(is_allowed, "{}: uses {used}", inside.display());
+        }
+        seen.insert(room);
+    }
+    assert_eq!(seen.len(), ROOMS.len(), "{seen:?}");
+}
+
+#[test]
+fn the_map_in_the_library_names_every_room() {
+    let library = read("src/lib.rs");
+    let declared: Vec<&str> = library
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        .collect();
+    assert_eq!(declared.len(), ROOMS.len() + 1, "{declared:?}");
+    for room in declared {
+        let row = format!("[`{room}`]");
+        let listed = library
+            .lines()
+            .any(|line| line.starts_with("//! | [`") && line.contains(&row));
+        assert!(listed, "src/lib.rs: no row for {room}");
+    }
+}

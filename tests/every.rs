@@ -1,0 +1,393 @@
+//! What all programs do alike: trouble with input and output, bad usage, hostile text.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+use serde_json::json;
+
+use crate::common::run::{PROGRAMS, Room};
+use crate::common::{build, foreign};
+
+const HELP_HINT: &str = "--help shows how it is used";
+
+fn app() -> build::Image {
+    build::image("demo:1").layer("d etc | f etc/a one")
+}
+
+#[test]
+fn a_reader_that_went_away_ends_the_run_quietly() {
+    let room = Room::with("app.tar", &build::docker(&[&app()]));
+    for line in [
+        "imgls app.tar",
+        "imginspect app.tar",
+        "imginspect --raw config app.tar",
+        "imghistory app.tar",
+        "imgverify app.tar",
+        "imgls --help",
+        "imgls --version",
+        "imgverify --generate man",
+    ] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let run = room
+            .command(line)
+            .stdout(File::from(OwnedFd::from(writer)))
+            .run();
+        run.ok("");
+    }
+}
+
+#[test]
+fn a_full_disk_is_an_error() {
+    let room = Room::with("app.tar", &build::docker(&[&app()]));
+    for line in [
+        "imgls app.tar",
+        "imginspect app.tar",
+        "imginspect --raw config app.tar",
+        "imghistory app.tar",
+        "imgverify app.tar",
+        "imgls --help",
+        "imgls --generate bash",
+    ] {
+        let name = line.split(' ').next().expect("a program");
+        let full = File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("/dev/full");
+        let expected = format!("{name}: cannot write: no space left on device\n");
+        room.command(line).stdout(full).run().fails(&expected);
+    }
+}
+
+#[test]
+fn inputs_that_are_no_archive_are_named_for_what_they_are() {
+    let room = Room::new();
+    room.write("empty", b"");
+    let noise: Vec<u8> = (0..3000_u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    room.write("noise", &noise);
+    room.write("list.json", b"[1, 2]");
+    room.write("marker", &[0; 1024]);
+    std::fs::create_dir(room.path("folder")).expect("a folder");
+    build::fifo(&room.path("fifo"));
+    std::os::unix::fs::symlink("nowhere", room.path("dangling")).expect("a link");
+    std::fs::copy(foreign("rootfs.tar"), room.path("rootfs")).expect("a copy");
+    let none = "not an image archive";
+    for (input, why) in [
+        (
+            "gone.tar",
+            "cannot open: no such file or directory".to_owned(),
+        ),
+        (
+            "./gone",
+            "cannot open: no such file or directory".to_owned(),
+        ),
+        (
+            "./dangling",
+            "cannot open: no such file or directory".to_owned(),
+        ),
+        ("empty", format!("{none}: it is empty")),
+        (
+            "noise",
+            format!("{none}: it is neither a tar nor a compressed tar"),
+        ),
+        ("list.json", format!("{none}: it is a JSON document")),
+        ("marker", format!("{none}: it is a tar without members")),
+        (
+            "folder",
+            format!(
+                "{none}: it has neither manifest.json, index.json, oci-layout nor repositories"
+            ),
+        ),
+        ("fifo", "not a file or folder: it is a FIFO".to_owned()),
+        (
+            "/dev/null",
+            "not a file or folder: it is a device".to_owned(),
+        ),
+        (
+            "/dev/zero",
+            "not a file or folder: it is a device".to_owned(),
+        ),
+        (
+            "rootfs",
+            format!(
+                "{none}: it has neither manifest.json nor oci-layout\n\
+                 hint: it looks like a plain root filesystem; imgimport rootfs NAME makes an image of it"
+            ),
+        ),
+    ] {
+        for name in PROGRAMS {
+            room.run(&format!("{name} {input}"))
+                .fails(&format!("{name}: {input}: {why}\n"));
+        }
+    }
+    for name in PROGRAMS {
+        let gone = format!("{name}: no such file, and no image 'gone' in the store\n");
+        room.run(&format!("{name} gone")).fails(&gone);
+    }
+}
+
+#[test]
+fn standard_input_that_is_no_archive() {
+    let room = Room::new();
+    room.write("empty", b"");
+    for name in PROGRAMS {
+        let line = format!("{name} -");
+        let empty = format!("{name}: standard input: not an image archive: it is empty\n");
+        room.command(&line).pipe(b"").run().fails(&empty);
+        room.command(&line).stdin_closed().run().fails(&empty);
+        room.command(&line).stdin_file("empty").run().fails(&empty);
+        room.command(&line).run().fails(&empty);
+        let folder = format!("{name}: standard input: not a file or folder: it is a folder\n");
+        room.command(&line).stdin_file(".").run().fails(&folder);
+        let noise = format!(
+            "{name}: standard input: not an image archive: it is neither a tar nor a compressed tar\n"
+        );
+        room.command(&line)
+            .pipe(&b"no tar at all. ".repeat(300))
+            .run()
+            .fails(&noise);
+    }
+}
+
+#[test]
+fn bad_usage_is_one_line_and_a_hint() {
+    let room = Room::new();
+    for (line, what, hint) in [
+        (
+            "imgls --bogus",
+            "unexpected argument '--bogus' found",
+            "to pass '--bogus' as a value, use '-- --bogus'",
+        ),
+        (
+            "imgls --qiet",
+            "unexpected argument '--qiet' found",
+            "a similar argument exists: '--quiet'",
+        ),
+        (
+            "imgls --filter",
+            "a value is required for '--filter <FILTER>' but none was supplied",
+            "",
+        ),
+        (
+            "imgls --tree --quiet",
+            "the argument '--tree' cannot be used with '--quiet'",
+            "",
+        ),
+        (
+            "imgls -j 0",
+            "invalid value '0' for '--jobs <N>': 0 is not in 1..=1024",
+            "",
+        ),
+        (
+            "imgls --color sometimes",
+            "invalid value 'sometimes' for '--color <WHEN>' [possible values: auto, always, never]",
+            "",
+        ),
+        (
+            "imginspect",
+            "the following required arguments were not provided: <IMAGE>...",
+            "",
+        ),
+        (
+            "imginspect --raw layer x",
+            "invalid value 'layer' for '--raw <DOCUMENT>' [possible values: manifest, config, index]",
+            "",
+        ),
+        (
+            "imginspect --raw config --format json x",
+            "the argument '--raw <DOCUMENT>' cannot be used with '--format <FORMAT>'",
+            "",
+        ),
+        (
+            "imghistory",
+            "the following required arguments were not provided: <IMAGE>",
+            "",
+        ),
+        ("imghistory a b", "unexpected argument 'b' found", ""),
+        (
+            "imghistory -H=maybe a",
+            "invalid value 'maybe' for '--human[=<BOOL>]' [possible values: true, false]",
+            "",
+        ),
+        (
+            "imgverify",
+            "the following required arguments were not provided: <PATH>...",
+            "",
+        ),
+        (
+            "imgverify -q --json x",
+            "the argument '--quiet' cannot be used with '--json'",
+            "",
+        ),
+    ] {
+        let name = line.split(' ').next().expect("a program");
+        let hint = match hint {
+            "" => format!("{name} {HELP_HINT}"),
+            hint => hint.to_owned(),
+        };
+        room.run(line)
+            .fails(&format!("{name}: {what}\nhint: {hint}\n"));
+    }
+}
+
+#[test]
+fn formats_and_filters_are_read_before_any_file() {
+    let room = Room::new();
+    for (line, why) in [
+        (
+            "imgls --format '{{.ID' gone.tar",
+            "template: --format:1:6: unclosed action",
+        ),
+        (
+            "imghistory --format '{{nope}}' gone.tar",
+            "template: --format: function \"nope\" not defined",
+        ),
+        (
+            "imginspect --format '{{.Id' gone.tar",
+            "template: --format:1:6: unclosed action",
+        ),
+        (
+            "imgls --filter size=1 gone.tar",
+            "filter 'size=1': the keys are reference, dangling, label, before and since",
+        ),
+        (
+            "imgls --filter dangling=maybe gone.tar",
+            "filter 'dangling=maybe': dangling is true or false",
+        ),
+        (
+            "imgls --filter label gone.tar",
+            "filter 'label': it is written KEY=VALUE",
+        ),
+    ] {
+        let name = line.split(' ').next().expect("a program");
+        room.run(line).fails(&format!("{name}: {why}\n"));
+    }
+    for name in ["imgls", "imghistory"] {
+        let room = Room::with("app.tar", &build::docker(&[&app()]));
+        room.run(&format!("{name} --format '{{{{.Nope}}}}' app.tar"))
+            .code(2)
+            .complains("no field 'Nope'");
+    }
+}
+
+#[test]
+fn references_that_are_none() {
+    let room = Room::with("app.tar", &build::docker(&[&app()]));
+    for name in PROGRAMS {
+        room.run(&format!("{name} app.tar:"))
+            .fails(&format!("{name}: a reference is missing after ':'\n"));
+        room.run(&format!("{name} app.tar@sha256:abc"))
+            .code(2)
+            .complains("not a digest: 'sha256:abc'");
+        room.run(&format!("{name} ''"))
+            .fails(&format!("{name}: an image needs a name or a path\n"));
+    }
+}
+
+/// Everything that a hostile archive can say, with the parts that must never reach a terminal.
+const HOSTILE: &str =
+    "x\u{1b}[2J\r\n\u{202e}evil\u{200b}\u{7}\u{9b}1m::set-output name=a::b\u{2028}";
+
+#[test]
+fn no_text_from_an_archive_reaches_the_terminal_raw() {
+    let text = HOSTILE;
+    let image = build::image("demo:1")
+        .layer("f a a")
+        .set("author", json!(text))
+        .set("os", json!(format!("linux{text}")))
+        .set("config", json!({"Labels": {text: text}, "Env": [text], "Cmd": [text]}))
+        .history(json!([
+            {"created": text, "created_by": text, "comment": text, "author": text, "empty_layer": true},
+            {"created": build::CREATED, "created_by": text, "comment": text},
+        ]));
+    let mut docker = build::docker(&[&image]);
+    docker.edit("manifest.json", |items| {
+        items[0]["RepoTags"] = json!(["demo:1", text])
+    });
+    docker.add(&format!("extra/{text}"), "nothing");
+    let mut oci = build::oci(&[&image]);
+    oci.edit("index.json", |index| {
+        index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"] = json!(text);
+        index["manifests"][0]["platform"]["os"] = json!(text);
+    });
+    oci.add(&format!("blobs/sha256/{text}"), "nothing");
+    let room = Room::new();
+    room.write("docker.tar", &docker.tar());
+    room.write("oci.tar", &oci.tar());
+    room.write(&format!("{text}.tar").replace('/', "_"), b"no tar");
+    for archive in ["docker.tar", "oci.tar"] {
+        for line in [
+            "imgls",
+            "imgls --tree",
+            "imgls --no-trunc",
+            "imgls --format '{{.Repository}} {{.Tag}} {{.Platform}} {{.Created}}'",
+            "imgls --format 'table {{.Repository}} {{.Platform}}'",
+            "imghistory",
+            "imghistory --no-trunc",
+            "imghistory --format '{{.CreatedBy}} {{.Comment}} {{.Author}} {{.Created}}'",
+            "imginspect --format '{{.Author}} {{.Config.Labels}} {{.Config.Env}} {{.Os}} {{.RepoTags}}'",
+            "imginspect --format '{{range .Config.Cmd}}{{println .}}{{end}}'",
+            "imgverify",
+            "imgls --filter reference=nothing",
+            "imgls --filter before=nothing",
+        ] {
+            let run = room.run(&format!("{line} {archive}"));
+            run.no_crash();
+            for text in [run.out(), run.err()] {
+                let raw = text.chars().find(|&c| {
+                    c != '\n' && c.is_control() || ['\u{202e}', '\u{200b}', '\u{2028}'].contains(&c)
+                });
+                assert_eq!(raw, None, "{run}");
+            }
+            let forged = run.out().lines().chain(run.err().lines());
+            let forged = forged.filter(|line| line.starts_with("::") || line.starts_with("evil"));
+            assert_eq!(forged.count(), 0, "{run}");
+        }
+        // Every one of the lines above came from somewhere: the text is there, escaped.
+        room.run(&format!("imghistory --no-trunc {archive}"))
+            .says(r"x\x1b[2J\r\n\u{202e}evil\u{200b}\x07\u{9b}1m::set-output name=a::b\u{2028}");
+        let rows = room.run(&format!("imghistory --format json --no-trunc {archive}"));
+        assert_eq!(rows.json_lines()[0]["CreatedBy"], text);
+        assert_eq!(rows.json_lines()[1]["Comment"], text);
+        let all = room.run(&format!("imginspect {archive}"));
+        assert_eq!(all.json()[0]["Config"]["Labels"][text], text);
+        assert_eq!(all.json()[0]["Author"], text);
+        for json in [&rows, &all] {
+            let raw = json.out().chars().find(|&c| c != '\n' && c.is_control());
+            assert_eq!(raw, None, "{json}");
+        }
+    }
+    // The file itself may be called anything.
+    for name in PROGRAMS {
+        let path = format!("{text}.tar").replace('/', "_");
+        let run = room.run(&format!("{name} '{path}'"));
+        run.code(2)
+            .complains(r"x\x1b[2J\r\n\u{202e}evil")
+            .complains("not an image archive");
+        assert!(!run.err().contains('\u{1b}'), "{run}");
+        assert_eq!(run.err().lines().count(), 1, "{run}");
+    }
+}
+
+#[test]
+fn one_of_several_inputs_that_fails_does_not_stop_the_others() {
+    let room = Room::with("app.tar", &build::docker(&[&app()]));
+    let id = app().id();
+    let gone = "gone.tar: cannot open: no such file or directory\n";
+    for (line, out) in [
+        ("imgls --no-trunc -q gone.tar app.tar", format!("{id}\n")),
+        (
+            "imginspect --format '{{.Id}}' app.tar gone.tar",
+            format!("{id}\n"),
+        ),
+        (
+            "imgverify app.tar gone.tar",
+            "app.tar: sound: docker-archive, 1 image, 1 layer, 2.56kB read\n".into(),
+        ),
+    ] {
+        let name = line.split(' ').next().expect("a program");
+        room.run(line).is(2, &out, &format!("{name}: {gone}"));
+    }
+}

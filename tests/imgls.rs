@@ -1,0 +1,582 @@
+//! imgls, run for real.
+
+use serde_json::json;
+
+use crate::common::build::{self, Files, Image, Shared};
+use crate::common::kilobytes;
+use crate::common::pack::Pack;
+use crate::common::run::Room;
+
+const HEADER: &str = "REPOSITORY   TAG       IMAGE ID       CREATED      SIZE\n";
+const EMPTY: &str = "REPOSITORY   TAG       IMAGE ID   CREATED   SIZE\n";
+
+/// Two names, two layers, 11 bytes of files.
+fn app() -> Image {
+    build::image("demo:1")
+        .named("demo:latest")
+        .layer("d etc | f etc/a one | f etc/b two")
+        .step("CMD [\"/bin/sh\"]")
+        .layer("f etc/c three | o etc")
+}
+
+/// The same base; the second layer counts the file of zeros, the link's target and the hard link's file once.
+fn tool() -> Image {
+    build::image("example.com/team/tool:2")
+        .layer("d etc | f etc/a one | f etc/b two")
+        .layer("z big 2500000 | l link etc/a | f x hello | h hard x")
+        .set("created", json!("2023-12-01T00:00:00Z"))
+        .set(
+            "config",
+            json!({"Labels": {"team": "tools", "stage": "beta"}}),
+        )
+}
+
+fn untagged() -> Image {
+    build::image("")
+        .layer("f x y")
+        .set("created", json!("2024-01-02T12:00:00Z"))
+}
+
+fn wide_table(rows: &[(&str, &str, &str, &str, &str)]) -> String {
+    let mut text =
+        String::from("REPOSITORY              TAG       IMAGE ID       CREATED        SIZE\n");
+    for (repository, tag, id, created, size) in rows {
+        text.push_str(&format!(
+            "{repository:<24}{tag:<10}{id:<15}{created:<15}{size}\n"
+        ));
+    }
+    text
+}
+
+fn all_rows() -> String {
+    wide_table(&[
+        ("demo", "1", &app().short(), "2 days ago", "11B"),
+        ("demo", "latest", &app().short(), "2 days ago", "11B"),
+        (
+            "example.com/team/tool",
+            "2",
+            &tool().short(),
+            "4 weeks ago",
+            "2.5MB",
+        ),
+        (
+            "<none>",
+            "<none>",
+            &untagged().short(),
+            "12 hours ago",
+            "1B",
+        ),
+    ])
+}
+
+#[test]
+fn every_shape_lists_the_same_images() {
+    let (app, tool, none) = (app(), tool(), untagged());
+    let images = [&app, &tool, &none];
+    let room = Room::new();
+    let oci = build::oci(&images);
+    oci.write_to(&room.path("layout"));
+    build::docker(&images).write_to(&room.path("unpacked"));
+    room.run("imgls layout").ok(&all_rows());
+    room.run("imgls unpacked").ok(&all_rows());
+    room.run("imgls layout/").ok(&all_rows());
+    for (shape, files) in [
+        ("docker", build::docker(&images)),
+        ("hard", build::docker_sharing(&images, Shared::HardLink)),
+        ("docker25", build::docker25(&images)),
+        ("oci", oci),
+    ] {
+        let tar = files.tar();
+        room.write(shape, &tar);
+        room.run(&format!("imgls {shape}")).ok(&all_rows());
+        room.command("imgls -")
+            .stdin_file(shape)
+            .run()
+            .ok(&all_rows());
+        room.command("imgls -").pipe(&tar).run().ok(&all_rows());
+        for pack in Pack::ALL {
+            let packed = pack.pack(&tar);
+            room.write("packed", &packed);
+            room.run("imgls packed").ok(&all_rows());
+            room.command("imgls -").pipe(&packed).run().ok(&all_rows());
+        }
+    }
+}
+
+#[test]
+fn layers_may_be_packed_in_any_way() {
+    for pack in Pack::ALL {
+        let image = build::image("demo:1")
+            .layer("f a aaaa")
+            .packed(pack)
+            .layer("f b bbb")
+            .packed(pack);
+        let expected = format!(
+            "{HEADER}demo         1         {}   2 days ago   7B\n",
+            image.short()
+        );
+        for files in [build::oci(&[&image]), build::docker25(&[&image])] {
+            let room = Room::with("app.tar", &files);
+            room.run("imgls app.tar").ok(&expected);
+            room.command("imgls -")
+                .pipe(&files.tar())
+                .run()
+                .ok(&expected);
+        }
+    }
+}
+
+#[test]
+fn archives_of_docker_before_1_10() {
+    let image = app();
+    let room = Room::with("old.tar", &build::v1(&[&image]));
+    let row = &room
+        .run("imgls --no-trunc --format json old.tar")
+        .json_lines()[0];
+    let id = row["ImageID"].as_str().expect("an ID");
+    assert_eq!((id.len(), row["ID"].as_str()), (64, Some(id)));
+    let id = &id[..12];
+    room.run("imgls old.tar").ok(&format!(
+        "{HEADER}demo         1         {id}   2 days ago   11B\ndemo         latest    {id}   2 days ago   11B\n"
+    ));
+    room.run("imgls -q old.tar:demo")
+        .ok(&format!("{id}\n{id}\n"));
+}
+
+#[test]
+fn a_dir_has_no_names() {
+    let room = Room::new();
+    build::dir(&app()).write_to(&room.path("dir"));
+    let row = format!(
+        "{HEADER}<none>       <none>    {}   2 days ago   11B\n",
+        app().short()
+    );
+    room.run("imgls dir").ok(&row);
+    room.run("imgls dir:dir").ok(&row);
+}
+
+#[test]
+fn several_inputs_are_told_apart_by_a_column() {
+    let room = Room::with("a.tar", &build::docker(&[&app()]));
+    room.write("b.tar", &build::oci(&[&app()]).tar());
+    let id = app().short();
+    let mut expected =
+        String::from("REPOSITORY   TAG       IMAGE ID       CREATED      SIZE      ARCHIVE\n");
+    for archive in ["a.tar", "b.tar"] {
+        for tag in ["1", "latest"] {
+            expected.push_str(&format!(
+                "demo         {tag:<10}{id}   2 days ago   11B       {archive}\n"
+            ));
+        }
+    }
+    room.run("imgls a.tar b.tar").ok(&expected);
+}
+
+#[test]
+fn flags_of_the_table() {
+    let room = Room::with("app.tar", &build::docker25(&[&app()]));
+    let (id, short, digest) = (app().id(), app().short(), app().manifest_digest());
+    room.run("imgls -q app.tar")
+        .ok(&format!("{short}\n{short}\n"));
+    room.run("imgls --quiet --no-trunc app.tar")
+        .ok(&format!("{id}\n{id}\n"));
+    let gap = " ".repeat(71 + 3 - 6);
+    let id_gap = " ".repeat(71 + 3 - 8);
+    room.run("imgls --digests app.tar:demo:1 --format 'table {{.Digest}}\\t{{.ID}}'")
+        .ok(&format!(
+            "DIGEST{gap}IMAGE ID\n{digest}   {short}\n{digest}   {short}\n"
+        ));
+    room.run("imgls --digests --no-trunc app.tar").ok(&format!(
+        "REPOSITORY   TAG       DIGEST{gap}IMAGE ID{id_gap}CREATED      SIZE\n\
+         demo         1         {digest}   {id}   2 days ago   11B\n\
+         demo         latest    {digest}   {id}   2 days ago   11B\n"
+    ));
+    let docker = Room::with("app.tar", &build::docker(&[&app()]));
+    docker.run("imgls --digests app.tar").ok(&format!(
+        "REPOSITORY   TAG       DIGEST    IMAGE ID       CREATED      SIZE\n\
+         demo         1         <none>    {short}   2 days ago   11B\n\
+         demo         latest    <none>    {short}   2 days ago   11B\n"
+    ));
+}
+
+#[test]
+fn json_rows_have_dockers_keys_and_ours() {
+    let image = tool();
+    let room = Room::with("app.tar", &build::docker25(&[&image]));
+    let stored = image.config().len()
+        + image.manifest().len()
+        + image.blobs().iter().map(Vec::len).sum::<usize>();
+    let (id, short, digest) = (image.id(), image.short(), image.manifest_digest());
+    room.run("imgls --format json app.tar").ok(&format!(
+        "{{\"Archive\":\"app.tar\",\"Containers\":\"N/A\",\"Created\":\"2023-12-01T00:00:00Z\",\
+         \"CreatedAt\":\"2023-12-01 00:00:00 +0000 UTC\",\"CreatedSince\":\"4 weeks ago\",\
+         \"Digest\":\"{digest}\",\"ID\":\"{short}\",\"ImageID\":\"{id}\",\"Kind\":\"image\",\
+         \"Platform\":\"linux/amd64\",\"Repository\":\"example.com/team/tool\",\"SharedSize\":\"N/A\",\
+         \"Size\":\"2.5MB\",\"SizeBytes\":2500016,\"StoredBytes\":{stored},\"StoredSize\":\"2.51MB\",\
+         \"Tag\":\"2\",\"UniqueSize\":\"N/A\",\"VirtualSize\":\"2.5MB\"}}\n"
+    ));
+}
+
+#[test]
+fn templates_as_dockers_users_know_them() {
+    let room = Room::with("app.tar", &build::docker(&[&app(), &tool()]));
+    let (app, tool) = (app().short(), tool().short());
+    room.run("imgls --format '{{.Repository}}:{{.Tag}} {{.ID}}' app.tar")
+        .ok(&format!(
+            "demo:1 {app}\ndemo:latest {app}\nexample.com/team/tool:2 {tool}\n"
+        ));
+    room.run("imgls --format 'table {{.ID}}\\t{{.Size}}\\t{{.Platform}}' app.tar:example.com/team/tool:2")
+        .ok(&format!("IMAGE ID       SIZE      PLATFORM\n{tool}   2.5MB     linux/amd64\n"));
+    room.run("imgls --format '{{json .Tag}} {{upper .Kind}}' app.tar:demo:1")
+        .ok("\"1\" IMAGE\n\"latest\" IMAGE\n");
+    room.run("imgls --format table app.tar:@1")
+        .ok(
+            &wide_table(&[("example.com/team/tool", "2", &tool, "4 weeks ago", "2.5MB")])
+                .replace("CREATED        SIZE", "CREATED       SIZE")
+                .replace("4 weeks ago    ", "4 weeks ago   "),
+        );
+}
+
+#[test]
+fn filters() {
+    let room = Room::with("app.tar", &build::docker(&[&app(), &tool(), &untagged()]));
+    let names = |filters: &str| {
+        let run = room.run(&format!(
+            "imgls --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {filters} app.tar"
+        ));
+        run.code(0);
+        assert_eq!(run.err(), "", "{run}");
+        run.out()
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let (demo, tool, none) = (
+        "demo:1 demo:latest",
+        "example.com/team/tool:2",
+        "<none>:<none>",
+    );
+    for (filters, expected) in [
+        ("--filter dangling=true", none.to_owned()),
+        ("--filter dangling=false", format!("{demo} {tool}")),
+        ("-f reference=demo", demo.to_owned()),
+        ("-f 'reference=d*:l*'", "demo:latest".to_owned()),
+        (
+            "-f reference=demo:1 -f 'reference=*/*/*'",
+            format!("demo:1 {tool}"),
+        ),
+        ("-f 'reference=*'", demo.to_owned()),
+        ("-f label=team", tool.to_owned()),
+        ("-f label=team=tools -f label=stage", tool.to_owned()),
+        ("-f label=team=others", String::new()),
+        ("-f label=team -f label=gone", String::new()),
+        ("-f before=demo:1", tool.to_owned()),
+        ("-f since=demo:1", none.to_owned()),
+        ("-f since=example.com/team/tool:2", format!("{demo} {none}")),
+        (
+            "-f since=example.com/team/tool:2 -f dangling=false",
+            demo.to_owned(),
+        ),
+        ("-f 'reference=nothing*'", String::new()),
+    ] {
+        assert_eq!(names(filters), expected, "{filters}");
+    }
+    let by_id = format!("-f before={}", &untagged().short()[..8]);
+    assert_eq!(names(&by_id), format!("{demo} {tool}"));
+    room.run("imgls -f before=what app.tar").fails(
+        "imgls: no image 'what' here: it holds demo:1, demo:latest and example.com/team/tool:2\n",
+    );
+}
+
+fn multi() -> (Files, Image, Image) {
+    let (amd, arm) = (app(), app().platform("linux/arm64/v8"));
+    let files = build::multi("demo:1", &[&amd, &arm], &["linux/s390x"]);
+    (files, amd, arm)
+}
+
+#[test]
+fn an_index_shows_one_platform() {
+    let (files, amd, arm) = multi();
+    let room = Room::with("app.tar", &files);
+    let row = |image: &Image| {
+        format!(
+            "{HEADER}demo         1         {}   2 days ago   11B\n",
+            image.short()
+        )
+    };
+    room.run("imgls --platform linux/amd64 app.tar")
+        .ok(&row(&amd));
+    room.run("imgls --platform linux/arm64 app.tar")
+        .ok(&row(&arm));
+    room.run("imgls --platform linux/arm64/v8 app.tar")
+        .ok(&row(&arm));
+    room.run("imgls --platform linux/s390x app.tar").ok(EMPTY);
+    room.run("imgls --platform windows/amd64 app.tar").ok(EMPTY);
+    // Without a choice it is the host's, or the first that is there.
+    let host = if cfg!(target_arch = "aarch64") {
+        &arm
+    } else {
+        &amd
+    };
+    room.run("imgls app.tar").ok(&row(host));
+    let digest = arm.manifest_digest();
+    room.run(&format!("imgls --platform linux/arm64 app.tar@{digest}"))
+        .ok(&row(&arm));
+}
+
+#[test]
+fn the_tree_shows_platforms_attestations_and_what_is_absent() {
+    let (files, amd, arm) = multi();
+    let room = Room::with("app.tar", &files);
+    let rows = room.run("imgls --tree app.tar");
+    rows.code(0);
+    let lines: Vec<&str> = rows.out().lines().collect();
+    let stored = |image: &Image| {
+        let all = image.config().len()
+            + image.manifest().len()
+            + image.blobs().iter().map(Vec::len).sum::<usize>();
+        kilobytes(all)
+    };
+    assert_eq!(lines.len(), 6, "{rows}");
+    assert_eq!(
+        lines[0],
+        "IMAGE                     ID             CREATED      SIZE      STORED"
+    );
+    assert!(lines[1].starts_with("demo:1                    "), "{rows}");
+    assert_eq!(
+        lines[2],
+        format!(
+            "├─ linux/amd64            {}   2 days ago   11B       {}",
+            amd.short(),
+            stored(&amd)
+        )
+    );
+    assert_eq!(
+        lines[3],
+        format!(
+            "├─ linux/arm64/v8         {}   2 days ago   11B       {}",
+            arm.short(),
+            stored(&arm)
+        )
+    );
+    assert!(lines[4].starts_with("├─ linux/s390x (absent)   "), "{rows}");
+    assert!(lines[5].starts_with("└─ attestation            "), "{rows}");
+}
+
+#[test]
+fn all_shows_what_is_no_image_too() {
+    let mut files = build::oci(&[&app()]);
+    let artifact = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "artifactType": "application/example",
+        "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": build::digest(b"{}"), "size": 2, "data": "e30="},
+        "layers": [],
+    })
+    .to_string();
+    let digest = build::digest(artifact.as_bytes());
+    files.add(&build::blob_name(&digest), artifact.as_bytes());
+    let absent = build::descriptor("application/vnd.oci.image.manifest.v1+json", b"gone");
+    let entry = build::descriptor(
+        "application/vnd.oci.image.manifest.v1+json",
+        artifact.as_bytes(),
+    );
+    files.edit("index.json", |index| {
+        let list = index["manifests"].as_array_mut().expect("a list");
+        for (mut entry, name) in [(entry, "paper:1"), (absent.clone(), "gone:1")] {
+            entry["annotations"] = json!({"org.opencontainers.image.ref.name": name});
+            list.push(entry);
+        }
+    });
+    let room = Room::with("app.tar", &files);
+    let line = "imgls --format '{{.Repository}}:{{.Tag}} {{.Kind}} {{.ID}}'";
+    let demo = format!("demo:1 image {0}\ndemo:latest image {0}\n", app().short());
+    room.run(&format!("{line} app.tar")).ok(&demo);
+    room.run(&format!("{line} --all app.tar")).ok(&format!(
+        "{demo}paper:1 artifact {}\ngone:1 absent {}\n",
+        build::short(&digest),
+        build::short(absent["digest"].as_str().expect("a digest")),
+    ));
+    room.run("imginspect app.tar:paper:1")
+        .fails("imginspect: app.tar: not possible with 'paper:1': it is no container image\n");
+}
+
+#[test]
+fn images_are_picked_in_every_spelling() {
+    let images = [&app(), &tool(), &untagged()];
+    let room = Room::with("d.tar", &build::docker(&images));
+    room.write("o.tar", &build::oci(&images).tar());
+    room.write("both.tar", &build::docker25(&images).tar());
+    build::oci(&images).write_to(&room.path("layout"));
+    let (demo, team, none) = (app(), tool(), untagged());
+    let ids = |line: &str| room.run(&format!("imgls -q {line}"));
+    let twice = format!("{0}\n{0}\n", demo.short());
+    let one = |image: &Image| format!("{}\n", image.short());
+    for line in [
+        "d.tar:demo:1",
+        "d.tar:demo:latest",
+        "d.tar:demo",
+        "d.tar:docker.io/library/demo:1",
+        "d.tar:@0",
+        "docker-archive:d.tar:demo:1",
+        "docker-archive:d.tar:@0",
+        "o.tar:demo:1",
+        "oci-archive:o.tar:demo:1",
+        "oci:layout:demo:1",
+        "layout:demo",
+        "./d.tar:demo:1",
+        "both.tar:demo:1",
+        "docker-archive:both.tar:demo:1",
+        "oci-archive:both.tar:demo:1",
+    ] {
+        ids(line).ok(&twice);
+    }
+    for line in [
+        "d.tar:example.com/team/tool:2",
+        "d.tar:@1",
+        "o.tar:@2",
+        "oci-archive:o.tar:@2",
+        "both.tar:@1",
+    ] {
+        ids(line).ok(&one(&team));
+    }
+    for line in ["d.tar:@2", "o.tar:@3", "both.tar:@2"] {
+        ids(line).ok(&one(&none));
+    }
+    for (archive, image) in [("d.tar", &none), ("o.tar", &none), ("both.tar", &team)] {
+        ids(&format!("{archive}@{}", image.id())).ok(&one(image));
+        ids(&format!("{archive}:@{}", image.id())).ok(&one(image));
+        ids(&format!("{archive}:{}", image.short())).ok(&one(image));
+    }
+    ids(&format!("o.tar@{}", team.manifest_digest())).ok(&one(&team));
+    let tar = build::docker(&images).tar();
+    room.command("imgls -q -:demo:1")
+        .pipe(&tar)
+        .run()
+        .ok(&twice);
+    room.command("imgls -q -:@2")
+        .stdin_file("d.tar")
+        .run()
+        .ok(&one(&none));
+    room.command("imgls -q docker-archive:-")
+        .pipe(&tar)
+        .run()
+        .ok(&format!("{twice}{}{}", one(&team), one(&none)));
+}
+
+#[test]
+fn what_is_not_there_is_answered_with_what_is() {
+    let images = [&app(), &tool(), &untagged()];
+    let room = Room::with("d.tar", &build::docker(&images));
+    room.write("o.tar", &build::oci(&images).tar());
+    for (line, wanted, third) in [
+        ("d.tar:demo:7", "demo:7", "d.tar:@2"),
+        ("d.tar:@9", "@9", "d.tar:@2"),
+        ("d.tar:tool", "tool", "d.tar:@2"),
+        ("o.tar:demo:7", "demo:7", "o.tar:@3"),
+    ] {
+        let archive = &third[..5];
+        room.run(&format!("imgls {line}")).fails(&format!(
+            "imgls: {archive}: no image '{wanted}' here: it holds {archive}:demo:1, \
+             {archive}:example.com/team/tool:2 and {third}\n"
+        ));
+    }
+    room.run("imgls oci-archive:d.tar")
+        .fails("imgls: d.tar: member 'index.json' is not in the archive\n");
+    room.run("imgls docker-archive:o.tar")
+        .fails("imgls: o.tar: member 'manifest.json' is not in the archive\n");
+}
+
+#[test]
+fn the_store_is_a_layout() {
+    let room = Room::new();
+    build::oci(&[&app(), &tool(), &untagged()]).write_to(&room.path("store"));
+    room.run("imgls --store store").ok(&all_rows());
+    room.command("imgls")
+        .env("IMGKIT_STORE", "store")
+        .run()
+        .ok(&all_rows());
+    let table = |images: &[(&str, &str)]| {
+        images.iter().fold(HEADER.to_owned(), |text, (tag, id)| {
+            format!("{text}demo         {tag:<10}{id}   2 days ago   11B\n")
+        })
+    };
+    let id = app().short();
+    let demo = table(&[("1", &id), ("latest", &id)]);
+    for name in [
+        "demo",
+        "demo:1",
+        "docker.io/library/demo:1",
+        "store:demo",
+        &id,
+        &id[..6],
+        &app().id(),
+    ] {
+        room.run(&format!("imgls --store store {name}")).ok(&demo);
+    }
+    let digest = app().manifest_digest();
+    room.run(&format!("imgls --store store demo@{digest}"))
+        .ok(&demo);
+    room.run("imgls --store store demo:7")
+        .fails("imgls: no such file, and no image 'demo:7' in the store\n");
+    // What exists as a path is a path.
+    room.write("demo", &build::docker(&[&untagged()]).tar());
+    room.run("imgls --store store -q demo")
+        .ok(&format!("{}\n", untagged().short()));
+    room.run("imgls --store store -q store:demo")
+        .ok(&format!("{id}\n{id}\n"));
+}
+
+#[test]
+fn the_default_store_may_not_be_there_yet() {
+    let room = Room::new();
+    room.run("imgls").ok(EMPTY);
+    std::fs::create_dir_all(room.path("data")).expect("a folder");
+    build::oci(&[&app()]).write_to(&room.path("data/imgkit"));
+    build::oci(&[&untagged()]).write_to(&room.path("home/.local/share/imgkit"));
+    room.run("imgls -q")
+        .ok(&format!("{}\n", untagged().short()));
+    let data = room.path("data");
+    let data = data.to_str().expect("UTF-8");
+    let id = app().short();
+    room.command("imgls -q")
+        .env("XDG_DATA_HOME", data)
+        .run()
+        .ok(&format!("{id}\n{id}\n"));
+    // As the specification says, a relative path there is ignored.
+    room.command("imgls -q")
+        .env("XDG_DATA_HOME", "data")
+        .run()
+        .ok(&format!("{}\n", untagged().short()));
+}
+
+#[test]
+fn damage_that_leaves_the_rest_readable_is_said() {
+    let mut files = build::docker(&[&app(), &tool()]);
+    let config = format!("{}.json", tool().id().trim_start_matches("sha256:"));
+    files.put(&config, "{");
+    let room = Room::with("app.tar", &files);
+    let run = room.run("imgls --format '{{.Repository}}:{{.Tag}} {{.ID}}' app.tar");
+    run.code(2)
+        .complains(&format!("imgls: app.tar: {config}: malformed JSON"))
+        .says(&format!("demo:1 {}\n", app().short()));
+    assert!(run.out().contains("example.com/team/tool:2 "), "{run}");
+}
+
+#[test]
+fn without_a_size_no_layer_is_read() {
+    let image = build::image("demo:1").layer("f a aaaa").packed(Pack::Gzip);
+    let mut files = build::oci(&[&image]);
+    let blob = build::blob_name(&build::digest(&image.blobs()[0]));
+    files.bytes(&blob)[20] ^= 1;
+    let room = Room::with("app.tar", &files);
+    room.run("imgls -q app.tar")
+        .ok(&format!("{}\n", image.short()));
+    room.run("imgls --format '{{.Repository}}' app.tar")
+        .ok("demo\n");
+    let run = room.run("imgls app.tar");
+    run.code(2)
+        .complains(&format!("imgls: app.tar: layer 1 of 1: {blob}: "));
+    assert_eq!(run.out(), "", "{run}");
+}

@@ -1,0 +1,471 @@
+//! imgverify, run for real.
+
+use serde_json::json;
+
+use crate::common::build::{self, Files, Image, Shared};
+use crate::common::kilobytes;
+use crate::common::pack::Pack;
+use crate::common::run::Room;
+
+fn app() -> Image {
+    build::image("demo:1")
+        .layer("d etc | f etc/a one | f etc/b two")
+        .step("CMD x")
+        .layer("f etc/c three | o etc")
+}
+
+fn tool() -> Image {
+    build::image("tool:2")
+        .layer("d etc | f etc/a one | f etc/b two")
+        .layer("f x y")
+}
+
+#[test]
+fn sound_archives_of_every_shape() {
+    let (app, tool) = (app(), tool());
+    let images = [&app, &tool];
+    let room = Room::new();
+    for (name, files, shape, read) in [
+        ("docker", build::docker(&images), "docker-archive", "8.19kB"),
+        (
+            "hard",
+            build::docker_sharing(&images, Shared::HardLink),
+            "docker-archive",
+            "8.19kB",
+        ),
+        (
+            "both",
+            build::docker25(&images),
+            "docker-archive with OCI layout",
+            "",
+        ),
+        ("oci", build::oci(&images), "OCI layout", ""),
+    ] {
+        let tar = files.tar();
+        room.write(name, &tar);
+        let read = match read {
+            "" => {
+                let documents =
+                    [&app, &tool].map(|image| image.config().len() + image.manifest().len());
+                kilobytes(8192 + documents.iter().sum::<usize>())
+            }
+            read => read.to_owned(),
+        };
+        let line =
+            |place: &str| format!("{place}: sound: {shape}, 2 images, 3 layers, {read} read\n");
+        room.run(&format!("imgverify {name}")).ok(&line(name));
+        room.run(&format!("imgverify -q {name}")).ok("");
+        room.command("imgverify -").pipe(&tar).run().ok(&line("-"));
+        room.command("imgverify -")
+            .stdin_file(name)
+            .run()
+            .ok(&line("-"));
+        for pack in Pack::ALL {
+            room.write("packed", &pack.pack(&tar));
+            room.run("imgverify packed").ok(&line("packed"));
+            room.command("imgverify -")
+                .pipe(&pack.pack(&tar))
+                .run()
+                .ok(&line("-"));
+        }
+    }
+    build::oci(&images).write_to(&room.path("layout"));
+    room.run("imgverify layout")
+        .code(0)
+        .says("layout: sound: OCI layout, 2 images, 3 layers, ");
+    build::dir(&app).write_to(&room.path("dir"));
+    room.run("imgverify dir")
+        .code(0)
+        .says("dir: sound: dir, 1 image, 2 layers, ");
+}
+
+#[test]
+fn archives_of_docker_before_1_10_have_no_digests() {
+    let room = Room::with("old.tar", &build::v1(&[&app()]));
+    room.run("imgverify old.tar").ok(
+        "note: old.tar: demo:1: an image of docker before 1.10: no digest is recorded, so only its form was checked \
+         [no-digests]\n\
+         old.tar: sound: docker-archive (before 1.10), 1 image, 2 layers, 6.14kB read\n",
+    );
+}
+
+#[test]
+fn a_changed_byte_is_named_in_text_and_json() {
+    let app = app();
+    let mut files = build::oci(&[&app]);
+    let blob = build::blob_name(&app.diff_ids()[1]);
+    let digest = &app.diff_ids()[1];
+    let content = files.bytes(&blob);
+    content[512] ^= 1;
+    let found = build::digest(content);
+    let room = Room::with("app.tar", &files);
+    let bytes = app.config().len() + app.manifest().len() + 3584 + 2560;
+    room.run("imgverify app.tar").is(
+        1,
+        &format!(
+            "error: app.tar: layer 2 of 2: {blob}: digest mismatch: expected {digest}, found {found} [digest-mismatch]\n\
+             error: app.tar: layer 2 of 2: {blob}: diff ID mismatch: expected {digest}, found {found} [diff-id-mismatch]\n\
+             app.tar: damaged: OCI layout, 1 image, 2 layers, {} read\n",
+            kilobytes(bytes)
+        ),
+        "",
+    );
+    room.run("imgverify --quiet app.tar").is(1, "", "");
+    let lines = room.run("imgverify --json app.tar");
+    lines.code(1);
+    assert_eq!(
+        lines.json_lines(),
+        [
+            json!({"Type": "finding", "Archive": "app.tar", "Severity": "error", "Code": "digest-mismatch",
+                   "Places": ["layer 2 of 2", blob], "Message": format!("digest mismatch: expected {digest}, found {found}")}),
+            json!({"Type": "finding", "Archive": "app.tar", "Severity": "error", "Code": "diff-id-mismatch",
+                   "Places": ["layer 2 of 2", blob], "Message": format!("diff ID mismatch: expected {digest}, found {found}")}),
+            json!({"Type": "summary", "Archive": "app.tar", "Shape": "OCI layout", "Sound": false, "Sparse": false,
+                   "Images": 1, "Layers": 2, "Blobs": 4, "Bytes": bytes, "Errors": 2, "Warnings": 0, "Notes": 0}),
+        ]
+    );
+}
+
+/// The codes of what is found, each once, and whether the archive is sound.
+fn codes(files: &Files) -> (Vec<String>, bool) {
+    let room = Room::with("app.tar", files);
+    let by_file = room.run("imgverify --json app.tar");
+    let by_pipe = room.command("imgverify --json -").pipe(&files.tar()).run();
+    for run in [&by_file, &by_pipe] {
+        assert!(
+            matches!(run.code, Some(0 | 1)) && run.err().is_empty(),
+            "{run}"
+        );
+    }
+    let summary = |run: &crate::common::run::Output| {
+        let lines = run.json_lines();
+        let (last, findings) = lines.split_last().expect("a summary");
+        let mut codes: Vec<String> = findings
+            .iter()
+            .map(|line| line["Code"].as_str().expect("a code").to_owned())
+            .collect();
+        codes.sort_unstable();
+        codes.dedup();
+        (codes, last["Sound"] == true)
+    };
+    assert_eq!(
+        summary(&by_file),
+        summary(&by_pipe),
+        "file and pipe differ\n{by_file}\n{by_pipe}"
+    );
+    assert_eq!(by_file.code == Some(0), summary(&by_file).1, "{by_file}");
+    summary(&by_file)
+}
+
+#[track_caller]
+fn finds(files: &Files, expected: &[&str], sound: bool) {
+    let (found, is_sound) = codes(files);
+    assert_eq!(
+        (
+            found.iter().map(String::as_str).collect::<Vec<_>>(),
+            is_sound
+        ),
+        (expected.to_vec(), sound)
+    );
+}
+
+fn config_name(image: &Image) -> String {
+    format!("{}.json", image.id().trim_start_matches("sha256:"))
+}
+
+#[test]
+fn damage_by_its_code() {
+    let app = app();
+    let oci = || build::oci(&[&app]);
+    let layer = build::blob_name(&app.diff_ids()[0]);
+    let manifest = build::blob_name(&app.manifest_digest());
+    let config = build::blob_name(&app.id());
+
+    let mut files = oci();
+    files.remove(&layer);
+    finds(&files, &["blob-absent"], false);
+
+    let mut files = oci();
+    files.remove(&config);
+    finds(&files, &["blob-absent"], false);
+
+    let mut files = oci();
+    files.remove(&manifest);
+    let (found, sound) = codes(&files);
+    assert!(
+        !sound && found.contains(&"blob-absent".to_owned()),
+        "{found:?}"
+    );
+
+    let mut files = oci();
+    let shorter = files.bytes(&layer).len() - 512;
+    files.bytes(&layer).truncate(shorter);
+    finds(
+        &files,
+        &[
+            "diff-id-mismatch",
+            "digest-mismatch",
+            "one-end-block",
+            "size-mismatch",
+        ],
+        false,
+    );
+
+    let mut files = oci();
+    files.put(&manifest, "{");
+    let (found, sound) = codes(&files);
+    assert!(
+        !sound && found.contains(&"json".to_owned()) && found.contains(&"size-mismatch".to_owned()),
+        "{found:?}"
+    );
+
+    // A config that counts one layer too few, all digests right.
+    let image = app.clone().set(
+        "rootfs",
+        json!({"type": "layers", "diff_ids": [app.diff_ids()[0]]}),
+    );
+    finds(&build::oci(&[&image]), &["layer-count"], false);
+    finds(&build::docker(&[&image]), &["layer-count"], false);
+
+    // A config with another layer's diff ID.
+    let ids = [&app.diff_ids()[1], &app.diff_ids()[0]];
+    let image = app
+        .clone()
+        .set("rootfs", json!({"type": "layers", "diff_ids": ids}));
+    finds(&build::oci(&[&image]), &["diff-id-mismatch"], false);
+    finds(&build::docker(&[&image]), &["diff-id-mismatch"], false);
+
+    // Packed layers: damage of the packing, and of what is in it.
+    for pack in Pack::ALL {
+        let image = build::image("demo:1").layer("f a aaaa").packed(pack);
+        let mut files = build::oci(&[&image]);
+        let name = build::blob_name(&build::digest(&image.blobs()[0]));
+        let half = files.bytes(&name).len() / 2;
+        files.bytes(&name).truncate(half);
+        let (found, sound) = codes(&files);
+        assert!(
+            !sound
+                && found.contains(&"size-mismatch".to_owned())
+                && found.contains(&"compression".to_owned()),
+            "{pack:?}: {found:?}"
+        );
+        let wrong = image.set(
+            "rootfs",
+            json!({"type": "layers", "diff_ids": [build::digest(b"")]}),
+        );
+        let (found, sound) = codes(&build::oci(&[&wrong]));
+        assert!(
+            !sound && found.contains(&"diff-id-mismatch".to_owned()),
+            "{pack:?}: {found:?}"
+        );
+    }
+
+    // Bytes that are no tar, though everything else is right.
+    let noise = build::image("demo:1").layer_bytes(b"no tar".repeat(200));
+    finds(&build::docker(&[&noise]), &["tar"], false);
+    let empty = build::image("demo:1").layer_bytes(Vec::new());
+    finds(
+        &build::docker(&[&empty]),
+        &["missing-end-marker", "truncated"],
+        false,
+    );
+}
+
+#[test]
+fn what_two_readers_would_see_differently() {
+    let (app, tool) = (app(), tool());
+
+    let mut files = build::docker(&[&app]);
+    let copy = files.get(&config_name(&app)).to_vec();
+    files.add(&config_name(&app), copy);
+    finds(&files, &["duplicate-member"], true);
+
+    let mut files = build::docker(&[&app]);
+    files.add(&config_name(&app), "{}");
+    finds(&files, &["ambiguous"], false);
+
+    let mut files = build::docker(&[&app, &tool]);
+    files.edit("manifest.json", |items| {
+        items[1]["RepoTags"] = json!(["demo:1"])
+    });
+    files.remove("repositories");
+    finds(&files, &["duplicate-name"], false);
+
+    // Docker's half says that demo:1 is the tool.
+    let mut files = build::docker25(&[&app]);
+    let other = build::docker25(&[&tool]);
+    for name in other.names() {
+        if name.starts_with("blobs/") && !files.has(&name) {
+            files.add(&name, other.get(&name));
+        }
+    }
+    files.put("manifest.json", other.get("manifest.json"));
+    files.edit("manifest.json", |items| {
+        items[0]["RepoTags"] = json!(["demo:1"])
+    });
+    files.remove("repositories");
+    let (found, sound) = codes(&files);
+    assert!(
+        !sound && found.contains(&"halves-disagree".to_owned()),
+        "{found:?}"
+    );
+
+    // A layer named in manifest.json that is not the manifest's.
+    let mut files = build::docker25(&[&app]);
+    files.edit("manifest.json", |items| {
+        items[0]["Layers"]
+            .as_array_mut()
+            .expect("layers")
+            .swap(0, 1);
+    });
+    files.remove("repositories");
+    finds(&files, &["halves-disagree"], false);
+
+    let mut files = build::docker25(&[&app]);
+    files.edit("manifest.json", |items| {
+        items[0]["RepoTags"] = json!(["demo:1", "demo:more"])
+    });
+    files.remove("repositories");
+    finds(&files, &["names-disagree"], true);
+
+    let mut files = build::docker(&[&app]);
+    files.edit("repositories", |value| {
+        value["demo"]["9"] = json!("f".repeat(64))
+    });
+    finds(&files, &["repositories-disagree"], true);
+}
+
+#[test]
+fn oddities_are_warnings_or_notes() {
+    let app = app();
+    let mut files = build::oci(&[&app]);
+    files.remove("oci-layout");
+    finds(&files, &["layout-version"], true);
+    files.add("oci-layout", r#"{"imageLayoutVersion":"2.0.0"}"#);
+    finds(&files, &["layout-version"], true);
+
+    let mut files = build::oci(&[&app]);
+    files
+        .add("blobs/sha256/README", "text")
+        .add("README", "text");
+    finds(&files, &["unknown-member", "unreferenced-blob"], true);
+    let spare = b"unused";
+    files = build::oci(&[&app]);
+    files.add(&build::blob_name(&build::digest(spare)), spare.as_slice());
+    finds(&files, &["unreferenced-blob"], true);
+    // But a spare blob that is not what it is named by is damage.
+    files.put(&build::blob_name(&build::digest(spare)), "other!");
+    finds(&files, &["digest-mismatch", "unreferenced-blob"], false);
+
+    let mut files = build::oci(&[&app]);
+    files.edit("index.json", |index| {
+        index["manifests"][0]["platform"]["architecture"] = json!("s390x")
+    });
+    finds(&files, &["platform"], true);
+    files.edit("index.json", |index| {
+        index["manifests"][0]["platform"]["architecture"] = json!("amd64");
+        index["manifests"][0]["mediaType"] =
+            json!("application/vnd.docker.distribution.manifest.v2+json");
+    });
+    finds(&files, &["media-type"], true);
+    let gzip = build::image("demo:1").layer("f a a").packed(Pack::Xz);
+    finds(&build::oci(&[&gzip]), &["media-type"], true);
+
+    let mut files = build::docker(&[&app]);
+    files.edit("manifest.json", |items| {
+        items[0]["RepoTags"] = json!(["Not A Name"])
+    });
+    files.remove("repositories");
+    finds(&files, &["bad-name"], true);
+
+    let mut files = build::docker(&[&app]);
+    let name = config_name(&app);
+    let config = files.get(&name).to_vec();
+    let lie = format!("{}.json", "0".repeat(64));
+    files.remove(&name).add(&lie, config);
+    files.edit("manifest.json", |items| items[0]["Config"] = json!(lie));
+    finds(&files, &["config-name"], true);
+
+    for history in [json!([{"created_by": "x"}]), json!([{}, {}, {}])] {
+        finds(
+            &build::docker(&[&app.clone().history(history)]),
+            &["history-layers"],
+            true,
+        );
+    }
+
+    let files = build::multi("demo:1", &[&app], &["linux/s390x"]);
+    finds(&files, &["sparse"], true);
+}
+
+#[test]
+fn oddities_of_layers() {
+    let of = |line: &str| build::docker(&[&build::image("demo:1").layer(line)]);
+    finds(&of("f a 1 | f b 1"), &[], true);
+    finds(&of("f a 1 | f a 2"), &["repeated-entry"], true);
+    finds(&of("f /a 1"), &["absolute-path"], true);
+    finds(&of("f ../a 1"), &["climbing-path"], false);
+    finds(&of("f a/../../b 1"), &["climbing-path"], false);
+    finds(&of("f .wh. x"), &["invalid-whiteout"], false);
+    finds(&of("f a/.wh... x"), &["invalid-whiteout"], false);
+    finds(&of("l . /etc"), &["root-not-directory"], false);
+    finds(&of("w a | o b | l c ../../../etc | p f"), &[], true);
+    let plain = build::layer("f a 1");
+    let bytes = |bytes: Vec<u8>| build::docker(&[&build::image("demo:1").layer_bytes(bytes)]);
+    finds(
+        &bytes(plain[..plain.len() - 512].to_vec()),
+        &["one-end-block"],
+        true,
+    );
+    finds(
+        &bytes(plain[..plain.len() - 1024].to_vec()),
+        &["missing-end-marker"],
+        true,
+    );
+    finds(
+        &bytes([&plain[..], &build::layer("f hidden 1")].concat()),
+        &["trailing-data"],
+        true,
+    );
+    finds(&bytes([&plain[..], &[0; 8192]].concat()), &[], true);
+    let (code, sound) = codes(&bytes(plain[..plain.len() - 1024 - 300].to_vec()));
+    assert!(
+        code == ["missing-end-marker"] && sound || !sound,
+        "{code:?}"
+    );
+    let (code, sound) = codes(&bytes(plain[..600].to_vec()));
+    assert!(!code.is_empty(), "{code:?} {sound}");
+}
+
+#[test]
+fn colours_only_when_asked_for() {
+    let room = Room::with("old.tar", &build::v1(&[&app()]));
+    room.run("imgverify --color always old.tar")
+        .code(0)
+        .says("\u{1b}[36mnote\u{1b}[0m: old.tar: ");
+    for when in ["auto", "never"] {
+        let run = room.run(&format!("imgverify --color {when} old.tar"));
+        assert!(
+            !run.out().contains('\u{1b}') && run.out().starts_with("note: "),
+            "{run}"
+        );
+    }
+}
+
+#[test]
+fn trouble_wins_over_damage() {
+    let app = app();
+    let mut files = build::oci(&[&app]);
+    files.remove(&build::blob_name(&app.diff_ids()[0]));
+    let room = Room::with("bad.tar", &files);
+    room.write("good.tar", &build::oci(&[&app]).tar());
+    room.run("imgverify good.tar bad.tar")
+        .code(1)
+        .says("good.tar: sound: ")
+        .says("bad.tar: damaged: ");
+    room.run("imgverify bad.tar gone.tar good.tar")
+        .code(2)
+        .says("bad.tar: damaged: ")
+        .says("good.tar: sound: ")
+        .complains("imgverify: gone.tar: cannot open: no such file or directory\n");
+}

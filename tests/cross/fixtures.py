@@ -102,7 +102,7 @@ def check_docker(name, path, report):
 
 
 def walk(layout):
-    """A second reader of a layout: every manifest digest with its image config, or None, each once."""
+    """A second reader of a layout: the number of indexes, and (digest, image config or None, layers, is artifact) of every manifest."""
     seen, found, indexes = set(), [], 0
     queue = json.loads((layout / "index.json").read_text())["manifests"] or []
     for descriptor in queue:
@@ -118,7 +118,7 @@ def walk(layout):
             continue
         config = document.get("config", {})
         image = config.get("mediaType") in ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
-        found.append((digest, config["digest"] if image else None, len(document.get("layers", []))))
+        found.append((digest, config["digest"] if image else None, len(document.get("layers", [])), "artifactType" in document))
     return indexes, found
 
 
@@ -131,7 +131,14 @@ def check_index(name, path, report):
     also_docker = "in manifest.json" in report
     run, rows, names = listed(name, path)
     names = [n for n in names if n]
-    if not also_docker:
+    damaged_manifests = path.is_dir() and any(
+        blob.exists() and sha(blob.read_bytes()) != digest
+        for digest in (d["digest"] for d in json.loads((path / "index.json").read_text())["manifests"] or [])
+        for blob in [path / "blobs" / digest.replace(":", "/")])
+    if damaged_manifests:
+        # What a manifest says that is not the bytes of its digest need not be listed: it has to be said.
+        checks.true(f"{name}: imgls says the damage", run.code == 2 and "mismatch" in run.err, run.err)
+    elif not also_docker:
         # One row for each descriptor; one without a name beside one with a name for the same thing adds none.
         raw = checks.run("imginspect", "--raw", "index", path)
         index = json.loads(raw.out or b"{}").get("manifests", [])
@@ -158,17 +165,19 @@ def check_index(name, path, report):
     if wrong:
         bad = blobs_of(findings, "digest-mismatch", "size-mismatch")
         checks.same(f"{name}: blobs with a wrong digest or size", len(bad), int(wrong[1]))
-    if not also_docker:
-        checks.same(f"{name}: imgverify Images", summary.get("Images"), int(images))
     configs = re.findall(r"sha256:([0-9a-f]{64})", re.search(r"configs? sha256:.*", text)[0]) if "config sha256:" in text or "configs sha256:" in text else []
     summed = re.search(r"(\d+) distinct configs, sha256 of their sorted digests one per line: ([0-9a-f]{64})", text)
     if path.is_dir() and not wrong:
         # The walk only says which manifests there are to ask imgkit for.
         found_indexes, found = walk(path)
         checks.same(f"{name}: reachable", [found_indexes, len(found)], [int(indexes), int(manifests)])
+        checks.same(f"{name}: manifests with an image config", sum(config is not None for _, config, _, _ in found), int(images))
+        # The manifest counts configs. What calls itself an artifact is none of imgkit's images, whatever its config is.
+        artifacts = sum(config is not None and artifact for _, config, _, artifact in found)
+        checks.same(f"{name}: imgverify Images", summary.get("Images"), int(images) - artifacts)
         ids = set()
-        for digest, config, layers in found:
-            if config is None:
+        for digest, config, layers, artifact in found:
+            if config is None or artifact:
                 continue
             image = inspected(name, f"{path}@{digest}") if not damage else {"Id": None}
             raw = checks.run("imginspect", "--raw", "manifest", "--", f"{path}@{digest}")
@@ -180,7 +189,9 @@ def check_index(name, path, report):
                 ids.add("sha256:" + hashlib.sha256(checks.run("imginspect", "--raw", "config", "--", f"{path}@{digest}").out).hexdigest())
     else:
         ids = {r["ImageID"] for r in rows if r["Kind"] == "image"}
-    if configs:
+        if not also_docker:
+            checks.same(f"{name}: imgverify Images", summary.get("Images"), int(images))
+    if configs and not damaged_manifests:
         checks.same(f"{name}: configs", sorted(ids), sorted(f"sha256:{c}" for c in configs), run)
     if summed:
         checks.same(f"{name}: configs, their number", len(ids), int(summed[1]))
@@ -216,8 +227,10 @@ def check_document(name, path, report):
     is_index = any(word in media_type for word in (".index.", ".list."))
     kind = "index" if is_index else "unknown" if version == "1" else "image"
     checks.same(f"{name}: imgls Kind", [r["Kind"] for r in rows], [kind], run)
-    raw = checks.run("imginspect", "--raw", "index" if is_index else "manifest", path)
-    checks.same(f"{name}: --raw {'index' if is_index else 'manifest'}", sha(raw.out), digest, raw)
+    # Docker's schema 1 is no image to imgkit: the document is all that it shows.
+    document = "manifest" if kind == "image" else "index"
+    raw = checks.run("imginspect", "--raw", document, path)
+    checks.same(f"{name}: --raw {document}", sha(raw.out), digest, raw)
     told = json.loads(raw.out).get("mediaType", "None") if raw.out else None
     checks.same(f"{name}: media type", told, media_type, raw)
 

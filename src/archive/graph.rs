@@ -186,7 +186,10 @@ impl<'a> GraphReader<'a> {
         };
         let claims = descriptor.media_type.is_manifest() || descriptor.media_type.is_index();
         self.nodes[node].kind = NodeKind::Opaque;
-        if !claims && (content.len() > MANIFEST_LIMIT || matches!(content, Content::Passed(_))) {
+        if !claims
+            && (content.len() > MANIFEST_LIMIT
+                || matches!(content, Content::Passed(_) | Content::Kept(_)))
+        {
             return Ok(());
         }
         let bytes = match content.bytes(MANIFEST_LIMIT).at(place) {

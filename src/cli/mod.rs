@@ -11,7 +11,7 @@ mod run;
 mod streams;
 
 pub use args::{ColorWhen, Common, ProgressWhen};
-pub use image::{ImageArg, Opened, open_store, platform_arg};
+pub use image::{ImageArg, Opened, open_store, platform_arg, store_path};
 pub use page::Page;
 pub use progress::Progress;
 pub use run::{Verdict, run};

@@ -1,15 +1,13 @@
 //! How large layers are, each measured once, on all cores.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use std::sync::Arc;
 
 use crate::archive::{Archive, Content, Image, Layer};
 use crate::blob::{Compression, Meter};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::{FileInput, LayerSummary, Limits, Scan, Walker};
+use crate::parallel::in_parallel;
 use crate::spec::Digest;
 
 /// What is known of one layer's size.
@@ -178,25 +176,4 @@ pub(super) fn check_blob(digest: &Digest, size: u64, scan: &Scan) -> Result<(), 
         return Err(Fault::DigestMismatch { expected, found }.into());
     }
     Ok(())
-}
-
-/// Does something to each item on all cores, the first ones first, and gives the results in the order of the items.
-pub(super) fn in_parallel<T: Sync, R: Send>(items: &[T], job: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let slots: Vec<Mutex<Option<R>>> = items.iter().map(|_| Mutex::new(None)).collect();
-    (0..rayon::current_num_threads().min(items.len()))
-        .into_par_iter()
-        .for_each(|_| {
-            loop {
-                let i = next.fetch_add(1, Ordering::Relaxed);
-                let (Some(item), Some(slot)) = (items.get(i), slots.get(i)) else {
-                    break;
-                };
-                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(job(item));
-            }
-        });
-    slots
-        .into_iter()
-        .filter_map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner))
-        .collect()
 }

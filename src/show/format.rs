@@ -106,7 +106,11 @@ impl Format {
         }
         for mut row in rows {
             // A cell of what is not known stays empty; elsewhere Go's words for it are kept.
-            for value in row.as_object_mut().into_iter().flat_map(|row| row.values_mut()) {
+            for value in row
+                .as_object_mut()
+                .into_iter()
+                .flat_map(|row| row.values_mut())
+            {
                 if value.is_null() {
                     *value = "".into();
                 }

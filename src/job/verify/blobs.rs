@@ -8,8 +8,8 @@ use super::media_type_lies;
 use crate::archive::{Archive, Content, Holder, Layer, NodeKind, Shape};
 use crate::blob::Meter;
 use crate::error::Result;
-use crate::job::measure::in_parallel;
 use crate::layer::{Limits, Scan};
+use crate::parallel::in_parallel;
 use crate::spec::{Descriptor, Digest, LayerKind};
 
 /// What the passes found.
@@ -52,6 +52,7 @@ fn key(archive: &Archive, member: &str, content: &Content) -> Key {
             Key::At(Arc::as_ptr(file) as usize, offset, range.len())
         }
         Content::Memory(bytes) => Key::At(bytes.as_ptr() as usize, 0, bytes.len() as u64),
+        Content::Kept(kept) => Key::At(Arc::as_ptr(kept) as usize, 0, kept.scan.size),
         Content::Passed(scan) => Key::At(Arc::as_ptr(scan) as usize, 0, scan.size),
     }
 }

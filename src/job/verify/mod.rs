@@ -119,6 +119,16 @@ fn container(archive: &Archive, findings: &mut Vec<Finding>) {
     let Holder::Table(table) = &archive.container.holder else {
         return;
     };
+    if let Some(offset) = table.tail.and_then(|tail| tail.first_nonzero) {
+        let message =
+            format!("data follows the archive's end marker, at byte {offset}; no reader shows it");
+        findings.push(Finding::new(
+            Severity::Warning,
+            "trailing-data",
+            "",
+            message,
+        ));
+    }
     for anomaly in table.anomalies.iter() {
         if anomaly.kind == AnomalyKind::MissingEndMarker {
             // Layers come without one from some tools, archives do not: this one was cut between two members.

@@ -9,4 +9,5 @@ mod imghistory;
 mod imginspect;
 mod imgls;
 mod imgverify;
+mod outer;
 mod regress;

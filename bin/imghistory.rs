@@ -157,10 +157,11 @@ fn default_format(args: &Args) -> String {
     } else {
         "CreatedAt"
     };
-    let layers = if args.layers {
-        r"\t{{if .Layer}}{{.Layer}}{{end}}\t{{if .DiffID}}{{.DiffID}}{{end}}"
-    } else {
-        ""
+    let layers = match (args.layers, args.no_trunc) {
+        (false, _) => "",
+        (true, true) => r"\t{{.Layer}}\t{{.DiffID}}",
+        // 12 digits and the algorithm before them.
+        (true, false) => r#"\t{{.Layer}}\t{{printf "%.19s" .DiffID}}"#,
     };
     format!(
         r"table {{{{.ID}}}}\t{{{{.{created}}}}}\t{{{{.CreatedBy}}}}\t{{{{.Size}}}}\t{{{{.Comment}}}}{layers}"

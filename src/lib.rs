@@ -32,7 +32,10 @@ pub mod error;
 pub mod escape;
 pub mod job;
 pub mod layer;
+pub mod parallel;
 pub mod show;
 pub mod spec;
+pub mod store;
+pub mod write;
 
 pub use error::{Error, Fault, Result};

@@ -1,7 +1,7 @@
 //! Both halves of an archive put together into one list of images.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -114,6 +114,9 @@ pub struct Open {
     pub limits: Limits,
     /// Counts the bytes of a stream as they go by.
     pub meter: Meter,
+    /// Keep what comes by on a stream in files without a name in this folder, so that it can be read again, or be given
+    /// a name there.
+    pub landing: Option<PathBuf>,
     /// Take this half only, as skopeo's `docker-archive:` and `oci:` do.
     pub only: Option<Half>,
 }
@@ -137,7 +140,7 @@ impl Open {
     /// leaves something to show is kept with what it concerns, see [`Archive::faults_of`].
     pub fn path(&self, path: &Path) -> Result<Archive> {
         let place = path.to_string_lossy().into_owned();
-        Container::open(path, &self.limits, &self.meter)
+        Container::open(path, self)
             .and_then(|container| self.assemble(&place, container))
             .at(|| place.clone())
     }
@@ -147,7 +150,7 @@ impl Open {
     /// # Errors
     /// As [`Open::path`], and `Usage` if it is a terminal.
     pub fn stdin(&self) -> Result<Archive> {
-        let container = Container::stdin(&self.limits, &self.meter);
+        let container = Container::stdin(self);
         container
             .and_then(|container| self.assemble("-", container))
             .at(|| "standard input".into())
@@ -288,11 +291,14 @@ fn document(place: &str, container: Container, bytes: Arc<[u8]>) -> Result<Archi
     })
 }
 
+type Items = Vec<DockerItem>;
+
 /// The documents that tell what an archive is.
 struct Found {
     index: Option<Arc<[u8]>>,
     names: BlobNames,
-    docker: Option<(Option<Arc<[u8]>>, Vec<DockerItem>)>,
+    /// docker's items, and the `manifest.json` they are from; before docker 1.10 there is none of either.
+    docker: Option<(Option<Arc<[u8]>>, Items)>,
 }
 
 impl Found {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::folder::Folder;
 use super::members::MemberTable;
-use super::{Content, MANIFEST_LIMIT};
-use crate::blob::{self, Compression, Decoder, FileRange, Meter, ReadAhead};
+use super::{Content, MANIFEST_LIMIT, Open};
+use crate::blob::{self, Compression, Decoder, FileRange, ReadAhead};
 use crate::error::{At, Error, Fault, NotAnImage, Result, TarFault};
 use crate::layer::Limits;
 
@@ -40,7 +40,7 @@ impl Container {
     ///
     /// # Errors
     /// `NotAnImage` for what is no container at all, `NotAFile` for FIFOs and devices, `Io`.
-    pub fn open(path: &Path, limits: &Limits, meter: &Meter) -> Result<Self> {
+    pub fn open(path: &Path, open: &Open) -> Result<Self> {
         let metadata = std::fs::metadata(path).map_err(|error| Error::io("open", error))?;
         if metadata.is_dir() {
             let holder = Holder::Folder(Folder::open(path)?);
@@ -50,14 +50,14 @@ impl Container {
                 streamed: false,
             });
         }
-        Container::from_file(blob::open_regular(path, true)?, 0, limits, meter)
+        Container::from_file(blob::open_regular(path, true)?, 0, open)
     }
 
     /// Reads standard input: by position if it is a file, in one pass if it is a pipe.
     ///
     /// # Errors
     /// `Usage` if it is a terminal; else as [`Container::open`].
-    pub fn stdin(limits: &Limits, meter: &Meter) -> Result<Self> {
+    pub fn stdin(open: &Open) -> Result<Self> {
         let stdin = io::stdin();
         if io::IsTerminal::is_terminal(&stdin) {
             let why = "refusing to read an archive from the terminal: name a file, or pipe one in";
@@ -75,12 +75,12 @@ impl Container {
         if metadata.is_file()
             && let Ok(position) = (&file).stream_position()
         {
-            return Container::from_file(file, position, limits, meter);
+            return Container::from_file(file, position, open);
         }
-        Container::from_stream(ReadAhead::new(file), limits, meter)
+        Container::from_stream(ReadAhead::new(file), open)
     }
 
-    fn from_file(file: File, start: u64, limits: &Limits, meter: &Meter) -> Result<Self> {
+    fn from_file(file: File, start: u64, open: &Open) -> Result<Self> {
         let whole = FileRange::whole(file)?;
         let range = whole.slice(start, whole.len());
         if range.is_empty() {
@@ -90,12 +90,12 @@ impl Container {
         let n = range.head(&mut head)?;
         let compression = Compression::sniff(&head[..n]);
         if compression != Compression::None {
-            return Container::from_stream(ReadAhead::new(range.reader()), limits, meter);
+            return Container::from_stream(ReadAhead::new(range.reader()), open);
         }
         if is_document(&head[..n]) {
             return Container::document(range.bytes(MANIFEST_LIMIT)?.into());
         }
-        let table = MemberTable::index(&range, limits).map_err(not_a_tar)?;
+        let table = MemberTable::index(&range, &open.limits).map_err(not_a_tar)?;
         Ok(Container {
             holder: Holder::Table(table),
             outer: Compression::None,
@@ -107,11 +107,7 @@ impl Container {
     ///
     /// # Errors
     /// As [`Container::open`]; `Codec` if the stream is cut short or damaged.
-    pub fn from_stream(
-        mut stream: impl BufRead + Send + 'static,
-        limits: &Limits,
-        meter: &Meter,
-    ) -> Result<Self> {
+    pub fn from_stream(mut stream: impl BufRead + Send + 'static, open: &Open) -> Result<Self> {
         let head = stream
             .fill_buf()
             .map_err(|error| Error::io("read", error))?;
@@ -135,12 +131,12 @@ impl Container {
             return Container::document(bytes.into());
         }
         let table = if outer == Compression::None {
-            MemberTable::pass(stream, limits, meter)
+            MemberTable::pass(stream, open)
         } else {
             // Decoding and hashing on different threads: the stream is as fast as the slower of the two.
-            let decoder = Decoder::new(stream, outer, limits.decode)?;
+            let decoder = Decoder::new(stream, outer, open.limits.decode)?;
             let mut plain = ReadAhead::new(decoder);
-            MemberTable::pass(&mut plain, limits, meter)
+            MemberTable::pass(&mut plain, open)
         };
         let table = table.map_err(not_a_tar)?;
         Ok(Container {

@@ -3,7 +3,7 @@
 use std::io::{Cursor, Read};
 use std::sync::Arc;
 
-use crate::blob::{FileRange, Hasher, Meter};
+use crate::blob::{FileRange, Hasher, Meter, NewFile};
 use crate::error::{Error, Fault, Result};
 use crate::layer::{Limits, Scan};
 use crate::spec::Digest;
@@ -15,8 +15,21 @@ pub enum Content {
     Range(FileRange),
     /// In memory: a small document that came by on a stream, or inline data.
     Memory(Arc<[u8]>),
+    /// Come by on a stream and kept in a file without a name; what the pass found out is here too.
+    Kept(Arc<Kept>),
     /// Gone by on a stream; what one pass over them found out is here.
     Passed(Arc<Scan>),
+}
+
+/// A member of a stream that was kept.
+#[derive(Debug)]
+pub struct Kept {
+    /// The file, which vanishes unless it is given a name.
+    pub file: Arc<NewFile>,
+    /// Its bytes.
+    pub range: FileRange,
+    /// What the pass over them found out.
+    pub scan: Arc<Scan>,
 }
 
 impl Content {
@@ -25,6 +38,7 @@ impl Content {
         match self {
             Content::Range(range) => range.len(),
             Content::Memory(bytes) => bytes.len() as u64,
+            Content::Kept(kept) => kept.scan.size,
             Content::Passed(scan) => scan.size,
         }
     }
@@ -41,6 +55,7 @@ impl Content {
     pub fn bytes(&self, limit: u64) -> Result<Arc<[u8]>> {
         match self {
             Content::Range(range) => Ok(range.bytes(limit)?.into()),
+            Content::Kept(kept) => Ok(kept.range.bytes(limit)?.into()),
             _ if self.len() > limit => Err(Fault::Limit {
                 what: "document size in bytes",
                 limit,
@@ -59,6 +74,7 @@ impl Content {
     pub fn reader(&self) -> Result<Box<dyn Read + Send>> {
         match self {
             Content::Range(range) => Ok(Box::new(range.reader())),
+            Content::Kept(kept) => Ok(Box::new(kept.range.reader())),
             Content::Memory(bytes) => Ok(Box::new(Cursor::new(Arc::clone(bytes)))),
             Content::Passed(_) => Err(Fault::Gone.into()),
         }
@@ -68,6 +84,7 @@ impl Content {
     pub fn head(&self, buf: &mut [u8]) -> Result<usize> {
         match self {
             Content::Range(range) => range.head(buf),
+            Content::Kept(kept) => kept.range.head(buf),
             Content::Memory(bytes) => {
                 let n = bytes.len().min(buf.len());
                 buf[..n].copy_from_slice(&bytes[..n]);
@@ -90,7 +107,7 @@ impl Content {
         limits: &Limits,
         meter: &Meter,
     ) -> Result<Arc<Scan>> {
-        if let Content::Passed(scan) = self {
+        if let Some(scan) = self.known() {
             return match expected {
                 Some(digest) if digest.algorithm() != scan.digest.algorithm() => {
                     Err(Error::new(Fault::Gone))
@@ -102,9 +119,18 @@ impl Content {
         crate::layer::scan(self.reader()?, hasher, limits, meter).map(Arc::new)
     }
 
+    /// What a pass over a stream found out already.
+    fn known(&self) -> Option<&Arc<Scan>> {
+        match self {
+            Content::Passed(scan) => Some(scan),
+            Content::Kept(kept) => Some(&kept.scan),
+            Content::Range(_) | Content::Memory(_) => None,
+        }
+    }
+
     /// The digest of the stored bytes, by the algorithm of `like`.
     pub fn digest(&self, like: &Digest) -> Result<Digest> {
-        if let Content::Passed(scan) = self {
+        if let Some(scan) = self.known() {
             return match scan.digest.algorithm() == like.algorithm() {
                 true => Ok(scan.digest.clone()),
                 false => Err(Fault::Gone.into()),

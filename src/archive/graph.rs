@@ -186,7 +186,10 @@ impl<'a> GraphReader<'a> {
         };
         let claims = descriptor.media_type.is_manifest() || descriptor.media_type.is_index();
         self.nodes[node].kind = NodeKind::Opaque;
-        if !claims && (content.len() > MANIFEST_LIMIT || matches!(content, Content::Passed(_))) {
+        if !claims
+            && (content.len() > MANIFEST_LIMIT
+                || matches!(content, Content::Passed(_) | Content::Kept(_)))
+        {
             return Ok(());
         }
         let bytes = match content.bytes(MANIFEST_LIMIT).at(place) {
@@ -226,11 +229,11 @@ impl<'a> GraphReader<'a> {
             }
             Document::Manifest(manifest) => {
                 if is_attestation(&self.nodes[node].descriptor) {
-                    NodeKind::Attestation(manifest)
+                    NodeKind::Attestation(*manifest)
                 } else if manifest.is_image() {
-                    self.image(node, manifest)
+                    self.image(node, *manifest)
                 } else {
-                    NodeKind::Artifact(manifest)
+                    NodeKind::Artifact(*manifest)
                 }
             }
         };

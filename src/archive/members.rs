@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 
-use super::Content;
-use crate::blob::{FileRange, Hasher, Meter};
+use super::content::Kept;
+use super::{Content, Open};
+use crate::blob::{FileRange, Hasher, Keeping, NewFile};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::{self, Limits};
 use crate::layer::{Anomalies, EntryKind, FileInput, StreamInput, TarInput, WalkEnd, Walker};
@@ -75,11 +76,11 @@ impl MemberTable {
     ///
     /// # Errors
     /// As [`MemberTable::index`].
-    pub fn pass(stream: impl BufRead, limits: &Limits, meter: &Meter) -> Result<Self> {
+    pub fn pass(stream: impl BufRead, open: &Open) -> Result<Self> {
         let mut held = 0;
         let mut table = MemberTable::walk(
             Walker::new(StreamInput::new(stream)),
-            limits,
+            &open.limits,
             |walker, member| {
                 let mut reader = DataReader {
                     walker,
@@ -111,8 +112,28 @@ impl MemberTable {
                 let hasher = named
                     .and_then(|digest| Hasher::like(&digest).ok())
                     .unwrap_or_default();
-                let scan = layer::scan(io::Cursor::new(head).chain(reader), hasher, limits, meter)?;
-                Ok(Content::Passed(Arc::new(scan)))
+                let reader = io::Cursor::new(head).chain(reader);
+                let Some(folder) = &open.landing else {
+                    let scan = layer::scan(reader, hasher, &open.limits, &open.meter)?;
+                    return Ok(Content::Passed(Arc::new(scan)));
+                };
+                let file = Arc::new(NewFile::in_folder(folder, 0o644)?);
+                let mut keeping = Keeping::new(reader, Arc::clone(&file));
+                let scan = Arc::new(layer::scan(
+                    &mut keeping,
+                    hasher,
+                    &open.limits,
+                    &open.meter,
+                )?);
+                keeping
+                    .finish()
+                    .map_err(|error| Error::io("write", error))?;
+                let copy = file
+                    .file()
+                    .try_clone()
+                    .map_err(|error| Error::io("read", error))?;
+                let range = FileRange::whole(copy)?;
+                Ok(Content::Kept(Arc::new(Kept { file, range, scan })))
             },
         )?;
         table.members.shrink_to_fit();

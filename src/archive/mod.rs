@@ -28,7 +28,7 @@ use std::fmt;
 
 pub use assemble::{Archive, DockerHalf, Half, OciHalf, Open, Root, Shape};
 pub use container::{Container, Holder};
-pub use content::Content;
+pub use content::{Content, Kept};
 pub use docker::{DockerItem, RepositoryRecord};
 pub use graph::{Edge, Node, NodeKind, check, check_digest};
 pub use image::{Image, ImageId, Layer, Presence, Step};

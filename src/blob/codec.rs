@@ -357,7 +357,7 @@ mod tests {
         {
             let both = [one, two].concat();
             assert_eq!(Compression::sniff(&both), compression);
-            let (out, _) = decode(&both, DecodeLimits::default()).expect(compression.name());
+            let (out, _) = decode(&both, DecodeLimits::default()).expect("two members");
             assert_eq!(out, b"one, two", "{}", compression.name());
         }
     }

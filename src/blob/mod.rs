@@ -3,16 +3,21 @@
 //! In come files and digests, out go readers. What the bytes mean is left to the rooms further on.
 
 mod ahead;
+mod behind;
 pub mod codec;
+pub mod encode;
 mod file;
 mod hash;
 mod meter;
+mod new_file;
 
 pub use ahead::ReadAhead;
+pub use behind::Keeping;
 pub use codec::{Compression, DecodeLimits, Decoder};
 pub use file::{FileRange, RangeReader, open_regular};
 pub use hash::{Hasher, HashingReader, sha256};
 pub use meter::{Counting, Meter};
+pub use new_file::{NewFile, is_leftover, sync_folder, write_whole};
 
 /// How many bytes are moved at a time where a whole blob is read: large enough that the system calls do not show,
 /// small enough that buffers of all layers in work stay in the processor's cache.

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::blob::Compression;
 use crate::spec::Platform;
+use crate::write::Recode;
 
 use super::image::platform_arg;
 
@@ -66,6 +68,52 @@ impl AsRef<Common> for Common {
     fn as_ref(&self) -> &Common {
         self
     }
+}
+
+/// How layers are to be packed.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Packing {
+    /// How layers are packed: as they are, plain, in gzip or in zstd
+    ///
+    /// Repacking changes the digests of layers and manifests; configs, image IDs and diff IDs stay.
+    #[arg(long, value_name = "CODEC", value_enum, default_value_t)]
+    pub compression: PackingWhen,
+
+    /// The codec's level: 1 to 12 for gzip (6), 1 to 22 for zstd (3)
+    #[arg(long, value_name = "N")]
+    pub level: Option<i32>,
+}
+
+impl Packing {
+    /// What is to be otherwise than it is.
+    pub fn recode(&self) -> Recode {
+        let compression = match self.compression {
+            PackingWhen::Keep => None,
+            PackingWhen::None => Some(Compression::None),
+            PackingWhen::Gzip => Some(Compression::Gzip),
+            PackingWhen::Zstd => Some(Compression::Zstd),
+        };
+        Recode {
+            compression,
+            level: self.level,
+            media_types: None,
+            prune_sparse: false,
+        }
+    }
+}
+
+/// How layers are packed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum PackingWhen {
+    /// As they are.
+    #[default]
+    Keep,
+    /// Not at all.
+    None,
+    /// In gzip.
+    Gzip,
+    /// In zstd.
+    Zstd,
 }
 
 /// When to use colour.

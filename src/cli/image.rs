@@ -9,6 +9,7 @@ use crate::archive::{Archive, Half, Open, Pick, Root, Selection};
 use crate::blob::Meter;
 use crate::error::{At, Error, Fault, Result};
 use crate::spec::{Digest, Platform};
+use crate::store::Store;
 
 /// An image as the user typed it; nothing has been looked up yet.
 ///
@@ -98,6 +99,11 @@ enum Place {
 }
 
 impl ImageArg {
+    /// Standard input.
+    pub fn stdin() -> Self {
+        ImageArg("-".into())
+    }
+
     /// What was typed.
     pub fn text(&self) -> &str {
         &self.0
@@ -108,10 +114,24 @@ impl ImageArg {
     /// # Errors
     /// `NotFound` for what is neither a path nor in the store; as [`Open::path`].
     pub fn open(&self, common: &Common, meter: &Meter) -> Result<Opened> {
+        self.open_with(common, meter, None)
+    }
+
+    /// The same; what comes by on a stream is kept in files without a name in `landing`.
+    ///
+    /// # Errors
+    /// As [`ImageArg::open`].
+    pub fn open_with(
+        &self,
+        common: &Common,
+        meter: &Meter,
+        landing: Option<PathBuf>,
+    ) -> Result<Opened> {
         let (place, only, pick) = self.parse()?;
         let open = Open {
             only,
             meter: meter.clone(),
+            landing,
             ..Open::default()
         };
         let archive = match place {
@@ -251,28 +271,25 @@ fn store_pick(text: &str) -> Result<Pick> {
 /// Opens the local store; `None` if there is none yet.
 ///
 /// # Errors
-/// As [`Open::path`]; `Usage` if no home directory is known.
+/// As [`Store::open`]; `Io` if the folder that was named is not there; `Usage` if no home directory is known.
 pub fn open_store(common: &Common, open: &Open) -> Result<Option<Archive>> {
-    let path = match &common.store {
-        Some(path) => path.clone(),
-        None => default_store()?,
-    };
-    if !path.join("index.json").exists() {
-        // A store that was named has to be there; the default one appears with the first image.
-        return match (&common.store, std::fs::metadata(&path)) {
-            (Some(_), Err(error)) => Err(Error::io("open", error).at(path.to_string_lossy())),
-            _ => Ok(None),
-        };
+    let path = store_path(common)?;
+    // A store that was named has to be there; the default one appears with the first image.
+    if common.store.is_some() {
+        std::fs::metadata(&path)
+            .map_err(|error| Error::io("open", error).at(path.to_string_lossy()))?;
     }
-    Open {
-        only: Some(Half::Oci),
-        ..open.clone()
-    }
-    .path(&path)
-    .map(Some)
+    Store::at(path).open(open)
 }
 
-fn default_store() -> Result<PathBuf> {
+/// The folder of the local store, which need not exist yet.
+///
+/// # Errors
+/// `Usage` if none was named and no home directory is known.
+pub fn store_path(common: &Common) -> Result<PathBuf> {
+    if let Some(path) = &common.store {
+        return Ok(path.clone());
+    }
     let set = |name: &str| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())

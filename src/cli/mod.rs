@@ -10,8 +10,8 @@ mod progress;
 mod run;
 mod streams;
 
-pub use args::{ColorWhen, Common, ProgressWhen};
-pub use image::{ImageArg, Opened, open_store, platform_arg};
+pub use args::{ColorWhen, Common, Packing, ProgressWhen};
+pub use image::{ImageArg, Opened, open_store, platform_arg, store_path};
 pub use page::Page;
 pub use progress::Progress;
 pub use run::{Verdict, run};

@@ -77,6 +77,7 @@ impl Page {
             .map(|(code, meaning)| format!("{code} {meaning}"))
             .collect();
         text.push_str(&statuses.join("; "));
+        text.push('\n');
         let mut long = String::new();
         for (title, items) in self.sections {
             long.push_str(&format!("{}:\n", capitalized(title)));

@@ -96,6 +96,11 @@ impl Io {
         self.say(&format!("warning: {}", escape::text(text)));
     }
 
+    /// Says something for people to know, when nothing is wrong.
+    pub fn note(&self, text: &str) {
+        let _ = writeln!(&self.err, "{}: {}", self.program, escape::text(text));
+    }
+
     /// One line on standard error, after what has been printed so far.
     pub(super) fn say(&mut self, line: &str) {
         let _ = self.out.flush();

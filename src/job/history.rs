@@ -60,6 +60,7 @@ pub fn history(image: &Image, sizes: &Sizes) -> HistoryReport {
             image.layers.len()
         ));
     }
+    let shown = sizes.shown(image);
     let mut rows: Vec<HistoryRow> = image
         .steps()
         .into_iter()
@@ -89,10 +90,9 @@ pub fn history(image: &Image, sizes: &Sizes) -> HistoryReport {
                     .and_then(|layer| layer.descriptor.as_ref())
                     .map(|descriptor| descriptor.digest.to_string()),
                 diff_id: diff_id.map(|id| id.to_string()),
-                size: if step.layer.is_some() {
-                    measured.map(|size| size.content)
-                } else {
-                    Some(0)
+                size: match step.layer {
+                    Some(i) => shown.get(i).copied().flatten(),
+                    None => Some(0),
                 },
                 stored: measured.map(|size| size.stored),
             }

@@ -145,7 +145,7 @@ pub fn inspect(selection: &Selection<'_>, sizes: &Sizes) -> Value {
     if let Some(version) = &image.platform.os_version {
         put("OsVersion", version.clone().into());
     }
-    let size = sizes.content(&image.layers);
+    let size = sizes.total(image);
     put("Size", size.into());
     put("VirtualSize", size.into());
     let diff_ids = config
@@ -169,7 +169,8 @@ pub fn inspect(selection: &Selection<'_>, sizes: &Sizes) -> Value {
     let layers: Vec<Value> = image
         .layers
         .iter()
-        .map(|layer| {
+        .zip(sizes.shown(image))
+        .map(|(layer, shown)| {
             let size = sizes.of(layer);
             let descriptor = layer.descriptor.as_ref();
             object!({
@@ -180,7 +181,7 @@ pub fn inspect(selection: &Selection<'_>, sizes: &Sizes) -> Value {
                 "Present": layer.content().is_some(),
                 "Compression": size.map(|size| size.compression.name()),
                 "StoredBytes": size.map(|size| size.stored),
-                "SizeBytes": size.map(|size| size.content),
+                "SizeBytes": shown,
             })
         })
         .collect();

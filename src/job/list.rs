@@ -172,7 +172,7 @@ fn image_row(archive: &Archive, position: usize, sizes: &Sizes) -> ListRow {
             .map(|node| archive.nodes[node].descriptor.digest.to_string()),
         platform: Some(image.platform.clone()).filter(|platform| *platform != Platform::default()),
         created: image.config.created.clone(),
-        size: sizes.content(&image.layers),
+        size: sizes.total(image),
         stored: stored(archive, image),
         repeated: false,
     }

@@ -1,15 +1,13 @@
 //! How large layers are, each measured once, on all cores.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
-
-use crate::archive::{Archive, Content, Layer};
+use crate::archive::{Archive, Content, Image, Layer};
 use crate::blob::{Compression, Meter};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::{FileInput, LayerSummary, Limits, Scan, Walker};
+use crate::parallel::in_parallel;
 use crate::spec::Digest;
 
 /// What is known of one layer's size.
@@ -17,8 +15,10 @@ use crate::spec::Digest;
 pub struct LayerSize {
     /// Bytes as the archive stores them.
     pub stored: u64,
-    /// Bytes of the files once unpacked, as `docker history` counts them.
+    /// Bytes of the files once unpacked, as docker counts them, see [`LayerSummary::content_size`].
     pub content: u64,
+    /// The same without symbolic links, see [`LayerSummary::file_size`].
+    pub files: u64,
     /// How it is packed.
     pub compression: Compression,
 }
@@ -33,12 +33,33 @@ impl Sizes {
         self.0.get(&layer.member).copied()
     }
 
-    /// The sum of the content sizes of layers; `None` if one of them is not known.
-    pub fn content<'a>(&self, layers: impl IntoIterator<Item = &'a Layer>) -> Option<u64> {
-        layers
-            .into_iter()
+    /// The bytes that docker shows for each layer of an image, from the base upward; `None` for a layer that is not
+    /// in the archive.
+    ///
+    /// An engine remembers what a layer took when it was made. The storage drivers count what they unpacked; BuildKit
+    /// adds up the sizes in the tar, where a symbolic link has none. Which one it was is told by the history.
+    pub fn shown(&self, image: &Image) -> Vec<Option<u64>> {
+        let mut shown: Vec<Option<u64>> = image
+            .layers
+            .iter()
             .map(|layer| self.of(layer).map(|size| size.content))
-            .sum()
+            .collect();
+        for step in image.steps() {
+            let by_buildkit = step
+                .history
+                .is_some_and(|entry| entry.comment.starts_with("buildkit."));
+            if let (true, Some(i)) = (by_buildkit, step.layer)
+                && let (Some(layer), Some(slot)) = (image.layers.get(i), shown.get_mut(i))
+            {
+                *slot = self.of(layer).map(|size| size.files);
+            }
+        }
+        shown
+    }
+
+    /// The bytes that docker shows for an image; `None` if a layer is not in the archive.
+    pub fn total(&self, image: &Image) -> Option<u64> {
+        self.shown(image).into_iter().sum()
     }
 }
 
@@ -97,6 +118,7 @@ fn one(layer: &Layer, content: &Content, limits: &Limits, meter: &Meter) -> Resu
             return Ok(LayerSize {
                 stored: range.len(),
                 content: summary.content_size,
+                files: summary.file_size,
                 compression,
             });
         }
@@ -110,6 +132,7 @@ fn one(layer: &Layer, content: &Content, limits: &Limits, meter: &Meter) -> Resu
     Ok(LayerSize {
         stored: scan.size,
         content: scan.summary.content_size,
+        files: scan.summary.file_size,
         compression: scan.compression,
     })
 }
@@ -153,25 +176,4 @@ pub(super) fn check_blob(digest: &Digest, size: u64, scan: &Scan) -> Result<(), 
         return Err(Fault::DigestMismatch { expected, found }.into());
     }
     Ok(())
-}
-
-/// Does something to each item on all cores, the first ones first, and gives the results in the order of the items.
-pub(super) fn in_parallel<T: Sync, R: Send>(items: &[T], job: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let slots: Vec<Mutex<Option<R>>> = items.iter().map(|_| Mutex::new(None)).collect();
-    (0..rayon::current_num_threads().min(items.len()))
-        .into_par_iter()
-        .for_each(|_| {
-            loop {
-                let i = next.fetch_add(1, Ordering::Relaxed);
-                let (Some(item), Some(slot)) = (items.get(i), slots.get(i)) else {
-                    break;
-                };
-                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(job(item));
-            }
-        });
-    slots
-        .into_iter()
-        .filter_map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner))
-        .collect()
 }

@@ -6,10 +6,16 @@
 mod history;
 mod inspect;
 mod list;
+mod load;
 mod measure;
+mod save;
+mod upkeep;
 pub mod verify;
 
 pub use history::{HistoryReport, HistoryRow, history};
 pub use inspect::{Raw, inspect, raw, raw_index};
 pub use list::{Filter, ListRow, RowKind, by_age, list, tree};
+pub use load::{LoadOptions, Loaded, load};
 pub use measure::{LayerSize, Sizes, measure};
+pub use save::save;
+pub use upkeep::{ImageUsage, PruneOptions, Removal, Usage, prune, remove, usage};

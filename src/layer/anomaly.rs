@@ -30,10 +30,12 @@ pub enum AnomalyKind {
     MissingEndMarker,
     /// One zero block where two should be.
     OneEndBlock,
+    /// The archive ends right after the contents of its last entry, where padding to a whole block belongs.
+    MissingPadding,
 }
 
 impl AnomalyKind {
-    const COUNT: usize = AnomalyKind::OneEndBlock as usize + 1;
+    const COUNT: usize = AnomalyKind::MissingPadding as usize + 1;
 
     /// The stable name of the finding, in kebab case.
     pub fn code(self) -> &'static str {
@@ -51,6 +53,7 @@ impl AnomalyKind {
             AnomalyKind::NulInName => "nul-in-name",
             AnomalyKind::MissingEndMarker => "missing-end-marker",
             AnomalyKind::OneEndBlock => "one-end-block",
+            AnomalyKind::MissingPadding => "missing-padding",
         }
     }
 }

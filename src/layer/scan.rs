@@ -53,6 +53,30 @@ pub struct Scan {
     pub fault: Option<Error>,
 }
 
+impl Scan {
+    /// What is known of a layer that was packed here: its entries were not looked at.
+    pub(crate) fn made(
+        digest: Digest,
+        size: u64,
+        compression: Compression,
+        diff_id: Digest,
+        plain_size: u64,
+    ) -> Self {
+        Scan {
+            size,
+            digest,
+            compression,
+            diff_id: Some(diff_id),
+            plain_size,
+            padding: 0,
+            summary: LayerSummary::default(),
+            anomalies: Anomalies::default(),
+            tail: None,
+            fault: None,
+        }
+    }
+}
+
 /// Reads a blob to its end: hashes it, decodes it, hashes that, and walks it as a tar.
 ///
 /// Memory: three buffers of [`CHUNK`] bytes and the decoder's window. A blob that is no tar is read all the same; its

@@ -246,14 +246,23 @@ impl<I: TarInput> Walker<I> {
 
     /// Goes to where the next header must be.
     fn finish_entry(&mut self) -> Result<()> {
-        let rest = self.left.saturating_add(self.padding);
-        self.left = 0;
-        self.padding = 0;
-        if rest > 0 {
-            let skipped = self.input.skip(rest).map_err(read_error)?;
-            if skipped < rest {
-                return Err(ends_early(self.entry.header_offset, rest - skipped));
-            }
+        let (left, padding) = (
+            std::mem::take(&mut self.left),
+            std::mem::take(&mut self.padding),
+        );
+        let rest = left.saturating_add(padding);
+        if rest == 0 {
+            return Ok(());
+        }
+        let skipped = self.input.skip(rest).map_err(read_error)?;
+        if skipped < left {
+            return Err(ends_early(self.entry.header_offset, rest - skipped));
+        }
+        if skipped < rest {
+            // umoci insert writes such layers: all contents are there, the archive just stops. The end follows.
+            let at = self.entry.header_offset;
+            self.anomalies
+                .add(AnomalyKind::MissingPadding, at, Some(&self.entry.path));
         }
         Ok(())
     }

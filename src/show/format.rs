@@ -104,7 +104,17 @@ impl Format {
             let headings = columns.iter().map(|column| (column.field, column.heading));
             table.text(&self.template.header(headings));
         }
-        for row in rows {
+        for mut row in rows {
+            // A cell of what is not known stays empty; elsewhere Go's words for it are kept.
+            for value in row
+                .as_object_mut()
+                .into_iter()
+                .flat_map(|row| row.values_mut())
+            {
+                if value.is_null() {
+                    *value = "".into();
+                }
+            }
             table.text(&self.template.render(&row)?);
         }
         table.write_to(out)

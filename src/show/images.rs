@@ -231,6 +231,10 @@ pub fn tree_label(rows: &[ListRow], position: usize) -> String {
     let what = match (row.kind, &row.name, &row.platform) {
         (_, Some(name), _) => name.to_string(),
         (RowKind::Attestation, ..) => "attestation".to_owned(),
+        // BuildKit gives its attestations a platform that no machine has.
+        (RowKind::Absent, None, Some(platform)) if platform.is_unknown() => {
+            "attestation".to_owned()
+        }
         (_, None, _) if row.depth == 0 => "<untagged>".to_owned(),
         (_, None, Some(platform)) => platform.to_string(),
         (kind, None, None) => kind.name().to_owned(),

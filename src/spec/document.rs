@@ -14,7 +14,7 @@ pub enum Document {
     /// An OCI index or docker manifest list.
     Index(Index),
     /// An OCI or docker image manifest, or an artifact's.
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
     /// A docker manifest of schema 1, which can be shown but not used.
     Schema1(Schema1),
 }
@@ -117,7 +117,7 @@ impl Document {
         if !(layers || config || blobs || media_type.is_manifest() || artifact_type.is_some()) {
             return Err(node.expected("a manifest or an index"));
         }
-        Ok(Document::Manifest(Manifest {
+        Ok(Document::Manifest(Box::new(Manifest {
             media_type,
             config: node
                 .field("config")?
@@ -131,7 +131,7 @@ impl Document {
             annotations,
             artifact_type,
             subject,
-        }))
+        })))
     }
 
     /// The media type stated inside the document; empty when not.

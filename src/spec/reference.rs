@@ -123,6 +123,15 @@ impl Reference {
         }
     }
 
+    /// The same with `latest` where neither tag nor digest is stated.
+    #[must_use]
+    pub fn tagged(mut self) -> Self {
+        if self.tag.is_none() && self.digest.is_none() {
+            self.tag = Some("latest".into());
+        }
+        self
+    }
+
     /// The repository as docker shows it: without the default host and folder.
     pub fn familiar_repository(&self) -> String {
         if self.domain != HUB {

@@ -1,15 +1,15 @@
 //! One pass over every blob and layer.
 
 use std::collections::{HashMap, HashSet};
-use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 
 use super::finding::{Finding, Severity, oddity};
 use super::media_type_lies;
-use crate::archive::{Archive, Content, Layer, NodeKind, Shape};
+use crate::archive::{Archive, Content, Holder, Layer, NodeKind, Shape};
 use crate::blob::Meter;
 use crate::error::Result;
-use crate::job::measure::in_parallel;
 use crate::layer::{Limits, Scan};
+use crate::parallel::in_parallel;
 use crate::spec::{Descriptor, Digest, LayerKind};
 
 /// What the passes found.
@@ -22,13 +22,13 @@ pub(super) struct Passes {
 
 /// One run of bytes to read, and all that is stated of it.
 struct Task<'a> {
-    /// When it was added: layers in the order of their images first, then blobs by name.
-    position: usize,
     place: String,
     content: Content,
     /// The digest it is named by or stated to have.
     digest: Option<Digest>,
     descriptors: Vec<&'a Descriptor>,
+    /// The first image and layer it is, for the order of the findings; blobs that are no layers come last.
+    order: (usize, usize),
     /// The layers it is, each with its place.
     layers: Vec<(&'a Layer, String)>,
 }
@@ -36,21 +36,24 @@ struct Task<'a> {
 /// Which bytes a content is, so that links and several names cost one pass.
 #[derive(PartialEq, Eq, Hash)]
 enum Key {
-    /// Device and inode, offset, length: every look-up in a folder opens the file anew.
-    Range((u64, u64), u64, u64),
-    Member(String),
+    /// A file or a block of memory by its address, and the run in it.
+    At(usize, u64, u64),
+    /// A file of a folder, which is opened anew each time, by its name.
+    Named(String),
 }
 
-fn key(member: &str, content: &Content) -> Key {
+fn key(archive: &Archive, member: &str, content: &Content) -> Key {
     match content {
+        Content::Range(_) if matches!(archive.container.holder, Holder::Folder(_)) => {
+            Key::Named(member.to_owned())
+        }
         Content::Range(range) => {
             let (file, offset) = range.parts();
-            match file.metadata() {
-                Ok(of) => Key::Range((of.dev(), of.ino()), offset, range.len()),
-                Err(_) => Key::Member(member.to_owned()),
-            }
+            Key::At(Arc::as_ptr(file) as usize, offset, range.len())
         }
-        _ => Key::Member(member.to_owned()),
+        Content::Memory(bytes) => Key::At(bytes.as_ptr() as usize, 0, bytes.len() as u64),
+        Content::Kept(kept) => Key::At(Arc::as_ptr(kept) as usize, 0, kept.scan.size),
+        Content::Passed(scan) => Key::At(Arc::as_ptr(scan) as usize, 0, scan.size),
     }
 }
 
@@ -83,18 +86,20 @@ pub(super) fn read(
     let mut tasks: Vec<Task<'_>> = Vec::new();
     let mut by_key: HashMap<Key, usize> = HashMap::new();
     let mut add = |tasks: &mut Vec<Task<'_>>, member: &str, content: &Content| {
-        *by_key.entry(key(member, content)).or_insert_with(|| {
-            let (place, content) = (member.to_owned(), content.clone());
-            tasks.push(Task {
-                position: tasks.len(),
-                place,
-                content,
-                digest: None,
-                descriptors: Vec::new(),
-                layers: Vec::new(),
-            });
-            tasks.len() - 1
-        })
+        *by_key
+            .entry(key(archive, member, content))
+            .or_insert_with(|| {
+                let (place, content) = (member.to_owned(), content.clone());
+                tasks.push(Task {
+                    place,
+                    content,
+                    digest: None,
+                    descriptors: Vec::new(),
+                    order: (usize::MAX, 0),
+                    layers: Vec::new(),
+                });
+                tasks.len() - 1
+            })
     };
     for (i, image) in archive.images.iter().enumerate() {
         for (n, layer) in image.layers.iter().enumerate() {
@@ -104,6 +109,7 @@ pub(super) fn read(
             let task = add(&mut tasks, &layer.member, content);
             let task = &mut tasks[task];
             task.descriptors.extend(&layer.descriptor);
+            task.order = task.order.min((i, n));
             task.layers.push((layer, layer_place(archive, i, n)));
         }
     }
@@ -159,7 +165,7 @@ pub(super) fn read(
         done.push((task, found, bytes));
     }
     // Layers in the order of their images, then blobs by name: as a person would go through them.
-    done.sort_by_key(|(task, ..)| task.position);
+    done.sort_by_key(|(task, ..)| (task.order, task.place.as_str()));
     let layers = tasks.iter().filter(|task| !task.layers.is_empty()).count();
     let bytes = done.iter().map(|(_, _, bytes)| bytes).sum();
     findings.extend(done.into_iter().flat_map(|(_, found, _)| found));
@@ -386,6 +392,9 @@ pub(super) fn unreferenced(archive: &Archive, names: &[String], findings: &mut V
         "oci-layout",
         "repositories",
         "version",
+        // The local store's own.
+        "imgkit-blobs.lock",
+        "imgkit-index.lock",
     ]
     .map(str::to_owned)
     .into();

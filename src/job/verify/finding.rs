@@ -149,6 +149,10 @@ pub(super) fn oddity(kind: AnomalyKind) -> (Severity, &'static str) {
             "a long name holds a NUL; readers differ in where it ends",
         ),
         AnomalyKind::MissingEndMarker => (Severity::Warning, "the tar ends without its end marker"),
+        AnomalyKind::MissingPadding => (
+            Severity::Warning,
+            "the tar stops after the contents of its last entry; tar programs call that an unexpected end",
+        ),
         AnomalyKind::OneEndBlock => (
             Severity::Note,
             "the tar ends with one zero block where two belong",

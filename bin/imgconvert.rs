@@ -1,0 +1,310 @@
+//! imgconvert: turn an archive of any shape into one of any other.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use imgkit::archive::{Name, Pick};
+use imgkit::blob::{Meter, write_whole};
+use imgkit::cli::{self, Common, ImageArg, Packing, Page, Verdict};
+use imgkit::error::At;
+use imgkit::job;
+use imgkit::layer::Limits;
+use imgkit::show::json;
+use imgkit::store::{Policy, Store};
+use imgkit::write::{Bundle, Change, Format, MediaTypes, archive, layout};
+use imgkit::{Error, Fault, Result};
+use serde_json::json;
+
+const PAGE: Page = Page {
+    name: "imgconvert",
+    description: &[
+        "Turns images of any shape into any other, in skopeo's spelling. Manifests, configs and layers pass through as \
+         they are unless something else is asked for, so digests and IDs stay; what has to change is rewritten from the \
+         layer up to the index, with everything else in those documents kept, and said in the digest map. Every blob is \
+         verified on the way.",
+        "Without a reference in SRC all its images come along. Names stay, unless DST gives one, which needs a single \
+         image. An OCI layout that is there already is added to; every other output is new, and appears when it is whole.",
+    ],
+    output: &[
+        "Nothing, or the archive if DST is -. --digest-map writes a JSON array of changes with these keys:",
+    ],
+    keys: &[
+        ("What", "layer or manifest (an index counts as one)"),
+        (
+            "Old",
+            "the digest before; null for a manifest that the source did not have",
+        ),
+        ("New", "the digest now"),
+        ("Why", "in words"),
+    ],
+    exit: &[
+        ("0", "done"),
+        (
+            "2",
+            "the source could not be read or trusted, the output not written, or bad usage",
+        ),
+    ],
+    examples: &[
+        (
+            "for a tool that reads OCI layouts",
+            "imgconvert app.tar oci:layout:app",
+        ),
+        (
+            "with small layers, and a list of what changed",
+            "imgconvert --compression zstd --digest-map map.json app.tar oci-archive:app-oci.tar",
+        ),
+        (
+            "one platform of many, for docker",
+            "imgconvert --platform linux/arm64 oci:layout:app docker-archive:app.tar:app:1",
+        ),
+    ],
+    sections: &[(
+        "DESTINATIONS",
+        &[
+            (
+                "docker-archive:PATH[:REF], PATH, -",
+                "one archive for every tool: an OCI layout with docker's manifest.json over the same blobs",
+            ),
+            (
+                "docker-legacy:PATH[:REF]",
+                "as docker 1.10 to 24 wrote it; layers become plain",
+            ),
+            ("oci-archive:PATH[:REF]", "an OCI layout in a tar"),
+            (
+                "oci:PATH[:REF]",
+                "an OCI layout; one that is there is added to",
+            ),
+            ("dir:PATH", "skopeo's dir:, for one image"),
+            ("store:[REF]", "the local store"),
+        ],
+    )],
+    see_also: &["imgload", "imgsave", "imgverify"],
+};
+
+/// Turn an archive of any shape into one of any other
+#[derive(clap::Parser)]
+#[command(version)]
+struct Args {
+    /// The image or images
+    #[arg(value_name = "SRC")]
+    source: ImageArg,
+    /// Where to, and in which shape; see DESTINATIONS
+    #[arg(value_name = "DST")]
+    destination: String,
+    #[command(flatten)]
+    packing: Packing,
+    /// Whose media types manifests use: as they are, the image specification's, or docker's
+    #[arg(long, value_name = "WHOSE", value_enum, default_value_t)]
+    media_types: MediaTypesArg,
+    /// Take what is absent out of indexes that name more than is there
+    #[arg(long)]
+    prune_sparse: bool,
+    /// Fail if a digest of the source would change
+    #[arg(long)]
+    keep_digests: bool,
+    /// Write what changed to FILE, as JSON; - is standard output
+    #[arg(long, value_name = "FILE")]
+    digest_map: Option<PathBuf>,
+    /// Show no progress
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum MediaTypesArg {
+    /// As they are.
+    #[default]
+    Keep,
+    /// The image specification's.
+    Oci,
+    /// Docker's.
+    Docker,
+}
+
+impl AsRef<Common> for Args {
+    fn as_ref(&self) -> &Common {
+        &self.common
+    }
+}
+
+/// Where to, and in which shape.
+enum Destination {
+    Stream,
+    Archive(Format, PathBuf),
+    Layout(PathBuf),
+    Dir(PathBuf),
+    Store,
+}
+
+fn main() -> ExitCode {
+    cli::run(&PAGE, |args: &Args, io| {
+        let (destination, name) = destination(&args.destination)?;
+        if matches!(destination, Destination::Stream) && std::io::stdout().is_terminal() {
+            return Err(Fault::Usage(
+                "refusing to write an archive to the terminal: pipe the output".into(),
+            )
+            .into());
+        }
+        let landing = landing(&destination, args)?;
+        let meter = Meter::default();
+        let opening = io.progress(args.source.text(), None, &meter, args.quiet);
+        let opened = args
+            .source
+            .open_with(&args.common, &meter, Some(landing.clone()))?;
+        drop(opening);
+        let source = &opened.archive;
+        let place = || source.place.clone();
+        if let Some(fault) = source.container.fault() {
+            return Err(fault.clone().at(place()));
+        }
+        if source.roots.len() > 1 && opened.pick == Pick::Only && name.is_some() {
+            return opened.select(&args.common).map(|_| Verdict::Yes);
+        }
+        let mut bundle = Bundle::default();
+        job::save(
+            &mut bundle,
+            source,
+            &opened.pick,
+            args.common.platform.as_ref(),
+            name.as_ref(),
+        )
+        .at(place)?;
+        let mut recode = args.packing.recode();
+        if matches!(destination, Destination::Archive(Format::DockerLegacy, _))
+            && recode.compression.is_none()
+        {
+            recode.compression = Some(imgkit::blob::Compression::None);
+        }
+        recode.media_types = match args.media_types {
+            MediaTypesArg::Keep => None,
+            MediaTypesArg::Oci => Some(MediaTypes::Oci),
+            MediaTypesArg::Docker => Some(MediaTypes::Docker),
+        };
+        recode.prune_sparse = args.prune_sparse;
+        let meter = Meter::default();
+        let packing = io.progress("packing", Some(archive::size(&bundle)), &meter, args.quiet);
+        bundle
+            .recode(&recode, &landing, &Limits::default(), &meter)
+            .at(place)?;
+        drop(packing);
+        if let Some(change) = bundle
+            .changes
+            .iter()
+            .find(|change| args.keep_digests && change.old.is_some())
+        {
+            let (old, new) = (change.old.as_deref().unwrap_or_default(), &change.new);
+            let why = format!("{} {old} would become {new}: {}", change.what, change.why);
+            return Err(Error::from(Fault::Usage(why)).at(place()));
+        }
+        let meter = Meter::default();
+        let _progress = io.progress(
+            &args.destination,
+            Some(archive::size(&bundle)),
+            &meter,
+            args.quiet,
+        );
+        match &destination {
+            Destination::Stream => archive::to_stream(&bundle, Format::Docker, io.out(), &meter)?,
+            Destination::Archive(format, path) => {
+                archive::to_path(&bundle, *format, path, &meter)
+                    .at(|| path.to_string_lossy().into_owned())?;
+            }
+            Destination::Dir(path) => layout::dir(&bundle, path, &meter)?,
+            Destination::Layout(path) if path.join("index.json").exists() => {
+                Store::at(path).add(&bundle, Policy::Replace, &meter)?;
+            }
+            Destination::Layout(path) => layout::layout(&bundle, path, &meter)?,
+            Destination::Store => {
+                Store::at(cli::store_path(&args.common)?).add(&bundle, Policy::Replace, &meter)?;
+            }
+        }
+        if let Some(path) = &args.digest_map {
+            let text = map(&bundle.changes)?;
+            match path.as_os_str() == "-" {
+                true => io
+                    .out()
+                    .write_all(text.as_bytes())
+                    .map_err(|error| Error::io("write", error))?,
+                false => write_whole(path, text.as_bytes())?,
+            }
+        }
+        Ok(Verdict::Yes)
+    })
+}
+
+fn destination(text: &str) -> Result<(Destination, Option<Name>)> {
+    if text == "-" {
+        return Ok((Destination::Stream, None));
+    }
+    let (kind, rest) = match text.split_once(':') {
+        Some((
+            kind @ ("docker-archive" | "docker-legacy" | "oci-archive" | "oci" | "dir" | "store"),
+            rest,
+        )) => (kind, rest),
+        _ => ("", text),
+    };
+    if kind == "store" {
+        return Ok((Destination::Store, name(rest)?));
+    }
+    let (path, reference) = match kind {
+        "" | "dir" => (rest, ""),
+        _ => rest.split_once(':').unwrap_or((rest, "")),
+    };
+    if path.is_empty() {
+        return Err(Fault::Usage(format!("'{text}' names no file")).into());
+    }
+    let path = PathBuf::from(path);
+    let destination = match kind {
+        "oci-archive" => Destination::Archive(Format::Oci, path),
+        "docker-legacy" => Destination::Archive(Format::DockerLegacy, path),
+        "oci" => Destination::Layout(path),
+        "dir" => Destination::Dir(path),
+        _ => Destination::Archive(Format::Docker, path),
+    };
+    Ok((destination, name(reference)?))
+}
+
+/// A name as a destination gives it: a reference, or a tag alone as skopeo and umoci write it.
+fn name(text: &str) -> Result<Option<Name>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if text.contains(['/', ':']) {
+        return Ok(Some(Name::Full(
+            imgkit::spec::Reference::parse(text)?.tagged(),
+        )));
+    }
+    Ok(Some(Name::Tag(text.to_owned())))
+}
+
+/// Where what comes by on a stream, or is packed anew, is kept until it is known where it belongs.
+fn landing(destination: &Destination, args: &Args) -> Result<PathBuf> {
+    let path = match destination {
+        Destination::Store => return Store::at(cli::store_path(&args.common)?).landing(),
+        Destination::Layout(path) if path.join("index.json").exists() => {
+            return Store::at(path).landing();
+        }
+        Destination::Archive(_, path) | Destination::Layout(path) | Destination::Dir(path) => {
+            path.parent()
+        }
+        Destination::Stream => None,
+    };
+    let beside = path.map(|path| {
+        if path.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            path
+        }
+    });
+    Ok(beside
+        .filter(|path| path.is_dir())
+        .map_or_else(std::env::temp_dir, Path::to_owned))
+}
+
+fn map(changes: &[Change]) -> Result<String> {
+    let changes = changes.iter().map(|change| json!({"What": change.what, "Old": change.old, "New": change.new, "Why": change.why}));
+    Ok(json::line(&changes.collect::<Vec<_>>())? + "\n")
+}

@@ -1,0 +1,237 @@
+//! imgdf: show what images take, and what they share.
+
+use std::process::ExitCode;
+
+use imgkit::Result;
+use imgkit::archive::Archive;
+use imgkit::blob::Meter;
+use imgkit::cli::{self, Common, ImageArg, Io, Page, Verdict};
+use imgkit::job::{self, Usage};
+use imgkit::layer::Limits;
+use imgkit::show::{Column, Format, human};
+use imgkit::spec::Timestamp;
+use serde_json::{Value, json};
+
+const PAGE: Page = Page {
+    name: "imgdf",
+    description: &[
+        "Shows what the images of the local store take, as docker system df does, or those of any pile of archives and \
+         layouts. Sizes are stored bytes. A blob that several images need, in one archive or in several, counts once in \
+         the total; with -v each image is shown with what it shares and what it alone takes.",
+    ],
+    output: &[
+        "A table as docker prints it: a line for images, one for blobs that nothing refers to. ACTIVE are images with a \
+         name; RECLAIMABLE is what would be free without the others. With --format json one object per line, with \
+         docker's keys and these of our own:",
+    ],
+    keys: &[
+        ("SizeBytes, ReclaimableBytes", "as numbers"),
+        (
+            "SharedBytes, UniqueBytes",
+            "with -v: what the image shares, and what it alone takes",
+        ),
+        (
+            "Names, ID, Created",
+            "with -v: the image's names, its ID in full, and when it was made as its config says",
+        ),
+    ],
+    exit: &[
+        ("0", "done"),
+        ("2", "something could not be read, or bad usage"),
+    ],
+    examples: &[
+        ("the local store", "imgdf"),
+        (
+            "what a pile of archives would take if each blob were kept once",
+            "imgdf -v *.tar",
+        ),
+    ],
+    sections: &[],
+    see_also: &["imgls", "imgprune"],
+};
+
+/// Show what images take, and what they share
+#[derive(clap::Parser)]
+#[command(version)]
+struct Args {
+    /// Archives, layouts and folders; without any, the local store
+    #[arg(value_name = "IMAGE")]
+    images: Vec<ImageArg>,
+    /// Show each image
+    #[arg(short, long)]
+    verbose: bool,
+    /// table, json, or a Go template
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "table",
+        hide_default_value = true
+    )]
+    format: String,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl AsRef<Common> for Args {
+    fn as_ref(&self) -> &Common {
+        &self.common
+    }
+}
+
+const COLUMNS: &[Column] = &[
+    Column {
+        field: "Type",
+        heading: "TYPE",
+    },
+    Column {
+        field: "TotalCount",
+        heading: "TOTAL",
+    },
+    Column {
+        field: "Active",
+        heading: "ACTIVE",
+    },
+    Column {
+        field: "Size",
+        heading: "SIZE",
+    },
+    Column {
+        field: "Reclaimable",
+        heading: "RECLAIMABLE",
+    },
+    Column {
+        field: "Repository",
+        heading: "REPOSITORY",
+    },
+    Column {
+        field: "Tag",
+        heading: "TAG",
+    },
+    Column {
+        field: "ShortID",
+        heading: "IMAGE ID",
+    },
+    Column {
+        field: "ID",
+        heading: "IMAGE ID",
+    },
+    Column {
+        field: "CreatedSince",
+        heading: "CREATED",
+    },
+    Column {
+        field: "SharedSize",
+        heading: "SHARED SIZE",
+    },
+    Column {
+        field: "UniqueSize",
+        heading: "UNIQUE SIZE",
+    },
+];
+
+fn main() -> ExitCode {
+    cli::run(&PAGE, |args: &Args, io| {
+        let default = match args.verbose {
+            false => r"table {{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}",
+            true => {
+                r"table {{.Repository}}\t{{.Tag}}\t{{.ShortID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t{{.UniqueSize}}"
+            }
+        };
+        let format = Format::parse(&args.format, default)?;
+        let archives = open(args, io)?;
+        let usage = job::usage(&archives, &Limits::default())?;
+        let rows = if args.verbose {
+            images(&usage)
+        } else {
+            totals(&usage)
+        };
+        format.write(io.out(), Some(COLUMNS), rows)?;
+        Ok(Verdict::Yes)
+    })
+}
+
+fn open(args: &Args, io: &mut Io) -> Result<Vec<Archive>> {
+    if args.images.is_empty() {
+        return Ok(cli::open_store(&args.common, &Default::default())?
+            .into_iter()
+            .collect());
+    }
+    let mut archives = Vec::new();
+    for image in &args.images {
+        match image.open(&args.common, &Meter::default()) {
+            Ok(opened) => archives.push(opened.archive),
+            Err(error) => io.fail(&error),
+        }
+    }
+    Ok(archives)
+}
+
+fn share(part: u64, whole: u64) -> String {
+    let percent = if whole == 0 {
+        0
+    } else {
+        u128::from(part) * 100 / u128::from(whole)
+    };
+    format!("{} ({percent}%)", human::size(part))
+}
+
+fn totals(usage: &Usage) -> Vec<Value> {
+    let row = |what: &str, total: usize, active: usize, size: u64, reclaimable: u64| {
+        json!({
+            "Type": what,
+            "TotalCount": total.to_string(),
+            "Active": active.to_string(),
+            "Size": human::size(size),
+            "SizeBytes": size,
+            "Reclaimable": share(reclaimable, size),
+            "ReclaimableBytes": reclaimable,
+        })
+    };
+    let (orphans, bytes) = usage.orphans;
+    let total = usage.images.len();
+    vec![
+        row(
+            "Images",
+            total,
+            total - usage.dangling,
+            usage.blobs.1,
+            usage.reclaimable - bytes,
+        ),
+        row("Unreferenced Blobs", orphans, 0, bytes, bytes),
+    ]
+}
+
+fn images(usage: &Usage) -> Vec<Value> {
+    let now = cli::now();
+    let mut rows = Vec::new();
+    for image in &usage.images {
+        let created = image.created.as_deref();
+        let hex = image.id.rsplit(':').next().unwrap_or_default();
+        let names: Vec<String> = image.names.iter().map(ToString::to_string).collect();
+        let row = |repository: &str, tag: &str| {
+            json!({
+                "Repository": repository,
+                "Tag": tag,
+                "Names": names,
+                "ID": image.id,
+                "ShortID": hex.get(..12).unwrap_or(hex),
+                "Created": created,
+                "CreatedSince": created.and_then(Timestamp::parse).map_or_else(|| "N/A".to_owned(), |time| human::ago(time, now)),
+                "Size": human::size(image.size),
+                "SizeBytes": image.size,
+                "SharedSize": human::size(image.shared),
+                "SharedBytes": image.shared,
+                "UniqueSize": human::size(image.size - image.shared),
+                "UniqueBytes": image.size - image.shared,
+            })
+        };
+        if image.names.is_empty() {
+            rows.push(row("<none>", "<none>"));
+        }
+        for name in &image.names {
+            let repository = name.repository().unwrap_or_else(|| "<none>".into());
+            rows.push(row(&repository, name.tag().unwrap_or("<none>")));
+        }
+    }
+    rows
+}

@@ -1,0 +1,192 @@
+//! imgprune: free what the local store does not need.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::process::ExitCode;
+
+use imgkit::cli::{self, Common, Page, Verdict};
+use imgkit::job::{self, Filter, PruneOptions, Removal};
+use imgkit::show::human;
+use imgkit::spec::Timestamp;
+use imgkit::store::Store;
+use imgkit::{Error, Fault, Result, escape};
+
+const PAGE: Page = Page {
+    name: "imgprune",
+    description: &[
+        "Takes images without a name out of the local store, and blobs that nothing refers to, as docker image prune \
+         does. With --all images with names go too. On a terminal it asks first, unless --force is given; elsewhere it \
+         wants --force or --dry-run, so that nothing goes by accident.",
+    ],
+    output: &[
+        "As docker prints it: 'Deleted Images:' with a line for each name and image, then 'Total reclaimed space:'.",
+    ],
+    keys: &[],
+    exit: &[
+        ("0", "done, or the answer was no"),
+        ("2", "the store could not be read or changed, or bad usage"),
+    ],
+    examples: &[
+        ("see what would go", "imgprune --dry-run"),
+        (
+            "everything older than ten days",
+            "imgprune --all --force --filter until=240h",
+        ),
+    ],
+    sections: &[(
+        "FILTERS",
+        &[
+            (
+                "until=TIME",
+                "images made before that time: RFC 3339, seconds since 1970, or an age like 24h or 1h30m",
+            ),
+            (
+                "label=KEY[=VALUE], label!=KEY[=VALUE]",
+                "images with or without that label; several must all hold",
+            ),
+        ],
+    )],
+    see_also: &["imgdf", "imgls", "imgrm"],
+};
+
+/// Free what the local store does not need
+#[derive(clap::Parser)]
+#[command(version)]
+struct Args {
+    /// Remove images with names too
+    #[arg(short, long)]
+    all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+    /// Remove only images that satisfy KEY=VALUE, see FILTERS; may be repeated
+    #[arg(long = "filter", value_name = "FILTER")]
+    filters: Vec<String>,
+    /// Show what would go and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl AsRef<Common> for Args {
+    fn as_ref(&self) -> &Common {
+        &self.common
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(&PAGE, |args: &Args, io| {
+        let mut options = PruneOptions {
+            all: args.all,
+            dry_run: args.dry_run,
+            ..PruneOptions::default()
+        };
+        for filter in &args.filters {
+            read_filter(filter, &mut options)?;
+        }
+        if !args.force && !args.dry_run && !agreed(args.all)? {
+            return Ok(Verdict::Yes);
+        }
+        let store = Store::at(cli::store_path(&args.common)?);
+        let removal = match cli::open_store(&args.common, &Default::default())? {
+            Some(archive) => job::prune(&store, &archive, &options)?,
+            None => Removal::default(),
+        };
+        if !removal.untagged.is_empty() || !removal.images.is_empty() {
+            io.line(if args.dry_run {
+                "Would Delete Images:"
+            } else {
+                "Deleted Images:"
+            })?;
+            for name in &removal.untagged {
+                io.line(&format!("untagged: {}", escape::text(&name.to_string())))?;
+            }
+            for id in &removal.images {
+                io.line(&format!("deleted: {id}"))?;
+            }
+            io.line("")?;
+        }
+        io.line(&format!(
+            "Total reclaimed space: {}",
+            human::size(removal.freed.bytes)
+        ))?;
+        Ok(Verdict::Yes)
+    })
+}
+
+fn read_filter(text: &str, options: &mut PruneOptions) -> Result<()> {
+    if let Some(time) = text.strip_prefix("until=") {
+        let time = until(time).ok_or_else(|| {
+            Error::from(Fault::Usage(format!(
+                "filter '{text}': not a time; write RFC 3339, seconds, or an age like 24h"
+            )))
+        })?;
+        options.until = Some(time);
+        return Ok(());
+    }
+    let (label, wanted) = match text.strip_prefix("label!=") {
+        Some(label) => (format!("label={label}"), false),
+        None if text.starts_with("label=") => (text.to_owned(), true),
+        None => {
+            return Err(Fault::Usage(format!(
+                "filter '{text}': the keys are until, label and label!"
+            ))
+            .into());
+        }
+    };
+    options.labels.push((Filter::parse(&label)?, wanted));
+    Ok(())
+}
+
+/// A time, or an age in Go's way of writing one.
+fn until(text: &str) -> Option<Timestamp> {
+    if let Some(time) = Timestamp::parse(text) {
+        return Some(time);
+    }
+    if let Ok(seconds) = text.parse::<i64>() {
+        return Some(Timestamp::from_unix(seconds, 0));
+    }
+    let (mut rest, mut age) = (text, 0i64);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: i64 = rest.get(..digits)?.parse().ok()?;
+        let unit = match rest.as_bytes().get(digits)? {
+            b'h' => 3600,
+            b'm' => 60,
+            b's' => 1,
+            _ => return None,
+        };
+        age = age.checked_add(number.checked_mul(unit)?)?;
+        rest = rest.get(digits + 1..)?;
+    }
+    (!text.is_empty()).then(|| Timestamp::from_unix(cli::now().seconds().saturating_sub(age), 0))
+}
+
+/// Asks on the terminal, as docker does.
+fn agreed(all: bool) -> Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Fault::Usage(
+            "there is nobody to ask: use --force, or --dry-run to see what would go".into(),
+        )
+        .into());
+    }
+    let what = if all {
+        "all images"
+    } else {
+        "all images without a name"
+    };
+    let mut err = std::io::stderr();
+    let asked = write!(
+        err,
+        "WARNING! This will remove {what} and all blobs that nothing needs.\nAre you sure you want to continue? [y/N] "
+    );
+    asked
+        .and_then(|()| err.flush())
+        .map_err(|error| Error::io("write", error))?;
+    let mut answer = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| Error::io("read", error))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

@@ -1,0 +1,97 @@
+//! imgtag: give an image of the local store another name.
+
+use std::process::ExitCode;
+
+use imgkit::archive::Name;
+use imgkit::blob::Meter;
+use imgkit::cli::{self, Common, ImageArg, Page, Verdict};
+use imgkit::error::At;
+use imgkit::spec::Reference;
+use imgkit::store::{Policy, Store};
+use imgkit::write::Bundle;
+use imgkit::{Fault, Result, job};
+
+const PAGE: Page = Page {
+    name: "imgtag",
+    description: &[
+        "Gives an image of the local store another name, as docker tag does; the old one stays. A name that stands for \
+         another image goes to this one, and the other stays without it. An image from an archive is put into the store \
+         under the name.",
+    ],
+    output: &["Nothing."],
+    keys: &[],
+    exit: &[
+        ("0", "done"),
+        (
+            "2",
+            "the image is not there, the name is malformed, or bad usage",
+        ),
+    ],
+    examples: &[
+        (
+            "another name for an image of the store",
+            "imgtag app:1 app:tested",
+        ),
+        (
+            "an image of an archive under a name of one's own",
+            "imgtag bundle.tar:app:1 app:mine",
+        ),
+    ],
+    sections: &[],
+    see_also: &["imgload", "imgls", "imgrm"],
+};
+
+/// Give an image of the local store another name
+#[derive(clap::Parser)]
+#[command(version)]
+struct Args {
+    /// The image
+    #[arg(value_name = "SOURCE")]
+    source: ImageArg,
+    /// The new name: NAME[:TAG]
+    #[arg(value_name = "NEW")]
+    name: String,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl AsRef<Common> for Args {
+    fn as_ref(&self) -> &Common {
+        &self.common
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(&PAGE, |args: &Args, _| {
+        let name = Reference::parse(&args.name)?;
+        if name.digest().is_some() {
+            return Err(Fault::Usage(format!(
+                "'{}': a name with a digest cannot be given",
+                args.name
+            ))
+            .into());
+        }
+        tag(args, &Name::Full(name.tagged()))?;
+        Ok(Verdict::Yes)
+    })
+}
+
+fn tag(args: &Args, name: &Name) -> Result<()> {
+    let store = Store::at(cli::store_path(&args.common)?);
+    let meter = Meter::default();
+    let opened = args.source.open_with(&args.common, &meter, None)?;
+    let archive = &opened.archive;
+    let place = || archive.place.clone();
+    if std::path::Path::new(&archive.place) == store.path() {
+        let root = archive.root(&opened.pick).at(place)?;
+        let node = root.node.map(|node| &archive.nodes[node].descriptor.digest);
+        if let Some(digest) = node {
+            store.tag(digest, name)?;
+        }
+        return Ok(());
+    }
+    let mut bundle = Bundle::default();
+    let platform = args.common.platform.as_ref();
+    job::save(&mut bundle, archive, &opened.pick, platform, Some(name)).at(place)?;
+    store.add(&bundle, Policy::Replace, &meter).map(|_| ())
+}

@@ -1,0 +1,194 @@
+//! Packing bytes on all cores, to the same result whatever their number.
+
+use std::io::{self, BufRead, Read, Write};
+
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use super::Compression;
+use crate::error::{Error, Fault, Result};
+
+/// Plain bytes in one gzip member. Members in a row are one stream to every reader, and can be made side by side.
+const MEMBER: usize = 1 << 20;
+
+/// Packs a stream into a writer. `level` is the codec's own; without it 6 for gzip and 3 for zstd.
+///
+/// gzip is written as members of 1 MiB of plain bytes each, without name and time; zstd as one frame with a checksum.
+/// Memory: three members for each core, or what zstd takes for its level.
+///
+/// # Errors
+/// `Usage` for a level that the codec does not have; `Unsupported` for codecs that layers are not written in; what
+/// reading gives.
+pub fn encode(
+    plain: impl Read,
+    out: &mut dyn Write,
+    to: Compression,
+    level: Option<i32>,
+) -> Result<()> {
+    match to {
+        Compression::None => copy(plain, out),
+        Compression::Gzip => gzip(plain, out, level.unwrap_or(6)),
+        Compression::Zstd => zstd(plain, out, level.unwrap_or(3)),
+        Compression::Bzip2 | Compression::Xz => Err(Fault::Unsupported {
+            what: format!(
+                "{}: layers are written plain, in gzip or in zstd",
+                to.name()
+            ),
+        }
+        .into()),
+    }
+}
+
+fn copy(mut plain: impl Read, out: &mut dyn Write) -> Result<()> {
+    let mut buf = vec![0; super::CHUNK];
+    loop {
+        match plain.read(&mut buf) {
+            Ok(0) => return Ok(()),
+            Ok(n) => out
+                .write_all(&buf[..n])
+                .map_err(|error| Error::io("write", error))?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::io("read", error)),
+        }
+    }
+}
+
+fn level_error(codec: &str, level: i32, highest: i32) -> Error {
+    Fault::Usage(format!("{codec} has levels 1 to {highest}, not {level}")).into()
+}
+
+fn gzip(mut plain: impl Read, out: &mut dyn Write, level: i32) -> Result<()> {
+    let level = match libdeflater::CompressionLvl::new(level) {
+        Ok(level) => level,
+        Err(_) => return Err(level_error("gzip", level, 12)),
+    };
+    let batch = rayon::current_num_threads().max(1) * 2;
+    let mut members: Vec<Vec<u8>> = Vec::with_capacity(batch);
+    let mut wrote = false;
+    loop {
+        members.clear();
+        let mut ended = false;
+        while members.len() < batch && !ended {
+            let mut member = Vec::with_capacity(MEMBER);
+            plain
+                .by_ref()
+                .take(MEMBER as u64)
+                .read_to_end(&mut member)
+                .map_err(|error| Error::io("read", error))?;
+            ended = member.len() < MEMBER;
+            if !member.is_empty() || (ended && !wrote && members.is_empty()) {
+                members.push(member);
+            }
+        }
+        let packed: Vec<Result<Vec<u8>>> = members
+            .par_iter()
+            .map(|member| gzip_member(member, level))
+            .collect();
+        for member in packed {
+            out.write_all(&member?)
+                .map_err(|error| Error::io("write", error))?;
+            wrote = true;
+        }
+        if ended {
+            return Ok(());
+        }
+    }
+}
+
+fn gzip_member(plain: &[u8], level: libdeflater::CompressionLvl) -> Result<Vec<u8>> {
+    let mut compressor = libdeflater::Compressor::new(level);
+    let mut packed = vec![0; compressor.gzip_compress_bound(plain.len())];
+    let n = compressor
+        .gzip_compress(plain, &mut packed)
+        .map_err(|error| Fault::Codec {
+            codec: "gzip",
+            why: error.to_string(),
+        })?;
+    packed.truncate(n);
+    Ok(packed)
+}
+
+fn zstd(mut plain: impl Read, out: &mut dyn Write, level: i32) -> Result<()> {
+    if !(1..=22).contains(&level) {
+        return Err(level_error("zstd", level, 22));
+    }
+    let failed = |error| Error::io("write", error);
+    let mut encoder = zstd::stream::write::Encoder::new(out, level).map_err(failed)?;
+    // With one worker or many the result is the same; without any it is another.
+    let workers = u32::try_from(rayon::current_num_threads())
+        .unwrap_or(1)
+        .max(1);
+    encoder
+        .multithread(workers)
+        .and_then(|()| encoder.include_checksum(true))
+        .map_err(failed)?;
+    let mut buf = vec![0; super::CHUNK];
+    loop {
+        match plain.read(&mut buf) {
+            Ok(0) => break,
+            Ok(n) => encoder.write_all(&buf[..n]).map_err(failed)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::io("read", error)),
+        }
+    }
+    encoder.finish().map(|_| ()).map_err(failed)
+}
+
+/// Plain bytes of a packed stream, read ahead by another thread.
+pub(crate) fn decoded(
+    stored: impl BufRead + Send + 'static,
+    compression: Compression,
+    limits: super::DecodeLimits,
+) -> Result<super::ReadAhead> {
+    Ok(super::ReadAhead::new(super::Decoder::new(
+        stored,
+        compression,
+        limits,
+    )?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blob::{DecodeLimits, Decoder};
+
+    fn round_trip(plain: &[u8], to: Compression) -> Vec<u8> {
+        let mut packed = Vec::new();
+        encode(plain, &mut packed, to, None).expect("memory");
+        assert_eq!(Compression::sniff(&packed), to);
+        let mut out = Vec::new();
+        let mut decoder =
+            Decoder::new(&packed[..], to, DecodeLimits::default()).expect("a decoder");
+        decoder.read_to_end(&mut out).expect("whole");
+        assert!(out == plain);
+        packed
+    }
+
+    #[test]
+    fn what_is_packed_unpacks_and_threads_do_not_matter() {
+        let plain: Vec<u8> = (0..5 * MEMBER / 2).map(|i| (i * i % 251) as u8).collect();
+        for to in [Compression::Gzip, Compression::Zstd] {
+            let packed = round_trip(&plain, to);
+            let one = rayon::ThreadPoolBuilder::new()
+                .num_threads(1)
+                .build()
+                .expect("a pool");
+            assert!(
+                packed == one.install(|| round_trip(&plain, to)),
+                "{}",
+                to.name()
+            );
+            round_trip(b"", to);
+        }
+    }
+
+    #[test]
+    fn levels_that_do_not_exist_are_refused() {
+        for (to, level) in [
+            (Compression::Gzip, 13),
+            (Compression::Zstd, 23),
+            (Compression::Zstd, 0),
+        ] {
+            assert!(encode(&b"x"[..], &mut Vec::new(), to, Some(level)).is_err());
+        }
+    }
+}

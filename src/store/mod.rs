@@ -1,0 +1,234 @@
+//! The local store: an ordinary OCI image layout that several programs use at once.
+//!
+//! In come bundles, out goes an [`Archive`]. Nothing private is needed to understand it: full names are kept in both
+//! `org.opencontainers.image.ref.name` and `io.containerd.image.name`, blobs under their digests. What makes it safe:
+//! - a blob gets its name when it is whole and synced; `index.json` is replaced as a whole, after the blobs it names;
+//! - who adds holds a shared lock, who deletes an exclusive one, so nothing is deleted that is about to be named;
+//! - who changes `index.json` holds a lock of its own and reads it anew. Fields that are not ours stay.
+//!
+//! Other tools do not take these locks: two writers of which one is not ours can lose an entry of `index.json`.
+
+mod index;
+mod lock;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use index::StoreIndex;
+pub use index::{Placed, Policy};
+use lock::Lock;
+
+use crate::archive::{Archive, Container, Half, Name, NodeKind, Open};
+use crate::blob::{Meter, is_leftover, sync_folder};
+use crate::error::{At, Error, Result};
+use crate::spec::Digest;
+use crate::write::{Bundle, layout};
+
+/// A store, which need not exist yet.
+#[derive(Debug, Clone)]
+pub struct Store {
+    path: PathBuf,
+}
+
+/// What adding a bundle did.
+#[derive(Debug, Default)]
+pub struct Added {
+    /// What became of each name, in the order of the bundle; an untagged image has one item without a name.
+    pub placed: Vec<Placed>,
+    /// Bytes of blobs that were not there before.
+    pub written: u64,
+}
+
+/// What removing something freed.
+#[derive(Debug, Default)]
+pub struct Freed {
+    /// The blobs that are gone.
+    pub blobs: Vec<Digest>,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// The store in that folder.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Store { path: path.into() }
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens it for reading; `None` if it does not exist yet.
+    ///
+    /// # Errors
+    /// As [`Open::path`].
+    pub fn open(&self, open: &Open) -> Result<Option<Archive>> {
+        if !self.path.join("index.json").exists() {
+            return Ok(None);
+        }
+        Open {
+            only: Some(Half::Oci),
+            ..open.clone()
+        }
+        .path(&self.path)
+        .map(Some)
+    }
+
+    /// Where blobs are put that come by on a stream, so that they can stay where they are.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn landing(&self) -> Result<PathBuf> {
+        let folder = self.path.join("blobs/sha256");
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| Error::io("create", error).at(folder.to_string_lossy()))?;
+        Ok(folder)
+    }
+
+    /// Adds a bundle: blobs that are not there, then its names.
+    ///
+    /// # Errors
+    /// `SizeMismatch` and `DigestMismatch` for blobs that are not what they are named by: then nothing of the bundle
+    /// is in the store. `Io`.
+    pub fn add(&self, bundle: &Bundle, policy: Policy, meter: &Meter) -> Result<Added> {
+        let place = || self.path.to_string_lossy().into_owned();
+        self.landing()?;
+        let _blobs = Lock::shared(&self.path, lock::BLOBS).at(place)?;
+        let written = layout::blobs(bundle, &self.path, meter).at(place)?;
+        let placed = self
+            .change(|index| index.add(&bundle.listed, policy))
+            .at(place)?;
+        Ok(Added { placed, written })
+    }
+
+    /// Gives what a name or digest stands for another name. Returns what became of the new name.
+    ///
+    /// # Errors
+    /// `Io`; nothing changes then.
+    pub fn tag(&self, target: &Digest, name: &Name) -> Result<Placed> {
+        let place = || self.path.to_string_lossy().into_owned();
+        let _blobs = Lock::shared(&self.path, lock::BLOBS).at(place)?;
+        self.change(|index| index.tag(target, name)).at(place)
+    }
+
+    /// Takes entries out of the index, then deletes the blobs that only they needed.
+    ///
+    /// `names` are taken away one by one; `targets` go with all their names.
+    ///
+    /// # Errors
+    /// `Io`. The index is changed before the first blob is deleted, so what fails halfway leaves orphans and no gaps.
+    pub fn remove(&self, names: &[Name], targets: &[Digest]) -> Result<Freed> {
+        let place = || self.path.to_string_lossy().into_owned();
+        let _blobs = Lock::exclusive(&self.path, lock::BLOBS).at(place)?;
+        let before = self.reachable()?;
+        self.change(|index| index.remove(names, targets))
+            .at(place)?;
+        let after = self.reachable()?;
+        self.delete(before.difference(&after).cloned().collect())
+            .at(place)
+    }
+
+    /// Deletes blobs that nothing refers to, and what programs that were killed left behind.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn collect(&self, dry_run: bool) -> Result<Freed> {
+        let place = || self.path.to_string_lossy().into_owned();
+        if !self.path.join("index.json").exists() {
+            return Ok(Freed::default());
+        }
+        let _blobs = Lock::exclusive(&self.path, lock::BLOBS).at(place)?;
+        let reachable = self.reachable()?;
+        let mut orphans = HashSet::new();
+        let mut leftovers = Vec::new();
+        let open = Open::default();
+        for name in Container::open(&self.path, &open)?.names(&open.limits)? {
+            let base = name.rsplit('/').next().unwrap_or_default();
+            match Digest::from_blob_path(&name) {
+                Some(digest) if !reachable.contains(&digest) => {
+                    orphans.insert(digest);
+                }
+                None if is_leftover(base) => leftovers.push(self.path.join(&name)),
+                _ => {}
+            }
+        }
+        if dry_run {
+            let size = |digest: &Digest| {
+                std::fs::metadata(self.path.join(digest.blob_path())).map_or(0, |m| m.len())
+            };
+            let bytes = orphans.iter().map(size).sum();
+            let mut blobs: Vec<Digest> = orphans.into_iter().collect();
+            blobs.sort_unstable();
+            return Ok(Freed { blobs, bytes });
+        }
+        let mut freed = self.delete(orphans).at(place)?;
+        for path in leftovers {
+            freed.bytes += std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+            std::fs::remove_file(&path)
+                .map_err(|error| Error::io("remove", error))
+                .at(place)?;
+        }
+        Ok(freed)
+    }
+
+    fn delete(&self, digests: HashSet<Digest>) -> Result<Freed> {
+        let mut blobs: Vec<Digest> = digests.into_iter().collect();
+        blobs.sort_unstable();
+        let mut freed = Freed::default();
+        for digest in blobs {
+            let path = self.path.join(digest.blob_path());
+            let size = std::fs::symlink_metadata(&path).map_or(0, |metadata| metadata.len());
+            match std::fs::remove_file(&path) {
+                Ok(()) => {
+                    freed.bytes += size;
+                    freed.blobs.push(digest);
+                }
+                // Named, but not here: a sparse index.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io("remove", error).at(path.to_string_lossy())),
+            }
+        }
+        Ok(freed)
+    }
+
+    /// Every blob that the index leads to, here or not.
+    fn reachable(&self) -> Result<HashSet<Digest>> {
+        let mut digests = HashSet::new();
+        let Some(archive) = self.open(&Open::default())? else {
+            return Ok(digests);
+        };
+        for node in &archive.nodes {
+            digests.insert(node.descriptor.digest.clone());
+            let manifest = match &node.kind {
+                NodeKind::Image(image) => archive.images[*image].manifest.as_ref(),
+                NodeKind::Attestation(manifest) | NodeKind::Artifact(manifest) => Some(manifest),
+                // A manifest that cannot be understood may need any blob: then none can be called an orphan.
+                NodeKind::Opaque | NodeKind::Schema1 if !node.faults.is_empty() => {
+                    return Err(node.faults[0].clone());
+                }
+                _ => None,
+            };
+            let blobs = manifest
+                .into_iter()
+                .flat_map(|manifest| manifest.config.iter().chain(&manifest.layers));
+            digests.extend(blobs.map(|descriptor| descriptor.digest.clone()));
+        }
+        Ok(digests)
+    }
+
+    /// Changes `index.json`: under its lock, from what it says now, as a whole.
+    fn change<T>(&self, change: impl FnOnce(&mut StoreIndex) -> Result<T>) -> Result<T> {
+        let _index = Lock::exclusive(&self.path, lock::INDEX)?;
+        let mut index = StoreIndex::read(&self.path)?;
+        let result = change(&mut index)?;
+        if index.changed() {
+            if !self.path.join("oci-layout").exists() {
+                layout::put(&self.path, "oci-layout", crate::write::archive::OCI_LAYOUT)?;
+            }
+            layout::put(&self.path, "index.json", &index.bytes())?;
+            sync_folder(&self.path)?;
+        }
+        Ok(result)
+    }
+}

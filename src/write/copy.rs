@@ -1,0 +1,90 @@
+//! Blobs from where they are to where they belong, checked on the way.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::fs::FileExt;
+
+use super::bundle::{BlobOut, Source};
+use crate::archive::Content;
+use crate::blob::{CHUNK, Hasher, Meter};
+use crate::error::{At, Error, Fault, Result};
+
+/// Writes a blob to a file from `offset` on.
+///
+/// # Errors
+/// `SizeMismatch` and `DigestMismatch` if the source is not what the bundle says, placed at the blob; `Io`.
+pub(super) fn to_file(blob: &BlobOut, file: &File, offset: u64, meter: &Meter) -> Result<()> {
+    let mut position = offset;
+    pour(blob, meter, |bytes| {
+        file.write_all_at(bytes, position)?;
+        position += bytes.len() as u64;
+        Ok(())
+    })
+}
+
+/// Writes a blob to a stream.
+///
+/// # Errors
+/// As [`to_file`].
+pub(super) fn to_stream(blob: &BlobOut, out: &mut dyn Write, meter: &Meter) -> Result<()> {
+    pour(blob, meter, |bytes| out.write_all(bytes))
+}
+
+/// Hands a blob over in chunks, hashing each, and compares digest and size at the end.
+fn pour(
+    blob: &BlobOut,
+    meter: &Meter,
+    mut put: impl FnMut(&[u8]) -> std::io::Result<()>,
+) -> Result<()> {
+    let place = || blob.digest.blob_path();
+    let mut hasher = Hasher::like(&blob.digest)?;
+    let mut written = 0;
+    let mut take = |bytes: &[u8]| -> Result<()> {
+        written += bytes.len() as u64;
+        // One byte too many is enough: nothing is written past the room that was made for it.
+        if written > blob.size {
+            return Err(Fault::SizeMismatch {
+                expected: blob.size,
+                found: written,
+            }
+            .into());
+        }
+        hasher.update(bytes);
+        put(bytes).map_err(|error| Error::io("write", error))?;
+        meter.add(bytes.len() as u64);
+        Ok(())
+    };
+    match &blob.source {
+        Source::Document(bytes) => take(bytes).at(place)?,
+        Source::Stored(content) => each_chunk(content, &mut take).at(place)?,
+    }
+    if written != blob.size {
+        return Err(Error::new(Fault::SizeMismatch {
+            expected: blob.size,
+            found: written,
+        })
+        .at(place()));
+    }
+    let found = hasher.finish();
+    if found != blob.digest {
+        let fault = Fault::DigestMismatch {
+            expected: blob.digest.to_string(),
+            found: found.to_string(),
+        };
+        return Err(Error::new(fault).at(place()));
+    }
+    Ok(())
+}
+
+fn each_chunk(content: &Content, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let mut reader = content.reader()?;
+    let mut buf = vec![0; CHUNK];
+    loop {
+        match reader.read(&mut buf) {
+            Ok(0) => return Ok(()),
+            Ok(n) => take(&buf[..n])?,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::io("read", error)),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Bundles as folders: an OCI layout, skopeo's `dir:`.
+
+use std::path::Path;
+
+use super::archive::{OCI_LAYOUT, index, one_only};
+use super::bundle::{BlobOut, Bundle, Source};
+use super::copy;
+use crate::archive::Content;
+use crate::blob::{Meter, NewFile, sync_folder};
+use crate::error::{At, Error, Fault, Result};
+use crate::parallel::in_parallel;
+
+/// Permission bits of blobs and documents in folders, before the umask.
+const MODE: u32 = 0o644;
+
+/// Writes the blobs of a bundle below `blobs/` of a layout, on all cores; those that are there are left alone.
+///
+/// Returns the bytes that were written. Each blob appears under its name only when it is whole and synced.
+///
+/// # Errors
+/// `SizeMismatch`, `DigestMismatch`, `Io`; what was added by then stays, and nothing refers to it.
+pub fn blobs(bundle: &Bundle, layout: &Path, meter: &Meter) -> Result<u64> {
+    let mut work: Vec<&BlobOut> = Vec::new();
+    for blob in bundle.blobs() {
+        let path = layout.join(blob.digest.blob_path());
+        match std::fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_file() && metadata.len() == blob.size => {
+                meter.add(blob.size)
+            }
+            Ok(metadata) if metadata.is_file() => {
+                // Half a blob under a whole name is some other program's accident; it is replaced.
+                work.push(blob);
+            }
+            Ok(_) => {
+                return Err(Error::new(Fault::NotAFile {
+                    kind: "no regular file",
+                })
+                .at(path.to_string_lossy()));
+            }
+            Err(_) => work.push(blob),
+        }
+    }
+    let mut folders: Vec<String> = work
+        .iter()
+        .map(|blob| format!("blobs/{}", blob.digest.algorithm()))
+        .collect();
+    folders.sort_unstable();
+    folders.dedup();
+    for folder in &folders {
+        let folder = layout.join(folder);
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| Error::io("create", error).at(folder.to_string_lossy()))?;
+    }
+    work.sort_by_key(|blob| std::cmp::Reverse(blob.size));
+    let written = in_parallel(&work, |blob| -> Result<u64> {
+        let folder = layout.join("blobs").join(blob.digest.algorithm());
+        if let Source::Stored(Content::Kept(kept)) = &blob.source
+            && kept.scan.digest == blob.digest
+            && kept.scan.size == blob.size
+            && kept.file.is_in(&folder)
+        {
+            // It came by on a stream, was hashed then, and lies in this folder: all it lacks is its name.
+            kept.file.link_as(blob.digest.encoded())?;
+            meter.add(blob.size);
+            return Ok(blob.size);
+        }
+        let file = NewFile::in_folder(&folder, MODE)?;
+        copy::to_file(blob, file.file(), 0, meter)?;
+        file.replace(blob.digest.encoded())?;
+        Ok(blob.size)
+    });
+    let written = written.into_iter().sum::<Result<u64>>()?;
+    for folder in &folders {
+        sync_folder(&layout.join(folder))?;
+    }
+    Ok(written)
+}
+
+/// Writes a bundle as a new OCI layout: blobs first, `index.json` last.
+///
+/// # Errors
+/// `Io` if the folder is there and not empty; as [`blobs`].
+pub fn layout(bundle: &Bundle, path: &Path, meter: &Meter) -> Result<()> {
+    fresh(path, |folder| {
+        std::fs::create_dir_all(folder.join("blobs/sha256"))
+            .map_err(|error| Error::io("create", error))?;
+        blobs(bundle, folder, meter)?;
+        put(folder, "oci-layout", OCI_LAYOUT)?;
+        put(folder, "index.json", &index(&bundle.listed, None)?)
+    })
+}
+
+/// Writes a bundle of one image as skopeo's `dir:`.
+///
+/// # Errors
+/// `Unsupported` for several images; as [`layout`].
+pub fn dir(bundle: &Bundle, path: &Path, meter: &Meter) -> Result<()> {
+    let listed = one_only(bundle)?;
+    let absent = || {
+        Error::new(Fault::BlobAbsent {
+            digest: listed.descriptor.digest.to_string(),
+        })
+    };
+    let manifest = bundle.blob(&listed.descriptor.digest).ok_or_else(absent)?;
+    fresh(path, |folder| {
+        put(folder, "version", b"Directory Transport Version: 1.1\n")?;
+        let work: Vec<(&BlobOut, String)> = bundle
+            .blobs()
+            .iter()
+            .map(|blob| {
+                let is_document = matches!(blob.source, Source::Document(_));
+                let is_child = is_document && bundle.is_manifest(&blob.digest);
+                match (blob.digest == manifest.digest, is_child) {
+                    (true, _) => (blob, "manifest.json".to_owned()),
+                    (false, true) => (blob, format!("{}.manifest.json", blob.digest.encoded())),
+                    (false, false) => (blob, blob.digest.encoded().to_owned()),
+                }
+            })
+            .collect();
+        in_parallel(&work, |(blob, name)| {
+            let file = NewFile::in_folder(folder, MODE)?;
+            copy::to_file(blob, file.file(), 0, meter)?;
+            file.replace(name)
+        })
+        .into_iter()
+        .collect()
+    })
+}
+
+/// Makes a folder beside its place and moves it there when it is whole. An empty folder may be there already.
+fn fresh(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let place = || path.to_string_lossy().into_owned();
+    let occupied = match std::fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        Err(error) => return Err(Error::io("open", error).at(place())),
+    };
+    if occupied {
+        return Err(Error::io("create", std::io::ErrorKind::AlreadyExists.into()).at(place()));
+    }
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let temporary = tempfile::Builder::new()
+        .prefix(".imgkit-")
+        .tempdir_in(parent)
+        .map_err(|error| Error::io("create", error).at(place()))?;
+    fill(temporary.path())?;
+    sync_folder(temporary.path())?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(temporary.path(), mode)
+        .and_then(|()| std::fs::rename(temporary.path(), path))
+        .map_err(|error| Error::io("write", error))
+        .at(place)?;
+    // It has its name now; there is nothing left to remove.
+    let _ = temporary.keep();
+    sync_folder(parent)
+}
+
+/// Replaces a document in a folder as a whole.
+///
+/// # Errors
+/// `Io`.
+pub(crate) fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let file = NewFile::in_folder(folder, MODE)?;
+    let failed = |error| Error::io("write", error).at(folder.join(name).to_string_lossy());
+    std::io::Write::write_all(&mut file.file(), bytes).map_err(failed)?;
+    file.replace(name)
+}

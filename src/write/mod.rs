@@ -1,0 +1,15 @@
+//! Writing: the images of any archives as one output in any container shape.
+//!
+//! A [`Bundle`] says what is to be written; the files here say how. Blobs are compared with their digests while they
+//! are copied, outputs appear whole or not at all, and the same bundle gives the same bytes.
+
+pub mod archive;
+mod bundle;
+mod copy;
+pub mod layout;
+mod recode;
+mod tar_out;
+
+pub use archive::Format;
+pub use bundle::{BlobOut, Bundle, Change, ImageOut, LayerOut, Listed, Source};
+pub use recode::{MediaTypes, Recode};

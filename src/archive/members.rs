@@ -9,7 +9,7 @@ use super::{Content, Open};
 use crate::blob::{FileRange, Hasher, Keeping, NewFile};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::{self, Limits};
-use crate::layer::{Anomalies, EntryKind, FileInput, StreamInput, TarInput, WalkEnd, Walker};
+use crate::layer::{Anomalies, EntryKind, FileInput, StreamInput, Tail, TarInput, WalkEnd, Walker};
 use crate::spec::Digest;
 
 /// How many links are followed from one member to another.
@@ -55,6 +55,8 @@ pub struct MemberTable {
     pub anomalies: Anomalies,
     /// How the tar ended, if the walk reached its end.
     pub end: Option<WalkEnd>,
+    /// What follows the end marker, if the walk came to it.
+    pub tail: Option<Tail>,
     /// Where and why the walk stopped before the end; the members up to there are known.
     pub fault: Option<Error>,
 }
@@ -203,6 +205,10 @@ impl MemberTable {
                 kind,
                 offset: new.offset,
             });
+        }
+        if table.fault.is_none() {
+            // To the very end: a packed archive's checksums stand there, and a second archive might.
+            table.tail = Some(walker.check_tail()?);
         }
         table.end = walker.end();
         table.anomalies = walker.into_parts().1;

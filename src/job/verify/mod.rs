@@ -136,6 +136,16 @@ fn container(archive: &Archive, findings: &mut Vec<Finding>) {
         });
         findings.push(Finding::new(severity, anomaly.kind.code(), place, message));
     }
+    if let Some(offset) = table.tail.and_then(|tail| tail.first_nonzero) {
+        findings.push(Finding::new(
+            Severity::Warning,
+            "trailing-data",
+            "",
+            format!(
+                "data follows the archive's end marker, at byte {offset}; some readers read on"
+            ),
+        ));
+    }
     let mut twice: Vec<(&[u8], &[usize])> = table
         .names()
         .filter(|(_, positions)| positions.len() > 1)

@@ -343,7 +343,10 @@ fn documents_that_readers_would_take_differently() {
         ("[1e999]", "malformed JSON: "),
         ("[NaN]", "malformed JSON: "),
         ("[{\"Config\":\"a\",\"Config\":\"b\"}]", "malformed JSON: "),
-        ("[{\"Config\":\"a\",\"config\":\"b\"}]", "malformed JSON: "),
+        (
+            "[{\"Config\":\"a\",\"config\":\"b\"}]",
+            "ambiguous: key '[0].Config' occurs in several spellings",
+        ),
         ("[\"\\ud800\"]", "malformed JSON: "),
         (
             "null",

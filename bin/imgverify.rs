@@ -114,7 +114,7 @@ const PAGE: Page = Page {
                 "warning: bytes that some readers take and others do not",
             ),
             (
-                "size-on-link, unknown-type, duplicate-extension, conflicting-names, empty-name, nul-in-name, missing-end-marker",
+                "size-on-link, unknown-type, duplicate-extension, conflicting-names, empty-name, nul-in-name, missing-end-marker, missing-padding",
                 "warning: tar headers that programs read differently",
             ),
             (

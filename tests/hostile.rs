@@ -163,6 +163,7 @@ fn a_flipped_bit_in_a_packed_archive_is_found() {
     for pack in Pack::ALL {
         let packed = pack.pack(&tar);
         let room = Room::new();
+        let mut harmless = Vec::new();
         for i in 0..40 {
             let mut bytes = packed.clone();
             let at = i * packed.len() / 40;
@@ -170,14 +171,25 @@ fn a_flipped_bit_in_a_packed_archive_is_found() {
             room.write("flipped", &bytes);
             let run = room.run("imgverify flipped");
             run.no_crash();
-            // The head of a gzip member has a time and flags that say nothing of the content.
             if run.code == Some(0) {
-                assert!(
-                    pack == Pack::Gzip && at < 10 || pack == Pack::Zstd,
-                    "{pack:?} byte {at}\n{run}"
-                );
+                harmless.push(at);
             }
         }
+        // What a flip may change: the time in the head of a gzip member, the content of zstd's skippable frame.
+        let (name, frame) = (10, packed.windows(6).position(|bytes| bytes == b"imgkit"));
+        let is_free = |at: usize| match pack {
+            Pack::Gzip => {
+                at < name || packed[at.saturating_sub(name)..=at].starts_with(&[0x1f, 0x8b])
+            }
+            Pack::Zstd => frame.is_some_and(|frame| (frame - 8..frame + 6).contains(&at)),
+            _ => false,
+        };
+        let proven: Vec<&usize> = harmless.iter().filter(|at| !is_free(**at)).collect();
+        assert!(
+            proven.is_empty(),
+            "{pack:?}: bytes {proven:?} of {}",
+            packed.len()
+        );
     }
 }
 
@@ -331,7 +343,10 @@ fn documents_that_readers_would_take_differently() {
         ("[1e999]", "malformed JSON: "),
         ("[NaN]", "malformed JSON: "),
         ("[{\"Config\":\"a\",\"Config\":\"b\"}]", "malformed JSON: "),
-        ("[{\"Config\":\"a\",\"config\":\"b\"}]", "malformed JSON: "),
+        (
+            "[{\"Config\":\"a\",\"config\":\"b\"}]",
+            "ambiguous: key '[0].Config' occurs in several spellings",
+        ),
         ("[\"\\ud800\"]", "malformed JSON: "),
         (
             "null",
@@ -978,11 +993,9 @@ fn headers_that_state_what_is_not_there_cost_nothing() {
     let room = Room::new();
     room.write("app.tar", &tar);
     room.run("imgls -q app.tar").no_crash();
-    refused(&room.run("imgverify app.tar"));
+    room.run("imgverify app.tar").code(1).says("[tar]");
     for name in PROGRAMS {
-        room.command(&format!("{name} -"))
-            .pipe(&tar)
-            .run()
-            .code(if name == "imgverify" { 1 } else { 2 });
+        let run = room.command(&format!("{name} -")).pipe(&tar).run();
+        run.code(2).complains("big: ");
     }
 }

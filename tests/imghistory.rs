@@ -95,7 +95,7 @@ fn flags() {
         {"created": build::CREATED, "created_by": long, "comment": "by hand"},
     ]));
     let room = Room::with("app.tar", &build::docker(&[&image]));
-    let (id, short, diff_id) = (image.id(), image.short(), &image.diff_ids()[0]);
+    let (id, short, diff_id) = (image.id(), image.short(), &image.diff_ids()[0][..19]);
     let cut = format!("{}…", &long[..44]);
     room.run("imghistory app.tar").ok(&format!(
         "IMAGE          CREATED      CREATED BY                                      SIZE      COMMENT\n\

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::common::build;
-use crate::common::run::Room;
+use crate::common::pack::Pack;
+use crate::common::run::{PROGRAMS, Room};
 
 /// clap took `-:REF` for an option, so no image of several could be chosen on standard input.
 #[test]
@@ -36,7 +37,7 @@ fn a_store_that_is_not_there_is_said_in_the_words_of_the_system() {
 #[test]
 fn steps_without_a_layer_leave_the_columns_of_layers_empty() {
     let app = build::image("demo:1").layer("f a a").step("CMD x");
-    let diff_id = &app.diff_ids()[0];
+    let diff_id = &app.diff_ids()[0][..19];
     let wide = " ".repeat(3);
     Room::with("app.tar", &build::docker(&[&app]))
         .run("imghistory --layers app.tar")
@@ -110,4 +111,86 @@ fn an_archive_cut_between_two_members_is_damaged() {
     room.run("imgverify cut.tar").code(1).says(
         "error: cut.tar: the archive ends without its end marker: it was cut short [truncated]\n",
     );
+}
+
+/// A lone document of both kinds was called no image at all.
+#[test]
+fn a_lone_document_of_both_kinds_is_ambiguous() {
+    let room = Room::new();
+    room.write(
+        "both.json",
+        br#"{"schemaVersion":2,"manifests":[],"layers":[],"config":{}}"#,
+    );
+    room.run("imgls both.json")
+        .code(2)
+        .complains("both.json: ambiguous: ");
+}
+
+/// Nothing behind the end marker was read: neither the checksum of a packed archive nor a second archive.
+#[test]
+fn archives_are_read_to_their_very_end() {
+    let tar = build::docker(&[&build::image("demo:1").layer("f a a")]).tar();
+    for pack in Pack::ALL {
+        let mut packed = pack.pack(&tar);
+        let last = packed.len() - 1;
+        packed.truncate(last);
+        let room = Room::new();
+        room.write("cut", &packed);
+        for program in PROGRAMS {
+            room.run(&format!("{program} cut"))
+                .code(2)
+                .complains("cut: damaged ");
+        }
+    }
+    let room = Room::new();
+    room.write("two.tar", &[&tar[..], &tar[..]].concat());
+    let line = format!(
+        "data follows the archive's end marker, at byte {}; some readers read on [trailing-data]\n",
+        tar.len()
+    );
+    room.run("imgverify two.tar").code(0).says(&line);
+    let bytes = [&tar[..], &tar[..]].concat();
+    room.command("imgverify -")
+        .pipe(&bytes)
+        .run()
+        .code(0)
+        .says(&line);
+}
+
+/// What stopped the decoder was lost on the way, and the archive was called cut short.
+#[test]
+fn a_limit_that_stops_a_packed_archive_is_said() {
+    use imgkit::Fault;
+    use imgkit::archive::Open;
+    use imgkit::blob::DecodeLimits;
+    use imgkit::layer::Limits;
+
+    let tar = build::docker(&[&build::image("demo:1").layer("z zeros 4000000")]).tar();
+    let room = Room::new();
+    let decode = DecodeLimits {
+        size: 1 << 20,
+        ..DecodeLimits::default()
+    };
+    let limits = Limits {
+        decode,
+        ..Limits::default()
+    };
+    for pack in Pack::ALL {
+        room.write("packed", &pack.pack(&tar));
+        let open = Open {
+            limits,
+            ..Open::default()
+        };
+        let error = open.path(&room.path("packed")).expect_err("a bomb");
+        assert!(
+            matches!(
+                error.fault(),
+                Fault::Limit {
+                    limit: 1_048_576,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
 }

@@ -235,9 +235,13 @@ impl Open {
 
 /// A manifest or index without the archive around it.
 fn document(place: &str, container: Container, bytes: Arc<[u8]>) -> Result<Archive> {
-    let Ok(document) = Document::parse(&bytes) else {
-        json::parse(&bytes)?;
-        return Err(Fault::NotAnImage(NotAnImage::Document).into());
+    let document = match Document::parse(&bytes) {
+        Ok(document) => document,
+        Err(error) if matches!(error.fault(), Fault::Ambiguous { .. }) => return Err(error),
+        Err(_) => {
+            json::parse(&bytes)?;
+            return Err(Fault::NotAnImage(NotAnImage::Document).into());
+        }
     };
     let media_type = match &document {
         Document::Schema1(_) => "application/vnd.docker.distribution.manifest.v1+prettyjws",

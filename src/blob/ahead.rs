@@ -4,12 +4,14 @@ use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::CHUNK;
+use crate::error::Error;
 
 /// How many chunks may wait. Memory is this plus two chunks, whatever the length of the stream.
 const WAITING: usize = 4;
 
 /// A buffered reader whose source is read ahead by another thread, in chunks of [`CHUNK`] bytes.
 ///
+/// An error of the source comes after the bytes before it, and again with every further read.
 /// Every chunk but the last is full, so a look at the buffered bytes shows enough to tell what they are. The thread
 /// ends when the source does, or with the first read after the `ReadAhead` is dropped.
 pub struct ReadAhead {
@@ -18,6 +20,8 @@ pub struct ReadAhead {
     chunk: Vec<u8>,
     position: usize,
     ended: bool,
+    /// What reading ended with, to be said again: whoever reads through several layers may have swallowed it once.
+    failed: Option<Error>,
 }
 
 impl ReadAhead {
@@ -60,12 +64,18 @@ impl ReadAhead {
             chunk: Vec::new(),
             position: 0,
             ended: false,
+            failed: None,
         }
     }
 }
 
 impl BufRead for ReadAhead {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.position == self.chunk.len()
+            && let Some(error) = &self.failed
+        {
+            return Err(error.clone().into_io());
+        }
         if self.position == self.chunk.len() && !self.ended {
             match self.chunks.recv() {
                 Ok(Ok(chunk)) => {
@@ -74,8 +84,9 @@ impl BufRead for ReadAhead {
                     self.position = 0;
                 }
                 Ok(Err(error)) => {
-                    self.ended = true;
-                    return Err(error);
+                    let error = Error::io("read", error);
+                    self.failed = Some(error.clone());
+                    return Err(error.into_io());
                 }
                 Err(_) => self.ended = true,
             }
@@ -130,6 +141,7 @@ mod tests {
         ahead.read_exact(&mut out).expect("three bytes");
         assert_eq!(out, [1, 2, 3]);
         assert!(ahead.read(&mut out).is_err());
-        assert_eq!(ahead.read(&mut out).expect("the end"), 0);
+        // An error is no end: it stays.
+        assert!(ahead.read(&mut out).is_err());
     }
 }

@@ -1,5 +1,7 @@
 //! imgls: what images there are.
 
+use std::collections::HashSet;
+
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::Sizes;
@@ -32,6 +34,8 @@ pub struct ListRow {
     pub size: Option<u64>,
     /// Bytes that manifest, config and layers take in the archive.
     pub stored: u64,
+    /// Whether it is an index whose contents stand further up in a tree.
+    pub repeated: bool,
 }
 
 /// What a line of a listing stands for.
@@ -97,8 +101,12 @@ pub fn list(
 }
 
 /// Everything an archive lists, with what stands below each: platforms, attestations, what is absent.
+///
+/// An index that was shown with its contents is not opened again further down: indexes that share others would make
+/// a tree of more rows than there are atoms.
 pub fn tree(archive: &Archive, roots: &[&Root], sizes: &Sizes) -> Vec<ListRow> {
     let mut rows = Vec::new();
+    let mut opened = HashSet::new();
     for root in roots {
         let row = match (root.node, root.image) {
             (Some(node), _) => match &archive.nodes[node].kind {
@@ -108,30 +116,21 @@ pub fn tree(archive: &Archive, roots: &[&Root], sizes: &Sizes) -> Vec<ListRow> {
             (None, Some(image)) => image_row(archive, image, sizes),
             (None, None) => continue,
         };
-        push_named(&mut rows, root, row);
-        let Some(node) = root.node else { continue };
-        // Depth first without recursion; a node that was shown above its own copy is not opened again.
-        let mut work: Vec<(usize, usize, Vec<usize>)> = Vec::new();
-        let open = |node: usize,
-                    depth: usize,
-                    path: &[usize],
-                    work: &mut Vec<(usize, usize, Vec<usize>)>| {
+        let mut work: Vec<(usize, usize)> = Vec::new();
+        let mut open = |node: usize, depth: usize, work: &mut Vec<(usize, usize)>| {
             let NodeKind::Index(edges) = &archive.nodes[node].kind else {
-                return;
+                return false;
             };
-            if path.contains(&node) {
-                return;
+            if !opened.insert(node) {
+                return true;
             }
-            let path: Vec<usize> = path.iter().copied().chain([node]).collect();
-            work.extend(
-                edges
-                    .iter()
-                    .rev()
-                    .map(|edge| (edge.node, depth + 1, path.clone())),
-            );
+            work.extend(edges.iter().rev().map(|edge| (edge.node, depth + 1)));
+            false
         };
-        open(node, 0, &[], &mut work);
-        while let Some((node, depth, path)) = work.pop() {
+        let repeated = root.node.is_some_and(|node| open(node, 0, &mut work));
+        push_named(&mut rows, root, ListRow { repeated, ..row });
+        // Depth first, without recursion.
+        while let Some((node, depth)) = work.pop() {
             let row = match &archive.nodes[node].kind {
                 NodeKind::Image(image) => image_row(archive, *image, sizes),
                 _ => node_row(archive, node),
@@ -140,9 +139,9 @@ pub fn tree(archive: &Archive, roots: &[&Root], sizes: &Sizes) -> Vec<ListRow> {
             rows.push(ListRow {
                 depth,
                 platform: row.platform.clone().or(edge_platform),
+                repeated: open(node, depth, &mut work),
                 ..row
             });
-            open(node, depth, &path, &mut work);
         }
     }
     rows
@@ -175,6 +174,7 @@ fn image_row(archive: &Archive, position: usize, sizes: &Sizes) -> ListRow {
         created: image.config.created.clone(),
         size: sizes.total(image),
         stored: stored(archive, image),
+        repeated: false,
     }
 }
 
@@ -215,6 +215,7 @@ fn node_row(archive: &Archive, position: usize) -> ListRow {
         created: None,
         size: None,
         stored: own.saturating_add(blobs),
+        repeated: false,
     }
 }
 

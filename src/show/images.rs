@@ -242,6 +242,7 @@ pub fn tree_label(rows: &[ListRow], position: usize) -> String {
     let what = match row.kind {
         RowKind::Absent => format!("{what} (absent)"),
         RowKind::Artifact if row.name.is_some() => format!("{what} (artifact)"),
+        _ if row.repeated => format!("{what} (see above)"),
         _ => what,
     };
     // Whether another row follows on a level before one of a lower level does.

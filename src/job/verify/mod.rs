@@ -119,16 +119,6 @@ fn container(archive: &Archive, findings: &mut Vec<Finding>) {
     let Holder::Table(table) = &archive.container.holder else {
         return;
     };
-    if let Some(offset) = table.tail.and_then(|tail| tail.first_nonzero) {
-        let message =
-            format!("data follows the archive's end marker, at byte {offset}; no reader shows it");
-        findings.push(Finding::new(
-            Severity::Warning,
-            "trailing-data",
-            "",
-            message,
-        ));
-    }
     for anomaly in table.anomalies.iter() {
         if anomaly.kind == AnomalyKind::MissingEndMarker {
             // Layers come without one from some tools, archives do not: this one was cut between two members.
@@ -145,6 +135,16 @@ fn container(archive: &Archive, findings: &mut Vec<Finding>) {
             String::from_utf8_lossy(path).into_owned()
         });
         findings.push(Finding::new(severity, anomaly.kind.code(), place, message));
+    }
+    if let Some(offset) = table.tail.and_then(|tail| tail.first_nonzero) {
+        findings.push(Finding::new(
+            Severity::Warning,
+            "trailing-data",
+            "",
+            format!(
+                "data follows the archive's end marker, at byte {offset}; some readers read on"
+            ),
+        ));
     }
     let mut twice: Vec<(&[u8], &[usize])> = table
         .names()

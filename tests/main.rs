@@ -4,9 +4,11 @@ mod common;
 mod docs;
 mod every;
 
+mod foreign;
 mod hostile;
 mod imghistory;
 mod imginspect;
 mod imgls;
 mod imgverify;
+mod properties;
 mod regress;

@@ -142,13 +142,13 @@ fn short_reads_change_nothing() {
         let expected = told(&file);
         assert!(expected.len() > 5, "{expected:?}");
         for seed in 1..4 {
-            let seed = seed * 0x9e37_79b9_7f4a_7c15_u64.wrapping_add(i as u64);
+            let random = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed + 10 * i as u64);
             for ahead in [true, false] {
-                let found = by_short_reads(bytes, seed, ahead);
+                let found = by_short_reads(bytes, random, ahead);
                 assert_eq!(found, expected, "input {i}, seed {seed}, ahead {ahead}");
             }
             let pack = Pack::ALL[(i + seed as usize) % 4];
-            let found = by_short_reads(&pack.pack(bytes), seed, true);
+            let found = by_short_reads(&pack.pack(bytes), random, true);
             assert_eq!(found, expected, "input {i}, seed {seed}, {pack:?}");
         }
     }

@@ -407,6 +407,9 @@ fn inspect_and_history_are_dockers_own() {
             let is_buildkit = name == "docker-buildkit.tar";
             let id = text(&inspect["Id"]).expect("an ID");
             let image = format!("{}@{id}", foreign(&name).display());
+            let mut images = list(&facts["images"]).iter();
+            let known = images.find(|image| image["config_digest"] == id);
+            let known = known.expect("the image");
             let ours = room.run(&format!("imginspect {image}"));
             ours.code(0);
             let ours = &ours.json()[0];
@@ -415,8 +418,11 @@ fn inspect_and_history_are_dockers_own() {
                 let unknown = match key.as_str() {
                     "Size" | "VirtualSize" => is_buildkit,
                     "RepoTags" => continue,
+                    // Told by the archive only where the parent is in it too.
+                    "Parent" => ours[key] == "" && known.get("parent").is_none(),
                     // docker before 27 prints them also where the builder left none.
-                    "Container" | "ContainerConfig" => is_buildkit && ours.get(key).is_none(),
+                    "Container" => value == "" && ours.get(key).is_none(),
+                    "ContainerConfig" => is_buildkit && ours.get(key).is_none(),
                     _ => false,
                 };
                 if !unknown {

@@ -336,10 +336,10 @@ fn two_different_manifests_are_ambiguous() {
         "ambiguous: several members have this name and differ; loaders take the first or the last";
     let mut files = build::docker(&[&app()]);
     files.add("manifest.json", "[]");
-    nobody_reads(&files, &format!("manifest.json: manifest.json: {why}"));
+    nobody_reads(&files, &format!("manifest.json: {why}"));
     let mut files = build::oci(&[&app()]);
     files.add("./index.json", "{}");
-    nobody_reads(&files, &format!("index.json: index.json: {why}"));
+    nobody_reads(&files, &format!("index.json: {why}"));
     // The same twice is odd, and read.
     let mut files = build::docker(&[&app()]);
     let same = files.get("manifest.json").to_vec();
@@ -1020,6 +1020,10 @@ fn headers_that_state_what_is_not_there_cost_nothing() {
     room.run("imgverify app.tar").code(1).says("[tar]");
     for name in PROGRAMS {
         let run = room.command(&format!("{name} -")).pipe(&tar).run();
-        run.code(2).complains("big: ");
+        match name {
+            // From a pipe as from a file: what is there is checked, and the cut is a finding.
+            "imgverify" => run.code(1).says("big: "),
+            _ => run.code(2).complains("big: "),
+        };
     }
 }

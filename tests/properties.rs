@@ -75,10 +75,7 @@ fn told(container: &Container) -> Vec<String> {
             format!("{name} at {}: {}", member.offset, tell(&member.kind))
         })
         .collect();
-    told.push(format!(
-        "{:?} {:?} {:?}",
-        table.end, table.tail, table.fault
-    ));
+    told.push(format!("{:?} {:?}", table.tail, table.fault));
     told
 }
 

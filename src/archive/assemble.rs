@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::container::{Container, Holder};
+use super::container::{Container, Holder, Signs};
 use super::docker::{self, DockerItem, RepositoryRecord};
 use super::graph::{Edge, GraphReader, Node, NodeKind};
 use super::image::{Image, ImageId, Layer, Presence};
@@ -374,34 +374,22 @@ fn nothing(container: &Container, only: Option<Half>) -> Error {
         }
         None => {}
     }
-    let top = container.top_names();
-    let has = |name: &str| top.iter().any(|top| top == name);
+    let signs = container.signs();
     let rootfs = [
         "bin", "dev", "etc", "home", "lib", "opt", "proc", "root", "sbin", "tmp", "usr", "var",
     ];
-    let below = |suffix: &str| {
-        top.iter()
-            .any(|top| container.has_folder(&format!("{top}/{suffix}")))
-    };
-    let what = if top.is_empty() {
+    let what = if signs.is_empty() {
         match &container.holder {
             Holder::Folder(_) => NotAnImage::NoManifest,
             _ => NotAnImage::EmptyTar,
         }
-    } else if container.has_folder("docker/registry/v2") || below("registry/v2") {
+    } else if signs.anywhere("registry/v2") {
         NotAnImage::RegistryTree
-    } else if ["overlay", "vfs"]
-        .iter()
-        .any(|driver| has(&format!("{driver}-images")) || below(&format!("{driver}-images")))
-    {
+    } else if signs.anywhere("overlay-images") || signs.anywhere("vfs-images") {
         NotAnImage::ContainersStorage
-    } else if is_docker_root(container, "")
-        || top
-            .iter()
-            .any(|top| is_docker_root(container, &format!("{top}/")))
-    {
+    } else if is_docker_root(&signs) {
         NotAnImage::DockerDataRoot
-    } else if rootfs.iter().filter(|name| has(name)).count() >= 2 {
+    } else if rootfs.iter().filter(|name| signs.at_top(name)).count() >= 2 {
         NotAnImage::RootFilesystem
     } else {
         NotAnImage::NoManifest
@@ -409,8 +397,7 @@ fn nothing(container: &Container, only: Option<Half>) -> Error {
     Fault::NotAnImage(what).into()
 }
 
-fn is_docker_root(container: &Container, prefix: &str) -> bool {
-    let has = |name: &str| container.has_folder(&format!("{prefix}{name}"));
+fn is_docker_root(signs: &Signs) -> bool {
     let drivers = [
         "overlay2",
         "overlay",
@@ -420,8 +407,10 @@ fn is_docker_root(container: &Container, prefix: &str) -> bool {
         "zfs",
         "devicemapper",
     ];
-    drivers.iter().any(|driver| has(&format!("image/{driver}")))
-        || has("graph") && has("containers")
+    drivers
+        .iter()
+        .any(|driver| signs.anywhere(&format!("image/{driver}")))
+        || signs.anywhere("graph") && signs.anywhere("containers")
 }
 
 struct Assembly {

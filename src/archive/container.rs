@@ -1,5 +1,6 @@
 //! What holds an archive: a tar in a file, a tar on a stream, a folder, or a lone document.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, Read, Seek};
 use std::os::fd::AsFd;
@@ -201,39 +202,23 @@ impl Container {
         }
     }
 
-    /// The names at the top, for telling what an input is that is no image.
-    pub(super) fn top_names(&self) -> Vec<String> {
+    /// The beginnings of all names, for telling what an input is that is no image. One pass over the names.
+    pub(super) fn signs(&self) -> Signs {
+        let mut signs = Signs::default();
         match &self.holder {
-            Holder::Document(_) => Vec::new(),
-            Holder::Folder(folder) => folder.top_names(),
+            Holder::Document(_) => {}
+            Holder::Folder(folder) => {
+                for name in folder.beginnings(SIGN_DEPTH) {
+                    signs.add(name.as_bytes());
+                }
+            }
             Holder::Table(table) => {
-                let top = |name: &[u8]| {
-                    let end = name
-                        .iter()
-                        .position(|&byte| byte == b'/')
-                        .unwrap_or(name.len());
-                    String::from_utf8_lossy(&name[..end]).into_owned()
-                };
-                let mut names: Vec<String> = table.names().map(|(name, _)| top(name)).collect();
-                names.sort_unstable();
-                names.dedup();
-                names
+                for (name, _) in table.names() {
+                    signs.add(name);
+                }
             }
         }
-    }
-
-    /// Whether the name is a folder, or the prefix of a member's name.
-    pub(super) fn has_folder(&self, name: &str) -> bool {
-        match &self.holder {
-            Holder::Document(_) => false,
-            Holder::Folder(folder) => folder.kind(name).is_some_and(rustix::fs::FileType::is_dir),
-            Holder::Table(table) => {
-                let prefix = format!("{name}/");
-                table
-                    .names()
-                    .any(|(member, _)| member.starts_with(prefix.as_bytes()))
-            }
-        }
+        signs
     }
 
     /// What stopped the walk over a tar's members before its end.
@@ -242,6 +227,44 @@ impl Container {
             Holder::Table(table) => table.fault.as_ref(),
             _ => None,
         }
+    }
+}
+
+/// How many parts of a name can tell what an input is: `ROOT/docker/registry/v2`.
+const SIGN_DEPTH: usize = 4;
+
+/// The beginnings of names, up to [`SIGN_DEPTH`] parts, as far as anybody asks for them.
+#[derive(Debug, Default)]
+pub(super) struct Signs(HashSet<Vec<u8>>);
+
+impl Signs {
+    fn add(&mut self, name: &[u8]) {
+        let ends = name
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'/')
+            .map(|(i, _)| i);
+        for end in ends.chain([name.len()]).take(SIGN_DEPTH) {
+            if !self.0.contains(&name[..end]) {
+                self.0.insert(name[..end].to_vec());
+            }
+        }
+    }
+
+    /// Whether there are no names at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(Vec::is_empty)
+    }
+
+    /// Whether that name is at the top.
+    pub(super) fn at_top(&self, name: &str) -> bool {
+        self.0.contains(name.as_bytes())
+    }
+
+    /// Whether that path is at the top or below a folder or two.
+    pub(super) fn anywhere(&self, path: &str) -> bool {
+        let suffix = format!("/{path}");
+        self.at_top(path) || self.0.iter().any(|name| name.ends_with(suffix.as_bytes()))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::{Cursor, Read};
 use std::sync::Arc;
 
+use super::folder::FolderFile;
 use crate::blob::{FileRange, Hasher, Meter, NewFile};
 use crate::error::{Error, Fault, Result};
 use crate::layer::{Limits, Scan};
@@ -13,6 +14,8 @@ use crate::spec::Digest;
 pub enum Content {
     /// In a file that can be read at any place, any number of times.
     Range(FileRange),
+    /// A file of a folder, opened when it is read.
+    File(Arc<FolderFile>),
     /// In memory: a small document that came by on a stream, or inline data.
     Memory(Arc<[u8]>),
     /// Come by on a stream and kept in a file without a name; what the pass found out is here too.
@@ -37,6 +40,7 @@ impl Content {
     pub fn len(&self) -> u64 {
         match self {
             Content::Range(range) => range.len(),
+            Content::File(file) => file.len(),
             Content::Memory(bytes) => bytes.len() as u64,
             Content::Kept(kept) => kept.scan.size,
             Content::Passed(scan) => scan.size,
@@ -55,6 +59,7 @@ impl Content {
     pub fn bytes(&self, limit: u64) -> Result<Arc<[u8]>> {
         match self {
             Content::Range(range) => Ok(range.bytes(limit)?.into()),
+            Content::File(file) => Ok(file.open()?.bytes(limit)?.into()),
             Content::Kept(kept) => Ok(kept.range.bytes(limit)?.into()),
             _ if self.len() > limit => Err(Fault::Limit {
                 what: "document size in bytes",
@@ -67,6 +72,19 @@ impl Content {
         }
     }
 
+    /// The bytes as part of a file that can be read at any place, where they are in one.
+    ///
+    /// # Errors
+    /// `Io` from opening it.
+    pub fn range(&self) -> Result<Option<FileRange>> {
+        match self {
+            Content::Range(range) => Ok(Some(range.clone())),
+            Content::File(file) => file.open().map(Some),
+            Content::Kept(kept) => Ok(Some(kept.range.clone())),
+            Content::Memory(_) | Content::Passed(_) => Ok(None),
+        }
+    }
+
     /// Reads the stored bytes from the start.
     ///
     /// # Errors
@@ -74,6 +92,7 @@ impl Content {
     pub fn reader(&self) -> Result<Box<dyn Read + Send>> {
         match self {
             Content::Range(range) => Ok(Box::new(range.reader())),
+            Content::File(file) => Ok(Box::new(file.open()?.reader())),
             Content::Kept(kept) => Ok(Box::new(kept.range.reader())),
             Content::Memory(bytes) => Ok(Box::new(Cursor::new(Arc::clone(bytes)))),
             Content::Passed(_) => Err(Fault::Gone.into()),
@@ -84,6 +103,7 @@ impl Content {
     pub fn head(&self, buf: &mut [u8]) -> Result<usize> {
         match self {
             Content::Range(range) => range.head(buf),
+            Content::File(file) => file.open()?.head(buf),
             Content::Kept(kept) => kept.range.head(buf),
             Content::Memory(bytes) => {
                 let n = bytes.len().min(buf.len());
@@ -120,23 +140,23 @@ impl Content {
     }
 
     /// What a pass over a stream found out already.
-    fn known(&self) -> Option<&Arc<Scan>> {
+    pub(crate) fn known(&self) -> Option<&Arc<Scan>> {
         match self {
             Content::Passed(scan) => Some(scan),
             Content::Kept(kept) => Some(&kept.scan),
-            Content::Range(_) | Content::Memory(_) => None,
+            Content::Range(_) | Content::File(_) | Content::Memory(_) => None,
         }
     }
 
     /// The digest of the stored bytes, by the algorithm of `like`.
     pub fn digest(&self, like: &Digest) -> Result<Digest> {
+        let mut hasher = Hasher::like(like)?;
         if let Some(scan) = self.known() {
             return match scan.digest.algorithm() == like.algorithm() {
                 true => Ok(scan.digest.clone()),
                 false => Err(Fault::Gone.into()),
             };
         }
-        let mut hasher = Hasher::like(like)?;
         let mut reader = self.reader()?;
         let mut buf = vec![0; crate::blob::CHUNK];
         loop {

@@ -3,9 +3,8 @@
 //! A hostile folder could hold links to other places, FIFOs and devices. Names are walked one component at a time
 //! from the root with links refused; a link that is itself a member is followed by its text, inside the root only.
 
-use std::ffi::OsString;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -16,11 +15,15 @@ use super::Content;
 use super::members::resolve;
 use crate::blob::FileRange;
 use crate::error::{Error, Fault, Result};
+use crate::layer::clean_path;
 
 /// How many links are followed from one member to another.
 const MAX_HOPS: usize = 8;
 /// How deep folders are listed: `blobs/sha256/<hex>` is three, a v1 layer two.
 const MAX_DEPTH: usize = 6;
+
+/// How many names of a folder that is no image are looked at to tell what it is instead.
+const MAX_BEGINNINGS: usize = 10_000;
 
 /// A folder whose files are looked up as members.
 #[derive(Debug)]
@@ -29,6 +32,55 @@ pub struct Folder {
     root: Arc<OwnedFd>,
     /// The folder looked into last: blobs are mostly asked for one after the other.
     last: Mutex<Option<(String, Arc<OwnedFd>)>>,
+}
+
+/// A file of a folder, opened when it is read: a layout may hold more files than a program may have open.
+#[derive(Debug)]
+pub struct FolderFile {
+    folder: Arc<OwnedFd>,
+    name: String,
+    len: u64,
+    /// Device and inode.
+    identity: (u64, u64),
+}
+
+impl FolderFile {
+    /// Its length when it was looked up.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether it was empty then.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Device and inode: the same for all names of one file.
+    pub fn identity(&self) -> (u64, u64) {
+        self.identity
+    }
+
+    /// Opens it, links not followed.
+    ///
+    /// # Errors
+    /// `Io`; `Truncated` if it is another file by now, or of another length.
+    pub fn open(&self) -> Result<FileRange> {
+        let flags =
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&*self.folder, &*self.name, flags, Mode::empty());
+        let fd = fd.map_err(|errno| os_error("open", errno))?;
+        let stat = rustix::fs::fstat(&fd).map_err(|errno| os_error("open", errno))?;
+        let len = u64::try_from(stat.st_size).unwrap_or_default();
+        if (stat.st_dev, stat.st_ino) != self.identity || len != self.len {
+            return Err(Fault::Truncated {
+                what: "the file",
+                expected: self.len,
+                found: len,
+            }
+            .into());
+        }
+        FileRange::whole(fd.into())
+    }
 }
 
 fn os_error(action: &'static str, errno: Errno) -> Error {
@@ -60,21 +112,29 @@ impl Folder {
     /// # Errors
     /// `NotAFile` for anything that is no regular file, `BadLink` for links that lead out, `Io`.
     pub fn get(&self, name: &str) -> Result<Option<Content>> {
-        let mut name = name.to_owned();
+        let clean = clean_path(name.as_bytes());
+        let mut name = String::from_utf8_lossy(&clean.path).into_owned();
         let mut target = None;
         for _ in 0..=MAX_HOPS {
             let Some((folder, base)) = self.parent(&name)? else {
                 return self.gone(target);
             };
-            let flags = OFlags::RDONLY
-                | OFlags::NOFOLLOW
-                | OFlags::NONBLOCK
-                | OFlags::NOCTTY
-                | OFlags::CLOEXEC;
-            let fd = match rustix::fs::openat(&*folder, base, flags, Mode::empty()) {
-                Ok(fd) => fd,
+            let stat = match rustix::fs::statat(&*folder, base, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => stat,
                 Err(Errno::NOENT | Errno::NOTDIR) => return self.gone(target),
-                Err(Errno::LOOP) => {
+                Err(errno) => return Err(os_error("open", errno)),
+            };
+            let kind = match FileType::from_raw_mode(stat.st_mode) {
+                FileType::RegularFile => {
+                    let file = FolderFile {
+                        folder,
+                        name: base.to_owned(),
+                        len: u64::try_from(stat.st_size).unwrap_or_default(),
+                        identity: (stat.st_dev, stat.st_ino),
+                    };
+                    return Ok(Some(Content::File(Arc::new(file))));
+                }
+                FileType::Symlink => {
                     let link = rustix::fs::readlinkat(&*folder, base, Vec::new());
                     let link = link.map_err(|errno| os_error("read", errno))?.into_bytes();
                     let text = String::from_utf8_lossy(&link).into_owned();
@@ -93,16 +153,9 @@ impl Folder {
                     target = Some(text);
                     continue;
                 }
-                Err(Errno::NXIO) => return Err(Fault::NotAFile { kind: "a socket" }.into()),
-                Err(errno) => return Err(os_error("open", errno)),
-            };
-            let stat = rustix::fs::fstat(&fd).map_err(|errno| os_error("open", errno))?;
-            let kind = match FileType::from_raw_mode(stat.st_mode) {
-                FileType::RegularFile => {
-                    return Ok(Some(Content::Range(FileRange::whole(fd.into())?)));
-                }
                 FileType::Directory => "a folder",
                 FileType::Fifo => "a FIFO",
+                FileType::Socket => "a socket",
                 _ => "a device",
             };
             return Err(Fault::NotAFile { kind }.into());
@@ -212,15 +265,30 @@ impl Folder {
         Ok(names)
     }
 
-    /// The names at the top of the folder.
-    pub fn top_names(&self) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(&self.path) else {
-            return Vec::new();
-        };
-        let name = |name: OsString| String::from_utf8_lossy(&name.into_vec()).into_owned();
-        entries
-            .flatten()
-            .map(|entry| name(entry.file_name()))
-            .collect()
+    /// The names of files and folders, down to `depth` parts; what cannot be listed is left out.
+    pub(super) fn beginnings(&self, depth: usize) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut work = vec![(String::new(), self.path.clone(), 1)];
+        while let Some((prefix, path, level)) = work.pop() {
+            let Ok(entries) = std::fs::read_dir(&path) else {
+                continue;
+            };
+            for entry in entries.flatten().take(MAX_BEGINNINGS) {
+                let base = String::from_utf8_lossy(entry.file_name().as_bytes()).into_owned();
+                let name = if prefix.is_empty() {
+                    base
+                } else {
+                    format!("{prefix}/{base}")
+                };
+                if level < depth && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    work.push((name.clone(), entry.path(), level + 1));
+                }
+                names.push(name);
+            }
+            if names.len() > MAX_BEGINNINGS {
+                break;
+            }
+        }
+        names
     }
 }

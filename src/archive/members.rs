@@ -1,15 +1,17 @@
 //! The members of a tar that holds an archive: one pass over its headers, then look-ups by name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::content::Kept;
 use super::{Content, Open};
 use crate::blob::{FileRange, Hasher, Keeping, NewFile};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{Error, Fault, Result};
 use crate::layer::{self, Limits};
-use crate::layer::{Anomalies, EntryKind, FileInput, StreamInput, Tail, TarInput, WalkEnd, Walker};
+use crate::layer::{
+    Anomalies, EntryKind, FileInput, StreamInput, Tail, TarInput, Walker, clean_path,
+};
 use crate::spec::Digest;
 
 /// How many links are followed from one member to another.
@@ -18,6 +20,10 @@ const MAX_HOPS: usize = 8;
 const MAX_HELD: u64 = 64 << 20;
 /// The largest member of a stream that is held if it looks like a document.
 const MAX_DOCUMENT: u64 = 8 << 20;
+/// Members of a stream that are held whatever they look like, while there is room.
+const MAX_SMALL: u64 = 64 << 10;
+/// Names and link targets of all members together: at most this many bytes.
+const MAX_NAMES: u64 = 64 << 20;
 
 /// One member of the outer tar.
 #[derive(Debug)]
@@ -41,6 +47,8 @@ pub enum MemberKind {
     HardLink(Vec<u8>),
     /// A folder.
     Folder,
+    /// A file with holes, which the programs that write archives do not make and most readers refuse.
+    Sparse,
     /// A device, FIFO, or unknown type.
     Other,
 }
@@ -51,11 +59,11 @@ pub struct MemberTable {
     members: Vec<Member>,
     /// Positions by clean name, in the order of the tar. Names with `..` are not in it.
     by_name: HashMap<Box<[u8]>, Vec<usize>>,
+    /// Names that occur several times and were found to mean the same bytes each time.
+    agreed: Mutex<HashSet<Box<[u8]>>>,
     /// What is odd about the tar without making it unreadable.
     pub anomalies: Anomalies,
-    /// How the tar ended, if the walk reached its end.
-    pub end: Option<WalkEnd>,
-    /// What follows the end marker, if the walk came to it.
+    /// What follows the end marker, if the walk reached it.
     pub tail: Option<Tail>,
     /// Where and why the walk stopped before the end; the members up to there are known.
     pub fault: Option<Error>,
@@ -80,6 +88,8 @@ impl MemberTable {
     /// As [`MemberTable::index`].
     pub fn pass(stream: impl BufRead, open: &Open) -> Result<Self> {
         let mut held = 0;
+        // Members that expand far share one allowance, or many small ones would add up to a bomb.
+        let mut limits = open.limits;
         let mut table = MemberTable::walk(
             Walker::new(StreamInput::new(stream)),
             &open.limits,
@@ -95,8 +105,8 @@ impl MemberTable {
                         .take(512)
                         .read_to_end(&mut head)
                         .map_err(read_error)?;
-                    let first = head.iter().find(|byte| !byte.is_ascii_whitespace());
-                    if matches!(first, Some(b'{' | b'[')) || member.size <= 16 {
+                    let small = member.size <= MAX_SMALL && held <= MAX_HELD / 2;
+                    if small || looks_like_json(&head) {
                         held += member.size;
                         if held > MAX_HELD {
                             return Err(Fault::Limit {
@@ -116,17 +126,15 @@ impl MemberTable {
                     .unwrap_or_default();
                 let reader = io::Cursor::new(head).chain(reader);
                 let Some(folder) = &open.landing else {
-                    let scan = layer::scan(reader, hasher, &open.limits, &open.meter)?;
+                    let scan = layer::scan(reader, hasher, &limits, &open.meter)?;
+                    spend(&mut limits, &scan);
                     return Ok(Content::Passed(Arc::new(scan)));
                 };
                 let file = Arc::new(NewFile::in_folder(folder, 0o644)?);
                 let mut keeping = Keeping::new(reader, Arc::clone(&file));
-                let scan = Arc::new(layer::scan(
-                    &mut keeping,
-                    hasher,
-                    &open.limits,
-                    &open.meter,
-                )?);
+                let scan = layer::scan(&mut keeping, hasher, &limits, &open.meter)?;
+                spend(&mut limits, &scan);
+                let scan = Arc::new(scan);
                 keeping
                     .finish()
                     .map_err(|error| Error::io("write", error))?;
@@ -148,6 +156,7 @@ impl MemberTable {
         mut content: impl FnMut(&mut Walker<I>, &NewMember) -> Result<Content>,
     ) -> Result<Self> {
         let mut table = MemberTable::default();
+        let mut named = 0;
         loop {
             let entry = match walker.next_entry() {
                 Ok(Some(entry)) => entry,
@@ -170,6 +179,17 @@ impl MemberTable {
                 };
                 return Err(fault.into());
             }
+            named += (entry.path.len() + entry.link_target.len()) as u64;
+            if named > MAX_NAMES {
+                let (what, limit) = ("bytes of members' names", MAX_NAMES);
+                return Err(Fault::Limit {
+                    what,
+                    limit,
+                    found: named,
+                }
+                .into());
+            }
+            let sparse = entry.sparse.is_some();
             let new = NewMember {
                 name: entry.path.clone(),
                 clean: entry.clean_path().to_vec(),
@@ -179,6 +199,7 @@ impl MemberTable {
                 offset: entry.header_offset,
             };
             let kind = match entry.kind {
+                EntryKind::File if sparse => Some(MemberKind::Sparse),
                 EntryKind::File => None,
                 EntryKind::Symlink => Some(MemberKind::Symlink(entry.link_target.clone())),
                 EntryKind::HardLink => Some(MemberKind::HardLink(entry.link_target.clone())),
@@ -189,7 +210,16 @@ impl MemberTable {
                 Some(kind) => kind,
                 None => match content(&mut walker, &new) {
                     Ok(content) => MemberKind::File(content),
-                    Err(error) => return Err(error.at(String::from_utf8_lossy(&new.name))),
+                    Err(error) => {
+                        let error = error.at(String::from_utf8_lossy(&new.name));
+                        let cut =
+                            matches!(error.fault(), Fault::Tar { .. } | Fault::Truncated { .. });
+                        if table.members.is_empty() || !cut {
+                            return Err(error);
+                        }
+                        table.fault = Some(error);
+                        break;
+                    }
                 },
             };
             if !new.escapes {
@@ -206,11 +236,10 @@ impl MemberTable {
                 offset: new.offset,
             });
         }
-        if table.fault.is_none() {
-            // To the very end: a packed archive's checksums stand there, and a second archive might.
+        // What follows the end is read too: a stream has to be read to its end to be known whole.
+        if walker.end().is_some() {
             table.tail = Some(walker.check_tail()?);
         }
-        table.end = walker.end();
         table.anomalies = walker.into_parts().1;
         Ok(table)
     }
@@ -238,7 +267,11 @@ impl MemberTable {
     /// `Ambiguous` if the name occurs twice with different bytes, because loaders differ in which one they take;
     /// `BadLink` for links that lead out, in circles or to nothing; `NotAFile` for a member of another type.
     pub fn get(&self, name: &str) -> Result<Option<Content>> {
-        let mut name = name.as_bytes().to_vec();
+        let clean = clean_path(name.as_bytes());
+        if clean.climbs || clean.path.is_empty() {
+            return Ok(None);
+        }
+        let mut name = clean.path.into_owned();
         let mut target = Vec::new();
         for _ in 0..=MAX_HOPS {
             let Some(positions) = self.by_name.get(name.as_slice()) else {
@@ -251,11 +284,14 @@ impl MemberTable {
             let Some(&last) = positions.last() else {
                 return Ok(None);
             };
-            self.agree(positions)
-                .at(|| String::from_utf8_lossy(&name).into_owned())?;
+            self.agree(&name, positions)?;
             let next = match &self.members[last].kind {
                 MemberKind::File(content) => return Ok(Some(content.clone())),
                 MemberKind::Folder => return Err(Fault::NotAFile { kind: "a folder" }.into()),
+                MemberKind::Sparse => {
+                    let what = "a member with holes: pack the archive without sparse files";
+                    return Err(Fault::Unsupported { what: what.into() }.into());
+                }
                 MemberKind::Other => {
                     return Err(Fault::NotAFile {
                         kind: "a special file",
@@ -285,7 +321,19 @@ impl MemberTable {
     }
 
     /// Refuses members of one name that are not all the same.
-    fn agree(&self, positions: &[usize]) -> Result<()> {
+    fn agree(&self, name: &[u8], positions: &[usize]) -> Result<()> {
+        if positions.len() < 2 {
+            return Ok(());
+        }
+        let mut agreed = self.agreed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !agreed.contains(name) {
+            self.compare(positions)?;
+            agreed.insert(name.into());
+        }
+        Ok(())
+    }
+
+    fn compare(&self, positions: &[usize]) -> Result<()> {
         for pair in positions.windows(2) {
             let same = match (&self.members[pair[0]].kind, &self.members[pair[1]].kind) {
                 (MemberKind::File(a), MemberKind::File(b)) => a.same_as(b)?,
@@ -311,6 +359,20 @@ struct NewMember {
     data_offset: u64,
     size: u64,
     offset: u64,
+}
+
+/// Whether bytes start like a JSON document, a byte order mark and blanks passed over.
+fn looks_like_json(head: &[u8]) -> bool {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    let first = head.iter().find(|byte| !byte.is_ascii_whitespace());
+    first.is_none_or(|first| matches!(first, b'{' | b'['))
+}
+
+/// Takes what a member expanded to off what those after it may expand to before the ratio counts.
+fn spend(limits: &mut Limits, scan: &layer::Scan) {
+    if scan.plain_size / 100 > scan.size {
+        limits.decode.grace = limits.decode.grace.saturating_sub(scan.plain_size);
+    }
 }
 
 fn read_error(error: io::Error) -> Error {

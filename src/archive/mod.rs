@@ -30,6 +30,7 @@ pub use assemble::{Archive, DockerHalf, Half, OciHalf, Open, Root, Shape};
 pub use container::{Container, Holder};
 pub use content::{Content, Kept};
 pub use docker::{DockerItem, RepositoryRecord};
+pub use folder::FolderFile;
 pub use graph::{Edge, Node, NodeKind, check, check_digest};
 pub use image::{Image, ImageId, Layer, Presence, Step};
 pub use members::{Member, MemberKind, MemberTable};

@@ -107,7 +107,7 @@ pub fn measure(
 }
 
 fn one(layer: &Layer, content: &Content, limits: &Limits, meter: &Meter) -> Result<LayerSize> {
-    if let Content::Range(range) = content {
+    if let (None, Some(range)) = (content.known(), content.range()?) {
         let mut head = [0; 6];
         let n = range.head(&mut head)?;
         if Compression::sniff(&head[..n]) == Compression::None {

@@ -23,3 +23,6 @@ pub const ENTRIES: u64 = 5_000_000;
 
 /// Distinct paths of one layer, directories that are only implied included, where they have to be kept.
 pub const PATHS: u64 = 10_000_000;
+
+/// Bytes of the names of one tar, directories that names share counted once.
+pub const PATH_TEXT: u64 = 256 << 20;

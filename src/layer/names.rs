@@ -81,6 +81,11 @@ impl Names {
         self.write(path, None, true)
     }
 
+    /// Bytes of the parts that are kept.
+    pub(crate) fn text(&self) -> u64 {
+        self.text.len() as u64
+    }
+
     /// How many distinct paths there are, implied directories included.
     pub(crate) fn len(&self) -> u64 {
         self.names.len() as u64

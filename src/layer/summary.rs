@@ -52,7 +52,8 @@ impl LayerSummary {
     /// The walker should be fresh; what it finds odd can be asked of it afterwards.
     ///
     /// # Errors
-    /// As [`Walker::next_entry`], and `Limit` for more than [`limits::PATHS`] paths.
+    /// As [`Walker::next_entry`], and `Limit` for more than [`limits::PATHS`] paths or [`limits::PATH_TEXT`] bytes of
+    /// them.
     pub fn of<I: TarInput>(walker: &mut Walker<I>) -> Result<Self> {
         let mut summary = LayerSummary::default();
         let mut names = Names::default();
@@ -102,6 +103,13 @@ impl LayerSummary {
             };
             summary.repeated += u64::from(repeated);
             // One name can imply thousands of directories, so entries alone are no bound.
+            if names.text() > limits::PATH_TEXT {
+                return Err(Error::new(Fault::Limit {
+                    what: "bytes of names",
+                    limit: limits::PATH_TEXT,
+                    found: names.text(),
+                }));
+            }
             if names.len() > limits::PATHS {
                 return Err(Error::new(Fault::Limit {
                     what: "paths",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::finding::{Finding, Severity, oddity};
 use super::media_type_lies;
-use crate::archive::{Archive, Content, Holder, Layer, NodeKind, Shape};
+use crate::archive::{Archive, Content, Layer, NodeKind, Shape};
 use crate::blob::Meter;
 use crate::error::Result;
 use crate::layer::{Limits, Scan};
@@ -38,14 +38,15 @@ struct Task<'a> {
 enum Key {
     /// A file or a block of memory by its address, and the run in it.
     At(usize, u64, u64),
-    /// A file of a folder, which is opened anew each time, by its name.
-    Named(String),
+    /// A file of a folder, by device and inode.
+    Inode(u64, u64),
 }
 
-fn key(archive: &Archive, member: &str, content: &Content) -> Key {
+fn key(content: &Content) -> Key {
     match content {
-        Content::Range(_) if matches!(archive.container.holder, Holder::Folder(_)) => {
-            Key::Named(member.to_owned())
+        Content::File(file) => {
+            let (device, inode) = file.identity();
+            Key::Inode(device, inode)
         }
         Content::Range(range) => {
             let (file, offset) = range.parts();
@@ -86,20 +87,18 @@ pub(super) fn read(
     let mut tasks: Vec<Task<'_>> = Vec::new();
     let mut by_key: HashMap<Key, usize> = HashMap::new();
     let mut add = |tasks: &mut Vec<Task<'_>>, member: &str, content: &Content| {
-        *by_key
-            .entry(key(archive, member, content))
-            .or_insert_with(|| {
-                let (place, content) = (member.to_owned(), content.clone());
-                tasks.push(Task {
-                    place,
-                    content,
-                    digest: None,
-                    descriptors: Vec::new(),
-                    order: (usize::MAX, 0),
-                    layers: Vec::new(),
-                });
-                tasks.len() - 1
-            })
+        *by_key.entry(key(content)).or_insert_with(|| {
+            let (place, content) = (member.to_owned(), content.clone());
+            tasks.push(Task {
+                place,
+                content,
+                digest: None,
+                descriptors: Vec::new(),
+                order: (usize::MAX, 0),
+                layers: Vec::new(),
+            });
+            tasks.len() - 1
+        })
     };
     for (i, image) in archive.images.iter().enumerate() {
         for (n, layer) in image.layers.iter().enumerate() {

@@ -512,7 +512,11 @@ impl fmt::Display for TarFault {
 
 impl Fault {
     fn hint(&self, place: Option<&str>) -> Option<String> {
-        let input = || escape::text(place.unwrap_or("FILE")).into_owned();
+        let input = || match place {
+            // Standard input is called by its name in errors, and is written `-`.
+            Some("standard input") => "-".to_owned(),
+            place => escape::text(place.unwrap_or("FILE")).into_owned(),
+        };
         match self {
             Fault::NotAnImage(NotAnImage::RootFilesystem) => Some(format!(
                 "it looks like a plain root filesystem; imgimport {} NAME makes an image of it",

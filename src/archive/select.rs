@@ -209,7 +209,11 @@ impl Archive {
 
     fn undamaged<'a>(&'a self, selection: Selection<'a>) -> Result<Selection<'a>> {
         // An archive that was cut short is refused whole, even if what was asked for came before the cut.
-        match self.container.fault().or_else(|| self.faults_of(selection.index).next()) {
+        match self
+            .container
+            .fault()
+            .or_else(|| self.faults_of(selection.index).next())
+        {
             Some(error) => Err(error.clone()),
             None => Ok(selection),
         }

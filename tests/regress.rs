@@ -212,3 +212,13 @@ fn the_parent_that_manifest_json_states_is_shown() {
         .ok(&format!("{}\n", base.id()));
     room.run(&format!("{line} app.tar:base:1")).ok("\n");
 }
+
+#[test]
+fn a_hard_link_to_what_went_away_with_its_folder_has_no_size() {
+    let gone = "z d/a 123 | z d 1 | h x d/a";
+    let room = Room::with(
+        "app.tar",
+        &build::oci(&[&build::image("demo:1").layer(gone)]),
+    );
+    room.run("imginspect -f '{{.Size}}' app.tar").ok("1\n");
+}

@@ -112,7 +112,13 @@ def one(source, tmp):
         if form == "docker":
             skopeo(f"{what} (its OCI half)", f"oci-archive:{out}{reference}", image, tmp)
             podman(what, out, image, tmp)
+            if "zstd" in name:
+                # Docker before 23 has no zstd: for it the layers are packed otherwise, as the man page says.
+                out = Path(tempfile.mkdtemp(dir=tmp)) / "gzip"
+                checks.run("imgsave", "--store", store, "-q", "--compression", "gzip", "-o", out, *named)
             docker(what, out, image)
+            out = Path(tempfile.mkdtemp(dir=tmp)) / "again"
+            checks.run("imgsave", "--store", store, "-q", "-o", out, *named)
             twice = checks.run("imgsave", "--store", store, "-q", *named)
             checks.true(f"{what}: to a pipe the same bytes", hashlib.sha256(twice.out).hexdigest() == hashlib.sha256(out.read_bytes()).hexdigest())
         if form == "docker-legacy":

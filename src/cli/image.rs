@@ -50,6 +50,8 @@ impl From<OsString> for ImageArg {
 /// Stands for the `-` of `-:REF` on its way through clap, which would take that for an option. No argument can hold
 /// it, because the system ends arguments with it.
 const STDIN: &str = "\0";
+/// The same in what is shown, where clap takes control characters out: a character that nobody uses.
+const SHOWN_STDIN: &str = "\u{f8ff}";
 
 /// Arguments as clap can read them: `-:REF` is an image and no option.
 pub(super) fn shield(argument: OsString) -> OsString {
@@ -67,7 +69,7 @@ pub(super) fn shield(argument: OsString) -> OsString {
 pub(super) fn shown(argument: &OsString) -> OsString {
     let bytes = argument.as_bytes();
     let (shield, rest) = match bytes.strip_prefix(STDIN.as_bytes()) {
-        Some(rest) => (STDIN, rest),
+        Some(rest) => (SHOWN_STDIN, rest),
         None => ("", bytes),
     };
     let text = String::from_utf8(rest.to_vec());
@@ -77,7 +79,7 @@ pub(super) fn shown(argument: &OsString) -> OsString {
 
 /// A message of clap's about shielded arguments, with what was typed.
 pub(super) fn unshielded(message: &str) -> String {
-    message.replace(STDIN, "-")
+    message.replace(SHOWN_STDIN, "-")
 }
 
 /// How many of the images that were named are on standard input.

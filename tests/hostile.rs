@@ -925,8 +925,9 @@ fn bombs_are_not_unpacked_to_the_end() {
         };
         let archive = open.path(&room.path("app.tar")).expect("an archive");
         let image = archive.select(&Pick::Only, None).expect("an image").index;
-        let error =
-            job::measure(&archive, &[image], &limits, &Meter::default()).expect_err("a bomb");
+        let error = job::measure(&archive, &[image], &limits, &Meter::default())
+            .whole()
+            .expect_err("a bomb");
         assert!(
             matches!(
                 error.fault(),

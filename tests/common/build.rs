@@ -283,7 +283,8 @@ impl Image {
         digest(&self.manifest())
     }
 
-    fn platform_value(&self) -> Value {
+    /// The platform as a descriptor states it.
+    pub fn platform_value(&self) -> Value {
         let mut platform = serde_json::Map::new();
         for field in ["architecture", "os", "variant"] {
             if let Some(value) = self.document.get(field) {

@@ -100,7 +100,7 @@ fn configs_and_histories() {
                 "variant": image.platform.variant,
                 "created": config.created,
                 "author": config.author,
-                "config": config.config,
+                "config": config.config(),
             });
             for (field, value) in told.as_object().expect("an object") {
                 assert_eq!(value, &wanted[field], "{name}: {field}");

@@ -1,6 +1,6 @@
 //! Both halves of an archive put together into one list of images.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::container::{Container, Holder, Signs};
 use super::docker::{self, DockerItem, RepositoryRecord};
-use super::graph::{Edge, GraphReader, Node, NodeKind};
+use super::graph::{Edge, GraphReader, Node, NodeKind, no_rootfs};
 use super::image::{Image, ImageId, Layer, Presence};
 use super::name::Name;
 use super::{BlobNames, CONFIG_LIMIT, MANIFEST_LIMIT};
@@ -119,6 +119,9 @@ pub struct Open {
     pub landing: Option<PathBuf>,
     /// Take this half only, as skopeo's `docker-archive:` and `oci:` do.
     pub only: Option<Half>,
+    /// Open what can be examined though it should not be used: one half beside another that is broken, what is left
+    /// of a tar that was cut short. What is wrong is in [`Archive::faults`] or with what it concerns.
+    pub examine: bool,
 }
 
 /// One half of an archive.
@@ -162,12 +165,13 @@ impl Open {
             let bytes = Arc::clone(bytes);
             return document(place, container, bytes);
         }
-        let mut faults = Vec::new();
-        let found = Found::look(&container, self.only)?;
+        let mut found = Found::look(&container, self)?;
+        let mut faults = std::mem::take(&mut found.faults);
         let mut assembly = Assembly {
             nodes: Vec::new(),
             images: Vec::new(),
             roots: Vec::new(),
+            by_id: HashMap::new(),
         };
         let mut oci = None;
         if let Some(index) = found.index {
@@ -177,6 +181,11 @@ impl Open {
                 Err(error) => faults.push(error),
             }
         }
+        faults.extend(
+            found
+                .other
+                .and_then(|bytes| assembly.other_manifest(&bytes)),
+        );
         let mut docker = None;
         if let Some((manifest, items)) = found.docker {
             let repositories = match docker::member_json(&container, "repositories") {
@@ -196,7 +205,14 @@ impl Open {
                     assembly.item(&container, i, item);
                 }
             } else {
-                assembly.v1(&container, repositories.as_deref().unwrap_or_default())?;
+                let records = repositories.as_deref().unwrap_or_default();
+                let broken = assembly.v1(&container, records);
+                match broken.first() {
+                    Some(error) if !self.examine || assembly.images.is_empty() => {
+                        return Err(error.clone());
+                    }
+                    _ => faults.extend(broken),
+                }
             }
             docker = Some(DockerHalf {
                 manifest,
@@ -211,6 +227,7 @@ impl Open {
             (Some(half), _) if half.manifest.is_none() => Shape::DockerV1,
             (Some(_), Some(_)) => Shape::DockerAndOci,
             (Some(_), None) => Shape::Docker,
+            (None, None) if !matches!(container.get("oci-layout"), Ok(Some(_))) => Shape::Docker,
             (None, _) if found.names == BlobNames::Hex => Shape::Dir,
             (None, _) => Shape::Oci,
         };
@@ -218,6 +235,7 @@ impl Open {
             nodes,
             images,
             roots,
+            ..
         } = assembly;
         Ok(Archive {
             place: place.to_owned(),
@@ -266,6 +284,7 @@ fn document(place: &str, container: Container, bytes: Arc<[u8]>) -> Result<Archi
         nodes,
         images,
         roots: Vec::new(),
+        by_id: HashMap::new(),
     };
     let edges = vec![edge];
     assembly.merge(&edges);
@@ -280,6 +299,7 @@ fn document(place: &str, container: Container, bytes: Arc<[u8]>) -> Result<Archi
         nodes,
         images,
         roots,
+        ..
     } = assembly;
     let (shape, faults) = (Shape::Document, Vec::new());
     Ok(Archive {
@@ -303,48 +323,76 @@ struct Found {
     names: BlobNames,
     /// docker's items, and the `manifest.json` they are from; before docker 1.10 there is none of either.
     docker: Option<(Option<Arc<[u8]>>, Items)>,
+    /// A `manifest.json` beside an index that is skopeo's and not docker's.
+    other: Option<Arc<[u8]>>,
+    /// What is wrong with a half beside another.
+    faults: Vec<Error>,
 }
 
 impl Found {
-    fn look(container: &Container, only: Option<Half>) -> Result<Self> {
+    fn look(container: &Container, open: &Open) -> Result<Self> {
+        let only = open.only;
         let wants = |half| only.is_none_or(|only| only == half);
         let mut found = Found {
             index: None,
             names: BlobNames::Layout,
             docker: None,
+            other: None,
+            faults: Vec::new(),
         };
+        let mut unread = None;
         if wants(Half::Oci) {
-            found.index = container.read("index.json", MANIFEST_LIMIT)?;
+            match container.read("index.json", MANIFEST_LIMIT) {
+                Ok(index) => found.index = index,
+                Err(error) if open.examine && only.is_none() => unread = Some(error),
+                Err(error) => return Err(error),
+            }
         }
+        if let Err(error) = found.manifest(container, only) {
+            if !(open.examine && only.is_none() && found.index.is_some()) {
+                return Err(unread.unwrap_or(error));
+            }
+            found.faults.push(error);
+        }
+        if found.index.is_none() && found.docker.is_none() {
+            let cut = container.fault().is_some() && unread.is_none();
+            if !(open.examine && cut) {
+                return Err(unread.unwrap_or_else(|| nothing(container, only)));
+            }
+        }
+        found.faults.extend(unread);
+        Ok(found)
+    }
+
+    /// Looks at `manifest.json`, and without one at `repositories`.
+    fn manifest(&mut self, container: &Container, only: Option<Half>) -> Result<()> {
+        let wants = |half| only.is_none_or(|only| only == half);
         let manifest = match container.read("manifest.json", MANIFEST_LIMIT) {
             // A layout may hold anything under that name; only without an index does it have to be docker's.
-            Err(_) if found.index.is_some() && only.is_some() => None,
+            Err(_) if self.index.is_some() && only.is_some() => None,
             other => other?,
         };
         if let Some(bytes) = manifest {
             let value = json::parse(&bytes).at(|| "manifest.json".into())?;
             match value {
-                Value::Object(_) if wants(Half::Dir) && found.index.is_none() => {
-                    found.names = BlobNames::Hex;
-                    found.index = Some(bytes);
+                Value::Object(_) if wants(Half::Dir) && self.index.is_none() => {
+                    self.names = BlobNames::Hex;
+                    self.index = Some(bytes);
                 }
-                Value::Object(_) => {}
+                Value::Object(_) => self.other = Some(bytes).filter(|_| only.is_none()),
                 _ if wants(Half::Docker) => {
                     let items = docker::parse_manifest(&value).at(|| "manifest.json".into())?;
-                    found.docker = Some((Some(bytes), items));
+                    self.docker = Some((Some(bytes), items));
                 }
                 _ => {}
             }
         } else if wants(Half::Docker)
-            && found.index.is_none()
+            && self.index.is_none()
             && container.get("repositories")?.is_some()
         {
-            found.docker = Some((None, Vec::new()));
+            self.docker = Some((None, Vec::new()));
         }
-        if found.index.is_none() && found.docker.is_none() {
-            return Err(nothing(container, only));
-        }
-        Ok(found)
+        Ok(())
     }
 }
 
@@ -417,6 +465,8 @@ struct Assembly {
     nodes: Vec<Node>,
     images: Vec<Image>,
     roots: Vec<Root>,
+    /// The images by their IDs, for finding what `manifest.json` describes once more.
+    by_id: HashMap<ImageId, Vec<usize>>,
 }
 
 impl Assembly {
@@ -469,11 +519,26 @@ impl Assembly {
             reader.follow(manifests)?
         };
         (self.nodes, self.images) = (reader.nodes, reader.images);
+        for (i, image) in self.images.iter().enumerate() {
+            self.by_id.entry(image.id.clone()).or_default().push(i);
+        }
         Ok(OciHalf {
             index,
             edges,
             layout_version,
             names,
+        })
+    }
+
+    /// What is wrong with a `manifest.json` beside `index.json` that holds a manifest: it may not be another image.
+    fn other_manifest(&self, bytes: &[u8]) -> Option<Error> {
+        let digest = sha256(bytes);
+        let known =
+            |node: &Node| node.descriptor.digest == digest || node.bytes.as_deref() == Some(bytes);
+        let is_manifest = matches!(Document::parse(bytes), Ok(Document::Manifest(_)));
+        (is_manifest && !self.nodes.iter().any(known)).then(|| {
+            let why = "it is no manifest of index.json: skopeo's dir: would take it for the image, others index.json";
+            Error::new(Fault::Ambiguous { why: why.into() }).at("manifest.json")
         })
     }
 
@@ -517,17 +582,14 @@ impl Assembly {
         let id = ImageId::Config(sha256(&config_bytes));
         // The same image is in the OCI half if a manifest there has this config; of several, the one whose blobs are
         // the layers named here.
-        let mut twins: Vec<usize> = (0..self.images.len())
-            .filter(|&i| self.images[i].id == id)
-            .collect();
-        twins.sort_by_key(|&i| {
-            !self.images[i]
-                .layers
-                .iter()
-                .map(|layer| &layer.member)
-                .eq(&item.layers)
-        });
-        if let Some(&twin) = twins.first() {
+        // Where none is, what this item lists is compared with it by imgverify.
+        let twins = self.by_id.get(&id).map_or(&[][..], Vec::as_slice);
+        let same = |i: &&usize| {
+            let layers = self.images[**i].layers.iter();
+            layers.map(|layer| &layer.member).eq(&item.layers)
+        };
+        let twin = twins.iter().find(same).or(twins.first()).copied();
+        if let Some(twin) = twin {
             self.images[twin].item.get_or_insert(position);
             self.images[twin].faults.extend(faults);
             self.roots.push(root(twin));
@@ -535,6 +597,11 @@ impl Assembly {
         }
         let config = ImageConfig::parse(&config_bytes)
             .at(|| item.config.clone())
+            .inspect(|config| {
+                if config.diff_ids.is_none() && !item.layers.is_empty() {
+                    faults.push(no_rootfs().at(item.config.clone()));
+                }
+            })
             .unwrap_or_else(|error| {
                 faults.push(error);
                 ImageConfig::default()
@@ -547,7 +614,8 @@ impl Assembly {
             Some(config_bytes),
             faults,
         );
-        self.images[image].id = id;
+        self.images[image].id = id.clone();
+        self.by_id.entry(id).or_default().push(image);
         self.roots.push(root(image));
     }
 
@@ -570,14 +638,6 @@ impl Assembly {
                 config: ids.len(),
             };
             faults.push(Error::new(fault).at(item.config.clone()));
-        } else if diff_ids.is_none() && config_bytes.is_some() && !item.layers.is_empty() {
-            let (field, expected) = ("rootfs".into(), "a list of diff IDs");
-            let fault = Fault::Schema {
-                field,
-                expected,
-                found: "nothing".into(),
-            };
-            faults.push(Error::new(fault).at(item.config.clone()));
         }
         let mut layers = Vec::with_capacity(item.layers.len());
         for (i, member) in item.layers.iter().enumerate() {
@@ -595,7 +655,7 @@ impl Assembly {
                 Ok(None) => Presence::Absent,
                 Err(error) => {
                     faults.push(error);
-                    Presence::Absent
+                    Presence::Unreadable
                 }
             };
             layers.push(Layer {
@@ -619,8 +679,10 @@ impl Assembly {
         self.images.len() - 1
     }
 
-    /// Adds the images of an archive that has `repositories` alone.
-    fn v1(&mut self, container: &Container, records: &[RepositoryRecord]) -> Result<()> {
+    /// Adds the images of an archive that has `repositories` alone. Gives what is wrong with those that cannot be
+    /// followed to their base.
+    fn v1(&mut self, container: &Container, records: &[RepositoryRecord]) -> Vec<Error> {
+        let mut broken = Vec::new();
         let mut by_id: Vec<(&str, Vec<Name>)> = Vec::new();
         for record in records {
             let name = Name::from_repo_tag(&format!("{}:{}", record.repository, record.tag));
@@ -630,7 +692,13 @@ impl Assembly {
             }
         }
         for (id, names) in by_id {
-            let v1 = docker::v1_chain(container, id)?;
+            let v1 = match docker::v1_chain(container, id) {
+                Ok(v1) => v1,
+                Err(error) => {
+                    broken.push(error);
+                    continue;
+                }
+            };
             let mut faults = Vec::new();
             let layers = v1.layers.into_iter().map(|member| {
                 let presence = match container.get(&member) {
@@ -638,7 +706,7 @@ impl Assembly {
                     Ok(None) => Presence::Absent,
                     Err(error) => {
                         faults.push(error);
-                        Presence::Absent
+                        Presence::Unreadable
                     }
                 };
                 Layer {
@@ -669,33 +737,44 @@ impl Assembly {
                 item: None,
             });
         }
-        Ok(())
+        broken
     }
 
     /// Adds what `index.json` lists, joined with what `manifest.json` lists where both mean the same image.
     fn merge(&mut self, edges: &[Edge]) {
+        // The first root of each node and of each image that docker's half describes.
+        let mut by_node: HashMap<usize, usize> = HashMap::new();
+        let mut by_image: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (i, root) in self.roots.iter().enumerate() {
+            if let Some(image) = root.image {
+                by_image.entry(image).or_default().push(i);
+            }
+        }
         for (position, edge) in edges.iter().enumerate() {
             let name = Name::from_annotations(&edge.descriptor);
-            let images: HashSet<usize> = images_below(&self.nodes, edge.node).into_iter().collect();
-            let same = |root: &&mut Root| match root.node {
-                Some(node) => node == edge.node,
-                None => root.image.is_some_and(|image| images.contains(&image)),
-            };
-            match self.roots.iter_mut().find(same) {
-                Some(root) => {
-                    root.node = Some(edge.node);
-                    root.positions.push(position);
-                    root.names
-                        .extend(name.filter(|name| !says(&root.names, name)));
-                }
-                None => self.roots.push(Root {
-                    names: name.into_iter().collect(),
-                    node: Some(edge.node),
+            let root = by_node.get(&edge.node).copied().or_else(|| {
+                let roots = images_below(&self.nodes, edge.node)
+                    .into_iter()
+                    .flat_map(|image| by_image.get(&image).into_iter().flatten().copied());
+                let free = |root: &usize| self.roots[*root].node.is_none();
+                roots.filter(free).min()
+            });
+            let root = root.unwrap_or_else(|| {
+                self.roots.push(Root {
+                    names: Vec::new(),
+                    node: None,
                     image: None,
-                    positions: vec![position],
+                    positions: Vec::new(),
                     item: None,
-                }),
-            }
+                });
+                self.roots.len() - 1
+            });
+            by_node.entry(edge.node).or_insert(root);
+            let root = &mut self.roots[root];
+            root.node = Some(edge.node);
+            root.positions.push(position);
+            root.names
+                .extend(name.filter(|name| !says(&root.names, name)));
         }
     }
 }
@@ -744,6 +823,11 @@ impl Archive {
             Some(node) => images_below(&self.nodes, node),
             None => root.image.into_iter().collect(),
         }
+    }
+
+    /// The images that a node leads to, in the order of the indexes.
+    pub fn images_below(&self, node: usize) -> Vec<usize> {
+        images_below(&self.nodes, node)
     }
 
     /// What is wrong with an image or with the manifest and config it is read from.

@@ -46,7 +46,11 @@ pub fn run<A: CommandFactory + FromArgMatches + AsRef<Common>>(
         Err(error) => return refused(&error, &mut io),
     };
     io.configure(args.as_ref());
-    let outcome = job(&args, &mut io).and_then(|verdict| io.finish().map(|()| verdict));
+    let outcome = job(&args, &mut io).and_then(|verdict| match io.finish() {
+        // A reader that went away changes nothing about what was found.
+        Err(error) if !error.is_broken_pipe() => Err(error),
+        _ => Ok(verdict),
+    });
     match outcome {
         Ok(_) if io.has_failed() => ExitCode::from(TROUBLE),
         Ok(Verdict::Yes) => ExitCode::SUCCESS,

@@ -266,7 +266,8 @@ impl<'a> Tasks<'a> {
                 match archive.container.get(member) {
                     Ok(Some(content)) => {
                         let task = self.add(member, &content);
-                        task.descriptors.extend(source);
+                        let meant = |source: &&Descriptor| path(archive, &source.digest) == *member;
+                        task.descriptors.extend(source.filter(meant));
                         task.order = task.order.min((position, n));
                         if !task.claims.iter().any(|claim| claim.diff_id == diff_id) {
                             task.claim(Claim {

@@ -266,7 +266,8 @@ impl<'a> Tasks<'a> {
                 match archive.container.get(member) {
                     Ok(Some(content)) => {
                         let task = self.add(member, &content);
-                        task.descriptors.extend(source);
+                        let meant = |source: &&Descriptor| path(archive, &source.digest) == *member;
+                        task.descriptors.extend(source.filter(meant));
                         task.order = task.order.min((position, n));
                         if !task.claims.iter().any(|claim| claim.diff_id == diff_id) {
                             task.claim(Claim {
@@ -673,6 +674,10 @@ pub(super) fn path(archive: &Archive, digest: &Digest) -> String {
 
 /// Members and blobs that nothing refers to.
 pub(super) fn unreferenced(archive: &Archive, names: &[String], found: &mut Found) {
+    if archive.docker.is_none() && archive.oci.is_none() {
+        // What says which members belong is gone.
+        return;
+    }
     let mut known: HashSet<String> = [
         "manifest.json",
         "index.json",

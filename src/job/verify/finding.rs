@@ -166,7 +166,6 @@ impl fmt::Display for Finding {
 /// The code of a fault.
 fn code(fault: &Fault) -> &'static str {
     match fault {
-        Fault::Io { .. } => "unreadable",
         Fault::Truncated { .. } => "truncated",
         Fault::Json { .. } => "json",
         Fault::Schema { .. } => "schema",
@@ -180,7 +179,6 @@ fn code(fault: &Fault) -> &'static str {
         Fault::LayerCount { .. } => "layer-count",
         Fault::Tar { .. } => "tar",
         Fault::Codec { .. } => "compression",
-        Fault::Limit { .. } => "limit",
         Fault::Ambiguous { .. } => "ambiguous",
         Fault::BadLink { .. } => "bad-link",
         Fault::NotAFile { .. } => "not-a-file",

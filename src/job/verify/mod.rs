@@ -69,7 +69,10 @@ pub fn verify(archive: &Archive, limits: &Limits, meter: &Meter) -> VerifyReport
     agree::halves(archive, &mut found);
     agree::names(archive, &mut found);
     agree::repositories(archive, &mut found);
-    blobs::unreferenced(archive, &names, &mut found);
+    // Where the documents are cut off nothing can be told of the rest.
+    if !(archive.roots.is_empty() && archive.container.fault().is_some()) {
+        blobs::unreferenced(archive, &names, &mut found);
+    }
     dedup(&mut found);
     VerifyReport {
         findings: found.findings,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use imgkit::archive::{Name, Pick};
 use imgkit::blob::{Meter, write_whole};
-use imgkit::cli::{self, Common, ImageArg, Packing, Page, Verdict};
+use imgkit::cli::{self, Common, ImageArg, Io, Packing, Page, Verdict};
 use imgkit::error::At;
 use imgkit::job;
 use imgkit::layer::Limits;
@@ -148,6 +148,13 @@ fn main() -> ExitCode {
             )
             .into());
         }
+        if matches!(destination, Destination::Stream)
+            && args.digest_map.as_deref() == Some(Path::new("-"))
+        {
+            let why = "standard output takes the archive or the digest map, not both";
+            return Err(Fault::Usage(why.into()).into());
+        }
+        let mut recode = args.packing.recode()?;
         let landing = landing(&destination, args)?;
         let meter = Meter::default();
         let opening = io.progress(args.source.text(), None, &meter, args.quiet);
@@ -172,7 +179,6 @@ fn main() -> ExitCode {
             name.as_ref(),
         )
         .at(place)?;
-        let mut recode = args.packing.recode();
         if matches!(destination, Destination::Archive(Format::DockerLegacy, _))
             && recode.compression.is_none()
         {
@@ -206,21 +212,11 @@ fn main() -> ExitCode {
             &meter,
             args.quiet,
         );
-        match &destination {
-            Destination::Stream => archive::to_stream(&bundle, Format::Docker, io.out(), &meter)?,
-            Destination::Archive(format, path) => {
-                archive::to_path(&bundle, *format, path, &meter)
-                    .at(|| path.to_string_lossy().into_owned())?;
-            }
-            Destination::Dir(path) => layout::dir(&bundle, path, &meter)?,
-            Destination::Layout(path) if path.join("index.json").exists() => {
-                Store::at(path).add(&bundle, Policy::Replace, &meter)?;
-            }
-            Destination::Layout(path) => layout::layout(&bundle, path, &meter)?,
-            Destination::Store => {
-                Store::at(cli::store_path(&args.common)?).add(&bundle, Policy::Replace, &meter)?;
-            }
-        }
+        write(&destination, &bundle, args, io, &meter).map_err(|error| match error.fault() {
+            Fault::Io { .. } => error,
+            // What is damaged is the source.
+            _ => error.at(place()),
+        })?;
         if let Some(path) = &args.digest_map {
             let text = map(&bundle.changes)?;
             match path.as_os_str() == "-" {
@@ -233,6 +229,31 @@ fn main() -> ExitCode {
         }
         Ok(Verdict::Yes)
     })
+}
+
+fn write(
+    destination: &Destination,
+    bundle: &Bundle,
+    args: &Args,
+    io: &mut Io,
+    meter: &Meter,
+) -> Result<()> {
+    match destination {
+        Destination::Stream => archive::to_stream(bundle, Format::Docker, io.out(), meter),
+        Destination::Archive(format, path) => archive::to_path(bundle, *format, path, meter)
+            .map_err(|error| match error.fault() {
+                Fault::Io { .. } => error.at(path.to_string_lossy()),
+                _ => error,
+            }),
+        Destination::Dir(path) => layout::dir(bundle, path, meter),
+        Destination::Layout(path) if path.join("index.json").exists() => Store::at(path)
+            .add(bundle, Policy::Replace, meter)
+            .map(|_| ()),
+        Destination::Layout(path) => layout::layout(bundle, path, meter),
+        Destination::Store => Store::at(cli::store_path(&args.common)?)
+            .add(bundle, Policy::Replace, meter)
+            .map(|_| ()),
+    }
 }
 
 fn destination(text: &str) -> Result<(Destination, Option<Name>)> {

@@ -237,6 +237,30 @@ fn a_flipped_bit_in_any_blob_is_found_and_named() {
 }
 
 #[test]
+fn a_flipped_bit_in_a_folder_is_found_and_named() {
+    let app = app();
+    for (shape, files) in [("layout", build::oci(&[&app])), ("dir", build::dir(&app))] {
+        let room = Room::new();
+        for name in files.names() {
+            let mut damaged = files.clone();
+            *damaged.bytes(&name).last_mut().expect("bytes") ^= 0x10;
+            damaged.write_to(&room.path(shape));
+            let run = room.run(&format!("imgverify {shape}"));
+            run.no_crash();
+            let hex = name.rsplit('/').next().unwrap_or_default();
+            if hex.len() == 64 {
+                let is_named = |line: &str| line.starts_with("error: ") && line.contains(hex);
+                run.code(1);
+                assert!(run.out().lines().any(is_named), "{shape}: {name}\n{run}");
+            }
+            for program in ["imgls", "imginspect", "imghistory"] {
+                room.run(&format!("{program} {shape}")).no_crash();
+            }
+        }
+    }
+}
+
+#[test]
 fn a_program_that_reads_a_blob_refuses_it_damaged() {
     let app = build::image("demo:1").layer("f a one").packed(Pack::Gzip);
     let layer = build::blob_name(&build::digest(&app.blobs()[0]));

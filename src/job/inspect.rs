@@ -126,7 +126,9 @@ pub fn inspect(selection: &Selection<'_>, sizes: &Sizes) -> Value {
         "RepoDigests",
         repo_digests(&names, target.map(|digest| digest.as_str())).into(),
     );
-    put("Parent", text(config.extra("parent")));
+    let item = image.item.zip(archive.docker.as_ref());
+    let parent = item.and_then(|(item, docker)| docker.items.get(item)?.parent.clone());
+    put("Parent", text(parent.or_else(|| config.extra("parent"))));
     let comment = config
         .extra("comment")
         .or_else(|| config.history.last().map(|entry| entry.comment.clone()));

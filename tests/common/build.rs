@@ -428,12 +428,6 @@ impl Files {
         self
     }
 
-    /// Puts a member before all others.
-    pub fn first(&mut self, name: &str) -> &mut Self {
-        self.members.sort_by_key(|(member, _)| member != name);
-        self
-    }
-
     /// As a tar.
     pub fn tar(&self) -> Vec<u8> {
         let mut tar = Tar::default();

@@ -164,9 +164,7 @@ fn main() -> ExitCode {
         drop(opening);
         let source = &opened.archive;
         let place = || source.place.clone();
-        if let Some(fault) = source.container.fault() {
-            return Err(fault.clone().at(place()));
-        }
+        source.whole()?;
         if source.roots.len() > 1 && opened.pick == Pick::Only && name.is_some() {
             return opened.select(&args.common).map(|_| Verdict::Yes);
         }
@@ -268,7 +266,7 @@ fn destination(text: &str) -> Result<(Destination, Option<Name>)> {
         _ => ("", text),
     };
     if kind == "store" {
-        return Ok((Destination::Store, name(rest)?));
+        return Ok((Destination::Store, name(rest, false)?));
     }
     let (path, reference) = match kind {
         "" | "dir" => (rest, ""),
@@ -285,15 +283,16 @@ fn destination(text: &str) -> Result<(Destination, Option<Name>)> {
         "dir" => Destination::Dir(path),
         _ => Destination::Archive(Format::Docker, path),
     };
-    Ok((destination, name(reference)?))
+    let tag_alone = matches!(kind, "oci" | "oci-archive");
+    Ok((destination, name(reference, tag_alone)?))
 }
 
-/// A name as a destination gives it: a reference, or a tag alone as skopeo and umoci write it.
-fn name(text: &str) -> Result<Option<Name>> {
+/// A name as a destination gives it: a reference; in a layout also a tag alone, as skopeo and umoci write it.
+fn name(text: &str, tag_alone: bool) -> Result<Option<Name>> {
     if text.is_empty() {
         return Ok(None);
     }
-    if text.contains(['/', ':']) {
+    if !tag_alone || text.contains(['/', ':']) {
         return Ok(Some(Name::Full(
             imgkit::spec::Reference::parse(text)?.tagged(),
         )));

@@ -156,9 +156,7 @@ fn load(args: &Args, input: &ImageArg, store: &Store, io: &Io) -> Result<Vec<Loa
     let opened = input.open_with(&args.common, &meter, Some(store.landing()?))?;
     drop(opening);
     let archive = &opened.archive;
-    if let Some(fault) = archive.container.fault() {
-        return Err(fault.clone().at(archive.place.clone()));
-    }
+    archive.whole()?;
     let roots = opened.roots()?;
     if roots.is_empty() {
         io.note(&format!("{}: the archive lists no image", archive.place));

@@ -186,10 +186,7 @@ fn open(args: &Args, image: &ImageArg, io: &Io) -> Result<Opened> {
     let meter = Meter::default();
     let _progress = io.progress(image.text(), None, &meter, args.quiet);
     let opened = image.open_with(&args.common, &meter, Some(landing(args)))?;
-    match opened.archive.container.fault() {
-        Some(fault) => Err(fault.clone().at(opened.archive.place.clone())),
-        None => Ok(opened),
-    }
+    opened.archive.whole().map(|()| opened)
 }
 
 /// Where what comes by on a stream, or is packed anew, is kept until it is known where it belongs.

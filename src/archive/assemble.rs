@@ -13,9 +13,9 @@ use super::image::{Image, ImageId, Layer, Presence};
 use super::name::{Name, NameSet};
 use super::{BlobNames, CONFIG_LIMIT, MANIFEST_LIMIT};
 use crate::blob::{self, Meter, ReadAhead, sha256};
-use crate::error::{At, Error, Fault, NotAnImage, Result};
+use crate::error::{At, Error, Fault, NotAnImage, Result, TarFault};
 use crate::escape;
-use crate::layer::Limits;
+use crate::layer::{Anomaly, AnomalyKind, Limits};
 use crate::spec::{Descriptor, Document, ImageConfig, Index, MediaType, annotations, json};
 
 /// One opened archive, whatever its shape.
@@ -805,6 +805,29 @@ impl Archive {
         match root.node {
             Some(node) => images_below(&self.nodes, node),
             None => root.image.into_iter().collect(),
+        }
+    }
+
+    /// Whether all of the archive is here: nothing was cut off, not even between two members.
+    ///
+    /// # Errors
+    /// What stopped the walk over its members; `Tar` if the end marker is missing. Placed at the archive.
+    pub fn whole(&self) -> Result<()> {
+        let at = |error: Error| Err(error.at(self.place.clone()));
+        if let Some(fault) = self.container.fault() {
+            return at(fault.clone());
+        }
+        let Holder::Table(table) = &self.container.holder else {
+            return Ok(());
+        };
+        let is_cut = |anomaly: &&Anomaly| anomaly.kind == AnomalyKind::MissingEndMarker;
+        match table.anomalies.iter().find(is_cut) {
+            Some(anomaly) => {
+                let why = TarFault::UnexpectedEnd { missing: 1024 };
+                let offset = anomaly.header_offset;
+                at(Fault::Tar { offset, why }.into())
+            }
+            None => Ok(()),
         }
     }
 

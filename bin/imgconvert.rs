@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use imgkit::archive::{Name, Pick};
 use imgkit::blob::{Meter, write_whole};
-use imgkit::cli::{self, Common, ImageArg, Packing, Page, Verdict};
+use imgkit::cli::{self, Common, ImageArg, Io, Packing, Page, Verdict};
 use imgkit::error::At;
 use imgkit::job;
 use imgkit::layer::Limits;
@@ -148,6 +148,13 @@ fn main() -> ExitCode {
             )
             .into());
         }
+        if matches!(destination, Destination::Stream)
+            && args.digest_map.as_deref() == Some(Path::new("-"))
+        {
+            let why = "standard output takes the archive or the digest map, not both";
+            return Err(Fault::Usage(why.into()).into());
+        }
+        let mut recode = args.packing.recode()?;
         let landing = landing(&destination, args)?;
         let meter = Meter::default();
         let opening = io.progress(args.source.text(), None, &meter, args.quiet);
@@ -157,9 +164,7 @@ fn main() -> ExitCode {
         drop(opening);
         let source = &opened.archive;
         let place = || source.place.clone();
-        if let Some(fault) = source.container.fault() {
-            return Err(fault.clone().at(place()));
-        }
+        source.whole()?;
         if source.roots.len() > 1 && opened.pick == Pick::Only && name.is_some() {
             return opened.select(&args.common).map(|_| Verdict::Yes);
         }
@@ -172,7 +177,6 @@ fn main() -> ExitCode {
             name.as_ref(),
         )
         .at(place)?;
-        let mut recode = args.packing.recode();
         if matches!(destination, Destination::Archive(Format::DockerLegacy, _))
             && recode.compression.is_none()
         {
@@ -206,21 +210,11 @@ fn main() -> ExitCode {
             &meter,
             args.quiet,
         );
-        match &destination {
-            Destination::Stream => archive::to_stream(&bundle, Format::Docker, io.out(), &meter)?,
-            Destination::Archive(format, path) => {
-                archive::to_path(&bundle, *format, path, &meter)
-                    .at(|| path.to_string_lossy().into_owned())?;
-            }
-            Destination::Dir(path) => layout::dir(&bundle, path, &meter)?,
-            Destination::Layout(path) if path.join("index.json").exists() => {
-                Store::at(path).add(&bundle, Policy::Replace, &meter)?;
-            }
-            Destination::Layout(path) => layout::layout(&bundle, path, &meter)?,
-            Destination::Store => {
-                Store::at(cli::store_path(&args.common)?).add(&bundle, Policy::Replace, &meter)?;
-            }
-        }
+        write(&destination, &bundle, args, io, &meter).map_err(|error| match error.fault() {
+            Fault::Io { .. } => error,
+            // What is damaged is the source.
+            _ => error.at(place()),
+        })?;
         if let Some(path) = &args.digest_map {
             let text = map(&bundle.changes)?;
             match path.as_os_str() == "-" {
@@ -235,6 +229,31 @@ fn main() -> ExitCode {
     })
 }
 
+fn write(
+    destination: &Destination,
+    bundle: &Bundle,
+    args: &Args,
+    io: &mut Io,
+    meter: &Meter,
+) -> Result<()> {
+    match destination {
+        Destination::Stream => archive::to_stream(bundle, Format::Docker, io.out(), meter),
+        Destination::Archive(format, path) => archive::to_path(bundle, *format, path, meter)
+            .map_err(|error| match error.fault() {
+                Fault::Io { .. } => error.at(path.to_string_lossy()),
+                _ => error,
+            }),
+        Destination::Dir(path) => layout::dir(bundle, path, meter),
+        Destination::Layout(path) if path.join("index.json").exists() => Store::at(path)
+            .add(bundle, Policy::Replace, meter)
+            .map(|_| ()),
+        Destination::Layout(path) => layout::layout(bundle, path, meter),
+        Destination::Store => Store::at(cli::store_path(&args.common)?)
+            .add(bundle, Policy::Replace, meter)
+            .map(|_| ()),
+    }
+}
+
 fn destination(text: &str) -> Result<(Destination, Option<Name>)> {
     if text == "-" {
         return Ok((Destination::Stream, None));
@@ -247,7 +266,7 @@ fn destination(text: &str) -> Result<(Destination, Option<Name>)> {
         _ => ("", text),
     };
     if kind == "store" {
-        return Ok((Destination::Store, name(rest)?));
+        return Ok((Destination::Store, name(rest, false)?));
     }
     let (path, reference) = match kind {
         "" | "dir" => (rest, ""),
@@ -264,15 +283,16 @@ fn destination(text: &str) -> Result<(Destination, Option<Name>)> {
         "dir" => Destination::Dir(path),
         _ => Destination::Archive(Format::Docker, path),
     };
-    Ok((destination, name(reference)?))
+    let tag_alone = matches!(kind, "oci" | "oci-archive");
+    Ok((destination, name(reference, tag_alone)?))
 }
 
-/// A name as a destination gives it: a reference, or a tag alone as skopeo and umoci write it.
-fn name(text: &str) -> Result<Option<Name>> {
+/// A name as a destination gives it: a reference; in a layout also a tag alone, as skopeo and umoci write it.
+fn name(text: &str, tag_alone: bool) -> Result<Option<Name>> {
     if text.is_empty() {
         return Ok(None);
     }
-    if text.contains(['/', ':']) {
+    if !tag_alone || text.contains(['/', ':']) {
         return Ok(Some(Name::Full(
             imgkit::spec::Reference::parse(text)?.tagged(),
         )));

@@ -139,6 +139,9 @@ fn main() -> ExitCode {
         };
         let format = Format::parse(&args.format, default)?;
         let archives = open(args, io)?;
+        if archives.is_empty() && io.has_failed() {
+            return Ok(Verdict::Yes);
+        }
         let usage = job::usage(&archives, &Limits::default())?;
         let rows = if args.verbose {
             images(&usage)

@@ -140,10 +140,6 @@ fn main() -> ExitCode {
 }
 
 fn load(args: &Args, input: &ImageArg, store: &Store, io: &Io) -> Result<Vec<Loaded>> {
-    let meter = Meter::default();
-    let opening = io.progress(input.text(), None, &meter, args.quiet);
-    let opened = input.open_with(&args.common, &meter, Some(store.landing()?))?;
-    drop(opening);
     let options = LoadOptions {
         only: args.only.clone(),
         rename: args.rename.clone(),
@@ -153,12 +149,14 @@ fn load(args: &Args, input: &ImageArg, store: &Store, io: &Io) -> Result<Vec<Loa
             Policy::Replace
         },
         platform: args.common.platform.clone(),
-        recode: args.packing.recode(),
+        recode: args.packing.recode()?,
     };
+    let meter = Meter::default();
+    let opening = io.progress(input.text(), None, &meter, args.quiet);
+    let opened = input.open_with(&args.common, &meter, Some(store.landing()?))?;
+    drop(opening);
     let archive = &opened.archive;
-    if let Some(fault) = archive.container.fault() {
-        return Err(fault.clone().at(archive.place.clone()));
-    }
+    archive.whole()?;
     let roots = opened.roots()?;
     if roots.is_empty() {
         io.note(&format!("{}: the archive lists no image", archive.place));

@@ -141,6 +141,7 @@ fn main() -> ExitCode {
             .map(Reference::parse)
             .transpose()?
             .map(|name| Name::Full(name.tagged()));
+        let recode = args.packing.recode()?;
         let opened = args
             .images
             .iter()
@@ -158,7 +159,6 @@ fn main() -> ExitCode {
             );
             saved.at(|| opened.archive.place.clone())?;
         }
-        let recode = args.packing.recode();
         if recode.compression.is_some() {
             let meter = Meter::default();
             let _progress =
@@ -169,9 +169,15 @@ fn main() -> ExitCode {
         let label = output.map_or_else(|| "-".into(), |path| path.to_string_lossy().into_owned());
         let _progress = io.progress(&label, Some(archive::size(&bundle)), &meter, args.quiet);
         match output {
-            Some(path) => write_path(args, &bundle, path, &meter).at(|| label.clone())?,
-            None => archive::to_stream(&bundle, archive_format(args.format), io.out(), &meter)?,
+            Some(path) => write_path(args, &bundle, path, &meter),
+            None => archive::to_stream(&bundle, archive_format(args.format), io.out(), &meter),
         }
+        .map_err(|error| match (&opened[..], error.fault()) {
+            // What is damaged is the input.
+            (_, Fault::Io { .. }) => error,
+            ([only], _) => error.at(only.archive.place.clone()),
+            _ => error,
+        })?;
         Ok(Verdict::Yes)
     })
 }
@@ -180,10 +186,7 @@ fn open(args: &Args, image: &ImageArg, io: &Io) -> Result<Opened> {
     let meter = Meter::default();
     let _progress = io.progress(image.text(), None, &meter, args.quiet);
     let opened = image.open_with(&args.common, &meter, Some(landing(args)))?;
-    match opened.archive.container.fault() {
-        Some(fault) => Err(fault.clone().at(opened.archive.place.clone())),
-        None => Ok(opened),
-    }
+    opened.archive.whole().map(|()| opened)
 }
 
 /// Where what comes by on a stream, or is packed anew, is kept until it is known where it belongs.
@@ -208,5 +211,10 @@ fn write_path(args: &Args, bundle: &Bundle, path: &Path, meter: &Meter) -> Resul
         FormatArg::Dir => return layout::dir(bundle, path, meter),
         _ => {}
     }
-    archive::to_path(bundle, archive_format(args.format), path, meter)
+    archive::to_path(bundle, archive_format(args.format), path, meter).map_err(|error| match error
+        .fault()
+    {
+        Fault::Io { .. } => error.at(path.to_string_lossy()),
+        _ => error,
+    })
 }

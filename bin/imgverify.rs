@@ -111,7 +111,7 @@ const PAGE: Page = Page {
                 "error: a name or link that no layer or archive can mean",
             ),
             (
-                "media-type, platform, layout-version, config-name, bad-name",
+                "media-type, platform, layout-version, config-name, bad-name, no-diff-ids",
                 "warning: a description that does not fit what it describes",
             ),
             (

@@ -13,9 +13,9 @@ use super::image::{Image, ImageId, Layer, Presence};
 use super::name::{Name, NameSet};
 use super::{BlobNames, CONFIG_LIMIT, MANIFEST_LIMIT};
 use crate::blob::{self, Meter, ReadAhead, sha256};
-use crate::error::{At, Error, Fault, NotAnImage, Result};
+use crate::error::{At, Error, Fault, NotAnImage, Result, TarFault};
 use crate::escape;
-use crate::layer::Limits;
+use crate::layer::{Anomaly, AnomalyKind, Limits};
 use crate::spec::{Descriptor, Document, ImageConfig, Index, MediaType, annotations, json};
 
 /// One opened archive, whatever its shape.
@@ -671,6 +671,11 @@ impl Assembly {
                     Presence::Unreadable
                 }
             };
+            // docker's sources may speak of the blob as it was pulled, and not of the bytes that are stored here.
+            let descriptor = descriptor.filter(|descriptor| match &presence {
+                Presence::Here(content) => content.len() == descriptor.size,
+                _ => true,
+            });
             layers.push(Layer {
                 descriptor,
                 diff_id,
@@ -872,6 +877,29 @@ impl Archive {
     /// The images that a node leads to, in the order of the indexes.
     pub fn images_below(&self, node: usize) -> Vec<usize> {
         images_below(&self.nodes, node)
+    }
+
+    /// Whether all of the archive is here: nothing was cut off, not even between two members.
+    ///
+    /// # Errors
+    /// What stopped the walk over its members; `Tar` if the end marker is missing. Placed at the archive.
+    pub fn whole(&self) -> Result<()> {
+        let at = |error: Error| Err(error.at(self.place.clone()));
+        if let Some(fault) = self.container.fault() {
+            return at(fault.clone());
+        }
+        let Holder::Table(table) = &self.container.holder else {
+            return Ok(());
+        };
+        let is_cut = |anomaly: &&Anomaly| anomaly.kind == AnomalyKind::MissingEndMarker;
+        match table.anomalies.iter().find(is_cut) {
+            Some(anomaly) => {
+                let why = TarFault::UnexpectedEnd { missing: 1024 };
+                let offset = anomaly.header_offset;
+                at(Fault::Tar { offset, why }.into())
+            }
+            None => Ok(()),
+        }
     }
 
     /// What is wrong with an image or with the manifest and config it is read from.

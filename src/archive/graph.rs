@@ -282,14 +282,6 @@ impl<'a> GraphReader<'a> {
             config,
             mut faults,
         } = self.config(&descriptor);
-        // A config that could not be read says nothing of its layers.
-        if config_bytes.is_some()
-            && faults.is_empty()
-            && config.diff_ids.is_none()
-            && !manifest.layers.is_empty()
-        {
-            faults.push(no_rootfs().at(place()));
-        }
         let platform = self.nodes[node].descriptor.platform.clone();
         let diff_ids = config.diff_ids.as_ref();
         if let Some(diff_ids) = diff_ids

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::blob::Compression;
+use crate::error::{Fault, Result};
 use crate::spec::Platform;
 use crate::write::Recode;
 
@@ -86,19 +87,38 @@ pub struct Packing {
 
 impl Packing {
     /// What is to be otherwise than it is.
-    pub fn recode(&self) -> Recode {
+    ///
+    /// # Errors
+    /// `Usage` for a level that the codec does not have.
+    pub fn recode(&self) -> Result<Recode> {
+        let highest = match self.compression {
+            PackingWhen::Keep | PackingWhen::None => 0,
+            PackingWhen::Gzip => 12,
+            PackingWhen::Zstd => 22,
+        };
+        match self.level {
+            Some(_) if highest == 0 => {
+                let why = "--level is for --compression gzip and zstd";
+                return Err(Fault::Usage(why.into()).into());
+            }
+            Some(level) if !(1..=highest).contains(&level) => {
+                let why = format!("--level is 1 to {highest} for this codec, not {level}");
+                return Err(Fault::Usage(why).into());
+            }
+            _ => {}
+        }
         let compression = match self.compression {
             PackingWhen::Keep => None,
             PackingWhen::None => Some(Compression::None),
             PackingWhen::Gzip => Some(Compression::Gzip),
             PackingWhen::Zstd => Some(Compression::Zstd),
         };
-        Recode {
+        Ok(Recode {
             compression,
             level: self.level,
             media_types: None,
             prune_sparse: false,
-        }
+        })
     }
 }
 

@@ -117,7 +117,7 @@ pub fn inspect(selection: &Selection<'_>, sizes: &Sizes) -> Value {
         "RepoTags",
         names
             .iter()
-            .filter(|name| name.tag().is_some())
+            .filter(|name| !matches!(name, Name::Tag(_)))
             .map(ToString::to_string)
             .collect::<Vec<_>>()
             .into(),

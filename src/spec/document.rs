@@ -152,16 +152,12 @@ fn is_object_with(value: &Value, key: &str) -> bool {
 }
 
 impl Manifest {
-    /// Whether it describes a container image: its config is one's, and so are its layers.
+    /// Whether it describes a container image, by its config.
     ///
-    /// Artifacts have other configs or none, or an image's config with blobs that are no filesystem layers; what they
-    /// say of themselves counts only where the layers leave it open.
+    /// Artifacts have other configs or none. One that calls itself an artifact is believed only where its layers are no
+    /// filesystem layers, or a word would turn verification off.
     pub fn is_image(&self) -> bool {
-        self.has_image_layers()
-            || self.has_image_config()
-                && self.artifact_type.is_none()
-                && (self.layers.is_empty()
-                    || self.layers.iter().any(|layer| layer.media_type.is_layer()))
+        self.has_image_layers() || self.has_image_config() && self.artifact_type.is_none()
     }
 
     /// Whether it has an image's config and filesystem layers only, at least one: it can be run, whatever else is said

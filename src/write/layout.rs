@@ -136,7 +136,7 @@ fn fresh(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         Err(error) => return Err(Error::io("open", error).at(place())),
     };
     if occupied {
-        return Err(Error::io("create", std::io::ErrorKind::AlreadyExists.into()).at(place()));
+        return Err(Error::io("create", rustix::io::Errno::EXIST.into()).at(place()));
     }
     let parent = path
         .parent()

@@ -63,6 +63,16 @@ pub(super) fn documents(archive: &Archive, labels: &Labels, found: &mut Found) {
             );
             found.add(Severity::Warning, "history-layers", place(), message);
         }
+        let has_config = image.config_bytes.is_some() && !image.config.document.is_null();
+        if has_config
+            && image.node.is_some()
+            && image.config.diff_ids.is_none()
+            && !image.layers.is_empty()
+        {
+            let message =
+                "the config lists no diff IDs: it does not say which layers it belongs to";
+            found.add(Severity::Warning, "no-diff-ids", place(), message);
+        }
         if let ImageId::V1(_) = image.id
             && image.item.is_none()
         {

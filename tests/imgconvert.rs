@@ -1,0 +1,194 @@
+//! imgconvert, run for real.
+
+use serde_json::{Value, json};
+
+use crate::common::build::{self, Image};
+use crate::common::run::Room;
+
+fn app() -> Image {
+    build::image("demo:1")
+        .layer("d etc | f etc/a one")
+        .layer("f etc/b two")
+}
+
+fn tool() -> Image {
+    build::image("tool:2").layer("f x hello")
+}
+
+#[track_caller]
+fn same(room: &Room, a: &str, b: &str) {
+    let read = |name: &str| std::fs::read(room.path(name)).expect(name);
+    assert!(read(a) == read(b), "{a} and {b} differ");
+}
+
+#[test]
+fn docker_to_oci_to_docker_gives_the_same_bytes() {
+    let room = Room::with("app.tar", &build::docker(&[&app(), &tool()]));
+    room.run("imgconvert app.tar oci-archive:o1.tar").ok("");
+    room.run("imgconvert o1.tar docker-archive:d1.tar").ok("");
+    room.run("imgconvert d1.tar oci-archive:o2.tar").ok("");
+    room.run("imgconvert o2.tar d2.tar").ok("");
+    same(&room, "o1.tar", "o2.tar");
+    same(&room, "d1.tar", "d2.tar");
+    let stream = room.run("imgconvert o2.tar -");
+    assert!(stream.stdout == std::fs::read(room.path("d1.tar")).expect("d1.tar"));
+    for archive in ["o1.tar", "d1.tar"] {
+        room.run(&format!("imgverify -q {archive}")).ok("");
+        room.run(&format!("imgls -q --no-trunc {archive}"))
+            .ok(&format!("{}\n{}\n", app().id(), tool().id()));
+    }
+}
+
+#[test]
+fn every_destination_holds_the_image() {
+    let room = Room::with("app.tar", &build::docker25(&[&app()]));
+    for destination in [
+        "docker-archive:a.tar",
+        "docker-archive:b.tar:other:3",
+        "docker-legacy:c.tar",
+        "oci-archive:d.tar",
+        "oci:e",
+        "oci:e:tag",
+        "dir:f",
+        "g.tar",
+    ] {
+        room.run(&format!("imgconvert app.tar {destination}"))
+            .ok("");
+        let path = destination.split(':').nth(1).unwrap_or(destination);
+        room.run(&format!("imgverify -q {path}")).ok("");
+        room.run(&format!("imginspect --format '{{{{.Id}}}}' {path}:@0"))
+            .ok(&format!("{}\n", app().id()));
+    }
+    let names = |path: &str| {
+        let run = room.run(&format!(
+            "imgls --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {path}"
+        ));
+        run.out().to_owned()
+    };
+    assert_eq!(names("b.tar"), "other:3\n");
+    assert_eq!(names("e"), "demo:1\n<none>:tag\n");
+    let run = room
+        .command("imgconvert app.tar store:mine")
+        .env("IMGKIT_STORE", "store")
+        .run();
+    run.ok("");
+    assert_eq!(names("store"), "mine:latest\n");
+}
+
+#[test]
+fn what_changes_is_said() {
+    let room = Room::with("app.tar", &build::oci(&[&app()]));
+    room.run("imgconvert --digest-map same.json app.tar oci:same")
+        .ok("");
+    let map = |name: &str| -> Value {
+        let bytes = std::fs::read(room.path(name)).expect(name);
+        serde_json::from_slice(&bytes).expect("JSON")
+    };
+    assert_eq!(map("same.json"), json!([]));
+    room.run("imgconvert --compression zstd --digest-map map.json app.tar oci:small")
+        .ok("");
+    let changes = map("map.json");
+    let whats: Vec<&str> = changes
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|change| change["What"].as_str())
+        .collect();
+    assert_eq!(whats, ["layer", "layer", "manifest"]);
+    assert_eq!(changes[2]["Old"], app().manifest_digest());
+    let new = changes[2]["New"].as_str().expect("a digest");
+    room.run("imgls --format '{{.Digest}} {{.ImageID}}' small")
+        .ok(&format!("{new} {}\n", app().id()));
+    let run = room.run("imgconvert --keep-digests --compression zstd app.tar kept.tar");
+    run.code(2)
+        .complains("imgconvert: app.tar: layer sha256:")
+        .complains(" would become sha256:");
+    assert!(!room.path("kept.tar").exists());
+    // Back again it is another manifest, with the same image.
+    room.run("imgconvert --compression none small oci:plain")
+        .ok("");
+    room.run("imgls -q --no-trunc plain")
+        .ok(&format!("{}\n", app().id()));
+    for folder in ["same", "small", "plain"] {
+        room.run(&format!("imgverify -q {folder}")).ok("");
+    }
+}
+
+#[test]
+fn threads_change_nothing() {
+    let room = Room::with("app.tar", &build::docker(&[&app(), &tool()]));
+    for compression in ["gzip", "zstd"] {
+        for threads in ["1", "8"] {
+            room.run(&format!("imgconvert -j {threads} --compression {compression} app.tar oci-archive:{threads}.tar")).ok("");
+        }
+        same(&room, "1.tar", "8.tar");
+    }
+}
+
+#[test]
+fn bad_usage() {
+    let room = Room::with("app.tar", &build::docker(&[&app(), &tool()]));
+    std::fs::create_dir(room.path("full")).expect("a folder");
+    room.write("full/file", b"x");
+    let hint = "hint: imgconvert --help shows how it is used";
+    let several = "app.tar: one image is needed and several are here: it holds app.tar:demo:1 and app.tar:tool:2\n\
+                   hint: name one of them, as in app.tar:demo:1";
+    for (line, why) in [
+        (
+            "imgconvert app.tar",
+            format!("the following required arguments were not provided: <DST>\n{hint}"),
+        ),
+        ("imgconvert app.tar oci:", "'oci:' names no file".into()),
+        (
+            "imgconvert gone out.tar",
+            "no such file, and no image 'gone' in the store".into(),
+        ),
+        ("imgconvert app.tar oci:out.tar:x", several.into()),
+        (
+            "imgconvert app.tar dir:out.tar",
+            "app.tar: not possible with 2 images: this format holds one".into(),
+        ),
+        (
+            "imgconvert app.tar:demo:1 dir:full",
+            "full: cannot create: file exists".into(),
+        ),
+        (
+            "imgconvert --digest-map - app.tar -",
+            "standard output takes the archive or the digest map, not both".into(),
+        ),
+        (
+            "imgconvert --level 1 app.tar out.tar",
+            "--level is for --compression gzip and zstd".into(),
+        ),
+        (
+            "imgconvert --platform linux/s390x app.tar out.tar",
+            "app.tar: no image 'linux/s390x' here: it holds linux/amd64".into(),
+        ),
+    ] {
+        room.run(line).fails(&format!("imgconvert: {why}\n"));
+        assert!(!room.path("out.tar").exists(), "{line}");
+    }
+}
+
+#[test]
+fn damaged_input_gives_no_output() {
+    let image = app();
+    for blob in image.blobs() {
+        let name = build::blob_name(&build::digest(&blob));
+        let mut files = build::oci(&[&image]);
+        files.bytes(&name)[0] ^= 1;
+        let room = Room::with("app.tar", &files);
+        for destination in [
+            "out",
+            "oci:out",
+            "oci-archive:out",
+            "dir:out",
+            "docker-legacy:out",
+        ] {
+            let run = room.run(&format!("imgconvert app.tar {destination}"));
+            assert_eq!((run.code, run.out()), (Some(2), ""), "{run}");
+            assert!(run.err().starts_with("imgconvert: app.tar: "), "{run}");
+            assert!(!room.path("out").exists(), "{run}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! imgtag, imgrm, imgprune and imgdf, run for real.
+
+use crate::common::build::{self, Image};
+use crate::common::run::{Output, Room};
+
+fn app() -> Image {
+    build::image("demo:1")
+        .layer("d etc | f etc/a one")
+        .layer("f etc/b two")
+}
+
+/// It has its first layer from `app`.
+fn tool() -> Image {
+    build::image("tool:2")
+        .layer("d etc | f etc/a one")
+        .layer("f x hello")
+}
+
+fn store(room: &Room, line: &str) -> Output {
+    room.command(line).env("IMGKIT_STORE", "store").run()
+}
+
+fn loaded() -> Room {
+    let room = Room::with("app.tar", &build::oci(&[&app(), &tool()]));
+    store(&room, "imgload app.tar").code(0);
+    room
+}
+
+#[track_caller]
+fn names(room: &Room, expected: &str) {
+    store(room, "imgls --format '{{.Repository}}:{{.Tag}}'").ok(expected);
+    room.run("imgverify -q store").ok("");
+}
+
+#[test]
+fn tags() {
+    let room = loaded();
+    store(&room, "imgtag demo:1 other").ok("");
+    store(&room, "imgtag demo:1 demo:1").ok("");
+    names(&room, "demo:1\nother:latest\ntool:2\n");
+    // A name goes from one image to another; an ID and an archive will do, too.
+    store(&room, &format!("imgtag {} other", tool().short())).ok("");
+    names(&room, "demo:1\ntool:2\nother:latest\n");
+    store(&room, "imgtag app.tar:demo:1 fresh:3").ok("");
+    store(&room, "imginspect --format '{{.Id}}' fresh:3").ok(&format!("{}\n", app().id()));
+    for (line, why) in [
+        (
+            "imgtag gone x",
+            "no such file, and no image 'gone' in the store",
+        ),
+        (
+            "imgtag demo:1 X",
+            "not an image reference: 'X': a repository name must be in lower case",
+        ),
+        (
+            "imgtag demo:1",
+            "the following required arguments were not provided: <NEW>\nhint: imgtag --help shows how it is used",
+        ),
+    ] {
+        store(&room, line).fails(&format!("imgtag: {why}\n"));
+    }
+    let digest = app().manifest_digest();
+    store(&room, &format!("imgtag demo:1 x@{digest}")).fails(&format!(
+        "imgtag: 'x@{digest}': a name with a digest cannot be given\n"
+    ));
+}
+
+#[test]
+fn removals() {
+    let room = loaded();
+    store(&room, "imgtag demo:1 other").ok("");
+    store(&room, "imgrm demo:1").ok("Untagged: demo:1\n");
+    store(&room, "imgrm gone other")
+        .fails("imgrm: no such file, and no image 'gone' in the store\n");
+    names(&room, "tool:2\nother:latest\n");
+    store(&room, "imgtag other:latest more").ok("");
+    store(&room, &format!("imgrm {}", app().short())).fails(&format!(
+        "imgrm: '{}' has several names (other:latest, more:latest): name one of them, or use --force\n",
+        app().short()
+    ));
+    store(&room, &format!("imgrm --force {}", app().short())).ok(&format!(
+        "Untagged: other:latest\nUntagged: more:latest\nDeleted: {}\n",
+        app().id()
+    ));
+    // The layer that the other image needs is still there.
+    names(&room, "tool:2\n");
+    store(&room, "imgrm tool:2").ok(&format!("Untagged: tool:2\nDeleted: {}\n", tool().id()));
+    let blobs = std::fs::read_dir(room.path("store/blobs/sha256")).expect("blobs");
+    assert_eq!(blobs.count(), 0);
+    Room::new()
+        .run("imgrm x")
+        .fails("imgrm: no such file, and no image 'x' in the store\n");
+}
+
+#[test]
+fn prunes() {
+    let room = loaded();
+    store(&room, "imgprune").fails(
+        "imgprune: there is nobody to ask: use --force, or --dry-run to see what would go\n",
+    );
+    store(&room, "imgprune --force").ok("Total reclaimed space: 0B\n");
+    // The name goes to another image, the old one is left without.
+    store(&room, "imgtag demo:1 tool:2").ok("");
+    names(&room, "demo:1\ntool:2\n<none>:<none>\n");
+    let size: usize = tool().blobs()[1].len() + tool().config().len() + tool().manifest().len();
+    let freed = crate::common::kilobytes(size);
+    let gone = format!(
+        "deleted: {}\n\nTotal reclaimed space: {freed}\n",
+        tool().id()
+    );
+    store(&room, "imgprune --dry-run").ok(&format!("Would Delete Images:\n{gone}"));
+    store(&room, "imgprune --force").ok(&format!("Deleted Images:\n{gone}"));
+    names(&room, "demo:1\ntool:2\n");
+    store(&room, "imgprune --all --force --filter until=1000000h")
+        .ok("Total reclaimed space: 0B\n");
+    store(&room, "imgprune --all --force --filter label=x").ok("Total reclaimed space: 0B\n");
+    for (filter, why) in [
+        (
+            "size=1",
+            "filter 'size=1': the keys are until, label and label!",
+        ),
+        (
+            "until=soon",
+            "filter 'until=soon': not a time; write RFC 3339, seconds, or an age like 24h",
+        ),
+    ] {
+        store(&room, &format!("imgprune --filter {filter}")).fails(&format!("imgprune: {why}\n"));
+    }
+    store(
+        &room,
+        "imgprune --all --force --filter until=1h --filter 'label!=x'",
+    )
+    .code(0)
+    .says("Deleted Images:\nuntagged: demo:1\nuntagged: tool:2\n");
+    names(&room, "");
+}
+
+#[test]
+fn what_images_take() {
+    let room = loaded();
+    let rows = store(&room, "imgdf --format json").json_lines();
+    assert_eq!(
+        (&rows[0]["TotalCount"], &rows[0]["Active"]),
+        (&"2".into(), &"2".into())
+    );
+    let sum = |image: &Image| -> usize {
+        let blobs: usize = image.blobs().iter().map(Vec::len).sum();
+        blobs + image.config().len() + image.manifest().len()
+    };
+    let shared = app().blobs()[0].len();
+    let total = sum(&app()) + sum(&tool()) - shared;
+    assert_eq!(rows[0]["SizeBytes"], total);
+    let rows = store(&room, "imgdf -v --format json").json_lines();
+    assert_eq!(rows[0]["SharedBytes"], shared);
+    assert_eq!(rows[1]["UniqueBytes"], sum(&tool()) - shared);
+    // The same images in an archive beside it take nothing more.
+    let rows = room.run("imgdf --format json store app.tar").json_lines();
+    assert_eq!(rows[0]["SizeBytes"], total);
+    store(&room, "imgdf gone").fails("imgdf: no such file, and no image 'gone' in the store\n");
+}

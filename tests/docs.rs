@@ -181,6 +181,8 @@ fn finding_codes() -> BTreeSet<String> {
             "code: \"",
             "push(\n            \"",
             "=> (\"",
+            "    (\n        \"",
+            "found.within(severity, \"",
         ] {
             for rest in source.split(starter).skip(1) {
                 codes.extend(rest.split('"').next().map(str::to_owned));

@@ -222,3 +222,349 @@ fn a_hard_link_to_what_went_away_with_its_folder_has_no_size() {
     );
     room.run("imginspect -f '{{.Size}}' app.tar").ok("1\n");
 }
+
+// ------------------------------------------------------------------------------------------------- imgverify, fooled
+
+fn pair() -> (build::Image, build::Image) {
+    let app = build::image("demo:1").layer("f a one").layer("f b two");
+    (app, build::image("tool:2").layer("f c three"))
+}
+
+/// What imgverify finds: exit status, and the codes of all errors and warnings.
+fn verdict(files: &build::Files) -> (i32, Vec<String>) {
+    let room = Room::with("app.tar", files);
+    let run = room.run("imgverify --json app.tar");
+    let codes = run
+        .json_lines()
+        .into_iter()
+        .filter(|line| line["Severity"] == "error" || line["Severity"] == "warning")
+        .map(|line| line["Code"].as_str().expect("a code").to_owned())
+        .collect();
+    (run.code.expect("a status"), codes)
+}
+
+#[track_caller]
+fn damaged(files: &build::Files, code: &str) {
+    let (status, codes) = verdict(files);
+    assert!(
+        status == 1 && codes.iter().any(|c| c == code),
+        "{status} {codes:?}, not {code}"
+    );
+}
+
+/// Of the layers in manifest.json that are no blobs only the first one was compared.
+#[test]
+fn every_layer_of_the_docker_half_is_verified() {
+    let (app, tool) = pair();
+    let mut files = build::docker25(&[&app]);
+    files.add("l0", app.blobs()[0].as_slice());
+    files.add("l1", tool.blobs()[0].as_slice());
+    files.edit("manifest.json", |m| m[0]["Layers"] = json!(["l0", "l1"]));
+    files.remove("repositories");
+    damaged(&files, "halves-disagree");
+    files.remove("l1");
+    damaged(&files, "member-absent");
+    files.add("l1", app.blobs()[1].as_slice());
+    assert_eq!(verdict(&files), (0, vec![]));
+}
+
+/// A second item with the same config was never looked at.
+#[test]
+fn two_items_of_one_config_have_the_same_layers() {
+    let (app, tool) = pair();
+    let mut files = build::docker(&[&app]);
+    files.remove("repositories");
+    files.add("x", tool.blobs()[0].as_slice());
+    files.edit("manifest.json", |m| {
+        let mut item = m[0].clone();
+        item["RepoTags"] = json!(["evil:1"]);
+        item["Layers"][1] = json!("x");
+        m.as_array_mut().expect("items").push(item);
+    });
+    damaged(&files, "ambiguous");
+    files.remove("x");
+    damaged(&files, "member-absent");
+}
+
+/// Total loss below an index was called sparse, and hid what other images had lost.
+#[test]
+fn an_archive_without_a_whole_image_is_not_sparse() {
+    let (app, tool) = pair();
+    let gone = build::multi("demo:1", &[&app], &["linux/s390x"]);
+    let mut files = gone.clone();
+    files.remove(&build::blob_name(&app.manifest_digest()));
+    damaged(&files, "blob-absent");
+    let mut files = gone.clone();
+    for id in app.diff_ids() {
+        files.remove(&build::blob_name(&id));
+    }
+    damaged(&files, "blob-absent");
+    // One image of the index is hollow, which is allowed; another one, beside the index, has lost its config.
+    let mut files = build::multi("demo:1", &[&app, &tool], &[]);
+    for blob in [&tool.id(), &tool.diff_ids()[0]] {
+        files.remove(&build::blob_name(blob));
+    }
+    assert_eq!(verdict(&files).0, 0);
+    let other = build::image("other:1").layer("f a one");
+    let manifest = other.manifest();
+    files.add(
+        &build::blob_name(&other.manifest_digest()),
+        manifest.clone(),
+    );
+    files.edit("index.json", |index| {
+        let kind = "application/vnd.oci.image.manifest.v1+json";
+        let entry = build::descriptor(kind, &manifest);
+        index["manifests"]
+            .as_array_mut()
+            .expect("a list")
+            .push(entry);
+    });
+    let room = Room::with("app.tar", &files);
+    room.run("imgverify app.tar").code(1).says(&format!(
+        "config: blob {} is not in the archive [blob-absent]",
+        other.id()
+    ));
+}
+
+/// Names were compared within manifest.json only.
+#[test]
+fn one_name_is_one_image() {
+    let (app, tool) = pair();
+    let mut files = build::docker25(&[&app, &tool]);
+    files.remove("repositories");
+    files.edit("manifest.json", |m| {
+        m[0]["RepoTags"] = json!(["tool:2"]);
+        m[1]["RepoTags"] = json!(["demo:1"]);
+    });
+    damaged(&files, "halves-disagree");
+    let mut files = build::oci(&[&app, &tool]);
+    files.edit("index.json", |index| {
+        index["manifests"][1]["annotations"] = index["manifests"][0]["annotations"].clone();
+        index["manifests"][1]["platform"].take();
+    });
+    damaged(&files, "duplicate-name");
+    let mut files = build::oci(&[&app]);
+    files.edit("index.json", |index| {
+        let entry = index["manifests"][0].clone();
+        index["manifests"]
+            .as_array_mut()
+            .expect("a list")
+            .push(entry);
+    });
+    assert_eq!(verdict(&files), (0, vec![]));
+}
+
+/// Only the first descriptor of a blob was compared with it, and inline data only where there was no blob.
+#[test]
+fn every_descriptor_is_checked() {
+    let (app, _) = pair();
+    let mut files = build::oci(&[&app]);
+    files.edit("index.json", |index| {
+        let mut entry = index["manifests"][0].clone();
+        entry["size"] = json!(7);
+        index["manifests"]
+            .as_array_mut()
+            .expect("a list")
+            .push(entry);
+    });
+    damaged(&files, "size-mismatch");
+    let mut files = build::oci(&[&app]);
+    files.edit("index.json", |index| {
+        index["manifests"][0]["data"] = json!("e30=")
+    });
+    damaged(&files, "size-mismatch");
+    let mut files = build::oci(&[&app]);
+    let big = vec![b'z'; 5 << 20];
+    files.add(&build::blob_name(&build::digest(&big)), big.clone());
+    files.edit("index.json", |index| {
+        let mut entry = build::descriptor("application/x-thing", &big);
+        entry["size"] = json!(3);
+        index["manifests"]
+            .as_array_mut()
+            .expect("a list")
+            .push(entry);
+    });
+    damaged(&files, "size-mismatch");
+}
+
+/// An artifact type or an annotation turned an image into something whose layers nobody unpacks.
+#[test]
+fn an_image_is_verified_as_one_whatever_is_said_of_it() {
+    let (app, tool) = pair();
+    let wrong = tool.diff_ids()[0].clone();
+    let app = app.set(
+        "rootfs",
+        json!({"type": "layers", "diff_ids": [wrong, wrong]}),
+    );
+    let mut files = build::oci(&[&app]);
+    files.edit("index.json", |index| {
+        index["manifests"][0]["annotations"]["vnd.docker.reference.type"] =
+            json!("attestation-manifest");
+        index["manifests"][0]["platform"].take();
+    });
+    damaged(&files, "diff-id-mismatch");
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(&app.manifest()).expect("a manifest");
+    manifest["artifactType"] = json!("x/y");
+    let manifest = manifest.to_string().into_bytes();
+    let mut files = build::oci(&[&app]);
+    files.add(
+        &build::blob_name(&build::digest(&manifest)),
+        manifest.clone(),
+    );
+    files.edit("index.json", |index| {
+        index["manifests"][0]["digest"] = json!(build::digest(&manifest));
+        index["manifests"][0]["size"] = json!(manifest.len());
+    });
+    damaged(&files, "diff-id-mismatch");
+}
+
+/// A config without rootfs was accepted from an OCI layout; a diff ID by another algorithm was not checked at all.
+#[test]
+fn layers_need_diff_ids_that_can_be_checked() {
+    let (app, _) = pair();
+    let bare = app.clone().set("rootfs", json!(null));
+    damaged(&build::oci(&[&bare]), "schema");
+    let ids = |id: String| json!({"type": "layers", "diff_ids": [id, id]});
+    let other = app
+        .clone()
+        .set("rootfs", ids(format!("sha512:{}", "0".repeat(128))));
+    damaged(&build::oci(&[&other]), "diff-id-mismatch");
+    let other = app.set("rootfs", ids("foo:abc".into()));
+    damaged(&build::oci(&[&other]), "unsupported-digest");
+}
+
+/// A reader that went away made damage look like a yes.
+#[test]
+fn a_closed_pipe_does_not_hide_damage() {
+    let (app, _) = pair();
+    let mut files = build::oci(&[&app]);
+    files.remove(&build::blob_name(&app.diff_ids()[0]));
+    let room = Room::with("bad.tar", &files);
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let file = std::fs::File::from(std::os::fd::OwnedFd::from(writer));
+    room.command("imgverify bad.tar bad.tar")
+        .stdout(file)
+        .run()
+        .code(1);
+}
+
+/// Either half could be broken, and the other one was not verified.
+#[test]
+fn a_broken_half_does_not_keep_the_other_from_being_verified() {
+    let (app, _) = pair();
+    for name in ["manifest.json", "index.json"] {
+        let mut files = build::docker25(&[&app]);
+        files.put(name, "[broken");
+        let run = Room::with("app.tar", &files).run("imgverify app.tar");
+        run.code(1).says(&format!("error: app.tar: {name}: "));
+        run.says("1 image, 2 layers");
+    }
+    let mut files = build::v1(&[&pair().0, &pair().1]);
+    files.edit("repositories", |value| {
+        value["gone"] = json!({"1": "f".repeat(64)})
+    });
+    let run = Room::with("app.tar", &files).run("imgverify app.tar");
+    run.code(1).says("member-absent").says("2 images, 3 layers");
+}
+
+/// A tar cut before its manifest.json was trouble, after it damage.
+#[test]
+fn a_cut_tar_is_damaged_wherever_it_is_cut() {
+    let tar = build::docker(&[&pair().0]).tar();
+    let room = Room::new();
+    room.write("cut.tar", &tar[..2100]);
+    room.run("imgverify cut.tar").code(1).says("unexpected end");
+}
+
+/// What is no damage was called so, or said again for every layer.
+#[test]
+fn what_is_no_damage_is_not_called_so() {
+    let (app, _) = pair();
+    let room = Room::new();
+    room.write("manifest", &app.manifest());
+    room.run("imgverify manifest").code(0).says("[document]");
+    room.write("app.tar", &build::docker(&[&app]).tar());
+    room.run("imgverify app.tar:nosuch:1")
+        .code(2)
+        .complains("no image 'nosuch:1'");
+    let zeros = build::image("demo:1")
+        .layer("z zeros 9000000")
+        .packed(crate::common::pack::Pack::Gzip);
+    room.write("bomb.tar", &build::oci(&[&zeros]).tar());
+    room.run("imgverify --max-size 1000000 bomb.tar")
+        .code(2)
+        .says("bomb.tar: not verified: ")
+        .complains("could not be verified: decoded size in bytes: limit reached")
+        .complains("hint: --max-size 0");
+    room.run("imgverify bomb.tar").code(0);
+    let run = room.run("imgverify --json gone.tar");
+    assert_eq!(run.json_lines()[0]["Type"], "error");
+    let mut files = build::docker(&[&app]);
+    files.remove("repositories");
+    files.put("manifest.json", "[]");
+    let run = Room::with("app.tar", &files).run("imgverify app.tar");
+    run.code(0).says("it lists no image [no-images]");
+}
+
+/// Layers that are no tars were walked as tars.
+#[test]
+fn layers_that_are_no_tars_are_only_hashed() {
+    let image = build::image("demo:1")
+        .layer("f a one")
+        .layer_bytes(b"squash".repeat(300));
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(&image.manifest()).expect("a manifest");
+    manifest["layers"][1]["mediaType"] = json!("application/vnd.example.squashfs");
+    let manifest = manifest.to_string().into_bytes();
+    let mut files = build::oci(&[&image]);
+    files.remove(&build::blob_name(&image.manifest_digest()));
+    files.add(
+        &build::blob_name(&build::digest(&manifest)),
+        manifest.clone(),
+    );
+    files.edit("index.json", |index| {
+        index["manifests"][0]["digest"] = json!(build::digest(&manifest));
+        index["manifests"][0]["size"] = json!(manifest.len());
+    });
+    let run = Room::with("app.tar", &files).run("imgverify app.tar");
+    run.code(0).says("[not-a-tar-layer]");
+}
+
+/// Notes on members came one for each, however many.
+#[test]
+fn notes_on_unknown_members_end_somewhere() {
+    let mut files = build::docker(&[&pair().0]);
+    for i in 0..150 {
+        files.add(&format!("junk{i}"), "x");
+    }
+    let run = Room::with("app.tar", &files).run("imgverify app.tar");
+    run.code(0)
+        .says("and 50 more members that are no part of an image archive");
+    assert_eq!(run.out().lines().count(), 102, "{run}");
+}
+
+/// Some files beside the images contradict them without being read by imgkit.
+#[test]
+fn documents_that_others_read_are_compared() {
+    let (app, tool) = pair();
+    let mut files = build::oci(&[&app]);
+    files.add("manifest.json", tool.manifest());
+    damaged(&files, "ambiguous");
+    files.put("manifest.json", app.manifest());
+    assert_eq!(verdict(&files), (0, vec![]));
+    let mut files = build::docker25(&[&app]);
+    files.remove("index.json");
+    assert!(verdict(&files).1.contains(&"half-missing".to_owned()));
+    let mut files = build::docker25(&[&app]);
+    files.remove("manifest.json");
+    assert!(verdict(&files).1.contains(&"half-missing".to_owned()));
+    let mut files = build::docker(&[&app]);
+    files.edit("repositories", |value| value["demo"]["1"] = json!(""));
+    assert!(
+        verdict(&files)
+            .1
+            .contains(&"repositories-disagree".to_owned())
+    );
+}

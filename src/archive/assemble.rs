@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::container::{Container, Holder, Signs};
 use super::docker::{self, DockerItem, RepositoryRecord};
-use super::graph::{Edge, GraphReader, Node, NodeKind};
+use super::graph::{Edge, GraphReader, Node, NodeKind, no_rootfs};
 use super::image::{Image, ImageId, Layer, Presence};
 use super::name::{Name, NameSet};
 use super::{BlobNames, CONFIG_LIMIT, MANIFEST_LIMIT};
@@ -124,6 +124,9 @@ pub struct Open {
     pub landing: Option<PathBuf>,
     /// Take this half only, as skopeo's `docker-archive:` and `oci:` do.
     pub only: Option<Half>,
+    /// Open what can be examined though it should not be used: one half beside another that is broken, what is left
+    /// of a tar that was cut short. What is wrong is in [`Archive::faults`] or with what it concerns.
+    pub examine: bool,
 }
 
 /// One half of an archive.
@@ -179,8 +182,8 @@ impl Open {
             let bytes = Arc::clone(bytes);
             return document(place, container, bytes);
         }
-        let mut faults = Vec::new();
-        let found = Found::look(&container, self.only)?;
+        let mut found = Found::look(&container, self)?;
+        let mut faults = std::mem::take(&mut found.faults);
         let mut assembly = Assembly {
             nodes: Vec::new(),
             images: Vec::new(),
@@ -194,6 +197,11 @@ impl Open {
                 Err(error) => faults.push(error),
             }
         }
+        faults.extend(
+            found
+                .other
+                .and_then(|bytes| assembly.other_manifest(&bytes)),
+        );
         let mut docker = None;
         if let Some((manifest, items)) = found.docker {
             let repositories = match docker::member_json(&container, "repositories") {
@@ -218,7 +226,14 @@ impl Open {
                     assembly.item(&container, i, item, &mut twins, &mut configs);
                 }
             } else {
-                assembly.v1(&container, repositories.as_deref().unwrap_or_default())?;
+                let records = repositories.as_deref().unwrap_or_default();
+                let broken = assembly.v1(&container, records);
+                match broken.first() {
+                    Some(error) if !self.examine || assembly.images.is_empty() => {
+                        return Err(error.clone());
+                    }
+                    _ => faults.extend(broken),
+                }
             }
             docker = Some(DockerHalf {
                 manifest,
@@ -233,6 +248,7 @@ impl Open {
             (Some(half), _) if half.manifest.is_none() => Shape::DockerV1,
             (Some(_), Some(_)) => Shape::DockerAndOci,
             (Some(_), None) => Shape::Docker,
+            (None, None) if !matches!(container.get("oci-layout"), Ok(Some(_))) => Shape::Docker,
             (None, _) if found.names == BlobNames::Hex => Shape::Dir,
             (None, _) => Shape::Oci,
         };
@@ -240,6 +256,7 @@ impl Open {
             nodes,
             images,
             roots,
+            ..
         } = assembly;
         Ok(Archive {
             place: place.to_owned(),
@@ -311,6 +328,7 @@ fn document(place: &str, container: Container, bytes: Arc<[u8]>) -> Result<Archi
         nodes,
         images,
         roots,
+        ..
     } = assembly;
     let (shape, faults) = (Shape::Document, Vec::new());
     Ok(Archive {
@@ -335,48 +353,76 @@ struct Found {
     names: BlobNames,
     /// docker's items, and the `manifest.json` they are from; before docker 1.10 there is none of either.
     docker: Option<(Option<Arc<[u8]>>, Items)>,
+    /// A `manifest.json` beside an index that is skopeo's and not docker's.
+    other: Option<Arc<[u8]>>,
+    /// What is wrong with a half beside another.
+    faults: Vec<Error>,
 }
 
 impl Found {
-    fn look(container: &Container, only: Option<Half>) -> Result<Self> {
+    fn look(container: &Container, open: &Open) -> Result<Self> {
+        let only = open.only;
         let wants = |half| only.is_none_or(|only| only == half);
         let mut found = Found {
             index: None,
             names: BlobNames::Layout,
             docker: None,
+            other: None,
+            faults: Vec::new(),
         };
+        let mut unread = None;
         if wants(Half::Oci) {
-            found.index = container.read("index.json", MANIFEST_LIMIT)?;
+            match container.read("index.json", MANIFEST_LIMIT) {
+                Ok(index) => found.index = index,
+                Err(error) if open.examine && only.is_none() => unread = Some(error),
+                Err(error) => return Err(error),
+            }
         }
+        if let Err(error) = found.manifest(container, only) {
+            if !(open.examine && only.is_none() && found.index.is_some()) {
+                return Err(unread.unwrap_or(error));
+            }
+            found.faults.push(error);
+        }
+        if found.index.is_none() && found.docker.is_none() {
+            let cut = container.fault().is_some() && unread.is_none();
+            if !(open.examine && cut) {
+                return Err(unread.unwrap_or_else(|| nothing(container, only)));
+            }
+        }
+        found.faults.extend(unread);
+        Ok(found)
+    }
+
+    /// Looks at `manifest.json`, and without one at `repositories`.
+    fn manifest(&mut self, container: &Container, only: Option<Half>) -> Result<()> {
+        let wants = |half| only.is_none_or(|only| only == half);
         let manifest = match container.read("manifest.json", MANIFEST_LIMIT) {
             // A layout may hold anything under that name; only without an index does it have to be docker's.
-            Err(_) if found.index.is_some() && only.is_some() => None,
+            Err(_) if self.index.is_some() && only.is_some() => None,
             other => other?,
         };
         if let Some(bytes) = manifest {
             let value = json::parse(&bytes).at(|| "manifest.json".into())?;
             match value {
-                Value::Object(_) if wants(Half::Dir) && found.index.is_none() => {
-                    found.names = BlobNames::Hex;
-                    found.index = Some(bytes);
+                Value::Object(_) if wants(Half::Dir) && self.index.is_none() => {
+                    self.names = BlobNames::Hex;
+                    self.index = Some(bytes);
                 }
-                Value::Object(_) => {}
+                Value::Object(_) => self.other = Some(bytes).filter(|_| only.is_none()),
                 _ if wants(Half::Docker) => {
                     let items = docker::parse_manifest(&value).at(|| "manifest.json".into())?;
-                    found.docker = Some((Some(bytes), items));
+                    self.docker = Some((Some(bytes), items));
                 }
                 _ => {}
             }
         } else if wants(Half::Docker)
-            && found.index.is_none()
+            && self.index.is_none()
             && container.get("repositories")?.is_some()
         {
-            found.docker = Some((None, Vec::new()));
+            self.docker = Some((None, Vec::new()));
         }
-        if found.index.is_none() && found.docker.is_none() {
-            return Err(nothing(container, only));
-        }
-        Ok(found)
+        Ok(())
     }
 }
 
@@ -509,6 +555,18 @@ impl Assembly {
         })
     }
 
+    /// What is wrong with a `manifest.json` beside `index.json` that holds a manifest: it may not be another image.
+    fn other_manifest(&self, bytes: &[u8]) -> Option<Error> {
+        let digest = sha256(bytes);
+        let known =
+            |node: &Node| node.descriptor.digest == digest || node.bytes.as_deref() == Some(bytes);
+        let is_manifest = matches!(Document::parse(bytes), Ok(Document::Manifest(_)));
+        (is_manifest && !self.nodes.iter().any(known)).then(|| {
+            let why = "it is no manifest of index.json: skopeo's dir: would take it for the image, others index.json";
+            Error::new(Fault::Ambiguous { why: why.into() }).at("manifest.json")
+        })
+    }
+
     /// Adds what one item of `manifest.json` describes: a new image, or the docker side of one already there.
     ///
     /// `twins` are the images so far by ID, `configs` the configs so far by member: items may share both.
@@ -560,6 +618,9 @@ impl Assembly {
             return;
         }
         let (config, unparsed) = read.config(&item.config);
+        if unparsed.is_none() && config.diff_ids.is_none() && !item.layers.is_empty() {
+            faults.push(no_rootfs().at(item.config.clone()));
+        }
         faults.extend(unparsed);
         let image = self.docker_image(
             container,
@@ -590,14 +651,6 @@ impl Assembly {
                 config: ids.len(),
             };
             faults.push(Error::new(fault).at(item.config.clone()));
-        } else if diff_ids.is_none() && config_bytes.is_some() && !item.layers.is_empty() {
-            let (field, expected) = ("rootfs".into(), "a list of diff IDs");
-            let fault = Fault::Schema {
-                field,
-                expected,
-                found: "nothing".into(),
-            };
-            faults.push(Error::new(fault).at(item.config.clone()));
         }
         let mut layers = Vec::with_capacity(item.layers.len());
         for (i, member) in item.layers.iter().enumerate() {
@@ -615,7 +668,7 @@ impl Assembly {
                 Ok(None) => Presence::Absent,
                 Err(error) => {
                     faults.push(error);
-                    Presence::Absent
+                    Presence::Unreadable
                 }
             };
             layers.push(Layer {
@@ -639,8 +692,10 @@ impl Assembly {
         self.images.len() - 1
     }
 
-    /// Adds the images of an archive that has `repositories` alone.
-    fn v1(&mut self, container: &Container, records: &[RepositoryRecord]) -> Result<()> {
+    /// Adds the images of an archive that has `repositories` alone. Gives what is wrong with those that cannot be
+    /// followed to their base.
+    fn v1(&mut self, container: &Container, records: &[RepositoryRecord]) -> Vec<Error> {
+        let mut broken = Vec::new();
         let mut by_id: Vec<(&str, Vec<Name>)> = Vec::new();
         let mut positions: HashMap<&str, usize> = HashMap::new();
         for record in records {
@@ -652,7 +707,13 @@ impl Assembly {
             }
         }
         for (id, names) in by_id {
-            let v1 = docker::v1_chain(container, id)?;
+            let v1 = match docker::v1_chain(container, id) {
+                Ok(v1) => v1,
+                Err(error) => {
+                    broken.push(error);
+                    continue;
+                }
+            };
             let mut faults = Vec::new();
             let layers = v1.layers.into_iter().map(|member| {
                 let presence = match container.get(&member) {
@@ -660,7 +721,7 @@ impl Assembly {
                     Ok(None) => Presence::Absent,
                     Err(error) => {
                         faults.push(error);
-                        Presence::Absent
+                        Presence::Unreadable
                     }
                 };
                 Layer {
@@ -692,7 +753,7 @@ impl Assembly {
                 item: None,
             });
         }
-        Ok(())
+        broken
     }
 
     /// Adds what `index.json` lists, joined with what `manifest.json` lists where both mean the same image.
@@ -829,6 +890,11 @@ impl Archive {
             }
             None => Ok(()),
         }
+    }
+
+    /// The images that a node leads to, in the order of the indexes.
+    pub fn images_below(&self, node: usize) -> Vec<usize> {
+        images_below(&self.nodes, node)
     }
 
     /// What is wrong with an image or with the manifest and config it is read from.

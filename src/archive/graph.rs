@@ -246,7 +246,20 @@ impl<'a> GraphReader<'a> {
                 NodeKind::Index(self.edges(index.manifests, depth + 1)?)
             }
             Document::Manifest(manifest) => {
-                if is_attestation(&self.nodes[node].descriptor) {
+                let descriptor = &self.nodes[node].descriptor;
+                let unknown = descriptor.platform.as_ref();
+                let unknown = unknown.is_some_and(|platform| platform.is_unknown());
+                let states = |layer: &Descriptor| {
+                    layer
+                        .media_type
+                        .as_str()
+                        .starts_with("application/vnd.in-toto")
+                };
+                // What can be run is an image and checked as one, whatever an annotation says of it.
+                let attests = is_attestation(descriptor)
+                    && !manifest.has_image_layers()
+                    && (unknown || manifest.layers.iter().any(states));
+                if attests {
                     NodeKind::Attestation(*manifest)
                 } else if manifest.is_image() {
                     self.image(node, *manifest)
@@ -269,6 +282,14 @@ impl<'a> GraphReader<'a> {
             config,
             mut faults,
         } = self.config(&descriptor);
+        // A config that could not be read says nothing of its layers.
+        if config_bytes.is_some()
+            && faults.is_empty()
+            && config.diff_ids.is_none()
+            && !manifest.layers.is_empty()
+        {
+            faults.push(no_rootfs().at(place()));
+        }
         let platform = self.nodes[node].descriptor.platform.clone();
         let diff_ids = config.diff_ids.as_ref();
         if let Some(diff_ids) = diff_ids
@@ -284,7 +305,7 @@ impl<'a> GraphReader<'a> {
         for (i, layer) in manifest.layers.iter().enumerate() {
             let presence = self.presence(layer).unwrap_or_else(|error| {
                 faults.push(error);
-                Presence::Absent
+                Presence::Unreadable
             });
             layers.push(Layer {
                 descriptor: Some(layer.clone()),
@@ -372,6 +393,15 @@ impl<'a> GraphReader<'a> {
         }
         read
     }
+}
+
+/// What is wrong with a config that lists no diff IDs where there are layers.
+pub(super) fn no_rootfs() -> Error {
+    Error::new(Fault::Schema {
+        field: "rootfs".into(),
+        expected: "a list of diff IDs",
+        found: "nothing".into(),
+    })
 }
 
 /// Compares bytes with the size and digest that their descriptor states.

@@ -87,6 +87,8 @@ pub enum Presence {
     Here(Content),
     /// It is not, though it should be.
     Absent,
+    /// Something is there under its name that cannot be read; a fault of the image or its manifest says why.
+    Unreadable,
     /// It is not and need not be: a foreign layer, or the empty blob.
     External,
 }

@@ -174,13 +174,23 @@ impl ImageArg {
         meter: &Meter,
         landing: Option<PathBuf>,
     ) -> Result<Opened> {
+        self.open_by(
+            common,
+            Open {
+                meter: meter.clone(),
+                landing,
+                ..Open::default()
+            },
+        )
+    }
+
+    /// The same, in any way; which half is wanted is told by what was typed.
+    ///
+    /// # Errors
+    /// As [`ImageArg::open`].
+    pub fn open_by(&self, common: &Common, open: Open) -> Result<Opened> {
         let (place, only, pick) = self.parse()?;
-        let open = Open {
-            only,
-            meter: meter.clone(),
-            landing,
-            ..Open::default()
-        };
+        let open = Open { only, ..open };
         let archive = match place {
             Place::Stdin => open.stdin()?,
             Place::Path(path) if is_descriptor(&path) => open.pipe(&path)?,

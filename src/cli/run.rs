@@ -55,7 +55,11 @@ pub fn run<A: CommandFactory + FromArgMatches + AsRef<Common>>(
         io.fail(&Fault::Usage(why.into()).into());
         return ExitCode::from(TROUBLE);
     }
-    let outcome = job(&args, &mut io).and_then(|verdict| io.finish().map(|()| verdict));
+    let outcome = job(&args, &mut io).and_then(|verdict| match io.finish() {
+        // A reader that went away changes nothing about what was found.
+        Err(error) if !error.is_broken_pipe() => Err(error),
+        _ => Ok(verdict),
+    });
     match outcome {
         Ok(_) if io.has_failed() => ExitCode::from(TROUBLE),
         Ok(Verdict::Yes) => ExitCode::SUCCESS,

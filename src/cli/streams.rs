@@ -115,7 +115,8 @@ impl Io {
         let _ = writeln!(self.err, "{}: {line}", self.program);
     }
 
-    pub(super) fn hint(&mut self, line: &str) {
+    /// What to type instead, after an error.
+    pub fn hint(&mut self, line: &str) {
         let _ = writeln!(self.err, "hint: {line}");
     }
 

@@ -152,13 +152,29 @@ fn is_object_with(value: &Value, key: &str) -> bool {
 }
 
 impl Manifest {
-    /// Whether it describes a container image, by the type of its config; artifacts have other configs or none.
+    /// Whether it describes a container image: its config is one's, and so are its layers.
+    ///
+    /// Artifacts have other configs or none, or an image's config with blobs that are no filesystem layers; what they
+    /// say of themselves counts only where the layers leave it open.
     pub fn is_image(&self) -> bool {
-        self.artifact_type.is_none()
-            && self
-                .config
-                .as_ref()
-                .is_some_and(|config| config.media_type.is_image_config())
+        self.has_image_layers()
+            || self.has_image_config()
+                && self.artifact_type.is_none()
+                && (self.layers.is_empty()
+                    || self.layers.iter().any(|layer| layer.media_type.is_layer()))
+    }
+
+    /// Whether it has an image's config and filesystem layers only, at least one: it can be run, whatever else is said
+    /// of it.
+    pub fn has_image_layers(&self) -> bool {
+        self.has_image_config()
+            && !self.layers.is_empty()
+            && self.layers.iter().all(|layer| layer.media_type.is_layer())
+    }
+
+    fn has_image_config(&self) -> bool {
+        let config = self.config.as_ref();
+        config.is_some_and(|config| config.media_type.is_image_config())
     }
 }
 

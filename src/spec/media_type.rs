@@ -76,17 +76,26 @@ impl MediaType {
             || bare.starts_with("application/vnd.docker.image.rootfs.foreign.")
     }
 
+    /// The types of filesystem layers, without what says how they are packed.
+    const LAYERS: [&str; 4] = [
+        "application/vnd.oci.image.layer.v1.tar",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar",
+        "application/vnd.docker.image.rootfs.diff.tar",
+        "application/vnd.docker.image.rootfs.foreign.diff.tar",
+    ];
+
+    /// Whether it names a filesystem layer, however packed, or nothing at all.
+    pub fn is_layer(&self) -> bool {
+        let bare = self.bare();
+        bare.is_empty() || Self::LAYERS.iter().any(|layer| bare.starts_with(layer))
+    }
+
     /// How a filesystem layer is packed, if it names one; `None` for everything that is not known to be a layer.
     pub fn layer_kind(&self) -> Option<LayerKind> {
         let bare = self.bare();
-        let rest = [
-            "application/vnd.oci.image.layer.v1.tar",
-            "application/vnd.oci.image.layer.nondistributable.v1.tar",
-            "application/vnd.docker.image.rootfs.diff.tar",
-            "application/vnd.docker.image.rootfs.foreign.diff.tar",
-        ]
-        .iter()
-        .find_map(|prefix| bare.strip_prefix(prefix))?;
+        let rest = Self::LAYERS
+            .iter()
+            .find_map(|prefix| bare.strip_prefix(prefix))?;
         match rest {
             "" => Some(LayerKind::Tar),
             "+gzip" | ".gzip" => Some(LayerKind::Gzip),

@@ -2,39 +2,41 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::finding::{Finding, Severity};
-use crate::archive::{Archive, DockerItem, ImageId, Name, NodeKind, Shape};
-use crate::escape;
-use crate::spec::{Document, Reference};
+use super::blobs::Labels;
+use super::finding::{Found, Severity};
+use crate::archive::{
+    self, Archive, Content, DockerItem, Edge, ImageId, Name, NodeKind, Presence, Shape,
+};
+use crate::error::At;
+use crate::spec::{Descriptor, Document, Reference};
 
 /// Documents against the descriptors that point to them, and against themselves.
-pub(super) fn documents(archive: &Archive, findings: &mut Vec<Finding>) {
+pub(super) fn documents(archive: &Archive, labels: &Labels, found: &mut Found) {
     for node in &archive.nodes {
         let digest = node.descriptor.digest.short().to_owned();
         if let NodeKind::Schema1 = node.kind {
             let message = "a docker manifest of schema 1: nothing in it can be verified";
-            findings.push(Finding::new(
+            found.add(
                 Severity::Note,
                 "schema1",
                 format!("manifest {digest}"),
                 message,
-            ));
+            );
         }
         let Some(Ok(document)) = node.bytes.as_ref().map(|bytes| Document::parse(bytes)) else {
             continue;
         };
         let (inside, outside) = (document.media_type(), node.descriptor.media_type.as_str());
         if !inside.is_empty() && !outside.is_empty() && inside != outside {
-            findings.push(Finding::new(
+            found.add(
                 Severity::Warning,
                 "media-type",
                 format!("manifest {digest}"),
                 format!(
                     "its descriptor says '{}', the document says '{}'",
-                    escape::text(outside),
-                    escape::text(inside)
+                    outside, inside
                 ),
-            ));
+            );
         }
         let NodeKind::Image(image) = node.kind else {
             continue;
@@ -44,93 +46,292 @@ pub(super) fn documents(archive: &Archive, findings: &mut Vec<Finding>) {
             && !config.os.is_empty()
             && (platform.os != config.os || platform.architecture != config.architecture)
         {
-            findings.push(Finding::new(
+            found.add(
                 Severity::Warning,
                 "platform",
                 format!("manifest {digest}"),
                 format!("the index says {platform}, the config {config}"),
-            ));
+            );
         }
     }
     for (i, image) in archive.images.iter().enumerate() {
-        let place = || {
-            let names = archive.names_of(i);
-            names
-                .first()
-                .map_or_else(|| image.id.short().to_owned(), ToString::to_string)
-        };
+        let place = || labels.image(i);
         if let Some(entries) = image.history_mismatch() {
             let message = format!(
                 "history speaks of {entries} layers, the image has {}",
                 image.layers.len()
             );
-            findings.push(Finding::new(
-                Severity::Warning,
-                "history-layers",
-                place(),
-                message,
-            ));
+            found.add(Severity::Warning, "history-layers", place(), message);
         }
         if let ImageId::V1(_) = image.id
             && image.item.is_none()
         {
             let message = "an image of docker before 1.10: no digest is recorded, so only its form was checked";
-            findings.push(Finding::new(Severity::Note, "no-digests", place(), message));
+            found.add(Severity::Note, "no-digests", place(), message);
         }
     }
 }
 
-/// `manifest.json` against `index.json`, and against the names of its own members.
-pub(super) fn halves(archive: &Archive, findings: &mut Vec<Finding>) {
+/// Data that descriptors carry inline against what they state of it.
+pub(super) fn data(archive: &Archive, found: &mut Found) {
+    // What was taken from the data because there is no blob has been checked in its place.
+    let mut check = |descriptor: &Descriptor, used: bool, place: &dyn Fn() -> String| {
+        if let Some(data) = descriptor.data.as_ref().filter(|_| !used)
+            && let Err(error) = archive::check(data, descriptor).at(|| "inline data".into())
+        {
+            found.error(&error.at(place()));
+        }
+    };
+    let used = |bytes: Option<&[u8]>, descriptor: &Descriptor| {
+        bytes.is_some() && bytes == descriptor.data.as_deref()
+    };
+    for edge in edges(archive) {
+        let node = &archive.nodes[edge.node];
+        let place = || format!("manifest {}", node.descriptor.digest.short());
+        check(
+            &edge.descriptor,
+            used(node.bytes.as_deref(), &edge.descriptor),
+            &place,
+        );
+    }
+    for node in &archive.nodes {
+        let place = || format!("manifest {}", node.descriptor.digest.short());
+        match &node.kind {
+            NodeKind::Artifact(manifest) | NodeKind::Attestation(manifest) => {
+                for descriptor in manifest.layers.iter().chain(&manifest.config) {
+                    check(descriptor, false, &place);
+                }
+            }
+            NodeKind::Image(image) => {
+                let image = &archive.images[*image];
+                let config = image.manifest.as_ref().and_then(|m| m.config.as_ref());
+                if let Some(config) = config {
+                    let used = used(image.config_bytes.as_deref(), config);
+                    check(config, used, &place);
+                }
+                for layer in &image.layers {
+                    let Some(descriptor) = &layer.descriptor else {
+                        continue;
+                    };
+                    let bytes = match &layer.presence {
+                        Presence::Here(Content::Memory(bytes)) => Some(&**bytes),
+                        _ => None,
+                    };
+                    check(descriptor, used(bytes, descriptor), &place);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// All edges of the graph.
+fn edges(archive: &Archive) -> impl Iterator<Item = &Edge> {
+    let listed = archive.oci.iter().flat_map(|oci| &oci.edges);
+    let inside = archive.nodes.iter().flat_map(|node| match &node.kind {
+        NodeKind::Index(edges) => edges.as_slice(),
+        _ => &[],
+    });
+    listed.chain(inside)
+}
+
+/// The items of `manifest.json` against the names of their own members, and against the same image in `index.json`.
+pub(super) fn halves(archive: &Archive, found: &mut Found) {
     let Some(docker) = &archive.docker else {
         return;
     };
-    let mut tags: HashMap<String, usize> = HashMap::new();
+    let images = item_images(archive);
     for (i, item) in docker.items.iter().enumerate() {
         let place = format!("manifest.json[{i}]");
-        let image = archive
-            .roots
-            .iter()
-            .find(|root| root.item == Some(i))
-            .and_then(|root| root.image);
         for tag in &item.repo_tags {
             if let Err(error) = Reference::parse(tag) {
-                let message = error.to_string();
-                findings.push(Finding::new(
+                found.add(
                     Severity::Warning,
                     "bad-name",
-                    place.clone(),
-                    message,
-                ));
-            }
-            let name = Reference::parse(tag)
-                .map_or_else(|_| tag.clone(), |reference| reference.to_string());
-            match tags.insert(name, i) {
-                Some(other) if other != i => {
-                    let tag = escape::text(tag);
-                    let message =
-                        format!("'{tag}' is the name of item {other} too; loaders keep the last");
-                    findings.push(Finding::new(
-                        Severity::Error,
-                        "duplicate-name",
-                        place.clone(),
-                        message,
-                    ));
-                }
-                _ => {}
+                    place.as_str(),
+                    error.to_string(),
+                );
             }
         }
-        let Some(image) = image else { continue };
-        config_name(item, &archive.images[image].id, &place, findings);
-        shared_members(item, &archive.images[image], &place, findings);
-        if archive.shape == Shape::DockerAndOci {
-            same_image(archive, item, image, &place, findings);
+        let Some(&image) = images.get(&i) else {
+            continue;
+        };
+        config_name(item, &archive.images[image].id, &place, found);
+        shared_members(item, &archive.images[image], &place, found);
+    }
+}
+
+/// The image of each item of `manifest.json`.
+fn item_images(archive: &Archive) -> HashMap<usize, usize> {
+    let roots = archive.roots.iter();
+    roots
+        .filter_map(|root| Some((root.item?, root.image?)))
+        .collect()
+}
+
+/// One half's names, and what each stands for: the first place that gives it.
+type Names = HashMap<String, usize>;
+
+/// Every name stands for one image, within each half and across both.
+pub(super) fn names(archive: &Archive, found: &mut Found) {
+    let tags = item_names(archive, found);
+    let refs = edge_names(archive, found);
+    let (Some(docker), Some(oci)) = (&archive.docker, &archive.oci) else {
+        return;
+    };
+    if archive.shape != Shape::DockerAndOci {
+        return;
+    }
+    let images = item_images(archive);
+    let mut below: HashMap<usize, HashSet<&ImageId>> = HashMap::new();
+    let mut clash = HashSet::new();
+    let mut both: Vec<(&String, usize, usize)> = tags
+        .iter()
+        .filter_map(|(name, &item)| Some((name, item, *refs.get(name)?)))
+        .collect();
+    both.sort_unstable();
+    for (name, item, edge) in both {
+        let Some(&image) = images.get(&item) else {
+            continue;
+        };
+        let node = oci.edges[edge].node;
+        let ids = below.entry(node).or_insert_with(|| {
+            let ids = archive.images_below(node).into_iter();
+            ids.map(|image| &archive.images[image].id).collect()
+        });
+        // Of what is not here nothing is known, and that is said elsewhere.
+        let gone = ids.is_empty()
+            && matches!(
+                archive.nodes[node].kind,
+                NodeKind::Absent | NodeKind::Index(_)
+            );
+        if !gone && !ids.contains(&archive.images[image].id) {
+            clash.insert(item);
+            found.add(
+                Severity::Error,
+                "halves-disagree",
+                format!("manifest.json[{item}]"),
+                format!("'{name}' is another image in index.json"),
+            );
+        }
+    }
+    let roots: HashMap<usize, usize> = archive
+        .roots
+        .iter()
+        .enumerate()
+        .filter_map(|(i, root)| Some((root.item?, i)))
+        .collect();
+    for (i, item) in docker.items.iter().enumerate() {
+        let (Some(&image), Some(&root)) = (images.get(&i), roots.get(&i)) else {
+            continue;
+        };
+        let place = format!("manifest.json[{i}]");
+        if archive.images[image].node.is_none() {
+            // Docker 25 lists untagged images in manifest.json only.
+            if item.repo_tags.is_empty() {
+                let message = "the untagged image is not listed in index.json";
+                found.add(Severity::Note, "halves-differ", place, message);
+            } else if !clash.contains(&i) {
+                let message = "the image is not listed in index.json";
+                found.add(Severity::Warning, "halves-differ", place, message);
+            }
+            continue;
+        }
+        let listed = archive.roots[root].positions.iter();
+        let there: HashSet<String> = listed
+            .filter_map(|&position| Name::from_annotations(&oci.edges[position].descriptor))
+            .filter_map(|name| full_name(&name))
+            .collect();
+        let here: HashSet<String> = item
+            .repo_tags
+            .iter()
+            .filter_map(|tag| full_name(&Name::from_repo_tag(tag)))
+            .collect();
+        // BuildKit and containerd leave RepoTags or the annotations out; only names on both sides can disagree.
+        if here.is_empty() || there.is_empty() {
+            continue;
+        }
+        let only_here = here.iter().filter(|name| !refs.contains_key(*name));
+        let only_there = there.iter().filter(|name| !tags.contains_key(*name));
+        let mut only: Vec<&str> = only_here.chain(only_there).map(String::as_str).collect();
+        only.sort_unstable();
+        if !only.is_empty() {
+            let message = format!(
+                "manifest.json and index.json name it differently: only in one: {}",
+                only.join(", ")
+            );
+            found.add(Severity::Warning, "names-disagree", place, message);
         }
     }
 }
 
+/// The names in `manifest.json`.
+fn item_names(archive: &Archive, found: &mut Found) -> Names {
+    let mut names = Names::new();
+    let Some(docker) = &archive.docker else {
+        return names;
+    };
+    for (i, item) in docker.items.iter().enumerate() {
+        for tag in &item.repo_tags {
+            let name = Name::from_repo_tag(tag);
+            let key = full_name(&name).unwrap_or_else(|| tag.clone());
+            let first = *names.entry(key).or_insert(i);
+            let other = &docker.items[first];
+            if (&other.config, &other.layers) != (&item.config, &item.layers) {
+                found.add(
+                    Severity::Error,
+                    "duplicate-name",
+                    format!("manifest.json[{i}]"),
+                    format!("'{tag}' is the name of item {first} too; loaders keep the last"),
+                );
+            }
+        }
+    }
+    names
+}
+
+/// The names in `index.json`.
+fn edge_names(archive: &Archive, found: &mut Found) -> Names {
+    let mut names = Names::new();
+    let Some(oci) = &archive.oci else {
+        return names;
+    };
+    // One name may stand for several platforms, each stated with its own; readers choose by that.
+    let mut platforms: HashMap<(String, String), usize> = HashMap::new();
+    for (i, edge) in oci.edges.iter().enumerate() {
+        let Some(name) = Name::from_annotations(&edge.descriptor) else {
+            continue;
+        };
+        let key = full_name(&name).unwrap_or_else(|| name.to_string());
+        let first = *names.entry(key.clone()).or_insert(i);
+        let platform = edge.descriptor.platform.as_ref();
+        let stated = platform.map_or_else(String::new, ToString::to_string);
+        let same_platform = *platforms.entry((key, stated)).or_insert(i);
+        if oci.edges[first].node == edge.node {
+            continue;
+        }
+        let all_stated = platform.is_some() && oci.edges[first].descriptor.platform.is_some();
+        let distinct = all_stated && oci.edges[same_platform].node == edge.node;
+        found.add(
+            match distinct {
+                true => Severity::Warning,
+                false => Severity::Error,
+            },
+            "duplicate-name",
+            format!("index.json: manifests[{i}]"),
+            match distinct {
+                true => {
+                    format!("'{name}' is the name of manifest {first} too, for another platform")
+                }
+                false => format!("'{name}' is the name of manifest {first} too, which is another"),
+            },
+        );
+    }
+    names
+}
+
 /// The config's member name, where it looks like a digest.
-fn config_name(item: &DockerItem, id: &ImageId, place: &str, findings: &mut Vec<Finding>) {
+fn config_name(item: &DockerItem, id: &ImageId, place: &str, found: &mut Found) {
     let base = item.config.rsplit('/').next().unwrap_or_default();
     let stem = base.trim_end_matches(".json").trim_start_matches("sha256:");
     let looks_like_digest = stem.len() == 64 && stem.bytes().all(|b| b.is_ascii_hexdigit());
@@ -141,14 +342,9 @@ fn config_name(item: &DockerItem, id: &ImageId, place: &str, findings: &mut Vec<
     {
         let message = format!(
             "the config is named after {}, its digest and so the image ID is {id}",
-            escape::text(stem)
+            stem
         );
-        findings.push(Finding::new(
-            Severity::Warning,
-            "config-name",
-            place,
-            message,
-        ));
+        found.add(Severity::Warning, "config-name", place, message);
     }
 }
 
@@ -157,7 +353,7 @@ fn shared_members(
     item: &DockerItem,
     image: &crate::archive::Image,
     place: &str,
-    findings: &mut Vec<Finding>,
+    found: &mut Found,
 ) {
     let ids = image.config.diff_ids.as_deref().unwrap_or_default();
     let mut by_member: HashMap<&str, &crate::spec::Digest> = HashMap::new();
@@ -166,142 +362,9 @@ fn shared_members(
             .insert(member, id)
             .is_some_and(|other| other != id)
         {
-            let message = format!(
-                "member '{}' stands for two different layers",
-                escape::text(member)
-            );
-            findings.push(Finding::new(Severity::Error, "ambiguous", place, message));
+            let message = format!("member '{}' stands for two different layers", member);
+            found.add(Severity::Error, "ambiguous", place, message);
         }
-    }
-}
-
-/// An item of `manifest.json` against the same image in the OCI half.
-fn same_image(
-    archive: &Archive,
-    item: &DockerItem,
-    position: usize,
-    place: &str,
-    findings: &mut Vec<Finding>,
-) {
-    let image = &archive.images[position];
-    let names: Vec<Name> = item
-        .repo_tags
-        .iter()
-        .map(|tag| Name::from_repo_tag(tag))
-        .collect();
-    let Some(oci) = &archive.oci else { return };
-    if image.node.is_none() {
-        let listed = oci
-            .edges
-            .iter()
-            .filter_map(|edge| Name::from_annotations(&edge.descriptor));
-        let clash = listed.into_iter().find(|listed| match listed {
-            Name::Full(reference) => names
-                .iter()
-                .any(|name| matches!(name, Name::Full(r) if r.same_as(reference))),
-            _ => false,
-        });
-        findings.push(match clash {
-            Some(name) => Finding::new(
-                Severity::Error,
-                "halves-disagree",
-                place,
-                format!(
-                    "'{}' is another image in index.json",
-                    escape::text(&name.to_string())
-                ),
-            ),
-            // Docker 25 lists untagged images in manifest.json only.
-            None if names.is_empty() => Finding::new(
-                Severity::Note,
-                "halves-differ",
-                place,
-                "the untagged image is not listed in index.json",
-            ),
-            None => Finding::new(
-                Severity::Warning,
-                "halves-differ",
-                place,
-                "the image is not listed in index.json",
-            ),
-        });
-        return;
-    }
-    let members: Vec<&str> = item
-        .layers
-        .iter()
-        .map(|name| name.trim_start_matches("./"))
-        .collect();
-    let blobs: Vec<&str> = image
-        .layers
-        .iter()
-        .map(|layer| layer.member.as_str())
-        .collect();
-    if members.len() != blobs.len() {
-        let (a, b) = (members.len(), blobs.len());
-        let message = format!("manifest.json lists {a} layers, the manifest in index.json {b}");
-        findings.push(Finding::new(
-            Severity::Error,
-            "halves-disagree",
-            place,
-            message,
-        ));
-    } else if let Some(i) = (0..members.len()).find(|&i| members[i] != blobs[i]) {
-        let same = || -> Option<bool> {
-            let a = archive.container.get(members[i]).ok()??;
-            let expected = image.layers[i].diff_id.as_ref()?;
-            let scan = a
-                .scan(
-                    None,
-                    &crate::layer::Limits::default(),
-                    &crate::blob::Meter::default(),
-                )
-                .ok()?;
-            Some(scan.diff_id.as_ref() == Some(expected))
-        };
-        if same() != Some(true) {
-            let message = format!(
-                "layer {} is '{}' here and {} in index.json",
-                i + 1,
-                escape::text(members[i]),
-                blobs[i]
-            );
-            findings.push(Finding::new(
-                Severity::Error,
-                "halves-disagree",
-                place,
-                message,
-            ));
-        }
-    }
-    // Names: every full name of the one half should be in the other.
-    let listed: Vec<Name> = archive
-        .roots
-        .iter()
-        .filter(|root| archive.images_of(root).contains(&position))
-        .flat_map(|root| root.positions.iter())
-        .filter_map(|&i| oci.edges.get(i))
-        .filter_map(|edge| Name::from_annotations(&edge.descriptor))
-        .collect();
-    let full: HashSet<String> = listed.iter().filter_map(full_name).collect();
-    let here: HashSet<String> = names.iter().filter_map(full_name).collect();
-    // BuildKit and containerd leave RepoTags or the annotations out; only names on both sides can disagree.
-    if !full.is_empty() && !here.is_empty() && full != here {
-        let mut only: Vec<&String> = full.symmetric_difference(&here).collect();
-        only.sort_unstable();
-        let text = only
-            .iter()
-            .map(|name| name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ");
-        let message =
-            format!("manifest.json and index.json name it differently: only in one: {text}");
-        findings.push(Finding::new(
-            Severity::Warning,
-            "names-disagree",
-            place,
-            message,
-        ));
     }
 }
 
@@ -317,7 +380,7 @@ fn full_name(name: &Name) -> Option<String> {
 }
 
 /// `repositories` against `manifest.json`.
-pub(super) fn repositories(archive: &Archive, findings: &mut Vec<Finding>) {
+pub(super) fn repositories(archive: &Archive, found: &mut Found) {
     let Some(docker) = &archive.docker else {
         return;
     };
@@ -332,50 +395,53 @@ pub(super) fn repositories(archive: &Archive, findings: &mut Vec<Finding>) {
     }
     for record in records {
         let text = format!("{}:{}", record.repository, record.tag);
-        let shown = escape::text(&text).into_owned();
+        let shown = &text;
         let Some(item) = tagged.remove(&normal(&text)) else {
             // bazel writes names without a tag into RepoTags.
             if tagged.remove(&normal(&record.repository)).is_none() {
                 let message = format!("'{shown}' is not in manifest.json");
-                findings.push(Finding::new(
+                found.add(
                     Severity::Warning,
                     "repositories-disagree",
                     "repositories",
                     message,
-                ));
+                );
             }
             continue;
         };
         // Before docker 25 the record names the folder of the top layer, since then the digest of its blob.
         let top = item.layers.last().map(String::as_str).unwrap_or_default();
-        let agrees = item.layers.is_empty() || top.contains(record.id.as_str()) || {
+        let names_it = !record.id.is_empty()
+            && top
+                .split(['/', '.', ':'])
+                .any(|part| part == record.id.as_str());
+        let agrees = item.layers.is_empty() || names_it || {
             let folder = format!("{}/layer.tar", record.id);
             let (a, b) = (archive.container.get(&folder), archive.container.get(top));
-            matches!((a, b), (Ok(Some(a)), Ok(Some(b))) if a.len() == b.len())
+            matches!((a, b), (Ok(Some(a)), Ok(Some(b))) if a.same_as(&b).unwrap_or_default())
         };
         if !agrees {
             let message = format!(
                 "'{shown}' is {} here, and its top layer is '{}'",
-                escape::text(&record.id),
-                escape::text(top)
+                &record.id, top
             );
-            findings.push(Finding::new(
+            found.add(
                 Severity::Warning,
                 "repositories-disagree",
                 "repositories",
                 message,
-            ));
+            );
         }
     }
     let mut missing: Vec<&String> = tagged.keys().collect();
     missing.sort_unstable();
     for name in missing {
-        let message = format!("'{}' of manifest.json is not in it", escape::text(name));
-        findings.push(Finding::new(
+        let message = format!("'{}' of manifest.json is not in it", name);
+        found.add(
             Severity::Warning,
             "repositories-disagree",
             "repositories",
             message,
-        ));
+        );
     }
 }

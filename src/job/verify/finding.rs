@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::{Error, Fault};
+use crate::escape;
 use crate::layer::AnomalyKind;
 
 /// How bad a finding is.
@@ -36,17 +37,17 @@ pub struct Finding {
     pub code: &'static str,
     /// Where, outermost first, without the archive itself. As written, not escaped.
     pub places: Vec<String>,
-    /// What exactly, in words, escaped.
-    pub message: String,
+    /// What exactly, in words; see [`Finding::message`].
+    message: String,
 }
 
 impl Finding {
-    /// A finding with its words.
+    /// A finding with its words, at one place; at the archive as a whole if that is empty.
     pub fn new(
         severity: Severity,
         code: &'static str,
         place: impl Into<String>,
-        message: impl Into<String>,
+        message: impl AsRef<str>,
     ) -> Self {
         let place = place.into();
         let places = if place.is_empty() {
@@ -54,29 +55,100 @@ impl Finding {
         } else {
             vec![place]
         };
+        Finding::within(severity, code, places, message)
+    }
+
+    /// A finding at places, outermost first. Every finding is made here, so every message is escaped.
+    pub fn within(
+        severity: Severity,
+        code: &'static str,
+        mut places: Vec<String>,
+        message: impl AsRef<str>,
+    ) -> Self {
+        places.dedup();
         Finding {
             severity,
             code,
             places,
-            message: message.into(),
+            message: escape::text(message.as_ref()).into_owned(),
         }
     }
 
     /// The finding that an error amounts to.
     pub fn of(error: &Error) -> Self {
-        Finding {
-            severity: Severity::Error,
-            code: code(error.fault()),
-            places: error.places().map(str::to_owned).collect(),
-            message: error.fault().to_string(),
-        }
+        let places = error.places().map(str::to_owned).collect();
+        Finding::within(
+            Severity::Error,
+            code(error.fault()),
+            places,
+            error.fault().to_string(),
+        )
     }
 
-    /// Adds a place around those already named.
-    #[must_use]
-    pub fn at(mut self, place: impl Into<String>) -> Self {
-        self.places.insert(0, place.into());
-        self
+    /// What exactly, in words, escaped: texts of the archive that it quotes are safe to print.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+/// What a check gathers: findings, and what kept it from finding out.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub findings: Vec<Finding>,
+    pub trouble: Vec<Error>,
+}
+
+impl Found {
+    /// Adds a finding.
+    pub fn add(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        place: impl Into<String>,
+        message: impl AsRef<str>,
+    ) {
+        self.findings
+            .push(Finding::new(severity, code, place, message));
+    }
+
+    /// Adds a finding at several places.
+    pub fn within(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        places: &[String],
+        message: impl AsRef<str>,
+    ) {
+        self.findings
+            .push(Finding::within(severity, code, places.to_vec(), message));
+    }
+
+    /// Adds an error at its own places: damage as a finding, what only kept from reading as trouble.
+    pub fn error(&mut self, error: &Error) {
+        let places: Vec<String> = error.places().map(str::to_owned).collect();
+        self.error_within(error, &places);
+    }
+
+    /// The same at other places.
+    pub fn error_within(&mut self, error: &Error, places: &[String]) {
+        let mut places = places.to_vec();
+        places.dedup();
+        if !matches!(error.fault(), Fault::Io { .. } | Fault::Limit { .. }) {
+            let (code, message) = (code(error.fault()), error.fault().to_string());
+            self.within(Severity::Error, code, &places, message);
+            return;
+        }
+        let mut moved = Error::new(error.fault().clone()).at("could not be verified");
+        for place in places.into_iter().rev() {
+            moved = moved.at(place);
+        }
+        self.trouble.push(moved);
+    }
+
+    /// Adds what another check gathered.
+    pub fn append(&mut self, mut other: Found) {
+        self.findings.append(&mut other.findings);
+        self.trouble.append(&mut other.trouble);
     }
 }
 
@@ -84,17 +156,16 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for place in &self.places {
-            write!(f, "{}: ", crate::escape::text(place))?;
+            write!(f, "{}: ", escape::text(place))?;
         }
         // Once more, because one message that was forgotten would be enough.
-        f.write_str(&crate::escape::text(&self.message))
+        f.write_str(&escape::text(&self.message))
     }
 }
 
 /// The code of a fault.
 fn code(fault: &Fault) -> &'static str {
     match fault {
-        Fault::Io { .. } => "unreadable",
         Fault::Truncated { .. } => "truncated",
         Fault::Json { .. } => "json",
         Fault::Schema { .. } => "schema",
@@ -108,7 +179,6 @@ fn code(fault: &Fault) -> &'static str {
         Fault::LayerCount { .. } => "layer-count",
         Fault::Tar { .. } => "tar",
         Fault::Codec { .. } => "compression",
-        Fault::Limit { .. } => "limit",
         Fault::Ambiguous { .. } => "ambiguous",
         Fault::BadLink { .. } => "bad-link",
         Fault::NotAFile { .. } => "not-a-file",

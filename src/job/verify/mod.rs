@@ -9,9 +9,13 @@ mod finding;
 
 pub use finding::{Finding, Severity};
 
-use crate::archive::{Archive, Holder, MemberKind, NodeKind, Presence, Shape};
+use std::collections::HashSet;
+
+use finding::Found;
+
+use crate::archive::{Archive, Holder, Image, MemberKind, NodeKind, Presence, Shape};
 use crate::blob::{Compression, Meter};
-use crate::error::Result;
+use crate::error::{Error, Fault};
 use crate::layer::{AnomalyKind, Limits};
 
 /// What was found out about one archive.
@@ -29,41 +33,131 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// Whether manifests are named that are not here, as in the archives of engines that hold one platform of many.
     pub sparse: bool,
+    /// What could not be verified, for reasons that are no damage: limits that were reached, files that cannot be read.
+    pub trouble: Vec<Error>,
 }
 
 impl VerifyReport {
-    /// Whether nothing is damaged.
+    /// Whether damage was found.
+    pub fn is_damaged(&self) -> bool {
+        let mut findings = self.findings.iter();
+        findings.any(|finding| finding.severity == Severity::Error)
+    }
+
+    /// Whether everything could be verified and nothing is damaged.
     pub fn is_sound(&self) -> bool {
-        self.findings
-            .iter()
-            .all(|finding| finding.severity < Severity::Error)
+        self.trouble.is_empty() && !self.is_damaged()
     }
 }
 
-/// Verifies an archive.
-///
-/// # Errors
-/// `Io` if something cannot be read at all; whatever is wrong with the archive is in the report.
-pub fn verify(archive: &Archive, limits: &Limits, meter: &Meter) -> Result<VerifyReport> {
-    let mut findings: Vec<Finding> = archive.all_faults().map(Finding::of).collect();
-    container(archive, &mut findings);
-    let names = archive.container.names(limits)?;
-    let passes = blobs::read(archive, &names, limits, meter)?;
-    findings.extend(passes.findings);
-    let sparse = presence(archive, &mut findings);
-    agree::documents(archive, &mut findings);
-    agree::halves(archive, &mut findings);
-    agree::repositories(archive, &mut findings);
-    blobs::unreferenced(archive, &names, &mut findings);
-    dedup(&mut findings);
-    Ok(VerifyReport {
-        findings,
+/// Verifies an archive. Whatever is wrong with it, and whatever could not be verified, is in the report.
+pub fn verify(archive: &Archive, limits: &Limits, meter: &Meter) -> VerifyReport {
+    let gaps = Gaps::of(archive);
+    let mut found = Found::default();
+    faults(archive, &gaps, &mut found);
+    container(archive, &mut found);
+    let names = archive.container.names(limits).unwrap_or_else(|error| {
+        found.error(&error);
+        Vec::new()
+    });
+    let labels = blobs::Labels::new(archive);
+    let passes = blobs::read(archive, &names, &labels, limits, meter);
+    found.append(passes.found);
+    let sparse = presence(archive, &gaps, &labels, &mut found);
+    agree::documents(archive, &labels, &mut found);
+    agree::data(archive, &mut found);
+    agree::halves(archive, &mut found);
+    agree::names(archive, &mut found);
+    agree::repositories(archive, &mut found);
+    // Where the documents are cut off nothing can be told of the rest.
+    if !(archive.roots.is_empty() && archive.container.fault().is_some()) {
+        blobs::unreferenced(archive, &names, &mut found);
+    }
+    dedup(&mut found);
+    VerifyReport {
+        findings: found.findings,
         images: archive.images.len(),
         layers: passes.layers,
         blobs: passes.blobs,
         bytes: passes.bytes,
         sparse,
-    })
+        trouble: found.trouble,
+    }
+}
+
+/// What opening found out already.
+fn faults(archive: &Archive, gaps: &Gaps, found: &mut Found) {
+    let cut = archive.container.fault();
+    for error in cut.into_iter().chain(&archive.faults) {
+        found.error(error);
+    }
+    let lone = archive.shape == Shape::Document;
+    for (i, node) in archive.nodes.iter().enumerate() {
+        let hollow = matches!(node.kind, NodeKind::Image(image) if gaps.hollow[image]);
+        for error in &node.faults {
+            // The config of an image of which nothing is here is part of the same gap.
+            let absent = matches!(error.fault(), Fault::BlobAbsent { .. });
+            if !(absent && (lone || hollow && !gaps.lost[i])) {
+                found.error(error);
+            }
+        }
+    }
+    for error in archive.images.iter().flat_map(|image| &image.faults) {
+        found.error(error);
+    }
+}
+
+/// What is missing so that it may lawfully be: an engine that holds one platform of many writes the index of all.
+struct Gaps {
+    /// For each image, whether nothing below its manifest is here, and only an index names it.
+    hollow: Vec<bool>,
+    /// For each node, whether something it belongs to has no image that is whole: then nothing excuses a gap.
+    lost: Vec<bool>,
+}
+
+impl Gaps {
+    fn of(archive: &Archive) -> Self {
+        let top: HashSet<usize> = archive.roots.iter().filter_map(|root| root.node).collect();
+        let here = |image: &Image, wanted: fn(&Presence) -> bool| {
+            image.layers.iter().all(|layer| wanted(&layer.presence))
+        };
+        let whole: Vec<bool> = archive
+            .images
+            .iter()
+            .map(|image| {
+                let present = |presence: &Presence| {
+                    matches!(presence, Presence::Here(_) | Presence::External)
+                };
+                image.config_bytes.is_some() && here(image, present)
+            })
+            .collect();
+        let hollow = archive
+            .images
+            .iter()
+            .map(|image| {
+                let absent = |presence: &Presence| matches!(presence, Presence::Absent);
+                let below = image.node.is_some_and(|node| !top.contains(&node));
+                below && image.item.is_none() && !image.layers.is_empty() && here(image, absent)
+            })
+            .collect();
+        let mut lost = vec![false; archive.nodes.len()];
+        for root in &archive.roots {
+            let Some(node) = root.node else { continue };
+            if archive.images_of(root).iter().any(|&image| whole[image]) {
+                continue;
+            }
+            let mut work = vec![node];
+            while let Some(node) = work.pop() {
+                if std::mem::replace(&mut lost[node], true) {
+                    continue;
+                }
+                if let NodeKind::Index(edges) = &archive.nodes[node].kind {
+                    work.extend(edges.iter().map(|edge| edge.node));
+                }
+            }
+        }
+        Gaps { hollow, lost }
+    }
 }
 
 /// Bytes that [`verify`] will read, for progress.
@@ -91,29 +185,66 @@ pub fn workload(archive: &Archive) -> u64 {
 }
 
 /// What is odd about the outer tar.
-fn container(archive: &Archive, findings: &mut Vec<Finding>) {
-    if archive.shape == Shape::Oci || archive.shape == Shape::DockerAndOci {
+fn container(archive: &Archive, found: &mut Found) {
+    let has = |name: &str| matches!(archive.container.get(name), Ok(Some(_)));
+    if archive.oci.is_none() && has("oci-layout") && !has("index.json") {
+        found.add(
+            Severity::Warning,
+            "half-missing",
+            "index.json",
+            "missing, though oci-layout says that there is one",
+        );
+    }
+    if archive.docker.is_none() && has("repositories") && !has("manifest.json") {
+        found.add(
+            Severity::Warning,
+            "half-missing",
+            "manifest.json",
+            "missing, though repositories names images",
+        );
+    }
+    if archive
+        .docker
+        .as_ref()
+        .is_some_and(|docker| docker.manifest.is_some() && docker.items.is_empty())
+    {
+        found.add(
+            Severity::Warning,
+            "no-images",
+            "manifest.json",
+            "it lists no image",
+        );
+    }
+    if archive.shape == Shape::Document {
+        found.add(
+            Severity::Note,
+            "document",
+            "",
+            "a document on its own: what it points to is not here, so only its form was checked",
+        );
+    }
+    if archive.oci.is_some() && matches!(archive.shape, Shape::Oci | Shape::DockerAndOci) {
         match archive
             .oci
             .as_ref()
             .and_then(|oci| oci.layout_version.as_deref())
         {
             Some("1.0.0") => {}
-            Some(version) => findings.push(Finding::new(
+            Some(version) => found.add(
                 Severity::Warning,
                 "layout-version",
                 "oci-layout",
                 format!(
                     "version '{}' where 1.0.0 belongs; strict readers refuse it",
-                    crate::escape::text(version)
+                    version
                 ),
-            )),
-            None => findings.push(Finding::new(
+            ),
+            None => found.add(
                 Severity::Warning,
                 "layout-version",
                 "oci-layout",
                 "missing or without a version; strict readers refuse the archive",
-            )),
+            ),
         }
     }
     let Holder::Table(table) = &archive.container.holder else {
@@ -122,29 +253,29 @@ fn container(archive: &Archive, findings: &mut Vec<Finding>) {
     for anomaly in table.anomalies.iter() {
         if anomaly.kind == AnomalyKind::MissingEndMarker {
             // Layers come without one from some tools, archives do not: this one was cut between two members.
-            findings.push(Finding::new(
+            found.add(
                 Severity::Error,
                 "truncated",
                 "",
                 "the archive ends without its end marker: it was cut short",
-            ));
+            );
             continue;
         }
         let (severity, message) = finding::oddity(anomaly.kind);
         let place = anomaly.path.as_ref().map_or_else(String::new, |path| {
             String::from_utf8_lossy(path).into_owned()
         });
-        findings.push(Finding::new(severity, anomaly.kind.code(), place, message));
+        found.add(severity, anomaly.kind.code(), place, message);
     }
     if let Some(offset) = table.tail.and_then(|tail| tail.first_nonzero) {
-        findings.push(Finding::new(
+        found.add(
             Severity::Warning,
             "trailing-data",
             "",
             format!(
                 "data follows the archive's end marker, at byte {offset}; some readers read on"
             ),
-        ));
+        );
     }
     let mut twice: Vec<(&[u8], &[usize])> = table
         .names()
@@ -159,117 +290,103 @@ fn container(archive: &Archive, findings: &mut Vec<Finding>) {
             continue;
         }
         let name = String::from_utf8_lossy(name).into_owned();
-        let finding = match table.get(&name) {
-            Ok(_) => Finding::new(
-                Severity::Warning,
-                "duplicate-member",
-                name,
-                format!(
+        match archive.container.get(&name) {
+            Ok(_) => {
+                let message = format!(
                     "{} members have this name and are the same",
                     positions.len()
-                ),
-            ),
-            Err(error) => Finding::of(&error).at(name),
-        };
-        findings.push(finding);
+                );
+                found.add(Severity::Warning, "duplicate-member", name, message);
+            }
+            Err(error) => found.error(&error),
+        }
     }
 }
 
 /// What is named and not here. Returns whether the archive is sparse.
-fn presence(archive: &Archive, findings: &mut Vec<Finding>) -> bool {
-    let top: Vec<usize> = archive.roots.iter().filter_map(|root| root.node).collect();
+fn presence(archive: &Archive, gaps: &Gaps, labels: &blobs::Labels, found: &mut Found) -> bool {
+    if archive.shape == Shape::Document {
+        return false;
+    }
+    let top: HashSet<usize> = archive.roots.iter().filter_map(|root| root.node).collect();
     let mut sparse = false;
     for (i, node) in archive.nodes.iter().enumerate() {
+        let digest = &node.descriptor.digest;
+        for layer in blobs::schema1_layers(node) {
+            if let Ok(None) = archive.container.get(&blobs::path(archive, &layer)) {
+                let message = format!("blob {layer} is not in the archive");
+                let place = format!("manifest {}", digest.short());
+                found.add(Severity::Error, "blob-absent", place, message);
+            }
+        }
         if !matches!(node.kind, NodeKind::Absent) || !node.faults.is_empty() {
             continue;
         }
-        let digest = node.descriptor.digest.to_string();
         let platform = node
             .descriptor
             .platform
             .as_ref()
             .map(|platform| format!(" ({platform})"))
             .unwrap_or_default();
-        if top.contains(&i) {
-            let message = format!("blob {digest}{platform} is listed and not in the archive");
-            findings.push(Finding::new(
-                Severity::Error,
-                "blob-absent",
-                "index.json",
-                message,
-            ));
-        } else if node.descriptor.may_be_absent() {
+        if node.descriptor.may_be_absent() && !top.contains(&i) {
             let message = format!("blob {digest}{platform} is to be found elsewhere");
-            findings.push(Finding::new(Severity::Note, "external", "", message));
+            found.add(Severity::Note, "external", "", message);
+        } else if top.contains(&i) {
+            let message = format!("blob {digest}{platform} is listed and not in the archive");
+            found.add(Severity::Error, "blob-absent", "index.json", message);
+        } else if gaps.lost[i] {
+            let message = format!(
+                "manifest {digest}{platform} is not in the archive, and no image beside it is whole"
+            );
+            found.add(Severity::Error, "blob-absent", "", message);
         } else {
             sparse = true;
             let message =
                 format!("manifest {digest}{platform} is not in the archive: it is sparse");
-            findings.push(Finding::new(Severity::Note, "sparse", "", message));
+            found.add(Severity::Note, "sparse", "", message);
         }
     }
     for (position, image) in archive.images.iter().enumerate() {
-        let absent = image
-            .layers
-            .iter()
-            .filter(|layer| matches!(layer.presence, Presence::Absent))
-            .count();
-        // An engine that holds one platform of many may leave the manifest of another without anything below it.
-        let below_index =
-            image.node.is_some_and(|node| !top.contains(&node)) && image.item.is_none();
-        let hollow = below_index && absent > 0 && absent == image.layers.len();
+        let lost = image.node.is_none_or(|node| gaps.lost[node]);
+        let hollow = gaps.hollow[position] && !lost;
         for (i, layer) in image.layers.iter().enumerate() {
-            let place = blobs::layer_place(archive, position, i);
+            let place = || labels.layer(archive, position, i);
             match &layer.presence {
-                Presence::Here(_) => {}
-                Presence::External => findings.push(Finding::new(
+                // Why something cannot be read is a fault that is said already.
+                Presence::Here(_) | Presence::Unreadable => {}
+                Presence::External => found.add(
                     Severity::Note,
                     "external",
-                    place,
+                    place(),
                     "the layer is not in the archive and need not be: it is to be found elsewhere",
-                )),
+                ),
                 Presence::Absent if hollow => {
                     sparse = true;
                     let message = format!("{} is not in the archive: it is sparse", layer.member);
-                    findings.push(Finding::new(
-                        Severity::Note,
-                        "sparse",
-                        place,
-                        crate::escape::text(&message),
-                    ));
+                    found.add(Severity::Note, "sparse", place(), message);
                 }
                 Presence::Absent => {
                     let message = format!("{} is not in the archive", layer.member);
-                    findings.push(Finding::new(
-                        Severity::Error,
-                        "blob-absent",
-                        place,
-                        crate::escape::text(&message),
-                    ));
+                    found.add(Severity::Error, "blob-absent", place(), message);
                 }
             }
-        }
-        if hollow {
-            // The missing config of such an image is part of the same gap.
-            findings.retain(|finding| {
-                finding.code != "blob-absent"
-                    || !finding.places.iter().any(|place| place == "config")
-            });
         }
     }
     sparse
 }
 
-/// Drops findings that say the same of the same place, the later ones.
-fn dedup(findings: &mut Vec<Finding>) {
-    let mut seen = std::collections::HashSet::new();
-    findings.retain(|finding| {
-        seen.insert((
-            finding.code,
-            finding.places.clone(),
-            finding.message.clone(),
-        ))
-    });
+/// Drops what says the same of the same place, the later ones.
+fn dedup(found: &mut Found) {
+    let mut seen = HashSet::new();
+    let fresh: Vec<bool> = found
+        .findings
+        .iter()
+        .map(|finding| seen.insert((finding.code, &finding.places, finding.message())))
+        .collect();
+    let mut fresh = fresh.into_iter();
+    found.findings.retain(|_| fresh.next().unwrap_or(true));
+    let mut said = HashSet::new();
+    found.trouble.retain(|error| said.insert(error.to_string()));
 }
 
 /// What a layer's media type says of its packing, if that is not how it is packed.

@@ -778,6 +778,9 @@ fn a_dir_that_holds_a_list() {
     room.run("imgls -q --no-trunc --platform linux/arm64 dir")
         .ok(&format!("{}\n", arm.id()));
     room.run("imgls --tree dir").code(0).says("├─ linux/amd64");
+    let run = room.run("imgverify dir");
+    run.code(0).says("dir: sound: dir, 2 images");
+    assert!(!run.out().contains("unreferenced"), "{run}");
 }
 
 #[test]

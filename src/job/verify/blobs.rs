@@ -693,6 +693,13 @@ pub(super) fn unreferenced(archive: &Archive, names: &[String], found: &mut Foun
     let path = |digest: &Digest| path(archive, digest);
     for node in &archive.nodes {
         known.insert(path(&node.descriptor.digest));
+        if archive.shape == Shape::Dir {
+            // How skopeo names the manifests of a list.
+            known.insert(format!(
+                "{}.manifest.json",
+                node.descriptor.digest.encoded()
+            ));
+        }
         known.extend(schema1_layers(node).iter().map(path));
         let manifest = match &node.kind {
             NodeKind::Artifact(manifest) | NodeKind::Attestation(manifest) => Some(manifest),

@@ -127,6 +127,7 @@ fn main() -> ExitCode {
                 &Limits::default(),
                 &meter,
             )
+            .whole()
             .at(place)?,
         };
         drop(progress);

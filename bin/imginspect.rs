@@ -9,7 +9,7 @@ use imgkit::error::At;
 use imgkit::job::{self, Raw};
 use imgkit::layer::Limits;
 use imgkit::show::{Shape, Template, json};
-use imgkit::{Error, Result};
+use imgkit::{Error, Fault, Result};
 use serde_json::Value;
 
 const PAGE: Page = Page {
@@ -103,6 +103,12 @@ fn main() -> ExitCode {
             .format
             .as_deref()
             .filter(|format| !matches!(*format, "json" | ""));
+        if format == Some("table") {
+            return Err(Fault::Usage(
+                "--format takes json or a Go template here, and no table".into(),
+            )
+            .into());
+        }
         let template = format
             .map(|format| Template::parse(format, Shape::INSPECT))
             .transpose()?;
@@ -163,6 +169,7 @@ fn inspect(args: &Args, image: &ImageArg, io: &mut Io) -> Result<Value> {
         &Limits::default(),
         &meter,
     )
+    .whole()
     .at(place)?;
     Ok(job::inspect(&selection, &sizes))
 }
@@ -176,7 +183,13 @@ fn write_raw(args: &Args, image: &ImageArg, raw: RawArg, io: &mut Io) -> Result<
     };
     let bytes = match which {
         Raw::Index => job::raw_index(&opened.archive, &opened.pick),
-        _ => job::raw(&opened.select(&args.common)?, which),
+        _ => {
+            let platform = args.common.platform.as_ref();
+            opened
+                .archive
+                .find(&opened.pick, platform)
+                .and_then(|selection| job::raw(&selection, which))
+        }
     };
     let bytes = bytes.at(|| opened.archive.place.clone())?;
     io.out()

@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use imgkit::archive::Root;
+use imgkit::archive::{Pick, Root};
 use imgkit::blob::Meter;
 use imgkit::cli::{self, Common, ImageArg, Io, Opened, Page, Verdict};
+use imgkit::error::At;
 use imgkit::job::{self, Filter, ListRow, RowKind, Sizes};
 use imgkit::layer::Limits;
-use imgkit::show::images::{LIST_COLUMNS, Telling, list_row, tree_label};
+use imgkit::show::images::{LIST_COLUMNS, Telling, list_row, tree_labels};
 use imgkit::show::{Format, Table};
 use imgkit::{Error, Result};
 
@@ -42,7 +43,7 @@ const PAGE: Page = Page {
         ),
         (
             "SizeBytes",
-            "bytes of the unpacked layers; null if a layer is not in the archive",
+            "bytes of the unpacked layers; null if a layer is damaged or not in the archive",
         ),
         (
             "StoredBytes, StoredSize",
@@ -83,6 +84,10 @@ const PAGE: Page = Page {
             (
                 "before=IMAGE, since=IMAGE",
                 "images made before or after one that is listed too, given by name or ID",
+            ),
+            (
+                "until=TIME",
+                "images made before that time: RFC 3339, seconds since 1970, or an age like 24h or 1h30m",
             ),
         ],
     )],
@@ -137,7 +142,7 @@ fn main() -> ExitCode {
         let filters = args
             .filters
             .iter()
-            .map(|text| Filter::parse(text))
+            .map(|text| Filter::parse(text, cli::now()))
             .collect::<Result<Vec<_>>>()?;
         let format = Format::parse(&args.format, &default_format(args))?;
         let mut rows = Vec::new();
@@ -148,7 +153,7 @@ fn main() -> ExitCode {
                     archive,
                     pick: Default::default(),
                 };
-                rows.extend(list(args, &opened, &filters, io)?);
+                rows.extend(list(args, &opened, &format, &filters, io)?);
             }
         }
         for image in &args.images {
@@ -156,7 +161,7 @@ fn main() -> ExitCode {
             let progress = io.progress(image.text(), None, &meter, args.quiet);
             let opened = image.open(&args.common, &meter);
             drop(progress);
-            match opened.and_then(|opened| list(args, &opened, &filters, io)) {
+            match opened.and_then(|opened| list(args, &opened, &format, &filters, io)) {
                 Ok(more) => rows.extend(more),
                 Err(error) => io.fail(&error),
             }
@@ -171,14 +176,23 @@ fn main() -> ExitCode {
 }
 
 /// What one archive lists; damage that leaves the rest readable is said and makes the run fail.
-fn list(args: &Args, opened: &Opened, filters: &[Filter], io: &mut Io) -> Result<Vec<ListRow>> {
+fn list(
+    args: &Args,
+    opened: &Opened,
+    format: &Format,
+    filters: &[Filter],
+    io: &mut Io,
+) -> Result<Vec<ListRow>> {
     let archive = &opened.archive;
-    let mut faults: Vec<&Error> = archive.all_faults().collect();
+    let mut roots: Vec<&Root> = opened.roots()?;
+    let mut faults: Vec<&Error> = match opened.pick {
+        Pick::Only => archive.all_faults().collect(),
+        _ => archive.faults_below(&roots),
+    };
     faults.dedup_by_key(|fault| fault.to_string());
     for fault in faults {
         io.fail(&fault.clone().at(archive.place.clone()));
     }
-    let mut roots: Vec<&Root> = opened.roots()?;
     let labels_match = |root: &Root| {
         let images = archive.images_of(root);
         let chosen = archive
@@ -195,20 +209,21 @@ fn list(args: &Args, opened: &Opened, filters: &[Filter], io: &mut Io) -> Result
         .iter()
         .flat_map(|root| shown(args, opened, root))
         .collect();
-    let sizes = match args.quiet
-        || !(args.format.contains("Size") || args.format.contains("json") || args.format == "table")
-    {
-        true => Sizes::default(),
-        false => {
+    let sized = ["Size", "SizeBytes", "VirtualSize"];
+    let sizes = match args.tree || sized.iter().any(|field| format.uses(field)) {
+        false => Sizes::default(),
+        true => {
             let meter = Meter::default();
-            let _progress = io.progress(&archive.place, None, &meter, false);
-            let sizes = job::measure(archive, &wanted, &Limits::default(), &meter);
-            sizes.map_err(|error| error.at(archive.place.clone()))?
+            let _progress = io.progress(&archive.place, None, &meter, args.quiet);
+            job::measure(archive, &wanted, &Limits::default(), &meter)
         }
     };
+    for fault in sizes.faults() {
+        io.fail(&fault.clone().at(archive.place.clone()));
+    }
     let platform = args.common.platform.as_ref();
     let mut rows = match args.tree {
-        true => job::tree(archive, &roots, &sizes),
+        true => job::tree(archive, &roots, &sizes).at(|| archive.place.clone())?,
         false => job::list(archive, &roots, platform, args.all, &sizes),
     };
     let mut keep = true;
@@ -216,7 +231,7 @@ fn list(args: &Args, opened: &Opened, filters: &[Filter], io: &mut Io) -> Result
         if row.depth == 0 {
             keep = filters.iter().all(|filter| match filter {
                 Filter::Dangling(wanted) => row.name.is_none() == *wanted,
-                _ => true,
+                filter => filter.time_matches(row.created.as_deref()),
             }) && any_reference(filters, row);
         }
         keep
@@ -275,7 +290,7 @@ fn print(args: &Args, format: &Format, rows: &[ListRow], io: &mut Io) -> Result<
         return format.write(io.out(), Some(LIST_COLUMNS), values);
     }
     let mut table = Table::new(&["IMAGE", "ID", "CREATED", "SIZE", "STORED"]);
-    for (i, (row, value)) in rows.iter().zip(values).enumerate() {
+    for ((row, value), label) in rows.iter().zip(values).zip(tree_labels(rows)) {
         let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
         let size = if row.kind == RowKind::Image {
             text("Size")
@@ -292,7 +307,7 @@ fn print(args: &Args, format: &Format, rows: &[ListRow], io: &mut Io) -> Result<
         } else {
             text("StoredSize")
         };
-        table.row([tree_label(rows, i), text("ID"), created, size, stored]);
+        table.row([label, text("ID"), created, size, stored]);
     }
     table.write_to(io.out())
 }

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use imgkit::cli::{self, Common, Page, Verdict};
 use imgkit::job::{self, Filter, PruneOptions, Removal};
 use imgkit::show::human;
-use imgkit::spec::Timestamp;
 use imgkit::store::Store;
 use imgkit::{Error, Fault, Result, escape};
 
@@ -115,51 +114,20 @@ fn main() -> ExitCode {
 }
 
 fn read_filter(text: &str, options: &mut PruneOptions) -> Result<()> {
-    if let Some(time) = text.strip_prefix("until=") {
-        let time = until(time).ok_or_else(|| {
-            Error::from(Fault::Usage(format!(
-                "filter '{text}': not a time; write RFC 3339, seconds, or an age like 24h"
-            )))
-        })?;
-        options.until = Some(time);
-        return Ok(());
-    }
-    let (label, wanted) = match text.strip_prefix("label!=") {
+    let (filter, wanted) = match text.strip_prefix("label!=") {
         Some(label) => (format!("label={label}"), false),
-        None if text.starts_with("label=") => (text.to_owned(), true),
-        None => {
-            return Err(Fault::Usage(format!(
-                "filter '{text}': the keys are until, label and label!"
-            ))
-            .into());
-        }
+        None => (text.to_owned(), true),
     };
-    options.labels.push((Filter::parse(&label)?, wanted));
+    let is_known = ["until=", "label="]
+        .iter()
+        .any(|key| filter.starts_with(key));
+    if !is_known {
+        let why = format!("filter '{text}': the keys are until, label and label!");
+        return Err(Fault::Usage(why).into());
+    }
+    let filter = Filter::parse(&filter, cli::now())?;
+    options.filters.push((filter, wanted));
     Ok(())
-}
-
-/// A time, or an age in Go's way of writing one.
-fn until(text: &str) -> Option<Timestamp> {
-    if let Some(time) = Timestamp::parse(text) {
-        return Some(time);
-    }
-    if let Ok(seconds) = text.parse::<i64>() {
-        return Some(Timestamp::from_unix(seconds, 0));
-    }
-    let (mut rest, mut age) = (text, 0i64);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let number: i64 = rest.get(..digits)?.parse().ok()?;
-        let unit = match rest.as_bytes().get(digits)? {
-            b'h' => 3600,
-            b'm' => 60,
-            b's' => 1,
-            _ => return None,
-        };
-        age = age.checked_add(number.checked_mul(unit)?)?;
-        rest = rest.get(digits + 1..)?;
-    }
-    (!text.is_empty()).then(|| Timestamp::from_unix(cli::now().seconds().saturating_sub(age), 0))
 }
 
 /// Asks on the terminal, as docker does.

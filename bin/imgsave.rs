@@ -22,7 +22,7 @@ const PAGE: Page = Page {
          given by ID or digest is saved without a name, as docker save does. A file without a reference means all \
          images in it.",
         "Manifests, configs and layers pass through as they are, so digests and IDs stay; layers that images share \
-         are written once. Every blob is verified while it is written. With -o the archive appears under its name when \
+         are written once. Docker before 23 cannot load layers packed in zstd: --compression gzip serves it. Every blob is verified while it is written. With -o the archive appears under its name when \
          it is whole, readable by its owner alone; to a pipe it is written as it comes, and only exit status 0 says that \
          it is whole. Members are in a fixed order with fixed owners and times: the same images give the same bytes.",
     ],

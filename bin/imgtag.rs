@@ -48,8 +48,7 @@ struct Args {
     /// The image
     #[arg(value_name = "SOURCE")]
     source: ImageArg,
-    /// The new name: NAME[:TAG]
-    #[arg(value_name = "NEW")]
+    #[arg(value_name = "NEW", help = "The new name: NAME[:TAG]")]
     name: String,
     #[command(flatten)]
     common: Common,

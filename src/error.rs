@@ -168,12 +168,12 @@ pub enum Fault {
         /// The reference asked for.
         wanted: String,
         /// What would select each image that is here.
-        candidates: Vec<String>,
+        candidates: Candidates,
     },
     /// One image is needed and several are here.
     SeveralImages {
         /// What would select each.
-        candidates: Vec<String>,
+        candidates: Candidates,
     },
     /// A name that is neither a path nor in the store.
     NotFound {
@@ -187,6 +187,35 @@ pub enum Fault {
         /// What was found.
         what: String,
     },
+}
+
+/// What could be typed to select what is here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Candidates {
+    /// The first of them, as many as a line can take.
+    pub first: Vec<String>,
+    /// How many there are in all.
+    pub total: usize,
+    /// The one that is most likely meant.
+    pub closest: Option<String>,
+}
+
+impl Candidates {
+    /// How many an error line lists before it says how many more there are.
+    pub const LISTED: usize = 12;
+}
+
+impl FromIterator<String> for Candidates {
+    fn from_iter<I: IntoIterator<Item = String>>(all: I) -> Self {
+        let mut candidates = Candidates::default();
+        for one in all {
+            if candidates.total < Self::LISTED {
+                candidates.first.push(one);
+            }
+            candidates.total += 1;
+        }
+        candidates
+    }
 }
 
 /// What an input that is no image looks like instead.
@@ -279,7 +308,9 @@ impl Error {
 
     /// What to type instead, where that is known.
     pub fn hint(&self) -> Option<String> {
-        self.inner.fault.hint(self.places().next())
+        self.inner
+            .fault
+            .hint(self.places().next(), self.inner.places.len() == 1)
     }
 
     /// Whether the fault is a pipe whose reader went away, which ends a program quietly.
@@ -322,7 +353,7 @@ impl std::error::Error for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for place in self.places() {
-            write!(f, "{}: ", escape::text(place))?;
+            write!(f, "{}: ", escape::brief(place))?;
         }
         self.inner.fault.fmt(f)
     }
@@ -342,10 +373,10 @@ impl<T, E: Into<Error>> At<T> for Result<T, E> {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use escape::text;
+        use escape::brief;
         match self {
             Fault::Io { action, source } => write!(f, "cannot {action}: {}", io_text(source)),
-            Fault::Usage(why) => write!(f, "{}", text(why)),
+            Fault::Usage(why) => write!(f, "{}", escape::brief_to(why, USAGE)),
             Fault::NotAnImage(what) => write!(f, "not an image archive: {what}"),
             Fault::NotAFile { kind } => write!(f, "not a file or folder: it is {kind}"),
             Fault::Truncated {
@@ -358,7 +389,7 @@ impl fmt::Display for Fault {
                     "{what} is cut short: expected {expected} bytes, found {found}"
                 )
             }
-            Fault::Json { why } => write!(f, "malformed JSON: {}", text(why)),
+            Fault::Json { why } => write!(f, "malformed JSON: {}", brief(why)),
             Fault::Schema {
                 field,
                 expected,
@@ -367,27 +398,31 @@ impl fmt::Display for Fault {
                 write!(
                     f,
                     "{}: expected {expected}, found {}",
-                    text(field),
-                    text(found)
+                    brief(field),
+                    brief(found)
                 )
             }
             Fault::BadDigest { text: digest, why } => {
-                write!(f, "not a digest: '{}': {why}", text(digest))
+                write!(f, "not a digest: '{}': {why}", brief(digest))
             }
             Fault::UnsupportedDigest { algorithm } => {
-                write!(f, "digest algorithm '{}' is not supported", text(algorithm))
+                write!(
+                    f,
+                    "digest algorithm '{}' is not supported",
+                    brief(algorithm)
+                )
             }
             Fault::BadReference {
                 text: reference,
                 why,
             } => {
-                write!(f, "not an image reference: '{}': {why}", text(reference))
+                write!(f, "not an image reference: '{}': {why}", brief(reference))
             }
             Fault::DigestMismatch { expected, found } => {
                 write!(
                     f,
                     "digest mismatch: expected {}, found {found}",
-                    text(expected)
+                    brief(expected)
                 )
             }
             Fault::SizeMismatch { expected, found } => {
@@ -397,14 +432,14 @@ impl fmt::Display for Fault {
                 write!(
                     f,
                     "diff ID mismatch: expected {}, found {found}",
-                    text(expected)
+                    brief(expected)
                 )
             }
             Fault::BlobAbsent { digest } => {
-                write!(f, "blob {} is not in the archive", text(digest))
+                write!(f, "blob {} is not in the archive", brief(digest))
             }
             Fault::MemberAbsent { name } => {
-                write!(f, "member '{}' is not in the archive", text(name))
+                write!(f, "member '{}' is not in the archive", brief(name))
             }
             Fault::LayerCount { manifest, config } => {
                 write!(
@@ -413,17 +448,17 @@ impl fmt::Display for Fault {
                 )
             }
             Fault::Tar { offset, why } => write!(f, "damaged tar: header at byte {offset}: {why}"),
-            Fault::Codec { codec, why } => write!(f, "damaged {codec} data: {}", text(why)),
+            Fault::Codec { codec, why } => write!(f, "damaged {codec} data: {}", brief(why)),
             Fault::Limit { what, limit, found } => {
                 write!(
                     f,
                     "{what}: limit reached: at most {limit} are accepted, found {found}"
                 )
             }
-            Fault::Ambiguous { why } => write!(f, "ambiguous: {}", text(why)),
-            Fault::BadLink { target, why } => write!(f, "link to '{}': {why}", text(target)),
+            Fault::Ambiguous { why } => write!(f, "ambiguous: {}", brief(why)),
+            Fault::BadLink { target, why } => write!(f, "link to '{}': {why}", brief(target)),
             Fault::NoSuchImage { wanted, candidates } => {
-                write!(f, "no image '{}' here", text(wanted))?;
+                write!(f, "no image '{}' here", brief(wanted))?;
                 holds(f, candidates)
             }
             Fault::SeveralImages { candidates } => {
@@ -433,27 +468,27 @@ impl fmt::Display for Fault {
             Fault::NotFound { wanted } => write!(
                 f,
                 "no such file, and no image '{}' in the store",
-                text(wanted)
+                brief(wanted)
             ),
             Fault::Gone => f.write_str("the bytes went by on a stream and cannot be read again"),
-            Fault::Unsupported { what } => write!(f, "not possible with {}", text(what)),
+            Fault::Unsupported { what } => write!(f, "not possible with {}", brief(what)),
         }
     }
 }
 
-/// How many candidates an error line lists before it says how many more there are.
-const CANDIDATES: usize = 12;
+/// The most characters of a message about bad usage, which may list what there is to choose from.
+const USAGE: usize = 2000;
 
-fn holds(f: &mut fmt::Formatter<'_>, candidates: &[String]) -> fmt::Result {
-    for (i, candidate) in candidates.iter().take(CANDIDATES).enumerate() {
+fn holds(f: &mut fmt::Formatter<'_>, candidates: &Candidates) -> fmt::Result {
+    for (i, candidate) in candidates.first.iter().enumerate() {
         let before = match i {
             0 => ": it holds ",
-            _ if i + 1 == candidates.len() => " and ",
+            _ if i + 1 == candidates.total => " and ",
             _ => ", ",
         };
-        write!(f, "{before}{}", escape::text(candidate))?;
+        write!(f, "{before}{}", escape::brief(candidate))?;
     }
-    match candidates.len().saturating_sub(CANDIDATES) {
+    match candidates.total.saturating_sub(candidates.first.len()) {
         0 => Ok(()),
         more => write!(f, " and {more} more"),
     }
@@ -511,8 +546,13 @@ impl fmt::Display for TarFault {
 }
 
 impl Fault {
-    fn hint(&self, place: Option<&str>) -> Option<String> {
-        let input = || escape::text(place.unwrap_or("FILE")).into_owned();
+    /// `typed` says that the place is all there is, so that it is what the user typed and nothing within.
+    fn hint(&self, place: Option<&str>, typed: bool) -> Option<String> {
+        let input = || match place {
+            // Standard input is called by its name in errors, and is written `-`.
+            Some("standard input") => "-".to_owned(),
+            place => escape::brief(place.unwrap_or("FILE")).into_owned(),
+        };
         match self {
             Fault::NotAnImage(NotAnImage::RootFilesystem) => Some(format!(
                 "it looks like a plain root filesystem; imgimport {} NAME makes an image of it",
@@ -526,8 +566,16 @@ impl Fault {
                     .into(),
             ),
             Fault::SeveralImages { candidates } => candidates
+                .first
                 .first()
-                .map(|first| format!("name one of them, as in {}", escape::text(first))),
+                .map(|first| format!("name one of them, as in {}", escape::brief(first))),
+            Fault::NoSuchImage { candidates, .. } => candidates
+                .closest
+                .as_deref()
+                .map(|closest| format!("the closest name here is {}", escape::brief(closest))),
+            Fault::NotAFile { kind: "a FIFO" } => {
+                typed.then(|| format!("use - and redirect, as in imgls - < {}", input()))
+            }
             _ => None,
         }
     }

@@ -21,6 +21,56 @@ pub fn text(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The most characters that [`brief`] leaves of a text.
+pub const BRIEF: usize = 200;
+
+/// A text escaped and, if that is longer than [`BRIEF`], cut in its middle with `…`: for lines that are to be read, in
+/// which a name of megabytes would hide everything else.
+pub fn brief(text: &str) -> Cow<'_, str> {
+    brief_to(text, BRIEF)
+}
+
+/// The same with another limit, in characters.
+pub fn brief_to(text: &str, limit: usize) -> Cow<'_, str> {
+    if text.len() <= limit && text.chars().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    // No character is shown as less than one, so what is beyond the limit needs no look.
+    let head = escaped_up_to(text.chars(), limit + 1);
+    let width = |pieces: &[String]| -> usize { pieces.iter().map(|one| one.chars().count()).sum() };
+    if width(&head) <= limit {
+        return Cow::Owned(head.concat());
+    }
+    let before = limit * 3 / 4;
+    let mut head = escaped_up_to(text.chars(), before);
+    while width(&head) > before {
+        head.pop();
+    }
+    let after = limit - before - 1;
+    let mut tail = escaped_up_to(text.chars().rev(), after);
+    while width(&tail) > after {
+        tail.pop();
+    }
+    tail.reverse();
+    Cow::Owned(head.concat() + "…" + &tail.concat())
+}
+
+/// Characters, each escaped, until they are `limit` long or longer.
+fn escaped_up_to(chars: impl Iterator<Item = char>, limit: usize) -> Vec<String> {
+    let mut pieces = Vec::new();
+    let mut width = 0;
+    for c in chars {
+        if width >= limit {
+            break;
+        }
+        let mut piece = String::new();
+        push(&mut piece, c);
+        width += piece.chars().count();
+        pieces.push(piece);
+    }
+    pieces
+}
+
 /// The same for bytes that need not be UTF-8: what does not decode is shown as `\xNN`.
 pub fn bytes(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(valid) = std::str::from_utf8(bytes) {
@@ -92,6 +142,22 @@ mod tests {
             text("\x1b[31m\u{202e}x\u{7f}\u{9b}"),
             "\\x1b[31m\\u{202e}x\\x7f\\u{9b}"
         );
+    }
+
+    #[test]
+    fn long_texts_are_cut_in_the_middle_and_never_within_an_escape() {
+        assert!(matches!(brief(&"x".repeat(BRIEF)), Cow::Borrowed(_)));
+        let long = format!("{}{}", "a".repeat(5000), "z".repeat(5000));
+        let cut = brief(&long).into_owned();
+        assert_eq!(cut, format!("{}…{}", "a".repeat(150), "z".repeat(49)));
+        let controls = "\x1b".repeat(1_000_000);
+        let cut = brief(&controls).into_owned();
+        assert_eq!(
+            cut,
+            format!("{}…{}", "\\x1b".repeat(37), "\\x1b".repeat(12))
+        );
+        assert_eq!(brief("a\nb"), "a\\nb");
+        assert_eq!(brief_to("abcdefgh", 4), "abc…");
     }
 
     #[test]

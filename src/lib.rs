@@ -10,8 +10,8 @@
 //! | [`blob`] | bytes with an identity: files, codecs, hashes | spec |
 //! | [`layer`] | a tar as entries; one pass that finds out everything about a layer | spec, blob |
 //! | [`archive`] | any container shape as one type with images | spec, blob, layer |
+//! | [`write`](mod@write) | images as any container shape, and their blobs recoded | spec, blob, layer, archive |
 //! | [`store`] | the local store: an OCI layout, its lock, its index | spec, blob, archive, write |
-//! | [`write`] | images as any container shape, and their blobs recoded | spec, blob, layer, archive |
 //! | [`job`] | what each program does, without printing | all above |
 //! | [`show`] | tables, templates, JSON, sizes and times | spec, the results of job |
 //! | [`cli`] | arguments, streams, exit codes | all |

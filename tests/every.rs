@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use serde_json::json;
 
-use crate::common::run::{PROGRAMS, Room};
+use crate::common::run::{PROGRAMS, Room, clean, program};
 use crate::common::{build, foreign};
 
 const HELP_HINT: &str = "--help shows how it is used";
@@ -100,7 +100,11 @@ fn inputs_that_are_no_archive_are_named_for_what_they_are() {
                 "{none}: it has neither manifest.json, index.json, oci-layout nor repositories"
             ),
         ),
-        ("fifo", "not a file or folder: it is a FIFO".to_owned()),
+        (
+            "fifo",
+            "not a file or folder: it is a FIFO\nhint: use - and redirect, as in imgls - < fifo"
+                .to_owned(),
+        ),
         (
             "/dev/null",
             "not a file or folder: it is a device".to_owned(),
@@ -250,7 +254,7 @@ fn formats_and_filters_are_read_before_any_file() {
         ),
         (
             "imgls --filter size=1 gone.tar",
-            "filter 'size=1': the keys are reference, dangling, label, before and since",
+            "filter 'size=1': the keys are reference, dangling, label, before, since and until",
         ),
         (
             "imgls --filter dangling=maybe gone.tar",
@@ -390,4 +394,155 @@ fn one_of_several_inputs_that_fails_does_not_stop_the_others() {
         let name = line.split(' ').next().expect("a program");
         room.run(line).is(2, &out, &format!("{name}: {gone}"));
     }
+}
+
+/// clap repeats what was typed; it came out raw, and cut where it had a line end.
+#[test]
+fn no_argument_reaches_the_terminal_raw() {
+    let room = Room::new();
+    let evil = "x\r\u{202e}\u{1b}[2J";
+    for (line, shown) in [
+        (format!("imgls --color '{evil}'"), r"invalid value 'x\r\u{202e}\x1b[2J' for '--color <WHEN>' [possible values: auto, always, never]".to_owned()),
+        (format!("imgls '--{evil}'"), r"unexpected argument '--x\r\u{202e}\x1b[2J' found".to_owned()),
+        ("imghistory a 'b\nc'".to_owned(), r"unexpected argument 'b\nc' found".to_owned()),
+        ("imghistory a -:b".to_owned(), "unexpected argument '-:b' found".to_owned()),
+        (format!("imgls --color {}", "y".repeat(100_000)), format!("invalid value '{}…{}' for '--color <WHEN>' [possible values: auto, always, never]", "y".repeat(150), "y".repeat(49))),
+        ("imgls -j '1\n'".to_owned(), r"invalid value '1\n' for '--jobs <N>': invalid digit found in string".to_owned()),
+    ] {
+        let run = room.run(&line);
+        run.code(2);
+        let name = line.split(' ').next().expect("a program");
+        let first = run.err().lines().next().unwrap_or_default();
+        assert_eq!(first, format!("{name}: {shown}"), "{run}");
+        let raw = run.err().chars().find(|&c| c != '\n' && (c.is_control() || c == '\u{202e}'));
+        assert_eq!(raw, None, "{run}");
+        assert_eq!(run.err().lines().count(), 2, "{run}");
+    }
+}
+
+#[test]
+fn an_error_is_a_line_that_can_be_read() {
+    let image = app();
+    let long = "z".repeat(1_000_000);
+    let mut files = build::docker(&[&image]);
+    files.edit("manifest.json", |items| {
+        items[0]["Config"] = json!(format!("{long}.json"));
+        items[0]["RepoTags"] = json!([format!("A{long}"), "demo:1"]);
+    });
+    let room = Room::with("app.tar", &files);
+    for line in [
+        "imgls app.tar".to_owned(),
+        "imginspect app.tar".to_owned(),
+        "imginspect app.tar:nothing".to_owned(),
+        format!("imgls gone{}.tar", "g".repeat(3000)),
+        format!("imgls app.tar:{}", "n".repeat(3000)),
+    ] {
+        let run = room.run(&line);
+        run.code(2);
+        let widest = run.err().lines().map(|line| line.chars().count()).max();
+        assert!(widest < Some(1000), "{widest:?}\n{run}");
+    }
+}
+
+#[test]
+fn unknown_kinds_of_documentation_are_bad_usage() {
+    for name in PROGRAMS {
+        Room::new()
+            .run(&format!("{name} --generate nope"))
+            .code(2)
+            .complains("invalid value 'nope' for '--generate <KIND>' [possible values: man, ");
+    }
+}
+
+/// A file may be called anything, and clap wanted UTF-8.
+#[test]
+fn file_names_that_are_no_utf8() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let room = Room::new();
+    let name = OsStr::from_bytes(b"caf\xe9.tar");
+    let folder = room.path("");
+    std::fs::write(folder.join(name), build::docker(&[&app()]).tar()).expect("a file");
+    let run = |arguments: &[&[u8]]| {
+        let mut command = std::process::Command::new(program("imgls"));
+        command.args(arguments.iter().map(|bytes| OsStr::from_bytes(bytes)));
+        clean(&mut command, &folder);
+        let output = command.output().expect("imgls");
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    let id = app().id()[7..19].to_owned() + "\n";
+    assert_eq!(
+        run(&[b"-q", b"caf\xe9.tar"]),
+        (Some(0), id.clone(), String::new())
+    );
+    assert_eq!(
+        run(&[b"-q", b"docker-archive:caf\xe9.tar:demo:1"]),
+        (Some(0), id, String::new())
+    );
+    let (code, out, err) = run(&[b"gon\xe9.tar"]);
+    let wanted = "imgls: gon\\xe9.tar: cannot open: no such file or directory\n";
+    assert_eq!((code, out.as_str(), err.as_str()), (Some(2), "", wanted));
+    let (code, _, err) = run(&[b"caf\xe9.tar:\xff"]);
+    let wanted = "imgls: not an image reference: '\\xff': it is not UTF-8\n";
+    assert_eq!((code, err.as_str()), (Some(2), wanted));
+    let (code, _, err) = run(&[b"--color", b"\xff"]);
+    assert_eq!(code, Some(2));
+    assert!(
+        err.starts_with("imgls: invalid value '\\xff' for '--color <WHEN>'")
+            || err.starts_with("imgls: invalid UTF-8"),
+        "{err}"
+    );
+}
+
+/// What a shell's `<(…)` and `< file` make of standard input and other descriptors.
+#[test]
+fn descriptors_are_read_as_streams() {
+    let room = Room::with("app.tar", &build::docker(&[&app()]));
+    let tar = build::docker(&[&app()]).tar();
+    let row = app().short().to_owned() + "\n";
+    for line in [
+        "imgls -q /dev/stdin",
+        "imgls -q /dev/fd/0",
+        "imgls -q /proc/self/fd/0",
+        "imgls -q docker-archive:/dev/stdin:demo:1",
+        "imgls -q docker-archive:-:demo:1",
+    ] {
+        room.command(line).pipe(&tar).run().ok(&row);
+        room.command(line).stdin_file("app.tar").run().ok(&row);
+    }
+    for script in [
+        "cat app.tar | { exec 7<&0 </dev/null; imgls -q /dev/fd/7; }",
+        "cat app.tar | { exec 7<&0 </dev/null; imgls -q /proc/self/fd/7; }",
+        "exec 7<app.tar; imgls -q /dev/fd/7",
+    ] {
+        let mut command = std::process::Command::new("sh");
+        let script = script.replace("imgls", program("imgls").to_str().expect("UTF-8"));
+        command.arg("-c").arg(&script);
+        clean(&mut command, &room.path(""));
+        let output = command.output().expect("sh");
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            row,
+            "{script}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    // Nobody writes to this one any more; nobody waits for it.
+    let script = "true | { sleep 0.1; exec 7<&0 </dev/null; imgls -q /dev/fd/7; }";
+    let mut command = std::process::Command::new("sh");
+    command
+        .arg("-c")
+        .arg(script.replace("imgls", program("imgls").to_str().expect("UTF-8")));
+    clean(&mut command, &room.path(""));
+    let output = command.output().expect("sh");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        said,
+        "imgls: /dev/fd/7: not an image archive: it is empty\n"
+    );
 }

@@ -445,3 +445,35 @@ fn unknown_fields_of_the_config_are_carried() {
         "docker leaves empty ports out: {config}"
     );
 }
+
+#[test]
+fn raw_documents_of_a_damaged_image() {
+    let image = build::image("demo:1").layer("f a a");
+    let mut files = build::oci(&[&image]);
+    files.remove(&build::blob_name(&image.id()));
+    let room = Room::with("app.tar", &files);
+    let run = room.run("imginspect --raw manifest app.tar");
+    assert_eq!(
+        (run.code, &run.stdout),
+        (Some(0), &image.manifest()),
+        "{run}"
+    );
+    room.run("imginspect --raw config app.tar")
+        .fails("imginspect: app.tar: member 'config' is not in the archive\n");
+    let mut files = build::oci(&[&image]);
+    let name = build::blob_name(&image.manifest_digest());
+    files.bytes(&name).push(b' ');
+    let room = Room::with("app.tar", &files);
+    let run = room.run("imginspect --raw config app.tar");
+    assert_eq!((run.code, &run.stdout), (Some(0), &image.config()), "{run}");
+    room.run("imginspect --raw manifest app.tar")
+        .code(2)
+        .complains("imginspect: app.tar: manifest: size mismatch: ");
+}
+
+#[test]
+fn there_is_no_table_of_everything() {
+    Room::new()
+        .run("imginspect --format table gone.tar")
+        .fails("imginspect: --format takes json or a Go template here, and no table\n");
+}

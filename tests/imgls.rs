@@ -470,16 +470,20 @@ fn what_is_not_there_is_answered_with_what_is() {
     let images = [&app(), &tool(), &untagged()];
     let room = Room::with("d.tar", &build::docker(&images));
     room.write("o.tar", &build::oci(&images).tar());
-    for (line, wanted, third) in [
-        ("d.tar:demo:7", "demo:7", "d.tar:@2"),
-        ("d.tar:@9", "@9", "d.tar:@2"),
-        ("d.tar:tool", "tool", "d.tar:@2"),
-        ("o.tar:demo:7", "demo:7", "o.tar:@3"),
+    for (line, wanted, third, closest) in [
+        ("d.tar:demo:7", "demo:7", "d.tar:@2", "demo:1"),
+        ("d.tar:@9", "@9", "d.tar:@2", ""),
+        ("d.tar:tool", "tool", "d.tar:@2", "example.com/team/tool:2"),
+        ("o.tar:demo:7", "demo:7", "o.tar:@3", "demo:1"),
     ] {
         let archive = &third[..5];
+        let hint = match closest {
+            "" => String::new(),
+            closest => format!("hint: the closest name here is {archive}:{closest}\n"),
+        };
         room.run(&format!("imgls {line}")).fails(&format!(
             "imgls: {archive}: no image '{wanted}' here: it holds {archive}:demo:1, \
-             {archive}:example.com/team/tool:2 and {third}\n"
+             {archive}:example.com/team/tool:2 and {third}\n{hint}"
         ));
     }
     room.run("imgls oci-archive:d.tar")
@@ -578,5 +582,322 @@ fn without_a_size_no_layer_is_read() {
     let run = room.run("imgls app.tar");
     run.code(2)
         .complains(&format!("imgls: app.tar: layer 1 of 1: {blob}: "));
-    assert_eq!(run.out(), "", "{run}");
+    let row = format!(
+        "demo         1         {}   2 days ago   N/A\n",
+        image.short()
+    );
+    assert_eq!(run.out(), format!("{HEADER}{row}"), "{run}");
+}
+
+// ---------------------------------------------------------------------------------------- what a review found
+
+/// Whether sizes were needed was guessed from the text of the template.
+#[test]
+fn sizes_are_measured_for_every_template_that_may_show_them() {
+    let image = build::image("demo:1").layer("f a aaaa").packed(Pack::Gzip);
+    let room = Room::with("app.tar", &build::oci(&[&image]));
+    room.run("imgls --format '' app.tar").ok(&format!(
+        "{HEADER}demo         1         {}   2 days ago   4B\n",
+        image.short()
+    ));
+    room.run("imgls --format '{{.}}' app.tar")
+        .code(0)
+        .says(" Size:4B ");
+    room.run("imgls --format '{{with $x := .}}{{$x.VirtualSize}}{{end}}' app.tar")
+        .ok("4B\n");
+    room.run("imgls -q --format '{{.SizeBytes}}' app.tar")
+        .ok("4\n");
+    // A damaged layer is not even opened where no size is shown.
+    let damaged = damaged(&image);
+    let room = Room::with("app.tar", &damaged);
+    room.run("imgls --format '{{.Tag}} {{.StoredSize | len}}' app.tar")
+        .code(0);
+}
+
+fn damaged(image: &Image) -> Files {
+    let mut files = build::oci(&[image]);
+    let name = build::blob_name(&build::digest(&image.blobs()[0]));
+    let bytes = files.bytes(&name);
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    files
+}
+
+/// One damaged layer, and no row was shown.
+#[test]
+fn a_damaged_layer_leaves_the_other_rows() {
+    let bad = build::image("bad:1").layer("f b bbbb").packed(Pack::Gzip);
+    let good = build::image("good:1").layer("f g gg").packed(Pack::Gzip);
+    let mut files = build::oci(&[&bad, &good]);
+    let name = build::blob_name(&build::digest(&bad.blobs()[0]));
+    let middle = files.get(&name).len() / 2;
+    files.bytes(&name)[middle] ^= 0xff;
+    let room = Room::with("app.tar", &files);
+    let run = room.run("imgls app.tar");
+    run.code(2);
+    assert_eq!(
+        run.out(),
+        format!(
+            "{HEADER}bad          1         {}   2 days ago   N/A\ngood         1         {}   2 days ago   2B\n",
+            bad.short(),
+            good.short()
+        )
+    );
+    assert_eq!(run.err().lines().count(), 1, "{run}");
+    run.complains(&format!("imgls: app.tar: layer 1 of 1: {name}: "));
+    // What was not asked for does not matter.
+    room.run("imgls app.tar:good:1").code(0);
+    files.remove(&build::blob_name(&bad.id()));
+    let room = Room::with("app.tar", &files);
+    room.run("imgls app.tar:good:1").code(0);
+    room.run("imgls -q app.tar")
+        .code(2)
+        .complains("is not in the archive");
+}
+
+/// skopeo selects by the bare `ref.name`, whatever else an image is called.
+#[test]
+fn the_text_of_a_ref_name_selects_beside_a_full_name() {
+    let (app, tool) = (app(), tool());
+    let mut files = build::docker25(&[&app, &tool]);
+    files.remove("manifest.json").remove("repositories");
+    let room = Room::new();
+    files.write_to(&room.path("layout"));
+    for program in ["imghistory -q --no-trunc", "imginspect --raw config"] {
+        room.run(&format!("{program} oci:layout:2")).code(0);
+    }
+    room.run("imginspect --format '{{.Id}} {{.RepoTags}}' layout:2")
+        .ok(&format!("{} [example.com/team/tool:2]\n", tool.id()));
+    room.run("imgsave --format oci -o out.tar oci:layout:2")
+        .ok("");
+    room.run("imgls --format '{{.Repository}}:{{.Tag}}' out.tar")
+        .ok("example.com/team/tool:2\n");
+}
+
+#[test]
+fn digests_may_be_cut_and_follow_names() {
+    let (app, tool) = (app(), tool());
+    let room = Room::with("app.tar", &build::docker25(&[&app, &tool]));
+    let tool_row = format!("{}\n", tool.short());
+    let digest = tool.manifest_digest();
+    let id = tool.id();
+    for image in [
+        format!("app.tar@{}", &digest[..19]),
+        format!("app.tar@{}", &id[..19]),
+        format!("app.tar:@{}", &id[..11]),
+        format!("app.tar:example.com/team/tool:2@{digest}"),
+        format!("app.tar:example.com/team/tool:2@{}", &digest[..19]),
+    ] {
+        room.run(&format!("imgls -q {image}")).ok(&tool_row);
+        room.run(&format!(
+            "imginspect --format '{{{{slice .Id 7 19}}}}' {image}"
+        ))
+        .ok(&tool_row);
+    }
+    room.run("imgls -q app.tar@sha256:00000000")
+        .code(2)
+        .complains("no image 'sha256:00000000' here");
+}
+
+/// The start of a digest below an index chose the index, and of it the host's image.
+#[test]
+fn the_start_of_a_digest_below_an_index_is_that_image() {
+    let (files, _, arm) = multi();
+    let room = Room::with("app.tar", &files);
+    for digest in [arm.manifest_digest(), arm.id()] {
+        room.run(&format!(
+            "imginspect --format '{{{{.Architecture}}}}' app.tar@{}",
+            &digest[..19]
+        ))
+        .ok("arm64\n");
+    }
+}
+
+#[test]
+fn a_name_that_is_not_there_is_answered_with_the_closest() {
+    let room = Room::with("app.tar", &build::docker(&[&tool(), &app()]));
+    for (wanted, hint) in [
+        (
+            "tool",
+            "hint: the closest name here is app.tar:example.com/team/tool:2\n",
+        ),
+        (
+            "example.com/team/tool:3",
+            "hint: the closest name here is app.tar:example.com/team/tool:2\n",
+        ),
+        ("dmo:1", "hint: the closest name here is app.tar:demo:1\n"),
+        ("nothing", ""),
+    ] {
+        room.run(&format!("imgls app.tar:{wanted}")).fails(&format!(
+            "imgls: app.tar: no image '{wanted}' here: it holds app.tar:example.com/team/tool:2 and app.tar:demo:1\n{hint}"
+        ));
+    }
+}
+
+#[test]
+fn until_is_a_filter_as_in_docker() {
+    let room = Room::with("app.tar", &build::docker(&[&app(), &tool(), &untagged()]));
+    let line = "imgls --format '{{.Repository}}'";
+    room.run(&format!("{line} --filter until=24h app.tar"))
+        .ok("demo\ndemo\nexample.com/team/tool\n");
+    room.run(&format!("{line} -f until=2023-12-24T00:00:00Z app.tar"))
+        .ok("example.com/team/tool\n");
+    room.run("imgls -f until=tomorrow app.tar").fails(
+        "imgls: filter 'until=tomorrow': not a time; write RFC 3339, seconds, or an age like 24h\n",
+    );
+}
+
+/// Of a list skopeo keeps the manifests as `<hex>.manifest.json`.
+#[test]
+fn a_dir_that_holds_a_list() {
+    let (amd, arm) = (app(), app().platform("linux/arm64/v8"));
+    let mut files = Files::default();
+    let mut list = Vec::new();
+    for image in [&amd, &arm] {
+        let hex = |digest: &str| digest.trim_start_matches("sha256:").to_owned();
+        files.put(&hex(&image.id()), image.config());
+        for blob in image.blobs() {
+            files.put(&hex(&build::digest(&blob)), blob);
+        }
+        files.add(
+            &format!("{}.manifest.json", hex(&image.manifest_digest())),
+            image.manifest(),
+        );
+        let mut entry = build::descriptor(
+            "application/vnd.oci.image.manifest.v1+json",
+            &image.manifest(),
+        );
+        entry["platform"] = image.platform_value();
+        list.push(entry);
+    }
+    let media_type = "application/vnd.oci.image.index.v1+json";
+    let index = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": list});
+    files.add("manifest.json", index.to_string());
+    let room = Room::new();
+    files.write_to(&room.path("dir"));
+    room.run("imgls -q --no-trunc --platform linux/arm64 dir")
+        .ok(&format!("{}\n", arm.id()));
+    room.run("imgls --tree dir").code(0).says("├─ linux/amd64");
+}
+
+#[test]
+fn standard_input_is_read_once() {
+    let tar = build::docker(&[&app()]).tar();
+    let room = Room::new();
+    for line in [
+        "imgls - -",
+        "imgls - dir:-",
+        "imginspect -:demo:1 /dev/stdin",
+    ] {
+        let name = line.split(' ').next().expect("a program");
+        room.command(line).pipe(&tar).run().fails(&format!(
+            "{name}: standard input can be read once, and is named more often\n"
+        ));
+    }
+}
+
+/// Indexes that share others made a tree without end, and each of its labels looked through all rows below.
+#[test]
+fn a_tree_ends() {
+    let mut files = build::oci(&[&app()]);
+    let index: serde_json::Value =
+        serde_json::from_slice(files.get("index.json")).expect("an index");
+    let mut lowest = index["manifests"][0].clone();
+    lowest
+        .as_object_mut()
+        .expect("an object")
+        .remove("annotations");
+    let media_type = "application/vnd.oci.image.index.v1+json";
+    let mut level = lowest;
+    for _ in 0..6 {
+        let document =
+            json!({"schemaVersion": 2, "mediaType": media_type, "manifests": vec![level; 10]});
+        let document = document.to_string();
+        level = build::descriptor(media_type, document.as_bytes());
+        files.add(
+            &build::blob_name(&build::digest(document.as_bytes())),
+            document,
+        );
+    }
+    files.edit("index.json", |index| index["manifests"] = json!([level]));
+    let room = Room::with("app.tar", &files);
+    let run = room.run("imgls --tree app.tar");
+    run.code(0);
+    assert_eq!(run.out().lines().count(), 62, "{run}");
+    let wide = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": vec![json!({
+        "mediaType": media_type, "digest": format!("sha256:{}", "0".repeat(64)), "size": 1,
+    }); 20_000]});
+    let wide = wide.to_string();
+    let entry = build::descriptor(media_type, wide.as_bytes());
+    files.add(&build::blob_name(&build::digest(wide.as_bytes())), wide);
+    files.edit("index.json", |index| index["manifests"] = json!([entry]));
+    Room::with("app.tar", &files)
+        .run("imgls --tree app.tar")
+        .fails("imgls: app.tar: rows of a tree: limit reached: at most 10000 are accepted, found 20001\n");
+}
+
+/// 100,000 tags took 38 seconds, 10,000 items of one large config as many copies of it.
+#[test]
+fn many_names_and_many_items_are_no_burden() {
+    let image = app();
+    let mut files = build::docker(&[&image]);
+    files.edit("manifest.json", |items| {
+        let names: Vec<String> = (0..20_000).map(|i| format!("demo:{i}")).collect();
+        items[0]["RepoTags"] = json!(names);
+    });
+    let start = std::time::Instant::now();
+    let room = Room::with("app.tar", &files);
+    let run = room.run("imgls -q app.tar");
+    assert_eq!(run.out().lines().count(), 20_000);
+    room.run("imginspect --format '{{len .RepoTags}}' app.tar")
+        .ok("20000\n");
+    let mut files = build::docker(&[&image]);
+    files.edit("manifest.json", |items| {
+        items[0]["RepoTags"] = json!(null);
+        *items = json!(vec![items[0].clone(); 3000]);
+    });
+    let room = Room::with("app.tar", &files);
+    let run = room.run("imgls -q app.tar");
+    assert_eq!(run.out().lines().count(), 3000);
+    room.run("imginspect app.tar").code(0);
+    let other = build::image("other:1").layer("f o o");
+    files.edit("manifest.json", |items| {
+        items[0]["RepoTags"] = json!(["demo:1"])
+    });
+    let mut more = build::docker(&[&other]);
+    for name in more.names() {
+        if name != "manifest.json" && name != "repositories" {
+            files.put(&name, more.bytes(&name).clone());
+        }
+    }
+    let item: serde_json::Value =
+        serde_json::from_slice(more.get("manifest.json")).expect("a list");
+    files.edit("manifest.json", |items| {
+        items.as_array_mut().expect("a list").push(item[0].clone());
+    });
+    Room::with("app.tar", &files)
+        .run("imginspect app.tar")
+        .code(2)
+        .complains("it holds app.tar:demo:1, app.tar:@1, ")
+        .complains(" and 2989 more\n");
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+}
+
+/// Names fill no screen.
+#[test]
+fn names_in_tables_are_cut_and_whole_in_json() {
+    let mut files = build::docker(&[&app()]);
+    let long = format!("A{}", "x".repeat(100_000));
+    files.edit("manifest.json", |items| {
+        items[0]["RepoTags"] = json!([long])
+    });
+    let room = Room::with("app.tar", &files);
+    for line in ["imgls app.tar", "imgls --tree app.tar"] {
+        let run = room.run(line);
+        run.code(0);
+        let widest = run.out().lines().map(|line| line.chars().count()).max();
+        assert!(widest < Some(500), "{line}: {widest:?}");
+    }
+    let rows = room.run("imgls --format json app.tar").json_lines();
+    assert_eq!(rows[0]["Repository"], long.as_str());
 }

@@ -3,11 +3,12 @@
 mod common;
 mod docs;
 mod every;
-
+mod foreign;
 mod hostile;
 mod imghistory;
 mod imginspect;
 mod imgls;
 mod imgverify;
 mod outer;
+mod properties;
 mod regress;

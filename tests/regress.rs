@@ -195,6 +195,34 @@ fn a_limit_that_stops_a_packed_archive_is_said() {
     }
 }
 
+/// `Parent` was looked for in the config alone, where docker no longer writes it.
+#[test]
+fn the_parent_that_manifest_json_states_is_shown() {
+    let (base, app) = (
+        build::image("base:1").layer("f a a"),
+        build::image("demo:1").layer("f a a").layer("f b b"),
+    );
+    let mut files = build::docker(&[&base, &app]);
+    files.edit("manifest.json", |items| {
+        items[1]["Parent"] = json!(base.id())
+    });
+    let room = Room::with("app.tar", &files);
+    let line = "imginspect --format '{{.Parent}}'";
+    room.run(&format!("{line} app.tar:demo:1"))
+        .ok(&format!("{}\n", base.id()));
+    room.run(&format!("{line} app.tar:base:1")).ok("\n");
+}
+
+#[test]
+fn a_hard_link_to_what_went_away_with_its_folder_has_no_size() {
+    let gone = "z d/a 123 | z d 1 | h x d/a";
+    let room = Room::with(
+        "app.tar",
+        &build::oci(&[&build::image("demo:1").layer(gone)]),
+    );
+    room.run("imginspect -f '{{.Size}}' app.tar").ok("1\n");
+}
+
 // ------------------------------------------------------------------------------------------------- imgverify, fooled
 
 fn pair() -> (build::Image, build::Image) {

@@ -1,8 +1,8 @@
 //! Both halves of an archive put together into one list of images.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -10,12 +10,13 @@ use super::container::{Container, Holder, Signs};
 use super::docker::{self, DockerItem, RepositoryRecord};
 use super::graph::{Edge, GraphReader, Node, NodeKind, no_rootfs};
 use super::image::{Image, ImageId, Layer, Presence};
-use super::name::Name;
+use super::name::{Name, NameSet};
 use super::{BlobNames, CONFIG_LIMIT, MANIFEST_LIMIT};
-use crate::blob::{Meter, sha256};
+use crate::blob::{self, Meter, ReadAhead, sha256};
 use crate::error::{At, Error, Fault, NotAnImage, Result};
+use crate::escape;
 use crate::layer::Limits;
-use crate::spec::{Descriptor, Document, ImageConfig, Index, MediaType, json};
+use crate::spec::{Descriptor, Document, ImageConfig, Index, MediaType, annotations, json};
 
 /// One opened archive, whatever its shape.
 ///
@@ -49,6 +50,8 @@ pub struct Archive {
     pub roots: Vec<Root>,
     /// Damage that concerns no single image.
     pub faults: Vec<Error>,
+    /// The roots that lead to each image, once somebody has asked.
+    roots_of: OnceLock<Vec<Vec<usize>>>,
 }
 
 /// The shape of an archive.
@@ -97,6 +100,8 @@ pub struct OciHalf {
 pub struct Root {
     /// Its names; none for an untagged image.
     pub names: Vec<Name>,
+    /// The texts of `org.opencontainers.image.ref.name` in `index.json`, by which skopeo selects it.
+    pub ref_names: Vec<String>,
     /// The node that `index.json` points to.
     pub node: Option<usize>,
     /// The image that `manifest.json` describes.
@@ -142,8 +147,20 @@ impl Open {
     /// `NotAnImage` with what it is instead; `Tar`, `Codec`, `Json`, `Schema` for what cannot be read. Damage that
     /// leaves something to show is kept with what it concerns, see [`Archive::faults_of`].
     pub fn path(&self, path: &Path) -> Result<Archive> {
-        let place = path.to_string_lossy().into_owned();
+        let place = shown(path);
         Container::open(path, self)
+            .and_then(|container| self.assemble(&place, container))
+            .at(|| place.clone())
+    }
+
+    /// Reads a FIFO as a stream. One that nobody writes to is empty; it is not waited for.
+    ///
+    /// # Errors
+    /// As [`Open::stdin`].
+    pub fn pipe(&self, path: &Path) -> Result<Archive> {
+        let place = shown(path);
+        blob::open_fifo(path)
+            .and_then(|file| Container::from_stream(ReadAhead::new(file), self))
             .and_then(|container| self.assemble(&place, container))
             .at(|| place.clone())
     }
@@ -171,7 +188,6 @@ impl Open {
             nodes: Vec::new(),
             images: Vec::new(),
             roots: Vec::new(),
-            by_id: HashMap::new(),
         };
         let mut oci = None;
         if let Some(index) = found.index {
@@ -201,8 +217,13 @@ impl Open {
                     None
                 });
             if manifest.is_some() {
+                let mut twins: HashMap<ImageId, Vec<usize>> = HashMap::new();
+                for (i, image) in assembly.images.iter().enumerate() {
+                    twins.entry(image.id.clone()).or_default().push(i);
+                }
+                let mut configs = HashMap::new();
                 for (i, item) in items.iter().enumerate() {
-                    assembly.item(&container, i, item);
+                    assembly.item(&container, i, item, &mut twins, &mut configs);
                 }
             } else {
                 let records = repositories.as_deref().unwrap_or_default();
@@ -247,7 +268,16 @@ impl Open {
             images,
             roots,
             faults,
+            roots_of: OnceLock::new(),
         })
+    }
+}
+
+/// A path as text: what is no UTF-8 is escaped.
+fn shown(path: &Path) -> String {
+    match path.to_str() {
+        Some(text) => text.to_owned(),
+        None => escape::bytes(path.as_os_str().as_encoded_bytes()).into_owned(),
     }
 }
 
@@ -284,7 +314,6 @@ fn document(place: &str, container: Container, bytes: Arc<[u8]>) -> Result<Archi
         nodes,
         images,
         roots: Vec::new(),
-        by_id: HashMap::new(),
     };
     let edges = vec![edge];
     assembly.merge(&edges);
@@ -312,6 +341,7 @@ fn document(place: &str, container: Container, bytes: Arc<[u8]>) -> Result<Archi
         images,
         roots,
         faults,
+        roots_of: OnceLock::new(),
     })
 }
 
@@ -465,8 +495,6 @@ struct Assembly {
     nodes: Vec<Node>,
     images: Vec<Image>,
     roots: Vec<Root>,
-    /// The images by their IDs, for finding what `manifest.json` describes once more.
-    by_id: HashMap<ImageId, Vec<usize>>,
 }
 
 impl Assembly {
@@ -519,9 +547,6 @@ impl Assembly {
             reader.follow(manifests)?
         };
         (self.nodes, self.images) = (reader.nodes, reader.images);
-        for (i, image) in self.images.iter().enumerate() {
-            self.by_id.entry(image.id.clone()).or_default().push(i);
-        }
         Ok(OciHalf {
             index,
             edges,
@@ -543,23 +568,30 @@ impl Assembly {
     }
 
     /// Adds what one item of `manifest.json` describes: a new image, or the docker side of one already there.
-    fn item(&mut self, container: &Container, position: usize, item: &DockerItem) {
-        let names = distinct(item.repo_tags.iter().map(|tag| Name::from_repo_tag(tag)));
-        let mut faults = Vec::new();
-        let config_bytes = container
-            .read(&item.config, CONFIG_LIMIT)
-            .unwrap_or_else(|error| {
-                faults.push(error);
-                None
-            });
+    ///
+    /// `twins` are the images so far by ID, `configs` the configs so far by member: items may share both.
+    fn item<'a>(
+        &mut self,
+        container: &Container,
+        position: usize,
+        item: &'a DockerItem,
+        twins: &mut HashMap<ImageId, Vec<usize>>,
+        configs: &mut HashMap<&'a str, ItemConfig>,
+    ) {
+        let names = NameSet::distinct(item.repo_tags.iter().map(|tag| Name::from_repo_tag(tag)));
+        let read = configs
+            .entry(&item.config)
+            .or_insert_with(|| ItemConfig::read(container, &item.config));
+        let mut faults: Vec<Error> = read.unread.iter().cloned().collect();
         let root = |image| Root {
             names,
+            ref_names: Vec::new(),
             node: None,
             image: Some(image),
             positions: Vec::new(),
             item: Some(position),
         };
-        let Some(config_bytes) = config_bytes else {
+        let Some((config_bytes, id)) = read.bytes.clone() else {
             if faults.is_empty() {
                 faults.push(
                     Fault::MemberAbsent {
@@ -568,44 +600,25 @@ impl Assembly {
                     .into(),
                 );
             }
-            let image = self.docker_image(
-                container,
-                position,
-                item,
-                ImageConfig::default(),
-                None,
-                faults,
-            );
+            let image = self.docker_image(container, position, item, Arc::default(), None, faults);
             self.roots.push(root(image));
             return;
         };
-        let id = ImageId::Config(sha256(&config_bytes));
         // The same image is in the OCI half if a manifest there has this config; of several, the one whose blobs are
         // the layers named here.
-        // Where none is, what this item lists is compared with it by imgverify.
-        let twins = self.by_id.get(&id).map_or(&[][..], Vec::as_slice);
-        let same = |i: &&usize| {
-            let layers = self.images[**i].layers.iter();
-            layers.map(|layer| &layer.member).eq(&item.layers)
+        let known = twins.entry(id.clone()).or_default();
+        let has_layers = |i: &&usize| {
+            let layers = &self.images[**i].layers;
+            layers.iter().map(|layer| &layer.member).eq(&item.layers)
         };
-        let twin = twins.iter().find(same).or(twins.first()).copied();
-        if let Some(twin) = twin {
+        if let Some(&twin) = known.iter().find(has_layers).or(known.first()) {
             self.images[twin].item.get_or_insert(position);
             self.images[twin].faults.extend(faults);
             self.roots.push(root(twin));
             return;
         }
-        let config = ImageConfig::parse(&config_bytes)
-            .at(|| item.config.clone())
-            .inspect(|config| {
-                if config.diff_ids.is_none() && !item.layers.is_empty() {
-                    faults.push(no_rootfs().at(item.config.clone()));
-                }
-            })
-            .unwrap_or_else(|error| {
-                faults.push(error);
-                ImageConfig::default()
-            });
+        let (config, unparsed) = read.config(&item.config);
+        faults.extend(unparsed);
         let image = self.docker_image(
             container,
             position,
@@ -614,8 +627,8 @@ impl Assembly {
             Some(config_bytes),
             faults,
         );
-        self.images[image].id = id.clone();
-        self.by_id.entry(id).or_default().push(image);
+        known.push(image);
+        self.images[image].id = id;
         self.roots.push(root(image));
     }
 
@@ -624,24 +637,23 @@ impl Assembly {
         container: &Container,
         position: usize,
         item: &DockerItem,
-        config: ImageConfig,
+        config: Arc<ImageConfig>,
         config_bytes: Option<Arc<[u8]>>,
         mut faults: Vec<Error>,
     ) -> usize {
-        let diff_ids = config.diff_ids.clone();
-        if let Some(ids) = diff_ids
-            .as_ref()
-            .filter(|ids| ids.len() != item.layers.len())
-        {
+        let diff_ids = config.diff_ids.as_ref();
+        if let Some(ids) = diff_ids.filter(|ids| ids.len() != item.layers.len()) {
             let fault = Fault::LayerCount {
                 manifest: item.layers.len(),
                 config: ids.len(),
             };
             faults.push(Error::new(fault).at(item.config.clone()));
+        } else if diff_ids.is_none() && !config.document.is_null() && !item.layers.is_empty() {
+            faults.push(no_rootfs().at(item.config.clone()));
         }
         let mut layers = Vec::with_capacity(item.layers.len());
         for (i, member) in item.layers.iter().enumerate() {
-            let diff_id = diff_ids.as_ref().and_then(|ids| ids.get(i)).cloned();
+            let diff_id = diff_ids.and_then(|ids| ids.get(i)).cloned();
             let source = item
                 .layer_sources
                 .iter()
@@ -684,9 +696,11 @@ impl Assembly {
     fn v1(&mut self, container: &Container, records: &[RepositoryRecord]) -> Vec<Error> {
         let mut broken = Vec::new();
         let mut by_id: Vec<(&str, Vec<Name>)> = Vec::new();
+        let mut positions: HashMap<&str, usize> = HashMap::new();
         for record in records {
             let name = Name::from_repo_tag(&format!("{}:{}", record.repository, record.tag));
-            match by_id.iter_mut().find(|(id, _)| *id == record.id) {
+            let position = *positions.entry(&record.id).or_insert(by_id.len());
+            match by_id.get_mut(position) {
                 Some((_, names)) => names.push(name),
                 None => by_id.push((&record.id, vec![name])),
             }
@@ -721,7 +735,7 @@ impl Assembly {
             self.images.push(Image {
                 id: ImageId::V1(v1.id),
                 platform: v1.config.platform.clone(),
-                config: v1.config,
+                config: Arc::new(v1.config),
                 config_bytes: None,
                 manifest: None,
                 node: None,
@@ -731,6 +745,7 @@ impl Assembly {
             });
             self.roots.push(Root {
                 names,
+                ref_names: Vec::new(),
                 node: None,
                 image: Some(image),
                 positions: Vec::new(),
@@ -742,26 +757,26 @@ impl Assembly {
 
     /// Adds what `index.json` lists, joined with what `manifest.json` lists where both mean the same image.
     fn merge(&mut self, edges: &[Edge]) {
-        // The first root of each node and of each image that docker's half describes.
         let mut by_node: HashMap<usize, usize> = HashMap::new();
-        let mut by_image: HashMap<usize, Vec<usize>> = HashMap::new();
+        let mut by_image: HashMap<usize, VecDeque<usize>> = HashMap::new();
+        let mut said: HashMap<usize, NameSet> = HashMap::new();
         for (i, root) in self.roots.iter().enumerate() {
             if let Some(image) = root.image {
-                by_image.entry(image).or_default().push(i);
+                by_image.entry(image).or_default().push_back(i);
             }
         }
         for (position, edge) in edges.iter().enumerate() {
             let name = Name::from_annotations(&edge.descriptor);
-            let root = by_node.get(&edge.node).copied().or_else(|| {
-                let roots = images_below(&self.nodes, edge.node)
-                    .into_iter()
-                    .flat_map(|image| by_image.get(&image).into_iter().flatten().copied());
-                let free = |root: &usize| self.roots[*root].node.is_none();
-                roots.filter(free).min()
+            let ref_name = edge.descriptor.annotation(annotations::REF_NAME);
+            let known = by_node.get(&edge.node).copied().or_else(|| {
+                let images = images_below(&self.nodes, edge.node);
+                let first = |image| by_image.get(image)?.front().copied();
+                images.iter().filter_map(first).min()
             });
-            let root = root.unwrap_or_else(|| {
+            let at = known.unwrap_or_else(|| {
                 self.roots.push(Root {
                     names: Vec::new(),
+                    ref_names: Vec::new(),
                     node: None,
                     image: None,
                     positions: Vec::new(),
@@ -769,33 +784,61 @@ impl Assembly {
                 });
                 self.roots.len() - 1
             });
-            by_node.entry(edge.node).or_insert(root);
-            let root = &mut self.roots[root];
-            root.node = Some(edge.node);
+            let root = &mut self.roots[at];
+            if root.node.is_none() {
+                root.node = Some(edge.node);
+                by_node.insert(edge.node, at);
+                if let Some(waiting) = root.image.and_then(|image| by_image.get_mut(&image)) {
+                    waiting.retain(|other| *other != at);
+                }
+            }
             root.positions.push(position);
-            root.names
-                .extend(name.filter(|name| !says(&root.names, name)));
+            let said = said.entry(at).or_insert_with(|| {
+                let mut said = NameSet::default();
+                root.names.iter().for_each(|name| {
+                    said.insert(name);
+                });
+                said
+            });
+            root.names.extend(name.filter(|name| said.insert(name)));
+            let ref_name = ref_name.filter(|text| !text.is_empty());
+            root.ref_names.extend(ref_name.map(str::to_owned));
         }
     }
 }
 
-/// Whether names already say what `name` says: the same reference, or a tag that belongs to one of them.
-fn says(names: &[Name], name: &Name) -> bool {
-    names.iter().any(|known| match (known, name) {
-        (Name::Full(a), Name::Full(b)) => a.same_as(b),
-        (Name::Full(a), Name::Tag(tag)) => a.tag() == Some(tag),
-        _ => known == name,
-    })
+/// The config of items of `manifest.json`, by the member that holds it: read and parsed once.
+#[derive(Default)]
+struct ItemConfig {
+    bytes: Option<(Arc<[u8]>, ImageId)>,
+    /// Why there are no bytes, if the member is there.
+    unread: Option<Error>,
+    parsed: Option<(Arc<ImageConfig>, Option<Error>)>,
 }
 
-fn distinct(names: impl Iterator<Item = Name>) -> Vec<Name> {
-    let mut kept = Vec::new();
-    for name in names {
-        if !says(&kept, &name) {
-            kept.push(name);
+impl ItemConfig {
+    fn read(container: &Container, member: &str) -> Self {
+        let mut read = ItemConfig::default();
+        match container.read(member, CONFIG_LIMIT) {
+            Ok(bytes) => {
+                read.bytes = bytes.map(|bytes| {
+                    let id = ImageId::Config(sha256(&bytes));
+                    (bytes, id)
+                });
+            }
+            Err(error) => read.unread = Some(error),
         }
+        read
     }
-    kept
+
+    fn config(&mut self, member: &str) -> (Arc<ImageConfig>, Option<Error>) {
+        let bytes = self.bytes.as_ref().map_or(&[][..], |(bytes, _)| bytes);
+        let parse = || match ImageConfig::parse(bytes).at(|| member.to_owned()) {
+            Ok(config) => (Arc::new(config), None),
+            Err(error) => (Arc::default(), Some(error)),
+        };
+        self.parsed.get_or_insert_with(parse).clone()
+    }
 }
 
 /// The images that a node leads to, each once, in the order of the indexes. Attestations and artifacts are none.
@@ -849,12 +892,41 @@ impl Archive {
             .chain(images)
     }
 
+    /// What is wrong with what some of its roots lead to, or with the container that holds them all.
+    pub fn faults_below<'a>(&'a self, roots: &[&Root]) -> Vec<&'a Error> {
+        let mut faults: Vec<&Error> = self.container.fault().into_iter().collect();
+        let mut seen = HashSet::new();
+        let mut work: Vec<usize> = roots.iter().rev().filter_map(|root| root.node).collect();
+        let mut images: Vec<usize> = roots.iter().filter_map(|root| root.image).collect();
+        while let Some(node) = work.pop() {
+            if !seen.insert(node) {
+                continue;
+            }
+            faults.extend(&self.nodes[node].faults);
+            match &self.nodes[node].kind {
+                NodeKind::Index(edges) => work.extend(edges.iter().rev().map(|edge| edge.node)),
+                NodeKind::Image(image) => images.push(*image),
+                _ => {}
+            }
+        }
+        images.sort_unstable();
+        images.dedup();
+        faults.extend(images.iter().flat_map(|&image| &self.images[image].faults));
+        faults
+    }
+
     /// The names of an image: those of every root that leads to it.
     pub fn names_of(&self, image: usize) -> Vec<Name> {
-        let roots = self
-            .roots
-            .iter()
-            .filter(|root| self.images_of(root).contains(&image));
-        distinct(roots.flat_map(|root| root.names.iter().cloned()))
+        let roots_of = self.roots_of.get_or_init(|| {
+            let mut roots_of = vec![Vec::new(); self.images.len()];
+            for (i, root) in self.roots.iter().enumerate() {
+                for image in self.images_of(root) {
+                    roots_of[image].push(i);
+                }
+            }
+            roots_of
+        });
+        let roots = roots_of.get(image).into_iter().flatten();
+        NameSet::distinct(roots.flat_map(|&root| self.roots[root].names.iter().cloned()))
     }
 }

@@ -29,7 +29,7 @@ pub struct Container {
 #[derive(Debug)]
 pub enum Holder {
     /// In a tar.
-    Table(MemberTable),
+    Table(Box<MemberTable>),
     /// In a folder.
     Folder(Folder),
     /// There are none: the input is one JSON document.
@@ -98,7 +98,7 @@ impl Container {
         }
         let table = MemberTable::index(&range, &open.limits).map_err(not_a_tar)?;
         Ok(Container {
-            holder: Holder::Table(table),
+            holder: Holder::Table(Box::new(table)),
             outer: Compression::None,
             streamed: false,
         })
@@ -141,7 +141,7 @@ impl Container {
         };
         let table = table.map_err(not_a_tar)?;
         Ok(Container {
-            holder: Holder::Table(table),
+            holder: Holder::Table(Box::new(table)),
             outer,
             streamed: true,
         })
@@ -158,7 +158,7 @@ impl Container {
     /// The content of a member.
     ///
     /// # Errors
-    /// As [`MemberTable::get`] and [`Folder::get`].
+    /// As [`MemberTable::get`]; a folder refuses links that lead out of it too.
     pub fn get(&self, name: &str) -> Result<Option<Content>> {
         match &self.holder {
             Holder::Table(table) => table.get(name),

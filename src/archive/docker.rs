@@ -172,7 +172,6 @@ pub(super) fn v1_chain(container: &Container, id: &str) -> Result<V1Image> {
         created: json::opt_text(&node, "created")?,
         author: json::opt_text(&node, "author")?,
         platform: Platform::from_node(&node)?,
-        config: node.field("config")?.map(|config| config.value().clone()),
         diff_ids: None,
         history,
         document: document.clone(),

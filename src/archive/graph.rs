@@ -82,6 +82,15 @@ pub(super) struct GraphReader<'a> {
     pub images: Vec<Image>,
     by_digest: HashMap<Digest, usize>,
     queue: VecDeque<(usize, u64)>,
+    configs: HashMap<Digest, ReadConfig>,
+}
+
+/// A config as it was read once for all manifests that have it.
+#[derive(Clone, Default)]
+struct ReadConfig {
+    bytes: Option<Arc<[u8]>>,
+    config: Arc<ImageConfig>,
+    faults: Vec<Error>,
 }
 
 impl<'a> GraphReader<'a> {
@@ -93,6 +102,7 @@ impl<'a> GraphReader<'a> {
             images: Vec::new(),
             by_digest: HashMap::new(),
             queue: VecDeque::new(),
+            configs: HashMap::new(),
         }
     }
 
@@ -165,6 +175,14 @@ impl<'a> GraphReader<'a> {
     pub fn presence(&self, descriptor: &Descriptor) -> Result<Presence> {
         if let Some(content) = self.container.get(&self.names.path(&descriptor.digest))? {
             return Ok(Presence::Here(content));
+        }
+        // Of a list skopeo's `dir:` keeps the manifests under names of their own.
+        let is_document = descriptor.media_type.is_manifest() || descriptor.media_type.is_index();
+        if self.names == BlobNames::Hex && is_document {
+            let name = format!("{}.manifest.json", descriptor.digest.encoded());
+            if let Some(content) = self.container.get(&name)? {
+                return Ok(Presence::Here(content));
+            }
         }
         match &descriptor.data {
             Some(data) => Ok(Presence::Here(Content::Memory(data.as_slice().into()))),
@@ -257,43 +275,19 @@ impl<'a> GraphReader<'a> {
         let Some(descriptor) = manifest.config.clone() else {
             return NodeKind::Artifact(manifest);
         };
-        let place = || self.names.path(&descriptor.digest);
-        let mut faults = Vec::new();
-        let mut config_bytes = None;
-        match self.presence(&descriptor) {
-            Ok(Presence::Here(content)) => match content.bytes(CONFIG_LIMIT).at(place) {
-                Ok(bytes) => {
-                    faults.extend(check(&bytes, &descriptor).at(place).err());
-                    config_bytes = Some(bytes);
-                }
-                Err(error) => faults.push(error),
-            },
-            Ok(_) => {
-                let fault = Fault::BlobAbsent {
-                    digest: descriptor.digest.to_string(),
-                };
-                faults.push(Error::new(fault).at("config"));
-            }
-            Err(error) => faults.push(error),
-        }
-        let config = match &config_bytes {
-            None => ImageConfig::default(),
-            Some(bytes) => match ImageConfig::parse(bytes).at(place) {
-                Ok(config) => {
-                    if config.diff_ids.is_none() && !manifest.layers.is_empty() {
-                        faults.push(no_rootfs().at(place()));
-                    }
-                    config
-                }
-                Err(error) => {
-                    faults.push(error);
-                    ImageConfig::default()
-                }
-            },
-        };
+        let names = self.names;
+        let place = || names.path(&descriptor.digest);
+        let ReadConfig {
+            bytes: config_bytes,
+            config,
+            mut faults,
+        } = self.config(&descriptor);
         let platform = self.nodes[node].descriptor.platform.clone();
-        let diff_ids = config.diff_ids.clone();
-        if let Some(diff_ids) = &diff_ids
+        let diff_ids = config.diff_ids.as_ref();
+        if diff_ids.is_none() && !config.document.is_null() && !manifest.layers.is_empty() {
+            faults.push(no_rootfs().at(place()));
+        }
+        if let Some(diff_ids) = diff_ids
             && diff_ids.len() != manifest.layers.len()
         {
             let fault = Fault::LayerCount {
@@ -310,7 +304,7 @@ impl<'a> GraphReader<'a> {
             });
             layers.push(Layer {
                 descriptor: Some(layer.clone()),
-                diff_id: diff_ids.as_ref().and_then(|ids| ids.get(i)).cloned(),
+                diff_id: diff_ids.and_then(|ids| ids.get(i)).cloned(),
                 member: self.names.path(&layer.digest),
                 presence,
             });
@@ -335,6 +329,64 @@ impl<'a> GraphReader<'a> {
         });
         self.nodes[node].faults.extend(faults);
         NodeKind::Image(position)
+    }
+
+    /// The config that a descriptor points to, read and parsed once however many manifests share it.
+    fn config(&mut self, descriptor: &Descriptor) -> ReadConfig {
+        if let Some(known) = self.configs.get(&descriptor.digest) {
+            let mut read = known.clone();
+            let size = read.bytes.as_ref().map(|bytes| bytes.len() as u64);
+            if let Some(found) = size.filter(|size| *size != descriptor.size) {
+                let fault = Fault::SizeMismatch {
+                    expected: descriptor.size,
+                    found,
+                };
+                let place = self.names.path(&descriptor.digest);
+                read.faults.push(Error::new(fault).at(place));
+            }
+            return read;
+        }
+        let names = self.names;
+        let place = || names.path(&descriptor.digest);
+        let mut read = ReadConfig::default();
+        match self.presence(descriptor) {
+            Ok(Presence::Here(content)) => match content.bytes(CONFIG_LIMIT).at(place) {
+                Ok(bytes) => read.bytes = Some(bytes),
+                Err(error) => read.faults.push(error),
+            },
+            Ok(_) => {
+                let fault = Fault::BlobAbsent {
+                    digest: descriptor.digest.to_string(),
+                };
+                read.faults.push(Error::new(fault).at("config"));
+            }
+            Err(error) => read.faults.push(error),
+        }
+        let mut size = None;
+        if let Some(bytes) = &read.bytes {
+            size = check(bytes, descriptor).at(place).err();
+            let parsed = ImageConfig::parse(bytes).at(place);
+            // What another descriptor says of the size is for that one; the digest and the text are the config's own.
+            let digest = match size.as_ref().map(Error::fault) {
+                Some(Fault::SizeMismatch { .. }) => {
+                    check_digest(bytes, &descriptor.digest).at(place).err()
+                }
+                _ => size.take(),
+            };
+            read.faults.extend(digest);
+            read.config = Arc::new(parsed.unwrap_or_else(|error| {
+                read.faults.push(error);
+                ImageConfig::default()
+            }));
+        }
+        self.configs.insert(descriptor.digest.clone(), read.clone());
+        if let Some(size) = size {
+            // A wrong size says it all: the digest of other bytes is another.
+            read.faults
+                .retain(|fault| !matches!(fault.fault(), Fault::DigestMismatch { .. }));
+            read.faults.insert(0, size);
+        }
+        read
     }
 }
 

@@ -14,8 +14,9 @@ pub struct Image {
     pub id: ImageId,
     /// What machine it is for: as the config says, else as the index does.
     pub platform: Platform,
-    /// The config, parsed. Empty where `config_bytes` is `None` and the image is no v1 image.
-    pub config: ImageConfig,
+    /// The config, parsed; images with one config share it. Empty where `config_bytes` is `None` and the image is no v1
+    /// image.
+    pub config: Arc<ImageConfig>,
     /// The config as it is. `None` if it is not in the archive, or the image is of the time before configs.
     pub config_bytes: Option<Arc<[u8]>>,
     /// The manifest, parsed; a docker-archive without an OCI half has none.

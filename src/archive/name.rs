@@ -1,5 +1,6 @@
 //! What an image in an archive is called.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use crate::spec::{Descriptor, Reference, annotations};
@@ -64,6 +65,14 @@ impl Name {
         }
     }
 
+    /// What all names have in common that mean the same: the reference in normal form with its tag, or the text.
+    pub(super) fn key(&self) -> NameKey {
+        match self {
+            Name::Full(reference) => NameKey::Reference(reference.clone().tagged()),
+            Name::Tag(text) | Name::Text(text) => NameKey::Text(text.clone()),
+        }
+    }
+
     /// The repository as docker shows it; `None` if only a tag is known.
     pub fn repository(&self) -> Option<String> {
         match self {
@@ -80,6 +89,38 @@ impl Name {
             Name::Tag(tag) => Some(tag),
             Name::Text(_) => None,
         }
+    }
+}
+
+/// See [`Name::key`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum NameKey {
+    Reference(Reference),
+    Text(String),
+}
+
+/// Names, each thing said once: the same reference, or a tag that belongs to one of the references.
+#[derive(Debug, Default)]
+pub(super) struct NameSet {
+    names: HashSet<NameKey>,
+    tags: HashSet<String>,
+}
+
+impl NameSet {
+    /// Adds a name; whether it says something new.
+    pub fn insert(&mut self, name: &Name) -> bool {
+        match name {
+            Name::Full(reference) => self.tags.extend(reference.tag().map(str::to_owned)),
+            Name::Tag(tag) if self.tags.contains(tag) => return false,
+            Name::Tag(_) | Name::Text(_) => {}
+        }
+        self.names.insert(name.key())
+    }
+
+    /// Those of `names` that say something new, in their order.
+    pub fn distinct(names: impl IntoIterator<Item = Name>) -> Vec<Name> {
+        let mut set = NameSet::default();
+        names.into_iter().filter(|name| set.insert(name)).collect()
     }
 }
 

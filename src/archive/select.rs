@@ -1,8 +1,11 @@
 //! Which image of an archive a user means.
 
+use std::collections::HashMap;
+
 use super::assemble::{Archive, Root};
 use super::image::Image;
-use crate::error::{Error, Fault, Result};
+use super::name::{Name, NameKey};
+use crate::error::{Candidates, Error, Fault, Result};
 use crate::spec::{Digest, Platform};
 
 /// How a user points at an image inside an archive.
@@ -59,15 +62,18 @@ impl Archive {
                     .collect()
             }
             Pick::Name(wanted) => {
-                let by_name = |root: &&Root| root.names.iter().any(|name| name.matches(wanted));
-                let found: Vec<&Root> = self.roots.iter().filter(by_name).collect();
-                if found.is_empty() {
-                    self.roots
+                let by_name: Vec<&Root> = self
+                    .roots
+                    .iter()
+                    .filter(|root| root.is_called(wanted))
+                    .collect();
+                match by_name.is_empty() {
+                    true => self
+                        .roots
                         .iter()
                         .filter(|root| self.has_id(root, wanted))
-                        .collect()
-                } else {
-                    found
+                        .collect(),
+                    false => by_name,
                 }
             }
             Pick::Digest(digest) => self
@@ -80,14 +86,10 @@ impl Archive {
             [root] => Ok(root),
             [] if *pick == Pick::Only => Err(Fault::NoSuchImage {
                 wanted: String::new(),
-                candidates: Vec::new(),
+                candidates: Candidates::default(),
             }
             .into()),
-            [] => Err(Fault::NoSuchImage {
-                wanted: pick_text(pick),
-                candidates: self.candidates(&self.roots),
-            }
-            .into()),
+            [] => Err(self.no_such_image(&pick_text(pick), &self.roots)),
             [..] => {
                 // One and the same image listed more than once needs no choice.
                 let mut images = found.iter().map(|root| self.images_of(root));
@@ -110,17 +112,33 @@ impl Archive {
     /// # Errors
     /// As [`Archive::root`]; `NoSuchImage` if the platform is not here; the first damage of the image, if it has any.
     pub fn select(&self, pick: &Pick, platform: Option<&Platform>) -> Result<Selection<'_>> {
-        if let Pick::Digest(digest) = pick
-            && let Some(index) = self
+        self.undamaged(self.find(pick, platform)?)
+    }
+
+    /// The same for an image that may be damaged.
+    ///
+    /// # Errors
+    /// As [`Archive::root`]; `NoSuchImage` if the platform is not here.
+    pub fn find(&self, pick: &Pick, platform: Option<&Platform>) -> Result<Selection<'_>> {
+        let by_digest = match pick {
+            Pick::Digest(digest) => self
                 .images
                 .iter()
-                .position(|image| self.image_has_digest(image, digest))
-        {
+                .position(|image| self.image_has_digest(image, digest)),
+            Pick::Name(wanted) if !self.roots.iter().any(|root| root.is_called(wanted)) => {
+                // The start of an ID may be that of one image below an index.
+                let mut found =
+                    (0..self.images.len()).filter(|&i| self.image_has_id(&self.images[i], wanted));
+                found.next().filter(|_| found.next().is_none())
+            }
+            _ => None,
+        };
+        if let Some(index) = by_digest {
             let root = self
                 .roots
                 .iter()
                 .find(|root| self.images_of(root) == [index]);
-            return self.undamaged(Selection {
+            return Ok(Selection {
                 archive: self,
                 root,
                 index,
@@ -131,7 +149,7 @@ impl Archive {
         let index = self
             .choose(&images, platform)
             .ok_or_else(|| self.no_choice(root, &images, platform))?;
-        self.undamaged(Selection {
+        Ok(Selection {
             archive: self,
             root: Some(root),
             index,
@@ -167,7 +185,7 @@ impl Archive {
         match platform {
             Some(platform) => Fault::NoSuchImage {
                 wanted: platform.to_string(),
-                candidates: platforms,
+                candidates: platforms.into_iter().collect(),
             }
             .into(),
             None if images.is_empty() => {
@@ -192,7 +210,7 @@ impl Archive {
                     }
                     _ => Fault::NoSuchImage {
                         wanted,
-                        candidates: Vec::new(),
+                        candidates: Candidates::default(),
                     }
                     .into(),
                 }
@@ -208,7 +226,12 @@ impl Archive {
     }
 
     fn undamaged<'a>(&'a self, selection: Selection<'a>) -> Result<Selection<'a>> {
-        match self.faults_of(selection.index).next() {
+        // An archive that was cut short is refused whole, even if what was asked for came before the cut.
+        match self
+            .container
+            .fault()
+            .or_else(|| self.faults_of(selection.index).next())
+        {
             Some(error) => Err(error.clone()),
             None => Ok(selection),
         }
@@ -230,45 +253,135 @@ impl Archive {
 
     /// Whether `wanted` is the ID of the root's image, or at least 4 digits of its start.
     fn has_id(&self, root: &Root, wanted: &str) -> bool {
-        let prefix = wanted.strip_prefix("sha256:").unwrap_or(wanted);
-        let is_hex = prefix.len() >= 4 && prefix.bytes().all(|b| b.is_ascii_hexdigit());
+        let Some(prefix) = id_prefix(wanted) else {
+            return false;
+        };
         let node = root
             .node
             .map(|node| self.nodes[node].descriptor.digest.encoded());
-        is_hex
-            && (node.is_some_and(|hex| hex.starts_with(prefix))
-                || self
-                    .images_of(root)
-                    .iter()
-                    .any(|&i| self.images[i].id.hex().starts_with(prefix)))
+        node.is_some_and(|hex| hex.starts_with(prefix))
+            || self
+                .images_of(root)
+                .iter()
+                .any(|&i| self.image_has_id(&self.images[i], wanted))
     }
 
-    /// What to type for each root.
-    pub fn candidates<'a>(&self, roots: impl IntoIterator<Item = &'a Root>) -> Vec<String> {
-        let select = |root: &Root| {
-            let by_index = self.docker.is_none();
-            let unique = root.names.first().filter(|name| {
-                let text = name.to_string();
-                self.roots
-                    .iter()
-                    .filter(|root| root.names.iter().any(|name| name.matches(&text)))
-                    .count()
-                    == 1
-            });
-            let position = match by_index {
-                true => root.positions.first().copied(),
-                false => self
-                    .roots
-                    .iter()
-                    .position(|other| std::ptr::eq(other, root)),
-            };
-            match (unique, position) {
-                (Some(name), _) => format!("{}:{name}", self.place),
-                (None, position) => format!("{}:@{}", self.place, position.unwrap_or(0)),
+    fn image_has_id(&self, image: &Image, wanted: &str) -> bool {
+        let node = image
+            .node
+            .map(|node| self.nodes[node].descriptor.digest.encoded());
+        id_prefix(wanted).is_some_and(|prefix| {
+            image.id.hex().starts_with(prefix) || node.is_some_and(|hex| hex.starts_with(prefix))
+        })
+    }
+
+    /// What to say when nothing here is what was asked for: what there is, and what comes closest.
+    pub fn no_such_image<'a>(
+        &self,
+        wanted: &str,
+        roots: impl IntoIterator<Item = &'a Root>,
+    ) -> Error {
+        let mut candidates = self.candidates(roots);
+        let names = self.roots.iter().flat_map(|root| &root.names);
+        candidates.closest = closest(names, wanted).map(|name| format!("{}:{name}", self.place));
+        Fault::NoSuchImage {
+            wanted: wanted.to_owned(),
+            candidates,
+        }
+        .into()
+    }
+
+    /// What to type for each root; only the first ones are put into words.
+    pub fn candidates<'a>(&self, roots: impl IntoIterator<Item = &'a Root>) -> Candidates {
+        let mut roots = roots.into_iter();
+        let listed: Vec<&Root> = roots.by_ref().take(Candidates::LISTED).collect();
+        let total = listed.len() + roots.count();
+        // How many roots go by each name.
+        let mut holders: HashMap<NameKey, usize> = HashMap::new();
+        for root in &self.roots {
+            let mut keys: Vec<NameKey> = root.names.iter().map(Name::key).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            for key in keys {
+                *holders.entry(key).or_default() += 1;
+            }
+        }
+        let position = |root: &Root| match self.docker.is_none() {
+            true => root.positions.first().copied(),
+            false => self
+                .roots
+                .iter()
+                .position(|other| std::ptr::eq(other, root)),
+        };
+        let select = |root: &&Root| {
+            let unique = root
+                .names
+                .first()
+                .filter(|name| holders.get(&name.key()) == Some(&1));
+            match unique {
+                Some(name) => format!("{}:{name}", self.place),
+                None => format!("{}:@{}", self.place, position(root).unwrap_or(0)),
             }
         };
-        roots.into_iter().map(select).collect()
+        Candidates {
+            first: listed.iter().map(select).collect(),
+            total,
+            closest: None,
+        }
     }
+}
+
+impl Root {
+    /// Whether the user means this one by a name: one of its names, or the bare text of a `ref.name`, by which skopeo
+    /// selects whatever else an image is called.
+    pub fn is_called(&self, wanted: &str) -> bool {
+        self.ref_names.iter().any(|text| text == wanted)
+            || self.names.iter().any(|name| name.matches(wanted))
+    }
+}
+
+/// The digits of what may be an ID or its start.
+fn id_prefix(wanted: &str) -> Option<&str> {
+    let prefix = wanted.strip_prefix("sha256:").unwrap_or(wanted);
+    (prefix.len() >= 4 && prefix.bytes().all(|b| b.is_ascii_hexdigit())).then_some(prefix)
+}
+
+/// The one name that a wrong one may have been meant to be: the only tag of the repository, or the only name that is
+/// a typing error away.
+fn closest<'a>(names: impl Iterator<Item = &'a Name> + Clone, wanted: &str) -> Option<&'a Name> {
+    let only = |mut found: Box<dyn Iterator<Item = &'a Name> + '_>| {
+        found.next().filter(|_| found.next().is_none())
+    };
+    let repository = wanted
+        .rsplit_once(':')
+        .map_or(wanted, |(repository, _)| repository);
+    let same = names.clone().filter(|name| {
+        name.repository()
+            .is_some_and(|known| known == repository || known.ends_with(&format!("/{repository}")))
+    });
+    let near = names.filter(|name| distance(&name.to_string(), wanted) <= 2);
+    match wanted.len() {
+        0 | 300.. => None,
+        _ => only(Box::new(same)).or_else(|| only(Box::new(near))),
+    }
+}
+
+/// How many characters have to be changed, added or taken away; more than 2 if the lengths alone say so.
+fn distance(a: &str, b: &str) -> usize {
+    if a.len().abs_diff(b.len()) > 2 {
+        return 3;
+    }
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let change = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
 }
 
 fn pick_text(pick: &Pick) -> String {

@@ -58,6 +58,22 @@ pub fn open_regular(path: &Path, follow: bool) -> Result<File> {
     }
 }
 
+/// Opens a FIFO for reading, whether or not anybody has it open for writing. Reading then waits for writers.
+///
+/// # Errors
+/// `Io` from the system.
+pub fn open_fifo(path: &Path) -> Result<File> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(path);
+    let file = opened.map_err(|error| Error::io("open", error))?;
+    rustix::fs::fcntl_getfl(&file)
+        .and_then(|flags| rustix::fs::fcntl_setfl(&file, flags - rustix::fs::OFlags::NONBLOCK))
+        .map_err(|errno| Error::io("open", errno.into()))?;
+    Ok(file)
+}
+
 fn special_kind(kind: std::fs::FileType) -> Option<&'static str> {
     if kind.is_fifo() {
         Some("a FIFO")

@@ -1,13 +1,17 @@
 //! How an image is named on a command line.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+
+use clap::{ArgMatches, Id};
 
 use super::args::Common;
 use crate::archive::{Archive, Half, Open, Pick, Root, Selection};
 use crate::blob::Meter;
 use crate::error::{At, Error, Fault, Result};
+use crate::escape;
 use crate::spec::{Digest, Platform};
 use crate::store::Store;
 
@@ -17,24 +21,37 @@ use crate::store::Store;
 /// |---|---|
 /// | `PATH`, `PATH:NAME[:TAG]`, `PATH:@N`, `PATH@sha256:…` | a file or folder, and which image in it |
 /// | `docker-archive:PATH[:REF]`, `oci-archive:PATH[:REF]`, `oci:PATH[:REF]`, `dir:PATH` | skopeo's spelling |
-/// | `-`, `-:REF` | the archive on standard input |
+/// | `-`, `-:REF` | the archive on standard input, which `/dev/stdin` means, too |
 /// | `NAME[:TAG]`, `NAME@DIGEST`, `ID`, `store:…` | an image in the local store |
 ///
 /// What exists as a path is a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageArg(String);
+pub struct ImageArg {
+    /// As it was typed; paths are bytes.
+    typed: OsString,
+    /// The same to be shown: what is no UTF-8 is escaped.
+    text: String,
+}
 
-impl std::str::FromStr for ImageArg {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(ImageArg(text.replacen(STDIN, "-", 1)))
+impl From<OsString> for ImageArg {
+    fn from(argument: OsString) -> Self {
+        let typed = match argument.as_bytes().strip_prefix(STDIN.as_bytes()) {
+            Some(rest) => OsString::from_vec([b"-", rest].concat()),
+            None => argument,
+        };
+        let text = match typed.to_str() {
+            Some(text) => text.to_owned(),
+            None => escape::bytes(typed.as_bytes()).into_owned(),
+        };
+        ImageArg { typed, text }
     }
 }
 
 /// Stands for the `-` of `-:REF` on its way through clap, which would take that for an option. No argument can hold
 /// it, because the system ends arguments with it.
 const STDIN: &str = "\0";
+/// The same in what is shown, where clap takes control characters out: a character that nobody uses.
+const SHOWN_STDIN: &str = "\u{f8ff}";
 
 /// Arguments as clap can read them: `-:REF` is an image and no option.
 pub(super) fn shield(argument: OsString) -> OsString {
@@ -46,6 +63,32 @@ pub(super) fn shield(argument: OsString) -> OsString {
         }
         _ => argument,
     }
+}
+
+/// An argument as it can be shown: escaped and cut. What is plain stays what it is.
+pub(super) fn shown(argument: &OsString) -> OsString {
+    let bytes = argument.as_bytes();
+    let (shield, rest) = match bytes.strip_prefix(STDIN.as_bytes()) {
+        Some(rest) => (SHOWN_STDIN, rest),
+        None => ("", bytes),
+    };
+    let text = String::from_utf8(rest.to_vec());
+    let text = text.unwrap_or_else(|_| escape::bytes(rest).into_owned());
+    format!("{shield}{}", escape::brief(&text)).into()
+}
+
+/// A message of clap's about shielded arguments, with what was typed.
+pub(super) fn unshielded(message: &str) -> String {
+    message.replace(SHOWN_STDIN, "-")
+}
+
+/// How many of the images that were named are on standard input.
+pub(super) fn standard_inputs(matches: &ArgMatches) -> usize {
+    let images = |id: &Id| match matches.try_get_many::<ImageArg>(id.as_str()) {
+        Ok(Some(images)) => images.filter(|image| image.is_stdin()).count(),
+        _ => 0,
+    };
+    matches.ids().map(images).sum()
 }
 
 /// Reads `--platform`.
@@ -101,12 +144,16 @@ enum Place {
 impl ImageArg {
     /// Standard input.
     pub fn stdin() -> Self {
-        ImageArg("-".into())
+        OsString::from("-").into()
     }
 
-    /// What was typed.
+    /// What was typed, to be shown.
     pub fn text(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    fn is_stdin(&self) -> bool {
+        matches!(self.parse(), Ok((Place::Stdin, ..)))
     }
 
     /// Opens the archive that is meant; `meter` counts the bytes of a stream.
@@ -146,6 +193,7 @@ impl ImageArg {
         let open = Open { only, ..open };
         let archive = match place {
             Place::Stdin => open.stdin()?,
+            Place::Path(path) if is_descriptor(&path) => open.pipe(&path)?,
             Place::Path(path) => open.path(&path)?,
             Place::Store => return self.open_in_store(common, pick, &open),
         };
@@ -155,7 +203,7 @@ impl ImageArg {
     fn open_in_store(&self, common: &Common, pick: Pick, open: &Open) -> Result<Opened> {
         let not_found = || {
             Error::new(Fault::NotFound {
-                wanted: self.0.clone(),
+                wanted: self.text.clone(),
             })
         };
         let archive = match open_store(common, open)? {
@@ -172,105 +220,151 @@ impl ImageArg {
     }
 
     fn parse(&self) -> Result<(Place, Option<Half>, Pick)> {
-        let text = self.0.as_str();
-        if text.is_empty() {
+        let typed = self.typed.as_bytes();
+        if typed.is_empty() {
             return Err(Fault::Usage("an image needs a name or a path".into()).into());
         }
-        if text == "-" {
-            return Ok((Place::Stdin, None, Pick::Only));
-        }
-        if let Some(rest) = text.strip_prefix("-:") {
-            return Ok((Place::Stdin, None, pick(rest)?));
-        }
-        if !Path::new(text).exists() {
+        if !Path::new(&self.typed).exists() {
             for (prefix, half) in [
                 ("docker-archive:", Half::Docker),
                 ("oci-archive:", Half::Oci),
                 ("oci:", Half::Oci),
                 ("dir:", Half::Dir),
             ] {
-                if let Some(rest) = text.strip_prefix(prefix) {
-                    // skopeo's own spelling for standard input is a device file, so `-` is free to mean it.
-                    let (path, pick) = match rest.strip_prefix("-") {
-                        Some("") => return Ok((Place::Stdin, Some(half), Pick::Only)),
-                        _ => split(rest)?.unwrap_or_else(|| unsplit(rest)),
-                    };
+                if let Some(rest) = typed.strip_prefix(prefix.as_bytes()) {
+                    if let Some(pick) = stdin(rest)? {
+                        return Ok((Place::Stdin, Some(half), pick));
+                    }
+                    let (path, pick) = split(rest)?.unwrap_or_else(|| unsplit(rest));
                     return Ok((Place::Path(path), Some(half), pick));
                 }
             }
-            if let Some(rest) = text.strip_prefix("store:") {
-                return Ok((Place::Store, None, store_pick(rest)?));
+            if let Some(rest) = typed.strip_prefix(b"store:") {
+                return Ok((Place::Store, None, store_pick(utf8(rest)?)?));
             }
         }
-        if let Some((path, pick)) = split(text)? {
+        if let Some(pick) = stdin(typed)? {
+            return Ok((Place::Stdin, None, pick));
+        }
+        if let Some((path, pick)) = split(typed)? {
             return Ok((Place::Path(path), None, pick));
         }
-        let is_path = text.starts_with(['/', '.', '~'])
-            || text
-                .split_once(':')
-                .map_or(text, |(path, _)| path)
-                .rsplit_once('.')
-                .is_some_and(|(_, suffix)| {
-                    ["tar", "gz", "tgz", "xz", "zst", "bz2", "json", "oci"].contains(&suffix)
-                });
+        let before_colon = typed.split(|b| *b == b':').next().unwrap_or_default();
+        let suffix = before_colon
+            .iter()
+            .rposition(|b| *b == b'.')
+            .map(|dot| &before_colon[dot + 1..]);
+        let suffixes: [&[u8]; 8] = [
+            b"tar", b"gz", b"tgz", b"xz", b"zst", b"bz2", b"json", b"oci",
+        ];
+        // No name in the store is anything but UTF-8.
+        let is_path = typed.starts_with(b"/")
+            || typed.starts_with(b".")
+            || typed.starts_with(b"~")
+            || suffix.is_some_and(|suffix| suffixes.contains(&suffix))
+            || self.typed.to_str().is_none();
         if is_path {
-            let (path, pick) = unsplit(text);
+            let (path, pick) = unsplit(typed);
             return Ok((Place::Path(path), None, pick));
         }
-        Ok((Place::Store, None, store_pick(text)?))
+        Ok((Place::Store, None, store_pick(utf8(typed)?)?))
     }
 }
 
-/// The longest part of `text` that exists as a path, and what follows it.
-fn split(text: &str) -> Result<Option<(PathBuf, Pick)>> {
-    if Path::new(text).exists() {
-        return Ok(Some((PathBuf::from(text), Pick::Only)));
+/// What is meant of standard input, if that is what was typed: as `-` or as its device.
+fn stdin(typed: &[u8]) -> Result<Option<Pick>> {
+    let names: [&[u8]; 4] = [b"-", b"/dev/stdin", b"/dev/fd/0", b"/proc/self/fd/0"];
+    for name in names {
+        match typed.strip_prefix(name) {
+            Some([]) => return Ok(Some(Pick::Only)),
+            Some([b':', rest @ ..]) => return pick(utf8(rest)?).map(Some),
+            _ => {}
+        }
     }
-    let cuts = text
-        .char_indices()
-        .rev()
-        .filter(|(_, c)| matches!(c, ':' | '@'));
-    for (cut, separator) in cuts {
-        let path = Path::new(&text[..cut]);
-        if cut == 0 || !path.exists() {
+    Ok(None)
+}
+
+/// Whether a path is one of the files that this process was started with, as shells write `<(…)`, and a pipe.
+fn is_descriptor(path: &Path) -> bool {
+    let is_number = |name: &OsStr| name.as_bytes().iter().all(u8::is_ascii_digit);
+    let inside = path.parent().is_some_and(|folder| {
+        folder == Path::new("/dev/fd") || folder == Path::new("/proc/self/fd")
+    });
+    inside
+        && path.file_name().is_some_and(is_number)
+        && std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
+}
+
+/// Everything but a path is text.
+fn utf8(bytes: &[u8]) -> Result<&str> {
+    std::str::from_utf8(bytes).map_err(|_| {
+        let text = escape::bytes(bytes).into_owned();
+        let why = "it is not UTF-8";
+        Fault::BadReference { text, why }.into()
+    })
+}
+
+fn path(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
+}
+
+/// The longest part of what was typed that exists as a path, and what follows it.
+fn split(typed: &[u8]) -> Result<Option<(PathBuf, Pick)>> {
+    if path(typed).exists() {
+        return Ok(Some((path(typed), Pick::Only)));
+    }
+    for cut in (1..typed.len()).rev() {
+        let separator = typed[cut];
+        if !matches!(separator, b':' | b'@') || !path(&typed[..cut]).exists() {
             continue;
         }
-        let rest = &text[cut + 1..];
-        let pick = if separator == '@' {
-            Pick::Digest(Digest::parse(rest)?)
-        } else {
-            pick(rest)?
+        let rest = utf8(&typed[cut + 1..])?;
+        let pick = match separator {
+            b'@' => digest_pick(rest)?,
+            _ => pick(rest)?,
         };
-        return Ok(Some((path.to_owned(), pick)));
+        return Ok(Some((path(&typed[..cut]), pick)));
     }
     Ok(None)
 }
 
 /// A path that does not exist, cut where a reference would begin, so that the error names the file.
-fn unsplit(text: &str) -> (PathBuf, Pick) {
-    (
-        PathBuf::from(text.split_once(':').map_or(text, |(path, _)| path)),
-        Pick::Only,
-    )
+fn unsplit(typed: &[u8]) -> (PathBuf, Pick) {
+    let end = typed.iter().position(|b| *b == b':');
+    (path(&typed[..end.unwrap_or(typed.len())]), Pick::Only)
 }
 
-/// What follows a path: `@N`, a digest, or a name.
+/// What follows a path: `@N`, a digest, a name, or a name with a digest, of which the digest counts.
 fn pick(text: &str) -> Result<Pick> {
     if let Some(position) = text.strip_prefix('@') {
         return match position.parse() {
             Ok(position) => Ok(Pick::Position(position)),
-            Err(_) => Digest::parse(position).map(Pick::Digest),
+            Err(_) => digest_pick(position),
         };
     }
     if text.is_empty() {
         return Err(Fault::Usage("a reference is missing after ':'".into()).into());
     }
-    Ok(Pick::Name(text.to_owned()))
+    match text.split_once('@') {
+        Some((_, digest)) if digest.starts_with("sha") => digest_pick(digest),
+        _ => Ok(Pick::Name(text.to_owned())),
+    }
+}
+
+/// A digest, or the start of one.
+fn digest_pick(text: &str) -> Result<Pick> {
+    let hex = text.strip_prefix("sha256:").unwrap_or_default();
+    let is_start =
+        (4..64).contains(&hex.len()) && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    match is_start {
+        true => Ok(Pick::Name(text.to_owned())),
+        false => Digest::parse(text).map(Pick::Digest),
+    }
 }
 
 fn store_pick(text: &str) -> Result<Pick> {
     match text.split_once('@') {
-        Some((_, digest)) => Digest::parse(digest).map(Pick::Digest),
+        Some((_, digest)) => digest_pick(digest),
         None if text.starts_with("sha256:") && text.len() == 71 => {
             Digest::parse(text).map(Pick::Digest)
         }

@@ -11,7 +11,8 @@ use super::args::Common;
 use super::image;
 use super::page::Page;
 use super::streams::Io;
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
+use crate::escape::brief_to;
 
 /// What a job that worked has to say through the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,14 +39,22 @@ pub fn run<A: CommandFactory + FromArgMatches + AsRef<Common>>(
     if let Some(code) = generate(page, &command, &argv, &mut io) {
         return code;
     }
-    let args = match command
-        .try_get_matches_from(argv)
-        .and_then(|mut matches| A::from_arg_matches_mut(&mut matches))
-    {
+    let once_more = command.clone();
+    let mut matches = match command.try_get_matches_from(&argv) {
+        Ok(matches) => matches,
+        Err(error) => return refused(&error, once_more, &argv, &mut io),
+    };
+    let streams = image::standard_inputs(&matches);
+    let args = match A::from_arg_matches_mut(&mut matches) {
         Ok(args) => args,
-        Err(error) => return refused(&error, &mut io),
+        Err(error) => return refused(&error, once_more, &argv, &mut io),
     };
     io.configure(args.as_ref());
+    if streams > 1 {
+        let why = "standard input can be read once, and is named more often";
+        io.fail(&Fault::Usage(why.into()).into());
+        return ExitCode::from(TROUBLE);
+    }
     let outcome = job(&args, &mut io).and_then(|verdict| match io.finish() {
         // A reader that went away changes nothing about what was found.
         Err(error) if !error.is_broken_pipe() => Err(error),
@@ -70,8 +79,29 @@ pub fn run<A: CommandFactory + FromArgMatches + AsRef<Common>>(
 }
 
 /// Help and version go to standard output; what cannot be understood is one line on standard error.
-fn refused(error: &clap::Error, io: &mut Io) -> ExitCode {
-    let text = error.render().to_string();
+///
+/// clap puts into its message what was typed, as it was typed. So that nothing of it reaches the terminal raw, and no
+/// line of it is taken for one of clap's, the same message is asked for again with arguments that are escaped and cut.
+fn refused(
+    error: &clap::Error,
+    command: clap::Command,
+    argv: &[OsString],
+    io: &mut Io,
+) -> ExitCode {
+    let text = if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        error.render().to_string()
+    } else {
+        let safe = argv.iter().map(image::shown);
+        match command.try_get_matches_from(safe) {
+            Err(again) if again.kind() == error.kind() => again.render().to_string(),
+            // Escaping has cured it, as it does what is no UTF-8.
+            _ => format!("error: {}", brief_to(&error.kind().to_string(), 1000)),
+        }
+    };
+    let text = image::unshielded(&text);
     if matches!(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion

@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 use crate::escape;
 use crate::spec::Timestamp;
 
+/// The most characters of a warning or note.
+const LINE: usize = 1000;
+
 /// The streams of a program, and whether anything went wrong so far.
 pub struct Io {
     program: &'static str,
@@ -93,12 +96,17 @@ impl Io {
 
     /// Says something that is worth knowing and no error.
     pub fn warn(&mut self, text: &str) {
-        self.say(&format!("warning: {}", escape::text(text)));
+        self.say(&format!("warning: {}", escape::brief_to(text, LINE)));
     }
 
     /// Says something for people to know, when nothing is wrong.
     pub fn note(&self, text: &str) {
-        let _ = writeln!(&self.err, "{}: {}", self.program, escape::text(text));
+        let _ = writeln!(
+            &self.err,
+            "{}: {}",
+            self.program,
+            escape::brief_to(text, LINE)
+        );
     }
 
     /// One line on standard error, after what has been printed so far.
@@ -131,7 +139,7 @@ impl Io {
             self.progress
         };
         Progress::start(
-            &format!("{}: {}", self.program, escape::text(label)),
+            &format!("{}: {}", self.program, escape::brief(label)),
             total,
             meter,
             when,

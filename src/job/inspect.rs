@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json as object};
 
 use super::Sizes;
-use crate::archive::{Archive, ImageId, Name, Node, NodeKind, Pick, Selection};
-use crate::error::{Fault, Result};
+use crate::archive::{Archive, ImageId, Name, Node, NodeKind, Pick, Selection, check};
+use crate::error::{At, Error, Fault, Result};
 use crate::spec::Timestamp;
 use crate::spec::json;
 
@@ -21,26 +21,37 @@ pub enum Raw {
     Index,
 }
 
-/// The exact bytes of a document.
+/// The exact bytes of a document. The image may be damaged elsewhere.
 ///
 /// # Errors
-/// `MemberAbsent` if the archive has no such document.
+/// `MemberAbsent` if the archive has no such document; `SizeMismatch` and `DigestMismatch` if it is not what it is named
+/// by.
 pub fn raw(selection: &Selection<'_>, which: Raw) -> Result<Arc<[u8]>> {
     let archive = selection.archive;
     let image = selection.image();
     let absent = |name: &str| {
-        Fault::MemberAbsent {
+        Error::new(Fault::MemberAbsent {
             name: name.to_owned(),
-        }
-        .into()
+        })
     };
     match which {
-        Raw::Config => image.config_bytes.clone().ok_or_else(|| absent("config")),
+        Raw::Config => {
+            let bytes = image.config_bytes.clone().ok_or_else(|| absent("config"))?;
+            let stated = image
+                .manifest
+                .as_ref()
+                .and_then(|manifest| manifest.config.as_ref());
+            if let Some(stated) = stated {
+                check(&bytes, stated).at(|| "config".to_owned())?;
+            }
+            Ok(bytes)
+        }
         Raw::Manifest => {
-            let bytes = image
-                .node
-                .and_then(|node| archive.nodes[node].bytes.clone());
-            bytes.ok_or_else(|| absent("manifest"))
+            let node = image.node.map(|node| &archive.nodes[node]);
+            let stated = node.and_then(|node| Some((&node.descriptor, node.bytes.clone()?)));
+            let (descriptor, bytes) = stated.ok_or_else(|| absent("manifest"))?;
+            check(&bytes, descriptor).at(|| "manifest".to_owned())?;
+            Ok(bytes)
         }
         Raw::Index => top(archive),
     }
@@ -115,7 +126,9 @@ pub fn inspect(selection: &Selection<'_>, sizes: &Sizes) -> Value {
         "RepoDigests",
         repo_digests(&names, target.map(|digest| digest.as_str())).into(),
     );
-    put("Parent", text(config.extra("parent")));
+    let item = image.item.zip(archive.docker.as_ref());
+    let parent = item.and_then(|(item, docker)| docker.items.get(item)?.parent.clone());
+    put("Parent", text(parent.or_else(|| config.extra("parent"))));
     let comment = config
         .extra("comment")
         .or_else(|| config.history.last().map(|entry| entry.comment.clone()));
@@ -136,7 +149,7 @@ pub fn inspect(selection: &Selection<'_>, sizes: &Sizes) -> Value {
     }
     put("DockerVersion", text(config.extra("docker_version")));
     put("Author", text(config.author.clone()));
-    put("Config", docker_config(config.config.as_ref()));
+    put("Config", docker_config(config.config()));
     put("Architecture", image.platform.architecture.clone().into());
     if let Some(variant) = &image.platform.variant {
         put("Variant", variant.clone().into());

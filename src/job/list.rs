@@ -104,7 +104,10 @@ pub fn list(
 ///
 /// An index that was shown with its contents is not opened again further down: indexes that share others would make
 /// a tree of more rows than there are atoms.
-pub fn tree(archive: &Archive, roots: &[&Root], sizes: &Sizes) -> Vec<ListRow> {
+///
+/// # Errors
+/// `Limit` past 10,000 rows.
+pub fn tree(archive: &Archive, roots: &[&Root], sizes: &Sizes) -> Result<Vec<ListRow>> {
     let mut rows = Vec::new();
     let mut opened = HashSet::new();
     for root in roots {
@@ -131,6 +134,11 @@ pub fn tree(archive: &Archive, roots: &[&Root], sizes: &Sizes) -> Vec<ListRow> {
         push_named(&mut rows, root, ListRow { repeated, ..row });
         // Depth first, without recursion.
         while let Some((node, depth)) = work.pop() {
+            if rows.len() >= MAX_TREE {
+                let (what, limit) = ("rows of a tree", MAX_TREE as u64);
+                let found = limit + 1 + work.len() as u64;
+                return Err(Fault::Limit { what, limit, found }.into());
+            }
             let row = match &archive.nodes[node].kind {
                 NodeKind::Image(image) => image_row(archive, *image, sizes),
                 _ => node_row(archive, node),
@@ -144,8 +152,11 @@ pub fn tree(archive: &Archive, roots: &[&Root], sizes: &Sizes) -> Vec<ListRow> {
             });
         }
     }
-    rows
+    Ok(rows)
 }
+
+/// How many rows a tree may have.
+const MAX_TREE: usize = 10_000;
 
 fn push_named(rows: &mut Vec<ListRow>, root: &Root, row: ListRow) {
     if root.names.is_empty() {
@@ -248,14 +259,16 @@ pub enum Filter {
     Before(String),
     /// `since=IMAGE`: made after that one.
     Since(String),
+    /// `until=TIME`: made before that time.
+    Until(Timestamp),
 }
 
 impl Filter {
-    /// Reads `KEY=VALUE`.
+    /// Reads `KEY=VALUE`; ages are told against `now`.
     ///
     /// # Errors
     /// `Usage` for an unknown key or a value that the key does not take.
-    pub fn parse(text: &str) -> Result<Self> {
+    pub fn parse(text: &str, now: Timestamp) -> Result<Self> {
         let usage = |why: String| Err(Fault::Usage(why).into());
         let Some((key, value)) = text.split_once('=') else {
             return usage(format!("filter '{text}': it is written KEY=VALUE"));
@@ -276,8 +289,14 @@ impl Filter {
             }),
             "before" => Ok(Filter::Before(value.into())),
             "since" => Ok(Filter::Since(value.into())),
+            "until" => match until(value, now) {
+                Some(time) => Ok(Filter::Until(time)),
+                None => usage(format!(
+                    "filter '{text}': not a time; write RFC 3339, seconds, or an age like 24h"
+                )),
+            },
             _ => usage(format!(
-                "filter '{text}': the keys are reference, dangling, label, before and since"
+                "filter '{text}': the keys are reference, dangling, label, before, since and until"
             )),
         }
     }
@@ -293,6 +312,16 @@ impl Filter {
             .any(|(k, v)| k == key && value.as_ref().is_none_or(|value| value == v))
     }
 
+    /// Whether a time of making, as written, satisfies `until=`; what does not say when it was made does not.
+    pub fn time_matches(&self, created: Option<&str>) -> bool {
+        let Filter::Until(until) = self else {
+            return true;
+        };
+        created
+            .and_then(Timestamp::parse)
+            .is_some_and(|created| created.nanoseconds() < until.nanoseconds())
+    }
+
     /// Whether a name satisfies `reference=`: alone, with its tag, or in full.
     pub fn reference_matches(&self, name: Option<&Name>) -> bool {
         let Filter::Reference(glob) = self else {
@@ -304,6 +333,30 @@ impl Filter {
                 .repository()
                 .is_some_and(|repository| glob.is_match(repository))
     }
+}
+
+/// A time, or an age in Go's way of writing one.
+fn until(text: &str, now: Timestamp) -> Option<Timestamp> {
+    if let Some(time) = Timestamp::parse(text) {
+        return Some(time);
+    }
+    if let Ok(seconds) = text.parse::<i64>() {
+        return Some(Timestamp::from_unix(seconds, 0));
+    }
+    let (mut rest, mut age) = (text, 0i64);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: i64 = rest.get(..digits)?.parse().ok()?;
+        let unit = match rest.as_bytes().get(digits)? {
+            b'h' => 3600,
+            b'm' => 60,
+            b's' => 1,
+            _ => return None,
+        };
+        age = age.checked_add(number.checked_mul(unit)?)?;
+        rest = rest.get(digits + 1..)?;
+    }
+    (!text.is_empty()).then(|| Timestamp::from_unix(now.seconds().saturating_sub(age), 0))
 }
 
 /// Keeps the rows that satisfy `before=` and `since=`, which name images among the rows themselves.
@@ -390,8 +443,25 @@ fn glob(pattern: &str) -> Option<GlobMatcher> {
 mod tests {
     use super::*;
 
+    fn filter(text: &str) -> Result<Filter> {
+        Filter::parse(text, Timestamp::from_unix(0, 0))
+    }
+
+    #[test]
+    fn ages_and_times() {
+        let now = Timestamp::from_unix(1_000_000, 0);
+        let at = |text| until(text, now).map(Timestamp::seconds);
+        assert_eq!(at("24h"), Some(1_000_000 - 86_400));
+        assert_eq!(at("1h30m5s"), Some(1_000_000 - 5405));
+        assert_eq!(at("12345"), Some(12345));
+        assert_eq!(at("1970-01-02T00:00:00Z"), Some(86_400));
+        for bad in ["", "h", "1d", "1h2", "-", "99999999999999999999h"] {
+            assert_eq!(at(bad), None, "{bad}");
+        }
+    }
+
     fn matches(pattern: &str, name: &str) -> bool {
-        Filter::parse(&format!("reference={pattern}"))
+        filter(&format!("reference={pattern}"))
             .expect("a filter")
             .reference_matches(Some(&Name::from_repo_tag(name)))
     }
@@ -409,8 +479,8 @@ mod tests {
 
     #[test]
     fn unknown_filters_are_refused() {
-        assert!(Filter::parse("size=1").is_err());
-        assert!(Filter::parse("dangling=maybe").is_err());
-        assert!(Filter::parse("reference").is_err());
+        assert!(filter("size=1").is_err());
+        assert!(filter("dangling=maybe").is_err());
+        assert!(filter("reference").is_err());
     }
 }

@@ -96,26 +96,24 @@ fn bundle(
 ) -> Result<(Bundle, Vec<(String, String)>)> {
     let mut bundle = Bundle::default();
     let mut ids = Vec::new();
-    let unknown = |wanted: &str| Fault::NoSuchImage {
-        wanted: wanted.to_owned(),
-        candidates: archive.candidates(roots.iter().copied()),
-    };
     for wanted in options
         .only
         .iter()
         .chain(options.rename.iter().map(|(old, _)| old))
     {
-        if !roots
-            .iter()
-            .any(|root| root.names.iter().any(|name| name.matches(wanted)))
-        {
-            return Err(unknown(wanted).into());
+        if !roots.iter().any(|root| root.is_called(wanted)) {
+            return Err(archive.no_such_image(wanted, roots.iter().copied()));
         }
     }
     for root in roots {
         let mut names: Vec<&Name> = root.names.iter().collect();
         if !options.only.is_empty() {
-            names.retain(|name| options.only.iter().any(|wanted| name.matches(wanted)));
+            let by_ref_name =
+                |wanted: &String| root.ref_names.contains(wanted) && root.names.len() == 1;
+            names.retain(|name| {
+                let wants = |wanted: &String| name.matches(wanted) || by_ref_name(wanted);
+                options.only.iter().any(wants)
+            });
             if names.is_empty() {
                 continue;
             }

@@ -1,6 +1,6 @@
 //! How large layers are, each measured once, on all cores.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::archive::{Archive, Content, Image, Layer};
@@ -23,14 +23,34 @@ pub struct LayerSize {
     pub compression: Compression,
 }
 
-/// The sizes of an archive's layers, by the member that holds each. Layers that are not in the archive are not here.
+/// The sizes of an archive's layers, by the member that holds each. Layers that are not in the archive, or are damaged,
+/// are not here.
 #[derive(Debug, Default)]
-pub struct Sizes(HashMap<String, LayerSize>);
+pub struct Sizes {
+    known: HashMap<String, LayerSize>,
+    faults: Vec<Error>,
+}
 
 impl Sizes {
+    /// What is wrong with the layers that could not be measured, one error each, in the order of images and layers.
+    pub fn faults(&self) -> &[Error] {
+        &self.faults
+    }
+
+    /// The same sizes, if all layers could be measured.
+    ///
+    /// # Errors
+    /// The first of [`Sizes::faults`].
+    pub fn whole(self) -> Result<Self> {
+        match self.faults.first() {
+            Some(error) => Err(error.clone()),
+            None => Ok(self),
+        }
+    }
+
     /// The size of a layer; `None` if it is not in the archive.
     pub fn of(&self, layer: &Layer) -> Option<LayerSize> {
-        self.0.get(&layer.member).copied()
+        self.known.get(&layer.member).copied()
     }
 
     /// The bytes that docker shows for each layer of an image, from the base upward; `None` for a layer that is not
@@ -68,42 +88,44 @@ impl Sizes {
 /// Of a plain layer only the headers are read. A packed one has to be decoded, and is verified on the way: stored
 /// digest, size and diff ID. A layer that several images share is measured once; layers are taken on all cores.
 ///
-/// # Errors
-/// `DigestMismatch`, `SizeMismatch`, `DiffIdMismatch`, `Tar`, `Codec`, `Limit`, `Io`, placed at the layer.
-pub fn measure(
-    archive: &Archive,
-    images: &[usize],
-    limits: &Limits,
-    meter: &Meter,
-) -> Result<Sizes> {
-    let mut seen = HashMap::new();
+/// One that is damaged has no size and an error in [`Sizes::faults`]: `DigestMismatch`, `SizeMismatch`,
+/// `DiffIdMismatch`, `Tar`, `Codec`, `Limit` or `Io`, placed at the layer.
+pub fn measure(archive: &Archive, images: &[usize], limits: &Limits, meter: &Meter) -> Sizes {
+    let mut seen = HashSet::new();
+    let mut work: Vec<(&Layer, &Content, usize, usize)> = Vec::new();
     for &image in images {
         let layers = &archive.images[image].layers;
         for (i, layer) in layers.iter().enumerate() {
-            if let Some(content) = layer.content() {
-                let place = format!("layer {} of {}", i + 1, layers.len());
-                seen.entry(layer.member.as_str())
-                    .or_insert((layer, content, place));
+            if let Some(content) = layer.content()
+                && seen.insert(layer.member.as_str())
+            {
+                work.push((layer, content, i + 1, layers.len()));
             }
         }
     }
-    let mut work: Vec<(&Layer, &Content, String)> = seen.into_values().collect();
     // The largest first, so that no core is left with it at the end.
-    work.sort_by(|a, b| {
-        b.1.len()
-            .cmp(&a.1.len())
-            .then_with(|| a.0.member.cmp(&b.0.member))
-    });
-    let sizes = in_parallel(&work, |(layer, content, place)| {
-        one(layer, content, limits, meter)
+    let mut order: Vec<usize> = (0..work.len()).collect();
+    order.sort_by_key(|&i| std::cmp::Reverse(work[i].1.len()));
+    let measured = in_parallel(&order, |&i| {
+        let (layer, content, number, of) = work[i];
+        let size = one(layer, content, limits, meter)
             .at(|| layer.member.clone())
-            .at(|| place.clone())
+            .at(|| format!("layer {number} of {of}"));
+        (i, size)
     });
-    let mut by_member = HashMap::with_capacity(work.len());
-    for ((layer, ..), size) in work.iter().zip(sizes) {
-        by_member.insert(layer.member.clone(), size?);
+    let mut sizes = Sizes::default();
+    let mut faults = Vec::new();
+    for (i, size) in measured {
+        match size {
+            Ok(size) => {
+                sizes.known.insert(work[i].0.member.clone(), size);
+            }
+            Err(error) => faults.push((i, error)),
+        }
     }
-    Ok(Sizes(by_member))
+    faults.sort_by_key(|(i, _)| *i);
+    sizes.faults = faults.into_iter().map(|(_, error)| error).collect();
+    sizes
 }
 
 fn one(layer: &Layer, content: &Content, limits: &Limits, meter: &Meter) -> Result<LayerSize> {

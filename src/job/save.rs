@@ -71,8 +71,11 @@ fn roots<'a>(archive: &'a Archive, pick: &Pick) -> Result<Vec<(&'a Root, Vec<Nam
     if !named.is_empty() {
         return Ok(named);
     }
-    // An ID.
-    archive.root(pick).map(|root| vec![(root, Vec::new())])
+    // The bare `ref.name` of an image that has a full name, or an ID.
+    archive.root(pick).map(|root| match root.is_called(wanted) {
+        true => vec![all_names(root)],
+        false => vec![(root, Vec::new())],
+    })
 }
 
 /// Whether a user means this name: itself, or all of its repository.

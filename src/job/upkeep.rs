@@ -6,7 +6,7 @@ use super::list::Filter;
 use crate::archive::{Archive, BlobNames, Container, Name, NodeKind, Pick, Root};
 use crate::error::{Error, Fault, Result};
 use crate::layer::Limits;
-use crate::spec::{Digest, Timestamp};
+use crate::spec::Digest;
 use crate::store::{Freed, Store};
 
 /// Something that is to go: a name, and the image behind it where nothing else holds it.
@@ -108,10 +108,8 @@ fn id_of(archive: &Archive, root: &Root) -> String {
 pub struct PruneOptions {
     /// Those with names too.
     pub all: bool,
-    /// Only those made before this time.
-    pub until: Option<Timestamp>,
-    /// Only those with (or, negated, without) a label: `label=`, `label!=`.
-    pub labels: Vec<(Filter, bool)>,
+    /// Only those that satisfy (or, negated, do not satisfy) each of these: `until=`, `label=`, `label!=`.
+    pub filters: Vec<(Filter, bool)>,
     /// Change nothing.
     pub dry_run: bool,
 }
@@ -127,15 +125,11 @@ pub fn prune(store: &Store, archive: &Archive, options: &PruneOptions) -> Result
             return false;
         };
         let image = &archive.images[image];
-        let created = image.config.created.as_deref().and_then(Timestamp::parse);
+        let created = image.config.created.as_deref();
         (options.all || root.names.is_empty())
-            && options.until.is_none_or(|until| {
-                created.is_some_and(|created| created.nanoseconds() < until.nanoseconds())
+            && options.filters.iter().all(|(filter, want)| {
+                (filter.label_matches(image) && filter.time_matches(created)) == *want
             })
-            && options
-                .labels
-                .iter()
-                .all(|(filter, want)| filter.label_matches(image) == *want)
     };
     let roots: Vec<&Root> = archive.roots.iter().filter(wanted).collect();
     let targets: Vec<Digest> = roots

@@ -59,6 +59,11 @@ impl<R: BufRead> StreamInput<R> {
     fn step(&mut self, n: u64, take: impl FnOnce(&[u8])) -> io::Result<usize> {
         let bytes = loop {
             match self.inner.fill_buf() {
+                // The end is not asked for twice: the second time, a signal may come between.
+                Ok([]) => {
+                    take(&[]);
+                    return Ok(0);
+                }
                 // Asked again below, because a borrow cannot leave a loop that may try once more.
                 Ok(_) => break self.inner.fill_buf()?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -72,7 +72,7 @@ impl Names {
     /// Adds a further name of what `target` is now. A target that is not there has no size in this layer.
     pub(crate) fn add_link(&mut self, path: &[u8], target: &[u8]) -> bool {
         let target = self.node(target);
-        let inode = self.names.get(target as usize).and_then(|name| name.inode);
+        let inode = self.alive(target);
         self.write(path, inode, false)
     }
 
@@ -110,6 +110,20 @@ impl Names {
             }
         }
         sum
+    }
+
+    /// The inode of a path that is still there: none if a directory above it gave way after it was written.
+    fn alive(&self, node: u32) -> Option<u32> {
+        let name = self.names.get(node as usize)?;
+        let (mut above, written) = (name.parent, name.written);
+        while above != TOP {
+            let parent = self.names.get(above as usize)?;
+            if parent.cut >= written {
+                return None;
+            }
+            above = parent.parent;
+        }
+        name.inode
     }
 
     fn write(&mut self, path: &[u8], inode: Option<u32>, is_directory: bool) -> bool {

@@ -5,8 +5,13 @@ use std::io::Write;
 use serde_json::Value;
 
 use super::typed::unescaped;
-use super::{Shape, Table, Template};
+use super::{Shape, Table, Template, human};
 use crate::error::{Error, Result};
+
+/// Fields that hold names, which an archive may make as long as it likes.
+const NAMES: [&str; 4] = ["Repository", "Tag", "Platform", "Archive"];
+/// The most columns that a name takes in a table: as many as a valid one can have.
+pub(super) const NAME_WIDTH: usize = 255;
 
 /// A field of a listing's rows and the heading of its column, in docker's capitals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +85,11 @@ impl Format {
         self.kind
     }
 
+    /// Whether the rows are shown with this field; in doubt they are.
+    pub fn uses(&self, field: &str) -> bool {
+        self.template.uses(field)
+    }
+
     /// Writes the rows, each ended by a line end; a table gets a header from `columns` and holds its rows until all
     /// are known, everything else is written row by row.
     ///
@@ -106,13 +116,13 @@ impl Format {
         }
         for mut row in rows {
             // A cell of what is not known stays empty; elsewhere Go's words for it are kept.
-            for value in row
-                .as_object_mut()
-                .into_iter()
-                .flat_map(|row| row.values_mut())
-            {
+            for (key, value) in row.as_object_mut().into_iter().flatten() {
                 if value.is_null() {
                     *value = "".into();
+                } else if NAMES.contains(&key.as_str())
+                    && let Some(name) = value.as_str().filter(|name| name.len() > NAME_WIDTH)
+                {
+                    *value = human::ellipsis(name, NAME_WIDTH).into();
                 }
             }
             table.text(&self.template.render(&row)?);

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::format::NAME_WIDTH;
 use super::{Column, human};
 use crate::job::{HistoryReport, HistoryRow, ListRow, RowKind};
 use crate::spec::Timestamp;
@@ -225,9 +226,31 @@ pub fn list_row(row: &ListRow, telling: &Telling) -> Value {
     })
 }
 
-/// The first cell of a row of imgls's tree: the name, or the branch that leads to what stands below it.
-pub fn tree_label(rows: &[ListRow], position: usize) -> String {
-    let row = &rows[position];
+/// The first cell of each row of imgls's tree: the name, or the branch that leads to what stands below it.
+pub fn tree_labels(rows: &[ListRow]) -> Vec<String> {
+    // Whether, looking down from a row, another one follows on a level before one of a lower level does.
+    let mut more: Vec<bool> = Vec::new();
+    let label = |row: &ListRow| {
+        more.resize(more.len().max(row.depth + 1), false);
+        let mut label = String::new();
+        for (depth, more) in more.iter().enumerate().take(row.depth + 1).skip(1) {
+            label.push_str(match (depth == row.depth, more) {
+                (true, true) => "├─ ",
+                (true, false) => "└─ ",
+                (false, true) => "│  ",
+                (false, false) => "   ",
+            });
+        }
+        more.truncate(row.depth + 1);
+        more[row.depth] = true;
+        label + &tree_name(row)
+    };
+    let mut labels: Vec<String> = rows.iter().rev().map(label).collect();
+    labels.reverse();
+    labels
+}
+
+fn tree_name(row: &ListRow) -> String {
     let what = match (row.kind, &row.name, &row.platform) {
         (_, Some(name), _) => name.to_string(),
         (RowKind::Attestation, ..) => "attestation".to_owned(),
@@ -239,27 +262,13 @@ pub fn tree_label(rows: &[ListRow], position: usize) -> String {
         (_, None, Some(platform)) => platform.to_string(),
         (kind, None, None) => kind.name().to_owned(),
     };
-    let what = match row.kind {
+    let what = human::ellipsis(&what, NAME_WIDTH);
+    match row.kind {
         RowKind::Absent => format!("{what} (absent)"),
         RowKind::Artifact if row.name.is_some() => format!("{what} (artifact)"),
         _ if row.repeated => format!("{what} (see above)"),
         _ => what,
-    };
-    // Whether another row follows on a level before one of a lower level does.
-    let more = |depth: usize| {
-        let below = rows[position + 1..].iter().find(|row| row.depth <= depth);
-        below.is_some_and(|row| row.depth == depth)
-    };
-    let mut label = String::new();
-    for depth in 1..=row.depth {
-        label.push_str(match (depth == row.depth, more(depth)) {
-            (true, true) => "├─ ",
-            (true, false) => "└─ ",
-            (false, true) => "│  ",
-            (false, false) => "   ",
-        });
     }
-    label + &what
 }
 
 /// The rows of imghistory, newest first.

@@ -17,13 +17,12 @@ pub struct ImageConfig {
     pub author: Option<String>,
     /// What machine it is for.
     pub platform: Platform,
-    /// What to run and how: docker's `Config` object, as written.
-    pub config: Option<Value>,
     /// The digests of the plain layers, from the base upward. `None` when there is no `rootfs`.
     pub diff_ids: Option<Vec<Digest>>,
     /// What was done, oldest first. May be shorter or longer than the layers.
     pub history: Vec<History>,
-    /// The document, for the fields that only docker writes (`container_config`, `docker_version`, …).
+    /// The document, for [`ImageConfig::config`] and the fields that only docker writes (`container_config`,
+    /// `docker_version`, …).
     pub document: Value,
 }
 
@@ -57,6 +56,8 @@ impl ImageConfig {
                 Some(list) => Some(list.items()?.map(|id| id.digest()).collect::<Result<_>>()?),
             },
         };
+        // Read later; what is ambiguous is refused now.
+        node.field("config")?;
         let history = match node.field("history")? {
             None => Vec::new(),
             Some(list) => list
@@ -68,18 +69,28 @@ impl ImageConfig {
             created: json::opt_text(&node, "created")?,
             author: json::opt_text(&node, "author")?,
             platform: Platform::from_node(&node)?,
-            config: node.field("config")?.map(|config| config.value().clone()),
             diff_ids,
             history,
             document,
         })
     }
 
+    /// What to run and how: docker's `Config` object, as written.
+    pub fn config(&self) -> Option<&Value> {
+        Node::root(&self.document)
+            .field("config")
+            .ok()?
+            .map(|config| config.value())
+    }
+
     /// The labels, in the order of the document; empty where there are none or they are not texts.
     pub fn labels(&self) -> Vec<(String, String)> {
         let labels = || -> Option<Vec<(String, String)>> {
-            let config = self.config.as_ref()?;
-            Node::root(config).field("Labels").ok()??.text_map().ok()
+            Node::root(self.config()?)
+                .field("Labels")
+                .ok()??
+                .text_map()
+                .ok()
         };
         labels().unwrap_or_default()
     }

@@ -47,7 +47,11 @@ impl Platform {
     /// `Usage` when the text has empty or more than three parts.
     pub fn parse(text: &str) -> Result<Self> {
         let parts: Vec<&str> = text.split('/').collect();
-        if parts.iter().any(|part| part.is_empty()) || parts.len() > 3 {
+        let malformed = |part: &&str| {
+            let word = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+            part.is_empty() || !part.bytes().all(word)
+        };
+        if parts.iter().any(malformed) || parts.len() > 3 {
             let why = format!("not a platform: '{text}': it is written os/architecture[/variant]");
             return Err(Error::new(Fault::Usage(why)));
         }
@@ -169,7 +173,7 @@ mod tests {
 
     #[test]
     fn empty_parts_are_refused() {
-        for text in ["", "/", "linux/", "a/b/c/d"] {
+        for text in ["", "/", "linux/", "a/b/c/d", "a b c", "linux/am\u{202e}d64"] {
             assert!(Platform::parse(text).is_err(), "{text:?}");
         }
     }

@@ -27,7 +27,7 @@ impl Timestamp {
     ///
     /// # Examples
     /// ```
-    /// use imgkit::show::Timestamp;
+    /// use imgkit::spec::Timestamp;
     /// let created = Timestamp::parse("2026-11-21T03:40:05.854229800+01:00").unwrap();
     /// assert_eq!(created.rfc3339_nano(), "2026-11-21T03:40:05.8542298+01:00");
     /// assert_eq!(created.created_at(), "2026-11-21 02:40:05 +0000 UTC");

@@ -228,7 +228,7 @@ impl Bundle {
             (None, None) => {
                 return Err(Fault::NoSuchImage {
                     wanted: String::new(),
-                    candidates: Vec::new(),
+                    candidates: Default::default(),
                 }
                 .into());
             }

@@ -283,7 +283,8 @@ impl Image {
         digest(&self.manifest())
     }
 
-    fn platform_value(&self) -> Value {
+    /// The platform as a descriptor states it.
+    pub fn platform_value(&self) -> Value {
         let mut platform = serde_json::Map::new();
         for field in ["architecture", "os", "variant"] {
             if let Some(value) = self.document.get(field) {
@@ -424,12 +425,6 @@ impl Files {
         let mut value = serde_json::from_slice(bytes).expect("JSON");
         edit(&mut value);
         *bytes = value.to_string().into_bytes();
-        self
-    }
-
-    /// Puts a member before all others.
-    pub fn first(&mut self, name: &str) -> &mut Self {
-        self.members.sort_by_key(|(member, _)| member != name);
         self
     }
 

@@ -28,6 +28,7 @@ use serde_json::Value;
 pub use shape::{Shape, Zero};
 
 use crate::error::{Error, Fault, Result};
+use rewrite::Fields;
 use store::Store;
 
 /// What errors call the template.
@@ -48,6 +49,7 @@ pub struct Template {
     body: gotmpl::Template,
     head: gotmpl::Template,
     store: Store,
+    fields: Fields,
 }
 
 impl Template {
@@ -64,9 +66,10 @@ impl Template {
             .map_err(usage)?;
         let names: Vec<String> = parsed.templates().into_iter().map(Into::into).collect();
         let mut body = parsed;
+        let mut fields = Fields::default();
         for name in names {
             if let Some(tree) = body.lookup(&name).cloned() {
-                let tree = rewrite::checked(tree)
+                let tree = rewrite::checked(tree, &mut fields)
                     .map_err(|why| Fault::Usage(format!("template: {NAME}: {why}")))?;
                 body = body.add_parse_tree(&name, tree);
             }
@@ -75,7 +78,13 @@ impl Template {
             head: body.clone().funcs(functions::of_header()),
             body,
             store,
+            fields,
         })
+    }
+
+    /// Whether what it renders may depend on a field of the data: it names that field, or takes an object as a whole.
+    pub fn uses(&self, field: &str) -> bool {
+        self.fields.whole || self.fields.names.contains(field)
     }
 
     /// Executes the template over `data`; docker ends each rendering with a line end, which is left to the caller.

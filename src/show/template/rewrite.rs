@@ -13,9 +13,13 @@ use gotmpl::parse::{CommandNode, Expr, ListNode, Node, PipeNode, Pos, SmolStr};
 use super::functions;
 
 /// The same template with its field lookups rewritten, or why it cannot be executed.
-pub(super) fn checked(mut tree: ListNode) -> Result<ListNode, String> {
+///
+/// What it looks at is added to `fields`.
+pub(super) fn checked(mut tree: ListNode, fields: &mut Fields) -> Result<ListNode, String> {
     let mut rewrite = Rewrite::default();
     rewrite.list(&mut tree);
+    fields.whole |= rewrite.fields.whole;
+    fields.names.append(&mut rewrite.fields.names);
     let undeclared = rewrite
         .used
         .iter()
@@ -27,8 +31,18 @@ pub(super) fn checked(mut tree: ListNode) -> Result<ListNode, String> {
     }
 }
 
+/// What a template looks at.
+#[derive(Default)]
+pub(super) struct Fields {
+    /// The names of fields that it asks for, on any level.
+    pub names: BTreeSet<String>,
+    /// Whether it takes an object as a whole: `{{.}}`, `{{json .}}`, `{{template "x" .}}`.
+    pub whole: bool,
+}
+
 #[derive(Default)]
 struct Rewrite {
+    fields: Fields,
     declared: BTreeSet<SmolStr>,
     used: BTreeSet<SmolStr>,
     unknown: Option<SmolStr>,
@@ -71,10 +85,21 @@ impl Rewrite {
         }
     }
 
+    fn named(&mut self, names: &[SmolStr]) {
+        let names = names.iter().map(|name| name.to_string());
+        self.fields.names.extend(names);
+    }
+
     fn expression(&mut self, expression: &mut Expr) {
         match expression {
-            Expr::Field(pos, names) => *expression = lookup(*pos, Expr::Dot(*pos), names),
+            Expr::Field(pos, names) => {
+                self.named(names);
+                *expression = lookup(*pos, Expr::Dot(*pos), names);
+            }
             Expr::Variable(pos, name, names) => {
+                self.named(names);
+                // Any other variable got its value from an expression that is looked at, too.
+                self.fields.whole |= name == "$" && names.is_empty();
                 if name != "$" {
                     self.used.insert(name.clone());
                 }
@@ -84,6 +109,7 @@ impl Rewrite {
                 }
             }
             Expr::Chain(pos, of, names) => {
+                self.named(names);
                 self.expression(of);
                 // A function's name here is called by gotmpl, with the arguments that follow.
                 if !matches!(**of, Expr::Identifier(..)) {
@@ -97,7 +123,8 @@ impl Rewrite {
                 }
             }
             Expr::Pipe(_, pipe) => self.pipe(pipe),
-            Expr::Dot(_) | Expr::String(..) | Expr::Number(..) | Expr::Bool(..) | Expr::Nil(_) => {}
+            Expr::Dot(_) => self.fields.whole = true,
+            Expr::String(..) | Expr::Number(..) | Expr::Bool(..) | Expr::Nil(_) => {}
         }
     }
 }

@@ -571,3 +571,24 @@ fn documents_that_others_read_are_compared() {
             .contains(&"repositories-disagree".to_owned())
     );
 }
+
+/// A member that cannot be read was said to be absent too, and a broken config to have no rootfs.
+#[test]
+fn one_defect_is_one_line() {
+    let (app, _) = pair();
+    let one = |files: &build::Files| {
+        let run = Room::with("app.tar", files).run("imgverify app.tar");
+        let errors = run.out().lines().filter(|line| line.starts_with("error: "));
+        assert_eq!((run.code, errors.count()), (Some(1), 1), "{run}");
+    };
+    let mut files = build::docker(&[&app]);
+    files.edit("manifest.json", |m| m[0]["Layers"][0] = json!("link"));
+    files.symlink("link", "../../etc/passwd");
+    one(&files);
+    let mut files = build::docker(&[&app]);
+    files.edit("manifest.json", |m| m[0]["Config"] = json!("broken"));
+    files.add("broken", "no JSON");
+    one(&files);
+    let empty = build::image("demo:1").layer_bytes(Vec::new());
+    one(&build::docker(&[&empty]));
+}

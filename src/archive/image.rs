@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Content;
 use crate::error::Error;
-use crate::spec::{Descriptor, Digest, History, ImageConfig, Manifest, Platform};
+use crate::spec::{Descriptor, Digest, History, ImageConfig, LayerKind, Manifest, Platform};
 
 /// A container image: manifest (where the archive has one), config, layers.
 #[derive(Debug)]
@@ -94,6 +94,21 @@ pub enum Presence {
 }
 
 impl Layer {
+    /// Whether it is a filesystem that can be read, as far as its media type tells: signatures have the config of an
+    /// image too, and other blobs for layers.
+    pub fn is_filesystem(&self) -> bool {
+        let media_type = self
+            .descriptor
+            .as_ref()
+            .map(|descriptor| &descriptor.media_type);
+        media_type.is_none_or(|media_type| {
+            media_type.as_str().is_empty()
+                || media_type
+                    .layer_kind()
+                    .is_some_and(|kind| kind != LayerKind::Encrypted)
+        })
+    }
+
     /// The layer's bytes, if they are in the archive.
     pub fn content(&self) -> Option<&Content> {
         match &self.presence {

@@ -117,7 +117,6 @@ pub fn inspect(selection: &Selection<'_>, sizes: &Sizes) -> Value {
         "RepoTags",
         names
             .iter()
-            .filter(|name| !matches!(name, Name::Tag(_)))
             .map(ToString::to_string)
             .collect::<Vec<_>>()
             .into(),

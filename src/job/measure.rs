@@ -96,7 +96,7 @@ pub fn measure(archive: &Archive, images: &[usize], limits: &Limits, meter: &Met
     for &image in images {
         let layers = &archive.images[image].layers;
         for (i, layer) in layers.iter().enumerate() {
-            if let Some(content) = layer.content()
+            if let Some(content) = layer.content().filter(|_| layer.is_filesystem())
                 && seen.insert(layer.member.as_str())
             {
                 work.push((layer, content, i + 1, layers.len()));

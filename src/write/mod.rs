@@ -8,8 +8,10 @@ mod bundle;
 mod copy;
 pub mod layout;
 mod recode;
+mod repack;
 mod tar_out;
 
 pub use archive::Format;
 pub use bundle::{BlobOut, Bundle, Change, ImageOut, LayerOut, Listed, Source};
 pub use recode::{MediaTypes, Recode};
+pub use repack::Stored;

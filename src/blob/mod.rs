@@ -16,7 +16,7 @@ pub use behind::WriteBehind;
 pub use codec::{Compression, DecodeLimits, Decoder};
 pub use file::{FileRange, RangeReader, open_fifo, open_regular};
 pub use hash::{Hasher, HashingBuf, HashingReader, sha256};
-pub use meter::{Counting, Meter};
+pub use meter::{Counting, Meter, Part};
 pub use new_file::{NewFile, is_leftover, sync_folder, write_whole};
 
 /// How many bytes are moved at a time where a whole blob is read: large enough that the system calls do not show,

@@ -66,6 +66,7 @@ impl Stored {
     /// `UnsupportedDigest`, `Io`; reading gives `Codec` for what does not decode.
     pub(super) fn plain(&self, meter: &Meter) -> Result<(ReadAhead, Check)> {
         let (sent, read) = channel();
+        let meter = meter.part(self.digest.short(), self.size);
         let inner = HashingReader::new(
             meter.counting(self.content.reader()?),
             Hasher::like(&self.digest)?,

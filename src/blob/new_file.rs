@@ -69,7 +69,11 @@ fn sweep(target: &Path) {
     let prefix = making(target);
     let folder = folder_of(target);
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()) {
+        if entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(prefix.as_bytes())
+        {
             let _ = remove_leftover(&entry.path());
         }
     }

@@ -45,7 +45,8 @@ pub fn remove(store: &Store, archive: &Archive, wanted: &[String], force: bool) 
             continue;
         }
         if let Some((name, digest)) = wanted.split_once('@')
-            && let Ok(root) = Digest::parse(digest).and_then(|digest| archive.root(&Pick::Digest(digest)))
+            && let Ok(root) =
+                Digest::parse(digest).and_then(|digest| archive.root(&Pick::Digest(digest)))
             && root.goes_by(name)
         {
             let names = root.names.iter().filter(|known| known.means(name));

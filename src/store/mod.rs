@@ -163,9 +163,7 @@ impl Store {
         let place = || self.path.to_string_lossy().into_owned();
         let _blobs = Lock::exclusive(&self.path, lock::BLOBS).at(place)?;
         let before = self.reachable()?;
-        let listed = self
-            .change(|index| Ok(index.remove(unwanted)))
-            .at(place)?;
+        let listed = self.change(|index| Ok(index.remove(unwanted))).at(place)?;
         let after = self.reachable()?;
         let freed = self.delete(before.difference(&after).cloned().collect());
         Ok((freed.at(place)?, listed))

@@ -10,13 +10,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::bundle::{BlobOut, Bundle, Change, Source};
-use crate::archive::{Content, Kept};
-use crate::blob::encode::{decoded, encode};
-use crate::blob::{
-    Compression, FileRange, Hasher, HashingReader, Meter, NewFile, ReadAhead, sha256,
-};
+use super::repack::Stored;
+use crate::blob::{Compression, Meter, sha256};
 use crate::error::{At, Error, Fault, Result};
-use crate::layer::{Limits, Scan};
+use crate::layer::Limits;
 use crate::parallel::in_parallel;
 use crate::spec::{Descriptor, Digest, Document, LayerKind, MediaType, annotations};
 
@@ -43,6 +40,41 @@ pub enum MediaTypes {
 }
 
 impl Bundle {
+    /// Recodes a bundle and has it written.
+    ///
+    /// With `in_place` layers that become plain are decoded straight into the output, which has to be one that can be
+    /// begun anew: where they go depends on how large they are, and that is taken from the codec's own trailer. If
+    /// one turns out to be of another size, all is done again with layers that are decoded first.
+    ///
+    /// # Errors
+    /// As [`Bundle::recode`], and what `write` gives.
+    pub fn recoded(
+        self,
+        recode: &Recode,
+        in_place: bool,
+        landing: &Path,
+        meter: &Meter,
+        mut write: impl FnMut(&Bundle) -> Result<()>,
+    ) -> Result<Bundle> {
+        let limits = Limits::default();
+        if in_place && recode.compression == Some(Compression::None) {
+            let mut guessed = self.clone();
+            guessed.apply(recode, true, landing, &limits, meter)?;
+            match write(&guessed) {
+                Err(error) if guessed.is_wrong_guess(&error) => {}
+                result => return result.map(|()| guessed),
+            }
+        }
+        let mut bundle = self;
+        bundle.recode(recode, landing, &limits, meter)?;
+        write(&bundle).map(|()| bundle)
+    }
+
+    fn is_wrong_guess(&self, error: &Error) -> bool {
+        let guessed = |blob: &BlobOut| matches!(blob.source, Source::Decoded(_));
+        matches!(error.fault(), Fault::SizeMismatch { .. }) && self.blobs().iter().any(guessed)
+    }
+
     /// Repacks layers and rewrites what points to them. New blobs are kept in files without a name in `landing`.
     ///
     /// A layer that is packed as asked is left alone, even if another level was asked for. Each layer is verified while
@@ -58,7 +90,18 @@ impl Bundle {
         limits: &Limits,
         meter: &Meter,
     ) -> Result<()> {
-        let layers = self.repack(recode, landing, limits, meter)?;
+        self.apply(recode, false, landing, limits, meter)
+    }
+
+    fn apply(
+        &mut self,
+        recode: &Recode,
+        guess_sizes: bool,
+        landing: &Path,
+        limits: &Limits,
+        meter: &Meter,
+    ) -> Result<()> {
+        let layers = self.repack(recode, guess_sizes, landing, limits, meter)?;
         let mut renamed: HashMap<String, Descriptor> = HashMap::new();
         // Manifests first, then the indexes above them; a document has nothing below it that is not done.
         loop {
@@ -96,6 +139,7 @@ impl Bundle {
     fn repack(
         &mut self,
         recode: &Recode,
+        guess_sizes: bool,
         landing: &Path,
         limits: &Limits,
         meter: &Meter,
@@ -104,7 +148,7 @@ impl Bundle {
         let Some(to) = recode.compression else {
             return Ok(packed);
         };
-        let mut work: Vec<(BlobOut, Digest, Compression)> = Vec::new();
+        let mut work: Vec<Stored> = Vec::new();
         for (layer, diff_id) in self.layers()? {
             let Some(blob) = self.blob(&layer.digest) else {
                 continue;
@@ -112,44 +156,51 @@ impl Bundle {
             let Source::Stored(content) = &blob.source else {
                 continue;
             };
-            let mut head = [0; 8];
-            let n = content.head(&mut head)?;
-            let from = Compression::sniff(&head[..n]);
+            let from = content.compression()?;
             if layer.media_type.layer_kind() == Some(LayerKind::Encrypted) {
                 return Err(Fault::Unsupported {
                     what: format!("the encrypted layer {}", layer.digest),
                 }
                 .into());
             }
-            if from != to && !work.iter().any(|(known, ..)| known.digest == blob.digest) {
-                work.push((blob.clone(), diff_id, from));
+            if from != to && !work.iter().any(|known| known.digest == blob.digest) {
+                work.push(Stored {
+                    content: content.clone(),
+                    digest: blob.digest.clone(),
+                    size: blob.size,
+                    from,
+                    diff_id,
+                    limits: *limits,
+                });
             }
         }
-        work.sort_by_key(|(blob, ..)| std::cmp::Reverse(blob.size));
-        let results = in_parallel(&work, |(blob, diff_id, from)| {
-            pack(
-                blob,
-                diff_id,
-                *from,
-                to,
-                recode.level,
-                landing,
-                limits,
-                meter,
-            )
-            .at(|| blob.digest.blob_path())
+        work.sort_by_key(|stored| std::cmp::Reverse(stored.size));
+        let results = in_parallel(&work, |stored| {
+            if guess_sizes
+                && to == Compression::None
+                && let Some(size) = stored.guess()?
+            {
+                return Ok(Packed {
+                    digest: stored.diff_id.clone(),
+                    size,
+                    source: Source::Decoded(Arc::new(stored.clone())),
+                });
+            }
+            stored
+                .pack(to, recode.level, landing, meter)
+                .at(|| stored.digest.blob_path())
         });
-        for ((blob, ..), result) in work.into_iter().zip(results) {
+        for (stored, result) in work.into_iter().zip(results) {
             let (new, why) = (result?, "packed otherwise");
-            let (old, now) = (blob.digest.to_string(), new.digest.to_string());
+            let (old, now) = (stored.digest.to_string(), new.digest.to_string());
             self.changes.push(Change {
                 what: "layer",
                 old: Some(old),
                 new: now,
                 why,
             });
-            self.replace(&blob.digest, &new);
-            packed.insert(blob.digest, new);
+            self.replace(&stored.digest, &new);
+            packed.insert(stored.digest, new);
         }
         Ok(packed)
     }
@@ -367,112 +418,4 @@ fn media_type(old: &MediaType, new: Option<&Packed>, recode: &Recode) -> Result<
         }
     };
     Ok(MediaType::new(text))
-}
-
-/// Decodes and packs one layer, checking all three digests that are known of it.
-#[allow(clippy::too_many_arguments)]
-fn pack(
-    blob: &BlobOut,
-    diff_id: &Digest,
-    from: Compression,
-    to: Compression,
-    level: Option<i32>,
-    landing: &Path,
-    limits: &Limits,
-    meter: &Meter,
-) -> Result<Packed> {
-    let Source::Stored(content) = &blob.source else {
-        return Err(Fault::Gone.into());
-    };
-    let (sent, result) = std::sync::mpsc::channel();
-    let stored = Reporting {
-        inner: Some(HashingReader::new(
-            meter.counting(content.reader()?),
-            Hasher::like(&blob.digest)?,
-        )),
-        sent,
-    };
-    let stored = ReadAhead::new(stored);
-    let mut plain = HashingReader::new(
-        decoded(stored, from, limits.decode)?,
-        Hasher::like(diff_id)?,
-    );
-    let file = Arc::new(NewFile::in_folder(landing, 0o644)?);
-    let mut out = HashingWriter {
-        file: file.file(),
-        hasher: Hasher::default(),
-        count: 0,
-    };
-    encode(&mut plain, &mut out, to, level)?;
-    let (digest, size) = (out.hasher.finish(), out.count);
-    let (found, plain_size) = plain.finish();
-    let (stored_digest, stored_size) = result.recv().map_err(|_| Error::from(Fault::Gone))?;
-    if stored_size != blob.size {
-        return Err(Fault::SizeMismatch {
-            expected: blob.size,
-            found: stored_size,
-        }
-        .into());
-    }
-    if stored_digest != blob.digest {
-        let (expected, found) = (blob.digest.to_string(), stored_digest.to_string());
-        return Err(Fault::DigestMismatch { expected, found }.into());
-    }
-    if found != *diff_id {
-        let (expected, found) = (diff_id.to_string(), found.to_string());
-        return Err(Fault::DiffIdMismatch { expected, found }.into());
-    }
-    let copy = file
-        .file()
-        .try_clone()
-        .map_err(|error| Error::io("read", error))?;
-    let range = FileRange::whole(copy)?;
-    let scan = Arc::new(Scan::made(digest.clone(), size, to, found, plain_size));
-    let source = Source::Stored(Content::Kept(Arc::new(Kept { file, range, scan })));
-    Ok(Packed {
-        digest,
-        size,
-        source,
-    })
-}
-
-/// Says what was read, and its digest, when it has been read to its end.
-struct Reporting<R> {
-    inner: Option<HashingReader<R>>,
-    sent: std::sync::mpsc::Sender<(Digest, u64)>,
-}
-
-impl<R: std::io::Read> std::io::Read for Reporting<R> {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        let Some(inner) = &mut self.inner else {
-            return Ok(0);
-        };
-        let n = inner.read(buf)?;
-        if n == 0
-            && !buf.is_empty()
-            && let Some(inner) = self.inner.take()
-        {
-            let _ = self.sent.send(inner.finish());
-        }
-        Ok(n)
-    }
-}
-
-struct HashingWriter<'a> {
-    file: &'a std::fs::File,
-    hasher: Hasher,
-    count: u64,
-}
-
-impl std::io::Write for HashingWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let n = self.file.write(bytes)?;
-        self.hasher.update(&bytes[..n]);
-        self.count += n as u64;
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

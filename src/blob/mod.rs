@@ -12,7 +12,7 @@ mod meter;
 mod new_file;
 
 pub use ahead::{Chunk, Feeder, ReadAhead};
-pub use behind::WriteBehind;
+pub use behind::{Keeping, WriteBehind};
 pub use codec::{Compression, DecodeLimits, Decoder};
 pub use file::{FileRange, RangeReader, open_fifo, open_regular};
 pub use hash::{Hasher, HashingBuf, HashingReader, sha256};

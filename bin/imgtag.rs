@@ -78,8 +78,11 @@ fn main() -> ExitCode {
 fn tag(args: &Args, name: &Name) -> Result<()> {
     let store = Store::at(cli::store_path(&args.common)?);
     let meter = Meter::default();
-    let opened = args.source.open_with(&args.common, &meter, None)?;
+    let opened = args
+        .source
+        .open_with(&args.common, &meter, Some(store.landing()?))?;
     let archive = &opened.archive;
+    archive.whole()?;
     let place = || archive.place.clone();
     let platform = args.common.platform.as_ref();
     // One platform of an index is listed by itself then, and its blobs are there already.

@@ -250,7 +250,10 @@ impl Trial<'_> {
         }
         let after = self.state();
         assert_ne!(before, after, "{line}");
-        let mut random = Random(line.bytes().fold(7, |sum, byte| sum * 31 + u64::from(byte)));
+        let mut random = Random(
+            line.bytes()
+                .fold(7, |sum, byte| sum.wrapping_mul(31) + u64::from(byte)),
+        );
         let (mut killed, mut changed) = (0, 0);
         for time in 0..times {
             let moment =
@@ -271,7 +274,11 @@ impl Trial<'_> {
                 assert_eq!(self.state(), state, "{what}");
             }
             let again = self.run(None);
-            let done = line.starts_with("imgrm") && state == after;
+            // What is gone cannot be removed again, and a folder that is there is not written over.
+            let once = ["imgrm ", "dir:new", "-o out "]
+                .iter()
+                .any(|part| line.contains(part));
+            let done = once && state == after;
             let said = String::from_utf8_lossy(&again.stderr);
             assert_eq!(
                 again.status.code(),
@@ -345,7 +352,7 @@ fn imgload_is_killed_while_it_reads_a_pipe() {
 #[test]
 fn imgsave_is_killed() {
     let room = with_store("both.tar");
-    kills(&room, "imgsave -q --store store -o new.tar app tool", 25);
+    kills(&room, "imgsave -q --store store -o new.tar app tool:2", 25);
     // What is there already is replaced, or stays.
     fs::copy(room.path("app.tar"), room.path("before/old.tar")).expect("a copy");
     kills(
@@ -533,6 +540,8 @@ fn a_file_that_may_not_grow_is_one_line_and_leaves_nothing() {
 
 /// Archives whose last layer is not what it is called by, but of the right length.
 fn damaged() -> Vec<(&'static str, Files)> {
+    // `tool` has none of the last three.
+    let app = || image("app:1", [4, 5, 1, 2, 3]);
     let last = app().diff_ids().pop().expect("a layer");
     let shapes = [
         ("docker", build::docker(&[&app()])),
@@ -560,13 +569,14 @@ fn a_load_that_fails_half_way_leaves_nothing() {
         let before = tree(&room.path("before/store"));
         for again in ["", " again"] {
             let run = room.run("imgload -q --store before/store damaged.tar");
-            run.code(2).complains("imgload: damaged.tar: ");
+            run.code(2)
+                .complains("imgload: damaged.tar: blobs/sha256/");
             assert_eq!(tree(&room.path("before/store")), before, "{shape}{again}");
             let run = room
                 .command("imgload -q --store before/store")
                 .pipe(&files.tar())
                 .run();
-            run.code(2).complains("imgload: standard input: ");
+            run.code(2).complains("imgload: -: blobs/sha256/");
             assert_eq!(
                 tree(&room.path("before/store")),
                 before,

@@ -231,6 +231,12 @@ impl NewFile {
         &self.file
     }
 
+    /// An error of writing to it that says where it is: beside the place that is to be read, the one that has no room.
+    pub fn place(&self, error: std::io::Error) -> std::io::Error {
+        let place = self.folder.to_string_lossy();
+        Error::io("write", error).at(place).into_io()
+    }
+
     /// Whether the file was made in that folder.
     pub fn is_in(&self, folder: &Path) -> bool {
         self.folder == folder

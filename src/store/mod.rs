@@ -23,7 +23,7 @@ use lock::Lock;
 
 use crate::archive::{Archive, Container, Half, Name, NodeKind, Open};
 use crate::blob::{Meter, is_leftover, remove_leftover, sync_folder};
-use crate::error::{At, Error, Result};
+use crate::error::{At, Error, Fault, Result};
 use crate::spec::Digest;
 use crate::write::{Bundle, layout};
 
@@ -107,7 +107,7 @@ impl Store {
             let new = new.into_inner().unwrap_or_else(PoisonError::into_inner);
             self.take_back(blobs, new);
         }
-        added.at(place)
+        added
     }
 
     fn add_blobs(
@@ -117,10 +117,18 @@ impl Store {
         meter: &Meter,
         new: &Mutex<Vec<Digest>>,
     ) -> Result<Added> {
+        let place = || self.path.to_string_lossy().into_owned();
         // With it the folder is known to be a store, also by who comes after a program that is killed now.
-        self.found()?;
-        let written = layout::blobs(bundle, &self.path, meter, new)?;
-        let placed = self.change(|index| index.add(&bundle.listed, policy))?;
+        self.found().at(place)?;
+        let written = layout::blobs(bundle, &self.path, meter, new);
+        let written = written.map_err(|error| match error.fault() {
+            Fault::Io { action, .. } if *action != "read" => error.at(place()),
+            // What is damaged, or cannot be read, is what was to be added.
+            _ => error,
+        })?;
+        let placed = self
+            .change(|index| index.add(&bundle.listed, policy))
+            .at(place)?;
         Ok(Added { placed, written })
     }
 

@@ -153,7 +153,13 @@ fn fresh(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         return Err(Error::io("create", rustix::io::Errno::EXIST.into()).at(place()));
     }
     let folder = NewFolder::beside(path).at(place)?;
-    fill(folder.path())?;
+    fill(folder.path()).map_err(|error| match error.fault() {
+        // The folder's name of the moment would tell nobody anything.
+        Fault::Io { action, .. } if *action != "read" => {
+            Error::new(error.fault().clone()).at(place())
+        }
+        _ => error,
+    })?;
     sync_folder(folder.path())?;
     folder.become_target(path).at(place)
 }

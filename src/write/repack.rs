@@ -146,7 +146,7 @@ impl Stored {
                 hasher: Hasher::default(),
                 count: 0,
             };
-            encode(plain, &mut out, to, level)?;
+            encode(plain, &mut out, to, level).map_err(|error| in_landing(error, landing))?;
             let (found, plain_size) = hashed.recv().map_err(|_| Error::from(Fault::Gone))?;
             (found, plain_size, (out.hasher.finish(), out.count))
         };
@@ -167,6 +167,16 @@ impl Stored {
             size,
             source: Source::Stored(Content::Kept(Arc::new(Kept { file, range, scan }))),
         })
+    }
+}
+
+/// Names the folder that has no room, beside the layer that was to be packed.
+fn in_landing(error: Error, landing: &Path) -> Error {
+    match error.fault() {
+        Fault::Io {
+            action: "write", ..
+        } => Error::new(error.fault().clone()).at(landing.to_string_lossy()),
+        _ => error,
     }
 }
 

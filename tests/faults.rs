@@ -569,8 +569,7 @@ fn a_load_that_fails_half_way_leaves_nothing() {
         let before = tree(&room.path("before/store"));
         for again in ["", " again"] {
             let run = room.run("imgload -q --store before/store damaged.tar");
-            run.code(2)
-                .complains("imgload: damaged.tar: blobs/sha256/");
+            run.code(2).complains("imgload: damaged.tar: blobs/sha256/");
             assert_eq!(tree(&room.path("before/store")), before, "{shape}{again}");
             let run = room
                 .command("imgload -q --store before/store")

@@ -835,6 +835,16 @@ fn parents_that_run_in_circles() {
             &format!("parent: expected a v1 image ID, found '{shown}'"),
         );
     }
+    for (id, shown) in [("", "an empty text"), ("../x", "'../x'")] {
+        let mut files = build::v1(&[&app()]);
+        files.edit("repositories", |repositories| {
+            repositories["demo"]["1"] = json!(id)
+        });
+        nobody_reads(
+            &files,
+            &format!("repositories: demo:1: expected a v1 image ID, found {shown}"),
+        );
+    }
 }
 
 #[test]

@@ -270,14 +270,11 @@ fn reproducible_makes_builds_at_other_times_the_same_bytes() {
             name,
             &build::oci(&[&image.clone().packed(Pack::Gzip)]).tar(),
         );
-        for (out, epoch) in [("1970", None), ("2023", Some("1690000000"))] {
+        for (out, epoch) in [("1970", "0"), ("2023", "1690000000")] {
             let line =
                 format!("imgconvert --reproducible --digest-map map.json {name} {out}-{name}");
-            let mut run = room.command(&line);
-            if let Some(epoch) = epoch {
-                run = run.env("SOURCE_DATE_EPOCH", epoch);
-            }
-            run.run().ok("");
+            let run = room.command(&line).env("SOURCE_DATE_EPOCH", epoch).run();
+            run.ok("");
             let map: Value =
                 serde_json::from_slice(&std::fs::read(room.path("map.json")).expect("a map"))
                     .expect("JSON");

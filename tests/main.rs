@@ -3,6 +3,7 @@
 mod common;
 mod docs;
 mod every;
+mod faults;
 mod foreign;
 mod hostile;
 mod imgconvert;

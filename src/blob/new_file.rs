@@ -59,7 +59,7 @@ impl NewFile {
             Err(errno) => return Err(failed(errno.into())),
         }
         loop {
-            let name = folder.join(unique());
+            let name = folder.join(unique_name());
             match OpenOptions::new()
                 .read(true)
                 .write(true)
@@ -101,7 +101,7 @@ impl NewFile {
         let temporary = match self.name.take() {
             Some(name) => name,
             None => loop {
-                let name = self.folder.join(unique());
+                let name = self.folder.join(unique_name());
                 match self.link(&name) {
                     Err(Errno::EXIST) => {}
                     other => break other.map(|()| name).map_err(|errno| failed(errno.into()))?,
@@ -181,8 +181,8 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
     synced.map_err(|error| Error::io("write", error).at(folder.to_string_lossy()))
 }
 
-/// A name that no other file of this process or of another has.
-fn unique() -> String {
+/// A name that no other file of this process or of another has, and that [`is_leftover`] recognises.
+pub fn unique_name() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let nanos = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)

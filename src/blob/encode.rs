@@ -1,6 +1,6 @@
 //! Packing bytes on all cores, to the same result whatever their number.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, Read, Write};
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
@@ -131,19 +131,6 @@ fn zstd(mut plain: impl Read, out: &mut dyn Write, level: i32) -> Result<()> {
         }
     }
     encoder.finish().map(|_| ()).map_err(failed)
-}
-
-/// Plain bytes of a packed stream, read ahead by another thread.
-pub(crate) fn decoded(
-    stored: impl BufRead + Send + 'static,
-    compression: Compression,
-    limits: super::DecodeLimits,
-) -> Result<super::ReadAhead> {
-    Ok(super::ReadAhead::new(super::Decoder::new(
-        stored,
-        compression,
-        limits,
-    )?))
 }
 
 #[cfg(test)]

@@ -11,12 +11,12 @@ mod hash;
 mod meter;
 mod new_file;
 
-pub use ahead::ReadAhead;
-pub use behind::Keeping;
+pub use ahead::{Chunk, Feeder, ReadAhead};
+pub use behind::{Keeping, WriteBehind};
 pub use codec::{Compression, DecodeLimits, Decoder};
 pub use file::{FileRange, RangeReader, open_fifo, open_regular};
-pub use hash::{Hasher, HashingReader, sha256};
-pub use meter::{Counting, Meter};
+pub use hash::{Hasher, HashingBuf, HashingReader, sha256};
+pub use meter::{Counting, Meter, Part};
 pub use new_file::{NewFile, is_leftover, sync_folder, write_whole};
 
 /// How many bytes are moved at a time where a whole blob is read: large enough that the system calls do not show,

@@ -42,7 +42,6 @@ pub fn to_file(bundle: &Bundle, format: Format, file: &File, meter: &Meter) -> R
 /// # Errors
 /// `NotAFile` for a folder; as [`to_file`].
 pub fn to_path(bundle: &Bundle, format: Format, path: &Path, meter: &Meter) -> Result<()> {
-    let metadata = std::fs::metadata(path).ok();
     let Some(name) = path
         .file_name()
         .and_then(|name| name.to_str())
@@ -50,7 +49,7 @@ pub fn to_path(bundle: &Bundle, format: Format, path: &Path, meter: &Meter) -> R
     else {
         return Err(Fault::NotAFile { kind: "a folder" }.into());
     };
-    if metadata.is_some_and(|metadata| !metadata.is_file()) {
+    if !is_replaceable(path) {
         let file = OpenOptions::new()
             .write(true)
             .open(path)
@@ -67,6 +66,11 @@ pub fn to_path(bundle: &Bundle, format: Format, path: &Path, meter: &Meter) -> R
     to_file(bundle, format, file.file(), meter)?;
     file.replace(name)?;
     sync_folder(folder)
+}
+
+/// Whether [`to_path`] makes a new file for that path, and does not write to a device or FIFO that is there.
+pub fn is_replaceable(path: &Path) -> bool {
+    std::fs::metadata(path).map_or(true, |metadata| metadata.is_file())
 }
 
 /// Writes a bundle as an archive to a stream.

@@ -28,6 +28,7 @@ pub fn body(line: &mut Line, facts: Option<&Facts>) {
         facts.and_then(|facts| facts.body.as_ref()),
     ) && body.ends_with('\n')
         && is_plain_key(&name(source))
+        && !body.lines().any(|line| line == name(source))
     {
         *source = name(source);
         copy.body = Some(body.clone());

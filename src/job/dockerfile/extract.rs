@@ -54,7 +54,15 @@ pub fn extract(
             Instruction::Copy(_) | Instruction::Layer(_)
         );
         let layer = line.layer.and_then(|number| image.layers.get(number - 1));
-        let (Some(number), Some(layer), true) = (line.layer, layer, has_content) else {
+        if !has_content {
+            out.push(line);
+            continue;
+        }
+        let (Some(number), Some(layer)) = (line.layer, layer) else {
+            // What it copied would be missing in the context.
+            let text = shown(&line);
+            line.notes.push(format!("{text}, which made no layer"));
+            line.text.clear();
             out.push(line);
             continue;
         };

@@ -140,6 +140,16 @@ fn bad_usage() {
             format!("the following required arguments were not provided: <DST>\n{hint}"),
         ),
         ("imgconvert app.tar oci:", "'oci:' names no file".into()),
+        ("imgconvert app.tar :", "':' names no file".into()),
+        ("imgconvert app.tar :x", "':x' names no file".into()),
+        (
+            "imgconvert app.tar docker-daemon:out.tar",
+            "'docker-daemon:out.tar': 'docker-daemon' is no shape that is written here; ./docker-daemon:out.tar is a file".into(),
+        ),
+        (
+            "imgconvert app.tar out.tar:app:2",
+            "'out.tar:app:2': 'out.tar' is no shape that is written here; ./out.tar:app:2 is a file, docker-archive:out.tar:app:2 gives a name".into(),
+        ),
         (
             "imgconvert gone out.tar",
             "no such file, and no image 'gone' in the store".into(),
@@ -169,6 +179,27 @@ fn bad_usage() {
         room.run(line).fails(&format!("imgconvert: {why}\n"));
         assert!(!room.path("out.tar").exists(), "{line}");
     }
+}
+
+/// skopeo's `--all`, which is what happens without it, too.
+#[test]
+fn all_platforms_come_along() {
+    let (amd, arm) = (app(), app().platform("linux/arm64/v8"));
+    let files = build::multi("demo:1", &[&amd, &arm], &[]);
+    let room = Room::with("app.tar", &files);
+    room.run("imgconvert --all app.tar oci-archive:all.tar")
+        .ok("");
+    room.run("imgconvert app.tar oci-archive:plain.tar").ok("");
+    same(&room, "all.tar", "plain.tar");
+    for image in [amd, arm] {
+        let platform = image.platform_value()["architecture"].clone();
+        let platform = platform.as_str().expect("a text");
+        room.run(&format!("imginspect -f '{{{{.Id}}}}' --platform linux/{platform} all.tar"))
+            .ok(&format!("{}\n", image.id()));
+    }
+    // A file may be called anything.
+    room.run("imgconvert app.tar ./a:b").ok("");
+    assert!(room.path("a:b").exists());
 }
 
 #[test]

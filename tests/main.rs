@@ -4,6 +4,7 @@ mod common;
 mod dockerfile;
 mod docs;
 mod every;
+mod faults;
 mod foreign;
 mod hostile;
 mod imgconvert;

@@ -151,7 +151,7 @@ impl Stored {
                 hasher: Hasher::default(),
                 count: 0,
             };
-            encode(plain, &mut out, to, level)?;
+            encode(plain, &mut out, to, level).map_err(|error| in_landing(error, landing))?;
             let (found, plain_size) = found.recv().map_err(|_| Error::from(Fault::Gone))?;
             (found, plain_size, (out.hasher.finish(), out.count))
         };
@@ -201,6 +201,16 @@ fn rewritten(plain: ReadAhead, epoch: i64, limits: Limits) -> ReadAhead {
         out.finish(result.map_err(Error::into_io));
     });
     ahead
+}
+
+/// Names the folder that has no room, beside the layer that was to be packed.
+fn in_landing(error: Error, landing: &Path) -> Error {
+    match error.fault() {
+        Fault::Io {
+            action: "write", ..
+        } => Error::new(error.fault().clone()).at(landing.to_string_lossy()),
+        _ => error,
+    }
 }
 
 /// Writes plain bytes into a file while they are hashed.

@@ -1,7 +1,7 @@
 //! From the layers of an image to listings, and to plain bytes that can be read at any place.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::listing::{Listing, Reading};
 use crate::archive::{Content, Image, Layer, Presence};
 use crate::blob::{
-    CHUNK, Compression, Decoder, FileRange, Hasher, HashingReader, Keeping, NewFile, ReadAhead,
+    Compression, Decoder, FileRange, Hasher, HashingBuf, Keeping, Meter, NewFile, ReadAhead,
 };
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::{FileInput, StreamInput, Walker};
@@ -188,19 +188,22 @@ impl Reading {
     /// Decodes a layer once: lists it, verifies it, and keeps the plain tar if there is a file for it.
     fn list_packed(&self, layer: &Layer, keep: Option<&Arc<NewFile>>) -> Result<Listing> {
         let decoder = self.decoder(layer)?;
-        let mut hashing = HashingReader::new(decoder, Hasher::default());
-        let listing = match keep {
+        let unseen = Meter::default();
+        let (listing, (found, _)) = match keep {
             Some(file) => {
-                let keeping = Keeping::new(&mut hashing, Arc::clone(file));
-                let mut plain = BufReader::with_capacity(CHUNK, keeping);
-                let listing = self.list_stream(&mut plain)?;
-                let written = plain.into_inner().finish();
+                let mut keeping = Keeping::new(decoder, Arc::clone(file));
+                let mut hashing = HashingBuf::new(&mut keeping, Hasher::default(), &unseen);
+                let listing = self.list_stream(&mut hashing)?;
+                let found = hashing.finish();
+                let written = keeping.finish();
                 written.map_err(|error| Error::io("write", error))?;
-                listing
+                (listing, found)
             }
-            None => self.list_stream(BufReader::with_capacity(CHUNK, &mut hashing))?,
+            None => {
+                let mut hashing = HashingBuf::new(decoder, Hasher::default(), &unseen);
+                (self.list_stream(&mut hashing)?, hashing.finish())
+            }
         };
-        let (found, _) = hashing.finish();
         match &layer.diff_id {
             Some(expected) if *expected != found && expected.algorithm() == found.algorithm() => {
                 Err(Fault::DiffIdMismatch {

@@ -9,8 +9,11 @@ mod copy;
 pub mod entry;
 pub mod layout;
 mod recode;
+mod repack;
+mod reproduce;
 mod tar_out;
 
 pub use archive::Format;
 pub use bundle::{BlobOut, Bundle, Change, ImageOut, LayerOut, Listed, Source};
 pub use recode::{MediaTypes, Recode};
+pub use repack::Stored;

@@ -313,7 +313,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
         ],
     ),
     // Renderers draw the reports of jobs and the types that stand in them; they open nothing.
-    ("show", &["spec", "archive", "job"]),
+    ("show", &["spec", "archive", "tree", "job"]),
 ];
 const FOR_ALL: [&str; 3] = ["escape", "error", "parallel"];
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use super::bundle::Source;
-use super::recode::Packed;
+use super::chunked;
+use super::recode::{Packed, Recode};
 use crate::archive::{Content, Kept};
 use crate::blob::encode::encode;
 use crate::blob::{
@@ -123,10 +124,11 @@ impl Stored {
     pub(super) fn pack(
         &self,
         to: Compression,
-        level: Option<i32>,
+        recode: &Recode,
         landing: &Path,
         meter: &Meter,
     ) -> Result<Packed> {
+        let mut annotations = Vec::new();
         let (plain, check) = self.plain(meter)?;
         let file = Arc::new(NewFile::in_folder(landing, 0o644)?);
         let hasher = Hasher::like(&self.diff_id)?;
@@ -145,7 +147,12 @@ impl Stored {
                 hasher: Hasher::default(),
                 count: 0,
             };
-            encode(plain, &mut out, to, level)?;
+            if to == Compression::Zstd && recode.chunked {
+                annotations =
+                    chunked::write(plain, &mut out, recode.level, self.limits.entries)?;
+            } else {
+                encode(plain, &mut out, to, recode.level)?;
+            }
             let (found, plain_size) = hashed.recv().map_err(|_| Error::from(Fault::Gone))?;
             (found, plain_size, (out.hasher.finish(), out.count))
         };
@@ -165,6 +172,7 @@ impl Stored {
             digest,
             size,
             source: Source::Stored(Content::Kept(Arc::new(Kept { file, range, scan }))),
+            annotations,
         })
     }
 }

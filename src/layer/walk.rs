@@ -80,6 +80,8 @@ pub(crate) struct Stated {
     pub(crate) atime: Option<Mtime>,
     /// When its attributes were changed last.
     pub(crate) ctime: Option<Mtime>,
+    /// Whether all readers of tars agree on times and extended attributes.
+    pub(crate) exact: bool,
 }
 
 impl Walker<StreamInput<ReadAhead>> {
@@ -151,19 +153,17 @@ impl<I: TarInput> Walker<I> {
         &self.entry
     }
 
-    /// The rest of what the current entry's headers state; `None` where readers of tars do not agree on it.
+    /// The rest of what the current entry's headers state; `None` where it cannot be read.
     pub(crate) fn stated(&self) -> Option<Stated> {
         let header = Header::parse(&self.block)?;
         let local = &self.extensions.local;
-        if local.inexact {
-            return None;
-        }
         let plain = |seconds| Mtime { seconds, nanos: 0 };
         let [atime, ctime] = header.other_times().ok()?;
         Some(Stated {
             mode: header.stated_mode().ok()?,
             atime: local.atime.or(atime.map(plain)),
             ctime: local.ctime.or(ctime.map(plain)),
+            exact: !local.inexact,
         })
     }
 

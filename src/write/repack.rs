@@ -148,8 +148,7 @@ impl Stored {
                 count: 0,
             };
             if to == Compression::Zstd && recode.chunked {
-                annotations =
-                    chunked::write(plain, &mut out, recode.level, self.limits.entries)?;
+                annotations = chunked::write(plain, &mut out, recode.level, self.limits.entries)?;
             } else {
                 encode(plain, &mut out, to, recode.level)?;
             }

@@ -260,7 +260,14 @@ mod tests {
         contents.extend(vec![0; 1024]);
         contents.extend(noise(3, 11).iter().map(|byte| byte | 1));
         contents.extend(vec![0; 5000]);
-        for contents in [&contents[..], &contents[..451_000], &[0; 1024], &[0; 1023], b"x", b""] {
+        for contents in [
+            &contents[..],
+            &contents[..451_000],
+            &[0; 1024],
+            &[0; 1023],
+            b"x",
+            b"",
+        ] {
             let pieces = cut(contents, 4096);
             assert_eq!(cut(contents, 1), pieces);
             assert_eq!(cut(contents, usize::MAX), pieces);
@@ -273,7 +280,10 @@ mod tests {
                 })
                 .collect();
             assert_eq!(found, ends(contents));
-            let all: Vec<u8> = pieces.iter().flat_map(|piece| piece.bytes.clone()).collect();
+            let all: Vec<u8> = pieces
+                .iter()
+                .flat_map(|piece| piece.bytes.clone())
+                .collect();
             assert!(all == contents);
         }
         assert!(cut(&contents, 4096).len() > 5);

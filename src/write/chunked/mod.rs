@@ -23,7 +23,8 @@ use crate::layer::{Anomalies, AnomalyKind, Recorder, StreamInput, TarInput, Walk
 use crate::spec::Digest;
 
 /// The checksum of the tar-split.
-static CRC: crc::Crc<u64, crc::Table<16>> = crc::Crc::<u64, crc::Table<16>>::new(&crc::CRC_64_GO_ISO);
+pub(crate) static CRC: crc::Crc<u64, crc::Table<16>> =
+    crc::Crc::<u64, crc::Table<16>>::new(&crc::CRC_64_GO_ISO);
 
 /// Plain bytes that are packed at a time, for each core.
 const BATCH: usize = 512 << 10;
@@ -195,7 +196,8 @@ impl Walk {
     ) -> Result<()> {
         let entry = walker.entry();
         let size = entry.stored_size;
-        let mut row = Row::of(entry, walker.stated());
+        let stated = walker.stated().filter(|stated| stated.exact);
+        let mut row = Row::of(entry, stated);
         if let Some(split) = &mut self.split {
             row = row.filter(|_| split.is_new(entry.clean_path()));
         }
@@ -414,7 +416,9 @@ impl Pack<'_> {
                     self.chunks.push(Chunk {
                         offset: self.chunk_start,
                         size: end.size,
-                        digest: end.digest.ok_or_else(|| codec("a chunk without a digest"))?,
+                        digest: end
+                            .digest
+                            .ok_or_else(|| codec("a chunk without a digest"))?,
                         zeros: end.zeros,
                     });
                 }

@@ -73,7 +73,11 @@ fn reassemble(blob: &[u8], annotations: &Annotations, tar: &[u8]) -> Vec<Value> 
     numbers.push(u64::from_le_bytes(*b"GNUlInUx") as usize);
     let expected: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
     assert_eq!(footer, expected);
-    for (at, length) in [(toc[0], toc[1]), (split[0], split[1]), (blob.len() - 64, 64)] {
+    for (at, length) in [
+        (toc[0], toc[1]),
+        (split[0], split[1]),
+        (blob.len() - 64, 64),
+    ] {
         assert_eq!(blob[at - 8..at - 4], [0x50, 0x2a, 0x4d, 0x18]);
         assert_eq!(blob[at - 4..at], (length as u32).to_le_bytes());
     }
@@ -89,7 +93,11 @@ fn reassemble(blob: &[u8], annotations: &Annotations, tar: &[u8]) -> Vec<Value> 
     for (i, row) in rows.iter().enumerate() {
         let name = row["name"].as_str().expect("a name");
         let chunks: Vec<&Value> = std::iter::once(row)
-            .chain(rows[i + 1..].iter().take_while(|row| row["type"] == "chunk"))
+            .chain(
+                rows[i + 1..]
+                    .iter()
+                    .take_while(|row| row["type"] == "chunk"),
+            )
             .collect();
         if row["type"] == "chunk" || row["digest"].is_null() {
             assert!(row["type"] == "chunk" || number(row, "size") == 0 || row["type"] != "reg");
@@ -146,7 +154,10 @@ fn whole(tar: &[u8]) -> Vec<Value> {
 #[test]
 fn the_checksum_is_the_one_of_go() {
     // The check value of CRC-64/GO-ISO in the catalogue of CRCs.
-    assert_eq!(checksum(b"123456789"), 0xB909_56C7_75A4_1001_u64.to_be_bytes());
+    assert_eq!(
+        checksum(b"123456789"),
+        0xB909_56C7_75A4_1001_u64.to_be_bytes()
+    );
 }
 
 #[test]
@@ -164,7 +175,11 @@ fn every_kind_of_entry_is_in_the_table() {
         .file("block", &noise(512))
         .link(b'1', "hard", "etc/passwd")
         .link(b'2', "soft", "../<a&b>")
-        .head(Head::new("null", b'3', 0).put(329, b"0000001\0").put(337, b"0000003\0"))
+        .head(
+            Head::new("null", b'3', 0)
+                .put(329, b"0000001\0")
+                .put(337, b"0000003\0"),
+        )
         .entry(b'6', "pipe", b"")
         .pax(&[
             ("path", "ümlaut\n\u{2028}".as_bytes()),
@@ -246,16 +261,49 @@ fn what_the_table_cannot_say_is_ordinary_zstd() {
     let xattr: &[(&str, &[u8])] = &[("LIBARCHIVE.xattr.user.a", b"YQ")];
     let cases = [
         ("a name twice", good().file("./before", b"x").end()),
-        ("no text", good().file("caf", b"x").head(Head::new("", b'0', 0).put(0, b"\xe9")).end()),
-        ("a link to no text", good().head(Head::new("l", b'2', 0).put(157, b"\xe9")).end()),
+        (
+            "no text",
+            good()
+                .file("caf", b"x")
+                .head(Head::new("", b'0', 0).put(0, b"\xe9"))
+                .end(),
+        ),
+        (
+            "a link to no text",
+            good().head(Head::new("l", b'2', 0).put(157, b"\xe9")).end(),
+        ),
         ("sparse", sparse.file("s", b"x").end()),
         ("unknown type", good().entry(b'V', "label", b"data").end()),
-        ("global records", good().entry(b'g', "g", b"13 comment=hi\n").file("a", b"").end()),
-        ("a link with a size", good().entry(b'1', "l", b"").head(Head::new("m", b'1', 5)).end()),
+        (
+            "global records",
+            good()
+                .entry(b'g', "g", b"13 comment=hi\n")
+                .file("a", b"")
+                .end(),
+        ),
+        (
+            "a link with a size",
+            good()
+                .entry(b'1', "l", b"")
+                .head(Head::new("m", b'1', 5))
+                .end(),
+        ),
         ("climbing", good().file("../a", b"x").end()),
-        ("libarchive's attributes", good().pax(xattr).file("a", b"x").end()),
-        ("a time that is none", good().pax(&[("atime", b"soon")]).file("a", b"x").end()),
-        ("a year of five digits", good().pax(&[("mtime", b"253402300800")]).file("a", b"x").end()),
+        (
+            "libarchive's attributes",
+            good().pax(xattr).file("a", b"x").end(),
+        ),
+        (
+            "a time that is none",
+            good().pax(&[("atime", b"soon")]).file("a", b"x").end(),
+        ),
+        (
+            "a year of five digits",
+            good()
+                .pax(&[("mtime", b"253402300800")])
+                .file("a", b"x")
+                .end(),
+        ),
         ("cut", cut),
         ("cut in zeros", zeros_cut),
         ("no header", dirty),
@@ -297,7 +345,9 @@ fn odd_ends_are_kept() {
 fn threads_and_reads_do_not_matter_and_levels_do() {
     let mut tar = Tar::default();
     for n in 0..60 {
-        tar = tar.file(&format!("f{n}"), &noise(n * 5000)).file(&format!("e{n}"), b"");
+        tar = tar
+            .file(&format!("f{n}"), &noise(n * 5000))
+            .file(&format!("e{n}"), b"");
     }
     let tar = tar.end();
     let expected = pack(&tar, None);

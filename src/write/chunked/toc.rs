@@ -91,8 +91,7 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl Row {
-    /// What a table of contents says of an entry, without its contents; `None` if it cannot say it, or not so that
-    /// every reader agrees.
+    /// What a table of contents says of an entry, without its contents; `None` if it cannot say it.
     pub fn of(entry: &Entry, stated: Option<Stated>) -> Option<Row> {
         let kind = match entry.kind {
             EntryKind::File => "reg",
@@ -134,7 +133,10 @@ impl Row {
 }
 
 /// RFC 3339, which has the years 0 to 9999; `Some(None)` for Go's zero time, which is left out.
-#[expect(clippy::option_option, reason = "left out is not the same as impossible")]
+#[expect(
+    clippy::option_option,
+    reason = "left out is not the same as impossible"
+)]
 fn time(at: Mtime) -> Option<Option<String>> {
     const ZERO: Mtime = Mtime {
         seconds: -62_135_596_800,
@@ -142,9 +144,7 @@ fn time(at: Mtime) -> Option<Option<String>> {
     };
     let years = -62_167_219_200..=253_402_300_799;
     let text = || Timestamp::from_unix(at.seconds, at.nanos).rfc3339_nano();
-    years
-        .contains(&at.seconds)
-        .then(|| (at != ZERO).then(text))
+    years.contains(&at.seconds).then(|| (at != ZERO).then(text))
 }
 
 /// A document in the making, packed as it comes.
@@ -171,7 +171,8 @@ impl Packing {
     }
 
     fn json(&mut self, value: &impl Serialize) -> Result<()> {
-        let text = serde_json::to_string(value).map_err(|error| Error::io("write", error.into()))?;
+        let text =
+            serde_json::to_string(value).map_err(|error| Error::io("write", error.into()))?;
         self.text(&text)
     }
 
@@ -216,7 +217,12 @@ impl Toc {
     }
 
     /// Adds an entry. `span` is where its frames are, `digest` that of its contents, where it has any.
-    pub fn entry(&mut self, mut row: Row, content: Option<(Digest, [u64; 2])>, chunks: &[Chunk]) -> Result<()> {
+    pub fn entry(
+        &mut self,
+        mut row: Row,
+        content: Option<(Digest, [u64; 2])>,
+        chunks: &[Chunk],
+    ) -> Result<()> {
         self.coming = 0;
         if let Some((digest, [start, end])) = content {
             row.digest = digest.to_string();
@@ -354,7 +360,15 @@ pub(super) fn trailer(
     let split_length = split.bytes.len() as u64;
     let toc_at = offset + HEAD;
     let split_at = toc_at + toc_length + HEAD;
-    let numbers = [toc_at, toc_length, toc.plain, 1, split_at, split_length, split.plain];
+    let numbers = [
+        toc_at,
+        toc_length,
+        toc.plain,
+        1,
+        split_at,
+        split_length,
+        split.plain,
+    ];
     let mut footer: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
     footer.extend(MAGIC);
     let mut out = Vec::with_capacity(toc.bytes.len() + split.bytes.len() + FOOTER + 24);
@@ -366,7 +380,10 @@ pub(super) fn trailer(
     let annotations = vec![
         (CHECKSUM, sha256(&toc.bytes).to_string()),
         (POSITION, format!("{toc_at}:{toc_length}:{}:1", toc.plain)),
-        (SPLIT_POSITION, format!("{split_at}:{split_length}:{}", split.plain)),
+        (
+            SPLIT_POSITION,
+            format!("{split_at}:{split_length}:{}", split.plain),
+        ),
     ];
     Some((out, annotations))
 }

@@ -150,7 +150,11 @@ impl Content {
         }
         let hasher = expected.map_or_else(|| Ok(Hasher::default()), Hasher::like)?;
         let stored = crate::layer::first_look(self.reader()?);
-        crate::layer::scan(stored, hasher, limits, meter).map(Arc::new)
+        let meter = match expected {
+            Some(digest) => meter.part(digest.short(), self.len()),
+            None => meter.clone(),
+        };
+        crate::layer::scan(stored, hasher, limits, &meter).map(Arc::new)
     }
 
     /// What a pass over a stream found out already.

@@ -118,16 +118,17 @@ impl MemberTable {
                 let hasher = named
                     .and_then(|digest| Hasher::like(&digest).ok())
                     .unwrap_or_default();
+                let meter = open.meter.part(&short(&member.clean), member.size);
                 let Some(folder) = &open.landing else {
                     let stored = io::Cursor::new(head).chain(data);
-                    let scan = layer::scan(stored, hasher, &limits, &open.meter)?;
+                    let scan = layer::scan(stored, hasher, &limits, &meter)?;
                     spend(&mut limits, &scan);
                     return Ok(Content::Passed(Arc::new(scan)));
                 };
                 let file = Arc::new(NewFile::in_folder(folder, 0o644)?);
                 data.keep(&head, &file).map_err(read_error)?;
                 let stored = io::Cursor::new(head).chain(&mut data);
-                let scan = layer::scan(stored, hasher, &limits, &open.meter)?;
+                let scan = layer::scan(stored, hasher, &limits, &meter)?;
                 data.finish().map_err(|error| Error::io("write", error))?;
                 spend(&mut limits, &scan);
                 let scan = Arc::new(scan);
@@ -352,6 +353,15 @@ struct NewMember {
     data_offset: u64,
     size: u64,
     offset: u64,
+}
+
+/// What a member is called while people wait for it: a digest as docker shows it, or the name.
+fn short(name: &[u8]) -> String {
+    let name = String::from_utf8_lossy(name);
+    match Digest::from_blob_path(&name) {
+        Some(digest) => digest.short().to_owned(),
+        None => crate::escape::brief(&name).into_owned(),
+    }
 }
 
 /// Whether bytes start like a JSON document, a byte order mark and blanks passed over.

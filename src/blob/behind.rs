@@ -1,12 +1,12 @@
 //! Writing on a thread of its own, so that what is done with the bytes and writing them overlap.
 
-use std::io;
+use std::io::{self, BufRead, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use super::{Chunk, NewFile};
+use super::{Chunk, NewFile, ReadAhead};
 
 /// How many chunks may wait to be written.
 const WAITING: usize = 4;
@@ -24,7 +24,8 @@ impl WriteBehind {
         let thread = std::thread::spawn(move || {
             let mut position = 0;
             for chunk in chunks {
-                file.file().write_all_at(&chunk, position)?;
+                let written = file.file().write_all_at(&chunk, position);
+                written.map_err(|error| file.place(error))?;
                 position += chunk.len() as u64;
             }
             Ok(())
@@ -68,5 +69,60 @@ impl WriteBehind {
             Some(Err(_)) => Err(io::Error::other("the writing thread ended")),
             None => Ok(()),
         }
+    }
+}
+
+/// A reader that leaves a copy of all it reads in a file.
+pub struct Keeping {
+    inner: ReadAhead,
+    chunk: Chunk,
+    position: usize,
+    behind: WriteBehind,
+}
+
+impl Keeping {
+    /// Starts at the beginning of the file.
+    pub fn new(inner: ReadAhead, file: Arc<NewFile>) -> Self {
+        Keeping {
+            inner,
+            chunk: Vec::new().into(),
+            position: 0,
+            behind: WriteBehind::new(file),
+        }
+    }
+
+    /// Waits until everything that was read is in the file.
+    ///
+    /// # Errors
+    /// The first error of writing.
+    pub fn finish(self) -> io::Result<()> {
+        self.behind.finish()
+    }
+}
+
+impl BufRead for Keeping {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.position == self.chunk.len() {
+            self.chunk = self.inner.take_chunk(u64::MAX)?;
+            self.position = 0;
+            if !self.chunk.is_empty() {
+                self.behind.write(self.chunk.clone())?;
+            }
+        }
+        Ok(&self.chunk[self.position..])
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.position = (self.position + n).min(self.chunk.len());
+    }
+}
+
+impl Read for Keeping {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let available = self.fill_buf()?;
+        let n = available.len().min(buf.len());
+        buf[..n].copy_from_slice(&available[..n]);
+        self.consume(n);
+        Ok(n)
     }
 }

@@ -36,6 +36,7 @@ fn pour(
     mut put: impl FnMut(&[u8]) -> std::io::Result<()>,
 ) -> Result<()> {
     let place = || blob.digest.blob_path();
+    let meter = &meter.part(blob.digest.short(), blob.size);
     let mut hasher = Hasher::like(&blob.digest)?;
     let mut written = 0;
     let mut take = |bytes: &[u8]| -> Result<()> {

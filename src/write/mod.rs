@@ -7,9 +7,11 @@ pub mod archive;
 mod bundle;
 pub(crate) mod chunked;
 mod copy;
+pub mod entry;
 pub mod layout;
 mod recode;
 mod repack;
+mod reproduce;
 mod tar_out;
 
 pub use archive::Format;

@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, channel};
 
 use super::bundle::Source;
 use super::chunked;
-use super::recode::{Packed, Recode};
+use super::recode::{Packed, PackedLayer, Recode};
+use super::reproduce;
 use crate::archive::{Content, Kept};
 use crate::blob::encode::encode;
 use crate::blob::{
@@ -67,6 +68,7 @@ impl Stored {
     /// `UnsupportedDigest`, `Io`; reading gives `Codec` for what does not decode.
     pub(super) fn plain(&self, meter: &Meter) -> Result<(ReadAhead, Check)> {
         let (sent, read) = channel();
+        let meter = meter.part(self.digest.short(), self.size);
         let inner = HashingReader::new(
             meter.counting(self.content.reader()?),
             Hasher::like(&self.digest)?,
@@ -117,45 +119,54 @@ impl Stored {
         }))
     }
 
-    /// Decodes the layer and packs it again, checking all three digests that are known of it.
+    /// Decodes the layer, rewrites it if asked to, and packs it again, checking all three digests that are known of it.
     ///
     /// # Errors
-    /// `DigestMismatch`, `SizeMismatch`, `DiffIdMismatch`, `Codec`, `Io`.
+    /// `DigestMismatch`, `SizeMismatch`, `DiffIdMismatch`, `Codec`, `Io`; as [`reproduce::layer`].
     pub(super) fn pack(
         &self,
         to: Compression,
         recode: &Recode,
         landing: &Path,
         meter: &Meter,
-    ) -> Result<Packed> {
+    ) -> Result<PackedLayer> {
         let mut annotations = Vec::new();
         let (plain, check) = self.plain(meter)?;
-        let file = Arc::new(NewFile::in_folder(landing, 0o644)?);
         let hasher = Hasher::like(&self.diff_id)?;
-        let (found, plain_size, packed) = if to == Compression::None {
+        let (plain, original) = match recode.reproducible {
+            None => (plain, None),
+            Some(epoch) => {
+                let (plain, found) = hashed(plain, hasher.clone());
+                (rewritten(plain, epoch, self.limits), Some(found))
+            }
+        };
+        let file = Arc::new(NewFile::in_folder(landing, 0o644)?);
+        let (diff_id, plain_size, packed) = if to == Compression::None {
             let (found, size) = keep(plain, hasher, &file)?;
             (found.clone(), size, (found, size))
         } else {
             // Hashed ahead, so that packing has all cores whenever it can go on.
-            let (sent, hashed) = channel();
-            let plain = ReadAhead::new(Reporting {
-                inner: Some(HashingReader::new(plain, hasher)),
-                sent,
-            });
+            let (plain, found) = hashed(plain, hasher);
             let mut out = HashingWriter {
                 file: file.file(),
                 hasher: Hasher::default(),
                 count: 0,
             };
-            if to == Compression::Zstd && recode.chunked {
-                annotations = chunked::write(plain, &mut out, recode.level, self.limits.entries)?;
+            let encoded = if to == Compression::Zstd && recode.chunked {
+                chunked::write(plain, &mut out, recode.level, self.limits.entries)
+                    .map(|written| annotations = written)
             } else {
-                encode(plain, &mut out, to, recode.level)?;
-            }
-            let (found, plain_size) = hashed.recv().map_err(|_| Error::from(Fault::Gone))?;
+                encode(plain, &mut out, to, recode.level)
+            };
+            encoded.map_err(|error| in_landing(error, landing))?;
+            let (found, plain_size) = found.recv().map_err(|_| Error::from(Fault::Gone))?;
             (found, plain_size, (out.hasher.finish(), out.count))
         };
         check.finish()?;
+        let found = match original {
+            None => diff_id.clone(),
+            Some(original) => original.recv().map_err(|_| Error::from(Fault::Gone))?.0,
+        };
         if found != self.diff_id {
             let (expected, found) = (self.diff_id.to_string(), found.to_string());
             return Err(Fault::DiffIdMismatch { expected, found }.into());
@@ -166,13 +177,47 @@ impl Stored {
             .try_clone()
             .map_err(|error| Error::io("read", error))?;
         let range = FileRange::whole(copy)?;
-        let scan = Arc::new(Scan::made(digest.clone(), size, to, found, plain_size));
-        Ok(Packed {
-            digest,
-            size,
-            source: Source::Stored(Content::Kept(Arc::new(Kept { file, range, scan }))),
+        let scan = Scan::made(digest.clone(), size, to, diff_id.clone(), plain_size);
+        let scan = Arc::new(scan);
+        let source = Source::Stored(Content::Kept(Arc::new(Kept { file, range, scan })));
+        Ok(PackedLayer {
+            blob: Packed {
+                digest,
+                size,
+                source,
+            },
+            diff_id,
+            compression: to,
             annotations,
         })
+    }
+}
+
+/// Plain bytes that are hashed on a thread of their own; what they hash to comes when they have been read.
+fn hashed(plain: ReadAhead, hasher: Hasher) -> (ReadAhead, Receiver<(Digest, u64)>) {
+    let (sent, found) = channel();
+    let inner = Some(HashingReader::new(plain, hasher));
+    (ReadAhead::new(Reporting { inner, sent }), found)
+}
+
+/// A plain tar without what differs from build to build, made on a thread of its own.
+fn rewritten(plain: ReadAhead, epoch: i64, limits: Limits) -> ReadAhead {
+    let (feeder, ahead) = ReadAhead::pair();
+    std::thread::spawn(move || {
+        let mut out = feeder.writer();
+        let result = reproduce::layer(plain, epoch, &limits, &mut out);
+        out.finish(result.map_err(Error::into_io));
+    });
+    ahead
+}
+
+/// Names the folder that has no room, beside the layer that was to be packed.
+fn in_landing(error: Error, landing: &Path) -> Error {
+    match error.fault() {
+        Fault::Io {
+            action: "write", ..
+        } => Error::new(error.fault().clone()).at(landing.to_string_lossy()),
+        _ => error,
     }
 }
 

@@ -121,8 +121,11 @@ def one(source, tmp):
     tool("skopeo", "--insecure-policy", "copy", "-q", f"oci:{plain}:a", f"docker-archive:{folder / 'plain.tar'}:imgkit-test/a:1")
     splits = podman_splits(folder / "plain.tar", tmp)
     (tars, ids), (mine, _), (others, _) = layout(plain), layout(ours), layout(theirs)
+    # Old versions of skopeo lose zeros after the end marker, and with them the diff ID.
+    whole = all(unzstd(data) == tar for (_, tar), (_, data) in zip(tars, others))
     sound = checks.run("imgverify", theirs, timeout=600)
-    checks.same(f"{name}: skopeo's, by imgverify", sound.code, 0, sound)
+    checks.same(f"{name}: skopeo's, by imgverify", sound.code, 0 if whole else 1, sound)
+    checks.true(f"{name}: skopeo's tables of contents, by imgverify", b"toc-" not in sound.out, sound.out.decode())
     for i, ((_, tar), (layer, data), (other, other_data)) in enumerate(zip(tars, mine, others)):
         what = f"{name}: layer {i + 1}"
         checks.true(f"{what}: unpacks to the same tar", unzstd(data) == tar)

@@ -5,6 +5,7 @@
 
 pub mod archive;
 mod bundle;
+pub(crate) mod chunked;
 mod copy;
 pub mod entry;
 pub mod layout;

@@ -194,8 +194,10 @@ fn all_platforms_come_along() {
     for image in [amd, arm] {
         let platform = image.platform_value()["architecture"].clone();
         let platform = platform.as_str().expect("a text");
-        room.run(&format!("imginspect -f '{{{{.Id}}}}' --platform linux/{platform} all.tar"))
-            .ok(&format!("{}\n", image.id()));
+        room.run(&format!(
+            "imginspect -f '{{{{.Id}}}}' --platform linux/{platform} all.tar"
+        ))
+        .ok(&format!("{}\n", image.id()));
     }
     // A file may be called anything.
     room.run("imgconvert app.tar ./a:b").ok("");

@@ -8,6 +8,8 @@ mod faults;
 mod foreign;
 mod hostile;
 mod imgconvert;
+mod imgexport;
+mod imggraph;
 mod imghistory;
 mod imginspect;
 mod imgload;

@@ -17,7 +17,7 @@ pub use codec::{Compression, DecodeLimits, Decoder};
 pub use file::{FileRange, RangeReader, open_fifo, open_regular};
 pub use hash::{Hasher, HashingBuf, HashingReader, sha256};
 pub use meter::{Counting, Meter, Part};
-pub use new_file::{NewFile, is_leftover, remove_leftover, sync_folder, write_whole};
+pub use new_file::{NewFile, is_leftover, remove_leftover, sync_folder, unique_name, write_whole};
 pub(crate) use new_file::{NewFolder, folder_of};
 
 /// How many bytes are moved at a time where a whole blob is read: large enough that the system calls do not show,

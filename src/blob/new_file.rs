@@ -360,6 +360,11 @@ fn gone(file: &File) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
 }
 
+/// A name that no other file of this process or of another has, and that [`is_leftover`] recognises.
+pub fn unique_name() -> String {
+    unique(PREFIX)
+}
+
 /// A name that no other file of this process or of another has.
 fn unique(prefix: &str) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);

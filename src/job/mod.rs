@@ -4,8 +4,11 @@
 //! sizes are bytes, times are texts as the archive wrote them.
 
 pub mod dockerfile;
+pub mod export;
+pub mod graph;
 mod history;
 mod inspect;
+mod installed;
 mod list;
 mod load;
 mod measure;
@@ -15,6 +18,7 @@ pub mod verify;
 
 pub use history::{HistoryReport, HistoryRow, history};
 pub use inspect::{Raw, inspect, raw, raw_index};
+pub use installed::installed;
 pub use list::{Filter, ListRow, RowKind, by_age, list, tree};
 pub use load::{LoadOptions, Loaded, load};
 pub use measure::{LayerSize, Sizes, measure};

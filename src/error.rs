@@ -168,6 +168,11 @@ pub enum Fault {
         /// Why it cannot be followed.
         why: &'static str,
     },
+    /// An entry of a layer that cannot be applied to what is there.
+    Entry {
+        /// Why not.
+        why: &'static str,
+    },
     /// No image here has the name asked for.
     NoSuchImage {
         /// The reference asked for.
@@ -463,6 +468,7 @@ impl fmt::Display for Fault {
             }
             Fault::Ambiguous { why } => write!(f, "ambiguous: {}", brief(why)),
             Fault::BadLink { target, why } => write!(f, "link to '{}': {why}", brief(target)),
+            Fault::Entry { why } => f.write_str(why),
             Fault::NoSuchImage { wanted, candidates } => {
                 write!(f, "no image '{}' here", brief(wanted))?;
                 holds(f, candidates)

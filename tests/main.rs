@@ -15,4 +15,5 @@ mod imgverify;
 mod outer;
 mod properties;
 mod regress;
+mod tree;
 mod upkeep;

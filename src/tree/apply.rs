@@ -1,0 +1,581 @@
+//! Layers applied to one another, in one pass over their listings.
+//!
+//! Of each layer first the markers: they speak of lower layers only, wherever they stand (image specification,
+//! "Whiteouts"). Then its entries in archive order. Nothing is ever taken out: what goes away is cut off by a number.
+//! Versions are numbered in the order in which they come, so "all that is in here and older than that" is one
+//! comparison, however much it is and however often it is said.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::listing::{Listing, Record};
+use super::paths::{NONE, Paths, TOP};
+use crate::error::{Error, Fault, Result};
+use crate::layer::{EntryKind, Whiteout, clean_path, limits};
+
+/// One thing that a layer did to a path.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Version {
+    /// What was done to the same path before.
+    pub prev: u32,
+    /// The layer's entry; `NONE` where there is none.
+    pub record: u32,
+    /// The version that made the file this is a name of: itself, but for hard links.
+    pub inode: u32,
+    pub layer: u16,
+    pub what: What,
+}
+
+/// What it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    /// Wrote it.
+    Entry,
+    /// Made a folder that no entry speaks of.
+    Implied,
+    /// Wrote something in a folder that was there.
+    Passed,
+    /// Removed what lower layers have there.
+    Removed,
+    /// Removed all that lower layers have in it.
+    Opaque,
+}
+
+/// The files after applying layers, and all that was there before. See the [module](super).
+#[derive(Debug)]
+pub struct Tree {
+    pub(super) listings: Vec<Arc<Listing>>,
+    pub(super) paths: Paths,
+    pub(super) versions: Vec<Version>,
+    /// The latest version of each name.
+    pub(super) last: Vec<u32>,
+    /// The version that each name stands for in the end; `NONE` where nothing is.
+    pub(super) now: Vec<u32>,
+    /// Files with several names in the end, each with its names in the order of the walk.
+    pub(super) links: HashMap<u32, Vec<u32>>,
+    /// The last hard link made to a file, whose owner, mode and time the file has since.
+    pub(super) restated: HashMap<u32, u32>,
+    faults: Vec<Error>,
+    fault_count: u64,
+}
+
+impl Tree {
+    /// How many faults are kept.
+    pub const FAULTS: usize = 100;
+
+    /// Applies layers, the base first.
+    ///
+    /// What no two engines would make the same of is a fault of the tree, and the entry is left out; see
+    /// [`Tree::sound`].
+    ///
+    /// # Errors
+    /// `Limit` for more paths than [`limits::PATHS`] or names of more than [`limits::PATH_TEXT`] bytes in all layers,
+    /// or more than 65,535 layers.
+    pub fn apply(listings: Vec<Arc<Listing>>) -> Result<Self> {
+        let mut applying = Applying::new(listings.len())?;
+        for (layer, listing) in listings.iter().enumerate() {
+            applying.layer(layer, listing)?;
+        }
+        Ok(applying.finish(listings))
+    }
+
+    /// What is wrong with the layers, in their order; at most [`Tree::FAULTS`]. Each is placed at layer and entry.
+    pub fn faults(&self) -> &[Error] {
+        &self.faults
+    }
+
+    /// How many faults there are, kept or not.
+    pub fn fault_count(&self) -> u64 {
+        self.fault_count
+    }
+
+    /// The same tree, if nothing is wrong with it.
+    ///
+    /// # Errors
+    /// The first of [`Tree::faults`]: `Entry` or `BadLink`.
+    pub fn sound(self) -> Result<Self> {
+        match self.faults.first() {
+            Some(error) => Err(error.clone()),
+            None => Ok(self),
+        }
+    }
+}
+
+/// What there is while layers are being applied.
+struct Applying {
+    paths: Paths,
+    versions: Vec<Version>,
+    last: Vec<u32>,
+    /// Everything below a name that is older than this version is gone.
+    cuts: Vec<u32>,
+    linked: Vec<u32>,
+    restated: HashMap<u32, u32>,
+    faults: Vec<Error>,
+    fault_count: u64,
+    layers: usize,
+    /// The layer being applied and its first version.
+    layer: usize,
+    start: u32,
+    /// Folders implied where lower layers have something else.
+    blocked: BTreeSet<u32>,
+    /// The folders of the last path: where each one's part ends, its name, and the youngest cut from the top to it.
+    trail: Vec<(usize, u32, u32)>,
+    trail_path: Vec<u8>,
+}
+
+/// What a name stands for at some moment.
+#[derive(Clone, Copy)]
+struct State {
+    version: u32,
+    is_folder: bool,
+}
+
+impl Applying {
+    fn new(layers: usize) -> Result<Self> {
+        let most = u16::MAX;
+        if layers > usize::from(most) {
+            return Err(Error::new(Fault::Limit {
+                what: "layers",
+                limit: u64::from(most),
+                found: layers as u64,
+            }));
+        }
+        let mut applying = Applying {
+            paths: Paths::default(),
+            versions: Vec::new(),
+            last: vec![NONE],
+            cuts: vec![0],
+            linked: Vec::new(),
+            restated: HashMap::new(),
+            faults: Vec::new(),
+            fault_count: 0,
+            layers,
+            layer: 0,
+            start: 0,
+            blocked: BTreeSet::new(),
+            trail: Vec::new(),
+            trail_path: Vec::new(),
+        };
+        // The top is there before anything is.
+        applying.push(TOP, What::Implied, NONE, NONE);
+        Ok(applying)
+    }
+
+    fn layer(&mut self, layer: usize, listing: &Listing) -> Result<()> {
+        self.layer = layer;
+        self.start = self.next();
+        self.forget();
+        listing.each(|_, record, path| match Whiteout::of(path) {
+            Whiteout::None | Whiteout::Aufs => Ok(()),
+            Whiteout::Invalid => {
+                self.fault("the whiteout names nothing", path);
+                Ok(())
+            }
+            marker => self.marker(record, path, marker),
+        })?;
+        self.forget();
+        listing.each(|at, record, path| match Whiteout::of(path) {
+            // An old driver keeps the contents of hard links among its notes; the notes themselves are hidden later.
+            Whiteout::None | Whiteout::Aufs => self.entry(listing, at, record, path),
+            _ => Ok(()),
+        })?;
+        for folder in std::mem::take(&mut self.blocked) {
+            // An entry of its own, even a later one, says what belongs there.
+            if self
+                .version(self.latest(folder))
+                .is_some_and(|version| version.what == What::Entry)
+            {
+                continue;
+            }
+            let path = self.paths.path(folder);
+            self.fault("the layer writes below it, and a lower layer has something there that is no folder", &path);
+        }
+        Ok(())
+    }
+
+    fn marker(&mut self, record: &Record, path: &[u8], marker: Whiteout<'_>) -> Result<()> {
+        if record.climbs {
+            self.fault("its name leads out of the tree", path);
+            return Ok(());
+        }
+        let folder = parent_of(path);
+        match marker {
+            Whiteout::Opaque => {
+                let Some((name, _)) = self.enter(folder, path)? else {
+                    return Ok(());
+                };
+                let latest = self.version(self.latest(name));
+                if latest.is_none_or(|latest| {
+                    latest.what != What::Opaque || latest.layer != self.number()
+                }) {
+                    self.push(name, What::Opaque, NONE, NONE);
+                }
+                self.cut(name, self.start);
+            }
+            Whiteout::Removes(part) => {
+                let Some((parent, _)) = self.enter(folder, path)? else {
+                    return Ok(());
+                };
+                let name = self.child(parent, part)?;
+                let latest = self.latest(name);
+                if latest != NONE && latest >= self.start {
+                    // Markers of this layer are in it: it stays, as a folder that owes nothing to lower layers.
+                    self.renew(name);
+                    self.blocked.remove(&name);
+                } else {
+                    self.push(name, What::Removed, NONE, NONE);
+                }
+                self.cut(name, self.start);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Makes a folder anew that a marker of this layer removes and others are in.
+    fn renew(&mut self, name: u32) {
+        let latest = self.version(self.latest(name)).copied();
+        let Some(latest) = latest.filter(|latest| latest.what != What::Removed) else {
+            return;
+        };
+        let before = self
+            .version(latest.prev)
+            .filter(|_| latest.prev >= self.start);
+        if latest.what != What::Implied || before.is_none_or(|before| before.what != What::Removed)
+        {
+            self.push(name, What::Removed, NONE, NONE);
+            self.push(name, What::Implied, NONE, NONE);
+        }
+    }
+
+    fn entry(&mut self, listing: &Listing, at: u32, record: &Record, path: &[u8]) -> Result<()> {
+        if record.climbs {
+            self.fault("its name leads out of the tree", path);
+            return Ok(());
+        }
+        if path.is_empty() {
+            match record.kind {
+                EntryKind::Directory => self.push(TOP, What::Entry, at, NONE),
+                _ => self.fault("the top of the tree can only be a folder", b"."),
+            }
+            return Ok(());
+        }
+        let Some((parent, _)) = self.enter(parent_of(path), path)? else {
+            return Ok(());
+        };
+        let part = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        let inode = match record.kind {
+            EntryKind::HardLink => {
+                let known = self.paths.find(parent, part);
+                match self.target(listing.link(record), known) {
+                    Ok(inode) => inode,
+                    Err(why) => {
+                        let target = String::from_utf8_lossy(listing.link(record)).into_owned();
+                        self.add_fault(Fault::BadLink { target, why }.into(), path);
+                        return Ok(());
+                    }
+                }
+            }
+            EntryKind::Directory => NONE,
+            _ => self.next(),
+        };
+        let name = self.child(parent, part)?;
+        let was_known = self.latest(name) != NONE;
+        let version = self.next();
+        self.push(name, What::Entry, at, inode);
+        if record.kind == EntryKind::HardLink {
+            self.linked.push(inode);
+            self.restated.insert(inode, version);
+        }
+        if record.kind != EntryKind::Directory {
+            if was_known {
+                // It may have been a folder on the trail.
+                self.cut(name, version);
+            } else {
+                self.set_cut(name, version);
+            }
+        }
+        Ok(())
+    }
+
+    /// The file that a hard link's target is a name of now.
+    fn target(&self, target: &[u8], link: Option<u32>) -> Result<u32, &'static str> {
+        let target = clean_path(target);
+        if target.climbs {
+            return Err("it leads out of the tree");
+        }
+        if target.path.is_empty() {
+            return Err("it is a folder");
+        }
+        let missing = "nothing is there";
+        let mut name = TOP;
+        let mut above = 0;
+        for part in target.path.split(|&byte| byte == b'/') {
+            if link == Some(name) {
+                return Err("the link takes its place away");
+            }
+            above = above.max(self.cut_of(name));
+            name = self.paths.find(name, part).ok_or(missing)?;
+        }
+        if link == Some(name) {
+            return Err("it is the link itself");
+        }
+        let state = self.state(name, above).ok_or(missing)?;
+        if state.is_folder {
+            return Err("it is a folder");
+        }
+        self.version(state.version)
+            .map(|version| version.inode)
+            .ok_or(missing)
+    }
+
+    /// Goes to a folder by its path, making what is missing: its name and the youngest cut from the top to it.
+    ///
+    /// `None` where something of this layer that is no folder is in the way, which is a fault of `entry`.
+    fn enter(&mut self, folder: &[u8], entry: &[u8]) -> Result<Option<(u32, u32)>> {
+        let same = self
+            .trail_path
+            .iter()
+            .zip(folder)
+            .take_while(|(a, b)| a == b)
+            .count();
+        // Only whole parts count: the byte after one must be a `/` or the end in both.
+        let ends = |path: &[u8], at: usize| path.get(at).is_none_or(|&byte| byte == b'/');
+        while let Some(&(end, ..)) = self.trail.last() {
+            if end <= same && ends(folder, end) && ends(&self.trail_path, end) {
+                break;
+            }
+            self.trail.pop();
+        }
+        let (mut start, mut name, mut above) = match self.trail.last() {
+            Some(&(end, name, above)) => (end + 1, name, above),
+            None => (0, TOP, self.cut_of(TOP)),
+        };
+        self.trail_path.clear();
+        self.trail_path.extend_from_slice(folder);
+        while let Some(rest) = folder.get(start..).filter(|rest| !rest.is_empty()) {
+            let length = rest
+                .iter()
+                .position(|&byte| byte == b'/')
+                .unwrap_or(rest.len());
+            let parent = name;
+            name = self.child(parent, rest.get(..length).unwrap_or_default())?;
+            if !self.step(name, above, entry)? {
+                self.forget();
+                return Ok(None);
+            }
+            above = above.max(self.cut_of(name));
+            self.trail.push((start + length, name, above));
+            start += length + 1;
+        }
+        Ok(Some((name, above)))
+    }
+
+    /// Makes sure that a name is a folder in this layer; false if it is something else of this layer.
+    fn step(&mut self, name: u32, above: u32, entry: &[u8]) -> Result<bool> {
+        let latest = self.latest(name);
+        let state = self.state(name, above);
+        if latest != NONE && latest >= self.start && latest >= above {
+            match state {
+                Some(state) if state.is_folder => return Ok(true),
+                Some(_) => {
+                    self.fault(
+                        "something that is no folder is where its folder should be",
+                        entry,
+                    );
+                    return Ok(false);
+                }
+                None => {}
+            }
+        }
+        match state {
+            Some(state) if state.is_folder => self.push(name, What::Passed, NONE, NONE),
+            Some(_) => {
+                self.push(name, What::Implied, NONE, NONE);
+                self.blocked.insert(name);
+            }
+            None => self.push(name, What::Implied, NONE, NONE),
+        }
+        Ok(true)
+    }
+
+    /// What a name stands for, if everything below older than `above` is gone.
+    fn state(&self, name: u32, above: u32) -> Option<State> {
+        let mut at = self.latest(name);
+        let mut found = None;
+        loop {
+            let version = self.version(at).filter(|_| at >= above);
+            // A mark that a layer passed through outlives what it passed through: then the folder is an implied one.
+            let Some(version) = version else {
+                return found;
+            };
+            let state = |is_folder| {
+                Some(State {
+                    version: at,
+                    is_folder,
+                })
+            };
+            match version.what {
+                What::Removed => return found,
+                What::Implied => return state(true),
+                What::Entry => {
+                    let is_folder = self.is_folder(at);
+                    return found.filter(|_| !is_folder).or(state(is_folder));
+                }
+                What::Passed | What::Opaque => found = found.or(state(true)),
+            }
+            at = version.prev;
+        }
+    }
+
+    fn is_folder(&self, version: u32) -> bool {
+        // Kept as its own inode only by what is no folder.
+        self.version(version)
+            .is_none_or(|version| version.inode == NONE)
+    }
+
+    fn push(&mut self, name: u32, what: What, record: u32, inode: u32) {
+        let version = self.next();
+        let prev = self.latest(name);
+        self.versions.push(Version {
+            prev,
+            record,
+            inode,
+            layer: self.number(),
+            what,
+        });
+        if let Some(last) = self.last.get_mut(name as usize) {
+            *last = version;
+        }
+    }
+
+    fn child(&mut self, parent: u32, part: &[u8]) -> Result<u32> {
+        let name = self.paths.child(parent, part);
+        while self.last.len() < self.paths.len() {
+            self.last.push(NONE);
+            self.cuts.push(0);
+        }
+        for (what, limit, found) in [
+            ("paths", limits::PATHS, self.paths.len() as u64),
+            ("bytes of names", limits::PATH_TEXT, self.paths.text()),
+            (
+                "changes of paths",
+                u64::from(NONE),
+                self.versions.len() as u64 + 8,
+            ),
+        ] {
+            if found > limit {
+                return Err(Error::new(Fault::Limit { what, limit, found }));
+            }
+        }
+        Ok(name)
+    }
+
+    /// Cuts off what is below a name, which may be on the trail.
+    fn cut(&mut self, name: u32, version: u32) {
+        self.set_cut(name, version);
+        self.forget();
+    }
+
+    fn set_cut(&mut self, name: u32, version: u32) {
+        if let Some(cut) = self.cuts.get_mut(name as usize) {
+            *cut = version.max(*cut);
+        }
+    }
+
+    fn cut_of(&self, name: u32) -> u32 {
+        self.cuts.get(name as usize).copied().unwrap_or_default()
+    }
+
+    fn forget(&mut self) {
+        self.trail.clear();
+        self.trail_path.clear();
+    }
+
+    fn latest(&self, name: u32) -> u32 {
+        self.last.get(name as usize).copied().unwrap_or(NONE)
+    }
+
+    fn version(&self, at: u32) -> Option<&Version> {
+        self.versions.get(at as usize)
+    }
+
+    fn next(&self) -> u32 {
+        u32::try_from(self.versions.len()).unwrap_or(NONE)
+    }
+
+    fn number(&self) -> u16 {
+        u16::try_from(self.layer).unwrap_or(u16::MAX)
+    }
+
+    fn fault(&mut self, why: &'static str, path: &[u8]) {
+        self.add_fault(Fault::Entry { why }.into(), path);
+    }
+
+    fn add_fault(&mut self, error: Error, path: &[u8]) {
+        self.fault_count += 1;
+        if self.faults.len() < Tree::FAULTS {
+            let layer = format!("layer {} of {}", self.layer + 1, self.layers);
+            self.faults
+                .push(error.at(crate::escape::bytes(path)).at(layer));
+        }
+    }
+
+    fn finish(mut self, listings: Vec<Arc<Listing>>) -> Tree {
+        let names = u32::try_from(self.paths.len()).unwrap_or(NONE);
+        let mut now = vec![NONE; self.paths.len()];
+        // A folder comes before what is in it, so one pass is enough.
+        for name in 0..names {
+            let parent = self.paths.parent(name);
+            let mut above = 0;
+            if name != TOP {
+                above = self.cut_of(parent);
+                let parent_now = now.get(parent as usize).copied().unwrap_or(NONE);
+                let notes = parent_now == NONE || is_notes(self.paths.part(name));
+                self.set_cut(name, above);
+                if notes {
+                    continue;
+                }
+            }
+            if let Some(state) = self.state(name, above)
+                && let Some(slot) = now.get_mut(name as usize)
+            {
+                *slot = state.version;
+            }
+        }
+        self.paths.seal();
+        let mut tree = Tree {
+            listings,
+            paths: self.paths,
+            versions: self.versions,
+            last: self.last,
+            now,
+            links: self
+                .linked
+                .into_iter()
+                .map(|inode| (inode, Vec::new()))
+                .collect(),
+            restated: self.restated,
+            faults: self.faults,
+            fault_count: self.fault_count,
+        };
+        let mut links = std::mem::take(&mut tree.links);
+        for node in tree.walk() {
+            if let Some(names) = node.inode().and_then(|inode| links.get_mut(&inode.0)) {
+                names.push(node.name);
+            }
+        }
+        links.retain(|_, names| names.len() > 1);
+        tree.links = links;
+        tree
+    }
+}
+
+fn is_notes(part: &[u8]) -> bool {
+    part.starts_with(b".wh.") && Whiteout::of(part) == Whiteout::Aufs
+}
+
+fn parent_of(path: &[u8]) -> &[u8] {
+    let slash = path.iter().rposition(|&byte| byte == b'/');
+    path.get(..slash.unwrap_or_default()).unwrap_or_default()
+}

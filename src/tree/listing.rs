@@ -1,0 +1,398 @@
+//! One layer's entries, read once and kept small.
+//!
+//! Names are kept by what differs from the name before; owners, attributes and link targets are kept once however
+//! often they come. About 48 bytes and the new part of the name for each entry, and never more for larger contents.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{Error, Fault, Result};
+use crate::layer::{
+    Anomalies, Entry, EntryKind, Limits, Mtime, Segment, TarInput, Walker, Xattr, limits,
+};
+
+/// Who owns an entry. The numbers rule; the names are hints and often empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// Owner.
+    pub uid: u64,
+    /// Group.
+    pub gid: u64,
+    /// The owner's name.
+    pub user_name: Box<[u8]>,
+    /// The group's name.
+    pub group_name: Box<[u8]>,
+}
+
+/// What one entry says but its name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Record {
+    /// Where the stored contents start in the plain tar.
+    pub data: u64,
+    /// Size of the contents with their holes.
+    pub size: u64,
+    pub seconds: i64,
+    pub nanos: u32,
+    /// Where the name's own part starts in the text.
+    text: u32,
+    pub owner: u32,
+    /// Where in the extras; 0 for an entry without any.
+    extra: u32,
+    pub mode: u16,
+    /// How many bytes of the name before this one begins with.
+    shared: u16,
+    pub kind: EntryKind,
+    /// Whether a part of the name is `..`.
+    pub climbs: bool,
+}
+
+/// The entries of one layer, in archive order.
+#[derive(Debug, Default)]
+pub struct Listing {
+    records: Vec<Record>,
+    text: Vec<u8>,
+    /// Link targets, devices, attributes and sparse maps, written down by [`Extra::write`], each with its length.
+    extras: Vec<u8>,
+    owners: Vec<Owner>,
+    /// SHA-256 of the contents of each entry, where that was asked for; zeros for what has none.
+    digests: Vec<[u8; 32]>,
+    anomalies: Anomalies,
+}
+
+/// What few entries have.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Extra {
+    pub link: Vec<u8>,
+    pub device: (u64, u64),
+    pub xattrs: Vec<Xattr>,
+    pub segments: Option<Vec<Segment>>,
+}
+
+impl Listing {
+    /// Walks a tar to its end marker and lists it. With `digests`, contents are read and hashed, else skipped.
+    ///
+    /// # Errors
+    /// As [`Walker::next_entry`]; `Limit` for more names or attributes than [`limits::PATH_TEXT`] bytes.
+    pub fn of<I: TarInput>(walker: &mut Walker<I>, with_digests: bool) -> Result<Self> {
+        let mut making = Making::default();
+        let mut buf = vec![0; if with_digests { crate::blob::CHUNK } else { 0 }];
+        while let Some(entry) = walker.next_entry()? {
+            if matches!(entry.kind, EntryKind::Other(_)) {
+                // Volume labels and the like make nothing; the walk has noted them.
+                continue;
+            }
+            let hashed = with_digests && entry.kind == EntryKind::File && entry.sparse.is_none();
+            making.add(entry)?;
+            if with_digests {
+                let mut hasher = Sha256::new();
+                while hashed {
+                    match walker.read_data(&mut buf)? {
+                        0 => break,
+                        n => hasher.update(buf.get(..n).unwrap_or_default()),
+                    }
+                }
+                let digest = if hashed {
+                    hasher.finalize().into()
+                } else {
+                    [0; 32]
+                };
+                making.listing.digests.push(digest);
+            }
+        }
+        let mut listing = making.listing;
+        listing.anomalies = walker.anomalies().clone();
+        Ok(listing)
+    }
+
+    /// How many entries there are; those of types that make nothing are left out.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// What was odd about the tar.
+    pub fn anomalies(&self) -> &Anomalies {
+        &self.anomalies
+    }
+
+    pub(super) fn record(&self, at: u32) -> Option<&Record> {
+        self.records.get(at as usize)
+    }
+
+    pub(super) fn owner(&self, record: &Record) -> Option<&Owner> {
+        self.owners.get(record.owner as usize)
+    }
+
+    pub(super) fn digest(&self, at: u32) -> Option<[u8; 32]> {
+        let digest = self.digests.get(at as usize).copied();
+        digest.filter(|digest| *digest != [0; 32])
+    }
+
+    pub(super) fn extra(&self, record: &Record) -> Extra {
+        match record.extra {
+            0 => Extra::default(),
+            at => Extra::read(self.extras.get(at as usize..).unwrap_or_default()),
+        }
+    }
+
+    /// The target of a link, which stands first in what is extra about it.
+    pub(super) fn link(&self, record: &Record) -> &[u8] {
+        if record.extra == 0 {
+            return &[];
+        }
+        let mut bytes = self.extras.get(record.extra as usize..).unwrap_or_default();
+        let _whole = number(&mut bytes);
+        text(&mut bytes)
+    }
+
+    /// Each record with its number and its clean path.
+    pub(super) fn each(
+        &self,
+        mut take: impl FnMut(u32, &Record, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let mut path = Vec::new();
+        for (at, record) in self.records.iter().enumerate() {
+            let end = self
+                .records
+                .get(at + 1)
+                .map_or(self.text.len(), |next| next.text as usize);
+            path.truncate(usize::from(record.shared));
+            path.extend_from_slice(self.text.get(record.text as usize..end).unwrap_or_default());
+            take(u32::try_from(at).unwrap_or(u32::MAX), record, &path)?;
+        }
+        Ok(())
+    }
+}
+
+/// A listing and what is only needed to make it.
+#[derive(Default)]
+struct Making {
+    listing: Listing,
+    last_path: Vec<u8>,
+    owners: HashMap<Owner, u32>,
+    /// Where an extra of that hash is. Two of one hash are kept twice.
+    known: HashMap<u64, u32>,
+    hasher: RandomState,
+    scratch: Vec<u8>,
+    owner_text: u64,
+}
+
+impl Making {
+    fn add(&mut self, entry: &Entry) -> Result<()> {
+        let path = entry.clean_path();
+        let shared = path
+            .iter()
+            .zip(&self.last_path)
+            .take_while(|(a, b)| a == b)
+            .count()
+            .min(usize::from(u16::MAX));
+        let listing = &mut self.listing;
+        let text = within("bytes of names", listing.text.len())?;
+        listing
+            .text
+            .extend_from_slice(path.get(shared..).unwrap_or_default());
+        self.last_path.truncate(shared);
+        self.last_path
+            .extend_from_slice(path.get(shared..).unwrap_or_default());
+        let owner = self.owner(entry)?;
+        let extra = self.extra(entry)?;
+        self.listing.records.push(Record {
+            data: entry.data_offset,
+            size: entry.size,
+            seconds: entry.mtime.seconds,
+            nanos: entry.mtime.nanos,
+            text,
+            owner,
+            extra,
+            mode: entry.mode,
+            shared: u16::try_from(shared).unwrap_or(u16::MAX),
+            kind: entry.kind,
+            climbs: entry.climbs(),
+        });
+        Ok(())
+    }
+
+    fn owner(&mut self, entry: &Entry) -> Result<u32> {
+        let same = |owner: &Owner| {
+            owner.uid == entry.uid
+                && owner.gid == entry.gid
+                && *owner.user_name == *entry.user_name
+                && *owner.group_name == *entry.group_name
+        };
+        // Nearly always that of the entry before.
+        if let Some(last) = self.listing.records.last()
+            && self
+                .listing
+                .owners
+                .get(last.owner as usize)
+                .is_some_and(same)
+        {
+            return Ok(last.owner);
+        }
+        let owner = Owner {
+            uid: entry.uid,
+            gid: entry.gid,
+            user_name: entry.user_name.as_slice().into(),
+            group_name: entry.group_name.as_slice().into(),
+        };
+        if let Some(&known) = self.owners.get(&owner) {
+            return Ok(known);
+        }
+        self.owner_text += 64 + (owner.user_name.len() + owner.group_name.len()) as u64;
+        let at = u32::try_from(self.listing.owners.len()).unwrap_or(u32::MAX);
+        within(
+            "bytes of owners' names",
+            usize::try_from(self.owner_text).unwrap_or(usize::MAX),
+        )?;
+        self.listing.owners.push(owner.clone());
+        self.owners.insert(owner, at);
+        Ok(at)
+    }
+
+    fn extra(&mut self, entry: &Entry) -> Result<u32> {
+        if entry.link_target.is_empty()
+            && entry.xattrs.is_empty()
+            && entry.sparse.is_none()
+            && entry.device == (0, 0)
+        {
+            return Ok(0);
+        }
+        self.scratch.clear();
+        Extra::write(entry, &mut self.scratch);
+        let hash = self.hasher.hash_one(&self.scratch);
+        let extras = &mut self.listing.extras;
+        if let Some(&at) = self.known.get(&hash) {
+            let mut bytes = extras.get(at as usize..).unwrap_or_default();
+            if text(&mut bytes) == self.scratch {
+                return Ok(at);
+            }
+        }
+        if extras.is_empty() {
+            // So that 0 can mean none.
+            extras.push(0);
+        }
+        let at = within("bytes of link targets and attributes", extras.len())?;
+        put(self.scratch.len() as u64, extras);
+        extras.extend_from_slice(&self.scratch);
+        self.known.insert(hash, at);
+        Ok(at)
+    }
+}
+
+/// A place in a text that is still short enough.
+fn within(what: &'static str, length: usize) -> Result<u32> {
+    match u32::try_from(length) {
+        Ok(at) if u64::from(at) <= limits::PATH_TEXT => Ok(at),
+        _ => Err(Error::new(Fault::Limit {
+            what,
+            limit: limits::PATH_TEXT,
+            found: length as u64,
+        })),
+    }
+}
+
+impl Extra {
+    fn write(entry: &Entry, out: &mut Vec<u8>) {
+        put(entry.link_target.len() as u64, out);
+        out.extend_from_slice(&entry.link_target);
+        put(entry.device.0, out);
+        put(entry.device.1, out);
+        put(entry.xattrs.len() as u64, out);
+        for xattr in &entry.xattrs {
+            for bytes in [&xattr.name, &xattr.value] {
+                put(bytes.len() as u64, out);
+                out.extend_from_slice(bytes);
+            }
+        }
+        let Some(segments) = &entry.sparse else {
+            return put(0, out);
+        };
+        put(segments.len() as u64 + 1, out);
+        for segment in segments {
+            put(segment.offset, out);
+            put(segment.length, out);
+        }
+    }
+
+    fn read(bytes: &[u8]) -> Self {
+        let mut bytes = bytes;
+        let mut bytes = text(&mut bytes);
+        let link = text(&mut bytes).to_vec();
+        let device = (number(&mut bytes), number(&mut bytes));
+        let xattrs = (0..number(&mut bytes))
+            .map(|_| Xattr {
+                name: text(&mut bytes).to_vec(),
+                value: text(&mut bytes).to_vec(),
+            })
+            .collect();
+        let segments = number(&mut bytes).checked_sub(1).map(|count| {
+            let segment = |_| Segment {
+                offset: number(&mut bytes),
+                length: number(&mut bytes),
+            };
+            (0..count).map(segment).collect()
+        });
+        Extra {
+            link,
+            device,
+            xattrs,
+            segments,
+        }
+    }
+}
+
+/// Seven bits a byte, the lowest first.
+fn put(mut number: u64, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn number(bytes: &mut &[u8]) -> u64 {
+    let mut number = 0;
+    let mut shift = 0;
+    while let Some((&byte, rest)) = bytes.split_first() {
+        *bytes = rest;
+        number |= u64::from(byte & 0x7f) << shift;
+        shift += 7;
+        if byte < 0x80 || shift > 63 {
+            break;
+        }
+    }
+    number
+}
+
+fn text<'a>(bytes: &mut &'a [u8]) -> &'a [u8] {
+    let length = usize::try_from(number(bytes)).unwrap_or(usize::MAX);
+    let (text, rest) = bytes.split_at(length.min(bytes.len()));
+    *bytes = rest;
+    text
+}
+
+impl Record {
+    pub(super) fn mtime(&self) -> Mtime {
+        Mtime {
+            seconds: self.seconds,
+            nanos: self.nanos,
+        }
+    }
+}
+
+/// How layers are read.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// What is accepted at most.
+    pub limits: Limits,
+    /// Hash the contents of files while they go by. Of a plain layer in a file that costs reading it all.
+    pub digests: bool,
+    /// Counts the stored bytes of packed layers.
+    pub meter: crate::blob::Meter,
+}

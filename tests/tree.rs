@@ -1,0 +1,604 @@
+//! Layers applied to one another: each rule by example, and all of them against a slow model.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use imgkit::layer::clean_path;
+use imgkit::tree::{Did, Hides, NodeKind, Reading, Tree, cmp_paths};
+use proptest::prelude::*;
+
+use crate::common::build;
+
+fn apply(layers: &[&str]) -> Tree {
+    let list = |line: &&str| {
+        let tar = build::layer(line);
+        let listing = Reading {
+            digests: true,
+            ..Reading::default()
+        }
+        .list_stream(&tar[..]);
+        Arc::new(listing.expect("a tar"))
+    };
+    Tree::apply(layers.iter().map(list).collect()).expect("within limits")
+}
+
+/// `KIND PATH@LAYER`, in the order of the walk; a file's names but the first are `h PATH>FIRST@LAYER`.
+fn shown(tree: &Tree) -> String {
+    let mut out = Vec::new();
+    for node in tree.walk().skip(1) {
+        let path = String::from_utf8_lossy(&node.path()).into_owned();
+        let text = match (node.first_name(), node.kind()) {
+            (Some(first), _) => format!("h {path}>{}", String::from_utf8_lossy(&first.path())),
+            (None, NodeKind::Folder) if node.is_implied() => format!("i {path}"),
+            (None, NodeKind::Folder) => format!("d {path}"),
+            (None, NodeKind::File) => format!("f {path}"),
+            (None, NodeKind::Symlink) => format!("l {path}"),
+            (None, NodeKind::Fifo) => format!("p {path}"),
+            (None, _) => format!("? {path}"),
+        };
+        out.push(format!("{text}@{}", node.layer() + 1));
+    }
+    out.join(" ")
+}
+
+fn faults(tree: &Tree) -> Vec<String> {
+    tree.faults().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn each_rule_by_example() {
+    let long = format!("f {}/x text", "d/".repeat(100) + "d");
+    for (layers, expected) in [
+        (&["d etc | f etc/a one"][..], "d etc@1 f etc/a@1"),
+        // Markers speak of lower layers only, wherever they stand.
+        (&["f a one | f b two", "w a | f c x"], "f b@1 f c@2"),
+        (&["f a one", "w a | f a two"], "f a@2"),
+        (&["f a one", "f a two | w a"], "f a@2"),
+        (&["w a | f a one"], "f a@1"),
+        (&["f a one | w a"], "f a@1"),
+        (
+            &["d etc | f etc/a one | f etc/b two", "o etc | f etc/c x"],
+            "d etc@1 f etc/c@2",
+        ),
+        (
+            &["d etc | f etc/a one | f etc/b two", "f etc/c x | o etc"],
+            "d etc@1 f etc/c@2",
+        ),
+        (
+            &["d etc | f etc/a one", "f etc/c x | d etc | o etc"],
+            "d etc@2 f etc/c@2",
+        ),
+        (&["f etc/c x | o etc"], "i etc@1 f etc/c@1"),
+        (&["d a | d a/b | f a/b/c x | f d y", "o ."], ""),
+        (&["d a | f a/b x", "w a | w a | w a", "d a"], "d a@3"),
+        // A folder removed and made again has nothing of the old one.
+        (&["d a | f a/b x", "w a", "d a | f a/c x"], "d a@3 f a/c@3"),
+        (&["d a | f a/b x", "w a | d a | f a/c x"], "d a@2 f a/c@2"),
+        (&["d a | f a/b x", "d a | f a/c x | w a"], "d a@2 f a/c@2"),
+        (
+            &["d a | d a/b | f a/b/c x", "f a/b/d x | w a"],
+            "i a@2 i a/b@2 f a/b/d@2",
+        ),
+        (
+            &["d a | d a/b | f a/b/c x", "w a | f a/b/d x"],
+            "i a@2 i a/b@2 f a/b/d@2",
+        ),
+        (&["d a | f a/b x", "w a | w a/b"], "i a@2"),
+        (&["d a | f a/b x", "w a/b | w a"], "i a@2"),
+        // Kinds that change.
+        (&["d a | f a/b x", "f a file"], "f a@2"),
+        (&["d a | f a/b x", "f a file", "d a"], "d a@3"),
+        (&["f a file", "d a | f a/b x"], "d a@2 f a/b@2"),
+        (&["f a file", "f a/b x | d a"], "d a@2 f a/b@2"),
+        (&["f a file", "w a | f a/b x"], "i a@2 f a/b@2"),
+        (&["l run var/run", "d run | f run/x y"], "d run@2 f run/x@2"),
+        (&["d a | f a/b x | f a y | d a | f a/c z"], "d a@1 f a/c@1"),
+        (&["d a | l a b | f a x | p a"], "p a@1"),
+        // The last of several is the one.
+        (&["f a one | f a two | d b | d b"], "f a@1 d b@1"),
+        // Folders that no entry speaks of.
+        (&["f a/b/c x", "d a/b"], "i a@1 d a/b@2 f a/b/c@1"),
+        (&["d a | d a/b", "f a/b/c x"], "d a@1 d a/b@1 f a/b/c@2"),
+        (&["f x y", "w a/b/c"], "i a@2 i a/b@2 f x@1"),
+        // Names as they come.
+        (
+            &["d ./etc/ | f ./etc/a x | f /etc/b x | f etc//./c x"],
+            "d etc@1 f etc/a@1 f etc/b@1 f etc/c@1",
+        ),
+        (&["f ./a x", "w ./a"], ""),
+        // Hard links.
+        (&["f a x | h b a"], "f a@1 h b>a@1"),
+        (&["f b x | h a b"], "f a@1 h b>a@1"),
+        (&["f a x", "h b a"], "f a@1 h b>a@2"),
+        (&["f a x", "h b ./a | w c"], "f a@1 h b>a@2"),
+        (&["f a x | h b a | h c b"], "f a@1 h b>a@1 h c>a@1"),
+        (&["f a x | h b a", "f a y"], "f a@2 f b@1"),
+        (&["f a x | h b a", "w a"], "f b@1"),
+        (&["d d | f d/a x | h b d/a", "w d"], "f b@1"),
+        (&["f a x | h b a", "w a", "f a z"], "f a@3 f b@1"),
+        (
+            &[
+                "f a/b/foo x | h a/b/bar a/b/foo",
+                "h a/b/baz a/b/bar | w a/b/foo",
+            ],
+            "i a@1 i a/b@1 f a/b/bar@1 h a/b/baz>a/b/bar@2",
+        ),
+        (&["f a x | h b a | f a y | h c a"], "f a@1 f b@1 h c>a@1"),
+        (&["l s t | h b s"], "l b@1 h s>b@1"),
+        (
+            &["f .wh..wh.plnk/1.2 x | h a .wh..wh.plnk/1.2 | h b .wh..wh.plnk/1.2"],
+            "f a@1 h b>a@1",
+        ),
+        (
+            &["f .wh..wh.aufs x | d .wh..wh.orph | f .wh..wh.orph/x y"],
+            "",
+        ),
+        (&["d . | f a x"], "f a@1"),
+    ] {
+        let tree = apply(layers);
+        assert_eq!(faults(&tree), [""; 0], "{layers:?}");
+        assert_eq!(shown(&tree), expected, "{layers:?}");
+    }
+    assert_eq!(apply(&[&long]).walk().count(), 103);
+}
+
+#[test]
+fn what_no_two_engines_agree_on_is_a_fault() {
+    let below = "something that is no folder is where its folder should be";
+    let under =
+        "the layer writes below it, and a lower layer has something there that is no folder";
+    for (layers, fault, left) in [
+        (
+            &["f ../a x | f b y"][..],
+            "layer 1 of 1: ../a: its name leads out of the tree".to_owned(),
+            "f b@1",
+        ),
+        (
+            &["f a/../b x"],
+            "layer 1 of 1: a/../b: its name leads out of the tree".into(),
+            "",
+        ),
+        (
+            &["f . x"],
+            "layer 1 of 1: .: the top of the tree can only be a folder".into(),
+            "",
+        ),
+        (
+            &["l / etc"],
+            "layer 1 of 1: .: the top of the tree can only be a folder".into(),
+            "",
+        ),
+        (
+            &["f a x", "f .wh. y"],
+            "layer 2 of 2: .wh.: the whiteout names nothing".into(),
+            "f a@1",
+        ),
+        (
+            &["d a", "f a/.wh... y"],
+            "layer 2 of 2: a/.wh...: the whiteout names nothing".into(),
+            "d a@1",
+        ),
+        (
+            &["f a/../.wh.x y"],
+            "layer 1 of 1: a/../.wh.x: its name leads out of the tree".into(),
+            "",
+        ),
+        (
+            &["f a x | f a/b y"],
+            format!("layer 1 of 1: a/b: {below}"),
+            "f a@1",
+        ),
+        (
+            &["l a / | f a/b y"],
+            format!("layer 1 of 1: a/b: {below}"),
+            "l a@1",
+        ),
+        (
+            &["f a x", "f a/b y"],
+            format!("layer 2 of 2: a: {under}"),
+            "i a@2 f a/b@2",
+        ),
+        (
+            &["l a /", "f a/b y"],
+            format!("layer 2 of 2: a: {under}"),
+            "i a@2 f a/b@2",
+        ),
+        (
+            &["l a /", "w a/b"],
+            format!("layer 2 of 2: a: {under}"),
+            "i a@2",
+        ),
+        (
+            &["h a b"],
+            "layer 1 of 1: a: link to 'b': nothing is there".into(),
+            "",
+        ),
+        (
+            &["h a b | f b x"],
+            "layer 1 of 1: a: link to 'b': nothing is there".into(),
+            "f b@1",
+        ),
+        (
+            &["f b x", "w b", "h a b"],
+            "layer 3 of 3: a: link to 'b': nothing is there".into(),
+            "",
+        ),
+        (
+            &["d b | h a b"],
+            "layer 1 of 1: a: link to 'b': it is a folder".into(),
+            "d b@1",
+        ),
+        (
+            &["h a ."],
+            "layer 1 of 1: a: link to '.': it is a folder".into(),
+            "",
+        ),
+        (
+            &["f a x | h a a"],
+            "layer 1 of 1: a: link to 'a': it is the link itself".into(),
+            "f a@1",
+        ),
+        (
+            &["h a a"],
+            "layer 1 of 1: a: link to 'a': nothing is there".into(),
+            "",
+        ),
+        (
+            &["d a | f a/b x | h a a/b"],
+            "layer 1 of 1: a: link to 'a/b': the link takes its place away".into(),
+            "d a@1 f a/b@1",
+        ),
+        (
+            &["h a ../etc/passwd"],
+            "layer 1 of 1: a: link to '../etc/passwd': it leads out of the tree".into(),
+            "",
+        ),
+        (
+            &["l s d | d d | f d/x y | h a s/x"],
+            "layer 1 of 1: a: link to 's/x': nothing is there".into(),
+            "d d@1 f d/x@1 l s@1",
+        ),
+    ] {
+        let tree = apply(layers);
+        assert_eq!(faults(&tree), [fault], "{layers:?}");
+        assert_eq!(shown(&tree), left, "{layers:?}");
+        assert!(tree.sound().is_err());
+    }
+}
+
+#[test]
+fn lives_are_told() {
+    let tree = apply(&[
+        "d a | f a/b one | f c x | h l a/b",
+        "f a/b three | w c",
+        "w a",
+        "d a | f a/b again | f c y",
+        "o a | f c z",
+        "f a file",
+    ]);
+    let life = |path: &str| {
+        let past = tree.past(path.as_bytes()).expect("spoken of");
+        let step = |step: &imgkit::tree::Step<'_>| (step.layer + 1, step.did, step.size());
+        past.life().iter().map(step).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        life("a/b"),
+        [
+            (1, Did::Added, 3),
+            (2, Did::Replaced, 5),
+            (3, Did::Hidden, 5),
+            (4, Did::Added, 5),
+            (5, Did::Hidden, 5)
+        ]
+    );
+    assert_eq!(
+        life("c"),
+        [
+            (1, Did::Added, 1),
+            (2, Did::Removed, 1),
+            (4, Did::Added, 1),
+            (5, Did::Replaced, 1)
+        ]
+    );
+    assert_eq!(
+        life("a"),
+        [
+            (1, Did::Added, 0),
+            (3, Did::Removed, 0),
+            (4, Did::Added, 0),
+            (6, Did::Replaced, 4)
+        ]
+    );
+    let link = tree.get(b"l").expect("there");
+    assert_eq!(
+        (
+            link.size(),
+            link.link_count(),
+            link.place().map(|place| place.layer)
+        ),
+        (3, 1, Some(0))
+    );
+    assert!(tree.past(b"nothing").is_none());
+}
+
+#[test]
+fn a_part_of_the_layers_says_what_it_does_to_those_below() {
+    let tree = apply(&[
+        "f a/x y | w b | o c | f d file",
+        "w a/x | f b/n y | d d | w e/f",
+    ]);
+    let removed: Vec<_> = tree
+        .ever()
+        .filter(|past| past.is_removed())
+        .map(|past| String::from_utf8_lossy(&past.path()).into_owned())
+        .collect();
+    assert_eq!(removed, ["a/x", "e/f"]);
+    let opaque: Vec<_> = tree
+        .walk()
+        .filter(|node| node.kind() == NodeKind::Folder && node.hides() != Hides::Nothing)
+        .map(|node| String::from_utf8_lossy(&node.path()).into_owned())
+        .collect();
+    assert_eq!(opaque, ["b", "c", "d"]);
+}
+
+#[test]
+fn a_chain_of_layers_and_markers_stays_linear() {
+    // Each marker over a folder of 20,000 names, and a deep path in each layer.
+    let mut big: String = (0..20_000).map(|n| format!("f d/{n} | ")).collect();
+    big += "d z";
+    let marks: String = (0..20_000).map(|n| format!("w d/x{n} | o d | ")).collect();
+    let deep = format!("f {}x y", "z/".repeat(3000));
+    let marks = marks + &deep;
+    let started = std::time::Instant::now();
+    let tree = apply(&[&big, &marks, &marks, &big, &marks]);
+    assert_eq!(tree.walk().count(), 3003);
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+}
+
+// -------------------------------------------------------------------------------------------------------- the model
+
+/// What is at a path: the letter, and for all but folders a number for the file and its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Thing {
+    Folder(bool),
+    File(char, usize, String),
+}
+
+/// Applies one layer the slow way: paths are whole texts, and everything is looked through each time.
+fn model_layer(map: &mut BTreeMap<String, Thing>, line: &str, inodes: &mut usize) -> bool {
+    let items: Vec<Vec<&str>> = line
+        .split('|')
+        .map(|item| item.trim().splitn(3, ' ').collect())
+        .filter(|item: &Vec<&str>| item.len() > 1)
+        .collect();
+    let below = |path: &str, top: &str| {
+        path.strip_prefix(top)
+            .is_some_and(|rest| rest.starts_with('/'))
+    };
+    let mut good = true;
+    for item in &items {
+        match item[0] {
+            "w" => map.retain(|path, _| path != item[1] && !below(path, item[1])),
+            "o" => map.retain(|path, _| !below(path, item[1])),
+            _ => {}
+        }
+    }
+    let mut own: BTreeSet<String> = BTreeSet::new();
+    let mut wanted: BTreeSet<String> = BTreeSet::new();
+    let mut parents =
+        |map: &mut BTreeMap<String, Thing>, path: &str, own: &mut BTreeSet<String>| {
+            let ends = path
+                .match_indices('/')
+                .map(|(at, _)| at)
+                .chain(Some(path.len()));
+            for end in ends.collect::<Vec<_>>() {
+                let folder = &path[..end];
+                if folder.is_empty() {
+                    continue;
+                }
+                match map.get(folder) {
+                    Some(Thing::Folder(_)) => {}
+                    Some(Thing::File(..)) if own.contains(folder) => return false,
+                    other => {
+                        if other.is_some() {
+                            wanted.insert(folder.to_owned());
+                        }
+                        map.insert(folder.to_owned(), Thing::Folder(true));
+                        own.insert(folder.to_owned());
+                    }
+                }
+            }
+            true
+        };
+    let folder_of = |path: &str| {
+        path.rsplit_once('/')
+            .map_or(String::new(), |(folder, _)| folder.to_owned())
+    };
+    for item in &items {
+        match item[0] {
+            "w" => good &= parents(map, &folder_of(item[1]), &mut own),
+            "o" => good &= parents(map, item[1], &mut own),
+            _ => {}
+        }
+    }
+    let mut entries: BTreeSet<String> = BTreeSet::new();
+    for item in &items {
+        let path = item[1].to_owned();
+        let text = item.get(2).copied().unwrap_or_default().to_owned();
+        if matches!(item[0], "w" | "o") {
+            continue;
+        }
+        if !parents(map, &folder_of(&path), &mut own) {
+            good = false;
+            continue;
+        }
+        let thing = match item[0] {
+            "d" => Thing::Folder(false),
+            "h" => match map.get(&text) {
+                Some(Thing::File(kind, inode, contents))
+                    if text != path && !below(&text, &path) =>
+                {
+                    Thing::File(*kind, *inode, contents.clone())
+                }
+                _ => {
+                    good = false;
+                    continue;
+                }
+            },
+            kind => {
+                *inodes += 1;
+                Thing::File(kind.chars().next().expect("a letter"), *inodes, text)
+            }
+        };
+        if !matches!(
+            (&thing, map.get(&path)),
+            (Thing::Folder(_), Some(Thing::Folder(_)))
+        ) {
+            map.retain(|other, _| !below(other, &path));
+        }
+        map.insert(path.clone(), thing);
+        own.insert(path.clone());
+        entries.insert(path);
+    }
+    good && wanted.is_subset(&entries)
+}
+
+/// The same in the words of [`shown`], without layers.
+fn model_shown(map: &BTreeMap<String, Thing>) -> String {
+    let mut paths: Vec<&String> = map.keys().collect();
+    paths.sort_by_key(|path| path.split('/').collect::<Vec<_>>());
+    let mut first: BTreeMap<usize, &String> = BTreeMap::new();
+    let mut out = Vec::new();
+    for path in paths {
+        out.push(match &map[path] {
+            Thing::Folder(true) => format!("i {path}"),
+            Thing::Folder(false) => format!("d {path}"),
+            Thing::File(kind, inode, _) => match first.get(inode) {
+                Some(first) => format!("h {path}>{first}"),
+                None => {
+                    first.insert(*inode, path);
+                    format!("{kind} {path}")
+                }
+            },
+        });
+    }
+    out.join(" ")
+}
+
+fn any_path() -> impl Strategy<Value = String> {
+    prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..4)
+        .prop_map(|parts| parts.join("/"))
+}
+
+fn any_item() -> impl Strategy<Value = String> {
+    let kind = prop::sample::select(vec!["d", "d", "f", "f", "f", "l", "h", "h", "w", "w", "o"]);
+    (kind, any_path(), any_path(), 0..1000u32).prop_map(|(kind, path, other, text)| match kind {
+        "h" | "l" => format!("{kind} {path} {other}"),
+        "f" => format!("f {path} {text}"),
+        _ => format!("{kind} {path}"),
+    })
+}
+
+fn any_layers() -> impl Strategy<Value = Vec<String>> {
+    let layer = prop::collection::vec(any_item(), 0..8).prop_map(|items| items.join(" | "));
+    prop::collection::vec(layer, 1..5)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000,
+        max_global_rejects: 100_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What is left out for a fault is left out of both; whether there is one is compared, too.
+    #[test]
+    fn trees_are_what_a_slow_model_says(layers in any_layers()) {
+        let lines: Vec<&str> = layers.iter().map(String::as_str).collect();
+        let tree = apply(&lines);
+        let mut map = BTreeMap::new();
+        let mut inodes = 0;
+        let mut good = true;
+        for line in &lines {
+            good &= model_layer(&mut map, line, &mut inodes);
+        }
+        let plain: Vec<String> = shown(&tree)
+            .split(' ')
+            .map(|word| word.split('@').next().unwrap_or_default().to_owned())
+            .collect();
+        prop_assert_eq!(plain.join(" "), model_shown(&map));
+        prop_assert_eq!(tree.faults().is_empty(), good, "{:?}", faults(&tree));
+        for (path, thing) in &map {
+            let node = tree.get(path.as_bytes()).expect("there");
+            let life = node.past().life();
+            let last = life.last().expect("a life");
+            prop_assert!(matches!(last.did, Did::Added | Did::Replaced), "{} {:?}", path, last.did);
+            prop_assert_eq!((last.kind(), last.size()), (node.kind(), node.size()));
+            match thing {
+                Thing::Folder(_) => prop_assert_eq!(node.kind(), NodeKind::Folder),
+                Thing::File('l', _, text) => prop_assert_eq!(node.link_target(), text.as_bytes()),
+                Thing::File(_, _, text) => {
+                    let digest = hex::encode(node.digest().expect("a digest"));
+                    prop_assert_eq!(format!("sha256:{digest}"), build::digest(text.as_bytes()));
+                }
+            }
+        }
+        // What is not there in the end went away by some layer.
+        for past in tree.ever().filter(|past| past.node().is_none()) {
+            if let Some(last) = past.life().last() {
+                prop_assert!(matches!(last.did, Did::Removed | Did::Hidden), "{:?}", last.did);
+            }
+        }
+    }
+
+    /// Applying some of the layers, and then what the rest of them amount to, is applying all.
+    #[test]
+    fn a_part_can_be_told_as_one_layer(layers in any_layers(), cut in 0..4usize) {
+        let lines: Vec<&str> = layers.iter().map(String::as_str).collect();
+        let all = apply(&lines);
+        prop_assume!(all.faults().is_empty());
+        let cut = cut.min(lines.len());
+        let upper = apply(&lines[cut..]);
+        prop_assume!(upper.faults().is_empty());
+        let mut told: Vec<String> = Vec::new();
+        for past in upper.ever() {
+            let path = String::from_utf8_lossy(&past.path()).into_owned();
+            if path.is_empty() {
+                continue;
+            }
+            let Some(node) = past.node() else {
+                if past.is_removed() {
+                    told.push(format!("w {path}"));
+                }
+                continue;
+            };
+            match node.hides() {
+                Hides::Nothing => {}
+                Hides::Contents => told.push(format!("o {path}")),
+                Hides::Everything => told.push(format!("w {path}")),
+            }
+            match (node.kind(), node.first_name()) {
+                // An implied folder is left to what is in it.
+                (NodeKind::Folder, _) if node.is_implied() => told.push(format!("w {path}/none")),
+                (NodeKind::Folder, _) => told.push(format!("d {path}")),
+                (_, Some(first)) => told.push(format!("h {path} {}", String::from_utf8_lossy(&first.path()))),
+                (NodeKind::Symlink, _) => told.push(format!("l {path} {}", String::from_utf8_lossy(node.link_target()))),
+                _ => told.push(format!("f {path} {}", "x".repeat(usize::try_from(node.size()).expect("small")))),
+            }
+        }
+        let one = told.join(" | ");
+        let mut lower: Vec<&str> = lines[..cut].to_vec();
+        lower.push(&one);
+        let again = apply(&lower);
+        let plain = |tree: &Tree| {
+            let strip = |word: &str| word.split('@').next().unwrap_or_default().to_owned();
+            shown(tree).split(' ').map(strip).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(plain(&again), plain(&all), "{}", one);
+    }
+
+    #[test]
+    fn walks_are_in_the_order_of_paths(layers in any_layers()) {
+        let lines: Vec<&str> = layers.iter().map(String::as_str).collect();
+        let paths: Vec<Vec<u8>> = apply(&lines).walk().map(|node| node.path()).collect();
+        prop_assert!(paths.is_sorted_by(|a, b| cmp_paths(a, b).is_lt()));
+        prop_assert!(paths.iter().all(|path| &*clean_path(path).path == path.as_slice()));
+    }
+}

@@ -192,6 +192,8 @@ pub enum Fault {
     },
     /// The bytes went by on a stream and cannot be read again.
     Gone,
+    /// A file is not the same any more as when it was looked at.
+    Changed,
     /// The job does not apply to this kind of content.
     Unsupported {
         /// What was found.
@@ -482,6 +484,7 @@ impl fmt::Display for Fault {
                 "no such file, and no image '{}' in the store",
                 brief(wanted)
             ),
+            Fault::Changed => f.write_str("it changed while it was read"),
             Fault::Gone => f.write_str("the bytes went by on a stream and cannot be read again"),
             Fault::Unsupported { what } => write!(f, "not possible with {}", brief(what)),
         }

@@ -7,9 +7,11 @@ pub mod archive;
 mod bundle;
 mod copy;
 pub mod layout;
+mod made;
 mod recode;
 mod tar_out;
 
 pub use archive::Format;
 pub use bundle::{BlobOut, Bundle, Change, ImageOut, LayerOut, Listed, Source};
+pub use made::{NewImage, NewLayer};
 pub use recode::{MediaTypes, Recode};

@@ -87,11 +87,14 @@ impl Listing {
             making.add(entry)?;
             if with_digests {
                 let mut hasher = Sha256::new();
-                while hashed {
-                    match walker.read_data(&mut buf)? {
-                        0 => break,
-                        n => hasher.update(buf.get(..n).unwrap_or_default()),
-                    }
+                let mut read = if hashed {
+                    walker.read_data(&mut buf)?
+                } else {
+                    0
+                };
+                while read > 0 {
+                    hasher.update(buf.get(..read).unwrap_or_default());
+                    read = walker.read_data(&mut buf)?;
                 }
                 let digest = if hashed {
                     hasher.finalize().into()

@@ -123,6 +123,17 @@ impl Tree {
         self.node(name)
     }
 
+    /// The node of that number, see [`Node::index`].
+    pub fn at(&self, index: usize) -> Option<Node<'_>> {
+        self.node(u32::try_from(index).ok()?)
+    }
+
+    /// The path of that number, there or not, see [`Past::index`].
+    pub fn past_at(&self, index: usize) -> Option<Past<'_>> {
+        let name = u32::try_from(index).ok().filter(|_| index < self.size())?;
+        Some(Past { tree: self, name })
+    }
+
     /// Everything that is there, the top first, then each folder's contents after it, by the bytes of their names:
     /// the order of `docker export`. See [`cmp_paths`] for it.
     pub fn walk(&self) -> Walk<'_> {
@@ -413,6 +424,11 @@ impl<'t> Past<'t> {
     /// The path from the top without a leading `/`; empty for the top.
     pub fn path(&self) -> Vec<u8> {
         self.tree.paths.path(self.name)
+    }
+
+    /// Its number, that of the node if there is one.
+    pub fn index(&self) -> usize {
+        self.name as usize
     }
 
     /// What is there in the end.

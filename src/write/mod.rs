@@ -6,6 +6,7 @@
 pub mod archive;
 mod bundle;
 mod copy;
+pub mod entry;
 pub mod layout;
 mod made;
 mod recode;

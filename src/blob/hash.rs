@@ -95,6 +95,11 @@ impl<R: Read> HashingReader<R> {
         }
     }
 
+    /// The reader with the digest and number of the bytes read so far.
+    pub fn into_parts(self) -> (R, Digest, u64) {
+        (self.inner, self.hasher.finish(), self.count)
+    }
+
     /// The digest and number of the bytes read so far. Read to the end first: nothing is drained here.
     pub fn finish(self) -> (Digest, u64) {
         (self.hasher.finish(), self.count)

@@ -8,6 +8,7 @@ pub mod codec;
 pub mod encode;
 mod file;
 mod hash;
+mod input;
 mod meter;
 mod new_file;
 
@@ -16,6 +17,7 @@ pub use behind::Keeping;
 pub use codec::{Compression, DecodeLimits, Decoder};
 pub use file::{FileRange, RangeReader, open_fifo, open_regular};
 pub use hash::{Hasher, HashingReader, sha256};
+pub use input::Input;
 pub use meter::{Counting, Meter};
 pub use new_file::{NewFile, is_leftover, sync_folder, write_whole};
 

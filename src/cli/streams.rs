@@ -149,9 +149,7 @@ impl Io {
 
 /// The time against which ages are told: `SOURCE_DATE_EPOCH` where it is set, else the clock.
 pub fn now() -> Timestamp {
-    let set = std::env::var("SOURCE_DATE_EPOCH")
-        .ok()
-        .and_then(|value| value.parse::<i64>().ok());
+    let set = source_date_epoch();
     let clock = || {
         let since = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
@@ -159,4 +157,10 @@ pub fn now() -> Timestamp {
         i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
     };
     Timestamp::from_unix(set.unwrap_or_else(clock), 0)
+}
+
+/// The time that outputs are to be made at, in seconds since 1970, where `SOURCE_DATE_EPOCH` says so.
+pub fn source_date_epoch() -> Option<i64> {
+    let set = std::env::var("SOURCE_DATE_EPOCH").ok()?;
+    set.parse().ok()
 }

@@ -11,7 +11,7 @@ use crate::blob::{Compression, sha256};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::Scan;
 use crate::spec::json::{self, Node};
-use crate::spec::{Descriptor, Digest, MediaType};
+use crate::spec::{Descriptor, Digest};
 
 /// A layer of an image in the making.
 #[derive(Debug, Clone)]
@@ -159,6 +159,10 @@ impl MediaTypes {
             }
             (MediaTypes::Docker, Compression::Gzip) => {
                 "application/vnd.docker.image.rootfs.diff.tar.gzip"
+            }
+            (MediaTypes::Docker, Compression::Zstd) => {
+                let what = "a zstd layer in an image with docker's media types".to_owned();
+                return Err(Fault::Unsupported { what }.into());
             }
             (_, other) => {
                 let what = format!("a layer packed with {}", other.name());

@@ -7,6 +7,7 @@ pub mod archive;
 mod bundle;
 mod copy;
 pub mod entry;
+mod layer_out;
 pub mod layout;
 mod made;
 mod recode;
@@ -14,5 +15,6 @@ mod tar_out;
 
 pub use archive::Format;
 pub use bundle::{BlobOut, Bundle, Change, ImageOut, LayerOut, Listed, Source};
+pub use layer_out::LayerWriter;
 pub use made::{NewImage, NewLayer};
-pub use recode::{MediaTypes, Recode};
+pub use recode::{MediaTypes, Recode, pack_layer};

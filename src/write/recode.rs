@@ -436,6 +436,38 @@ fn pack(
     })
 }
 
+/// Packs a layer that has just been made or read, into a file without a name in `landing`.
+///
+/// # Errors
+/// As [`Bundle::recode`].
+pub fn pack_layer(
+    scan: &Scan,
+    content: Content,
+    to: Compression,
+    level: Option<i32>,
+    landing: &Path,
+    meter: &Meter,
+) -> Result<Kept> {
+    let Some(diff_id) = &scan.diff_id else {
+        return Err(Fault::Gone.into());
+    };
+    let blob = BlobOut {
+        digest: scan.digest.clone(),
+        size: scan.size,
+        source: Source::Stored(content),
+    };
+    let (from, limits) = (scan.compression, Limits::default());
+    let packed = pack(&blob, diff_id, from, to, level, landing, &limits, meter)?;
+    match packed.source {
+        Source::Stored(Content::Kept(kept)) => Ok(Kept {
+            file: Arc::clone(&kept.file),
+            range: kept.range.clone(),
+            scan: Arc::clone(&kept.scan),
+        }),
+        _ => Err(Fault::Gone.into()),
+    }
+}
+
 /// Says what was read, and its digest, when it has been read to its end.
 struct Reporting<R> {
     inner: Option<HashingReader<R>>,

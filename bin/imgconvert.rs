@@ -9,7 +9,6 @@ use imgkit::blob::{Meter, write_whole};
 use imgkit::cli::{self, Common, ImageArg, Io, Packing, Page, Verdict};
 use imgkit::error::At;
 use imgkit::job;
-use imgkit::layer::Limits;
 use imgkit::show::json;
 use imgkit::store::{Policy, Store};
 use imgkit::write::{Bundle, Change, Format, MediaTypes, archive, layout};
@@ -30,7 +29,10 @@ const PAGE: Page = Page {
         "Nothing, or the archive if DST is -. --digest-map writes a JSON array of changes with these keys:",
     ],
     keys: &[
-        ("What", "layer or manifest (an index counts as one)"),
+        (
+            "What",
+            "layer, manifest (an index counts as one) or image (its config)",
+        ),
         (
             "Old",
             "the digest before; null for a manifest that the source did not have",
@@ -53,6 +55,10 @@ const PAGE: Page = Page {
         (
             "with small layers, and a list of what changed",
             "imgconvert --compression zstd --digest-map map.json app.tar oci-archive:app-oci.tar",
+        ),
+        (
+            "the same bytes from every build of the same files",
+            "SOURCE_DATE_EPOCH=0 imgconvert --reproducible app.tar app-plain.tar",
         ),
         (
             "one platform of many, for docker",
@@ -100,12 +106,19 @@ struct Args {
     /// Take what is absent out of indexes that name more than is there
     #[arg(long)]
     prune_sparse: bool,
+    /// Rewrite layers and configs so that builds of the same files are the same bytes: no time is later than
+    /// SOURCE_DATE_EPOCH, or 1970 without it, and owners are numbers only
+    #[arg(long)]
+    reproducible: bool,
     /// Fail if a digest of the source would change
     #[arg(long)]
     keep_digests: bool,
     /// Write what changed to FILE, as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
     digest_map: Option<PathBuf>,
+    /// All platforms of an index, as skopeo's --all: what happens without --platform, too
+    #[arg(short, long, conflicts_with = "platform")]
+    all: bool,
     /// Show no progress
     #[arg(short, long)]
     quiet: bool,
@@ -188,29 +201,28 @@ fn main() -> ExitCode {
             MediaTypesArg::Docker => Some(MediaTypes::Docker),
         };
         recode.prune_sparse = args.prune_sparse;
-        let meter = Meter::default();
-        let packing = io.progress("packing", Some(archive::size(&bundle)), &meter, args.quiet);
-        bundle
-            .recode(&recode, &landing, &Limits::default(), &meter)
-            .at(place)?;
-        drop(packing);
-        if let Some(change) = bundle
-            .changes
-            .iter()
-            .find(|change| args.keep_digests && change.old.is_some())
-        {
-            let (old, new) = (change.old.as_deref().unwrap_or_default(), &change.new);
-            let why = format!("{} {old} would become {new}: {}", change.what, change.why);
-            return Err(Error::from(Fault::Usage(why)).at(place()));
-        }
-        let meter = Meter::default();
-        let _progress = io.progress(
-            &args.destination,
-            Some(archive::size(&bundle)),
-            &meter,
-            args.quiet,
-        );
-        write(&destination, &bundle, args, io, &meter).map_err(|error| match error.fault() {
+        recode.reproducible = args
+            .reproducible
+            .then(|| cli::source_date_epoch().unwrap_or(0));
+        let in_place =
+            matches!(&destination, Destination::Archive(_, path) if archive::is_replaceable(path));
+        let packed = Meter::default();
+        let repacks = recode.compression.is_some() || recode.reproducible.is_some();
+        let mut packing = repacks.then(|| {
+            let all = archive::size(&bundle);
+            io.progress("packing", Some(all), &packed, args.quiet)
+        });
+        let written = bundle.recoded(&recode, in_place, &landing, &packed, |bundle| {
+            packing = None;
+            if args.keep_digests {
+                unchanged(bundle)?;
+            }
+            let meter = Meter::default();
+            let all = archive::size(bundle);
+            let _progress = io.progress(&args.destination, Some(all), &meter, args.quiet);
+            write(&destination, bundle, args, io, &meter)
+        });
+        let bundle = written.map_err(|error| match error.fault() {
             Fault::Io { .. } => error,
             // What is damaged is the source.
             _ => error.at(place()),
@@ -227,6 +239,20 @@ fn main() -> ExitCode {
         }
         Ok(Verdict::Yes)
     })
+}
+
+/// Fails if a digest of the source is not what it was.
+fn unchanged(bundle: &Bundle) -> Result<()> {
+    let changed = |change: &&Change| change.old.is_some();
+    bundle
+        .changes
+        .iter()
+        .find(changed)
+        .map_or(Ok(()), |change| {
+            let (old, new) = (change.old.as_deref().unwrap_or_default(), &change.new);
+            let why = format!("{} {old} would become {new}: {}", change.what, change.why);
+            Err(Fault::Usage(why).into())
+        })
 }
 
 fn write(
@@ -272,8 +298,22 @@ fn destination(text: &str) -> Result<(Destination, Option<Name>)> {
         "" | "dir" => (rest, ""),
         _ => rest.split_once(':').unwrap_or((rest, "")),
     };
-    if path.is_empty() {
+    if path.is_empty() || text.starts_with(':') {
         return Err(Fault::Usage(format!("'{text}' names no file")).into());
+    }
+    if let ("", Some((kind, _))) = (kind, text.split_once(':'))
+        && !kind.contains('/')
+        && !kind.starts_with('.')
+    {
+        // A reference would become part of the file's name, and a shape that there is not its beginning.
+        let name = match kind.contains('.') {
+            true => format!(", docker-archive:{text} gives a name"),
+            false => String::new(),
+        };
+        let why = format!(
+            "'{text}': '{kind}' is no shape that is written here; ./{text} is a file{name}"
+        );
+        return Err(Fault::Usage(why).into());
     }
     let path = PathBuf::from(path);
     let destination = match kind {

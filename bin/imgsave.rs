@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use imgkit::archive::Name;
-use imgkit::blob::Meter;
+use imgkit::blob::{Compression, Meter};
 use imgkit::cli::{self, Common, ImageArg, Io, Opened, Packing, Page, Verdict};
 use imgkit::error::At;
 use imgkit::job;
-use imgkit::layer::Limits;
 use imgkit::spec::Reference;
 use imgkit::write::{Bundle, Format, archive, layout};
 use imgkit::{Fault, Result};
@@ -141,7 +140,7 @@ fn main() -> ExitCode {
             .map(Reference::parse)
             .transpose()?
             .map(|name| Name::Full(name.tagged()));
-        let recode = args.packing.recode()?;
+        let mut recode = args.packing.recode()?;
         let opened = args
             .images
             .iter()
@@ -159,20 +158,36 @@ fn main() -> ExitCode {
             );
             saved.at(|| opened.archive.place.clone())?;
         }
-        if recode.compression.is_some() {
-            let meter = Meter::default();
-            let _progress =
-                io.progress("packing", Some(archive::size(&bundle)), &meter, args.quiet);
-            bundle.recode(&recode, &landing(args), &Limits::default(), &meter)?;
+        if args.format == FormatArg::DockerLegacy && recode.compression.is_none() {
+            recode.compression = Some(Compression::None);
         }
-        let meter = Meter::default();
-        let label = output.map_or_else(|| "-".into(), |path| path.to_string_lossy().into_owned());
-        let _progress = io.progress(&label, Some(archive::size(&bundle)), &meter, args.quiet);
-        match output {
-            Some(path) => write_path(args, &bundle, path, &meter),
-            None => archive::to_stream(&bundle, archive_format(args.format), io.out(), &meter),
-        }
-        .map_err(|error| match (&opened[..], error.fault()) {
+        let packed = Meter::default();
+        let mut packing = recode.compression.is_some().then(|| {
+            let all = archive::size(&bundle);
+            io.progress("packing", Some(all), &packed, args.quiet)
+        });
+        let in_place = output.filter(|path| !folder && archive::is_replaceable(path));
+        let written = bundle.recoded(
+            &recode,
+            in_place.is_some(),
+            &landing(args),
+            &packed,
+            |bundle| {
+                packing = None;
+                let meter = Meter::default();
+                let label =
+                    output.map_or_else(|| "-".into(), |path| path.to_string_lossy().into_owned());
+                let all = archive::size(bundle);
+                let _progress = io.progress(&label, Some(all), &meter, args.quiet);
+                match output {
+                    Some(path) => write_path(args, bundle, path, &meter),
+                    None => {
+                        archive::to_stream(bundle, archive_format(args.format), io.out(), &meter)
+                    }
+                }
+            },
+        );
+        written.map_err(|error| match (&opened[..], error.fault()) {
             // What is damaged is the input.
             (_, Fault::Io { .. }) => error,
             ([only], _) => error.at(only.archive.place.clone()),

@@ -50,11 +50,19 @@ impl Archive {
     }
 
     fn config(&self) -> Value {
-        self.json(self.manifest()["config"]["digest"].as_str().expect("a digest"))
+        self.json(
+            self.manifest()["config"]["digest"]
+                .as_str()
+                .expect("a digest"),
+        )
     }
 
     fn layer(&self, i: usize) -> &[u8] {
-        self.blob(self.manifest()["layers"][i]["digest"].as_str().expect("a digest"))
+        self.blob(
+            self.manifest()["layers"][i]["digest"]
+                .as_str()
+                .expect("a digest"),
+        )
     }
 }
 
@@ -85,7 +93,10 @@ fn a_tar_is_the_layer_byte_for_byte_however_it_comes() {
         store(&room, &format!("{line} -o {name}.tar {name} demo:1")).ok(&format!("{id}\n"));
         let archive = Archive::of(&room, &format!("{name}.tar"));
         let stays = matches!(pack, Pack::Plain | Pack::Gzip | Pack::Zstd);
-        assert!(archive.layer(0) == if stays { &bytes } else { &tar }, "{name}");
+        assert!(
+            archive.layer(0) == if stays { &bytes } else { &tar },
+            "{name}"
+        );
         room.run(&format!("imgverify -q {name}.tar")).ok("");
     }
     room.run("imgverify -q store").ok("");
@@ -131,12 +142,16 @@ fn a_config_is_restored() {
         .platform("linux/arm/v6");
     room.write("config.json", &base.config());
     room.write("root.tar", &layer(TREE));
-    room.run("imgimport --config config.json -c 'USER me' -o out.tar root.tar").code(0);
+    room.run("imgimport --config config.json -c 'USER me' -o out.tar root.tar")
+        .code(0);
     let config = Archive::of(&room, "out.tar").config();
     assert_eq!(config["variant"], "v6");
     assert_eq!(config["author"], "me");
     assert_eq!(config["x-unknown"].to_string(), r#"{"b":1,"a":2}"#);
-    assert_eq!(config["config"], json!({"User": "me", "Cmd": ["/bin/sh"], "Env": ["PATH=/bin"]}));
+    assert_eq!(
+        config["config"],
+        json!({"User": "me", "Cmd": ["/bin/sh"], "Env": ["PATH=/bin"]})
+    );
     assert_eq!(config["rootfs"]["diff_ids"], json!([digest(&layer(TREE))]));
     let history = config["history"].as_array().expect("a list");
     assert_eq!(history.len(), 3);
@@ -203,10 +218,14 @@ fn what_cannot_be_understood_is_one_line_and_stores_nothing() {
 
 #[test]
 fn an_archive_of_images_is_imported_with_a_warning() {
-    let room = Room::with("app.tar", &build::docker(&[&build::image("a:1").layer("f a b")]));
+    let room = Room::with(
+        "app.tar",
+        &build::docker(&[&build::image("a:1").layer("f a b")]),
+    );
     let run = store(&room, "imgimport app.tar");
-    run.code(0)
-        .complains("warning: app.tar: it looks like an archive of images, of which imgload loads the images");
+    run.code(0).complains(
+        "warning: app.tar: it looks like an archive of images, of which imgload loads the images",
+    );
 }
 
 /// The entries of a layer: kind, name, mode, owner, time and link target.
@@ -239,18 +258,28 @@ fn folder(room: &Room) {
     for name in folders {
         std::fs::create_dir_all(root.join(name)).expect("a folder");
     }
-    for (name, text) in [("b/two", "2"), ("b.d/x", "x"), ("a/one", "1"), ("skip/no", "n"), ("skip/keep/yes", "y")] {
+    for (name, text) in [
+        ("b/two", "2"),
+        ("b.d/x", "x"),
+        ("a/one", "1"),
+        ("skip/no", "n"),
+        ("skip/keep/yes", "y"),
+    ] {
         std::fs::write(root.join(name), text).expect("a file");
     }
     std::fs::hard_link(root.join("a/one"), root.join("b/c/one")).expect("a link");
     symlink("../a", root.join("b/l")).expect("a link");
     build::fifo(&root.join("p"));
-    std::fs::set_permissions(root.join("b/two"), PermissionsExt::from_mode(0o4711)).expect("a mode");
+    std::fs::set_permissions(root.join("b/two"), PermissionsExt::from_mode(0o4711))
+        .expect("a mode");
     drop(std::os::unix::net::UnixListener::bind(root.join("s")).expect("a socket"));
     // What has no time of its own to be fixed is as old as the rest.
     for name in ["a/one", "b/two", "b.d/x", "skip/no", "skip/keep/yes"] {
         let old = std::time::UNIX_EPOCH + std::time::Duration::new(1_000_000_000, 5);
-        let file = std::fs::File::options().write(true).open(root.join(name)).expect("it");
+        let file = std::fs::File::options()
+            .write(true)
+            .open(root.join(name))
+            .expect("it");
         file.set_modified(old).expect("a time");
     }
 }
@@ -264,7 +293,11 @@ fn a_folder_is_packed_alike_always() {
     let run = room.run(line);
     assert_eq!((run.code, run.err()), (Some(0), note), "{run}");
     let first = std::fs::read(room.path("out.tar")).expect("it");
-    let fifo = std::fs::metadata(room.path("root/p")).expect("it").permissions().mode() & 0o7777;
+    let fifo = std::fs::metadata(room.path("root/p"))
+        .expect("it")
+        .permissions()
+        .mode()
+        & 0o7777;
     let expected = [
         "5 a/ 755 7:8 1704240000 ",
         "0 a/one 644 7:8 1000000000 1",
@@ -299,14 +332,19 @@ fn patterns_leave_out_as_in_a_dockerignore() {
         room.run(line).code(0);
         let archive = Archive::of(&room, "out.tar");
         let lines = entries(archive.layer(0));
-        lines.iter().map(|line| line.split(' ').nth(1).expect("a name").to_owned()).collect()
+        lines
+            .iter()
+            .map(|line| line.split(' ').nth(1).expect("a name").to_owned())
+            .collect()
     };
     assert_eq!(
         names("imgimport -o out.tar --exclude-from ignore root"),
         ["a/", "a/one", "p", "skip/", "skip/keep/", "skip/keep/yes"]
     );
     assert_eq!(
-        names("imgimport -o out.tar --exclude-from ignore --exclude '**/one' --exclude p --exclude s root"),
+        names(
+            "imgimport -o out.tar --exclude-from ignore --exclude '**/one' --exclude p --exclude s root"
+        ),
         ["a/", "skip/", "skip/keep/", "skip/keep/yes"]
     );
     room.run("imgimport -o out.tar --exclude '[' root")
@@ -328,7 +366,19 @@ fn a_folder_with_markers_is_refused() {
 fn newc(entries: &[(&str, u32, u32, u32, &str)]) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, ino, mode, links, data) in entries.iter().chain(&[("TRAILER!!!", 0, 0, 1, "")]) {
-        let numbers = [*ino, *mode, 5, 6, *links, 1_000_000_000, data.len() as u32, 0, 1, 0, 0];
+        let numbers = [
+            *ino,
+            *mode,
+            5,
+            6,
+            *links,
+            1_000_000_000,
+            data.len() as u32,
+            0,
+            1,
+            0,
+            0,
+        ];
         out.extend_from_slice(b"070701");
         for number in numbers.into_iter().chain([name.len() as u32 + 1, 0]) {
             out.extend_from_slice(format!("{number:08X}").as_bytes());
@@ -383,7 +433,10 @@ fn layers_are_packed_as_asked_and_names_move() {
     let room = Room::new();
     room.write("root.tar", &layer(TREE));
     for (codec, kind) in [("gzip", "tar+gzip"), ("zstd", "tar+zstd"), ("none", "tar")] {
-        room.run(&format!("imgimport --compression {codec} -o {codec}.tar root.tar")).code(0);
+        room.run(&format!(
+            "imgimport --compression {codec} -o {codec}.tar root.tar"
+        ))
+        .code(0);
         let manifest = Archive::of(&room, &format!("{codec}.tar")).manifest();
         let expected = format!("application/vnd.oci.image.layer.v1.{kind}");
         assert_eq!(manifest["layers"][0]["mediaType"], expected);

@@ -1,8 +1,10 @@
 //! The integration tests: the real programs on images built in code and on archives that other tools wrote.
 
 mod common;
+mod dockerfile;
 mod docs;
 mod every;
+mod faults;
 mod foreign;
 mod hostile;
 mod imgcommit;

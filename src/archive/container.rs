@@ -78,6 +78,8 @@ impl Container {
         {
             return Container::from_file(file, position, open);
         }
+        // Fewer and longer reads; a system that allows no more than it gave is as good.
+        let _ = rustix::pipe::fcntl_setpipe_size(&file, blob::CHUNK * 4);
         Container::from_stream(ReadAhead::new(file), open)
     }
 
@@ -108,7 +110,7 @@ impl Container {
     ///
     /// # Errors
     /// As [`Container::open`]; `Codec` if the stream is cut short or damaged.
-    pub fn from_stream(mut stream: impl BufRead + Send + 'static, open: &Open) -> Result<Self> {
+    pub fn from_stream(mut stream: ReadAhead, open: &Open) -> Result<Self> {
         let head = stream
             .fill_buf()
             .map_err(|error| Error::io("read", error))?;
@@ -136,8 +138,7 @@ impl Container {
         } else {
             // Decoding and hashing on different threads: the stream is as fast as the slower of the two.
             let decoder = Decoder::new(stream, outer, open.limits.decode)?;
-            let mut plain = ReadAhead::new(decoder);
-            MemberTable::pass(&mut plain, open)
+            MemberTable::pass(ReadAhead::new(decoder), open)
         };
         let table = table.map_err(not_a_tar)?;
         Ok(Container {

@@ -4,7 +4,7 @@ use std::io::{Cursor, Read};
 use std::sync::Arc;
 
 use super::folder::FolderFile;
-use crate::blob::{FileRange, Hasher, Meter, NewFile};
+use crate::blob::{Compression, FileRange, Hasher, Meter, NewFile};
 use crate::error::{Error, Fault, Result};
 use crate::layer::{Limits, Scan};
 use crate::spec::Digest;
@@ -114,6 +114,19 @@ impl Content {
         }
     }
 
+    /// How the bytes are packed, told by their beginning.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn compression(&self) -> Result<Compression> {
+        if let Some(scan) = self.known() {
+            return Ok(scan.compression);
+        }
+        let mut head = [0; 8];
+        let n = self.head(&mut head)?;
+        Ok(Compression::sniff(&head[..n]))
+    }
+
     /// Reads everything once and says what it is: digest, size, and the plain tar's where there is one.
     ///
     /// `expected` names the algorithm to hash with; SHA-256 without it. `meter` counts the stored bytes.
@@ -136,7 +149,12 @@ impl Content {
             };
         }
         let hasher = expected.map_or_else(|| Ok(Hasher::default()), Hasher::like)?;
-        crate::layer::scan(self.reader()?, hasher, limits, meter).map(Arc::new)
+        let stored = crate::layer::first_look(self.reader()?);
+        let meter = match expected {
+            Some(digest) => meter.part(digest.short(), self.len()),
+            None => meter.clone(),
+        };
+        crate::layer::scan(stored, hasher, limits, &meter).map(Arc::new)
     }
 
     /// What a pass over a stream found out already.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::content::Kept;
 use super::{Content, Open};
-use crate::blob::{FileRange, Hasher, Keeping, NewFile};
+use crate::blob::{Chunk, FileRange, Hasher, NewFile, ReadAhead, WriteBehind};
 use crate::error::{Error, Fault, Result};
 use crate::layer::{self, Limits};
 use crate::layer::{
@@ -84,9 +84,11 @@ impl MemberTable {
 
     /// Indexes a tar on a stream in one pass: documents are held, everything else is scanned as it goes by.
     ///
+    /// With [`Open::landing`] what is scanned is written to files there at the same time.
+    ///
     /// # Errors
     /// As [`MemberTable::index`].
-    pub fn pass(stream: impl BufRead, open: &Open) -> Result<Self> {
+    pub fn pass(stream: ReadAhead, open: &Open) -> Result<Self> {
         let mut held = 0;
         // Members that expand far share one allowance, or many small ones would add up to a bomb.
         let mut limits = open.limits;
@@ -94,50 +96,42 @@ impl MemberTable {
             Walker::new(StreamInput::new(stream)),
             &open.limits,
             |walker, member| {
-                let mut reader = DataReader {
-                    walker,
-                    left: member.size,
-                };
+                let mut data = MemberData::new(walker, member.size);
                 let mut head = Vec::new();
-                if member.size <= MAX_DOCUMENT {
-                    reader
-                        .by_ref()
-                        .take(512)
-                        .read_to_end(&mut head)
-                        .map_err(read_error)?;
-                    let small = member.size <= MAX_SMALL && held <= MAX_HELD / 2;
-                    if small || looks_like_json(&head) {
-                        held += member.size;
-                        if held > MAX_HELD {
-                            return Err(Fault::Limit {
-                                what: "bytes of documents",
-                                limit: MAX_HELD,
-                                found: held,
-                            }
-                            .into());
+                let mut first = data.by_ref().take(512);
+                first.read_to_end(&mut head).map_err(read_error)?;
+                let small = member.size <= MAX_SMALL && held <= MAX_HELD / 2;
+                if small || (member.size <= MAX_DOCUMENT && looks_like_json(&head)) {
+                    held += member.size;
+                    if held > MAX_HELD {
+                        return Err(Fault::Limit {
+                            what: "bytes of documents",
+                            limit: MAX_HELD,
+                            found: held,
                         }
-                        reader.read_to_end(&mut head).map_err(read_error)?;
-                        return Ok(Content::Memory(head.into()));
+                        .into());
                     }
+                    data.read_to_end(&mut head).map_err(read_error)?;
+                    return Ok(Content::Memory(head.into()));
                 }
                 let named = Digest::from_blob_path(&String::from_utf8_lossy(&member.clean));
                 let hasher = named
                     .and_then(|digest| Hasher::like(&digest).ok())
                     .unwrap_or_default();
-                let reader = io::Cursor::new(head).chain(reader);
+                let meter = open.meter.part(&short(&member.clean), member.size);
                 let Some(folder) = &open.landing else {
-                    let scan = layer::scan(reader, hasher, &limits, &open.meter)?;
+                    let stored = io::Cursor::new(head).chain(data);
+                    let scan = layer::scan(stored, hasher, &limits, &meter)?;
                     spend(&mut limits, &scan);
                     return Ok(Content::Passed(Arc::new(scan)));
                 };
                 let file = Arc::new(NewFile::in_folder(folder, 0o644)?);
-                let mut keeping = Keeping::new(reader, Arc::clone(&file));
-                let scan = layer::scan(&mut keeping, hasher, &limits, &open.meter)?;
+                data.keep(&head, &file).map_err(read_error)?;
+                let stored = io::Cursor::new(head).chain(&mut data);
+                let scan = layer::scan(stored, hasher, &limits, &meter)?;
+                data.finish().map_err(|error| Error::io("write", error))?;
                 spend(&mut limits, &scan);
                 let scan = Arc::new(scan);
-                keeping
-                    .finish()
-                    .map_err(|error| Error::io("write", error))?;
                 let copy = file
                     .file()
                     .try_clone()
@@ -361,6 +355,15 @@ struct NewMember {
     offset: u64,
 }
 
+/// What a member is called while people wait for it: a digest as docker shows it, or the name.
+fn short(name: &[u8]) -> String {
+    let name = String::from_utf8_lossy(name);
+    match Digest::from_blob_path(&name) {
+        Some(digest) => digest.short().to_owned(),
+        None => crate::escape::brief(&name).into_owned(),
+    }
+}
+
 /// Whether bytes start like a JSON document, a byte order mark and blanks passed over.
 fn looks_like_json(head: &[u8]) -> bool {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
@@ -405,27 +408,73 @@ pub(super) fn resolve(folder: &[u8], link: &[u8]) -> Option<Vec<u8>> {
     Some(parts.join(&b'/'))
 }
 
-/// The data of the walker's current entry as a reader that insists on all of it.
-struct DataReader<'a, I: TarInput> {
-    walker: &'a mut Walker<I>,
+/// The data of the walker's current entry as a reader that insists on all of it and may leave a copy in a file.
+struct MemberData<'a> {
+    walker: &'a mut Walker<StreamInput<ReadAhead>>,
     left: u64,
+    chunk: Chunk,
+    position: usize,
+    behind: Option<WriteBehind>,
 }
 
-impl<I: TarInput> Read for DataReader<'_, I> {
+impl<'a> MemberData<'a> {
+    fn new(walker: &'a mut Walker<StreamInput<ReadAhead>>, size: u64) -> Self {
+        MemberData {
+            walker,
+            left: size,
+            chunk: Vec::new().into(),
+            position: 0,
+            behind: None,
+        }
+    }
+
+    /// Copies what was read so far and everything after it into a file.
+    fn keep(&mut self, read: &[u8], file: &Arc<NewFile>) -> io::Result<()> {
+        let mut behind = WriteBehind::new(Arc::clone(file));
+        behind.write(read.to_vec().into())?;
+        behind.write(self.chunk[self.position..].to_vec().into())?;
+        self.behind = Some(behind);
+        Ok(())
+    }
+
+    /// Waits until everything is in the file.
+    fn finish(self) -> io::Result<()> {
+        self.behind.map_or(Ok(()), WriteBehind::finish)
+    }
+}
+
+impl BufRead for MemberData<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.position == self.chunk.len() && self.left > 0 {
+            let chunk = self.walker.take_data().map_err(Error::into_io)?;
+            if chunk.is_empty() {
+                let fault = Fault::Truncated {
+                    what: "the member",
+                    expected: self.left,
+                    found: 0,
+                };
+                return Err(Error::new(fault).into_io());
+            }
+            self.left = self.left.saturating_sub(chunk.len() as u64);
+            if let Some(behind) = &mut self.behind {
+                behind.write(chunk.clone())?;
+            }
+            (self.chunk, self.position) = (chunk, 0);
+        }
+        Ok(&self.chunk[self.position..])
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.position = (self.position + n).min(self.chunk.len());
+    }
+}
+
+impl Read for MemberData<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.left == 0 || buf.is_empty() {
-            return Ok(0);
-        }
-        let n = self.walker.read_data(buf).map_err(Error::into_io)?;
-        if n == 0 {
-            let fault = Fault::Truncated {
-                what: "the member",
-                expected: self.left,
-                found: 0,
-            };
-            return Err(Error::new(fault).into_io());
-        }
-        self.left -= n as u64;
+        let available = self.fill_buf()?;
+        let n = available.len().min(buf.len());
+        buf[..n].copy_from_slice(&available[..n]);
+        self.consume(n);
         Ok(n)
     }
 }

@@ -1,6 +1,8 @@
 //! Reading on a thread of its own, so that reading and what is done with the bytes overlap.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Read, Write};
+use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::CHUNK;
@@ -9,80 +11,210 @@ use crate::error::Error;
 /// How many chunks may wait. Memory is this plus two chunks, whatever the length of the stream.
 const WAITING: usize = 4;
 
+/// How many empty buffers are kept: more than those who take chunks and pass them on may hold between them.
+const SPARE: usize = 4 * WAITING;
+
+/// Some bytes of a stream, shared by those who still need them. Cheap to clone.
+#[derive(Clone)]
+pub struct Chunk {
+    buffer: Arc<Buffer>,
+    start: usize,
+    end: usize,
+}
+
+/// A buffer that goes back to where it is filled again when the last who needs it is done.
+struct Buffer {
+    bytes: Vec<u8>,
+    home: Option<SyncSender<Vec<u8>>>,
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let Some(home) = self.home.take() {
+            let _ = home.try_send(std::mem::take(&mut self.bytes));
+        }
+    }
+}
+
+impl Chunk {
+    fn new(bytes: Vec<u8>, home: Option<SyncSender<Vec<u8>>>) -> Self {
+        Chunk {
+            start: 0,
+            end: bytes.len(),
+            buffer: Arc::new(Buffer { bytes, home }),
+        }
+    }
+}
+
+impl From<Vec<u8>> for Chunk {
+    fn from(bytes: Vec<u8>) -> Self {
+        Chunk::new(bytes, None)
+    }
+}
+
+impl Deref for Chunk {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.buffer
+            .bytes
+            .get(self.start..self.end)
+            .unwrap_or_default()
+    }
+}
+
 /// A buffered reader whose source is read ahead by another thread, in chunks of [`CHUNK`] bytes.
 ///
 /// An error of the source comes after the bytes before it, and again with every further read.
 /// Every chunk but the last is full, so a look at the buffered bytes shows enough to tell what they are. The thread
 /// ends when the source does, or with the first read after the `ReadAhead` is dropped.
 pub struct ReadAhead {
-    chunks: Receiver<io::Result<Vec<u8>>>,
-    spare: SyncSender<Vec<u8>>,
-    chunk: Vec<u8>,
-    position: usize,
+    chunks: Receiver<io::Result<Chunk>>,
+    chunk: Chunk,
     ended: bool,
     /// What reading ended with, to be said again: whoever reads through several layers may have swallowed it once.
     failed: Option<Error>,
 }
 
-impl ReadAhead {
-    /// Starts reading.
-    pub fn new(mut source: impl Read + Send + 'static) -> Self {
-        let (sender, chunks) = sync_channel(WAITING);
-        let (spare, spares) = sync_channel::<Vec<u8>>(WAITING + 2);
-        std::thread::spawn(move || {
-            loop {
-                let mut chunk = spares.try_recv().unwrap_or_default();
-                chunk.resize(CHUNK, 0);
-                let mut filled = 0;
-                let error = loop {
-                    match source.read(&mut chunk[filled..]) {
-                        Ok(0) => break None,
-                        Ok(n) => filled += n,
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        Err(error) => break Some(error),
-                    }
-                    if filled == chunk.len() {
-                        break None;
-                    }
-                };
-                let last = filled < chunk.len();
-                chunk.truncate(filled);
-                if filled > 0 && sender.send(Ok(chunk)).is_err() {
-                    return;
+/// The other end of a [`ReadAhead`].
+pub struct Feeder {
+    sender: SyncSender<io::Result<Chunk>>,
+    spares: Receiver<Vec<u8>>,
+    home: SyncSender<Vec<u8>>,
+}
+
+impl Feeder {
+    /// Feeds what is written.
+    pub fn writer(self) -> FeedingWriter {
+        FeedingWriter {
+            feeder: self,
+            bytes: Vec::with_capacity(CHUNK),
+        }
+    }
+
+    /// Reads a source to its end, or until nobody takes its bytes any more.
+    pub fn run(self, mut source: impl Read) {
+        loop {
+            let mut bytes = self.spares.try_recv().unwrap_or_default();
+            bytes.resize(CHUNK, 0);
+            let mut filled = 0;
+            let error = loop {
+                match source.read(&mut bytes[filled..]) {
+                    Ok(0) => break None,
+                    Ok(n) => filled += n,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => break Some(error),
                 }
-                if let Some(error) = error {
-                    let _ = sender.send(Err(error));
+                if filled == bytes.len() {
+                    break None;
                 }
-                if last {
-                    return;
-                }
+            };
+            let last = filled < bytes.len();
+            bytes.truncate(filled);
+            let chunk = Chunk::new(bytes, Some(self.home.clone()));
+            if filled > 0 && self.sender.send(Ok(chunk)).is_err() {
+                return;
             }
-        });
-        ReadAhead {
+            if let Some(error) = error {
+                let _ = self.sender.send(Err(error));
+            }
+            if last {
+                return;
+            }
+        }
+    }
+}
+
+/// What is written here comes out of the [`ReadAhead`].
+pub struct FeedingWriter {
+    feeder: Feeder,
+    bytes: Vec<u8>,
+}
+
+impl FeedingWriter {
+    /// Says that all has been written, or what went wrong.
+    pub fn finish(mut self, result: io::Result<()>) {
+        let sent = self.flush();
+        if let (Err(error), Ok(())) = (result, sent) {
+            let _ = self.feeder.sender.send(Err(error));
+        }
+    }
+}
+
+impl Write for FeedingWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = CHUNK - self.bytes.len();
+        let n = bytes.len().min(room);
+        self.bytes.extend_from_slice(&bytes[..n]);
+        if self.bytes.len() == CHUNK {
+            self.flush()?;
+        }
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.bytes.is_empty() {
+            return Ok(());
+        }
+        let mut empty = self.feeder.spares.try_recv().unwrap_or_default();
+        empty.clear();
+        let full = std::mem::replace(&mut self.bytes, empty);
+        let chunk = Chunk::new(full, Some(self.feeder.home.clone()));
+        let gone = || io::Error::new(io::ErrorKind::BrokenPipe, "nobody reads any more");
+        self.feeder.sender.send(Ok(chunk)).map_err(|_| gone())
+    }
+}
+
+impl ReadAhead {
+    /// Starts reading on a thread of its own.
+    pub fn new(source: impl Read + Send + 'static) -> Self {
+        let (feeder, ahead) = ReadAhead::pair();
+        std::thread::spawn(move || feeder.run(source));
+        ahead
+    }
+
+    /// A reader, and what feeds it from another thread.
+    pub fn pair() -> (Feeder, Self) {
+        let (sender, chunks) = sync_channel(WAITING);
+        let (home, spares) = sync_channel(SPARE);
+        let feeder = Feeder {
+            sender,
+            spares,
+            home,
+        };
+        let ahead = ReadAhead {
             chunks,
-            spare,
-            chunk: Vec::new(),
-            position: 0,
+            chunk: Vec::new().into(),
             ended: false,
             failed: None,
-        }
+        };
+        (feeder, ahead)
+    }
+
+    /// The next bytes, at most `most` of them and none only at the end, without copying them.
+    ///
+    /// # Errors
+    /// What the source gives.
+    pub fn take_chunk(&mut self, most: u64) -> io::Result<Chunk> {
+        let length = self.fill_buf()?.len();
+        let length = length.min(usize::try_from(most).unwrap_or(usize::MAX));
+        let mut chunk = self.chunk.clone();
+        chunk.end = chunk.start + length;
+        self.consume(length);
+        Ok(chunk)
     }
 }
 
 impl BufRead for ReadAhead {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.position == self.chunk.len()
+        if self.chunk.is_empty()
             && let Some(error) = &self.failed
         {
             return Err(error.clone().into_io());
         }
-        if self.position == self.chunk.len() && !self.ended {
+        if self.chunk.is_empty() && !self.ended {
             match self.chunks.recv() {
-                Ok(Ok(chunk)) => {
-                    let used = std::mem::replace(&mut self.chunk, chunk);
-                    let _ = self.spare.try_send(used);
-                    self.position = 0;
-                }
+                Ok(Ok(chunk)) => self.chunk = chunk,
                 Ok(Err(error)) => {
                     let error = Error::io("read", error);
                     self.failed = Some(error.clone());
@@ -91,11 +223,11 @@ impl BufRead for ReadAhead {
                 Err(_) => self.ended = true,
             }
         }
-        Ok(&self.chunk[self.position..])
+        Ok(&self.chunk)
     }
 
     fn consume(&mut self, n: usize) {
-        self.position = (self.position + n).min(self.chunk.len());
+        self.chunk.start = (self.chunk.start + n).min(self.chunk.end);
     }
 }
 
@@ -120,6 +252,23 @@ mod tests {
         ReadAhead::new(io::Cursor::new(bytes.clone()))
             .read_to_end(&mut out)
             .expect("memory");
+        assert!(out == bytes);
+    }
+
+    #[test]
+    fn chunks_that_are_kept_stay_what_they_were() {
+        let bytes: Vec<u8> = (0..CHUNK * 20 + 13).map(|i| (i % 251) as u8).collect();
+        let mut ahead = ReadAhead::new(io::Cursor::new(bytes.clone()));
+        let mut chunks = Vec::new();
+        loop {
+            let chunk = ahead.take_chunk(100_000).expect("memory");
+            if chunk.is_empty() {
+                break;
+            }
+            chunks.push(chunk);
+        }
+        assert!(chunks.iter().all(|chunk| chunk.len() <= 100_000));
+        let out: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.to_vec()).collect();
         assert!(out == bytes);
     }
 

@@ -1,50 +1,63 @@
 //! Writing on a thread of its own, so that what is done with the bytes and writing them overlap.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use super::NewFile;
+use super::{Chunk, NewFile, ReadAhead};
 
 /// How many chunks may wait to be written.
 const WAITING: usize = 4;
 
-/// A reader that leaves a copy of all it reads in a file.
-pub struct Keeping<R> {
-    inner: R,
-    sender: Option<SyncSender<Vec<u8>>>,
-    spare: Receiver<Vec<u8>>,
+/// Writes chunks into a file from its beginning, one after the other, while the caller goes on.
+pub struct WriteBehind {
+    sender: Option<SyncSender<Chunk>>,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
-impl<R: Read> Keeping<R> {
+impl WriteBehind {
     /// Starts at the beginning of the file.
-    pub fn new(inner: R, file: Arc<NewFile>) -> Self {
-        let (sender, chunks) = sync_channel::<Vec<u8>>(WAITING);
-        let (used, spare) = sync_channel(WAITING + 1);
+    pub fn new(file: Arc<NewFile>) -> Self {
+        let (sender, chunks) = sync_channel::<Chunk>(WAITING);
         let thread = std::thread::spawn(move || {
             let mut position = 0;
             for chunk in chunks {
-                file.file().write_all_at(&chunk, position)?;
+                let written = file.file().write_all_at(&chunk, position);
+                written.map_err(|error| file.place(error))?;
                 position += chunk.len() as u64;
-                let _ = used.try_send(chunk);
             }
             Ok(())
         });
-        Keeping {
-            inner,
+        WriteBehind {
             sender: Some(sender),
-            spare,
             thread: Some(thread),
         }
     }
 
-    /// Waits until everything that was read is in the file.
+    /// Puts a chunk behind those before it. Waits only when the writing is far behind.
     ///
     /// # Errors
-    /// The first error of writing: a full disk.
+    /// What writing an earlier chunk gave: a full disk.
+    pub fn write(&mut self, chunk: Chunk) -> io::Result<()> {
+        let sent = self
+            .sender
+            .as_ref()
+            .is_some_and(|sender| sender.send(chunk).is_ok());
+        if sent {
+            return Ok(());
+        }
+        // The other thread stopped; it knows why.
+        self.sender = None;
+        self.join()?;
+        Err(io::Error::other("the writing thread ended"))
+    }
+
+    /// Waits until everything is in the file.
+    ///
+    /// # Errors
+    /// The first error of writing.
     pub fn finish(mut self) -> io::Result<()> {
         self.sender = None;
         self.join()
@@ -59,24 +72,57 @@ impl<R: Read> Keeping<R> {
     }
 }
 
-impl<R: Read> Read for Keeping<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buf)?;
-        if n > 0 {
-            let mut chunk = self.spare.try_recv().unwrap_or_default();
-            chunk.clear();
-            chunk.extend_from_slice(&buf[..n]);
-            let sent = self
-                .sender
-                .as_ref()
-                .is_some_and(|sender| sender.send(chunk).is_ok());
-            if !sent {
-                // The other thread stopped; it knows why.
-                self.sender = None;
-                self.join()?;
-                return Err(io::Error::other("the writing thread ended"));
+/// A reader that leaves a copy of all it reads in a file.
+pub struct Keeping {
+    inner: ReadAhead,
+    chunk: Chunk,
+    position: usize,
+    behind: WriteBehind,
+}
+
+impl Keeping {
+    /// Starts at the beginning of the file.
+    pub fn new(inner: ReadAhead, file: Arc<NewFile>) -> Self {
+        Keeping {
+            inner,
+            chunk: Vec::new().into(),
+            position: 0,
+            behind: WriteBehind::new(file),
+        }
+    }
+
+    /// Waits until everything that was read is in the file.
+    ///
+    /// # Errors
+    /// The first error of writing.
+    pub fn finish(self) -> io::Result<()> {
+        self.behind.finish()
+    }
+}
+
+impl BufRead for Keeping {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.position == self.chunk.len() {
+            self.chunk = self.inner.take_chunk(u64::MAX)?;
+            self.position = 0;
+            if !self.chunk.is_empty() {
+                self.behind.write(self.chunk.clone())?;
             }
         }
+        Ok(&self.chunk[self.position..])
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.position = (self.position + n).min(self.chunk.len());
+    }
+}
+
+impl Read for Keeping {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let available = self.fill_buf()?;
+        let n = available.len().min(buf.len());
+        buf[..n].copy_from_slice(&available[..n]);
+        self.consume(n);
         Ok(n)
     }
 }

@@ -1,9 +1,10 @@
 //! Hashing, by any registered algorithm, while reading.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 use sha2::{Digest as _, Sha256, Sha512};
 
+use super::Meter;
 use crate::error::{Fault, Result};
 use crate::spec::Digest;
 
@@ -95,11 +96,6 @@ impl<R: Read> HashingReader<R> {
         }
     }
 
-    /// The reader with the digest and number of the bytes read so far.
-    pub fn into_parts(self) -> (R, Digest, u64) {
-        (self.inner, self.hasher.finish(), self.count)
-    }
-
     /// The digest and number of the bytes read so far. Read to the end first: nothing is drained here.
     pub fn finish(self) -> (Digest, u64) {
         (self.hasher.finish(), self.count)
@@ -112,5 +108,85 @@ impl<R: Read> Read for HashingReader<R> {
         self.hasher.update(&buf[..n]);
         self.count += n as u64;
         Ok(n)
+    }
+}
+
+/// Hashes and counts what is read through a buffer, each piece as it comes to be seen.
+///
+/// The source's buffer must only change once it is empty, as that of every reader of the standard library does.
+pub struct HashingBuf<R> {
+    inner: R,
+    hasher: Hasher,
+    count: u64,
+    meter: Meter,
+    /// Bytes of the buffer that are hashed and not yet consumed.
+    ahead: usize,
+}
+
+impl<R: BufRead> HashingBuf<R> {
+    /// Starts with nothing read.
+    pub fn new(inner: R, hasher: Hasher, meter: &Meter) -> Self {
+        HashingBuf {
+            inner,
+            hasher,
+            count: 0,
+            meter: meter.clone(),
+            ahead: 0,
+        }
+    }
+
+    /// The digest and number of the bytes seen so far. Read to the end first: nothing is drained here.
+    pub fn finish(self) -> (Digest, u64) {
+        (self.hasher.finish(), self.count)
+    }
+}
+
+impl<R: BufRead> BufRead for HashingBuf<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let bytes = self.inner.fill_buf()?;
+        if self.ahead == 0 {
+            self.hasher.update(bytes);
+            self.count += bytes.len() as u64;
+            self.meter.add(bytes.len() as u64);
+            self.ahead = bytes.len();
+        }
+        Ok(bytes)
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.ahead = self.ahead.saturating_sub(n);
+        self.inner.consume(n);
+    }
+}
+
+impl<R: BufRead> Read for HashingBuf<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let available = self.fill_buf()?;
+        let n = available.len().min(buf.len());
+        buf[..n].copy_from_slice(&available[..n]);
+        self.consume(n);
+        Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_byte_is_hashed_once_however_it_is_consumed() {
+        let bytes: Vec<u8> = (0..10_000_u32).map(|i| (i % 251) as u8).collect();
+        for capacity in [1, 7, 512, 20_000] {
+            let meter = Meter::default();
+            let source = io::BufReader::with_capacity(capacity, &bytes[..]);
+            let mut hashing = HashingBuf::new(source, Hasher::default(), &meter);
+            let mut small = [0; 3];
+            hashing.read_exact(&mut small).expect("memory");
+            hashing.fill_buf().expect("memory");
+            hashing.fill_buf().expect("memory");
+            io::copy(&mut hashing, &mut io::sink()).expect("memory");
+            assert_eq!(hashing.finish(), (sha256(&bytes), 10_000));
+            assert_eq!(meter.done(), 10_000);
+        }
     }
 }

@@ -116,8 +116,7 @@ impl Packing {
         Ok(Recode {
             compression,
             level: self.level,
-            media_types: None,
-            prune_sparse: false,
+            ..Recode::default()
         })
     }
 }

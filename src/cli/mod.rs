@@ -17,4 +17,4 @@ pub use making::{Making, Selecting, option_file, owner_arg};
 pub use page::Page;
 pub use progress::Progress;
 pub use run::{Verdict, run};
-pub use streams::{Io, now, source_date_epoch};
+pub use streams::{Io, is_root, now, source_date_epoch};

@@ -64,6 +64,18 @@ impl Io {
         &mut self.out
     }
 
+    /// Standard output as a file, for large data: nothing looks for line ends in it. What was held back comes first.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn raw_out(&mut self) -> Result<std::fs::File> {
+        use std::os::fd::AsFd;
+        self.finish()?;
+        let out = io::stdout().as_fd().try_clone_to_owned();
+        out.map(std::fs::File::from)
+            .map_err(|error| Error::io("write", error))
+    }
+
     /// Whether to use colour on standard output.
     pub fn color(&self) -> bool {
         self.color
@@ -149,18 +161,21 @@ impl Io {
 
 /// The time against which ages are told: `SOURCE_DATE_EPOCH` where it is set, else the clock.
 pub fn now() -> Timestamp {
-    let set = source_date_epoch();
     let clock = || {
         let since = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();
         i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
     };
-    Timestamp::from_unix(set.unwrap_or_else(clock), 0)
+    Timestamp::from_unix(source_date_epoch().unwrap_or_else(clock), 0)
 }
 
-/// The time that outputs are to be made at, in seconds since 1970, where `SOURCE_DATE_EPOCH` says so.
+/// What `SOURCE_DATE_EPOCH` says, in seconds since 1970.
 pub fn source_date_epoch() -> Option<i64> {
-    let set = std::env::var("SOURCE_DATE_EPOCH").ok()?;
-    set.parse().ok()
+    std::env::var("SOURCE_DATE_EPOCH").ok()?.parse().ok()
+}
+
+/// Whether the program runs as root.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }

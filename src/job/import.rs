@@ -11,8 +11,8 @@ use std::sync::Arc;
 use super::commit::write_item;
 use crate::archive::{Content, Kept, Name};
 use crate::blob::{
-    CHUNK, Compression, Decoder, FileRange, Hasher, HashingReader, Input, Keeping, Meter, NewFile,
-    ReadAhead,
+    CHUNK, Compression, Decoder, FileRange, Hasher, HashingBuf, HashingReader, Input, Keeping,
+    Meter, NewFile, ReadAhead,
 };
 use crate::disk::{Folder, Item};
 use crate::error::{Error, Fault, Result, TarFault};
@@ -240,14 +240,13 @@ fn pass(mut stream: ReadAhead, range: Option<FileRange>, packer: &Packer<'_>) ->
         Compression::None | Compression::Gzip | Compression::Zstd
     );
     if is_cpio || !stays {
-        let counted = BufReader::with_capacity(CHUNK, packer.meter.counting(stream));
-        let decoder = ReadAhead::new(Decoder::new(counted, compression, limits.decode)?);
+        let decoder = ReadAhead::new(Decoder::new(stream, compression, limits.decode)?);
         return match is_cpio {
             true => cpio(decoder, packer),
-            false => tar(decoder, Compression::None, None, packer, &Meter::default()),
+            false => tar(decoder, Compression::None, None, packer),
         };
     }
-    tar(stream, compression, range, packer, packer.meter)
+    tar(stream, compression, range, packer)
 }
 
 fn neither() -> Error {
@@ -257,22 +256,20 @@ fn neither() -> Error {
 
 /// A tar as it is: hashed, walked and kept, all while it goes by.
 fn tar(
-    stream: ReadAhead,
+    mut stream: ReadAhead,
     compression: Compression,
     range: Option<FileRange>,
     packer: &Packer<'_>,
-    meter: &Meter,
 ) -> Result<Passed> {
-    let counted = meter.counting(stream);
     let (scan, listing, content) = match range {
         Some(range) => {
-            let (scan, listing, _) = walk(counted, compression)?;
+            let (scan, listing) = walk(&mut stream, compression, packer.meter)?;
             (Arc::new(scan), listing, Content::Range(range))
         }
         None => {
             let file = Arc::new(NewFile::in_folder(packer.landing, 0o644)?);
-            let keeping = Keeping::new(counted, Arc::clone(&file));
-            let (scan, listing, keeping) = walk(keeping, compression)?;
+            let mut keeping = Keeping::new(stream, Arc::clone(&file));
+            let (scan, listing) = walk(&mut keeping, compression, packer.meter)?;
             keeping
                 .finish()
                 .map_err(|error| Error::io("write", error))?;
@@ -295,12 +292,15 @@ fn tar(
     })
 }
 
-/// Reads a tar to the very end, and gives the reader back.
-fn walk<R: Read>(reader: R, compression: Compression) -> Result<(Scan, Listing, R)> {
+/// Reads a tar to the very end, packed or not.
+fn walk(
+    reader: &mut impl BufRead,
+    compression: Compression,
+    meter: &Meter,
+) -> Result<(Scan, Listing)> {
     let limits = Limits::default();
     let reading = Reading::default();
-    let hashing = HashingReader::new(reader, Hasher::default());
-    let mut stored = BufReader::with_capacity(CHUNK, hashing);
+    let mut stored = HashingBuf::new(reader, Hasher::default(), meter);
     let (listing, plain, padding) = match compression {
         Compression::None => (list(&reading, &mut stored)?, None, 0),
         _ => {
@@ -314,11 +314,11 @@ fn walk<R: Read>(reader: R, compression: Compression) -> Result<(Scan, Listing, 
     };
     // Zeros may follow what a decoder takes.
     std::io::copy(&mut stored, &mut std::io::sink()).map_err(read_error)?;
-    let (reader, digest, size) = stored.into_inner().into_parts();
+    let (digest, size) = stored.finish();
     let (diff_id, plain_size) = plain.unwrap_or_else(|| (digest.clone(), size));
     let mut scan = Scan::made(digest, size, compression, diff_id, plain_size);
     scan.padding = padding;
-    Ok((scan, listing, reader))
+    Ok((scan, listing))
 }
 
 fn list(reading: &Reading, plain: impl BufRead) -> Result<Listing> {
@@ -372,10 +372,8 @@ pub(super) fn root_listing(
         Compression::None => pass(stream, None, &packer)?,
         _ if holds_cpio(head, compression) => pass(stream, None, &packer)?,
         _ => {
-            let counted = BufReader::with_capacity(CHUNK, meter.counting(stream));
-            let decoder = Decoder::new(counted, compression, Limits::default().decode)?;
-            let plain = ReadAhead::new(decoder);
-            tar(plain, Compression::None, None, &packer, &Meter::default())?
+            let decoder = Decoder::new(stream, compression, Limits::default().decode)?;
+            tar(ReadAhead::new(decoder), Compression::None, None, &packer)?
         }
     };
     match passed.content {

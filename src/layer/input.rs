@@ -5,6 +5,8 @@ use std::io::{self, BufRead};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use crate::blob::{Chunk, ReadAhead};
+
 /// Bytes read in order, some of them skipped.
 pub trait TarInput {
     /// Fills `buf` and returns its length, or less only where the input ends.
@@ -98,6 +100,15 @@ impl<R: BufRead> StreamInput<R> {
         self.inner.consume(length);
         self.position = self.position.saturating_add(length as u64);
         Ok(length)
+    }
+}
+
+impl StreamInput<ReadAhead> {
+    /// The next bytes, at most `most` of them and none only at the end, without copying them.
+    pub(super) fn take_chunk(&mut self, most: u64) -> io::Result<Chunk> {
+        let chunk = self.inner.take_chunk(most)?;
+        self.position = self.position.saturating_add(chunk.len() as u64);
+        Ok(chunk)
     }
 }
 

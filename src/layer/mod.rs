@@ -34,7 +34,7 @@ mod whiteout;
 pub use anomaly::{Anomalies, Anomaly, AnomalyKind};
 pub use entry::{CleanPath, Entry, EntryKind, Mtime, Xattr, clean_path};
 pub use input::{FileInput, StreamInput, TarInput};
-pub use scan::{Limits, Scan, scan};
+pub use scan::{Limits, Scan, first_look, scan};
 pub use sparse::Segment;
 pub use summary::LayerSummary;
 pub use walk::{Tail, WalkEnd, Walker};

@@ -6,7 +6,9 @@ use super::anomaly::Anomalies;
 use super::input::StreamInput;
 use super::summary::LayerSummary;
 use super::walk::{Tail, Walker};
-use crate::blob::{CHUNK, Compression, DecodeLimits, Decoder, Hasher, HashingReader, Meter};
+use crate::blob::{
+    CHUNK, Compression, DecodeLimits, Decoder, Hasher, HashingBuf, Meter, ReadAhead,
+};
 use crate::error::{Error, Fault, Result};
 use crate::spec::Digest;
 
@@ -79,15 +81,14 @@ impl Scan {
 
 /// Reads a blob to its end: hashes it, decodes it, hashes that, and walks it as a tar.
 ///
-/// Memory: three buffers of [`CHUNK`] bytes and the decoder's window. A blob that is no tar is read all the same; its
-/// `fault` says so.
+/// What `stored` shows first is enough to tell the packing by: 512 bytes, or all there are ([`first_look`] sees to
+/// that). Decoding goes on here while another thread hashes and walks what comes out of it. Memory: six chunks of
+/// [`CHUNK`] bytes and the decoder's window. A blob that is no tar is read all the same; its `fault` says so.
 ///
 /// # Errors
 /// `Io` and whatever else the reader gives; damage of the bytes themselves is in the result.
-pub fn scan(reader: impl Read, hasher: Hasher, limits: &Limits, meter: &Meter) -> Result<Scan> {
-    let counted = meter.counting(reader);
-    let mut stored =
-        BufReader::with_capacity(CHUNK, HashingReader::new(Full(counted), hasher.clone()));
+pub fn scan(stored: impl BufRead, hasher: Hasher, limits: &Limits, meter: &Meter) -> Result<Scan> {
+    let mut stored = HashingBuf::new(stored, hasher.clone(), meter);
     let read_error = |error| Error::io("read", error);
     let compression = Compression::sniff(stored.fill_buf().map_err(read_error)?);
     let one_hash = compression == Compression::None && hasher.is_sha256();
@@ -97,11 +98,22 @@ pub fn scan(reader: impl Read, hasher: Hasher, limits: &Limits, meter: &Meter) -
         match Decoder::new(&mut stored, compression, limits.decode) {
             Err(error) => Walked::failed(error),
             Ok(mut decoder) => {
-                let hashing = HashingReader::new(&mut decoder, Hasher::default());
-                let mut plain = BufReader::with_capacity(CHUNK, hashing);
-                let mut walked = walk(&mut plain, limits);
-                (walked.plain, walked.padding) =
-                    (Some(plain.into_inner().finish()), decoder.padding());
+                let (feeder, plain) = ReadAhead::pair();
+                let mut walked = std::thread::scope(|scope| {
+                    let walking = scope.spawn(move || {
+                        let mut plain =
+                            HashingBuf::new(plain, Hasher::default(), &Meter::default());
+                        let mut walked = walk(&mut plain, limits);
+                        walked.plain = Some(plain.finish());
+                        walked
+                    });
+                    feeder.run(&mut decoder);
+                    walking.join().unwrap_or_else(|_| {
+                        let gone = io::Error::other("the walking thread ended");
+                        Walked::failed(Error::io("read", gone))
+                    })
+                });
+                walked.padding = decoder.padding();
                 walked
             }
         }
@@ -111,7 +123,7 @@ pub fn scan(reader: impl Read, hasher: Hasher, limits: &Limits, meter: &Meter) -
     }
     // A walk or decoder that stopped leaves bytes behind, and they count too.
     io::copy(&mut stored, &mut io::sink()).map_err(read_error)?;
-    let (digest, size) = stored.into_inner().finish();
+    let (digest, size) = stored.finish();
     let (diff_id, plain_size) = match (one_hash, walked.plain) {
         (true, _) => (digest.clone(), size),
         (false, Some(plain)) => plain,
@@ -235,7 +247,12 @@ fn walk(plain: &mut impl BufRead, limits: &Limits) -> Walked {
     walked
 }
 
-/// Fills every buffer it is given, so that the first look at a stream shows enough to tell what it is.
+/// Buffers a reader so that the first look at it shows enough to tell what it is.
+pub fn first_look(reader: impl Read) -> impl BufRead {
+    BufReader::with_capacity(CHUNK, Full(reader))
+}
+
+/// Fills every buffer it is given.
 struct Full<R>(R);
 
 impl<R: Read> Read for Full<R> {

@@ -4,10 +4,11 @@ use super::anomaly::{Anomalies, AnomalyKind};
 use super::entry::{CleanSpan, Entry, EntryKind, Mtime};
 use super::extension::Extensions;
 use super::header::{BLOCK, Block, Header};
-use super::input::TarInput;
+use super::input::{StreamInput, TarInput};
 use super::limits;
 use super::sparse::{self, Form};
 use super::whiteout::Whiteout;
+use crate::blob::{Chunk, ReadAhead};
 use crate::error::{Error, Fault, Result, TarFault};
 
 /// Reads a tar entry by entry, in archive order, from anything that goes forward.
@@ -68,6 +69,23 @@ pub struct Tail {
     pub length: u64,
     /// Where the first byte that is not zero stands, counted from the start of the tar.
     pub first_nonzero: Option<u64>,
+}
+
+impl Walker<StreamInput<ReadAhead>> {
+    /// Takes stored contents of the current entry without copying them; none at their end.
+    ///
+    /// # Errors
+    /// As [`Walker::read_data`].
+    pub fn take_data(&mut self) -> Result<Chunk> {
+        let chunk = self.input.take_chunk(self.left).map_err(read_error)?;
+        self.left = self.left.saturating_sub(chunk.len() as u64);
+        if chunk.is_empty() && self.left > 0 {
+            self.state = State::Failed;
+            let missing = std::mem::take(&mut self.left).saturating_add(self.padding);
+            return Err(ends_early(self.entry.header_offset, missing));
+        }
+        Ok(chunk)
+    }
 }
 
 impl<I: TarInput> Walker<I> {

@@ -4,7 +4,10 @@
 //! Nothing here opens an archive, reads the clock or the environment, or knows whether a terminal is listening.
 //! Text that came from an archive is escaped by [`crate::escape`] when it is shown and carried without loss as JSON.
 
+pub mod dockerfile;
+pub mod entries;
 pub mod format;
+pub mod graph;
 pub mod human;
 pub mod images;
 pub mod json;

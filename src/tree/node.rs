@@ -431,6 +431,11 @@ impl<'t> Past<'t> {
         self.name as usize
     }
 
+    /// The number of the folder it is in; `None` for the top.
+    pub fn parent_index(&self) -> Option<usize> {
+        (self.name != TOP).then(|| self.tree.paths.parent(self.name) as usize)
+    }
+
     /// What is there in the end.
     pub fn node(&self) -> Option<Node<'t>> {
         self.tree.node(self.name)

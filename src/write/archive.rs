@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::bundle::{Bundle, ImageOut, Listed};
 use super::tar_out::{self, Body, Member};
 use crate::archive::Name;
-use crate::blob::{CHUNK, Meter, NewFile, sha256, sync_folder};
+use crate::blob::{CHUNK, Meter, NewFile, folder_of, sha256, sync_folder};
 use crate::error::{Error, Fault, Result};
 use crate::spec::{Descriptor, MediaType, annotations};
 
@@ -42,7 +42,6 @@ pub fn to_file(bundle: &Bundle, format: Format, file: &File, meter: &Meter) -> R
 /// # Errors
 /// `NotAFile` for a folder; as [`to_file`].
 pub fn to_path(bundle: &Bundle, format: Format, path: &Path, meter: &Meter) -> Result<()> {
-    let metadata = std::fs::metadata(path).ok();
     let Some(name) = path
         .file_name()
         .and_then(|name| name.to_str())
@@ -50,7 +49,7 @@ pub fn to_path(bundle: &Bundle, format: Format, path: &Path, meter: &Meter) -> R
     else {
         return Err(Fault::NotAFile { kind: "a folder" }.into());
     };
-    if metadata.is_some_and(|metadata| !metadata.is_file()) {
+    if !is_replaceable(path) {
         let file = OpenOptions::new()
             .write(true)
             .open(path)
@@ -62,11 +61,15 @@ pub fn to_path(bundle: &Bundle, format: Format, path: &Path, meter: &Meter) -> R
             meter,
         );
     }
-    let folder = path.parent().unwrap_or("".as_ref());
-    let file = NewFile::in_folder(folder, 0o600)?;
+    let file = NewFile::beside(path, 0o600)?;
     to_file(bundle, format, file.file(), meter)?;
     file.replace(name)?;
-    sync_folder(folder)
+    sync_folder(folder_of(path))
+}
+
+/// Whether [`to_path`] makes a new file for that path, and does not write to a device or FIFO that is there.
+pub fn is_replaceable(path: &Path) -> bool {
+    std::fs::metadata(path).map_or(true, |metadata| metadata.is_file())
 }
 
 /// Writes a bundle as an archive to a stream.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::recode::Packed;
+use super::repack::Stored;
 use crate::archive::{
     Archive, BlobNames, Content, Image, ImageId, Layer, Name, NodeKind, Presence, Root,
 };
@@ -15,7 +16,7 @@ use crate::spec::{Descriptor, Digest, Document, ImageConfig, MediaType};
 ///
 /// Documents pass through untouched. An image that has no manifest, because it comes out of a docker-archive without
 /// an OCI half, gets one; the config's bytes and so the image's ID stay.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Bundle {
     /// What the output will list, in order.
     pub listed: Vec<Listed>,
@@ -73,6 +74,8 @@ pub enum Source {
     Stored(Content),
     /// A document.
     Document(Arc<[u8]>),
+    /// From the input, decoded on the way. The blob's size is a guess until it is written.
+    Decoded(Arc<Stored>),
 }
 
 /// A digest that changed, and why.
@@ -423,15 +426,7 @@ impl Bundle {
             }
             .into());
         };
-        let mut head = [0; 8];
-        let compression = match content {
-            Content::Passed(scan) => scan.compression,
-            Content::Kept(kept) => kept.scan.compression,
-            _ => {
-                let n = content.head(&mut head)?;
-                Compression::sniff(&head[..n])
-            }
-        };
+        let compression = content.compression()?;
         let media_type = match compression {
             Compression::None => "application/vnd.oci.image.layer.v1.tar",
             Compression::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",

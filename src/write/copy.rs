@@ -5,7 +5,6 @@ use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
 
 use super::bundle::{BlobOut, Source};
-use crate::archive::Content;
 use crate::blob::{CHUNK, Hasher, Meter};
 use crate::error::{At, Error, Fault, Result};
 
@@ -37,6 +36,7 @@ fn pour(
     mut put: impl FnMut(&[u8]) -> std::io::Result<()>,
 ) -> Result<()> {
     let place = || blob.digest.blob_path();
+    let meter = &meter.part(blob.digest.short(), blob.size);
     let mut hasher = Hasher::like(&blob.digest)?;
     let mut written = 0;
     let mut take = |bytes: &[u8]| -> Result<()> {
@@ -56,7 +56,13 @@ fn pour(
     };
     match &blob.source {
         Source::Document(bytes) => take(bytes).at(place)?,
-        Source::Stored(content) => each_chunk(content, &mut take).at(place)?,
+        Source::Stored(content) => each_chunk(content.reader()?, &mut take).at(place)?,
+        Source::Decoded(stored) => {
+            let place = || stored.digest.blob_path();
+            let (plain, check) = stored.plain(&Meter::default()).at(place)?;
+            each_chunk(plain, &mut take).at(place)?;
+            check.finish().at(place)?;
+        }
     }
     if written != blob.size {
         return Err(Error::new(Fault::SizeMismatch {
@@ -76,8 +82,7 @@ fn pour(
     Ok(())
 }
 
-fn each_chunk(content: &Content, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-    let mut reader = content.reader()?;
+fn each_chunk(mut reader: impl Read, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let mut buf = vec![0; CHUNK];
     loop {
         match reader.read(&mut buf) {

@@ -11,10 +11,13 @@ mod layer_out;
 pub mod layout;
 mod made;
 mod recode;
+mod repack;
+mod reproduce;
 mod tar_out;
 
 pub use archive::Format;
 pub use bundle::{BlobOut, Bundle, Change, ImageOut, LayerOut, Listed, Source};
 pub use layer_out::LayerWriter;
 pub use made::{NewImage, NewLayer};
-pub use recode::{MediaTypes, Recode, pack_layer};
+pub use recode::{MediaTypes, Recode};
+pub use repack::{Stored, pack_layer};

@@ -10,13 +10,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::bundle::{BlobOut, Bundle, Change, Source};
-use crate::archive::{Content, Kept};
-use crate::blob::encode::{decoded, encode};
-use crate::blob::{
-    Compression, FileRange, Hasher, HashingReader, Meter, NewFile, ReadAhead, sha256,
-};
+use super::repack::Stored;
+use super::reproduce;
+use crate::blob::{Compression, Meter, sha256};
 use crate::error::{At, Error, Fault, Result};
-use crate::layer::{Limits, Scan};
+use crate::layer::Limits;
 use crate::parallel::in_parallel;
 use crate::spec::{Descriptor, Digest, Document, LayerKind, MediaType, annotations};
 
@@ -31,6 +29,9 @@ pub struct Recode {
     pub media_types: Option<MediaTypes>,
     /// Take what is not here out of indexes.
     pub prune_sparse: bool,
+    /// Take out of layers and configs what differs from one build to the next; no time is later than this one, in
+    /// seconds since 1970.
+    pub reproducible: Option<i64>,
 }
 
 /// Whose media types.
@@ -43,6 +44,41 @@ pub enum MediaTypes {
 }
 
 impl Bundle {
+    /// Recodes a bundle and has it written.
+    ///
+    /// With `in_place` layers that become plain are decoded straight into the output, which has to be one that can be
+    /// begun anew: where they go depends on how large they are, and that is taken from the codec's own trailer. If
+    /// one turns out to be of another size, all is done again with layers that are decoded first.
+    ///
+    /// # Errors
+    /// As [`Bundle::recode`], and what `write` gives.
+    pub fn recoded(
+        self,
+        recode: &Recode,
+        in_place: bool,
+        landing: &Path,
+        meter: &Meter,
+        mut write: impl FnMut(&Bundle) -> Result<()>,
+    ) -> Result<Bundle> {
+        let limits = Limits::default();
+        if in_place && recode.compression == Some(Compression::None) {
+            let mut guessed = self.clone();
+            guessed.apply(recode, true, landing, &limits, meter)?;
+            match write(&guessed) {
+                Err(error) if guessed.is_wrong_guess(&error) => {}
+                result => return result.map(|()| guessed),
+            }
+        }
+        let mut bundle = self;
+        bundle.recode(recode, landing, &limits, meter)?;
+        write(&bundle).map(|()| bundle)
+    }
+
+    fn is_wrong_guess(&self, error: &Error) -> bool {
+        let guessed = |blob: &BlobOut| matches!(blob.source, Source::Decoded(_));
+        matches!(error.fault(), Fault::SizeMismatch { .. }) && self.blobs().iter().any(guessed)
+    }
+
     /// Repacks layers and rewrites what points to them. New blobs are kept in files without a name in `landing`.
     ///
     /// A layer that is packed as asked is left alone, even if another level was asked for. Each layer is verified while
@@ -58,14 +94,29 @@ impl Bundle {
         limits: &Limits,
         meter: &Meter,
     ) -> Result<()> {
-        let layers = self.repack(recode, landing, limits, meter)?;
+        self.apply(recode, false, landing, limits, meter)
+    }
+
+    fn apply(
+        &mut self,
+        recode: &Recode,
+        guess_sizes: bool,
+        landing: &Path,
+        limits: &Limits,
+        meter: &Meter,
+    ) -> Result<()> {
+        let layers = self.repack(recode, guess_sizes, landing, limits, meter)?;
+        let configs = match recode.reproducible {
+            Some(epoch) => self.rewrite_configs(epoch, &layers)?,
+            None => HashMap::new(),
+        };
         let mut renamed: HashMap<String, Descriptor> = HashMap::new();
         // Manifests first, then the indexes above them; a document has nothing below it that is not done.
         loop {
             let before = renamed.len();
             for digest in self.manifest_digests() {
                 if !renamed.contains_key(digest.as_str()) {
-                    self.rewrite(&digest, recode, &layers, &mut renamed)
+                    self.rewrite(&digest, recode, &layers, &configs, &mut renamed)
                         .at(|| digest.blob_path())?;
                 }
             }
@@ -79,32 +130,94 @@ impl Bundle {
                 listed.descriptor.size = new.size;
                 listed.descriptor.media_type = new.media_type.clone();
             }
-            for layer in listed.image.iter_mut().flat_map(|image| &mut image.layers) {
+            let Some(image) = &mut listed.image else {
+                continue;
+            };
+            if let Some(new) = configs.get(&image.config) {
+                image.config = new.digest.clone();
+            }
+            for layer in &mut image.layers {
                 let new = layers.get(&layer.descriptor.digest);
                 layer.descriptor.media_type =
                     media_type(&layer.descriptor.media_type, new, recode)?;
                 if let Some(new) = new {
-                    layer.descriptor.digest = new.digest.clone();
-                    layer.descriptor.size = new.size;
+                    layer.descriptor.digest = new.blob.digest.clone();
+                    layer.descriptor.size = new.blob.size;
+                    layer.diff_id = new.diff_id.clone();
                 }
             }
         }
         Ok(())
     }
 
+    /// Rewrites the configs of images whose layers were rewritten; old digest to new document.
+    fn rewrite_configs(
+        &mut self,
+        epoch: i64,
+        layers: &HashMap<Digest, PackedLayer>,
+    ) -> Result<HashMap<Digest, Packed>> {
+        let mut configs: HashMap<Digest, Packed> = HashMap::new();
+        for digest in self.manifest_digests() {
+            let Some(bytes) = self.document(&digest) else {
+                continue;
+            };
+            let Document::Manifest(manifest) = Document::parse(&bytes)? else {
+                continue;
+            };
+            let config = manifest.config.as_ref().filter(|_| manifest.is_image());
+            let Some(config) = config.filter(|config| !configs.contains_key(&config.digest)) else {
+                continue;
+            };
+            let Some(bytes) = self.document(&config.digest) else {
+                continue;
+            };
+            let mut diff_ids = Vec::with_capacity(manifest.layers.len());
+            for layer in &manifest.layers {
+                // Attestations have the config of an image and layers that are none.
+                let Some(new) = layers.get(&layer.digest) else {
+                    break;
+                };
+                diff_ids.push(new.diff_id.to_string());
+            }
+            if diff_ids.len() < manifest.layers.len() {
+                continue;
+            }
+            let mut value: Value = crate::spec::json::parse(&bytes)?;
+            reproduce::config(&mut value, &diff_ids, epoch);
+            let new = Packed::document(value.to_string().into_bytes().into());
+            self.changes.push(Change {
+                what: "image",
+                old: Some(config.digest.to_string()),
+                new: new.digest.to_string(),
+                why: "its layers and times changed",
+            });
+            self.replace(&config.digest, &new);
+            configs.insert(config.digest.clone(), new);
+        }
+        Ok(configs)
+    }
+
+    fn document(&self, digest: &Digest) -> Option<Arc<[u8]>> {
+        match &self.blob(digest)?.source {
+            Source::Document(bytes) => Some(Arc::clone(bytes)),
+            Source::Stored(_) | Source::Decoded(_) => None,
+        }
+    }
+
     /// Packs the layers that are packed otherwise; old digest to new blob.
     fn repack(
         &mut self,
         recode: &Recode,
+        guess_sizes: bool,
         landing: &Path,
         limits: &Limits,
         meter: &Meter,
-    ) -> Result<HashMap<Digest, Packed>> {
+    ) -> Result<HashMap<Digest, PackedLayer>> {
         let mut packed = HashMap::new();
-        let Some(to) = recode.compression else {
+        if recode.compression.is_none() && recode.reproducible.is_none() {
             return Ok(packed);
-        };
-        let mut work: Vec<(BlobOut, Digest, Compression)> = Vec::new();
+        }
+        let mut work: Vec<Stored> = Vec::new();
         for (layer, diff_id) in self.layers()? {
             let Some(blob) = self.blob(&layer.digest) else {
                 continue;
@@ -112,44 +225,68 @@ impl Bundle {
             let Source::Stored(content) = &blob.source else {
                 continue;
             };
-            let mut head = [0; 8];
-            let n = content.head(&mut head)?;
-            let from = Compression::sniff(&head[..n]);
+            let from = content.compression()?;
             if layer.media_type.layer_kind() == Some(LayerKind::Encrypted) {
                 return Err(Fault::Unsupported {
                     what: format!("the encrypted layer {}", layer.digest),
                 }
                 .into());
             }
-            if from != to && !work.iter().any(|(known, ..)| known.digest == blob.digest) {
-                work.push((blob.clone(), diff_id, from));
+            let packed_so = recode.compression.is_none_or(|to| from == to);
+            let as_it_is = packed_so && recode.reproducible.is_none();
+            if !as_it_is && !work.iter().any(|known| known.digest == blob.digest) {
+                work.push(Stored {
+                    content: content.clone(),
+                    digest: blob.digest.clone(),
+                    size: blob.size,
+                    from,
+                    diff_id,
+                    limits: *limits,
+                });
             }
         }
-        work.sort_by_key(|(blob, ..)| std::cmp::Reverse(blob.size));
-        let results = in_parallel(&work, |(blob, diff_id, from)| {
-            pack(
-                blob,
-                diff_id,
-                *from,
-                to,
-                recode.level,
-                landing,
-                limits,
-                meter,
-            )
-            .at(|| blob.digest.blob_path())
+        work.sort_by_key(|stored| std::cmp::Reverse(stored.size));
+        let results = in_parallel(&work, |stored| {
+            let to = recode.compression.unwrap_or(match stored.from {
+                // What layers are not written in.
+                Compression::Bzip2 | Compression::Xz => Compression::Gzip,
+                from => from,
+            });
+            if guess_sizes
+                && recode.reproducible.is_none()
+                && to == Compression::None
+                && let Some(size) = stored.guess()?
+            {
+                let blob = Packed {
+                    digest: stored.diff_id.clone(),
+                    size,
+                    source: Source::Decoded(Arc::new(stored.clone())),
+                };
+                return Ok(PackedLayer {
+                    blob,
+                    diff_id: stored.diff_id.clone(),
+                    compression: to,
+                });
+            }
+            stored
+                .pack(to, recode.level, recode.reproducible, landing, meter)
+                .at(|| stored.digest.blob_path())
         });
-        for ((blob, ..), result) in work.into_iter().zip(results) {
-            let (new, why) = (result?, "packed otherwise");
-            let (old, now) = (blob.digest.to_string(), new.digest.to_string());
+        for (stored, result) in work.into_iter().zip(results) {
+            let new = result?;
+            let why = match recode.reproducible {
+                Some(_) => "times and names of owners rewritten",
+                None => "packed otherwise",
+            };
+            let (old, now) = (stored.digest.to_string(), new.blob.digest.to_string());
             self.changes.push(Change {
                 what: "layer",
                 old: Some(old),
                 new: now,
                 why,
             });
-            self.replace(&blob.digest, &new);
-            packed.insert(blob.digest, new);
+            self.replace(&stored.digest, &new.blob);
+            packed.insert(stored.digest, new);
         }
         Ok(packed)
     }
@@ -159,7 +296,8 @@ impl Bundle {
         &mut self,
         digest: &Digest,
         recode: &Recode,
-        layers: &HashMap<Digest, Packed>,
+        layers: &HashMap<Digest, PackedLayer>,
+        configs: &HashMap<Digest, Packed>,
         renamed: &mut HashMap<String, Descriptor>,
     ) -> Result<()> {
         let Some(BlobOut {
@@ -180,9 +318,17 @@ impl Bundle {
                         &mut value,
                         "layers",
                         i,
-                        new.map(|new| (&new.digest, new.size)),
+                        new.map(|new| (&new.blob.digest, new.blob.size)),
                         &kind,
                     );
+                }
+                let config = manifest.config.as_ref();
+                if let Some(new) = config.and_then(|config| configs.get(&config.digest)) {
+                    value["config"]["digest"] = new.digest.as_str().into();
+                    value["config"]["size"] = new.size.into();
+                    if let Some(config) = value["config"].as_object_mut() {
+                        config.shift_remove("data");
+                    }
                 }
                 if let (Some(types), Some(config)) = (recode.media_types, value.get_mut("config")) {
                     config["mediaType"] = types.config().into();
@@ -239,11 +385,7 @@ impl Bundle {
             return Ok(());
         }
         let kind = Document::from_value(&value)?.media_type().to_owned();
-        let new = Packed {
-            digest: sha256(&new_bytes),
-            size: new_bytes.len() as u64,
-            source: Source::Document(new_bytes),
-        };
+        let new = Packed::document(new_bytes);
         let mut descriptor = self.descriptor_of(digest);
         if !kind.is_empty() {
             descriptor.media_type = MediaType::new(kind);
@@ -269,6 +411,25 @@ pub(super) struct Packed {
     pub digest: Digest,
     pub size: u64,
     pub source: Source,
+}
+
+impl Packed {
+    fn document(bytes: Arc<[u8]>) -> Self {
+        Packed {
+            digest: sha256(&bytes),
+            size: bytes.len() as u64,
+            source: Source::Document(bytes),
+        }
+    }
+}
+
+/// A layer that takes the place of another.
+#[derive(Debug, Clone)]
+pub(super) struct PackedLayer {
+    pub blob: Packed,
+    /// The digest of its plain tar.
+    pub diff_id: Digest,
+    pub compression: Compression,
 }
 
 impl MediaTypes {
@@ -328,15 +489,15 @@ fn edit(
 }
 
 /// The media type of a layer that is packed and spoken of as asked.
-fn media_type(old: &MediaType, new: Option<&Packed>, recode: &Recode) -> Result<MediaType> {
+fn media_type(old: &MediaType, new: Option<&PackedLayer>, recode: &Recode) -> Result<MediaType> {
     let Some(kind) = old.layer_kind() else {
         return Ok(old.clone());
     };
-    let kind = match (new.is_some(), recode.compression) {
-        (true, Some(Compression::Gzip)) => LayerKind::Gzip,
-        (true, Some(Compression::Zstd)) => LayerKind::Zstd,
-        (true, Some(_)) => LayerKind::Tar,
-        _ => kind,
+    let kind = match new.map(|new| new.compression) {
+        Some(Compression::Gzip) => LayerKind::Gzip,
+        Some(Compression::Zstd) => LayerKind::Zstd,
+        Some(_) => LayerKind::Tar,
+        None => kind,
     };
     let docker = match recode.media_types {
         Some(types) => types == MediaTypes::Docker,
@@ -367,144 +528,4 @@ fn media_type(old: &MediaType, new: Option<&Packed>, recode: &Recode) -> Result<
         }
     };
     Ok(MediaType::new(text))
-}
-
-/// Decodes and packs one layer, checking all three digests that are known of it.
-#[allow(clippy::too_many_arguments)]
-fn pack(
-    blob: &BlobOut,
-    diff_id: &Digest,
-    from: Compression,
-    to: Compression,
-    level: Option<i32>,
-    landing: &Path,
-    limits: &Limits,
-    meter: &Meter,
-) -> Result<Packed> {
-    let Source::Stored(content) = &blob.source else {
-        return Err(Fault::Gone.into());
-    };
-    let (sent, result) = std::sync::mpsc::channel();
-    let stored = Reporting {
-        inner: Some(HashingReader::new(
-            meter.counting(content.reader()?),
-            Hasher::like(&blob.digest)?,
-        )),
-        sent,
-    };
-    let stored = ReadAhead::new(stored);
-    let mut plain = HashingReader::new(
-        decoded(stored, from, limits.decode)?,
-        Hasher::like(diff_id)?,
-    );
-    let file = Arc::new(NewFile::in_folder(landing, 0o644)?);
-    let mut out = HashingWriter {
-        file: file.file(),
-        hasher: Hasher::default(),
-        count: 0,
-    };
-    encode(&mut plain, &mut out, to, level)?;
-    let (digest, size) = (out.hasher.finish(), out.count);
-    let (found, plain_size) = plain.finish();
-    let (stored_digest, stored_size) = result.recv().map_err(|_| Error::from(Fault::Gone))?;
-    if stored_size != blob.size {
-        return Err(Fault::SizeMismatch {
-            expected: blob.size,
-            found: stored_size,
-        }
-        .into());
-    }
-    if stored_digest != blob.digest {
-        let (expected, found) = (blob.digest.to_string(), stored_digest.to_string());
-        return Err(Fault::DigestMismatch { expected, found }.into());
-    }
-    if found != *diff_id {
-        let (expected, found) = (diff_id.to_string(), found.to_string());
-        return Err(Fault::DiffIdMismatch { expected, found }.into());
-    }
-    let copy = file
-        .file()
-        .try_clone()
-        .map_err(|error| Error::io("read", error))?;
-    let range = FileRange::whole(copy)?;
-    let scan = Arc::new(Scan::made(digest.clone(), size, to, found, plain_size));
-    let source = Source::Stored(Content::Kept(Arc::new(Kept { file, range, scan })));
-    Ok(Packed {
-        digest,
-        size,
-        source,
-    })
-}
-
-/// Packs a layer that has just been made or read, into a file without a name in `landing`.
-///
-/// # Errors
-/// As [`Bundle::recode`].
-pub fn pack_layer(
-    scan: &Scan,
-    content: Content,
-    to: Compression,
-    level: Option<i32>,
-    landing: &Path,
-    meter: &Meter,
-) -> Result<Kept> {
-    let Some(diff_id) = &scan.diff_id else {
-        return Err(Fault::Gone.into());
-    };
-    let blob = BlobOut {
-        digest: scan.digest.clone(),
-        size: scan.size,
-        source: Source::Stored(content),
-    };
-    let (from, limits) = (scan.compression, Limits::default());
-    let packed = pack(&blob, diff_id, from, to, level, landing, &limits, meter)?;
-    match packed.source {
-        Source::Stored(Content::Kept(kept)) => Ok(Kept {
-            file: Arc::clone(&kept.file),
-            range: kept.range.clone(),
-            scan: Arc::clone(&kept.scan),
-        }),
-        _ => Err(Fault::Gone.into()),
-    }
-}
-
-/// Says what was read, and its digest, when it has been read to its end.
-struct Reporting<R> {
-    inner: Option<HashingReader<R>>,
-    sent: std::sync::mpsc::Sender<(Digest, u64)>,
-}
-
-impl<R: std::io::Read> std::io::Read for Reporting<R> {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        let Some(inner) = &mut self.inner else {
-            return Ok(0);
-        };
-        let n = inner.read(buf)?;
-        if n == 0
-            && !buf.is_empty()
-            && let Some(inner) = self.inner.take()
-        {
-            let _ = self.sent.send(inner.finish());
-        }
-        Ok(n)
-    }
-}
-
-struct HashingWriter<'a> {
-    file: &'a std::fs::File,
-    hasher: Hasher,
-    count: u64,
-}
-
-impl std::io::Write for HashingWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let n = self.file.write(bytes)?;
-        self.hasher.update(&bytes[..n]);
-        self.count += n as u64;
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

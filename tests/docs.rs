@@ -294,7 +294,7 @@ fn the_commands_of_the_readme_print_what_it_shows() {
 /// The rooms in the order of the house, innermost first, and what each may use as the map in `src/lib.rs` has it.
 ///
 /// What serves every room (errors, escaping, work on all cores) may be used by all that come after it.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("escape", &[]),
     ("parallel", &[]),
     ("error", &["escape"]),
@@ -302,6 +302,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("blob", &["spec"]),
     ("layer", &["spec", "blob"]),
     ("packages", &["spec"]),
+    ("disk", &["layer"]),
     ("archive", &["spec", "blob", "layer"]),
     ("tree", &["spec", "blob", "layer", "archive"]),
     ("write", &["spec", "blob", "layer", "archive"]),
@@ -309,7 +310,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     (
         "job",
         &[
-            "spec", "blob", "layer", "packages", "archive", "tree", "write", "store",
+            "spec", "blob", "layer", "packages", "disk", "archive", "tree", "write", "store",
         ],
     ),
     // Renderers draw the reports of jobs and the types that stand in them; they open nothing.

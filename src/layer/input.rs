@@ -57,6 +57,29 @@ impl<R: BufRead> StreamInput<R> {
         self.inner
     }
 
+    /// Skips zeros; whether something else follows, which is the next byte then.
+    pub(super) fn skip_zeros(&mut self) -> io::Result<bool> {
+        loop {
+            let mut zeros = 0;
+            let mut all = 0;
+            // Looked at without taking, then taken as far as they are zeros.
+            match self.inner.fill_buf() {
+                Ok([]) => return Ok(false),
+                Ok(bytes) => {
+                    all = bytes.len();
+                    zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            self.inner.consume(zeros);
+            self.position = self.position.saturating_add(zeros as u64);
+            if zeros < all {
+                return Ok(true);
+            }
+        }
+    }
+
     /// Takes up to `n` bytes out of the reader and shows them to `take`; 0 only at the end.
     fn step(&mut self, n: u64, take: impl FnOnce(&[u8])) -> io::Result<usize> {
         let bytes = loop {

@@ -13,6 +13,7 @@
 //! - hide entries after the end marker: [`Walker::check_tail`] finds the bytes, and they are listed by nobody.
 
 mod anomaly;
+pub mod cpio;
 mod entry;
 mod extension;
 mod header;

@@ -280,3 +280,34 @@ impl std::io::Write for HashingWriter<'_> {
         Ok(())
     }
 }
+
+/// Packs a layer that has just been made or read, into a file without a name in `landing`.
+///
+/// # Errors
+/// As [`Bundle::recode`](super::Bundle::recode).
+pub fn pack_layer(
+    scan: &Scan,
+    content: Content,
+    to: Compression,
+    level: Option<i32>,
+    landing: &Path,
+    meter: &Meter,
+) -> Result<Kept> {
+    let gone = || Error::new(Fault::Gone);
+    let stored = Stored {
+        content,
+        digest: scan.digest.clone(),
+        size: scan.size,
+        from: scan.compression,
+        diff_id: scan.diff_id.clone().ok_or_else(gone)?,
+        limits: Limits::default(),
+    };
+    match stored.pack(to, level, None, landing, meter)?.blob.source {
+        Source::Stored(Content::Kept(kept)) => Ok(Kept {
+            file: Arc::clone(&kept.file),
+            range: kept.range.clone(),
+            scan: Arc::clone(&kept.scan),
+        }),
+        _ => Err(gone()),
+    }
+}

@@ -100,7 +100,7 @@ pub fn find<'a>(
     }
     if let Some((layers, name)) = sibling(image, candidates) {
         remarks.push(format!(
-            "the first {layers} layers are those of {name}, too"
+            "{layers} of its layers are those of {name}, too"
         ));
     }
     let from_nothing = steps

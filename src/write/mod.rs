@@ -21,4 +21,5 @@ pub use bundle::{BlobOut, Bundle, Change, ImageOut, LayerOut, Listed, Source};
 pub use layer_out::LayerWriter;
 pub use made::{NewImage, NewLayer};
 pub use recode::{MediaTypes, Recode};
-pub use repack::{Stored, pack_layer};
+pub use repack::Stored;
+pub(crate) use repack::pack_layer;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use super::bundle::Source;
-use super::chunked;
+use super::chunked::{self, Annotations};
 use super::recode::{Packed, PackedLayer, Recode};
 use super::reproduce;
 use crate::archive::{Content, Kept};
@@ -281,18 +281,19 @@ impl std::io::Write for HashingWriter<'_> {
     }
 }
 
-/// Packs a layer that has just been made or read, into a file without a name in `landing`.
+/// Packs a layer that has just been made or read, into a file without a name in `landing`. Comes with what is to be
+/// said of it beside its digest.
 ///
 /// # Errors
 /// As [`Bundle::recode`](super::Bundle::recode).
-pub fn pack_layer(
+pub(crate) fn pack_layer(
     scan: &Scan,
     content: Content,
     to: Compression,
-    level: Option<i32>,
+    recode: &Recode,
     landing: &Path,
     meter: &Meter,
-) -> Result<Kept> {
+) -> Result<(Kept, Annotations)> {
     let gone = || Error::new(Fault::Gone);
     let stored = Stored {
         content,
@@ -302,12 +303,14 @@ pub fn pack_layer(
         diff_id: scan.diff_id.clone().ok_or_else(gone)?,
         limits: Limits::default(),
     };
-    match stored.pack(to, level, None, landing, meter)?.blob.source {
-        Source::Stored(Content::Kept(kept)) => Ok(Kept {
-            file: Arc::clone(&kept.file),
-            range: kept.range.clone(),
-            scan: Arc::clone(&kept.scan),
-        }),
-        _ => Err(gone()),
-    }
+    let packed = stored.pack(to, recode, landing, meter)?;
+    let Source::Stored(Content::Kept(kept)) = packed.blob.source else {
+        return Err(gone());
+    };
+    let kept = Kept {
+        file: Arc::clone(&kept.file),
+        range: kept.range.clone(),
+        scan: Arc::clone(&kept.scan),
+    };
+    Ok((kept, packed.annotations))
 }

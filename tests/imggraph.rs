@@ -500,13 +500,13 @@ fn hostile_names_break_no_format() {
         for format in ["tree", "dot", "mermaid", "json", "svg", "html"] {
             let run = room.run(&format!("imggraph --view {view} --format {format} a.tar"));
             assert_eq!(run.code, Some(0), "{run}");
-            let odd = run.out().chars().find(|&c| {
+            let is_odd = |c: char| {
+                // JSON carries texts without loss, and noncharacters do nothing to anybody there.
                 c.is_control() && c != '\n'
-                    || matches!(
-                        c,
-                        '\u{202e}' | '\u{2028}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
-                    )
-            });
+                    || matches!(c, '\u{202e}' | '\u{2028}' | '\u{feff}')
+                    || format != "json" && matches!(c, '\u{fffe}' | '\u{ffff}')
+            };
+            let odd = run.out().chars().find(|&c| is_odd(c));
             assert_eq!(odd, None, "{view} {format}");
             match format {
                 "json" => {

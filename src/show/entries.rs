@@ -8,9 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::json;
 use crate::error::Result;
-use crate::job::export::{Item, ItemKind};
+use crate::job::export::{Item, ItemKind, NodeKind, Xattr};
 use crate::spec::Timestamp;
-use crate::tree::NodeKind;
 
 /// The first line of an mtree.
 pub const MTREE: &str = "#mtree";
@@ -125,7 +124,7 @@ pub fn json(item: &Item<'_>, more: Map<String, Value>) -> Result<String> {
             put("Device", json!([item.device.0, item.device.1]));
         }
         if !meta.xattrs.is_empty() {
-            let xattr = |xattr: &crate::layer::Xattr| {
+            let xattr = |xattr: &Xattr| {
                 let name = String::from_utf8_lossy(&xattr.name).into_owned();
                 (name, STANDARD.encode(&xattr.value).into())
             };

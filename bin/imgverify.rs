@@ -95,7 +95,7 @@ const PAGE: Page = Page {
                 "error: manifest and config differ in how many layers there are",
             ),
             (
-                "tar, compression, truncated, damaged",
+                "tar, entry, compression, truncated, damaged",
                 "error: bytes that cannot be a layer, or stop too early",
             ),
             (
@@ -109,6 +109,10 @@ const PAGE: Page = Page {
             (
                 "bad-link, not-a-file, climbing-path, invalid-whiteout, root-not-directory",
                 "error: a name or link that no layer or archive can mean",
+            ),
+            (
+                "toc-mismatch, toc-damaged",
+                "error: the table of contents of a zstd:chunked layer, or its tar-split, says otherwise than the tar, or cannot be read; the tar is what counts here, but who fetches layers in parts believes the table (not compared in one pass over a pipe)",
             ),
             (
                 "media-type, platform, layout-version, config-name, bad-name, no-diff-ids",

@@ -129,7 +129,9 @@ fn is_plain(c: char) -> bool {
         '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' => false,
         // Variation selectors and tags.
         '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}' => false,
-        _ => true,
+        // Noncharacters, which XML has no way to write.
+        '\u{fdd0}'..='\u{fdef}' => false,
+        c => u32::from(c) & 0xfffe != 0xfffe,
     }
 }
 

@@ -32,6 +32,8 @@ fn a_reader_that_went_away_ends_the_run_quietly() {
         "imgprune --force",
         "imgdf",
         "imgdf -v app.tar",
+        "imggraph app.tar",
+        "imggraph --format html app.tar",
         "imgls --help",
         "imgls --version",
         "imgverify --generate man",
@@ -65,6 +67,8 @@ fn a_full_disk_is_an_error() {
         "imgrm demo:1",
         "imgprune --force",
         "imgdf",
+        "imggraph app.tar",
+        "imggraph --format html app.tar",
         "imgls --help",
         "imgls --generate bash",
     ] {

@@ -7,6 +7,7 @@
 pub mod dockerfile;
 pub mod entries;
 pub mod format;
+pub mod graph;
 pub mod human;
 pub mod images;
 pub mod json;

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use super::build::Files;
 
 /// The programs under test.
-pub const PROGRAMS: [&str; 11] = [
+pub const PROGRAMS: [&str; 13] = [
     "imgls",
     "imginspect",
     "imghistory",
@@ -20,10 +20,12 @@ pub const PROGRAMS: [&str; 11] = [
     "imgrm",
     "imgprune",
     "imgdf",
+    "imgexport",
+    "imggraph",
 ];
 
 /// Those that open an image that is named on the command line, each as a command line with `{}` in its place.
-pub const OPENING: [(&str, &str); 9] = [
+pub const OPENING: [(&str, &str); 11] = [
     ("imgls", "imgls {}"),
     ("imginspect", "imginspect {}"),
     ("imghistory", "imghistory {}"),
@@ -33,6 +35,8 @@ pub const OPENING: [(&str, &str); 9] = [
     ("imgsave", "imgsave -o out {}"),
     ("imgconvert", "imgconvert {} docker-archive:out"),
     ("imgtag", "imgtag {} name"),
+    ("imgexport", "imgexport -o out {}"),
+    ("imggraph", "imggraph {}"),
 ];
 
 /// A command line of [`OPENING`] with an image.

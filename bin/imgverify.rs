@@ -95,7 +95,7 @@ const PAGE: Page = Page {
                 "error: manifest and config differ in how many layers there are",
             ),
             (
-                "tar, entry, compression, truncated, damaged",
+                "tar, compression, truncated, damaged",
                 "error: bytes that cannot be a layer, or stop too early",
             ),
             (

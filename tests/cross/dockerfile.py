@@ -103,9 +103,11 @@ def config(tag):
     # BuildKit names the folder that is the default anyway.
     if config.get("WorkingDir") == "/":
         del config["WorkingDir"]
-    for key in ("Image", "Hostname", "ArgsEscaped"):
+    for key in ("Image", "Hostname", "ArgsEscaped", "AttachStdin", "AttachStdout", "AttachStderr"):
         config.pop(key, None)
-    config["Env"] = config.get("Env", [])
+    # Builders give an image its first PATH, whatever the Dockerfile says.
+    first = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    config["Env"] = [pair for pair in config.get("Env", []) if pair != first]
     return {**config, "Author": image["Author"], "Os": image["Os"], "Architecture": image["Architecture"]}
 
 

@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::Chunk;
+use super::{Annotations, Chunk};
 use crate::blob::sha256;
 use crate::error::{Error, Fault, Result};
 use crate::layer::{Entry, EntryKind, Mtime, Stated};
@@ -347,11 +347,7 @@ impl Split {
 
 /// What goes behind the frames, which end at `offset`, and what the layer's descriptor says of it; `None` if it is
 /// more than readers take.
-pub(super) fn trailer(
-    offset: u64,
-    toc: &Packed,
-    split: &Packed,
-) -> Option<(Vec<u8>, Vec<(&'static str, String)>)> {
+pub(super) fn trailer(offset: u64, toc: &Packed, split: &Packed) -> Option<(Vec<u8>, Annotations)> {
     const HEAD: u64 = 8;
     if toc.plain > MOST || toc.bytes.len() as u64 > MOST {
         return None;

@@ -162,7 +162,7 @@ fn finding_codes() -> BTreeSet<String> {
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     let mut codes = BTreeSet::new();
-    for file in ["agree", "blobs", "mod"] {
+    for file in ["agree", "blobs", "mod", "toc"] {
         let source = read(&format!("src/job/verify/{file}.rs"));
         for starter in ["Severity::Error,", "Severity::Warning,", "Severity::Note,"] {
             for rest in source.split(starter).skip(1) {
@@ -314,7 +314,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
         ],
     ),
     // Renderers draw the reports of jobs and the types that stand in them; they open nothing.
-    ("show", &["spec", "archive", "job"]),
+    ("show", &["spec", "archive", "tree", "job"]),
 ];
 const FOR_ALL: [&str; 3] = ["escape", "error", "parallel"];
 

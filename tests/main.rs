@@ -9,6 +9,8 @@ mod foreign;
 mod hostile;
 mod imgcommit;
 mod imgconvert;
+mod imgexport;
+mod imggraph;
 mod imghistory;
 mod imgimport;
 mod imginspect;

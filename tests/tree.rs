@@ -359,13 +359,13 @@ fn a_chain_of_layers_and_markers_stays_linear() {
 
 /// What is at a path: the letter, and for all but folders a number for the file and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Thing {
+pub enum Thing {
     Folder(bool),
     File(char, usize, String),
 }
 
 /// Applies one layer the slow way: paths are whole texts, and everything is looked through each time.
-fn model_layer(map: &mut BTreeMap<String, Thing>, line: &str, inodes: &mut usize) -> bool {
+pub fn model_layer(map: &mut BTreeMap<String, Thing>, line: &str, inodes: &mut usize) -> bool {
     let items: Vec<Vec<&str>> = line
         .split('|')
         .map(|item| item.trim().splitn(3, ' ').collect())
@@ -464,7 +464,7 @@ fn model_layer(map: &mut BTreeMap<String, Thing>, line: &str, inodes: &mut usize
 }
 
 /// The same in the words of [`shown`], without layers.
-fn model_shown(map: &BTreeMap<String, Thing>) -> String {
+pub fn model_shown(map: &BTreeMap<String, Thing>) -> String {
     let mut paths: Vec<&String> = map.keys().collect();
     paths.sort_by_key(|path| path.split('/').collect::<Vec<_>>());
     let mut first: BTreeMap<usize, &String> = BTreeMap::new();
@@ -499,7 +499,7 @@ fn any_item() -> impl Strategy<Value = String> {
     })
 }
 
-fn any_layers() -> impl Strategy<Value = Vec<String>> {
+pub fn any_layers() -> impl Strategy<Value = Vec<String>> {
     let layer = prop::collection::vec(any_item(), 0..8).prop_map(|items| items.join(" | "));
     prop::collection::vec(layer, 1..5)
 }

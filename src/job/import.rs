@@ -76,18 +76,16 @@ impl Packer<'_> {
         };
         // Asked before it is packed: docker's media types have no word for zstd.
         types.layer(to)?;
-        if to == scan.compression && scan.padding == 0 {
+        if to == scan.compression && scan.padding == 0 && !self.recode.chunked {
             return NewLayer::scanned(scan, content, types);
         }
-        let kept = crate::write::pack_layer(
-            scan,
-            content,
-            to,
-            self.recode.level,
-            self.landing,
-            self.meter,
-        )?;
-        NewLayer::kept(kept, types)
+        let (kept, annotations) =
+            crate::write::pack_layer(scan, content, to, self.recode, self.landing, self.meter)?;
+        let mut layer = NewLayer::kept(kept, types)?;
+        let annotations = annotations.into_iter();
+        let annotations = annotations.map(|(key, text)| (key.to_owned(), text));
+        layer.descriptor.annotations = annotations.collect();
+        Ok(layer)
     }
 }
 

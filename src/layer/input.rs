@@ -146,6 +146,54 @@ impl<R: BufRead> TarInput for StreamInput<R> {
     }
 }
 
+/// Keeps a copy of every byte that was read or skipped, until it is taken.
+#[derive(Debug)]
+pub(crate) struct Recorder<I> {
+    inner: I,
+    kept: Vec<u8>,
+}
+
+impl<I: TarInput> Recorder<I> {
+    /// Records from where `inner` stands.
+    pub(crate) fn new(inner: I) -> Self {
+        let kept = Vec::new();
+        Recorder { inner, kept }
+    }
+
+    /// The bytes since they were cleared last. Whoever walks large contents clears them often.
+    pub(crate) fn kept(&mut self) -> &mut Vec<u8> {
+        &mut self.kept
+    }
+}
+
+impl<I: TarInput> TarInput for Recorder<I> {
+    fn read_full(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read_full(buf)?;
+        self.kept
+            .extend_from_slice(buf.get(..read).unwrap_or_default());
+        Ok(read)
+    }
+
+    fn skip(&mut self, n: u64) -> io::Result<u64> {
+        let mut block = [0; 4096];
+        let mut done = 0;
+        while done < n {
+            let wanted = usize::try_from(n - done).unwrap_or(usize::MAX);
+            let part = block.len().min(wanted);
+            let read = self.read_full(block.get_mut(..part).unwrap_or_default())?;
+            done += read as u64;
+            if read < part {
+                break;
+            }
+        }
+        Ok(done)
+    }
+
+    fn position(&self) -> u64 {
+        self.inner.position()
+    }
+}
+
 /// A part of a file, read at offsets: skipping costs nothing, and clones of the `Arc` can be read at the same time.
 ///
 /// The file's own cursor is neither used nor moved. Nothing outside the part is read.

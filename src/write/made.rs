@@ -125,11 +125,15 @@ impl NewLayer {
 
     fn json(&self) -> Value {
         self.stated.clone().unwrap_or_else(|| {
-            json!({
+            let mut descriptor = json!({
                 "mediaType": self.descriptor.media_type.as_str(),
                 "digest": self.descriptor.digest,
                 "size": self.descriptor.size,
-            })
+            });
+            for (key, text) in &self.descriptor.annotations {
+                descriptor["annotations"][key] = text.as_str().into();
+            }
+            descriptor
         })
     }
 }

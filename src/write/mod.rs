@@ -5,6 +5,7 @@
 
 pub mod archive;
 mod bundle;
+pub(crate) mod chunked;
 mod copy;
 pub mod entry;
 mod layer_out;
@@ -20,4 +21,5 @@ pub use bundle::{BlobOut, Bundle, Change, ImageOut, LayerOut, Listed, Source};
 pub use layer_out::LayerWriter;
 pub use made::{NewImage, NewLayer};
 pub use recode::{MediaTypes, Recode};
-pub use repack::{Stored, pack_layer};
+pub use repack::Stored;
+pub(crate) use repack::pack_layer;

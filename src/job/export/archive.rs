@@ -66,8 +66,6 @@ impl Shape {
             Shape::Cpio => {
                 let mut out = Vec::new();
                 cpio_header(&[0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0], b"TRAILER!!!", &mut out);
-                // Whole blocks, as cpio itself writes.
-                out.resize(out.len().next_multiple_of(512), 0);
                 out
             }
         }

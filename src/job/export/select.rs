@@ -46,13 +46,11 @@ fn set(patterns: &[String]) -> Result<Option<GlobSet>> {
     if patterns.is_empty() {
         return Ok(None);
     }
-    let malformed = |error: globset::Error| {
-        let why = format!(
-            "'{}' is no pattern: {}",
-            error.glob().unwrap_or_default(),
+    let malformed = |pattern: &str, error: globset::Error| {
+        Error::new(Fault::Usage(format!(
+            "'{pattern}' is no pattern: {}",
             error.kind()
-        );
-        Error::new(Fault::Usage(why))
+        )))
     };
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
@@ -67,9 +65,11 @@ fn set(patterns: &[String]) -> Result<Option<GlobSet>> {
             .literal_separator(true)
             .backslash_escape(true)
             .build();
-        set.add(glob.map_err(malformed)?);
+        set.add(glob.map_err(|error| malformed(pattern, error))?);
     }
-    set.build().map(Some).map_err(malformed)
+    set.build()
+        .map(Some)
+        .map_err(|error| malformed(&patterns.join(" "), error))
 }
 
 /// Which paths are wanted, by their numbers.

@@ -106,16 +106,19 @@ impl Export {
                 }
             },
         };
-        let result = self.fill(&folder, unpack, meter).and_then(|unpacked| {
-            let Target::Beside { parent, name } = &target else {
-                return Ok(unpacked);
-            };
-            let named = rustix::fs::rename(&folder, parent.join(name));
-            named
-                .map_err(|errno| io_error("create the folder", errno))
-                .at(place)?;
-            crate::blob::sync_folder(parent).map(|()| unpacked)
-        });
+        let result = self
+            .fill(&folder, unpack, meter)
+            .at(place)
+            .and_then(|unpacked| {
+                let Target::Beside { parent, name } = &target else {
+                    return Ok(unpacked);
+                };
+                let named = rustix::fs::rename(&folder, parent.join(name));
+                named
+                    .map_err(|errno| io_error("create the folder", errno))
+                    .at(place)?;
+                crate::blob::sync_folder(parent).map(|()| unpacked)
+            });
         if result.is_err() && matches!(target, Target::Beside { .. }) {
             self.remove(&folder);
         }
@@ -146,7 +149,7 @@ impl Export {
             rustix::fs::open(folder, flags, Mode::empty()).map_err(|errno| io_error("open", errno));
         let job = Job {
             export: self,
-            top: top.at(|| folder.to_string_lossy().into_owned())?,
+            top: top?,
             replace: unpack.existing == Existing::Replace,
             rootless: unpack.rootless,
             own: (

@@ -184,7 +184,6 @@ fn code(fault: &Fault) -> &'static str {
         Fault::Codec { .. } => "compression",
         Fault::Ambiguous { .. } => "ambiguous",
         Fault::BadLink { .. } => "bad-link",
-        Fault::Entry { .. } => "entry",
         Fault::NotAFile { .. } => "not-a-file",
         _ => "damaged",
     }

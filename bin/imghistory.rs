@@ -244,6 +244,9 @@ fn main() -> ExitCode {
     })
 }
 
+/// The most warnings about one image.
+const WARNINGS: usize = 50;
+
 /// `--dockerfile`.
 fn reconstruct(args: &Args, io: &mut Io) -> Result<Verdict> {
     // A Dockerfile is no table: only what was asked for is taken for a format.
@@ -272,12 +275,19 @@ fn reconstruct(args: &Args, io: &mut Io) -> Result<Verdict> {
         dockerfile::extract(&mut found, image, folder.path(), &limits, &meter).at(place)?;
     }
     drop(progress);
-    for finding in &found.findings {
+    for finding in found.findings.iter().take(WARNINGS) {
         let entry = finding.entry.map(|entry| format!("entry {entry}: "));
         let entry = entry.filter(|_| finding.kind != "time").unwrap_or_default();
         io.warn(&format!(
             "{}: {entry}{}",
             opened.archive.place, finding.text
+        ));
+    }
+    if found.findings.len() > WARNINGS {
+        let more = found.findings.len() - WARNINGS;
+        io.warn(&format!(
+            "{}: {more} more; --format json lists them all",
+            opened.archive.place
         ));
     }
     if let (Some(folder), Some(target)) = (folder, &args.extract) {
@@ -302,8 +312,11 @@ fn reconstruct(args: &Args, io: &mut Io) -> Result<Verdict> {
     Ok(Verdict::Yes)
 }
 
+/// An archive, and the positions of its images that may be used.
+type Usable = (Archive, Vec<usize>);
+
 /// The archives that may hold the base: those that were named, else the store.
-fn bases(args: &Args, io: &mut Io) -> Result<Vec<(Archive, Vec<usize>)>> {
+fn bases(args: &Args, io: &mut Io) -> Result<Vec<Usable>> {
     let mut found = Vec::new();
     if args.base.is_empty() {
         let store = cli::store_path(&args.common).map(Store::at);
@@ -337,7 +350,7 @@ fn bases(args: &Args, io: &mut Io) -> Result<Vec<(Archive, Vec<usize>)>> {
 }
 
 /// The archives of a folder that is none itself, in the order of their names; `None` if it is no folder or has none.
-fn archives_in(folder: &str) -> Result<Option<Vec<(Archive, Vec<usize>)>>> {
+fn archives_in(folder: &str) -> Result<Option<Vec<Usable>>> {
     let folder = Path::new(folder);
     if !folder.is_dir() {
         return Ok(None);
@@ -356,12 +369,12 @@ fn archives_in(folder: &str) -> Result<Option<Vec<(Archive, Vec<usize>)>>> {
         let all = (0..archive.images.len()).collect();
         Some((archive, all))
     };
-    let archives: Vec<(Archive, Vec<usize>)> = paths.iter().filter_map(open).collect();
+    let archives: Vec<Usable> = paths.iter().filter_map(open).collect();
     Ok(Some(archives).filter(|archives| !archives.is_empty()))
 }
 
 /// The images that could be a base, and how FROM names each.
-fn candidates<'a>(archives: &'a [(Archive, Vec<usize>)], of: &Image) -> Vec<(String, &'a Image)> {
+fn candidates<'a>(archives: &'a [Usable], of: &Image) -> Vec<(String, &'a Image)> {
     let mut out = Vec::new();
     for (archive, images) in archives {
         for &index in images {
@@ -418,7 +431,9 @@ fn keep(
     };
     let text = dockerfile_text(found, layout);
     let failed = |error| Error::io("write", error).at(target.to_string_lossy());
-    fs::write(folder.path().join("Dockerfile"), text).map_err(failed)?;
+    let mut file = fs::File::create_new(folder.path().join("Dockerfile")).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    file.sync_all().map_err(failed)?;
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).map_err(failed)?;
     fs::rename(folder.path(), target).map_err(failed)?;
     // It is no longer where it would be removed.

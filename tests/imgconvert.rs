@@ -373,3 +373,115 @@ fn layers_in_several_gzip_members_become_plain() {
         }
     }
 }
+
+/// The layers of the only image of a layout.
+fn layers(room: &Room, layout: &str) -> Value {
+    let read = |name: &str| -> Value {
+        let bytes = std::fs::read(room.path(&format!("{layout}/{name}"))).expect(name);
+        serde_json::from_slice(&bytes).expect("json")
+    };
+    let digest = &read("index.json")["manifests"][0]["digest"];
+    let digest = digest.as_str().expect("a digest");
+    read(&format!("blobs/{}", digest.replace(':', "/")))["layers"].clone()
+}
+
+#[test]
+fn zstd_chunked_says_where_its_parts_are() {
+    let twice = build::layer("f a one | f a two");
+    let image = app().layer_bytes(twice);
+    let room = Room::with("app.tar", &build::oci(&[&image]));
+    let convert = |line: &str| {
+        room.run(&format!("imgconvert {line}")).ok("");
+    };
+    convert("--compression zstd:chunked app.tar oci:parts");
+    let found = layers(&room, "parts");
+    let prefix = "io.github.containers.zstd-chunked.";
+    for (n, layer) in found.as_array().expect("a list").iter().enumerate() {
+        let zstd = "application/vnd.oci.image.layer.v1.tar+zstd";
+        assert_eq!(layer["mediaType"], zstd);
+        // A layer with the same name twice is ordinary zstd.
+        for key in [
+            "manifest-checksum",
+            "manifest-position",
+            "tarsplit-position",
+        ] {
+            let note = &layer["annotations"][format!("{prefix}{key}")];
+            assert_eq!(note.is_string(), n < 2, "layer {n}");
+        }
+    }
+    room.run("imgverify -q parts").ok("");
+    room.run("imginspect --format '{{.Id}}' parts")
+        .ok(&format!("{}\n", image.id()));
+
+    // What is packed so already stays, whatever the level; any number of threads gives the same.
+    convert("--compression zstd:chunked --level 9 parts oci:again");
+    assert_eq!(layers(&room, "again")[0], found[0]);
+    convert("--compression zstd parts oci:kept");
+    assert_eq!(layers(&room, "kept"), found);
+    convert("-j 1 --compression zstd:chunked app.tar oci:one");
+    assert_eq!(layers(&room, "one"), found);
+
+    // zstd without parts is packed again, and what speaks of parts goes with them.
+    convert("--compression zstd app.tar oci:whole");
+    assert!(layers(&room, "whole")[0]["annotations"].is_null());
+    convert("--compression zstd:chunked whole oci:back");
+    assert_eq!(layers(&room, "back"), found);
+    convert("--compression gzip parts oci:gzip");
+    assert!(layers(&room, "gzip")[0]["annotations"].is_null());
+    convert("--compression zstd:chunked --level 19 app.tar oci:small");
+    assert_ne!(layers(&room, "small")[0], found[0]);
+    room.run("imgverify -q small back gzip").ok("");
+}
+
+#[test]
+fn zstd_chunked_needs_media_types_that_name_it() {
+    let room = Room::with("app.tar", &build::oci(&[&app()]));
+    room.run("imgconvert --compression zstd:chunked --media-types docker app.tar o.tar")
+        .code(2)
+        .complains("zstd layers under docker's media types");
+    room.run("imgconvert --compression zstd:chunked --level 23 app.tar o.tar")
+        .code(2)
+        .complains("--level is 1 to 22 for this codec, not 23");
+}
+
+#[test]
+fn a_lost_annotation_comes_back_and_a_false_one_goes() {
+    let room = Room::with("app.tar", &build::oci(&[&app()]));
+    let convert = |line: &str| {
+        room.run(&format!("imgconvert {line}")).ok("");
+    };
+    convert("--compression zstd:chunked app.tar oci:parts");
+    let found = layers(&room, "parts");
+    for wrong in [None, Some("1:2:3:1")] {
+        let folder = room.path("parts/blobs/sha256");
+        let old = std::fs::read_to_string(room.path("parts/index.json")).expect("index");
+        let index: Value = serde_json::from_str(&old).expect("json");
+        let digest = index["manifests"][0]["digest"].as_str().expect("digest");
+        let path = folder.join(digest.trim_start_matches("sha256:"));
+        let mut manifest: Value =
+            serde_json::from_slice(&std::fs::read(path).expect("manifest")).expect("json");
+        let notes = &mut manifest["layers"][0]["annotations"];
+        match wrong {
+            None => *notes = json!({}),
+            Some(text) => {
+                notes["io.github.containers.zstd-chunked.manifest-position"] = text.into();
+            }
+        }
+        let bytes = manifest.to_string();
+        let new = build::digest(bytes.as_bytes());
+        std::fs::write(folder.join(new.trim_start_matches("sha256:")), &bytes).expect("written");
+        let mut edited = index.clone();
+        edited["manifests"][0]["digest"] = new.into();
+        edited["manifests"][0]["size"] = bytes.len().into();
+        std::fs::write(room.path("parts/index.json"), edited.to_string()).expect("written");
+        let verified = room.run("imgverify parts");
+        match wrong {
+            None => verified.code(0),
+            Some(_) => verified.code(1).says("[toc-damaged]"),
+        };
+        convert("--compression zstd:chunked parts oci:back");
+        assert_eq!(layers(&room, "back"), found);
+        std::fs::remove_dir_all(room.path("back")).expect("removed");
+        std::fs::write(room.path("parts/index.json"), old).expect("written");
+    }
+}

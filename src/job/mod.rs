@@ -3,10 +3,12 @@
 //! Jobs return plain data and never print; a report carries a "no" (damage, a difference), an error is trouble. Units:
 //! sizes are bytes, times are texts as the archive wrote them.
 
+mod commit;
 pub mod dockerfile;
 pub mod export;
 pub mod graph;
 mod history;
+mod import;
 mod inspect;
 mod installed;
 mod list;
@@ -16,7 +18,9 @@ mod save;
 mod upkeep;
 pub mod verify;
 
+pub use commit::{Changed, CommitLayer, CommitOptions, commit, commit_layer, squash};
 pub use history::{HistoryReport, HistoryRow, history};
+pub use import::{ImportOptions, Imported, Packer, import, import_folder};
 pub use inspect::{Raw, inspect, raw, raw_index};
 pub use installed::installed;
 pub use list::{Filter, ListRow, RowKind, by_age, list, tree};

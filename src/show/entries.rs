@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::json;
 use crate::error::Result;
-use crate::job::export::{Item, ItemKind, NodeKind, Xattr};
+use crate::job::export::{Item, ItemKind, NodeKind};
 use crate::spec::Timestamp;
 
 /// The first line of an mtree.
@@ -124,14 +124,12 @@ pub fn json(item: &Item<'_>, more: Map<String, Value>) -> Result<String> {
             put("Device", json!([item.device.0, item.device.1]));
         }
         if !meta.xattrs.is_empty() {
-            let xattr = |xattr: &Xattr| {
+            let mut xattrs = Map::new();
+            for xattr in &meta.xattrs {
                 let name = String::from_utf8_lossy(&xattr.name).into_owned();
-                (name, STANDARD.encode(&xattr.value).into())
-            };
-            put(
-                "Xattrs",
-                meta.xattrs.iter().map(xattr).collect::<Map<_, _>>().into(),
-            );
+                xattrs.insert(name, STANDARD.encode(&xattr.value).into());
+            }
+            put("Xattrs", xattrs.into());
         }
         put("Layer", (item.layer + 1).into());
         if let Some(digest) = item.digest() {

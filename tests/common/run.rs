@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use super::build::Files;
 
 /// The programs under test.
-pub const PROGRAMS: [&str; 13] = [
+pub const PROGRAMS: [&str; 15] = [
     "imgls",
     "imginspect",
     "imghistory",
@@ -22,6 +22,8 @@ pub const PROGRAMS: [&str; 13] = [
     "imgdf",
     "imgexport",
     "imggraph",
+    "imgimport",
+    "imgcommit",
 ];
 
 /// Those that open an image that is named on the command line, each as a command line with `{}` in its place.

@@ -8,8 +8,10 @@ has to know both builders: the classic one and BuildKit. Compared are the config
 filesystem as docker exports it, times aside.
 """
 import hashlib
+import io
 import json
 import os
+import random
 import subprocess
 import sys
 import tarfile
@@ -101,9 +103,11 @@ def config(tag):
     # BuildKit names the folder that is the default anyway.
     if config.get("WorkingDir") == "/":
         del config["WorkingDir"]
-    for key in ("Image", "Hostname", "ArgsEscaped"):
+    for key in ("Image", "Hostname", "ArgsEscaped", "AttachStdin", "AttachStdout", "AttachStderr"):
         config.pop(key, None)
-    config["Env"] = config.get("Env", [])
+    # Builders give an image its first PATH, whatever the Dockerfile says.
+    first = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    config["Env"] = [pair for pair in config.get("Env", []) if pair != first]
     return {**config, "Author": image["Author"], "Os": image["Os"], "Architecture": image["Architecture"]}
 
 
@@ -194,10 +198,63 @@ def round_trip(name, tag, builders, tmp, base, needs_base=True):
     saved.unlink()
 
 
+PIECES = ["RUN ", "COPY ", "ADD ", "ENV ", "LABEL ", "ARG ", "CMD ", "ENTRYPOINT ", "HEALTHCHECK ", "ONBUILD ", "SHELL ",
+          "VOLUME ", "EXPOSE ", "USER ", "WORKDIR ", "STOPSIGNAL ", "MAINTAINER ", "FROM ", "#(nop) ", " # buildkit", "|1 A=",
+          "|2 ", "file:abc", " in ", "--chown=", "--from=x ", "--", "<<EOF", "\\", '"', "'", "`", "$", "${", "$(", ")", "[", "]",
+          '["', '"]', '["a" "b"]', "{", "}", "&{[", "map[", "&&", "    ", ";", "#", "# escape=x", "\t", "=", "a=b", "a", "b c",
+          "/", "/x", "\r", "\x1b[31m", "\u202e", "é", "😀", "*", "80", "1s", "NONE", "x" * 200]
+
+
+def hostile(seed):
+    """An image without layers whose history and config hold anything."""
+    some = random.Random(seed)
+
+    def text(line=False):
+        made = "".join(some.choice(PIECES) for _ in range(some.randrange(12)))
+        return made if line else made + some.choice(["", "", "\n", "\nb"])
+
+    history = []
+    for _ in range(30):
+        # A line break in a RUN becomes a heredoc where BuildKit wrote it, which this engine is too old for.
+        nop = some.choice(["/bin/sh -c ", "/bin/sh -c #(nop) ", "/bin/sh -c #(nop)  ", ""])
+        comment = some.choice(["", "buildkit.dockerfile.v0", "FROM a/b:c", "x\ny"])
+        history.append({"created_by": nop + text(not nop.startswith("/bin") or comment.startswith("b")), "comment": comment, "empty_layer": True})
+    config = {"Env": [text(), "A=" + text()], "Cmd": [text()], "Entrypoint": [text(), "x"], "User": text(), "WorkingDir": text(),
+              "StopSignal": text(), "OnBuild": [text(), "RUN x"], "Labels": {text(): text()}, "Volumes": {text(): {}},
+              "ExposedPorts": {text(): {}}, "Healthcheck": {"Test": ["CMD-SHELL", text()]}, "Shell": [text(), "-c"]}
+    document = {"os": "linux", "architecture": "amd64", "config": config, "history": history, "rootfs": {"type": "layers", "diff_ids": []}}
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, value in (("config.json", document), ("manifest.json", [{"Config": "config.json", "RepoTags": None, "Layers": []}])):
+            data = json.dumps(value).encode()
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def parser(folder, tmp):
+    """Both builders parse all of a Dockerfile before they build one of its stages."""
+    for seed in range(40):
+        archive = Path(tmp) / "hostile.tar"
+        archive.write_bytes(hostile(seed))
+        run = checks.run("imghistory", "--dockerfile", archive)
+        if not checks.true(f"hostile history {seed}: exit 0", run.code == 0, run.err):
+            continue
+        (folder / "Dockerfile").write_bytes(b"FROM scratch AS first\nCOPY one.txt /\n\n" + run.out)
+        for builder in ("classic", "buildkit"):
+            try:
+                build(f"{PREFIX}parsed", folder, builder, "--target", "first")
+                checks.true(f"hostile history {seed}: {builder} parses it", True)
+            except RuntimeError as error:
+                checks.true(f"hostile history {seed}: {builder} parses it", False, f"{error}\n{run.out.decode()}")
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="imgkit-dockerfile-") as tmp:
         folder = Path(tmp) / "context"
         contexts(folder)
+        parser(folder, tmp)
         base = Path(tmp) / "base.tar"
         docker("save", "-o", base, BASE)
         for builder in ("classic", "buildkit"):
@@ -211,8 +268,8 @@ def main():
                 tag = f"{PREFIX}{name}-{builder}"
                 words = ["--build-arg", "B=b c"] if name == "arguments" else []
                 build(tag, folder, builder, *words)
-                # BuildKit gives an image from scratch a PATH of its own.
-                round_trip(f"{name}-{builder}", tag, ["classic", "buildkit"], tmp, base, name != "scratch")
+                both = ["classic", "buildkit"] if name in ("scratch", "modes", "arguments") else [builder]
+                round_trip(f"{name}-{builder}", tag, both, tmp, base, name != "scratch")
         # The whole history, base included, from nothing: an import, and layers upon it.
         docker("tag", f"{PREFIX}arguments-classic", f"{PREFIX}whole")
         made.append(f"{PREFIX}whole")

@@ -99,9 +99,7 @@ pub fn find<'a>(
         ));
     }
     if let Some((layers, name)) = sibling(image, candidates) {
-        remarks.push(format!(
-            "the first {layers} layers are those of {name}, too"
-        ));
+        remarks.push(format!("{layers} of its layers are those of {name}, too"));
     }
     let from_nothing = steps
         .iter()
@@ -281,7 +279,8 @@ fn by_signs(steps: &[(Step<'_>, Parsed)]) -> Option<(usize, String)> {
         }
         _ => None,
     };
-    if let Some(at) = steps.windows(2).enumerate().filter_map(changes).last() {
+    let seam = steps.windows(2).enumerate().rev().find_map(changes);
+    if let Some(at) = seam {
         let why = "another tool wrote what follows the base";
         return Some((at, format!("{why}, at entry {}", at + 1)));
     }

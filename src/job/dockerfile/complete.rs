@@ -1,5 +1,7 @@
 //! What entries of the history leave open, taken from the layers, from later entries and from the config.
 
+use std::collections::{HashMap, HashSet};
+
 use super::instruction::{Certainty, Command, Instruction};
 use super::layers::{Facts, Links};
 use super::settings::{Settings, join};
@@ -120,33 +122,33 @@ pub fn args(lines: &mut Vec<Line>, escape: char) {
             line.write(&writer);
         }
     }
-    let mut declared: Vec<String> = Vec::new();
+    let mut declared: HashSet<String> = HashSet::new();
     let mut last: Pairs = Vec::new();
-    let mut at = 0;
-    while at < lines.len() {
-        if let Instruction::Arg(args) = &lines[at].instruction {
+    let mut out = Vec::with_capacity(lines.len());
+    for mut line in std::mem::take(lines) {
+        if let Instruction::Arg(args) = &line.instruction {
             declared.extend(args.iter().map(|(name, _)| name.clone()));
         }
-        let own = lines[at].build_args.clone();
-        if !own.is_empty() {
-            lines[at].new_args = own != last;
-            last.clone_from(&own);
-            let missing = own.iter().filter(|(name, _)| !declared.contains(name));
+        if !line.build_args.is_empty() {
+            line.new_args = line.build_args != last;
+            last.clone_from(&line.build_args);
+            let missing = last.iter().filter(|(name, _)| !declared.contains(name));
             let missing: Vec<(String, Option<String>)> = missing
                 .map(|(name, value)| (name.clone(), Some(value.clone())))
                 .collect();
             if !missing.is_empty() {
                 declared.extend(missing.iter().map(|(name, _)| name.clone()));
-                let mut line = Line::new(Instruction::Arg(missing), Certainty::Inferred);
-                line.remarks
+                let mut added = Line::new(Instruction::Arg(missing), Certainty::Inferred);
+                added
+                    .remarks
                     .push("not declared in the history, but a command had it".into());
-                line.write(&writer);
-                lines.insert(at, line);
-                at += 1;
+                added.write(&writer);
+                out.push(added);
             }
         }
-        at += 1;
+        out.push(line);
     }
+    *lines = out;
 }
 
 /// Makes the lines add up to the config. `before` is what the base sets, `sum` what base and lines set together.
@@ -313,15 +315,16 @@ pub fn config(
 
 /// Triggers of a base are gone once they ran.
 fn triggers(lines: &mut [Line], known: &Settings) {
-    let mut left: Vec<&String> = known.onbuild.iter().collect();
+    let mut left: HashMap<&str, usize> = HashMap::new();
+    for text in &known.onbuild {
+        *left.entry(text).or_default() += 1;
+    }
     for line in lines.iter_mut().rev() {
         let Instruction::Onbuild(text) = &line.instruction else {
             continue;
         };
-        match left.iter().rposition(|known| *known == text) {
-            Some(at) => {
-                left.remove(at);
-            }
+        match left.get_mut(text.as_str()).filter(|count| **count > 0) {
+            Some(count) => *count -= 1,
             None if !line.text.is_empty() => {
                 line.notes
                     .push(format!("{}, a trigger that is no longer there", line.text));

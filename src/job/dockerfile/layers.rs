@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::archive::{Image, Layer};
 use crate::blob::{CHUNK, Compression, Decoder, Hasher, HashingReader, Meter};
@@ -20,6 +21,8 @@ const LINKS: usize = 100_000;
 const WHITEOUTS: usize = 10_000;
 /// The most paths of a layer that is written as files instead of a tar.
 const AS_FILES: usize = 20_000;
+/// The most bytes of names that are kept of all layers together.
+const NAMES: usize = 256 << 20;
 /// The most bytes of a file whose content becomes part of the Dockerfile.
 const BODY: u64 = 32 << 10;
 /// How many links are followed in one path.
@@ -58,7 +61,7 @@ pub struct Facts {
     /// The content of the only file, if it was asked for and is text.
     pub body: Option<String>,
     /// Which of the paths that were looked for are here, by position.
-    pub seen: Vec<usize>,
+    pub seen: HashSet<usize>,
 }
 
 impl Facts {
@@ -97,6 +100,7 @@ pub fn facts(
     limits: &Limits,
     meter: &Meter,
 ) -> Result<Vec<Option<Facts>>> {
+    let budget = AtomicUsize::new(NAMES);
     let numbers: Vec<usize> = (0..image.layers.len()).collect();
     in_parallel(&numbers, |&i| {
         let layer = &image.layers[i];
@@ -105,7 +109,7 @@ pub fn facts(
             return Ok(None);
         }
         read(layer, limits, meter, |walker| {
-            gather(walker, wanted, looked_for)
+            gather(walker, wanted, looked_for, &budget)
         })
         .at(|| layer.member.clone())
         .at(|| format!("layer {} of {}", i + 1, image.layers.len()))
@@ -222,7 +226,15 @@ fn gather(
     walker: &mut Walk<'_>,
     wanted: Wanted,
     looked_for: &HashMap<Vec<u8>, usize>,
+    budget: &AtomicUsize,
 ) -> Result<Facts> {
+    // Names are kept as long as there is room for them, whichever layer comes first.
+    let fits = |length: usize| {
+        let room = |left: usize| left.checked_sub(length + 64);
+        budget
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
+            .is_ok()
+    };
     let mut facts = Facts {
         as_files: true,
         ..Facts::default()
@@ -230,10 +242,7 @@ fn gather(
     let mut folders: HashSet<Vec<u8>> = HashSet::new();
     let mut names: HashSet<Vec<u8>> = HashSet::new();
     let mut body = Vec::new();
-    loop {
-        let Some(entry) = walker.next_entry()? else {
-            break;
-        };
+    while let Some(entry) = walker.next_entry()? {
         let path = entry.clean_path();
         match Whiteout::of(path) {
             Whiteout::None => {}
@@ -254,7 +263,7 @@ fn gather(
                     Whiteout::Opaque => (&mut facts.opaque, folder.to_vec()),
                     _ => continue,
                 };
-                if list.0.len() < WHITEOUTS {
+                if list.0.len() < WHITEOUTS && fits(list.1.len()) {
                     list.0.push(list.1);
                 }
                 continue;
@@ -265,13 +274,16 @@ fn gather(
         facts.files += u64::from(is_file);
         facts.size = facts.size.saturating_add(entry.size);
         if let Some(&at) = looked_for.get(path) {
-            facts.seen.push(at);
+            facts.seen.insert(at);
         }
-        if entry.kind == EntryKind::Symlink && facts.links.len() < LINKS {
+        if entry.kind == EntryKind::Symlink
+            && facts.links.len() < LINKS
+            && fits(path.len() + entry.link_target.len())
+        {
             facts.links.push((path.to_vec(), entry.link_target.clone()));
         }
         if wanted.paths {
-            if facts.paths.len() < PATHS {
+            if facts.paths.len() < PATHS && fits(path.len()) {
                 facts.paths.push(path.to_vec());
             } else {
                 facts.cut = true;

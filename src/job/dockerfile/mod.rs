@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `instruction` | what a Dockerfile can say |
 //! | `go`, `pairs` | what Go prints, and lists that lost their quotes |
-//! | `read` | history entries of all builders read back |
+//! | `read`, `forms` | history entries of all builders read back |
 //! | `settings` | what instructions set, and what the config has |
 //! | `base` | what the image was built upon |
 //! | `layers` | what the layers hold |
@@ -19,6 +19,7 @@ mod base;
 mod complete;
 mod doubts;
 mod extract;
+mod forms;
 mod go;
 mod instruction;
 mod layers;
@@ -28,7 +29,7 @@ mod settings;
 mod wrap;
 mod write;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 pub use base::{Candidate, is_image_name};
 pub use extract::extract;
@@ -37,13 +38,16 @@ pub use read::Producer;
 
 use crate::archive::Image;
 use crate::blob::Meter;
-use crate::error::Result;
+use crate::error::{Error, Fault, Result};
 use crate::layer::Limits;
 use base::Base;
 use layers::{Facts, Links, Wanted};
 use read::{Parsed, Reader};
 use settings::Settings;
 use write::Writer;
+
+/// The most entries of a history, and values of one kind in a config, that a Dockerfile is made of.
+const ENTRIES: usize = 10_000;
 
 /// A Dockerfile, as far as it can be known.
 #[derive(Debug)]
@@ -127,6 +131,18 @@ pub fn dockerfile(
     let known = Settings::of(image.config.config());
     let windows = image.platform.os == "windows";
     let history = &image.config.history;
+    for (what, found) in [
+        ("history entries", history.len()),
+        ("settings of one kind", known.most()),
+    ] {
+        if found > ENTRIES {
+            return Err(Error::new(Fault::Limit {
+                what,
+                limit: ENTRIES as u64,
+                found: found as u64,
+            }));
+        }
+    }
     let mut reader = Reader::new(&known, windows, history);
     let steps = image.steps();
     let count = steps.len();
@@ -177,6 +193,10 @@ pub fn dockerfile(
         seen[*at] = true;
     }
 
+    let mut names_of: Vec<Option<String>> = vec![None; looked_for.len()];
+    for (path, &at) in &looked_for {
+        names_of[at] = Some(format!("/{}", String::from_utf8_lossy(path)));
+    }
     let mut findings = Vec::new();
     let mut lines = vec![from(&base, windows)];
     let mut so_far = start(&base, &parsed, windows);
@@ -193,7 +213,7 @@ pub fn dockerfile(
             below = layer.max(below);
         }
         let facts = step.layer.and_then(|layer| facts.get(layer)?.as_ref());
-        let mut line = line(image, entry, number, step.layer, facts);
+        let mut line = line(image, entry, step.layer, facts);
         line.entry = step.history.map(|_| entry_number(&parsed, number));
         line.created_by = step.history.map(|entry| entry.created_by.clone());
         if let Some(facts) = facts {
@@ -222,11 +242,13 @@ pub fn dockerfile(
                     text,
                 });
             }
-            line.as_files &= !windows
-                && !facts
-                    .paths
-                    .iter()
-                    .any(|path| links.has(path) && !is_link(facts, path));
+            let own: HashSet<&[u8]> = facts
+                .links
+                .iter()
+                .map(|(link, _)| link.as_slice())
+                .collect();
+            let replaced = |path: &Vec<u8>| links.has(path) && !own.contains(path.as_slice());
+            line.as_files &= !windows && !facts.paths.iter().any(replaced);
         }
         let missing = mentions
             .get(number)
@@ -235,16 +257,8 @@ pub fn dockerfile(
             .filter(|&&at| !seen[at]);
         let missing: Vec<usize> = missing.copied().collect();
         if !missing.is_empty() {
-            let path = |at: &usize| {
-                looked_for
-                    .iter()
-                    .find(|(_, known)| *known == at)
-                    .map(|(path, _)| path)
-            };
-            let names = missing.iter().filter_map(path);
-            let names: Vec<String> = names
-                .map(|path| format!("/{}", String::from_utf8_lossy(path)))
-                .collect();
+            let names = missing.iter().filter_map(|&at| names_of.get(at)?.clone());
+            let names: Vec<String> = names.collect();
             mount(&mut line, &names);
         }
         let shell = match entry.shell.is_empty() {
@@ -297,10 +311,6 @@ pub fn dockerfile(
 /// The escape character of a Dockerfile.
 fn escape(windows: bool) -> char {
     if windows { '`' } else { '\\' }
-}
-
-fn is_link(facts: &Facts, path: &[u8]) -> bool {
-    facts.links.iter().any(|(link, _)| link == path)
 }
 
 /// The number of a step's entry in the history, from 1: steps without one stand below all others.
@@ -358,15 +368,8 @@ fn from(base: &Base<'_>, windows: bool) -> Line {
     line
 }
 
-fn line(
-    image: &Image,
-    entry: &Parsed,
-    number: usize,
-    layer: Option<usize>,
-    facts: Option<&Facts>,
-) -> Line {
+fn line(image: &Image, entry: &Parsed, layer: Option<usize>, facts: Option<&Facts>) -> Line {
     let mut line = Line::new(entry.instruction.clone(), entry.certainty);
-    let _ = number;
     line.notes.clone_from(&entry.notes);
     line.remarks.clone_from(&entry.remarks);
     line.build_args.clone_from(&entry.build_args);

@@ -4,6 +4,9 @@ use serde_json::Value;
 
 use super::instruction::{Command, Health, Instruction, Pairs};
 
+/// The most values of one kind that are added up: no real image has as many, and each is looked for among all.
+const MOST: usize = 2000;
+
 /// The settings that instructions make. Both sides of a comparison: what the config holds, what the lines add up to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -82,6 +85,18 @@ impl Settings {
             shell: texts("Shell"),
             onbuild: texts("OnBuild"),
         }
+    }
+
+    /// How many values the longest list has.
+    pub fn most(&self) -> usize {
+        let lists = [
+            self.env.len(),
+            self.labels.len(),
+            self.ports.len(),
+            self.volumes.len(),
+            self.onbuild.len(),
+        ];
+        lists.into_iter().max().unwrap_or_default()
     }
 
     /// The shell that commands run in.
@@ -168,14 +183,15 @@ pub fn join(folder: &str, path: &str) -> String {
 }
 
 fn put(pairs: &mut Pairs, (key, value): &(String, String)) {
-    match pairs.iter_mut().find(|(known, _)| known == key) {
-        Some((_, old)) => old.clone_from(value),
-        None => pairs.push((key.clone(), value.clone())),
+    if let Some((_, old)) = pairs.iter_mut().find(|(known, _)| known == key) {
+        old.clone_from(value);
+    } else if pairs.len() < MOST {
+        pairs.push((key.clone(), value.clone()));
     }
 }
 
 fn add(list: &mut Vec<String>, item: String) {
-    if !list.contains(&item) {
+    if list.len() < MOST && !list.contains(&item) {
         list.push(item);
     }
 }

@@ -99,9 +99,7 @@ pub fn find<'a>(
         ));
     }
     if let Some((layers, name)) = sibling(image, candidates) {
-        remarks.push(format!(
-            "{layers} of its layers are those of {name}, too"
-        ));
+        remarks.push(format!("{layers} of its layers are those of {name}, too"));
     }
     let from_nothing = steps
         .iter()

@@ -29,7 +29,7 @@ const PAGE: Page = Page {
          applied as docker applies them: whiteouts and opaque folders wherever their marker stands, hard links into \
          lower layers and through names that are gone, owners, modes, times to the nanosecond, extended attributes, \
          devices. Folders come before what is in them, names in the order of their bytes, so the same image gives the \
-         same bytes.",
+         same bytes. The top itself is in no archive, as docker has it.",
         "With PATHs only these and what is below them are written, with the folders that they are in; --include and \
          --exclude choose by pattern: * and ? stop at /, ** does not; a pattern without / is compared with the last part \
          of a path; what is in a folder that matches counts as matching.",
@@ -130,7 +130,7 @@ const PAGE: Page = Page {
             ("json", "a listing, one record a line"),
         ],
     )],
-    see_also: &["imgimport", "imgcommit", "imgsave", "imgverify"],
+    see_also: &["imgls", "imgsave", "imgverify"],
 };
 
 /// Write an image's root filesystem as a tar, or unpack it
@@ -266,6 +266,7 @@ fn main() -> ExitCode {
             layers,
             paths: args.paths.iter().map(clean).collect(),
             globs,
+            top: args.directory.is_some() || is_listing,
             clamp: args.reproducible.then(epoch),
         };
         let config = config(args, image).at(place)?;

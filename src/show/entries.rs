@@ -8,9 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::json;
 use crate::error::Result;
-use crate::job::export::{Item, ItemKind};
+use crate::job::export::{Item, ItemKind, NodeKind};
 use crate::spec::Timestamp;
-use crate::tree::NodeKind;
 
 /// The first line of an mtree.
 pub const MTREE: &str = "#mtree";

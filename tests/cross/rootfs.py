@@ -48,7 +48,7 @@ def of_tar(path):
             if name in found:
                 checks.true(f"{path}: {name} once", False)
             xattrs = {key[13:]: value for key, value in member.pax_headers.items() if key.startswith("SCHILY.xattr.")}
-            row = {"type": member.type, "mode": member.mode, "owner": [member.uid, member.gid], "xattrs": xattrs}
+            row = {"type": member.type, "mode": oct(member.mode & 0o7777), "owner": [member.uid, member.gid], "xattrs": xattrs}
             # docker export drops what is less than a second.
             row["mtime"] = int(member.mtime // 1)
             if member.isfile():

@@ -27,7 +27,11 @@ use crate::blob::FileRange;
 use crate::error::{At, Error, Fault, Result};
 use crate::escape;
 use crate::layer::Limits;
-use crate::tree::{Hides, Inode, Node, NodeKind, Reading, Tree};
+use crate::tree::{Hides, Inode, Node, Reading, Tree};
+
+// What items are made of.
+pub use crate::layer::Xattr;
+pub use crate::tree::NodeKind;
 
 /// What is wanted of an image.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +40,8 @@ pub struct ExportOptions {
     pub layers: Option<Range<usize>>,
     /// As changes to what is below those layers, with whiteouts, and not applied to nothing.
     pub raw: bool,
+    /// With a row for the top of the tree, which docker export leaves out.
+    pub top: bool,
     /// Only these paths and what is below them; all without any.
     pub paths: Vec<Vec<u8>>,
     /// Only what these patterns match.
@@ -154,10 +160,10 @@ impl Export {
         let tree = &self.tree;
         let wanted = select::Wanted::new(tree, options)?;
         if !options.raw {
-            // A top that no entry speaks of is nothing to be written.
+            // A top that no entry speaks of is nothing to be written either.
             let nodes = tree
                 .walk()
-                .filter(|node| node.index() > 0 || !node.is_implied());
+                .filter(|node| node.index() > 0 || options.top && !node.is_implied());
             let wanted = nodes.filter(|node| wanted.wants(node.index()));
             return Ok(wanted.map(|node| Row::node(node.index())).collect());
         }

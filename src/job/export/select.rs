@@ -96,8 +96,8 @@ impl Wanted {
             };
             marks[past.index()] |= NAMED;
         }
-        let always = u8::from(options.paths.is_empty()) * NAMED
-            | u8::from(globs.include.is_none()) * INCLUDED;
+        let always = (u8::from(options.paths.is_empty()) * NAMED)
+            | (u8::from(globs.include.is_none()) * INCLUDED);
         let matches = |set: &Option<GlobSet>, path: &[u8]| {
             set.as_ref()
                 .is_some_and(|set| set.is_match(Path::new(OsStr::from_bytes(path))))

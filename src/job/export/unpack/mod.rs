@@ -6,15 +6,20 @@
 //! [`Existing::Replace`] taken away first, so that nothing is written through it. Folders stay closed to others until
 //! all is in them; owners, modes and times of folders are set last, the deepest first.
 
+mod folders;
+mod made;
+mod target;
+
 use std::fs::File;
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{
-    AtFlags, Dev, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags,
-};
+use rustix::fs::{AtFlags, Dev, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
+
+use folders::{Folders, open_folder};
+use made::Made;
+use target::Target;
 
 use super::archive::copy;
 use super::rows::{Item, ItemKind};
@@ -70,8 +75,6 @@ pub struct Unpacked {
 const PATH: usize = 4095;
 /// The longest part of one.
 const PART: usize = 255;
-/// How many folders above the current one are kept open.
-const OPEN: usize = 64;
 /// Rows, and bytes of contents, that one core takes on at a time.
 const ROWS: usize = 256;
 const BYTES: u64 = 32 << 20;
@@ -253,151 +256,6 @@ impl Export {
         }
         let _ = std::fs::remove_dir(folder);
     }
-}
-
-/// Where to unpack.
-enum Target {
-    /// In the folder itself, which is there.
-    InPlace(PathBuf),
-    /// Beside it, until it is whole.
-    Beside { parent: PathBuf, name: PathBuf },
-}
-
-impl Target {
-    fn find(unpack: &Unpack) -> Result<Self> {
-        let usage = |why: &str| Error::new(Fault::Usage(why.into()));
-        let target = &unpack.target;
-        let metadata = match std::fs::metadata(target) {
-            Ok(metadata) => metadata,
-            Err(error)
-                if error.kind() == io::ErrorKind::NotFound
-                    && std::fs::symlink_metadata(target).is_err() =>
-            {
-                let name = target
-                    .file_name()
-                    .ok_or_else(|| usage("not the name of a folder"))?;
-                let parent = target
-                    .parent()
-                    .filter(|parent| !parent.as_os_str().is_empty());
-                return Ok(Target::Beside {
-                    parent: parent.unwrap_or(".".as_ref()).to_owned(),
-                    name: name.into(),
-                });
-            }
-            Err(error) => return Err(Error::io("open", error)),
-        };
-        if !metadata.is_dir() {
-            return Err(usage("it is there and no folder"));
-        }
-        let target = std::fs::canonicalize(target).map_err(|error| Error::io("open", error))?;
-        let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
-            return Err(usage("refusing to unpack into /"));
-        };
-        let mut entries = std::fs::read_dir(&target).map_err(|error| Error::io("open", error))?;
-        if entries.next().is_some() {
-            return match unpack.existing {
-                Existing::Refuse => Err(usage(
-                    "the folder is not empty: --overwrite unpacks into it all the same",
-                )),
-                Existing::Replace => Ok(Target::InPlace(target)),
-            };
-        }
-        use std::os::unix::fs::MetadataExt;
-        // What is mounted there cannot be replaced by a rename; nor can a folder in one that is not ours.
-        let is_own = std::fs::metadata(parent).is_ok_and(|above| above.dev() == metadata.dev());
-        let can_write = rustix::fs::access(parent, rustix::fs::Access::WRITE_OK).is_ok();
-        Ok(match is_own && can_write {
-            true => Target::Beside {
-                parent: parent.to_owned(),
-                name: name.into(),
-            },
-            false => Target::InPlace(target.clone()),
-        })
-    }
-}
-
-/// Open folders on the way from the top to the current one.
-struct Folders<'a> {
-    top: &'a OwnedFd,
-    path: Vec<u8>,
-    /// The end of each part in the path, and its folder, if it is kept open.
-    open: Vec<(usize, Option<OwnedFd>)>,
-}
-
-impl<'a> Folders<'a> {
-    fn new(top: &'a OwnedFd) -> Self {
-        Folders {
-            top,
-            path: Vec::new(),
-            open: Vec::new(),
-        }
-    }
-
-    /// Opens a folder, part by part from the deepest one that is open already.
-    fn enter(&mut self, folder: &[u8]) -> Result<&OwnedFd> {
-        let same = self
-            .path
-            .iter()
-            .zip(folder)
-            .take_while(|(a, b)| a == b)
-            .count();
-        let ends = |path: &[u8], at: usize| path.get(at).is_none_or(|&byte| byte == b'/');
-        while let Some((end, fd)) = self.open.last() {
-            if fd.is_some() && *end <= same && ends(folder, *end) && ends(&self.path, *end) {
-                break;
-            }
-            self.open.pop();
-        }
-        self.path.clear();
-        self.path.extend_from_slice(folder);
-        let mut start = self.open.last().map_or(0, |(end, _)| end + 1);
-        while let Some(rest) = folder.get(start..).filter(|rest| !rest.is_empty()) {
-            let length = rest
-                .iter()
-                .position(|&byte| byte == b'/')
-                .unwrap_or(rest.len());
-            let part = rest.get(..length).unwrap_or_default();
-            let above = self
-                .open
-                .last()
-                .and_then(|(_, fd)| fd.as_ref())
-                .unwrap_or(self.top);
-            let opened = open_folder(above, part);
-            let opened = opened.map_err(|errno| {
-                self.path.clear();
-                self.open.clear();
-                io_error("open the folder", errno)
-            })?;
-            // Of a deep path only the upper folders and the last one stay open.
-            if self.open.len() > OPEN
-                && let Some((_, fd)) = self.open.last_mut()
-            {
-                *fd = None;
-            }
-            self.open.push((start + length, Some(opened)));
-            start += length + 1;
-        }
-        Ok(self
-            .open
-            .last()
-            .and_then(|(_, fd)| fd.as_ref())
-            .unwrap_or(self.top))
-    }
-
-    /// Forgets what is open, because something may have been replaced.
-    fn forget(&mut self) {
-        self.path.clear();
-        self.open.clear();
-    }
-}
-
-fn open_folder(above: impl AsFd, part: &[u8]) -> Result<OwnedFd, Errno> {
-    // Clean paths have no such parts; this is the one place where it would matter.
-    if matches!(part, b"" | b"." | b"..") || part.contains(&b'/') {
-        return Err(Errno::INVAL);
-    }
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
-    rustix::fs::openat(above, part, flags, Mode::empty())
 }
 
 struct Job<'a> {
@@ -631,60 +489,6 @@ impl Job<'_> {
         made.set_times(&times)
             .map_err(|errno| io_error("set the time", errno))?;
         Ok(missing)
-    }
-}
-
-/// What was just made.
-enum Made<'a> {
-    Open(&'a File),
-    Folder(&'a OwnedFd),
-    /// By its name in an open folder; whether it has a mode.
-    Named(&'a OwnedFd, &'a [u8], bool),
-}
-
-impl Made<'_> {
-    fn change_owner(&self, owner: Option<Uid>, group: Option<Gid>) -> Result<(), Errno> {
-        match self {
-            Made::Open(file) => rustix::fs::fchown(file, owner, group),
-            Made::Folder(folder) => rustix::fs::fchown(folder, owner, group),
-            Made::Named(above, part, _) => {
-                rustix::fs::chownat(above, *part, owner, group, AtFlags::SYMLINK_NOFOLLOW)
-            }
-        }
-    }
-
-    fn set_xattr(&self, name: &[u8], value: &[u8]) -> Result<(), Errno> {
-        match self {
-            Made::Open(file) => rustix::fs::fsetxattr(file, name, value, XattrFlags::empty()),
-            Made::Folder(folder) => rustix::fs::fsetxattr(folder, name, value, XattrFlags::empty()),
-            Made::Named(above, part, _) => {
-                // There is no call for a name in an open folder.
-                let folder = format!("/proc/self/fd/{}/", above.as_raw_fd());
-                let path = [folder.as_bytes(), part].concat();
-                rustix::fs::lsetxattr(path, name, value, XattrFlags::empty())
-            }
-        }
-    }
-
-    fn change_mode(&self, mode: Mode) -> Result<(), Errno> {
-        match self {
-            Made::Open(file) => rustix::fs::fchmod(file, mode),
-            Made::Folder(folder) => rustix::fs::fchmod(folder, mode),
-            Made::Named(above, part, true) => {
-                rustix::fs::chmodat(above, *part, mode, AtFlags::empty())
-            }
-            Made::Named(..) => Ok(()),
-        }
-    }
-
-    fn set_times(&self, times: &Timestamps) -> Result<(), Errno> {
-        match self {
-            Made::Open(file) => rustix::fs::futimens(file, times),
-            Made::Folder(folder) => rustix::fs::futimens(folder, times),
-            Made::Named(above, part, _) => {
-                rustix::fs::utimensat(above, *part, times, AtFlags::SYMLINK_NOFOLLOW)
-            }
-        }
     }
 }
 

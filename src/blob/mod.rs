@@ -11,6 +11,7 @@ mod hash;
 mod input;
 mod meter;
 mod new_file;
+mod turns;
 
 pub use ahead::{Chunk, Feeder, ReadAhead};
 pub use behind::{Keeping, WriteBehind};
@@ -21,6 +22,7 @@ pub use input::Input;
 pub use meter::{Counting, Meter, Part};
 pub use new_file::{NewFile, is_leftover, remove_leftover, sync_folder, unique_name, write_whole};
 pub(crate) use new_file::{NewFolder, folder_of};
+pub use turns::Turns;
 
 /// How many bytes are moved at a time where a whole blob is read: large enough that the system calls do not show,
 /// small enough that buffers of all layers in work stay in the processor's cache.

@@ -1,18 +1,16 @@
 //! Blobs from where they are to where they belong, checked on the way.
 
-use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::fs::FileExt;
 
 use super::bundle::{BlobOut, Source};
-use crate::blob::{CHUNK, Hasher, Meter};
+use crate::blob::{CHUNK, Hasher, Meter, Turns};
 use crate::error::{At, Error, Fault, Result};
 
 /// Writes a blob to a file from `offset` on.
 ///
 /// # Errors
 /// `SizeMismatch` and `DigestMismatch` if the source is not what the bundle says, placed at the blob; `Io`.
-pub(super) fn to_file(blob: &BlobOut, file: &File, offset: u64, meter: &Meter) -> Result<()> {
+pub(super) fn to_file(blob: &BlobOut, file: &Turns<'_>, offset: u64, meter: &Meter) -> Result<()> {
     let mut position = offset;
     pour(blob, meter, |bytes| {
         file.write_all_at(bytes, position)?;

@@ -7,7 +7,7 @@ use super::archive::{OCI_LAYOUT, index, one_only};
 use super::bundle::{BlobOut, Bundle, Source};
 use super::copy;
 use crate::archive::Content;
-use crate::blob::{Meter, NewFile, NewFolder, sync_folder};
+use crate::blob::{Meter, NewFile, NewFolder, Turns, sync_folder};
 use crate::error::{At, Error, Fault, Result};
 use crate::parallel::in_parallel;
 use crate::spec::Digest;
@@ -78,7 +78,7 @@ pub(crate) fn blobs(
             return Ok(blob.size);
         }
         let file = NewFile::in_folder(&folder, MODE)?;
-        copy::to_file(blob, file.file(), 0, meter)?;
+        copy::to_file(blob, &Turns::new(file.file()), 0, meter)?;
         file.replace(blob.digest.encoded())?;
         added(&blob.digest);
         Ok(blob.size)
@@ -133,7 +133,7 @@ pub fn dir(bundle: &Bundle, path: &Path, meter: &Meter) -> Result<()> {
             .collect();
         in_parallel(&work, |(blob, name)| {
             let file = NewFile::in_folder(folder, MODE)?;
-            copy::to_file(blob, file.file(), 0, meter)?;
+            copy::to_file(blob, &Turns::new(file.file()), 0, meter)?;
             file.replace(name)
         })
         .into_iter()

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::rows::Item;
 use super::{Export, shown};
-use crate::blob::{CHUNK, FileRange, Meter};
+use crate::blob::{CHUNK, FileRange, Meter, Turns};
 use crate::error::{At, Error, Fault, Result};
 use crate::parallel::in_parallel;
 use crate::write::entry;
@@ -123,9 +123,10 @@ impl Export {
         large.sort_by_key(|task| match task {
             Task::Rows(_, at) | Task::Bytes(_, at, _) => *at,
         });
+        let turns = Turns::new(file);
         in_parallel(&large, |task| match task {
-            Task::Rows(rows, at) => self.rows_at(shape, rows.clone(), *at, file, meter),
-            Task::Bytes(range, at, row) => copy(range, file, *at, meter).at(|| {
+            Task::Rows(rows, at) => self.rows_at(shape, rows.clone(), *at, &turns, meter),
+            Task::Bytes(range, at, row) => copy(range, &turns, *at, meter).at(|| {
                 self.item(*row)
                     .map_or_else(String::new, |item| shown(&item.path))
             }),
@@ -140,7 +141,7 @@ impl Export {
         shape: Shape,
         rows: Range<usize>,
         at: u64,
-        file: &File,
+        file: &Turns<'_>,
         meter: &Meter,
     ) -> Result<()> {
         let mut batch = Vec::new();
@@ -298,7 +299,7 @@ fn read(range: &FileRange, batch: &mut Vec<u8>) -> Result<()> {
 ///
 /// # Errors
 /// `Truncated` if the file has become shorter; `Io`.
-pub(super) fn copy(range: &FileRange, to: &File, at: u64, meter: &Meter) -> Result<()> {
+pub(super) fn copy(range: &FileRange, to: &Turns<'_>, at: u64, meter: &Meter) -> Result<()> {
     let (file, offset) = range.parts();
     let mut done = 0;
     while done < range.len() {
@@ -306,7 +307,10 @@ pub(super) fn copy(range: &FileRange, to: &File, at: u64, meter: &Meter) -> Resu
         let wanted = usize::try_from(range.len() - done)
             .unwrap_or(usize::MAX)
             .min(8 << 20);
-        match rustix::fs::copy_file_range(&**file, Some(&mut from), to, Some(&mut into), wanted) {
+        let copied = to.take(|to| {
+            rustix::fs::copy_file_range(&**file, Some(&mut from), to, Some(&mut into), wanted)
+        });
+        match copied {
             Ok(0)
             | Err(
                 Errno::XDEV

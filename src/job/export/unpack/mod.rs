@@ -24,7 +24,7 @@ use target::Target;
 use super::archive::copy;
 use super::rows::{Item, ItemKind};
 use super::{Export, shown};
-use crate::blob::{Meter, unique_name};
+use crate::blob::{Meter, Turns, unique_name};
 use crate::error::{At, Error, Fault, Result};
 use crate::parallel::in_parallel;
 use crate::tree::NodeKind;
@@ -384,7 +384,7 @@ impl Job<'_> {
                 let file = File::from(made.map_err(|errno| io_error("create", errno))?);
                 let mut end = 0;
                 for (at, range) in item.parts()? {
-                    copy(&range, &file, at, self.meter)?;
+                    copy(&range, &Turns::new(&file), at, self.meter)?;
                     end = at + range.len();
                 }
                 if end < item.size {

@@ -9,6 +9,7 @@
 //! | [`spec`] | the image specification's nouns, as views over bytes that are kept | error |
 //! | [`blob`] | bytes with an identity: files, codecs, hashes | spec |
 //! | [`layer`] | a tar as entries; one pass that finds out everything about a layer | spec, blob |
+//! | [`packages`] | the databases of package managers, read as files | spec |
 //! | [`archive`] | any container shape as one type with images | spec, blob, layer |
 //! | [`tree`] | layers applied: path -> node, and which layer wrote, replaced or deleted it | spec, blob, layer, archive |
 //! | [`write`](mod@write) | images as any container shape, and their blobs recoded | spec, blob, layer, archive |
@@ -35,6 +36,7 @@ pub mod error;
 pub mod escape;
 pub mod job;
 pub mod layer;
+pub mod packages;
 pub mod parallel;
 pub mod show;
 pub mod spec;

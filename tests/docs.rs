@@ -294,19 +294,23 @@ fn the_commands_of_the_readme_print_what_it_shows() {
 /// The rooms in the order of the house, innermost first, and what each may use as the map in `src/lib.rs` has it.
 ///
 /// What serves every room (errors, escaping, work on all cores) may be used by all that come after it.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("escape", &[]),
     ("parallel", &[]),
     ("error", &["escape"]),
     ("spec", &["error", "escape"]),
     ("blob", &["spec"]),
     ("layer", &["spec", "blob"]),
+    ("packages", &["spec"]),
     ("archive", &["spec", "blob", "layer"]),
+    ("tree", &["spec", "blob", "layer", "archive"]),
     ("write", &["spec", "blob", "layer", "archive"]),
     ("store", &["spec", "blob", "archive", "write"]),
     (
         "job",
-        &["spec", "blob", "layer", "archive", "write", "store"],
+        &[
+            "spec", "blob", "layer", "packages", "archive", "tree", "write", "store",
+        ],
     ),
     // Renderers draw the reports of jobs and the types that stand in them; they open nothing.
     ("show", &["spec", "archive", "job"]),

@@ -23,6 +23,8 @@ fn a_reader_that_went_away_ends_the_run_quietly() {
         "imginspect --raw config app.tar",
         "imghistory app.tar",
         "imgverify app.tar",
+        "imggraph app.tar",
+        "imggraph --format html app.tar",
         "imgls --help",
         "imgls --version",
         "imgverify --generate man",
@@ -46,6 +48,8 @@ fn a_full_disk_is_an_error() {
         "imginspect --raw config app.tar",
         "imghistory app.tar",
         "imgverify app.tar",
+        "imggraph app.tar",
+        "imggraph --format html app.tar",
         "imgls --help",
         "imgls --generate bash",
     ] {

@@ -152,6 +152,19 @@ impl ImageArg {
         &self.text
     }
 
+    /// The folder that was named, if it is none of an image but one that may hold archives: a program that takes many
+    /// images searches it.
+    pub fn folder_to_search(&self) -> Option<PathBuf> {
+        match self.parse() {
+            Ok((Place::Path(path), None, Pick::Only)) if path.is_dir() => {
+                let inside = ["index.json", "manifest.json", "oci-layout", "repositories"];
+                let is_image = inside.iter().any(|name| path.join(name).is_file());
+                (!is_image).then_some(path)
+            }
+            _ => None,
+        }
+    }
+
     fn is_stdin(&self) -> bool {
         matches!(self.parse(), Ok((Place::Stdin, ..)))
     }

@@ -3,8 +3,10 @@
 //! Jobs return plain data and never print; a report carries a "no" (damage, a difference), an error is trouble. Units:
 //! sizes are bytes, times are texts as the archive wrote them.
 
+pub mod graph;
 mod history;
 mod inspect;
+mod installed;
 mod list;
 mod load;
 mod measure;
@@ -14,6 +16,7 @@ pub mod verify;
 
 pub use history::{HistoryReport, HistoryRow, history};
 pub use inspect::{Raw, inspect, raw, raw_index};
+pub use installed::installed;
 pub use list::{Filter, ListRow, RowKind, by_age, list, tree};
 pub use load::{LoadOptions, Loaded, load};
 pub use measure::{LayerSize, Sizes, measure};

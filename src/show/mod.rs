@@ -5,6 +5,7 @@
 //! Text that came from an archive is escaped by [`crate::escape`] when it is shown and carried without loss as JSON.
 
 pub mod format;
+pub mod graph;
 pub mod human;
 pub mod images;
 pub mod json;

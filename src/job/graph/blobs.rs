@@ -1,0 +1,402 @@
+//! The view of blobs: what names what, and what is missing.
+
+use std::collections::HashSet;
+
+use super::{EdgeKind, Graph, LayerFact, Maker, Node, NodeKind, Source, Totals, View};
+use crate::archive::{Archive, Image, Layer, NodeKind as Kind, Presence, Root};
+use crate::spec::{Descriptor, Manifest, annotations};
+
+/// Draws archives as blobs: what an archive lists, indexes, manifests, configs, layers, attestations, signatures and
+/// referrers. Blobs of several archives are one node if they have one digest. Sizes are as stored.
+///
+/// `roots` are those of each source that are meant, in the order of `sources`.
+pub fn blobs(sources: &[Source<'_>], roots: &[Vec<&Root>]) -> Graph {
+    let mut drawing = Drawing::default();
+    for (source, roots) in sources.iter().zip(roots) {
+        drawing.archive(source.archive, roots);
+    }
+    drawing.finish()
+}
+
+#[derive(Default)]
+struct Drawing {
+    maker: Maker,
+    /// What describes what, by digest, to be joined when all blobs are known.
+    subjects: Vec<(usize, String)>,
+    /// The bytes that each place which names a blob would need for a copy of its own.
+    all: u64,
+    images: HashSet<String>,
+}
+
+impl Drawing {
+    fn archive(&mut self, archive: &Archive, roots: &[&Root]) {
+        let place = archive.place.clone();
+        let top = self.maker.node(format!("archive:{place}"), || Node {
+            kind: NodeKind::Archive,
+            names: vec![place.clone()],
+            label: "archive".into(),
+            facts: vec![("shape", archive.shape.to_string())],
+            ..Node::default()
+        });
+        let mut seen = HashSet::new();
+        for root in roots {
+            let at = match (root.node, root.image) {
+                (Some(node), _) => self.below(archive, node, &mut seen),
+                (None, Some(image)) => self.docker_image(archive, image),
+                (None, None) => continue,
+            };
+            for name in root.names.iter().map(ToString::to_string) {
+                let names = &mut self.maker.nodes[at].names;
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+            for name in &root.ref_names {
+                if let Some(subject) = signed(name) {
+                    self.maker.nodes[at].kind = NodeKind::Signature;
+                    self.subjects.push((at, subject));
+                }
+            }
+            self.maker.edge(top, at, EdgeKind::Lists);
+        }
+    }
+
+    /// A node of the archive's graph and everything below it; without recursion.
+    fn below(&mut self, archive: &Archive, node: usize, seen: &mut HashSet<usize>) -> usize {
+        let first = self.document(archive, node);
+        let mut work = vec![(node, first)];
+        while let Some((node, at)) = work.pop() {
+            if !seen.insert(node) {
+                continue;
+            }
+            match &archive.nodes[node].kind {
+                Kind::Index(edges) => {
+                    let mut below = Vec::new();
+                    for edge in edges {
+                        let to = self.document(archive, edge.node);
+                        self.maker.edge(at, to, EdgeKind::Lists);
+                        if let Some(platform) = &edge.descriptor.platform {
+                            set(&mut self.maker.nodes[to], "platform", platform.to_string());
+                        }
+                        let about = edge.descriptor.annotation(annotations::REFERENCE_DIGEST);
+                        if let Some(about) = about {
+                            self.subjects.push((to, about.to_owned()));
+                        }
+                        below.push((edge.node, to));
+                    }
+                    work.extend(below.into_iter().rev());
+                }
+                Kind::Image(image) => {
+                    let image = &archive.images[*image];
+                    self.images.insert(image.id.to_string());
+                    self.config_of(image, at);
+                    self.layers_of(image, at);
+                    let subject = image
+                        .manifest
+                        .as_ref()
+                        .and_then(|manifest| manifest.subject.as_ref());
+                    self.subject(at, subject.map(|subject| &**subject));
+                }
+                Kind::Attestation(manifest) | Kind::Artifact(manifest) => {
+                    self.parts(archive, manifest, at);
+                    self.subject(at, manifest.subject.as_deref());
+                }
+                Kind::Schema1 | Kind::Absent | Kind::Opaque => {}
+            }
+        }
+        first
+    }
+
+    fn subject(&mut self, at: usize, subject: Option<&Descriptor>) {
+        if let Some(subject) = subject {
+            self.subjects.push((at, subject.digest.to_string()));
+        }
+    }
+
+    /// An index or manifest as a node.
+    fn document(&mut self, archive: &Archive, node: usize) -> usize {
+        let node = &archive.nodes[node];
+        let descriptor = &node.descriptor;
+        let (kind, label) = match &node.kind {
+            Kind::Image(image) if is_signature(&archive.images[*image]) => {
+                (NodeKind::Signature, "signature")
+            }
+            Kind::Image(_) => (NodeKind::Manifest, "manifest"),
+            Kind::Index(_) => (NodeKind::Index, "index"),
+            Kind::Attestation(_) => (NodeKind::Attestation, "attestation"),
+            Kind::Artifact(manifest) if signs(manifest) => (NodeKind::Signature, "signature"),
+            Kind::Artifact(_) => (NodeKind::Artifact, "artifact"),
+            Kind::Absent if descriptor.media_type.is_index() => (NodeKind::Index, "index"),
+            Kind::Absent => (NodeKind::Manifest, "manifest"),
+            Kind::Schema1 => (NodeKind::Manifest, "manifest of schema 1"),
+            Kind::Opaque => (NodeKind::Blob, "blob"),
+        };
+        let absent = matches!(node.kind, Kind::Absent);
+        let at = self.blob(descriptor, kind, label, absent);
+        let drawn = &mut self.maker.nodes[at];
+        if let Kind::Image(image) = &node.kind {
+            let image = &archive.images[*image];
+            set(drawn, "image_id", image.id.to_string());
+            set(drawn, "platform", image.platform.to_string());
+        }
+        if let Kind::Artifact(manifest) = &node.kind {
+            let kind = manifest.artifact_type.as_deref();
+            let config = || {
+                manifest
+                    .config
+                    .as_ref()
+                    .map(|config| config.media_type.as_str())
+            };
+            if let Some(kind) = kind.or_else(config) {
+                set(drawn, "artifact_type", kind.to_owned());
+            }
+        }
+        at
+    }
+
+    fn blob(
+        &mut self,
+        descriptor: &Descriptor,
+        kind: NodeKind,
+        label: &str,
+        absent: bool,
+    ) -> usize {
+        let digest = descriptor.digest.to_string();
+        let at = self.maker.node(format!("blob:{digest}"), || Node {
+            kind,
+            label: label.to_owned(),
+            digest,
+            size: Some(descriptor.size),
+            absent,
+            ..Node::default()
+        });
+        let node = &mut self.maker.nodes[at];
+        node.absent &= absent;
+        self.all = self.all.saturating_add(match absent {
+            true => 0,
+            false => descriptor.size,
+        });
+        if !descriptor.media_type.as_str().is_empty() {
+            set(node, "media_type", descriptor.media_type.to_string());
+        }
+        at
+    }
+
+    fn config_of(&mut self, image: &Image, at: usize) {
+        let stated = image
+            .manifest
+            .as_ref()
+            .and_then(|manifest| manifest.config.as_ref());
+        if let Some(config) = stated {
+            let to = self.blob(
+                config,
+                NodeKind::Config,
+                "config",
+                image.config_bytes.is_none(),
+            );
+            self.maker.edge(at, to, EdgeKind::Config);
+        }
+    }
+
+    fn layers_of(&mut self, image: &Image, at: usize) {
+        let mut commands = vec![String::new(); image.layers.len()];
+        for step in image.steps() {
+            if let (Some(history), Some(slot)) =
+                (step.history, step.layer.and_then(|i| commands.get_mut(i)))
+            {
+                *slot = history.created_by.clone();
+            }
+        }
+        for ((i, layer), made_by) in image.layers.iter().enumerate().zip(commands) {
+            let to = self.layer(layer, i + 1, made_by);
+            self.maker.edge(at, to, EdgeKind::Layer);
+        }
+    }
+
+    fn layer(&mut self, layer: &Layer, number: usize, made_by: String) -> usize {
+        let stated = layer
+            .descriptor
+            .as_ref()
+            .map(|descriptor| descriptor.digest.to_string());
+        let diff_id = layer.diff_id.as_ref().map(ToString::to_string);
+        let size = match (layer.content(), &layer.descriptor) {
+            (Some(content), _) => Some(content.len()),
+            (None, Some(descriptor)) => Some(descriptor.size),
+            (None, None) => None,
+        };
+        let absent = matches!(layer.presence, Presence::Absent | Presence::Unreadable);
+        // docker-archives without an OCI half keep layers plain, so their diff IDs are their digests.
+        let digest = stated.clone().or_else(|| diff_id.clone());
+        let digest = digest.unwrap_or_else(|| layer.member.clone());
+        let fact = LayerFact {
+            number,
+            chain_id: String::new(),
+            diff_id: diff_id.unwrap_or_default(),
+            digest: stated.unwrap_or_default(),
+            made_by: made_by.clone(),
+            size,
+        };
+        let at = self.maker.node(format!("blob:{digest}"), || Node {
+            kind: NodeKind::Layer,
+            label: "layer".into(),
+            digest,
+            made_by,
+            size,
+            layers: vec![fact],
+            absent,
+            ..Node::default()
+        });
+        let node = &mut self.maker.nodes[at];
+        node.absent &= absent;
+        if !absent {
+            self.all = self.all.saturating_add(size.unwrap_or_default());
+        }
+        let media_type = layer
+            .descriptor
+            .as_ref()
+            .map(|descriptor| &descriptor.media_type);
+        if let Some(media_type) = media_type.filter(|media_type| !media_type.as_str().is_empty()) {
+            set(node, "media_type", media_type.to_string());
+        }
+        if matches!(layer.presence, Presence::External) {
+            set(node, "external", "true".into());
+        }
+        at
+    }
+
+    /// What an attestation or artifact is made of.
+    fn parts(&mut self, archive: &Archive, manifest: &Manifest, at: usize) {
+        let names = archive.oci.as_ref().map(|half| half.names);
+        let is_here = |descriptor: &Descriptor| {
+            let here = names.map(|names| archive.container.get(&names.path(&descriptor.digest)));
+            descriptor.data.is_some() || matches!(here, Some(Ok(Some(_))))
+        };
+        if let Some(config) = &manifest.config {
+            let absent = !is_here(config) && !config.may_be_absent();
+            let to = self.blob(config, NodeKind::Config, "config", absent);
+            self.maker.edge(at, to, EdgeKind::Config);
+        }
+        for layer in &manifest.layers {
+            let absent = !is_here(layer) && !layer.may_be_absent();
+            let to = self.blob(layer, NodeKind::Blob, "blob", absent);
+            if let Some(kind) = layer.annotation("in-toto.io/predicate-type") {
+                set(&mut self.maker.nodes[to], "predicate_type", kind.to_owned());
+            }
+            self.maker.edge(at, to, EdgeKind::Layer);
+        }
+    }
+
+    /// An image that only `manifest.json` describes: its config and layers.
+    fn docker_image(&mut self, archive: &Archive, position: usize) -> usize {
+        let image = &archive.images[position];
+        let id = image.id.to_string();
+        self.images.insert(id.clone());
+        let bytes = image.config_bytes.as_ref().map(|bytes| bytes.len() as u64);
+        let at = self.maker.node(format!("blob:{id}"), || Node {
+            kind: NodeKind::Config,
+            label: "config".into(),
+            digest: id.clone(),
+            size: bytes,
+            absent: bytes.is_none(),
+            facts: vec![("platform", image.platform.to_string())],
+            ..Node::default()
+        });
+        self.all = self.all.saturating_add(bytes.unwrap_or_default());
+        self.layers_of(image, at);
+        at
+    }
+
+    fn finish(mut self) -> Graph {
+        for (at, digest) in std::mem::take(&mut self.subjects) {
+            let to = self.maker.node(format!("blob:{digest}"), || Node {
+                kind: NodeKind::Manifest,
+                label: "manifest".into(),
+                digest: digest.clone(),
+                absent: true,
+                ..Node::default()
+            });
+            if to != at {
+                self.maker.edge(at, to, EdgeKind::Describes);
+            }
+        }
+        let mut graph = Graph {
+            view: View::Blobs,
+            size_of: super::SizeOf::Stored,
+            totals: Totals {
+                images: self.images.len(),
+                layers: self
+                    .maker
+                    .nodes
+                    .iter()
+                    .filter(|node| node.kind != NodeKind::Archive)
+                    .count(),
+                all: self.all,
+                ..Totals::default()
+            },
+            nodes: self.maker.nodes,
+            edges: self.maker.edges,
+        };
+        let mut users = vec![HashSet::new(); graph.nodes.len()];
+        for edge in graph
+            .edges
+            .iter()
+            .filter(|edge| edge.kind != EdgeKind::Describes)
+        {
+            users[edge.to].insert(edge.from);
+        }
+        for (node, users) in graph.nodes.iter_mut().zip(users) {
+            node.shared_by = users.len();
+            match (node.size, node.absent) {
+                (Some(size), false) => {
+                    graph.totals.once = graph.totals.once.saturating_add(size);
+                }
+                (None, false) if node.kind != NodeKind::Archive => graph.totals.unknown += 1,
+                _ => {}
+            }
+        }
+        graph
+    }
+}
+
+fn set(node: &mut Node, key: &'static str, value: String) {
+    if value.is_empty() || value == "unknown/unknown" {
+        return;
+    }
+    match node.facts.iter_mut().find(|(known, _)| *known == key) {
+        Some(_) => {}
+        None => node.facts.push((key, value)),
+    }
+}
+
+/// The digest that a tag of cosign's is about: `sha256-<hex>.sig`, `.att` or `.sbom`.
+fn signed(name: &str) -> Option<String> {
+    let tag = name.rsplit(['/', ':']).next()?;
+    let (digest, suffix) = tag.rsplit_once('.')?;
+    let hex = digest.strip_prefix("sha256-")?;
+    let known = matches!(suffix, "sig" | "att" | "sbom");
+    (known && hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
+        .then(|| format!("sha256:{hex}"))
+}
+
+fn is_signature(image: &Image) -> bool {
+    image.manifest.as_ref().is_some_and(signs)
+}
+
+/// Whether a manifest holds a signature, by the types of its parts.
+fn signs(manifest: &Manifest) -> bool {
+    let known = |text: &str| {
+        text.starts_with("application/vnd.dev.cosign.")
+            || text.starts_with("application/vnd.dev.sigstore.bundle")
+            || text.starts_with("application/vnd.cncf.notary.signature")
+            || text.starts_with("application/jose+json")
+    };
+    manifest.artifact_type.as_deref().is_some_and(known)
+        || manifest
+            .layers
+            .iter()
+            .any(|layer| known(layer.media_type.as_str()))
+        || manifest
+            .config
+            .as_ref()
+            .is_some_and(|config| known(config.media_type.as_str()))
+}

@@ -1,0 +1,121 @@
+//! What packages are installed in an image.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use crate::archive::Image;
+use crate::blob::{CHUNK, Compression, Decoder, Meter};
+use crate::error::{At, Error, Fault, Result};
+use crate::layer::Limits;
+use crate::packages::{self, Packages, Wanted};
+use crate::tree::{NodeKind, Reading, Tree};
+
+/// The most bytes of all databases and metadata files of an image together.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// A file to be read: where it starts in the plain tar, how long it is, what it is, and its path.
+type Wish = (u64, u64, Wanted, Vec<u8>);
+
+/// Reads the package databases of an image: dpkg's, apk's, RPM's, and what Python and npm packages say of themselves.
+///
+/// Lists the layers to know what is there in the end, and reads those again that hold something that is wanted.
+///
+/// # Errors
+/// As [`Reading::list_all`] and [`Tree::apply`]; `Limit` for databases of more than a gigabyte together. A database
+/// that cannot be read is in [`Packages::faults`].
+pub fn installed(image: &Image, limits: &Limits, meter: &Meter) -> Result<Packages> {
+    let reading = Reading {
+        limits: *limits,
+        meter: meter.clone(),
+        ..Reading::default()
+    };
+    let tree = Tree::apply(reading.list_all(image)?)?;
+    let mut packages = Packages::default();
+    let mut wishes: Vec<Vec<Wish>> = vec![Vec::new(); image.layers.len()];
+    let mut sum = 0u64;
+    for node in tree.walk() {
+        if node.kind() != NodeKind::File {
+            continue;
+        }
+        let path = node.path();
+        let Some(wanted) = Wanted::of(&path) else {
+            continue;
+        };
+        let Some(place) = node.place() else { continue };
+        let shown = || crate::escape::bytes(&path).into_owned();
+        let refused = match () {
+            () if place.segments.is_some() => Some(Fault::Unsupported {
+                what: "a package database with holes".into(),
+            }),
+            () if place.stored > packages::LIMIT => Some(Fault::Limit {
+                what: "bytes of a package database",
+                limit: packages::LIMIT,
+                found: place.stored,
+            }),
+            () => None,
+        };
+        if let Some(fault) = refused {
+            packages.faults.push(Error::new(fault).at(shown()));
+            continue;
+        }
+        sum = sum.saturating_add(place.stored);
+        if sum > MAX_BYTES {
+            let (what, limit) = ("bytes of package databases", MAX_BYTES);
+            let fault = Fault::Limit {
+                what,
+                limit,
+                found: sum,
+            };
+            return Err(Error::new(fault).at(shown()));
+        }
+        if let Some(list) = wishes.get_mut(place.layer) {
+            list.push((place.offset, place.stored, wanted, path));
+        }
+    }
+    for (i, mut wishes) in wishes.into_iter().enumerate() {
+        wishes.sort_by_key(|wish| wish.0);
+        let layer = &image.layers[i];
+        let place = || format!("layer {} of {}", i + 1, image.layers.len());
+        let read = match (wishes.is_empty(), layer.content()) {
+            (true, _) => Ok(()),
+            (false, Some(content)) => content
+                .reader()
+                .and_then(|reader| read(reader, wishes, limits, &mut packages)),
+            (false, None) => Err(Fault::Gone.into()),
+        };
+        read.at(|| layer.member.clone()).at(place)?;
+    }
+    Ok(packages.sorted())
+}
+
+/// Reads the wanted parts of a layer, going forward only.
+fn read(
+    stored: impl Read,
+    wishes: Vec<Wish>,
+    limits: &Limits,
+    packages: &mut Packages,
+) -> Result<()> {
+    let broken = |error| Error::io("read", error);
+    let mut stored = BufReader::with_capacity(CHUNK, stored);
+    let compression = Compression::sniff(stored.fill_buf().map_err(broken)?);
+    let mut plain = Decoder::new(stored, compression, limits.decode)?;
+    let mut at = 0;
+    // The names of one file are one place.
+    let mut last: Option<(u64, Vec<u8>)> = None;
+    for (offset, size, wanted, path) in wishes {
+        if let Some((_, bytes)) = last.as_ref().filter(|(known, _)| *known == offset) {
+            packages.add(wanted, &path, bytes)?;
+            continue;
+        }
+        let skip = offset.saturating_sub(at);
+        io::copy(&mut (&mut plain).take(skip), &mut io::sink()).map_err(broken)?;
+        let mut bytes = Vec::new();
+        (&mut plain)
+            .take(size)
+            .read_to_end(&mut bytes)
+            .map_err(broken)?;
+        at = offset + bytes.len() as u64;
+        packages.add(wanted, &path, &bytes)?;
+        last = Some((offset, bytes));
+    }
+    Ok(())
+}

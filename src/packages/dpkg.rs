@@ -1,0 +1,134 @@
+//! dpkg's list of packages: paragraphs of fields, as in Debian's control files.
+
+use deb822_fast::Deb822;
+
+use super::{Manager, Need, Package, damaged, text};
+use crate::error::Result;
+
+/// Reads `status`, or a file of `status.d/`, where paragraphs have no `Status`.
+///
+/// Packages that are not installed (removed with their settings left, half installed) are left out.
+///
+/// # Errors
+/// `Schema` for what is no such file.
+pub(super) fn read(bytes: &[u8]) -> Result<Vec<Package>> {
+    let text = text(bytes);
+    let paragraphs: Deb822 = text
+        .parse()
+        .map_err(|error: deb822_fast::Error| damaged("paragraphs of fields", error.to_string()))?;
+    let mut packages = Vec::new();
+    for paragraph in paragraphs.iter() {
+        let field = |name: &str| {
+            let mut fields = paragraph.iter();
+            fields
+                .find(|(key, _)| key.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value.trim())
+                .unwrap_or_default()
+        };
+        let state = field("Status").split_ascii_whitespace().nth(2);
+        let is_installed = state.is_none_or(|state| {
+            !matches!(state, "not-installed" | "config-files" | "half-installed")
+        });
+        let name = field("Package");
+        if name.is_empty() || !is_installed {
+            continue;
+        }
+        let mut depends = relations(field("Pre-Depends"));
+        depends.extend(relations(field("Depends")));
+        let provides = relations(field("Provides"));
+        packages.push(Package {
+            manager: Manager::Dpkg,
+            name: name.to_owned(),
+            version: field("Version").to_owned(),
+            architecture: field("Architecture").to_owned(),
+            source: field("Source")
+                .split(' ')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+            // The field counts in units of 1024 bytes.
+            size: field("Installed-Size")
+                .parse::<u64>()
+                .ok()
+                .map(|size| size.saturating_mul(1024)),
+            depends,
+            provides: provides
+                .into_iter()
+                .flatten()
+                .map(|need| need.name)
+                .collect(),
+            place: String::new(),
+        });
+    }
+    Ok(packages)
+}
+
+/// `a (>= 1), b:any | c [amd64]` as a list of alternatives; what an architecture is asked for is left out.
+fn relations(field: &str) -> Vec<Vec<Need>> {
+    let items = field
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty());
+    items
+        .map(|item| item.split('|').filter_map(relation).collect())
+        .collect()
+}
+
+fn relation(text: &str) -> Option<Need> {
+    let text = text.trim();
+    let end = text
+        .find([' ', '(', '[', '<', '\n', '\t'])
+        .unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    let name = name.split(':').next().unwrap_or_default();
+    let version = rest
+        .split_once('(')
+        .and_then(|(_, rest)| rest.split_once(')'))
+        .map(|(version, _)| version.trim().to_owned());
+    (!name.is_empty()).then(|| Need {
+        name: name.to_owned(),
+        version: version.unwrap_or_default(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn installed_packages_only() {
+        let status = "Package: bash\nStatus: install ok installed\nInstalled-Size: 7\nArchitecture: amd64\n\
+            Version: 5.2-1\nPre-Depends: libc6 (>= 2.36), libtinfo6 (>= 6)\nDepends: base-files (>= 2.1.12), a:any | b\n\
+            Description: shell\n The shell.\n .\n More.\n\nPackage: gone\nStatus: deinstall ok config-files\nVersion: 1\n\n\
+            Package: none\nVersion: 2\nProvides: virtual (= 2), other\n";
+        let packages = read(status.as_bytes()).expect("a list");
+        let names: Vec<&str> = packages
+            .iter()
+            .map(|package| package.name.as_str())
+            .collect();
+        assert_eq!(names, ["bash", "none"]);
+        let bash = &packages[0];
+        assert_eq!((bash.version.as_str(), bash.size), ("5.2-1", Some(7168)));
+        let needs: Vec<Vec<&str>> = bash
+            .depends
+            .iter()
+            .map(|item| item.iter().map(|need| need.name.as_str()).collect())
+            .collect();
+        assert_eq!(
+            needs,
+            [
+                vec!["libc6"],
+                vec!["libtinfo6"],
+                vec!["base-files"],
+                vec!["a", "b"]
+            ]
+        );
+        assert_eq!(bash.depends[0][0].version, ">= 2.36");
+        assert_eq!(packages[1].provides, ["virtual", "other"]);
+    }
+
+    #[test]
+    fn what_is_no_list_is_refused() {
+        assert!(read(b"\x7fELF\x02 no field here\n").is_err());
+    }
+}

@@ -1,0 +1,205 @@
+//! RPM's headers: an index of tags, and the data behind it.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Manager, Need, Package, damaged, sqlite};
+use crate::error::Result;
+
+const NAME: u32 = 1000;
+const VERSION: u32 = 1001;
+const RELEASE: u32 = 1002;
+const EPOCH: u32 = 1003;
+const SIZE: u32 = 1009;
+const ARCH: u32 = 1022;
+const SOURCE_RPM: u32 = 1044;
+const PROVIDE_NAME: u32 = 1047;
+const REQUIRE_FLAGS: u32 = 1048;
+const REQUIRE_NAME: u32 = 1049;
+const REQUIRE_VERSION: u32 = 1050;
+const DIR_INDEXES: u32 = 1116;
+const BASE_NAMES: u32 = 1117;
+const DIR_NAMES: u32 = 1118;
+const LONG_SIZE: u32 = 5009;
+
+const INT32: u32 = 4;
+const INT64: u32 = 5;
+
+/// The most files of all packages together that are looked at to find who owns one that is needed.
+const MAX_FILES: usize = 2_000_000;
+
+/// Reads `rpmdb.sqlite`.
+///
+/// # Errors
+/// `Schema` for a database or a header that is not sound.
+pub(super) fn read(file: &[u8]) -> Result<Vec<Package>> {
+    let headers = sqlite::blobs(file, "Packages")?;
+    let headers = headers.iter().map(|blob| Header::of(blob));
+    let headers: Option<Vec<Header<'_>>> = headers.collect();
+    let headers = headers.ok_or_else(|| damaged("RPM headers", "something else"))?;
+    let mut packages: Vec<Package> = headers.iter().map(package).collect();
+    own_files(&headers, &mut packages);
+    // The keys that signed packages are listed as packages and are none.
+    packages.retain(|package| package.name != "gpg-pubkey" && !package.name.is_empty());
+    Ok(packages)
+}
+
+fn package(header: &Header<'_>) -> Package {
+    let one = |tag| header.texts(tag).into_iter().next().unwrap_or_default();
+    let (version, release) = (one(VERSION), one(RELEASE));
+    let epoch = header
+        .numbers(EPOCH)
+        .first()
+        .map(|epoch| format!("{epoch}:"));
+    let flags = header.numbers(REQUIRE_FLAGS);
+    let versions = header.texts(REQUIRE_VERSION);
+    let needs = header.texts(REQUIRE_NAME).into_iter().enumerate();
+    let mut depends: Vec<Vec<Need>> = Vec::new();
+    let mut seen = HashSet::new();
+    for (i, name) in needs {
+        // What RPM itself must be able to do, and conditions in parentheses, are no packages.
+        if name.starts_with("rpmlib(") || name.starts_with('(') {
+            continue;
+        }
+        let version = versions.get(i).filter(|version| !version.is_empty());
+        let version = version.map(|version| {
+            let flags = flags.get(i).copied().unwrap_or_default();
+            let sign: String = [(2, '<'), (4, '>'), (8, '=')]
+                .iter()
+                .filter(|(bit, _)| flags & bit != 0)
+                .map(|(_, sign)| *sign)
+                .collect();
+            format!("{sign} {version}")
+        });
+        let need = vec![Need {
+            name,
+            version: version.unwrap_or_default(),
+        }];
+        if seen.insert((need[0].name.clone(), need[0].version.clone())) {
+            depends.push(need);
+        }
+    }
+    let size = header.numbers(LONG_SIZE).first().copied();
+    Package {
+        manager: Manager::Rpm,
+        name: one(NAME),
+        version: format!("{}{version}-{release}", epoch.unwrap_or_default()),
+        architecture: one(ARCH),
+        source: one(SOURCE_RPM),
+        size: size.or_else(|| header.numbers(SIZE).first().copied()),
+        depends,
+        provides: header.texts(PROVIDE_NAME),
+        place: String::new(),
+    }
+}
+
+/// Adds to what packages provide those of their files that some package needs.
+fn own_files(headers: &[Header<'_>], packages: &mut [Package]) {
+    let needed: HashSet<String> = packages
+        .iter()
+        .flat_map(|package| package.depends.iter().flatten())
+        .filter(|need| need.name.starts_with('/'))
+        .map(|need| need.name.clone())
+        .collect();
+    let mut looked_at = 0;
+    for (header, package) in headers.iter().zip(packages) {
+        let folders = header.texts(DIR_NAMES);
+        let indexes = header.numbers(DIR_INDEXES);
+        for (name, index) in header.texts(BASE_NAMES).iter().zip(indexes) {
+            looked_at += 1;
+            if looked_at > MAX_FILES {
+                return;
+            }
+            let folder = usize::try_from(index)
+                .ok()
+                .and_then(|index| folders.get(index));
+            let path = folder.map(|folder| format!("{folder}{name}"));
+            package
+                .provides
+                .extend(path.filter(|path| needed.contains(path)));
+        }
+    }
+}
+
+/// A header: where each tag's data is.
+struct Header<'a> {
+    /// Type, offset and count by tag.
+    tags: HashMap<u32, (u32, usize, usize)>,
+    data: &'a [u8],
+}
+
+impl<'a> Header<'a> {
+    /// Reads the index; `None` if it does not fit the blob.
+    fn of(blob: &'a [u8]) -> Option<Self> {
+        let word = |at: usize| {
+            blob.get(at..)?
+                .first_chunk::<4>()
+                .map(|bytes| u32::from_be_bytes(*bytes))
+        };
+        let entries = usize::try_from(word(0)?).ok()?;
+        let length = usize::try_from(word(4)?).ok()?;
+        let start = entries.checked_mul(16)?.checked_add(8)?;
+        let data = blob.get(start..start.checked_add(length)?)?;
+        let mut tags = HashMap::new();
+        for i in 0..entries {
+            let at = 8 + 16 * i;
+            let (kind, offset) = (word(at + 4)?, usize::try_from(word(at + 8)?).ok()?);
+            let count = usize::try_from(word(at + 12)?).ok()?;
+            tags.entry(word(at)?).or_insert((kind, offset, count));
+        }
+        Some(Header { tags, data })
+    }
+
+    /// The texts of a tag, as far as they are there.
+    fn texts(&self, tag: u32) -> Vec<String> {
+        let Some(&(kind, offset, count)) = self.tags.get(&tag) else {
+            return Vec::new();
+        };
+        // A text, a list of texts, a translated text.
+        if !matches!(kind, 6 | 8 | 9) {
+            return Vec::new();
+        }
+        let bytes = self.data.get(offset..).unwrap_or_default();
+        let ended = bytes.split_inclusive(|&byte| byte == 0);
+        ended
+            .take(count)
+            .filter_map(|text| text.strip_suffix(&[0]))
+            .map(super::text)
+            .collect()
+    }
+
+    /// The numbers of a tag, as far as they are there.
+    fn numbers(&self, tag: u32) -> Vec<u64> {
+        let Some(&(kind, offset, count)) = self.tags.get(&tag) else {
+            return Vec::new();
+        };
+        let bytes = self.data.get(offset..).unwrap_or_default();
+        let width = match kind {
+            INT32 => 4,
+            INT64 => 8,
+            _ => return Vec::new(),
+        };
+        let number = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .fold(0, |value, &byte| value << 8 | u64::from(byte))
+        };
+        bytes.chunks_exact(width).take(count).map(number).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_that_do_not_fit_are_refused() {
+        assert!(Header::of(&[0; 4]).is_none());
+        assert!(Header::of(&[0xff; 64]).is_none());
+        let mut blob = vec![0, 0, 0, 1, 0, 0, 0, 5];
+        blob.extend([0, 0, 3, 0xe8, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 9]);
+        blob.extend(b"bash\0");
+        let header = Header::of(&blob).expect("a header");
+        assert_eq!(header.texts(NAME), ["bash"]);
+        assert!(header.texts(VERSION).is_empty());
+    }
+}

@@ -29,7 +29,10 @@ const PAGE: Page = Page {
         "Nothing, or the archive if DST is -. --digest-map writes a JSON array of changes with these keys:",
     ],
     keys: &[
-        ("What", "layer or manifest (an index counts as one)"),
+        (
+            "What",
+            "layer, manifest (an index counts as one) or image (its config)",
+        ),
         (
             "Old",
             "the digest before; null for a manifest that the source did not have",
@@ -52,6 +55,10 @@ const PAGE: Page = Page {
         (
             "with small layers, and a list of what changed",
             "imgconvert --compression zstd --digest-map map.json app.tar oci-archive:app-oci.tar",
+        ),
+        (
+            "the same bytes from every build of the same files",
+            "SOURCE_DATE_EPOCH=0 imgconvert --reproducible app.tar app-plain.tar",
         ),
         (
             "one platform of many, for docker",
@@ -99,6 +106,10 @@ struct Args {
     /// Take what is absent out of indexes that name more than is there
     #[arg(long)]
     prune_sparse: bool,
+    /// Rewrite layers and configs so that builds of the same files are the same bytes: no time is later than
+    /// SOURCE_DATE_EPOCH, or 1970 without it, and owners are numbers only
+    #[arg(long)]
+    reproducible: bool,
     /// Fail if a digest of the source would change
     #[arg(long)]
     keep_digests: bool,
@@ -187,10 +198,14 @@ fn main() -> ExitCode {
             MediaTypesArg::Docker => Some(MediaTypes::Docker),
         };
         recode.prune_sparse = args.prune_sparse;
+        recode.reproducible = args
+            .reproducible
+            .then(|| cli::source_date_epoch().unwrap_or(0));
         let in_place =
             matches!(&destination, Destination::Archive(_, path) if archive::is_replaceable(path));
         let packed = Meter::default();
-        let mut packing = recode.compression.is_some().then(|| {
+        let repacks = recode.compression.is_some() || recode.reproducible.is_some();
+        let mut packing = repacks.then(|| {
             let all = archive::size(&bundle);
             io.progress("packing", Some(all), &packed, args.quiet)
         });

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::common::build::{self, Image};
+use crate::common::pack::Pack;
 use crate::common::run::Room;
 
 fn app() -> Image {
@@ -189,6 +190,156 @@ fn damaged_input_gives_no_output() {
             assert_eq!((run.code, run.out()), (Some(2), ""), "{run}");
             assert!(run.err().starts_with("imgconvert: app.tar: "), "{run}");
             assert!(!room.path("out").exists(), "{run}");
+        }
+    }
+}
+
+/// A layer with everything that a build may leave in it: times of the day, owners' names, PAX times.
+fn built_at(seconds: u64, user: &str) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, data) in [("./etc/", ""), ("./etc/a", "one"), ("./old", "kept")] {
+        let mut header = tar::Header::new_ustar();
+        let folder = name.ends_with('/');
+        header.set_entry_type(match folder {
+            true => tar::EntryType::Directory,
+            false => tar::EntryType::Regular,
+        });
+        header.set_mode(if folder { 0o755 } else { 0o4711 });
+        header.set_uid(33);
+        header.set_gid(44);
+        header.set_username(user).expect("short");
+        header.set_groupname(user).expect("short");
+        header.set_size(data.len() as u64);
+        header.set_mtime(if name == "./old" { 5 } else { seconds });
+        if name == "./etc/a" {
+            let fine = format!("{seconds}.25");
+            let records = [("mtime", fine.as_bytes()), ("atime", fine.as_bytes())];
+            tar.append_pax_extensions(records).expect("memory");
+        }
+        header.set_cksum();
+        tar.append_data(&mut header, name, data.as_bytes())
+            .expect("memory");
+    }
+    tar.into_inner().expect("memory")
+}
+
+#[test]
+fn reproducible_makes_builds_at_other_times_the_same_bytes() {
+    let build = |seconds, user, created: &str| {
+        build::image("demo:1")
+            .layer_bytes(built_at(seconds, user))
+            .set("created", json!(created))
+            .set("container", json!(user))
+    };
+    let monday = build(1_700_000_000, "ann", "2024-03-04T05:06:07.8Z");
+    let friday = build(1_700_400_000, "bob", "2024-03-08T01:02:03Z");
+    let room = Room::new();
+    for (name, image) in [("mon.tar", &monday), ("fri.tar", &friday)] {
+        room.write(
+            name,
+            &build::oci(&[&image.clone().packed(Pack::Gzip)]).tar(),
+        );
+        for (out, epoch) in [("1970", None), ("2023", Some("1690000000"))] {
+            let line =
+                format!("imgconvert --reproducible --digest-map map.json {name} {out}-{name}");
+            let mut run = room.command(&line);
+            if let Some(epoch) = epoch {
+                run = run.env("SOURCE_DATE_EPOCH", epoch);
+            }
+            run.run().ok("");
+            let map: Value =
+                serde_json::from_slice(&std::fs::read(room.path("map.json")).expect("a map"))
+                    .expect("JSON");
+            let what: Vec<&str> = map
+                .as_array()
+                .expect("a list")
+                .iter()
+                .filter_map(|change| change["What"].as_str())
+                .collect();
+            assert_eq!(what, ["layer", "image", "manifest"]);
+            room.run(&format!("imgverify -q {out}-{name}")).ok("");
+        }
+    }
+    same(&room, "1970-mon.tar", "1970-fri.tar");
+    same(&room, "2023-mon.tar", "2023-fri.tar");
+    // What another reader finds in the layer.
+    room.run("imgconvert --compression none 2023-mon.tar dir:plain")
+        .ok("");
+    let config = room.run("imginspect --raw config 2023-mon.tar").json();
+    let diff_id = config["rootfs"]["diff_ids"][0].as_str().expect("a diff ID");
+    let layer = room
+        .path("plain")
+        .join(diff_id.trim_start_matches("sha256:"));
+    let mut tar = tar::Archive::new(std::fs::File::open(layer).expect("the layer"));
+    let mut found = Vec::new();
+    for entry in tar.entries().expect("a tar") {
+        let mut entry = entry.expect("an entry");
+        let extensions = entry.pax_extensions().expect("sound").is_some();
+        let header = entry.header();
+        let owner = (
+            header.uid().expect("a number"),
+            header.gid().expect("a number"),
+        );
+        let names = (header.username_bytes(), header.groupname_bytes());
+        assert_eq!(
+            (names, extensions),
+            ((Some(&b""[..]), Some(&b""[..])), false)
+        );
+        let (mode, mtime) = (
+            header.mode().expect("octal"),
+            header.mtime().expect("octal"),
+        );
+        let path = entry.path().expect("UTF-8").display().to_string();
+        let text = std::io::read_to_string(&mut entry).expect("text");
+        found.push((path, text, owner, mode, mtime));
+    }
+    let row = |path: &str, text: &str, mode, mtime| {
+        (path.to_owned(), text.to_owned(), (33, 44), mode, mtime)
+    };
+    assert_eq!(
+        found,
+        [
+            row("etc/", "", 0o755, 1_690_000_000),
+            row("etc/a", "one", 0o4711, 1_690_000_000),
+            row("old", "kept", 0o4711, 5),
+        ]
+    );
+    assert_eq!(config["created"], json!("2023-07-22T04:26:40Z"));
+    assert_eq!(config["container"], Value::Null);
+    let refused = room.run("imgconvert --reproducible --keep-digests mon.tar no.tar");
+    refused.code(2).complains("would become");
+    assert!(!room.path("no.tar").exists());
+}
+
+/// A layer's plain size is guessed from the end of its gzip stream, which speaks of the last member only.
+#[test]
+fn layers_in_several_gzip_members_become_plain() {
+    let members = |parts: &[&[u8]]| -> Vec<u8> {
+        parts
+            .iter()
+            .flat_map(|part| Pack::Gzip.pack(part))
+            .collect()
+    };
+    let layer = build::layer("f a one | z b 20000 | f c two");
+    for cut in [0, 10, 512, layer.len() / 2, layer.len() - 10] {
+        let image = build::image("demo:1").layer_bytes(layer.clone());
+        let room = Room::with("plain.tar", &build::docker25(&[&image]));
+        let (before, after) = layer.split_at(cut);
+        let packed = build::docker25(&[&image.clone().stored(members(&[before, after]))]);
+        room.write("packed.tar", &packed.tar());
+        room.run("imgverify -q packed.tar").ok("");
+        for program in [
+            "imgsave --compression none -o",
+            "imgsave --format docker-legacy -o",
+        ] {
+            room.run(&format!("{program} a.tar packed.tar")).ok("");
+            room.run(&format!("{program} b.tar plain.tar")).ok("");
+            if program.contains("legacy") {
+                same(&room, "a.tar", "b.tar");
+            }
+            room.run("imgverify -q a.tar").ok("");
+            room.run("imgls -q --no-trunc a.tar")
+                .ok(&format!("{}\n", image.id()));
         }
     }
 }

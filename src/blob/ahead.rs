@@ -1,6 +1,6 @@
 //! Reading on a thread of its own, so that reading and what is done with the bytes overlap.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Read, Write};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -84,6 +84,14 @@ pub struct Feeder {
 }
 
 impl Feeder {
+    /// Feeds what is written.
+    pub fn writer(self) -> FeedingWriter {
+        FeedingWriter {
+            feeder: self,
+            bytes: Vec::with_capacity(CHUNK),
+        }
+    }
+
     /// Reads a source to its end, or until nobody takes its bytes any more.
     pub fn run(self, mut source: impl Read) {
         loop {
@@ -114,6 +122,46 @@ impl Feeder {
                 return;
             }
         }
+    }
+}
+
+/// What is written here comes out of the [`ReadAhead`].
+pub struct FeedingWriter {
+    feeder: Feeder,
+    bytes: Vec<u8>,
+}
+
+impl FeedingWriter {
+    /// Says that all has been written, or what went wrong.
+    pub fn finish(mut self, result: io::Result<()>) {
+        let sent = self.flush();
+        if let (Err(error), Ok(())) = (result, sent) {
+            let _ = self.feeder.sender.send(Err(error));
+        }
+    }
+}
+
+impl Write for FeedingWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = CHUNK - self.bytes.len();
+        let n = bytes.len().min(room);
+        self.bytes.extend_from_slice(&bytes[..n]);
+        if self.bytes.len() == CHUNK {
+            self.flush()?;
+        }
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.bytes.is_empty() {
+            return Ok(());
+        }
+        let mut empty = self.feeder.spares.try_recv().unwrap_or_default();
+        empty.clear();
+        let full = std::mem::replace(&mut self.bytes, empty);
+        let chunk = Chunk::new(full, Some(self.feeder.home.clone()));
+        let gone = || io::Error::new(io::ErrorKind::BrokenPipe, "nobody reads any more");
+        self.feeder.sender.send(Ok(chunk)).map_err(|_| gone())
     }
 }
 

@@ -15,4 +15,4 @@ pub use image::{ImageArg, Opened, open_store, platform_arg, store_path};
 pub use page::Page;
 pub use progress::Progress;
 pub use run::{Verdict, run};
-pub use streams::{Io, now};
+pub use streams::{Io, now, source_date_epoch};

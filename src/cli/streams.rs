@@ -149,14 +149,16 @@ impl Io {
 
 /// The time against which ages are told: `SOURCE_DATE_EPOCH` where it is set, else the clock.
 pub fn now() -> Timestamp {
-    let set = std::env::var("SOURCE_DATE_EPOCH")
-        .ok()
-        .and_then(|value| value.parse::<i64>().ok());
     let clock = || {
         let since = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();
         i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
     };
-    Timestamp::from_unix(set.unwrap_or_else(clock), 0)
+    Timestamp::from_unix(source_date_epoch().unwrap_or_else(clock), 0)
+}
+
+/// What `SOURCE_DATE_EPOCH` says, in seconds since 1970.
+pub fn source_date_epoch() -> Option<i64> {
+    std::env::var("SOURCE_DATE_EPOCH").ok()?.parse().ok()
 }

@@ -10,6 +10,7 @@ pub mod entry;
 pub mod layout;
 mod recode;
 mod repack;
+mod reproduce;
 mod tar_out;
 
 pub use archive::Format;

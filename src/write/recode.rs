@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::bundle::{BlobOut, Bundle, Change, Source};
 use super::repack::Stored;
+use super::reproduce;
 use crate::blob::{Compression, Meter, sha256};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::Limits;
@@ -28,6 +29,9 @@ pub struct Recode {
     pub media_types: Option<MediaTypes>,
     /// Take what is not here out of indexes.
     pub prune_sparse: bool,
+    /// Take out of layers and configs what differs from one build to the next; no time is later than this one, in
+    /// seconds since 1970.
+    pub reproducible: Option<i64>,
 }
 
 /// Whose media types.
@@ -102,13 +106,17 @@ impl Bundle {
         meter: &Meter,
     ) -> Result<()> {
         let layers = self.repack(recode, guess_sizes, landing, limits, meter)?;
+        let configs = match recode.reproducible {
+            Some(epoch) => self.rewrite_configs(epoch, &layers)?,
+            None => HashMap::new(),
+        };
         let mut renamed: HashMap<String, Descriptor> = HashMap::new();
         // Manifests first, then the indexes above them; a document has nothing below it that is not done.
         loop {
             let before = renamed.len();
             for digest in self.manifest_digests() {
                 if !renamed.contains_key(digest.as_str()) {
-                    self.rewrite(&digest, recode, &layers, &mut renamed)
+                    self.rewrite(&digest, recode, &layers, &configs, &mut renamed)
                         .at(|| digest.blob_path())?;
                 }
             }
@@ -122,17 +130,78 @@ impl Bundle {
                 listed.descriptor.size = new.size;
                 listed.descriptor.media_type = new.media_type.clone();
             }
-            for layer in listed.image.iter_mut().flat_map(|image| &mut image.layers) {
+            let Some(image) = &mut listed.image else {
+                continue;
+            };
+            if let Some(new) = configs.get(&image.config) {
+                image.config = new.digest.clone();
+            }
+            for layer in &mut image.layers {
                 let new = layers.get(&layer.descriptor.digest);
                 layer.descriptor.media_type =
                     media_type(&layer.descriptor.media_type, new, recode)?;
                 if let Some(new) = new {
-                    layer.descriptor.digest = new.digest.clone();
-                    layer.descriptor.size = new.size;
+                    layer.descriptor.digest = new.blob.digest.clone();
+                    layer.descriptor.size = new.blob.size;
+                    layer.diff_id = new.diff_id.clone();
                 }
             }
         }
         Ok(())
+    }
+
+    /// Rewrites the configs of images whose layers were rewritten; old digest to new document.
+    fn rewrite_configs(
+        &mut self,
+        epoch: i64,
+        layers: &HashMap<Digest, PackedLayer>,
+    ) -> Result<HashMap<Digest, Packed>> {
+        let mut configs: HashMap<Digest, Packed> = HashMap::new();
+        for digest in self.manifest_digests() {
+            let Some(bytes) = self.document(&digest) else {
+                continue;
+            };
+            let Document::Manifest(manifest) = Document::parse(&bytes)? else {
+                continue;
+            };
+            let config = manifest.config.as_ref().filter(|_| manifest.is_image());
+            let Some(config) = config.filter(|config| !configs.contains_key(&config.digest)) else {
+                continue;
+            };
+            let Some(bytes) = self.document(&config.digest) else {
+                continue;
+            };
+            let mut diff_ids = Vec::with_capacity(manifest.layers.len());
+            for layer in &manifest.layers {
+                // Attestations have the config of an image and layers that are none.
+                let Some(new) = layers.get(&layer.digest) else {
+                    break;
+                };
+                diff_ids.push(new.diff_id.to_string());
+            }
+            if diff_ids.len() < manifest.layers.len() {
+                continue;
+            }
+            let mut value: Value = crate::spec::json::parse(&bytes)?;
+            reproduce::config(&mut value, &diff_ids, epoch);
+            let new = Packed::document(value.to_string().into_bytes().into());
+            self.changes.push(Change {
+                what: "image",
+                old: Some(config.digest.to_string()),
+                new: new.digest.to_string(),
+                why: "its layers and times changed",
+            });
+            self.replace(&config.digest, &new);
+            configs.insert(config.digest.clone(), new);
+        }
+        Ok(configs)
+    }
+
+    fn document(&self, digest: &Digest) -> Option<Arc<[u8]>> {
+        match &self.blob(digest)?.source {
+            Source::Document(bytes) => Some(Arc::clone(bytes)),
+            Source::Stored(_) | Source::Decoded(_) => None,
+        }
     }
 
     /// Packs the layers that are packed otherwise; old digest to new blob.
@@ -143,11 +212,11 @@ impl Bundle {
         landing: &Path,
         limits: &Limits,
         meter: &Meter,
-    ) -> Result<HashMap<Digest, Packed>> {
+    ) -> Result<HashMap<Digest, PackedLayer>> {
         let mut packed = HashMap::new();
-        let Some(to) = recode.compression else {
+        if recode.compression.is_none() && recode.reproducible.is_none() {
             return Ok(packed);
-        };
+        }
         let mut work: Vec<Stored> = Vec::new();
         for (layer, diff_id) in self.layers()? {
             let Some(blob) = self.blob(&layer.digest) else {
@@ -163,7 +232,9 @@ impl Bundle {
                 }
                 .into());
             }
-            if from != to && !work.iter().any(|known| known.digest == blob.digest) {
+            let packed_so = recode.compression.is_none_or(|to| from == to);
+            let as_it_is = packed_so && recode.reproducible.is_none();
+            if !as_it_is && !work.iter().any(|known| known.digest == blob.digest) {
                 work.push(Stored {
                     content: content.clone(),
                     digest: blob.digest.clone(),
@@ -176,30 +247,45 @@ impl Bundle {
         }
         work.sort_by_key(|stored| std::cmp::Reverse(stored.size));
         let results = in_parallel(&work, |stored| {
+            let to = recode.compression.unwrap_or(match stored.from {
+                // What layers are not written in.
+                Compression::Bzip2 | Compression::Xz => Compression::Gzip,
+                from => from,
+            });
             if guess_sizes
+                && recode.reproducible.is_none()
                 && to == Compression::None
                 && let Some(size) = stored.guess()?
             {
-                return Ok(Packed {
+                let blob = Packed {
                     digest: stored.diff_id.clone(),
                     size,
                     source: Source::Decoded(Arc::new(stored.clone())),
+                };
+                return Ok(PackedLayer {
+                    blob,
+                    diff_id: stored.diff_id.clone(),
+                    compression: to,
                 });
             }
             stored
-                .pack(to, recode.level, landing, meter)
+                .pack(to, recode.level, recode.reproducible, landing, meter)
                 .at(|| stored.digest.blob_path())
         });
         for (stored, result) in work.into_iter().zip(results) {
-            let (new, why) = (result?, "packed otherwise");
-            let (old, now) = (stored.digest.to_string(), new.digest.to_string());
+            let new = result?;
+            let why = match recode.reproducible {
+                Some(_) => "times and names of owners rewritten",
+                None => "packed otherwise",
+            };
+            let (old, now) = (stored.digest.to_string(), new.blob.digest.to_string());
             self.changes.push(Change {
                 what: "layer",
                 old: Some(old),
                 new: now,
                 why,
             });
-            self.replace(&stored.digest, &new);
+            self.replace(&stored.digest, &new.blob);
             packed.insert(stored.digest, new);
         }
         Ok(packed)
@@ -210,7 +296,8 @@ impl Bundle {
         &mut self,
         digest: &Digest,
         recode: &Recode,
-        layers: &HashMap<Digest, Packed>,
+        layers: &HashMap<Digest, PackedLayer>,
+        configs: &HashMap<Digest, Packed>,
         renamed: &mut HashMap<String, Descriptor>,
     ) -> Result<()> {
         let Some(BlobOut {
@@ -231,9 +318,17 @@ impl Bundle {
                         &mut value,
                         "layers",
                         i,
-                        new.map(|new| (&new.digest, new.size)),
+                        new.map(|new| (&new.blob.digest, new.blob.size)),
                         &kind,
                     );
+                }
+                let config = manifest.config.as_ref();
+                if let Some(new) = config.and_then(|config| configs.get(&config.digest)) {
+                    value["config"]["digest"] = new.digest.as_str().into();
+                    value["config"]["size"] = new.size.into();
+                    if let Some(config) = value["config"].as_object_mut() {
+                        config.shift_remove("data");
+                    }
                 }
                 if let (Some(types), Some(config)) = (recode.media_types, value.get_mut("config")) {
                     config["mediaType"] = types.config().into();
@@ -290,11 +385,7 @@ impl Bundle {
             return Ok(());
         }
         let kind = Document::from_value(&value)?.media_type().to_owned();
-        let new = Packed {
-            digest: sha256(&new_bytes),
-            size: new_bytes.len() as u64,
-            source: Source::Document(new_bytes),
-        };
+        let new = Packed::document(new_bytes);
         let mut descriptor = self.descriptor_of(digest);
         if !kind.is_empty() {
             descriptor.media_type = MediaType::new(kind);
@@ -320,6 +411,25 @@ pub(super) struct Packed {
     pub digest: Digest,
     pub size: u64,
     pub source: Source,
+}
+
+impl Packed {
+    fn document(bytes: Arc<[u8]>) -> Self {
+        Packed {
+            digest: sha256(&bytes),
+            size: bytes.len() as u64,
+            source: Source::Document(bytes),
+        }
+    }
+}
+
+/// A layer that takes the place of another.
+#[derive(Debug, Clone)]
+pub(super) struct PackedLayer {
+    pub blob: Packed,
+    /// The digest of its plain tar.
+    pub diff_id: Digest,
+    pub compression: Compression,
 }
 
 impl MediaTypes {
@@ -379,15 +489,15 @@ fn edit(
 }
 
 /// The media type of a layer that is packed and spoken of as asked.
-fn media_type(old: &MediaType, new: Option<&Packed>, recode: &Recode) -> Result<MediaType> {
+fn media_type(old: &MediaType, new: Option<&PackedLayer>, recode: &Recode) -> Result<MediaType> {
     let Some(kind) = old.layer_kind() else {
         return Ok(old.clone());
     };
-    let kind = match (new.is_some(), recode.compression) {
-        (true, Some(Compression::Gzip)) => LayerKind::Gzip,
-        (true, Some(Compression::Zstd)) => LayerKind::Zstd,
-        (true, Some(_)) => LayerKind::Tar,
-        _ => kind,
+    let kind = match new.map(|new| new.compression) {
+        Some(Compression::Gzip) => LayerKind::Gzip,
+        Some(Compression::Zstd) => LayerKind::Zstd,
+        Some(_) => LayerKind::Tar,
+        None => kind,
     };
     let docker = match recode.media_types {
         Some(types) => types == MediaTypes::Docker,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use super::bundle::Source;
-use super::recode::Packed;
+use super::recode::{Packed, PackedLayer};
+use super::reproduce;
 use crate::archive::{Content, Kept};
 use crate::blob::encode::encode;
 use crate::blob::{
@@ -117,40 +118,48 @@ impl Stored {
         }))
     }
 
-    /// Decodes the layer and packs it again, checking all three digests that are known of it.
+    /// Decodes the layer, rewrites it if asked to, and packs it again, checking all three digests that are known of it.
     ///
     /// # Errors
-    /// `DigestMismatch`, `SizeMismatch`, `DiffIdMismatch`, `Codec`, `Io`.
+    /// `DigestMismatch`, `SizeMismatch`, `DiffIdMismatch`, `Codec`, `Io`; as [`reproduce::layer`].
     pub(super) fn pack(
         &self,
         to: Compression,
         level: Option<i32>,
+        epoch: Option<i64>,
         landing: &Path,
         meter: &Meter,
-    ) -> Result<Packed> {
+    ) -> Result<PackedLayer> {
         let (plain, check) = self.plain(meter)?;
-        let file = Arc::new(NewFile::in_folder(landing, 0o644)?);
         let hasher = Hasher::like(&self.diff_id)?;
-        let (found, plain_size, packed) = if to == Compression::None {
+        let (plain, original) = match epoch {
+            None => (plain, None),
+            Some(epoch) => {
+                let (plain, found) = hashed(plain, hasher.clone());
+                (rewritten(plain, epoch, self.limits), Some(found))
+            }
+        };
+        let file = Arc::new(NewFile::in_folder(landing, 0o644)?);
+        let (diff_id, plain_size, packed) = if to == Compression::None {
             let (found, size) = keep(plain, hasher, &file)?;
             (found.clone(), size, (found, size))
         } else {
             // Hashed ahead, so that packing has all cores whenever it can go on.
-            let (sent, hashed) = channel();
-            let plain = ReadAhead::new(Reporting {
-                inner: Some(HashingReader::new(plain, hasher)),
-                sent,
-            });
+            let (plain, found) = hashed(plain, hasher);
             let mut out = HashingWriter {
                 file: file.file(),
                 hasher: Hasher::default(),
                 count: 0,
             };
             encode(plain, &mut out, to, level)?;
-            let (found, plain_size) = hashed.recv().map_err(|_| Error::from(Fault::Gone))?;
+            let (found, plain_size) = found.recv().map_err(|_| Error::from(Fault::Gone))?;
             (found, plain_size, (out.hasher.finish(), out.count))
         };
         check.finish()?;
+        let found = match original {
+            None => diff_id.clone(),
+            Some(original) => original.recv().map_err(|_| Error::from(Fault::Gone))?.0,
+        };
         if found != self.diff_id {
             let (expected, found) = (self.diff_id.to_string(), found.to_string());
             return Err(Fault::DiffIdMismatch { expected, found }.into());
@@ -161,13 +170,37 @@ impl Stored {
             .try_clone()
             .map_err(|error| Error::io("read", error))?;
         let range = FileRange::whole(copy)?;
-        let scan = Arc::new(Scan::made(digest.clone(), size, to, found, plain_size));
-        Ok(Packed {
-            digest,
-            size,
-            source: Source::Stored(Content::Kept(Arc::new(Kept { file, range, scan }))),
+        let scan = Scan::made(digest.clone(), size, to, diff_id.clone(), plain_size);
+        let scan = Arc::new(scan);
+        let source = Source::Stored(Content::Kept(Arc::new(Kept { file, range, scan })));
+        Ok(PackedLayer {
+            blob: Packed {
+                digest,
+                size,
+                source,
+            },
+            diff_id,
+            compression: to,
         })
     }
+}
+
+/// Plain bytes that are hashed on a thread of their own; what they hash to comes when they have been read.
+fn hashed(plain: ReadAhead, hasher: Hasher) -> (ReadAhead, Receiver<(Digest, u64)>) {
+    let (sent, found) = channel();
+    let inner = Some(HashingReader::new(plain, hasher));
+    (ReadAhead::new(Reporting { inner, sent }), found)
+}
+
+/// A plain tar without what differs from build to build, made on a thread of its own.
+fn rewritten(plain: ReadAhead, epoch: i64, limits: Limits) -> ReadAhead {
+    let (feeder, ahead) = ReadAhead::pair();
+    std::thread::spawn(move || {
+        let mut out = feeder.writer();
+        let result = reproduce::layer(plain, epoch, &limits, &mut out);
+        out.finish(result.map_err(Error::into_io));
+    });
+    ahead
 }
 
 /// Writes plain bytes into a file while they are hashed.

@@ -136,6 +136,7 @@ pub struct Image {
     names: Vec<String>,
     layers: Vec<Vec<u8>>,
     packs: Vec<Pack>,
+    stored: HashMap<usize, Vec<u8>>,
     history: Vec<Value>,
     document: Value,
 }
@@ -149,6 +150,7 @@ pub fn image(name: &str) -> Image {
             .collect(),
         layers: Vec::new(),
         packs: Vec::new(),
+        stored: HashMap::new(),
         history: Vec::new(),
         document: json!({
             "architecture": "amd64",
@@ -185,6 +187,12 @@ impl Image {
     pub fn packed(mut self, pack: Pack) -> Self {
         *self.packs.last_mut().expect("a layer") = pack;
         self
+    }
+
+    /// Stores these bytes for the layer added last, which some gzip packer made of it.
+    pub fn stored(mut self, bytes: Vec<u8>) -> Self {
+        self.stored.insert(self.layers.len() - 1, bytes);
+        self.packed(Pack::Gzip)
     }
 
     /// Adds a step that made no layer.
@@ -246,8 +254,12 @@ impl Image {
 
     /// The stored bytes of each layer.
     pub fn blobs(&self) -> Vec<Vec<u8>> {
-        let pairs = self.layers.iter().zip(&self.packs);
-        pairs.map(|(layer, pack)| pack.pack(layer)).collect()
+        let pairs = self.layers.iter().zip(&self.packs).enumerate();
+        let blob = |(i, (layer, pack)): (usize, (&Vec<u8>, &Pack))| match self.stored.get(&i) {
+            Some(bytes) => bytes.clone(),
+            None => pack.pack(layer),
+        };
+        pairs.map(blob).collect()
     }
 
     fn layer_descriptors(&self) -> Vec<Value> {

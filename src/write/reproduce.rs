@@ -1,0 +1,115 @@
+//! Layers and configs without what differs from one build to the next: times, and the names of owners.
+//!
+//! In comes a plain tar, out goes one with the same entries in the same order: later times than the given one become
+//! that one (as other builders clamp to `SOURCE_DATE_EPOCH`), owners are numbers only, and headers are written in one
+//! way. Contents, modes, owners' numbers, links and extended attributes stay.
+
+use std::io::{BufRead, Write};
+
+use serde_json::{Map, Value};
+
+use super::entry::{BLOCK, END, EntryOut};
+use crate::blob::CHUNK;
+use crate::error::{At, Error, Fault, Result};
+use crate::layer::{EntryKind, Limits, Mtime, StreamInput, Walker, clean_path};
+use crate::spec::Timestamp;
+
+/// Rewrites a plain tar. Memory: one entry's header and [`CHUNK`] bytes.
+///
+/// # Errors
+/// `Tar` for what is no tar, `Limit`, `Io`; `Unsupported` for entries with holes, which would have to be filled.
+pub(super) fn layer(
+    plain: impl BufRead,
+    epoch: i64,
+    limits: &Limits,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let failed = |error| Error::io("write", error);
+    let mut walker = Walker::new(StreamInput::new(plain)).max_entries(limits.entries);
+    let mut header = Vec::new();
+    let mut data = vec![0; CHUNK];
+    while let Some(entry) = walker.next_entry()? {
+        let place = || String::from_utf8_lossy(&entry.path).into_owned();
+        if entry.sparse.is_some() {
+            let what = "a file with holes in a layer that is to be rewritten".to_owned();
+            return Err(Error::from(Fault::Unsupported { what })).at(place);
+        }
+        let size = if entry.has_contents() { entry.size } else { 0 };
+        let target = match entry.kind {
+            EntryKind::HardLink => clean_path(&entry.link_target).path.into_owned(),
+            _ => entry.link_target.clone(),
+        };
+        header.clear();
+        EntryOut {
+            path: entry.clean_path(),
+            kind: entry.kind,
+            mode: entry.mode,
+            uid: entry.uid,
+            gid: entry.gid,
+            user_name: b"",
+            group_name: b"",
+            mtime: clamped(entry.mtime, epoch),
+            size,
+            link_target: &target,
+            device: entry.device,
+            xattrs: &entry.xattrs,
+        }
+        .header(&mut header);
+        out.write_all(&header).map_err(failed)?;
+        let mut left = size;
+        while left > 0 {
+            let n = walker.read_data(&mut data)?;
+            if n == 0 {
+                break;
+            }
+            out.write_all(&data[..n]).map_err(failed)?;
+            left = left.saturating_sub(n as u64);
+        }
+        let padding = size.next_multiple_of(BLOCK) - size;
+        out.write_all(&END[..padding as usize]).map_err(failed)?;
+    }
+    walker.check_tail()?;
+    out.write_all(&END).map_err(failed)
+}
+
+fn clamped(mtime: Mtime, epoch: i64) -> Mtime {
+    let latest = Mtime {
+        seconds: epoch,
+        nanos: 0,
+    };
+    if (mtime.seconds, mtime.nanos) > (latest.seconds, latest.nanos) {
+        latest
+    } else {
+        mtime
+    }
+}
+
+/// Rewrites a config for its rewritten layers: diff IDs, times that are later, and the traces of the machine and
+/// container that docker's builder left beside the configuration. Everything else stays.
+pub(super) fn config(value: &mut Value, diff_ids: &[String], epoch: i64) {
+    let Value::Object(config) = value else { return };
+    if let Some(Value::Object(rootfs)) = config.get_mut("rootfs") {
+        rootfs.insert("diff_ids".into(), diff_ids.into());
+    }
+    config.shift_remove("container");
+    config.shift_remove("container_config");
+    clamp_created(config, epoch);
+    if let Some(Value::Array(history)) = config.get_mut("history") {
+        for entry in history {
+            if let Value::Object(entry) = entry {
+                clamp_created(entry, epoch);
+            }
+        }
+    }
+}
+
+fn clamp_created(map: &mut Map<String, Value>, epoch: i64) {
+    let created = map.get("created").and_then(Value::as_str);
+    let later = created
+        .and_then(Timestamp::parse)
+        .is_some_and(|created| created.nanoseconds() > i128::from(epoch) * 1_000_000_000);
+    if later {
+        let latest = Timestamp::from_unix(epoch, 0).rfc3339_nano();
+        map.insert("created".into(), latest.into());
+    }
+}

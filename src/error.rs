@@ -41,6 +41,11 @@ pub enum Fault {
     },
     /// The command line asks for something that makes no sense.
     Usage(String),
+    /// An instruction that is to change a config cannot be understood, in docker's words.
+    Instruction {
+        /// What is wrong with it.
+        why: String,
+    },
     /// The input is readable, but it is not a container image in any shape.
     NotAnImage(NotAnImage),
     /// The path is neither a regular file nor a folder.
@@ -187,6 +192,8 @@ pub enum Fault {
     },
     /// The bytes went by on a stream and cannot be read again.
     Gone,
+    /// A file is not the same any more as when it was looked at.
+    Changed,
     /// The job does not apply to this kind of content.
     Unsupported {
         /// What was found.
@@ -382,6 +389,7 @@ impl fmt::Display for Fault {
         match self {
             Fault::Io { action, source } => write!(f, "cannot {action}: {}", io_text(source)),
             Fault::Usage(why) => write!(f, "{}", escape::brief_to(why, USAGE)),
+            Fault::Instruction { why } => f.write_str(&brief(why)),
             Fault::NotAnImage(what) => write!(f, "not an image archive: {what}"),
             Fault::NotAFile { kind } => write!(f, "not a file or folder: it is {kind}"),
             Fault::Truncated {
@@ -476,6 +484,7 @@ impl fmt::Display for Fault {
                 "no such file, and no image '{}' in the store",
                 brief(wanted)
             ),
+            Fault::Changed => f.write_str("it changed while it was read"),
             Fault::Gone => f.write_str("the bytes went by on a stream and cannot be read again"),
             Fault::Unsupported { what } => write!(f, "not possible with {}", brief(what)),
         }

@@ -11,6 +11,7 @@
 //! | [`layer`] | a tar as entries; one pass that finds out everything about a layer | spec, blob |
 //! | [`packages`] | the databases of package managers, read as files | spec |
 //! | [`archive`] | any container shape as one type with images | spec, blob, layer |
+//! | [`disk`] | a folder of the file system as entries | spec, blob, layer |
 //! | [`tree`] | layers applied: path -> node, and which layer wrote, replaced or deleted it | spec, blob, layer, archive |
 //! | [`write`](mod@write) | images as any container shape, and their blobs recoded | spec, blob, layer, archive |
 //! | [`store`] | the local store: an OCI layout, its lock, its index | spec, blob, archive, write |
@@ -32,6 +33,7 @@
 pub mod archive;
 pub mod blob;
 pub mod cli;
+pub mod disk;
 pub mod error;
 pub mod escape;
 pub mod job;

@@ -297,7 +297,13 @@ impl Bundle {
         Ok(())
     }
 
-    fn push(&mut self, digest: &Digest, size: u64, source: Source) {
+    /// Adds a document that points to others.
+    pub(super) fn push_manifest(&mut self, digest: &Digest, bytes: Arc<[u8]>) {
+        self.manifests.insert(digest.clone());
+        self.push(digest, bytes.len() as u64, Source::Document(bytes));
+    }
+
+    pub(super) fn push(&mut self, digest: &Digest, size: u64, source: Source) {
         if !self.by_digest.contains_key(digest) {
             self.by_digest.insert(digest.clone(), self.blobs.len());
             self.blobs.push(BlobOut {
@@ -383,7 +389,7 @@ impl Bundle {
         let mut layers = Vec::with_capacity(image.layers.len());
         for (i, layer) in image.layers.iter().enumerate() {
             let place = || format!("layer {} of {}", i + 1, image.layers.len());
-            layers.push(self.docker_layer(layer).at(place)?);
+            layers.push(Bundle::docker_layer(layer).at(place)?);
         }
         let manifest = manifest_bytes(id, config.len() as u64, &layers);
         let digest = sha256(&manifest);
@@ -413,7 +419,7 @@ impl Bundle {
     ///
     /// A plain layer's digest is its diff ID, which is checked when the bytes are copied; a packed one has to be
     /// hashed first.
-    fn docker_layer(&self, layer: &Layer) -> Result<(Descriptor, Content)> {
+    pub(super) fn docker_layer(layer: &Layer) -> Result<(Descriptor, Content)> {
         let (Some(diff_id), Presence::Here(content)) = (&layer.diff_id, &layer.presence) else {
             return Err(Fault::MemberAbsent {
                 name: layer.member.clone(),
@@ -462,7 +468,7 @@ impl Bundle {
             };
             let descriptor = match (&layer.descriptor, &image.manifest) {
                 (Some(descriptor), Some(_)) => descriptor.clone(),
-                _ => self.docker_layer(layer).at(place)?.0,
+                _ => Bundle::docker_layer(layer).at(place)?.0,
             };
             if self.blob(&descriptor.digest).is_none() && !descriptor.may_be_absent() {
                 return Err(Error::new(Fault::BlobAbsent {
@@ -482,7 +488,7 @@ impl Bundle {
     }
 }
 
-fn plain_descriptor(media_type: &str, digest: &Digest, size: u64) -> Descriptor {
+pub(super) fn plain_descriptor(media_type: &str, digest: &Digest, size: u64) -> Descriptor {
     Descriptor {
         media_type: MediaType::new(media_type),
         digest: digest.clone(),

@@ -8,6 +8,7 @@ mod bundle;
 mod copy;
 pub mod entry;
 pub mod layout;
+mod made;
 mod recode;
 mod repack;
 mod reproduce;
@@ -15,5 +16,6 @@ mod tar_out;
 
 pub use archive::Format;
 pub use bundle::{BlobOut, Bundle, Change, ImageOut, LayerOut, Listed, Source};
+pub use made::{NewImage, NewLayer};
 pub use recode::{MediaTypes, Recode};
 pub use repack::Stored;

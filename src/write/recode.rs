@@ -433,14 +433,14 @@ pub(super) struct PackedLayer {
 }
 
 impl MediaTypes {
-    fn config(self) -> &'static str {
+    pub(super) fn config(self) -> &'static str {
         match self {
             MediaTypes::Oci => MediaType::OCI_CONFIG,
             MediaTypes::Docker => MediaType::DOCKER_CONFIG,
         }
     }
 
-    fn manifest(self) -> &'static str {
+    pub(super) fn manifest(self) -> &'static str {
         match self {
             MediaTypes::Oci => MediaType::OCI_MANIFEST,
             MediaTypes::Docker => MediaType::DOCKER_MANIFEST,

@@ -1,0 +1,198 @@
+//! One side of a comparison: a root filesystem in order, from layers or from a folder.
+
+use std::io::Read;
+
+use crate::blob::{FileRange, RangeReader};
+use crate::disk::{Folder, Item};
+use crate::error::{Error, Fault, Result};
+use crate::layer::{EntryKind, Segment};
+use crate::tree::{Node, NodeKind, Place, Tree};
+
+/// A root filesystem: what is in it, in the order of [`crate::tree::cmp_paths`], without the top.
+pub(super) trait Side: Sync {
+    fn len(&self) -> usize;
+    fn item(&self, i: usize) -> Option<Item>;
+    fn contents(&self, i: usize) -> Result<Box<dyn Read + '_>>;
+    /// The top, if something speaks of it.
+    fn top(&self) -> Option<Item>;
+    /// Whether nothing speaks of a folder, which is only there for what is in it.
+    fn is_implied(&self, i: usize) -> bool;
+    /// Where contents are stored, for sides that are made of the same layers.
+    fn place(&self, i: usize) -> Option<Place>;
+}
+
+/// Layers applied to one another, and their plain tars.
+pub(super) struct Layers<'t> {
+    tree: &'t Tree,
+    nodes: Vec<Node<'t>>,
+    plain: &'t [FileRange],
+}
+
+impl<'t> Layers<'t> {
+    pub(super) fn new(tree: &'t Tree, plain: &'t [FileRange]) -> Self {
+        Layers {
+            tree,
+            nodes: tree.walk().skip(1).collect(),
+            plain,
+        }
+    }
+}
+
+impl Side for Layers<'_> {
+    fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    fn item(&self, i: usize) -> Option<Item> {
+        self.nodes.get(i).map(item)
+    }
+
+    fn contents(&self, i: usize) -> Result<Box<dyn Read + '_>> {
+        let gone = || Error::new(Fault::Gone);
+        let node = self.nodes.get(i).ok_or_else(gone)?;
+        let place = node.place().ok_or_else(gone)?;
+        let plain = self.plain.get(place.layer).ok_or_else(gone)?;
+        let stored = plain.slice(place.offset, place.stored);
+        if stored.len() != place.stored {
+            return Err(Fault::Truncated {
+                what: "the layer",
+                expected: place.stored,
+                found: stored.len(),
+            }
+            .into());
+        }
+        Ok(match place.segments {
+            None => Box::new(stored.reader()),
+            Some(segments) => Box::new(Expanded::new(stored.reader(), segments, node.size())),
+        })
+    }
+
+    fn top(&self) -> Option<Item> {
+        let top = self.tree.top();
+        (!top.is_implied()).then(|| item(&top))
+    }
+
+    fn is_implied(&self, i: usize) -> bool {
+        self.nodes.get(i).is_some_and(Node::is_implied)
+    }
+
+    fn place(&self, i: usize) -> Option<Place> {
+        self.nodes.get(i)?.place()
+    }
+}
+
+impl Side for Folder {
+    fn len(&self) -> usize {
+        Folder::len(self)
+    }
+
+    fn item(&self, i: usize) -> Option<Item> {
+        Folder::item(self, i).map(|(item, _)| item)
+    }
+
+    fn contents(&self, i: usize) -> Result<Box<dyn Read + '_>> {
+        Ok(Box::new(Folder::contents(self, i)?))
+    }
+
+    fn top(&self) -> Option<Item> {
+        None
+    }
+
+    fn is_implied(&self, _: usize) -> bool {
+        false
+    }
+
+    fn place(&self, _: usize) -> Option<Place> {
+        None
+    }
+}
+
+/// A node as an item.
+pub(super) fn item(node: &Node<'_>) -> Item {
+    let meta = node.meta();
+    let kind = match node.kind() {
+        NodeKind::Folder => EntryKind::Directory,
+        NodeKind::File => EntryKind::File,
+        NodeKind::Symlink => EntryKind::Symlink,
+        NodeKind::CharDevice => EntryKind::CharDevice,
+        NodeKind::BlockDevice => EntryKind::BlockDevice,
+        NodeKind::Fifo => EntryKind::Fifo,
+    };
+    let mut xattrs = meta.xattrs;
+    xattrs.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    let inode = node
+        .first_name()
+        .map(|first| first.index())
+        .or_else(|| (node.link_count() > 1).then(|| node.index()));
+    Item {
+        path: node.path(),
+        kind,
+        mode: meta.mode,
+        uid: meta.owner.uid,
+        gid: meta.owner.gid,
+        mtime: meta.mtime,
+        size: if kind == EntryKind::File {
+            node.size()
+        } else {
+            0
+        },
+        link_target: node.link_target().to_vec(),
+        device: node.device(),
+        xattrs,
+        inode: inode.map(|inode| inode as u64),
+    }
+}
+
+/// A sparse file with its holes as zeros.
+struct Expanded {
+    stored: RangeReader,
+    segments: std::vec::IntoIter<Segment>,
+    segment: Option<Segment>,
+    position: u64,
+    size: u64,
+}
+
+impl Expanded {
+    fn new(stored: RangeReader, segments: Vec<Segment>, size: u64) -> Self {
+        let mut segments = segments.into_iter();
+        Expanded {
+            segment: segments.next(),
+            segments,
+            stored,
+            position: 0,
+            size,
+        }
+    }
+}
+
+impl Read for Expanded {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        while self
+            .segment
+            .is_some_and(|segment| segment.offset + segment.length <= self.position)
+        {
+            self.segment = self.segments.next();
+        }
+        let (end, hole) = match self.segment {
+            Some(segment) if segment.offset <= self.position => {
+                (segment.offset + segment.length, false)
+            }
+            Some(segment) => (segment.offset, true),
+            None => (self.size, true),
+        };
+        let left = usize::try_from(end - self.position).unwrap_or(usize::MAX);
+        let wanted = left.min(buf.len());
+        let Some(buf) = buf.get_mut(..wanted) else {
+            return Ok(0);
+        };
+        let n = match hole {
+            true => {
+                buf.fill(0);
+                wanted
+            }
+            false => self.stored.read(buf)?,
+        };
+        self.position += n as u64;
+        Ok(n)
+    }
+}

@@ -1,0 +1,277 @@
+//! Configs that are made here, from nothing or from one that is there.
+
+use serde_json::{Map, Value, json};
+
+use super::instruction::{self, Instruction};
+use super::json::{self, Node};
+use super::{Digest, History, Platform, Timestamp};
+use crate::error::{Fault, Result};
+
+/// A config document that is being changed. What is not named stays as it is, unknown fields too.
+#[derive(Debug, Clone)]
+pub struct NewConfig {
+    document: Map<String, Value>,
+}
+
+/// What only says how and by whom the image before was made, and would be wrong of the new one.
+const OF_ITS_MAKING: [&str; 8] = [
+    "author",
+    "comment",
+    "container",
+    "container_config",
+    "docker_version",
+    "id",
+    "parent",
+    "Size",
+];
+
+impl NewConfig {
+    /// An empty one for a platform.
+    pub fn for_platform(platform: &Platform) -> Self {
+        let mut config = NewConfig {
+            document: Map::new(),
+        };
+        config.set_platform(platform);
+        config.set("config", json!({}));
+        config.set("rootfs", json!({"type": "layers", "diff_ids": []}));
+        config
+    }
+
+    /// One that starts as a copy.
+    ///
+    /// # Errors
+    /// `Json` and `Schema` for what is no image config.
+    pub fn like(bytes: &[u8]) -> Result<Self> {
+        let value = json::parse(bytes)?;
+        // A config that cannot be read would make an image that cannot be.
+        super::ImageConfig::parse(bytes)?;
+        let node = Node::root(&value);
+        let known = ["architecture", "config", "rootfs"];
+        let has = |name: &&str| node.field(name).is_ok_and(|field| field.is_some());
+        match value {
+            Value::Object(ref document) if known.iter().any(has) => Ok(NewConfig {
+                document: document.clone(),
+            }),
+            _ => Err(node.expected("an image config")),
+        }
+    }
+
+    /// Says what machine the image is for.
+    pub fn set_platform(&mut self, platform: &Platform) {
+        self.set("architecture", platform.architecture.as_str().into());
+        self.set("os", platform.os.as_str().into());
+        match &platform.variant {
+            Some(variant) => self.set("variant", variant.as_str().into()),
+            None => self.remove("variant"),
+        }
+        match &platform.os_version {
+            Some(version) => self.set("os.version", version.as_str().into()),
+            None => self.remove("os.version"),
+        }
+    }
+
+    /// Applies `-c` instructions.
+    ///
+    /// # Errors
+    /// As [`instruction::apply`].
+    pub fn apply(&mut self, instructions: &[Instruction]) -> Result<()> {
+        if instructions.is_empty() {
+            return Ok(());
+        }
+        let mut config = match self.get("config") {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(config)) => config.clone(),
+            Some(other) => return Err(wrong("config", "an object", other)),
+        };
+        instruction::apply(&mut config, instructions)?;
+        self.set("config", config.into());
+        Ok(())
+    }
+
+    /// The command that a container of the image would run, as docker notes it of a container it commits.
+    pub fn command(&self) -> String {
+        let words = || -> Option<Vec<&str>> {
+            let config = self.get("config")?.as_object()?;
+            let (_, cmd) = config
+                .iter()
+                .find(|(key, _)| key.eq_ignore_ascii_case("Cmd"))?;
+            cmd.as_array()?.iter().map(Value::as_str).collect()
+        };
+        words().unwrap_or_default().join(" ")
+    }
+
+    /// Says when and by whom the image is made, and forgets what was said of the one before.
+    pub fn made(&mut self, created: Timestamp, author: Option<&str>, comment: Option<&str>) {
+        for name in OF_ITS_MAKING {
+            self.remove(name);
+        }
+        self.set("created", created.rfc3339_nano().into());
+        if let Some(author) = author {
+            self.set("author", author.into());
+        }
+        if let Some(comment) = comment {
+            self.set("comment", comment.into());
+        }
+    }
+
+    /// Replaces the layers.
+    pub fn set_layers<'a>(&mut self, diff_ids: impl IntoIterator<Item = &'a Digest>) {
+        let diff_ids: Vec<&Digest> = diff_ids.into_iter().collect();
+        self.set("rootfs", json!({"type": "layers", "diff_ids": diff_ids}));
+    }
+
+    /// Adds a step to the history.
+    ///
+    /// # Errors
+    /// `Schema` if the history is no list.
+    pub fn add_history(&mut self, step: &History) -> Result<()> {
+        let mut history = self.history()?;
+        let mut entry = Map::new();
+        if let Some(created) = &step.created {
+            entry.insert("created".into(), created.as_str().into());
+        }
+        if let Some(author) = &step.author {
+            entry.insert("author".into(), author.as_str().into());
+        }
+        for (name, text) in [("created_by", &step.created_by), ("comment", &step.comment)] {
+            if !text.is_empty() {
+                entry.insert(name.into(), text.as_str().into());
+            }
+        }
+        if step.empty_layer {
+            entry.insert("empty_layer".into(), true.into());
+        }
+        history.push(entry.into());
+        self.set("history", history.into());
+        Ok(())
+    }
+
+    /// Marks the steps from the `from`th on (from 0) as having no layer any more; nothing else of them changes.
+    ///
+    /// # Errors
+    /// As [`NewConfig::add_history`].
+    pub fn empty_history(&mut self, from: usize) -> Result<()> {
+        let mut history = self.history()?;
+        for step in history.iter_mut().skip(from) {
+            if let Value::Object(step) = step {
+                step.retain(|key, _| !key.eq_ignore_ascii_case("empty_layer"));
+                step.insert("empty_layer".into(), true.into());
+            }
+        }
+        if !history.is_empty() {
+            self.set("history", history.into());
+        }
+        Ok(())
+    }
+
+    /// The document, compact.
+    pub fn bytes(&self) -> Vec<u8> {
+        Value::Object(self.document.clone())
+            .to_string()
+            .into_bytes()
+    }
+
+    fn history(&self) -> Result<Vec<Value>> {
+        match self.get("history") {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(Value::Array(history)) => Ok(history.clone()),
+            Some(other) => Err(wrong("history", "a list", other)),
+        }
+    }
+
+    fn key(&self, name: &str) -> Option<&String> {
+        let mut keys = self.document.keys();
+        keys.find(|key| key.eq_ignore_ascii_case(name))
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.document.get(self.key(name)?)
+    }
+
+    fn remove(&mut self, name: &str) {
+        if let Some(key) = self.key(name).cloned() {
+            self.document.shift_remove(&key);
+        }
+    }
+
+    /// Sets a field where it stands, or among the others by its name, which is how docker sorts them.
+    fn set(&mut self, name: &str, value: Value) {
+        if let Some(key) = self.key(name).cloned() {
+            self.document[&key] = value;
+            return;
+        }
+        let position = self.document.keys().position(|key| key.as_str() > name);
+        let position = position.unwrap_or(self.document.len());
+        self.document.shift_insert(position, name.to_owned(), value);
+    }
+}
+
+fn wrong(field: &str, expected: &'static str, found: &Value) -> crate::Error {
+    let found = match found {
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+        _ => "something else",
+    };
+    Fault::Schema {
+        field: field.to_owned(),
+        expected,
+        found: found.to_owned(),
+    }
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_named_stays() {
+        let base = br#"{"x":{"b":1,"a":2},"architecture":"arm64","config":{"Z":1,"Cmd":["a","b"]},"container":"c","history":[{"created_by":"one","y":2},{"created_by":"two","empty_layer":true}],"os":"linux","rootfs":{"type":"layers","diff_ids":[]},"variant":"v8"}"#;
+        let mut config = NewConfig::like(base).expect("a config");
+        assert_eq!(config.command(), "a b");
+        config.made(Timestamp::from_unix(0, 0), Some("me"), None);
+        config.empty_history(0).expect("a list");
+        config
+            .add_history(&History {
+                created: Some("1970-01-01T00:00:00Z".into()),
+                comment: "c".into(),
+                ..History::default()
+            })
+            .expect("a list");
+        let expected = r#"{"x":{"b":1,"a":2},"architecture":"arm64","config":{"Z":1,"Cmd":["a","b"]},"history":[{"created_by":"one","y":2,"empty_layer":true},{"created_by":"two","empty_layer":true},{"created":"1970-01-01T00:00:00Z","comment":"c"}],"os":"linux","rootfs":{"type":"layers","diff_ids":[]},"variant":"v8"}"#;
+        let found = String::from_utf8(config.bytes()).expect("UTF-8");
+        let found = found.replace(r#""author":"me","#, "").replace(
+            r#""created":"1970-01-01T00:00:00Z","history""#,
+            r#""history""#,
+        );
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_new_one_is_in_dockers_order() {
+        let platform = Platform::parse("linux/arm/v7").expect("a platform");
+        let mut config = NewConfig::for_platform(&platform);
+        config.made(Timestamp::from_unix(0, 0), None, Some("Imported from -"));
+        config
+            .add_history(&History::default())
+            .expect("a new history");
+        assert_eq!(
+            String::from_utf8(config.bytes()).expect("UTF-8"),
+            r#"{"architecture":"arm","comment":"Imported from -","config":{},"created":"1970-01-01T00:00:00Z","history":[{}],"os":"linux","rootfs":{"type":"layers","diff_ids":[]},"variant":"v7"}"#
+        );
+    }
+
+    #[test]
+    fn what_is_no_config_is_refused() {
+        for text in [
+            "[]",
+            "{}",
+            "{\"history\":[]}",
+            "x",
+            r#"{"config":{},"history":{}}"#,
+        ] {
+            assert!(NewConfig::like(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+}

@@ -165,6 +165,53 @@ impl ImageArg {
         }
     }
 
+    /// The image without a range of layers after it, and the range, counted from 0: `A@2..5` is `A` and `1..5`.
+    ///
+    /// Either end may be left out; `None` stands for the last layer there is. What exists as a path has no range.
+    ///
+    /// # Errors
+    /// `Usage` for a range that begins with layer 0 or ends before it begins.
+    pub fn split_range(&self) -> Result<(Self, Option<(usize, Option<usize>)>)> {
+        let typed = self.typed.as_bytes();
+        let whole = || Ok((self.clone(), None));
+        let Some(at) = typed.iter().rposition(|byte| *byte == b'@') else {
+            return whole();
+        };
+        let Some((first, last)) = std::str::from_utf8(&typed[at + 1..])
+            .ok()
+            .and_then(|range| range.split_once(".."))
+        else {
+            return whole();
+        };
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(first) || !digits(last) || Path::new(&self.typed).exists() {
+            return whole();
+        }
+        let refused = || {
+            let why = format!("'{}': layers are counted from 1, as in @2..5", self.text);
+            Error::new(Fault::Usage(why))
+        };
+        let number = |text: &str| text.parse::<usize>().ok().filter(|number| *number > 0);
+        let first = match first {
+            "" => 1,
+            text => number(text).ok_or_else(refused)?,
+        };
+        let last = match last {
+            "" => None,
+            text => Some(number(text).filter(|last| *last >= first).ok_or_else(refused)?),
+        };
+        let image = OsString::from_vec(typed[..at].to_vec()).into();
+        Ok((image, Some((first - 1, last))))
+    }
+
+    /// The path that is meant, if it is one and no reference follows it.
+    pub fn whole_path(&self) -> Option<PathBuf> {
+        match self.parse() {
+            Ok((Place::Path(path), _, Pick::Only)) => Some(path),
+            _ => None,
+        }
+    }
+
     fn is_stdin(&self) -> bool {
         matches!(self.parse(), Ok((Place::Stdin, ..)))
     }

@@ -4,6 +4,7 @@
 //! sizes are bytes, times are texts as the archive wrote them.
 
 pub mod graph;
+pub mod diff;
 mod history;
 mod inspect;
 mod installed;

@@ -306,7 +306,7 @@ pub(super) fn body_of(node: &Node<'_>) -> Option<Body> {
 }
 
 /// What the entries of two nodes say differently; contents only where the sizes tell.
-fn differences(old: &Node<'_>, new: &Node<'_>, mut what: Fields) -> Fields {
+pub(super) fn differences(old: &Node<'_>, new: &Node<'_>, mut what: Fields) -> Fields {
     let mut note = |field, differs: bool| {
         if differs {
             what = what.with(field);

@@ -10,8 +10,14 @@ mod capability;
 mod compare;
 mod documents;
 mod fields;
+mod layers;
 mod likeness;
+mod many;
+mod packages;
 mod side;
+mod stat;
+mod text;
+mod waste;
 
 use std::cmp::Reverse;
 
@@ -20,8 +26,14 @@ pub use capability::capabilities;
 pub use compare::{Change, ChangeKind, Compared, Ignored, compare};
 pub use documents::{DocChange, StepChange, config_changes, history_changes};
 pub use fields::{Field, Fields};
+pub use layers::{LayerPair, LayerReport, Marker, Match, diff_layers};
 pub use likeness::{Cause, Likeness, Packing, Repacked};
+pub use many::{Cell, ManyLayer, ManyPackage, ManyPath, ManyReport, diff_many};
+pub use packages::{PackageChange, installed, package_changes};
 pub use side::{Facts, Input, Loading, Side, SideLayer, load};
+pub use stat::{Stat, stat};
+pub use text::{TextChange, texts};
+pub use waste::{Bytes, Dive, LayerWaste, PathWaste, WasteReport, waste};
 
 use crate::error::Result;
 use crate::tree::NodeKind;

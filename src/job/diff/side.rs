@@ -137,7 +137,7 @@ impl Input {
 }
 
 /// One layer of a side.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SideLayer {
     /// What documents say of it, and its stored bytes.
     pub layer: Layer,

@@ -48,6 +48,14 @@ fn verdict(report: &Report) -> String {
     }
 }
 
+/// How layers that stand for one another are not the same bytes, a line each.
+pub fn packing_lines(report: &Report) -> impl Iterator<Item = String> + '_ {
+    report.packing.layers.iter().map(|layer| {
+        let causes: Vec<&str> = layer.causes.iter().map(|cause| cause.text()).collect();
+        format!("layer {} {}: {}", layer.old, layer.new, causes.join(", "))
+    })
+}
+
 /// The way from one number of bytes to another.
 pub(super) fn signed(old: u64, new: u64) -> String {
     let sign = if new < old { '-' } else { '+' };

@@ -198,7 +198,11 @@ impl ImageArg {
         };
         let last = match last {
             "" => None,
-            text => Some(number(text).filter(|last| *last >= first).ok_or_else(refused)?),
+            text => Some(
+                number(text)
+                    .filter(|last| *last >= first)
+                    .ok_or_else(refused)?,
+            ),
         };
         let image = OsString::from_vec(typed[..at].to_vec()).into();
         Ok((image, Some((first - 1, last))))

@@ -15,6 +15,6 @@ pub use args::{ColorWhen, Common, Packing, ProgressWhen};
 pub use image::{ImageArg, Opened, open_store, platform_arg, store_path};
 pub use page::Page;
 pub use progress::Progress;
-pub use sides::Opened as OpenedSide;
 pub use run::{Verdict, run};
+pub use sides::Opened as OpenedSide;
 pub use streams::{Io, now, source_date_epoch};

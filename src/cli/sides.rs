@@ -46,7 +46,9 @@ impl ImageArg {
             Err(error) => {
                 let is_files = matches!(
                     error.fault(),
-                    Fault::NotAnImage(NotAnImage::NoManifest | NotAnImage::RootFilesystem | NotAnImage::EmptyTar)
+                    Fault::NotAnImage(
+                        NotAnImage::NoManifest | NotAnImage::RootFilesystem | NotAnImage::EmptyTar
+                    )
                 );
                 return match image.whole_path().filter(|_| is_files && range.is_none()) {
                     Some(path) => files(name, &path).map(Opened::Files),
@@ -69,5 +71,8 @@ fn files(name: String, path: &Path) -> Result<Input> {
         return Ok(Input::folder(name, folder));
     }
     let file = open_regular(path, true).at(|| name.clone())?;
-    Ok(Input::tar(name.clone(), FileRange::whole(file).at(|| name)?))
+    Ok(Input::tar(
+        name.clone(),
+        FileRange::whole(file).at(|| name)?,
+    ))
 }

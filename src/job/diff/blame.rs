@@ -29,7 +29,9 @@ pub fn blame(sides: &[Side; 2], change: &Change) -> Option<Made> {
     let by = |i: usize, node: Option<Node<'_>>| -> Option<Made> {
         let side = &sides[i];
         // Of a folder that is implied, the layer that made it is told by its life.
-        let explicit = node.filter(|node| !node.is_implied()).map(|node| node.layer());
+        let explicit = node
+            .filter(|node| !node.is_implied())
+            .map(|node| node.layer());
         let layer = explicit
             .filter(|layer| *layer >= shared)
             .or_else(|| last(side, &path).filter(|layer| *layer >= shared))?;

@@ -16,12 +16,19 @@ const BUFFER: usize = 128 * 1024;
 ///
 /// # Errors
 /// `Gone` for a packed layer, `Truncated` for a file that became shorter, `Io`.
-pub(super) fn open<'a>(side: &'a Side, place: &Place, size: u64) -> Result<Box<dyn Read + Send + 'a>> {
+pub(super) fn open<'a>(
+    side: &'a Side,
+    place: &Place,
+    size: u64,
+) -> Result<Box<dyn Read + Send + 'a>> {
     if let Some(folder) = &side.folder {
         let number = usize::try_from(place.offset).map_err(|_| gone())?;
         return Ok(Box::new(folder.contents(number)?));
     }
-    let plain = side.layers.get(place.layer).and_then(|layer| layer.plain.as_ref());
+    let plain = side
+        .layers
+        .get(place.layer)
+        .and_then(|layer| layer.plain.as_ref());
     let stored = plain.ok_or_else(gone)?.slice(place.offset, place.stored);
     if stored.len() != place.stored {
         return Err(Fault::Truncated {

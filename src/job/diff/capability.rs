@@ -109,15 +109,22 @@ mod tests {
 
     #[test]
     fn values_are_read_as_getcap_shows_them() {
-        let value = |words: &[u32]| -> Vec<u8> { words.iter().flat_map(|w| w.to_le_bytes()).collect() };
+        let value =
+            |words: &[u32]| -> Vec<u8> { words.iter().flat_map(|w| w.to_le_bytes()).collect() };
         for (words, text) in [
             (&[0x0200_0001, 1 << 13, 0, 0, 0][..], Some("cap_net_raw=ep")),
-            (&[0x0200_0000, 1 << 10, 0, 0, 0], Some("cap_net_bind_service=p")),
+            (
+                &[0x0200_0000, 1 << 10, 0, 0, 0],
+                Some("cap_net_bind_service=p"),
+            ),
             (
                 &[0x0200_0001, 1 << 12 | 1 << 13, 1 << 12, 1 << 7, 0],
                 Some("cap_net_admin=eip cap_net_raw,cap_bpf=ep"),
             ),
-            (&[0x0300_0001, 1, 0, 0, 0, 1000], Some("cap_chown=ep [rootid=1000]")),
+            (
+                &[0x0300_0001, 1, 0, 0, 0, 1000],
+                Some("cap_chown=ep [rootid=1000]"),
+            ),
             (&[0x0200_0000, 0, 0, 0, 0], Some("=")),
             (&[0x0200_0000, 0], None),
             (&[0x0900_0000, 0, 0, 0, 0], None),

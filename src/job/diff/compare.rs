@@ -89,7 +89,8 @@ impl Ignored {
         let mut set = GlobSetBuilder::new();
         for glob in globs {
             let text = glob.as_ref();
-            let refused = |error: globset::Error| Fault::Usage(format!("no glob '{text}': {}", error.kind()));
+            let refused =
+                |error: globset::Error| Fault::Usage(format!("no glob '{text}': {}", error.kind()));
             let inner = text.trim_end_matches('/');
             let anchored = match inner.strip_prefix("./").or_else(|| inner.strip_prefix('/')) {
                 Some(path) => path.to_owned(),
@@ -105,7 +106,9 @@ impl Ignored {
                 set.add(built);
             }
         }
-        let set = set.build().map_err(|error| Fault::Usage(error.to_string()))?;
+        let set = set
+            .build()
+            .map_err(|error| Fault::Usage(error.to_string()))?;
         Ok(Ignored { set })
     }
 
@@ -149,7 +152,11 @@ pub(super) fn together<'t>(
         let a = if order.is_le() { left.next() } else { None };
         let b = if order.is_ge() { right.next() } else { None };
         let path = a.as_ref().or(b.as_ref()).map_or(&[][..], |(path, _)| path);
-        take(path, a.as_ref().map(|(_, node)| *node), b.as_ref().map(|(_, node)| *node));
+        take(
+            path,
+            a.as_ref().map(|(_, node)| *node),
+            b.as_ref().map(|(_, node)| *node),
+        );
     }
 }
 
@@ -198,7 +205,11 @@ pub fn compare(
                 // The top is on both sides.
                 compared.alone += 1;
                 compared.changes.push(Change {
-                    kind: if new.is_some() { ChangeKind::Added } else { ChangeKind::Deleted },
+                    kind: if new.is_some() {
+                        ChangeKind::Added
+                    } else {
+                        ChangeKind::Deleted
+                    },
                     what: Fields::NONE,
                     old: old.as_ref().map(number),
                     new: new.as_ref().map(number),
@@ -213,7 +224,8 @@ pub fn compare(
         if !old.is_same_entry(&new) {
             what = differences(&old, &new, what);
             let readable = old.kind() == NodeKind::File && new.kind() == NodeKind::File;
-            if readable && old.size() == new.size() && old.size() > 0 && fields.has(Field::Content) {
+            if readable && old.size() == new.size() && old.size() > 0 && fields.has(Field::Content)
+            {
                 pending.push(Pending {
                     old: number(&old),
                     new: number(&new),
@@ -222,7 +234,9 @@ pub fn compare(
                 });
             }
         }
-        let pends = pending.last().is_some_and(|last| last.at == compared.changes.len() && last.new == number(&new));
+        let pends = pending
+            .last()
+            .is_some_and(|last| last.at == compared.changes.len() && last.new == number(&new));
         for field in what.iter() {
             *compared.counts.entry(field).or_default() += 1;
         }
@@ -318,14 +332,18 @@ pub(super) fn differences(old: &Node<'_>, new: &Node<'_>, mut what: Fields) -> F
     note(Field::Mode, was.mode != is.mode && !link);
     note(Field::Uid, was.owner.uid != is.owner.uid);
     note(Field::Gid, was.owner.gid != is.owner.gid);
-    let names = was.owner.user_name != is.owner.user_name || was.owner.group_name != is.owner.group_name;
+    let names =
+        was.owner.user_name != is.owner.user_name || was.owner.group_name != is.owner.group_name;
     note(Field::Names, names);
     note(Field::Mtime, was.mtime != is.mtime);
     let sorted = |mut xattrs: Vec<crate::layer::Xattr>| {
         xattrs.sort_by(|a, b| a.name.cmp(&b.name));
         xattrs
     };
-    note(Field::Xattrs, was.xattrs != is.xattrs && sorted(was.xattrs) != sorted(is.xattrs));
+    note(
+        Field::Xattrs,
+        was.xattrs != is.xattrs && sorted(was.xattrs) != sorted(is.xattrs),
+    );
     if old.kind() != new.kind() {
         note(Field::Type, true);
         return what;
@@ -336,7 +354,9 @@ pub(super) fn differences(old: &Node<'_>, new: &Node<'_>, mut what: Fields) -> F
             note(Field::Content, old.size() != new.size());
         }
         NodeKind::Symlink => note(Field::Target, old.link_target() != new.link_target()),
-        NodeKind::CharDevice | NodeKind::BlockDevice => note(Field::Device, old.device() != new.device()),
+        NodeKind::CharDevice | NodeKind::BlockDevice => {
+            note(Field::Device, old.device() != new.device())
+        }
         NodeKind::Folder | NodeKind::Fifo => {}
     }
     what
@@ -410,7 +430,9 @@ pub fn renames(
         }
     }
     work.sort_unstable_by_key(|(at, ..)| *at);
-    let hashed = in_parallel(&work, |(at, i, body)| (*at, *i, body.size, body.hash(&sides[*i])));
+    let hashed = in_parallel(&work, |(at, i, body)| {
+        (*at, *i, body.size, body.hash(&sides[*i]))
+    });
     type Key = (u64, [u8; 32]);
     let [a, b] = &*sides;
     let part = |at: usize| -> Vec<u8> {
@@ -434,7 +456,9 @@ pub fn renames(
     let mut pairs: Vec<(usize, usize)> = Vec::new();
     let mut taken: HashSet<usize> = HashSet::new();
     old.retain(|(at, key)| {
-        let found = added.get_mut(&(*key, part(*at))).and_then(VecDeque::pop_front);
+        let found = added
+            .get_mut(&(*key, part(*at)))
+            .and_then(VecDeque::pop_front);
         if let Some(other) = found {
             taken.insert(other);
             pairs.push((*at, other));
@@ -483,12 +507,19 @@ pub fn with_parents(a: &Tree, b: &Tree, changes: &mut Vec<Change>) {
         let old = change.old(a);
         let gone = change.kind == ChangeKind::Deleted;
         let above = old.and_then(|node| node.parent());
-        !gone || above.is_none_or(|above| b.get(&above.path()).is_some_and(|node| node.kind() == NodeKind::Folder))
+        !gone
+            || above.is_none_or(|above| {
+                b.get(&above.path())
+                    .is_some_and(|node| node.kind() == NodeKind::Folder)
+            })
     });
     for change in &*changes {
         let mut above = match change.new(b) {
             Some(node) => node.parent(),
-            None => change.old(a).and_then(|node| node.parent()).and_then(|node| b.get(&node.path())),
+            None => change
+                .old(a)
+                .and_then(|node| node.parent())
+                .and_then(|node| b.get(&node.path())),
         };
         while let Some(node) = above.filter(|node| node.parent().is_some()) {
             if !parents.insert(number(&node)) {

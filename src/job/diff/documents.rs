@@ -24,7 +24,10 @@ const NOTES: [&str; 12] = [
     "moby.buildkit.buildinfo.v1",
 ];
 /// What is a time and nothing else.
-const TIMES: [&str; 2] = ["created", "manifest.annotations.org.opencontainers.image.created"];
+const TIMES: [&str; 2] = [
+    "created",
+    "manifest.annotations.org.opencontainers.image.created",
+];
 /// How deep objects are compared key by key; what is deeper is compared as a whole.
 const DEPTH: usize = 6;
 
@@ -71,7 +74,12 @@ pub fn config_changes(a: &Facts, b: &Facts, fields: Fields, strict: bool) -> Vec
 /// Whether the two were made at other times by their own words.
 pub fn created_differs(a: &Facts, b: &Facts) -> bool {
     let steps = |facts: &Facts| -> Vec<Option<String>> {
-        facts.config.history.iter().map(|step| step.created.clone()).collect()
+        facts
+            .config
+            .history
+            .iter()
+            .map(|step| step.created.clone())
+            .collect()
     };
     a.config.created != b.config.created || steps(a) != steps(b)
 }
@@ -125,7 +133,10 @@ fn collect(old: &Value, new: &Value, strict: bool, changes: &mut Vec<DocChange>)
     let mut work = vec![(String::new(), Some(old), Some(new), 0)];
     while let Some((path, old, new, depth)) = work.pop() {
         let here = |value: Option<&'_ Value>| value.is_some_and(|value| strict || !is_empty(value));
-        let (old, new) = (old.filter(|old| here(Some(old))), new.filter(|new| here(Some(new))));
+        let (old, new) = (
+            old.filter(|old| here(Some(old))),
+            new.filter(|new| here(Some(new))),
+        );
         if old == new {
             continue;
         }
@@ -142,7 +153,10 @@ fn collect(old: &Value, new: &Value, strict: bool, changes: &mut Vec<DocChange>)
                         true => name.clone(),
                         false => format!("{path}.{name}"),
                     };
-                    let (old, new) = (old.and_then(|old| old.get(name)), new.and_then(|new| new.get(name)));
+                    let (old, new) = (
+                        old.and_then(|old| old.get(name)),
+                        new.and_then(|new| new.get(name)),
+                    );
                     work.push((path, old, new, depth + 1));
                 }
                 continue;
@@ -170,7 +184,10 @@ fn is_empty(value: &Value) -> bool {
 /// Steps that only one of two histories has, in their order; times count with [`Field::Mtime`].
 pub fn history_changes(a: &Side, b: &Side, fields: Fields) -> Vec<StepChange> {
     let steps = |side: &Side| -> Vec<(usize, Option<usize>, History)> {
-        let known = side.steps.iter().filter_map(|(step, layer)| Some((step.clone()?, *layer)));
+        let known = side
+            .steps
+            .iter()
+            .filter_map(|(step, layer)| Some((step.clone()?, *layer)));
         known
             .enumerate()
             .map(|(i, (step, layer))| (i + 1, layer.map(|layer| layer + 1), step))
@@ -216,7 +233,8 @@ pub(super) fn align<T: PartialEq>(a: &[T], b: &[T]) -> Vec<(Option<usize>, Optio
         .take_while(|(a, b)| a == b)
         .count();
     let (n, m) = (rest_a.len() - tail, rest_b.len() - tail);
-    let mut pairs: Vec<(Option<usize>, Option<usize>)> = (0..head).map(|i| (Some(i), Some(i))).collect();
+    let mut pairs: Vec<(Option<usize>, Option<usize>)> =
+        (0..head).map(|i| (Some(i), Some(i))).collect();
     let (mut i, mut j) = (0, 0);
     if n.saturating_add(1).saturating_mul(m.saturating_add(1)) <= CELLS {
         let width = m + 1;

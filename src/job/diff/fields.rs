@@ -153,7 +153,8 @@ impl Fields {
                 name => match Field::ALL.into_iter().find(|field| field.name() == name) {
                     Some(field) => Fields::NONE.with(field),
                     None => {
-                        let known: Vec<&str> = Field::ALL.iter().map(|field| field.name()).collect();
+                        let known: Vec<&str> =
+                            Field::ALL.iter().map(|field| field.name()).collect();
                         let why = format!("no field '{name}': there are {}", known.join(", "));
                         return Err(Fault::Usage(why).into());
                     }

@@ -105,14 +105,23 @@ pub fn diff_layers(a: Input, b: Input, options: &Options) -> Result<LayerReport>
         if by != Match::DiffId {
             let mut both = [alone(a, old)?, alone(b, new)?];
             pair.markers = markers(&both, options);
-            pair.changes = compare(&mut both, options.fields, &options.ignored, &options.loading)?.changes;
+            pair.changes = compare(
+                &mut both,
+                options.fields,
+                &options.ignored,
+                &options.loading,
+            )?
+            .changes;
             sort(&both, &mut pair.changes, options.sort);
             pair.sides = Some(both);
         }
         pairs.push(pair);
     }
     let differs = pairs.iter().any(|pair| {
-        pair.by == Match::Alone || !pair.changes.is_empty() || !pair.markers.is_empty() || (options.strict && pair.by != Match::DiffId)
+        pair.by == Match::Alone
+            || !pair.changes.is_empty()
+            || !pair.markers.is_empty()
+            || (options.strict && pair.by != Match::DiffId)
     });
     Ok(LayerReport {
         sides,
@@ -143,7 +152,9 @@ fn markers(sides: &[Side; 2], options: &Options) -> Vec<Marker> {
     let of = |side: &Side| -> HashSet<(Vec<u8>, bool)> {
         let mut all = HashSet::new();
         for past in side.tree.ever() {
-            let opaque = past.node().is_some_and(|node| node.hides() == Hides::Contents);
+            let opaque = past
+                .node()
+                .is_some_and(|node| node.hides() == Hides::Contents);
             if opaque || past.is_removed() {
                 let path = past.path();
                 if !options.ignored.has(&path) {
@@ -223,7 +234,11 @@ fn between(a: &Side, b: &Side, left: &[usize], right: &[usize], pairs: &mut Vec<
             });
             all
         };
-        if close && n > 0 && m > 0 { layers.iter().map(of).collect() } else { Vec::new() }
+        if close && n > 0 && m > 0 {
+            layers.iter().map(of).collect()
+        } else {
+            Vec::new()
+        }
     };
     let (old, new) = (paths(a, left), paths(b, right));
     let score = |i: usize, j: usize| -> (f64, Match) {
@@ -246,7 +261,9 @@ fn between(a: &Side, b: &Side, left: &[usize], right: &[usize], pairs: &mut Vec<
         for i in (0..n).rev() {
             for j in (0..m).rev() {
                 let with = scores[i * m + j].0 + best[(i + 1) * width + j + 1];
-                best[i * width + j] = with.max(best[(i + 1) * width + j]).max(best[i * width + j + 1]);
+                best[i * width + j] = with
+                    .max(best[(i + 1) * width + j])
+                    .max(best[i * width + j + 1]);
             }
         }
         while i < n && j < m {

@@ -166,12 +166,15 @@ fn writing(old: &SideLayer, new: &SideLayer) -> Option<Cause> {
         return Some(Cause::Dialect);
     }
     let all: HashSet<&Vec<u8>> = a.iter().collect();
-    b.iter().all(|path| all.contains(path)).then_some(Cause::Order)
+    b.iter()
+        .all(|path| all.contains(path))
+        .then_some(Cause::Order)
 }
 
 /// How two layers of one plain tar are packed in different ways.
 fn stored(old: &SideLayer, new: &SideLayer) -> Result<Option<Cause>> {
-    let digests = [old, new].map(|layer| layer.layer.descriptor.as_ref().map(|stated| &stated.digest));
+    let digests =
+        [old, new].map(|layer| layer.layer.descriptor.as_ref().map(|stated| &stated.digest));
     if let [Some(a), Some(b)] = digests
         && a == b
     {
@@ -193,10 +196,17 @@ fn stored(old: &SideLayer, new: &SideLayer) -> Result<Option<Cause>> {
             let head = &buf[..n];
             let flags = head.get(3).copied().unwrap_or_default();
             // Time and system, and the name where there is one; byte 8 tells the level.
-            let mut own = [head.get(3..8).unwrap_or_default(), head.get(9..10).unwrap_or_default()].concat();
+            let mut own = [
+                head.get(3..8).unwrap_or_default(),
+                head.get(9..10).unwrap_or_default(),
+            ]
+            .concat();
             if flags & 0x1c != 0 {
                 let text = head.get(10..).unwrap_or_default();
-                let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+                let end = text
+                    .iter()
+                    .position(|byte| *byte == 0)
+                    .unwrap_or(text.len());
                 own.extend_from_slice(&text[..end]);
             }
             Ok((own, head.get(8).copied().unwrap_or_default()))
@@ -220,11 +230,31 @@ pub(super) struct Findings<'a> {
 
 /// Sums up.
 pub(super) fn likeness(a: &Side, b: &Side, packing: &mut Packing, found: Findings<'_>) -> Likeness {
-    let counted = |field| found.compared.counts.get(&field).copied().unwrap_or_default() > 0;
+    let counted = |field| {
+        found
+            .compared
+            .counts
+            .get(&field)
+            .copied()
+            .unwrap_or_default()
+            > 0
+    };
     let any = |fields: &[Field]| fields.iter().any(|field| counted(*field));
     let files = found.compared.alone > 0
-        || any(&[Field::Type, Field::Size, Field::Content, Field::Target, Field::Device]);
-    let attributes = any(&[Field::Mode, Field::Uid, Field::Gid, Field::Links, Field::Xattrs]);
+        || any(&[
+            Field::Type,
+            Field::Size,
+            Field::Content,
+            Field::Target,
+            Field::Device,
+        ]);
+    let attributes = any(&[
+        Field::Mode,
+        Field::Uid,
+        Field::Gid,
+        Field::Links,
+        Field::Xattrs,
+    ]);
     let created = match (&a.image, &b.image) {
         (Some(a), Some(b)) => created_differs(a, b),
         _ => false,
@@ -237,12 +267,17 @@ pub(super) fn likeness(a: &Side, b: &Side, packing: &mut Packing, found: Finding
         causes.remove(&Cause::Dialect);
         for layer in &mut packing.layers {
             if layer.causes.remove(&Cause::Dialect) {
-                layer.causes.extend([
-                    (files, Cause::Files),
-                    (attributes, Cause::Attributes),
-                    (counted(Field::Mtime), Cause::Times),
-                    (names, Cause::OwnerNames),
-                ].into_iter().filter(|(is, _)| *is).map(|(_, cause)| cause));
+                layer.causes.extend(
+                    [
+                        (files, Cause::Files),
+                        (attributes, Cause::Attributes),
+                        (counted(Field::Mtime), Cause::Times),
+                        (names, Cause::OwnerNames),
+                    ]
+                    .into_iter()
+                    .filter(|(is, _)| *is)
+                    .map(|(_, cause)| cause),
+                );
             }
         }
     }

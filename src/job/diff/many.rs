@@ -94,13 +94,16 @@ pub fn diff_many(inputs: Vec<Input>, options: &Options) -> Result<ManyReport> {
             return;
         }
         for (sum, node) in bytes.iter_mut().zip(nodes) {
-            if let Some(node) = node.filter(|node| node.kind() == NodeKind::File && node.first_name().is_none()) {
+            if let Some(node) =
+                node.filter(|node| node.kind() == NodeKind::File && node.first_name().is_none())
+            {
                 *sum += node.size();
             }
         }
         let first = nodes.first().copied().flatten();
         let same = first.is_some_and(|first| {
-            let same = |node: &Option<Node<'_>>| node.is_some_and(|node| node.is_same_entry(&first));
+            let same =
+                |node: &Option<Node<'_>>| node.is_some_and(|node| node.is_same_entry(&first));
             nodes.iter().all(same)
         });
         if !same {
@@ -126,8 +129,13 @@ pub fn diff_many(inputs: Vec<Input>, options: &Options) -> Result<ManyReport> {
             let contents = a.kind() != NodeKind::File
                 || a.size() == 0
                 || !options.fields.has(Field::Content)
-                || digests.get(&(at, i)).is_some_and(|one| Some(one) == digests.get(&(at, j)));
-            contents && differences(&a, &b, Fields::NONE).and(options.fields).is_empty()
+                || digests
+                    .get(&(at, i))
+                    .is_some_and(|one| Some(one) == digests.get(&(at, j)));
+            contents
+                && differences(&a, &b, Fields::NONE)
+                    .and(options.fields)
+                    .is_empty()
         };
         let mut cells: Vec<Option<Cell>> = Vec::new();
         let mut firsts: Vec<usize> = Vec::new();
@@ -160,10 +168,17 @@ pub fn diff_many(inputs: Vec<Input>, options: &Options) -> Result<ManyReport> {
         let found = installed(side, &options.loading)?;
         for package in found.list {
             let key = (package.manager, package.name);
-            let row = versions.entry(key).or_insert_with(|| vec![BTreeSet::new(); count]);
+            let row = versions
+                .entry(key)
+                .or_insert_with(|| vec![BTreeSet::new(); count]);
             row[i].insert(package.version);
         }
-        faults.extend(found.faults.into_iter().map(|fault| fault.at(side.name.clone())));
+        faults.extend(
+            found
+                .faults
+                .into_iter()
+                .map(|fault| fault.at(side.name.clone())),
+        );
     }
     let packages = versions
         .into_iter()
@@ -197,7 +212,9 @@ fn walk<'t>(sides: &'t [Side], mut take: impl FnMut(&[u8], &[Option<Node<'t>>]))
         let mut least: Option<Vec<u8>> = None;
         for walk in &mut walks {
             if let Some((path, _)) = walk.peek()
-                && least.as_ref().is_none_or(|least| cmp_paths(path, least).is_lt())
+                && least
+                    .as_ref()
+                    .is_none_or(|least| cmp_paths(path, least).is_lt())
             {
                 least = Some(path.clone());
             }
@@ -229,20 +246,29 @@ fn digests(
                 })
                 .collect();
             let twice = |size: u64| bodies.iter().filter(|(_, body)| body.size == size).count() > 1;
-            let needed = bodies.iter().filter(|(_, body)| body.size > 0 && twice(body.size));
+            let needed = bodies
+                .iter()
+                .filter(|(_, body)| body.size > 0 && twice(body.size));
             work.extend(needed.map(|(i, body)| (at, *i, body.clone())));
         }
     }
     for (i, side) in sides.iter_mut().enumerate() {
-        let own = work.iter().filter(|(_, of, body)| *of == i && body.digest.is_none());
-        let needed: HashSet<usize> = own.filter_map(|(.., body)| body.needs_layer(side)).collect();
+        let own = work
+            .iter()
+            .filter(|(_, of, body)| *of == i && body.digest.is_none());
+        let needed: HashSet<usize> = own
+            .filter_map(|(.., body)| body.needs_layer(side))
+            .collect();
         let mut needed: Vec<usize> = needed.into_iter().collect();
         needed.sort_unstable();
         side.make_plain(&needed, &options.loading)?;
     }
     let sides = &*sides;
     let hashed = in_parallel(&work, |(at, i, body)| ((*at, *i), body.hash(&sides[*i])));
-    hashed.into_iter().map(|(key, digest)| Ok((key, digest?))).collect()
+    hashed
+        .into_iter()
+        .map(|(key, digest)| Ok((key, digest?)))
+        .collect()
 }
 
 fn layers(sides: &[Side]) -> Vec<ManyLayer> {

@@ -94,7 +94,10 @@ pub struct Report {
 /// As [`load`] and [`compare`].
 pub fn diff(a: Input, b: Input, options: &Options) -> Result<Report> {
     let same_layers = a.has_layers_of(&b);
-    let files = !options.fields.iter().all(|field| matches!(field, Field::Config | Field::History));
+    let files = !options
+        .fields
+        .iter()
+        .all(|field| matches!(field, Field::Config | Field::History));
     let sides = load(vec![a, b], &options.loading, same_layers || !files)?;
     let sides: [Side; 2] = sides.try_into().map_err(|_| side::gone())?;
     report(sides, same_layers, options)
@@ -102,7 +105,12 @@ pub fn diff(a: Input, b: Input, options: &Options) -> Result<Report> {
 
 /// The same of sides that are loaded.
 fn report(mut sides: [Side; 2], same_layers: bool, options: &Options) -> Result<Report> {
-    let mut compared = compare(&mut sides, options.fields, &options.ignored, &options.loading)?;
+    let mut compared = compare(
+        &mut sides,
+        options.fields,
+        &options.ignored,
+        &options.loading,
+    )?;
     let changes = &mut compared.changes;
     if options.renames {
         compare::renames(&mut sides, changes, options.fields, &options.loading)?;
@@ -130,7 +138,8 @@ fn report(mut sides: [Side; 2], same_layers: bool, options: &Options) -> Result<
         compared: &compared,
         config: !config.is_empty(),
         history: !history.is_empty(),
-        same_layers: same_layers || (packing.causes.is_empty() && compared.counts.is_empty() && compared.alone == 0),
+        same_layers: same_layers
+            || (packing.causes.is_empty() && compared.counts.is_empty() && compared.alone == 0),
     };
     let likeness = likeness::likeness(a, b, &mut packing, found);
     let differs = !compared.changes.is_empty()
@@ -160,7 +169,8 @@ pub fn sort(sides: &[Side; 2], changes: &mut [Change], order: Sort) {
         Sort::Path => changes.sort_by_cached_key(path),
         Sort::Size => changes.sort_by_cached_key(|change| {
             let size = |node: Option<crate::tree::Node<'_>>| {
-                node.filter(|node| node.kind() == NodeKind::File).map_or(0, |node| node.size())
+                node.filter(|node| node.kind() == NodeKind::File)
+                    .map_or(0, |node| node.size())
             };
             let (old, new) = (size(change.old(&a.tree)), size(change.new(&b.tree)));
             let about = match change.kind {

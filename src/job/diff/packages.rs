@@ -53,7 +53,8 @@ pub fn installed(side: &mut Side, loading: &Loading) -> Result<Packages> {
             continue;
         }
         if sum > MAX_BYTES {
-            return Err(over("bytes of package databases", MAX_BYTES, sum)).at(|| side.name.clone());
+            return Err(over("bytes of package databases", MAX_BYTES, sum))
+                .at(|| side.name.clone());
         }
         wanted.push((path, kind, body));
     }
@@ -76,7 +77,11 @@ type Key = (Manager, String, String);
 fn versions(packages: &Packages) -> BTreeMap<Key, BTreeSet<String>> {
     let mut all: BTreeMap<Key, BTreeSet<String>> = BTreeMap::new();
     for package in &packages.list {
-        let key = (package.manager, package.name.clone(), package.architecture.clone());
+        let key = (
+            package.manager,
+            package.name.clone(),
+            package.architecture.clone(),
+        );
         all.entry(key).or_default().insert(package.version.clone());
     }
     all

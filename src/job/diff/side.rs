@@ -63,7 +63,11 @@ impl Input {
     ) -> Result<Self> {
         let of = image.layers.len();
         let part = range.clone().unwrap_or(0..of);
-        let Some(layers) = image.layers.get(part.clone()).filter(|part| !part.is_empty() || range.is_none()) else {
+        let Some(layers) = image
+            .layers
+            .get(part.clone())
+            .filter(|part| !part.is_empty() || range.is_none())
+        else {
             let why = format!(
                 "{name}: no layers {} to {}: the image has {of}",
                 part.start + 1,
@@ -231,16 +235,29 @@ pub fn load(inputs: Vec<Input>, loading: &Loading, skip: bool) -> Result<Vec<Sid
         }
         uses.push(own);
     }
-    let size = |&at: &usize| inputs[work[at].0].layers[work[at].1].content().map_or(0, Content::len);
+    let size = |&at: &usize| {
+        inputs[work[at].0].layers[work[at].1]
+            .content()
+            .map_or(0, Content::len)
+    };
     let mut order: Vec<usize> = (0..work.len()).collect();
     order.sort_by_key(|at| std::cmp::Reverse(size(at)));
     let listed = in_parallel(&order, |&at| {
         let (i, j) = work[at];
         let input = &inputs[i];
         let layer = &input.layers[j];
-        let result = if skip { Ok(Arc::default()) } else { list(layer, loading) };
+        let result = if skip {
+            Ok(Arc::default())
+        } else {
+            list(layer, loading)
+        };
         let result = result.at(|| match input.image.is_some() || input.of > 1 {
-            true => format!("{}: layer {} of {}", input.name, input.below + j + 1, input.of),
+            true => format!(
+                "{}: layer {} of {}",
+                input.name,
+                input.below + j + 1,
+                input.of
+            ),
             false => input.name.clone(),
         });
         (at, result)
@@ -258,7 +275,9 @@ pub fn load(inputs: Vec<Input>, loading: &Loading, skip: bool) -> Result<Vec<Sid
                 Some(Err(error)) => return Err(error.clone()),
                 None => return Err(Fault::Gone.into()),
             };
-            let compression = layer.content().map_or(Ok(Compression::None), Content::compression)?;
+            let compression = layer
+                .content()
+                .map_or(Ok(Compression::None), Content::compression)?;
             let plain = match (compression, layer.content()) {
                 (Compression::None, Some(content)) => content.range()?,
                 _ => None,
@@ -356,7 +375,11 @@ impl Side {
         let missing: Vec<usize> = layers
             .iter()
             .copied()
-            .filter(|&i| self.layers.get(i).is_some_and(|layer| layer.plain.is_none()))
+            .filter(|&i| {
+                self.layers
+                    .get(i)
+                    .is_some_and(|layer| layer.plain.is_none())
+            })
             .filter(|_| self.folder.is_none())
             .collect();
         let reading = Reading {
@@ -378,7 +401,11 @@ impl Side {
 
     /// Whether contents of a layer can be read at any place now.
     pub(super) fn is_plain(&self, layer: usize) -> bool {
-        self.folder.is_some() || self.layers.get(layer).is_some_and(|layer| layer.plain.is_some())
+        self.folder.is_some()
+            || self
+                .layers
+                .get(layer)
+                .is_some_and(|layer| layer.plain.is_some())
     }
 }
 

@@ -54,7 +54,10 @@ pub fn stat(sides: &[Side; 2], changes: &[Change]) -> Vec<Stat> {
             ChangeKind::Renamed => stat.renamed += 1,
             ChangeKind::Changed => {
                 stat.changed += 1;
-                if change.what.has(Field::Content) || change.what.has(Field::Size) || change.what.has(Field::Type) {
+                if change.what.has(Field::Content)
+                    || change.what.has(Field::Size)
+                    || change.what.has(Field::Type)
+                {
                     stat.bytes_new += size(new);
                     stat.bytes_gone += size(old);
                 }

@@ -28,7 +28,11 @@ fn is_wanted(sides: &[Side; 2], change: &Change, path: Option<&[u8]>) -> bool {
     let (old, new) = (change.old(&a.tree), change.new(&b.tree));
     let is_file = |node: &Option<Node<'_>>| node.is_some_and(|node| node.kind() == NodeKind::File);
     let written = match (&old, &new) {
-        (Some(_), Some(_)) => change.what.has(Field::Content) || change.what.has(Field::Size) || change.what.has(Field::Type),
+        (Some(_), Some(_)) => {
+            change.what.has(Field::Content)
+                || change.what.has(Field::Size)
+                || change.what.has(Field::Type)
+        }
         _ => true,
     };
     let wanted = clean_path(path.unwrap_or_default()).path.into_owned();

@@ -63,7 +63,8 @@ pub struct LayerWaste {
 impl LayerWaste {
     /// Stored bytes that are wasted: the wasted share of its files, because a packed layer has no bytes of one file.
     pub fn stored_wasted(&self) -> u64 {
-        let share = u128::from(self.stored) * u128::from(self.wasted.sum()) / u128::from(self.files.max(1));
+        let share =
+            u128::from(self.stored) * u128::from(self.wasted.sum()) / u128::from(self.files.max(1));
         u64::try_from(share).unwrap_or(u64::MAX).min(self.stored)
     }
 }
@@ -171,7 +172,8 @@ pub fn waste(input: Input, ignored: &Ignored, loading: &Loading) -> Result<Waste
                     digest: step.digest(),
                 })
             };
-            if let Some(next) = next.filter(|next| next.did == Did::Replaced && next.kind() == NodeKind::File)
+            if let Some(next) =
+                next.filter(|next| next.did == Did::Replaced && next.kind() == NodeKind::File)
                 && next.size() == step.size()
                 && let (Some(was), Some(is)) = (body(step), body(next))
             {
@@ -207,7 +209,9 @@ pub fn waste(input: Input, ignored: &Ignored, loading: &Loading) -> Result<Waste
     let mut needed: Vec<usize> = needed.into_iter().collect();
     needed.sort_unstable();
     side.make_plain(&needed, loading)?;
-    let equal = in_parallel(&rewritten, |(at, was, is)| (*at, same((&side, was), (&side, is))));
+    let equal = in_parallel(&rewritten, |(at, was, is)| {
+        (*at, same((&side, was), (&side, is)))
+    });
     for (at, equal) in equal {
         if equal? {
             lost[at].why = Why::Metadata;
@@ -270,7 +274,9 @@ fn dive(side: &Side) -> Result<Dive> {
                 continue;
             }
             let size = match past.node() {
-                Some(node) if node.kind() == NodeKind::File && node.first_name().is_none() => node.size(),
+                Some(node) if node.kind() == NodeKind::File && node.first_name().is_none() => {
+                    node.size()
+                }
                 Some(_) => 0,
                 None => {
                     if below.is_none() {
@@ -278,17 +284,19 @@ fn dive(side: &Side) -> Result<Dive> {
                         below = Some(Tree::apply(listings.collect())?);
                     }
                     let folder = below.as_ref().and_then(|below| below.get(&path));
-                    folder.filter(|node| node.kind() == NodeKind::Folder).map_or(0, |folder| {
-                        let mut sum = 0;
-                        let mut work = vec![folder];
-                        while let Some(node) = work.pop() {
-                            if node.kind() == NodeKind::File && node.first_name().is_none() {
-                                sum += node.size();
+                    folder
+                        .filter(|node| node.kind() == NodeKind::Folder)
+                        .map_or(0, |folder| {
+                            let mut sum = 0;
+                            let mut work = vec![folder];
+                            while let Some(node) = work.pop() {
+                                if node.kind() == NodeKind::File && node.first_name().is_none() {
+                                    sum += node.size();
+                                }
+                                work.extend(node.children());
                             }
-                            work.extend(node.children());
-                        }
-                        sum
-                    })
+                            sum
+                        })
                 }
             };
             let leaf = leaves.entry(path).or_insert((u64::MAX, 0, 0));
@@ -299,7 +307,11 @@ fn dive(side: &Side) -> Result<Dive> {
     let all: u64 = leaves.values().map(|leaf| leaf.1).sum();
     let twice = leaves.values().filter(|leaf| leaf.2 > 1);
     Ok(Dive {
-        efficiency: if all == 0 { 1.0 } else { least as f64 / all as f64 },
+        efficiency: if all == 0 {
+            1.0
+        } else {
+            least as f64 / all as f64
+        },
         wasted: twice.map(|leaf| leaf.1).sum(),
     })
 }

@@ -14,7 +14,11 @@ pub fn account(report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
     let [a, b] = &report.sides;
     if !report.config.is_empty() {
-        let mut names: Vec<&str> = report.config.iter().map(|change| change.path.as_str()).collect();
+        let mut names: Vec<&str> = report
+            .config
+            .iter()
+            .map(|change| change.path.as_str())
+            .collect();
         let more = names.len().saturating_sub(NAMED);
         names.truncate(NAMED);
         let mut line = format!("config: {}", escape::brief_to(&names.join(", "), 1000));
@@ -30,21 +34,41 @@ pub fn account(report: &Report) -> Vec<String> {
     }
     let [old, new] = report.compared.bytes;
     if old != new {
-        lines.push(format!("size: {} -> {} ({})", spaced(old), spaced(new), signed(old, new)));
+        lines.push(format!(
+            "size: {} -> {} ({})",
+            spaced(old),
+            spaced(new),
+            signed(old, new)
+        ));
     }
-    let (old, new) = (a.layers.len() - report.shared, b.layers.len() - report.shared);
+    let (old, new) = (
+        a.layers.len() - report.shared,
+        b.layers.len() - report.shared,
+    );
     if old + new > 0 && (a.image.is_some() || b.image.is_some() || a.of + b.of > 2) {
-        lines.push(format!("layers: {} shared, {old} gone, {new} new", report.shared));
+        lines.push(format!(
+            "layers: {} shared, {old} gone, {new} new",
+            report.shared
+        ));
     }
     lines.push(verdict(report));
     lines
 }
 
 fn verdict(report: &Report) -> String {
-    let causes: Vec<&str> = report.packing.causes.iter().map(|cause| cause.text()).collect();
+    let causes: Vec<&str> = report
+        .packing
+        .causes
+        .iter()
+        .map(|cause| cause.text())
+        .collect();
     match causes.is_empty() {
         true => format!("verdict: {}", report.likeness.text()),
-        false => format!("verdict: {} ({})", report.likeness.text(), causes.join(", ")),
+        false => format!(
+            "verdict: {} ({})",
+            report.likeness.text(),
+            causes.join(", ")
+        ),
     }
 }
 
@@ -132,7 +156,11 @@ pub fn document_rows(report: &Report) -> Vec<Value> {
 pub fn summary_row(report: &Report) -> Value {
     let [a, b] = &report.sides;
     let count = |letter| {
-        let found = report.compared.changes.iter().filter(|change| change.kind.letter() == letter);
+        let found = report
+            .compared
+            .changes
+            .iter()
+            .filter(|change| change.kind.letter() == letter);
         found.count()
     };
     let side = |i: usize| {
@@ -148,7 +176,12 @@ pub fn summary_row(report: &Report) -> Value {
             "Paths": report.compared.paths[i],
         })
     };
-    let causes: Vec<&str> = report.packing.causes.iter().map(|cause| cause.text()).collect();
+    let causes: Vec<&str> = report
+        .packing
+        .causes
+        .iter()
+        .map(|cause| cause.text())
+        .collect();
     let layers: Vec<Value> = report
         .packing
         .layers

@@ -27,7 +27,8 @@ pub fn change_lines<'r>(
     changes.iter().map(move |change| {
         let [a, b] = sides;
         let (old, new) = (change.old(&a.tree), change.new(&b.tree));
-        let path = |node: Option<Node<'_>>| node.map_or_else(String::new, |node| shown_path(&node.path()));
+        let path =
+            |node: Option<Node<'_>>| node.map_or_else(String::new, |node| shown_path(&node.path()));
         let letter = change.kind.letter();
         let mut line = match change.kind {
             ChangeKind::Renamed => format!("{letter} {} -> {}", path(old), path(new)),
@@ -66,7 +67,9 @@ fn sizes(old: u64, new: u64) -> String {
 /// `12 kB`.
 pub(super) fn spaced(bytes: u64) -> String {
     let text = human::size(bytes);
-    let unit = text.find(|c: char| c.is_ascii_alphabetic() && c != 'e').unwrap_or(text.len());
+    let unit = text
+        .find(|c: char| c.is_ascii_alphabetic() && c != 'e')
+        .unwrap_or(text.len());
     format!("{} {}", &text[..unit], &text[unit..])
 }
 
@@ -160,11 +163,16 @@ fn xattrs(was: &[Xattr], is: &[Xattr]) -> Vec<String> {
         let say = |value: Option<&Vec<u8>>| -> String {
             match value {
                 None => "none".into(),
-                Some(value) => capabilities(value).unwrap_or_else(|| escape::brief(&escape::bytes(value)).into_owned()),
+                Some(value) => capabilities(value)
+                    .unwrap_or_else(|| escape::brief(&escape::bytes(value)).into_owned()),
             }
         };
         items.push(match name {
-            b"security.capability" => format!("xattr {shown} {} -> {}", say(old.as_ref()), say(new.as_ref())),
+            b"security.capability" => format!(
+                "xattr {shown} {} -> {}",
+                say(old.as_ref()),
+                say(new.as_ref())
+            ),
             _ => match (old, new) {
                 (None, _) => format!("xattr {shown} added"),
                 (_, None) => format!("xattr {shown} removed"),
@@ -190,14 +198,23 @@ pub fn change_row(sides: &[Side; 2], change: &Change) -> Value {
     let fields: Vec<&str> = change.what.iter().map(Field::name).collect();
     row.insert("Fields".into(), fields.into());
     row.insert("Details".into(), details(sides, change).into());
-    row.insert("Old".into(), old.map_or(Value::Null, |node| node_value(a, &node)));
-    row.insert("New".into(), new.map_or(Value::Null, |node| node_value(b, &node)));
+    row.insert(
+        "Old".into(),
+        old.map_or(Value::Null, |node| node_value(a, &node)),
+    );
+    row.insert(
+        "New".into(),
+        new.map_or(Value::Null, |node| node_value(b, &node)),
+    );
     let made = blame(sides, change);
     row.insert(
         "By".into(),
         made.map_or(Value::Null, |made| {
             let side = &sides[made.side];
-            let layer = side.layers.get(made.layer).and_then(|layer| layer.layer.diff_id.as_ref());
+            let layer = side
+                .layers
+                .get(made.layer)
+                .and_then(|layer| layer.layer.diff_id.as_ref());
             json!({
                 "Side": if made.side == 0 { "old" } else { "new" },
                 "Layer": side.number(made.layer),
@@ -248,7 +265,10 @@ pub(super) fn node_value(side: &Side, node: &Node<'_>) -> Value {
         put_bytes(&mut value, "HardLinkTo", &rooted(&first.path()));
     }
     if let Some(digest) = node.digest() {
-        value.insert("Digest".into(), format!("sha256:{}", hex::encode(digest)).into());
+        value.insert(
+            "Digest".into(),
+            format!("sha256:{}", hex::encode(digest)).into(),
+        );
     }
     if !meta.xattrs.is_empty() {
         let all = meta.xattrs.iter().map(|xattr| {

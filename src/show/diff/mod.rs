@@ -6,7 +6,9 @@ mod page;
 mod tables;
 mod views;
 
-pub use account::{account, config_lines, document_rows, history_lines, packing_lines, summary_row};
+pub use account::{
+    account, config_lines, document_rows, history_lines, packing_lines, summary_row,
+};
 pub use files::{change_lines, change_row, details, shown_path};
 pub use page::write_page;
 pub use tables::{TOP, many_rows, many_tables, waste_lines, waste_rows, waste_tables};

@@ -58,13 +58,21 @@ fn page<W: Write + ?Sized>(out: &mut W, report: &Report) -> std::io::Result<()> 
     let changes = &report.compared.changes;
     if !changes.is_empty() {
         let stats = stat_lines(&stat(&report.sides, changes));
-        writeln!(out, "<h2>Where</h2>\n<pre>{}</pre>", html(&stats.join("\n")))?;
+        writeln!(
+            out,
+            "<h2>Where</h2>\n<pre>{}</pre>",
+            html(&stats.join("\n"))
+        )?;
     }
     let config: Vec<String> = config_lines(&report.config).collect();
     let history: Vec<String> = history_lines(&report.history).collect();
     for (title, lines) in [("Config", config), ("History", history)] {
         if !lines.is_empty() {
-            writeln!(out, "<h2>{title}</h2>\n<pre>{}</pre>", html(&lines.join("\n")))?;
+            writeln!(
+                out,
+                "<h2>{title}</h2>\n<pre>{}</pre>",
+                html(&lines.join("\n"))
+            )?;
         }
     }
     writeln!(
@@ -72,16 +80,26 @@ fn page<W: Write + ?Sized>(out: &mut W, report: &Report) -> std::io::Result<()> 
         "<h2>Files</h2>\n<input id=\"q\" placeholder=\"filter {} paths\">\n<table><tbody>",
         changes.len()
     )?;
-    for (change, line) in changes.iter().zip(change_lines(&report.sides, changes, true)) {
+    for (change, line) in changes
+        .iter()
+        .zip(change_lines(&report.sides, changes, true))
+    {
         let mut cells = line.splitn(3, '\t');
         let first = cells.next().unwrap_or_default();
         let path = first.get(2..).unwrap_or_default();
         let letter = change.kind.letter();
-        write!(out, "<tr><td class=\"{letter}\">{letter}</td><td>{}</td>", html(path))?;
+        write!(
+            out,
+            "<tr><td class=\"{letter}\">{letter}</td><td>{}</td>",
+            html(path)
+        )?;
         for _ in 0..2 {
             write!(out, "<td>{}</td>", html(cells.next().unwrap_or_default()))?;
         }
         writeln!(out, "</tr>")?;
     }
-    writeln!(out, "</tbody></table>\n<script>{SCRIPT}</script>\n</body></html>")
+    writeln!(
+        out,
+        "</tbody></table>\n<script>{SCRIPT}</script>\n</body></html>"
+    )
 }

@@ -31,17 +31,31 @@ pub fn many_tables(report: &ManyReport) -> Vec<Table> {
         ]);
     }
     let head = |first: &[&str]| -> Table {
-        let all: Vec<&str> = first.iter().copied().chain(names.iter().map(String::as_str)).collect();
+        let all: Vec<&str> = first
+            .iter()
+            .copied()
+            .chain(names.iter().map(String::as_str))
+            .collect();
         Table::new(&all)
     };
     let mut tables = vec![images];
     if !report.layers.is_empty() {
         let mut layers = head(&["LAYER", "SIZE", "CREATED BY"]);
         for layer in &report.layers {
-            let id = layer.diff_id.strip_prefix("sha256:").unwrap_or(&layer.diff_id);
+            let id = layer
+                .diff_id
+                .strip_prefix("sha256:")
+                .unwrap_or(&layer.diff_id);
             let command = human::ellipsis(&escape::text(&layer.created_by), COMMAND);
-            let numbers = layer.numbers.iter().map(|number| number.map_or("-".into(), |number| number.to_string()));
-            let first = [id.get(..12).unwrap_or(id).to_owned(), human::size(layer.stored), command];
+            let numbers = layer
+                .numbers
+                .iter()
+                .map(|number| number.map_or("-".into(), |number| number.to_string()));
+            let first = [
+                id.get(..12).unwrap_or(id).to_owned(),
+                human::size(layer.stored),
+                command,
+            ];
             layers.row(first.into_iter().chain(numbers));
         }
         tables.push(layers);
@@ -50,10 +64,13 @@ pub fn many_tables(report: &ManyReport) -> Vec<Table> {
         let mut packages = head(&["PACKAGE"]);
         for package in &report.packages {
             let name = format!("{} {}", package.manager.name(), package.name);
-            let versions = package.versions.iter().map(|version| match version.as_str() {
-                "" => "-".to_owned(),
-                version => version.to_owned(),
-            });
+            let versions = package
+                .versions
+                .iter()
+                .map(|version| match version.as_str() {
+                    "" => "-".to_owned(),
+                    version => version.to_owned(),
+                });
             packages.row([name].into_iter().chain(versions));
         }
         tables.push(packages);
@@ -121,7 +138,10 @@ pub fn many_rows(report: &ManyReport) -> Vec<Value> {
         row.insert("Type".into(), "path".into());
         put_bytes(&mut row, "Path", &rooted(&path.path));
         let list = |of: fn(&Cell) -> Value| -> Value {
-            path.cells.iter().map(|cell| cell.as_ref().map_or(Value::Null, of)).collect()
+            path.cells
+                .iter()
+                .map(|cell| cell.as_ref().map_or(Value::Null, of))
+                .collect()
         };
         row.insert("Kinds".into(), list(|cell| kind(cell.kind).into()));
         row.insert("Sizes".into(), list(|cell| cell.size.into()));
@@ -135,7 +155,11 @@ pub fn many_rows(report: &ManyReport) -> Vec<Value> {
 pub fn waste_lines(report: &WasteReport, by_dive: bool) -> Vec<String> {
     let wasted = &report.wasted;
     let mut lines = vec![
-        format!("files of all layers: {} ({} bytes)", spaced(report.files), report.files),
+        format!(
+            "files of all layers: {} ({} bytes)",
+            spaced(report.files),
+            report.files
+        ),
         format!(
             "wasted: {} ({} bytes), about {} as stored",
             spaced(wasted.sum()),
@@ -163,7 +187,14 @@ pub fn waste_lines(report: &WasteReport, by_dive: bool) -> Vec<String> {
 
 /// Its layers and the paths that waste most; `most` of them.
 pub fn waste_tables(report: &WasteReport, most: usize) -> [Table; 2] {
-    let mut layers = Table::new(&["LAYER", "FILES", "WASTED", "STORED", "WASTED STORED", "CREATED BY"]);
+    let mut layers = Table::new(&[
+        "LAYER",
+        "FILES",
+        "WASTED",
+        "STORED",
+        "WASTED STORED",
+        "CREATED BY",
+    ]);
     for (i, layer) in report.layers.iter().enumerate() {
         layers.row([
             report.side.number(i).to_string(),
@@ -186,7 +217,11 @@ pub fn waste_tables(report: &WasteReport, most: usize) -> [Table; 2] {
         .filter(|(_, bytes)| *bytes > 0)
         .map(|(why, _)| why)
         .collect();
-        let numbers: Vec<String> = path.layers.iter().map(|layer| report.side.number(*layer).to_string()).collect();
+        let numbers: Vec<String> = path
+            .layers
+            .iter()
+            .map(|layer| report.side.number(*layer).to_string())
+            .collect();
         paths.row([
             human::size(path.wasted.sum()),
             path.copies.to_string(),
@@ -228,7 +263,11 @@ pub fn waste_rows(report: &WasteReport) -> Vec<Value> {
         row.insert("Type".into(), "path".into());
         put_bytes(&mut row, "Path", &rooted(&path.path));
         row.insert("Copies".into(), path.copies.into());
-        let numbers: Vec<usize> = path.layers.iter().map(|layer| report.side.number(*layer)).collect();
+        let numbers: Vec<usize> = path
+            .layers
+            .iter()
+            .map(|layer| report.side.number(*layer))
+            .collect();
         row.insert("Layers".into(), numbers.into());
         bytes(&mut row, &path.wasted);
         rows.push(row.into());

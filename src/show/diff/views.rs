@@ -9,7 +9,9 @@ use super::account::signed;
 use super::files::{change_lines, change_row, kind, put_bytes, rooted, shown_path, spaced};
 use crate::error::{Error, Result};
 use crate::escape;
-use crate::job::diff::{Change, ChangeKind, LayerReport, PackageChange, Side, Stat, TextChange, verb};
+use crate::job::diff::{
+    Change, ChangeKind, LayerReport, PackageChange, Side, Stat, TextChange, verb,
+};
 use crate::tree::{Did, NodeKind};
 
 /// Lines of context around what differs.
@@ -32,7 +34,12 @@ pub fn write_layers<W: Write + ?Sized>(out: &mut W, report: &LayerReport) -> Res
             Some(layer) => side.number(layer).to_string(),
             None => "-".into(),
         };
-        let sign = match (pair.old, pair.new, pair.sides.is_none(), pair.changes.is_empty() && pair.markers.is_empty()) {
+        let sign = match (
+            pair.old,
+            pair.new,
+            pair.sides.is_none(),
+            pair.changes.is_empty() && pair.markers.is_empty(),
+        ) {
             (_, None, ..) => '-',
             (None, ..) => '+',
             (.., true, _) => '=',
@@ -43,7 +50,10 @@ pub fn write_layers<W: Write + ?Sized>(out: &mut W, report: &LayerReport) -> Res
             (_, Some(new)) => (b, new),
             (old, None) => (a, old.unwrap_or_default()),
         };
-        let id = side.layers.get(layer).and_then(|layer| layer.layer.diff_id.as_ref());
+        let id = side
+            .layers
+            .get(layer)
+            .and_then(|layer| layer.layer.diff_id.as_ref());
         writeln!(
             out,
             "{sign} layer {} {}\t{}\t{}",
@@ -59,7 +69,11 @@ pub fn write_layers<W: Write + ?Sized>(out: &mut W, report: &LayerReport) -> Res
         }
         for marker in &pair.markers {
             let sign = if marker.added { 'A' } else { 'D' };
-            let what = if marker.opaque { "opaque marker" } else { "whiteout" };
+            let what = if marker.opaque {
+                "opaque marker"
+            } else {
+                "whiteout"
+            };
             writeln!(out, "  {sign} {}\t{what}", shown_path(&marker.path)).map_err(failed)?;
         }
     }
@@ -76,7 +90,9 @@ pub fn layer_rows(report: &LayerReport) -> Vec<Value> {
             Some(layer) => {
                 let own = side.layers.get(layer);
                 let id = own.and_then(|own| own.layer.diff_id.as_ref());
-                let stored = own.and_then(|own| own.layer.content()).map(crate::archive::Content::len);
+                let stored = own
+                    .and_then(|own| own.layer.content())
+                    .map(crate::archive::Content::len);
                 json!({
                     "Layer": side.number(layer),
                     "DiffID": id.map(ToString::to_string),
@@ -111,8 +127,16 @@ pub fn layer_rows(report: &LayerReport) -> Vec<Value> {
 /// How much changed below each name at the top, as git counts it.
 pub fn stat_lines(stats: &[Stat]) -> Vec<String> {
     let tops: Vec<String> = stats.iter().map(|stat| shown_path(&stat.top)).collect();
-    let width = tops.iter().map(|top| top.chars().count()).max().unwrap_or(0);
-    let most = stats.iter().map(|stat| stat.bytes_new + stat.bytes_gone).max().unwrap_or(0);
+    let width = tops
+        .iter()
+        .map(|top| top.chars().count())
+        .max()
+        .unwrap_or(0);
+    let most = stats
+        .iter()
+        .map(|stat| stat.bytes_new + stat.bytes_gone)
+        .max()
+        .unwrap_or(0);
     let mut lines = Vec::new();
     let mut all = Stat::default();
     for (stat, top) in stats.iter().zip(&tops) {
@@ -137,7 +161,10 @@ pub fn stat_lines(stats: &[Stat]) -> Vec<String> {
         all.bytes_new += stat.bytes_new;
         all.bytes_gone += stat.bytes_gone;
     }
-    let mut last = format!(" {} added, {} changed, {} deleted", all.added, all.changed, all.deleted);
+    let mut last = format!(
+        " {} added, {} changed, {} deleted",
+        all.added, all.changed, all.deleted
+    );
     if all.renamed > 0 {
         last.push_str(&format!(", {} moved", all.renamed));
     }
@@ -243,7 +270,11 @@ pub fn write_text<W: Write + ?Sized>(
         TextChange::Binary => writeln!(out, "Binary files {old} and {new} differ").map_err(failed),
         TextChange::Large(size) => {
             let size = spaced(*size);
-            writeln!(out, "Files {old} and {new} differ: too large to be shown ({size})").map_err(failed)
+            writeln!(
+                out,
+                "Files {old} and {new} differ: too large to be shown ({size})"
+            )
+            .map_err(failed)
         }
         TextChange::Lines(was, is) => {
             writeln!(out, "--- {old}\n+++ {new}").map_err(failed)?;
@@ -258,9 +289,13 @@ fn unified<W: Write + ?Sized>(out: &mut W, was: &[u8], is: &[u8]) -> Result<()> 
     let head = was.iter().zip(is).take_while(|(a, b)| a == b).count();
     let tail = was[head..].iter().rev().zip(is[head..].iter().rev());
     let tail = tail.take_while(|(a, b)| a == b).count();
-    let (n, m) = (lines(&was[head..was.len() - tail]), lines(&is[head..is.len() - tail]));
+    let (n, m) = (
+        lines(&was[head..was.len() - tail]),
+        lines(&is[head..is.len() - tail]),
+    );
     if n.saturating_mul(m) > PAIRS {
-        return writeln!(out, "@@ {n} lines became {m}: too many to be compared @@").map_err(failed);
+        return writeln!(out, "@@ {n} lines became {m}: too many to be compared @@")
+            .map_err(failed);
     }
     let diff = TextDiff::from_lines(was, is);
     for hunk in diff.unified_diff().context_radius(CONTEXT).iter_hunks() {
@@ -277,7 +312,10 @@ fn unified<W: Write + ?Sized>(out: &mut W, was: &[u8], is: &[u8]) -> Result<()> 
                 None => (line, false),
             };
             // A tab is as harmless as a blank, and patches without tabs are hard to read.
-            let parts: Vec<_> = line.split(|byte| *byte == b'\t').map(escape::bytes).collect();
+            let parts: Vec<_> = line
+                .split(|byte| *byte == b'\t')
+                .map(escape::bytes)
+                .collect();
             writeln!(out, "{sign}{}", parts.join("\t")).map_err(failed)?;
             if !whole {
                 writeln!(out, "\\ No newline at end of file").map_err(failed)?;
@@ -302,7 +340,10 @@ pub fn text_row(sides: &[Side; 2], change: &Change, text: &TextChange) -> Result
             TextChange::Large(_) => "large",
         };
         row.insert("Contents".into(), why.into());
-        row.insert("Patch".into(), String::from_utf8_lossy(&patch).into_owned().into());
+        row.insert(
+            "Patch".into(),
+            String::from_utf8_lossy(&patch).into_owned().into(),
+        );
     }
     Ok(row)
 }
@@ -317,17 +358,48 @@ pub fn life_rows(side: &Side, path: &[u8]) -> Option<Vec<Value>> {
     let rows = life.iter().map(|step| {
         let meta = step.meta();
         let made = matches!(step.did, Did::Added | Did::Replaced);
-        let id = side.layers.get(step.layer).and_then(|layer| layer.layer.diff_id.as_ref());
+        let id = side
+            .layers
+            .get(step.layer)
+            .and_then(|layer| layer.layer.diff_id.as_ref());
         let mut row = Map::new();
         row.insert("Type".into(), "life".into());
         put_bytes(&mut row, "Path", &rooted(&past.path()));
         row.insert("Layer".into(), side.number(step.layer).into());
         row.insert("Did".into(), verb(step.did).into());
         row.insert("Kind".into(), kind(step.kind()).into());
-        row.insert("Size".into(), if made { step.size().into() } else { Value::Null });
-        row.insert("Mode".into(), if made { format!("{:04o}", meta.mode).into() } else { Value::Null });
-        row.insert("Uid".into(), if made { meta.owner.uid.into() } else { Value::Null });
-        row.insert("Gid".into(), if made { meta.owner.gid.into() } else { Value::Null });
+        row.insert(
+            "Size".into(),
+            if made {
+                step.size().into()
+            } else {
+                Value::Null
+            },
+        );
+        row.insert(
+            "Mode".into(),
+            if made {
+                format!("{:04o}", meta.mode).into()
+            } else {
+                Value::Null
+            },
+        );
+        row.insert(
+            "Uid".into(),
+            if made {
+                meta.owner.uid.into()
+            } else {
+                Value::Null
+            },
+        );
+        row.insert(
+            "Gid".into(),
+            if made {
+                meta.owner.gid.into()
+            } else {
+                Value::Null
+            },
+        );
         row.insert("HardLink".into(), step.is_hard_link().into());
         row.insert("DiffID".into(), id.map(ToString::to_string).into());
         row.insert("CreatedBy".into(), side.created_by(step.layer).into());
@@ -352,7 +424,10 @@ pub fn life_lines(side: &Side, path: &[u8]) -> Option<Vec<String>> {
                 if step.is_hard_link() {
                     what.push_str(" (hard link)");
                 }
-                what.push_str(&format!(" {:04o} {}:{}", meta.mode, meta.owner.uid, meta.owner.gid));
+                what.push_str(&format!(
+                    " {:04o} {}:{}",
+                    meta.mode, meta.owner.uid, meta.owner.gid
+                ));
             }
             let by = escape::text(side.created_by(step.layer)).into_owned();
             format!("layer {}\t{what}\t{by}", side.number(step.layer))

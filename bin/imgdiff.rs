@@ -477,8 +477,11 @@ fn print(
                 (_, true, _) => !report.history.is_empty(),
                 _ => report.differs,
             };
+            if args.text.is_some() {
+                return texts_printed(args, io, shown, *report, path, options).map(verdict);
+            }
             if !args.quiet {
-                two_printed(args, io, shown, *report, path, options)?;
+                two_printed(args, io, shown, &report)?;
             }
             Ok(verdict(differs))
         }
@@ -578,35 +581,43 @@ fn print(
     }
 }
 
-fn two_printed(
+/// Prints texts that differ one after the other; whether there were any.
+fn texts_printed(
     args: &Args,
     io: &mut Io,
     shown: &Shown,
     mut report: diff::Report,
     path: Option<&[u8]>,
     options: &Options,
-) -> Result<()> {
+) -> Result<bool> {
+    let changes = std::mem::take(&mut report.compared.changes);
+    let mut any = false;
+    diff::texts(
+        &mut report.sides,
+        &changes,
+        path,
+        args.max_text,
+        &options.loading,
+        |sides, change, text| {
+            any = true;
+            match shown {
+                _ if args.quiet => Ok(()),
+                Shown::Rows(format, _) => {
+                    format.write(io.out(), None, [show::text_row(sides, change, &text)?])
+                }
+                _ => show::write_text(io.out(), sides, change, &text),
+            }
+        },
+    )?;
+    Ok(any)
+}
+
+fn two_printed(args: &Args, io: &mut Io, shown: &Shown, report: &diff::Report) -> Result<()> {
     let (format, whole) = match shown {
-        Shown::Page => return show::write_page(io.out(), &report),
+        Shown::Page => return show::write_page(io.out(), report),
         Shown::Rows(format, whole) => (Some(format), *whole),
         Shown::Text => (None, false),
     };
-    if args.text.is_some() {
-        let changes = std::mem::take(&mut report.compared.changes);
-        return diff::texts(
-            &mut report.sides,
-            &changes,
-            path,
-            args.max_text,
-            &options.loading,
-            |sides, change, text| match format {
-                Some(format) => {
-                    format.write(io.out(), None, [show::text_row(sides, change, &text)?])
-                }
-                None => show::write_text(io.out(), sides, change, &text),
-            },
-        );
-    }
     let changes = &report.compared.changes;
     if let Some(format) = format {
         if args.stat {
@@ -616,11 +627,11 @@ fn two_printed(
                 show::stat_rows(&diff::stat(&report.sides, changes)),
             );
         }
-        let mut documents = show::document_rows(&report);
+        let mut documents = show::document_rows(report);
         if args.config || args.history {
             return format.write(io.out(), None, documents);
         }
-        documents.push(show::summary_row(&report));
+        documents.push(show::summary_row(report));
         let files = changes
             .iter()
             .map(|change| show::change_row(&report.sides, change));
@@ -657,9 +668,9 @@ fn two_printed(
         io.line("")?;
     }
     if args.strict {
-        lines(io, show::packing_lines(&report))?;
+        lines(io, show::packing_lines(report))?;
     }
-    lines(io, show::account(&report).into_iter())
+    lines(io, show::account(report).into_iter())
 }
 
 fn lines(io: &mut Io, lines: impl Iterator<Item = String>) -> Result<()> {

@@ -6,6 +6,7 @@ mod every;
 mod foreign;
 mod hostile;
 mod imgconvert;
+mod imgdiff;
 mod imghistory;
 mod imginspect;
 mod imgload;

@@ -359,13 +359,13 @@ fn a_chain_of_layers_and_markers_stays_linear() {
 
 /// What is at a path: the letter, and for all but folders a number for the file and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Thing {
+pub enum Thing {
     Folder(bool),
     File(char, usize, String),
 }
 
 /// Applies one layer the slow way: paths are whole texts, and everything is looked through each time.
-fn model_layer(map: &mut BTreeMap<String, Thing>, line: &str, inodes: &mut usize) -> bool {
+pub fn model_layer(map: &mut BTreeMap<String, Thing>, line: &str, inodes: &mut usize) -> bool {
     let items: Vec<Vec<&str>> = line
         .split('|')
         .map(|item| item.trim().splitn(3, ' ').collect())
@@ -490,7 +490,7 @@ fn any_path() -> impl Strategy<Value = String> {
         .prop_map(|parts| parts.join("/"))
 }
 
-fn any_item() -> impl Strategy<Value = String> {
+pub fn any_item() -> impl Strategy<Value = String> {
     let kind = prop::sample::select(vec!["d", "d", "f", "f", "f", "l", "h", "h", "w", "w", "o"]);
     (kind, any_path(), any_path(), 0..1000u32).prop_map(|(kind, path, other, text)| match kind {
         "h" | "l" => format!("{kind} {path} {other}"),

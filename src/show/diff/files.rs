@@ -97,11 +97,11 @@ pub fn details(sides: &[Side; 2], change: &Change) -> Vec<String> {
                 escape::bytes(new.link_target())
             ),
             Field::Links => {
-                let leader = |node: &Node<'_>| match node.first_name() {
-                    Some(first) => shown_path(&first.path()),
-                    None => "own file".into(),
+                let other = |side: &Side, node: &Node<'_>| match other_name(side, node) {
+                    Some(other) => shown_path(&other.path()),
+                    None => "none".into(),
                 };
-                format!("links {} -> {}", leader(&old), leader(&new))
+                format!("links {} -> {}", other(a, &old), other(b, &new))
             }
             Field::Device => {
                 let ((a, b), (c, d)) = (old.device(), new.device());
@@ -240,6 +240,12 @@ pub(super) fn put_bytes(row: &mut Map<String, Value>, key: &str, bytes: &[u8]) {
     }
 }
 
+/// Another name of the same file: the first one, or of the first one the second.
+fn other_name<'t>(side: &'t Side, node: &Node<'t>) -> Option<Node<'t>> {
+    let mut names = side.tree.names_of(node.inode()?);
+    names.find(|name| name.index() != node.index())
+}
+
 /// What is at a path on one side.
 pub(super) fn node_value(side: &Side, node: &Node<'_>) -> Value {
     let meta = node.meta();
@@ -261,8 +267,8 @@ pub(super) fn node_value(side: &Side, node: &Node<'_>) -> Value {
         }
         _ => {}
     }
-    if let Some(first) = node.first_name() {
-        put_bytes(&mut value, "HardLinkTo", &rooted(&first.path()));
+    if let Some(other) = other_name(side, node) {
+        put_bytes(&mut value, "HardLinkTo", &rooted(&other.path()));
     }
     if let Some(digest) = node.digest() {
         value.insert(

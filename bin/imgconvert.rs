@@ -116,6 +116,9 @@ struct Args {
     /// Write what changed to FILE, as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
     digest_map: Option<PathBuf>,
+    /// All platforms of an index, as skopeo's --all: what happens without --platform, too
+    #[arg(short, long, conflicts_with = "platform")]
+    all: bool,
     /// Show no progress
     #[arg(short, long)]
     quiet: bool,
@@ -295,8 +298,22 @@ fn destination(text: &str) -> Result<(Destination, Option<Name>)> {
         "" | "dir" => (rest, ""),
         _ => rest.split_once(':').unwrap_or((rest, "")),
     };
-    if path.is_empty() {
+    if path.is_empty() || text.starts_with(':') {
         return Err(Fault::Usage(format!("'{text}' names no file")).into());
+    }
+    if let ("", Some((kind, _))) = (kind, text.split_once(':'))
+        && !kind.contains('/')
+        && !kind.starts_with('.')
+    {
+        // A reference would become part of the file's name, and a shape that there is not its beginning.
+        let name = match kind.contains('.') {
+            true => format!(", docker-archive:{text} gives a name"),
+            false => String::new(),
+        };
+        let why = format!(
+            "'{text}': '{kind}' is no shape that is written here; ./{text} is a file{name}"
+        );
+        return Err(Fault::Usage(why).into());
     }
     let path = PathBuf::from(path);
     let destination = match kind {

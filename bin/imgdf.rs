@@ -161,7 +161,8 @@ fn open(args: &Args, io: &mut Io) -> Result<Vec<Archive>> {
     }
     let mut archives = Vec::new();
     for image in &args.images {
-        match image.open(&args.common, &Meter::default()) {
+        let opened = image.open(&args.common, &Meter::default());
+        match opened.and_then(|opened| opened.archive.whole().map(|()| opened)) {
             Ok(opened) => archives.push(opened.archive),
             Err(error) => io.fail(&error),
         }

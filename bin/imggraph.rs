@@ -368,7 +368,7 @@ fn open(args: &Args, io: &mut Io) -> Result<Vec<Opened>> {
 }
 
 /// Which images are drawn: those that are named, for the platform that is asked for, that satisfy the filters.
-fn select(args: &Args, opened: &mut Vec<Opened>, filters: &[Filter], io: &mut Io) -> Result<()> {
+fn select(args: &Args, opened: &mut [Opened], filters: &[Filter], io: &mut Io) -> Result<()> {
     let limits = age_limits(opened, filters)?;
     for one in opened.iter_mut() {
         let archive = &one.archive;

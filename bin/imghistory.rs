@@ -1,14 +1,24 @@
 //! imghistory: show how an image was made, step by step.
 
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use imgkit::archive::{Archive, Image, Open};
 use imgkit::blob::Meter;
-use imgkit::cli::{self, Common, ImageArg, Page, Verdict};
-use imgkit::error::At;
+use imgkit::cli::{self, Common, ImageArg, Io, Page, Verdict};
+use imgkit::error::{At, Error, Fault, Result};
+use imgkit::job::dockerfile::{self, Candidate, Dockerfile};
 use imgkit::job::{self, Sizes};
 use imgkit::layer::Limits;
 use imgkit::show::Format;
+use imgkit::show::dockerfile::{
+    DOCKERFILE_COLUMNS, Layout, dockerfile as dockerfile_text, dockerfile_rows,
+};
 use imgkit::show::images::{HISTORY_COLUMNS, Telling, history_rows};
+use imgkit::store::Store;
 
 const PAGE: Page = Page {
     name: "imghistory",
@@ -20,6 +30,18 @@ const PAGE: Page = Page {
          error, and nothing is dropped.",
         "SIZE is what docker shows: the bytes that the files of the layer take. It is read from the headers of plain \
          layers; compressed layers are decoded and verified for it.",
+        "With --dockerfile the history is turned back into the Dockerfile that it came from, whoever wrote it: docker's \
+         builder, BuildKit, buildah, podman, kaniko, docker commit and import, and others. The history gives the order, \
+         the config the values that the history lost the quotes of, the layers what was copied. Where something was \
+         never recorded, a comment says so in its place. The base image of FROM is found by buildah's comment, by \
+         annotations, by the layers that the image shares with those of --base or of the store, or else by signs in \
+         the history; a comment says which. Without a base the Dockerfile starts from scratch and tells all of the \
+         history.",
+        "With --extract the files that COPY and ADD, imports and commits brought are put beside the Dockerfile, so \
+         that a build of that folder gives the same files. A layer becomes a folder where that is enough, and a tar \
+         for ADD where owners, special modes or attributes have to be kept. RUN is run again by the build.",
+        "Warnings tell what the history says and the image does not bear out, and build arguments that look like \
+         secrets. For --dockerfile an archive on standard input is kept in a file without a name in $TMPDIR.",
     ],
     output: &[
         "A table as docker prints it. With --format json one object per line, with docker's keys and values and these \
@@ -52,6 +74,43 @@ const PAGE: Page = Page {
             "bytes of the layer's files; null for a layer that is not in the archive",
         ),
         ("StoredBytes, StoredSize", "bytes of the layer as stored"),
+        (
+            "With --dockerfile",
+            "a row for each instruction and one for each finding, with the keys below",
+        ),
+        (
+            "BuildArgs",
+            "the build arguments that a command had: an object of texts",
+        ),
+        ("Confidence", "exact, inferred or lost; null for a finding"),
+        ("CreatedBy", "the entry as the builder wrote it"),
+        (
+            "Entry",
+            "the number of the history entry, 1 being the oldest; null for what only the config tells",
+        ),
+        (
+            "Files",
+            "how many entries of the layer are no folders; null without a layer",
+        ),
+        (
+            "Instruction",
+            "the keyword; of a finding: secret, copy, run, time, layers, or the setting that is not in the config",
+        ),
+        ("Kind", "instruction, remark, lie or secret"),
+        ("Lies, Secrets", "the findings about this entry"),
+        (
+            "Notes, Remarks",
+            "what was not recorded, and what else there is to say",
+        ),
+        ("Paths", "the paths of the layer of a COPY or ADD"),
+        (
+            "SizeBytes",
+            "with --dockerfile the sum of the sizes in the layer's headers",
+        ),
+        (
+            "Text",
+            "the instruction as it stands in the Dockerfile; of a finding: what it is",
+        ),
     ],
     exit: &[
         ("0", "done"),
@@ -67,6 +126,15 @@ const PAGE: Page = Page {
         (
             "for a script",
             "imghistory --format '{{.SizeBytes}} {{.CreatedBy}}' --no-trunc app.tar",
+        ),
+        ("the Dockerfile", "imghistory --dockerfile app.tar"),
+        (
+            "the Dockerfile above a base image of a folder",
+            "imghistory --dockerfile --base images/ app.tar",
+        ),
+        (
+            "a folder to build it again",
+            "imghistory --dockerfile --extract context app.tar",
         ),
     ],
     sections: &[],
@@ -101,6 +169,30 @@ struct Args {
         hide_default_value = true
     )]
     format: String,
+    /// Print the Dockerfile that the image was built with, as far as it can be known
+    #[arg(long, conflicts_with_all = ["layers", "quiet", "no_trunc"], help_heading = "Dockerfile")]
+    dockerfile: bool,
+    /// Say of each line where it comes from, how sure it is and what its layer holds
+    #[arg(long, requires = "dockerfile", help_heading = "Dockerfile")]
+    annotate: bool,
+    /// Look for the base image here: an image, an archive, or a folder of archives; may be given again
+    ///
+    /// Without it the local store is looked at, if there is one.
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        requires = "dockerfile",
+        help_heading = "Dockerfile"
+    )]
+    base: Vec<ImageArg>,
+    /// Write the Dockerfile with the files that each COPY and ADD brought into this new folder
+    #[arg(
+        long,
+        value_name = "DIR",
+        requires = "dockerfile",
+        help_heading = "Dockerfile"
+    )]
+    extract: Option<PathBuf>,
     #[command(flatten)]
     common: Common,
 }
@@ -113,6 +205,9 @@ impl AsRef<Common> for Args {
 
 fn main() -> ExitCode {
     cli::run(&PAGE, |args: &Args, io| {
+        if args.dockerfile {
+            return reconstruct(args, io);
+        }
         let format = Format::parse(&args.format, &default_format(args))?;
         let meter = Meter::default();
         let progress = io.progress(args.image.text(), None, &meter, args.quiet);
@@ -147,6 +242,203 @@ fn main() -> ExitCode {
         )?;
         Ok(Verdict::Yes)
     })
+}
+
+/// The most warnings about one image.
+const WARNINGS: usize = 50;
+
+/// `--dockerfile`.
+fn reconstruct(args: &Args, io: &mut Io) -> Result<Verdict> {
+    // A Dockerfile is no table: only what was asked for is taken for a format.
+    let format = match args.format.as_str() {
+        "table" => None,
+        format => Some(Format::parse(format, "")?),
+    };
+    let folder = args.extract.as_deref().map(fresh).transpose()?;
+    let meter = Meter::default();
+    let progress = io.progress(args.image.text(), None, &meter, false);
+    // Layers are read more than once, which a stream cannot give.
+    let landing = Some(std::env::temp_dir());
+    let opened = args.image.open_with(&args.common, &meter, landing)?;
+    let selection = opened.select(&args.common)?;
+    let image = selection.image();
+    let place = || opened.archive.place.clone();
+    let archives = bases(args, io)?;
+    let names = candidates(&archives, image);
+    let candidates: Vec<Candidate<'_>> = names
+        .iter()
+        .map(|(name, image)| Candidate { name, image })
+        .collect();
+    let limits = Limits::default();
+    let mut found = dockerfile::dockerfile(image, &candidates, &limits, &meter).at(place)?;
+    if let Some(folder) = &folder {
+        dockerfile::extract(&mut found, image, folder.path(), &limits, &meter).at(place)?;
+    }
+    drop(progress);
+    for finding in found.findings.iter().take(WARNINGS) {
+        let entry = finding.entry.map(|entry| format!("entry {entry}: "));
+        let entry = entry.filter(|_| finding.kind != "time").unwrap_or_default();
+        io.warn(&format!(
+            "{}: {entry}{}",
+            opened.archive.place, finding.text
+        ));
+    }
+    if found.findings.len() > WARNINGS {
+        let more = found.findings.len() - WARNINGS;
+        io.warn(&format!(
+            "{}: {more} more; --format json lists them all",
+            opened.archive.place
+        ));
+    }
+    if let (Some(folder), Some(target)) = (folder, &args.extract) {
+        keep(&found, args.annotate, folder, target)?;
+    }
+    match format {
+        Some(format) => {
+            format.write(io.out(), Some(DOCKERFILE_COLUMNS), dockerfile_rows(&found))?
+        }
+        None if args.extract.is_none() => {
+            let layout = Layout {
+                annotate: args.annotate,
+                safe: true,
+            };
+            let text = dockerfile_text(&found, layout);
+            io.out()
+                .write_all(text.as_bytes())
+                .map_err(|error| Error::io("write", error))?;
+        }
+        None => {}
+    }
+    Ok(Verdict::Yes)
+}
+
+/// An archive, and the positions of its images that may be used.
+type Usable = (Archive, Vec<usize>);
+
+/// The archives that may hold the base: those that were named, else the store.
+fn bases(args: &Args, io: &mut Io) -> Result<Vec<Usable>> {
+    let mut found = Vec::new();
+    if args.base.is_empty() {
+        let store = cli::store_path(&args.common).map(Store::at);
+        match store.and_then(|store| store.open(&Open::default())) {
+            Ok(Some(store)) => {
+                let all = (0..store.images.len()).collect();
+                found.push((store, all));
+            }
+            Ok(None) => {}
+            // Nobody asked for it.
+            Err(error) => io.warn(&format!("the store is left out: {error}")),
+        }
+        return Ok(found);
+    }
+    for base in &args.base {
+        match base.open(&args.common, &Meter::default()) {
+            Ok(opened) => {
+                let mut images: Vec<usize> = Vec::new();
+                for root in opened.roots()? {
+                    images.extend(opened.archive.images_of(root));
+                }
+                found.push((opened.archive, images));
+            }
+            Err(error) => match archives_in(base.text())? {
+                Some(archives) => found.extend(archives),
+                None => return Err(error),
+            },
+        }
+    }
+    Ok(found)
+}
+
+/// The archives of a folder that is none itself, in the order of their names; `None` if it is no folder or has none.
+fn archives_in(folder: &str) -> Result<Option<Vec<Usable>>> {
+    let folder = Path::new(folder);
+    if !folder.is_dir() {
+        return Ok(None);
+    }
+    let failed = |error| Error::io("read", error).at(folder.to_string_lossy());
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        paths.push(entry.map_err(failed)?.path());
+    }
+    paths.sort();
+    let open = |path: &PathBuf| {
+        let usable =
+            fs::metadata(path).is_ok_and(|metadata| metadata.is_file() || metadata.is_dir());
+        // What else lies in the folder is none of our business.
+        let archive = usable.then(|| Open::default().path(path).ok())??;
+        let all = (0..archive.images.len()).collect();
+        Some((archive, all))
+    };
+    let archives: Vec<Usable> = paths.iter().filter_map(open).collect();
+    Ok(Some(archives).filter(|archives| !archives.is_empty()))
+}
+
+/// The images that could be a base, and how FROM names each.
+fn candidates<'a>(archives: &'a [Usable], of: &Image) -> Vec<(String, &'a Image)> {
+    let mut out = Vec::new();
+    for (archive, images) in archives {
+        for &index in images {
+            let Some(image) = archive.images.get(index) else {
+                continue;
+            };
+            let same = (&image.platform.os, &image.platform.architecture)
+                == (&of.platform.os, &of.platform.architecture);
+            if !same {
+                continue;
+            }
+            let names = archive.names_of(index);
+            let name = names
+                .iter()
+                .map(ToString::to_string)
+                .find(|name| dockerfile::is_image_name(name));
+            out.push((name.unwrap_or_else(|| image.id.to_string()), image));
+        }
+    }
+    out
+}
+
+/// A folder in the making beside the one that was asked for, which must not hold anything yet.
+fn fresh(target: &Path) -> Result<tempfile::TempDir> {
+    let place = || target.to_string_lossy().into_owned();
+    match fs::read_dir(target).map(|mut entries| entries.next().is_some()) {
+        Ok(true) => {
+            let why = "it is there already, and not empty".to_owned();
+            return Err(Error::from(Fault::Usage(why)).at(place()));
+        }
+        Ok(false) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::io("open", error).at(place())),
+    }
+    let parent = target
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    tempfile::Builder::new()
+        .prefix(".imgkit-")
+        .tempdir_in(parent.unwrap_or(Path::new(".")))
+        .map_err(|error| Error::io("create", error).at(place()))
+}
+
+/// Writes the Dockerfile, and gives the folder its name.
+fn keep(
+    found: &Dockerfile,
+    annotate: bool,
+    folder: tempfile::TempDir,
+    target: &Path,
+) -> Result<()> {
+    let layout = Layout {
+        annotate,
+        safe: false,
+    };
+    let text = dockerfile_text(found, layout);
+    let failed = |error| Error::io("write", error).at(target.to_string_lossy());
+    let mut file = fs::File::create_new(folder.path().join("Dockerfile")).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    file.sync_all().map_err(failed)?;
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).map_err(failed)?;
+    fs::rename(folder.path(), target).map_err(failed)?;
+    // It is no longer where it would be removed.
+    let _ = folder.keep();
+    Ok(())
 }
 
 fn default_format(args: &Args) -> String {

@@ -17,7 +17,9 @@ const PAGE: Page = Page {
     description: &[
         "Puts the images of an archive of any kind into the local store, as docker load puts them into an engine. \
          Every blob is verified while it is stored, and blobs that are there already are not written again. Either all \
-         that was asked for is in the store afterwards, or nothing of it is.",
+         that was asked for is in the store afterwards, or nothing of it is. Blobs that a load has stored when it fails \
+         are removed again; only where it is killed, or another program adds to the store at the same time, they stay \
+         until imgprune finds that nothing refers to them.",
         "Manifests, configs and layers are stored as they are, so digests and IDs stay. An image that comes out of a \
          docker-archive without manifests gets one. From a pipe the archive is not stored as a whole: each layer goes \
          straight to its place.",
@@ -61,7 +63,7 @@ const PAGE: Page = Page {
         ),
     ],
     sections: &[],
-    see_also: &["imgls", "imgsave", "imgverify"],
+    see_also: &["imgls", "imgprune", "imgsave", "imgverify"],
 };
 
 /// Put the images of an archive into the local store

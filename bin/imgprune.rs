@@ -89,7 +89,11 @@ fn main() -> ExitCode {
         let store = Store::at(cli::store_path(&args.common)?);
         let removal = match cli::open_store(&args.common, &Default::default())? {
             Some(archive) => job::prune(&store, &archive, &options)?,
-            None => Removal::default(),
+            // What a load left behind that was killed before anything had a name.
+            None => Removal {
+                freed: store.collect(args.dry_run)?,
+                ..Removal::default()
+            },
         };
         if !removal.untagged.is_empty() || !removal.images.is_empty() {
             io.line(if args.dry_run {

@@ -16,7 +16,7 @@ const PAGE: Page = Page {
     description: &[
         "Gives an image of the local store another name, as docker tag does; the old one stays. A name that stands for \
          another image goes to this one, and the other stays without it. An image from an archive is put into the store \
-         under the name.",
+         under the name. With --platform the name stands for that one image of an index.",
     ],
     output: &["Nothing."],
     keys: &[],
@@ -78,10 +78,15 @@ fn main() -> ExitCode {
 fn tag(args: &Args, name: &Name) -> Result<()> {
     let store = Store::at(cli::store_path(&args.common)?);
     let meter = Meter::default();
-    let opened = args.source.open_with(&args.common, &meter, None)?;
+    let opened = args
+        .source
+        .open_with(&args.common, &meter, Some(store.landing()?))?;
     let archive = &opened.archive;
+    archive.whole()?;
     let place = || archive.place.clone();
-    if std::path::Path::new(&archive.place) == store.path() {
+    let platform = args.common.platform.as_ref();
+    // One platform of an index is listed by itself then, and its blobs are there already.
+    if platform.is_none() && std::path::Path::new(&archive.place) == store.path() {
         let root = archive.root(&opened.pick).at(place)?;
         let node = root.node.map(|node| &archive.nodes[node].descriptor.digest);
         if let Some(digest) = node {
@@ -90,7 +95,6 @@ fn tag(args: &Args, name: &Name) -> Result<()> {
         return Ok(());
     }
     let mut bundle = Bundle::default();
-    let platform = args.common.platform.as_ref();
     job::save(&mut bundle, archive, &opened.pick, platform, Some(name)).at(place)?;
     store.add(&bundle, Policy::Replace, &meter).map(|_| ())
 }

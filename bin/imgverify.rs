@@ -111,6 +111,10 @@ const PAGE: Page = Page {
                 "error: a name or link that no layer or archive can mean",
             ),
             (
+                "toc-mismatch, toc-damaged",
+                "error: the table of contents of a zstd:chunked layer, or its tar-split, says otherwise than the tar, or cannot be read; the tar is what counts here, but who fetches layers in parts believes the table (not compared in one pass over a pipe)",
+            ),
+            (
                 "media-type, platform, layout-version, config-name, bad-name, no-diff-ids",
                 "warning: a description that does not fit what it describes",
             ),

@@ -140,6 +140,13 @@ pub enum Fault {
         /// What is wrong with it.
         why: TarFault,
     },
+    /// A cpio archive is damaged.
+    Cpio {
+        /// Where it was noticed, counted from the start of the archive.
+        offset: u64,
+        /// What is wrong.
+        why: &'static str,
+    },
     /// Compressed bytes do not decode.
     Codec {
         /// The compression: `gzip`, `zstd`, `xz`, `bzip2`.
@@ -461,6 +468,9 @@ impl fmt::Display for Fault {
                 )
             }
             Fault::Tar { offset, why } => write!(f, "damaged tar: header at byte {offset}: {why}"),
+            Fault::Cpio { offset, why } => {
+                write!(f, "damaged cpio archive: at byte {offset}: {why}")
+            }
             Fault::Codec { codec, why } => write!(f, "damaged {codec} data: {}", brief(why)),
             Fault::Limit { what, limit, found } => {
                 write!(

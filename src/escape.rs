@@ -55,6 +55,17 @@ pub fn brief_to(text: &str, limit: usize) -> Cow<'_, str> {
     Cow::Owned(head.concat() + "…" + &tail.concat())
 }
 
+/// A text escaped and, if that is longer than `limit`, cut in its middle with its length said: for lines about texts of
+/// which the length tells something.
+pub fn measured(text: &str, limit: usize) -> Cow<'_, str> {
+    let cut = brief_to(text, limit);
+    let length = text.chars().count();
+    match length > limit || self::text(text).chars().count() > limit {
+        true => Cow::Owned(format!("{cut} ({length} characters)")),
+        false => cut,
+    }
+}
+
 /// Characters, each escaped, until they are `limit` long or longer.
 fn escaped_up_to(chars: impl Iterator<Item = char>, limit: usize) -> Vec<String> {
     let mut pieces = Vec::new();
@@ -118,7 +129,9 @@ fn is_plain(c: char) -> bool {
         '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' => false,
         // Variation selectors and tags.
         '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}' => false,
-        _ => true,
+        // Noncharacters, which XML has no way to write.
+        '\u{fdd0}'..='\u{fdef}' => false,
+        c => u32::from(c) & 0xfffe != 0xfffe,
     }
 }
 
@@ -148,6 +161,11 @@ mod tests {
     fn long_texts_are_cut_in_the_middle_and_never_within_an_escape() {
         assert!(matches!(brief(&"x".repeat(BRIEF)), Cow::Borrowed(_)));
         let long = format!("{}{}", "a".repeat(5000), "z".repeat(5000));
+        assert_eq!(
+            measured(&long, 8),
+            format!("{}…{} (10000 characters)", "a".repeat(6), "z")
+        );
+        assert!(matches!(measured("plain", 5), Cow::Borrowed("plain")));
         let cut = brief(&long).into_owned();
         assert_eq!(cut, format!("{}…{}", "a".repeat(150), "z".repeat(49)));
         let controls = "\x1b".repeat(1_000_000);

@@ -10,8 +10,8 @@
 //! | [`blob`] | bytes with an identity: files, codecs, hashes | spec |
 //! | [`layer`] | a tar as entries; one pass that finds out everything about a layer | spec, blob |
 //! | [`packages`] | the databases of package managers, read as files | spec |
+//! | [`disk`] | a folder of the file system as entries | layer |
 //! | [`archive`] | any container shape as one type with images | spec, blob, layer |
-//! | [`disk`] | a folder of the file system as entries | spec, blob, layer |
 //! | [`tree`] | layers applied: path -> node, and which layer wrote, replaced or deleted it | spec, blob, layer, archive |
 //! | [`write`](mod@write) | images as any container shape, and their blobs recoded | spec, blob, layer, archive |
 //! | [`store`] | the local store: an OCI layout, its lock, its index | spec, blob, archive, write |

@@ -162,7 +162,7 @@ fn finding_codes() -> BTreeSet<String> {
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     let mut codes = BTreeSet::new();
-    for file in ["agree", "blobs", "mod"] {
+    for file in ["agree", "blobs", "mod", "toc"] {
         let source = read(&format!("src/job/verify/{file}.rs"));
         for starter in ["Severity::Error,", "Severity::Warning,", "Severity::Note,"] {
             for rest in source.split(starter).skip(1) {
@@ -294,7 +294,7 @@ fn the_commands_of_the_readme_print_what_it_shows() {
 /// The rooms in the order of the house, innermost first, and what each may use as the map in `src/lib.rs` has it.
 ///
 /// What serves every room (errors, escaping, work on all cores) may be used by all that come after it.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("escape", &[]),
     ("parallel", &[]),
     ("error", &["escape"]),
@@ -302,6 +302,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("blob", &["spec"]),
     ("layer", &["spec", "blob"]),
     ("packages", &["spec"]),
+    ("disk", &["layer"]),
     ("archive", &["spec", "blob", "layer"]),
     ("tree", &["spec", "blob", "layer", "archive"]),
     ("write", &["spec", "blob", "layer", "archive"]),
@@ -309,11 +310,11 @@ const ROOMS: [(&str, &[&str]); 13] = [
     (
         "job",
         &[
-            "spec", "blob", "layer", "packages", "archive", "tree", "write", "store",
+            "spec", "blob", "layer", "packages", "disk", "archive", "tree", "write", "store",
         ],
     ),
     // Renderers draw the reports of jobs and the types that stand in them; they open nothing.
-    ("show", &["spec", "archive", "job"]),
+    ("show", &["spec", "archive", "tree", "job"]),
 ];
 const FOR_ALL: [&str; 3] = ["escape", "error", "parallel"];
 

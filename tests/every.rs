@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use serde_json::json;
 
-use crate::common::run::{PROGRAMS, Room, clean, program};
+use crate::common::run::{OPENING, PROGRAMS, Room, clean, on, program};
 use crate::common::{build, foreign};
 
 const HELP_HINT: &str = "--help shows how it is used";
@@ -25,12 +25,24 @@ fn a_reader_that_went_away_ends_the_run_quietly() {
         "imgdiff app.tar app.tar",
         "imgdiff --waste app.tar",
         "imgverify app.tar",
+        "imgload app.tar",
+        "imgload --format json app.tar",
+        "imgsave app.tar",
+        "imgconvert app.tar -",
+        "imgconvert app.tar docker-archive:out --digest-map -",
+        "imgrm demo:1",
+        "imgprune --force",
+        "imgdf",
+        "imgdf -v app.tar",
         "imggraph app.tar",
         "imggraph --format html app.tar",
         "imgls --help",
         "imgls --version",
         "imgverify --generate man",
     ] {
+        if line.starts_with("imgrm") {
+            room.run("imgload app.tar").code(0);
+        }
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
         let run = room
@@ -50,6 +62,13 @@ fn a_full_disk_is_an_error() {
         "imginspect --raw config app.tar",
         "imghistory app.tar",
         "imgverify app.tar",
+        "imgload app.tar",
+        "imgsave app.tar",
+        "imgconvert app.tar -",
+        "imgconvert app.tar docker-archive:out --digest-map -",
+        "imgrm demo:1",
+        "imgprune --force",
+        "imgdf",
         "imggraph app.tar",
         "imggraph --format html app.tar",
         "imgls --help",
@@ -127,14 +146,14 @@ fn inputs_that_are_no_archive_are_named_for_what_they_are() {
             ),
         ),
     ] {
-        for name in PROGRAMS {
-            room.run(&format!("{name} {input}"))
+        for (name, line) in OPENING {
+            room.run(&on(line, input))
                 .fails(&format!("{name}: {input}: {why}\n"));
         }
     }
-    for name in PROGRAMS {
+    for (name, line) in OPENING {
         let gone = format!("{name}: no such file, and no image 'gone' in the store\n");
-        room.run(&format!("{name} gone")).fails(&gone);
+        room.run(&on(line, "gone")).fails(&gone);
     }
 }
 
@@ -142,8 +161,8 @@ fn inputs_that_are_no_archive_are_named_for_what_they_are() {
 fn standard_input_that_is_no_archive() {
     let room = Room::new();
     room.write("empty", b"");
-    for name in PROGRAMS {
-        let line = format!("{name} -");
+    for (name, line) in OPENING {
+        let line = on(line, "-");
         let empty = format!("{name}: standard input: not an image archive: it is empty\n");
         room.command(&line).pipe(b"").run().fails(&empty);
         room.command(&line).stdin_closed().run().fails(&empty);
@@ -227,6 +246,47 @@ fn bad_usage_is_one_line_and_a_hint() {
             "",
         ),
         (
+            "imgload x -i y",
+            "the argument '[ARCHIVE]' cannot be used with '--input <FILE>'",
+            "",
+        ),
+        (
+            "imgsave",
+            "the following required arguments were not provided: <IMAGE>...",
+            "",
+        ),
+        (
+            "imgsave --format zip x",
+            "invalid value 'zip' for '--format <FORMAT>' [possible values: docker, docker-legacy, oci, oci-layout, dir]",
+            "",
+        ),
+        (
+            "imgconvert x",
+            "the following required arguments were not provided: <DST>",
+            "",
+        ),
+        (
+            "imgconvert --all --platform linux/amd64 x y",
+            "the argument '--all' cannot be used with '--platform <PLATFORM>'",
+            "",
+        ),
+        (
+            "imgtag x",
+            "the following required arguments were not provided: <NEW>",
+            "",
+        ),
+        (
+            "imgrm",
+            "the following required arguments were not provided: <IMAGE>...",
+            "",
+        ),
+        ("imgprune x", "unexpected argument 'x' found", ""),
+        (
+            "imgdf --bogus",
+            "unexpected argument '--bogus' found",
+            "to pass '--bogus' as a value, use '-- --bogus'",
+        ),
+        (
             "imgverify -q --json x",
             "the argument '--quiet' cannot be used with '--json'",
             "",
@@ -285,13 +345,13 @@ fn formats_and_filters_are_read_before_any_file() {
 #[test]
 fn references_that_are_none() {
     let room = Room::with("app.tar", &build::docker(&[&app()]));
-    for name in PROGRAMS {
-        room.run(&format!("{name} app.tar:"))
+    for (name, line) in OPENING {
+        room.run(&on(line, "app.tar:"))
             .fails(&format!("{name}: a reference is missing after ':'\n"));
-        room.run(&format!("{name} app.tar@sha256:abc"))
+        room.run(&on(line, "app.tar@sha256:abc"))
             .code(2)
             .complains("not a digest: 'sha256:abc'");
-        room.run(&format!("{name} ''"))
+        room.run(&on(line, "''"))
             .fails(&format!("{name}: an image needs a name or a path\n"));
     }
 }
@@ -370,9 +430,9 @@ fn no_text_from_an_archive_reaches_the_terminal_raw() {
         }
     }
     // The file itself may be called anything.
-    for name in PROGRAMS {
+    for (_, line) in OPENING {
         let path = format!("{text}.tar").replace('/', "_");
-        let run = room.run(&format!("{name} '{path}'"));
+        let run = room.run(&on(line, &format!("'{path}'")));
         run.code(2)
             .complains(r"x\x1b[2J\r\n\u{202e}evil")
             .complains("not an image archive");
@@ -447,6 +507,29 @@ fn an_error_is_a_line_that_can_be_read() {
         run.code(2);
         let widest = run.err().lines().map(|line| line.chars().count()).max();
         assert!(widest < Some(1000), "{widest:?}\n{run}");
+    }
+}
+
+#[test]
+fn every_program_tells_about_itself() {
+    let version = env!("CARGO_PKG_VERSION");
+    for name in PROGRAMS {
+        let room = Room::new();
+        room.run(&format!("{name} --version"))
+            .ok(&format!("{name} {version}\n"));
+        for flag in ["-h", "--help"] {
+            room.run(&format!("{name} {flag}"))
+                .code(0)
+                .says(&format!("Usage: {name} "));
+        }
+        for kind in ["man", "bash", "zsh", "fish"] {
+            room.run(&format!("{name} --generate {kind}"))
+                .code(0)
+                .says(name);
+        }
+        // None of that makes a store, or anything else.
+        let left = std::fs::read_dir(room.path("")).expect("a folder");
+        assert_eq!(left.count(), 0, "{name}");
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::common::build::digest;
 use crate::common::foreign;
-use crate::common::run::{PROGRAMS, Room};
+use crate::common::run::{OPENING, Room, on};
 
 fn expected() -> Map<String, Value> {
     let text = std::fs::read(foreign("expected.json")).expect("expected.json");
@@ -470,8 +470,8 @@ fn inspect_and_history_are_dockers_own() {
 fn a_root_filesystem_is_no_image() {
     let room = Room::new();
     let path = foreign("rootfs.tar");
-    for name in PROGRAMS {
-        room.run(&format!("{name} {}", path.display()))
+    for (_, line) in OPENING {
+        room.run(&on(line, &path.to_string_lossy()))
             .code(2)
             .complains("not an image archive: it has neither manifest.json nor oci-layout\nhint: it looks like a plain root filesystem");
     }

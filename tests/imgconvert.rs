@@ -140,6 +140,16 @@ fn bad_usage() {
             format!("the following required arguments were not provided: <DST>\n{hint}"),
         ),
         ("imgconvert app.tar oci:", "'oci:' names no file".into()),
+        ("imgconvert app.tar :", "':' names no file".into()),
+        ("imgconvert app.tar :x", "':x' names no file".into()),
+        (
+            "imgconvert app.tar docker-daemon:out.tar",
+            "'docker-daemon:out.tar': 'docker-daemon' is no shape that is written here; ./docker-daemon:out.tar is a file".into(),
+        ),
+        (
+            "imgconvert app.tar out.tar:app:2",
+            "'out.tar:app:2': 'out.tar' is no shape that is written here; ./out.tar:app:2 is a file, docker-archive:out.tar:app:2 gives a name".into(),
+        ),
         (
             "imgconvert gone out.tar",
             "no such file, and no image 'gone' in the store".into(),
@@ -169,6 +179,29 @@ fn bad_usage() {
         room.run(line).fails(&format!("imgconvert: {why}\n"));
         assert!(!room.path("out.tar").exists(), "{line}");
     }
+}
+
+/// skopeo's `--all`, which is what happens without it, too.
+#[test]
+fn all_platforms_come_along() {
+    let (amd, arm) = (app(), app().platform("linux/arm64/v8"));
+    let files = build::multi("demo:1", &[&amd, &arm], &[]);
+    let room = Room::with("app.tar", &files);
+    room.run("imgconvert --all app.tar oci-archive:all.tar")
+        .ok("");
+    room.run("imgconvert app.tar oci-archive:plain.tar").ok("");
+    same(&room, "all.tar", "plain.tar");
+    for image in [amd, arm] {
+        let platform = image.platform_value()["architecture"].clone();
+        let platform = platform.as_str().expect("a text");
+        room.run(&format!(
+            "imginspect -f '{{{{.Id}}}}' --platform linux/{platform} all.tar"
+        ))
+        .ok(&format!("{}\n", image.id()));
+    }
+    // A file may be called anything.
+    room.run("imgconvert app.tar ./a:b").ok("");
+    assert!(room.path("a:b").exists());
 }
 
 #[test]
@@ -239,14 +272,11 @@ fn reproducible_makes_builds_at_other_times_the_same_bytes() {
             name,
             &build::oci(&[&image.clone().packed(Pack::Gzip)]).tar(),
         );
-        for (out, epoch) in [("1970", None), ("2023", Some("1690000000"))] {
+        for (out, epoch) in [("1970", "0"), ("2023", "1690000000")] {
             let line =
                 format!("imgconvert --reproducible --digest-map map.json {name} {out}-{name}");
-            let mut run = room.command(&line);
-            if let Some(epoch) = epoch {
-                run = run.env("SOURCE_DATE_EPOCH", epoch);
-            }
-            run.run().ok("");
+            let run = room.command(&line).env("SOURCE_DATE_EPOCH", epoch).run();
+            run.ok("");
             let map: Value =
                 serde_json::from_slice(&std::fs::read(room.path("map.json")).expect("a map"))
                     .expect("JSON");
@@ -341,5 +371,117 @@ fn layers_in_several_gzip_members_become_plain() {
             room.run("imgls -q --no-trunc a.tar")
                 .ok(&format!("{}\n", image.id()));
         }
+    }
+}
+
+/// The layers of the only image of a layout.
+fn layers(room: &Room, layout: &str) -> Value {
+    let read = |name: &str| -> Value {
+        let bytes = std::fs::read(room.path(&format!("{layout}/{name}"))).expect(name);
+        serde_json::from_slice(&bytes).expect("json")
+    };
+    let digest = &read("index.json")["manifests"][0]["digest"];
+    let digest = digest.as_str().expect("a digest");
+    read(&format!("blobs/{}", digest.replace(':', "/")))["layers"].clone()
+}
+
+#[test]
+fn zstd_chunked_says_where_its_parts_are() {
+    let twice = build::layer("f a one | f a two");
+    let image = app().layer_bytes(twice);
+    let room = Room::with("app.tar", &build::oci(&[&image]));
+    let convert = |line: &str| {
+        room.run(&format!("imgconvert {line}")).ok("");
+    };
+    convert("--compression zstd:chunked app.tar oci:parts");
+    let found = layers(&room, "parts");
+    let prefix = "io.github.containers.zstd-chunked.";
+    for (n, layer) in found.as_array().expect("a list").iter().enumerate() {
+        let zstd = "application/vnd.oci.image.layer.v1.tar+zstd";
+        assert_eq!(layer["mediaType"], zstd);
+        // A layer with the same name twice is ordinary zstd.
+        for key in [
+            "manifest-checksum",
+            "manifest-position",
+            "tarsplit-position",
+        ] {
+            let note = &layer["annotations"][format!("{prefix}{key}")];
+            assert_eq!(note.is_string(), n < 2, "layer {n}");
+        }
+    }
+    room.run("imgverify -q parts").ok("");
+    room.run("imginspect --format '{{.Id}}' parts")
+        .ok(&format!("{}\n", image.id()));
+
+    // What is packed so already stays, whatever the level; any number of threads gives the same.
+    convert("--compression zstd:chunked --level 9 parts oci:again");
+    assert_eq!(layers(&room, "again")[0], found[0]);
+    convert("--compression zstd parts oci:kept");
+    assert_eq!(layers(&room, "kept"), found);
+    convert("-j 1 --compression zstd:chunked app.tar oci:one");
+    assert_eq!(layers(&room, "one"), found);
+
+    // zstd without parts is packed again, and what speaks of parts goes with them.
+    convert("--compression zstd app.tar oci:whole");
+    assert!(layers(&room, "whole")[0]["annotations"].is_null());
+    convert("--compression zstd:chunked whole oci:back");
+    assert_eq!(layers(&room, "back"), found);
+    convert("--compression gzip parts oci:gzip");
+    assert!(layers(&room, "gzip")[0]["annotations"].is_null());
+    convert("--compression zstd:chunked --level 19 app.tar oci:small");
+    assert_ne!(layers(&room, "small")[0], found[0]);
+    room.run("imgverify -q small back gzip").ok("");
+}
+
+#[test]
+fn zstd_chunked_needs_media_types_that_name_it() {
+    let room = Room::with("app.tar", &build::oci(&[&app()]));
+    room.run("imgconvert --compression zstd:chunked --media-types docker app.tar o.tar")
+        .code(2)
+        .complains("zstd layers under docker's media types");
+    room.run("imgconvert --compression zstd:chunked --level 23 app.tar o.tar")
+        .code(2)
+        .complains("--level is 1 to 22 for this codec, not 23");
+}
+
+#[test]
+fn a_lost_annotation_comes_back_and_a_false_one_goes() {
+    let room = Room::with("app.tar", &build::oci(&[&app()]));
+    let convert = |line: &str| {
+        room.run(&format!("imgconvert {line}")).ok("");
+    };
+    convert("--compression zstd:chunked app.tar oci:parts");
+    let found = layers(&room, "parts");
+    for wrong in [None, Some("1:2:3:1")] {
+        let folder = room.path("parts/blobs/sha256");
+        let old = std::fs::read_to_string(room.path("parts/index.json")).expect("index");
+        let index: Value = serde_json::from_str(&old).expect("json");
+        let digest = index["manifests"][0]["digest"].as_str().expect("digest");
+        let path = folder.join(digest.trim_start_matches("sha256:"));
+        let mut manifest: Value =
+            serde_json::from_slice(&std::fs::read(path).expect("manifest")).expect("json");
+        let notes = &mut manifest["layers"][0]["annotations"];
+        match wrong {
+            None => *notes = json!({}),
+            Some(text) => {
+                notes["io.github.containers.zstd-chunked.manifest-position"] = text.into();
+            }
+        }
+        let bytes = manifest.to_string();
+        let new = build::digest(bytes.as_bytes());
+        std::fs::write(folder.join(new.trim_start_matches("sha256:")), &bytes).expect("written");
+        let mut edited = index.clone();
+        edited["manifests"][0]["digest"] = new.into();
+        edited["manifests"][0]["size"] = bytes.len().into();
+        std::fs::write(room.path("parts/index.json"), edited.to_string()).expect("written");
+        let verified = room.run("imgverify parts");
+        match wrong {
+            None => verified.code(0),
+            Some(_) => verified.code(1).says("[toc-damaged]"),
+        };
+        convert("--compression zstd:chunked parts oci:back");
+        assert_eq!(layers(&room, "back"), found);
+        std::fs::remove_dir_all(room.path("back")).expect("removed");
+        std::fs::write(room.path("parts/index.json"), old).expect("written");
     }
 }

@@ -1,6 +1,7 @@
 //! imgsave, run for real.
 
 use crate::common::build::{self, Image};
+use crate::common::foreign;
 use crate::common::run::{Output, Room};
 
 fn app() -> Image {
@@ -242,4 +243,63 @@ fn an_archive_may_be_replaced_by_what_is_made_of_it() {
     room.run("imgverify -q app.tar").ok("");
     room.run("imgsave -o copy.tar app.tar").ok("");
     same(&room, "app.tar", "copy.tar");
+}
+
+/// Archive, store, archive, store: the blobs and what is listed are the same in both stores, in every format that can
+/// hold the images. docker, OCI, docker: the same bytes the second time.
+#[test]
+fn archives_of_other_tools_keep_their_digests_on_round_trips() {
+    let files = |store: &std::path::Path| {
+        let blobs = std::fs::read_dir(store.join("blobs/sha256")).expect("blobs");
+        let mut names: Vec<_> = blobs.flatten().map(|entry| entry.file_name()).collect();
+        names.sort_unstable();
+        names
+    };
+    for name in [
+        "buildah-oci.tar",
+        "containerd-docker-types.tar",
+        "containerd.tar",
+        "docker-buildkit.tar",
+        "docker-classic.tar.zst",
+        "docker-import.tar",
+        "docker-multi.tar",
+        "podman-docker.tar",
+        "podman-multi.tar",
+        "podman-oci.tar",
+        "skopeo-dir",
+        "skopeo-oci-dir",
+        "skopeo-oci-zstd.tar",
+        "skopeo-oci.tar",
+        "skopeo-zstdchunked.tar",
+        "umoci",
+    ] {
+        let room = Room::new();
+        let source = foreign(name);
+        let source = source.display();
+        room.run(&format!("imgload -q --store one {source}"))
+            .code(0);
+        room.run("imgverify -q one").code(0);
+        let all = room.run("imgls --store one -q --no-trunc --format '{{.Digest}}'");
+        assert!(!all.out().is_empty(), "{name}");
+        let ids = "--format '{{.Repository}}:{{.Tag}} {{.ImageID}} {{.Digest}}'";
+        for format in ["docker", "oci", "oci-layout"] {
+            room.run(&format!("imgsave --format {format} -o {format} oci:one"))
+                .ok("");
+            room.run(&format!("imgload -q --store {format}-store {format}"))
+                .code(0);
+            assert_eq!(
+                files(&room.path(&format!("{format}-store"))),
+                files(&room.path("one")),
+                "{name} as {format}"
+            );
+            let before = room.run(&format!("imgls --store one {ids}"));
+            let after = room.run(&format!("imgls --store {format}-store {ids}"));
+            assert_eq!(before.out(), after.out(), "{name} as {format}");
+        }
+        room.run(&format!("imgconvert {source} docker-archive:first"))
+            .ok("");
+        room.run("imgconvert first oci-archive:second").ok("");
+        room.run("imgconvert second docker-archive:third").ok("");
+        same(&room, "first", "third");
+    }
 }

@@ -462,3 +462,15 @@ fn trouble_wins_over_damage() {
         .says("good.tar: sound: ")
         .complains("imgverify: gone.tar: cannot open: no such file or directory\n");
 }
+
+/// A name as long as names may be hid all other findings.
+#[test]
+fn a_finding_is_a_line_that_can_be_read() {
+    let long = "z".repeat(60_000);
+    let image = build::image("demo:1").layer(&format!("f ../{long} x | d a | h a/b ../{long}"));
+    let room = Room::with("app.tar", &build::docker(&[&image]));
+    let run = room.run("imgverify app.tar");
+    run.code(1).says("characters)");
+    let widest = run.out().lines().map(|line| line.chars().count()).max();
+    assert!(widest < Some(2000), "{widest:?}");
+}

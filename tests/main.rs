@@ -1,13 +1,19 @@
 //! The integration tests: the real programs on images built in code and on archives that other tools wrote.
 
 mod common;
+mod dockerfile;
 mod docs;
 mod every;
+mod faults;
 mod foreign;
 mod hostile;
+mod imgcommit;
 mod imgconvert;
 mod imgdiff;
+mod imgexport;
+mod imggraph;
 mod imghistory;
+mod imgimport;
 mod imginspect;
 mod imgload;
 mod imgls;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::common::build;
 use crate::common::pack::Pack;
-use crate::common::run::{PROGRAMS, Room};
+use crate::common::run::{OPENING, Room, on};
 
 /// clap took `-:REF` for an option, so no image of several could be chosen on standard input.
 #[test]
@@ -136,8 +136,8 @@ fn archives_are_read_to_their_very_end() {
         packed.truncate(last);
         let room = Room::new();
         room.write("cut", &packed);
-        for program in PROGRAMS {
-            room.run(&format!("{program} cut"))
+        for (_, line) in OPENING {
+            room.run(&on(line, "cut"))
                 .code(2)
                 .complains("cut: damaged ");
         }

@@ -464,7 +464,7 @@ pub fn model_layer(map: &mut BTreeMap<String, Thing>, line: &str, inodes: &mut u
 }
 
 /// The same in the words of [`shown`], without layers.
-fn model_shown(map: &BTreeMap<String, Thing>) -> String {
+pub fn model_shown(map: &BTreeMap<String, Thing>) -> String {
     let mut paths: Vec<&String> = map.keys().collect();
     paths.sort_by_key(|path| path.split('/').collect::<Vec<_>>());
     let mut first: BTreeMap<usize, &String> = BTreeMap::new();
@@ -499,7 +499,7 @@ pub fn any_item() -> impl Strategy<Value = String> {
     })
 }
 
-fn any_layers() -> impl Strategy<Value = Vec<String>> {
+pub fn any_layers() -> impl Strategy<Value = Vec<String>> {
     let layer = prop::collection::vec(any_item(), 0..8).prop_map(|items| items.join(" | "));
     prop::collection::vec(layer, 1..5)
 }

@@ -158,3 +158,107 @@ fn what_images_take() {
     assert_eq!(rows[0]["SizeBytes"], total);
     store(&room, "imgdf gone").fails("imgdf: no such file, and no image 'gone' in the store\n");
 }
+
+/// `imgtag --platform` named the whole index.
+#[test]
+fn one_platform_of_an_index_gets_a_name() {
+    let (amd, arm) = (app(), app().platform("linux/arm64/v8"));
+    let room = Room::with("app.tar", &build::multi("demo:1", &[&amd, &arm], &[]));
+    store(&room, "imgload app.tar").code(0);
+    store(&room, "imgtag --platform linux/arm64 demo:1 arm").ok("");
+    let run = store(&room, "imgls --format json arm");
+    let rows = run.json_lines();
+    assert_eq!(rows.len(), 1, "{run}");
+    assert_eq!(rows[0]["ImageID"], arm.id());
+    let index = std::fs::read(room.path("store/index.json")).expect("index.json");
+    let index: serde_json::Value = serde_json::from_slice(&index).expect("JSON");
+    assert_eq!(index["manifests"][1]["digest"], arm.manifest_digest());
+    store(&room, "imgtag --platform linux/s390x demo:1 s390x")
+        .code(2)
+        .complains("no image 'linux/s390x' here");
+    // The index goes, and the image that has a name of its own stays.
+    store(&room, "imgrm demo:1").code(0);
+    room.run("imgverify -q store").ok("");
+    store(&room, "imginspect --format '{{.Architecture}}' arm").ok("arm64\n");
+}
+
+#[test]
+fn an_image_that_comes_by_on_a_pipe_gets_a_name() {
+    let room = Room::new();
+    // Too large to be held in memory.
+    let image = app().layer(&format!("f big {}", "x".repeat(100_000)));
+    let tar = build::docker(&[&image]).tar();
+    let run = room.command("imgtag - mine").pipe(&tar);
+    run.env("IMGKIT_STORE", "store").run().ok("");
+    store(&room, "imginspect --format '{{.Id}}' mine").ok(&format!("{}\n", image.id()));
+    room.run("imgverify -q store").ok("");
+}
+
+/// The digest counted, whatever name was before it.
+#[test]
+fn a_name_with_a_digest_has_to_have_that_digest() {
+    let room = loaded();
+    store(&room, "imgtag demo:1 demo:2").ok("");
+    let (demo, tool_id) = (app().manifest_digest(), tool().manifest_digest());
+    for (wanted, id) in [
+        (format!("demo@{demo}"), app().id()),
+        (format!("demo:1@{demo}"), app().id()),
+        (format!("docker.io/library/demo:2@{demo}"), app().id()),
+        (format!("tool@{tool_id}"), tool().id()),
+        (format!("store:tool@{}", tool().id()), tool().id()),
+        (format!("@{demo}"), app().id()),
+    ] {
+        store(
+            &room,
+            &format!("imginspect --format '{{{{.Id}}}}' {wanted}"),
+        )
+        .ok(&format!("{id}\n"));
+    }
+    for wanted in [
+        format!("demo@{tool_id}"),
+        format!("demo:3@{demo}"),
+        format!("nope@{demo}"),
+        format!("localhost/demo@{demo}"),
+    ] {
+        for program in ["imginspect", "imgls", "imgsave", "imgrm"] {
+            store(&room, &format!("{program} {wanted}")).fails(&format!(
+                "{program}: no such file, and no image '{wanted}' in the store\n"
+            ));
+        }
+    }
+    // All names of that repository; docker takes them all, too.
+    store(&room, &format!("imgrm demo@{demo}")).ok(&format!(
+        "Untagged: demo:1\nUntagged: demo:2\nDeleted: {}\n",
+        app().id()
+    ));
+    names(&room, "tool:2\n");
+}
+
+/// What a load that was killed left before anything had a name was never found again.
+#[test]
+fn orphans_of_a_store_without_images_are_pruned() {
+    let room = Room::new();
+    let blobs = room.path("store/blobs/sha256");
+    std::fs::create_dir_all(&blobs).expect("folders");
+    let orphan = build::digest(b"orphan");
+    std::fs::write(
+        room.path(&format!("store/{}", build::blob_name(&orphan))),
+        "orphan",
+    )
+    .expect("a file");
+    // A folder that does not say that it is a layout may be anybody's.
+    store(&room, "imgprune --force").ok("Total reclaimed space: 0B\n");
+    room.write("store/oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
+    std::fs::write(blobs.join(".imgkit-1-2-3"), "half").expect("a file");
+    let working = blobs.join(".imgkit-4-5-6");
+    std::fs::write(&working, "half").expect("a file");
+    let lock = std::fs::File::open(&working).expect("a file");
+    lock.lock().expect("a lock");
+    store(&room, "imgprune --force").ok("Total reclaimed space: 10B\n");
+    // What another program is working on stays.
+    let left = |folder| std::fs::read_dir(folder).expect("blobs").count();
+    assert_eq!(left(&blobs), 1);
+    drop(lock);
+    store(&room, "imgprune --force").ok("Total reclaimed space: 4B\n");
+    assert_eq!(left(&blobs), 0);
+}

@@ -712,7 +712,8 @@ impl Assembly {
             }
         }
         for (id, names) in by_id {
-            let v1 = match docker::v1_chain(container, id) {
+            let name = names.first().map(ToString::to_string).unwrap_or_default();
+            let v1 = match docker::v1_chain(container, &name, id) {
                 Ok(v1) => v1,
                 Err(error) => {
                     broken.push(error);

@@ -111,12 +111,12 @@ pub(super) struct V1Image {
 /// The most layers an image may have.
 const MAX_LAYERS: u64 = 1000;
 
-/// Follows the `parent` links from a v1 ID to the base.
+/// Follows the `parent` links from a v1 ID, for which `name` stands in `repositories`, to the base.
 ///
 /// # Errors
 /// `Schema` for an ID that is no plain name, `MemberAbsent` for a missing `json`, `Ambiguous` for a loop, `Limit` past
 /// 1,000 layers.
-pub(super) fn v1_chain(container: &Container, id: &str) -> Result<V1Image> {
+pub(super) fn v1_chain(container: &Container, name: &str, id: &str) -> Result<V1Image> {
     let mut layers = Vec::new();
     let mut history = Vec::new();
     let mut top: Option<Value> = None;
@@ -129,9 +129,16 @@ pub(super) fn v1_chain(container: &Container, id: &str) -> Result<V1Image> {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
         {
-            let found = format!("'{}'", id.chars().take(80).collect::<String>());
+            let found = match id.is_empty() {
+                true => "an empty text".to_owned(),
+                false => format!("'{}'", id.chars().take(80).collect::<String>()),
+            };
+            let field = match layers.is_empty() {
+                true => format!("repositories: {name}"),
+                false => "parent".to_owned(),
+            };
             return Err(Fault::Schema {
-                field: "parent".into(),
+                field,
                 expected: "a v1 image ID",
                 found,
             }

@@ -65,6 +65,17 @@ impl Name {
         }
     }
 
+    /// Whether the user means this name, or all of its repository, by `wanted`.
+    pub fn means(&self, wanted: &str) -> bool {
+        let (Name::Full(name), Ok(wanted)) = (self, Reference::parse(wanted)) else {
+            return self.matches(wanted);
+        };
+        match (wanted.tag(), wanted.digest()) {
+            (None, None) => wanted.repository() == name.repository(),
+            _ => wanted.same_as(name),
+        }
+    }
+
     /// What all names have in common that mean the same: the reference in normal form with its tag, or the text.
     pub(super) fn key(&self) -> NameKey {
         match self {

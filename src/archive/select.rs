@@ -338,6 +338,11 @@ impl Root {
         self.ref_names.iter().any(|text| text == wanted)
             || self.names.iter().any(|name| name.matches(wanted))
     }
+
+    /// The same for a name that goes with a digest: without a tag it stands for the repository.
+    pub fn goes_by(&self, name: &str) -> bool {
+        self.is_called(name) || self.names.iter().any(|known| known.means(name))
+    }
 }
 
 /// The digits of what may be an ID or its start.

@@ -24,7 +24,8 @@ impl WriteBehind {
         let thread = std::thread::spawn(move || {
             let mut position = 0;
             for chunk in chunks {
-                file.file().write_all_at(&chunk, position)?;
+                let written = file.file().write_all_at(&chunk, position);
+                written.map_err(|error| file.place(error))?;
                 position += chunk.len() as u64;
             }
             Ok(())

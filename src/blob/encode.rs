@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
 use super::Compression;
 use crate::error::{Error, Fault, Result};
@@ -56,35 +56,71 @@ fn level_error(codec: &str, level: i32, highest: i32) -> Error {
     Fault::Usage(format!("{codec} has levels 1 to {highest}, not {level}")).into()
 }
 
+/// A gzip member in the making. Its buffers and tables are used again for another member.
+struct Member {
+    compressor: libdeflater::Compressor,
+    plain: Vec<u8>,
+    packed: Vec<u8>,
+}
+
+impl Member {
+    fn new(level: libdeflater::CompressionLvl) -> Self {
+        Member {
+            compressor: libdeflater::Compressor::new(level),
+            plain: Vec::new(),
+            packed: Vec::new(),
+        }
+    }
+
+    fn pack(&mut self) -> Result<()> {
+        let most = self.compressor.gzip_compress_bound(self.plain.len());
+        self.packed.resize(most, 0);
+        let n = self
+            .compressor
+            .gzip_compress(&self.plain, &mut self.packed)
+            .map_err(|error| Fault::Codec {
+                codec: "gzip",
+                why: error.to_string(),
+            })?;
+        self.packed.truncate(n);
+        Ok(())
+    }
+}
+
 fn gzip(mut plain: impl Read, out: &mut dyn Write, level: i32) -> Result<()> {
     let level = match libdeflater::CompressionLvl::new(level) {
         Ok(level) => level,
         Err(_) => return Err(level_error("gzip", level, 12)),
     };
     let batch = rayon::current_num_threads().max(1) * 2;
-    let mut members: Vec<Vec<u8>> = Vec::with_capacity(batch);
+    let mut members: Vec<Member> = Vec::with_capacity(batch);
     let mut wrote = false;
     loop {
-        members.clear();
+        let mut filled = 0;
         let mut ended = false;
-        while members.len() < batch && !ended {
-            let mut member = Vec::with_capacity(MEMBER);
+        while filled < batch && !ended {
+            if members.len() == filled {
+                members.push(Member::new(level));
+            }
+            let member = &mut members[filled].plain;
+            member.clear();
             plain
                 .by_ref()
                 .take(MEMBER as u64)
-                .read_to_end(&mut member)
+                .read_to_end(member)
                 .map_err(|error| Error::io("read", error))?;
             ended = member.len() < MEMBER;
-            if !member.is_empty() || (ended && !wrote && members.is_empty()) {
-                members.push(member);
+            // Nothing at all is one empty member.
+            if !member.is_empty() || (ended && !wrote && filled == 0) {
+                filled += 1;
             }
         }
-        let packed: Vec<Result<Vec<u8>>> = members
-            .par_iter()
-            .map(|member| gzip_member(member, level))
-            .collect();
-        for member in packed {
-            out.write_all(&member?)
+        members[..filled]
+            .par_iter_mut()
+            .map(Member::pack)
+            .collect::<Result<()>>()?;
+        for member in &members[..filled] {
+            out.write_all(&member.packed)
                 .map_err(|error| Error::io("write", error))?;
             wrote = true;
         }
@@ -92,19 +128,6 @@ fn gzip(mut plain: impl Read, out: &mut dyn Write, level: i32) -> Result<()> {
             return Ok(());
         }
     }
-}
-
-fn gzip_member(plain: &[u8], level: libdeflater::CompressionLvl) -> Result<Vec<u8>> {
-    let mut compressor = libdeflater::Compressor::new(level);
-    let mut packed = vec![0; compressor.gzip_compress_bound(plain.len())];
-    let n = compressor
-        .gzip_compress(plain, &mut packed)
-        .map_err(|error| Fault::Codec {
-            codec: "gzip",
-            why: error.to_string(),
-        })?;
-    packed.truncate(n);
-    Ok(packed)
 }
 
 fn zstd(mut plain: impl Read, out: &mut dyn Write, level: i32) -> Result<()> {

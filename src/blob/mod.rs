@@ -8,6 +8,7 @@ pub mod codec;
 pub mod encode;
 mod file;
 mod hash;
+mod input;
 mod meter;
 mod new_file;
 
@@ -16,8 +17,10 @@ pub use behind::{Keeping, WriteBehind};
 pub use codec::{Compression, DecodeLimits, Decoder};
 pub use file::{FileRange, RangeReader, open_fifo, open_regular};
 pub use hash::{Hasher, HashingBuf, HashingReader, sha256};
+pub use input::Input;
 pub use meter::{Counting, Meter, Part};
-pub use new_file::{NewFile, is_leftover, sync_folder, write_whole};
+pub use new_file::{NewFile, is_leftover, remove_leftover, sync_folder, unique_name, write_whole};
+pub(crate) use new_file::{NewFolder, folder_of};
 
 /// How many bytes are moved at a time where a whole blob is read: large enough that the system calls do not show,
 /// small enough that buffers of all layers in work stay in the processor's cache.

@@ -1,8 +1,11 @@
 //! Files that appear whole under their name, or not at all.
 //!
 //! A file is written without a name where the file system can do that, synced, and only then given its name: whatever
-//! ends the program before, even `kill -9` or a power cut, leaves nothing behind. Elsewhere a temporary name beside the
-//! target is used, which [`is_leftover`] recognises.
+//! ends the program before, even `kill -9` or a power cut, leaves nothing behind. Elsewhere, and for the moment in which
+//! a file takes the place of another, a temporary name beside the target is used, which [`is_leftover`] recognises.
+//!
+//! Whoever makes a file holds a lock on it, which the system drops with the program: so a leftover, whose maker is gone,
+//! can be told from what another program is working on, and [`remove_leftover`] takes the one and leaves the other.
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
@@ -10,7 +13,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 
 use crate::error::{At, Error, Fault, Result};
@@ -23,11 +26,132 @@ pub fn is_leftover(name: &str) -> bool {
     name.starts_with(PREFIX)
 }
 
+/// Removes a file or folder in the making if its maker is gone. Returns whether it did.
+///
+/// # Errors
+/// `Io`.
+pub fn remove_leftover(path: &Path) -> Result<bool> {
+    let failed = |error| Error::io("remove", error).at(path.to_string_lossy());
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(fd) => File::from(fd),
+        // Its maker has just given it its name, or somebody else was quicker.
+        Err(Errno::NOENT) => return Ok(false),
+        Err(errno) => return Err(failed(errno.into())),
+    };
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => return Ok(false),
+        Err(errno) => return Err(failed(errno.into())),
+    }
+    let is_dir = file.metadata().is_ok_and(|metadata| metadata.is_dir());
+    let removed = match is_dir {
+        true => std::fs::remove_dir_all(path),
+        false => std::fs::remove_file(path),
+    };
+    match removed {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// How the names of files in the making begin that are to become `target`, and of no others.
+fn making(target: &Path) -> String {
+    // Of a fixed length, because names may be as long as the file system allows already.
+    let name = target.file_name().unwrap_or(target.as_os_str());
+    let digest = super::sha256(name.as_encoded_bytes());
+    format!("{PREFIX}{}.", &digest.encoded()[..16])
+}
+
+/// Removes what earlier runs that were killed left beside `target` on the way to it. What cannot be removed stays.
+fn sweep(target: &Path) {
+    let prefix = making(target);
+    let folder = folder_of(target);
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(prefix.as_bytes())
+        {
+            let _ = remove_leftover(&entry.path());
+        }
+    }
+}
+
+/// A folder in the making; gone with all that is in it when dropped.
+#[derive(Debug)]
+pub(crate) struct NewFolder {
+    folder: tempfile::TempDir,
+    /// Holds the lock that says so.
+    _lock: File,
+}
+
+impl NewFolder {
+    /// Starts a folder that will become `target`; what earlier runs that were killed left on the way is removed.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn beside(target: &Path) -> Result<Self> {
+        sweep(target);
+        let failed = |error| Error::io("create", error);
+        loop {
+            let folder = tempfile::Builder::new()
+                .prefix(&making(target))
+                .tempdir_in(folder_of(target))
+                .map_err(failed)?;
+            let open = match File::open(folder.path()) {
+                Ok(open) => open,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(failed(error)),
+            };
+            lock(&open).map_err(failed)?;
+            // Before it was locked another program may have taken it for a leftover.
+            if folder.path().exists() {
+                return Ok(NewFolder {
+                    folder,
+                    _lock: open,
+                });
+            }
+        }
+    }
+
+    /// Where it is meanwhile.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Gives it its name, which an empty folder may bear already.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn become_target(self, target: &Path) -> Result<()> {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(self.path(), mode)
+            .and_then(|()| std::fs::rename(self.path(), target))
+            .map_err(|error| Error::io("write", error))?;
+        // It has its name now; there is nothing left to remove.
+        let _ = self.folder.keep();
+        sync_folder(folder_of(target))
+    }
+}
+
+/// The folder that a path is in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    let parent = path.parent().unwrap_or("".as_ref());
+    match parent.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => parent,
+    }
+}
+
 /// A file in the making.
 #[derive(Debug)]
 pub struct NewFile {
     file: File,
     folder: PathBuf,
+    /// How a temporary name begins.
+    prefix: String,
     /// The temporary name, where one was needed; removed when dropped.
     name: Option<PathBuf>,
 }
@@ -38,6 +162,19 @@ impl NewFile {
     /// # Errors
     /// `Io` if the folder is not there or not writable.
     pub fn in_folder(folder: &Path, mode: u32) -> Result<Self> {
+        NewFile::start(folder, PREFIX.to_owned(), mode)
+    }
+
+    /// Starts a file that will become `target`; what earlier runs that were killed left on the way to it is removed.
+    ///
+    /// # Errors
+    /// As [`NewFile::in_folder`].
+    pub fn beside(target: &Path, mode: u32) -> Result<Self> {
+        sweep(target);
+        NewFile::start(folder_of(target), making(target), mode)
+    }
+
+    fn start(folder: &Path, prefix: String, mode: u32) -> Result<Self> {
         let folder = if folder.as_os_str().is_empty() {
             Path::new(".")
         } else {
@@ -47,9 +184,12 @@ impl NewFile {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         match rustix::fs::open(folder, flags, Mode::from_bits_truncate(mode)) {
             Ok(fd) => {
+                let file = File::from(fd);
+                lock(&file).map_err(failed)?;
                 return Ok(NewFile {
-                    file: fd.into(),
+                    file,
                     folder: folder.to_owned(),
+                    prefix,
                     name: None,
                 });
             }
@@ -59,7 +199,7 @@ impl NewFile {
             Err(errno) => return Err(failed(errno.into())),
         }
         loop {
-            let name = folder.join(unique());
+            let name = folder.join(unique(&prefix));
             match OpenOptions::new()
                 .read(true)
                 .write(true)
@@ -68,9 +208,15 @@ impl NewFile {
                 .open(&name)
             {
                 Ok(file) => {
+                    lock(&file).map_err(failed)?;
+                    if gone(&file) {
+                        // Before it was locked it was taken for a leftover.
+                        continue;
+                    }
                     return Ok(NewFile {
                         file,
                         folder: folder.to_owned(),
+                        prefix,
                         name: Some(name),
                     });
                 }
@@ -83,6 +229,12 @@ impl NewFile {
     /// The open file.
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// An error of writing to it that says where it is: beside the place that is to be read, the one that has no room.
+    pub fn place(&self, error: std::io::Error) -> std::io::Error {
+        let place = self.folder.to_string_lossy();
+        Error::io("write", error).at(place).into_io()
     }
 
     /// Whether the file was made in that folder.
@@ -100,13 +252,23 @@ impl NewFile {
         self.file.sync_all().map_err(failed)?;
         let temporary = match self.name.take() {
             Some(name) => name,
-            None => loop {
-                let name = self.folder.join(unique());
-                match self.link(&name) {
+            None => {
+                // Where nothing is in the way no other name is needed, not even for a moment.
+                match self.link(&target) {
+                    Ok(()) => return Ok(()),
                     Err(Errno::EXIST) => {}
-                    other => break other.map(|()| name).map_err(|errno| failed(errno.into()))?,
+                    Err(errno) => return Err(failed(errno.into())),
                 }
-            },
+                loop {
+                    let name = self.folder.join(unique(&self.prefix));
+                    match self.link(&name) {
+                        Err(Errno::EXIST) => {}
+                        other => {
+                            break other.map(|()| name).map_err(|errno| failed(errno.into()))?;
+                        }
+                    }
+                }
+            }
         };
         std::fs::rename(&temporary, &target).map_err(|error| {
             let _ = std::fs::remove_file(&temporary);
@@ -158,13 +320,12 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let name = name
         .ok_or_else(|| Error::new(Fault::Usage("not a file name".into())))
         .at(place)?;
-    let folder = path.parent().unwrap_or("".as_ref());
-    let file = NewFile::in_folder(folder, 0o644).at(place)?;
+    let file = NewFile::beside(path, 0o644).at(place)?;
     std::io::Write::write_all(&mut file.file(), bytes)
         .map_err(|error| Error::io("write", error))
         .at(place)?;
     file.replace(name)?;
-    sync_folder(folder)
+    sync_folder(folder_of(path))
 }
 
 /// Makes renames and new names in a folder last.
@@ -181,15 +342,38 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
     synced.map_err(|error| Error::io("write", error).at(folder.to_string_lossy()))
 }
 
+/// Says that a file's maker is at work.
+fn lock(file: &File) -> std::io::Result<()> {
+    loop {
+        match flock(file, FlockOperation::LockExclusive) {
+            Err(Errno::INTR) => {}
+            // A file system without locks has none that could be asked for.
+            Err(Errno::OPNOTSUPP | Errno::NOLCK | Errno::INVAL) | Ok(()) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+/// Whether a file has no name any more.
+fn gone(file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+}
+
+/// A name that no other file of this process or of another has, and that [`is_leftover`] recognises.
+pub fn unique_name() -> String {
+    unique(PREFIX)
+}
+
 /// A name that no other file of this process or of another has.
-fn unique() -> String {
+fn unique(prefix: &str) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let nanos = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default()
         .as_nanos();
     format!(
-        "{PREFIX}{}-{nanos:x}-{}",
+        "{prefix}{}-{nanos:x}-{}",
         std::process::id(),
         COUNT.fetch_add(1, Ordering::Relaxed)
     )

@@ -74,7 +74,10 @@ impl AsRef<Common> for Common {
 /// How layers are to be packed.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Packing {
-    /// How layers are packed: as they are, plain, in gzip or in zstd
+    /// How layers are packed: as they are, plain, in gzip, in zstd, or in zstd:chunked
+    ///
+    /// zstd:chunked is zstd with a table of contents, from which podman and others fetch only the files, and parts of
+    /// files, that they do not have. A layer that such a table cannot describe becomes plain zstd.
     ///
     /// Repacking changes the digests of layers and manifests; configs, image IDs and diff IDs stay.
     #[arg(long, value_name = "CODEC", value_enum, default_value_t)]
@@ -94,7 +97,7 @@ impl Packing {
         let highest = match self.compression {
             PackingWhen::Keep | PackingWhen::None => 0,
             PackingWhen::Gzip => 12,
-            PackingWhen::Zstd => 22,
+            PackingWhen::Zstd | PackingWhen::ZstdChunked => 22,
         };
         match self.level {
             Some(_) if highest == 0 => {
@@ -111,10 +114,11 @@ impl Packing {
             PackingWhen::Keep => None,
             PackingWhen::None => Some(Compression::None),
             PackingWhen::Gzip => Some(Compression::Gzip),
-            PackingWhen::Zstd => Some(Compression::Zstd),
+            PackingWhen::Zstd | PackingWhen::ZstdChunked => Some(Compression::Zstd),
         };
         Ok(Recode {
             compression,
+            chunked: self.compression == PackingWhen::ZstdChunked,
             level: self.level,
             ..Recode::default()
         })
@@ -133,6 +137,9 @@ pub enum PackingWhen {
     Gzip,
     /// In zstd.
     Zstd,
+    /// In zstd that can be fetched in parts.
+    #[value(name = "zstd:chunked")]
+    ZstdChunked,
 }
 
 /// When to use colour.

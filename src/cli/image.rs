@@ -12,7 +12,7 @@ use crate::archive::{Archive, Half, Open, Pick, Root, Selection};
 use crate::blob::Meter;
 use crate::error::{At, Error, Fault, Result};
 use crate::escape;
-use crate::spec::{Digest, Platform};
+use crate::spec::{Digest, Platform, Reference};
 use crate::store::Store;
 
 /// An image as the user typed it; nothing has been looked up yet.
@@ -138,7 +138,8 @@ impl Opened {
 enum Place {
     Stdin,
     Path(PathBuf),
-    Store,
+    /// With the name that goes with a digest, where one was typed.
+    Store(Option<String>),
 }
 
 impl ImageArg {
@@ -259,12 +260,18 @@ impl ImageArg {
             Place::Stdin => open.stdin()?,
             Place::Path(path) if is_descriptor(&path) => open.pipe(&path)?,
             Place::Path(path) => open.path(&path)?,
-            Place::Store => return self.open_in_store(common, pick, &open),
+            Place::Store(name) => return self.open_in_store(common, pick, name.as_deref(), &open),
         };
         Ok(Opened { archive, pick })
     }
 
-    fn open_in_store(&self, common: &Common, pick: Pick, open: &Open) -> Result<Opened> {
+    fn open_in_store(
+        &self,
+        common: &Common,
+        pick: Pick,
+        name: Option<&str>,
+        open: &Open,
+    ) -> Result<Opened> {
         let not_found = || {
             Error::new(Fault::NotFound {
                 wanted: self.text.clone(),
@@ -275,6 +282,8 @@ impl ImageArg {
             None => return Err(not_found()),
         };
         match archive.root(&pick) {
+            // A digest of another image than the one that bears the name is a mistake that shows here.
+            Ok(root) if name.is_some_and(|name| !root.goes_by(name)) => Err(not_found()),
             Ok(_) => Ok(Opened { archive, pick }),
             Err(error) => match error.fault() {
                 Fault::NoSuchImage { .. } => Err(not_found()),
@@ -304,7 +313,8 @@ impl ImageArg {
                 }
             }
             if let Some(rest) = typed.strip_prefix(b"store:") {
-                return Ok((Place::Store, None, store_pick(utf8(rest)?)?));
+                let (name, pick) = store_pick(utf8(rest)?)?;
+                return Ok((Place::Store(name), None, pick));
             }
         }
         if let Some(pick) = stdin(typed)? {
@@ -331,7 +341,8 @@ impl ImageArg {
             let (path, pick) = unsplit(typed);
             return Ok((Place::Path(path), None, pick));
         }
-        Ok((Place::Store, None, store_pick(utf8(typed)?)?))
+        let (name, pick) = store_pick(utf8(typed)?)?;
+        Ok((Place::Store(name), None, pick))
     }
 }
 
@@ -426,14 +437,22 @@ fn digest_pick(text: &str) -> Result<Pick> {
     }
 }
 
-fn store_pick(text: &str) -> Result<Pick> {
-    match text.split_once('@') {
-        Some((_, digest)) => digest_pick(digest),
-        None if text.starts_with("sha256:") && text.len() == 71 => {
-            Digest::parse(text).map(Pick::Digest)
+/// A name, an ID, or a digest with the name that it has to have, if one was typed.
+fn store_pick(text: &str) -> Result<(Option<String>, Pick)> {
+    let pick = match text.split_once('@') {
+        Some((name, digest)) => {
+            let name = (!name.is_empty()).then(|| name.to_owned());
+            if let Some(name) = &name {
+                Reference::parse(name)?;
+            }
+            return Ok((name, digest_pick(digest)?));
         }
-        None => Ok(Pick::Name(text.to_owned())),
-    }
+        None if text.starts_with("sha256:") && text.len() == 71 => {
+            Digest::parse(text).map(Pick::Digest)?
+        }
+        None => Pick::Name(text.to_owned()),
+    };
+    Ok((None, pick))
 }
 
 /// Opens the local store; `None` if there is none yet.

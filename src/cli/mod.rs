@@ -5,6 +5,7 @@
 
 mod args;
 mod image;
+mod making;
 mod page;
 mod progress;
 mod run;
@@ -13,8 +14,9 @@ mod streams;
 
 pub use args::{ColorWhen, Common, Packing, ProgressWhen};
 pub use image::{ImageArg, Opened, open_store, platform_arg, store_path};
+pub use making::{Making, Selecting, option_file, owner_arg};
 pub use page::Page;
 pub use progress::Progress;
 pub use run::{Verdict, run};
 pub use sides::Opened as OpenedSide;
-pub use streams::{Io, now, source_date_epoch};
+pub use streams::{Io, is_root, now, source_date_epoch};

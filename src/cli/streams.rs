@@ -64,6 +64,18 @@ impl Io {
         &mut self.out
     }
 
+    /// Standard output as a file, for large data: nothing looks for line ends in it. What was held back comes first.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn raw_out(&mut self) -> Result<std::fs::File> {
+        use std::os::fd::AsFd;
+        self.finish()?;
+        let out = io::stdout().as_fd().try_clone_to_owned();
+        out.map(std::fs::File::from)
+            .map_err(|error| Error::io("write", error))
+    }
+
     /// Whether to use colour on standard output.
     pub fn color(&self) -> bool {
         self.color
@@ -161,4 +173,9 @@ pub fn now() -> Timestamp {
 /// What `SOURCE_DATE_EPOCH` says, in seconds since 1970.
 pub fn source_date_epoch() -> Option<i64> {
     std::env::var("SOURCE_DATE_EPOCH").ok()?.parse().ok()
+}
+
+/// Whether the program runs as root.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }

@@ -4,8 +4,12 @@
 //! sizes are bytes, times are texts as the archive wrote them.
 
 pub mod diff;
+mod commit;
+pub mod dockerfile;
+pub mod export;
 pub mod graph;
 mod history;
+mod import;
 mod inspect;
 mod installed;
 mod list;
@@ -15,7 +19,9 @@ mod save;
 mod upkeep;
 pub mod verify;
 
+pub use commit::{Changed, CommitLayer, CommitOptions, commit, commit_layer, squash};
 pub use history::{HistoryReport, HistoryRow, history};
+pub use import::{ImportOptions, Imported, Packer, import, import_folder};
 pub use inspect::{Raw, inspect, raw, raw_index};
 pub use installed::installed;
 pub use list::{Filter, ListRow, RowKind, by_age, list, tree};

@@ -2,7 +2,7 @@
 
 use crate::archive::{Archive, Name, Pick, Root};
 use crate::error::{Fault, Result};
-use crate::spec::{Platform, Reference};
+use crate::spec::Platform;
 use crate::write::Bundle;
 
 /// Adds what a user named of an archive to a bundle.
@@ -58,7 +58,7 @@ fn roots<'a>(archive: &'a Archive, pick: &Pick) -> Result<Vec<(&'a Root, Vec<Nam
     let matching = |root: &Root| -> Vec<Name> {
         root.names
             .iter()
-            .filter(|name| means(name, wanted))
+            .filter(|name| name.means(wanted))
             .cloned()
             .collect()
     };
@@ -76,15 +76,4 @@ fn roots<'a>(archive: &'a Archive, pick: &Pick) -> Result<Vec<(&'a Root, Vec<Nam
         true => vec![all_names(root)],
         false => vec![(root, Vec::new())],
     })
-}
-
-/// Whether a user means this name: itself, or all of its repository.
-fn means(name: &Name, wanted: &str) -> bool {
-    let (Name::Full(name), Ok(wanted)) = (name, Reference::parse(wanted)) else {
-        return name.matches(wanted);
-    };
-    match (wanted.tag(), wanted.digest()) {
-        (None, None) => wanted.repository() == name.repository(),
-        _ => wanted.same_as(name),
-    }
 }

@@ -7,7 +7,7 @@ use crate::archive::{Archive, BlobNames, Container, Name, NodeKind, Pick, Root};
 use crate::error::{Error, Fault, Result};
 use crate::layer::Limits;
 use crate::spec::Digest;
-use crate::store::{Freed, Store};
+use crate::store::{Freed, Store, Unwanted};
 
 /// Something that is to go: a name, and the image behind it where nothing else holds it.
 #[derive(Debug, Default)]
@@ -22,14 +22,13 @@ pub struct Removal {
 
 /// Takes names or images out of a store, as docker rmi does.
 ///
-/// A name takes itself away; the image goes with its last name. An ID takes the image with its one name; with several
+/// A name takes itself away, and `NAME@DIGEST` all names of that repository which the image has; the image goes with its last name. An ID takes the image with its one name; with several
 /// names `force` is needed.
 ///
 /// # Errors
 /// `NotFound`; `Usage` for an image with several names without `force`: then nothing is removed.
 pub fn remove(store: &Store, archive: &Archive, wanted: &[String], force: bool) -> Result<Removal> {
-    let mut names: Vec<Name> = Vec::new();
-    let mut targets: Vec<Digest> = Vec::new();
+    let mut unwanted: Vec<Unwanted> = Vec::new();
     for wanted in wanted {
         let not_found = || {
             Error::new(Fault::NotFound {
@@ -42,7 +41,16 @@ pub fn remove(store: &Store, archive: &Archive, wanted: &[String], force: bool) 
             .flat_map(|root| &root.names)
             .find(|name| name.matches(wanted));
         if let Some(name) = by_name {
-            names.push(name.clone());
+            unwanted.push(Unwanted::Name(name.clone()));
+            continue;
+        }
+        if let Some((name, digest)) = wanted.split_once('@')
+            && let Ok(root) =
+                Digest::parse(digest).and_then(|digest| archive.root(&Pick::Digest(digest)))
+            && root.goes_by(name)
+        {
+            let names = root.names.iter().filter(|known| known.means(name));
+            unwanted.extend(names.cloned().map(Unwanted::Name));
             continue;
         }
         let pick = Digest::parse(wanted).map_or_else(|_| Pick::Name(wanted.clone()), Pick::Digest);
@@ -58,38 +66,40 @@ pub fn remove(store: &Store, archive: &Archive, wanted: &[String], force: bool) 
             );
             return Err(Fault::Usage(why).into());
         }
-        targets.extend(
-            root.node
-                .map(|node| archive.nodes[node].descriptor.digest.clone()),
-        );
+        unwanted.extend(digest_of(archive, root).map(Unwanted::Image));
     }
-    take_away(store, archive, &names, &targets)
+    take_away(store, archive, &unwanted)
 }
 
-fn take_away(
-    store: &Store,
-    archive: &Archive,
-    names: &[Name],
-    targets: &[Digest],
-) -> Result<Removal> {
-    let mut removal = Removal::default();
-    let mut gone_names: Vec<Name> = Vec::new();
-    let mut gone: Vec<&Root> = Vec::new();
+/// The digest under which a root is listed.
+fn digest_of(archive: &Archive, root: &Root) -> Option<Digest> {
+    let node = root.node?;
+    Some(archive.nodes[node].descriptor.digest.clone())
+}
+
+fn take_away(store: &Store, archive: &Archive, unwanted: &[Unwanted]) -> Result<Removal> {
+    let (freed, listed) = store.remove(unwanted)?;
+    let mut removal = Removal {
+        freed,
+        ..Removal::default()
+    };
     for root in &archive.roots {
-        let Some(node) = root.node else { continue };
-        let target = targets.contains(&archive.nodes[node].descriptor.digest);
-        let (taken, left): (Vec<&Name>, Vec<&Name>) = root
-            .names
-            .iter()
-            .partition(|name| target || names.contains(name));
-        gone_names.extend(taken.into_iter().cloned());
-        if target || (left.is_empty() && !root.names.is_empty()) {
-            gone.push(root);
+        let Some(digest) = digest_of(archive, root) else {
+            continue;
+        };
+        let whole = unwanted.contains(&Unwanted::Image(digest.clone()));
+        let mut meant = whole || unwanted.contains(&Unwanted::Unnamed(digest.clone()));
+        for name in &root.names {
+            if whole || unwanted.contains(&Unwanted::Name(name.clone())) {
+                removal.untagged.push(name.clone());
+                meant = true;
+            }
+        }
+        // What was given another name meanwhile is still there.
+        if meant && !listed.contains(&digest) {
+            removal.images.push(id_of(archive, root));
         }
     }
-    removal.freed = store.remove(&gone_names, targets)?;
-    removal.untagged = gone_names;
-    removal.images = gone.iter().map(|root| id_of(archive, root)).collect();
     Ok(removal)
 }
 
@@ -132,11 +142,6 @@ pub fn prune(store: &Store, archive: &Archive, options: &PruneOptions) -> Result
             })
     };
     let roots: Vec<&Root> = archive.roots.iter().filter(wanted).collect();
-    let targets: Vec<Digest> = roots
-        .iter()
-        .filter_map(|root| root.node)
-        .map(|node| archive.nodes[node].descriptor.digest.clone())
-        .collect();
     if options.dry_run {
         let gone: HashSet<usize> = roots.iter().filter_map(|root| root.node).collect();
         let kept = archive
@@ -171,9 +176,18 @@ pub fn prune(store: &Store, archive: &Archive, options: &PruneOptions) -> Result
             },
         });
     }
-    let mut removal = match targets.is_empty() {
+    let unwanted: Vec<Unwanted> = roots
+        .into_iter()
+        .filter_map(|root| digest_of(archive, root))
+        .map(match options.all {
+            true => Unwanted::Image,
+            // Another program may give it a name before the store is locked.
+            false => Unwanted::Unnamed,
+        })
+        .collect();
+    let mut removal = match unwanted.is_empty() {
         true => Removal::default(),
-        false => take_away(store, archive, &[], &targets)?,
+        false => take_away(store, archive, &unwanted)?,
     };
     let orphans = store.collect(false)?;
     removal.freed.bytes += orphans.bytes;

@@ -104,6 +104,25 @@ impl<'a> Header<'a> {
         u16::try_from(mode & 0o7777).map_err(|_| "mode")
     }
 
+    /// The mode as stated, with the file type bits.
+    pub(crate) fn stated_mode(&self) -> Result<u64, Field> {
+        self.positive(100, 8, "mode")
+    }
+
+    /// When it was read and changed last, in seconds since 1970, where the dialect has fields for that.
+    pub(crate) fn other_times(&self) -> Result<[Option<i64>; 2], Field> {
+        let time = |at, is: bool| match is {
+            true => number(part(self.block, at, 12)).map(Some).ok_or("time"),
+            false => Ok(None),
+        };
+        let filled = |at: usize| self.block.get(at).is_some_and(|&byte| byte != 0);
+        match self.dialect {
+            Dialect::Gnu => Ok([time(345, filled(345))?, time(357, filled(357))?]),
+            Dialect::Star => Ok([time(476, true)?, time(488, true)?]),
+            Dialect::Ustar | Dialect::V7 => Ok([None, None]),
+        }
+    }
+
     pub(crate) fn uid(&self) -> Result<u64, Field> {
         self.positive(108, 8, "uid")
     }

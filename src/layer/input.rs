@@ -57,6 +57,29 @@ impl<R: BufRead> StreamInput<R> {
         self.inner
     }
 
+    /// Skips zeros; whether something else follows, which is the next byte then.
+    pub(super) fn skip_zeros(&mut self) -> io::Result<bool> {
+        loop {
+            let mut zeros = 0;
+            let mut all = 0;
+            // Looked at without taking, then taken as far as they are zeros.
+            match self.inner.fill_buf() {
+                Ok([]) => return Ok(false),
+                Ok(bytes) => {
+                    all = bytes.len();
+                    zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            self.inner.consume(zeros);
+            self.position = self.position.saturating_add(zeros as u64);
+            if zeros < all {
+                return Ok(true);
+            }
+        }
+    }
+
     /// Takes up to `n` bytes out of the reader and shows them to `take`; 0 only at the end.
     fn step(&mut self, n: u64, take: impl FnOnce(&[u8])) -> io::Result<usize> {
         let bytes = loop {
@@ -120,6 +143,54 @@ impl<R: BufRead> TarInput for StreamInput<R> {
 
     fn position(&self) -> u64 {
         self.position
+    }
+}
+
+/// Keeps a copy of every byte that was read or skipped, until it is taken.
+#[derive(Debug)]
+pub(crate) struct Recorder<I> {
+    inner: I,
+    kept: Vec<u8>,
+}
+
+impl<I: TarInput> Recorder<I> {
+    /// Records from where `inner` stands.
+    pub(crate) fn new(inner: I) -> Self {
+        let kept = Vec::new();
+        Recorder { inner, kept }
+    }
+
+    /// The bytes since they were cleared last. Whoever walks large contents clears them often.
+    pub(crate) fn kept(&mut self) -> &mut Vec<u8> {
+        &mut self.kept
+    }
+}
+
+impl<I: TarInput> TarInput for Recorder<I> {
+    fn read_full(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read_full(buf)?;
+        self.kept
+            .extend_from_slice(buf.get(..read).unwrap_or_default());
+        Ok(read)
+    }
+
+    fn skip(&mut self, n: u64) -> io::Result<u64> {
+        let mut block = [0; 4096];
+        let mut done = 0;
+        while done < n {
+            let wanted = usize::try_from(n - done).unwrap_or(usize::MAX);
+            let part = block.len().min(wanted);
+            let read = self.read_full(block.get_mut(..part).unwrap_or_default())?;
+            done += read as u64;
+            if read < part {
+                break;
+            }
+        }
+        Ok(done)
+    }
+
+    fn position(&self) -> u64 {
+        self.inner.position()
     }
 }
 

@@ -13,6 +13,7 @@
 //! - hide entries after the end marker: [`Walker::check_tail`] finds the bytes, and they are listed by nobody.
 
 mod anomaly;
+pub mod cpio;
 mod entry;
 mod extension;
 mod header;
@@ -24,7 +25,7 @@ mod scan;
 mod sparse;
 mod summary;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -32,9 +33,11 @@ mod whiteout;
 
 pub use anomaly::{Anomalies, Anomaly, AnomalyKind};
 pub use entry::{CleanPath, Entry, EntryKind, Mtime, Xattr, clean_path};
+pub(crate) use input::Recorder;
 pub use input::{FileInput, StreamInput, TarInput};
 pub use scan::{Limits, Scan, first_look, scan};
 pub use sparse::Segment;
 pub use summary::LayerSummary;
+pub(crate) use walk::Stated;
 pub use walk::{Tail, WalkEnd, Walker};
 pub use whiteout::Whiteout;

@@ -96,6 +96,11 @@ pub(crate) struct Values {
     pub(crate) uid: Setting<u64>,
     pub(crate) gid: Setting<u64>,
     pub(crate) mtime: Setting<Mtime>,
+    /// Times that nothing here is compared by: one that cannot be read is only remembered in `inexact`.
+    pub(crate) atime: Option<Mtime>,
+    pub(crate) ctime: Option<Mtime>,
+    /// Whether other readers take other times or attributes than these: not all know libarchive's spelling.
+    pub(crate) inexact: bool,
     pub(crate) xattrs: Vec<Xattr>,
     pub(crate) sparse: SparseRecords,
     /// Records whose key nothing here needs.
@@ -123,6 +128,9 @@ impl Values {
         self.uid = Setting::Unset;
         self.gid = Setting::Unset;
         self.mtime = Setting::Unset;
+        self.atime = None;
+        self.ctime = None;
+        self.inexact = false;
         self.xattrs.clear();
         self.other = 0;
         if self.sparse.seen {
@@ -154,11 +162,23 @@ impl Values {
             b"uid" => self.uid = setting(value, decimal)?,
             b"gid" => self.gid = setting(value, decimal)?,
             b"mtime" => self.mtime = setting(value, time)?,
+            b"atime" | b"ctime" => {
+                self.other = self.other.saturating_add(1);
+                let read = time(value).ok();
+                self.inexact |= read.is_none() && !value.is_empty();
+                match key {
+                    b"atime" => self.atime = read,
+                    _ => self.ctime = read,
+                }
+            }
             _ if key.starts_with(b"GNU.sparse.") && scope == Scope::Local => {
                 self.sparse_record(key, value)?
             }
             _ => match (attribute(key, value)?, scope) {
-                (Some(xattr), Scope::Local) => self.add_xattr(xattr)?,
+                (Some(xattr), Scope::Local) => {
+                    self.inexact |= key.starts_with(b"LIBARCHIVE.");
+                    self.add_xattr(xattr)?;
+                }
                 _ => self.other = self.other.saturating_add(1),
             },
         }

@@ -71,6 +71,19 @@ pub struct Tail {
     pub first_nonzero: Option<u64>,
 }
 
+/// What an entry's headers state that no layer is compared by, but tables of contents repeat.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stated {
+    /// The mode with the file type bits that some writers add.
+    pub(crate) mode: u64,
+    /// When the file was read last.
+    pub(crate) atime: Option<Mtime>,
+    /// When its attributes were changed last.
+    pub(crate) ctime: Option<Mtime>,
+    /// Whether all readers of tars agree on times and extended attributes.
+    pub(crate) exact: bool,
+}
+
 impl Walker<StreamInput<ReadAhead>> {
     /// Takes stored contents of the current entry without copying them; none at their end.
     ///
@@ -138,6 +151,25 @@ impl<I: TarInput> Walker<I> {
     /// The entry that was lent last; before the first one, an empty one.
     pub fn entry(&self) -> &Entry {
         &self.entry
+    }
+
+    /// The rest of what the current entry's headers state; `None` where it cannot be read.
+    pub(crate) fn stated(&self) -> Option<Stated> {
+        let header = Header::parse(&self.block)?;
+        let local = &self.extensions.local;
+        let plain = |seconds| Mtime { seconds, nanos: 0 };
+        let [atime, ctime] = header.other_times().ok()?;
+        Some(Stated {
+            mode: header.stated_mode().ok()?,
+            atime: local.atime.or(atime.map(plain)),
+            ctime: local.ctime.or(ctime.map(plain)),
+            exact: !local.inexact,
+        })
+    }
+
+    /// The input, which must not be read from here.
+    pub(crate) fn input_mut(&mut self) -> &mut I {
+        &mut self.input
     }
 
     /// Reads stored contents of the current entry, as much as `buf` takes; 0 at their end.

@@ -5,6 +5,8 @@
 //! Text that came from an archive is escaped by [`crate::escape`] when it is shown and carried without loss as JSON.
 
 pub mod diff;
+pub mod dockerfile;
+pub mod entries;
 pub mod format;
 pub mod graph;
 pub mod human;

@@ -195,7 +195,7 @@ impl NewConfig {
     }
 
     /// Sets a field where it stands, or among the others by its name, which is how docker sorts them.
-    fn set(&mut self, name: &str, value: Value) {
+    pub fn set(&mut self, name: &str, value: Value) {
         if let Some(key) = self.key(name).cloned() {
             self.document[&key] = value;
             return;

@@ -1,5 +1,6 @@
 //! `index.json` of the store, edited entry by entry. What is not ours in it stays as it is.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -33,6 +34,17 @@ pub struct Placed {
     pub replaced: Option<Digest>,
     /// Whether the name was left with what it stood for.
     pub refused: bool,
+}
+
+/// What is to go from a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unwanted {
+    /// A name, whatever it stands for by now.
+    Name(Name),
+    /// A manifest or index under all its names.
+    Image(Digest),
+    /// A manifest or index as long as it has no name: if it has been given one meanwhile, it stays.
+    Unnamed(Digest),
 }
 
 pub(super) struct StoreIndex {
@@ -138,17 +150,23 @@ impl StoreIndex {
         self.place(&descriptor, Some(name), Policy::Replace)
     }
 
-    pub(super) fn remove(&mut self, names: &[Name], targets: &[Digest]) -> Result<()> {
+    /// Takes entries out. Returns what is still listed.
+    pub(super) fn remove(&mut self, unwanted: &[Unwanted]) -> HashSet<Digest> {
         let before = self.entries.len();
+        let is_called = |entry: &Entry, wanted: &Name| {
+            let name = entry.name.as_ref();
+            name.is_some_and(|name| same(name, wanted))
+        };
         self.entries.retain(|entry| {
-            let named = entry
-                .name
-                .as_ref()
-                .is_some_and(|name| names.iter().any(|gone| same(gone, name)));
-            !named && !targets.contains(&entry.digest)
+            !unwanted.iter().any(|unwanted| match unwanted {
+                Unwanted::Name(name) => is_called(entry, name),
+                Unwanted::Image(digest) => entry.digest == *digest,
+                Unwanted::Unnamed(digest) => entry.digest == *digest && entry.name.is_none(),
+            })
         });
         self.changed |= self.entries.len() != before;
-        Ok(())
+        let digests = self.entries.iter().map(|entry| entry.digest.clone());
+        digests.collect()
     }
 
     fn place(

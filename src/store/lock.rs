@@ -17,7 +17,7 @@ pub(super) const INDEX: &str = "";
 
 /// A lock that is held until it is dropped.
 pub(super) struct Lock {
-    _folder: File,
+    folder: File,
 }
 
 impl Lock {
@@ -31,11 +31,18 @@ impl Lock {
         Lock::take(store, folder, FlockOperation::LockExclusive)
     }
 
+    /// Makes a shared lock an exclusive one, if nobody else holds it. The lock is lost if it fails.
+    pub(super) fn alone(self) -> Option<Self> {
+        flock(&self.folder, FlockOperation::NonBlockingLockExclusive)
+            .ok()
+            .map(|()| self)
+    }
+
     fn take(store: &Path, folder: &str, how: FlockOperation) -> Result<Self> {
         let folder = File::open(store.join(folder)).map_err(|error| Error::io("lock", error))?;
         loop {
             match flock(&folder, how) {
-                Ok(()) => return Ok(Lock { _folder: folder }),
+                Ok(()) => return Ok(Lock { folder }),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(Error::io("lock", errno.into())),
             }

@@ -4,7 +4,9 @@
 //! `org.opencontainers.image.ref.name` and `io.containerd.image.name`, blobs under their digests. What makes it safe:
 //! - a blob gets its name when it is whole and synced; `index.json` is replaced as a whole, after the blobs it names;
 //! - who adds holds a shared lock, who deletes an exclusive one, so nothing is deleted that is about to be named;
-//! - who changes `index.json` holds a lock of its own and reads it anew. Fields that are not ours stay.
+//! - who changes `index.json` holds a lock of its own and reads it anew. Fields that are not ours stay;
+//! - who fails to add takes back the blobs that it wrote, unless others are adding, who may count on them: then they
+//!   stay as orphans, as they do when a program is killed, until [`Store::collect`] finds them.
 //!
 //! Other tools do not take these locks: two writers of which one is not ours can lose an entry of `index.json`.
 
@@ -13,16 +15,20 @@ mod lock;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use index::StoreIndex;
-pub use index::{Placed, Policy};
+pub use index::{Placed, Policy, Unwanted};
 use lock::Lock;
 
 use crate::archive::{Archive, Container, Half, Name, NodeKind, Open};
-use crate::blob::{Meter, is_leftover, sync_folder};
-use crate::error::{At, Error, Result};
+use crate::blob::{Meter, is_leftover, remove_leftover, sync_folder};
+use crate::error::{At, Error, Fault, Result};
 use crate::spec::Digest;
 use crate::write::{Bundle, layout};
+
+/// The file that says that a folder is an OCI layout.
+const OCI_LAYOUT: &str = "oci-layout";
 
 /// A store, which need not exist yet.
 #[derive(Debug, Clone)]
@@ -89,17 +95,60 @@ impl Store {
     /// Adds a bundle: blobs that are not there, then its names.
     ///
     /// # Errors
-    /// `SizeMismatch` and `DigestMismatch` for blobs that are not what they are named by: then nothing of the bundle
-    /// is in the store. `Io`.
+    /// `SizeMismatch` and `DigestMismatch` for blobs that are not what they are named by; `Io`. Nothing of the bundle
+    /// has a name then, and its blobs are gone again, or orphans if other programs were adding at the same time.
     pub fn add(&self, bundle: &Bundle, policy: Policy, meter: &Meter) -> Result<Added> {
         let place = || self.path.to_string_lossy().into_owned();
         self.landing()?;
-        let _blobs = Lock::shared(&self.path, lock::BLOBS).at(place)?;
-        let written = layout::blobs(bundle, &self.path, meter).at(place)?;
+        let blobs = Lock::shared(&self.path, lock::BLOBS).at(place)?;
+        let new = Mutex::default();
+        let added = self.add_blobs(bundle, policy, meter, &new);
+        if added.is_err() {
+            let new = new.into_inner().unwrap_or_else(PoisonError::into_inner);
+            self.take_back(blobs, new);
+        }
+        added
+    }
+
+    fn add_blobs(
+        &self,
+        bundle: &Bundle,
+        policy: Policy,
+        meter: &Meter,
+        new: &Mutex<Vec<Digest>>,
+    ) -> Result<Added> {
+        let place = || self.path.to_string_lossy().into_owned();
+        // With it the folder is known to be a store, also by who comes after a program that is killed now.
+        self.found().at(place)?;
+        let written = layout::blobs(bundle, &self.path, meter, new);
+        let written = written.map_err(|error| match error.fault() {
+            Fault::Io { action, .. } if *action != "read" => error.at(place()),
+            // What is damaged, or cannot be read, is what was to be added.
+            _ => error,
+        })?;
         let placed = self
             .change(|index| index.add(&bundle.listed, policy))
             .at(place)?;
         Ok(Added { placed, written })
+    }
+
+    /// Removes blobs that were added in vain, if nobody else is adding. What cannot be removed stays as orphans.
+    fn take_back(&self, blobs: Lock, new: Vec<Digest>) {
+        // Whoever adds holds the lock from before it looks which blobs are there, so nobody counts on these.
+        let Some(_alone) = blobs.alone() else { return };
+        if let Ok(reachable) = self.reachable() {
+            let orphans = new.into_iter().filter(|digest| !reachable.contains(digest));
+            let _ = self.delete(orphans.collect());
+        }
+    }
+
+    /// Marks the folder as an OCI layout, if it is not yet.
+    fn found(&self) -> Result<()> {
+        if !self.path.join(OCI_LAYOUT).exists() {
+            let _index = Lock::exclusive(&self.path, lock::INDEX)?;
+            layout::put(&self.path, OCI_LAYOUT, crate::write::archive::OCI_LAYOUT)?;
+        }
+        Ok(())
     }
 
     /// Gives what a name or digest stands for another name. Returns what became of the new name.
@@ -114,19 +163,18 @@ impl Store {
 
     /// Takes entries out of the index, then deletes the blobs that only they needed.
     ///
-    /// `names` are taken away one by one; `targets` go with all their names.
+    /// Returns what that freed, and what is still listed.
     ///
     /// # Errors
     /// `Io`. The index is changed before the first blob is deleted, so what fails halfway leaves orphans and no gaps.
-    pub fn remove(&self, names: &[Name], targets: &[Digest]) -> Result<Freed> {
+    pub fn remove(&self, unwanted: &[Unwanted]) -> Result<(Freed, HashSet<Digest>)> {
         let place = || self.path.to_string_lossy().into_owned();
         let _blobs = Lock::exclusive(&self.path, lock::BLOBS).at(place)?;
         let before = self.reachable()?;
-        self.change(|index| index.remove(names, targets))
-            .at(place)?;
+        let listed = self.change(|index| Ok(index.remove(unwanted))).at(place)?;
         let after = self.reachable()?;
-        self.delete(before.difference(&after).cloned().collect())
-            .at(place)
+        let freed = self.delete(before.difference(&after).cloned().collect());
+        Ok((freed.at(place)?, listed))
     }
 
     /// Deletes blobs that nothing refers to, and what programs that were killed left behind.
@@ -135,9 +183,11 @@ impl Store {
     /// `Io`.
     pub fn collect(&self, dry_run: bool) -> Result<Freed> {
         let place = || self.path.to_string_lossy().into_owned();
-        if !self.path.join("index.json").exists() {
+        // A folder that is no layout may be anything, and its blobs anybody's.
+        if !self.path.join(OCI_LAYOUT).exists() && !self.path.join("index.json").exists() {
             return Ok(Freed::default());
         }
+        self.landing()?;
         let _blobs = Lock::exclusive(&self.path, lock::BLOBS).at(place)?;
         let reachable = self.reachable()?;
         let mut orphans = HashSet::new();
@@ -164,10 +214,10 @@ impl Store {
         }
         let mut freed = self.delete(orphans).at(place)?;
         for path in leftovers {
-            freed.bytes += std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
-            std::fs::remove_file(&path)
-                .map_err(|error| Error::io("remove", error))
-                .at(place)?;
+            let size = std::fs::symlink_metadata(&path).map_or(0, |metadata| metadata.len());
+            if remove_leftover(&path).at(place)? {
+                freed.bytes += size;
+            }
         }
         Ok(freed)
     }
@@ -223,8 +273,8 @@ impl Store {
         let mut index = StoreIndex::read(&self.path)?;
         let result = change(&mut index)?;
         if index.changed() {
-            if !self.path.join("oci-layout").exists() {
-                layout::put(&self.path, "oci-layout", crate::write::archive::OCI_LAYOUT)?;
+            if !self.path.join(OCI_LAYOUT).exists() {
+                layout::put(&self.path, OCI_LAYOUT, crate::write::archive::OCI_LAYOUT)?;
             }
             layout::put(&self.path, "index.json", &index.bytes())?;
             sync_folder(&self.path)?;

@@ -72,7 +72,17 @@ impl Tree {
     /// `Limit` for more paths than [`limits::PATHS`] or names of more than [`limits::PATH_TEXT`] bytes in all layers,
     /// or more than 65,535 layers.
     pub fn apply(listings: Vec<Arc<Listing>>) -> Result<Self> {
+        let all = listings.len();
+        Self::apply_part(listings, 0, all)
+    }
+
+    /// The same for some layers of `all`, of which `base` are below: faults name them by their place among all.
+    ///
+    /// # Errors
+    /// As [`Tree::apply`].
+    pub fn apply_part(listings: Vec<Arc<Listing>>, base: usize, all: usize) -> Result<Self> {
         let mut applying = Applying::new(listings.len())?;
+        (applying.base, applying.layers) = (base, all);
         for (layer, listing) in listings.iter().enumerate() {
             applying.layer(layer, listing)?;
         }
@@ -113,6 +123,7 @@ struct Applying {
     faults: Vec<Error>,
     fault_count: u64,
     layers: usize,
+    base: usize,
     /// The layer being applied and its first version.
     layer: usize,
     start: u32,
@@ -150,6 +161,7 @@ impl Applying {
             faults: Vec::new(),
             fault_count: 0,
             layers,
+            base: 0,
             layer: 0,
             start: 0,
             blocked: BTreeSet::new(),
@@ -515,7 +527,7 @@ impl Applying {
     fn add_fault(&mut self, error: Error, path: &[u8]) {
         self.fault_count += 1;
         if self.faults.len() < Tree::FAULTS {
-            let layer = format!("layer {} of {}", self.layer + 1, self.layers);
+            let layer = format!("layer {} of {}", self.base + self.layer + 1, self.layers);
             self.faults
                 .push(error.at(crate::escape::bytes(path)).at(layer));
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, Read};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -69,7 +70,15 @@ impl Reading {
     /// # Errors
     /// As [`Reading::list`], of the first layer that has one, placed at `layer N of M`.
     pub fn list_all(&self, image: &Image) -> Result<Vec<Arc<Listing>>> {
-        self.each(image, |layer| self.list(layer).map(Arc::new))
+        self.list_some(image, 0..image.layers.len())
+    }
+
+    /// The same for some of the layers.
+    ///
+    /// # Errors
+    /// As [`Reading::list_all`].
+    pub fn list_some(&self, image: &Image, layers: Range<usize>) -> Result<Vec<Arc<Listing>>> {
+        self.each(image, layers, |layer| self.list(layer).map(Arc::new))
     }
 
     /// Lists an image's layers, and makes sure of their plain bytes: what is packed is decoded once, on all cores, into
@@ -78,7 +87,20 @@ impl Reading {
     /// # Errors
     /// As [`Reading::list_all`]; `Io` for a full disk.
     pub fn plain_all(&self, image: &Image, landing: &Path) -> Result<Vec<PlainLayer>> {
-        self.each(image, |layer| self.plain(layer, landing))
+        self.plain_some(image, 0..image.layers.len(), landing)
+    }
+
+    /// The same for some of the layers.
+    ///
+    /// # Errors
+    /// As [`Reading::plain_all`].
+    pub fn plain_some(
+        &self,
+        image: &Image,
+        layers: Range<usize>,
+        landing: &Path,
+    ) -> Result<Vec<PlainLayer>> {
+        self.each(image, layers, |layer| self.plain(layer, landing))
     }
 
     /// The same for one layer.
@@ -103,11 +125,12 @@ impl Reading {
     fn each<T: Clone + Send>(
         &self,
         image: &Image,
+        layers: Range<usize>,
         read: impl Fn(&Layer) -> Result<T> + Sync,
     ) -> Result<Vec<T>> {
         let count = image.layers.len();
         // The largest first, so that no core is left with it at the end.
-        let mut order: Vec<usize> = (0..count).collect();
+        let mut order: Vec<usize> = layers.clone().filter(|&i| i < count).collect();
         let size = |&i: &usize| image.layers[i].content().map_or(0, Content::len);
         order.sort_by_key(|i| std::cmp::Reverse(size(i)));
         let mut seen = HashMap::new();
@@ -132,7 +155,9 @@ impl Reading {
         .into_iter()
         .collect();
         // The first layer that has an error says it, whatever order they were read in.
-        let failed = (0..count).find(|i| done.get(i).is_some_and(Result::is_err));
+        let failed = layers
+            .clone()
+            .find(|i| done.get(i).is_some_and(Result::is_err));
         if let Some(Err(error)) = failed.and_then(|i| done.remove(&i)) {
             return Err(error);
         }
@@ -146,7 +171,8 @@ impl Reading {
                 _ => Err(Fault::Gone.into()),
             }
         };
-        image.layers.iter().map(result).collect()
+        let layers = image.layers.get(layers).unwrap_or_default();
+        layers.iter().map(result).collect()
     }
 
     /// The layer where it lies, if that is a plain tar in a file.

@@ -70,9 +70,11 @@ mod apply;
 mod layers;
 mod listing;
 mod node;
+mod past;
 mod paths;
 
 pub use apply::Tree;
 pub use layers::PlainLayer;
 pub use listing::{Listing, Owner, Reading};
-pub use node::{Did, Hides, Inode, Meta, Node, NodeKind, Past, Place, Step, Walk, cmp_paths};
+pub use node::{Hides, Inode, Meta, Node, NodeKind, Place, Walk, cmp_paths};
+pub use past::{Did, Past, Step};

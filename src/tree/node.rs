@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::apply::{Tree, Version, What};
 use super::listing::{Listing, Owner, Record};
+use super::past::Past;
 use super::paths::{NONE, TOP};
 use crate::layer::{EntryKind, Mtime, Segment, Xattr, clean_path};
 
@@ -70,30 +71,6 @@ pub struct Place {
     pub stored: u64,
     /// The stored parts of a sparse file, in order; `None` for an ordinary one.
     pub segments: Option<Vec<Segment>>,
-}
-
-/// What a layer did to a path, directly or by what it did to a folder above.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Did {
-    /// It was not there, and the layer put it there.
-    Added,
-    /// It was there, and the layer wrote it again: other contents, another kind, or attributes alone.
-    Replaced,
-    /// A marker removed it.
-    Removed,
-    /// It went away because a folder above did: removed, made opaque, or replaced by something else.
-    Hidden,
-}
-
-/// One step in the life of a path.
-#[derive(Clone, Copy)]
-pub struct Step<'t> {
-    /// Which layer, from 0.
-    pub layer: usize,
-    /// What it did.
-    pub did: Did,
-    tree: &'t Tree,
-    version: u32,
 }
 
 impl Tree {
@@ -173,17 +150,17 @@ impl Tree {
         (now != NONE).then_some(Node { tree: self, name })
     }
 
-    fn version(&self, at: u32) -> Option<&Version> {
+    pub(super) fn version(&self, at: u32) -> Option<&Version> {
         self.versions.get(at as usize)
     }
 
-    fn record_of(&self, version: &Version) -> Option<(&Listing, &Record)> {
+    pub(super) fn record_of(&self, version: &Version) -> Option<(&Listing, &Record)> {
         let listing = self.listing(usize::from(version.layer))?;
         Some((listing, listing.record(version.record)?))
     }
 
     /// The version that gives a version's contents: its own, or that of the file it is a hard link to.
-    fn made(&self, version: u32) -> Option<&Version> {
+    pub(super) fn made(&self, version: u32) -> Option<&Version> {
         let own = self.version(version)?;
         match own.inode {
             NONE => Some(own),
@@ -191,7 +168,7 @@ impl Tree {
         }
     }
 
-    fn kind_of(&self, version: u32) -> NodeKind {
+    pub(super) fn kind_of(&self, version: u32) -> NodeKind {
         let made = self.made(version).and_then(|made| self.record_of(made));
         match made.map(|(_, record)| record.kind) {
             None | Some(EntryKind::Directory) => NodeKind::Folder,
@@ -203,7 +180,7 @@ impl Tree {
         }
     }
 
-    fn place_of(&self, version: u32) -> Option<Place> {
+    pub(super) fn place_of(&self, version: u32) -> Option<Place> {
         let made = self.made(version)?;
         let (listing, record) = self.record_of(made)?;
         if record.kind != EntryKind::File {
@@ -222,13 +199,13 @@ impl Tree {
         })
     }
 
-    fn digest_of(&self, version: u32) -> Option<[u8; 32]> {
+    pub(super) fn digest_of(&self, version: u32) -> Option<[u8; 32]> {
         let made = self.made(version)?;
         self.listing(usize::from(made.layer))?.digest(made.record)
     }
 
     /// Owner, mode, time and attributes, `stated` being who says so last.
-    fn meta_of(&self, made: u32, stated: u32) -> Meta {
+    pub(super) fn meta_of(&self, made: u32, stated: u32) -> Meta {
         let record = |version| {
             self.version(version)
                 .and_then(|version| self.record_of(version))
@@ -441,111 +418,9 @@ impl<'t> Node<'t> {
     }
 }
 
-/// A path that some layer speaks of, there or not.
-#[derive(Clone, Copy)]
-pub struct Past<'t> {
-    tree: &'t Tree,
-    name: u32,
-}
-
-impl<'t> Past<'t> {
-    /// The path from the top without a leading `/`; empty for the top.
-    pub fn path(&self) -> Vec<u8> {
-        self.tree.paths.path(self.name)
-    }
-
-    /// Its number, that of the node if there is one.
-    pub fn index(&self) -> usize {
-        self.name as usize
-    }
-
-    /// What is there in the end.
-    pub fn node(&self) -> Option<Node<'t>> {
-        self.tree.node(self.name)
-    }
-
-    /// Whether a marker says in the end that nothing of layers below those of this tree is to be there.
-    ///
-    /// False where a folder above says so already.
-    pub fn is_removed(&self) -> bool {
-        let latest = self
-            .tree
-            .last
-            .get(self.name as usize)
-            .copied()
-            .unwrap_or(NONE);
-        let removed = self
-            .tree
-            .version(latest)
-            .is_some_and(|version| version.what == What::Removed);
-        let parent = self.tree.node(self.tree.paths.parent(self.name));
-        removed && parent.is_some_and(|parent| parent.kind() == NodeKind::Folder)
-    }
-
-    /// What each layer did to it, the oldest first. A layer that says several things about it comes several times.
-    pub fn life(&self) -> Vec<Step<'t>> {
-        let tree = self.tree;
-        let latest = |name: u32| tree.last.get(name as usize).copied();
-        let mut own: Vec<(u32, &Version)> = tree.chain(latest(self.name)).collect();
-        own.reverse();
-        // What made everything below folders go away, and up to which version: a marker spares its own layer.
-        let mut cuts: Vec<(u32, u32, u16)> = Vec::new();
-        let mut above = self.name;
-        while above != TOP {
-            above = tree.paths.parent(above);
-            for (at, version) in tree.chain(latest(above)) {
-                let until = match version.what {
-                    What::Removed | What::Opaque => tree.layer_start(at, version.layer),
-                    What::Entry if tree.kind_of(at) != NodeKind::Folder => at,
-                    _ => continue,
-                };
-                cuts.push((until, at, version.layer));
-            }
-        }
-        cuts.sort_unstable();
-        let mut cuts = cuts.into_iter().peekable();
-        let mut life = Vec::new();
-        let mut here: Option<u32> = None;
-        let step = |layer: u16, did, version| Step {
-            layer: usize::from(layer),
-            did,
-            tree,
-            version,
-        };
-        let hide = |cut: (u32, u32, u16), here: &mut Option<u32>, life: &mut Vec<Step<'t>>| {
-            if let Some(was) = here.filter(|&was| was < cut.0) {
-                life.push(step(cut.2, Did::Hidden, was));
-                *here = None;
-            }
-        };
-        for (at, version) in own {
-            while let Some(cut) = cuts.next_if(|cut| cut.0 <= at) {
-                hide(cut, &mut here, &mut life);
-            }
-            let did = match (version.what, here) {
-                (What::Entry | What::Implied, None) => Did::Added,
-                (What::Passed | What::Opaque, None) => Did::Added,
-                (What::Entry, Some(_)) | (What::Implied, Some(_)) => Did::Replaced,
-                (What::Removed, Some(was)) => {
-                    life.push(step(version.layer, Did::Removed, was));
-                    here = None;
-                    continue;
-                }
-                (What::Removed, None) | (What::Passed | What::Opaque, Some(_)) => continue,
-            };
-            life.push(step(version.layer, did, at));
-            here = Some(at);
-        }
-        for cut in cuts {
-            hide(cut, &mut here, &mut life);
-        }
-        life
-    }
-}
-
 impl Tree {
     /// A name's versions, the latest first.
-    fn chain(&self, latest: Option<u32>) -> impl Iterator<Item = (u32, &Version)> {
+    pub(super) fn chain(&self, latest: Option<u32>) -> impl Iterator<Item = (u32, &Version)> {
         let found = |at: u32| self.version(at).map(|version| (at, version));
         std::iter::successors(latest.and_then(found), move |(_, version)| {
             found(version.prev)
@@ -558,56 +433,13 @@ impl Tree {
     }
 
     /// The first version of a layer that has one at `at`.
-    fn layer_start(&self, at: u32, layer: u16) -> u32 {
+    pub(super) fn layer_start(&self, at: u32, layer: u16) -> u32 {
         let before = self.versions.get(..=at as usize).unwrap_or_default();
         let start = before.partition_point(|version| version.layer < layer);
         // The top's own version belongs to no layer, and comes first.
         u32::try_from(start)
             .unwrap_or(NONE)
             .max(u32::from(layer == 0))
-    }
-}
-
-impl<'t> Step<'t> {
-    /// What it was then: after `Added` and `Replaced` what the layer made of it, else what went away.
-    pub fn kind(&self) -> NodeKind {
-        self.tree.kind_of(self.version)
-    }
-
-    /// Size of the contents then.
-    pub fn size(&self) -> u64 {
-        let made = self
-            .tree
-            .made(self.version)
-            .and_then(|made| self.tree.record_of(made));
-        made.map_or(0, |(_, record)| record.size)
-    }
-
-    /// Whether it was a further name of a file that was there.
-    pub fn is_hard_link(&self) -> bool {
-        let version = self.tree.version(self.version);
-        version.is_some_and(|version| version.inode != NONE && version.inode != self.version)
-    }
-
-    /// Owner, mode, time and attributes as its entry states them.
-    pub fn meta(&self) -> Meta {
-        self.tree.meta_of(self.version, self.version)
-    }
-
-    /// What it shared with its other names; `None` for a folder.
-    pub fn inode(&self) -> Option<Inode> {
-        let version = self.tree.version(self.version)?;
-        (version.inode != NONE).then_some(Inode(version.inode))
-    }
-
-    /// Where its contents are; `None` for what has none.
-    pub fn place(&self) -> Option<Place> {
-        self.tree.place_of(self.version)
-    }
-
-    /// The digest of its contents, as [`Node::digest`].
-    pub fn digest(&self) -> Option<[u8; 32]> {
-        self.tree.digest_of(self.version)
     }
 }
 

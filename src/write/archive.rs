@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::bundle::{Bundle, ImageOut, Listed};
 use super::tar_out::{self, Body, Member};
 use crate::archive::Name;
-use crate::blob::{CHUNK, Meter, NewFile, sha256, sync_folder};
+use crate::blob::{CHUNK, Meter, NewFile, folder_of, sha256, sync_folder};
 use crate::error::{Error, Fault, Result};
 use crate::spec::{Descriptor, MediaType, annotations};
 
@@ -61,11 +61,10 @@ pub fn to_path(bundle: &Bundle, format: Format, path: &Path, meter: &Meter) -> R
             meter,
         );
     }
-    let folder = path.parent().unwrap_or("".as_ref());
-    let file = NewFile::in_folder(folder, 0o600)?;
+    let file = NewFile::beside(path, 0o600)?;
     to_file(bundle, format, file.file(), meter)?;
     file.replace(name)?;
-    sync_folder(folder)
+    sync_folder(folder_of(path))
 }
 
 /// Whether [`to_path`] makes a new file for that path, and does not write to a device or FIFO that is there.

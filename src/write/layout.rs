@@ -1,25 +1,37 @@
 //! Bundles as folders: an OCI layout, skopeo's `dir:`.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use super::archive::{OCI_LAYOUT, index, one_only};
 use super::bundle::{BlobOut, Bundle, Source};
 use super::copy;
 use crate::archive::Content;
-use crate::blob::{Meter, NewFile, sync_folder};
+use crate::blob::{Meter, NewFile, NewFolder, sync_folder};
 use crate::error::{At, Error, Fault, Result};
 use crate::parallel::in_parallel;
+use crate::spec::Digest;
 
 /// Permission bits of blobs and documents in folders, before the umask.
 const MODE: u32 = 0o644;
 
 /// Writes the blobs of a bundle below `blobs/` of a layout, on all cores; those that are there are left alone.
 ///
-/// Returns the bytes that were written. Each blob appears under its name only when it is whole and synced.
+/// Returns the bytes that were written. Each blob appears under its name only when it is whole and synced, and is then
+/// put into `new`.
 ///
 /// # Errors
-/// `SizeMismatch`, `DigestMismatch`, `Io`; what was added by then stays, and nothing refers to it.
-pub fn blobs(bundle: &Bundle, layout: &Path, meter: &Meter) -> Result<u64> {
+/// `SizeMismatch`, `DigestMismatch`, `Io`; what was added by then stays, nothing refers to it, and it is in `new`.
+pub(crate) fn blobs(
+    bundle: &Bundle,
+    layout: &Path,
+    meter: &Meter,
+    new: &Mutex<Vec<Digest>>,
+) -> Result<u64> {
+    let added = |digest: &Digest| {
+        let mut new = new.lock().unwrap_or_else(PoisonError::into_inner);
+        new.push(digest.clone());
+    };
     let mut work: Vec<&BlobOut> = Vec::new();
     for blob in bundle.blobs() {
         let path = layout.join(blob.digest.blob_path());
@@ -61,12 +73,14 @@ pub fn blobs(bundle: &Bundle, layout: &Path, meter: &Meter) -> Result<u64> {
         {
             // It came by on a stream, was hashed then, and lies in this folder: all it lacks is its name.
             kept.file.link_as(blob.digest.encoded())?;
+            added(&blob.digest);
             meter.add(blob.size);
             return Ok(blob.size);
         }
         let file = NewFile::in_folder(&folder, MODE)?;
         copy::to_file(blob, file.file(), 0, meter)?;
         file.replace(blob.digest.encoded())?;
+        added(&blob.digest);
         Ok(blob.size)
     });
     let written = written.into_iter().sum::<Result<u64>>()?;
@@ -84,7 +98,7 @@ pub fn layout(bundle: &Bundle, path: &Path, meter: &Meter) -> Result<()> {
     fresh(path, |folder| {
         std::fs::create_dir_all(folder.join("blobs/sha256"))
             .map_err(|error| Error::io("create", error))?;
-        blobs(bundle, folder, meter)?;
+        blobs(bundle, folder, meter, &Mutex::default())?;
         put(folder, "oci-layout", OCI_LAYOUT)?;
         put(folder, "index.json", &index(&bundle.listed, None)?)
     })
@@ -138,24 +152,16 @@ fn fresh(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     if occupied {
         return Err(Error::io("create", rustix::io::Errno::EXIST.into()).at(place()));
     }
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let temporary = tempfile::Builder::new()
-        .prefix(".imgkit-")
-        .tempdir_in(parent)
-        .map_err(|error| Error::io("create", error).at(place()))?;
-    fill(temporary.path())?;
-    sync_folder(temporary.path())?;
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(temporary.path(), mode)
-        .and_then(|()| std::fs::rename(temporary.path(), path))
-        .map_err(|error| Error::io("write", error))
-        .at(place)?;
-    // It has its name now; there is nothing left to remove.
-    let _ = temporary.keep();
-    sync_folder(parent)
+    let folder = NewFolder::beside(path).at(place)?;
+    fill(folder.path()).map_err(|error| match error.fault() {
+        // The folder's name of the moment would tell nobody anything.
+        Fault::Io { action, .. } if *action != "read" => {
+            Error::new(error.fault().clone()).at(place())
+        }
+        _ => error,
+    })?;
+    sync_folder(folder.path())?;
+    folder.become_target(path).at(place)
 }
 
 /// Replaces a document in a folder as a whole.

@@ -11,7 +11,7 @@ use crate::blob::{Compression, sha256};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::Scan;
 use crate::spec::json::{self, Node};
-use crate::spec::{Descriptor, Digest, MediaType};
+use crate::spec::{Descriptor, Digest};
 
 /// A layer of an image in the making.
 #[derive(Debug, Clone)]
@@ -125,11 +125,15 @@ impl NewLayer {
 
     fn json(&self) -> Value {
         self.stated.clone().unwrap_or_else(|| {
-            json!({
+            let mut descriptor = json!({
                 "mediaType": self.descriptor.media_type.as_str(),
                 "digest": self.descriptor.digest,
                 "size": self.descriptor.size,
-            })
+            });
+            for (key, text) in &self.descriptor.annotations {
+                descriptor["annotations"][key] = text.as_str().into();
+            }
+            descriptor
         })
     }
 }
@@ -159,6 +163,10 @@ impl MediaTypes {
             }
             (MediaTypes::Docker, Compression::Gzip) => {
                 "application/vnd.docker.image.rootfs.diff.tar.gzip"
+            }
+            (MediaTypes::Docker, Compression::Zstd) => {
+                let what = "a zstd layer in an image with docker's media types".to_owned();
+                return Err(Fault::Unsupported { what }.into());
             }
             (_, other) => {
                 let what = format!("a layer packed with {}", other.name());

@@ -5,8 +5,10 @@
 
 pub mod archive;
 mod bundle;
+pub(crate) mod chunked;
 mod copy;
 pub mod entry;
+mod layer_out;
 pub mod layout;
 mod made;
 mod recode;
@@ -16,6 +18,8 @@ mod tar_out;
 
 pub use archive::Format;
 pub use bundle::{BlobOut, Bundle, Change, ImageOut, LayerOut, Listed, Source};
+pub use layer_out::LayerWriter;
 pub use made::{NewImage, NewLayer};
 pub use recode::{MediaTypes, Recode};
 pub use repack::Stored;
+pub(crate) use repack::pack_layer;

@@ -10,8 +10,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::bundle::{BlobOut, Bundle, Change, Source};
+use super::chunked::{Annotations, toc};
 use super::repack::Stored;
 use super::reproduce;
+use crate::archive::Content;
 use crate::blob::{Compression, Meter, sha256};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::Limits;
@@ -23,6 +25,8 @@ use crate::spec::{Descriptor, Digest, Document, LayerKind, MediaType, annotation
 pub struct Recode {
     /// How layers are to be packed; as they are without it.
     pub compression: Option<Compression>,
+    /// With zstd: in parts that can be fetched one by one, as `zstd:chunked`.
+    pub chunked: bool,
     /// The codec's level.
     pub level: Option<i32>,
     /// Whose media types documents are to use; as they are without it.
@@ -144,6 +148,10 @@ impl Bundle {
                     layer.descriptor.digest = new.blob.digest.clone();
                     layer.descriptor.size = new.blob.size;
                     layer.diff_id = new.diff_id.clone();
+                    let annotations = &mut layer.descriptor.annotations;
+                    annotations.retain(|(key, _)| !is_about_bytes(key));
+                    let new = new.annotations.iter().cloned();
+                    annotations.extend(new.map(|(key, text)| (key.to_owned(), text)));
                 }
             }
         }
@@ -232,7 +240,10 @@ impl Bundle {
                 }
                 .into());
             }
-            let packed_so = recode.compression.is_none_or(|to| from == to);
+            let packed_so = match recode.compression {
+                Some(to) => from == to && (!recode.chunked || is_chunked(&layer, content)?),
+                None => true,
+            };
             let as_it_is = packed_so && recode.reproducible.is_none();
             if !as_it_is && !work.iter().any(|known| known.digest == blob.digest) {
                 work.push(Stored {
@@ -266,10 +277,11 @@ impl Bundle {
                     blob,
                     diff_id: stored.diff_id.clone(),
                     compression: to,
+                    annotations: Vec::new(),
                 });
             }
             stored
-                .pack(to, recode.level, recode.reproducible, landing, meter)
+                .pack(to, recode, landing, meter)
                 .at(|| stored.digest.blob_path())
         });
         for (stored, result) in work.into_iter().zip(results) {
@@ -279,12 +291,15 @@ impl Bundle {
                 None => "packed otherwise",
             };
             let (old, now) = (stored.digest.to_string(), new.blob.digest.to_string());
-            self.changes.push(Change {
-                what: "layer",
-                old: Some(old),
-                new: now,
-                why,
-            });
+            // Packed as here already, but its descriptor did not say so, or there was nothing to say.
+            if old != now {
+                self.changes.push(Change {
+                    what: "layer",
+                    old: Some(old),
+                    new: now,
+                    why,
+                });
+            }
             self.replace(&stored.digest, &new.blob);
             packed.insert(stored.digest, new);
         }
@@ -321,6 +336,9 @@ impl Bundle {
                         new.map(|new| (&new.blob.digest, new.blob.size)),
                         &kind,
                     );
+                    if let Some(new) = new {
+                        annotate(&mut value["layers"][i], &new.annotations);
+                    }
                 }
                 let config = manifest.config.as_ref();
                 if let Some(new) = config.and_then(|config| configs.get(&config.digest)) {
@@ -430,6 +448,8 @@ pub(super) struct PackedLayer {
     /// The digest of its plain tar.
     pub diff_id: Digest,
     pub compression: Compression,
+    /// What its descriptor says of its inside.
+    pub annotations: Annotations,
 }
 
 impl MediaTypes {
@@ -481,11 +501,52 @@ fn edit(
     item.shift_remove("data");
     // A table of contents speaks of the bytes that are gone.
     if let Some(Value::Object(map)) = item.get_mut("annotations") {
-        map.retain(|key, _| !key.contains("zstd-chunked") && !key.contains("stargz"));
+        map.retain(|key, _| !is_about_bytes(key));
         if map.is_empty() {
             item.shift_remove("annotations");
         }
     }
+}
+
+/// Whether an annotation is about how a layer is packed.
+fn is_about_bytes(key: &str) -> bool {
+    key.contains("zstd-chunked") || key.contains("stargz")
+}
+
+/// Adds annotations to a descriptor.
+fn annotate(item: &mut Value, annotations: &Annotations) {
+    let Value::Object(item) = item else { return };
+    if annotations.is_empty() {
+        return;
+    }
+    let map = item
+        .entry("annotations")
+        .or_insert_with(|| Value::Object(serde_json::Map::new()));
+    if let Value::Object(map) = map {
+        for (key, text) in annotations {
+            map.insert((*key).into(), text.as_str().into());
+        }
+    }
+}
+
+/// Whether a layer's descriptor and its last bytes agree that it is zstd:chunked, as this program writes it.
+fn is_chunked(layer: &Descriptor, content: &Content) -> Result<bool> {
+    let stated = [toc::CHECKSUM, toc::POSITION, toc::SPLIT_POSITION];
+    let (true, Some(range)) = (
+        stated.iter().all(|key| layer.annotation(key).is_some()),
+        content.range()?,
+    ) else {
+        return Ok(false);
+    };
+    let length = toc::FOOTER as u64;
+    let last = range
+        .slice(range.len().saturating_sub(length), length)
+        .bytes(length)?;
+    let Some([at, length, plain, kind, ..]) = toc::footer(&last) else {
+        return Ok(false);
+    };
+    let position = format!("{at}:{length}:{plain}:{kind}");
+    Ok(layer.annotation(toc::POSITION) == Some(position.as_str()))
 }
 
 /// The media type of a layer that is packed and spoken of as asked.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use super::bundle::Source;
-use super::recode::{Packed, PackedLayer};
+use super::chunked::{self, Annotations};
+use super::recode::{Packed, PackedLayer, Recode};
 use super::reproduce;
 use crate::archive::{Content, Kept};
 use crate::blob::encode::encode;
@@ -125,14 +126,14 @@ impl Stored {
     pub(super) fn pack(
         &self,
         to: Compression,
-        level: Option<i32>,
-        epoch: Option<i64>,
+        recode: &Recode,
         landing: &Path,
         meter: &Meter,
     ) -> Result<PackedLayer> {
+        let mut annotations = Vec::new();
         let (plain, check) = self.plain(meter)?;
         let hasher = Hasher::like(&self.diff_id)?;
-        let (plain, original) = match epoch {
+        let (plain, original) = match recode.reproducible {
             None => (plain, None),
             Some(epoch) => {
                 let (plain, found) = hashed(plain, hasher.clone());
@@ -151,7 +152,13 @@ impl Stored {
                 hasher: Hasher::default(),
                 count: 0,
             };
-            encode(plain, &mut out, to, level)?;
+            let encoded = if to == Compression::Zstd && recode.chunked {
+                chunked::write(plain, &mut out, recode.level, self.limits.entries)
+                    .map(|written| annotations = written)
+            } else {
+                encode(plain, &mut out, to, recode.level)
+            };
+            encoded.map_err(|error| in_landing(error, landing))?;
             let (found, plain_size) = found.recv().map_err(|_| Error::from(Fault::Gone))?;
             (found, plain_size, (out.hasher.finish(), out.count))
         };
@@ -181,6 +188,7 @@ impl Stored {
             },
             diff_id,
             compression: to,
+            annotations,
         })
     }
 }
@@ -201,6 +209,16 @@ fn rewritten(plain: ReadAhead, epoch: i64, limits: Limits) -> ReadAhead {
         out.finish(result.map_err(Error::into_io));
     });
     ahead
+}
+
+/// Names the folder that has no room, beside the layer that was to be packed.
+fn in_landing(error: Error, landing: &Path) -> Error {
+    match error.fault() {
+        Fault::Io {
+            action: "write", ..
+        } => Error::new(error.fault().clone()).at(landing.to_string_lossy()),
+        _ => error,
+    }
 }
 
 /// Writes plain bytes into a file while they are hashed.
@@ -261,4 +279,38 @@ impl std::io::Write for HashingWriter<'_> {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+/// Packs a layer that has just been made or read, into a file without a name in `landing`. Comes with what is to be
+/// said of it beside its digest.
+///
+/// # Errors
+/// As [`Bundle::recode`](super::Bundle::recode).
+pub(crate) fn pack_layer(
+    scan: &Scan,
+    content: Content,
+    to: Compression,
+    recode: &Recode,
+    landing: &Path,
+    meter: &Meter,
+) -> Result<(Kept, Annotations)> {
+    let gone = || Error::new(Fault::Gone);
+    let stored = Stored {
+        content,
+        digest: scan.digest.clone(),
+        size: scan.size,
+        from: scan.compression,
+        diff_id: scan.diff_id.clone().ok_or_else(gone)?,
+        limits: Limits::default(),
+    };
+    let packed = stored.pack(to, recode, landing, meter)?;
+    let Source::Stored(Content::Kept(kept)) = packed.blob.source else {
+        return Err(gone());
+    };
+    let kept = Kept {
+        file: Arc::clone(&kept.file),
+        range: kept.range.clone(),
+        scan: Arc::clone(&kept.scan),
+    };
+    Ok((kept, packed.annotations))
 }

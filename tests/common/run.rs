@@ -8,7 +8,43 @@ use std::process::{Command, Stdio};
 use super::build::Files;
 
 /// The programs under test.
-pub const PROGRAMS: [&str; 4] = ["imgls", "imginspect", "imghistory", "imgverify"];
+pub const PROGRAMS: [&str; 15] = [
+    "imgls",
+    "imginspect",
+    "imghistory",
+    "imgverify",
+    "imgload",
+    "imgsave",
+    "imgconvert",
+    "imgtag",
+    "imgrm",
+    "imgprune",
+    "imgdf",
+    "imgexport",
+    "imggraph",
+    "imgimport",
+    "imgcommit",
+];
+
+/// Those that open an image that is named on the command line, each as a command line with `{}` in its place.
+pub const OPENING: [(&str, &str); 11] = [
+    ("imgls", "imgls {}"),
+    ("imginspect", "imginspect {}"),
+    ("imghistory", "imghistory {}"),
+    ("imgverify", "imgverify {}"),
+    ("imgdf", "imgdf {}"),
+    ("imgload", "imgload {}"),
+    ("imgsave", "imgsave -o out {}"),
+    ("imgconvert", "imgconvert {} docker-archive:out"),
+    ("imgtag", "imgtag {} name"),
+    ("imgexport", "imgexport -o out {}"),
+    ("imggraph", "imggraph {}"),
+];
+
+/// A command line of [`OPENING`] with an image.
+pub fn on(line: &str, image: &str) -> String {
+    line.replace("{}", image)
+}
 
 /// The time that the programs take for now: two days after the images of the builder were made.
 pub const NOW: &str = "1704240000";

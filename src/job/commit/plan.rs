@@ -33,7 +33,7 @@ pub(super) enum Step {
 pub(super) struct Rules<'a> {
     /// Paths that are left as they are in the base.
     pub excludes: &'a Excludes,
-    /// What docker puts into every container, where it is not in the base.
+    /// What docker puts into every container, over what the base has there too.
     pub dockers_own: bool,
     /// Take owners from the base.
     pub base_owners: bool,
@@ -49,7 +49,6 @@ struct Pair {
     /// Whether it is a folder on both sides.
     folder: bool,
     new_folder: bool,
-    implied: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +160,6 @@ fn merge(base: &dyn Side, new: &dyn Side, rules: &Rules<'_>) -> (Vec<Pair>, Grou
             what: What::Same,
             folder: false,
             new_folder: false,
-            implied: false,
         };
         let left = if order.is_le() { old.take() } else { None };
         let right = if order.is_ge() { now.take() } else { None };
@@ -179,7 +177,7 @@ fn merge(base: &dyn Side, new: &dyn Side, rules: &Rules<'_>) -> (Vec<Pair>, Grou
         let excluded = rules.excludes.leave_out(&path);
         pair.what = match (&left, &right) {
             _ if excluded => What::Ignored,
-            (None, Some(item)) if rules.dockers_own && is_dockers_own(item) => What::Ignored,
+            (_, Some(item)) if rules.dockers_own && is_dockers_own(item) => What::Ignored,
             (None, Some(_)) if parent.is_some_and(|above| above.what == What::Ignored) => {
                 What::Ignored
             }
@@ -194,8 +192,8 @@ fn merge(base: &dyn Side, new: &dyn Side, rules: &Rules<'_>) -> (Vec<Pair>, Grou
                 if rules.base_owners {
                     (old.uid, old.gid) = (now.uid, now.gid);
                 }
-                pair.implied = base.is_implied(b) || new.is_implied(n);
-                if pair.implied || same_time(old.mtime, now.mtime) {
+                let implied = base.is_implied(b) || new.is_implied(n);
+                if implied || same_time(old.mtime, now.mtime) {
                     old.mtime = now.mtime;
                 }
                 let with_time = |mtime| Item {
@@ -405,7 +403,9 @@ fn emit(
     }
     let whiteouts = |parent: Option<u32>, steps: &mut Vec<Step>| {
         for &i in gone.get(&parent).into_iter().flatten() {
-            let item = pairs[i].base.and_then(|base_at| base.item(base_at as usize));
+            let item = pairs[i]
+                .base
+                .and_then(|base_at| base.item(base_at as usize));
             steps.extend(item.map(|item| Step::Whiteout(item.path)));
         }
     };

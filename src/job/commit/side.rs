@@ -17,8 +17,12 @@ pub(super) trait Side: Sync {
     fn top(&self) -> Option<Item>;
     /// Whether nothing speaks of a folder, which is only there for what is in it.
     fn is_implied(&self, i: usize) -> bool;
-    /// Where contents are stored, for sides that are made of the same layers.
+    /// Where contents are stored, where that is in a layer.
     fn place(&self, i: usize) -> Option<Place>;
+    /// Whether its layers are the base's and some on top: then contents of one place are the same.
+    fn shares_layers(&self) -> bool {
+        false
+    }
 }
 
 /// Layers applied to one another, and their plain tars.
@@ -26,14 +30,24 @@ pub(super) struct Layers<'t> {
     tree: &'t Tree,
     nodes: Vec<Node<'t>>,
     plain: &'t [FileRange],
+    shares: bool,
 }
 
 impl<'t> Layers<'t> {
+    /// The same of layers whose lower ones are the other side.
+    pub(super) fn sharing(tree: &'t Tree, plain: &'t [FileRange]) -> Self {
+        Layers {
+            shares: true,
+            ..Layers::new(tree, plain)
+        }
+    }
+
     pub(super) fn new(tree: &'t Tree, plain: &'t [FileRange]) -> Self {
         Layers {
             tree,
             nodes: tree.walk().skip(1).collect(),
             plain,
+            shares: false,
         }
     }
 }
@@ -78,6 +92,10 @@ impl Side for Layers<'_> {
 
     fn place(&self, i: usize) -> Option<Place> {
         self.nodes.get(i)?.place()
+    }
+
+    fn shares_layers(&self) -> bool {
+        self.shares
     }
 }
 

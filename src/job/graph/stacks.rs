@@ -328,8 +328,7 @@ fn find_bases(made: &mut Stacks, lineages: &[Lineage]) {
             *best = i;
         }
     }
-    for i in 0..made.images.len() {
-        let starts = &lineages[i].0;
+    for (i, Lineage(starts)) in lineages.iter().enumerate() {
         let mut layer = made.images[i].top;
         let mut same_stack = true;
         let mut base = None;

@@ -452,6 +452,15 @@ fn pass(task: &Task<'_>, limits: &Limits, meter: &Meter) -> (Found, u64) {
     for claim in &task.claims {
         layer_findings(task, claim, &scan, limits, &mut found);
     }
+    if scan.fault.is_none() && scan.compression == Compression::Zstd {
+        super::toc::check(
+            &task.content,
+            &task.descriptors,
+            limits,
+            &mut found,
+            &places,
+        );
+    }
     if scan.padding > 0 {
         let message = format!(
             "{} zero bytes follow the gzip data; some loaders refuse them",

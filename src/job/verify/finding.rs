@@ -152,14 +152,17 @@ impl Found {
     }
 }
 
-/// `place: place: message`, escaped.
+/// The most characters of the message in a line; names that it quotes may be as long as the archive makes them.
+const LINE: usize = 1000;
+
+/// `place: place: message`, escaped, each cut in its middle where it is too long for a line.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for place in &self.places {
-            write!(f, "{}: ", escape::text(place))?;
+            write!(f, "{}: ", escape::measured(place, escape::BRIEF))?;
         }
         // Once more, because one message that was forgotten would be enough.
-        f.write_str(&escape::text(&self.message))
+        f.write_str(&escape::measured(&self.message, LINE))
     }
 }
 
@@ -181,7 +184,6 @@ fn code(fault: &Fault) -> &'static str {
         Fault::Codec { .. } => "compression",
         Fault::Ambiguous { .. } => "ambiguous",
         Fault::BadLink { .. } => "bad-link",
-        Fault::Entry { .. } => "entry",
         Fault::NotAFile { .. } => "not-a-file",
         _ => "damaged",
     }

@@ -6,6 +6,7 @@
 mod agree;
 mod blobs;
 mod finding;
+mod toc;
 
 pub use finding::{Finding, Severity};
 

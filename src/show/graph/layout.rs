@@ -34,9 +34,9 @@ pub(super) fn layout(graph: &Graph, rankdir: RankDir, head: f64) -> Layout {
     let (rank, hangs_on) = ranks(&next);
     let mut under = vec![Vec::new(); count];
     let mut roots = Vec::new();
-    for i in 0..count {
-        match hangs_on[i] {
-            Some(parent) => under[parent].push(i),
+    for (i, parent) in hangs_on.iter().enumerate() {
+        match parent {
+            Some(parent) => under[*parent].push(i),
             None => roots.push(i),
         }
     }

@@ -229,8 +229,8 @@ fn tooltip(node: &Node) -> String {
     text.trim_end().to_owned()
 }
 
-/// Text in XML and HTML, between tags and between quotes. What is no visible character was escaped before; what XML has
-/// no way to write is replaced.
+/// Text in XML and HTML, between tags and between quotes. What is no visible character is escaped first, and with it
+/// everything that XML has no way to write.
 pub(super) fn xml(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in escape::text(text).chars() {
@@ -240,7 +240,6 @@ pub(super) fn xml(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }

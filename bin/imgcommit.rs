@@ -1,0 +1,315 @@
+//! imgcommit: make a changed root filesystem one more layer of an image.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use imgkit::archive::Content;
+use imgkit::blob::{CHUNK, Input, Meter, NewFile, sync_folder};
+use imgkit::cli::{self, Common, ImageArg, Io, Making, Opened, Packing, Page, Selecting, Verdict};
+use imgkit::disk::{Folder, Options};
+use imgkit::error::At;
+use imgkit::job::{self, Changed, CommitOptions, Packer};
+use imgkit::write::MediaTypes;
+use imgkit::{Error, Fault, Result, escape};
+
+const PAGE: Page = Page {
+    name: "imgcommit",
+    description: &[
+        "Compares a changed root filesystem with the image it came from, and makes an image of that image and one new \
+         layer, which holds exactly the changes: what docker commit does with a container, without the container. The \
+         root filesystem is a folder or a tar, as docker export and umoci unpack give them.",
+        "A file is in the layer if anything of it differs: contents, mode, owner, time, links, attributes. Contents \
+         are compared byte for byte where nothing else differs. Times are compared to the second where one side knows \
+         no better. Folders above a change are in the layer as they are now, as docker has them; what is gone gets a \
+         whiteout, and a folder of which nothing stays gets one opaque marker instead of several. If a file gets a further \
+         name, all its names are in the layer, because engines can follow hard links within one layer only. Where nothing \
+         has changed there is no new layer. What docker itself puts into every container (.dockerenv, /etc/hosts and the \
+         like) is left out if the tree is a container's.",
+        "With --upper the folder is the upper one of an overlay mount and holds the changes themselves: devices 0/0 \
+         are whiteouts, folders with the attribute trusted.overlay.opaque or user.overlay.opaque hide what is below \
+         them. Root sees the former, everybody the latter.",
+        "With --squash layers of an image are merged into one: config and history stay, and the history marks whose \
+         layers are gone and gets an entry, as docker build --squash writes them.",
+        "The base's config stays, unknown fields too; -c changes it as docker does. The history gets docker commit's \
+         entry. The image goes into the local store, under NAME if one is given, or with -o into an archive. Manifests \
+         are in the base's media types.",
+    ],
+    output: &[
+        "The image's ID, sha256:…, on a line, as docker commit prints it. With -o - the archive instead; with \
+         --layer-out the digest of the layer.",
+    ],
+    keys: &[],
+    exit: &[
+        ("0", "done"),
+        (
+            "2",
+            "an input could not be read or trusted, the image not written, or bad usage",
+        ),
+    ],
+    examples: &[
+        (
+            "commit an unpacked and changed image",
+            "imgcommit --base app:1 -m 'new certificates' root/ app:2",
+        ),
+        (
+            "docker commit, elsewhere",
+            "docker export c | imgcommit --base app.tar -c 'CMD [\"/run\"]' -o new.tar - app:2",
+        ),
+        (
+            "what was written into an overlay mount",
+            "imgcommit --base app:1 --upper upper/ app:2",
+        ),
+        (
+            "the changes alone",
+            "imgcommit --base app:1 --layer-out layer.tar root/",
+        ),
+        (
+            "merge all layers but the first",
+            "imgcommit --squash app:2 --from 2 app:small",
+        ),
+    ],
+    sections: &[],
+    see_also: &["imgimport", "imghistory", "imgload", "imgsave"],
+};
+
+/// Make a changed root filesystem one more layer of an image
+#[derive(clap::Parser)]
+#[command(version)]
+struct Args {
+    /// The changed root filesystem: a folder or a tar; - is standard input. Not with --squash
+    #[arg(value_name = "DIR|TAR|-")]
+    input: Option<PathBuf>,
+    /// The new image's name
+    #[arg(value_name = "NAME[:TAG]")]
+    name: Option<String>,
+    /// The image that has been changed
+    #[arg(long, value_name = "IMAGE", required_unless_present = "squash")]
+    base: Option<ImageArg>,
+    /// The folder is the upper one of an overlay mount
+    #[arg(long, conflicts_with = "squash")]
+    upper: bool,
+    /// Merge layers of this image into one
+    #[arg(long, value_name = "IMAGE", conflicts_with = "base")]
+    squash: Option<ImageArg>,
+    /// The first layer to be merged, counted from 1 at the base
+    #[arg(long, value_name = "N", requires = "squash", value_parser = clap::value_parser!(u32).range(1..))]
+    from: Option<u32>,
+    /// Write the layer alone to FILE, and make no image; - is standard output
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["squash", "output", "name", "changes", "author", "message", "id_file"])]
+    layer_out: Option<PathBuf>,
+    /// Who made the change
+    #[arg(short, long, value_name = "TEXT")]
+    author: Option<String>,
+    /// What it is about
+    #[arg(short, long, value_name = "TEXT")]
+    message: Option<String>,
+    /// Take owners from the base, and 0 for what is new: for folders unpacked without root
+    #[arg(long, conflicts_with = "squash")]
+    base_owners: bool,
+    #[command(flatten)]
+    selecting: Selecting,
+    #[command(flatten)]
+    making: Making,
+    #[command(flatten)]
+    packing: Packing,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl AsRef<Common> for Args {
+    fn as_ref(&self) -> &Common {
+        &self.common
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(&PAGE, |args: &Args, io| {
+        let name = name(args)?;
+        let (instructions, names) = args.making.taken_in(name.as_deref())?;
+        let options = CommitOptions {
+            names,
+            author: args.author.clone(),
+            message: args.message.clone(),
+            instructions,
+            excludes: args.selecting.excludes()?,
+            base_owners: args.base_owners,
+            created: cli::now(),
+        };
+        match (&args.squash, &args.base) {
+            (Some(image), _) => squash(args, image, &options, io),
+            (None, Some(base)) => commit(args, base, &options, io),
+            (None, None) => Err(Fault::Usage("--base is missing".into()).into()),
+        }?;
+        Ok(Verdict::Yes)
+    })
+}
+
+/// The new image's name, which with --squash is the only argument.
+fn name(args: &Args) -> Result<Option<String>> {
+    let usage = |why: &str| Error::new(Fault::Usage(why.into()));
+    match (&args.squash, &args.input, &args.name) {
+        (Some(_), _, Some(_)) => Err(usage("--squash takes no folder or tar, but a name alone")),
+        (Some(_), Some(name), None) => match name.to_str() {
+            Some(name) => Ok(Some(name.to_owned())),
+            None => Err(usage("a name is text")),
+        },
+        (Some(_), None, None) => Ok(None),
+        (None, None, _) => Err(usage(
+            "the changed root filesystem is missing: a folder, a tar or -",
+        )),
+        (None, Some(_), name) => Ok(name.clone()),
+    }
+}
+
+fn open(args: &Args, image: &ImageArg, landing: &Path, io: &Io) -> Result<Opened> {
+    let meter = Meter::default();
+    let _progress = io.progress(image.text(), None, &meter, args.making.quiet);
+    let opened = image.open_with(&args.common, &meter, Some(landing.to_owned()))?;
+    opened.archive.whole().map(|()| opened)
+}
+
+fn landing(args: &Args) -> Result<PathBuf> {
+    match &args.layer_out {
+        None => args.making.landing(&args.common),
+        Some(path) if path == Path::new("-") => Ok(std::env::temp_dir()),
+        Some(path) => Ok(match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        }),
+    }
+}
+
+fn squash(args: &Args, image: &ImageArg, options: &CommitOptions, io: &mut Io) -> Result<()> {
+    let landing = landing(args)?;
+    let recode = args.packing.recode()?;
+    let opened = open(args, image, &landing, io)?;
+    let number = opened.select(&args.common)?.index;
+    let meter = Meter::default();
+    let progress = io.progress(image.text(), None, &meter, args.making.quiet);
+    let packer = Packer {
+        recode: &recode,
+        landing: &landing,
+        meter: &meter,
+    };
+    let from = args.from.map_or(0, |from| from as usize - 1);
+    let squashed = job::squash(
+        &opened.archive,
+        number,
+        from,
+        &landing,
+        &packer,
+        options,
+        &meter,
+    );
+    let (bundle, id) = squashed?;
+    drop(progress);
+    args.making.deliver(&bundle, &id, &args.common, io)
+}
+
+fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) -> Result<()> {
+    let Some(input) = &args.input else {
+        return Err(Fault::Usage("the changed root filesystem is missing".into()).into());
+    };
+    let stdin = input == Path::new("-");
+    if stdin && base.text().starts_with('-') {
+        let why = "standard input can be read once, and is named more often";
+        return Err(Fault::Usage(why.into()).into());
+    }
+    let to_terminal =
+        args.layer_out.as_deref() == Some(Path::new("-")) && std::io::stdout().is_terminal();
+    if to_terminal {
+        let why = "refusing to write a layer to the terminal: name a file, or pipe the output";
+        return Err(Fault::Usage(why.into()).into());
+    }
+    let recode = args.packing.recode()?;
+    let place = || match stdin {
+        true => "standard input".to_owned(),
+        false => input.to_string_lossy().into_owned(),
+    };
+    let folder = match input.is_dir() {
+        false => None,
+        true => Some(Folder::read(
+            input,
+            &Options {
+                excludes: options.excludes.clone(),
+                overlay: args.upper,
+                ..Options::default()
+            },
+        )?),
+    };
+    for path in folder.iter().flat_map(|folder| &folder.skipped).take(10) {
+        let path = escape::bytes(path);
+        io.note(&format!("{path}: a socket, which is left out"));
+    }
+    let changed = match (&folder, args.upper) {
+        (Some(folder), true) => Changed::Upper(folder),
+        (Some(folder), false) => Changed::Folder(folder),
+        (None, true) => {
+            return Err(Fault::Usage("--upper needs a folder".into()).into());
+        }
+        (None, false) if stdin => Changed::Tar(Input::stdin().at(place)?),
+        (None, false) => Changed::Tar(Input::path(input).at(place)?),
+    };
+    let landing = landing(args)?;
+    let opened = open(args, base, &landing, io)?;
+    let number = opened.select(&args.common)?.index;
+    let meter = Meter::default();
+    let progress = io.progress(&place(), None, &meter, args.making.quiet);
+    let made = job::commit_layer(&opened.archive, number, changed, &landing, options, &meter)?;
+    drop(progress);
+    if made.left_out {
+        io.note("the tree is a container's: what docker puts into every container is left out");
+    }
+    let packer = Packer {
+        recode: &recode,
+        landing: &landing,
+        meter: &meter,
+    };
+    if let Some(path) = &args.layer_out {
+        let layer = made.into_layer(&landing, &meter)?;
+        let layer = packer.layer(layer, MediaTypes::Oci)?;
+        if let Some(content) = &layer.content {
+            write_layer(content, path, io)?;
+        }
+        return match path == Path::new("-") {
+            true => Ok(()),
+            false => io.line(layer.descriptor.digest.as_str()),
+        };
+    }
+    if made.layer.is_none() {
+        io.note("nothing has changed: the image has no new layer");
+    }
+    let (bundle, id) = job::commit(&opened.archive, number, made.layer, &packer, options)?;
+    args.making.deliver(&bundle, &id, &args.common, io)
+}
+
+fn write_layer(content: &Content, path: &Path, io: &mut Io) -> Result<()> {
+    let mut reader = content.reader()?;
+    let mut buf = vec![0; CHUNK];
+    let mut pour = |out: &mut dyn Write| -> Result<()> {
+        loop {
+            match reader.read(&mut buf) {
+                Ok(0) => return Ok(()),
+                Ok(n) => out
+                    .write_all(&buf[..n])
+                    .map_err(|error| Error::io("write", error))?,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::io("read", error)),
+            }
+        }
+    };
+    if path == Path::new("-") {
+        return pour(io.out());
+    }
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name
+        .filter(|_| !path.is_dir())
+        .ok_or_else(|| Error::new(Fault::NotAFile { kind: "a folder" }))
+        .at(|| path.to_string_lossy().into_owned())?;
+    let folder = path.parent().unwrap_or("".as_ref());
+    let file = NewFile::in_folder(folder, 0o644)?;
+    pour(&mut file.file())?;
+    file.replace(name)?;
+    sync_folder(folder)
+}

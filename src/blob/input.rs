@@ -1,0 +1,77 @@
+//! What a user names as input: a file that can be read at any place, or a stream that goes by once.
+
+use std::fs::File;
+use std::io::{self, Seek};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+use super::{FileRange, ReadAhead, open_fifo, open_regular};
+use crate::error::{Error, Fault, Result};
+
+/// Bytes that somebody named.
+pub enum Input {
+    /// In a regular file.
+    Range(FileRange),
+    /// Come by on a pipe.
+    Stream(ReadAhead),
+}
+
+impl Input {
+    /// Opens a regular file, or a FIFO as shells make them for `<(…)`.
+    ///
+    /// # Errors
+    /// `NotAFile`, `Io`.
+    pub fn path(path: &Path) -> Result<Self> {
+        if std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo()) {
+            return Ok(Input::Stream(ReadAhead::new(open_fifo(path)?)));
+        }
+        FileRange::whole(open_regular(path, true)?).map(Input::Range)
+    }
+
+    /// Takes standard input: what is left of it if it is a file.
+    ///
+    /// # Errors
+    /// `Usage` if it is a terminal, `NotAFile` if it is a folder, `Io`.
+    pub fn stdin() -> Result<Self> {
+        let stdin = io::stdin();
+        if io::IsTerminal::is_terminal(&stdin) {
+            let why = "refusing to read an archive from the terminal: name a file, or pipe one in";
+            return Err(Fault::Usage(why.into()).into());
+        }
+        let failed = |error| Error::io("read", error);
+        let file: File = stdin.as_fd().try_clone_to_owned().map_err(failed)?.into();
+        let metadata = file.metadata().map_err(failed)?;
+        if metadata.is_dir() {
+            return Err(Fault::NotAFile { kind: "a folder" }.into());
+        }
+        if metadata.is_file()
+            && let Ok(position) = (&file).stream_position()
+        {
+            let whole = FileRange::whole(file)?;
+            return Ok(Input::Range(whole.slice(position, whole.len())));
+        }
+        Ok(Input::Stream(ReadAhead::new(file)))
+    }
+
+    /// Its length, where that is known.
+    pub fn len(&self) -> Option<u64> {
+        match self {
+            Input::Range(range) => Some(range.len()),
+            Input::Stream(_) => None,
+        }
+    }
+
+    /// Whether it is known to be empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+
+    /// Reads it from the start, ahead of whoever takes it.
+    pub fn read(self) -> ReadAhead {
+        match self {
+            Input::Range(range) => ReadAhead::new(range.reader()),
+            Input::Stream(stream) => stream,
+        }
+    }
+}

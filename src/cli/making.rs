@@ -1,0 +1,212 @@
+//! What programs that make an image share: where it goes, what it is called, how its config changes.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use super::args::Common;
+use super::image::store_path;
+use super::streams::Io;
+use crate::archive::Name;
+use crate::blob::{FileRange, Meter, open_regular, write_whole};
+use crate::disk::Excludes;
+use crate::error::{At, Error, Fault, Result};
+use crate::escape;
+use crate::spec::instruction::{self, Instruction};
+use crate::spec::{Digest, Reference};
+use crate::store::{Policy, Store};
+use crate::write::{Bundle, Format, archive};
+
+/// The most bytes that a file of options may have.
+const OPTIONS: u64 = 16 << 20;
+
+/// Where a new image goes and how its config changes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Making {
+    /// Change the config with a Dockerfile instruction; may be repeated
+    ///
+    /// CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME and WORKDIR are understood,
+    /// in all forms that docker knows.
+    #[arg(short = 'c', long = "change", value_name = "INSTRUCTION")]
+    pub changes: Vec<String>,
+
+    /// Write an archive to FILE and leave the store alone; - is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Write the ID of the image to FILE
+    #[arg(long, value_name = "FILE")]
+    pub id_file: Option<PathBuf>,
+
+    /// Show no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// What of a folder is left out.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Selecting {
+    /// Leave out what matches PATTERN, written as in a .dockerignore; may be repeated
+    ///
+    /// Patterns are of whole paths from the top; * and ? stop at a slash, ** does not, and !PATTERN takes back what an
+    /// earlier one left out.
+    #[arg(long, value_name = "PATTERN")]
+    pub exclude: Vec<String>,
+
+    /// Take patterns from FILE, one on each line, before those of --exclude
+    #[arg(long, value_name = "FILE")]
+    pub exclude_from: Option<PathBuf>,
+}
+
+impl Selecting {
+    /// The patterns.
+    ///
+    /// # Errors
+    /// `Usage` for what is no pattern; `Io`.
+    pub fn excludes(&self) -> Result<Excludes> {
+        let mut patterns = Vec::new();
+        if let Some(path) = &self.exclude_from {
+            let text = option_file(path)?;
+            let text = String::from_utf8_lossy(&text).into_owned();
+            patterns.extend(text.lines().map(str::to_owned));
+        }
+        patterns.extend(self.exclude.iter().cloned());
+        Excludes::new(&patterns)
+    }
+
+    /// Whether anything was given.
+    pub fn is_given(&self) -> bool {
+        !self.exclude.is_empty() || self.exclude_from.is_some()
+    }
+}
+
+impl Making {
+    /// The output file, if the image is to go into one.
+    pub fn file(&self) -> Option<&Path> {
+        let output = self.output.as_deref();
+        output.filter(|path| *path != Path::new("-"))
+    }
+
+    /// Whether the image goes to standard output.
+    pub fn to_stdout(&self) -> bool {
+        self.output.as_deref() == Some(Path::new("-"))
+    }
+
+    /// Takes in what was typed: the instructions and the name, before anything is opened.
+    ///
+    /// # Errors
+    /// `Instruction`, `BadReference`, and `Usage` for a terminal as output.
+    pub fn taken_in(&self, name: Option<&str>) -> Result<(Vec<Instruction>, Vec<Name>)> {
+        if self.to_stdout() && std::io::stdout().is_terminal() {
+            let why = "refusing to write an archive to the terminal: name a file with -o, or pipe the output";
+            return Err(Fault::Usage(why.into()).into());
+        }
+        let instructions = instruction::parse(&self.changes).at(|| "-c".to_owned())?;
+        Ok((instructions, new_name(name)?.into_iter().collect()))
+    }
+
+    /// Where files without a name are made: where the image will be.
+    ///
+    /// # Errors
+    /// As [`Store::landing`].
+    pub fn landing(&self, common: &Common) -> Result<PathBuf> {
+        match (self.file(), self.to_stdout()) {
+            (_, true) => Ok(std::env::temp_dir()),
+            (None, _) => Store::at(store_path(common)?).landing(),
+            (Some(path), _) => {
+                let parent = path.parent().unwrap_or("".as_ref());
+                Ok(match parent.as_os_str().is_empty() {
+                    true => PathBuf::from("."),
+                    false => parent.to_owned(),
+                })
+            }
+        }
+    }
+
+    /// Puts the image where it goes and prints its ID.
+    ///
+    /// # Errors
+    /// As [`Store::add`] and [`archive::to_path`].
+    pub fn deliver(
+        &self,
+        bundle: &Bundle,
+        id: &Digest,
+        common: &Common,
+        io: &mut Io,
+    ) -> Result<()> {
+        let meter = Meter::default();
+        let label = self.file().map_or_else(
+            || "storing".to_owned(),
+            |path| path.to_string_lossy().into_owned(),
+        );
+        let progress = io.progress(&label, Some(archive::size(bundle)), &meter, self.quiet);
+        match self.file() {
+            _ if self.to_stdout() => {
+                archive::to_stream(bundle, Format::Docker, io.out(), &meter)?;
+            }
+            None => {
+                let store = Store::at(store_path(common)?);
+                let added = store.add(bundle, Policy::Replace, &meter)?;
+                for placed in added.placed {
+                    if let (Some(name), Some(old)) = (&placed.name, &placed.replaced) {
+                        let name = escape::text(&name.to_string()).into_owned();
+                        io.note(&format!(
+                            "{name} stood for {old}, which has no name by it any more"
+                        ));
+                    }
+                }
+            }
+            Some(path) => archive::to_path(bundle, Format::Docker, path, &meter).map_err(
+                |error| match error.fault() {
+                    Fault::Io { .. } | Fault::NotAFile { .. } => error.at(path.to_string_lossy()),
+                    _ => error,
+                },
+            )?,
+        }
+        drop(progress);
+        if let Some(path) = &self.id_file {
+            write_whole(path, format!("{id}\n").as_bytes())?;
+        }
+        match self.to_stdout() {
+            true => Ok(()),
+            false => io.line(id.as_str()),
+        }
+    }
+}
+
+/// The name for a new image.
+fn new_name(name: Option<&str>) -> Result<Option<Name>> {
+    let Some(name) = name else { return Ok(None) };
+    let reference = Reference::parse(name)?;
+    if reference.digest().is_some() {
+        let why = "a new image cannot be given a digest";
+        return Err(Error::new(Fault::BadReference {
+            text: name.to_owned(),
+            why,
+        }));
+    }
+    Ok(Some(Name::Full(reference.tagged())))
+}
+
+/// Reads `UID` or `UID:GID`.
+///
+/// # Errors
+/// The message for the user.
+pub fn owner_arg(text: &str) -> Result<(u32, u32), String> {
+    let number = |text: &str| text.parse::<u32>().ok().filter(|id| *id != u32::MAX);
+    let owner = match text.split_once(':') {
+        None => number(text).map(|uid| (uid, uid)),
+        Some((uid, gid)) => number(uid).zip(number(gid)),
+    };
+    owner.ok_or_else(|| "it is written UID or UID:GID, in numbers".to_owned())
+}
+
+/// Reads a file that an option names.
+///
+/// # Errors
+/// `Limit` for more than 16 MiB; `Io`. The place is the path.
+pub fn option_file(path: &Path) -> Result<Vec<u8>> {
+    open_regular(path, true)
+        .and_then(FileRange::whole)
+        .and_then(|range| range.bytes(OPTIONS))
+        .at(|| path.to_string_lossy().into_owned())
+}

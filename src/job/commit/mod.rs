@@ -1,0 +1,431 @@
+//! imgcommit: a changed root filesystem as one more layer of an image, and layers merged into one.
+
+mod plan;
+mod side;
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use plan::{Rules, Step, plan};
+use side::{Layers, Side};
+
+use super::import::{Packer, root_listing};
+use crate::archive::{Archive, Kept, Name};
+use crate::blob::{CHUNK, Input, Meter, NewFile};
+use crate::disk::{Excludes, Folder, Item, Mark};
+use crate::error::{At, Error, Fault, Result};
+use crate::layer::EntryKind;
+use crate::parallel::in_parallel;
+use crate::spec::instruction::Instruction;
+use crate::spec::{Digest, History, NewConfig, Timestamp};
+use crate::tree::{Reading, Tree};
+use crate::write::entry::EntryOut;
+use crate::write::{Bundle, LayerWriter, NewImage, NewLayer};
+
+/// The digest of a tar without entries: a layer that docker leaves out.
+const EMPTY_LAYER: &str = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
+
+/// How to commit.
+#[derive(Debug, Clone)]
+pub struct CommitOptions {
+    /// The names of the new image.
+    pub names: Vec<Name>,
+    /// Who made the change.
+    pub author: Option<String>,
+    /// What it is about.
+    pub message: Option<String>,
+    /// Changes to the config.
+    pub instructions: Vec<Instruction>,
+    /// Paths that stay as they are in the base.
+    pub excludes: Excludes,
+    /// Take owners from the base, and 0 for what is new: the folder's belong to whoever unpacked it.
+    pub base_owners: bool,
+    /// When the image is made.
+    pub created: Timestamp,
+}
+
+/// What has changed.
+pub enum Changed<'a> {
+    /// A root filesystem in a folder.
+    Folder(&'a Folder),
+    /// The upper folder of an overlay mount: the changes themselves.
+    Upper(&'a Folder),
+    /// A root filesystem in a tar.
+    Tar(Input),
+}
+
+/// A layer and what is in it.
+#[derive(Debug)]
+pub struct CommitLayer {
+    /// The layer; `None` if nothing has changed.
+    pub layer: Option<Kept>,
+    /// Entries and markers in it.
+    pub entries: u64,
+    /// What docker puts into every container was found and left out.
+    pub left_out: bool,
+}
+
+/// Makes the layer that turns an image's root filesystem into a changed one.
+///
+/// Reads the headers of the image's plain layers; packed ones are decoded once into files without a name in `landing`.
+/// Contents are compared where nothing else differs.
+///
+/// # Errors
+/// As [`Reading::plain_all`] and [`Tree::sound`], placed at the image; what reading the changed side gives.
+pub fn commit_layer(
+    archive: &Archive,
+    image: usize,
+    changed: Changed<'_>,
+    landing: &Path,
+    options: &CommitOptions,
+    meter: &Meter,
+) -> Result<CommitLayer> {
+    let out = LayerWriter::new(NewFile::in_folder(landing, 0o644)?, meter);
+    if let Changed::Upper(folder) = changed {
+        return upper(folder, out);
+    }
+    let reading = Reading::default();
+    let base = reading.plain_all(&archive.images[image], landing);
+    let base = base.at(|| archive.place.clone())?;
+    let (listings, base_plain): (Vec<_>, Vec<_>) = base
+        .into_iter()
+        .map(|layer| (layer.listing, layer.bytes))
+        .unzip();
+    let base_tree = Tree::apply(listings)?
+        .sound()
+        .at(|| archive.place.clone())?;
+    let base = Layers::new(&base_tree, &base_plain);
+    match changed {
+        Changed::Folder(folder) => differences(&base, folder, &base_tree, options, out),
+        Changed::Tar(input) => {
+            let (listing, plain) = root_listing(input, landing, meter)?;
+            let tree = Tree::apply(vec![Arc::new(listing)])?.sound()?;
+            let plain = [plain];
+            let new = Layers::new(&tree, &plain);
+            differences(&base, &new, &base_tree, options, out)
+        }
+        Changed::Upper(_) => Err(Fault::Gone.into()),
+    }
+}
+
+fn differences(
+    base: &dyn Side,
+    new: &dyn Side,
+    base_tree: &Tree,
+    options: &CommitOptions,
+    mut out: LayerWriter,
+) -> Result<CommitLayer> {
+    let is_container = (0..new.len())
+        .filter_map(|i| new.item(i))
+        .take_while(|item| item.path.as_slice() <= b".dockerenv".as_slice())
+        .any(|item| item.path == b".dockerenv");
+    let dockers_own = is_container && base_tree.get(b".dockerenv").is_none();
+    let rules = Rules {
+        excludes: &options.excludes,
+        dockers_own,
+        base_owners: options.base_owners,
+    };
+    let steps = plan(base, new, &rules, |files| {
+        let compared = in_parallel(files, |&(a, b)| same_contents(base, a, new, b));
+        compared.into_iter().collect()
+    })?;
+    let owner = |item: &mut Item| {
+        if options.base_owners {
+            let node = base_tree.get(&item.path);
+            let owner = node.map(|node| node.meta().owner).unwrap_or_default();
+            (item.uid, item.gid) = (owner.uid, owner.gid);
+        }
+    };
+    write_steps(&steps, new, owner, &mut out)?;
+    finish(out, steps.len() as u64, dockers_own)
+}
+
+fn finish(out: LayerWriter, entries: u64, left_out: bool) -> Result<CommitLayer> {
+    Ok(CommitLayer {
+        layer: match entries {
+            0 => None,
+            _ => Some(out.finish()?),
+        },
+        entries,
+        left_out,
+    })
+}
+
+/// Compares contents of two files of one size.
+fn same_contents(base: &dyn Side, a: usize, new: &dyn Side, b: usize) -> Result<bool> {
+    if let (Some(a), Some(b)) = (base.place(a), new.place(b))
+        && new.shares_layers()
+        && (a.layer, a.offset) == (b.layer, b.offset)
+    {
+        return Ok(true);
+    }
+    let (mut one, mut other) = (base.contents(a)?, new.contents(b)?);
+    let (mut x, mut y) = (vec![0; CHUNK], vec![0; CHUNK]);
+    loop {
+        let (n, m) = (read_full(&mut one, &mut x)?, read_full(&mut other, &mut y)?);
+        if x.get(..n) != y.get(..m) {
+            return Ok(false);
+        }
+        if n < CHUNK {
+            return Ok(true);
+        }
+    }
+}
+
+fn read_full(reader: &mut dyn Read, buf: &mut [u8]) -> Result<usize> {
+    let mut filled = 0;
+    while filled < buf.len() {
+        match reader.read(&mut buf[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::io("read", error)),
+        }
+    }
+    Ok(filled)
+}
+
+fn write_steps(
+    steps: &[Step],
+    new: &dyn Side,
+    owner: impl Fn(&mut Item),
+    out: &mut LayerWriter,
+) -> Result<()> {
+    for step in steps {
+        match step {
+            Step::Whiteout(path) => out.whiteout(path)?,
+            Step::Opaque(path) => out.opaque(path)?,
+            Step::Top => {
+                if let Some(mut top) = new.top() {
+                    owner(&mut top);
+                    out.entry(&entry_of(&top))?;
+                }
+            }
+            Step::Entry(number, link) => {
+                let Some(mut item) = new.item(*number) else {
+                    continue;
+                };
+                owner(&mut item);
+                let first = link.and_then(|first| new.item(first));
+                let contents = || new.contents(*number);
+                write_item(
+                    &item,
+                    first.as_ref().map(|first| &*first.path),
+                    contents,
+                    out,
+                )?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes an item: as a link to `first`, or with its contents.
+pub(super) fn write_item<R: Read>(
+    item: &Item,
+    first: Option<&[u8]>,
+    contents: impl FnOnce() -> Result<R>,
+    out: &mut LayerWriter,
+) -> Result<()> {
+    let entry = entry_of(item);
+    match first {
+        Some(first) => out.entry(&EntryOut {
+            kind: EntryKind::HardLink,
+            link_target: first,
+            size: 0,
+            ..entry
+        }),
+        None if item.kind == EntryKind::File && item.size > 0 => out.file(&entry, contents()?),
+        None => out.entry(&entry),
+    }
+}
+
+fn entry_of(item: &Item) -> EntryOut<'_> {
+    EntryOut {
+        path: &item.path,
+        kind: item.kind,
+        mode: item.mode,
+        uid: item.uid,
+        gid: item.gid,
+        mtime: item.mtime,
+        size: item.size,
+        link_target: &item.link_target,
+        device: item.device,
+        xattrs: &item.xattrs,
+        ..EntryOut::default()
+    }
+}
+
+/// The upper folder of an overlay mount as a layer.
+fn upper(folder: &Folder, mut out: LayerWriter) -> Result<CommitLayer> {
+    let mut entries = 0;
+    let mut written: HashMap<u64, Vec<u8>> = HashMap::new();
+    for (i, (item, mark)) in folder.items().enumerate() {
+        entries += 1;
+        if mark == Mark::Removed {
+            out.whiteout(&item.path)?;
+            continue;
+        }
+        let first = item.inode.and_then(|inode| written.get(&inode)).cloned();
+        if let (None, Some(inode)) = (&first, item.inode) {
+            written.insert(inode, item.path.clone());
+        }
+        write_item(&item, first.as_deref(), || folder.contents(i), &mut out)?;
+        if mark == Mark::Opaque {
+            entries += 1;
+            out.opaque(&item.path)?;
+        }
+    }
+    finish(out, entries, false)
+}
+
+/// Makes the image: the base's layers, the new one if there is one, and docker's history entry.
+///
+/// # Errors
+/// As [`NewLayer::of_image`] and [`NewConfig::like`].
+pub fn commit(
+    archive: &Archive,
+    image: usize,
+    layer: Option<Kept>,
+    packer: &Packer<'_>,
+    options: &CommitOptions,
+) -> Result<(Bundle, Digest)> {
+    let place = || archive.place.clone();
+    let (mut layers, types) = NewLayer::of_image(archive, image).at(place)?;
+    let mut config = config_of(archive, image).at(place)?;
+    // docker notes the command that the container ran, which without another one is the image's.
+    let command = config.command();
+    let layer = layer.filter(|layer| layer.scan.digest.as_str() != EMPTY_LAYER);
+    let empty_layer = layer.is_none();
+    if let Some(layer) = layer {
+        layers.push(packer.layer(layer, types)?);
+    }
+    config.apply(&options.instructions)?;
+    config.made(options.created, options.author.as_deref(), None);
+    config.set_layers(layers.iter().map(|layer| &layer.diff_id));
+    config.add_history(&History {
+        created: Some(options.created.rfc3339_nano()),
+        created_by: command,
+        author: options.author.clone(),
+        comment: options.message.clone().unwrap_or_default(),
+        empty_layer,
+    })?;
+    Ok(bundled(config, layers, types, options.names.clone()))
+}
+
+fn config_of(archive: &Archive, image: usize) -> Result<NewConfig> {
+    let bytes = archive.images[image].config_bytes.as_ref();
+    let bytes = bytes.ok_or_else(|| Fault::Unsupported {
+        what: "an image that has no config here".into(),
+    })?;
+    NewConfig::like(bytes)
+}
+
+fn bundled(
+    config: NewConfig,
+    layers: Vec<NewLayer>,
+    types: crate::write::MediaTypes,
+    names: Vec<Name>,
+) -> (Bundle, Digest) {
+    let mut bundle = Bundle::default();
+    let image = NewImage {
+        config: config.bytes(),
+        layers,
+        types,
+    };
+    let id = bundle.add_new(image, names);
+    (bundle, id)
+}
+
+/// Merges an image's layers from the `from`th on (from 0) into one; config and history stay, and the history says so.
+///
+/// What upper layers remove or replace is not in the result. Layers below `from` stay as they are.
+///
+/// # Errors
+/// `Usage` for a number that no layer has; as [`commit_layer`].
+pub fn squash(
+    archive: &Archive,
+    image: usize,
+    from: usize,
+    landing: &Path,
+    packer: &Packer<'_>,
+    options: &CommitOptions,
+    meter: &Meter,
+) -> Result<(Bundle, Digest)> {
+    let place = || archive.place.clone();
+    let (mut layers, types) = NewLayer::of_image(archive, image).at(place)?;
+    let count = layers.len();
+    if from >= count {
+        let why = format!(
+            "--from {}: the image has {count} layers, and they are counted from 1",
+            from + 1
+        );
+        return Err(Fault::Usage(why).into());
+    }
+    let plain = Reading::default().plain_all(&archive.images[image], landing);
+    let (listings, plain): (Vec<_>, Vec<_>) = plain
+        .at(place)?
+        .into_iter()
+        .map(|layer| (layer.listing, layer.bytes))
+        .unzip();
+    let below = Tree::apply(listings.iter().take(from).cloned().collect())?
+        .sound()
+        .at(place)?;
+    let whole = Tree::apply(listings)?.sound().at(place)?;
+    let (base, new) = (Layers::new(&below, &plain), Layers::sharing(&whole, &plain));
+    let rules = Rules {
+        excludes: &Excludes::default(),
+        dockers_own: false,
+        base_owners: false,
+    };
+    let steps = plan(&base, &new, &rules, |files| {
+        let compared = in_parallel(files, |&(a, b)| same_contents(&base, a, &new, b));
+        compared.into_iter().collect()
+    })
+    .at(place)?;
+    let mut out = LayerWriter::new(NewFile::in_folder(landing, 0o644)?, meter);
+    write_steps(&steps, &new, |_| (), &mut out).at(place)?;
+    let merged = out.finish()?;
+
+    let kept = archive.images[image]
+        .steps()
+        .iter()
+        .position(|step| step.layer == Some(from));
+    layers.truncate(from);
+    layers.push(packer.layer(merged, types)?);
+    let mut config = config_of(archive, image).at(place)?;
+    config.apply(&options.instructions)?;
+    let id = archive.images[image].id.to_string();
+    let comment = match from {
+        0 => format!("create new from {id}"),
+        _ => format!("merge {id} from layer {}", from + 1),
+    };
+    config.set("created", options.created.rfc3339_nano().into());
+    if let Some(author) = &options.author {
+        config.set("author", author.as_str().into());
+    }
+    config.set_layers(layers.iter().map(|layer| &layer.diff_id));
+    config.empty_history(kept.unwrap_or_default())?;
+    config.add_history(&History {
+        created: Some(options.created.rfc3339_nano()),
+        author: options.author.clone(),
+        comment: options.message.clone().unwrap_or(comment),
+        ..History::default()
+    })?;
+    Ok(bundled(config, layers, types, options.names.clone()))
+}
+
+impl CommitLayer {
+    /// The layer alone; one without entries if nothing has changed.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn into_layer(self, landing: &Path, meter: &Meter) -> Result<Kept> {
+        match self.layer {
+            Some(layer) => Ok(layer),
+            None => LayerWriter::new(NewFile::in_folder(landing, 0o644)?, meter).finish(),
+        }
+    }
+}

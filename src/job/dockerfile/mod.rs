@@ -1,0 +1,474 @@
+//! The Dockerfile back from the image: history for the order, config for the values, layers for the content.
+//!
+//! In comes an image, and others that may be its base; out goes a [`Dockerfile`]: lines, each with how sure it is,
+//! and what the history says that the image does not bear out. [`extract`](fn@extract) makes a build context of it.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `instruction` | what a Dockerfile can say |
+//! | `go`, `pairs` | what Go prints, and lists that lost their quotes |
+//! | `read`, `forms` | history entries of all builders read back |
+//! | `settings` | what instructions set, and what the config has |
+//! | `base` | what the image was built upon |
+//! | `layers` | what the layers hold |
+//! | `doubts` | contradictions and secrets |
+//! | `write`, `wrap` | instructions as text that parses |
+//! | `extract` | the files of each step beside the Dockerfile |
+
+mod base;
+mod complete;
+mod doubts;
+mod extract;
+mod forms;
+mod go;
+mod instruction;
+mod layers;
+mod pairs;
+mod read;
+mod settings;
+mod wrap;
+mod write;
+
+use std::collections::{HashMap, HashSet};
+
+pub use base::{Candidate, is_image_name};
+pub use extract::extract;
+pub use instruction::{Certainty, Command, Copy, Health, Instruction, Pairs};
+pub use read::Producer;
+
+use crate::archive::Image;
+use crate::blob::Meter;
+use crate::error::{Error, Fault, Result};
+use crate::layer::Limits;
+use base::Base;
+use layers::{Facts, Links, Wanted};
+use read::{Parsed, Reader};
+use settings::Settings;
+use write::Writer;
+
+/// The most entries of a history, and values of one kind in a config, that a Dockerfile is made of.
+const ENTRIES: usize = 10_000;
+
+/// A Dockerfile, as far as it can be known.
+#[derive(Debug)]
+pub struct Dockerfile {
+    /// The image's ID in full.
+    pub id: String,
+    /// Whether it is for Windows, where the escape character is another one.
+    pub windows: bool,
+    /// The lines, `FROM` first.
+    pub lines: Vec<Line>,
+    /// What contradicts the image, and what looks like a secret.
+    pub findings: Vec<Finding>,
+    /// What is to be said once, at the top.
+    pub remarks: Vec<String>,
+}
+
+/// One instruction and where it comes from.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// What it says.
+    pub instruction: Instruction,
+    /// The same as the text of a Dockerfile, of one or more lines; empty where nothing can stand there.
+    pub text: String,
+    /// How sure it is.
+    pub certainty: Certainty,
+    /// What is to be said where it stands, because it was never recorded.
+    pub notes: Vec<String>,
+    /// What else there is to say, for those who ask.
+    pub remarks: Vec<String>,
+    /// The build arguments that were set.
+    pub build_args: Pairs,
+    /// Whether they are worth a comment: other than those of the line before.
+    pub new_args: bool,
+    /// The number of the history entry, 1 being the oldest; `None` for what the config alone tells.
+    pub entry: Option<usize>,
+    /// The entry's command as it is.
+    pub created_by: Option<String>,
+    /// The number of the layer, 1 being the base.
+    pub layer: Option<usize>,
+    /// The digest of the stored layer, where a manifest states it.
+    pub layer_digest: Option<String>,
+    /// The digest of the plain layer.
+    pub diff_id: Option<String>,
+    /// Bytes of the layer's files; `None` for a layer that is not in the archive.
+    pub size: Option<u64>,
+    /// How many things the layer holds that are no folders.
+    pub files: Option<u64>,
+    /// What a copy brought: the paths of its layer, sorted.
+    pub paths: Vec<Vec<u8>>,
+    /// Whether the content of its layer may stand as files in a build context.
+    pub(crate) as_files: bool,
+    /// What its layer removes from those below, as clean paths; a folder's content ends in `/`.
+    pub(crate) removed: Vec<Vec<u8>>,
+}
+
+/// Something that the image contradicts, or that should not be public.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What kind: `secret`, `copy`, `run`, `time`, `layers`, or the setting that is not in the config.
+    pub kind: &'static str,
+    /// The number of the history entry, 1 being the oldest.
+    pub entry: Option<usize>,
+    /// The number of the layer, 1 being the base.
+    pub layer: Option<usize>,
+    /// What it is.
+    pub text: String,
+}
+
+/// Reconstructs the Dockerfile of an image. `candidates` are images that may be its base.
+///
+/// All layers are walked once, on all cores: of plain ones the headers are read, packed ones are decoded and verified.
+///
+/// # Errors
+/// What is wrong with a damaged layer: `DigestMismatch`, `DiffIdMismatch`, `Tar`, `Codec`, `Limit` or `Io`.
+pub fn dockerfile(
+    image: &Image,
+    candidates: &[Candidate<'_>],
+    limits: &Limits,
+    meter: &Meter,
+) -> Result<Dockerfile> {
+    let known = Settings::of(image.config.config());
+    let windows = image.platform.os == "windows";
+    let history = &image.config.history;
+    for (what, found) in [
+        ("history entries", history.len()),
+        ("settings of one kind", known.most()),
+    ] {
+        if found > ENTRIES {
+            return Err(Error::new(Fault::Limit {
+                what,
+                limit: ENTRIES as u64,
+                found: found as u64,
+            }));
+        }
+    }
+    let mut reader = Reader::new(&known, windows, history);
+    let steps = image.steps();
+    let count = steps.len();
+    for (i, step) in steps.iter().enumerate() {
+        if let Some(entry) = step.history {
+            reader.read(entry, step.layer, i + 1 == count);
+        }
+    }
+    reader = reader.again();
+    let mut parsed = Vec::with_capacity(count);
+    for (i, step) in steps.into_iter().enumerate() {
+        let entry = match step.history {
+            Some(entry) => reader.read(entry, step.layer, i + 1 == count),
+            None => unrecorded(&reader, step.layer),
+        };
+        parsed.push((step, entry));
+    }
+    let base = base::find(image, &parsed, candidates);
+    let own = parsed.get(base.steps..).unwrap_or_default();
+
+    let mut wanted = vec![Wanted::default(); image.layers.len()];
+    let mut looked_for: HashMap<Vec<u8>, usize> = HashMap::new();
+    let mut mentions: Vec<Vec<usize>> = vec![Vec::new(); parsed.len()];
+    for (i, (step, entry)) in parsed.iter().enumerate() {
+        let is_own = i >= base.steps;
+        match &entry.instruction {
+            Instruction::Copy(_) | Instruction::Layer(_) => {
+                if let Some(slot) = step.layer.and_then(|layer| wanted.get_mut(layer)) {
+                    slot.paths = true;
+                    slot.body = is_own;
+                }
+            }
+            Instruction::Run(command)
+                if is_own && entry.producer == Producer::BuildKit && looked_for.len() < 10_000 =>
+            {
+                for path in doubts::mentioned(command) {
+                    let path = path.trim_start_matches('/').as_bytes().to_vec();
+                    let next = looked_for.len();
+                    mentions[i].push(*looked_for.entry(path).or_insert(next));
+                }
+            }
+            _ => {}
+        }
+    }
+    let facts = layers::facts(image, &wanted, &looked_for, limits, meter)?;
+    let mut seen = vec![false; looked_for.len()];
+    for at in facts.iter().flatten().flat_map(|facts| &facts.seen) {
+        seen[*at] = true;
+    }
+
+    let mut names_of: Vec<Option<String>> = vec![None; looked_for.len()];
+    for (path, &at) in &looked_for {
+        names_of[at] = Some(format!("/{}", String::from_utf8_lossy(path)));
+    }
+    let mut findings = Vec::new();
+    let mut lines = vec![from(&base, windows)];
+    let mut so_far = start(&base, &parsed, windows);
+    let before = so_far.clone();
+    let mut cmd_set = false;
+    let mut links = Links::default();
+    let mut below = 0;
+    for (i, (step, entry)) in own.iter().enumerate() {
+        let number = base.steps + i;
+        if let Some(layer) = step.layer {
+            for facts in facts.get(below..layer).unwrap_or_default().iter().flatten() {
+                links.add(facts);
+            }
+            below = layer.max(below);
+        }
+        let facts = step.layer.and_then(|layer| facts.get(layer)?.as_ref());
+        let mut line = line(image, entry, step.layer, facts);
+        line.entry = step.history.map(|_| entry_number(&parsed, number));
+        line.created_by = step.history.map(|entry| entry.created_by.clone());
+        if let Some(facts) = facts {
+            if matches!(entry.producer, Producer::BuildKit | Producer::Plain) && !windows {
+                complete::blanks(&mut line, &so_far.workdir, facts, &links);
+            }
+            let said = match &line.instruction {
+                Instruction::Copy(copy) if !windows => {
+                    doubts::copy(copy, &so_far.workdir, facts, &links)
+                }
+                Instruction::Run(_) if facts.is_empty() => {
+                    Some("RUN made a layer that is empty".to_owned())
+                }
+                _ => None,
+            };
+            if let Some(text) = said {
+                let kind = if matches!(line.instruction, Instruction::Run(_)) {
+                    "run"
+                } else {
+                    "copy"
+                };
+                findings.push(Finding {
+                    kind,
+                    entry: line.entry,
+                    layer: line.layer,
+                    text,
+                });
+            }
+            let own: HashSet<&[u8]> = facts
+                .links
+                .iter()
+                .map(|(link, _)| link.as_slice())
+                .collect();
+            let replaced = |path: &Vec<u8>| links.has(path) && !own.contains(path.as_slice());
+            line.as_files &= !windows && !facts.paths.iter().any(replaced);
+        }
+        let missing = mentions
+            .get(number)
+            .into_iter()
+            .flatten()
+            .filter(|&&at| !seen[at]);
+        let missing: Vec<usize> = missing.copied().collect();
+        if !missing.is_empty() {
+            let names = missing.iter().filter_map(|&at| names_of.get(at)?.clone());
+            let names: Vec<String> = names.collect();
+            mount(&mut line, &names);
+        }
+        let shell = match entry.shell.is_empty() {
+            true => so_far.shell(windows),
+            false => entry.shell.clone(),
+        };
+        complete::body(&mut line, facts);
+        line.write(&Writer {
+            escape: escape(windows),
+            shell: &shell,
+            heredocs: matches!(entry.producer, Producer::BuildKit | Producer::Plain),
+        });
+        so_far.apply(&line.instruction, windows, &mut cmd_set);
+        lines.push(line);
+    }
+
+    let mut remarks = base.remarks.clone();
+    if lines
+        .iter()
+        .any(|line| line.notes.iter().any(|note| note.starts_with("--from ")))
+    {
+        remarks.push("other stages of a multi-stage build leave nothing in the image".into());
+    }
+    findings.extend(counts(image));
+    let committed = parsed
+        .iter()
+        .any(|(_, entry)| entry.producer == Producer::Commit);
+    findings.extend(doubts::times(history));
+    findings.extend(doubts::settings(reader.so_far(), &known, committed));
+    complete::args(&mut lines, escape(windows));
+    complete::config(&mut lines, &before, &so_far, &known, windows);
+    findings.extend(doubts::secrets(&lines));
+    for finding in &findings {
+        let line = lines
+            .iter_mut()
+            .find(|line| line.entry.is_some() && line.entry == finding.entry);
+        if let Some(line) = line.filter(|_| matches!(finding.kind, "copy" | "run")) {
+            line.certainty = doubts::worst(line.certainty, Certainty::Inferred);
+        }
+    }
+    Ok(Dockerfile {
+        id: image.id.to_string(),
+        windows,
+        lines,
+        findings,
+        remarks,
+    })
+}
+
+/// The escape character of a Dockerfile.
+fn escape(windows: bool) -> char {
+    if windows { '`' } else { '\\' }
+}
+
+/// The number of a step's entry in the history, from 1: steps without one stand below all others.
+fn entry_number(steps: &[(crate::archive::Step<'_>, Parsed)], number: usize) -> usize {
+    let unrecorded = steps
+        .iter()
+        .take_while(|(step, _)| step.history.is_none())
+        .count();
+    number + 1 - unrecorded
+}
+
+/// A layer that no entry speaks of.
+fn unrecorded(reader: &Reader<'_>, layer: Option<usize>) -> Parsed {
+    let number = layer.map_or(0, |layer| layer + 1);
+    Parsed {
+        instruction: Instruction::Layer(format!("layer:{number}")),
+        certainty: Certainty::Lost,
+        notes: vec!["no entry of the history speaks of this layer".into()],
+        remarks: Vec::new(),
+        build_args: Vec::new(),
+        producer: Producer::Other,
+        shell: reader.so_far().shell.clone(),
+    }
+}
+
+/// What is set before the first line of one's own.
+fn start(base: &Base<'_>, steps: &[(crate::archive::Step<'_>, Parsed)], windows: bool) -> Settings {
+    if let Some(image) = base.image {
+        let mut settings = Settings::of(image.config.config());
+        // They run when something is built upon it, and are gone then.
+        settings.onbuild.clear();
+        return settings;
+    }
+    let mut settings = Settings::default();
+    let mut cmd_set = false;
+    for (_, parsed) in steps.get(..base.steps).unwrap_or_default() {
+        settings.apply(&parsed.instruction, windows, &mut cmd_set);
+    }
+    settings.onbuild.clear();
+    settings
+}
+
+fn from(base: &Base<'_>, windows: bool) -> Line {
+    let certainty = match base.sure {
+        true => Certainty::Exact,
+        false => Certainty::Inferred,
+    };
+    let mut line = Line::new(Instruction::From(base.name.clone()), certainty);
+    line.notes.push(format!("FROM: {}", base.how));
+    line.write(&Writer {
+        escape: escape(windows),
+        shell: &[],
+        heredocs: false,
+    });
+    line
+}
+
+fn line(image: &Image, entry: &Parsed, layer: Option<usize>, facts: Option<&Facts>) -> Line {
+    let mut line = Line::new(entry.instruction.clone(), entry.certainty);
+    line.notes.clone_from(&entry.notes);
+    line.remarks.clone_from(&entry.remarks);
+    line.build_args.clone_from(&entry.build_args);
+    line.layer = layer.map(|layer| layer + 1);
+    let stored = layer.and_then(|layer| image.layers.get(layer));
+    line.layer_digest = stored
+        .and_then(|layer| layer.descriptor.as_ref())
+        .map(|descriptor| descriptor.digest.to_string());
+    let ids = image.config.diff_ids.as_ref();
+    line.diff_id = layer
+        .and_then(|layer| ids?.get(layer))
+        .map(ToString::to_string);
+    line.size = match layer {
+        None => Some(0),
+        Some(_) => facts.map(|facts| facts.size),
+    };
+    if let Some(facts) = facts {
+        line.files = Some(facts.files);
+        line.paths.clone_from(&facts.paths);
+        line.as_files = facts.as_files && matches!(entry.instruction, Instruction::Copy(_));
+        line.removed.clone_from(&facts.removed);
+        let inside = facts
+            .opaque
+            .iter()
+            .map(|path| [path.as_slice(), b"/"].concat());
+        line.removed.extend(inside);
+    }
+    line
+}
+
+/// A RUN that speaks of files in no layer probably had them mounted.
+fn mount(line: &mut Line, names: &[String]) {
+    let secret = names
+        .iter()
+        .find_map(|name| name.strip_prefix("/run/secrets/"));
+    match secret {
+        Some(id) => line.notes.push(format!(
+            "options of this RUN are not recorded; it probably had --mount=type=secret,id={id}"
+        )),
+        None => line.remarks.push(format!(
+            "options of RUN are not recorded; no layer has {}, which may have been mounted or removed again",
+            names.join(", ")
+        )),
+    }
+}
+
+/// Whether history and layers are as many.
+fn counts(image: &Image) -> Vec<Finding> {
+    let layers = image.layers.len();
+    let text = match image.history_mismatch() {
+        Some(entries) if entries < layers => format!(
+            "the history speaks of {entries} layers, the image has {layers}: the lowest have no entry"
+        ),
+        Some(entries) => format!(
+            "the history speaks of {entries} layers, the image has {layers}: the last entries have none"
+        ),
+        None if image.config.history.is_empty() && layers > 0 => {
+            format!("the image has no history, only {layers} layers")
+        }
+        None => return Vec::new(),
+    };
+    vec![Finding {
+        kind: "layers",
+        entry: None,
+        layer: None,
+        text,
+    }]
+}
+
+impl Line {
+    fn new(instruction: Instruction, certainty: Certainty) -> Self {
+        Line {
+            instruction,
+            text: String::new(),
+            certainty,
+            notes: Vec::new(),
+            remarks: Vec::new(),
+            build_args: Vec::new(),
+            new_args: false,
+            entry: None,
+            created_by: None,
+            layer: None,
+            layer_digest: None,
+            diff_id: None,
+            size: Some(0),
+            files: None,
+            paths: Vec::new(),
+            as_files: false,
+            removed: Vec::new(),
+        }
+    }
+
+    /// Makes the text, and notes what it could not hold.
+    fn write(&mut self, writer: &Writer<'_>) {
+        let written = writer.write(&self.instruction);
+        self.text = written.text;
+        if !written.lost.is_empty() {
+            self.certainty = Certainty::Lost;
+            self.notes.extend(written.lost);
+        }
+    }
+}

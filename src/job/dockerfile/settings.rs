@@ -1,0 +1,220 @@
+//! What an image's config sets, read from the config or added up from instructions.
+
+use serde_json::Value;
+
+use super::instruction::{Command, Health, Instruction, Pairs};
+
+/// The most values of one kind that are added up: no real image has as many, and each is looked for among all.
+const MOST: usize = 2000;
+
+/// The settings that instructions make. Both sides of a comparison: what the config holds, what the lines add up to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// `ENV`, in order.
+    pub env: Pairs,
+    /// `LABEL`, in the order of the document.
+    pub labels: Pairs,
+    /// `EXPOSE`.
+    pub ports: Vec<String>,
+    /// `VOLUME`.
+    pub volumes: Vec<String>,
+    /// `USER`; empty if not set.
+    pub user: String,
+    /// `WORKDIR`; empty if not set.
+    pub workdir: String,
+    /// `ENTRYPOINT`; empty if not set.
+    pub entrypoint: Vec<String>,
+    /// `CMD`; empty if not set.
+    pub cmd: Vec<String>,
+    /// `HEALTHCHECK`.
+    pub health: Option<Health>,
+    /// `STOPSIGNAL`; empty if not set.
+    pub stop_signal: String,
+    /// `SHELL`; empty if not set.
+    pub shell: Vec<String>,
+    /// `ONBUILD`.
+    pub onbuild: Vec<String>,
+}
+
+impl Settings {
+    /// Reads docker's `Config` object; what is not as it should be counts as not set.
+    pub fn of(config: Option<&Value>) -> Self {
+        let Some(config) = config else {
+            return Settings::default();
+        };
+        // Go reads the names of fields in any case.
+        let field = |name: &str| {
+            let map = config.as_object()?;
+            let found = map.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+            found.map(|(_, value)| value)
+        };
+        let text = |name: &str| {
+            field(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let texts = |name: &str| strings(field(name));
+        let keys = |name: &str| -> Vec<String> {
+            let map = field(name).and_then(Value::as_object);
+            map.map(|map| map.keys().cloned().collect())
+                .unwrap_or_default()
+        };
+        let env = texts("Env")
+            .into_iter()
+            .map(|pair| match pair.split_once('=') {
+                Some((key, value)) => (key.to_owned(), value.to_owned()),
+                None => (pair, String::new()),
+            });
+        let labels = field("Labels").and_then(Value::as_object);
+        let labels = labels
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()));
+        Settings {
+            env: env.collect(),
+            labels: labels.collect(),
+            ports: keys("ExposedPorts"),
+            volumes: keys("Volumes"),
+            user: text("User"),
+            workdir: text("WorkingDir"),
+            entrypoint: texts("Entrypoint"),
+            cmd: texts("Cmd"),
+            health: field("Healthcheck").and_then(health),
+            stop_signal: text("StopSignal"),
+            shell: texts("Shell"),
+            onbuild: texts("OnBuild"),
+        }
+    }
+
+    /// How many values the longest list has.
+    pub fn most(&self) -> usize {
+        let lists = [
+            self.env.len(),
+            self.labels.len(),
+            self.ports.len(),
+            self.volumes.len(),
+            self.onbuild.len(),
+        ];
+        lists.into_iter().max().unwrap_or_default()
+    }
+
+    /// The shell that commands run in.
+    pub fn shell(&self, windows: bool) -> Vec<String> {
+        if !self.shell.is_empty() {
+            return self.shell.clone();
+        }
+        let default: &[&str] = match windows {
+            true => &["cmd", "/S", "/C"],
+            false => &["/bin/sh", "-c"],
+        };
+        default.iter().map(|&word| word.to_owned()).collect()
+    }
+
+    /// Applies an instruction as the builder does. `cmd_set` tells whether a CMD came since FROM.
+    pub fn apply(&mut self, instruction: &Instruction, windows: bool, cmd_set: &mut bool) {
+        match instruction {
+            Instruction::Env(pairs) => pairs.iter().for_each(|pair| put(&mut self.env, pair)),
+            Instruction::Label(pairs) => pairs.iter().for_each(|pair| put(&mut self.labels, pair)),
+            Instruction::Expose(ports) => {
+                for port in ports {
+                    let port = match port.contains('/') {
+                        true => port.clone(),
+                        false => format!("{port}/tcp"),
+                    };
+                    add(&mut self.ports, port);
+                }
+            }
+            Instruction::Volume(paths) => {
+                paths
+                    .iter()
+                    .for_each(|path| add(&mut self.volumes, path.clone()));
+            }
+            Instruction::User(user) => self.user.clone_from(user),
+            Instruction::Workdir(path) => self.workdir = join(&self.workdir, path),
+            Instruction::StopSignal(signal) => self.stop_signal.clone_from(signal),
+            Instruction::Shell(words) => self.shell.clone_from(words),
+            Instruction::Cmd(command) => {
+                self.cmd = self.words(command, windows);
+                *cmd_set = true;
+            }
+            Instruction::Entrypoint(command) => {
+                self.entrypoint = self.words(command, windows);
+                // The builder drops a CMD that came with the base.
+                if !*cmd_set {
+                    self.cmd.clear();
+                }
+            }
+            Instruction::Healthcheck(health) => self.health = Some(health.clone()),
+            Instruction::Onbuild(text) => self.onbuild.push(text.clone()),
+            _ => {}
+        }
+    }
+
+    fn words(&self, command: &Command, windows: bool) -> Vec<String> {
+        match command {
+            Command::Exec(words) => words.clone(),
+            Command::Shell(text) | Command::Script(text) | Command::Heredocs(text) => {
+                let mut words = self.shell(windows);
+                words.push(text.clone());
+                words
+            }
+        }
+    }
+}
+
+/// A path as seen from a folder: what `WORKDIR` and the target of `COPY` mean.
+pub fn join(folder: &str, path: &str) -> String {
+    let whole = match path.starts_with('/') {
+        true => path.to_owned(),
+        false => format!("{folder}/{path}"),
+    };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in whole.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+fn put(pairs: &mut Pairs, (key, value): &(String, String)) {
+    if let Some((_, old)) = pairs.iter_mut().find(|(known, _)| known == key) {
+        old.clone_from(value);
+    } else if pairs.len() < MOST {
+        pairs.push((key.clone(), value.clone()));
+    }
+}
+
+fn add(list: &mut Vec<String>, item: String) {
+    if list.len() < MOST && !list.contains(&item) {
+        list.push(item);
+    }
+}
+
+fn strings(value: Option<&Value>) -> Vec<String> {
+    match value {
+        Some(Value::Array(items)) => items
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
+        Some(Value::String(text)) => vec![text.clone()],
+        _ => Vec::new(),
+    }
+}
+
+fn health(value: &Value) -> Option<Health> {
+    let number = |name: &str| value.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let test = strings(value.get("Test"));
+    let health = Health {
+        test,
+        times: ["Interval", "Timeout", "StartPeriod", "StartInterval"].map(number),
+        retries: number("Retries"),
+    };
+    (!health.test.is_empty()).then_some(health)
+}

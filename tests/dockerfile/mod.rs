@@ -1,0 +1,94 @@
+//! imghistory --dockerfile, run for real: every form that builders have written, and what must become of it.
+
+mod forms;
+mod hostile;
+mod whole;
+
+use serde_json::{Value, json};
+
+use crate::common::build::{self, Image};
+use crate::common::run::Room;
+
+/// One step: the command, the remark, and the layer it made (none if it is empty).
+type Step<'a> = (&'a str, &'a str, &'a str);
+
+const BUILDKIT: &str = "buildkit.dockerfile.v0";
+const SUM: &str = "9bd9f0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d";
+
+fn image(config: Value, author: &str, steps: &[Step<'_>]) -> Image {
+    let mut image = build::image("demo:1").set("config", config);
+    let mut history = Vec::new();
+    for (created_by, comment, layer) in steps {
+        let mut entry = json!({"created": build::CREATED, "created_by": created_by});
+        if !comment.is_empty() {
+            entry["comment"] = (*comment).into();
+        }
+        if !author.is_empty() {
+            entry["author"] = author.into();
+        }
+        if layer.is_empty() {
+            entry["empty_layer"] = true.into();
+        } else {
+            image = image.layer(layer);
+        }
+        history.push(entry);
+    }
+    image.history(history.into())
+}
+
+/// What stands below FROM, without blank lines.
+fn body(output: &str) -> String {
+    let lines = output.lines().skip_while(|line| !line.starts_with("FROM "));
+    let lines: Vec<&str> = lines.skip(1).filter(|line| !line.is_empty()).collect();
+    lines.join("\n")
+}
+
+#[track_caller]
+fn becomes(what: &str, config: Value, author: &str, steps: &[Step<'_>], expected: &[&str]) {
+    let image = image(config, author, steps);
+    let room = Room::with("app.tar", &build::docker(&[&image]));
+    let run = room.run("imghistory --dockerfile app.tar");
+    run.code(0);
+    assert_eq!(body(run.out()), expected.join("\n"), "{what}\n{run}");
+    parses(run.out());
+}
+
+/// The oracle is a parser that others wrote.
+#[track_caller]
+fn parses(text: &str) {
+    if let Err(error) = parse_dockerfile::parse(&without_bodies(text)) {
+        panic!("{error}\n{text}");
+    }
+}
+
+/// A text without heredocs that begin later than with the first word of a RUN, which that parser does not know.
+/// BuildKit reads each body up to a line that is its name, and wants that line.
+fn without_bodies(text: &str) -> String {
+    let mut out = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        // Docker takes an empty list to mean none.
+        if matches!(line, "ENTRYPOINT []" | "CMD []") {
+            continue;
+        }
+        let command = line.strip_prefix("RUN ").unwrap_or_default();
+        let is_list = command.starts_with('[');
+        let names = command
+            .split(' ')
+            .filter_map(|word| word.strip_prefix("<<"));
+        let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+        if command.starts_with("<<") || is_list || names.is_empty() {
+            out.push(line.to_owned());
+            continue;
+        }
+        for name in names {
+            let name = name.trim_start_matches('-').trim_matches(['"', '\'']);
+            let found = lines
+                .by_ref()
+                .any(|line| line.trim_start_matches('\t') == name);
+            assert!(found, "a heredoc without its end: {line}\n{text}");
+        }
+        out.push(command.replace("<<", "").replacen("", "RUN ", 1));
+    }
+    out.join("\n") + "\n"
+}

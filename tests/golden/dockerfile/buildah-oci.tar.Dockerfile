@@ -1,0 +1,17 @@
+
+# FROM: no base image is known, and nothing in the history looks like one
+FROM scratch
+
+ENV PATH="/bin"
+
+# committed container
+COPY <layer:1> /
+
+LABEL imgkit-test="buildah" io.buildah.version="1.28.2"
+
+EXPOSE 8080
+
+WORKDIR /app
+
+ENTRYPOINT ["/bin/sh","-c"]
+CMD ["true"]

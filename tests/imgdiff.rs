@@ -95,12 +95,12 @@ fn every_kind_of_change_is_told() {
         (
             &["f a x"],
             &["d a | f a/b y"],
-            &["C /a\ttype file -> folder", "A /a/b"],
+            &["C /a\ttype file -> folder, mode 0644 -> 0755", "A /a/b"],
         ),
         (
             &["d a | f a/b y"],
             &["f a x"],
-            &["C /a\ttype folder -> file", "D /a/b"],
+            &["C /a\ttype folder -> file, mode 0755 -> 0644", "D /a/b"],
         ),
         (&["p a"], &["f a x"], &["C /a\ttype fifo -> file"]),
         // Hard links: what became one file, and what stopped being one.
@@ -460,7 +460,7 @@ fn texts_are_told_line_by_line() {
     room.run("imgdiff --text=/usr a.tar b.tar").ok("");
     room.run("imgdiff --text --max-text 3 a.tar b.tar").is(
         1,
-        "Files a/etc/conf and b/etc/conf differ: too large to be shown (16 B)\n",
+        "Files a/etc/conf and b/etc/conf differ: too large to be shown (17 B)\n",
         "",
     );
 }

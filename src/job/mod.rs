@@ -3,8 +3,8 @@
 //! Jobs return plain data and never print; a report carries a "no" (damage, a difference), an error is trouble. Units:
 //! sizes are bytes, times are texts as the archive wrote them.
 
-pub mod diff;
 mod commit;
+pub mod diff;
 pub mod dockerfile;
 pub mod export;
 pub mod graph;

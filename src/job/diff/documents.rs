@@ -61,7 +61,9 @@ pub struct StepChange {
 /// not looked at. Variables of the environment are compared by name. Times count with [`Field::Mtime`].
 pub fn config_changes(a: &Facts, b: &Facts, fields: Fields, strict: bool) -> Vec<DocChange> {
     let mut changes = Vec::new();
-    let [old, new] = [a, b].map(|facts| document(facts, strict));
+    // What only an archive of another kind says is no difference of the images.
+    let manifests = a.manifest.is_some() && b.manifest.is_some();
+    let [old, new] = [a, b].map(|facts| document(facts, manifests, strict));
     collect(&old, &new, strict, &mut changes);
     changes.retain(|change| {
         let within = |names: &[&str]| names.iter().any(|name| is_within(&change.path, name));
@@ -90,7 +92,7 @@ fn is_within(path: &str, name: &str) -> bool {
 }
 
 /// The config without layers and history, its environment by name, and the manifest's own words.
-fn document(facts: &Facts, strict: bool) -> Value {
+fn document(facts: &Facts, manifests: bool, strict: bool) -> Value {
     let mut document = facts.config.document.clone();
     if let Value::Object(members) = &mut document {
         members.remove("rootfs");
@@ -100,7 +102,7 @@ fn document(facts: &Facts, strict: bool) -> Value {
         {
             config.insert("Env".into(), by_name);
         }
-        if let Some(manifest) = &facts.manifest {
+        if let Some(manifest) = facts.manifest.as_ref().filter(|_| manifests) {
             let mut own = Map::new();
             let annotations = manifest.annotations.iter();
             let annotations: Map<String, Value> = annotations

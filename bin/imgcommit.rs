@@ -21,7 +21,7 @@ const PAGE: Page = Page {
          root filesystem is a folder or a tar, as docker export and umoci unpack give them.",
         "A file is in the layer if anything of it differs: contents, mode, owner, time, links, attributes. Contents \
          are compared byte for byte where nothing else differs. Times are compared to the second where one side knows \
-         no better. Folders above a change are in the layer as they are now, as docker has them; what is gone gets a \
+         no better, and times later than SOURCE_DATE_EPOCH, where that is set, count as that. Folders above a change are in the layer as they are now, as docker has them; what is gone gets a \
          whiteout, and a folder of which nothing stays gets one opaque marker instead of several. If a file gets a further \
          name, all its names are in the layer, because engines can follow hard links within one layer only. Where nothing \
          has changed there is no new layer. What docker itself puts into every container (.dockerenv, /etc/hosts and the \
@@ -135,6 +135,7 @@ fn main() -> ExitCode {
             excludes: args.selecting.excludes()?,
             base_owners: args.base_owners,
             created: cli::now(),
+            latest: cli::source_date_epoch(),
         };
         match (&args.squash, &args.base) {
             (Some(image), _) => squash(args, image, &options, io),
@@ -223,10 +224,11 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
         return Err(Fault::Usage(why.into()).into());
     }
     let recode = args.packing.recode()?;
-    let place = || match stdin {
+    let shown = match stdin {
         true => "standard input".to_owned(),
         false => input.to_string_lossy().into_owned(),
     };
+    let place = || shown.clone();
     let folder = match input.is_dir() {
         false => None,
         true => Some(Folder::read(
@@ -234,7 +236,8 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
             &Options {
                 excludes: options.excludes.clone(),
                 overlay: args.upper,
-                ..Options::default()
+                latest: options.latest,
+                owner: None,
             },
         )?),
     };
@@ -248,8 +251,8 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
         (None, true) => {
             return Err(Fault::Usage("--upper needs a folder".into()).into());
         }
-        (None, false) if stdin => Changed::Tar(Input::stdin().at(place)?),
-        (None, false) => Changed::Tar(Input::path(input).at(place)?),
+        (None, false) if stdin => Changed::Tar(Input::stdin().at(place)?, &shown),
+        (None, false) => Changed::Tar(Input::path(input).at(place)?, &shown),
     };
     let landing = landing(args)?;
     let opened = open(args, base, &landing, io)?;

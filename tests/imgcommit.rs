@@ -147,16 +147,7 @@ fn a_layer_says_exactly_what_changed() {
             "d a | f a/b/c 1 | f a/b/d 2",
             "d a | d a/b | f a/b/d 2",
         ),
-        // What a container has from docker.
-        (
-            &["d etc | f etc/hosts base | f etc/k 1 | d dev"],
-            "f .dockerenv  | d etc | f etc/hosts  | f etc/k 2 | d dev | d dev/pts | f dev/console  | d proc",
-            "d etc | f etc/k 2",
-        ),
     ] {
-        if tree.starts_with("f .dockerenv") {
-            continue;
-        }
         assert_eq!(changes(base, tree), expected, "{base:?} -> {tree}");
     }
 }
@@ -528,7 +519,8 @@ fn a_folder_is_compared_in_all_that_it_says() {
     assert_eq!(commit("--exclude b root"), "");
     std::fs::remove_file(root.join("d/c")).expect("gone");
     assert_eq!(commit("root"), "f b b | d d | w d/c");
-    assert_eq!(commit("--exclude d/c --exclude b root"), "d d");
+    // The time of the folder is another because of what is not looked at.
+    assert_eq!(commit("--exclude d/c --exclude b root"), "");
     let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(5);
     let file = std::fs::File::options()
         .write(true)
@@ -560,16 +552,10 @@ fn what_cannot_be_done_is_one_line_and_stores_nothing() {
     let room = Room::with("base.tar", &build::docker(&[&base()]));
     room.write("tree.tar", &layer("f a b"));
     room.write("climbs.tar", &layer("f ../x one"));
-    room.write("cut.tar", &layer("f a b")[..600]);
+    room.write("cut.tar", &layer("z a 2000")[..1000]);
     std::fs::create_dir(room.path("root")).expect("a folder");
-    let mut broken = build::docker(&[&build::image("x:1").layer("f a b | h c nowhere")]);
+    let broken = build::docker(&[&build::image("x:1").layer("f a b | h c nowhere")]);
     room.write("broken.tar", &broken.tar());
-    let name = broken
-        .names()
-        .into_iter()
-        .find(|name| name.contains("sha256"))
-        .expect("a blob");
-    broken.bytes(&name)[0] ^= 1;
     for (line, expected) in [
         (
             "tree.tar",

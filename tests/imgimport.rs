@@ -82,7 +82,9 @@ fn a_tar_is_the_layer_byte_for_byte_however_it_comes() {
         let name = format!("root{}", pack.suffix());
         room.write(&name, &bytes);
         let line = "imgimport --platform linux/arm64";
-        store(&room, &format!("{line} {name} demo:1")).is(0, &format!("{id}\n"), "");
+        let run = store(&room, &format!("{line} {name} demo:1"));
+        run.code(0);
+        assert_eq!(run.out(), format!("{id}\n"), "{run}");
         let piped = room
             .command(&format!("{line} - demo:2"))
             .env("IMGKIT_STORE", "other")
@@ -183,7 +185,7 @@ fn what_cannot_be_understood_is_one_line_and_stores_nothing() {
         ("-c 'RUN x' root.tar", "-c: RUN x: run is not a valid change command\n".to_owned()),
         ("-c '' root.tar", "-c: file with no instructions\n".to_owned()),
         ("root.tar UPPER", "not an image reference: 'UPPER': ".to_owned()),
-        ("--config config.json root.tar", "the document: expected an image config, found a list\n".to_owned()),
+        ("--config config.json root.tar", "the document: expected an object, found a list\n".to_owned()),
         ("--owner me d", "invalid value 'me' for '--owner <UID[:GID]>': it is written UID or UID:GID, in numbers\n".to_owned() + hint),
         ("--owner 1 root.tar", "--owner and --exclude are for folders: an archive passes through as it is\n".to_owned()),
         ("gone.tar", "gone.tar: cannot open: no such file or directory\n".to_owned()),

@@ -15,7 +15,7 @@ use crate::blob::{
     Meter, NewFile, ReadAhead,
 };
 use crate::disk::{Folder, Item};
-use crate::error::{Error, Fault, Result, TarFault};
+use crate::error::{At, Error, Fault, Result, TarFault};
 use crate::layer::cpio::{Cpio, CpioEntry, CpioLinks, CpioName, is_cpio};
 use crate::layer::{EntryKind, Limits, Scan, clean_path};
 use crate::spec::instruction::Instruction;
@@ -168,7 +168,7 @@ fn config(options: &ImportOptions) -> Result<NewConfig> {
         Some(bytes) => ImageConfig::parse(bytes)?.author,
         None => None,
     };
-    config.apply(&options.instructions)?;
+    config.apply(&options.instructions).at(|| "-c".to_owned())?;
     let message = options.message.as_deref().filter(|text| !text.is_empty());
     let message = message.unwrap_or(IMPORTED);
     config.made(options.created, author.as_deref(), Some(message));

@@ -186,6 +186,10 @@ impl Applying {
             marker => self.marker(record, path, marker),
         })?;
         self.forget();
+        // A marker further up, before or after, took away what was in the way.
+        let blocked = std::mem::take(&mut self.blocked);
+        let still = blocked.into_iter().filter(|&name| !self.is_cut_above(name));
+        self.blocked = still.collect();
         listing.each(|at, record, path| match Whiteout::of(path) {
             // An old driver keeps the contents of hard links among its notes; the notes themselves are hidden later.
             Whiteout::None | Whiteout::Aufs => self.entry(listing, at, record, path),
@@ -493,6 +497,17 @@ impl Applying {
         if let Some(cut) = self.cuts.get_mut(name as usize) {
             *cut = version.max(*cut);
         }
+    }
+
+    /// Whether this layer takes away a folder above a name.
+    fn is_cut_above(&self, mut name: u32) -> bool {
+        while name != TOP {
+            name = self.paths.parent(name);
+            if self.cut_of(name) >= self.start {
+                return true;
+            }
+        }
+        false
     }
 
     fn cut_of(&self, name: u32) -> u32 {

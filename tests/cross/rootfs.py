@@ -155,7 +155,8 @@ def against_umoci(corpus, tmp):
         tar = tmp / "ours.tar"
         checks.run("imgexport", "-q", "-o", tar, f"{corpus}/oci:{image}", timeout=600)
         tool("tar", "--xattrs", "--xattrs-include=*", "--numeric-owner", "-xpf", tar, "-C", out)
-        compare(f"oci:{image} through GNU tar and umoci unpack", of_folder(out), of_folder(bundle / "rootfs"))
+        # An archive says nothing of the top, as docker's does not.
+        compare(f"oci:{image} through GNU tar and umoci unpack", of_folder(out), of_folder(bundle / "rootfs"), {""})
         for left in (bundle, out):
             shutil.rmtree(left)
         tar.unlink()

@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -350,6 +351,8 @@ def cells(corpus):
 
 
 def main():
+    # So that what runs and is mounted for it goes with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     corpus = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     with tempfile.TemporaryDirectory(prefix="imgkit-written.", dir=corpus and corpus.parent) as tmp:
         tools = Tools(tmp)

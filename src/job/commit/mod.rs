@@ -44,6 +44,8 @@ pub struct CommitOptions {
     pub base_owners: bool,
     /// When the image is made.
     pub created: Timestamp,
+    /// Times later than this count as this.
+    pub latest: Option<i64>,
 }
 
 /// What has changed.
@@ -52,8 +54,8 @@ pub enum Changed<'a> {
     Folder(&'a Folder),
     /// The upper folder of an overlay mount: the changes themselves.
     Upper(&'a Folder),
-    /// A root filesystem in a tar.
-    Tar(Input),
+    /// A root filesystem in a tar, and what it is called in errors.
+    Tar(Input, &'a str),
 }
 
 /// A layer and what is in it.
@@ -99,9 +101,10 @@ pub fn commit_layer(
     let base = Layers::new(&base_tree, &base_plain);
     match changed {
         Changed::Folder(folder) => differences(&base, folder, &base_tree, options, out),
-        Changed::Tar(input) => {
-            let (listing, plain) = root_listing(input, landing, meter)?;
-            let tree = Tree::apply(vec![Arc::new(listing)])?.sound()?;
+        Changed::Tar(input, place) => {
+            let place = || place.to_owned();
+            let (listing, plain) = root_listing(input, landing, meter).at(place)?;
+            let tree = Tree::apply(vec![Arc::new(listing)])?.sound().at(place)?;
             let plain = [plain];
             let new = Layers::new(&tree, &plain);
             differences(&base, &new, &base_tree, options, out)
@@ -126,6 +129,8 @@ fn differences(
         excludes: &options.excludes,
         dockers_own,
         base_owners: options.base_owners,
+        latest: options.latest,
+        keep_top: false,
     };
     let steps = plan(base, new, &rules, |files| {
         let compared = in_parallel(files, |&(a, b)| same_contents(base, a, new, b));
@@ -302,7 +307,7 @@ pub fn commit(
     if let Some(layer) = layer {
         layers.push(packer.layer(layer, types)?);
     }
-    config.apply(&options.instructions)?;
+    config.apply(&options.instructions).at(|| "-c".to_owned())?;
     config.made(options.created, options.author.as_deref(), None);
     config.set_layers(layers.iter().map(|layer| &layer.diff_id));
     config.add_history(&History {
@@ -379,6 +384,8 @@ pub fn squash(
         excludes: &Excludes::default(),
         dockers_own: false,
         base_owners: false,
+        latest: None,
+        keep_top: true,
     };
     let steps = plan(&base, &new, &rules, |files| {
         let compared = in_parallel(files, |&(a, b)| same_contents(&base, a, &new, b));
@@ -396,7 +403,7 @@ pub fn squash(
     layers.truncate(from);
     layers.push(packer.layer(merged, types)?);
     let mut config = config_of(archive, image).at(place)?;
-    config.apply(&options.instructions)?;
+    config.apply(&options.instructions).at(|| "-c".to_owned())?;
     let id = archive.images[image].id.to_string();
     let comment = match from {
         0 => format!("create new from {id}"),

@@ -37,6 +37,11 @@ pub(super) struct Rules<'a> {
     pub dockers_own: bool,
     /// Take owners from the base.
     pub base_owners: bool,
+    /// Times later than this count as this, on both sides.
+    pub latest: Option<i64>,
+    /// Keep what the new side says of its top where the base says nothing. Of a tree that somebody unpacked it is the
+    /// folder that was unpacked into, which is nobody's change.
+    pub keep_top: bool,
 }
 
 /// A path of either side.
@@ -122,7 +127,7 @@ pub(super) fn plan(
     let opaque = opaque(&pairs);
     let mut steps = Vec::new();
     if let Some(top) = new.top()
-        && base.top().is_none_or(|base| !same(&base, &top))
+        && base.top().map_or(rules.keep_top, |base| !same(&base, &top))
     {
         steps.push(Step::Top);
     }
@@ -143,6 +148,13 @@ fn merge(base: &dyn Side, new: &dyn Side, rules: &Rules<'_>) -> (Vec<Pair>, Grou
     let mut pairs: Vec<Pair> = Vec::new();
     let mut groups = Groups::default();
     let mut above: Vec<(Vec<u8>, u32)> = Vec::new();
+    let clamped = |time: Mtime| match rules.latest {
+        Some(latest) if time.seconds >= latest => Mtime {
+            seconds: latest,
+            nanos: 0,
+        },
+        _ => time,
+    };
     let (mut b, mut n) = (0, 0);
     let (mut old, mut now) = (base.item(b), new.item(n));
     loop {
@@ -193,7 +205,7 @@ fn merge(base: &dyn Side, new: &dyn Side, rules: &Rules<'_>) -> (Vec<Pair>, Grou
                     (old.uid, old.gid) = (now.uid, now.gid);
                 }
                 let implied = base.is_implied(b) || new.is_implied(n);
-                if implied || same_time(old.mtime, now.mtime) {
+                if implied || same_time(clamped(old.mtime), clamped(now.mtime)) {
                     old.mtime = now.mtime;
                 }
                 let with_time = |mtime| Item {

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use crate::blob::{FileRange, RangeReader};
+use crate::blob::{DecodeLimits, FileRange, RangeReader};
 use crate::disk::{Folder, Item};
 use crate::error::{Error, Fault, Result};
 use crate::layer::{EntryKind, Segment};
@@ -77,7 +77,10 @@ impl Side for Layers<'_> {
         }
         Ok(match place.segments {
             None => Box::new(stored.reader()),
-            Some(segments) => Box::new(Expanded::new(stored.reader(), segments, node.size())),
+            Some(segments) => {
+                check_holes(place.stored, node.size())?;
+                Box::new(Expanded::new(stored.reader(), segments, node.size()))
+            }
         })
     }
 
@@ -159,6 +162,20 @@ pub(super) fn item(node: &Node<'_>) -> Item {
         xattrs,
         inode: inode.map(|inode| inode as u64),
     }
+}
+
+/// Holes are written as zeros, so that a few bytes can become any number of them, as with a codec: its limits hold.
+fn check_holes(stored: u64, size: u64) -> Result<()> {
+    let limits = DecodeLimits::default();
+    if size <= limits.grace || size / limits.ratio <= stored {
+        return Ok(());
+    }
+    Err(Fault::Limit {
+        what: "size of a sparse file for each stored byte",
+        limit: limits.ratio,
+        found: size.checked_div(stored).unwrap_or(size),
+    }
+    .into())
 }
 
 /// A sparse file with its holes as zeros.

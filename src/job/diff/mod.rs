@@ -35,6 +35,8 @@ pub use stat::{Stat, stat};
 pub use text::{TextChange, texts};
 pub use waste::{Bytes, Dive, LayerWaste, PathWaste, WasteReport, waste};
 
+pub use crate::layer::Xattr;
+
 use crate::error::Result;
 use crate::tree::NodeKind;
 

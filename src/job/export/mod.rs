@@ -30,7 +30,6 @@ use crate::layer::Limits;
 use crate::tree::{Hides, Inode, Node, Reading, Tree};
 
 // What items are made of.
-pub use crate::layer::Xattr;
 pub use crate::tree::NodeKind;
 
 /// What is wanted of an image.

@@ -5,8 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::escape;
-use crate::job::diff::{Change, ChangeKind, Field, Side, blame, capabilities};
-use crate::layer::Xattr;
+use crate::job::diff::{Change, ChangeKind, Field, Side, Xattr, blame, capabilities};
 use crate::show::human;
 use crate::show::json::bytes_lossless;
 use crate::spec::Timestamp;

@@ -389,10 +389,9 @@ fn operands(args: &Args, meter: &Meter, options: &Options) -> Result<Operands> {
     };
     if let (None, Some((first, rest))) = (&path, images.split_first())
         && images.len() == with_path
-        && !matches!(
-            first.open_side(&args.common, &Meter::default(), landing),
-            Ok(cli::OpenedSide::Image(_))
-        )
+        && !first
+            .open_side(&args.common, &Meter::default(), landing)
+            .is_ok_and(|opened| opened.is_image)
     {
         // With --blame two folders could be meant as well; a path of an image is the better guess.
         path = Some(first.text().as_bytes().to_vec());
@@ -400,7 +399,7 @@ fn operands(args: &Args, meter: &Meter, options: &Options) -> Result<Operands> {
     }
     let mut inputs = Vec::new();
     for image in images {
-        inputs.push(image.open_side(&args.common, meter, landing)?.input());
+        inputs.push(image.open_side(&args.common, meter, landing)?.input);
     }
     Ok(Operands { inputs, path })
 }

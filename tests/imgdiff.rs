@@ -36,18 +36,19 @@ fn files(output: &Output) -> Vec<String> {
         .collect()
 }
 
+/// Path, kind, mode, owner, link target, PAX records, contents.
+type Crafted<'a> = (
+    &'a str,
+    tar::EntryType,
+    u32,
+    u64,
+    &'a str,
+    &'a [(&'a str, &'a [u8])],
+    &'a [u8],
+);
+
 /// A layer with entries whose headers say anything.
-fn crafted(
-    entries: &[(
-        &str,
-        tar::EntryType,
-        u32,
-        u64,
-        &str,
-        &[(&str, &[u8])],
-        &[u8],
-    )],
-) -> Vec<u8> {
+fn crafted(entries: &[Crafted<'_>]) -> Vec<u8> {
     let mut out = tar::Builder::new(Vec::new());
     for (path, kind, mode, uid, link, pax, data) in entries {
         out.append_pax_extensions(pax.iter().copied()).expect("pax");
@@ -666,10 +667,10 @@ fn apply(model: &mut Model, report: &diff::Report) {
     let mut next = 1_000_000;
     for change in &report.compared.changes {
         if change.kind == ChangeKind::Deleted {
-            model.remove(&text(&change.old(&a.tree).expect("a node").path()));
+            model.remove(&text(&change.before(&a.tree).expect("a node").path()));
             continue;
         }
-        let node = change.new(&b.tree).expect("a node");
+        let node = change.after(&b.tree).expect("a node");
         let path = text(&node.path());
         let added = change.kind == ChangeKind::Added || change.what.has(Field::Type);
         let contents = String::from_utf8_lossy(&read(&report.sides[1], &node)).into_owned();

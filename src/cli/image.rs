@@ -99,6 +99,9 @@ pub fn platform_arg(text: &str) -> Result<Platform, String> {
     Platform::parse(text).map_err(|error| error.to_string())
 }
 
+/// Some layers, counted from 0: the first one, and the one after the last; `None` for all that follow.
+pub type LayerRange = (usize, Option<usize>);
+
 /// An opened archive and what in it the user means.
 pub struct Opened {
     /// The archive.
@@ -172,7 +175,7 @@ impl ImageArg {
     ///
     /// # Errors
     /// `Usage` for a range that begins with layer 0 or ends before it begins.
-    pub fn split_range(&self) -> Result<(Self, Option<(usize, Option<usize>)>)> {
+    pub fn split_range(&self) -> Result<(Self, Option<LayerRange>)> {
         let typed = self.typed.as_bytes();
         let whole = || Ok((self.clone(), None));
         let Some(at) = typed.iter().rposition(|byte| *byte == b'@') else {

@@ -4,28 +4,18 @@ use std::path::Path;
 
 use super::args::Common;
 use super::image::ImageArg;
-use crate::archive::{Archive, Open, Selection};
+use crate::archive::{Open, Selection};
 use crate::blob::{FileRange, Meter, open_regular};
 use crate::disk::{self, Folder};
 use crate::error::{At, Fault, NotAnImage, Result};
 use crate::job::diff::Input;
 
-/// An operand that was opened: an image in its archive, or what is none.
-pub enum Opened {
-    /// An image or some of its layers.
-    Image(Box<(Archive, usize, Input)>),
-    /// A tar of files or a folder.
-    Files(Input),
-}
-
-impl Opened {
+/// An operand that was opened.
+pub struct OpenedSide {
     /// What is compared.
-    pub fn input(self) -> Input {
-        match self {
-            Opened::Image(image) => image.2,
-            Opened::Files(input) => input,
-        }
-    }
+    pub input: Input,
+    /// Whether it is an image, or some layers of one.
+    pub is_image: bool,
 }
 
 impl ImageArg {
@@ -33,7 +23,7 @@ impl ImageArg {
     ///
     /// # Errors
     /// As [`ImageArg::open`]; `Usage` for layers that the image does not have.
-    pub fn open_side(&self, common: &Common, meter: &Meter, landing: &Path) -> Result<Opened> {
+    pub fn open_side(&self, common: &Common, meter: &Meter, landing: &Path) -> Result<OpenedSide> {
         let (image, range) = self.split_range()?;
         let open = Open {
             meter: meter.clone(),
@@ -51,7 +41,10 @@ impl ImageArg {
                     )
                 );
                 return match image.whole_path().filter(|_| is_files && range.is_none()) {
-                    Some(path) => files(name, &path).map(Opened::Files),
+                    Some(path) => files(name, &path).map(|input| OpenedSide {
+                        input,
+                        is_image: false,
+                    }),
                     None => Err(error),
                 };
             }
@@ -61,7 +54,10 @@ impl ImageArg {
         let found = &archive.images[index];
         let range = range.map(|(first, last)| first..last.unwrap_or(found.layers.len()).max(first));
         let input = Input::image(name, &archive, found, range)?;
-        Ok(Opened::Image(Box::new((archive, index, input))))
+        Ok(OpenedSide {
+            input,
+            is_image: true,
+        })
     }
 }
 

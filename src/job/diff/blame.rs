@@ -24,7 +24,7 @@ pub fn blame(sides: &[Side; 2], change: &Change) -> Option<Made> {
     let shared = ids
         .take_while(|(a, b)| a.layer.diff_id.is_some() && a.layer.diff_id == b.layer.diff_id)
         .count();
-    let (old, new) = (change.old(&a.tree), change.new(&b.tree));
+    let (old, new) = (change.before(&a.tree), change.after(&b.tree));
     let path = new.or(old)?.path();
     let by = |i: usize, node: Option<Node<'_>>| -> Option<Made> {
         let side = &sides[i];

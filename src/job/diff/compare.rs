@@ -55,12 +55,12 @@ pub struct Change {
 
 impl Change {
     /// The node of the first tree.
-    pub fn old<'t>(&self, tree: &'t Tree) -> Option<Node<'t>> {
+    pub fn before<'t>(&self, tree: &'t Tree) -> Option<Node<'t>> {
         tree.at(self.old? as usize)
     }
 
     /// The node of the second.
-    pub fn new<'t>(&self, tree: &'t Tree) -> Option<Node<'t>> {
+    pub fn after<'t>(&self, tree: &'t Tree) -> Option<Node<'t>> {
         tree.at(self.new? as usize)
     }
 }
@@ -437,7 +437,7 @@ pub fn renames(
     let [a, b] = &*sides;
     let part = |at: usize| -> Vec<u8> {
         let change = &changes[at];
-        let node = change.new(&b.tree).or_else(|| change.old(&a.tree));
+        let node = change.after(&b.tree).or_else(|| change.before(&a.tree));
         node.map_or_else(Vec::new, |node| node.part().to_vec())
     };
     let mut added: HashMap<(Key, Vec<u8>), VecDeque<usize>> = HashMap::new();
@@ -476,7 +476,7 @@ pub fn renames(
     }
     let mut gone = HashSet::new();
     for (at, other) in pairs {
-        let (old, new) = (changes[at].old(&a.tree), changes[other].new(&b.tree));
+        let (old, new) = (changes[at].before(&a.tree), changes[other].after(&b.tree));
         let what = match (old, new) {
             (Some(old), Some(new)) => differences(&old, &new, Fields::NONE).and(fields),
             _ => Fields::NONE,
@@ -504,7 +504,7 @@ pub fn with_parents(a: &Tree, b: &Tree, changes: &mut Vec<Change>) {
     let mut parents: HashSet<u32> = HashSet::new();
     let mut more = Vec::new();
     changes.retain(|change| {
-        let old = change.old(a);
+        let old = change.before(a);
         let gone = change.kind == ChangeKind::Deleted;
         let above = old.and_then(|node| node.parent());
         !gone
@@ -514,10 +514,10 @@ pub fn with_parents(a: &Tree, b: &Tree, changes: &mut Vec<Change>) {
             })
     });
     for change in &*changes {
-        let mut above = match change.new(b) {
+        let mut above = match change.after(b) {
             Some(node) => node.parent(),
             None => change
-                .old(a)
+                .before(a)
                 .and_then(|node| node.parent())
                 .and_then(|node| b.get(&node.path())),
         };

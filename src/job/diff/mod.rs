@@ -164,7 +164,7 @@ fn report(mut sides: [Side; 2], same_layers: bool, options: &Options) -> Result<
 pub fn sort(sides: &[Side; 2], changes: &mut [Change], order: Sort) {
     let [a, b] = sides;
     let path = |change: &Change| {
-        let node = change.new(&b.tree).or_else(|| change.old(&a.tree));
+        let node = change.after(&b.tree).or_else(|| change.before(&a.tree));
         node.map_or_else(Vec::new, |node| node.path())
     };
     match order {
@@ -174,7 +174,7 @@ pub fn sort(sides: &[Side; 2], changes: &mut [Change], order: Sort) {
                 node.filter(|node| node.kind() == NodeKind::File)
                     .map_or(0, |node| node.size())
             };
-            let (old, new) = (size(change.old(&a.tree)), size(change.new(&b.tree)));
+            let (old, new) = (size(change.before(&a.tree)), size(change.after(&b.tree)));
             let about = match change.kind {
                 // All of it was written anew.
                 ChangeKind::Changed if change.what.has(Field::Content) => old.max(new),

@@ -35,7 +35,7 @@ pub fn stat(sides: &[Side; 2], changes: &[Change]) -> Vec<Stat> {
         node.map_or(0, |node| node.size())
     };
     for change in changes {
-        let (old, new) = (change.old(&a.tree), change.new(&b.tree));
+        let (old, new) = (change.before(&a.tree), change.after(&b.tree));
         let path = new.or(old).map_or_else(Vec::new, |node| node.path());
         let top = path.split(|byte| *byte == b'/').next().unwrap_or_default();
         let stat = tops.entry(top.to_vec()).or_insert_with(|| Stat {

@@ -25,7 +25,7 @@ pub enum TextChange {
 /// Whether a change is about the contents of a file, below `path` if that is given.
 fn is_wanted(sides: &[Side; 2], change: &Change, path: Option<&[u8]>) -> bool {
     let [a, b] = sides;
-    let (old, new) = (change.old(&a.tree), change.new(&b.tree));
+    let (old, new) = (change.before(&a.tree), change.after(&b.tree));
     let is_file = |node: &Option<Node<'_>>| node.is_some_and(|node| node.kind() == NodeKind::File);
     let written = match (&old, &new) {
         (Some(_), Some(_)) => {
@@ -62,11 +62,10 @@ pub fn texts(
         .iter()
         .filter(|change| is_wanted(sides, change, path))
         .collect();
-    for i in 0..2 {
-        let side = &sides[i];
+    for (i, side) in sides.iter_mut().enumerate() {
         let node = |change: &&&Change| match i {
-            0 => change.old(&side.tree),
-            _ => change.new(&side.tree),
+            0 => change.before(&side.tree),
+            _ => change.after(&side.tree),
         };
         let needed: HashSet<usize> = wanted
             .iter()
@@ -74,13 +73,13 @@ pub fn texts(
             .collect();
         let mut needed: Vec<usize> = needed.into_iter().collect();
         needed.sort_unstable();
-        sides[i].make_plain(&needed, loading)?;
+        side.make_plain(&needed, loading)?;
     }
     for change in wanted {
         let [a, b] = &*sides;
         let text = match (
-            read(a, change.old(&a.tree), limit)?,
-            read(b, change.new(&b.tree), limit)?,
+            read(a, change.before(&a.tree), limit)?,
+            read(b, change.after(&b.tree), limit)?,
         ) {
             (Err(size), Err(other)) => TextChange::Large(size.max(other)),
             (Err(size), _) | (_, Err(size)) => TextChange::Large(size),

@@ -25,7 +25,7 @@ pub fn change_lines<'r>(
 ) -> impl Iterator<Item = String> + 'r {
     changes.iter().map(move |change| {
         let [a, b] = sides;
-        let (old, new) = (change.old(&a.tree), change.new(&b.tree));
+        let (old, new) = (change.before(&a.tree), change.after(&b.tree));
         let path =
             |node: Option<Node<'_>>| node.map_or_else(String::new, |node| shown_path(&node.path()));
         let letter = change.kind.letter();
@@ -75,7 +75,7 @@ pub(super) fn spaced(bytes: u64) -> String {
 /// What of a path differs, item by item: `mode 0644 -> 0755`.
 pub fn details(sides: &[Side; 2], change: &Change) -> Vec<String> {
     let [a, b] = sides;
-    let (Some(old), Some(new)) = (change.old(&a.tree), change.new(&b.tree)) else {
+    let (Some(old), Some(new)) = (change.before(&a.tree), change.after(&b.tree)) else {
         return Vec::new();
     };
     let (was, is) = (old.meta(), new.meta());
@@ -185,7 +185,7 @@ fn xattrs(was: &[Xattr], is: &[Xattr]) -> Vec<String> {
 /// A change as a row, see the man page for its keys.
 pub fn change_row(sides: &[Side; 2], change: &Change) -> Value {
     let [a, b] = sides;
-    let (old, new) = (change.old(&a.tree), change.new(&b.tree));
+    let (old, new) = (change.before(&a.tree), change.after(&b.tree));
     let mut row = Map::new();
     row.insert("Type".into(), "path".into());
     row.insert("Change".into(), change.kind.letter().to_string().into());

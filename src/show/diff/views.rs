@@ -259,7 +259,7 @@ pub fn write_text<W: Write + ?Sized>(
     text: &TextChange,
 ) -> Result<()> {
     let [a, b] = sides;
-    let (old, new) = (change.old(&a.tree), change.new(&b.tree));
+    let (old, new) = (change.before(&a.tree), change.after(&b.tree));
     let name = |side: &str, path: Option<Vec<u8>>| match path {
         Some(path) => format!("{side}{}", shown_path(&path)),
         None => "/dev/null".into(),

@@ -583,7 +583,7 @@ fn hostile_layers_are_refused_and_leave_nothing() {
             .rsplit(": name")
             .next()
             .expect("an end")
-            .trim_start_matches(|c: char| c == 'e');
+            .trim_start_matches('e');
         assert!(run.err().contains(end), "{run}");
         assert!(!room.path("out").exists());
         room.run("imgexport -o out.tar app.tar").ok("");
@@ -756,7 +756,10 @@ proptest! {
         let lines: Vec<&str> = layers.iter().map(String::as_str).collect();
         let mut map = BTreeMap::new();
         let mut inodes = 0;
-        let good = lines.iter().fold(true, |good, line| model_layer(&mut map, line, &mut inodes) && good);
+        let mut good = true;
+        for line in &lines {
+            good &= model_layer(&mut map, line, &mut inodes);
+        }
         prop_assume!(good);
         let room = Room::with("app.tar", &build::docker(&[&image(&lines)]));
         let tar = room.run("imgexport app.tar");

@@ -91,6 +91,7 @@ fn each_rule_by_example() {
         (&["f a file", "d a | f a/b x"], "d a@2 f a/b@2"),
         (&["f a file", "f a/b x | d a"], "d a@2 f a/b@2"),
         (&["f a file", "w a | f a/b x"], "i a@2 f a/b@2"),
+        (&["f a/b file", "o a/b | w a"], "i a@2 i a/b@2"),
         (&["l run var/run", "d run | f run/x y"], "d run@2 f run/x@2"),
         (&["d a | f a/b x | f a y | d a | f a/c z"], "d a@1 f a/c@1"),
         (&["d a | l a b | f a x | p a"], "p a@1"),

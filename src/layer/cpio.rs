@@ -288,6 +288,10 @@ impl<R: BufRead> Cpio<R> {
             _ => return Err(wrong(at, "the mode is of no kind of file")),
         };
         self.entry.link_target.clear();
+        // GNU cpio states 0 for the targets of links.
+        if self.entry.kind != Some(EntryKind::File) {
+            self.check = None;
+        }
         if self.entry.kind == Some(EntryKind::Symlink) {
             if self.left == 0 || self.left > limits::NAME as u64 {
                 return Err(wrong(at, "the target of a link is empty or too long"));

@@ -5,7 +5,7 @@
 //! Versions are numbered in the order in which they come, so "all that is in here and older than that" is one
 //! comparison, however much it is and however often it is said.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::listing::{Listing, Record};
@@ -127,8 +127,8 @@ struct Applying {
     /// The layer being applied and its first version.
     layer: usize,
     start: u32,
-    /// Folders implied where lower layers have something else.
-    blocked: BTreeSet<u32>,
+    /// Folders implied where lower layers have something else, and the version of that.
+    blocked: BTreeMap<u32, u32>,
     /// The folders of the last path: where each one's part ends, its name, and the youngest cut from the top to it.
     trail: Vec<(usize, u32, u32)>,
     trail_path: Vec<u8>,
@@ -164,7 +164,7 @@ impl Applying {
             base: 0,
             layer: 0,
             start: 0,
-            blocked: BTreeSet::new(),
+            blocked: BTreeMap::new(),
             trail: Vec::new(),
             trail_path: Vec::new(),
         };
@@ -185,17 +185,17 @@ impl Applying {
             }
             marker => self.marker(record, path, marker),
         })?;
+        // A marker for a folder above, before or after, takes away what is in the way.
+        let mut blocked = std::mem::take(&mut self.blocked);
+        blocked.retain(|&folder, &mut by| by >= self.cut_above(folder));
+        self.blocked = blocked;
         self.forget();
-        // A marker further up, before or after, took away what was in the way.
-        let blocked = std::mem::take(&mut self.blocked);
-        let still = blocked.into_iter().filter(|&name| !self.is_cut_above(name));
-        self.blocked = still.collect();
         listing.each(|at, record, path| match Whiteout::of(path) {
             // An old driver keeps the contents of hard links among its notes; the notes themselves are hidden later.
             Whiteout::None | Whiteout::Aufs => self.entry(listing, at, record, path),
             _ => Ok(()),
         })?;
-        for folder in std::mem::take(&mut self.blocked) {
+        for folder in std::mem::take(&mut self.blocked).into_keys() {
             // An entry of its own, even a later one, says what belongs there.
             if self
                 .version(self.latest(folder))
@@ -406,9 +406,9 @@ impl Applying {
         }
         match state {
             Some(state) if state.is_folder => self.push(name, What::Passed, NONE, NONE),
-            Some(_) => {
+            Some(state) => {
                 self.push(name, What::Implied, NONE, NONE);
-                self.blocked.insert(name);
+                self.blocked.insert(name, state.version);
             }
             None => self.push(name, What::Implied, NONE, NONE),
         }
@@ -499,19 +499,19 @@ impl Applying {
         }
     }
 
-    /// Whether this layer takes away a folder above a name.
-    fn is_cut_above(&self, mut name: u32) -> bool {
-        while name != TOP {
-            name = self.paths.parent(name);
-            if self.cut_of(name) >= self.start {
-                return true;
-            }
-        }
-        false
-    }
-
     fn cut_of(&self, name: u32) -> u32 {
         self.cuts.get(name as usize).copied().unwrap_or_default()
+    }
+
+    /// The youngest cut of the folders above a name.
+    fn cut_above(&self, name: u32) -> u32 {
+        let mut above = 0;
+        let mut at = name;
+        while at != TOP {
+            at = self.paths.parent(at);
+            above = above.max(self.cut_of(at));
+        }
+        above
     }
 
     fn forget(&mut self) {

@@ -85,7 +85,7 @@ def entries(data, skip=()):
                 continue
             text = tar.extractfile(m).read() if m.isreg() else b""
             attributes = {k: v for k, v in m.pax_headers.items() if k.startswith("SCHILY.xattr.")}
-            found[name] = (m.type, oct(m.mode) if m.type != tarfile.SYMTYPE else "", m.uid, m.gid, int(m.mtime),
+            found[name] = (m.type, oct(m.mode & 0o7777) if m.type != tarfile.SYMTYPE else "", m.uid, m.gid, int(m.mtime),
                            m.linkname.removeprefix("./"), m.devmajor, m.devminor, hashlib.sha256(text).hexdigest(), attributes)
     return found
 
@@ -209,6 +209,10 @@ def committing(top, tar, tmp):
     (new / "var/new/file").write_text("new\n")
     (new / "usr/bin/tool").chmod(0o755)
     os.remove(new / "usr/link")
+    # As if it had been changed then: what is later than SOURCE_DATE_EPOCH would count as that.
+    for path in [*new.rglob("*"), new]:
+        if path.lstat().st_mtime > 1700000000:
+            os.utime(path, (1650000000, 1650000000), follow_symlinks=False)
     image = tmp / "committed.tar"
     image_id = made("changes", "imgcommit", "--base", base, "-a", "me", "-m", "why", "-o", image, new, "made:committed")
     read_by_all("changes", image, image_id, tmp)

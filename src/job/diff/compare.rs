@@ -176,7 +176,7 @@ struct Pending {
 /// Compares the files of two sides. Contents are read only where sizes agree and nothing else tells.
 ///
 /// # Errors
-/// As [`super::side::Side::make_plain`] and reading contents.
+/// As reading layers and contents.
 pub fn compare(
     sides: &mut [Side; 2],
     fields: Fields,

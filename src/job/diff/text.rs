@@ -49,7 +49,7 @@ fn is_wanted(sides: &[Side; 2], change: &Change, path: Option<&[u8]>) -> bool {
 /// Reads the texts of changed files one after the other, and hands out each with its change.
 ///
 /// # Errors
-/// Those of `take`; as [`Side::make_plain`] and reading contents.
+/// Those of `take`; as reading layers and contents.
 pub fn texts(
     sides: &mut [Side; 2],
     changes: &[Change],

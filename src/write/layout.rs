@@ -93,7 +93,7 @@ pub(crate) fn blobs(
 /// Writes a bundle as a new OCI layout: blobs first, `index.json` last.
 ///
 /// # Errors
-/// `Io` if the folder is there and not empty; as writing its blobs.
+/// `Io` if the folder is there and not empty; as the writing of blobs.
 pub fn layout(bundle: &Bundle, path: &Path, meter: &Meter) -> Result<()> {
     fresh(path, |folder| {
         std::fs::create_dir_all(folder.join("blobs/sha256"))

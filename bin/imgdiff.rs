@@ -300,11 +300,11 @@ fn main() -> ExitCode {
         let operands = operands(args, &meter, &options)?;
         let Operands { inputs, path } = operands;
         let found = match (inputs.len(), &path) {
-            (1, _) if args.waste => Found::Waste(diff::waste(
+            (1, _) if args.waste => Found::Waste(Box::new(diff::waste(
                 single(inputs)?,
                 &options.ignored,
                 &options.loading,
-            )?),
+            )?)),
             (1, Some(path)) if args.blame.is_some() => {
                 let sides = diff::load(inputs, &options.loading, false)?;
                 Found::Life(sides, path.clone())
@@ -329,7 +329,7 @@ fn main() -> ExitCode {
                 let why = "this view is about fewer images";
                 return Err(Fault::Usage(why.into()).into());
             }
-            _ => Found::Many(diff::diff_many(inputs, &options)?),
+            _ => Found::Many(Box::new(diff::diff_many(inputs, &options)?)),
         };
         drop(progress);
         print(args, io, &format, found, path.as_deref(), &options)
@@ -341,8 +341,8 @@ enum Found {
     Two(Box<diff::Report>),
     Layers(Box<diff::LayerReport>),
     Packages(Vec<diff::PackageChange>, Vec<Error>),
-    Many(diff::ManyReport),
-    Waste(diff::WasteReport),
+    Many(Box<diff::ManyReport>),
+    Waste(Box<diff::WasteReport>),
     Life(Vec<diff::Side>, Vec<u8>),
 }
 
@@ -350,7 +350,7 @@ enum Found {
 enum Shown {
     Text,
     Page,
-    Rows(Format, bool),
+    Rows(Box<Format>, bool),
 }
 
 impl Shown {
@@ -362,8 +362,8 @@ impl Shown {
                 Err(Fault::Usage("--format html is for the comparison of two images".into()).into())
             }
             "html" => Ok(Shown::Page),
-            "json" => Ok(Shown::Rows(Format::parse("json", "")?, true)),
-            template => Ok(Shown::Rows(Format::parse(template, "")?, false)),
+            "json" => Ok(Shown::Rows(Box::new(Format::parse("json", "")?), true)),
+            template => Ok(Shown::Rows(Box::new(Format::parse(template, "")?), false)),
         }
     }
 }

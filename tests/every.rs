@@ -22,6 +22,8 @@ fn a_reader_that_went_away_ends_the_run_quietly() {
         "imginspect app.tar",
         "imginspect --raw config app.tar",
         "imghistory app.tar",
+        "imgdiff app.tar app.tar",
+        "imgdiff --waste app.tar",
         "imgverify app.tar",
         "imgload app.tar",
         "imgload --format json app.tar",

@@ -9,6 +9,7 @@ mod foreign;
 mod hostile;
 mod imgcommit;
 mod imgconvert;
+mod imgdiff;
 mod imgexport;
 mod imggraph;
 mod imghistory;

@@ -491,7 +491,7 @@ fn any_path() -> impl Strategy<Value = String> {
         .prop_map(|parts| parts.join("/"))
 }
 
-fn any_item() -> impl Strategy<Value = String> {
+pub fn any_item() -> impl Strategy<Value = String> {
     let kind = prop::sample::select(vec!["d", "d", "f", "f", "f", "l", "h", "h", "w", "w", "o"]);
     (kind, any_path(), any_path(), 0..1000u32).prop_map(|(kind, path, other, text)| match kind {
         "h" | "l" => format!("{kind} {path} {other}"),

@@ -99,6 +99,9 @@ pub fn platform_arg(text: &str) -> Result<Platform, String> {
     Platform::parse(text).map_err(|error| error.to_string())
 }
 
+/// Some layers, counted from 0: the first one, and the one after the last; `None` for all that follow.
+pub type LayerRange = (usize, Option<usize>);
+
 /// An opened archive and what in it the user means.
 pub struct Opened {
     /// The archive.
@@ -162,6 +165,57 @@ impl ImageArg {
                 let is_image = inside.iter().any(|name| path.join(name).is_file());
                 (!is_image).then_some(path)
             }
+            _ => None,
+        }
+    }
+
+    /// The image without a range of layers after it, and the range, counted from 0: `A@2..5` is `A` and `1..5`.
+    ///
+    /// Either end may be left out; `None` stands for the last layer there is. What exists as a path has no range.
+    ///
+    /// # Errors
+    /// `Usage` for a range that begins with layer 0 or ends before it begins.
+    pub fn split_range(&self) -> Result<(Self, Option<LayerRange>)> {
+        let typed = self.typed.as_bytes();
+        let whole = || Ok((self.clone(), None));
+        let Some(at) = typed.iter().rposition(|byte| *byte == b'@') else {
+            return whole();
+        };
+        let Some((first, last)) = std::str::from_utf8(&typed[at + 1..])
+            .ok()
+            .and_then(|range| range.split_once(".."))
+        else {
+            return whole();
+        };
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(first) || !digits(last) || Path::new(&self.typed).exists() {
+            return whole();
+        }
+        let refused = || {
+            let why = format!("'{}': layers are counted from 1, as in @2..5", self.text);
+            Error::new(Fault::Usage(why))
+        };
+        let number = |text: &str| text.parse::<usize>().ok().filter(|number| *number > 0);
+        let first = match first {
+            "" => 1,
+            text => number(text).ok_or_else(refused)?,
+        };
+        let last = match last {
+            "" => None,
+            text => Some(
+                number(text)
+                    .filter(|last| *last >= first)
+                    .ok_or_else(refused)?,
+            ),
+        };
+        let image = OsString::from_vec(typed[..at].to_vec()).into();
+        Ok((image, Some((first - 1, last))))
+    }
+
+    /// The path that is meant, if it is one and no reference follows it.
+    pub fn whole_path(&self) -> Option<PathBuf> {
+        match self.parse() {
+            Ok((Place::Path(path), _, Pick::Only)) => Some(path),
             _ => None,
         }
     }

@@ -9,12 +9,14 @@ mod making;
 mod page;
 mod progress;
 mod run;
+mod sides;
 mod streams;
 
 pub use args::{ColorWhen, Common, Packing, ProgressWhen};
-pub use image::{ImageArg, Opened, open_store, platform_arg, store_path};
+pub use image::{ImageArg, LayerRange, Opened, open_store, platform_arg, store_path};
 pub use making::{Making, Selecting, option_file, owner_arg};
 pub use page::Page;
 pub use progress::Progress;
 pub use run::{Verdict, run};
+pub use sides::OpenedSide;
 pub use streams::{Io, is_root, now, source_date_epoch};

@@ -4,6 +4,7 @@
 //! sizes are bytes, times are texts as the archive wrote them.
 
 mod commit;
+pub mod diff;
 pub mod dockerfile;
 pub mod export;
 pub mod graph;

@@ -86,6 +86,15 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// An entry of that name that says nothing else yet.
+    pub fn named(path: Vec<u8>) -> Self {
+        Entry {
+            clean: CleanSpan::of(&path),
+            path,
+            ..Entry::default()
+        }
+    }
+
     /// The path as every comparison should see it, see [`clean_path`]. Worked out once, when the entry was read.
     pub fn clean_path(&self) -> &[u8] {
         match &self.clean.rewritten {

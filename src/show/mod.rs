@@ -4,6 +4,7 @@
 //! Nothing here opens an archive, reads the clock or the environment, or knows whether a terminal is listening.
 //! Text that came from an archive is escaped by [`crate::escape`] when it is shown and carried without loss as JSON.
 
+pub mod diff;
 pub mod dockerfile;
 pub mod entries;
 pub mod format;

@@ -109,6 +109,27 @@ impl Listing {
         Ok(listing)
     }
 
+    /// Lists entries that come from elsewhere than a tar. Their data offsets are whatever helps to find the contents.
+    ///
+    /// # Errors
+    /// Those of the entries; `Limit` for more names or attributes than [`limits::PATH_TEXT`] bytes.
+    pub fn of_entries(entries: impl IntoIterator<Item = Result<Entry>>) -> Result<Self> {
+        let mut making = Making::default();
+        for entry in entries {
+            making.add(&entry?)?;
+        }
+        Ok(making.listing)
+    }
+
+    /// Hands out each entry's clean path, in archive order.
+    pub fn paths(&self, mut take: impl FnMut(&[u8])) {
+        // Nothing fails here but what is handed out.
+        let _ = self.each(|_, _, path| {
+            take(path);
+            Ok(())
+        });
+    }
+
     /// How many entries there are; those of types that make nothing are left out.
     pub fn len(&self) -> usize {
         self.records.len()

@@ -180,6 +180,30 @@ impl Tree {
         }
     }
 
+    pub(super) fn place_of(&self, version: u32) -> Option<Place> {
+        let made = self.made(version)?;
+        let (listing, record) = self.record_of(made)?;
+        if record.kind != EntryKind::File {
+            return None;
+        }
+        let segments = listing.extra(record).segments;
+        let stored = match &segments {
+            Some(segments) => segments.iter().map(|segment| segment.length).sum(),
+            None => record.size,
+        };
+        Some(Place {
+            layer: usize::from(made.layer),
+            offset: record.data,
+            stored,
+            segments,
+        })
+    }
+
+    pub(super) fn digest_of(&self, version: u32) -> Option<[u8; 32]> {
+        let made = self.made(version)?;
+        self.listing(usize::from(made.layer))?.digest(made.record)
+    }
+
     /// Owner, mode, time and attributes, `stated` being who says so last.
     pub(super) fn meta_of(&self, made: u32, stated: u32) -> Meta {
         let record = |version| {
@@ -340,32 +364,36 @@ impl<'t> Node<'t> {
         self.tree.node(first)
     }
 
+    /// Whether both are said by the same entries of the same listings: then nothing differs, contents included.
+    ///
+    /// Told without a look at what the entries say; false does not mean that anything differs.
+    pub fn is_same_entry(&self, other: &Node<'_>) -> bool {
+        let entries = |node: &Node<'_>| -> Option<[(*const Listing, u32); 2]> {
+            let tree = node.tree;
+            let now = node.now();
+            let version = tree.version(now)?;
+            let (made, stated) = match version.inode {
+                NONE => (now, now),
+                inode => (inode, tree.restated.get(&inode).copied().unwrap_or(inode)),
+            };
+            let entry = |at: u32| {
+                let version = tree.version(at).filter(|version| version.record != NONE)?;
+                let listing = tree.listing(usize::from(version.layer))?;
+                Some((std::ptr::from_ref(listing), version.record))
+            };
+            Some([entry(made)?, entry(stated)?])
+        };
+        entries(self).is_some_and(|own| Some(own) == entries(other))
+    }
+
     /// Where the contents are; `None` for what has none.
     pub fn place(&self) -> Option<Place> {
-        let made = self.tree.made(self.now())?;
-        let (listing, record) = self.tree.record_of(made)?;
-        if record.kind != EntryKind::File {
-            return None;
-        }
-        let segments = listing.extra(record).segments;
-        let stored = match &segments {
-            Some(segments) => segments.iter().map(|segment| segment.length).sum(),
-            None => record.size,
-        };
-        Some(Place {
-            layer: usize::from(made.layer),
-            offset: record.data,
-            stored,
-            segments,
-        })
+        self.tree.place_of(self.now())
     }
 
     /// The SHA-256 digest of a file's contents, if digests were asked for and the file is not sparse.
     pub fn digest(&self) -> Option<[u8; 32]> {
-        let made = self.tree.made(self.now())?;
-        self.tree
-            .listing(usize::from(made.layer))?
-            .digest(made.record)
+        self.tree.digest_of(self.now())
     }
 
     /// The path's life, the same as [`Past::life`].

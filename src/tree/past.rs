@@ -1,7 +1,7 @@
 //! The life of a path: what each layer did to it.
 
 use super::apply::{Tree, Version, What};
-use super::node::{Meta, Node, NodeKind};
+use super::node::{Inode, Meta, Node, NodeKind, Place};
 use super::paths::{NONE, TOP};
 
 /// What a layer did to a path, directly or by what it did to a folder above.
@@ -159,5 +159,21 @@ impl<'t> Step<'t> {
     /// Owner, mode, time and attributes as its entry states them.
     pub fn meta(&self) -> Meta {
         self.tree.meta_of(self.version, self.version)
+    }
+
+    /// What it shared with its other names; `None` for a folder.
+    pub fn inode(&self) -> Option<Inode> {
+        let version = self.tree.version(self.version)?;
+        (version.inode != NONE).then_some(Inode(version.inode))
+    }
+
+    /// Where its contents are; `None` for what has none.
+    pub fn place(&self) -> Option<Place> {
+        self.tree.place_of(self.version)
+    }
+
+    /// The digest of its contents, as [`Node::digest`].
+    pub fn digest(&self) -> Option<[u8; 32]> {
+        self.tree.digest_of(self.version)
     }
 }

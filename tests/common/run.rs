@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use super::build::Files;
 
 /// The programs under test.
-pub const PROGRAMS: [&str; 15] = [
+pub const PROGRAMS: [&str; 16] = [
     "imgls",
     "imginspect",
     "imghistory",
@@ -20,6 +20,7 @@ pub const PROGRAMS: [&str; 15] = [
     "imgrm",
     "imgprune",
     "imgdf",
+    "imgdiff",
     "imgexport",
     "imggraph",
     "imgimport",

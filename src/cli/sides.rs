@@ -1,0 +1,74 @@
+//! What is compared, by the way it was typed: images, layers of one, tars of files, folders.
+
+use std::path::Path;
+
+use super::args::Common;
+use super::image::ImageArg;
+use crate::archive::{Open, Selection};
+use crate::blob::{FileRange, Meter, open_regular};
+use crate::disk::{self, Folder};
+use crate::error::{At, Fault, NotAnImage, Result};
+use crate::job::diff::Input;
+
+/// An operand that was opened.
+pub struct OpenedSide {
+    /// What is compared.
+    pub input: Input,
+    /// Whether it is an image, or some layers of one.
+    pub is_image: bool,
+}
+
+impl ImageArg {
+    /// Opens what may be an image, `IMAGE@2..5`, a tar of files or a folder. `landing` keeps what comes on a stream.
+    ///
+    /// # Errors
+    /// As [`ImageArg::open`]; `Usage` for layers that the image does not have.
+    pub fn open_side(&self, common: &Common, meter: &Meter, landing: &Path) -> Result<OpenedSide> {
+        let (image, range) = self.split_range()?;
+        let open = Open {
+            meter: meter.clone(),
+            landing: Some(landing.to_owned()),
+            ..Open::default()
+        };
+        let name = self.text().to_owned();
+        let opened = match image.open_by(common, open) {
+            Ok(opened) => opened,
+            Err(error) => {
+                let is_files = matches!(
+                    error.fault(),
+                    Fault::NotAnImage(
+                        NotAnImage::NoManifest | NotAnImage::RootFilesystem | NotAnImage::EmptyTar
+                    )
+                );
+                return match image.whole_path().filter(|_| is_files && range.is_none()) {
+                    Some(path) => files(name, &path).map(|input| OpenedSide {
+                        input,
+                        is_image: false,
+                    }),
+                    None => Err(error),
+                };
+            }
+        };
+        let Selection { index, .. } = opened.select(common)?;
+        let archive = opened.archive;
+        let found = &archive.images[index];
+        let range = range.map(|(first, last)| first..last.unwrap_or(found.layers.len()).max(first));
+        let input = Input::image(name, &archive, found, range)?;
+        Ok(OpenedSide {
+            input,
+            is_image: true,
+        })
+    }
+}
+
+fn files(name: String, path: &Path) -> Result<Input> {
+    if path.is_dir() {
+        let folder = Folder::read(path, &disk::Options::default())?;
+        return Ok(Input::folder(name, folder));
+    }
+    let file = open_regular(path, true).at(|| name.clone())?;
+    Ok(Input::tar(
+        name.clone(),
+        FileRange::whole(file).at(|| name)?,
+    ))
+}

@@ -1,0 +1,167 @@
+//! The contents of files, read and compared at any place.
+
+use std::io::Read;
+
+use sha2::{Digest as _, Sha256};
+
+use super::side::{Side, gone};
+use crate::error::{At, Error, Fault, Result};
+use crate::layer::Segment;
+use crate::tree::Place;
+
+/// Bytes read at once from each side.
+const BUFFER: usize = 128 * 1024;
+
+/// Opens contents; their layer has to be plain.
+///
+/// # Errors
+/// `Gone` for a packed layer, `Truncated` for a file that became shorter, `Io`.
+pub(super) fn open<'a>(
+    side: &'a Side,
+    place: &Place,
+    size: u64,
+) -> Result<Box<dyn Read + Send + 'a>> {
+    if let Some(folder) = &side.folder {
+        let number = usize::try_from(place.offset).map_err(|_| gone())?;
+        return Ok(Box::new(folder.contents(number)?));
+    }
+    let plain = side
+        .layers
+        .get(place.layer)
+        .and_then(|layer| layer.plain.as_ref());
+    let stored = plain.ok_or_else(gone)?.slice(place.offset, place.stored);
+    if stored.len() != place.stored {
+        return Err(Fault::Truncated {
+            what: "the layer",
+            expected: place.stored,
+            found: stored.len(),
+        }
+        .into());
+    }
+    Ok(match &place.segments {
+        None => Box::new(stored.reader()),
+        Some(segments) => Box::new(Expanded {
+            stored: stored.reader(),
+            segments: segments.clone(),
+            next: 0,
+            at: 0,
+            size,
+        }),
+    })
+}
+
+/// A sparse file with its holes.
+struct Expanded<R> {
+    stored: R,
+    segments: Vec<Segment>,
+    next: usize,
+    at: u64,
+    size: u64,
+}
+
+impl<R: Read> Read for Expanded<R> {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            let Some(segment) = self.segments.get(self.next).copied() else {
+                return Ok(self.zeros(buf, self.size));
+            };
+            if self.at < segment.offset {
+                return Ok(self.zeros(buf, segment.offset));
+            }
+            let left = (segment.offset + segment.length).saturating_sub(self.at);
+            if left == 0 {
+                self.next += 1;
+                continue;
+            }
+            let wanted = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
+            let read = self.stored.read(&mut buf[..wanted])?;
+            self.at += read as u64;
+            return Ok(read);
+        }
+    }
+}
+
+impl<R> Expanded<R> {
+    fn zeros(&mut self, buf: &mut [u8], until: u64) -> usize {
+        let left = until.saturating_sub(self.at);
+        let wanted = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
+        buf[..wanted].fill(0);
+        self.at += wanted as u64;
+        wanted
+    }
+}
+
+/// Fills as much of a buffer as there is.
+fn fill(from: &mut dyn Read, buf: &mut [u8]) -> Result<usize> {
+    let mut filled = 0;
+    while filled < buf.len() {
+        match from.read(&mut buf[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::io("read", error)),
+        }
+    }
+    Ok(filled)
+}
+
+/// A file's contents on one side.
+#[derive(Debug, Clone)]
+pub(super) struct Body {
+    pub place: Place,
+    pub size: u64,
+    pub digest: Option<[u8; 32]>,
+}
+
+impl Body {
+    /// Whether they have to be read to be compared, and their layer is packed.
+    pub(super) fn needs_layer(&self, side: &Side) -> Option<usize> {
+        (!side.is_plain(self.place.layer)).then_some(self.place.layer)
+    }
+
+    /// The digest, known or read.
+    pub(super) fn hash(&self, side: &Side) -> Result<[u8; 32]> {
+        if let Some(digest) = self.digest {
+            return Ok(digest);
+        }
+        let hash = || -> Result<[u8; 32]> {
+            let mut reader = open(side, &self.place, self.size)?;
+            let mut hasher = Sha256::new();
+            let mut buf = vec![0; buffer(self.size)];
+            loop {
+                match fill(&mut reader, &mut buf)? {
+                    0 => return Ok(hasher.finalize().into()),
+                    n => hasher.update(&buf[..n]),
+                }
+            }
+        };
+        hash().at(|| side.name.clone())
+    }
+}
+
+/// No more than a file needs, and a byte to see its end.
+fn buffer(size: u64) -> usize {
+    usize::try_from(size).map_or(BUFFER, |size| (size + 1).min(BUFFER))
+}
+
+/// Whether two bodies of one size hold the same bytes. Reads no further than the first difference.
+pub(super) fn same(a: (&Side, &Body), b: (&Side, &Body)) -> Result<bool> {
+    let ((side_a, body_a), (side_b, body_b)) = (a, b);
+    if body_a.digest.is_some() || body_b.digest.is_some() {
+        return Ok(body_a.hash(side_a)? == body_b.hash(side_b)?);
+    }
+    let mut reader_a = open(side_a, &body_a.place, body_a.size).at(|| side_a.name.clone())?;
+    let mut reader_b = open(side_b, &body_b.place, body_b.size).at(|| side_b.name.clone())?;
+    let mut buf_a = vec![0; buffer(body_a.size)];
+    let mut buf_b = buf_a.clone();
+    loop {
+        let n = fill(&mut reader_a, &mut buf_a).at(|| side_a.name.clone())?;
+        let m = fill(&mut reader_b, &mut buf_b).at(|| side_b.name.clone())?;
+        if buf_a[..n] != buf_b[..m] {
+            return Ok(false);
+        }
+        if n == 0 {
+            return Ok(true);
+        }
+    }
+}

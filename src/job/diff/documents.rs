@@ -1,0 +1,312 @@
+//! Configs, manifests and histories, compared as documents.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::fields::{Field, Fields};
+use super::side::{Facts, Side};
+use crate::spec::History;
+
+/// What a builder notes down of itself, and says nothing of the image.
+const NOTES: [&str; 12] = [
+    "container",
+    "container_config",
+    "docker_version",
+    "id",
+    "parent",
+    "config.Hostname",
+    "config.Domainname",
+    "config.Image",
+    "config.AttachStdin",
+    "config.AttachStdout",
+    "config.AttachStderr",
+    "moby.buildkit.buildinfo.v1",
+];
+/// What is a time and nothing else.
+const TIMES: [&str; 2] = [
+    "created",
+    "manifest.annotations.org.opencontainers.image.created",
+];
+/// How deep objects are compared key by key; what is deeper is compared as a whole.
+const DEPTH: usize = 6;
+
+/// A value of a document that differs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DocChange {
+    /// Where it is, as `config.Env.PATH`.
+    pub path: String,
+    /// What it was; `None` if it was not there.
+    pub old: Option<Value>,
+    /// What it is; `None` if it is not there.
+    pub new: Option<Value>,
+}
+
+/// A step of a history that only one side has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepChange {
+    /// Whether the second has it.
+    pub added: bool,
+    /// Its position in the history, from 1.
+    pub number: usize,
+    /// The layer it made, 1 being the base.
+    pub layer: Option<usize>,
+    /// The step.
+    pub step: History,
+}
+
+/// What differs between two configs and what manifests say beside layers.
+///
+/// But for a strict comparison, what is empty, false or null is not there, and what a builder notes down of itself is
+/// not looked at. Variables of the environment are compared by name. Times count with [`Field::Mtime`].
+pub fn config_changes(a: &Facts, b: &Facts, fields: Fields, strict: bool) -> Vec<DocChange> {
+    let mut changes = Vec::new();
+    // What only an archive of another kind says is no difference of the images.
+    let manifests = a.manifest.is_some() && b.manifest.is_some();
+    let [old, new] = [a, b].map(|facts| document(facts, manifests, strict));
+    collect(&old, &new, strict, &mut changes);
+    changes.retain(|change| {
+        let within = |names: &[&str]| names.iter().any(|name| is_within(&change.path, name));
+        (strict || !within(&NOTES)) && (fields.has(Field::Mtime) || !within(&TIMES))
+    });
+    changes.sort_by(|a, b| a.path.cmp(&b.path));
+    changes
+}
+
+/// Whether the two were made at other times by their own words.
+pub fn created_differs(a: &Facts, b: &Facts) -> bool {
+    let steps = |facts: &Facts| -> Vec<Option<String>> {
+        facts
+            .config
+            .history
+            .iter()
+            .map(|step| step.created.clone())
+            .collect()
+    };
+    a.config.created != b.config.created || steps(a) != steps(b)
+}
+
+fn is_within(path: &str, name: &str) -> bool {
+    path.strip_prefix(name)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The config without layers and history, its environment by name, and the manifest's own words.
+fn document(facts: &Facts, manifests: bool, strict: bool) -> Value {
+    let mut document = facts.config.document.clone();
+    if let Value::Object(members) = &mut document {
+        members.remove("rootfs");
+        members.remove("history");
+        if let Some(Value::Object(config)) = members.get_mut("config")
+            && let Some(by_name) = config.get("Env").and_then(variables)
+        {
+            config.insert("Env".into(), by_name);
+        }
+        if let Some(manifest) = facts.manifest.as_ref().filter(|_| manifests) {
+            let mut own = Map::new();
+            let annotations = manifest.annotations.iter();
+            let annotations: Map<String, Value> = annotations
+                .map(|(name, value)| (name.clone(), value.clone().into()))
+                .collect();
+            own.insert("annotations".into(), annotations.into());
+            if strict {
+                own.insert("mediaType".into(), manifest.media_type.as_str().into());
+            }
+            members.insert("manifest".into(), own.into());
+        }
+    }
+    document
+}
+
+/// `["A=b"]` as `{"A": "b"}`, where no name comes twice.
+fn variables(list: &Value) -> Option<Value> {
+    let mut by_name = Map::new();
+    for item in list.as_array()? {
+        let (name, value) = item.as_str()?.split_once('=')?;
+        if by_name.insert(name.to_owned(), value.into()).is_some() {
+            return None;
+        }
+    }
+    Some(by_name.into())
+}
+
+/// Compares key by key, without recursion.
+fn collect(old: &Value, new: &Value, strict: bool, changes: &mut Vec<DocChange>) {
+    let mut work = vec![(String::new(), Some(old), Some(new), 0)];
+    while let Some((path, old, new, depth)) = work.pop() {
+        let here = |value: Option<&'_ Value>| value.is_some_and(|value| strict || !is_empty(value));
+        let (old, new) = (
+            old.filter(|old| here(Some(old))),
+            new.filter(|new| here(Some(new))),
+        );
+        if old == new {
+            continue;
+        }
+        let empty = Map::new();
+        let members = |value: Option<&'_ Value>| matches!(value, None | Some(Value::Object(_)));
+        if depth < DEPTH && members(old) && members(new) {
+            let [was, is] = [old, new].map(|value| value.and_then(Value::as_object));
+            let (was, is) = (was.unwrap_or(&empty), is.unwrap_or(&empty));
+            let names: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
+            // In a strict comparison an empty object that comes or goes is told as itself.
+            if !names.is_empty() {
+                for name in names {
+                    let path = match path.is_empty() {
+                        true => name.clone(),
+                        false => format!("{path}.{name}"),
+                    };
+                    let (old, new) = (
+                        old.and_then(|old| old.get(name)),
+                        new.and_then(|new| new.get(name)),
+                    );
+                    work.push((path, old, new, depth + 1));
+                }
+                continue;
+            }
+        }
+        changes.push(DocChange {
+            path,
+            old: old.cloned(),
+            new: new.cloned(),
+        });
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.values().all(|value| value.is_null()),
+    }
+}
+
+/// Steps that only one of two histories has, in their order; times count with [`Field::Mtime`].
+pub fn history_changes(a: &Side, b: &Side, fields: Fields) -> Vec<StepChange> {
+    let steps = |side: &Side| -> Vec<(usize, Option<usize>, History)> {
+        let known = side
+            .steps
+            .iter()
+            .filter_map(|(step, layer)| Some((step.clone()?, *layer)));
+        known
+            .enumerate()
+            .map(|(i, (step, layer))| (i + 1, layer.map(|layer| layer + 1), step))
+            .collect()
+    };
+    let (old, new) = (steps(a), steps(b));
+    let timed = fields.has(Field::Mtime);
+    let key = |step: &History| History {
+        created: step.created.clone().filter(|_| timed),
+        ..step.clone()
+    };
+    let keys = |steps: &[(usize, Option<usize>, History)]| -> Vec<History> {
+        steps.iter().map(|(.., step)| key(step)).collect()
+    };
+    let told = |added, (number, layer, step): &(usize, Option<usize>, History)| StepChange {
+        added,
+        number: *number,
+        layer: *layer,
+        step: step.clone(),
+    };
+    align(&keys(&old), &keys(&new))
+        .into_iter()
+        .filter_map(|pair| match pair {
+            (Some(_), Some(_)) | (None, None) => None,
+            (Some(i), None) => Some(told(false, &old[i])),
+            (None, Some(j)) => Some(told(true, &new[j])),
+        })
+        .collect()
+}
+
+/// How many cells a table of a comparison may have; beyond it, what lies between common ends is taken as replaced.
+const CELLS: usize = 4_000_000;
+
+/// Two lists side by side: equal items are paired, in order and as many as can be, what is left stands alone, the
+/// first list's before the second's.
+pub(super) fn align<T: PartialEq>(a: &[T], b: &[T]) -> Vec<(Option<usize>, Option<usize>)> {
+    let head = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let (rest_a, rest_b) = (&a[head..], &b[head..]);
+    let tail = rest_a
+        .iter()
+        .rev()
+        .zip(rest_b.iter().rev())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let (n, m) = (rest_a.len() - tail, rest_b.len() - tail);
+    let mut pairs: Vec<(Option<usize>, Option<usize>)> =
+        (0..head).map(|i| (Some(i), Some(i))).collect();
+    let (mut i, mut j) = (0, 0);
+    if n.saturating_add(1).saturating_mul(m.saturating_add(1)) <= CELLS {
+        let width = m + 1;
+        let mut longest = vec![0u32; (n + 1) * width];
+        for i in (0..n).rev() {
+            for j in (0..m).rev() {
+                longest[i * width + j] = match rest_a[i] == rest_b[j] {
+                    true => longest[(i + 1) * width + j + 1] + 1,
+                    false => longest[(i + 1) * width + j].max(longest[i * width + j + 1]),
+                };
+            }
+        }
+        while i < n && j < m {
+            if rest_a[i] == rest_b[j] {
+                pairs.push((Some(head + i), Some(head + j)));
+                (i, j) = (i + 1, j + 1);
+            } else if longest[(i + 1) * width + j] >= longest[i * width + j + 1] {
+                pairs.push((Some(head + i), None));
+                i += 1;
+            } else {
+                pairs.push((None, Some(head + j)));
+                j += 1;
+            }
+        }
+    }
+    pairs.extend((i..n).map(|i| (Some(head + i), None)));
+    pairs.extend((j..m).map(|j| (None, Some(head + j))));
+    pairs.extend((0..tail).map(|k| (Some(head + n + k), Some(head + m + k))));
+    pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn lists_are_aligned_in_order() {
+        let pairs = |a: &str, b: &str| -> String {
+            let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+            align(&a, &b)
+                .into_iter()
+                .map(|pair| match pair {
+                    (Some(i), Some(_)) => format!("={}", a[i]),
+                    (Some(i), None) => format!("-{}", a[i]),
+                    (None, Some(j)) => format!("+{}", b[j]),
+                    (None, None) => String::new(),
+                })
+                .collect()
+        };
+        assert_eq!(pairs("abc", "abc"), "=a=b=c");
+        assert_eq!(pairs("abc", "abxc"), "=a=b+x=c");
+        assert_eq!(pairs("abcd", "bxd"), "-a=b-c+x=d");
+        assert_eq!(pairs("", "a"), "+a");
+        assert_eq!(pairs("ab", "ba"), "-a=b+a");
+    }
+
+    #[test]
+    fn documents_differ_by_keys() {
+        let changes = |old: Value, new: Value, strict| {
+            let mut changes = Vec::new();
+            collect(&old, &new, strict, &mut changes);
+            let mut paths: Vec<String> = changes.into_iter().map(|change| change.path).collect();
+            paths.sort_unstable();
+            paths.join(" ")
+        };
+        let old = json!({"a": {"b": 1, "c": null}, "d": [1, 2], "e": false});
+        let new = json!({"a": {"b": 2}, "d": [2, 1], "f": {}});
+        assert_eq!(changes(old.clone(), new.clone(), false), "a.b d");
+        assert_eq!(changes(old, new, true), "a.b a.c d e f");
+    }
+}

@@ -1,0 +1,167 @@
+//! What of a file or an image is compared.
+
+use crate::error::{Fault, Result};
+
+/// One thing that can differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Field {
+    /// File, folder, symbolic link, device, FIFO.
+    Type,
+    /// Permission bits.
+    Mode,
+    /// Owner.
+    Uid,
+    /// Group.
+    Gid,
+    /// The names of owner and group that the entry states.
+    Names,
+    /// Size of the contents.
+    Size,
+    /// The contents.
+    Content,
+    /// Target of a symbolic link.
+    Target,
+    /// Which names are one file.
+    Links,
+    /// Numbers of a device.
+    Device,
+    /// Extended attributes, capabilities among them.
+    Xattrs,
+    /// Modification time; of an image, when it and its steps were made.
+    Mtime,
+    /// What to run and how, and for which machine.
+    Config,
+    /// The steps that made the image.
+    History,
+}
+
+impl Field {
+    /// Every field, in the order in which differences are told.
+    pub const ALL: [Field; 14] = [
+        Field::Type,
+        Field::Mode,
+        Field::Uid,
+        Field::Gid,
+        Field::Names,
+        Field::Size,
+        Field::Content,
+        Field::Target,
+        Field::Links,
+        Field::Device,
+        Field::Xattrs,
+        Field::Mtime,
+        Field::Config,
+        Field::History,
+    ];
+
+    /// Its name on the command line and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Field::Type => "type",
+            Field::Mode => "mode",
+            Field::Uid => "uid",
+            Field::Gid => "gid",
+            Field::Names => "names",
+            Field::Size => "size",
+            Field::Content => "content",
+            Field::Target => "target",
+            Field::Links => "links",
+            Field::Device => "device",
+            Field::Xattrs => "xattrs",
+            Field::Mtime => "mtime",
+            Field::Config => "config",
+            Field::History => "history",
+        }
+    }
+
+    fn bit(self) -> u16 {
+        1 << self as u8
+    }
+}
+
+/// A set of fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Fields(u16);
+
+impl Fields {
+    /// None of them.
+    pub const NONE: Fields = Fields(0);
+
+    /// All of them.
+    pub fn all() -> Self {
+        Field::ALL.into_iter().fold(Fields(0), Fields::with)
+    }
+
+    /// What is compared without a word about it: everything but times and the names of owners, which say nothing that
+    /// the numbers do not.
+    pub fn usual() -> Self {
+        Fields::all().without(Field::Mtime).without(Field::Names)
+    }
+
+    /// What the files and the config mean, however they were made.
+    pub fn semantic() -> Self {
+        Fields::usual().without(Field::History)
+    }
+
+    /// The same and one more.
+    #[must_use]
+    pub fn with(self, field: Field) -> Self {
+        Fields(self.0 | field.bit())
+    }
+
+    /// The same but one.
+    #[must_use]
+    pub fn without(self, field: Field) -> Self {
+        Fields(self.0 & !field.bit())
+    }
+
+    /// Those that are in both.
+    #[must_use]
+    pub fn and(self, other: Fields) -> Self {
+        Fields(self.0 & other.0)
+    }
+
+    /// Whether it is among them.
+    pub fn has(self, field: Field) -> bool {
+        self.0 & field.bit() != 0
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Them, in their order.
+    pub fn iter(self) -> impl Iterator<Item = Field> {
+        Field::ALL.into_iter().filter(move |field| self.has(*field))
+    }
+
+    /// Reads names between commas; `owner` is both of its numbers, `files` all that is not `config` or `history`.
+    ///
+    /// # Errors
+    /// `Usage` for what is no field.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut fields = Fields::NONE;
+        for name in text.split(',').map(str::trim) {
+            let found = match name {
+                "owner" => Fields::NONE.with(Field::Uid).with(Field::Gid),
+                "all" => Fields::all(),
+                "usual" => Fields::usual(),
+                "files" => Fields::all().without(Field::Config).without(Field::History),
+                "xattr" => Fields::NONE.with(Field::Xattrs),
+                name => match Field::ALL.into_iter().find(|field| field.name() == name) {
+                    Some(field) => Fields::NONE.with(field),
+                    None => {
+                        let known: Vec<&str> =
+                            Field::ALL.iter().map(|field| field.name()).collect();
+                        let why = format!("no field '{name}': there are {}", known.join(", "));
+                        return Err(Fault::Usage(why).into());
+                    }
+                },
+            };
+            fields = Fields(fields.0 | found.0);
+        }
+        Ok(fields)
+    }
+}

@@ -1,0 +1,324 @@
+//! How two images are alike, and what makes them differ where their files do not.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::compare::Compared;
+use super::documents::created_differs;
+use super::fields::Field;
+use super::side::{Side, SideLayer};
+use crate::blob::Compression;
+use crate::error::Result;
+
+/// How two are alike, the most alike first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Likeness {
+    /// The same digest: every byte.
+    SameDigest,
+    /// The same plain layers, and the same config; packed in another way.
+    SameLayers,
+    /// The same but for times.
+    SameButTimes,
+    /// Files of the same contents at the same paths; other attributes, config, history, order or layers.
+    SameFiles,
+    /// Other files.
+    Different,
+}
+
+impl Likeness {
+    /// In words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Likeness::SameDigest => "same digest",
+            Likeness::SameLayers => "same layers, other compression",
+            Likeness::SameButTimes => "same but times",
+            Likeness::SameFiles => "same files, other metadata",
+            Likeness::Different => "different",
+        }
+    }
+}
+
+/// Something that makes bytes differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// Files are not the same.
+    Files,
+    /// Modes, owners, links or extended attributes are not.
+    Attributes,
+    /// Modification times, or times of the image and its steps.
+    Times,
+    /// Names of owners and groups.
+    OwnerNames,
+    /// The same entries in another order.
+    Order,
+    /// The same entries written in another dialect of tar.
+    Dialect,
+    /// The same files in other layers.
+    Layers,
+    /// Another codec.
+    Compression,
+    /// The header of a gzip file: its time, name or system.
+    GzipHeader,
+    /// The same codec at another level, or another encoder.
+    Level,
+    /// What to run and how.
+    Config,
+    /// The steps.
+    History,
+    /// Media types or annotations of the manifest alone.
+    Manifest,
+}
+
+impl Cause {
+    /// In words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Cause::Files => "files",
+            Cause::Attributes => "attributes",
+            Cause::Times => "times",
+            Cause::OwnerNames => "owner names",
+            Cause::Order => "order",
+            Cause::Dialect => "tar dialect",
+            Cause::Layers => "layers",
+            Cause::Compression => "compression",
+            Cause::GzipHeader => "gzip header",
+            Cause::Level => "compression level",
+            Cause::Config => "config",
+            Cause::History => "history",
+            Cause::Manifest => "manifest",
+        }
+    }
+}
+
+/// Two layers that stand for one another and are not stored as the same bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repacked {
+    /// The number of the layer in the first, 1 being the base.
+    pub old: usize,
+    /// Its number in the second.
+    pub new: usize,
+    /// What is not the same.
+    pub causes: BTreeSet<Cause>,
+}
+
+/// What a comparison of packing found.
+#[derive(Debug, Default)]
+pub struct Packing {
+    /// Layers that are stored in another way.
+    pub layers: Vec<Repacked>,
+    /// All causes.
+    pub causes: BTreeSet<Cause>,
+}
+
+/// Compares how layers are written and packed. `skipped` if the plain layers are known to be the same.
+///
+/// # Errors
+/// Reading the first bytes of layers.
+pub fn packing(a: &Side, b: &Side) -> Result<Packing> {
+    let mut packing = Packing::default();
+    if a.layers.len() != b.layers.len() {
+        packing.causes.insert(Cause::Layers);
+        return Ok(packing);
+    }
+    for (i, (old, new)) in a.layers.iter().zip(&b.layers).enumerate() {
+        let mut causes = BTreeSet::new();
+        let ids = (&old.layer.diff_id, &new.layer.diff_id);
+        let same_tar = matches!(ids, (Some(a), Some(b)) if a == b);
+        if !same_tar && !same_bytes(old, new)? {
+            causes.extend(writing(old, new));
+        }
+        if same_tar || causes.is_empty() {
+            causes.extend(stored(old, new)?);
+        }
+        packing.causes.extend(&causes);
+        if !causes.is_empty() {
+            packing.layers.push(Repacked {
+                old: a.number(i),
+                new: b.number(i),
+                causes,
+            });
+        }
+    }
+    Ok(packing)
+}
+
+/// Whether two layers without a diff ID are stored as the same bytes.
+fn same_bytes(old: &SideLayer, new: &SideLayer) -> Result<bool> {
+    let known = old.layer.diff_id.is_some() && new.layer.diff_id.is_some();
+    match (old.layer.content(), new.layer.content()) {
+        (Some(a), Some(b)) if !known => a.same_as(b),
+        _ => Ok(false),
+    }
+}
+
+/// Why two tars are not the same bytes, as far as the order tells; the files say the rest.
+fn writing(old: &SideLayer, new: &SideLayer) -> Option<Cause> {
+    let paths = |layer: &SideLayer| {
+        let mut paths: Vec<Vec<u8>> = Vec::with_capacity(layer.listing.len());
+        layer.listing.paths(|path| paths.push(path.to_vec()));
+        paths
+    };
+    if old.listing.len() != new.listing.len() {
+        return None;
+    }
+    let (a, b) = (paths(old), paths(new));
+    if a == b {
+        // The caller takes it back if the entries differ.
+        return Some(Cause::Dialect);
+    }
+    let all: HashSet<&Vec<u8>> = a.iter().collect();
+    b.iter()
+        .all(|path| all.contains(path))
+        .then_some(Cause::Order)
+}
+
+/// How two layers of one plain tar are packed in different ways.
+fn stored(old: &SideLayer, new: &SideLayer) -> Result<Option<Cause>> {
+    let digests =
+        [old, new].map(|layer| layer.layer.descriptor.as_ref().map(|stated| &stated.digest));
+    if let [Some(a), Some(b)] = digests
+        && a == b
+    {
+        return Ok(None);
+    }
+    if old.compression != new.compression {
+        return Ok(Some(Cause::Compression));
+    }
+    let (Some(a), Some(b)) = (old.layer.content(), new.layer.content()) else {
+        return Ok(None);
+    };
+    if old.compression == Compression::None || a.same_as(b)? {
+        return Ok(None);
+    }
+    if old.compression == Compression::Gzip {
+        let head = |content: &crate::archive::Content| -> Result<(Vec<u8>, u8)> {
+            let mut buf = [0; 512];
+            let n = content.head(&mut buf)?;
+            let head = &buf[..n];
+            let flags = head.get(3).copied().unwrap_or_default();
+            // Time and system, and the name where there is one; byte 8 tells the level.
+            let mut own = [
+                head.get(3..8).unwrap_or_default(),
+                head.get(9..10).unwrap_or_default(),
+            ]
+            .concat();
+            if flags & 0x1c != 0 {
+                let text = head.get(10..).unwrap_or_default();
+                let end = text
+                    .iter()
+                    .position(|byte| *byte == 0)
+                    .unwrap_or(text.len());
+                own.extend_from_slice(&text[..end]);
+            }
+            Ok((own, head.get(8).copied().unwrap_or_default()))
+        };
+        let ((head_a, level_a), (head_b, level_b)) = (head(a)?, head(b)?);
+        if head_a != head_b && level_a == level_b && a.len().abs_diff(b.len()) < 512 {
+            return Ok(Some(Cause::GzipHeader));
+        }
+    }
+    Ok(Some(Cause::Level))
+}
+
+/// What was found out about two sides.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Findings<'a> {
+    pub compared: &'a Compared,
+    pub config: bool,
+    pub history: bool,
+    pub same_layers: bool,
+}
+
+/// Sums up.
+pub(super) fn likeness(a: &Side, b: &Side, packing: &mut Packing, found: Findings<'_>) -> Likeness {
+    let counted = |field| {
+        found
+            .compared
+            .counts
+            .get(&field)
+            .copied()
+            .unwrap_or_default()
+            > 0
+    };
+    let any = |fields: &[Field]| fields.iter().any(|field| counted(*field));
+    let files = found.compared.alone > 0
+        || any(&[
+            Field::Type,
+            Field::Size,
+            Field::Content,
+            Field::Target,
+            Field::Device,
+        ]);
+    let attributes = any(&[
+        Field::Mode,
+        Field::Uid,
+        Field::Gid,
+        Field::Links,
+        Field::Xattrs,
+    ]);
+    let created = match (&a.image, &b.image) {
+        (Some(a), Some(b)) => created_differs(a, b),
+        _ => false,
+    };
+    let times = counted(Field::Mtime) || created;
+    let names = counted(Field::Names);
+    let causes = &mut packing.causes;
+    if files || attributes || counted(Field::Mtime) || names {
+        // The entries say why the tars differ; their dialect may be the same.
+        causes.remove(&Cause::Dialect);
+        for layer in &mut packing.layers {
+            if layer.causes.remove(&Cause::Dialect) {
+                layer.causes.extend(
+                    [
+                        (files, Cause::Files),
+                        (attributes, Cause::Attributes),
+                        (counted(Field::Mtime), Cause::Times),
+                        (names, Cause::OwnerNames),
+                    ]
+                    .into_iter()
+                    .filter(|(is, _)| *is)
+                    .map(|(_, cause)| cause),
+                );
+            }
+        }
+    }
+    for (cause, is) in [
+        (Cause::Files, files),
+        (Cause::Attributes, attributes),
+        (Cause::Times, times),
+        (Cause::OwnerNames, names),
+        (Cause::Config, found.config),
+        (Cause::History, found.history),
+    ] {
+        if is {
+            causes.insert(cause);
+        }
+    }
+    let same_manifest = match (&a.image, &b.image) {
+        (Some(a), Some(b)) => match (&a.manifest_digest, &b.manifest_digest) {
+            (Some(a), Some(b)) => a == b,
+            _ => a.id == b.id && causes.is_empty(),
+        },
+        (None, None) => found.same_layers && causes.is_empty(),
+        _ => false,
+    };
+    let same_config = match (&a.image, &b.image) {
+        (Some(a), Some(b)) => a.id == b.id,
+        _ => true,
+    };
+    let packed = [Cause::Compression, Cause::GzipHeader, Cause::Level];
+    let only = |allowed: &[Cause]| causes.iter().all(|cause| allowed.contains(cause));
+    if same_manifest {
+        Likeness::SameDigest
+    } else if files {
+        Likeness::Different
+    } else if found.same_layers && same_config && only(&packed) {
+        if causes.is_empty() {
+            causes.insert(Cause::Manifest);
+        }
+        Likeness::SameLayers
+    } else if times && only(&[&packed[..], &[Cause::Times]].concat()) {
+        Likeness::SameButTimes
+    } else {
+        Likeness::SameFiles
+    }
+}

@@ -1,0 +1,187 @@
+//! imgdiff: what really differs between images.
+//!
+//! In come [`Input`]s; [`load`] lists and applies their layers, each once, and [`diff`] compares two of them: files by
+//! merging two walks, contents only where sizes agree and nothing else tells, documents key by key. What is left to
+//! others: opening archives, and showing anything.
+
+mod blame;
+mod body;
+mod capability;
+mod compare;
+mod documents;
+mod fields;
+mod layers;
+mod likeness;
+mod many;
+mod packages;
+mod side;
+mod stat;
+mod text;
+mod waste;
+
+use std::cmp::Reverse;
+
+pub use blame::{Made, blame, verb};
+pub use capability::capabilities;
+pub use compare::{Change, ChangeKind, Compared, Ignored, compare};
+pub use documents::{DocChange, StepChange, config_changes, history_changes};
+pub use fields::{Field, Fields};
+pub use layers::{LayerPair, LayerReport, Marker, Match, diff_layers};
+pub use likeness::{Cause, Likeness, Packing, Repacked};
+pub use many::{Cell, ManyLayer, ManyPackage, ManyPath, ManyReport, diff_many};
+pub use packages::{PackageChange, installed, package_changes};
+pub use side::{Facts, Input, Loading, Side, SideLayer, load};
+pub use stat::{Stat, stat};
+pub use text::{TextChange, texts};
+pub use waste::{Bytes, Dive, LayerWaste, PathWaste, WasteReport, waste};
+
+pub use crate::layer::Xattr;
+
+use crate::error::Result;
+use crate::tree::NodeKind;
+
+/// What is compared and how it is told.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What counts as a difference.
+    pub fields: Fields,
+    /// Paths that are not looked at.
+    pub ignored: Ignored,
+    /// Everything counts: order, dialect, compression and bytes.
+    pub strict: bool,
+    /// Find deleted files again that were added elsewhere.
+    pub renames: bool,
+    /// Tell of folders as `docker diff` does.
+    pub parents: bool,
+    /// The order of the changes.
+    pub sort: Sort,
+    /// How layers are read.
+    pub loading: Loading,
+}
+
+/// An order of changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// By the bytes of the paths.
+    #[default]
+    Path,
+    /// By how many bytes the change is about, the most first.
+    Size,
+}
+
+/// What differs between two sides.
+#[derive(Debug)]
+pub struct Report {
+    /// Both, the first one first.
+    pub sides: [Side; 2],
+    /// What of their files differs.
+    pub compared: Compared,
+    /// What of their configs differs, if both are images and it is asked for.
+    pub config: Vec<DocChange>,
+    /// Steps that only one of them has.
+    pub history: Vec<StepChange>,
+    /// How many layers both begin with.
+    pub shared: usize,
+    /// How layers are written and packed.
+    pub packing: Packing,
+    /// How alike they are.
+    pub likeness: Likeness,
+    /// Whether there is a difference in what was asked for.
+    pub differs: bool,
+}
+
+/// Compares two sides.
+///
+/// # Errors
+/// As [`load`] and [`compare`].
+pub fn diff(a: Input, b: Input, options: &Options) -> Result<Report> {
+    let same_layers = a.has_layers_of(&b);
+    let files = !options
+        .fields
+        .iter()
+        .all(|field| matches!(field, Field::Config | Field::History));
+    let sides = load(vec![a, b], &options.loading, same_layers || !files)?;
+    let sides: [Side; 2] = sides.try_into().map_err(|_| side::gone())?;
+    report(sides, same_layers, options)
+}
+
+/// The same of sides that are loaded.
+fn report(mut sides: [Side; 2], same_layers: bool, options: &Options) -> Result<Report> {
+    let mut compared = compare(
+        &mut sides,
+        options.fields,
+        &options.ignored,
+        &options.loading,
+    )?;
+    let changes = &mut compared.changes;
+    if options.renames {
+        compare::renames(&mut sides, changes, options.fields, &options.loading)?;
+    }
+    let [a, b] = &sides;
+    if options.parents {
+        compare::with_parents(&a.tree, &b.tree, changes);
+    }
+    sort(&sides, changes, options.sort);
+    let (mut config, mut history) = (Vec::new(), Vec::new());
+    if let (Some(old), Some(new)) = (&a.image, &b.image) {
+        if options.fields.has(Field::Config) {
+            config = config_changes(old, new, options.fields, options.strict);
+        }
+        if options.fields.has(Field::History) {
+            history = history_changes(a, b, options.fields);
+        }
+    }
+    let ids = a.layers.iter().zip(&b.layers);
+    let shared = ids
+        .take_while(|(a, b)| a.layer.diff_id.is_some() && a.layer.diff_id == b.layer.diff_id)
+        .count();
+    let mut packing = likeness::packing(a, b)?;
+    let found = likeness::Findings {
+        compared: &compared,
+        config: !config.is_empty(),
+        history: !history.is_empty(),
+        same_layers: same_layers
+            || (packing.causes.is_empty() && compared.counts.is_empty() && compared.alone == 0),
+    };
+    let likeness = likeness::likeness(a, b, &mut packing, found);
+    let differs = !compared.changes.is_empty()
+        || !config.is_empty()
+        || !history.is_empty()
+        || (options.strict && likeness != Likeness::SameDigest);
+    Ok(Report {
+        sides,
+        compared,
+        config,
+        history,
+        shared,
+        packing,
+        likeness,
+        differs,
+    })
+}
+
+/// Brings changes into their order.
+pub fn sort(sides: &[Side; 2], changes: &mut [Change], order: Sort) {
+    let [a, b] = sides;
+    let path = |change: &Change| {
+        let node = change.after(&b.tree).or_else(|| change.before(&a.tree));
+        node.map_or_else(Vec::new, |node| node.path())
+    };
+    match order {
+        Sort::Path => changes.sort_by_cached_key(path),
+        Sort::Size => changes.sort_by_cached_key(|change| {
+            let size = |node: Option<crate::tree::Node<'_>>| {
+                node.filter(|node| node.kind() == NodeKind::File)
+                    .map_or(0, |node| node.size())
+            };
+            let (old, new) = (size(change.before(&a.tree)), size(change.after(&b.tree)));
+            let about = match change.kind {
+                // All of it was written anew.
+                ChangeKind::Changed if change.what.has(Field::Content) => old.max(new),
+                ChangeKind::Changed | ChangeKind::Renamed => old.abs_diff(new),
+                ChangeKind::Added | ChangeKind::Deleted => old.max(new),
+            };
+            (Reverse(about), path(change))
+        }),
+    }
+}

@@ -1,0 +1,110 @@
+//! What is installed on each side, and what of it differs.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::body::Body;
+use super::compare::body_of;
+use super::side::{Loading, Side};
+use super::text::bytes_of;
+use crate::error::{At, Error, Fault, Result};
+use crate::packages::{self, Manager, Packages, Wanted};
+use crate::tree::NodeKind;
+
+/// The most bytes of all databases of one side together.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// What became of a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageChange {
+    /// Who manages it.
+    pub manager: Manager,
+    /// Its name.
+    pub name: String,
+    /// What machine it is for, where the manager says.
+    pub architecture: String,
+    /// The versions that the first has alone; several where it is installed several times.
+    pub old: Vec<String>,
+    /// The versions that the second has alone.
+    pub new: Vec<String>,
+}
+
+/// Reads the package databases of a side.
+///
+/// # Errors
+/// As reading contents; `Limit` for databases of more than a gigabyte. One that cannot be read is in
+/// [`Packages::faults`].
+pub fn installed(side: &mut Side, loading: &Loading) -> Result<Packages> {
+    let mut wanted: Vec<(Vec<u8>, Wanted, Body)> = Vec::new();
+    let mut found = Packages::default();
+    let mut sum = 0u64;
+    for node in side.tree.walk() {
+        if node.kind() != NodeKind::File {
+            continue;
+        }
+        let path = node.path();
+        let (Some(kind), Some(body)) = (Wanted::of(&path), body_of(&node)) else {
+            continue;
+        };
+        sum = sum.saturating_add(body.size);
+        let over = |what, limit, found| Error::new(Fault::Limit { what, limit, found });
+        if body.size > packages::LIMIT {
+            let fault = over("bytes of a package database", packages::LIMIT, body.size);
+            found.faults.push(fault.at(crate::escape::bytes(&path)));
+            continue;
+        }
+        if sum > MAX_BYTES {
+            return Err(over("bytes of package databases", MAX_BYTES, sum))
+                .at(|| side.name.clone());
+        }
+        wanted.push((path, kind, body));
+    }
+    let needed: HashSet<usize> = wanted
+        .iter()
+        .filter_map(|(.., body)| body.needs_layer(side))
+        .collect();
+    let mut needed: Vec<usize> = needed.into_iter().collect();
+    needed.sort_unstable();
+    side.make_plain(&needed, loading)?;
+    for (path, kind, body) in wanted {
+        found.add(kind, &path, &bytes_of(side, &body)?)?;
+    }
+    Ok(found.sorted())
+}
+
+type Key = (Manager, String, String);
+
+/// By manager, name and machine, the versions.
+fn versions(packages: &Packages) -> BTreeMap<Key, BTreeSet<String>> {
+    let mut all: BTreeMap<Key, BTreeSet<String>> = BTreeMap::new();
+    for package in &packages.list {
+        let key = (
+            package.manager,
+            package.name.clone(),
+            package.architecture.clone(),
+        );
+        all.entry(key).or_default().insert(package.version.clone());
+    }
+    all
+}
+
+/// What differs between two sets of packages, by manager and name.
+pub fn package_changes(old: &Packages, new: &Packages) -> Vec<PackageChange> {
+    let (old, new) = (versions(old), versions(new));
+    let keys: BTreeSet<&Key> = old.keys().chain(new.keys()).collect();
+    let none = BTreeSet::new();
+    let mut changes = Vec::new();
+    for key in keys {
+        let (was, is) = (old.get(key).unwrap_or(&none), new.get(key).unwrap_or(&none));
+        if was == is {
+            continue;
+        }
+        changes.push(PackageChange {
+            manager: key.0,
+            name: key.1.clone(),
+            architecture: key.2.clone(),
+            old: was.difference(is).cloned().collect(),
+            new: is.difference(was).cloned().collect(),
+        });
+    }
+    changes
+}

@@ -1,0 +1,415 @@
+//! One side of a comparison: layers of an image, a tar of files, or a folder, listed and applied.
+//!
+//! Layers of all sides are listed once each, on all cores, known by their diff IDs. Of plain ones only headers are
+//! read; packed ones are decoded once, verified, and their files hashed on the way.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::archive::{Archive, Content, Image, Layer, Presence};
+use crate::blob::{Compression, FileRange};
+use crate::disk::Folder;
+use crate::error::{At, Error, Fault, Result};
+use crate::layer::{Entry, EntryKind};
+use crate::parallel::in_parallel;
+use crate::spec::{Digest, History, ImageConfig, Manifest};
+use crate::tree::{Listing, Reading, Tree};
+
+/// What is to be compared, before anything but documents was read.
+#[derive(Debug)]
+pub struct Input {
+    /// As the user named it.
+    pub name: String,
+    /// The layers, from the base upward; of a tar of files, one.
+    pub layers: Vec<Layer>,
+    /// How many layers of the image are below the first of these.
+    pub below: usize,
+    /// How many layers the image has.
+    pub of: usize,
+    /// What is known of the image; `None` for what is none, and for a part of its layers.
+    pub image: Option<Facts>,
+    /// The steps of the image: for each layer what made it.
+    pub steps: Vec<(Option<History>, Option<usize>)>,
+    folder: Option<Folder>,
+}
+
+/// What documents say of an image.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// Its ID in full.
+    pub id: String,
+    /// The digest of its manifest.
+    pub manifest_digest: Option<Digest>,
+    /// Its manifest.
+    pub manifest: Option<Manifest>,
+    /// Its config.
+    pub config: Arc<ImageConfig>,
+    /// The config's bytes.
+    pub config_bytes: Option<Arc<[u8]>>,
+}
+
+impl Input {
+    /// An image, or some of its layers: `range` counts them from 0.
+    ///
+    /// # Errors
+    /// `Usage` for a range that it does not have.
+    pub fn image(
+        name: String,
+        archive: &Archive,
+        image: &Image,
+        range: Option<Range<usize>>,
+    ) -> Result<Self> {
+        let of = image.layers.len();
+        let part = range.clone().unwrap_or(0..of);
+        let Some(layers) = image
+            .layers
+            .get(part.clone())
+            .filter(|part| !part.is_empty() || range.is_none())
+        else {
+            let why = format!(
+                "{name}: no layers {} to {}: the image has {of}",
+                part.start + 1,
+                part.end
+            );
+            return Err(Fault::Usage(why).into());
+        };
+        let node = image.node.and_then(|node| archive.nodes.get(node));
+        let facts = Facts {
+            id: image.id.to_string(),
+            manifest_digest: node.map(|node| node.descriptor.digest.clone()),
+            manifest: image.manifest.clone(),
+            config: Arc::clone(&image.config),
+            config_bytes: image.config_bytes.clone(),
+        };
+        let steps = image.steps();
+        let steps = steps
+            .into_iter()
+            .map(|step| (step.history.cloned(), step.layer));
+        Ok(Input {
+            name,
+            layers: layers.to_vec(),
+            below: part.start,
+            of,
+            image: range.is_none().then_some(facts),
+            steps: steps.collect(),
+            folder: None,
+        })
+    }
+
+    /// A tar of files, packed or not.
+    pub fn tar(name: String, bytes: FileRange) -> Self {
+        let layer = Layer {
+            descriptor: None,
+            diff_id: None,
+            member: name.clone(),
+            presence: Presence::Here(Content::Range(bytes)),
+        };
+        Input {
+            name,
+            layers: vec![layer],
+            below: 0,
+            of: 1,
+            image: None,
+            steps: Vec::new(),
+            folder: None,
+        }
+    }
+
+    /// A folder.
+    pub fn folder(name: String, folder: Folder) -> Self {
+        Input {
+            name,
+            layers: Vec::new(),
+            below: 0,
+            of: 1,
+            image: None,
+            steps: Vec::new(),
+            folder: Some(folder),
+        }
+    }
+
+    /// Whether both are known to have the same files without a look at them: the same layers.
+    pub fn has_layers_of(&self, other: &Input) -> bool {
+        let same = |(a, b): (&Layer, &Layer)| a.diff_id.is_some() && a.diff_id == b.diff_id;
+        self.folder.is_none()
+            && other.folder.is_none()
+            && self.layers.len() == other.layers.len()
+            && self.layers.iter().zip(&other.layers).all(same)
+    }
+}
+
+/// One layer of a side.
+#[derive(Debug, Clone)]
+pub struct SideLayer {
+    /// What documents say of it, and its stored bytes.
+    pub layer: Layer,
+    /// Its entries.
+    pub listing: Arc<Listing>,
+    /// Its plain tar, where that is in a file.
+    pub plain: Option<FileRange>,
+    /// How it is packed.
+    pub compression: Compression,
+}
+
+/// One side, ready to be compared.
+#[derive(Debug)]
+pub struct Side {
+    /// As the user named it.
+    pub name: String,
+    /// What is known of the image.
+    pub image: Option<Facts>,
+    /// Its layers, from the base upward; one for a tar or a folder.
+    pub layers: Vec<SideLayer>,
+    /// How many layers of the image are below the first of these.
+    pub below: usize,
+    /// How many layers the image has.
+    pub of: usize,
+    /// The steps of the image and the layers they made, from 0 in the whole image.
+    pub steps: Vec<(Option<History>, Option<usize>)>,
+    /// The files.
+    pub tree: Tree,
+    pub(super) folder: Option<Folder>,
+}
+
+impl Side {
+    /// The number of a layer in its image, 1 being the base.
+    pub fn number(&self, layer: usize) -> usize {
+        self.below + layer + 1
+    }
+
+    /// What made a layer, as the history has it.
+    pub fn step(&self, layer: usize) -> Option<&History> {
+        let wanted = Some(self.below + layer);
+        let step = self.steps.iter().find(|(_, made)| *made == wanted)?;
+        step.0.as_ref()
+    }
+
+    /// The command that made a layer, empty where nothing tells.
+    pub fn created_by(&self, layer: usize) -> &str {
+        self.step(layer).map_or("", |step| &step.created_by)
+    }
+
+    /// Bytes of its layers as they are stored.
+    pub fn stored(&self) -> u64 {
+        let size = |layer: &SideLayer| layer.layer.content().map_or(0, Content::len);
+        self.layers.iter().map(size).sum()
+    }
+}
+
+/// How sides are read.
+#[derive(Debug, Clone)]
+pub struct Loading {
+    /// How layers are read.
+    pub reading: Reading,
+    /// Where plain layers are put that have to be read at any place, in files without a name.
+    pub landing: PathBuf,
+    /// Hash the files of packed layers while they are decoded.
+    pub digests: bool,
+}
+
+/// Lists and applies.
+///
+/// With `skip` nothing is read, and every tree is empty: for sides whose files are known to be the same.
+///
+/// # Errors
+/// As [`Reading::list`] and [`Tree::sound`], placed at the input and `layer N of M`.
+pub fn load(inputs: Vec<Input>, loading: &Loading, skip: bool) -> Result<Vec<Side>> {
+    // Which layers there are: by diff ID, or by their own place.
+    let mut known: HashMap<&str, usize> = HashMap::new();
+    let mut work: Vec<(usize, usize)> = Vec::new();
+    let mut uses: Vec<Vec<usize>> = Vec::new();
+    for (i, input) in inputs.iter().enumerate() {
+        let mut own = Vec::new();
+        for (j, layer) in input.layers.iter().enumerate() {
+            let next = work.len();
+            let at = match &layer.diff_id {
+                Some(id) => *known.entry(id.as_str()).or_insert(next),
+                None => next,
+            };
+            if at == next {
+                work.push((i, j));
+            }
+            own.push(at);
+        }
+        uses.push(own);
+    }
+    let size = |&at: &usize| {
+        inputs[work[at].0].layers[work[at].1]
+            .content()
+            .map_or(0, Content::len)
+    };
+    let mut order: Vec<usize> = (0..work.len()).collect();
+    order.sort_by_key(|at| std::cmp::Reverse(size(at)));
+    let listed = in_parallel(&order, |&at| {
+        let (i, j) = work[at];
+        let input = &inputs[i];
+        let layer = &input.layers[j];
+        let result = if skip {
+            Ok(Arc::default())
+        } else {
+            list(layer, loading)
+        };
+        let result = result.at(|| match input.image.is_some() || input.of > 1 {
+            true => format!(
+                "{}: layer {} of {}",
+                input.name,
+                input.below + j + 1,
+                input.of
+            ),
+            false => input.name.clone(),
+        });
+        (at, result)
+    });
+    let mut listings: Vec<Option<Result<Arc<Listing>>>> = work.iter().map(|_| None).collect();
+    for (at, result) in listed {
+        listings[at] = Some(result);
+    }
+    let mut sides = Vec::new();
+    for (input, uses) in inputs.into_iter().zip(uses) {
+        let mut layers = Vec::new();
+        for (layer, at) in input.layers.into_iter().zip(uses) {
+            let listing = match &listings[at] {
+                Some(Ok(listing)) => Arc::clone(listing),
+                Some(Err(error)) => return Err(error.clone()),
+                None => return Err(Fault::Gone.into()),
+            };
+            let compression = layer
+                .content()
+                .map_or(Ok(Compression::None), Content::compression)?;
+            let plain = match (compression, layer.content()) {
+                (Compression::None, Some(content)) => content.range()?,
+                _ => None,
+            };
+            layers.push(SideLayer {
+                layer,
+                listing,
+                plain,
+                compression,
+            });
+        }
+        if let Some(folder) = &input.folder {
+            layers.push(SideLayer {
+                layer: Layer {
+                    descriptor: None,
+                    diff_id: None,
+                    member: input.name.clone(),
+                    presence: Presence::External,
+                },
+                listing: Arc::new(Listing::of_entries(entries(folder))?),
+                plain: None,
+                compression: Compression::None,
+            });
+        }
+        let listings = layers.iter().map(|layer| Arc::clone(&layer.listing));
+        let tree = Tree::apply(listings.collect()).and_then(Tree::sound);
+        sides.push(Side {
+            tree: tree.at(|| input.name.clone())?,
+            name: input.name,
+            image: input.image,
+            layers,
+            below: input.below,
+            of: input.of,
+            steps: input.steps,
+            folder: input.folder,
+        });
+    }
+    Ok(sides)
+}
+
+fn list(layer: &Layer, loading: &Loading) -> Result<Arc<Listing>> {
+    let packed = match layer.content() {
+        Some(content) => content.compression()? != Compression::None || content.range()?.is_none(),
+        None => false,
+    };
+    let reading = Reading {
+        digests: loading.digests && packed,
+        ..loading.reading.clone()
+    };
+    reading.list(layer).map(Arc::new)
+}
+
+/// A folder's contents as entries, with their numbers for offsets.
+fn entries(folder: &Folder) -> impl Iterator<Item = Result<Entry>> + '_ {
+    let mut first: HashMap<u64, Vec<u8>> = HashMap::new();
+    folder.items().enumerate().map(move |(i, (item, _))| {
+        let mut entry = Entry {
+            kind: item.kind,
+            mode: item.mode,
+            uid: item.uid,
+            gid: item.gid,
+            mtime: item.mtime,
+            size: item.size,
+            data_offset: i as u64,
+            link_target: item.link_target,
+            device: item.device,
+            xattrs: item.xattrs,
+            ..Entry::named(item.path.clone())
+        };
+        if let Some(inode) = item.inode {
+            match first.get(&inode) {
+                Some(target) => {
+                    entry.kind = EntryKind::HardLink;
+                    entry.size = 0;
+                    entry.link_target.clone_from(target);
+                    entry.xattrs.clear();
+                    entry.device = (0, 0);
+                }
+                None => {
+                    first.insert(inode, item.path);
+                }
+            }
+        }
+        Ok(entry)
+    })
+}
+
+impl Side {
+    /// Makes sure that contents of some layers can be read at any place: packed ones are decoded into files.
+    ///
+    /// # Errors
+    /// As [`Reading::plain`].
+    pub(super) fn make_plain(&mut self, layers: &[usize], loading: &Loading) -> Result<()> {
+        let (name, below, of) = (&self.name, self.below, self.of);
+        let missing: Vec<usize> = layers
+            .iter()
+            .copied()
+            .filter(|&i| {
+                self.layers
+                    .get(i)
+                    .is_some_and(|layer| layer.plain.is_none())
+            })
+            .filter(|_| self.folder.is_none())
+            .collect();
+        let reading = Reading {
+            digests: false,
+            ..loading.reading.clone()
+        };
+        let found = in_parallel(&missing, |&i| {
+            let layer = &self.layers[i].layer;
+            let plain = reading.plain(layer, &loading.landing);
+            plain
+                .map(|plain| plain.bytes)
+                .at(|| format!("{name}: layer {} of {of}", below + i + 1))
+        });
+        for (i, plain) in missing.into_iter().zip(found) {
+            self.layers[i].plain = Some(plain?);
+        }
+        Ok(())
+    }
+
+    /// Whether contents of a layer can be read at any place now.
+    pub(super) fn is_plain(&self, layer: usize) -> bool {
+        self.folder.is_some()
+            || self
+                .layers
+                .get(layer)
+                .is_some_and(|layer| layer.plain.is_some())
+    }
+}
+
+/// What reading contents that are not there says.
+pub(super) fn gone() -> Error {
+    Fault::Gone.into()
+}

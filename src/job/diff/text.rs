@@ -1,0 +1,118 @@
+//! Changed files line by line.
+
+use std::collections::HashSet;
+use std::io::Read;
+
+use super::body::open;
+use super::compare::{Change, body_of};
+use super::fields::Field;
+use super::side::{Loading, Side};
+use crate::error::{Error, Result};
+use crate::layer::clean_path;
+use crate::tree::{Node, NodeKind};
+
+/// What can be shown of a changed file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextChange {
+    /// Both texts; one that is not there is empty.
+    Lines(Vec<u8>, Vec<u8>),
+    /// One of them is no text.
+    Binary,
+    /// One of them is larger than what was allowed, in bytes.
+    Large(u64),
+}
+
+/// Whether a change is about the contents of a file, below `path` if that is given.
+fn is_wanted(sides: &[Side; 2], change: &Change, path: Option<&[u8]>) -> bool {
+    let [a, b] = sides;
+    let (old, new) = (change.before(&a.tree), change.after(&b.tree));
+    let is_file = |node: &Option<Node<'_>>| node.is_some_and(|node| node.kind() == NodeKind::File);
+    let written = match (&old, &new) {
+        (Some(_), Some(_)) => {
+            change.what.has(Field::Content)
+                || change.what.has(Field::Size)
+                || change.what.has(Field::Type)
+        }
+        _ => true,
+    };
+    let wanted = clean_path(path.unwrap_or_default()).path.into_owned();
+    let within = new.or(old).is_some_and(|node| {
+        let own = node.path();
+        wanted.is_empty()
+            || own
+                .strip_prefix(&wanted[..])
+                .is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/'))
+    });
+    written && within && (is_file(&old) || is_file(&new))
+}
+
+/// Reads the texts of changed files one after the other, and hands out each with its change.
+///
+/// # Errors
+/// Those of `take`; as reading layers and contents.
+pub fn texts(
+    sides: &mut [Side; 2],
+    changes: &[Change],
+    path: Option<&[u8]>,
+    limit: u64,
+    loading: &Loading,
+    mut take: impl FnMut(&[Side; 2], &Change, TextChange) -> Result<()>,
+) -> Result<()> {
+    let wanted: Vec<&Change> = changes
+        .iter()
+        .filter(|change| is_wanted(sides, change, path))
+        .collect();
+    for (i, side) in sides.iter_mut().enumerate() {
+        let node = |change: &&&Change| match i {
+            0 => change.before(&side.tree),
+            _ => change.after(&side.tree),
+        };
+        let needed: HashSet<usize> = wanted
+            .iter()
+            .filter_map(|change| body_of(&node(&change)?)?.needs_layer(side))
+            .collect();
+        let mut needed: Vec<usize> = needed.into_iter().collect();
+        needed.sort_unstable();
+        side.make_plain(&needed, loading)?;
+    }
+    for change in wanted {
+        let [a, b] = &*sides;
+        let text = match (
+            read(a, change.before(&a.tree), limit)?,
+            read(b, change.after(&b.tree), limit)?,
+        ) {
+            (Err(size), Err(other)) => TextChange::Large(size.max(other)),
+            (Err(size), _) | (_, Err(size)) => TextChange::Large(size),
+            (Ok(old), Ok(new)) if is_binary(&old) || is_binary(&new) => TextChange::Binary,
+            (Ok(old), Ok(new)) => TextChange::Lines(old, new),
+        };
+        take(&*sides, change, text)?;
+    }
+    Ok(())
+}
+
+/// As git has it: a NUL among the first bytes.
+fn is_binary(bytes: &[u8]) -> bool {
+    bytes.iter().take(8000).any(|byte| *byte == 0)
+}
+
+/// A file's bytes; its size if that is too large. What is no file is empty.
+fn read(side: &Side, node: Option<Node<'_>>, limit: u64) -> Result<Result<Vec<u8>, u64>> {
+    let Some(body) = node.and_then(|node| body_of(&node)) else {
+        return Ok(Ok(Vec::new()));
+    };
+    if body.size > limit {
+        return Ok(Err(body.size));
+    }
+    bytes_of(side, &body).map(Ok)
+}
+
+/// All bytes of a file.
+pub(super) fn bytes_of(side: &Side, body: &super::body::Body) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut reader = open(side, &body.place, body.size)?;
+    reader
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::io("read", error))?;
+    Ok(bytes)
+}

@@ -1,4 +1,4 @@
-//! One file that several threads write.
+//! One file that several threads write, and that begins to reach the disk while they do.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug)]
 pub struct Turns<'a> {
     file: &'a File,
-    turn: Mutex<()>,
+    turn: Mutex<Early>,
 }
 
 impl<'a> Turns<'a> {
@@ -21,7 +21,7 @@ impl<'a> Turns<'a> {
     pub fn new(file: &'a File) -> Self {
         Turns {
             file,
-            turn: Mutex::new(()),
+            turn: Mutex::default(),
         }
     }
 
@@ -30,12 +30,62 @@ impl<'a> Turns<'a> {
     /// # Errors
     /// Those of the file.
     pub fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
-        self.take(|file| file.write_all_at(bytes, at))
+        self.take(
+            at,
+            |file| file.write_all_at(bytes, at),
+            |()| bytes.len() as u64,
+        )
     }
 
-    /// Does one thing with the file that writes to it.
-    pub fn take<T>(&self, write: impl FnOnce(&File) -> T) -> T {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        write(self.file)
+    /// Does one thing with the file that writes to it from `at` on, `length` bytes by what it says itself.
+    ///
+    /// # Errors
+    /// What it gives.
+    pub fn take<T, E>(
+        &self,
+        at: u64,
+        write: impl FnOnce(&File) -> Result<T, E>,
+        length: impl FnOnce(&T) -> u64,
+    ) -> Result<T, E> {
+        let mut early = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = write(self.file)?;
+        early.wrote(self.file, at, length(&result));
+        Ok(result)
+    }
+}
+
+/// Has what was written put on the disk while more is made, so that the sync at the end has little left to wait for.
+#[derive(Debug, Default)]
+struct Early {
+    /// What was written since: where, and how much.
+    ranges: Vec<(u64, u64)>,
+    waiting: u64,
+}
+
+impl Early {
+    /// How many bytes are put on their way together: many enough that the disk writes long runs.
+    const ENOUGH: u64 = 8 << 20;
+
+    /// Notes that a part was written.
+    fn wrote(&mut self, file: &File, at: u64, length: u64) {
+        let next = |&mut (start, long): &mut (u64, u64)| start + long == at;
+        match self
+            .ranges
+            .iter_mut()
+            .find_map(|range| next(range).then_some(range))
+        {
+            Some(range) => range.1 += length,
+            None => self.ranges.push((at, length)),
+        }
+        self.waiting += length;
+        if self.waiting >= Self::ENOUGH {
+            self.waiting = 0;
+            for (at, length) in self.ranges.drain(..) {
+                // Linux starts to write what is said not to be needed, and keeps what it has not written yet. Anything
+                // else it may do, or fail to do, does no harm: the sync comes all the same.
+                let length = std::num::NonZeroU64::new(length);
+                let _ = rustix::fs::fadvise(file, at, length, rustix::fs::Advice::DontNeed);
+            }
+        }
     }
 }

@@ -312,9 +312,11 @@ pub(super) fn copy(range: &FileRange, to: &Turns<'_>, at: u64, meter: &Meter) ->
         let wanted = usize::try_from(range.len() - done)
             .unwrap_or(usize::MAX)
             .min(8 << 20);
-        let copied = to.take(|to| {
-            rustix::fs::copy_file_range(&**file, Some(&mut from), to, Some(&mut into), wanted)
-        });
+        let copied = to.take(
+            into,
+            |to| rustix::fs::copy_file_range(&**file, Some(&mut from), to, Some(&mut into), wanted),
+            |&copied| copied as u64,
+        );
         match copied {
             Ok(0)
             | Err(

@@ -471,11 +471,7 @@ impl BufRead for MemberData<'_> {
 
 impl Read for MemberData<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let n = available.len().min(buf.len());
-        buf[..n].copy_from_slice(&available[..n]);
-        self.consume(n);
-        Ok(n)
+        crate::blob::read_buffered(self, buf)
     }
 }
 

@@ -161,11 +161,7 @@ impl<R: BufRead> BufRead for HashingBuf<R> {
 
 impl<R: BufRead> Read for HashingBuf<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let n = available.len().min(buf.len());
-        buf[..n].copy_from_slice(&available[..n]);
-        self.consume(n);
-        Ok(n)
+        super::read_buffered(self, buf)
     }
 }
 

@@ -27,3 +27,15 @@ pub use turns::Turns;
 /// How many bytes are moved at a time where a whole blob is read: large enough that the system calls do not show,
 /// small enough that buffers of all layers in work stay in the processor's cache.
 pub const CHUNK: usize = 256 * 1024;
+
+/// Reads out of a reader's own buffer: what `Read` is to those that are made to be read as `BufRead`.
+pub(crate) fn read_buffered(
+    from: &mut impl std::io::BufRead,
+    buf: &mut [u8],
+) -> std::io::Result<usize> {
+    let available = from.fill_buf()?;
+    let n = available.len().min(buf.len());
+    buf[..n].copy_from_slice(&available[..n]);
+    from.consume(n);
+    Ok(n)
+}

@@ -28,7 +28,7 @@ pub const PROGRAMS: [&str; 16] = [
 ];
 
 /// Those that open an image that is named on the command line, each as a command line with `{}` in its place.
-pub const OPENING: [(&str, &str); 11] = [
+pub const OPENING: [(&str, &str); 12] = [
     ("imgls", "imgls {}"),
     ("imginspect", "imginspect {}"),
     ("imghistory", "imghistory {}"),
@@ -40,6 +40,7 @@ pub const OPENING: [(&str, &str); 11] = [
     ("imgtag", "imgtag {} name"),
     ("imgexport", "imgexport -o out {}"),
     ("imggraph", "imggraph {}"),
+    ("imgcommit", "imgcommit --squash {} -o out"),
 ];
 
 /// A command line of [`OPENING`] with an image.

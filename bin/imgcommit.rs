@@ -173,11 +173,11 @@ fn open(args: &Args, image: &ImageArg, landing: &Path, io: &Io) -> Result<Opened
 fn landing(args: &Args) -> Result<PathBuf> {
     match &args.layer_out {
         None => args.making.landing(&args.common),
-        Some(path) if path == Path::new("-") => Ok(std::env::temp_dir()),
-        Some(path) => Ok(match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        }),
+        Some(path) => Ok(cli::landing(
+            Some(path)
+                .filter(|path| *path != Path::new("-"))
+                .map(PathBuf::as_path),
+        )),
     }
 }
 

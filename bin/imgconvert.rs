@@ -348,20 +348,11 @@ fn landing(destination: &Destination, args: &Args) -> Result<PathBuf> {
             return Store::at(path).landing();
         }
         Destination::Archive(_, path) | Destination::Layout(path) | Destination::Dir(path) => {
-            path.parent()
+            Some(path)
         }
         Destination::Stream => None,
     };
-    let beside = path.map(|path| {
-        if path.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            path
-        }
-    });
-    Ok(beside
-        .filter(|path| path.is_dir())
-        .map_or_else(std::env::temp_dir, Path::to_owned))
+    Ok(cli::landing(path.map(PathBuf::as_path)))
 }
 
 fn map(changes: &[Change]) -> Result<String> {

@@ -324,16 +324,11 @@ fn open(args: &Args, image: &ImageArg, io: &Io) -> Result<Opened> {
 
 /// Where what comes by on a stream, or is decoded, is kept meanwhile.
 fn landing(args: &Args) -> PathBuf {
-    let output = args.output.as_deref().or(args.directory.as_deref());
-    let beside = output
-        .and_then(Path::parent)
-        .map(|parent| match parent.as_os_str().is_empty() {
-            true => Path::new("."),
-            false => parent,
-        });
-    beside
-        .filter(|parent| parent.is_dir() && *parent != Path::new("/dev"))
-        .map_or_else(std::env::temp_dir, Path::to_owned)
+    let named = args
+        .output
+        .as_deref()
+        .filter(|path| *path != Path::new("-"));
+    cli::landing(named.or(args.directory.as_deref()))
 }
 
 /// The time that no other is to be later than.

@@ -206,10 +206,8 @@ fn open(args: &Args, image: &ImageArg, io: &Io) -> Result<Opened> {
 
 /// Where what comes by on a stream, or is packed anew, is kept until it is known where it belongs.
 fn landing(args: &Args) -> PathBuf {
-    let beside = args.output.as_deref().and_then(Path::parent);
-    beside
-        .filter(|parent| parent.is_dir())
-        .map_or_else(std::env::temp_dir, Path::to_owned)
+    let named = args.output.as_deref();
+    cli::landing(named.filter(|path| *path != Path::new("-")))
 }
 
 fn archive_format(format: FormatArg) -> Format {

@@ -237,6 +237,11 @@ impl NewFile {
         Error::io("write", error).at(place).into_io()
     }
 
+    /// Whether the file has no name yet, so that no other program can have opened it.
+    pub fn is_unnamed(&self) -> bool {
+        self.name.is_none()
+    }
+
     /// Whether the file was made in that folder.
     pub fn is_in(&self, folder: &Path) -> bool {
         self.folder == folder

@@ -110,15 +110,9 @@ impl Making {
     /// As [`Store::landing`].
     pub fn landing(&self, common: &Common) -> Result<PathBuf> {
         match (self.file(), self.to_stdout()) {
-            (_, true) => Ok(std::env::temp_dir()),
+            (_, true) => Ok(super::landing(None)),
             (None, _) => Store::at(store_path(common)?).landing(),
-            (Some(path), _) => {
-                let parent = path.parent().unwrap_or("".as_ref());
-                Ok(match parent.as_os_str().is_empty() {
-                    true => PathBuf::from("."),
-                    false => parent.to_owned(),
-                })
-            }
+            (Some(path), _) => Ok(super::landing(Some(path))),
         }
     }
 

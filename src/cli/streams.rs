@@ -1,6 +1,7 @@
 //! Standard output for data, standard error for people.
 
 use std::io::{self, BufWriter, IsTerminal, Stderr, Stdout, Write};
+use std::path::{Path, PathBuf};
 
 use super::args::{ColorWhen, Common, ProgressWhen};
 use super::progress::Progress;
@@ -178,4 +179,32 @@ pub fn source_date_epoch() -> Option<i64> {
 /// Whether the program runs as root.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// Where bytes are kept until it is known where in an output they belong: beside it, because there must be room for
+/// them there anyway. The system's folder for temporary files where the output is a stream or a device.
+pub fn landing(output: Option<&Path>) -> PathBuf {
+    let parent = output.and_then(Path::parent);
+    let beside = parent.map(|parent| match parent.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => parent,
+    });
+    beside
+        .filter(|folder| folder.is_dir() && *folder != Path::new("/dev"))
+        .map_or_else(std::env::temp_dir, Path::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_in_this_folder_has_this_folder_beside_it() {
+        let temporary = std::env::temp_dir();
+        assert_eq!(landing(Some("out.tar".as_ref())), Path::new("."));
+        assert_eq!(landing(Some("src/out.tar".as_ref())), Path::new("src"));
+        assert_eq!(landing(Some("none/out.tar".as_ref())), temporary);
+        assert_eq!(landing(Some("/dev/null".as_ref())), temporary);
+        assert_eq!(landing(None), temporary);
+    }
 }

@@ -332,8 +332,15 @@ fn main() -> ExitCode {
             _ => Found::Many(Box::new(diff::diff_many(inputs, &options)?)),
         };
         drop(progress);
+        if matches!(format, Shown::Page) && !matches!(found, Found::Two(_)) {
+            return Err(no_page());
+        }
         print(args, io, &format, found, path.as_deref(), &options)
     })
+}
+
+fn no_page() -> Error {
+    Fault::Usage("--format html is for the comparison of two images".into()).into()
 }
 
 /// What a run found out.
@@ -358,9 +365,7 @@ impl Shown {
         let other = args.layers || args.packages || args.waste || args.text.is_some();
         match args.format.as_str() {
             "text" => Ok(Shown::Text),
-            "html" if other => {
-                Err(Fault::Usage("--format html is for the comparison of two images".into()).into())
-            }
+            "html" if other => Err(no_page()),
             "html" => Ok(Shown::Page),
             "json" => Ok(Shown::Rows(Box::new(Format::parse("json", "")?), true)),
             template => Ok(Shown::Rows(Box::new(Format::parse(template, "")?), false)),

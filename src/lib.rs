@@ -13,6 +13,8 @@
 //! | [`disk`] | a folder of the file system as entries | layer |
 //! | [`archive`] | any container shape as one type with images | spec, blob, layer |
 //! | [`tree`] | layers applied: path -> node, and which layer wrote, replaced or deleted it | spec, blob, layer, archive |
+//! | [`rootfs`] | a root filesystem in the making: path -> node, owners as data | blob, layer |
+//! | [`debian`] | Debian's packages as files: archives, control data, repositories, dependencies | spec, blob, layer, rootfs |
 //! | [`write`](mod@write) | images as any container shape, and their blobs recoded | spec, blob, layer, archive |
 //! | [`store`] | the local store: an OCI layout, its lock, its index | spec, blob, archive, write |
 //! | [`job`] | what each program does, without printing | all above |
@@ -33,6 +35,7 @@
 pub mod archive;
 pub mod blob;
 pub mod cli;
+pub mod debian;
 pub mod disk;
 pub mod error;
 pub mod escape;
@@ -40,6 +43,7 @@ pub mod job;
 pub mod layer;
 pub mod packages;
 pub mod parallel;
+pub mod rootfs;
 pub mod show;
 pub mod spec;
 pub mod store;

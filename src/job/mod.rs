@@ -3,6 +3,7 @@
 //! Jobs return plain data and never print; a report carries a "no" (damage, a difference), an error is trouble. Units:
 //! sizes are bytes, times are texts as the archive wrote them.
 
+pub mod base;
 mod commit;
 pub mod diff;
 pub mod dockerfile;

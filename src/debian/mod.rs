@@ -1,0 +1,10 @@
+//! Debian's packages as files: `.deb` archives, their control data, repositories of them, and what depends on what.
+//!
+//! Nothing of a package is ever run. Sources are Debian's policy manual (control fields, relations, versions), `deb(5)`,
+//! `deb822(5)`, and the repository format.
+
+mod control;
+mod package;
+
+pub use control::Control;
+pub use package::{Member, Unpacked};

@@ -1,0 +1,144 @@
+//! Where the bytes of a file are until a layer is written.
+
+use std::io::{Cursor, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::blob::{FileRange, RangeReader, open_regular};
+use crate::error::{At, Error, Fault, Result};
+
+/// The bytes of a regular file.
+#[derive(Debug, Clone)]
+pub enum Contents {
+    /// In memory.
+    Bytes(Arc<[u8]>),
+    /// In a file that is open: what packages were unpacked into, or an archive that was given.
+    Range(FileRange),
+    /// In a file of the system that is opened when it is read.
+    Path(PathBuf, Seen),
+}
+
+/// What a file of the system was when it was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    size: u64,
+    inode: (u64, u64),
+    changed: (i64, i64),
+}
+
+impl Contents {
+    /// A file of the system, to be read later. The last part of the path is not followed.
+    ///
+    /// # Errors
+    /// `NotAFile`, and `Io` for a file that cannot be opened: it would be missing in the image.
+    pub fn of_path(path: &Path) -> Result<Self> {
+        let file = open_regular(path, false)?;
+        let metadata = file.metadata().map_err(|error| Error::io("read", error))?;
+        Ok(Contents::Path(path.to_owned(), Seen::of(&metadata)))
+    }
+
+    /// How many bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Contents::Bytes(bytes) => bytes.len() as u64,
+            Contents::Range(range) => range.len(),
+            Contents::Path(_, seen) => seen.size,
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads them from the start.
+    ///
+    /// # Errors
+    /// `Changed` for a file of the system that is not the same any more; `Io`. The place is its path.
+    pub fn reader(&self) -> Result<Reader> {
+        Ok(match self {
+            Contents::Bytes(bytes) => Reader::Bytes(Cursor::new(Arc::clone(bytes))),
+            Contents::Range(range) => Reader::Range(range.reader()),
+            Contents::Path(path, seen) => {
+                let open = || {
+                    let file = open_regular(path, false)?;
+                    let now = file.metadata().map_err(|error| Error::io("read", error))?;
+                    match Seen::of(&now) == *seen {
+                        true => FileRange::whole(file),
+                        false => Err(Fault::Changed.into()),
+                    }
+                };
+                let range = open().at(|| path.to_string_lossy().into_owned())?;
+                Reader::Range(range.reader())
+            }
+        })
+    }
+
+    /// All of them in memory.
+    ///
+    /// # Errors
+    /// As [`Contents::reader`]; `Limit` for more than `limit`.
+    pub fn bytes(&self, limit: u64) -> Result<Vec<u8>> {
+        let found = self.len();
+        if found > limit {
+            let what = "file size in bytes";
+            return Err(Fault::Limit { what, limit, found }.into());
+        }
+        let mut bytes = Vec::new();
+        let mut reader = self.reader()?;
+        let read = reader.read_to_end(&mut bytes);
+        read.map_err(|error| Error::io("read", error))?;
+        Ok(bytes)
+    }
+}
+
+impl Seen {
+    fn of(metadata: &std::fs::Metadata) -> Self {
+        Seen {
+            size: metadata.len(),
+            inode: (metadata.dev(), metadata.ino()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+impl From<Vec<u8>> for Contents {
+    fn from(bytes: Vec<u8>) -> Self {
+        Contents::Bytes(bytes.into())
+    }
+}
+
+impl PartialEq for Contents {
+    /// Whether they are held in the same place; bytes in memory are compared.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Contents::Bytes(a), Contents::Bytes(b)) => a == b,
+            (Contents::Range(a), Contents::Range(b)) => {
+                let ((file, offset), (other, at)) = (a.parts(), b.parts());
+                Arc::ptr_eq(file, other) && offset == at && a.len() == b.len()
+            }
+            (Contents::Path(a, seen), Contents::Path(b, other)) => a == b && seen == other,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Contents {}
+
+/// Reads [`Contents`].
+pub enum Reader {
+    /// Out of memory.
+    Bytes(Cursor<Arc<[u8]>>),
+    /// Out of a file.
+    Range(RangeReader),
+}
+
+impl Read for Reader {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Reader::Bytes(bytes) => bytes.read(buf),
+            Reader::Range(range) => range.read(buf),
+        }
+    }
+}

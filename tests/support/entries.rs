@@ -54,6 +54,7 @@ fn list<R: BufRead>(walker: &mut Walker<StreamInput<R>>, entries: &mut Vec<Value
             "target": text(&entry.link_target),
             "mode": entry.mode,
             "digest": digest,
+            "sparse": entry.sparse.is_some(),
         }));
     }
     Ok(())

@@ -230,5 +230,42 @@ pub(super) fn oddity(kind: AnomalyKind) -> (Severity, &'static str) {
             Severity::Note,
             "the tar ends with one zero block where two belong",
         ),
+        AnomalyKind::SizeDesync => (
+            Severity::Warning,
+            "a record and the header state different sizes; who believes the other one sees other entries after it",
+        ),
+        AnomalyKind::GlobalOverride => (
+            Severity::Warning,
+            "a global extension header changes the entries after it; libarchive ignores that",
+        ),
+        AnomalyKind::OddNumber => (
+            Severity::Warning,
+            "a number in the header is spelled so that some readers refuse it or read another one",
+        ),
+        AnomalyKind::PrefixInDoubt => (
+            Severity::Warning,
+            "bytes stand where some readers look for the start of the name and others do not",
+        ),
+        AnomalyKind::SlashOnFile => (
+            Severity::Warning,
+            "the name ends with '/' and the type is no directory; some readers make one of it",
+        ),
+        AnomalyKind::EmptyLink => (Severity::Warning, "a link without a target"),
+        AnomalyKind::HiddenBytes => (
+            Severity::Warning,
+            "bytes stand behind the end of a text in the header, where no reader shows them",
+        ),
+        AnomalyKind::PaddingData => (
+            Severity::Warning,
+            "the padding to a whole block is not zeros: bytes that no reader shows",
+        ),
+        AnomalyKind::EmptyRecord => (
+            Severity::Warning,
+            "an extension record without a value; some readers take it for an empty name or size",
+        ),
+        AnomalyKind::OddSparse => (
+            Severity::Warning,
+            "the records of a sparse file are not in the order that all readers understand",
+        ),
     }
 }

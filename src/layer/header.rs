@@ -176,7 +176,12 @@ impl<'a> Header<'a> {
             (337, 8),
         ]
         .into_iter()
-        .all(|(at, length)| is_plain_number(part(self.block, at, length)))
+        .all(|(at, length)| {
+            let field = part(self.block, at, length);
+            // Of a number that is needed nothing but blanks is not enough for GNU tar.
+            let is_blank = at < 329 && field.iter().all(|&byte| byte == b' ');
+            is_plain_number(field) && !is_blank
+        })
     }
 
     /// Whether bytes stand where other readers look for a prefix and this one does not.

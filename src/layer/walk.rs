@@ -549,7 +549,7 @@ impl<I: TarInput> Walker<I> {
             (
                 AnomalyKind::SlashOnFile,
                 matches!(entry.kind, EntryKind::File | EntryKind::HardLink)
-                    && entry.path.ends_with(b"/"),
+                    && (entry.path.ends_with(b"/") || header.name().ends_with(b"/")),
             ),
             (
                 AnomalyKind::EmptyLink,

@@ -291,7 +291,8 @@ def member(name, data):
 def flagged(folder, layers):
     """What imgverify says of each of these tars as the only layer of an image: (severity, code) pairs."""
     items, seen, parts = [], set(), []
-    for number, data in enumerate(layers):
+    # With one more, so that places name the image even where there is one layer.
+    for number, data in enumerate([*layers, bytes(1024)]):
         digest = hashlib.sha256(data).hexdigest()
         config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Env": [f"N={number}"]},
                              "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]}}).encode()
@@ -307,7 +308,7 @@ def flagged(folder, layers):
     for row in run.rows():
         if row["Type"] == "finding":
             match = re.match(r"(?:.*/)?t:([0-9]+)(?::|$)", row["Places"][0]) if row["Places"] else None
-            if match:
+            if match and int(match[1]) < len(found):
                 found[int(match[1])].append((row["Severity"], row["Code"]))
         elif row["Type"] == "error":
             match = re.search(r"\bt:([0-9]+): layer", row["Message"])

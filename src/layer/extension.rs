@@ -101,6 +101,8 @@ impl Extensions {
                     _ => &mut self.long_link,
                 };
                 let length = self.scratch.iter().position(|&byte| byte == 0);
+                // Python reads on behind its size, to a NUL.
+                self.nul_in_name |= length.is_none() && self.padding_data;
                 let (name, rest) = self.scratch.split_at(length.unwrap_or(self.scratch.len()));
                 self.nul_in_name |= rest.iter().any(|&byte| byte != 0);
                 self.duplicate |= text.present;

@@ -151,6 +151,11 @@ impl<'a> Header<'a> {
         }
     }
 
+    /// Whether the field for the size with holes is filled.
+    pub(crate) fn has_gnu_real_size(&self) -> bool {
+        self.dialect == Dialect::Gnu && self.block.get(483).is_some_and(|&byte| byte != 0)
+    }
+
     /// Size of the file with its holes, in a GNU sparse header.
     pub(crate) fn gnu_real_size(&self) -> Result<u64, Field> {
         self.positive(483, 12, "realsize")

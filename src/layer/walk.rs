@@ -6,6 +6,7 @@ use super::extension::Extensions;
 use super::header::{BLOCK, Block, Header};
 use super::input::{StreamInput, TarInput};
 use super::limits;
+use super::pax::Setting;
 use super::sparse::{self, Form};
 use super::whiteout::Whiteout;
 use crate::blob::{Chunk, ReadAhead};
@@ -71,6 +72,8 @@ pub struct Tail {
     pub length: u64,
     /// Where the first byte that is not zero stands, counted from the start of the tar.
     pub first_nonzero: Option<u64>,
+    /// Whether the block of that byte is the header of an entry, for readers that go on.
+    pub is_header: bool,
 }
 
 /// What an entry's headers state that no layer is compared by, but tables of contents repeat.
@@ -218,9 +221,11 @@ impl<I: TarInput> Walker<I> {
             return Ok(tail);
         }
         let mut first_nonzero = None;
+        let mut is_header = false;
         if end.dirty {
             let at = self.block.iter().position(|&byte| byte != 0);
             first_nonzero = at.map(|at| end.offset.saturating_add(at as u64));
+            is_header = Header::parse(&self.block).is_some();
         }
         let mut buf = vec![0; 64 << 10];
         loop {
@@ -229,6 +234,8 @@ impl<I: TarInput> Walker<I> {
             if first_nonzero.is_none() {
                 let at = buf.iter().take(read).position(|&byte| byte != 0);
                 first_nonzero = at.map(|at| start.saturating_add(at as u64));
+                let block = at.and_then(|at| buf.get(at - at % BLOCK..)?.first_chunk());
+                is_header = block.is_some_and(|block| Header::parse(block).is_some());
             }
             if read < buf.len() {
                 break;
@@ -237,6 +244,7 @@ impl<I: TarInput> Walker<I> {
         let tail = Tail {
             length: self.input.position().saturating_sub(end.offset),
             first_nonzero,
+            is_header,
         };
         self.tail = Some(tail);
         Ok(tail)
@@ -506,6 +514,9 @@ impl<I: TarInput> Walker<I> {
             entry.sparse = Some(map);
         }
         self.size_desync |= local.real_size.is_some_and(|size| size != entry.size);
+        // libarchive takes this field for the size of any entry with GNU's magic.
+        let is_other = |size: Result<u64, _>| size.is_ok_and(|size| size != entry.size);
+        self.size_desync |= header.has_gnu_real_size() && is_other(header.gnu_real_size());
         entry.stored_size = stored;
         entry.data_offset = self.input.position();
         entry.clean = CleanSpan::of(&entry.path);
@@ -523,6 +534,8 @@ impl<I: TarInput> Walker<I> {
             ..
         } = self;
         let is_link = matches!(entry.kind, EntryKind::HardLink | EntryKind::Symlink);
+        let ends_with_slash = entry.path.ends_with(b"/");
+        let own_slash = header.name().ends_with(b"/");
         let clean = entry.clean_path();
         let odd = [
             (
@@ -548,8 +561,12 @@ impl<I: TarInput> Walker<I> {
             (AnomalyKind::PrefixInDoubt, header.has_prefix_in_doubt()),
             (
                 AnomalyKind::SlashOnFile,
-                matches!(entry.kind, EntryKind::File | EntryKind::HardLink)
-                    && (entry.path.ends_with(b"/") || header.name().ends_with(b"/")),
+                // Python goes by the header's own name, others by the one that counts.
+                match entry.kind {
+                    EntryKind::File | EntryKind::HardLink => ends_with_slash || own_slash,
+                    EntryKind::Directory => header.type_flag() == 0 && ends_with_slash != own_slash,
+                    _ => false,
+                },
             ),
             (
                 AnomalyKind::EmptyLink,
@@ -559,7 +576,13 @@ impl<I: TarInput> Walker<I> {
             (AnomalyKind::HiddenBytes, header.has_hidden_bytes()),
             (AnomalyKind::PaddingData, extensions.padding_data),
             (AnomalyKind::EmptyRecord, extensions.local.deletes()),
-            (AnomalyKind::OddSparse, extensions.local.sparse.late),
+            (
+                AnomalyKind::OddSparse,
+                // Where a record states a size as well, Python takes that for the file's.
+                extensions.local.sparse.late
+                    || extensions.local.sparse.seen
+                        && matches!(extensions.local.size, Setting::Value(_)),
+            ),
         ];
         for (kind, _) in odd.into_iter().filter(|&(_, is)| is) {
             anomalies.add(kind, entry.header_offset, Some(&entry.path));

@@ -38,7 +38,7 @@ MOST = 64 << 20
 CODES = {
     "size-on-link", "unknown-type", "duplicate-extension", "conflicting-names", "nul-in-name", "missing-end-marker",
     "missing-padding", "trailing-data", "size-desync", "global-override", "odd-number", "prefix-in-doubt", "slash-on-file",
-    "empty-link", "empty-name", "empty-record", "odd-sparse",
+    "empty-link", "empty-name", "empty-record", "odd-sparse", "entries-after-end",
 }
 
 checks = Checks("opinions")

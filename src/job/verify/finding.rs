@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::error::{Error, Fault};
 use crate::escape;
-use crate::layer::AnomalyKind;
+use crate::layer::{AnomalyKind, NoteKind, Noted, Tail};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -187,6 +187,61 @@ fn code(fault: &Fault) -> &'static str {
         Fault::NotAFile { .. } => "not-a-file",
         _ => "damaged",
     }
+}
+
+/// Zeros behind an end marker that no writer's record size explains.
+const LONG_TAIL: u64 = 1 << 20;
+
+/// What follows a tar's end marker.
+pub(super) fn tail(tail: &Tail, rest: &str, places: &[String], found: &mut Found) {
+    let (severity, code, message) = match tail.first_nonzero {
+        Some(at) if tail.is_header => (
+            Severity::Warning,
+            "entries-after-end",
+            format!("entries follow the end marker, at byte {at}: some readers list them; {rest}"),
+        ),
+        Some(at) => (
+            Severity::Warning,
+            "trailing-data",
+            format!("data follows the tar's end marker, at byte {at}; {rest}"),
+        ),
+        None if tail.length > LONG_TAIL => (
+            Severity::Note,
+            "long-padding",
+            format!("{} zero bytes follow the end marker", tail.length),
+        ),
+        None => return,
+    };
+    found.within(severity, code, places, message);
+}
+
+/// `14 setuid files: usr/bin/passwd, usr/bin/su, usr/bin/chsh and 11 more`.
+pub(super) fn noted(kind: NoteKind, noted: &Noted) -> String {
+    let (one, many) = match kind {
+        NoteKind::Setuid => ("setuid file", "setuid files"),
+        NoteKind::Setgid => ("setgid file", "setgid files"),
+        NoteKind::Capability => ("file with capabilities", "files with capabilities"),
+        NoteKind::Device => ("device", "devices"),
+        NoteKind::ClimbingLink => (
+            "symbolic link that leads out of the root directory",
+            "symbolic links that lead out of the root directory",
+        ),
+        NoteKind::Twin => (
+            "name that is another one's but for case or composition",
+            "names that are others' but for case or composition",
+        ),
+    };
+    let names: Vec<String> = noted
+        .first
+        .iter()
+        .map(|name| escape::bytes(name).into_owned())
+        .collect();
+    let more = match noted.count.saturating_sub(names.len() as u64) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let what = if noted.count == 1 { one } else { many };
+    format!("{} {what}: {}{more}", noted.count, names.join(", "))
 }
 
 /// How bad an oddity of a tar is, and what it means for those who read it.

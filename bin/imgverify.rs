@@ -178,6 +178,7 @@ impl Args {
         };
         given(self.max_expansion, &mut limits.decode.ratio);
         given(self.max_size, &mut limits.decode.size);
+        limits.trace = verify::TRACE;
         limits
     }
 }

@@ -373,6 +373,9 @@ fn looks_like_json(head: &[u8]) -> bool {
 
 /// Takes what a member expanded to off what those after it may expand to before the ratio counts.
 fn spend(limits: &mut Limits, scan: &layer::Scan) {
+    let trace = scan.trace.as_ref().map_or(0, layer::Trace::len) as u64;
+    // Never down to 0, which would be not to look at all.
+    limits.trace = limits.trace.saturating_sub(trace).max(limits.trace.min(1));
     if scan.plain_size / 100 > scan.size {
         limits.decode.grace = limits.decode.grace.saturating_sub(scan.plain_size);
     }

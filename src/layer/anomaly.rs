@@ -32,10 +32,59 @@ pub enum AnomalyKind {
     OneEndBlock,
     /// The archive ends right after the contents of its last entry, where padding to a whole block belongs.
     MissingPadding,
+    /// A record states another size than the header, or than another record: who reads only the header finds the next
+    /// one elsewhere. Sizes that no header can hold are stated by a record alone and are not odd.
+    SizeDesync,
+    /// A global record changes a name, size, owner or time of the entries after it; libarchive ignores those.
+    GlobalOverride,
+    /// A number is spelled in a way that not all readers accept, in any field of the header.
+    OddNumber,
+    /// Bytes where a prefix of the name would be, in a header whose magic gives them no such meaning.
+    PrefixInDoubt,
+    /// A name ends with `/` and the type says file or hard link; some readers make a directory of it.
+    SlashOnFile,
+    /// A link without a target.
+    EmptyLink,
+    /// Bytes behind the NUL that ends a text field, or behind the last field: no reader shows them.
+    HiddenBytes,
+    /// Bytes that are not zero where contents or an extension header are filled up to a whole block.
+    PaddingData,
+    /// A record without a value, which takes a value back; Python takes it for an empty one.
+    EmptyRecord,
+    /// Records of a sparse file in an order that only some readers understand.
+    OddSparse,
 }
 
 impl AnomalyKind {
-    const COUNT: usize = AnomalyKind::MissingPadding as usize + 1;
+    const COUNT: usize = AnomalyKind::OddSparse as usize + 1;
+
+    /// All of them.
+    pub const ALL: [AnomalyKind; Self::COUNT] = [
+        AnomalyKind::SizeOnLink,
+        AnomalyKind::UnknownType,
+        AnomalyKind::DuplicateExtension,
+        AnomalyKind::ConflictingNames,
+        AnomalyKind::GlobalPax,
+        AnomalyKind::AbsolutePath,
+        AnomalyKind::ClimbingPath,
+        AnomalyKind::EmptyName,
+        AnomalyKind::RootNotDirectory,
+        AnomalyKind::InvalidWhiteout,
+        AnomalyKind::NulInName,
+        AnomalyKind::MissingEndMarker,
+        AnomalyKind::OneEndBlock,
+        AnomalyKind::MissingPadding,
+        AnomalyKind::SizeDesync,
+        AnomalyKind::GlobalOverride,
+        AnomalyKind::OddNumber,
+        AnomalyKind::PrefixInDoubt,
+        AnomalyKind::SlashOnFile,
+        AnomalyKind::EmptyLink,
+        AnomalyKind::HiddenBytes,
+        AnomalyKind::PaddingData,
+        AnomalyKind::EmptyRecord,
+        AnomalyKind::OddSparse,
+    ];
 
     /// The stable name of the finding, in kebab case.
     pub fn code(self) -> &'static str {
@@ -54,6 +103,16 @@ impl AnomalyKind {
             AnomalyKind::MissingEndMarker => "missing-end-marker",
             AnomalyKind::OneEndBlock => "one-end-block",
             AnomalyKind::MissingPadding => "missing-padding",
+            AnomalyKind::SizeDesync => "size-desync",
+            AnomalyKind::GlobalOverride => "global-override",
+            AnomalyKind::OddNumber => "odd-number",
+            AnomalyKind::PrefixInDoubt => "prefix-in-doubt",
+            AnomalyKind::SlashOnFile => "slash-on-file",
+            AnomalyKind::EmptyLink => "empty-link",
+            AnomalyKind::HiddenBytes => "hidden-bytes",
+            AnomalyKind::PaddingData => "padding-data",
+            AnomalyKind::EmptyRecord => "empty-record",
+            AnomalyKind::OddSparse => "odd-sparse",
         }
     }
 }

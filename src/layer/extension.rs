@@ -32,6 +32,8 @@ pub(crate) struct Extensions {
     pub(crate) duplicate: bool,
     pub(crate) conflicting: bool,
     pub(crate) nul_in_name: bool,
+    /// Whether what fills an extension header up to a block is not all zeros.
+    pub(crate) padding_data: bool,
 }
 
 impl Extensions {
@@ -53,6 +55,7 @@ impl Extensions {
         self.duplicate = false;
         self.conflicting = false;
         self.nul_in_name = false;
+        self.padding_data = false;
     }
 
     /// Reads the contents of the extension header at `offset`; false for a type that is no extension.
@@ -98,6 +101,8 @@ impl Extensions {
                     _ => &mut self.long_link,
                 };
                 let length = self.scratch.iter().position(|&byte| byte == 0);
+                // Python reads on behind its size, to a NUL.
+                self.nul_in_name |= length.is_none() && self.padding_data;
                 let (name, rest) = self.scratch.split_at(length.unwrap_or(self.scratch.len()));
                 self.nul_in_name |= rest.iter().any(|&byte| byte != 0);
                 self.duplicate |= text.present;
@@ -173,8 +178,9 @@ impl Extensions {
                 }));
             }
             let length = block.len().min(usize::try_from(left).unwrap_or(BLOCK));
-            self.scratch
-                .extend_from_slice(block.get(..length).unwrap_or_default());
+            let (content, padding) = block.split_at(length);
+            self.scratch.extend_from_slice(content);
+            self.padding_data |= padding.iter().any(|&byte| byte != 0);
             left -= length as u64;
         }
         Ok(())

@@ -151,6 +151,11 @@ impl<'a> Header<'a> {
         }
     }
 
+    /// Whether the field for the size with holes is filled.
+    pub(crate) fn has_gnu_real_size(&self) -> bool {
+        self.dialect == Dialect::Gnu && self.block.get(483).is_some_and(|&byte| byte != 0)
+    }
+
     /// Size of the file with its holes, in a GNU sparse header.
     pub(crate) fn gnu_real_size(&self) -> Result<u64, Field> {
         self.positive(483, 12, "realsize")
@@ -160,6 +165,50 @@ impl<'a> Header<'a> {
     pub(crate) fn gnu_sparse(&self) -> (&'a [u8], bool) {
         let more = self.block.get(482).is_some_and(|&flag| flag != 0);
         (part(self.block, 386, 4 * 24), more)
+    }
+
+    /// Whether every number is spelled as all readers accept it, also where nothing here needs it: libarchive looks at
+    /// all of these fields before it calls something a tar.
+    pub(crate) fn has_plain_numbers(&self) -> bool {
+        [
+            (100, 8),
+            (108, 8),
+            (116, 8),
+            (124, 12),
+            (136, 12),
+            (148, 8),
+            (329, 8),
+            (337, 8),
+        ]
+        .into_iter()
+        .all(|(at, length)| {
+            let field = part(self.block, at, length);
+            // Of a number that is needed nothing but blanks is not enough for GNU tar.
+            let is_blank = at < 329 && field.iter().all(|&byte| byte == b' ');
+            is_plain_number(field) && !is_blank
+        })
+    }
+
+    /// Whether bytes stand where other readers look for a prefix and this one does not.
+    pub(crate) fn has_prefix_in_doubt(&self) -> bool {
+        text(part(self.block, 345, 155)) != self.prefix()
+    }
+
+    /// Whether bytes stand behind the end of a text, or behind the last field.
+    pub(crate) fn has_hidden_bytes(&self) -> bool {
+        let fields: &[(usize, usize)] = match self.dialect {
+            Dialect::V7 => &[(0, 100), (157, 100)],
+            Dialect::Gnu => &[(0, 100), (157, 100), (265, 32), (297, 32)],
+            Dialect::Star => &[(0, 100), (157, 100), (265, 32), (297, 32), (345, 131)],
+            Dialect::Ustar => &[(0, 100), (157, 100), (265, 32), (297, 32), (345, 155)],
+        };
+        let hidden = |&(at, length): &(usize, usize)| {
+            let field = part(self.block, at, length);
+            let shown = text(field).len();
+            field.iter().skip(shown).any(|&byte| byte != 0)
+        };
+        let last = self.dialect == Dialect::Ustar && part(self.block, 500, 12) != [0; 12];
+        last || fields.iter().any(hidden)
     }
 
     fn positive(&self, at: usize, length: usize, field: Field) -> Result<u64, Field> {
@@ -177,6 +226,20 @@ pub(crate) fn part(block: &Block, at: usize, length: usize) -> &[u8] {
 /// Text up to the first NUL, or the whole field where there is none.
 fn text(field: &[u8]) -> &[u8] {
     CStr::from_bytes_until_nul(field).map_or(field, CStr::to_bytes)
+}
+
+/// Octal digits after blanks and before blanks or NULs, nothing at all, or base 256.
+fn is_plain_number(field: &[u8]) -> bool {
+    let blank = |byte: &u8| matches!(byte, b' ' | 0);
+    match field.first() {
+        Some(0x80 | 0xff) => true,
+        Some(0) => field.iter().all(blank),
+        _ => {
+            let digits = field.iter().skip_while(|&&byte| byte == b' ');
+            let mut rest = digits.skip_while(|&&byte| matches!(byte, b'0'..=b'7'));
+            rest.all(blank)
+        }
+    }
 }
 
 fn signed_sum(block: &Block) -> i64 {

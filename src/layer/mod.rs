@@ -29,15 +29,17 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod watch;
 mod whiteout;
 
 pub use anomaly::{Anomalies, Anomaly, AnomalyKind};
 pub use entry::{CleanPath, Entry, EntryKind, Mtime, Xattr, clean_path};
 pub(crate) use input::Recorder;
 pub use input::{FileInput, StreamInput, TarInput};
-pub use scan::{Limits, Scan, first_look, scan};
+pub use scan::{GzipHeader, Limits, Scan, first_look, scan};
 pub use sparse::Segment;
 pub use summary::LayerSummary;
 pub(crate) use walk::Stated;
 pub use walk::{Tail, WalkEnd, Walker};
+pub use watch::{NoteKind, Noted, Notes, Trace};
 pub use whiteout::Whiteout;

@@ -83,6 +83,8 @@ pub(crate) struct SparseRecords {
     pub(crate) map: Vec<u64>,
     /// Whether any record said so, because a map may be empty.
     pub(crate) seen: bool,
+    /// Whether size or count came after the map had begun: GNU tar allocates by them.
+    pub(crate) late: bool,
 }
 
 /// The values of one extension header, or of all global ones so far.
@@ -103,6 +105,10 @@ pub(crate) struct Values {
     pub(crate) inexact: bool,
     pub(crate) xattrs: Vec<Xattr>,
     pub(crate) sparse: SparseRecords,
+    /// `SCHILY.realsize`, which libarchive takes for the size of the contents.
+    pub(crate) real_size: Option<u64>,
+    /// Whether global records speak of what can only be meant for one file, and are left out here.
+    pub(crate) left_out: bool,
     /// Records whose key nothing here needs.
     pub(crate) other: u32,
 }
@@ -132,6 +138,8 @@ impl Values {
         self.ctime = None;
         self.inexact = false;
         self.xattrs.clear();
+        self.real_size = None;
+        self.left_out = false;
         self.other = 0;
         if self.sparse.seen {
             self.sparse = SparseRecords::default();
@@ -150,6 +158,43 @@ impl Values {
             records = rest;
         }
         Ok(())
+    }
+
+    /// Whether a record takes back what a header or a global record says.
+    pub(crate) fn deletes(&self) -> bool {
+        let texts = [
+            &self.path,
+            &self.link_path,
+            &self.user_name,
+            &self.group_name,
+        ];
+        let numbers = [self.size, self.uid, self.gid];
+        texts
+            .iter()
+            .any(|text| matches!(text.get(), Setting::Deleted))
+            || numbers
+                .iter()
+                .any(|number| matches!(number, Setting::Deleted))
+            || matches!(self.mtime, Setting::Deleted)
+    }
+
+    /// Whether a record says something that the entries' own headers say too, or must not say.
+    pub(crate) fn overrides(&self) -> bool {
+        let texts = [
+            &self.path,
+            &self.link_path,
+            &self.user_name,
+            &self.group_name,
+        ];
+        let numbers = [self.size, self.uid, self.gid];
+        self.left_out
+            || texts
+                .iter()
+                .any(|text| matches!(text.get(), Setting::Value(_)))
+            || numbers
+                .iter()
+                .any(|number| matches!(number, Setting::Value(_)))
+            || matches!(self.mtime, Setting::Value(_))
     }
 
     fn record(&mut self, key: &[u8], value: &[u8], scope: Scope) -> Result<(), PaxFault> {
@@ -174,12 +219,23 @@ impl Values {
             _ if key.starts_with(b"GNU.sparse.") && scope == Scope::Local => {
                 self.sparse_record(key, value)?
             }
+            b"SCHILY.realsize" if scope == Scope::Local => {
+                self.real_size = decimal(value).ok();
+                self.other = self.other.saturating_add(1);
+            }
+            _ if key.starts_with(b"GNU.sparse.") => {
+                self.left_out = true;
+                self.other = self.other.saturating_add(1);
+            }
             _ => match (attribute(key, value)?, scope) {
                 (Some(xattr), Scope::Local) => {
                     self.inexact |= key.starts_with(b"LIBARCHIVE.");
                     self.add_xattr(xattr)?;
                 }
-                _ => self.other = self.other.saturating_add(1),
+                (xattr, _) => {
+                    self.left_out |= xattr.is_some();
+                    self.other = self.other.saturating_add(1);
+                }
             },
         }
         Ok(())
@@ -208,6 +264,8 @@ impl Values {
     fn sparse_record(&mut self, key: &[u8], value: &[u8]) -> Result<(), PaxFault> {
         let sparse = &mut self.sparse;
         sparse.seen = true;
+        let heads: [&[u8]; 2] = [b"GNU.sparse.size", b"GNU.sparse.numblocks"];
+        sparse.late |= heads.contains(&key) && !sparse.map.is_empty();
         match key {
             b"GNU.sparse.major" => sparse.major = Some(decimal(value)?),
             b"GNU.sparse.minor" => sparse.minor = Some(decimal(value)?),

@@ -6,6 +6,7 @@ use super::anomaly::Anomalies;
 use super::input::StreamInput;
 use super::summary::LayerSummary;
 use super::walk::{Tail, Walker};
+use super::watch::{Notes, Trace, Watch};
 use crate::blob::{
     CHUNK, Compression, DecodeLimits, Decoder, Hasher, HashingBuf, Meter, ReadAhead,
 };
@@ -19,6 +20,8 @@ pub struct Limits {
     pub entries: u64,
     /// What a decoder may produce.
     pub decode: DecodeLimits,
+    /// Bytes of a [`Trace`] of each layer that is scanned. With 0 none is kept, and no [`Notes`] are taken.
+    pub trace: u64,
 }
 
 impl Default for Limits {
@@ -26,7 +29,47 @@ impl Default for Limits {
         Limits {
             entries: super::limits::ENTRIES,
             decode: DecodeLimits::default(),
+            trace: 0,
         }
+    }
+}
+
+/// What the header of a gzip stream's first member says besides what it must.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GzipHeader {
+    /// The name of a file; as much as the first look shows.
+    pub name: Option<Vec<u8>>,
+    /// A comment; as much as the first look shows.
+    pub comment: Option<Vec<u8>>,
+    /// Bytes of extra fields.
+    pub extra: usize,
+}
+
+impl GzipHeader {
+    /// Reads it off the first bytes of a blob (RFC 1952, section 2.3); `None` where it says nothing.
+    fn read(head: &[u8]) -> Option<Self> {
+        let (fixed, mut rest) = head.split_at_checked(10)?;
+        let flags = *fixed
+            .get(3)
+            .filter(|_| fixed.starts_with(b"\x1f\x8b\x08"))?;
+        let mut header = GzipHeader::default();
+        if flags & 4 != 0 {
+            let (length, after) = rest.split_first_chunk()?;
+            header.extra = usize::from(u16::from_le_bytes(*length));
+            rest = after.get(header.extra..).unwrap_or_default();
+        }
+        let mut text = |is: bool| {
+            let text = rest
+                .split(|&byte| byte == 0)
+                .next()
+                .filter(|_| is)?
+                .to_vec();
+            rest = rest.get(text.len() + 1..).unwrap_or_default();
+            Some(text)
+        };
+        header.name = text(flags & 8 != 0);
+        header.comment = text(flags & 16 != 0);
+        (flags & (4 | 8 | 16) != 0).then_some(header)
     }
 }
 
@@ -51,6 +94,12 @@ pub struct Scan {
     pub anomalies: Anomalies,
     /// What follows the tar's end marker, if it has one.
     pub tail: Option<Tail>,
+    /// What a gzip header says besides what it must.
+    pub gzip: Option<GzipHeader>,
+    /// What is worth a note, if that was asked for.
+    pub notes: Notes,
+    /// The entries, if they were asked for and do not take more bytes than allowed.
+    pub trace: Option<Trace>,
     /// What stopped decoding or the walk, if anything: then the bytes are no sound layer.
     pub fault: Option<Error>,
 }
@@ -74,6 +123,9 @@ impl Scan {
             summary: LayerSummary::default(),
             anomalies: Anomalies::default(),
             tail: None,
+            gzip: None,
+            notes: Notes::default(),
+            trace: None,
             fault: None,
         }
     }
@@ -90,7 +142,9 @@ impl Scan {
 pub fn scan(stored: impl BufRead, hasher: Hasher, limits: &Limits, meter: &Meter) -> Result<Scan> {
     let mut stored = HashingBuf::new(stored, hasher.clone(), meter);
     let read_error = |error| Error::io("read", error);
-    let compression = Compression::sniff(stored.fill_buf().map_err(read_error)?);
+    let head = stored.fill_buf().map_err(read_error)?;
+    let compression = Compression::sniff(head);
+    let gzip = GzipHeader::read(head);
     let one_hash = compression == Compression::None && hasher.is_sha256();
     let mut walked = if one_hash {
         walk(&mut stored, limits)
@@ -149,12 +203,16 @@ pub fn scan(stored: impl BufRead, hasher: Hasher, limits: &Limits, meter: &Meter
         summary: walked.summary,
         anomalies: walked.anomalies,
         tail: walked.tail,
+        gzip,
+        notes: walked.watch.notes,
+        trace: walked.watch.trace.filter(|_| walked.fault.is_none()),
         fault: walked.fault,
     })
 }
 
 struct Walked {
     summary: LayerSummary,
+    watch: Watch,
     anomalies: Anomalies,
     tail: Option<Tail>,
     /// What is wrong with the bytes.
@@ -171,6 +229,7 @@ impl Walked {
     fn new() -> Self {
         Walked {
             summary: LayerSummary::default(),
+            watch: Watch::default(),
             anomalies: Anomalies::default(),
             tail: None,
             fault: None,
@@ -208,8 +267,9 @@ impl Walked {
 /// Walks plain bytes as a tar and reads them to the end, whatever they are.
 fn walk(plain: &mut impl BufRead, limits: &Limits) -> Walked {
     let mut walked = Walked::new();
+    walked.watch = Watch::new(limits.trace);
     let mut walker = Walker::new(StreamInput::new(&mut *plain)).max_entries(limits.entries);
-    let end = match LayerSummary::of(&mut walker) {
+    let end = match LayerSummary::watched(&mut walker, &mut walked.watch) {
         Ok(summary) => {
             walked.summary = summary;
             walker.check_tail().map(Some)

@@ -5,6 +5,7 @@ use super::input::TarInput;
 use super::limits;
 use super::names::Names;
 use super::walk::{WalkEnd, Walker};
+use super::watch::Watch;
 use super::whiteout::Whiteout;
 use crate::error::{Error, Fault, Result};
 
@@ -55,9 +56,15 @@ impl LayerSummary {
     /// As [`Walker::next_entry`], and `Limit` for more than [`limits::PATHS`] paths or [`limits::PATH_TEXT`] bytes of
     /// them.
     pub fn of<I: TarInput>(walker: &mut Walker<I>) -> Result<Self> {
+        Self::watched(walker, &mut Watch::default())
+    }
+
+    /// The same, with somebody who looks at each entry.
+    pub(crate) fn watched<I: TarInput>(walker: &mut Walker<I>, watch: &mut Watch) -> Result<Self> {
         let mut summary = LayerSummary::default();
         let mut names = Names::default();
         while let Some(entry) = walker.next_entry()? {
+            watch.see(entry);
             let path = entry.clean_path();
             match Whiteout::of(path) {
                 Whiteout::None => {}

@@ -6,6 +6,7 @@ use super::extension::Extensions;
 use super::header::{BLOCK, Block, Header};
 use super::input::{StreamInput, TarInput};
 use super::limits;
+use super::pax::Setting;
 use super::sparse::{self, Form};
 use super::whiteout::Whiteout;
 use crate::blob::{Chunk, ReadAhead};
@@ -38,6 +39,8 @@ pub struct Walker<I> {
     entries: u64,
     max_entries: u64,
     anomalies: Anomalies,
+    /// Whether the current entry's sizes differ.
+    size_desync: bool,
     state: State,
     tail: Option<Tail>,
 }
@@ -69,6 +72,8 @@ pub struct Tail {
     pub length: u64,
     /// Where the first byte that is not zero stands, counted from the start of the tar.
     pub first_nonzero: Option<u64>,
+    /// Whether the block of that byte is the header of an entry, for readers that go on.
+    pub is_header: bool,
 }
 
 /// What an entry's headers state that no layer is compared by, but tables of contents repeat.
@@ -114,6 +119,7 @@ impl<I: TarInput> Walker<I> {
             entries: 0,
             max_entries: limits::ENTRIES,
             anomalies: Anomalies::default(),
+            size_desync: false,
             state: State::Walking,
             tail: None,
         }
@@ -215,9 +221,11 @@ impl<I: TarInput> Walker<I> {
             return Ok(tail);
         }
         let mut first_nonzero = None;
+        let mut is_header = false;
         if end.dirty {
             let at = self.block.iter().position(|&byte| byte != 0);
             first_nonzero = at.map(|at| end.offset.saturating_add(at as u64));
+            is_header = Header::parse(&self.block).is_some();
         }
         let mut buf = vec![0; 64 << 10];
         loop {
@@ -226,6 +234,8 @@ impl<I: TarInput> Walker<I> {
             if first_nonzero.is_none() {
                 let at = buf.iter().take(read).position(|&byte| byte != 0);
                 first_nonzero = at.map(|at| start.saturating_add(at as u64));
+                let block = at.and_then(|at| buf.get(at - at % BLOCK..)?.first_chunk());
+                is_header = block.is_some_and(|block| Header::parse(block).is_some());
             }
             if read < buf.len() {
                 break;
@@ -234,6 +244,7 @@ impl<I: TarInput> Walker<I> {
         let tail = Tail {
             length: self.input.position().saturating_sub(end.offset),
             first_nonzero,
+            is_header,
         };
         self.tail = Some(tail);
         Ok(tail)
@@ -282,14 +293,30 @@ impl<I: TarInput> Walker<I> {
             let size = header.size().map_err(|field| number_fault(offset, field))?;
             let kind = header.type_flag();
             if self.extensions.read(kind, offset, size, &mut self.input)? {
+                let mut odd = |kind| self.anomalies.add(kind, offset, None);
                 if kind == b'g' {
-                    self.anomalies.add(AnomalyKind::GlobalPax, offset, None);
+                    odd(AnomalyKind::GlobalPax);
+                    if self.extensions.global.deletes() {
+                        odd(AnomalyKind::EmptyRecord);
+                    }
+                    if self.extensions.global.overrides() {
+                        odd(AnomalyKind::GlobalOverride);
+                    }
+                    if std::mem::take(&mut self.extensions.padding_data) {
+                        odd(AnomalyKind::PaddingData);
+                    }
+                }
+                if !header.has_plain_numbers() {
+                    odd(AnomalyKind::OddNumber);
+                }
+                if header.has_hidden_bytes() {
+                    odd(AnomalyKind::HiddenBytes);
                 }
                 continue;
             }
             self.count()?;
             self.fill(&header, offset, size)?;
-            self.report();
+            self.report(&header);
             return Ok(true);
         }
     }
@@ -304,15 +331,25 @@ impl<I: TarInput> Walker<I> {
         if rest == 0 {
             return Ok(());
         }
-        let skipped = self.input.skip(rest).map_err(read_error)?;
+        let skipped = self.input.skip(left).map_err(read_error)?;
         if skipped < left {
             return Err(ends_early(self.entry.header_offset, rest - skipped));
         }
-        if skipped < rest {
-            // umoci insert writes such layers: all contents are there, the archive just stops. The end follows.
+        // Padding is read, not skipped: the next header comes with the same page.
+        let mut block = [0; BLOCK];
+        let wanted = usize::try_from(padding).unwrap_or(BLOCK).min(BLOCK);
+        let filler = block.get_mut(..wanted).unwrap_or_default();
+        let read = self.input.read_full(filler).map_err(read_error)?;
+        let mut odd = |kind| {
             let at = self.entry.header_offset;
-            self.anomalies
-                .add(AnomalyKind::MissingPadding, at, Some(&self.entry.path));
+            self.anomalies.add(kind, at, Some(&self.entry.path));
+        };
+        if read < wanted {
+            // umoci insert writes such layers: all contents are there, the archive just stops. The end follows.
+            odd(AnomalyKind::MissingPadding);
+        }
+        if block != [0; BLOCK] {
+            odd(AnomalyKind::PaddingData);
         }
         Ok(())
     }
@@ -432,7 +469,11 @@ impl<I: TarInput> Walker<I> {
         entry.xattrs.clear();
         entry.xattrs.append(&mut local.xattrs);
 
-        let stated = local.size.or(global.size).unwrap_or(stated);
+        let own = stated;
+        let stated = local.size.or(global.size).unwrap_or(own);
+        // A size of 8 GiB and more is written as 0 or all ones where a record has it.
+        let is_beyond = stated > MOST_OCTAL && (own == 0 || own == MOST_OCTAL);
+        self.size_desync = own != stated && !is_beyond;
         let mut stored = if entry.has_contents() { stated } else { 0 };
         if stated > 0 && !entry.has_contents() {
             let path = Some(entry.path.as_slice());
@@ -472,6 +513,10 @@ impl<I: TarInput> Walker<I> {
             sparse::check(offset, &map, entry.size, stored)?;
             entry.sparse = Some(map);
         }
+        self.size_desync |= local.real_size.is_some_and(|size| size != entry.size);
+        // libarchive takes this field for the size of any entry with GNU's magic.
+        let is_other = |size: Result<u64, _>| size.is_ok_and(|size| size != entry.size);
+        self.size_desync |= header.has_gnu_real_size() && is_other(header.gnu_real_size());
         entry.stored_size = stored;
         entry.data_offset = self.input.position();
         entry.clean = CleanSpan::of(&entry.path);
@@ -480,13 +525,17 @@ impl<I: TarInput> Walker<I> {
     }
 
     /// Notes what is odd about the entry just made.
-    fn report(&mut self) {
+    fn report(&mut self, header: &Header<'_>) {
         let Walker {
             entry,
             extensions,
             anomalies,
+            size_desync,
             ..
         } = self;
+        let is_link = matches!(entry.kind, EntryKind::HardLink | EntryKind::Symlink);
+        let ends_with_slash = entry.path.ends_with(b"/");
+        let own_slash = header.name().ends_with(b"/");
         let clean = entry.clean_path();
         let odd = [
             (
@@ -507,12 +556,42 @@ impl<I: TarInput> Walker<I> {
                 AnomalyKind::InvalidWhiteout,
                 Whiteout::of(clean) == Whiteout::Invalid,
             ),
+            (AnomalyKind::SizeDesync, *size_desync),
+            (AnomalyKind::OddNumber, !header.has_plain_numbers()),
+            (AnomalyKind::PrefixInDoubt, header.has_prefix_in_doubt()),
+            (
+                AnomalyKind::SlashOnFile,
+                // Python goes by the header's own name, others by the one that counts.
+                match entry.kind {
+                    EntryKind::File | EntryKind::HardLink => ends_with_slash || own_slash,
+                    EntryKind::Directory => header.type_flag() == 0 && ends_with_slash != own_slash,
+                    _ => false,
+                },
+            ),
+            (
+                AnomalyKind::EmptyLink,
+                // libarchive gives a long target only to a header that has one of its own.
+                is_link && (entry.link_target.is_empty() || header.link_name().is_empty()),
+            ),
+            (AnomalyKind::HiddenBytes, header.has_hidden_bytes()),
+            (AnomalyKind::PaddingData, extensions.padding_data),
+            (AnomalyKind::EmptyRecord, extensions.local.deletes()),
+            (
+                AnomalyKind::OddSparse,
+                // Where a record states a size as well, Python takes that for the file's.
+                extensions.local.sparse.late
+                    || extensions.local.sparse.seen
+                        && matches!(extensions.local.size, Setting::Value(_)),
+            ),
         ];
         for (kind, _) in odd.into_iter().filter(|&(_, is)| is) {
             anomalies.add(kind, entry.header_offset, Some(&entry.path));
         }
     }
 }
+
+/// The largest size that a header's twelve bytes hold in octal digits.
+const MOST_OCTAL: u64 = 0o77_777_777_777;
 
 fn kind(type_flag: u8, path: &[u8]) -> EntryKind {
     match type_flag {

@@ -9,9 +9,10 @@ use super::media_type_lies;
 use crate::archive::{Archive, Content, Node, NodeKind, Shape};
 use crate::blob::{CHUNK, Compression, Decoder, Hasher, HashingReader, Meter};
 use crate::error::{Error, Fault, Result};
-use crate::layer::{Limits, Scan};
+use crate::layer::{Limits, NoteKind, Scan};
 use crate::parallel::in_parallel;
 use crate::spec::{Descriptor, Digest, Document, LayerKind, MediaType};
+use crate::tree::Listing;
 
 /// What the passes found.
 pub(super) struct Passes {
@@ -155,6 +156,11 @@ impl Labels {
     /// What an image is called.
     pub fn image(&self, image: usize) -> &str {
         &self.0[image]
+    }
+
+    /// The same where there are several images.
+    pub fn prefix(&self, image: usize) -> Option<&str> {
+        (self.0.len() > 1).then(|| self.image(image))
     }
 
     /// What a layer is called: its number, and the image's name where there are several.
@@ -393,18 +399,28 @@ pub(super) fn read(
             .cmp(&a.content.len())
             .then_with(|| a.place.cmp(&b.place))
     });
-    let results = in_parallel(&tasks, |task| pass(task, limits, meter));
-    let mut done: Vec<(&Task<'_>, Found, u64)> = Vec::with_capacity(tasks.len());
-    for (task, (found, bytes)) in tasks.iter().zip(results) {
-        done.push((task, found, bytes));
-    }
-    // Layers in the order of their images, then blobs by name: as a person would go through them.
-    done.sort_by_key(|(task, ..)| (task.order, task.place.as_str()));
     let layers = tasks.iter().filter(|task| !task.claims.is_empty()).count();
-    let bytes = done.iter().map(|(_, _, bytes)| bytes).sum();
-    for (_, passed, _) in done {
-        found.append(passed);
+    // All layers share what their entries may take.
+    let mut limits = *limits;
+    limits.trace = (limits.trace / layers.max(1) as u64).max(limits.trace.min(1));
+    let results = in_parallel(&tasks, |task| pass(task, &limits, meter));
+    let bytes = results.iter().map(|passed| passed.bytes).sum();
+    let mut done: Vec<(&Task<'_>, Passed)> = tasks.iter().zip(results).collect();
+    // Layers in the order of their images, then blobs by name: as a person would go through them.
+    done.sort_by_key(|(task, _)| (task.order, task.place.as_str()));
+    let mut applicable = HashMap::new();
+    for (number, (task, passed)) in done.into_iter().enumerate() {
+        found.append(passed.found);
+        let key = key(&task.content);
+        if let Some(listing) = passed.listing {
+            applicable.insert(key, (number, Arc::new(listing)));
+        }
     }
+    let listing = |image: usize, layer: usize| {
+        let content = archive.images.get(image)?.layers.get(layer)?.content()?;
+        applicable.get(&key(content)).cloned()
+    };
+    super::apply::layers(archive, labels, listing, &mut found);
     Passes {
         found,
         layers,
@@ -413,9 +429,19 @@ pub(super) fn read(
     }
 }
 
-/// Reads one run of bytes. Gives what was found and how many bytes were read.
-fn pass(task: &Task<'_>, limits: &Limits, meter: &Meter) -> (Found, u64) {
-    let mut found = Found::default();
+/// What reading one run of bytes gave.
+#[derive(Default)]
+struct Passed {
+    found: Found,
+    bytes: u64,
+    /// The entries of a sound layer, if they were recorded.
+    listing: Option<Listing>,
+}
+
+/// Reads one run of bytes.
+fn pass(task: &Task<'_>, limits: &Limits, meter: &Meter) -> Passed {
+    let mut passed = Passed::default();
+    let found = &mut passed.found;
     let places = task.places();
     let algorithms = task.algorithms();
     // What went by on a stream was hashed already; else any algorithm that is known here will do.
@@ -425,18 +451,19 @@ fn pass(task: &Task<'_>, limits: &Limits, meter: &Meter) -> (Found, u64) {
         None => Hasher::like(digest).is_ok(),
     });
     if !task.claims.iter().any(Claim::is_tar) {
-        let size = hash(task, expected, &algorithms, meter, &mut found, &places);
-        return (found, size);
+        passed.bytes = hash(task, expected, &algorithms, meter, found, &places);
+        return passed;
     }
     let scan = match task.content.scan(expected, limits, meter) {
         Ok(scan) => scan,
         Err(error) => {
             found.error_within(&error, &places);
-            return (found, 0);
+            return passed;
         }
     };
-    compare(task, scan.size, &scan.digest, &mut found, &places);
-    others(task, &scan.digest, &algorithms, &mut found, &places);
+    passed.bytes = scan.size;
+    compare(task, scan.size, &scan.digest, found, &places);
+    others(task, &scan.digest, &algorithms, found, &places);
     if scan.size == 0 {
         // Of no bytes at all there is one thing to say.
         if found.findings.is_empty()
@@ -444,22 +471,16 @@ fn pass(task: &Task<'_>, limits: &Limits, meter: &Meter) -> (Found, u64) {
         {
             found.error_within(fault, &places);
         }
-        return (found, 0);
+        return passed;
     }
     if let Some(fault) = &scan.fault {
         found.error_within(fault, &places);
     }
     for claim in &task.claims {
-        layer_findings(task, claim, &scan, limits, &mut found);
+        layer_findings(task, claim, &scan, limits, found);
     }
     if scan.fault.is_none() && scan.compression == Compression::Zstd {
-        super::toc::check(
-            &task.content,
-            &task.descriptors,
-            limits,
-            &mut found,
-            &places,
-        );
+        super::toc::check(&task.content, &task.descriptors, limits, found, &places);
     }
     if scan.padding > 0 {
         let message = format!(
@@ -486,13 +507,63 @@ fn pass(task: &Task<'_>, limits: &Limits, meter: &Meter) -> (Found, u64) {
         );
         found.within(Severity::Warning, "repeated-entry", &places, message);
     }
-    if let Some(offset) = scan.tail.as_ref().and_then(|tail| tail.first_nonzero) {
-        let message = format!(
-            "data follows the tar's end marker, at byte {offset}; it is part of the diff ID"
-        );
-        found.within(Severity::Warning, "trailing-data", &places, message);
+    if let Some(tail) = &scan.tail {
+        super::finding::tail(tail, "it is part of the diff ID", &places, found);
     }
-    (found, scan.size)
+    notes(&scan, &places, found);
+    passed.listing = entries(task, &scan, limits, &places, found);
+    passed
+}
+
+/// What is worth a note in a sound layer.
+fn notes(scan: &Scan, places: &[String], found: &mut Found) {
+    for kind in NoteKind::ALL {
+        if let Some(noted) = scan.notes.of(kind) {
+            let message = super::finding::noted(kind, noted);
+            found.within(Severity::Note, kind.code(), places, message);
+        }
+    }
+    let Some(header) = &scan.gzip else {
+        return;
+    };
+    let mut says = Vec::new();
+    let shown = |text: &[u8]| String::from_utf8_lossy(text.get(..100).unwrap_or(text)).into_owned();
+    for (what, text) in [("a name", &header.name), ("a comment", &header.comment)] {
+        says.extend(
+            text.as_ref()
+                .map(|text| format!("{what} '{}'", shown(text))),
+        );
+    }
+    if header.extra > 0 {
+        says.push(format!("{} bytes of extra fields", header.extra));
+    }
+    let message = format!("the gzip header holds {}", says.join(" and "));
+    found.within(Severity::Note, "gzip-header", places, message);
+}
+
+/// The entries of a layer of an image, for applying it.
+fn entries(
+    task: &Task<'_>,
+    scan: &Scan,
+    limits: &Limits,
+    places: &[String],
+    found: &mut Found,
+) -> Option<Listing> {
+    if limits.trace == 0 || task.claims.is_empty() || scan.fault.is_some() {
+        return None;
+    }
+    let listing = scan
+        .trace
+        .as_ref()
+        .map(|trace| Listing::of_entries(trace.entries().map(Ok)));
+    match listing {
+        Some(Ok(listing)) => Some(listing),
+        _ => {
+            let message = "the layer has too many entries: whether layers apply was not looked at";
+            found.within(Severity::Note, "not-applied", places, message);
+            None
+        }
+    }
 }
 
 /// Only hashes bytes that are no layer's tar: what nothing unpacks is not worth a bomb.

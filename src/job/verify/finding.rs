@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::error::{Error, Fault};
 use crate::escape;
-use crate::layer::AnomalyKind;
+use crate::layer::{AnomalyKind, NoteKind, Noted, Tail};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -189,6 +189,61 @@ fn code(fault: &Fault) -> &'static str {
     }
 }
 
+/// Zeros behind an end marker that no writer's record size explains.
+const LONG_TAIL: u64 = 1 << 20;
+
+/// What follows a tar's end marker.
+pub(super) fn tail(tail: &Tail, rest: &str, places: &[String], found: &mut Found) {
+    let (severity, code, message) = match tail.first_nonzero {
+        Some(at) if tail.is_header => (
+            Severity::Warning,
+            "entries-after-end",
+            format!("entries follow the end marker, at byte {at}: some readers list them; {rest}"),
+        ),
+        Some(at) => (
+            Severity::Warning,
+            "trailing-data",
+            format!("data follows the tar's end marker, at byte {at}; {rest}"),
+        ),
+        None if tail.length > LONG_TAIL => (
+            Severity::Note,
+            "long-padding",
+            format!("{} zero bytes follow the end marker", tail.length),
+        ),
+        None => return,
+    };
+    found.within(severity, code, places, message);
+}
+
+/// `14 setuid files: usr/bin/passwd, usr/bin/su, usr/bin/chsh and 11 more`.
+pub(super) fn noted(kind: NoteKind, noted: &Noted) -> String {
+    let (one, many) = match kind {
+        NoteKind::Setuid => ("setuid file", "setuid files"),
+        NoteKind::Setgid => ("setgid file", "setgid files"),
+        NoteKind::Capability => ("file with capabilities", "files with capabilities"),
+        NoteKind::Device => ("device", "devices"),
+        NoteKind::ClimbingLink => (
+            "symbolic link that leads out of the root directory",
+            "symbolic links that lead out of the root directory",
+        ),
+        NoteKind::Twin => (
+            "name that is another one's but for case or composition",
+            "names that are others' but for case or composition",
+        ),
+    };
+    let names: Vec<String> = noted
+        .first
+        .iter()
+        .map(|name| escape::bytes(name).into_owned())
+        .collect();
+    let more = match noted.count.saturating_sub(names.len() as u64) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let what = if noted.count == 1 { one } else { many };
+    format!("{} {what}: {}{more}", noted.count, names.join(", "))
+}
+
 /// How bad an oddity of a tar is, and what it means for those who read it.
 pub(super) fn oddity(kind: AnomalyKind) -> (Severity, &'static str) {
     match kind {
@@ -229,6 +284,43 @@ pub(super) fn oddity(kind: AnomalyKind) -> (Severity, &'static str) {
         AnomalyKind::OneEndBlock => (
             Severity::Note,
             "the tar ends with one zero block where two belong",
+        ),
+        AnomalyKind::SizeDesync => (
+            Severity::Warning,
+            "a record and the header state different sizes; who believes the other one sees other entries after it",
+        ),
+        AnomalyKind::GlobalOverride => (
+            Severity::Warning,
+            "a global extension header changes the entries after it; libarchive ignores that",
+        ),
+        AnomalyKind::OddNumber => (
+            Severity::Warning,
+            "a number in the header is spelled so that some readers refuse it or read another one",
+        ),
+        AnomalyKind::PrefixInDoubt => (
+            Severity::Warning,
+            "bytes stand where some readers look for the start of the name and others do not",
+        ),
+        AnomalyKind::SlashOnFile => (
+            Severity::Warning,
+            "the name ends with '/' and the type is no directory; some readers make one of it",
+        ),
+        AnomalyKind::EmptyLink => (Severity::Warning, "a link without a target"),
+        AnomalyKind::HiddenBytes => (
+            Severity::Warning,
+            "bytes stand behind the end of a text in the header, where no reader shows them",
+        ),
+        AnomalyKind::PaddingData => (
+            Severity::Warning,
+            "the padding to a whole block is not zeros: bytes that no reader shows",
+        ),
+        AnomalyKind::EmptyRecord => (
+            Severity::Warning,
+            "an extension record without a value; some readers take it for an empty name or size",
+        ),
+        AnomalyKind::OddSparse => (
+            Severity::Warning,
+            "the records of a sparse file are not in the order that all readers understand",
         ),
     }
 }

@@ -4,6 +4,7 @@
 //! first, each stored byte read once), and the comparison of what describes the same thing twice.
 
 mod agree;
+mod apply;
 mod blobs;
 mod finding;
 mod toc;
@@ -18,6 +19,9 @@ use crate::archive::{Archive, Holder, Image, MemberKind, NodeKind, Presence, Sha
 use crate::blob::{Compression, Meter};
 use crate::error::{Error, Fault};
 use crate::layer::{AnomalyKind, Limits};
+
+/// Bytes of all layers' entries that [`verify`] may keep, as [`Limits::trace`], to apply layers to one another.
+pub const TRACE: u64 = 1 << 30;
 
 /// What was found out about one archive.
 #[derive(Debug)]
@@ -268,15 +272,8 @@ fn container(archive: &Archive, found: &mut Found) {
         });
         found.add(severity, anomaly.kind.code(), place, message);
     }
-    if let Some(offset) = table.tail.and_then(|tail| tail.first_nonzero) {
-        found.add(
-            Severity::Warning,
-            "trailing-data",
-            "",
-            format!(
-                "data follows the archive's end marker, at byte {offset}; some readers read on"
-            ),
-        );
+    if let Some(tail) = &table.tail {
+        finding::tail(tail, "some readers read on", &[], found);
     }
     let mut twice: Vec<(&[u8], &[usize])> = table
         .names()

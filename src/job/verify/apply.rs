@@ -1,0 +1,95 @@
+//! Do an image's layers apply to one another? Engines find out when they unpack; here nothing is unpacked.
+//!
+//! Each layer's entries were recorded in the pass that hashed it. What a layer alone shows (names with `..`, whiteouts
+//! of nothing, a top that is no folder) is said there already and not here again.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::blobs::Labels;
+use super::finding::{Found, Severity};
+use crate::archive::Archive;
+use crate::layer::Whiteout;
+use crate::tree::{Listing, Tree};
+
+/// Entries that are applied for all images of one archive, however many of them share layers.
+const MOST: usize = 50_000_000;
+
+/// Faults that are told of one image.
+const FAULTS: usize = 20;
+
+/// Applies the layers of every image whose layers are all known. `listing` gives a layer's, by image and layer, with a
+/// number that is the same for the same layer.
+pub(super) fn layers(
+    archive: &Archive,
+    labels: &Labels,
+    listing: impl Fn(usize, usize) -> Option<(usize, Arc<Listing>)>,
+    found: &mut Found,
+) {
+    let mut seen = HashSet::new();
+    let mut applied = 0_usize;
+    let mut left_out = 0;
+    for (image, described) in archive.images.iter().enumerate() {
+        let known: Option<Vec<_>> = (0..described.layers.len())
+            .map(|layer| listing(image, layer))
+            .collect();
+        let Some(known) = known.filter(|known| !known.is_empty()) else {
+            continue;
+        };
+        let (numbers, listings): (Vec<_>, Vec<_>) = known.into_iter().unzip();
+        if !seen.insert(numbers) {
+            continue;
+        }
+        applied += listings.iter().map(|listing| listing.len()).sum::<usize>();
+        if applied > MOST {
+            left_out += 1;
+            continue;
+        }
+        match Tree::apply(listings) {
+            Ok(tree) => faults(&tree, labels.prefix(image), found),
+            Err(error) => found.add(
+                Severity::Note,
+                "not-applied",
+                labels.image(image),
+                format!("the layers were not applied: {}", error.fault()),
+            ),
+        }
+    }
+    if left_out > 0 {
+        let message = format!("the layers of {left_out} images were not applied: too many entries");
+        found.add(Severity::Note, "not-applied", "", message);
+    }
+}
+
+fn faults(tree: &Tree, prefix: Option<&str>, found: &mut Found) {
+    let mut told = 0;
+    for fault in tree.faults() {
+        let places: Vec<String> = fault.places().map(str::to_owned).collect();
+        if places.last().is_none_or(|path| is_said(path)) {
+            continue;
+        }
+        told += 1;
+        if told > FAULTS {
+            continue;
+        }
+        let places: Vec<String> = prefix
+            .map(str::to_owned)
+            .into_iter()
+            .chain(places)
+            .collect();
+        let message = format!("engines cannot apply this: {}", fault.fault());
+        found.within(Severity::Error, "does-not-apply", &places, message);
+    }
+    if told > FAULTS || tree.fault_count() > tree.faults().len() as u64 {
+        let place = prefix.unwrap_or_default();
+        let message = "and more entries that engines cannot apply";
+        found.add(Severity::Error, "does-not-apply", place, message);
+    }
+}
+
+/// Whether the pass over the layer says the same of this entry.
+fn is_said(path: &str) -> bool {
+    path == "."
+        || path.split('/').any(|part| part == "..")
+        || Whiteout::of(path.as_bytes()) == Whiteout::Invalid
+}

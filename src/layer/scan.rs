@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
+use super::Limits;
 use super::anomaly::Anomalies;
 use super::input::StreamInput;
 use super::summary::LayerSummary;
@@ -11,24 +12,6 @@ use crate::blob::{
 };
 use crate::error::{Error, Fault, Result};
 use crate::spec::Digest;
-
-/// What is accepted at most.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Entries of a layer, members of an archive, files of a folder.
-    pub entries: u64,
-    /// What a decoder may produce.
-    pub decode: DecodeLimits,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            entries: super::limits::ENTRIES,
-            decode: DecodeLimits::default(),
-        }
-    }
-}
 
 /// What one complete pass over a blob's bytes found out. Nothing is compared with anything yet.
 #[derive(Debug)]
@@ -208,7 +191,7 @@ impl Walked {
 /// Walks plain bytes as a tar and reads them to the end, whatever they are.
 fn walk(plain: &mut impl BufRead, limits: &Limits) -> Walked {
     let mut walked = Walked::new();
-    let mut walker = Walker::new(StreamInput::new(&mut *plain)).max_entries(limits.entries);
+    let mut walker = Walker::new(StreamInput::new(&mut *plain)).within(limits);
     let end = match LayerSummary::of(&mut walker) {
         Ok(summary) => {
             walked.summary = summary;

@@ -183,7 +183,7 @@ fn landing(args: &Args) -> Result<PathBuf> {
 
 fn squash(args: &Args, image: &ImageArg, options: &CommitOptions, io: &mut Io) -> Result<()> {
     let landing = landing(args)?;
-    let recode = args.packing.recode()?;
+    let recode = args.packing.recode(&args.common)?;
     let opened = open(args, image, &landing, io)?;
     let number = opened.select(&args.common)?.index;
     let meter = Meter::default();
@@ -223,7 +223,7 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
         let why = "refusing to write a layer to the terminal: name a file, or pipe the output";
         return Err(Fault::Usage(why.into()).into());
     }
-    let recode = args.packing.recode()?;
+    let recode = args.packing.recode(&args.common)?;
     let shown = match stdin {
         true => "standard input".to_owned(),
         false => input.to_string_lossy().into_owned(),
@@ -238,6 +238,7 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
                 overlay: args.upper,
                 latest: options.latest,
                 owner: None,
+                limits: args.common.limits(),
             },
         )?),
     };

@@ -167,7 +167,7 @@ fn main() -> ExitCode {
             let why = "standard output takes the archive or the digest map, not both";
             return Err(Fault::Usage(why.into()).into());
         }
-        let mut recode = args.packing.recode()?;
+        let mut recode = args.packing.recode(&args.common)?;
         let landing = landing(&destination, args)?;
         let meter = Meter::default();
         let opening = io.progress(args.source.text(), None, &meter, args.quiet);

@@ -7,7 +7,6 @@ use imgkit::archive::Archive;
 use imgkit::blob::Meter;
 use imgkit::cli::{self, Common, ImageArg, Io, Page, Verdict};
 use imgkit::job::{self, Usage};
-use imgkit::layer::Limits;
 use imgkit::show::{Column, Format, human};
 use imgkit::spec::Timestamp;
 use serde_json::{Value, json};
@@ -142,7 +141,7 @@ fn main() -> ExitCode {
         if archives.is_empty() && io.has_failed() {
             return Ok(Verdict::Yes);
         }
-        let usage = job::usage(&archives, &Limits::default())?;
+        let usage = job::usage(&archives, &args.common.limits())?;
         let rows = if args.verbose {
             images(&usage)
         } else {

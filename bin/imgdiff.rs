@@ -730,6 +730,7 @@ fn options(args: &Args, meter: &Meter) -> Result<Options> {
         loading: Loading {
             reading: Reading {
                 meter: meter.clone(),
+                limits: args.common.limits(),
                 ..Reading::default()
             },
             landing: std::env::temp_dir(),

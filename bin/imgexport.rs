@@ -15,7 +15,6 @@ use imgkit::job::export::{
     Existing, Export, ExportOptions, Globs, NotApplied, Shape, Unpack, check_plain, layer_range,
     raw_layer, since,
 };
-use imgkit::layer::Limits;
 use imgkit::show::entries;
 use imgkit::tree::Reading;
 use imgkit::{Error, Fault, Result};
@@ -284,7 +283,7 @@ fn main() -> ExitCode {
         if let Some(layers) = single {
             let meter = Meter::default();
             let _progress = io.progress(args.image.text(), None, &meter, args.quiet);
-            let limits = Limits::default();
+            let limits = args.common.limits();
             to_output(output, io, |out| {
                 raw_layer(image, layers.start, &limits, &landing(args), out, &meter)
             })
@@ -359,6 +358,7 @@ fn list(
 ) -> Result<()> {
     let reading = Reading {
         digests: args.digests,
+        limits: args.common.limits(),
         ..Reading::default()
     };
     let export = {
@@ -390,7 +390,10 @@ fn write(
     io: &mut Io,
     opened: &Opened,
 ) -> Result<()> {
-    let reading = Reading::default();
+    let reading = Reading {
+        limits: args.common.limits(),
+        ..Reading::default()
+    };
     let export = {
         let stored = image.layers.iter().filter_map(|layer| layer.content());
         let total = stored.map(|content| content.len()).sum();

@@ -10,7 +10,6 @@ use imgkit::cli::{self, Common, ImageArg, Io, Page, Verdict};
 use imgkit::error::{At, Fault};
 use imgkit::job::graph::{self, Graph, ImageMap, Narrow, SizeOf, Source, View};
 use imgkit::job::{self, Filter, Sizes};
-use imgkit::layer::Limits;
 use imgkit::show::graph::{self as draw, RankDir, TreeOptions};
 use imgkit::{Error, Result};
 
@@ -327,7 +326,13 @@ fn open(args: &Args, io: &mut Io) -> Result<Vec<Opened>> {
         });
     };
     if args.images.is_empty() {
-        if let Some(archive) = cli::open_store(&args.common, &Open::default())? {
+        if let Some(archive) = cli::open_store(
+            &args.common,
+            &Open {
+                limits: args.common.limits(),
+                ..Open::default()
+            },
+        )? {
             take(archive, Pick::Only);
         }
         return Ok(opened);
@@ -344,6 +349,7 @@ fn open(args: &Args, io: &mut Io) -> Result<Vec<Opened>> {
             let open = Open {
                 meter: meter.clone(),
                 landing: landing.clone(),
+                limits: args.common.limits(),
                 ..Open::default()
             };
             match graph::find(&folder, &open) {
@@ -476,7 +482,7 @@ fn measure(args: &Args, opened: &mut [Opened], io: &mut Io) {
     for one in opened {
         let meter = Meter::default();
         let progress = io.progress(&one.archive.place, None, &meter, false);
-        one.sizes = job::measure(&one.archive, &one.images, &Limits::default(), &meter);
+        one.sizes = job::measure(&one.archive, &one.images, &args.common.limits(), &meter);
         drop(progress);
         for fault in one.sizes.faults() {
             io.fail(&fault.clone().at(one.archive.place.clone()));
@@ -534,7 +540,7 @@ fn packages(args: &Args, opened: &[Opened], io: &mut Io) -> Result<Graph> {
         .at(place)?;
     let meter = Meter::default();
     let progress = io.progress(&one.archive.place, None, &meter, false);
-    let packages = job::installed(selection.image(), &Limits::default(), &meter).at(place)?;
+    let packages = job::installed(selection.image(), &args.common.limits(), &meter).at(place)?;
     drop(progress);
     for fault in &packages.faults {
         io.fail(&fault.clone().at(one.archive.place.clone()));
@@ -598,7 +604,11 @@ fn maps(graph: &Graph, opened: &[Opened], io: &mut Io) -> Vec<(String, ImageMap)
         let Some((one, i)) = found else { continue };
         let meter = Meter::default();
         let progress = io.progress(node.title(), None, &meter, false);
-        let map = graph::map(&one.archive.images[i], &Limits::default(), &meter);
+        let map = graph::map(
+            &one.archive.images[i],
+            &one.archive.container.limits,
+            &meter,
+        );
         drop(progress);
         match map.at(|| one.archive.place.clone()) {
             Ok(map) => maps.push((node.digest.clone(), map)),

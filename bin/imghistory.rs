@@ -12,7 +12,6 @@ use imgkit::cli::{self, Common, ImageArg, Io, Page, Verdict};
 use imgkit::error::{At, Error, Fault, Result};
 use imgkit::job::dockerfile::{self, Candidate, Dockerfile};
 use imgkit::job::{self, Sizes};
-use imgkit::layer::Limits;
 use imgkit::show::Format;
 use imgkit::show::dockerfile::{
     DOCKERFILE_COLUMNS, Layout, dockerfile as dockerfile_text, dockerfile_rows,
@@ -219,7 +218,7 @@ fn main() -> ExitCode {
             false => job::measure(
                 &opened.archive,
                 &[selection.index],
-                &Limits::default(),
+                &args.common.limits(),
                 &meter,
             )
             .whole()
@@ -269,7 +268,7 @@ fn reconstruct(args: &Args, io: &mut Io) -> Result<Verdict> {
         .iter()
         .map(|(name, image)| Candidate { name, image })
         .collect();
-    let limits = Limits::default();
+    let limits = args.common.limits();
     let mut found = dockerfile::dockerfile(image, &candidates, &limits, &meter).at(place)?;
     if let Some(folder) = &folder {
         dockerfile::extract(&mut found, image, folder.path(), &limits, &meter).at(place)?;
@@ -320,7 +319,11 @@ fn bases(args: &Args, io: &mut Io) -> Result<Vec<Usable>> {
     let mut found = Vec::new();
     if args.base.is_empty() {
         let store = cli::store_path(&args.common).map(Store::at);
-        match store.and_then(|store| store.open(&Open::default())) {
+        let open = Open {
+            limits: args.common.limits(),
+            ..Open::default()
+        };
+        match store.and_then(|store| store.open(&open)) {
             Ok(Some(store)) => {
                 let all = (0..store.images.len()).collect();
                 found.push((store, all));
@@ -340,7 +343,7 @@ fn bases(args: &Args, io: &mut Io) -> Result<Vec<Usable>> {
                 }
                 found.push((opened.archive, images));
             }
-            Err(error) => match archives_in(base.text())? {
+            Err(error) => match archives_in(base.text(), args)? {
                 Some(archives) => found.extend(archives),
                 None => return Err(error),
             },
@@ -350,7 +353,7 @@ fn bases(args: &Args, io: &mut Io) -> Result<Vec<Usable>> {
 }
 
 /// The archives of a folder that is none itself, in the order of their names; `None` if it is no folder or has none.
-fn archives_in(folder: &str) -> Result<Option<Vec<Usable>>> {
+fn archives_in(folder: &str, args: &Args) -> Result<Option<Vec<Usable>>> {
     let folder = Path::new(folder);
     if !folder.is_dir() {
         return Ok(None);
@@ -361,11 +364,15 @@ fn archives_in(folder: &str) -> Result<Option<Vec<Usable>>> {
         paths.push(entry.map_err(failed)?.path());
     }
     paths.sort();
+    let as_typed = Open {
+        limits: args.common.limits(),
+        ..Open::default()
+    };
     let open = |path: &PathBuf| {
         let usable =
             fs::metadata(path).is_ok_and(|metadata| metadata.is_file() || metadata.is_dir());
         // What else lies in the folder is none of our business.
-        let archive = usable.then(|| Open::default().path(path).ok())??;
+        let archive = usable.then(|| as_typed.path(path).ok())??;
         let all = (0..archive.images.len()).collect();
         Some((archive, all))
     };

@@ -106,7 +106,7 @@ impl AsRef<Common> for Args {
 fn main() -> ExitCode {
     cli::run(&PAGE, |args: &Args, io| {
         let (instructions, names) = args.making.taken_in(args.name.as_deref())?;
-        let recode = args.packing.recode()?;
+        let recode = args.packing.recode(&args.common)?;
         let excludes = args.selecting.excludes()?;
         let config = args.config.as_deref().map(cli::option_file).transpose()?;
         let options = ImportOptions {
@@ -133,6 +133,7 @@ fn main() -> ExitCode {
                         owner: args.owner,
                         latest: cli::source_date_epoch(),
                         overlay: false,
+                        limits: args.common.limits(),
                     },
                 )?;
                 say_skipped(&folder.skipped, io);

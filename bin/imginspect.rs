@@ -7,7 +7,6 @@ use imgkit::blob::Meter;
 use imgkit::cli::{self, Common, ImageArg, Io, Page, Verdict};
 use imgkit::error::At;
 use imgkit::job::{self, Raw};
-use imgkit::layer::Limits;
 use imgkit::show::{Shape, Template, json};
 use imgkit::{Error, Fault, Result};
 use serde_json::Value;
@@ -166,7 +165,7 @@ fn inspect(args: &Args, image: &ImageArg, io: &mut Io) -> Result<Value> {
     let sizes = job::measure(
         &opened.archive,
         &[selection.index],
-        &Limits::default(),
+        &args.common.limits(),
         &meter,
     )
     .whole()

@@ -151,7 +151,7 @@ fn load(args: &Args, input: &ImageArg, store: &Store, io: &Io) -> Result<Vec<Loa
             Policy::Replace
         },
         platform: args.common.platform.clone(),
-        recode: args.packing.recode()?,
+        recode: args.packing.recode(&args.common)?,
     };
     let meter = Meter::default();
     let opening = io.progress(input.text(), None, &meter, args.quiet);

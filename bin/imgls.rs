@@ -7,7 +7,6 @@ use imgkit::blob::Meter;
 use imgkit::cli::{self, Common, ImageArg, Io, Opened, Page, Verdict};
 use imgkit::error::At;
 use imgkit::job::{self, Filter, ListRow, RowKind, Sizes};
-use imgkit::layer::Limits;
 use imgkit::show::images::{LIST_COLUMNS, Telling, list_row, tree_labels};
 use imgkit::show::{Format, Table};
 use imgkit::{Error, Result};
@@ -215,7 +214,7 @@ fn list(
         true => {
             let meter = Meter::default();
             let _progress = io.progress(&archive.place, None, &meter, args.quiet);
-            job::measure(archive, &wanted, &Limits::default(), &meter)
+            job::measure(archive, &wanted, &args.common.limits(), &meter)
         }
     };
     for fault in sizes.faults() {

@@ -140,7 +140,7 @@ fn main() -> ExitCode {
             .map(Reference::parse)
             .transpose()?
             .map(|name| Name::Full(name.tagged()));
-        let mut recode = args.packing.recode()?;
+        let mut recode = args.packing.recode(&args.common)?;
         let opened = args
             .images
             .iter()

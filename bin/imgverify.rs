@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use imgkit::archive::Open;
 use imgkit::blob::Meter;
 use imgkit::cli::{self, Common, ImageArg, Io, Page, Verdict};
-use imgkit::error::{Error, Fault, Result};
+use imgkit::error::{Error, Result};
 use imgkit::job::verify::{self, Finding, Severity, VerifyReport};
 use imgkit::layer::Limits;
 use imgkit::show::{human, json};
@@ -170,7 +170,7 @@ struct Args {
 
 impl Args {
     fn limits(&self) -> Limits {
-        let mut limits = Limits::default();
+        let mut limits = self.common.limits();
         let given = |value: Option<u64>, limit: &mut u64| match value {
             None => {}
             Some(0) => *limit = u64::MAX,
@@ -262,17 +262,6 @@ impl Out<'_> {
             self.line(&json::line(&line)?, io)?;
         }
         io.fail(error);
-        if let (Fault::Limit { what, .. }, None) = (error.fault(), error.hint()) {
-            match *what {
-                "expansion ratio" => {
-                    io.hint("--max-expansion 0 takes the limit away, if you trust the input");
-                }
-                "decoded size in bytes" => {
-                    io.hint("--max-size 0 takes the limit away, if you trust the input");
-                }
-                _ => {}
-            }
-        }
         Ok(())
     }
 

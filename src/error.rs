@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crate::escape;
+use crate::{escape, limits};
 
 /// What every fallible function of the library returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -601,6 +601,7 @@ impl Fault {
             Fault::NotAFile { kind: "a FIFO" } => {
                 typed.then(|| format!("use - and redirect, as in imgls - < {}", input()))
             }
+            Fault::Limit { what, limit, found } => limits::remedy(what, *limit, *found),
             _ => None,
         }
     }

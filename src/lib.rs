@@ -5,7 +5,7 @@
 //!
 //! | room | holds | may use |
 //! |---|---|---|
-//! | [`error`], [`escape`], [`parallel`] | what can go wrong, as facts; text that is safe to print; work on all cores | nothing |
+//! | [`error`], [`escape`], [`limits`], [`parallel`] | what can go wrong, as facts; text that is safe to print; how much is accepted; work on all cores | nothing |
 //! | [`spec`] | the image specification's nouns, as views over bytes that are kept | error |
 //! | [`blob`] | bytes with an identity: files, codecs, hashes | spec |
 //! | [`layer`] | a tar as entries; one pass that finds out everything about a layer | spec, blob |
@@ -41,6 +41,7 @@ pub mod error;
 pub mod escape;
 pub mod job;
 pub mod layer;
+pub mod limits;
 pub mod packages;
 pub mod parallel;
 pub mod rootfs;

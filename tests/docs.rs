@@ -294,10 +294,11 @@ fn the_commands_of_the_readme_print_what_it_shows() {
 /// The rooms in the order of the house, innermost first, and what each may use as the map in `src/lib.rs` has it.
 ///
 /// What serves every room (errors, escaping, work on all cores) may be used by all that come after it.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("escape", &[]),
     ("parallel", &[]),
-    ("error", &["escape"]),
+    ("limits", &[]),
+    ("error", &["escape", "limits"]),
     ("spec", &["error", "escape"]),
     ("blob", &["spec"]),
     ("layer", &["spec", "blob"]),
@@ -319,7 +320,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     // Renderers draw the reports of jobs and the types that stand in them; they open nothing.
     ("show", &["spec", "archive", "tree", "job"]),
 ];
-const FOR_ALL: [&str; 3] = ["escape", "error", "parallel"];
+const FOR_ALL: [&str; 4] = ["escape", "error", "limits", "parallel"];
 
 /// The rooms that a file's `use crate::` lines name, `use crate::{…}` opened up, and paths written out in full.
 fn rooms_used(source: &str) -> BTreeSet<String> {

@@ -566,7 +566,8 @@ fn graphs_that_are_deep_wide_or_a_lattice() {
     room.write("deep.tar", &nest(40, 1).tar());
     for (name, line) in OPENING {
         room.run(&on(line, "deep.tar")).fails(&format!(
-            "{name}: deep.tar: depth of indexes: limit reached: at most 8 are accepted, found 9\n"
+            "{name}: deep.tar: depth of indexes: limit reached: at most 8 are accepted, found 9\n\
+             hint: --limit index-depth=16 raises it, if you trust the input\n"
         ));
     }
     let mut wide = build::oci(&[&app()]);
@@ -577,7 +578,8 @@ fn graphs_that_are_deep_wide_or_a_lattice() {
     room.write("wide.tar", &wide.tar());
     for (name, line) in OPENING {
         room.run(&on(line, "wide.tar")).fails(&format!(
-            "{name}: wide.tar: manifests: limit reached: at most 10000 are accepted, found 10001\n"
+            "{name}: wide.tar: manifests: limit reached: at most 10000 are accepted, found 10001\n\
+             hint: --limit manifests=20000 raises it, if you trust the input\n"
         ));
     }
 }

@@ -500,7 +500,7 @@ fn what_is_no_damage_is_not_called_so() {
         .code(2)
         .says("bomb.tar: not verified: ")
         .complains("could not be verified: decoded size in bytes: limit reached")
-        .complains("hint: --max-size 0");
+        .complains("hint: --limit layer-size=");
     room.run("imgverify bomb.tar").code(0);
     let run = room.run("imgverify --json gone.tar");
     assert_eq!(run.json_lines()[0]["Type"], "error");

@@ -6,12 +6,12 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
+use super::BlobNames;
 use super::container::{Container, Holder, Signs};
 use super::docker::{self, DockerItem, RepositoryRecord};
 use super::graph::{Edge, GraphReader, Node, NodeKind, no_rootfs};
 use super::image::{Image, ImageId, Layer, Presence};
 use super::name::{Name, NameSet};
-use super::{BlobNames, CONFIG_LIMIT, MANIFEST_LIMIT};
 use crate::blob::{self, Meter, ReadAhead, sha256};
 use crate::error::{At, Error, Fault, NotAnImage, Result, TarFault};
 use crate::escape;
@@ -283,11 +283,12 @@ fn shown(path: &Path) -> String {
 
 /// A manifest or index without the archive around it.
 fn document(place: &str, container: Container, bytes: Arc<[u8]>) -> Result<Archive> {
-    let document = match Document::parse(&bytes) {
+    let limits = container.limits.json;
+    let document = match Document::parse_within(&bytes, &limits) {
         Ok(document) => document,
         Err(error) if matches!(error.fault(), Fault::Ambiguous { .. }) => return Err(error),
         Err(_) => {
-            json::parse(&bytes)?;
+            json::parse_within(&bytes, &limits)?;
             return Err(Fault::NotAnImage(NotAnImage::Document).into());
         }
     };
@@ -372,7 +373,7 @@ impl Found {
         };
         let mut unread = None;
         if wants(Half::Oci) {
-            match container.read("index.json", MANIFEST_LIMIT) {
+            match container.read("index.json", container.limits.of_document()) {
                 Ok(index) => found.index = index,
                 Err(error) if open.examine && only.is_none() => unread = Some(error),
                 Err(error) => return Err(error),
@@ -397,13 +398,14 @@ impl Found {
     /// Looks at `manifest.json`, and without one at `repositories`.
     fn manifest(&mut self, container: &Container, only: Option<Half>) -> Result<()> {
         let wants = |half| only.is_none_or(|only| only == half);
-        let manifest = match container.read("manifest.json", MANIFEST_LIMIT) {
+        let manifest = match container.read("manifest.json", container.limits.of_document()) {
             // A layout may hold anything under that name; only without an index does it have to be docker's.
             Err(_) if self.index.is_some() && only.is_some() => None,
             other => other?,
         };
         if let Some(bytes) = manifest {
-            let value = json::parse(&bytes).at(|| "manifest.json".into())?;
+            let value =
+                json::parse_within(&bytes, &container.limits.json).at(|| "manifest.json".into())?;
             match value {
                 Value::Object(_) if wants(Half::Dir) && self.index.is_none() => {
                     self.names = BlobNames::Hex;
@@ -411,7 +413,8 @@ impl Found {
                 }
                 Value::Object(_) => self.other = Some(bytes).filter(|_| only.is_none()),
                 _ if wants(Half::Docker) => {
-                    let items = docker::parse_manifest(&value).at(|| "manifest.json".into())?;
+                    let items = docker::parse_manifest(&value, &container.limits)
+                        .at(|| "manifest.json".into())?;
                     self.docker = Some((Some(bytes), items));
                 }
                 _ => {}
@@ -508,7 +511,7 @@ impl Assembly {
         let mut layout_version = None;
         let edges = if names == BlobNames::Hex {
             // A `dir:` has one manifest and no index; the manifest is not stored under its digest.
-            let media_type = Document::parse(&index)
+            let media_type = Document::parse_within(&index, &container.limits.json)
                 .at(|| "manifest.json".into())?
                 .media_type()
                 .to_owned();
@@ -528,7 +531,8 @@ impl Assembly {
                     .at(|| "manifest.json".into())?,
             ]
         } else {
-            let document = Document::parse(&index).at(|| "index.json".into())?;
+            let document = Document::parse_within(&index, &container.limits.json)
+                .at(|| "index.json".into())?;
             let Document::Index(Index { manifests, .. }) = document else {
                 let fault = Fault::Schema {
                     field: "the document".into(),
@@ -560,7 +564,7 @@ impl Assembly {
         let digest = sha256(bytes);
         let known =
             |node: &Node| node.descriptor.digest == digest || node.bytes.as_deref() == Some(bytes);
-        let is_manifest = matches!(Document::parse(bytes), Ok(Document::Manifest(_)));
+        let is_manifest = matches!(Document::parse_known(bytes), Ok(Document::Manifest(_)));
         (is_manifest && !self.nodes.iter().any(known)).then(|| {
             let why = "it is no manifest of index.json: skopeo's dir: would take it for the image, others index.json";
             Error::new(Fault::Ambiguous { why: why.into() }).at("manifest.json")
@@ -617,7 +621,7 @@ impl Assembly {
             self.roots.push(root(twin));
             return;
         }
-        let (config, unparsed) = read.config(&item.config);
+        let (config, unparsed) = read.config(container, &item.config);
         if unparsed.is_none() && config.diff_ids.is_none() && !item.layers.is_empty() {
             faults.push(no_rootfs().at(item.config.clone()));
         }
@@ -826,7 +830,7 @@ struct ItemConfig {
 impl ItemConfig {
     fn read(container: &Container, member: &str) -> Self {
         let mut read = ItemConfig::default();
-        match container.read(member, CONFIG_LIMIT) {
+        match container.read(member, container.limits.of_config()) {
             Ok(bytes) => {
                 read.bytes = bytes.map(|bytes| {
                     let id = ImageId::Config(sha256(&bytes));
@@ -838,9 +842,11 @@ impl ItemConfig {
         read
     }
 
-    fn config(&mut self, member: &str) -> (Arc<ImageConfig>, Option<Error>) {
+    fn config(&mut self, container: &Container, member: &str) -> (Arc<ImageConfig>, Option<Error>) {
         let bytes = self.bytes.as_ref().map_or(&[][..], |(bytes, _)| bytes);
-        let parse = || match ImageConfig::parse(bytes).at(|| member.to_owned()) {
+        let parse = || match ImageConfig::parse_within(bytes, &container.limits.json)
+            .at(|| member.to_owned())
+        {
             Ok(config) => (Arc::new(config), None),
             Err(error) => (Arc::default(), Some(error)),
         };

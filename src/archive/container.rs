@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use super::folder::Folder;
 use super::members::MemberTable;
-use super::{Content, MANIFEST_LIMIT, Open};
+use super::{Content, Open};
 use crate::blob::{self, Compression, Decoder, FileRange, ReadAhead};
 use crate::error::{At, Error, Fault, NotAnImage, Result, TarFault};
 use crate::layer::Limits;
+use crate::limits::Bound;
 
 /// What holds an archive's members, told by its content and never by its name.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub struct Container {
     pub outer: Compression,
     /// Whether it went by on a stream: from a pipe, or out of a compressed file.
     pub streamed: bool,
+    /// What is accepted at most.
+    pub limits: Limits,
 }
 
 /// Where members are.
@@ -49,6 +52,7 @@ impl Container {
                 holder,
                 outer: Compression::None,
                 streamed: false,
+                limits: open.limits,
             });
         }
         Container::from_file(blob::open_regular(path, true)?, 0, open)
@@ -96,13 +100,15 @@ impl Container {
             return Container::from_stream(ReadAhead::new(range.reader()), open);
         }
         if is_document(&head[..n]) {
-            return Container::document(range.bytes(MANIFEST_LIMIT)?.into());
+            let whole = Content::Range(range).bytes(open.limits.of_document())?;
+            return Container::document(whole, open);
         }
         let table = MemberTable::index(&range, &open.limits).map_err(not_a_tar)?;
         Ok(Container {
             holder: Holder::Table(Box::new(table)),
             outer: Compression::None,
             streamed: false,
+            limits: open.limits,
         })
     }
 
@@ -120,18 +126,19 @@ impl Container {
         let outer = Compression::sniff(head);
         if outer == Compression::None && is_document(head) {
             let mut bytes = Vec::new();
-            let read = stream.take(MANIFEST_LIMIT + 1).read_to_end(&mut bytes);
+            let limit = open.limits.document;
+            let read = stream.take(limit + 1).read_to_end(&mut bytes);
             read.map_err(|error| Error::io("read", error))?;
-            if bytes.len() as u64 > MANIFEST_LIMIT {
+            if bytes.len() as u64 > limit {
                 let found = bytes.len() as u64;
                 return Err(Fault::Limit {
                     what: "document size in bytes",
-                    limit: MANIFEST_LIMIT,
+                    limit,
                     found,
                 }
                 .into());
             }
-            return Container::document(bytes.into());
+            return Container::document(bytes.into(), open);
         }
         let table = if outer == Compression::None {
             MemberTable::pass(stream, open)
@@ -145,14 +152,16 @@ impl Container {
             holder: Holder::Table(Box::new(table)),
             outer,
             streamed: true,
+            limits: open.limits,
         })
     }
 
-    fn document(bytes: Arc<[u8]>) -> Result<Self> {
+    fn document(bytes: Arc<[u8]>, open: &Open) -> Result<Self> {
         Ok(Container {
             holder: Holder::Document(bytes),
             outer: Compression::None,
             streamed: false,
+            limits: open.limits,
         })
     }
 
@@ -162,8 +171,8 @@ impl Container {
     /// As [`MemberTable::get`]; a folder refuses links that lead out of it too.
     pub fn get(&self, name: &str) -> Result<Option<Content>> {
         match &self.holder {
-            Holder::Table(table) => table.get(name),
-            Holder::Folder(folder) => folder.get(name),
+            Holder::Table(table) => table.get(name, self.limits.hops),
+            Holder::Folder(folder) => folder.get(name, self.limits.hops),
             Holder::Document(_) => Ok(None),
         }
         .at(|| name.to_owned())
@@ -172,11 +181,11 @@ impl Container {
     /// The bytes of a small member.
     ///
     /// # Errors
-    /// `Limit` if it is larger than `limit`; as [`Container::get`]. The place is the member.
-    pub fn read(&self, name: &str, limit: u64) -> Result<Option<Arc<[u8]>>> {
+    /// `Limit` if it is larger than its bound; as [`Container::get`]. The place is the member.
+    pub fn read(&self, name: &str, bound: Bound) -> Result<Option<Arc<[u8]>>> {
         match self.get(name)? {
             None => Ok(None),
-            Some(content) => content.bytes(limit).map(Some).at(|| name.to_owned()),
+            Some(content) => content.bytes(bound).map(Some).at(|| name.to_owned()),
         }
     }
 

@@ -7,6 +7,7 @@ use super::folder::FolderFile;
 use crate::blob::{Compression, FileRange, Hasher, Meter, NewFile};
 use crate::error::{Error, Fault, Result};
 use crate::layer::{Limits, Scan};
+use crate::limits::Bound;
 use crate::spec::Digest;
 
 /// The bytes of one member or blob. Cheap to clone.
@@ -52,21 +53,20 @@ impl Content {
         self.len() == 0
     }
 
-    /// All bytes, for documents of at most `limit` bytes.
+    /// All bytes, for documents that are within a bound.
     ///
     /// # Errors
     /// `Limit` if there are more; `Gone` for a stream's; `Io`.
-    pub fn bytes(&self, limit: u64) -> Result<Arc<[u8]>> {
+    pub fn bytes(&self, bound: Bound) -> Result<Arc<[u8]>> {
+        let Bound { what, most } = bound;
+        if self.len() > most {
+            let (limit, found) = (most, self.len());
+            return Err(Fault::Limit { what, limit, found }.into());
+        }
         match self {
-            Content::Range(range) => Ok(range.bytes(limit)?.into()),
-            Content::File(file) => Ok(file.open()?.bytes(limit)?.into()),
-            Content::Kept(kept) => Ok(kept.range.bytes(limit)?.into()),
-            _ if self.len() > limit => Err(Fault::Limit {
-                what: "document size in bytes",
-                limit,
-                found: self.len(),
-            }
-            .into()),
+            Content::Range(range) => Ok(range.bytes(most)?.into()),
+            Content::File(file) => Ok(file.open()?.bytes(most)?.into()),
+            Content::Kept(kept) => Ok(kept.range.bytes(most)?.into()),
             Content::Memory(bytes) => Ok(Arc::clone(bytes)),
             Content::Passed(_) => Err(Fault::Gone.into()),
         }

@@ -1,8 +1,8 @@
 //! The docker half of an archive: `manifest.json`, `repositories`, and what they name.
 
 use super::container::Container;
-use super::{CONFIG_LIMIT, MANIFEST_LIMIT};
 use crate::error::{At, Fault, NotAnImage, Result};
+use crate::limits::Limits;
 use crate::spec::json::{self, Node};
 use crate::spec::{Descriptor, Digest, History, ImageConfig, Platform};
 use serde_json::{Map, Value};
@@ -26,14 +26,26 @@ pub struct DockerItem {
 ///
 /// # Errors
 /// `NotAnImage` for `null`; `Schema` for anything but a list of items. An empty list is legal and means no image.
-pub(super) fn parse_manifest(value: &Value) -> Result<Vec<DockerItem>> {
+pub(super) fn parse_manifest(value: &Value, limits: &Limits) -> Result<Vec<DockerItem>> {
     if value.is_null() {
         return Err(Fault::NotAnImage(NotAnImage::EmptyManifest).into());
     }
-    Node::root(value)
-        .items()?
-        .map(|item| DockerItem::from_node(&item))
-        .collect()
+    let mut items = Vec::new();
+    for (i, item) in Node::root(value).items()?.enumerate() {
+        within("images", i as u64 + 1, limits.images)?;
+        let item = DockerItem::from_node(&item)?;
+        within("layers", item.layers.len() as u64, limits.layers)?;
+        items.push(item);
+    }
+    Ok(items)
+}
+
+/// Refuses more of something than is accepted.
+pub(super) fn within(what: &'static str, found: u64, limit: u64) -> Result<()> {
+    match found > limit {
+        true => Err(Fault::Limit { what, limit, found }.into()),
+        false => Ok(()),
+    }
 }
 
 impl DockerItem {
@@ -108,15 +120,13 @@ pub(super) struct V1Image {
     pub config: ImageConfig,
 }
 
-/// The most layers an image may have.
-const MAX_LAYERS: u64 = 1000;
-
 /// Follows the `parent` links from a v1 ID, for which `name` stands in `repositories`, to the base.
 ///
 /// # Errors
 /// `Schema` for an ID that is no plain name, `MemberAbsent` for a missing `json`, `Ambiguous` for a loop, `Limit` past
 /// 1,000 layers.
 pub(super) fn v1_chain(container: &Container, name: &str, id: &str) -> Result<V1Image> {
+    let limits = &container.limits;
     let mut layers = Vec::new();
     let mut history = Vec::new();
     let mut top: Option<Value> = None;
@@ -150,19 +160,11 @@ pub(super) fn v1_chain(container: &Container, name: &str, id: &str) -> Result<V1
             }
             .into());
         }
-        if seen.len() as u64 > MAX_LAYERS {
-            let found = seen.len() as u64;
-            return Err(Fault::Limit {
-                what: "layers",
-                limit: MAX_LAYERS,
-                found,
-            }
-            .into());
-        }
+        within("layers", seen.len() as u64, limits.layers)?;
         let name = format!("{id}/json");
-        let bytes = container.read(&name, CONFIG_LIMIT)?;
+        let bytes = container.read(&name, limits.of_config())?;
         let bytes = bytes.ok_or_else(|| Fault::MemberAbsent { name: name.clone() })?;
-        let value = json::parse(&bytes).at(|| name.clone())?;
+        let value = json::parse_within(&bytes, &limits.json).at(|| name.clone())?;
         let node = Node::root(&value);
         layers.push(format!("{id}/layer.tar"));
         history.push(v1_history(&node).at(|| name.clone())?);
@@ -210,9 +212,9 @@ fn v1_history(node: &Node<'_>) -> Result<History> {
 
 /// Reads and parses a JSON member.
 pub(super) fn member_json(container: &Container, name: &str) -> Result<Option<Value>> {
-    let bytes = container.read(name, MANIFEST_LIMIT)?;
+    let bytes = container.read(name, container.limits.of_document())?;
     bytes
-        .map(|bytes| json::parse(&bytes))
+        .map(|bytes| json::parse_within(&bytes, &container.limits.json))
         .transpose()
         .at(|| name.to_owned())
 }

@@ -17,8 +17,6 @@ use crate::blob::FileRange;
 use crate::error::{Error, Fault, Result};
 use crate::layer::clean_path;
 
-/// How many links are followed from one member to another.
-const MAX_HOPS: usize = 8;
 /// How deep folders are listed: `blobs/sha256/<hex>` is three, a v1 layer two.
 const MAX_DEPTH: usize = 6;
 
@@ -111,11 +109,11 @@ impl Folder {
     ///
     /// # Errors
     /// `NotAFile` for anything that is no regular file, `BadLink` for links that lead out, `Io`.
-    pub fn get(&self, name: &str) -> Result<Option<Content>> {
+    pub fn get(&self, name: &str, hops: u64) -> Result<Option<Content>> {
         let clean = clean_path(name.as_bytes());
         let mut name = String::from_utf8_lossy(&clean.path).into_owned();
         let mut target = None;
-        for _ in 0..=MAX_HOPS {
+        for _ in 0..=hops {
             let Some((folder, base)) = self.parent(&name)? else {
                 return self.gone(target);
             };

@@ -7,16 +7,12 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::container::Container;
+use super::docker::within;
 use super::image::{Image, ImageId, Layer, Presence};
-use super::{BlobNames, CONFIG_LIMIT, Content, MANIFEST_LIMIT};
+use super::{BlobNames, Content};
 use crate::blob::Hasher;
 use crate::error::{At, Error, Fault, Result};
 use crate::spec::{Descriptor, Digest, Document, ImageConfig, Manifest, annotations};
-
-/// How many indexes may stand between `index.json` and a manifest.
-const MAX_DEPTH: u64 = 8;
-/// How many distinct blobs of manifests and indexes an archive may have.
-const MAX_NODES: usize = 10_000;
 
 /// A manifest, an index, or anything else that an index points to.
 #[derive(Debug)]
@@ -120,7 +116,7 @@ impl<'a> GraphReader<'a> {
 
     /// Takes a document that no descriptor in the archive points to as the root.
     pub fn document(&mut self, bytes: Arc<[u8]>, descriptor: Descriptor) -> Result<Edge> {
-        let document = Document::parse(&bytes)?;
+        let document = Document::parse_within(&bytes, &self.container.limits.json)?;
         self.by_digest.insert(descriptor.digest.clone(), 0);
         let (kind, faults) = (NodeKind::Opaque, Vec::new());
         self.nodes.push(Node {
@@ -146,10 +142,11 @@ impl<'a> GraphReader<'a> {
                 Some(&node) => node,
                 None => {
                     let node = self.nodes.len();
-                    if node >= MAX_NODES {
+                    let limit = self.container.limits.manifests;
+                    if node as u64 >= limit {
                         let fault = Fault::Limit {
                             what: "manifests",
-                            limit: MAX_NODES as u64,
+                            limit,
                             found: node as u64 + 1,
                         };
                         return Err(fault.into());
@@ -205,12 +202,12 @@ impl<'a> GraphReader<'a> {
         let claims = descriptor.media_type.is_manifest() || descriptor.media_type.is_index();
         self.nodes[node].kind = NodeKind::Opaque;
         if !claims
-            && (content.len() > MANIFEST_LIMIT
+            && (content.len() > self.container.limits.document
                 || matches!(content, Content::Passed(_) | Content::Kept(_)))
         {
             return Ok(());
         }
-        let bytes = match content.bytes(MANIFEST_LIMIT).at(place) {
+        let bytes = match content.bytes(self.container.limits.of_document()).at(place) {
             Ok(bytes) => bytes,
             Err(error) => {
                 self.nodes[node].faults.push(error);
@@ -220,7 +217,7 @@ impl<'a> GraphReader<'a> {
         let checked = check(&bytes, &descriptor).at(place);
         self.nodes[node].faults.extend(checked.err());
         self.nodes[node].bytes = Some(Arc::clone(&bytes));
-        match Document::parse(&bytes).at(place) {
+        match Document::parse_within(&bytes, &self.container.limits.json).at(place) {
             Ok(document) => self.understand(node, document, depth),
             Err(error) => {
                 if claims {
@@ -235,10 +232,11 @@ impl<'a> GraphReader<'a> {
         self.nodes[node].kind = match document {
             Document::Schema1(_) => NodeKind::Schema1,
             Document::Index(index) => {
-                if depth >= MAX_DEPTH {
+                let limit = self.container.limits.index_depth;
+                if depth >= limit {
                     let fault = Fault::Limit {
                         what: "depth of indexes",
-                        limit: MAX_DEPTH,
+                        limit,
                         found: depth + 1,
                     };
                     return Err(fault.into());
@@ -262,6 +260,9 @@ impl<'a> GraphReader<'a> {
                 if attests {
                     NodeKind::Attestation(*manifest)
                 } else if manifest.is_image() {
+                    let layers = manifest.layers.len() as u64;
+                    within("layers", layers, self.container.limits.layers)
+                        .at(|| self.names.path(&self.nodes[node].descriptor.digest))?;
                     self.image(node, *manifest)
                 } else {
                     NodeKind::Artifact(*manifest)
@@ -347,10 +348,12 @@ impl<'a> GraphReader<'a> {
         let place = || names.path(&descriptor.digest);
         let mut read = ReadConfig::default();
         match self.presence(descriptor) {
-            Ok(Presence::Here(content)) => match content.bytes(CONFIG_LIMIT).at(place) {
-                Ok(bytes) => read.bytes = Some(bytes),
-                Err(error) => read.faults.push(error),
-            },
+            Ok(Presence::Here(content)) => {
+                match content.bytes(self.container.limits.of_config()).at(place) {
+                    Ok(bytes) => read.bytes = Some(bytes),
+                    Err(error) => read.faults.push(error),
+                }
+            }
             Ok(_) => {
                 let fault = Fault::BlobAbsent {
                     digest: descriptor.digest.to_string(),
@@ -362,7 +365,7 @@ impl<'a> GraphReader<'a> {
         let mut size = None;
         if let Some(bytes) = &read.bytes {
             size = check(bytes, descriptor).at(place).err();
-            let parsed = ImageConfig::parse(bytes).at(place);
+            let parsed = ImageConfig::parse_within(bytes, &self.container.limits.json).at(place);
             // What another descriptor says of the size is for that one; the digest and the text are the config's own.
             let digest = match size.as_ref().map(Error::fault) {
                 Some(Fault::SizeMismatch { .. }) => {

@@ -14,16 +14,8 @@ use crate::layer::{
 };
 use crate::spec::Digest;
 
-/// How many links are followed from one member to another.
-const MAX_HOPS: usize = 8;
-/// Documents held in memory while a stream goes by: together at most this many bytes.
-const MAX_HELD: u64 = 64 << 20;
-/// The largest member of a stream that is held if it looks like a document.
-const MAX_DOCUMENT: u64 = 8 << 20;
 /// Members of a stream that are held whatever they look like, while there is room.
 const MAX_SMALL: u64 = 64 << 10;
-/// Names and link targets of all members together: at most this many bytes.
-const MAX_NAMES: u64 = 64 << 20;
 
 /// One member of the outer tar.
 #[derive(Debug)]
@@ -100,13 +92,15 @@ impl MemberTable {
                 let mut head = Vec::new();
                 let mut first = data.by_ref().take(512);
                 first.read_to_end(&mut head).map_err(read_error)?;
-                let small = member.size <= MAX_SMALL && held <= MAX_HELD / 2;
-                if small || (member.size <= MAX_DOCUMENT && looks_like_json(&head)) {
+                let most = open.limits.held;
+                let document = open.limits.document.max(open.limits.config);
+                let small = member.size <= MAX_SMALL && held <= most / 2;
+                if small || (member.size <= document && looks_like_json(&head)) {
                     held += member.size;
-                    if held > MAX_HELD {
+                    if held > most {
                         return Err(Fault::Limit {
                             what: "bytes of documents",
-                            limit: MAX_HELD,
+                            limit: most,
                             found: held,
                         }
                         .into());
@@ -150,7 +144,9 @@ impl MemberTable {
         mut content: impl FnMut(&mut Walker<I>, &NewMember) -> Result<Content>,
     ) -> Result<Self> {
         let mut table = MemberTable::default();
-        let mut named = 0;
+        // Members are counted here.
+        walker = walker.within(limits).max_entries(u64::MAX);
+        let (mut named, most_named) = (0, limits.member_text);
         loop {
             let entry = match walker.next_entry() {
                 Ok(Some(entry)) => entry,
@@ -174,8 +170,8 @@ impl MemberTable {
                 return Err(fault.into());
             }
             named += (entry.path.len() + entry.link_target.len()) as u64;
-            if named > MAX_NAMES {
-                let (what, limit) = ("bytes of members' names", MAX_NAMES);
+            if named > most_named {
+                let (what, limit) = ("bytes of members' names", most_named);
                 return Err(Fault::Limit {
                     what,
                     limit,
@@ -260,14 +256,14 @@ impl MemberTable {
     /// # Errors
     /// `Ambiguous` if the name occurs twice with different bytes, because loaders differ in which one they take;
     /// `BadLink` for links that lead out, in circles or to nothing; `NotAFile` for a member of another type.
-    pub fn get(&self, name: &str) -> Result<Option<Content>> {
+    pub fn get(&self, name: &str, hops: u64) -> Result<Option<Content>> {
         let clean = clean_path(name.as_bytes());
         if clean.climbs || clean.path.is_empty() {
             return Ok(None);
         }
         let mut name = clean.path.into_owned();
         let mut target = Vec::new();
-        for _ in 0..=MAX_HOPS {
+        for _ in 0..=hops {
             let Some(positions) = self.by_name.get(name.as_slice()) else {
                 return if target.is_empty() {
                     Ok(None)

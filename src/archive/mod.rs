@@ -39,11 +39,6 @@ pub use select::{Pick, Selection};
 
 use crate::spec::Digest;
 
-/// The most bytes of a `manifest.json`, index or manifest.
-pub const MANIFEST_LIMIT: u64 = 4 << 20;
-/// The most bytes of a config.
-pub const CONFIG_LIMIT: u64 = 8 << 20;
-
 /// How a container names the blobs it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlobNames {

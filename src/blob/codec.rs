@@ -8,6 +8,12 @@ use std::io::{self, BufRead, Read};
 
 use crate::error::{Error, Fault};
 
+pub use crate::limits::DecodeLimits;
+
+const SIZE: &str = DecodeLimits::NAMES[0];
+const RATIO: &str = DecodeLimits::NAMES[1];
+const WINDOW: &str = DecodeLimits::NAMES[2];
+
 /// How bytes are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Compression {
@@ -21,37 +27,6 @@ pub enum Compression {
     Xz,
     /// Zstandard, any frames, skippable ones too.
     Zstd,
-}
-
-/// What a decoder accepts at most.
-#[derive(Debug, Clone, Copy)]
-pub struct DecodeLimits {
-    /// Decoded bytes in all.
-    pub size: u64,
-    /// Decoded bytes for each stored byte, once more than [`DecodeLimits::grace`] bytes have come out.
-    pub ratio: u64,
-    /// Decoded bytes below which the ratio does not matter.
-    pub grace: u64,
-    /// The base-2 logarithm of the largest zstd window, and of the memory that xz may take.
-    pub window_log: u32,
-}
-
-impl DecodeLimits {
-    const SIZE: &'static str = "decoded size in bytes";
-    const RATIO: &'static str = "expansion ratio";
-    /// What the errors of these limits call them: after one of them nothing more can be decoded.
-    pub const NAMES: [&'static str; 2] = [Self::SIZE, Self::RATIO];
-}
-
-impl Default for DecodeLimits {
-    fn default() -> Self {
-        DecodeLimits {
-            size: 64 << 30,
-            ratio: 1000,
-            grace: 100 << 20,
-            window_log: 27,
-        }
-    }
 }
 
 impl Compression {
@@ -107,7 +82,7 @@ impl<R: BufRead> Decoder<R> {
             inner: source,
             count: 0,
         };
-        let broken = |error: io::Error| codec_error(compression, error);
+        let broken = |error: io::Error| codec_error(compression, limits, error);
         let inner = match compression {
             Compression::None => Inner::Plain(source),
             Compression::Gzip => {
@@ -234,7 +209,7 @@ impl<R: BufRead> Read for Decoder<R> {
             Ok(n) => n,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
             Err(error) if self.compression == Compression::None => return Err(error),
-            Err(error) => return Err(codec_error(self.compression, error).into_io()),
+            Err(error) => return Err(codec_error(self.compression, self.limits, error).into_io()),
         };
         self.decoded += n as u64;
         if self.compression != Compression::None {
@@ -251,7 +226,7 @@ impl<R: BufRead> Decoder<R> {
         } = self.limits;
         if self.decoded > size {
             let fault = Fault::Limit {
-                what: DecodeLimits::SIZE,
+                what: SIZE,
                 limit: size,
                 found: self.decoded,
             };
@@ -260,7 +235,7 @@ impl<R: BufRead> Decoder<R> {
         if self.decoded > grace && self.decoded / ratio > self.stored() {
             let found = self.decoded / self.stored().max(1);
             return Err(Error::new(Fault::Limit {
-                what: DecodeLimits::RATIO,
+                what: RATIO,
                 limit: ratio,
                 found,
             })
@@ -270,7 +245,7 @@ impl<R: BufRead> Decoder<R> {
     }
 }
 
-fn codec_error(compression: Compression, error: io::Error) -> Error {
+fn codec_error(compression: Compression, limits: DecodeLimits, error: io::Error) -> Error {
     // An error of the source below travels through the decoder as it is.
     let error = match error.downcast::<Error>() {
         Ok(ours) => return ours,
@@ -278,6 +253,23 @@ fn codec_error(compression: Compression, error: io::Error) -> Error {
     };
     if error.raw_os_error().is_some() {
         return Error::io("read", error);
+    }
+    // Neither library says how much it would have taken; both refuse before they take it.
+    let is_window = match compression {
+        Compression::Zstd => error.to_string().contains("too much memory"),
+        Compression::Xz => error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<liblzma::stream::Error>())
+            .is_some_and(|inner| *inner == liblzma::stream::Error::MemLimit),
+        _ => false,
+    };
+    if is_window {
+        let limit = 1u64 << limits.window_log;
+        return Error::new(Fault::Limit {
+            what: WINDOW,
+            limit,
+            found: limit + 1,
+        });
     }
     let why = match error.kind() {
         io::ErrorKind::UnexpectedEof => "unexpected end".to_owned(),

@@ -166,7 +166,7 @@ impl FileRange {
     pub fn bytes(&self, limit: u64) -> Result<Vec<u8>> {
         if self.len > limit {
             return Err(Fault::Limit {
-                what: "document size in bytes",
+                what: "size in bytes",
                 limit,
                 found: self.len,
             }

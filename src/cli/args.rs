@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::blob::Compression;
 use crate::error::{Fault, Result};
+use crate::limits::Limits;
 use crate::spec::Platform;
 use crate::write::Recode;
 
@@ -54,6 +55,18 @@ pub struct Common {
     )]
     pub progress: ProgressWhen,
 
+    /// Accept more or less of something than by default, see LIMITS; may be repeated
+    ///
+    /// Limits keep a hostile input from filling memory or disk. Exceeding one is exit status 2, and the error names
+    /// it. K, M, G and T after a number are powers of 1024; none is for no limit.
+    #[arg(
+        long = "limit",
+        value_name = "NAME=VALUE",
+        value_parser = limit_arg,
+        help_heading = "Common options"
+    )]
+    pub limit: Vec<String>,
+
     /// Print a man page or shell completions and exit; must be the only argument
     #[arg(
         long,
@@ -63,6 +76,23 @@ pub struct Common {
         help_heading = "Common options"
     )]
     pub generate: Option<String>,
+}
+
+impl Common {
+    /// What is accepted at most: the defaults, and what `--limit` moved, in the order in which it was typed.
+    pub fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        for text in &self.limit {
+            // Was tried when it was taken in.
+            let _ = limits.set(text);
+        }
+        limits
+    }
+}
+
+/// Reads `--limit`.
+fn limit_arg(text: &str) -> Result<String, String> {
+    Limits::default().set(text).map(|()| text.to_owned())
 }
 
 impl AsRef<Common> for Common {
@@ -93,7 +123,7 @@ impl Packing {
     ///
     /// # Errors
     /// `Usage` for a level that the codec does not have.
-    pub fn recode(&self) -> Result<Recode> {
+    pub fn recode(&self, common: &Common) -> Result<Recode> {
         let highest = match self.compression {
             PackingWhen::Keep | PackingWhen::None => 0,
             PackingWhen::Gzip => 12,
@@ -120,6 +150,7 @@ impl Packing {
             compression,
             chunked: self.compression == PackingWhen::ZstdChunked,
             level: self.level,
+            limits: common.limits(),
             ..Recode::default()
         })
     }

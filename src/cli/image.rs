@@ -247,6 +247,7 @@ impl ImageArg {
             Open {
                 meter: meter.clone(),
                 landing,
+                limits: common.limits(),
                 ..Open::default()
             },
         )

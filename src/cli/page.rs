@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, roman};
 
+use crate::limits;
+
 /// What a program's help and man page say beyond its options.
 #[derive(Debug)]
 pub struct Page {
@@ -79,6 +81,12 @@ impl Page {
         text.push_str(&statuses.join("; "));
         text.push('\n');
         let mut long = String::new();
+        long.push_str("Limits:\n");
+        for named in &limits::NAMED {
+            let (name, default, meaning) = (named.name, named.default, named.meaning);
+            long.push_str(&format!("  {name}={default}\n      {meaning}\n"));
+        }
+        long.push('\n');
         for (title, items) in self.sections {
             long.push_str(&format!("{}:\n", capitalized(title)));
             for (term, meaning) in *items {
@@ -134,6 +142,19 @@ impl Page {
         roff.control("SH", ["OUTPUT FORMAT"]);
         paragraphs(&mut roff, self.output);
         terms(&mut roff, self.keys);
+        roff.control("SH", ["LIMITS"]);
+        roff.text([roman(
+            "What --limit moves, with the defaults. An error about one of them says what to type.",
+        )]);
+        let moved = limits::NAMED
+            .iter()
+            .map(|named| (format!("{}={}", named.name, named.default), named.meaning));
+        let moved: Vec<(String, &str)> = moved.collect();
+        let moved: Vec<(&str, &str)> = moved
+            .iter()
+            .map(|(term, meaning)| (term.as_str(), *meaning))
+            .collect();
+        terms(&mut roff, &moved);
         roff.control("SH", ["EXIT STATUS"]);
         terms(&mut roff, self.exit);
         roff.control("SH", ["ENVIRONMENT"]);

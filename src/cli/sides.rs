@@ -28,6 +28,7 @@ impl ImageArg {
         let open = Open {
             meter: meter.clone(),
             landing: Some(landing.to_owned()),
+            limits: common.limits(),
             ..Open::default()
         };
         let name = self.text().to_owned();
@@ -41,7 +42,7 @@ impl ImageArg {
                     )
                 );
                 return match image.whole_path().filter(|_| is_files && range.is_none()) {
-                    Some(path) => files(name, &path).map(|input| OpenedSide {
+                    Some(path) => files(name, &path, common).map(|input| OpenedSide {
                         input,
                         is_image: false,
                     }),
@@ -61,9 +62,15 @@ impl ImageArg {
     }
 }
 
-fn files(name: String, path: &Path) -> Result<Input> {
+fn files(name: String, path: &Path, common: &Common) -> Result<Input> {
     if path.is_dir() {
-        let folder = Folder::read(path, &disk::Options::default())?;
+        let folder = Folder::read(
+            path,
+            &disk::Options {
+                limits: common.limits(),
+                ..disk::Options::default()
+            },
+        )?;
         return Ok(Input::folder(name, folder));
     }
     let file = open_regular(path, true).at(|| name.clone())?;

@@ -20,7 +20,7 @@ pub use exclude::Excludes;
 pub use overlay::Mark;
 pub use walk::{Folder, Walked};
 
-use crate::layer::{EntryKind, Mtime, Xattr};
+use crate::layer::{EntryKind, Limits, Mtime, Xattr};
 
 /// What is to be made of a folder.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +33,8 @@ pub struct Options {
     pub latest: Option<i64>,
     /// Whether the folder is the upper one of an overlay mount, whose marks are to be read as such.
     pub overlay: bool,
+    /// What is accepted at most.
+    pub limits: Limits,
 }
 
 /// One thing in a folder.

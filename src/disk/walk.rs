@@ -190,10 +190,10 @@ impl Folder {
                 return Err(Error::new(Fault::Unsupported { what }).at(place()));
             }
             let number = self.records.len();
-            if number as u64 >= limits::ENTRIES {
+            if number as u64 >= options.limits.entries {
                 return Err(Error::new(Fault::Limit {
                     what: "files",
-                    limit: limits::ENTRIES,
+                    limit: options.limits.entries,
                     found: number as u64 + 1,
                 }));
             }

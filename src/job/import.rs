@@ -214,22 +214,22 @@ fn read_error(error: std::io::Error) -> Error {
 }
 
 /// Whether packed bytes hold a cpio archive, as far as their beginning tells.
-fn holds_cpio(head: &[u8], compression: Compression) -> bool {
+fn holds_cpio(head: &[u8], compression: Compression, limits: &Limits) -> bool {
     let mut magic = [0; 6];
-    let decoder = Decoder::new(head, compression, Limits::default().decode);
+    let decoder = Decoder::new(head, compression, limits.decode);
     let read = decoder.is_ok_and(|mut decoder| decoder.read_exact(&mut magic).is_ok());
     read && is_cpio(&magic)
 }
 
 fn pass(mut stream: ReadAhead, range: Option<FileRange>, packer: &Packer<'_>) -> Result<Passed> {
-    let limits = Limits::default();
+    let limits = packer.recode.limits;
     let head = stream.fill_buf().map_err(read_error)?;
     if head.is_empty() {
         let what = "an empty file".to_owned();
         return Err(Fault::Unsupported { what }.into());
     }
     let compression = Compression::sniff(head);
-    let is_cpio = holds_cpio(head, compression);
+    let is_cpio = holds_cpio(head, compression, &limits);
     if compression == Compression::None && !is_cpio && head.len() < 512 {
         return Err(neither());
     }
@@ -261,13 +261,23 @@ fn tar(
 ) -> Result<Passed> {
     let (scan, listing, content) = match range {
         Some(range) => {
-            let (scan, listing) = walk(&mut stream, compression, packer.meter)?;
+            let (scan, listing) = walk(
+                &mut stream,
+                compression,
+                &packer.recode.limits,
+                packer.meter,
+            )?;
             (Arc::new(scan), listing, Content::Range(range))
         }
         None => {
             let file = Arc::new(NewFile::in_folder(packer.landing, 0o644)?);
             let mut keeping = Keeping::new(stream, Arc::clone(&file));
-            let (scan, listing) = walk(&mut keeping, compression, packer.meter)?;
+            let (scan, listing) = walk(
+                &mut keeping,
+                compression,
+                &packer.recode.limits,
+                packer.meter,
+            )?;
             keeping
                 .finish()
                 .map_err(|error| Error::io("write", error))?;
@@ -290,14 +300,21 @@ fn tar(
     })
 }
 
+fn reading(limits: &Limits) -> Reading {
+    Reading {
+        limits: *limits,
+        ..Reading::default()
+    }
+}
+
 /// Reads a tar to the very end, packed or not.
 fn walk(
     reader: &mut impl BufRead,
     compression: Compression,
+    limits: &Limits,
     meter: &Meter,
 ) -> Result<(Scan, Listing)> {
-    let limits = Limits::default();
-    let reading = Reading::default();
+    let reading = reading(limits);
     let mut stored = HashingBuf::new(reader, Hasher::default(), meter);
     let (listing, plain, padding) = match compression {
         Compression::None => (list(&reading, &mut stored)?, None, 0),
@@ -338,9 +355,13 @@ fn list(reading: &Reading, plain: impl BufRead) -> Result<Listing> {
 pub(super) fn root_listing(
     input: Input,
     landing: &Path,
+    limits: &Limits,
     meter: &Meter,
 ) -> Result<(Listing, FileRange)> {
-    let recode = Recode::default();
+    let recode = Recode {
+        limits: *limits,
+        ..Recode::default()
+    };
     let packer = Packer {
         recode: &recode,
         landing,
@@ -352,7 +373,7 @@ pub(super) fn root_listing(
         let head = head.get(..n).unwrap_or_default();
         if Compression::sniff(head) == Compression::None && !is_cpio(head) && n == 512 {
             // Only the headers are read; contents later, and those alone that have to be compared.
-            let listing = Reading::default().list_range(range);
+            let listing = reading(limits).list_range(range);
             let listing = listing.map_err(|error| match error.fault() {
                 Fault::Tar {
                     why: TarFault::NotATar,
@@ -368,9 +389,9 @@ pub(super) fn root_listing(
     let compression = Compression::sniff(head);
     let passed = match compression {
         Compression::None => pass(stream, None, &packer)?,
-        _ if holds_cpio(head, compression) => pass(stream, None, &packer)?,
+        _ if holds_cpio(head, compression, limits) => pass(stream, None, &packer)?,
         _ => {
-            let decoder = Decoder::new(stream, compression, Limits::default().decode)?;
+            let decoder = Decoder::new(stream, compression, limits.decode)?;
             tar(ReadAhead::new(decoder), Compression::None, None, &packer)?
         }
     };
@@ -384,8 +405,8 @@ pub(super) fn root_listing(
 fn cpio(stream: ReadAhead, packer: &Packer<'_>) -> Result<Passed> {
     let file = NewFile::in_folder(packer.landing, 0o644)?;
     let mut out = LayerWriter::new(file, &Meter::default());
-    let mut cpio = Cpio::new(stream);
-    let mut links = CpioLinks::default();
+    let mut cpio = Cpio::new(stream).within(&packer.recode.limits);
+    let mut links = CpioLinks::within(&packer.recode.limits);
     let mut skipped = Vec::new();
     while let Some(entry) = cpio.next_entry()? {
         let entry = entry.clone();
@@ -425,7 +446,7 @@ fn cpio(stream: ReadAhead, packer: &Packer<'_>) -> Result<Passed> {
         }
     }
     let kept = out.finish()?;
-    let listing = Reading::default().list_range(&kept.range)?;
+    let listing = reading(&packer.recode.limits).list_range(&kept.range)?;
     Ok(Passed {
         scan: Arc::clone(&kept.scan),
         listing,

@@ -3,7 +3,6 @@
 use crate::archive::{Archive, Name, Root};
 use crate::blob::Meter;
 use crate::error::{Fault, Result};
-use crate::layer::Limits;
 use crate::spec::{Platform, Reference};
 use crate::store::{Policy, Store};
 use crate::write::{Bundle, Recode};
@@ -59,7 +58,7 @@ pub fn load(
         bundle.recode(
             &options.recode,
             &store.landing()?,
-            &Limits::default(),
+            &archive.container.limits,
             meter,
         )?;
         for (id, listed) in before.iter().zip(&bundle.listed) {

@@ -135,7 +135,7 @@ fn one(layer: &Layer, content: &Content, limits: &Limits, meter: &Meter) -> Resu
         if Compression::sniff(&head[..n]) == Compression::None {
             let (file, start) = range.parts();
             let input = FileInput::new(Arc::clone(file), start, range.len());
-            let summary = LayerSummary::of(&mut Walker::new(input).max_entries(limits.entries))?;
+            let summary = LayerSummary::of(&mut Walker::new(input).within(limits))?;
             let compression = Compression::None;
             return Ok(LayerSize {
                 stored: range.len(),

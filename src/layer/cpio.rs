@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::io::BufRead;
 
 use super::input::{StreamInput, TarInput};
-use super::{EntryKind, Mtime, limits};
+use super::{EntryKind, Limits, Mtime};
 use crate::error::{Error, Fault, Result};
 
 /// One entry as the archive states it.
@@ -54,6 +54,7 @@ pub struct Cpio<R> {
     archives: u64,
     /// Whether an archive has ended and no other has begun.
     between: bool,
+    limits: Limits,
 }
 
 const AFTER: &str = "bytes follow the end that are no archive";
@@ -92,7 +93,15 @@ impl<R: BufRead> Cpio<R> {
             entries: 0,
             archives: 0,
             between: false,
+            limits: Limits::default(),
         }
+    }
+
+    /// Accepts as much as these say.
+    #[must_use]
+    pub fn within(mut self, limits: &Limits) -> Self {
+        self.limits = *limits;
+        self
     }
 
     /// The next entry, or `None` at the end. What was not read of the one before is read and dropped.
@@ -138,10 +147,10 @@ impl<R: BufRead> Cpio<R> {
                 continue;
             }
             self.entries += 1;
-            if self.entries > limits::ENTRIES {
+            if self.entries > self.limits.entries {
                 return Err(Error::new(Fault::Limit {
                     what: "entries",
-                    limit: limits::ENTRIES,
+                    limit: self.limits.entries,
                     found: self.entries,
                 }));
             }
@@ -240,10 +249,10 @@ impl<R: BufRead> Cpio<R> {
             seconds: i64::try_from(seconds).unwrap_or_default(),
             nanos: 0,
         };
-        if name_size == 0 || name_size > limits::NAME as u64 {
+        if name_size == 0 || name_size > self.limits.entry.name {
             return Err(Error::new(Fault::Limit {
                 what: "name",
-                limit: limits::NAME as u64,
+                limit: self.limits.entry.name,
                 found: name_size,
             }));
         }
@@ -293,7 +302,7 @@ impl<R: BufRead> Cpio<R> {
             self.check = None;
         }
         if self.entry.kind == Some(EntryKind::Symlink) {
-            if self.left == 0 || self.left > limits::NAME as u64 {
+            if self.left == 0 || self.left > self.limits.entry.name {
                 return Err(wrong(at, "the target of a link is empty or too long"));
             }
             let mut target = vec![0; usize::try_from(self.left).unwrap_or_default()];
@@ -327,6 +336,7 @@ pub struct CpioLinks {
     /// In which order files that wait came, so that the same archive gives the same layer.
     order: Vec<(u64, (u64, u64))>,
     held: usize,
+    limits: Limits,
 }
 
 #[derive(Debug)]
@@ -347,6 +357,14 @@ pub enum CpioName {
 }
 
 impl CpioLinks {
+    /// Links that accept as much as these say.
+    pub fn within(limits: &Limits) -> Self {
+        CpioLinks {
+            limits: *limits,
+            ..CpioLinks::default()
+        }
+    }
+
     /// Says what becomes of an entry of the `archive`th archive.
     ///
     /// # Errors
@@ -356,10 +374,10 @@ impl CpioLinks {
             return Ok(CpioName::File(Vec::new()));
         }
         self.held += entry.path.len() + size_of::<CpioEntry>();
-        if self.held as u64 > limits::PATH_TEXT {
+        if self.held as u64 > self.limits.path_text {
             return Err(Error::new(Fault::Limit {
                 what: "bytes of names",
-                limit: limits::PATH_TEXT,
+                limit: self.limits.path_text,
                 found: self.held as u64,
             }));
         }

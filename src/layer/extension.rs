@@ -2,7 +2,7 @@
 
 use super::header::BLOCK;
 use super::input::TarInput;
-use super::limits;
+use super::limits::EntryLimits;
 use super::pax::{self, Scope, Setting, Values};
 use crate::error::{Error, Fault, Result, TarFault};
 
@@ -37,6 +37,12 @@ pub(crate) struct Extensions {
 }
 
 impl Extensions {
+    /// Accepts as much as these say.
+    pub(crate) fn within(&mut self, limits: &EntryLimits) {
+        self.local.limits = *limits;
+        self.global.limits = *limits;
+    }
+
     /// Whether headers wait for an entry.
     pub(crate) fn pending(&self) -> Option<u64> {
         self.first
@@ -156,10 +162,11 @@ impl Extensions {
     fn fill(&mut self, offset: u64, size: u64, input: &mut impl TarInput) -> Result<()> {
         self.first = self.first.or(Some(offset));
         self.taken = self.taken.saturating_add(size);
-        if self.taken > limits::EXTENSION as u64 {
+        let limit = self.local.limits.headers;
+        if self.taken > limit {
             return Err(Error::new(Fault::Limit {
                 what: "extension headers of one entry",
-                limit: limits::EXTENSION as u64,
+                limit,
                 found: self.taken,
             }));
         }

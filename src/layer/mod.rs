@@ -18,7 +18,6 @@ mod entry;
 mod extension;
 mod header;
 mod input;
-pub mod limits;
 mod names;
 mod pax;
 mod scan;
@@ -32,11 +31,14 @@ mod walk;
 mod watch;
 mod whiteout;
 
+pub use crate::limits;
+pub use crate::limits::Limits;
+
 pub use anomaly::{Anomalies, Anomaly, AnomalyKind};
 pub use entry::{CleanPath, Entry, EntryKind, Mtime, Xattr, clean_path};
 pub(crate) use input::Recorder;
 pub use input::{FileInput, StreamInput, TarInput};
-pub use scan::{GzipHeader, Limits, Scan, first_look, scan};
+pub use scan::{GzipHeader, Scan, first_look, scan};
 pub use sparse::Segment;
 pub use summary::LayerSummary;
 pub(crate) use walk::Stated;

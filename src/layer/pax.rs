@@ -8,7 +8,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::entry::{Mtime, Xattr};
-use super::limits;
+use super::limits::EntryLimits;
 use crate::error::{Fault, TarFault};
 
 /// libarchive writes base64 without padding, others with.
@@ -109,6 +109,8 @@ pub(crate) struct Values {
     pub(crate) real_size: Option<u64>,
     /// Whether global records speak of what can only be meant for one file, and are left out here.
     pub(crate) left_out: bool,
+    /// What is accepted at most.
+    pub(crate) limits: EntryLimits,
     /// Records whose key nothing here needs.
     pub(crate) other: u32,
 }
@@ -244,7 +246,7 @@ impl Values {
     fn add_xattr(&mut self, xattr: Xattr) -> Result<(), PaxFault> {
         limit(
             "extended attribute size",
-            limits::XATTR_SIZE,
+            self.limits.xattr_size,
             xattr.value.len(),
         )?;
         // bsdtar writes each attribute under both key forms.
@@ -254,7 +256,7 @@ impl Values {
         }
         limit(
             "extended attributes",
-            limits::XATTRS,
+            self.limits.xattrs,
             self.xattrs.len().saturating_add(1),
         )?;
         self.xattrs.push(xattr);
@@ -263,6 +265,7 @@ impl Values {
 
     fn sparse_record(&mut self, key: &[u8], value: &[u8]) -> Result<(), PaxFault> {
         let sparse = &mut self.sparse;
+        let segments = self.limits.segments;
         sparse.seen = true;
         let heads: [&[u8]; 2] = [b"GNU.sparse.size", b"GNU.sparse.numblocks"];
         sparse.late |= heads.contains(&key) && !sparse.map.is_empty();
@@ -292,13 +295,13 @@ impl Values {
                     .filter(|_| !value.is_empty())
                 {
                     sparse.map.push(decimal(number)?);
-                    limit("sparse segments", limits::SEGMENTS, sparse.map.len() / 2)?;
+                    limit("sparse segments", segments, sparse.map.len() / 2)?;
                 }
             }
             // numblocks only repeats what the map says.
             _ => {}
         }
-        limit("sparse segments", limits::SEGMENTS, sparse.map.len() / 2)
+        limit("sparse segments", segments, sparse.map.len() / 2)
     }
 }
 
@@ -324,9 +327,9 @@ impl PaxFault {
     }
 }
 
-fn limit(what: &'static str, limit: usize, found: usize) -> Result<(), PaxFault> {
-    if found > limit {
-        return Err(PaxFault::Limit(what, limit as u64, found as u64));
+fn limit(what: &'static str, limit: u64, found: usize) -> Result<(), PaxFault> {
+    if found as u64 > limit {
+        return Err(PaxFault::Limit(what, limit, found as u64));
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
+use super::Limits;
 use super::anomaly::Anomalies;
 use super::input::StreamInput;
 use super::summary::LayerSummary;
@@ -12,27 +13,6 @@ use crate::blob::{
 };
 use crate::error::{Error, Fault, Result};
 use crate::spec::Digest;
-
-/// What is accepted at most.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Entries of a layer, members of an archive, files of a folder.
-    pub entries: u64,
-    /// What a decoder may produce.
-    pub decode: DecodeLimits,
-    /// Bytes of a [`Trace`] of each layer that is scanned. With 0 none is kept, and no [`Notes`] are taken.
-    pub trace: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            entries: super::limits::ENTRIES,
-            decode: DecodeLimits::default(),
-            trace: 0,
-        }
-    }
-}
 
 /// What the header of a gzip stream's first member says besides what it must.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -268,7 +248,7 @@ impl Walked {
 fn walk(plain: &mut impl BufRead, limits: &Limits) -> Walked {
     let mut walked = Walked::new();
     walked.watch = Watch::new(limits.trace);
-    let mut walker = Walker::new(StreamInput::new(&mut *plain)).max_entries(limits.entries);
+    let mut walker = Walker::new(StreamInput::new(&mut *plain)).within(limits);
     let end = match LayerSummary::watched(&mut walker, &mut walked.watch) {
         Ok(summary) => {
             walked.summary = summary;

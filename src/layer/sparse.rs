@@ -45,11 +45,11 @@ pub(crate) fn check(offset: u64, segments: &[Segment], size: u64, stored: u64) -
     Ok(())
 }
 
-fn push(segments: &mut Vec<Segment>, segment: Segment) -> Result<()> {
-    if segments.len() >= limits::SEGMENTS {
+fn push(segments: &mut Vec<Segment>, segment: Segment, limit: u64) -> Result<()> {
+    if segments.len() as u64 >= limit {
         return Err(Error::new(Fault::Limit {
             what: "sparse segments",
-            limit: limits::SEGMENTS as u64,
+            limit,
             found: segments.len() as u64 + 1,
         }));
     }
@@ -62,27 +62,28 @@ pub(crate) fn gnu_map(
     header: &Header<'_>,
     offset: u64,
     input: &mut impl TarInput,
+    limit: u64,
 ) -> Result<Vec<Segment>> {
     if header.dialect != Dialect::Gnu {
         return Err(fault(offset, "a GNU map in a header of another dialect"));
     }
     let mut segments = Vec::new();
     let (first, mut more) = header.gnu_sparse();
-    let mut open = gnu_segments(first, offset, &mut segments)?;
+    let mut open = gnu_segments(first, offset, &mut segments, limit)?;
     let mut block: Block = [0; BLOCK];
     while more {
         read_block(input, &mut block)?;
         if !open {
             return Err(fault(offset, "the map goes on after its end"));
         }
-        open = gnu_segments(part(&block, 0, 21 * 24), offset, &mut segments)?;
+        open = gnu_segments(part(&block, 0, 21 * 24), offset, &mut segments, limit)?;
         more = block.get(504).is_some_and(|&flag| flag != 0);
     }
     Ok(segments)
 }
 
 /// Reads pairs up to an empty one; whether the list may go on.
-fn gnu_segments(pairs: &[u8], at: u64, segments: &mut Vec<Segment>) -> Result<bool> {
+fn gnu_segments(pairs: &[u8], at: u64, segments: &mut Vec<Segment>, limit: u64) -> Result<bool> {
     for pair in pairs.chunks_exact(24) {
         let (offset, length) = pair.split_at(12);
         if offset.first() == Some(&0) {
@@ -92,7 +93,7 @@ fn gnu_segments(pairs: &[u8], at: u64, segments: &mut Vec<Segment>) -> Result<bo
         let (Some(offset), Some(length)) = (positive(offset), positive(length)) else {
             return Err(fault(at, "an offset or length is no number"));
         };
-        push(segments, Segment { offset, length })?;
+        push(segments, Segment { offset, length }, limit)?;
     }
     Ok(true)
 }
@@ -142,7 +143,10 @@ pub(crate) fn data_map(
     input: &mut impl TarInput,
     offset: u64,
     stored: u64,
+    limit: u64,
 ) -> Result<(Vec<Segment>, u64)> {
+    // Two numbers of at least two bytes for each segment: a larger map is for more segments, or padded.
+    let most = limits::SPARSE_MAP as u64 * limit.div_ceil(limits::SEGMENTS as u64);
     let mut block: Block = [0; BLOCK];
     let mut taken = 0_u64;
     let mut at = BLOCK;
@@ -155,10 +159,10 @@ pub(crate) fn data_map(
                 if stored - *taken < BLOCK as u64 {
                     return Err(fault(offset, "the map is longer than what is stored"));
                 }
-                if *taken >= limits::SPARSE_MAP as u64 {
+                if *taken >= most {
                     return Err(Error::new(Fault::Limit {
                         what: "sparse map size",
-                        limit: limits::SPARSE_MAP as u64,
+                        limit: most,
                         found: *taken + BLOCK as u64,
                     }));
                 }
@@ -182,10 +186,10 @@ pub(crate) fn data_map(
         }
     };
     let count = next(&mut taken)?;
-    if count > limits::SEGMENTS as u64 {
+    if count > limit {
         return Err(Error::new(Fault::Limit {
             what: "sparse segments",
-            limit: limits::SEGMENTS as u64,
+            limit,
             found: count,
         }));
     }

@@ -2,7 +2,6 @@
 
 use super::entry::EntryKind;
 use super::input::TarInput;
-use super::limits;
 use super::names::Names;
 use super::walk::{WalkEnd, Walker};
 use super::watch::Watch;
@@ -63,6 +62,7 @@ impl LayerSummary {
     pub(crate) fn watched<I: TarInput>(walker: &mut Walker<I>, watch: &mut Watch) -> Result<Self> {
         let mut summary = LayerSummary::default();
         let mut names = Names::default();
+        let limits = *walker.limits();
         while let Some(entry) = walker.next_entry()? {
             watch.see(entry);
             let path = entry.clean_path();
@@ -110,17 +110,17 @@ impl LayerSummary {
             };
             summary.repeated += u64::from(repeated);
             // One name can imply thousands of directories, so entries alone are no bound.
-            if names.text() > limits::PATH_TEXT {
+            if names.text() > limits.path_text {
                 return Err(Error::new(Fault::Limit {
                     what: "bytes of names",
-                    limit: limits::PATH_TEXT,
+                    limit: limits.path_text,
                     found: names.text(),
                 }));
             }
-            if names.len() > limits::PATHS {
+            if names.len() > limits.paths {
                 return Err(Error::new(Fault::Limit {
                     what: "paths",
-                    limit: limits::PATHS,
+                    limit: limits.paths,
                     found: names.len(),
                 }));
             }

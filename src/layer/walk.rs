@@ -1,11 +1,11 @@
 //! The walk: from header to header through a tar.
 
+use super::Limits;
 use super::anomaly::{Anomalies, AnomalyKind};
 use super::entry::{CleanSpan, Entry, EntryKind, Mtime};
 use super::extension::Extensions;
 use super::header::{BLOCK, Block, Header};
 use super::input::{StreamInput, TarInput};
-use super::limits;
 use super::pax::Setting;
 use super::sparse::{self, Form};
 use super::whiteout::Whiteout;
@@ -37,7 +37,7 @@ pub struct Walker<I> {
     left: u64,
     padding: u64,
     entries: u64,
-    max_entries: u64,
+    limits: Limits,
     anomalies: Anomalies,
     /// Whether the current entry's sizes differ.
     size_desync: bool,
@@ -117,7 +117,7 @@ impl<I: TarInput> Walker<I> {
             left: 0,
             padding: 0,
             entries: 0,
-            max_entries: limits::ENTRIES,
+            limits: Limits::default(),
             anomalies: Anomalies::default(),
             size_desync: false,
             state: State::Walking,
@@ -125,11 +125,23 @@ impl<I: TarInput> Walker<I> {
         }
     }
 
-    /// Stops with `Limit` after another number of entries than [`limits::ENTRIES`].
+    /// Stops with `Limit` after another number of entries than [`super::limits::ENTRIES`].
     #[must_use]
     pub fn max_entries(mut self, entries: u64) -> Self {
-        self.max_entries = entries;
+        self.limits.entries = entries;
         self
+    }
+
+    /// Accepts as much as these say, of everything.
+    #[must_use]
+    pub fn within(mut self, limits: &Limits) -> Self {
+        self.limits = *limits;
+        self.extensions.within(&limits.entry);
+        self
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The next entry, or `None` once the end is reached. Skips what was not read of the one before.
@@ -389,10 +401,10 @@ impl<I: TarInput> Walker<I> {
 
     fn count(&mut self) -> Result<()> {
         self.entries = self.entries.saturating_add(1);
-        if self.entries > self.max_entries {
+        if self.entries > self.limits.entries {
             return Err(Error::new(Fault::Limit {
                 what: "entries",
-                limit: self.max_entries,
+                limit: self.limits.entries,
                 found: self.entries,
             }));
         }
@@ -423,14 +435,14 @@ impl<I: TarInput> Walker<I> {
             entry.path.clear();
             entry.path.extend_from_slice(&extensions.local.sparse.name);
         }
-        within_name_limit("name", &entry.path)?;
+        within_name_limit("name", &entry.path, self.limits.entry.name)?;
 
         let type_flag = header.type_flag();
         entry.kind = kind(type_flag, &entry.path);
         entry.link_target.clear();
         if matches!(entry.kind, EntryKind::HardLink | EntryKind::Symlink) {
             let target = extensions.link_path().unwrap_or(header.link_name());
-            within_name_limit("link target", target)?;
+            within_name_limit("link target", target, self.limits.entry.name)?;
             entry.link_target.extend_from_slice(target);
         }
         entry.device = match entry.kind {
@@ -492,18 +504,19 @@ impl<I: TarInput> Walker<I> {
         entry.sparse = None;
 
         let mut map = None;
+        let segments = self.limits.entry.segments;
         if form.is_some() && entry.kind != EntryKind::File {
             return Err(sparse::fault(offset, "only a file can be sparse"));
         }
         if type_flag == b'S' {
             entry.size = header.gnu_real_size().map_err(bad)?;
-            map = Some(sparse::gnu_map(header, offset, &mut self.input)?);
+            map = Some(sparse::gnu_map(header, offset, &mut self.input, segments)?);
         } else if let Some(form) = form {
             entry.size = local.sparse.real_size.unwrap_or(stored);
             map = Some(match form {
                 Form::Records => sparse::record_map(&local.sparse, offset)?,
                 Form::Data => {
-                    let (map, taken) = sparse::data_map(&mut self.input, offset, stored)?;
+                    let (map, taken) = sparse::data_map(&mut self.input, offset, stored, segments)?;
                     stored = stored.saturating_sub(taken);
                     map
                 }
@@ -608,11 +621,11 @@ fn kind(type_flag: u8, path: &[u8]) -> EntryKind {
     }
 }
 
-fn within_name_limit(what: &'static str, name: &[u8]) -> Result<()> {
-    if name.len() > limits::NAME {
+fn within_name_limit(what: &'static str, name: &[u8], limit: u64) -> Result<()> {
+    if name.len() as u64 > limit {
         return Err(Error::new(Fault::Limit {
             what,
-            limit: limits::NAME as u64,
+            limit,
             found: name.len() as u64,
         }));
     }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::json::{self, Node};
 use super::{Digest, Platform};
 use crate::error::Result;
+use crate::limits::JsonLimits;
 
 /// A container image's config (image specification, "Image Configuration"), with docker's additions.
 ///
@@ -47,7 +48,23 @@ impl ImageConfig {
     /// # Errors
     /// `Json` and `Schema` for a document that is misshapen in the fields read here; others are carried unread.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let document = json::parse(bytes)?;
+        Self::parse_within(bytes, &JsonLimits::default())
+    }
+
+    /// The same for bytes that were parsed before, under whatever limits.
+    ///
+    /// # Errors
+    /// As [`ImageConfig::parse`].
+    pub fn parse_known(bytes: &[u8]) -> Result<Self> {
+        Self::parse_within(bytes, &JsonLimits::KNOWN)
+    }
+
+    /// The same within other limits.
+    ///
+    /// # Errors
+    /// As [`ImageConfig::parse`].
+    pub fn parse_within(bytes: &[u8], limits: &JsonLimits) -> Result<Self> {
+        let document = json::parse_within(bytes, limits)?;
         let node = Node::root(&document);
         let diff_ids = match node.field("rootfs")? {
             None => None,

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::json::{self, Node};
 use super::{Descriptor, Digest, MediaType};
 use crate::error::{Fault, Result};
+use crate::limits::JsonLimits;
 
 /// A document that points to other blobs.
 ///
@@ -69,7 +70,23 @@ impl Document {
     /// `Json` and `Schema` for misshapen documents; `Ambiguous` for one with fields of two kinds, which a registry
     /// and a client could read differently (CVE-2021-41190).
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        Document::from_value(&json::parse(bytes)?)
+        Document::parse_within(bytes, &JsonLimits::default())
+    }
+
+    /// The same within other limits.
+    ///
+    /// # Errors
+    /// As [`Document::parse`].
+    pub fn parse_within(bytes: &[u8], limits: &JsonLimits) -> Result<Self> {
+        Document::from_value(&json::parse_within(bytes, limits)?)
+    }
+
+    /// The same for bytes that were parsed before, under whatever limits.
+    ///
+    /// # Errors
+    /// As [`Document::parse`].
+    pub fn parse_known(bytes: &[u8]) -> Result<Self> {
+        Document::parse_within(bytes, &JsonLimits::KNOWN)
     }
 
     /// The same for text that has been parsed.

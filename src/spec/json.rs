@@ -12,13 +12,7 @@ use serde_json::{Map, Number, Value};
 
 use super::Digest;
 use crate::error::{Error, Fault, Result};
-
-/// How deep arrays and objects may nest.
-const MAX_DEPTH: usize = 64;
-/// How many items all arrays and objects of a document may have together.
-const MAX_ITEMS: u32 = 1_000_000;
-/// How many items one array may have.
-const MAX_ARRAY: usize = 100_000;
+use crate::limits::JsonLimits;
 
 /// Parses one JSON document that fills `bytes` to the end.
 ///
@@ -26,6 +20,22 @@ const MAX_ARRAY: usize = 100_000;
 /// `Json` for malformed text, a byte order mark, trailing data, a key that occurs twice in one object, and numbers
 /// that do not fit; `Limit` past 64 levels, 100,000 items in an array or a million in all.
 pub fn parse(bytes: &[u8]) -> Result<Value> {
+    parse_within(bytes, &JsonLimits::default())
+}
+
+/// The same for bytes that were parsed before, under whatever limits.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_known(bytes: &[u8]) -> Result<Value> {
+    parse_within(bytes, &JsonLimits::KNOWN)
+}
+
+/// The same within other limits.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_within(bytes: &[u8], limits: &JsonLimits) -> Result<Value> {
     if bytes.starts_with(b"\xef\xbb\xbf") {
         return Err(Fault::Json {
             why: "it starts with a byte order mark".into(),
@@ -38,6 +48,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value> {
         depth: 0,
         items: &items,
         limit: &limit,
+        limits,
     };
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = strict
@@ -56,28 +67,25 @@ type Reached = Option<(&'static str, u64, u64)>;
 
 #[derive(Clone, Copy)]
 struct Strict<'a> {
-    depth: usize,
-    items: &'a Cell<u32>,
+    depth: u64,
+    items: &'a Cell<u64>,
     limit: &'a Cell<Reached>,
+    limits: &'a JsonLimits,
 }
 
 impl<'a> Strict<'a> {
     fn deeper<E: serde::de::Error>(self) -> Result<Strict<'a>, E> {
         let depth = self.depth + 1;
-        if depth > MAX_DEPTH {
-            return Err(self.reached("JSON depth", MAX_DEPTH as u64, depth as u64));
+        if depth > self.limits.depth {
+            return Err(self.reached("JSON depth", self.limits.depth, depth));
         }
         Ok(Strict { depth, ..self })
     }
 
     fn count<E: serde::de::Error>(self) -> Result<(), E> {
         self.items.set(self.items.get() + 1);
-        if self.items.get() > MAX_ITEMS {
-            return Err(self.reached(
-                "JSON items",
-                u64::from(MAX_ITEMS),
-                u64::from(self.items.get()),
-            ));
+        if self.items.get() > self.limits.items {
+            return Err(self.reached("JSON items", self.limits.items, self.items.get()));
         }
         Ok(())
     }
@@ -137,8 +145,9 @@ impl<'de> Visitor<'de> for Strict<'_> {
         while let Some(item) = seq.next_element_seed(inner)? {
             self.count()?;
             items.push(item);
-            if items.len() > MAX_ARRAY {
-                return Err(self.reached("JSON array items", MAX_ARRAY as u64, items.len() as u64));
+            if items.len() as u64 > self.limits.array {
+                let found = items.len() as u64;
+                return Err(self.reached("JSON array items", self.limits.array, found));
             }
         }
         Ok(Value::Array(items))

@@ -42,9 +42,9 @@ impl NewConfig {
     /// # Errors
     /// `Json` and `Schema` for what is no image config.
     pub fn like(bytes: &[u8]) -> Result<Self> {
-        let value = json::parse(bytes)?;
+        let value = json::parse_known(bytes)?;
         // A config that cannot be read would make an image that cannot be.
-        super::ImageConfig::parse(bytes)?;
+        super::ImageConfig::parse_known(bytes)?;
         let node = Node::root(&value);
         let known = ["architecture", "config", "rootfs"];
         let has = |name: &&str| node.field(name).is_ok_and(|field| field.is_some());

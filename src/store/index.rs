@@ -5,9 +5,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::archive::{MANIFEST_LIMIT, Name};
+use crate::archive::Name;
 use crate::blob::FileRange;
 use crate::error::{At, Error, Fault, Result};
+use crate::limits::Limits;
 use crate::spec::json::{Node, parse};
 use crate::spec::{Descriptor, Digest, MediaType, annotations};
 use crate::write::Listed;
@@ -67,7 +68,7 @@ impl StoreIndex {
         let empty = json!({"schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": []});
         let (value, changed) = match crate::blob::open_regular(&path, false) {
             Ok(file) => (
-                parse(&FileRange::whole(file)?.bytes(MANIFEST_LIMIT)?).at(place)?,
+                parse(&FileRange::whole(file)?.bytes(Limits::default().document)?).at(place)?,
                 false,
             ),
             Err(error) if !path.exists() => {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::listing::{Listing, Record};
 use super::paths::{NONE, Paths, TOP};
 use crate::error::{Error, Fault, Result};
-use crate::layer::{EntryKind, Whiteout, clean_path, limits};
+use crate::layer::{EntryKind, Limits, Whiteout, clean_path};
 
 /// One thing that a layer did to a path.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +57,7 @@ pub struct Tree {
     pub(super) restated: HashMap<u32, u32>,
     faults: Vec<Error>,
     fault_count: u64,
+    pub(crate) limits: Limits,
 }
 
 impl Tree {
@@ -69,7 +70,7 @@ impl Tree {
     /// [`Tree::sound`].
     ///
     /// # Errors
-    /// `Limit` for more paths than [`limits::PATHS`] or names of more than [`limits::PATH_TEXT`] bytes in all layers,
+    /// `Limit` for more paths than [`Limits::paths`] or names of more than [`Limits::path_text`] bytes in all layers,
     /// or more than 65,535 layers.
     pub fn apply(listings: Vec<Arc<Listing>>) -> Result<Self> {
         let all = listings.len();
@@ -83,6 +84,12 @@ impl Tree {
     pub fn apply_part(listings: Vec<Arc<Listing>>, base: usize, all: usize) -> Result<Self> {
         let mut applying = Applying::new(listings.len())?;
         (applying.base, applying.layers) = (base, all);
+        for listing in &listings {
+            let (most, its) = (&mut applying.limits, listing.limits());
+            most.paths = most.paths.max(its.paths);
+            most.path_text = most.path_text.max(its.path_text);
+            most.decode.ratio = most.decode.ratio.max(its.decode.ratio);
+        }
         for (layer, listing) in listings.iter().enumerate() {
             applying.layer(layer, listing)?;
         }
@@ -124,6 +131,7 @@ struct Applying {
     fault_count: u64,
     layers: usize,
     base: usize,
+    limits: Limits,
     /// The layer being applied and its first version.
     layer: usize,
     start: u32,
@@ -162,6 +170,7 @@ impl Applying {
             fault_count: 0,
             layers,
             base: 0,
+            limits: Limits::default(),
             layer: 0,
             start: 0,
             blocked: BTreeMap::new(),
@@ -472,8 +481,8 @@ impl Applying {
             self.cuts.push(0);
         }
         for (what, limit, found) in [
-            ("paths", limits::PATHS, self.paths.len() as u64),
-            ("bytes of names", limits::PATH_TEXT, self.paths.text()),
+            ("paths", self.limits.paths, self.paths.len() as u64),
+            ("bytes of names", self.limits.path_text, self.paths.text()),
             (
                 "changes of paths",
                 u64::from(NONE),
@@ -573,6 +582,7 @@ impl Applying {
         self.paths.seal();
         let mut tree = Tree {
             listings,
+            limits: self.limits,
             paths: self.paths,
             versions: self.versions,
             last: self.last,

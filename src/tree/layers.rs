@@ -50,7 +50,7 @@ impl Reading {
     pub fn list_range(&self, range: &FileRange) -> Result<Listing> {
         let (file, start) = range.parts();
         let input = FileInput::new(Arc::clone(file), start, range.len());
-        let mut walker = Walker::new(input).max_entries(self.limits.entries);
+        let mut walker = Walker::new(input).within(&self.limits);
         Listing::of(&mut walker, self.digests)
     }
 
@@ -59,7 +59,7 @@ impl Reading {
     /// # Errors
     /// As [`Listing::of`].
     pub fn list_stream(&self, stream: impl BufRead) -> Result<Listing> {
-        let mut walker = Walker::new(StreamInput::new(stream)).max_entries(self.limits.entries);
+        let mut walker = Walker::new(StreamInput::new(stream)).within(&self.limits);
         let listing = Listing::of(&mut walker, self.digests)?;
         walker.check_tail()?;
         Ok(listing)

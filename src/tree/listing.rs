@@ -9,9 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Fault, Result};
-use crate::layer::{
-    Anomalies, Entry, EntryKind, Limits, Mtime, Segment, TarInput, Walker, Xattr, limits,
-};
+use crate::layer::{Anomalies, Entry, EntryKind, Limits, Mtime, Segment, TarInput, Walker, Xattr};
 
 /// Who owns an entry. The numbers rule; the names are hints and often empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -59,6 +57,7 @@ pub struct Listing {
     /// SHA-256 of the contents of each entry, where that was asked for; zeros for what has none.
     digests: Vec<[u8; 32]>,
     anomalies: Anomalies,
+    limits: Limits,
 }
 
 /// What few entries have.
@@ -74,9 +73,10 @@ impl Listing {
     /// Walks a tar to its end marker and lists it. With `digests`, contents are read and hashed, else skipped.
     ///
     /// # Errors
-    /// As [`Walker::next_entry`]; `Limit` for more names or attributes than [`limits::PATH_TEXT`] bytes.
+    /// As [`Walker::next_entry`]; `Limit` for more names or attributes than [`Limits::path_text`] bytes.
     pub fn of<I: TarInput>(walker: &mut Walker<I>, with_digests: bool) -> Result<Self> {
         let mut making = Making::default();
+        making.listing.limits = *walker.limits();
         let mut buf = vec![0; if with_digests { crate::blob::CHUNK } else { 0 }];
         while let Some(entry) = walker.next_entry()? {
             if matches!(entry.kind, EntryKind::Other(_)) {
@@ -112,7 +112,7 @@ impl Listing {
     /// Lists entries that come from elsewhere than a tar. Their data offsets are whatever helps to find the contents.
     ///
     /// # Errors
-    /// Those of the entries; `Limit` for more names or attributes than [`limits::PATH_TEXT`] bytes.
+    /// Those of the entries; `Limit` for more names or attributes than [`Limits::path_text`] bytes.
     pub fn of_entries(entries: impl IntoIterator<Item = Result<Entry>>) -> Result<Self> {
         let mut making = Making::default();
         for entry in entries {
@@ -128,6 +128,11 @@ impl Listing {
             take(path);
             Ok(())
         });
+    }
+
+    /// What was accepted at most when it was made.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// How many entries there are; those of types that make nothing are left out.
@@ -217,7 +222,7 @@ impl Making {
             .count()
             .min(usize::from(u16::MAX));
         let listing = &mut self.listing;
-        let text = within("bytes of names", listing.text.len())?;
+        let text = within("bytes of names", listing.text.len(), &listing.limits)?;
         listing
             .text
             .extend_from_slice(path.get(shared..).unwrap_or_default());
@@ -273,6 +278,7 @@ impl Making {
         within(
             "bytes of owners' names",
             usize::try_from(self.owner_text).unwrap_or(usize::MAX),
+            &self.listing.limits,
         )?;
         self.listing.owners.push(owner.clone());
         self.owners.insert(owner, at);
@@ -290,7 +296,7 @@ impl Making {
         self.scratch.clear();
         Extra::write(entry, &mut self.scratch);
         let hash = self.hasher.hash_one(&self.scratch);
-        let extras = &mut self.listing.extras;
+        let (extras, limits) = (&mut self.listing.extras, &self.listing.limits);
         if let Some(&at) = self.known.get(&hash) {
             let mut bytes = extras.get(at as usize..).unwrap_or_default();
             if text(&mut bytes) == self.scratch {
@@ -301,7 +307,7 @@ impl Making {
             // So that 0 can mean none.
             extras.push(0);
         }
-        let at = within("bytes of link targets and attributes", extras.len())?;
+        let at = within("bytes of link targets and attributes", extras.len(), limits)?;
         put(self.scratch.len() as u64, extras);
         extras.extend_from_slice(&self.scratch);
         self.known.insert(hash, at);
@@ -310,12 +316,12 @@ impl Making {
 }
 
 /// A place in a text that is still short enough.
-fn within(what: &'static str, length: usize) -> Result<u32> {
+fn within(what: &'static str, length: usize, limits: &Limits) -> Result<u32> {
     match u32::try_from(length) {
-        Ok(at) if u64::from(at) <= limits::PATH_TEXT => Ok(at),
+        Ok(at) if u64::from(at) <= limits.path_text => Ok(at),
         _ => Err(Error::new(Fault::Limit {
             what,
-            limit: limits::PATH_TEXT,
+            limit: limits.path_text,
             found: length as u64,
         })),
     }

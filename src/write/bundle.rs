@@ -137,7 +137,7 @@ impl Bundle {
             else {
                 continue;
             };
-            let Document::Manifest(manifest) = Document::parse(bytes)? else {
+            let Document::Manifest(manifest) = Document::parse_known(bytes)? else {
                 continue;
             };
             let config = manifest
@@ -152,7 +152,9 @@ impl Bundle {
             else {
                 continue;
             };
-            let diff_ids = ImageConfig::parse(config)?.diff_ids.unwrap_or_default();
+            let diff_ids = ImageConfig::parse_known(config)?
+                .diff_ids
+                .unwrap_or_default();
             // Attestations have the config of an image and layers that are none.
             let is_image = manifest
                 .layers

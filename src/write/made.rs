@@ -140,7 +140,7 @@ impl NewLayer {
 
 /// The descriptors of a manifest's layers as they are written.
 fn stated_layers(manifest: &[u8]) -> Result<Vec<Value>> {
-    let value = json::parse(manifest)?;
+    let value = json::parse_known(manifest)?;
     let node = Node::root(&value);
     let Some(list) = node.field("layers")? else {
         return Ok(Vec::new());

@@ -36,6 +36,8 @@ pub struct Recode {
     /// Take out of layers and configs what differs from one build to the next; no time is later than this one, in
     /// seconds since 1970.
     pub reproducible: Option<i64>,
+    /// What is accepted at most of what is read.
+    pub limits: Limits,
 }
 
 /// Whose media types.
@@ -64,7 +66,7 @@ impl Bundle {
         meter: &Meter,
         mut write: impl FnMut(&Bundle) -> Result<()>,
     ) -> Result<Bundle> {
-        let limits = Limits::default();
+        let limits = recode.limits;
         if in_place && recode.compression == Some(Compression::None) {
             let mut guessed = self.clone();
             guessed.apply(recode, true, landing, &limits, meter)?;
@@ -169,7 +171,7 @@ impl Bundle {
             let Some(bytes) = self.document(&digest) else {
                 continue;
             };
-            let Document::Manifest(manifest) = Document::parse(&bytes)? else {
+            let Document::Manifest(manifest) = Document::parse_known(&bytes)? else {
                 continue;
             };
             let config = manifest.config.as_ref().filter(|_| manifest.is_image());
@@ -190,7 +192,7 @@ impl Bundle {
             if diff_ids.len() < manifest.layers.len() {
                 continue;
             }
-            let mut value: Value = crate::spec::json::parse(&bytes)?;
+            let mut value: Value = crate::spec::json::parse_known(&bytes)?;
             reproduce::config(&mut value, &diff_ids, epoch);
             let new = Packed::document(value.to_string().into_bytes().into());
             self.changes.push(Change {
@@ -322,7 +324,7 @@ impl Bundle {
         else {
             return Ok(());
         };
-        let mut value: Value = crate::spec::json::parse(bytes)?;
+        let mut value: Value = crate::spec::json::parse_known(bytes)?;
         let document = Document::from_value(&value)?;
         match document {
             Document::Manifest(manifest) if manifest.is_image() => {
@@ -398,7 +400,7 @@ impl Bundle {
             Document::Manifest(_) | Document::Schema1(_) => return Ok(()),
         }
         let new_bytes: Arc<[u8]> = value.to_string().into_bytes().into();
-        let unchanged = crate::spec::json::parse(bytes)? == value;
+        let unchanged = crate::spec::json::parse_known(bytes)? == value;
         if unchanged {
             return Ok(());
         }

@@ -301,7 +301,7 @@ pub(crate) fn pack_layer(
         size: scan.size,
         from: scan.compression,
         diff_id: scan.diff_id.clone().ok_or_else(gone)?,
-        limits: Limits::default(),
+        limits: recode.limits,
     };
     let packed = stored.pack(to, recode, landing, meter)?;
     let Source::Stored(Content::Kept(kept)) = packed.blob.source else {

@@ -25,7 +25,7 @@ pub(super) fn layer(
     out: &mut dyn Write,
 ) -> Result<()> {
     let failed = |error| Error::io("write", error);
-    let mut walker = Walker::new(StreamInput::new(plain)).max_entries(limits.entries);
+    let mut walker = Walker::new(StreamInput::new(plain)).within(limits);
     let mut header = Vec::new();
     let mut data = vec![0; CHUNK];
     while let Some(entry) = walker.next_entry()? {

@@ -69,6 +69,14 @@ pub struct CommitLayer {
     pub left_out: bool,
 }
 
+/// Reads layers as the archive was opened.
+fn reading(archive: &Archive) -> Reading {
+    Reading {
+        limits: archive.container.limits,
+        ..Reading::default()
+    }
+}
+
 /// Makes the layer that turns an image's root filesystem into a changed one.
 ///
 /// Reads the headers of the image's plain layers; packed ones are decoded once into files without a name in `landing`.
@@ -88,7 +96,7 @@ pub fn commit_layer(
     if let Changed::Upper(folder) = changed {
         return upper(folder, out);
     }
-    let reading = Reading::default();
+    let reading = reading(archive);
     let base = reading.plain_all(&archive.images[image], landing);
     let base = base.at(|| archive.place.clone())?;
     let (listings, base_plain): (Vec<_>, Vec<_>) = base
@@ -103,7 +111,8 @@ pub fn commit_layer(
         Changed::Folder(folder) => differences(&base, folder, &base_tree, options, out),
         Changed::Tar(input, place) => {
             let place = || place.to_owned();
-            let (listing, plain) = root_listing(input, landing, meter).at(place)?;
+            let (listing, plain) =
+                root_listing(input, landing, &archive.container.limits, meter).at(place)?;
             let tree = Tree::apply(vec![Arc::new(listing)])?.sound().at(place)?;
             let plain = [plain];
             let new = Layers::new(&tree, &plain);
@@ -369,7 +378,7 @@ pub fn squash(
         );
         return Err(Fault::Usage(why).into());
     }
-    let plain = Reading::default().plain_all(&archive.images[image], landing);
+    let plain = reading(archive).plain_all(&archive.images[image], landing);
     let (listings, plain): (Vec<_>, Vec<_>) = plain
         .at(place)?
         .into_iter()

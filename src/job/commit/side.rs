@@ -78,7 +78,7 @@ impl Side for Layers<'_> {
         Ok(match place.segments {
             None => Box::new(stored.reader()),
             Some(segments) => {
-                check_holes(place.stored, node.size())?;
+                check_holes(place.stored, node.size(), &self.tree.limits.decode)?;
                 Box::new(Expanded::new(stored.reader(), segments, node.size()))
             }
         })
@@ -165,8 +165,7 @@ pub(super) fn item(node: &Node<'_>) -> Item {
 }
 
 /// Holes are written as zeros, so that a few bytes can become any number of them, as with a codec: its limits hold.
-fn check_holes(stored: u64, size: u64) -> Result<()> {
-    let limits = DecodeLimits::default();
+fn check_holes(stored: u64, size: u64, limits: &DecodeLimits) -> Result<()> {
     if size <= limits.grace || size / limits.ratio <= stored {
         return Ok(());
     }

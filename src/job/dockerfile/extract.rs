@@ -202,8 +202,7 @@ fn tar(layer: &Layer, path: &Path, limits: &Limits, meter: &Meter) -> Result<()>
     })?;
     let size = file.metadata().map_err(write)?.len();
     let file = Arc::new(file);
-    let mut walker =
-        Walker::new(FileInput::new(Arc::clone(&file), 0, size)).max_entries(limits.entries);
+    let mut walker = Walker::new(FileInput::new(Arc::clone(&file), 0, size)).within(limits);
     let mut kept: Vec<(u64, u64)> = Vec::new();
     let (mut start, mut dropped) = (0, false);
     while let Some(entry) = walker.next_entry()? {

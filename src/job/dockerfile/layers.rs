@@ -140,8 +140,7 @@ pub fn read<T>(
         if Compression::sniff(&head[..n]) == Compression::None {
             let (file, start) = range.parts();
             let mut input = FileInput::new(Arc::clone(file), start, range.len());
-            let mut walker: Walk<'_> =
-                Walker::new(&mut input as &mut dyn TarInput).max_entries(limits.entries);
+            let mut walker: Walk<'_> = Walker::new(&mut input as &mut dyn TarInput).within(limits);
             return job(&mut walker).map(Some);
         }
     }
@@ -163,8 +162,7 @@ pub fn read<T>(
         let mut plain = BufReader::with_capacity(CHUNK, HashingReader::new(&mut decoder, hasher));
         {
             let mut input = StreamInput::new(&mut plain);
-            let mut walker: Walk<'_> =
-                Walker::new(&mut input as &mut dyn TarInput).max_entries(limits.entries);
+            let mut walker: Walk<'_> = Walker::new(&mut input as &mut dyn TarInput).within(limits);
             result = job(&mut walker)?;
         }
         io::copy(&mut plain, &mut io::sink()).map_err(read_error)?;

@@ -23,7 +23,11 @@ pub(super) fn documents(archive: &Archive, labels: &Labels, found: &mut Found) {
                 message,
             );
         }
-        let Some(Ok(document)) = node.bytes.as_ref().map(|bytes| Document::parse(bytes)) else {
+        let Some(Ok(document)) = node
+            .bytes
+            .as_ref()
+            .map(|bytes| Document::parse_known(bytes))
+        else {
             continue;
         };
         let (inside, outside) = (document.media_type(), node.descriptor.media_type.as_str());

@@ -864,7 +864,11 @@ pub(super) fn schema1_layers(node: &Node) -> Vec<Digest> {
     if !matches!(node.kind, NodeKind::Schema1) {
         return Vec::new();
     }
-    match node.bytes.as_ref().map(|bytes| Document::parse(bytes)) {
+    match node
+        .bytes
+        .as_ref()
+        .map(|bytes| Document::parse_known(bytes))
+    {
         Some(Ok(Document::Schema1(document))) => document.layers,
         _ => Vec::new(),
     }

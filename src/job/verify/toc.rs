@@ -220,7 +220,7 @@ fn differs(message: String) -> Wrong {
 
 fn walk<R: BufRead>(plain: Watched<R>, mut rows: Rows, limits: &Limits) -> Result<(), Wrong> {
     let input = StreamInput::new(BufReader::with_capacity(CHUNK, plain));
-    let mut walker = Walker::new(input).max_entries(limits.entries);
+    let mut walker = Walker::new(input).within(limits);
     let mut buf = vec![0; 64 << 10];
     while let Some(entry) = walker.next_entry()? {
         let name = String::from_utf8_lossy(&entry.path).into_owned();

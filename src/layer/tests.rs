@@ -257,6 +257,7 @@ fn ends_of_all_kinds() {
         let expected = Tail {
             length,
             first_nonzero: first.map(|first| offset as u64 + first as u64),
+            is_header: false,
         };
         assert_eq!(walker.check_tail().expect("readable"), expected);
         assert_eq!(walker.check_tail().expect("remembered"), expected);

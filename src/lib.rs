@@ -13,6 +13,7 @@
 //! | [`disk`] | a folder of the file system as entries | layer |
 //! | [`archive`] | any container shape as one type with images | spec, blob, layer |
 //! | [`tree`] | layers applied: path -> node, and which layer wrote, replaced or deleted it | spec, blob, layer, archive |
+//! | [`cache`] | what was found out about packed layers, kept between runs | spec, blob, layer, archive, tree |
 //! | [`write`](mod@write) | images as any container shape, and their blobs recoded | spec, blob, layer, archive |
 //! | [`store`] | the local store: an OCI layout, its lock, its index | spec, blob, archive, write |
 //! | [`job`] | what each program does, without printing | all above |
@@ -32,6 +33,7 @@
 
 pub mod archive;
 pub mod blob;
+pub mod cache;
 pub mod cli;
 pub mod disk;
 pub mod error;

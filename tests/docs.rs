@@ -294,7 +294,7 @@ fn the_commands_of_the_readme_print_what_it_shows() {
 /// The rooms in the order of the house, innermost first, and what each may use as the map in `src/lib.rs` has it.
 ///
 /// What serves every room (errors, escaping, work on all cores) may be used by all that come after it.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("escape", &[]),
     ("parallel", &[]),
     ("error", &["escape"]),
@@ -305,12 +305,14 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("disk", &["layer"]),
     ("archive", &["spec", "blob", "layer"]),
     ("tree", &["spec", "blob", "layer", "archive"]),
+    ("cache", &["spec", "blob", "layer", "archive", "tree"]),
     ("write", &["spec", "blob", "layer", "archive"]),
     ("store", &["spec", "blob", "archive", "write"]),
     (
         "job",
         &[
-            "spec", "blob", "layer", "packages", "disk", "archive", "tree", "write", "store",
+            "spec", "blob", "layer", "packages", "disk", "archive", "tree", "cache", "write",
+            "store",
         ],
     ),
     // Renderers draw the reports of jobs and the types that stand in them; they open nothing.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
+
 use super::Io;
 use crate::cache::Cache;
 use crate::error::Result;
@@ -19,6 +21,7 @@ pub struct Caching {
         long,
         value_name = "DIR",
         env = "IMGKIT_CACHE",
+        value_parser = OsStringValueParser::new().map(PathBuf::from),
         hide_env_values = true,
         help_heading = "Common options"
     )]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use imgkit::blob::Meter;
-use imgkit::cli::{self, Common, ImageArg, Io, Page, Verdict};
+use imgkit::cli::{self, Caching, Common, ImageArg, Io, Page, Verdict};
 use imgkit::error::{At, Error, Fault, Result};
 use imgkit::job::diff::{self, Field, Fields, Ignored, Input, Loading, Options, Sort};
 use imgkit::show::Format;
@@ -231,6 +231,8 @@ struct Args {
     #[arg(short, long, help_heading = "How it is told")]
     quiet: bool,
     #[command(flatten)]
+    caching: Caching,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -332,6 +334,7 @@ fn main() -> ExitCode {
             _ => Found::Many(Box::new(diff::diff_many(inputs, &options)?)),
         };
         drop(progress);
+        cli::warn_of_cache(options.loading.cache.as_ref(), io);
         if matches!(format, Shown::Page) && !matches!(found, Found::Two(_)) {
             return Err(no_page());
         }
@@ -735,6 +738,7 @@ fn options(args: &Args, meter: &Meter) -> Result<Options> {
             },
             landing: std::env::temp_dir(),
             digests: true,
+            cache: args.caching.open()?,
         },
     })
 }

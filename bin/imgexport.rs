@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 use imgkit::archive::Image;
 use imgkit::blob::{Meter, NewFile, sync_folder, write_whole};
-use imgkit::cli::{self, Common, ImageArg, Io, Opened, Page, Verdict};
+use imgkit::cache::Cache;
+use imgkit::cli::{self, Caching, Common, ImageArg, Io, Opened, Page, Verdict};
 use imgkit::error::At;
 use imgkit::job::export::{
     Existing, Export, ExportOptions, Globs, NotApplied, Shape, Unpack, check_plain, layer_range,
@@ -197,6 +198,8 @@ struct Args {
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
+    caching: Caching,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -242,6 +245,7 @@ fn main() -> ExitCode {
             ));
         }
         let globs = Globs::new(&args.include, &args.exclude)?;
+        let cache = args.caching.open()?;
         let opened = open(args, &args.image, io)?;
         let place = || opened.archive.place.clone();
         let selection = opened.select(&args.common)?;
@@ -289,10 +293,12 @@ fn main() -> ExitCode {
             })
             .map_err(|error| of_input(error, &opened))?;
         } else if is_listing {
-            list(args, image, &options, output, io).map_err(|error| of_input(error, &opened))?;
+            list(args, image, &options, cache.as_ref(), output, io)
+                .map_err(|error| of_input(error, &opened))?;
         } else {
-            write(args, image, &options, output, io, &opened)?;
+            write(args, image, &options, cache.as_ref(), output, io, &opened)?;
         }
+        cli::warn_of_cache(cache.as_ref(), io);
         if let (Some(path), Some(bytes)) = (&args.config, config) {
             write_whole(path, &bytes)?;
         }
@@ -353,6 +359,7 @@ fn list(
     args: &Args,
     image: &Image,
     options: &ExportOptions,
+    cache: Option<&Cache>,
     output: Option<&Path>,
     io: &mut Io,
 ) -> Result<()> {
@@ -363,7 +370,7 @@ fn list(
     };
     let export = {
         let _progress = io.progress(args.image.text(), None, &reading.meter, args.quiet);
-        Export::listing(image, options, &reading)?
+        Export::listing(image, options, &reading, cache)?
     };
     to_output(output, io, |out| {
         let mut out = std::io::BufWriter::new(out);
@@ -386,6 +393,7 @@ fn write(
     args: &Args,
     image: &Image,
     options: &ExportOptions,
+    cache: Option<&Cache>,
     output: Option<&Path>,
     io: &mut Io,
     opened: &Opened,
@@ -398,7 +406,7 @@ fn write(
         let stored = image.layers.iter().filter_map(|layer| layer.content());
         let total = stored.map(|content| content.len()).sum();
         let _progress = io.progress(args.image.text(), Some(total), &reading.meter, args.quiet);
-        Export::plan(image, options, &reading, &landing(args))
+        Export::plan(image, options, &reading, cache, &landing(args))
             .map_err(|error| of_input(error, opened))?
     };
     let meter = Meter::default();

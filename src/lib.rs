@@ -15,6 +15,7 @@
 //! | [`tree`] | layers applied: path -> node, and which layer wrote, replaced or deleted it | spec, blob, layer, archive |
 //! | [`rootfs`] | a root filesystem in the making: path -> node, owners as data | blob, layer |
 //! | [`debian`] | Debian's packages as files: archives, control data, repositories, dependencies | spec, blob, layer, rootfs |
+//! | [`cache`] | what was found out about packed layers, kept between runs | spec, blob, layer, archive, tree |
 //! | [`write`](mod@write) | images as any container shape, and their blobs recoded | spec, blob, layer, archive |
 //! | [`store`] | the local store: an OCI layout, its lock, its index | spec, blob, archive, write |
 //! | [`job`] | what each program does, without printing | all above |
@@ -34,6 +35,7 @@
 
 pub mod archive;
 pub mod blob;
+pub mod cache;
 pub mod cli;
 pub mod debian;
 pub mod disk;

@@ -294,7 +294,7 @@ fn the_commands_of_the_readme_print_what_it_shows() {
 /// The rooms in the order of the house, innermost first, and what each may use as the map in `src/lib.rs` has it.
 ///
 /// What serves every room (errors, escaping, work on all cores) may be used by all that come after it.
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 18] = [
     ("escape", &[]),
     ("parallel", &[]),
     ("limits", &[]),
@@ -308,13 +308,14 @@ const ROOMS: [(&str, &[&str]); 17] = [
     ("tree", &["spec", "blob", "layer", "archive"]),
     ("rootfs", &["blob", "layer"]),
     ("debian", &["spec", "blob", "layer", "rootfs"]),
+    ("cache", &["spec", "blob", "layer", "archive", "tree"]),
     ("write", &["spec", "blob", "layer", "archive"]),
     ("store", &["spec", "blob", "archive", "write"]),
     (
         "job",
         &[
-            "spec", "blob", "layer", "packages", "disk", "archive", "tree", "rootfs", "debian",
-            "write", "store",
+            "spec", "blob", "layer", "packages", "disk", "archive", "tree", "cache", "rootfs",
+            "debian", "write", "store",
         ],
     ),
     // Renderers draw the reports of jobs and the types that stand in them; they open nothing.

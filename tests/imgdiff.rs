@@ -746,6 +746,7 @@ fn options() -> Options {
             reading: Reading::default(),
             landing: std::env::temp_dir(),
             digests: true,
+            cache: None,
         },
     }
 }

@@ -6,6 +6,7 @@
 
 use std::io::{self, BufRead, Read};
 
+use super::restart::{PieceLog, Watched, has_pieces};
 use crate::error::{Error, Fault};
 
 pub use crate::limits::DecodeLimits;
@@ -70,6 +71,7 @@ enum Inner<R: BufRead> {
     Bzip2(bzip2::bufread::MultiBzDecoder<Counted<R>>),
     Xz(liblzma::bufread::XzDecoder<Counted<R>>),
     Zstd(zstd::stream::read::Decoder<'static, Counted<R>>),
+    Watched(Box<Watched<Counted<R>>>),
 }
 
 impl<R: BufRead> Decoder<R> {
@@ -113,9 +115,42 @@ impl<R: BufRead> Decoder<R> {
         })
     }
 
+    /// The same, and the places from which gzip and zstd can be decoded again are noted in `log`. `size` is how many
+    /// stored bytes there are, about.
+    ///
+    /// # Errors
+    /// As [`Decoder::new`].
+    pub fn watched(
+        source: R,
+        compression: Compression,
+        limits: DecodeLimits,
+        size: u64,
+        log: PieceLog,
+    ) -> Result<Self, Error> {
+        if !has_pieces(compression) {
+            return Decoder::new(source, compression, limits);
+        }
+        let source = Counted {
+            inner: source,
+            count: 0,
+        };
+        let watched = Watched::new(source, compression, &limits, size, log)
+            .map_err(|error| codec_error(compression, limits, error))?;
+        Ok(Decoder {
+            inner: Inner::Watched(Box::new(watched)),
+            compression,
+            limits,
+            decoded: 0,
+            padding: 0,
+        })
+    }
+
     /// Zero bytes that followed the last gzip member; known at the end. GNU gzip ignores them, Go's reader fails.
     pub fn padding(&self) -> u64 {
-        self.padding
+        match &self.inner {
+            Inner::Watched(decoder) => decoder.padding(),
+            _ => self.padding,
+        }
     }
 
     /// The source, wherever reading has come to in it.
@@ -126,6 +161,7 @@ impl<R: BufRead> Decoder<R> {
             Inner::Bzip2(decoder) => Some(decoder.into_inner().inner),
             Inner::Xz(decoder) => Some(decoder.into_inner().inner),
             Inner::Zstd(decoder) => Some(decoder.finish().inner),
+            Inner::Watched(decoder) => Some(decoder.into_source().inner),
         }
     }
 
@@ -138,6 +174,7 @@ impl<R: BufRead> Decoder<R> {
             Inner::Bzip2(decoder) => decoder.get_ref().count,
             Inner::Xz(decoder) => decoder.get_ref().count,
             Inner::Zstd(decoder) => decoder.get_ref().count,
+            Inner::Watched(decoder) => decoder.source().count,
         }
     }
 
@@ -147,6 +184,7 @@ impl<R: BufRead> Decoder<R> {
             Inner::Bzip2(decoder) => decoder.read(buf),
             Inner::Xz(decoder) => decoder.read(buf),
             Inner::Zstd(decoder) => decoder.read(buf),
+            Inner::Watched(decoder) => decoder.read(buf),
             Inner::Gzip(slot) => loop {
                 let Some(decoder) = slot else { return Ok(0) };
                 let n = decoder.read(buf)?;
@@ -177,14 +215,14 @@ impl<R: BufRead> Decoder<R> {
     }
 }
 
-fn trailing() -> io::Error {
+pub(super) fn trailing() -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
         "bytes follow the last member that are no member",
     )
 }
 
-fn skip_zeros(source: &mut impl BufRead) -> io::Result<u64> {
+pub(super) fn skip_zeros(source: &mut impl BufRead) -> io::Result<u64> {
     let mut skipped = 0;
     loop {
         let chunk = source.fill_buf()?;

@@ -4,6 +4,7 @@
 //! of documentation and a closure: parse, open, call a job, print what it returns.
 
 mod args;
+mod caching;
 mod image;
 mod making;
 mod page;
@@ -13,6 +14,7 @@ mod sides;
 mod streams;
 
 pub use args::{ColorWhen, Common, Packing, ProgressWhen};
+pub use caching::{Caching, warn_of_cache};
 pub use image::{ImageArg, LayerRange, Opened, open_store, platform_arg, store_path};
 pub use making::{Making, Selecting, option_file, owner_arg};
 pub use page::Page;

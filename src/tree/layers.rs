@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::listing::{Listing, Reading};
 use crate::archive::{Content, Image, Layer, Presence};
 use crate::blob::{
-    Compression, Decoder, FileRange, Hasher, HashingBuf, Keeping, Meter, NewFile, ReadAhead,
+    Compression, Decoder, FileRange, Hasher, HashingBuf, Keeping, Meter, NewFile, PieceLog,
+    ReadAhead,
 };
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::{FileInput, StreamInput, Walker};
@@ -38,7 +39,7 @@ impl Reading {
     pub fn list(&self, layer: &Layer) -> Result<Listing> {
         let list = || match self.plain_range(layer)? {
             Some(range) => self.list_range(&range),
-            None => self.list_packed(layer, None),
+            None => self.list_packed(layer, None, None),
         };
         list().at(|| layer.member.clone())
     }
@@ -114,7 +115,7 @@ impl Reading {
                 return Ok(PlainLayer { listing, bytes });
             }
             let file = Arc::new(NewFile::in_folder(landing, 0o600)?);
-            let listing = Arc::new(self.list_packed(layer, Some(&file))?);
+            let listing = Arc::new(self.list_packed(layer, Some(&file), None)?);
             let file = file.file().try_clone();
             let bytes = FileRange::whole(file.map_err(|error| Error::io("open", error))?)?;
             Ok(PlainLayer { listing, bytes })
@@ -122,7 +123,8 @@ impl Reading {
         plain().at(|| layer.member.clone())
     }
 
-    fn each<T: Clone + Send>(
+    /// Does the same with some layers of an image, each once, on all cores: in their order, with the places in errors.
+    pub(crate) fn each<T: Clone + Send>(
         &self,
         image: &Image,
         layers: Range<usize>,
@@ -176,7 +178,7 @@ impl Reading {
     }
 
     /// The layer where it lies, if that is a plain tar in a file.
-    fn plain_range(&self, layer: &Layer) -> Result<Option<FileRange>> {
+    pub(crate) fn plain_range(&self, layer: &Layer) -> Result<Option<FileRange>> {
         let range = content(layer)?.range()?;
         let Some(range) = range else { return Ok(None) };
         let mut head = [0; 6];
@@ -185,9 +187,15 @@ impl Reading {
         Ok((Compression::sniff(head) == Compression::None).then_some(range))
     }
 
-    /// Decodes a layer once: lists it, verifies it, and keeps the plain tar if there is a file for it.
-    fn list_packed(&self, layer: &Layer, keep: Option<&Arc<NewFile>>) -> Result<Listing> {
-        let decoder = self.decoder(layer)?;
+    /// Decodes a layer once: lists it, verifies it, keeps the plain tar if there is a file for it, and notes in `log`
+    /// where decoding can begin again.
+    pub(crate) fn list_packed(
+        &self,
+        layer: &Layer,
+        keep: Option<&Arc<NewFile>>,
+        log: Option<&PieceLog>,
+    ) -> Result<Listing> {
+        let decoder = self.decoder(layer, log)?;
         let unseen = Meter::default();
         let (listing, (found, _)) = match keep {
             Some(file) => {
@@ -217,8 +225,9 @@ impl Reading {
     }
 
     /// The layer's plain bytes, decoded on threads of their own. What is stored is verified before the end is given.
-    fn decoder(&self, layer: &Layer) -> Result<ReadAhead> {
-        let stored = content(layer)?.reader()?;
+    fn decoder(&self, layer: &Layer, log: Option<&PieceLog>) -> Result<ReadAhead> {
+        let content = content(layer)?;
+        let stored = content.reader()?;
         let expected = layer.descriptor.as_ref();
         let checked = Checked {
             inner: self.meter.counting(stored),
@@ -235,11 +244,11 @@ impl Reading {
             .fill_buf()
             .map_err(|error| Error::io("read", error))?;
         let compression = Compression::sniff(head);
-        Ok(ReadAhead::new(Decoder::new(
-            stored,
-            compression,
-            self.limits.decode,
-        )?))
+        let decode = self.limits.decode;
+        Ok(ReadAhead::new(match log {
+            None => Decoder::new(stored, compression, decode)?,
+            Some(log) => Decoder::watched(stored, compression, decode, content.len(), log.clone())?,
+        }))
     }
 }
 

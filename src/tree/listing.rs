@@ -3,6 +3,8 @@
 //! Names are kept by what differs from the name before; owners, attributes and link targets are kept once however
 //! often they come. About 48 bytes and the new part of the name for each entry, and never more for larger contents.
 
+mod frozen;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
@@ -145,7 +147,7 @@ impl Listing {
         self.records.is_empty()
     }
 
-    /// What was odd about the tar.
+    /// What was odd about the tar; nothing in a listing that comes out of a cache.
     pub fn anomalies(&self) -> &Anomalies {
         &self.anomalies
     }

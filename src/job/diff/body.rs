@@ -114,11 +114,6 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// Whether they have to be read to be compared, and their layer is packed.
-    pub(super) fn needs_layer(&self, side: &Side) -> Option<usize> {
-        (!side.is_plain(self.place.layer)).then_some(self.place.layer)
-    }
-
     /// The digest, known or read.
     pub(super) fn hash(&self, side: &Side) -> Result<[u8; 32]> {
         if let Some(digest) = self.digest {

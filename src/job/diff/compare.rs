@@ -272,18 +272,10 @@ fn contents(sides: &mut [Side; 2], pending: &[Pending], loading: &Loading) -> Re
         .iter()
         .map(|one| Some((body(a, one.old)?, body(b, one.new)?)))
         .collect();
-    let mut needed: [HashSet<usize>; 2] = Default::default();
-    for (old, new) in bodies.iter().flatten() {
-        for (needed, (body, side)) in needed.iter_mut().zip([(old, a), (new, b)]) {
-            if body.digest.is_none() {
-                needed.extend(body.needs_layer(side));
-            }
-        }
-    }
-    for (side, needed) in sides.iter_mut().zip(needed) {
-        let mut needed: Vec<usize> = needed.into_iter().collect();
-        needed.sort_unstable();
-        side.make_plain(&needed, loading)?;
+    for (i, side) in sides.iter_mut().enumerate() {
+        let pairs = bodies.iter().flatten();
+        let own = pairs.map(|(old, new)| if i == 0 { old } else { new });
+        side.make_plain(own.filter(|body| body.digest.is_none()), loading)?;
     }
     let [a, b] = &*sides;
     // The names of one file are read once.
@@ -415,13 +407,8 @@ pub fn renames(
     sizes.retain(|_, [old, new]| !old.is_empty() && !new.is_empty());
     for i in 0..2 {
         let bodies = sizes.values().flat_map(|both| &both[i]);
-        let needed: HashSet<usize> = bodies
-            .filter(|(_, body)| body.digest.is_none())
-            .filter_map(|(_, body)| body.needs_layer(&sides[i]))
-            .collect();
-        let mut needed: Vec<usize> = needed.into_iter().collect();
-        needed.sort_unstable();
-        sides[i].make_plain(&needed, loading)?;
+        let needed = bodies.map(|(_, body)| body);
+        sides[i].make_plain(needed.filter(|body| body.digest.is_none()), loading)?;
     }
     let mut work: Vec<(usize, usize, &Body)> = Vec::new();
     for both in sizes.values() {

@@ -1,6 +1,6 @@
 //! More than two: which paths, layers and packages are where, and in how many versions.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::body::Body;
 use super::compare::{body_of, differences, number};
@@ -256,12 +256,7 @@ fn digests(
         let own = work
             .iter()
             .filter(|(_, of, body)| *of == i && body.digest.is_none());
-        let needed: HashSet<usize> = own
-            .filter_map(|(.., body)| body.needs_layer(side))
-            .collect();
-        let mut needed: Vec<usize> = needed.into_iter().collect();
-        needed.sort_unstable();
-        side.make_plain(&needed, &options.loading)?;
+        side.make_plain(own.map(|(.., body)| body), &options.loading)?;
     }
     let sides = &*sides;
     let hashed = in_parallel(&work, |(at, i, body)| ((*at, *i), body.hash(&sides[*i])));

@@ -1,6 +1,6 @@
 //! What is installed on each side, and what of it differs.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::body::Body;
 use super::compare::body_of;
@@ -58,13 +58,7 @@ pub fn installed(side: &mut Side, loading: &Loading) -> Result<Packages> {
         }
         wanted.push((path, kind, body));
     }
-    let needed: HashSet<usize> = wanted
-        .iter()
-        .filter_map(|(.., body)| body.needs_layer(side))
-        .collect();
-    let mut needed: Vec<usize> = needed.into_iter().collect();
-    needed.sort_unstable();
-    side.make_plain(&needed, loading)?;
+    side.make_plain(wanted.iter().map(|(.., body)| body), loading)?;
     for (path, kind, body) in wanted {
         found.add(kind, &path, &bytes_of(side, &body)?)?;
     }

@@ -3,13 +3,15 @@
 //! Layers of all sides are listed once each, on all cores, known by their diff IDs. Of plain ones only headers are
 //! read; packed ones are decoded once, verified, and their files hashed on the way.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::body::Body;
 use crate::archive::{Archive, Content, Image, Layer, Presence};
 use crate::blob::{Compression, FileRange};
+use crate::cache::{self, Cache, Known, Looked, Parts};
 use crate::disk::Folder;
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::{Entry, EntryKind};
@@ -149,6 +151,10 @@ pub struct SideLayer {
     pub listing: Arc<Listing>,
     /// Its plain tar, where that is in a file.
     pub plain: Option<FileRange>,
+    /// What the cache knows of it, where parts of its plain tar can be had from there.
+    pub(super) known: Option<Arc<Known>>,
+    /// The parts that were had: then `plain` has no others.
+    pub(super) parts: Option<Arc<Parts>>,
     /// How it is packed.
     pub compression: Compression,
 }
@@ -207,6 +213,8 @@ pub struct Loading {
     pub landing: PathBuf,
     /// Hash the files of packed layers while they are decoded.
     pub digests: bool,
+    /// What is known of packed layers from before.
+    pub cache: Option<Cache>,
 }
 
 /// Lists and applies.
@@ -247,7 +255,7 @@ pub fn load(inputs: Vec<Input>, loading: &Loading, skip: bool) -> Result<Vec<Sid
         let input = &inputs[i];
         let layer = &input.layers[j];
         let result = if skip {
-            Ok(Arc::default())
+            Ok(unread())
         } else {
             list(layer, loading)
         };
@@ -262,7 +270,7 @@ pub fn load(inputs: Vec<Input>, loading: &Loading, skip: bool) -> Result<Vec<Sid
         });
         (at, result)
     });
-    let mut listings: Vec<Option<Result<Arc<Listing>>>> = work.iter().map(|_| None).collect();
+    let mut listings: Vec<Option<Result<Looked>>> = work.iter().map(|_| None).collect();
     for (at, result) in listed {
         listings[at] = Some(result);
     }
@@ -270,8 +278,8 @@ pub fn load(inputs: Vec<Input>, loading: &Loading, skip: bool) -> Result<Vec<Sid
     for (input, uses) in inputs.into_iter().zip(uses) {
         let mut layers = Vec::new();
         for (layer, at) in input.layers.into_iter().zip(uses) {
-            let listing = match &listings[at] {
-                Some(Ok(listing)) => Arc::clone(listing),
+            let looked = match &listings[at] {
+                Some(Ok(looked)) => looked.clone(),
                 Some(Err(error)) => return Err(error.clone()),
                 None => return Err(Fault::Gone.into()),
             };
@@ -284,8 +292,10 @@ pub fn load(inputs: Vec<Input>, loading: &Loading, skip: bool) -> Result<Vec<Sid
             };
             layers.push(SideLayer {
                 layer,
-                listing,
+                listing: looked.listing,
                 plain,
+                known: looked.known,
+                parts: None,
                 compression,
             });
         }
@@ -299,6 +309,8 @@ pub fn load(inputs: Vec<Input>, loading: &Loading, skip: bool) -> Result<Vec<Sid
                 },
                 listing: Arc::new(Listing::of_entries(entries(folder))?),
                 plain: None,
+                known: None,
+                parts: None,
                 compression: Compression::None,
             });
         }
@@ -318,7 +330,16 @@ pub fn load(inputs: Vec<Input>, loading: &Loading, skip: bool) -> Result<Vec<Sid
     Ok(sides)
 }
 
-fn list(layer: &Layer, loading: &Loading) -> Result<Arc<Listing>> {
+/// What stands for a layer that is not read.
+fn unread() -> Looked {
+    Looked {
+        listing: Arc::default(),
+        plain: None,
+        known: None,
+    }
+}
+
+fn list(layer: &Layer, loading: &Loading) -> Result<Looked> {
     let packed = match layer.content() {
         Some(content) => content.compression()? != Compression::None || content.range()?.is_none(),
         None => false,
@@ -327,7 +348,7 @@ fn list(layer: &Layer, loading: &Loading) -> Result<Arc<Listing>> {
         digests: loading.digests && packed,
         ..loading.reading.clone()
     };
-    reading.list(layer).map(Arc::new)
+    cache::list(loading.cache.as_ref(), &reading, layer)
 }
 
 /// A folder's contents as entries, with their numbers for offsets.
@@ -366,22 +387,26 @@ fn entries(folder: &Folder) -> impl Iterator<Item = Result<Entry>> + '_ {
 }
 
 impl Side {
-    /// Makes sure that contents of some layers can be read at any place: packed ones are decoded into files.
+    /// Makes sure that contents can be read: of packed layers that the cache knows, those parts are decoded, others are
+    /// decoded into files as a whole.
     ///
     /// # Errors
     /// As [`Reading::plain`].
-    pub(super) fn make_plain(&mut self, layers: &[usize], loading: &Loading) -> Result<()> {
+    pub(super) fn make_plain<'b>(
+        &mut self,
+        bodies: impl IntoIterator<Item = &'b Body>,
+        loading: &Loading,
+    ) -> Result<()> {
+        let mut wanted: BTreeMap<usize, Vec<(u64, u64)>> = BTreeMap::new();
+        for Body { place, .. } in bodies {
+            if !self.is_plain(place.layer) && self.layers.get(place.layer).is_some() {
+                let runs = wanted.entry(place.layer).or_default();
+                runs.push((place.offset, place.stored));
+            }
+        }
+        self.make_parts(&mut wanted, loading)?;
         let (name, below, of) = (&self.name, self.below, self.of);
-        let missing: Vec<usize> = layers
-            .iter()
-            .copied()
-            .filter(|&i| {
-                self.layers
-                    .get(i)
-                    .is_some_and(|layer| layer.plain.is_none())
-            })
-            .filter(|_| self.folder.is_none())
-            .collect();
+        let missing: Vec<usize> = wanted.into_keys().collect();
         let reading = Reading {
             digests: false,
             ..loading.reading.clone()
@@ -399,13 +424,50 @@ impl Side {
         Ok(())
     }
 
-    /// Whether contents of a layer can be read at any place now.
-    pub(super) fn is_plain(&self, layer: usize) -> bool {
+    /// Makes what can be had with the help of the cache, and takes it off the list.
+    fn make_parts(
+        &mut self,
+        wanted: &mut BTreeMap<usize, Vec<(u64, u64)>>,
+        loading: &Loading,
+    ) -> Result<()> {
+        let mut work = Vec::new();
+        for (&i, runs) in &*wanted {
+            let layer = &self.layers[i];
+            let parts = match (&layer.parts, &layer.known) {
+                (Some(parts), _) => Arc::clone(parts),
+                (None, Some(known)) => Arc::new(Parts::new(Arc::clone(known), &loading.landing)?),
+                (None, None) => continue,
+            };
+            work.push((i, parts, runs.clone()));
+        }
+        let runs: Vec<_> = work
+            .iter()
+            .map(|(_, parts, runs)| (&**parts, runs.clone()))
+            .collect();
+        let proven = cache::fill(&runs, &loading.reading.limits, &loading.reading.meter)?;
+        for ((i, parts, _), proven) in work.into_iter().zip(proven) {
+            let layer = &mut self.layers[i];
+            if proven {
+                layer.plain = Some(parts.bytes().clone());
+                layer.parts = Some(parts);
+                wanted.remove(&i);
+                continue;
+            }
+            if let Some(cache) = &loading.cache {
+                cache.forget(parts.known());
+            }
+            (layer.known, layer.parts, layer.plain) = (None, None, None);
+        }
+        Ok(())
+    }
+
+    /// Whether all contents of a layer can be read at any place now.
+    fn is_plain(&self, layer: usize) -> bool {
         self.folder.is_some()
             || self
                 .layers
                 .get(layer)
-                .is_some_and(|layer| layer.plain.is_some())
+                .is_some_and(|layer| layer.plain.is_some() && layer.parts.is_none())
     }
 }
 

@@ -1,9 +1,8 @@
 //! Changed files line by line.
 
-use std::collections::HashSet;
 use std::io::Read;
 
-use super::body::open;
+use super::body::{Body, open};
 use super::compare::{Change, body_of};
 use super::fields::Field;
 use super::side::{Loading, Side};
@@ -67,12 +66,8 @@ pub fn texts(
             0 => change.before(&side.tree),
             _ => change.after(&side.tree),
         };
-        let needed: HashSet<usize> = wanted
-            .iter()
-            .filter_map(|change| body_of(&node(&change)?)?.needs_layer(side))
-            .collect();
-        let mut needed: Vec<usize> = needed.into_iter().collect();
-        needed.sort_unstable();
+        let needed = wanted.iter().filter_map(|change| body_of(&node(&change)?));
+        let needed: Vec<Body> = needed.filter(|body| body.size <= limit).collect();
         side.make_plain(&needed, loading)?;
     }
     for change in wanted {

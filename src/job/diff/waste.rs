@@ -201,14 +201,10 @@ pub fn waste(input: Input, ignored: &Ignored, loading: &Loading) -> Result<Waste
     let mut files: Vec<(Vec<u8>, Body)> = sizes.into_values().flatten().collect();
     files.sort_by(|a, b| a.0.cmp(&b.0));
     let read = rewritten.iter().flat_map(|(_, was, is)| [was, is]);
-    let needed: HashSet<usize> = read
+    let needed = read
         .chain(files.iter().map(|(_, body)| body))
-        .filter(|body| body.digest.is_none())
-        .filter_map(|body| body.needs_layer(&side))
-        .collect();
-    let mut needed: Vec<usize> = needed.into_iter().collect();
-    needed.sort_unstable();
-    side.make_plain(&needed, loading)?;
+        .filter(|body| body.digest.is_none());
+    side.make_plain(needed, loading)?;
     let equal = in_parallel(&rewritten, |(at, was, is)| {
         (*at, same((&side, was), (&side, is)))
     });

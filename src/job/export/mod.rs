@@ -13,6 +13,7 @@ mod unpack;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 pub use archive::Shape;
 pub use raw::{check_plain, raw_layer};
@@ -24,6 +25,7 @@ use rows::Row;
 
 use crate::archive::Image;
 use crate::blob::FileRange;
+use crate::cache::{self, Cache, Looked, Parts};
 use crate::error::{At, Error, Fault, Result};
 use crate::escape;
 use crate::layer::Limits;
@@ -75,7 +77,8 @@ struct Group {
 impl Export {
     /// Reads layers and works out what is to be written, with contents that can be read.
     ///
-    /// Layers that are packed are decoded into files without a name in `landing`, and verified.
+    /// Layers that are packed are decoded into files without a name in `landing`, and verified: all of them, or the parts
+    /// that are wanted if the cache knows them.
     ///
     /// # Errors
     /// As [`Reading::plain_all`] and [`Tree::sound`]; `Usage` for a path that is not there; `Limit` for sparse files
@@ -84,26 +87,89 @@ impl Export {
         image: &Image,
         options: &ExportOptions,
         reading: &Reading,
+        cache: Option<&Cache>,
         landing: &Path,
     ) -> Result<Self> {
         let layers = options.layers.clone().unwrap_or(0..image.layers.len());
-        let (listings, plain) = reading
-            .plain_some(image, layers.clone(), landing)?
-            .into_iter()
-            .map(|layer| (layer.listing, layer.bytes))
-            .unzip();
+        let looked = reading.each(image, layers.clone(), |layer| {
+            cache::plain(cache, reading, layer, landing)
+        })?;
+        let mut parts: Vec<Option<Arc<Parts>>> = Vec::new();
+        let mut plain = Vec::new();
+        for layer in &looked {
+            let part = match &layer.known {
+                None => None,
+                Some(known) => match layers_alike(&looked, &parts, layer) {
+                    Some(part) => Some(part),
+                    None => Some(Arc::new(Parts::new(Arc::clone(known), landing)?)),
+                },
+            };
+            let bytes = match (&layer.plain, &part) {
+                (Some(bytes), _) => bytes.clone(),
+                (None, Some(part)) => part.bytes().clone(),
+                (None, None) => return Err(Fault::Gone.into()),
+            };
+            plain.push(bytes);
+            parts.push(part);
+        }
+        let listings = looked.into_iter().map(|layer| layer.listing).collect();
         let export = Export::of(listings, plain, layers.start, image.layers.len(), options)?;
         export.check_holes(&reading.limits)?;
-        Ok(export)
+        if export.decode_parts(&parts, reading, cache)? {
+            return Ok(export);
+        }
+        // What was not as the cache has it was forgotten there, and is decoded as a whole now.
+        Export::plan(image, options, reading, None, landing)
+    }
+
+    /// Decodes the parts of layers that rows want; whether all of them are as the cache has them.
+    fn decode_parts(
+        &self,
+        parts: &[Option<Arc<Parts>>],
+        reading: &Reading,
+        cache: Option<&Cache>,
+    ) -> Result<bool> {
+        if parts.iter().all(Option::is_none) {
+            return Ok(true);
+        }
+        let mut runs: Vec<Vec<(u64, u64)>> = vec![Vec::new(); parts.len()];
+        for row in &self.rows {
+            let place = row.as_node(&self.tree).and_then(|node| node.place());
+            if let Some(place) = place
+                && let Some(runs) = runs.get_mut(place.layer)
+            {
+                runs.push((place.offset, place.stored));
+            }
+        }
+        let wanted: Vec<(&Parts, Vec<(u64, u64)>)> = parts
+            .iter()
+            .zip(runs)
+            .filter_map(|(part, runs)| Some((&**part.as_ref()?, runs)))
+            .collect();
+        let proven = cache::fill(&wanted, &reading.limits, &reading.meter)?;
+        for ((part, _), _) in wanted.iter().zip(&proven).filter(|(_, proven)| !**proven) {
+            if let Some(cache) = cache {
+                cache.forget(part.known());
+            }
+        }
+        Ok(!proven.contains(&false))
     }
 
     /// The same without contents, for a listing: packed layers are not kept.
     ///
     /// # Errors
     /// As [`Export::plan`].
-    pub fn listing(image: &Image, options: &ExportOptions, reading: &Reading) -> Result<Self> {
+    pub fn listing(
+        image: &Image,
+        options: &ExportOptions,
+        reading: &Reading,
+        cache: Option<&Cache>,
+    ) -> Result<Self> {
         let layers = options.layers.clone().unwrap_or(0..image.layers.len());
-        let listings = reading.list_some(image, layers.clone())?;
+        let listings = reading.each(image, layers.clone(), |layer| {
+            let looked = cache::list(cache, reading, layer);
+            looked.map(|looked| looked.listing)
+        })?;
         Export::of(
             listings,
             Vec::new(),
@@ -114,7 +180,7 @@ impl Export {
     }
 
     fn of(
-        listings: Vec<std::sync::Arc<crate::tree::Listing>>,
+        listings: Vec<Arc<crate::tree::Listing>>,
         plain: Vec<FileRange>,
         base: usize,
         all: usize,
@@ -273,6 +339,20 @@ impl Export {
             .into()),
         }
     }
+}
+
+/// The parts of the same layer further down, where an image has a layer twice.
+fn layers_alike(
+    looked: &[Looked],
+    parts: &[Option<Arc<Parts>>],
+    layer: &Looked,
+) -> Option<Arc<Parts>> {
+    let same = |other: &Looked| match (&other.known, &layer.known) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        _ => false,
+    };
+    let at = looked.iter().position(same)?;
+    parts.get(at)?.clone()
 }
 
 /// A path as errors name it.

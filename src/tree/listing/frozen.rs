@@ -1,0 +1,251 @@
+//! A listing as bytes, to be kept and read again.
+//!
+//! Numbers have a fixed width, the lowest byte first; runs of bytes come after their length. What is read is believed
+//! no further than that nothing in it can make a reader panic, loop or allocate more than the bytes that are there:
+//! whoever keeps listings has to see to it that they come back as they were.
+
+use super::{Listing, Owner, Record};
+use crate::layer::EntryKind;
+
+/// Bytes of one record.
+const RECORD: usize = 47;
+
+impl Listing {
+    /// The listing as bytes, without its anomalies.
+    pub(crate) fn freeze(&self) -> Vec<u8> {
+        let most = self.records.len() * (RECORD + 32) + self.text.len() + self.extras.len();
+        let mut out = Vec::with_capacity(most + 4096);
+        put(&mut out, self.records.len() as u64);
+        for record in &self.records {
+            out.extend_from_slice(&record.data.to_le_bytes());
+            out.extend_from_slice(&record.size.to_le_bytes());
+            out.extend_from_slice(&record.seconds.to_le_bytes());
+            out.extend_from_slice(&record.nanos.to_le_bytes());
+            out.extend_from_slice(&record.text.to_le_bytes());
+            out.extend_from_slice(&record.owner.to_le_bytes());
+            out.extend_from_slice(&record.extra.to_le_bytes());
+            out.extend_from_slice(&record.mode.to_le_bytes());
+            out.extend_from_slice(&record.shared.to_le_bytes());
+            let (kind, letter) = kind(record.kind);
+            out.extend_from_slice(&[kind, letter, u8::from(record.climbs)]);
+        }
+        for bytes in [&self.text, &self.extras] {
+            put_bytes(&mut out, bytes);
+        }
+        put(&mut out, self.owners.len() as u64);
+        for owner in &self.owners {
+            put(&mut out, owner.uid);
+            put(&mut out, owner.gid);
+            put_bytes(&mut out, &owner.user_name);
+            put_bytes(&mut out, &owner.group_name);
+        }
+        put(&mut out, self.digests.len() as u64);
+        for digest in &self.digests {
+            out.extend_from_slice(digest);
+        }
+        out
+    }
+
+    /// The listing that [`Listing::freeze`] wrote, with the digests of contents or without; it has no anomalies.
+    pub(crate) fn thaw(mut bytes: &[u8], with_digests: bool) -> Option<Self> {
+        let from = &mut bytes;
+        let count = take_count(from, RECORD)?;
+        let (records, rest) = from.split_at_checked(count.checked_mul(RECORD)?)?;
+        *from = rest;
+        let records = records.chunks_exact(RECORD).map(thaw_record);
+        let records: Vec<Record> = records.collect::<Option<_>>()?;
+        let text = take_bytes(from)?.to_vec();
+        let extras = take_bytes(from)?.to_vec();
+        let mut owners = Vec::new();
+        for _ in 0..take_count(from, 32)? {
+            owners.push(Owner {
+                uid: take(from)?,
+                gid: take(from)?,
+                user_name: take_bytes(from)?.into(),
+                group_name: take_bytes(from)?.into(),
+            });
+        }
+        let count = take_count(from, 32)?;
+        let (digests, rest) = from.split_at_checked(count.checked_mul(32)?)?;
+        if !rest.is_empty() || count != records.len() {
+            return None;
+        }
+        let digests = match with_digests {
+            true => digests.as_chunks().0.to_vec(),
+            false => Vec::new(),
+        };
+        Some(Listing {
+            records,
+            text,
+            extras,
+            owners,
+            digests,
+            ..Listing::default()
+        })
+    }
+}
+
+fn thaw_record(mut bytes: &[u8]) -> Option<Record> {
+    let from = &mut bytes;
+    Some(Record {
+        data: u64::from_le_bytes(array(from)?),
+        size: u64::from_le_bytes(array(from)?),
+        seconds: i64::from_le_bytes(array(from)?),
+        nanos: u32::from_le_bytes(array(from)?),
+        text: u32::from_le_bytes(array(from)?),
+        owner: u32::from_le_bytes(array(from)?),
+        extra: u32::from_le_bytes(array(from)?),
+        mode: u16::from_le_bytes(array(from)?),
+        shared: u16::from_le_bytes(array(from)?),
+        kind: {
+            let [kind, letter] = array(from)?;
+            thaw_kind(kind, letter)?
+        },
+        climbs: array::<1>(from)? != [0],
+    })
+}
+
+fn kind(kind: EntryKind) -> (u8, u8) {
+    match kind {
+        EntryKind::File => (0, 0),
+        EntryKind::HardLink => (1, 0),
+        EntryKind::Symlink => (2, 0),
+        EntryKind::CharDevice => (3, 0),
+        EntryKind::BlockDevice => (4, 0),
+        EntryKind::Directory => (5, 0),
+        EntryKind::Fifo => (6, 0),
+        EntryKind::Other(letter) => (7, letter),
+    }
+}
+
+fn thaw_kind(kind: u8, letter: u8) -> Option<EntryKind> {
+    Some(match kind {
+        0 => EntryKind::File,
+        1 => EntryKind::HardLink,
+        2 => EntryKind::Symlink,
+        3 => EntryKind::CharDevice,
+        4 => EntryKind::BlockDevice,
+        5 => EntryKind::Directory,
+        6 => EntryKind::Fifo,
+        7 => EntryKind::Other(letter),
+        _ => return None,
+    })
+}
+
+fn put(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(&number.to_le_bytes());
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+fn array<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {
+    let (array, rest) = from.split_first_chunk()?;
+    *from = rest;
+    Some(*array)
+}
+
+fn take(from: &mut &[u8]) -> Option<u64> {
+    array(from).map(u64::from_le_bytes)
+}
+
+/// A number of things of at least `size` bytes each, which have to be there.
+fn take_count(from: &mut &[u8], size: usize) -> Option<usize> {
+    let count = usize::try_from(take(from)?).ok()?;
+    (count.checked_mul(size)? <= from.len()).then_some(count)
+}
+
+fn take_bytes<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = take_count(from, 1)?;
+    let (bytes, rest) = from.split_at_checked(length)?;
+    *from = rest;
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Result;
+    use crate::layer::testing::{Head, Tar};
+    use crate::layer::{Entry, Segment, StreamInput, Walker};
+
+    fn listing() -> Listing {
+        let tar = Tar::default()
+            .entry(b'5', "etc/", b"")
+            .pax(&[("mtime", b"-3.5"), ("SCHILY.xattr.user.a", b"\0\xff\x07")])
+            .head(Head::new("etc/passwd", b'0', 5).put(265, b"root\0"))
+            .data(b"root\n")
+            .link(b'2', "etc/link", "passwd")
+            .end();
+        let mut walker = Walker::new(StreamInput::new(&tar[..]));
+        Listing::of(&mut walker, true).expect("a listing")
+    }
+
+    fn shown(listing: &Listing) -> Vec<String> {
+        let mut all = Vec::new();
+        let each: Result<()> = listing.each(|at, record, path| {
+            let (owner, digest) = (listing.owner(record), listing.digest(at));
+            let extra = listing.extra(record);
+            all.push(format!(
+                "{path:?} {record:?} {owner:?} {digest:?} {extra:?}"
+            ));
+            Ok(())
+        });
+        each.expect("shown");
+        all
+    }
+
+    #[test]
+    fn what_is_thawed_is_what_was_frozen() {
+        let listing = listing();
+        let frozen = listing.freeze();
+        let thawed = Listing::thaw(&frozen, true).expect("thawed");
+        assert_eq!(shown(&thawed), shown(&listing));
+        assert_eq!(thawed.freeze(), frozen);
+        assert_eq!(listing.len(), 3);
+        let bare = Listing::thaw(&frozen, false).expect("thawed");
+        assert_eq!(bare.digest(1), None);
+        assert!(listing.digest(1).is_some());
+    }
+
+    #[test]
+    fn sparse_files_and_devices_keep_what_is_extra() {
+        let mut sparse = Entry::named(b"sparse".to_vec());
+        sparse.size = 1 << 40;
+        sparse.sparse = Some(vec![Segment {
+            offset: 512,
+            length: 9,
+        }]);
+        let mut device = Entry::named(b"dev/x".to_vec());
+        device.kind = EntryKind::CharDevice;
+        device.device = (10, 200);
+        let listing = Listing::of_entries([Ok(sparse), Ok(device)]).expect("a listing");
+        let mut listing = listing;
+        listing.digests = vec![[0; 32]; 2];
+        let thawed = Listing::thaw(&listing.freeze(), true).expect("thawed");
+        assert_eq!(shown(&thawed), shown(&listing));
+    }
+
+    #[test]
+    fn nothing_that_is_cut_or_changed_does_harm() {
+        let frozen = listing().freeze();
+        for end in 0..frozen.len() {
+            assert!(
+                Listing::thaw(&frozen[..end], true).is_none(),
+                "cut at {end}"
+            );
+        }
+        for at in 0..frozen.len() {
+            for bit in [0x01, 0x80] {
+                let mut changed = frozen.clone();
+                changed[at] ^= bit;
+                if let Some(listing) = Listing::thaw(&changed, true) {
+                    shown(&listing);
+                    let _ = crate::tree::Tree::apply(vec![std::sync::Arc::new(listing)]);
+                }
+            }
+        }
+    }
+}

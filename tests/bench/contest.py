@@ -1,0 +1,230 @@
+"""Contenders, rounds, medians and the table."""
+import os
+import shlex
+import shutil
+import statistics
+import subprocess
+import time
+
+# Answers and times must not depend on who asks.
+ENV = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC", "NO_COLOR": "1"}
+for name in ["IMGKIT_STORE", "IMGKIT_CACHE", "SOURCE_DATE_EPOCH"]:
+    ENV.pop(name, None)
+
+
+class Trouble(Exception):
+    pass
+
+
+def sh(command, check=False):
+    """Runs a shell command; its standard output."""
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, env=ENV)
+    if check and done.returncode:
+        raise Trouble(f"{command}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout.strip()
+
+
+class Contender:
+    """name: what the table calls it; command: one shell command, which is all that is timed; before: what is done first,
+    untimed; result: what it made, as something that is compared with what the others made (None: not compared); codes: exit
+    statuses that are no failure."""
+
+    def __init__(self, name, command, before="", result=None, codes=(0,)):
+        self.name, self.command, self.before, self.result, self.codes = name, command, before, result, codes
+        self.times, self.cpu, self.rss = [], [], 0
+
+    def prepare(self):
+        if self.before:
+            sh(self.before)
+
+    def run(self, timed=True):
+        self.prepare()
+        start = time.perf_counter()
+        process = subprocess.Popen(["/bin/sh", "-c", "exec " + self.command if simple(self.command) else self.command], env=ENV,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        said = process.stderr.read().decode(errors="replace")
+        _, status, usage = os.wait4(process.pid, 0)
+        took = time.perf_counter() - start
+        process.returncode = code = os.waitstatus_to_exitcode(status)
+        if code not in self.codes:
+            raise Trouble(f"{self.name}: {self.command}: exit status {code}: {said.strip()[-300:]}")
+        self.rss = max(self.rss, usage.ru_maxrss << 10)
+        if timed:
+            self.times.append(took)
+            self.cpu.append(usage.ru_utime + usage.ru_stime)
+
+    def anonymous(self):
+        """The most anonymous memory of the process, looked at every few milliseconds."""
+        if not simple(self.command):
+            return None
+        self.prepare()
+        words = shlex.split(self.command)
+        out = subprocess.DEVNULL
+        process = subprocess.Popen(words, env=ENV, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.DEVNULL)
+        most = 0
+        while process.poll() is None:
+            try:
+                for line in open(f"/proc/{process.pid}/smaps_rollup"):
+                    if line.startswith("Anonymous:"):
+                        most = max(most, int(line.split()[1]) << 10)
+            except (OSError, ProcessLookupError):
+                break
+            time.sleep(0.005)
+        process.wait()
+        return most
+
+    def median(self):
+        return statistics.median(self.times)
+
+
+def simple(command):
+    """Whether a command is a program with arguments, and needs no shell."""
+    return not any(c in command for c in "|&;<>$`(){}*?\n")
+
+
+class Contest:
+    def __init__(self, work, corpus, programs, rounds, only):
+        self.work, self.corpus, self.bin, self.rounds, self.only = work, corpus, programs, rounds, only
+        self.results, self.left_out = [], []
+        self.podman = f"podman --root {work}/podman --runroot {work}/podman-run --storage-driver overlay"
+        if subprocess.run(f"{self.podman} info", shell=True, capture_output=True).returncode:
+            shutil.rmtree(work / "podman", ignore_errors=True)
+            self.podman = self.podman.replace("overlay", "vfs")
+            self.left_out.append("podman on overlay: it cannot be run here, vfs is measured in its place")
+        docker = "/usr/bin/docker" if os.path.exists("/usr/bin/docker") else "docker"
+        self.docker = f"{docker} --host unix://{work}/engine.sock"
+        self.engine = None
+        self.has_docker = self.start_engine()
+        if not self.has_docker:
+            self.left_out.append("docker: no engine could be started")
+
+    def start_engine(self):
+        """An engine of our own, with nothing in it."""
+        if not shutil.which("dockerd"):
+            return False
+        for driver in ["overlay2", "vfs"]:
+            with open(self.work / "engine.log", "ab") as log:
+                self.engine = subprocess.Popen(
+                    ["dockerd", "--host", f"unix://{self.work}/engine.sock", "--data-root", f"{self.work}/engine", "--exec-root", f"{self.work}/engine-run",
+                     "--pidfile", f"{self.work}/engine.pid", "--storage-driver", driver, "--bridge=none", "--iptables=false", "--ip6tables=false"],
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENV)
+            for _ in range(60):
+                time.sleep(0.5)
+                if subprocess.run(f"{self.docker} info", shell=True, capture_output=True, env=ENV).returncode == 0:
+                    return True
+                if self.engine.poll() is not None:
+                    break
+            self.stop_engine()
+        return False
+
+    def stop_engine(self):
+        if self.engine and self.engine.poll() is None:
+            self.engine.terminate()
+            try:
+                self.engine.wait(30)
+            except subprocess.TimeoutExpired:
+                self.engine.kill()
+        self.engine = None
+
+    def close(self):
+        sh(f"{self.podman} rm -fa; {self.podman} rmi -fa; {self.podman} unshare true")
+        self.stop_engine()
+
+    def fact(self, name, input, value, met, note):
+        """A row that is measured in another way."""
+        empty = dict.fromkeys(["peer", "peer_seconds", "ratio", "target", "limit", "limit_seconds", "limit_ratio", "limit_target", "anonymous_bytes", "rss_bytes"])
+        self.results.append({"job": name, "input": input, "seconds": value, "note": note, **empty, "met": met})
+
+    def wanted(self, name):
+        return not self.only or any(word in name for word in self.only)
+
+    def job(self, name, input, ours, peers, limit=None, target=None, limit_target=None, parts=1, note=""):
+        """Runs one job. ours, peers, limit: contenders; target: how many times faster than the best peer it has to be;
+        limit_target: within how many times the limit; parts: the limit's time is divided by this (as one core does it)."""
+        if not self.wanted(name):
+            return
+        print(f"== {name}: {input}", flush=True)
+        field = [ours, *peers, *([limit] if limit else [])]
+        results, alive = {}, []
+        for one in field:
+            try:
+                one.run(timed=False)
+                if one.result:
+                    results[one.name] = one.result()
+            except Trouble as trouble:
+                if one is ours:
+                    raise
+                self.left_out.append(f"{name}: {trouble}")
+                continue
+            alive.append(one)
+        for other, result in results.items():
+            if ours.name in results and result != results[ours.name]:
+                raise Trouble(f"{name}: {other} made another result than {ours.name}: {brief(result)} and {brief(results[ours.name])}")
+        for _ in range(self.rounds):
+            for one in alive:
+                one.run()
+        anonymous = ours.anonymous()
+        ours.prepare()
+        for one in field:
+            one.prepare()
+        peers = [peer for peer in peers if peer in alive]
+        best = min(peers, key=Contender.median, default=None)
+        floor = limit.median() / parts if limit in alive else None
+        row = {
+            "job": name, "input": input, "seconds": ours.median(), "cpu_seconds": statistics.median(ours.cpu), "command": self.shown(ours.command),
+            "all": {one.name: {"times": one.times, "cpu": one.cpu, "rss": one.rss, "command": self.shown(one.command)} for one in alive},
+            "compared": sorted(results), "peer": best and best.name, "peer_seconds": best and best.median(),
+            "ratio": best and best.median() / ours.median(), "target": target,
+            "limit": limit.name if floor else None, "limit_seconds": floor, "limit_ratio": floor and ours.median() / floor, "limit_target": limit_target,
+            "anonymous_bytes": anonymous, "rss_bytes": ours.rss, "note": note,
+        }
+        met = [best is not None and row["ratio"] >= target] if target else []
+        met += [row["limit_ratio"] <= limit_target] if limit_target and floor else []
+        # A job that is over in the time that a program takes to start has no time to be nearer to a limit.
+        met += [anonymous <= 64 << 20] if anonymous is not None and target else []
+        row["met"] = all(met) if met else None
+        self.results.append(row)
+        print(f"   {row['seconds']:.3f} s, best peer {best.name if best else '-'} {best.median() if best else 0:.3f} s", flush=True)
+
+    def shown(self, command):
+        """A command without the folders of this machine."""
+        for path, name in [(self.bin, ""), (self.work, "WORK"), (self.corpus, "CORPUS")]:
+            command = command.replace(f"{path}/" if not name else str(path), name)
+        return command
+
+    def table(self, head):
+        lines = [
+            f"Measured on {head['date']} at {head['commit']} with `{head['command']}`: {head['machine']}; load before {head['load_before']:.1f}; "
+            f"medians of {head['rounds']} rounds, contenders in turn, results compared before.",
+            "",
+            "| job | input | imgkit | best peer | ratio | wanted | limit | to the limit | anonymous / all memory | met |",
+            "|---|---|---|---|---|---|---|---|---|---|",
+        ]
+        for row in self.results:
+            peer = f"{row['peer']} {seconds(row['peer_seconds'])}" if row["peer"] else "-"
+            ratio = f"{row['ratio']:.1f}" if row["ratio"] else "-"
+            wanted = f"{row['target']:g}" if row["target"] else "-"
+            limit = f"{row['limit']} {seconds(row['limit_seconds'])}" if row["limit"] else "-"
+            near = f"{row['limit_ratio']:.2f}" + (f" (≤ {row['limit_target']:g})" if row["limit_target"] else "") if row["limit"] else "-"
+            memory = f"{mib(row['anonymous_bytes'])} / {mib(row['rss_bytes'])}"
+            met = {True: "yes", False: "**no**", None: "-"}[row["met"]]
+            lines.append(f"| {row['job']} | {row['input']} | {seconds(row['seconds'])} | {peer} | {ratio} | {wanted} | {limit} | {near} | {memory} | {met} |")
+        lines += ["", "Contenders: " + "; ".join(head["versions"].values()) + "."]
+        notes = [f"{row['job']}: {row['note']}" for row in self.results if row["note"]]
+        lines += ["", *[f"- {note}" for note in notes]] if notes else []
+        if self.left_out:
+            lines += ["", "Left out:", "", *[f"- {self.shown(line)}" for line in self.left_out]]
+        return "\n".join(lines) + "\n"
+
+
+def seconds(value):
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
+
+
+def mib(value):
+    return "-" if value is None else f"{value / (1 << 20):.0f} MiB"
+
+
+def brief(value):
+    text = repr(value)
+    return text if len(text) < 300 else text[:300] + "…"

@@ -1,0 +1,459 @@
+"""The jobs: what is timed, against whom, and what has to come out.
+
+Programs here put their output on the disk before they end, so `sync FILE` is part of what a peer and a limit have to do
+where they write one. What an engine does with its own storage is left to it.
+"""
+import hashlib
+import io
+import json
+import os
+import random
+import stat
+import statistics
+import subprocess
+import tarfile
+import time
+from pathlib import Path
+
+from contest import ENV, Contender, Trouble, sh
+
+# What docker puts into every container, and the folders whose times that changes.
+DOCKERS = {".dockerenv", "dev", "dev/console", "dev/pts", "dev/shm", "proc", "sys", "etc", "etc/hostname", "etc/hosts", "etc/resolv.conf", "etc/mtab", ""}
+
+
+def diff_ids(source):
+    """What identifies an image's files, told by skopeo."""
+    def ask():
+        config = sh(f"skopeo --insecure-policy inspect --config {source}", check=True)
+        return json.loads(config)["rootfs"]["diff_ids"]
+    return ask
+
+
+def engine_ids(command):
+    """The same, told by an engine."""
+    return lambda: json.loads(sh(command, check=True))
+
+
+def row(kind, mode, uid, gid, mtime, size, target, content):
+    return [kind, mode & 0o7777, uid, gid, int(mtime // 1), size, target, content]
+
+
+def hashed(stream):
+    return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def tar_rows(path):
+    """Each entry of a tar; a hard link as another of what it links to. Without what docker adds."""
+    def read():
+        rows = {}
+        with tarfile.open(path, errors="surrogateescape") as tar:
+            for member in tar:
+                name = os.path.normpath(member.name).strip("/").removeprefix(".")
+                if member.islnk():
+                    rows[name] = rows.get(os.path.normpath(member.linkname).strip("/"))
+                    continue
+                content = hashed(tar.extractfile(member)) if member.isfile() else ""
+                kind = "f" if member.isfile() else member.type.decode()
+                rows[name] = row(kind, member.mode, member.uid, member.gid, member.mtime, member.size, member.linkname, content)
+        return {name: found for name, found in sorted(rows.items()) if name not in DOCKERS}
+    return lambda: digest(read())
+
+
+def folder_rows(top):
+    rows = {}
+    for folder, folders, files in os.walk(top):
+        for name in folders + files:
+            path = os.path.join(folder, name)
+            status = os.lstat(path)
+            is_file = stat.S_ISREG(status.st_mode)
+            target = os.readlink(path) if stat.S_ISLNK(status.st_mode) else ""
+            content = ""
+            if is_file:
+                with open(path, "rb") as stream:
+                    content = hashed(stream)
+            kind = stat.S_IFMT(status.st_mode)
+            # A folder's own size and the mode of a link say nothing.
+            mode = 0 if target else status.st_mode
+            rows[os.path.relpath(path, top)] = row(kind, mode, status.st_uid, status.st_gid, status.st_mtime, status.st_size if is_file else 0, target, content)
+    return rows
+
+
+def digest(rows):
+    return [len(rows), hashlib.sha256(json.dumps(sorted(rows.items())).encode("utf-8", "surrogateescape")).hexdigest()]
+
+
+def unpacked(top):
+    return lambda: digest(folder_rows(top))
+
+
+def last_layer(source, work):
+    """The paths that an image's last layer speaks of, folders left out."""
+    def read():
+        copy = f"{work}/copied"
+        sh(f"rm -rf {copy}; skopeo --insecure-policy copy -q {source} dir:{copy}", check=True)
+        manifest = json.loads(Path(copy, "manifest.json").read_text())
+        with tarfile.open(f"{copy}/{manifest['layers'][-1]['digest'].split(':')[1]}") as tar:
+            names = sorted(os.path.normpath(member.name).strip("/") for member in tar if not member.isdir())
+        sh(f"rm -rf {copy}")
+        return names
+    return read
+
+
+def make_archive(path, layers, name):
+    """A docker-archive of layers, each given as entries of a name and a function that gives its contents' chunks."""
+    if path.exists():
+        return
+    part = path.with_suffix(".part")
+    ids, files = [], []
+    for number, entries in enumerate(layers):
+        file = path.parent / f"{path.stem}.{number}.layer"
+        with tarfile.open(file, "w", format=tarfile.USTAR_FORMAT) as tar:
+            for entry, size, chunks in entries:
+                member = tarfile.TarInfo(entry)
+                member.size, member.mode, member.mtime = size, 0o644, 1_700_000_000
+                tar.addfile(member, chunks)
+        with open(file, "rb") as stream:
+            ids.append("sha256:" + hashed(stream))
+        files.append(file)
+    config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/x"]}, "rootfs": {"type": "layers", "diff_ids": ids},
+                         "history": [{"created": "2024-01-01T00:00:00Z", "created_by": f"layer {i}"} for i in range(len(ids))]}).encode()
+    config_name = hashlib.sha256(config).hexdigest() + ".json"
+    manifest = [{"Config": config_name, "RepoTags": [name], "Layers": [f"{id[7:]}/layer.tar" for id in ids]}]
+    with tarfile.open(part, "w") as tar:
+        for id, file in zip(ids, files):
+            tar.add(file, f"{id[7:]}/layer.tar")
+            file.unlink()
+        for member, data in [(config_name, config), ("manifest.json", json.dumps(manifest).encode())]:
+            info = tarfile.TarInfo(member)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    part.rename(path)
+
+
+class Chunks(io.RawIOBase):
+    """Bytes that pack about by half, made as they are read."""
+
+    def __init__(self, size, seed):
+        self.left, self.random = size, random.Random(seed)
+        self.block = b""
+
+    def read(self, n=-1):
+        n = self.left if n < 0 else min(n, self.left)
+        while len(self.block) < n:
+            self.block += self.random.randbytes(1 << 19) + bytes(1 << 19)
+        out, self.block = self.block[:n], self.block[n:]
+        self.left -= n
+        return out
+
+
+def small_files(count, start=0, folder="files"):
+    for i in range(start, start + count):
+        data = f"file {i}\n".encode() * (i % 40)
+        yield f"{folder}/{i // 500}/{i}", len(data), io.BytesIO(data)
+
+
+def all_jobs(c, quick):
+    big = Input(c, "big 1.1 GB", c.corpus / "big.tar", "corpus/big:1")
+    documents(c, big)
+    verify(c, big)
+    load(c, big)
+    save(c, big)
+    gzip_jobs(c, big)
+    convert(c, big)
+    export(c, big)
+    make_images(c)
+    compare(c)
+    known_layers(c)
+    start_up(c)
+    if quick:
+        return
+    inputs = [
+        ("100,000 files", "small", lambda: [small_files(100_000)]),
+        ("60 layers", "deep", lambda: [small_files(300, 300 * i, f"layer{i}") for i in range(60)]),
+        ("one layer of 4 GB", "huge", lambda: [[("data", 4 << 30, Chunks(4 << 30, 7))]]),
+    ]
+    for shown, stem, layers in inputs:
+        path = c.work / f"{stem}.tar"
+        make_archive(path, layers(), f"bench/{stem}:1")
+        one = Input(c, shown, path, f"bench/{stem}:1")
+        documents(c, one)
+        verify(c, one)
+        load(c, one)
+        save(c, one)
+        convert(c, one)
+        export(c, one, folder=stem != "huge")
+        path.unlink()
+
+
+class Input:
+    def __init__(self, c, shown, path, name):
+        self.shown, self.path, self.name = shown, path, name
+        # The page cache is warm.
+        sh(f"cat {path} >/dev/null")
+
+
+def documents(c, i):
+    skopeo = Contender("skopeo", f"skopeo --insecure-policy inspect docker-archive:{i.path}")
+    first = Contender("tar", f"tar -xOf {i.path} manifest.json")
+    c.job("list", i.shown, Contender("imgls", f"{c.bin}/imgls {i.path}"), [skopeo], None, target=10)
+    config = f"skopeo --insecure-policy inspect --config docker-archive:{i.path}"
+    ids = lambda command, key: lambda: key(json.loads(sh(command, check=True)))
+    inspect = f"{c.bin}/imginspect {i.path}"
+    c.job("inspect", i.shown, Contender("imginspect", inspect, result=ids(inspect, lambda found: found[0]["RootFS"]["Layers"])),
+          [Contender("skopeo", config, result=ids(config, lambda found: found["rootfs"]["diff_ids"])), first], target=10)
+    c.job("history", i.shown, Contender("imghistory", f"{c.bin}/imghistory {i.path}"), [Contender("skopeo", config)], target=10)
+
+
+def verify(c, i):
+    out = f"{c.work}/verify.out"
+    c.job("verify", i.shown, Contender("imgverify", f"{c.bin}/imgverify {i.path}"),
+          [Contender("skopeo", f"skopeo --insecure-policy copy -q docker-archive:{i.path} dir:{out}", f"rm -rf {out}")],
+          Contender("openssl sha256 on all cores", f"openssl dgst -sha256 {i.path}"), target=2, limit_target=1.3, parts=os.cpu_count(),
+          note="the peer verifies by copying: no tool of Debian's does only that")
+
+
+def loaders(c, i, store, piped):
+    from_file = (lambda command, flag: f"cat {i.path} | {command}") if piped else (lambda command, flag: f"{command} {flag} {i.path}".replace("  ", " "))
+    ours = f"{c.bin}/imgload -q --store {store}"
+    docker = f"{c.docker} image inspect -f '{{{{json .RootFS.Layers}}}}' {i.name}"
+    podman = f"{c.podman} image inspect -f '{{{{json .RootFS.Layers}}}}' {i.name}"
+    return [
+        (Contender("imgload", from_file(ours, "-i"), result=diff_ids(f"oci:{store}")), f"rm -rf {store}"),
+        (Contender("docker", from_file(f"{c.docker} load -q", "-i"), result=engine_ids(docker)), f"{c.docker} rmi -f {i.name}"),
+        (Contender("podman", from_file(f"{c.podman} load -q", "-i"), result=engine_ids(podman)), f"{c.podman} rmi -f {i.name}"),
+        (Contender("skopeo", f"skopeo --insecure-policy copy -q docker-archive:{i.path} oci:{c.work}/skopeo-store:x", result=diff_ids(f"oci:{c.work}/skopeo-store:x")),
+         f"rm -rf {c.work}/skopeo-store"),
+    ]
+
+
+def load(c, i):
+    store = f"{c.work}/store"
+    copy = f"{c.work}/copy"
+    for name, piped, full in [("load", False, False), ("load from a pipe", True, False), ("load again", False, True)]:
+        ours, *peers = loaders(c, i, store, piped)
+        if piped:
+            peers.pop()
+        field = []
+        for one, empty in [ours, *peers]:
+            # Into a full store: what the run before left there, which is made once.
+            one.before = "" if full else empty
+            field.append(one)
+        limit = None if full else Contender("cp", f"cp {i.path} {copy} && sync {copy}", f"rm -f {copy}")
+        c.job(name, i.shown, field[0], field[1:], limit, target=3, limit_target=None if full else 1.3)
+    sh(f"rm -rf {copy} {c.work}/skopeo-store")
+
+
+def save(c, i):
+    store = f"{c.work}/store"
+    for command in [f"test -d {store} || {c.bin}/imgload -q -i {i.path} --store {store}", f"{c.docker} load -q -i {i.path}", f"{c.podman} load -q -i {i.path}"]:
+        sh(command)
+    out = lambda who: f"{c.work}/save-{who}.tar"
+    def one(who, command):
+        path = out(who)
+        return Contender(who, command.format(out=path), f"rm -f {path}", diff_ids(f"docker-archive:{path}"))
+    sync = " && sync {out}"
+    c.job("save", i.shown, one("imgsave", f"{c.bin}/imgsave -q -o {{out}} --store {store} {i.name}"),
+          [one("docker", f"{c.docker} save -o {{out}} {i.name}" + sync), one("podman", f"{c.podman} save -q -o {{out}} {i.name}" + sync),
+           one("skopeo", f"skopeo --insecure-policy copy -q oci:{store} docker-archive:{{out}}:{i.name}" + sync)],
+          Contender("cp", f"cp {i.path} {c.work}/copy && sync {c.work}/copy", f"rm -f {c.work}/copy"), target=3, limit_target=1.3)
+    # The engines are empty for the next input.
+    sh(f"rm -rf {store} {c.work}/copy; {c.docker} rmi -f {i.name}; {c.podman} rmi -f {i.name}")
+
+
+def gzip_jobs(c, i):
+    source = f"oci:{c.corpus}/oci:big"
+    out = f"{c.work}/plain-"
+    def one(who, command):
+        return Contender(who, command.format(out=f"{out}{who}.tar"), f"rm -f {out}{who}.tar", diff_ids(f"docker-archive:{out}{who}.tar"))
+    layers = json.loads(sh(f"skopeo --insecure-policy inspect --raw {source}", check=True))["layers"]
+    blobs = " ".join(f"{c.corpus}/oci/blobs/sha256/{layer['digest'][7:]}" for layer in layers)
+    unpacker = "igzip -dc" if sh("command -v igzip") else "pigz -dc"
+    c.job("save plain from gzip", i.shown, one("imgsave", f"{c.bin}/imgsave -q --format docker --compression none -o {{out}} {source}"),
+          [one("skopeo", f"skopeo --insecure-policy copy -q {source} docker-archive:{{out}}:{i.name} && sync {{out}}")],
+          Contender(f"{unpacker.split()[0]}, a layer on each core", f"echo {blobs} | xargs -n 1 -P {os.cpu_count()} {unpacker} >/dev/null"), target=3)
+    store = f"{c.work}/gzip-store"
+    c.job("verify gzip", i.shown, Contender("imgverify", f"{c.bin}/imgverify {c.corpus}/oci:big"),
+          [Contender("skopeo", f"skopeo --insecure-policy copy -q {source} dir:{store}", f"rm -rf {store}")],
+          Contender(f"{unpacker.split()[0]}, a layer on each core", f"echo {blobs} | xargs -n 1 -P {os.cpu_count()} {unpacker} >/dev/null"), target=2,
+          note="the peer copies and does not decode: diff IDs are not verified by it")
+    sh(f"rm -rf {store} {out}*")
+
+
+def convert(c, i):
+    for codec, level, limit in [("gzip", 6, "pigz -6"), ("zstd", 3, "zstd -q -3 -T0 -c")]:
+        out = lambda who: f"{c.work}/{codec}-{who}.tar"
+        def one(who, command):
+            return Contender(who, command.format(out=out(who)), f"rm -f {out(who)}", diff_ids(f"oci-archive:{out(who)}"))
+        sizes = {}
+        ours = one("imgconvert", f"{c.bin}/imgconvert -q --compression {codec} --level {level} {i.path} oci-archive:{{out}}:x")
+        theirs = one("skopeo", f"skopeo --insecure-policy copy -q --dest-compress-format {codec} --dest-compress-level {level} docker-archive:{i.path} oci-archive:{{out}}:x && sync {{out}}")
+        for who, contender in [("imgconvert", ours), ("skopeo", theirs)]:
+            contender.result = measured(contender.result, out(who), who, sizes)
+        before = len(c.results)
+        c.job(f"convert to {codec}", i.shown, ours, [theirs], Contender(limit.split()[0] + " of the tar", f"{limit} < {i.path} > {c.work}/packed", f"rm -f {c.work}/packed"), target=3)
+        if len(c.results) > before and len(sizes) == 2:
+            mine, other = sizes["imgconvert"], sizes["skopeo"]
+            c.results[-1]["note"] = f"{mine:,} bytes, the peer's {other:,} ({mine / other - 1:+.1%}), both at level {level}"
+    sh(f"rm -f {c.work}/packed")
+
+
+def measured(result, path, who, sizes):
+    def read():
+        sizes[who] = os.stat(path).st_size
+        return result()
+    return read
+
+
+def export(c, i, folder=True):
+    sh(f"{c.docker} load -q -i {i.path}")
+    container = sh(f"{c.docker} create --network none {i.name} /x") if c.has_docker else "none"
+    out = lambda who: f"{c.work}/export-{who}.tar"
+    def one(who, command):
+        return Contender(who, command.format(out=out(who)), f"rm -f {out(who)}", tar_rows(out(who)))
+    copied = Contender("cp", f"cp {c.work}/reference.tar {c.work}/copy && sync {c.work}/copy", f"rm -f {c.work}/copy")
+    sh(f"{c.bin}/imgexport -q -o {c.work}/reference.tar {i.path}", check=True)
+    docker = [one("docker", f"{c.docker} export -o {{out}} {container} && sync {{out}}")]
+    c.job("export to a tar", i.shown, one("imgexport", f"{c.bin}/imgexport -q -o {{out}} {i.path}"), docker, copied, target=2, limit_target=1.3)
+    if i.path.name == "big.tar":
+        copied = Contender("cp", copied.command, copied.before)
+        c.job("export to a tar from gzip", i.shown, one("imgexport", f"{c.bin}/imgexport -q -o {{out}} oci:{c.corpus}/oci:big"),
+              [one("docker", f"{c.docker} export -o {{out}} {container} && sync {{out}}")], target=None,
+              note="the peer reads what it decoded when it loaded the image")
+    if c.has_docker:
+        sh(f"{c.docker} rm -f {container}; {c.docker} rmi -f {i.name}")
+    sh(f"rm -f {c.work}/copy {c.work}/export-*.tar")
+    if folder:
+        layout, source = (c.corpus / "oci", "big") if i.path.name == "big.tar" else (c.work / "layout", "x")
+        if source == "x":
+            sh(f"rm -rf {layout}; skopeo --insecure-policy copy -q docker-archive:{i.path} oci:{layout}:x", check=True)
+        target = f"{c.work}/root"
+        ours = Contender("imgexport", f"{c.bin}/imgexport -q -C {target}-imgexport oci:{layout}:{source}", f"rm -rf {target}-imgexport", unpacked(f"{target}-imgexport"))
+        umoci = Contender("umoci", f"umoci unpack --image {layout}:{source} {target}-umoci", f"rm -rf {target}-umoci", unpacked(f"{target}-umoci/rootfs"))
+        tar = Contender("tar -x of the export", f"mkdir {target}-tar && tar -xpf {c.work}/reference.tar -C {target}-tar", f"rm -rf {target}-tar")
+        c.job("export to a folder from gzip", i.shown, ours, [umoci], tar, target=2)
+        sh(f"rm -rf {target}-* {c.work}/layout")
+    sh(f"rm -f {c.work}/reference.tar")
+
+
+def make_images(c):
+    root = c.work / "rootfs.tar"
+    shown = "rootfs of big 1.1 GB"
+    if c.wanted("import") or c.wanted("commit"):
+        sh(f"{c.bin}/imgexport -q -o {root} {c.corpus}/big.tar", check=True)
+    store = f"{c.work}/store"
+    layers = "image inspect -f '{{json .RootFS.Layers}}' bench/imported:1"
+    c.job("import", shown, Contender("imgimport", f"{c.bin}/imgimport -q --store {store} {root} bench/imported:1", f"rm -rf {store}", diff_ids(f"oci:{store}")),
+          [Contender("docker", f"{c.docker} import {root} bench/imported:1", f"{c.docker} rmi -f bench/imported:1", engine_ids(f"{c.docker} {layers}")),
+           Contender("podman", f"{c.podman} import -q {root} bench/imported:1", f"{c.podman} rmi -f bench/imported:1", engine_ids(f"{c.podman} {layers}"))],
+          Contender("cp", f"cp {root} {c.work}/copy && sync {c.work}/copy", f"rm -f {c.work}/copy"), target=3)
+    sh(f"rm -rf {store} {root} {c.work}/copy")
+    if not c.wanted("commit"):
+        return
+    layout, bundle, out = c.work / "commit-oci", c.work / "bundle", c.work / "commit.tar"
+    sh(f"rm -rf {layout} {bundle}; skopeo --insecure-policy copy -q oci:{c.corpus}/oci:big oci:{layout}:big && umoci unpack --image {layout}:big {bundle}", check=True)
+    # What a build would do: some files more, some less, some changed.
+    sh(f"cd {bundle}/rootfs && mkdir -p opt/new && for i in $(seq 500); do echo $i > opt/new/$i; done && rm -rf usr/share/perl && echo changed > etc/issue && chmod 600 etc/hostname", check=True)
+    sh(f"cp -a {layout} {layout}.kept")
+    c.job("commit", "big 1.1 GB, 500 files changed",
+          Contender("imgcommit", f"{c.bin}/imgcommit -q --base oci:{layout}:big --compression gzip -o {out} {bundle}/rootfs bench/committed:1", f"rm -f {out}",
+                    last_layer(f"docker-archive:{out}", c.work)),
+          [Contender("umoci", f"umoci repack --image {layout}:new {bundle}", f"umoci rm --image {layout}:new", last_layer(f"oci:{layout}:new", c.work))], target=3,
+          note="umoci compares with what it noted of each file when it unpacked them, imgcommit with the image itself")
+    sh(f"rm -rf {layout} {layout}.kept {bundle} {out}")
+
+
+def changed_paths(command):
+    """What imgdiff found: paths added, deleted, and changed in their contents."""
+    def read():
+        done = subprocess.run(command, shell=True, capture_output=True, env=ENV)
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        rows = [row for row in rows if row.get("Type") == "path"]
+        of = lambda letter: sorted(row["Path"].strip("/") for row in rows if row["Change"] == letter)
+        is_file = lambda row: all((row[side] or {}).get("Kind") == "file" for side in ["Old", "New"])
+        changed = [row for row in rows if row["Change"] == "C" and is_file(row) and {"content", "size"} & set(row["Fields"])]
+        return digest({"A": of("A"), "D": of("D"), "C": sorted(row["Path"].strip("/") for row in changed)})
+    return read
+
+
+def compared_by_hand(top):
+    def read():
+        a, b = folder_rows(f"{top}/a/rootfs"), folder_rows(f"{top}/b/rootfs")
+        changed = [name for name in a.keys() & b.keys() if stat.S_ISREG(a[name][0]) and stat.S_ISREG(b[name][0]) and a[name][7] != b[name][7]]
+        return digest({"A": sorted(b.keys() - a.keys()), "D": sorted(a.keys() - b.keys()), "C": sorted(changed)})
+    return read
+
+
+def compare(c):
+    if c.wanted("diff"):
+        # The second classic image as umoci wants it.
+        layout = c.work / "classic2-oci"
+        sh(f"test -d {layout} || skopeo --insecure-policy copy -q docker-archive:{c.corpus}/classic2.tar oci:{layout}:classic2", check=True)
+    top = f"{c.work}/by-hand"
+    oci = f"{c.corpus}/oci"
+    pairs = [
+        ("diff of near images", "classic 240 MB, classic2", f"{oci}:classic", f"{c.work}/classic2-oci:classic2", "", f"{c.corpus}/classic.tar {c.corpus}/classic2.tar"),
+        ("diff of near images in gzip", "classic 240 MB, classic2", f"{oci}:classic", f"{c.work}/classic2-oci:classic2", "oci:", None),
+        ("diff of unrelated images", "classic 240 MB, big 1.1 GB", f"{oci}:classic", f"{oci}:big", "", f"{c.corpus}/classic.tar {c.corpus}/big.tar"),
+        ("diff of unrelated images in gzip", "classic 240 MB, big 1.1 GB", f"{oci}:classic", f"{oci}:big", "oci:", None),
+    ]
+    for name, shown, a, b, prefix, plain in pairs:
+        images = plain or f"{prefix}{a} {prefix}{b}"
+        ours = f"{c.bin}/imgdiff {images}"
+        by_hand = (f"umoci unpack --image {a} {top}/a && umoci unpack --image {b} {top}/b && "
+                   f"{{ diff -rq --no-dereference {top}/a/rootfs {top}/b/rootfs >/dev/null; true; }}")
+        c.job(name, shown, Contender("imgdiff", ours, result=changed_paths(f"{c.bin}/imgdiff --format json {images}"), codes=(0, 1)),
+              [Contender("umoci unpack twice, diff -rq", by_hand, f"rm -rf {top}; mkdir {top}", compared_by_hand(top))], target=10,
+              note="no tool of Debian's compares images: this is what is done by hand, and it tells less")
+    sh(f"rm -rf {top} {c.work}/classic2-oci")
+    archives = " ".join(str(c.corpus / name) for name in ["classic.tar", "classic2.tar", "buildkit.tar", "big.tar", "multi.tar"])
+    if c.wanted("graph"):
+        sh(f"{c.podman} load -q -i {c.corpus}/multi.tar")
+    c.job("graph of many images", "5 archives, 2.1 GB", Contender("imggraph", f"{c.bin}/imggraph {archives}"),
+          [Contender("podman", f"{c.podman} image tree corpus/classic:1")], target=None,
+          note="the peer draws one image that was loaded before")
+    if c.wanted("graph"):
+        sh(f"{c.podman} rmi -fa")
+
+
+def known_layers(c):
+    """What --cache is for: the second run."""
+    cache = f"{c.work}/cache"
+    oci = f"oci:{c.corpus}/oci"
+    for name, shown, command, codes in [
+        ("one path with --cache", "big 1.1 GB in gzip", f"imgexport {{}} -q -o {c.work}/path.tar {oci}:big etc/passwd usr/bin/gcc-12", (0,)),
+        ("diff with --cache", "classic 240 MB, big 1.1 GB, in gzip", f"imgdiff {{}} {oci}:classic {oci}:big", (0, 1)),
+    ]:
+        if not c.wanted(name):
+            continue
+        with_cache = f"{c.bin}/" + command.format(f"--cache {cache}")
+        without = f"{c.bin}/" + command.format("").replace("  ", " ")
+        sh(f"rm -rf {cache}; {with_cache}")
+        if "path.tar" in command:
+            result = lambda: hashlib.sha256(Path(f"{c.work}/path.tar").read_bytes()).hexdigest()
+            results = [result, result]
+        else:
+            results = [lambda one=one: hashlib.sha256(subprocess.run(one, shell=True, capture_output=True, env=ENV).stdout).hexdigest() for one in [with_cache, without]]
+        c.job(name, shown, Contender("with", with_cache, f"rm -f {c.work}/path.tar", results[0], codes),
+              [Contender("without", without, f"rm -f {c.work}/path.tar", results[1], codes)], target=10)
+    sh(f"rm -rf {cache} {c.work}/path.tar")
+
+
+def start_up(c):
+    """How long the slowest program takes to start and end, and what all of them take on the disk."""
+    if not c.wanted("start"):
+        return
+    programs = sorted(path for path in c.bin.glob("img*") if path.is_file() and os.access(path, os.X_OK))
+    if not programs:
+        raise Trouble(f"no programs in {c.bin}")
+    times = {}
+    for program in programs:
+        each = []
+        for _ in range(30):
+            start = time.perf_counter()
+            subprocess.run([program, "--version"], stdout=subprocess.DEVNULL, env=ENV)
+            each.append(time.perf_counter() - start)
+        times[program.name] = statistics.median(each)
+    slowest = max(times, key=times.get)
+    installed = sum(program.stat().st_size for program in programs)
+    c.fact("start, the slowest program", slowest, times[slowest], times[slowest] < 0.002, f"--version, from fork to exit; wanted: under 2 ms; all of them {min(times.values()) * 1000:.1f} to {times[slowest] * 1000:.1f} ms")
+    c.fact("size", f"{len(programs)} programs", 0.0, installed < 60_000_000, f"{installed:,} bytes installed; wanted: under 60,000,000")

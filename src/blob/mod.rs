@@ -11,6 +11,7 @@ mod hash;
 mod input;
 mod meter;
 mod new_file;
+mod tap;
 mod turns;
 
 pub use ahead::{Chunk, Feeder, ReadAhead};
@@ -22,6 +23,7 @@ pub use input::Input;
 pub use meter::{Counting, Meter, Part};
 pub use new_file::{NewFile, is_leftover, remove_leftover, sync_folder, unique_name, write_whole};
 pub(crate) use new_file::{NewFolder, folder_of};
+pub use tap::{Seen, Tap, Tapped};
 pub use turns::Turns;
 
 /// How many bytes are moved at a time where a whole blob is read: large enough that the system calls do not show,

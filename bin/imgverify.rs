@@ -1,12 +1,13 @@
 //! imgverify: check that archives are whole and are what they claim to be.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use imgkit::archive::Open;
-use imgkit::blob::Meter;
+use imgkit::archive::{Archive, Open};
+use imgkit::blob::{Meter, Seen, Tap, write_whole};
 use imgkit::cli::{self, Common, ImageArg, Io, Page, Verdict};
-use imgkit::error::{Error, Result};
-use imgkit::job::verify::{self, Finding, Severity, VerifyReport};
+use imgkit::error::{At, Error, Fault, Result};
+use imgkit::job::verify::{self, Finding, Severity, VerifyReport, custody};
 use imgkit::layer::Limits;
 use imgkit::show::{human, json};
 use serde_json::{Value, json};
@@ -54,7 +55,7 @@ const PAGE: Page = Page {
     ],
     exit: &[
         ("0", "every archive is sound (there may be warnings)"),
-        ("1", "an archive is damaged"),
+        ("1", "an archive is damaged, or not what the record says"),
         (
             "2",
             "an archive or a part of one could not be read or verified, or bad usage",
@@ -74,72 +75,204 @@ const PAGE: Page = Page {
             "ssh host cat app.tar | imgverify -",
         ),
         ("for a script", "imgverify -q app.tar && echo whole"),
+        (
+            "hand an archive on with a record, and check it later",
+            "imgverify --custody app.json app.tar; imgverify --check-custody app.json app.tar",
+        ),
     ],
-    sections: &[(
-        "FINDINGS",
-        &[
-            (
-                "digest-mismatch, size-mismatch",
-                "error: a blob is not the bytes it is named by, or not as many",
-            ),
-            (
-                "diff-id-mismatch",
-                "error: a layer unpacks to something else than the config says",
-            ),
-            (
-                "blob-absent, member-absent",
-                "error: something is named that is not there",
-            ),
-            (
-                "layer-count",
-                "error: manifest and config differ in how many layers there are",
-            ),
-            (
-                "tar, compression, truncated, damaged",
-                "error: bytes that cannot be a layer, or stop too early",
-            ),
-            (
-                "json, schema, bad-digest, unsupported-digest",
-                "error: a document or digest that cannot be understood or checked",
-            ),
-            (
-                "ambiguous, duplicate-name, halves-disagree",
-                "error: two readers would see two different images (a warning for one name on several stated platforms)",
-            ),
-            (
-                "bad-link, not-a-file, climbing-path, invalid-whiteout, root-not-directory",
-                "error: a name or link that no layer or archive can mean",
-            ),
-            (
-                "toc-mismatch, toc-damaged",
-                "error: the table of contents of a zstd:chunked layer, or its tar-split, says otherwise than the tar, or cannot be read; the tar is what counts here, but who fetches layers in parts believes the table (not compared in one pass over a pipe)",
-            ),
-            (
-                "media-type, platform, layout-version, config-name, bad-name, no-diff-ids",
-                "warning: a description that does not fit what it describes",
-            ),
-            (
-                "names-disagree, halves-differ, half-missing, no-images, repositories-disagree, history-layers",
-                "warning: descriptions of one thing that differ or are not there",
-            ),
-            (
-                "duplicate-member, repeated-entry, trailing-data, gzip-padding",
-                "warning: bytes that some readers take and others do not",
-            ),
-            (
-                "size-on-link, unknown-type, duplicate-extension, conflicting-names, empty-name, nul-in-name, missing-end-marker, missing-padding",
-                "warning: tar headers that programs read differently",
-            ),
-            (
-                "sparse, external, unreferenced-blob, unknown-member, no-digests, schema1, encrypted, document, absolute-path, global-pax, one-end-block",
-                "note: worth knowing, and no damage",
-            ),
-            (
-                "not-a-tar-layer",
-                "note: a layer by another type than tar; a warning where its diff ID could not be checked",
-            ),
-        ],
-    )],
+    sections: &[
+        (
+            "FINDINGS",
+            &[
+                (
+                    "digest-mismatch, size-mismatch",
+                    "error: a blob is not the bytes it is named by, or not as many",
+                ),
+                (
+                    "diff-id-mismatch",
+                    "error: a layer unpacks to something else than the config says",
+                ),
+                (
+                    "blob-absent, member-absent",
+                    "error: something is named that is not there",
+                ),
+                (
+                    "layer-count",
+                    "error: manifest and config differ in how many layers there are",
+                ),
+                (
+                    "tar, compression, truncated, damaged",
+                    "error: bytes that cannot be a layer, or stop too early",
+                ),
+                (
+                    "json, schema, bad-digest, unsupported-digest",
+                    "error: a document or digest that cannot be understood or checked",
+                ),
+                (
+                    "ambiguous, duplicate-name, halves-disagree",
+                    "error: two readers would see two different images (a warning for one name on several stated platforms)",
+                ),
+                (
+                    "bad-link, not-a-file, climbing-path, invalid-whiteout, root-not-directory",
+                    "error: a name or link that no layer or archive can mean",
+                ),
+                (
+                    "toc-mismatch, toc-damaged",
+                    "error: the table of contents of a zstd:chunked layer, or its tar-split, says otherwise than the tar, or cannot be read; the tar is what counts here, but who fetches layers in parts believes the table (not compared in one pass over a pipe)",
+                ),
+                (
+                    "media-type, platform, layout-version, config-name, bad-name, no-diff-ids",
+                    "warning: a description that does not fit what it describes",
+                ),
+                (
+                    "names-disagree, halves-differ, half-missing, no-images, repositories-disagree, history-layers",
+                    "warning: descriptions of one thing that differ or are not there",
+                ),
+                (
+                    "duplicate-member, repeated-entry, gzip-padding",
+                    "warning: bytes that some readers take and others do not",
+                ),
+                (
+                    "does-not-apply",
+                    "error: an entry that no engine can apply to the layers below it: a hard link to nothing, an entry below a file. Make the image again",
+                ),
+                (
+                    "trailing-data, entries-after-end",
+                    "warning: data, or a whole further tar, after the end marker (or after one zero block where two belong). Some readers stop there, others read on. eStargz layers of BuildKit have their table there; else look at what it is",
+                ),
+                (
+                    "size-desync",
+                    "warning: a PAX record, or GNU's size with holes, states another size than the header: who believes the other one finds other entries behind it. No writer does that; take it for an attempt to hide entries",
+                ),
+                (
+                    "size-on-link",
+                    "warning: a link, directory or device states a size; GNU tar skips as much, others do not, and they see other entries behind it",
+                ),
+                (
+                    "duplicate-extension, conflicting-names, global-override, empty-record",
+                    "warning: extension headers that readers take differently: the first or the last of several, a global one or none, nothing or an empty text",
+                ),
+                (
+                    "prefix-in-doubt, slash-on-file, nul-in-name, empty-name, empty-link",
+                    "warning: a name or target that readers make different ones of",
+                ),
+                (
+                    "odd-number, odd-sparse, unknown-type",
+                    "warning: a header that some readers refuse, or read another number, map or type from",
+                ),
+                (
+                    "missing-end-marker, missing-padding",
+                    "warning: the tar stops early; all contents are there, and some readers complain",
+                ),
+                (
+                    "hidden-bytes, padding-data",
+                    "warning: bytes where no reader shows any: behind the end of a text, in the padding to a block. Nothing writes such; something may be carried there",
+                ),
+                (
+                    "setuid, setgid, capability, device",
+                    "note: files that run with more than their user's rights, and devices: how many in a layer, and the first ones",
+                ),
+                (
+                    "climbing-link",
+                    "note: symbolic links whose text leads out of the root directory: harmless in a container, not for who follows them outside",
+                ),
+                (
+                    "name-twin",
+                    "note: names that differ only in case or in how characters are composed; one takes the other's place on some file systems",
+                ),
+                (
+                    "gzip-header",
+                    "note: a layer's gzip header carries a name, a comment or extra fields",
+                ),
+                (
+                    "long-padding",
+                    "note: more than 1 MiB of zeros after the end marker",
+                ),
+                (
+                    "not-applied",
+                    "note: there are too many entries to apply the layers to one another; nothing is known of that",
+                ),
+                (
+                    "sparse, external, unreferenced-blob, unknown-member, no-digests, schema1, encrypted, document, absolute-path, global-pax, one-end-block",
+                    "note: worth knowing, and no damage",
+                ),
+                (
+                    "not-a-tar-layer",
+                    "note: a layer by another type than tar; a warning where its diff ID could not be checked",
+                ),
+            ],
+        ),
+        (
+            "HOW A TAR IS READ",
+            &[
+                (
+                    "sizes",
+                    "a PAX size counts before the header's (size-desync); links, devices, directories and FIFOs have no contents, whatever size they state (size-on-link)",
+                ),
+                (
+                    "names",
+                    "of several extension headers of one kind the last counts (duplicate-extension), as does the last of a PAX path and a GNU long name (conflicting-names); a name ends at its first NUL (nul-in-name, hidden-bytes); a prefix belongs to the name where the magic is that of POSIX (prefix-in-doubt)",
+                ),
+                (
+                    "types",
+                    "0, NUL and 7 are files, also with a '/' at the end (slash-on-file), but for NUL, which then is a directory; letters that no layer has make nothing (unknown-type)",
+                ),
+                (
+                    "global records",
+                    "count for all entries after them (global-override), but for attributes and sparse maps",
+                ),
+                (
+                    "numbers",
+                    "octal digits after blanks and before blanks or a NUL, or base 256; signs, digits behind a NUL and numbers that are too large are errors (odd-number for what some accept)",
+                ),
+                (
+                    "checksums",
+                    "the sum of unsigned or of signed bytes; any other is an error",
+                ),
+                (
+                    "the end",
+                    "one zero block is the end (one-end-block), two belong there; what follows is hashed and listed by nobody (entries-after-end, trailing-data)",
+                ),
+                (
+                    "errors",
+                    "what cannot be read for sure is refused and not guessed: malformed PAX records, broken checksums, maps that overlap, headers that end too early. GNU tar skips some of these, Python stops silently at others",
+                ),
+            ],
+        ),
+        (
+            "CUSTODY",
+            &[
+                (
+                    "CustodyVersion, Program, Time",
+                    "the version of the record (1); Name and Version of what made it; when, which is SOURCE_DATE_EPOCH where that is set",
+                ),
+                (
+                    "Input",
+                    "Name as typed, Kind (bytes or folder), Size, SHA256, SHA512; of a folder Files with Name, Size and SHA256 each, and as SHA256 the digest of what sha256sum prints of them in that order. A stream is hashed as it goes by, to its end; a file is read once more for it",
+                ),
+                (
+                    "Limits",
+                    "Entries, Size, Expansion, ExpansionFrom and WindowLog that were in force; 0 for none",
+                ),
+                (
+                    "Verdict, Trouble",
+                    "sound, damaged or not verified; what could not be verified",
+                ),
+                (
+                    "Shape, Sparse, Errors, Warnings, Notes, Findings",
+                    "as in a summary and in findings as JSON",
+                ),
+                (
+                    "Images",
+                    "ID, Names, Platform, Manifest (its digest), and Layers with Member, DiffID and Digest, the base first",
+                ),
+                (
+                    "Blobs",
+                    "every file of the archive: Name, Size, Digest, Roles (manifest, index, config, layer, attestation, artifact, document, other, unreferenced), MediaType as stated, Compression, and of layers DiffID and PlainSize as found. Verified: whether it is what everything says that speaks of it; null where nothing does",
+                ),
+            ],
+        ),
+    ],
     see_also: &["imgls", "imginspect", "imghistory"],
 };
 
@@ -164,6 +297,14 @@ struct Args {
     /// Unpack a layer or archive to at most BYTES (64 GiB); 0 for no limit
     #[arg(long, value_name = "BYTES")]
     max_size: Option<u64>,
+    /// Write a record of the input and of all that was found to FILE, as JSON; - is standard output
+    ///
+    /// It is written whatever the verdict is. See CUSTODY.
+    #[arg(long, value_name = "FILE")]
+    custody: Option<PathBuf>,
+    /// Only say whether PATH still is what a record in FILE speaks of, byte for byte
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["custody", "json"])]
+    check_custody: Option<PathBuf>,
     #[command(flatten)]
     common: Common,
 }
@@ -191,18 +332,31 @@ impl AsRef<Common> for Args {
 
 fn main() -> ExitCode {
     cli::run(&PAGE, |args: &Args, io| {
+        if let Some(record) = &args.check_custody {
+            return check_custody(args, record, io);
+        }
+        if args.custody.is_some() && args.paths.len() > 1 {
+            let why = "--custody is a record of one input: name one PATH";
+            return Err(Fault::Usage(why.into()).into());
+        }
         let mut verdict = Verdict::Yes;
+        let to_stdout = args.custody.as_deref() == Some(Path::new("-"));
         let mut out = Out {
             args,
-            silent: args.quiet,
+            silent: args.quiet || to_stdout,
         };
         for path in &args.paths {
-            match verify(args, path, io) {
-                Ok((shape, report)) => {
+            let tap = Tap::default();
+            let verified = verify(args, path, &tap, io);
+            if let Some(file) = &args.custody {
+                custody(args, path, &tap, &verified, file, io)?;
+            }
+            match verified {
+                Ok((archive, report)) => {
                     if report.is_damaged() {
                         verdict = Verdict::No;
                     }
-                    out.report(path.text(), &shape, &report, io)?;
+                    out.report(path.text(), &archive.shape.to_string(), &report, io)?;
                 }
                 Err(error) => out.error(path.text(), &error, io)?,
             }
@@ -211,7 +365,7 @@ fn main() -> ExitCode {
     })
 }
 
-fn verify(args: &Args, path: &ImageArg, io: &Io) -> Result<(String, VerifyReport)> {
+fn verify(args: &Args, path: &ImageArg, tap: &Tap, io: &Io) -> Result<(Archive, VerifyReport)> {
     let limits = args.limits();
     let meter = Meter::default();
     let opening = io.progress(path.text(), None, &meter, args.quiet);
@@ -219,20 +373,132 @@ fn verify(args: &Args, path: &ImageArg, io: &Io) -> Result<(String, VerifyReport
         limits,
         meter: meter.clone(),
         examine: true,
+        tap: args.custody.as_ref().map(|_| tap.clone()),
         ..Open::default()
     };
     let opened = path.open_by(&args.common, open)?;
     drop(opening);
     opened.roots()?;
-    let archive = &opened.archive;
+    let archive = opened.archive;
     let meter = Meter::default();
-    let total = verify::workload(archive);
+    let total = verify::workload(&archive);
     let _progress = io.progress(path.text(), Some(total), &meter, args.quiet);
-    let mut report = verify::verify(archive, &limits, &meter);
+    let mut report = verify::verify(&archive, &limits, &meter);
     for error in &mut report.trouble {
         *error = error.clone().at(archive.place.clone());
     }
-    Ok((archive.shape.to_string(), report))
+    Ok((archive, report))
+}
+
+/// Writes the record of an input, whatever was found.
+fn custody(
+    args: &Args,
+    path: &ImageArg,
+    tap: &Tap,
+    verified: &Result<(Archive, VerifyReport)>,
+    file: &Path,
+    io: &mut Io,
+) -> Result<()> {
+    let limits = args.limits();
+    let archive = verified.as_ref().ok().map(|(archive, _)| archive);
+    let input = input(path, archive, tap, &limits)?;
+    let mut record = json!({
+        "CustodyVersion": custody::VERSION,
+        "Program": {"Name": PAGE.name, "Version": env!("CARGO_PKG_VERSION")},
+        "Time": cli::now().rfc3339(),
+        "Input": input.value(path.text()),
+        "Limits": custody::limits(&limits),
+    });
+    let found = match verified {
+        Ok((archive, report)) => custody::report(archive, report, &limits),
+        Err(error) => json!({"Verdict": "not verified", "Trouble": [error.to_string()]}),
+    };
+    if let (Some(record), Value::Object(found)) = (record.as_object_mut(), found) {
+        record.extend(found);
+    }
+    let text = format!("{}\n", json::pretty(&record));
+    match file == Path::new("-") {
+        true => io.line(text.trim_end()),
+        false => write_whole(file, text.as_bytes()),
+    }
+}
+
+/// Size and digests of an input: as it went by if it was a stream, else by reading it.
+fn input(
+    path: &ImageArg,
+    archive: Option<&Archive>,
+    tap: &Tap,
+    limits: &Limits,
+) -> Result<custody::Input> {
+    if let Some(folder) = archive
+        .map(|archive| custody::Input::of_folder(archive, limits))
+        .transpose()?
+        .flatten()
+    {
+        return Ok(folder);
+    }
+    if let Some(seen) = tap.seen() {
+        return Ok(custody::Input::Bytes(seen));
+    }
+    let Some(file) = path.input_path()? else {
+        let why = "a record is of a file, a folder or a stream, and not of what is in the store";
+        return Err(Fault::Usage(why.into()).into());
+    };
+    let seen = std::fs::File::open(file).map_err(|error| Error::io("open", error));
+    let seen = seen.and_then(Seen::of);
+    Ok(custody::Input::Bytes(seen.at(|| path.text().to_owned())?))
+}
+
+/// Is this what a record speaks of?
+fn check_custody(args: &Args, record: &Path, io: &mut Io) -> Result<Verdict> {
+    let place = || record.to_string_lossy().into_owned();
+    let bytes = cli::option_file(record)?;
+    let stated = imgkit::spec::json::parse(&bytes).at(place)?;
+    let Some(stated) = stated.get("Input").filter(|input| input.is_object()) else {
+        let why = "not a record of custody: it has no Input";
+        return Err(Error::from(Fault::Usage(why.into()))).at(place);
+    };
+    let stated = custody::identity(stated);
+    let mut verdict = Verdict::Yes;
+    for path in &args.paths {
+        let is_folder = path.input_path()?.is_some_and(|path| path.is_dir());
+        let limits = args.limits();
+        let open = Open {
+            limits,
+            examine: true,
+            ..Open::default()
+        };
+        let archive = match is_folder {
+            true => Some(path.open_by(&args.common, open)?.archive),
+            false => None,
+        };
+        let found = input(path, archive.as_ref(), &Tap::default(), &limits)?;
+        let found = custody::identity(&found.value(path.text()));
+        let shown = imgkit::escape::text(path.text()).into_owned();
+        let digest = |input: &Value| {
+            let digest = input
+                .get("SHA256")
+                .and_then(Value::as_str)
+                .unwrap_or("nothing");
+            let size = input
+                .get("Size")
+                .and_then(Value::as_u64)
+                .unwrap_or_default();
+            imgkit::escape::text(&format!("{digest}, {size} bytes")).into_owned()
+        };
+        let line = match found == stated {
+            true => format!("{shown}: unchanged: {}", digest(&found)),
+            false => {
+                verdict = Verdict::No;
+                let (expected, found) = (digest(&stated), digest(&found));
+                format!("{shown}: not what was recorded: expected {expected}, found {found}")
+            }
+        };
+        if !args.quiet {
+            io.line(&line)?;
+        }
+    }
+    Ok(verdict)
 }
 
 /// Standard output, until nobody reads it any more: what is found counts all the same.

@@ -162,7 +162,7 @@ fn finding_codes() -> BTreeSet<String> {
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     let mut codes = BTreeSet::new();
-    for file in ["agree", "blobs", "mod", "toc"] {
+    for file in ["agree", "apply", "blobs", "finding", "mod", "toc"] {
         let source = read(&format!("src/job/verify/{file}.rs"));
         for starter in ["Severity::Error,", "Severity::Warning,", "Severity::Note,"] {
             for rest in source.split(starter).skip(1) {
@@ -196,7 +196,7 @@ fn finding_codes() -> BTreeSet<String> {
             .filter_map(|rest| rest.split('"').next())
             .map(str::to_owned),
     );
-    let anomaly = read("src/layer/anomaly.rs");
+    let anomaly = read("src/layer/anomaly.rs") + &read("src/layer/watch.rs");
     let kinds = anomaly.split("=> \"").skip(1);
     codes.extend(
         kinds

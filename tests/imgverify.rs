@@ -405,7 +405,13 @@ fn oddities_of_layers() {
     finds(&of("f .wh. x"), &["invalid-whiteout"], false);
     finds(&of("f a/.wh... x"), &["invalid-whiteout"], false);
     finds(&of("l . /etc"), &["root-not-directory"], false);
-    finds(&of("w a | o b | l c ../../../etc | p f"), &[], true);
+    finds(
+        &of("w a | o b | l c ../../../etc | p f"),
+        &["climbing-link"],
+        true,
+    );
+    finds(&of("d x | l x/c ../etc | l x/d /etc"), &[], true);
+    finds(&of("f a/B 1 | f a/b 1"), &["name-twin"], true);
     let plain = build::layer("f a 1");
     let bytes = |bytes: Vec<u8>| build::docker(&[&build::image("demo:1").layer_bytes(bytes)]);
     finds(
@@ -420,14 +426,129 @@ fn oddities_of_layers() {
     );
     finds(
         &bytes([&plain[..], &build::layer("f hidden 1")].concat()),
+        &["entries-after-end"],
+        true,
+    );
+    finds(
+        &bytes([&plain[..plain.len() - 512], &build::layer("f hidden 1")].concat()),
+        &["entries-after-end", "one-end-block"],
+        true,
+    );
+    finds(
+        &bytes([&plain[..], b"more"].concat()),
         &["trailing-data"],
         true,
     );
     finds(&bytes([&plain[..], &[0; 8192]].concat()), &[], true);
+    finds(
+        &bytes([&plain[..], &vec![0; 2 << 20]].concat()),
+        &["long-padding"],
+        true,
+    );
+    let mut padding = plain.clone();
+    padding[1023] = 1;
+    finds(&bytes(padding), &["padding-data"], true);
     let unpadded = ["missing-end-marker", "missing-padding"];
     finds(&bytes(plain[..513].to_vec()), &unpadded, true);
     finds(&bytes(plain[..512].to_vec()), &["tar"], false);
     finds(&bytes(plain[..300].to_vec()), &["tar"], false);
+}
+
+#[test]
+fn layers_that_no_engine_can_apply() {
+    let of = |below: &str, above: &str| {
+        build::docker(&[&build::image("demo:1").layer(below).layer(above)])
+    };
+    finds(&of("f a 1", "h b a"), &[], true);
+    finds(&of("f a 1", "h b c"), &["does-not-apply"], false);
+    finds(
+        &of("d a | f a/b 1", "w a | h c a/b"),
+        &["does-not-apply"],
+        false,
+    );
+    finds(&of("f a 1", "f a/b 2"), &["does-not-apply"], false);
+    finds(&of("f a 1", "d a | f a/b 2"), &[], true);
+    finds(&of("f a 1 | f a/b 2", "f c 1"), &["does-not-apply"], false);
+    let image = build::image("demo:1").layer("f a 1").layer("h etc/b c");
+    let room = Room::with("app.tar", &build::docker(&[&image]));
+    room.run("imgverify app.tar").code(1).says(
+        "error: app.tar: layer 2 of 2: etc/b: engines cannot apply this: link to 'c': nothing is there [does-not-apply]\n",
+    );
+}
+
+#[test]
+fn a_record_to_hand_on() {
+    let app = app();
+    let tar = build::docker25(&[&app]).tar();
+    let room = Room::new();
+    room.write("app.tar", &tar);
+    let run = |line: &str| room.command(line).env("SOURCE_DATE_EPOCH", "0").run();
+    run("imgverify -q --custody app.json app.tar").ok("");
+    let record = |name: &str| -> serde_json::Value {
+        let bytes = std::fs::read(room.path(name)).expect("a record");
+        serde_json::from_slice(&bytes).expect("JSON")
+    };
+    let json = record("app.json");
+    assert_eq!(json["Verdict"], "sound");
+    assert_eq!(json["Time"], "1970-01-01T00:00:00Z");
+    assert_eq!(json["Input"]["SHA256"], build::digest(&tar));
+    assert_eq!(json["Input"]["Size"], tar.len());
+    assert_eq!(json["Images"][0]["ID"], app.id());
+    let blobs = json["Blobs"].as_array().expect("blobs");
+    let layer = build::blob_name(&app.diff_ids()[0]);
+    let blob = blobs.iter().find(|blob| blob["Name"] == *layer);
+    let blob = blob.expect("the layer");
+    assert_eq!(blob["Digest"], app.diff_ids()[0]);
+    assert_eq!(blob["DiffID"], app.diff_ids()[0]);
+    assert_eq!(blob["Verified"], true);
+    assert!(
+        blob["Roles"]
+            .as_array()
+            .expect("roles")
+            .contains(&json!("layer"))
+    );
+
+    // The same from a pipe, in one pass, but for the name; and on standard output nothing but the record.
+    let piped = room
+        .command("imgverify --custody - -")
+        .env("SOURCE_DATE_EPOCH", "0")
+        .pipe(&tar)
+        .run();
+    let mut piped: serde_json::Value =
+        serde_json::from_slice(piped.out().as_bytes()).expect("JSON");
+    piped["Input"]["Name"] = "app.tar".into();
+    assert_eq!(piped, json);
+
+    run("imgverify --check-custody app.json app.tar")
+        .code(0)
+        .says("app.tar: unchanged: sha256:");
+    let mut other = tar.clone();
+    *other.last_mut().expect("bytes") = 1;
+    room.write("other.tar", &other);
+    run("imgverify --check-custody app.json other.tar")
+        .code(1)
+        .says("other.tar: not what was recorded: expected sha256:");
+
+    // Damage and what is no image are recorded as well, and what was there is replaced.
+    let mut damaged = tar.clone();
+    damaged[512] ^= 1;
+    room.write("damaged.tar", &damaged);
+    run("imgverify --custody app.json damaged.tar");
+    let json = record("app.json");
+    assert_ne!(json["Verdict"], "sound");
+    assert_eq!(json["Input"]["SHA256"], build::digest(&damaged));
+    room.write("text", b"no image");
+    run("imgverify --custody text.json text").code(2);
+    let json = record("text.json");
+    assert_eq!(json["Verdict"], "not verified");
+    assert_eq!(json["Input"]["Size"], 8);
+
+    build::oci(&[&app]).write_to(&room.path("layout"));
+    run("imgverify -q --custody layout.json layout").code(0);
+    run("imgverify --check-custody layout.json layout").code(0);
+    room.write("layout/more", b"x");
+    run("imgverify --check-custody layout.json layout").code(1);
+    run("imgverify --custody x.json app.tar layout").code(2);
 }
 
 #[test]

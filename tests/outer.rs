@@ -43,12 +43,12 @@ fn what_follows_the_end_marker_is_reported() {
     room.write("two.tar", &[&tar[..], &tar].concat());
     room.run("imgverify two.tar")
         .code(0)
-        .says("[trailing-data]");
+        .says("[entries-after-end]");
     room.command("imgverify -")
         .pipe(&[&tar[..], &tar].concat())
         .run()
         .code(0)
-        .says("[trailing-data]");
+        .says("[entries-after-end]");
     room.write("padded.tar", &[&tar[..], &[0; 20480]].concat());
     let run = room.run("imgverify padded.tar");
     assert!(run.code(0).out().starts_with("padded.tar: sound"), "{run}");

@@ -145,7 +145,7 @@ fn archives_are_read_to_their_very_end() {
     let room = Room::new();
     room.write("two.tar", &[&tar[..], &tar[..]].concat());
     let line = format!(
-        "data follows the archive's end marker, at byte {}; some readers read on [trailing-data]\n",
+        "entries follow the tar's end marker, at byte {}; some readers read on [entries-after-end]\n",
         tar.len()
     );
     room.run("imgverify two.tar").code(0).says(&line);

@@ -1,6 +1,7 @@
 //! Both halves of an archive put together into one list of images.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -12,7 +13,8 @@ use super::docker::{self, DockerItem, RepositoryRecord};
 use super::graph::{Edge, GraphReader, Node, NodeKind, no_rootfs};
 use super::image::{Image, ImageId, Layer, Presence};
 use super::name::{Name, NameSet};
-use crate::blob::{self, Meter, ReadAhead, sha256};
+use super::BlobNames;
+use crate::blob::{self, Meter, ReadAhead, Tap, sha256};
 use crate::error::{At, Error, Fault, NotAnImage, Result, TarFault};
 use crate::escape;
 use crate::layer::{Anomaly, AnomalyKind, Limits};
@@ -127,6 +129,8 @@ pub struct Open {
     /// Open what can be examined though it should not be used: one half beside another that is broken, what is left
     /// of a tar that was cut short. What is wrong is in [`Archive::faults`] or with what it concerns.
     pub examine: bool,
+    /// Sees all bytes of a stream; of a file that can be read again nothing.
+    pub tap: Option<Tap>,
 }
 
 /// One half of an archive.
@@ -160,9 +164,17 @@ impl Open {
     pub fn pipe(&self, path: &Path) -> Result<Archive> {
         let place = shown(path);
         blob::open_fifo(path)
-            .and_then(|file| Container::from_stream(ReadAhead::new(file), self))
+            .and_then(|file| Container::from_stream(self.ahead(file), self))
             .and_then(|container| self.assemble(&place, container))
             .at(|| place.clone())
+    }
+
+    /// Reads a stream ahead, tapped if that was asked for.
+    pub(super) fn ahead(&self, file: File) -> ReadAhead {
+        match &self.tap {
+            Some(tap) => ReadAhead::new(tap.on(file)),
+            None => ReadAhead::new(file),
+        }
     }
 
     /// Opens standard input.

@@ -84,7 +84,7 @@ impl Container {
         }
         // Fewer and longer reads; a system that allows no more than it gave is as good.
         let _ = rustix::pipe::fcntl_setpipe_size(&file, blob::CHUNK * 4);
-        Container::from_stream(ReadAhead::new(file), open)
+        Container::from_stream(open.ahead(file), open)
     }
 
     fn from_file(file: File, start: u64, open: &Open) -> Result<Self> {

@@ -45,6 +45,11 @@ impl Hasher {
         }))
     }
 
+    /// A hash by SHA-512.
+    pub fn sha512() -> Self {
+        Hasher(Algorithm::Sha512(Sha512::new()))
+    }
+
     /// Whether the algorithm is SHA-256, which diff IDs use.
     pub fn is_sha256(&self) -> bool {
         matches!(self.0, Algorithm::Sha256(_))

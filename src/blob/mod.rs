@@ -12,6 +12,7 @@ mod input;
 mod meter;
 mod new_file;
 mod restart;
+mod tap;
 mod turns;
 
 pub use ahead::{Chunk, Feeder, ReadAhead};
@@ -24,6 +25,7 @@ pub use meter::{Counting, Meter, Part};
 pub use new_file::{NewFile, is_leftover, remove_leftover, sync_folder, unique_name, write_whole};
 pub(crate) use new_file::{NewFolder, folder_of};
 pub use restart::{Piece, PieceLog, Start, Unproven};
+pub use tap::{Seen, Tap, Tapped};
 pub use turns::Turns;
 
 /// How many bytes are moved at a time where a whole blob is read: large enough that the system calls do not show,

@@ -220,6 +220,18 @@ impl ImageArg {
         }
     }
 
+    /// The file or folder that is meant, standard input by its name in `/dev`; `None` for what is in the store.
+    ///
+    /// # Errors
+    /// `Usage` for what cannot be an image.
+    pub fn input_path(&self) -> Result<Option<PathBuf>> {
+        Ok(match self.parse()?.0 {
+            Place::Path(path) => Some(path),
+            Place::Stdin => Some("/dev/stdin".into()),
+            Place::Store(_) => None,
+        })
+    }
+
     fn is_stdin(&self) -> bool {
         matches!(self.parse(), Ok((Place::Stdin, ..)))
     }

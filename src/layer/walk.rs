@@ -574,12 +574,10 @@ impl<I: TarInput> Walker<I> {
             (AnomalyKind::PrefixInDoubt, header.has_prefix_in_doubt()),
             (
                 AnomalyKind::SlashOnFile,
-                // Python goes by the header's own name, others by the one that counts.
-                match entry.kind {
-                    EntryKind::File | EntryKind::HardLink => ends_with_slash || own_slash,
-                    EntryKind::Directory => header.type_flag() == 0 && ends_with_slash != own_slash,
-                    _ => false,
-                },
+                // Python goes by the header's own name where there is no type, others by the one that counts.
+                header.type_flag() == 0 && ends_with_slash != own_slash
+                    || matches!(entry.kind, EntryKind::File | EntryKind::HardLink)
+                        && ends_with_slash,
             ),
             (
                 AnomalyKind::EmptyLink,

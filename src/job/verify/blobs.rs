@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::io::BufReader;
 use std::sync::Arc;
 
+use super::custody::ReadBlob;
 use super::finding::{Found, Severity, oddity};
 use super::media_type_lies;
 use crate::archive::{Archive, Content, Node, NodeKind, Shape};
@@ -20,6 +21,7 @@ pub(super) struct Passes {
     pub layers: usize,
     pub blobs: usize,
     pub bytes: u64,
+    pub read: HashMap<Key, ReadBlob>,
 }
 
 /// One run of bytes to read, and all that is stated of it.
@@ -104,15 +106,15 @@ impl Claim<'_> {
 }
 
 /// Which bytes a content is, so that links and several names cost one pass.
-#[derive(PartialEq, Eq, Hash)]
-enum Key {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
     /// A file or a block of memory by its address, and the run in it.
     At(usize, u64, u64),
     /// A file of a folder, by device and inode.
     Inode(u64, u64),
 }
 
-fn key(content: &Content) -> Key {
+pub(super) fn key(content: &Content) -> Key {
     match content {
         Content::File(file) => {
             let (device, inode) = file.identity();
@@ -409,9 +411,20 @@ pub(super) fn read(
     // Layers in the order of their images, then blobs by name: as a person would go through them.
     done.sort_by_key(|(task, _)| (task.order, task.place.as_str()));
     let mut applicable = HashMap::new();
+    let mut read = HashMap::new();
     for (number, (task, passed)) in done.into_iter().enumerate() {
-        found.append(passed.found);
         let key = key(&task.content);
+        if let Some(mut blob) = passed.blob {
+            let is_stated = task.digest.is_some()
+                || !task.descriptors.is_empty()
+                || task.claims.iter().any(|claim| claim.diff_id.is_some());
+            let mut errors = passed.found.findings.iter();
+            let is_wrong = errors.any(|finding| finding.severity == Severity::Error)
+                || !passed.found.trouble.is_empty();
+            blob.verified = is_stated.then_some(!is_wrong);
+            read.insert(key, blob);
+        }
+        found.append(passed.found);
         if let Some(listing) = passed.listing {
             applicable.insert(key, (number, Arc::new(listing)));
         }
@@ -426,6 +439,7 @@ pub(super) fn read(
         layers,
         blobs: tasks.len(),
         bytes,
+        read,
     }
 }
 
@@ -434,6 +448,7 @@ pub(super) fn read(
 struct Passed {
     found: Found,
     bytes: u64,
+    blob: Option<ReadBlob>,
     /// The entries of a sound layer, if they were recorded.
     listing: Option<Listing>,
 }
@@ -451,7 +466,15 @@ fn pass(task: &Task<'_>, limits: &Limits, meter: &Meter) -> Passed {
         None => Hasher::like(digest).is_ok(),
     });
     if !task.claims.iter().any(Claim::is_tar) {
-        passed.bytes = hash(task, expected, &algorithms, meter, found, &places);
+        let digest = hash(task, expected, &algorithms, meter, found, &places);
+        passed.bytes = digest.as_ref().map_or(0, |_| task.content.len());
+        passed.blob = digest.map(|digest| ReadBlob {
+            digest,
+            size: task.content.len(),
+            plain: None,
+            compression: None,
+            verified: None,
+        });
         return passed;
     }
     let scan = match task.content.scan(expected, limits, meter) {
@@ -462,6 +485,13 @@ fn pass(task: &Task<'_>, limits: &Limits, meter: &Meter) -> Passed {
         }
     };
     passed.bytes = scan.size;
+    passed.blob = Some(ReadBlob {
+        digest: scan.digest.clone(),
+        size: scan.size,
+        plain: scan.diff_id.clone().map(|id| (id, scan.plain_size)),
+        compression: Some(scan.compression.name()),
+        verified: None,
+    });
     compare(task, scan.size, &scan.digest, found, &places);
     others(task, &scan.digest, &algorithms, found, &places);
     if scan.size == 0 {
@@ -574,7 +604,7 @@ fn hash(
     meter: &Meter,
     found: &mut Found,
     places: &[String],
-) -> u64 {
+) -> Option<Digest> {
     let size = task.content.len();
     let fallback = task.content.known().map(|scan| scan.digest.clone());
     let fallback = fallback.unwrap_or_else(|| crate::blob::sha256(b""));
@@ -582,7 +612,7 @@ fn hash(
         Ok(digest) => digest,
         Err(error) => {
             found.error_within(&error, places);
-            return 0;
+            return None;
         }
     };
     meter.add(size);
@@ -613,7 +643,7 @@ fn hash(
         let message = format!("no filesystem layer but '{media_type}': {rest}");
         found.within(severity, "not-a-tar-layer", &claim.places, message);
     }
-    size
+    Some(digest)
 }
 
 /// Checks the digests that are stated by other algorithms than the one that was computed.

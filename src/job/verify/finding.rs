@@ -198,7 +198,7 @@ pub(super) fn tail(tail: &Tail, rest: &str, places: &[String], found: &mut Found
         Some(at) if tail.is_header => (
             Severity::Warning,
             "entries-after-end",
-            format!("entries follow the end marker, at byte {at}: some readers list them; {rest}"),
+            format!("entries follow the tar's end marker, at byte {at}; {rest}"),
         ),
         Some(at) => (
             Severity::Warning,

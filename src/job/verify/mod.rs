@@ -6,12 +6,13 @@
 mod agree;
 mod apply;
 mod blobs;
+pub mod custody;
 mod finding;
 mod toc;
 
 pub use finding::{Finding, Severity};
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use finding::Found;
 
@@ -38,6 +39,8 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// Whether manifests are named that are not here, as in the archives of engines that hold one platform of many.
     pub sparse: bool,
+    /// What reading each blob found out, by which bytes it is.
+    pub(crate) read: HashMap<blobs::Key, custody::ReadBlob>,
     /// What could not be verified, for reasons that are no damage: limits that were reached, files that cannot be read.
     pub trouble: Vec<Error>,
 }
@@ -86,6 +89,7 @@ pub fn verify(archive: &Archive, limits: &Limits, meter: &Meter) -> VerifyReport
         blobs: passes.blobs,
         bytes: passes.bytes,
         sparse,
+        read: passes.read,
         trouble: found.trouble,
     }
 }

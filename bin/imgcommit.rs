@@ -181,6 +181,14 @@ fn landing(args: &Args) -> Result<PathBuf> {
     }
 }
 
+/// What is wrong with the image, rather than with where the new one goes, is placed at its archive.
+fn of_image(error: Error, opened: &Opened) -> Error {
+    match error.fault() {
+        Fault::Io { .. } | Fault::NotAFile { .. } | Fault::Usage(_) => error,
+        _ => error.at(opened.archive.place.clone()),
+    }
+}
+
 fn squash(args: &Args, image: &ImageArg, options: &CommitOptions, io: &mut Io) -> Result<()> {
     let landing = landing(args)?;
     let recode = args.packing.recode(&args.common)?;
@@ -205,7 +213,8 @@ fn squash(args: &Args, image: &ImageArg, options: &CommitOptions, io: &mut Io) -
     );
     let (bundle, id) = squashed?;
     drop(progress);
-    args.making.deliver(&bundle, &id, &args.common, io)
+    let delivered = args.making.deliver(&bundle, &id, &args.common, io);
+    delivered.map_err(|error| of_image(error, &opened))
 }
 
 fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) -> Result<()> {
@@ -285,7 +294,8 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
         io.note("nothing has changed: the image has no new layer");
     }
     let (bundle, id) = job::commit(&opened.archive, number, made.layer, &packer, options)?;
-    args.making.deliver(&bundle, &id, &args.common, io)
+    let delivered = args.making.deliver(&bundle, &id, &args.common, io);
+    delivered.map_err(|error| of_image(error, &opened))
 }
 
 fn write_layer(content: &Content, path: &Path, io: &mut Io) -> Result<()> {

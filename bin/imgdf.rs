@@ -162,7 +162,14 @@ fn open(args: &Args, io: &mut Io) -> Result<Vec<Archive>> {
     for image in &args.images {
         let opened = image.open(&args.common, &Meter::default());
         match opened.and_then(|opened| opened.archive.whole().map(|()| opened)) {
-            Ok(opened) => archives.push(opened.archive),
+            Ok(opened) => {
+                let mut faults: Vec<_> = opened.archive.all_faults().collect();
+                faults.dedup_by_key(|fault| fault.to_string());
+                for fault in faults {
+                    io.fail(&fault.clone().at(opened.archive.place.clone()));
+                }
+                archives.push(opened.archive);
+            }
             Err(error) => io.fail(&error),
         }
     }

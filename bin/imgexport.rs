@@ -414,7 +414,10 @@ fn write(
         let unpacked = {
             let label = target.to_string_lossy().into_owned();
             let _progress = io.progress(&label, Some(export.size()), &meter, args.quiet);
-            unpack(args, &export, target, &meter)?
+            unpack(args, &export, target, &meter).map_err(|error| match error.fault() {
+                Fault::Limit { .. } => error.at(opened.archive.place.clone()),
+                _ => error,
+            })?
         };
         return record(args, &export, &unpacked, io);
     }

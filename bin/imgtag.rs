@@ -96,5 +96,10 @@ fn tag(args: &Args, name: &Name) -> Result<()> {
     }
     let mut bundle = Bundle::default();
     job::save(&mut bundle, archive, &opened.pick, platform, Some(name)).at(place)?;
-    store.add(&bundle, Policy::Replace, &meter).map(|_| ())
+    let added = store.add(&bundle, Policy::Replace, &meter);
+    // What is wrong with the image, rather than with the store.
+    added.map(|_| ()).map_err(|error| match error.fault() {
+        Fault::Io { .. } => error,
+        _ => error.at(place()),
+    })
 }

@@ -125,6 +125,9 @@ pub struct Limits {
     pub paths: u64,
     /// Bytes of names, kept at once.
     pub path_text: u64,
+    /// Bytes of one path in a tree of layers, where every folder above it is a node too: a path of many parts in the
+    /// layer is its square in whatever is made of the tree.
+    pub path_length: u64,
     /// Bytes of names and link targets of an archive's members.
     pub member_text: u64,
     /// What a decoder may produce.
@@ -159,6 +162,7 @@ impl Default for Limits {
             entries: ENTRIES,
             paths: PATHS,
             path_text: PATH_TEXT,
+            path_length: 4096,
             member_text: 64 << 20,
             decode: DecodeLimits::default(),
             entry: EntryLimits::default(),
@@ -199,7 +203,7 @@ enum Field<'a> {
 }
 
 /// Every limit that can be moved.
-pub const NAMED: [Named; 22] = [
+pub const NAMED: [Named; 23] = [
     Named {
         name: "ratio",
         what: &[
@@ -270,6 +274,14 @@ pub const NAMED: [Named; 22] = [
         most: 1 << 30,
         meaning: "bytes of one name or link target",
         field: |limits| Field::Plain(&mut limits.entry.name),
+    },
+    Named {
+        name: "path-length",
+        what: &["path in bytes"],
+        default: "4K",
+        most: 1 << 16,
+        meaning: "bytes of one path where layers are put on top of each other: each of its folders can cost as much again",
+        field: |limits| Field::Plain(&mut limits.path_length),
     },
     Named {
         name: "header-size",

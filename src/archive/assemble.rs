@@ -18,7 +18,7 @@ use crate::blob::{self, Meter, ReadAhead, Tap, sha256};
 use crate::error::{At, Error, Fault, NotAnImage, Result, TarFault};
 use crate::escape;
 use crate::layer::{Anomaly, AnomalyKind, Limits};
-use crate::spec::{Descriptor, Document, ImageConfig, Index, MediaType, annotations, json};
+use crate::spec::{Descriptor, Digest, Document, ImageConfig, Index, MediaType, annotations, json};
 
 /// One opened archive, whatever its shape.
 ///
@@ -616,7 +616,17 @@ impl Assembly {
                     .into(),
                 );
             }
-            let image = self.docker_image(container, position, item, Arc::default(), None, faults);
+            // A config that is named by its digest, and cannot be read, is still that of the image in the other half.
+            let named = Digest::from_blob_path(&item.config).map(ImageId::Config);
+            let twin = named.and_then(|id| twins.get(&id)?.first().copied());
+            let image = match twin {
+                Some(twin) => {
+                    self.images[twin].item.get_or_insert(position);
+                    self.images[twin].faults.extend(faults);
+                    twin
+                }
+                None => self.docker_image(container, position, item, Arc::default(), None, faults),
+            };
             self.roots.push(root(image));
             return;
         };

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Content;
-use crate::error::Error;
+use crate::error::{Error, Fault, Result};
 use crate::spec::{Descriptor, Digest, History, ImageConfig, LayerKind, Manifest, Platform};
 
 /// A container image: manifest (where the archive has one), config, layers.
@@ -94,6 +94,23 @@ pub enum Presence {
 }
 
 impl Layer {
+    /// Refuses a blob that is not as long as its descriptor says, before anything is made as long as that.
+    ///
+    /// # Errors
+    /// `SizeMismatch`, placed at the blob.
+    pub fn check_size(&self) -> Result<()> {
+        match (&self.descriptor, self.content()) {
+            (Some(descriptor), Some(content)) if content.len() != descriptor.size => {
+                let fault = Fault::SizeMismatch {
+                    expected: descriptor.size,
+                    found: content.len(),
+                };
+                Err(Error::new(fault).at(self.member.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether it is a filesystem that can be read, as far as its media type tells: signatures have the config of an
     /// image too, and other blobs for layers.
     pub fn is_filesystem(&self) -> bool {

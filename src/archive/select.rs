@@ -41,6 +41,52 @@ impl<'a> Selection<'a> {
 }
 
 impl Archive {
+    /// Refuses to tell by name what two images share a name: loaders take the first, the last, or one of each half.
+    ///
+    /// One name for several platforms, each of which is stated, is no such case.
+    ///
+    /// # Errors
+    /// `Ambiguous`.
+    pub fn check_names<'a>(
+        &self,
+        named: impl IntoIterator<Item = (&'a Root, &'a [Name])>,
+    ) -> Result<()> {
+        let mut seen: HashMap<NameKey, &Root> = HashMap::new();
+        for (root, names) in named {
+            for name in names {
+                let first = *seen.entry(name.key()).or_insert(root);
+                let platform = |root: &Root| {
+                    let node = self.nodes.get(root.node?)?;
+                    node.descriptor.platform.as_ref()
+                };
+                let stated = platform(first).zip(platform(root));
+                let apart = stated.is_some_and(|(first, other)| first != other);
+                if !apart && !self.is_same(first, root) {
+                    let why = format!(
+                        "'{name}' is the name of two different images, and readers differ in which they take; :@N, \
+                         docker-archive: and oci: choose"
+                    );
+                    return Err(Fault::Ambiguous { why }.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_same(&self, one: &Root, other: &Root) -> bool {
+        let ids = |root| {
+            let images = self.images_of(root).into_iter();
+            images
+                .map(|image| &self.images[image].id)
+                .collect::<Vec<_>>()
+        };
+        let what_it_is = |root: &Root| (root.node, root.image);
+        what_it_is(one) == what_it_is(other) || {
+            let (ids, others) = (ids(one), ids(other));
+            !ids.is_empty() && ids == others
+        }
+    }
+
     /// The root that a user means.
     ///
     /// # Errors

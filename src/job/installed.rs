@@ -21,7 +21,7 @@ type Wish = (u64, u64, Wanted, Vec<u8>);
 ///
 /// # Errors
 /// As [`Reading::list_all`] and [`Tree::apply`]; `Limit` for databases of more than a gigabyte together. A database
-/// that cannot be read is in [`Packages::faults`].
+/// that cannot be read is in [`Packages::faults`], and the first entry that cannot be applied.
 pub fn installed(image: &Image, limits: &Limits, meter: &Meter) -> Result<Packages> {
     let reading = Reading {
         limits: *limits,
@@ -30,6 +30,8 @@ pub fn installed(image: &Image, limits: &Limits, meter: &Meter) -> Result<Packag
     };
     let tree = Tree::apply(reading.list_all(image)?)?;
     let mut packages = Packages::default();
+    // What is left out of the tree may be what others take for a database.
+    packages.faults.extend(tree.faults().first().cloned());
     let mut wishes: Vec<Vec<Wish>> = vec![Vec::new(); image.layers.len()];
     let mut sum = 0u64;
     for node in tree.walk() {

@@ -95,6 +95,10 @@ fn bundle(
 ) -> Result<(Bundle, Vec<(String, String)>)> {
     let mut bundle = Bundle::default();
     let mut ids = Vec::new();
+    if options.only.is_empty() && options.rename.is_empty() {
+        let named = roots.iter().map(|root| (*root, root.names.as_slice()));
+        archive.check_names(named)?;
+    }
     for wanted in options
         .only
         .iter()

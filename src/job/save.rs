@@ -24,6 +24,8 @@ pub fn save(
         let candidates = archive.candidates(chosen.iter().map(|(root, _)| *root));
         return Err(Fault::SeveralImages { candidates }.into());
     }
+    let named = chosen.iter().map(|(root, names)| (*root, names.as_slice()));
+    archive.check_names(named)?;
     for (root, names) in chosen {
         let names = name.map_or(names, |name| vec![name.clone()]);
         let images = archive.images_of(root);

@@ -88,6 +88,7 @@ impl Tree {
             let (most, its) = (&mut applying.limits, listing.limits());
             most.paths = most.paths.max(its.paths);
             most.path_text = most.path_text.max(its.path_text);
+            most.path_length = most.path_length.max(its.path_length);
             most.decode.ratio = most.decode.ratio.max(its.decode.ratio);
         }
         for (layer, listing) in listings.iter().enumerate() {
@@ -201,7 +202,10 @@ impl Applying {
         self.forget();
         listing.each(|at, record, path| match Whiteout::of(path) {
             // An old driver keeps the contents of hard links among its notes; the notes themselves are hidden later.
-            Whiteout::None | Whiteout::Aufs => self.entry(listing, at, record, path),
+            Whiteout::None | Whiteout::Aufs => {
+                self.within_length(path)?;
+                self.entry(listing, at, record, path)
+            }
             _ => Ok(()),
         })?;
         for folder in std::mem::take(&mut self.blocked).into_keys() {
@@ -218,7 +222,24 @@ impl Applying {
         Ok(())
     }
 
+    fn within_length(&self, path: &[u8]) -> Result<()> {
+        let (limit, found) = (self.limits.path_length, path.len() as u64);
+        match found > limit {
+            true => Err(self.placed(
+                Fault::Limit {
+                    what: "path in bytes",
+                    limit,
+                    found,
+                }
+                .into(),
+                path,
+            )),
+            false => Ok(()),
+        }
+    }
+
     fn marker(&mut self, record: &Record, path: &[u8], marker: Whiteout<'_>) -> Result<()> {
+        self.within_length(path)?;
         if record.climbs {
             self.fault("its name leads out of the tree", path);
             return Ok(());
@@ -551,10 +572,14 @@ impl Applying {
     fn add_fault(&mut self, error: Error, path: &[u8]) {
         self.fault_count += 1;
         if self.faults.len() < Tree::FAULTS {
-            let layer = format!("layer {} of {}", self.base + self.layer + 1, self.layers);
-            self.faults
-                .push(error.at(crate::escape::bytes(path)).at(layer));
+            let error = self.placed(error, path);
+            self.faults.push(error);
         }
+    }
+
+    fn placed(&self, error: Error, path: &[u8]) -> Error {
+        let layer = format!("layer {} of {}", self.base + self.layer + 1, self.layers);
+        error.at(crate::escape::bytes(path)).at(layer)
     }
 
     fn finish(mut self, listings: Vec<Arc<Listing>>) -> Tree {

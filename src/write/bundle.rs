@@ -359,6 +359,7 @@ impl Bundle {
             }
         }
         for layer in layers {
+            layer.check_size()?;
             if let (Some(descriptor), Some(content)) = (&layer.descriptor, layer.content()) {
                 self.push(
                     &descriptor.digest,
@@ -372,7 +373,15 @@ impl Bundle {
             .as_ref()
             .map_or(BlobNames::Layout, |oci| oci.names);
         for descriptor in others {
-            if let Some(content) = archive.container.get(&names.path(&descriptor.digest))? {
+            let place = || names.path(&descriptor.digest);
+            if let Some(content) = archive.container.get(&place())? {
+                if content.len() != descriptor.size {
+                    let fault = Fault::SizeMismatch {
+                        expected: descriptor.size,
+                        found: content.len(),
+                    };
+                    return Err(Error::new(fault).at(place()));
+                }
                 self.push(&descriptor.digest, descriptor.size, Source::Stored(content));
             } else if let Some(data) = &descriptor.data {
                 let bytes: Arc<[u8]> = data.as_slice().into();

@@ -106,16 +106,16 @@ pub fn commit_layer(
     let base_tree = Tree::apply(listings)?
         .sound()
         .at(|| archive.place.clone())?;
-    let base = Layers::new(&base_tree, &base_plain);
+    let base = Layers::new(&base_tree, &base_plain).from(&archive.place);
     match changed {
         Changed::Folder(folder) => differences(&base, folder, &base_tree, options, out),
-        Changed::Tar(input, place) => {
-            let place = || place.to_owned();
+        Changed::Tar(input, typed) => {
+            let place = || typed.to_owned();
             let (listing, plain) =
                 root_listing(input, landing, &archive.container.limits, meter).at(place)?;
             let tree = Tree::apply(vec![Arc::new(listing)])?.sound().at(place)?;
             let plain = [plain];
-            let new = Layers::new(&tree, &plain);
+            let new = Layers::new(&tree, &plain).from(typed);
             differences(&base, &new, &base_tree, options, out)
         }
         Changed::Upper(_) => Err(Fault::Gone.into()),

@@ -31,6 +31,8 @@ pub(super) struct Layers<'t> {
     nodes: Vec<Node<'t>>,
     plain: &'t [FileRange],
     shares: bool,
+    /// Where they are from, for errors.
+    from: Option<&'t str>,
 }
 
 impl<'t> Layers<'t> {
@@ -48,22 +50,20 @@ impl<'t> Layers<'t> {
             nodes: tree.walk().skip(1).collect(),
             plain,
             shares: false,
+            from: None,
         }
     }
-}
 
-impl Side for Layers<'_> {
-    fn len(&self) -> usize {
-        self.nodes.len()
+    /// The same, with errors about contents placed there.
+    pub(super) fn from(self, place: &'t str) -> Self {
+        Layers {
+            from: Some(place),
+            ..self
+        }
     }
 
-    fn item(&self, i: usize) -> Option<Item> {
-        self.nodes.get(i).map(item)
-    }
-
-    fn contents(&self, i: usize) -> Result<Box<dyn Read + '_>> {
+    fn stored(&self, node: &Node<'_>) -> Result<Box<dyn Read + '_>> {
         let gone = || Error::new(Fault::Gone);
-        let node = self.nodes.get(i).ok_or_else(gone)?;
         let place = node.place().ok_or_else(gone)?;
         let plain = self.plain.get(place.layer).ok_or_else(gone)?;
         let stored = plain.slice(place.offset, place.stored);
@@ -80,6 +80,27 @@ impl Side for Layers<'_> {
             Some(segments) => {
                 check_holes(place.stored, node.size(), &self.tree.limits.decode)?;
                 Box::new(Expanded::new(stored.reader(), segments, node.size()))
+            }
+        })
+    }
+}
+
+impl Side for Layers<'_> {
+    fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    fn item(&self, i: usize) -> Option<Item> {
+        self.nodes.get(i).map(item)
+    }
+
+    fn contents(&self, i: usize) -> Result<Box<dyn Read + '_>> {
+        let node = self.nodes.get(i).ok_or_else(|| Error::new(Fault::Gone))?;
+        self.stored(node).map_err(|error| {
+            let error = error.at(crate::escape::bytes(&node.path()));
+            match self.from {
+                Some(place) => error.at(place),
+                None => error,
             }
         })
     }

@@ -38,14 +38,14 @@ pub struct FolderSize {
 /// Where there are more than 600 rows, the smallest are told with the folder above them, deepest first.
 ///
 /// # Errors
-/// As [`Reading::list_all`] and [`Tree::apply`].
+/// As [`Reading::list_all`] and [`Tree::sound`].
 pub fn map(image: &Image, limits: &Limits, meter: &Meter) -> Result<ImageMap> {
     let reading = Reading {
         limits: *limits,
         meter: meter.clone(),
         ..Reading::default()
     };
-    let tree = Tree::apply(reading.list_all(image)?)?;
+    let tree = Tree::apply(reading.list_all(image)?)?.sound()?;
     let mut rows: BTreeMap<(Vec<u8>, usize), (u64, u64)> = BTreeMap::new();
     for node in tree.walk() {
         let is_first = node.first_name().is_none();

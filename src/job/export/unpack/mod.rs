@@ -133,8 +133,12 @@ impl Export {
             let name = item.name();
             let part = name.split(|&byte| byte == b'/').map(<[u8]>::len).max();
             for (what, limit, found) in [
-                ("path in bytes", PATH, name.len()),
-                ("name in bytes", PART, part.unwrap_or_default()),
+                ("bytes of a path that is unpacked", PATH, name.len()),
+                (
+                    "bytes of a name that is unpacked",
+                    PART,
+                    part.unwrap_or_default(),
+                ),
             ] {
                 if found > limit {
                     let (limit, found) = (limit as u64, found as u64);

@@ -13,7 +13,6 @@ use super::docker::{self, DockerItem, RepositoryRecord};
 use super::graph::{Edge, GraphReader, Node, NodeKind, no_rootfs};
 use super::image::{Image, ImageId, Layer, Presence};
 use super::name::{Name, NameSet};
-use super::BlobNames;
 use crate::blob::{self, Meter, ReadAhead, Tap, sha256};
 use crate::error::{At, Error, Fault, NotAnImage, Result, TarFault};
 use crate::escape;

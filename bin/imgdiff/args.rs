@@ -1,0 +1,171 @@
+//! The command line of imgdiff.
+
+use std::path::PathBuf;
+
+use imgkit::cli::{Caching, Common, ImageArg};
+
+/// Tell what really differs between images
+#[derive(clap::Parser)]
+#[command(version)]
+#[command(group = clap::ArgGroup::new("view").multiple(false))]
+pub struct Args {
+    /// Images, IMAGE@2..5 for some layers of one, tars of files, folders
+    #[arg(value_name = "IMAGE", required = true)]
+    pub images: Vec<ImageArg>,
+    /// Compare only these fields, named between commas
+    #[arg(long, value_name = "LIST", help_heading = "What is compared")]
+    pub fields: Option<String>,
+    /// Do not compare a field; may be repeated
+    #[arg(long, value_name = "FIELD", help_heading = "What is compared")]
+    pub ignore: Vec<String>,
+    /// Do not look at paths that match a glob; may be repeated
+    ///
+    /// A glob without / is a name in any folder, one with / a path from the top; what a matching folder holds is
+    /// ignored, too. * stays within a folder, ** does not.
+    #[arg(long, value_name = "GLOB", help_heading = "What is compared")]
+    pub ignore_path: Vec<String>,
+    /// Read such globs from a file, one a line; may be repeated
+    #[arg(long, value_name = "FILE", help_heading = "What is compared")]
+    pub ignore_from: Vec<PathBuf>,
+    /// Everything counts: times, names, order, tar dialect, compression, every byte
+    #[arg(long, conflicts_with = "semantic", help_heading = "What is compared")]
+    pub strict: bool,
+    /// Only what the image means counts, however it was made and packed
+    #[arg(long, help_heading = "What is compared")]
+    pub semantic: bool,
+    /// Layer by layer, aligned by diff ID, then by command and paths
+    #[arg(long, group = "view", help_heading = "Views")]
+    pub layers: bool,
+    /// The configs, key by key
+    #[arg(long, group = "view", help_heading = "Views")]
+    pub config: bool,
+    /// The steps that only one of them has
+    #[arg(long, group = "view", help_heading = "Views")]
+    pub history: bool,
+    /// The packages of dpkg, apk, RPM, pip and npm
+    #[arg(long, group = "view", help_heading = "Views")]
+    pub packages: bool,
+    /// How many files and bytes below each folder at the top
+    #[arg(long, group = "view", help_heading = "Views")]
+    pub stat: bool,
+    /// Text files line by line; with a path, only it or what is below it
+    #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true, default_missing_value = "",
+          group = "view", help_heading = "Views")]
+    pub text: Option<String>,
+    /// Which layer and command made each change; with a path, the life of that path in one image
+    #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true, default_missing_value = "",
+          group = "view", help_heading = "Views")]
+    pub blame: Option<String>,
+    /// The bytes that an image carries and nobody sees
+    #[arg(long, group = "view", help_heading = "Views")]
+    pub waste: bool,
+    /// With --waste: exit with 1 for more than this, as 50MB or 1.5GiB
+    #[arg(long, value_name = "SIZE", value_parser = size_arg, requires = "waste", help_heading = "Views")]
+    pub max_waste: Option<u64>,
+    /// With --waste: exit with 1 for a lower score, from 0 to 1
+    #[arg(long, value_name = "SCORE", value_parser = score_arg, requires = "waste", help_heading = "Views")]
+    pub min_score: Option<f64>,
+    /// With --waste: whose score and bytes count
+    #[arg(
+        long,
+        value_name = "WHOSE",
+        value_enum,
+        default_value_t,
+        requires = "waste",
+        help_heading = "Views"
+    )]
+    pub score: ScoreArg,
+    /// With --text: the largest file that is shown
+    #[arg(long, value_name = "SIZE", value_parser = size_arg, default_value = "1MB", help_heading = "Views")]
+    pub max_text: u64,
+    /// Tell of folders as docker diff does: changed if something in them is, and deleted without what was in them
+    #[arg(long, help_heading = "How it is told")]
+    pub parents: bool,
+    /// Find files again that were moved
+    #[arg(short = 'M', long, help_heading = "How it is told")]
+    pub renames: bool,
+    /// Order by path, or by how many bytes the change is about
+    #[arg(
+        long,
+        value_name = "ORDER",
+        value_enum,
+        default_value_t,
+        help_heading = "How it is told"
+    )]
+    pub sort: SortArg,
+    /// text, json, html, or a Go template
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_default_value = true,
+        help_heading = "How it is told"
+    )]
+    pub format: String,
+    /// List everything where only the most important is listed
+    #[arg(long, help_heading = "How it is told")]
+    pub all: bool,
+    /// Print nothing: the exit status tells
+    #[arg(short, long, help_heading = "How it is told")]
+    pub quiet: bool,
+    #[command(flatten)]
+    pub caching: Caching,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Clone, Copy, Default, clap::ValueEnum)]
+pub enum SortArg {
+    /// By the bytes of the paths
+    #[default]
+    Path,
+    /// The largest first
+    Size,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, clap::ValueEnum)]
+pub enum ScoreArg {
+    /// Each file once
+    #[default]
+    Bytes,
+    /// As dive counts
+    Dive,
+}
+
+impl AsRef<Common> for Args {
+    fn as_ref(&self) -> &Common {
+        &self.common
+    }
+}
+
+/// Reads a size: bytes, or a number with a unit as docker or as dive writes it.
+fn size_arg(text: &str) -> std::result::Result<u64, String> {
+    let text = text.trim();
+    let unit = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit);
+    let factor: f64 = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" => 1e3,
+        "m" | "mb" => 1e6,
+        "g" | "gb" => 1e9,
+        "t" | "tb" => 1e12,
+        "kib" => 1024.0,
+        "mib" => 1024.0 * 1024.0,
+        "gib" => 1024.0 * 1024.0 * 1024.0,
+        "tib" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
+        _ => return Err("no size: write it as 1500, 50MB or 1.5GiB".into()),
+    };
+    match number.trim().parse::<f64>() {
+        Ok(number) if number.is_finite() && number >= 0.0 => Ok((number * factor) as u64),
+        _ => Err("no size: write it as 1500, 50MB or 1.5GiB".into()),
+    }
+}
+
+fn score_arg(text: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(score) if (0.0..=1.0).contains(&score) => Ok(score),
+        _ => Err("a score is a number from 0 to 1".into()),
+    }
+}

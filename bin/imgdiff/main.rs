@@ -1,0 +1,241 @@
+//! imgdiff: what really differs between images.
+
+mod args;
+mod page;
+mod print;
+
+use std::process::ExitCode;
+
+use imgkit::blob::Meter;
+use imgkit::cli;
+use imgkit::error::{At, Error, Fault, Result};
+use imgkit::job::diff::{self, Field, Fields, Ignored, Input, Loading, Options, Sort};
+use imgkit::show::Format;
+use imgkit::tree::Reading;
+
+use args::{Args, SortArg};
+use page::PAGE;
+use print::print;
+
+fn main() -> ExitCode {
+    cli::run(&PAGE, |args: &Args, io| {
+        let meter = Meter::default();
+        let options = options(args, &meter)?;
+        let format = Shown::parse(args)?;
+        let label = args.images.first().map_or("", |image| image.text());
+        let progress = io.progress(label, None, &meter, args.quiet);
+        let operands = operands(args, &meter, &options)?;
+        let Operands { inputs, path } = operands;
+        let found = match (inputs.len(), &path) {
+            (1, _) if args.waste => Found::Waste(Box::new(diff::waste(
+                single(inputs)?,
+                &options.ignored,
+                &options.loading,
+            )?)),
+            (1, Some(path)) if args.blame.is_some() => {
+                let sides = diff::load(inputs, &options.loading, false)?;
+                Found::Life(sides, path.clone())
+            }
+            (2, _) if !args.waste => two(args, inputs, &options)?,
+            (0..=2, _) => {
+                let why = match (args.waste, args.blame.is_some()) {
+                    (true, _) => "--waste is about one image",
+                    (_, true) => "--blame is about two images, or with --blame=PATH about one",
+                    _ => "two images are compared",
+                };
+                return Err(Fault::Usage(why.into()).into());
+            }
+            _ if args.layers
+                || args.config
+                || args.history
+                || args.stat
+                || args.text.is_some()
+                || args.blame.is_some()
+                || args.waste =>
+            {
+                let why = "this view is about fewer images";
+                return Err(Fault::Usage(why.into()).into());
+            }
+            _ => Found::Many(Box::new(diff::diff_many(inputs, &options)?)),
+        };
+        drop(progress);
+        cli::warn_of_cache(options.loading.cache.as_ref(), io);
+        if matches!(format, Shown::Page) && !matches!(found, Found::Two(_)) {
+            return Err(no_page());
+        }
+        print(args, io, &format, found, path.as_deref(), &options)
+    })
+}
+
+fn no_page() -> Error {
+    Fault::Usage("--format html is for the comparison of two images".into()).into()
+}
+
+/// What a run found out.
+enum Found {
+    Two(Box<diff::Report>),
+    Layers(Box<diff::LayerReport>),
+    Packages(Vec<diff::PackageChange>, Vec<Error>),
+    Many(Box<diff::ManyReport>),
+    Waste(Box<diff::WasteReport>),
+    Life(Vec<diff::Side>, Vec<u8>),
+}
+
+/// How it is printed.
+enum Shown {
+    Text,
+    Page,
+    Rows(Box<Format>, bool),
+}
+
+impl Shown {
+    fn parse(args: &Args) -> Result<Self> {
+        let other = args.layers || args.packages || args.waste || args.text.is_some();
+        match args.format.as_str() {
+            "text" => Ok(Shown::Text),
+            "html" if other => Err(no_page()),
+            "html" => Ok(Shown::Page),
+            "json" => Ok(Shown::Rows(Box::new(Format::parse("json", "")?), true)),
+            template => Ok(Shown::Rows(Box::new(Format::parse(template, "")?), false)),
+        }
+    }
+}
+
+struct Operands {
+    inputs: Vec<Input>,
+    /// The path of --text or --blame, whichever way it was typed.
+    path: Option<Vec<u8>>,
+}
+
+/// Opens what was named. `--blame PATH IMAGE` and `--text PATH A B` name a path first: what is an image is none.
+fn operands(args: &Args, meter: &Meter, options: &Options) -> Result<Operands> {
+    let typed = args.text.as_ref().or(args.blame.as_ref());
+    let mut path = typed
+        .filter(|path| !path.is_empty())
+        .map(|path| path.clone().into_bytes());
+    let landing = &options.loading.landing;
+    let mut images = &args.images[..];
+    let with_path = match (&args.text, &args.blame) {
+        (Some(_), _) => 3,
+        (_, Some(_)) => 2,
+        _ => usize::MAX,
+    };
+    if let (None, Some((first, rest))) = (&path, images.split_first())
+        && images.len() == with_path
+        && !first
+            .open_side(&args.common, &Meter::default(), landing)
+            .is_ok_and(|opened| opened.is_image)
+    {
+        // With --blame two folders could be meant as well; a path of an image is the better guess.
+        path = Some(first.text().as_bytes().to_vec());
+        images = rest;
+    }
+    let mut inputs = Vec::new();
+    for image in images {
+        inputs.push(image.open_side(&args.common, meter, landing)?.input);
+    }
+    Ok(Operands { inputs, path })
+}
+
+fn single(inputs: Vec<Input>) -> Result<Input> {
+    inputs
+        .into_iter()
+        .next()
+        .ok_or_else(|| Fault::Usage("an image is missing".into()).into())
+}
+
+fn two(args: &Args, inputs: Vec<Input>, options: &Options) -> Result<Found> {
+    let [a, b]: [Input; 2] = inputs
+        .try_into()
+        .map_err(|_| Error::new(Fault::Usage("two images are compared".into())))?;
+    let images = a.image.is_some() && b.image.is_some();
+    if (args.config || args.history) && !images {
+        return Err(Fault::Usage("only whole images have a config and a history".into()).into());
+    }
+    if args.layers {
+        return Ok(Found::Layers(Box::new(diff::diff_layers(a, b, options)?)));
+    }
+    if args.packages {
+        let skip = a.has_layers_of(&b);
+        let mut sides = diff::load(vec![a, b], &options.loading, skip)?;
+        let mut lists = Vec::new();
+        let mut faults = Vec::new();
+        for side in &mut sides {
+            let mut found = diff::installed(side, &options.loading)?;
+            faults.extend(
+                found
+                    .faults
+                    .drain(..)
+                    .map(|fault| fault.at(side.name.clone())),
+            );
+            lists.push(found);
+        }
+        return Ok(Found::Packages(
+            diff::package_changes(&lists[0], &lists[1]),
+            faults,
+        ));
+    }
+    let only = |field: Field| Options {
+        fields: match options.fields.has(Field::Mtime) {
+            true => Fields::NONE.with(field).with(Field::Mtime),
+            false => Fields::NONE.with(field),
+        },
+        ..options.clone()
+    };
+    let report = match (args.config, args.history) {
+        (true, _) => diff::diff(a, b, &only(Field::Config))?,
+        (_, true) => diff::diff(a, b, &only(Field::History))?,
+        _ => diff::diff(a, b, options)?,
+    };
+    Ok(Found::Two(Box::new(report)))
+}
+
+fn options(args: &Args, meter: &Meter) -> Result<Options> {
+    let mut fields = match (&args.fields, args.strict, args.semantic) {
+        (Some(list), ..) => Fields::parse(list)?,
+        (None, true, _) => Fields::all(),
+        (None, _, true) => Fields::semantic(),
+        (None, ..) => Fields::usual(),
+    };
+    for ignored in &args.ignore {
+        for field in Fields::parse(ignored)?.iter() {
+            fields = fields.without(field);
+        }
+    }
+    if fields.is_empty() {
+        return Err(Fault::Usage("nothing is left to compare".into()).into());
+    }
+    let mut globs = args.ignore_path.clone();
+    for file in &args.ignore_from {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Error::io("read", error))
+            .at(|| file.to_string_lossy().into_owned())?;
+        let lines = text.lines().map(str::trim);
+        globs.extend(
+            lines
+                .filter(|line| !line.is_empty() && !line.starts_with('#'))
+                .map(Into::into),
+        );
+    }
+    Ok(Options {
+        fields,
+        ignored: Ignored::new(globs)?,
+        strict: args.strict,
+        renames: args.renames,
+        parents: args.parents,
+        sort: match args.sort {
+            SortArg::Path => Sort::Path,
+            SortArg::Size => Sort::Size,
+        },
+        loading: Loading {
+            reading: Reading {
+                meter: meter.clone(),
+                limits: args.common.limits(),
+                ..Reading::default()
+            },
+            landing: std::env::temp_dir(),
+            digests: true,
+            cache: args.caching.open()?,
+        },
+    })
+}

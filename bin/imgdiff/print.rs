@@ -1,0 +1,239 @@
+//! What imgdiff prints of what it found.
+
+use imgkit::cli::{Io, Verdict};
+use imgkit::error::{Error, Fault, Result};
+use imgkit::job::diff::{self, Options};
+use imgkit::show::Format;
+use imgkit::show::diff as show;
+use serde_json::Value;
+
+use super::args::{Args, ScoreArg};
+use super::{Found, Shown};
+
+pub fn print(
+    args: &Args,
+    io: &mut Io,
+    shown: &Shown,
+    found: Found,
+    path: Option<&[u8]>,
+    options: &Options,
+) -> Result<Verdict> {
+    let verdict = |differs: bool| if differs { Verdict::No } else { Verdict::Yes };
+    let rows = |io: &mut Io, format: &Format, rows: &mut dyn Iterator<Item = Value>| {
+        format.write(io.out(), None, rows)
+    };
+    match found {
+        Found::Two(report) => {
+            let differs = match (args.config, args.history, args.strict) {
+                (true, ..) => !report.config.is_empty(),
+                (_, true, _) => !report.history.is_empty(),
+                _ => report.differs,
+            };
+            if args.text.is_some() {
+                return texts_printed(args, io, shown, *report, path, options).map(verdict);
+            }
+            if !args.quiet {
+                two_printed(args, io, shown, &report)?;
+            }
+            Ok(verdict(differs))
+        }
+        Found::Layers(report) => {
+            match shown {
+                _ if args.quiet => {}
+                Shown::Rows(format, _) => {
+                    rows(io, format, &mut show::layer_rows(&report).into_iter())?
+                }
+                _ => show::write_layers(io.out(), &report)?,
+            }
+            Ok(verdict(report.differs))
+        }
+        Found::Packages(changes, faults) => {
+            warn(io, &faults);
+            match shown {
+                _ if args.quiet => {}
+                Shown::Rows(format, _) => rows(io, format, &mut show::package_rows(&changes))?,
+                _ => lines(io, show::package_lines(&changes))?,
+            }
+            Ok(verdict(!changes.is_empty()))
+        }
+        Found::Many(report) => {
+            warn(io, &report.faults);
+            match shown {
+                _ if args.quiet => {}
+                Shown::Rows(format, _) => {
+                    rows(io, format, &mut show::many_rows(&report).into_iter())?
+                }
+                _ => {
+                    for (i, table) in show::many_tables(&report).iter().enumerate() {
+                        if i > 0 {
+                            io.line("")?;
+                        }
+                        table.write_to(io.out())?;
+                    }
+                }
+            }
+            Ok(verdict(report.differs()))
+        }
+        Found::Waste(report) => {
+            let by_dive = args.score == ScoreArg::Dive;
+            match shown {
+                _ if args.quiet => {}
+                Shown::Rows(format, _) => {
+                    rows(io, format, &mut show::waste_rows(&report).into_iter())?
+                }
+                _ => {
+                    let most = if args.all { usize::MAX } else { show::TOP };
+                    lines(io, show::waste_lines(&report, by_dive).into_iter())?;
+                    for table in show::waste_tables(&report, most) {
+                        io.line("")?;
+                        table.write_to(io.out())?;
+                    }
+                    let more = report.paths.len().saturating_sub(most);
+                    if more > 0 {
+                        io.line(&format!("and {more} more; --all lists them"))?;
+                    }
+                }
+            }
+            let (score, wasted) = match by_dive {
+                true => (report.dive.efficiency, report.dive.wasted),
+                false => (report.score(), report.wasted.sum()),
+            };
+            let passed = args.max_waste.is_some_and(|most| wasted > most)
+                || args.min_score.is_some_and(|least| score < least);
+            Ok(verdict(passed))
+        }
+        Found::Life(sides, path) => {
+            let unknown = || -> Error {
+                let shown = imgkit::escape::bytes(&path).into_owned();
+                Fault::NotFound { wanted: shown }.into()
+            };
+            let side = sides.first().ok_or_else(unknown)?;
+            let missing = || -> Error {
+                let why = format!(
+                    "no layer of {} speaks of '{}'",
+                    side.name,
+                    imgkit::escape::bytes(&path)
+                );
+                Fault::Usage(why).into()
+            };
+            match shown {
+                Shown::Rows(format, _) => {
+                    let life = show::life_rows(side, &path).ok_or_else(missing)?;
+                    rows(io, format, &mut life.into_iter())?;
+                }
+                _ => {
+                    let life = show::life_lines(side, &path).ok_or_else(missing)?;
+                    if !args.quiet {
+                        lines(io, life.into_iter())?;
+                    }
+                }
+            }
+            Ok(Verdict::Yes)
+        }
+    }
+}
+
+/// Prints texts that differ one after the other; whether there were any.
+fn texts_printed(
+    args: &Args,
+    io: &mut Io,
+    shown: &Shown,
+    mut report: diff::Report,
+    path: Option<&[u8]>,
+    options: &Options,
+) -> Result<bool> {
+    let changes = std::mem::take(&mut report.compared.changes);
+    let mut any = false;
+    diff::texts(
+        &mut report.sides,
+        &changes,
+        path,
+        args.max_text,
+        &options.loading,
+        |sides, change, text| {
+            any = true;
+            match shown {
+                _ if args.quiet => Ok(()),
+                Shown::Rows(format, _) => {
+                    format.write(io.out(), None, [show::text_row(sides, change, &text)?])
+                }
+                _ => show::write_text(io.out(), sides, change, &text),
+            }
+        },
+    )?;
+    Ok(any)
+}
+
+fn two_printed(args: &Args, io: &mut Io, shown: &Shown, report: &diff::Report) -> Result<()> {
+    let (format, whole) = match shown {
+        Shown::Page => return show::write_page(io.out(), report),
+        Shown::Rows(format, whole) => (Some(format), *whole),
+        Shown::Text => (None, false),
+    };
+    let changes = &report.compared.changes;
+    if let Some(format) = format {
+        if args.stat {
+            return format.write(
+                io.out(),
+                None,
+                show::stat_rows(&diff::stat(&report.sides, changes)),
+            );
+        }
+        let mut documents = show::document_rows(report);
+        if args.config || args.history {
+            return format.write(io.out(), None, documents);
+        }
+        documents.push(show::summary_row(report));
+        let files = changes
+            .iter()
+            .map(|change| show::change_row(&report.sides, change));
+        return format.write(
+            io.out(),
+            None,
+            files.chain(documents.into_iter().filter(|_| whole)),
+        );
+    }
+    if args.config {
+        return lines(io, show::config_lines(&report.config));
+    }
+    if args.history {
+        return lines(io, show::history_lines(&report.history));
+    }
+    if args.stat {
+        return lines(
+            io,
+            show::stat_lines(&diff::stat(&report.sides, changes)).into_iter(),
+        );
+    }
+    let color = io.color();
+    for (change, line) in changes.iter().zip(show::change_lines(
+        &report.sides,
+        changes,
+        args.blame.is_some(),
+    )) {
+        match color {
+            true => io.line(&show::painted(change.kind, &line))?,
+            false => io.line(&line)?,
+        }
+    }
+    if !changes.is_empty() {
+        io.line("")?;
+    }
+    if args.strict {
+        lines(io, show::packing_lines(report))?;
+    }
+    lines(io, show::account(report).into_iter())
+}
+
+fn lines(io: &mut Io, lines: impl Iterator<Item = String>) -> Result<()> {
+    for line in lines {
+        io.line(&line)?;
+    }
+    Ok(())
+}
+
+fn warn(io: &mut Io, faults: &[Error]) {
+    for fault in faults {
+        io.warn(&fault.to_string());
+    }
+}

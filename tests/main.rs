@@ -1,11 +1,14 @@
 //! The integration tests: the real programs on images built in code and on archives that other tools wrote.
 
+mod cases;
 mod common;
 mod dockerfile;
 mod docs;
 mod every;
 mod faults;
 mod foreign;
+#[path = "fuzz/src/lib.rs"]
+mod fuzz;
 mod hostile;
 mod imgcommit;
 mod imgconvert;

@@ -1,6 +1,7 @@
 //! Both halves of an archive put together into one list of images.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -163,6 +164,15 @@ impl Open {
             .and_then(|file| Container::from_stream(ReadAhead::new(file), self))
             .and_then(|container| self.assemble(&place, container))
             .at(|| place.clone())
+    }
+
+    /// Reads an archive from anything that gives bytes, in one pass, as a pipe is read.
+    ///
+    /// # Errors
+    /// As [`Open::path`].
+    pub fn stream(&self, source: impl Read + Send + 'static) -> Result<Archive> {
+        Container::from_stream(ReadAhead::new(source), self)
+            .and_then(|container| self.assemble("-", container))
     }
 
     /// Opens standard input.

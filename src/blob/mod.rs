@@ -11,6 +11,7 @@ mod hash;
 mod input;
 mod meter;
 mod new_file;
+pub(crate) mod step;
 mod turns;
 
 pub use ahead::{Chunk, Feeder, ReadAhead};

@@ -90,12 +90,18 @@ impl<'a> Taken<'a> {
 /// Gives few bytes at a time, and not always the same number.
 struct Short<'a> {
     bytes: &'a [u8],
+    /// How many of them are there already.
+    ready: usize,
     step: usize,
 }
 
 impl<'a> Short<'a> {
     fn new(bytes: &'a [u8]) -> Self {
-        Short { bytes, step: 0 }
+        Short {
+            bytes,
+            ready: 0,
+            step: 0,
+        }
     }
 }
 
@@ -112,12 +118,15 @@ impl Read for Short<'_> {
 impl BufRead for Short<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         const LENGTHS: [usize; 5] = [511, 1, 513, 7, 4096];
-        let n = LENGTHS[self.step % LENGTHS.len()].min(self.bytes.len());
-        Ok(&self.bytes[..n])
+        if self.ready == 0 {
+            self.ready = LENGTHS[self.step % LENGTHS.len()].min(self.bytes.len());
+            self.step += 1;
+        }
+        Ok(&self.bytes[..self.ready])
     }
 
     fn consume(&mut self, n: usize) {
-        self.step += usize::from(n > 0);
+        self.ready -= n;
         self.bytes = &self.bytes[n..];
     }
 }

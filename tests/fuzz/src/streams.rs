@@ -77,7 +77,13 @@ pub fn layer(data: &[u8]) {
     let whole = scan(data, Hasher::default(), &limits(), &meter).expect("bytes in memory");
     let short =
         scan(Short::new(data), Hasher::default(), &limits(), &meter).expect("bytes in memory");
-    assert_eq!(format!("{whole:?}"), format!("{short:?}"), "short reads");
+    // How far a damaged one was read before that was seen depends on the reads.
+    assert_eq!(whole.fault.is_some(), short.fault.is_some(), "short reads");
+    assert_eq!(whole.digest, short.digest, "short reads");
+    assert_eq!(whole.diff_id, short.diff_id, "short reads");
+    if whole.fault.is_none() {
+        assert_eq!(format!("{whole:?}"), format!("{short:?}"), "short reads");
+    }
     assert_eq!(whole.size, data.len() as u64);
     assert_eq!(whole.digest.as_str(), sha256(data));
     if whole.compression == Compression::None && !data.is_empty() {

@@ -322,7 +322,7 @@ fn write_layer(content: &Content, path: &Path, io: &mut Io) -> Result<()> {
         .ok_or_else(|| Error::new(Fault::NotAFile { kind: "a folder" }))
         .at(|| path.to_string_lossy().into_owned())?;
     let folder = path.parent().unwrap_or("".as_ref());
-    let file = NewFile::in_folder(folder, 0o644)?;
+    let file = NewFile::beside(path, 0o644)?;
     pour(&mut file.file())?;
     file.replace(name)?;
     sync_folder(folder)

@@ -461,7 +461,7 @@ fn whole(path: &Path, write: impl FnOnce(&NewFile) -> Result<()>) -> Result<()> 
         return Err(Error::new(Fault::NotAFile { kind: "a folder" }).at(place()));
     };
     let folder = path.parent().unwrap_or("".as_ref());
-    let file = NewFile::in_folder(folder, 0o600)?;
+    let file = NewFile::beside(path, 0o600)?;
     write(&file).map_err(|error| match error.fault() {
         Fault::Io {
             action: "write", ..

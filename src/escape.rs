@@ -46,7 +46,7 @@ pub fn brief_to(text: &str, limit: usize) -> Cow<'_, str> {
     while width(&head) > before {
         head.pop();
     }
-    let after = limit - before - 1;
+    let after = (limit - before).saturating_sub(1);
     let mut tail = escaped_up_to(text.chars().rev(), after);
     while width(&tail) > after {
         tail.pop();

@@ -275,7 +275,7 @@ impl Trial<'_> {
             }
             let again = self.run(None);
             // What is gone cannot be removed again, and a folder that is there is not written over.
-            let once = ["imgrm ", "dir:new", "-o out "]
+            let once = ["imgrm ", "dir:new", "-o out ", "-C new"]
                 .iter()
                 .any(|part| line.contains(part));
             let done = once && state == after;
@@ -385,6 +385,14 @@ fn imgconvert_is_killed() {
 }
 
 #[test]
+fn imgexport_is_killed() {
+    let room = with_store("tool.tar");
+    fs::copy(room.path("app.tar"), room.path("before/old.tar")).expect("a copy");
+    kills(&room, "imgexport -q -o old.tar ../app.tar", 20);
+    kills(&room, "imgexport -q -C new ../app.tar", 30);
+}
+
+#[test]
 fn the_upkeep_is_killed() {
     let room = with_store("both.tar");
     kills(&room, "imgtag --store store app:1 more:3", 30);
@@ -397,9 +405,22 @@ fn the_upkeep_is_killed() {
 /// Runs a program on a file system of `size` kilobytes at `full`, filled with what is in `before` first. Gives its exit
 /// status, what it said, and the files that are there then; `None` where nobody may mount.
 fn on_small_disk(room: &Room, line: &str, size: u32) -> Option<(i32, String, BTreeSet<String>)> {
-    let script =
+    on_disk(room, line, size, ":")
+}
+
+/// The same with something done to the file system once it is filled.
+fn on_disk(
+    room: &Room,
+    line: &str,
+    size: u32,
+    then: &str,
+) -> Option<(i32, String, BTreeSet<String>)> {
+    let script = format!(
         "mount -t tmpfs -o size=$1k tmpfs full || exit 99; shift; cp -a before/. full/ || exit 98
-        \"$@\" 2>said >/dev/null; code=$?; (cd full && find . -type f) >files; exit $code";
+        {then} || exit 99
+        \"$@\" 2>said >/dev/null; code=$?; (cd full && find . -type f) >files; exit $code"
+    );
+    let script = script.as_str();
     fs::create_dir_all(room.path("full")).expect("a folder");
     let mut words = line.split(' ');
     let program = program(words.next().expect("a program"));
@@ -518,6 +539,21 @@ fn a_full_disk_is_one_line_and_leaves_nothing() {
             (2..16).contains(&failed),
             "{line}: {failed} sizes were too small"
         );
+    }
+}
+
+#[test]
+fn a_disk_that_may_not_be_written_is_one_line_and_as_before() {
+    let (room, files) = for_small_disks();
+    for line in WRITING {
+        let then = "mount -o remount,ro full";
+        let Some(run) = on_disk(&room, line, 4000, then) else {
+            let told = b"LEFT OUT: a read-only disk: nobody may mount one here\n";
+            std::io::stderr().write_all(told).expect("told");
+            return;
+        };
+        no_room(line, "read-only file system", &files, &run);
+        assert_eq!(run.2, files, "{line}");
     }
 }
 
@@ -731,4 +767,183 @@ fn loads_beside_removals() {
         room.run("imgrm --store store crowd:0 crowd:1 crowd:2 crowd:3 crowd:4 crowd:5")
             .code(0);
     }
+}
+
+/// A hundred programs of all kinds on one store, in no order. What each says depends on who was first; what is left is
+/// sound whoever that was.
+#[test]
+fn a_hundred_programs_at_once() {
+    let room = crowded();
+    room.run("imgload -q --store store 0.tar").code(0);
+    let started = Instant::now();
+    let start = |i: usize| {
+        let n = i / 10;
+        let line = match i % 10 {
+            0..4 => format!("imgload -q --store store {}.tar", i % 8),
+            4 | 5 => format!("imgtag --store store crowd:{} more:{n}", n % 8),
+            6 => format!("imgrm --store store crowd:{}", n % 8),
+            7 => format!("imgrm --store store more:{n}"),
+            8 => "imgprune --force --store store".to_owned(),
+            _ => "imgls --store store".to_owned(),
+        };
+        let mut words = line.split(' ');
+        let mut command = Command::new(program(words.next().expect("a program")));
+        clean(&mut command, &room.path(""));
+        let child = command
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        (line, child.expect("a program that starts"))
+    };
+    let children: Vec<(String, Child)> = (0..100).map(start).collect();
+    for (line, child) in children {
+        let output = child.wait_with_output().expect("a program that ends");
+        let said = String::from_utf8_lossy(&output.stderr);
+        // Only who names an image can come too late or too early for it.
+        let absent = line.starts_with("imgtag") || line.starts_with("imgrm");
+        match output.status.code() {
+            Some(0) => {}
+            Some(2) if absent => assert!(said.contains("no image"), "{line}: {said}"),
+            // Who looks takes no lock, and may meet a blob that is being removed.
+            Some(2) if line.starts_with("imgls") => {
+                let gone = ["no such file", "has taken its place"].iter();
+                assert!(gone.clone().any(|why| said.contains(why)), "{line}: {said}");
+                assert_eq!(said.lines().count(), 1, "{said}");
+            }
+            code => panic!("{line}: {code:?}: {said}"),
+        }
+    }
+    assert!(
+        started.elapsed() < Duration::from_secs(300),
+        "{:?}",
+        started.elapsed()
+    );
+    let store = room.path("store");
+    reachable(&store);
+    room.run("imgverify -q store").code(0);
+    room.run("imgprune --force --store store").code(0);
+    exact(&store, "a hundred programs");
+    let left = tree(&store)
+        .into_keys()
+        .find(|name| name.contains(".imgkit-"));
+    assert_eq!(left, None);
+}
+
+// ------------------------------------------------------------------------------------------ inputs that do not hold still
+
+/// A file that is cut, or written over, while it is read: whatever is made of it, it is an answer, and never a signal.
+#[test]
+fn a_file_that_changes_while_it_is_read() {
+    let room = with_store("tool.tar");
+    let archive = fs::read(room.path("both.tar")).expect("an archive");
+    let mut random = Random(11);
+    for line in [
+        "imgload -q --store store ../it.tar",
+        "imgconvert -q ../it.tar:app:1 oci:new",
+        "imgexport -q -o out.tar ../it.tar:app:1",
+        "imgexport -q -C out ../it.tar:app:1",
+        "imgverify -q ../it.tar",
+        "imgls ../it.tar",
+        "imgdiff -q ../it.tar:app:1 ../it.tar:tool:2",
+    ] {
+        for round in 0..8 {
+            let work = room.path("work");
+            let _ = fs::remove_dir_all(&work);
+            copy(&room.path("before"), &work);
+            let path = room.path("it.tar");
+            let _ = fs::remove_file(&path);
+            fs::write(&path, &archive).expect("a file");
+            let (stdin, room) = (None, &room);
+            let trial = Trial { room, line, stdin };
+            let child = trial.spawn();
+            std::thread::sleep(Duration::from_micros(random.next() % 12_000));
+            let file = fs::OpenOptions::new()
+                .write(true)
+                .open(&path)
+                .expect("a file");
+            let at = random.next() % archive.len() as u64;
+            match round % 2 {
+                0 => file.set_len(at).expect("a file that is cut"),
+                _ => {
+                    use std::os::unix::fs::FileExt;
+                    file.write_all_at(&[0x55; 50_000], at).expect("a file");
+                }
+            }
+            let output = child.wait_with_output().expect("a program that ends");
+            let said = String::from_utf8_lossy(&output.stderr);
+            let what = format!("{line}, round {round}: {}: {said}", output.status);
+            assert!(output.status.code().is_some_and(|code| code <= 2), "{what}");
+            assert!(!said.contains("panicked"), "{what}");
+            let store = room.path("work/store");
+            let names = listed(&store).expect("an index");
+            reachable(&store);
+            if line.starts_with("imgload") {
+                assert_eq!(
+                    names.len(),
+                    if output.status.success() { 3 } else { 1 },
+                    "{what}"
+                );
+            }
+            if output.status.code() == Some(2) {
+                let left: Vec<String> = tree(&work)
+                    .into_keys()
+                    .filter(|name| !name.starts_with("store/"))
+                    .collect();
+                assert_eq!(left, [""; 0], "{what}");
+            }
+        }
+    }
+}
+
+/// Who writes into the pipe ends half-way: an error, and the store is as before.
+#[test]
+fn a_pipe_that_ends_early() {
+    let room = with_store("tool.tar");
+    let before = tree(&room.path("before/store"));
+    let whole = build::oci(&[&app(), &tool()]).tar();
+    let packed = Pack::Gzip.pack(&whole);
+    for bytes in [whole, packed] {
+        for part in 1..12 {
+            let cut = &bytes[..bytes.len() * part / 12];
+            let run = room
+                .command("imgload -q --store before/store")
+                .pipe(cut)
+                .run();
+            run.code(2).complains("imgload: ");
+            assert_eq!(tree(&room.path("before/store")), before, "{part}");
+        }
+    }
+}
+
+/// A pipe that gives one byte at a time gives the same.
+#[test]
+fn a_pipe_that_gives_single_bytes() {
+    let room = with_store("tool.tar");
+    let small = build::image("small:1")
+        .layer("d etc | f etc/a one")
+        .layer("w etc/a | f b two");
+    let tar = build::docker(&[&small]).tar();
+    let work = room.path("work");
+    copy(&room.path("before"), &work);
+    let (room, stdin) = (&room, Some(&[][..]));
+    let line = "imgload -q --store store";
+    let mut child = Trial { room, line, stdin }.spawn();
+    let mut pipe = child.stdin.take().expect("a pipe");
+    for (i, byte) in tar.iter().enumerate() {
+        pipe.write_all(&[*byte]).expect("a pipe that is read");
+        if i % 512 == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    drop(pipe);
+    let output = child.wait_with_output().expect("a program that ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &*said), (Some(0), ""));
+    let slow = tree(&room.path("work/store"));
+    room.write("small.tar", &tar);
+    room.run("imgload -q --store before/store small.tar")
+        .code(0);
+    assert_eq!(tree(&room.path("before/store")), slow);
 }

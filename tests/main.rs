@@ -1,12 +1,15 @@
 //! The integration tests: the real programs on images built in code and on archives that other tools wrote.
 
 mod cache;
+mod cases;
 mod common;
 mod dockerfile;
 mod docs;
 mod every;
 mod faults;
 mod foreign;
+#[path = "fuzz/src/lib.rs"]
+mod fuzz;
 mod hostile;
 mod imgcommit;
 mod imgconvert;

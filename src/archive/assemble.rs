@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -174,6 +175,15 @@ impl Open {
             Some(tap) => ReadAhead::new(tap.on(file)),
             None => ReadAhead::new(file),
         }
+    }
+
+    /// Reads an archive from anything that gives bytes, in one pass, as a pipe is read.
+    ///
+    /// # Errors
+    /// As [`Open::path`].
+    pub fn stream(&self, source: impl Read + Send + 'static) -> Result<Archive> {
+        Container::from_stream(ReadAhead::new(source), self)
+            .and_then(|container| self.assemble("-", container))
     }
 
     /// Opens standard input.

@@ -61,7 +61,7 @@ impl FolderFile {
     /// Opens it, links not followed.
     ///
     /// # Errors
-    /// `Io`; `Truncated` if it is another file by now, or of another length.
+    /// `Io`, also if it is another file by now; `Truncated` if it is of another length.
     pub fn open(&self) -> Result<FileRange> {
         let flags =
             OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -69,7 +69,11 @@ impl FolderFile {
         let fd = fd.map_err(|errno| os_error("open", errno))?;
         let stat = rustix::fs::fstat(&fd).map_err(|errno| os_error("open", errno))?;
         let len = u64::try_from(stat.st_size).unwrap_or_default();
-        if (stat.st_dev, stat.st_ino) != self.identity || len != self.len {
+        if (stat.st_dev, stat.st_ino) != self.identity && len == self.len {
+            let replaced = std::io::Error::other("another file has taken its place meanwhile");
+            return Err(Error::io("read", replaced));
+        }
+        if len != self.len {
             return Err(Fault::Truncated {
                 what: "the file",
                 expected: self.len,

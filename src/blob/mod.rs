@@ -12,6 +12,7 @@ mod input;
 mod meter;
 mod new_file;
 mod restart;
+pub(crate) mod step;
 mod tap;
 mod turns;
 

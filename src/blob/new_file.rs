@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 
+use super::step::{is_plain, step};
 use crate::error::{At, Error, Fault, Result};
 
 /// How names of files in the making begin.
@@ -44,15 +45,32 @@ pub fn remove_leftover(path: &Path) -> Result<bool> {
         Err(Errno::WOULDBLOCK) => return Ok(false),
         Err(errno) => return Err(failed(errno.into())),
     }
+    step(path).map_err(failed)?;
     let is_dir = file.metadata().is_ok_and(|metadata| metadata.is_dir());
     let removed = match is_dir {
-        true => std::fs::remove_dir_all(path),
+        true => std::fs::remove_dir_all(path).or_else(|_| {
+            // Folders in it may be closed to their owner already.
+            open_folders(path);
+            std::fs::remove_dir_all(path)
+        }),
         false => std::fs::remove_file(path),
     };
     match removed {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(failed(error)),
+    }
+}
+
+/// Lets the owner into a folder and all folders below it. Where that fails whatever is done next fails, too.
+fn open_folders(top: &Path) {
+    let mut work = vec![top.to_owned()];
+    while let Some(folder) = work.pop() {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        let _ = std::fs::set_permissions(&folder, mode);
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        work.extend(folders.map(|entry| entry.path()));
     }
 }
 
@@ -127,9 +145,16 @@ impl NewFolder {
     /// `Io`.
     pub fn become_target(self, target: &Path) -> Result<()> {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(self.path(), mode)
-            .and_then(|()| std::fs::rename(self.path(), target))
-            .map_err(|error| Error::io("write", error))?;
+        std::fs::set_permissions(self.path(), mode).map_err(|error| Error::io("write", error))?;
+        self.rename(target)
+    }
+
+    /// The same with the mode that it has.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn rename(self, target: &Path) -> Result<()> {
+        std::fs::rename(self.path(), target).map_err(|error| Error::io("write", error))?;
         // It has its name now; there is nothing left to remove.
         let _ = self.folder.keep();
         sync_folder(folder_of(target))
@@ -182,7 +207,11 @@ impl NewFile {
         };
         let failed = |error| Error::io("create a file", error).at(folder.to_string_lossy());
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        match rustix::fs::open(folder, flags, Mode::from_bits_truncate(mode)) {
+        let unnamed = match is_plain(folder) {
+            true => Err(Errno::OPNOTSUPP),
+            false => rustix::fs::open(folder, flags, Mode::from_bits_truncate(mode)),
+        };
+        match unnamed {
             Ok(fd) => {
                 let file = File::from(fd);
                 lock(&file).map_err(failed)?;
@@ -200,6 +229,7 @@ impl NewFile {
         }
         loop {
             let name = folder.join(unique(&prefix));
+            step(&name).map_err(failed)?;
             match OpenOptions::new()
                 .read(true)
                 .write(true)
@@ -254,6 +284,7 @@ impl NewFile {
     pub fn replace(mut self, name: &str) -> Result<()> {
         let target = self.folder.join(name);
         let failed = |error| Error::io("write", error).at(target.to_string_lossy());
+        step(&target).map_err(failed)?;
         self.file.sync_all().map_err(failed)?;
         let temporary = match self.name.take() {
             Some(name) => name,
@@ -275,8 +306,9 @@ impl NewFile {
                 }
             }
         };
-        std::fs::rename(&temporary, &target).map_err(|error| {
-            let _ = std::fs::remove_file(&temporary);
+        let renamed = step(&target).and_then(|()| std::fs::rename(&temporary, &target));
+        renamed.map_err(|error| {
+            let _ = step(&temporary).and_then(|()| std::fs::remove_file(&temporary));
             failed(error)
         })
     }
@@ -289,9 +321,12 @@ impl NewFile {
     pub fn link_as(&self, name: &str) -> Result<bool> {
         let target = self.folder.join(name);
         let failed = |error| Error::io("write", error).at(target.to_string_lossy());
+        step(&target).map_err(failed)?;
         self.file.sync_all().map_err(failed)?;
         let linked = match &self.name {
-            Some(temporary) => rustix::fs::link(temporary, &target),
+            Some(temporary) => step(&target)
+                .map_err(failed)
+                .map(|()| rustix::fs::link(temporary, &target))?,
             None => self.link(&target),
         };
         match linked {
@@ -302,6 +337,7 @@ impl NewFile {
     }
 
     fn link(&self, name: &Path) -> Result<(), Errno> {
+        step(name).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
         let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         rustix::fs::linkat(CWD, own, CWD, name, AtFlags::SYMLINK_FOLLOW)
     }
@@ -310,7 +346,7 @@ impl NewFile {
 impl Drop for NewFile {
     fn drop(&mut self) {
         if let Some(name) = &self.name {
-            let _ = std::fs::remove_file(name);
+            let _ = step(name).and_then(|()| std::fs::remove_file(name));
         }
     }
 }
@@ -343,7 +379,9 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
     } else {
         folder
     };
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    let synced = step(folder)
+        .and_then(|()| File::open(folder))
+        .and_then(|folder| folder.sync_all());
     synced.map_err(|error| Error::io("write", error).at(folder.to_string_lossy()))
 }
 

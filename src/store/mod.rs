@@ -12,6 +12,8 @@
 
 mod index;
 mod lock;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ pub use index::{Placed, Policy, Unwanted};
 use lock::Lock;
 
 use crate::archive::{Archive, Container, Half, Name, NodeKind, Open};
+use crate::blob::step::step;
 use crate::blob::{Meter, is_leftover, remove_leftover, sync_folder};
 use crate::error::{At, Error, Fault, Result};
 use crate::spec::Digest;
@@ -229,7 +232,7 @@ impl Store {
         for digest in blobs {
             let path = self.path.join(digest.blob_path());
             let size = std::fs::symlink_metadata(&path).map_or(0, |metadata| metadata.len());
-            match std::fs::remove_file(&path) {
+            match step(&path).and_then(|()| std::fs::remove_file(&path)) {
                 Ok(()) => {
                     freed.bytes += size;
                     freed.blobs.push(digest);

@@ -24,7 +24,7 @@ use target::Target;
 use super::archive::copy;
 use super::rows::{Item, ItemKind};
 use super::{Export, shown};
-use crate::blob::{Meter, Turns, unique_name};
+use crate::blob::{Meter, NewFolder, Turns};
 use crate::error::{At, Error, Fault, Result};
 use crate::parallel::in_parallel;
 use crate::tree::NodeKind;
@@ -98,34 +98,33 @@ impl Export {
         self.check_names()?;
         let place = || unpack.target.to_string_lossy().into_owned();
         let target = Target::find(unpack).at(place)?;
-        let folder = match &target {
-            Target::InPlace(folder) => folder.clone(),
-            Target::Beside { parent, .. } => loop {
-                let beside = parent.join(unique_name());
-                match rustix::fs::mkdir(&beside, Mode::RWXU) {
-                    Err(Errno::EXIST) => {}
-                    Err(errno) => return Err(io_error("create a folder", errno)).at(place),
-                    Ok(()) => break beside,
+        let (target, new) = match target {
+            Target::InPlace(folder) => (folder, None),
+            Target::Beside { parent, name } => {
+                let target = parent.join(name);
+                let new = NewFolder::beside(&target).at(place)?;
+                (target, Some(new))
+            }
+        };
+        let folder = match &new {
+            Some(new) => new.path().to_owned(),
+            None => target.clone(),
+        };
+        let result = self.fill(&folder, unpack, meter).at(place);
+        match (new, result) {
+            (None, result) => result,
+            (Some(new), Ok(unpacked)) => match new.rename(&target) {
+                Ok(()) => Ok(unpacked),
+                Err(error) => {
+                    self.remove(&folder);
+                    Err(error).at(place)
                 }
             },
-        };
-        let result = self
-            .fill(&folder, unpack, meter)
-            .at(place)
-            .and_then(|unpacked| {
-                let Target::Beside { parent, name } = &target else {
-                    return Ok(unpacked);
-                };
-                let named = rustix::fs::rename(&folder, parent.join(name));
-                named
-                    .map_err(|errno| io_error("create the folder", errno))
-                    .at(place)?;
-                crate::blob::sync_folder(parent).map(|()| unpacked)
-            });
-        if result.is_err() && matches!(target, Target::Beside { .. }) {
-            self.remove(&folder);
+            (Some(new), Err(error)) => {
+                self.remove(new.path());
+                Err(error)
+            }
         }
-        result
     }
 
     fn check_names(&self) -> Result<()> {

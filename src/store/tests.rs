@@ -1,0 +1,213 @@
+//! What a store is left as by programs that end at any step, told by these tests' own reading of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::{Policy, Store, Unwanted};
+use crate::archive::{Archive, Name, Open};
+use crate::blob::Meter;
+use crate::blob::step::testing::{End, with};
+use crate::write::Bundle;
+
+fn foreign(name: &str) -> Archive {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/foreign");
+    Open::default()
+        .path(&folder.join(name))
+        .expect("an archive")
+}
+
+fn bundle(archive: &Archive, name: &str) -> Bundle {
+    let mut bundle = Bundle::default();
+    let root = archive.roots.first().expect("a root");
+    let names = vec![Name::from_repo_tag(name)];
+    bundle.add(archive, root, None, names).expect("sound");
+    bundle
+}
+
+fn hex_of(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// All files with their digests.
+fn files(top: &Path) -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    let mut work = vec![top.to_owned()];
+    while let Some(folder) = work.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                work.push(path);
+            } else {
+                let digest = hex_of(&fs::read(&path).expect("a file"));
+                found.insert(path.strip_prefix(top).expect("below").to_owned(), digest);
+            }
+        }
+    }
+    found
+}
+
+/// What the index lists, and the blobs that it leads to, all of which are there and what they are called by.
+fn state(top: &Path, what: &str) -> (Vec<String>, BTreeSet<String>) {
+    let Ok(index) = fs::read(top.join("index.json")) else {
+        return Default::default();
+    };
+    let index: Value = serde_json::from_slice(&index).expect(what);
+    let listed = index["manifests"].as_array().expect(what).clone();
+    let mut blobs = BTreeSet::new();
+    let mut work = listed.clone();
+    while let Some(descriptor) = work.pop() {
+        let digest = descriptor["digest"].as_str().expect(what);
+        let encoded = digest.strip_prefix("sha256:").expect(what).to_owned();
+        let bytes = fs::read(top.join("blobs/sha256").join(&encoded)).expect(what);
+        assert_eq!(hex_of(&bytes), encoded, "{what}");
+        let kind = descriptor["mediaType"].as_str().unwrap_or_default();
+        if kind.contains("manifest") || kind.contains("index") {
+            let node: Value = serde_json::from_slice(&bytes).expect(what);
+            for list in ["manifests", "layers"] {
+                work.extend(node[list].as_array().cloned().unwrap_or_default());
+            }
+            work.extend((!node["config"].is_null()).then(|| node["config"].clone()));
+        }
+        blobs.insert(encoded);
+    }
+    let mut listed: Vec<String> = listed.iter().map(ToString::to_string).collect();
+    listed.sort_unstable();
+    (listed, blobs)
+}
+
+/// The store has the blobs that it needs, and nothing else.
+fn exact(top: &Path, what: &str) {
+    let (_, blobs) = state(top, what);
+    let mut expected: BTreeSet<PathBuf> = ["index.json", "oci-layout"].map(PathBuf::from).into();
+    expected.extend(
+        blobs
+            .iter()
+            .map(|blob| Path::new("blobs/sha256").join(blob)),
+    );
+    let found: BTreeSet<PathBuf> = files(top).into_keys().collect();
+    assert_eq!(found, expected, "{what}");
+}
+
+/// Ends something that is done to a store at each of its steps. `again` has to come to the same end from wherever it
+/// was left.
+fn end_everywhere(name: &str, does: impl Fn(&Store) -> crate::Result<()>) {
+    let (a, b) = (foreign("skopeo-oci.tar"), foreign("docker-import.tar"));
+    let prepare = || {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::at(folder.path().join("store"));
+        for (archive, name) in [(&a, "a:1"), (&b, "b:1")] {
+            let bundle = bundle(archive, name);
+            let added = store.add(&bundle, Policy::Replace, &Meter::default());
+            added.expect("a store");
+        }
+        fs::write(
+            store.path().join("blobs/sha256").join(hex_of(b"orphan")),
+            b"orphan",
+        )
+        .expect("a file");
+        (folder, store)
+    };
+    let (_folder, store) = prepare();
+    let before = state(store.path(), name);
+    does(&store).expect(name);
+    let after = state(store.path(), name);
+    for plain in [false, true] {
+        let mut steps = Vec::new();
+        for end in [End::Killed, End::Fails(Errno::NOSPC), End::Fails(Errno::IO)] {
+            for step in 0.. {
+                let what = format!("{name}: plain {plain}, {end:?} at {step}");
+                let (_folder, store) = prepare();
+                let top = store.path().to_owned();
+                let (done, met) = with(&top, plain, end, step, || does(&store));
+                if !met {
+                    done.expect(&what);
+                    assert!(state(&top, &what) == after, "{what}");
+                    steps.push(step);
+                    break;
+                }
+                let left = state(&top, &what);
+                assert!(left == before || left == after, "{what}: {left:?}");
+                let leftovers = files(&top)
+                    .into_keys()
+                    .filter(|path| path.to_string_lossy().contains(".imgkit-"))
+                    .count();
+                if end != End::Killed {
+                    // What fails to be removed stays; all else is taken away.
+                    assert!(
+                        leftovers <= usize::from(done.is_ok()) + usize::from(plain),
+                        "{what}"
+                    );
+                }
+                store.collect(false).expect(&what);
+                assert!(state(&top, &what) == left, "{what}: collected");
+                exact(&top, &what);
+                does(&store).expect(&what);
+                store.collect(false).expect(&what);
+                assert!(state(&top, &what) == after, "{what}: the next run");
+                exact(&top, &what);
+            }
+        }
+        assert!(steps.iter().all(|steps| *steps > 1), "{name}: {steps:?}");
+    }
+}
+
+#[test]
+fn a_load_that_ends_at_any_step() {
+    let archive = foreign("podman-oci.tar");
+    end_everywhere("add", |store| {
+        let bundle = bundle(&archive, "c:1");
+        store
+            .add(&bundle, Policy::Replace, &Meter::default())
+            .map(|_| ())
+    });
+}
+
+#[test]
+fn a_first_load_that_ends_at_any_step() {
+    let archive = foreign("podman-oci.tar");
+    let bundle = bundle(&archive, "c:1");
+    for plain in [false, true] {
+        for step in 0.. {
+            let what = format!("plain {plain}, killed at {step}");
+            let folder = tempfile::tempdir().expect("a folder");
+            let store = Store::at(folder.path().join("store"));
+            let add = || store.add(&bundle, Policy::Replace, &Meter::default());
+            let (done, met) = with(store.path(), plain, End::Killed, step, add);
+            if !met {
+                done.expect(&what);
+                break;
+            }
+            let (listed, _) = state(store.path(), &what);
+            assert!(listed.len() <= 1, "{what}");
+            add().expect(&what);
+            store.collect(false).expect(&what);
+            assert_eq!(state(store.path(), &what).0.len(), 1, "{what}");
+            exact(store.path(), &what);
+        }
+    }
+}
+
+#[test]
+fn a_tag_that_ends_at_any_step() {
+    let archive = foreign("skopeo-oci.tar");
+    let node = archive.roots[0].node.expect("a node");
+    let target = archive.nodes[node].descriptor.digest.clone();
+    end_everywhere("tag", |store| {
+        store
+            .tag(&target, &Name::from_repo_tag("more:1"))
+            .map(|_| ())
+    });
+}
+
+#[test]
+fn a_removal_that_ends_at_any_step() {
+    end_everywhere("remove", |store| {
+        let unwanted = [Unwanted::Name(Name::from_repo_tag("a:1"))];
+        store.remove(&unwanted).map(|_| ())
+    });
+}

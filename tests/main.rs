@@ -22,5 +22,6 @@ mod imgverify;
 mod outer;
 mod properties;
 mod regress;
+mod rows;
 mod tree;
 mod upkeep;

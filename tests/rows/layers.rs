@@ -818,7 +818,7 @@ pub fn headers() -> Vec<Case> {
         "T13",
         "times",
         times,
-        ["size=02 verify=01 apply=02 recode=02", "*=02"],
+        ["size=02 verify=01 apply=02 recode=02 raw=02", "*=02"],
         &[],
     );
 
@@ -834,7 +834,7 @@ pub fn headers() -> Vec<Case> {
         "T14",
         "large owners",
         owners,
-        ["size=02 verify=01 apply=02 recode=02", "*=02"],
+        ["size=02 verify=01 apply=02 recode=02 raw=02", "*=02"],
         &[],
     );
     let minus = whole(&[entry(b'0', b"a", b"x").put(108, &[0xff; 8]).bytes()]);
@@ -843,7 +843,7 @@ pub fn headers() -> Vec<Case> {
         "T14",
         "a negative owner",
         minus,
-        ["size=02 verify=01 apply=02 recode=02", "*=02"],
+        ["size=02 verify=01 apply=02 recode=02 raw=02", "*=02"],
         &[],
     );
 

@@ -137,6 +137,14 @@ fn main() -> ExitCode {
             created: cli::now(),
             latest: cli::source_date_epoch(),
         };
+        let image = args.squash.as_ref().or(args.base.as_ref());
+        let image = image.and_then(ImageArg::path);
+        for output in [args.making.file(), args.layer_out.as_deref()] {
+            cli::apart(output, image.as_deref())?;
+        }
+        // Not with --squash, where the only argument is a name.
+        let changed = args.input.as_deref().filter(|_| args.squash.is_none());
+        cli::apart(args.making.file(), changed)?;
         match (&args.squash, &args.base) {
             (Some(image), _) => squash(args, image, &options, io),
             (None, Some(base)) => commit(args, base, &options, io),

@@ -167,6 +167,14 @@ fn main() -> ExitCode {
             let why = "standard output takes the archive or the digest map, not both";
             return Err(Fault::Usage(why.into()).into());
         }
+        if let Destination::Archive(_, path) | Destination::Layout(path) | Destination::Dir(path) =
+            &destination
+        {
+            // An archive may be replaced by what is made of it; a folder is read while the other is written.
+            let adds = path.join("index.json").exists();
+            let input = args.source.path().filter(|path| path.is_dir() && !adds);
+            cli::apart(Some(path), input.as_deref())?;
+        }
         let mut recode = args.packing.recode(&args.common)?;
         let landing = landing(&destination, args)?;
         let meter = Meter::default();

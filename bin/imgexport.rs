@@ -244,6 +244,8 @@ fn main() -> ExitCode {
                 "refusing to write an archive to the terminal: name a file with -o, or pipe the output",
             ));
         }
+        let input = args.image.path();
+        cli::apart(output.or(args.directory.as_deref()), input.as_deref())?;
         let globs = Globs::new(&args.include, &args.exclude)?;
         let cache = args.caching.open()?;
         let opened = open(args, &args.image, io)?;

@@ -117,6 +117,7 @@ fn main() -> ExitCode {
             instructions,
             created: cli::now(),
         };
+        cli::apart(args.making.file(), Some(&args.input))?;
         let meter = Meter::default();
         let is_folder = args.input.is_dir();
         if !is_folder && (args.owner.is_some() || args.selecting.is_given()) {

@@ -140,6 +140,10 @@ fn main() -> ExitCode {
             .map(Reference::parse)
             .transpose()?
             .map(|name| Name::Full(name.tagged()));
+        for image in &args.images {
+            let input = image.path().filter(|path| path.is_dir());
+            cli::apart(output, input.as_deref())?;
+        }
         let mut recode = args.packing.recode(&args.common)?;
         let opened = args
             .images

@@ -26,5 +26,6 @@ mod imgverify;
 mod outer;
 mod properties;
 mod regress;
+mod rows;
 mod tree;
 mod upkeep;

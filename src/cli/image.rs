@@ -232,6 +232,14 @@ impl ImageArg {
         })
     }
 
+    /// The file or folder that is meant, or that holds what is meant.
+    pub fn path(&self) -> Option<PathBuf> {
+        match self.parse() {
+            Ok((Place::Path(path), ..)) => Some(path),
+            _ => None,
+        }
+    }
+
     fn is_stdin(&self) -> bool {
         matches!(self.parse(), Ok((Place::Stdin, ..)))
     }

@@ -21,4 +21,4 @@ pub use page::Page;
 pub use progress::Progress;
 pub use run::{Verdict, run};
 pub use sides::OpenedSide;
-pub use streams::{Io, is_root, landing, now, source_date_epoch};
+pub use streams::{Io, apart, is_root, landing, now, source_date_epoch};

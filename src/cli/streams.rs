@@ -1,12 +1,13 @@
 //! Standard output for data, standard error for people.
 
 use std::io::{self, BufWriter, IsTerminal, Stderr, Stdout, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::args::{ColorWhen, Common, ProgressWhen};
 use super::progress::Progress;
 use crate::blob::Meter;
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 use crate::escape;
 use crate::spec::Timestamp;
 
@@ -192,6 +193,43 @@ pub fn landing(output: Option<&Path>) -> PathBuf {
     beside
         .filter(|folder| folder.is_dir() && *folder != Path::new("/dev"))
         .map_or_else(std::env::temp_dir, Path::to_owned)
+}
+
+/// Refuses an output that is the input, by whatever name, or in the folder that is the input: what was read would be
+/// gone, or would hold what was made of it.
+///
+/// # Errors
+/// `Usage`, placed at the output.
+pub fn apart(output: Option<&Path>, input: Option<&Path>) -> Result<()> {
+    let (Some(output), Some(input)) = (output, input) else {
+        return Ok(());
+    };
+    let refused = |why: &str| {
+        let error = Error::new(Fault::Usage(why.into()));
+        Err(error.at(output.to_string_lossy().into_owned()))
+    };
+    let Ok(read) = std::fs::metadata(input) else {
+        return Ok(());
+    };
+    if !read.is_file() && !read.is_dir() {
+        return Ok(());
+    }
+    let is_same = |there: std::fs::Metadata| (there.dev(), there.ino()) == (read.dev(), read.ino());
+    if std::fs::metadata(output).is_ok_and(is_same) {
+        return refused("the output is the input: name another");
+    }
+    let parent = output
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let parent = std::fs::canonicalize(parent.unwrap_or(".".as_ref()));
+    let is_inside = |parent: std::path::PathBuf| {
+        let mut above = parent.ancestors();
+        above.any(|folder| std::fs::metadata(folder).is_ok_and(is_same))
+    };
+    match read.is_dir() && parent.is_ok_and(is_inside) {
+        true => refused("the output is inside the input: name another"),
+        false => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -103,8 +103,8 @@ pub fn commit_layer(
         .into_iter()
         .map(|layer| (layer.listing, layer.bytes))
         .unzip();
-    let base_tree = Tree::apply(listings)?
-        .sound()
+    let base_tree = Tree::apply(listings)
+        .and_then(Tree::sound)
         .at(|| archive.place.clone())?;
     let base = Layers::new(&base_tree, &base_plain).from(&archive.place);
     match changed {
@@ -113,7 +113,9 @@ pub fn commit_layer(
             let place = || typed.to_owned();
             let (listing, plain) =
                 root_listing(input, landing, &archive.container.limits, meter).at(place)?;
-            let tree = Tree::apply(vec![Arc::new(listing)])?.sound().at(place)?;
+            let tree = Tree::apply(vec![Arc::new(listing)])
+                .and_then(Tree::sound)
+                .at(place)?;
             let plain = [plain];
             let new = Layers::new(&tree, &plain).from(typed);
             differences(&base, &new, &base_tree, options, out)
@@ -384,10 +386,10 @@ pub fn squash(
         .into_iter()
         .map(|layer| (layer.listing, layer.bytes))
         .unzip();
-    let below = Tree::apply(listings.iter().take(from).cloned().collect())?
-        .sound()
+    let below = Tree::apply(listings.iter().take(from).cloned().collect())
+        .and_then(Tree::sound)
         .at(place)?;
-    let whole = Tree::apply(listings)?.sound().at(place)?;
+    let whole = Tree::apply(listings).and_then(Tree::sound).at(place)?;
     let (base, new) = (Layers::new(&below, &plain), Layers::sharing(&whole, &plain));
     let rules = Rules {
         excludes: &Excludes::default(),

@@ -1,0 +1,338 @@
+//! Every row of the catalogue of hostile inputs, against every program that can meet it.
+//!
+//! A case is an input, made in code, and what each kind of program has to make of it. Each program runs in a room of
+//! its own, with 256 MiB of memory and 20 seconds, and afterwards it is seen to that
+//!
+//! - the exit status is the one that is due, and there was no panic;
+//! - where it is 2, standard error has one line of ours for each problem, which names the place, and says why;
+//! - nothing outside the output that was named has changed, nor inside it if the run failed, and no file of an
+//!   unfinished output is left anywhere, with the folder for temporary files looked at, too;
+//! - no control character and no character that turns or hides text reached standard output or standard error (a tar
+//!   or a raw document on standard output is data and not looked at).
+//!
+//! `IMGKIT_ROWS=1 cargo test --test imgkit rows:: -- --nocapture` prints what each run said; with the name of a row
+//! instead of `1`, only that one runs.
+//!
+//! | file | rows |
+//! |---|---|
+//! | `layers` | P1 to P13: paths and links of layers; T: tar headers |
+//! | `documents` | M: documents, digests, graphs |
+//! | `packed` | C: compression |
+//! | `places` | P14 to P17, O1, F1: what is named on the command line, what is printed, what the machine does |
+
+mod documents;
+mod layers;
+mod packed;
+mod places;
+mod room;
+mod tar;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use room::{Input, Ran, run};
+
+/// Every row: P1 to P17 paths and links, M1 to M21 metadata and identity, T1 to T15 tar, C1 to C6 compression, O1
+/// output to people and logs, F1 failures of the machine.
+fn rows() -> BTreeSet<String> {
+    let numbered = [
+        ("P", 17),
+        ("M", 21),
+        ("T", 15),
+        ("C", 6),
+        ("O", 1),
+        ("F", 1),
+    ];
+    let numbered = numbered.iter();
+    numbered
+        .flat_map(|(section, count)| (1..=*count).map(move |number| format!("{section}{number}")))
+        .collect()
+}
+
+/// What a program does with its input, as far as it decides what it meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Reads documents.
+    Look,
+    /// Reads the headers of layers, or all of them.
+    Size,
+    /// Checks everything.
+    Verify,
+    /// Puts layers on top of each other.
+    Apply,
+    /// Moves blobs as they are.
+    Copy,
+    /// Decodes layers and packs them again.
+    Recode,
+    /// Writes one layer as it is.
+    Raw,
+    /// Makes a layer of a tar of files.
+    Root,
+}
+
+/// The programs that take an image, `{}` in its place; those that have `-` there get it through a pipe.
+const IMAGE: [(Kind, &str); 29] = [
+    (Kind::Size, "imgls --tree {}"),
+    (Kind::Size, "imginspect {}"),
+    (Kind::Look, "imginspect --raw manifest {}"),
+    (Kind::Look, "imgtag {} other:1"),
+    (Kind::Size, "imgls {}"),
+    (Kind::Size, "imghistory {}"),
+    (Kind::Size, "imgdf {}"),
+    (Kind::Size, "imggraph {}"),
+    (Kind::Size, "imggraph --format svg {}"),
+    (Kind::Verify, "imgverify {}"),
+    (Kind::Verify, "imgverify -"),
+    (Kind::Apply, "imgexport -o out {}"),
+    (Kind::Apply, "imgexport -C out {}"),
+    (Kind::Apply, "imgexport --format cpio -o out {}"),
+    (Kind::Apply, "imgexport --format json {}"),
+    (Kind::Apply, "imgdiff good.tar {}"),
+    (Kind::Apply, "imggraph --view packages {}"),
+    (Kind::Apply, "imgcommit --squash {} -o out"),
+    (Kind::Apply, "imgcommit --base {} changed -o out"),
+    (Kind::Copy, "imgload {}"),
+    (Kind::Copy, "imgload -"),
+    (Kind::Copy, "imgsave -o out {}"),
+    (Kind::Copy, "imgsave --format oci-layout -o out {}"),
+    (Kind::Copy, "imgconvert {} docker-archive:out"),
+    (Kind::Recode, "imgsave --compression gzip -o out {}"),
+    (
+        Kind::Recode,
+        "imgconvert --compression zstd:chunked {} oci-archive:out",
+    ),
+    (Kind::Recode, "imgconvert --reproducible {} oci:out"),
+    (Kind::Raw, "imgexport --layer 1 -o out {}"),
+    (Kind::Raw, "imghistory --dockerfile {}"),
+];
+
+/// The programs that take a tar of files.
+const ROOT: [(Kind, &str); 5] = [
+    (Kind::Root, "imgimport {} -o out"),
+    (Kind::Root, "imgimport - -o out"),
+    (Kind::Root, "imgcommit --base good.tar {} -o out"),
+    (Kind::Root, "imgcommit --base good.tar - -o out"),
+    (Kind::Root, "imgdiff {} plain.tar"),
+];
+
+/// An input, and what is to become of it.
+struct Case {
+    row: &'static str,
+    what: String,
+    input: Input,
+    lines: Vec<(Kind, String)>,
+    /// Exit statuses by kind of program, as in `verify=1 apply=2`; `*` is for all that are not named, 0 without it,
+    /// and `12` is for either. A program may be named, as in `imgdf=0`.
+    codes: &'static str,
+    /// What a line that is not good says: one of these.
+    says: Vec<String>,
+}
+
+impl Case {
+    fn image(
+        row: &'static str,
+        what: &str,
+        tar: Vec<u8>,
+        codes: &'static str,
+        says: &[&str],
+    ) -> Self {
+        Case::of(row, what, Input::File(tar), &IMAGE, codes, says)
+    }
+
+    fn of(
+        row: &'static str,
+        what: &str,
+        input: Input,
+        lines: &[(Kind, &str)],
+        codes: &'static str,
+        says: &[&str],
+    ) -> Self {
+        let lines = lines.iter().map(|(kind, line)| (*kind, (*line).to_owned()));
+        Case {
+            row,
+            what: what.to_owned(),
+            input,
+            lines: lines.collect(),
+            codes,
+            says: says.iter().map(|text| (*text).to_owned()).collect(),
+        }
+    }
+
+    /// The exit statuses that are right for a program.
+    fn due(&self, kind: Kind, line: &str) -> Vec<i32> {
+        let kind = format!("{kind:?}").to_lowercase();
+        let mut due = "0";
+        let mut named = false;
+        for pair in self.codes.split_whitespace() {
+            let (name, codes) = pair.split_once('=').expect("a name and statuses");
+            // The start of a command line, with `_` for blanks, comes before a kind, and that before all.
+            let exact = line.starts_with(&name.replace('_', " "));
+            if exact || !named && (name == kind || name == "*" && due == "0") {
+                (due, named) = (codes, exact);
+            }
+        }
+        let mut due: Vec<i32> = due.bytes().map(|byte| i32::from(byte - b'0')).collect();
+        if line.starts_with("imgdiff") && due.contains(&0) {
+            // They differ, most of them.
+            due.push(1);
+        }
+        due
+    }
+
+    /// What is wrong with a run.
+    fn judge(&self, kind: Kind, line: &str, ran: &Ran) -> Result<(), String> {
+        let due = self.due(kind, line);
+        match ran.code {
+            Some(code) if due.contains(&code) => {}
+            other => return Err(format!("exit status {other:?}, due is one of {due:?}")),
+        }
+        let code = ran.code.unwrap_or_default();
+        ran.behaves(
+            line,
+            code != 0
+                && !(line.starts_with("imgverify") || line.starts_with("imgdiff") && code == 1),
+        )?;
+        let (out, err) = (
+            String::from_utf8_lossy(&ran.stdout),
+            String::from_utf8_lossy(&ran.stderr),
+        );
+        let is_answer = code == 1;
+        if code != 0 && !self.says.is_empty() && !(line.starts_with("imgdiff") && is_answer) {
+            let said = self
+                .says
+                .iter()
+                .any(|text| err.contains(text) || is_answer && out.contains(text));
+            if !said {
+                return Err(format!("none of {:?} is said", self.says));
+            }
+        }
+        if code == 2 && !["F1", "P17"].contains(&self.row) {
+            let program = line.split(' ').next().unwrap_or_default();
+            let place = match line.contains(" - ") || line.ends_with(" -") {
+                true if err.contains(&format!("{program}: -: ")) => "-: ",
+                true => "standard input",
+                false => self.input.place(),
+            };
+            let start = format!("{program}: ");
+            let named = err.lines().any(|line| {
+                let rest = line.strip_prefix(&start);
+                rest.is_some_and(|rest| rest.contains(place))
+            });
+            if !named {
+                return Err(format!("no line names {place}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs every case on all programs that it is for, and tells of all that is wrong at once.
+#[allow(clippy::print_stderr)]
+fn check(cases: Vec<Case>) {
+    let asked = std::env::var("IMGKIT_ROWS").unwrap_or_default();
+    // The first case of a row meets every program, further ones a third of them each, and always imgverify and
+    // imgexport -C: one row's cases differ in what they try, and programs share what refuses it.
+    let mut counts: BTreeMap<(&str, usize), usize> = BTreeMap::new();
+    let mut runs: Vec<(&Case, Kind, &str)> = Vec::new();
+    for case in &cases {
+        let number = counts.entry((case.row, case.lines.len())).or_default();
+        let third = *number % 3;
+        for (i, (kind, line)) in case.lines.iter().enumerate() {
+            let always = line.starts_with("imgverify {}") || line.starts_with("imgexport -C");
+            let chosen = asked.len() < 2 || case.row == asked;
+            if chosen && (*number == 0 || always || i % 3 == third) {
+                runs.push((case, *kind, line.as_str()));
+            }
+        }
+        *number += 1;
+    }
+    let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let shown = std::env::var_os("IMGKIT_ROWS").is_some();
+    let workers = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some((case, kind, line)) = runs.get(next.fetch_add(1, Ordering::Relaxed))
+                {
+                    let ran = run(&case.input, line);
+                    // What comes before is for the shell.
+                    let own = line.rsplit(" ;; ").next().unwrap_or_default();
+                    let judged = case.judge(*kind, own, &ran);
+                    if shown {
+                        let said = String::from_utf8_lossy(&ran.stderr).replace('\n', " / ");
+                        let said: String = said.chars().take(260).collect();
+                        let head: String = String::from_utf8_lossy(&ran.stdout)
+                            .lines()
+                            .find(|line| line.starts_with("error"))
+                            .unwrap_or_default()
+                            .chars()
+                            .take(200)
+                            .collect();
+                        let mark = if judged.is_ok() { " " } else { "!" };
+                        eprintln!(
+                            "{mark}{} {} | {line} | {:?} | {:?} | {said} | {head}",
+                            case.row, case.what, ran.code, ran.took
+                        );
+                    }
+                    if let Err(why) = judged {
+                        let text = format!("{} {}\n{why}\n{ran}", case.row, case.what);
+                        wrong.lock().expect("a lock").push(text);
+                    }
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().expect("a lock");
+    assert!(
+        wrong.is_empty(),
+        "{} of {} runs in {} cases are wrong\n\n{}",
+        wrong.len(),
+        runs.len(),
+        cases.len(),
+        wrong.join("\n--------\n")
+    );
+    eprintln!("{} runs in {} cases", runs.len(), cases.len());
+}
+
+#[test]
+fn every_row_has_a_case() {
+    let all = [
+        layers::paths(),
+        layers::headers(),
+        documents::cases(),
+        packed::cases(),
+        places::cases(),
+    ];
+    let covered: BTreeSet<String> = all
+        .iter()
+        .flatten()
+        .map(|case| case.row.to_owned())
+        .collect();
+    assert_eq!(covered, rows());
+}
+
+#[test]
+fn paths_and_links() {
+    check(layers::paths());
+}
+
+#[test]
+fn tar_headers() {
+    check(layers::headers());
+}
+
+#[test]
+fn metadata_and_identity() {
+    check(documents::cases());
+}
+
+#[test]
+fn compression() {
+    check(packed::cases());
+}
+
+#[test]
+fn places_on_the_command_line() {
+    check(places::cases());
+}

@@ -118,7 +118,7 @@ const PAGE: Page = Page {
                 ),
                 (
                     "toc-mismatch, toc-damaged",
-                    "error: the table of contents of a zstd:chunked layer, or its tar-split, says otherwise than the tar, or cannot be read; the tar is what counts here, but who fetches layers in parts believes the table (not compared in one pass over a pipe)",
+                    "error: the table of contents of an eStargz or zstd:chunked layer, or its tar-split, says otherwise than the tar, or cannot be read; the tar is what counts here, but who fetches layers in parts believes the table (not compared in one pass over a pipe)",
                 ),
                 (
                     "media-type, platform, layout-version, config-name, bad-name, no-diff-ids",

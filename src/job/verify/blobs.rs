@@ -509,8 +509,13 @@ fn pass(task: &Task<'_>, limits: &Limits, meter: &Meter) -> Passed {
     for claim in &task.claims {
         layer_findings(task, claim, &scan, limits, found);
     }
-    if scan.fault.is_none() && scan.compression == Compression::Zstd {
-        super::toc::check(&task.content, &task.descriptors, limits, found, &places);
+    if scan.fault.is_none() {
+        let (content, stated) = (&task.content, &task.descriptors);
+        match scan.compression {
+            Compression::Zstd => super::toc::check(content, stated, limits, found, &places),
+            Compression::Gzip => super::estargz::check(content, stated, limits, found, &places),
+            _ => {}
+        }
     }
     if scan.padding > 0 {
         let message = format!(

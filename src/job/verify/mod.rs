@@ -7,6 +7,7 @@ mod agree;
 mod apply;
 mod blobs;
 pub mod custody;
+mod estargz;
 mod finding;
 mod toc;
 

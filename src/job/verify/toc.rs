@@ -26,7 +26,7 @@ use crate::write::chunked::toc::{FOOTER, Line, MOST, Row, footer};
 const LINE: u64 = 64 << 20;
 
 /// How a table of contents and the tar differ, or why it cannot be read.
-enum Wrong {
+pub(super) enum Wrong {
     Differs(String),
     Damaged(String),
     Trouble(Error),
@@ -175,7 +175,25 @@ fn compare(range: &FileRange, places: &Places, limits: &Limits) -> Result<(), Wr
     };
     let stored = BufReader::with_capacity(CHUNK, range.reader());
     let plain = Decoder::new(stored, Compression::Zstd, limits.decode)?;
-    let toc = open()?;
+    compare_rows(plain, split, open()?, Style::Chunked, limits)
+}
+
+/// Whose table of contents it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    Chunked,
+    /// It is in the tar and not in itself, and rounds times to seconds.
+    Stargz,
+}
+
+/// Compares a tar with a table of contents, and with a tar-split if there is one.
+pub(super) fn compare_rows<R: BufRead>(
+    plain: Decoder<R>,
+    split: Option<Split>,
+    toc: impl Read + Send,
+    style: Style,
+    limits: &Limits,
+) -> Result<(), Wrong> {
     std::thread::scope(|scope| {
         let (sender, rows) = sync_channel(256);
         let reading = scope.spawn(move || {
@@ -184,7 +202,7 @@ fn compare(range: &FileRange, places: &Places, limits: &Limits) -> Result<(), Wr
         });
         let plain = Watched { plain, split };
         // The rows are dropped before the thread is waited for, which may stand at a full channel.
-        let wrong = walk(plain, Rows { rows, next: None }, limits);
+        let wrong = walk(plain, Rows { rows, next: None }, style, limits);
         let read = reading.join();
         match (wrong, read) {
             (Ok(()), Ok(read)) => read,
@@ -218,11 +236,19 @@ fn differs(message: String) -> Wrong {
     Wrong::Differs(message)
 }
 
-fn walk<R: BufRead>(plain: Watched<R>, mut rows: Rows, limits: &Limits) -> Result<(), Wrong> {
+fn walk<R: BufRead>(
+    plain: Watched<R>,
+    mut rows: Rows,
+    style: Style,
+    limits: &Limits,
+) -> Result<(), Wrong> {
     let input = StreamInput::new(BufReader::with_capacity(CHUNK, plain));
     let mut walker = Walker::new(input).within(limits);
     let mut buf = vec![0; 64 << 10];
     while let Some(entry) = walker.next_entry()? {
+        if style == Style::Stargz && entry.clean_path() == super::estargz::NAME {
+            continue;
+        }
         let name = String::from_utf8_lossy(&entry.path).into_owned();
         let size = entry.stored_size;
         let mut row = rows
@@ -234,7 +260,7 @@ fn walk<R: BufRead>(plain: Watched<R>, mut rows: Rows, limits: &Limits) -> Resul
             return Err(differs(message));
         };
         let exact = walker.stated().is_some_and(|stated| stated.exact);
-        if let Some((what, ours, theirs)) = difference(&expected, &row, exact) {
+        if let Some((what, ours, theirs)) = difference(&expected, &row, exact, style) {
             let message = format!(
                 "'{name}': {what}: '{ours}' in the tar, '{theirs}' in the table of contents"
             );
@@ -301,7 +327,12 @@ fn walk<R: BufRead>(plain: Watched<R>, mut rows: Rows, limits: &Limits) -> Resul
 
 /// The first thing that a row has otherwise than the tar. Writers differ in how they spell the same name and in
 /// whether they keep file types in modes and fractions of seconds.
-fn difference(ours: &Row, theirs: &Row, exact: bool) -> Option<(&'static str, String, String)> {
+fn difference(
+    ours: &Row,
+    theirs: &Row,
+    exact: bool,
+    style: Style,
+) -> Option<(&'static str, String, String)> {
     let path = |name: &str| String::from_utf8_lossy(&clean_path(name.as_bytes()).path).into_owned();
     let link = |row: &Row| match row.kind.as_str() {
         "hardlink" => path(&row.link_name),
@@ -315,7 +346,9 @@ fn difference(ours: &Row, theirs: &Row, exact: bool) -> Option<(&'static str, St
     let same_time = |a: &Option<String>, b: &Option<String>| {
         let (a, b) = (time(a), time(b));
         let second = 1_000_000_000;
+        let rounded = |at: i128| (at + second / 2).div_euclid(second) * second;
         a == b
+            || style == Style::Stargz && a.map(rounded) == b
             || b.is_some_and(|b| b % second == 0)
                 && a.map(|a| a.div_euclid(second)) == b.map(|b| b / second)
     };
@@ -364,7 +397,7 @@ impl<R: BufRead> Read for Watched<R> {
 }
 
 /// A tar-split, compared line by line with the bytes it stands for.
-struct Split {
+pub(super) struct Split {
     lines: Box<dyn BufRead + Send>,
     now: Now,
     /// Bytes compared.

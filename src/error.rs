@@ -140,6 +140,11 @@ pub enum Fault {
         /// What is wrong with it.
         why: TarFault,
     },
+    /// An ELF file is damaged.
+    Elf {
+        /// What is wrong.
+        why: &'static str,
+    },
     /// A cpio archive is damaged.
     Cpio {
         /// Where it was noticed, counted from the start of the archive.
@@ -468,6 +473,7 @@ impl fmt::Display for Fault {
                 )
             }
             Fault::Tar { offset, why } => write!(f, "damaged tar: header at byte {offset}: {why}"),
+            Fault::Elf { why } => write!(f, "a damaged ELF file: {why}"),
             Fault::Cpio { offset, why } => {
                 write!(f, "damaged cpio archive: at byte {offset}: {why}")
             }

@@ -5,6 +5,10 @@
 
 mod control;
 mod package;
+pub mod relation;
+mod version;
 
 pub use control::Control;
 pub use package::{Member, Unpacked};
+pub use relation::Relation;
+pub use version::Version;

@@ -6,7 +6,11 @@
 mod archive;
 mod control;
 mod package;
+pub mod relation;
+mod version;
 
 pub use archive::{ControlLimits, Data, Deb, Packing};
 pub use control::{Control, Fields, Paragraph, Paragraphs};
 pub use package::{Member, Unpacked};
+pub use relation::Relation;
+pub use version::Version;

@@ -41,6 +41,7 @@ struct Args {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    Scratch(base::Scratch),
     Pack(base::Pack),
 }
 
@@ -51,9 +52,12 @@ impl AsRef<Common> for Args {
 }
 
 fn main() -> ExitCode {
-    cli::run_commands(&PAGE, &[base::PACK], |args: &Args, io| {
-        match &args.command {
+    cli::run_commands(
+        &PAGE,
+        &[base::SCRATCH, base::PACK],
+        |args: &Args, io| match &args.command {
+            Command::Scratch(scratch) => scratch.run(&args.common, io),
             Command::Pack(pack) => pack.run(&args.common, io),
-        }
-    })
+        },
+    )
 }

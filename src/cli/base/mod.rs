@@ -2,6 +2,8 @@
 
 mod ending;
 mod pack;
+mod scratch;
 
 pub use ending::Ending;
 pub use pack::{PAGE as PACK, Pack};
+pub use scratch::{PAGE as SCRATCH, Scratch};

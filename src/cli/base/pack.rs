@@ -102,6 +102,10 @@ impl Pack {
             archive(&mut base, input, &taken.landing, &meter, &options).at(place)?;
             drop(progress);
         }
+        if source_date_epoch().is_none() {
+            base.epoch = base.newest();
+        }
+        taken.set_created(base.epoch);
         let rules = check::Rules {
             ready: true,
             ..check::Rules::default()

@@ -111,7 +111,7 @@ impl Filters {
 }
 
 /// Whether a pattern of `fnmatch(3)` without flags matches: `*` and `?` match `/`, too.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
+pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     // Where the last `*` was, and what it has taken so far.
     let mut star: Option<(usize, usize)> = None;

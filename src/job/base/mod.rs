@@ -9,6 +9,7 @@ pub mod filters;
 pub mod image;
 pub mod layers;
 pub mod pack;
+pub mod scratch;
 
 use crate::debian::Unpacked;
 use crate::rootfs::{Origin, Rootfs};
@@ -35,6 +36,12 @@ impl Base {
             epoch,
             origins: vec!["imgbase".to_owned()],
         }
+    }
+
+    /// The time of what is newest in it; 0 if there is nothing.
+    pub fn newest(&self) -> i64 {
+        let times = self.rootfs.walk().map(|named| named.node.mtime);
+        times.max().unwrap_or_default().max(0)
     }
 
     /// A new origin of that name.

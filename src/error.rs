@@ -159,6 +159,15 @@ pub enum Fault {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A file holds another package than the one that was asked for.
+    OtherPackage {
+        /// The field of its control data that tells.
+        field: &'static str,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
     /// Two packages have the same file, and neither says that it may replace the other's.
     FileConflict {
         /// The packages, with versions: the one unpacked first, and the other.
@@ -493,6 +502,18 @@ impl fmt::Display for Fault {
             Fault::Deb { why } => write!(f, "not a usable Debian package: {why}"),
             Fault::Deb822 { line, why } => {
                 write!(f, "malformed control data: line {line}: {why}")
+            }
+            Fault::OtherPackage {
+                field,
+                expected,
+                found,
+            } => {
+                write!(
+                    f,
+                    "another package: {field}: expected {}, found {}",
+                    brief(expected),
+                    brief(found)
+                )
             }
             Fault::FileConflict {
                 packages: [first, second],

@@ -7,6 +7,8 @@ mod archive;
 mod control;
 mod package;
 pub mod relation;
+#[cfg(test)]
+pub(crate) mod testing;
 mod version;
 
 pub use archive::{ControlLimits, Data, Deb, Packing};

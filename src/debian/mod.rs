@@ -6,9 +6,11 @@
 mod control;
 mod package;
 pub mod relation;
+pub mod solver;
 mod version;
 
 pub use control::Control;
 pub use package::{Member, Unpacked};
 pub use relation::Relation;
+pub use solver::{Request, Solution, Universe, Unsolvable, solve};
 pub use version::Version;

@@ -147,6 +147,25 @@ pub enum Fault {
         /// What is wrong.
         why: &'static str,
     },
+    /// A Debian package is not of the form that `deb(5)` gives it.
+    Deb {
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// Control data is not of the form that `deb822(5)` gives it.
+    Deb822 {
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Two packages have the same file, and neither says that it may replace the other's.
+    FileConflict {
+        /// The packages, with versions: the one unpacked first, and the other.
+        packages: [String; 2],
+        /// What makes it so.
+        why: &'static str,
+    },
     /// Compressed bytes do not decode.
     Codec {
         /// The compression: `gzip`, `zstd`, `xz`, `bzip2`.
@@ -482,6 +501,16 @@ impl fmt::Display for Fault {
             Fault::Tar { offset, why } => write!(f, "damaged tar: header at byte {offset}: {why}"),
             Fault::Cpio { offset, why } => {
                 write!(f, "damaged cpio archive: at byte {offset}: {why}")
+            }
+            Fault::Deb { why } => write!(f, "not a usable Debian package: {why}"),
+            Fault::Deb822 { line, why } => {
+                write!(f, "malformed control data: line {line}: {why}")
+            }
+            Fault::FileConflict {
+                packages: [first, second],
+                why,
+            } => {
+                write!(f, "{} and {}: {why}", brief(first), brief(second))
             }
             Fault::Codec { codec, why } => write!(f, "damaged {codec} data: {}", brief(why)),
             Fault::Limit { what, limit, found } => {

@@ -3,13 +3,15 @@
 //! Nothing of a package is ever run. Sources are Debian's policy manual (control fields, relations, versions), `deb(5)`,
 //! `deb822(5)`, and the repository format.
 
+mod archive;
 mod control;
 mod package;
 pub mod relation;
 pub mod solver;
 mod version;
 
-pub use control::Control;
+pub use archive::{ControlLimits, Data, Deb, Packing};
+pub use control::{Control, Fields, Paragraph, Paragraphs};
 pub use package::{Member, Unpacked};
 pub use relation::Relation;
 pub use solver::{Request, Solution, Universe, Unsolvable, solve};

@@ -5,6 +5,7 @@
 
 mod archive;
 mod control;
+mod explain;
 mod package;
 pub mod relation;
 pub mod solver;
@@ -12,6 +13,7 @@ mod version;
 
 pub use archive::{ControlLimits, Data, Deb, Packing};
 pub use control::{Control, Fields, Paragraph, Paragraphs};
+pub use explain::{Explanation, Step, WhyNot, explain};
 pub use package::{Member, Unpacked};
 pub use relation::Relation;
 pub use solver::{Request, Solution, Universe, Unsolvable, solve};

@@ -24,6 +24,7 @@ use crate::debian::relation::{self, Alternatives, Relation};
 use crate::error::{At, Candidates, Error, Fault, Result};
 
 pub use failure::{Fact, Unsolvable};
+pub(in crate::debian) use failure::{shown, verb};
 pub use universe::{Candidate, Choice, MultiArch, Priority, Universe};
 
 use search::{ClauseId, Literal, Search};
@@ -138,7 +139,7 @@ impl Wanted {
     }
 
     /// The packages that it can mean, the best first: those of the name, or those that provide it.
-    fn choices(&self, universe: &Universe<'_>) -> Result<Vec<Choice>> {
+    pub(in crate::debian) fn choices(&self, universe: &Universe<'_>) -> Result<Vec<Choice>> {
         let mut found = Vec::new();
         for choice in universe.named(&self.name) {
             if self.fits(universe, choice)? {

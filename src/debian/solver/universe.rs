@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
+use crate::debian::Version;
 use crate::debian::relation::{Relation, parse_plain};
-use crate::debian::{Control, Version};
 use crate::error::{At, Error, Fault, Result};
 
 /// The most packages of all repositories together: Debian has some 65,000 for one architecture.
@@ -68,11 +68,11 @@ pub enum Priority {
 }
 
 impl<'t> Candidate<'t> {
-    /// Reads one from control data.
+    /// Reads one from the fields of its control data.
     ///
     /// # Errors
     /// `Schema` for a package without a name or a usable version. The place is its name.
-    pub fn of(control: &'t Control) -> Result<Self> {
+    pub fn of(fields: impl Iterator<Item = (&'t str, &'t str)>) -> Result<Self> {
         let mut name = "";
         let mut version = "";
         // Versions are only looked at below; a literal keeps the struct whole until then.
@@ -93,7 +93,7 @@ impl<'t> Candidate<'t> {
             provides: "",
         };
         // One pass: indexes have tens of thousands of these.
-        for (field, value) in control.fields() {
+        for (field, value) in fields {
             let place = match field.as_bytes().first().map(u8::to_ascii_lowercase) {
                 Some(b'p') if field.eq_ignore_ascii_case("Package") => &mut name,
                 Some(b'p') if field.eq_ignore_ascii_case("Pre-Depends") => {
@@ -283,6 +283,11 @@ impl<'t> Universe<'t> {
     /// The packages that provide a name without having it, the likeliest first: the highest priority, then by name.
     pub fn providers(&self, name: &str) -> &[(Choice, Relation<'t>)] {
         self.providers.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// What a package provides.
+    pub(in crate::debian) fn provided(&self, choice: Choice) -> Result<Vec<Relation<'t>>> {
+        parse_plain(self.candidate(choice).provides)
     }
 
     /// The architecture a package counts as.

@@ -229,6 +229,18 @@ pub enum Fault {
     Gone,
     /// A file is not the same any more as when it was looked at.
     Changed,
+    /// No package is what was asked for.
+    NoSuchPackage {
+        /// What was typed.
+        wanted: String,
+        /// The packages of that name that are here, `NAME:ARCH=VERSION`.
+        candidates: Candidates,
+    },
+    /// No packages fit together as they were asked for.
+    Unsolvable {
+        /// Facts that cannot all hold.
+        why: String,
+    },
     /// The job does not apply to this kind of content.
     Unsupported {
         /// What was found.
@@ -544,6 +556,17 @@ impl fmt::Display for Fault {
                 "no such file, and no image '{}' in the store",
                 brief(wanted)
             ),
+            Fault::NoSuchPackage { wanted, candidates } => {
+                write!(f, "no package '{}' here", brief(wanted))?;
+                holds(f, candidates)
+            }
+            Fault::Unsolvable { why } => {
+                write!(
+                    f,
+                    "no packages fit together: {}",
+                    escape::brief_to(why, USAGE)
+                )
+            }
             Fault::Changed => f.write_str("it changed while it was read"),
             Fault::Gone => f.write_str("the bytes went by on a stream and cannot be read again"),
             Fault::Unsupported { what } => write!(f, "not possible with {}", brief(what)),

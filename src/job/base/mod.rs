@@ -10,6 +10,7 @@ pub mod image;
 pub mod layers;
 pub mod pack;
 pub mod scratch;
+pub mod unpack;
 
 use crate::debian::Unpacked;
 use crate::rootfs::{Origin, Rootfs};

@@ -10,6 +10,8 @@ pub mod image;
 pub mod layers;
 pub mod pack;
 pub mod scratch;
+pub mod scripts;
+pub mod standins;
 pub mod unpack;
 
 use crate::debian::Unpacked;

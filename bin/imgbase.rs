@@ -41,8 +41,10 @@ struct Args {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    Deb(Box<base::Deb>),
     Scratch(base::Scratch),
     Pack(base::Pack),
+    Explain(base::Explain),
 }
 
 impl AsRef<Common> for Args {
@@ -54,9 +56,11 @@ impl AsRef<Common> for Args {
 fn main() -> ExitCode {
     cli::run_commands(
         &PAGE,
-        &[base::SCRATCH, base::PACK],
+        &[base::DEB, base::SCRATCH, base::PACK, base::EXPLAIN],
         |args: &Args, io| match &args.command {
+            Command::Deb(deb) => deb.run(&args.common, io),
             Command::Scratch(scratch) => scratch.run(&args.common, io),
+            Command::Explain(explain) => explain.run(&args.common, io),
             Command::Pack(pack) => pack.run(&args.common, io),
         },
     )

@@ -5,10 +5,12 @@
 //! cut into layers. No script, no program and nothing of the tree is ever run.
 
 pub mod check;
+pub mod deb;
 pub mod filters;
 pub mod image;
 pub mod layers;
 pub mod pack;
+pub mod sbom;
 pub mod scratch;
 pub mod scripts;
 pub mod standins;

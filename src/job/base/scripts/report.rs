@@ -64,7 +64,10 @@ pub struct PackageScripts {
 /// Compares the scripts of all packages with the finished tree, package after package.
 pub fn report(base: &Base) -> Vec<PackageScripts> {
     let mut scratch = base.clone();
-    base.packages.iter().map(|package| of_package(package, &mut scratch)).collect()
+    base.packages
+        .iter()
+        .map(|package| of_package(package, &mut scratch))
+        .collect()
 }
 
 fn of_package(package: &Unpacked, scratch: &mut Base) -> PackageScripts {
@@ -130,7 +133,10 @@ fn line_of(text: &str, line: usize) -> String {
 }
 
 fn shown(effect: &Effect) -> String {
-    let words = effect.words.iter().map(|word| word.as_deref().unwrap_or("…").to_owned());
+    let words = effect
+        .words
+        .iter()
+        .map(|word| word.as_deref().unwrap_or("…").to_owned());
     let outputs = effect.outputs.iter().map(|(path, adds)| {
         let op = if *adds { ">>" } else { ">" };
         format!("{op} {}", path.as_deref().unwrap_or("…"))
@@ -146,9 +152,42 @@ enum Judgement {
 
 /// Programs that look and change nothing, as scripts use them.
 const LOOKING: [&str; 36] = [
-    "awk", "basename", "cat", "cksum", "cmp", "comm", "cut", "df", "diff", "dirname", "dpkg-query", "egrep", "expr",
-    "fgrep", "grep", "head", "hostname", "ls", "mktemp", "pidof", "printenv", "ps", "pwd", "readlink", "realpath",
-    "sha512sum", "md5sum", "sleep", "sort", "ss", "stat", "tail", "tr", "uname", "uniq", "wc",
+    "awk",
+    "basename",
+    "cat",
+    "cksum",
+    "cmp",
+    "comm",
+    "cut",
+    "df",
+    "diff",
+    "dirname",
+    "dpkg-query",
+    "egrep",
+    "expr",
+    "fgrep",
+    "grep",
+    "head",
+    "hostname",
+    "ls",
+    "mktemp",
+    "pidof",
+    "printenv",
+    "ps",
+    "pwd",
+    "readlink",
+    "realpath",
+    "sha512sum",
+    "md5sum",
+    "sleep",
+    "sort",
+    "ss",
+    "stat",
+    "tail",
+    "tr",
+    "uname",
+    "uniq",
+    "wc",
 ];
 
 /// Programs whose work a stand-in does, or that have nothing to do while nothing runs.
@@ -203,7 +242,10 @@ fn judge(package: &Unpacked, effect: &Effect, scratch: &mut Base) -> Judgement {
     let name = effect.name().rsplit('/').next().unwrap_or_default();
     let answered = ANSWERED.iter().any(|(of, start, path)| {
         let starts = start.len() <= effect.words.len()
-            && start.iter().zip(&effect.words).all(|(word, known)| known.as_deref() == Some(word));
+            && start
+                .iter()
+                .zip(&effect.words)
+                .all(|(word, known)| known.as_deref() == Some(word));
         *of == package.name() && starts && scratch.rootfs.get(path.as_bytes()).is_some()
     });
     if answered {
@@ -213,8 +255,18 @@ fn judge(package: &Unpacked, effect: &Effect, scratch: &mut Base) -> Judgement {
         if let Some((_, what)) = LATER.iter().find(|(known, _)| *known == name) {
             return Judgement::Later(what);
         }
-        let is_find = name == "find" && !effect.words.iter().flatten().any(|word| word.starts_with("-exec") || word == "-delete");
-        let is_sed = name == "sed" && !effect.words.iter().flatten().any(|word| word.starts_with("-i") || word.starts_with("--in-place"));
+        let is_find = name == "find"
+            && !effect
+                .words
+                .iter()
+                .flatten()
+                .any(|word| word.starts_with("-exec") || word == "-delete");
+        let is_sed = name == "sed"
+            && !effect
+                .words
+                .iter()
+                .flatten()
+                .any(|word| word.starts_with("-i") || word.starts_with("--in-place"));
         if LOOKING.contains(&name) || STOOD_IN.contains(&name) || is_find || is_sed {
             return Judgement::Done;
         }

@@ -52,7 +52,10 @@ impl Choice {
     pub fn leave_out(&mut self, name: &str) -> Result<()> {
         if !names().any(|(known, _)| known == name) {
             let known: Vec<&str> = names().map(|(name, _)| name).collect();
-            let why = format!("no stand-in is called '{name}': there are {}", known.join(", "));
+            let why = format!(
+                "no stand-in is called '{name}': there are {}",
+                known.join(", ")
+            );
             return Err(Fault::Usage(why).into());
         }
         self.without.insert(name.to_owned());
@@ -175,7 +178,11 @@ impl Making<'_> {
     /// Puts something at a path, whatever is there.
     fn put(&mut self, path: &str, node: Node) -> Result<()> {
         let node = Node {
-            mtime: if node.mtime == 0 { self.base.epoch } else { node.mtime },
+            mtime: if node.mtime == 0 {
+                self.base.epoch
+            } else {
+                node.mtime
+            },
             origin: self.origin,
             ..node
         };
@@ -234,7 +241,10 @@ impl Making<'_> {
     }
 
     fn package(&self, name: &str) -> Option<&Unpacked> {
-        self.base.packages.iter().find(|package| package.name() == name)
+        self.base
+            .packages
+            .iter()
+            .find(|package| package.name() == name)
     }
 
     /// The names right in a folder.

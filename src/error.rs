@@ -164,6 +164,15 @@ pub enum Fault {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A file holds another package than the one that was asked for.
+    OtherPackage {
+        /// The field of its control data that tells.
+        field: &'static str,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
     /// Two packages have the same file, and neither says that it may replace the other's.
     FileConflict {
         /// The packages, with versions: the one unpacked first, and the other.
@@ -225,6 +234,18 @@ pub enum Fault {
     Gone,
     /// A file is not the same any more as when it was looked at.
     Changed,
+    /// No package is what was asked for.
+    NoSuchPackage {
+        /// What was typed.
+        wanted: String,
+        /// The packages of that name that are here, `NAME:ARCH=VERSION`.
+        candidates: Candidates,
+    },
+    /// No packages fit together as they were asked for.
+    Unsolvable {
+        /// Facts that cannot all hold.
+        why: String,
+    },
     /// The job does not apply to this kind of content.
     Unsupported {
         /// What was found.
@@ -500,6 +521,18 @@ impl fmt::Display for Fault {
             Fault::Deb822 { line, why } => {
                 write!(f, "malformed control data: line {line}: {why}")
             }
+            Fault::OtherPackage {
+                field,
+                expected,
+                found,
+            } => {
+                write!(
+                    f,
+                    "another package: {field}: expected {}, found {}",
+                    brief(expected),
+                    brief(found)
+                )
+            }
             Fault::FileConflict {
                 packages: [first, second],
                 why,
@@ -529,6 +562,17 @@ impl fmt::Display for Fault {
                 "no such file, and no image '{}' in the store",
                 brief(wanted)
             ),
+            Fault::NoSuchPackage { wanted, candidates } => {
+                write!(f, "no package '{}' here", brief(wanted))?;
+                holds(f, candidates)
+            }
+            Fault::Unsolvable { why } => {
+                write!(
+                    f,
+                    "no packages fit together: {}",
+                    escape::brief_to(why, USAGE)
+                )
+            }
             Fault::Changed => f.write_str("it changed while it was read"),
             Fault::Gone => f.write_str("the bytes went by on a stream and cannot be read again"),
             Fault::Unsupported { what } => write!(f, "not possible with {}", brief(what)),

@@ -354,3 +354,152 @@ fn header(bytes: &[u8]) -> Result<(&str, u64)> {
 fn wrong(why: &'static str) -> Error {
     Fault::Deb { why }.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::debian::testing::{ar, control_tar, deb, range, tar};
+
+    const CONTROL: &str = "Package: a\nVersion: 1\nArchitecture: all\nDescription: x\n y\n";
+
+    fn open(bytes: &[u8]) -> Result<(Control, BTreeMap<String, Member>, Vec<u8>, Digest)> {
+        let deb = Deb::open(range(bytes))?;
+        let (control, members) = deb.control(ControlLimits::default())?;
+        let meter = Meter::default();
+        let mut data = deb.data(Hasher::default(), DecodeLimits::default(), &meter)?;
+        let mut plain = Vec::new();
+        let read = data.read_to_end(&mut plain);
+        read.map_err(|error| Error::io("read", error))?;
+        let digest = data.finish()?;
+        assert_eq!(meter.done(), deb.data.0.end);
+        Ok((control, members, plain, digest))
+    }
+
+    fn packed(bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
+        gzip.write_all(bytes).expect("memory");
+        let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::new(6));
+        bzip2.write_all(bytes).expect("memory");
+        let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 6);
+        xz.write_all(bytes).expect("memory");
+        let options = liblzma::stream::LzmaOptions::new_preset(6).expect("a preset");
+        let lzma = liblzma::stream::Stream::new_lzma_encoder(&options).expect("an encoder");
+        let mut lzma = liblzma::write::XzEncoder::new_stream(Vec::new(), lzma);
+        lzma.write_all(bytes).expect("memory");
+        vec![
+            ("", bytes.to_vec()),
+            (".gz", gzip.finish().expect("memory")),
+            (".bz2", bzip2.finish().expect("memory")),
+            (".xz", xz.finish().expect("memory")),
+            (".lzma", lzma.finish().expect("memory")),
+            (".zst", zstd::encode_all(bytes, 3).expect("memory")),
+        ]
+    }
+
+    #[test]
+    fn every_packing_of_a_package_is_read() {
+        let control = control_tar(CONTROL, "f md5sums=600 x | f postinst=755 #!/bin/sh");
+        let data = tar("d  | f a text");
+        for ((suffix, control), (_, packed)) in packed(&control).iter().zip(packed(&data)) {
+            let bytes = ar(&[
+                ("debian-binary", b"2.0\nmore\n"),
+                ("_note/", b"odd"),
+                (&format!("control.tar{suffix}"), control),
+                ("_gpgorigin", b"x"),
+                (&format!("data.tar{suffix}/"), &packed),
+                ("_after", b"y"),
+            ]);
+            let (control, members, plain, digest) = open(&bytes).expect(suffix);
+            assert_eq!(control.get("Description"), Some("x\n y"));
+            let modes = members.iter().map(|(name, it)| (name.as_str(), it.mode));
+            let expected = [("md5sums", 0o600), ("postinst", 0o755)];
+            assert_eq!(modes.collect::<Vec<_>>(), expected);
+            assert!(plain == data, "{suffix}");
+            assert_eq!(digest, crate::blob::sha256(&bytes));
+        }
+    }
+
+    #[test]
+    fn what_is_no_package_is_refused() {
+        let (control, data) = (control_tar(CONTROL, ""), tar("f a text"));
+        let version = ("debian-binary", &b"2.0\n"[..]);
+        let (c, d) = (("control.tar", &control[..]), ("data.tar", &data[..]));
+        for (members, why) in [
+            (vec![], "no control archive"),
+            (vec![version], "no control archive"),
+            (vec![version, c], "no data archive"),
+            (vec![c, version, d], "first member"),
+            (vec![("debian-binary", b"3.0\n"), c, d], "not 2.x"),
+            (vec![version, d, c], "data archive comes first"),
+            (vec![version, c, c, d], "two control archives"),
+            (vec![version, c, d, d], "follows its data"),
+            (vec![version, c, ("other", b""), d], "not known"),
+            (vec![version, c, ("data.tar.Z", b"")], "unknown kind"),
+            (vec![version, ("control.tar.7z", b""), d], "unknown kind"),
+        ] {
+            let error = open(&ar(&members)).expect_err(why).to_string();
+            assert!(error.contains(why), "{why}: {error}");
+        }
+        for (members, why) in [
+            ("d sub", "something that is no file"),
+            ("l control control", "something that is no file"),
+            ("f sub/file x", "not at the top"),
+            ("f md5sums x | f md5sums y", "a file that is there twice"),
+            ("f ../x y", "something that is no file"),
+        ] {
+            let error = open(&deb(CONTROL, members, "")).expect_err(why).to_string();
+            assert!(error.contains(why), "{why}: {error}");
+        }
+        for control in ["", "Package: a\nVersion: 1\n", "A: 1\n\nB: 2\n"] {
+            assert!(open(&deb(control, "", "")).is_err(), "{control:?}");
+        }
+    }
+
+    #[test]
+    fn every_cut_is_an_error() {
+        let xz = packed(&tar("f a text")).swap_remove(3).1;
+        let control = control_tar(CONTROL, "");
+        let bytes = ar(&[
+            ("debian-binary", b"2.0\n"),
+            ("control.tar", &control),
+            ("data.tar.xz", &xz),
+        ]);
+        // The last byte may be what makes the length even.
+        for end in 0..bytes.len() - 1 {
+            assert!(open(&bytes[..end]).is_err(), "cut at {end}");
+        }
+        let behind = [&xz[..], b"\0\0\0\0x"].concat();
+        let members = [
+            ("debian-binary", &b"2.0\n"[..]),
+            ("control.tar", &control),
+            ("data.tar.xz", &behind),
+        ];
+        assert!(open(&ar(&members)).is_err());
+    }
+
+    #[test]
+    fn a_control_archive_is_limited() {
+        let bytes = deb(CONTROL, "f a x | f b y", "");
+        let deb = Deb::open(range(&bytes)).expect("a package");
+        for limits in [
+            ControlLimits {
+                members: 3,
+                ..ControlLimits::default()
+            },
+            ControlLimits {
+                unpacked: 1024,
+                ..ControlLimits::default()
+            },
+        ] {
+            let result = deb.control(limits);
+            // Of what is not packed only the files are counted.
+            assert_eq!(result.is_err(), limits.members == 3);
+        }
+        let zeros = vec![0; 17 << 20];
+        let members = [("debian-binary", &b"2.0\n"[..]), ("control.tar", &zeros)];
+        let error = Deb::open(range(&ar(&members))).expect_err("too long");
+        assert!(matches!(error.fault(), Fault::Limit { .. }), "{error}");
+    }
+}

@@ -5,12 +5,18 @@
 
 mod archive;
 mod control;
+mod explain;
 mod package;
 pub mod relation;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod solver;
 mod version;
 
 pub use archive::{ControlLimits, Data, Deb, Packing};
 pub use control::{Control, Fields, Paragraph, Paragraphs};
+pub use explain::{Explanation, Step, WhyNot, explain};
 pub use package::{Member, Unpacked};
 pub use relation::Relation;
+pub use solver::{Request, Solution, Universe, Unsolvable, solve};
 pub use version::Version;

@@ -6,6 +6,7 @@
 
 pub mod scripts;
 pub mod standins;
+pub mod unpack;
 
 use crate::debian::Unpacked;
 use crate::rootfs::{Origin, Rootfs};

@@ -11,7 +11,7 @@ use crate::debian::Unpacked;
 use crate::rootfs::Rootfs;
 
 pub use report::{Class, Left, PackageScripts, report};
-pub(in crate::job::base) use run::Effect;
+pub(in crate::job::base) use run::{Effect, MADE_UP};
 
 /// What a package's script would do to a tree when the package is installed for the first time; nothing if the package has
 /// no such script.

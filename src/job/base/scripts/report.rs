@@ -145,8 +145,8 @@ enum Judgement {
 }
 
 /// Programs that look and change nothing, as scripts use them.
-const LOOKING: [&str; 36] = [
-    "awk", "basename", "cat", "cksum", "cmp", "comm", "cut", "df", "diff", "dirname", "dpkg-query", "egrep", "expr",
+const LOOKING: [&str; 37] = [
+    "ischroot", "awk", "basename", "cat", "cksum", "cmp", "comm", "cut", "df", "diff", "dirname", "dpkg-query", "egrep", "expr",
     "fgrep", "grep", "head", "hostname", "ls", "mktemp", "pidof", "printenv", "ps", "pwd", "readlink", "realpath",
     "sha512sum", "md5sum", "sleep", "sort", "ss", "stat", "tail", "tr", "uname", "uniq", "wc",
 ];
@@ -192,10 +192,22 @@ const LATER: [(&str, &str); 8] = [
 ];
 
 /// Commands of single packages that a stand-in answers: package, how the command begins, and the path that then is there.
-const ANSWERED: [(&str, &[&str], &str); 4] = [
+const ANSWERED: [(&str, &[&str], &str); 13] = [
     ("tzdata", &["ln", "-nsf"], "etc/localtime"),
     ("tzdata", &["mv", "-f"], "etc/localtime"),
     ("tzdata", &["date"], "etc/localtime"),
+    ("tzdata", &["echo"], "etc/timezone"),
+    // They clean up after versions of long ago.
+    ("dpkg", &["mv"], "var/lib/dpkg/status"),
+    ("usr-is-merged", &["rm", "-v"], "usr/lib"),
+    ("usr-is-merged", &["rmdir"], "usr/lib"),
+    // Its link is what the package brings; it is put in the place of one that another shell may have left.
+    ("dash", &["rm", "-f"], "usr/bin/sh"),
+    ("dash", &["ln", "-sf", "dash"], "usr/bin/sh"),
+    ("dash", &["mv", "-f"], "usr/bin/sh"),
+    ("dash", &["cp", "-dp"], "usr/bin/sh"),
+    // Only looks whether perl is there.
+    ("libc6", &["perl", "-e", ""], "usr/bin/perl"),
     ("ca-certificates", &[], "etc/ssl/certs/ca-certificates.crt"),
 ];
 

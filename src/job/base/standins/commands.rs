@@ -4,10 +4,12 @@
 //! reached in any case, all its words are known, and it is one of those below in a form that is understood in full;
 //! otherwise it is left, and the report names it. Doing it again changes nothing.
 
+use std::collections::BTreeSet;
+
 use super::accounts::{Account, Accounts};
 use super::{Making, alternatives, systemd};
 use crate::error::Result;
-use crate::job::base::scripts::{Effect, effects_of};
+use crate::job::base::scripts::{Effect, MADE_UP, effects_of};
 use crate::rootfs::{Contents, Kind, Node};
 
 /// How often scripts are gone through: what one makes may be what another looks for.
@@ -20,8 +22,11 @@ pub(super) fn make(making: &mut Making<'_>) -> Result<()> {
             let package = making.base.packages[index].clone();
             for script in ["preinst", "postinst"] {
                 let found = effects_of(&package, script, &making.base.rootfs);
-                for effect in found.unwrap_or_default() {
-                    if effect.certain {
+                let found = found.unwrap_or_default();
+                let moved = unsettled(making, &found);
+                for effect in found {
+                    let is_moved = effect.words.iter().flatten().any(|word| moved.contains(word));
+                    if effect.certain && !is_moved {
                         // What the tree does not allow would have failed in the script, too, and is left.
                         let _ = perform(making, &effect);
                     }
@@ -33,6 +38,22 @@ pub(super) fn make(making: &mut Making<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The paths that a script moves away or takes away: what else it does with them only makes sense with that, which is not
+/// done here.
+fn unsettled(making: &Making<'_>, effects: &[Effect]) -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
+    for effect in effects {
+        let words = effect.words.iter().skip(1).flatten();
+        let plain = words.filter(|word| !word.starts_with('-'));
+        match effect.name() {
+            "mv" => paths.extend(plain.cloned()),
+            "rm" => paths.extend(plain.filter(|path| making.exists(path)).cloned()),
+            _ => {}
+        }
+    }
+    paths
 }
 
 /// Options and plain words of a command. Options that take a value are told by `valued`.
@@ -95,6 +116,10 @@ impl<'w> Words<'w> {
 
 /// Does a command. Returns whether it is done, by this or before.
 pub(super) fn perform(making: &mut Making<'_>, effect: &Effect) -> Result<bool> {
+    let outputs = effect.outputs.iter().filter_map(|(path, _)| path.as_ref());
+    if effect.words.iter().flatten().chain(outputs).any(|word| word.starts_with(MADE_UP)) {
+        return Ok(effect.name() == "rm");
+    }
     if !effect.outputs.is_empty() {
         return output(making, effect);
     }
@@ -353,6 +378,11 @@ fn ln(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
         return Ok(false);
     }
     let mut path = (*link).to_owned();
+    let itself = making.base.rootfs.resolve(link.as_bytes())?;
+    let itself = making.base.rootfs.get(&itself).map(|node| &node.kind);
+    if matches!(itself, Some(Kind::Symlink(found)) if found == target.as_bytes()) {
+        return Ok(true);
+    }
     if making.is_folder(link) && !words.letter('n') && !words.letter('T') {
         let name = target.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
         path = format!("{}/{name}", link.trim_end_matches('/'));

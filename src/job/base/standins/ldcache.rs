@@ -394,10 +394,10 @@ fn cache(mut entries: Vec<Entry>, generator: &[u8], is_big_endian: bool) -> Vec<
 /// Strings, each ended by a zero, that are the tails of others where they can be; and where each is.
 fn shared_tails<'s>(strings: &BTreeSet<&'s [u8]>, start: usize) -> (Vec<u8>, BTreeMap<&'s [u8], usize>) {
     let mut sorted: Vec<&[u8]> = strings.iter().copied().collect();
-    // By their ends, the longer of two first.
+    // By their ends, from high to low, the longer of two first.
     sorted.sort_by(|a, b| {
         let ends = a.iter().rev().zip(b.iter().rev());
-        let mut orders = ends.map(|(x, y)| x.cmp(y));
+        let mut orders = ends.map(|(x, y)| y.cmp(x));
         let order = orders.find(|order| *order != Ordering::Equal);
         order.unwrap_or_else(|| b.len().cmp(&a.len()))
     });

@@ -8,9 +8,9 @@ mod control;
 mod explain;
 mod package;
 pub mod relation;
+pub mod solver;
 #[cfg(test)]
 pub(crate) mod testing;
-pub mod solver;
 mod version;
 
 pub use archive::{ControlLimits, Data, Deb, Packing};

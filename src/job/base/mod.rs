@@ -4,6 +4,7 @@
 //! have done is done by stand-ins, and what is left of them is reported. Then the tree is checked against itself and
 //! cut into layers. No script, no program and nothing of the tree is ever run.
 
+pub mod emit;
 pub mod scripts;
 pub mod standins;
 pub mod unpack;

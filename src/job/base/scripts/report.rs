@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Effect, effects_of};
+use super::{Effect, Recipe, effects_of};
 use crate::debian::Unpacked;
 use crate::job::base::Base;
 use crate::job::base::standins::would_change;
@@ -61,13 +61,21 @@ pub struct PackageScripts {
     pub later: Vec<&'static str>,
 }
 
-/// Compares the scripts of all packages with the finished tree, package after package.
-pub fn report(base: &Base) -> Vec<PackageScripts> {
+/// Compares the scripts of all packages with the finished tree, package after package. What a recipe answers is covered.
+pub fn report(base: &Base, recipes: &[Recipe]) -> Vec<PackageScripts> {
     let mut scratch = base.clone();
-    base.packages.iter().map(|package| of_package(package, &mut scratch)).collect()
+    let packages = base.packages.iter();
+    packages
+        .map(|package| of_package(package, recipes, &mut scratch))
+        .collect()
 }
 
-fn of_package(package: &Unpacked, scratch: &mut Base) -> PackageScripts {
+fn of_package(package: &Unpacked, recipes: &[Recipe], scratch: &mut Base) -> PackageScripts {
+    let answers: Vec<&str> = recipes
+        .iter()
+        .filter(|recipe| recipe.is_for(package))
+        .flat_map(|recipe| recipe.answers.iter().map(String::as_str))
+        .collect();
     let mut found = PackageScripts {
         package: package.name().to_owned(),
         version: package.version().to_owned(),
@@ -102,6 +110,10 @@ fn of_package(package: &Unpacked, scratch: &mut Base) -> PackageScripts {
                 Judgement::Later(what) => {
                     later.insert(what);
                 }
+                Judgement::Left
+                    if answers
+                        .iter()
+                        .any(|answer| shown(&effect).starts_with(answer)) => {}
                 Judgement::Left => {
                     let left = Left {
                         script,
@@ -130,7 +142,10 @@ fn line_of(text: &str, line: usize) -> String {
 }
 
 fn shown(effect: &Effect) -> String {
-    let words = effect.words.iter().map(|word| word.as_deref().unwrap_or("…").to_owned());
+    let words = effect
+        .words
+        .iter()
+        .map(|word| word.as_deref().unwrap_or("…").to_owned());
     let outputs = effect.outputs.iter().map(|(path, adds)| {
         let op = if *adds { ">>" } else { ">" };
         format!("{op} {}", path.as_deref().unwrap_or("…"))
@@ -145,10 +160,45 @@ enum Judgement {
 }
 
 /// Programs that look and change nothing, as scripts use them.
-const LOOKING: [&str; 37] = [
-    "ischroot", "awk", "basename", "cat", "cksum", "cmp", "comm", "cut", "df", "diff", "dirname", "dpkg-query", "egrep", "expr",
-    "fgrep", "grep", "head", "hostname", "ls", "mktemp", "pidof", "printenv", "ps", "pwd", "readlink", "realpath",
-    "sha512sum", "md5sum", "sleep", "sort", "ss", "stat", "tail", "tr", "uname", "uniq", "wc",
+const LOOKING: [&str; 38] = [
+    "getcap",
+    "ischroot",
+    "awk",
+    "basename",
+    "cat",
+    "cksum",
+    "cmp",
+    "comm",
+    "cut",
+    "df",
+    "diff",
+    "dirname",
+    "dpkg-query",
+    "egrep",
+    "expr",
+    "fgrep",
+    "grep",
+    "head",
+    "hostname",
+    "ls",
+    "mktemp",
+    "pidof",
+    "printenv",
+    "ps",
+    "pwd",
+    "readlink",
+    "realpath",
+    "sha512sum",
+    "md5sum",
+    "sleep",
+    "sort",
+    "ss",
+    "stat",
+    "tail",
+    "tr",
+    "uname",
+    "uniq",
+    "wc",
 ];
 
 /// Programs whose work a stand-in does, or that have nothing to do while nothing runs.
@@ -215,18 +265,35 @@ fn judge(package: &Unpacked, effect: &Effect, scratch: &mut Base) -> Judgement {
     let name = effect.name().rsplit('/').next().unwrap_or_default();
     let answered = ANSWERED.iter().any(|(of, start, path)| {
         let starts = start.len() <= effect.words.len()
-            && start.iter().zip(&effect.words).all(|(word, known)| known.as_deref() == Some(word));
+            && start
+                .iter()
+                .zip(&effect.words)
+                .all(|(word, known)| known.as_deref() == Some(word));
         *of == package.name() && starts && scratch.rootfs.get(path.as_bytes()).is_some()
     });
     if answered {
         return Judgement::Done;
     }
     if effect.outputs.is_empty() {
+        let mut words = effect.words.iter().flatten();
+        if words.any(|word| word.ends_with("/py_compile.py") || word.ends_with("rtupdate")) {
+            return Judgement::Later("bytecode of Python");
+        }
         if let Some((_, what)) = LATER.iter().find(|(known, _)| *known == name) {
             return Judgement::Later(what);
         }
-        let is_find = name == "find" && !effect.words.iter().flatten().any(|word| word.starts_with("-exec") || word == "-delete");
-        let is_sed = name == "sed" && !effect.words.iter().flatten().any(|word| word.starts_with("-i") || word.starts_with("--in-place"));
+        let is_find = name == "find"
+            && !effect
+                .words
+                .iter()
+                .flatten()
+                .any(|word| word.starts_with("-exec") || word == "-delete");
+        let is_sed = name == "sed"
+            && !effect
+                .words
+                .iter()
+                .flatten()
+                .any(|word| word.starts_with("-i") || word.starts_with("--in-place"));
         if LOOKING.contains(&name) || STOOD_IN.contains(&name) || is_find || is_sed {
             return Judgement::Done;
         }

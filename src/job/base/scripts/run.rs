@@ -60,7 +60,13 @@ pub(in crate::job::base) fn effects(
     rootfs: &Rootfs,
 ) -> Result<Vec<Effect>, (usize, &'static str)> {
     let first = script.lines().next().unwrap_or_default();
-    let shells = ["/bin/sh", "/bin/bash", "/bin/dash", "/usr/bin/sh", "/usr/bin/bash"];
+    let shells = [
+        "/bin/sh",
+        "/bin/bash",
+        "/bin/dash",
+        "/usr/bin/sh",
+        "/usr/bin/bash",
+    ];
     let program = first.strip_prefix("#!").map(str::trim).unwrap_or_default();
     let program = program.split_ascii_whitespace().next().unwrap_or_default();
     if !shells.contains(&program) {
@@ -88,8 +94,10 @@ pub(in crate::job::base) fn effects(
         walk.vars.insert(name.to_owned(), Some(value.to_owned()));
     }
     let (name, arch) = (package.name().to_owned(), package.architecture().to_owned());
-    walk.vars.insert("DPKG_MAINTSCRIPT_PACKAGE".to_owned(), Some(name));
-    walk.vars.insert("DPKG_MAINTSCRIPT_ARCH".to_owned(), Some(arch));
+    walk.vars
+        .insert("DPKG_MAINTSCRIPT_PACKAGE".to_owned(), Some(name));
+    walk.vars
+        .insert("DPKG_MAINTSCRIPT_ARCH".to_owned(), Some(arch));
     walk.node(&tree, true);
     match walk.steps > MAX_STEPS {
         true => Err((0, "longer than any real one")),
@@ -231,7 +239,8 @@ impl Walk<'_> {
                 on(Status::Maybe)
             }
             Node::For(name, words, body) => {
-                let words: Vec<Option<String>> = words.iter().flat_map(|word| self.expand(word)).collect();
+                let words: Vec<Option<String>> =
+                    words.iter().flat_map(|word| self.expand(word)).collect();
                 if words.iter().any(Option::is_none) {
                     self.forget(body);
                     self.vars.insert(name.clone(), None);
@@ -277,7 +286,9 @@ impl Walk<'_> {
                     self.vars.insert(name.clone(), None);
                 }
             }
-            Node::List(nodes) | Node::Pipe(nodes) => nodes.iter().for_each(|node| self.forget(node)),
+            Node::List(nodes) | Node::Pipe(nodes) => {
+                nodes.iter().for_each(|node| self.forget(node))
+            }
             Node::And(a, b) | Node::Or(a, b) | Node::Loop(a, b) => {
                 self.forget(a);
                 self.forget(b);
@@ -409,7 +420,9 @@ impl Walk<'_> {
             match redirect.op.as_str() {
                 ">" | ">>" | ">|" => {
                     let target = self.text(&redirect.target);
-                    if target.as_deref() != Some("/dev/null") && target.as_deref() != Some("/dev/stderr") {
+                    if target.as_deref() != Some("/dev/null")
+                        && target.as_deref() != Some("/dev/stderr")
+                    {
                         outputs.push((target, redirect.op == ">>"));
                     }
                 }
@@ -462,11 +475,14 @@ impl Walk<'_> {
             return Some(Flow { left, ..flow });
         }
         let flow = match name {
-            "true" | ":" | "echo" | "printf" | "cat" | "set" | "umask" | "cd" | "trap" | "readonly" if writes => {
+            "true" | ":" | "echo" | "printf" | "cat" | "set" | "umask" | "cd" | "trap"
+            | "readonly"
+                if writes =>
+            {
                 self.out.push(effect.clone());
                 on(Status::Yes)
             }
- "umask" => {
+            "umask" => {
                 if let Some(mask) = first.and_then(|text| u16::from_str_radix(text, 8).ok()) {
                     self.umask = mask & 0o777;
                 }
@@ -478,11 +494,19 @@ impl Walk<'_> {
             }
             "dpkg-statoverride" if args.iter().flatten().any(|arg| arg == "--list") => {
                 let path = args.iter().flatten().find(|arg| arg.starts_with('/'))?;
-                let text = self.rootfs.read(b"var/lib/dpkg/statoverride", MAX_FILE).ok()?;
+                let text = self
+                    .rootfs
+                    .read(b"var/lib/dpkg/statoverride", MAX_FILE)
+                    .ok()?;
                 let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
-                on(text.lines().any(|line| line.split(' ').nth(3) == Some(path)).into())
+                on(text
+                    .lines()
+                    .any(|line| line.split(' ').nth(3) == Some(path))
+                    .into())
             }
-            "true" | ":" | "echo" | "printf" | "set" | "cd" | "trap" | "hash" | "sync" => on(Status::Yes),
+            "true" | ":" | "echo" | "printf" | "set" | "cd" | "trap" | "hash" | "sync" => {
+                on(Status::Yes)
+            }
             "cat" if args.is_empty() => on(Status::Yes),
             "false" => on(Status::No),
             "continue" | "break" => Flow {
@@ -575,7 +599,9 @@ impl Walk<'_> {
         }
         let folders = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
         let paths = folders.iter().map(|folder| format!("{folder}/{name}"));
-        paths.into_iter().find(|path| self.kind(path, true).is_some())
+        paths
+            .into_iter()
+            .find(|path| self.kind(path, true).is_some())
     }
 
     fn kind(&self, path: &str, follow: bool) -> Option<&Kind> {
@@ -592,7 +618,10 @@ impl Walk<'_> {
         let Some(words) = words else {
             return Status::Maybe;
         };
-        let plain: Vec<&str> = words.into_iter().filter(|word| !word.starts_with('-')).collect();
+        let plain: Vec<&str> = words
+            .into_iter()
+            .filter(|word| !word.starts_with('-'))
+            .collect();
         let (file, wanted) = match (name, plain.as_slice()) {
             ("getent", [database @ ("passwd" | "group"), wanted]) => (*database, *wanted),
             ("id", [wanted]) => ("passwd", *wanted),
@@ -607,20 +636,30 @@ impl Walk<'_> {
             let mut fields = line.split(':');
             Some((fields.next()?, fields.nth(1)?))
         });
-        names.any(|(name, id)| name == wanted || id == wanted).into()
+        names
+            .any(|(name, id)| name == wanted || id == wanted)
+            .into()
     }
 
     fn test(&self, args: &[Option<String>]) -> Status {
         // Or binds less than and; both are read from the left.
         let is = |arg: &Option<String>, text| arg.as_deref() == Some(text);
-        if let Some(at) = args.iter().position(|arg| is(arg, "-o")).filter(|at| *at > 0) {
+        if let Some(at) = args
+            .iter()
+            .position(|arg| is(arg, "-o"))
+            .filter(|at| *at > 0)
+        {
             return match (self.test(&args[..at]), self.test(&args[at + 1..])) {
                 (Status::Yes, _) | (_, Status::Yes) => Status::Yes,
                 (Status::No, Status::No) => Status::No,
                 _ => Status::Maybe,
             };
         }
-        if let Some(at) = args.iter().position(|arg| is(arg, "-a")).filter(|at| *at > 0) {
+        if let Some(at) = args
+            .iter()
+            .position(|arg| is(arg, "-a"))
+            .filter(|at| *at > 0)
+        {
             return match (self.test(&args[..at]), self.test(&args[at + 1..])) {
                 (Status::No, _) | (_, Status::No) => Status::No,
                 (Status::Yes, Status::Yes) => Status::Yes,
@@ -699,7 +738,10 @@ impl Walk<'_> {
                 Some(args?.join(" "))
             }
             "#" => Some(self.args.len().to_string()),
-            "0" => Some(format!("/var/lib/dpkg/info/{}.postinst", self.package.name())),
+            "0" => Some(format!(
+                "/var/lib/dpkg/info/{}.postinst",
+                self.package.name()
+            )),
             "?" | "$" | "!" | "-" => None,
             name => match name.parse::<usize>() {
                 Ok(number) => match self.args.get(number - 1) {
@@ -722,41 +764,47 @@ impl Walk<'_> {
         let text = self.text(word);
         let has_params = word.parts.iter().any(|part| !matches!(part, Part::Text(_)));
         match text {
-            Some(text) if !word.quoted && has_params => {
-                text.split_ascii_whitespace().map(|word| Some(word.to_owned())).collect()
-            }
+            Some(text) if !word.quoted && has_params => text
+                .split_ascii_whitespace()
+                .map(|word| Some(word.to_owned()))
+                .collect(),
             text => vec![text],
         }
     }
 
     /// What a command would print, for the few that are known.
     fn substitute(&self, script: &str) -> Option<String> {
-        let Ok(Node::Simple {
-            words, assigns, ..
-        }) = parse(script)
-        else {
+        let Ok(Node::Simple { words, assigns, .. }) = parse(script) else {
             return None;
         };
         if !assigns.is_empty() || script.len() > 4096 {
             return None;
         }
-        let words: Vec<Part> = words.into_iter().map(|word| match word.parts.as_slice() {
-            [part @ (Part::Text(_) | Part::Param(_, None))] => part.clone(),
-            [] => Part::Text(String::new()),
-            _ => Part::Other(String::new()),
-        }).collect();
+        let words: Vec<Part> = words
+            .into_iter()
+            .map(|word| match word.parts.as_slice() {
+                [part @ (Part::Text(_) | Part::Param(_, None))] => part.clone(),
+                [] => Part::Text(String::new()),
+                _ => Part::Other(String::new()),
+            })
+            .collect();
         let words: Option<Vec<String>> = words.iter().map(|part| self.part(part)).collect();
         let words = words?;
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match words.as_slice() {
-            ["command", "-v", name] | ["which", name] => Some(self.program(name).unwrap_or_default()),
+            ["command", "-v", name] | ["which", name] => {
+                Some(self.program(name).unwrap_or_default())
+            }
             ["mktemp", ..] => Some(MADE_UP.to_owned()),
             ["uname"] | ["uname", "-s"] => Some("Linux".to_owned()),
             ["echo", text] => Some((*text).to_owned()),
-            ["dpkg-divert", "--listpackage", path] => Some(self.diversion(path).map(|(_, by)| by).unwrap_or_default()),
-            ["dpkg-divert", "--truename", path] => {
-                Some(self.diversion(path).map_or((*path).to_owned(), |(to, _)| to))
+            ["dpkg-divert", "--listpackage", path] => {
+                Some(self.diversion(path).map(|(_, by)| by).unwrap_or_default())
             }
+            ["dpkg-divert", "--truename", path] => Some(
+                self.diversion(path)
+                    .map_or((*path).to_owned(), |(to, _)| to),
+            ),
             ["readlink", path] => match self.kind(path, false) {
                 Some(Kind::Symlink(target)) => Some(String::from_utf8_lossy(target).into_owned()),
                 _ => Some(String::new()),
@@ -766,11 +814,16 @@ impl Walk<'_> {
     }
 
     fn diversion(&self, path: &str) -> Option<(String, String)> {
-        let bytes = self.rootfs.read(b"var/lib/dpkg/diversions", MAX_FILE).ok()??;
+        let bytes = self
+            .rootfs
+            .read(b"var/lib/dpkg/diversions", MAX_FILE)
+            .ok()??;
         let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<&str> = text.lines().collect();
         let mut found = lines.chunks_exact(3).filter(|three| three[0] == path);
-        found.next().map(|three| (three[1].to_owned(), three[2].to_owned()))
+        found
+            .next()
+            .map(|three| (three[1].to_owned(), three[2].to_owned()))
     }
 }
 
@@ -782,9 +835,11 @@ fn compare(args: &[Option<String>]) -> Status {
         .filter(|word| *word != Some("--"))
         .collect();
     match words.as_slice() {
-        [Some(""), Some(op), Some(other)] if !other.is_empty() => {
-            matches!(*op, "lt" | "le" | "ne" | "<" | "<<" | "<=" | "gt-nl" | "ge-nl").into()
-        }
+        [Some(""), Some(op), Some(other)] if !other.is_empty() => matches!(
+            *op,
+            "lt" | "le" | "ne" | "<" | "<<" | "<=" | "gt-nl" | "ge-nl"
+        )
+        .into(),
         _ => Status::Maybe,
     }
 }

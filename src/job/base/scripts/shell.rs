@@ -163,7 +163,9 @@ impl Lexer {
                 continue;
             }
             // A number right before a redirect belongs to it.
-            let digits = self.text[self.at..].iter().take_while(|c| c.is_ascii_digit());
+            let digits = self.text[self.at..]
+                .iter()
+                .take_while(|c| c.is_ascii_digit());
             let digits = digits.count();
             if digits > 0 && matches!(self.text.get(self.at + digits), Some('<' | '>')) {
                 self.at += digits;
@@ -363,7 +365,10 @@ impl Lexer {
         let mut name = String::new();
         match self.peek() {
             Some(c) if c.is_ascii_alphabetic() || c == '_' => {
-                while let Some(c) = self.peek().filter(|c| c.is_ascii_alphanumeric() || *c == '_') {
+                while let Some(c) = self
+                    .peek()
+                    .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
+                {
                     name.push(c);
                     self.next();
                 }
@@ -619,10 +624,19 @@ impl Parser {
         if redirects.is_empty() {
             return Ok(node);
         }
+        // What would be written is not known.
+        let unknown = Word {
+            parts: vec![Part::Other(String::new())],
+            quoted: true,
+        };
+        redirects.retain(|redirect: &Redirect| redirect.op.starts_with('>') && redirect.op != ">&");
+        if redirects.is_empty() {
+            return Ok(node);
+        }
         let empty = Node::Simple {
             line,
             assigns: Vec::new(),
-            words: Vec::new(),
+            words: vec![unknown],
             redirects,
         };
         Ok(Node::List(vec![empty, node]))
@@ -732,7 +746,9 @@ fn starts(word: &str) -> bool {
 fn assignment(word: &Word, source: &str) -> Option<(String, Word)> {
     let (name, _) = source.split_once('=')?;
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if name.is_empty() || !name.chars().all(is_name) || name.starts_with(|c: char| c.is_ascii_digit())
+    if name.is_empty()
+        || !name.chars().all(is_name)
+        || name.starts_with(|c: char| c.is_ascii_digit())
     {
         return None;
     }
@@ -741,6 +757,8 @@ fn assignment(word: &Word, source: &str) -> Option<(String, Word)> {
         Some(Part::Text(text)) => *text = text.get(name.len() + 1..)?.to_owned(),
         _ => return None,
     }
-    value.parts.retain(|part| !matches!(part, Part::Text(text) if text.is_empty()));
+    value
+        .parts
+        .retain(|part| !matches!(part, Part::Text(text) if text.is_empty()));
     Some((name.to_owned(), value))
 }

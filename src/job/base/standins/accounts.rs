@@ -65,8 +65,14 @@ impl Accounts {
         let users = text("etc/passwd")?.unwrap_or_default();
         let groups = text("etc/group")?.unwrap_or_default();
         Ok(Accounts {
-            users: users.lines().map(|line| account(line).ok_or_else(|| line.to_owned())).collect(),
-            groups: groups.lines().map(|line| group(line).ok_or_else(|| line.to_owned())).collect(),
+            users: users
+                .lines()
+                .map(|line| account(line).ok_or_else(|| line.to_owned()))
+                .collect(),
+            groups: groups
+                .lines()
+                .map(|line| group(line).ok_or_else(|| line.to_owned()))
+                .collect(),
             shadow: text("etc/shadow")?.map(lines),
             gshadow: text("etc/gshadow")?.map(lines),
         })
@@ -114,7 +120,9 @@ impl Accounts {
 
     /// The first number of the system range that no group has.
     pub fn free_group(&self) -> Option<u32> {
-        SYSTEM.into_iter().find(|id| !self.groups().any(|group| group.gid == *id))
+        SYSTEM
+            .into_iter()
+            .find(|id| !self.groups().any(|group| group.gid == *id))
     }
 
     /// Whether no user has that number.
@@ -196,7 +204,11 @@ impl Accounts {
             let mut lines = Vec::new();
             for group in self.groups.iter_mut().flatten() {
                 let password = std::mem::replace(&mut group.password, "x".to_owned());
-                lines.push(format!("{}:{password}::{}", group.name, group.members.join(",")));
+                lines.push(format!(
+                    "{}:{password}::{}",
+                    group.name,
+                    group.members.join(",")
+                ));
             }
             self.gshadow = Some(lines);
         }
@@ -216,7 +228,13 @@ impl Accounts {
     fn group_file(&self) -> String {
         let line = |line: &Result<Group, String>| match line {
             Err(line) => format!("{line}\n"),
-            Ok(g) => format!("{}:{}:{}:{}\n", g.name, g.password, g.gid, g.members.join(",")),
+            Ok(g) => format!(
+                "{}:{}:{}:{}\n",
+                g.name,
+                g.password,
+                g.gid,
+                g.members.join(",")
+            ),
         };
         self.groups.iter().map(line).collect()
     }
@@ -224,14 +242,22 @@ impl Accounts {
     /// The four files as nodes: path and node.
     pub fn files(&self) -> Vec<(&'static str, Node)> {
         let shadow_group = self.group("shadow").map_or(0, |group| group.gid);
-        let joined = |lines: &[String]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+        let joined = |lines: &[String]| {
+            lines
+                .iter()
+                .map(|line| format!("{line}\n"))
+                .collect::<String>()
+        };
         let mut files = vec![
             ("etc/passwd", Node::file(0o644, self.passwd())),
             ("etc/group", Node::file(0o644, self.group_file())),
         ];
         for (path, lines) in [("etc/shadow", &self.shadow), ("etc/gshadow", &self.gshadow)] {
             if let Some(lines) = lines {
-                files.push((path, Node::file(0o640, joined(lines)).owned(0, shadow_group)));
+                files.push((
+                    path,
+                    Node::file(0o640, joined(lines)).owned(0, shadow_group),
+                ));
             }
         }
         files
@@ -263,7 +289,11 @@ fn group(line: &str) -> Option<Group> {
         name: (*name).to_owned(),
         password: (*password).to_owned(),
         gid: gid.parse().ok()?,
-        members: members.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+        members: members
+            .split(',')
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect(),
     })
 }
 
@@ -304,15 +334,22 @@ mod tests {
     fn system_users_are_numbered_as_adduser_does() {
         let mut tree = Rootfs::default();
         for (path, text) in [
-            ("etc/passwd", "root:x:0:0:root:/root:/bin/bash\nold:x:100:65534::/:/bin/sh\nodd line\n"),
+            (
+                "etc/passwd",
+                "root:x:0:0:root:/root:/bin/bash\nold:x:100:65534::/:/bin/sh\nodd line\n",
+            ),
             ("etc/group", "root:x:0:\nusers:x:101:\n"),
             ("etc/shadow", "root:*:1:0:99999:7:::\n"),
             ("etc/gshadow", "root:*::\nusers:*::a\n"),
         ] {
-            tree.put(path.as_bytes(), Node::file(0o644, text)).expect("a file");
+            tree.put(path.as_bytes(), Node::file(0o644, text))
+                .expect("a file");
         }
         let mut accounts = Accounts::of(&tree).expect("accounts");
-        assert_eq!((accounts.free(false), accounts.free(true)), (Some(101), Some(102)));
+        assert_eq!(
+            (accounts.free(false), accounts.free(true)),
+            (Some(101), Some(102))
+        );
         assert_eq!(accounts.free_group(), Some(100));
         accounts.add_group("web", 102);
         let account = Account {
@@ -332,7 +369,11 @@ mod tests {
             String::from_utf8(contents.bytes(4096).expect("bytes")).expect("text")
         };
         assert!(text(0).ends_with("odd line\nweb:x:102:102::/nonexistent:/usr/sbin/nologin\n"));
-        assert!(text(1).ends_with("users:x:101:web\nweb:x:102:\n"), "{}", text(1));
+        assert!(
+            text(1).ends_with("users:x:101:web\nweb:x:102:\n"),
+            "{}",
+            text(1)
+        );
         assert!(text(2).ends_with("web:!:20254::::::\n"));
         assert_eq!(text(3), "root:*::\nusers:*::a,web\nweb:!::\n");
     }

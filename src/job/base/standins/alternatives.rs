@@ -90,29 +90,43 @@ impl Alternative {
 
 /// Does one `update-alternatives` with these arguments. Returns whether it is done.
 pub(super) fn install(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
-    let args: Vec<&str> = args.iter().copied().filter(|arg| !["--quiet", "--force"].contains(arg)).collect();
+    let args: Vec<&str> = args
+        .iter()
+        .copied()
+        .filter(|arg| !["--quiet", "--force"].contains(arg))
+        .collect();
     let (link, name, path, priority, rest) = match args.as_slice() {
-        ["--install", link, name, path, priority, rest @ ..] => (*link, *name, *path, *priority, rest),
+        ["--install", link, name, path, priority, rest @ ..] => {
+            (*link, *name, *path, *priority, rest)
+        }
         // Nothing was ever installed under a name that a script takes away.
         ["--remove", name, path] => {
-            let text = making.text(&format!("{FOLDER}/{name}"))?.unwrap_or_default();
+            let text = making
+                .text(&format!("{FOLDER}/{name}"))?
+                .unwrap_or_default();
             return Ok(!text.lines().any(|line| line == *path));
         }
-        ["--remove-all", name] => return Ok(!making.exists(&format!("{FOLDER}/{name}"))),
+        ["--remove-all" | "--auto", name] => return Ok(!making.exists(&format!("{FOLDER}/{name}"))),
         _ => return Ok(false),
     };
     let (Ok(priority), true) = (priority.parse::<i64>(), making.exists(path)) else {
         return Ok(false);
     };
     let is_name = |name: &str| !name.is_empty() && !name.contains(['/', '\n']);
-    if !is_name(name) || [link, path].iter().any(|path| !path.starts_with('/') || path.contains('\n')) {
+    if !is_name(name)
+        || [link, path]
+            .iter()
+            .any(|path| !path.starts_with('/') || path.contains('\n'))
+    {
         return Ok(false);
     }
     let mut slaves = Vec::new();
     let mut rest = rest.iter().copied();
     while let Some(word) = rest.next() {
         match (word, rest.next(), rest.next(), rest.next()) {
-            ("--slave", Some(link), Some(name), Some(path)) if is_name(name) && !link.contains('\n') => {
+            ("--slave", Some(link), Some(name), Some(path))
+                if is_name(name) && !link.contains('\n') =>
+            {
                 slaves.push((link, name, path));
             }
             _ => return Ok(false),
@@ -169,7 +183,9 @@ fn connect(making: &mut Making<'_>, link: &str, name: &str, path: &str) -> Resul
 fn disconnect(making: &mut Making<'_>, link: &str) -> Result<()> {
     let there = making.base.rootfs.resolve(link.as_bytes())?;
     let node = making.base.rootfs.get(&there);
-    if node.is_some_and(|node| node.origin == making.origin && matches!(node.kind, Kind::Symlink(_))) {
+    if node
+        .is_some_and(|node| node.origin == making.origin && matches!(node.kind, Kind::Symlink(_)))
+    {
         making.base.rootfs.remove(&there);
         making.made.remove(&there);
     }

@@ -14,7 +14,10 @@ use super::Making;
 use crate::error::Result;
 use crate::rootfs::Node;
 
-const FOLDERS: [&str; 2] = ["usr/share/ca-certificates", "usr/local/share/ca-certificates"];
+const FOLDERS: [&str; 2] = [
+    "usr/share/ca-certificates",
+    "usr/local/share/ca-certificates",
+];
 
 pub(super) fn make(making: &mut Making<'_>) -> Result<()> {
     if making.package("ca-certificates").is_none() {
@@ -70,7 +73,10 @@ pub(super) fn make(making: &mut Making<'_>) -> Result<()> {
             None => making.note(format!("{path} is no certificate")),
         }
     }
-    making.add("etc/ssl/certs/ca-certificates.crt", Node::file(0o644, bundle))
+    making.add(
+        "etc/ssl/certs/ca-certificates.crt",
+        Node::file(0o644, bundle),
+    )
 }
 
 /// What the package's postinst writes above the list.
@@ -91,7 +97,8 @@ const HEAD: &str = "\
 /// The certificates below a folder, by their paths in it.
 fn names(making: &Making<'_>, folder: &str) -> Vec<String> {
     let below = making.base.rootfs.below(folder.as_bytes());
-    let paths = below.filter(|named| named.path.ends_with(b".crt") && named.node.contents().is_some());
+    let paths =
+        below.filter(|named| named.path.ends_with(b".crt") && named.node.contents().is_some());
     let start = folder.len() + 1;
     let mut names: Vec<String> = paths
         .map(|named| String::from_utf8_lossy(&named.path[start..]).into_owned())
@@ -104,7 +111,10 @@ fn names(making: &Making<'_>, folder: &str) -> Vec<String> {
 fn pem_name(path: &str) -> String {
     let name = path.rsplit('/').next().unwrap_or_default();
     let name = name.strip_suffix(".crt").unwrap_or(name);
-    let name = name.replace(' ', "_").replace(['(', ')'], "=").replace(',', "_");
+    let name = name
+        .replace(' ', "_")
+        .replace(['(', ')'], "=")
+        .replace(',', "_");
     format!("{name}.pem")
 }
 
@@ -125,7 +135,12 @@ fn value(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
         0x81..=0x84 => {
             let count = usize::from(first & 0x7f);
             let (digits, rest) = rest.split_at_checked(count)?;
-            (digits.iter().fold(0, |len, digit| len << 8 | usize::from(*digit)), rest)
+            (
+                digits
+                    .iter()
+                    .fold(0, |len, digit| len << 8 | usize::from(*digit)),
+                rest,
+            )
         }
         _ => return None,
     };
@@ -209,11 +224,15 @@ fn text(tag: u8, contents: &[u8]) -> Option<String> {
         0x14 => Some(contents.iter().map(|byte| char::from(*byte)).collect()),
         // BMPString, UniversalString.
         0x1e => {
-            let units = contents.chunks_exact(2).map(|two| u16::from_be_bytes([two[0], two[1]]));
+            let units = contents
+                .chunks_exact(2)
+                .map(|two| u16::from_be_bytes([two[0], two[1]]));
             String::from_utf16(&units.collect::<Vec<_>>()).ok()
         }
         0x1c => {
-            let chars = contents.chunks_exact(4).map(|four| u32::from_be_bytes([four[0], four[1], four[2], four[3]]));
+            let chars = contents
+                .chunks_exact(4)
+                .map(|four| u32::from_be_bytes([four[0], four[1], four[2], four[3]]));
             chars.map(char::from_u32).collect()
         }
         _ => None,
@@ -223,6 +242,9 @@ fn text(tag: u8, contents: &[u8]) -> Option<String> {
 /// Lower case of ASCII letters alone; blanks at the ends gone, runs of them one.
 fn folded(text: &str) -> String {
     let is_blank = |c: char| matches!(c, ' ' | '\t' | '\n' | '\x0b' | '\x0c' | '\r');
-    let words: Vec<&str> = text.split(is_blank).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = text
+        .split(is_blank)
+        .filter(|word| !word.is_empty())
+        .collect();
     words.join(" ").to_ascii_lowercase()
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use super::accounts::{Account, Accounts};
 use super::{Making, alternatives, systemd};
-use crate::error::Result;
-use crate::job::base::scripts::{Effect, MADE_UP, effects_of};
+use crate::error::{At, Fault, Result};
+use crate::job::base::scripts::{Act, Effect, MADE_UP, effects_of};
 use crate::rootfs::{Contents, Kind, Node};
 
 /// How often scripts are gone through: what one makes may be what another looks for.
@@ -25,7 +25,13 @@ pub(super) fn make(making: &mut Making<'_>) -> Result<()> {
                 let found = found.unwrap_or_default();
                 let moved = unsettled(making, &found);
                 for effect in found {
-                    let is_moved = effect.words.iter().flatten().any(|word| moved.contains(word));
+                    let places = ["ln", "cp", "touch", "mkdir", "chmod", "chown", "chgrp"];
+                    let is_moved = places.contains(&effect.name())
+                        && effect
+                            .words
+                            .iter()
+                            .flatten()
+                            .any(|word| moved.contains(word));
                     if effect.certain && !is_moved {
                         // What the tree does not allow would have failed in the script, too, and is left.
                         let _ = perform(making, &effect);
@@ -74,7 +80,9 @@ impl<'w> Words<'w> {
                 found.plain.extend(words.by_ref());
             } else if let Some(long) = word.strip_prefix("--") {
                 match long.split_once('=') {
-                    Some((name, value)) => found.options.push((&word[..name.len() + 2], Some(value))),
+                    Some((name, value)) => {
+                        found.options.push((&word[..name.len() + 2], Some(value)))
+                    }
                     None if valued.contains(&word) => found.options.push((word, words.next())),
                     None => found.options.push((word, None)),
                 }
@@ -95,29 +103,43 @@ impl<'w> Words<'w> {
     }
 
     fn value(&self, names: &[&str]) -> Option<&'w str> {
-        let mut found = self.options.iter().filter(|(option, _)| names.contains(option));
+        let mut found = self
+            .options
+            .iter()
+            .filter(|(option, _)| names.contains(option));
         found.next().and_then(|(_, value)| *value)
     }
 
     /// Whether a letter is among the short options.
     fn letter(&self, letter: char) -> bool {
-        let mut shorts = self.options.iter().filter(|(option, _)| !option.starts_with("--"));
+        let mut shorts = self
+            .options
+            .iter()
+            .filter(|(option, _)| !option.starts_with("--"));
         shorts.any(|(option, _)| option.contains(letter))
     }
 
     /// Whether there are no options but these.
     fn only(&self, known: &[&str], letters: &str) -> bool {
-        self.options.iter().all(|(option, _)| match option.strip_prefix("--") {
-            Some(_) => known.contains(option),
-            None => known.contains(option) || option[1..].chars().all(|c| letters.contains(c)),
-        })
+        self.options
+            .iter()
+            .all(|(option, _)| match option.strip_prefix("--") {
+                Some(_) => known.contains(option),
+                None => known.contains(option) || option[1..].chars().all(|c| letters.contains(c)),
+            })
     }
 }
 
 /// Does a command. Returns whether it is done, by this or before.
 pub(super) fn perform(making: &mut Making<'_>, effect: &Effect) -> Result<bool> {
     let outputs = effect.outputs.iter().filter_map(|(path, _)| path.as_ref());
-    if effect.words.iter().flatten().chain(outputs).any(|word| word.starts_with(MADE_UP)) {
+    if effect
+        .words
+        .iter()
+        .flatten()
+        .chain(outputs)
+        .any(|word| word.starts_with(MADE_UP))
+    {
         return Ok(effect.name() == "rm");
     }
     if !effect.outputs.is_empty() {
@@ -179,7 +201,11 @@ fn output(making: &mut Making<'_>, effect: &Effect) -> Result<bool> {
     let text = match words.as_slice() {
         [] | [":" | "true"] => String::new(),
         ["echo", "-n", text @ ..] if !text.iter().any(|word| word.contains('\\')) => text.join(" "),
-        ["echo", text @ ..] if !text.iter().any(|word| word.contains('\\') || word.starts_with('-')) => {
+        ["echo", text @ ..]
+            if !text
+                .iter()
+                .any(|word| word.contains('\\') || word.starts_with('-')) =>
+        {
             format!("{}\n", text.join(" "))
         }
         ["cat"] | ["cat", "-"] => match &effect.input {
@@ -206,8 +232,11 @@ fn output(making: &mut Making<'_>, effect: &Effect) -> Result<bool> {
 }
 
 fn octal(text: &str) -> Option<u16> {
-    let is_octal = !text.is_empty() && text.len() <= 5 && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
-    let mode = is_octal.then(|| u16::from_str_radix(text, 8).ok()).flatten();
+    let is_octal =
+        !text.is_empty() && text.len() <= 5 && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
+    let mode = is_octal
+        .then(|| u16::from_str_radix(text, 8).ok())
+        .flatten();
     mode.filter(|mode| *mode <= 0o7777)
 }
 
@@ -220,7 +249,11 @@ fn mode_of(text: &str, was: u16) -> Option<u16> {
     for clause in text.split(',') {
         let at = clause.find(['+', '-', '='])?;
         let (who, rest) = clause.split_at(at);
-        let who = if who.is_empty() || who == "a" { "ugo" } else { who };
+        let who = if who.is_empty() || who == "a" {
+            "ugo"
+        } else {
+            who
+        };
         let (op, what) = rest.split_at(1);
         for class in who.chars() {
             let shift = match class {
@@ -283,7 +316,9 @@ fn reached(making: &Making<'_>, paths: &[&str], below: bool) -> Result<Option<Ve
         if below {
             let folder = making.base.rootfs.follow(path.as_bytes())?;
             let rootfs = &making.base.rootfs;
-            let inside = rootfs.below(&folder).filter(|named| !matches!(named.node.kind, Kind::Symlink(_)));
+            let inside = rootfs
+                .below(&folder)
+                .filter(|named| !matches!(named.node.kind, Kind::Symlink(_)));
             all.extend(inside.map(|named| String::from_utf8_lossy(named.path).into_owned()));
         }
     }
@@ -326,7 +361,11 @@ fn chown(making: &mut Making<'_>, name: &str, args: &[&str]) -> Result<bool> {
         return Ok(false);
     }
     let accounts = Accounts::of(&making.base.rootfs)?;
-    let owner = if name == "chgrp" { format!(":{owner}") } else { (*owner).to_owned() };
+    let owner = if name == "chgrp" {
+        format!(":{owner}")
+    } else {
+        (*owner).to_owned()
+    };
     let Some((uid, gid)) = owner_of(&accounts, &owner) else {
         return Ok(false);
     };
@@ -337,7 +376,8 @@ fn chown(making: &mut Making<'_>, name: &str, args: &[&str]) -> Result<bool> {
         making.change(&path, |node| {
             // As the kernel does for files: a new owner ends setuid and setgid.
             if matches!(node.kind, Kind::File(_)) {
-                let changes = uid.is_some_and(|uid| uid != node.uid) || gid.is_some_and(|gid| gid != node.gid);
+                let changes = uid.is_some_and(|uid| uid != node.uid)
+                    || gid.is_some_and(|gid| gid != node.gid);
                 node.mode &= if changes { 0o1777 } else { 0o7777 };
             }
             node.uid = uid.unwrap_or(node.uid);
@@ -349,7 +389,9 @@ fn chown(making: &mut Making<'_>, name: &str, args: &[&str]) -> Result<bool> {
 
 /// `USER`, `USER:GROUP`, `USER:` (its group), `:GROUP`; names or numbers.
 pub(super) fn owner_of(accounts: &Accounts, text: &str) -> Option<(Option<u32>, Option<u32>)> {
-    let at = text.find(':').or_else(|| text.find('.').filter(|_| accounts.user(text).is_none()));
+    let at = text
+        .find(':')
+        .or_else(|| text.find('.').filter(|_| accounts.user(text).is_none()));
     let (user, group) = match at {
         Some(at) => (&text[..at], Some(&text[at + 1..])),
         None => (text, None),
@@ -384,7 +426,11 @@ fn ln(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
         return Ok(true);
     }
     if making.is_folder(link) && !words.letter('n') && !words.letter('T') {
-        let name = target.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        let name = target
+            .trim_end_matches('/')
+            .rsplit('/')
+            .next()
+            .unwrap_or_default();
         path = format!("{}/{name}", link.trim_end_matches('/'));
     }
     let there = making.base.rootfs.resolve(path.as_bytes())?;
@@ -420,7 +466,9 @@ fn cp(making: &mut Making<'_>, args: &[&str], umask: u16) -> Result<bool> {
         let same = making.read(&path)? == making.read(from)?;
         return Ok(same);
     }
-    let keeps = words.letter('p') || words.letter('a') || !words.options.iter().all(|(o, _)| !o.starts_with("--"));
+    let keeps = words.letter('p')
+        || words.letter('a')
+        || !words.options.iter().all(|(o, _)| !o.starts_with("--"));
     let copy = match keeps {
         true => node.clone(),
         false => Node {
@@ -453,14 +501,26 @@ fn rmdir(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
 fn install(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
     let valued = ["-m", "-o", "-g", "--mode", "--owner", "--group"];
     let words = Words::new(args, &valued);
-    let known = ["-m", "-o", "-g", "--mode", "--owner", "--group", "--directory"];
+    let known = [
+        "-m",
+        "-o",
+        "-g",
+        "--mode",
+        "--owner",
+        "--group",
+        "--directory",
+    ];
     if !words.only(&known, "dv") || !(words.letter('d') || words.has("--directory")) {
         return Ok(false);
     }
     let accounts = Accounts::of(&making.base.rootfs)?;
     let mode = words.value(&["-m", "--mode"]).map(octal);
-    let uid = words.value(&["-o", "--owner"]).map(|name| accounts.uid(name));
-    let gid = words.value(&["-g", "--group"]).map(|name| accounts.gid(name));
+    let uid = words
+        .value(&["-o", "--owner"])
+        .map(|name| accounts.uid(name));
+    let gid = words
+        .value(&["-g", "--group"])
+        .map(|name| accounts.gid(name));
     if matches!(mode, Some(None)) || matches!(uid, Some(None)) || matches!(gid, Some(None)) {
         return Ok(false);
     }
@@ -480,7 +540,11 @@ fn install(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
 /// Writes accounts back.
 fn keep(making: &mut Making<'_>, accounts: &Accounts) -> Result<()> {
     for (path, node) in accounts.files() {
-        let same = making.read(path)? == node.contents().map(|contents| contents.bytes(super::MAX_READ)).transpose()?;
+        let same = making.read(path)?
+            == node
+                .contents()
+                .map(|contents| contents.bytes(super::MAX_READ))
+                .transpose()?;
         if !same {
             making.put(path, node)?;
         }
@@ -490,12 +554,36 @@ fn keep(making: &mut Making<'_>, accounts: &Accounts) -> Result<()> {
 
 /// `adduser --system …`, and `adduser USER GROUP`.
 fn adduser(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
-    let valued = ["--home", "--shell", "--gecos", "--comment", "--uid", "--gid", "--ingroup", "--firstuid", "--lastuid"];
+    let valued = [
+        "--home",
+        "--shell",
+        "--gecos",
+        "--comment",
+        "--uid",
+        "--gid",
+        "--ingroup",
+        "--firstuid",
+        "--lastuid",
+    ];
     let words = Words::new(args, &valued);
     let known = [
-        "--home", "--shell", "--gecos", "--comment", "--uid", "--gid", "--ingroup", "--system", "--group",
-        "--no-create-home", "--quiet", "--force-badname", "--allow-badname", "--allow-bad-names",
-        "--disabled-password", "--disabled-login", "--allow-all-names",
+        "--home",
+        "--shell",
+        "--gecos",
+        "--comment",
+        "--uid",
+        "--gid",
+        "--ingroup",
+        "--system",
+        "--group",
+        "--no-create-home",
+        "--quiet",
+        "--force-badname",
+        "--allow-badname",
+        "--allow-bad-names",
+        "--disabled-password",
+        "--disabled-login",
+        "--allow-all-names",
     ];
     let mut accounts = Accounts::of(&making.base.rootfs)?;
     if accounts.users().next().is_none() || !words.only(&known, "q") {
@@ -546,9 +634,15 @@ fn adduser(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
         name: name.to_owned(),
         uid,
         gid,
-        gecos: words.value(&["--gecos", "--comment"]).unwrap_or_default().to_owned(),
+        gecos: words
+            .value(&["--gecos", "--comment"])
+            .unwrap_or_default()
+            .to_owned(),
         home: home.to_owned(),
-        shell: words.value(&["--shell"]).unwrap_or("/usr/sbin/nologin").to_owned(),
+        shell: words
+            .value(&["--shell"])
+            .unwrap_or("/usr/sbin/nologin")
+            .to_owned(),
         ..Account::default()
     };
     accounts.add_user(account, making.base.epoch);
@@ -562,7 +656,15 @@ fn adduser(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
 
 fn addgroup(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
     let words = Words::new(args, &["--gid"]);
-    let known = ["--gid", "--system", "--quiet", "--force-badname", "--allow-badname", "--allow-bad-names", "--allow-all-names"];
+    let known = [
+        "--gid",
+        "--system",
+        "--quiet",
+        "--force-badname",
+        "--allow-badname",
+        "--allow-bad-names",
+        "--allow-all-names",
+    ];
     let mut accounts = Accounts::of(&making.base.rootfs)?;
     let [name] = words.plain.as_slice() else {
         return Ok(false);
@@ -589,7 +691,21 @@ fn addgroup(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
 
 /// `useradd` and `groupadd` of passwd: done if they are there already, else only with `--system` or a number.
 fn useradd(making: &mut Making<'_>, program: &str, args: &[&str]) -> Result<bool> {
-    let valued = ["-d", "-s", "-c", "-u", "-g", "-G", "--home-dir", "--home", "--shell", "--comment", "--uid", "--gid", "--groups"];
+    let valued = [
+        "-d",
+        "-s",
+        "-c",
+        "-u",
+        "-g",
+        "-G",
+        "--home-dir",
+        "--home",
+        "--shell",
+        "--comment",
+        "--uid",
+        "--gid",
+        "--groups",
+    ];
     let words = Words::new(args, &valued);
     let mut accounts = Accounts::of(&making.base.rootfs)?;
     let [name] = words.plain.as_slice() else {
@@ -601,8 +717,12 @@ fn useradd(making: &mut Making<'_>, program: &str, args: &[&str]) -> Result<bool
             return Ok(true);
         }
         // Numbers are given from the top of the range down.
-        let wanted = words.value(&["-g", "--gid"]).and_then(|text| text.parse().ok());
-        let free = (100..=999).rev().find(|id| !accounts.groups().any(|group| group.gid == *id));
+        let wanted = words
+            .value(&["-g", "--gid"])
+            .and_then(|text| text.parse().ok());
+        let free = (100..=999)
+            .rev()
+            .find(|id| !accounts.groups().any(|group| group.gid == *id));
         let is_system = words.has("--system") || words.letter('r');
         let gid = wanted.or(free.filter(|_| is_system));
         let (Some(gid), true) = (gid, words.only(&known, "rf")) else {
@@ -616,16 +736,32 @@ fn useradd(making: &mut Making<'_>, program: &str, args: &[&str]) -> Result<bool
         return Ok(true);
     }
     let known = [
-        "-d", "-s", "-c", "-u", "-g", "--home-dir", "--home", "--shell", "--comment", "--uid", "--gid", "--system",
-        "--no-create-home", "--no-user-group", "--user-group",
+        "-d",
+        "-s",
+        "-c",
+        "-u",
+        "-g",
+        "--home-dir",
+        "--home",
+        "--shell",
+        "--comment",
+        "--uid",
+        "--gid",
+        "--system",
+        "--no-create-home",
+        "--no-user-group",
+        "--user-group",
     ];
     let is_system = words.has("--system") || words.letter('r');
     if !words.only(&known, "rMNU") || !is_system {
         return Ok(false);
     }
-    let given = words.value(&["-u", "--uid"]).and_then(|text| text.parse().ok());
+    let given = words
+        .value(&["-u", "--uid"])
+        .and_then(|text| text.parse().ok());
     let free = (100..=999).rev().find(|id| {
-        !accounts.users().any(|user| user.uid == *id) && !accounts.groups().any(|group| group.gid == *id)
+        !accounts.users().any(|user| user.uid == *id)
+            && !accounts.groups().any(|group| group.gid == *id)
     });
     let Some(uid) = given.or(free) else {
         return Ok(false);
@@ -646,9 +782,15 @@ fn useradd(making: &mut Making<'_>, program: &str, args: &[&str]) -> Result<bool
         name: (*name).to_owned(),
         uid,
         gid,
-        gecos: words.value(&["-c", "--comment"]).unwrap_or_default().to_owned(),
+        gecos: words
+            .value(&["-c", "--comment"])
+            .unwrap_or_default()
+            .to_owned(),
         home: home.map_or_else(|| format!("/home/{name}"), str::to_owned),
-        shell: words.value(&["-s", "--shell"]).unwrap_or("/bin/sh").to_owned(),
+        shell: words
+            .value(&["-s", "--shell"])
+            .unwrap_or("/bin/sh")
+            .to_owned(),
         ..Account::default()
     };
     accounts.add_user(account, making.base.epoch);
@@ -678,7 +820,16 @@ fn join(making: &mut Making<'_>, program: &str, args: &[&str]) -> Result<bool> {
 fn divert(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
     const FILE: &str = "var/lib/dpkg/diversions";
     let words = Words::new(args, &["--package", "--divert"]);
-    let known = ["--package", "--divert", "--add", "--remove", "--rename", "--no-rename", "--quiet", "--local"];
+    let known = [
+        "--package",
+        "--divert",
+        "--add",
+        "--remove",
+        "--rename",
+        "--no-rename",
+        "--quiet",
+        "--local",
+    ];
     let (Some(path), true) = (words.plain.first(), words.only(&known, "")) else {
         return Ok(false);
     };
@@ -690,7 +841,10 @@ fn divert(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
     };
     let text = making.text(FILE)?.unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
-    let mut records: Vec<[&str; 3]> = lines.chunks_exact(3).map(|three| [three[0], three[1], three[2]]).collect();
+    let mut records: Vec<[&str; 3]> = lines
+        .chunks_exact(3)
+        .map(|three| [three[0], three[1], three[2]])
+        .collect();
     let known = records.iter().position(|record| record[0] == *path);
     if words.has("--remove") {
         if let Some(known) = known.filter(|known| records[*known][2] == package) {
@@ -711,7 +865,11 @@ fn divert(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
         let text = format!("{path}\n{to}\n{package}\n{text}");
         return making.write(FILE, text).map(|()| true);
     }
-    let text: String = records.iter().flatten().map(|line| format!("{line}\n")).collect();
+    let text: String = records
+        .iter()
+        .flatten()
+        .map(|line| format!("{line}\n"))
+        .collect();
     making.write(FILE, text).map(|()| true)
 }
 
@@ -723,15 +881,21 @@ fn override_stat(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
         return Ok(false);
     };
     let text = making.text(FILE)?.unwrap_or_default();
-    if text.lines().any(|line| line.split(' ').nth(3) == Some(path)) {
+    if text
+        .lines()
+        .any(|line| line.split(' ').nth(3) == Some(path))
+    {
         return Ok(true);
     }
     let accounts = Accounts::of(&making.base.rootfs)?;
-    let (Some(uid), Some(gid), Some(bits)) = (accounts.uid(user), accounts.gid(group), octal(mode)) else {
+    let (Some(uid), Some(gid), Some(bits)) = (accounts.uid(user), accounts.gid(group), octal(mode))
+    else {
         return Ok(false);
     };
     if words.has("--update") && making.exists(path) {
-        making.change(path, |node| (node.uid, node.gid, node.mode) = (uid, gid, bits))?;
+        making.change(path, |node| {
+            (node.uid, node.gid, node.mode) = (uid, gid, bits)
+        })?;
     }
     let text = format!("{user} {group} {bits:o} {path}\n{text}");
     making.write(FILE, text).map(|()| true)
@@ -748,7 +912,10 @@ fn configured(making: &Making<'_>, args: &[&str], folder: &str) -> Result<Option
             continue;
         }
         let name = arg.rsplit('/').next().unwrap_or_default();
-        let paths = [format!("etc/{folder}/{name}"), format!("usr/lib/{folder}/{name}")];
+        let paths = [
+            format!("etc/{folder}/{name}"),
+            format!("usr/lib/{folder}/{name}"),
+        ];
         let Some(path) = paths.iter().find(|path| making.exists(path)) else {
             return Ok(None);
         };
@@ -795,7 +962,12 @@ fn sysusers(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
     for text in &texts {
         for line in text.lines() {
             let fields = fields(line);
-            let field = |at: usize| fields.get(at).map(String::as_str).filter(|text| *text != "-");
+            let field = |at: usize| {
+                fields
+                    .get(at)
+                    .map(String::as_str)
+                    .filter(|text| *text != "-")
+            };
             let Some(name) = field(1).filter(|_| !line.trim_start().starts_with('#')) else {
                 continue;
             };
@@ -831,7 +1003,10 @@ fn sysuser<'f>(
     }
     let (uid, gid) = match field(2).map(|id| id.split_once(':').unwrap_or((id, id))) {
         // The highest number that is free, as systemd takes it.
-        None => match (100..=999).rev().find(|id| accounts.gid_is_free(*id) && accounts.uid_is_free(*id)) {
+        None => match (100..=999)
+            .rev()
+            .find(|id| accounts.gid_is_free(*id) && accounts.uid_is_free(*id))
+        {
             Some(id) => (id, id),
             None => return false,
         },
@@ -865,21 +1040,47 @@ fn tmpfiles(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
     let mut done = true;
     for line in texts.iter().flat_map(|text| text.lines()) {
         let fields = fields(line);
-        let field = |at: usize| fields.get(at).map(String::as_str).filter(|text| *text != "-");
-        let (Some(kind), Some(path)) = (field(0).filter(|kind| !kind.starts_with('#')), field(1)) else {
+        let field = |at: usize| {
+            fields
+                .get(at)
+                .map(String::as_str)
+                .filter(|text| *text != "-")
+        };
+        let (Some(kind), Some(path)) = (field(0).filter(|kind| !kind.starts_with('#')), field(1))
+        else {
             continue;
         };
         let mode = field(2).map(octal);
-        let owner = (field(3).map(|name| accounts.uid(name)), field(4).map(|name| accounts.gid(name)));
-        if path.contains('%') || mode == Some(None) || owner.0 == Some(None) || owner.1 == Some(None) {
+        let owner = (
+            field(3).map(|name| accounts.uid(name)),
+            field(4).map(|name| accounts.gid(name)),
+        );
+        if path.contains('%')
+            || mode == Some(None)
+            || owner.0 == Some(None)
+            || owner.1 == Some(None)
+        {
             done = false;
             continue;
         }
-        let owned = |node: Node| node.owned(owner.0.flatten().unwrap_or(0), owner.1.flatten().unwrap_or(0));
+        let owned = |node: Node| {
+            node.owned(
+                owner.0.flatten().unwrap_or(0),
+                owner.1.flatten().unwrap_or(0),
+            )
+        };
         let mode = mode.flatten();
         match kind.trim_end_matches(['!', '-', '=']) {
-            "d" | "D" | "v" | "q" | "Q" => making.add(path, owned(Node::folder(mode.unwrap_or(0o755))))?,
-            "f" => making.add(path, owned(Node::file(mode.unwrap_or(0o644), field(6).unwrap_or_default())))?,
+            "d" | "D" | "v" | "q" | "Q" => {
+                making.add(path, owned(Node::folder(mode.unwrap_or(0o755))))?
+            }
+            "f" => making.add(
+                path,
+                owned(Node::file(
+                    mode.unwrap_or(0o644),
+                    field(6).unwrap_or_default(),
+                )),
+            )?,
             "L" => match field(6) {
                 Some(target) => making.add(path, Node::symlink(target))?,
                 None => done = false,
@@ -890,4 +1091,94 @@ fn tmpfiles(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
         }
     }
     Ok(done)
+}
+
+/// Does what a person asked for.
+pub(super) fn act(making: &mut Making<'_>, act: &Act) -> Result<()> {
+    let mut accounts = Accounts::of(&making.base.rootfs)?;
+    let usage = |why: String| -> Result<()> { Err(Fault::Usage(why).into()) };
+    match act {
+        Act::Group { name, gid } => {
+            let Some(gid) = gid.or_else(|| accounts.free_group()) else {
+                return usage(format!("no number is free for group '{name}'"));
+            };
+            accounts.add_group(name, gid);
+            keep(making, &accounts)
+        }
+        Act::User {
+            name,
+            uid,
+            gid,
+            home,
+            shell,
+        } => {
+            let Some(uid) = uid.or_else(|| accounts.free(gid.is_none())) else {
+                return usage(format!("no number is free for user '{name}'"));
+            };
+            let gid = gid.unwrap_or(uid);
+            if accounts.gid_is_free(gid) {
+                accounts.add_group(name, gid);
+            }
+            accounts.add_user(
+                Account {
+                    name: name.clone(),
+                    uid,
+                    gid,
+                    home: home.clone().unwrap_or_else(|| "/nonexistent".to_owned()),
+                    shell: shell
+                        .clone()
+                        .unwrap_or_else(|| "/usr/sbin/nologin".to_owned()),
+                    ..Account::default()
+                },
+                making.base.epoch,
+            );
+            keep(making, &accounts)?;
+            match home {
+                Some(home) if !making.is_folder(home) => {
+                    making.put(home, Node::folder(0o755).owned(uid, gid))
+                }
+                _ => Ok(()),
+            }
+        }
+        Act::Mode { path, mode, owner } => {
+            if !making.exists(path) {
+                return usage(format!("there is no '{path}' to change"));
+            }
+            let owner = owner
+                .as_deref()
+                .map(|owner| owner_of(&accounts, owner).ok_or(owner));
+            let (uid, gid) = match owner {
+                None => (None, None),
+                Some(Ok(owner)) => owner,
+                Some(Err(owner)) => return usage(format!("there is no account '{owner}'")),
+            };
+            making.change(path, |node| {
+                node.uid = uid.unwrap_or(node.uid);
+                node.gid = gid.unwrap_or(node.gid);
+                node.mode = mode.unwrap_or(node.mode);
+            })?;
+            Ok(())
+        }
+        Act::Folder { path, mode } => match making.is_folder(path) {
+            true => Ok(()),
+            false => making.put(path, Node::folder(mode.unwrap_or(0o755))),
+        },
+        Act::Link { path, to } => making.put(path, Node::symlink(to)),
+        Act::Text { path, text, mode } => {
+            making.put(path, Node::file(mode.unwrap_or(0o644), text.clone()))
+        }
+        Act::Copy { path, from, mode } => match making.read(from)? {
+            Some(bytes) => making.put(path, Node::file(mode.unwrap_or(0o644), bytes)),
+            None => usage(format!("there is no file '{from}' to copy")),
+        },
+        Act::File { path, source, mode } => {
+            let contents =
+                Contents::of_path(source).at(|| source.to_string_lossy().into_owned())?;
+            let node = Node {
+                kind: Kind::File(contents),
+                ..Node::file(mode.unwrap_or(0o644), "")
+            };
+            making.put(path, node)
+        }
+    }
 }

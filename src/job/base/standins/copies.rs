@@ -29,7 +29,10 @@ pub(super) fn apt(making: &mut Making<'_>) -> Result<()> {
     let Some(user) = accounts.user("_apt").map(|account| account.uid) else {
         return Ok(());
     };
-    for folder in ["var/lib/apt/lists/partial", "var/cache/apt/archives/partial"] {
+    for folder in [
+        "var/lib/apt/lists/partial",
+        "var/cache/apt/archives/partial",
+    ] {
         if making.is_folder(folder) {
             making.change(folder, |node| {
                 (node.uid, node.gid, node.mode) = (user, 0, 0o700);

@@ -33,14 +33,45 @@ pub(in crate::job::base) enum State {
 
 /// The fields of a paragraph of `status` in dpkg's order; others follow as they came.
 const ORDER: [&str; 27] = [
-    "Package", "Essential", "Protected", "Status", "Priority", "Section", "Installed-Size", "Origin", "Maintainer",
-    "Bugs", "Architecture", "Multi-Arch", "Source", "Version", "Config-Version", "Replaces", "Provides", "Depends",
-    "Pre-Depends", "Recommends", "Suggests", "Breaks", "Conflicts", "Enhances", "Conffiles", "Description",
+    "Package",
+    "Essential",
+    "Protected",
+    "Status",
+    "Priority",
+    "Section",
+    "Installed-Size",
+    "Origin",
+    "Maintainer",
+    "Bugs",
+    "Architecture",
+    "Multi-Arch",
+    "Source",
+    "Version",
+    "Config-Version",
+    "Replaces",
+    "Provides",
+    "Depends",
+    "Pre-Depends",
+    "Recommends",
+    "Suggests",
+    "Breaks",
+    "Conflicts",
+    "Enhances",
+    "Conffiles",
+    "Description",
     "Triggers-Pending",
 ];
 /// Those that dpkg takes apart and puts together again.
 const RELATIONS: [&str; 9] = [
-    "Replaces", "Provides", "Depends", "Pre-Depends", "Recommends", "Suggests", "Breaks", "Conflicts", "Enhances",
+    "Replaces",
+    "Provides",
+    "Depends",
+    "Pre-Depends",
+    "Recommends",
+    "Suggests",
+    "Breaks",
+    "Conflicts",
+    "Enhances",
 ];
 
 pub(super) fn make(making: &mut Making<'_>) -> Result<()> {
@@ -99,7 +130,10 @@ fn write(making: &mut Making<'_>, packages: &[Unpacked], state: State) -> Result
         for (trigger, line) in interests(package, &name) {
             match trigger.starts_with('/') {
                 true => by_file.push_str(&format!("{trigger} {line}\n")),
-                false => by_name.entry(trigger).or_default().push_str(&format!("{line}\n")),
+                false => by_name
+                    .entry(trigger)
+                    .or_default()
+                    .push_str(&format!("{line}\n")),
             }
         }
     }
@@ -125,10 +159,17 @@ fn write(making: &mut Making<'_>, packages: &[Unpacked], state: State) -> Result
 
 /// The triggers a package waits for, and what is written for each (`deb-triggers(5)`).
 fn interests(package: &Unpacked, name: &str) -> Vec<(String, String)> {
-    let text = package.members.get("triggers").map(|member| String::from_utf8_lossy(&member.bytes));
+    let text = package
+        .members
+        .get("triggers")
+        .map(|member| String::from_utf8_lossy(&member.bytes));
     let mut found = Vec::new();
     for line in text.as_deref().unwrap_or_default().lines() {
-        let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
+        let mut words = line
+            .split('#')
+            .next()
+            .unwrap_or_default()
+            .split_ascii_whitespace();
         let (Some(kind), Some(trigger)) = (words.next(), words.next()) else {
             continue;
         };
@@ -153,9 +194,16 @@ fn paragraph(making: &Making<'_>, package: &Unpacked, state: State) -> Result<St
     let mut text = String::new();
     let mut push = |name: &str, value: &str| {
         let is_relation = RELATIONS.contains(&name);
-        let relation: Vec<&str> = value.split_ascii_whitespace().filter(|_| is_relation).collect();
+        let relation: Vec<&str> = value
+            .split_ascii_whitespace()
+            .filter(|_| is_relation)
+            .collect();
         let joined = relation.join(" ");
-        let value = if is_relation { joined.trim_end_matches(',') } else { value };
+        let value = if is_relation {
+            joined.trim_end_matches(',')
+        } else {
+            value
+        };
         match value.starts_with('\n') {
             true => text.push_str(&format!("{name}:{value}\n")),
             false => text.push_str(&format!("{name}: {value}\n")),
@@ -185,10 +233,20 @@ fn paragraph(making: &Making<'_>, package: &Unpacked, state: State) -> Result<St
 
 /// The names of a package's configuration files.
 pub(in crate::job::base) fn conffile_names(package: &Unpacked) -> Vec<String> {
-    let text = package.members.get("conffiles").map(|member| String::from_utf8_lossy(&member.bytes));
-    let lines = text.as_deref().unwrap_or_default().lines().map(str::trim_end);
+    let text = package
+        .members
+        .get("conffiles")
+        .map(|member| String::from_utf8_lossy(&member.bytes));
+    let lines = text
+        .as_deref()
+        .unwrap_or_default()
+        .lines()
+        .map(str::trim_end);
     // A flag may stand before the path; those are to be removed.
-    lines.filter(|line| line.starts_with('/')).map(str::to_owned).collect()
+    lines
+        .filter(|line| line.starts_with('/'))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Paths and checksums of configuration files, as the field has them.
@@ -198,7 +256,9 @@ fn conffiles(making: &Making<'_>, package: &Unpacked, state: State) -> Result<St
         // What is unpacked alone has none yet: dpkg asks what is on the disk.
         let sum = match state {
             State::Unpacked => Some("newconffile".to_owned()),
-            State::Installed => making.read(&path)?.map(|bytes| hex::encode(Md5::digest(&bytes))),
+            State::Installed => making
+                .read(&path)?
+                .map(|bytes| hex::encode(Md5::digest(&bytes))),
         };
         if let Some(sum) = sum {
             text.push_str(&format!("\n {path} {sum}"));
@@ -219,11 +279,16 @@ fn status_d(making: &mut Making<'_>) -> Result<()> {
             false => format!("{}:{}", package.name(), package.architecture()),
         };
         let path = format!("var/lib/dpkg/status.d/{name}");
-        let sums = package.members.get("md5sums").map(|member| member.bytes.clone());
-        result = making.write(&path, plain(&package.control)).and_then(|()| match sums {
-            Some(sums) => making.write(&format!("{path}.md5sums"), sums),
-            None => Ok(()),
-        });
+        let sums = package
+            .members
+            .get("md5sums")
+            .map(|member| member.bytes.clone());
+        result = making
+            .write(&path, plain(&package.control))
+            .and_then(|()| match sums {
+                Some(sums) => making.write(&format!("{path}.md5sums"), sums),
+                None => Ok(()),
+            });
         if result.is_err() {
             break;
         }

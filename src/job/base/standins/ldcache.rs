@@ -93,15 +93,29 @@ fn scan(rootfs: &Rootfs, machine: Option<u16>) -> Result<Found> {
             Ok(there) => there,
             Err(_) => continue,
         };
-        if rootfs.get(&there).is_none_or(|node| node.kind != NodeKind::Folder) || !seen.insert(there.clone()) {
+        if rootfs
+            .get(&there)
+            .is_none_or(|node| node.kind != NodeKind::Folder)
+            || !seen.insert(there.clone())
+        {
             continue;
         }
         look_into(rootfs, &folder, &there, None, &mut machine, &mut found)?;
         let hwcaps = [there.as_slice(), b"/glibc-hwcaps"].concat();
-        for named in rootfs.children(&hwcaps).filter(|named| named.node.kind == NodeKind::Folder) {
+        for named in rootfs
+            .children(&hwcaps)
+            .filter(|named| named.node.kind == NodeKind::Folder)
+        {
             let name = &named.path[hwcaps.len() + 1..];
             let shown = [folder.as_slice(), b"/glibc-hwcaps/", name].concat();
-            look_into(rootfs, &shown, named.path, Some(name), &mut machine, &mut found)?;
+            look_into(
+                rootfs,
+                &shown,
+                named.path,
+                Some(name),
+                &mut machine,
+                &mut found,
+            )?;
         }
     }
     Ok(found)
@@ -123,7 +137,10 @@ fn folders(rootfs: &Rootfs) -> Result<Vec<Vec<u8>>> {
     take(&mut lines, CONF)?;
     while let Some(line) = lines.pop() {
         let line = line.split('#').next().unwrap_or_default().trim();
-        if let Some(patterns) = line.strip_prefix("include").filter(|rest| rest.starts_with([' ', '\t'])) {
+        if let Some(patterns) = line
+            .strip_prefix("include")
+            .filter(|rest| rest.starts_with([' ', '\t']))
+        {
             for pattern in patterns.split_ascii_whitespace().rev() {
                 let pattern = match pattern.starts_with('/') {
                     true => pattern.to_owned(),
@@ -138,7 +155,12 @@ fn folders(rootfs: &Rootfs) -> Result<Vec<Vec<u8>>> {
             }
             continue;
         }
-        let folder = line.split('=').next().unwrap_or_default().trim().trim_end_matches('/');
+        let folder = line
+            .split('=')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .trim_end_matches('/');
         if folder.starts_with('/') && folders.len() < MAX_FOLDERS {
             folders.push(folder.as_bytes().to_vec());
         }
@@ -150,7 +172,10 @@ fn folders(rootfs: &Rootfs) -> Result<Vec<Vec<u8>>> {
 /// The files that a pattern stands for, sorted; the pattern is in the name alone.
 fn matching(rootfs: &Rootfs, pattern: &str) -> Vec<String> {
     let (folder, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
-    let Ok(glob) = globset::GlobBuilder::new(name).literal_separator(true).build() else {
+    let Ok(glob) = globset::GlobBuilder::new(name)
+        .literal_separator(true)
+        .build()
+    else {
         return Vec::new();
     };
     let glob = glob.compile_matcher();
@@ -158,7 +183,8 @@ fn matching(rootfs: &Rootfs, pattern: &str) -> Vec<String> {
         return Vec::new();
     };
     let children = rootfs.children(&there);
-    let names = children.map(|named| String::from_utf8_lossy(&named.path[there.len() + 1..]).into_owned());
+    let names =
+        children.map(|named| String::from_utf8_lossy(&named.path[there.len() + 1..]).into_owned());
     let mut paths: Vec<String> = names
         .filter(|name| glob.is_match(name) && (!name.starts_with('.') || pattern.contains("/.")))
         .map(|name| format!("{folder}/{name}"))
@@ -211,7 +237,8 @@ fn look_into(
         };
         let wanted = *machine.get_or_insert(elf.target.machine);
         let pair = [machine::I386, machine::X86_64];
-        let fits = elf.target.machine == wanted || pair.contains(&wanted) && pair.contains(&elf.target.machine);
+        let fits = elf.target.machine == wanted
+            || pair.contains(&wanted) && pair.contains(&elf.target.machine);
         if !fits {
             continue;
         }
@@ -233,7 +260,8 @@ fn look_into(
             // A file before a link, else the newer one.
             Some(known) => {
                 let is_better = !new.is_link && known.is_link
-                    || new.is_link == known.is_link && compare(&known.file, &new.file) == Ordering::Less;
+                    || new.is_link == known.is_link
+                        && compare(&known.file, &new.file) == Ordering::Less;
                 if is_better {
                     libraries.insert(soname, new);
                 }
@@ -244,10 +272,17 @@ fn look_into(
         }
     }
     for (soname, library) in libraries {
-        let file = if hwcaps.is_none() { &soname } else { &library.file };
+        let file = if hwcaps.is_none() {
+            &soname
+        } else {
+            &library.file
+        };
         let path = [shown, b"/", file].concat();
-        if hwcaps.is_none() && !library.is_link && library.file != soname && !soname.contains(&b'/') {
-            found.links.push(([folder, b"/", soname.as_slice()].concat(), library.file));
+        if hwcaps.is_none() && !library.is_link && library.file != soname && !soname.contains(&b'/')
+        {
+            found
+                .links
+                .push(([folder, b"/", soname.as_slice()].concat(), library.file));
         }
         found.entries.push(Entry {
             name: soname,
@@ -286,7 +321,9 @@ fn flags(elf: &Elf) -> u32 {
     }
     // The others are told by what they need.
     let libc = |name: &Vec<u8>| matches!(name.as_slice(), b"libc.so.6" | b"libm.so.6");
-    let known = elf.needed.iter().any(libc) || elf.soname.as_ref().is_some_and(libc) || elf.libc().is_some();
+    let known = elf.needed.iter().any(libc)
+        || elf.soname.as_ref().is_some_and(libc)
+        || elf.libc().is_some();
     if known { LIBC6 } else { 1 }
 }
 
@@ -331,7 +368,9 @@ fn before(a: &Entry, b: &Entry) -> Ordering {
         (None, Some(_)) => Ordering::Greater,
         (a, b) => a.cmp(b),
     };
-    compare(&b.name, &a.name).then(b.flags.cmp(&a.flags)).then(by_hwcaps)
+    compare(&b.name, &a.name)
+        .then(b.flags.cmp(&a.flags))
+        .then(by_hwcaps)
 }
 
 fn cache(mut entries: Vec<Entry>, generator: &[u8], is_big_endian: bool) -> Vec<u8> {
@@ -339,7 +378,10 @@ fn cache(mut entries: Vec<Entry>, generator: &[u8], is_big_endian: bool) -> Vec<
     const ENTRY: usize = 24;
     const EXTENSION: u64 = 1 << 62;
     entries.sort_by(before);
-    let hwcaps: BTreeSet<&[u8]> = entries.iter().filter_map(|entry| entry.hwcaps.as_deref()).collect();
+    let hwcaps: BTreeSet<&[u8]> = entries
+        .iter()
+        .filter_map(|entry| entry.hwcaps.as_deref())
+        .collect();
     let mut strings: BTreeSet<&[u8]> = hwcaps.clone();
     for entry in &entries {
         strings.extend([entry.name.as_slice(), &entry.path]);
@@ -366,7 +408,10 @@ fn cache(mut entries: Vec<Entry>, generator: &[u8], is_big_endian: bool) -> Vec<
         bytes.extend(number(offsets[entry.name.as_slice()]));
         bytes.extend(number(offsets[entry.path.as_slice()]));
         bytes.extend(u32s(0));
-        let index = entry.hwcaps.as_deref().and_then(|name| hwcaps.iter().position(|known| *known == name));
+        let index = entry
+            .hwcaps
+            .as_deref()
+            .and_then(|name| hwcaps.iter().position(|known| *known == name));
         let hwcap = index.map_or(0, |index| EXTENSION | index as u64);
         bytes.extend(match is_big_endian {
             true => hwcap.to_be_bytes(),
@@ -381,7 +426,10 @@ fn cache(mut entries: Vec<Entry>, generator: &[u8], is_big_endian: bool) -> Vec<
     let writer = names + 4 * hwcaps.len();
     bytes.extend(u32s(0xeaa4_2174));
     bytes.extend(number(count));
-    for (tag, offset, size) in [(0, writer, generator.len()), (1, names, 4 * hwcaps.len())].iter().take(count) {
+    for (tag, offset, size) in [(0, writer, generator.len()), (1, names, 4 * hwcaps.len())]
+        .iter()
+        .take(count)
+    {
         bytes.extend([u32s(*tag), u32s(0), number(*offset), number(*size)].concat());
     }
     for name in &hwcaps {
@@ -392,7 +440,10 @@ fn cache(mut entries: Vec<Entry>, generator: &[u8], is_big_endian: bool) -> Vec<
 }
 
 /// Strings, each ended by a zero, that are the tails of others where they can be; and where each is.
-fn shared_tails<'s>(strings: &BTreeSet<&'s [u8]>, start: usize) -> (Vec<u8>, BTreeMap<&'s [u8], usize>) {
+fn shared_tails<'s>(
+    strings: &BTreeSet<&'s [u8]>,
+    start: usize,
+) -> (Vec<u8>, BTreeMap<&'s [u8], usize>) {
     let mut sorted: Vec<&[u8]> = strings.iter().copied().collect();
     // By their ends, from high to low, the longer of two first.
     sorted.sort_by(|a, b| {
@@ -452,16 +503,38 @@ mod tests {
     fn a_cache_is_what_ldconfig_makes_of_the_same_tree() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/elf/ld.so.cache");
         let expected = std::fs::read(file).expect("a cache");
-        let at = expected.windows(10).position(|ten| ten == b"ldconfig (").expect("who wrote it");
+        let at = expected
+            .windows(10)
+            .position(|ten| ten == b"ldconfig (")
+            .expect("who wrote it");
         let found = scan(&tree(), Some(machine::X86_64)).expect("libraries");
         assert!(cache(found.entries, &expected[at..], false) == expected);
     }
 
     #[test]
     fn names_are_in_the_order_of_glibc() {
-        let mut names = vec!["libn.so.9", "libn.so.10", "liba10.so", "liba.so", "liba9.so", "liba+.so", "lib"];
+        let mut names = vec![
+            "libn.so.9",
+            "libn.so.10",
+            "liba10.so",
+            "liba.so",
+            "liba9.so",
+            "liba+.so",
+            "lib",
+        ];
         names.sort_by(|a, b| compare(a.as_bytes(), b.as_bytes()));
-        assert_eq!(names, ["lib", "liba+.so", "liba.so", "liba9.so", "liba10.so", "libn.so.9", "libn.so.10"]);
+        assert_eq!(
+            names,
+            [
+                "lib",
+                "liba+.so",
+                "liba.so",
+                "liba9.so",
+                "liba10.so",
+                "libn.so.9",
+                "libn.so.10"
+            ]
+        );
         assert_eq!(compare(b"libn.so.09", b"libn.so.9"), Ordering::Equal);
     }
 

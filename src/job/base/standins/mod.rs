@@ -52,7 +52,10 @@ impl Choice {
     pub fn leave_out(&mut self, name: &str) -> Result<()> {
         if !names().any(|(known, _)| known == name) {
             let known: Vec<&str> = names().map(|(name, _)| name).collect();
-            let why = format!("no stand-in is called '{name}': there are {}", known.join(", "));
+            let why = format!(
+                "no stand-in is called '{name}': there are {}",
+                known.join(", ")
+            );
             return Err(Fault::Usage(why).into());
         }
         self.without.insert(name.to_owned());
@@ -86,6 +89,11 @@ const TABLE: [StandIn; 9] = [
         make: accounts::make,
     },
     StandIn {
+        name: "cacerts",
+        about: "/etc/ssl/certs: the bundle and the links by subject",
+        make: cacerts::make,
+    },
+    StandIn {
         name: "commands",
         about: "what maintainer scripts say in so many words: mkdir, chown, adduser, update-alternatives, ...",
         make: commands::make,
@@ -109,11 +117,6 @@ const TABLE: [StandIn; 9] = [
         name: "apt",
         about: "the owner of apt's folders for files that are on their way",
         make: copies::apt,
-    },
-    StandIn {
-        name: "cacerts",
-        about: "/etc/ssl/certs: the bundle and the links by subject",
-        make: cacerts::make,
     },
     StandIn {
         name: "ldcache",
@@ -175,7 +178,11 @@ impl Making<'_> {
     /// Puts something at a path, whatever is there.
     fn put(&mut self, path: &str, node: Node) -> Result<()> {
         let node = Node {
-            mtime: if node.mtime == 0 { self.base.epoch } else { node.mtime },
+            mtime: if node.mtime == 0 {
+                self.base.epoch
+            } else {
+                node.mtime
+            },
             origin: self.origin,
             ..node
         };
@@ -234,7 +241,10 @@ impl Making<'_> {
     }
 
     fn package(&self, name: &str) -> Option<&Unpacked> {
-        self.base.packages.iter().find(|package| package.name() == name)
+        self.base
+            .packages
+            .iter()
+            .find(|package| package.name() == name)
     }
 
     /// The names right in a folder.
@@ -268,4 +278,37 @@ pub(super) fn would_change(base: &mut Base, effect: &super::scripts::Effect) -> 
         Ok(true) => Some(!making.made.is_empty()),
         _ => None,
     }
+}
+
+/// What packages need that are still to be configured: accounts, and a database that says so.
+pub(super) fn unconfigured(base: &mut Base, choice: &Choice) -> Result<()> {
+    let origin = base.origin("database");
+    let mut making = Making {
+        base,
+        choice,
+        origin,
+        made: BTreeSet::new(),
+        notes: Vec::new(),
+    };
+    accounts::make(&mut making)?;
+    dpkg::full(&mut making, dpkg::State::Unpacked)
+}
+
+pub(super) use dpkg::conffile_names;
+
+/// Does what a person asked for to a finished tree, see [`Act`](super::scripts::Act).
+///
+/// # Errors
+/// `Usage` for an account or a path that is not there, or a mode that is none; what putting files gives.
+pub(super) fn act(base: &mut Base, act: &super::scripts::Act) -> Result<()> {
+    let choice = Choice::default();
+    let origin = base.origin("recipe");
+    let mut making = Making {
+        base,
+        choice: &choice,
+        origin,
+        made: BTreeSet::new(),
+        notes: Vec::new(),
+    };
+    commands::act(&mut making, act)
 }

@@ -6,7 +6,13 @@ use super::Making;
 use crate::error::Result;
 
 const PROFILES: &str = "usr/share/pam-configs";
-const TYPES: [&str; 5] = ["auth", "account", "password", "session", "session-noninteractive"];
+const TYPES: [&str; 5] = [
+    "auth",
+    "account",
+    "password",
+    "session",
+    "session-noninteractive",
+];
 
 /// A profile: its fields, lines of longer ones joined by newlines.
 type Profile = BTreeMap<String, String>;
@@ -55,7 +61,10 @@ pub(super) fn make(making: &mut Making<'_>) -> Result<()> {
         if !making.exists(&target) {
             files.push((target, filled(&template, kind, &profiles, &enabled)));
         }
-        files.push((format!("var/lib/pam/{kind}"), saved(kind, &profiles, &enabled)));
+        files.push((
+            format!("var/lib/pam/{kind}"),
+            saved(kind, &profiles, &enabled),
+        ));
     }
     let seen = sorted.iter().map(|name| format!("{name}\n")).collect();
     files.push(("var/lib/pam/seen".to_owned(), seen));
@@ -75,7 +84,9 @@ fn profile(text: &str) -> Profile {
                 && value.starts_with(char::is_whitespace)
                 && !value.trim().is_empty()
         });
-        let alone = line.strip_suffix(':').filter(|name| !name.contains(char::is_whitespace));
+        let alone = line
+            .strip_suffix(':')
+            .filter(|name| !name.contains(char::is_whitespace));
         if let Some((name, value)) = head {
             field = name.trim_end_matches("-Final").to_owned();
             profile.insert(field.clone(), value.trim().to_owned());
@@ -124,9 +135,14 @@ fn block<'p>(
             continue;
         }
         let initial = profile.get(&format!("{field}-Initial"));
-        let lines = initial.filter(|_| found.is_empty()).or_else(|| profile.get(&field));
+        let lines = initial
+            .filter(|_| found.is_empty())
+            .or_else(|| profile.get(&field));
         let lines = lines.map_or("", String::as_str);
-        found.push((*name, lines.split('\n').filter(|line| !line.is_empty()).collect()));
+        found.push((
+            *name,
+            lines.split('\n').filter(|line| !line.is_empty()).collect(),
+        ));
     }
     found
 }
@@ -151,8 +167,12 @@ fn filled(
         }
         text.push_str(line);
         text.push('\n');
-        let primary = line.starts_with("# here are the per-package modules (the \"Primary\" block)");
-        if !primary && !line.starts_with("# and here are more per-package modules (the \"Additional\" block)") {
+        let primary =
+            line.starts_with("# here are the per-package modules (the \"Primary\" block)");
+        if !primary
+            && !line
+                .starts_with("# and here are more per-package modules (the \"Additional\" block)")
+        {
             continue;
         }
         skipping = true;
@@ -182,10 +202,16 @@ fn jumping(line: &str, left: usize) -> String {
     };
     let rest = &line[control..];
     let module = rest.len() - rest.trim_start().len();
-    let end = rest[module..].find(char::is_whitespace).map_or(rest.len(), |end| module + end);
+    let end = rest[module..]
+        .find(char::is_whitespace)
+        .map_or(rest.len(), |end| module + end);
     let (head, options) = line.split_at(control + end);
     let options: Vec<&str> = options.split_whitespace().collect();
-    format!("{} {}", head.replace("end", &left.to_string()), options.join(" "))
+    format!(
+        "{} {}",
+        head.replace("end", &left.to_string()),
+        options.join(" ")
+    )
 }
 
 /// What it keeps to know its own lines again.
@@ -195,7 +221,10 @@ fn saved(kind: &str, profiles: &BTreeMap<String, Profile>, enabled: &[&String]) 
     if primary.is_empty() {
         text.push_str("Module: null\n[default=1]\t\t\tpam_permit.so\n");
     }
-    for (name, lines) in primary.iter().chain(&block(kind, "Additional", profiles, enabled)) {
+    for (name, lines) in primary
+        .iter()
+        .chain(&block(kind, "Additional", profiles, enabled))
+    {
         if !lines.is_empty() {
             text.push_str(&format!("Module: {name}\n{}\n", lines.join("\n")));
         }

@@ -16,7 +16,9 @@ pub(super) fn make(making: &mut Making<'_>) -> Result<()> {
     };
     let state = making.text("var/lib/shells.state")?.unwrap_or_default();
     let state: BTreeSet<&str> = state.lines().collect();
-    let there = making.text("etc/shells")?.unwrap_or_else(|| template.clone());
+    let there = making
+        .text("etc/shells")?
+        .unwrap_or_else(|| template.clone());
 
     let mut packaged: Vec<String> = Vec::new();
     let mut sources = vec![template.clone()];
@@ -55,7 +57,12 @@ pub(super) fn make(making: &mut Making<'_>) -> Result<()> {
             lines.push(shell);
         }
     }
-    let joined = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let joined = |lines: &[&str]| {
+        lines
+            .iter()
+            .map(|line| format!("{line}\n"))
+            .collect::<String>()
+    };
     let (shells, state) = (joined(&lines), joined(&kept));
     making.write("etc/shells", shells)?;
     making.write("var/lib/shells.state", state)

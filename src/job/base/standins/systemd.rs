@@ -30,9 +30,17 @@ pub(super) fn enable(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
     }
     for unit in words {
         let links = closure(making, unit, is_user)?;
-        let state = if is_user { "deb-systemd-user-helper-enabled" } else { "deb-systemd-helper-enabled" };
+        let state = if is_user {
+            "deb-systemd-user-helper-enabled"
+        } else {
+            "deb-systemd-helper-enabled"
+        };
         let state = format!("var/lib/systemd/{state}");
-        let folder = if is_user { "/etc/systemd/user/" } else { "/etc/systemd/system/" };
+        let folder = if is_user {
+            "/etc/systemd/user/"
+        } else {
+            "/etc/systemd/system/"
+        };
         let list: String = links.iter().map(|(link, _)| format!("{link}\n")).collect();
         for (link, target) in &links {
             making.add(link, Node::symlink(target))?;
@@ -55,21 +63,31 @@ fn closure(making: &Making<'_>, unit: &str, is_user: bool) -> Result<Vec<(String
         if seen.len() >= MAX_UNITS || unit.contains(['/', '\n']) || !seen.insert(unit.clone()) {
             continue;
         }
-        let folders = [format!("/lib/systemd/{kind}"), format!("/usr/lib/systemd/{kind}"), format!("/etc/systemd/{kind}")];
+        let folders = [
+            format!("/lib/systemd/{kind}"),
+            format!("/usr/lib/systemd/{kind}"),
+            format!("/etc/systemd/{kind}"),
+        ];
         // A unit of an instance is in the file of the template.
         let template = unit.split_once('@').map(|(name, rest)| {
             let suffix = rest.rsplit('.').next().unwrap_or_default();
             format!("{name}@.{suffix}")
         });
         let names = [Some(unit.clone()), template];
-        let mut paths = names.iter().flatten().flat_map(|name| folders.iter().map(move |folder| format!("{folder}/{name}")));
+        let mut paths = names
+            .iter()
+            .flatten()
+            .flat_map(|name| folders.iter().map(move |folder| format!("{folder}/{name}")));
         let Some(path) = paths.find(|path| making.exists(path)) else {
             continue;
         };
         let Some(text) = making.text(&path)? else {
             continue;
         };
-        for (key, value) in install_section(&text) {
+        // Other names first, as deb-systemd-helper has them.
+        let mut keys = install_section(&text);
+        keys.sort_by_key(|(key, _)| *key != "Alias");
+        for (key, value) in keys {
             for word in value.split_ascii_whitespace() {
                 let word = word.trim_matches(['"', '\'']);
                 if word.contains('/') {
@@ -111,7 +129,11 @@ fn install_section(text: &str) -> Vec<(&str, &str)> {
 
 /// `update-rc.d NAME defaults`: the links of the runlevels that the script's LSB header names.
 pub(super) fn update_rc(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
-    let words: Vec<&str> = args.iter().copied().filter(|arg| !arg.starts_with('-')).collect();
+    let words: Vec<&str> = args
+        .iter()
+        .copied()
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
     let (name, verb) = match words.as_slice() {
         [name, verb, ..] => (*name, *verb),
         _ => return Ok(false),
@@ -129,23 +151,41 @@ pub(super) fn update_rc(making: &mut Making<'_>, args: &[&str]) -> Result<bool> 
     if !making.exists("usr/sbin/update-rc.d") || name.contains('/') {
         return Ok(true);
     }
-    let header = text.lines().skip_while(|line| !line.starts_with("### BEGIN INIT INFO"));
-    let header: Vec<&str> = header.take_while(|line| !line.starts_with("### END INIT INFO")).collect();
+    let header = text
+        .lines()
+        .skip_while(|line| !line.starts_with("### BEGIN INIT INFO"));
+    let header: Vec<&str> = header
+        .take_while(|line| !line.starts_with("### END INIT INFO"))
+        .collect();
     let levels = |key: &str| -> Vec<String> {
-        let mut lines = header.iter().filter_map(|line| line.strip_prefix("# ")?.strip_prefix(key));
-        let line = lines.next().and_then(|rest| rest.trim_start().strip_prefix(':'));
+        let mut lines = header
+            .iter()
+            .filter_map(|line| line.strip_prefix("# ")?.strip_prefix(key));
+        let line = lines
+            .next()
+            .and_then(|rest| rest.trim_start().strip_prefix(':'));
         let words = line.unwrap_or_default().split_ascii_whitespace();
-        words.filter(|word| word.len() == 1).map(str::to_owned).collect()
+        words
+            .filter(|word| word.len() == 1)
+            .map(str::to_owned)
+            .collect()
     };
     let target = format!("../init.d/{name}");
-    for (key, letter) in [("Default-Start", if starts { 'S' } else { 'K' }), ("Default-Stop", 'K')] {
+    for (key, letter) in [
+        ("Default-Start", if starts { 'S' } else { 'K' }),
+        ("Default-Stop", 'K'),
+    ] {
         for level in levels(key) {
             let folder = format!("etc/rc{level}.d");
-            let is_there = making.children(&folder).iter().any(|link| {
-                link.get(3..) == Some(name) && link.starts_with(['S', 'K'])
-            });
+            let is_there = making
+                .children(&folder)
+                .iter()
+                .any(|link| link.get(3..) == Some(name) && link.starts_with(['S', 'K']));
             if !is_there {
-                making.add(&format!("{folder}/{letter}01{name}"), Node::symlink(&target))?;
+                making.add(
+                    &format!("{folder}/{letter}01{name}"),
+                    Node::symlink(&target),
+                )?;
             }
         }
     }

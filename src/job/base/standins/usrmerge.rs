@@ -1,7 +1,7 @@
 //! Merged `/usr`: `/bin`, `/sbin` and `/lib*` are links before the first package is unpacked.
 
-use crate::job::base::Base;
 use crate::error::Result;
+use crate::job::base::Base;
 use crate::rootfs::Node;
 
 /// Folders for libraries of a second kind that architectures of Debian have.

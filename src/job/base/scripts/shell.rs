@@ -467,11 +467,8 @@ impl Parser {
         }
         let mut nodes = Vec::new();
         loop {
-            loop {
-                match self.peek() {
-                    Some(Token::Newline | Token::Op(";" | "&")) => self.at += 1,
-                    _ => break,
-                }
+            while let Some(Token::Newline | Token::Op(";" | "&")) = self.peek() {
+                self.at += 1;
             }
             match self.reserved() {
                 Some(word) if ends.contains(&word) => break,

@@ -165,7 +165,7 @@ pub fn deb(
     Ok(DebReport {
         reasons: taken.iter().map(|taken| taken.reason.clone()).collect(),
         stand_ins,
-        scripts: scripts::report(base),
+        scripts: scripts::report(base, &[]),
         left_out,
     })
 }

@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod deb;
+pub mod emit;
 pub mod filters;
 pub mod image;
 pub mod layers;

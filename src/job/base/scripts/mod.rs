@@ -3,6 +3,7 @@
 //! Nothing is run. [`run`] works out what a script comes down to on a first installation; [`report`] compares that with
 //! the tree as the stand-ins left it: a command that would change nothing any more is covered, everything else is named.
 
+mod recipe;
 mod report;
 mod run;
 mod shell;
@@ -10,8 +11,9 @@ mod shell;
 use crate::debian::Unpacked;
 use crate::rootfs::Rootfs;
 
+pub use recipe::{Act, Recipe};
 pub use report::{Class, Left, PackageScripts, report};
-pub(in crate::job::base) use run::Effect;
+pub(in crate::job::base) use run::{Effect, MADE_UP};
 
 /// What a package's script would do to a tree when the package is installed for the first time; nothing if the package has
 /// no such script.

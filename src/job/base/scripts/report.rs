@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Effect, effects_of};
+use super::{Effect, Recipe, effects_of};
 use crate::debian::Unpacked;
 use crate::job::base::Base;
 use crate::job::base::standins::would_change;
@@ -61,16 +61,21 @@ pub struct PackageScripts {
     pub later: Vec<&'static str>,
 }
 
-/// Compares the scripts of all packages with the finished tree, package after package.
-pub fn report(base: &Base) -> Vec<PackageScripts> {
+/// Compares the scripts of all packages with the finished tree, package after package. What a recipe answers is covered.
+pub fn report(base: &Base, recipes: &[Recipe]) -> Vec<PackageScripts> {
     let mut scratch = base.clone();
-    base.packages
-        .iter()
-        .map(|package| of_package(package, &mut scratch))
+    let packages = base.packages.iter();
+    packages
+        .map(|package| of_package(package, recipes, &mut scratch))
         .collect()
 }
 
-fn of_package(package: &Unpacked, scratch: &mut Base) -> PackageScripts {
+fn of_package(package: &Unpacked, recipes: &[Recipe], scratch: &mut Base) -> PackageScripts {
+    let answers: Vec<&str> = recipes
+        .iter()
+        .filter(|recipe| recipe.is_for(package))
+        .flat_map(|recipe| recipe.answers.iter().map(String::as_str))
+        .collect();
     let mut found = PackageScripts {
         package: package.name().to_owned(),
         version: package.version().to_owned(),
@@ -105,6 +110,10 @@ fn of_package(package: &Unpacked, scratch: &mut Base) -> PackageScripts {
                 Judgement::Later(what) => {
                     later.insert(what);
                 }
+                Judgement::Left
+                    if answers
+                        .iter()
+                        .any(|answer| shown(&effect).starts_with(answer)) => {}
                 Judgement::Left => {
                     let left = Left {
                         script,
@@ -151,7 +160,9 @@ enum Judgement {
 }
 
 /// Programs that look and change nothing, as scripts use them.
-const LOOKING: [&str; 36] = [
+const LOOKING: [&str; 38] = [
+    "getcap",
+    "ischroot",
     "awk",
     "basename",
     "cat",
@@ -231,10 +242,22 @@ const LATER: [(&str, &str); 8] = [
 ];
 
 /// Commands of single packages that a stand-in answers: package, how the command begins, and the path that then is there.
-const ANSWERED: [(&str, &[&str], &str); 4] = [
+const ANSWERED: [(&str, &[&str], &str); 13] = [
     ("tzdata", &["ln", "-nsf"], "etc/localtime"),
     ("tzdata", &["mv", "-f"], "etc/localtime"),
     ("tzdata", &["date"], "etc/localtime"),
+    ("tzdata", &["echo"], "etc/timezone"),
+    // They clean up after versions of long ago.
+    ("dpkg", &["mv"], "var/lib/dpkg/status"),
+    ("usr-is-merged", &["rm", "-v"], "usr/lib"),
+    ("usr-is-merged", &["rmdir"], "usr/lib"),
+    // Its link is what the package brings; it is put in the place of one that another shell may have left.
+    ("dash", &["rm", "-f"], "usr/bin/sh"),
+    ("dash", &["ln", "-sf", "dash"], "usr/bin/sh"),
+    ("dash", &["mv", "-f"], "usr/bin/sh"),
+    ("dash", &["cp", "-dp"], "usr/bin/sh"),
+    // Only looks whether perl is there.
+    ("libc6", &["perl", "-e", ""], "usr/bin/perl"),
     ("ca-certificates", &[], "etc/ssl/certs/ca-certificates.crt"),
 ];
 
@@ -252,6 +275,10 @@ fn judge(package: &Unpacked, effect: &Effect, scratch: &mut Base) -> Judgement {
         return Judgement::Done;
     }
     if effect.outputs.is_empty() {
+        let mut words = effect.words.iter().flatten();
+        if words.any(|word| word.ends_with("/py_compile.py") || word.ends_with("rtupdate")) {
+            return Judgement::Later("bytecode of Python");
+        }
         if let Some((_, what)) = LATER.iter().find(|(known, _)| *known == name) {
             return Judgement::Later(what);
         }

@@ -16,6 +16,9 @@ const MAX_STEPS: usize = 20_000;
 /// How much of a file of the tree is looked at.
 const MAX_FILE: u64 = 1 << 20;
 
+/// How the name of a temporary file begins: there is none until the script is run.
+pub(in crate::job::base) const MADE_UP: &str = "/tmp/made-by-mktemp.";
+
 /// A command that a script would run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::job::base) struct Effect {
@@ -153,6 +156,8 @@ struct Flow {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Leaving {
+    /// One round of a loop, or all of it.
+    Loop,
     Function,
     Script,
 }
@@ -246,8 +251,10 @@ impl Walk<'_> {
                 for word in words {
                     self.vars.insert(name.clone(), word);
                     flow = self.node(body, certain);
-                    if flow.left.is_some() {
-                        break;
+                    match flow.left {
+                        None => {}
+                        Some(Leaving::Loop) => flow.left = None,
+                        Some(_) => break,
                     }
                 }
                 flow
@@ -393,16 +400,14 @@ impl Walk<'_> {
         certain: bool,
     ) -> Flow {
         let mut status = Status::Yes;
-        let values: Vec<(String, Option<String>)> = assigns
-            .iter()
-            .map(|(name, word)| (name.clone(), self.text(word)))
-            .collect();
         if words.is_empty() {
-            for (name, value) in values {
+            // One after the other: a later one may use an earlier one.
+            for (name, word) in assigns {
+                let value = self.text(word);
                 if value.is_none() {
                     status = Status::Maybe;
                 }
-                self.vars.insert(name, value);
+                self.vars.insert(name.clone(), value);
             }
             if redirects.is_empty() {
                 return on(status);
@@ -504,6 +509,10 @@ impl Walk<'_> {
             }
             "cat" if args.is_empty() => on(Status::Yes),
             "false" => on(Status::No),
+            "continue" | "break" => Flow {
+                status: Status::Yes,
+                left: Some(Leaving::Loop),
+            },
             "exit" | "return" => {
                 let status = match first {
                     None | Some("0") => Status::Yes,
@@ -550,6 +559,14 @@ impl Walk<'_> {
             }
             "." | "source" => match first {
                 Some("/usr/share/debconf/confmodule") => on(Status::Yes),
+                Some(path) if path.starts_with('/') && self.depth < MAX_DEPTH / 2 => {
+                    let text = self.rootfs.read(path.as_bytes(), MAX_FILE).ok()??;
+                    let tree = parse(&String::from_utf8_lossy(&text)).ok()?;
+                    self.depth += 1;
+                    let flow = self.node(&tree, certain);
+                    self.depth -= 1;
+                    flow
+                }
                 _ => return None,
             },
             "db_get" => match first.and_then(|question| self.templates.get(question)) {
@@ -778,6 +795,7 @@ impl Walk<'_> {
             ["command", "-v", name] | ["which", name] => {
                 Some(self.program(name).unwrap_or_default())
             }
+            ["mktemp", ..] => Some(MADE_UP.to_owned()),
             ["uname"] | ["uname", "-s"] => Some("Linux".to_owned()),
             ["echo", text] => Some((*text).to_owned()),
             ["dpkg-divert", "--listpackage", path] => {

@@ -467,11 +467,8 @@ impl Parser {
         }
         let mut nodes = Vec::new();
         loop {
-            loop {
-                match self.peek() {
-                    Some(Token::Newline | Token::Op(";" | "&")) => self.at += 1,
-                    _ => break,
-                }
+            while let Some(Token::Newline | Token::Op(";" | "&")) = self.peek() {
+                self.at += 1;
             }
             match self.reserved() {
                 Some(word) if ends.contains(&word) => break,
@@ -624,10 +621,19 @@ impl Parser {
         if redirects.is_empty() {
             return Ok(node);
         }
+        // What would be written is not known.
+        let unknown = Word {
+            parts: vec![Part::Other(String::new())],
+            quoted: true,
+        };
+        redirects.retain(|redirect: &Redirect| redirect.op.starts_with('>') && redirect.op != ">&");
+        if redirects.is_empty() {
+            return Ok(node);
+        }
         let empty = Node::Simple {
             line,
             assigns: Vec::new(),
-            words: Vec::new(),
+            words: vec![unknown],
             redirects,
         };
         Ok(Node::List(vec![empty, node]))

@@ -112,10 +112,9 @@ impl Accounts {
 
     /// The first number of the system range that neither a user nor, where wanted, a group has.
     pub fn free(&self, also_group: bool) -> Option<u32> {
-        SYSTEM.into_iter().find(|id| {
-            !self.users().any(|account| account.uid == *id)
-                && !(also_group && self.groups().any(|group| group.gid == *id))
-        })
+        SYSTEM
+            .into_iter()
+            .find(|id| self.uid_is_free(*id) && (!also_group || self.gid_is_free(*id)))
     }
 
     /// The first number of the system range that no group has.

@@ -106,7 +106,7 @@ pub(super) fn install(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
                 .unwrap_or_default();
             return Ok(!text.lines().any(|line| line == *path));
         }
-        ["--remove-all", name] => return Ok(!making.exists(&format!("{FOLDER}/{name}"))),
+        ["--remove-all" | "--auto", name] => return Ok(!making.exists(&format!("{FOLDER}/{name}"))),
         _ => return Ok(false),
     };
     let (Ok(priority), true) = (priority.parse::<i64>(), making.exists(path)) else {

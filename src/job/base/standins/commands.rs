@@ -4,10 +4,12 @@
 //! reached in any case, all its words are known, and it is one of those below in a form that is understood in full;
 //! otherwise it is left, and the report names it. Doing it again changes nothing.
 
+use std::collections::BTreeSet;
+
 use super::accounts::{Account, Accounts};
 use super::{Making, alternatives, systemd};
-use crate::error::Result;
-use crate::job::base::scripts::{Effect, effects_of};
+use crate::error::{At, Fault, Result};
+use crate::job::base::scripts::{Act, Effect, MADE_UP, effects_of};
 use crate::rootfs::{Contents, Kind, Node};
 
 /// How often scripts are gone through: what one makes may be what another looks for.
@@ -20,8 +22,17 @@ pub(super) fn make(making: &mut Making<'_>) -> Result<()> {
             let package = making.base.packages[index].clone();
             for script in ["preinst", "postinst"] {
                 let found = effects_of(&package, script, &making.base.rootfs);
-                for effect in found.unwrap_or_default() {
-                    if effect.certain {
+                let found = found.unwrap_or_default();
+                let moved = unsettled(making, &found);
+                for effect in found {
+                    let places = ["ln", "cp", "touch", "mkdir", "chmod", "chown", "chgrp"];
+                    let is_moved = places.contains(&effect.name())
+                        && effect
+                            .words
+                            .iter()
+                            .flatten()
+                            .any(|word| moved.contains(word));
+                    if effect.certain && !is_moved {
                         // What the tree does not allow would have failed in the script, too, and is left.
                         let _ = perform(making, &effect);
                     }
@@ -33,6 +44,22 @@ pub(super) fn make(making: &mut Making<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The paths that a script moves away or takes away: what else it does with them only makes sense with that, which is not
+/// done here.
+fn unsettled(making: &Making<'_>, effects: &[Effect]) -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
+    for effect in effects {
+        let words = effect.words.iter().skip(1).flatten();
+        let plain = words.filter(|word| !word.starts_with('-'));
+        match effect.name() {
+            "mv" => paths.extend(plain.cloned()),
+            "rm" => paths.extend(plain.filter(|path| making.exists(path)).cloned()),
+            _ => {}
+        }
+    }
+    paths
 }
 
 /// Options and plain words of a command. Options that take a value are told by `valued`.
@@ -105,6 +132,16 @@ impl<'w> Words<'w> {
 
 /// Does a command. Returns whether it is done, by this or before.
 pub(super) fn perform(making: &mut Making<'_>, effect: &Effect) -> Result<bool> {
+    let outputs = effect.outputs.iter().filter_map(|(path, _)| path.as_ref());
+    if effect
+        .words
+        .iter()
+        .flatten()
+        .chain(outputs)
+        .any(|word| word.starts_with(MADE_UP))
+    {
+        return Ok(effect.name() == "rm");
+    }
     if !effect.outputs.is_empty() {
         return output(making, effect);
     }
@@ -383,6 +420,11 @@ fn ln(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
         return Ok(false);
     }
     let mut path = (*link).to_owned();
+    let itself = making.base.rootfs.resolve(link.as_bytes())?;
+    let itself = making.base.rootfs.get(&itself).map(|node| &node.kind);
+    if matches!(itself, Some(Kind::Symlink(found)) if found == target.as_bytes()) {
+        return Ok(true);
+    }
     if making.is_folder(link) && !words.letter('n') && !words.letter('T') {
         let name = target
             .trim_end_matches('/')
@@ -1049,4 +1091,94 @@ fn tmpfiles(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
         }
     }
     Ok(done)
+}
+
+/// Does what a person asked for.
+pub(super) fn act(making: &mut Making<'_>, act: &Act) -> Result<()> {
+    let mut accounts = Accounts::of(&making.base.rootfs)?;
+    let usage = |why: String| -> Result<()> { Err(Fault::Usage(why).into()) };
+    match act {
+        Act::Group { name, gid } => {
+            let Some(gid) = gid.or_else(|| accounts.free_group()) else {
+                return usage(format!("no number is free for group '{name}'"));
+            };
+            accounts.add_group(name, gid);
+            keep(making, &accounts)
+        }
+        Act::User {
+            name,
+            uid,
+            gid,
+            home,
+            shell,
+        } => {
+            let Some(uid) = uid.or_else(|| accounts.free(gid.is_none())) else {
+                return usage(format!("no number is free for user '{name}'"));
+            };
+            let gid = gid.unwrap_or(uid);
+            if accounts.gid_is_free(gid) {
+                accounts.add_group(name, gid);
+            }
+            accounts.add_user(
+                Account {
+                    name: name.clone(),
+                    uid,
+                    gid,
+                    home: home.clone().unwrap_or_else(|| "/nonexistent".to_owned()),
+                    shell: shell
+                        .clone()
+                        .unwrap_or_else(|| "/usr/sbin/nologin".to_owned()),
+                    ..Account::default()
+                },
+                making.base.epoch,
+            );
+            keep(making, &accounts)?;
+            match home {
+                Some(home) if !making.is_folder(home) => {
+                    making.put(home, Node::folder(0o755).owned(uid, gid))
+                }
+                _ => Ok(()),
+            }
+        }
+        Act::Mode { path, mode, owner } => {
+            if !making.exists(path) {
+                return usage(format!("there is no '{path}' to change"));
+            }
+            let owner = owner
+                .as_deref()
+                .map(|owner| owner_of(&accounts, owner).ok_or(owner));
+            let (uid, gid) = match owner {
+                None => (None, None),
+                Some(Ok(owner)) => owner,
+                Some(Err(owner)) => return usage(format!("there is no account '{owner}'")),
+            };
+            making.change(path, |node| {
+                node.uid = uid.unwrap_or(node.uid);
+                node.gid = gid.unwrap_or(node.gid);
+                node.mode = mode.unwrap_or(node.mode);
+            })?;
+            Ok(())
+        }
+        Act::Folder { path, mode } => match making.is_folder(path) {
+            true => Ok(()),
+            false => making.put(path, Node::folder(mode.unwrap_or(0o755))),
+        },
+        Act::Link { path, to } => making.put(path, Node::symlink(to)),
+        Act::Text { path, text, mode } => {
+            making.put(path, Node::file(mode.unwrap_or(0o644), text.clone()))
+        }
+        Act::Copy { path, from, mode } => match making.read(from)? {
+            Some(bytes) => making.put(path, Node::file(mode.unwrap_or(0o644), bytes)),
+            None => usage(format!("there is no file '{from}' to copy")),
+        },
+        Act::File { path, source, mode } => {
+            let contents =
+                Contents::of_path(source).at(|| source.to_string_lossy().into_owned())?;
+            let node = Node {
+                kind: Kind::File(contents),
+                ..Node::file(mode.unwrap_or(0o644), "")
+            };
+            making.put(path, node)
+        }
+    }
 }

@@ -183,6 +183,8 @@ fn interests(package: &Unpacked, name: &str) -> Vec<(String, String)> {
     found
 }
 
+/// A package's paragraph of `status`. Priority and section are the package's own: dpkg, called by apt, is not told what
+/// the repository says.
 fn paragraph(making: &Making<'_>, package: &Unpacked, state: State) -> Result<String> {
     let status = match state {
         State::Installed => "install ok installed",
@@ -207,22 +209,11 @@ fn paragraph(making: &Making<'_>, package: &Unpacked, state: State) -> Result<St
             false => text.push_str(&format!("{name}: {value}\n")),
         }
     };
-    let value = |name: &str| {
-        package
-            .overrides
-            .get(name)
-            .or_else(|| package.control.get(name))
-    };
     for name in ORDER {
         match name {
             "Status" => push(name, status),
             "Conffiles" if !conffiles.is_empty() => push(name, &conffiles),
             "Conffiles" => {}
-            "Priority" | "Section" => {
-                if let Some(value) = value(name) {
-                    push(name, value);
-                }
-            }
             // dpkg keeps these only where they say yes.
             "Essential" | "Protected" if package.control.get(name) != Some("yes") => {}
             name => {

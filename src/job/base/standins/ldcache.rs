@@ -445,10 +445,10 @@ fn shared_tails<'s>(
     start: usize,
 ) -> (Vec<u8>, BTreeMap<&'s [u8], usize>) {
     let mut sorted: Vec<&[u8]> = strings.iter().copied().collect();
-    // By their ends, the longer of two first.
+    // By their ends, from high to low, the longer of two first.
     sorted.sort_by(|a, b| {
         let ends = a.iter().rev().zip(b.iter().rev());
-        let mut orders = ends.map(|(x, y)| x.cmp(y));
+        let mut orders = ends.map(|(x, y)| y.cmp(x));
         let order = orders.find(|order| *order != Ordering::Equal);
         order.unwrap_or_else(|| b.len().cmp(&a.len()))
     });

@@ -89,6 +89,11 @@ const TABLE: [StandIn; 9] = [
         make: accounts::make,
     },
     StandIn {
+        name: "cacerts",
+        about: "/etc/ssl/certs: the bundle and the links by subject",
+        make: cacerts::make,
+    },
+    StandIn {
         name: "commands",
         about: "what maintainer scripts say in so many words: mkdir, chown, adduser, update-alternatives, ...",
         make: commands::make,
@@ -112,11 +117,6 @@ const TABLE: [StandIn; 9] = [
         name: "apt",
         about: "the owner of apt's folders for files that are on their way",
         make: copies::apt,
-    },
-    StandIn {
-        name: "cacerts",
-        about: "/etc/ssl/certs: the bundle and the links by subject",
-        make: cacerts::make,
     },
     StandIn {
         name: "ldcache",
@@ -278,4 +278,37 @@ pub(super) fn would_change(base: &mut Base, effect: &super::scripts::Effect) -> 
         Ok(true) => Some(!making.made.is_empty()),
         _ => None,
     }
+}
+
+/// What packages need that are still to be configured: accounts, and a database that says so.
+pub(super) fn unconfigured(base: &mut Base, choice: &Choice) -> Result<()> {
+    let origin = base.origin("database");
+    let mut making = Making {
+        base,
+        choice,
+        origin,
+        made: BTreeSet::new(),
+        notes: Vec::new(),
+    };
+    accounts::make(&mut making)?;
+    dpkg::full(&mut making, dpkg::State::Unpacked)
+}
+
+pub(super) use dpkg::conffile_names;
+
+/// Does what a person asked for to a finished tree, see [`Act`](super::scripts::Act).
+///
+/// # Errors
+/// `Usage` for an account or a path that is not there, or a mode that is none; what putting files gives.
+pub(super) fn act(base: &mut Base, act: &super::scripts::Act) -> Result<()> {
+    let choice = Choice::default();
+    let origin = base.origin("recipe");
+    let mut making = Making {
+        base,
+        choice: &choice,
+        origin,
+        made: BTreeSet::new(),
+        notes: Vec::new(),
+    };
+    commands::act(&mut making, act)
 }

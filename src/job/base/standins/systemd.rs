@@ -84,7 +84,10 @@ fn closure(making: &Making<'_>, unit: &str, is_user: bool) -> Result<Vec<(String
         let Some(text) = making.text(&path)? else {
             continue;
         };
-        for (key, value) in install_section(&text) {
+        // Other names first, as deb-systemd-helper has them.
+        let mut keys = install_section(&text);
+        keys.sort_by_key(|(key, _)| *key != "Alias");
+        for (key, value) in keys {
             for word in value.split_ascii_whitespace() {
                 let word = word.trim_matches(['"', '\'']);
                 if word.contains('/') {

@@ -140,11 +140,44 @@ pub enum Fault {
         /// What is wrong with it.
         why: TarFault,
     },
+    /// An ELF file is damaged.
+    Elf {
+        /// What is wrong.
+        why: &'static str,
+    },
     /// A cpio archive is damaged.
     Cpio {
         /// Where it was noticed, counted from the start of the archive.
         offset: u64,
         /// What is wrong.
+        why: &'static str,
+    },
+    /// A Debian package is not of the form that `deb(5)` gives it.
+    Deb {
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// Control data is not of the form that `deb822(5)` gives it.
+    Deb822 {
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A file holds another package than the one that was asked for.
+    OtherPackage {
+        /// The field of its control data that tells.
+        field: &'static str,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// Two packages have the same file, and neither says that it may replace the other's.
+    FileConflict {
+        /// The packages, with versions: the one unpacked first, and the other.
+        packages: [String; 2],
+        /// What makes it so.
         why: &'static str,
     },
     /// Compressed bytes do not decode.
@@ -197,10 +230,29 @@ pub enum Fault {
         /// What was typed.
         wanted: String,
     },
+    /// A program, library or script needs something to run that cannot be found.
+    Needs {
+        /// What it asks for.
+        what: String,
+        /// Why it cannot be had.
+        why: &'static str,
+    },
     /// The bytes went by on a stream and cannot be read again.
     Gone,
     /// A file is not the same any more as when it was looked at.
     Changed,
+    /// No package is what was asked for.
+    NoSuchPackage {
+        /// What was typed.
+        wanted: String,
+        /// The packages of that name that are here, `NAME:ARCH=VERSION`.
+        candidates: Candidates,
+    },
+    /// No packages fit together as they were asked for.
+    Unsolvable {
+        /// Facts that cannot all hold.
+        why: String,
+    },
     /// The job does not apply to this kind of content.
     Unsupported {
         /// What was found.
@@ -468,8 +520,31 @@ impl fmt::Display for Fault {
                 )
             }
             Fault::Tar { offset, why } => write!(f, "damaged tar: header at byte {offset}: {why}"),
+            Fault::Elf { why } => write!(f, "a damaged ELF file: {why}"),
             Fault::Cpio { offset, why } => {
                 write!(f, "damaged cpio archive: at byte {offset}: {why}")
+            }
+            Fault::Deb { why } => write!(f, "not a usable Debian package: {why}"),
+            Fault::Deb822 { line, why } => {
+                write!(f, "malformed control data: line {line}: {why}")
+            }
+            Fault::OtherPackage {
+                field,
+                expected,
+                found,
+            } => {
+                write!(
+                    f,
+                    "another package: {field}: expected {}, found {}",
+                    brief(expected),
+                    brief(found)
+                )
+            }
+            Fault::FileConflict {
+                packages: [first, second],
+                why,
+            } => {
+                write!(f, "{} and {}: {why}", brief(first), brief(second))
             }
             Fault::Codec { codec, why } => write!(f, "damaged {codec} data: {}", brief(why)),
             Fault::Limit { what, limit, found } => {
@@ -494,7 +569,19 @@ impl fmt::Display for Fault {
                 "no such file, and no image '{}' in the store",
                 brief(wanted)
             ),
+            Fault::NoSuchPackage { wanted, candidates } => {
+                write!(f, "no package '{}' here", brief(wanted))?;
+                holds(f, candidates)
+            }
+            Fault::Unsolvable { why } => {
+                write!(
+                    f,
+                    "no packages fit together: {}",
+                    escape::brief_to(why, USAGE)
+                )
+            }
             Fault::Changed => f.write_str("it changed while it was read"),
+            Fault::Needs { what, why } => write!(f, "it needs {}: {why}", brief(what)),
             Fault::Gone => f.write_str("the bytes went by on a stream and cannot be read again"),
             Fault::Unsupported { what } => write!(f, "not possible with {}", brief(what)),
         }

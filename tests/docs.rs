@@ -294,12 +294,13 @@ fn the_commands_of_the_readme_print_what_it_shows() {
 /// The rooms in the order of the house, innermost first, and what each may use as the map in `src/lib.rs` has it.
 ///
 /// What serves every room (errors, escaping, work on all cores) may be used by all that come after it.
-const ROOMS: [(&str, &[&str]); 18] = [
+const ROOMS: [(&str, &[&str]); 19] = [
     ("escape", &[]),
     ("parallel", &[]),
     ("limits", &[]),
     ("error", &["escape", "limits"]),
     ("spec", &["error", "escape"]),
+    ("elf", &["error"]),
     ("blob", &["spec"]),
     ("layer", &["spec", "blob"]),
     ("packages", &["spec"]),
@@ -314,8 +315,8 @@ const ROOMS: [(&str, &[&str]); 18] = [
     (
         "job",
         &[
-            "spec", "blob", "layer", "packages", "disk", "archive", "tree", "cache", "rootfs",
-            "debian", "write", "store",
+            "spec", "elf", "blob", "layer", "packages", "disk", "archive", "tree", "cache",
+            "rootfs", "debian", "debian", "write", "store",
         ],
     ),
     // Renderers draw the reports of jobs and the types that stand in them; they open nothing.

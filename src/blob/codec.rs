@@ -145,6 +145,27 @@ impl<R: BufRead> Decoder<R> {
         })
     }
 
+    /// A decoder for what the xz of old wrote, `.lzma`: it cannot be told by its bytes, and says nothing of their sum.
+    ///
+    /// # Errors
+    /// As [`Decoder::new`].
+    pub fn lzma(source: R, limits: DecodeLimits) -> Result<Self, Error> {
+        let memory = (1u64 << limits.window_log) + (16 << 20);
+        let stream = liblzma::stream::Stream::new_lzma_decoder(memory);
+        let stream = stream.map_err(|error| codec_error(Compression::Xz, limits, error.into()))?;
+        let source = Counted {
+            inner: source,
+            count: 0,
+        };
+        Ok(Decoder {
+            inner: Inner::Xz(liblzma::bufread::XzDecoder::new_stream(source, stream)),
+            compression: Compression::Xz,
+            limits,
+            decoded: 0,
+            padding: 0,
+        })
+    }
+
     /// Zero bytes that followed the last gzip member; known at the end. GNU gzip ignores them, Go's reader fails.
     pub fn padding(&self) -> u64 {
         match &self.inner {

@@ -105,6 +105,11 @@ impl<R: Read> HashingReader<R> {
     pub fn finish(self) -> (Digest, u64) {
         (self.hasher.finish(), self.count)
     }
+
+    /// The hash of the bytes read so far, to take in more that is read elsewhere.
+    pub fn into_hasher(self) -> Hasher {
+        self.hasher
+    }
 }
 
 impl<R: Read> Read for HashingReader<R> {

@@ -92,6 +92,13 @@ pub struct Counting<R> {
     meter: Meter,
 }
 
+impl<R> Counting<R> {
+    /// What is read.
+    pub fn into_inner(self) -> R {
+        self.inner
+    }
+}
+
 impl<R: Read> Read for Counting<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buf)?;

@@ -3,8 +3,20 @@
 //! Nothing of a package is ever run. Sources are Debian's policy manual (control fields, relations, versions), `deb(5)`,
 //! `deb822(5)`, and the repository format.
 
+mod archive;
 mod control;
+mod explain;
 mod package;
+pub mod relation;
+pub mod solver;
+#[cfg(test)]
+pub(crate) mod testing;
+mod version;
 
-pub use control::Control;
+pub use archive::{ControlLimits, Data, Deb, Packing};
+pub use control::{Control, Fields, Paragraph, Paragraphs};
+pub use explain::{Explanation, Step, WhyNot, explain};
 pub use package::{Member, Unpacked};
+pub use relation::Relation;
+pub use solver::{Request, Solution, Universe, Unsolvable, solve};
+pub use version::Version;

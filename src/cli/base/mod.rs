@@ -1,0 +1,16 @@
+//! The subcommands of imgbase: what each takes, and how it is done.
+
+mod deb;
+mod ending;
+mod explain;
+mod pack;
+mod report;
+mod scratch;
+mod selection;
+
+pub use deb::{Deb, PAGE as DEB};
+pub use ending::Ending;
+pub use explain::{Explain, PAGE as EXPLAIN};
+pub use pack::{PAGE as PACK, Pack};
+pub use scratch::{PAGE as SCRATCH, Scratch};
+pub use selection::{Selection, Variant};

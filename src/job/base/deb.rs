@@ -1,0 +1,207 @@
+//! imgbase deb: a base image of Debian packages, from a selection to a tree.
+//!
+//! In come packages that could be taken and what is wanted; they are chosen, unpacked in the order of installation, and
+//! what their scripts would have made is made. Out come a tree and a report of what was taken, made and left.
+
+use std::path::{Path, PathBuf};
+
+use super::Base;
+use super::filters::Filters;
+use super::scripts::{self, Class, PackageScripts};
+use super::standins::{self, Choice, StandInReport, merge_usr};
+use super::unpack::{DebToUnpack, Unpacking, unpack};
+use crate::blob::{FileRange, Meter, open_regular};
+use crate::debian::solver::{Candidate, Reason, Taken};
+use crate::debian::{Control, ControlLimits, Deb, Request, Solution, Universe, solve};
+use crate::error::{At, Error, Fault, Result};
+use crate::parallel::in_parallel;
+use crate::rootfs::{Contents, Node};
+
+/// A `.deb` that was given as a file.
+#[derive(Debug, Clone)]
+pub struct Given {
+    /// Its control data.
+    pub control: Control,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// Reads the control data of `.deb` files, and of those in folders (not deeper), in the order of their names.
+///
+/// # Errors
+/// `Usage` for a folder without any; as [`Deb::open`] and [`Deb::control`], placed at the file.
+pub fn given(paths: &[PathBuf]) -> Result<Vec<Given>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let before = files.len();
+        let place = || path.to_string_lossy().into_owned();
+        let entries = std::fs::read_dir(path).map_err(|error| Error::io("read", error));
+        for entry in entries.at(place)? {
+            let entry = entry.map_err(|error| Error::io("read", error)).at(place)?;
+            let file = entry.path();
+            if file.extension().is_some_and(|suffix| suffix == "deb") {
+                files.push(file);
+            }
+        }
+        if files.len() == before {
+            let why = "there is no file here whose name ends with .deb".to_owned();
+            return Err(Error::new(Fault::Usage(why)).at(place()));
+        }
+    }
+    // By what the files are called, wherever they are: folders may be given in any order.
+    files.sort_by(|a, b| (a.file_name(), a).cmp(&(b.file_name(), b)));
+    let read = in_parallel(&files, |path| {
+        let deb = open_regular(path, true)
+            .and_then(FileRange::whole)
+            .and_then(Deb::open);
+        let control = deb.and_then(|deb| deb.control(ControlLimits::default()));
+        let (control, _) = control.at(|| path.to_string_lossy().into_owned())?;
+        Ok(Given {
+            control,
+            path: path.clone(),
+        })
+    });
+    read.into_iter().collect()
+}
+
+impl Given {
+    /// The package as the solver sees it.
+    ///
+    /// # Errors
+    /// As [`Candidate::of`].
+    pub fn candidate(&self) -> Result<Candidate<'_>> {
+        Candidate::of(self.control.fields()).at(|| self.path.to_string_lossy().into_owned())
+    }
+}
+
+/// A change that somebody asks for, in the place of what scripts could not be read for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Extra {
+    /// A path gets another mode, and an owner if there is one.
+    Mode(Vec<u8>, u16, Option<(u32, u32)>),
+    /// A file of the host is put at a path.
+    File(PathBuf, Vec<u8>),
+}
+
+/// What is to be made of packages.
+#[derive(Debug, Clone, Default)]
+pub struct DebOptions {
+    /// Whether `/bin`, `/sbin` and `/lib` are links into `/usr` from the beginning.
+    pub merged: bool,
+    /// Which stand-ins work, and how.
+    pub choice: Choice,
+    /// What of the packages' files is left out.
+    pub filters: Filters,
+    /// What comes at the end.
+    pub extras: Vec<Extra>,
+}
+
+/// What was made of packages.
+#[derive(Debug, Clone, Default)]
+pub struct DebReport {
+    /// Why each package of [`Base::packages`] is there, in their order.
+    pub reasons: Vec<Reason>,
+    /// What the stand-ins made.
+    pub stand_ins: Vec<StandInReport>,
+    /// What is left of the packages' scripts.
+    pub scripts: Vec<PackageScripts>,
+    /// Names of the packages' files that were left out.
+    pub left_out: usize,
+}
+
+impl DebReport {
+    /// The packages of a class.
+    pub fn of_class(&self, class: Class) -> impl Iterator<Item = &PackageScripts> {
+        self.scripts
+            .iter()
+            .filter(move |scripts| scripts.class == class)
+    }
+}
+
+/// Chooses packages.
+///
+/// # Errors
+/// As [`solve`]; `Unsolvable` with the facts that cannot hold together.
+pub fn select(universe: &Universe<'_>, request: &Request) -> Result<Solution> {
+    Ok(solve(universe, request)??)
+}
+
+/// Unpacks packages that were chosen and makes what their scripts would have made.
+///
+/// # Errors
+/// As [`unpack`] and [`standins::run`]; what the extras give, placed at their paths.
+pub fn deb(
+    base: &mut Base,
+    taken: &[Taken],
+    debs: &[DebToUnpack],
+    architecture: &str,
+    options: &DebOptions,
+    landing: &Path,
+    meter: &Meter,
+) -> Result<DebReport> {
+    if options.merged {
+        merge_usr(base, architecture)?;
+    }
+    unpack(base, debs, &Unpacking::new(landing, meter))?;
+    if base.epoch == i64::MAX {
+        // What was made so far has no time yet.
+        let times = base.rootfs.walk().map(|named| named.node.mtime);
+        base.epoch = times
+            .filter(|time| *time != i64::MAX)
+            .max()
+            .unwrap_or_default();
+    }
+    let mut left_out = options.filters.apply(&mut base.rootfs);
+    options.filters.note(&mut base.rootfs, base.epoch)?;
+    let stand_ins = standins::run(base, &options.choice)?;
+    left_out += options.filters.apply(&mut base.rootfs);
+    for extra in &options.extras {
+        extra.apply(base)?;
+    }
+    Ok(DebReport {
+        reasons: taken.iter().map(|taken| taken.reason.clone()).collect(),
+        stand_ins,
+        scripts: scripts::report(base, &[]),
+        left_out,
+    })
+}
+
+impl Extra {
+    fn apply(&self, base: &mut Base) -> Result<()> {
+        match self {
+            Extra::Mode(path, mode, owner) => {
+                let place = || String::from_utf8_lossy(path).into_owned();
+                let there = base.rootfs.follow(path)?;
+                let Some(node) = base.rootfs.get_mut(&there) else {
+                    let why = "--chmod names it, and it is not there";
+                    return Err(Error::new(Fault::Entry { why }).at(place()));
+                };
+                node.mode = *mode;
+                if let Some((uid, gid)) = owner {
+                    (node.uid, node.gid) = (*uid, *gid);
+                }
+            }
+            Extra::File(from, to) => {
+                let place = || from.to_string_lossy().into_owned();
+                let contents = Contents::of_path(from).at(place)?;
+                let metadata = std::fs::metadata(from)
+                    .map_err(|error| Error::io("read", error))
+                    .at(place)?;
+                // Whether it is a program is all that says something on every host, whatever the umask is.
+                use std::os::unix::fs::PermissionsExt;
+                let mode = match metadata.permissions().mode() & 0o111 {
+                    0 => 0o644,
+                    _ => 0o755,
+                };
+                let bytes = contents.bytes(1 << 30).at(place)?;
+                base.rootfs
+                    .put(to, Node::file(mode, bytes).at(base.epoch))?;
+            }
+        }
+        Ok(())
+    }
+}

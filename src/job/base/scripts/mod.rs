@@ -7,6 +7,8 @@ mod recipe;
 mod report;
 mod run;
 mod shell;
+#[cfg(test)]
+mod tests;
 
 use crate::debian::Unpacked;
 use crate::rootfs::Rootfs;

@@ -230,6 +230,13 @@ pub enum Fault {
         /// What was typed.
         wanted: String,
     },
+    /// A program, library or script needs something to run that cannot be found.
+    Needs {
+        /// What it asks for.
+        what: String,
+        /// Why it cannot be had.
+        why: &'static str,
+    },
     /// The bytes went by on a stream and cannot be read again.
     Gone,
     /// A file is not the same any more as when it was looked at.
@@ -574,6 +581,7 @@ impl fmt::Display for Fault {
                 )
             }
             Fault::Changed => f.write_str("it changed while it was read"),
+            Fault::Needs { what, why } => write!(f, "it needs {}: {why}", brief(what)),
             Fault::Gone => f.write_str("the bytes went by on a stream and cannot be read again"),
             Fault::Unsupported { what } => write!(f, "not possible with {}", brief(what)),
         }

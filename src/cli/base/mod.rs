@@ -1,0 +1,9 @@
+//! The subcommands of imgbase: what each takes, and how it is done.
+
+mod ending;
+mod pack;
+mod scratch;
+
+pub use ending::Ending;
+pub use pack::{PAGE as PACK, Pack};
+pub use scratch::{PAGE as SCRATCH, Scratch};

@@ -41,6 +41,7 @@ struct Args {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    Host(base::Host),
     Scratch(base::Scratch),
     Pack(base::Pack),
 }
@@ -54,8 +55,9 @@ impl AsRef<Common> for Args {
 fn main() -> ExitCode {
     cli::run_commands(
         &PAGE,
-        &[base::SCRATCH, base::PACK],
+        &[base::HOST, base::SCRATCH, base::PACK],
         |args: &Args, io| match &args.command {
+            Command::Host(host) => host.run(&args.common, io),
             Command::Scratch(scratch) => scratch.run(&args.common, io),
             Command::Pack(pack) => pack.run(&args.common, io),
         },

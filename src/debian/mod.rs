@@ -5,12 +5,13 @@
 
 mod archive;
 mod control;
+pub mod database;
 mod explain;
 mod package;
 pub mod relation;
+pub mod solver;
 #[cfg(test)]
 pub(crate) mod testing;
-pub mod solver;
 mod version;
 
 pub use archive::{ControlLimits, Data, Deb, Packing};

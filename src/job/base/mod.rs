@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod filters;
+pub mod host;
 pub mod image;
 pub mod layers;
 pub mod pack;

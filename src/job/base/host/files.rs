@@ -251,6 +251,15 @@ impl<'r> Taking<'r> {
         Ok(changed)
     }
 
+    /// The time of the newest file; folders change with whatever is done in them.
+    pub(super) fn newest(&self, rootfs: &Rootfs) -> i64 {
+        let files = rootfs
+            .walk()
+            .filter(|named| named.node.contents().is_some());
+        let times = files.map(|named| named.node.mtime);
+        times.max().unwrap_or_default().max(0)
+    }
+
     /// Gives folders a time of their own: on a system it is that of the last change of anything in them.
     pub(super) fn settle_times(&self, rootfs: &mut Rootfs, epoch: i64) {
         let folders: BTreeSet<Vec<u8>> = rootfs

@@ -156,7 +156,7 @@ pub fn host(base: &mut Base, root: &Path, options: &Options) -> Result<Report> {
         return Err(error.at(path).at(first.package.clone()));
     }
     if base.epoch == i64::MAX {
-        base.epoch = base.newest();
+        base.epoch = taking.newest(&base.rootfs);
     }
     taking.settle_times(&mut base.rootfs, base.epoch);
     let stand_ins = standins::run(base, &options.choice)?;
@@ -217,6 +217,9 @@ fn list(root: &Root, paragraph: Paragraph<'_>) -> Result<Vec<Vec<u8>>> {
     Ok(lines.map(<[u8]>::to_vec).collect())
 }
 
+/// What dpkg lists for packages, by their numbers.
+type Lists = HashMap<usize, Vec<Vec<u8>>>;
+
 struct System<'s> {
     root: &'s Root,
     installed: &'s [Paragraph<'s>],
@@ -225,11 +228,7 @@ struct System<'s> {
 
 impl System<'_> {
     /// The packages with all that they need, and what dpkg lists for each by its number.
-    fn closure(
-        &self,
-        universe: &Universe<'_>,
-        options: &Options,
-    ) -> Result<(Solution, HashMap<usize, Vec<Vec<u8>>>)> {
+    fn closure(&self, universe: &Universe<'_>, options: &Options) -> Result<(Solution, Lists)> {
         let mut request = Request {
             variant: match options.essential {
                 Essential::All => crate::debian::solver::Variant::Essential,
@@ -240,7 +239,7 @@ impl System<'_> {
             recommends: options.recommends,
             ..Request::default()
         };
-        let mut lists: HashMap<usize, Vec<Vec<u8>>> = HashMap::new();
+        let mut lists = Lists::new();
         let mut named: BTreeSet<String> = BTreeSet::new();
         loop {
             let solution = solve(universe, &request)??;

@@ -42,6 +42,7 @@ struct Args {
 #[derive(clap::Subcommand)]
 enum Command {
     Deb(Box<base::Deb>),
+    Host(base::Host),
     Scratch(base::Scratch),
     Pack(base::Pack),
     Explain(base::Explain),
@@ -56,9 +57,16 @@ impl AsRef<Common> for Args {
 fn main() -> ExitCode {
     cli::run_commands(
         &PAGE,
-        &[base::DEB, base::SCRATCH, base::PACK, base::EXPLAIN],
+        &[
+            base::DEB,
+            base::HOST,
+            base::SCRATCH,
+            base::PACK,
+            base::EXPLAIN,
+        ],
         |args: &Args, io| match &args.command {
             Command::Deb(deb) => deb.run(&args.common, io),
+            Command::Host(host) => host.run(&args.common, io),
             Command::Scratch(scratch) => scratch.run(&args.common, io),
             Command::Explain(explain) => explain.run(&args.common, io),
             Command::Pack(pack) => pack.run(&args.common, io),

@@ -316,7 +316,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
         "job",
         &[
             "spec", "elf", "blob", "layer", "packages", "disk", "archive", "tree", "cache",
-            "rootfs", "debian", "debian", "write", "store",
+            "rootfs", "debian", "write", "store",
         ],
     ),
     // Renderers draw the reports of jobs and the types that stand in them; they open nothing.

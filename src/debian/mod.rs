@@ -5,6 +5,7 @@
 
 mod archive;
 mod control;
+pub mod database;
 mod explain;
 mod package;
 pub mod relation;

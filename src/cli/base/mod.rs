@@ -3,6 +3,7 @@
 mod deb;
 mod ending;
 mod explain;
+mod host;
 mod pack;
 mod report;
 mod scratch;
@@ -11,6 +12,7 @@ mod selection;
 pub use deb::{Deb, PAGE as DEB};
 pub use ending::Ending;
 pub use explain::{Explain, PAGE as EXPLAIN};
+pub use host::{Host, PAGE as HOST};
 pub use pack::{PAGE as PACK, Pack};
 pub use scratch::{PAGE as SCRATCH, Scratch};
 pub use selection::{Selection, Variant};

@@ -8,6 +8,7 @@ pub mod check;
 pub mod deb;
 pub mod emit;
 pub mod filters;
+pub mod host;
 pub mod image;
 pub mod layers;
 pub mod pack;

@@ -8,7 +8,7 @@
 //! Libraries in `glibc-hwcaps` folders are for newer processors than the one that an image is for, and stay behind.
 
 mod owners;
-mod root;
+pub(in crate::job::base) mod root;
 mod search;
 mod with;
 

@@ -474,8 +474,9 @@ mod tests {
         let parts = ClearSigned::parse(std::str::from_utf8(text).expect("text")).expect("signed");
         let (mut other, mut owner) = (None, None);
         for (number, key) in keyring.keys.iter().enumerate() {
+            // The first is the good one.
             match key.public_subkeys.is_empty() {
-                true => other = Some(number),
+                true => other = other.or(Some(number)),
                 false => owner = Some(number),
             }
         }

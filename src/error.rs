@@ -140,6 +140,11 @@ pub enum Fault {
         /// What is wrong with it.
         why: TarFault,
     },
+    /// An ELF file is damaged.
+    Elf {
+        /// What is wrong.
+        why: &'static str,
+    },
     /// A cpio archive is damaged.
     Cpio {
         /// Where it was noticed, counted from the start of the archive.
@@ -243,6 +248,13 @@ pub enum Fault {
     NotFound {
         /// What was typed.
         wanted: String,
+    },
+    /// A program, library or script needs something to run that cannot be found.
+    Needs {
+        /// What it asks for.
+        what: String,
+        /// Why it cannot be had.
+        why: &'static str,
     },
     /// The bytes went by on a stream and cannot be read again.
     Gone,
@@ -527,6 +539,7 @@ impl fmt::Display for Fault {
                 )
             }
             Fault::Tar { offset, why } => write!(f, "damaged tar: header at byte {offset}: {why}"),
+            Fault::Elf { why } => write!(f, "a damaged ELF file: {why}"),
             Fault::Cpio { offset, why } => {
                 write!(f, "damaged cpio archive: at byte {offset}: {why}")
             }
@@ -591,6 +604,7 @@ impl fmt::Display for Fault {
                 )
             }
             Fault::Changed => f.write_str("it changed while it was read"),
+            Fault::Needs { what, why } => write!(f, "it needs {}: {why}", brief(what)),
             Fault::Gone => f.write_str("the bytes went by on a stream and cannot be read again"),
             Fault::Unsupported { what } => write!(f, "not possible with {}", brief(what)),
         }

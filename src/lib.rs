@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | [`error`], [`escape`], [`parallel`] | what can go wrong, as facts; text that is safe to print; work on all cores | nothing |
 //! | [`spec`] | the image specification's nouns, as views over bytes that are kept | error |
+//! | [`elf`] | facts of ELF files: target, interpreter, libraries they ask for | error |
 //! | [`blob`] | bytes with an identity: files, codecs, hashes | spec |
 //! | [`layer`] | a tar as entries; one pass that finds out everything about a layer | spec, blob |
 //! | [`packages`] | the databases of package managers, read as files | spec |
@@ -37,6 +38,7 @@ pub mod blob;
 pub mod cli;
 pub mod debian;
 pub mod disk;
+pub mod elf;
 pub mod error;
 pub mod escape;
 pub mod job;

@@ -294,11 +294,12 @@ fn the_commands_of_the_readme_print_what_it_shows() {
 /// The rooms in the order of the house, innermost first, and what each may use as the map in `src/lib.rs` has it.
 ///
 /// What serves every room (errors, escaping, work on all cores) may be used by all that come after it.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("escape", &[]),
     ("parallel", &[]),
     ("error", &["escape"]),
     ("spec", &["error", "escape"]),
+    ("elf", &["error"]),
     ("blob", &["spec"]),
     ("layer", &["spec", "blob"]),
     ("packages", &["spec"]),
@@ -312,8 +313,8 @@ const ROOMS: [(&str, &[&str]); 16] = [
     (
         "job",
         &[
-            "spec", "blob", "layer", "packages", "disk", "archive", "tree", "rootfs", "debian",
-            "write", "store",
+            "spec", "elf", "blob", "layer", "packages", "disk", "archive", "tree", "rootfs",
+            "debian", "write", "store",
         ],
     ),
     // Renderers draw the reports of jobs and the types that stand in them; they open nothing.

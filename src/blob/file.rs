@@ -5,7 +5,7 @@
 //! walking the 30,000 headers of a gigabyte of layers costs the same either way.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -184,6 +184,20 @@ impl FileRange {
 pub struct RangeReader {
     range: FileRange,
     position: u64,
+}
+
+impl Seek for RangeReader {
+    /// Not past the end: a position there is the end.
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::End(offset) => self.range.len.checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+        };
+        let position = position.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        self.position = position.min(self.range.len);
+        Ok(self.position)
+    }
 }
 
 impl Read for RangeReader {

@@ -4,6 +4,7 @@
 //! of documentation and a closure: parse, open, call a job, print what it returns.
 
 mod args;
+pub mod base;
 mod image;
 mod making;
 mod page;
@@ -17,6 +18,6 @@ pub use image::{ImageArg, LayerRange, Opened, open_store, platform_arg, store_pa
 pub use making::{Making, Selecting, option_file, owner_arg};
 pub use page::Page;
 pub use progress::Progress;
-pub use run::{Verdict, run};
+pub use run::{Verdict, run, run_commands};
 pub use sides::OpenedSide;
 pub use streams::{Io, is_root, landing, now, source_date_epoch};

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, roman};
 
-/// What a program's help and man page say beyond its options.
+/// What a program's help and man page say beyond its options, or a subcommand's part of them.
 #[derive(Debug)]
 pub struct Page {
     /// The program's name.
@@ -16,7 +16,7 @@ pub struct Page {
     pub output: &'static [&'static str],
     /// The keys of its JSON output: name and meaning.
     pub keys: &'static [(&'static str, &'static str)],
-    /// Exit statuses: number and meaning.
+    /// Exit statuses: number and meaning; none for a subcommand, which has those of its program.
     pub exit: &'static [(&'static str, &'static str)],
     /// Commands to copy: what for, and the command.
     pub examples: &'static [(&'static str, &'static str)],
@@ -70,14 +70,18 @@ impl Page {
         for (what, example) in self.examples {
             text.push_str(&format!("  {example}\n      {what}\n"));
         }
-        text.push_str("\nExit status: ");
+        if !self.exit.is_empty() {
+            text.push_str("\nExit status: ");
+        }
         let statuses: Vec<String> = self
             .exit
             .iter()
             .map(|(code, meaning)| format!("{code} {meaning}"))
             .collect();
         text.push_str(&statuses.join("; "));
-        text.push('\n');
+        if !self.exit.is_empty() {
+            text.push('\n');
+        }
         let mut long = String::new();
         for (title, items) in self.sections {
             long.push_str(&format!("{}:\n", capitalized(title)));
@@ -93,11 +97,73 @@ impl Page {
             .after_long_help(long)
     }
 
-    /// Writes the man page.
+    /// The same for a program with subcommands, each with a page of its own. Options of the program itself are those of
+    /// each subcommand, too.
+    pub(super) fn command_of(&self, commands: &[Page], command: clap::Command) -> clap::Command {
+        let command = self.command(command);
+        if commands.is_empty() {
+            return command;
+        }
+        let mut command = command.disable_help_subcommand(true).mut_args(|arg| {
+            let is_own = arg.get_id() == "generate";
+            arg.global(!is_own)
+        });
+        for page in commands {
+            command = command.mut_subcommand(page.name, |command| page.command(command));
+        }
+        command
+    }
+
+    /// A subcommand's section of the man page.
+    fn section(
+        &self,
+        program: &str,
+        command: &clap::Command,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let full = format!("{program} {}", self.name);
+        let plain = command.clone().after_help("").after_long_help("");
+        let usage = plain.clone().bin_name(&full).render_usage().to_string();
+        let usage = usage.trim_start_matches("Usage: ").trim().to_owned();
+        let arguments = usage.strip_prefix(&full).unwrap_or(&usage);
+        let mut roff = Roff::new();
+        roff.control("SH", [full.to_uppercase().as_str()]);
+        roff.text([bold(&full), roman(arguments)]);
+        paragraphs(&mut roff, self.description);
+        roff.to_writer(out)?;
+        let mut options = Vec::new();
+        Man::new(plain.disable_help_flag(true)).render_options_section(&mut options)?;
+        let options = String::from_utf8_lossy(&options).replace(".SH OPTIONS\n", "");
+        out.write_all(options.as_bytes())?;
+        let mut roff = Roff::new();
+        for (title, items) in self.sections {
+            roff.control("SS", [capitalized(title).as_str()]);
+            terms(&mut roff, items);
+        }
+        if !self.output.is_empty() || !self.keys.is_empty() {
+            roff.control("SS", ["Output"]);
+            paragraphs(&mut roff, self.output);
+            terms(&mut roff, self.keys);
+        }
+        roff.control("SS", ["Examples"]);
+        for (what, example) in self.examples {
+            roff.control("TP", []);
+            roff.text([bold(*example)]);
+            roff.text([roman(*what)]);
+        }
+        roff.to_writer(out)
+    }
+
+    /// Writes the man page, with a section for each subcommand.
     ///
     /// # Errors
     /// Those of the writer.
-    pub(super) fn man(&self, command: &clap::Command, out: &mut dyn Write) -> io::Result<()> {
+    pub(super) fn man(
+        &self,
+        commands: &[Page],
+        command: &clap::Command,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
         let man = Man::new(command.clone().after_help("").after_long_help(""));
         let title = self.name.to_uppercase();
         // No date, because the same source makes the same page. An empty word has to be quoted, and roff does not.
@@ -117,14 +183,21 @@ impl Page {
         let mut roff = Roff::new();
         roff.control("SH", ["DESCRIPTION"]);
         paragraphs(&mut roff, self.description);
-        roff.control("SH", ["IMAGES"]);
-        roff.text([roman("An image is written as one of:")]);
-        terms(&mut roff, IMAGE_FORMS);
-        roff.control("PP", []);
-        roff.text([roman(
-            "What exists as a path is a path; ./ forces a path, store: forces the store.",
-        )]);
+        if commands.is_empty() {
+            roff.control("SH", ["IMAGES"]);
+            roff.text([roman("An image is written as one of:")]);
+            terms(&mut roff, IMAGE_FORMS);
+            roff.control("PP", []);
+            roff.text([roman(
+                "What exists as a path is a path; ./ forces a path, store: forces the store.",
+            )]);
+        }
         roff.to_writer(out)?;
+        for page in commands {
+            if let Some(subcommand) = command.find_subcommand(page.name) {
+                page.section(self.name, subcommand, out)?;
+            }
+        }
         man.render_options_section(out)?;
         let mut roff = Roff::new();
         for (title, items) in self.sections {

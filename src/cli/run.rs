@@ -33,10 +33,19 @@ pub fn run<A: CommandFactory + FromArgMatches + AsRef<Common>>(
     page: &Page,
     job: impl FnOnce(&A, &mut Io) -> Result<Verdict>,
 ) -> ExitCode {
+    run_commands(page, &[], job)
+}
+
+/// The same for a program with subcommands, which have pages of their own.
+pub fn run_commands<A: CommandFactory + FromArgMatches + AsRef<Common>>(
+    page: &Page,
+    commands: &[Page],
+    job: impl FnOnce(&A, &mut Io) -> Result<Verdict>,
+) -> ExitCode {
     let argv: Vec<OsString> = std::env::args_os().map(image::shield).collect();
-    let command = page.command(A::command());
+    let command = page.command_of(commands, A::command());
     let mut io = Io::new(page.name);
-    if let Some(code) = generate(page, &command, &argv, &mut io) {
+    if let Some(code) = generate(page, commands, &command, &argv, &mut io) {
         return code;
     }
     let once_more = command.clone();
@@ -151,6 +160,7 @@ fn refused(
 /// `--generate KIND` prints a man page or shell completions, whatever else a command line would need.
 fn generate(
     page: &Page,
+    commands: &[Page],
     command: &clap::Command,
     argv: &[OsString],
     io: &mut Io,
@@ -162,7 +172,7 @@ fn generate(
     let kind = kind.to_str()?;
     let mut bytes = Vec::new();
     if kind == "man" {
-        page.man(command, &mut bytes).ok()?;
+        page.man(commands, command, &mut bytes).ok()?;
     } else {
         let shell: clap_complete::Shell = kind.parse().ok()?;
         clap_complete::generate(shell, &mut command.clone(), page.name, &mut bytes);

@@ -68,10 +68,7 @@ pub fn explain(
 ) -> Result<Explanation> {
     let show = |choice: Choice| shown(universe, choice);
     let here: Vec<Choice> = universe.named(wanted.name()).collect();
-    let meant: Vec<Choice> = match wanted.choices(universe) {
-        Ok(choices) => choices,
-        Err(_) => Vec::new(),
-    };
+    let meant: Vec<Choice> = wanted.choices(universe).unwrap_or_default();
     let taken = solution
         .taken
         .iter()

@@ -6,6 +6,7 @@
 mod archive;
 mod clearsign;
 mod control;
+pub mod database;
 mod explain;
 mod lock;
 mod openpgp;

@@ -1,6 +1,6 @@
 //! Where the bytes of a file are until a layer is written.
 
-use std::io::{Cursor, Read};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -139,6 +139,15 @@ impl Read for Reader {
         match self {
             Reader::Bytes(bytes) => bytes.read(buf),
             Reader::Range(range) => range.read(buf),
+        }
+    }
+}
+
+impl Seek for Reader {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        match self {
+            Reader::Bytes(bytes) => bytes.seek(to),
+            Reader::Range(range) => range.seek(to),
         }
     }
 }

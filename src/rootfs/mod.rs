@@ -307,6 +307,18 @@ impl Rootfs {
     }
 }
 
+/// A path with its `.` and `..` taken out by the text alone, and what climbs over the top with them.
+pub fn flat(path: &[u8]) -> Vec<u8> {
+    let mut flat: Vec<&[u8]> = Vec::new();
+    for part in paths::parts(path) {
+        match part {
+            b".." => drop(flat.pop()),
+            _ => flat.push(part),
+        }
+    }
+    flat.join(&b'/')
+}
+
 fn entry(why: &'static str) -> Error {
     Fault::Entry { why }.into()
 }

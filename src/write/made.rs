@@ -179,13 +179,26 @@ impl MediaTypes {
 impl Bundle {
     /// Adds an image that is made here under its names. Returns its ID, the digest of its config.
     pub fn add_new(&mut self, image: NewImage, names: Vec<Name>) -> Digest {
+        self.add_annotated(image, names, &[])
+    }
+
+    /// The same with annotations in its manifest.
+    pub fn add_annotated(
+        &mut self,
+        image: NewImage,
+        names: Vec<Name>,
+        annotations: &[(String, String)],
+    ) -> Digest {
         let id = sha256(&image.config);
-        let manifest = json!({
+        let mut manifest = json!({
             "schemaVersion": 2,
             "mediaType": image.types.manifest(),
             "config": {"mediaType": image.types.config(), "digest": id, "size": image.config.len()},
             "layers": image.layers.iter().map(NewLayer::json).collect::<Vec<_>>(),
         });
+        for (key, text) in annotations {
+            manifest["annotations"][key] = text.as_str().into();
+        }
         let manifest: Arc<[u8]> = manifest.to_string().into_bytes().into();
         let digest = sha256(&manifest);
         let descriptor = plain_descriptor(image.types.manifest(), &digest, manifest.len() as u64);

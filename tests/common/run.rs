@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 use super::build::Files;
 
 /// The programs under test.
-pub const PROGRAMS: [&str; 16] = [
+pub const PROGRAMS: [&str; 17] = [
+    "imgbase",
     "imgls",
     "imginspect",
     "imghistory",

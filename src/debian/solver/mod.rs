@@ -15,6 +15,8 @@
 mod failure;
 mod order;
 mod search;
+#[cfg(test)]
+mod tests;
 mod universe;
 
 use std::collections::{HashMap, HashSet};
@@ -152,6 +154,11 @@ impl Wanted {
                     found.push(*choice);
                 }
             }
+        }
+        let is_native =
+            |choice: &Choice| universe.machine(universe.candidate(*choice)) == universe.native();
+        if self.architecture.is_none() && found.iter().any(is_native) {
+            found.retain(is_native);
         }
         if !found.is_empty() {
             return Ok(found);

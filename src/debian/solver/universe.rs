@@ -214,6 +214,11 @@ impl<'t> Universe<'t> {
                 .then_with(|| a.architecture.cmp(b.architecture))
                 .then_with(|| i.cmp(j))
         });
+        // The same package from two repositories: the first is as good as the other.
+        all.dedup_by(|(_, b), (_, a)| {
+            let key = |one: &Candidate<'t>| (one.name, one.architecture, one.rank);
+            key(a) == key(b) && a.version.as_str() == b.version.as_str() && a.suite == b.suite
+        });
         let (sources, candidates): (Vec<usize>, Vec<Candidate<'t>>) = all.into_iter().unzip();
         let mut universe = Universe {
             native,
@@ -242,12 +247,16 @@ impl<'t> Universe<'t> {
                 }
             }
         }
-        let candidates = &self.candidates;
+        let (candidates, by_name) = (&self.candidates, &self.by_name);
         for list in self.providers.values_mut() {
-            // The sort keeps those of one name in their order, the best first.
+            // The sort keeps those of one name in their order, the best first. A version that there is a better one of
+            // comes last: what it provides may have moved elsewhere since.
             list.sort_by_key(|(choice, _)| {
                 let provider = &candidates[choice.index()];
-                (provider.priority, provider.name)
+                let first = by_name.get(provider.name).map_or(0, |(start, _)| *start);
+                let mut better = candidates[first as usize..choice.index()].iter();
+                let is_stale = better.any(|one| one.architecture == provider.architecture);
+                (is_stale, provider.priority, provider.name)
             });
         }
         Ok(())

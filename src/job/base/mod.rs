@@ -4,6 +4,15 @@
 //! have done is done by stand-ins, and what is left of them is reported. Then the tree is checked against itself and
 //! cut into layers. No script, no program and nothing of the tree is ever run.
 
+pub mod check;
+pub mod filters;
+pub mod host;
+pub mod image;
+pub mod layers;
+pub mod pack;
+pub mod scratch;
+pub mod scripts;
+pub mod standins;
 pub mod unpack;
 
 use crate::debian::Unpacked;
@@ -31,6 +40,12 @@ impl Base {
             epoch,
             origins: vec!["imgbase".to_owned()],
         }
+    }
+
+    /// The time of what is newest in it; 0 if there is nothing.
+    pub fn newest(&self) -> i64 {
+        let times = self.rootfs.walk().map(|named| named.node.mtime);
+        times.max().unwrap_or_default().max(0)
     }
 
     /// A new origin of that name.

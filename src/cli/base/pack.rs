@@ -1,0 +1,116 @@
+//! imgbase pack: a ready root filesystem.
+
+use std::path::{Path, PathBuf};
+
+use super::Ending;
+use crate::blob::{Input, Meter};
+use crate::cli::{Common, Io, Page, Selecting, Verdict, owner_arg, source_date_epoch};
+use crate::disk::{Folder, Options};
+use crate::error::{At, Result};
+use crate::escape;
+use crate::job::base::pack::{PackOptions, archive, folder};
+use crate::job::base::{Base, check};
+
+/// Its part of the documentation.
+pub const PAGE: Page = Page {
+    name: "pack",
+    description: &[
+        "Makes a base image of a ready root filesystem: of a folder (as debootstrap and supermin leave one), of a tar, or of \
+         a cpio archive (newc, crc or odc; several in a row, each packed or not, as in an initramfs). Unlike imgimport, \
+         which keeps a tar byte for byte, it writes the tree anew: sorted, with whole seconds, without what only says how \
+         the input was packed, so that the same tree gives the same image from a folder, a tar or a cpio archive.",
+        "What is put below a symbolic link to a folder lands in that folder; a folder never takes the place of a link. \
+         Device nodes and FIFOs of archives are kept, sockets are left out.",
+    ],
+    output: &[],
+    keys: &[],
+    exit: &[],
+    examples: &[
+        (
+            "what debootstrap made, as root's",
+            "imgbase pack --owner 0 -t debian:mine rootfs/",
+        ),
+        (
+            "an initramfs",
+            "imgbase pack -c 'ENTRYPOINT [\"/init\"]' -t initrd:1 initrd.img",
+        ),
+    ],
+    sections: &[],
+    see_also: &[],
+};
+
+/// Make a base image of a ready root filesystem
+#[derive(Debug, Clone, clap::Args)]
+pub struct Pack {
+    /// The root filesystem: a folder, a tar or a cpio archive; - is standard input
+    #[arg(value_name = "DIR|TAR|CPIO|-")]
+    input: PathBuf,
+
+    /// Who owns all files, in numbers, instead of who owns them in the input
+    #[arg(long, value_name = "UID[:GID]", value_parser = owner_arg)]
+    owner: Option<(u32, u32)>,
+
+    /// Let .wh. markers of an archive remove what came before, instead of refusing them
+    #[arg(long)]
+    whiteouts: bool,
+
+    #[command(flatten)]
+    selecting: Selecting,
+
+    #[command(flatten)]
+    ending: Ending,
+}
+
+impl Pack {
+    /// Does it.
+    ///
+    /// # Errors
+    /// As [`folder`] and [`archive`], placed at the input; as [`super::ending::Taken::deliver`].
+    pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
+        let mut taken = self.ending.taken_in(common, "imgbase pack")?;
+        taken.set_command(&["/bin/sh"]);
+        let options = PackOptions {
+            excludes: self.selecting.excludes()?,
+            owner: self.owner,
+            whiteouts: self.whiteouts,
+        };
+        let mut base = Base::new(source_date_epoch().unwrap_or(i64::MAX));
+        let label = match self.input == Path::new("-") {
+            true => "standard input".to_owned(),
+            false => self.input.to_string_lossy().into_owned(),
+        };
+        let place = || label.clone();
+        if self.input.is_dir() {
+            let options_of_walk = Options {
+                excludes: options.excludes.clone(),
+                ..Options::default()
+            };
+            let walked = Folder::read(&self.input, &options_of_walk)?;
+            for path in walked.skipped.iter().take(10) {
+                let path = escape::bytes(path);
+                io.note(&format!("{path}: a socket, which is left out"));
+            }
+            folder(&mut base, &self.input, &walked, &options).at(place)?;
+        } else {
+            let input = match self.input == Path::new("-") {
+                true => Input::stdin(),
+                false => Input::path(&self.input),
+            }
+            .at(place)?;
+            let meter = Meter::default();
+            let progress = io.progress(&label, input.len(), &meter, self.ending.is_quiet());
+            archive(&mut base, input, &taken.landing, &meter, &options).at(place)?;
+            drop(progress);
+        }
+        if source_date_epoch().is_none() {
+            base.epoch = base.newest();
+        }
+        taken.set_created(base.epoch);
+        let rules = check::Rules {
+            ready: true,
+            ..check::Rules::default()
+        };
+        taken.deliver(&base, &rules, io)?;
+        Ok(Verdict::Yes)
+    }
+}

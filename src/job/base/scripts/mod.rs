@@ -1,0 +1,35 @@
+//! Maintainer scripts: what they would do, and what of it the stand-ins did not.
+//!
+//! Nothing is run. [`run`] works out what a script comes down to on a first installation; [`report`] compares that with
+//! the tree as the stand-ins left it: a command that would change nothing any more is covered, everything else is named.
+
+mod report;
+mod run;
+mod shell;
+
+use crate::debian::Unpacked;
+use crate::rootfs::Rootfs;
+
+pub use report::{Class, Left, PackageScripts, report};
+pub(in crate::job::base) use run::Effect;
+
+/// What a package's script would do to a tree when the package is installed for the first time; nothing if the package has
+/// no such script.
+///
+/// # Errors
+/// The line and what was not understood there.
+pub(in crate::job::base) fn effects_of(
+    package: &Unpacked,
+    script: &str,
+    rootfs: &Rootfs,
+) -> Result<Vec<Effect>, (usize, &'static str)> {
+    let Some(member) = package.members.get(script) else {
+        return Ok(Vec::new());
+    };
+    let args: &[&str] = match script {
+        "preinst" => &["install"],
+        _ => &["configure", ""],
+    };
+    let text = String::from_utf8_lossy(&member.bytes);
+    run::effects(&text, args, package, rootfs)
+}

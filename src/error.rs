@@ -164,6 +164,25 @@ pub enum Fault {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A repository's `Release` file cannot be used.
+    Release {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A signature is not good, or there is none.
+    Signature {
+        /// Why not.
+        why: String,
+    },
+    /// A repository is signed, and there is no key to check that with.
+    Unverified,
+    /// A file holds no keys that can be read.
+    Keyring {
+        /// What is wrong with it.
+        why: String,
+        /// Whether it is in a form that only gpg reads.
+        keybox: bool,
+    },
     /// A file holds another package than the one that was asked for.
     OtherPackage {
         /// The field of its control data that tells.
@@ -528,6 +547,10 @@ impl fmt::Display for Fault {
             Fault::Deb822 { line, why } => {
                 write!(f, "malformed control data: line {line}: {why}")
             }
+            Fault::Release { why } => write!(f, "not a usable Release file: {}", brief(why)),
+            Fault::Signature { why } => write!(f, "no good signature: {}", brief(why)),
+            Fault::Unverified => f.write_str("nothing says whose signatures are trusted"),
+            Fault::Keyring { why, .. } => write!(f, "not a usable keyring: {}", brief(why)),
             Fault::OtherPackage {
                 field,
                 expected,
@@ -685,6 +708,14 @@ impl Fault {
                 .closest
                 .as_deref()
                 .map(|closest| format!("the closest name here is {}", escape::brief(closest))),
+            Fault::Unverified => Some(
+                "--keyring FILE names the keys that are trusted, --allow-unsigned does without"
+                    .into(),
+            ),
+            Fault::Keyring { keybox: true, .. } => Some(format!(
+                "gpg --no-default-keyring --keyring {0} --export >{0}.gpg writes one that can be read",
+                input()
+            )),
             Fault::NotAFile { kind: "a FIFO" } => {
                 typed.then(|| format!("use - and redirect, as in imgls - < {}", input()))
             }

@@ -4,11 +4,16 @@
 //! `deb822(5)`, and the repository format.
 
 mod archive;
+mod clearsign;
 mod control;
 pub mod database;
 mod explain;
+mod lock;
+mod openpgp;
 mod package;
 pub mod relation;
+mod release;
+mod repository;
 pub mod solver;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -17,7 +22,11 @@ mod version;
 pub use archive::{ControlLimits, Data, Deb, Packing};
 pub use control::{Control, Fields, Paragraph, Paragraphs};
 pub use explain::{Explanation, Step, WhyNot, explain};
+pub use lock::{Lock, LockedPackage, LockedSource};
+pub use openpgp::{Keyring, Signer};
 pub use package::{Member, Unpacked};
 pub use relation::Relation;
+pub use release::{Listed, Release};
+pub use repository::{IndexEntry, Note, Opening, PackageFile, Repository, Trust};
 pub use solver::{Request, Solution, Universe, Unsolvable, solve};
 pub use version::Version;

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 use super::Base;
 use crate::blob::{CHUNK, DecodeLimits, FileRange, Hasher, HashingReader, Meter, open_regular};
-use crate::debian::{Control, ControlLimits, Data, Deb, Member};
+use crate::debian::{Control, ControlLimits, Data, Deb, IndexEntry, Lock, Member};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::{EntryKind, StreamInput, Walker, Whiteout, Xattr};
 use crate::parallel::in_parallel;
@@ -43,6 +43,51 @@ pub struct DebToUnpack {
     pub overrides: Control,
     /// Whether somebody asked for it by name.
     pub asked_for: bool,
+}
+
+impl DebToUnpack {
+    /// A package of a repository.
+    ///
+    /// # Errors
+    /// As [`IndexEntry::file`].
+    pub fn of_entry(entry: &IndexEntry<'_>, asked_for: bool) -> Result<Self> {
+        let file = entry.file()?;
+        Ok(DebToUnpack {
+            path: file.path,
+            expected: Some(Expected {
+                name: entry.field("Package").to_owned(),
+                version: entry.field("Version").to_owned(),
+                architecture: entry.field("Architecture").to_owned(),
+                size: Some(file.size),
+                digest: file.digest,
+            }),
+            overrides: entry.overrides(),
+            asked_for,
+        })
+    }
+
+    /// The packages of a lock, below the folders that stand for its sources.
+    ///
+    /// # Errors
+    /// As [`Lock::files`].
+    pub fn of_lock(lock: &Lock, roots: &[PathBuf]) -> Result<Vec<Self>> {
+        let files = lock.files(roots)?.into_iter();
+        let all = files
+            .zip(&lock.packages)
+            .map(|(file, package)| DebToUnpack {
+                path: file.path,
+                expected: Some(Expected {
+                    name: package.name.clone(),
+                    version: package.version.clone(),
+                    architecture: package.architecture.clone(),
+                    size: Some(file.size),
+                    digest: file.digest,
+                }),
+                overrides: package.overrides(),
+                asked_for: package.asked_for,
+            });
+        Ok(all.collect())
+    }
 }
 
 /// What a `.deb` must be. An empty text is not compared.

@@ -1,0 +1,267 @@
+//! A lock: which packages an image is made of, by digest, so that it can be made again without index or solver.
+//!
+//! JSON, written with two blanks for each level and a newline at its end. `version` is 1; unknown fields are refused,
+//! because who reads a lock must not miss a condition. The `InRelease` of every repository is within, as it was, so that
+//! the signature stays checkable long after the mirror has moved on.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::clearsign::ClearSigned;
+use super::openpgp::{Keyring, Signer};
+use super::repository::{PackageFile, inside};
+use super::{Control, IndexEntry, Repository};
+use crate::blob::{FileRange, Hasher, HashingReader, open_regular};
+use crate::error::{At, Error, Fault, Result};
+use crate::parallel::in_parallel;
+use crate::spec::Digest;
+
+/// The form that is written and read.
+const VERSION: u32 = 1;
+
+/// A lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    version: u32,
+    /// The architecture of the image.
+    pub architecture: String,
+    /// Where the packages came from, in the order that they were named.
+    pub sources: Vec<LockedSource>,
+    /// The packages, in the order that they are unpacked.
+    pub packages: Vec<LockedPackage>,
+}
+
+/// A repository of a lock.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedSource {
+    /// Its suite; empty for packages that were given as files.
+    pub suite: String,
+    /// The fingerprints of the keys whose good signatures it bore.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signed_by: Vec<String>,
+    /// Its `InRelease` as it was, or `Release`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub in_release: String,
+}
+
+/// A package of a lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedPackage {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its architecture, or `all`.
+    pub architecture: String,
+    /// Bytes of its file.
+    pub size: u64,
+    /// Digest of its file.
+    pub digest: String,
+    /// Its file in the source; for packages that were given as files the path.
+    pub path: String,
+    /// The number of its source, from 0.
+    pub source: usize,
+    /// Whether somebody asked for it by name.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub asked_for: bool,
+    /// The repository's word on its priority.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub priority: String,
+    /// The repository's word on its section.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub section: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+impl Lock {
+    /// An empty one over these repositories, which packages refer to by their order.
+    pub fn new(architecture: &str, repositories: &[Repository]) -> Self {
+        let sources = repositories.iter().map(|repository| LockedSource {
+            suite: repository.suite().to_owned(),
+            signed_by: repository
+                .signers()
+                .iter()
+                .map(|signer| signer.fingerprint.clone())
+                .collect(),
+            in_release: repository.signed_text().to_owned(),
+        });
+        Lock {
+            version: VERSION,
+            architecture: architecture.to_owned(),
+            sources: sources.collect(),
+            packages: Vec::new(),
+        }
+    }
+
+    /// Adds a package of the source of that number.
+    ///
+    /// # Errors
+    /// As [`IndexEntry::file`].
+    pub fn push(&mut self, entry: &IndexEntry<'_>, source: usize, asked_for: bool) -> Result<()> {
+        let file = entry.file()?;
+        self.packages.push(LockedPackage {
+            name: entry.field("Package").to_owned(),
+            version: entry.field("Version").to_owned(),
+            architecture: entry.field("Architecture").to_owned(),
+            size: file.size,
+            digest: file.digest.to_string(),
+            path: file.name,
+            source,
+            asked_for,
+            priority: entry.field("Priority").to_owned(),
+            section: entry.field("Section").to_owned(),
+        });
+        Ok(())
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// `Json`, `Schema`, `BadDigest` for what is none.
+    pub fn parse(text: &str) -> Result<Self> {
+        let lock: Lock = serde_json::from_str(text).map_err(|error| {
+            let why = error.to_string();
+            Error::new(Fault::Json { why })
+        })?;
+        let bad = |field: String, expected, found: String| {
+            Err(Error::new(Fault::Schema {
+                field,
+                expected,
+                found,
+            }))
+        };
+        if lock.version != VERSION {
+            let found = lock.version.to_string();
+            return bad("version".to_owned(), "1", found);
+        }
+        for (number, package) in lock.packages.iter().enumerate() {
+            let field = |name: &str| format!("packages[{number}].{name}");
+            Digest::parse(&package.digest).at(|| field("digest"))?;
+            if lock.sources.get(package.source).is_none() {
+                let found = package.source.to_string();
+                return bad(field("source"), "the number of a source", found);
+            }
+        }
+        Ok(lock)
+    }
+
+    /// As a file.
+    ///
+    /// # Errors
+    /// `Json` never in practice: everything in it is text and numbers.
+    pub fn to_text(&self) -> Result<String> {
+        let text = serde_json::to_string_pretty(self).map_err(|error| {
+            let why = error.to_string();
+            Error::new(Fault::Json { why })
+        })?;
+        Ok(format!("{text}\n"))
+    }
+
+    /// The files of its packages, below the folders that stand for its sources now. A source that is an empty path has
+    /// its packages where they were.
+    ///
+    /// # Errors
+    /// `Usage` for another number of folders than it has sources, `Schema` for a path that leads out of one.
+    pub fn files(&self, roots: &[PathBuf]) -> Result<Vec<PackageFile>> {
+        if roots.len() != self.sources.len() {
+            let (expected, found) = (self.sources.len(), roots.len());
+            let why = format!("the lock has {expected} sources, and {found} were given");
+            return Err(Fault::Usage(why).into());
+        }
+        let file = |package: &LockedPackage| {
+            let root = roots.get(package.source).map_or(Path::new(""), |root| root);
+            let path = match root.as_os_str().is_empty() {
+                true => PathBuf::from(&package.path),
+                false => {
+                    let clean = inside(&package.path).ok_or_else(|| {
+                        Error::new(Fault::Schema {
+                            field: "path".to_owned(),
+                            expected: "a path in it",
+                            found: format!("'{}'", package.path),
+                        })
+                    });
+                    root.join(clean.at(|| format!("package {}", package.name))?)
+                }
+            };
+            Ok(PackageFile {
+                path,
+                name: package.path.clone(),
+                size: package.size,
+                digest: Digest::parse(&package.digest)?,
+            })
+        };
+        self.packages.iter().map(file).collect()
+    }
+
+    /// Compares all files with the lock and says of each that is not what it should be why: the package's number and
+    /// the error. Reads everything once, on all cores.
+    ///
+    /// # Errors
+    /// As [`Lock::files`].
+    pub fn mismatches(&self, roots: &[PathBuf]) -> Result<Vec<(usize, Error)>> {
+        let files = self.files(roots)?;
+        let compared = in_parallel(&files, |file| {
+            compare(file).at(|| file.path.to_string_lossy().into_owned())
+        });
+        let wrong = compared.into_iter().enumerate();
+        Ok(wrong
+            .filter_map(|(number, result)| Some((number, result.err()?)))
+            .collect())
+    }
+
+    /// Who signed the release of a source, by a keyring of today; none where the lock has no signature within.
+    ///
+    /// # Errors
+    /// `Signature`.
+    pub fn signers(&self, source: usize, keyring: &Keyring) -> Result<Vec<Signer>> {
+        let source = self.sources.get(source);
+        let text = source.map_or("", |source| &source.in_release);
+        if !ClearSigned::is_one(text) {
+            return Ok(Vec::new());
+        }
+        let parts = ClearSigned::parse(text)?;
+        Ok(keyring.verify(&parts.signature, &parts.signed)?.signers)
+    }
+}
+
+impl LockedPackage {
+    /// The repository's word on it where that may differ.
+    pub fn overrides(&self) -> Control {
+        let mut overrides = Control::default();
+        for (field, value) in [("Priority", &self.priority), ("Section", &self.section)] {
+            if !value.is_empty() {
+                overrides.push(field, value.as_str());
+            }
+        }
+        overrides
+    }
+}
+
+fn compare(file: &PackageFile) -> Result<()> {
+    let range = FileRange::whole(open_regular(&file.path, true)?)?;
+    if range.len() != file.size {
+        return Err(Error::new(Fault::SizeMismatch {
+            expected: file.size,
+            found: range.len(),
+        }));
+    }
+    let mut hashing = HashingReader::new(range.reader(), Hasher::like(&file.digest)?);
+    let copied = std::io::copy(&mut hashing, &mut std::io::sink());
+    copied.map_err(|error| Error::io("read", error))?;
+    let found = hashing.finish().0;
+    match found == file.digest {
+        true => Ok(()),
+        false => Err(Error::new(Fault::DigestMismatch {
+            expected: file.digest.to_string(),
+            found: found.to_string(),
+        })),
+    }
+}

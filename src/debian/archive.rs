@@ -364,7 +364,9 @@ mod tests {
 
     const CONTROL: &str = "Package: a\nVersion: 1\nArchitecture: all\nDescription: x\n y\n";
 
-    fn open(bytes: &[u8]) -> Result<(Control, BTreeMap<String, Member>, Vec<u8>, Digest)> {
+    type Opened = (Control, BTreeMap<String, Member>, Vec<u8>, Digest);
+
+    fn open(bytes: &[u8]) -> Result<Opened> {
         let deb = Deb::open(range(bytes))?;
         let (control, members) = deb.control(ControlLimits::default())?;
         let meter = Meter::default();

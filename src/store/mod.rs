@@ -76,6 +76,9 @@ impl Store {
         if !self.path.join("index.json").exists() {
             return Ok(None);
         }
+        // What index.json names is not deleted between its reading and theirs. A layout that nobody here has written to
+        // may have nothing to lock.
+        let _blobs = Lock::shared(&self.path, lock::BLOBS).ok();
         Open {
             only: Some(Half::Oci),
             ..open.clone()

@@ -150,7 +150,7 @@ pub fn paths() -> Vec<Case> {
             what,
             lower,
             whole(&[file(b"link/x", b"evil")]),
-            "verify=0 apply=2",
+            "verify=1 apply=2",
             &["folder"],
         );
     }
@@ -303,7 +303,7 @@ pub fn paths() -> Vec<Case> {
         "below a link",
         whole(&[link(b"link", OUTSIDE)]),
         whole(&[file(b"link/.wh.canary", b"")]),
-        "verify=0 apply=02",
+        "verify=1 apply=02",
         &[],
     );
     two(
@@ -312,7 +312,7 @@ pub fn paths() -> Vec<Case> {
         "opaque below a link",
         whole(&[link(b"link", OUTSIDE)]),
         whole(&[file(b"link/.wh..wh..opq", b"")]),
-        "verify=0 apply=02",
+        "verify=1 apply=02",
         &[],
     );
 

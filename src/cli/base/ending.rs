@@ -81,7 +81,7 @@ impl Ending {
     pub fn taken_in<'a>(&'a self, common: &'a Common, command: &str) -> Result<Taken<'a>> {
         let (instructions, names) = self.making.taken_in(self.tag.as_deref())?;
         let names: Vec<Name> = names;
-        let recode = self.packing.recode()?;
+        let recode = self.packing.recode(common)?;
         let config = self.config.as_deref().map(option_file).transpose()?;
         let options = ImageOptions {
             names,

@@ -73,6 +73,7 @@ impl Pack {
             excludes: self.selecting.excludes()?,
             owner: self.owner,
             whiteouts: self.whiteouts,
+            limits: common.limits(),
         };
         let mut base = Base::new(source_date_epoch().unwrap_or(i64::MAX));
         let label = match self.input == Path::new("-") {

@@ -10,7 +10,7 @@ use crate::blob::{FileRange, Input, Meter, NewFile};
 use crate::disk::{Excludes, Folder, Item};
 use crate::error::{At, Error, Fault, Result};
 use crate::job::import::root_listing;
-use crate::layer::{Entry, EntryKind, FileInput, Walker, Whiteout};
+use crate::layer::{Entry, EntryKind, FileInput, Limits, Walker, Whiteout};
 use crate::rootfs::{Contents, Kind, Node, Origin};
 
 /// The most bytes of a sparse file, which is written out with its holes.
@@ -26,6 +26,8 @@ pub struct PackOptions {
     /// Take names that begin with `.wh.` for what they mean in layers, and not for an error: they remove what came
     /// before them, and do not become files.
     pub whiteouts: bool,
+    /// What is accepted of an archive at most.
+    pub limits: Limits,
 }
 
 /// Fills a tree from a folder. Its contents are read when the layers are written.
@@ -127,11 +129,12 @@ pub fn archive(
     meter: &Meter,
     options: &PackOptions,
 ) -> Result<()> {
-    let (listing, plain) = root_listing(input, landing, meter)?;
+    let (listing, plain) = root_listing(input, landing, &options.limits, meter)?;
     drop(listing);
     let mut spool = Spool::default();
     let (file, start) = plain.parts();
-    let mut walker = Walker::new(FileInput::new(Arc::clone(file), start, plain.len()));
+    let mut walker =
+        Walker::new(FileInput::new(Arc::clone(file), start, plain.len())).within(&options.limits);
     let mut left_out: Vec<Vec<u8>> = Vec::new();
     while walker.next_entry()?.is_some() {
         let entry = walker.entry();

@@ -165,7 +165,7 @@ pub fn host(base: &mut Base, root: &Path, options: &Options) -> Result<Report> {
         architecture: native.to_owned(),
         changed,
         stand_ins,
-        scripts: scripts::report(base),
+        scripts: scripts::report(base, &[]),
     })
 }
 

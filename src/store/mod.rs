@@ -73,12 +73,17 @@ impl Store {
     /// # Errors
     /// As [`Open::path`].
     pub fn open(&self, open: &Open) -> Result<Option<Archive>> {
-        if !self.path.join("index.json").exists() {
-            return Ok(None);
-        }
         // What index.json names is not deleted between its reading and theirs. A layout that nobody here has written to
         // may have nothing to lock.
         let _blobs = Lock::shared(&self.path, lock::BLOBS).ok();
+        self.open_locked(open)
+    }
+
+    /// The same for who holds the lock of the blobs: the system would let it wait for itself.
+    fn open_locked(&self, open: &Open) -> Result<Option<Archive>> {
+        if !self.path.join("index.json").exists() {
+            return Ok(None);
+        }
         Open {
             only: Some(Half::Oci),
             ..open.clone()
@@ -251,7 +256,7 @@ impl Store {
     /// Every blob that the index leads to, here or not.
     fn reachable(&self) -> Result<HashSet<Digest>> {
         let mut digests = HashSet::new();
-        let Some(archive) = self.open(&Open::default())? else {
+        let Some(archive) = self.open_locked(&Open::default())? else {
             return Ok(digests);
         };
         for node in &archive.nodes {

@@ -52,7 +52,7 @@ impl LayerSummary {
     /// The walker should be fresh; what it finds odd can be asked of it afterwards.
     ///
     /// # Errors
-    /// As [`Walker::next_entry`], and `Limit` for more than [`limits::PATHS`] paths or [`limits::PATH_TEXT`] bytes of
+    /// As [`Walker::next_entry`], and `Limit` for more than [`crate::limits::PATHS`] paths or [`crate::limits::PATH_TEXT`] bytes of
     /// them.
     pub fn of<I: TarInput>(walker: &mut Walker<I>) -> Result<Self> {
         Self::watched(walker, &mut Watch::default())

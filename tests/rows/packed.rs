@@ -37,6 +37,16 @@ fn zstd_bomb() -> Vec<u8> {
     bomb(BOMB, zstd).finish().expect("memory")
 }
 
+fn xz_bomb() -> Vec<u8> {
+    let xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+    bomb(BOMB, xz).finish().expect("memory")
+}
+
+fn bzip2_bomb() -> Vec<u8> {
+    let bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::new(9));
+    bomb(BOMB, bzip2).finish().expect("memory")
+}
+
 /// The same in one zstd frame with a window of 2 to the power of `log`, which is stated and not needed.
 fn zstd_window(log: u8) -> Vec<u8> {
     // Magic, a descriptor without content size, the window, and one raw last block of one byte.
@@ -76,6 +86,17 @@ pub fn cases() -> Vec<Case> {
         refused,
         &["hint: --limit ratio=", "mismatch"],
     );
+    for (what, packed) in [("xz", xz_bomb()), ("bzip2", bzip2_bomb())] {
+        let image = stored(plain(), packed);
+        let tar = build::oci(&[&image]).tar();
+        add(
+            "C1",
+            what,
+            tar,
+            refused,
+            &["hint: --limit ratio=", "mismatch", "not possible with"],
+        );
+    }
     let nested = Pack::Gzip.pack(&bomb);
     add(
         "C1",

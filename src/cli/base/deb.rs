@@ -152,7 +152,7 @@ impl Deb {
     /// Does it.
     ///
     /// # Errors
-    /// As [`select`], [`deb`] and [`super::ending::Taken::deliver`].
+    /// As [`select`], [`deb`] and `Taken::deliver`.
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
         let variant = self.selection.variant.name();
         let mut taken_in = self

@@ -102,7 +102,7 @@ impl Host {
     /// Does it.
     ///
     /// # Errors
-    /// As [`host`] and [`super::ending::Taken::deliver`].
+    /// As [`host`] and `Taken::deliver`.
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
         let mut taken = self.ending.taken_in(common, "imgbase host")?;
         let mut base = Base::new(source_date_epoch().unwrap_or(i64::MAX));

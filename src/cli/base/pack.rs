@@ -65,7 +65,7 @@ impl Pack {
     /// Does it.
     ///
     /// # Errors
-    /// As [`folder`] and [`archive`], placed at the input; as [`super::ending::Taken::deliver`].
+    /// As [`folder`] and [`archive`], placed at the input; as `Taken::deliver`.
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
         let mut taken = self.ending.taken_in(common, "imgbase pack")?;
         taken.set_command(&["/bin/sh"]);

@@ -88,7 +88,7 @@ impl Scratch {
     /// Does it.
     ///
     /// # Errors
-    /// As [`scratch`] and [`super::ending::Taken::deliver`].
+    /// As [`scratch`] and `Taken::deliver`.
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
         let mut taken = self.ending.taken_in(common, "imgbase scratch")?;
         let mut base = Base::new(source_date_epoch().unwrap_or(i64::MAX));

@@ -1,5 +1,7 @@
 //! Changes to a config object: only what they name is touched, and stands where docker writes it.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::{Change, Command, Healthcheck, Instruction, expand, values, wrong};
@@ -252,23 +254,30 @@ fn insert_all(
     name: &str,
     items: impl IntoIterator<Item = (String, Value)>,
 ) -> Result<()> {
-    let mut items = items.into_iter().peekable();
-    if items.peek().is_none() {
+    let mut items: BTreeMap<String, Value> = items.into_iter().collect();
+    if items.is_empty() {
         return Ok(());
     }
-    let mut map = match get(config, name) {
+    let mut there = match get(config, name) {
         Value::Null => Map::new(),
         Value::Object(map) => map.clone(),
         _ => return Err(schema(name, "an object")),
     };
-    for (key, value) in items {
-        if let Some(known) = map.get_mut(&key) {
+    for (key, known) in &mut there {
+        if let Some(value) = items.remove(key) {
             *known = value;
-            continue;
         }
-        let position = map.keys().position(|known| *known > key);
-        map.shift_insert(position.unwrap_or(map.len()), key, value);
     }
+    // Each goes before the first that comes after it; what is there stays in its order, which need not be that of keys.
+    let mut items = items.into_iter().peekable();
+    let mut map = Map::new();
+    for (key, value) in there {
+        while let Some((new, value)) = items.next_if(|(new, _)| *new < key) {
+            map.insert(new, value);
+        }
+        map.insert(key, value);
+    }
+    map.extend(items);
     set(config, name, map.into());
     Ok(())
 }

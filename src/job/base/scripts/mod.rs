@@ -1,6 +1,6 @@
 //! Maintainer scripts: what they would do, and what of it the stand-ins did not.
 //!
-//! Nothing is run. [`run`] works out what a script comes down to on a first installation; [`report`] compares that with
+//! Nothing is run. `run` works out what a script comes down to on a first installation; [`report`] compares that with
 //! the tree as the stand-ins left it: a command that would change nothing any more is covered, everything else is named.
 
 mod recipe;

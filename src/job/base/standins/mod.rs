@@ -1,8 +1,8 @@
 //! Stand-ins: what maintainer scripts, triggers and dpkg itself would have made, made without running anything.
 //!
 //! A table of small functions over a [`Base`], in a fixed order, each with a name that turns it off. Those that stand in
-//! for a helper program ([`pam`], [`shells`], [`cacerts`], …) read what that program reads and write what it writes;
-//! [`commands`] does what maintainer scripts say in so many words: `mkdir`, `chown`, `adduser`, `update-alternatives`.
+//! for a helper program (`pam`, `shells`, `cacerts`, …) read what that program reads and write what it writes;
+//! `commands` does what maintainer scripts say in so many words: `mkdir`, `chown`, `adduser`, `update-alternatives`.
 //! What neither can do is left to the report of [`scripts`](super::scripts), which looks at the tree afterwards.
 //!
 //! Whatever is there already stays: a stand-in adds what is missing, as the scripts do on a first installation.

@@ -133,9 +133,13 @@ impl Reference {
     }
 
     /// The repository as docker shows it: without the default host and folder.
+    ///
+    /// The host stays where the next part would be taken for one, which docker does not look after: what is shown can
+    /// always be typed.
     pub fn familiar_repository(&self) -> String {
-        if self.domain != HUB {
-            return format!("{}/{}", self.domain, self.path);
+        let next = self.path.split_once('/');
+        if self.domain != HUB || next.is_some_and(|(first, _)| is_domain(first)) {
+            return self.repository();
         }
         match self.path.strip_prefix(LIBRARY) {
             Some(short) if !short.contains('/') => short.to_owned(),
@@ -244,6 +248,11 @@ mod tests {
                 "docker.io/corpus/classic:1",
             ),
             ("localhost/a:1", "localhost/a:1", "localhost/a:1"),
+            (
+                "docker.io/some.where/a:1",
+                "docker.io/some.where/a:1",
+                "docker.io/some.where/a:1",
+            ),
             (
                 "host.example:5000/a/b:t",
                 "host.example:5000/a/b:t",

@@ -190,7 +190,11 @@ pub fn written(data: &[u8]) {
         // Names in an image have no NUL, and those that are written are clean.
         let path = clean_path(taken.until(0)).path.into_owned();
         let link_target = taken.until(0);
-        if path.len() > 4096 || link_target.len() > 4096 {
+        // Markers have rules of their own, and are not written as entries.
+        let is_marker = path
+            .split(|byte| *byte == b'/')
+            .any(|part| part.starts_with(b".wh."));
+        if path.len() > 4096 || link_target.len() > 4096 || is_marker {
             continue;
         }
         let is_link = matches!(kind, EntryKind::HardLink | EntryKind::Symlink);

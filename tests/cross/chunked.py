@@ -16,10 +16,9 @@ import json
 import random
 import sys
 import tarfile
-import tempfile
 from pathlib import Path
 
-from imgkit import REPO, Checks, tool
+from imgkit import REPO, Checks, fresh, scratch, tool
 
 checks = Checks("chunked")
 FOREIGN = REPO / "testdata/foreign"
@@ -96,7 +95,7 @@ def assemble(toc, lines, data):
 def podman_splits(archive, tmp):
     """The tar-split of each layer of an archive, by diff ID, as podman's storage keeps it."""
     # podman takes no long paths here.
-    root = Path(tempfile.mkdtemp(prefix="ik.", dir=tmp))
+    root = fresh(tmp, "ik.")
     tool("podman", "--root", root / "root", "--runroot", root / "run", "--storage-driver", "vfs", "load", "-q", "-i", archive)
     folder = root / "root/vfs-layers"
     found = {}
@@ -108,7 +107,7 @@ def podman_splits(archive, tmp):
 
 def one(source, tmp):
     name = source.name
-    folder = Path(tempfile.mkdtemp(dir=tmp))
+    folder = fresh(tmp)
     plain, ours, theirs = folder / "plain", folder / "ours", folder / "theirs"
     common = ["--media-types", "oci", source]
     checks.succeeds(f"{name}: plain", checks.run("imgconvert", "--compression", "none", *common, f"oci:{plain}:a", timeout=600))
@@ -177,7 +176,7 @@ def made(path):
 
 
 def main():
-    with tempfile.TemporaryDirectory(prefix="imgkit-chunked.") as tmp:
+    with scratch("imgkit-chunked") as tmp:
         made(Path(tmp) / "made.tar")
         for source in [Path(tmp) / "made.tar", *(FOREIGN / name for name in SOURCES), *map(Path, sys.argv[1:])]:
             one(source, tmp)

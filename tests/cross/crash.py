@@ -19,12 +19,11 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from imgkit import BIN, ENV, Checks  # noqa: E402
+from imgkit import BIN, ENV, Checks, scratch  # noqa: E402
 
 ENV = {**ENV, "SOURCE_DATE_EPOCH": "1700000000", "RAYON_NUM_THREADS": "1"}
 CALLS = ["write", "pwrite64", "writev", "pwritev", "copy_file_range", "sendfile", "ftruncate", "fallocate", "fsync", "fdatasync", "sync_file_range",
@@ -268,7 +267,7 @@ def main():
     checks = Checks("crash")
     if not shutil.which("strace"):
         sys.exit("crash: there is no strace")
-    with tempfile.TemporaryDirectory(prefix="imgkit-crash.") as tmp:
+    with scratch("imgkit-crash") as tmp:
         jobs = []
         for number, (line, once) in enumerate(LINES):
             if args.only and line.split()[0] not in args.only:

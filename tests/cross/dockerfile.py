@@ -15,10 +15,9 @@ import random
 import subprocess
 import sys
 import tarfile
-import tempfile
 from pathlib import Path
 
-from imgkit import Checks
+from imgkit import Checks, scratch
 
 checks = Checks("dockerfile")
 DOCKER = "/usr/bin/docker"
@@ -251,7 +250,7 @@ def parser(folder, tmp):
 
 
 def main():
-    with tempfile.TemporaryDirectory(prefix="imgkit-dockerfile-") as tmp:
+    with scratch("imgkit-dockerfile") as tmp:
         folder = Path(tmp) / "context"
         contexts(folder)
         parser(folder, tmp)

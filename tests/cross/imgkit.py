@@ -2,10 +2,13 @@
 
 The programs are the release build: IMGKIT_BIN names its folder, else it is cargo's.
 """
+import contextlib
 import json
 import os
 import re
+import secrets
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -200,6 +203,21 @@ def short_name(name):
     return re.sub(r"^docker\.io/(library/)?", "", name)
 
 
-def scratch():
-    """A folder that goes away with the script."""
-    return tempfile.TemporaryDirectory(prefix="imgkit-cross.")
+@contextlib.contextmanager
+def scratch(prefix="imgkit-cross", parent=None):
+    """A folder that goes away with the script; gives its path.
+
+    Names have no _ as those of tempfile may: podman takes paths for names of images, where it may not stand everywhere.
+    """
+    path = fresh(parent or tempfile.gettempdir(), f"{prefix}.")
+    try:
+        yield str(path)
+    finally:
+        shutil.rmtree(path)
+
+
+def fresh(parent, prefix=""):
+    """A new folder in another, by a name that nobody else draws."""
+    path = Path(parent, prefix + secrets.token_hex(4))
+    path.mkdir(mode=0o700)
+    return path

@@ -16,10 +16,9 @@ import stat
 import subprocess
 import sys
 import tarfile
-import tempfile
 from pathlib import Path
 
-from imgkit import BIN, ENV, Checks
+from imgkit import BIN, ENV, Checks, fresh, scratch
 
 checks = Checks("made")
 EPOCH = {**ENV, "SOURCE_DATE_EPOCH": "1700000000"}
@@ -120,12 +119,12 @@ def tree(top):
 
 def read_by_all(what, archive, image_id, tmp):
     """Every tool takes the archive and sees the image."""
-    out = Path(tempfile.mkdtemp(dir=tmp))
+    out = fresh(tmp)
     if tool(what, "skopeo", "--insecure-policy", "copy", "--quiet", f"docker-archive:{archive}", f"dir:{out}") is not None:
         manifest = json.loads((out / "manifest.json").read_text())
         checks.same(f"{what}: skopeo's config", manifest["config"]["digest"], image_id)
-    tool(f"{what} (OCI)", "skopeo", "--insecure-policy", "copy", "--quiet", f"oci-archive:{archive}", f"dir:{tempfile.mkdtemp(dir=tmp)}")
-    root = tempfile.mkdtemp(dir=tmp)
+    tool(f"{what} (OCI)", "skopeo", "--insecure-policy", "copy", "--quiet", f"oci-archive:{archive}", f"dir:{fresh(tmp)}")
+    root = fresh(tmp)
     base = ["podman", "--root", root + "/root", "--runroot", root + "/run", "--storage-driver", "vfs"]
     if tool(what, *base, "load", "--quiet", "--input", archive) is not None:
         checks.same(f"{what}: podman's image", (tool(what, *base, "images", "--no-trunc", "--quiet") or "").split(), [image_id])
@@ -321,7 +320,7 @@ def container(corpus, tmp):
 
 def main():
     corpus = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-    with tempfile.TemporaryDirectory(prefix="imgkit-made.") as folder:
+    with scratch("imgkit-made") as folder:
         tmp = Path(folder)
         top, tar = importing(tmp)
         committing(top, tar, tmp)

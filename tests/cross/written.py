@@ -24,7 +24,7 @@ import time
 import zlib
 from pathlib import Path
 
-from imgkit import REPO, Checks, short_name
+from imgkit import REPO, Checks, fresh, scratch, short_name
 
 checks = Checks("written")
 FOREIGN = REPO / "testdata/foreign"
@@ -118,7 +118,7 @@ class Tools:
         dockerd = shutil.which("dockerd")
         if dockerd and os.geteuid() == 0:
             # A short path: a socket's may have 107 bytes only.
-            self.run = Path(tempfile.mkdtemp(prefix="ikd."))
+            self.run = fresh(tempfile.gettempdir(), "ikd.")
             host = f"unix://{self.run}/docker.sock"
             command = [dockerd, "--host", host, "--data-root", f"{self.tmp}/docker", "--exec-root", f"{self.run}/exec", "--pidfile",
                        f"{self.run}/pid", "--bridge=none", "--iptables=false", "--ip6tables=false"]
@@ -149,7 +149,7 @@ class Tools:
         subprocess.run([*self.podman, "unshare", "true"], capture_output=True)
 
     def scratch(self):
-        return Path(tempfile.mkdtemp(dir=self.tmp))
+        return fresh(self.tmp)
 
     # What each makes of an archive in a format: every image of it, by ID.
 
@@ -354,7 +354,7 @@ def main():
     # So that what runs and is mounted for it goes with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     corpus = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-    with tempfile.TemporaryDirectory(prefix="imgkit-written.", dir=corpus and corpus.parent) as tmp:
+    with scratch("imgkit-written", corpus and corpus.parent) as tmp:
         tools = Tools(tmp)
         try:
             if not tools.docker:

@@ -68,17 +68,31 @@ pub enum Start {
 pub struct Unproven;
 
 /// The pieces of a stream that is being decoded, in order; all of them once it was read to its end. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct PieceLog(Arc<Mutex<Vec<Piece>>>);
+#[derive(Debug, Clone)]
+pub struct PieceLog {
+    pieces: Arc<Mutex<Vec<Piece>>>,
+    /// Known only to who makes a log, so that a program that keeps none has no encoder in it.
+    pack: fn(&[u8]) -> io::Result<Vec<u8>>,
+}
 
 impl PieceLog {
+    /// A log without pieces.
+    #[expect(clippy::new_without_default, reason = "a log is made to be filled")]
+    pub fn new() -> Self {
+        PieceLog {
+            pieces: Arc::default(),
+            pack: |window| zstd::bulk::compress(window, 1),
+        }
+    }
+
     /// Takes what was noted so far.
     pub fn take(&self) -> Vec<Piece> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *pieces)
     }
 
     fn add(&self, piece: Piece) {
-        let mut pieces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
         pieces.push(piece);
     }
 }
@@ -235,7 +249,7 @@ impl<R: BufRead> Watched<R> {
             return;
         };
         let Some(bits) = candidate.bits() else { return };
-        let Ok(window) = zstd::bulk::compress(&candidate.window, 1) else {
+        let Ok(window) = (self.log.pack)(&candidate.window) else {
             return;
         };
         let start = Start::Block {
@@ -566,7 +580,7 @@ mod tests {
     }
 
     fn watched(stored: &[u8]) -> (Vec<u8>, Vec<Piece>) {
-        let log = PieceLog::default();
+        let log = PieceLog::new();
         let compression = Compression::sniff(stored);
         let limits = DecodeLimits::default();
         let mut decoder = Decoder::watched(
@@ -704,7 +718,7 @@ mod tests {
         ] {
             for end in [stored.len() - 1, stored.len() / 2, 9] {
                 let compression = Compression::sniff(&stored);
-                let log = PieceLog::default();
+                let log = PieceLog::new();
                 let limits = DecodeLimits::default();
                 let mut decoder = Decoder::watched(&stored[..end], compression, limits, 0, log)
                     .expect("a decoder");

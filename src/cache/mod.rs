@@ -152,7 +152,7 @@ impl Cache {
             digests: true,
             ..reading.clone()
         };
-        let log = PieceLog::default();
+        let log = PieceLog::new();
         let file = match keep {
             Some(landing) => Some(Arc::new(NewFile::in_folder(landing, 0o600).ok()?)),
             None => None,

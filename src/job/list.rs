@@ -1,8 +1,10 @@
 //! imgls: what images there are.
 
 use std::collections::HashSet;
+use std::iter::Peekable;
+use std::str::Chars;
 
-use globset::{GlobBuilder, GlobMatcher};
+use glob::{MatchOptions, Pattern};
 
 use super::Sizes;
 use crate::archive::{Archive, Image, Name, NodeKind, Root};
@@ -250,7 +252,7 @@ fn stored(archive: &Archive, image: &Image) -> u64 {
 #[derive(Debug, Clone)]
 pub enum Filter {
     /// `reference=GLOB`: the name, with or without its tag.
-    Reference(GlobMatcher),
+    Reference(Pattern),
     /// `dangling=true|false`: whether the image has no name.
     Dangling(bool),
     /// `label=KEY` or `label=KEY=VALUE`.
@@ -328,10 +330,14 @@ impl Filter {
             return true;
         };
         let Some(name) = name else { return false };
-        glob.is_match(name.to_string())
+        let how = MatchOptions {
+            require_literal_separator: true,
+            ..MatchOptions::new()
+        };
+        glob.matches_with(&name.to_string(), how)
             || name
                 .repository()
-                .is_some_and(|repository| glob.is_match(repository))
+                .is_some_and(|repository| glob.matches_with(&repository, how))
     }
 }
 
@@ -410,33 +416,59 @@ fn time_of(row: &ListRow) -> Option<i128> {
 }
 
 /// A pattern by the rules of Go's `path.Match`, which docker uses: `*` and `?` stop at `/`; braces are themselves.
-fn glob(pattern: &str) -> Option<GlobMatcher> {
+fn glob(pattern: &str) -> Option<Pattern> {
     let mut text = String::with_capacity(pattern.len());
     let mut chars = pattern.chars().peekable();
-    let mut in_class = false;
     while let Some(c) = chars.next() {
         match c {
-            '\\' => {
-                text.push('\\');
-                text.push(chars.next()?);
-            }
-            '{' | '}' if !in_class => text.extend(['[', c, ']']),
-            '*' if !in_class => {
+            '\\' => text.push_str(&Pattern::escape(chars.next()?.encode_utf8(&mut [0; 4]))),
+            '*' => {
                 while chars.next_if_eq(&'*').is_some() {}
                 text.push('*');
             }
-            _ => {
-                in_class = (in_class && c != ']') || (!in_class && c == '[');
-                text.push(c);
-            }
+            '[' => class(&mut chars, &mut text)?,
+            ']' => text.push_str("[]]"),
+            _ => text.push(c),
         }
     }
-    GlobBuilder::new(&text)
-        .literal_separator(true)
-        .backslash_escape(true)
-        .build()
-        .ok()
-        .map(|glob| glob.compile_matcher())
+    Pattern::new(&text).ok()
+}
+
+/// The rest of a character class, in the crate's way of writing one: nothing is escaped there, and a bracket is itself
+/// where it comes first. That is where one is put, so that nothing else has a meaning by its place: no name holds one.
+fn class(chars: &mut Peekable<Chars<'_>>, text: &mut String) -> Option<()> {
+    let one = |chars: &mut Peekable<Chars<'_>>| match chars.next()? {
+        '\\' => chars.next(),
+        c => Some(c),
+    };
+    text.push('[');
+    if chars.next_if_eq(&'^').is_some() {
+        text.push('!');
+    }
+    text.push(']');
+    let (mut is_empty, mut dash) = (true, false);
+    while is_empty || chars.next_if_eq(&']').is_none() {
+        is_empty = false;
+        if matches!(chars.peek(), Some(']' | '-')) {
+            return None;
+        }
+        let low = one(chars)?;
+        if chars.next_if_eq(&'-').is_some() {
+            if chars.peek() == Some(&']') {
+                return None;
+            }
+            text.extend([low, '-', one(chars)?]);
+        } else if low == '-' {
+            dash = true;
+        } else {
+            text.push(low);
+        }
+    }
+    if dash {
+        text.push('-');
+    }
+    text.push(']');
+    Some(())
 }
 
 #[cfg(test)]
@@ -475,6 +507,19 @@ mod tests {
         assert!(!matches("**", "corpus/classic:1"));
         assert!(matches("*/*:[0-9]", "corpus/classic:1"));
         assert!(!matches("{alpine,busybox}", "alpine:3"));
+        assert!(matches("[^b]lpine", "alpine:3"));
+        assert!(!matches("[^a]lpine", "alpine:3"));
+        assert!(matches("my[\\-_]app", "my-app:1"));
+        assert!(matches("my[a-z\\-]app", "my-app:1"));
+        assert!(matches("[!-z]lpine", "alpine:3"));
+        assert!(!matches("[!]lpine", "alpine:3"));
+        assert!(matches("\\alpine", "alpine:3"));
+        for malformed in ["[", "[a", "[]", "[]a]", "[^]", "[-a]", "[a-]", "a\\"] {
+            assert!(
+                filter(&format!("reference={malformed}")).is_err(),
+                "{malformed}"
+            );
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod account;
 mod files;
 mod page;
 mod tables;
+mod text;
 mod views;
 
 pub use account::{
@@ -12,7 +13,8 @@ pub use account::{
 pub use files::{change_lines, change_row, details, shown_path};
 pub use page::write_page;
 pub use tables::{TOP, many_rows, many_tables, waste_lines, waste_rows, waste_tables};
+pub use text::{text_row, write_text};
 pub use views::{
     layer_rows, life_lines, life_rows, package_lines, package_rows, painted, stat_lines, stat_rows,
-    text_row, write_layers, write_text,
+    write_layers,
 };

@@ -1,25 +1,17 @@
-//! Layers side by side, numbers by folder, packages, texts, and the life of a path.
+//! Layers side by side, numbers by folder, packages, and the life of a path.
 
 use std::io::Write;
 
 use serde_json::{Map, Value, json};
-use similar::TextDiff;
 
 use super::account::signed;
 use super::files::{change_lines, change_row, kind, put_bytes, rooted, shown_path, spaced};
 use crate::error::{Error, Result};
 use crate::escape;
-use crate::job::diff::{
-    Change, ChangeKind, LayerReport, PackageChange, Side, Stat, TextChange, verb,
-};
+use crate::job::diff::{ChangeKind, LayerReport, PackageChange, Side, Stat, verb};
 use crate::tree::{Did, NodeKind};
 
-/// Lines of context around what differs.
-const CONTEXT: usize = 3;
-/// How many pairs of lines are compared at most.
-const PAIRS: u64 = 400_000_000;
-
-fn failed(error: std::io::Error) -> Error {
+pub(super) fn failed(error: std::io::Error) -> Error {
     Error::io("write", error)
 }
 
@@ -246,106 +238,6 @@ pub fn package_rows(changes: &[PackageChange]) -> impl Iterator<Item = Value> + 
             "New": change.new,
         })
     })
-}
-
-/// A text file's change as a unified diff. Bytes that would do something to a terminal are escaped.
-///
-/// # Errors
-/// `Io`.
-pub fn write_text<W: Write + ?Sized>(
-    out: &mut W,
-    sides: &[Side; 2],
-    change: &Change,
-    text: &TextChange,
-) -> Result<()> {
-    let [a, b] = sides;
-    let (old, new) = (change.before(&a.tree), change.after(&b.tree));
-    let name = |side: &str, path: Option<Vec<u8>>| match path {
-        Some(path) => format!("{side}{}", shown_path(&path)),
-        None => "/dev/null".into(),
-    };
-    let old = name("a", old.map(|node| node.path()));
-    let new = name("b", new.map(|node| node.path()));
-    match text {
-        TextChange::Binary => writeln!(out, "Binary files {old} and {new} differ").map_err(failed),
-        TextChange::Large(size) => {
-            let size = spaced(*size);
-            writeln!(
-                out,
-                "Files {old} and {new} differ: too large to be shown ({size})"
-            )
-            .map_err(failed)
-        }
-        TextChange::Lines(was, is) => {
-            writeln!(out, "--- {old}\n+++ {new}").map_err(failed)?;
-            unified(out, was, is)
-        }
-    }
-}
-
-fn unified<W: Write + ?Sized>(out: &mut W, was: &[u8], is: &[u8]) -> Result<()> {
-    let lines = |text: &[u8]| text.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
-    // Whatever is common at both ends costs nothing.
-    let head = was.iter().zip(is).take_while(|(a, b)| a == b).count();
-    let tail = was[head..].iter().rev().zip(is[head..].iter().rev());
-    let tail = tail.take_while(|(a, b)| a == b).count();
-    let (n, m) = (
-        lines(&was[head..was.len() - tail]),
-        lines(&is[head..is.len() - tail]),
-    );
-    if n.saturating_mul(m) > PAIRS {
-        return writeln!(out, "@@ {n} lines became {m}: too many to be compared @@")
-            .map_err(failed);
-    }
-    let diff = TextDiff::from_lines(was, is);
-    for hunk in diff.unified_diff().context_radius(CONTEXT).iter_hunks() {
-        writeln!(out, "{}", hunk.header()).map_err(failed)?;
-        for change in hunk.iter_changes() {
-            let sign = match change.tag() {
-                similar::ChangeTag::Equal => ' ',
-                similar::ChangeTag::Delete => '-',
-                similar::ChangeTag::Insert => '+',
-            };
-            let line: &[u8] = change.value();
-            let (line, whole) = match line.strip_suffix(b"\n") {
-                Some(line) => (line, true),
-                None => (line, false),
-            };
-            // A tab is as harmless as a blank, and patches without tabs are hard to read.
-            let parts: Vec<_> = line
-                .split(|byte| *byte == b'\t')
-                .map(escape::bytes)
-                .collect();
-            writeln!(out, "{sign}{}", parts.join("\t")).map_err(failed)?;
-            if !whole {
-                writeln!(out, "\\ No newline at end of file").map_err(failed)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A text change as a row.
-pub fn text_row(sides: &[Side; 2], change: &Change, text: &TextChange) -> Result<Value> {
-    let mut patch = Vec::new();
-    if let TextChange::Lines(was, is) = text {
-        unified(&mut patch, was, is)?;
-    }
-    let mut row = change_row(sides, change);
-    if let Value::Object(row) = &mut row {
-        row.insert("Type".into(), "text".into());
-        let why = match text {
-            TextChange::Lines(..) => "text",
-            TextChange::Binary => "binary",
-            TextChange::Large(_) => "large",
-        };
-        row.insert("Contents".into(), why.into());
-        row.insert(
-            "Patch".into(),
-            String::from_utf8_lossy(&patch).into_owned().into(),
-        );
-    }
-    Ok(row)
 }
 
 /// The life of a path: what each layer did to it, the oldest first.

@@ -221,7 +221,7 @@ fn what_is_not_what_the_release_says_is_refused() {
     change(&room, name, |bytes| *bytes.last_mut().expect("a byte") ^= 1);
     let output = take();
     output.code(2).complains(&format!(
-        "imgbase: {name}: digest mismatch: expected sha256:"
+        "imgbase: {name}: digest mismatch: expected sha512:"
     ));
     assert_eq!(output.err().lines().count(), 1, "{output}");
     change(&room, name, |bytes| bytes.truncate(500));
@@ -269,7 +269,7 @@ fn a_lock_brings_the_same_image_back_without_an_index() {
     let output = again("--repo r");
     output
         .code(2)
-        .complains("imgbase: r/pool/tool_2_all.deb: digest mismatch: expected sha256:");
+        .complains("imgbase: r/pool/tool_2_all.deb: digest mismatch: expected sha512:");
     assert!(!room.path("out").exists(), "{output}");
     // What was asked for then is asked for again, and nothing else.
     for more in [

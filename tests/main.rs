@@ -11,6 +11,7 @@ mod foreign;
 #[path = "fuzz/src/lib.rs"]
 mod fuzz;
 mod hostile;
+mod imgbase;
 mod imgcommit;
 mod imgconvert;
 mod imgdiff;

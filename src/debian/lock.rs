@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::clearsign::ClearSigned;
 use super::openpgp::{Keyring, Signer};
 use super::repository::{PackageFile, inside};
-use super::{Control, IndexEntry, Repository};
+use super::{Control, IndexEntry, Release, Repository, SourceKind};
 use crate::blob::{FileRange, Hasher, HashingReader, open_regular};
 use crate::error::{At, Error, Fault, Result};
 use crate::parallel::in_parallel;
@@ -27,6 +27,8 @@ pub struct Lock {
     version: u32,
     /// The architecture of the image.
     pub architecture: String,
+    /// What was asked for to begin with, in imgbase's words.
+    pub variant: String,
     /// Where the packages came from, in the order that they were named.
     pub sources: Vec<LockedSource>,
     /// The packages, in the order that they are unpacked.
@@ -34,9 +36,11 @@ pub struct Lock {
 }
 
 /// A repository of a lock.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedSource {
+    /// What it is.
+    pub kind: SourceKind,
     /// Its suite; empty for packages that were given as files.
     pub suite: String,
     /// The fingerprints of the keys whose good signatures it bore.
@@ -83,8 +87,9 @@ fn is_false(value: &bool) -> bool {
 
 impl Lock {
     /// An empty one over these repositories, which packages refer to by their order.
-    pub fn new(architecture: &str, repositories: &[Repository]) -> Self {
+    pub fn new(architecture: &str, variant: &str, repositories: &[Repository]) -> Self {
         let sources = repositories.iter().map(|repository| LockedSource {
+            kind: repository.kind(),
             suite: repository.suite().to_owned(),
             signed_by: repository
                 .signers()
@@ -96,6 +101,7 @@ impl Lock {
         Lock {
             version: VERSION,
             architecture: architecture.to_owned(),
+            variant: variant.to_owned(),
             sources: sources.collect(),
             packages: Vec::new(),
         }
@@ -166,7 +172,7 @@ impl Lock {
     }
 
     /// The files of its packages, below the folders that stand for its sources now. A source that is an empty path has
-    /// its packages where they were.
+    /// its packages where they were; those that were given as files are looked for by their names alone.
     ///
     /// # Errors
     /// `Usage` for another number of folders than it has sources, `Schema` for a path that leads out of one.
@@ -178,9 +184,13 @@ impl Lock {
         }
         let file = |package: &LockedPackage| {
             let root = roots.get(package.source).map_or(Path::new(""), |root| root);
-            let path = match root.as_os_str().is_empty() {
-                true => PathBuf::from(&package.path),
-                false => {
+            let source = self.sources.get(package.source);
+            let is_file = source.is_some_and(|source| source.kind == SourceKind::Debs);
+            let name = Path::new(&package.path).file_name();
+            let path = match (root.as_os_str().is_empty(), name) {
+                (true, _) => PathBuf::from(&package.path),
+                (false, Some(name)) if is_file => root.join(name),
+                (false, _) => {
                     let clean = inside(&package.path).ok_or_else(|| {
                         Error::new(Fault::Schema {
                             field: "path".to_owned(),
@@ -217,17 +227,43 @@ impl Lock {
             .collect())
     }
 
-    /// Who signed the release of a source, by a keyring of today; none where the lock has no signature within.
+    /// When the newest of its repositories was made, where one says so: the same as it was when the lock was made.
     ///
     /// # Errors
-    /// `Signature`.
-    pub fn signers(&self, source: usize, keyring: &Keyring) -> Result<Vec<Signer>> {
-        let source = self.sources.get(source);
-        let text = source.map_or("", |source| &source.in_release);
-        if !ClearSigned::is_one(text) {
-            return Ok(Vec::new());
+    /// As [`Release::parse`].
+    pub fn date(&self) -> Result<Option<i64>> {
+        let mut newest = None;
+        for source in &self.sources {
+            if !source.in_release.is_empty() {
+                newest = newest.max(source.release()?.date());
+            }
         }
-        let parts = ClearSigned::parse(text)?;
+        Ok(newest)
+    }
+}
+
+impl LockedSource {
+    /// Its release, without a word on who signed it.
+    ///
+    /// # Errors
+    /// As [`Release::parse`].
+    pub fn release(&self) -> Result<Release> {
+        match ClearSigned::is_one(&self.in_release) {
+            true => Release::parse(&ClearSigned::parse(&self.in_release)?.text),
+            false => Release::parse(&self.in_release),
+        }
+    }
+
+    /// Who signed its release, by a keyring of today.
+    ///
+    /// # Errors
+    /// `Signature`, also where the lock has no signature within.
+    pub fn signers(&self, keyring: &Keyring) -> Result<Vec<Signer>> {
+        if !ClearSigned::is_one(&self.in_release) {
+            let why = "there is none".to_owned();
+            return Err(Fault::Signature { why }.into());
+        }
+        let parts = ClearSigned::parse(&self.in_release)?;
         Ok(keyring.verify(&parts.signature, &parts.signed)?.signers)
     }
 }

@@ -27,6 +27,6 @@ pub use openpgp::{Keyring, Signer};
 pub use package::{Member, Unpacked};
 pub use relation::Relation;
 pub use release::{Listed, Release};
-pub use repository::{IndexEntry, Note, Opening, PackageFile, Repository, Trust};
+pub use repository::{IndexEntry, Note, Opening, PackageFile, Repository, SourceKind, Trust};
 pub use solver::{Request, Solution, Universe, Unsolvable, solve};
 pub use version::Version;

@@ -13,6 +13,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::clearsign::{self, ClearSigned};
 use super::openpgp::{Keyring, Signer};
 use super::release::{Listed, Release, wrong};
@@ -77,6 +79,18 @@ enum Kind {
     Heap(Arc<[PathBuf]>),
     /// Names of the files that are in the root.
     Cache(Arc<HashSet<String>>),
+}
+
+/// What kind of source a repository is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceKind {
+    /// A mirror's folder.
+    Repository,
+    /// Apt's lists and its cache.
+    Apt,
+    /// Packages that were given as files.
+    Debs,
 }
 
 #[derive(Debug, Clone)]
@@ -305,11 +319,12 @@ impl Repository {
         Ok(())
     }
 
-    /// Packages that are given as files, or as folders with such (not in folders within them). They are read and
-    /// hashed here, on all cores; nobody vouches for them.
+    /// Packages that are given as files, or as folders with such (not in folders within them), in the order of their
+    /// file names, whatever the order of the paths is. They are read and hashed here, on all cores; nobody vouches for
+    /// them.
     ///
     /// # Errors
-    /// What opening them gives. The place is the file.
+    /// `Usage` for a folder without any, and what opening them gives. The place is the path.
     pub fn of_debs(paths: &[PathBuf]) -> Result<Self> {
         let mut files = Vec::new();
         for path in paths {
@@ -318,16 +333,19 @@ impl Repository {
                 files.push(path.clone());
                 continue;
             }
-            let mut inside = Vec::new();
+            let before = files.len();
             for entry in std::fs::read_dir(path).map_err(io)? {
                 let entry = entry.map_err(io)?.path();
                 if entry.extension().is_some_and(|end| end == "deb") {
-                    inside.push(entry);
+                    files.push(entry);
                 }
             }
-            inside.sort();
-            files.extend(inside);
+            if files.len() == before {
+                let why = "there is no file here whose name ends with .deb".to_owned();
+                return Err(Error::new(Fault::Usage(why)).at(path.to_string_lossy()));
+            }
         }
+        files.sort_by(|a, b| (a.file_name(), a).cmp(&(b.file_name(), b)));
         let read = in_parallel(&files, |path| {
             described(path).at(|| path.to_string_lossy().into_owned())
         });
@@ -348,15 +366,13 @@ impl Repository {
         })
     }
 
-    /// What the apt of a system knows and has: the lists in `var/lib/apt/lists` and, of the packages in them, those in
-    /// `var/cache/apt/archives`. Nothing is changed, and apt's locks are not taken: what it is just writing is not
+    /// What the apt of a system knows and has: its lists, as in `/var/lib/apt/lists`, and of the packages in them those
+    /// in its cache, as in `/var/cache/apt/archives`. Nothing is changed, and apt's locks are not taken: what it is just writing is not
     /// there yet. Lists that apt keeps packed by lz4 are left out.
     ///
     /// # Errors
     /// As [`Repository::open`].
-    pub fn of_apt(system: &Path, how: &Opening<'_>) -> Result<Vec<Self>> {
-        let lists = system.join("var/lib/apt/lists");
-        let archives = system.join("var/cache/apt/archives");
+    pub fn of_apt(lists: &Path, archives: &Path, how: &Opening<'_>) -> Result<Vec<Self>> {
         let names = |folder: &Path| -> Result<Vec<String>> {
             let failed = |error| Error::io("read", error).at(folder.to_string_lossy());
             let mut names = Vec::new();
@@ -366,8 +382,8 @@ impl Repository {
             names.sort();
             Ok(names)
         };
-        let cached: Arc<HashSet<String>> = Arc::new(names(&archives)?.into_iter().collect());
-        let all = names(&lists)?;
+        let cached: Arc<HashSet<String>> = Arc::new(names(archives)?.into_iter().collect());
+        let all = names(lists)?;
         let mut repositories = Vec::new();
         for name in &all {
             let (prefix, beside) = match name.strip_suffix("_InRelease") {
@@ -378,7 +394,7 @@ impl Repository {
                 },
             };
             let mut repository = Repository {
-                root: archives.clone(),
+                root: archives.to_owned(),
                 suite: String::new(),
                 kind: Kind::Cache(Arc::clone(&cached)),
                 release: None,
@@ -402,7 +418,7 @@ impl Repository {
             let mut indices = Vec::new();
             for (component, stem, _) in stems {
                 let mangled = format!("{prefix}_{}", stem.replace('/', "_"));
-                let read = read_list(&lists, &mangled, &stem, release);
+                let read = read_list(lists, &mangled, &stem, release);
                 let read = read.at(|| lists.join(&mangled).to_string_lossy().into_owned())?;
                 indices.extend(read.map(index_of(&component)).transpose()?);
             }
@@ -416,6 +432,15 @@ impl Repository {
     /// Where it is: a mirror's folder, apt's cache, nothing for a heap of packages.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// What kind of source it is.
+    pub fn kind(&self) -> SourceKind {
+        match self.kind {
+            Kind::Mirror => SourceKind::Repository,
+            Kind::Cache(_) => SourceKind::Apt,
+            Kind::Heap(_) => SourceKind::Debs,
+        }
     }
 
     /// The suite that was asked for.

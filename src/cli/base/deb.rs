@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use super::Ending;
+use super::chosen::Locking;
 use super::report;
 use crate::blob::{Meter, write_whole};
 use crate::cli::{Common, Io, Page, Verdict, source_date_epoch};
-use crate::debian::solver::Candidate;
+use crate::debian::LockedPackage;
 use crate::error::{Error, Fault, Result};
-use crate::job::base::deb::{DebOptions, Extra, deb, select};
+use crate::job::base::deb::{DebOptions, Extra, deb};
 use crate::job::base::filters::Filters;
 use crate::job::base::scripts::Class;
 use crate::job::base::standins::{Choice, Database};
-use crate::job::base::unpack::DebToUnpack;
 use crate::job::base::{Base, check, sbom};
 use crate::spec::Platform;
 
@@ -26,6 +26,9 @@ pub const PAGE: Page = Page {
          merged /usr, accounts, the package database, alternatives, the loader's cache, certificates, PAM stacks, links of \
          systemd. No script is run, so the same packages give the same image under every user and on every host, and \
          neither root, dpkg nor apt is needed.",
+        "Repositories are trusted by their signatures: that of the release file is checked with the keys of --keyring, and \
+         the digests from there on down to every package. The image is of the time of SOURCE_DATE_EPOCH, else of the \
+         newest release file, else of the newest file in the packages; nothing in it is later.",
         "What a script does beyond that is found by reading it, and said: each package's scripts are none, covered or \
          uncovered. --report lists the lines; --strict makes an uncovered one an error. --chmod and --file put right what \
          is left. The images are for containers: device nodes, /etc/hostname, logs and host keys are not made.",
@@ -33,10 +36,20 @@ pub const PAGE: Page = Page {
     output: &[],
     keys: &[],
     exit: &[],
-    examples: &[(
-        "a minimal system out of a folder of packages",
-        "imgbase deb --debs debs/ --variant minbase -t debian:mine",
-    )],
+    examples: &[
+        (
+            "a minimal system out of a mirror",
+            "imgbase deb --repo mirror/ --suite bookworm --keyring archive.gpg --lock debian.lock -t debian:mine",
+        ),
+        (
+            "the same again, whatever is in the mirror since then",
+            "imgbase deb --repo mirror/ --locked debian.lock -t debian:again",
+        ),
+        (
+            "some packages with what they need, out of a folder",
+            "imgbase deb --debs debs/ --variant none --include busybox-static -t busybox",
+        ),
+    ],
     sections: &[],
     see_also: &[],
 };
@@ -46,6 +59,9 @@ pub const PAGE: Page = Page {
 pub struct Deb {
     #[command(flatten)]
     selection: super::Selection,
+
+    #[command(flatten)]
+    locking: Locking,
 
     /// Leave out documentation but for licences, manual pages and translations
     #[arg(long)]
@@ -152,57 +168,47 @@ impl Deb {
     /// Does it.
     ///
     /// # Errors
-    /// As [`select`], [`deb`] and `Taken::deliver`.
+    /// As [`Locking::choose`], [`deb`] and `Taken::deliver`.
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
-        let variant = self.selection.variant.name();
-        let mut taken_in = self
-            .ending
-            .taken_in(common, &format!("imgbase deb --variant {variant}"))?;
+        let mut taken_in = self.ending.taken_in(common, "imgbase deb")?;
         let filters = Filters::new(self.slim, &self.path_exclude, &self.path_include)?;
         let sbom = self.sbom.as_deref().map(sbom_arg).transpose()?;
         let mut choice = Choice {
             time_zone: self.time_zone.clone(),
-            database: match (self.database, self.selection.variant) {
-                (Databases::Auto, super::Variant::Distroless) => Database::StatusD,
-                (Databases::Auto, _) => Database::Auto,
-                (Databases::Full, _) => Database::Full,
-                (Databases::StatusD, _) => Database::StatusD,
-                (Databases::None, _) => Database::None,
-            },
             ..Choice::default()
         };
         for name in &self.without {
             choice.leave_out(name)?;
         }
-        let options = DebOptions {
+        let mut options = DebOptions {
             merged: !self.unmerged_usr,
             choice,
             filters: filters.clone(),
             extras: self.file.iter().chain(&self.chmod).cloned().collect(),
         };
-        let offers = self.selection.offers(io)?;
-        let universe = offers.universe()?;
-        let request = self.selection.request(options.merged)?;
-        let solution = select(&universe, &request)?;
+        let chosen = self.locking.choose(&self.selection, options.merged, io)?;
+        taken_in.set_step(&format!("imgbase deb --variant {}", chosen.variant.name()));
+        options.choice.database = match (self.database, chosen.variant) {
+            (Databases::Auto, super::Variant::Distroless) => Database::StatusD,
+            (Databases::Auto, _) => Database::Auto,
+            (Databases::Full, _) => Database::Full,
+            (Databases::StatusD, _) => Database::StatusD,
+            (Databases::None, _) => Database::None,
+        };
         if self.dry_run {
-            for taken in &solution.taken {
-                let candidate = universe.candidate(taken.choice);
-                let Candidate {
+            for package in &chosen.lock.packages {
+                let LockedPackage {
                     name,
                     version,
                     architecture,
                     ..
-                } = candidate;
+                } = package;
                 io.line(&format!("{name}\t{version}\t{architecture}"))?;
             }
             return Ok(Verdict::Yes);
         }
-        let debs: Vec<DebToUnpack> = solution
-            .taken
-            .iter()
-            .map(|taken| offers.deb(taken))
-            .collect::<Result<_>>()?;
-        let mut base = Base::new(source_date_epoch().or(offers.date).unwrap_or(i64::MAX));
+        let debs = &chosen.debs;
+        let mut base = Base::new(source_date_epoch().or(chosen.date).unwrap_or(i64::MAX));
         let meter = Meter::default();
         let sizes = debs
             .iter()
@@ -213,11 +219,11 @@ impl Deb {
             &meter,
             self.ending.is_quiet(),
         );
-        let architecture = offers.architecture.as_str();
+        let architecture = chosen.architecture.as_str();
         let report = deb(
             &mut base,
-            &solution.taken,
-            &debs,
+            &chosen.taken,
+            debs,
             architecture,
             &options,
             &taken_in.landing,
@@ -269,6 +275,9 @@ impl Deb {
             ..check::Rules::default()
         };
         taken_in.deliver(&base, &rules, io)?;
+        if let Some(path) = self.locking.path() {
+            write_whole(path, chosen.lock.to_text()?.as_bytes())?;
+        }
         if let Some((kind, path)) = sbom {
             write_whole(path, &sbom::document(&base, kind))?;
         }

@@ -130,6 +130,11 @@ impl Taken<'_> {
         self.options.platform.get_or_insert(platform);
     }
 
+    /// The command that the history names.
+    pub fn set_step(&mut self, command: &str) {
+        command.clone_into(&mut self.options.command);
+    }
+
     /// When the image is made.
     pub fn set_created(&mut self, created: i64) {
         self.options.created = Timestamp::from_unix(created, 0);

@@ -1,6 +1,7 @@
 //! imgbase explain: why a package would be taken, or not.
 
 use super::Selection;
+use super::sources::universe;
 use crate::cli::{Common, Io, Page, Verdict};
 use crate::debian::solver::{Reason, Wanted};
 use crate::debian::{Explanation, Step, WhyNot, explain, solve};
@@ -51,8 +52,9 @@ impl Explain {
             .map(|name| Wanted::parse(name))
             .collect::<Result<_>>()?;
         let request = self.selection.request(true)?;
-        let offers = self.selection.offers(io)?;
-        let universe = offers.universe()?;
+        let offers = self.selection.sources.open(io)?;
+        let entries = offers.entries();
+        let universe = universe(&entries, &offers.architecture)?;
         let solution = solve(&universe, &request)??;
         for wanted in &wanted {
             let name = escape::text(wanted.as_str()).into_owned();

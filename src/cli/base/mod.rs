@@ -1,5 +1,6 @@
 //! The subcommands of imgbase: what each takes, and how it is done.
 
+mod chosen;
 mod deb;
 mod ending;
 mod explain;
@@ -8,6 +9,7 @@ mod pack;
 mod report;
 mod scratch;
 mod selection;
+mod sources;
 
 pub use deb::{Deb, PAGE as DEB};
 pub use ending::Ending;

@@ -1,24 +1,17 @@
 //! Where packages come from, and which ones are wanted: for `deb` and `explain`.
 
-use std::path::PathBuf;
+use clap::ValueEnum;
 
-use crate::cli::Io;
-use crate::debian::solver::{Candidate, Taken, Variant as Wants, Wanted};
-use crate::debian::{Request, Universe};
-use crate::error::{Fault, Result};
-use crate::job::base::deb::{Given, given};
-use crate::job::base::unpack::DebToUnpack;
+use super::sources::Sources;
+use crate::debian::Request;
+use crate::debian::solver::{Variant as Wants, Wanted};
+use crate::error::Result;
 
 /// Where packages come from, and which ones are wanted.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Selection {
-    /// A package file, or a folder of them; may be repeated
-    #[arg(long, value_name = "DIR|FILE.deb")]
-    debs: Vec<PathBuf>,
-
-    /// The architecture, as Debian calls it; without it the host's
-    #[arg(long, value_name = "ARCH")]
-    arch: Option<String>,
+    #[command(flatten)]
+    pub(super) sources: Sources,
 
     /// Which packages to begin with
     #[arg(long, value_name = "SET", value_enum, default_value_t)]
@@ -67,67 +60,15 @@ impl Variant {
             Variant::Distroless => "distroless",
         }
     }
-}
 
-/// Packages that could be taken.
-pub struct Offers {
-    given: Vec<Given>,
-    /// Of what machine.
-    pub architecture: String,
-    /// When the repository was made, if there is one.
-    pub date: Option<i64>,
-}
-
-impl Offers {
-    /// All of them, for the solver.
-    ///
-    /// # Errors
-    /// As [`Given::candidate`] and [`Universe::new`].
-    pub fn universe(&self) -> Result<Universe<'_>> {
-        let candidates = self.given.iter().map(Given::candidate);
-        let candidates: Vec<Candidate<'_>> = candidates.collect::<Result<_>>()?;
-        Universe::new(candidates, &self.architecture, &[])
-    }
-
-    /// The file of one that was taken.
-    ///
-    /// # Errors
-    /// None yet.
-    pub fn deb(&self, taken: &Taken) -> Result<DebToUnpack> {
-        let given = self.given.get(taken.source).ok_or(Fault::Gone)?;
-        Ok(DebToUnpack {
-            path: given.path.clone(),
-            asked_for: taken.is_asked_for(),
-            ..DebToUnpack::default()
-        })
+    /// The one that is typed so.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let mut all = Variant::value_variants().iter().copied();
+        all.find(|variant| variant.name() == name)
     }
 }
 
 impl Selection {
-    /// Opens what was named.
-    ///
-    /// # Errors
-    /// `Usage` if nothing was; as [`given`].
-    pub fn offers(&self, _io: &mut Io) -> Result<Offers> {
-        if self.debs.is_empty() {
-            let why = "packages come from somewhere: name a folder with --debs";
-            return Err(Fault::Usage(why.into()).into());
-        }
-        let host = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "x86" => "i386",
-            "aarch64" => "arm64",
-            "arm" => "armhf",
-            "powerpc64" => "ppc64el",
-            other => other,
-        };
-        Ok(Offers {
-            given: given(&self.debs)?,
-            architecture: self.arch.clone().unwrap_or_else(|| host.to_owned()),
-            date: None,
-        })
-    }
-
     /// What is wanted.
     ///
     /// # Errors

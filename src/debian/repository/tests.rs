@@ -303,7 +303,12 @@ fn the_host_s_lists_offer_what_is_in_its_cache() {
         trust: &trust,
         now: NOW,
     };
-    let repositories = Repository::of_apt(host.0.path(), &how).expect("the host's");
+    let folder = |name| host.0.path().join(name);
+    let folders = (
+        folder("var/lib/apt/lists"),
+        folder("var/cache/apt/archives"),
+    );
+    let repositories = Repository::of_apt(&folders.0, &folders.1, &how).expect("the host's");
     assert_eq!(repositories.len(), 1);
     assert_eq!(names(&repositories[0]), ["two"]);
     assert_eq!(repositories[0].suite(), "s");
@@ -318,7 +323,7 @@ fn a_lock_brings_back_the_same_packages_and_says_what_is_not_them() {
     let repository = mirror
         .open("s", &[], &Trust::Anybody)
         .expect("a repository");
-    let mut lock = crate::debian::Lock::new("amd64", std::slice::from_ref(&repository));
+    let mut lock = crate::debian::Lock::new("amd64", "none", std::slice::from_ref(&repository));
     for entry in repository.packages() {
         lock.push(&entry, 0, true).expect("a package");
     }

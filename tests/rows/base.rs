@@ -27,9 +27,9 @@ fn ar(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut bytes = b"!<arch>\n".to_vec();
     for (name, data) in members {
         let size = data.len();
-        write!(
+        writeln!(
             bytes,
-            "{name:<16}0           0     0     100644  {size:<10}`\n"
+            "{name:<16}0           0     0     100644  {size:<10}`"
         )
         .expect("memory");
         bytes.extend(*data);

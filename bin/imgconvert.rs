@@ -170,9 +170,9 @@ fn main() -> ExitCode {
         if let Destination::Archive(_, path) | Destination::Layout(path) | Destination::Dir(path) =
             &destination
         {
-            // An archive may be replaced by what is made of it; a folder is read while the other is written.
+            // A layout takes another name or form of an image that it has.
             let adds = path.join("index.json").exists();
-            let input = args.source.path().filter(|path| path.is_dir() && !adds);
+            let input = args.source.path().filter(|_| !adds);
             cli::apart(Some(path), input.as_deref())?;
         }
         let mut recode = args.packing.recode(&args.common)?;

@@ -141,8 +141,7 @@ fn main() -> ExitCode {
             .transpose()?
             .map(|name| Name::Full(name.tagged()));
         for image in &args.images {
-            let input = image.path().filter(|path| path.is_dir());
-            cli::apart(output, input.as_deref())?;
+            cli::apart(output, image.path().as_deref())?;
         }
         let mut recode = args.packing.recode(&args.common)?;
         let opened = args

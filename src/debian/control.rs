@@ -9,6 +9,9 @@ use std::sync::Arc;
 
 use crate::error::{Error, Fault, Result};
 
+/// The most fields of a paragraph that is read on its own: packages have some twenty.
+const MAX_FIELDS: usize = 10_000;
+
 /// A paragraph of `deb822(5)`: fields in the order they were written, continuation lines as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Control {
@@ -19,7 +22,8 @@ impl Control {
     /// Reads the one paragraph of a text.
     ///
     /// # Errors
-    /// `Deb822` for no paragraph, for several, for a field that is there twice, and as [`Paragraphs::new`].
+    /// `Deb822` for no paragraph, for several, for a field that is there twice, and as [`Paragraphs::new`]; `Limit` for
+    /// more fields than any has.
     pub fn parse(text: &str) -> Result<Self> {
         let paragraphs = Paragraphs::new(text)?;
         let mut all = paragraphs.iter();
@@ -32,6 +36,14 @@ impl Control {
         }
         let mut control = Control::default();
         for (name, value) in first.fields() {
+            // Each is compared with those before it.
+            if control.fields.len() >= MAX_FIELDS {
+                return Err(Error::new(Fault::Limit {
+                    what: "fields of control data",
+                    limit: MAX_FIELDS as u64,
+                    found: first.fields().count() as u64,
+                }));
+            }
             if control.get(name).is_some() {
                 let line = name.as_ptr() as usize - first.text.as_ptr() as usize + first.offset();
                 let line = text[..line].lines().count() + 1;

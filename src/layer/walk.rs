@@ -4,7 +4,7 @@ use super::Limits;
 use super::anomaly::{Anomalies, AnomalyKind};
 use super::entry::{CleanSpan, Entry, EntryKind, Mtime};
 use super::extension::Extensions;
-use super::header::{BLOCK, Block, Header};
+use super::header::{BLOCK, Block, Dialect, Header};
 use super::input::{StreamInput, TarInput};
 use super::pax::Setting;
 use super::sparse::{self, Form};
@@ -85,7 +85,8 @@ pub(crate) struct Stated {
     pub(crate) atime: Option<Mtime>,
     /// When its attributes were changed last.
     pub(crate) ctime: Option<Mtime>,
-    /// Whether all readers of tars agree on times and extended attributes.
+    /// Whether all readers of tars agree on times and extended attributes, and on where the name begins. That Python
+    /// takes GNU's times for a part of the name does not count: GNU tar writes them.
     pub(crate) exact: bool,
 }
 
@@ -181,7 +182,8 @@ impl<I: TarInput> Walker<I> {
             mode: header.stated_mode().ok()?,
             atime: local.atime.or(atime.map(plain)),
             ctime: local.ctime.or(ctime.map(plain)),
-            exact: !local.inexact,
+            exact: !local.inexact
+                && (header.dialect == Dialect::Gnu || !header.has_prefix_in_doubt()),
         })
     }
 

@@ -19,6 +19,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use rustix::fs::{AtFlags, Mode, OFlags};
+
 use index::StoreIndex;
 pub use index::{Placed, Policy, Unwanted};
 use lock::Lock;
@@ -95,11 +97,18 @@ impl Store {
     /// Where blobs are put that come by on a stream, so that they can stay where they are.
     ///
     /// # Errors
-    /// `Io`.
+    /// `NotAFile` for a link in its place, `Io`.
     pub fn landing(&self) -> Result<PathBuf> {
         let folder = self.path.join("blobs/sha256");
         std::fs::create_dir_all(&folder)
             .map_err(|error| Error::io("create", error).at(folder.to_string_lossy()))?;
+        // Links within a store are not followed where it is read, so nothing goes through one either.
+        for folder in [&self.path.join("blobs"), &folder] {
+            if folder.is_symlink() {
+                let kind = "a symbolic link";
+                return Err(Error::new(Fault::NotAFile { kind }).at(folder.to_string_lossy()));
+            }
+        }
         Ok(folder)
     }
 
@@ -110,6 +119,8 @@ impl Store {
     /// has a name then, and its blobs are gone again, or orphans if other programs were adding at the same time.
     pub fn add(&self, bundle: &Bundle, policy: Policy, meter: &Meter) -> Result<Added> {
         let place = || self.path.to_string_lossy().into_owned();
+        // An index that cannot be read cannot be added to: better to know before there are blobs to take back.
+        StoreIndex::read(&self.path).at(place)?;
         self.landing()?;
         let blobs = Lock::shared(&self.path, lock::BLOBS).at(place)?;
         let new = Mutex::default();
@@ -147,7 +158,7 @@ impl Store {
     fn take_back(&self, blobs: Lock, new: Vec<Digest>) {
         // Whoever adds holds the lock from before it looks which blobs are there, so nobody counts on these.
         let Some(_alone) = blobs.alone() else { return };
-        if let Ok(reachable) = self.reachable() {
+        if let Ok(reachable) = self.reachable(true) {
             let orphans = new.into_iter().filter(|digest| !reachable.contains(digest));
             let _ = self.delete(orphans.collect());
         }
@@ -172,7 +183,8 @@ impl Store {
         self.change(|index| index.tag(target, name)).at(place)
     }
 
-    /// Takes entries out of the index, then deletes the blobs that only they needed.
+    /// Takes entries out of the index, then deletes the blobs that only they needed: none, if a manifest that stays is
+    /// damaged and may need them.
     ///
     /// Returns what that freed, and what is still listed.
     ///
@@ -180,11 +192,15 @@ impl Store {
     /// `Io`. The index is changed before the first blob is deleted, so what fails halfway leaves orphans and no gaps.
     pub fn remove(&self, unwanted: &[Unwanted]) -> Result<(Freed, HashSet<Digest>)> {
         let place = || self.path.to_string_lossy().into_owned();
+        self.landing()?;
         let _blobs = Lock::exclusive(&self.path, lock::BLOBS).at(place)?;
-        let before = self.reachable()?;
+        // What is damaged can be taken out, too.
+        let before = self.reachable(false).at(place)?;
         let listed = self.change(|index| Ok(index.remove(unwanted))).at(place)?;
-        let after = self.reachable()?;
-        let freed = self.delete(before.difference(&after).cloned().collect());
+        let freed = match self.reachable(true) {
+            Ok(after) => self.delete(before.difference(&after).cloned().collect()),
+            Err(_) => Ok(Freed::default()),
+        };
         Ok((freed.at(place)?, listed))
     }
 
@@ -200,7 +216,7 @@ impl Store {
         }
         self.landing()?;
         let _blobs = Lock::exclusive(&self.path, lock::BLOBS).at(place)?;
-        let reachable = self.reachable()?;
+        let reachable = self.reachable(true).at(place)?;
         let mut orphans = HashSet::new();
         let mut leftovers = Vec::new();
         let open = Open::default();
@@ -239,9 +255,8 @@ impl Store {
         let mut freed = Freed::default();
         for digest in blobs {
             let path = self.path.join(digest.blob_path());
-            let size = std::fs::symlink_metadata(&path).map_or(0, |metadata| metadata.len());
-            match step(&path).and_then(|()| std::fs::remove_file(&path)) {
-                Ok(()) => {
+            match step(&path).and_then(|()| self.unlink(&digest)) {
+                Ok(size) => {
                     freed.bytes += size;
                     freed.blobs.push(digest);
                 }
@@ -253,21 +268,33 @@ impl Store {
         Ok(freed)
     }
 
-    /// Every blob that the index leads to, here or not.
-    fn reachable(&self) -> Result<HashSet<Digest>> {
+    /// Deletes a blob, but none that a link in the place of a folder leads to. Returns its bytes.
+    fn unlink(&self, digest: &Digest) -> std::io::Result<u64> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut folder = rustix::fs::open(&self.path, flags & !OFlags::NOFOLLOW, Mode::empty())?;
+        for part in ["blobs", digest.algorithm()] {
+            folder = rustix::fs::openat(&folder, part, flags, Mode::empty())?;
+        }
+        let stat = rustix::fs::statat(&folder, digest.encoded(), AtFlags::SYMLINK_NOFOLLOW)?;
+        rustix::fs::unlinkat(&folder, digest.encoded(), AtFlags::empty())?;
+        Ok(u64::try_from(stat.st_size).unwrap_or_default())
+    }
+
+    /// Every blob that the index leads to, here or not. A manifest that is damaged, or is no file, may need any blob:
+    /// with `strict` it is an error.
+    fn reachable(&self, strict: bool) -> Result<HashSet<Digest>> {
         let mut digests = HashSet::new();
         let Some(archive) = self.open_locked(&Open::default())? else {
             return Ok(digests);
         };
         for node in &archive.nodes {
             digests.insert(node.descriptor.digest.clone());
+            if strict && let Some(fault) = node.faults.first() {
+                return Err(fault.clone());
+            }
             let manifest = match &node.kind {
                 NodeKind::Image(image) => archive.images[*image].manifest.as_ref(),
                 NodeKind::Attestation(manifest) | NodeKind::Artifact(manifest) => Some(manifest),
-                // A manifest that cannot be understood may need any blob: then none can be called an orphan.
-                NodeKind::Opaque | NodeKind::Schema1 if !node.faults.is_empty() => {
-                    return Err(node.faults[0].clone());
-                }
                 _ => None,
             };
             let blobs = manifest

@@ -288,9 +288,18 @@ impl Bundle {
         });
         for (stored, result) in work.into_iter().zip(results) {
             let new = result?;
-            let why = match recode.reproducible {
-                Some(_) => "times and names of owners rewritten",
-                None => "packed otherwise",
+            let lacks_table = recode.chunked
+                && new.compression == Compression::Zstd
+                && new.annotations.is_empty();
+            let why = match (recode.reproducible, lacks_table) {
+                (Some(_), false) => "times and names of owners rewritten",
+                (Some(_), true) => {
+                    "times and names of owners rewritten, without a table of contents, which could not describe it"
+                }
+                (None, false) => "packed otherwise",
+                (None, true) => {
+                    "packed otherwise, without a table of contents, which could not describe it"
+                }
             };
             let (old, now) = (stored.digest.to_string(), new.blob.digest.to_string());
             // Packed as here already, but its descriptor did not say so, or there was nothing to say.

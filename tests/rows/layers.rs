@@ -4,7 +4,7 @@ use crate::common::build;
 
 use super::room::Input;
 use super::tar::{entry, file, long, pax, pax_text, sparse, whole};
-use super::{Case, ROOT};
+use super::{Case, Kind, ROOT};
 
 /// An absolute path that leads out of the folder in which a program runs.
 const OUTSIDE: &[u8] = b"/proc/self/cwd/../outside";
@@ -77,6 +77,8 @@ pub fn paths() -> Vec<Case> {
     let c = &mut cases;
     let out = |name: &str| [OUTSIDE, b"/", name.as_bytes()].concat();
     let refused = ["verify=01 apply=2", "*=2"];
+    // What is below a link goes where that leads within the tree: packages need it so. Which is which, the golden file says.
+    let below_link = ["verify=01 apply=2", "*=2 imgbase=02"];
 
     for name in [
         "../outside/x",
@@ -133,14 +135,14 @@ pub fn paths() -> Vec<Case> {
         ("the top", b"/"),
     ] {
         let below = whole(&[link(b"link", target), file(b"link/x", b"evil")]);
-        layer(c, "P3", what, below, refused, &["folder"]);
+        layer(c, "P3", what, below, below_link, &["folder"]);
         let below = whole(&[link(b"link", target), folder(b"link/d/")]);
         layer(
             c,
             "P3",
             &format!("{what}, a folder below"),
             below,
-            refused,
+            below_link,
             &["folder"],
         );
         let lower = whole(&[link(b"link", target)]);
@@ -154,12 +156,50 @@ pub fn paths() -> Vec<Case> {
             &["folder"],
         );
     }
+    // The folder that is unpacked into is as a first run could have left it.
+    for (what, entries) in [
+        ("a second run, below a link", "d link | f link/x evil"),
+        (
+            "a second run, below a link without an entry",
+            "f link/x evil",
+        ),
+        ("a second run, over a link", "f file evil"),
+        (
+            "a second run, a link to a link",
+            "h again file | f file evil",
+        ),
+        ("a second run, a folder over a link", "d link"),
+    ] {
+        let tar = build::docker25(&[&build::image("demo:1").layer(entries)]).tar();
+        let files = vec![
+            ("in.tar".to_owned(), tar),
+            ("out/file".to_owned(), b"-> ../../outside/canary".to_vec()),
+            ("out/link".to_owned(), b"-> ../../outside".to_vec()),
+        ];
+        let line = "imgexport -C out --overwrite in.tar";
+        let input = Input::Files("in.tar", files);
+        c.push(Case::of(
+            "P4",
+            what,
+            input,
+            &[(Kind::Apply, line)],
+            "*=0",
+            &[],
+        ));
+    }
     let climbs = whole(&[
         link(b"s", b"."),
         link(b"t", b"s/s/s/../../.."),
         file(b"t/outside/x", b"evil"),
     ]);
-    layer(c, "P5", "a chain that climbs", climbs, refused, &["folder"]);
+    layer(
+        c,
+        "P5",
+        "a chain that climbs",
+        climbs,
+        below_link,
+        &["folder"],
+    );
     layer(
         c,
         "P5",
@@ -179,7 +219,14 @@ pub fn paths() -> Vec<Case> {
         ("a folder", b"d"),
     ] {
         let tar = whole(&[folder(b"d/"), hard(b"h", target), file(b"later", b"x")]);
-        layer(c, "P6", what, tar, refused, &["link to"]);
+        layer(
+            c,
+            "P6",
+            what,
+            tar,
+            refused,
+            &["link to", "a name with '..'"],
+        );
     }
     let tar = whole(&[
         link(b"s", &out("canary")),
@@ -227,7 +274,7 @@ pub fn paths() -> Vec<Case> {
         "P8",
         "folder, link, file below",
         poison,
-        refused,
+        below_link,
         &["folder"],
     );
     let poison = whole(&[
@@ -236,11 +283,25 @@ pub fn paths() -> Vec<Case> {
         link(b"d", &out("")),
         file(b"d/x", b"evil"),
     ]);
-    layer(c, "P8", "with a file before", poison, refused, &["folder"]);
+    layer(
+        c,
+        "P8",
+        "with a file before",
+        poison,
+        below_link,
+        &["folder"],
+    );
 
     let open = entry(b'5', b"d/", b"").put(100, b"0000777\0").bytes();
     let through = whole(&[link(b"d", OUTSIDE), open.clone()]);
-    layer(c, "P9", "a mode through a link", through, ["", ""], &[]);
+    layer(
+        c,
+        "P9",
+        "a mode through a link",
+        through,
+        ["", "imgbase=2"],
+        &[],
+    );
     let canary = entry(b'0', b"f", b"x")
         .put(100, b"0000777\0")
         .octal(136, 12, 1)

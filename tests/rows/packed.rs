@@ -17,7 +17,7 @@ fn layout(plain: Vec<u8>, bytes: Vec<u8>) -> Vec<u8> {
 }
 
 /// The start of a tar with one file of `size` zeros, all of which are there, packed without ever being in memory.
-fn bomb<W: Write>(size: u64, mut out: W) -> W {
+pub fn bomb<W: Write>(size: u64, mut out: W) -> W {
     let header = super::tar::entry(b'0', b"zeros", b"").says(size).bytes();
     out.write_all(&header).expect("memory");
     std::io::copy(&mut std::io::repeat(0).take(size + 1024), &mut out).expect("memory");
@@ -48,7 +48,7 @@ fn bzip2_bomb() -> Vec<u8> {
 }
 
 /// The same in one zstd frame with a window of 2 to the power of `log`, which is stated and not needed.
-fn zstd_window(log: u8) -> Vec<u8> {
+pub fn zstd_window(log: u8) -> Vec<u8> {
     // Magic, a descriptor without content size, the window, and one raw last block of one byte.
     let mut bytes = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, (log - 10) << 3];
     bytes.extend([0b0000_1001, 0, 0, b'x']);

@@ -198,8 +198,12 @@ pub fn cases() -> Vec<Case> {
         ));
     }
 
-    // imgsave and imgconvert may replace an archive by what they make of it, whole: tests/imgsave.rs.
     for line in [
+        "imgsave -o in.tar in.tar",
+        "imgsave -o link.tar in.tar",
+        "imgsave --compression zstd -o soft.tar good.tar in.tar",
+        "imgconvert in.tar docker-archive:in.tar",
+        "imgconvert --reproducible in.tar oci-archive:link.tar",
         "imgexport -o in.tar in.tar",
         "imgexport -o link.tar in.tar",
         "imgexport --layer 1 -o soft.tar in.tar",

@@ -247,16 +247,27 @@ impl<'t> Universe<'t> {
                 }
             }
         }
-        let (candidates, by_name) = (&self.candidates, &self.by_name);
+        // Those of one name follow each other, the best first: a further one of an architecture is stale.
+        let candidates = &self.candidates;
+        let (mut name, mut architectures) = ("", Vec::new());
+        let stale = candidates.iter().map(|candidate| {
+            if candidate.name != name {
+                name = candidate.name;
+                architectures.clear();
+            }
+            let is_stale = architectures.contains(&candidate.architecture);
+            if !is_stale {
+                architectures.push(candidate.architecture);
+            }
+            is_stale
+        });
+        let stale: Vec<bool> = stale.collect();
         for list in self.providers.values_mut() {
             // The sort keeps those of one name in their order, the best first. A version that there is a better one of
             // comes last: what it provides may have moved elsewhere since.
             list.sort_by_key(|(choice, _)| {
                 let provider = &candidates[choice.index()];
-                let first = by_name.get(provider.name).map_or(0, |(start, _)| *start);
-                let mut better = candidates[first as usize..choice.index()].iter();
-                let is_stale = better.any(|one| one.architecture == provider.architecture);
-                (is_stale, provider.priority, provider.name)
+                (stale[choice.index()], provider.priority, provider.name)
             });
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! A ready root filesystem as a tree: a folder, a tar or a cpio archive.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -135,7 +135,7 @@ pub fn archive(
     let (file, start) = plain.parts();
     let mut walker =
         Walker::new(FileInput::new(Arc::clone(file), start, plain.len())).within(&options.limits);
-    let mut left_out: Vec<Vec<u8>> = Vec::new();
+    let mut left_out: HashSet<Vec<u8>> = HashSet::new();
     while walker.next_entry()?.is_some() {
         let entry = walker.entry();
         let path = entry.clean_path().to_vec();
@@ -145,7 +145,7 @@ pub fn archive(
             return Err(Error::new(Fault::Entry { why }).at(place()));
         }
         if !path.is_empty() && options.excludes.leave_out(&path) {
-            left_out.push(path);
+            left_out.insert(path);
             continue;
         }
         match Whiteout::of(&path) {

@@ -303,14 +303,24 @@ impl Walk {
     }
 }
 
-/// Whether the headers mean more than a table of contents has, or not the same to all readers.
+/// Whether the headers mean more than a table of contents has, or not the same to all readers: who goes by the table
+/// and who goes by the tar would get different files, and neither would be told.
+///
+/// What no reader shows (padding, hidden bytes, odd ends) does not count: a tar-split has it. Bytes in the place of a
+/// prefix are looked at with the times that GNU headers have there, see `Stated`.
 fn says_too_much(anomalies: &Anomalies) -> bool {
     let kinds = [
+        // With it what it overrides, too.
         AnomalyKind::GlobalPax,
         AnomalyKind::SizeOnLink,
+        AnomalyKind::SizeDesync,
         AnomalyKind::DuplicateExtension,
         AnomalyKind::ConflictingNames,
         AnomalyKind::NulInName,
+        AnomalyKind::SlashOnFile,
+        AnomalyKind::OddNumber,
+        AnomalyKind::EmptyLink,
+        AnomalyKind::EmptyRecord,
     ];
     kinds.into_iter().any(|kind| anomalies.count(kind) > 0)
 }

@@ -288,6 +288,45 @@ fn what_the_table_cannot_say_is_ordinary_zstd() {
                 .head(Head::new("m", b'1', 5))
                 .end(),
         ),
+        (
+            "two sizes",
+            good()
+                .pax(&[("size", b"1")])
+                .file("a", b"")
+                .data(b"x")
+                .end(),
+        ),
+        (
+            "a prefix or none",
+            good()
+                .head(Head::new("a", b'0', 0).gnu().put(345, b"prefix"))
+                .end(),
+        ),
+        (
+            "a prefix without a magic",
+            good()
+                .head(
+                    Head::new("a", b'0', 0)
+                        .put(257, &[0; 8])
+                        .put(345, b"prefix"),
+                )
+                .end(),
+        ),
+        (
+            "a file that ends as a folder",
+            good().entry(b'0', "a/", b"").end(),
+        ),
+        (
+            "a number in an odd spelling",
+            good()
+                .head(Head::new("a", b'0', 0).put(108, b"-0000001"))
+                .end(),
+        ),
+        ("a link to nothing", good().entry(b'2', "l", b"").end()),
+        (
+            "a record taken back",
+            good().pax(&[("path", b"")]).file("a", b"").end(),
+        ),
         ("climbing", good().file("../a", b"x").end()),
         (
             "libarchive's attributes",

@@ -5,6 +5,7 @@
 //! model) a difference is a panic here.
 
 mod archives;
+mod debian;
 mod documents;
 mod installed;
 pub mod model;
@@ -19,22 +20,27 @@ use std::io::{self, BufRead, Read};
 pub type Target = fn(&[u8]);
 
 /// All targets by their names.
-pub const TARGETS: [(&str, Target); 20] = [
+pub const TARGETS: [(&str, Target); 25] = [
     ("chunked", archives::chunked),
     ("cpio", streams::cpio),
+    ("deb", debian::deb),
     ("decode", streams::decode),
     ("documents", documents::documents),
+    ("elf", debian::elf),
     ("escape", texts::escape),
     ("exclude", texts::exclude),
     ("file", archives::file_),
     ("folder", archives::folder),
     ("image", archives::image),
+    ("index", debian::index),
     ("instruction", documents::instruction),
     ("layer", streams::layer),
     ("packages", installed::packages),
     ("pax", tars::pax),
     ("reference", texts::reference),
     ("rpm", installed::rpm),
+    ("script", debian::script),
+    ("signed", debian::signed),
     ("stream", archives::stream),
     ("tar", tars::tar),
     ("template", texts::template),

@@ -102,7 +102,7 @@ fn walked(tar: &[u8]) {
 }
 
 /// Gives all headers their checksums, as far as they can be found by the size in the header alone.
-fn mend(tar: &mut [u8]) {
+pub fn mend(tar: &mut [u8]) {
     let mut at = 0;
     while let Some(block) = tar.get_mut(at..at + 512) {
         at += 512;

@@ -68,6 +68,8 @@ impl<'b> Placer<'b> {
         let mut work = Work {
             files: HashMap::new(),
             elsewhere: HashSet::new(),
+            replaced: HashMap::new(),
+            gone: HashMap::new(),
             contents,
             sums: (!package.members.contains_key("md5sums")).then(Vec::new),
             package,
@@ -89,6 +91,10 @@ impl<'b> Placer<'b> {
                 sums.extend_from_slice(&item.path);
                 sums.push(b'\n');
             }
+        }
+        for (other, gone) in &work.gone {
+            let other = &mut self.base.packages[*other];
+            other.paths.retain(|path| !gone.contains(path));
         }
         let mut package = work.package;
         // dpkg keeps such a list for every package, and makes it where there is none.
@@ -134,9 +140,8 @@ impl<'b> Placer<'b> {
             }
             Met::Replaces(None) => {}
             Met::Replaces(Some(other)) => {
-                let gone = listed(&item.path);
-                let other = &mut self.base.packages[other];
-                other.paths.retain(|path| *path != gone);
+                let gone = work.gone.entry(other).or_default();
+                gone.insert(listed(&item.path));
             }
         }
         let kind = match &item.kind {
@@ -179,7 +184,7 @@ impl<'b> Placer<'b> {
     }
 
     /// Whose is what is at a path, and what that means.
-    fn met(&self, work: &Work<'_>, item: &Item, path: &[u8]) -> Result<Met> {
+    fn met(&self, work: &mut Work<'_>, item: &Item, path: &[u8]) -> Result<Met> {
         let tree = &self.base.rootfs;
         let Some(there) = tree.get(path) else {
             return Ok(Met::Replaces(None));
@@ -214,12 +219,21 @@ impl<'b> Placer<'b> {
                 )),
             };
         }
-        if replaces(ours, other)? {
+        let (by_ours, by_other) = match work.replaced.get(&owner) {
+            Some(known) => *known,
+            None => {
+                let known = (replaces(ours, other)?, replaces(other, ours)?);
+                work.replaced.insert(owner, known);
+                known
+            }
+        };
+        if by_ours {
             return Ok(Met::Replaces(Some(owner)));
         }
-        if replaces(other, ours)? {
+        if by_other {
             return Ok(Met::Replaced);
         }
+        let ours = &work.package;
         Err(conflict(
             other,
             ours,
@@ -243,6 +257,10 @@ struct Work<'i> {
     files: HashMap<&'i [u8], Contents>,
     /// Places where another package's file stays.
     elsewhere: HashSet<Vec<u8>>,
+    /// Whether it replaces the files of a package, and whether that one replaces its.
+    replaced: HashMap<usize, (bool, bool)>,
+    /// The paths that packages lose to it.
+    gone: HashMap<usize, HashSet<Vec<u8>>>,
     /// The list of its files' sums, if it brings none.
     sums: Option<Vec<u8>>,
 }

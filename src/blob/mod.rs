@@ -23,7 +23,9 @@ pub use file::{FileRange, RangeReader, open_fifo, open_regular};
 pub use hash::{Hasher, HashingBuf, HashingReader, sha256};
 pub use input::Input;
 pub use meter::{Counting, Meter, Part};
-pub use new_file::{NewFile, is_leftover, remove_leftover, sync_folder, unique_name, write_whole};
+pub use new_file::{
+    NewFile, Written, is_leftover, remove_leftover, sync_folder, unique_name, write_whole,
+};
 pub(crate) use new_file::{NewFolder, folder_of};
 pub use restart::{Piece, PieceLog, Start, Unproven};
 pub use tap::{Seen, Tap, Tapped};

@@ -356,17 +356,49 @@ impl Drop for NewFile {
 /// # Errors
 /// `Usage` for a path without a file name; `Io`. The place is the path.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let place = || path.to_string_lossy().into_owned();
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name = name
-        .ok_or_else(|| Error::new(Fault::Usage("not a file name".into())))
-        .at(place)?;
-    let file = NewFile::beside(path, 0o644).at(place)?;
-    std::io::Write::write_all(&mut file.file(), bytes)
-        .map_err(|error| Error::io("write", error))
-        .at(place)?;
-    file.replace(name)?;
-    sync_folder(folder_of(path))
+    Written::new(path, bytes)?.place()
+}
+
+/// A small file that is written and has no name yet: dropped, it never was.
+#[derive(Debug)]
+pub struct Written {
+    file: NewFile,
+    path: PathBuf,
+    name: String,
+}
+
+impl Written {
+    /// Writes it beside its place.
+    ///
+    /// # Errors
+    /// As [`write_whole`].
+    pub fn new(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let place = || path.to_string_lossy().into_owned();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name
+            .ok_or_else(|| Error::new(Fault::Usage("not a file name".into())))
+            .at(place)?;
+        let file = NewFile::beside(path, 0o644).at(place)?;
+        // A full disk shows now, and not when something else has its name already.
+        std::io::Write::write_all(&mut file.file(), bytes)
+            .and_then(|()| file.file().sync_all())
+            .map_err(|error| Error::io("write", error))
+            .at(place)?;
+        Ok(Written {
+            file,
+            path: path.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+
+    /// Gives it its name, in the place of what has it now.
+    ///
+    /// # Errors
+    /// `Io`. The place is the path.
+    pub fn place(self) -> Result<()> {
+        self.file.replace(&self.name)?;
+        sync_folder(folder_of(&self.path))
+    }
 }
 
 /// Makes renames and new names in a folder last.

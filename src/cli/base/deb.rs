@@ -1,19 +1,15 @@
 //! imgbase deb: a base image of Debian packages.
 
-use std::path::{Path, PathBuf};
-
 use super::Ending;
 use super::chosen::Locking;
-use super::report;
-use crate::blob::{Meter, write_whole};
+use super::report::{self, Document};
+use crate::blob::Meter;
 use crate::cli::{Common, Io, Page, Verdict, source_date_epoch};
 use crate::debian::LockedPackage;
-use crate::error::{Error, Fault, Result};
-use crate::job::base::deb::{DebOptions, Extra, deb};
-use crate::job::base::filters::Filters;
-use crate::job::base::scripts::Class;
+use crate::error::Result;
+use crate::job::base::deb::{DebOptions, deb};
 use crate::job::base::standins::{Choice, Database};
-use crate::job::base::{Base, check, sbom};
+use crate::job::base::{Base, check};
 use crate::spec::Platform;
 
 /// Its part of the documentation.
@@ -30,8 +26,9 @@ pub const PAGE: Page = Page {
          the digests from there on down to every package. The image is of the time of SOURCE_DATE_EPOCH, else of the \
          newest release file, else of the newest file in the packages; nothing in it is later.",
         "What a script does beyond that is found by reading it, and said: each package's scripts are none, covered or \
-         uncovered. --report lists the lines; --strict makes an uncovered one an error. --chmod and --file put right what \
-         is left. The images are for containers: device nodes, /etc/hostname, logs and host keys are not made.",
+         uncovered. --report lists the lines; --strict makes an uncovered one an error. --user, --file, --chmod and recipes \
+         (--recipe) put right what is left, or --configure emit leaves all scripts to be run in a container. The images \
+         are for containers: device nodes, /etc/hostname, logs and host keys are not made.",
     ],
     output: &[],
     keys: &[],
@@ -50,7 +47,7 @@ pub const PAGE: Page = Page {
             "imgbase deb --debs debs/ --variant none --include busybox-static -t busybox",
         ),
     ],
-    sections: &[],
+    sections: &[super::answers::SECTION],
     see_also: &[],
 };
 
@@ -63,20 +60,8 @@ pub struct Deb {
     #[command(flatten)]
     locking: Locking,
 
-    /// Leave out documentation but for licences, manual pages and translations
-    #[arg(long)]
-    slim: bool,
-
-    /// Leave out paths that match PATTERN, as dpkg does; may be repeated
-    ///
-    /// Patterns are of whole paths with the / before them; * matches slashes, too. The rules are noted in
-    /// /etc/dpkg/dpkg.cfg.d, so that dpkg keeps to them.
-    #[arg(long, value_name = "PATTERN")]
-    path_exclude: Vec<String>,
-
-    /// Take back what matches PATTERN; may be repeated
-    #[arg(long, value_name = "PATTERN")]
-    path_include: Vec<String>,
+    #[command(flatten)]
+    filtering: super::Filtering,
 
     /// How packages are recorded
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
@@ -94,25 +79,21 @@ pub struct Deb {
     #[arg(long)]
     unmerged_usr: bool,
 
-    /// Give a path another mode, in octal digits, and owner, in numbers; may be repeated
-    #[arg(long, value_name = "PATH=MODE[,UID:GID]", value_parser = chmod)]
-    chmod: Vec<Extra>,
+    #[command(flatten)]
+    changes: super::Changes,
 
-    /// Put a file into the image; may be repeated
-    #[arg(long, value_name = "FILE:PATH", value_parser = put_file)]
-    file: Vec<Extra>,
+    #[command(flatten)]
+    recipes: super::Recipes,
 
-    /// Make it an error if a package's scripts do what no stand-in does
-    #[arg(long)]
-    strict: bool,
+    /// Leave the scripts to be run in a container
+    ///
+    /// Packages are unpacked and recorded as such; no stand-in but that of accounts works, and /usr/sbin/imgbase-configure,
+    /// run once in a container, finishes the installation. What that makes is not the same twice.
+    #[arg(long, value_name = "HOW", value_enum, conflicts_with_all = ["strict", "recipe"])]
+    configure: Option<Configure>,
 
-    /// Write what was taken, made and left, as JSON, to FILE
-    #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
-
-    /// Write a bill of materials
-    #[arg(long, num_args = 2, value_names = ["spdx|cyclonedx", "FILE"])]
-    sbom: Option<Vec<String>>,
+    #[command(flatten)]
+    records: super::Records,
 
     /// Print the packages that would be taken, and make nothing
     #[arg(long, alias = "print-packages")]
@@ -120,6 +101,13 @@ pub struct Deb {
 
     #[command(flatten)]
     ending: Ending,
+}
+
+/// How scripts are run that are not stood in for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Configure {
+    /// By a program in the image, when a container is started with it.
+    Emit,
 }
 
 /// How packages are recorded.
@@ -136,43 +124,17 @@ enum Databases {
     None,
 }
 
-fn chmod(text: &str) -> Result<Extra, String> {
-    let parsed = || {
-        let (path, rest) = text.rsplit_once('=')?;
-        let (mode, owner) = match rest.split_once(',') {
-            Some((mode, owner)) => {
-                let (uid, gid) = owner.split_once(':')?;
-                (mode, Some((uid.parse().ok()?, gid.parse().ok()?)))
-            }
-            None => (rest, None),
-        };
-        let mode = u16::from_str_radix(mode, 8)
-            .ok()
-            .filter(|mode| *mode <= 0o7777)?;
-        path.starts_with('/')
-            .then(|| Extra::Mode(path.as_bytes().to_vec(), mode, owner))
-    };
-    parsed().ok_or_else(|| "it is written /PATH=MODE or /PATH=MODE,UID:GID".to_owned())
-}
-
-fn put_file(text: &str) -> Result<Extra, String> {
-    match text.rsplit_once(':') {
-        Some((from, to)) if to.starts_with('/') && !from.is_empty() => {
-            Ok(Extra::File(from.into(), to.as_bytes().to_vec()))
-        }
-        _ => Err("it is written FILE:/PATH".to_owned()),
-    }
-}
-
 impl Deb {
     /// Does it.
     ///
     /// # Errors
     /// As [`Locking::choose`], [`deb`] and `Taken::deliver`.
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
-        let mut taken_in = self.ending.taken_in(common, "imgbase deb")?;
-        let filters = Filters::new(self.slim, &self.path_exclude, &self.path_include)?;
-        let sbom = self.sbom.as_deref().map(sbom_arg).transpose()?;
+        let papers = self.records.taken_in()?;
+        let mut paths = papers.paths();
+        paths.extend(self.locking.path());
+        let mut taken_in = self.ending.taken_in(common, "imgbase deb", &paths)?;
+        let filters = self.filtering.filters()?;
         let mut choice = Choice {
             time_zone: self.time_zone.clone(),
             ..Choice::default()
@@ -184,7 +146,9 @@ impl Deb {
             merged: !self.unmerged_usr,
             choice,
             filters: filters.clone(),
-            extras: self.file.iter().chain(&self.chmod).cloned().collect(),
+            recipes: self.recipes.taken_in()?,
+            acts: self.changes.acts(),
+            unconfigured: self.configure == Some(Configure::Emit),
         };
         let chosen = self.locking.choose(&self.selection, options.merged, io)?;
         taken_in.set_step(&format!("imgbase deb --variant {}", chosen.variant.name()));
@@ -242,62 +206,34 @@ impl Deb {
                 false => &["/bin/sh"],
             },
         );
-        let uncovered: Vec<_> = report.of_class(Class::Uncovered).collect();
-        for package in uncovered.iter().filter(|_| !self.ending.is_quiet()) {
-            let first = package.left.first();
-            let what = first.map_or(String::new(), |left| {
-                format!(": {} line {}: {}", left.script, left.line, left.command)
-            });
-            let more = match package.left.len() {
-                0 | 1 => String::new(),
-                n => format!(", and {} more", n - 1),
-            };
-            io.note(&format!(
-                "{}: its scripts do what is not done here{what}{more}",
-                package.package
-            ));
+        if !self.ending.is_quiet() {
+            report::tell(io, &report.scripts, &report.unused);
         }
-        if let Some(path) = &self.report {
-            write_whole(path, &report::json(&base, &report))?;
+        if self.records.strict {
+            report::strict(&report.scripts)?;
         }
-        if self.strict
-            && let Some(first) = uncovered.first()
-        {
-            let count = uncovered.len();
-            let why = format!(
-                "--strict: scripts of {count} packages are uncovered, those of {} among them",
-                first.package
-            );
-            return Err(Error::new(Fault::Usage(why)));
-        }
+        let document = Document {
+            base: &base,
+            reasons: &report.reasons,
+            stand_ins: &report.stand_ins,
+            scripts: &report.scripts,
+            left_out: report.left_out,
+            changed: &[],
+            unused: &report.unused,
+            unconfigured: options.unconfigured,
+        };
         let rules = check::Rules {
             filters,
+            unconfigured: options.unconfigured,
             ..check::Rules::default()
         };
-        taken_in.deliver(&base, &rules, io)?;
+        let mut papers = papers.written(&document);
         if let Some(path) = self.locking.path() {
-            write_whole(path, chosen.lock.to_text()?.as_bytes())?;
+            papers.push((path, chosen.lock.to_text()?.into_bytes()));
         }
-        if let Some((kind, path)) = sbom {
-            write_whole(path, &sbom::document(&base, kind))?;
-        }
+        taken_in.deliver(&base, &rules, &papers, io)?;
         Ok(Verdict::Yes)
     }
-}
-
-fn sbom_arg(words: &[String]) -> Result<(sbom::Kind, &Path)> {
-    let [kind, path] = words else {
-        return Err(Fault::Gone.into());
-    };
-    let kind = match kind.as_str() {
-        "spdx" => sbom::Kind::Spdx,
-        "cyclonedx" => sbom::Kind::CycloneDx,
-        other => {
-            let why = format!("--sbom: '{other}' is neither spdx nor cyclonedx");
-            return Err(Fault::Usage(why).into());
-        }
-    };
-    Ok((kind, Path::new(path)))
 }
 
 /// What the image specification calls an architecture of Debian's.

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::archive::Name;
-use crate::blob::Meter;
+use crate::blob::{Meter, Written};
 use crate::cli::{Common, Io, Making, Packing, now, option_file};
-use crate::error::{Fault, Result};
+use crate::error::{Error, Fault, Result};
 use crate::job::Packer;
 use crate::job::base::image::{ImageOptions, check_config, image};
 use crate::job::base::layers::Cut;
@@ -74,11 +74,16 @@ pub struct Taken<'a> {
 }
 
 impl Ending {
-    /// Takes in what was typed.
+    /// Takes in what was typed. `papers` are the files that are to be written beside the image.
     ///
     /// # Errors
-    /// As [`Making::taken_in`], [`Packing::recode`] and [`check_config`].
-    pub fn taken_in<'a>(&'a self, common: &'a Common, command: &str) -> Result<Taken<'a>> {
+    /// As [`Making::taken_in`], [`Packing::recode`] and [`check_config`]; `Usage` for files that are folders or the same.
+    pub fn taken_in<'a>(
+        &'a self,
+        common: &'a Common,
+        command: &str,
+        papers: &[&Path],
+    ) -> Result<Taken<'a>> {
         let (instructions, names) = self.making.taken_in(self.tag.as_deref())?;
         let names: Vec<Name> = names;
         let recode = self.packing.recode(common)?;
@@ -99,13 +104,21 @@ impl Ending {
             },
         };
         check_config(&options)?;
-        for file in [
-            Some(self.making.file()),
-            Some(self.making.id_file.as_deref()),
-        ] {
-            if file.flatten().is_some_and(Path::is_dir) {
-                let why = "-o and --id-file name a file, not a folder";
-                return Err(Fault::Usage(why.into()).into());
+        let written = [self.making.file(), self.making.id_file.as_deref()];
+        let written: Vec<&Path> = written
+            .into_iter()
+            .flatten()
+            .chain(papers.iter().copied())
+            .collect();
+        for (i, path) in written.iter().enumerate() {
+            let place = || path.to_string_lossy().into_owned();
+            if path.is_dir() {
+                let why = "it is a folder, and a file is to be written there";
+                return Err(Error::new(Fault::Usage(why.into())).at(place()));
+            }
+            if written[..i].contains(path) {
+                let why = "two things are to be written there";
+                return Err(Error::new(Fault::Usage(why.into())).at(place()));
             }
         }
         let landing = self.making.landing(common)?;
@@ -145,12 +158,21 @@ impl Taken<'_> {
         self.options.default_command = command.iter().map(|word| (*word).to_owned()).collect();
     }
 
-    /// Checks the tree, makes the image of it and puts that where it goes.
+    /// Checks the tree, makes the image of it and puts that where it goes; then the papers, which are paths and what is
+    /// written there. Nothing has its name before the image has.
     ///
     /// # Errors
-    /// As [`check::check`], [`image`] and [`Making::deliver`].
-    pub fn deliver(&self, base: &Base, rules: &check::Rules, io: &mut Io) -> Result<()> {
+    /// As [`check::check`], [`image`], [`Written::new`] and [`Making::deliver`].
+    pub fn deliver(
+        &self,
+        base: &Base,
+        rules: &check::Rules,
+        papers: &[(&Path, Vec<u8>)],
+        io: &mut Io,
+    ) -> Result<()> {
         check::check(base, rules)?;
+        let papers = papers.iter().map(|(path, bytes)| Written::new(path, bytes));
+        let papers: Vec<Written> = papers.collect::<Result<_>>()?;
         let meter = Meter::default();
         let progress = io.progress("layers", None, &meter, self.ending.is_quiet());
         let packer = Packer {
@@ -160,6 +182,7 @@ impl Taken<'_> {
         };
         let (bundle, id) = image(base, &packer, &self.options)?;
         drop(progress);
-        self.ending.making.deliver(&bundle, &id, self.common, io)
+        self.ending.making.deliver(&bundle, &id, self.common, io)?;
+        papers.into_iter().try_for_each(Written::place)
     }
 }

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 
 use super::Ending;
+use super::report::{self, Document};
 use crate::cli::{Common, Io, Page, Verdict, source_date_epoch};
 use crate::debian::solver::Wanted;
 use crate::error::{Error, Result};
 use crate::escape;
+use crate::job::base::deb::given;
 use crate::job::base::host::{Essential, Modified, Options, host};
-use crate::job::base::scripts::Class;
+use crate::job::base::standins::Choice;
 use crate::job::base::{Base, check};
-use crate::spec::Platform;
 
 /// Its part of the documentation.
 pub const PAGE: Page = Page {
@@ -20,8 +21,9 @@ pub const PAGE: Page = Page {
          are named and all that they depend on, with every file as it is there. Modes, owners and links are kept; owners \
          are taken by their names. What programs made later is made anew: accounts, the loader's cache, the store of \
          certificates, alternatives. Nothing is run.",
-        "A file that was changed or removed since it was installed is an error, unless --modified says otherwise, and so is \
-         one that cannot be read.",
+        "A file that was changed or removed since it was installed is an error, unless --modified says otherwise or --debs \
+         has the package that it came in, and so is one that cannot be read.",
+        "What the packages' scripts do is stood in for and reported as for imgbase deb.",
     ],
     output: &[],
     keys: &[],
@@ -30,7 +32,7 @@ pub const PAGE: Page = Page {
         "the shell and the tools of this system",
         "imgbase host -t tools bash coreutils",
     )],
-    sections: &[],
+    sections: &[super::answers::SECTION],
     see_also: &[],
 };
 
@@ -65,6 +67,24 @@ pub struct Host {
     /// What to do about files that are not what was installed
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     modified: Modifieds,
+
+    /// Take changed and missing files from their packages, files or folders of them; may be repeated
+    ///
+    /// A .deb counts if it is of the version that is installed.
+    #[arg(long, value_name = "DIR|FILE.deb")]
+    debs: Vec<PathBuf>,
+
+    #[command(flatten)]
+    filtering: super::Filtering,
+
+    #[command(flatten)]
+    changes: super::Changes,
+
+    #[command(flatten)]
+    recipes: super::Recipes,
+
+    #[command(flatten)]
+    records: super::Records,
 
     #[command(flatten)]
     ending: Ending,
@@ -104,7 +124,9 @@ impl Host {
     /// # Errors
     /// As [`host`] and `Taken::deliver`.
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
-        let mut taken = self.ending.taken_in(common, "imgbase host")?;
+        let papers = self.records.taken_in()?;
+        let ending = &self.ending;
+        let mut taken = ending.taken_in(common, "imgbase host", &papers.paths())?;
         let mut base = Base::new(source_date_epoch().unwrap_or(i64::MAX));
         let options = Options {
             packages: self.packages.clone(),
@@ -120,28 +142,33 @@ impl Host {
                 Modifieds::Warn => Modified::Warn,
                 Modifieds::Keep => Modified::Keep,
             },
-            ..Options::default()
+            choice: Choice::default(),
+            debs: given(&self.debs)?,
+            landing: taken.landing.clone(),
+            filters: self.filtering.filters()?,
+            recipes: self.recipes.taken_in()?,
+            acts: self.changes.acts(),
         };
         let report = host(&mut base, &self.root, &options)?;
         let quiet = self.ending.is_quiet();
         for changed in report.changed.iter().filter(|_| !quiet) {
-            let what = match changed.is_there {
-                true => "it is not what was installed",
-                false => "it was installed and is gone",
+            let what = match (changed.is_there, changed.pristine) {
+                (true, false) => "it is not what was installed",
+                (false, false) => "it was installed and is gone",
+                (true, true) => "it is not what was installed; it is taken from its package",
+                (false, true) => "it was installed and is gone; it is taken from its package",
             };
             let path = escape::bytes(&changed.path).into_owned();
             io.note(&format!("{}: {path}: {what}", changed.package));
         }
-        let uncovered = report.scripts.iter();
-        let uncovered = uncovered.filter(|one| one.class == Class::Uncovered && !quiet);
-        for package in uncovered {
-            io.note(&format!(
-                "{}: its scripts do what is not done here",
-                package.package
-            ));
+        if !quiet {
+            report::tell(io, &report.scripts, &report.unused);
+        }
+        if self.records.strict {
+            report::strict(&report.scripts)?;
         }
         taken.set_created(source_date_epoch().unwrap_or(base.epoch));
-        if let Some(platform) = platform(&report.architecture) {
+        if let Some(platform) = super::deb::platform(&report.architecture) {
             taken.set_platform(platform);
         }
         let has = |path: &[u8]| {
@@ -158,20 +185,17 @@ impl Host {
             changed: true,
             ..check::Rules::default()
         };
-        taken.deliver(&base, &rules, io)?;
+        let papers = papers.written(&Document {
+            base: &base,
+            reasons: &report.reasons,
+            stand_ins: &report.stand_ins,
+            scripts: &report.scripts,
+            left_out: report.left_out,
+            changed: &report.changed,
+            unused: &report.unused,
+            unconfigured: false,
+        });
+        taken.deliver(&base, &rules, &papers, io)?;
         Ok(Verdict::Yes)
     }
-}
-
-/// What the image specification calls an architecture of Debian's.
-fn platform(architecture: &str) -> Option<Platform> {
-    let name = match architecture {
-        "i386" => "386",
-        "armhf" => "arm/v7",
-        "armel" => "arm/v5",
-        "ppc64el" => "ppc64le",
-        "mips64el" => "mips64le",
-        other => other,
-    };
-    Platform::parse(&format!("linux/{name}")).ok()
 }

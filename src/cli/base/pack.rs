@@ -3,13 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use super::Ending;
-use crate::blob::{Input, Meter};
+use crate::blob::{FileRange, Input, Meter, open_regular};
 use crate::cli::{Common, Io, Page, Selecting, Verdict, owner_arg, source_date_epoch};
 use crate::disk::{Folder, Options};
 use crate::error::{At, Result};
 use crate::escape;
+use crate::job::base::filters::Filters;
+use crate::job::base::owned::Owned;
 use crate::job::base::pack::{PackOptions, archive, folder};
 use crate::job::base::{Base, check};
+
+/// The most bytes of a file of owners.
+const OWNERS: u64 = 256 << 20;
 
 /// Its part of the documentation.
 pub const PAGE: Page = Page {
@@ -50,12 +55,25 @@ pub struct Pack {
     #[arg(long, value_name = "UID[:GID]", value_parser = owner_arg)]
     owner: Option<(u32, u32)>,
 
+    /// Take owners and modes from FILE: an mtree specification, or what fakeroot saved of the folder
+    ///
+    /// Names of accounts are looked up in the tree. What FILE says comes after --owner.
+    #[arg(long, value_name = "FILE")]
+    owners: Option<PathBuf>,
+
     /// Let .wh. markers of an archive remove what came before, instead of refusing them
     #[arg(long)]
     whiteouts: bool,
 
     #[command(flatten)]
     selecting: Selecting,
+
+    /// Leave out documentation but for licences, manual pages and translations
+    #[arg(long)]
+    slim: bool,
+
+    #[command(flatten)]
+    changes: super::Changes,
 
     #[command(flatten)]
     ending: Ending,
@@ -67,7 +85,7 @@ impl Pack {
     /// # Errors
     /// As [`folder`] and [`archive`], placed at the input; as `Taken::deliver`.
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
-        let mut taken = self.ending.taken_in(common, "imgbase pack")?;
+        let mut taken = self.ending.taken_in(common, "imgbase pack", &[])?;
         taken.set_command(&["/bin/sh"]);
         let options = PackOptions {
             excludes: self.selecting.excludes()?,
@@ -75,6 +93,7 @@ impl Pack {
             whiteouts: self.whiteouts,
             limits: common.limits(),
         };
+        let owners = self.owners.as_deref().map(owners_of).transpose()?;
         let mut base = Base::new(source_date_epoch().unwrap_or(i64::MAX));
         let label = match self.input == Path::new("-") {
             true => "standard input".to_owned(),
@@ -107,11 +126,36 @@ impl Pack {
             base.epoch = base.newest();
         }
         taken.set_created(base.epoch);
+        if let Some((path, owned)) = owners {
+            let folder = self.input.is_dir().then_some(self.input.as_path());
+            let place = || path.to_string_lossy().into_owned();
+            let unused = owned.apply(&mut base, folder).at(place)?;
+            if unused > 0 && !self.ending.is_quiet() {
+                let path = place();
+                io.note(&format!(
+                    "{path}: {unused} lines of it are of nothing that is there"
+                ));
+            }
+        }
+        Filters::new(self.slim, &[], &[])?.apply(&mut base.rootfs);
+        for act in self.changes.acts() {
+            act.apply(&mut base)?;
+        }
         let rules = check::Rules {
             ready: true,
             ..check::Rules::default()
         };
-        taken.deliver(&base, &rules, io)?;
+        taken.deliver(&base, &rules, &[], io)?;
         Ok(Verdict::Yes)
     }
+}
+
+/// A file of owners.
+fn owners_of(path: &Path) -> Result<(&Path, Owned)> {
+    let place = || path.to_string_lossy().into_owned();
+    let bytes = open_regular(path, true)
+        .and_then(FileRange::whole)
+        .and_then(|range| range.bytes(OWNERS))
+        .at(place)?;
+    Ok((path, Owned::parse(&bytes).at(place)?))
 }

@@ -1,8 +1,9 @@
 //! imgbase scratch: binaries with all that they load.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Ending;
+use super::records::bill;
 use crate::cli::{Common, Io, Page, Verdict, source_date_epoch};
 use crate::elf::machine;
 use crate::error::Result;
@@ -81,6 +82,9 @@ pub struct Scratch {
     with: Vec<With>,
 
     #[command(flatten)]
+    bill: super::Bill,
+
+    #[command(flatten)]
     ending: Ending,
 }
 
@@ -90,7 +94,10 @@ impl Scratch {
     /// # Errors
     /// As [`scratch`] and `Taken::deliver`.
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
-        let mut taken = self.ending.taken_in(common, "imgbase scratch")?;
+        let sbom = self.bill.taken_in()?;
+        let paths: Vec<&Path> = sbom.iter().map(|(_, path)| *path).collect();
+        let ending = &self.ending;
+        let mut taken = ending.taken_in(common, "imgbase scratch", &paths)?;
         let mut base = Base::new(source_date_epoch().unwrap_or(i64::MAX));
         let closure = scratch(&mut base, &self.root, &self.files, &self.with)?;
         if let Some(machine) = closure.machine.and_then(platform) {
@@ -114,7 +121,8 @@ impl Scratch {
             changed: true,
             ..check::Rules::default()
         };
-        taken.deliver(&base, &rules, io)?;
+        let papers: Vec<_> = bill(sbom, &base).into_iter().collect();
+        taken.deliver(&base, &rules, &papers, io)?;
         Ok(Verdict::Yes)
     }
 }

@@ -26,6 +26,8 @@ pub struct Rules {
     pub filters: Filters,
     /// Whether files of packages may be missing or changed, as those of a host.
     pub changed: bool,
+    /// Whether configuration files are beside their places as `.dpkg-new`.
+    pub unconfigured: bool,
     /// Whether nothing was made here, so that what the tree says of itself is for others to answer for.
     pub ready: bool,
 }
@@ -68,10 +70,10 @@ fn parents(rootfs: &Rootfs) -> Result<()> {
 fn listed(rootfs: &Rootfs, package: &Unpacked, rules: &Rules) -> Result<()> {
     for path in &package.paths {
         let there = rootfs.resolve(path)?;
-        if rootfs.get(&there).is_none()
-            && !rules.filters.leave_out(path)
-            && !rules.filters.leave_out(&there)
-        {
+        let aside = [there.as_slice(), b".dpkg-new"].concat();
+        let is_there =
+            rootfs.get(&there).is_some() || rules.unconfigured && rootfs.get(&aside).is_some();
+        if !is_there && !rules.filters.leave_out(path) && !rules.filters.leave_out(&there) {
             return Err(wrong(path, "the package lists it and it is not there"));
         }
     }

@@ -6,8 +6,9 @@
 use std::path::{Path, PathBuf};
 
 use super::Base;
+use super::emit::emit;
 use super::filters::Filters;
-use super::scripts::{self, Class, PackageScripts};
+use super::scripts::{self, Act, PackageScripts, Recipe};
 use super::standins::{self, Choice, StandInReport, merge_usr};
 use super::unpack::{DebToUnpack, Unpacking, unpack};
 use crate::blob::{FileRange, Meter, open_regular};
@@ -15,7 +16,6 @@ use crate::debian::solver::{Candidate, Reason, Taken};
 use crate::debian::{Control, ControlLimits, Deb, Request, Solution, Universe, solve};
 use crate::error::{At, Error, Fault, Result};
 use crate::parallel::in_parallel;
-use crate::rootfs::{Contents, Node};
 
 /// A `.deb` that was given as a file.
 #[derive(Debug, Clone)]
@@ -78,15 +78,6 @@ impl Given {
     }
 }
 
-/// A change that somebody asks for, in the place of what scripts could not be read for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Extra {
-    /// A path gets another mode, and an owner if there is one.
-    Mode(Vec<u8>, u16, Option<(u32, u32)>),
-    /// A file of the host is put at a path.
-    File(PathBuf, Vec<u8>),
-}
-
 /// What is to be made of packages.
 #[derive(Debug, Clone, Default)]
 pub struct DebOptions {
@@ -96,8 +87,12 @@ pub struct DebOptions {
     pub choice: Choice,
     /// What of the packages' files is left out.
     pub filters: Filters,
+    /// What is done for packages whose scripts do more than the stand-ins.
+    pub recipes: Vec<Recipe>,
     /// What comes at the end.
-    pub extras: Vec<Extra>,
+    pub acts: Vec<Act>,
+    /// Whether scripts are left to be run in a container, see [`emit`]: then nothing stands in for them.
+    pub unconfigured: bool,
 }
 
 /// What was made of packages.
@@ -107,19 +102,12 @@ pub struct DebReport {
     pub reasons: Vec<Reason>,
     /// What the stand-ins made.
     pub stand_ins: Vec<StandInReport>,
-    /// What is left of the packages' scripts.
+    /// What is left of the packages' scripts; nothing where they are to be run in a container.
     pub scripts: Vec<PackageScripts>,
+    /// The packages of recipes that were for none of them.
+    pub unused: Vec<String>,
     /// Names of the packages' files that were left out.
     pub left_out: usize,
-}
-
-impl DebReport {
-    /// The packages of a class.
-    pub fn of_class(&self, class: Class) -> impl Iterator<Item = &PackageScripts> {
-        self.scripts
-            .iter()
-            .filter(move |scripts| scripts.class == class)
-    }
 }
 
 /// Chooses packages.
@@ -133,7 +121,7 @@ pub fn select(universe: &Universe<'_>, request: &Request) -> Result<Solution> {
 /// Unpacks packages that were chosen and makes what their scripts would have made.
 ///
 /// # Errors
-/// As [`unpack`] and [`standins::run`]; what the extras give, placed at their paths.
+/// As [`unpack`], [`standins::run`], [`emit`] and [`Act::apply`].
 pub fn deb(
     base: &mut Base,
     taken: &[Taken],
@@ -157,51 +145,23 @@ pub fn deb(
     }
     let mut left_out = options.filters.apply(&mut base.rootfs);
     options.filters.note(&mut base.rootfs, base.epoch)?;
-    let stand_ins = standins::run(base, &options.choice)?;
-    left_out += options.filters.apply(&mut base.rootfs);
-    for extra in &options.extras {
-        extra.apply(base)?;
-    }
-    Ok(DebReport {
+    let mut report = DebReport {
         reasons: taken.iter().map(|taken| taken.reason.clone()).collect(),
-        stand_ins,
-        scripts: scripts::report(base, &[]),
-        left_out,
-    })
-}
-
-impl Extra {
-    fn apply(&self, base: &mut Base) -> Result<()> {
-        match self {
-            Extra::Mode(path, mode, owner) => {
-                let place = || String::from_utf8_lossy(path).into_owned();
-                let there = base.rootfs.follow(path)?;
-                let Some(node) = base.rootfs.get_mut(&there) else {
-                    let why = "--chmod names it, and it is not there";
-                    return Err(Error::new(Fault::Entry { why }).at(place()));
-                };
-                node.mode = *mode;
-                if let Some((uid, gid)) = owner {
-                    (node.uid, node.gid) = (*uid, *gid);
-                }
-            }
-            Extra::File(from, to) => {
-                let place = || from.to_string_lossy().into_owned();
-                let contents = Contents::of_path(from).at(place)?;
-                let metadata = std::fs::metadata(from)
-                    .map_err(|error| Error::io("read", error))
-                    .at(place)?;
-                // Whether it is a program is all that says something on every host, whatever the umask is.
-                use std::os::unix::fs::PermissionsExt;
-                let mode = match metadata.permissions().mode() & 0o111 {
-                    0 => 0o644,
-                    _ => 0o755,
-                };
-                let bytes = contents.bytes(1 << 30).at(place)?;
-                base.rootfs
-                    .put(to, Node::file(mode, bytes).at(base.epoch))?;
-            }
-        }
-        Ok(())
+        ..DebReport::default()
+    };
+    if options.unconfigured {
+        emit(base, &options.choice)?;
+    } else {
+        report.stand_ins = standins::run(base, &options.choice)?;
+        left_out += options.filters.apply(&mut base.rootfs);
+        report.unused = Recipe::apply_all(&options.recipes, base)?;
     }
+    for act in &options.acts {
+        act.apply(base)?;
+    }
+    if !options.unconfigured {
+        report.scripts = scripts::report(base, &options.recipes);
+    }
+    report.left_out = left_out;
+    Ok(report)
 }

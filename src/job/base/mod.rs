@@ -11,6 +11,7 @@ pub mod filters;
 pub mod host;
 pub mod image;
 pub mod layers;
+pub mod owned;
 pub mod pack;
 pub mod sbom;
 pub mod scratch;

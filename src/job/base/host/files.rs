@@ -140,6 +140,7 @@ impl<'r> Taking<'r> {
                     package: package.name().to_owned(),
                     path: listed.clone(),
                     is_there: false,
+                    pristine: false,
                 });
                 continue;
             };
@@ -244,6 +245,7 @@ impl<'r> Taking<'r> {
                     package: known.package.clone(),
                     path: known.path.clone(),
                     is_there: true,
+                    pristine: false,
                 });
             }
         }

@@ -12,17 +12,20 @@
 
 mod files;
 mod owners;
+mod pristine;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Base;
+use super::deb::Given;
+use super::filters::Filters;
 use super::scratch::root::Root;
-use super::scripts::{self, PackageScripts};
+use super::scripts::{self, Act, PackageScripts, Recipe};
 use super::standins::{self, Choice, StandInReport};
 use crate::blob::open_regular;
-use crate::debian::solver::{Candidate, Request, Solution, Universe, Wanted, solve};
+use crate::debian::solver::{Candidate, Reason, Request, Solution, Universe, Wanted, solve};
 use crate::debian::{Member, Paragraph, Paragraphs, Unpacked, database};
 use crate::error::{At, Error, Fault, Result};
 
@@ -41,6 +44,16 @@ pub struct Options {
     pub modified: Modified,
     /// Which stand-ins run.
     pub choice: Choice,
+    /// Packages as they came, in the place of whose changed and missing files their own are taken.
+    pub debs: Vec<Given>,
+    /// Where those are unpacked, without a name.
+    pub landing: PathBuf,
+    /// What of the packages' files is left out.
+    pub filters: Filters,
+    /// What is done for packages whose scripts do more than the stand-ins.
+    pub recipes: Vec<Recipe>,
+    /// What comes at the end.
+    pub acts: Vec<Act>,
 }
 
 /// Which packages come that no other depends on, because every system has them.
@@ -72,8 +85,14 @@ pub enum Modified {
 pub struct Report {
     /// The machine's architecture, in Debian's words.
     pub architecture: String,
+    /// Why each package of [`Base::packages`] is there, in their order.
+    pub reasons: Vec<Reason>,
     /// The files that are not what was installed: package, path and whether it is there.
     pub changed: Vec<Changed>,
+    /// Names of the packages' files that were left out.
+    pub left_out: usize,
+    /// The packages of recipes that were for none of them.
+    pub unused: Vec<String>,
     /// What the stand-ins did.
     pub stand_ins: Vec<StandInReport>,
     /// What is left of the packages' scripts.
@@ -89,6 +108,8 @@ pub struct Changed {
     pub path: Vec<u8>,
     /// Whether it is there at all.
     pub is_there: bool,
+    /// Whether it was taken from the package that it came in.
+    pub pristine: bool,
 }
 
 /// What is used without being depended on, by the path that dpkg lists or listed before the merge of `/usr`.
@@ -145,11 +166,19 @@ pub fn host(base: &mut Base, root: &Path, options: &Options) -> Result<Report> {
             .at(|| name.to_owned())?;
         base.packages.push(package);
     }
-    let changed = taking.finish(&base.rootfs)?;
-    if let (Modified::Fail, Some(first)) = (options.modified, changed.first()) {
+    let left_out = options.filters.apply(&mut base.rootfs);
+    let mut changed = taking.finish(&base.rootfs)?;
+    changed.retain(|one| !options.filters.leave_out(&one.path));
+    pristine::restore(base, &mut changed, &options.debs, &options.landing)?;
+    let first = changed.iter().find(|one| !one.pristine);
+    if let (Modified::Fail, Some(first)) = (options.modified, first) {
         let why = match first.is_there {
-            true => "it is not what was installed; --modified keep takes it as it is",
-            false => "it was installed and is gone; --modified keep goes without it",
+            true => {
+                "it is not what was installed; --modified keep takes it as it is, --debs from its package"
+            }
+            false => {
+                "it was installed and is gone; --modified keep goes without it, --debs takes it from its package"
+            }
         };
         let error = Error::new(Fault::Entry { why });
         let path = String::from_utf8_lossy(&first.path).into_owned();
@@ -159,13 +188,23 @@ pub fn host(base: &mut Base, root: &Path, options: &Options) -> Result<Report> {
         base.epoch = taking.newest(&base.rootfs);
     }
     taking.settle_times(&mut base.rootfs, base.epoch);
+    options.filters.note(&mut base.rootfs, base.epoch)?;
     let stand_ins = standins::run(base, &options.choice)?;
+    let left_out = left_out + options.filters.apply(&mut base.rootfs);
     owners::settle(base, &root, taking.owned())?;
+    let unused = Recipe::apply_all(&options.recipes, base)?;
+    for act in &options.acts {
+        act.apply(base)?;
+    }
+    let taken = solution.taken.into_iter();
     Ok(Report {
         architecture: native.to_owned(),
+        reasons: taken.map(|taken| taken.reason).collect(),
         changed,
+        left_out,
+        unused,
         stand_ins,
-        scripts: scripts::report(base, &[]),
+        scripts: scripts::report(base, &options.recipes),
     })
 }
 

@@ -86,7 +86,7 @@ pub enum Act {
         path: String,
         /// The path on the system.
         source: PathBuf,
-        /// Permissions; 0644.
+        /// Permissions; 0755 for a program, 0644 for anything else.
         mode: Option<u16>,
     },
 }
@@ -169,19 +169,23 @@ impl Act {
         Ok(Act::Mode { path, mode, owner })
     }
 
-    /// `SOURCE:PATH[:MODE]`.
+    /// `FILE:/PATH[:MODE]`.
     ///
     /// # Errors
     /// `Usage` for anything else.
     pub fn file(text: &str) -> Result<Self> {
-        let parts: Vec<&str> = text.split(':').collect();
-        let (source, path, mode) = match parts.as_slice() {
-            [source, path] => (*source, *path, None),
-            [source, path, mode] => (*source, *path, Some(octal(mode)?)),
-            _ => return usage(format!("'{text}': expected SOURCE:PATH[:MODE]")),
+        let wrong = || usage(format!("'{text}': expected FILE:/PATH[:MODE]"));
+        // Names of files may hold colons, too.
+        let Some(at) = text.rfind(":/") else {
+            return wrong();
         };
-        if source.is_empty() || path.is_empty() {
-            return usage(format!("'{text}': expected SOURCE:PATH[:MODE]"));
+        let (source, rest) = (&text[..at], &text[at + 1..]);
+        let (path, mode) = match rest.rsplit_once(':') {
+            Some((path, mode)) => (path, Some(octal(mode)?)),
+            None => (rest, None),
+        };
+        if source.is_empty() || path.ends_with('/') {
+            return wrong();
         }
         Ok(Act::File {
             path: path.to_owned(),
@@ -266,6 +270,12 @@ impl Recipe {
             for version in [&raw.since, &raw.before].into_iter().flatten() {
                 Version::parse(version)?;
             }
+            if raw.answers.iter().any(|answer| answer.trim().is_empty()) {
+                return usage(format!(
+                    "{}: an answer that is empty is one to everything",
+                    raw.package
+                ));
+            }
             Ok(Recipe {
                 acts: raw.acts.into_iter().map(of_raw).collect::<Result<_>>()?,
                 package: raw.package,
@@ -294,20 +304,23 @@ impl Recipe {
             && bound(&self.before, std::cmp::Ordering::is_lt)
     }
 
-    /// Does what all recipes say that are for one of the packages.
+    /// Does what all recipes say that are for one of the packages. Returns the packages of the others.
     ///
     /// # Errors
     /// As [`Act::apply`]; the place is the package.
-    pub fn apply_all(recipes: &[Recipe], base: &mut Base) -> Result<()> {
+    pub fn apply_all(recipes: &[Recipe], base: &mut Base) -> Result<Vec<String>> {
+        let mut unused = Vec::new();
         for recipe in recipes {
-            if base.packages.iter().any(|package| recipe.is_for(package)) {
-                for act in &recipe.acts {
-                    act.apply(base)
-                        .map_err(|error| error.at(recipe.package.clone()))?;
-                }
+            if !base.packages.iter().any(|package| recipe.is_for(package)) {
+                unused.push(recipe.package.clone());
+                continue;
+            }
+            for act in &recipe.acts {
+                act.apply(base)
+                    .map_err(|error| error.at(recipe.package.clone()))?;
             }
         }
-        Ok(())
+        Ok(unused)
     }
 }
 

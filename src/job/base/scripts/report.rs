@@ -57,8 +57,26 @@ pub struct PackageScripts {
     pub class: Class,
     /// What is left, in the order of the scripts.
     pub left: Vec<Left>,
+    /// What would be left had no recipe answered it.
+    pub answered: Vec<Left>,
     /// What is put off until it is needed: `bytecode of Python`.
     pub later: Vec<&'static str>,
+}
+
+impl PackageScripts {
+    /// Adds what is left to what is answered or to what is not, once.
+    fn add(&mut self, left: Left, answers: &[&str]) {
+        let is_answered = answers
+            .iter()
+            .any(|answer| left.command.starts_with(answer));
+        let list = match is_answered {
+            true => &mut self.answered,
+            false => &mut self.left,
+        };
+        if !list.contains(&left) {
+            list.push(left);
+        }
+    }
 }
 
 /// Compares the scripts of all packages with the finished tree, package after package. What a recipe answers is covered.
@@ -82,6 +100,7 @@ fn of_package(package: &Unpacked, recipes: &[Recipe], scratch: &mut Base) -> Pac
         architecture: package.architecture().to_owned(),
         class: Class::None,
         left: Vec::new(),
+        answered: Vec::new(),
         later: Vec::new(),
     };
     let mut later = BTreeSet::new();
@@ -94,13 +113,14 @@ fn of_package(package: &Unpacked, recipes: &[Recipe], scratch: &mut Base) -> Pac
         let effects = match effects_of(package, script, &scratch.rootfs) {
             Ok(effects) => effects,
             Err((line, why)) => {
-                found.left.push(Left {
+                let left = Left {
                     script,
                     line,
                     text: line_of(&text, line),
                     command: format!("not understood: {why}"),
                     certain: true,
-                });
+                };
+                found.add(left, &answers);
                 continue;
             }
         };
@@ -110,10 +130,6 @@ fn of_package(package: &Unpacked, recipes: &[Recipe], scratch: &mut Base) -> Pac
                 Judgement::Later(what) => {
                     later.insert(what);
                 }
-                Judgement::Left
-                    if answers
-                        .iter()
-                        .any(|answer| shown(&effect).starts_with(answer)) => {}
                 Judgement::Left => {
                     let left = Left {
                         script,
@@ -122,9 +138,7 @@ fn of_package(package: &Unpacked, recipes: &[Recipe], scratch: &mut Base) -> Pac
                         command: shown(&effect),
                         certain: effect.certain,
                     };
-                    if !found.left.contains(&left) {
-                        found.left.push(left);
-                    }
+                    found.add(left, &answers);
                 }
             }
         }

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use super::accounts::{Account, Accounts};
 use super::{Making, alternatives, systemd};
-use crate::error::{At, Fault, Result};
-use crate::job::base::scripts::{Act, Effect, MADE_UP, effects_of};
+use crate::error::Result;
+use crate::job::base::scripts::{Effect, MADE_UP, effects_of};
 use crate::rootfs::{Contents, Kind, Node};
 
 /// How often scripts are gone through: what one makes may be what another looks for.
@@ -538,7 +538,7 @@ fn install(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
 }
 
 /// Writes accounts back.
-fn keep(making: &mut Making<'_>, accounts: &Accounts) -> Result<()> {
+pub(super) fn keep(making: &mut Making<'_>, accounts: &Accounts) -> Result<()> {
     for (path, node) in accounts.files() {
         let same = making.read(path)?
             == node
@@ -1091,94 +1091,4 @@ fn tmpfiles(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
         }
     }
     Ok(done)
-}
-
-/// Does what a person asked for.
-pub(super) fn act(making: &mut Making<'_>, act: &Act) -> Result<()> {
-    let mut accounts = Accounts::of(&making.base.rootfs)?;
-    let usage = |why: String| -> Result<()> { Err(Fault::Usage(why).into()) };
-    match act {
-        Act::Group { name, gid } => {
-            let Some(gid) = gid.or_else(|| accounts.free_group()) else {
-                return usage(format!("no number is free for group '{name}'"));
-            };
-            accounts.add_group(name, gid);
-            keep(making, &accounts)
-        }
-        Act::User {
-            name,
-            uid,
-            gid,
-            home,
-            shell,
-        } => {
-            let Some(uid) = uid.or_else(|| accounts.free(gid.is_none())) else {
-                return usage(format!("no number is free for user '{name}'"));
-            };
-            let gid = gid.unwrap_or(uid);
-            if accounts.gid_is_free(gid) {
-                accounts.add_group(name, gid);
-            }
-            accounts.add_user(
-                Account {
-                    name: name.clone(),
-                    uid,
-                    gid,
-                    home: home.clone().unwrap_or_else(|| "/nonexistent".to_owned()),
-                    shell: shell
-                        .clone()
-                        .unwrap_or_else(|| "/usr/sbin/nologin".to_owned()),
-                    ..Account::default()
-                },
-                making.base.epoch,
-            );
-            keep(making, &accounts)?;
-            match home {
-                Some(home) if !making.is_folder(home) => {
-                    making.put(home, Node::folder(0o755).owned(uid, gid))
-                }
-                _ => Ok(()),
-            }
-        }
-        Act::Mode { path, mode, owner } => {
-            if !making.exists(path) {
-                return usage(format!("there is no '{path}' to change"));
-            }
-            let owner = owner
-                .as_deref()
-                .map(|owner| owner_of(&accounts, owner).ok_or(owner));
-            let (uid, gid) = match owner {
-                None => (None, None),
-                Some(Ok(owner)) => owner,
-                Some(Err(owner)) => return usage(format!("there is no account '{owner}'")),
-            };
-            making.change(path, |node| {
-                node.uid = uid.unwrap_or(node.uid);
-                node.gid = gid.unwrap_or(node.gid);
-                node.mode = mode.unwrap_or(node.mode);
-            })?;
-            Ok(())
-        }
-        Act::Folder { path, mode } => match making.is_folder(path) {
-            true => Ok(()),
-            false => making.put(path, Node::folder(mode.unwrap_or(0o755))),
-        },
-        Act::Link { path, to } => making.put(path, Node::symlink(to)),
-        Act::Text { path, text, mode } => {
-            making.put(path, Node::file(mode.unwrap_or(0o644), text.clone()))
-        }
-        Act::Copy { path, from, mode } => match making.read(from)? {
-            Some(bytes) => making.put(path, Node::file(mode.unwrap_or(0o644), bytes)),
-            None => usage(format!("there is no file '{from}' to copy")),
-        },
-        Act::File { path, source, mode } => {
-            let contents =
-                Contents::of_path(source).at(|| source.to_string_lossy().into_owned())?;
-            let node = Node {
-                kind: Kind::File(contents),
-                ..Node::file(mode.unwrap_or(0o644), "")
-            };
-            making.put(path, node)
-        }
-    }
 }

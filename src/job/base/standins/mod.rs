@@ -8,6 +8,7 @@
 //! Whatever is there already stays: a stand-in adds what is missing, as the scripts do on a first installation.
 
 mod accounts;
+mod acts;
 mod alternatives;
 mod cacerts;
 mod commands;
@@ -310,5 +311,5 @@ pub(super) fn act(base: &mut Base, act: &super::scripts::Act) -> Result<()> {
         made: BTreeSet::new(),
         notes: Vec::new(),
     };
-    commands::act(&mut making, act)
+    acts::act(&mut making, act)
 }

@@ -164,10 +164,6 @@ pub fn paths() -> Vec<Case> {
             "f link/x evil",
         ),
         ("a second run, over a link", "f file evil"),
-        (
-            "a second run, a link to a link",
-            "h again file | f file evil",
-        ),
         ("a second run, a folder over a link", "d link"),
     ] {
         let tar = build::docker25(&[&build::image("demo:1").layer(entries)]).tar();

@@ -144,6 +144,14 @@ pub fn archive(
             let why = "its name leads out of the archive with '..'";
             return Err(Error::new(Fault::Entry { why }).at(place()));
         }
+        if path.len() as u64 > options.limits.path_length {
+            let (what, limit, found) = (
+                "path in bytes",
+                options.limits.path_length,
+                path.len() as u64,
+            );
+            return Err(Fault::Limit { what, limit, found }.into());
+        }
         if !path.is_empty() && options.excludes.leave_out(&path) {
             left_out.insert(path);
             continue;

@@ -346,10 +346,8 @@ fn compare(group: &str, cases: &[Case], code: impl Fn(&Case, usize) -> Option<i3
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         std::fs::write(&path, &told).expect("a file");
     }
-    let Ok(before) = std::fs::read_to_string(&path) else {
-        // Not noted yet: then only what each case says counts.
-        return;
-    };
+    let before = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}: IMGKIT_UPDATE=1 writes it", path.display()));
     let changed: Vec<String> = told
         .lines()
         .filter(|line| !before.lines().any(|other| other == *line))

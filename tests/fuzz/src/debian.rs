@@ -6,7 +6,8 @@ use std::io::Cursor;
 use imgkit::blob::{DecodeLimits, Meter, sha256};
 use imgkit::debian::relation::{self, Operator, Relation};
 use imgkit::debian::{
-    Control, Keyring, Lock, Member, Paragraphs, Release, Request, Universe, Unpacked, Version,
+    Control, Keyring, Lock, LockedSource, Member, Paragraphs, Release, Request, SourceKind,
+    Universe, Unpacked, Version,
 };
 use imgkit::debian::{database, solve, solver};
 use imgkit::elf::{Elf, MAX_NEEDED};
@@ -356,9 +357,13 @@ pub fn signed(data: &[u8]) {
     }
     let text = String::from_utf8_lossy(taken.0).into_owned();
     let keyring = Keyring::parse(KEYRING).expect("a keyring");
-    let mut lock = Lock::new("amd64", &[]);
-    lock.sources = vec![source_of(text.clone())];
-    if let Ok(signers) = lock.signers(0, &keyring)
+    let source = LockedSource {
+        kind: SourceKind::Repository,
+        suite: "suite".to_owned(),
+        signed_by: Vec::new(),
+        in_release: text.clone(),
+    };
+    if let Ok(signers) = source.signers(&keyring)
         && !signers.is_empty()
     {
         // Nobody can sign anything else here: what passes is what was signed, but for blanks at the ends of lines.
@@ -371,13 +376,6 @@ pub fn signed(data: &[u8]) {
             lines.map(|line| line.trim_end().to_owned()).collect()
         };
         assert_eq!(said(&text), said(GOOD), "{text:?}");
-    }
-}
-
-fn source_of(in_release: String) -> imgkit::debian::LockedSource {
-    imgkit::debian::LockedSource {
-        in_release,
-        ..Default::default()
     }
 }
 

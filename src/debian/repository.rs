@@ -10,6 +10,7 @@
 //! without end when it is unpacked (limits). Links within a mirror are followed: what they lead to has a digest.
 
 use std::collections::HashSet;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -367,8 +368,8 @@ impl Repository {
     }
 
     /// What the apt of a system knows and has: its lists, as in `/var/lib/apt/lists`, and of the packages in them those
-    /// in its cache, as in `/var/cache/apt/archives`. Nothing is changed, and apt's locks are not taken: what it is just writing is not
-    /// there yet. Lists that apt keeps packed by lz4 are left out.
+    /// in its cache, as in `/var/cache/apt/archives`. Nothing is changed, and apt's locks are not taken: what it is just
+    /// writing is not there yet.
     ///
     /// # Errors
     /// As [`Repository::open`].
@@ -627,7 +628,7 @@ fn read_index(
     }
 }
 
-/// A list of apt's, which keeps it unpacked as a rule.
+/// A list of apt's, which keeps it unpacked, or packed by lz4 where it is to save room.
 fn read_list(
     lists: &Path,
     mangled: &str,
@@ -635,7 +636,7 @@ fn read_list(
     release: Option<&Release>,
 ) -> Result<Option<String>> {
     let plain = release.and_then(|release| release.file(stem));
-    for suffix in SUFFIXES {
+    for suffix in SUFFIXES.into_iter().chain([".lz4"]) {
         let path = lists.join(format!("{mangled}{suffix}"));
         let listed = release.and_then(|release| release.file(&format!("{stem}{suffix}")));
         if exists(&path) && (listed.is_some() || plain.is_some()) {
@@ -658,6 +659,7 @@ fn read_packed(
         compare(&bytes, listed)?;
     }
     let bytes = match Packing::of_suffix(suffix) {
+        None if suffix == ".lz4" => unpacked_lz4(&bytes)?,
         None | Some(Packing::Common(crate::blob::Compression::None)) => bytes,
         Some(packing) => {
             let limits = DecodeLimits {
@@ -666,7 +668,7 @@ fn read_packed(
             };
             let mut plain = Vec::new();
             let mut decoder = packing.decoder(&bytes[..], limits)?;
-            let read = std::io::Read::read_to_end(&mut decoder, &mut plain);
+            let read = decoder.read_to_end(&mut plain);
             read.map_err(|error| Error::io("read", error))?;
             plain
         }
@@ -678,6 +680,21 @@ fn read_packed(
         Ok(text) => text,
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
     })
+}
+
+fn unpacked_lz4(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut plain = Vec::new();
+    let decoder = lz4_flex::frame::FrameDecoder::new(bytes);
+    let read = decoder.take(MAX_INDEX + 1).read_to_end(&mut plain);
+    read.map_err(|error| Error::io("read", error))?;
+    match plain.len() as u64 {
+        0..=MAX_INDEX => Ok(plain),
+        found => Err(Error::new(Fault::Limit {
+            what: "size of an index in bytes",
+            limit: MAX_INDEX,
+            found,
+        })),
+    }
 }
 
 fn compare(bytes: &[u8], listed: &Listed) -> Result<()> {

@@ -312,6 +312,19 @@ fn the_host_s_lists_offer_what_is_in_its_cache() {
     assert_eq!(repositories.len(), 1);
     assert_eq!(names(&repositories[0]), ["two"]);
     assert_eq!(repositories[0].suite(), "s");
+    // Packed, as apt keeps lists where it is to save room: a frame of lz4 with one block that is stored.
+    let mut packed = b"\x04\x22\x4d\x18\x60\x40\x82".to_vec();
+    let size = u32::try_from(two.len()).expect("a small list") | 0x8000_0000;
+    packed.extend(size.to_le_bytes());
+    packed.extend([&two[..], &[0; 4]].concat());
+    let name = format!("{lists}_main_binary-amd64_Packages");
+    fs::remove_file(folder(&name)).expect("a file");
+    let host = host.with(&format!("{name}.lz4"), &packed);
+    let repositories = Repository::of_apt(&folders.0, &folders.1, &how).expect("the host's");
+    assert_eq!(names(&repositories[0]), ["two"]);
+    *packed.last_mut().expect("a byte") = 1;
+    drop(host.with(&format!("{name}.lz4"), &packed));
+    assert!(Repository::of_apt(&folders.0, &folders.1, &how).is_err());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::emit::emit;
 use super::filters::Filters;
 use super::scripts::{self, Act, PackageScripts, Recipe};
 use super::standins::{self, Choice, StandInReport, merge_usr};
-use super::unpack::{DebToUnpack, Unpacking, unpack};
+use super::unpack::{DebToUnpack, Diversion, Unpacking, unpack};
 use crate::blob::{FileRange, Meter, open_regular};
 use crate::debian::solver::{Candidate, Reason, Taken};
 use crate::debian::{Control, ControlLimits, Deb, Request, Solution, Universe, solve};
@@ -118,6 +118,30 @@ pub fn select(universe: &Universe<'_>, request: &Request) -> Result<Solution> {
     Ok(solve(universe, request)??)
 }
 
+/// What is diverted before anything is unpacked: the shell of dash is the system's, whoever else brings one. The database
+/// has the same from dash's own script.
+fn diversions(debs: &[DebToUnpack]) -> Vec<Diversion> {
+    let is_dash = |deb: &DebToUnpack| deb.expected.as_ref().is_some_and(|it| it.name == "dash");
+    let diversion = |(from, to): (&str, &str)| Diversion {
+        from: from.into(),
+        to: to.into(),
+        by: Some("dash".to_owned()),
+    };
+    match debs.iter().any(is_dash) {
+        false => Vec::new(),
+        true => [
+            ("bin/sh", "bin/sh.distrib"),
+            ("usr/bin/sh", "usr/bin/sh.distrib"),
+            (
+                "usr/share/man/man1/sh.1.gz",
+                "usr/share/man/man1/sh.distrib.1.gz",
+            ),
+        ]
+        .map(diversion)
+        .to_vec(),
+    }
+}
+
 /// Unpacks packages that were chosen and makes what their scripts would have made.
 ///
 /// # Errors
@@ -134,7 +158,11 @@ pub fn deb(
     if options.merged {
         merge_usr(base, architecture)?;
     }
-    unpack(base, debs, &Unpacking::new(landing, meter))?;
+    let how = Unpacking {
+        diversions: &diversions(debs),
+        ..Unpacking::new(landing, meter)
+    };
+    unpack(base, debs, &how)?;
     if base.epoch == i64::MAX {
         // What was made so far has no time yet.
         let times = base.rootfs.walk().map(|named| named.node.mtime);

@@ -1,5 +1,7 @@
 //! Ready trees: folders, tar and cpio archives.
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::{TIME, files, tar_of, unpack};
 use crate::common::run::Room;
 
@@ -64,32 +66,31 @@ fn cpio() -> Vec<u8> {
     out
 }
 
+/// Gives all that was unpacked the time it has in the archive: not all of it keeps it on the way.
+fn settle(room: &Room, folder: &str) {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+    let time = Timespec {
+        tv_sec: i64::try_from(TIME).expect("a time"),
+        tv_nsec: 0,
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    for (path, ..) in TREE {
+        let path = room.path(folder).join(path);
+        utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).expect("a time");
+    }
+    let top = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(room.path(folder), top).expect("a mode");
+}
+
 #[test]
 fn a_folder_a_tar_and_a_cpio_archive_are_the_same_image() {
     let room = Room::new();
     let tar = tar_of(&TREE);
     unpack(&room, &tar, "tree");
-    let top = std::fs::File::open(room.path("tree")).expect("a folder");
-    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(TIME);
-    top.set_modified(time).expect("a time");
-    top.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .expect("a mode");
-    // Links get their time from whoever unpacks them, too.
-    let seconds = i64::try_from(TIME).expect("a time");
-    let time = rustix::fs::Timespec {
-        tv_sec: seconds,
-        tv_nsec: 0,
-    };
-    let times = rustix::fs::Timestamps {
-        last_access: time,
-        last_modification: time,
-    };
-    let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
-    let link = room.path("tree/etc/link");
-    rustix::fs::utimensat(rustix::fs::CWD, link, &times, flags).expect("a time");
-    let etc = std::fs::File::open(room.path("tree/etc")).expect("a folder");
-    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(TIME);
-    etc.set_modified(time).expect("a time");
+    settle(&room, "tree");
     room.write("tree.tar", &tar);
     room.write("tree.cpio", &cpio());
     let id = |input: &str| {

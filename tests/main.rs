@@ -1,5 +1,6 @@
 //! The integration tests: the real programs on images built in code and on archives that other tools wrote.
 
+mod base;
 mod cache;
 mod cases;
 mod common;

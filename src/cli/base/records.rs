@@ -79,12 +79,16 @@ impl<'a> Papers<'a> {
     /// Where they go, and what is written there.
     pub fn written(&self, document: &Document<'_>) -> Vec<(&'a Path, Vec<u8>)> {
         let report = self.report.map(|path| (path, document.json()));
-        let sbom = bill(self.sbom, document.base);
+        let sbom = bill(self.sbom, document.base, None);
         report.into_iter().chain(sbom).collect()
     }
 }
 
-/// A bill of materials and where it goes, if there is to be one.
-pub fn bill<'a>(sbom: Option<(sbom::Kind, &'a Path)>, base: &Base) -> Option<(&'a Path, Vec<u8>)> {
-    sbom.map(|(kind, path)| (path, sbom::document(base, kind)))
+/// A bill of materials and where it goes, if there is to be one; see [`sbom::document`].
+pub fn bill<'a>(
+    sbom: Option<(sbom::Kind, &'a Path)>,
+    base: &Base,
+    os_release: Option<&[u8]>,
+) -> Option<(&'a Path, Vec<u8>)> {
+    sbom.map(|(kind, path)| (path, sbom::document(base, kind, os_release)))
 }

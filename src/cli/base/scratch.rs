@@ -22,7 +22,7 @@ pub const PAGE: Page = Page {
          run, so it works for any machine and for the tree of another system (--root).",
         "A FILE that begins with / is in the root and keeps its place; any other one goes to /NAME, or either to DEST; of a \
          folder all comes along. Which Debian packages own the files is noted in var/lib/dpkg/status.d, where scanners \
-         look. What a program opens only while it runs no file says: programs and libraries that do so are named, and \
+         look, and so is what --sbom writes. Libraries that a loader finds by its cache alone get one. What a program opens only while it runs no file says: programs and libraries that do so are named, and \
          --with brings what they mostly look for.",
     ],
     output: &[],
@@ -121,7 +121,9 @@ impl Scratch {
             changed: true,
             ..check::Rules::default()
         };
-        let papers: Vec<_> = bill(sbom, &base).into_iter().collect();
+        let papers: Vec<_> = bill(sbom, &base, closure.os_release.as_deref())
+            .into_iter()
+            .collect();
         taken.deliver(&base, &rules, &papers, io)?;
         Ok(Verdict::Yes)
     }

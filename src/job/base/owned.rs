@@ -223,8 +223,20 @@ fn mtree(bytes: &[u8]) -> Result<Vec<(Vec<u8>, Said)>> {
             }
             _ => {}
         }
+        let own: Vec<(Vec<u8>, Vec<u8>)> = words.map(pair).collect();
         let mut keys = set.clone();
-        keys.extend(words.map(pair));
+        // A name on the line means more than a number for all, and the other way round.
+        for (name, other) in [
+            ("uname", "uid"),
+            ("uid", "uname"),
+            ("gname", "gid"),
+            ("gid", "gname"),
+        ] {
+            if own.iter().any(|(key, _)| key == name.as_bytes()) {
+                keys.remove(other.as_bytes());
+            }
+        }
+        keys.extend(own);
         let Some(name) = plain(name) else {
             return wrong(number, "its name is not written as mtree does");
         };
@@ -349,7 +361,7 @@ mod tests {
     #[test]
     fn both_ways_to_write_an_mtree() {
         let nested = "#mtree\n/set type=file uid=0 gid=0 mode=0755\n.               type=dir\n    bin  type=dir\n\
-            a\\040b  mode=0644 \\\n        size=5 sha256digest=ab nochange\n    su  mode=4755 gname=shadow\n    ..\n..\n";
+            a\\040b  mode=0644 \\\n        size=5 sha256digest=ab nochange\n    su  mode=4755 gname=root\n    ..\n..\n";
         let full = "./bin type=dir mode=755 uid=0 gid=0\n./bin/a\\sb type=file uname=root gid=0 mode=0100644\n\
             ./bin/su uid=0 gid=0 mode=4755\n./gone uid=3\n";
         for (text, unused) in [(nested, 0), (full, 1)] {

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,6 +37,15 @@ pub struct PackOptions {
 /// `Entry` and `BadLink` for what cannot be put into the tree; `Limit`.
 pub fn folder(base: &mut Base, path: &Path, folder: &Folder, options: &PackOptions) -> Result<()> {
     let mut names: HashMap<u64, Vec<u8>> = HashMap::new();
+    // The top is no item, but an archive of the folder would have it.
+    let metadata = std::fs::metadata(path).map_err(|error| Error::io("read", error))?;
+    if let Some(top) = base.rootfs.get_mut(b"") {
+        let owner = options.owner;
+        (top.uid, top.gid) = owner.unwrap_or((metadata.uid(), metadata.gid()));
+        // Twelve bits.
+        top.mode = (metadata.mode() & 0o7777) as u16;
+        top.mtime = metadata.mtime();
+    }
     for (item, _) in folder.items() {
         let place = || String::from_utf8_lossy(&item.path).into_owned();
         if let Some(first) = item.inode.and_then(|inode| names.get(&inode)) {

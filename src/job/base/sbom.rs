@@ -18,11 +18,12 @@ pub enum Kind {
     CycloneDx,
 }
 
-/// A bill of materials of the packages in a tree.
-pub fn document(base: &Base, kind: Kind) -> Vec<u8> {
+/// A bill of materials of the packages in a tree. Which distribution they are of is read in `os_release`, else in the
+/// tree's own.
+pub fn document(base: &Base, kind: Kind, os_release: Option<&[u8]>) -> Vec<u8> {
     let mut packages: Vec<&Unpacked> = base.packages.iter().collect();
     packages.sort_by_key(|package| (package.name(), package.architecture()));
-    let distribution = distribution(base);
+    let distribution = distribution(base, os_release);
     // What makes one of two bills of the same packages another one.
     let text: Vec<String> = packages
         .iter()
@@ -39,9 +40,10 @@ pub fn document(base: &Base, kind: Kind) -> Vec<u8> {
 }
 
 /// `ID` and `VERSION_ID` of os-release: `debian`, `debian-12`.
-fn distribution(base: &Base) -> (String, String) {
-    let text = base.rootfs.read(b"etc/os-release", 64 << 10);
-    let text = text.ok().flatten().unwrap_or_default();
+fn distribution(base: &Base, os_release: Option<&[u8]>) -> (String, String) {
+    let own = || base.rootfs.read(b"etc/os-release", 64 << 10).ok().flatten();
+    let text = os_release.map(<[u8]>::to_vec).or_else(own);
+    let text = text.unwrap_or_default();
     let text = String::from_utf8_lossy(&text).into_owned();
     let field = |name: &str| {
         let line = text

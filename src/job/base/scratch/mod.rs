@@ -20,7 +20,7 @@ pub use with::With;
 
 use self::root::{Elves, Root};
 use self::search::Object;
-use super::Base;
+use super::{Base, standins};
 use crate::elf::{Elf, Libc};
 use crate::error::{At, Error, Fault, Result};
 use crate::rootfs::{Contents, Kind, Node};
@@ -63,6 +63,8 @@ pub struct Closure {
     pub machine: Option<u16>,
     /// How many files there are.
     pub files: usize,
+    /// The `os-release` of the tree that they come from.
+    pub os_release: Option<Vec<u8>>,
 }
 
 /// Takes a `FILE[:DEST]` apart.
@@ -96,6 +98,7 @@ pub fn scratch(base: &mut Base, top: &Path, wanted: &[Wanted], with: &[With]) ->
         objects: Vec::new(),
         places: BTreeMap::new(),
         taken: BTreeSet::new(),
+        cached: Vec::new(),
         libc: Libc::Glibc,
         closure: Closure::default(),
     };
@@ -108,14 +111,32 @@ pub fn scratch(base: &mut Base, top: &Path, wanted: &[Wanted], with: &[With]) ->
     }
     work.libraries()?;
     with::accounts(&mut work, with)?;
+    let cached = std::mem::take(&mut work.cached);
     let (taken, root) = (std::mem::take(&mut work.taken), &work.root);
     let mut closure = std::mem::take(&mut work.closure);
     let newest = work.base.newest();
     work.base.epoch = work.base.epoch.min(newest);
+    if !cached.is_empty() {
+        loader_cache(work.base, &cached)?;
+    }
+    closure.os_release = root.text(b"etc/os-release")?;
     closure.packages = owners::note(work.base, root, &taken)?;
     closure.files = taken.len();
     closure.open_others.sort();
     Ok(closure)
+}
+
+/// Names folders to glibc's loader: in `ld.so.conf`, for whoever runs ldconfig later, and by the cache that this makes.
+fn loader_cache(base: &mut Base, folders: &[Vec<u8>]) -> Result<()> {
+    const CONF: &[u8] = b"etc/ld.so.conf";
+    // Whoever brings one knows better.
+    if base.rootfs.get(CONF).is_none() {
+        let mut text = folders.join(&b'\n');
+        text.push(b'\n');
+        let node = Node::file(0o644, text).at(base.epoch);
+        base.rootfs.put(CONF, node)?;
+    }
+    standins::loader_cache(base)
 }
 
 /// A closure in the making.
@@ -128,6 +149,8 @@ struct Work<'a> {
     places: BTreeMap<Vec<u8>, usize>,
     /// Places in the root whose files were taken, and where they went.
     taken: BTreeSet<(Vec<u8>, Vec<u8>)>,
+    /// Folders of libraries that a loader finds by its cache alone.
+    cached: Vec<Vec<u8>>,
     libc: Libc,
     closure: Closure,
 }
@@ -417,6 +440,9 @@ impl Work<'_> {
                 Some(elf) if elf.target.goes_with(&target) => {}
                 // Loaders go on past what is for another machine.
                 _ => continue,
+            }
+            if folder.by_cache && !self.cached.contains(&folder.path) {
+                self.cached.push(folder.path.clone());
             }
             if folder.path == folder.new {
                 self.take(&path, 0, Some(by))?;

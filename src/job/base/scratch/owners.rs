@@ -7,7 +7,7 @@ use super::root::Root;
 use crate::debian::{Control, Member, Paragraphs, Unpacked};
 use crate::error::{At, Result};
 use crate::job::base::Base;
-use crate::rootfs::Node;
+use crate::rootfs::{Kind, Node};
 
 /// What of an installed package's paragraph is about its being installed.
 const OF_THE_HOST: [&str; 3] = ["Status", "Conffiles", "Config-Version"];
@@ -30,6 +30,15 @@ pub(super) fn note(
     // Packages from before the merge of /usr list `/lib/x` for what is `usr/lib/x`.
     let mut wanted: BTreeMap<Vec<u8>, Vec<&Vec<u8>>> = BTreeMap::new();
     for (inside, new) in taken {
+        // Packages list `/lib` for the folder that they bring things into: where that is a link, they are all its owners,
+        // whether anything of theirs was taken or not.
+        if let Some(node) = base.rootfs.get(new)
+            && matches!(node.kind, Kind::Symlink(_))
+            && let Some(way) = root.way(inside)?
+            && root.outside(&way.path).is_dir()
+        {
+            continue;
+        }
         let inside = inside.strip_prefix(b"/").unwrap_or(inside);
         wanted.entry(inside.to_vec()).or_default().push(new);
         if let Some(short) = inside.strip_prefix(b"usr/") {

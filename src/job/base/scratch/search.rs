@@ -24,6 +24,8 @@ pub struct Folder {
     pub path: Vec<u8>,
     /// In the image.
     pub new: Vec<u8>,
+    /// Whether only glibc's `ld.so.conf` names it: a loader then finds it by its cache alone.
+    pub by_cache: bool,
 }
 
 impl Folder {
@@ -32,6 +34,7 @@ impl Folder {
         Folder {
             new: path.clone(),
             path,
+            by_cache: false,
         }
     }
 }
@@ -64,7 +67,11 @@ pub fn folders(root: &Root, objects: &[Object], of: usize, libc: Libc) -> Result
             expand(object.elf.runpath.as_deref(), object, &mut folders);
             let mut configured = Vec::new();
             configuration(root, b"etc/ld.so.conf", 0, &mut configured)?;
-            folders.extend(configured.into_iter().map(Folder::same));
+            let usual = usual(object.elf.target);
+            folders.extend(configured.into_iter().map(|path| Folder {
+                by_cache: !usual.iter().any(|known| known.as_bytes() == path),
+                ..Folder::same(path)
+            }));
         }
         Libc::Musl => {
             for object in chain {
@@ -162,6 +169,7 @@ fn expand(path: Option<&[u8]>, object: &Object, folders: &mut Vec<Folder>) {
             folders.push(Folder {
                 path: replace(&part, "ORIGIN", &object.origin),
                 new: replace(&part, "ORIGIN", &object.new_origin),
+                by_cache: false,
             });
         }
     }

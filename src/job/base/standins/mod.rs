@@ -295,6 +295,20 @@ pub(super) fn unconfigured(base: &mut Base, choice: &Choice) -> Result<()> {
     dpkg::full(&mut making, dpkg::State::Unpacked)
 }
 
+/// Makes glibc's cache of libraries, for a tree that is not made of packages.
+pub(super) fn loader_cache(base: &mut Base) -> Result<()> {
+    let choice = Choice::default();
+    let origin = base.origin("ldcache");
+    let mut making = Making {
+        base,
+        choice: &choice,
+        origin,
+        made: BTreeSet::new(),
+        notes: Vec::new(),
+    };
+    ldcache::make(&mut making)
+}
+
 pub(super) use dpkg::conffile_names;
 
 /// Does what a person asked for to a finished tree, see [`Act`](super::scripts::Act).

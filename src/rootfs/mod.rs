@@ -129,12 +129,14 @@ impl Rootfs {
     /// Parts that do not exist stay as they are.
     ///
     /// # Errors
-    /// `Entry` for a path with `..`, below something that is no folder, or through more than [`MAX_LINKS`] links. The
-    /// place is the path.
+    /// `Entry` for a path with `..` or a NUL, below something that is no folder, or through more than [`MAX_LINKS`]
+    /// links. The place is the path.
     pub fn resolve(&self, path: &[u8]) -> Result<Vec<u8>> {
         let clean = clean_path(path);
         match clean.climbs {
             true => Err(entry("a name with '..'")),
+            // A tar would end the name there.
+            false if path.contains(&0) => Err(entry("a name with a NUL")),
             false => self.way(&clean.path, false),
         }
         .at(|| text(path))
@@ -191,11 +193,14 @@ impl Rootfs {
     /// another; the names that shared a file with it keep it.
     ///
     /// # Errors
-    /// As [`Rootfs::resolve`]; `Entry` for a folder onto something else, and for something else onto a folder, even an
-    /// empty one. The place is the path. Then nothing has changed.
+    /// As [`Rootfs::resolve`]; `Entry` for a folder onto something else, for something else onto a folder, even an empty
+    /// one, and for a link whose target has a NUL. The place is the path. Then nothing has changed.
     pub fn put(&mut self, path: &[u8], node: Node) -> Result<Put> {
         let resolved = self.resolve(path)?;
         let met = |why| entry(why).at(text(path));
+        if matches!(&node.kind, Kind::Symlink(target) if target.contains(&0)) {
+            return Err(met("a link with a NUL in its target"));
+        }
         if node.kind == Kind::Folder {
             let there = self.follow(&resolved)?;
             match self.get(&there) {

@@ -188,13 +188,14 @@ pub fn written(data: &[u8]) {
         ];
         let kind = KINDS[usize::from(taken.byte()) % KINDS.len()];
         // Names in an image have no NUL, and those that are written are clean.
-        let path = clean_path(taken.until(0)).path.into_owned();
+        let clean = clean_path(taken.until(0));
+        let (climbs, path) = (clean.climbs, clean.path.into_owned());
         let link_target = taken.until(0);
         // Markers have rules of their own, and are not written as entries.
         let is_marker = path
             .split(|byte| *byte == b'/')
             .any(|part| part.starts_with(b".wh."));
-        if path.len() > 4096 || link_target.len() > 4096 || is_marker {
+        if path.len() > 4096 || link_target.len() > 4096 || is_marker || climbs {
             continue;
         }
         let is_link = matches!(kind, EntryKind::HardLink | EntryKind::Symlink);

@@ -30,6 +30,12 @@ pub(in crate::job::base) fn effects_of(
     let Some(member) = package.members.get(script) else {
         return Ok(Vec::new());
     };
+    if let Some(at) = member.bytes.iter().position(|byte| *byte == 0) {
+        // What a shell makes of it depends on the shell.
+        let before = member.bytes.get(..at).unwrap_or_default();
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        return Err((line, "a NUL"));
+    }
     let args: &[&str] = match script {
         "preinst" => &["install"],
         _ => &["configure", ""],

@@ -320,8 +320,8 @@ struct Round {
     /// What is taken, in the order it was needed.
     queue: Vec<Choice>,
     met: HashSet<Choice>,
-    /// The next of the queue and of its needs.
-    next: (usize, usize),
+    /// Those of it whose needs are being looked through, each for a need of the one before, and the next need.
+    open: Vec<(Choice, usize)>,
     /// The next of the queue and of what it recommends.
     recommended: (usize, usize),
 }
@@ -458,31 +458,41 @@ impl Solver<'_, '_> {
     /// Looks through the needs of what is taken, up to the next package that has to be taken or looked at. Returns
     /// whether there was any.
     fn step(&mut self) -> Result<bool> {
-        while let Some(need) = self.roots.get(self.round.root) {
-            let need = need.clone();
+        // What was asked for counts from the beginning.
+        while let Some(need) = self.roots.get(self.round.root).cloned() {
             if self.meet(None, &need)? {
                 return Ok(true);
             }
             self.round.root += 1;
+            if self.round.root == self.roots.len() {
+                self.round.open.reverse();
+            }
         }
-        while let Some(choice) = self.round.queue.get(self.round.next.0).copied() {
+        while let Some((choice, next)) = self.round.open.last().copied() {
             if self.activate(choice)? {
                 return Ok(true);
             }
-            while let Some(need) = self.needs[choice.index()].get(self.round.next.1) {
-                let need = need.clone();
-                if self.meet(Some(choice), &need)? {
-                    return Ok(true);
-                }
-                self.round.next.1 += 1;
+            let Some(need) = self.needs[choice.index()].get(next).cloned() else {
+                self.round.open.pop();
+                continue;
+            };
+            let depth = self.round.open.len();
+            if self.meet(Some(choice), &need)? {
+                return Ok(true);
             }
-            self.round.next = (self.round.next.0 + 1, 0);
+            // The needs of what satisfies it come before its own next one, as apt goes.
+            if let Some((_, next)) = self.round.open.get_mut(depth - 1) {
+                *next += 1;
+            }
         }
         // All that must be there is; now what is only recommended.
         while let Some(choice) = self.round.queue.get(self.round.recommended.0).copied() {
             while let Some(need) = self.recommends[choice.index()].get(self.round.recommended.1) {
                 let need = need.clone();
-                if self.taken_of(&need).is_some() {
+                if let Some(taken) = self.taken_of(&need) {
+                    if self.open(taken) {
+                        return Ok(true);
+                    }
                     self.round.recommended.1 += 1;
                     continue;
                 }
@@ -503,12 +513,24 @@ impl Solver<'_, '_> {
         choices.find(|choice| self.search.is_taken(choice.0))
     }
 
-    /// Queues the package that satisfies a need. Returns whether one had to be taken or looked at first.
+    /// Opens the package that satisfies a need, if none that is open or was does. Returns whether one had to be taken or
+    /// looked at first.
+    ///
+    /// What has to be there for a need that is still to come does not count yet, because it does not for apt: so the first
+    /// alternative may come along beside the one that turns out to be needed.
     fn meet(&mut self, from: Option<Choice>, need: &Need) -> Result<bool> {
-        if let Some(taken) = self.taken_of(need) {
-            if self.round.met.insert(taken) {
-                self.round.queue.push(taken);
-            }
+        if need
+            .choices
+            .iter()
+            .any(|choice| self.round.met.contains(choice))
+        {
+            return Ok(false);
+        }
+        let mut choices = need.choices.iter().copied();
+        let first =
+            choices.find(|choice| self.search.value(Literal::take(choice.0)) != Some(false));
+        if let Some(taken) = first.filter(|choice| self.search.is_taken(choice.0)) {
+            self.open(taken);
             return Ok(false);
         }
         if !self.take_one(need)? {
@@ -516,6 +538,16 @@ impl Solver<'_, '_> {
             self.clause(from, need)?;
         }
         Ok(true)
+    }
+
+    /// Has the needs of a package looked through next. Returns whether they were not.
+    fn open(&mut self, taken: Choice) -> bool {
+        let is_new = self.round.met.insert(taken);
+        if is_new {
+            self.round.queue.push(taken);
+            self.round.open.push((taken, 0));
+        }
+        is_new
     }
 
     /// Takes the first of a need that can be taken, or looks at it first. Returns whether there is one.

@@ -26,7 +26,7 @@ KEPT_DRAWN, DRAWN_OF_MIRROR, DRAWN_OF_LISTS, SEED = 40, 50, 100, 7
 # Where several packages of the same priority provide a name that none has, apt up to 2.x takes the one that was last new
 # to its cache, which comes of the order of the lists and of what is named in them. Here, as in apt's later solver, the
 # name decides, so that the order of the packages does not.
-PROVIDERS = {"php-ml-json-ld", "r-bioc-delayedmatrixstats"}
+PROVIDERS = {"php-ml-json-ld"}
 
 
 def stanzas(index):

@@ -48,6 +48,12 @@ const IMAGE_FORMS: &[(&str, &str)] = &[
     ),
 ];
 
+/// The variable of programs that take --cache.
+const CACHE: (&str, &str) = (
+    "IMGKIT_CACHE",
+    "the folder for indexes of packed layers, where --cache does not name one",
+);
+
 /// The variables that every program looks at.
 const ENVIRONMENT: &[(&str, &str)] = &[
     (
@@ -232,6 +238,9 @@ impl Page {
         terms(&mut roff, self.exit);
         roff.control("SH", ["ENVIRONMENT"]);
         terms(&mut roff, ENVIRONMENT);
+        if command.get_arguments().any(|arg| arg.get_id() == "cache") {
+            terms(&mut roff, &[CACHE]);
+        }
         roff.control("SH", ["EXAMPLES"]);
         for (what, example) in self.examples {
             roff.control("TP", []);

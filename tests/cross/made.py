@@ -124,7 +124,7 @@ def read_by_all(what, archive, image_id, tmp):
         manifest = json.loads((out / "manifest.json").read_text())
         checks.same(f"{what}: skopeo's config", manifest["config"]["digest"], image_id)
     tool(f"{what} (OCI)", "skopeo", "--insecure-policy", "copy", "--quiet", f"oci-archive:{archive}", f"dir:{fresh(tmp)}")
-    root = fresh(tmp)
+    root = str(fresh(tmp))
     base = ["podman", "--root", root + "/root", "--runroot", root + "/run", "--storage-driver", "vfs"]
     if tool(what, *base, "load", "--quiet", "--input", archive) is not None:
         checks.same(f"{what}: podman's image", (tool(what, *base, "images", "--no-trunc", "--quiet") or "").split(), [image_id])

@@ -201,7 +201,8 @@ def mode_of(letters):
 def gnu(path, sparse):
     """GNU tar's listing, and all contents one after the other.
 
-    Written to a pipe, GNU tar 1.34 loses its place behind a sparse file, so archives with such are only listed.
+    Written to a pipe, GNU tar 1.34 loses its place behind a sparse file, so archives with such are only listed, as are
+    large ones.
     """
     command = ["tar", "-tvvP" if sparse else "-xvvOP", "--full-time", "--numeric-owner", "--quoting-style=c", "--no-same-permissions", "-f", path]
     with subprocess.Popen(command, env=ENV, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
@@ -215,8 +216,9 @@ def gnu(path, sparse):
                 if sparse:
                     listing.write(part)
             if length > 2 * MOST:
+                # Too much to be compared: it is listed, then.
                 run.kill()
-                whole = None
+                return gnu(path, True)
             said = listing.getvalue() + said.result()
         code = run.wait()
     rows, faults = [], []
@@ -230,7 +232,7 @@ def gnu(path, sparse):
         kind = LETTERS.get(letter, "other")
         size = int(row[3]) if b"," not in row[3] else 0
         rows.append(entry(unquoted(row[4]), kind, size, unquoted(row[5] or b""), mode_of(row[2]), ""))
-    return rows, "; ".join(faults) if code else "", whole.hexdigest() if whole and not sparse else None
+    return rows, "; ".join(faults) if code else "", None if sparse else whole.hexdigest()
 
 
 # ---- comparing --------------------------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ impl Deb {
     /// Does it.
     ///
     /// # Errors
-    /// As [`Locking::choose`], [`deb`] and `Taken::deliver`.
+    /// As `Locking::choose`, [`deb`] and `Taken::deliver`.
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
         let papers = self.records.taken_in()?;
         let mut paths = papers.paths();

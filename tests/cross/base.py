@@ -160,7 +160,8 @@ def in_server(name, report):
              "-addext", "subjectAltName=DNS:localhost", "-keyout", Path(folder, "key"), "-out", Path(folder, "crt"))
         pem.write_bytes(Path(folder, "key").read_bytes() + Path(folder, "crt").read_bytes())
         both = ('echo "$PEM" >/tmp/own.pem; python3 -c "$TLS" >/dev/null 2>&1 & set +e; URL=https://localhost:4443/etc/debian_version; '
-                'curl -s --retry 60 --retry-connrefused --retry-delay 1 --cacert /tmp/own.pem $URL >/dev/null; echo own $?; curl -s --cacert /etc/ssl/certs/ca-certificates.crt $URL; echo bundle $?; '
+                'for i in $(seq 60); do curl -s --cacert /tmp/own.pem $URL >/dev/null && break; sleep 1; done; '
+                'curl -s --cacert /tmp/own.pem $URL >/dev/null; echo own $?; curl -s --cacert /etc/ssl/certs/ca-certificates.crt $URL; echo bundle $?; '
                 'curl -s $URL; echo usual $?')
         # 60: it read the certificates and found none for this server.
         container(name, "curl --cacert", both, out="own 0\nbundle 60\nusual 60\n", env=[f"PEM={pem.read_text()}", f"TLS={TLS}"])

@@ -21,10 +21,12 @@ from imgkit import BIN, ENV, PROGRAMS, REPO, Checks, answers, same_answers, scra
 INSPECT = ["Id", "Created", "Author", "Config", "Architecture", "Os", "Size", "RootFS"]
 HISTORY = ["CreatedBy", "Comment", "CreatedAt", "Size"]
 ANONYMOUS = 20_000_000
-# Decoding zstd takes a window of 8 MB for each layer that is decoded at a time: of two threads, two.
-DECODING = ["-j", "2"], 30_000_000
-# Names and headers of a gigabyte: a bound against reading it all, not a benchmark.
-QUICK = 0.1
+# Decoding zstd takes a window of 8 MB for each layer that is decoded at a time: of two threads, two. imgverify puts the
+# layers on top of each other besides, and keeps some 300 bytes of each of 15,000 paths for that.
+DECODING = ["-j", "2"], 35_000_000
+# Names and headers of a gigabyte, in seconds of a processor because the machine is busy with other checks: a bound
+# against reading it all, which takes longer than that, not a benchmark.
+QUICK = 0.2
 
 checks = Checks("corpus")
 
@@ -213,14 +215,9 @@ def check_cost(corpus):
             bound = DECODING[1] if "layers" in way else ANONYMOUS
             checks.true(f"{program}, big, {way}: anonymous memory under {bound / 1e6:.0f} MB", peak < bound, f"{peak / 1e6:.1f} MB")
     for program in PROGRAMS[:3]:
-        rounds = 0
-        best = QUICK
-        # Three rounds, as a machine may be busy with something else for a while.
-        while best >= QUICK and rounds < 3:
-            best = min(timed([BIN / program, big]) for _ in range(5))
-            rounds += 1
-        print(f"{program} big.tar: {best * 1000:.1f} ms, best of 5")
-        checks.true(f"{program} big.tar within {QUICK * 1000:.0f} ms", best < QUICK, f"{best * 1000:.1f} ms")
+        best = min(spent([BIN / program, big]) for _ in range(5))
+        print(f"{program} big.tar: {best * 1000:.1f} ms of a processor, best of 5")
+        checks.true(f"{program} big.tar within {QUICK * 1000:.0f} ms of a processor", best < QUICK, f"{best * 1000:.1f} ms")
     verify = min(timed([BIN / "imgverify", big]) for _ in range(3))
     openssl = min(timed(["openssl", "dgst", "-sha256", big]) for _ in range(3))
     print(f"imgverify big.tar: {verify:.2f} s, openssl dgst -sha256: {openssl:.2f} s, ratio {verify / openssl:.2f}")
@@ -230,6 +227,16 @@ def timed(command):
     start = time.perf_counter()
     subprocess.run(command, env=ENV, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, check=True)
     return time.perf_counter() - start
+
+
+def spent(command):
+    """Seconds of a processor, the program's own and the kernel's for it."""
+    process = subprocess.Popen(command, env=ENV, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{command} failed: {process.returncode}")
+    return usage.ru_utime + usage.ru_stime
 
 
 def largest(archive):

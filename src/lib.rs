@@ -7,11 +7,12 @@
 //! |---|---|---|
 //! | [`error`], [`escape`], [`limits`], [`parallel`] | what can go wrong, as facts; text that is safe to print; how much is accepted; work on all cores | nothing |
 //! | [`spec`] | the image specification's nouns, as views over bytes that are kept | error |
+//! | [`glob`] | patterns for paths and names | nothing |
 //! | [`elf`] | facts of ELF files: target, interpreter, libraries they ask for | error |
 //! | [`blob`] | bytes with an identity: files, codecs, hashes | spec |
 //! | [`layer`] | a tar as entries; one pass that finds out everything about a layer | spec, blob |
 //! | [`packages`] | the databases of package managers, read as files | spec |
-//! | [`disk`] | a folder of the file system as entries | layer |
+//! | [`disk`] | a folder of the file system as entries | glob, layer |
 //! | [`archive`] | any container shape as one type with images | spec, blob, layer |
 //! | [`tree`] | layers applied: path -> node, and which layer wrote, replaced or deleted it | spec, blob, layer, archive |
 //! | [`rootfs`] | a root filesystem in the making: path -> node, owners as data | blob, layer |
@@ -43,6 +44,7 @@ pub mod disk;
 pub mod elf;
 pub mod error;
 pub mod escape;
+pub mod glob;
 pub mod job;
 pub mod layer;
 pub mod limits;

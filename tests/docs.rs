@@ -294,17 +294,18 @@ fn the_commands_of_the_readme_print_what_it_shows() {
 /// The rooms in the order of the house, innermost first, and what each may use as the map in `src/lib.rs` has it.
 ///
 /// What serves every room (errors, escaping, work on all cores) may be used by all that come after it.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 20] = [
     ("escape", &[]),
     ("parallel", &[]),
     ("limits", &[]),
     ("error", &["escape", "limits"]),
     ("spec", &["error", "escape"]),
+    ("glob", &[]),
     ("elf", &["error"]),
     ("blob", &["spec"]),
     ("layer", &["spec", "blob"]),
     ("packages", &["spec"]),
-    ("disk", &["layer"]),
+    ("disk", &["glob", "layer"]),
     ("archive", &["spec", "blob", "layer"]),
     ("tree", &["spec", "blob", "layer", "archive"]),
     ("rootfs", &["blob", "layer"]),
@@ -315,7 +316,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
     (
         "job",
         &[
-            "spec", "elf", "blob", "layer", "packages", "disk", "archive", "tree", "cache",
+            "spec", "glob", "elf", "blob", "layer", "packages", "disk", "archive", "tree", "cache",
             "rootfs", "debian", "write", "store",
         ],
     ),

@@ -1,14 +1,11 @@
 //! imgls: what images there are.
 
 use std::collections::HashSet;
-use std::iter::Peekable;
-use std::str::Chars;
-
-use glob::{MatchOptions, Pattern};
 
 use super::Sizes;
 use crate::archive::{Archive, Image, Name, NodeKind, Root};
 use crate::error::{Fault, Result};
+use crate::glob::{Dialect, Glob};
 use crate::spec::{Platform, Timestamp};
 
 /// One line of a listing.
@@ -252,7 +249,7 @@ fn stored(archive: &Archive, image: &Image) -> u64 {
 #[derive(Debug, Clone)]
 pub enum Filter {
     /// `reference=GLOB`: the name, with or without its tag.
-    Reference(Pattern),
+    Reference(Glob),
     /// `dangling=true|false`: whether the image has no name.
     Dangling(bool),
     /// `label=KEY` or `label=KEY=VALUE`.
@@ -276,9 +273,9 @@ impl Filter {
             return usage(format!("filter '{text}': it is written KEY=VALUE"));
         };
         match key {
-            "reference" => match glob(value) {
-                Some(glob) => Ok(Filter::Reference(glob)),
-                None => usage(format!("filter '{text}': the pattern is malformed")),
+            "reference" => match Glob::new(value, Dialect::Go) {
+                Ok(glob) => Ok(Filter::Reference(glob)),
+                Err(why) => usage(format!("filter '{text}': the pattern is malformed: {why}")),
             },
             "dangling" => match value.to_ascii_lowercase().as_str() {
                 "true" | "1" | "t" => Ok(Filter::Dangling(true)),
@@ -330,14 +327,10 @@ impl Filter {
             return true;
         };
         let Some(name) = name else { return false };
-        let how = MatchOptions {
-            require_literal_separator: true,
-            ..MatchOptions::new()
-        };
-        glob.matches_with(&name.to_string(), how)
+        glob.is_match(name.to_string().as_bytes())
             || name
                 .repository()
-                .is_some_and(|repository| glob.matches_with(&repository, how))
+                .is_some_and(|repository| glob.is_match(repository.as_bytes()))
     }
 }
 
@@ -413,62 +406,6 @@ fn time_of(row: &ListRow) -> Option<i128> {
         .as_deref()
         .and_then(Timestamp::parse)
         .map(Timestamp::nanoseconds)
-}
-
-/// A pattern by the rules of Go's `path.Match`, which docker uses: `*` and `?` stop at `/`; braces are themselves.
-fn glob(pattern: &str) -> Option<Pattern> {
-    let mut text = String::with_capacity(pattern.len());
-    let mut chars = pattern.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => text.push_str(&Pattern::escape(chars.next()?.encode_utf8(&mut [0; 4]))),
-            '*' => {
-                while chars.next_if_eq(&'*').is_some() {}
-                text.push('*');
-            }
-            '[' => class(&mut chars, &mut text)?,
-            ']' => text.push_str("[]]"),
-            _ => text.push(c),
-        }
-    }
-    Pattern::new(&text).ok()
-}
-
-/// The rest of a character class, in the crate's way of writing one: nothing is escaped there, and a bracket is itself
-/// where it comes first. That is where one is put, so that nothing else has a meaning by its place: no name holds one.
-fn class(chars: &mut Peekable<Chars<'_>>, text: &mut String) -> Option<()> {
-    let one = |chars: &mut Peekable<Chars<'_>>| match chars.next()? {
-        '\\' => chars.next(),
-        c => Some(c),
-    };
-    text.push('[');
-    if chars.next_if_eq(&'^').is_some() {
-        text.push('!');
-    }
-    text.push(']');
-    let (mut is_empty, mut dash) = (true, false);
-    while is_empty || chars.next_if_eq(&']').is_none() {
-        is_empty = false;
-        if matches!(chars.peek(), Some(']' | '-')) {
-            return None;
-        }
-        let low = one(chars)?;
-        if chars.next_if_eq(&'-').is_some() {
-            if chars.peek() == Some(&']') {
-                return None;
-            }
-            text.extend([low, '-', one(chars)?]);
-        } else if low == '-' {
-            dash = true;
-        } else {
-            text.push(low);
-        }
-    }
-    if dash {
-        text.push('-');
-    }
-    text.push(']');
-    Some(())
 }
 
 #[cfg(test)]

@@ -2,16 +2,12 @@
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::body::{Body, same};
 use super::fields::{Field, Fields};
 use super::side::{Loading, Side};
 use crate::error::{Fault, Result};
+use crate::glob::{Dialect, Glob};
 use crate::parallel::in_parallel;
 use crate::tree::{Inode, Node, NodeKind, Tree, cmp_paths};
 
@@ -66,18 +62,8 @@ impl Change {
 }
 
 /// Paths that are not looked at.
-#[derive(Debug, Clone)]
-pub struct Ignored {
-    set: GlobSet,
-}
-
-impl Default for Ignored {
-    fn default() -> Self {
-        Ignored {
-            set: GlobSet::empty(),
-        }
-    }
-}
+#[derive(Debug, Clone, Default)]
+pub struct Ignored(Vec<Glob>);
 
 impl Ignored {
     /// Reads globs: `*` stays within a folder, `**` does not. One without `/` means that name in any folder, one with
@@ -86,11 +72,9 @@ impl Ignored {
     /// # Errors
     /// `Usage` for what is no glob.
     pub fn new<S: AsRef<str>>(globs: impl IntoIterator<Item = S>) -> Result<Self> {
-        let mut set = GlobSetBuilder::new();
+        let mut ignored = Ignored::default();
         for glob in globs {
             let text = glob.as_ref();
-            let refused =
-                |error: globset::Error| Fault::Usage(format!("no glob '{text}': {}", error.kind()));
             let inner = text.trim_end_matches('/');
             let anchored = match inner.strip_prefix("./").or_else(|| inner.strip_prefix('/')) {
                 Some(path) => path.to_owned(),
@@ -98,23 +82,17 @@ impl Ignored {
                 None => format!("**/{inner}"),
             };
             for glob in [format!("{anchored}/**"), anchored] {
-                let built = GlobBuilder::new(&glob)
-                    .literal_separator(true)
-                    .backslash_escape(true)
-                    .build()
-                    .map_err(refused)?;
-                set.add(built);
+                let glob = Glob::new(&glob, Dialect::Shell);
+                let refused = |why| Fault::Usage(format!("no glob '{text}': {why}"));
+                ignored.0.push(glob.map_err(refused)?);
             }
         }
-        let set = set
-            .build()
-            .map_err(|error| Fault::Usage(error.to_string()))?;
-        Ok(Ignored { set })
+        Ok(ignored)
     }
 
     /// Whether a path, without `/` before it, is not looked at.
     pub fn has(&self, path: &[u8]) -> bool {
-        !self.set.is_empty() && self.set.is_match(Path::new(OsStr::from_bytes(path)))
+        self.0.iter().any(|glob| glob.is_match(path))
     }
 }
 

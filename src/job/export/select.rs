@@ -1,16 +1,12 @@
 //! What of an image is wanted: which layers, which paths.
 
-use std::ffi::OsStr;
 use std::ops::Range;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::{ExportOptions, shown};
 use crate::archive::{Image, Layer};
 use crate::error::{Error, Fault, Result};
 use crate::escape;
+use crate::glob::{Dialect, Glob};
 use crate::layer::clean_path;
 use crate::spec::Digest;
 use crate::tree::{NodeKind, Tree};
@@ -21,8 +17,8 @@ use crate::tree::{NodeKind, Tree};
 /// matches counts as matching.
 #[derive(Debug, Clone, Default)]
 pub struct Globs {
-    include: Option<GlobSet>,
-    exclude: Option<GlobSet>,
+    include: Vec<Glob>,
+    exclude: Vec<Glob>,
 }
 
 impl Globs {
@@ -38,22 +34,12 @@ impl Globs {
     }
 
     fn is_empty(&self) -> bool {
-        self.include.is_none() && self.exclude.is_none()
+        self.include.is_empty() && self.exclude.is_empty()
     }
 }
 
-fn set(patterns: &[String]) -> Result<Option<GlobSet>> {
-    if patterns.is_empty() {
-        return Ok(None);
-    }
-    let malformed = |pattern: &str, error: globset::Error| {
-        Error::new(Fault::Usage(format!(
-            "'{pattern}' is no pattern: {}",
-            error.kind()
-        )))
-    };
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
+fn set(patterns: &[String]) -> Result<Vec<Glob>> {
+    let globs = patterns.iter().map(|pattern| {
         let clean = pattern.trim_start_matches("./").trim_matches('/');
         let anywhere = !pattern.trim_end_matches('/').contains('/');
         let text = if anywhere {
@@ -61,15 +47,10 @@ fn set(patterns: &[String]) -> Result<Option<GlobSet>> {
         } else {
             clean.to_owned()
         };
-        let glob = GlobBuilder::new(&text)
-            .literal_separator(true)
-            .backslash_escape(true)
-            .build();
-        set.add(glob.map_err(|error| malformed(pattern, error))?);
-    }
-    set.build()
-        .map(Some)
-        .map_err(|error| malformed(&patterns.join(" "), error))
+        Glob::new(&text, Dialect::Shell)
+            .map_err(|why| Error::new(Fault::Usage(format!("'{pattern}' is no pattern: {why}"))))
+    });
+    globs.collect()
 }
 
 /// Which paths are wanted, by their numbers.
@@ -97,11 +78,8 @@ impl Wanted {
             marks[past.index()] |= NAMED;
         }
         let always = (u8::from(options.paths.is_empty()) * NAMED)
-            | (u8::from(globs.include.is_none()) * INCLUDED);
-        let matches = |set: &Option<GlobSet>, path: &[u8]| {
-            set.as_ref()
-                .is_some_and(|set| set.is_match(Path::new(OsStr::from_bytes(path))))
-        };
+            | (u8::from(globs.include.is_empty()) * INCLUDED);
+        let matches = |set: &[Glob], path: &[u8]| set.iter().any(|glob| glob.is_match(path));
         let mut wanted = vec![false; tree.size()];
         for past in tree.ever() {
             let index = past.index();

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Making;
 use crate::elf::{Abi, Elf, Kind, Target, machine};
 use crate::error::Result;
+use crate::glob::{Dialect, Glob};
 use crate::rootfs::{Kind as NodeKind, Node, Rootfs};
 
 const CONF: &str = "etc/ld.so.conf";
@@ -172,13 +173,9 @@ fn folders(rootfs: &Rootfs) -> Result<Vec<Vec<u8>>> {
 /// The files that a pattern stands for, sorted; the pattern is in the name alone.
 fn matching(rootfs: &Rootfs, pattern: &str) -> Vec<String> {
     let (folder, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
-    let Ok(glob) = globset::GlobBuilder::new(name)
-        .literal_separator(true)
-        .build()
-    else {
+    let Ok(glob) = Glob::new(name, Dialect::Shell) else {
         return Vec::new();
     };
-    let glob = glob.compile_matcher();
     let Ok(there) = rootfs.follow(folder.as_bytes()) else {
         return Vec::new();
     };
@@ -186,7 +183,9 @@ fn matching(rootfs: &Rootfs, pattern: &str) -> Vec<String> {
     let names =
         children.map(|named| String::from_utf8_lossy(&named.path[there.len() + 1..]).into_owned());
     let mut paths: Vec<String> = names
-        .filter(|name| glob.is_match(name) && (!name.starts_with('.') || pattern.contains("/.")))
+        .filter(|name| {
+            glob.is_match(name.as_bytes()) && (!name.starts_with('.') || pattern.contains("/."))
+        })
         .map(|name| format!("{folder}/{name}"))
         .collect();
     paths.sort_unstable();

@@ -1,0 +1,442 @@
+//! Patterns for paths and names, in the dialects that people have in their fingers.
+//!
+//! In all of them `*` and `?` stop at a `/`, `[a-z]` is one byte of a set, and a `\` takes the meaning from what follows
+//! it. Bytes count, not characters. Matching takes time linear in the path, and in the pattern for each 64 parts of it,
+//! whatever they are: all ways through the pattern are gone at once.
+
+use std::collections::BTreeMap;
+
+/// Whose rules a pattern follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Go's `path.Match`, which docker takes for names.
+    Go,
+    /// A line of a `.dockerignore`: the same, and `**` does not stop at a `/`.
+    Dockerignore,
+    /// As in a shell: the same with `[!a]` beside `[^a]`, and `{a,b}`.
+    Shell,
+}
+
+/// How many patterns one with `{…,…}` may stand for.
+const MAX_ALTERNATIVES: usize = 1000;
+
+/// A pattern.
+#[derive(Debug, Clone)]
+pub struct Glob {
+    /// One of them has to match.
+    alternatives: Vec<Alternative>,
+}
+
+/// A pattern without braces.
+#[derive(Debug, Clone)]
+struct Alternative {
+    /// The bytes that it begins with; all of them, where there are no steps.
+    literal: Vec<u8>,
+    steps: Option<Steps>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    Byte(u8),
+    /// `?`: one byte that is no `/`.
+    One,
+    /// `*`: any bytes but `/`.
+    Part,
+    /// `**`: any bytes.
+    All,
+    /// `**/`: any folders, or none.
+    Folders,
+    /// `[a-z]`, `[^a]`: one byte of a set.
+    Set(Vec<(u8, u8)>, bool),
+}
+
+impl Glob {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn new(pattern: &str, dialect: Dialect) -> Result<Self, &'static str> {
+        let plain = match dialect {
+            Dialect::Shell => without_braces(pattern.as_bytes())?,
+            Dialect::Go | Dialect::Dockerignore => vec![pattern.as_bytes().to_vec()],
+        };
+        let alternative = |text: &Vec<u8>| -> Result<Alternative, &'static str> {
+            let tokens = tokens(text, dialect)?;
+            let bytes = tokens.iter().map_while(|token| match token {
+                Token::Byte(byte) => Some(*byte),
+                _ => None,
+            });
+            let literal: Vec<u8> = bytes.collect();
+            let rest = &tokens[literal.len()..];
+            Ok(Alternative {
+                steps: (!rest.is_empty()).then(|| Steps::new(rest)),
+                literal,
+            })
+        };
+        Ok(Glob {
+            alternatives: plain.iter().map(alternative).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Whether all of a path is what the pattern says.
+    pub fn is_match(&self, path: &[u8]) -> bool {
+        self.alternatives.iter().any(|alternative| {
+            let rest = path.strip_prefix(alternative.literal.as_slice());
+            rest.is_some_and(|rest| match &alternative.steps {
+                None => rest.is_empty(),
+                Some(steps) => {
+                    let starts_part = alternative.literal.last().is_none_or(|last| *last == b'/');
+                    steps.is_match(rest, starts_part)
+                }
+            })
+        })
+    }
+}
+
+/// What `{a,b{c,d}}` stands for.
+fn without_braces(pattern: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
+    let mut done = Vec::new();
+    let mut work = vec![pattern.to_vec()];
+    while let Some(text) = work.pop() {
+        let mut depth = 0_usize;
+        // Where the first one opens, and the commas of it.
+        let mut cuts: Vec<usize> = Vec::new();
+        let mut end = None;
+        let mut at = 0;
+        while let Some(&byte) = text.get(at) {
+            match byte {
+                b'\\' => at += 1,
+                b'[' => {
+                    if let Ok((_, after)) = set(&text[at + 1..], Dialect::Shell) {
+                        at = text.len() - after.len() - 1;
+                    }
+                }
+                b'{' => {
+                    if depth == 0 {
+                        cuts.push(at);
+                    }
+                    depth += 1;
+                }
+                b',' if depth == 1 => cuts.push(at),
+                b'}' => {
+                    depth = depth.checked_sub(1).ok_or("a } closes nothing")?;
+                    if depth == 0 {
+                        end = Some(at);
+                        break;
+                    }
+                }
+                _ => {}
+            }
+            at += 1;
+        }
+        let (Some(end), Some(&start)) = (end, cuts.first()) else {
+            if depth > 0 {
+                return Err("a { is not closed");
+            }
+            done.push(text);
+            continue;
+        };
+        if done.len() + work.len() + cuts.len() > MAX_ALTERNATIVES {
+            return Err("it stands for too many patterns");
+        }
+        for (i, cut) in cuts.iter().enumerate() {
+            let stop = cuts.get(i + 1).copied().unwrap_or(end);
+            work.push([&text[..start], &text[cut + 1..stop], &text[end + 1..]].concat());
+        }
+    }
+    Ok(done)
+}
+
+fn tokens(text: &[u8], dialect: Dialect) -> Result<Vec<Token>, &'static str> {
+    let mut tokens = Vec::new();
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'*' if rest.starts_with(b"*") => {
+                rest = &rest[rest.iter().take_while(|byte| **byte == b'*').count()..];
+                match rest.strip_prefix(b"/") {
+                    _ if dialect == Dialect::Go => tokens.push(Token::Part),
+                    Some(after) => {
+                        rest = after;
+                        tokens.push(Token::Folders);
+                    }
+                    None => tokens.push(Token::All),
+                }
+            }
+            b'*' => tokens.push(Token::Part),
+            b'?' => tokens.push(Token::One),
+            b'[' => {
+                let (set, after) = set(rest, dialect)?;
+                tokens.push(set);
+                rest = after;
+            }
+            b'\\' => {
+                let (&byte, after) = rest.split_first().ok_or("nothing follows its last \\")?;
+                rest = after;
+                tokens.push(Token::Byte(byte));
+            }
+            byte => tokens.push(Token::Byte(byte)),
+        }
+    }
+    Ok(tokens)
+}
+
+/// A set behind its `[`, and what follows it. Where it is Go's, a `]` or `-` needs a `\` to be one of the bytes.
+fn set(text: &[u8], dialect: Dialect) -> Result<(Token, &[u8]), &'static str> {
+    let is_shell = dialect == Dialect::Shell;
+    let after = text.strip_prefix(b"^");
+    let after = after.or_else(|| text.strip_prefix(b"!").filter(|_| is_shell));
+    let (negated, mut rest) = (after.is_some(), after.unwrap_or(text));
+    let one = |rest: &mut &[u8]| -> Result<u8, &'static str> {
+        let not_closed = "a [ is not closed";
+        let (&byte, after) = rest.split_first().ok_or(not_closed)?;
+        *rest = after;
+        match byte {
+            b'\\' => {
+                let (&byte, after) = rest.split_first().ok_or(not_closed)?;
+                *rest = after;
+                Ok(byte)
+            }
+            b']' if !is_shell => Err("a [ holds nothing, or a - before its ] nothing follows"),
+            b'-' if !is_shell => Err("a - in a [ has nothing before it"),
+            byte => Ok(byte),
+        }
+    };
+    let mut ranges = Vec::new();
+    loop {
+        if !ranges.is_empty()
+            && let Some(after) = rest.strip_prefix(b"]")
+        {
+            return Ok((Token::Set(ranges, negated), after));
+        }
+        let low = one(&mut rest)?;
+        let high = match rest.strip_prefix(b"-") {
+            Some(after) if !(is_shell && after.starts_with(b"]")) => {
+                rest = after;
+                one(&mut rest)?
+            }
+            _ => low,
+        };
+        ranges.push((low, high));
+    }
+}
+
+/// A pattern as a machine whose states are numbers of tokens that are behind it, one bit each.
+#[derive(Debug, Clone)]
+struct Steps {
+    /// 64 states each.
+    words: usize,
+    /// Bytes that no token tells apart are of one class.
+    class: Box<[u8; 256]>,
+    /// By class and word: the states that such a byte leads on from.
+    on: Vec<u64>,
+    /// By word: the states that every byte leaves as they are, and those that every byte but `/` does.
+    stays: Vec<u64>,
+    stays_in_part: Vec<u64>,
+    /// By word: the states that need no byte to go on, and those that need none where a part begins.
+    free: Vec<u64>,
+    free_at_start: Vec<u64>,
+    /// The state at the end.
+    last: usize,
+}
+
+impl Steps {
+    fn new(tokens: &[Token]) -> Self {
+        let words = tokens.len() / 64 + 1;
+        let bits = |is_set: &dyn Fn(&Token) -> bool| {
+            let mut bits = vec![0_u64; words];
+            for (i, _) in tokens.iter().enumerate().filter(|(_, it)| is_set(it)) {
+                bits[i / 64] |= 1 << (i % 64);
+            }
+            bits
+        };
+        let takes = |byte: u8| {
+            move |token: &Token| match token {
+                Token::Byte(wanted) => *wanted == byte,
+                Token::One => byte != b'/',
+                Token::Set(ranges, negated) => {
+                    let mut ranges = ranges.iter();
+                    let is_in = ranges.any(|(low, high)| (*low..=*high).contains(&byte));
+                    byte != b'/' && is_in != *negated
+                }
+                Token::Part | Token::All | Token::Folders => false,
+            }
+        };
+        let mut class = Box::new([0; 256]);
+        let mut classes: BTreeMap<Vec<u64>, u8> = BTreeMap::new();
+        let mut on = Vec::new();
+        for byte in 0..=255_u8 {
+            let column = bits(&takes(byte));
+            // There are as many classes as bytes at most.
+            let next = classes.len() as u8;
+            let number = *classes.entry(column).or_insert_with_key(|column| {
+                on.extend_from_slice(column);
+                next
+            });
+            class[usize::from(byte)] = number;
+        }
+        Steps {
+            words,
+            class,
+            on,
+            stays: bits(&|token| matches!(token, Token::All | Token::Folders)),
+            stays_in_part: bits(&|token| *token == Token::Part),
+            free: bits(&|token| matches!(token, Token::Part | Token::All)),
+            free_at_start: bits(&|token| *token == Token::Folders),
+            last: tokens.len(),
+        }
+    }
+
+    fn is_match(&self, path: &[u8], starts_part: bool) -> bool {
+        let mut few = [0_u64; 4];
+        let mut many = Vec::new();
+        let now = match few.get_mut(..self.words) {
+            Some(now) => now,
+            None => {
+                many.resize(self.words, 0);
+                many.as_mut_slice()
+            }
+        };
+        now[0] = 1;
+        self.skip(now, starts_part);
+        for &byte in path {
+            let is_slash = byte == b'/';
+            let column = usize::from(self.class[usize::from(byte)]) * self.words;
+            let (mut carry, mut any) = (0, 0);
+            for (word, states) in now.iter_mut().enumerate() {
+                let moved = *states & self.on[column + word];
+                let mut kept = *states & self.stays[word];
+                if !is_slash {
+                    kept |= *states & self.stays_in_part[word];
+                }
+                *states = moved << 1 | carry | kept;
+                carry = moved >> 63;
+                any |= *states;
+            }
+            if any == 0 {
+                return false;
+            }
+            self.skip(now, is_slash);
+        }
+        now[self.last / 64] >> (self.last % 64) & 1 == 1
+    }
+
+    /// Opens the states that need no byte, one behind the other.
+    fn skip(&self, now: &mut [u64], starts_part: bool) {
+        loop {
+            let (mut carry, mut news) = (0, 0);
+            for (word, states) in now.iter_mut().enumerate() {
+                let mut free = *states & self.free[word];
+                if starts_part {
+                    free |= *states & self.free_at_start[word];
+                }
+                let open = free << 1 | carry;
+                carry = free >> 63;
+                news |= open & !*states;
+                *states |= open;
+            }
+            if news == 0 {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn is_match(pattern: &str, dialect: Dialect, path: &str) -> bool {
+        let glob = Glob::new(pattern, dialect).expect(pattern);
+        glob.is_match(path.as_bytes())
+    }
+
+    #[test]
+    fn each_dialect_has_its_words() {
+        use Dialect::{Dockerignore, Go, Shell};
+        for (pattern, dialect, yes, no) in [
+            ("a/b", Go, &["a/b"][..], &["a", "a/b/c", "/a/b"][..]),
+            ("**", Go, &["a", ""], &["a/b"]),
+            ("{a,b}", Go, &["{a,b}"], &["a"]),
+            ("[!a]", Go, &["!", "a"], &["b"]),
+            ("**", Dockerignore, &["a", "a/b"], &[]),
+            ("a**b", Dockerignore, &["ab", "a/x/b", "axb"], &["a/x"]),
+            ("{a,b}", Dockerignore, &["{a,b}"], &["a"]),
+            ("{a,b{c,d}}x", Shell, &["ax", "bcx", "bdx"], &["bx", "x"]),
+            ("{,a}*", Shell, &["", "b", "ab"], &["a/"]),
+            ("[{]a[}]", Shell, &["{a}"], &["a"]),
+            ("\\{a\\}", Shell, &["{a}"], &["a"]),
+            ("[!a-c]", Shell, &["d", "!"], &["a", "/", ""]),
+            ("[]a-]", Shell, &["]", "a", "-"], &["b"]),
+            (
+                "a/**/z",
+                Shell,
+                &["a/z", "a/b/z", "a/b/c/z"],
+                &["az", "a/bz"],
+            ),
+            ("a/**", Shell, &["a/b", "a/b/c"], &["a", "ab"]),
+            ("**/x", Shell, &["x", "a/x", "a/b/x"], &["ax", "x/a"]),
+        ] {
+            for path in yes {
+                assert!(is_match(pattern, dialect, path), "{pattern} {path}");
+            }
+            for path in no {
+                assert!(!is_match(pattern, dialect, path), "{pattern} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_malformed_is_told() {
+        use Dialect::{Dockerignore, Go, Shell};
+        let bad = |pattern, dialect| Glob::new(pattern, dialect).map(|_| ()).expect_err(pattern);
+        for pattern in ["[", "[a", "[]", "[]a]", "[^]", "[-a]", "[a-]", "a\\"] {
+            bad(pattern, Go);
+            bad(pattern, Dockerignore);
+        }
+        assert_eq!(bad("[a", Shell), "a [ is not closed");
+        assert_eq!(bad("a\\", Shell), "nothing follows its last \\");
+        assert_eq!(bad("a{b,{c}", Shell), "a { is not closed");
+        assert_eq!(bad("a}", Shell), "a } closes nothing");
+        let many = "{a,b}".repeat(10);
+        assert_eq!(bad(&many, Shell), "it stands for too many patterns");
+    }
+
+    #[test]
+    fn no_pattern_takes_long() {
+        let pattern = "**/*a".repeat(2000) + "b";
+        assert!(!is_match(
+            &pattern,
+            Dialect::Dockerignore,
+            &"a".repeat(4000)
+        ));
+    }
+
+    proptest! {
+        /// Against a crate that makes regular expressions of patterns.
+        #[test]
+        fn patterns_match_as_elsewhere(
+            left in "(\\*\\*/)?([ab/?*]|\\[ab\\]|\\[!a\\]|\\{a,b/\\}){0,7}",
+            middle in "([ab]{60,70})?",
+            right in "([ab/?*]|\\[ab\\]){0,4}(/\\*\\*)?",
+            paths in proptest::collection::vec(("[abc/]{0,6}", "[abc/]{0,4}"), 1..40),
+        ) {
+            let pattern = format!("{left}{middle}{right}");
+            // There it is something else where it is not all of a part, and may not stand beside another star.
+            let inner = pattern.trim_start_matches("**/").trim_end_matches("/**");
+            // Nor where it ends in a slash, which names are not.
+            prop_assume!(!pattern.ends_with('/'));
+            prop_assume!(!inner.contains("**") && !pattern.contains("**/**") && !pattern.contains("/*/**") && !pattern.starts_with("***"));
+            // And its sets hold slashes.
+            let theirs = globset::GlobBuilder::new(&pattern.replace("[!a]", "[!a/]")).literal_separator(true).build();
+            let theirs = theirs.expect("a pattern").compile_matcher();
+            let ours = Glob::new(&pattern, Dialect::Shell).expect("a pattern");
+            for (before, after) in paths {
+                let path = format!("{before}{middle}{after}");
+                prop_assert_eq!(ours.is_match(path.as_bytes()), theirs.is_match(&path), "{} {}", pattern, path);
+            }
+        }
+    }
+}

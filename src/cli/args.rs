@@ -113,7 +113,7 @@ pub struct Packing {
     #[arg(long, value_name = "CODEC", value_enum, default_value_t)]
     pub compression: PackingWhen,
 
-    /// The codec's level: 1 to 12 for gzip (6), 1 to 22 for zstd (3)
+    /// The codec's level: 1 to 12 for gzip (5), 1 to 22 for zstd (3)
     #[arg(long, value_name = "N")]
     pub level: Option<i32>,
 }

@@ -1,4 +1,5 @@
 """Contenders, rounds, medians and the table."""
+import json
 import os
 import shlex
 import shutil
@@ -31,28 +32,42 @@ class Contender:
 
     def __init__(self, name, command, before="", result=None, codes=(0,)):
         self.name, self.command, self.before, self.result, self.codes = name, command, before, result, codes
-        self.times, self.cpu, self.rss = [], [], 0
+        self.times, self.cpu, self.rss, self.is_short = [], [], 0, False
 
     def prepare(self):
         if self.before:
             sh(self.before)
 
-    def run(self, timed=True):
+    def run(self):
+        """Once, untimed: what it does wrong is told, and its memory noted."""
         self.prepare()
-        start = time.perf_counter()
-        # Without a shell where none is needed: to start one takes as long as some of these jobs.
         words = shlex.split(self.command) if simple(self.command) else ["/bin/sh", "-c", self.command]
+        start = time.perf_counter()
         process = subprocess.Popen(words, env=ENV, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         said = process.stderr.read().decode(errors="replace")
         _, status, usage = os.wait4(process.pid, 0)
-        took = time.perf_counter() - start
+        self.is_short = time.perf_counter() - start < 0.1 and not self.before
         process.returncode = code = os.waitstatus_to_exitcode(status)
         if code not in self.codes:
             raise Trouble(f"{self.name}: {self.command}: exit status {code}: {said.strip()[-300:]}")
         self.rss = max(self.rss, usage.ru_maxrss << 10)
-        if timed:
-            self.times.append(took)
-            self.cpu.append(usage.ru_utime + usage.ru_stime)
+
+    def time(self, notes):
+        """Once more, timed by hyperfine; what is over at once ten times, whose median counts. `notes`: a file for its figures."""
+        words = ["hyperfine", "--style", "none", "--ignore-failure", "--export-json", notes, "--runs", "10" if self.is_short else "1"]
+        words += ["--warmup", "2"] if self.is_short else []
+        # Without a shell where none is needed: to start one takes as long as some of these jobs.
+        words += ["-N"] if simple(self.command) else []
+        self.prepare()
+        done = subprocess.run([*words, self.command], env=ENV, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode:
+            raise Trouble(f"{self.name}: hyperfine: {done.stderr.strip()[-300:]}")
+        with open(notes) as file:
+            found = json.load(file)["results"][0]
+        if set(found["exit_codes"]) - set(self.codes):
+            raise Trouble(f"{self.name}: {self.command}: exit status {found['exit_codes']}")
+        self.times.append(found["median"])
+        self.cpu.append(found["user"] + found["system"])
 
     def anonymous(self):
         """The most anonymous memory of the process, looked at every few milliseconds."""
@@ -149,7 +164,7 @@ class Contest:
         results, alive = {}, []
         for one in field:
             try:
-                one.run(timed=False)
+                one.run()
                 if one.result:
                     results[one.name] = one.result()
             except Trouble as trouble:
@@ -165,7 +180,7 @@ class Contest:
             for one in alive:
                 # Who takes ten times as long is no nearer after five rounds than after two.
                 if number < 2 or one.median() < 10 * ours.median():
-                    one.run()
+                    one.time(self.work / "hyperfine.json")
         anonymous = ours.anonymous()
         ours.prepare()
         for one in field:

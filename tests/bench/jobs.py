@@ -256,7 +256,8 @@ def load(c, i):
             # Into a full store: what the run before left there, which is made once.
             one.before = "" if full else empty
             field.append(one)
-        limit = None if full else Contender("cp", f"cp {i.path} {copy} && sync {copy}", f"rm -f {copy}")
+        copying = f"cat {i.path} | cat > {copy}" if piped else f"cp {i.path} {copy}"
+        limit = None if full else Contender("cat | cat" if piped else "cp", f"{copying} && sync {copy}", f"rm -f {copy}")
         c.job(name, i.shown, field[0], field[1:], limit, target=3, limit_target=None if full else 1.3)
     sh(f"rm -rf {copy} {c.work}/skopeo-store")
 

@@ -7,6 +7,7 @@
 use std::io::{self, BufRead, Read};
 
 use super::restart::{PieceLog, Watched, has_pieces};
+use super::unzstd::Unzstd;
 use crate::error::{Error, Fault};
 
 pub use crate::limits::DecodeLimits;
@@ -70,7 +71,7 @@ enum Inner<R: BufRead> {
     Gzip(Option<Box<flate2::bufread::GzDecoder<Counted<R>>>>),
     Bzip2(bzip2::bufread::MultiBzDecoder<Counted<R>>),
     Xz(liblzma::bufread::XzDecoder<Counted<R>>),
-    Zstd(zstd::stream::read::Decoder<'static, Counted<R>>),
+    Zstd(zstd::stream::zio::Reader<Counted<R>, Unzstd>),
     Watched(Box<Watched<Counted<R>>>),
 }
 
@@ -100,10 +101,8 @@ impl<R: BufRead> Decoder<R> {
                 Inner::Xz(liblzma::bufread::XzDecoder::new_stream(source, stream))
             }
             Compression::Zstd => {
-                let mut decoder =
-                    zstd::stream::read::Decoder::with_buffer(source).map_err(broken)?;
-                decoder.window_log_max(limits.window_log).map_err(broken)?;
-                Inner::Zstd(decoder)
+                let decoder = Unzstd::new(limits.window_log).map_err(broken)?;
+                Inner::Zstd(zstd::stream::zio::Reader::new(source, decoder))
             }
         };
         Ok(Decoder {
@@ -181,7 +180,7 @@ impl<R: BufRead> Decoder<R> {
             Inner::Gzip(decoder) => decoder.map(|decoder| decoder.into_inner().inner),
             Inner::Bzip2(decoder) => Some(decoder.into_inner().inner),
             Inner::Xz(decoder) => Some(decoder.into_inner().inner),
-            Inner::Zstd(decoder) => Some(decoder.finish().inner),
+            Inner::Zstd(decoder) => Some(decoder.into_inner().inner),
             Inner::Watched(decoder) => Some(decoder.into_source().inner),
         }
     }
@@ -194,7 +193,7 @@ impl<R: BufRead> Decoder<R> {
                 .map_or(0, |decoder| decoder.get_ref().count),
             Inner::Bzip2(decoder) => decoder.get_ref().count,
             Inner::Xz(decoder) => decoder.get_ref().count,
-            Inner::Zstd(decoder) => decoder.get_ref().count,
+            Inner::Zstd(decoder) => decoder.reader().count,
             Inner::Watched(decoder) => decoder.source().count,
         }
     }

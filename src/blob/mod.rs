@@ -15,6 +15,7 @@ mod restart;
 pub(crate) mod step;
 mod tap;
 mod turns;
+mod unzstd;
 
 pub use ahead::{Chunk, Feeder, ReadAhead};
 pub use behind::{Keeping, WriteBehind};

@@ -20,6 +20,7 @@ use zlib_rs::{Inflate, InflateFlush, Status};
 use zstd::stream::raw::{InBuffer, Operation, OutBuffer};
 
 use super::codec::{Compression, DecodeLimits, Decoder, trailing};
+use super::unzstd::Unzstd;
 
 /// What deflate looks back to.
 pub(super) const WINDOW: usize = 32 << 10;
@@ -125,7 +126,7 @@ pub(super) struct Watched<R> {
 
 enum Coder {
     Gzip(Box<Inflate>),
-    Zstd(zstd::stream::raw::Decoder<'static>),
+    Zstd(Unzstd),
 }
 
 /// The end of a block that may become a place to begin at, once its bit is known.
@@ -153,9 +154,7 @@ impl<R: BufRead> Watched<R> {
         log: PieceLog,
     ) -> io::Result<Self> {
         let coder = if compression == Compression::Zstd {
-            let mut decoder = zstd::stream::raw::Decoder::new()?;
-            decoder.set_parameter(zstd::zstd_safe::DParameter::WindowLogMax(limits.window_log))?;
-            Coder::Zstd(decoder)
+            Coder::Zstd(Unzstd::new(limits.window_log)?)
         } else {
             Coder::Gzip(Box::new(gzip()))
         };

@@ -23,10 +23,10 @@ HISTORY = ["CreatedBy", "Comment", "CreatedAt", "Size"]
 ANONYMOUS = 20_000_000
 # Decoding zstd takes a window of 8 MB for each layer that is decoded at a time: of two threads, two. imgverify puts the
 # layers on top of each other besides, and keeps some 300 bytes of each of 15,000 paths for that.
-DECODING = ["-j", "2"], 35_000_000
+DECODING = ["-j", "2"], 30_000_000
 # Names and headers of a gigabyte, in seconds of a processor because the machine is busy with other checks: a bound
 # against reading it all, which takes longer than that, not a benchmark.
-QUICK = 0.2
+QUICK = 0.1
 
 checks = Checks("corpus")
 

@@ -210,6 +210,18 @@ class Contest:
             command = command.replace(f"{path}/" if not name else str(path), name)
         return command
 
+    def short_table(self, input):
+        """The jobs on one input, as the README shows them."""
+        lines = ["| job | imgkit | best peer | times as fast | limit of the machine | to the limit | anonymous memory |", "|---|---|---|---|---|---|---|"]
+        for row in self.results:
+            if input not in row["input"] or not row["peer"]:
+                continue
+            near = [f"{row['limit']} {seconds(row['limit_seconds'])}", f"{row['limit_ratio']:.2f}"] if row["limit"] else ["", ""]
+            ratio = f"{row['ratio']:.1f}" + (f" (wanted {row['target']:g})" if row["target"] and row["ratio"] < row["target"] else "")
+            cells = [row["job"], seconds(row["seconds"]), f"{row['peer']} {seconds(row['peer_seconds'])}", ratio, *near, mib(row["anonymous_bytes"])]
+            lines.append(f"| {' | '.join(cells)} |")
+        return "\n".join(lines) + "\n"
+
     def table(self, head):
         lines = [
             f"Measured on {head['date']} at {head['commit']} with `{head['command']}`: {head['machine']}; load before {head['load_before']:.1f}; "

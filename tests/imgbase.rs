@@ -313,6 +313,13 @@ fn packages_given_as_files_mix_with_a_repository() {
         names(&deb(&room, &format!("{whole} --dry-run"))),
         format!("{}\n", TOOL.join("\n"))
     );
+    let lock = fs::read_to_string(room.path("lock")).expect("a lock");
+    let lock: serde_json::Value = serde_json::from_str(&lock).expect("JSON");
+    let bytes = fs::read(to("tool_2_all.deb")).expect("a package");
+    let tool = &lock["packages"][2];
+    assert_eq!(tool["path"], "debs/tool_2_all.deb");
+    assert_eq!(tool["size"], bytes.len());
+    assert_eq!(tool["digest"], crate::common::build::digest(&bytes));
     let second = room.run("imgbase deb --locked lock --repo r -o out");
     assert_eq!(id(&first), id(&second));
     // A file that was changed since is not the lock's.

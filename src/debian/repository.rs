@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 use super::clearsign::{self, ClearSigned};
 use super::openpgp::{Keyring, Signer};
 use super::release::{Listed, Release, wrong};
-use super::{Control, ControlLimits, Deb, Packing, Paragraph, Paragraphs};
-use crate::blob::{DecodeLimits, FileRange, Hasher, HashingReader, open_regular};
+use super::{Control, Given, Packing, Paragraph, Paragraphs, given};
+use crate::blob::{DecodeLimits, FileRange, Hasher, open_regular};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::clean_path;
 use crate::parallel::in_parallel;
@@ -136,8 +136,8 @@ pub struct PackageFile {
     pub name: String,
     /// Its bytes.
     pub size: u64,
-    /// Their digest, the strongest that is given.
-    pub digest: Digest,
+    /// Their digest, the strongest that is given; none for one of a heap, which is not known before it is read.
+    pub digest: Option<Digest>,
 }
 
 impl Repository {
@@ -275,9 +275,8 @@ impl Repository {
         let text = text.map_err(|_| wrong("it is no text".to_owned()))?;
         let parts = match beside {
             None if ClearSigned::is_one(&text) => Some(ClearSigned::parse(&text)?),
-            // Without a signature, which somebody may have agreed to.
-            None => None,
-            Some(_) => None,
+            // Signed by the file beside it; or not at all, which somebody may have agreed to.
+            _ => None,
         };
         match (how.trust, &parts, beside) {
             (Trust::Anybody, ..) => self.notes.push(Note::Unsigned),
@@ -320,40 +319,18 @@ impl Repository {
         Ok(())
     }
 
-    /// Packages that are given as files, or as folders with such (not in folders within them), in the order of their
-    /// file names, whatever the order of the paths is. They are read and hashed here, on all cores; nobody vouches for
-    /// them.
+    /// Packages that are given as files, or as folders with such, see [`given`]. Only their control data is read here:
+    /// what else is in them, and the digest, is known once they are unpacked. Nobody vouches for them.
     ///
     /// # Errors
-    /// `Usage` for a folder without any, and what opening them gives. The place is the path.
+    /// As [`given`].
     pub fn of_debs(paths: &[PathBuf]) -> Result<Self> {
         let mut files = Vec::new();
-        for path in paths {
-            let io = |error| Error::io("read", error).at(path.to_string_lossy());
-            if !path.is_dir() {
-                files.push(path.clone());
-                continue;
-            }
-            let before = files.len();
-            for entry in std::fs::read_dir(path).map_err(io)? {
-                let entry = entry.map_err(io)?.path();
-                if entry.extension().is_some_and(|end| end == "deb") {
-                    files.push(entry);
-                }
-            }
-            if files.len() == before {
-                let why = "there is no file here whose name ends with .deb".to_owned();
-                return Err(Error::new(Fault::Usage(why)).at(path.to_string_lossy()));
-            }
-        }
-        files.sort_by(|a, b| (a.file_name(), a).cmp(&(b.file_name(), b)));
-        let read = in_parallel(&files, |path| {
-            described(path).at(|| path.to_string_lossy().into_owned())
-        });
         let mut text = String::new();
-        for control in read {
-            text.push_str(&control?);
+        for one in given(paths)? {
+            text.push_str(&described(&one));
             text.push('\n');
+            files.push(one.path);
         }
         Ok(Repository {
             root: PathBuf::new(),
@@ -513,10 +490,12 @@ impl<'r> IndexEntry<'r> {
             };
             let size = self.field("Size");
             let size = size.parse().map_err(|_| need("Size", "a number", size))?;
-            let digest = match (self.paragraph.get("SHA512"), self.paragraph.get("SHA256")) {
-                (Some(hex), _) => Digest::from_hex("sha512", hex)?,
-                (None, Some(hex)) => Digest::from_hex("sha256", hex)?,
-                (None, None) => return Err(need("SHA256", "a digest", "")),
+            let digests = (self.paragraph.get("SHA512"), self.paragraph.get("SHA256"));
+            let digest = match (&self.repository.kind, digests) {
+                (Kind::Heap(_), _) => None,
+                (_, (Some(hex), _)) => Some(Digest::from_hex("sha512", hex)?),
+                (_, (None, Some(hex))) => Some(Digest::from_hex("sha256", hex)?),
+                (_, (None, None)) => return Err(need("SHA256", "a digest", "")),
             };
             let (path, name) = match &self.repository.kind {
                 Kind::Heap(paths) => {
@@ -716,16 +695,10 @@ fn compare(bytes: &[u8], listed: &Listed) -> Result<()> {
     }
 }
 
-/// What an index would say of a package.
-fn described(path: &Path) -> Result<String> {
-    let range = FileRange::whole(open_regular(path, true)?)?;
-    let (control, _) = Deb::open(range.clone())?.control(ControlLimits::default())?;
-    let mut hashing = HashingReader::new(range.reader(), Hasher::default());
-    let copied = std::io::copy(&mut hashing, &mut std::io::sink());
-    copied.map_err(|error| Error::io("read", error))?;
-    let (digest, size) = hashing.finish();
+/// What an index would say of a package, without a digest.
+fn described(given: &Given) -> String {
     let mut all = Control::default();
-    for (name, value) in control.fields() {
+    for (name, value) in given.control.fields() {
         // Its own word on what it cannot know.
         if !["Filename", "Size", "SHA256", "SHA512"]
             .iter()
@@ -734,9 +707,8 @@ fn described(path: &Path) -> Result<String> {
             all.push(name, value);
         }
     }
-    all.push("Size", size.to_string());
-    all.push("SHA256", digest.encoded());
-    Ok(all.to_string())
+    all.push("Size", given.size.to_string());
+    all.to_string()
 }
 
 #[cfg(test)]

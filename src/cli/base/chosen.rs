@@ -47,7 +47,7 @@ pub struct Chosen {
     pub taken: Vec<Taken>,
     /// Their files, and what those must be.
     pub debs: Vec<DebToUnpack>,
-    /// The same as a lock.
+    /// The same as a lock, to be [completed](Lock::complete) once they are unpacked.
     pub lock: Lock,
 }
 

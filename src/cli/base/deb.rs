@@ -150,7 +150,7 @@ impl Deb {
             acts: self.changes.acts(),
             unconfigured: self.configure == Some(Configure::Emit),
         };
-        let chosen = self.locking.choose(&self.selection, options.merged, io)?;
+        let mut chosen = self.locking.choose(&self.selection, options.merged, io)?;
         taken_in.set_step(&format!("imgbase deb --variant {}", chosen.variant.name()));
         options.choice.database = match (self.database, chosen.variant) {
             (Databases::Auto, super::Variant::Distroless) => Database::StatusD,
@@ -229,6 +229,7 @@ impl Deb {
         };
         let mut papers = papers.written(&document);
         if let Some(path) = self.locking.path() {
+            chosen.lock.complete(&base.packages);
             papers.push((path, chosen.lock.to_text()?.into_bytes()));
         }
         taken_in.deliver(&base, &rules, &papers, io)?;

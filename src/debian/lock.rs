@@ -228,6 +228,19 @@ impl Lock {
         self.packages.iter().map(file).collect()
     }
 
+    /// Whether each of its packages has a file of the right size. No file is opened.
+    ///
+    /// # Errors
+    /// As [`Lock::files`].
+    pub fn is_at(&self, roots: &[PathBuf]) -> Result<bool> {
+        let files = self.files(roots)?;
+        let is_there = |file: &PackageFile| {
+            let found = file.path.metadata();
+            found.is_ok_and(|found| found.is_file() && found.len() == file.size)
+        };
+        Ok(files.iter().all(is_there))
+    }
+
     /// Compares all files with the lock and says of each that is not what it should be why: the package's number and
     /// the error. Reads everything once, on all cores.
     ///

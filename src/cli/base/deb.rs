@@ -160,6 +160,7 @@ impl Deb {
             (Databases::None, _) => Database::None,
         };
         if self.dry_run {
+            chosen.compare(io)?;
             for package in &chosen.lock.packages {
                 let LockedPackage {
                     name,
@@ -192,8 +193,12 @@ impl Deb {
             &options,
             &taken_in.landing,
             &meter,
-        )?;
+        );
         drop(progress);
+        if report.is_err() {
+            chosen.compare(io)?;
+        }
+        let report = report?;
         taken_in.set_created(base.epoch);
         if let Some(platform) = platform(architecture) {
             taken_in.set_platform(platform);

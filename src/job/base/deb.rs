@@ -58,6 +58,12 @@ pub fn select(universe: &Universe<'_>, request: &Request) -> Result<Solution> {
 
 /// What is diverted before anything is unpacked: the shell of dash is the system's, whoever else brings one. The database
 /// has the same from dash's own script.
+///
+/// dash is named here because its diversions cannot be read where those of other packages would be. Diversions that hold
+/// while packages are unpacked are made by a `preinst`, and dash has none: it diverts in its `postinst`, by functions that
+/// ask dpkg what is diverted already. To take what every `postinst` diverts would be wrong for the others, because theirs
+/// hold only for what is unpacked after they were configured. No `preinst` of Debian 12's minimal system diverts; where
+/// one of another package moves what is there, it is reported as not done.
 fn diversions(debs: &[DebToUnpack]) -> Vec<Diversion> {
     let is_dash = |deb: &DebToUnpack| deb.expected.as_ref().is_some_and(|it| it.name == "dash");
     let diversion = |(from, to): (&str, &str)| Diversion {

@@ -16,6 +16,7 @@ mod lock;
 mod tests;
 
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -106,17 +107,24 @@ impl Store {
         Ok(folder)
     }
 
-    /// Whether it has a folder of blobs, which is no link. Makes none.
+    /// Whether it has a folder of blobs. Makes none; what is neither a folder nor nothing is an error.
     fn has_blobs(&self) -> Result<bool> {
-        // Links within a store are not followed where it is read, so nothing goes through one either.
+        let mut is_there = false;
         for folder in ["blobs", "blobs/sha256"] {
             let folder = self.path.join(folder);
-            if folder.is_symlink() {
-                let kind = "a symbolic link";
-                return Err(Error::new(Fault::NotAFile { kind }).at(folder.to_string_lossy()));
+            is_there |= match folder.symlink_metadata() {
+                // Links within a store are not followed where it is read, so nothing goes through one either.
+                Ok(found) if found.is_symlink() => Err(Error::new(Fault::NotAFile {
+                    kind: "a symbolic link",
+                })),
+                Ok(found) if found.is_dir() => Ok(true),
+                Ok(_) => Err(Error::io("open", ErrorKind::NotADirectory.into())),
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+                Err(error) => Err(Error::io("open", error)),
             }
+            .at(|| folder.to_string_lossy().into_owned())?;
         }
-        Ok(self.path.join("blobs").is_dir())
+        Ok(is_there)
     }
 
     /// Adds a bundle: blobs that are not there, then its names.

@@ -247,4 +247,7 @@ fn what_only_takes_away_makes_no_folder() {
     let index = fs::read_to_string(store.path().join("index.json")).expect("a file");
     assert!(!index.contains(&digest), "{index}");
     assert!(!store.path().join("blobs").exists());
+    // What is no folder is not taken for one that is missing.
+    fs::write(store.path().join("blobs"), "").expect("a file");
+    assert!(store.remove(&unwanted).is_err() && store.collect(true).is_err());
 }

@@ -266,11 +266,40 @@ fn a_lock_brings_the_same_image_back_without_an_index() {
         .complains("imgbase: lock: suite: no good signature: ");
     room.write("lock", lock.as_bytes());
     change(&room, "r/pool/tool_2_all.deb", |bytes| bytes[700] ^= 1);
-    let output = again("--repo r");
-    output
-        .code(2)
-        .complains("imgbase: r/pool/tool_2_all.deb: digest mismatch: expected sha512:");
-    assert!(!room.path("out").exists(), "{output}");
+    let wrong = "imgbase: r/pool/tool_2_all.deb: digest mismatch: expected sha512:";
+    for rest in ["--repo r", "--repo r --dry-run"] {
+        again(rest).code(2).complains(wrong);
+    }
+    // Who puts a mirror right hears of all: one that is cut short, which is found before anything is read, and one that
+    // cannot be unpacked because of its damage.
+    change(&room, "r/pool/core_1_all.deb", |bytes| {
+        let at = bytes.len() - 20;
+        bytes[at] ^= 0xff;
+    });
+    let first = "imgbase: r/pool/core_1_all.deb: digest mismatch: expected sha512:";
+    let second = wrong.replace("imgbase:", "imgbase: warning:");
+    for cut in [false, true] {
+        let name = "r/pool/service_1_all.deb";
+        if cut {
+            change(&room, name, |bytes| bytes.truncate(500));
+        }
+        let output = again("--repo r");
+        output.code(2).complains(first).complains(&second);
+        assert_eq!(
+            output.err().lines().count(),
+            2 + usize::from(cut),
+            "{output}"
+        );
+        assert_eq!(output.err().contains("expected 724 bytes, found 500"), cut);
+        assert!(
+            output
+                .err()
+                .lines()
+                .last()
+                .is_some_and(|it| it.starts_with(first))
+        );
+        assert!(!room.path("out").exists(), "{output}");
+    }
     // What was asked for then is asked for again, and nothing else.
     for more in [
         "--include core",
@@ -313,6 +342,13 @@ fn packages_given_as_files_mix_with_a_repository() {
         names(&deb(&room, &format!("{whole} --dry-run"))),
         format!("{}\n", TOOL.join("\n"))
     );
+    let lock = fs::read_to_string(room.path("lock")).expect("a lock");
+    let lock: serde_json::Value = serde_json::from_str(&lock).expect("JSON");
+    let bytes = fs::read(to("tool_2_all.deb")).expect("a package");
+    let tool = &lock["packages"][2];
+    assert_eq!(tool["path"], "debs/tool_2_all.deb");
+    assert_eq!(tool["size"], bytes.len());
+    assert_eq!(tool["digest"], crate::common::build::digest(&bytes));
     let second = room.run("imgbase deb --locked lock --repo r -o out");
     assert_eq!(id(&first), id(&second));
     // A file that was changed since is not the lock's.

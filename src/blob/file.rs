@@ -10,7 +10,9 @@ use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::{Hasher, HashingReader};
 use crate::error::{Error, Fault, Result};
+use crate::spec::Digest;
 
 /// Opens a regular file for reading; never blocks and never opens anything else.
 ///
@@ -157,6 +159,17 @@ impl FileRange {
             }
         }
         Ok(filled)
+    }
+
+    /// The digest of all of it, by the algorithm that `like` names. Reads it once.
+    ///
+    /// # Errors
+    /// `UnsupportedDigest`; `Io`, also if the file has become shorter.
+    pub fn digest(&self, like: &Digest) -> Result<Digest> {
+        let mut hashing = HashingReader::new(self.reader(), Hasher::like(like)?);
+        let copied = io::copy(&mut hashing, &mut io::sink());
+        copied.map_err(|error| Error::io("read", error))?;
+        Ok(hashing.finish().0)
     }
 
     /// All of it in memory, if it is no longer than `limit`.

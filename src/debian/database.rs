@@ -26,6 +26,18 @@ pub fn installed(status: &Paragraphs) -> impl Iterator<Item = Paragraph<'_>> {
     })
 }
 
+/// The paragraphs of packages whose files are there, configured or not; without a status, as in `status.d`, they are.
+pub fn unpacked(status: &Paragraphs) -> impl Iterator<Item = Paragraph<'_>> {
+    status.iter().filter(|paragraph| {
+        let state = paragraph.get("Status").unwrap_or_default();
+        let state = state.split_ascii_whitespace().nth(2);
+        !matches!(
+            state,
+            Some("not-installed" | "config-files" | "half-installed")
+        )
+    })
+}
+
 /// The control data of a package as it was before it was installed.
 pub fn control(paragraph: Paragraph<'_>) -> Control {
     let mut control = Control::default();

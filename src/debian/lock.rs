@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::clearsign::ClearSigned;
 use super::openpgp::{Keyring, Signer};
 use super::repository::{PackageFile, inside};
-use super::{Control, IndexEntry, Release, Repository, SourceKind};
-use crate::blob::{FileRange, Hasher, HashingReader, open_regular};
+use super::{Control, IndexEntry, Release, Repository, SourceKind, Unpacked};
+use crate::blob::{FileRange, open_regular};
 use crate::error::{At, Error, Fault, Result};
 use crate::parallel::in_parallel;
 use crate::spec::Digest;
@@ -63,7 +63,7 @@ pub struct LockedPackage {
     pub architecture: String,
     /// Bytes of its file.
     pub size: u64,
-    /// Digest of its file.
+    /// Digest of its file; empty where nobody knows it until [`Lock::complete`].
     pub digest: String,
     /// Its file in the source; for packages that were given as files the path.
     pub path: String,
@@ -118,7 +118,7 @@ impl Lock {
             version: entry.field("Version").to_owned(),
             architecture: entry.field("Architecture").to_owned(),
             size: file.size,
-            digest: file.digest.to_string(),
+            digest: file.digest.map_or_else(String::new, |it| it.to_string()),
             path: file.name,
             source,
             asked_for,
@@ -126,6 +126,15 @@ impl Lock {
             section: entry.field("Section").to_owned(),
         });
         Ok(())
+    }
+
+    /// Puts in the digests of packages that were given as files: these are its packages, unpacked, in the same order.
+    pub fn complete(&mut self, packages: &[Unpacked]) {
+        for (locked, package) in self.packages.iter_mut().zip(packages) {
+            if let (true, Some(digest)) = (locked.digest.is_empty(), &package.digest) {
+                locked.digest = digest.to_string();
+            }
+        }
     }
 
     /// Reads one.
@@ -162,8 +171,16 @@ impl Lock {
     /// As a file.
     ///
     /// # Errors
-    /// `Json` never in practice: everything in it is text and numbers.
+    /// `Schema` if it is not complete; `Json` never in practice: everything in it is text and numbers.
     pub fn to_text(&self) -> Result<String> {
+        if let Some(package) = self.packages.iter().find(|it| it.digest.is_empty()) {
+            let missing = Error::new(Fault::Schema {
+                field: "digest".to_owned(),
+                expected: "a digest",
+                found: "nothing".to_owned(),
+            });
+            return Err(missing.at(format!("package {}", package.name)));
+        }
         let text = serde_json::to_string_pretty(self).map_err(|error| {
             let why = error.to_string();
             Error::new(Fault::Json { why })
@@ -205,10 +222,23 @@ impl Lock {
                 path,
                 name: package.path.clone(),
                 size: package.size,
-                digest: Digest::parse(&package.digest)?,
+                digest: Some(Digest::parse(&package.digest)?),
             })
         };
         self.packages.iter().map(file).collect()
+    }
+
+    /// Whether each of its packages has a file of the right size. No file is opened.
+    ///
+    /// # Errors
+    /// As [`Lock::files`].
+    pub fn is_at(&self, roots: &[PathBuf]) -> Result<bool> {
+        let files = self.files(roots)?;
+        let is_there = |file: &PackageFile| {
+            let found = file.path.metadata();
+            found.is_ok_and(|found| found.is_file() && found.len() == file.size)
+        };
+        Ok(files.iter().all(is_there))
     }
 
     /// Compares all files with the lock and says of each that is not what it should be why: the package's number and
@@ -281,6 +311,7 @@ impl LockedPackage {
     }
 }
 
+/// Whether a file has the size and the digest that it must have.
 fn compare(file: &PackageFile) -> Result<()> {
     let range = FileRange::whole(open_regular(&file.path, true)?)?;
     if range.len() != file.size {
@@ -289,14 +320,14 @@ fn compare(file: &PackageFile) -> Result<()> {
             found: range.len(),
         }));
     }
-    let mut hashing = HashingReader::new(range.reader(), Hasher::like(&file.digest)?);
-    let copied = std::io::copy(&mut hashing, &mut std::io::sink());
-    copied.map_err(|error| Error::io("read", error))?;
-    let found = hashing.finish().0;
-    match found == file.digest {
+    let Some(expected) = &file.digest else {
+        return Ok(());
+    };
+    let found = range.digest(expected)?;
+    match found == *expected {
         true => Ok(()),
         false => Err(Error::new(Fault::DigestMismatch {
-            expected: file.digest.to_string(),
+            expected: expected.to_string(),
             found: found.to_string(),
         })),
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Control;
 use crate::rootfs::Origin;
+use crate::spec::Digest;
 
 /// A file of a package's control archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct Unpacked {
     pub origin: Origin,
     /// Whether somebody asked for it by name, and not another package.
     pub asked_for: bool,
+    /// The digest of its `.deb`, by SHA-256 where nobody said what it must be; none where it came from elsewhere.
+    pub digest: Option<Digest>,
 }
 
 impl Unpacked {

@@ -9,8 +9,12 @@
 //! the mirror (refused), an old release with known holes (its `Valid-Until` is said, see [`Note`]), an index that grows
 //! without end when it is unpacked (limits). Links within a mirror are followed: what they lead to has a digest.
 
+mod entry;
+mod index;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,22 +22,17 @@ use serde::{Deserialize, Serialize};
 
 use super::clearsign::{self, ClearSigned};
 use super::openpgp::{Keyring, Signer};
-use super::release::{Listed, Release, wrong};
-use super::{Control, ControlLimits, Deb, Packing, Paragraph, Paragraphs};
-use crate::blob::{DecodeLimits, FileRange, Hasher, HashingReader, open_regular};
+use super::release::{Release, wrong};
+use super::{Control, Given, Paragraphs, given};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::clean_path;
 use crate::parallel::in_parallel;
-use crate::spec::Digest;
+pub(super) use entry::inside;
+pub use entry::{IndexEntry, PackageFile};
+use index::{exists, read_index, read_list, whole};
 
 /// Bytes of a release file and of its signature.
 const MAX_RELEASE: u64 = 64 << 20;
-
-/// Bytes of an index, as it is stored and unpacked.
-const MAX_INDEX: u64 = 1 << 30;
-
-/// How an index may be packed, the cheapest first.
-const SUFFIXES: [&str; 6] = ["", ".zst", ".gz", ".xz", ".bz2", ".lzma"];
 
 /// Whose word counts.
 #[derive(Debug, Clone, Default)]
@@ -113,31 +112,6 @@ pub enum Note {
     NotYet(i64),
     /// It calls itself otherwise than it was asked for.
     OtherSuite(String),
-}
-
-/// A package that a repository has.
-#[derive(Debug, Clone, Copy)]
-pub struct IndexEntry<'r> {
-    /// Where it is listed.
-    pub repository: &'r Repository,
-    /// The component that it belongs to; none in flat repositories and heaps.
-    pub component: &'r str,
-    /// What the index says of it.
-    pub paragraph: Paragraph<'r>,
-    number: usize,
-}
-
-/// The file of a package, and what it must be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PackageFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// As the repository calls it.
-    pub name: String,
-    /// Its bytes.
-    pub size: u64,
-    /// Their digest, the strongest that is given.
-    pub digest: Digest,
 }
 
 impl Repository {
@@ -275,9 +249,8 @@ impl Repository {
         let text = text.map_err(|_| wrong("it is no text".to_owned()))?;
         let parts = match beside {
             None if ClearSigned::is_one(&text) => Some(ClearSigned::parse(&text)?),
-            // Without a signature, which somebody may have agreed to.
-            None => None,
-            Some(_) => None,
+            // Signed by the file beside it; or not at all, which somebody may have agreed to.
+            _ => None,
         };
         match (how.trust, &parts, beside) {
             (Trust::Anybody, ..) => self.notes.push(Note::Unsigned),
@@ -320,40 +293,18 @@ impl Repository {
         Ok(())
     }
 
-    /// Packages that are given as files, or as folders with such (not in folders within them), in the order of their
-    /// file names, whatever the order of the paths is. They are read and hashed here, on all cores; nobody vouches for
-    /// them.
+    /// Packages that are given as files, or as folders with such, see [`given`]. Only their control data is read here:
+    /// what else is in them, and the digest, is known once they are unpacked. Nobody vouches for them.
     ///
     /// # Errors
-    /// `Usage` for a folder without any, and what opening them gives. The place is the path.
+    /// As [`given`].
     pub fn of_debs(paths: &[PathBuf]) -> Result<Self> {
         let mut files = Vec::new();
-        for path in paths {
-            let io = |error| Error::io("read", error).at(path.to_string_lossy());
-            if !path.is_dir() {
-                files.push(path.clone());
-                continue;
-            }
-            let before = files.len();
-            for entry in std::fs::read_dir(path).map_err(io)? {
-                let entry = entry.map_err(io)?.path();
-                if entry.extension().is_some_and(|end| end == "deb") {
-                    files.push(entry);
-                }
-            }
-            if files.len() == before {
-                let why = "there is no file here whose name ends with .deb".to_owned();
-                return Err(Error::new(Fault::Usage(why)).at(path.to_string_lossy()));
-            }
-        }
-        files.sort_by(|a, b| (a.file_name(), a).cmp(&(b.file_name(), b)));
-        let read = in_parallel(&files, |path| {
-            described(path).at(|| path.to_string_lossy().into_owned())
-        });
         let mut text = String::new();
-        for control in read {
-            text.push_str(&control?);
+        for one in given(paths)? {
+            text.push_str(&described(&one));
             text.push('\n');
+            files.push(one.path);
         }
         Ok(Repository {
             root: PathBuf::new(),
@@ -487,91 +438,6 @@ impl Repository {
     }
 }
 
-impl<'r> IndexEntry<'r> {
-    /// The value of a field, empty where there is none.
-    pub fn field(&self, name: &str) -> &'r str {
-        self.paragraph.get(name).unwrap_or_default()
-    }
-
-    /// Its file, which is not looked at.
-    ///
-    /// # Errors
-    /// `Schema` where the index does not say enough of it, or what cannot be. The place is the package.
-    pub fn file(&self) -> Result<PackageFile> {
-        let read = || {
-            let need = |field: &str, expected, found: &str| {
-                let found = match found {
-                    "" => "nothing".to_owned(),
-                    found => format!("'{found}'"),
-                };
-                let field = field.to_owned();
-                Error::new(Fault::Schema {
-                    field,
-                    expected,
-                    found,
-                })
-            };
-            let size = self.field("Size");
-            let size = size.parse().map_err(|_| need("Size", "a number", size))?;
-            let digest = match (self.paragraph.get("SHA512"), self.paragraph.get("SHA256")) {
-                (Some(hex), _) => Digest::from_hex("sha512", hex)?,
-                (None, Some(hex)) => Digest::from_hex("sha256", hex)?,
-                (None, None) => return Err(need("SHA256", "a digest", "")),
-            };
-            let (path, name) = match &self.repository.kind {
-                Kind::Heap(paths) => {
-                    let path = paths.get(self.number).cloned().unwrap_or_default();
-                    let name = path.to_string_lossy().into_owned();
-                    (path, name)
-                }
-                Kind::Cache(_) => {
-                    let name = self.cached_name();
-                    (self.repository.root.join(&name), name)
-                }
-                Kind::Mirror => {
-                    let name = self.field("Filename");
-                    let clean = inside(name);
-                    let clean = clean.ok_or_else(|| need("Filename", "a path in it", name))?;
-                    (self.repository.root.join(&clean), clean)
-                }
-            };
-            Ok(PackageFile {
-                path,
-                name,
-                size,
-                digest,
-            })
-        };
-        read().at(|| format!("package {}", self.field("Package")))
-    }
-
-    /// What apt calls its file.
-    fn cached_name(&self) -> String {
-        let version = self.field("Version").replace(':', "%3a");
-        let (name, architecture) = (self.field("Package"), self.field("Architecture"));
-        format!("{name}_{version}_{architecture}.deb")
-    }
-
-    /// The fields in which the index may differ from the package: the archive's own word on its priority and section.
-    pub fn overrides(&self) -> Control {
-        let mut overrides = Control::default();
-        for field in ["Priority", "Section"] {
-            if let Some(value) = self.paragraph.get(field) {
-                overrides.push(field, value);
-            }
-        }
-        overrides
-    }
-}
-
-/// A path that stays below where it starts, clean.
-pub(super) fn inside(name: &str) -> Option<String> {
-    let clean = clean_path(name.as_bytes());
-    let is_inside = !clean.absolute && !clean.climbs && !clean.path.is_empty();
-    let text = String::from_utf8(clean.path.into_owned()).ok()?;
-    (is_inside && !text.contains('\0')).then_some(text)
-}
-
 fn index_of(component: &str) -> impl Fn(String) -> Result<Index> + '_ {
     move |text| {
         Ok(Index {
@@ -581,151 +447,10 @@ fn index_of(component: &str) -> impl Fn(String) -> Result<Index> + '_ {
     }
 }
 
-/// Whether something has that name; a link that leads nowhere has it too, and is an error when it is read.
-fn exists(path: &Path) -> bool {
-    path.symlink_metadata().is_ok()
-}
-
-fn whole(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    FileRange::whole(open_regular(path, true)?)?.bytes(limit)
-}
-
-/// An index out of a mirror, in whatever form is there.
-fn read_index(
-    root: &Path,
-    folder: &str,
-    stem: &str,
-    release: Option<&Release>,
-    is_needed: bool,
-) -> Result<Option<String>> {
-    let plain = release.and_then(|release| release.file(stem));
-    let mut is_listed = plain.is_some();
-    for suffix in SUFFIXES {
-        let name = format!("{stem}{suffix}");
-        let listed = release.and_then(|release| release.file(&name));
-        is_listed |= listed.is_some();
-        let mut path = root.join(format!("{folder}{name}"));
-        if let (Some(release), Some(listed)) = (release, listed)
-            && release.is_by_hash()
-        {
-            let parent = name.rsplit_once('/').map_or("", |(parent, _)| parent);
-            let kind = listed.digest.algorithm().to_ascii_uppercase();
-            let hex = listed.digest.encoded();
-            let by_hash = root.join(format!("{folder}{parent}/by-hash/{kind}/{hex}"));
-            if exists(&by_hash) {
-                path = by_hash;
-            }
-        }
-        if exists(&path) && (listed.is_some() || plain.is_some() || release.is_none()) {
-            let checked = if suffix.is_empty() { None } else { plain };
-            return read_packed(&path, suffix, listed, checked).map(Some);
-        }
-    }
-    match (is_needed, is_listed) {
-        (_, true) => Err(wrong("it lists an index that is not there".to_owned())),
-        (true, false) => Err(wrong("it has no such index".to_owned())),
-        (false, false) => Ok(None),
-    }
-}
-
-/// A list of apt's, which keeps it unpacked, or packed by lz4 where it is to save room.
-fn read_list(
-    lists: &Path,
-    mangled: &str,
-    stem: &str,
-    release: Option<&Release>,
-) -> Result<Option<String>> {
-    let plain = release.and_then(|release| release.file(stem));
-    for suffix in SUFFIXES.into_iter().chain([".lz4"]) {
-        let path = lists.join(format!("{mangled}{suffix}"));
-        let listed = release.and_then(|release| release.file(&format!("{stem}{suffix}")));
-        if exists(&path) && (listed.is_some() || plain.is_some()) {
-            let checked = if suffix.is_empty() { None } else { plain };
-            return read_packed(&path, suffix, listed, checked).map(Some);
-        }
-    }
-    Ok(None)
-}
-
-/// A file and, unpacked, the text in it. What is listed for neither is not compared.
-fn read_packed(
-    path: &Path,
-    suffix: &str,
-    stored: Option<&Listed>,
-    unpacked: Option<&Listed>,
-) -> Result<String> {
-    let bytes = whole(path, MAX_INDEX)?;
-    if let Some(listed) = stored {
-        compare(&bytes, listed)?;
-    }
-    let bytes = match Packing::of_suffix(suffix) {
-        None if suffix == ".lz4" => unpacked_lz4(&bytes)?,
-        None | Some(Packing::Common(crate::blob::Compression::None)) => bytes,
-        Some(packing) => {
-            let limits = DecodeLimits {
-                size: MAX_INDEX,
-                ..DecodeLimits::default()
-            };
-            let mut plain = Vec::new();
-            let mut decoder = packing.decoder(&bytes[..], limits)?;
-            let read = decoder.read_to_end(&mut plain);
-            read.map_err(|error| Error::io("read", error))?;
-            plain
-        }
-    };
-    if let (None, Some(listed)) = (stored, unpacked) {
-        compare(&bytes, listed)?;
-    }
-    Ok(match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-    })
-}
-
-fn unpacked_lz4(bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut plain = Vec::new();
-    let decoder = lz4_flex::frame::FrameDecoder::new(bytes);
-    let read = decoder.take(MAX_INDEX + 1).read_to_end(&mut plain);
-    read.map_err(|error| Error::io("read", error))?;
-    match plain.len() as u64 {
-        0..=MAX_INDEX => Ok(plain),
-        found => Err(Error::new(Fault::Limit {
-            what: "size of an index in bytes",
-            limit: MAX_INDEX,
-            found,
-        })),
-    }
-}
-
-fn compare(bytes: &[u8], listed: &Listed) -> Result<()> {
-    if bytes.len() as u64 != listed.size {
-        return Err(Error::new(Fault::SizeMismatch {
-            expected: listed.size,
-            found: bytes.len() as u64,
-        }));
-    }
-    let mut hasher = Hasher::like(&listed.digest)?;
-    hasher.update(bytes);
-    let found = hasher.finish();
-    match found == listed.digest {
-        true => Ok(()),
-        false => Err(Error::new(Fault::DigestMismatch {
-            expected: listed.digest.to_string(),
-            found: found.to_string(),
-        })),
-    }
-}
-
-/// What an index would say of a package.
-fn described(path: &Path) -> Result<String> {
-    let range = FileRange::whole(open_regular(path, true)?)?;
-    let (control, _) = Deb::open(range.clone())?.control(ControlLimits::default())?;
-    let mut hashing = HashingReader::new(range.reader(), Hasher::default());
-    let copied = std::io::copy(&mut hashing, &mut std::io::sink());
-    copied.map_err(|error| Error::io("read", error))?;
-    let (digest, size) = hashing.finish();
+/// What an index would say of a package, without a digest.
+fn described(given: &Given) -> String {
     let mut all = Control::default();
-    for (name, value) in control.fields() {
+    for (name, value) in given.control.fields() {
         // Its own word on what it cannot know.
         if !["Filename", "Size", "SHA256", "SHA512"]
             .iter()
@@ -734,10 +459,6 @@ fn described(path: &Path) -> Result<String> {
             all.push(name, value);
         }
     }
-    all.push("Size", size.to_string());
-    all.push("SHA256", digest.encoded());
-    Ok(all.to_string())
+    all.push("Size", given.size.to_string());
+    all.to_string()
 }
-
-#[cfg(test)]
-mod tests;

@@ -16,6 +16,7 @@ mod lock;
 mod tests;
 
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -102,14 +103,28 @@ impl Store {
         let folder = self.path.join("blobs/sha256");
         std::fs::create_dir_all(&folder)
             .map_err(|error| Error::io("create", error).at(folder.to_string_lossy()))?;
-        // Links within a store are not followed where it is read, so nothing goes through one either.
-        for folder in [&self.path.join("blobs"), &folder] {
-            if folder.is_symlink() {
-                let kind = "a symbolic link";
-                return Err(Error::new(Fault::NotAFile { kind }).at(folder.to_string_lossy()));
-            }
-        }
+        self.has_blobs()?;
         Ok(folder)
+    }
+
+    /// Whether it has a folder of blobs. Makes none; what is neither a folder nor nothing is an error.
+    fn has_blobs(&self) -> Result<bool> {
+        let mut is_there = false;
+        for folder in ["blobs", "blobs/sha256"] {
+            let folder = self.path.join(folder);
+            is_there |= match folder.symlink_metadata() {
+                // Links within a store are not followed where it is read, so nothing goes through one either.
+                Ok(found) if found.is_symlink() => Err(Error::new(Fault::NotAFile {
+                    kind: "a symbolic link",
+                })),
+                Ok(found) if found.is_dir() => Ok(true),
+                Ok(_) => Err(Error::io("open", ErrorKind::NotADirectory.into())),
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+                Err(error) => Err(Error::io("open", error)),
+            }
+            .at(|| folder.to_string_lossy().into_owned())?;
+        }
+        Ok(is_there)
     }
 
     /// Adds a bundle: blobs that are not there, then its names.
@@ -186,13 +201,20 @@ impl Store {
     /// Takes entries out of the index, then deletes the blobs that only they needed: none, if a manifest that stays is
     /// damaged and may need them.
     ///
-    /// Returns what that freed, and what is still listed.
+    /// Returns what that freed, and what is still listed. A store that is not there stays so.
     ///
     /// # Errors
     /// `Io`. The index is changed before the first blob is deleted, so what fails halfway leaves orphans and no gaps.
     pub fn remove(&self, unwanted: &[Unwanted]) -> Result<(Freed, HashSet<Digest>)> {
         let place = || self.path.to_string_lossy().into_owned();
-        self.landing()?;
+        if !self.path.join("index.json").exists() {
+            return Ok(Default::default());
+        }
+        if !self.has_blobs()? {
+            // Nothing to delete, and nothing to lock for it.
+            let listed = self.change(|index| Ok(index.remove(unwanted))).at(place)?;
+            return Ok((Freed::default(), listed));
+        }
         let _blobs = Lock::exclusive(&self.path, lock::BLOBS).at(place)?;
         // What is damaged can be taken out, too.
         let before = self.reachable(false).at(place)?;
@@ -214,7 +236,9 @@ impl Store {
         if !self.path.join(OCI_LAYOUT).exists() && !self.path.join("index.json").exists() {
             return Ok(Freed::default());
         }
-        self.landing()?;
+        if !self.has_blobs()? {
+            return Ok(Freed::default());
+        }
         let _blobs = Lock::exclusive(&self.path, lock::BLOBS).at(place)?;
         let reachable = self.reachable(true).at(place)?;
         let mut orphans = HashSet::new();

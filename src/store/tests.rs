@@ -211,3 +211,43 @@ fn a_removal_that_ends_at_any_step() {
         store.remove(&unwanted).map(|_| ())
     });
 }
+
+#[test]
+fn what_only_takes_away_makes_no_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let unwanted = [Unwanted::Name(Name::from_repo_tag("a:1"))];
+    let store = Store::at(folder.path().join("store"));
+    let (freed, listed) = store.remove(&unwanted).expect("nothing to do");
+    assert!(freed.blobs.is_empty() && listed.is_empty());
+    assert!(
+        store
+            .collect(false)
+            .expect("nothing to do")
+            .blobs
+            .is_empty()
+    );
+    assert!(!store.path().exists());
+    // A layout without blobs.
+    fs::create_dir(store.path()).expect("a folder");
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let index = format!(
+        r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":2,"annotations":{{"org.opencontainers.image.ref.name":"a:1"}}}}]}}"#
+    );
+    fs::write(store.path().join("index.json"), index).expect("a file");
+    fs::write(
+        store.path().join("oci-layout"),
+        r#"{"imageLayoutVersion":"1.0.0"}"#,
+    )
+    .expect("a file");
+    for dry_run in [true, false] {
+        assert!(store.collect(dry_run).expect("no blobs").blobs.is_empty());
+    }
+    let (_, listed) = store.remove(&unwanted).expect("a removal");
+    assert!(listed.is_empty(), "{listed:?}");
+    let index = fs::read_to_string(store.path().join("index.json")).expect("a file");
+    assert!(!index.contains(&digest), "{index}");
+    assert!(!store.path().join("blobs").exists());
+    // What is no folder is not taken for one that is missing.
+    fs::write(store.path().join("blobs"), "").expect("a file");
+    assert!(store.remove(&unwanted).is_err() && store.collect(true).is_err());
+}

@@ -176,3 +176,147 @@ fn an_account_is_added_and_documentation_left_out() {
         found["etc/shadow"].3
     );
 }
+
+/// A tree with dpkg's database in `var/lib/dpkg`, or a database as distroless images have it.
+fn debian(distroless: bool) -> Vec<u8> {
+    let paragraph = |name: &str, rest: &str| {
+        format!(
+            "Package: {name}\n{rest}Maintainer: A B <a@example.org>\nArchitecture: amd64\nVersion: 1:1.0-1\n"
+        )
+    };
+    let status = [
+        paragraph(
+            "libc",
+            "Status: install ok installed\nPriority: required\nMulti-Arch: same\n",
+        ),
+        paragraph("gone", "Status: deinstall ok config-files\n"),
+        paragraph("half", "Status: install ok unpacked\nSource: whole (2)\n"),
+        paragraph("tool", "Status: install ok installed\n"),
+    ]
+    .join("\n");
+    let lines = |paths: &[&str]| paths.join("\n") + "\n";
+    let (libc, half, tool) = (
+        lines(&[
+            "/.",
+            "/lib",
+            "/lib/libc.so",
+            "/usr",
+            "/usr/share",
+            "/usr/share/libc",
+        ]),
+        lines(&["/.", "/usr/share/half", "/usr/share/not-there"]),
+        lines(&["/.", "/etc/tool.conf", "/usr/share", "/usr/share/tool"]),
+    );
+    let file = |path: &'static str, text: &str| (path, 0o644, (0, 0), text.to_owned());
+    let mut tree = vec![
+        file("./etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n"),
+        file("./etc/passwd", "root:x:0:0::/root:/bin/sh\n"),
+        file("./etc/tool.conf", "x"),
+        ("./lib", 0o777, (0, 0), "->usr/lib".to_owned()),
+        file("./usr/lib/libc.so", "c"),
+        file("./usr/share/half", "h"),
+        file("./usr/share/libc", "l"),
+        file("./usr/share/tool", "t"),
+    ];
+    if distroless {
+        tree.push(file("./var/lib/dpkg/status.d/libc", &paragraph("libc", "")));
+        let sums = format!("{}  usr/share/libc\n", "0".repeat(32));
+        tree.push(file("./var/lib/dpkg/status.d/libc.md5sums", &sums));
+    } else {
+        tree.push(file("./var/lib/dpkg/info/half.list", &half));
+        tree.push(file("./var/lib/dpkg/info/libc:amd64.list", &libc));
+        tree.push(file("./var/lib/dpkg/info/tool.list", &tool));
+        tree.push(file("./var/lib/dpkg/status", &status));
+    }
+    let tree: Vec<_> = tree
+        .iter()
+        .map(|(path, mode, owner, text)| (*path, *mode, *owner, text.as_str()))
+        .collect();
+    tar_of(&tree)
+}
+
+#[test]
+fn packages_of_a_ready_tree_are_those_of_its_database() {
+    let room = Room::new();
+    room.write("tree.tar", &debian(false));
+    let pack = |rest: &str| room.run(&format!("imgbase pack {rest}"));
+    let steps = |image: &str| -> Vec<String> {
+        let output = room.run(&format!(
+            "imghistory --no-trunc --format '{{{{.Comment}}}}' {image}"
+        ));
+        output.code(0);
+        let steps = output.out().lines().rev().map(str::to_owned);
+        steps.collect()
+    };
+    pack("-q -o one.tar tree.tar --sbom spdx sbom.json").code(0);
+    let sbom: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(room.path("sbom.json")).expect("a bill"))
+            .expect("JSON");
+    let packages = sbom["packages"].as_array().expect("a list");
+    let versions: Vec<_> = packages[1..]
+        .iter()
+        .map(|package| {
+            (
+                &package["name"],
+                &package["versionInfo"],
+                &package["sourceInfo"],
+            )
+        })
+        .map(|(name, version, source)| format!("{name} {version} {source}").replace('"', ""))
+        .collect();
+    assert_eq!(
+        versions,
+        [
+            "half 1:1.0-1 built from whole 2",
+            "libc 1:1.0-1 built from libc 1:1.0-1",
+            "tool 1:1.0-1 built from tool 1:1.0-1",
+        ]
+    );
+    let text = sbom.to_string();
+    assert!(
+        text.contains("pkg:deb/debian/tool@1:1.0-1?arch=amd64&distro=debian-12"),
+        "{text}"
+    );
+    // The same tree in three layers, and in one for each package.
+    for (how, names) in [
+        (
+            "base,packages,config",
+            &["1 essential package", "2 other packages", "config"][..],
+        ),
+        (
+            "per-package",
+            &["half 1:1.0-1", "libc 1:1.0-1", "tool 1:1.0-1", "config"],
+        ),
+    ] {
+        pack(&format!("-o cut.tar --layers {how} tree.tar")).code(0);
+        let steps = steps("cut.tar");
+        assert_eq!(steps.len(), names.len(), "{steps:?}");
+        for (step, name) in steps.iter().zip(names) {
+            assert!(step.contains(name), "{step}: {name}");
+        }
+        let tree = |image: &str| room.run(&format!("imgexport {image}")).stdout;
+        assert!(tree("one.tar") == tree("cut.tar"), "{how}");
+    }
+    // As distroless images have it, and without any.
+    room.write("tree.tar", &debian(true));
+    pack("-o cut.tar --layers per-package --sbom cyclonedx sbom.json tree.tar").code(0);
+    assert!(steps("cut.tar")[0].contains("libc 1:1.0-1"));
+    room.write("tree.tar", &tar_of(&TREE));
+    let output = pack("-o cut.tar --layers per-package --sbom cyclonedx sbom.json tree.tar");
+    output.is(
+        0,
+        output.out(),
+        "imgbase: tree.tar: it has no database of dpkg, so which packages are in it is not known\n",
+    );
+    let sbom = std::fs::read_to_string(room.path("sbom.json")).expect("a bill");
+    assert!(sbom.contains("\"components\": []"), "{sbom}");
+    // A damaged one is an error where it is asked for.
+    let mut tree = TREE.to_vec();
+    tree.push(("./var/lib/dpkg/status", 0o644, (0, 0), "no field\n"));
+    room.write("tree.tar", &tar_of(&tree));
+    pack("-q -o one.tar tree.tar").code(0);
+    pack("-o new.tar --sbom spdx sbom.json tree.tar")
+        .code(2)
+        .complains("imgbase: tree.tar: var/lib/dpkg/status: ");
+    assert!(!room.path("new.tar").exists());
+}

@@ -16,7 +16,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-from imgkit import BIN, ENV, Checks, scratch, tool
+from imgkit import BIN, ENV, Checks, listed, scratch, tool
 
 DEVICES = "console fd full null ptmx pts random shm stderr stdin stdout tty urandom zero".split()
 LEFT_OUT = {f"dev/{name}" for name in DEVICES} | {
@@ -46,23 +46,11 @@ SOURCE = ["--suite", "bookworm", "--repo", MIRROR / "mirror", "--keyring", MIRRO
 loaded = []
 
 
-def tree(path):
-    """path -> (kind, mode, uid, gid, digest or link)"""
-    found = {}
+def tree(path, keep=()):
+    """As `listed` does it."""
     with tarfile.open(path) as tar:
-        for member in tar:
-            name = member.name.removeprefix("./").rstrip("/")
-            if name in ("", "."):
-                continue
-            if member.islnk():
-                found[name] = found[member.linkname.removeprefix("./")]
-                continue
-            what = member.linkname if member.issym() else ""
-            if member.isreg():
-                what = hashlib.sha256(tar.extractfile(member).read()).hexdigest()
-            mode = 0 if member.issym() else member.mode
-            found[name] = (member.type, oct(mode), member.uid, member.gid, what)
-    return found
+        found, texts = listed(tar, keep)
+    return (found, texts) if keep else found
 
 
 def made(work, name, *args):
@@ -116,6 +104,51 @@ def same_for_all(work, image):
     checks.run("imgbase", "deb", *SOURCE, "-t", f"{NAME}:minbase", "--lock", lock, "-o", work / "locked.tar", timeout=600)
     (work / "locked.tar").unlink()
     checks.same("the same bytes by a lock", digest("--locked", lock, "--repo", MIRROR / "mirror"), expected)
+
+
+def packed(work):
+    """What imgbase finds in the database of the tree that mmdebstrap made: packages, and whose each file is."""
+    status, info = "var/lib/dpkg/status", "var/lib/dpkg/info/"
+    theirs = tree(MIRROR / "minbase.tar")
+    lists = {path for path in theirs if path.startswith(info) and path.endswith(".list")}
+    _, texts = tree(MIRROR / "minbase.tar", {status, *lists})
+    fields = [dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " ")
+              for paragraph in texts[status].split("\n\n") if paragraph.strip()]
+    packages = sorted((one["Package"], one["Version"]) for one in fields)
+    sbom = work / "sbom.json"
+    image = made(work, "packed", "pack", MIRROR / "minbase.tar", "--layers", "per-package", "--sbom", "spdx", sbom)
+    if not image:
+        return
+    named = [(one["name"], one["versionInfo"]) for one in json.loads(sbom.read_text())["packages"][1:]]
+    checks.same("the packages of a packed tree", named, packages)
+    rootfs = exported(work, image)
+    checks.same("a packed tree in layers is the same tree", tree(rootfs), theirs)
+    rootfs.unlink()
+    # Folders on the way may be in any layer; files only in that of a package that lists them, or in the last.
+    owners = {}
+    for path in lists:
+        for line in texts[path].splitlines():
+            owners.setdefault(line.lstrip("/"), set()).add(path.removeprefix(info).removesuffix(".list").split(":")[0])
+    with tarfile.open(image) as outer:
+        manifest = json.load(outer.extractfile("manifest.json"))[0]
+        config = json.load(outer.extractfile(manifest["Config"]))
+        steps = [step["comment"] for step in config["history"] if not step.get("empty_layer")]
+        for step, layer in zip(steps, manifest["Layers"], strict=True):
+            with tarfile.open(fileobj=outer.extractfile(layer)) as tar:
+                files = {member.name.removeprefix("./") for member in tar if not member.isdir()}
+            if step == "config":
+                strange = sorted(path for path in files if names_of(owners, path))
+                checks.same("files of packages in the last layer", strange, [])
+            else:
+                name = step.split(" ")[0]
+                strange = sorted(path for path in files if name not in names_of(owners, path))
+                checks.same(f"files in the layer of {name} that it does not list", strange, [])
+    image.unlink()
+
+
+def names_of(owners, path):
+    """Whose a file is: also by its name from before the merge of /usr."""
+    return owners.get(path, set()) | owners.get(path.removeprefix("usr/"), set())
 
 
 def load(image):
@@ -239,6 +272,7 @@ def main():
                 if engine:
                     in_server(load(image), json.loads(report.read_text()))
                 image.unlink()
+            packed(work)
             host(work, engine)
             scratch_image(work, engine)
         finally:

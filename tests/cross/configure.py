@@ -7,7 +7,6 @@ The image of --configure emit is finished by dpkg in a container. Its tree is th
 made without running anything: what differs has to be named by a package that the report calls uncovered. Accounts are
 compared by name, because dpkg numbers them in its own order.
 """
-import hashlib
 import io
 import json
 import os
@@ -17,7 +16,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from imgkit import Checks
+from imgkit import Checks, listed
 
 PACKAGES = "nginx,openssh-server,redis-server,dbus"
 NAME = "imgkit-cross-configure"
@@ -40,23 +39,8 @@ ACCOUNTS = {"etc/passwd", "etc/group", "etc/shadow", "etc/gshadow", "var/lib/dpk
 
 def tree(data):
     """path -> (kind, mode, owner's name, group's name, digest or link); and the texts of accounts"""
-    found, texts = {}, {}
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        for member in tar:
-            name = member.name.removeprefix("./").rstrip("/")
-            if name in ("", "."):
-                continue
-            if member.islnk():
-                found[name] = found[member.linkname.removeprefix("./")]
-                continue
-            what = member.linkname if member.issym() else ""
-            if member.isreg():
-                text = tar.extractfile(member).read()
-                what = hashlib.sha256(text).hexdigest()
-                if name in ACCOUNTS:
-                    texts[name] = text.decode()
-            mode = 0 if member.issym() else member.mode & 0o7777
-            found[name] = (member.type, oct(mode), member.uid, member.gid, what)
+        found, texts = listed(tar, ACCOUNTS)
     users = {int(line.split(":")[2]): line.split(":")[0] for line in texts["etc/passwd"].splitlines()}
     groups = {int(line.split(":")[2]): line.split(":")[0] for line in texts["etc/group"].splitlines()}
     named = {path: (kind, mode, users.get(uid, uid), groups.get(gid, gid), what)

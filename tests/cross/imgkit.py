@@ -3,6 +3,7 @@
 The programs are the release build: IMGKIT_BIN names its folder, else it is cargo's.
 """
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -221,3 +222,24 @@ def fresh(parent, prefix=""):
     path = Path(parent, prefix + secrets.token_hex(4))
     path.mkdir(mode=0o700)
     return path
+
+
+def listed(tar, keep=()):
+    """What is in an open tar: path -> (kind, mode, uid, gid, digest or link); and path -> text for the files of `keep`."""
+    found, texts = {}, {}
+    for member in tar:
+        name = member.name.removeprefix("./").rstrip("/")
+        if name in ("", "."):
+            continue
+        if member.islnk():
+            found[name] = found[member.linkname.removeprefix("./")]
+            continue
+        what = member.linkname if member.issym() else ""
+        if member.isreg():
+            data = tar.extractfile(member).read()
+            what = hashlib.sha256(data).hexdigest()
+            if name in keep:
+                texts[name] = data.decode()
+        mode = 0 if member.issym() else member.mode & 0o7777
+        found[name] = (member.type, oct(mode), member.uid, member.gid, what)
+    return found, texts

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::packed::{bomb, zstd_window};
 use super::room::Input;
-use super::tar::{entry, file, pax, sparse, whole};
+use super::tar::{entry, file, folder, hard, link, pax, sparse, whole};
 use super::{Case, Kind};
 
 const DEB: [(Kind, &str); 2] = [
@@ -61,18 +61,6 @@ fn with(text: &str, more: &[Vec<u8>]) -> Vec<u8> {
         ("control.tar", &control(text, more)),
         ("data.tar", &whole(&[file(b"./usr/a", b"x")])),
     )
-}
-
-fn link(name: &[u8], target: &[u8]) -> Vec<u8> {
-    entry(b'2', name, b"").to(target).bytes()
-}
-
-fn hard(name: &[u8], target: &[u8]) -> Vec<u8> {
-    entry(b'1', name, b"").to(target).bytes()
-}
-
-fn folder(name: &[u8]) -> Vec<u8> {
-    entry(b'5', name, b"").bytes()
 }
 
 fn xz(write: impl FnOnce(&mut dyn Write)) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use crate::common::build;
 
 use super::room::Input;
-use super::tar::{entry, file, long, pax, pax_text, sparse, whole};
+use super::tar::{entry, file, folder, hard, link, long, pax, pax_text, sparse, whole};
 use super::{Case, Kind, ROOT};
 
 /// An absolute path that leads out of the folder in which a program runs.
@@ -57,18 +57,6 @@ fn two(
         codes,
         says,
     ));
-}
-
-fn link(name: &[u8], target: &[u8]) -> Vec<u8> {
-    entry(b'2', name, b"").to(target).bytes()
-}
-
-fn hard(name: &[u8], target: &[u8]) -> Vec<u8> {
-    entry(b'1', name, b"").to(target).bytes()
-}
-
-fn folder(name: &[u8]) -> Vec<u8> {
-    entry(b'5', name, b"").bytes()
 }
 
 /// P1 to P13.

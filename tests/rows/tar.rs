@@ -111,6 +111,21 @@ pub fn file(name: &[u8], data: &[u8]) -> Vec<u8> {
     entry(b'0', name, data).bytes()
 }
 
+/// A symbolic link.
+pub fn link(name: &[u8], target: &[u8]) -> Vec<u8> {
+    entry(b'2', name, b"").to(target).bytes()
+}
+
+/// A hard link.
+pub fn hard(name: &[u8], target: &[u8]) -> Vec<u8> {
+    entry(b'1', name, b"").to(target).bytes()
+}
+
+/// A folder.
+pub fn folder(name: &[u8]) -> Vec<u8> {
+    entry(b'5', name, b"").bytes()
+}
+
 /// Parts, and the end marker.
 pub fn whole(parts: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = parts.concat();

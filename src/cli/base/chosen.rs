@@ -47,8 +47,32 @@ pub struct Chosen {
     pub taken: Vec<Taken>,
     /// Their files, and what those must be.
     pub debs: Vec<DebToUnpack>,
-    /// The same as a lock.
+    /// The same as a lock, to be [completed](Lock::complete) once they are unpacked.
     pub lock: Lock,
+    /// The folders that stand for the lock's sources, where a lock says what to take.
+    roots: Option<Vec<PathBuf>>,
+}
+
+impl Chosen {
+    /// Reads all files that a lock names and says of each that is not the lock's: who puts a mirror right wants to know
+    /// of all. Unpacking compares them too, and ends with the first, so this is for when that has failed or is not done.
+    /// Without a lock it does nothing.
+    ///
+    /// # Errors
+    /// The first that is not the lock's; the others are warnings.
+    pub fn compare(&self, io: &mut Io) -> Result<()> {
+        let Some(roots) = &self.roots else {
+            return Ok(());
+        };
+        let mut wrong = self.lock.mismatches(roots)?.into_iter();
+        let Some((_, first)) = wrong.next() else {
+            return Ok(());
+        };
+        for (_, error) in wrong {
+            io.warn(&error.to_string());
+        }
+        Err(first)
+    }
 }
 
 impl Locking {
@@ -60,7 +84,8 @@ impl Locking {
     /// Finds out which packages to take; `merged` as in [`Selection::request`].
     ///
     /// # Errors
-    /// What opening sources, solving and reading a lock give; the first package that is not the lock's.
+    /// What opening sources, solving and reading a lock give; the first package that is not the lock's, if one is not
+    /// there or of another size.
     pub fn choose(&self, selection: &Selection, merged: bool, io: &mut Io) -> Result<Chosen> {
         match &self.locked {
             Some(path) => by_lock(path, selection, io),
@@ -89,6 +114,7 @@ fn now(selection: &Selection, merged: bool, io: &mut Io) -> Result<Chosen> {
         taken,
         debs,
         lock,
+        roots: None,
         architecture: offers.architecture.clone(),
     })
 }
@@ -120,22 +146,20 @@ fn by_lock(path: &Path, selection: &Selection, io: &mut Io) -> Result<Chosen> {
     let roots: Vec<PathBuf> = (0..lock.sources.len())
         .map(|source| root(&lock, source, selection).at(place))
         .collect::<Result<_>>()?;
-    let mut wrong = lock.mismatches(&roots)?.into_iter();
-    if let Some((_, first)) = wrong.next() {
-        // Who puts a mirror right wants to know of all.
-        for (_, error) in wrong {
-            io.warn(&error.to_string());
-        }
-        return Err(first);
-    }
-    Ok(Chosen {
+    let is_complete = lock.is_at(&roots)?;
+    let chosen = Chosen {
         variant,
         architecture: lock.architecture.clone(),
         date,
         taken: Vec::new(),
         debs: DebToUnpack::of_lock(&lock, &roots)?,
         lock,
-    })
+        roots: Some(roots),
+    };
+    if !is_complete {
+        chosen.compare(io)?;
+    }
+    Ok(chosen)
 }
 
 /// The folder that stands for a source of a lock now: the first of its kind that has all of its packages, else the first.

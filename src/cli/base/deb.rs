@@ -150,7 +150,7 @@ impl Deb {
             acts: self.changes.acts(),
             unconfigured: self.configure == Some(Configure::Emit),
         };
-        let chosen = self.locking.choose(&self.selection, options.merged, io)?;
+        let mut chosen = self.locking.choose(&self.selection, options.merged, io)?;
         taken_in.set_step(&format!("imgbase deb --variant {}", chosen.variant.name()));
         options.choice.database = match (self.database, chosen.variant) {
             (Databases::Auto, super::Variant::Distroless) => Database::StatusD,
@@ -160,6 +160,7 @@ impl Deb {
             (Databases::None, _) => Database::None,
         };
         if self.dry_run {
+            chosen.compare(io)?;
             for package in &chosen.lock.packages {
                 let LockedPackage {
                     name,
@@ -192,8 +193,12 @@ impl Deb {
             &options,
             &taken_in.landing,
             &meter,
-        )?;
+        );
         drop(progress);
+        if report.is_err() {
+            chosen.compare(io)?;
+        }
+        let report = report?;
         taken_in.set_created(base.epoch);
         if let Some(platform) = platform(architecture) {
             taken_in.set_platform(platform);
@@ -229,6 +234,7 @@ impl Deb {
         };
         let mut papers = papers.written(&document);
         if let Some(path) = self.locking.path() {
+            chosen.lock.complete(&base.packages);
             papers.push((path, chosen.lock.to_text()?.into_bytes()));
         }
         taken_in.deliver(&base, &rules, &papers, io)?;

@@ -131,6 +131,11 @@ impl Ending {
         })
     }
 
+    /// Whether files go into layers by their packages.
+    pub fn is_cut(&self) -> bool {
+        !matches!(self.layers, Layers::One)
+    }
+
     /// Whether to show no progress.
     pub fn is_quiet(&self) -> bool {
         self.making.quiet

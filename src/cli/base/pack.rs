@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Ending;
+use super::records::bill;
 use crate::blob::{FileRange, Input, Meter, open_regular};
 use crate::cli::{Common, Io, Page, Selecting, Verdict, owner_arg, source_date_epoch};
 use crate::disk::{Folder, Options};
@@ -11,7 +12,7 @@ use crate::escape;
 use crate::job::base::filters::Filters;
 use crate::job::base::owned::Owned;
 use crate::job::base::pack::{PackOptions, archive, folder};
-use crate::job::base::{Base, check};
+use crate::job::base::{Base, check, recorded};
 
 /// The most bytes of a file of owners.
 const OWNERS: u64 = 256 << 20;
@@ -26,6 +27,8 @@ pub const PAGE: Page = Page {
          the input was packed, so that the same tree gives the same image from a folder, a tar or a cpio archive.",
         "What is put below a symbolic link to a folder lands in that folder; a folder never takes the place of a link. \
          Device nodes and FIFOs of archives are kept, sockets are left out.",
+        "Where a tree is cut into layers by packages, or a bill of materials is written, its packages are those in the \
+         database of dpkg that is in it, and their files those that it lists; without one there are none, which a note says.",
     ],
     output: &[],
     keys: &[],
@@ -76,6 +79,9 @@ pub struct Pack {
     changes: super::Changes,
 
     #[command(flatten)]
+    bill: super::Bill,
+
+    #[command(flatten)]
     ending: Ending,
 }
 
@@ -85,7 +91,9 @@ impl Pack {
     /// # Errors
     /// As [`folder`] and [`archive`], placed at the input; as `Taken::deliver`.
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
-        let mut taken = self.ending.taken_in(common, "imgbase pack", &[])?;
+        let sbom = self.bill.taken_in()?;
+        let paths: Vec<&Path> = sbom.iter().map(|(_, path)| *path).collect();
+        let mut taken = self.ending.taken_in(common, "imgbase pack", &paths)?;
         taken.set_command(&["/bin/sh"]);
         let options = PackOptions {
             excludes: self.selecting.excludes()?,
@@ -137,6 +145,13 @@ impl Pack {
                 ));
             }
         }
+        // Of a tree as it came: what is added below is of no package.
+        let is_asked = sbom.is_some() || self.ending.is_cut();
+        if is_asked && !recorded::packages(&mut base).at(place)? && !self.ending.is_quiet() {
+            io.note(&format!(
+                "{label}: it has no database of dpkg, so which packages are in it is not known"
+            ));
+        }
         Filters::new(self.slim, &[], &[])?.apply(&mut base.rootfs);
         for act in self.changes.acts() {
             act.apply(&mut base)?;
@@ -145,7 +160,8 @@ impl Pack {
             ready: true,
             ..check::Rules::default()
         };
-        taken.deliver(&base, &rules, &[], io)?;
+        let papers: Vec<_> = bill(sbom, &base, None).into_iter().collect();
+        taken.deliver(&base, &rules, &papers, io)?;
         Ok(Verdict::Yes)
     }
 }

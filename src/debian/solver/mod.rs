@@ -320,7 +320,9 @@ struct Round {
     /// What is taken, in the order it was needed.
     queue: Vec<Choice>,
     met: HashSet<Choice>,
-    /// Those of it whose needs are being looked through, each for a need of the one before, and the next need.
+    /// A stack of those of it whose needs are not looked through to the end, each with the number of its next need. The
+    /// topmost is at work; what satisfies a need of it goes on top, so that its own needs come before the next one. What
+    /// the request needs is at the bottom, the first of it uppermost.
     open: Vec<(Choice, usize)>,
     /// The next of the queue and of what it recommends.
     recommended: (usize, usize),

@@ -3,7 +3,7 @@
 //! In come packages that could be taken and what is wanted; they are chosen, unpacked in the order of installation, and
 //! what their scripts would have made is made. Out come a tree and a report of what was taken, made and left.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Base;
 use super::emit::emit;
@@ -11,72 +11,10 @@ use super::filters::Filters;
 use super::scripts::{self, Act, PackageScripts, Recipe};
 use super::standins::{self, Choice, StandInReport, merge_usr};
 use super::unpack::{DebToUnpack, Diversion, Unpacking, unpack};
-use crate::blob::{FileRange, Meter, open_regular};
-use crate::debian::solver::{Candidate, Reason, Taken};
-use crate::debian::{Control, ControlLimits, Deb, Request, Solution, Universe, solve};
-use crate::error::{At, Error, Fault, Result};
-use crate::parallel::in_parallel;
-
-/// A `.deb` that was given as a file.
-#[derive(Debug, Clone)]
-pub struct Given {
-    /// Its control data.
-    pub control: Control,
-    /// Where it is.
-    pub path: PathBuf,
-}
-
-/// Reads the control data of `.deb` files, and of those in folders (not deeper), in the order of their names.
-///
-/// # Errors
-/// `Usage` for a folder without any; as [`Deb::open`] and [`Deb::control`], placed at the file.
-pub fn given(paths: &[PathBuf]) -> Result<Vec<Given>> {
-    let mut files = Vec::new();
-    for path in paths {
-        if !path.is_dir() {
-            files.push(path.clone());
-            continue;
-        }
-        let before = files.len();
-        let place = || path.to_string_lossy().into_owned();
-        let entries = std::fs::read_dir(path).map_err(|error| Error::io("read", error));
-        for entry in entries.at(place)? {
-            let entry = entry.map_err(|error| Error::io("read", error)).at(place)?;
-            let file = entry.path();
-            if file.extension().is_some_and(|suffix| suffix == "deb") {
-                files.push(file);
-            }
-        }
-        if files.len() == before {
-            let why = "there is no file here whose name ends with .deb".to_owned();
-            return Err(Error::new(Fault::Usage(why)).at(place()));
-        }
-    }
-    // By what the files are called, wherever they are: folders may be given in any order.
-    files.sort_by(|a, b| (a.file_name(), a).cmp(&(b.file_name(), b)));
-    let read = in_parallel(&files, |path| {
-        let deb = open_regular(path, true)
-            .and_then(FileRange::whole)
-            .and_then(Deb::open);
-        let control = deb.and_then(|deb| deb.control(ControlLimits::default()));
-        let (control, _) = control.at(|| path.to_string_lossy().into_owned())?;
-        Ok(Given {
-            control,
-            path: path.clone(),
-        })
-    });
-    read.into_iter().collect()
-}
-
-impl Given {
-    /// The package as the solver sees it.
-    ///
-    /// # Errors
-    /// As [`Candidate::of`].
-    pub fn candidate(&self) -> Result<Candidate<'_>> {
-        Candidate::of(self.control.fields()).at(|| self.path.to_string_lossy().into_owned())
-    }
-}
+use crate::blob::Meter;
+use crate::debian::solver::{Reason, Taken};
+use crate::debian::{Request, Solution, Universe, solve};
+use crate::error::Result;
 
 /// What is to be made of packages.
 #[derive(Debug, Clone, Default)]
@@ -120,6 +58,12 @@ pub fn select(universe: &Universe<'_>, request: &Request) -> Result<Solution> {
 
 /// What is diverted before anything is unpacked: the shell of dash is the system's, whoever else brings one. The database
 /// has the same from dash's own script.
+///
+/// dash is named here because its diversions cannot be read where those of other packages would be. Diversions that hold
+/// while packages are unpacked are made by a `preinst`, and dash has none: it diverts in its `postinst`, by functions that
+/// ask dpkg what is diverted already. To take what every `postinst` diverts would be wrong for the others, because theirs
+/// hold only for what is unpacked after they were configured. No `preinst` of Debian 12's minimal system diverts; where
+/// one of another package moves what is there, it is reported as not done.
 fn diversions(debs: &[DebToUnpack]) -> Vec<Diversion> {
     let is_dash = |deb: &DebToUnpack| deb.expected.as_ref().is_some_and(|it| it.name == "dash");
     let diversion = |(from, to): (&str, &str)| Diversion {

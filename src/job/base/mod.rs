@@ -13,6 +13,7 @@ pub mod image;
 pub mod layers;
 pub mod owned;
 pub mod pack;
+pub mod recorded;
 pub mod sbom;
 pub mod scratch;
 pub mod scripts;

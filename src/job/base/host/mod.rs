@@ -19,14 +19,13 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::Base;
-use super::deb::Given;
 use super::filters::Filters;
 use super::scratch::root::Root;
 use super::scripts::{self, Act, PackageScripts, Recipe};
 use super::standins::{self, Choice, StandInReport};
 use crate::blob::open_regular;
 use crate::debian::solver::{Candidate, Reason, Request, Solution, Universe, Wanted, solve};
-use crate::debian::{Member, Paragraph, Paragraphs, Unpacked, database};
+use crate::debian::{Given, Member, Paragraph, Paragraphs, Unpacked, database};
 use crate::error::{At, Error, Fault, Result};
 
 /// What to make of a system.

@@ -4,13 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::root::Root;
-use crate::debian::{Control, Member, Paragraphs, Unpacked};
+use crate::debian::{Control, Member, Paragraphs, Unpacked, database};
 use crate::error::{At, Result};
 use crate::job::base::Base;
 use crate::rootfs::{Kind, Node};
-
-/// What of an installed package's paragraph is about its being installed.
-const OF_THE_HOST: [&str; 3] = ["Status", "Conffiles", "Config-Version"];
 
 /// Notes the owners of what was taken: pairs of a place in the root and one in the image. Returns the packages' names.
 ///
@@ -72,16 +69,7 @@ pub(super) fn note(
                     .is_none_or(|architecture| paragraph.get("Architecture") == Some(architecture))
         });
         let Some(paragraph) = paragraph else { continue };
-        let mut control = Control::default();
-        let fields = paragraph.to_control();
-        for (field, value) in fields.fields() {
-            if !OF_THE_HOST
-                .iter()
-                .any(|host| host.eq_ignore_ascii_case(field))
-            {
-                control.push(field, value);
-            }
-        }
+        let control = database::control(paragraph);
         let sums = root.text(&info(b".md5sums"))?.unwrap_or_default();
         let sums: Vec<&[u8]> = sums
             .split(|byte| *byte == b'\n')

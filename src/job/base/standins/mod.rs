@@ -148,13 +148,7 @@ pub fn run(base: &mut Base, choice: &Choice) -> Result<Vec<StandInReport>> {
             continue;
         }
         let origin = base.origin(one.name);
-        let mut making = Making {
-            base,
-            choice,
-            origin,
-            made: BTreeSet::new(),
-            notes: Vec::new(),
-        };
+        let mut making = Making::new(base, choice, origin);
         (one.make)(&mut making).map_err(|error| error.at(one.name))?;
         let (made, notes) = (making.made, making.notes);
         reports.push(StandInReport {
@@ -175,7 +169,18 @@ struct Making<'a> {
     notes: Vec<String>,
 }
 
-impl Making<'_> {
+impl<'a> Making<'a> {
+    /// With nothing made yet.
+    fn new(base: &'a mut Base, choice: &'a Choice, origin: Origin) -> Self {
+        Making {
+            base,
+            choice,
+            origin,
+            made: BTreeSet::new(),
+            notes: Vec::new(),
+        }
+    }
+
     /// Puts something at a path, whatever is there.
     fn put(&mut self, path: &str, node: Node) -> Result<()> {
         let node = Node {
@@ -268,13 +273,7 @@ impl Making<'_> {
 /// Whether a command of a script would still change a tree; `None` for one that is not understood. It is done to the tree.
 pub(super) fn would_change(base: &mut Base, effect: &super::scripts::Effect) -> Option<bool> {
     let choice = Choice::default();
-    let mut making = Making {
-        base,
-        choice: &choice,
-        origin: Origin::default(),
-        made: BTreeSet::new(),
-        notes: Vec::new(),
-    };
+    let mut making = Making::new(base, &choice, Origin::default());
     match commands::perform(&mut making, effect) {
         Ok(true) => Some(!making.made.is_empty()),
         _ => None,
@@ -284,13 +283,7 @@ pub(super) fn would_change(base: &mut Base, effect: &super::scripts::Effect) -> 
 /// What packages need that are still to be configured: accounts, and a database that says so.
 pub(super) fn unconfigured(base: &mut Base, choice: &Choice) -> Result<()> {
     let origin = base.origin("database");
-    let mut making = Making {
-        base,
-        choice,
-        origin,
-        made: BTreeSet::new(),
-        notes: Vec::new(),
-    };
+    let mut making = Making::new(base, choice, origin);
     accounts::make(&mut making)?;
     dpkg::full(&mut making, dpkg::State::Unpacked)
 }
@@ -299,13 +292,7 @@ pub(super) fn unconfigured(base: &mut Base, choice: &Choice) -> Result<()> {
 pub(super) fn loader_cache(base: &mut Base) -> Result<()> {
     let choice = Choice::default();
     let origin = base.origin("ldcache");
-    let mut making = Making {
-        base,
-        choice: &choice,
-        origin,
-        made: BTreeSet::new(),
-        notes: Vec::new(),
-    };
+    let mut making = Making::new(base, &choice, origin);
     ldcache::make(&mut making)
 }
 
@@ -318,12 +305,6 @@ pub(super) use dpkg::conffile_names;
 pub(super) fn act(base: &mut Base, act: &super::scripts::Act) -> Result<()> {
     let choice = Choice::default();
     let origin = base.origin("recipe");
-    let mut making = Making {
-        base,
-        choice: &choice,
-        origin,
-        made: BTreeSet::new(),
-        notes: Vec::new(),
-    };
+    let mut making = Making::new(base, &choice, origin);
     acts::act(&mut making, act)
 }

@@ -20,7 +20,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use super::Base;
-use crate::blob::{CHUNK, DecodeLimits, FileRange, Hasher, HashingReader, Meter, open_regular};
+use crate::blob::{CHUNK, DecodeLimits, FileRange, Hasher, Meter, open_regular};
 use crate::debian::{Control, ControlLimits, Data, Deb, IndexEntry, Lock, Member};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::{EntryKind, StreamInput, Walker, Whiteout, Xattr};
@@ -101,8 +101,8 @@ pub struct Expected {
     pub architecture: String,
     /// Bytes of the file.
     pub size: Option<u64>,
-    /// Digest of the file.
-    pub digest: Digest,
+    /// Digest of the file, where somebody has said one.
+    pub digest: Option<Digest>,
 }
 
 /// What goes elsewhere than its package says, `dpkg-divert(1)`.
@@ -185,6 +185,7 @@ fn place(deb: &DebToUnpack) -> String {
 
 /// A package that is decoded.
 struct Decoded {
+    digest: Option<Digest>,
     control: Control,
     members: BTreeMap<String, Member>,
     items: Vec<Item>,
@@ -223,9 +224,10 @@ fn decode(deb: &DebToUnpack, how: &Unpacking<'_>, spool: &Spool) -> Result<Decod
             found: range.len(),
         }));
     }
-    let opened = Deb::open(range)?;
-    let hasher = match expected {
-        Some(expected) => Hasher::like(&expected.digest)?,
+    let opened = Deb::open(range.clone())?;
+    let wanted = expected.and_then(|expected| expected.digest.as_ref());
+    let hasher = match wanted {
+        Some(digest) => Hasher::like(digest)?,
         None => Hasher::default(),
     };
     let mut data = opened.data(hasher, how.limits, how.meter)?;
@@ -233,20 +235,19 @@ fn decode(deb: &DebToUnpack, how: &Unpacking<'_>, spool: &Spool) -> Result<Decod
     let mut desk = spool.desk();
     let items = read_items(Walker::new(StreamInput::new(source)), &mut desk);
     desk.flush()?;
-    // Bytes that are not the right ones are the better reason for whatever did not work.
-    if let Some(expected) = expected {
-        let digest = match (&items, data.finish()) {
-            (Err(_), _) => whole_digest(&deb.path, &expected.digest)?,
-            (Ok(_), digest) => digest?,
-        };
-        if digest != expected.digest {
-            return Err(Error::new(Fault::DigestMismatch {
-                expected: expected.digest.to_string(),
-                found: digest.to_string(),
-            }));
-        }
-    } else if items.is_ok() {
-        data.finish()?;
+    let digest = match (items.is_ok(), wanted) {
+        (true, _) => Some(data.finish()?),
+        // Bytes that are not the right ones are the better reason for whatever did not work.
+        (false, Some(digest)) => Some(range.digest(digest)?),
+        (false, None) => None,
+    };
+    if let (Some(found), Some(expected)) = (&digest, wanted)
+        && found != expected
+    {
+        return Err(Error::new(Fault::DigestMismatch {
+            expected: expected.to_string(),
+            found: found.to_string(),
+        }));
     }
     let items = items?;
     let (control, members) = opened.control(ControlLimits::default())?;
@@ -254,6 +255,7 @@ fn decode(deb: &DebToUnpack, how: &Unpacking<'_>, spool: &Spool) -> Result<Decod
         expected.check(&control)?;
     }
     Ok(Decoded {
+        digest,
         control,
         members,
         items,
@@ -278,13 +280,6 @@ impl Expected {
         }
         Ok(())
     }
-}
-
-fn whole_digest(path: &Path, like: &Digest) -> Result<Digest> {
-    let mut reader = FileRange::whole(open_regular(path, true)?)?.reader();
-    let mut hashing = HashingReader::new(&mut reader, Hasher::like(like)?);
-    std::io::copy(&mut hashing, &mut std::io::sink()).map_err(|error| Error::io("read", error))?;
-    Ok(hashing.finish().0)
 }
 
 type DataWalker<'d> = Walker<StreamInput<BufReader<&'d mut Data>>>;

@@ -64,6 +64,7 @@ impl<'b> Placer<'b> {
             paths: Vec::with_capacity(decoded.items.len()),
             origin,
             asked_for: deb.asked_for,
+            digest: decoded.digest,
         };
         let mut work = Work {
             files: HashMap::new(),

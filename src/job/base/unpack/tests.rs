@@ -315,7 +315,7 @@ fn a_package_must_be_the_one_that_was_expected() {
         version: "1-2".into(),
         architecture: "amd64".into(),
         size: Some(bytes.len() as u64),
-        digest: sha256(&bytes),
+        digest: Some(sha256(&bytes)),
     };
     let error = |expected: Expected, damage: bool| {
         let mut case = case();
@@ -331,8 +331,17 @@ fn a_package_must_be_the_one_that_was_expected() {
     };
     let mut fine = case();
     fine.debs[0].expected = Some(right.clone());
-    fine.run().expect("the right package");
-    let digest = sha256(b"another");
+    let base = fine.run().expect("the right package");
+    assert_eq!(base.packages[0].digest, Some(sha256(&bytes)));
+    // What nobody has said is found out.
+    let mut unsaid = case();
+    unsaid.debs[0].expected = Some(Expected {
+        digest: None,
+        ..right.clone()
+    });
+    let base = unsaid.run().expect("a package");
+    assert_eq!(base.packages[0].digest, Some(sha256(&bytes)));
+    let digest = Some(sha256(b"another"));
     let wrong = error(
         Expected {
             digest,

@@ -185,7 +185,9 @@ impl FileRange {
             }
             .into());
         }
-        let mut bytes = Vec::new();
+        // All at once where it is short, else as it comes: a length that is only claimed takes no memory.
+        let room = usize::try_from(self.len.min(1 << 16)).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(room);
         self.reader()
             .read_to_end(&mut bytes)
             .map_err(|error| Error::io("read", error))?;

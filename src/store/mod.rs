@@ -112,7 +112,7 @@ impl Store {
         let mut is_there = false;
         for folder in ["blobs", "blobs/sha256"] {
             let folder = self.path.join(folder);
-            is_there |= match folder.symlink_metadata() {
+            is_there = match folder.symlink_metadata() {
                 // Links within a store are not followed where it is read, so nothing goes through one either.
                 Ok(found) if found.is_symlink() => Err(Error::new(Fault::NotAFile {
                     kind: "a symbolic link",

@@ -225,7 +225,7 @@ class Contest:
     def table(self, head):
         lines = [
             f"Measured on {head['date']} at {head['commit']} with `{head['command']}`: {head['machine']}; load before {head['load_before']:.1f}; "
-            f"medians of {head['rounds']} rounds (2 of who takes more than ten times as long), contenders in turn, results compared before.",
+            f"medians of {head['rounds']} rounds (2 of who takes more than ten times as long, and on the inputs after the first), contenders in turn, results compared before.",
             "",
             "| job | input | imgkit | best peer | ratio | wanted | limit | to the limit | anonymous / all memory | met |",
             "|---|---|---|---|---|---|---|---|---|---|",

@@ -32,25 +32,24 @@ class Contender:
 
     def __init__(self, name, command, before="", result=None, codes=(0,)):
         self.name, self.command, self.before, self.result, self.codes = name, command, before, result, codes
-        self.times, self.cpu, self.rss, self.is_short = [], [], 0, False
+        self.times, self.cpu, self.is_short = [], [], False
 
     def prepare(self):
         if self.before:
             sh(self.before)
 
     def run(self):
-        """Once, untimed: what it does wrong is told, and its memory noted."""
+        """Once, untimed: what it does wrong is told."""
         self.prepare()
         words = shlex.split(self.command) if simple(self.command) else ["/bin/sh", "-c", self.command]
         start = time.perf_counter()
         process = subprocess.Popen(words, env=ENV, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         said = process.stderr.read().decode(errors="replace")
-        _, status, usage = os.wait4(process.pid, 0)
+        _, status = os.waitpid(process.pid, 0)
         self.is_short = time.perf_counter() - start < 0.1 and not self.before
         process.returncode = code = os.waitstatus_to_exitcode(status)
         if code not in self.codes:
             raise Trouble(f"{self.name}: {self.command}: exit status {code}: {said.strip()[-300:]}")
-        self.rss = max(self.rss, usage.ru_maxrss << 10)
 
     def time(self, notes):
         """Once more, timed by hyperfine; what is over at once ten times, whose median counts. `notes`: a file for its figures."""
@@ -69,25 +68,25 @@ class Contender:
         self.times.append(found["median"])
         self.cpu.append(found["user"] + found["system"])
 
-    def anonymous(self):
-        """The most anonymous memory of the process, looked at every few milliseconds."""
+    def memory(self):
+        """The most anonymous and the most resident memory of the process, looked at every few milliseconds. What the system
+        says of an ended process would be that of this one, from which it was forked, if that is more."""
         if not simple(self.command):
-            return None
+            return None, None
         self.prepare()
-        words = shlex.split(self.command)
-        out = subprocess.DEVNULL
-        process = subprocess.Popen(words, env=ENV, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.DEVNULL)
-        most = 0
+        process = subprocess.Popen(shlex.split(self.command), env=ENV, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        most = {"Anonymous:": 0, "Rss:": 0}
         while process.poll() is None:
             try:
                 for line in open(f"/proc/{process.pid}/smaps_rollup"):
-                    if line.startswith("Anonymous:"):
-                        most = max(most, int(line.split()[1]) << 10)
+                    name, *rest = line.split()
+                    if name in most:
+                        most[name] = max(most[name], int(rest[0]) << 10)
             except (OSError, ProcessLookupError):
                 break
             time.sleep(0.005)
         process.wait()
-        return most
+        return most["Anonymous:"], most["Rss:"]
 
     def median(self):
         return statistics.median(self.times)
@@ -181,7 +180,7 @@ class Contest:
                 # Who takes ten times as long is no nearer after five rounds than after two.
                 if number < 2 or one.median() < 10 * ours.median():
                     one.time(self.work / "hyperfine.json")
-        anonymous = ours.anonymous()
+        anonymous, resident = ours.memory()
         ours.prepare()
         for one in field:
             one.prepare()
@@ -190,11 +189,11 @@ class Contest:
         floor = limit.median() / parts if limit in alive else None
         row = {
             "job": name, "input": input, "seconds": ours.median(), "cpu_seconds": statistics.median(ours.cpu), "command": self.shown(ours.command),
-            "all": {one.name: {"times": one.times, "cpu": one.cpu, "rss": one.rss, "command": self.shown(one.command)} for one in alive},
+            "all": {one.name: {"times": one.times, "cpu": one.cpu, "command": self.shown(one.command)} for one in alive},
             "compared": sorted(results), "peer": best and best.name, "peer_seconds": best and best.median(),
             "ratio": best and best.median() / ours.median(), "target": target,
             "limit": limit.name if floor else None, "limit_seconds": floor, "limit_ratio": floor and ours.median() / floor, "limit_target": limit_target,
-            "anonymous_bytes": anonymous, "rss_bytes": ours.rss, "note": note,
+            "anonymous_bytes": anonymous, "rss_bytes": resident, "note": note,
         }
         met = [best is not None and row["ratio"] >= target] if target else []
         met += [row["limit_ratio"] <= limit_target] if limit_target and floor else []
@@ -227,7 +226,7 @@ class Contest:
             f"Measured on {head['date']} at {head['commit']} with `{head['command']}`: {head['machine']}; load before {head['load_before']:.1f}; "
             f"medians of {head['rounds']} rounds (2 of who takes more than ten times as long, and on the inputs after the first), contenders in turn, results compared before.",
             "",
-            "| job | input | imgkit | best peer | ratio | wanted | limit | to the limit | anonymous / all memory | met |",
+            "| job | input | imgkit | best peer | ratio | wanted | limit | to the limit | anonymous / resident memory | met |",
             "|---|---|---|---|---|---|---|---|---|---|",
         ]
         for row in self.results:

@@ -364,6 +364,13 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_written_as_they_were_read() {
+        for text in ["2.6666666666666663e+70", "1.7976931348623157e+308", "-0.1"] {
+            assert_eq!(parse(text.as_bytes()).expect("JSON").to_string(), text);
+        }
+    }
+
+    #[test]
     fn depth_is_limited_without_recursion_running_away() {
         let deep = "[".repeat(100_000);
         assert!(fault(&deep).contains("depth"));

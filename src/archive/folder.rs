@@ -69,11 +69,12 @@ impl FolderFile {
         let fd = fd.map_err(|errno| os_error("open", errno))?;
         let stat = rustix::fs::fstat(&fd).map_err(|errno| os_error("open", errno))?;
         let len = u64::try_from(stat.st_size).unwrap_or_default();
-        let is_same = (stat.st_dev, stat.st_ino) == self.identity;
-        // index.json is replaced whole when an image is added beside us, and is as good then as before.
-        if !is_same && self.name == "index.json" {
+        // It is replaced whole when an image is added beside us, and is as good then as before. Whether it was does not
+        // show: the second one after ours may have been given our one's inode.
+        if self.name == "index.json" {
             return FileRange::whole(fd.into());
         }
+        let is_same = (stat.st_dev, stat.st_ino) == self.identity;
         if !is_same && len == self.len {
             let replaced = std::io::Error::other("another file has taken its place meanwhile");
             return Err(Error::io("read", replaced));
@@ -297,5 +298,31 @@ impl Folder {
             }
         }
         names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+
+    #[test]
+    fn an_index_that_was_replaced_is_read_as_it_is_now() {
+        let top = tempfile::tempdir().expect("a folder");
+        let bound = Limits::default().of_document();
+        let write = |name: &str, text: &str| {
+            std::fs::write(top.path().join(name), text).expect("a file");
+        };
+        write("index.json", "before");
+        write("other", "before");
+        let folder = Folder::open(top.path()).expect("a folder");
+        let get = |name| folder.get(name, 1).expect("a file").expect("a file");
+        let (index, other) = (get("index.json"), get("other"));
+        // The same inode, as the second replacement may be given.
+        write("index.json", "afterwards");
+        write("other", "afterwards");
+        assert_eq!(&*index.bytes(bound).expect("the index"), b"afterwards");
+        let error = other.bytes(bound).expect_err("another file");
+        assert!(matches!(error.fault(), Fault::Truncated { .. }), "{error}");
     }
 }

@@ -33,6 +33,8 @@ struct Alternative {
     /// The bytes that it begins with; all of them, where there are no steps.
     literal: Vec<u8>,
     steps: Option<Steps>,
+    /// The bytes that the steps end with: what a path is looked at for first, as most end otherwise.
+    end: Vec<u8>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,15 +64,18 @@ impl Glob {
         };
         let alternative = |text: &Vec<u8>| -> Result<Alternative, &'static str> {
             let tokens = tokens(text, dialect)?;
-            let bytes = tokens.iter().map_while(|token| match token {
+            let byte = |token: &Token| match token {
                 Token::Byte(byte) => Some(*byte),
                 _ => None,
-            });
-            let literal: Vec<u8> = bytes.collect();
+            };
+            let literal: Vec<u8> = tokens.iter().map_while(byte).collect();
             let rest = &tokens[literal.len()..];
+            let mut end: Vec<u8> = rest.iter().rev().map_while(byte).collect();
+            end.reverse();
             Ok(Alternative {
                 steps: (!rest.is_empty()).then(|| Steps::new(rest)),
                 literal,
+                end,
             })
         };
         Ok(Glob {
@@ -84,12 +89,20 @@ impl Glob {
             let rest = path.strip_prefix(alternative.literal.as_slice());
             rest.is_some_and(|rest| match &alternative.steps {
                 None => rest.is_empty(),
+                Some(_) if !rest.ends_with(&alternative.end) => false,
                 Some(steps) => {
                     let starts_part = alternative.literal.last().is_none_or(|last| *last == b'/');
                     steps.is_match(rest, starts_part)
                 }
             })
         })
+    }
+
+    /// The same for a path or a folder that it is in.
+    pub fn covers(&self, path: &[u8]) -> bool {
+        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        let mut folders = slashes.map(|(at, _)| &path[..at]);
+        self.is_match(path) || folders.any(|folder| self.is_match(folder))
     }
 }
 
@@ -378,6 +391,7 @@ mod tests {
             ),
             ("a/**", Shell, &["a/b", "a/b/c"], &["a", "ab"]),
             ("**/x", Shell, &["x", "a/x", "a/b/x"], &["ax", "x/a"]),
+            ("ab*ba", Shell, &["abba", "abxba"], &["aba", "ab", "ba"]),
         ] {
             for path in yes {
                 assert!(is_match(pattern, dialect, path), "{pattern} {path}");
@@ -385,6 +399,19 @@ mod tests {
             for path in no {
                 assert!(!is_match(pattern, dialect, path), "{pattern} {path}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_in_a_folder_is_covered() {
+        let glob = Glob::new("**/a*", Dialect::Shell).expect("a pattern");
+        for (path, is_covered) in [
+            ("ab", true),
+            ("x/ab/c/d", true),
+            ("x/ba", false),
+            ("", false),
+        ] {
+            assert_eq!(glob.covers(path.as_bytes()), is_covered, "{path}");
         }
     }
 

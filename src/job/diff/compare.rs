@@ -81,18 +81,16 @@ impl Ignored {
                 None if inner.contains('/') => inner.to_owned(),
                 None => format!("**/{inner}"),
             };
-            for glob in [format!("{anchored}/**"), anchored] {
-                let glob = Glob::new(&glob, Dialect::Shell);
-                let refused = |why| Fault::Usage(format!("no glob '{text}': {why}"));
-                ignored.0.push(glob.map_err(refused)?);
-            }
+            let glob = Glob::new(&anchored, Dialect::Shell);
+            let refused = |why| Fault::Usage(format!("no glob '{text}': {why}"));
+            ignored.0.push(glob.map_err(refused)?);
         }
         Ok(ignored)
     }
 
     /// Whether a path, without `/` before it, is not looked at.
     pub fn has(&self, path: &[u8]) -> bool {
-        self.0.iter().any(|glob| glob.is_match(path))
+        self.0.iter().any(|glob| glob.covers(path))
     }
 }
 

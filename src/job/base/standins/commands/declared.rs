@@ -30,6 +30,12 @@ fn configured(making: &Making<'_>, args: &[&str], folder: &str) -> Result<Option
     Ok(Some(texts).filter(|texts| !texts.is_empty()))
 }
 
+/// One of the fields, if it is there and says something.
+fn given(fields: &[String], at: usize) -> Option<&str> {
+    let field = fields.get(at).map(String::as_str);
+    field.filter(|text| *text != "-")
+}
+
 /// The fields of a line, quotes taken away.
 fn fields(line: &str) -> Vec<String> {
     let mut fields = Vec::new();
@@ -68,12 +74,7 @@ pub(super) fn sysusers(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
     for text in &texts {
         for line in text.lines() {
             let fields = fields(line);
-            let field = |at: usize| {
-                fields
-                    .get(at)
-                    .map(String::as_str)
-                    .filter(|text| *text != "-")
-            };
+            let field = |at| given(&fields, at);
             let Some(name) = field(1).filter(|_| !line.trim_start().starts_with('#')) else {
                 continue;
             };
@@ -146,12 +147,7 @@ pub(super) fn tmpfiles(making: &mut Making<'_>, args: &[&str]) -> Result<bool> {
     let mut done = true;
     for line in texts.iter().flat_map(|text| text.lines()) {
         let fields = fields(line);
-        let field = |at: usize| {
-            fields
-                .get(at)
-                .map(String::as_str)
-                .filter(|text| *text != "-")
-        };
+        let field = |at| given(&fields, at);
         let (Some(kind), Some(path)) = (field(0).filter(|kind| !kind.starts_with('#')), field(1))
         else {
             continue;

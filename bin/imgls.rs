@@ -9,6 +9,7 @@ use imgkit::error::At;
 use imgkit::job::{self, Filter, ListRow, RowKind, Sizes};
 use imgkit::show::images::{LIST_COLUMNS, Telling, list_row, tree_labels};
 use imgkit::show::{Format, Table};
+use imgkit::store::Store;
 use imgkit::{Error, Result};
 
 const PAGE: Page = Page {
@@ -146,6 +147,8 @@ fn main() -> ExitCode {
         let format = Format::parse(&args.format, &default_format(args))?;
         let mut rows = Vec::new();
         if args.images.is_empty() {
+            // So that no layer goes while it is measured.
+            let _held = Store::at(cli::store_path(&args.common)?).hold();
             let archive = cli::open_store(&args.common, &Default::default())?;
             if let Some(archive) = archive {
                 let opened = Opened {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::archive::Name;
 use crate::blob::FileRange;
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Candidates, Error, Fault, Result};
 use crate::limits::Limits;
 use crate::spec::json::{Node, parse};
 use crate::spec::{Descriptor, Digest, MediaType, annotations};
@@ -144,8 +144,10 @@ impl StoreIndex {
 
     pub(super) fn tag(&mut self, target: &Digest, name: &Name) -> Result<Placed> {
         let entry = self.entries.iter().find(|entry| entry.digest == *target);
-        let entry = entry.ok_or_else(|| Fault::BlobAbsent {
-            digest: target.to_string(),
+        // Another program may have removed it since it was looked up.
+        let entry = entry.ok_or_else(|| Fault::NoSuchImage {
+            wanted: target.to_string(),
+            candidates: Candidates::default(),
         })?;
         let descriptor = Descriptor::from_node(&Node::root(&entry.value))?;
         self.place(&descriptor, Some(name), Policy::Replace)

@@ -42,6 +42,9 @@ pub struct Store {
     path: PathBuf,
 }
 
+/// What [`Store::hold`] holds.
+pub struct Held(#[expect(dead_code, reason = "it is dropped")] Option<Lock>);
+
 /// What adding a bundle did.
 #[derive(Debug, Default)]
 pub struct Added {
@@ -78,8 +81,14 @@ impl Store {
     pub fn open(&self, open: &Open) -> Result<Option<Archive>> {
         // What index.json names is not deleted between its reading and theirs. A layout that nobody here has written to
         // may have nothing to lock.
-        let _blobs = Lock::shared(&self.path, lock::BLOBS).ok();
+        let _held = self.hold();
         self.open_locked(open)
+    }
+
+    /// Keeps all programs from deleting blobs until it is dropped, for who reads the blobs of all images and is soon
+    /// done; programs that delete wait for it. Nothing is held of a store that is not there.
+    pub fn hold(&self) -> Held {
+        Held(Lock::shared(&self.path, lock::BLOBS).ok())
     }
 
     /// The same for who holds the lock of the blobs: the system would let it wait for itself.

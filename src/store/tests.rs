@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use serde_json::Value;
@@ -12,6 +14,7 @@ use super::{Policy, Store, Unwanted};
 use crate::archive::{Archive, Name, Open};
 use crate::blob::Meter;
 use crate::blob::step::testing::{End, with};
+use crate::error::Fault;
 use crate::write::Bundle;
 
 fn foreign(name: &str) -> Archive {
@@ -210,6 +213,55 @@ fn a_removal_that_ends_at_any_step() {
         let unwanted = [Unwanted::Name(Name::from_repo_tag("a:1"))];
         store.remove(&unwanted).map(|_| ())
     });
+}
+
+#[test]
+fn a_tag_for_what_was_removed_meanwhile() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::at(folder.path().join("store"));
+    let archive = foreign("skopeo-oci.tar");
+    let target = archive.nodes[archive.roots[0].node.expect("a node")]
+        .descriptor
+        .digest
+        .clone();
+    let bundle = bundle(&archive, "a:1");
+    store
+        .add(&bundle, Policy::Replace, &Meter::default())
+        .expect("a store");
+    let unwanted = [Unwanted::Name(Name::from_repo_tag("a:1"))];
+    store.remove(&unwanted).expect("a removal");
+    let error = store
+        .tag(&target, &Name::from_repo_tag("b:1"))
+        .expect_err("no image");
+    assert!(
+        matches!(error.fault(), Fault::NoSuchImage { .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn nothing_is_deleted_of_a_store_that_is_held() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::at(folder.path().join("store"));
+    let bundle = bundle(&foreign("skopeo-oci.tar"), "a:1");
+    store
+        .add(&bundle, Policy::Replace, &Meter::default())
+        .expect("a store");
+    let before = files(store.path());
+    let held = store.hold();
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let unwanted = [Unwanted::Name(Name::from_repo_tag("a:1"))];
+            store.remove(&unwanted).expect("a removal");
+            is_done.store(true, Ordering::Release);
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(!is_done.load(Ordering::Acquire));
+        assert_eq!(files(store.path()), before);
+        drop(held);
+    });
+    assert_eq!(state(store.path(), "removed").1.len(), 0);
 }
 
 #[test]

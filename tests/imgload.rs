@@ -252,6 +252,36 @@ fn what_is_damaged_is_not_in_the_store() {
     }
 }
 
+/// What another program wrote half of: the load replaces it, and leaves alone the file of what is whole.
+#[test]
+fn half_a_blob_is_made_whole_by_the_next_load() {
+    use std::os::unix::fs::MetadataExt;
+    for line in ["imgload", "imgload --compression gzip"] {
+        let room = Room::with("app.tar", &build::oci(&[&app()]));
+        let load = || {
+            room.run(&format!("{line} --store store app.tar")).code(0);
+        };
+        load();
+        let blobs = room.path("store/blobs/sha256");
+        let names = files_in(&blobs);
+        let inode = |name: &String| blobs.join(name).metadata().expect("a blob").ino();
+        for name in &names {
+            let path = blobs.join(name);
+            let whole = std::fs::read(&path).expect("a blob");
+            let before: Vec<u64> = names.iter().map(inode).collect();
+            std::fs::write(&path, &whole[..whole.len() / 2]).expect("half a blob");
+            // The index leads to it, so that nothing of the store can be read meanwhile.
+            std::fs::remove_file(room.path("store/index.json")).expect("an index");
+            load();
+            assert_eq!(std::fs::read(&path).expect("a blob"), whole, "{name}");
+            for (other, before) in names.iter().zip(before) {
+                assert!(other == name || inode(other) == before, "{other}");
+            }
+        }
+        assert_eq!(files_in(&blobs), names);
+    }
+}
+
 #[test]
 fn an_index_is_loaded_whole_or_for_one_platform() {
     let (amd, arm) = (app(), app().platform("linux/arm64/v8"));

@@ -313,8 +313,8 @@ impl NewFile {
         })
     }
 
-    /// Syncs the file and gives it a further name in its folder, unless there is a file of that name. Returns whether
-    /// there was none.
+    /// Syncs the file and gives it a further name in its folder. Returns whether it has it: not if there is a file of
+    /// that name, or where files have one name only.
     ///
     /// # Errors
     /// As [`NewFile::replace`].
@@ -331,7 +331,7 @@ impl NewFile {
         };
         match linked {
             Ok(()) => Ok(true),
-            Err(Errno::EXIST) => Ok(false),
+            Err(Errno::EXIST | Errno::PERM | Errno::NOTSUP | Errno::NOSYS) => Ok(false),
             Err(errno) => Err(failed(errno.into())),
         }
     }

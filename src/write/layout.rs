@@ -34,22 +34,10 @@ pub(crate) fn blobs(
     };
     let mut work: Vec<&BlobOut> = Vec::new();
     for blob in bundle.blobs() {
-        let path = layout.join(blob.digest.blob_path());
-        match std::fs::symlink_metadata(&path) {
-            Ok(metadata) if metadata.is_file() && metadata.len() == blob.size => {
-                meter.add(blob.size)
-            }
-            Ok(metadata) if metadata.is_file() => {
-                // Half a blob under a whole name is some other program's accident; it is replaced.
-                work.push(blob);
-            }
-            Ok(_) => {
-                return Err(Error::new(Fault::NotAFile {
-                    kind: "no regular file",
-                })
-                .at(path.to_string_lossy()));
-            }
-            Err(_) => work.push(blob),
+        if is_there(layout, blob)? {
+            meter.add(blob.size);
+        } else {
+            work.push(blob);
         }
     }
     let mut folders: Vec<String> = work
@@ -66,20 +54,24 @@ pub(crate) fn blobs(
     work.sort_by_key(|blob| std::cmp::Reverse(blob.size));
     let written = in_parallel(&work, |blob| -> Result<u64> {
         let folder = layout.join("blobs").join(blob.digest.algorithm());
+        let name = blob.digest.encoded();
         if let Source::Stored(Content::Kept(kept)) = &blob.source
             && kept.scan.digest == blob.digest
             && kept.scan.size == blob.size
             && kept.file.is_in(&folder)
+            && (kept.file.link_as(name)? || is_there(layout, blob)?)
         {
-            // It came by on a stream, was hashed then, and lies in this folder: all it lacks is its name.
-            kept.file.link_as(blob.digest.encoded())?;
+            // It came by on a stream, was hashed then, and lay in this folder: all it lacked was its name.
             added(&blob.digest);
             meter.add(blob.size);
             return Ok(blob.size);
         }
         let file = NewFile::in_folder(&folder, MODE)?;
         copy::to_file(blob, &Turns::new(file.file()), 0, meter)?;
-        file.replace(blob.digest.encoded())?;
+        // Another program may have added it meanwhile, and a third one read that: then it stays that file.
+        if !file.link_as(name)? && !is_there(layout, blob)? {
+            file.replace(name)?;
+        }
         added(&blob.digest);
         Ok(blob.size)
     });
@@ -88,6 +80,22 @@ pub(crate) fn blobs(
         sync_folder(&layout.join(folder))?;
     }
     Ok(written)
+}
+
+/// Whether a layout has the blob. Half a blob under a whole name is some other program's accident, and is replaced.
+///
+/// # Errors
+/// `NotAFile` for anything else in its place.
+fn is_there(layout: &Path, blob: &BlobOut) -> Result<bool> {
+    let path = layout.join(blob.digest.blob_path());
+    match std::fs::symlink_metadata(&path) {
+        Ok(metadata) if metadata.is_file() => Ok(metadata.len() == blob.size),
+        Ok(_) => Err(Error::new(Fault::NotAFile {
+            kind: "no regular file",
+        })
+        .at(path.to_string_lossy())),
+        Err(_) => Ok(false),
+    }
 }
 
 /// Writes a bundle as a new OCI layout: blobs first, `index.json` last.

@@ -111,17 +111,21 @@ impl Page {
             .after_long_help(long)
     }
 
-    /// The same for a program with subcommands, each with a page of its own. Options of the program itself are those of
-    /// each subcommand, too.
-    pub(super) fn command_of(&self, commands: &[Page], command: clap::Command) -> clap::Command {
-        let command = self.command(command);
+    /// The command without the page's texts. Options of a program with subcommands are those of each of them, too.
+    pub(super) fn bare_of(&self, commands: &[Page], command: clap::Command) -> clap::Command {
+        let command = command.name(self.name);
         if commands.is_empty() {
             return command;
         }
-        let mut command = command.disable_help_subcommand(true).mut_args(|arg| {
+        command.disable_help_subcommand(true).mut_args(|arg| {
             let is_own = arg.get_id() == "generate";
             arg.global(!is_own)
-        });
+        })
+    }
+
+    /// The same with them, and with those of each subcommand, which has a page of its own.
+    pub(super) fn command_of(&self, commands: &[Page], command: clap::Command) -> clap::Command {
+        let mut command = self.command(self.bare_of(commands, command));
         for page in commands {
             command = command.mut_subcommand(page.name, |command| page.command(command));
         }

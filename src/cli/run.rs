@@ -43,20 +43,21 @@ pub fn run_commands<A: CommandFactory + FromArgMatches + AsRef<Common>>(
     job: impl FnOnce(&A, &mut Io) -> Result<Verdict>,
 ) -> ExitCode {
     let argv: Vec<OsString> = std::env::args_os().map(image::shield).collect();
-    let command = page.command_of(commands, A::command());
+    // The texts for who asks for help take longer to put together than all else that is done before the job.
+    let documented = || page.command_of(commands, A::command());
     let mut io = Io::new(page.name);
-    if let Some(code) = generate(page, commands, &command, &argv, &mut io) {
+    if let Some(code) = generate(page, commands, documented, &argv, &mut io) {
         return code;
     }
-    let once_more = command.clone();
+    let command = page.bare_of(commands, A::command());
     let mut matches = match command.try_get_matches_from(&argv) {
         Ok(matches) => matches,
-        Err(error) => return refused(&error, once_more, &argv, &mut io),
+        Err(error) => return refused(&error, documented, &argv, &mut io),
     };
     let streams = image::standard_inputs(&matches);
     let args = match A::from_arg_matches_mut(&mut matches) {
         Ok(args) => args,
-        Err(error) => return refused(&error, once_more, &argv, &mut io),
+        Err(error) => return refused(&error, documented, &argv, &mut io),
     };
     io.configure(args.as_ref());
     if streams > 1 {
@@ -93,21 +94,24 @@ pub fn run_commands<A: CommandFactory + FromArgMatches + AsRef<Common>>(
 /// line of it is taken for one of clap's, the same message is asked for again with arguments that are escaped and cut.
 fn refused(
     error: &clap::Error,
-    command: clap::Command,
+    command: impl FnOnce() -> clap::Command,
     argv: &[OsString],
     io: &mut Io,
 ) -> ExitCode {
-    let text = if matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-    ) {
-        error.render().to_string()
-    } else {
-        let safe = argv.iter().map(image::shown);
-        match command.try_get_matches_from(safe) {
-            Err(again) if again.kind() == error.kind() => again.render().to_string(),
-            // Escaping has cured it, as it does what is no UTF-8.
-            _ => format!("error: {}", brief_to(&error.kind().to_string(), 1000)),
+    let text = match error.kind() {
+        ErrorKind::DisplayVersion => error.render().to_string(),
+        // With the texts this time.
+        ErrorKind::DisplayHelp => match command().try_get_matches_from(argv) {
+            Err(again) => again.render().to_string(),
+            Ok(_) => error.render().to_string(),
+        },
+        kind => {
+            let safe = argv.iter().map(image::shown);
+            match command().try_get_matches_from(safe) {
+                Err(again) if again.kind() == kind => again.render().to_string(),
+                // Escaping has cured it, as it does what is no UTF-8.
+                _ => format!("error: {}", brief_to(&kind.to_string(), 1000)),
+            }
         }
     };
     let text = image::unshielded(&text);
@@ -161,7 +165,7 @@ fn refused(
 fn generate(
     page: &Page,
     commands: &[Page],
-    command: &clap::Command,
+    command: impl FnOnce() -> clap::Command,
     argv: &[OsString],
     io: &mut Io,
 ) -> Option<ExitCode> {
@@ -170,12 +174,13 @@ fn generate(
         return None;
     }
     let kind = kind.to_str()?;
+    let mut command = command();
     let mut bytes = Vec::new();
     if kind == "man" {
-        page.man(commands, command, &mut bytes).ok()?;
+        page.man(commands, &command, &mut bytes).ok()?;
     } else {
         let shell: clap_complete::Shell = kind.parse().ok()?;
-        clap_complete::generate(shell, &mut command.clone(), page.name, &mut bytes);
+        clap_complete::generate(shell, &mut command, page.name, &mut bytes);
     }
     let written = io
         .out()

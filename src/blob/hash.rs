@@ -171,7 +171,15 @@ impl<R: BufRead> BufRead for HashingBuf<R> {
 
 impl<R: BufRead> Read for HashingBuf<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        super::read_buffered(self, buf)
+        if self.ahead > 0 {
+            return super::read_buffered(self, buf);
+        }
+        // A reader with a buffer goes around it where that is empty and the other one is as large.
+        let n = self.inner.read(buf)?;
+        self.hasher.update(buf.get(..n).unwrap_or_default());
+        self.count += n as u64;
+        self.meter.add(n as u64);
+        Ok(n)
     }
 }
 

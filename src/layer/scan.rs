@@ -114,8 +114,8 @@ impl Scan {
 /// Reads a blob to its end: hashes it, decodes it, hashes that, and walks it as a tar.
 ///
 /// What `stored` shows first is enough to tell the packing by: 512 bytes, or all there are ([`first_look`] sees to
-/// that). Decoding goes on here while another thread hashes and walks what comes out of it. Memory: six chunks of
-/// [`CHUNK`] bytes and the decoder's window. A blob that is no tar is read all the same; its `fault` says so.
+/// that). Reading, hashing and decoding go on here while another thread walks what comes out, and hashes what was decoded;
+/// one chunk of plain bytes is walked here. Memory: six chunks of [`CHUNK`] bytes and the decoder's window. A blob that is no tar is read all the same; its `fault` says so.
 ///
 /// # Errors
 /// `Io` and whatever else the reader gives; damage of the bytes themselves is in the result.
@@ -126,26 +126,21 @@ pub fn scan(stored: impl BufRead, hasher: Hasher, limits: &Limits, meter: &Meter
     let compression = Compression::sniff(head);
     let gzip = GzipHeader::read(head);
     let one_hash = compression == Compression::None && hasher.is_sha256();
-    let mut walked = if one_hash {
+    let is_short = head.len() < CHUNK;
+    let mut walked = if one_hash && is_short {
         walk(&mut stored, limits)
+    } else if one_hash {
+        // Many small files take as long to walk as to hash.
+        walk_beside(&mut stored, |mut plain| walk(&mut plain, limits))
     } else {
         match Decoder::new(&mut stored, compression, limits.decode) {
             Err(error) => Walked::failed(error),
             Ok(mut decoder) => {
-                let (feeder, plain) = ReadAhead::pair();
-                let mut walked = std::thread::scope(|scope| {
-                    let walking = scope.spawn(move || {
-                        let mut plain =
-                            HashingBuf::new(plain, Hasher::default(), &Meter::default());
-                        let mut walked = walk(&mut plain, limits);
-                        walked.plain = Some(plain.finish());
-                        walked
-                    });
-                    feeder.run(&mut decoder);
-                    walking.join().unwrap_or_else(|_| {
-                        let gone = io::Error::other("the walking thread ended");
-                        Walked::failed(Error::io("read", gone))
-                    })
+                let mut walked = walk_beside(&mut decoder, |plain| {
+                    let mut plain = HashingBuf::new(plain, Hasher::default(), &Meter::default());
+                    let mut walked = walk(&mut plain, limits);
+                    walked.plain = Some(plain.finish());
+                    walked
                 });
                 walked.padding = decoder.padding();
                 walked
@@ -242,6 +237,19 @@ impl Walked {
             _ => self.source = Some(error),
         }
     }
+}
+
+/// Reads a source here while another thread walks what comes out of it.
+fn walk_beside(source: &mut dyn io::Read, walk: impl FnOnce(ReadAhead) -> Walked + Send) -> Walked {
+    let (feeder, plain) = ReadAhead::pair();
+    std::thread::scope(|scope| {
+        let walking = scope.spawn(move || walk(plain));
+        feeder.run(source);
+        walking.join().unwrap_or_else(|_| {
+            let gone = io::Error::other("the walking thread ended");
+            Walked::failed(Error::io("read", gone))
+        })
+    })
 }
 
 /// Walks plain bytes as a tar and reads them to the end, whatever they are.

@@ -133,6 +133,15 @@ pub struct CleanPath<'a> {
     pub climbs: bool,
 }
 
+/// How many bytes two paths begin with that are the same.
+pub(crate) fn shared(a: &[u8], b: &[u8]) -> usize {
+    // Paths that follow one another in a tar differ late: eight bytes at a time.
+    let words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+    let done = 8 * words.take_while(|(a, b)| a == b).count();
+    let rest = a.iter().zip(b).skip(done);
+    done + rest.take_while(|(a, b)| a == b).count()
+}
+
 /// Cleans a name or a hard link's target: drops `./`, `/.`, leading, doubled and closing `/`.
 ///
 /// Allocates only when something inside has to go; a prefix or a suffix is cut without that.
@@ -216,6 +225,19 @@ fn joined(path: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_two_paths_share_is_counted_to_the_byte() {
+        let path = b"usr/share/doc/adduser/copyright";
+        for (a, b) in (0..=path.len()).flat_map(|a| (0..=path.len()).map(move |b| (a, b))) {
+            assert_eq!(shared(&path[..a], &path[..b]), a.min(b));
+        }
+        for differs in 0..path.len() {
+            let mut other = *path;
+            other[differs] ^= 1;
+            assert_eq!(shared(path, &other), differs);
+        }
+    }
 
     #[test]
     fn paths_are_cleaned_and_mostly_borrowed() {

@@ -6,6 +6,11 @@
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
+use super::entry::shared;
+
 /// A path: its directory and its last part.
 #[derive(Debug, Clone)]
 struct Name {
@@ -28,8 +33,8 @@ pub(crate) struct Names {
     text: Vec<u8>,
     /// Sizes by inode.
     inodes: Vec<u64>,
-    /// Open addressing, a power of two long, `u32::MAX` where free. The keyed hash keeps chosen names from meeting.
-    slots: Vec<u32>,
+    /// The nodes by directory and last part. The keyed hash keeps chosen names from meeting.
+    nodes: HashTable<u32>,
     hasher: RandomState,
     clock: u32,
     /// The last path and the nodes of its parts with the ends of these parts: the next path mostly begins the same.
@@ -38,7 +43,6 @@ pub(crate) struct Names {
 }
 
 const TOP: u32 = 0;
-const FREE: u32 = u32::MAX;
 
 impl Default for Names {
     fn default() -> Self {
@@ -52,7 +56,7 @@ impl Default for Names {
             }],
             text: Vec::new(),
             inodes: Vec::new(),
-            slots: vec![FREE; 1024],
+            nodes: HashTable::new(),
             hasher: RandomState::new(),
             clock: 0,
             last_path: Vec::new(),
@@ -144,12 +148,7 @@ impl Names {
 
     /// The node of a path, made with its parents where there is none yet.
     fn node(&mut self, path: &[u8]) -> u32 {
-        let same = self
-            .last_path
-            .iter()
-            .zip(path)
-            .take_while(|(a, b)| a == b)
-            .count();
+        let same = shared(&self.last_path, path);
         // Only whole parts count: the byte after one must be a `/` or the end in both.
         let ends = |path: &[u8], at: usize| path.get(at).is_none_or(|&byte| byte == b'/');
         while let Some(&(end, _)) = self.last_nodes.last() {
@@ -175,27 +174,25 @@ impl Names {
     }
 
     fn child(&mut self, parent: u32, part: &[u8]) -> u32 {
-        if self.names.len() * 4 > self.slots.len() * 3 {
-            self.grow();
-        }
-        let mut slot = self.slot(parent, part);
-        loop {
-            match self.slots.get(slot).copied() {
-                None | Some(FREE) => break,
-                Some(node) => {
-                    let found = self.names.get(node as usize);
-                    if found.is_some_and(|name| {
-                        name.parent == parent && self.text.get(name.text.clone()) == Some(part)
-                    }) {
-                        return node;
-                    }
-                }
-            }
-            slot = (slot + 1) & (self.slots.len() - 1);
-        }
-        let Some(node) = u32::try_from(self.names.len()).ok().filter(|&n| n != FREE) else {
+        let (names, text) = (&self.names, &self.text);
+        let key = |node: &u32| {
+            let name = names.get(*node as usize)?;
+            Some((name.parent, text.get(name.text.clone())?))
+        };
+        let hash = |key: Option<(u32, &[u8])>| self.hasher.hash_one(key);
+        let wanted = Some((parent, part));
+        let is_wanted = |node: &u32| key(node) == wanted;
+        let free = match self
+            .nodes
+            .entry(hash(wanted), is_wanted, |node| hash(key(node)))
+        {
+            Entry::Occupied(found) => return *found.get(),
+            Entry::Vacant(free) => free,
+        };
+        let Ok(node) = u32::try_from(self.names.len()) else {
             return TOP;
         };
+        free.insert(node);
         let start = self.text.len();
         self.text.extend_from_slice(part);
         self.names.push(Name {
@@ -205,31 +202,6 @@ impl Names {
             written: 0,
             cut: 0,
         });
-        if let Some(slot) = self.slots.get_mut(slot) {
-            *slot = node;
-        }
         node
-    }
-
-    fn slot(&self, parent: u32, part: &[u8]) -> usize {
-        let hash = self.hasher.hash_one((parent, part));
-        usize::try_from(hash).unwrap_or(usize::MAX) & (self.slots.len() - 1)
-    }
-
-    fn grow(&mut self) {
-        self.slots = vec![FREE; self.slots.len() * 2];
-        for node in 1..self.names.len() {
-            let Some(name) = self.names.get(node) else {
-                continue;
-            };
-            let part = self.text.get(name.text.clone()).unwrap_or_default();
-            let mut slot = self.slot(name.parent, part);
-            while self.slots.get(slot).is_some_and(|&taken| taken != FREE) {
-                slot = (slot + 1) & (self.slots.len() - 1);
-            }
-            if let (Some(slot), Ok(node)) = (self.slots.get_mut(slot), u32::try_from(node)) {
-                *slot = node;
-            }
-        }
     }
 }

@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::entry::{Entry, EntryKind};
+use super::entry::{Entry, EntryKind, shared};
 
 /// What an entry is worth a note for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,8 +214,7 @@ impl Watch {
             return;
         }
         let path = entry.clean_path();
-        let same = path.iter().zip(&self.last).take_while(|(a, b)| a == b);
-        let shared = same.count();
+        let shared = shared(path, &self.last);
         let own = path.get(shared..).unwrap_or_default();
         let out = &mut trace.0;
         out.push(letter(entry.kind));

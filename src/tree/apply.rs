@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::listing::{Listing, Record};
 use super::paths::{NONE, Paths, TOP};
 use crate::error::{Error, Fault, Result};
-use crate::layer::{EntryKind, Limits, Whiteout, clean_path};
+use crate::layer::{EntryKind, Limits, Whiteout, clean_path, shared};
 
 /// One thing that a layer did to a path.
 #[derive(Debug, Clone, Copy)]
@@ -379,12 +379,7 @@ impl Applying {
     ///
     /// `None` where something of this layer that is no folder is in the way, which is a fault of `entry`.
     fn enter(&mut self, folder: &[u8], entry: &[u8]) -> Result<Option<(u32, u32)>> {
-        let same = self
-            .trail_path
-            .iter()
-            .zip(folder)
-            .take_while(|(a, b)| a == b)
-            .count();
+        let same = shared(&self.trail_path, folder);
         // Only whole parts count: the byte after one must be a `/` or the end in both.
         let ends = |path: &[u8], at: usize| path.get(at).is_none_or(|&byte| byte == b'/');
         while let Some(&(end, ..)) = self.trail.last() {

@@ -11,7 +11,9 @@ use std::hash::{BuildHasher, RandomState};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Fault, Result};
-use crate::layer::{Anomalies, Entry, EntryKind, Limits, Mtime, Segment, TarInput, Walker, Xattr};
+use crate::layer::{
+    Anomalies, Entry, EntryKind, Limits, Mtime, Segment, TarInput, Walker, Xattr, shared,
+};
 
 /// Who owns an entry. The numbers rule; the names are hints and often empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -217,12 +219,7 @@ struct Making {
 impl Making {
     fn add(&mut self, entry: &Entry) -> Result<()> {
         let path = entry.clean_path();
-        let shared = path
-            .iter()
-            .zip(&self.last_path)
-            .take_while(|(a, b)| a == b)
-            .count()
-            .min(usize::from(u16::MAX));
+        let shared = shared(path, &self.last_path).min(usize::from(u16::MAX));
         let listing = &mut self.listing;
         let text = within("bytes of names", listing.text.len(), &listing.limits)?;
         listing
@@ -250,11 +247,13 @@ impl Making {
     }
 
     fn owner(&mut self, entry: &Entry) -> Result<u32> {
+        // Where there is nothing to compare no memory is looked at, not even masked out: that takes longer than all else.
+        let is_text = |a: &[u8], b: &[u8]| a.len() == b.len() && (a.is_empty() || a == b);
         let same = |owner: &Owner| {
             owner.uid == entry.uid
                 && owner.gid == entry.gid
-                && *owner.user_name == *entry.user_name
-                && *owner.group_name == *entry.group_name
+                && is_text(&owner.user_name, &entry.user_name)
+                && is_text(&owner.group_name, &entry.group_name)
         };
         // Nearly always that of the entry before.
         if let Some(last) = self.listing.records.last()

@@ -2,6 +2,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use hashbrown::HashTable;
+
 /// The top of the tree.
 pub(super) const TOP: u32 = 0;
 /// No name, no version.
@@ -14,9 +16,8 @@ pub(super) struct Paths {
     /// Where each name's last part ends in the text; it starts where the one before ends.
     ends: Vec<u32>,
     text: Vec<u8>,
-    /// Open addressing, a power of two long, `NONE` where free; dropped when all names are known. The keyed hash
-    /// keeps chosen names from meeting.
-    slots: Vec<u32>,
+    /// The names by folder and last part; dropped when all are known. The keyed hash keeps chosen names from meeting.
+    names: HashTable<u32>,
     hasher: RandomState,
     /// All names but the top by folder and last part, and where each folder's run starts.
     order: Vec<u32>,
@@ -29,7 +30,7 @@ impl Default for Paths {
             parents: vec![TOP],
             ends: vec![0],
             text: Vec::new(),
-            slots: vec![NONE; 1024],
+            names: HashTable::new(),
             hasher: RandomState::new(),
             order: Vec::new(),
             first: Vec::new(),
@@ -74,58 +75,45 @@ impl Paths {
 
     /// The name of a part in a folder, as long as names are being added.
     pub(super) fn find(&self, parent: u32, part: &[u8]) -> Option<u32> {
-        let slot = self.slots.get(self.slot(parent, part)).copied();
-        slot.filter(|&name| name != NONE)
+        self.find_hashed(self.hash(parent, part), parent, part)
+    }
+
+    fn find_hashed(&self, hash: u64, parent: u32, part: &[u8]) -> Option<u32> {
+        let is_wanted = |&name: &u32| self.parent(name) == parent && self.part(name) == part;
+        self.names.find(hash, is_wanted).copied()
     }
 
     /// The same; it is made if it is new. `NONE` where there is no number left.
     pub(super) fn child(&mut self, parent: u32, part: &[u8]) -> u32 {
-        if self.parents.len() * 4 > self.slots.len() * 3 {
-            self.grow();
+        let hash = self.hash(parent, part);
+        if let Some(name) = self.find_hashed(hash, parent, part) {
+            return name;
         }
-        let slot = self.slot(parent, part);
-        match self.slots.get_mut(slot) {
-            Some(free) if *free == NONE => {
-                let name = u32::try_from(self.parents.len()).unwrap_or(NONE);
-                *free = name;
-                self.text.extend_from_slice(part);
-                self.parents.push(parent);
-                self.ends
-                    .push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
-                name
-            }
-            Some(name) => *name,
-            None => NONE,
-        }
+        let Some(name) = u32::try_from(self.parents.len())
+            .ok()
+            .filter(|&name| name != NONE)
+        else {
+            return NONE;
+        };
+        self.text.extend_from_slice(part);
+        self.parents.push(parent);
+        self.ends
+            .push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
+        let mut names = std::mem::take(&mut self.names);
+        names.insert_unique(hash, name, |&name| {
+            self.hash(self.parent(name), self.part(name))
+        });
+        self.names = names;
+        name
     }
 
-    /// Where a name is, or the free slot where it belongs.
-    fn slot(&self, parent: u32, part: &[u8]) -> usize {
-        let hash = self.hasher.hash_one((parent, part));
-        let mask = self.slots.len() - 1;
-        let mut slot = usize::try_from(hash).unwrap_or(usize::MAX) & mask;
-        while let Some(&name) = self.slots.get(slot)
-            && name != NONE
-            && (self.parent(name) != parent || self.part(name) != part)
-        {
-            slot = (slot + 1) & mask;
-        }
-        slot
-    }
-
-    fn grow(&mut self) {
-        self.slots = vec![NONE; self.slots.len() * 2];
-        for name in 1..u32::try_from(self.parents.len()).unwrap_or(NONE) {
-            let slot = self.slot(self.parent(name), self.part(name));
-            if let Some(free) = self.slots.get_mut(slot) {
-                *free = name;
-            }
-        }
+    fn hash(&self, parent: u32, part: &[u8]) -> u64 {
+        self.hasher.hash_one((parent, part))
     }
 
     /// Sorts each folder's names by their bytes. No name can be added after that.
     pub(super) fn seal(&mut self) {
-        self.slots = Vec::new();
+        self.names = HashTable::new();
         let names = u32::try_from(self.parents.len()).unwrap_or(NONE);
         let mut order: Vec<u32> = (1..names).collect();
         order.sort_unstable_by(|&a, &b| {

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 
 use super::io_error;
 use crate::error::Result;
+use crate::layer::shared;
 
 /// How many folders above the current one are kept open.
 const OPEN: usize = 64;
@@ -30,12 +31,7 @@ impl<'a> Folders<'a> {
 
     /// Opens a folder, part by part from the deepest one that is open already.
     pub(super) fn enter(&mut self, folder: &[u8]) -> Result<&OwnedFd> {
-        let same = self
-            .path
-            .iter()
-            .zip(folder)
-            .take_while(|(a, b)| a == b)
-            .count();
+        let same = shared(&self.path, folder);
         let ends = |path: &[u8], at: usize| path.get(at).is_none_or(|&byte| byte == b'/');
         while let Some((end, fd)) = self.open.last() {
             if fd.is_some() && *end <= same && ends(folder, *end) && ends(&self.path, *end) {

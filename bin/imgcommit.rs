@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use imgkit::archive::Content;
 use imgkit::blob::{CHUNK, Input, Meter, NewFile, sync_folder};
-use imgkit::cli::{self, Common, ImageArg, Io, Making, Opened, Packing, Page, Selecting, Verdict};
+use imgkit::cli::{
+    self, Caching, Common, ImageArg, Io, Making, Opened, Packing, Page, Selecting, Verdict,
+};
 use imgkit::disk::{Folder, Options};
 use imgkit::error::At;
 use imgkit::job::{self, Changed, CommitOptions, Packer};
@@ -20,7 +22,8 @@ const PAGE: Page = Page {
          layer, which holds exactly the changes: what docker commit does with a container, without the container. The \
          root filesystem is a folder or a tar, as docker export and umoci unpack give them.",
         "A file is in the layer if anything of it differs: contents, mode, owner, time, links, attributes. Contents \
-         are compared byte for byte where nothing else differs. Times are compared to the second where one side knows \
+         are compared byte for byte where nothing else differs; with --cache by their SHA-256 digests where the base's \
+         layers are packed, which are then not decoded again. Times are compared to the second where one side knows \
          no better, and times later than SOURCE_DATE_EPOCH, where that is set, count as that. Folders above a change are in the layer as they are now, as docker has them; what is gone gets a \
          whiteout, and a folder of which nothing stays gets one opaque marker instead of several. If a file gets a further \
          name, all its names are in the layer, because engines can follow hard links within one layer only. Where nothing \
@@ -63,6 +66,10 @@ const PAGE: Page = Page {
         (
             "the changes alone",
             "imgcommit --base app:1 --layer-out layer.tar root/",
+        ),
+        (
+            "the same base again and again",
+            "imgcommit --cache ~/.cache/imgkit --base app:1 root/ app:2",
         ),
         (
             "merge all layers but the first",
@@ -114,6 +121,8 @@ struct Args {
     #[command(flatten)]
     packing: Packing,
     #[command(flatten)]
+    caching: Caching,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -136,6 +145,7 @@ fn main() -> ExitCode {
             base_owners: args.base_owners,
             created: cli::now(),
             latest: cli::source_date_epoch(),
+            cache: args.caching.open()?,
         };
         let image = args.squash.as_ref().or(args.base.as_ref());
         let image = image.and_then(ImageArg::path);
@@ -279,6 +289,7 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
     let progress = io.progress(&place(), None, &meter, args.making.quiet);
     let made = job::commit_layer(&opened.archive, number, changed, &landing, options, &meter)?;
     drop(progress);
+    cli::warn_of_cache(options.cache.as_ref(), io);
     if made.left_out {
         io.note("the tree is a container's: what docker puts into every container is left out");
     }

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use crate::common::build::{self, Image};
 use crate::common::pack::Pack;
 use crate::common::run::Room;
+use crate::imgexport::sparse;
 
 /// Questions, `A` and `B` being two images.
-const QUESTIONS: [&str; 16] = [
+const QUESTIONS: [&str; 19] = [
     "imgdiff A B",
     "imgdiff --format json A B",
     "imgdiff --strict A B",
@@ -25,6 +26,9 @@ const QUESTIONS: [&str; 16] = [
     "imgexport A files/17 files/899 etc/a",
     "imgexport --layer 1..2 --include *7 A",
     "imgexport A nothing/there",
+    "imgcommit --base A --layer-out - changed.tar",
+    "imgcommit --base A --layer-out - same.tar",
+    "imgcommit --base B --base-owners --layer-out - changed.tar",
 ];
 
 /// Files whose bytes look random, of about a kilobyte each.
@@ -71,11 +75,44 @@ fn room(pack: Pack) -> Room {
     room.write("b.tar", &build::oci(&[&b]).tar());
     // Without manifests nothing states the digests of stored layers.
     room.write("old.tar", &build::docker(&[&a]).tar());
+    // What imgcommit compares with: the first image's files, some of them others of the same size and time.
+    let same =
+        files(900, 1).replacen(" | f files/4 ", " | f files/old ", 1) + " | d etc | f etc/a one";
+    let (before, eighth) = same.split_once("f files/8 ").expect("a file");
+    let (contents, after) = eighth.split_once(" | ").expect("another file");
+    let turned: String = contents.chars().rev().collect();
+    let changed = format!("{before}f files/8 {turned} | {after}").replace("one", "two");
+    room.write("same.tar", &build::layer(&same));
+    room.write("changed.tar", &build::layer(&changed));
     room
 }
 
 fn asked(question: &str) -> String {
     question.replace("A", "a.tar").replace("B", "b.tar")
+}
+
+/// The names in a tar, in order.
+fn names(bytes: &[u8]) -> Vec<String> {
+    let mut tar = tar::Archive::new(bytes);
+    let entries = tar.entries().expect("a tar");
+    let path = |entry: std::io::Result<tar::Entry<&[u8]>>| {
+        let entry = entry.expect("an entry");
+        String::from_utf8_lossy(&entry.path_bytes()).into_owned()
+    };
+    entries.map(path).collect()
+}
+
+#[test]
+fn what_differs_in_the_questions_is_found() {
+    let room = room(Pack::Gzip);
+    room.run("imgcommit --layer-out layer.tar --base a.tar changed.tar")
+        .code(0);
+    let layer = std::fs::read(room.path("layer.tar")).expect("a layer");
+    let found = names(&layer);
+    for name in ["files/8", "etc/a", "files/old"] {
+        assert!(found.iter().any(|path| path == name), "{name}: {found:?}");
+    }
+    assert!(found.len() < 20, "{found:?}");
 }
 
 type Answer = (Option<i32>, Vec<u8>, Vec<u8>);
@@ -110,6 +147,39 @@ fn answers_are_the_same_with_a_cache() {
         // Each layer once; what has no places to begin at is not kept.
         let layers = if matches!(pack, Pack::Xz) { 0 } else { 5 };
         assert_eq!(kept(&room, "cache").len(), layers, "{pack:?}");
+    }
+}
+
+/// Nobody keeps digests of sparse files, so these are compared byte for byte.
+#[test]
+fn a_sparse_file_of_a_known_layer_is_compared() {
+    let mut base = build::layer("f a one");
+    base.truncate(base.len() - 1024);
+    base.extend(sparse(b"holes", 1 << 20, &[b'x'; 512]));
+    base.extend([0; 1024]);
+    for pack in [Pack::Gzip, Pack::Zstd] {
+        let image = build::image("demo:1")
+            .layer_bytes(base.clone())
+            .packed(pack);
+        let room = Room::with("a.tar", &build::oci(&[&image]));
+        room.run("imgexport -o same.tar a.tar").code(0);
+        let mut other = std::fs::read(room.path("same.tar")).expect("a tar");
+        let x = other.windows(4).position(|bytes| bytes == b"xxxx");
+        other[x.expect("its contents")] = b'y';
+        room.write("other.tar", &other);
+        for (input, entries) in [("same.tar", vec![]), ("other.tar", vec!["holes"])] {
+            let line = format!("imgcommit --layer-out layer.tar --base a.tar {input}");
+            for cache in [None, Some("cache"), Some("cache")] {
+                let mut run = room.command(&line);
+                if let Some(cache) = cache {
+                    run = run.env("IMGKIT_CACHE", cache);
+                }
+                run.run().code(0);
+                let layer = std::fs::read(room.path("layer.tar")).expect("a layer");
+                assert_eq!(names(&layer), entries, "{pack:?}: {input}: {cache:?}");
+            }
+        }
+        assert_eq!(kept(&room, "cache").len(), 1);
     }
 }
 

@@ -65,7 +65,7 @@ fn entry(kind: u8, name: &[u8], data: &[u8], change: impl FnOnce(&mut tar::Heade
 }
 
 /// A GNU sparse file of `size` bytes, of which the first `data` are stored.
-fn sparse(name: &[u8], size: u64, data: &[u8]) -> Vec<u8> {
+pub(crate) fn sparse(name: &[u8], size: u64, data: &[u8]) -> Vec<u8> {
     entry(b'S', name, data, |header| {
         let bytes = header.as_mut_bytes();
         bytes[386..398].copy_from_slice(b"00000000000\0");

@@ -9,11 +9,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use plan::{Rules, Step, plan};
+use sha2::{Digest as _, Sha256};
 use side::{Layers, Side};
 
 use super::import::{Packer, root_listing};
-use crate::archive::{Archive, Kept, Name};
-use crate::blob::{CHUNK, Input, Meter, NewFile};
+use crate::archive::{Archive, Image, Kept, Layer, Name};
+use crate::blob::{CHUNK, FileRange, Input, Meter, NewFile};
+use crate::cache::{self, Cache, Looked};
 use crate::disk::{Excludes, Folder, Item, Mark};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::EntryKind;
@@ -46,6 +48,8 @@ pub struct CommitOptions {
     pub created: Timestamp,
     /// Times later than this count as this.
     pub latest: Option<i64>,
+    /// What is known of the base's packed layers.
+    pub cache: Option<Cache>,
 }
 
 /// What has changed.
@@ -80,7 +84,8 @@ fn reading(archive: &Archive) -> Reading {
 /// Makes the layer that turns an image's root filesystem into a changed one.
 ///
 /// Reads the headers of the image's plain layers; packed ones are decoded once into files without a name in `landing`.
-/// Contents are compared where nothing else differs.
+/// Contents are compared where nothing else differs. With a cache nothing is decoded into files, and not at all what it
+/// knows: the digests that files had when they were listed are compared with those of the changed ones.
 ///
 /// # Errors
 /// As [`Reading::plain_all`] and [`Tree::sound`], placed at the image; what reading the changed side gives.
@@ -97,15 +102,8 @@ pub fn commit_layer(
         return upper(folder, out);
     }
     let reading = reading(archive);
-    let base = reading.plain_all(&archive.images[image], landing);
-    let base = base.at(|| archive.place.clone())?;
-    let (listings, base_plain): (Vec<_>, Vec<_>) = base
-        .into_iter()
-        .map(|layer| (layer.listing, layer.bytes))
-        .unzip();
-    let base_tree = Tree::apply(listings)
-        .and_then(Tree::sound)
-        .at(|| archive.place.clone())?;
+    let base = base(&archive.images[image], &reading, options, landing);
+    let (base_tree, base_plain) = base.at(|| archive.place.clone())?;
     let base = Layers::new(&base_tree, &base_plain).from(&archive.place);
     match changed {
         Changed::Folder(folder) => differences(&base, folder, &base_tree, options, out),
@@ -116,12 +114,48 @@ pub fn commit_layer(
             let tree = Tree::apply(vec![Arc::new(listing)])
                 .and_then(Tree::sound)
                 .at(place)?;
-            let plain = [plain];
+            let plain = [Some(plain)];
             let new = Layers::new(&tree, &plain).from(typed);
             differences(&base, &new, &base_tree, options, out)
         }
         Changed::Upper(_) => Err(Fault::Gone.into()),
     }
+}
+
+/// The base, and the plain tars of its layers but those whose files all have digests.
+fn base(
+    image: &Image,
+    reading: &Reading,
+    options: &CommitOptions,
+    landing: &Path,
+) -> Result<(Tree, Vec<Option<FileRange>>)> {
+    let hashing = Reading {
+        digests: true,
+        ..reading.clone()
+    };
+    let is_plain = |layer: &Layer| {
+        let range = reading.plain_range(layer);
+        range.is_ok_and(|range| range.is_some())
+    };
+    let layers = reading.each(image, 0..image.layers.len(), |layer| match &options.cache {
+        Some(known) if !is_plain(layer) => cache::list(Some(known), &hashing, layer),
+        _ => reading.plain(layer, landing).map(Looked::from),
+    })?;
+    let (listings, mut plain): (Vec<_>, Vec<_>) = layers
+        .into_iter()
+        .map(|layer| (layer.listing, layer.plain))
+        .unzip();
+    let tree = Tree::apply(listings).and_then(Tree::sound)?;
+    for node in tree.walk().filter(|node| node.digest().is_none()) {
+        // Of a sparse file nobody knows a digest.
+        if let Some(place) = node.place()
+            && let Some(missing @ None) = plain.get_mut(place.layer)
+            && let Some(layer) = image.layers.get(place.layer)
+        {
+            *missing = Some(reading.plain(layer, landing)?.bytes);
+        }
+    }
+    Ok((tree, plain))
 }
 
 fn differences(
@@ -177,14 +211,27 @@ fn same_contents(base: &dyn Side, a: usize, new: &dyn Side, b: usize) -> Result<
     {
         return Ok(true);
     }
-    let (mut one, mut other) = (base.contents(a)?, new.contents(b)?);
-    let (mut x, mut y) = (vec![0; CHUNK], vec![0; CHUNK]);
+    // No more than a small file needs: to be given memory takes longer than to compare it.
+    let size = new.item(b).map_or(0, |item| item.size);
+    let chunk = usize::try_from(size).unwrap_or(CHUNK).clamp(1, CHUNK);
+    let (mut other, mut y) = (new.contents(b)?, vec![0; chunk]);
+    if let Some(digest) = base.digest(a) {
+        let mut hash = Sha256::new();
+        loop {
+            let n = read_full(&mut other, &mut y)?;
+            hash.update(y.get(..n).unwrap_or_default());
+            if n < chunk {
+                return Ok(*hash.finalize() == digest);
+            }
+        }
+    }
+    let (mut one, mut x) = (base.contents(a)?, vec![0; chunk]);
     loop {
         let (n, m) = (read_full(&mut one, &mut x)?, read_full(&mut other, &mut y)?);
         if x.get(..n) != y.get(..m) {
             return Ok(false);
         }
-        if n < CHUNK {
+        if n < chunk {
             return Ok(true);
         }
     }
@@ -384,7 +431,7 @@ pub fn squash(
     let (listings, plain): (Vec<_>, Vec<_>) = plain
         .at(place)?
         .into_iter()
-        .map(|layer| (layer.listing, layer.bytes))
+        .map(|layer| (layer.listing, Some(layer.bytes)))
         .unzip();
     let below = Tree::apply(listings.iter().take(from).cloned().collect())
         .and_then(Tree::sound)

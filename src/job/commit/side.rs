@@ -19,17 +19,21 @@ pub(super) trait Side: Sync {
     fn is_implied(&self, i: usize) -> bool;
     /// Where contents are stored, where that is in a layer.
     fn place(&self, i: usize) -> Option<Place>;
+    /// The SHA-256 digest of contents, where it is known.
+    fn digest(&self, _: usize) -> Option<[u8; 32]> {
+        None
+    }
     /// Whether its layers are the base's and some on top: then contents of one place are the same.
     fn shares_layers(&self) -> bool {
         false
     }
 }
 
-/// Layers applied to one another, and their plain tars.
+/// Layers applied to one another, and their plain tars; those that are not there are of layers listed with digests.
 pub(super) struct Layers<'t> {
     tree: &'t Tree,
     nodes: Vec<Node<'t>>,
-    plain: &'t [FileRange],
+    plain: &'t [Option<FileRange>],
     shares: bool,
     /// Where they are from, for errors.
     from: Option<&'t str>,
@@ -37,14 +41,14 @@ pub(super) struct Layers<'t> {
 
 impl<'t> Layers<'t> {
     /// The same of layers whose lower ones are the other side.
-    pub(super) fn sharing(tree: &'t Tree, plain: &'t [FileRange]) -> Self {
+    pub(super) fn sharing(tree: &'t Tree, plain: &'t [Option<FileRange>]) -> Self {
         Layers {
             shares: true,
             ..Layers::new(tree, plain)
         }
     }
 
-    pub(super) fn new(tree: &'t Tree, plain: &'t [FileRange]) -> Self {
+    pub(super) fn new(tree: &'t Tree, plain: &'t [Option<FileRange>]) -> Self {
         Layers {
             tree,
             nodes: tree.walk().skip(1).collect(),
@@ -65,7 +69,8 @@ impl<'t> Layers<'t> {
     fn stored(&self, node: &Node<'_>) -> Result<Box<dyn Read + '_>> {
         let gone = || Error::new(Fault::Gone);
         let place = node.place().ok_or_else(gone)?;
-        let plain = self.plain.get(place.layer).ok_or_else(gone)?;
+        let plain = self.plain.get(place.layer).and_then(Option::as_ref);
+        let plain = plain.ok_or_else(gone)?;
         let stored = plain.slice(place.offset, place.stored);
         if stored.len() != place.stored {
             return Err(Fault::Truncated {
@@ -116,6 +121,10 @@ impl Side for Layers<'_> {
 
     fn place(&self, i: usize) -> Option<Place> {
         self.nodes.get(i)?.place()
+    }
+
+    fn digest(&self, i: usize) -> Option<[u8; 32]> {
+        self.nodes.get(i)?.digest()
     }
 
     fn shares_layers(&self) -> bool {

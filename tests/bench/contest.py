@@ -98,8 +98,8 @@ def simple(command):
 
 
 class Contest:
-    def __init__(self, work, corpus, programs, rounds, only):
-        self.work, self.corpus, self.bin, self.rounds, self.only = work, corpus, programs, rounds, only
+    def __init__(self, work, corpus, programs, rounds, only, inputs):
+        self.work, self.corpus, self.bin, self.rounds, self.only, self.inputs = work, corpus, programs, rounds, only, inputs
         self.results, self.left_out = [], []
         self.podman = f"podman --root {work}/podman --runroot {work}/podman-run --storage-driver overlay"
         if subprocess.run(f"{self.podman} info", shell=True, capture_output=True).returncode:
@@ -223,11 +223,11 @@ class Contest:
 
     def table(self, head):
         lines = [
-            f"Measured on {head['date']} at {head['commit']} with `{head['command']}`: {head['machine']}; load before {head['load_before']:.1f}; "
-            f"medians of {head['rounds']} rounds (2 of who takes more than ten times as long, and on the inputs after the first), contenders in turn, results compared before.",
+            f"Measured with `tests/bench/run`, last on {head['date']}: {head['machine']}; medians of as many rounds as the last column but one says "
+            f"(2 of who takes more than ten times as long), contenders in turn, results compared before.",
             "",
-            "| job | input | imgkit | best peer | ratio | wanted | limit | to the limit | anonymous / resident memory | met |",
-            "|---|---|---|---|---|---|---|---|---|---|",
+            "| job | input | imgkit | best peer | ratio | wanted | limit | to the limit | anonymous / resident memory | rounds, at | met |",
+            "|---|---|---|---|---|---|---|---|---|---|---|",
         ]
         for row in self.results:
             peer = f"{row['peer']} {seconds(row['peer_seconds'])}" if row["peer"] else "-"
@@ -237,7 +237,8 @@ class Contest:
             near = f"{row['limit_ratio']:.2f}" + (f" (≤ {row['limit_target']:g})" if row["limit_target"] else "") if row["limit"] else "-"
             memory = f"{mib(row['anonymous_bytes'])} / {mib(row['rss_bytes'])}"
             met = {True: "yes", False: "**no**", None: "-"}[row["met"]]
-            lines.append(f"| {row['job']} | {row['input']} | {seconds(row['seconds'])} | {peer} | {ratio} | {wanted} | {limit} | {near} | {memory} | {met} |")
+            rounds = max((len(one["times"]) for one in row.get("all", {}).values()), default="-")
+            lines.append(f"| {row['job']} | {row['input']} | {seconds(row['seconds'])} | {peer} | {ratio} | {wanted} | {limit} | {near} | {memory} | {rounds}, {row['commit']} | {met} |")
         lines += ["", "Contenders: " + "; ".join(head["versions"].values()) + "."]
         notes = [f"{row['job']}: {row['note']}" for row in self.results if row["note"]]
         lines += ["", *[f"- {note}" for note in notes]] if notes else []

@@ -159,7 +159,7 @@ def small_files(count, start=0, folder="files"):
 
 
 def all_jobs(c, quick, others_alone):
-    """All of them, on the first input, all, or the others; stops after each, for who wants to note what there is by then."""
+    """All of them, on the first input, all, or the others; stops now and then, for who wants to note what there is by then."""
     if not others_alone:
         yield from on_big(c)
     if quick:
@@ -176,12 +176,11 @@ def all_jobs(c, quick, others_alone):
         path = c.work / f"{stem}.tar"
         make_archive(path, layers(), f"bench/{stem}:1")
         one = Input(c, shown, path, f"bench/{stem}:1")
-        documents(c, one)
-        verify(c, one)
-        load(c, one)
-        save(c, one)
-        convert(c, one)
+        for job in [documents, verify, load, save, convert]:
+            job(c, one)
+            yield
         export(c, one, folder=stem != "huge")
+        yield
         if stem == "small":
             compare_files(c, one)
         path.unlink()
@@ -190,18 +189,12 @@ def all_jobs(c, quick, others_alone):
 
 def on_big(c):
     big = Input(c, "big 1.1 GB", c.corpus / "big.tar", "corpus/big:1")
-    documents(c, big)
-    verify(c, big)
-    load(c, big)
-    save(c, big)
-    gzip_jobs(c, big)
-    convert(c, big)
-    export(c, big)
-    make_images(c)
-    compare(c)
-    known_layers(c)
-    start_up(c)
-    yield
+    for job in [documents, verify, load, save, gzip_jobs, convert, export]:
+        job(c, big)
+        yield
+    for job in [make_images, compare, known_layers, start_up]:
+        job(c)
+        yield
 
 
 class Input:

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use imgkit::cli::{self, Common, Page, base};
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Args as _, FromArgMatches};
+use imgkit::cli::{self, Common, Page, Subcommand, base};
 
 const PAGE: Page = Page {
     name: "imgbase",
@@ -39,13 +41,55 @@ struct Args {
     common: Common,
 }
 
-#[derive(clap::Subcommand)]
 enum Command {
     Deb(Box<base::Deb>),
     Host(base::Host),
     Scratch(base::Scratch),
     Pack(base::Pack),
     Explain(base::Explain),
+}
+
+const COMMANDS: [Subcommand; 5] = [
+    (base::DEB, base::Deb::augment_args),
+    (base::HOST, base::Host::augment_args),
+    (base::SCRATCH, base::Scratch::augment_args),
+    (base::PACK, base::Pack::augment_args),
+    (base::EXPLAIN, base::Explain::augment_args),
+];
+
+/// What they take comes from [`COMMANDS`]: to set up all of it takes longer than to start.
+impl clap::Subcommand for Command {
+    fn augment_subcommands(command: clap::Command) -> clap::Command {
+        command
+    }
+
+    fn augment_subcommands_for_update(command: clap::Command) -> clap::Command {
+        command
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        COMMANDS.iter().any(|(page, _)| page.name == name)
+    }
+}
+
+impl FromArgMatches for Command {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let missing = || clap::Error::new(ErrorKind::MissingSubcommand);
+        let (name, of) = matches.subcommand().ok_or_else(missing)?;
+        match name {
+            "deb" => base::Deb::from_arg_matches(of).map(|deb| Command::Deb(Box::new(deb))),
+            "host" => base::Host::from_arg_matches(of).map(Command::Host),
+            "scratch" => base::Scratch::from_arg_matches(of).map(Command::Scratch),
+            "pack" => base::Pack::from_arg_matches(of).map(Command::Pack),
+            "explain" => base::Explain::from_arg_matches(of).map(Command::Explain),
+            _ => Err(missing()),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 impl AsRef<Common> for Args {
@@ -55,21 +99,11 @@ impl AsRef<Common> for Args {
 }
 
 fn main() -> ExitCode {
-    cli::run_commands(
-        &PAGE,
-        &[
-            base::DEB,
-            base::HOST,
-            base::SCRATCH,
-            base::PACK,
-            base::EXPLAIN,
-        ],
-        |args: &Args, io| match &args.command {
-            Command::Deb(deb) => deb.run(&args.common, io),
-            Command::Host(host) => host.run(&args.common, io),
-            Command::Scratch(scratch) => scratch.run(&args.common, io),
-            Command::Explain(explain) => explain.run(&args.common, io),
-            Command::Pack(pack) => pack.run(&args.common, io),
-        },
-    )
+    cli::run_commands(&PAGE, &COMMANDS, |args: &Args, io| match &args.command {
+        Command::Deb(deb) => deb.run(&args.common, io),
+        Command::Host(host) => host.run(&args.common, io),
+        Command::Scratch(scratch) => scratch.run(&args.common, io),
+        Command::Explain(explain) => explain.run(&args.common, io),
+        Command::Pack(pack) => pack.run(&args.common, io),
+    })
 }

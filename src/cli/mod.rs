@@ -18,7 +18,7 @@ pub use args::{ColorWhen, Common, Packing, ProgressWhen};
 pub use caching::{Caching, warn_of_cache};
 pub use image::{ImageArg, LayerRange, Opened, open_store, platform_arg, store_path};
 pub use making::{Making, Selecting, option_file, owner_arg};
-pub use page::Page;
+pub use page::{Page, Subcommand};
 pub use progress::Progress;
 pub use run::{Verdict, run, run_commands};
 pub use sides::OpenedSide;

@@ -71,6 +71,24 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("NO_COLOR", "no colour, if it is set and not empty"),
 ];
 
+/// A subcommand: its page, and what adds what it takes to a command.
+pub type Subcommand = (Page, fn(clap::Command) -> clap::Command);
+
+/// Options of a program with subcommands are those of each of them, too.
+fn with_common(
+    command: clap::Command,
+    commands: impl ExactSizeIterator<Item = clap::Command>,
+) -> clap::Command {
+    if commands.len() == 0 {
+        return command;
+    }
+    let command = command.disable_help_subcommand(true).mut_args(|arg| {
+        let is_own = arg.get_id() == "generate";
+        arg.global(!is_own)
+    });
+    command.subcommands(commands)
+}
+
 impl Page {
     /// Adds examples and documentation to a command made by clap.
     pub(super) fn command(&self, command: clap::Command) -> clap::Command {
@@ -111,25 +129,23 @@ impl Page {
             .after_long_help(long)
     }
 
-    /// The command without the page's texts. Options of a program with subcommands are those of each of them, too.
-    pub(super) fn bare_of(&self, commands: &[Page], command: clap::Command) -> clap::Command {
-        let command = command.name(self.name);
-        if commands.is_empty() {
-            return command;
-        }
-        command.disable_help_subcommand(true).mut_args(|arg| {
-            let is_own = arg.get_id() == "generate";
-            arg.global(!is_own)
-        })
+    /// The command without the page's texts. What a subcommand takes is only set up when it is the one that is typed.
+    pub(super) fn bare_of(&self, commands: &[Subcommand], command: clap::Command) -> clap::Command {
+        let bare = |command: &Subcommand| clap::Command::new(command.0.name).defer(command.1);
+        with_common(command.name(self.name), commands.iter().map(bare))
     }
 
-    /// The same with them, and with those of each subcommand, which has a page of its own.
-    pub(super) fn command_of(&self, commands: &[Page], command: clap::Command) -> clap::Command {
-        let mut command = self.command(self.bare_of(commands, command));
-        for page in commands {
-            command = command.mut_subcommand(page.name, |command| page.command(command));
-        }
-        command
+    /// The same with them, and with those of each subcommand.
+    pub(super) fn command_of(
+        &self,
+        commands: &[Subcommand],
+        command: clap::Command,
+    ) -> clap::Command {
+        let whole = |(page, arguments): &Subcommand| {
+            let command = arguments(clap::Command::new(page.name));
+            page.command(command)
+        };
+        with_common(self.command(command), commands.iter().map(whole))
     }
 
     /// A subcommand's section of the man page.
@@ -178,7 +194,7 @@ impl Page {
     /// Those of the writer.
     pub(super) fn man(
         &self,
-        commands: &[Page],
+        commands: &[Subcommand],
         command: &clap::Command,
         out: &mut dyn Write,
     ) -> io::Result<()> {
@@ -211,7 +227,7 @@ impl Page {
             )]);
         }
         roff.to_writer(out)?;
-        for page in commands {
+        for (page, _) in commands {
             if let Some(subcommand) = command.find_subcommand(page.name) {
                 page.section(self.name, subcommand, out)?;
             }

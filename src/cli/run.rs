@@ -9,7 +9,7 @@ use clap::{CommandFactory, FromArgMatches};
 
 use super::args::Common;
 use super::image;
-use super::page::Page;
+use super::page::{Page, Subcommand};
 use super::streams::Io;
 use crate::error::{Error, Fault, Result};
 use crate::escape::brief_to;
@@ -39,7 +39,7 @@ pub fn run<A: CommandFactory + FromArgMatches + AsRef<Common>>(
 /// The same for a program with subcommands, which have pages of their own.
 pub fn run_commands<A: CommandFactory + FromArgMatches + AsRef<Common>>(
     page: &Page,
-    commands: &[Page],
+    commands: &[Subcommand],
     job: impl FnOnce(&A, &mut Io) -> Result<Verdict>,
 ) -> ExitCode {
     let argv: Vec<OsString> = std::env::args_os().map(image::shield).collect();
@@ -164,7 +164,7 @@ fn refused(
 /// `--generate KIND` prints a man page or shell completions, whatever else a command line would need.
 fn generate(
     page: &Page,
-    commands: &[Page],
+    commands: &[Subcommand],
     command: impl FnOnce() -> clap::Command,
     argv: &[OsString],
     io: &mut Io,

@@ -153,6 +153,10 @@ class Contest:
     def wanted(self, name):
         return not self.only or any(word in name for word in self.only)
 
+    def any_wanted(self, name):
+        """The same of jobs whose names begin so, before what they need is made."""
+        return self.wanted(name) or any(word.startswith(name) for word in self.only)
+
     def job(self, name, input, ours, peers, limit=None, target=None, limit_target=None, parts=1, note=""):
         """Runs one job. ours, peers, limit: contenders; target: how many times faster than the best peer it has to be;
         limit_target: within how many times the limit; parts: the limit's time is divided by this (as one core does it)."""

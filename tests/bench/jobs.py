@@ -271,7 +271,7 @@ def load(c, i):
 
 
 def save(c, i):
-    if not c.wanted("save"):
+    if not c.any_wanted("save"):
         return
     store = f"{c.work}/store"
     for command in [f"test -d {store} || {c.bin}/imgload -q -i {i.path} --store {store}", f"{c.docker} load -q -i {i.path}", f"{c.podman} load -q -i {i.path}"]:
@@ -340,7 +340,7 @@ def measured(result, path, who, sizes):
 
 
 def export(c, i, folder=True):
-    if not c.wanted("export"):
+    if not c.any_wanted("export"):
         return
     sh(f"{c.docker} load -q -i {i.path}")
     container = sh(f"{c.docker} create --network none {i.name} /x") if c.has_docker else "none"
@@ -375,7 +375,7 @@ def export(c, i, folder=True):
 def make_images(c):
     root = c.work / "rootfs.tar"
     shown = "rootfs of big 1.1 GB"
-    if c.wanted("import") or c.wanted("commit"):
+    if c.any_wanted("import") or c.any_wanted("commit"):
         sh(f"{c.bin}/imgexport -q -o {root} {c.corpus}/big.tar", check=True)
     store = f"{c.work}/store"
     layers = "image inspect -f '{{json .RootFS.Layers}}' bench/imported:1"
@@ -384,7 +384,7 @@ def make_images(c):
            Contender("podman", f"{c.podman} import -q {root} bench/imported:1", f"{c.podman} rmi -f bench/imported:1", engine_ids(f"{c.podman} {layers}"))],
           Contender("cp", f"cp {root} {c.work}/copy && sync {c.work}/copy", f"rm -f {c.work}/copy"), target=3)
     sh(f"rm -rf {store} {root} {c.work}/copy")
-    if not c.wanted("commit"):
+    if not c.any_wanted("commit"):
         return
     layout, bundle, out = c.work / "commit-oci", c.work / "bundle", c.work / "commit.tar"
     sh(f"rm -rf {layout} {bundle}; skopeo --insecure-policy copy -q oci:{c.corpus}/oci:big oci:{layout}:big && umoci unpack --image {layout}:big {bundle}", check=True)
@@ -439,7 +439,7 @@ def pair(c, name, shown, a, b, images):
 
 def compare_files(c, i):
     """An image of many files with one in which a hundredth of them is gone and as many are new."""
-    if not c.wanted("diff"):
+    if not c.any_wanted("diff"):
         return
     other, layout = c.work / "other.tar", c.work / "pair"
     make_archive(other, [small_files(100_000, 1000)], "bench/other:1")
@@ -450,7 +450,7 @@ def compare_files(c, i):
 
 
 def compare(c):
-    if c.wanted("diff"):
+    if c.any_wanted("diff"):
         # The second classic image as umoci wants it.
         layout = c.work / "classic2-oci"
         sh(f"test -d {layout} || skopeo --insecure-policy copy -q docker-archive:{c.corpus}/classic2.tar oci:{layout}:classic2", check=True)

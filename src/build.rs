@@ -1,7 +1,7 @@
 //! How the programs are linked.
 
 fn main() {
-    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=src/build.rs");
     let of_target = |name: &str| std::env::var(name).unwrap_or_default();
     let is_gnu =
         of_target("CARGO_CFG_TARGET_OS") == "linux" && of_target("CARGO_CFG_TARGET_ENV") == "gnu";

@@ -424,13 +424,6 @@ fn time(value: &[u8]) -> Result<Mtime, PaxFault> {
     let mut parts = digits.splitn(2, |&byte| byte == b'.');
     let whole = parts.next().unwrap_or_default();
     let fraction = parts.next().unwrap_or_default();
-    if negative && whole == b"9223372036854775808" && fraction.iter().all(|&digit| digit == b'0') {
-        // The earliest of all, which a binary field of a header can hold, has no counterpart above zero.
-        return Ok(Mtime {
-            seconds: i64::MIN,
-            nanos: 0,
-        });
-    }
     let seconds = decimal(whole)
         .ok()
         .and_then(|seconds| i64::try_from(seconds).ok())

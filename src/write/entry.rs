@@ -115,7 +115,13 @@ impl EntryOut<'_> {
         }
         let seconds = u64::try_from(self.mtime.seconds).unwrap_or_default();
         if !octal(&mut block, 136, 12, seconds) || self.mtime.seconds < 0 || self.mtime.nanos > 0 {
-            record("mtime", time(self.mtime).into_bytes());
+            // The earliest second of all has a number that no reader takes; a nanosecond later has one.
+            let earliest = self.mtime.seconds == i64::MIN && self.mtime.nanos == 0;
+            let mtime = Mtime {
+                nanos: self.mtime.nanos.max(u32::from(earliest)),
+                ..self.mtime
+            };
+            record("mtime", time(mtime).into_bytes());
         }
         for (key, at, value) in [
             ("uname", 265, self.user_name),
@@ -361,7 +367,6 @@ mod tests {
             (-2, 500_000_000, "-1.5"),
             (i64::MAX, 1, "9223372036854775807.000000001"),
             (i64::MIN, 900_000_000, "-9223372036854775807.1"),
-            (i64::MIN, 0, "-9223372036854775808"),
         ] {
             let mtime = Mtime { seconds, nanos };
             assert_eq!(time(mtime), text);
@@ -375,6 +380,16 @@ mod tests {
                 mtime
             );
         }
+        let earliest = |nanos| Mtime {
+            seconds: i64::MIN,
+            nanos,
+        };
+        let entry = EntryOut {
+            path: b"x",
+            mtime: earliest(0),
+            ..EntryOut::default()
+        };
+        assert_eq!(read_back(&entry).mtime, earliest(1));
         let xattr = |name: &[u8], value: &[u8]| Xattr {
             name: name.into(),
             value: value.into(),

@@ -209,7 +209,8 @@ pub fn written(data: &[u8]) {
         } else {
             &[]
         };
-        let seconds = taken.number().cast_signed() >> (taken.byte() % 64);
+        // But for the earliest, which is written a nanosecond later.
+        let seconds = (taken.number().cast_signed() >> (taken.byte() % 64)).max(-i64::MAX);
         let nanos = u32::try_from(taken.number() % 1_000_000_000).unwrap_or(0);
         let mut xattrs: Vec<Xattr> = Vec::new();
         for _ in 0..taken.byte() % 4 {

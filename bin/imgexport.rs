@@ -404,7 +404,7 @@ fn write(
         limits: args.common.limits(),
         ..Reading::default()
     };
-    let export = {
+    let mut export = {
         let stored = image.layers.iter().filter_map(|layer| layer.content());
         let total = stored.map(|content| content.len()).sum();
         let _progress = io.progress(args.image.text(), Some(total), &reading.meter, args.quiet);
@@ -416,7 +416,7 @@ fn write(
         let unpacked = {
             let label = target.to_string_lossy().into_owned();
             let _progress = io.progress(&label, Some(export.size()), &meter, args.quiet);
-            unpack(args, &export, target, &meter).map_err(|error| match error.fault() {
+            unpack(args, &mut export, target, &meter).map_err(|error| match error.fault() {
                 Fault::Limit { .. } => error.at(opened.archive.place.clone()),
                 _ => error,
             })?
@@ -493,7 +493,7 @@ fn to_output(
 
 fn unpack(
     args: &Args,
-    export: &Export,
+    export: &mut Export,
     target: &Path,
     meter: &Meter,
 ) -> Result<imgkit::job::export::Unpacked> {

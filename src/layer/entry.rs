@@ -142,6 +142,17 @@ pub(crate) fn shared(a: &[u8], b: &[u8]) -> usize {
     done + rest.take_while(|(a, b)| a == b).count()
 }
 
+/// How many bytes the parts are long that two clean paths begin with and that are the same.
+pub(crate) fn shared_parts(a: &[u8], b: &[u8]) -> usize {
+    let same = shared(a, b);
+    let ends = |path: &[u8]| path.get(same).is_none_or(|&byte| byte == b'/');
+    if ends(a) && ends(b) {
+        return same;
+    }
+    let slash = a.iter().take(same).rposition(|&byte| byte == b'/');
+    slash.unwrap_or_default()
+}
+
 /// Cleans a name or a hard link's target: drops `./`, `/.`, leading, doubled and closing `/`.
 ///
 /// Allocates only when something inside has to go; a prefix or a suffix is cut without that.
@@ -225,6 +236,29 @@ fn joined(path: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_whole_parts_are_shared_parts() {
+        for (a, b, same) in [
+            ("", "", 0),
+            ("", "usr", 0),
+            ("usr", "usr", 3),
+            ("usr", "usr/bin", 3),
+            ("usr", "usr-x", 0),
+            ("usr/bin", "usr/bind", 3),
+            ("usr/bin/a", "usr/bin/b", 7),
+            ("usr/bin/a", "usr/bin", 7),
+            ("usr/bin", "var", 0),
+        ] {
+            for (a, b) in [(a, b), (b, a)] {
+                assert_eq!(
+                    shared_parts(a.as_bytes(), b.as_bytes()),
+                    same,
+                    "{a:?} {b:?}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn what_two_paths_share_is_counted_to_the_byte() {

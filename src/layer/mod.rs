@@ -35,8 +35,8 @@ pub use crate::limits;
 pub use crate::limits::Limits;
 
 pub use anomaly::{Anomalies, Anomaly, AnomalyKind};
-pub(crate) use entry::shared;
 pub use entry::{CleanPath, Entry, EntryKind, Mtime, Xattr, clean_path};
+pub(crate) use entry::{shared, shared_parts};
 pub(crate) use input::Recorder;
 pub use input::{FileInput, StreamInput, TarInput};
 pub use scan::{GzipHeader, Scan, first_look, scan};

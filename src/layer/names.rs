@@ -9,7 +9,7 @@ use std::ops::Range;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-use super::entry::shared;
+use super::entry::shared_parts;
 
 /// A path: its directory and its last part.
 #[derive(Debug, Clone)]
@@ -148,15 +148,8 @@ impl Names {
 
     /// The node of a path, made with its parents where there is none yet.
     fn node(&mut self, path: &[u8]) -> u32 {
-        let same = shared(&self.last_path, path);
-        // Only whole parts count: the byte after one must be a `/` or the end in both.
-        let ends = |path: &[u8], at: usize| path.get(at).is_none_or(|&byte| byte == b'/');
-        while let Some(&(end, _)) = self.last_nodes.last() {
-            if end <= same && ends(path, end) {
-                break;
-            }
-            self.last_nodes.pop();
-        }
+        let same = shared_parts(&self.last_path, path);
+        while self.last_nodes.pop_if(|(end, _)| *end > same).is_some() {}
         let (mut start, mut node) = match self.last_nodes.last() {
             Some(&(end, node)) => (end + 1, node),
             None => (0, TOP),

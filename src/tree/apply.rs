@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::listing::{Listing, Record};
 use super::paths::{NONE, Paths, TOP};
 use crate::error::{Error, Fault, Result};
-use crate::layer::{EntryKind, Limits, Whiteout, clean_path, shared};
+use crate::layer::{EntryKind, Limits, Whiteout, clean_path, shared_parts};
 
 /// One thing that a layer did to a path.
 #[derive(Debug, Clone, Copy)]
@@ -379,15 +379,8 @@ impl Applying {
     ///
     /// `None` where something of this layer that is no folder is in the way, which is a fault of `entry`.
     fn enter(&mut self, folder: &[u8], entry: &[u8]) -> Result<Option<(u32, u32)>> {
-        let same = shared(&self.trail_path, folder);
-        // Only whole parts count: the byte after one must be a `/` or the end in both.
-        let ends = |path: &[u8], at: usize| path.get(at).is_none_or(|&byte| byte == b'/');
-        while let Some(&(end, ..)) = self.trail.last() {
-            if end <= same && ends(folder, end) && ends(&self.trail_path, end) {
-                break;
-            }
-            self.trail.pop();
-        }
+        let same = shared_parts(&self.trail_path, folder);
+        while self.trail.pop_if(|(end, ..)| *end > same).is_some() {}
         let (mut start, mut name, mut above) = match self.trail.last() {
             Some(&(end, name, above)) => (end + 1, name, above),
             None => (0, TOP, self.cut_of(TOP)),

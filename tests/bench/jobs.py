@@ -1,7 +1,7 @@
 """The jobs: what is timed, against whom, and what has to come out.
 
 Programs here put their output on the disk before they end, so `sync FILE` is part of what a peer and a limit have to do
-where they write one. What an engine does with its own storage is left to it.
+where they write one, and `sync -f FOLDER` where it is many. What an engine does with its own storage is left to it.
 """
 import hashlib
 import io
@@ -247,7 +247,7 @@ def loaders(c, i, store, piped):
         (Contender("imgload", from_file(ours, "-i"), result=diff_ids(f"oci:{store}")), f"rm -rf {store}"),
         (Contender("docker", from_file(f"{c.docker} load -q", "-i"), result=engine_ids(docker)), f"{c.docker} rmi -f {i.name}"),
         (Contender("podman", from_file(f"{c.podman} load -q", "-i"), result=engine_ids(podman)), f"{c.podman} rmi -f {i.name}"),
-        (Contender("skopeo", f"skopeo --insecure-policy copy -q docker-archive:{i.path} oci:{c.work}/skopeo-store:x", result=diff_ids(f"oci:{c.work}/skopeo-store:x")),
+        (Contender("skopeo", f"skopeo --insecure-policy copy -q docker-archive:{i.path} oci:{c.work}/skopeo-store:x && sync {c.work}/skopeo-store/blobs/sha256/*", result=diff_ids(f"oci:{c.work}/skopeo-store:x")),
          f"rm -rf {c.work}/skopeo-store"),
     ]
 
@@ -364,11 +364,11 @@ def export(c, i, folder=True):
         if source == "x":
             sh(f"rm -rf {layout}; skopeo --insecure-policy copy -q docker-archive:{i.path} oci:{layout}:x", check=True)
         target = f"{c.work}/root"
-        ours = Contender("imgexport", f"{c.bin}/imgexport -q -C {target}-imgexport oci:{layout}:{source}", f"rm -rf {target}-imgexport", unpacked(f"{target}-imgexport"))
-        umoci = Contender("umoci", f"umoci unpack --image {layout}:{source} {target}-umoci", f"rm -rf {target}-umoci", unpacked(f"{target}-umoci/rootfs"))
-        tar = Contender("tar -x of the export", f"mkdir {target}-tar && tar -xpf {c.work}/reference.tar -C {target}-tar", f"rm -rf {target}-tar")
+        ours = Contender("imgexport", f"{c.bin}/imgexport -q -C {target}-imgexport oci:{layout}:{source}", c.away(f"{target}-imgexport"), unpacked(f"{target}-imgexport"))
+        umoci = Contender("umoci", f"umoci unpack --image {layout}:{source} {target}-umoci && sync -f {target}-umoci", c.away(f"{target}-umoci"), unpacked(f"{target}-umoci/rootfs"))
+        tar = Contender("tar -x of the export", f"mkdir {target}-tar && tar -xpf {c.work}/reference.tar -C {target}-tar && sync -f {target}-tar", c.away(f"{target}-tar"))
         c.job("export to a folder from gzip", i.shown, ours, [umoci], tar, target=2)
-        sh(f"rm -rf {target}-* {c.work}/layout")
+        sh(f"rm -rf {c.work}/layout")
     sh(f"rm -f {c.work}/reference.tar")
 
 
@@ -400,7 +400,7 @@ def make_images(c):
         if flag:
             sh(ours)
         c.job(name, "big 1.1 GB, 500 files changed", Contender("imgcommit", ours, f"rm -f {out}", last_layer(f"docker-archive:{out}", c.work)),
-              [Contender("umoci", f"umoci repack --image {layout}:new {bundle}", f"umoci rm --image {layout}:new", last_layer(f"oci:{layout}:new", c.work))], target=3,
+              [Contender("umoci", f"umoci repack --image {layout}:new {bundle} && sync {layout}/blobs/sha256/*", f"umoci rm --image {layout}:new", last_layer(f"oci:{layout}:new", c.work))], target=3,
               note=note)
     sh(f"rm -rf {layout} {layout}.kept {bundle} {out} {cache}")
 
@@ -432,9 +432,9 @@ def pair(c, name, shown, a, b, images):
     by_hand = (f"umoci unpack --image {a} {top}/a && umoci unpack --image {b} {top}/b && "
                f"{{ diff -rq --no-dereference {top}/a/rootfs {top}/b/rootfs >/dev/null; true; }}")
     c.job(name, shown, Contender("imgdiff", f"{c.bin}/imgdiff {images}", result=changed_paths(f"{c.bin}/imgdiff --format json {images}"), codes=(0, 1)),
-          [Contender("umoci unpack twice, diff -rq", by_hand, f"rm -rf {top}; mkdir {top}", compared_by_hand(top))], target=10,
+          [Contender("umoci unpack twice, diff -rq", by_hand, f"{c.away(top)}; mkdir {top}", compared_by_hand(top))], target=10,
           note="no tool of Debian's compares images: this is what is done by hand, and it tells less")
-    sh(f"rm -rf {top}")
+    sh(c.away(top))
 
 
 def compare_files(c, i):

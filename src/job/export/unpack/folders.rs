@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::io_error;
 use crate::error::Result;
-use crate::layer::shared;
+use crate::layer::shared_parts;
 
 /// How many folders above the current one are kept open.
 const OPEN: usize = 64;
@@ -31,14 +31,9 @@ impl<'a> Folders<'a> {
 
     /// Opens a folder, part by part from the deepest one that is open already.
     pub(super) fn enter(&mut self, folder: &[u8]) -> Result<&OwnedFd> {
-        let same = shared(&self.path, folder);
-        let ends = |path: &[u8], at: usize| path.get(at).is_none_or(|&byte| byte == b'/');
-        while let Some((end, fd)) = self.open.last() {
-            if fd.is_some() && *end <= same && ends(folder, *end) && ends(&self.path, *end) {
-                break;
-            }
-            self.open.pop();
-        }
+        let same = shared_parts(&self.path, folder);
+        let is_of_no_use = |(end, fd): &mut (usize, Option<OwnedFd>)| *end > same || fd.is_none();
+        while self.open.pop_if(is_of_no_use).is_some() {}
         self.path.clear();
         self.path.extend_from_slice(folder);
         let mut start = self.open.last().map_or(0, |(end, _)| end + 1);

@@ -89,12 +89,12 @@ impl Export {
     ///
     /// A folder that is not there, or is empty, gets its contents all at once: they are unpacked beside it under a
     /// temporary name, which is taken away again if anything fails. A folder that others are mounted on, and one with
-    /// something in it, is filled in place.
+    /// something in it, is filled in place. The export's contents are given up before all is synced.
     ///
     /// # Errors
     /// `Usage` for a folder with something in it, and for `/`; `Limit` for names longer than the system takes; `Entry`
     /// where a folder with something in it is in a file's place; `Io`, of which the place is the entry.
-    pub fn unpack(&self, unpack: &Unpack, meter: &Meter) -> Result<Unpacked> {
+    pub fn unpack(&mut self, unpack: &Unpack, meter: &Meter) -> Result<Unpacked> {
         self.check_names()?;
         let place = || unpack.target.to_string_lossy().into_owned();
         let target = Target::find(unpack).at(place)?;
@@ -149,7 +149,7 @@ impl Export {
         Ok(())
     }
 
-    fn fill(&self, folder: &Path, unpack: &Unpack, meter: &Meter) -> Result<Unpacked> {
+    fn fill(&mut self, folder: &Path, unpack: &Unpack, meter: &Meter) -> Result<Unpacked> {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         let top =
             rustix::fs::open(folder, flags, Mode::empty()).map_err(|errno| io_error("open", errno));
@@ -200,7 +200,10 @@ impl Export {
             let made = rustix::fs::fchmod(&job.top, Mode::from_raw_mode(0o755));
             made.map_err(|errno| io_error("change the mode", errno))?;
         }
-        rustix::fs::syncfs(&job.top).map_err(|errno| io_error("write", errno))?;
+        let top = job.top;
+        // What packed layers were decoded into: synced with the rest, it would be written to the disk for nothing.
+        self.plain.clear();
+        rustix::fs::syncfs(&top).map_err(|errno| io_error("write", errno))?;
         not_applied.sort_unstable_by_key(|(row, _)| *row);
         Ok(Unpacked { not_applied })
     }

@@ -239,15 +239,18 @@ impl Trial<'_> {
         let (room, line, store) = (self.room, self.line, self.room.path("work/store"));
         self.fresh();
         let before = self.state();
-        let mut longest = Duration::ZERO;
-        for _ in 0..3 {
+        let mut took = Vec::new();
+        for _ in 0..5 {
             self.fresh();
             let started = Instant::now();
             let output = self.run(None);
-            longest = longest.max(started.elapsed());
+            took.push(started.elapsed());
             let said = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(0), "{line}: {said}");
         }
+        // One that waited for what somebody else wrote to the disk does not count.
+        took.sort_unstable();
+        let usual = took[2];
         let after = self.state();
         assert_ne!(before, after, "{line}");
         let mut random = Random(
@@ -259,8 +262,8 @@ impl Trial<'_> {
             let moment =
                 (f64::from(time) + (random.next() % 1000) as f64 / 1000.0) / f64::from(times);
             self.fresh();
-            let output = self.run(Some(longest.mul_f64(moment)));
-            let what = format!("{line}: killed after {moment:.3} of {longest:?}, kill {time}");
+            let output = self.run(Some(usual.mul_f64(moment)));
+            let what = format!("{line}: killed after {moment:.3} of {usual:?}, kill {time}");
             killed += u32::from(output.status.code().is_none());
             let state = self.state();
             assert!(state == before || state == after, "{what}: {state:#?}");

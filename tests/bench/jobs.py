@@ -165,43 +165,57 @@ def all_jobs(c, quick, others_alone):
     if quick:
         return
     c.rounds = min(c.rounds, 2)
+    # Each with what a build might do to its files: some gone, some changed, one with another mode.
     inputs = [
-        ("100,000 files", "small", lambda: [small_files(100_000)]),
-        ("60 layers", "deep", lambda: [small_files(300, 300 * i, f"layer{i}") for i in range(60)]),
-        ("one layer of 4 GB", "huge", lambda: [[("data", 4 << 30, Chunks(4 << 30, 7))]]),
+        ("100,000 files", "small", lambda: [small_files(100_000)], "rm -rf files/3 && echo changed > files/0/1 && chmod 600 files/0/2"),
+        ("60 layers", "deep", lambda: [small_files(300, 300 * i, f"layer{i}") for i in range(60)],
+         "rm -rf layer3 && echo changed > layer0/0/1 && chmod 600 layer0/0/2"),
+        ("one layer of 4 GB", "huge", lambda: [[("data", 4 << 30, Chunks(4 << 30, 7))]], "chmod 600 data"),
     ]
-    for shown, stem, layers in inputs:
+    for shown, stem, layers, change in inputs:
         if c.inputs and not any(word in shown for word in c.inputs):
             continue
         path = c.work / f"{stem}.tar"
         make_archive(path, layers(), f"bench/{stem}:1")
-        one = Input(c, shown, path, f"bench/{stem}:1")
-        for job in [documents, verify, load, save, convert]:
+        one = Input(c, shown, path, f"bench/{stem}:1", change)
+        for job in [documents, verify, load, save, gzip_jobs, convert, export, make_images]:
             job(c, one)
             yield
-        export(c, one, folder=stem != "huge")
-        yield
         if stem == "small":
             compare_files(c, one)
-        path.unlink()
+        one.remove()
         yield
 
 
 def on_big(c):
-    big = Input(c, "big 1.1 GB", c.corpus / "big.tar", "corpus/big:1")
-    for job in [documents, verify, load, save, gzip_jobs, convert, export]:
+    big = Input(c, "big 1.1 GB", c.corpus / "big.tar", "corpus/big:1", "rm -rf usr/share/perl && echo changed > etc/issue && chmod 600 etc/hostname",
+                (c.corpus / "oci", "big"))
+    for job in [documents, verify, load, save, gzip_jobs, convert, export, make_images]:
         job(c, big)
         yield
-    for job in [make_images, compare, known_layers, start_up]:
+    for job in [compare, known_layers, start_up]:
         job(c)
         yield
 
 
 class Input:
-    def __init__(self, c, shown, path, name):
-        self.shown, self.path, self.name = shown, path, name
-        # The page cache is warm.
-        sh(f"cat {path} >/dev/null")
+    """A docker-archive; change: what is done to its files before they are committed; packed: a layout that has it in gzip, and
+    the tag there."""
+
+    def __init__(self, c, shown, path, name, change, packed=None):
+        self.shown, self.path, self.name, self.change, self.packed = shown, path, name, change, packed
+        self.made = None if packed else c.work / "layout"
+        c.reads = [path]
+
+    def layout(self):
+        """The layout and the tag, made by skopeo when they are wanted for the first time."""
+        if not self.packed:
+            sh(f"rm -rf {self.made}; skopeo --insecure-policy copy -q docker-archive:{self.path} oci:{self.made}:x", check=True)
+            self.packed = (self.made, "x")
+        return self.packed
+
+    def remove(self):
+        sh(f"rm -rf {self.path} {self.made or ''}")
 
 
 def documents(c, i):
@@ -276,6 +290,7 @@ def save(c, i):
     store = f"{c.work}/store"
     for command in [f"test -d {store} || {c.bin}/imgload -q -i {i.path} --store {store}", f"{c.docker} load -q -i {i.path}", f"{c.podman} load -q -i {i.path}"]:
         sh(command)
+    c.reads = [i.path, store, c.work / "engine", c.work / "podman"]
     out = lambda who: f"{c.work}/save-{who}.tar"
     def one(who, command):
         path = out(who)
@@ -285,27 +300,33 @@ def save(c, i):
           [one("docker", f"{c.docker} save -o {{out}} {i.name}" + sync), one("podman", f"{c.podman} save -q -o {{out}} {i.name}" + sync),
            one("skopeo", f"skopeo --insecure-policy copy -q oci:{store} docker-archive:{{out}}:{i.name}" + sync)],
           Contender("cp", f"cp {i.path} {c.work}/copy && sync {c.work}/copy", f"rm -f {c.work}/copy"), target=3, limit_target=1.3)
+    c.reads = [i.path]
     # The engines are empty for the next input.
     sh(f"rm -rf {store} {c.work}/copy; {c.docker} rmi -f {i.name}; {c.podman} rmi -f {i.name}")
 
 
 def gzip_jobs(c, i):
-    source = f"oci:{c.corpus}/oci:big"
+    if not c.any_wanted("save plain from gzip") and not c.any_wanted("verify gzip"):
+        return
+    layout, tag = i.layout()
+    source = f"oci:{layout}:{tag}"
     out = f"{c.work}/plain-"
     def one(who, command):
         return Contender(who, command.format(out=f"{out}{who}.tar"), f"rm -f {out}{who}.tar", diff_ids(f"docker-archive:{out}{who}.tar"))
     layers = json.loads(sh(f"skopeo --insecure-policy inspect --raw {source}", check=True))["layers"]
-    blobs = " ".join(f"{c.corpus}/oci/blobs/sha256/{layer['digest'][7:]}" for layer in layers)
+    c.reads = [layout]
+    blobs = " ".join(f"{layout}/blobs/sha256/{layer['digest'][7:]}" for layer in layers)
     unpacker = "igzip -dc" if sh("command -v igzip") else "pigz -dc"
     c.job("save plain from gzip", i.shown, one("imgsave", f"{c.bin}/imgsave -q --format docker --compression none -o {{out}} {source}"),
           [one("skopeo", f"skopeo --insecure-policy copy -q {source} docker-archive:{{out}}:{i.name} && sync {{out}}")],
           Contender(f"{unpacker.split()[0]}, a layer on each core", f"echo {blobs} | xargs -n 1 -P {os.cpu_count()} {unpacker} >/dev/null"), target=3)
     store = f"{c.work}/gzip-store"
-    c.job("verify gzip", i.shown, Contender("imgverify", f"{c.bin}/imgverify {c.corpus}/oci:big"),
+    c.job("verify gzip", i.shown, Contender("imgverify", f"{c.bin}/imgverify {source}"),
           [Contender("skopeo", f"skopeo --insecure-policy copy -q --dest-decompress {source} dir:{store}", f"rm -rf {store}")],
           Contender(f"{unpacker.split()[0]}, a layer on each core", f"echo {blobs} | xargs -n 1 -P {os.cpu_count()} {unpacker} >/dev/null"), target=2,
           note="the peer decodes while it copies; copying alone verifies no diff ID")
     sh(f"rm -rf {store} {out}*")
+    c.reads = [i.path]
 
 
 def convert(c, i):
@@ -339,7 +360,7 @@ def measured(result, path, who, sizes):
     return read
 
 
-def export(c, i, folder=True):
+def export(c, i):
     if not c.any_wanted("export"):
         return
     sh(f"{c.docker} load -q -i {i.path}")
@@ -349,34 +370,36 @@ def export(c, i, folder=True):
         return Contender(who, command.format(out=out(who)), f"rm -f {out(who)}", tar_rows(out(who)))
     copied = Contender("cp", f"cp {c.work}/reference.tar {c.work}/copy && sync {c.work}/copy", f"rm -f {c.work}/copy")
     sh(f"{c.bin}/imgexport -q -o {c.work}/reference.tar {i.path}", check=True)
+    c.reads = [i.path, c.work / "reference.tar", c.work / "engine"]
     docker = [one("docker", f"{c.docker} export -o {{out}} {container} && sync {{out}}")]
     c.job("export to a tar", i.shown, one("imgexport", f"{c.bin}/imgexport -q -o {{out}} {i.path}"), docker, copied, target=2, limit_target=1.3)
-    if i.path.name == "big.tar":
-        copied = Contender("cp", copied.command, copied.before)
-        c.job("export to a tar from gzip", i.shown, one("imgexport", f"{c.bin}/imgexport -q -o {{out}} oci:{c.corpus}/oci:big"),
+    if c.any_wanted("export to a tar from gzip") or c.any_wanted("export to a folder from gzip"):
+        layout, tag = i.layout()
+    if c.wanted("export to a tar from gzip"):
+        c.reads = [layout, c.work / "engine"]
+        c.job("export to a tar from gzip", i.shown, one("imgexport", f"{c.bin}/imgexport -q -o {{out}} oci:{layout}:{tag}"),
               [one("docker", f"{c.docker} export -o {{out}} {container} && sync {{out}}")], target=None,
               note="the peer reads what it decoded when it loaded the image")
     if c.has_docker:
         sh(f"{c.docker} rm -f {container}; {c.docker} rmi -f {i.name}")
     sh(f"rm -f {c.work}/copy {c.work}/export-*.tar")
-    if folder:
-        layout, source = (c.corpus / "oci", "big") if i.path.name == "big.tar" else (c.work / "layout", "x")
-        if source == "x":
-            sh(f"rm -rf {layout}; skopeo --insecure-policy copy -q docker-archive:{i.path} oci:{layout}:x", check=True)
+    if c.wanted("export to a folder from gzip"):
+        c.reads = [layout, c.work / "reference.tar"]
         target = f"{c.work}/root"
-        ours = Contender("imgexport", f"{c.bin}/imgexport -q -C {target}-imgexport oci:{layout}:{source}", c.away(f"{target}-imgexport"), unpacked(f"{target}-imgexport"))
-        umoci = Contender("umoci", f"umoci unpack --image {layout}:{source} {target}-umoci && sync -f {target}-umoci", c.away(f"{target}-umoci"), unpacked(f"{target}-umoci/rootfs"))
+        ours = Contender("imgexport", f"{c.bin}/imgexport -q -C {target}-imgexport oci:{layout}:{tag}", c.away(f"{target}-imgexport"), unpacked(f"{target}-imgexport"))
+        umoci = Contender("umoci", f"umoci unpack --image {layout}:{tag} {target}-umoci && sync -f {target}-umoci", c.away(f"{target}-umoci"), unpacked(f"{target}-umoci/rootfs"))
         tar = Contender("tar -x of the export", f"mkdir {target}-tar && tar -xpf {c.work}/reference.tar -C {target}-tar && sync -f {target}-tar", c.away(f"{target}-tar"))
         c.job("export to a folder from gzip", i.shown, ours, [umoci], tar, target=2)
-        sh(f"rm -rf {c.work}/layout")
     sh(f"rm -f {c.work}/reference.tar")
+    c.reads = [i.path]
 
 
-def make_images(c):
+def make_images(c, i):
     root = c.work / "rootfs.tar"
-    shown = "rootfs of big 1.1 GB"
-    if c.any_wanted("import") or c.any_wanted("commit"):
-        sh(f"{c.bin}/imgexport -q -o {root} {c.corpus}/big.tar", check=True)
+    shown = f"rootfs of {i.shown}"
+    if c.any_wanted("import"):
+        sh(f"{c.bin}/imgexport -q -o {root} {i.path}", check=True)
+    c.reads = [root]
     store = f"{c.work}/store"
     layers = "image inspect -f '{{json .RootFS.Layers}}' bench/imported:1"
     c.job("import", shown, Contender("imgimport", f"{c.bin}/imgimport -q --store {store} {root} bench/imported:1", f"rm -rf {store}", diff_ids(f"oci:{store}")),
@@ -386,23 +409,24 @@ def make_images(c):
     sh(f"rm -rf {store} {root} {c.work}/copy")
     if not c.any_wanted("commit"):
         return
+    source, tag = i.layout()
     layout, bundle, out = c.work / "commit-oci", c.work / "bundle", c.work / "commit.tar"
-    sh(f"rm -rf {layout} {bundle}; skopeo --insecure-policy copy -q oci:{c.corpus}/oci:big oci:{layout}:big && umoci unpack --image {layout}:big {bundle}", check=True)
+    sh(f"rm -rf {layout} {bundle}; skopeo --insecure-policy copy -q oci:{source}:{tag} oci:{layout}:x && umoci unpack --image {layout}:x {bundle}", check=True)
     # What a build would do: some files more, some less, some changed.
-    sh(f"cd {bundle}/rootfs && mkdir -p opt/new && for i in $(seq 500); do echo $i > opt/new/$i; done && rm -rf usr/share/perl && echo changed > etc/issue && chmod 600 etc/hostname", check=True)
-    sh(f"cp -a {layout} {layout}.kept")
+    sh(f"cd {bundle}/rootfs && mkdir -p opt/new && for i in $(seq 500); do echo $i > opt/new/$i; done && {i.change}", check=True)
     cache = c.work / "commit-cache"
+    c.reads = [layout, bundle]
     for name, flag, note in [
         ("commit", "", "umoci compares with what it noted of each file when it unpacked them, imgcommit with the image itself"),
         ("commit with --cache", f"--cache {cache} ", "both compare with what was noted of each file before"),
     ]:
-        ours = f"{c.bin}/imgcommit -q {flag}--base oci:{layout}:big --compression gzip -o {out} {bundle}/rootfs bench/committed:1"
+        ours = f"{c.bin}/imgcommit -q {flag}--base oci:{layout}:x --compression gzip -o {out} {bundle}/rootfs bench/committed:1"
         if flag:
             sh(ours)
-        c.job(name, "big 1.1 GB, 500 files changed", Contender("imgcommit", ours, f"rm -f {out}", last_layer(f"docker-archive:{out}", c.work)),
+        c.job(name, f"{i.shown}, 500 files changed", Contender("imgcommit", ours, f"rm -f {out}", last_layer(f"docker-archive:{out}", c.work)),
               [Contender("umoci", f"umoci repack --image {layout}:new {bundle} && sync {layout}/blobs/sha256/*", f"umoci rm --image {layout}:new", last_layer(f"oci:{layout}:new", c.work))], target=3,
               note=note)
-    sh(f"rm -rf {layout} {layout}.kept {bundle} {out} {cache}")
+    sh(f"rm -rf {layout} {bundle} {out} {cache}")
 
 
 def changed_paths(command):
@@ -455,6 +479,7 @@ def compare(c):
         layout = c.work / "classic2-oci"
         sh(f"test -d {layout} || skopeo --insecure-policy copy -q docker-archive:{c.corpus}/classic2.tar oci:{layout}:classic2", check=True)
     oci = f"{c.corpus}/oci"
+    c.reads = [c.corpus / name for name in ["classic.tar", "classic2.tar", "big.tar", "oci"]]
     pairs = [
         ("diff of near images", "classic 240 MB, classic2", f"{oci}:classic", f"{c.work}/classic2-oci:classic2", "", f"{c.corpus}/classic.tar {c.corpus}/classic2.tar"),
         ("diff of near images in gzip", "classic 240 MB, classic2", f"{oci}:classic", f"{c.work}/classic2-oci:classic2", "oci:", None),

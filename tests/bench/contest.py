@@ -109,6 +109,8 @@ class Contest:
         self.results, self.left_out = [], []
         # What the jobs read.
         self.reads = []
+        # What is done with the rows when there is one more.
+        self.note = lambda rows: None
         self.podman = f"podman --root {work}/podman --runroot {work}/podman-run --storage-driver overlay"
         if subprocess.run(f"{self.podman} info", shell=True, capture_output=True).returncode:
             shutil.rmtree(work / "podman", ignore_errors=True)
@@ -169,6 +171,7 @@ class Contest:
         """A row that is measured in another way."""
         empty = dict.fromkeys(["peer", "peer_seconds", "ratio", "target", "limit", "limit_seconds", "limit_ratio", "limit_target", "anonymous_bytes", "rss_bytes"])
         self.results.append({"job": name, "input": input, "seconds": value, "note": note, **empty, "met": met})
+        self.note(self.results)
 
     def wanted(self, name):
         return not self.only or any(word in name for word in self.only)
@@ -226,6 +229,7 @@ class Contest:
         met += [anonymous <= 64 << 20] if anonymous is not None and target else []
         row["met"] = all(met) if met else None
         self.results.append(row)
+        self.note(self.results)
         print(f"   {row['seconds']:.3f} s, best peer {best.name if best else '-'} {best.median() if best else 0:.3f} s", flush=True)
 
     def shown(self, command):

@@ -159,9 +159,9 @@ def small_files(count, start=0, folder="files"):
 
 
 def all_jobs(c, quick, others_alone):
-    """All of them, on the first input, all, or the others; stops now and then, for who wants to note what there is by then."""
+    """All of them, on the first input, all, or the others."""
     if not others_alone:
-        yield from on_big(c)
+        on_big(c)
     if quick:
         return
     c.rounds = min(c.rounds, 2)
@@ -180,11 +180,9 @@ def all_jobs(c, quick, others_alone):
         one = Input(c, shown, path, f"bench/{stem}:1", change)
         for job in [documents, verify, load, save, gzip_jobs, convert, export, make_images]:
             job(c, one)
-            yield
         if stem == "small":
             compare_files(c, one)
         one.remove()
-        yield
 
 
 def on_big(c):
@@ -192,10 +190,8 @@ def on_big(c):
                 (c.corpus / "oci", "big"))
     for job in [documents, verify, load, save, gzip_jobs, convert, export, make_images]:
         job(c, big)
-        yield
     for job in [compare, known_layers, start_up]:
         job(c)
-        yield
 
 
 class Input:

@@ -403,6 +403,7 @@ def make_images(c, i):
            Contender("podman", f"{c.podman} import -q {root} bench/imported:1", f"{c.podman} rmi -f bench/imported:1", engine_ids(f"{c.podman} {layers}"))],
           Contender("cp", f"cp {root} {c.work}/copy && sync {c.work}/copy", f"rm -f {c.work}/copy"), target=3)
     sh(f"rm -rf {store} {root} {c.work}/copy")
+    c.reads = [i.path]
     if not c.any_wanted("commit"):
         return
     source, tag = i.layout()
@@ -423,6 +424,7 @@ def make_images(c, i):
               [Contender("umoci", f"umoci repack --image {layout}:new {bundle} && sync {layout}/blobs/sha256/*", f"umoci rm --image {layout}:new", last_layer(f"oci:{layout}:new", c.work))], target=3,
               note=note)
     sh(f"rm -rf {layout} {bundle} {out} {cache}")
+    c.reads = [i.path]
 
 
 def changed_paths(command):
@@ -465,6 +467,7 @@ def compare_files(c, i):
     make_archive(other, [small_files(100_000, 1000)], "bench/other:1")
     for path, tag in [(i.path, "a"), (other, "b")]:
         sh(f"skopeo --insecure-policy copy -q docker-archive:{path} oci:{layout}:{tag}", check=True)
+    c.reads = [i.path, other, layout]
     pair(c, "diff", i.shown, f"{layout}:a", f"{layout}:b", f"{i.path} {other}")
     sh(f"rm -rf {other} {layout}")
 
@@ -508,6 +511,7 @@ def known_layers(c):
         with_cache = f"{c.bin}/" + command.format(f"--cache {cache}")
         without = f"{c.bin}/" + command.format("").replace("  ", " ")
         sh(f"rm -rf {cache}; {with_cache}")
+        c.reads = [c.corpus / "oci", cache]
         if "path.tar" in command:
             result = lambda: hashlib.sha256(Path(f"{c.work}/path.tar").read_bytes()).hexdigest()
             results = [result, result]

@@ -107,8 +107,6 @@ class Contest:
     def __init__(self, work, corpus, programs, rounds, only, inputs):
         self.work, self.corpus, self.bin, self.rounds, self.only, self.inputs = work, corpus, programs, rounds, only, inputs
         self.results, self.left_out = [], []
-        # What the jobs read.
-        self.reads = []
         # What is done with the rows when there is one more.
         self.note = lambda rows: None
         self.podman = f"podman --root {work}/podman --runroot {work}/podman-run --storage-driver overlay"
@@ -180,9 +178,10 @@ class Contest:
         """The same of jobs whose names begin so, before what they need is made."""
         return self.wanted(name) or any(word.startswith(name) for word in self.only)
 
-    def job(self, name, input, ours, peers, limit=None, target=None, limit_target=None, parts=1, note=""):
-        """Runs one job. ours, peers, limit: contenders; target: how many times faster than the best peer it has to be;
-        limit_target: within how many times the limit; parts: the limit's time is divided by this (as one core does it)."""
+    def job(self, name, input, ours, peers, reads, limit=None, target=None, limit_target=None, parts=1, note=""):
+        """Runs one job. ours, peers, limit: contenders; reads: files and folders that they read; target: how many times faster than the best peer it has to be;
+        limit_target: within how many times the limit; parts: the limit's time is divided by this (as one core does it);
+        note: a text, or what makes one when the results are there."""
         if not self.wanted(name):
             return
         print(f"== {name}: {input}", flush=True)
@@ -207,7 +206,7 @@ class Contest:
             for one in alive:
                 # Who takes ten times as long is no nearer after five rounds than after two.
                 if number < 2 or one.median() < 10 * ours.median():
-                    one.time(self.work / "hyperfine.json", self.reads)
+                    one.time(self.work / "hyperfine.json", reads)
         anonymous, resident = ours.memory()
         ours.prepare()
         for one in field:
@@ -221,7 +220,7 @@ class Contest:
             "compared": sorted(results), "peer": best and best.name, "peer_seconds": best and best.median(),
             "ratio": best and best.median() / ours.median(), "target": target,
             "limit": limit.name if floor else None, "limit_seconds": floor, "limit_ratio": floor and ours.median() / floor, "limit_target": limit_target,
-            "anonymous_bytes": anonymous, "rss_bytes": resident, "note": note,
+            "anonymous_bytes": anonymous, "rss_bytes": resident, "note": note() if callable(note) else note,
         }
         met = [best is not None and row["ratio"] >= target] if target else []
         met += [row["limit_ratio"] <= limit_target] if limit_target and floor else []

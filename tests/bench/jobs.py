@@ -201,7 +201,6 @@ class Input:
     def __init__(self, c, shown, path, name, change, packed=None):
         self.shown, self.path, self.name, self.change, self.packed = shown, path, name, change, packed
         self.made = None if packed else c.work / "layout"
-        c.reads = [path]
 
     def layout(self):
         """The layout and the tag, made by skopeo when they are wanted for the first time."""
@@ -225,25 +224,25 @@ def documents(c, i):
     skopeo = f"skopeo --insecure-policy inspect --raw --config docker-archive:{i.path}"
     raw = f"{c.bin}/imginspect --raw config {i.path}"
     same = lambda command: lambda: json.loads(sh(command, check=True))
-    c.job("inspect the config", i.shown, Contender("imginspect --raw", raw, result=same(raw)), [Contender("skopeo", skopeo, result=same(skopeo))], target=10)
+    c.job("inspect the config", i.shown, Contender("imginspect --raw", raw, result=same(raw)), [Contender("skopeo", skopeo, result=same(skopeo))], [i.path], target=10)
     note = "with the sizes of all layers' files, as docker has them; skopeo, which looks into no layer, is in the row above"
     inspect = f"{c.bin}/imginspect {i.path}"
     layers = lambda found: found[0]["RootFS"]["Layers"]
-    c.job("list", i.shown, Contender("imgls", f"{c.bin}/imgls {i.path}"), [engine(f"images {i.name}")], target=10, note=note)
+    c.job("list", i.shown, Contender("imgls", f"{c.bin}/imgls {i.path}"), [engine(f"images {i.name}")], [i.path], target=10, note=note)
     if i.path.name != "big.tar":
         # The others are as the first: what takes its time is the loading.
         sh(f"{c.docker} rmi -f {i.name}")
         return
     c.job("inspect", i.shown, Contender("imginspect", inspect, result=ids(inspect, layers)),
-          [engine(f"image inspect {i.name}", ids(f"{c.docker} image inspect {i.name}", layers))], target=10, note=note)
-    c.job("history", i.shown, Contender("imghistory", f"{c.bin}/imghistory {i.path}"), [engine(f"history {i.name}")], target=10, note=note)
+          [engine(f"image inspect {i.name}", ids(f"{c.docker} image inspect {i.name}", layers))], [i.path], target=10, note=note)
+    c.job("history", i.shown, Contender("imghistory", f"{c.bin}/imghistory {i.path}"), [engine(f"history {i.name}")], [i.path], target=10, note=note)
     sh(f"{c.docker} rmi -f {i.name}")
 
 
 def verify(c, i):
     out = f"{c.work}/verify.out"
     c.job("verify", i.shown, Contender("imgverify", f"{c.bin}/imgverify {i.path}"),
-          [Contender("skopeo", f"skopeo --insecure-policy copy -q docker-archive:{i.path} dir:{out}", f"rm -rf {out}")],
+          [Contender("skopeo", f"skopeo --insecure-policy copy -q docker-archive:{i.path} dir:{out}", f"rm -rf {out}")], [i.path],
           Contender("openssl sha256 on all cores", f"openssl dgst -sha256 {i.path}"), target=2, limit_target=1.3, parts=os.cpu_count(),
           note="the peer verifies by copying: no tool of Debian's does only that")
 
@@ -276,7 +275,7 @@ def load(c, i):
             field.append(one)
         copying = f"cat {i.path} | cat > {copy}" if piped else f"cp {i.path} {copy}"
         limit = None if full else Contender("cat through a pipe" if piped else "cp", f"{copying} && sync {copy}", f"rm -f {copy}")
-        c.job(name, i.shown, field[0], field[1:], limit, target=3, limit_target=None if full else 1.3)
+        c.job(name, i.shown, field[0], field[1:], [i.path], limit, target=3, limit_target=None if full else 1.3)
     sh(f"rm -rf {copy} {c.work}/skopeo-store")
 
 
@@ -286,7 +285,6 @@ def save(c, i):
     store = f"{c.work}/store"
     for command in [f"test -d {store} || {c.bin}/imgload -q -i {i.path} --store {store}", f"{c.docker} load -q -i {i.path}", f"{c.podman} load -q -i {i.path}"]:
         sh(command)
-    c.reads = [i.path, store, c.work / "engine", c.work / "podman"]
     out = lambda who: f"{c.work}/save-{who}.tar"
     def one(who, command):
         path = out(who)
@@ -295,8 +293,8 @@ def save(c, i):
     c.job("save", i.shown, one("imgsave", f"{c.bin}/imgsave -q -o {{out}} --store {store} {i.name}"),
           [one("docker", f"{c.docker} save -o {{out}} {i.name}" + sync), one("podman", f"{c.podman} save -q -o {{out}} {i.name}" + sync),
            one("skopeo", f"skopeo --insecure-policy copy -q oci:{store} docker-archive:{{out}}:{i.name}" + sync)],
+          [i.path, store, c.work / "engine", c.work / "podman"],
           Contender("cp", f"cp {i.path} {c.work}/copy && sync {c.work}/copy", f"rm -f {c.work}/copy"), target=3, limit_target=1.3)
-    c.reads = [i.path]
     # The engines are empty for the next input.
     sh(f"rm -rf {store} {c.work}/copy; {c.docker} rmi -f {i.name}; {c.podman} rmi -f {i.name}")
 
@@ -310,19 +308,17 @@ def gzip_jobs(c, i):
     def one(who, command):
         return Contender(who, command.format(out=f"{out}{who}.tar"), f"rm -f {out}{who}.tar", diff_ids(f"docker-archive:{out}{who}.tar"))
     layers = json.loads(sh(f"skopeo --insecure-policy inspect --raw {source}", check=True))["layers"]
-    c.reads = [layout]
     blobs = " ".join(f"{layout}/blobs/sha256/{layer['digest'][7:]}" for layer in layers)
     unpacker = "igzip -dc" if sh("command -v igzip") else "pigz -dc"
     c.job("save plain from gzip", i.shown, one("imgsave", f"{c.bin}/imgsave -q --format docker --compression none -o {{out}} {source}"),
-          [one("skopeo", f"skopeo --insecure-policy copy -q {source} docker-archive:{{out}}:{i.name} && sync {{out}}")],
+          [one("skopeo", f"skopeo --insecure-policy copy -q {source} docker-archive:{{out}}:{i.name} && sync {{out}}")], [layout],
           Contender(f"{unpacker.split()[0]}, a layer on each core", f"echo {blobs} | xargs -n 1 -P {os.cpu_count()} {unpacker} >/dev/null"), target=3)
     store = f"{c.work}/gzip-store"
     c.job("verify gzip", i.shown, Contender("imgverify", f"{c.bin}/imgverify {source}"),
-          [Contender("skopeo", f"skopeo --insecure-policy copy -q --dest-decompress {source} dir:{store}", f"rm -rf {store}")],
+          [Contender("skopeo", f"skopeo --insecure-policy copy -q --dest-decompress {source} dir:{store}", f"rm -rf {store}")], [layout],
           Contender(f"{unpacker.split()[0]}, a layer on each core", f"echo {blobs} | xargs -n 1 -P {os.cpu_count()} {unpacker} >/dev/null"), target=2,
           note="the peer decodes while it copies; copying alone verifies no diff ID")
     sh(f"rm -rf {store} {out}*")
-    c.reads = [i.path]
 
 
 def convert(c, i):
@@ -341,12 +337,19 @@ def convert(c, i):
         theirs = one("skopeo", f"skopeo --insecure-policy copy -q --dest-compress-format {codec} docker-archive:{i.path} oci-archive:{{out}}:x && sync {{out}}")
         for who, contender in [("imgconvert", ours), ("skopeo", theirs)]:
             contender.result = measured(contender.result, out(who), who, sizes)
-        before = len(c.results)
-        c.job(f"convert to {codec}{level}", i.shown, ours, [theirs], limit and Contender(limit.split()[0] + " of the tar", f"{limit} < {i.path} > {c.work}/packed", f"rm -f {c.work}/packed"), target=target)
-        if len(c.results) > before and len(sizes) == 2:
-            mine, other = sizes["imgconvert"], sizes["skopeo"]
-            c.results[-1]["note"] = f"{mine:,} bytes, the peer's {other:,} ({mine / other - 1:+.1%}), {how}"
+        packed = limit and Contender(limit.split()[0] + " of the tar", f"{limit} < {i.path} > {c.work}/packed", f"rm -f {c.work}/packed")
+        c.job(f"convert to {codec}{level}", i.shown, ours, [theirs], [i.path], packed, target=target, note=compared_sizes(sizes, how))
     sh(f"rm -f {c.work}/packed")
+
+
+def compared_sizes(sizes, how):
+    """What the note says of both outputs, once they were measured."""
+    def read():
+        if len(sizes) < 2:
+            return how
+        mine, other = sizes["imgconvert"], sizes["skopeo"]
+        return f"{mine:,} bytes, the peer's {other:,} ({mine / other - 1:+.1%}), {how}"
+    return read
 
 
 def measured(result, path, who, sizes):
@@ -366,28 +369,24 @@ def export(c, i):
         return Contender(who, command.format(out=out(who)), f"rm -f {out(who)}", tar_rows(out(who)))
     copied = Contender("cp", f"cp {c.work}/reference.tar {c.work}/copy && sync {c.work}/copy", f"rm -f {c.work}/copy")
     sh(f"{c.bin}/imgexport -q -o {c.work}/reference.tar {i.path}", check=True)
-    c.reads = [i.path, c.work / "reference.tar", c.work / "engine"]
     docker = [one("docker", f"{c.docker} export -o {{out}} {container} && sync {{out}}")]
-    c.job("export to a tar", i.shown, one("imgexport", f"{c.bin}/imgexport -q -o {{out}} {i.path}"), docker, copied, target=2, limit_target=1.3)
+    c.job("export to a tar", i.shown, one("imgexport", f"{c.bin}/imgexport -q -o {{out}} {i.path}"), docker, [i.path, c.work / "reference.tar", c.work / "engine"], copied, target=2, limit_target=1.3)
     if c.any_wanted("export to a tar from gzip") or c.any_wanted("export to a folder from gzip"):
         layout, tag = i.layout()
     if c.wanted("export to a tar from gzip"):
-        c.reads = [layout, c.work / "engine"]
         c.job("export to a tar from gzip", i.shown, one("imgexport", f"{c.bin}/imgexport -q -o {{out}} oci:{layout}:{tag}"),
-              [one("docker", f"{c.docker} export -o {{out}} {container} && sync {{out}}")], target=None,
+              [one("docker", f"{c.docker} export -o {{out}} {container} && sync {{out}}")], [layout, c.work / "engine"],
               note="the peer reads what it decoded when it loaded the image")
     if c.has_docker:
         sh(f"{c.docker} rm -f {container}; {c.docker} rmi -f {i.name}")
     sh(f"rm -f {c.work}/copy {c.work}/export-*.tar")
     if c.wanted("export to a folder from gzip"):
-        c.reads = [layout, c.work / "reference.tar"]
         target = f"{c.work}/root"
         ours = Contender("imgexport", f"{c.bin}/imgexport -q -C {target}-imgexport oci:{layout}:{tag}", c.away(f"{target}-imgexport"), unpacked(f"{target}-imgexport"))
         umoci = Contender("umoci", f"umoci unpack --image {layout}:{tag} {target}-umoci && sync -f {target}-umoci", c.away(f"{target}-umoci"), unpacked(f"{target}-umoci/rootfs"))
         tar = Contender("tar -x of the export", f"mkdir {target}-tar && tar -xpf {c.work}/reference.tar -C {target}-tar && sync -f {target}-tar", c.away(f"{target}-tar"))
-        c.job("export to a folder from gzip", i.shown, ours, [umoci], tar, target=2)
+        c.job("export to a folder from gzip", i.shown, ours, [umoci], [layout, c.work / "reference.tar"], tar, target=2)
     sh(f"rm -f {c.work}/reference.tar")
-    c.reads = [i.path]
 
 
 def make_images(c, i):
@@ -395,15 +394,13 @@ def make_images(c, i):
     shown = f"rootfs of {i.shown}"
     if c.any_wanted("import"):
         sh(f"{c.bin}/imgexport -q -o {root} {i.path}", check=True)
-    c.reads = [root]
     store = f"{c.work}/store"
     layers = "image inspect -f '{{json .RootFS.Layers}}' bench/imported:1"
     c.job("import", shown, Contender("imgimport", f"{c.bin}/imgimport -q --store {store} {root} bench/imported:1", f"rm -rf {store}", diff_ids(f"oci:{store}")),
           [Contender("docker", f"{c.docker} import {root} bench/imported:1", f"{c.docker} rmi -f bench/imported:1", engine_ids(f"{c.docker} {layers}")),
-           Contender("podman", f"{c.podman} import -q {root} bench/imported:1", f"{c.podman} rmi -f bench/imported:1", engine_ids(f"{c.podman} {layers}"))],
+           Contender("podman", f"{c.podman} import -q {root} bench/imported:1", f"{c.podman} rmi -f bench/imported:1", engine_ids(f"{c.podman} {layers}"))], [root],
           Contender("cp", f"cp {root} {c.work}/copy && sync {c.work}/copy", f"rm -f {c.work}/copy"), target=3)
     sh(f"rm -rf {store} {root} {c.work}/copy")
-    c.reads = [i.path]
     if not c.any_wanted("commit"):
         return
     source, tag = i.layout()
@@ -412,7 +409,6 @@ def make_images(c, i):
     # What a build would do: some files more, some less, some changed.
     sh(f"cd {bundle}/rootfs && mkdir -p opt/new && for i in $(seq 500); do echo $i > opt/new/$i; done && {i.change}", check=True)
     cache = c.work / "commit-cache"
-    c.reads = [layout, bundle]
     for name, flag, note in [
         ("commit", "", "umoci compares with what it noted of each file when it unpacked them, imgcommit with the image itself"),
         ("commit with --cache", f"--cache {cache} ", "both compare with what was noted of each file before"),
@@ -421,10 +417,9 @@ def make_images(c, i):
         if flag:
             sh(ours)
         c.job(name, f"{i.shown}, 500 files changed", Contender("imgcommit", ours, f"rm -f {out}", last_layer(f"docker-archive:{out}", c.work)),
-              [Contender("umoci", f"umoci repack --image {layout}:new {bundle} && sync {layout}/blobs/sha256/*", f"umoci rm --image {layout}:new", last_layer(f"oci:{layout}:new", c.work))], target=3,
-              note=note)
+              [Contender("umoci", f"umoci repack --image {layout}:new {bundle} && sync {layout}/blobs/sha256/*", f"umoci rm --image {layout}:new", last_layer(f"oci:{layout}:new", c.work))],
+              [layout, bundle, *([cache] if flag else [])], target=3, note=note)
     sh(f"rm -rf {layout} {bundle} {out} {cache}")
-    c.reads = [i.path]
 
 
 def changed_paths(command):
@@ -448,13 +443,13 @@ def compared_by_hand(top):
     return read
 
 
-def pair(c, name, shown, a, b, images):
+def pair(c, name, shown, a, b, images, reads):
     """Two images compared: a and b as umoci names them, images as imgdiff does."""
     top = f"{c.work}/by-hand"
     by_hand = (f"umoci unpack --image {a} {top}/a && umoci unpack --image {b} {top}/b && "
                f"{{ diff -rq --no-dereference {top}/a/rootfs {top}/b/rootfs >/dev/null; true; }}")
     c.job(name, shown, Contender("imgdiff", f"{c.bin}/imgdiff {images}", result=changed_paths(f"{c.bin}/imgdiff --format json {images}"), codes=(0, 1)),
-          [Contender("umoci unpack twice, diff -rq", by_hand, f"{c.away(top)}; mkdir {top}", compared_by_hand(top))], target=10,
+          [Contender("umoci unpack twice, diff -rq", by_hand, f"{c.away(top)}; mkdir {top}", compared_by_hand(top))], reads, target=10,
           note="no tool of Debian's compares images: this is what is done by hand, and it tells less")
     sh(c.away(top))
 
@@ -467,8 +462,7 @@ def compare_files(c, i):
     make_archive(other, [small_files(100_000, 1000)], "bench/other:1")
     for path, tag in [(i.path, "a"), (other, "b")]:
         sh(f"skopeo --insecure-policy copy -q docker-archive:{path} oci:{layout}:{tag}", check=True)
-    c.reads = [i.path, other, layout]
-    pair(c, "diff", i.shown, f"{layout}:a", f"{layout}:b", f"{i.path} {other}")
+    pair(c, "diff", i.shown, f"{layout}:a", f"{layout}:b", f"{i.path} {other}", [i.path, other, layout])
     sh(f"rm -rf {other} {layout}")
 
 
@@ -478,7 +472,7 @@ def compare(c):
         layout = c.work / "classic2-oci"
         sh(f"test -d {layout} || skopeo --insecure-policy copy -q docker-archive:{c.corpus}/classic2.tar oci:{layout}:classic2", check=True)
     oci = f"{c.corpus}/oci"
-    c.reads = [c.corpus / name for name in ["classic.tar", "classic2.tar", "big.tar", "oci"]]
+    reads = [c.corpus / name for name in ["classic.tar", "classic2.tar", "big.tar", "oci"]]
     pairs = [
         ("diff of near images", "classic 240 MB, classic2", f"{oci}:classic", f"{c.work}/classic2-oci:classic2", "", f"{c.corpus}/classic.tar {c.corpus}/classic2.tar"),
         ("diff of near images in gzip", "classic 240 MB, classic2", f"{oci}:classic", f"{c.work}/classic2-oci:classic2", "oci:", None),
@@ -486,13 +480,13 @@ def compare(c):
         ("diff of unrelated images in gzip", "classic 240 MB, big 1.1 GB", f"{oci}:classic", f"{oci}:big", "oci:", None),
     ]
     for name, shown, a, b, prefix, plain in pairs:
-        pair(c, name, shown, a, b, plain or f"{prefix}{a} {prefix}{b}")
+        pair(c, name, shown, a, b, plain or f"{prefix}{a} {prefix}{b}", reads)
     sh(f"rm -rf {c.work}/classic2-oci")
     archives = " ".join(str(c.corpus / name) for name in ["classic.tar", "classic2.tar", "buildkit.tar", "big.tar", "multi.tar"])
     if c.wanted("graph"):
         sh(f"{c.podman} load -q -i {c.corpus}/multi.tar")
     c.job("graph of many images", "5 archives, 2.1 GB", Contender("imggraph", f"{c.bin}/imggraph {archives}"),
-          [Contender("podman", f"{c.podman} image tree corpus/classic:1")], target=None,
+          [Contender("podman", f"{c.podman} image tree corpus/classic:1")], reads,
           note="the peer draws one image that was loaded before")
     if c.wanted("graph"):
         sh(f"{c.podman} rmi -fa")
@@ -511,14 +505,13 @@ def known_layers(c):
         with_cache = f"{c.bin}/" + command.format(f"--cache {cache}")
         without = f"{c.bin}/" + command.format("").replace("  ", " ")
         sh(f"rm -rf {cache}; {with_cache}")
-        c.reads = [c.corpus / "oci", cache]
         if "path.tar" in command:
             result = lambda: hashlib.sha256(Path(f"{c.work}/path.tar").read_bytes()).hexdigest()
             results = [result, result]
         else:
             results = [lambda one=one: hashlib.sha256(subprocess.run(one, shell=True, capture_output=True, env=ENV).stdout).hexdigest() for one in [with_cache, without]]
         c.job(name, shown, Contender("with", with_cache, f"rm -f {c.work}/path.tar", results[0], codes),
-              [Contender("without", without, f"rm -f {c.work}/path.tar", results[1], codes)], target=10)
+              [Contender("without", without, f"rm -f {c.work}/path.tar", results[1], codes)], [c.corpus / "oci", cache], target=10)
     sh(f"rm -rf {cache} {c.work}/path.tar")
 
 

@@ -22,8 +22,8 @@ const PAGE: Page = Page {
          layer, which holds exactly the changes: what docker commit does with a container, without the container. The \
          root filesystem is a folder or a tar, as docker export and umoci unpack give them.",
         "A file is in the layer if anything of it differs: contents, mode, owner, time, links, attributes. Contents \
-         are compared byte for byte where nothing else differs; with --cache by their SHA-256 digests where the base's \
-         layers are packed, which are then not decoded again. Times are compared to the second where one side knows \
+         are compared where nothing else differs: byte for byte with those of the base's plain layers, by SHA-256 digest \
+         with those of packed ones, which are decoded once, and with --cache not again. Times are compared to the second where one side knows \
          no better, and times later than SOURCE_DATE_EPOCH, where that is set, count as that. Folders above a change are in the layer as they are now, as docker has them; what is gone gets a \
          whiteout, and a folder of which nothing stays gets one opaque marker instead of several. If a file gets a further \
          name, all its names are in the layer, because engines can follow hard links within one layer only. Where nothing \
@@ -220,16 +220,7 @@ fn squash(args: &Args, image: &ImageArg, options: &CommitOptions, io: &mut Io) -
         meter: &meter,
     };
     let from = args.from.map_or(0, |from| from as usize - 1);
-    let squashed = job::squash(
-        &opened.archive,
-        number,
-        from,
-        &landing,
-        &packer,
-        options,
-        &meter,
-    );
-    let (bundle, id) = squashed?;
+    let (bundle, id) = job::squash(&opened.archive, number, from, &packer, options)?;
     drop(progress);
     let delivered = args.making.deliver(&bundle, &id, &args.common, io);
     delivered.map_err(|error| of_image(error, &opened))
@@ -287,19 +278,19 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
     let number = opened.select(&args.common)?.index;
     let meter = Meter::default();
     let progress = io.progress(&place(), None, &meter, args.making.quiet);
-    let made = job::commit_layer(&opened.archive, number, changed, &landing, options, &meter)?;
-    drop(progress);
-    cli::warn_of_cache(options.cache.as_ref(), io);
-    if made.left_out {
-        io.note("the tree is a container's: what docker puts into every container is left out");
-    }
     let packer = Packer {
         recode: &recode,
         landing: &landing,
         meter: &meter,
     };
+    let made = job::commit_layer(&opened.archive, number, changed, &packer, options)?;
+    drop(progress);
+    cli::warn_of_cache(options.cache.as_ref(), io);
+    if made.left_out {
+        io.note("the tree is a container's: what docker puts into every container is left out");
+    }
     if let Some(path) = &args.layer_out {
-        let layer = made.into_layer(&landing, &meter)?;
+        let layer = made.into_layer(&packer)?;
         let layer = packer.layer(layer, MediaTypes::Oci)?;
         if let Some(content) = &layer.content {
             write_layer(content, path, io)?;

@@ -7,6 +7,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use serde_json::{Value, json};
 
 use crate::common::build::{self, Image, digest, layer};
+use crate::common::pack::Pack;
 use crate::common::run::{Output, Room};
 
 fn store(room: &Room, line: &str) -> Output {
@@ -326,9 +327,14 @@ fn base_and_layer_give_the_changed_tree() {
         let mut changed = applied(&layers);
         dice.change(&mut changed, 12, &mut number);
 
-        let image = layers
-            .iter()
-            .fold(build::image("base:1"), |image, line| image.layer(line));
+        let image = layers.iter().fold(build::image("base:1"), |image, line| {
+            let image = image.layer(line);
+            // With plain layers contents are compared, with packed ones digests.
+            match seed % 2 {
+                0 => image,
+                _ => image.packed(Pack::Gzip),
+            }
+        });
         room.write("base.tar", &build::docker(&[&image]).tar());
         room.write("tree.tar", &layer(&line(&changed)));
         let run = room.run("imgcommit --base base.tar --layer-out layer.tar tree.tar");

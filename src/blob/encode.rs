@@ -1,6 +1,7 @@
 //! Packing bytes on all cores, to the same result whatever their number.
 
 use std::io::{self, Read, Write};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 
 use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
@@ -24,14 +25,14 @@ const LITTLE: i32 = 5;
 /// Packs a stream into a writer. `level` is the codec's own; without it 5 for gzip and 3 for zstd.
 ///
 /// gzip is written as members of 1 MiB of plain bytes each, without name and time; zstd as one frame with a checksum.
-/// Memory: three members for each core, or what zstd takes for its level.
+/// Memory: two members and four packed ones for each core, or what zstd takes for its level.
 ///
 /// # Errors
 /// `Usage` for a level that the codec does not have; `Unsupported` for codecs that layers are not written in; what
 /// reading gives.
 pub fn encode(
     plain: impl Read,
-    out: &mut dyn Write,
+    out: &mut (dyn Write + Send),
     to: Compression,
     level: Option<i32>,
 ) -> Result<()> {
@@ -67,11 +68,18 @@ fn level_error(codec: &str, level: i32, highest: i32) -> Error {
     Fault::Usage(format!("{codec} has levels 1 to {highest}, not {level}")).into()
 }
 
-/// A gzip member in the making. Its buffers and tables are used again for another member.
+/// A gzip member in the making. Its buffer and tables are used again for another member.
 struct Member {
     compressor: libdeflater::Compressor,
     plain: Vec<u8>,
-    packed: Vec<u8>,
+    packed: Packed,
+}
+
+/// A packed member. Its buffer is used again, too, and never made smaller.
+#[derive(Default)]
+struct Packed {
+    buffer: Vec<u8>,
+    length: usize,
 }
 
 impl Member {
@@ -79,33 +87,60 @@ impl Member {
         Member {
             compressor: libdeflater::Compressor::new(level),
             plain: Vec::new(),
-            packed: Vec::new(),
+            packed: Packed::default(),
         }
     }
 
     fn pack(&mut self) -> Result<()> {
         let most = self.compressor.gzip_compress_bound(self.plain.len());
-        self.packed.resize(most, 0);
-        let n = self
-            .compressor
-            .gzip_compress(&self.plain, &mut self.packed)
-            .map_err(|error| Fault::Codec {
-                codec: "gzip",
-                why: error.to_string(),
-            })?;
-        self.packed.truncate(n);
+        let Packed { buffer, length } = &mut self.packed;
+        if buffer.len() < most {
+            // Made anew, so that no more of it is touched than is needed.
+            *buffer = vec![0; most];
+        }
+        let packed = self.compressor.gzip_compress(&self.plain, buffer);
+        *length = packed.map_err(|error| Fault::Codec {
+            codec: "gzip",
+            why: error.to_string(),
+        })?;
         Ok(())
     }
 }
 
-fn gzip(mut plain: impl Read, out: &mut dyn Write, level: i32) -> Result<()> {
+/// Packs members on all cores, and writes them on a thread of its own while the next ones are packed.
+fn gzip(plain: impl Read, out: &mut (dyn Write + Send), level: i32) -> Result<()> {
     let level = match libdeflater::CompressionLvl::new(level) {
         Ok(level) => level,
         Err(_) => return Err(level_error("gzip", level, 12)),
     };
+    let (sender, packed) = sync_channel::<Vec<Packed>>(0);
+    let (spare, spares) = channel();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(move || -> io::Result<()> {
+            for packed in packed.into_iter().flatten() {
+                out.write_all(packed.buffer.get(..packed.length).unwrap_or_default())?;
+                let _ = spare.send(packed);
+            }
+            Ok(())
+        });
+        let all = members(plain, level, sender, &spares);
+        match writer.join() {
+            Ok(written) => all.and(written.map_err(|error| Error::io("write", error))),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+/// Packs members until there are no more bytes, or nobody takes any.
+fn members(
+    mut plain: impl Read,
+    level: libdeflater::CompressionLvl,
+    sender: SyncSender<Vec<Packed>>,
+    spares: &Receiver<Packed>,
+) -> Result<()> {
     let batch = rayon::current_num_threads().max(1) * 2;
     let mut members: Vec<Member> = Vec::with_capacity(batch);
-    let mut wrote = false;
+    let mut is_first = true;
     loop {
         let mut filled = 0;
         let mut ended = false;
@@ -122,20 +157,20 @@ fn gzip(mut plain: impl Read, out: &mut dyn Write, level: i32) -> Result<()> {
                 .map_err(|error| Error::io("read", error))?;
             ended = member.len() < MEMBER;
             // Nothing at all is one empty member.
-            if !member.is_empty() || (ended && !wrote && filled == 0) {
+            if !member.is_empty() || (ended && is_first) {
                 filled += 1;
             }
+            is_first = false;
         }
         members[..filled]
             .par_iter_mut()
             .map(Member::pack)
             .collect::<Result<()>>()?;
-        for member in &members[..filled] {
-            out.write_all(&member.packed)
-                .map_err(|error| Error::io("write", error))?;
-            wrote = true;
-        }
-        if ended {
+        let packed = members[..filled].iter_mut().map(|member| {
+            let spare = spares.try_recv().unwrap_or_default();
+            std::mem::replace(&mut member.packed, spare)
+        });
+        if sender.send(packed.collect()).is_err() || ended {
             return Ok(());
         }
     }

@@ -17,7 +17,7 @@ mod tap;
 mod turns;
 mod unzstd;
 
-pub use ahead::{Chunk, Feeder, ReadAhead};
+pub use ahead::{Chunk, Feeder, FeedingWriter, ReadAhead};
 pub use behind::{Keeping, WriteBehind};
 pub use codec::{Compression, DecodeLimits, Decoder};
 pub use file::{FileRange, RangeReader, open_fifo, open_regular};

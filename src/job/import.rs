@@ -52,6 +52,25 @@ pub struct Packer<'a> {
 }
 
 impl Packer<'_> {
+    /// Starts a layer, packed as layers are to be wherever that can be done while it is made.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(crate) fn writer(&self) -> Result<LayerWriter> {
+        let file = NewFile::in_folder(self.landing, 0o644)?;
+        Ok(match self.recode.compression {
+            Some(to @ (Compression::Gzip | Compression::Zstd)) if self.in_one_pass() => {
+                LayerWriter::packing(file, to, self.recode.level, self.meter)
+            }
+            _ => LayerWriter::new(file, self.meter),
+        })
+    }
+
+    /// Whether nothing has to be done with a plain layer but to pack it.
+    fn in_one_pass(&self) -> bool {
+        !self.recode.chunked && self.recode.reproducible.is_none()
+    }
+
     /// A layer of an image from one that was made here, packed if need be.
     ///
     /// # Errors
@@ -100,8 +119,7 @@ pub fn import_folder(
     options: &ImportOptions,
 ) -> Result<(Bundle, Digest)> {
     let config = config(options)?;
-    let file = NewFile::in_folder(packer.landing, 0o644)?;
-    let mut out = LayerWriter::new(file, packer.meter);
+    let mut out = packer.writer()?;
     let mut written: HashMap<u64, Vec<u8>> = HashMap::new();
     for (i, (item, _)) in folder.items().enumerate() {
         let first = item.inode.and_then(|inode| written.get(&inode)).cloned();

@@ -2,18 +2,25 @@
 
 use std::io::{Read, Write};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use super::entry::{END, EntryOut, padding};
+use super::repack::pack_into;
 use crate::archive::Kept;
-use crate::blob::{CHUNK, Compression, FileRange, Hasher, Meter, NewFile};
+use crate::blob::{
+    CHUNK, Compression, FeedingWriter, FileRange, Hasher, Meter, NewFile, ReadAhead,
+};
 use crate::error::{Error, Fault, Result};
 use crate::layer::Scan;
+use crate::spec::Digest;
 
-/// Writes a plain layer into a file.
+/// Writes a layer into a file, plain or packed.
 ///
 /// Nothing is remembered of the entries: their order and whatever links mean are the caller's.
 pub struct LayerWriter {
     file: Arc<NewFile>,
+    /// Who packs what is written; without it the layer stays plain.
+    packing: Option<Packing>,
     buf: Vec<u8>,
     hasher: Hasher,
     count: u64,
@@ -21,15 +28,31 @@ pub struct LayerWriter {
 }
 
 impl LayerWriter {
-    /// Starts a layer; `meter` counts its bytes.
+    /// Starts a plain layer; `meter` counts its bytes.
     pub fn new(file: NewFile, meter: &Meter) -> Self {
         LayerWriter {
             file: Arc::new(file),
+            packing: None,
             buf: Vec::with_capacity(4 * CHUNK),
             hasher: Hasher::default(),
             count: 0,
             meter: meter.clone(),
         }
+    }
+
+    /// Starts a layer that is packed while it is made, on all cores: the plain one is never in a file. It has to be
+    /// written outside of the pool of threads that packs.
+    pub fn packing(file: NewFile, to: Compression, level: Option<i32>, meter: &Meter) -> Self {
+        let mut writer = LayerWriter::new(file, meter);
+        let file = Arc::clone(&writer.file);
+        let (feeder, plain) = ReadAhead::pair();
+        let thread = std::thread::spawn(move || pack_into(&file, plain, to, level));
+        writer.packing = Some(Packing {
+            to,
+            feeder: Some(feeder.writer()),
+            thread: Some(thread),
+        });
+        writer
     }
 
     /// Writes an entry without contents.
@@ -100,8 +123,18 @@ impl LayerWriter {
         }
         self.hasher.update(&self.buf);
         self.count += self.buf.len() as u64;
-        let written = self.file.file().write_all(&self.buf);
-        written.map_err(|error| Error::io("write", error))?;
+        match &mut self.packing {
+            None => {
+                let written = self.file.file().write_all(&self.buf);
+                written.map_err(|error| Error::io("write", error))?;
+            }
+            Some(packing) => {
+                if !packing.takes(&self.buf) {
+                    packing.end()?;
+                    return Err(Fault::Gone.into());
+                }
+            }
+        }
         self.meter.add(self.buf.len() as u64);
         self.buf.clear();
         Ok(())
@@ -114,14 +147,12 @@ impl LayerWriter {
     pub fn finish(mut self) -> Result<Kept> {
         self.buf.extend(END);
         self.spill(0)?;
-        let digest = self.hasher.finish();
-        let scan = Scan::made(
-            digest.clone(),
-            self.count,
-            Compression::None,
-            digest,
-            self.count,
-        );
+        let diff_id = self.hasher.finish();
+        let (to, (digest, size)) = match self.packing {
+            None => (Compression::None, (diff_id.clone(), self.count)),
+            Some(mut packing) => (packing.to, packing.end()?),
+        };
+        let scan = Scan::made(digest, size, to, diff_id, self.count);
         let copy = self.file.file().try_clone();
         let range = FileRange::whole(copy.map_err(|error| Error::io("read", error))?)?;
         Ok(Kept {
@@ -129,5 +160,103 @@ impl LayerWriter {
             range,
             scan: Arc::new(scan),
         })
+    }
+}
+
+/// The packing of what is written, on a thread of its own.
+struct Packing {
+    to: Compression,
+    feeder: Option<FeedingWriter>,
+    thread: Option<JoinHandle<Result<(Digest, u64)>>>,
+}
+
+impl Packing {
+    /// Passes bytes on; false if nobody takes them any more: whoever packs has an error to tell.
+    fn takes(&mut self, bytes: &[u8]) -> bool {
+        let feeder = self.feeder.as_mut();
+        feeder.is_some_and(|feeder| feeder.write_all(bytes).is_ok())
+    }
+
+    /// Waits until all is packed: digest and size.
+    fn end(&mut self) -> Result<(Digest, u64)> {
+        if let Some(feeder) = self.feeder.take() {
+            feeder.finish(Ok(()));
+        }
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(written)) => written,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            None => Err(Fault::Gone.into()),
+        }
+    }
+}
+
+impl Drop for Packing {
+    /// A layer that is given up leaves no file behind, not even where files have names from the beginning.
+    fn drop(&mut self) {
+        drop(self.feeder.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blob::Decoder;
+    use crate::layer::EntryKind;
+
+    fn written(mut out: LayerWriter) -> Kept {
+        let contents: Vec<u8> = (0..5_000_000_u32)
+            .map(|i| (i.wrapping_mul(i) >> 7) as u8)
+            .collect();
+        let entry = EntryOut {
+            path: b"file",
+            kind: EntryKind::File,
+            size: contents.len() as u64,
+            ..EntryOut::default()
+        };
+        out.file(&entry, &contents[..]).expect("written");
+        out.whiteout(b"folder/gone").expect("written");
+        out.finish().expect("whole")
+    }
+
+    #[test]
+    fn a_layer_packed_while_it_is_made_is_the_plain_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = || NewFile::in_folder(folder.path(), 0o600).expect("a file");
+        let meter = Meter::default();
+        let plain = written(LayerWriter::new(file(), &meter));
+        let expected = plain.range.bytes(u64::MAX).expect("read");
+        for to in [Compression::Gzip, Compression::Zstd] {
+            let packed = written(LayerWriter::packing(file(), to, None, &meter));
+            assert_eq!(packed.scan.compression, to);
+            assert_eq!(packed.scan.diff_id, plain.scan.diff_id);
+            assert_eq!(packed.scan.plain_size, expected.len() as u64);
+            let stored = packed.range.bytes(u64::MAX).expect("read");
+            assert_eq!(packed.scan.size, stored.len() as u64);
+            assert_eq!(packed.scan.digest, crate::blob::sha256(&stored));
+            let limits = crate::blob::DecodeLimits::default();
+            let mut decoder = Decoder::new(&stored[..], to, limits).expect("a decoder");
+            let mut decoded = Vec::new();
+            decoder.read_to_end(&mut decoded).expect("whole");
+            assert!(decoded == expected, "{}", to.name());
+        }
+    }
+
+    #[test]
+    fn who_cannot_pack_says_why() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = NewFile::in_folder(folder.path(), 0o600).expect("a file");
+        let mut out = LayerWriter::packing(file, Compression::Gzip, Some(77), &Meter::default());
+        let entry = EntryOut {
+            path: b"file",
+            kind: EntryKind::File,
+            size: 1 << 30,
+            ..EntryOut::default()
+        };
+        // More than can wait, so that writing meets the error and not only the end.
+        let error = out.file(&entry, std::io::repeat(0)).expect_err("refused");
+        assert!(error.to_string().contains("77"), "{error}");
     }
 }

@@ -147,20 +147,18 @@ impl Stored {
         } else {
             // Hashed ahead, so that packing has all cores whenever it can go on.
             let (plain, found) = hashed(plain, hasher);
-            let mut out = HashingWriter {
-                file: file.file(),
-                hasher: Hasher::default(),
-                count: 0,
-            };
-            let encoded = if to == Compression::Zstd && recode.chunked {
-                chunked::write(plain, &mut out, recode.level, self.limits.entries)
+            let written = if to == Compression::Zstd && recode.chunked {
+                let mut out = HashingWriter::new(&file);
+                let written = chunked::write(plain, &mut out, recode.level, self.limits.entries);
+                written
                     .map(|written| annotations = written)
+                    .map(|()| out.finish())
             } else {
-                encode(plain, &mut out, to, recode.level)
+                pack_into(&file, plain, to, recode.level)
             };
-            encoded.map_err(|error| in_landing(error, landing))?;
+            let written = written?;
             let (found, plain_size) = found.recv().map_err(|_| Error::from(Fault::Gone))?;
-            (found, plain_size, (out.hasher.finish(), out.count))
+            (found, plain_size, written)
         };
         check.finish()?;
         let found = match original {
@@ -211,16 +209,6 @@ fn rewritten(plain: ReadAhead, epoch: i64, limits: Limits) -> ReadAhead {
     ahead
 }
 
-/// Names the folder that has no room, beside the layer that was to be packed.
-fn in_landing(error: Error, landing: &Path) -> Error {
-    match error.fault() {
-        Fault::Io {
-            action: "write", ..
-        } => Error::new(error.fault().clone()).at(landing.to_string_lossy()),
-        _ => error,
-    }
-}
-
 /// Writes plain bytes into a file while they are hashed.
 fn keep(mut plain: ReadAhead, hasher: Hasher, file: &Arc<NewFile>) -> Result<(Digest, u64)> {
     let failed = |error| Error::io("write", error);
@@ -262,15 +250,46 @@ impl<R: Read> Read for Reporting<R> {
     }
 }
 
+/// Packs plain bytes into an empty file, on all cores; digest and size of what was written.
+///
+/// # Errors
+/// As [`encode`]; `Io` for a full disk.
+pub(super) fn pack_into(
+    file: &NewFile,
+    plain: impl Read,
+    to: Compression,
+    level: Option<i32>,
+) -> Result<(Digest, u64)> {
+    let mut out = HashingWriter::new(file);
+    encode(plain, &mut out, to, level)?;
+    Ok(out.finish())
+}
+
+/// Writes a file and hashes what it writes. An error names the folder that has no room.
 struct HashingWriter<'a> {
-    file: &'a std::fs::File,
+    file: &'a NewFile,
     hasher: Hasher,
     count: u64,
 }
 
+impl<'a> HashingWriter<'a> {
+    fn new(file: &'a NewFile) -> Self {
+        HashingWriter {
+            file,
+            hasher: Hasher::default(),
+            count: 0,
+        }
+    }
+
+    fn finish(self) -> (Digest, u64) {
+        (self.hasher.finish(), self.count)
+    }
+}
+
 impl std::io::Write for HashingWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let n = self.file.write(bytes)?;
+        let written = self.file.file().write(bytes);
+        let n = written.map_err(|error| self.file.place(error))?;
         self.hasher.update(&bytes[..n]);
         self.count += n as u64;
         Ok(n)

@@ -12,13 +12,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Base;
 use crate::archive::Kept;
-use crate::blob::{NewFile, sha256};
+use crate::blob::sha256;
 use crate::debian::Unpacked;
 use crate::error::{At, Result};
 use crate::job::Packer;
 use crate::layer::{EntryKind, Mtime};
 use crate::rootfs::{Inode, Kind, Named, Origin};
-use crate::write::LayerWriter;
 use crate::write::entry::EntryOut;
 
 /// The time of folders that are of no single layer, until the last layer states theirs.
@@ -208,7 +207,7 @@ fn above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// # Errors
 /// What reading contents gives, placed at the path; `Io`.
 pub fn write(slice: &Slice<'_>, packer: &Packer<'_>) -> Result<Kept> {
-    let mut out = LayerWriter::new(NewFile::in_folder(packer.landing, 0o644)?, packer.meter);
+    let mut out = packer.writer()?;
     let mut first: HashMap<Inode, &[u8]> = HashMap::new();
     for (named, time) in &slice.entries {
         let (path, node) = (named.path, named.node);

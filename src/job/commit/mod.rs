@@ -14,7 +14,7 @@ use side::{Layers, Side};
 
 use super::import::{Packer, root_listing};
 use crate::archive::{Archive, Image, Kept, Layer, Name};
-use crate::blob::{CHUNK, FileRange, Input, Meter, NewFile};
+use crate::blob::{CHUNK, FileRange, Input};
 use crate::cache::{self, Cache, Looked};
 use crate::disk::{Excludes, Folder, Item, Mark};
 use crate::error::{At, Error, Fault, Result};
@@ -83,9 +83,9 @@ fn reading(archive: &Archive) -> Reading {
 
 /// Makes the layer that turns an image's root filesystem into a changed one.
 ///
-/// Reads the headers of the image's plain layers; packed ones are decoded once into files without a name in `landing`.
-/// Contents are compared where nothing else differs. With a cache nothing is decoded into files, and not at all what it
-/// knows: the digests that files had when they were listed are compared with those of the changed ones.
+/// Reads the headers of the image's plain layers; packed ones are decoded once, and not at all if the cache knows them.
+/// Contents are compared where nothing else differs: with those in a plain layer, and with the digests that files had
+/// when a packed one was decoded. The new layer is packed while it is made.
 ///
 /// # Errors
 /// As [`Reading::plain_all`] and [`Tree::sound`], placed at the image; what reading the changed side gives.
@@ -93,11 +93,10 @@ pub fn commit_layer(
     archive: &Archive,
     image: usize,
     changed: Changed<'_>,
-    landing: &Path,
+    packer: &Packer<'_>,
     options: &CommitOptions,
-    meter: &Meter,
 ) -> Result<CommitLayer> {
-    let out = LayerWriter::new(NewFile::in_folder(landing, 0o644)?, meter);
+    let (landing, out) = (packer.landing, packer.writer()?);
     if let Changed::Upper(folder) = changed {
         return upper(folder, out);
     }
@@ -110,7 +109,7 @@ pub fn commit_layer(
         Changed::Tar(input, typed) => {
             let place = || typed.to_owned();
             let (listing, plain) =
-                root_listing(input, landing, &archive.container.limits, meter).at(place)?;
+                root_listing(input, landing, &archive.container.limits, packer.meter).at(place)?;
             let tree = Tree::apply(vec![Arc::new(listing)])
                 .and_then(Tree::sound)
                 .at(place)?;
@@ -137,9 +136,11 @@ fn base(
         let range = reading.plain_range(layer);
         range.is_ok_and(|range| range.is_some())
     };
-    let layers = reading.each(image, 0..image.layers.len(), |layer| match &options.cache {
-        Some(known) if !is_plain(layer) => cache::list(Some(known), &hashing, layer),
-        _ => reading.plain(layer, landing).map(Looked::from),
+    let layers = reading.each(image, 0..image.layers.len(), |layer| {
+        match is_plain(layer) {
+            true => reading.plain(layer, landing).map(Looked::from),
+            false => cache::list(options.cache.as_ref(), &hashing, layer),
+        }
     })?;
     let (listings, mut plain): (Vec<_>, Vec<_>) = layers
         .into_iter()
@@ -360,7 +361,8 @@ pub fn commit(
     let mut config = config_of(archive, image).at(place)?;
     // docker notes the command that the container ran, which without another one is the image's.
     let command = config.command();
-    let layer = layer.filter(|layer| layer.scan.digest.as_str() != EMPTY_LAYER);
+    let is_empty = |diff_id: &Digest| diff_id.as_str() == EMPTY_LAYER;
+    let layer = layer.filter(|layer| !layer.scan.diff_id.as_ref().is_some_and(is_empty));
     let empty_layer = layer.is_none();
     if let Some(layer) = layer {
         layers.push(packer.layer(layer, types)?);
@@ -412,10 +414,8 @@ pub fn squash(
     archive: &Archive,
     image: usize,
     from: usize,
-    landing: &Path,
     packer: &Packer<'_>,
     options: &CommitOptions,
-    meter: &Meter,
 ) -> Result<(Bundle, Digest)> {
     let place = || archive.place.clone();
     let (mut layers, types) = NewLayer::of_image(archive, image).at(place)?;
@@ -427,7 +427,7 @@ pub fn squash(
         );
         return Err(Fault::Usage(why).into());
     }
-    let plain = reading(archive).plain_all(&archive.images[image], landing);
+    let plain = reading(archive).plain_all(&archive.images[image], packer.landing);
     let (listings, plain): (Vec<_>, Vec<_>) = plain
         .at(place)?
         .into_iter()
@@ -450,7 +450,7 @@ pub fn squash(
         compared.into_iter().collect()
     })
     .at(place)?;
-    let mut out = LayerWriter::new(NewFile::in_folder(landing, 0o644)?, meter);
+    let mut out = packer.writer()?;
     write_steps(&steps, &new, |_| (), &mut out).at(place)?;
     let merged = out.finish()?;
 
@@ -487,10 +487,10 @@ impl CommitLayer {
     ///
     /// # Errors
     /// `Io`.
-    pub fn into_layer(self, landing: &Path, meter: &Meter) -> Result<Kept> {
+    pub fn into_layer(self, packer: &Packer<'_>) -> Result<Kept> {
         match self.layer {
             Some(layer) => Ok(layer),
-            None => LayerWriter::new(NewFile::in_folder(landing, 0o644)?, meter).finish(),
+            None => packer.writer()?.finish(),
         }
     }
 }

@@ -85,16 +85,16 @@ def unpacked(top):
     return lambda: digest(folder_rows(top))
 
 
-def last_layer(source, work):
-    """The paths that an image's last layer speaks of, folders left out."""
+def last_layer(layout, name):
+    """The paths that the last layer of a layout's image speaks of, folders left out. `name`: the end of the image's."""
+    def blob(descriptor):
+        return Path(layout, "blobs", *descriptor["digest"].split(":"))
     def read():
-        copy = f"{work}/copied"
-        sh(f"rm -rf {copy}; skopeo --insecure-policy copy -q {source} dir:{copy}", check=True)
-        manifest = json.loads(Path(copy, "manifest.json").read_text())
-        with tarfile.open(f"{copy}/{manifest['layers'][-1]['digest'].split(':')[1]}") as tar:
-            names = sorted(os.path.normpath(member.name).strip("/") for member in tar if not member.isdir())
-        sh(f"rm -rf {copy}")
-        return names
+        index = json.loads(Path(layout, "index.json").read_text())
+        named = [one for one in index["manifests"] if one.get("annotations", {}).get("org.opencontainers.image.ref.name", "").endswith(name)]
+        manifest = json.loads(blob(named[0]).read_text())
+        with tarfile.open(blob(manifest["layers"][-1])) as tar:
+            return sorted(os.path.normpath(member.name).strip("/") for member in tar if not member.isdir())
     return read
 
 
@@ -404,8 +404,10 @@ def make_images(c, i):
     if not c.any_wanted("commit"):
         return
     source, tag = i.layout()
-    layout, bundle, out = c.work / "commit-oci", c.work / "bundle", c.work / "commit.tar"
+    layout, bundle = c.work / "commit-oci", c.work / "bundle"
     sh(f"rm -rf {layout} {bundle}; skopeo --insecure-policy copy -q oci:{source}:{tag} oci:{layout}:x && umoci unpack --image {layout}:x {bundle}", check=True)
+    # Both add an image to a layout: ours is the store.
+    sh(f"{c.bin}/imgload -q --store {store} -i oci:{layout}:x", check=True)
     # What a build would do: some files more, some less, some changed.
     sh(f"cd {bundle}/rootfs && mkdir -p opt/new && for i in $(seq 500); do echo $i > opt/new/$i; done && {i.change}", check=True)
     cache = c.work / "commit-cache"
@@ -413,13 +415,14 @@ def make_images(c, i):
         ("commit", "", "umoci compares with what it noted of each file when it unpacked them, imgcommit with the image itself"),
         ("commit with --cache", f"--cache {cache} ", "both compare with what was noted of each file before"),
     ]:
-        ours = f"{c.bin}/imgcommit -q {flag}--base oci:{layout}:x --compression gzip -o {out} {bundle}/rootfs bench/committed:1"
+        ours = f"{c.bin}/imgcommit -q {flag}--store {store} --base x --compression gzip {bundle}/rootfs bench/committed:1"
+        away = f"{c.bin}/imgrm --store {store} bench/committed:1; {c.bin}/imgprune -f --store {store}"
         if flag:
             sh(ours)
-        c.job(name, f"{i.shown}, 500 files changed", Contender("imgcommit", ours, f"rm -f {out}", last_layer(f"docker-archive:{out}", c.work)),
-              [Contender("umoci", f"umoci repack --image {layout}:new {bundle} && sync {layout}/blobs/sha256/*", f"umoci rm --image {layout}:new", last_layer(f"oci:{layout}:new", c.work))],
-              [layout, bundle, *([cache] if flag else [])], target=3, note=note)
-    sh(f"rm -rf {layout} {bundle} {out} {cache}")
+        c.job(name, f"{i.shown}, 500 files changed", Contender("imgcommit", ours, away, last_layer(store, "bench/committed:1")),
+              [Contender("umoci", f"umoci repack --image {layout}:new {bundle} && sync {layout}/blobs/sha256/*", f"umoci rm --image {layout}:new", last_layer(layout, "new"))],
+              [layout, bundle, store, *([cache] if flag else [])], target=3, note=note)
+    sh(f"rm -rf {layout} {bundle} {store} {cache}")
 
 
 def changed_paths(command):

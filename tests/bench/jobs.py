@@ -176,8 +176,9 @@ def all_jobs(c, quick, others_alone):
         if c.inputs and not any(word in shown for word in c.inputs):
             continue
         path = c.work / f"{stem}.tar"
-        make_archive(path, layers(), f"bench/{stem}:1")
-        one = Input(c, shown, path, f"bench/{stem}:1", change)
+        entries = layers()
+        make_archive(path, entries, f"bench/{stem}:1")
+        one = Input(c, shown, path, f"bench/{stem}:1", change, len(entries))
         for job in [documents, verify, load, save, gzip_jobs, convert, export, make_images]:
             job(c, one)
         if stem == "small":
@@ -187,7 +188,7 @@ def all_jobs(c, quick, others_alone):
 
 def on_big(c):
     big = Input(c, "big 1.1 GB", c.corpus / "big.tar", "corpus/big:1", "rm -rf usr/share/perl && echo changed > etc/issue && chmod 600 etc/hostname",
-                (c.corpus / "oci", "big"))
+                4, (c.corpus / "oci", "big"))
     for job in [documents, verify, load, save, gzip_jobs, convert, export, make_images]:
         job(c, big)
     for job in [compare, known_layers, start_up]:
@@ -195,11 +196,11 @@ def on_big(c):
 
 
 class Input:
-    """A docker-archive; change: what is done to its files before they are committed; packed: a layout that has it in gzip, and
-    the tag there."""
+    """A docker-archive; change: what is done to its files before they are committed; layers: how many it has; packed: a layout
+    that has it in gzip, and the tag there."""
 
-    def __init__(self, c, shown, path, name, change, packed=None):
-        self.shown, self.path, self.name, self.change, self.packed = shown, path, name, change, packed
+    def __init__(self, c, shown, path, name, change, layers, packed=None):
+        self.shown, self.path, self.name, self.change, self.layers, self.packed = shown, path, name, change, layers, packed
         self.made = None if packed else c.work / "layout"
 
     def layout(self):
@@ -241,9 +242,11 @@ def documents(c, i):
 
 def verify(c, i):
     out = f"{c.work}/verify.out"
+    # A hash is one core's work.
+    cores = min(os.cpu_count(), i.layers)
     c.job("verify", i.shown, Contender("imgverify", f"{c.bin}/imgverify {i.path}"),
           [Contender("skopeo", f"skopeo --insecure-policy copy -q docker-archive:{i.path} dir:{out}", f"rm -rf {out}")], [i.path],
-          Contender("openssl sha256 on all cores", f"openssl dgst -sha256 {i.path}"), target=2, limit_target=1.3, parts=os.cpu_count(),
+          Contender("openssl sha256, a layer on each core", f"openssl dgst -sha256 {i.path}"), target=2, limit_target=1.3, parts=cores,
           note="the peer verifies by copying: no tool of Debian's does only that")
 
 

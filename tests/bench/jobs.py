@@ -188,7 +188,7 @@ def all_jobs(c, quick, others_alone):
 
 def on_big(c):
     big = Input(c, "big 1.1 GB", c.corpus / "big.tar", "corpus/big:1", "rm -rf usr/share/perl && echo changed > etc/issue && chmod 600 etc/hostname",
-                4, (c.corpus / "oci", "big"))
+                6, (c.corpus / "oci", "big"))
     for job in [documents, verify, load, save, gzip_jobs, convert, export, make_images]:
         job(c, big)
     for job in [compare, known_layers, start_up]:

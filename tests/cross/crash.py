@@ -50,6 +50,7 @@ LINES = [
     ("imgexport -q -C new ../app.tar", True),
     ("imgimport -q --store store ../rootfs.tar made:1", False),
     ("imgcommit -q --store store --base ../app.tar ../rootfs.tar made:2", False),
+    ("imgcommit -q --store store --base ../app.tar --compression gzip ../rootfs.tar made:2", False),
 ]
 
 
@@ -242,8 +243,10 @@ def one(job):
                     check(what, state == after if done.returncode == 0 else state in (before, after), f"exit {done.returncode}: {differs(state)}")
                     # Where the name is given and making it last fails, it is complete; that has to be told all the same.
                     lines = done.stderr.splitlines()
+                    # Each thread's calls are counted by themselves, and what cannot be written may be what is said.
+                    is_mute = error != "EINTR" and re.search(r"^\d+ +write\(2, .*\(INJECTED\)", trace, re.M)
                     if done.returncode == 2:
-                        check(what, len(lines) in (1, 2) and lines[0].startswith(f"{room.program}: "), f"it said {lines}")
+                        check(what, is_mute or len(lines) in (1, 2) and lines[0].startswith(f"{room.program}: "), f"it said {lines}")
                         if call not in MAY_FAIL:
                             left = [name for name in files(room.work) if ".imgkit-" in name]
                             check(what, not left, f"left behind: {left}")

@@ -23,8 +23,8 @@ const PAGE: Page = Page {
          root filesystem is a folder or a tar, as docker export and umoci unpack give them.",
         "A file is in the layer if anything of it differs: contents, mode, owner, time, links, attributes. Contents \
          are compared where nothing else differs: byte for byte with those of the base's plain layers, by SHA-256 digest \
-         with those of packed ones, which are decoded once, and with --cache not again. Times are compared to the second where one side knows \
-         no better, and times later than SOURCE_DATE_EPOCH, where that is set, count as that. Folders above a change are in the layer as they are now, as docker has them; what is gone gets a \
+         with those of packed ones, which are decoded once, and with --cache not again. Times are compared to the \
+         second where one side knows no better, and times later than SOURCE_DATE_EPOCH, where that is set, count as that. Folders above a change are in the layer as they are now, as docker has them; what is gone gets a \
          whiteout, and a folder of which nothing stays gets one opaque marker instead of several. If a file gets a further \
          name, all its names are in the layer, because engines can follow hard links within one layer only. Where nothing \
          has changed there is no new layer. What docker itself puts into every container (.dockerenv, /etc/hosts and the \

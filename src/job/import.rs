@@ -58,17 +58,13 @@ impl Packer<'_> {
     /// `Io`.
     pub(crate) fn writer(&self) -> Result<LayerWriter> {
         let file = NewFile::in_folder(self.landing, 0o644)?;
+        let only_packed = !self.recode.chunked && self.recode.reproducible.is_none();
         Ok(match self.recode.compression {
-            Some(to @ (Compression::Gzip | Compression::Zstd)) if self.in_one_pass() => {
+            Some(to @ (Compression::Gzip | Compression::Zstd)) if only_packed => {
                 LayerWriter::packing(file, to, self.recode.level, self.meter)
             }
             _ => LayerWriter::new(file, self.meter),
         })
-    }
-
-    /// Whether nothing has to be done with a plain layer but to pack it.
-    fn in_one_pass(&self) -> bool {
-        !self.recode.chunked && self.recode.reproducible.is_none()
     }
 
     /// A layer of an image from one that was made here, packed if need be.

@@ -149,14 +149,11 @@ impl Stored {
             let (plain, found) = hashed(plain, hasher);
             let written = if to == Compression::Zstd && recode.chunked {
                 let mut out = HashingWriter::new(&file);
-                let written = chunked::write(plain, &mut out, recode.level, self.limits.entries);
-                written
-                    .map(|written| annotations = written)
-                    .map(|()| out.finish())
+                annotations = chunked::write(plain, &mut out, recode.level, self.limits.entries)?;
+                out.finish()
             } else {
-                pack_into(&file, plain, to, recode.level)
+                pack_into(&file, plain, to, recode.level)?
             };
-            let written = written?;
             let (found, plain_size) = found.recv().map_err(|_| Error::from(Fault::Gone))?;
             (found, plain_size, written)
         };

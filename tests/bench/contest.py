@@ -179,9 +179,9 @@ class Contest:
         return self.wanted(name) or any(word.startswith(name) for word in self.only)
 
     def job(self, name, input, ours, peers, reads, limit=None, target=None, limit_target=None, parts=1, note=""):
-        """Runs one job. ours, peers, limit: contenders; reads: files and folders that they read; target: how many times faster than the best peer it has to be;
-        limit_target: within how many times the limit; parts: the limit's time is divided by this (as one core does it);
-        note: a text, or what makes one when the results are there."""
+        """Runs one job. ours, peers, limit: contenders; reads: files and folders that they read; target: how many times faster
+        than the best peer it has to be; limit_target: within how many times the limit; parts: the limit's time is divided by
+        this (as one core does it); note: a text, or what makes one when the results are there."""
         if not self.wanted(name):
             return
         print(f"== {name}: {input}", flush=True)

@@ -1,4 +1,14 @@
-//! Bugs that were there once.
+//! Bugs that were there once; by kind in the modules, the older ones here.
+
+mod convert;
+mod diff;
+mod dockerfile;
+mod documents;
+mod layers;
+mod manners;
+mod schema;
+mod store;
+mod tree;
 
 use serde_json::json;
 

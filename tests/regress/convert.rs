@@ -1,0 +1,1 @@
+//! Names, media types and referrers through imgconvert and imgsave.

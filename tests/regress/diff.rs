@@ -1,0 +1,1 @@
+//! Differences, thresholds and options that had no effect.

@@ -1,0 +1,1 @@
+//! Documents that engines read otherwise, and texts that are no valid Unicode.

@@ -1,0 +1,1 @@
+//! Layers that are not those of the config, and who verifies what.

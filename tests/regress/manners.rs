@@ -1,0 +1,1 @@
+//! Signals, leftovers, hints and completions.

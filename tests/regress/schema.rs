@@ -1,0 +1,1 @@
+//! Documents that break the rules of the image specification, as imgverify and imgload report them.

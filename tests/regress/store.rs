@@ -1,0 +1,1 @@
+//! Names, removal and listing in the local store.

@@ -1,0 +1,1 @@
+//! Layers applied, imports and commits.

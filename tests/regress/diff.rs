@@ -1,1 +1,170 @@
 //! Differences, thresholds and options that had no effect.
+
+use serde_json::{Value, json};
+
+use crate::common::build;
+use crate::common::run::Room;
+
+/// A room with `a.tar` and `b.tar`.
+fn pair(a: &build::Image, b: &build::Image) -> Room {
+    let room = Room::with("a.tar", &build::docker(&[a]));
+    room.write("b.tar", &build::docker(&[b]).tar());
+    room
+}
+
+/// Two images that differ in `config` alone.
+fn configs(old: &Value, new: &Value) -> Room {
+    let image = |config: &Value| {
+        let image = build::image("demo:1").layer("f a a");
+        image.set("config", config.clone())
+    };
+    pair(&image(old), &image(new))
+}
+
+/// A set's member has no value, and was not seen to come or go; nor was a label or a variable without a text.
+#[test]
+fn where_the_key_is_what_is_said_an_empty_value_is_a_difference() {
+    let map = |key: &str, value: Value| json!({ key: value });
+    for (old, new, expected) in [
+        (
+            map("ExposedPorts", json!({"80/tcp": {}})),
+            map("ExposedPorts", json!({"81/tcp": {}})),
+            "D config.ExposedPorts.80/tcp\t{}\nA config.ExposedPorts.81/tcp\t{}\n",
+        ),
+        (
+            map("Volumes", json!({"/a": {}})),
+            json!({}),
+            "D config.Volumes./a\t{}\n",
+        ),
+        // Go reads null into a set's member, too.
+        (
+            map("Volumes", Value::Null),
+            map("Volumes", json!({"/a": null, "/b.c": {}})),
+            "A config.Volumes./a\tnull\nA config.Volumes./b.c\t{}\n",
+        ),
+        (
+            map("Labels", json!({"a": ""})),
+            map("Labels", json!({"b": "", "c.d": null})),
+            "D config.Labels.a\t\"\"\nA config.Labels.b\t\"\"\nA config.Labels.c.d\tnull\n",
+        ),
+        (
+            map("Env", json!(["A=", "B=1"])),
+            map("Env", json!(["B="])),
+            "D config.Env.A\t\"\"\nC config.Env.B\t\"1\" -> \"\"\n",
+        ),
+        // docker kills at once with 0, and after ten seconds without it.
+        (
+            map("StopTimeout", json!(0)),
+            json!({}),
+            "D config.StopTimeout\t0\n",
+        ),
+        (
+            map("OnBuild", json!([""])),
+            map("OnBuild", json!([])),
+            "D config.OnBuild\t[\"\"]\n",
+        ),
+        (
+            map("Healthcheck", json!({"Test": ["NONE"]})),
+            map("Healthcheck", json!({"Test": []})),
+            "D config.Healthcheck.Test\t[\"NONE\"]\n",
+        ),
+        // Of a field that nobody here knows it is not known what an empty value says.
+        (
+            map("Later", json!({"x": {}})),
+            map("Later", json!({"y": ""})),
+            "D config.Later.x\t{}\nA config.Later.y\t\"\"\n",
+        ),
+    ] {
+        let room = configs(&old, &new);
+        room.run("imgdiff --config a.tar b.tar").is(1, expected, "");
+        room.run("imgdiff --semantic -q a.tar b.tar").is(1, "", "");
+        room.run("imgdiff --fields config -q a.tar b.tar")
+            .is(1, "", "");
+        room.run("imgdiff --ignore config -q a.tar b.tar")
+            .is(0, "", "");
+        let run = room.run("imgdiff --format json a.tar b.tar");
+        let rows = run.code(1).json_lines();
+        let is_config = |row: &&Value| row["Type"] == "config";
+        let keys = rows.iter().filter(is_config).count();
+        assert_eq!(keys, expected.lines().count(), "{run}");
+        room.run("imgdiff -q a.tar a.tar").is(0, "", "");
+    }
+}
+
+/// What Go reads alike is no difference.
+#[test]
+fn empty_null_and_missing_fields_are_no_difference() {
+    for (old, new) in [
+        (
+            json!({"Cmd": null, "Entrypoint": [], "Shell": [], "OnBuild": null}),
+            json!({}),
+        ),
+        (
+            json!({"User": "", "WorkingDir": "", "StopSignal": "", "Tty": false}),
+            json!({}),
+        ),
+        (
+            json!({"ExposedPorts": {}, "Volumes": null, "Labels": {}, "Env": []}),
+            json!({"Labels": null, "Env": null}),
+        ),
+        (
+            json!({"Healthcheck": {"Interval": 0, "Test": null}}),
+            json!({"Healthcheck": {}}),
+        ),
+        (
+            json!({"ExposedPorts": {"80/tcp": {}}, "Labels": {"a": ""}}),
+            json!({"ExposedPorts": {"80/tcp": null}, "Labels": {"a": null}}),
+        ),
+        (json!({"StopTimeout": null}), json!({})),
+    ] {
+        let room = configs(&old, &new);
+        room.run("imgdiff --config a.tar b.tar").ok("");
+        room.run("imgdiff --config --strict -q a.tar b.tar")
+            .is(1, "", "");
+    }
+    let steps = |step: Value| {
+        let image = build::image("demo:1").layer("f a a");
+        image.history(json!([step]))
+    };
+    let (a, b) = (
+        json!({"created_by": "x"}),
+        json!({"created_by": "x", "empty_layer": false, "author": "", "comment": ""}),
+    );
+    pair(&steps(a), &steps(b))
+        .run("imgdiff --history a.tar b.tar")
+        .ok("");
+}
+
+/// Annotations are keys of a map as well, and one below the time's name is no time.
+#[test]
+fn annotations_without_a_value_are_a_difference() {
+    let image = build::image("demo:1").layer("f a a");
+    let with = |annotations: Value| {
+        let mut files = build::oci(&[&image]);
+        let old = image.manifest_digest();
+        let mut manifest: Value = serde_json::from_slice(&image.manifest()).expect("a manifest");
+        manifest["annotations"] = annotations;
+        let bytes = manifest.to_string().into_bytes();
+        files.remove(&build::blob_name(&old));
+        files.add(&build::blob_name(&build::digest(&bytes)), bytes.clone());
+        files.edit("index.json", |index| {
+            index["manifests"][0]["digest"] = build::digest(&bytes).into();
+            index["manifests"][0]["size"] = bytes.len().into();
+        });
+        files.tar()
+    };
+    let room = Room::new();
+    room.write("a.tar", &with(json!({})));
+    room.write(
+        "b.tar",
+        &with(json!({"a": "", "org.opencontainers.image.created": "x"})),
+    );
+    room.write(
+        "c.tar",
+        &with(json!({"org.opencontainers.image.created.by": "x"})),
+    );
+    room.run("imgdiff --config a.tar b.tar")
+        .is(1, "A manifest.annotations.a\t\"\"\n", "");
+    let by = "A manifest.annotations.org.opencontainers.image.created.by\t\"x\"\n";
+    room.run("imgdiff --config a.tar c.tar").is(1, by, "");
+}

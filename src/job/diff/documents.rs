@@ -30,6 +30,19 @@ const TIMES: [&str; 2] = [
 ];
 /// How deep objects are compared key by key; what is deeper is compared as a whole.
 const DEPTH: usize = 6;
+/// Objects of fixed fields, of which each has a default: a field that is empty is one that is missing. In any other
+/// object the key is said by somebody, and an empty value counts.
+const STRUCTS: [&str; 4] = ["", "config", "config.Healthcheck", "manifest"];
+/// Maps in which even null counts, because engines read it as the empty value: `{}` of a set, `""` of a text.
+const MAPS: [&str; 5] = [
+    "config.Env",
+    "config.ExposedPorts",
+    "config.Labels",
+    "config.Volumes",
+    "manifest.annotations",
+];
+/// A number that is not there is the default of ten seconds, and 0 is none.
+const ZERO_COUNTS: &str = "config.StopTimeout";
 
 /// A value of a document that differs.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,8 +70,10 @@ pub struct StepChange {
 
 /// What differs between two configs and what manifests say beside layers.
 ///
-/// But for a strict comparison, what is empty, false or null is not there, and what a builder notes down of itself is
-/// not looked at. Variables of the environment are compared by name. Times count with [`Field::Mtime`].
+/// But for a strict comparison, what is empty, false, 0 or null counts as missing where engines read it so, and what a
+/// builder notes down of itself is not looked at. Where the key is what is said (ports, volumes, labels, variables,
+/// annotations) an empty value counts. Variables of the environment are compared by name. Times count with
+/// [`Field::Mtime`].
 pub fn config_changes(a: &Facts, b: &Facts, fields: Fields, strict: bool) -> Vec<DocChange> {
     let mut changes = Vec::new();
     // What only an archive of another kind says is no difference of the images.
@@ -66,8 +81,9 @@ pub fn config_changes(a: &Facts, b: &Facts, fields: Fields, strict: bool) -> Vec
     let [old, new] = [a, b].map(|facts| document(facts, manifests, strict));
     collect(&old, &new, strict, &mut changes);
     changes.retain(|change| {
-        let within = |names: &[&str]| names.iter().any(|name| is_within(&change.path, name));
-        (strict || !within(&NOTES)) && (fields.has(Field::Mtime) || !within(&TIMES))
+        let is_note = NOTES.iter().any(|name| is_within(&change.path, name));
+        let is_time = TIMES.contains(&&*change.path);
+        (strict || !is_note) && (fields.has(Field::Mtime) || !is_time)
     });
     changes.sort_by(|a, b| a.path.cmp(&b.path));
     changes
@@ -132,14 +148,22 @@ fn variables(list: &Value) -> Option<Value> {
 
 /// Compares key by key, without recursion.
 fn collect(old: &Value, new: &Value, strict: bool, changes: &mut Vec<DocChange>) {
-    let mut work = vec![(String::new(), Some(old), Some(new), 0)];
-    while let Some((path, old, new, depth)) = work.pop() {
-        let here = |value: Option<&'_ Value>| value.is_some_and(|value| strict || !is_empty(value));
-        let (old, new) = (
-            old.filter(|old| here(Some(old))),
-            new.filter(|new| here(Some(new))),
-        );
-        if old == new {
+    // With each path the length of its parent's, because keys hold dots, too.
+    let mut work = vec![(String::new(), 0, Some(old), Some(new), 0)];
+    while let Some((path, parent, old, new, depth)) = work.pop() {
+        let parent = path.get(..parent).unwrap_or_default();
+        let is_one = |path: &str, of: &[&str]| of.iter().any(|one| path.eq_ignore_ascii_case(one));
+        let (is_field, is_member) = (is_one(parent, &STRUCTS), is_one(parent, &MAPS));
+        let counts = |value: &&Value| match value {
+            _ if strict || is_member => true,
+            Value::Object(members) if is_one(&path, &MAPS) => !members.is_empty(),
+            Value::Number(_) if is_one(&path, &[ZERO_COUNTS]) => true,
+            value if is_field => !is_empty(value),
+            value => !value.is_null(),
+        };
+        let (old, new) = (old.filter(counts), new.filter(counts));
+        let is_nothing = |value: Option<&Value>| value.is_some_and(is_empty);
+        if old == new || (is_member && !strict && is_nothing(old) && is_nothing(new)) {
             continue;
         }
         let empty = Map::new();
@@ -151,6 +175,7 @@ fn collect(old: &Value, new: &Value, strict: bool, changes: &mut Vec<DocChange>)
             // In a strict comparison an empty object that comes or goes is told as itself.
             if !names.is_empty() {
                 for name in names {
+                    let parent = path.len();
                     let path = match path.is_empty() {
                         true => name.clone(),
                         false => format!("{path}.{name}"),
@@ -159,7 +184,7 @@ fn collect(old: &Value, new: &Value, strict: bool, changes: &mut Vec<DocChange>)
                         old.and_then(|old| old.get(name)),
                         new.and_then(|new| new.get(name)),
                     );
-                    work.push((path, old, new, depth + 1));
+                    work.push((path, parent, old, new, depth + 1));
                 }
                 continue;
             }
@@ -199,6 +224,7 @@ pub fn history_changes(a: &Side, b: &Side, fields: Fields) -> Vec<StepChange> {
     let timed = fields.has(Field::Mtime);
     let key = |step: &History| History {
         created: step.created.clone().filter(|_| timed),
+        author: step.author.clone().filter(|author| !author.is_empty()),
         ..step.clone()
     };
     let keys = |steps: &[(usize, Option<usize>, History)]| -> Vec<History> {

@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use imgkit::archive::{Archive, Image, Open};
-use imgkit::blob::Meter;
+use imgkit::blob::{Meter, NewFolder};
 use imgkit::cli::{self, Common, ImageArg, Io, Page, Verdict};
 use imgkit::error::{At, Error, Fault, Result};
 use imgkit::job::dockerfile::{self, Candidate, Dockerfile};
@@ -405,7 +404,7 @@ fn candidates<'a>(archives: &'a [Usable], of: &Image) -> Vec<(String, &'a Image)
 }
 
 /// A folder in the making beside the one that was asked for, which must not hold anything yet.
-fn fresh(target: &Path) -> Result<tempfile::TempDir> {
+fn fresh(target: &Path) -> Result<NewFolder> {
     let place = || target.to_string_lossy().into_owned();
     match fs::read_dir(target).map(|mut entries| entries.next().is_some()) {
         Ok(true) => {
@@ -416,22 +415,11 @@ fn fresh(target: &Path) -> Result<tempfile::TempDir> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(Error::io("open", error).at(place())),
     }
-    let parent = target
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    tempfile::Builder::new()
-        .prefix(".imgkit-")
-        .tempdir_in(parent.unwrap_or(Path::new(".")))
-        .map_err(|error| Error::io("create", error).at(place()))
+    NewFolder::beside(target).at(place)
 }
 
 /// Writes the Dockerfile, and gives the folder its name.
-fn keep(
-    found: &Dockerfile,
-    annotate: bool,
-    folder: tempfile::TempDir,
-    target: &Path,
-) -> Result<()> {
+fn keep(found: &Dockerfile, annotate: bool, folder: NewFolder, target: &Path) -> Result<()> {
     let layout = Layout {
         annotate,
         safe: false,
@@ -441,11 +429,8 @@ fn keep(
     let mut file = fs::File::create_new(folder.path().join("Dockerfile")).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
     file.sync_all().map_err(failed)?;
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).map_err(failed)?;
-    fs::rename(folder.path(), target).map_err(failed)?;
-    // It is no longer where it would be removed.
-    let _ = folder.keep();
-    Ok(())
+    let place = || target.to_string_lossy().into_owned();
+    folder.become_target(target).at(place)
 }
 
 fn default_format(args: &Args) -> String {

@@ -15,6 +15,7 @@ mod restart;
 pub(crate) mod step;
 mod tap;
 mod turns;
+mod unfinished;
 mod unzstd;
 
 pub use ahead::{Chunk, Feeder, FeedingWriter, ReadAhead};
@@ -24,13 +25,14 @@ pub use file::{FileRange, RangeReader, open_fifo, open_regular};
 pub use hash::{Hasher, HashingBuf, HashingReader, sha256};
 pub use input::Input;
 pub use meter::{Counting, Meter, Part};
+pub(crate) use new_file::folder_of;
 pub use new_file::{
-    NewFile, Written, is_leftover, remove_leftover, sync_folder, unique_name, write_whole,
+    NewFile, NewFolder, Written, is_leftover, sync_folder, unique_name, write_whole,
 };
-pub(crate) use new_file::{NewFolder, folder_of};
 pub use restart::{Piece, PieceLog, Start, Unproven};
 pub use tap::{Seen, Tap, Tapped};
 pub use turns::Turns;
+pub use unfinished::{before_unfinished, discard_unfinished, remove_leftover};
 
 /// How many bytes are moved at a time where a whole blob is read: large enough that the system calls do not show,
 /// small enough that buffers of all layers in work stay in the processor's cache.

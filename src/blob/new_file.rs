@@ -9,7 +9,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,6 +17,7 @@ use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 
 use super::step::{is_plain, step};
+use super::unfinished::{self, Unfinished, remove_leftover};
 use crate::error::{At, Error, Fault, Result};
 
 /// How names of files in the making begin.
@@ -25,53 +26,6 @@ const PREFIX: &str = ".imgkit-";
 /// Whether a file name is that of a file in the making, whose maker may be gone.
 pub fn is_leftover(name: &str) -> bool {
     name.starts_with(PREFIX)
-}
-
-/// Removes a file or folder in the making if its maker is gone. Returns whether it did.
-///
-/// # Errors
-/// `Io`.
-pub fn remove_leftover(path: &Path) -> Result<bool> {
-    let failed = |error| Error::io("remove", error).at(path.to_string_lossy());
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match rustix::fs::open(path, flags, Mode::empty()) {
-        Ok(fd) => File::from(fd),
-        // Its maker has just given it its name, or somebody else was quicker.
-        Err(Errno::NOENT) => return Ok(false),
-        Err(errno) => return Err(failed(errno.into())),
-    };
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(Errno::WOULDBLOCK) => return Ok(false),
-        Err(errno) => return Err(failed(errno.into())),
-    }
-    step(path).map_err(failed)?;
-    let is_dir = file.metadata().is_ok_and(|metadata| metadata.is_dir());
-    let removed = match is_dir {
-        true => std::fs::remove_dir_all(path).or_else(|_| {
-            // Folders in it may be closed to their owner already.
-            open_folders(path);
-            std::fs::remove_dir_all(path)
-        }),
-        false => std::fs::remove_file(path),
-    };
-    match removed {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(failed(error)),
-    }
-}
-
-/// Lets the owner into a folder and all folders below it. Where that fails whatever is done next fails, too.
-fn open_folders(top: &Path) {
-    let mut work = vec![top.to_owned()];
-    while let Some(folder) = work.pop() {
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        let _ = std::fs::set_permissions(&folder, mode);
-        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-        let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        work.extend(folders.map(|entry| entry.path()));
-    }
 }
 
 /// How the names of files in the making begin that are to become `target`, and of no others.
@@ -99,8 +53,9 @@ fn sweep(target: &Path) {
 
 /// A folder in the making; gone with all that is in it when dropped.
 #[derive(Debug)]
-pub(crate) struct NewFolder {
-    folder: tempfile::TempDir,
+pub struct NewFolder {
+    /// Where it is meanwhile; `None` once it has its name.
+    temporary: Option<Unfinished>,
     /// Holds the lock that says so.
     _lock: File,
 }
@@ -113,21 +68,25 @@ impl NewFolder {
     pub fn beside(target: &Path) -> Result<Self> {
         sweep(target);
         let failed = |error| Error::io("create", error);
+        let prefix = making(target);
         loop {
-            let folder = tempfile::Builder::new()
-                .prefix(&making(target))
-                .tempdir_in(folder_of(target))
-                .map_err(failed)?;
-            let open = match File::open(folder.path()) {
+            let temporary = Unfinished::new(folder_of(target).join(unique(&prefix)));
+            let path = temporary.path();
+            match std::fs::DirBuilder::new().mode(0o700).create(path) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(failed(error)),
+            }
+            let open = match File::open(path) {
                 Ok(open) => open,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(failed(error)),
             };
             lock(&open).map_err(failed)?;
             // Before it was locked another program may have taken it for a leftover.
-            if folder.path().exists() {
+            if path.exists() {
                 return Ok(NewFolder {
-                    folder,
+                    temporary: Some(temporary),
                     _lock: open,
                 });
             }
@@ -136,7 +95,9 @@ impl NewFolder {
 
     /// Where it is meanwhile.
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        self.temporary
+            .as_ref()
+            .map_or(Path::new(""), Unfinished::path)
     }
 
     /// Gives it its name, which an empty folder may bear already.
@@ -153,11 +114,20 @@ impl NewFolder {
     ///
     /// # Errors
     /// `Io`.
-    pub fn rename(self, target: &Path) -> Result<()> {
+    pub fn rename(mut self, target: &Path) -> Result<()> {
         std::fs::rename(self.path(), target).map_err(|error| Error::io("write", error))?;
         // It has its name now; there is nothing left to remove.
-        let _ = self.folder.keep();
+        self.temporary = None;
         sync_folder(folder_of(target))
+    }
+}
+
+impl Drop for NewFolder {
+    fn drop(&mut self) {
+        if let Some(temporary) = &self.temporary {
+            // What cannot be removed is a leftover, for the next run.
+            let _ = unfinished::remove(temporary.path());
+        }
     }
 }
 
@@ -178,7 +148,7 @@ pub struct NewFile {
     /// How a temporary name begins.
     prefix: String,
     /// The temporary name, where one was needed; removed when dropped.
-    name: Option<PathBuf>,
+    name: Option<Unfinished>,
 }
 
 impl NewFile {
@@ -228,14 +198,14 @@ impl NewFile {
             Err(errno) => return Err(failed(errno.into())),
         }
         loop {
-            let name = folder.join(unique(&prefix));
-            step(&name).map_err(failed)?;
+            let name = Unfinished::new(folder.join(unique(&prefix)));
+            step(name.path()).map_err(failed)?;
             match OpenOptions::new()
                 .read(true)
                 .write(true)
                 .create_new(true)
                 .mode(mode)
-                .open(&name)
+                .open(name.path())
             {
                 Ok(file) => {
                     lock(&file).map_err(failed)?;
@@ -296,8 +266,8 @@ impl NewFile {
                     Err(errno) => return Err(failed(errno.into())),
                 }
                 loop {
-                    let name = self.folder.join(unique(&self.prefix));
-                    match self.link(&name) {
+                    let name = Unfinished::new(self.folder.join(unique(&self.prefix)));
+                    match self.link(name.path()) {
                         Err(Errno::EXIST) => {}
                         other => {
                             break other.map(|()| name).map_err(|errno| failed(errno.into()))?;
@@ -306,9 +276,10 @@ impl NewFile {
                 }
             }
         };
-        let renamed = step(&target).and_then(|()| std::fs::rename(&temporary, &target));
+        let temporary = temporary.path();
+        let renamed = step(&target).and_then(|()| std::fs::rename(temporary, &target));
         renamed.map_err(|error| {
-            let _ = step(&temporary).and_then(|()| std::fs::remove_file(&temporary));
+            let _ = step(temporary).and_then(|()| std::fs::remove_file(temporary));
             failed(error)
         })
     }
@@ -326,7 +297,7 @@ impl NewFile {
         let linked = match &self.name {
             Some(temporary) => step(&target)
                 .map_err(failed)
-                .map(|()| rustix::fs::link(temporary, &target))?,
+                .map(|()| rustix::fs::link(temporary.path(), &target))?,
             None => self.link(&target),
         };
         match linked {
@@ -346,7 +317,7 @@ impl NewFile {
 impl Drop for NewFile {
     fn drop(&mut self) {
         if let Some(name) = &self.name {
-            let _ = step(name).and_then(|()| std::fs::remove_file(name));
+            let _ = step(name.path()).and_then(|()| std::fs::remove_file(name.path()));
         }
     }
 }

@@ -111,20 +111,11 @@ impl Export {
             None => target.clone(),
         };
         let result = self.fill(&folder, unpack, meter).at(place);
-        match (new, result) {
-            (None, result) => result,
-            (Some(new), Ok(unpacked)) => match new.rename(&target) {
-                Ok(()) => Ok(unpacked),
-                Err(error) => {
-                    self.remove(&folder);
-                    Err(error).at(place)
-                }
-            },
-            (Some(new), Err(error)) => {
-                self.remove(new.path());
-                Err(error)
-            }
+        let unpacked = result?;
+        if let Some(new) = new {
+            new.rename(&target).at(place)?;
         }
+        Ok(unpacked)
     }
 
     fn check_names(&self) -> Result<()> {
@@ -221,46 +212,6 @@ impl Export {
         }
         tasks.push(from..self.len());
         tasks
-    }
-
-    /// Takes away whatever was made in a folder of our own, and the folder. What cannot be taken away stays.
-    fn remove(&self, folder: &Path) {
-        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        let Ok(top) = rustix::fs::open(folder, flags, Mode::empty()) else {
-            return;
-        };
-        let _ = rustix::fs::fchmod(&top, Mode::RWXU);
-        // Folders may have their modes already.
-        let mut folders = Folders::new(&top);
-        for item in self
-            .items()
-            .filter(|item| item.kind == ItemKind::Node(NodeKind::Folder))
-        {
-            let (parent, part) = split(&item.path);
-            if let Ok(parent) = folders.enter(parent)
-                && !part.is_empty()
-            {
-                let _ = rustix::fs::chmodat(parent, part, Mode::RWXU, AtFlags::empty());
-            }
-        }
-        let mut folders = Folders::new(&top);
-        for row in (0..self.len()).rev() {
-            let Some(item) = self.item(row) else { continue };
-            let name = item.name();
-            let (parent, part) = split(&name);
-            if let Ok(parent) = folders.enter(parent)
-                && !part.is_empty()
-            {
-                let is_folder = item.kind == ItemKind::Node(NodeKind::Folder);
-                let flags = if is_folder {
-                    AtFlags::REMOVEDIR
-                } else {
-                    AtFlags::empty()
-                };
-                let _ = rustix::fs::unlinkat(parent, part, flags);
-            }
-        }
-        let _ = std::fs::remove_dir(folder);
     }
 }
 

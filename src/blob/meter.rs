@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// How many bytes have been read so far, shared between those who read and whoever shows it. Cheap to clone.
+/// Count of the bytes that a job is done with, shared between those who read and whoever shows it. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Meter {
     all: Arc<All>,
@@ -14,6 +14,7 @@ pub struct Meter {
 #[derive(Debug, Default)]
 struct All {
     done: AtomicU64,
+    skipped: AtomicU64,
     parts: Mutex<Vec<Weak<Part>>>,
 }
 
@@ -35,9 +36,19 @@ impl Part {
 }
 
 impl Meter {
-    /// Bytes read so far.
+    /// Bytes that are done, whether they were read or skipped.
     pub fn done(&self) -> u64 {
+        self.read() + self.all.skipped.load(Ordering::Relaxed)
+    }
+
+    /// Bytes read so far, from which a speed can be told.
+    pub fn read(&self) -> u64 {
         self.all.done.load(Ordering::Relaxed)
+    }
+
+    /// Notes that bytes need not be read, because what would be made of them exists.
+    pub fn skip(&self, bytes: u64) {
+        self.all.skipped.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Notes that bytes were read.
@@ -129,5 +140,7 @@ mod tests {
         assert_eq!((meter.done(), told(&meter)), (8, expected.to_vec()));
         drop(first);
         assert_eq!(told(&meter), expected[1..]);
+        meter.skip(5);
+        assert_eq!((meter.done(), meter.read()), (13, 8));
     }
 }

@@ -7,6 +7,7 @@ mod args;
 pub mod base;
 mod caching;
 mod image;
+mod interrupt;
 mod making;
 mod page;
 mod progress;

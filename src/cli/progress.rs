@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::ProgressWhen;
+use super::interrupt;
 use crate::blob::{Meter, Part};
+use crate::escape;
 use crate::show::human;
 
 /// How long a job may take before anything is shown.
@@ -75,15 +77,17 @@ fn draw(label: &str, total: Option<u64>, meter: &Meter, wait: impl Fn(Duration) 
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .progress_chars("=> ")
     };
+    let width = terminal_size::terminal_size_of(std::io::stderr())
+        .map_or(80, |(width, _)| usize::from(width.0));
+    let start = Instant::now();
     let whole = bars.add(ProgressBar::new(total.unwrap_or_default()));
     whole.set_style(style(match total {
-        Some(_) => {
-            "{msg} [{bar:30}] {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}"
-        }
-        None => "{msg} {spinner} {decimal_bytes} {decimal_bytes_per_sec}",
+        Some(_) => "{prefix} [{wide_bar}] {msg}",
+        None => "{prefix} {spinner} {msg}",
     }));
-    whole.set_message(label.to_owned());
+    whole.set_prefix(fitted(label, width));
     let mut parts: Vec<(Arc<Part>, ProgressBar)> = Vec::new();
+    interrupt::drawn(true);
     loop {
         let now = meter.parts();
         parts.retain(|(part, bar)| {
@@ -98,18 +102,18 @@ fn draw(label: &str, total: Option<u64>, meter: &Meter, wait: impl Fn(Duration) 
             let known = parts.iter().any(|(other, _)| Arc::ptr_eq(&part, other));
             if !known && part.total >= SHOWN_FROM {
                 let bar = bars.add(ProgressBar::new(part.total));
-                bar.set_style(style(
-                    "  {msg} [{bar:30}] {decimal_bytes}/{decimal_total_bytes}",
-                ));
-                bar.set_message(part.label.clone());
+                bar.set_style(style("  {prefix} [{wide_bar}] {msg}"));
+                bar.set_prefix(fitted(&part.label, width));
                 parts.push((part, bar));
             }
         }
         for (part, bar) in &parts {
             bar.set_position(part.done());
+            bar.set_message(of(part.done(), Some(part.total)));
         }
         whole.set_position(meter.done());
-        if !wait(REDRAW) {
+        whole.set_message(state(total, meter, start.elapsed() + SILENCE));
+        if !wait(REDRAW) || interrupt::is_ending() {
             break;
         }
     }
@@ -117,6 +121,41 @@ fn draw(label: &str, total: Option<u64>, meter: &Meter, wait: impl Fn(Duration) 
         bar.finish_and_clear();
     }
     whole.finish_and_clear();
+    interrupt::drawn(false);
+}
+
+/// Columns that stay for the bar and what is said behind it.
+const REST: usize = 50;
+
+/// A label, cut so that a bar and its numbers have room beside it.
+fn fitted(label: &str, width: usize) -> String {
+    escape::brief_to(label, width.saturating_sub(REST).max(8)).into_owned()
+}
+
+/// Bytes done, of how many.
+fn of(done: u64, total: Option<u64>) -> String {
+    match total {
+        Some(total) => format!("{}/{}", human::size(done), human::size(total)),
+        None => human::size(done),
+    }
+}
+
+/// Bytes done, the speed at which bytes are read, and the time that is left.
+fn state(total: Option<u64>, meter: &Meter, elapsed: Duration) -> String {
+    let (done, read) = (meter.done(), meter.read());
+    let rate = read as f64 / elapsed.as_secs_f64();
+    let mut text = format!("{} {}/s", of(done, total), human::size(rate as u64));
+    let left = total.map(|total| total.saturating_sub(done));
+    if let Some(left) = left.filter(|_| rate >= 1.0) {
+        let seconds = (left as f64 / rate).ceil() as u64;
+        let left = match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+            (0, 0, seconds) => format!("{seconds}s"),
+            (0, minutes, seconds) => format!("{minutes}m{seconds:02}s"),
+            (hours, minutes, _) => format!("{hours}h{minutes:02}m"),
+        };
+        text.push_str(&format!(" {left} left"));
+    }
+    text
 }
 
 fn tell(label: &str, total: Option<u64>, meter: &Meter, wait: impl Fn(Duration) -> bool) {
@@ -125,19 +164,11 @@ fn tell(label: &str, total: Option<u64>, meter: &Meter, wait: impl Fn(Duration) 
     loop {
         let done = meter.done();
         if done != last {
-            let seconds = (start.elapsed() + SILENCE).as_secs_f64();
-            let rate = human::size((done as f64 / seconds) as u64);
-            let of = total
-                .map(|total| format!(" of {}", human::size(total)))
-                .unwrap_or_default();
-            let _ = writeln!(
-                std::io::stderr(),
-                "{label}: {}{of}, {rate}/s",
-                human::size(done)
-            );
+            let state = state(total, meter, start.elapsed() + SILENCE);
+            let _ = writeln!(std::io::stderr(), "{label}: {state}");
             last = done;
         }
-        if !wait(LINE) {
+        if !wait(LINE) || interrupt::is_ending() {
             return;
         }
     }

@@ -8,9 +8,9 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 use super::args::Common;
-use super::image;
 use super::page::{Page, Subcommand};
 use super::streams::Io;
+use super::{image, interrupt};
 use crate::error::{Error, Fault, Result};
 use crate::escape::brief_to;
 
@@ -46,6 +46,7 @@ pub fn run_commands<A: CommandFactory + FromArgMatches + AsRef<Common>>(
     // The texts for who asks for help take longer to put together than all else that is done before the job.
     let documented = || page.command_of(commands, A::command());
     let mut io = Io::new(page.name);
+    interrupt::prepare(page.name);
     if let Some(code) = generate(page, commands, documented, &argv, &mut io) {
         return code;
     }
@@ -70,6 +71,7 @@ pub fn run_commands<A: CommandFactory + FromArgMatches + AsRef<Common>>(
         Err(error) if !error.is_broken_pipe() => Err(error),
         _ => Ok(verdict),
     });
+    interrupt::hold();
     match outcome {
         Ok(_) if io.has_failed() => ExitCode::from(TROUBLE),
         Ok(Verdict::Yes) => ExitCode::SUCCESS,

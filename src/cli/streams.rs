@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::args::{ColorWhen, Common, ProgressWhen};
+use super::interrupt;
 use super::progress::Progress;
 use crate::blob::Meter;
 use crate::error::{Error, Fault, Result};
@@ -125,6 +126,7 @@ impl Io {
 
     /// One line on standard error, after what has been printed so far.
     pub(super) fn say(&mut self, line: &str) {
+        interrupt::hold();
         let _ = self.out.flush();
         let _ = writeln!(self.err, "{}: {line}", self.program);
     }

@@ -35,7 +35,7 @@ pub(crate) fn blobs(
     let mut work: Vec<&BlobOut> = Vec::new();
     for blob in bundle.blobs() {
         if is_there(layout, blob)? {
-            meter.add(blob.size);
+            meter.skip(blob.size);
         } else {
             work.push(blob);
         }
@@ -63,7 +63,7 @@ pub(crate) fn blobs(
         {
             // It came by on a stream, was hashed then, and lay in this folder: all it lacked was its name.
             added(&blob.digest);
-            meter.add(blob.size);
+            meter.skip(blob.size);
             return Ok(blob.size);
         }
         let file = NewFile::in_folder(&folder, MODE)?;

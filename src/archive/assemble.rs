@@ -18,7 +18,9 @@ use crate::blob::{self, Meter, ReadAhead, Tap, sha256};
 use crate::error::{At, Error, Fault, NotAnImage, Result, TarFault};
 use crate::escape;
 use crate::layer::{Anomaly, AnomalyKind, Limits};
-use crate::spec::{Descriptor, Digest, Document, ImageConfig, Index, MediaType, annotations, json};
+use crate::spec::{
+    Descriptor, Digest, Document, ImageConfig, Index, MediaType, annotations, fields, json,
+};
 
 /// One opened archive, whatever its shape.
 ///
@@ -564,6 +566,11 @@ impl Assembly {
             };
             // A malformed `oci-layout` is for imgverify to report; every reader but the strictest ignores it.
             let layout = docker::member_json(container, "oci-layout").ok().flatten();
+            if let Some(layout) = &layout {
+                fields::Shape::LAYOUT
+                    .check(layout)
+                    .at(|| "oci-layout".into())?;
+            }
             layout_version = layout.and_then(|layout| {
                 json::opt_text(&json::Node::root(&layout), "imageLayoutVersion")
                     .ok()

@@ -3,6 +3,7 @@
 use super::container::Container;
 use crate::error::{At, Fault, NotAnImage, Result};
 use crate::limits::Limits;
+use crate::spec::fields::Shape;
 use crate::spec::json::{self, Node};
 use crate::spec::{Descriptor, Digest, History, ImageConfig, Platform};
 use serde_json::{Map, Value};
@@ -25,11 +26,12 @@ pub struct DockerItem {
 /// Parses `manifest.json`.
 ///
 /// # Errors
-/// `NotAnImage` for `null`; `Schema` for anything but a list of items. An empty list is legal and means no image.
+/// `NotAnImage` for `null`; `Ambiguous` for several keys of one field; `Schema` for anything but a list of items. An empty list is legal and means no image.
 pub(super) fn parse_manifest(value: &Value, limits: &Limits) -> Result<Vec<DockerItem>> {
     if value.is_null() {
         return Err(Fault::NotAnImage(NotAnImage::EmptyManifest).into());
     }
+    Shape::ITEMS.check(value)?;
     let mut items = Vec::new();
     for (i, item) in Node::root(value).items()?.enumerate() {
         within("images", i as u64 + 1, limits.images)?;
@@ -165,6 +167,7 @@ pub(super) fn v1_chain(container: &Container, name: &str, id: &str) -> Result<V1
         let bytes = container.read(&name, limits.of_config())?;
         let bytes = bytes.ok_or_else(|| Fault::MemberAbsent { name: name.clone() })?;
         let value = json::parse_within(&bytes, &limits.json).at(|| name.clone())?;
+        Shape::CONFIG.check(&value).at(|| name.clone())?;
         let node = Node::root(&value);
         layers.push(format!("{id}/layer.tar"));
         history.push(v1_history(&node).at(|| name.clone())?);

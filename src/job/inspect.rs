@@ -8,7 +8,7 @@ use super::Sizes;
 use crate::archive::{Archive, ImageId, Name, Node, NodeKind, Pick, Selection, check};
 use crate::error::{At, Error, Fault, Result};
 use crate::spec::Timestamp;
-use crate::spec::json;
+use crate::spec::{fields, json};
 
 /// Which document `--raw` shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -279,10 +279,7 @@ fn docker_config(config: Option<&Value>) -> Value {
     let written = config.and_then(Value::as_object).unwrap_or(&empty);
     let mut out = Map::new();
     for (name, default) in CONFIG_FIELDS {
-        let value = written
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value);
+        let value = fields::get(written, name);
         let value = match (value.filter(|value| !value.is_null()), default) {
             (Some(value), None) if is_zero(value) => continue,
             (Some(value), _) => value.clone(),
@@ -293,10 +290,13 @@ fn docker_config(config: Option<&Value>) -> Value {
         };
         out.insert((*name).to_owned(), value);
     }
+    if let Some(Value::Object(check)) = out.get_mut("Healthcheck") {
+        fields::rename(check, &fields::HEALTH_FIELDS);
+    }
     for (key, value) in written {
         if !CONFIG_FIELDS
             .iter()
-            .any(|(name, _)| key.eq_ignore_ascii_case(name))
+            .any(|(name, _)| fields::same(key, name))
         {
             out.insert(key.clone(), value.clone());
         }

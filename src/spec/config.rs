@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::fields::Shape;
 use super::json::{self, Node};
 use super::{Digest, Platform};
 use crate::error::Result;
@@ -65,6 +66,7 @@ impl ImageConfig {
     /// As [`ImageConfig::parse`].
     pub fn parse_within(bytes: &[u8], limits: &JsonLimits) -> Result<Self> {
         let document = json::parse_within(bytes, limits)?;
+        Shape::CONFIG.check(&document)?;
         let node = Node::root(&document);
         let diff_ids = match node.field("rootfs")? {
             None => None,
@@ -73,8 +75,6 @@ impl ImageConfig {
                 Some(list) => Some(list.items()?.map(|id| id.digest()).collect::<Result<_>>()?),
             },
         };
-        // Read later; what is ambiguous is refused now.
-        node.field("config")?;
         let history = match node.field("history")? {
             None => Vec::new(),
             Some(list) => list

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::fields::{self, Shape};
 use super::json::{self, Node};
 use super::{Descriptor, Digest, MediaType};
 use crate::error::{Fault, Result};
@@ -91,6 +92,7 @@ impl Document {
 
     /// The same for text that has been parsed.
     pub fn from_value(value: &Value) -> Result<Self> {
+        Shape::MANIFEST.check(value)?;
         let node = Node::root(value);
         let has = |name: &str| node.field(name).map(|field| field.is_some());
         let (manifests, layers, fs_layers) = (has("manifests")?, has("layers")?, has("fsLayers")?);
@@ -121,7 +123,9 @@ impl Document {
                     .collect(),
             }
         };
-        let known_index = manifests || media_type.is_index() || is_object_with(value, "manifests");
+        // Early docker 25 wrote `"manifests": null`.
+        let known_index =
+            manifests || media_type.is_index() || fields::of(value, "manifests").is_some();
         if known_index && !(layers || config) {
             return Ok(Document::Index(Index {
                 media_type,
@@ -159,13 +163,6 @@ impl Document {
             Document::Schema1(_) => "",
         }
     }
-}
-
-/// Whether an object has the key at all, even as `null`: early docker 25 wrote `"manifests": null`.
-fn is_object_with(value: &Value, key: &str) -> bool {
-    value
-        .as_object()
-        .is_some_and(|map| map.keys().any(|k| k.eq_ignore_ascii_case(key)))
 }
 
 impl Manifest {

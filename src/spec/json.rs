@@ -10,7 +10,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::Digest;
+use super::{Digest, fields};
 use crate::error::{Error, Fault, Result};
 use crate::limits::JsonLimits;
 
@@ -217,17 +217,17 @@ impl<'a> Node<'a> {
         .into()
     }
 
-    /// The field of that name, found without regard to ASCII case as Go does; `None` if absent or `null`.
+    /// The field of that name, found as Go does, see [`fields::same`]; `None` if absent or `null`.
     ///
     /// # Errors
-    /// `Schema` if this node is no object, `Ambiguous` if two keys differ only in case.
+    /// `Schema` if this node is no object, `Ambiguous` if two keys stand for the field.
     pub fn field(&self, name: &str) -> Result<Option<Node<'a>>> {
         let Value::Object(map) = self.value else {
             return Err(self.expected("an object"));
         };
         let mut found: Option<&'a Value> = None;
         for (key, value) in map {
-            if !key.eq_ignore_ascii_case(name) {
+            if !fields::same(key, name) {
                 continue;
             }
             if found.is_some() {

@@ -9,6 +9,7 @@ mod config;
 mod descriptor;
 mod digest;
 mod document;
+pub mod fields;
 pub mod instruction;
 pub mod json;
 mod media_type;

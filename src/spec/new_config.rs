@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::fields;
 use super::instruction::{self, Instruction};
 use super::json::{self, Node};
 use super::{Digest, History, Platform, Timestamp};
@@ -92,10 +93,11 @@ impl NewConfig {
     pub fn command(&self) -> String {
         let words = || -> Option<Vec<&str>> {
             let config = self.get("config")?.as_object()?;
-            let (_, cmd) = config
+            fields::get(config, "Cmd")?
+                .as_array()?
                 .iter()
-                .find(|(key, _)| key.eq_ignore_ascii_case("Cmd"))?;
-            cmd.as_array()?.iter().map(Value::as_str).collect()
+                .map(Value::as_str)
+                .collect()
         };
         words().unwrap_or_default().join(" ")
     }
@@ -154,7 +156,7 @@ impl NewConfig {
         let mut history = self.history()?;
         for step in history.iter_mut().skip(from) {
             if let Value::Object(step) = step {
-                step.retain(|key, _| !key.eq_ignore_ascii_case("empty_layer"));
+                fields::remove(step, "empty_layer");
                 step.insert("empty_layer".into(), true.into());
             }
         }
@@ -179,25 +181,18 @@ impl NewConfig {
         }
     }
 
-    fn key(&self, name: &str) -> Option<&String> {
-        let mut keys = self.document.keys();
-        keys.find(|key| key.eq_ignore_ascii_case(name))
-    }
-
     fn get(&self, name: &str) -> Option<&Value> {
-        self.document.get(self.key(name)?)
+        fields::get(&self.document, name)
     }
 
     fn remove(&mut self, name: &str) {
-        if let Some(key) = self.key(name).cloned() {
-            self.document.shift_remove(&key);
-        }
+        fields::remove(&mut self.document, name);
     }
 
     /// Sets a field where it stands, or among the others by its name, which is how docker sorts them.
     pub fn set(&mut self, name: &str, value: Value) {
-        if let Some(key) = self.key(name).cloned() {
-            self.document[&key] = value;
+        if let Some(place) = fields::get_mut(&mut self.document, name) {
+            *place = value;
             return;
         }
         let position = self.document.keys().position(|key| key.as_str() > name);

@@ -9,6 +9,7 @@ use crate::archive::Name;
 use crate::blob::FileRange;
 use crate::error::{At, Candidates, Error, Fault, Result};
 use crate::limits::Limits;
+use crate::spec::fields::{self, Shape};
 use crate::spec::json::{Node, parse};
 use crate::spec::{Descriptor, Digest, MediaType, annotations};
 use crate::write::Listed;
@@ -77,6 +78,7 @@ impl StoreIndex {
             }
             Err(error) => return Err(error.at(place())),
         };
+        Shape::MANIFEST.check(&value).at(place)?;
         let entries = {
             let node = Node::root(&value);
             match node.field("manifests").at(place)? {
@@ -119,13 +121,8 @@ impl StoreIndex {
 
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut document = self.document.clone();
-        document.insert(
-            "manifests".into(),
-            self.entries
-                .iter()
-                .map(|entry| entry.value.clone())
-                .collect(),
-        );
+        let entries = self.entries.iter().map(|entry| entry.value.clone());
+        fields::set(&mut document, "manifests", entries.collect());
         Value::Object(document).to_string().into_bytes()
     }
 
@@ -223,7 +220,7 @@ impl StoreIndex {
         } else {
             let entry = &mut self.entries[position];
             entry.name = None;
-            if let Some(Value::Object(map)) = entry.value.get_mut("annotations") {
+            if let Some(Value::Object(map)) = fields::of_mut(&mut entry.value, "annotations") {
                 map.shift_remove(annotations::REF_NAME);
                 map.shift_remove(annotations::CONTAINERD_NAME);
             }

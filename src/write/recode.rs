@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::bundle::{BlobOut, Bundle, Change, Source};
 use super::chunked::{Annotations, toc};
@@ -18,7 +18,7 @@ use crate::blob::{Compression, Meter, sha256};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::Limits;
 use crate::parallel::in_parallel;
-use crate::spec::{Descriptor, Digest, Document, LayerKind, MediaType, annotations};
+use crate::spec::{Descriptor, Digest, Document, LayerKind, MediaType, annotations, fields};
 
 /// What is to be otherwise.
 #[derive(Debug, Clone, Copy, Default)]
@@ -348,19 +348,22 @@ impl Bundle {
                         &kind,
                     );
                     if let Some(new) = new {
-                        annotate(&mut value["layers"][i], &new.annotations);
+                        annotate(item(&mut value, "layers", i), &new.annotations);
                     }
                 }
                 let config = manifest.config.as_ref();
                 if let Some(new) = config.and_then(|config| configs.get(&config.digest)) {
-                    value["config"]["digest"] = new.digest.as_str().into();
-                    value["config"]["size"] = new.size.into();
-                    if let Some(config) = value["config"].as_object_mut() {
-                        config.shift_remove("data");
+                    let config = fields::of_mut(&mut value, "config");
+                    if let Some(Value::Object(config)) = config {
+                        fields::set(config, "digest", new.digest.as_str().into());
+                        fields::set(config, "size", new.size.into());
+                        fields::remove(config, "data");
                     }
                 }
-                if let (Some(types), Some(config)) = (recode.media_types, value.get_mut("config")) {
-                    config["mediaType"] = types.config().into();
+                if let (Some(types), Some(Value::Object(config))) =
+                    (recode.media_types, fields::of_mut(&mut value, "config"))
+                {
+                    fields::set(config, "mediaType", types.config().into());
                 }
                 retype(&mut value, recode.media_types.map(MediaTypes::manifest));
             }
@@ -379,8 +382,9 @@ impl Bundle {
                         .annotation(annotations::REFERENCE_DIGEST)
                         .and_then(|about| renamed.get(about));
                     if let Some(about) = about {
-                        let annotation = value["manifests"][i].get_mut("annotations");
-                        if let Some(Value::Object(map)) = annotation {
+                        let annotations = item(&mut value, "manifests", i)
+                            .and_then(|item| fields::get_mut(item, "annotations"));
+                        if let Some(Value::Object(map)) = annotations {
                             map.insert(
                                 annotations::REFERENCE_DIGEST.into(),
                                 about.digest.as_str().into(),
@@ -399,7 +403,7 @@ impl Bundle {
                             self.blob(now).is_some() || child.may_be_absent()
                         })
                         .collect();
-                    if let Some(Value::Array(list)) = value.get_mut("manifests") {
+                    if let Some(Value::Array(list)) = fields::of_mut(&mut value, "manifests") {
                         let mut here = here.into_iter();
                         list.retain(|_| here.next().unwrap_or(true));
                     }
@@ -487,9 +491,14 @@ impl MediaTypes {
 }
 
 fn retype(value: &mut Value, to: Option<&'static str>) {
-    if let Some(to) = to {
-        value["mediaType"] = to.into();
+    if let (Some(to), Value::Object(document)) = (to, value) {
+        fields::set(document, "mediaType", to.into());
     }
+}
+
+/// One item of a list of descriptors.
+fn item<'a>(value: &'a mut Value, list: &str, i: usize) -> Option<&'a mut Map<String, Value>> {
+    fields::of_mut(value, list)?.get_mut(i)?.as_object_mut()
 }
 
 /// Points one item of a list at another blob.
@@ -500,21 +509,21 @@ fn edit(
     new: Option<(&Digest, u64)>,
     media_type: &MediaType,
 ) {
-    let Some(Value::Object(item)) = value.get_mut(list).and_then(|list| list.get_mut(i)) else {
+    let Some(item) = item(value, list, i) else {
         return;
     };
     if !media_type.as_str().is_empty() {
-        item.insert("mediaType".into(), media_type.as_str().into());
+        fields::set(item, "mediaType", media_type.as_str().into());
     }
     let Some((digest, size)) = new else { return };
-    item.insert("digest".into(), digest.as_str().into());
-    item.insert("size".into(), size.into());
-    item.shift_remove("data");
+    fields::set(item, "digest", digest.as_str().into());
+    fields::set(item, "size", size.into());
+    fields::remove(item, "data");
     // A table of contents speaks of the bytes that are gone.
-    if let Some(Value::Object(map)) = item.get_mut("annotations") {
+    if let Some(Value::Object(map)) = fields::get_mut(item, "annotations") {
         map.retain(|key, _| !is_about_bytes(key));
         if map.is_empty() {
-            item.shift_remove("annotations");
+            fields::remove(item, "annotations");
         }
     }
 }
@@ -525,15 +534,14 @@ fn is_about_bytes(key: &str) -> bool {
 }
 
 /// Adds annotations to a descriptor.
-fn annotate(item: &mut Value, annotations: &Annotations) {
-    let Value::Object(item) = item else { return };
-    if annotations.is_empty() {
+fn annotate(item: Option<&mut Map<String, Value>>, annotations: &Annotations) {
+    let Some(item) = item.filter(|_| !annotations.is_empty()) else {
         return;
+    };
+    if fields::get(item, "annotations").is_none_or(Value::is_null) {
+        fields::set(item, "annotations", Value::Object(Map::new()));
     }
-    let map = item
-        .entry("annotations")
-        .or_insert_with(|| Value::Object(serde_json::Map::new()));
-    if let Value::Object(map) = map {
+    if let Some(Value::Object(map)) = fields::get_mut(item, "annotations") {
         for (key, text) in annotations {
             map.insert((*key).into(), text.as_str().into());
         }

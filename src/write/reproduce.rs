@@ -12,7 +12,7 @@ use super::entry::{BLOCK, END, EntryOut};
 use crate::blob::CHUNK;
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::{EntryKind, Limits, Mtime, StreamInput, Walker, clean_path};
-use crate::spec::Timestamp;
+use crate::spec::{Timestamp, fields};
 
 /// Rewrites a plain tar. Memory: one entry's header and [`CHUNK`] bytes.
 ///
@@ -88,13 +88,13 @@ fn clamped(mtime: Mtime, epoch: i64) -> Mtime {
 /// container that docker's builder left beside the configuration. Everything else stays.
 pub(super) fn config(value: &mut Value, diff_ids: &[String], epoch: i64) {
     let Value::Object(config) = value else { return };
-    if let Some(Value::Object(rootfs)) = config.get_mut("rootfs") {
-        rootfs.insert("diff_ids".into(), diff_ids.into());
+    if let Some(Value::Object(rootfs)) = fields::get_mut(config, "rootfs") {
+        fields::set(rootfs, "diff_ids", diff_ids.into());
     }
-    config.shift_remove("container");
-    config.shift_remove("container_config");
+    fields::remove(config, "container");
+    fields::remove(config, "container_config");
     clamp_created(config, epoch);
-    if let Some(Value::Array(history)) = config.get_mut("history") {
+    if let Some(Value::Array(history)) = fields::get_mut(config, "history") {
         for entry in history {
             if let Value::Object(entry) = entry {
                 clamp_created(entry, epoch);
@@ -104,12 +104,12 @@ pub(super) fn config(value: &mut Value, diff_ids: &[String], epoch: i64) {
 }
 
 fn clamp_created(map: &mut Map<String, Value>, epoch: i64) {
-    let created = map.get("created").and_then(Value::as_str);
+    let created = fields::get(map, "created").and_then(Value::as_str);
     let later = created
         .and_then(Timestamp::parse)
         .is_some_and(|created| created.nanoseconds() > i128::from(epoch) * 1_000_000_000);
     if later {
         let latest = Timestamp::from_unix(epoch, 0).rfc3339_nano();
-        map.insert("created".into(), latest.into());
+        fields::set(map, "created", latest.into());
     }
 }

@@ -1,1 +1,312 @@
 //! Documents that engines read otherwise, and texts that are no valid Unicode.
+
+use crate::common::build::{self, Files, Image};
+use crate::common::run::{OPENING, Room, on};
+
+fn demo() -> Image {
+    build::image("demo:1").layer("f x good")
+}
+
+/// The config with a text replaced, in a docker-archive and in a layout.
+fn configs(from: &str, to: &[u8]) -> [Files; 2] {
+    let image = demo();
+    let config = replaced(&image.config(), from, to);
+    let mut docker = build::docker(&[&image]);
+    let name = format!("{}.json", &image.id()["sha256:".len()..]);
+    docker.put(&name, config.clone());
+    [docker, with_config(&image, config)]
+}
+
+/// A layout of an image whose config is these bytes.
+fn with_config(image: &Image, config: Vec<u8>) -> Files {
+    let (old, new) = (image.id(), build::digest(&config));
+    let manifest = String::from_utf8(image.manifest()).expect("UTF-8");
+    let (was, is) = (image.config().len(), config.len());
+    let manifest = manifest
+        .replace(&old, &new)
+        .replace(&format!("\"size\":{was}"), &format!("\"size\":{is}"));
+    let mut files = with_manifest(image, manifest.into_bytes());
+    files.add(&build::blob_name(&new), config);
+    files
+}
+
+/// A layout of an image whose manifest is these bytes.
+fn with_manifest(image: &Image, manifest: Vec<u8>) -> Files {
+    let mut files = build::oci(&[image]);
+    let (digest, size) = (build::digest(&manifest), manifest.len());
+    files.add(&build::blob_name(&digest), manifest);
+    files.edit("index.json", |index| {
+        index["manifests"][0]["digest"] = digest.into();
+        index["manifests"][0]["size"] = size.into();
+    });
+    files
+}
+
+#[track_caller]
+fn replaced(bytes: &[u8], from: &str, to: &[u8]) -> Vec<u8> {
+    let at = bytes
+        .windows(from.len())
+        .position(|window| window == from.as_bytes());
+    let at = at.unwrap_or_else(|| panic!("no {from} in {}", String::from_utf8_lossy(bytes)));
+    [&bytes[..at], to, &bytes[at + from.len()..]].concat()
+}
+
+/// Every program refuses the archive, from a file and from a pipe, and so does imgverify.
+#[track_caller]
+fn refused(files: &Files, says: &str) {
+    let tar = files.tar();
+    let room = Room::new();
+    room.write("i.tar", &tar);
+    for (_, line) in OPENING {
+        let run = room.run(&on(line, "i.tar"));
+        assert!(run.code != Some(0), "{run}");
+        let all = format!("{}{}", run.out(), run.err());
+        assert!(all.contains(says), "no {says}\n{run}");
+        let run = room.command(&on(line, "-")).pipe(&tar).run();
+        assert!(run.code != Some(0), "{run}");
+    }
+}
+
+/// Go folds the keys to one field and takes the last: docker load and skopeo gave the layer `evil`, imgexport `good`.
+#[test]
+fn keys_that_fold_to_one_field_are_refused_in_every_document() {
+    let image = demo();
+    let evil = build::layer("f x evil");
+    let mut files = build::docker(&[&image]);
+    files.add("evil.tar", evil.clone());
+    let tags = "\"RepoTags\":[\"demo:1\"]";
+    for (from, to, says) in [
+        (
+            "[{",
+            "[{\"Layer\u{17f}\":[\"evil.tar\"],",
+            "'Layer\u{17f}' and 'Layers' in '[0]'",
+        ),
+        (
+            tags,
+            "\"RepoTags\":[],\"RepoTag\u{17f}\":[\"a:b\"]",
+            "'RepoTags' and 'RepoTag\u{17f}'",
+        ),
+        (
+            tags,
+            "\"RepoTags\":[],\"repotags\":[\"a:b\"]",
+            "'RepoTags' and 'repotags'",
+        ),
+    ] {
+        let mut files = files.clone();
+        let manifest = replaced(files.get("manifest.json"), from, to.as_bytes());
+        files.put("manifest.json", manifest);
+        refused(&files, says);
+    }
+
+    let ids = format!(
+        "\"diff_id\u{17f}\":[\"{}\"],\"diff_ids\":",
+        build::digest(&evil)
+    );
+    for (from, to, says) in [
+        (
+            "\"diff_ids\":",
+            ids.as_str(),
+            "'diff_id\u{17f}' and 'diff_ids' in 'rootfs'",
+        ),
+        (
+            "\"rootfs\":",
+            "\"rootf\u{17f}\":{},\"rootfs\":",
+            "'rootf\u{17f}' and 'rootfs'",
+        ),
+        (
+            "\"os\":",
+            "\"O\u{17f}\":\"windows\",\"os\":",
+            "'O\u{17f}' and 'os'",
+        ),
+        (
+            "\"os\":",
+            "\"Architecture\":\"arm64\",\"os\":",
+            "'architecture' and 'Architecture'",
+        ),
+        (
+            "\"Cmd\":",
+            "\"User\":\"nobody\",\"user\":\"root\",\"Cmd\":",
+            "'User' and 'user' in 'config'",
+        ),
+        (
+            "\"Cmd\":",
+            "\"ENV\":[\"A=b\"],\"Cmd\":",
+            "'ENV' and 'Env' in 'config'",
+        ),
+        (
+            "\"Cmd\":",
+            "\"Labels\":{},\"Label\u{17f}\":{},\"Cmd\":",
+            "'Labels' and 'Label\u{17f}' in 'config'",
+        ),
+        (
+            "\"Cmd\":",
+            "\"Healthcheck\":{\"Test\":[\"NONE\"],\"te\u{17f}t\":[\"CMD\",\"x\"]},\"Cmd\":",
+            "'Test' and 'te\u{17f}t' in 'config.Healthcheck'",
+        ),
+        (
+            "\"created_by\":",
+            "\"Created_By\":\"x\",\"created_by\":",
+            "'Created_By' and 'created_by' in 'history[0]'",
+        ),
+    ] {
+        for files in configs(from, to.as_bytes()) {
+            refused(&files, says);
+        }
+    }
+
+    let other = format!(
+        "\"layer\u{17f}\":[{}],\"layers\":",
+        build::descriptor("application/vnd.oci.image.layer.v1.tar", &evil)
+    );
+    for (from, to, says) in [
+        ("\"layers\":", other.as_str(), "'layer\u{17f}' and 'layers'"),
+        (
+            "\"config\":",
+            "\"Config\":null,\"config\":",
+            "'Config' and 'config'",
+        ),
+        (
+            "\"size\":",
+            "\"Size\":1,\"size\":",
+            "'Size' and 'size' in 'config'",
+        ),
+    ] {
+        refused(
+            &with_manifest(&image, replaced(&image.manifest(), from, to.as_bytes())),
+            says,
+        );
+    }
+    for (name, from, to, says) in [
+        (
+            "index.json",
+            "\"manifests\":",
+            "\"manifest\u{17f}\":[],\"manifests\":",
+            "'manifest\u{17f}' and 'manifests'",
+        ),
+        (
+            "index.json",
+            "\"digest\":",
+            "\"Digest\":\"x\",\"digest\":",
+            "'Digest' and 'digest' in 'manifests[0]'",
+        ),
+        (
+            "oci-layout",
+            "{",
+            "{\"imageLayoutVer\u{17f}ion\":\"9\",",
+            "'imageLayoutVer\u{17f}ion' and 'imageLayoutVersion'",
+        ),
+    ] {
+        let mut files = build::oci(&[&image]);
+        let bytes = replaced(files.get(name), from, to.as_bytes());
+        files.put(name, bytes);
+        refused(&files, says);
+    }
+    let mut files = build::v1(&[&image]);
+    let name = files
+        .names()
+        .into_iter()
+        .find(|name| name.ends_with("/json"));
+    let name = name.expect("a v1 json");
+    let bytes = replaced(files.get(&name), "\"os\":", b"\"OS\":\"windows\",\"os\":");
+    files.put(&name, bytes);
+    refused(&files, "'OS' and 'os'");
+}
+
+/// In maps keys are exact: nothing is folded there.
+#[test]
+fn keys_of_maps_may_differ_in_case_alone() {
+    let to = "\"Labels\":{\"a\":\"1\",\"A\":\"2\",\"\u{17f}\":\"3\",\"s\":\"4\"},\"Volumes\":{\"/v\":{},\"/V\":{}},\"Cmd\":";
+    for files in configs("\"Cmd\":", to.as_bytes()) {
+        let room = Room::with("i.tar", &files);
+        room.run("imgverify -q i.tar").ok("");
+        room.run("imginspect --format '{{len .Config.Labels}} {{len .Config.Volumes}}' i.tar")
+            .ok("4 2\n");
+    }
+    let mut files = build::docker(&[&demo()]);
+    files.edit("repositories", |value| {
+        value["Demo"] = value["demo"].clone();
+    });
+    Room::with("i.tar", &files).run("imgverify -q i.tar").ok("");
+}
+
+/// A key in another spelling alone is the field, as it is for Go; docker 20.10 gives the same values.
+#[test]
+fn a_field_in_another_spelling_is_the_field() {
+    let image = demo();
+    let config = String::from_utf8(image.config()).expect("UTF-8");
+    let config = config
+        .replace("\"os\"", "\"O\u{17f}\"")
+        .replace("\"rootfs\"", "\"ROOTF\u{17f}\"")
+        .replace("\"diff_ids\"", "\"Diff_IDs\"")
+        .replace("\"config\"", "\"CONFIG\"")
+        .replace(
+            "\"Cmd\"",
+            "\"u\u{17f}er\":\"me\",\"healthchec\u{212a}\":{\"TEST\":[\"CMD\",\"t\"]},\"cmd\"",
+        )
+        .replace("\"Env\"", "\"env\"")
+        .replace("\"history\"", "\"History\"")
+        .replace("\"created_by\"", "\"Created_by\"");
+    let mut files = with_config(&image, config.into_bytes());
+    let room = Room::with("i.tar", &files);
+    room.run("imgverify -q i.tar").ok("");
+    let fields = "'{{.Os}} {{.Config.User}} {{.Config.Cmd}} {{.Config.Env}} {{json .Config.Healthcheck.Test}}'";
+    room.run(&format!("imginspect --format {fields} i.tar"))
+        .ok("linux me [/bin/sh] [PATH=/bin] [\"CMD\",\"t\"]\n");
+    room.run("imghistory --format '{{.CreatedBy}}' i.tar")
+        .ok("COPY layer 1 /\n");
+    // Manifest and index too, and what is made of them.
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
+    let index = files.get("index.json").to_vec();
+    let digest = serde_json::from_slice::<serde_json::Value>(&index).expect("JSON");
+    let digest = digest["manifests"][0]["digest"]
+        .as_str()
+        .expect("a digest")
+        .to_owned();
+    let manifest = text(files.get(&build::blob_name(&digest)))
+        .replace("\"layers\"", "\"LAYER\u{17f}\"")
+        .replace("\"config\"", "\"Config\"")
+        .replace("\"digest\"", "\"Digest\"")
+        .replace("\"size\"", "\"\u{17f}ize\"")
+        .replace("\"mediaType\"", "\"mediatype\"");
+    let new = build::digest(manifest.as_bytes());
+    let index = text(&index)
+        .replace(&digest, &new)
+        .replace("\"manifests\"", "\"Manifest\u{17f}\"")
+        .replace("\"size\"", "\"Size\"");
+    let mut index: serde_json::Value = serde_json::from_str(&index).expect("JSON");
+    index["Manifest\u{17f}"][0]["Size"] = manifest.len().into();
+    files.add(&build::blob_name(&new), manifest);
+    files.put("index.json", index.to_string());
+    let room = Room::with("i.tar", &files);
+    room.run("imgverify -q i.tar").ok("");
+    for line in [
+        "imgconvert -q --compression gzip i.tar oci-archive:o.tar:demo:1",
+        "imgconvert -q --media-types docker i.tar oci-archive:o.tar:demo:1",
+        "imgconvert -q --reproducible i.tar oci-archive:o.tar:demo:1",
+        "imgcommit -q -c 'USER you' --squash i.tar -o o.tar demo:1",
+    ] {
+        room.command(line)
+            .env("SOURCE_DATE_EPOCH", "1")
+            .run()
+            .code(0);
+        room.run("imgverify -q o.tar").ok("");
+        let user = if line.contains("you") { "you" } else { "me" };
+        room.run("imginspect --format '{{.Os}} {{.Config.User}}' o.tar")
+            .ok(&format!("linux {user}\n"));
+    }
+}
+
+/// Fields of another spelling were another field to imgdiff.
+#[test]
+fn imgdiff_compares_fields_whatever_their_spelling() {
+    let image = demo();
+    let config = replaced(&image.config(), "\"Cmd\"", b"\"cmd\"");
+    let room = Room::with("a.tar", &build::oci(&[&image]));
+    room.write("b.tar", &with_config(&image, config).tar());
+    room.run("imgdiff --config a.tar b.tar").code(0);
+    let config = replaced(&image.config(), "\"Cmd\":[\"/bin/sh\"]", b"\"cmd\":[\"x\"]");
+    room.write("c.tar", &with_config(&image, config).tar());
+    room.run("imgdiff --config a.tar c.tar")
+        .code(1)
+        .says("config.Cmd");
+}

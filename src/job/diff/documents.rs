@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::fields::{Field, Fields};
 use super::side::{Facts, Side};
-use crate::spec::History;
+use crate::spec::{History, fields};
 
 /// What a builder notes down of itself, and says nothing of the image.
 const NOTES: [&str; 12] = [
@@ -111,12 +111,17 @@ fn is_within(path: &str, name: &str) -> bool {
 fn document(facts: &Facts, manifests: bool, strict: bool) -> Value {
     let mut document = facts.config.document.clone();
     if let Value::Object(members) = &mut document {
+        fields::rename(members, &fields::CONFIG_FIELDS);
         members.remove("rootfs");
         members.remove("history");
-        if let Some(Value::Object(config)) = members.get_mut("config")
-            && let Some(by_name) = config.get("Env").and_then(variables)
-        {
-            config.insert("Env".into(), by_name);
+        if let Some(Value::Object(config)) = members.get_mut("config") {
+            fields::rename(config, &fields::RUN_FIELDS);
+            if let Some(Value::Object(check)) = config.get_mut("Healthcheck") {
+                fields::rename(check, &fields::HEALTH_FIELDS);
+            }
+            if let Some(by_name) = config.get("Env").and_then(variables) {
+                config.insert("Env".into(), by_name);
+            }
         }
         if let Some(manifest) = facts.manifest.as_ref().filter(|_| manifests) {
             let mut own = Map::new();

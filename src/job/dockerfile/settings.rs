@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::spec::fields;
+
 use super::instruction::{Command, Health, Instruction, Pairs};
 
 /// The most values of one kind that are added up: no real image has as many, and each is looked for among all.
@@ -43,11 +45,7 @@ impl Settings {
             return Settings::default();
         };
         // Go reads the names of fields in any case.
-        let field = |name: &str| {
-            let map = config.as_object()?;
-            let found = map.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-            found.map(|(_, value)| value)
-        };
+        let field = |name: &str| fields::of(config, name);
         let text = |name: &str| {
             field(name)
                 .and_then(Value::as_str)
@@ -209,8 +207,12 @@ fn strings(value: Option<&Value>) -> Vec<String> {
 }
 
 fn health(value: &Value) -> Option<Health> {
-    let number = |name: &str| value.get(name).and_then(Value::as_u64).unwrap_or_default();
-    let test = strings(value.get("Test"));
+    let number = |name: &str| {
+        fields::of(value, name)
+            .and_then(Value::as_u64)
+            .unwrap_or_default()
+    };
+    let test = strings(fields::of(value, "Test"));
     let health = Health {
         test,
         times: ["Interval", "Timeout", "StartPeriod", "StartInterval"].map(number),

@@ -6,35 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Change, Command, Healthcheck, Instruction, expand, values, wrong};
 use crate::error::{At, Error, Fault, Result};
-
-/// The fields of a config object in the order in which docker writes them.
-const ORDER: [&str; 25] = [
-    "Hostname",
-    "Domainname",
-    "User",
-    "AttachStdin",
-    "AttachStdout",
-    "AttachStderr",
-    "ExposedPorts",
-    "Tty",
-    "OpenStdin",
-    "StdinOnce",
-    "Env",
-    "Cmd",
-    "Healthcheck",
-    "ArgsEscaped",
-    "Image",
-    "Volumes",
-    "WorkingDir",
-    "Entrypoint",
-    "NetworkDisabled",
-    "MacAddress",
-    "OnBuild",
-    "Labels",
-    "StopSignal",
-    "StopTimeout",
-    "Shell",
-];
+use crate::spec::fields;
 
 /// Applies instructions to the `config` object of an image's config, one after the other.
 ///
@@ -54,18 +26,18 @@ pub fn apply(config: &mut Map<String, Value>, instructions: &[Instruction]) -> R
             Change::Cmd(command) => {
                 let words = command_line(config, command)?;
                 set(config, "Cmd", words.into());
-                remove(config, "ArgsEscaped");
+                fields::remove(config, "ArgsEscaped");
                 cmd_set |= !matches!(command, Command::Exec(words) if words.is_empty());
             }
             Change::Entrypoint(command) => {
                 let words = command_line(config, command)?;
                 match words.is_empty() {
-                    true => remove(config, "Entrypoint"),
+                    true => fields::remove(config, "Entrypoint"),
                     false => set(config, "Entrypoint", words.into()),
                 }
-                remove(config, "ArgsEscaped");
+                fields::remove(config, "ArgsEscaped");
                 if !cmd_set {
-                    remove(config, "Cmd");
+                    fields::remove(config, "Cmd");
                 }
             }
             Change::Env(pairs) => {
@@ -185,30 +157,20 @@ fn healthcheck(check: &Healthcheck) -> Value {
 }
 
 // Foreign configs spell their fields in any case, as Go reads them so.
-fn key<'a>(config: &'a Map<String, Value>, name: &str) -> Option<&'a String> {
-    config.keys().find(|key| key.eq_ignore_ascii_case(name))
-}
-
 fn get<'a>(config: &'a Map<String, Value>, name: &str) -> &'a Value {
-    key(config, name).map_or(&Value::Null, |key| &config[key])
-}
-
-fn remove(config: &mut Map<String, Value>, name: &str) {
-    if let Some(key) = key(config, name).cloned() {
-        config.shift_remove(&key);
-    }
+    fields::get(config, name).unwrap_or(&Value::Null)
 }
 
 /// Sets a field where it stands, or adds it after those that docker writes before it.
 fn set(config: &mut Map<String, Value>, name: &str, value: Value) {
-    if let Some(key) = key(config, name).cloned() {
-        config[&key] = value;
+    if let Some(place) = fields::get_mut(config, name) {
+        *place = value;
         return;
     }
     let rank = |name: &str| {
-        ORDER
+        fields::RUN_FIELDS
             .iter()
-            .position(|known| known.eq_ignore_ascii_case(name))
+            .position(|known| fields::same(known, name))
     };
     let own = rank(name);
     let before = config

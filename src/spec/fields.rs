@@ -1,0 +1,339 @@
+//! Names of fields as Go's decoder takes them, which reads these documents in every engine.
+//!
+//! Where a Go struct is behind an object, a key stands for the field whose name it folds to: letters in any case, and
+//! two letters outside ASCII that fold to `s` and `k`. Of several keys for one field the last counts, so a document
+//! could show one reader another value than the next: [`Shape::check`] refuses it. Where a map is behind an object
+//! (labels, annotations, volumes) keys are exact, and nothing is folded.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use crate::error::{Fault, Result};
+
+/// U+017F, LATIN SMALL LETTER LONG S, which folds to `s`.
+const LONG_S: char = '\u{17f}';
+/// U+212A, KELVIN SIGN, which folds to `k`.
+const KELVIN: char = '\u{212a}';
+
+/// The field that a key stands for, in lower case.
+pub fn folded(key: &str) -> Cow<'_, str> {
+    let fold = |letter| match letter {
+        LONG_S => 's',
+        KELVIN => 'k',
+        letter => letter.to_ascii_lowercase(),
+    };
+    if key.chars().all(|letter| fold(letter) == letter) {
+        return Cow::Borrowed(key);
+    }
+    Cow::Owned(key.chars().map(fold).collect())
+}
+
+/// Whether two keys stand for one field.
+pub fn same(a: &str, b: &str) -> bool {
+    a == b || folded(a) == folded(b)
+}
+
+/// The key under which an object holds a field.
+pub fn key<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    if let Some((key, _)) = object.get_key_value(name) {
+        return Some(key);
+    }
+    object
+        .keys()
+        .map(String::as_str)
+        .find(|key| same(key, name))
+}
+
+/// The value of a field, `null` included.
+pub fn get<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    object.get(key(object, name)?)
+}
+
+/// The value of a field of a value that may be no object.
+pub fn of<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    get(value.as_object()?, name)
+}
+
+/// The value of a field, to be changed.
+pub fn get_mut<'a>(object: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut Value> {
+    let key = key(object, name)?.to_owned();
+    object.get_mut(&key)
+}
+
+/// The value of a field of a value that may be no object, to be changed.
+pub fn of_mut<'a>(value: &'a mut Value, name: &str) -> Option<&'a mut Value> {
+    get_mut(value.as_object_mut()?, name)
+}
+
+/// Sets a field under the key that is there; a new one becomes the last.
+pub fn set(object: &mut Map<String, Value>, name: &str, value: Value) {
+    match get_mut(object, name) {
+        Some(place) => *place = value,
+        None => {
+            object.insert(name.to_owned(), value);
+        }
+    }
+}
+
+/// Removes a field; the others keep their order.
+pub fn remove(object: &mut Map<String, Value>, name: &str) {
+    if let Some(key) = key(object, name).map(str::to_owned) {
+        object.shift_remove(&key);
+    }
+}
+
+/// The fields of a config's `config`, in the order in which docker writes them.
+pub const RUN_FIELDS: [&str; 25] = [
+    "Hostname",
+    "Domainname",
+    "User",
+    "AttachStdin",
+    "AttachStdout",
+    "AttachStderr",
+    "ExposedPorts",
+    "Tty",
+    "OpenStdin",
+    "StdinOnce",
+    "Env",
+    "Cmd",
+    "Healthcheck",
+    "ArgsEscaped",
+    "Image",
+    "Volumes",
+    "WorkingDir",
+    "Entrypoint",
+    "NetworkDisabled",
+    "MacAddress",
+    "OnBuild",
+    "Labels",
+    "StopSignal",
+    "StopTimeout",
+    "Shell",
+];
+
+/// The fields of a config's `config.Healthcheck`.
+pub const HEALTH_FIELDS: [&str; 6] = [
+    "Test",
+    "Interval",
+    "Timeout",
+    "StartPeriod",
+    "StartInterval",
+    "Retries",
+];
+
+/// The fields of a config as docker and the specification spell them.
+pub const CONFIG_FIELDS: [&str; 18] = [
+    "architecture",
+    "author",
+    "comment",
+    "config",
+    "container",
+    "container_config",
+    "created",
+    "docker_version",
+    "history",
+    "id",
+    "moby.buildkit.buildinfo.v1",
+    "os",
+    "os.features",
+    "os.version",
+    "parent",
+    "rootfs",
+    "Size",
+    "variant",
+];
+
+/// Renames the keys of an object to the fields that they stand for, in the order in which they are.
+pub fn rename(object: &mut Map<String, Value>, names: &[&str]) {
+    let usual = |key: &String| names.iter().find(|name| same(name, key));
+    if object
+        .keys()
+        .all(|key| usual(key).is_none_or(|name| name == key))
+    {
+        return;
+    }
+    let renamed = std::mem::take(object).into_iter().map(|(key, value)| {
+        let name = usual(&key).map(|name| (*name).to_owned());
+        (name.unwrap_or(key), value)
+    });
+    *object = renamed.collect();
+}
+
+/// Which objects of a document have a Go struct behind them. What is not named is a map, or unknown, and not looked at.
+#[derive(Debug, Clone, Copy)]
+pub enum Shape {
+    /// A struct, and its fields that hold more of them.
+    Struct(&'static [(&'static str, &'static Shape)]),
+    /// A list.
+    List(&'static Shape),
+    /// A map.
+    Map(&'static Shape),
+}
+
+static PLAIN: Shape = Shape::Struct(&[]);
+static PLAINS: Shape = Shape::List(&PLAIN);
+static DESCRIPTOR: Shape = Shape::Struct(&[("platform", &PLAIN)]);
+static DESCRIPTORS: Shape = Shape::List(&DESCRIPTOR);
+static RUN: Shape = Shape::Struct(&[("Healthcheck", &PLAIN)]);
+static SOURCES: Shape = Shape::Map(&DESCRIPTOR);
+static ITEM: Shape = Shape::Struct(&[("LayerSources", &SOURCES)]);
+static SIGNATURE: Shape = Shape::Struct(&[("header", &HEADER)]);
+static SIGNATURES: Shape = Shape::List(&SIGNATURE);
+static HEADER: Shape = Shape::Struct(&[("jwk", &PLAIN)]);
+
+impl Shape {
+    /// A manifest or an index, schema 1 included.
+    pub const MANIFEST: Shape = Shape::Struct(&[
+        ("config", &DESCRIPTOR),
+        ("layers", &DESCRIPTORS),
+        ("blobs", &DESCRIPTORS),
+        ("manifests", &DESCRIPTORS),
+        ("subject", &DESCRIPTOR),
+        ("fsLayers", &PLAINS),
+        ("history", &PLAINS),
+        ("signatures", &SIGNATURES),
+    ]);
+    /// An image's config, and the `json` of a layer before docker 1.10.
+    pub const CONFIG: Shape = Shape::Struct(&[
+        ("config", &RUN),
+        ("container_config", &RUN),
+        ("rootfs", &PLAIN),
+        ("history", &PLAINS),
+    ]);
+    /// docker's `manifest.json`.
+    pub const ITEMS: Shape = Shape::List(&ITEM);
+    /// `oci-layout`.
+    pub const LAYOUT: Shape = Shape::Struct(&[]);
+
+    /// Refuses several keys for one field.
+    ///
+    /// # Errors
+    /// `Ambiguous` with two of the keys and the path to their object.
+    pub fn check(&self, value: &Value) -> Result<()> {
+        let mut work = vec![(value, self, String::new())];
+        while let Some((value, shape, path)) = work.pop() {
+            match (shape, value) {
+                (Shape::Struct(inner), Value::Object(object)) => {
+                    distinct(object, &path)?;
+                    for (name, shape) in inner.iter().rev() {
+                        if let Some(value) = get(object, name) {
+                            work.push((value, shape, below(&path, name)));
+                        }
+                    }
+                }
+                (Shape::List(shape), Value::Array(items)) => {
+                    for (i, item) in items.iter().enumerate().rev() {
+                        work.push((item, shape, format!("{path}[{i}]")));
+                    }
+                }
+                (Shape::Map(shape), Value::Object(object)) => {
+                    for (key, value) in object.iter().rev() {
+                        work.push((value, shape, below(&path, key)));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn below(path: &str, name: &str) -> String {
+    match path.is_empty() {
+        true => name.to_owned(),
+        false => format!("{path}.{name}"),
+    }
+}
+
+fn distinct(object: &Map<String, Value>, path: &str) -> Result<()> {
+    let mut seen: HashMap<Cow<'_, str>, &str> = HashMap::with_capacity(object.len());
+    for key in object.keys() {
+        if let Some(first) = seen.insert(folded(key), key) {
+            let inside = match path.is_empty() {
+                true => String::new(),
+                false => format!(" in '{path}'"),
+            };
+            let why = format!(
+                "keys '{first}' and '{key}'{inside} are several spellings of one field: engines take the last"
+            );
+            return Err(Fault::Ambiguous { why }.into());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(shape: &Shape, text: &str) -> Option<String> {
+        let value = serde_json::from_str(text).expect("JSON");
+        shape.check(&value).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn letters_that_fold_to_ascii_are_the_same() {
+        for (a, b) in [
+            ("Layers", "Layer\u{17f}"),
+            ("diff_ids", "DIFF_ID\u{17f}"),
+            ("NetworkDisabled", "Networ\u{212a}di\u{17f}abled"),
+            ("os.version", "OS.Version"),
+        ] {
+            assert!(same(a, b), "{a} {b}");
+        }
+        for (a, b) in [("Layers", "Layer\u{df}"), ("İd", "id"), ("a_b", "a-b")] {
+            assert!(!same(a, b), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn one_field_in_two_spellings_is_refused_where_a_struct_is_behind() {
+        for (shape, text, keys) in [
+            (Shape::CONFIG, r#"{"os":"a","OS":"b"}"#, "'os' and 'OS'"),
+            (
+                Shape::CONFIG,
+                r#"{"Config":{"Labels":{},"Label\u017f":{}}}"#,
+                "'Labels' and 'Label\u{17f}' in 'config'",
+            ),
+            (
+                Shape::CONFIG,
+                r#"{"config":{"healthcheck":{"Test":[],"TEST":[]}}}"#,
+                "'Test' and 'TEST' in 'config.Healthcheck'",
+            ),
+            (
+                Shape::CONFIG,
+                r#"{"history":[{},{"empty_layer":true,"Empty_layer":false}]}"#,
+                "'empty_layer' and 'Empty_layer' in 'history[1]'",
+            ),
+            (
+                Shape::MANIFEST,
+                r#"{"manifests":[{"platform":{"os":"a","o\u017f":"b"}}]}"#,
+                "'os' and 'o\u{17f}' in 'manifests[0].platform'",
+            ),
+            (
+                Shape::ITEMS,
+                r#"[{"LayerSources":{"sha256:1":{"size":1,"Size":2}}}]"#,
+                "'size' and 'Size' in '[0].LayerSources.sha256:1'",
+            ),
+        ] {
+            let found = fault(&shape, text).expect(text);
+            assert!(found.contains(keys), "{found}");
+        }
+    }
+
+    #[test]
+    fn keys_of_maps_and_unknown_fields_are_exact() {
+        for text in [
+            r#"{"config":{"Labels":{"a":"1","A":"2"},"Volumes":{"/s":{},"/\u017f":{}}}}"#,
+            r#"{"config":{"ExposedPorts":{"80/tcp":{},"80/TCP":{}}}}"#,
+            r#"{"x":{"a":1,"A":2}}"#,
+        ] {
+            assert_eq!(fault(&Shape::CONFIG, text), None, "{text}");
+        }
+        let text =
+            r#"{"annotations":{"a":"1","A":"2"},"layers":[{"annotations":{"a":"","A":""}}]}"#;
+        assert_eq!(fault(&Shape::MANIFEST, text), None);
+    }
+}

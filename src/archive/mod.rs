@@ -35,6 +35,7 @@ pub use graph::{Edge, Node, NodeKind, check, check_digest};
 pub use image::{Image, ImageId, Layer, Presence, Step};
 pub use members::{Member, MemberKind, MemberTable};
 pub use name::Name;
+pub(crate) use select::distance;
 pub use select::{Pick, Selection};
 
 use crate::spec::Digest;

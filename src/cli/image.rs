@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::{ArgMatches, Id};
 
 use super::args::Common;
+use super::transport::refuse_online;
 use crate::archive::{Archive, Half, Open, Pick, Root, Selection};
 use crate::blob::Meter;
 use crate::error::{At, Error, Fault, Result};
@@ -344,6 +345,7 @@ impl ImageArg {
         if let Some(pick) = stdin(typed)? {
             return Ok((Place::Stdin, None, pick));
         }
+        refuse_online(&self.text)?;
         if let Some((path, pick)) = split(typed)? {
             return Ok((Place::Path(path), None, pick));
         }

@@ -10,6 +10,7 @@
 //!
 //! Other tools do not take these locks: two writers of which one is not ours can lose an entry of `index.json`.
 
+mod founding;
 mod index;
 mod lock;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
+pub use founding::abandon_begun;
 use index::StoreIndex;
 pub use index::{Placed, Policy, Unwanted};
 use lock::Lock;
@@ -110,6 +112,7 @@ impl Store {
     /// `NotAFile` for a link in its place, `Io`.
     pub fn landing(&self) -> Result<PathBuf> {
         let folder = self.path.join("blobs/sha256");
+        founding::note(&self.path);
         std::fs::create_dir_all(&folder)
             .map_err(|error| Error::io("create", error).at(folder.to_string_lossy()))?;
         self.has_blobs()?;

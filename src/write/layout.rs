@@ -1,5 +1,6 @@
 //! Bundles as folders: an OCI layout, skopeo's `dir:`.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -15,7 +16,8 @@ use crate::spec::Digest;
 /// Permission bits of blobs and documents in folders, before the umask.
 const MODE: u32 = 0o644;
 
-/// Writes the blobs of a bundle below `blobs/` of a layout, on all cores; those that are there are left alone.
+/// Writes the blobs of a bundle below `blobs/` of a layout, on all cores; those that are there are left alone, and the
+/// bundle's are compared with what is stated of them all the same.
 ///
 /// Returns the bytes that were written. Each blob appears under its name only when it is whole and synced, and is then
 /// put into `new`.
@@ -33,11 +35,11 @@ pub(crate) fn blobs(
         new.push(digest.clone());
     };
     let mut work: Vec<&BlobOut> = Vec::new();
+    let mut known: Vec<&BlobOut> = Vec::new();
     for blob in bundle.blobs() {
-        if is_there(layout, blob)? {
-            meter.skip(blob.size);
-        } else {
-            work.push(blob);
+        match is_there(layout, blob)? {
+            true => known.push(blob),
+            false => work.push(blob),
         }
     }
     let mut folders: Vec<String> = work
@@ -51,6 +53,17 @@ pub(crate) fn blobs(
         std::fs::create_dir_all(&folder)
             .map_err(|error| Error::io("create", error).at(folder.to_string_lossy()))?;
     }
+    known.sort_by_key(|blob| std::cmp::Reverse(blob.size));
+    // What would say that a damaged archive was taken, because its blobs came from elsewhere before.
+    in_parallel(&known, |blob| match is_itself(layout, blob) {
+        true => {
+            meter.skip(blob.size);
+            Ok(())
+        }
+        false => copy::check(blob, meter),
+    })
+    .into_iter()
+    .collect::<Result<()>>()?;
     work.sort_by_key(|blob| std::cmp::Reverse(blob.size));
     let written = in_parallel(&work, |blob| -> Result<u64> {
         let folder = layout.join("blobs").join(blob.digest.algorithm());
@@ -96,6 +109,15 @@ fn is_there(layout: &Path, blob: &BlobOut) -> Result<bool> {
         .at(path.to_string_lossy())),
         Err(_) => Ok(false),
     }
+}
+
+/// Whether a blob comes from the very file that the layout has it in.
+fn is_itself(layout: &Path, blob: &BlobOut) -> bool {
+    let Source::Stored(Content::File(file)) = &blob.source else {
+        return false;
+    };
+    std::fs::symlink_metadata(layout.join(blob.digest.blob_path()))
+        .is_ok_and(|found| (found.dev(), found.ino()) == file.identity())
 }
 
 /// Writes a bundle as a new OCI layout: blobs first, `index.json` last.

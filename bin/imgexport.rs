@@ -13,11 +13,11 @@ use imgkit::cache::Cache;
 use imgkit::cli::{self, Caching, Common, ImageArg, Io, Opened, Page, Verdict};
 use imgkit::error::At;
 use imgkit::job::export::{
-    Existing, Export, ExportOptions, Globs, NotApplied, Shape, Unpack, check_plain, layer_range,
-    raw_layer, since,
+    Existing, Export, ExportOptions, Globs, NotApplied, Shape, Unpack, layer_range, raw_layer,
+    since,
 };
 use imgkit::show::entries;
-use imgkit::tree::Reading;
+use imgkit::tree::{Proof, Reading};
 use imgkit::{Error, Fault, Result};
 use serde_json::{Map, json};
 
@@ -37,8 +37,9 @@ const PAGE: Page = Page {
          --applied as if there were nothing below. A single layer as a tar, with nothing else asked for, is its plain tar \
          byte for byte.",
         "Packed layers are decoded once, verified, and kept meanwhile in files without a name beside the output (or in \
-         TMPDIR). Layers that lie plain in the archive are read where they are and not hashed: --verify compares them with \
-         their diff IDs first.",
+         TMPDIR). Uncompressed layers are read where they are, and hashed meanwhile: what is not the layer of its diff ID is an \
+         error, and -o and -C leave nothing behind then. With PATHs, --include and a listing only the parts that are wanted \
+         are read, and uncompressed layers are not hashed unless --verify asks for it.",
         "-C makes DIR, or fills it if it is empty; it appears when all is unpacked. A folder that is not empty is refused; \
          --overwrite unpacks into it: its folders are kept and get the image's owners and modes, files in the way of the \
          image's are replaced, others stay, and what was done before an error stays, too. Nothing is ever written \
@@ -149,7 +150,7 @@ struct Args {
     /// Unpack into DIR, which is made, or has to be empty
     #[arg(short = 'C', long, value_name = "DIR")]
     directory: Option<PathBuf>,
-    /// The shape of the output (see FORMATS in --help)
+    /// The shape of the output, see FORMATS
     #[arg(
         long,
         value_name = "FORMAT",
@@ -179,7 +180,7 @@ struct Args {
     /// List the digests of contents, too
     #[arg(long)]
     digests: bool,
-    /// Compare plain layers with their diff IDs first
+    /// Compare uncompressed layers with their diff IDs also for some paths or a listing, and use no cache
     #[arg(long)]
     verify: bool,
     /// Write the image's config to FILE
@@ -247,7 +248,8 @@ fn main() -> ExitCode {
         let input = args.image.path();
         cli::apart(output.or(args.directory.as_deref()), input.as_deref())?;
         let globs = Globs::new(&args.include, &args.exclude)?;
-        let cache = args.caching.open()?;
+        // What a cache knows of a layer is no proof of what the archive holds.
+        let cache = args.caching.open()?.filter(|_| !args.verify);
         let opened = open(args, &args.image, io)?;
         let place = || opened.archive.place.clone();
         let selection = opened.select(&args.common)?;
@@ -260,11 +262,6 @@ fn main() -> ExitCode {
             }
             (None, None) => None,
         };
-        if args.verify {
-            let meter = Meter::default();
-            let _progress = io.progress("verifying", None, &meter, args.quiet);
-            check_plain(image, &meter).at(place)?;
-        }
         let clean = |path: &OsString| path.as_bytes().to_vec();
         let options = ExportOptions {
             raw: layers.is_some() && !args.applied,
@@ -273,6 +270,7 @@ fn main() -> ExitCode {
             globs,
             top: args.directory.is_some() || is_listing,
             clamp: args.reproducible.then(epoch),
+            verify: args.verify,
         };
         let config = config(args, image).at(place)?;
         let as_it_is = options.raw
@@ -372,6 +370,11 @@ fn list(
     };
     let export = {
         let _progress = io.progress(args.image.text(), None, &reading.meter, args.quiet);
+        if args.verify && !args.digests {
+            let layers = options.layers.clone();
+            let layers = layers.unwrap_or(0..image.layers.len());
+            Proof::of(image, layers)?.check(&reading.meter)?;
+        }
         Export::listing(image, options, &reading, cache)?
     };
     to_output(output, io, |out| {

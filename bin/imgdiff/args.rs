@@ -108,6 +108,9 @@ pub struct Args {
     /// Print nothing: the exit status tells
     #[arg(short, long, help_heading = "How it is told")]
     pub quiet: bool,
+    /// Read all layers to their ends first and compare them with manifests and configs; use no cache
+    #[arg(long, help_heading = "What is compared")]
+    pub verify: bool,
     #[command(flatten)]
     pub caching: Caching,
     #[command(flatten)]

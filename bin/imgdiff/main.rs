@@ -26,6 +26,11 @@ fn main() -> ExitCode {
         let progress = io.progress(label, None, &meter, args.quiet);
         let operands = operands(args, &meter, &options)?;
         let Operands { inputs, path } = operands;
+        if args.verify {
+            for input in &inputs {
+                input.verify(&options.loading.reading)?;
+            }
+        }
         let found = match (inputs.len(), &path) {
             (1, _) if args.waste => Found::Waste(Box::new(diff::waste(
                 single(inputs)?,
@@ -235,7 +240,7 @@ fn options(args: &Args, meter: &Meter) -> Result<Options> {
             },
             landing: std::env::temp_dir(),
             digests: true,
-            cache: args.caching.open()?,
+            cache: args.caching.open()?.filter(|_| !args.verify),
         },
     })
 }

@@ -12,6 +12,7 @@ use super::BlobNames;
 use super::container::{Container, Holder, Signs};
 use super::docker::{self, DockerItem, RepositoryRecord};
 use super::graph::{Edge, GraphReader, Node, NodeKind, no_rootfs};
+use super::halves::docker_layers;
 use super::image::{Image, ImageId, Layer, Presence};
 use super::name::{Name, NameSet};
 use crate::blob::{self, Meter, ReadAhead, Tap, sha256};
@@ -54,6 +55,8 @@ pub struct Archive {
     pub roots: Vec<Root>,
     /// Damage that concerns no single image.
     pub faults: Vec<Error>,
+    /// What is worth saying of how it is read, and no error.
+    pub notes: Vec<String>,
     /// The roots that lead to each image, once somebody has asked.
     roots_of: OnceLock<Vec<Vec<usize>>>,
 }
@@ -211,6 +214,8 @@ impl Open {
             nodes: Vec::new(),
             images: Vec::new(),
             roots: Vec::new(),
+            notes: Vec::new(),
+            examine: self.examine,
         };
         let mut oci = None;
         if let Some(index) = found.index {
@@ -267,6 +272,9 @@ impl Open {
         if let Some(oci) = &oci {
             assembly.merge(&oci.edges);
         }
+        if !self.examine {
+            assembly.check_layers();
+        }
         let shape = match (&docker, &oci) {
             (Some(half), _) if half.manifest.is_none() => Shape::DockerV1,
             (Some(_), Some(_)) => Shape::DockerAndOci,
@@ -279,6 +287,7 @@ impl Open {
             nodes,
             images,
             roots,
+            notes,
             ..
         } = assembly;
         Ok(Archive {
@@ -291,6 +300,7 @@ impl Open {
             images,
             roots,
             faults,
+            notes,
             roots_of: OnceLock::new(),
         })
     }
@@ -338,6 +348,8 @@ fn document(place: &str, container: Container, bytes: Arc<[u8]>) -> Result<Archi
         nodes,
         images,
         roots: Vec::new(),
+        notes: Vec::new(),
+        examine: false,
     };
     let edges = vec![edge];
     assembly.merge(&edges);
@@ -365,6 +377,7 @@ fn document(place: &str, container: Container, bytes: Arc<[u8]>) -> Result<Archi
         images,
         roots,
         faults,
+        notes: Vec::new(),
         roots_of: OnceLock::new(),
     })
 }
@@ -517,10 +530,13 @@ fn is_docker_root(signs: &Signs) -> bool {
         || signs.anywhere("graph") && signs.anywhere("containers")
 }
 
-struct Assembly {
-    nodes: Vec<Node>,
-    images: Vec<Image>,
+pub(super) struct Assembly {
+    pub(super) nodes: Vec<Node>,
+    pub(super) images: Vec<Image>,
     roots: Vec<Root>,
+    /// What is worth saying of how the archive is read.
+    pub(super) notes: Vec<String>,
+    examine: bool,
 }
 
 impl Assembly {
@@ -654,6 +670,9 @@ impl Assembly {
             layers.iter().map(|layer| &layer.member).eq(&item.layers)
         };
         if let Some(&twin) = known.iter().find(has_layers).or(known.first()) {
+            if !self.examine {
+                self.choose_half(container, position, item, twin);
+            }
             self.images[twin].item.get_or_insert(position);
             self.images[twin].faults.extend(faults);
             self.roots.push(root(twin));
@@ -694,37 +713,7 @@ impl Assembly {
             };
             faults.push(Error::new(fault).at(item.config.clone()));
         }
-        let mut layers = Vec::with_capacity(item.layers.len());
-        for (i, member) in item.layers.iter().enumerate() {
-            let diff_id = diff_ids.and_then(|ids| ids.get(i)).cloned();
-            let source = item
-                .layer_sources
-                .iter()
-                .find(|(id, _)| Some(id) == diff_id.as_ref());
-            let descriptor = source.map(|(_, descriptor)| descriptor.clone());
-            let presence = match container.get(member) {
-                Ok(Some(content)) => Presence::Here(content),
-                Ok(None) if descriptor.as_ref().is_some_and(Descriptor::may_be_absent) => {
-                    Presence::External
-                }
-                Ok(None) => Presence::Absent,
-                Err(error) => {
-                    faults.push(error);
-                    Presence::Unreadable
-                }
-            };
-            // docker's sources may speak of the blob as it was pulled, and not of the bytes that are stored here.
-            let descriptor = descriptor.filter(|descriptor| match &presence {
-                Presence::Here(content) => content.len() == descriptor.size,
-                _ => true,
-            });
-            layers.push(Layer {
-                descriptor,
-                diff_id,
-                member: member.clone(),
-                presence,
-            });
-        }
+        let layers = docker_layers(container, item, diff_ids, &mut faults);
         self.images.push(Image {
             id: ImageId::V1(String::new()),
             platform: config.platform.clone(),
@@ -804,6 +793,26 @@ impl Assembly {
         broken
     }
 
+    /// Whether a node is the manifest of an image that is read from the docker half.
+    fn is_unused(&self, node: usize) -> bool {
+        match self.nodes.get(node).map(|node| &node.kind) {
+            Some(NodeKind::Image(image)) => self.images[*image].node.is_none(),
+            _ => false,
+        }
+    }
+
+    /// Notes down which images have other layers than their configs list, as far as documents tell.
+    fn check_layers(&mut self) {
+        for image in &mut self.images {
+            let checked = image.check_layers();
+            // That the numbers differ is said of the manifest and of the item already.
+            let fault = checked
+                .err()
+                .filter(|error| !matches!(error.fault(), Fault::LayerCount { .. }));
+            image.faults.extend(fault);
+        }
+    }
+
     /// Adds what `index.json` lists, joined with what `manifest.json` lists where both mean the same image.
     fn merge(&mut self, edges: &[Edge]) {
         let mut by_node: HashMap<usize, usize> = HashMap::new();
@@ -833,9 +842,11 @@ impl Assembly {
                 });
                 self.roots.len() - 1
             });
+            let is_unused = self.is_unused(edge.node);
             let root = &mut self.roots[at];
             if root.node.is_none() {
-                root.node = Some(edge.node);
+                // A manifest in whose place manifest.json is read is passed on by nobody.
+                root.node = Some(edge.node).filter(|_| !is_unused);
                 by_node.insert(edge.node, at);
                 if let Some(waiting) = root.image.and_then(|image| by_image.get_mut(&image)) {
                     waiting.retain(|other| *other != at);

@@ -97,7 +97,7 @@ impl Layer {
     /// Refuses a blob that is not as long as its descriptor says, before anything is made as long as that.
     ///
     /// # Errors
-    /// `SizeMismatch`, placed at the blob.
+    /// `SizeMismatch`.
     pub fn check_size(&self) -> Result<()> {
         match (&self.descriptor, self.content()) {
             (Some(descriptor), Some(content)) if content.len() != descriptor.size => {
@@ -105,7 +105,7 @@ impl Layer {
                     expected: descriptor.size,
                     found: content.len(),
                 };
-                Err(Error::new(fault).at(self.member.clone()))
+                Err(fault.into())
             }
             _ => Ok(()),
         }
@@ -124,6 +124,19 @@ impl Layer {
                     .layer_kind()
                     .is_some_and(|kind| kind != LayerKind::Encrypted)
         })
+    }
+
+    /// What is wrong with it where it is not there though it should be.
+    pub(crate) fn absent(&self) -> Error {
+        let fault = match &self.descriptor {
+            Some(descriptor) => Fault::BlobAbsent {
+                digest: descriptor.digest.to_string(),
+            },
+            None => Fault::MemberAbsent {
+                name: self.member.clone(),
+            },
+        };
+        fault.into()
     }
 
     /// The layer's bytes, if they are in the archive.

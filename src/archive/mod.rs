@@ -11,6 +11,8 @@
 //! | `docker` | `manifest.json`, `repositories`, the layers of before 1.10 |
 //! | `graph` | `index.json` and all that it leads to |
 //! | `assemble` | both halves put together into one list of images |
+//! | `halves` | which half describes an image where they do not say the same |
+//! | `identity` | what shows a layer to be another one than is stated, before it is hashed |
 //! | `select` | which image a user means |
 
 mod assemble;
@@ -19,6 +21,8 @@ mod content;
 mod docker;
 mod folder;
 mod graph;
+mod halves;
+mod identity;
 mod image;
 mod members;
 mod name;
@@ -32,10 +36,10 @@ pub use content::{Content, Kept};
 pub use docker::{DockerItem, RepositoryRecord};
 pub use folder::FolderFile;
 pub use graph::{Edge, Node, NodeKind, check, check_digest};
+pub use identity::check_blob;
 pub use image::{Image, ImageId, Layer, Presence, Step};
 pub use members::{Member, MemberKind, MemberTable};
 pub use name::Name;
-pub(crate) use select::distance;
 pub use select::{Pick, Selection};
 
 use crate::spec::Digest;

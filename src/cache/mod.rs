@@ -202,6 +202,7 @@ impl Cache {
 /// whenever it is decoded.
 fn key(layer: &Layer) -> Option<(Key, FileRange)> {
     let diff_id = layer.diff_id.as_ref()?;
+    layer.check_identity().ok()?;
     let content = layer.content().filter(|_| layer.is_filesystem())?;
     let range = content.range().ok()??;
     if diff_id.algorithm() != "sha256" {

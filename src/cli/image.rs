@@ -4,11 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use clap::{ArgMatches, Id};
 
 use super::args::Common;
-use super::transport::refuse_online;
 use crate::archive::{Archive, Half, Open, Pick, Root, Selection};
 use crate::blob::Meter;
 use crate::error::{At, Error, Fault, Result};
@@ -136,6 +136,24 @@ impl Opened {
                 .at(|| self.archive.place.clone()),
         }
     }
+}
+
+/// What was noted about archives that were opened and was not said yet: those who open them have no stream for it.
+static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn remember(archive: &Archive) {
+    let mut notes = NOTES.lock().unwrap_or_else(PoisonError::into_inner);
+    for note in &archive.notes {
+        let note = format!("{}: {note}", archive.place);
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+}
+
+/// Takes what has been noted about opened archives and not been said.
+pub(super) fn notes() -> Vec<String> {
+    std::mem::take(&mut *NOTES.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Where an image is, by the way it was typed.
@@ -287,6 +305,7 @@ impl ImageArg {
             Place::Path(path) => open.path(&path)?,
             Place::Store(name) => return self.open_in_store(common, pick, name.as_deref(), &open),
         };
+        remember(&archive);
         Ok(Opened { archive, pick })
     }
 
@@ -345,7 +364,6 @@ impl ImageArg {
         if let Some(pick) = stdin(typed)? {
             return Ok((Place::Stdin, None, pick));
         }
-        refuse_online(&self.text)?;
         if let Some((path, pick)) = split(typed)? {
             return Ok((Place::Path(path), None, pick));
         }

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use crate::archive::{Archive, Content, Image, Layer};
 use crate::blob::{Compression, Meter};
-use crate::error::{At, Error, Fault, Result};
-use crate::layer::{FileInput, LayerSummary, Limits, Scan, Walker};
+use crate::error::{At, Error, Result};
+use crate::layer::{FileInput, LayerSummary, Limits, Walker};
 use crate::parallel::in_parallel;
-use crate::spec::Digest;
 
 /// What is known of one layer's size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +128,7 @@ pub fn measure(archive: &Archive, images: &[usize], limits: &Limits, meter: &Met
 }
 
 fn one(layer: &Layer, content: &Content, limits: &Limits, meter: &Meter) -> Result<LayerSize> {
+    layer.check_identity()?;
     if let (None, Some(range)) = (content.known(), content.range()?) {
         let mut head = [0; 6];
         let n = range.head(&mut head)?;
@@ -150,52 +150,11 @@ fn one(layer: &Layer, content: &Content, limits: &Limits, meter: &Meter) -> Resu
         .as_ref()
         .map(|descriptor| &descriptor.digest);
     let scan = content.scan(expected, limits, meter)?;
-    check_layer(layer, &scan)?;
+    layer.check_scan(&scan)?;
     Ok(LayerSize {
         stored: scan.size,
         content: scan.summary.content_size,
         files: scan.summary.file_size,
         compression: scan.compression,
     })
-}
-
-/// Compares what a pass over a layer found with what manifest and config state.
-///
-/// # Errors
-/// The first thing that is wrong.
-pub(super) fn check_layer(layer: &Layer, scan: &Scan) -> Result<()> {
-    if let Some(descriptor) = &layer.descriptor {
-        check_blob(&descriptor.digest, descriptor.size, scan)?;
-    }
-    if let Some(fault) = &scan.fault {
-        return Err(fault.clone());
-    }
-    match (&layer.diff_id, &scan.diff_id) {
-        (Some(expected), Some(found))
-            if expected != found && expected.algorithm() == found.algorithm() =>
-        {
-            Err(Fault::DiffIdMismatch {
-                expected: expected.to_string(),
-                found: found.to_string(),
-            }
-            .into())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Compares a blob with its descriptor.
-pub(super) fn check_blob(digest: &Digest, size: u64, scan: &Scan) -> Result<(), Error> {
-    if scan.size != size {
-        return Err(Fault::SizeMismatch {
-            expected: size,
-            found: scan.size,
-        }
-        .into());
-    }
-    if scan.digest != *digest {
-        let (expected, found) = (digest.to_string(), scan.digest.to_string());
-        return Err(Fault::DigestMismatch { expected, found }.into());
-    }
-    Ok(())
 }

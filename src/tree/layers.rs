@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::listing::{Listing, Reading};
-use crate::archive::{Content, Image, Layer, Presence};
+use crate::archive::{Content, Image, Layer};
 use crate::blob::{
     Compression, Decoder, FileRange, Hasher, HashingBuf, Keeping, Meter, NewFile, PieceLog,
     ReadAhead,
@@ -29,15 +29,16 @@ pub struct PlainLayer {
 impl Reading {
     /// Lists a layer.
     ///
-    /// Of a plain layer in a file only the headers are read (unless digests are asked for), and nothing is compared.
-    /// Any other is decoded once and verified on the way: stored digest and size, diff ID.
+    /// Of an uncompressed layer in a file only the headers are read, and only what shows without hashing is compared: see
+    /// [`Layer::check_identity`]. With digests, and of any other, all is read once and verified on the way: stored digest
+    /// and size, diff ID.
     ///
     /// # Errors
     /// `BlobAbsent` or `MemberAbsent` if it is not in the archive, `Unsupported` for what is no filesystem, `Gone` for
     /// what went by on a stream and was not kept; `DigestMismatch`, `SizeMismatch`, `DiffIdMismatch`, `Codec`, `Tar`,
     /// `Limit`, `Io`. The place is the layer's member.
     pub fn list(&self, layer: &Layer) -> Result<Listing> {
-        let list = || match self.plain_range(layer)? {
+        let list = || match self.plain_range(layer)?.filter(|_| !self.digests) {
             Some(range) => self.list_range(&range),
             None => self.list_packed(layer, None, None),
         };
@@ -197,10 +198,12 @@ impl Reading {
     ) -> Result<Listing> {
         let decoder = self.decoder(layer, log)?;
         let unseen = Meter::default();
+        let like = layer.diff_id.as_ref();
+        let hasher = like.map_or_else(|| Ok(Hasher::default()), Hasher::like)?;
         let (listing, (found, _)) = match keep {
             Some(file) => {
                 let mut keeping = Keeping::new(decoder, Arc::clone(file));
-                let mut hashing = HashingBuf::new(&mut keeping, Hasher::default(), &unseen);
+                let mut hashing = HashingBuf::new(&mut keeping, hasher, &unseen);
                 let listing = self.list_stream(&mut hashing)?;
                 let found = hashing.finish();
                 let written = keeping.finish();
@@ -208,20 +211,12 @@ impl Reading {
                 (listing, found)
             }
             None => {
-                let mut hashing = HashingBuf::new(decoder, Hasher::default(), &unseen);
+                let mut hashing = HashingBuf::new(decoder, hasher, &unseen);
                 (self.list_stream(&mut hashing)?, hashing.finish())
             }
         };
-        match &layer.diff_id {
-            Some(expected) if *expected != found && expected.algorithm() == found.algorithm() => {
-                Err(Fault::DiffIdMismatch {
-                    expected: expected.to_string(),
-                    found: found.to_string(),
-                }
-                .into())
-            }
-            _ => Ok(listing),
-        }
+        layer.check_diff_id(&found)?;
+        Ok(listing)
     }
 
     /// The layer's plain bytes, decoded on threads of their own. What is stored is verified before the end is given.
@@ -263,17 +258,8 @@ fn content(layer: &Layer) -> Result<&Content> {
         }
         .into());
     }
-    match (&layer.presence, &layer.descriptor) {
-        (Presence::Here(content), _) => Ok(content),
-        (_, Some(descriptor)) => Err(Fault::BlobAbsent {
-            digest: descriptor.digest.to_string(),
-        }
-        .into()),
-        (_, None) => Err(Fault::MemberAbsent {
-            name: layer.member.clone(),
-        }
-        .into()),
-    }
+    layer.check_identity()?;
+    layer.content().ok_or_else(|| layer.absent())
 }
 
 /// Compares stored bytes with what a descriptor states of them, when they have all been read.

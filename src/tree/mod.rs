@@ -72,9 +72,11 @@ mod listing;
 mod node;
 mod past;
 mod paths;
+mod proof;
 
 pub use apply::Tree;
 pub use layers::PlainLayer;
 pub use listing::{Listing, Owner, Reading};
 pub use node::{Hides, Inode, Meta, Node, NodeKind, Place, Walk, cmp_paths};
 pub use past::{Did, Past, Step};
+pub use proof::Proof;

@@ -342,6 +342,12 @@ impl Bundle {
                 NodeKind::Index(edges) => work.extend(edges.iter().map(|edge| edge.node)),
                 NodeKind::Image(image) => {
                     let image = &archive.images[*image];
+                    if image.node.is_none() {
+                        let why =
+                            "the manifest in index.json lists other layers than manifest.json";
+                        let fault = Fault::Ambiguous { why: why.into() };
+                        return Err(Error::new(fault).at(node.descriptor.digest.to_string()));
+                    }
                     if let (Some(bytes), ImageId::Config(digest)) = (&image.config_bytes, &image.id)
                     {
                         self.push(
@@ -359,7 +365,7 @@ impl Bundle {
             }
         }
         for layer in layers {
-            layer.check_size()?;
+            layer.check_identity().at(|| layer.member.clone())?;
             if let (Some(descriptor), Some(content)) = (&layer.descriptor, layer.content()) {
                 self.push(
                     &descriptor.digest,
@@ -437,6 +443,7 @@ impl Bundle {
             }
             .into());
         };
+        layer.check_identity().at(|| layer.member.clone())?;
         let compression = content.compression()?;
         let media_type = match compression {
             Compression::None => "application/vnd.oci.image.layer.v1.tar",

@@ -107,9 +107,7 @@ impl NewLayer {
                 (Some(descriptor), Some(_)) => (descriptor.clone(), stated.get(i).cloned()),
                 _ => (Bundle::docker_layer(layer).at(place)?.0, None),
             };
-            if image.manifest.is_some() {
-                layer.check_size()?;
-            }
+            layer.check_identity().at(|| layer.member.clone())?;
             let content = layer.content().cloned();
             if content.is_none() && !descriptor.may_be_absent() {
                 let digest = descriptor.digest.to_string();

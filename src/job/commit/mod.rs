@@ -22,7 +22,7 @@ use crate::layer::EntryKind;
 use crate::parallel::in_parallel;
 use crate::spec::instruction::Instruction;
 use crate::spec::{Digest, History, NewConfig, Timestamp};
-use crate::tree::{Reading, Tree};
+use crate::tree::{Proof, Reading, Tree};
 use crate::write::entry::EntryOut;
 use crate::write::{Bundle, LayerWriter, NewImage, NewLayer};
 
@@ -451,7 +451,10 @@ pub fn squash(
     })
     .at(place)?;
     let mut out = packer.writer()?;
-    write_steps(&steps, &new, |_| (), &mut out).at(place)?;
+    // What is kept of an uncompressed layer goes under a new diff ID: never without a look at the old one.
+    let proof = Proof::of(&archive.images[image], 0..count).at(place)?;
+    let written = proof.beside(packer.meter, || write_steps(&steps, &new, |_| (), &mut out));
+    written.at(place)?;
     let merged = out.finish()?;
 
     let kept = archive.images[image]

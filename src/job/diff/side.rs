@@ -17,7 +17,7 @@ use crate::error::{At, Error, Fault, Result};
 use crate::layer::{Entry, EntryKind};
 use crate::parallel::in_parallel;
 use crate::spec::{Digest, History, ImageConfig, Manifest};
-use crate::tree::{Listing, Reading, Tree};
+use crate::tree::{Listing, Proof, Reading, Tree};
 
 /// What is to be compared, before anything but documents was read.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Input {
     /// An image, or some of its layers: `range` counts them from 0.
     ///
     /// # Errors
-    /// `Usage` for a range that it does not have.
+    /// `Usage` for a range that it does not have; as [`Layer::check_identity`].
     pub fn image(
         name: String,
         archive: &Archive,
@@ -77,6 +77,13 @@ impl Input {
             );
             return Err(Fault::Usage(why).into());
         };
+        // Also for layers that are not read because another image has the same ones by their diff IDs.
+        for (i, layer) in layers.iter().enumerate() {
+            layer
+                .check_identity()
+                .at(|| layer.member.clone())
+                .at(|| format!("{name}: layer {} of {of}", part.start + i + 1))?;
+        }
         let node = image.node.and_then(|node| archive.nodes.get(node));
         let facts = Facts {
             id: image.id.to_string(),
@@ -130,6 +137,31 @@ impl Input {
             steps: Vec::new(),
             folder: Some(folder),
         }
+    }
+
+    /// Reads every layer to its end and compares it with manifest and config, also those that need not be read for a
+    /// comparison: uncompressed ones, and those that another image has, too.
+    ///
+    /// # Errors
+    /// As [`Proof::check`] and [`Reading::list`], placed at the input and `layer N of M`.
+    pub fn verify(&self, reading: &Reading) -> Result<()> {
+        let place = |i| format!("{}: layer {} of {}", self.name, self.below + i + 1, self.of);
+        let layers = self.layers.iter().enumerate();
+        let layers = layers.filter(|(_, layer)| layer.content().is_some());
+        Proof::of_layers(layers.clone().map(|(i, layer)| (layer, place(i))))?
+            .check(&reading.meter)?;
+        let compressed: Vec<(usize, &Layer)> = layers
+            .filter(|(_, layer)| {
+                reading
+                    .plain_range(layer)
+                    .is_ok_and(|range| range.is_none())
+            })
+            .collect();
+        in_parallel(&compressed, |&(i, layer)| {
+            reading.list(layer).map(|_| ()).at(|| place(i))
+        })
+        .into_iter()
+        .collect()
     }
 
     /// Whether both are known to have the same files without a look at them: the same layers.

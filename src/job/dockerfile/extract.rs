@@ -265,7 +265,7 @@ fn files(layer: &Layer, top: &Path, limits: &Limits, meter: &Meter) -> Result<()
     // As `/` is, whatever the mask of the user: a copy of the folder may set it.
     mode(top, 0o755)?;
     let mut folders: Vec<(PathBuf, u32, Option<SystemTime>)> = Vec::new();
-    layers::read(layer, limits, meter, |walker| {
+    layers::read(layer, layers::Extent::Whole, limits, meter, |walker| {
         while let Some(entry) = walker.next_entry()? {
             let clean = entry.clean_path();
             if clean.is_empty() {

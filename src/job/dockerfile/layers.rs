@@ -12,6 +12,7 @@ use crate::layer::{
     Entry, EntryKind, FileInput, Limits, StreamInput, TarInput, Walker, Whiteout, clean_path,
 };
 use crate::parallel::in_parallel;
+use crate::tree::Proof;
 
 /// The most paths that are kept of one layer.
 const PATHS: usize = 200_000;
@@ -108,11 +109,17 @@ pub fn facts(
         if !layer.is_filesystem() {
             return Ok(None);
         }
-        read(layer, limits, meter, |walker| {
+        let place = format!("layer {} of {}", i + 1, image.layers.len());
+        let found = read(layer, Extent::Headers, limits, meter, |walker| {
             gather(walker, wanted, looked_for, &budget)
         })
         .at(|| layer.member.clone())
-        .at(|| format!("layer {} of {}", i + 1, image.layers.len()))
+        .at(|| place.clone())?;
+        // Contents that become part of the Dockerfile are the only ones of their layer, and few.
+        if found.as_ref().is_some_and(|facts| facts.body.is_some()) {
+            Proof::of_layers([(layer, place)])?.check(meter)?;
+        }
+        Ok(found)
     })
     .into_iter()
     .collect()
@@ -121,20 +128,31 @@ pub fn facts(
 /// Something that walks the entries of a tar.
 pub type Walk<'a> = Walker<&'a mut (dyn TarInput + 'a)>;
 
+/// How far a layer is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Of an uncompressed layer only the headers, and nothing of it is hashed.
+    Headers,
+    /// To its end, and verified.
+    Whole,
+}
+
 /// Lets `job` walk a layer, and verifies what is read of it; `None` if the layer is not in the archive.
 ///
 /// # Errors
 /// `DigestMismatch`, `DiffIdMismatch` where the whole layer had to be read; what decoding, walking and `job` refuse.
 pub fn read<T>(
     layer: &Layer,
+    extent: Extent,
     limits: &Limits,
     meter: &Meter,
     job: impl FnOnce(&mut Walk<'_>) -> Result<T>,
 ) -> Result<Option<T>> {
+    layer.check_identity()?;
     let Some(content) = layer.content() else {
         return Ok(None);
     };
-    if let Some(range) = content.range()? {
+    if let Some(range) = content.range()?.filter(|_| extent == Extent::Headers) {
         let mut head = [0; 6];
         let n = range.head(&mut head)?;
         if Compression::sniff(&head[..n]) == Compression::None {
@@ -176,22 +194,8 @@ pub fn read<T>(
         let (expected, found) = (expected.to_string(), found.to_string());
         return Err(Fault::DigestMismatch { expected, found }.into());
     }
-    check_diff_id(layer, &diff_id)?;
+    layer.check_diff_id(&diff_id)?;
     Ok(Some(result))
-}
-
-/// Compares the digest of a plain layer with the config's.
-///
-/// # Errors
-/// `DiffIdMismatch`.
-pub fn check_diff_id(layer: &Layer, found: &crate::spec::Digest) -> Result<()> {
-    match &layer.diff_id {
-        Some(expected) if expected != found && expected.algorithm() == found.algorithm() => {
-            let (expected, found) = (expected.to_string(), found.to_string());
-            Err(Fault::DiffIdMismatch { expected, found }.into())
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The plain bytes of a layer, decoded where that is needed, given to `job`; `None` if it is not in the archive.
@@ -204,6 +208,7 @@ pub fn plain<T>(
     meter: &Meter,
     job: impl FnOnce(&mut dyn Read) -> Result<T>,
 ) -> Result<Option<T>> {
+    layer.check_identity()?;
     let Some(content) = layer.content() else {
         return Ok(None);
     };
@@ -216,7 +221,7 @@ pub fn plain<T>(
     let mut plain = HashingReader::new(&mut decoder, hasher);
     let result = job(&mut plain)?;
     io::copy(&mut plain, &mut io::sink()).map_err(read_error)?;
-    check_diff_id(layer, &plain.finish().0)?;
+    layer.check_diff_id(&plain.finish().0)?;
     Ok(Some(result))
 }
 

@@ -78,7 +78,8 @@ impl Export {
     /// Writes the archive into an empty file, on all cores: no byte is where another one has to be written first.
     ///
     /// # Errors
-    /// `Unsupported` for what the shape cannot hold, `Truncated` if a layer has become shorter, `Io`.
+    /// `DiffIdMismatch` for a layer that is another one; `Unsupported` for what the shape cannot hold, `Truncated` if a layer
+    /// has become shorter, `Io`.
     pub fn to_file(&self, shape: Shape, file: &File, meter: &Meter) -> Result<()> {
         let write_error = |error| Error::io("write", error);
         let mut rows = Vec::new();
@@ -126,15 +127,17 @@ impl Export {
             Task::Rows(_, at) | Task::Bytes(_, at, _) => *at,
         });
         let turns = Turns::new(file);
-        in_parallel(&large, |task| match task {
-            Task::Rows(rows, at) => self.rows_at(shape, rows.clone(), *at, &turns, meter),
-            Task::Bytes(range, at, row) => copy(range, &turns, *at, meter).at(|| {
-                self.item(*row)
-                    .map_or_else(String::new, |item| shown(&item.path))
-            }),
+        self.proof.beside(&Meter::default(), || {
+            in_parallel(&large, |task| match task {
+                Task::Rows(rows, at) => self.rows_at(shape, rows.clone(), *at, &turns, meter),
+                Task::Bytes(range, at, row) => copy(range, &turns, *at, meter).at(|| {
+                    self.item(*row)
+                        .map_or_else(String::new, |item| shown(&item.path))
+                }),
+            })
+            .into_iter()
+            .collect()
         })
-        .into_iter()
-        .collect()
     }
 
     /// Writes rows and their small contents from `at` on.
@@ -180,6 +183,11 @@ impl Export {
     /// # Errors
     /// As [`Export::to_file`]; what has been written by then is not whole.
     pub fn to_stream(&self, shape: Shape, out: &mut dyn Write, meter: &Meter) -> Result<()> {
+        self.proof
+            .beside(&Meter::default(), || self.in_order(shape, out, meter))
+    }
+
+    fn in_order(&self, shape: Shape, out: &mut dyn Write, meter: &Meter) -> Result<()> {
         let (sender, batches) = sync_channel::<Vec<u8>>(4);
         let (spare, spares) = sync_channel::<Vec<u8>>(6);
         std::thread::scope(|scope| {

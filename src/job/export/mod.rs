@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use archive::Shape;
-pub use raw::{check_plain, raw_layer};
+pub use raw::raw_layer;
 pub use rows::{Item, ItemKind};
 pub use select::{Globs, layer_range, since};
 pub use unpack::{Existing, NotApplied, Unpack, Unpacked};
@@ -29,7 +29,7 @@ use crate::cache::{self, Cache, Looked, Parts};
 use crate::error::{At, Error, Fault, Result};
 use crate::escape;
 use crate::layer::Limits;
-use crate::tree::{Hides, Inode, Node, Reading, Tree};
+use crate::tree::{Hides, Inode, Node, Proof, Reading, Tree};
 
 // What items are made of.
 pub use crate::tree::NodeKind;
@@ -49,6 +49,15 @@ pub struct ExportOptions {
     pub globs: Globs,
     /// Times are whole seconds and at most this one, and names of owners are left out.
     pub clamp: Option<i64>,
+    /// Compare uncompressed layers with their diff IDs also where not all of them is written.
+    pub verify: bool,
+}
+
+impl ExportOptions {
+    /// Whether all files are wanted, but for some that are left out, so that layers are read to their ends.
+    fn wants_all(&self) -> bool {
+        self.paths.is_empty() && self.globs.wants_all()
+    }
 }
 
 /// Files to be written, in their order: each folder before what is in it, names by their bytes.
@@ -64,6 +73,8 @@ pub struct Export {
     groups: HashMap<Inode, Group>,
     clamp: Option<i64>,
     size: u64,
+    /// The uncompressed layers that are to be hashed while contents are written.
+    proof: Proof,
 }
 
 /// The rows of one file.
@@ -78,7 +89,8 @@ impl Export {
     /// Reads layers and works out what is to be written, with contents that can be read.
     ///
     /// Layers that are packed are decoded into files without a name in `landing`, and verified: all of them, or the parts
-    /// that are wanted if the cache knows them.
+    /// that are wanted if the cache knows them. Uncompressed ones are compared with their diff IDs while their contents are
+    /// written, unless only some paths are wanted.
     ///
     /// # Errors
     /// As [`Reading::plain_all`] and [`Tree::sound`]; `Usage` for a path that is not there; `Limit` for sparse files
@@ -113,7 +125,10 @@ impl Export {
             parts.push(part);
         }
         let listings = looked.into_iter().map(|layer| layer.listing).collect();
-        let export = Export::of(listings, plain, layers.start, image.layers.len(), options)?;
+        let mut export = Export::of(listings, plain, layers.start, image.layers.len(), options)?;
+        if options.verify || options.wants_all() {
+            export.proof = Proof::of(image, layers)?;
+        }
         export.check_holes(&reading.limits)?;
         if export.decode_parts(&parts, reading, cache)? {
             return Ok(export);
@@ -195,6 +210,7 @@ impl Export {
             groups: HashMap::new(),
             clamp: options.clamp,
             size: 0,
+            proof: Proof::default(),
         };
         export.rows = export.choose(options)?;
         export.group();

@@ -5,9 +5,8 @@ use std::path::Path;
 
 use crate::archive::Image;
 use crate::blob::{CHUNK, FileRange, Hasher, HashingReader, Meter};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Result};
 use crate::layer::Limits;
-use crate::parallel::in_parallel;
 use crate::spec::Digest;
 use crate::tree::Reading;
 
@@ -29,42 +28,22 @@ pub fn raw_layer(
     };
     let plain = reading.plain_some(image, layer..layer + 1, landing)?;
     for layer_bytes in &plain {
-        let found = pass(&layer_bytes.bytes, out, meter)?;
-        check(image, layer, &found)?;
+        let stated = image.layers.get(layer);
+        let like = stated.and_then(|stated| stated.diff_id.as_ref());
+        let hasher = like.map_or_else(|| Ok(Hasher::default()), Hasher::like)?;
+        let found = pass(&layer_bytes.bytes, hasher, out, meter)?;
+        if let Some(stated) = stated {
+            stated
+                .check_diff_id(&found)
+                .at(|| stated.member.clone())
+                .at(|| format!("layer {} of {}", layer + 1, image.layers.len()))?;
+        }
     }
     out.flush().map_err(|error| Error::io("write", error))
 }
 
-/// Reads all layers that lie plain in the archive and compares them with their diff IDs, on all cores. Packed ones are
-/// verified whenever they are read.
-///
-/// # Errors
-/// `DiffIdMismatch`, placed at the layer; as [`Reading::plain`].
-pub fn check_plain(image: &Image, meter: &Meter) -> Result<()> {
-    let work: Vec<usize> = (0..image.layers.len()).collect();
-    in_parallel(&work, |&layer| {
-        let content = image.layers[layer].content();
-        let Some(range) = content
-            .map(|content| content.range())
-            .transpose()?
-            .flatten()
-        else {
-            return Ok(());
-        };
-        let mut head = [0; 6];
-        let n = range.head(&mut head)?;
-        if crate::blob::Compression::sniff(&head[..n]) != crate::blob::Compression::None {
-            return Ok(());
-        }
-        let found = pass(&range, &mut io::sink(), meter)?;
-        check(image, layer, &found)
-    })
-    .into_iter()
-    .collect()
-}
-
-fn pass(range: &FileRange, out: &mut dyn Write, meter: &Meter) -> Result<Digest> {
-    let mut reader = HashingReader::new(meter.counting(range.reader()), Hasher::default());
+fn pass(range: &FileRange, hasher: Hasher, out: &mut dyn Write, meter: &Meter) -> Result<Digest> {
+    let mut reader = HashingReader::new(meter.counting(range.reader()), hasher);
     let mut buf = vec![0; CHUNK];
     loop {
         let n = io::Read::read(&mut reader, &mut buf).map_err(|error| Error::io("read", error))?;
@@ -73,20 +52,5 @@ fn pass(range: &FileRange, out: &mut dyn Write, meter: &Meter) -> Result<Digest>
         }
         out.write_all(&buf[..n])
             .map_err(|error| Error::io("write", error))?;
-    }
-}
-
-fn check(image: &Image, layer: usize, found: &Digest) -> Result<()> {
-    match &image.layers[layer].diff_id {
-        Some(expected) if expected != found && expected.algorithm() == found.algorithm() => {
-            let fault = Fault::DiffIdMismatch {
-                expected: expected.to_string(),
-                found: found.to_string(),
-            };
-            Err(Error::new(fault))
-                .at(|| image.layers[layer].member.clone())
-                .at(|| format!("layer {} of {}", layer + 1, image.layers.len()))
-        }
-        _ => Ok(()),
     }
 }

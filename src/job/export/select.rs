@@ -33,6 +33,11 @@ impl Globs {
         })
     }
 
+    /// Whether nothing has to match to be wanted.
+    pub(super) fn wants_all(&self) -> bool {
+        self.include.is_empty()
+    }
+
     fn is_empty(&self) -> bool {
         self.include.is_empty() && self.exclude.is_empty()
     }

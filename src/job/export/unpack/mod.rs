@@ -92,7 +92,7 @@ impl Export {
     /// something in it, is filled in place. The export's contents are given up before all is synced.
     ///
     /// # Errors
-    /// `Usage` for a folder with something in it, and for `/`; `Limit` for names longer than the system takes; `Entry`
+    /// `DiffIdMismatch` for a layer that is another one; `Usage` for a folder with something in it, and for `/`; `Limit` for names longer than the system takes; `Entry`
     /// where a folder with something in it is in a file's place; `Io`, of which the place is the entry.
     pub fn unpack(&mut self, unpack: &Unpack, meter: &Meter) -> Result<Unpacked> {
         self.check_names()?;
@@ -110,7 +110,9 @@ impl Export {
             Some(new) => new.path().to_owned(),
             None => target.clone(),
         };
-        let result = self.fill(&folder, unpack, meter).at(place);
+        let proof = std::mem::take(&mut self.proof);
+        let mut filled = || self.fill(&folder, unpack, meter).at(place);
+        let result = proof.beside(&Meter::default(), &mut filled);
         let unpacked = result?;
         if let Some(new) = new {
             new.rename(&target).at(place)?;

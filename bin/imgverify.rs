@@ -113,7 +113,7 @@ const PAGE: Page = Page {
                     "error: two readers would see two different images (a warning for one name on several stated platforms)",
                 ),
                 (
-                    "bad-link, not-a-file, climbing-path, invalid-whiteout, root-not-directory",
+                    "bad-link, not-a-file, climbing-path, member-through-link, invalid-whiteout, root-not-directory",
                     "error: a name or link that no layer or archive can mean",
                 ),
                 (

@@ -371,7 +371,7 @@ fn documents_that_readers_would_take_differently() {
         ("[{\"Config\":\"a\",\"Config\":\"b\"}]", "malformed JSON: "),
         (
             "[{\"Config\":\"a\",\"config\":\"b\"}]",
-            "ambiguous: key '[0].Config' occurs in several spellings",
+            "ambiguous: keys 'Config' and 'config' in '[0]' are several spellings of one field",
         ),
         ("[\"\\ud800\"]", "malformed JSON: "),
         (

@@ -222,6 +222,10 @@ impl Open {
             match assembly.oci(&container, index, found.names) {
                 Ok(half) => oci = Some(half),
                 Err(error) if found.docker.is_none() => return Err(error),
+                // Another reader may see another image in it.
+                Err(error) if !self.examine && matches!(error.fault(), Fault::Ambiguous { .. }) => {
+                    return Err(error);
+                }
                 Err(error) => faults.push(error),
             }
         }
@@ -581,7 +585,12 @@ impl Assembly {
                 return Err(Error::new(fault).at("index.json"));
             };
             // A malformed `oci-layout` is for imgverify to report; every reader but the strictest ignores it.
-            let layout = docker::member_json(container, "oci-layout").ok().flatten();
+            let layout = match docker::member_json(container, "oci-layout") {
+                Err(error) if matches!(error.fault(), Fault::Ambiguous { .. }) => {
+                    return Err(error);
+                }
+                layout => layout.ok().flatten(),
+            };
             if let Some(layout) = &layout {
                 fields::Shape::LAYOUT
                     .check(layout)

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::content::Kept;
-use super::{Content, Open};
+use super::{Content, Detours, Open};
 use crate::blob::{Chunk, FileRange, Hasher, NewFile, ReadAhead, WriteBehind};
 use crate::error::{Error, Fault, Result};
 use crate::layer::{self, Limits};
@@ -53,6 +53,8 @@ pub struct MemberTable {
     by_name: HashMap<Box<[u8]>, Vec<usize>>,
     /// Names that occur several times and were found to mean the same bytes each time.
     agreed: Mutex<HashSet<Box<[u8]>>>,
+    /// Members that unpackers put elsewhere than their name says.
+    pub detours: Detours,
     /// What is odd about the tar without making it unreadable.
     pub anomalies: Anomalies,
     /// What follows the end marker, if the walk reached it.
@@ -231,6 +233,7 @@ impl MemberTable {
             table.tail = Some(walker.check_tail()?);
         }
         table.anomalies = walker.into_parts().1;
+        table.detours = Detours::of(&table.members);
         Ok(table)
     }
 
@@ -254,8 +257,8 @@ impl MemberTable {
     /// The content of a member, links between members followed.
     ///
     /// # Errors
-    /// `Ambiguous` if the name occurs twice with different bytes, because loaders differ in which one they take;
-    /// `BadLink` for links that lead out, in circles or to nothing; `NotAFile` for a member of another type.
+    /// `Ambiguous` if the name occurs twice with different bytes, or if a member lands on it by a detour, because loaders
+    /// differ in which one they take; `BadLink` for links that lead out, in circles or to nothing; `NotAFile` for a member of another type.
     pub fn get(&self, name: &str, hops: u64) -> Result<Option<Content>> {
         let clean = clean_path(name.as_bytes());
         if clean.climbs || clean.path.is_empty() {
@@ -264,6 +267,7 @@ impl MemberTable {
         let mut name = clean.path.into_owned();
         let mut target = Vec::new();
         for _ in 0..=hops {
+            self.no_detour(&name)?;
             let Some(positions) = self.by_name.get(name.as_slice()) else {
                 return if target.is_empty() {
                     Ok(None)
@@ -298,6 +302,9 @@ impl MemberTable {
                         .iter()
                         .rposition(|&byte| byte == b'/')
                         .map_or(&b""[..], |slash| &name[..slash]);
+                    if self.detours.leads_through_link(folder, link) {
+                        return Err(bad_link(link, "it leads through another link"));
+                    }
                     if link.starts_with(b"/") {
                         None
                     } else {
@@ -308,6 +315,26 @@ impl MemberTable {
             name = next.ok_or_else(|| bad_link(&target, "it leads out of the archive"))?;
         }
         Err(bad_link(&target, "too many links in a row"))
+    }
+
+    /// Refuses a name that another member lands on, or that goes through a link itself.
+    fn no_detour(&self, name: &[u8]) -> Result<()> {
+        if let Some(position) = self.detours.landing_on(name) {
+            let member = String::from_utf8_lossy(&self.members[position].name);
+            let why = format!(
+                "loaders that unpack the archive put member '{member}' elsewhere than its name says, and others do not"
+            );
+            return Err(Fault::Ambiguous { why }.into());
+        }
+        match self.detours.link_above(name) {
+            Some(link) => {
+                let error = Error::new(Fault::NotAFile {
+                    kind: "a symbolic link",
+                });
+                Err(error.at(String::from_utf8_lossy(&link).into_owned()))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Refuses members of one name that are not all the same.

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `container` | what holds the members: a tar in a file, a tar on a stream, a folder, a lone document |
 //! | `members`, `folder` | looking members up by name, links and duplicates included |
+//! | `detours` | members that unpackers put elsewhere than their name says |
 //! | `docker` | `manifest.json`, `repositories`, the layers of before 1.10 |
 //! | `graph` | `index.json` and all that it leads to |
 //! | `assemble` | both halves put together into one list of images |
@@ -18,6 +19,7 @@
 mod assemble;
 mod container;
 mod content;
+mod detours;
 mod docker;
 mod folder;
 mod graph;
@@ -33,6 +35,7 @@ use std::fmt;
 pub use assemble::{Archive, DockerHalf, Half, OciHalf, Open, Root, Shape};
 pub use container::{Container, Holder};
 pub use content::{Content, Kept};
+pub use detours::{Detour, Detours};
 pub use docker::{DockerItem, RepositoryRecord};
 pub use folder::FolderFile;
 pub use graph::{Edge, Node, NodeKind, check, check_digest};

@@ -310,3 +310,184 @@ fn imgdiff_compares_fields_whatever_their_spelling() {
         .code(1)
         .says("config.Cmd");
 }
+
+/// A docker-archive of two images whose `manifest.json` lists the first; a second one for the other is returned.
+fn two() -> (Files, Vec<u8>) {
+    let (good, evil) = (demo(), build::image("demo:1").layer("f x evil"));
+    let manifest = build::docker(&[&evil]).get("manifest.json").to_vec();
+    let mut files = build::docker(&[&good, &evil]);
+    files.put(
+        "manifest.json",
+        build::docker(&[&good]).get("manifest.json"),
+    );
+    files.remove("repositories");
+    (files, manifest)
+}
+
+/// docker 20.10 loads `x` with "evil" from each of these; imgexport gave "good" with status 0, and imgverify sound.
+#[test]
+fn members_that_docker_unpacks_onto_another_are_refused() {
+    type Detour = fn(&mut Files, Vec<u8>);
+    let detours: [(&str, Detour); 9] = [
+        ("s/manifest.json", |files, evil| {
+            files.symlink("s", ".").add("s/manifest.json", evil);
+        }),
+        ("e/manifest.json", |files, evil| {
+            files
+                .symlink("e", "d/..")
+                .add("d/f", "")
+                .add("e/manifest.json", evil);
+        }),
+        ("x/../manifest.json", |files, evil| {
+            files.add("x/../manifest.json", evil);
+        }),
+        ("../manifest.json", |files, evil| {
+            files.add("../manifest.json", evil);
+        }),
+        ("s/manifest.json", |files, evil| {
+            files.symlink("s", "/").add("s/manifest.json", evil);
+        }),
+        ("a/manifest.json", |files, evil| {
+            files
+                .symlink("a", "b/c")
+                .add("b/f", "")
+                .symlink("b/c", "..");
+            files.add("a/manifest.json", evil);
+        }),
+        ("s/manifest.json", |files, evil| {
+            files
+                .add("t", evil)
+                .symlink("s", ".")
+                .hard_link("s/manifest.json", "t");
+        }),
+        ("s/manifest.json", |files, evil| {
+            files
+                .add("t", evil)
+                .symlink("s", ".")
+                .symlink("s/manifest.json", "t");
+        }),
+        ("h/manifest.json", |files, evil| {
+            files
+                .symlink("s", ".")
+                .hard_link("h", "s")
+                .add("h/manifest.json", evil);
+        }),
+    ];
+    for (member, detour) in detours {
+        let (mut files, evil) = two();
+        detour(&mut files, evil);
+        refused(&files, &format!("put member '{member}' elsewhere"));
+    }
+    // The same of other names that are used: the config, a layer, the index, a blob.
+    for (files, name) in [
+        (build::oci(&[&demo()]), "index.json".to_owned()),
+        (build::oci(&[&demo()]), "oci-layout".to_owned()),
+        (build::oci(&[&demo()]), build::blob_name(&demo().id())),
+        (
+            build::oci(&[&demo()]),
+            build::blob_name(&demo().manifest_digest()),
+        ),
+        (build::docker25(&[&demo()]), build::blob_name(&demo().id())),
+    ] {
+        let mut files = files;
+        files.symlink("s", ".").add(&format!("s/{name}"), "{}");
+        refused(&files, &format!("put member 's/{name}' elsewhere"));
+    }
+    for files in [build::oci(&[&demo()]), build::docker25(&[&demo()])] {
+        let mut files = files;
+        let layer = build::blob_name(&demo().diff_ids()[0]);
+        files
+            .symlink("s", ".")
+            .add(&format!("s/{layer}"), build::layer("f x evil"));
+        let room = Room::with("i.tar", &files);
+        for line in [
+            "imgexport i.tar -o o",
+            "imgload i.tar",
+            "imgconvert i.tar oci:o",
+        ] {
+            room.run(line)
+                .code(2)
+                .complains("elsewhere than its name says");
+        }
+        room.run("imgverify i.tar").code(1).says(&format!(
+            "error: i.tar: s/{layer}: its path goes through the link 's' of the archive; loaders that unpack it put the \
+             member elsewhere [member-through-link]\n"
+        ));
+    }
+}
+
+/// Where nothing is looked up a detour changes nothing, but imgverify tells it.
+#[test]
+fn members_by_a_detour_that_land_on_no_used_name_are_reported() {
+    let mut files = build::docker(&[&demo()]);
+    files.symlink("s", ".").add("s/README", "hello");
+    let room = Room::with("i.tar", &files);
+    room.run("imgverify i.tar")
+        .code(1)
+        .says("[member-through-link]");
+    room.run("imgexport i.tar -o o").code(0);
+    let mut files = build::docker(&[&demo()]);
+    files.add("x/../README", "hello");
+    let room = Room::with("i.tar", &files);
+    room.run("imgverify i.tar").code(1).says("[climbing-path]");
+    room.run("imgexport i.tar -o o").code(0);
+}
+
+/// What docker itself writes: a layer that was there before is a link to it. Names may be spelled with `./`.
+#[test]
+fn links_as_docker_writes_them_are_followed() {
+    let (one, two) = (
+        demo(),
+        build::image("two:1").layer("f y 1").layer("f x good"),
+    );
+    for shared in [build::Shared::Symlink, build::Shared::HardLink] {
+        let tar = build::docker_sharing(&[&one, &two], shared).tar();
+        let room = Room::new();
+        room.write("i.tar", &tar);
+        room.run("imgverify -q i.tar").ok("");
+        room.command("imgverify -q -").pipe(&tar).run().ok("");
+        room.run("imgexport -o o i.tar:two:1").code(0);
+    }
+}
+
+/// A link whose way goes through another link leads elsewhere for docker, which follows the other one first.
+#[test]
+fn links_through_links_are_refused() {
+    let (mut files, evil) = two();
+    let good = files.get("manifest.json").to_vec();
+    files.remove("manifest.json");
+    files
+        .add("good/m", good)
+        .add("deep/good/m", evil)
+        .symlink("s", "deep/dir")
+        .add("deep/dir/f", "")
+        .symlink("manifest.json", "s/../good/m");
+    refused(&files, "it leads through another link");
+    // A name below a link is not where it says.
+    let mut files = build::oci(&[&demo()]);
+    let layer = build::blob_name(&demo().diff_ids()[0]);
+    let bytes = files.get(&layer).to_vec();
+    files.remove(&layer);
+    files.add(&layer.replace("blobs/", "others/"), bytes);
+    files.symlink("blobs", "others");
+    refused(&files, "");
+}
+
+/// One half that is ambiguous is no reason to go by the other.
+#[test]
+fn an_ambiguous_half_beside_another_is_refused() {
+    for (name, from, to) in [
+        (
+            "index.json",
+            "\"manifests\":",
+            "\"manifest\u{17f}\":[],\"manifests\":",
+        ),
+        ("oci-layout", "{", "{\"ImageLayoutVersion\":\"9\","),
+        ("manifest.json", "[{", "[{\"Layer\u{17f}\":[],"),
+    ] {
+        let mut files = build::docker25(&[&demo()]);
+        let bytes = replaced(files.get(name), from, to.as_bytes());
+        files.put(name, bytes);
+        refused(&files, "several spellings of one field");
+    }
+}

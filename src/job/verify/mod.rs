@@ -277,6 +277,18 @@ fn container(archive: &Archive, found: &mut Found) {
         });
         found.add(severity, anomaly.kind.code(), place, message);
     }
+    for detour in table.detours.members() {
+        let Some(link) = &detour.link else {
+            // An oddity of its name, told above.
+            continue;
+        };
+        let message = format!(
+            "its path goes through the link '{}' of the archive; loaders that unpack it put the member elsewhere",
+            String::from_utf8_lossy(link)
+        );
+        let name = String::from_utf8_lossy(&table.members()[detour.position].name);
+        found.add(Severity::Error, "member-through-link", name, message);
+    }
     if let Some(tail) = &table.tail {
         finding::tail(tail, "some readers read on", &[], found);
     }

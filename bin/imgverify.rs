@@ -105,12 +105,16 @@ const PAGE: Page = Page {
                     "error: bytes that cannot be a layer, or stop too early",
                 ),
                 (
-                    "json, schema, bad-digest, unsupported-digest",
+                    "json, bad-digest, unsupported-digest",
                     "error: a document or digest that cannot be understood or checked",
                 ),
                 (
+                    "schema",
+                    "a manifest, index, descriptor or config that breaks the rules of the image specification or, for docker's formats, of docker: missing fields, values of a wrong type, form or range. An error where engines fail to read it, a warning where only the published schema refuses it",
+                ),
+                (
                     "ambiguous, duplicate-name, halves-disagree",
-                    "error: two readers would see two different images (a warning for one name on several stated platforms)",
+                    "error: two readers would see two different images, or a manifest where the other sees an index (a warning for one name on several stated platforms)",
                 ),
                 (
                     "bad-link, not-a-file, climbing-path, member-through-link, invalid-whiteout, root-not-directory",

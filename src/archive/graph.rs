@@ -3,7 +3,7 @@
 //! A hostile graph could be deep, wide, or a lattice with more paths than atoms. It is walked breadth first with a
 //! queue, each digest once, within limits on depth and number; nothing recurses.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::container::Container;
@@ -12,7 +12,7 @@ use super::image::{Image, ImageId, Layer, Presence};
 use super::{BlobNames, Content};
 use crate::blob::Hasher;
 use crate::error::{At, Error, Fault, Result};
-use crate::spec::{Descriptor, Digest, Document, ImageConfig, Manifest, annotations};
+use crate::spec::{Descriptor, Digest, Document, ImageConfig, Manifest, MediaType, annotations};
 
 /// A manifest, an index, or anything else that an index points to.
 #[derive(Debug)]
@@ -111,6 +111,7 @@ impl<'a> GraphReader<'a> {
         while let Some((node, depth)) = self.queue.pop_front() {
             self.read(node, depth)?;
         }
+        self.contradictions(&edges);
         Ok(edges)
     }
 
@@ -129,10 +130,63 @@ impl<'a> GraphReader<'a> {
         while let Some((node, depth)) = self.queue.pop_front() {
             self.read(node, depth)?;
         }
-        Ok(Edge {
+        let edge = Edge {
             descriptor,
             node: 0,
-        })
+        };
+        self.contradictions(std::slice::from_ref(&edge));
+        Ok(edge)
+    }
+
+    /// Keeps with each node that a descriptor, whichever of them, calls another kind of document than it is.
+    fn contradictions(&mut self, listed: &[Edge]) {
+        let inside = self.nodes.iter().flat_map(|node| match &node.kind {
+            NodeKind::Index(edges) => edges.as_slice(),
+            _ => &[],
+        });
+        let mut seen = HashSet::new();
+        let mut faults = Vec::new();
+        for edge in listed.iter().chain(inside) {
+            let is_index = match &self.nodes[edge.node].kind {
+                NodeKind::Index(_) => true,
+                NodeKind::Image(_) | NodeKind::Attestation(_) | NodeKind::Artifact(_) => false,
+                NodeKind::Schema1 | NodeKind::Absent | NodeKind::Opaque => continue,
+            };
+            if let Some(fault) = contradiction(&edge.descriptor.media_type, is_index, "descriptor")
+                && seen.insert(edge.node)
+            {
+                faults.push((edge.node, fault));
+            }
+        }
+        for (node, fault) in faults {
+            let place = self.names.path(&self.nodes[node].descriptor.digest);
+            self.nodes[node].faults.push(fault.at(place));
+        }
+        self.spread();
+    }
+
+    /// Gives the images below an index that is ambiguous what is wrong with it: who asks for one of them has read it.
+    fn spread(&mut self) {
+        let ambiguous = |fault: &&Error| matches!(fault.fault(), Fault::Ambiguous { .. });
+        let mut work: Vec<(usize, Error)> = Vec::new();
+        for (i, node) in self.nodes.iter().enumerate() {
+            if let (NodeKind::Index(_), Some(fault)) =
+                (&node.kind, node.faults.iter().find(ambiguous))
+            {
+                work.push((i, fault.clone()));
+            }
+        }
+        let mut seen: HashSet<usize> = work.iter().map(|(node, _)| *node).collect();
+        while let Some((node, fault)) = work.pop() {
+            match &self.nodes[node].kind {
+                NodeKind::Index(edges) => {
+                    let fresh = edges.iter().filter(|edge| seen.insert(edge.node));
+                    work.extend(fresh.map(|edge| (edge.node, fault.clone())));
+                }
+                NodeKind::Image(_) => self.nodes[node].faults.push(fault),
+                _ => {}
+            }
+        }
     }
 
     fn edges(&mut self, descriptors: Vec<Descriptor>, depth: u64) -> Result<Vec<Edge>> {
@@ -220,7 +274,8 @@ impl<'a> GraphReader<'a> {
         match Document::parse_within(&bytes, &self.container.limits.json).at(place) {
             Ok(document) => self.understand(node, document, depth),
             Err(error) => {
-                if claims {
+                // A document of two kinds is one whatever it is called.
+                if claims || matches!(error.fault(), Fault::Ambiguous { .. }) {
                     self.nodes[node].faults.push(error);
                 }
                 Ok(())
@@ -229,6 +284,16 @@ impl<'a> GraphReader<'a> {
     }
 
     fn understand(&mut self, node: usize, document: Document, depth: u64) -> Result<()> {
+        let is_index = match &document {
+            Document::Index(_) => Some(true),
+            Document::Manifest(_) => Some(false),
+            Document::Schema1(_) => None,
+        };
+        let inside = MediaType::new(document.media_type());
+        let fault = is_index.and_then(|is_index| contradiction(&inside, is_index, "media type"));
+        let place = || self.names.path(&self.nodes[node].descriptor.digest);
+        let fault = fault.map(|fault| fault.at(place()));
+        self.nodes[node].faults.extend(fault);
         self.nodes[node].kind = match document {
             Document::Schema1(_) => NodeKind::Schema1,
             Document::Index(index) => {
@@ -259,7 +324,7 @@ impl<'a> GraphReader<'a> {
                     && (unknown || manifest.layers.iter().any(states));
                 if attests {
                     NodeKind::Attestation(*manifest)
-                } else if manifest.is_image() {
+                } else if manifest.is_image() || self.reads_as_image(&manifest) {
                     let layers = manifest.layers.len() as u64;
                     within("layers", layers, self.container.limits.layers)
                         .at(|| self.names.path(&self.nodes[node].descriptor.digest))?;
@@ -270,6 +335,19 @@ impl<'a> GraphReader<'a> {
             }
         };
         Ok(())
+    }
+
+    /// Whether the config of a docker manifest reads as an image's, whatever its type.
+    fn reads_as_image(&mut self, manifest: &Manifest) -> bool {
+        let Some(descriptor) = manifest.config.as_ref() else {
+            return false;
+        };
+        if !manifest.media_type.is_docker() || descriptor.media_type.is_image_config() {
+            return false;
+        }
+        let read = self.config(descriptor);
+        let config = read.bytes.is_some().then_some(&*read.config);
+        manifest.is_image_with(config)
     }
 
     fn image(&mut self, node: usize, manifest: Manifest) -> NodeKind {
@@ -390,11 +468,24 @@ impl<'a> GraphReader<'a> {
     }
 }
 
+/// What is wrong with a document that a descriptor, or its own media type, calls another kind than it is.
+///
+/// Readers that go by the one and readers that go by the other see two documents (CVE-2021-41190).
+fn contradiction(stated: &MediaType, is_index: bool, what: &str) -> Option<Error> {
+    let (is, is_not) = match is_index {
+        true if stated.is_manifest() => ("an index", "a manifest"),
+        false if stated.is_index() => ("a manifest", "an index"),
+        _ => return None,
+    };
+    let why = format!("the document is {is}, its {what} says that it is {is_not} ({stated})");
+    Some(Fault::Ambiguous { why }.into())
+}
+
 /// What is wrong with a config that lists no diff IDs where there are layers.
 pub(super) fn no_rootfs() -> Error {
     Error::new(Fault::Schema {
         field: "rootfs".into(),
-        expected: "a list of diff IDs",
+        expected: "an object",
         found: "nothing".into(),
     })
 }

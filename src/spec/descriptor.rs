@@ -4,7 +4,7 @@ use base64::Engine;
 
 use super::json::{self, Node};
 use super::{Digest, MediaType, Platform};
-use crate::error::{Fault, Result};
+use crate::error::Result;
 
 /// A pointer to a blob (image specification, "Descriptors").
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,11 +38,7 @@ impl Descriptor {
             Some(field) => Some(
                 base64::engine::general_purpose::STANDARD
                     .decode(field.text()?)
-                    .map_err(|_| Fault::Schema {
-                        field: "data".into(),
-                        expected: "base64 text",
-                        found: "something else".into(),
-                    })?,
+                    .map_err(|_| field.expected("base64 text"))?,
             ),
         };
         Ok(Descriptor {

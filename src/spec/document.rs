@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::fields::{self, Shape};
 use super::json::{self, Node};
-use super::{Descriptor, Digest, MediaType};
+use super::{Descriptor, Digest, ImageConfig, MediaType};
 use crate::error::{Fault, Result};
 use crate::limits::JsonLimits;
 
@@ -180,6 +180,30 @@ impl Manifest {
         self.has_image_config()
             && !self.layers.is_empty()
             && self.layers.iter().all(|layer| layer.media_type.is_layer())
+    }
+
+    /// Whether it describes a container image, seen together with its config where that is known.
+    ///
+    /// Of a docker manifest the config's type does not matter where it reads as an image's: docker 1.10 to 1.12 pushed
+    /// them as `application/octet-stream`. Plugins have such configs too, and a type of their own.
+    pub fn is_image_with(&self, config: Option<&ImageConfig>) -> bool {
+        if self.is_image() {
+            return true;
+        }
+        let stated = self.config.as_ref().map(|config| &config.media_type);
+        let (true, Some(stated)) = (self.media_type.is_docker(), stated) else {
+            return false;
+        };
+        let has_layers =
+            !self.layers.is_empty() && self.layers.iter().all(|layer| layer.media_type.is_layer());
+        has_layers
+            && !stated.is_image_config()
+            && !stated.is_plugin_config()
+            && match config.map(|config| &config.diff_ids) {
+                None => stated.as_str() == "application/octet-stream",
+                Some(None) => false,
+                Some(Some(ids)) => ids.len() == self.layers.len(),
+            }
     }
 
     fn has_image_config(&self) -> bool {

@@ -195,15 +195,7 @@ impl<'a> Node<'a> {
 
     /// The error that this node is not what it should be.
     pub fn expected(&self, expected: &'static str) -> Error {
-        let found = match self.value {
-            Value::Null => "null".to_owned(),
-            Value::Bool(_) => "a truth value".to_owned(),
-            Value::Number(number) => format!("the number {number}"),
-            Value::String(text) if text.chars().count() <= 40 => format!("'{text}'"),
-            Value::String(_) => "a text".to_owned(),
-            Value::Array(_) => "a list".to_owned(),
-            Value::Object(_) => "an object".to_owned(),
-        };
+        let found = described(self.value);
         let field = if self.path.is_empty() {
             "the document".to_owned()
         } else {
@@ -296,7 +288,7 @@ impl<'a> Node<'a> {
 
     /// A text.
     pub fn text(&self) -> Result<&'a str> {
-        self.value.as_str().ok_or_else(|| self.expected("a text"))
+        self.value.as_str().ok_or_else(|| self.expected("a string"))
     }
 
     /// An integer from 0 to 2^63-1, the range of sizes in the specification.
@@ -324,6 +316,19 @@ impl<'a> Node<'a> {
         self.members()?
             .map(|(key, node)| Ok((key.to_owned(), node.text()?.to_owned())))
             .collect()
+    }
+}
+
+/// A value as errors show it: short strings and numbers as they are, of the rest the kind.
+pub(super) fn described(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(_) => "a boolean".to_owned(),
+        Value::Number(number) => format!("the number {number}"),
+        Value::String(text) if text.chars().count() <= 40 => format!("'{text}'"),
+        Value::String(_) => "a string".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
     }
 }
 

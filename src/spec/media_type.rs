@@ -64,9 +64,22 @@ impl MediaType {
         )
     }
 
+    /// Whether it names a docker manifest of schema 2 or a docker manifest list.
+    pub fn is_docker(&self) -> bool {
+        matches!(
+            self.bare().as_str(),
+            Self::DOCKER_MANIFEST | Self::DOCKER_LIST
+        )
+    }
+
     /// Whether it names a container image's config.
     pub fn is_image_config(&self) -> bool {
         matches!(self.bare().as_str(), Self::OCI_CONFIG | Self::DOCKER_CONFIG)
+    }
+
+    /// Whether it names the config of a docker plugin, which reads like an image's.
+    pub fn is_plugin_config(&self) -> bool {
+        self.bare() == "application/vnd.docker.plugin.v1+json"
     }
 
     /// Whether it names a layer that may lawfully be missing, to be fetched from its URLs.

@@ -16,6 +16,7 @@ mod media_type;
 mod new_config;
 mod platform;
 mod reference;
+pub mod schema;
 mod time;
 
 pub use config::{History, ImageConfig};

@@ -10,7 +10,7 @@ use crate::archive::{
 };
 use crate::blob::{Compression, sha256};
 use crate::error::{At, Error, Fault, Result};
-use crate::spec::{Descriptor, Digest, Document, ImageConfig, MediaType};
+use crate::spec::{Descriptor, Digest, Document, ImageConfig, Manifest, MediaType};
 
 /// Images on their way from archives into one output.
 ///
@@ -143,7 +143,7 @@ impl Bundle {
             let config = manifest
                 .config
                 .as_ref()
-                .filter(|_| manifest.is_image())
+                .filter(|_| self.is_image(&manifest))
                 .and_then(|config| self.blob(&config.digest));
             let Some(BlobOut {
                 source: Source::Document(config),
@@ -175,6 +175,20 @@ impl Bundle {
             layers.extend(pairs);
         }
         Ok(layers)
+    }
+
+    /// Whether a manifest describes a container image, as far as its config in the bundle shows.
+    pub(super) fn is_image(&self, manifest: &Manifest) -> bool {
+        let config = || {
+            let config = self.blob(&manifest.config.as_ref()?.digest)?;
+            match &config.source {
+                Source::Document(bytes) => ImageConfig::parse_known(bytes).ok(),
+                _ => None,
+            }
+        };
+        manifest.is_image()
+            || manifest.media_type.is_docker()
+                && config().is_some_and(|config| manifest.is_image_with(Some(&config)))
     }
 
     /// Puts another blob in the place of one.

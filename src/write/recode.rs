@@ -174,7 +174,10 @@ impl Bundle {
             let Document::Manifest(manifest) = Document::parse_known(&bytes)? else {
                 continue;
             };
-            let config = manifest.config.as_ref().filter(|_| manifest.is_image());
+            let config = manifest
+                .config
+                .as_ref()
+                .filter(|_| self.is_image(&manifest));
             let Some(config) = config.filter(|config| !configs.contains_key(&config.digest)) else {
                 continue;
             };
@@ -336,7 +339,7 @@ impl Bundle {
         let mut value: Value = crate::spec::json::parse_known(bytes)?;
         let document = Document::from_value(&value)?;
         match document {
-            Document::Manifest(manifest) if manifest.is_image() => {
+            Document::Manifest(manifest) if self.is_image(&manifest) => {
                 for (i, layer) in manifest.layers.iter().enumerate() {
                     let new = layers.get(&layer.digest);
                     let kind = media_type(&layer.media_type, new, recode)?;

@@ -7,7 +7,7 @@ use super::finding::{Found, Severity};
 use crate::archive::{
     self, Archive, Content, DockerItem, Edge, ImageId, Name, NodeKind, Presence, Shape,
 };
-use crate::error::At;
+use crate::error::{At, Fault};
 use crate::spec::{Descriptor, Document, Reference};
 
 /// Documents against the descriptors that point to them, and against themselves.
@@ -31,7 +31,12 @@ pub(super) fn documents(archive: &Archive, labels: &Labels, found: &mut Found) {
             continue;
         };
         let (inside, outside) = (document.media_type(), node.descriptor.media_type.as_str());
-        if !inside.is_empty() && !outside.is_empty() && inside != outside {
+        let mut faults = node.faults.iter();
+        let told = faults.any(|fault| matches!(fault.fault(), Fault::Ambiguous { .. }));
+        // Of types that name no such document more is said elsewhere.
+        let stated = &node.descriptor.media_type;
+        let is_known = stated.is_manifest() || stated.is_index();
+        if !told && is_known && !inside.is_empty() && inside != outside {
             found.add(
                 Severity::Warning,
                 "media-type",
@@ -140,7 +145,7 @@ pub(super) fn data(archive: &Archive, found: &mut Found) {
 }
 
 /// All edges of the graph.
-fn edges(archive: &Archive) -> impl Iterator<Item = &Edge> {
+pub(super) fn edges(archive: &Archive) -> impl Iterator<Item = &Edge> {
     let listed = archive.oci.iter().flat_map(|oci| &oci.edges);
     let inside = archive.nodes.iter().flat_map(|node| match &node.kind {
         NodeKind::Index(edges) => edges.as_slice(),

@@ -145,6 +145,13 @@ impl Found {
         self.trouble.push(moved);
     }
 
+    /// Adds what breaks a published rule, at its own places.
+    pub fn schema(&mut self, severity: Severity, error: &Error) {
+        let places: Vec<String> = error.places().map(str::to_owned).collect();
+        let (code, message) = (code(error.fault()), error.fault().to_string());
+        self.within(severity, code, &places, message);
+    }
+
     /// Adds what another check gathered.
     pub fn append(&mut self, mut other: Found) {
         self.findings.append(&mut other.findings);

@@ -7,6 +7,7 @@ mod agree;
 mod apply;
 mod blobs;
 pub mod custody;
+mod documents;
 mod estargz;
 mod finding;
 mod toc;
@@ -73,6 +74,8 @@ pub fn verify(archive: &Archive, limits: &Limits, meter: &Meter) -> VerifyReport
     let passes = blobs::read(archive, &names, &labels, limits, meter);
     found.append(passes.found);
     let sparse = presence(archive, &gaps, &labels, &mut found);
+    documents::schemas(archive, &mut found);
+    documents::types(archive, agree::edges(archive), &mut found);
     agree::documents(archive, &labels, &mut found);
     agree::data(archive, &mut found);
     agree::halves(archive, &mut found);

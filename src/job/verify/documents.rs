@@ -1,0 +1,189 @@
+//! Every document against the published rules, and the types by which documents are listed.
+
+use std::collections::HashSet;
+
+use super::blobs::path;
+use super::finding::{Found, Severity};
+use crate::archive::{Archive, Edge, ImageId, Node, NodeKind, Shape};
+use crate::error::{Error, Fault};
+use crate::spec::schema::{self, Kind};
+use crate::spec::{Document, MediaType, json};
+
+/// Checks `index.json`, the manifests and indexes it leads to, and the configs of all images, each once.
+///
+/// What engines fail to read is an error, what only the schema refuses a warning. What is no JSON was found when the
+/// archive was opened.
+pub(super) fn schemas(archive: &Archive, found: &mut Found) {
+    let lone = matches!(archive.shape, Shape::Dir | Shape::Document);
+    if let Some(oci) = archive.oci.as_ref().filter(|_| !lone) {
+        let media_type = inside(&oci.index);
+        check_bytes(&oci.index, Kind::of_index(&media_type), "index.json", found);
+    }
+    for node in &archive.nodes {
+        if let (Some(bytes), Some(kind)) = (&node.bytes, kind(node)) {
+            let place = node_place(archive, node);
+            check_bytes(bytes, kind, &place, found);
+        }
+    }
+    let mut seen = HashSet::new();
+    for image in 0..archive.images.len() {
+        let bytes = archive.images[image].config_bytes.as_ref();
+        if bytes.is_none_or(|bytes| seen.insert(bytes.as_ptr())) {
+            for (severity, error) in config(archive, image) {
+                found.schema(severity, &error);
+            }
+        }
+    }
+}
+
+/// What breaks the rules in the config of an image: what engines fail to read as errors, the rest as warnings.
+///
+/// Each is placed at the config.
+pub(crate) fn config(archive: &Archive, image: usize) -> Vec<(Severity, Error)> {
+    let image = &archive.images[image];
+    let (kind, place) = match (&image.manifest, &image.id) {
+        (Some(manifest), _) => {
+            let config = manifest.config.as_ref();
+            let place = config.map(|config| path(archive, &config.digest));
+            (Kind::Config, place.unwrap_or_default())
+        }
+        (None, ImageId::V1(id)) if image.item.is_none() => (Kind::V1Config, format!("{id}/json")),
+        (None, _) => {
+            let item = archive.docker.as_ref().zip(image.item);
+            let item = item.and_then(|(docker, item)| docker.items.get(item));
+            let place = item.map(|item| item.config.clone()).unwrap_or_default();
+            (Kind::DockerConfig, place)
+        }
+    };
+    let parsed = match &image.config_bytes {
+        Some(bytes) => json::parse_known(bytes).ok(),
+        // Before docker 1.10 the config is what the layers' documents amount to.
+        None if kind == Kind::V1Config => Some(image.config.document.clone()),
+        None => None,
+    };
+    let mut found = parsed.map_or_else(Vec::new, |document| violations(&document, kind, &place));
+    if kind == Kind::Config && image.config.diff_ids.is_none() && !image.layers.is_empty() {
+        // That it lists no diff IDs is said with what it means.
+        let is_said = |error: &Error| matches!(error.fault(), Fault::Schema { field, .. } if field == "rootfs");
+        found.retain(|(_, error)| !is_said(error));
+    }
+    found
+}
+
+fn check_bytes(bytes: &[u8], kind: Kind, place: &str, found: &mut Found) {
+    let Ok(document) = json::parse_known(bytes) else {
+        return;
+    };
+    for (severity, error) in violations(&document, kind, place) {
+        found.schema(severity, &error);
+    }
+}
+
+fn violations(document: &serde_json::Value, kind: Kind, place: &str) -> Vec<(Severity, Error)> {
+    let (violations, left_out) = schema::check(document, kind);
+    let mut all: Vec<(Severity, Error)> = violations
+        .into_iter()
+        .map(|violation| {
+            let severity = match violation.unreadable {
+                true => Severity::Error,
+                false => Severity::Warning,
+            };
+            (severity, violation.error.at(place.to_owned()))
+        })
+        .collect();
+    if left_out > 0 {
+        let fault = Fault::Schema {
+            field: "the document".into(),
+            expected: "fields by the rules",
+            found: format!("{left_out} more that break them"),
+        };
+        all.push((Severity::Warning, Error::new(fault).at(place.to_owned())));
+    }
+    all
+}
+
+/// The rules for a node, if there are any.
+fn kind(node: &Node) -> Option<Kind> {
+    let stated = &node.descriptor.media_type;
+    let media_type = match node.bytes.as_deref().map(inside) {
+        Some(inside) if !inside.as_str().is_empty() => inside,
+        _ => stated.clone(),
+    };
+    match &node.kind {
+        NodeKind::Index(_) => Some(Kind::of_index(&media_type)),
+        NodeKind::Image(_) | NodeKind::Attestation(_) | NodeKind::Artifact(_) => {
+            Some(Kind::of_manifest(&media_type))
+        }
+        // What could not be read as what it is called.
+        NodeKind::Opaque if stated.is_index() => Some(Kind::of_index(&media_type)),
+        NodeKind::Opaque if stated.is_manifest() => Some(Kind::of_manifest(&media_type)),
+        NodeKind::Opaque | NodeKind::Schema1 | NodeKind::Absent => None,
+    }
+}
+
+/// The media type that a document states; empty where it states none.
+fn inside(bytes: &[u8]) -> MediaType {
+    let document = json::parse_known(bytes).ok();
+    let stated = document.as_ref().and_then(|document| {
+        let node = json::Node::root(document);
+        json::opt_text(&node, "mediaType").ok().flatten()
+    });
+    MediaType::new(stated.unwrap_or_default())
+}
+
+fn node_place(archive: &Archive, node: &Node) -> String {
+    match archive.shape {
+        Shape::Dir
+            if archive
+                .nodes
+                .first()
+                .is_some_and(|first| std::ptr::eq(first, node)) =>
+        {
+            "manifest.json".to_owned()
+        }
+        Shape::Document => String::new(),
+        _ => path(archive, &node.descriptor.digest),
+    }
+}
+
+/// Descriptors whose media type names neither a manifest nor an index, though they point to one: readers that go by
+/// types do not find what is below them.
+pub(super) fn types<'a>(
+    archive: &Archive,
+    edges: impl Iterator<Item = &'a Edge>,
+    found: &mut Found,
+) {
+    for edge in edges {
+        let node = &archive.nodes[edge.node];
+        let stated = &edge.descriptor.media_type;
+        let what = match &node.kind {
+            NodeKind::Image(_) => "an image",
+            NodeKind::Index(_) => "an index",
+            NodeKind::Attestation(_) | NodeKind::Artifact(_) => "a manifest",
+            NodeKind::Schema1 | NodeKind::Absent | NodeKind::Opaque => continue,
+        };
+        if stated.is_manifest() || stated.is_index() || stated.as_str().is_empty() {
+            continue;
+        }
+        // Artifacts may have a type of their own, if their manifest says the same.
+        let agrees = || node.bytes.as_deref().map(inside).as_ref() == Some(stated);
+        if matches!(node.kind, NodeKind::Artifact(_)) && agrees() {
+            continue;
+        }
+        let message = format!(
+            "its descriptor says '{stated}', the document is {what}; readers that go by types do not find it"
+        );
+        let place = format!("manifest {}", edge.descriptor.digest.short());
+        found.add(Severity::Warning, "media-type", place, message);
+    }
+    let lone = matches!(archive.shape, Shape::Dir | Shape::Document);
+    let Some(oci) = archive.oci.as_ref().filter(|_| !lone) else {
+        return;
+    };
+    let stated = inside(&oci.index);
+    let is_other = !stated.as_str().is_empty() && stated.as_str() != MediaType::OCI_INDEX;
+    if is_other && matches!(Document::parse_known(&oci.index), Ok(Document::Index(_))) {
+        let message = format!("the document says '{stated}' and is an image index");
+        found.add(Severity::Warning, "media-type", "index.json", message);
+    }
+}

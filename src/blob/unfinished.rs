@@ -339,7 +339,7 @@ mod tests {
         symlink(&outside, top.join("link")).expect("a link");
         symlink(&outside, top.join("closed/link")).expect("a link");
         for name in ["closed/inner", "closed"] {
-            fs::set_permissions(top.join(name), PermissionsExt::from_mode(0)).expect("a mode");
+            fs::set_permissions(top.join(name), PermissionsExt::from_mode(0o0)).expect("a mode");
         }
         assert!(remove_leftover(&top).expect("removed"));
         assert!(!top.exists());

@@ -23,10 +23,24 @@ const PAGE: Page = Page {
             "the input could not be read or trusted, the image not written, or bad usage",
         ),
     ],
-    examples: &[(
-        "a folder that debootstrap made",
-        "imgbase pack --owner 0 -t debian:mine rootfs/",
-    )],
+    examples: &[
+        (
+            "Debian packages from a mirror on disk",
+            "imgbase deb --repo mirror/ --suite bookworm -t debian:mine",
+        ),
+        (
+            "packages of the running system",
+            "imgbase host -t tools bash coreutils",
+        ),
+        (
+            "a program and the libraries that it loads",
+            "imgbase scratch -t curl:mine curl",
+        ),
+        (
+            "a directory that debootstrap made",
+            "imgbase pack --owner 0 -t debian:mine rootfs/",
+        ),
+    ],
     sections: &[],
     see_also: &["imgimport", "imgcommit", "imgdiff", "imgsave"],
 };

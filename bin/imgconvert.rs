@@ -95,7 +95,7 @@ struct Args {
     /// The image or images
     #[arg(value_name = "SRC")]
     source: ImageArg,
-    /// Where to, and in which shape; see DESTINATIONS
+    /// Where to, and in which shape (see DESTINATIONS in --help)
     #[arg(value_name = "DST")]
     destination: String,
     #[command(flatten)]
@@ -292,6 +292,7 @@ fn destination(text: &str) -> Result<(Destination, Option<Name>)> {
     if text == "-" {
         return Ok((Destination::Stream, None));
     }
+    cli::refuse_online(text)?;
     let (kind, rest) = match text.split_once(':') {
         Some((
             kind @ ("docker-archive" | "docker-legacy" | "oci-archive" | "oci" | "dir" | "store"),

@@ -150,7 +150,7 @@ struct Args {
     /// Unpack into DIR, which is made, or has to be empty
     #[arg(short = 'C', long, value_name = "DIR")]
     directory: Option<PathBuf>,
-    /// The shape of the output, see FORMATS
+    /// The shape of the output (see FORMATS in --help)
     #[arg(
         long,
         value_name = "FORMAT",

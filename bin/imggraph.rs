@@ -162,7 +162,7 @@ struct Args {
     /// Archives, images in them, folders with archives, or - for standard input; without any, the local store
     #[arg(value_name = "IMAGE")]
     images: Vec<ImageArg>,
-    /// What to draw, see VIEWS
+    /// What to draw (see VIEWS in --help)
     #[arg(long, value_name = "VIEW", value_enum, default_value_t)]
     view: ViewArg,
     /// tree, dot, mermaid, json, svg or html
@@ -183,7 +183,7 @@ struct Args {
     /// Only this and what stands on it
     #[arg(long, value_name = "IMAGE")]
     down: Option<String>,
-    /// Only images that satisfy KEY=VALUE, see FILTERS; may be repeated
+    /// Only images that satisfy KEY=VALUE (see FILTERS in --help); may be repeated
     #[arg(short, long = "filter", value_name = "FILTER")]
     filters: Vec<String>,
     /// No further than N steps from where the drawing begins

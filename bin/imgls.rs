@@ -113,7 +113,7 @@ struct Args {
     /// Print IDs only
     #[arg(short, long)]
     quiet: bool,
-    /// Show only images that satisfy KEY=VALUE, see FILTERS; may be repeated
+    /// Show only images that satisfy KEY=VALUE (see FILTERS in --help); may be repeated
     #[arg(short, long = "filter", value_name = "FILTER")]
     filters: Vec<String>,
     /// Show what stands below each image: platforms, attestations, what is absent

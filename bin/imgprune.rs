@@ -57,7 +57,7 @@ struct Args {
     /// Do not ask
     #[arg(short, long)]
     force: bool,
-    /// Remove only images that satisfy KEY=VALUE, see FILTERS; may be repeated
+    /// Remove only images that satisfy KEY=VALUE (see FILTERS in --help); may be repeated
     #[arg(long = "filter", value_name = "FILTER")]
     filters: Vec<String>,
     /// Show what would go and change nothing

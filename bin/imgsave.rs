@@ -84,7 +84,7 @@ struct Args {
     /// Write to FILE and not to standard output; - is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The shape of the archive, see FORMATS
+    /// The shape of the archive (see FORMATS in --help)
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     format: FormatArg,
     #[command(flatten)]

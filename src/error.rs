@@ -244,6 +244,15 @@ pub enum Fault {
         /// What would select each.
         candidates: Candidates,
     },
+    /// The image is in a registry or an engine, which is reached by other tools.
+    Online {
+        /// As it was typed.
+        typed: String,
+        /// The prefix that says so.
+        transport: &'static str,
+        /// The command that writes the image to a file.
+        remedy: String,
+    },
     /// A name that is neither a path nor in the store.
     NotFound {
         /// What was typed.
@@ -587,6 +596,13 @@ impl fmt::Display for Fault {
                 f.write_str("one image is needed and several are here")?;
                 holds(f, candidates)
             }
+            Fault::Online {
+                typed, transport, ..
+            } => write!(
+                f,
+                "'{}': unsupported transport '{transport}': imgkit reads files and is offline",
+                brief(typed)
+            ),
             Fault::NotFound { wanted } => write!(
                 f,
                 "no such file, and no image '{}' in the store",
@@ -708,6 +724,9 @@ impl Fault {
                 .closest
                 .as_deref()
                 .map(|closest| format!("the closest name here is {}", escape::brief(closest))),
+            Fault::Online { remedy, .. } => {
+                Some(format!("{} writes it to a file", escape::brief(remedy)))
+            }
             Fault::Unverified => Some(
                 "--keyring FILE names the keys that are trusted, --allow-unsigned does without"
                     .into(),

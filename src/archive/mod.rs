@@ -43,6 +43,7 @@ pub use identity::check_blob;
 pub use image::{Image, ImageId, Layer, Presence, Step};
 pub use members::{Member, MemberKind, MemberTable};
 pub use name::Name;
+pub(crate) use select::distance;
 pub use select::{Pick, Selection};
 
 use crate::spec::Digest;

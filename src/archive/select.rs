@@ -417,8 +417,8 @@ fn closest<'a>(names: impl Iterator<Item = &'a Name> + Clone, wanted: &str) -> O
     }
 }
 
-/// How many characters have to be changed, added or taken away; more than 2 if the lengths alone say so.
-fn distance(a: &str, b: &str) -> usize {
+/// Number of characters that have to be changed, added or taken away; more than 2 if the lengths alone say so.
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     if a.len().abs_diff(b.len()) > 2 {
         return 3;
     }

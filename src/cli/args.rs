@@ -55,7 +55,7 @@ pub struct Common {
     )]
     pub progress: ProgressWhen,
 
-    /// Accept more or less of something than by default, see LIMITS; may be repeated
+    /// Raise or lower a resource limit (see LIMITS in --help); may be repeated
     ///
     /// Limits keep a hostile input from filling memory or disk. Exceeding one is exit status 2, and the error names
     /// it. K, M, G and T after a number are powers of 1024; none is for no limit.

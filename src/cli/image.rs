@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use clap::{ArgMatches, Id};
 
 use super::args::Common;
+use super::transport::refuse_online;
 use crate::archive::{Archive, Half, Open, Pick, Root, Selection};
 use crate::blob::Meter;
 use crate::error::{At, Error, Fault, Result};
@@ -364,6 +365,7 @@ impl ImageArg {
         if let Some(pick) = stdin(typed)? {
             return Ok((Place::Stdin, None, pick));
         }
+        refuse_online(&self.text)?;
         if let Some((path, pick)) = split(typed)? {
             return Ok((Place::Path(path), None, pick));
         }

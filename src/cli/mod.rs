@@ -6,6 +6,7 @@
 mod args;
 pub mod base;
 mod caching;
+mod complete;
 mod image;
 mod interrupt;
 mod making;
@@ -14,6 +15,7 @@ mod progress;
 mod run;
 mod sides;
 mod streams;
+mod transport;
 
 pub use args::{ColorWhen, Common, Packing, ProgressWhen};
 pub use caching::{Caching, warn_of_cache};
@@ -24,3 +26,4 @@ pub use progress::Progress;
 pub use run::{Verdict, run, run_commands};
 pub use sides::OpenedSide;
 pub use streams::{Io, apart, is_root, landing, now, source_date_epoch};
+pub use transport::refuse_online;

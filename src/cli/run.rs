@@ -4,13 +4,14 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches};
 
 use super::args::Common;
 use super::page::{Page, Subcommand};
 use super::streams::Io;
-use super::{image, interrupt};
+use super::{complete, image, interrupt};
+use crate::archive::distance;
 use crate::error::{Error, Fault, Result};
 use crate::escape::brief_to;
 use crate::store;
@@ -164,11 +165,70 @@ fn refused(
     if let Some(allowed) = allowed {
         first = format!("{first} {allowed}");
     }
-    let tip = lines.find_map(|line| line.strip_prefix("tip: "));
     io.say(&first);
-    let help = format!("{} --help shows how it is used", io.program());
-    io.hint(tip.unwrap_or(&help));
+    let help = || format!("{} --help shows how it is used", io.program());
+    let hint = habit(error, io.program())
+        .or_else(|| nearest(error))
+        .unwrap_or_else(help);
+    io.hint(&hint);
     ExitCode::from(TROUBLE)
+}
+
+/// What a string context of clap's error holds.
+fn context(error: &clap::Error, kind: ContextKind) -> Vec<String> {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => vec![text.clone()],
+        Some(ContextValue::Strings(texts)) => texts.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// The remedy for an option that users of other tools have in their fingers.
+fn habit(error: &clap::Error, program: &str) -> Option<String> {
+    if error.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
+    let typed = context(error, ContextKind::InvalidArg).pop()?;
+    let option = typed.split(['=', ' ']).next()?;
+    let makes = matches!(program, "imgimport" | "imgcommit" | "imgtag");
+    let text = match option {
+        "-t" | "--tag" if makes => "the name of the result is the last argument",
+        "-t" | "--tag" if program == "imgsave" => "--name NAME[:TAG] names the saved image",
+        "-t" | "--tag" if program == "imgload" => "--rename OLD=NEW names what is loaded",
+        "-t" | "--tag" if program == "imgconvert" => {
+            "the name follows the destination: oci:DIR:TAG"
+        }
+        "--exit-code" if program == "imgdiff" => {
+            "it is the default: the exit status is 1 for a difference"
+        }
+        "--input" => "the archive is an argument; - is standard input",
+        "-o" | "--output" => "the output is standard output, or an argument",
+        "--format" if program == "imgverify" => "--json prints JSON",
+        "-i" if program != "imgload" => "the archive is an argument; - is standard input",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// The option or subcommand that was mistyped, if one is close enough not to mislead.
+fn nearest(error: &clap::Error) -> Option<String> {
+    let (typed, kinds) = match error.kind() {
+        ErrorKind::UnknownArgument => (ContextKind::InvalidArg, ContextKind::SuggestedArg),
+        ErrorKind::InvalidSubcommand => (
+            ContextKind::InvalidSubcommand,
+            ContextKind::SuggestedSubcommand,
+        ),
+        ErrorKind::InvalidValue => (ContextKind::InvalidValue, ContextKind::SuggestedValue),
+        _ => return None,
+    };
+    let typed = context(error, typed).pop()?;
+    let typed = typed.split('=').next()?;
+    let is_near = |known: &String| {
+        distance(known, typed) <= 2
+            || (typed.len() > 3 && (known.starts_with(typed) || typed.starts_with(known.as_str())))
+    };
+    let known = context(error, kinds).into_iter().find(is_near)?;
+    Some(format!("did you mean '{known}'?"))
 }
 
 /// `--generate KIND` prints a man page or shell completions, whatever else a command line would need.
@@ -184,13 +244,17 @@ fn generate(
         return None;
     }
     let kind = kind.to_str()?;
-    let mut command = command();
+    let command = command();
     let mut bytes = Vec::new();
     if kind == "man" {
         page.man(commands, &command, &mut bytes).ok()?;
     } else {
         let shell: clap_complete::Shell = kind.parse().ok()?;
+        let mut command = complete::hinted(command);
         clap_complete::generate(shell, &mut command, page.name, &mut bytes);
+        if shell == clap_complete::Shell::Bash {
+            bytes = complete::with_operands(&bytes, &command);
+        }
     }
     let written = io
         .out()

@@ -112,3 +112,117 @@ fn what_another_user_made_is_no_leftover() {
         & 0o777;
     assert_eq!(mode, 0o755);
 }
+
+/// Names of registries and engines were files that do not exist.
+#[test]
+fn transports_that_need_a_network_are_refused_with_the_tool_that_has_one() {
+    let room = Room::new();
+    for (typed, transport, remedy) in [
+        (
+            "docker://alpine:3",
+            "docker://",
+            "skopeo copy docker://alpine:3 oci-archive:FILE.tar",
+        ),
+        (
+            "docker-daemon:app:1",
+            "docker-daemon:",
+            "docker save -o FILE.tar app:1",
+        ),
+        (
+            "containers-storage:app",
+            "containers-storage:",
+            "podman save -o FILE.tar app",
+        ),
+    ] {
+        for line in ["imgls", "imgload", "imgconvert"] {
+            let operands = match line {
+                "imgconvert" => format!("{typed} out.tar"),
+                _ => typed.to_owned(),
+            };
+            room.run(&format!("{line} {operands}")).fails(&format!(
+                "{line}: '{typed}': unsupported transport '{transport}': imgkit reads files and is offline\n\
+                 hint: {remedy} writes it to a file\n"
+            ));
+        }
+    }
+    let image = build::image("demo:1").layer("f a a");
+    room.write("app.tar", &build::docker(&[&image]).tar());
+    room.run("imgconvert app.tar docker://demo:1")
+        .code(2)
+        .complains("unsupported transport 'docker://'");
+}
+
+/// clap guessed `--min-score` for `--exit-code`, and had operands for `-t`.
+#[test]
+fn options_of_other_tools_are_answered_with_ours() {
+    let room = Room::new();
+    for (line, hint) in [
+        (
+            "imgdiff --exit-code a b",
+            "it is the default: the exit status is 1 for a difference",
+        ),
+        (
+            "imgimport -t x a.tar",
+            "the name of the result is the last argument",
+        ),
+        ("imgls --quite", "did you mean '--quiet'?"),
+        ("imgls --zzzzzz", "imgls --help shows how it is used"),
+    ] {
+        let run = room.run(line);
+        run.code(2);
+        assert_eq!(
+            run.err().lines().last(),
+            Some(format!("hint: {hint}").as_str()),
+            "{run}"
+        );
+    }
+}
+
+/// The first word that bash completed was an option, the word after `FILE:` was `-`, and `--format` took files.
+#[test]
+fn bash_completes_files_and_images() {
+    let image = build::image("demo:1").layer("f a a");
+    let room = Room::with("app.tar", &build::docker(&[&image]));
+    room.run("imgload -q --store store app.tar").code(0);
+    let script = room.run("imgls --generate bash");
+    room.write("completion", script.out().as_bytes());
+    let complete = |line: &str| -> Vec<String> {
+        let mut command = Command::new("bash");
+        clean(&mut command, &room.path(""));
+        let folder = program("imgls").parent().expect("a directory").to_owned();
+        command.env("PATH", format!("{}:/usr/bin:/bin", folder.display()));
+        command.env("IMGKIT_STORE", "store");
+        command.arg("-c").arg(format!(
+            "source ./completion; COMP_LINE='{line}'; COMP_POINT=${{#COMP_LINE}}; \
+             COMP_WORDS=($COMP_LINE); [[ $COMP_LINE == *' ' ]] && COMP_WORDS+=(''); \
+             COMP_CWORD=$((${{#COMP_WORDS[@]}}-1)); \
+             _imgls imgls \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD-1]}}\"; \
+             printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        ));
+        let output = command.output().expect("bash");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let mut words: Vec<String> = text.lines().map(str::to_owned).collect();
+        words.sort();
+        words
+    };
+    assert_eq!(
+        complete("imgls "),
+        ["app.tar", "completion", "demo:1", "store"]
+    );
+    assert_eq!(complete("imgls app.tar:"), ["demo:1"]);
+    assert_eq!(complete("imgls --dig"), ["--digests"]);
+    assert_eq!(complete("imgls --format c"), ["c"]);
+    assert_eq!(complete("imgls --color n"), ["never"]);
+}
+
+/// A program was looked for in the current directory alone, and `docker run IMAGE ARG` could not run it.
+#[test]
+fn scratch_takes_a_program_of_path_as_the_entry_point() {
+    let room = Room::new();
+    let run = room.command("imgbase scratch -o out.tar gzip");
+    run.env("PATH", "/usr/bin:/bin").run().code(0);
+    let run =
+        room.run("imginspect --format '{{json .Config.Entrypoint}} {{json .Config.Cmd}}' out.tar");
+    let found = ["/usr/bin/gzip", "/bin/gzip"].map(|path| format!("[\"{path}\"] null\n"));
+    assert!(found.iter().any(|line| line == run.out()), "{run}");
+}

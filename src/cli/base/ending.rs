@@ -96,6 +96,7 @@ impl Ending {
             created: now(),
             command: command.to_owned(),
             default_command: Vec::new(),
+            is_entry_point: false,
             annotations: self.annotation.clone(),
             cut: match self.layers {
                 Layers::One => Cut::One,
@@ -156,6 +157,12 @@ impl Taken<'_> {
     /// When the image is made.
     pub fn set_created(&mut self, created: i64) {
         self.options.created = Timestamp::from_unix(created, 0);
+    }
+
+    /// The program that a container gives its arguments to, where nobody says otherwise.
+    pub fn set_entry_point(&mut self, program: &str) {
+        self.options.default_command = vec![program.to_owned()];
+        self.options.is_entry_point = true;
     }
 
     /// The command of a container, where nobody says otherwise.

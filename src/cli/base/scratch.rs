@@ -20,7 +20,7 @@ pub const PAGE: Page = Page {
          that it and they ask for, found where the loader would find them (DT_RPATH, DT_RUNPATH, $ORIGIN, ld.so.conf, the \
          usual folders; for musl its own), and the interpreters of scripts. Links that lead to them come along. Nothing is \
          run, so it works for any machine and for the tree of another system (--root).",
-        "A FILE that begins with / is in the root and keeps its place; any other one goes to /NAME, or either to DEST; of a \
+        "A FILE without a / that is not in the current directory is a program in PATH. One that begins with / is in the root and keeps its place; any other one goes to /NAME, or either to DEST; of a \
          folder all comes along. Which Debian packages own the files is noted in var/lib/dpkg/status.d, where scanners \
          look, and so is what --sbom writes. Libraries that a loader finds by its cache alone get one. What a program opens only while it runs no file says: programs and libraries that do so are named, and \
          --with brings what they mostly look for.",
@@ -32,6 +32,10 @@ pub const PAGE: Page = Page {
         (
             "curl, with host names and certificates",
             "imgbase scratch --with nss,ca -t curl:mine /usr/bin/curl",
+        ),
+        (
+            "a program of PATH, which takes the arguments of docker run",
+            "imgbase scratch -t jq:mine jq",
         ),
         (
             "a program of one's own, with an account",
@@ -77,7 +81,7 @@ pub struct Scratch {
     )]
     root: PathBuf,
 
-    /// What else to bring, see below; may be repeated
+    /// Extras: nss, tz, ca, gconv, tmp, user=NAME (see BUNDLES in --help); repeatable
     #[arg(long, value_name = "BUNDLE", value_delimiter = ',', value_parser = With::parse)]
     with: Vec<With>,
 
@@ -99,13 +103,18 @@ impl Scratch {
         let ending = &self.ending;
         let mut taken = ending.taken_in(common, "imgbase scratch", &paths)?;
         let mut base = Base::new(source_date_epoch().unwrap_or(i64::MAX));
-        let closure = scratch(&mut base, &self.root, &self.files, &self.with)?;
+        let files: Vec<Wanted> = self.files.iter().map(|file| self.in_path(file)).collect();
+        let closure = scratch(&mut base, &self.root, &files, &self.with)?;
         if let Some(machine) = closure.machine.and_then(platform) {
             taken.set_platform(machine);
         }
-        if let Some(first) = self.files.first() {
-            let place = first.place();
-            taken.set_command(&[&String::from_utf8_lossy(&place)]);
+        if let Some(first) = files.first() {
+            taken.set_entry_point(&String::from_utf8_lossy(&first.place()));
+        }
+        if !closure.needed.is_empty() && !ending.is_quiet() {
+            let needed = closure.needed.iter().map(|path| escape::bytes(path));
+            let needed: Vec<_> = needed.collect();
+            io.note(&format!("needed: {}", needed.join(", ")));
         }
         taken.set_created(source_date_epoch().unwrap_or(base.epoch));
         for path in closure.open_others.iter().take(10) {
@@ -126,6 +135,31 @@ impl Scratch {
             .collect();
         taken.deliver(&base, &rules, &papers, io)?;
         Ok(Verdict::Yes)
+    }
+}
+
+impl Scratch {
+    /// A program that is named as one types it, found as a shell finds it: in `PATH`, below the root.
+    fn in_path(&self, wanted: &Wanted) -> Wanted {
+        use std::os::unix::fs::PermissionsExt;
+        let is_name = wanted.file.components().count() == 1 && wanted.file.file_name().is_some();
+        if !is_name || wanted.file.exists() {
+            return wanted.clone();
+        }
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let is_program = |file: &PathBuf| {
+            let outside = self.root.join(file.strip_prefix("/").unwrap_or(file));
+            std::fs::metadata(outside)
+                .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+        };
+        let found = std::env::split_paths(&path)
+            .filter(|folder| folder.is_absolute())
+            .map(|folder| folder.join(&wanted.file))
+            .find(is_program);
+        Wanted {
+            file: found.unwrap_or_else(|| wanted.file.clone()),
+            destination: wanted.destination.clone(),
+        }
     }
 }
 

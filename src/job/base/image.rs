@@ -32,6 +32,8 @@ pub struct ImageOptions {
     pub command: String,
     /// The command of a container of the image, where no instruction says otherwise and it is there.
     pub default_command: Vec<String>,
+    /// Whether that is the program that all arguments of a container are given to: its entry point.
+    pub is_entry_point: bool,
     /// Annotations of the manifest.
     pub annotations: Vec<(String, String)>,
     /// How the tree is cut into layers.
@@ -105,7 +107,11 @@ fn config(base: &Base, options: &ImageOptions) -> Result<NewConfig> {
         };
         if options.default_command.first().is_some_and(there) {
             let words = serde_json::to_string(&options.default_command).unwrap_or_default();
-            defaults.push(format!("CMD {words}"));
+            let word = match options.is_entry_point {
+                true => "ENTRYPOINT",
+                false => "CMD",
+            };
+            defaults.push(format!("{word} {words}"));
         }
         config.apply(&instruction::parse(&defaults)?)?;
     }

@@ -63,6 +63,8 @@ pub struct Closure {
     pub machine: Option<u16>,
     /// How many files there are.
     pub files: usize,
+    /// Paths in the image of the programs and libraries that came along because others need them, in their order.
+    pub needed: Vec<Vec<u8>>,
     /// The `os-release` of the tree that they come from.
     pub os_release: Option<Vec<u8>>,
 }
@@ -111,6 +113,9 @@ pub fn scratch(base: &mut Base, top: &Path, wanted: &[Wanted], with: &[With]) ->
     }
     work.libraries()?;
     with::accounts(&mut work, with)?;
+    let asked: BTreeSet<Vec<u8>> = wanted.iter().map(Wanted::place).collect();
+    let needed = work.places.keys().filter(|path| !asked.contains(*path));
+    work.closure.needed = needed.cloned().collect();
     let cached = std::mem::take(&mut work.cached);
     let (taken, root) = (std::mem::take(&mut work.taken), &work.root);
     let mut closure = std::mem::take(&mut work.closure);

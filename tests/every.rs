@@ -184,11 +184,7 @@ fn standard_input_that_is_no_archive() {
 fn bad_usage_is_one_line_and_a_hint() {
     let room = Room::new();
     for (line, what, hint) in [
-        (
-            "imgls --bogus",
-            "unexpected argument '--bogus' found",
-            "",
-        ),
+        ("imgls --bogus", "unexpected argument '--bogus' found", ""),
         (
             "imgls --qiet",
             "unexpected argument '--qiet' found",
@@ -281,11 +277,7 @@ fn bad_usage_is_one_line_and_a_hint() {
             "",
         ),
         ("imgprune x", "unexpected argument 'x' found", ""),
-        (
-            "imgdf --bogus",
-            "unexpected argument '--bogus' found",
-            "",
-        ),
+        ("imgdf --bogus", "unexpected argument '--bogus' found", ""),
         (
             "imgverify -q --json x",
             "the argument '--quiet' cannot be used with '--json'",

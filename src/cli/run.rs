@@ -212,13 +212,22 @@ fn habit(error: &clap::Error, program: &str) -> Option<String> {
 
 /// The option or subcommand that was mistyped, if one is close enough not to mislead.
 fn nearest(error: &clap::Error) -> Option<String> {
-    let (typed, kinds) = match error.kind() {
-        ErrorKind::UnknownArgument => (ContextKind::InvalidArg, ContextKind::SuggestedArg),
+    let (what, typed, kinds) = match error.kind() {
+        ErrorKind::UnknownArgument => (
+            "argument",
+            ContextKind::InvalidArg,
+            ContextKind::SuggestedArg,
+        ),
         ErrorKind::InvalidSubcommand => (
+            "subcommand",
             ContextKind::InvalidSubcommand,
             ContextKind::SuggestedSubcommand,
         ),
-        ErrorKind::InvalidValue => (ContextKind::InvalidValue, ContextKind::SuggestedValue),
+        ErrorKind::InvalidValue => (
+            "value",
+            ContextKind::InvalidValue,
+            ContextKind::SuggestedValue,
+        ),
         _ => return None,
     };
     let typed = context(error, typed).pop()?;
@@ -228,7 +237,7 @@ fn nearest(error: &clap::Error) -> Option<String> {
             || (typed.len() > 3 && (known.starts_with(typed) || typed.starts_with(known.as_str())))
     };
     let known = context(error, kinds).into_iter().find(is_near)?;
-    Some(format!("did you mean '{known}'?"))
+    Some(format!("a similar {what} exists: '{known}'"))
 }
 
 /// `--generate KIND` prints a man page or shell completions, whatever else a command line would need.

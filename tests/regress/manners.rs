@@ -165,7 +165,7 @@ fn options_of_other_tools_are_answered_with_ours() {
             "imgimport -t x a.tar",
             "the name of the result is the last argument",
         ),
-        ("imgls --quite", "did you mean '--quiet'?"),
+        ("imgls --quite", "a similar argument exists: '--quiet'"),
         ("imgls --zzzzzz", "imgls --help shows how it is used"),
     ] {
         let run = room.run(line);

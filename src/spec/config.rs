@@ -29,7 +29,7 @@ pub struct ImageConfig {
 }
 
 /// One step of an image's making.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct History {
     /// When, as written.
     pub created: Option<String>,

@@ -168,3 +168,51 @@ fn annotations_without_a_value_are_a_difference() {
     let by = "A manifest.annotations.org.opencontainers.image.created.by\t\"x\"\n";
     room.run("imgdiff --config a.tar c.tar").is(1, by, "");
 }
+
+/// Of more than two images neither config nor history was compared, and the exit status said that nothing differs.
+#[test]
+fn configs_and_histories_of_many_images_are_compared() {
+    let image = |ports: Value, step: &str| {
+        let image = build::image("demo:1").layer("f a a").step(step);
+        image.set("config", json!({ "ExposedPorts": ports }))
+    };
+    let a = image(json!({"80/tcp": {}}), "CMD x");
+    let b = image(json!({"81/tcp": {}}), "CMD x");
+    let c = image(json!({"80/tcp": {}}), "CMD y");
+    let room = pair(&a, &b);
+    room.write("c.tar", &build::docker(&[&c]).tar());
+    let run = room.run("imgdiff --format json a.tar b.tar c.tar");
+    let rows = run.code(1).json_lines();
+    let of = |kind: &str| -> Vec<Value> {
+        let rows = rows.iter().filter(|row| row["Type"] == kind);
+        rows.cloned().collect()
+    };
+    assert_eq!(
+        of("config"),
+        [
+            json!({"Type": "config", "Key": "config.ExposedPorts.80/tcp", "Values": [{}, null, {}]}),
+            json!({"Type": "config", "Key": "config.ExposedPorts.81/tcp", "Values": [null, {}, null]}),
+        ]
+    );
+    let step = |text: &str, numbers: Value| json!({"Type": "history", "CreatedBy": text, "EmptyLayer": true, "Numbers": numbers});
+    assert_eq!(
+        of("history"),
+        [
+            step("CMD x", json!([2, 2, null])),
+            step("CMD y", json!([null, null, 2])),
+        ]
+    );
+    room.run("imgdiff a.tar b.tar c.tar")
+        .code(1)
+        .says(
+            "\nCONFIG                       [1]       [2]       [3]\n\
+               config.ExposedPorts.80/tcp   {}        -         {}\n",
+        )
+        .says("\nHISTORY   [1]       [2]       [3]\nCMD x     2         2         -\n");
+    room.run("imgdiff -q a.tar a.tar b.tar").is(1, "", "");
+    room.run("imgdiff -q --ignore config a.tar a.tar b.tar")
+        .is(0, "", "");
+    room.run("imgdiff -q --semantic a.tar a.tar c.tar")
+        .is(0, "", "");
+    room.run("imgdiff -q a.tar a.tar c.tar").is(1, "", "");
+}

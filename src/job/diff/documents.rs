@@ -226,14 +226,11 @@ pub fn history_changes(a: &Side, b: &Side, fields: Fields) -> Vec<StepChange> {
             .collect()
     };
     let (old, new) = (steps(a), steps(b));
-    let timed = fields.has(Field::Mtime);
-    let key = |step: &History| History {
-        created: step.created.clone().filter(|_| timed),
-        author: step.author.clone().filter(|author| !author.is_empty()),
-        ..step.clone()
-    };
     let keys = |steps: &[(usize, Option<usize>, History)]| -> Vec<History> {
-        steps.iter().map(|(.., step)| key(step)).collect()
+        steps
+            .iter()
+            .map(|(.., step)| step_key(step, fields))
+            .collect()
     };
     let told = |added, (number, layer, step): &(usize, Option<usize>, History)| StepChange {
         added,
@@ -249,6 +246,15 @@ pub fn history_changes(a: &Side, b: &Side, fields: Fields) -> Vec<StepChange> {
             (None, Some(j)) => Some(told(true, &new[j])),
         })
         .collect()
+}
+
+/// What of a step is compared: its time with [`Field::Mtime`] alone, and an empty author is none.
+pub(super) fn step_key(step: &History, fields: Fields) -> History {
+    History {
+        created: step.created.clone().filter(|_| fields.has(Field::Mtime)),
+        author: step.author.clone().filter(|author| !author.is_empty()),
+        ..step.clone()
+    }
 }
 
 /// How many cells a table of a comparison may have; beyond it, what lies between common ends is taken as replaced.

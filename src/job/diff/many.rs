@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::body::Body;
 use super::compare::{body_of, differences, number};
 use super::fields::Fields;
+use super::many_documents::{self, ManyStep, ManyValue};
 use super::packages::installed;
 use super::side::{Input, Side, load};
 use super::{Field, Options};
@@ -66,6 +67,10 @@ pub struct ManyReport {
     pub paths: Vec<ManyPath>,
     /// Layers, those of the first side first.
     pub layers: Vec<ManyLayer>,
+    /// Values of the configs that differ, by key, if configs are compared.
+    pub config: Vec<ManyValue>,
+    /// Steps that are not in all histories, if those are compared.
+    pub history: Vec<ManyStep>,
     /// Packages that differ, by manager and name.
     pub packages: Vec<ManyPackage>,
     /// Package databases that could not be read.
@@ -77,7 +82,10 @@ pub struct ManyReport {
 impl ManyReport {
     /// Whether anything is not the same everywhere.
     pub fn differs(&self) -> bool {
-        !self.paths.is_empty() || !self.packages.is_empty()
+        !self.paths.is_empty()
+            || !self.packages.is_empty()
+            || !self.config.is_empty()
+            || !self.history.is_empty()
     }
 }
 
@@ -193,6 +201,8 @@ pub fn diff_many(inputs: Vec<Input>, options: &Options) -> Result<ManyReport> {
         })
         .collect();
     Ok(ManyReport {
+        config: many_documents::values(&sides, options.fields, options.strict),
+        history: many_documents::steps(&sides, options.fields),
         sides,
         paths,
         layers,

@@ -10,10 +10,12 @@ use crate::tree::NodeKind;
 
 /// The most columns of a command in a table.
 const COMMAND: usize = 45;
+/// The most columns of a value of a config in a table.
+const VALUE: usize = 30;
 /// How many paths a report of waste lists unless all are asked for.
 pub const TOP: usize = 20;
 
-/// The tables of many images: they themselves, their layers, packages and paths.
+/// The tables of many images: they themselves, their layers, configs, histories, packages and paths.
 pub fn many_tables(report: &ManyReport) -> Vec<Table> {
     let names: Vec<String> = (1..=report.sides.len()).map(|i| format!("[{i}]")).collect();
     let mut images = Table::new(&["", "IMAGE", "ID", "LAYERS", "FILES"]);
@@ -59,6 +61,29 @@ pub fn many_tables(report: &ManyReport) -> Vec<Table> {
             layers.row(first.into_iter().chain(numbers));
         }
         tables.push(layers);
+    }
+    if !report.config.is_empty() {
+        let mut config = head(&["CONFIG"]);
+        for value in &report.config {
+            let own = value.values.iter().map(|value| match value {
+                None => "-".to_owned(),
+                Some(value) => human::ellipsis(&escape::text(&value.to_string()), VALUE),
+            });
+            let path = escape::text(&value.path).into_owned();
+            config.row([path].into_iter().chain(own));
+        }
+        tables.push(config);
+    }
+    if !report.history.is_empty() {
+        let mut history = head(&["HISTORY"]);
+        for step in &report.history {
+            let command = human::ellipsis(&escape::text(&step.step.created_by), COMMAND);
+            let numbers = step.numbers.iter();
+            let numbers =
+                numbers.map(|number| number.map_or("-".into(), |number| number.to_string()));
+            history.row([command].into_iter().chain(numbers));
+        }
+        tables.push(history);
     }
     if !report.packages.is_empty() {
         let mut packages = head(&["PACKAGE"]);
@@ -123,6 +148,21 @@ pub fn many_rows(report: &ManyReport) -> Vec<Value> {
             "StoredBytes": layer.stored,
             "CreatedBy": layer.created_by,
             "Numbers": layer.numbers,
+        })
+    }));
+    rows.extend(report.config.iter().map(|value| {
+        json!({
+            "Type": "config",
+            "Key": value.path,
+            "Values": value.values,
+        })
+    }));
+    rows.extend(report.history.iter().map(|step| {
+        json!({
+            "Type": "history",
+            "CreatedBy": step.step.created_by,
+            "EmptyLayer": step.step.empty_layer,
+            "Numbers": step.numbers,
         })
     }));
     rows.extend(report.packages.iter().map(|package| {

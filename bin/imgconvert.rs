@@ -193,7 +193,7 @@ fn main() -> ExitCode {
         job::save(
             &mut bundle,
             source,
-            &opened.pick,
+            &opened.chosen()?,
             args.common.platform.as_ref(),
             name.as_ref(),
         )
@@ -282,7 +282,7 @@ fn write(
             .add(bundle, Policy::Replace, meter)
             .map(|_| ()),
         Destination::Layout(path) => layout::layout(bundle, path, meter),
-        Destination::Store => Store::at(cli::store_path(&args.common)?)
+        Destination::Store => cli::store(&args.common)?
             .add(bundle, Policy::Replace, meter)
             .map(|_| ()),
     }
@@ -352,7 +352,7 @@ fn name(text: &str, tag_alone: bool) -> Result<Option<Name>> {
 /// Where what comes by on a stream, or is packed anew, is kept until it is known where it belongs.
 fn landing(destination: &Destination, args: &Args) -> Result<PathBuf> {
     let path = match destination {
-        Destination::Store => return Store::at(cli::store_path(&args.common)?).landing(),
+        Destination::Store => return cli::store(&args.common)?.landing(),
         Destination::Layout(path) if path.join("index.json").exists() => {
             return Store::at(path).landing();
         }

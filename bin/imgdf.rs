@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use imgkit::Result;
-use imgkit::archive::Archive;
+use imgkit::archive::{Open, Pick};
 use imgkit::blob::Meter;
-use imgkit::cli::{self, Common, ImageArg, Io, Page, Verdict};
+use imgkit::cli::{self, Common, ImageArg, Io, Opened, Openings, Page, Takes, Verdict};
 use imgkit::job::{self, Usage};
 use imgkit::show::{Column, Format, human};
 use imgkit::spec::Timestamp;
@@ -137,11 +137,18 @@ fn main() -> ExitCode {
             }
         };
         let format = Format::parse(&args.format, default)?;
-        let archives = open(args, io)?;
-        if archives.is_empty() && io.has_failed() {
+        let opened = open(args, io)?;
+        if opened.is_empty() && io.has_failed() {
             return Ok(Verdict::Yes);
         }
-        let usage = job::usage(&archives, &args.common.limits())?;
+        let sources = opened.iter().map(|opened| {
+            let roots = match opened.pick {
+                Pick::Only => None,
+                _ => Some(opened.roots()?),
+            };
+            Ok((&*opened.archive, roots))
+        });
+        let usage = job::usage(&sources.collect::<Result<Vec<_>>>()?, &args.common.limits())?;
         let rows = if args.verbose {
             images(&usage)
         } else {
@@ -152,28 +159,34 @@ fn main() -> ExitCode {
     })
 }
 
-fn open(args: &Args, io: &mut Io) -> Result<Vec<Archive>> {
+fn open(args: &Args, io: &mut Io) -> Result<Vec<Opened>> {
     if args.images.is_empty() {
-        return Ok(cli::open_store(&args.common, &Default::default())?
-            .into_iter()
-            .collect());
+        let store = cli::open_store(&args.common, &Default::default())?;
+        return Ok(store.map(Opened::whole).into_iter().collect());
     }
-    let mut archives = Vec::new();
+    let mut found = Vec::new();
+    let mut openings = Openings::of(&args.images);
     for image in &args.images {
-        let opened = image.open(&args.common, &Meter::default());
+        let open = Open::with(&args.common, &Meter::default(), None);
+        let opened = openings.open(image, &args.common, open, Takes::Several);
         match opened.and_then(|opened| opened.archive.whole().map(|()| opened)) {
             Ok(opened) => {
-                let mut faults: Vec<_> = opened.archive.all_faults().collect();
+                let archive = &opened.archive;
+                let roots = opened.roots()?;
+                let mut faults: Vec<_> = match opened.pick {
+                    Pick::Only => archive.all_faults().collect(),
+                    _ => archive.faults_below(&roots),
+                };
                 faults.dedup_by_key(|fault| fault.to_string());
                 for fault in faults {
                     io.fail(&fault.clone().at(opened.archive.place.clone()));
                 }
-                archives.push(opened.archive);
+                found.push(opened);
             }
             Err(error) => io.fail(&error),
         }
     }
-    Ok(archives)
+    Ok(found)
 }
 
 fn share(part: u64, whole: u64) -> String {

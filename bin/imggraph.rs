@@ -2,11 +2,12 @@
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::ValueEnum;
 use imgkit::archive::{Archive, Name, Open, Pick, Root};
 use imgkit::blob::Meter;
-use imgkit::cli::{self, Common, ImageArg, Io, Page, Verdict};
+use imgkit::cli::{self, Common, ImageArg, Io, Openings, Page, Takes, Verdict};
 use imgkit::error::{At, Fault};
 use imgkit::job::graph::{self, Graph, ImageMap, Narrow, SizeOf, Source, View};
 use imgkit::job::{self, Filter, Sizes};
@@ -260,7 +261,7 @@ impl AsRef<Common> for Args {
 
 /// An archive, and what of it is meant.
 struct Opened {
-    archive: Archive,
+    archive: Arc<Archive>,
     pick: Pick,
     /// The images that are meant, once the filters have been asked.
     images: Vec<usize>,
@@ -272,9 +273,9 @@ impl Opened {
         match self.pick {
             Pick::Only => Ok(self.archive.roots.iter().collect()),
             _ => {
-                let root = self.archive.root(&self.pick);
-                root.map(|root| vec![root])
-                    .at(|| self.archive.place.clone())
+                let chosen = self.archive.chosen(&self.pick);
+                let chosen = chosen.at(|| self.archive.place.clone())?;
+                Ok(chosen.into_iter().map(|one| one.root).collect())
             }
         }
     }
@@ -317,7 +318,7 @@ fn main() -> ExitCode {
 /// Opens all that is named; what cannot be opened is said, and the rest is drawn.
 fn open(args: &Args, io: &mut Io) -> Result<Vec<Opened>> {
     let mut opened = Vec::new();
-    let mut take = |archive: Archive, pick: Pick| {
+    let mut take = |archive: Arc<Archive>, pick: Pick| {
         opened.push(Opened {
             archive,
             pick,
@@ -333,7 +334,7 @@ fn open(args: &Args, io: &mut Io) -> Result<Vec<Opened>> {
                 ..Open::default()
             },
         )? {
-            take(archive, Pick::Only);
+            take(Arc::new(archive), Pick::Only);
         }
         return Ok(opened);
     }
@@ -342,6 +343,7 @@ fn open(args: &Args, io: &mut Io) -> Result<Vec<Opened>> {
         true => Some(std::env::temp_dir()),
         false => None,
     };
+    let mut openings = Openings::of(&args.images);
     for image in &args.images {
         let meter = Meter::default();
         let _progress = io.progress(image.text(), None, &meter, false);
@@ -358,14 +360,15 @@ fn open(args: &Args, io: &mut Io) -> Result<Vec<Opened>> {
                         io.fail(fault);
                     }
                     for archive in found.archives {
-                        take(archive, Pick::Only);
+                        take(Arc::new(archive), Pick::Only);
                     }
                 }
                 Err(error) => io.fail(&error),
             }
             continue;
         }
-        match image.open_with(&args.common, &meter, landing.clone()) {
+        let open = Open::with(&args.common, &meter, landing.clone());
+        match openings.open(image, &args.common, open, Takes::Several) {
             Ok(one) => take(one.archive, one.pick),
             Err(error) => io.fail(&error),
         }

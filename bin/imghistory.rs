@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use imgkit::archive::{Archive, Image, Open};
 use imgkit::blob::{Meter, NewFolder};
@@ -16,7 +17,6 @@ use imgkit::show::dockerfile::{
     DOCKERFILE_COLUMNS, Layout, dockerfile as dockerfile_text, dockerfile_rows,
 };
 use imgkit::show::images::{HISTORY_COLUMNS, Telling, history_rows};
-use imgkit::store::Store;
 
 const PAGE: Page = Page {
     name: "imghistory",
@@ -311,21 +311,20 @@ fn reconstruct(args: &Args, io: &mut Io) -> Result<Verdict> {
 }
 
 /// An archive, and the positions of its images that may be used.
-type Usable = (Archive, Vec<usize>);
+type Usable = (Arc<Archive>, Vec<usize>);
 
 /// The archives that may hold the base: those that were named, else the store.
 fn bases(args: &Args, io: &mut Io) -> Result<Vec<Usable>> {
     let mut found = Vec::new();
     if args.base.is_empty() {
-        let store = cli::store_path(&args.common).map(Store::at);
         let open = Open {
             limits: args.common.limits(),
             ..Open::default()
         };
-        match store.and_then(|store| store.open(&open)) {
+        match cli::open_store(&args.common, &open) {
             Ok(Some(store)) => {
                 let all = (0..store.images.len()).collect();
-                found.push((store, all));
+                found.push((Arc::new(store), all));
             }
             Ok(None) => {}
             // Nobody asked for it.
@@ -371,7 +370,7 @@ fn archives_in(folder: &str, args: &Args) -> Result<Option<Vec<Usable>>> {
         let usable =
             fs::metadata(path).is_ok_and(|metadata| metadata.is_file() || metadata.is_dir());
         // What else lies in the folder is none of our business.
-        let archive = usable.then(|| as_typed.path(path).ok())??;
+        let archive = Arc::new(usable.then(|| as_typed.path(path).ok())??);
         let all = (0..archive.images.len()).collect();
         Some((archive, all))
     };

@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use imgkit::archive::Open;
 use imgkit::blob::Meter;
-use imgkit::cli::{self, Common, ImageArg, Io, Page, Verdict};
+use imgkit::cli::{self, Common, ImageArg, Io, Openings, Page, Takes, Verdict};
 use imgkit::error::At;
 use imgkit::job::{self, Raw};
 use imgkit::show::{Shape, Template, json};
@@ -120,8 +121,9 @@ fn main() -> ExitCode {
             return Ok(Verdict::Yes);
         }
         let mut values = Vec::new();
+        let mut openings = Openings::of(&args.images);
         for image in &args.images {
-            match inspect(args, image, io) {
+            match inspect(args, image, &mut openings, io) {
                 Ok(value) => values.push(value),
                 Err(error) => io.fail(&error),
             }
@@ -156,10 +158,11 @@ fn fail(error: Error, io: &mut Io) -> Result<()> {
     Ok(())
 }
 
-fn inspect(args: &Args, image: &ImageArg, io: &mut Io) -> Result<Value> {
+fn inspect(args: &Args, image: &ImageArg, openings: &mut Openings, io: &mut Io) -> Result<Value> {
     let meter = Meter::default();
     let _progress = io.progress(image.text(), None, &meter, false);
-    let opened = image.open(&args.common, &meter)?;
+    let open = Open::with(&args.common, &meter, None);
+    let opened = openings.open(image, &args.common, open, Takes::One)?;
     let selection = opened.select(&args.common)?;
     let place = || opened.archive.place.clone();
     let sizes = job::measure(

@@ -117,7 +117,7 @@ fn renaming(text: &str) -> Result<(String, String), String> {
 
 fn main() -> ExitCode {
     cli::run(&PAGE, |args: &Args, io| {
-        let store = Store::at(cli::store_path(&args.common)?);
+        let store = cli::store(&args.common)?;
         let input = args
             .archive
             .clone()

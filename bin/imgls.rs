@@ -9,7 +9,6 @@ use imgkit::error::At;
 use imgkit::job::{self, Filter, ListRow, RowKind, Sizes};
 use imgkit::show::images::{LIST_COLUMNS, Telling, list_row, tree_labels};
 use imgkit::show::{Format, Table};
-use imgkit::store::Store;
 use imgkit::{Error, Result};
 
 const PAGE: Page = Page {
@@ -148,13 +147,10 @@ fn main() -> ExitCode {
         let mut rows = Vec::new();
         if args.images.is_empty() {
             // So that no layer goes while it is measured.
-            let _held = Store::at(cli::store_path(&args.common)?).hold();
+            let _held = cli::store(&args.common)?.hold();
             let archive = cli::open_store(&args.common, &Default::default())?;
             if let Some(archive) = archive {
-                let opened = Opened {
-                    archive,
-                    pick: Default::default(),
-                };
+                let opened = Opened::whole(archive);
                 rows.extend(list(args, &opened, &format, &filters, io)?);
             }
         }

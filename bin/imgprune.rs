@@ -6,18 +6,19 @@ use std::process::ExitCode;
 use imgkit::cli::{self, Common, Page, Verdict};
 use imgkit::job::{self, Filter, PruneOptions, Removal};
 use imgkit::show::human;
-use imgkit::store::Store;
 use imgkit::{Error, Fault, Result, escape};
 
 const PAGE: Page = Page {
     name: "imgprune",
     description: &[
-        "Takes images without a name out of the local store, and blobs that nothing refers to, as docker image prune \
-         does. With --all images with names go too. On a terminal it asks first, unless --force is given; elsewhere it \
+        "Removes untagged images from the local store, and blobs that nothing refers to, as docker image prune does. With \
+         --all images with names go too. What is about an image that stays (a signature or SBOM, by its subject or by a \
+         tag sha256-HEX) stays; an untagged one goes with the image. On a terminal it asks first, unless --force is given; elsewhere it \
          wants --force or --dry-run, so that nothing goes by accident.",
     ],
     output: &[
-        "As docker prints it: 'Deleted Images:' with a line for each name and image, then 'Total reclaimed space:'.",
+        "As docker prints it: 'Deleted Images:' with a line for each name and image, then 'Total reclaimed space:'. With \
+         --dry-run 'Would Delete Images:' and 'Would reclaim:'.",
     ],
     keys: &[],
     exit: &[
@@ -86,7 +87,7 @@ fn main() -> ExitCode {
         if !args.force && !args.dry_run && !agreed(args.all)? {
             return Ok(Verdict::Yes);
         }
-        let store = Store::at(cli::store_path(&args.common)?);
+        let store = cli::store(&args.common)?;
         let removal = match cli::open_store(&args.common, &Default::default())? {
             Some(archive) => job::prune(&store, &archive, &options)?,
             // What a load left behind that was killed before anything had a name.
@@ -101,18 +102,23 @@ fn main() -> ExitCode {
             } else {
                 "Deleted Images:"
             })?;
+            let (untagged, deleted) = match args.dry_run {
+                true => ("would untag", "would delete"),
+                false => ("untagged", "deleted"),
+            };
             for name in &removal.untagged {
-                io.line(&format!("untagged: {}", escape::text(&name.to_string())))?;
+                io.line(&format!("{untagged}: {}", escape::text(&name.to_string())))?;
             }
             for id in &removal.images {
-                io.line(&format!("deleted: {id}"))?;
+                io.line(&format!("{deleted}: {id}"))?;
             }
             io.line("")?;
         }
-        io.line(&format!(
-            "Total reclaimed space: {}",
-            human::size(removal.freed.bytes)
-        ))?;
+        let freed = human::size(removal.freed.bytes);
+        io.line(&match args.dry_run {
+            true => format!("Would reclaim: {freed}"),
+            false => format!("Total reclaimed space: {freed}"),
+        })?;
         Ok(Verdict::Yes)
     })
 }

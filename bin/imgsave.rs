@@ -4,9 +4,9 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use imgkit::archive::Name;
+use imgkit::archive::{Name, Open};
 use imgkit::blob::{Compression, Meter};
-use imgkit::cli::{self, Common, ImageArg, Io, Opened, Packing, Page, Verdict};
+use imgkit::cli::{self, Common, ImageArg, Io, Opened, Openings, Packing, Page, Takes, Verdict};
 use imgkit::error::At;
 use imgkit::job;
 use imgkit::spec::Reference;
@@ -144,10 +144,11 @@ fn main() -> ExitCode {
             cli::apart(output, image.path().as_deref())?;
         }
         let mut recode = args.packing.recode(&args.common)?;
+        let mut openings = Openings::of(&args.images);
         let opened = args
             .images
             .iter()
-            .map(|image| open(args, image, io))
+            .map(|image| open(args, image, &mut openings, io))
             .collect::<Result<Vec<_>>>()?;
         let mut bundle = Bundle::default();
         for opened in &opened {
@@ -155,7 +156,7 @@ fn main() -> ExitCode {
             let saved = job::save(
                 &mut bundle,
                 &opened.archive,
-                &opened.pick,
+                &opened.chosen()?,
                 platform,
                 name.as_ref(),
             );
@@ -200,10 +201,11 @@ fn main() -> ExitCode {
     })
 }
 
-fn open(args: &Args, image: &ImageArg, io: &Io) -> Result<Opened> {
+fn open(args: &Args, image: &ImageArg, openings: &mut Openings, io: &Io) -> Result<Opened> {
     let meter = Meter::default();
     let _progress = io.progress(image.text(), None, &meter, args.quiet);
-    let opened = image.open_with(&args.common, &meter, Some(landing(args)))?;
+    let open = Open::with(&args.common, &meter, Some(landing(args)));
+    let opened = openings.open(image, &args.common, open, Takes::Several)?;
     opened.archive.whole().map(|()| opened)
 }
 

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use imgkit::archive::Name;
+use imgkit::archive::{Chosen, Name};
 use imgkit::blob::Meter;
-use imgkit::cli::{self, Common, ImageArg, Page, Verdict};
+use imgkit::cli::{self, Common, ImageArg, Opened, Page, Verdict};
 use imgkit::error::At;
 use imgkit::spec::Reference;
-use imgkit::store::{Policy, Store};
+use imgkit::store::Policy;
 use imgkit::write::Bundle;
 use imgkit::{Fault, Result, job};
 
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
 }
 
 fn tag(args: &Args, name: &Name) -> Result<()> {
-    let store = Store::at(cli::store_path(&args.common)?);
+    let store = cli::store(&args.common)?;
     let meter = Meter::default();
     let opened = args
         .source
@@ -87,19 +87,35 @@ fn tag(args: &Args, name: &Name) -> Result<()> {
     let platform = args.common.platform.as_ref();
     // One platform of an index is listed by itself then, and its blobs are there already.
     if platform.is_none() && std::path::Path::new(&archive.place) == store.path() {
-        let root = archive.root(&opened.pick).at(place)?;
-        let node = root.node.map(|node| &archive.nodes[node].descriptor.digest);
-        if let Some(digest) = node {
-            store.tag(digest, name)?;
+        // One image of an index by its own ID is not listed by itself yet.
+        let target = match &one(&opened)?[..] {
+            [one] if one.image.is_none() => one.root.node,
+            _ => None,
+        };
+        if let Some(node) = target {
+            let digest = &archive.nodes[node].descriptor.digest;
+            return store.tag(digest, name).map(|_| ());
         }
-        return Ok(());
     }
     let mut bundle = Bundle::default();
-    job::save(&mut bundle, archive, &opened.pick, platform, Some(name)).at(place)?;
+    let chosen = one(&opened)?;
+    job::save(&mut bundle, archive, &chosen, platform, Some(name)).at(place)?;
     let added = store.add(&bundle, Policy::Replace, &meter);
     // What is wrong with the image, rather than with the store.
     added.map(|_| ()).map_err(|error| match error.fault() {
         Fault::Io { .. } => error,
         _ => error.at(place()),
     })
+}
+
+/// What is meant, where a repository without a tag is its tag `latest`.
+fn one(opened: &Opened) -> Result<Vec<Chosen<'_>>> {
+    let chosen = opened.chosen()?;
+    if let [_] = chosen[..] {
+        return Ok(chosen);
+    }
+    let root = opened.archive.root(&opened.pick);
+    let root = root.at(|| opened.archive.place.clone())?;
+    let is_meant = |one: &Chosen<'_>| std::ptr::eq(one.root, root);
+    Ok(chosen.into_iter().filter(is_meant).take(1).collect())
 }

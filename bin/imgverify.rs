@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use imgkit::archive::{Archive, Open};
 use imgkit::blob::{Meter, Seen, Tap, write_whole};
@@ -369,7 +370,12 @@ fn main() -> ExitCode {
     })
 }
 
-fn verify(args: &Args, path: &ImageArg, tap: &Tap, io: &Io) -> Result<(Archive, VerifyReport)> {
+fn verify(
+    args: &Args,
+    path: &ImageArg,
+    tap: &Tap,
+    io: &Io,
+) -> Result<(Arc<Archive>, VerifyReport)> {
     let limits = args.limits();
     let meter = Meter::default();
     let opening = io.progress(path.text(), None, &meter, args.quiet);
@@ -399,12 +405,12 @@ fn custody(
     args: &Args,
     path: &ImageArg,
     tap: &Tap,
-    verified: &Result<(Archive, VerifyReport)>,
+    verified: &Result<(Arc<Archive>, VerifyReport)>,
     file: &Path,
     io: &mut Io,
 ) -> Result<()> {
     let limits = args.limits();
-    let archive = verified.as_ref().ok().map(|(archive, _)| archive);
+    let archive = verified.as_ref().ok().map(|(archive, _)| &**archive);
     let input = input(path, archive, tap, &limits)?;
     let mut record = json!({
         "CustodyVersion": custody::VERSION,
@@ -476,7 +482,7 @@ fn check_custody(args: &Args, record: &Path, io: &mut Io) -> Result<Verdict> {
             true => Some(path.open_by(&args.common, open)?.archive),
             false => None,
         };
-        let found = input(path, archive.as_ref(), &Tap::default(), &limits)?;
+        let found = input(path, archive.as_deref(), &Tap::default(), &limits)?;
         let found = custody::identity(&found.value(path.text()));
         let shown = imgkit::escape::text(path.text()).into_owned();
         let digest = |input: &Value| {

@@ -257,7 +257,11 @@ pub enum Fault {
     NotFound {
         /// What was typed.
         wanted: String,
+        /// The name in the store that is most likely meant.
+        closest: Option<String>,
     },
+    /// A directory that is to be the local store and holds something else.
+    NotAStore,
     /// A program, library or script needs something to run that cannot be found.
     Needs {
         /// What it asks for.
@@ -603,7 +607,10 @@ impl fmt::Display for Fault {
                 "'{}': unsupported transport '{transport}': imgkit reads files and is offline",
                 brief(typed)
             ),
-            Fault::NotFound { wanted } => write!(
+            Fault::NotAStore => {
+                f.write_str("not an image store: the directory is not empty, and is no OCI layout")
+            }
+            Fault::NotFound { wanted, .. } => write!(
                 f,
                 "no such file, and no image '{}' in the store",
                 brief(wanted)
@@ -727,6 +734,12 @@ impl Fault {
             Fault::Online { remedy, .. } => {
                 Some(format!("{} writes it to a file", escape::brief(remedy)))
             }
+            Fault::NotFound { closest, .. } => closest.as_deref().map(|closest| {
+                format!(
+                    "the closest name in the store is {}",
+                    escape::brief(closest)
+                )
+            }),
             Fault::Unverified => Some(
                 "--keyring FILE names the keys that are trusted, --allow-unsigned does without"
                     .into(),

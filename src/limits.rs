@@ -407,6 +407,27 @@ pub struct Bound {
 }
 
 impl Limits {
+    /// What a local store is read within: as by default, but for what its documents are and how many there are.
+    pub fn of_store() -> Self {
+        Limits::default().for_store()
+    }
+
+    /// The same with what does not meet a local store: what is in one was let in before, and has to be listed and removed
+    /// whatever it is.
+    #[must_use]
+    pub fn for_store(self) -> Self {
+        Limits {
+            json: JsonLimits::KNOWN,
+            document: 1 << 30,
+            config: 1 << 30,
+            index_depth: u64::MAX,
+            manifests: u64::MAX,
+            images: u64::MAX,
+            layers: u64::MAX,
+            ..self
+        }
+    }
+
     /// What a `manifest.json`, index or manifest may have.
     pub fn of_document(&self) -> Bound {
         let what = "document size in bytes";

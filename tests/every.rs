@@ -340,9 +340,9 @@ fn references_that_are_none() {
     for (name, line) in OPENING {
         room.run(&on(line, "app.tar:"))
             .fails(&format!("{name}: a reference is missing after ':'\n"));
-        room.run(&on(line, "app.tar@sha256:abc"))
+        room.run(&on(line, "app.tar@sha256:xyz"))
             .code(2)
-            .complains("not a digest: 'sha256:abc'");
+            .complains("not a digest: 'sha256:xyz'");
         room.run(&on(line, "''"))
             .fails(&format!("{name}: an image needs a name or a path\n"));
     }

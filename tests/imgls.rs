@@ -523,7 +523,9 @@ fn the_store_is_a_layout() {
     room.run(&format!("imgls --store store demo@{digest}"))
         .ok(&demo);
     room.run("imgls --store store demo:7")
-        .fails("imgls: no such file, and no image 'demo:7' in the store\n");
+        .fails(
+            "imgls: no such file, and no image 'demo:7' in the store\nhint: the closest name in the store is demo:1\n",
+        );
     // What exists as a path is a path.
     room.write("demo", &build::docker(&[&untagged()]).tar());
     room.run("imgls --store store -q demo")

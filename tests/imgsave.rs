@@ -131,7 +131,7 @@ fn threads_change_nothing() {
     for compression in ["keep", "none", "gzip", "zstd"] {
         store(
             &room,
-            &format!("imgsave -j 1 --compression {compression} -o one.tar demo tool"),
+            &format!("imgsave -j 1 --compression {compression} -o one.tar demo tool:3"),
         )
         .code(2);
         store(

@@ -104,12 +104,13 @@ fn prunes() {
     names(&room, "demo:1\ntool:2\n<none>:<none>\n");
     let size: usize = tool().blobs()[1].len() + tool().config().len() + tool().manifest().len();
     let freed = crate::common::kilobytes(size);
-    let gone = format!(
-        "deleted: {}\n\nTotal reclaimed space: {freed}\n",
-        tool().id()
-    );
-    store(&room, "imgprune --dry-run").ok(&format!("Would Delete Images:\n{gone}"));
-    store(&room, "imgprune --force").ok(&format!("Deleted Images:\n{gone}"));
+    let gone = tool().id();
+    store(&room, "imgprune --dry-run").ok(&format!(
+        "Would Delete Images:\nwould delete: {gone}\n\nWould reclaim: {freed}\n"
+    ));
+    store(&room, "imgprune --force").ok(&format!(
+        "Deleted Images:\ndeleted: {gone}\n\nTotal reclaimed space: {freed}\n"
+    ));
     names(&room, "demo:1\ntool:2\n");
     store(&room, "imgprune --all --force --filter until=1000000h")
         .ok("Total reclaimed space: 0B\n");
@@ -274,10 +275,8 @@ fn a_store_that_is_not_there_stays_so() {
         "imgprune --all --force",
         "imgprune --dry-run",
     ] {
-        for (line, code) in [
-            (format!("{line} --store nowhere"), 2),
-            (line.to_owned(), if line.contains("rm") { 2 } else { 0 }),
-        ] {
+        let code = if line.contains("rm") { 2 } else { 0 };
+        for line in [format!("{line} --store nowhere"), line.to_owned()] {
             let output = room.command(&line).env("XDG_DATA_HOME", "data").run();
             output.code(code);
             let left = std::fs::read_dir(room.path(".")).expect("the room").count();
@@ -285,13 +284,13 @@ fn a_store_that_is_not_there_stays_so() {
         }
     }
     // A layout that never had a blob gets no folder for them.
-    room.run("imgprune --dry-run --store nowhere").code(2);
     std::fs::create_dir(room.path("empty")).expect("a folder");
     room.write("empty/oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
     room.write("empty/index.json", br#"{"schemaVersion":2,"manifests":[]}"#);
     for how in ["--dry-run", "--force"] {
         room.run(&format!("imgprune {how} --store empty"))
-            .ok("Total reclaimed space: 0B\n");
+            .code(0)
+            .says(": 0B\n");
         assert!(!room.path("empty/blobs").exists(), "{how}");
     }
 }

@@ -105,7 +105,11 @@ pub fn print(
         Found::Life(sides, path) => {
             let unknown = || -> Error {
                 let shown = imgkit::escape::bytes(&path).into_owned();
-                Fault::NotFound { wanted: shown }.into()
+                Fault::NotFound {
+                    wanted: shown,
+                    closest: None,
+                }
+                .into()
             };
             let side = sides.first().ok_or_else(unknown)?;
             let missing = || -> Error {

@@ -14,6 +14,7 @@ use super::docker::{self, DockerItem, RepositoryRecord};
 use super::graph::{Edge, GraphReader, Node, NodeKind, no_rootfs};
 use super::halves::docker_layers;
 use super::image::{Image, ImageId, Layer, Presence};
+use super::lookup::Lookup;
 use super::name::{Name, NameSet};
 use crate::blob::{self, Meter, ReadAhead, Tap, sha256};
 use crate::error::{At, Error, Fault, NotAnImage, Result, TarFault};
@@ -59,6 +60,8 @@ pub struct Archive {
     pub notes: Vec<String>,
     /// The roots that lead to each image, once somebody has asked.
     roots_of: OnceLock<Vec<Vec<usize>>>,
+    /// Names and digests, once somebody has asked.
+    pub(super) lookup: OnceLock<Lookup>,
 }
 
 /// The shape of an archive.
@@ -139,7 +142,7 @@ pub struct Open {
 }
 
 /// One half of an archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Half {
     /// `manifest.json` and `repositories`.
     Docker,
@@ -306,6 +309,7 @@ impl Open {
             faults,
             notes,
             roots_of: OnceLock::new(),
+            lookup: OnceLock::new(),
         })
     }
 }
@@ -383,6 +387,7 @@ fn document(place: &str, container: Container, bytes: Arc<[u8]>) -> Result<Archi
         faults,
         notes: Vec::new(),
         roots_of: OnceLock::new(),
+        lookup: OnceLock::new(),
     })
 }
 

@@ -14,9 +14,11 @@
 //! | `assemble` | both halves put together into one list of images |
 //! | `halves` | which half describes an image where they do not say the same |
 //! | `identity` | what shows a layer to be another one than is stated, before it is hashed |
-//! | `select` | which image a user means |
+//! | `select`, `chosen`, `lookup` | which image a user means, and which ones |
+//! | `referrers` | which manifests are about others |
 
 mod assemble;
+mod chosen;
 mod container;
 mod content;
 mod detours;
@@ -26,13 +28,16 @@ mod graph;
 mod halves;
 mod identity;
 mod image;
+mod lookup;
 mod members;
 mod name;
+mod referrers;
 mod select;
 
 use std::fmt;
 
 pub use assemble::{Archive, DockerHalf, Half, OciHalf, Open, Root, Shape};
+pub use chosen::{Chosen, Target};
 pub use container::{Container, Holder};
 pub use content::{Content, Kept};
 pub use detours::{Detour, Detours};
@@ -42,7 +47,8 @@ pub use graph::{Edge, Node, NodeKind, check, check_digest};
 pub use identity::check_blob;
 pub use image::{Image, ImageId, Layer, Presence, Step};
 pub use members::{Member, MemberKind, MemberTable};
-pub use name::Name;
+pub use name::{Name, Wanted};
+pub use referrers::{Fate, subject_of_tag};
 pub(crate) use select::distance;
 pub use select::{Pick, Selection};
 

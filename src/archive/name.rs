@@ -67,13 +67,7 @@ impl Name {
 
     /// Whether the user means this name, or all of its repository, by `wanted`.
     pub fn means(&self, wanted: &str) -> bool {
-        let (Name::Full(name), Ok(wanted)) = (self, Reference::parse(wanted)) else {
-            return self.matches(wanted);
-        };
-        match (wanted.tag(), wanted.digest()) {
-            (None, None) => wanted.repository() == name.repository(),
-            _ => wanted.same_as(name),
-        }
+        Wanted::parse(wanted).means(self)
     }
 
     /// What all names have in common that mean the same: the reference in normal form with its tag, or the text.
@@ -99,6 +93,35 @@ impl Name {
             Name::Full(reference) => reference.tag(),
             Name::Tag(tag) => Some(tag),
             Name::Text(_) => None,
+        }
+    }
+}
+
+/// A name as a user typed it, parsed once for many comparisons.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    text: &'a str,
+    reference: Option<Reference>,
+}
+
+impl<'a> Wanted<'a> {
+    /// Takes in what was typed, which may be any text.
+    pub fn parse(text: &'a str) -> Self {
+        Wanted {
+            text,
+            reference: Reference::parse(text).ok(),
+        }
+    }
+
+    /// Whether this name is meant, or all of its repository.
+    pub fn means(&self, name: &Name) -> bool {
+        match (name, &self.reference) {
+            (Name::Tag(text) | Name::Text(text), _) => text == self.text,
+            (Name::Full(name), Some(wanted)) => match (wanted.tag(), wanted.digest()) {
+                (None, None) => wanted.has_same_repository(name),
+                _ => wanted.same_as(name),
+            },
+            (Name::Full(name), None) => name.to_string() == self.text,
         }
     }
 }

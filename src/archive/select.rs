@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::assemble::{Archive, Root};
+use super::chosen::Target;
 use super::image::Image;
 use super::name::{Name, NameKey};
 use crate::error::{Candidates, Error, Fault, Result};
@@ -20,6 +21,18 @@ pub enum Pick {
     Position(usize),
     /// By the digest of a manifest, an index or a config.
     Digest(Digest),
+}
+
+impl Pick {
+    /// As it would be typed after the archive.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Pick::Only => String::new(),
+            Pick::Name(name) => name.clone(),
+            Pick::Position(position) => format!("@{position}"),
+            Pick::Digest(digest) => digest.to_string(),
+        }
+    }
 }
 
 /// What was found: a root, and the image in it for the platform.
@@ -107,26 +120,8 @@ impl Archive {
                     .map(|(_, root)| root)
                     .collect()
             }
-            Pick::Name(wanted) => {
-                let by_name: Vec<&Root> = self
-                    .roots
-                    .iter()
-                    .filter(|root| root.is_called(wanted))
-                    .collect();
-                match by_name.is_empty() {
-                    true => self
-                        .roots
-                        .iter()
-                        .filter(|root| self.has_id(root, wanted))
-                        .collect(),
-                    false => by_name,
-                }
-            }
-            Pick::Digest(digest) => self
-                .roots
-                .iter()
-                .filter(|root| self.has_digest(root, digest))
-                .collect(),
+            Pick::Name(wanted) => self.called(wanted),
+            Pick::Digest(_) => Vec::new(),
         };
         match found[..] {
             [root] => Ok(root),
@@ -135,7 +130,7 @@ impl Archive {
                 candidates: Candidates::default(),
             }
             .into()),
-            [] => Err(self.no_such_image(&pick_text(pick), &self.roots)),
+            [] => self.target(pick).map(|target| &self.roots[target.root()]),
             [..] => {
                 // One and the same image listed more than once needs no choice.
                 let mut images = found.iter().map(|root| self.images_of(root));
@@ -166,29 +161,28 @@ impl Archive {
     /// # Errors
     /// As [`Archive::root`]; `NoSuchImage` if the platform is not here.
     pub fn find(&self, pick: &Pick, platform: Option<&Platform>) -> Result<Selection<'_>> {
-        let by_digest = match pick {
-            Pick::Digest(digest) => self
-                .images
-                .iter()
-                .position(|image| self.image_has_digest(image, digest)),
-            Pick::Name(wanted) if !self.roots.iter().any(|root| root.is_called(wanted)) => {
-                // The start of an ID may be that of one image below an index.
-                let mut found =
-                    (0..self.images.len()).filter(|&i| self.image_has_id(&self.images[i], wanted));
-                found.next().filter(|_| found.next().is_none())
-            }
-            _ => None,
+        let by_id = match pick {
+            Pick::Digest(_) => true,
+            Pick::Name(wanted) => self.called(wanted).is_empty(),
+            _ => false,
         };
-        if let Some(index) = by_digest {
-            let root = self
-                .roots
-                .iter()
-                .find(|root| self.images_of(root) == [index]);
-            return Ok(Selection {
-                archive: self,
-                root,
-                index,
-            });
+        if by_id {
+            let target = self.target(pick)?;
+            let image = match target {
+                Target::Image { image, .. } => Some(image),
+                Target::Root(root) => match self.images_of(&self.roots[root])[..] {
+                    [only] => Some(only),
+                    _ => None,
+                },
+            };
+            if let Some(index) = image {
+                let is_alone = |root: &&Root| self.images_of(root) == [index];
+                return Ok(Selection {
+                    archive: self,
+                    root: self.roots.iter().find(is_alone),
+                    index,
+                });
+            }
         }
         let root = self.root(pick)?;
         let images = self.images_of(root);
@@ -283,44 +277,6 @@ impl Archive {
         }
     }
 
-    fn image_has_digest(&self, image: &Image, digest: &Digest) -> bool {
-        let node = image.node.map(|node| &self.nodes[node].descriptor.digest);
-        node == Some(digest) || image.id.to_string() == digest.as_str()
-    }
-
-    fn has_digest(&self, root: &Root, digest: &Digest) -> bool {
-        let node = root.node.map(|node| &self.nodes[node].descriptor.digest);
-        node == Some(digest)
-            || self
-                .images_of(root)
-                .iter()
-                .any(|&i| self.image_has_digest(&self.images[i], digest))
-    }
-
-    /// Whether `wanted` is the ID of the root's image, or at least 4 digits of its start.
-    fn has_id(&self, root: &Root, wanted: &str) -> bool {
-        let Some(prefix) = id_prefix(wanted) else {
-            return false;
-        };
-        let node = root
-            .node
-            .map(|node| self.nodes[node].descriptor.digest.encoded());
-        node.is_some_and(|hex| hex.starts_with(prefix))
-            || self
-                .images_of(root)
-                .iter()
-                .any(|&i| self.image_has_id(&self.images[i], wanted))
-    }
-
-    fn image_has_id(&self, image: &Image, wanted: &str) -> bool {
-        let node = image
-            .node
-            .map(|node| self.nodes[node].descriptor.digest.encoded());
-        id_prefix(wanted).is_some_and(|prefix| {
-            image.id.hex().starts_with(prefix) || node.is_some_and(|hex| hex.starts_with(prefix))
-        })
-    }
-
     /// What to say when nothing here is what was asked for: what there is, and what comes closest.
     pub fn no_such_image<'a>(
         &self,
@@ -328,13 +284,19 @@ impl Archive {
         roots: impl IntoIterator<Item = &'a Root>,
     ) -> Error {
         let mut candidates = self.candidates(roots);
-        let names = self.roots.iter().flat_map(|root| &root.names);
-        candidates.closest = closest(names, wanted).map(|name| format!("{}:{name}", self.place));
+        let closest = self.closest(wanted);
+        candidates.closest = closest.map(|name| format!("{}:{name}", self.place));
         Fault::NoSuchImage {
             wanted: wanted.to_owned(),
             candidates,
         }
         .into()
+    }
+
+    /// The one name here that a wrong one may have been meant to be.
+    pub fn closest(&self, wanted: &str) -> Option<String> {
+        let names = self.roots.iter().flat_map(|root| &root.names);
+        closest(names, wanted).map(ToString::to_string)
     }
 
     /// What to type for each root; only the first ones are put into words.
@@ -391,12 +353,6 @@ impl Root {
     }
 }
 
-/// The digits of what may be an ID or its start.
-fn id_prefix(wanted: &str) -> Option<&str> {
-    let prefix = wanted.strip_prefix("sha256:").unwrap_or(wanted);
-    (prefix.len() >= 4 && prefix.bytes().all(|b| b.is_ascii_hexdigit())).then_some(prefix)
-}
-
 /// The one name that a wrong one may have been meant to be: the only tag of the repository, or the only name that is
 /// a typing error away.
 fn closest<'a>(names: impl Iterator<Item = &'a Name> + Clone, wanted: &str) -> Option<&'a Name> {
@@ -433,13 +389,4 @@ pub(crate) fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
-}
-
-fn pick_text(pick: &Pick) -> String {
-    match pick {
-        Pick::Only => String::new(),
-        Pick::Name(name) => name.clone(),
-        Pick::Position(position) => format!("@{position}"),
-        Pick::Digest(digest) => digest.to_string(),
-    }
 }

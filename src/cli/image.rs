@@ -8,14 +8,11 @@ use std::sync::{Mutex, PoisonError};
 
 use clap::{ArgMatches, Id};
 
-use super::args::Common;
 use super::transport::refuse_online;
-use crate::archive::{Archive, Half, Open, Pick, Root, Selection};
-use crate::blob::Meter;
-use crate::error::{At, Error, Fault, Result};
+use crate::archive::{Archive, Half, Pick};
+use crate::error::{Error, Fault, Result};
 use crate::escape;
 use crate::spec::{Digest, Platform, Reference};
-use crate::store::Store;
 
 /// An image as the user typed it; nothing has been looked up yet.
 ///
@@ -104,45 +101,10 @@ pub fn platform_arg(text: &str) -> Result<Platform, String> {
 /// Some layers, counted from 0: the first one, and the one after the last; `None` for all that follow.
 pub type LayerRange = (usize, Option<usize>);
 
-/// An opened archive and what in it the user means.
-pub struct Opened {
-    /// The archive.
-    pub archive: Archive,
-    /// Which image.
-    pub pick: Pick,
-}
-
-impl Opened {
-    /// The one image that is meant.
-    ///
-    /// # Errors
-    /// As [`Archive::select`], placed at the archive.
-    pub fn select(&self, common: &Common) -> Result<Selection<'_>> {
-        self.archive
-            .select(&self.pick, common.platform.as_ref())
-            .at(|| self.archive.place.clone())
-    }
-
-    /// What is meant of the archive's list: all of it, or what was picked.
-    ///
-    /// # Errors
-    /// As [`Archive::root`], placed at the archive.
-    pub fn roots(&self) -> Result<Vec<&Root>> {
-        match self.pick {
-            Pick::Only => Ok(self.archive.roots.iter().collect()),
-            _ => self
-                .archive
-                .root(&self.pick)
-                .map(|root| vec![root])
-                .at(|| self.archive.place.clone()),
-        }
-    }
-}
-
 /// What was noted about archives that were opened and was not said yet: those who open them have no stream for it.
 static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-fn remember(archive: &Archive) {
+pub(super) fn remember(archive: &Archive) {
     let mut notes = NOTES.lock().unwrap_or_else(PoisonError::into_inner);
     for note in &archive.notes {
         let note = format!("{}: {note}", archive.place);
@@ -158,7 +120,8 @@ pub(super) fn notes() -> Vec<String> {
 }
 
 /// Where an image is, by the way it was typed.
-enum Place {
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Place {
     Stdin,
     Path(PathBuf),
     /// With the name that goes with a digest, where one was typed.
@@ -264,80 +227,7 @@ impl ImageArg {
         matches!(self.parse(), Ok((Place::Stdin, ..)))
     }
 
-    /// Opens the archive that is meant; `meter` counts the bytes of a stream.
-    ///
-    /// # Errors
-    /// `NotFound` for what is neither a path nor in the store; as [`Open::path`].
-    pub fn open(&self, common: &Common, meter: &Meter) -> Result<Opened> {
-        self.open_with(common, meter, None)
-    }
-
-    /// The same; what comes by on a stream is kept in files without a name in `landing`.
-    ///
-    /// # Errors
-    /// As [`ImageArg::open`].
-    pub fn open_with(
-        &self,
-        common: &Common,
-        meter: &Meter,
-        landing: Option<PathBuf>,
-    ) -> Result<Opened> {
-        self.open_by(
-            common,
-            Open {
-                meter: meter.clone(),
-                landing,
-                limits: common.limits(),
-                ..Open::default()
-            },
-        )
-    }
-
-    /// The same, in any way; which half is wanted is told by what was typed.
-    ///
-    /// # Errors
-    /// As [`ImageArg::open`].
-    pub fn open_by(&self, common: &Common, open: Open) -> Result<Opened> {
-        let (place, only, pick) = self.parse()?;
-        let open = Open { only, ..open };
-        let archive = match place {
-            Place::Stdin => open.stdin()?,
-            Place::Path(path) if is_descriptor(&path) => open.pipe(&path)?,
-            Place::Path(path) => open.path(&path)?,
-            Place::Store(name) => return self.open_in_store(common, pick, name.as_deref(), &open),
-        };
-        remember(&archive);
-        Ok(Opened { archive, pick })
-    }
-
-    fn open_in_store(
-        &self,
-        common: &Common,
-        pick: Pick,
-        name: Option<&str>,
-        open: &Open,
-    ) -> Result<Opened> {
-        let not_found = || {
-            Error::new(Fault::NotFound {
-                wanted: self.text.clone(),
-            })
-        };
-        let archive = match open_store(common, open)? {
-            Some(archive) => archive,
-            None => return Err(not_found()),
-        };
-        match archive.root(&pick) {
-            // A digest of another image than the one that bears the name is a mistake that shows here.
-            Ok(root) if name.is_some_and(|name| !root.goes_by(name)) => Err(not_found()),
-            Ok(_) => Ok(Opened { archive, pick }),
-            Err(error) => match error.fault() {
-                Fault::NoSuchImage { .. } => Err(not_found()),
-                _ => Err(error),
-            },
-        }
-    }
-
-    fn parse(&self) -> Result<(Place, Option<Half>, Pick)> {
+    pub(super) fn parse(&self) -> Result<(Place, Option<Half>, Pick)> {
         let typed = self.typed.as_bytes();
         if typed.is_empty() {
             return Err(Fault::Usage("an image needs a name or a path".into()).into());
@@ -406,7 +296,7 @@ fn stdin(typed: &[u8]) -> Result<Option<Pick>> {
 }
 
 /// Whether a path is one of the files that this process was started with, as shells write `<(…)`, and a pipe.
-fn is_descriptor(path: &Path) -> bool {
+pub(super) fn is_descriptor(path: &Path) -> bool {
     let is_number = |name: &OsStr| name.as_bytes().iter().all(u8::is_ascii_digit);
     let inside = path.parent().is_some_and(|folder| {
         folder == Path::new("/dev/fd") || folder == Path::new("/proc/self/fd")
@@ -476,7 +366,7 @@ fn pick(text: &str) -> Result<Pick> {
 fn digest_pick(text: &str) -> Result<Pick> {
     let hex = text.strip_prefix("sha256:").unwrap_or_default();
     let is_start =
-        (4..64).contains(&hex.len()) && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        (1..64).contains(&hex.len()) && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     match is_start {
         true => Ok(Pick::Name(text.to_owned())),
         false => Digest::parse(text).map(Pick::Digest),
@@ -499,38 +389,4 @@ fn store_pick(text: &str) -> Result<(Option<String>, Pick)> {
         None => Pick::Name(text.to_owned()),
     };
     Ok((None, pick))
-}
-
-/// Opens the local store; `None` if there is none yet.
-///
-/// # Errors
-/// As [`Store::open`]; `Io` if the folder that was named is not there; `Usage` if no home directory is known.
-pub fn open_store(common: &Common, open: &Open) -> Result<Option<Archive>> {
-    let path = store_path(common)?;
-    // A store that was named has to be there; the default one appears with the first image.
-    if common.store.is_some() {
-        std::fs::metadata(&path)
-            .map_err(|error| Error::io("open", error).at(path.to_string_lossy()))?;
-    }
-    Store::at(path).open(open)
-}
-
-/// The folder of the local store, which need not exist yet.
-///
-/// # Errors
-/// `Usage` if none was named and no home directory is known.
-pub fn store_path(common: &Common) -> Result<PathBuf> {
-    if let Some(path) = &common.store {
-        return Ok(path.clone());
-    }
-    let set = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    let data = set("XDG_DATA_HOME").filter(|path| path.is_absolute());
-    let data = data.or_else(|| set("HOME").map(|home| home.join(".local/share")));
-    let why = "no home directory is known: name the store with --store";
-    data.map(|data| data.join("imgkit"))
-        .ok_or_else(|| Fault::Usage(why.into()).into())
 }

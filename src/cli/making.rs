@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use super::args::Common;
-use super::image::store_path;
+use super::opened::store;
 use super::streams::Io;
 use crate::archive::Name;
 use crate::blob::{FileRange, Meter, open_regular, write_whole};
@@ -13,7 +13,7 @@ use crate::error::{At, Error, Fault, Result};
 use crate::escape;
 use crate::spec::instruction::{self, Instruction};
 use crate::spec::{Digest, Reference};
-use crate::store::{Policy, Store};
+use crate::store::Policy;
 use crate::write::{Bundle, Format, archive};
 
 /// The most bytes that a file of options may have.
@@ -111,7 +111,7 @@ impl Making {
     pub fn landing(&self, common: &Common) -> Result<PathBuf> {
         match (self.file(), self.to_stdout()) {
             (_, true) => Ok(super::landing(None)),
-            (None, _) => Store::at(store_path(common)?).landing(),
+            (None, _) => store(common)?.landing(),
             (Some(path), _) => Ok(super::landing(Some(path))),
         }
     }
@@ -138,7 +138,7 @@ impl Making {
                 archive::to_stream(bundle, Format::Docker, io.out(), &meter)?;
             }
             None => {
-                let store = Store::at(store_path(common)?);
+                let store = store(common)?;
                 let added = store.add(bundle, Policy::Replace, &meter)?;
                 for placed in added.placed {
                     if let (Some(name), Some(old)) = (&placed.name, &placed.replaced) {

@@ -10,6 +10,7 @@ mod complete;
 mod image;
 mod interrupt;
 mod making;
+mod opened;
 mod page;
 mod progress;
 mod run;
@@ -19,8 +20,9 @@ mod transport;
 
 pub use args::{ColorWhen, Common, Packing, ProgressWhen};
 pub use caching::{Caching, warn_of_cache};
-pub use image::{ImageArg, LayerRange, Opened, open_store, platform_arg, store_path};
+pub use image::{ImageArg, LayerRange, platform_arg};
 pub use making::{Making, Selecting, option_file, owner_arg};
+pub use opened::{Opened, Openings, Takes, open_store, store, store_path};
 pub use page::{Page, Subcommand};
 pub use progress::Progress;
 pub use run::{Verdict, run, run_commands};

@@ -1,117 +1,14 @@
-//! imgtag, imgrm, imgprune, imgdf: looking after a store.
+//! imgprune and imgdf: what a store needs, and what it takes.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::list::Filter;
-use crate::archive::{Archive, BlobNames, Container, Name, NodeKind, Pick, Root};
-use crate::error::{Error, Fault, Result};
+use super::remove::{Removal, digest_of, id_of, take_away};
+use crate::archive::{Archive, BlobNames, Container, Fate, Name, NodeKind, Root};
+use crate::error::Result;
 use crate::layer::Limits;
 use crate::spec::Digest;
 use crate::store::{Freed, Store, Unwanted};
-
-/// Something that is to go: a name, and the image behind it where nothing else holds it.
-#[derive(Debug, Default)]
-pub struct Removal {
-    /// Names that were taken away.
-    pub untagged: Vec<Name>,
-    /// The images that are gone, by ID in full; of what is no image, the digest of its manifest.
-    pub images: Vec<String>,
-    /// The blobs that went with them.
-    pub freed: Freed,
-}
-
-/// Takes names or images out of a store, as docker rmi does.
-///
-/// A name takes itself away, and `NAME@DIGEST` all names of that repository which the image has; the image goes with its last name. An ID takes the image with its one name; with several
-/// names `force` is needed.
-///
-/// # Errors
-/// `NotFound`; `Usage` for an image with several names without `force`: then nothing is removed.
-pub fn remove(store: &Store, archive: &Archive, wanted: &[String], force: bool) -> Result<Removal> {
-    let mut unwanted: Vec<Unwanted> = Vec::new();
-    for wanted in wanted {
-        let not_found = || {
-            Error::new(Fault::NotFound {
-                wanted: wanted.clone(),
-            })
-        };
-        let by_name = archive
-            .roots
-            .iter()
-            .flat_map(|root| &root.names)
-            .find(|name| name.matches(wanted));
-        if let Some(name) = by_name {
-            unwanted.push(Unwanted::Name(name.clone()));
-            continue;
-        }
-        if let Some((name, digest)) = wanted.split_once('@')
-            && let Ok(root) =
-                Digest::parse(digest).and_then(|digest| archive.root(&Pick::Digest(digest)))
-            && root.goes_by(name)
-        {
-            let names = root.names.iter().filter(|known| known.means(name));
-            unwanted.extend(names.cloned().map(Unwanted::Name));
-            continue;
-        }
-        let pick = Digest::parse(wanted).map_or_else(|_| Pick::Name(wanted.clone()), Pick::Digest);
-        let root = archive.root(&pick).map_err(|error| match error.fault() {
-            Fault::NoSuchImage { .. } => not_found(),
-            _ => error,
-        })?;
-        if root.names.len() > 1 && !force {
-            let all: Vec<String> = root.names.iter().map(ToString::to_string).collect();
-            let why = format!(
-                "'{wanted}' has several names ({}): name one of them, or use --force",
-                all.join(", ")
-            );
-            return Err(Fault::Usage(why).into());
-        }
-        unwanted.extend(digest_of(archive, root).map(Unwanted::Image));
-    }
-    take_away(store, archive, &unwanted)
-}
-
-/// The digest under which a root is listed.
-fn digest_of(archive: &Archive, root: &Root) -> Option<Digest> {
-    let node = root.node?;
-    Some(archive.nodes[node].descriptor.digest.clone())
-}
-
-fn take_away(store: &Store, archive: &Archive, unwanted: &[Unwanted]) -> Result<Removal> {
-    let (freed, listed) = store.remove(unwanted)?;
-    let mut removal = Removal {
-        freed,
-        ..Removal::default()
-    };
-    for root in &archive.roots {
-        let Some(digest) = digest_of(archive, root) else {
-            continue;
-        };
-        let whole = unwanted.contains(&Unwanted::Image(digest.clone()));
-        let mut meant = whole || unwanted.contains(&Unwanted::Unnamed(digest.clone()));
-        for name in &root.names {
-            if whole || unwanted.contains(&Unwanted::Name(name.clone())) {
-                removal.untagged.push(name.clone());
-                meant = true;
-            }
-        }
-        // What was given another name meanwhile is still there.
-        if meant && !listed.contains(&digest) {
-            removal.images.push(id_of(archive, root));
-        }
-    }
-    Ok(removal)
-}
-
-/// What a root is known by: the ID of its image; of an index with several or no images, its own digest.
-fn id_of(archive: &Archive, root: &Root) -> String {
-    let images = archive.images_of(root);
-    match (&images[..], root.node) {
-        ([image], _) | ([image, ..], None) => archive.images[*image].id.to_string(),
-        (_, Some(node)) => archive.nodes[node].descriptor.digest.to_string(),
-        ([], None) => String::new(),
-    }
-}
 
 /// Which images imgprune takes.
 #[derive(Debug, Clone, Default)]
@@ -126,22 +23,18 @@ pub struct PruneOptions {
 
 /// Takes images without a name out of a store (with `all`, any images), and blobs that nothing refers to.
 ///
+/// What is about an image that stays (its signatures, SBOMs and attestations, as subject or by its tag) stays, too; what
+/// has no name of its own goes with what it is about.
+///
 /// # Errors
 /// `Io`.
 pub fn prune(store: &Store, archive: &Archive, options: &PruneOptions) -> Result<Removal> {
-    let wanted = |root: &&Root| {
-        let images = archive.images_of(root);
-        let Some(&image) = images.first() else {
-            return false;
-        };
-        let image = &archive.images[image];
-        let created = image.config.created.as_deref();
-        (options.all || root.names.is_empty())
-            && options.filters.iter().all(|(filter, want)| {
-                (filter.label_matches(image) && filter.time_matches(created)) == *want
-            })
-    };
-    let roots: Vec<&Root> = archive.roots.iter().filter(wanted).collect();
+    let stays = archive.staying(|root| fate(archive, root, options));
+    let roots = archive.roots.iter().zip(stays);
+    let roots: Vec<&Root> = roots
+        .filter(|(_, stays)| !stays)
+        .map(|(root, _)| root)
+        .collect();
     if options.dry_run {
         let gone: HashSet<usize> = roots.iter().filter_map(|root| root.node).collect();
         let kept = archive
@@ -195,6 +88,30 @@ pub fn prune(store: &Store, archive: &Archive, options: &PruneOptions) -> Result
     Ok(removal)
 }
 
+/// What becomes of a root, were it not for what it is about.
+fn fate(archive: &Archive, root: &Root, options: &PruneOptions) -> Fate {
+    let is_unnamed = match options.all {
+        true => root.names.is_empty() || archive.is_named_as_referrer(root),
+        false => root.names.is_empty(),
+    };
+    if is_unnamed && !archive.subjects_of(root).is_empty() {
+        return Fate::Follows;
+    }
+    let images = archive.images_of(root);
+    let Some(image) = images.first().map(|&image| &archive.images[image]) else {
+        return Fate::Stays;
+    };
+    let created = image.config.created.as_deref();
+    let goes = (options.all || root.names.is_empty())
+        && options.filters.iter().all(|(filter, want)| {
+            (filter.label_matches(image) && filter.time_matches(created)) == *want
+        });
+    match goes {
+        true => Fate::Goes,
+        false => Fate::Stays,
+    }
+}
+
 /// Every blob that a node leads to and that is in the archive, with its stored size; each once.
 fn blobs_below(archive: &Archive, top: usize) -> HashMap<Digest, u64> {
     let mut blobs = HashMap::new();
@@ -242,9 +159,9 @@ pub struct Usage {
     pub blobs: (usize, u64),
     /// Blobs that nothing refers to, and their bytes.
     pub orphans: (usize, u64),
-    /// Images without a name.
+    /// Images that imgprune would take: those without a name, unless they are about one that stays.
     pub dangling: usize,
-    /// Bytes that would be free without the images that have no name, and without orphans.
+    /// Bytes that would be free without those, and without orphans.
     pub reclaimable: u64,
 }
 
@@ -263,18 +180,21 @@ pub struct ImageUsage {
     pub shared: u64,
 }
 
-/// Adds up what archives take; a blob that is in several of them counts once.
+/// Adds up what archives take, or what is meant of them by `roots`; a blob that is in several of them counts once.
+///
+/// What an image shares is told against all images of the archives, also those that are not meant.
 ///
 /// # Errors
-/// `Io` from listing a folder.
-pub fn usage(archives: &[Archive], limits: &Limits) -> Result<Usage> {
+/// `Io` from listing a directory.
+pub fn usage(sources: &[(&Archive, Option<Vec<&Root>>)], limits: &Limits) -> Result<Usage> {
     let mut usage = Usage::default();
     let mut users: HashMap<Digest, usize> = HashMap::new();
     let mut sizes: HashMap<Digest, u64> = HashMap::new();
     let mut dangling: Vec<HashMap<Digest, u64>> = Vec::new();
     let mut held: Vec<HashMap<Digest, u64>> = Vec::new();
-    for archive in archives {
-        for root in &archive.roots {
+    for (archive, meant) in grouped(sources) {
+        let stays = archive.staying(|root| fate(archive, root, &PruneOptions::default()));
+        for ((position, root), stays) in archive.roots.iter().enumerate().zip(stays) {
             let blobs = match (root.node, root.image) {
                 (Some(node), _) => blobs_below(archive, node),
                 (None, Some(image)) => docker_blobs(archive, image),
@@ -283,6 +203,12 @@ pub fn usage(archives: &[Archive], limits: &Limits) -> Result<Usage> {
             for (digest, size) in &blobs {
                 *users.entry(digest.clone()).or_default() += 1;
                 sizes.insert(digest.clone(), *size);
+            }
+            if meant
+                .as_ref()
+                .is_some_and(|meant| !meant.contains(&position))
+            {
+                continue;
             }
             let created = archive
                 .images_of(root)
@@ -296,7 +222,7 @@ pub fn usage(archives: &[Archive], limits: &Limits) -> Result<Usage> {
                 size,
                 shared: 0,
             });
-            if root.names.is_empty() {
+            if !stays {
                 dangling.push(blobs.clone());
             }
             held.push(blobs);
@@ -309,8 +235,13 @@ pub fn usage(archives: &[Archive], limits: &Limits) -> Result<Usage> {
             .map(|(_, size)| size)
             .sum();
     }
-    usage.blobs = (sizes.len(), sizes.values().sum());
-    for archive in archives {
+    let mut counted: HashMap<&Digest, u64> = HashMap::new();
+    counted.extend(held.iter().flatten().map(|(digest, size)| (digest, *size)));
+    usage.blobs = (counted.len(), counted.values().sum());
+    for (archive, meant) in grouped(sources) {
+        if meant.is_some() {
+            continue;
+        }
         let orphans = orphans(&archive.container, &sizes, limits)?;
         usage.orphans = (usage.orphans.0 + orphans.0, usage.orphans.1 + orphans.1);
     }
@@ -324,6 +255,36 @@ pub fn usage(archives: &[Archive], limits: &Limits) -> Result<Usage> {
         .filter(|(digest, count)| users[*digest] == *count);
     usage.reclaimable = freed.map(|(digest, _)| sizes[digest]).sum::<u64>() + usage.orphans.1;
     Ok(usage)
+}
+
+/// Each archive once, with the positions of the roots that are meant; `None` for all.
+fn grouped<'a>(
+    sources: &[(&'a Archive, Option<Vec<&Root>>)],
+) -> Vec<(&'a Archive, Option<HashSet<usize>>)> {
+    let mut groups: Vec<(&Archive, Option<HashSet<usize>>)> = Vec::new();
+    let mut known: HashMap<*const Archive, usize> = HashMap::new();
+    let mut positions: HashMap<*const Root, usize> = HashMap::new();
+    for (archive, roots) in sources {
+        let group = *known
+            .entry(std::ptr::from_ref(*archive))
+            .or_insert_with(|| {
+                groups.push((archive, Some(HashSet::new())));
+                for (position, root) in archive.roots.iter().enumerate() {
+                    positions.insert(std::ptr::from_ref(root), position);
+                }
+                groups.len() - 1
+            });
+        let meant = &mut groups[group].1;
+        match (roots, &mut *meant) {
+            (None, _) => *meant = None,
+            (Some(roots), Some(meant)) => {
+                let roots = roots.iter().map(|root| std::ptr::from_ref(*root));
+                meant.extend(roots.filter_map(|root| positions.get(&root)));
+            }
+            (Some(_), None) => {}
+        }
+    }
+    groups
 }
 
 /// The blobs of an image that has no manifest: its config, and its layers by diff ID.

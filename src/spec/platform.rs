@@ -109,6 +109,14 @@ impl Platform {
             && (wanted.os_version.is_none() || self.os_version == wanted.os_version)
     }
 
+    /// Whether both are one platform, a missing variant being the usual one. No other that it can run will do.
+    pub fn is_same_as(&self, other: &Platform) -> bool {
+        self.os == other.os
+            && self.architecture == other.architecture
+            && self.effective_variant() == other.effective_variant()
+            && (other.os_version.is_none() || self.os_version == other.os_version)
+    }
+
     fn effective_variant(&self) -> Option<&str> {
         match (self.architecture.as_str(), self.variant.as_deref()) {
             ("arm", None) => Some("v7"),

@@ -152,6 +152,11 @@ impl Reference {
         format!("{}/{}", self.domain, self.path)
     }
 
+    /// Whether both are of one repository.
+    pub fn has_same_repository(&self, other: &Reference) -> bool {
+        self.domain == other.domain && self.path == other.path
+    }
+
     /// The short form with tag and digest as stated.
     pub fn familiar(&self) -> String {
         self.with_suffix(self.familiar_repository())
@@ -171,8 +176,7 @@ impl Reference {
 
     /// Whether both name the same repository, tag and digest, `latest` being meant where nothing is stated.
     pub fn same_as(&self, other: &Reference) -> bool {
-        self.domain == other.domain
-            && self.path == other.path
+        self.has_same_repository(other)
             && self.tag_or_latest() == other.tag_or_latest()
             && self.digest == other.digest
     }

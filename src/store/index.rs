@@ -10,7 +10,7 @@ use crate::blob::FileRange;
 use crate::error::{At, Candidates, Error, Fault, Result};
 use crate::limits::Limits;
 use crate::spec::fields::{self, Shape};
-use crate::spec::json::{Node, parse};
+use crate::spec::json::{Node, parse_known};
 use crate::spec::{Descriptor, Digest, MediaType, annotations};
 use crate::write::Listed;
 use crate::write::archive::descriptor_json;
@@ -47,6 +47,18 @@ pub enum Unwanted {
     Image(Digest),
     /// A manifest or index as long as it has no name: if it has been given one meanwhile, it stays.
     Unnamed(Digest),
+    /// A manifest that indexes list, which stay as they are; nothing, if it has been given a name meanwhile.
+    Part(Digest),
+}
+
+impl Unwanted {
+    /// The manifest that is to go out of indexes.
+    pub(super) fn part(&self) -> Option<&Digest> {
+        match self {
+            Unwanted::Part(digest) => Some(digest),
+            _ => None,
+        }
+    }
 }
 
 pub(super) struct StoreIndex {
@@ -69,7 +81,8 @@ impl StoreIndex {
         let empty = json!({"schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": []});
         let (value, changed) = match crate::blob::open_regular(&path, false) {
             Ok(file) => (
-                parse(&FileRange::whole(file)?.bytes(Limits::default().document)?).at(place)?,
+                parse_known(&FileRange::whole(file)?.bytes(Limits::of_store().document)?)
+                    .at(place)?,
                 false,
             ),
             Err(error) if !path.exists() => {
@@ -162,6 +175,7 @@ impl StoreIndex {
                 Unwanted::Name(name) => is_called(entry, name),
                 Unwanted::Image(digest) => entry.digest == *digest,
                 Unwanted::Unnamed(digest) => entry.digest == *digest && entry.name.is_none(),
+                Unwanted::Part(_) => false,
             })
         });
         self.changed |= self.entries.len() != before;

@@ -28,10 +28,11 @@ use index::StoreIndex;
 pub use index::{Placed, Policy, Unwanted};
 use lock::Lock;
 
-use crate::archive::{Archive, Container, Half, Name, NodeKind, Open};
+use crate::archive::{Archive, Container, Fate, Half, Name, NodeKind, Open, Root};
 use crate::blob::step::step;
 use crate::blob::{Meter, is_leftover, remove_leftover, sync_folder};
 use crate::error::{At, Error, Fault, Result};
+use crate::limits::Limits;
 use crate::spec::Digest;
 use crate::write::{Bundle, layout};
 
@@ -74,6 +75,35 @@ impl Store {
     /// Its folder.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Refuses what exists and is no store: a directory of other files, in which nothing is to be written or deleted. One
+    /// that is missing or empty becomes a store with the first image.
+    ///
+    /// # Errors
+    /// `NotAStore`; `Io`, also for what is no directory.
+    pub fn check(&self) -> Result<()> {
+        let place = || self.path.to_string_lossy().into_owned();
+        let entries = match std::fs::read_dir(&self.path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(Error::io("open", error).at(place())),
+        };
+        if self.path.join(OCI_LAYOUT).exists() || self.path.join("index.json").exists() {
+            return Ok(());
+        }
+        for entry in entries {
+            let name = entry.map_err(|error| Error::io("read", error)).at(place)?;
+            let name = name.file_name();
+            // A program that was killed before it had made a layout leaves these.
+            let is_ours = name
+                .to_str()
+                .is_some_and(|name| name == "blobs" || is_leftover(name));
+            if !is_ours {
+                return Err(Error::new(Fault::NotAStore).at(place()));
+            }
+        }
+        Ok(())
     }
 
     /// Opens it for reading; `None` if it does not exist yet.
@@ -185,7 +215,7 @@ impl Store {
     fn take_back(&self, blobs: Lock, new: Vec<Digest>) {
         // Whoever adds holds the lock from before it looks which blobs are there, so nobody counts on these.
         let Some(_alone) = blobs.alone() else { return };
-        if let Ok(reachable) = self.reachable(true) {
+        if let Ok(reachable) = self.reachable(&HashSet::new(), true) {
             let orphans = new.into_iter().filter(|digest| !reachable.contains(digest));
             let _ = self.delete(orphans.collect());
         }
@@ -229,9 +259,27 @@ impl Store {
         }
         let _blobs = Lock::exclusive(&self.path, lock::BLOBS).at(place)?;
         // What is damaged can be taken out, too.
-        let before = self.reachable(false).at(place)?;
-        let listed = self.change(|index| Ok(index.remove(unwanted))).at(place)?;
-        let freed = match self.reachable(true) {
+        let Some(archive) = self.open_locked(&own())? else {
+            return Ok(Default::default());
+        };
+        let parts: HashSet<&Digest> = unwanted.iter().filter_map(Unwanted::part).collect();
+        if !parts.is_empty() {
+            // They can only be told from what stays if all of that can be read.
+            reachable(&archive, &parts, true).at(place)?;
+        }
+        let before = reachable(&archive, &HashSet::new(), false).at(place)?;
+        let listed = self.change(|index| {
+            let listed = index.remove(unwanted);
+            let orphans = orphaned_referrers(&archive, &listed);
+            Ok(match orphans.is_empty() {
+                true => listed,
+                false => index.remove(&orphans),
+            })
+        });
+        let listed = listed.at(place)?;
+        // What was given a name meanwhile is no mere part any more.
+        let parts = parts.into_iter().filter(|part| !listed.contains(*part));
+        let freed = match self.reachable(&parts.collect(), true) {
             Ok(after) => self.delete(before.difference(&after).cloned().collect()),
             Err(_) => Ok(Freed::default()),
         };
@@ -252,10 +300,10 @@ impl Store {
             return Ok(Freed::default());
         }
         let _blobs = Lock::exclusive(&self.path, lock::BLOBS).at(place)?;
-        let reachable = self.reachable(true).at(place)?;
+        let reachable = self.reachable(&HashSet::new(), true).at(place)?;
         let mut orphans = HashSet::new();
         let mut leftovers = Vec::new();
-        let open = Open::default();
+        let open = own();
         for name in Container::open(&self.path, &open)?.names(&open.limits)? {
             let base = name.rsplit('/').next().unwrap_or_default();
             match Digest::from_blob_path(&name) {
@@ -316,29 +364,12 @@ impl Store {
         Ok(u64::try_from(stat.st_size).unwrap_or_default())
     }
 
-    /// Every blob that the index leads to, here or not. A manifest that is damaged, or is no file, may need any blob:
-    /// with `strict` it is an error.
-    fn reachable(&self, strict: bool) -> Result<HashSet<Digest>> {
-        let mut digests = HashSet::new();
-        let Some(archive) = self.open_locked(&Open::default())? else {
-            return Ok(digests);
-        };
-        for node in &archive.nodes {
-            digests.insert(node.descriptor.digest.clone());
-            if strict && let Some(fault) = node.faults.first() {
-                return Err(fault.clone());
-            }
-            let manifest = match &node.kind {
-                NodeKind::Image(image) => archive.images[*image].manifest.as_ref(),
-                NodeKind::Attestation(manifest) | NodeKind::Artifact(manifest) => Some(manifest),
-                _ => None,
-            };
-            let blobs = manifest
-                .into_iter()
-                .flat_map(|manifest| manifest.config.iter().chain(&manifest.layers));
-            digests.extend(blobs.map(|descriptor| descriptor.digest.clone()));
+    /// Every blob that the index leads to, as [`reachable`] says.
+    fn reachable(&self, parts: &HashSet<&Digest>, strict: bool) -> Result<HashSet<Digest>> {
+        match self.open_locked(&own())? {
+            Some(archive) => reachable(&archive, parts, strict),
+            None => Ok(HashSet::new()),
         }
-        Ok(digests)
     }
 
     /// Changes `index.json`: under its lock, from what it says now, as a whole.
@@ -355,4 +386,66 @@ impl Store {
         }
         Ok(result)
     }
+}
+
+/// How the store reads its own index: limits are for what strangers made, and what is in a store was let in before.
+fn own() -> Open {
+    Open {
+        limits: Limits::of_store(),
+        ..Open::default()
+    }
+}
+
+/// Every blob that an archive's index leads to, here or not, but for what only `parts` lead to. A manifest that is
+/// damaged, or is no file, may need any blob: with `strict` it is an error.
+fn reachable(archive: &Archive, parts: &HashSet<&Digest>, strict: bool) -> Result<HashSet<Digest>> {
+    let mut digests = HashSet::new();
+    let mut seen = HashSet::new();
+    let mut work: Vec<usize> = archive.roots.iter().filter_map(|root| root.node).collect();
+    while let Some(position) = work.pop() {
+        let node = &archive.nodes[position];
+        if parts.contains(&node.descriptor.digest) || !seen.insert(position) {
+            continue;
+        }
+        digests.insert(node.descriptor.digest.clone());
+        if strict && let Some(fault) = node.faults.first() {
+            return Err(fault.clone());
+        }
+        let manifest = match &node.kind {
+            NodeKind::Image(image) => archive.images[*image].manifest.as_ref(),
+            NodeKind::Attestation(manifest) | NodeKind::Artifact(manifest) => Some(manifest),
+            NodeKind::Index(edges) => {
+                work.extend(edges.iter().map(|edge| edge.node));
+                None
+            }
+            NodeKind::Schema1 | NodeKind::Absent | NodeKind::Opaque => None,
+        };
+        let blobs = manifest
+            .into_iter()
+            .flat_map(|manifest| manifest.config.iter().chain(&manifest.layers));
+        digests.extend(blobs.map(|descriptor| descriptor.digest.clone()));
+    }
+    Ok(digests)
+}
+
+/// What has no name and is about something that was listed before and is not any more, nor below what is.
+fn orphaned_referrers(archive: &Archive, listed: &HashSet<Digest>) -> Vec<Unwanted> {
+    let digest = |root: &Root| {
+        let node = root.node?;
+        Some(archive.nodes[node].descriptor.digest.clone())
+    };
+    let is_listed = |root: &Root| digest(root).is_some_and(|digest| listed.contains(&digest));
+    let stays = archive.staying(|root| {
+        let is_referrer = root.names.is_empty() && !archive.subjects_of(root).is_empty();
+        match is_listed(root) {
+            true if is_referrer => Fate::Follows,
+            true => Fate::Stays,
+            false => Fate::Goes,
+        }
+    });
+    let roots = archive.roots.iter().zip(stays);
+    let orphans = roots.filter(|(root, stays)| !stays && is_listed(root));
+    orphans
+        .filter_map(|(root, _)| digest(root).map(Unwanted::Unnamed))
+        .collect()
 }

@@ -93,7 +93,7 @@ fn looked(archive: &Archive, limits: &Limits) {
         }
         let _ = job::raw_index(archive, &pick);
     }
-    let _ = job::usage(std::slice::from_ref(archive), limits);
+    let _ = job::usage(&[(archive, None)], limits);
 }
 
 /// An archive in a file, to be used and to be examined.

@@ -134,6 +134,10 @@ const PAGE: Page = Page {
                     "warning: descriptions of one thing that differ or are not there",
                 ),
                 (
+                    "invalid-unicode",
+                    "warning: texts of a document that are no valid Unicode; engines show U+FFFD in its place",
+                ),
+                (
                     "duplicate-member, repeated-entry, gzip-padding",
                     "warning: bytes that some readers take and others do not",
                 ),

@@ -162,7 +162,7 @@ fn finding_codes() -> BTreeSet<String> {
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     let mut codes = BTreeSet::new();
-    for file in ["agree", "apply", "blobs", "finding", "mod", "toc"] {
+    for file in ["agree", "apply", "blobs", "finding", "mod", "texts", "toc"] {
         let source = read(&format!("src/job/verify/{file}.rs"));
         for starter in ["Severity::Error,", "Severity::Warning,", "Severity::Note,"] {
             for rest in source.split(starter).skip(1) {

@@ -65,7 +65,11 @@ impl ImageConfig {
     /// # Errors
     /// As [`ImageConfig::parse`].
     pub fn parse_within(bytes: &[u8], limits: &JsonLimits) -> Result<Self> {
-        let document = json::parse_within(bytes, limits)?;
+        Self::from_value(json::parse_within(bytes, limits)?)
+    }
+
+    /// The same for text that has been parsed.
+    pub(crate) fn from_value(document: Value) -> Result<Self> {
         Shape::CONFIG.check(&document)?;
         let node = Node::root(&document);
         let diff_ids = match node.field("rootfs")? {

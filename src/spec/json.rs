@@ -10,11 +10,12 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::{Digest, fields};
+use super::{Digest, fields, texts};
 use crate::error::{Error, Fault, Result};
 use crate::limits::JsonLimits;
 
-/// Parses one JSON document that fills `bytes` to the end.
+/// Parses one JSON document that fills `bytes` to the end. Texts that are no valid Unicode are read as Go reads them, see
+/// [`texts::readable`].
 ///
 /// # Errors
 /// `Json` for malformed text, a byte order mark, trailing data, a key that occurs twice in one object, and numbers
@@ -50,7 +51,8 @@ pub fn parse_within(bytes: &[u8], limits: &JsonLimits) -> Result<Value> {
         limit: &limit,
         limits,
     };
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let bytes = texts::readable(bytes);
+    let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
     let value = strict
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value));

@@ -17,6 +17,7 @@ mod new_config;
 mod platform;
 mod reference;
 pub mod schema;
+pub mod texts;
 mod time;
 
 pub use config::{History, ImageConfig};

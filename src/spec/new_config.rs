@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::fields;
 use super::instruction::{self, Instruction};
-use super::json::{self, Node};
-use super::{Digest, History, Platform, Timestamp};
+use super::json::Node;
+use super::{Digest, History, Platform, Timestamp, fields, texts};
 use crate::error::{Fault, Result};
 
-/// A config document that is being changed. What is not named stays as it is, unknown fields too.
+/// A config document that is being changed. What is not named stays as it is, unknown fields too, and texts that are no
+/// valid Unicode.
 #[derive(Debug, Clone)]
 pub struct NewConfig {
     document: Map<String, Value>,
@@ -43,7 +43,7 @@ impl NewConfig {
     /// # Errors
     /// `Json` and `Schema` for what is no image config.
     pub fn like(bytes: &[u8]) -> Result<Self> {
-        let value = json::parse_known(bytes)?;
+        let value = texts::exact(bytes)?;
         // A config that cannot be read would make an image that cannot be.
         super::ImageConfig::parse_known(bytes)?;
         let node = Node::root(&value);
@@ -168,9 +168,7 @@ impl NewConfig {
 
     /// The document, compact.
     pub fn bytes(&self) -> Vec<u8> {
-        Value::Object(self.document.clone())
-            .to_string()
-            .into_bytes()
+        texts::bytes(&Value::Object(self.document.clone()))
     }
 
     fn history(&self) -> Result<Vec<Value>> {

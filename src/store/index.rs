@@ -11,7 +11,7 @@ use crate::error::{At, Candidates, Error, Fault, Result};
 use crate::limits::Limits;
 use crate::spec::fields::{self, Shape};
 use crate::spec::json::{Node, parse_known};
-use crate::spec::{Descriptor, Digest, MediaType, annotations};
+use crate::spec::{Descriptor, Digest, MediaType, annotations, texts};
 use crate::write::Listed;
 use crate::write::archive::descriptor_json;
 
@@ -68,6 +68,7 @@ pub(super) struct StoreIndex {
 }
 
 struct Entry {
+    /// As it is written, see [`texts::exact`].
     value: Value,
     digest: Digest,
     name: Option<Name>,
@@ -79,15 +80,15 @@ impl StoreIndex {
         let path = store.join("index.json");
         let place = || "index.json".to_owned();
         let empty = json!({"schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": []});
-        let (value, changed) = match crate::blob::open_regular(&path, false) {
-            Ok(file) => (
-                parse_known(&FileRange::whole(file)?.bytes(Limits::of_store().document)?)
-                    .at(place)?,
-                false,
-            ),
+        let (value, written, changed) = match crate::blob::open_regular(&path, false) {
+            Ok(file) => {
+                let bytes = FileRange::whole(file)?.bytes(Limits::of_store().document)?;
+                let value = parse_known(&bytes).at(place)?;
+                (value, texts::exact(&bytes).at(place)?, false)
+            }
             Err(error) if !path.exists() => {
                 let _ = error;
-                (empty, true)
+                (empty.clone(), empty, true)
             }
             Err(error) => return Err(error.at(place())),
         };
@@ -99,11 +100,14 @@ impl StoreIndex {
                 Some(list) => list
                     .items()
                     .at(place)?
-                    .map(|item| {
+                    .enumerate()
+                    .map(|(i, item)| {
                         let descriptor = Descriptor::from_node(&item)?;
                         let name = Name::from_annotations(&descriptor);
+                        let written =
+                            fields::of(&written, "manifests").and_then(|list| list.get(i));
                         Ok(Entry {
-                            value: item.value().clone(),
+                            value: written.unwrap_or(item.value()).clone(),
                             digest: descriptor.digest,
                             name,
                         })
@@ -112,7 +116,7 @@ impl StoreIndex {
                     .at(place)?,
             }
         };
-        let Value::Object(document) = value else {
+        let Value::Object(document) = written else {
             let (field, expected) = ("the document".to_owned(), "an object");
             return Err(Error::new(Fault::Schema {
                 field,
@@ -136,7 +140,7 @@ impl StoreIndex {
         let mut document = self.document.clone();
         let entries = self.entries.iter().map(|entry| entry.value.clone());
         fields::set(&mut document, "manifests", entries.collect());
-        Value::Object(document).to_string().into_bytes()
+        texts::bytes(&Value::Object(document))
     }
 
     pub(super) fn add(&mut self, listed: &[Listed], policy: Policy) -> Result<Vec<Placed>> {

@@ -10,8 +10,8 @@ use crate::archive::{Archive, Content, Kept, Name};
 use crate::blob::{Compression, sha256};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::Scan;
-use crate::spec::json::{self, Node};
-use crate::spec::{Descriptor, Digest};
+use crate::spec::json::Node;
+use crate::spec::{Descriptor, Digest, texts};
 
 /// A layer of an image in the making.
 #[derive(Debug, Clone)]
@@ -141,7 +141,7 @@ impl NewLayer {
 
 /// The descriptors of a manifest's layers as they are written.
 fn stated_layers(manifest: &[u8]) -> Result<Vec<Value>> {
-    let value = json::parse_known(manifest)?;
+    let value = texts::exact(manifest)?;
     let node = Node::root(&value);
     let Some(list) = node.field("layers")? else {
         return Ok(Vec::new());
@@ -200,7 +200,7 @@ impl Bundle {
         for (key, text) in annotations {
             manifest["annotations"][key] = text.as_str().into();
         }
-        let manifest: Arc<[u8]> = manifest.to_string().into_bytes().into();
+        let manifest: Arc<[u8]> = texts::bytes(&manifest).into();
         let digest = sha256(&manifest);
         let descriptor = plain_descriptor(image.types.manifest(), &digest, manifest.len() as u64);
         self.push_manifest(&digest, manifest);

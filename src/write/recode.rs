@@ -18,7 +18,7 @@ use crate::blob::{Compression, Meter, sha256};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::Limits;
 use crate::parallel::in_parallel;
-use crate::spec::{Descriptor, Digest, Document, LayerKind, MediaType, annotations, fields};
+use crate::spec::{Descriptor, Digest, Document, LayerKind, MediaType, annotations, fields, texts};
 
 /// What is to be otherwise.
 #[derive(Debug, Clone, Copy, Default)]
@@ -195,9 +195,9 @@ impl Bundle {
             if diff_ids.len() < manifest.layers.len() {
                 continue;
             }
-            let mut value: Value = crate::spec::json::parse_known(&bytes)?;
+            let mut value: Value = texts::exact(&bytes)?;
             reproduce::config(&mut value, &diff_ids, epoch);
-            let new = Packed::document(value.to_string().into_bytes().into());
+            let new = Packed::document(texts::bytes(&value).into());
             self.changes.push(Change {
                 what: "image",
                 old: Some(config.digest.to_string()),
@@ -336,7 +336,7 @@ impl Bundle {
         else {
             return Ok(());
         };
-        let mut value: Value = crate::spec::json::parse_known(bytes)?;
+        let mut value: Value = texts::exact(bytes)?;
         let document = Document::from_value(&value)?;
         match document {
             Document::Manifest(manifest) if self.is_image(&manifest) => {
@@ -415,8 +415,8 @@ impl Bundle {
             }
             Document::Manifest(_) | Document::Schema1(_) => return Ok(()),
         }
-        let new_bytes: Arc<[u8]> = value.to_string().into_bytes().into();
-        let unchanged = crate::spec::json::parse_known(bytes)? == value;
+        let new_bytes: Arc<[u8]> = texts::bytes(&value).into();
+        let unchanged = texts::exact(bytes)? == value;
         if unchanged {
             return Ok(());
         }

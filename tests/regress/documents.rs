@@ -491,3 +491,123 @@ fn an_ambiguous_half_beside_another_is_refused() {
         refused(&files, "several spellings of one field");
     }
 }
+
+/// docker 20.10 loads each and shows U+FFFD: every program stopped with "malformed JSON".
+#[test]
+fn texts_that_are_no_valid_unicode_are_shown_and_passed_on() {
+    let image = demo();
+    let config = replaced(
+        &image.config(),
+        "\"Cmd\":",
+        b"\"Labels\":{\"a\":\"\\ud800\",\"b\":\"caf\xe9\"},\"Big\":123456789012345678901234567890.10,\"Cmd\":",
+    );
+    let config = replaced(&config, "\"Env\":[", b"\"Env\":[\"E=\\uDCE9\",");
+    let config = replaced(&config, "\"COPY layer 1 /\"", b"\"COPY \xff /\"");
+    let mut files = with_config(&image, config.clone());
+    let text = String::from_utf8(files.get("index.json").to_vec()).expect("UTF-8");
+    let annotated = text.replace("\"annotations\":{", "\"annotations\":{\"x\":\"\\udfff\",");
+    assert_ne!(text, annotated);
+    files.put("index.json", annotated);
+    let tar = files.tar();
+    let room = Room::new();
+    room.write("i.tar", &tar);
+    for (_, line) in OPENING {
+        room.run(&on(line, "i.tar")).code(0);
+        room.command(&on(line, "-")).pipe(&tar).run().code(0);
+    }
+    room.run("imgverify i.tar")
+        .code(0)
+        .says(
+            "warning: i.tar: demo:1: invalid Unicode in config.Labels.a, config.Labels.b, config.Env[0] and 1 more; \
+             engines show U+FFFD in its place [invalid-unicode]\n",
+        )
+        .says("index.json: invalid Unicode in manifests[0].annotations.x;");
+    room.run("imginspect --format '{{json .Config.Labels}} {{index .Config.Env 0}}' i.tar")
+        .ok("{\"a\":\"\u{fffd}\",\"b\":\"caf\u{fffd}\"} E=\u{fffd}\n");
+    room.run("imghistory --format '{{.CreatedBy}}' i.tar")
+        .ok("COPY \u{fffd} /\n");
+    // The bytes go on as they are.
+    for line in [
+        "imgconvert -q i.tar oci-archive:o.tar:demo:1",
+        "imgconvert -q i.tar docker-archive:o.tar:demo:1",
+        "imgconvert -q --compression gzip i.tar oci-archive:o.tar:demo:1",
+        "imgconvert -q --media-types docker i.tar oci-archive:o.tar:demo:1",
+        "imgsave -o o.tar i.tar",
+    ] {
+        room.run(line).code(0);
+        assert_eq!(
+            room.command("imginspect --raw config o.tar").run().stdout,
+            config,
+            "{line}"
+        );
+    }
+    // Of a config that is rewritten every text that stays is as it was written, and so are numbers.
+    for line in [
+        "imgconvert -q --reproducible i.tar oci-archive:o.tar:demo:1",
+        "imgcommit -q --squash i.tar -c 'LABEL c=d' -c 'ENV F=g' -o o.tar demo:2",
+    ] {
+        room.command(line)
+            .env("SOURCE_DATE_EPOCH", "1")
+            .run()
+            .code(0);
+        let found = room.command("imginspect --raw config o.tar").run().stdout;
+        for bytes in [
+            &b"\"a\":\"\\ud800\""[..],
+            b"\"b\":\"caf\xe9\"",
+            b"\"E=\\uDCE9\"",
+            b"\"Big\":123456789012345678901234567890.10,",
+            b"\"COPY \xff /\"",
+        ] {
+            let there = found.windows(bytes.len()).any(|window| window == bytes);
+            assert!(there, "{line}: {}", String::from_utf8_lossy(&found));
+        }
+        room.run("imgverify -q o.tar").ok("");
+    }
+    // Raw control characters are refused, as docker refuses them.
+    for files in configs("\"Cmd\":", b"\"User\":\"\x01\",\"Cmd\":") {
+        refused(&files, "control character");
+    }
+}
+
+/// Two texts that engines show alike are two texts.
+#[test]
+fn imgdiff_tells_texts_apart_that_are_shown_alike() {
+    let image = demo();
+    let room = Room::new();
+    for (name, label, step) in [("a", &b"\xe9"[..], "\\ud800"), ("b", b"\xe8", "\\ud801")] {
+        let label = [b"\"Labels\":{\"l\":\"", label, b"\"},\"Cmd\":"].concat();
+        let config = replaced(&image.config(), "\"Cmd\":", &label);
+        let config = replaced(&config, "COPY layer 1 /", step.as_bytes());
+        room.write(&format!("{name}.tar"), &with_config(&image, config).tar());
+    }
+    room.run("imgdiff --config a.tar b.tar")
+        .code(1)
+        .says("config.Labels.l")
+        .says("xe9")
+        .says("xe8");
+    room.run("imgdiff --history a.tar b.tar")
+        .code(1)
+        .says("ud800")
+        .says("ud801");
+    room.run("imgdiff -q a.tar a.tar").ok("");
+}
+
+/// The store's index keeps what it was given, whatever else is changed in it.
+#[test]
+fn the_index_of_a_store_keeps_texts_that_are_no_valid_unicode() {
+    let room = Room::with("i.tar", &build::oci(&[&demo()]));
+    room.run("imgload -q --store s i.tar").code(0);
+    let path = room.path("s/index.json");
+    let bytes = std::fs::read(&path).expect("an index");
+    let bytes = replaced(
+        &bytes,
+        "\"annotations\":{",
+        b"\"annotations\":{\"x\":\"\xe9\\ud800\",\"y\":\"z\",",
+    );
+    std::fs::write(&path, bytes).expect("an index");
+    room.run("imgtag --store s demo:1 other:2").code(0);
+    let bytes = std::fs::read(&path).expect("an index");
+    let kept = b"\"x\":\"\xe9\\ud800\",\"y\":\"z\"";
+    assert!(bytes.windows(kept.len()).any(|window| window == kept));
+    room.run("imgls --store s").code(0).says("other");
+}

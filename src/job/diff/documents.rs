@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::fields::{Field, Fields};
 use super::side::{Facts, Side};
-use crate::spec::{History, fields};
+use crate::spec::{History, ImageConfig, fields, texts};
 
 /// What a builder notes down of itself, and says nothing of the image.
 const NOTES: [&str; 12] = [
@@ -85,8 +85,21 @@ pub fn config_changes(a: &Facts, b: &Facts, fields: Fields, strict: bool) -> Vec
         let is_time = TIMES.contains(&&*change.path);
         (strict || !is_note) && (fields.has(Field::Mtime) || !is_time)
     });
+    for change in &mut changes {
+        change.path = texts::spelled(&change.path).into_owned();
+        for value in [&mut change.old, &mut change.new].into_iter().flatten() {
+            *value = texts::spelled_value(value);
+        }
+    }
     changes.sort_by(|a, b| a.path.cmp(&b.path));
     changes
+}
+
+/// A config with the texts that are no valid Unicode told apart, as [`texts::exact`] does; others as they are read.
+fn written(facts: &Facts) -> Option<Value> {
+    let bytes = facts.config_bytes.as_deref()?;
+    texts::faulty(bytes)?;
+    texts::exact(bytes).ok()
 }
 
 /// Whether the two were made at other times by their own words.
@@ -109,7 +122,7 @@ fn is_within(path: &str, name: &str) -> bool {
 
 /// The config without layers and history, its environment by name, and the manifest's own words.
 fn document(facts: &Facts, manifests: bool, strict: bool) -> Value {
-    let mut document = facts.config.document.clone();
+    let mut document = written(facts).unwrap_or_else(|| facts.config.document.clone());
     if let Value::Object(members) = &mut document {
         fields::rename(members, &fields::CONFIG_FIELDS);
         members.remove("rootfs");
@@ -215,16 +228,6 @@ fn is_empty(value: &Value) -> bool {
 
 /// Steps that only one of two histories has, in their order; times count with [`Field::Mtime`].
 pub fn history_changes(a: &Side, b: &Side, fields: Fields) -> Vec<StepChange> {
-    let steps = |side: &Side| -> Vec<(usize, Option<usize>, History)> {
-        let known = side
-            .steps
-            .iter()
-            .filter_map(|(step, layer)| Some((step.clone()?, *layer)));
-        known
-            .enumerate()
-            .map(|(i, (step, layer))| (i + 1, layer.map(|layer| layer + 1), step))
-            .collect()
-    };
     let (old, new) = (steps(a), steps(b));
     let keys = |steps: &[(usize, Option<usize>, History)]| -> Vec<History> {
         steps
@@ -248,12 +251,42 @@ pub fn history_changes(a: &Side, b: &Side, fields: Fields) -> Vec<StepChange> {
         .collect()
 }
 
+/// The steps of an image with their numbers and layers, both from 1.
+pub(super) fn steps(side: &Side) -> Vec<(usize, Option<usize>, History)> {
+    let known = side
+        .steps
+        .iter()
+        .filter_map(|(step, layer)| Some((step.clone()?, *layer)));
+    let exact = side.image.as_ref().and_then(written);
+    let exact = exact.and_then(|config| ImageConfig::from_value(config).ok());
+    known
+        .enumerate()
+        .map(|(i, (step, layer))| {
+            let exact = exact.as_ref().and_then(|config| config.history.get(i));
+            let step = exact.map_or(step, spelled);
+            (i + 1, layer.map(|layer| layer + 1), step)
+        })
+        .collect()
+}
+
 /// What of a step is compared: its time with [`Field::Mtime`] alone, and an empty author is none.
 pub(super) fn step_key(step: &History, fields: Fields) -> History {
     History {
         created: step.created.clone().filter(|_| fields.has(Field::Mtime)),
         author: step.author.clone().filter(|author| !author.is_empty()),
         ..step.clone()
+    }
+}
+
+/// A step as [`texts::spelled`] has its texts.
+fn spelled(step: &History) -> History {
+    let text = |text: &String| texts::spelled(text).into_owned();
+    History {
+        created: step.created.as_ref().map(text),
+        created_by: text(&step.created_by),
+        author: step.author.as_ref().map(text),
+        comment: text(&step.comment),
+        empty_layer: step.empty_layer,
     }
 }
 

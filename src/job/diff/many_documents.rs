@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::documents::{config_changes, history_changes, step_key};
+use super::documents::{self, config_changes, history_changes, step_key};
 use super::fields::{Field, Fields};
 use super::side::Side;
 use crate::spec::History;
@@ -79,10 +79,11 @@ pub(super) fn steps(sides: &[Side], fields: Fields) -> Vec<ManyStep> {
         }
     }
     for side in sides {
-        let own = side.steps.iter().filter_map(|(step, _)| step.as_ref());
         let mut places: HashMap<History, usize> = HashMap::new();
-        for (i, step) in own.enumerate().filter(|_| side.image.is_some()) {
-            places.entry(step_key(step, fields)).or_insert(i + 1);
+        for (number, _, step) in documents::steps(side) {
+            if side.image.is_some() {
+                places.entry(step_key(&step, fields)).or_insert(number);
+            }
         }
         for step in &mut found {
             let place = places.get(&step_key(&step.step, fields));

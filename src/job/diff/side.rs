@@ -16,7 +16,7 @@ use crate::disk::Folder;
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::{Entry, EntryKind};
 use crate::parallel::in_parallel;
-use crate::spec::{Digest, History, ImageConfig, Manifest};
+use crate::spec::{Digest, Document, History, ImageConfig, Manifest, texts};
 use crate::tree::{Listing, Proof, Reading, Tree};
 
 /// What is to be compared, before anything but documents was read.
@@ -88,7 +88,9 @@ impl Input {
         let facts = Facts {
             id: image.id.to_string(),
             manifest_digest: node.map(|node| node.descriptor.digest.clone()),
-            manifest: image.manifest.clone(),
+            manifest: node
+                .and_then(|node| exact(node.bytes.as_deref()?))
+                .or_else(|| image.manifest.clone()),
             config: Arc::clone(&image.config),
             config_bytes: image.config_bytes.clone(),
         };
@@ -189,6 +191,15 @@ pub struct SideLayer {
     pub(super) parts: Option<Arc<Parts>>,
     /// How it is packed.
     pub compression: Compression,
+}
+
+/// A manifest with texts that are no valid Unicode told apart, where it has some.
+fn exact(manifest: &[u8]) -> Option<Manifest> {
+    texts::faulty(manifest)?;
+    match Document::from_value(&texts::exact(manifest).ok()?).ok()? {
+        Document::Manifest(manifest) => Some(*manifest),
+        _ => None,
+    }
 }
 
 /// One side, ready to be compared.

@@ -10,6 +10,7 @@ pub mod custody;
 mod documents;
 mod estargz;
 mod finding;
+mod texts;
 mod toc;
 
 pub use finding::{Finding, Severity};
@@ -78,6 +79,7 @@ pub fn verify(archive: &Archive, limits: &Limits, meter: &Meter) -> VerifyReport
     documents::types(archive, agree::edges(archive), &mut found);
     agree::documents(archive, &labels, &mut found);
     agree::data(archive, &mut found);
+    texts::check(archive, &labels, &mut found);
     agree::halves(archive, &mut found);
     agree::names(archive, &mut found);
     agree::repositories(archive, &mut found);

@@ -100,7 +100,7 @@ struct Args {
     #[arg(long, value_name = "IMAGE", conflicts_with = "base")]
     squash: Option<ImageArg>,
     /// The first layer to be merged, counted from 1 at the base
-    #[arg(long, value_name = "N", requires = "squash", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", requires = "squash", conflicts_with_all = ["base", "layer_out"], value_parser = clap::value_parser!(u32).range(1..))]
     from: Option<u32>,
     /// Write the layer alone to FILE, and make no image; - is standard output
     #[arg(long, value_name = "FILE", conflicts_with_all = ["squash", "output", "name", "changes", "author", "message", "id_file"])]

@@ -134,6 +134,9 @@ const PAGE: Page = Page {
     see_also: &["imgls", "imgsave", "imgverify"],
 };
 
+/// What goes with a stream, where nothing is unpacked. clap takes no option for missing that another one excludes.
+const STREAM: [&str; 2] = ["output", "format"];
+
 /// Write an image's root filesystem as a tar, or unpack it
 #[derive(clap::Parser)]
 #[command(version)]
@@ -187,13 +190,13 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Unpack into a folder that is not empty, replacing files
-    #[arg(long, requires = "directory")]
+    #[arg(long, requires = "directory", conflicts_with_all = STREAM)]
     overwrite: bool,
     /// Leave out what only root can do when unpacking
-    #[arg(long, requires = "directory")]
+    #[arg(long, requires = "directory", conflicts_with_all = STREAM)]
     rootless: bool,
     /// Write a list of what could not be applied to FILE, as JSON
-    #[arg(long, value_name = "FILE", requires = "directory")]
+    #[arg(long, value_name = "FILE", requires = "directory", conflicts_with_all = STREAM)]
     record: Option<PathBuf>,
     /// Show no progress
     #[arg(short, long)]

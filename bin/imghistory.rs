@@ -139,6 +139,9 @@ const PAGE: Page = Page {
     see_also: &["imgls", "imginspect", "imgverify"],
 };
 
+/// What shapes the table, and is nothing to a Dockerfile.
+const TABLE: [&str; 3] = ["layers", "quiet", "no_trunc"];
+
 /// Show how an image was made, step by step
 #[derive(clap::Parser)]
 #[command(version)]
@@ -168,26 +171,26 @@ struct Args {
     )]
     format: String,
     /// Print the Dockerfile that the image was built with, as far as it can be known
-    #[arg(long, conflicts_with_all = ["layers", "quiet", "no_trunc"], help_heading = "Dockerfile")]
+    #[arg(long, conflicts_with_all = TABLE, help_heading = "Dockerfile")]
     dockerfile: bool,
-    /// Say of each line where it comes from, how sure it is and what its layer holds
-    #[arg(long, requires = "dockerfile", help_heading = "Dockerfile")]
+    /// Annotate each line with its source, confidence and layer contents; implies --dockerfile
+    #[arg(long, conflicts_with_all = TABLE, help_heading = "Dockerfile")]
     annotate: bool,
-    /// Look for the base image here: an image, an archive, or a folder of archives; may be given again
+    /// Where to look for the base image: image, archive or directory of archives (repeatable); implies --dockerfile
     ///
     /// Without it the local store is looked at, if there is one.
     #[arg(
         long,
         value_name = "IMAGE",
-        requires = "dockerfile",
+        conflicts_with_all = TABLE,
         help_heading = "Dockerfile"
     )]
     base: Vec<ImageArg>,
-    /// Write the Dockerfile with the files that each COPY and ADD brought into this new folder
+    /// Write the Dockerfile and the files of each COPY and ADD into this new directory; implies --dockerfile
     #[arg(
         long,
         value_name = "DIR",
-        requires = "dockerfile",
+        conflicts_with_all = TABLE,
         help_heading = "Dockerfile"
     )]
     extract: Option<PathBuf>,
@@ -203,7 +206,7 @@ impl AsRef<Common> for Args {
 
 fn main() -> ExitCode {
     cli::run(&PAGE, |args: &Args, io| {
-        if args.dockerfile {
+        if args.dockerfile || args.annotate || args.extract.is_some() || !args.base.is_empty() {
             return reconstruct(args, io);
         }
         let format = Format::parse(&args.format, &default_format(args))?;

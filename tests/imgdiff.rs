@@ -458,7 +458,8 @@ fn texts_are_told_line_by_line() {
     ] {
         room.run(&format!("imgdiff {line}")).is(1, expected, "");
     }
-    room.run("imgdiff --text=/usr a.tar b.tar").ok("");
+    room.run("imgdiff --text=/usr a.tar b.tar")
+        .fails("imgdiff: no such path in either image: '/usr'\n");
     room.run("imgdiff --text --max-text 3 a.tar b.tar").is(
         1,
         "Files a/etc/conf and b/etc/conf differ: too large to be shown (17 B)\n",
@@ -521,10 +522,16 @@ fn waste_adds_up() {
     assert!((dive - 1020.0 / 2136.0).abs() < 1e-9, "{last}");
     room.run("imgdiff -q --waste --max-waste 1115 a.tar")
         .is(0, "", "");
-    room.run("imgdiff -q --waste --max-waste 1.1kB a.tar")
-        .is(1, "", "");
-    room.run("imgdiff -q --waste --min-score 0.5 a.tar")
-        .is(1, "", "");
+    room.run("imgdiff -q --waste --max-waste 1.1kB a.tar").is(
+        1,
+        "",
+        "imgdiff: wasted 1.11kB exceeds --max-waste 1.1kB\n",
+    );
+    room.run("imgdiff -q --waste --min-score 0.5 a.tar").is(
+        1,
+        "",
+        "imgdiff: score 0.4780 is below --min-score 0.5\n",
+    );
     room.run("imgdiff -q --waste --min-score 0.4 a.tar")
         .is(0, "", "");
     room.run("imgdiff --waste a.tar a.tar")

@@ -59,24 +59,24 @@ pub struct Args {
     /// The bytes that an image carries and nobody sees
     #[arg(long, group = "view", help_heading = "Views")]
     pub waste: bool,
-    /// With --waste: exit with 1 for more than this, as 50MB or 1.5GiB
-    #[arg(long, value_name = "SIZE", value_parser = size_arg, requires = "waste", help_heading = "Views")]
+    /// Exit with 1 for more waste than this, as 50MB or 1.5GiB; implies --waste
+    #[arg(long, value_name = "SIZE", value_parser = size_arg, conflicts_with_all = NO_WASTE, help_heading = "Views")]
     pub max_waste: Option<u64>,
-    /// With --waste: exit with 1 for a lower score, from 0 to 1
-    #[arg(long, value_name = "SCORE", value_parser = score_arg, requires = "waste", help_heading = "Views")]
+    /// Exit with 1 for a lower score, from 0 to 1; implies --waste
+    #[arg(long, value_name = "SCORE", value_parser = score_arg, conflicts_with_all = NO_WASTE, help_heading = "Views")]
     pub min_score: Option<f64>,
-    /// With --waste: whose score and bytes count
+    /// Whose score and bytes count: bytes unless dive is named; implies --waste
     #[arg(
         long,
         value_name = "WHOSE",
         value_enum,
-        default_value_t,
-        requires = "waste",
+        conflicts_with_all = NO_WASTE,
         help_heading = "Views"
     )]
-    pub score: ScoreArg,
+    pub score: Option<ScoreArg>,
     /// With --text: the largest file that is shown
-    #[arg(long, value_name = "SIZE", value_parser = size_arg, default_value = "1MB", help_heading = "Views")]
+    #[arg(long, value_name = "SIZE", value_parser = size_arg, default_value = "1MB", requires = "text",
+          conflicts_with_all = NO_TEXT, help_heading = "Views")]
     pub max_text: u64,
     /// Tell of folders as docker diff does: changed if something in them is, and deleted without what was in them
     #[arg(long, help_heading = "How it is told")]
@@ -115,6 +115,23 @@ pub struct Args {
     pub caching: Caching,
     #[command(flatten)]
     pub common: Common,
+}
+
+/// The views that tell nothing of waste. clap takes no option for missing that a view excludes, so that it does not do to
+/// say which one is required.
+const NO_WASTE: [&str; 7] = [
+    "layers", "config", "history", "packages", "stat", "text", "blame",
+];
+/// The views that show no texts.
+const NO_TEXT: [&str; 7] = [
+    "layers", "config", "history", "packages", "stat", "waste", "blame",
+];
+
+impl Args {
+    /// Whether waste is asked for, by its view or a limit of it.
+    pub fn is_about_waste(&self) -> bool {
+        self.waste || self.max_waste.is_some() || self.min_score.is_some() || self.score.is_some()
+    }
 }
 
 #[derive(Clone, Copy, Default, clap::ValueEnum)]

@@ -31,8 +31,13 @@ fn main() -> ExitCode {
                 input.verify(&options.loading.reading)?;
             }
         }
+        // What both have in common is left out of a comparison, but a path may be in it.
+        let named = match path {
+            Some(_) => inputs.iter().map(Input::layers_alone).collect(),
+            None => Vec::new(),
+        };
         let found = match (inputs.len(), &path) {
-            (1, _) if args.waste => Found::Waste(Box::new(diff::waste(
+            (1, _) if args.is_about_waste() => Found::Waste(Box::new(diff::waste(
                 single(inputs)?,
                 &options.ignored,
                 &options.loading,
@@ -41,9 +46,9 @@ fn main() -> ExitCode {
                 let sides = diff::load(inputs, &options.loading, false)?;
                 Found::Life(sides, path.clone())
             }
-            (2, _) if !args.waste => two(args, inputs, &options)?,
+            (2, _) if !args.is_about_waste() => two(args, inputs, &options)?,
             (0..=2, _) => {
-                let why = match (args.waste, args.blame.is_some()) {
+                let why = match (args.is_about_waste(), args.blame.is_some()) {
                     (true, _) => "--waste is about one image",
                     (_, true) => "--blame is about two images, or with --blame=PATH about one",
                     _ => "two images are compared",
@@ -56,13 +61,25 @@ fn main() -> ExitCode {
                 || args.stat
                 || args.text.is_some()
                 || args.blame.is_some()
-                || args.waste =>
+                || args.is_about_waste() =>
             {
                 let why = "this view is about fewer images";
                 return Err(Fault::Usage(why.into()).into());
             }
             _ => Found::Many(Box::new(diff::diff_many(inputs, &options)?)),
         };
+        let mut found = found;
+        if let (Found::Two(report), Some(path)) = (&mut found, &path) {
+            let keep = |change: &diff::Change| diff::is_below(&report.sides, change, path);
+            report.compared.changes.retain(keep);
+            if report.compared.changes.is_empty()
+                && !diff::is_in_any(&report.sides, named, path, &options.loading)?
+            {
+                let path = imgkit::escape::bytes(path);
+                let why = format!("no such path in either image: '{path}'");
+                return Err(Fault::Usage(why).into());
+            }
+        }
         drop(progress);
         cli::warn_of_cache(options.loading.cache.as_ref(), io);
         if matches!(format, Shown::Page) && !matches!(found, Found::Two(_)) {
@@ -95,7 +112,7 @@ enum Shown {
 
 impl Shown {
     fn parse(args: &Args) -> Result<Self> {
-        let other = args.layers || args.packages || args.waste || args.text.is_some();
+        let other = args.layers || args.packages || args.is_about_waste() || args.text.is_some();
         match args.format.as_str() {
             "text" => Ok(Shown::Text),
             "html" if other => Err(no_page()),

@@ -3,8 +3,8 @@
 use imgkit::cli::{Io, Verdict};
 use imgkit::error::{Error, Fault, Result};
 use imgkit::job::diff::{self, Options};
-use imgkit::show::Format;
 use imgkit::show::diff as show;
+use imgkit::show::{Format, human};
 use serde_json::Value;
 
 use super::args::{Args, ScoreArg};
@@ -27,13 +27,14 @@ pub fn print(
             let differs = match (args.config, args.history, args.strict) {
                 (true, ..) => !report.config.is_empty(),
                 (_, true, _) => !report.history.is_empty(),
+                _ if path.is_some() => !report.compared.changes.is_empty(),
                 _ => report.differs,
             };
             if args.text.is_some() {
                 return texts_printed(args, io, shown, *report, path, options).map(verdict);
             }
             if !args.quiet {
-                two_printed(args, io, shown, &report)?;
+                two_printed(args, io, shown, &report, path.is_some())?;
             }
             Ok(verdict(differs))
         }
@@ -75,7 +76,7 @@ pub fn print(
             Ok(verdict(report.differs()))
         }
         Found::Waste(report) => {
-            let by_dive = args.score == ScoreArg::Dive;
+            let by_dive = args.score == Some(ScoreArg::Dive);
             match shown {
                 _ if args.quiet => {}
                 Shown::Rows(format, _) => {
@@ -98,8 +99,16 @@ pub fn print(
                 true => (report.dive.efficiency, report.dive.wasted),
                 false => (report.score(), report.wasted.sum()),
             };
-            let passed = args.max_waste.is_some_and(|most| wasted > most)
-                || args.min_score.is_some_and(|least| score < least);
+            let mut passed = false;
+            if let Some(most) = args.max_waste.filter(|most| wasted > *most) {
+                let (wasted, most) = (human::size(wasted), human::size(most));
+                io.note(&format!("wasted {wasted} exceeds --max-waste {most}"));
+                passed = true;
+            }
+            if let Some(least) = args.min_score.filter(|least| score < *least) {
+                io.note(&format!("score {score:.4} is below --min-score {least}"));
+                passed = true;
+            }
             Ok(verdict(passed))
         }
         Found::Life(sides, path) => {
@@ -168,7 +177,14 @@ fn texts_printed(
     Ok(any)
 }
 
-fn two_printed(args: &Args, io: &mut Io, shown: &Shown, report: &diff::Report) -> Result<()> {
+/// Prints a comparison; of one that is about a path only what is below it.
+fn two_printed(
+    args: &Args,
+    io: &mut Io,
+    shown: &Shown,
+    report: &diff::Report,
+    is_part: bool,
+) -> Result<()> {
     let (format, whole) = match shown {
         Shown::Page => return show::write_page(io.out(), report),
         Shown::Rows(format, whole) => (Some(format), *whole),
@@ -194,7 +210,7 @@ fn two_printed(args: &Args, io: &mut Io, shown: &Shown, report: &diff::Report) -
         return format.write(
             io.out(),
             None,
-            files.chain(documents.into_iter().filter(|_| whole)),
+            files.chain(documents.into_iter().filter(|_| whole && !is_part)),
         );
     }
     if args.config {
@@ -219,6 +235,9 @@ fn two_printed(args: &Args, io: &mut Io, shown: &Shown, report: &diff::Report) -
             true => io.line(&show::painted(change.kind, &line))?,
             false => io.line(&line)?,
         }
+    }
+    if is_part {
+        return Ok(());
     }
     if !changes.is_empty() {
         io.line("")?;

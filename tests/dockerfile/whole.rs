@@ -253,8 +253,8 @@ fn annotations_and_rows() {
     room.run("imghistory --dockerfile --format '{{.Text}}' app.tar")
         .ok("FROM scratch\nCOPY <dir:0123456789ab> /app/\nUSER u\n");
     for (line, why) in [
-        ("imghistory --annotate app.tar", "--dockerfile"),
-        ("imghistory --extract x app.tar", "--dockerfile"),
+        ("imghistory --annotate --layers app.tar", "--layers"),
+        ("imghistory --extract x -q app.tar", "--quiet"),
         ("imghistory --dockerfile --layers app.tar", "--layers"),
     ] {
         room.run(line).code(2).complains(why);

@@ -216,3 +216,81 @@ fn configs_and_histories_of_many_images_are_compared() {
         .is(0, "", "");
     room.run("imgdiff -q a.tar a.tar c.tar").is(1, "", "");
 }
+
+/// A failed limit ended with 1 and said nothing on either stream.
+#[test]
+fn a_limit_that_is_exceeded_says_so() {
+    let image = build::image("demo:1")
+        .layer("f a 0123456789")
+        .layer("f a 1");
+    let room = Room::with("app.tar", &build::docker(&[&image]));
+    let wasted = "imgdiff: wasted 10B exceeds --max-waste 1B\n";
+    for options in [
+        "--waste --max-waste 1B -q",
+        "--max-waste 1B -q",
+        "-q --max-waste 1",
+    ] {
+        room.run(&format!("imgdiff {options} app.tar"))
+            .is(1, "", wasted);
+    }
+    room.run("imgdiff -q --max-waste 10B app.tar").ok("");
+    room.run("imgdiff -q --min-score 0.99 app.tar")
+        .code(1)
+        .complains("imgdiff: score 0.");
+}
+
+/// clap drops what an option requires where another option excludes that: a gate never closed.
+#[test]
+fn options_of_one_view_are_refused_beside_another() {
+    let image = build::image("demo:1").layer("f a a");
+    let room = Room::with("app.tar", &build::docker(&[&image]));
+    for line in [
+        "imgdiff --stat --max-waste 0 app.tar app.tar",
+        "imgdiff --config --min-score 1 app.tar app.tar",
+        "imgdiff --layers --score dive app.tar app.tar",
+        "imgdiff --stat --max-text 1 app.tar app.tar",
+        "imgdiff --max-text 1 app.tar app.tar",
+        "imghistory -q --extract out app.tar",
+        "imghistory --layers --annotate app.tar",
+        "imghistory --no-trunc --base app.tar app.tar",
+        "imgexport --record rec -o out app.tar",
+        "imgexport --rootless --format json app.tar",
+        "imgexport --overwrite -o out app.tar",
+        "imgexport --applied -o out app.tar",
+        "imgcommit --base app.tar --from 1 app.tar x:1",
+    ] {
+        room.run(line).code(2);
+        for name in ["out", "rec"] {
+            assert!(!room.path(name).exists(), "{line}");
+        }
+    }
+    room.run("imghistory --extract out app.tar").code(0);
+    assert!(room.path("out/Dockerfile").is_file());
+}
+
+/// A path that neither image has was no difference, and `--blame=PATH` of two images was all of them.
+#[test]
+fn a_path_of_a_comparison_is_honoured_or_refused() {
+    let base = build::image("demo:1").layer("f shared s | f etc/a one | f b one");
+    let (old, new) = (
+        base.clone(),
+        base.named("demo:2").layer("f etc/a two | f b two"),
+    );
+    let room = Room::with("old.tar", &build::docker(&[&old]));
+    room.write("new.tar", &build::docker(&[&new]).tar());
+    for view in ["text", "blame"] {
+        for path in ["/nosuch", "etc/nosuch", "etc/a/b"] {
+            let why = format!("no such path in either image: '{path}'");
+            room.run(&format!("imgdiff --{view}={path} old.tar new.tar"))
+                .fails(&format!("imgdiff: {why}\n"));
+        }
+        room.run(&format!("imgdiff --{view}=/shared old.tar new.tar"))
+            .ok("");
+        let run = room.run(&format!("imgdiff --{view}=etc old.tar new.tar"));
+        run.code(1).says("etc/a");
+        assert!(!run.out().contains("/b"), "{run}");
+    }
+    let rows = room.run("imgdiff --blame=/b --format json old.tar new.tar");
+    rows.code(1);
+    assert_eq!(rows.json_lines().len(), 1, "{rows}");
+}

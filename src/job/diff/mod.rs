@@ -34,7 +34,7 @@ pub use many_documents::{ManyStep, ManyValue};
 pub use packages::{PackageChange, installed, package_changes};
 pub use side::{Facts, Input, Loading, Side, SideLayer, load};
 pub use stat::{Stat, stat};
-pub use text::{TextChange, texts};
+pub use text::{TextChange, is_below, is_in_any, texts};
 pub use waste::{Bytes, Dive, LayerWaste, PathWaste, WasteReport, waste};
 
 pub use crate::layer::Xattr;

@@ -166,6 +166,19 @@ impl Input {
         .collect()
     }
 
+    /// Same input again, without the directory that it may be: all that can be looked at later.
+    pub fn layers_alone(&self) -> Self {
+        Input {
+            name: self.name.clone(),
+            layers: self.layers.clone(),
+            below: self.below,
+            of: self.of,
+            image: self.image.clone(),
+            steps: self.steps.clone(),
+            folder: None,
+        }
+    }
+
     /// Whether both are known to have the same files without a look at them: the same layers.
     pub fn has_layers_of(&self, other: &Input) -> bool {
         let same = |(a, b): (&Layer, &Layer)| a.diff_id.is_some() && a.diff_id == b.diff_id;

@@ -5,7 +5,7 @@ use std::io::Read;
 use super::body::{Body, open};
 use super::compare::{Change, body_of};
 use super::fields::Field;
-use super::side::{Loading, Side};
+use super::side::{Input, Loading, Side, load};
 use crate::error::{Error, Result};
 use crate::layer::clean_path;
 use crate::tree::{Node, NodeKind};
@@ -34,15 +34,37 @@ fn is_wanted(sides: &[Side; 2], change: &Change, path: Option<&[u8]>) -> bool {
         }
         _ => true,
     };
-    let wanted = clean_path(path.unwrap_or_default()).path.into_owned();
-    let within = new.or(old).is_some_and(|node| {
+    let within = path.is_none_or(|path| is_below(sides, change, path));
+    written && within && (is_file(&old) || is_file(&new))
+}
+
+/// Tests if a change is about `path` or what is below it.
+pub fn is_below(sides: &[Side; 2], change: &Change, path: &[u8]) -> bool {
+    let [a, b] = sides;
+    let wanted = clean_path(path).path.into_owned();
+    let node = change.after(&b.tree).or(change.before(&a.tree));
+    node.is_some_and(|node| {
         let own = node.path();
         wanted.is_empty()
             || own
                 .strip_prefix(&wanted[..])
                 .is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/'))
-    });
-    written && within && (is_file(&old) || is_file(&new))
+    })
+}
+
+/// Tests if anything is at `path`: in the sides as they were compared, or in layers that both inputs share.
+///
+/// # Errors
+/// As [`load`].
+pub fn is_in_any(
+    sides: &[Side],
+    inputs: Vec<Input>,
+    path: &[u8],
+    loading: &Loading,
+) -> Result<bool> {
+    let wanted = clean_path(path).path.into_owned();
+    let has = |sides: &[Side]| sides.iter().any(|side| side.tree.get(&wanted).is_some());
+    Ok(wanted.is_empty() || has(sides) || has(&load(inputs, loading, false)?))
 }
 
 /// Reads the texts of changed files one after the other, and hands out each with its change.

@@ -27,6 +27,9 @@ pub struct ManyStep {
     pub numbers: Vec<Option<usize>>,
 }
 
+/// The values of one key on the sides that differ from the first, by their positions.
+type News = BTreeMap<usize, Option<Value>>;
+
 /// The values of configs that are not the same in all images, by their keys.
 pub(super) fn values(sides: &[Side], fields: Fields, strict: bool) -> Vec<ManyValue> {
     let mut images = sides.iter().enumerate();
@@ -34,8 +37,7 @@ pub(super) fn values(sides: &[Side], fields: Fields, strict: bool) -> Vec<ManyVa
     let Some((at, first)) = first.filter(|_| fields.has(Field::Config)) else {
         return Vec::new();
     };
-    let mut found: BTreeMap<String, (Option<Value>, BTreeMap<usize, Option<Value>>)> =
-        BTreeMap::new();
+    let mut found: BTreeMap<String, (Option<Value>, News)> = BTreeMap::new();
     for (i, side) in sides.iter().enumerate().skip(at + 1) {
         let Some(image) = &side.image else { continue };
         for change in config_changes(first, image, fields, strict) {

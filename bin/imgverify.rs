@@ -146,6 +146,10 @@ const PAGE: Page = Page {
                     "error: an entry that no engine can apply to the layers below it: a hard link to nothing, an entry below a file. Make the image again",
                 ),
                 (
+                    "parent-not-directory",
+                    "warning: a layer writes below a path where a lower layer has a symbolic link or a file, or below a symbolic link of its own. Programs here apply that as docker with overlay2 does; other engines make other files of it, or refuse the layer",
+                ),
+                (
                     "trailing-data, entries-after-end",
                     "warning: data, or a whole further tar, after the end marker (or after one zero block where two belong). Some readers stop there, others read on. eStargz layers of BuildKit have their table there; else look at what it is",
                 ),

@@ -466,7 +466,7 @@ fn layers_that_no_engine_can_apply() {
         &["does-not-apply"],
         false,
     );
-    finds(&of("f a 1", "f a/b 2"), &["does-not-apply"], false);
+    finds(&of("f a 1", "f a/b 2"), &["parent-not-directory"], true);
     finds(&of("f a 1", "d a | f a/b 2"), &[], true);
     finds(&of("f a 1 | f a/b 2", "f c 1"), &["does-not-apply"], false);
     let image = build::image("demo:1").layer("f a 1").layer("h etc/b c");

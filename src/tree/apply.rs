@@ -1,17 +1,22 @@
 //! Layers applied to one another, in one pass over their listings.
 //!
 //! Of each layer first the markers: they speak of lower layers only, wherever they stand (image specification,
-//! "Whiteouts"). Then its entries in archive order. Nothing is ever taken out: what goes away is cut off by a number.
+//! "Whiteouts"); those below a symbolic link of the layer itself wait for that link. Then its entries in archive order. Nothing is ever taken out: what goes away is cut off by a number.
 //! Versions are numbered in the order in which they come, so "all that is in here and older than that" is one
 //! comparison, however much it is and however often it is said.
 
-use std::collections::{BTreeMap, HashMap};
+mod follow;
+mod markers;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+
+use markers::Mark;
 
 use super::listing::{Listing, Record};
 use super::paths::{NONE, Paths, TOP};
 use crate::error::{Error, Fault, Result};
-use crate::layer::{EntryKind, Limits, Whiteout, clean_path, shared_parts};
+use crate::layer::{EntryKind, Limits, Whiteout, shared_parts};
 
 /// One thing that a layer did to a path.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +62,8 @@ pub struct Tree {
     pub(super) restated: HashMap<u32, u32>,
     faults: Vec<Error>,
     fault_count: u64,
+    notices: Vec<Error>,
+    notice_count: u64,
     pub(crate) limits: Limits,
 }
 
@@ -82,19 +89,14 @@ impl Tree {
     /// # Errors
     /// As [`Tree::apply`].
     pub fn apply_part(listings: Vec<Arc<Listing>>, base: usize, all: usize) -> Result<Self> {
-        let mut applying = Applying::new(listings.len())?;
+        let mut applying = Applying::new(listings)?;
         (applying.base, applying.layers) = (base, all);
-        for listing in &listings {
-            let (most, its) = (&mut applying.limits, listing.limits());
-            most.paths = most.paths.max(its.paths);
-            most.path_text = most.path_text.max(its.path_text);
-            most.path_length = most.path_length.max(its.path_length);
-            most.decode.ratio = most.decode.ratio.max(its.decode.ratio);
+        for layer in 0..applying.listings.len() {
+            if let Some(listing) = applying.listings.get(layer).map(Arc::clone) {
+                applying.layer(layer, &listing)?;
+            }
         }
-        for (layer, listing) in listings.iter().enumerate() {
-            applying.layer(layer, listing)?;
-        }
-        Ok(applying.finish(listings))
+        Ok(applying.finish())
     }
 
     /// What is wrong with the layers, in their order; at most [`Tree::FAULTS`]. Each is placed at layer and entry.
@@ -105,6 +107,17 @@ impl Tree {
     /// How many faults there are, kept or not.
     pub fn fault_count(&self) -> u64 {
         self.fault_count
+    }
+
+    /// Entries that not all engines put where this tree has them, in their order; at most [`Tree::FAULTS`]. Each is
+    /// placed at layer and path.
+    pub fn notices(&self) -> &[Error] {
+        &self.notices
+    }
+
+    /// Number of [`Tree::notices`], kept or not.
+    pub fn notice_count(&self) -> u64 {
+        self.notice_count
     }
 
     /// The same tree, if nothing is wrong with it.
@@ -121,6 +134,7 @@ impl Tree {
 
 /// What there is while layers are being applied.
 struct Applying {
+    listings: Vec<Arc<Listing>>,
     paths: Paths,
     versions: Vec<Version>,
     last: Vec<u32>,
@@ -130,18 +144,31 @@ struct Applying {
     restated: HashMap<u32, u32>,
     faults: Vec<Error>,
     fault_count: u64,
+    notices: Vec<Error>,
+    notice_count: u64,
     layers: usize,
     base: usize,
     limits: Limits,
+    /// Parts of paths that were walked because of symbolic links, in all layers.
+    followed: u64,
     /// The layer being applied and its first version.
     layer: usize,
     start: u32,
     /// Folders implied where lower layers have something else, and the version of that.
     blocked: BTreeMap<u32, u32>,
+    /// What the layer's markers removed below, for hard links that stand before them.
+    marks: HashMap<u32, Mark>,
+    /// Symbolic links on the way of the layer's entries that a notice was given of.
+    noticed: HashSet<u32>,
     /// The folders of the last path: where each one's part ends, its name, and the youngest cut from the top to it.
     trail: Vec<(usize, u32, u32)>,
     trail_path: Vec<u8>,
 }
+
+const REPLACES_LINK: &str = "the layer writes below a symbolic link of a lower layer: a directory without an entry \
+    replaces the link, as in docker with overlay2; other engines follow the link";
+const REPLACES_FILE: &str = "the layer writes below a path where a lower layer has something that is no directory: a \
+    directory without an entry replaces it, as in docker with overlay2; other engines refuse the layer";
 
 /// What a name stands for at some moment.
 #[derive(Clone, Copy)]
@@ -151,8 +178,8 @@ struct State {
 }
 
 impl Applying {
-    fn new(layers: usize) -> Result<Self> {
-        let most = u16::MAX;
+    fn new(listings: Vec<Arc<Listing>>) -> Result<Self> {
+        let (most, layers) = (u16::MAX, listings.len());
         if layers > usize::from(most) {
             return Err(Error::new(Fault::Limit {
                 what: "layers",
@@ -161,6 +188,8 @@ impl Applying {
             }));
         }
         let mut applying = Applying {
+            limits: limits(&listings),
+            listings,
             paths: Paths::default(),
             versions: Vec::new(),
             last: vec![NONE],
@@ -169,12 +198,16 @@ impl Applying {
             restated: HashMap::new(),
             faults: Vec::new(),
             fault_count: 0,
+            notices: Vec::new(),
+            notice_count: 0,
             layers,
             base: 0,
-            limits: Limits::default(),
+            followed: 0,
             layer: 0,
             start: 0,
             blocked: BTreeMap::new(),
+            marks: HashMap::new(),
+            noticed: HashSet::new(),
             trail: Vec::new(),
             trail_path: Vec::new(),
         };
@@ -187,14 +220,9 @@ impl Applying {
         self.layer = layer;
         self.start = self.next();
         self.forget();
-        listing.each(|_, record, path| match Whiteout::of(path) {
-            Whiteout::None | Whiteout::Aufs => Ok(()),
-            Whiteout::Invalid => {
-                self.fault("the whiteout names nothing", path);
-                Ok(())
-            }
-            marker => self.marker(record, path, marker),
-        })?;
+        self.marks.clear();
+        self.noticed.clear();
+        let late = self.markers(listing)?;
         // A marker for a folder above, before or after, takes away what is in the way.
         let mut blocked = std::mem::take(&mut self.blocked);
         blocked.retain(|&folder, &mut by| by >= self.cut_above(folder));
@@ -206,9 +234,10 @@ impl Applying {
                 self.within_length(path)?;
                 self.entry(listing, at, record, path)
             }
+            marker if late.contains(&at) => self.late_marker(at, path, marker),
             _ => Ok(()),
         })?;
-        for folder in std::mem::take(&mut self.blocked).into_keys() {
+        for (folder, by) in std::mem::take(&mut self.blocked) {
             // An entry of its own, even a later one, says what belongs there.
             if self
                 .version(self.latest(folder))
@@ -217,7 +246,11 @@ impl Applying {
                 continue;
             }
             let path = self.paths.path(folder);
-            self.fault("the layer writes below it, and a lower layer has something there that is no folder", &path);
+            let why = match self.link_text(by) {
+                Some(_) => REPLACES_LINK,
+                None => REPLACES_FILE,
+            };
+            self.notice(why, &path);
         }
         Ok(())
     }
@@ -235,62 +268,6 @@ impl Applying {
                 path,
             )),
             false => Ok(()),
-        }
-    }
-
-    fn marker(&mut self, record: &Record, path: &[u8], marker: Whiteout<'_>) -> Result<()> {
-        self.within_length(path)?;
-        if record.climbs {
-            self.fault("its name leads out of the tree", path);
-            return Ok(());
-        }
-        let folder = parent_of(path);
-        match marker {
-            Whiteout::Opaque => {
-                let Some((name, _)) = self.enter(folder, path)? else {
-                    return Ok(());
-                };
-                let latest = self.version(self.latest(name));
-                if latest.is_none_or(|latest| {
-                    latest.what != What::Opaque || latest.layer != self.number()
-                }) {
-                    self.push(name, What::Opaque, NONE, NONE);
-                }
-                self.cut(name, self.start);
-            }
-            Whiteout::Removes(part) => {
-                let Some((parent, _)) = self.enter(folder, path)? else {
-                    return Ok(());
-                };
-                let name = self.child(parent, part)?;
-                let latest = self.latest(name);
-                if latest != NONE && latest >= self.start {
-                    // Markers of this layer are in it: it stays, as a folder that owes nothing to lower layers.
-                    self.renew(name);
-                    self.blocked.remove(&name);
-                } else {
-                    self.push(name, What::Removed, NONE, NONE);
-                }
-                self.cut(name, self.start);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Makes a folder anew that a marker of this layer removes and others are in.
-    fn renew(&mut self, name: u32) {
-        let latest = self.version(self.latest(name)).copied();
-        let Some(latest) = latest.filter(|latest| latest.what != What::Removed) else {
-            return;
-        };
-        let before = self
-            .version(latest.prev)
-            .filter(|_| latest.prev >= self.start);
-        if latest.what != What::Implied || before.is_none_or(|before| before.what != What::Removed)
-        {
-            self.push(name, What::Removed, NONE, NONE);
-            self.push(name, What::Implied, NONE, NONE);
         }
     }
 
@@ -313,7 +290,7 @@ impl Applying {
         let inode = match record.kind {
             EntryKind::HardLink => {
                 let known = self.paths.find(parent, part);
-                match self.target(listing.link(record), known) {
+                match self.target(listing.link(record), known, at)? {
                     Ok(inode) => inode,
                     Err(why) => {
                         let target = String::from_utf8_lossy(listing.link(record)).into_owned();
@@ -326,7 +303,8 @@ impl Applying {
             _ => self.next(),
         };
         let name = self.child(parent, part)?;
-        let was_known = self.latest(name) != NONE;
+        let before = self.latest(name);
+        let was_known = before != NONE;
         let version = self.next();
         self.push(name, What::Entry, at, inode);
         if record.kind == EntryKind::HardLink {
@@ -340,44 +318,18 @@ impl Applying {
             } else {
                 self.set_cut(name, version);
             }
+        } else if was_known && !self.is_folder(before) {
+            // It may have been a symbolic link on the trail.
+            self.forget();
         }
         Ok(())
     }
 
-    /// The file that a hard link's target is a name of now.
-    fn target(&self, target: &[u8], link: Option<u32>) -> Result<u32, &'static str> {
-        let target = clean_path(target);
-        if target.climbs {
-            return Err("it leads out of the tree");
-        }
-        if target.path.is_empty() {
-            return Err("it is a folder");
-        }
-        let missing = "nothing is there";
-        let mut name = TOP;
-        let mut above = 0;
-        for part in target.path.split(|&byte| byte == b'/') {
-            if link == Some(name) {
-                return Err("the link takes its place away");
-            }
-            above = above.max(self.cut_of(name));
-            name = self.paths.find(name, part).ok_or(missing)?;
-        }
-        if link == Some(name) {
-            return Err("it is the link itself");
-        }
-        let state = self.state(name, above).ok_or(missing)?;
-        if state.is_folder {
-            return Err("it is a folder");
-        }
-        self.version(state.version)
-            .map(|version| version.inode)
-            .ok_or(missing)
-    }
-
     /// Goes to a folder by its path, making what is missing: its name and the youngest cut from the top to it.
     ///
-    /// `None` where something of this layer that is no folder is in the way, which is a fault of `entry`.
+    /// Symbolic links of this layer are followed inside the root, as engines do that unpack each layer into a directory
+    /// of its own; those of lower layers give way to a folder. `None` where the way ends at something else of this
+    /// layer, which is a fault of `entry`.
     fn enter(&mut self, folder: &[u8], entry: &[u8]) -> Result<Option<(u32, u32)>> {
         let same = shared_parts(&self.trail_path, folder);
         while self.trail.pop_if(|(end, ..)| *end > same).is_some() {}
@@ -394,47 +346,55 @@ impl Applying {
                 .unwrap_or(rest.len());
             let parent = name;
             name = self.child(parent, rest.get(..length).unwrap_or_default())?;
-            if !self.step(name, above, entry)? {
-                self.forget();
-                return Ok(None);
+            if let Some(other) = self.step(name, above) {
+                match self.behind(name, other, (parent, above))? {
+                    Ok(led) => (name, above) = led,
+                    Err(why) => {
+                        self.fault(why, entry);
+                        self.forget();
+                        return Ok(None);
+                    }
+                }
+            } else {
+                above = above.max(self.cut_of(name));
             }
-            above = above.max(self.cut_of(name));
             self.trail.push((start + length, name, above));
             start += length + 1;
         }
         Ok(Some((name, above)))
     }
 
-    /// Makes sure that a name is a folder in this layer; false if it is something else of this layer.
-    fn step(&mut self, name: u32, above: u32, entry: &[u8]) -> Result<bool> {
+    /// Makes sure that a name is a folder in this layer; the version of what is there if that is something else of
+    /// this layer.
+    fn step(&mut self, name: u32, above: u32) -> Option<u32> {
         let latest = self.latest(name);
         let state = self.state(name, above);
-        if latest != NONE && latest >= self.start && latest >= above {
-            match state {
-                Some(state) if state.is_folder => return Ok(true),
-                Some(_) => {
-                    self.fault(
-                        "something that is no folder is where its folder should be",
-                        entry,
-                    );
-                    return Ok(false);
-                }
-                None => {}
-            }
-        }
+        let is_own = latest != NONE && latest >= self.start && latest >= above;
         match state {
+            Some(state) if state.is_folder && is_own => {}
             Some(state) if state.is_folder => self.push(name, What::Passed, NONE, NONE),
+            Some(state) if is_own => return Some(state.version),
             Some(state) => {
                 self.push(name, What::Implied, NONE, NONE);
                 self.blocked.insert(name, state.version);
             }
             None => self.push(name, What::Implied, NONE, NONE),
         }
-        Ok(true)
+        None
     }
 
     /// What a name stands for, if everything below older than `above` is gone.
     fn state(&self, name: u32, above: u32) -> Option<State> {
+        self.state_but(name, above, |_, _| false)
+    }
+
+    /// The same without the versions that are to be left out.
+    fn state_but(
+        &self,
+        name: u32,
+        above: u32,
+        leave_out: impl Fn(u32, &Version) -> bool,
+    ) -> Option<State> {
         let mut at = self.latest(name);
         let mut found = None;
         loop {
@@ -450,6 +410,7 @@ impl Applying {
                 })
             };
             match version.what {
+                _ if leave_out(at, version) => {}
                 What::Removed => return found,
                 What::Implied => return state(true),
                 What::Entry => {
@@ -565,12 +526,21 @@ impl Applying {
         }
     }
 
+    /// Notes that engines differ about a path.
+    fn notice(&mut self, why: &'static str, path: &[u8]) {
+        self.notice_count += 1;
+        if self.notices.len() < Tree::FAULTS {
+            let error = self.placed(Fault::Entry { why }.into(), path);
+            self.notices.push(error);
+        }
+    }
+
     fn placed(&self, error: Error, path: &[u8]) -> Error {
         let layer = format!("layer {} of {}", self.base + self.layer + 1, self.layers);
         error.at(crate::escape::bytes(path)).at(layer)
     }
 
-    fn finish(mut self, listings: Vec<Arc<Listing>>) -> Tree {
+    fn finish(mut self) -> Tree {
         let names = u32::try_from(self.paths.len()).unwrap_or(NONE);
         let mut now = vec![NONE; self.paths.len()];
         // A folder comes before what is in it, so one pass is enough.
@@ -594,7 +564,7 @@ impl Applying {
         }
         self.paths.seal();
         let mut tree = Tree {
-            listings,
+            listings: self.listings,
             limits: self.limits,
             paths: self.paths,
             versions: self.versions,
@@ -608,6 +578,8 @@ impl Applying {
             restated: self.restated,
             faults: self.faults,
             fault_count: self.fault_count,
+            notices: self.notices,
+            notice_count: self.notice_count,
         };
         let mut links = std::mem::take(&mut tree.links);
         for node in tree.walk() {
@@ -619,6 +591,21 @@ impl Applying {
         tree.links = links;
         tree
     }
+}
+
+/// What the listings accept at most; where they were made with other limits, the highest of each.
+fn limits(listings: &[Arc<Listing>]) -> Limits {
+    let mut all = listings.iter().map(|listing| *listing.limits());
+    let Some(mut most) = all.next() else {
+        return Limits::default();
+    };
+    for its in all {
+        most.paths = most.paths.max(its.paths);
+        most.path_text = most.path_text.max(its.path_text);
+        most.path_length = most.path_length.max(its.path_length);
+        most.decode.ratio = most.decode.ratio.max(its.decode.ratio);
+    }
+    most
 }
 
 fn is_notes(part: &[u8]) -> bool {

@@ -154,6 +154,12 @@ impl Listing {
         &self.anomalies
     }
 
+    /// Whether any entry is a symbolic link.
+    pub(super) fn has_links(&self) -> bool {
+        let mut kinds = self.records.iter().map(|record| record.kind);
+        kinds.any(|kind| kind == EntryKind::Symlink)
+    }
+
     pub(super) fn record(&self, at: u32) -> Option<&Record> {
         self.records.get(at as usize)
     }

@@ -72,11 +72,7 @@ fn faults(tree: &Tree, prefix: Option<&str>, found: &mut Found) {
         if told > FAULTS {
             continue;
         }
-        let places: Vec<String> = prefix
-            .map(str::to_owned)
-            .into_iter()
-            .chain(places)
-            .collect();
+        let places = placed(prefix, places);
         let message = format!("engines cannot apply this: {}", fault.fault());
         found.within(Severity::Error, "does-not-apply", &places, message);
     }
@@ -85,6 +81,21 @@ fn faults(tree: &Tree, prefix: Option<&str>, found: &mut Found) {
         let message = "and more entries that engines cannot apply";
         found.add(Severity::Error, "does-not-apply", place, message);
     }
+    for notice in tree.notices().iter().take(FAULTS) {
+        let places = placed(prefix, notice.places().map(str::to_owned).collect());
+        let message = notice.fault().to_string();
+        found.within(Severity::Warning, "parent-not-directory", &places, message);
+    }
+    if tree.notice_count() > FAULTS as u64 {
+        let place = prefix.unwrap_or_default();
+        let message = "and more paths where a parent is no directory";
+        found.add(Severity::Warning, "parent-not-directory", place, message);
+    }
+}
+
+fn placed(prefix: Option<&str>, places: Vec<String>) -> Vec<String> {
+    let prefix = prefix.map(str::to_owned);
+    prefix.into_iter().chain(places).collect()
 }
 
 /// Whether the pass over the layer says the same of this entry.

@@ -21,7 +21,8 @@ const PAGE: Page = Page {
         "A tar passes through byte for byte: its plain bytes are the layer, so the diff ID is their SHA-256 digest. A \
          tar in gzip or zstd stays packed as it is; what layers do not come in (xz, bzip2) is unpacked. It is hashed, \
          checked and stored in one pass. One that no engine could unpack (names with '..', links to nothing, entries \
-         below a file) is refused, and so is one that is damaged: then nothing is stored.",
+         below a file, types such as GNU tar's dump directories) is refused, and so are names that begin .wh., which \
+         engines would take for whiteouts, archives of images, and one that is damaged: then nothing is stored.",
         "A folder is packed so that the same files give the same bytes: sorted by name, with numeric owners, times in \
          whole seconds and none later than SOURCE_DATE_EPOCH where that is set. Hard links, devices, FIFOs, the \
          attributes user.* and security.capability and access control lists are kept; holes of sparse files are \
@@ -105,6 +106,15 @@ impl AsRef<Common> for Args {
 
 fn main() -> ExitCode {
     cli::run(&PAGE, |args: &Args, io| {
+        if let Some(name) = args.name.as_deref().map(Path::new)
+            && !is_stdin(&args.input)
+            && !args.input.exists()
+            && name.exists()
+        {
+            let (input, name) = (shown(&args.input), shown(name));
+            let why = format!("no file '{input}': the file comes first: imgimport {name} {input}");
+            return Err(Fault::Usage(why).into());
+        }
         let (instructions, names) = args.making.taken_in(args.name.as_deref())?;
         let recode = args.packing.recode(&args.common)?;
         let excludes = args.selecting.excludes()?;

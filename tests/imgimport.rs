@@ -219,14 +219,20 @@ fn what_cannot_be_understood_is_one_line_and_stores_nothing() {
 }
 
 #[test]
-fn an_archive_of_images_is_imported_with_a_warning() {
+fn an_archive_of_images_is_refused() {
     let room = Room::with(
         "app.tar",
         &build::docker(&[&build::image("a:1").layer("f a b")]),
     );
     let run = store(&room, "imgimport app.tar");
+    run.fails(
+        "imgimport: app.tar: an archive of images, and not of a root filesystem: imgload loads the images\n",
+    );
+    // A file of that name alone is no reason.
+    room.write("site.tar", &build::layer("f manifest.json {}"));
+    let run = store(&room, "imgimport site.tar");
     run.code(0).complains(
-        "warning: app.tar: it looks like an archive of images, of which imgload loads the images",
+        "warning: site.tar: it looks like an archive of images, of which imgload loads the images",
     );
 }
 

@@ -185,7 +185,11 @@ impl Folder {
                 continue;
             }
             let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-            if !options.overlay && !excluded && name.starts_with(b".wh.") {
+            // In the upper directory of a mount by fuse-overlayfs empty files of such names are its markers.
+            let is_marker = options.overlay
+                && (record.kind, record.size) == (EntryKind::File, 0)
+                && !matches!(name, b".wh." | b".wh.." | b".wh...");
+            if !excluded && name.starts_with(b".wh.") && !is_marker && record.mark == Mark::None {
                 let what = "a name that begins '.wh.', which layers remove files by".to_owned();
                 return Err(Error::new(Fault::Unsupported { what }).at(place()));
             }

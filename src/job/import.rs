@@ -17,10 +17,10 @@ use crate::blob::{
 use crate::disk::{Folder, Item};
 use crate::error::{At, Error, Fault, Result, TarFault};
 use crate::layer::cpio::{Cpio, CpioEntry, CpioLinks, CpioName, is_cpio};
-use crate::layer::{EntryKind, Limits, Scan, clean_path};
+use crate::layer::{AnomalyKind, EntryKind, Limits, Scan, clean_path};
 use crate::spec::instruction::Instruction;
 use crate::spec::{Digest, History, ImageConfig, NewConfig, Platform, Timestamp};
-use crate::tree::{Listing, Reading, Tree};
+use crate::tree::{Listing, NodeKind, Reading, Tree};
 use crate::write::{Bundle, LayerWriter, MediaTypes, NewImage, NewLayer, Recode};
 
 /// How to import.
@@ -147,7 +147,12 @@ pub fn import(
         _ => None,
     };
     let passed = pass(input.read(), range, packer)?;
+    check_root(&passed.listing, |_| false)?;
     let tree = Tree::apply(vec![Arc::new(passed.listing)])?.sound()?;
+    if is_image_archive(&tree) {
+        let why = "an archive of images, and not of a root filesystem: imgload loads the images";
+        return Err(Fault::Usage(why.into()).into());
+    }
     let looks_like_image = ["manifest.json", "oci-layout"]
         .iter()
         .any(|name| tree.get(name.as_bytes()).is_some());
@@ -164,7 +169,7 @@ pub fn import(
 /// What is worth saying of an archive.
 #[derive(Debug, Clone, Default)]
 pub struct Imported {
-    /// Whether it looks like an archive of images and not of files.
+    /// Whether it may be an archive of images and not of files.
     pub looks_like_image: bool,
     /// Sockets, which were left out.
     pub skipped: Vec<Vec<u8>>,
@@ -259,6 +264,68 @@ fn pass(mut stream: ReadAhead, range: Option<FileRange>, packer: &Packer<'_>) ->
         };
     }
     tar(stream, compression, range, packer)
+}
+
+/// Whether a tar is an archive of images, and not the files of one: it has what such archives have beside their list.
+fn is_image_archive(tree: &Tree) -> bool {
+    let is_file = |name: &[u8]| {
+        tree.get(name)
+            .is_some_and(|node| node.kind() == NodeKind::File)
+    };
+    let is_named_by_digest = |part: &[u8]| {
+        let part = part.strip_prefix(b"sha256:").unwrap_or(part);
+        part.get(..64)
+            .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+            && part.get(64).is_none_or(|byte| *byte == b'.')
+    };
+    let blobs = tree.get(b"blobs/sha256").is_some();
+    is_file(b"oci-layout") && (blobs || is_file(b"index.json"))
+        || is_file(b"manifest.json")
+            && (blobs
+                || is_file(b"repositories")
+                || tree
+                    .top()
+                    .children()
+                    .any(|node| is_named_by_digest(node.part())))
+}
+
+/// Refuses what a root filesystem cannot mean and a layer cannot say: entries of types that no engine unpacks, and
+/// names that begin `.wh.`, which engines would take for markers. `skip` tells paths that are not looked at.
+///
+/// # Errors
+/// `Unsupported`, placed at the path.
+pub(super) fn check_root(listing: &Listing, skip: impl Fn(&[u8]) -> bool) -> Result<()> {
+    check_types(listing)?;
+    let mut refused = None;
+    listing.paths(|path| {
+        if refused.is_none()
+            && path.windows(4).any(|part| part == b".wh.")
+            && path
+                .split(|byte| *byte == b'/')
+                .any(|part| part.starts_with(b".wh."))
+            && !skip(path)
+        {
+            refused = Some(crate::escape::bytes(path).into_owned());
+        }
+    });
+    match refused {
+        None => Ok(()),
+        Some(path) => {
+            let what = "a name that begins '.wh.', which layers remove files by".to_owned();
+            Err(Error::new(Fault::Unsupported { what }).at(path))
+        }
+    }
+}
+
+/// Refuses entries of types that no engine unpacks.
+pub(super) fn check_types(listing: &Listing) -> Result<()> {
+    let kind = AnomalyKind::UnknownType;
+    let Some(odd) = listing.anomalies().iter().find(|odd| odd.kind == kind) else {
+        return Ok(());
+    };
+    let why = "an entry of a type that no engine unpacks, such as a dump directory of tar -g or a volume label";
+    let path = odd.path.as_deref().unwrap_or_default();
+    Err(Error::new(Fault::Entry { why }).at(crate::escape::bytes(path).into_owned()))
 }
 
 fn neither() -> Error {

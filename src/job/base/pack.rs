@@ -10,7 +10,7 @@ use super::Base;
 use crate::blob::{FileRange, Input, Meter, NewFile};
 use crate::disk::{Excludes, Folder, Item};
 use crate::error::{At, Error, Fault, Result};
-use crate::job::import::root_listing;
+use crate::job::import::{check_types, root_listing};
 use crate::layer::{Entry, EntryKind, FileInput, Limits, Walker, Whiteout};
 use crate::rootfs::{Contents, Kind, Node, Origin};
 
@@ -140,6 +140,7 @@ pub fn archive(
     options: &PackOptions,
 ) -> Result<()> {
     let (listing, plain) = root_listing(input, landing, &options.limits, meter)?;
+    check_types(&listing)?;
     drop(listing);
     let mut spool = Spool::default();
     let (file, start) = plain.parts();

@@ -12,7 +12,7 @@ use plan::{Rules, Step, plan};
 use sha2::{Digest as _, Sha256};
 use side::{Layers, Side};
 
-use super::import::{Packer, root_listing};
+use super::import::{Packer, check_root, root_listing};
 use crate::archive::{Archive, Image, Kept, Layer, Name};
 use crate::blob::{CHUNK, FileRange, Input};
 use crate::cache::{self, Cache, Looked};
@@ -110,6 +110,7 @@ pub fn commit_layer(
             let place = || typed.to_owned();
             let (listing, plain) =
                 root_listing(input, landing, &archive.container.limits, packer.meter).at(place)?;
+            check_root(&listing, |path| options.excludes.leave_out(path)).at(place)?;
             let tree = Tree::apply(vec![Arc::new(listing)])
                 .and_then(Tree::sound)
                 .at(place)?;
@@ -406,7 +407,8 @@ fn bundled(
 
 /// Merges an image's layers from the `from`th on (from 0) into one; config and history stay, and the history says so.
 ///
-/// What upper layers remove or replace is not in the result. Layers below `from` stay as they are.
+/// What upper layers remove or replace is not in the result, nor is what is left out with [`CommitOptions::excludes`].
+/// Layers below `from` stay as they are.
 ///
 /// # Errors
 /// `Usage` for a number that no layer has; as [`commit_layer`].
@@ -439,7 +441,7 @@ pub fn squash(
     let whole = Tree::apply(listings).and_then(Tree::sound).at(place)?;
     let (base, new) = (Layers::new(&below, &plain), Layers::sharing(&whole, &plain));
     let rules = Rules {
-        excludes: &Excludes::default(),
+        excludes: &options.excludes,
         dockers_own: false,
         base_owners: false,
         latest: None,

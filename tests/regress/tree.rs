@@ -1,1 +1,295 @@
 //! Layers applied, imports and commits.
+
+use std::io::Read;
+use std::os::unix::fs::symlink;
+
+use crate::common::build::{self, layer};
+use crate::common::pack::Pack;
+use crate::common::run::Room;
+
+/// The entries of a tar, sorted: `d etc | f etc/a one | h etc/b>etc/a | l c etc/a`.
+fn words(bytes: &[u8]) -> String {
+    let mut archive = tar::Archive::new(bytes);
+    let mut words = Vec::new();
+    for entry in archive.entries().expect("a tar") {
+        let mut entry = entry.expect("an entry");
+        let kind = entry.header().entry_type();
+        let path = String::from_utf8(entry.path_bytes().into_owned()).expect("a name");
+        let link = entry.link_name_bytes().unwrap_or_default().into_owned();
+        let link = String::from_utf8(link).expect("a name");
+        let mut text = String::new();
+        entry.read_to_string(&mut text).expect("text");
+        let path = path.trim_end_matches('/');
+        words.push(match kind {
+            tar::EntryType::Directory => format!("d {path}"),
+            tar::EntryType::Symlink => format!("l {path} {link}"),
+            tar::EntryType::Link => format!("h {path}>{link}"),
+            _ => format!("f {path} {text}"),
+        });
+    }
+    words.sort();
+    words.join(" | ")
+}
+
+fn image(layers: &[&str]) -> build::Image {
+    let image = build::image("demo:1");
+    layers.iter().fold(image, |image, line| image.layer(line))
+}
+
+/// Layers that write below a symbolic link or a file of a lower layer, or below a link of their own, were refused and
+/// called damaged. The values are those of docker 20.10 with overlay2: docker load, create, export.
+#[test]
+fn a_parent_that_is_no_directory_is_as_docker_has_it() {
+    for (layers, expected) in [
+        (
+            &["f usr/bin/a A | l bin usr/bin", "f bin/x X"][..],
+            "d bin | d usr | d usr/bin | f bin/x X | f usr/bin/a A",
+        ),
+        (
+            &["f usr/bin/a A | l bin /usr/bin", "w bin/a"],
+            "d bin | d usr | d usr/bin | f usr/bin/a A",
+        ),
+        (
+            &["f usr/bin/a A | l bin usr/bin", "o bin"],
+            "d bin | d usr | d usr/bin | f usr/bin/a A",
+        ),
+        (
+            &[
+                "f usr/bin/a A | l bin usr/bin",
+                "f usr/bin/y Y | l bin usr/bin | f bin/x X",
+            ],
+            "d usr | d usr/bin | f usr/bin/a A | f usr/bin/x X | f usr/bin/y Y | l bin usr/bin",
+        ),
+        (
+            &[
+                "f usr/bin/a A | l bin usr/bin",
+                "f usr/bin/y Y | l bin usr/bin | w bin/a",
+            ],
+            "d usr | d usr/bin | f usr/bin/y Y | l bin usr/bin",
+        ),
+        (
+            &["f usr/bin/a A | l bin usr/bin | f bin/x X"],
+            "d usr | d usr/bin | f usr/bin/a A | f usr/bin/x X | l bin usr/bin",
+        ),
+        (
+            &["f usr/bin/a A | l bin ../../../usr/bin | f bin/x X"],
+            "d usr | d usr/bin | f usr/bin/a A | f usr/bin/x X | l bin ../../../usr/bin",
+        ),
+        (&["l etc ../../.. | f etc/x X"], "f x X | l etc ../../.."),
+        (
+            &["d t | l a t | l b a | l c b | f c/s/x X"],
+            "d t | d t/s | f t/s/x X | l a t | l b a | l c b",
+        ),
+        (&["f q A", "f q/x X"], "d q | f q/x X"),
+        (&["p q", "f q/x X"], "d q | f q/x X"),
+        (
+            &["f a/x X | l b a", "d a", "f b/y Y"],
+            "d a | d b | f a/x X | f b/y Y",
+        ),
+        (
+            &["d t | f t/f F | l a t | h a/g a/f"],
+            "d t | f t/f F | h t/g>t/f | l a t",
+        ),
+        (
+            &["d d1/d2 | l d1/l d2 | f d1/l/x X"],
+            "d d1 | d d1/d2 | f d1/d2/x X | l d1/l d2",
+        ),
+    ] {
+        for files in [
+            build::docker(&[&image(layers)]),
+            build::oci(&[&image(layers).packed(Pack::Gzip)]),
+        ] {
+            let room = Room::with("app.tar", &files);
+            let run = room.run("imgexport app.tar");
+            assert_eq!(words(&run.stdout), expected, "{layers:?} {run}");
+            room.run("imgverify app.tar")
+                .code(0)
+                .says("[parent-not-directory]");
+            // What is squashed is whole in itself.
+            room.run("imgcommit -q --squash app.tar -o one.tar one:1")
+                .code(0);
+            let run = room.run("imgexport one.tar");
+            assert_eq!(words(&run.stdout), expected, "{layers:?} {run}");
+        }
+    }
+}
+
+/// What docker refuses is refused, and nothing is written.
+#[test]
+fn a_link_that_leads_to_no_directory_is_refused() {
+    for layers in [
+        &["l bin nowhere | f bin/x X"][..],
+        &["l bin nowhere | f bin/y/x X"],
+        &["l a b | l b a | f a/x X"],
+        &["f f F | l c f | f c/x X"],
+        &["f q A | f q/x X"],
+    ] {
+        let room = Room::with("app.tar", &build::docker(&[&image(layers)]));
+        room.run("imgexport -o out.tar app.tar").code(2);
+        assert!(!room.path("out.tar").exists(), "{layers:?}");
+        room.run("imgverify app.tar")
+            .code(1)
+            .says("[does-not-apply]");
+        room.write("root.tar", &layer(layers[0]));
+        room.run("imgimport -o out.tar root.tar").code(2);
+    }
+}
+
+/// Nothing that a link leads to is outside the directory that is unpacked into.
+#[test]
+fn links_on_the_way_stay_inside_the_directory() {
+    let line = "d in | l up ../../../.. | f up/escaped X | l abs / | f abs/in/too Y";
+    let room = Room::with("app.tar", &build::docker(&[&image(&[line])]));
+    std::fs::create_dir(room.path("deep")).expect("a directory");
+    room.run("imgexport -q --rootless -C deep/out app.tar")
+        .code(0);
+    let read = |name: &str| std::fs::read_to_string(room.path(name)).expect("a file");
+    assert_eq!(read("deep/out/escaped"), "X");
+    assert_eq!(read("deep/out/in/too"), "Y");
+    assert!(!room.path("escaped").exists() && !room.path("deep/escaped").exists());
+    // The same archive as a root filesystem.
+    room.write("root.tar", &layer(line));
+    room.run("imgimport -q -o made.tar root.tar made:1").code(0);
+    let run = room.run("imgexport made.tar");
+    assert_eq!(
+        words(&run.stdout),
+        "d in | f escaped X | f in/too Y | l abs / | l up ../../../.."
+    );
+}
+
+/// A hard link to a file that the same layer removes behind it led nowhere; podman and umoci give `y`.
+#[test]
+fn a_link_comes_before_the_whiteout_behind_it() {
+    for (layers, expected) in [
+        (&["f x X", "h y x | w x"][..], "f y X"),
+        (&["f d/x X", "h y d/x | w d"], "f y X"),
+        (&["f d/x X", "h y d/x | o d"], "d d | f y X"),
+    ] {
+        let room = Room::with("app.tar", &build::docker(&[&image(layers)]));
+        let run = room.run("imgexport app.tar");
+        assert_eq!(words(&run.stdout), expected, "{layers:?} {run}");
+        room.run("imgverify app.tar").code(0);
+    }
+    // In the other order the file is gone when the link is made: they refuse it, too.
+    let room = Room::with(
+        "app.tar",
+        &build::docker(&[&image(&["f x X", "w x | h y x"])]),
+    );
+    room.run("imgexport app.tar").code(2);
+}
+
+/// --exclude was accepted beside --squash and had no effect, so what was to be left out stayed.
+#[test]
+fn what_is_squashed_away_is_gone() {
+    let layers = ["f a A | f d/secret S | f d/keep K", "f e E | h l e"];
+    let room = Room::with("app.tar", &build::docker(&[&image(&layers)]));
+    for (line, expected) in [
+        (
+            "--exclude d/secret",
+            "d d | f a A | f d/keep K | f e E | h l>e",
+        ),
+        (
+            "--exclude d --exclude '!d/keep'",
+            "d d | f a A | f d/keep K | f e E | h l>e",
+        ),
+        ("--exclude d --exclude e", "f a A | f l E"),
+        (
+            "--from 2 --exclude e",
+            "d d | f a A | f d/keep K | f d/secret S | f l E",
+        ),
+    ] {
+        room.run(&format!(
+            "imgcommit -q --squash app.tar {line} -o out.tar s:1"
+        ))
+        .code(0);
+        let run = room.run("imgexport out.tar");
+        assert_eq!(words(&run.stdout), expected, "{line}");
+        let bytes = std::fs::read(room.path("out.tar")).expect("an archive");
+        let has = |text: &[u8]| bytes.windows(text.len()).any(|part| part == text);
+        assert_eq!(has(b"d/secret"), line.starts_with("--from"), "{line}");
+        room.run("imgverify out.tar").code(0);
+    }
+}
+
+/// Files whose names begin `.wh.` became deletions of the image without a word.
+#[test]
+fn real_files_named_like_whiteouts_are_refused() {
+    let room = Room::with(
+        "base.tar",
+        &build::docker(&[&image(&["d sbin | f sbin/init I"])]),
+    );
+    let why = ": not possible with a name that begins '.wh.', which layers remove files by\n";
+    for (name, tar) in [
+        (
+            "sbin/.wh.init",
+            "d sbin | f sbin/init I | f sbin/.wh.init data",
+        ),
+        (".wh.sbin", "d sbin | f sbin/init I | d .wh.sbin"),
+        (".wh.sbin", "d sbin | l .wh.sbin x"),
+        (".wh.d/f", "f .wh.d/f x"),
+        (".wh.sbin", "d sbin | f .wh.sbin"),
+    ] {
+        room.write("root.tar", &layer(tar));
+        room.run("imgimport -o out.tar root.tar x:1")
+            .fails(&format!("imgimport: root.tar: {name}{why}"));
+        room.run("imgcommit --base base.tar -o out.tar root.tar x:1")
+            .fails(&format!("imgcommit: root.tar: {name}{why}"));
+        room.write("root.tar.gz", &Pack::Gzip.pack(&layer(tar)));
+        room.run("imgcommit --base base.tar -o out.tar root.tar.gz x:1")
+            .fails(&format!("imgcommit: root.tar.gz: {name}{why}"));
+        assert!(!room.path("out.tar").exists());
+    }
+    for kind in ["file", "directory", "link"] {
+        let upper = room.path(kind);
+        std::fs::create_dir_all(upper.join("sbin")).expect("a directory");
+        let marker = upper.join("sbin/.wh.init");
+        match kind {
+            "file" => std::fs::write(&marker, "data").expect("a file"),
+            "directory" => std::fs::create_dir(&marker).expect("a directory"),
+            _ => symlink("x", &marker).expect("a link"),
+        }
+        room.run(&format!(
+            "imgcommit --base base.tar --upper {kind} -o out.tar x:1"
+        ))
+        .fails(&format!("imgcommit: {kind}: sbin/.wh.init{why}"));
+    }
+    // An empty file is fuse-overlayfs' own marker.
+    std::fs::create_dir_all(room.path("upper/sbin")).expect("a directory");
+    std::fs::write(room.path("upper/sbin/.wh.init"), "").expect("a file");
+    room.run("imgcommit -q --base base.tar --upper upper -o out.tar x:1")
+        .code(0);
+    let run = room.run("imgexport out.tar");
+    assert_eq!(words(&run.stdout), "d sbin");
+}
+
+/// Entries of types that no engine unpacks (docker: "unhandled tar header type 68") were imported without a word.
+#[test]
+fn dump_directories_are_not_imported() {
+    let room = Room::with("base.tar", &build::docker(&[&image(&["f a A"])]));
+    for kind in [b'D', b'V', b'M'] {
+        let mut tar = layer("d sub | f sub/a A");
+        tar[156] = kind;
+        let sum: u32 = tar[..148]
+            .iter()
+            .chain(&tar[156..512])
+            .map(|byte| u32::from(*byte))
+            .sum();
+        tar[148..156].copy_from_slice(format!("{:06o}\0 ", sum + 256).as_bytes());
+        room.write("root.tar", &tar);
+        let why = "root.tar: sub: an entry of a type that no engine unpacks, such as a dump directory of tar -g or a volume label\n";
+        room.run("imgimport -o out.tar root.tar x:1")
+            .fails(&format!("imgimport: {why}"));
+        room.run("imgcommit --base base.tar -o out.tar root.tar x:1")
+            .fails(&format!("imgcommit: {why}"));
+        assert!(!room.path("out.tar").exists());
+    }
+}
+
+/// The name of an image was taken for the file, and said not to be found.
+#[test]
+fn a_name_before_the_file_is_told() {
+    let room = Room::new();
+    room.write("root.tar", &layer("f a A"));
+    room.run("imgimport app:1 root.tar")
+        .fails("imgimport: no file 'app:1': the file comes first: imgimport root.tar app:1\n");
+}

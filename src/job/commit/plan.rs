@@ -51,6 +51,8 @@ struct Pair {
     /// The pair of the folder it is in.
     parent: Option<u32>,
     what: What,
+    /// Whether it is not looked at with all that is in it.
+    whole: bool,
     /// Whether it is a folder on both sides.
     folder: bool,
     new_folder: bool,
@@ -170,6 +172,7 @@ fn merge(base: &dyn Side, new: &dyn Side, rules: &Rules<'_>) -> (Vec<Pair>, Grou
             new: None,
             parent: None,
             what: What::Same,
+            whole: false,
             folder: false,
             new_folder: false,
         };
@@ -187,12 +190,13 @@ fn merge(base: &dyn Side, new: &dyn Side, rules: &Rules<'_>) -> (Vec<Pair>, Grou
         pair.parent = above.last().map(|(_, pair)| *pair);
         let parent = pair.parent.and_then(|parent| pairs.get(parent as usize));
         let excluded = rules.excludes.leave_out(&path);
+        let is_dockers = |item: &Item| rules.dockers_own && is_dockers_own(item);
+        pair.whole = parent.is_some_and(|above| above.whole)
+            || !excluded && right.as_ref().is_some_and(is_dockers);
         pair.what = match (&left, &right) {
             _ if excluded => What::Ignored,
-            (_, Some(item)) if rules.dockers_own && is_dockers_own(item) => What::Ignored,
-            (None, Some(_)) if parent.is_some_and(|above| above.what == What::Ignored) => {
-                What::Ignored
-            }
+            (_, Some(item)) if is_dockers(item) => What::Ignored,
+            (None, Some(_)) if pair.whole => What::Ignored,
             (Some(_), None) => match parent {
                 None => What::Gone,
                 Some(above) if above.what == What::Ignored => What::Ignored,
@@ -364,10 +368,13 @@ fn pass(pairs: &mut [Pair]) {
         let mut at = pairs[i].parent;
         while let Some(parent) = at {
             let above = &mut pairs[parent as usize];
-            if above.what != What::Same {
-                break;
+            match above.what {
+                What::Same => above.what = What::Passed,
+                // Left out, but something in it is not: then it has to be there.
+                What::Ignored if above.new_folder && !above.folder => above.what = What::Passed,
+                What::Ignored => {}
+                _ => break,
             }
-            above.what = What::Passed;
             at = above.parent;
         }
     }

@@ -4,10 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use imgkit::Result;
+use imgkit::archive::{Archive, Open};
 use imgkit::blob::{Meter, write_whole};
 use imgkit::cli::{self, Common, ImageArg, Io, Packing, Page, Verdict};
-use imgkit::error::At;
+use imgkit::error::{At, Error, Fault};
+use imgkit::job::verify::{self, Finding, Severity};
 use imgkit::job::{self, LoadOptions, Loaded};
+use imgkit::layer::Limits;
 use imgkit::show::json;
 use imgkit::store::{Policy, Store};
 use serde_json::json;
@@ -16,7 +19,7 @@ const PAGE: Page = Page {
     name: "imgload",
     description: &[
         "Puts the images of an archive of any kind into the local store, as docker load puts them into an engine. \
-         Every blob is verified while it is stored, and blobs that are there already are not written again. Either all \
+         Every blob is compared with its digest and size while it is stored, see CHECKS. Either all \
          that was asked for is in the store afterwards, or nothing of it is. Blobs that a load has stored when it fails \
          are removed again; only where it is killed, or another program adds to the store at the same time, they stay \
          until imgprune finds that nothing refers to them.",
@@ -62,7 +65,27 @@ const PAGE: Page = Page {
             "imgload -i bundle.tar --only app:1 --rename app:1=app:tested",
         ),
     ],
-    sections: &[],
+    sections: &[(
+        "CHECKS",
+        &[
+            (
+                "refused",
+                "what makes an image unusable: blobs that are not what their digests and sizes say, documents that cannot be read or are ambiguous, missing blobs",
+            ),
+            (
+                "warned of",
+                "what imgverify calls an error besides, with its code: documents that engines fail to read (schema), and entries of layers that escape the root directory, that no engine can apply to the layers below, or that are no tar. Seen are all layers that come through a pipe, and those of a file or directory that are not compressed; the image is loaded all the same",
+            ),
+            (
+                "not looked at",
+                "the entries of compressed layers in files and directories, and their diff IDs: decoding them would take several times as long as the load. Use --check, or imgverify",
+            ),
+            (
+                "--check",
+                "imgverify's checks of the whole archive before anything is stored, compressed layers included. Of a file or directory that is one more pass over its layers; of a pipe it costs nothing",
+            ),
+        ],
+    )],
     see_also: &["imgls", "imgprune", "imgsave", "imgverify"],
 };
 
@@ -88,6 +111,11 @@ struct Args {
     /// Leave names that are taken with what they stand for
     #[arg(long)]
     no_clobber: bool,
+    /// Refuse an archive in which imgverify finds an error
+    ///
+    /// Nothing is loaded then. Without it such errors are warnings, as far as they are seen, see CHECKS.
+    #[arg(long)]
+    check: bool,
     #[command(flatten)]
     packing: Packing,
     /// Write the IDs of the images to FILE, one per line
@@ -141,7 +169,7 @@ fn main() -> ExitCode {
     })
 }
 
-fn load(args: &Args, input: &ImageArg, store: &Store, io: &Io) -> Result<Vec<Loaded>> {
+fn load(args: &Args, input: &ImageArg, store: &Store, io: &mut Io) -> Result<Vec<Loaded>> {
     let options = LoadOptions {
         only: args.only.clone(),
         rename: args.rename.clone(),
@@ -154,8 +182,17 @@ fn load(args: &Args, input: &ImageArg, store: &Store, io: &Io) -> Result<Vec<Loa
         recode: args.packing.recode(&args.common)?,
     };
     let meter = Meter::default();
+    let mut limits = args.common.limits();
+    // Of what comes through a pipe the entries are kept, so that they can be looked at afterwards.
+    limits.trace = TRACE;
     let opening = io.progress(input.text(), None, &meter, args.quiet);
-    let opened = input.open_with(&args.common, &meter, Some(store.landing()?))?;
+    let open = Open {
+        meter: meter.clone(),
+        landing: Some(store.landing()?),
+        limits,
+        ..Open::default()
+    };
+    let opened = input.open_by(&args.common, open)?;
     drop(opening);
     let archive = &opened.archive;
     archive.whole()?;
@@ -163,9 +200,71 @@ fn load(args: &Args, input: &ImageArg, store: &Store, io: &Io) -> Result<Vec<Loa
     if roots.is_empty() {
         io.note(&format!("{}: the archive lists no image", archive.place));
     }
+    if args.check {
+        check(args, archive, &limits, io)?;
+    }
     let meter = Meter::default();
-    let _progress = io.progress(input.text(), None, &meter, args.quiet);
-    job::load(archive, &roots, store, &options, &meter).at(|| archive.place.clone())
+    let progress = io.progress(input.text(), None, &meter, args.quiet);
+    let loaded =
+        job::load(archive, &roots, store, &options, &meter).at(|| archive.place.clone())?;
+    drop(progress);
+    if !args.check {
+        let images: Vec<usize> = roots
+            .iter()
+            .filter(|root| {
+                args.only.is_empty() || args.only.iter().any(|name| root.is_called(name))
+            })
+            .flat_map(|root| archive.images_of(root))
+            .collect();
+        for line in lines(archive, &verify::glance(archive, &images, &limits)) {
+            io.warn(&line);
+        }
+    }
+    Ok(loaded)
+}
+
+/// Bytes of all layers' entries that are kept of a stream.
+const TRACE: u64 = 1 << 28;
+
+/// The most findings that are shown one by one.
+const SHOWN: usize = 20;
+
+/// Refuses an archive in which imgverify finds an error, or that it cannot verify.
+fn check(args: &Args, archive: &Archive, limits: &Limits, io: &Io) -> Result<()> {
+    let meter = Meter::default();
+    let total = verify::workload(archive);
+    let progress = io.progress(&archive.place, Some(total), &meter, args.quiet);
+    let report = verify::verify(archive, limits, &meter);
+    drop(progress);
+    if let Some(error) = report.trouble.first() {
+        return Err(error.clone().at(archive.place.clone()));
+    }
+    let errors = report.findings.into_iter();
+    let errors: Vec<Finding> = errors
+        .filter(|finding| finding.severity == Severity::Error)
+        .collect();
+    for line in lines(archive, &errors) {
+        io.note(&format!("error: {line}"));
+    }
+    match errors.len() {
+        0 => Ok(()),
+        found => Err(Error::new(Fault::Unsound { found }).at(archive.place.clone())),
+    }
+}
+
+/// The findings as lines, the first ones.
+fn lines(archive: &Archive, findings: &[Finding]) -> Vec<String> {
+    let place = imgkit::escape::text(&archive.place);
+    let shown = findings.iter().take(SHOWN);
+    let mut lines: Vec<String> = shown
+        .map(|finding| format!("{place}: {finding} [{}]", finding.code))
+        .collect();
+    if let more @ 1.. = findings.len().saturating_sub(SHOWN) {
+        lines.push(format!(
+            "{place}: and {more} more errors; imgverify lists them"
+        ));
+    }
+    lines
 }
 
 fn print(args: &Args, image: &Loaded, io: &mut Io) -> Result<()> {

@@ -176,6 +176,11 @@ pub enum Fault {
     },
     /// A repository is signed, and there is no key to check that with.
     Unverified,
+    /// An archive was to be taken only if nothing is wrong with it.
+    Unsound {
+        /// How many errors were found, and how many parts could not be verified.
+        found: usize,
+    },
     /// A file holds no keys that can be read.
     Keyring {
         /// What is wrong with it.
@@ -563,6 +568,8 @@ impl fmt::Display for Fault {
             Fault::Release { why } => write!(f, "not a usable Release file: {}", brief(why)),
             Fault::Signature { why } => write!(f, "no good signature: {}", brief(why)),
             Fault::Unverified => f.write_str("nothing says whose signatures are trusted"),
+            Fault::Unsound { found: 1 } => f.write_str("not loaded: 1 error was found"),
+            Fault::Unsound { found } => write!(f, "not loaded: {found} errors were found"),
             Fault::Keyring { why, .. } => write!(f, "not a usable keyring: {}", brief(why)),
             Fault::OtherPackage {
                 field,

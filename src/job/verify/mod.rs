@@ -10,10 +10,12 @@ pub mod custody;
 mod documents;
 mod estargz;
 mod finding;
+mod loading;
 mod texts;
 mod toc;
 
 pub use finding::{Finding, Severity};
+pub use loading::glance;
 
 use std::collections::{HashMap, HashSet};
 

@@ -18,8 +18,8 @@ const PAGE: Page = Page {
         "Shows images as docker image inspect does: a JSON array with docker's keys and values, from files instead \
          of an engine. Size is the sum that docker shows, from the headers of plain layers; compressed layers are \
          decoded and verified for it.",
-        "With --raw the exact bytes of the image's manifest or config, or of the archive's index, are written, with \
-         nothing added: their digest is the one by which they are known.",
+        "With --raw the exact bytes of the manifest or config, of an artifact too, or of the archive's index, are written, \
+         with nothing added: their digest is the one by which they are known.",
     ],
     output: &[
         "An array with one object per image, indented by four blanks, or the rendered template, a line per image. \
@@ -187,10 +187,7 @@ fn write_raw(args: &Args, image: &ImageArg, raw: RawArg, io: &mut Io) -> Result<
         Raw::Index => job::raw_index(&opened.archive, &opened.pick),
         _ => {
             let platform = args.common.platform.as_ref();
-            opened
-                .archive
-                .find(&opened.pick, platform)
-                .and_then(|selection| job::raw(&selection, which))
+            job::raw_of(&opened.archive, &opened.pick, platform, which)
         }
     };
     let bytes = bytes.at(|| opened.archive.place.clone())?;

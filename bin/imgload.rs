@@ -74,11 +74,11 @@ const PAGE: Page = Page {
             ),
             (
                 "warned of",
-                "what imgverify calls an error besides, with its code: documents that engines fail to read (schema), and entries of layers that escape the root directory, that no engine can apply to the layers below, or that are no tar. Seen are all layers that come through a pipe, and those of a file or directory that are not compressed; the image is loaded all the same",
+                "what imgverify calls an error besides, with its code: documents that engines fail to read (schema), and entries of layers that escape the root directory, that no engine can apply to the layers below, or that are no tar. Seen are all layers that come through a pipe, and of a file or directory those that are not compressed and, in their order, compressed ones of 8 MiB together; the image is loaded all the same",
             ),
             (
                 "not looked at",
-                "the entries of compressed layers in files and directories, and their diff IDs: decoding them would take several times as long as the load. Use --check, or imgverify",
+                "the entries of larger compressed layers in files and directories, and their diff IDs: decoding them would take several times as long as the load. Use --check, or imgverify",
             ),
             (
                 "--check",

@@ -28,7 +28,7 @@ const PAGE: Page = Page {
     ],
     output: &[
         "A line on standard output for each finding: severity, archive, place, what is wrong, and its code in \
-         brackets. Then a line for each archive: sound or damaged, and what was read. With -q nothing is printed. \
+         brackets; notes on one layer stand indented under a heading. Then a line for each archive: sound, unsafe (its only errors are paths that escape the root directory) or damaged, and what was read. With -q nothing is printed. \
          With --json one object per line, first the findings, then one of Type summary for each archive:",
     ],
     keys: &[
@@ -192,6 +192,10 @@ const PAGE: Page = Page {
                 (
                     "name-twin",
                     "note: names that differ only in case or in how characters are composed; one takes the other's place on some file systems",
+                ),
+                (
+                    "control-characters",
+                    "note: names with control characters, which may act on a terminal that shows them unescaped",
                 ),
                 (
                     "gzip-header",
@@ -398,10 +402,15 @@ fn verify(
     drop(opening);
     opened.roots()?;
     let archive = opened.archive;
+    let streamed = meter.done();
     let meter = Meter::default();
     let total = verify::workload(&archive);
     let _progress = io.progress(path.text(), Some(total), &meter, args.quiet);
     let mut report = verify::verify(&archive, &limits, &meter);
+    if archive.container.fault().is_some() {
+        // What was hashed as it went by, though what names it was cut off.
+        report.bytes = report.bytes.max(streamed);
+    }
     for error in &mut report.trouble {
         *error = error.clone().at(archive.place.clone());
     }
@@ -486,8 +495,14 @@ fn check_custody(args: &Args, record: &Path, io: &mut Io) -> Result<Verdict> {
             examine: true,
             ..Open::default()
         };
-        let archive = match is_folder {
-            true => Some(path.open_by(&args.common, open)?.archive),
+        // A name that picks one image has to be there; what is compared is the whole input all the same.
+        let is_picked = path.input_path()?.is_some() && path.whole_path().is_none();
+        let archive = match is_folder || is_picked {
+            true => {
+                let opened = path.open_by(&args.common, open)?;
+                opened.roots()?;
+                Some(opened.archive)
+            }
             false => None,
         };
         let found = input(path, archive.as_deref(), &Tap::default(), &limits)?;
@@ -558,14 +573,29 @@ impl Out<'_> {
     ) -> Result<()> {
         let args = self.args;
         let shown = imgkit::escape::text(place).into_owned();
-        for finding in &report.findings {
-            let line = if args.json {
-                json::line(&finding_json(place, finding))?
-            } else {
-                let severity = paint(finding.severity, io.color());
-                format!("{severity}: {shown}: {finding} [{}]", finding.code)
-            };
-            self.line(&line, io)?;
+        let mut rest = report.findings.as_slice();
+        while let Some(finding) = rest.first() {
+            if args.json {
+                self.line(&json::line(&finding_json(place, finding))?, io)?;
+                rest = &rest[1..];
+                continue;
+            }
+            let severity = paint(finding.severity, io.color());
+            let group = notes_of_layer(rest);
+            rest = &rest[group.max(1)..];
+            if group == 0 {
+                let line = format!("{severity}: {shown}: {finding} [{}]", finding.code);
+                self.line(&line, io)?;
+                continue;
+            }
+            // Of one layer under one heading, which needs no member: the number says which it is.
+            let layer = imgkit::escape::brief(&finding.places[0]);
+            self.line(&format!("{severity}: {shown}: {layer}:"), io)?;
+            let notes = &report.findings[report.findings.len() - rest.len() - group..][..group];
+            for note in notes {
+                let message = imgkit::escape::brief(note.message());
+                self.line(&format!("  {message} [{}]", note.code), io)?;
+            }
         }
         for error in &report.trouble {
             self.error(place, error, io)?;
@@ -576,6 +606,22 @@ impl Out<'_> {
             summary(&shown, shape, report)
         };
         self.line(&line, io)
+    }
+}
+
+/// How many of the first findings are notes of one layer: on the layer as a whole, not on one of its entries.
+fn notes_of_layer(findings: &[Finding]) -> usize {
+    let Some(first) = findings.first() else {
+        return 0;
+    };
+    let is_of_layer = first.severity == Severity::Note
+        && first.places.len() == 2
+        && first.places[0].contains("layer ");
+    let same =
+        |finding: &&Finding| finding.severity == Severity::Note && finding.places == first.places;
+    match is_of_layer {
+        true => findings.iter().take_while(same).count(),
+        false => 0,
     }
 }
 
@@ -606,6 +652,7 @@ fn summary_json(place: &str, shape: &str, report: &VerifyReport) -> Value {
 
 fn summary(shown: &str, shape: &str, report: &VerifyReport) -> String {
     let verdict = match (report.is_damaged(), report.is_sound()) {
+        (true, _) if report.is_unsafe() => "unsafe",
         (true, _) => "damaged",
         (false, true) => "sound",
         (false, false) => "not verified",

@@ -174,6 +174,8 @@ pub enum Fault {
         /// Why not.
         why: String,
     },
+    /// An image that no manifest describes, as in the archives that docker wrote before it took to OCI layouts.
+    NoManifest,
     /// A repository is signed, and there is no key to check that with.
     Unverified,
     /// An archive was to be taken only if nothing is wrong with it.
@@ -567,6 +569,9 @@ impl fmt::Display for Fault {
             }
             Fault::Release { why } => write!(f, "not a usable Release file: {}", brief(why)),
             Fault::Signature { why } => write!(f, "no good signature: {}", brief(why)),
+            Fault::NoManifest => {
+                f.write_str("the image has no manifest: a docker-archive of this kind holds none")
+            }
             Fault::Unverified => f.write_str("nothing says whose signatures are trusted"),
             Fault::Unsound { found: 1 } => f.write_str("not loaded: 1 error was found"),
             Fault::Unsound { found } => write!(f, "not loaded: {found} errors were found"),

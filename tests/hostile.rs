@@ -629,7 +629,7 @@ fn names_that_climb_are_no_members() {
         let run = room.run("imgverify app.tar");
         run.code(1).says("[member-absent]");
         if name.contains("..") {
-            run.says("a name climbs out with '..' [climbing-path]");
+            run.says("the path escapes the root directory with '..' [climbing-path]");
         }
         // In a folder, the file is really there, outside.
         std::fs::create_dir_all(room.path("in/side")).expect("a folder");

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::content::Kept;
 use super::{Content, Detours, Open};
 use crate::blob::{Chunk, FileRange, Hasher, NewFile, ReadAhead, WriteBehind};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Result, TarFault};
 use crate::layer::{self, Limits};
 use crate::layer::{
     Anomalies, EntryKind, FileInput, StreamInput, Tail, TarInput, Walker, clean_path,
@@ -159,7 +159,7 @@ impl MemberTable {
                     if table.members.is_empty() || unreadable {
                         return Err(error);
                     }
-                    table.fault = Some(error);
+                    table.fault = Some(table.cut_short(error));
                     break;
                 }
             };
@@ -235,6 +235,33 @@ impl MemberTable {
         table.anomalies = walker.into_parts().1;
         table.detours = Detours::of(&table.members);
         Ok(table)
+    }
+
+    /// An end amid the contents of the last member as what it is, with the bytes that are there: as a stream finds it.
+    fn cut_short(&self, error: Error) -> Error {
+        let Some(last) = self.members.last() else {
+            return error;
+        };
+        let (Fault::Tar { offset, why }, MemberKind::File(content)) = (error.fault(), &last.kind)
+        else {
+            return error;
+        };
+        let TarFault::UnexpectedEnd { missing } = why else {
+            return error;
+        };
+        let expected = content.len();
+        let padded = expected.next_multiple_of(512);
+        let found = padded.saturating_sub(*missing);
+        if *offset != last.offset || found >= expected {
+            return error;
+        }
+        let what = "the member";
+        let fault = Fault::Truncated {
+            what,
+            expected,
+            found,
+        };
+        Error::new(fault).at(String::from_utf8_lossy(&last.name))
     }
 
     /// All members, in the order of the tar.
@@ -437,6 +464,7 @@ pub(super) fn resolve(folder: &[u8], link: &[u8]) -> Option<Vec<u8>> {
 /// The data of the walker's current entry as a reader that insists on all of it and may leave a copy in a file.
 struct MemberData<'a> {
     walker: &'a mut Walker<StreamInput<ReadAhead>>,
+    size: u64,
     left: u64,
     chunk: Chunk,
     position: usize,
@@ -447,6 +475,7 @@ impl<'a> MemberData<'a> {
     fn new(walker: &'a mut Walker<StreamInput<ReadAhead>>, size: u64) -> Self {
         MemberData {
             walker,
+            size,
             left: size,
             chunk: Vec::new().into(),
             position: 0,
@@ -476,8 +505,8 @@ impl BufRead for MemberData<'_> {
             if chunk.is_empty() {
                 let fault = Fault::Truncated {
                     what: "the member",
-                    expected: self.left,
-                    found: 0,
+                    expected: self.size,
+                    found: self.size - self.left,
                 };
                 return Err(Error::new(fault).into_io());
             }

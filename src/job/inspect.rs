@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json as object};
 use super::Sizes;
 use crate::archive::{Archive, ImageId, Name, Node, NodeKind, Pick, Selection, check};
 use crate::error::{At, Error, Fault, Result};
-use crate::spec::Timestamp;
+use crate::spec::{Platform, Timestamp};
 use crate::spec::{fields, json};
 
 /// Which document `--raw` shows.
@@ -49,12 +49,71 @@ pub fn raw(selection: &Selection<'_>, which: Raw) -> Result<Arc<[u8]>> {
         Raw::Manifest => {
             let node = image.node.map(|node| &archive.nodes[node]);
             let stated = node.and_then(|node| Some((&node.descriptor, node.bytes.clone()?)));
-            let (descriptor, bytes) = stated.ok_or_else(|| absent("manifest"))?;
+            let (descriptor, bytes) = stated.ok_or(Fault::NoManifest)?;
             check(&bytes, descriptor).at(|| "manifest".to_owned())?;
             Ok(bytes)
         }
         Raw::Index => top(archive),
     }
+}
+
+/// The same for whatever `pick` means: an image, or an artifact or attestation, by its name or the digest of its
+/// manifest.
+///
+/// # Errors
+/// As [`raw`] and [`Archive::find`]; `Unsupported` for what has no such document.
+pub fn raw_of(
+    archive: &Archive,
+    pick: &Pick,
+    platform: Option<&Platform>,
+    which: Raw,
+) -> Result<Arc<[u8]>> {
+    let found = archive.find(pick, platform);
+    let error = match found {
+        Ok(selection) => return raw(&selection, which),
+        Err(error) => error,
+    };
+    let node = match pick {
+        Pick::Digest(digest) => archive
+            .nodes
+            .iter()
+            .find(|node| node.descriptor.digest == *digest),
+        _ => archive
+            .root(pick)
+            .ok()
+            .and_then(|root| root.node)
+            .map(|node| &archive.nodes[node]),
+    };
+    let Some((node, bytes)) = node.and_then(|node| Some((node, node.bytes.as_ref()?))) else {
+        return Err(error);
+    };
+    let manifest = match &node.kind {
+        NodeKind::Artifact(manifest) | NodeKind::Attestation(manifest) => Some(manifest),
+        NodeKind::Schema1 => None,
+        _ => return Err(error),
+    };
+    if which == Raw::Manifest {
+        check(bytes, &node.descriptor).at(|| "manifest".to_owned())?;
+        return Ok(Arc::clone(bytes));
+    }
+    let Some(config) = manifest.and_then(|manifest| manifest.config.as_ref()) else {
+        let what = "--raw config: the manifest names no config".to_owned();
+        return Err(Fault::Unsupported { what }.into());
+    };
+    let path = match &archive.oci {
+        Some(oci) => oci.names.path(&config.digest),
+        None => config.digest.blob_path(),
+    };
+    let bytes = match (archive.container.get(&path)?, &config.data) {
+        (Some(content), _) => content.bytes(archive.container.limits.of_config())?,
+        (None, Some(data)) => data.as_slice().into(),
+        (None, None) => {
+            let digest = config.digest.to_string();
+            return Err(Error::new(Fault::BlobAbsent { digest }).at("config"));
+        }
+    };
+    check(&bytes, config).at(|| "config".to_owned())?;
+    Ok(bytes)
 }
 
 /// The index that is meant: that of several platforms which `pick` names, else the archive's own list.

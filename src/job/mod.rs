@@ -24,7 +24,7 @@ pub mod verify;
 pub use commit::{Changed, CommitLayer, CommitOptions, commit, commit_layer, squash};
 pub use history::{HistoryReport, HistoryRow, history};
 pub use import::{ImportOptions, Imported, Packer, import, import_folder};
-pub use inspect::{Raw, inspect, raw, raw_index};
+pub use inspect::{Raw, inspect, raw, raw_index, raw_of};
 pub use installed::installed;
 pub use list::{Filter, ListRow, RowKind, by_age, list, tree};
 pub use load::{LoadOptions, Loaded, load};

@@ -26,17 +26,20 @@ pub enum NoteKind {
     /// A name that is another one's but for upper and lower case or for how its characters are composed: on some file
     /// systems they are one file.
     Twin,
+    /// A name with control characters.
+    Control,
 }
 
 impl NoteKind {
     /// All of them.
-    pub const ALL: [NoteKind; 6] = [
+    pub const ALL: [NoteKind; 7] = [
         NoteKind::Setuid,
         NoteKind::Setgid,
         NoteKind::Capability,
         NoteKind::Device,
         NoteKind::ClimbingLink,
         NoteKind::Twin,
+        NoteKind::Control,
     ];
 
     /// The stable name of the finding, in kebab case.
@@ -48,6 +51,7 @@ impl NoteKind {
             NoteKind::Device => "device",
             NoteKind::ClimbingLink => "climbing-link",
             NoteKind::Twin => "name-twin",
+            NoteKind::Control => "control-characters",
         }
     }
 }
@@ -175,6 +179,7 @@ impl Watch {
             NoteKind::ClimbingLink,
             entry.kind == EntryKind::Symlink && climbs(path, &entry.link_target),
         );
+        note(NoteKind::Control, has_controls(path));
         let is_twin = self.is_twin(path);
         if is_twin {
             self.notes.add(NoteKind::Twin, path);
@@ -231,6 +236,15 @@ impl Watch {
             self.trace = None;
         }
     }
+}
+
+/// Whether a name holds control characters: those of ASCII, or those of Unicode where it is UTF-8.
+fn has_controls(path: &[u8]) -> bool {
+    if path.iter().any(u8::is_ascii_control) {
+        return true;
+    }
+    !path.is_ascii()
+        && std::str::from_utf8(path).is_ok_and(|text| text.chars().any(char::is_control))
 }
 
 /// Whether a symbolic link's text leads above the root directory, read as text: what other links make of it is not

@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::common::build::{self, Files, Image};
+use crate::common::pack::Pack;
 use crate::common::run::{Output, Room};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -430,4 +431,154 @@ fn a_docker_manifest_is_an_image_whatever_type_its_config_has() {
         .run("imgverify app.tar")
         .code(0)
         .says("0 images");
+}
+
+/// What imgverify calls an error went into the store without a word, and on from there.
+#[test]
+fn imgload_warns_of_unsafe_layers_and_refuses_them_when_asked() {
+    for (line, code) in [
+        ("f ../../../x x", "climbing-path"),
+        ("h a ../../etc/passwd", "does-not-apply"),
+        ("l t /tmp | f t/x x", "does-not-apply"),
+        ("f a a | f a/b b", "does-not-apply"),
+        ("f .wh. x", "invalid-whiteout"),
+    ] {
+        for pack in [Pack::Plain, Pack::Gzip, Pack::Zstd] {
+            let app = build::image("demo:1").layer(line).packed(pack);
+            for files in [
+                build::docker(&[&app]),
+                build::oci(&[&app]),
+                build::docker25(&[&app]),
+            ] {
+                let room = Room::with("app.tar", &files);
+                room.run("imgverify app.tar")
+                    .code(1)
+                    .says(&format!(" [{code}]"));
+                let run = room.run("imgload --store store -i app.tar");
+                run.code(0).complains(&format!(" [{code}]\n"));
+                assert!(
+                    run.err()
+                        .starts_with("imgload: warning: app.tar: layer 1 of 1: "),
+                    "{run}"
+                );
+                let run = room.run("imgload --store other --check -i app.tar");
+                run.code(2).complains(&format!(" [{code}]\n"));
+                run.complains("imgload: app.tar: not loaded: ");
+                assert!(!room.path("other").exists(), "{run}");
+                let run = room
+                    .command("imgload --store piped")
+                    .pipe(&files.tar())
+                    .run();
+                run.code(0).complains(&format!(" [{code}]\n"));
+            }
+        }
+    }
+    let app = with("config/User", json!(7));
+    let room = Room::with("app.tar", &build::docker(&[&app]));
+    room.run("imgload --store store -i app.tar")
+        .code(0)
+        .complains("config.User: expected a string, found the number 7 [schema]\n");
+    room.run("imgload --store other --check -i app.tar").code(2);
+    let sound = Room::with(
+        "app.tar",
+        &build::docker(&[&build::image("demo:1").layer("f a a")]),
+    );
+    sound
+        .run("imgload --store store --check -i app.tar")
+        .ok("Loaded image: demo:1\n");
+}
+
+/// Path escapes were called damage, and names with control characters got no note.
+#[test]
+fn paths_that_escape_are_unsafe_and_notes_stand_under_their_layer() {
+    let app = build::image("demo:1").layer("f ../x x");
+    let run = Room::with("app.tar", &build::docker(&[&app])).run("imgverify app.tar");
+    run.code(1).says("app.tar: unsafe: docker-archive");
+    let app = build::image("demo:1").layer("f a\u{1b}[2J x | f A x | f a x | l u ../..");
+    let run = Room::with("app.tar", &build::oci(&[&app])).run("imgverify app.tar");
+    let out = run.out();
+    assert!(
+        out.starts_with(
+            "note: app.tar: layer 1 of 1:\n  \
+             1 symbolic link that leads out of the root directory: u [climbing-link]\n  \
+             1 name that is another one's but for case or composition: a [name-twin]\n  \
+             1 name with control characters: a\\x1b[2J [control-characters]\n"
+        ),
+        "{run}"
+    );
+    let app = build::image("demo:1").layer("f a x | f a y");
+    let run = Room::with("app.tar", &build::oci(&[&app])).run("imgverify app.tar");
+    run.says(": 1 entry repeats a path of this layer; the last one counts [repeated-entry]");
+}
+
+/// A member cut short was told with the bytes that are missing, and otherwise in a file than in a pipe.
+#[test]
+fn a_member_cut_short_is_told_alike_in_a_file_and_a_pipe() {
+    let app = build::image("demo:1").layer(&format!("f a {}", "a".repeat(300_000)));
+    let tar = build::docker(&[&app]).tar();
+    let cut = &tar[..200_000];
+    let room = Room::new();
+    room.write("cut.tar", cut);
+    let file = room.run("imgverify cut.tar");
+    file.code(1).says(": the member is cut short: expected ");
+    let pipe = room.command("imgverify -").pipe(cut).run();
+    pipe.code(1).says(" [truncated]");
+    let lines = |run: &Output, name: &str| {
+        let line = run.out().lines().find(|line| line.contains("[truncated]"));
+        line.unwrap_or_default()
+            .replace(&format!("error: {name}: "), "")
+    };
+    assert_eq!(lines(&file, "cut.tar"), lines(&pipe, "-"));
+    pipe.says("200kB read");
+}
+
+/// An image that only index.json lists got no finding, and a name that is missing passed as unchanged.
+#[test]
+fn an_image_that_manifest_json_does_not_list_gets_a_finding() {
+    let (app, tool) = (
+        build::image("demo:1").layer("f a a"),
+        build::image("tool:1").layer("f b b"),
+    );
+    let mut files = build::docker25(&[&app, &tool]);
+    files.edit("manifest.json", |items| {
+        items.as_array_mut().expect("a list").pop();
+    });
+    files.remove("repositories");
+    let room = Room::with("app.tar", &files);
+    let run = room.run("imgverify app.tar");
+    run.code(0).says(
+        "index.json: manifests[1]: 'tool:1' is not listed in manifest.json, so docker does not load it [halves-differ]",
+    );
+    room.run("imgverify -q --custody record.json app.tar")
+        .code(0);
+    room.run("imgverify --check-custody record.json app.tar:demo:1")
+        .code(0);
+    room.run("imgverify --check-custody record.json app.tar:nosuch")
+        .code(2);
+}
+
+/// The documents of artifacts were refused.
+#[test]
+fn raw_documents_of_artifacts_and_attestations() {
+    let files = edited(|manifest| {
+        manifest["config"]["mediaType"] = "application/vnd.example.config".into();
+    });
+    let index: Value = serde_json::from_slice(files.get("index.json")).expect("an index");
+    let digest = index["manifests"][0]["digest"]
+        .as_str()
+        .expect("a digest")
+        .to_owned();
+    let manifest = files.get(&build::blob_name(&digest)).to_vec();
+    let room = Room::with("app.tar", &files);
+    for image in [
+        "app.tar".to_owned(),
+        "app.tar:demo:1".to_owned(),
+        format!("app.tar@{digest}"),
+    ] {
+        let run = room.run(&format!("imginspect --raw manifest {image}"));
+        assert_eq!((run.code, &run.stdout), (Some(0), &manifest), "{run}");
+        let run = room.run(&format!("imginspect --raw config {image}"));
+        let config = build::image("demo:1").layer("f a a").config();
+        assert_eq!((run.code, &run.stdout), (Some(0), &config), "{run}");
+    }
 }

@@ -81,7 +81,7 @@ pub fn paths() -> Vec<Case> {
             name,
             whole(&[file(name.as_bytes(), b"evil")]),
             refused,
-            &["its name leads out", "climbs out"],
+            &["its name leads out", "escapes the root directory"],
         );
     }
     let both = whole(&[
@@ -95,7 +95,7 @@ pub fn paths() -> Vec<Case> {
         "folders, links and FIFOs",
         both,
         refused,
-        &["its name leads out", "climbs out"],
+        &["its name leads out", "escapes the root directory"],
     );
 
     for name in ["//etc/x", "/etc/x", "\\etc\\x", "C:\\x", "C:x"] {
@@ -114,7 +114,7 @@ pub fn paths() -> Vec<Case> {
         "an absolute path that leads out",
         whole(&[file(&out("x"), b"evil")]),
         refused,
-        &["its name leads out", "climbs out"],
+        &["its name leads out", "escapes the root directory"],
     );
 
     for (what, target) in [

@@ -284,6 +284,29 @@ pub(super) fn names(archive: &Archive, found: &mut Found) {
     }
 }
 
+/// Images that only `index.json` lists: loaders that read `manifest.json` do not see them.
+pub(super) fn unlisted(archive: &Archive, labels: &Labels, found: &mut Found) {
+    if archive.shape != Shape::DockerAndOci {
+        return;
+    }
+    for root in archive.roots.iter().filter(|root| root.item.is_none()) {
+        let images = archive.images_of(root);
+        let listed = |&image: &usize| archive.images[image].item.is_some();
+        let (Some(&image), Some(position)) = (images.first(), root.positions.first()) else {
+            continue;
+        };
+        if images.iter().any(listed) {
+            continue;
+        }
+        let place = format!("index.json: manifests[{position}]");
+        let name = root.names.first().map(ToString::to_string);
+        let name = name.unwrap_or_else(|| labels.image(image).to_owned());
+        let message =
+            format!("'{name}' is not listed in manifest.json, so docker does not load it");
+        found.add(Severity::Warning, "halves-differ", place, message);
+    }
+}
+
 /// The names in `manifest.json`.
 fn item_names(archive: &Archive, found: &mut Found) -> Names {
     let mut names = Names::new();

@@ -536,10 +536,12 @@ fn pass(task: &Task<'_>, limits: &Limits, meter: &Meter) -> Passed {
         found.within(severity, anomaly.kind.code(), &places, message);
     }
     if scan.summary.repeated > 0 {
-        let message = format!(
-            "{} entries repeat a path of this layer; the last one counts",
-            scan.summary.repeated
-        );
+        let message = match scan.summary.repeated {
+            1 => "1 entry repeats a path of this layer; the last one counts".to_owned(),
+            count => {
+                format!("{count} entries repeat a path of this layer; the last one counts")
+            }
+        };
         found.within(Severity::Warning, "repeated-entry", &places, message);
     }
     if let Some(tail) = &scan.tail {

@@ -237,6 +237,10 @@ pub(super) fn noted(kind: NoteKind, noted: &Noted) -> String {
             "name that is another one's but for case or composition",
             "names that are others' but for case or composition",
         ),
+        NoteKind::Control => (
+            "name with control characters",
+            "names with control characters",
+        ),
     };
     let names: Vec<String> = noted
         .first
@@ -272,7 +276,10 @@ pub(super) fn oddity(kind: AnomalyKind) -> (Severity, &'static str) {
         ),
         AnomalyKind::GlobalPax => (Severity::Note, "a global extension header"),
         AnomalyKind::AbsolutePath => (Severity::Note, "a name starts with '/'"),
-        AnomalyKind::ClimbingPath => (Severity::Error, "a name climbs out with '..'"),
+        AnomalyKind::ClimbingPath => (
+            Severity::Error,
+            "the path escapes the root directory with '..'",
+        ),
         AnomalyKind::EmptyName => (Severity::Warning, "an entry without a name"),
         AnomalyKind::RootNotDirectory => (
             Severity::Error,

@@ -57,6 +57,17 @@ impl VerifyReport {
         findings.any(|finding| finding.severity == Severity::Error)
     }
 
+    /// Whether all that is wrong are paths that escape the root directory: every byte is what it should be.
+    pub fn is_unsafe(&self) -> bool {
+        let mut errors = self
+            .findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Error)
+            .peekable();
+        errors.peek().is_some()
+            && errors.all(|error| matches!(error.code, "climbing-path" | "member-through-link"))
+    }
+
     /// Whether everything could be verified and nothing is damaged.
     pub fn is_sound(&self) -> bool {
         self.trouble.is_empty() && !self.is_damaged()
@@ -84,6 +95,7 @@ pub fn verify(archive: &Archive, limits: &Limits, meter: &Meter) -> VerifyReport
     texts::check(archive, &labels, &mut found);
     agree::halves(archive, &mut found);
     agree::names(archive, &mut found);
+    agree::unlisted(archive, &labels, &mut found);
     agree::repositories(archive, &mut found);
     // Where the documents are cut off nothing can be told of the rest.
     if !(archive.roots.is_empty() && archive.container.fault().is_some()) {

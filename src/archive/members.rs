@@ -149,6 +149,8 @@ impl MemberTable {
         // Members are counted here.
         walker = walker.within(limits).max_entries(u64::MAX);
         let (mut named, most_named) = (0, limits.member_text);
+        // What the header of the last member states.
+        let mut stated = 0;
         loop {
             let entry = match walker.next_entry() {
                 Ok(Some(entry)) => entry,
@@ -159,7 +161,7 @@ impl MemberTable {
                     if table.members.is_empty() || unreadable {
                         return Err(error);
                     }
-                    table.fault = Some(table.cut_short(error));
+                    table.fault = Some(table.cut_short(error, stated));
                     break;
                 }
             };
@@ -182,6 +184,7 @@ impl MemberTable {
                 .into());
             }
             let sparse = entry.sparse.is_some();
+            stated = entry.stored_size;
             let new = NewMember {
                 name: entry.path.clone(),
                 clean: entry.clean_path().to_vec(),
@@ -238,18 +241,16 @@ impl MemberTable {
     }
 
     /// An end amid the contents of the last member as what it is, with the bytes that are there: as a stream finds it.
-    fn cut_short(&self, error: Error) -> Error {
+    fn cut_short(&self, error: Error, expected: u64) -> Error {
         let Some(last) = self.members.last() else {
             return error;
         };
-        let (Fault::Tar { offset, why }, MemberKind::File(content)) = (error.fault(), &last.kind)
-        else {
+        let (Fault::Tar { offset, why }, MemberKind::File(_)) = (error.fault(), &last.kind) else {
             return error;
         };
         let TarFault::UnexpectedEnd { missing } = why else {
             return error;
         };
-        let expected = content.len();
         let padded = expected.next_multiple_of(512);
         let found = padded.saturating_sub(*missing);
         if *offset != last.offset || found >= expected {

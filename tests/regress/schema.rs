@@ -529,7 +529,8 @@ fn a_member_cut_short_is_told_alike_in_a_file_and_a_pipe() {
             .replace(&format!("error: {name}: "), "")
     };
     assert_eq!(lines(&file, "cut.tar"), lines(&pipe, "-"));
-    pipe.says("200kB read");
+    // The bytes of the member that came by: 200,000 less the headers before it.
+    pipe.says("197kB read");
 }
 
 /// An image that only index.json lists got no finding, and a name that is missing passed as unchanged.

@@ -41,7 +41,8 @@ pub fn glance(archive: &Archive, images: &[usize], limits: &Limits) -> Vec<Findi
                 let left = budget.checked_sub(content.len());
                 let is_small = content.known().is_none() && left.is_some() && {
                     let compression = content.compression();
-                    compression.is_ok_and(|compression| compression != Compression::None)
+                    let is_memory = matches!(content, Content::Memory(_));
+                    compression.is_ok_and(|found| is_memory || found != Compression::None)
                 };
                 if let (true, Some(left)) = (is_small, left) {
                     budget = left;

@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::BlobNames;
 use super::container::{Container, Holder, Signs};
 use super::docker::{self, DockerItem, RepositoryRecord};
-use super::graph::{Edge, GraphReader, Node, NodeKind, no_rootfs};
-use super::halves::docker_layers;
+use super::graph::{Edge, GraphReader, Node, NodeKind, check_digest, no_rootfs};
+use super::halves::{docker_layers, name_layers};
 use super::image::{Image, ImageId, Layer, Presence};
 use super::lookup::Lookup;
 use super::name::{Name, NameSet};
@@ -676,6 +676,12 @@ impl Assembly {
             self.roots.push(root(image));
             return;
         };
+        if !self.examine
+            && let Some(stated) = Digest::from_blob_path(&item.config)
+        {
+            let checked = check_digest(&config_bytes, &stated).at(|| item.config.clone());
+            faults.extend(checked.err());
+        }
         // The same image is in the OCI half if a manifest there has this config; of several, the one whose blobs are
         // the layers named here.
         let known = twins.entry(id.clone()).or_default();
@@ -727,7 +733,10 @@ impl Assembly {
             };
             faults.push(Error::new(fault).at(item.config.clone()));
         }
-        let layers = docker_layers(container, item, diff_ids, &mut faults);
+        let mut layers = docker_layers(container, item, diff_ids, &mut faults);
+        if !self.examine {
+            name_layers(&mut layers);
+        }
         self.images.push(Image {
             id: ImageId::V1(String::new()),
             platform: config.platform.clone(),

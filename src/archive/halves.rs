@@ -10,6 +10,7 @@ use super::content::Content;
 use super::docker::DockerItem;
 use super::image::{Image, ImageId, Layer, Presence};
 use crate::error::{Error, Result};
+use crate::spec::{Descriptor, Digest, MediaType};
 
 impl Assembly {
     /// Lets the docker half describe an image whose OCI manifest lists other layers than the config, if the docker half
@@ -30,7 +31,8 @@ impl Assembly {
         };
         let mut faults = Vec::new();
         let diff_ids = image.config.diff_ids.as_ref();
-        let layers = docker_layers(container, item, diff_ids, &mut faults);
+        let mut layers = docker_layers(container, item, diff_ids, &mut faults);
+        name_layers(&mut layers);
         if !faults.is_empty() {
             return;
         }
@@ -104,7 +106,7 @@ impl Image {
 pub(super) fn docker_layers(
     container: &Container,
     item: &DockerItem,
-    diff_ids: Option<&Vec<crate::spec::Digest>>,
+    diff_ids: Option<&Vec<Digest>>,
     faults: &mut Vec<Error>,
 ) -> Vec<Layer> {
     let mut layers = Vec::with_capacity(item.layers.len());
@@ -117,11 +119,7 @@ pub(super) fn docker_layers(
         let descriptor = source.map(|(_, descriptor)| descriptor.clone());
         let presence = match container.get(member) {
             Ok(Some(content)) => Presence::Here(content),
-            Ok(None)
-                if descriptor
-                    .as_ref()
-                    .is_some_and(crate::spec::Descriptor::may_be_absent) =>
-            {
+            Ok(None) if descriptor.as_ref().is_some_and(Descriptor::may_be_absent) => {
                 Presence::External
             }
             Ok(None) => Presence::Absent,
@@ -143,6 +141,28 @@ pub(super) fn docker_layers(
         });
     }
     layers
+}
+
+/// Has layers compared with their names: what lies below `blobs/` has its digest for a name, whichever half leads there.
+pub(super) fn name_layers(layers: &mut [Layer]) {
+    for layer in layers.iter_mut().filter(|layer| layer.descriptor.is_none()) {
+        layer.descriptor = named(layer);
+    }
+}
+
+/// What the name of a layer that is a blob states of it.
+fn named(layer: &Layer) -> Option<Descriptor> {
+    let content = layer.content()?;
+    Some(Descriptor {
+        media_type: MediaType::default(),
+        digest: Digest::from_blob_path(&layer.member)?,
+        size: content.len(),
+        urls: Vec::new(),
+        annotations: Vec::new(),
+        data: None,
+        artifact_type: None,
+        platform: None,
+    })
 }
 
 /// Whether both lists lead to the same bytes in the same order, whatever they call them.

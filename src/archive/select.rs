@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::assemble::{Archive, Root};
 use super::chosen::Target;
+use super::graph::{Node, NodeKind};
 use super::image::Image;
 use super::name::{Name, NameKey};
 use crate::error::{Candidates, Error, Fault, Result};
@@ -236,13 +237,13 @@ impl Archive {
                 let faults = root.node.and_then(|node| self.nodes[node].faults.first());
                 match (faults, root.node.map(|node| &self.nodes[node])) {
                     (Some(error), _) => error.clone(),
-                    (None, Some(node)) if matches!(node.kind, super::NodeKind::Absent) => {
+                    (None, Some(node)) if matches!(node.kind, NodeKind::Absent) => {
                         Fault::BlobAbsent {
                             digest: node.descriptor.digest.to_string(),
                         }
                         .into()
                     }
-                    (None, Some(node)) if !matches!(node.kind, super::NodeKind::Index(_)) => {
+                    (None, Some(node)) if !matches!(node.kind, NodeKind::Index(_)) => {
                         Fault::Unsupported {
                             what: format!("'{wanted}': it is no container image"),
                         }
@@ -271,10 +272,35 @@ impl Archive {
             .container
             .fault()
             .or_else(|| self.faults_of(selection.index).next())
-        {
+            .or_else(|| {
+                self.indexes_above(&selection)
+                    .find_map(|node| node.faults.first())
+            }) {
             Some(error) => Err(error.clone()),
             None => Ok(selection),
         }
+    }
+
+    /// The indexes that lead from what was selected to its image: with one that is damaged another image may be meant.
+    fn indexes_above(&self, selection: &Selection<'_>) -> impl Iterator<Item = &Node> {
+        let mut seen = std::collections::HashSet::new();
+        let mut work: Vec<usize> = selection
+            .root
+            .and_then(|root| root.node)
+            .into_iter()
+            .collect();
+        std::iter::from_fn(move || {
+            while let Some(at) = work.pop() {
+                let Some(node) = self.nodes.get(at).filter(|_| seen.insert(at)) else {
+                    continue;
+                };
+                if let NodeKind::Index(edges) = &node.kind {
+                    work.extend(edges.iter().map(|edge| edge.node));
+                    return Some(node);
+                }
+            }
+            None
+        })
     }
 
     /// What to say when nothing here is what was asked for: what there is, and what comes closest.

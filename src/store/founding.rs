@@ -50,7 +50,15 @@ pub fn abandon_begun() {
         if alone.is_none() || store.join("index.json").exists() {
             continue;
         }
-        for folder in &made {
+        // Other algorithms have directories beside the usual one.
+        if made.contains(&store.join("blobs"))
+            && let Ok(folders) = std::fs::read_dir(store.join("blobs"))
+        {
+            for folder in folders.flatten() {
+                let _ = std::fs::remove_dir(folder.path());
+            }
+        }
+        for folder in made.iter().filter(|folder| folder.exists()) {
             if *folder == store && !marked {
                 let _ = std::fs::remove_file(store.join(OCI_LAYOUT));
             }

@@ -474,6 +474,16 @@ impl Bundle {
             Compression::None => diff_id.clone(),
             _ => content.digest(diff_id)?,
         };
+        if let Some(stated) = &layer.descriptor
+            && compression != Compression::None
+            && stated.digest.algorithm() == digest.algorithm()
+            && stated.digest != digest
+        {
+            let (expected, found) = (stated.digest.to_string(), digest.to_string());
+            return Err(
+                Error::new(Fault::DigestMismatch { expected, found }).at(layer.member.clone())
+            );
+        }
         Ok((
             plain_descriptor(media_type, &digest, content.len()),
             content.clone(),

@@ -439,3 +439,83 @@ fn a_cache_does_not_hide_that_layers_are_others() {
         }
     }
 }
+
+/// With compressed layers in each other's place the sizes contradict the OCI half, and manifest.json states none: what
+/// lies below `blobs/` is compared with its name all the same.
+#[test]
+fn exchanged_blobs_are_refused_whichever_half_is_read() {
+    for pack in [Pack::Plain, Pack::Gzip, Pack::Zstd] {
+        let image = stack(pack);
+        let mut files = build::docker25(&[&image]);
+        let [one, other] = [0, 1].map(|i| blob_name(&build::digest(&image.blobs()[i])));
+        let (first, second) = (files.get(&one).to_vec(), files.get(&other).to_vec());
+        files.put(&one, second).put(&other, first);
+        let room = Room::with("i.tar", &files);
+        for line in [
+            "imgexport i.tar",
+            "imgexport -C out i.tar",
+            "imgsave -o out i.tar",
+            "imgconvert i.tar dir:out",
+            "imgcommit --squash i.tar -o out s:1",
+            "imgload --store out i.tar",
+            "imgload --store out docker-archive:i.tar",
+        ] {
+            room.run(line).code(2).complains("mismatch");
+            assert!(!room.path("out").exists(), "{line}");
+        }
+        let tar = files.tar();
+        room.command("imgload --store out -")
+            .pipe(&tar)
+            .run()
+            .code(2);
+        assert!(!room.path("out").exists());
+    }
+}
+
+/// A config below `blobs/` that manifest.json alone leads to was another image without a word.
+#[test]
+fn a_changed_config_below_blobs_is_refused() {
+    let image = stack(Pack::Plain);
+    let mut files = build::docker25(&[&image]);
+    let config = files.bytes(&blob_name(&image.id()));
+    let at = config
+        .windows(6)
+        .position(|part| part == b"/bin/s")
+        .expect("it");
+    config[at + 5] = b'z';
+    let room = Room::with("i.tar", &files);
+    for line in [
+        "imginspect i.tar",
+        "imgexport i.tar",
+        "imgsave -o out i.tar",
+        "imgexport docker-archive:i.tar",
+    ] {
+        room.run(line).code(2);
+    }
+}
+
+/// Only the image's own manifest was looked at, and with a byte of the index changed another platform was the host's.
+#[test]
+fn an_image_below_a_damaged_index_is_refused() {
+    let images =
+        ["linux/amd64", "linux/arm64"].map(|platform| stack(Pack::Plain).platform(platform));
+    let mut files = build::multi("demo:1", &[&images[0], &images[1]], &[]);
+    let index = files
+        .names()
+        .into_iter()
+        .find(|name| {
+            name.starts_with("blobs/")
+                && String::from_utf8_lossy(files.get(name)).contains("\"manifests\"")
+        })
+        .expect("the index");
+    let text = String::from_utf8_lossy(files.get(&index)).replacen("amd64", "amd65", 1);
+    files.put(&index, text);
+    let room = Room::with("i.tar", &files);
+    for line in [
+        "imgexport i.tar",
+        "imgexport --platform linux/arm64 i.tar",
+        "imgsave -o out i.tar",
+    ] {
+        room.run(line).code(2).complains("digest mismatch");
+    }
+}

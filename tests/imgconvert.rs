@@ -144,7 +144,8 @@ fn bad_usage() {
         ("imgconvert app.tar :x", "':x' names no file".into()),
         (
             "imgconvert app.tar docker-daemon:out.tar",
-            "'docker-daemon:out.tar': 'docker-daemon' is no shape that is written here; ./docker-daemon:out.tar is a file".into(),
+            "'docker-daemon:out.tar': unsupported transport 'docker-daemon:': imgkit reads files and is offline\n\
+             hint: docker save -o FILE.tar out.tar writes it to a file".into(),
         ),
         (
             "imgconvert app.tar out.tar:app:2",

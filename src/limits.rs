@@ -424,6 +424,7 @@ impl Limits {
             manifests: u64::MAX,
             images: u64::MAX,
             layers: u64::MAX,
+            held: u64::MAX,
             ..self
         }
     }

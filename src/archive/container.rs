@@ -1,11 +1,11 @@
 //! What holds an archive: a tar in a file, a tar on a stream, a folder, or a lone document.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufRead, Read, Seek};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::folder::Folder;
 use super::members::MemberTable;
@@ -26,6 +26,15 @@ pub struct Container {
     pub streamed: bool,
     /// What is accepted at most.
     pub limits: Limits,
+    /// The documents that were read.
+    documents: Mutex<Documents>,
+}
+
+/// Documents by where they are, each kept once however many names lead there, and their bytes in all.
+#[derive(Debug, Default)]
+struct Documents {
+    by_place: HashMap<(u64, u64, u64), Arc<[u8]>>,
+    bytes: u64,
 }
 
 /// Where members are.
@@ -53,6 +62,7 @@ impl Container {
                 outer: Compression::None,
                 streamed: false,
                 limits: open.limits,
+                documents: Mutex::default(),
             });
         }
         Container::from_file(blob::open_regular(path, true)?, 0, open)
@@ -109,6 +119,7 @@ impl Container {
             outer: Compression::None,
             streamed: false,
             limits: open.limits,
+            documents: Mutex::default(),
         })
     }
 
@@ -153,6 +164,7 @@ impl Container {
             outer,
             streamed: true,
             limits: open.limits,
+            documents: Mutex::default(),
         })
     }
 
@@ -162,6 +174,7 @@ impl Container {
             outer: Compression::None,
             streamed: false,
             limits: open.limits,
+            documents: Mutex::default(),
         })
     }
 
@@ -185,8 +198,45 @@ impl Container {
     pub fn read(&self, name: &str, bound: Bound) -> Result<Option<Arc<[u8]>>> {
         match self.get(name)? {
             None => Ok(None),
-            Some(content) => content.bytes(bound).map(Some).at(|| name.to_owned()),
+            Some(content) => {
+                let held = self.hold(&content, bound, false);
+                held.map(Some).at(|| name.to_owned())
+            }
         }
+    }
+
+    /// The bytes of a document. They are kept once for each place in the archive; with `again` they count each time, for
+    /// callers that keep what they make of them.
+    ///
+    /// # Errors
+    /// `Limit` if it is larger than its bound, or all documents together than [`Limits::held`]; as [`Content::bytes`].
+    pub(super) fn hold(&self, content: &Content, bound: Bound, again: bool) -> Result<Arc<[u8]>> {
+        let place = content.place().filter(|_| content.len() <= bound.most);
+        let mut documents = self
+            .documents
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let known = place.and_then(|place| documents.by_place.get(&place).cloned());
+        let is_known = known.is_some();
+        if (again || !is_known) && content.len() <= bound.most {
+            let (limit, found) = (
+                self.limits.held,
+                documents.bytes.saturating_add(content.len()),
+            );
+            if found > limit {
+                let what = "bytes of documents";
+                return Err(Fault::Limit { what, limit, found }.into());
+            }
+            documents.bytes = found;
+        }
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let bytes = content.bytes(bound)?;
+        if let Some(place) = place {
+            documents.by_place.insert(place, Arc::clone(&bytes));
+        }
+        Ok(bytes)
     }
 
     /// The clean names of all files, sorted.

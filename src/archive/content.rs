@@ -53,6 +53,19 @@ impl Content {
         self.len() == 0
     }
 
+    /// Where the bytes are, as numbers that are the same for the same bytes; `None` where that cannot be told, or where
+    /// what is there may be replaced.
+    pub(super) fn place(&self) -> Option<(u64, u64, u64)> {
+        match self {
+            Content::Range(range) => {
+                let (file, start) = range.parts();
+                Some((Arc::as_ptr(file) as usize as u64, start, range.len()))
+            }
+            Content::File(file) => file.place(),
+            Content::Memory(_) | Content::Kept(_) | Content::Passed(_) => None,
+        }
+    }
+
     /// All bytes, for documents that are within a bound.
     ///
     /// # Errors

@@ -164,7 +164,12 @@ pub(super) fn v1_chain(container: &Container, name: &str, id: &str) -> Result<V1
         }
         within("layers", seen.len() as u64, limits.layers)?;
         let name = format!("{id}/json");
-        let bytes = container.read(&name, limits.of_config())?;
+        // The topmost one is kept with the image, the others are not.
+        let bytes = match (container.get(&name)?, &top) {
+            (Some(content), None) => Some(container.hold(&content, limits.of_config(), true)?),
+            (Some(_), Some(_)) => container.read(&name, limits.of_config())?,
+            (None, _) => None,
+        };
         let bytes = bytes.ok_or_else(|| Fault::MemberAbsent { name: name.clone() })?;
         let value = json::parse_within(&bytes, &limits.json).at(|| name.clone())?;
         Shape::CONFIG.check(&value).at(|| name.clone())?;

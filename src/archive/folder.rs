@@ -43,6 +43,12 @@ pub struct FolderFile {
 }
 
 impl FolderFile {
+    /// Device, inode and length; `None` for the index, which is replaced.
+    pub(super) fn place(&self) -> Option<(u64, u64, u64)> {
+        let (device, inode) = self.identity;
+        (self.name != "index.json").then_some((device, inode, self.len))
+    }
+
     /// Its length when it was looked up.
     pub fn len(&self) -> u64 {
         self.len

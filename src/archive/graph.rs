@@ -261,7 +261,8 @@ impl<'a> GraphReader<'a> {
         {
             return Ok(());
         }
-        let bytes = match content.bytes(self.container.limits.of_document()).at(place) {
+        let bound = self.container.limits.of_document();
+        let bytes = match self.container.hold(&content, bound, true).at(place) {
             Ok(bytes) => bytes,
             Err(error) => {
                 self.nodes[node].faults.push(error);
@@ -427,7 +428,8 @@ impl<'a> GraphReader<'a> {
         let mut read = ReadConfig::default();
         match self.presence(descriptor) {
             Ok(Presence::Here(content)) => {
-                match content.bytes(self.container.limits.of_config()).at(place) {
+                let bound = self.container.limits.of_config();
+                match self.container.hold(&content, bound, true).at(place) {
                     Ok(bytes) => read.bytes = Some(bytes),
                     Err(error) => read.faults.push(error),
                 }

@@ -611,3 +611,80 @@ fn the_index_of_a_store_keeps_texts_that_are_no_valid_unicode() {
     assert!(bytes.windows(kept.len()).any(|window| window == kept));
     room.run("imgls --store s").code(0).says("other");
 }
+
+/// A config of 7 MB under 400 spellings of its name, or 400 hard links to it, took more than 1 GB.
+#[test]
+fn a_document_is_kept_once_however_many_names_lead_to_it() {
+    let image = demo();
+    let long = format!(
+        "\"Labels\":{{\"l\":\"{}\"}},\"Cmd\":",
+        "x".repeat(7_000_000)
+    );
+    let config = replaced(&image.config(), "\"Cmd\":", long.as_bytes());
+    let mut files = build::docker(&[&image]);
+    files.add("c.json", config.clone());
+    let mut items = Vec::new();
+    let layer = image.diff_ids();
+    assert_eq!(layer.len(), 1);
+    let manifest: serde_json::Value =
+        serde_json::from_slice(files.get("manifest.json")).expect("JSON");
+    for i in 0..100 {
+        let mut item = manifest[0].clone();
+        item["RepoTags"] = format!("demo:{i}").into();
+        item["RepoTags"] = vec![item["RepoTags"].clone()].into();
+        item["Config"] = match i % 2 {
+            0 => format!("{}c.json", "./".repeat(i + 1)),
+            _ => {
+                files.hard_link(&format!("h{i}"), "c.json");
+                format!("h{i}")
+            }
+        }
+        .into();
+        items.push(item);
+    }
+    files.put("manifest.json", serde_json::Value::from(items).to_string());
+    files.remove("repositories");
+    let room = Room::with("i.tar", &files);
+    let imgls = crate::common::run::program("imgls");
+    let run = std::process::Command::new("sh")
+        .arg("-c")
+        .arg("ulimit -v 300000; exec \"$0\" -j 1 i.tar >out")
+        .arg(imgls)
+        .current_dir(room.path("."))
+        .output()
+        .expect("sh");
+    assert!(
+        run.status.success(),
+        "{}",
+        String::from_utf8_lossy(&run.stderr)
+    );
+    let out = std::fs::read_to_string(room.path("out")).expect("a list");
+    assert_eq!(out.lines().count(), 101);
+
+    // Different ones have a limit together.
+    let mut files = build::docker(&[&image]);
+    let mut items = Vec::new();
+    for i in 0..10 {
+        let mut item = manifest[0].clone();
+        item["Config"] = format!("c{i}.json").into();
+        item["RepoTags"] = serde_json::Value::Null;
+        files.add(
+            &format!("c{i}.json"),
+            replaced(
+                &config,
+                "\"Cmd\":",
+                format!("\"User\":\"{i}\",\"Cmd\":").as_bytes(),
+            ),
+        );
+        items.push(item);
+    }
+    files.put("manifest.json", serde_json::Value::from(items).to_string());
+    files.remove("repositories");
+    let room = Room::with("i.tar", &files);
+    room.run("imgexport -o o i.tar:@9").code(2);
+    room.run("imgverify i.tar")
+        .code(2)
+        .complains("bytes of documents");
+    room.run("imgverify -q --limit held-size=100M i.tar")
+        .code(0);
+}

@@ -1,7 +1,7 @@
 //! JSON documents, and the instructions that change one.
 
 use imgkit::spec::instruction::{apply, parse};
-use imgkit::spec::{Descriptor, Document, ImageConfig, NewConfig, json};
+use imgkit::spec::{Descriptor, Document, ImageConfig, NewConfig, json, texts};
 use serde_json::{Map, Value};
 
 use super::Taken;
@@ -10,9 +10,17 @@ use super::Taken;
 pub fn documents(data: &[u8]) {
     let parsed = json::parse(data);
     if let Ok(value) = &parsed {
-        // A stricter reader of the same language.
-        let theirs: Value = serde_json::from_slice(data).expect("serde_json takes less");
+        // A stricter reader of the same language, but for texts that are no valid Unicode.
+        let readable = texts::readable(data);
+        let theirs: Value = serde_json::from_slice(&readable).expect("serde_json takes less");
         assert_eq!(*value, theirs);
+        // What is written again is read as before, and is the same when it is written once more.
+        if let Ok(exact) = texts::exact(data) {
+            let bytes = texts::bytes(&exact);
+            let again = texts::exact(&bytes).expect("what was written");
+            assert_eq!(texts::bytes(&again), bytes);
+            assert_eq!(json::parse_known(&bytes).expect("what was written"), *value);
+        }
         let node = json::Node::root(value);
         let _ = (Descriptor::from_node(&node), node.text_map(), node.texts());
     }

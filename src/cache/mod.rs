@@ -124,7 +124,7 @@ impl Cache {
         (metadata.uid() == rustix::process::geteuid().as_raw()).then_some(())?;
         let mut index = Index::read(&file, metadata.len(), &key)?;
         let compression = layer.content()?.compression().ok()?;
-        let listing = Listing::thaw(&index.listing, reading.digests)?;
+        let listing = Listing::thaw(&index.listing, reading.digests)?.accepting(&reading.limits);
         index.listing = Vec::new();
         within(&reading.limits, &listing, index.plain_size, stored.len()).then_some(())?;
         Some(Looked {
@@ -170,7 +170,7 @@ impl Cache {
         };
         let listing = match reading.digests {
             true => listing,
-            false => Listing::thaw(&index.listing, false)?,
+            false => Listing::thaw(&index.listing, false)?.accepting(&reading.limits),
         };
         let known = match &plain {
             Some(_) => None,

@@ -134,6 +134,13 @@ impl Listing {
         });
     }
 
+    /// The same listing, under these limits wherever it is applied.
+    #[must_use]
+    pub(crate) fn accepting(mut self, limits: &Limits) -> Self {
+        self.limits = *limits;
+        self
+    }
+
     /// What was accepted at most when it was made.
     pub(super) fn limits(&self) -> &Limits {
         &self.limits

@@ -363,7 +363,9 @@ pub fn load(inputs: Vec<Input>, loading: &Loading, skip: bool) -> Result<Vec<Sid
                     member: input.name.clone(),
                     presence: Presence::External,
                 },
-                listing: Arc::new(Listing::of_entries(entries(folder))?),
+                listing: Arc::new(
+                    Listing::of_entries(entries(folder))?.accepting(&loading.reading.limits),
+                ),
                 plain: None,
                 known: None,
                 parts: None,

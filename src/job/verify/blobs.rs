@@ -594,7 +594,7 @@ fn entries(
         .as_ref()
         .map(|trace| Listing::of_entries(trace.entries().map(Ok)));
     match listing {
-        Some(Ok(listing)) => Some(listing),
+        Some(Ok(listing)) => Some(listing.accepting(limits)),
         _ => {
             let message = "the layer has too many entries: whether layers apply was not looked at";
             found.within(Severity::Note, "not-applied", places, message);

@@ -182,7 +182,7 @@ const PAGE: Page = Page {
                     "warning: bytes where no reader shows any: behind the end of a text, in the padding to a block. Nothing writes such; something may be carried there",
                 ),
                 (
-                    "setuid, setgid, capability, device",
+                    "setuid, setgid, capability, access-list, device",
                     "note: files that run with more than their user's rights, and devices: how many in a layer, and the first ones",
                 ),
                 (

@@ -67,7 +67,8 @@ pub struct Item {
 /// Whether an extended attribute belongs into a layer: not the label of a host's security module, nor a mount's notes.
 pub fn is_portable(name: &[u8]) -> bool {
     match name {
-        b"security.capability" | b"system.posix_acl_access" | b"system.posix_acl_default" => true,
+        b"security.capability" => true,
+        name if crate::layer::acl::is_acl(name) => true,
         name => {
             name.starts_with(b"user.")
                 && !name.starts_with(b"user.overlay.")

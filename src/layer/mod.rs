@@ -12,6 +12,7 @@
 //! - make it jump: offsets are checked sums, and going forward is the only direction;
 //! - hide entries after the end marker: [`Walker::check_tail`] finds the bytes, and they are listed by nobody.
 
+pub(crate) mod acl;
 mod anomaly;
 pub mod cpio;
 mod entry;

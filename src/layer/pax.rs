@@ -424,6 +424,12 @@ fn time(value: &[u8]) -> Result<Mtime, PaxFault> {
     let mut parts = digits.splitn(2, |&byte| byte == b'.');
     let whole = parts.next().unwrap_or_default();
     let fraction = parts.next().unwrap_or_default();
+    if negative && whole == b"9223372036854775808" && fraction.iter().all(|&digit| digit == b'0') {
+        return Ok(Mtime {
+            seconds: i64::MIN,
+            nanos: 0,
+        });
+    }
     let seconds = decimal(whole)
         .ok()
         .and_then(|seconds| i64::try_from(seconds).ok())
@@ -451,6 +457,8 @@ fn time(value: &[u8]) -> Result<Mtime, PaxFault> {
 fn attribute(key: &[u8], value: &[u8]) -> Result<Option<Xattr>, PaxFault> {
     let (name, value) = if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
         (name.to_vec(), value.to_vec())
+    } else if key.starts_with(super::acl::PREFIX) && !value.is_empty() {
+        (key.to_vec(), value.to_vec())
     } else if let Some(name) = key.strip_prefix(b"LIBARCHIVE.xattr.") {
         let decoded = BASE64
             .decode(value)

@@ -19,6 +19,8 @@ pub enum NoteKind {
     Setgid,
     /// A file with `security.capability`: it runs with more than its user has.
     Capability,
+    /// Something with an access control list, which docker drops: the mode alone may give its group more.
+    AccessList,
     /// A character or block device.
     Device,
     /// A symbolic link whose text climbs out of the root directory. Engines confine it, other programs may not.
@@ -36,6 +38,7 @@ impl NoteKind {
         NoteKind::Setuid,
         NoteKind::Setgid,
         NoteKind::Capability,
+        NoteKind::AccessList,
         NoteKind::Device,
         NoteKind::ClimbingLink,
         NoteKind::Twin,
@@ -48,6 +51,7 @@ impl NoteKind {
             NoteKind::Setuid => "setuid",
             NoteKind::Setgid => "setgid",
             NoteKind::Capability => "capability",
+            NoteKind::AccessList => "access-list",
             NoteKind::Device => "device",
             NoteKind::ClimbingLink => "climbing-link",
             NoteKind::Twin => "name-twin",
@@ -170,6 +174,11 @@ impl Watch {
         note(
             NoteKind::Capability,
             xattrs.any(|xattr| xattr.name == b"security.capability"),
+        );
+        let mut xattrs = entry.xattrs.iter();
+        note(
+            NoteKind::AccessList,
+            xattrs.any(|xattr| super::acl::is_acl(&xattr.name)),
         );
         note(
             NoteKind::Device,

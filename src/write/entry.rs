@@ -142,7 +142,10 @@ impl EntryOut<'_> {
             }
         }
         for xattr in self.xattrs {
-            let key = [b"SCHILY.xattr.", xattr.name.as_slice()].concat();
+            let key = match xattr.name.starts_with(crate::layer::acl::PREFIX) {
+                true => xattr.name.clone(),
+                false => [b"SCHILY.xattr.", xattr.name.as_slice()].concat(),
+            };
             records.push((key, xattr.value.clone()));
         }
         if !records.is_empty() {

@@ -285,6 +285,113 @@ fn dump_directories_are_not_imported() {
     }
 }
 
+/// Access control lists of GNU tar were lost by whatever wrote a tar, and nothing showed them; the mode alone gives the
+/// group more than the list does.
+#[test]
+fn access_control_lists_in_words_are_kept() {
+    let text = "user::rw-\nuser:1000:rw-\ngroup::r--\nmask::rw-\nother::r--\n";
+    let mut record = format!("SCHILY.acl.access={text}\n");
+    let length = record.len() + 3;
+    record = format!("{length} {record}");
+    assert_eq!(record.len(), length);
+    // An extension header before the file, made of a file's.
+    let mut tar = layer(&format!("f x {record}"));
+    tar.truncate(1024);
+    tar[156] = b'x';
+    let sum: u32 = tar[..148]
+        .iter()
+        .chain(&tar[156..512])
+        .map(|byte| u32::from(*byte))
+        .sum();
+    tar[148..156].copy_from_slice(format!("{:06o}\0 ", sum + 256).as_bytes());
+    tar.extend(layer("f shared S"));
+    let image = build::image("demo:1").layer_bytes(tar.clone());
+    let room = Room::with("app.tar", &build::docker(&[&image]));
+    let holds = |bytes: &[u8]| {
+        bytes
+            .windows(record.len())
+            .any(|part| part == record.as_bytes())
+    };
+    assert!(holds(&room.run("imgexport app.tar").stdout));
+    room.run("imgcommit -q --squash app.tar -o one.tar one:1")
+        .code(0);
+    assert!(holds(
+        &std::fs::read(room.path("one.tar")).expect("an archive")
+    ));
+    room.write("root.tar", &tar);
+    room.run("imgimport -q -o made.tar root.tar made:1").code(0);
+    assert!(holds(&room.run("imgexport made.tar").stdout));
+    room.write(
+        "base.tar",
+        &build::docker(&[&build::image("base:1").layer("f a A")]).tar(),
+    );
+    room.run("imgcommit -q --base base.tar -o new.tar root.tar new:1")
+        .code(0);
+    assert!(holds(&room.run("imgexport new.tar").stdout));
+    room.run("imgexport --format json app.tar")
+        .says("SCHILY.acl.access");
+    room.run("imgverify app.tar")
+        .code(0)
+        .says("1 entry with an access control list: shared [access-list]");
+    // One that came or went is a difference.
+    room.run("imgcommit -q --base app.tar -o gone.tar root.tar x:1")
+        .code(0);
+    room.write("bare.tar", &layer("f shared S"));
+    let run = room.run("imgcommit --base app.tar --layer-out layer.tar bare.tar");
+    run.code(0);
+    let bytes = std::fs::read(room.path("layer.tar")).expect("a layer");
+    assert_eq!(words(&bytes), "f shared S");
+}
+
+/// The earliest second was refused, though a header in base 256 could say it.
+#[test]
+fn the_earliest_time_is_read() {
+    let mut tar = layer("f x 33 mtime=-9223372036854775808.0");
+    tar.truncate(1024);
+    let record = b"30 mtime=-9223372036854775808\n";
+    assert_eq!(record.len(), 30);
+    tar[512..].fill(0);
+    tar[512..542].copy_from_slice(record);
+    tar[124..136].copy_from_slice(b"00000000036\0");
+    tar[156] = b'x';
+    let sum: u32 = tar[..148]
+        .iter()
+        .chain(&tar[156..512])
+        .map(|byte| u32::from(*byte))
+        .sum();
+    tar[148..156].copy_from_slice(format!("{:06o}\0 ", sum + 256).as_bytes());
+    tar.extend(layer("f old O"));
+    let room = Room::new();
+    room.write("root.tar", &tar);
+    room.run("imgimport -q -o app.tar root.tar a:1").code(0);
+    room.run("imgverify app.tar").code(0);
+    room.run("imgexport -o out.tar app.tar").code(0);
+}
+
+/// Limits of paths could be raised and not lowered where layers are applied.
+#[test]
+fn limits_of_paths_can_be_lowered() {
+    let room = Room::with("app.tar", &build::docker(&[&image(&["f a/b/c/d/e x"])]));
+    room.run("imgexport --limit paths=3 -o out.tar app.tar")
+        .code(2)
+        .complains("limit reached");
+    room.run("imgexport --limit path-length=5 -o out.tar app.tar")
+        .code(2)
+        .complains("limit reached");
+    room.write("root.tar", &layer("f a x"));
+    room.run("imgcommit --limit paths=3 --base app.tar -o out.tar root.tar x:1")
+        .code(2)
+        .complains("limit reached");
+    room.run("imgdiff --limit paths=3 app.tar root.tar")
+        .code(2)
+        .complains("limit reached");
+    assert!(!room.path("out.tar").exists());
+    for limit in ["paths=6", "path-length=9"] {
+        room.run(&format!("imgexport --limit {limit} -o out.tar app.tar"))
+            .code(0);
+    }
+}
+
 /// The name of an image was taken for the file, and said not to be found.
 #[test]
 fn a_name_before_the_file_is_told() {

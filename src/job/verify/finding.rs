@@ -228,6 +228,10 @@ pub(super) fn noted(kind: NoteKind, noted: &Noted) -> String {
         NoteKind::Setuid => ("setuid file", "setuid files"),
         NoteKind::Setgid => ("setgid file", "setgid files"),
         NoteKind::Capability => ("file with capabilities", "files with capabilities"),
+        NoteKind::AccessList => (
+            "entry with an access control list",
+            "entries with access control lists",
+        ),
         NoteKind::Device => ("device", "devices"),
         NoteKind::ClimbingLink => (
             "symbolic link that leads out of the root directory",

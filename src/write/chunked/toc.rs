@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Annotations, Chunk};
 use crate::blob::sha256;
 use crate::error::{Error, Fault, Result};
-use crate::layer::{Entry, EntryKind, Mtime, Stated};
+use crate::layer::{Entry, EntryKind, Mtime, Stated, Xattr};
 use crate::spec::{Digest, Timestamp};
 
 /// Readers refuse tables of contents of more bytes, packed or not (containers/storage, `maxTocSize`).
@@ -109,7 +109,9 @@ impl Row {
         let stated = stated?;
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
         let mut xattrs = BTreeMap::new();
-        for xattr in &entry.xattrs {
+        // Access control lists in words are no attributes: a table has no place for them.
+        let is_attribute = |xattr: &&Xattr| !xattr.name.starts_with(crate::layer::acl::PREFIX);
+        for xattr in entry.xattrs.iter().filter(is_attribute) {
             xattrs.insert(text(&xattr.name)?, STANDARD.encode(&xattr.value));
         }
         let optional = |at: Option<Mtime>| at.map_or(Some(None), time);

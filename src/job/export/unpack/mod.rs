@@ -26,6 +26,7 @@ use super::rows::{Item, ItemKind};
 use super::{Export, shown};
 use crate::blob::{Meter, NewFolder, Turns};
 use crate::error::{At, Error, Fault, Result};
+use crate::layer::acl;
 use crate::parallel::in_parallel;
 use crate::tree::NodeKind;
 
@@ -423,7 +424,16 @@ impl Job<'_> {
                 missing.xattrs = true;
                 continue;
             }
-            match made.set_xattr(&xattr.name, &xattr.value) {
+            let list = acl::attribute(&xattr.name, &xattr.value);
+            let (name, value) = match &list {
+                Some((name, value)) => (name.as_bytes(), value),
+                None if xattr.name.starts_with(acl::PREFIX) => {
+                    missing.xattrs = true;
+                    continue;
+                }
+                None => (&*xattr.name, &xattr.value),
+            };
+            match made.set_xattr(name, value) {
                 Ok(()) => {}
                 // The file system has none of them, or another program rules over them.
                 Err(Errno::OPNOTSUPP | Errno::PERM | Errno::ACCESS) => missing.xattrs = true,

@@ -42,6 +42,10 @@ const PAGE: Page = Page {
             "the digest that the name stood for before; null if it is new",
         ),
         (
+            "ReplacedID",
+            "the ID of the image that the name was of before; null if it is new",
+        ),
+        (
             "Kept",
             "true if --no-clobber left the name with what it stood for",
         ),
@@ -275,6 +279,7 @@ fn print(args: &Args, image: &Loaded, io: &mut Io) -> Result<()> {
             "ID": image.id,
             "Digest": image.digest,
             "Replaced": image.replaced,
+            "ReplacedID": image.replaced_id,
             "Kept": image.kept,
         }))?);
     }
@@ -285,10 +290,8 @@ fn print(args: &Args, image: &Loaded, io: &mut Io) -> Result<()> {
             Ok(())
         }
         (Some(name), false) => {
-            if let Some(old) = &image.replaced {
-                io.note(&format!(
-                    "{name} stood for {old}, which has no name by it any more"
-                ));
+            if let Some(old) = &image.replaced_id {
+                io.note(&format!("{name} moved from {old}"));
             }
             io.line(&format!("Loaded image: {name}"))
         }

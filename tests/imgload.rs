@@ -101,7 +101,7 @@ fn json_says_what_became_of_each_name() {
     let rows = store(&room, "imgload --format json b.tar").json_lines();
     assert_eq!(
         rows[0],
-        json!({"Name": "demo:1", "ID": other.id(), "Digest": other.manifest_digest(), "Replaced": app().manifest_digest(), "Kept": false})
+        json!({"Name": "demo:1", "ID": other.id(), "Digest": other.manifest_digest(), "Replaced": app().manifest_digest(), "ReplacedID": app().id(), "Kept": false})
     );
     let rows = store(&room, "imgload --format json --no-clobber a.tar").json_lines();
     assert_eq!(rows[0]["Kept"], true);
@@ -122,11 +122,11 @@ fn names_that_are_taken() {
     // What is the same is no other image.
     store(&room, "imgload --no-clobber a.tar")
         .ok("Loaded image: demo:1\nLoaded image: demo:latest\n");
-    let old = app().manifest_digest();
+    let old = app().id();
     store(&room, "imgload --only demo:1 b.tar").is(
         0,
         "Loaded image: demo:1\n",
-        &format!("imgload: demo:1 stood for {old}, which has no name by it any more\n"),
+        &format!("imgload: demo:1 moved from {old}\n"),
     );
     store(&room, "imgls -q demo:1").ok(&format!("{}\n", other.short()));
     store(&room, "imgls -q demo:latest").ok(&format!("{}\n", app().short()));

@@ -143,9 +143,7 @@ impl Making {
                 for placed in added.placed {
                     if let (Some(name), Some(old)) = (&placed.name, &placed.replaced) {
                         let name = escape::text(&name.to_string()).into_owned();
-                        io.note(&format!(
-                            "{name} stood for {old}, which has no name by it any more"
-                        ));
+                        io.note(&format!("{name} moved from {old}"));
                     }
                 }
             }

@@ -31,8 +31,10 @@ pub struct Loaded {
     pub id: String,
     /// The manifest or index in the store.
     pub digest: String,
-    /// What the name stood for before, if that is something else.
+    /// The manifest or index that the name was of before, if that is another.
     pub replaced: Option<String>,
+    /// The ID of the image that the name was of before.
+    pub replaced_id: Option<String>,
     /// Whether the name was left with what it stood for.
     pub kept: bool,
 }
@@ -81,6 +83,10 @@ pub fn load(
             name: placed.name,
             id: id(placed.digest.as_str()),
             digest: placed.digest.to_string(),
+            replaced_id: placed
+                .replaced
+                .as_ref()
+                .map(|digest| store.image_id(digest).to_string()),
             replaced: placed.replaced.map(|digest| digest.to_string()),
             kept: placed.refused,
         })

@@ -11,6 +11,7 @@
 //! Other tools do not take these locks: two writers of which one is not ours can lose an entry of `index.json`.
 
 mod founding;
+mod ids;
 mod index;
 mod lock;
 #[cfg(test)]

@@ -1,0 +1,49 @@
+//! What a manifest or index of the store is called: by the ID of its image.
+
+use super::Store;
+use crate::blob::{FileRange, open_regular};
+use crate::limits::Limits;
+use crate::spec::{Digest, Document, Platform};
+
+impl Store {
+    /// The image ID behind a manifest or index, as imgls shows it: of several platforms the host's, or the first that is
+    /// there. The digest itself for what is no image, or cannot be read.
+    pub fn image_id(&self, digest: &Digest) -> Digest {
+        // The host's own index may hold another; more levels than that nobody makes.
+        let mut at = digest.clone();
+        for _ in 0..8 {
+            match self.document(&at) {
+                Some(Document::Manifest(manifest)) if manifest.is_image() => {
+                    return manifest.config.map_or(at, |config| config.digest);
+                }
+                Some(Document::Index(index)) => {
+                    let is_there = |digest: &Digest| self.document(digest).is_some();
+                    let mut here = index.manifests.into_iter().filter(|one| {
+                        let unknown = one.platform.as_ref().is_some_and(Platform::is_unknown);
+                        !unknown && is_there(&one.digest)
+                    });
+                    let first = here.next();
+                    let is_host = |platform: &Platform| platform.satisfies(&Platform::host());
+                    let host = first
+                        .iter()
+                        .cloned()
+                        .chain(here)
+                        .find(|one| one.platform.as_ref().is_some_and(is_host));
+                    match host.or(first) {
+                        Some(one) => at = one.digest,
+                        None => return digest.clone(),
+                    }
+                }
+                _ => return digest.clone(),
+            }
+        }
+        digest.clone()
+    }
+
+    fn document(&self, digest: &Digest) -> Option<Document> {
+        let file = open_regular(&self.path().join(digest.blob_path()), false).ok()?;
+        let bytes = FileRange::whole(file).ok()?;
+        let bytes = bytes.bytes(Limits::of_store().document).ok()?;
+        Document::parse_known(&bytes).ok()
+    }
+}

@@ -1,15 +1,17 @@
 //! imgls: list the images of files, folders and the local store.
 
+use std::cmp::Reverse;
 use std::process::ExitCode;
 
-use imgkit::archive::{Pick, Root};
+use imgkit::archive::{Archive, Open, Pick, Root};
 use imgkit::blob::Meter;
-use imgkit::cli::{self, Common, ImageArg, Io, Opened, Page, Verdict};
+use imgkit::cli::{self, Common, ImageArg, Io, Opened, Openings, Page, Takes, Verdict};
 use imgkit::error::At;
-use imgkit::job::{self, Filter, ListRow, RowKind, Sizes};
+use imgkit::job::{self, Ages, Filter, ListRow, RowKind, Sizes};
 use imgkit::show::images::{LIST_COLUMNS, Telling, list_row, tree_labels};
 use imgkit::show::{Format, Table};
-use imgkit::{Error, Result};
+use imgkit::spec::Timestamp;
+use imgkit::{Error, Fault, Result};
 
 const PAGE: Page = Page {
     name: "imgls",
@@ -18,6 +20,8 @@ const PAGE: Page = Page {
          local store. Only names, manifests, configs and headers are read: a docker-archive of gigabytes takes \
          milliseconds. Layers that are compressed have to be decoded to know their size (they are verified on the \
          way); with -q, or a format that shows no size, they are left alone.",
+        "NAME without a tag lists all tags of that repository, NAME:TAG that one. Images of the local store are listed from \
+         the newest to the oldest, those of an archive in its order.",
         "Of an index with several platforms one line is shown: the image for --platform, or for the host, or else the \
          first one that is there. --tree shows them all, with attestations and with what is absent.",
     ],
@@ -82,7 +86,7 @@ const PAGE: Page = Page {
             ),
             (
                 "before=IMAGE, since=IMAGE",
-                "images made before or after one that is listed too, given by name or ID",
+                "images made before or after one of the same inputs, given by name, ID or digest",
             ),
             (
                 "until=TIME",
@@ -144,27 +148,46 @@ fn main() -> ExitCode {
             .map(|text| Filter::parse(text, cli::now()))
             .collect::<Result<Vec<_>>>()?;
         let format = Format::parse(&args.format, &default_format(args))?;
+        let mut listing = Listing {
+            args,
+            format: &format,
+            filters: &filters,
+            ages: Ages::of(&filters),
+            others: Vec::new(),
+        };
         let mut rows = Vec::new();
         if args.images.is_empty() {
             // So that no layer goes while it is measured.
             let _held = cli::store(&args.common)?.hold();
             let archive = cli::open_store(&args.common, &Default::default())?;
             if let Some(archive) = archive {
-                let opened = Opened::whole(archive);
-                rows.extend(list(args, &opened, &format, &filters, io)?);
+                rows.extend(listing.list(&Opened::whole(archive), true, io)?);
             }
         }
+        let mut openings = Openings::of(&args.images);
         for image in &args.images {
             let meter = Meter::default();
             let progress = io.progress(image.text(), None, &meter, args.quiet);
-            let opened = image.open(&args.common, &meter);
+            let open = Open::with(&args.common, &meter, None);
+            let opened = openings.open(image, &args.common, open, Takes::Several);
             drop(progress);
-            match opened.and_then(|opened| list(args, &opened, &format, &filters, io)) {
+            let is_store = image.path().is_none() && image.text() != "-";
+            match opened.and_then(|opened| listing.list(&opened, is_store, io)) {
                 Ok(more) => rows.extend(more),
                 Err(error) => io.fail(&error),
             }
         }
-        let rows = job::by_age(rows, &filters)?;
+        let others = std::mem::take(&mut listing.others);
+        if let (Some(platform), true, false) =
+            (&args.common.platform, rows.is_empty(), others.is_empty())
+        {
+            let fault = Fault::NoSuchImage {
+                wanted: platform.to_string(),
+                candidates: others.into_iter().collect(),
+            };
+            return Err(fault.into());
+        }
+        let rows = listing.ages.keep(rows)?;
         if rows.is_empty() && io.has_failed() {
             return Ok(Verdict::Yes);
         }
@@ -173,68 +196,118 @@ fn main() -> ExitCode {
     })
 }
 
-/// What one archive lists; damage that leaves the rest readable is said and makes the run fail.
-fn list(
-    args: &Args,
-    opened: &Opened,
-    format: &Format,
-    filters: &[Filter],
-    io: &mut Io,
-) -> Result<Vec<ListRow>> {
-    let archive = &opened.archive;
-    let mut roots: Vec<&Root> = opened.roots()?;
-    let mut faults: Vec<&Error> = match opened.pick {
-        Pick::Only => archive.all_faults().collect(),
-        _ => archive.faults_below(&roots),
-    };
-    faults.dedup_by_key(|fault| fault.to_string());
-    for fault in faults {
-        io.fail(&fault.clone().at(archive.place.clone()));
-    }
-    let labels_match = |root: &Root| {
-        let images = archive.images_of(root);
-        let chosen = archive
-            .choose(&images, args.common.platform.as_ref())
-            .or(images.first().copied());
-        chosen.is_none_or(|image| {
-            filters
-                .iter()
-                .all(|filter| filter.label_matches(&archive.images[image]))
-        })
-    };
-    roots.retain(|root| labels_match(root));
-    let wanted: Vec<usize> = roots
-        .iter()
-        .flat_map(|root| shown(args, opened, root))
-        .collect();
-    let sized = ["Size", "SizeBytes", "VirtualSize"];
-    let sizes = match args.tree || sized.iter().any(|field| format.uses(field)) {
-        false => Sizes::default(),
-        true => {
-            let meter = Meter::default();
-            let _progress = io.progress(&archive.place, None, &meter, args.quiet);
-            job::measure(archive, &wanted, &args.common.limits(), &meter)
+/// What is listed, and what was seen on the way.
+struct Listing<'a> {
+    args: &'a Args,
+    format: &'a Format,
+    filters: &'a [Filter],
+    ages: Ages,
+    /// The platforms of images that are not listed for theirs.
+    others: Vec<String>,
+}
+
+impl Listing<'_> {
+    /// What one archive lists; damage that leaves the rest readable is said and makes the run fail. Images of the store
+    /// are listed from the newest to the oldest, as docker lists them, those of an archive in its order.
+    fn list(&mut self, opened: &Opened, is_store: bool, io: &mut Io) -> Result<Vec<ListRow>> {
+        let (args, filters) = (self.args, self.filters);
+        let archive = &opened.archive;
+        self.ages.look(archive);
+        let mut chosen = opened.chosen()?;
+        let roots: Vec<&Root> = chosen.iter().map(|one| one.root).collect();
+        let mut faults: Vec<&Error> = match opened.pick {
+            Pick::Only => archive.all_faults().collect(),
+            _ => archive.faults_below(&roots),
+        };
+        faults.dedup_by_key(|fault| fault.to_string());
+        for fault in faults {
+            io.fail(&fault.clone().at(archive.place.clone()));
         }
-    };
-    for fault in sizes.faults() {
-        io.fail(&fault.clone().at(archive.place.clone()));
-    }
-    let platform = args.common.platform.as_ref();
-    let mut rows = match args.tree {
-        true => job::tree(archive, &roots, &sizes).at(|| archive.place.clone())?,
-        false => job::list(archive, &roots, platform, args.all, &sizes),
-    };
-    let mut keep = true;
-    rows.retain(|row| {
-        if row.depth == 0 {
-            keep = filters.iter().all(|filter| match filter {
-                Filter::Dangling(wanted) => row.name.is_none() == *wanted,
-                filter => filter.time_matches(row.created.as_deref()),
-            }) && any_reference(filters, row);
+        if is_store {
+            chosen.sort_by_cached_key(|one| Reverse(created(archive, one.root)));
         }
-        keep
-    });
-    Ok(rows)
+        let platform = args.common.platform.as_ref();
+        if let Some(platform) = platform {
+            for one in &chosen {
+                let images = archive.images_of(one.root);
+                if archive.choose(&images, Some(platform)).is_none() {
+                    let here = images.iter().map(|&image| &archive.images[image].platform);
+                    self.others.extend(here.map(ToString::to_string));
+                }
+            }
+        }
+        let labels_match = |root: &Root| {
+            let images = archive.images_of(root);
+            let image = archive.choose(&images, platform);
+            image.or(images.first().copied()).is_none_or(|image| {
+                filters
+                    .iter()
+                    .all(|filter| filter.label_matches(&archive.images[image]))
+            })
+        };
+        chosen.retain(|one| labels_match(one.root));
+        let wanted: Vec<usize> = chosen
+            .iter()
+            .flat_map(|one| match one.image {
+                Some(image) if !args.tree => vec![image],
+                _ => shown(args, opened, one.root),
+            })
+            .collect();
+        let sized = ["Size", "SizeBytes", "VirtualSize"];
+        let sizes = match args.tree || sized.iter().any(|field| self.format.uses(field)) {
+            false => Sizes::default(),
+            true => {
+                let meter = Meter::default();
+                let _progress = io.progress(&archive.place, None, &meter, args.quiet);
+                job::measure(archive, &wanted, &args.common.limits(), &meter)
+            }
+        };
+        for fault in sizes.faults() {
+            io.fail(&fault.clone().at(archive.place.clone()));
+        }
+        let mut rows = Vec::new();
+        match (args.tree, &opened.pick) {
+            (true, Pick::Only) => {
+                let roots: Vec<&Root> = chosen.iter().map(|one| one.root).collect();
+                rows = job::tree(archive, &roots, &sizes).at(|| archive.place.clone())?;
+            }
+            _ => {
+                for one in &chosen {
+                    // An image that is meant by its own ID is shown for its own platform.
+                    let own = one.image.map(|image| &archive.images[image].platform);
+                    let roots = [one.root];
+                    let mut more = match args.tree {
+                        true => job::tree(archive, &roots, &sizes).at(|| archive.place.clone())?,
+                        false => job::list(archive, &roots, own.or(platform), args.all, &sizes),
+                    };
+                    more.retain(|row| {
+                        let name = row.name.as_ref();
+                        name.is_none_or(|name| one.names.contains(name))
+                    });
+                    rows.extend(more);
+                }
+            }
+        }
+        let mut keep = true;
+        rows.retain(|row| {
+            if row.depth == 0 {
+                keep = filters.iter().all(|filter| match filter {
+                    Filter::Dangling(wanted) => row.name.is_none() == *wanted,
+                    filter => filter.time_matches(row.created.as_deref()),
+                }) && any_reference(filters, row);
+            }
+            keep
+        });
+        Ok(rows)
+    }
+}
+
+/// When the image that is shown of a root was made, in nanoseconds since 1970.
+fn created(archive: &Archive, root: &Root) -> Option<i128> {
+    let images = archive.images_of(root);
+    let image = archive.choose(&images, None).or(images.first().copied())?;
+    let created = archive.images[image].config.created.as_deref()?;
+    Timestamp::parse(created).map(Timestamp::nanoseconds)
 }
 
 /// Several `reference=` filters are alternatives, as in docker.

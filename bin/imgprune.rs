@@ -124,17 +124,14 @@ fn main() -> ExitCode {
 }
 
 fn read_filter(text: &str, options: &mut PruneOptions) -> Result<()> {
-    let (filter, wanted) = match text.strip_prefix("label!=") {
-        Some(label) => (format!("label={label}"), false),
-        None => (text.to_owned(), true),
+    let (filter, wanted) = match Filter::split(text) {
+        Some((key, label)) if key == "label!" => (format!("label={label}"), false),
+        Some((key, _)) if key == "until" || key == "label" => (text.to_owned(), true),
+        _ => {
+            let why = format!("filter '{text}': the keys are until, label and label!");
+            return Err(Fault::Usage(why).into());
+        }
     };
-    let is_known = ["until=", "label="]
-        .iter()
-        .any(|key| filter.starts_with(key));
-    if !is_known {
-        let why = format!("filter '{text}': the keys are until, label and label!");
-        return Err(Fault::Usage(why).into());
-    }
     let filter = Filter::parse(&filter, cli::now())?;
     options.filters.push((filter, wanted));
     Ok(())

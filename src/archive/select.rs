@@ -392,10 +392,16 @@ fn closest<'a>(names: impl Iterator<Item = &'a Name> + Clone, wanted: &str) -> O
         name.repository()
             .is_some_and(|known| known == repository || known.ends_with(&format!("/{repository}")))
     });
-    let near = names.filter(|name| distance(&name.to_string(), wanted) <= 2);
+    let near = |most| {
+        names
+            .clone()
+            .filter(move |name| distance(&name.to_string(), wanted) <= most)
+    };
     match wanted.len() {
         0 | 300.. => None,
-        _ => only(Box::new(same)).or_else(|| only(Box::new(near))),
+        _ => only(Box::new(same))
+            .or_else(|| only(Box::new(near(1))))
+            .or_else(|| only(Box::new(near(2)))),
     }
 }
 

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use super::Sizes;
-use crate::archive::{Archive, Image, Name, NodeKind, Root};
-use crate::error::{Fault, Result};
+use crate::archive::{Archive, Image, Name, NodeKind, Pick, Root};
+use crate::error::{Candidates, Fault, Result};
 use crate::glob::{Dialect, Glob};
-use crate::spec::{Platform, Timestamp};
+use crate::spec::{Digest, Platform, Reference, Timestamp};
 
 /// One line of a listing.
 #[derive(Debug, Clone)]
@@ -269,11 +269,12 @@ impl Filter {
     /// `Usage` for an unknown key or a value that the key does not take.
     pub fn parse(text: &str, now: Timestamp) -> Result<Self> {
         let usage = |why: String| Err(Fault::Usage(why).into());
-        let Some((key, value)) = text.split_once('=') else {
+        let Some((key, value)) = Filter::split(text) else {
             return usage(format!("filter '{text}': it is written KEY=VALUE"));
         };
-        match key {
-            "reference" => match Glob::new(value, Dialect::Go) {
+        match key.as_str() {
+            // Names are shown, and matched, without the default host.
+            "reference" => match Glob::new(Reference::without_default(value), Dialect::Go) {
                 Ok(glob) => Ok(Filter::Reference(glob)),
                 Err(why) => usage(format!("filter '{text}': the pattern is malformed: {why}")),
             },
@@ -298,6 +299,12 @@ impl Filter {
                 "filter '{text}': the keys are reference, dangling, label, before, since and until"
             )),
         }
+    }
+
+    /// The key, in lower case, and the value of `KEY=VALUE`, both without blanks around them, as docker reads them.
+    pub fn split(text: &str) -> Option<(String, &str)> {
+        let (key, value) = text.split_once('=')?;
+        Some((key.trim().to_lowercase(), value.trim()))
     }
 
     /// Whether it looks at labels, and so at configs.
@@ -358,52 +365,109 @@ fn until(text: &str, now: Timestamp) -> Option<Timestamp> {
     (!text.is_empty()).then(|| Timestamp::from_unix(now.seconds().saturating_sub(age), 0))
 }
 
-/// Keeps the rows that satisfy `before=` and `since=`, which name images among the rows themselves.
-///
-/// # Errors
-/// `NoSuchImage` for a name that no row has.
-pub fn by_age(mut rows: Vec<ListRow>, filters: &[Filter]) -> Result<Vec<ListRow>> {
-    for filter in filters {
-        let (wanted, before) = match filter {
-            Filter::Before(wanted) => (wanted, true),
-            Filter::Since(wanted) => (wanted, false),
-            _ => continue,
-        };
-        let is_meant = |row: &&ListRow| {
-            let id = row.id.strip_prefix("sha256:").unwrap_or(&row.id);
-            let by_id = wanted.len() >= 4
-                && id.starts_with(wanted.strip_prefix("sha256:").unwrap_or(wanted));
-            by_id || row.name.as_ref().is_some_and(|name| name.matches(wanted))
-        };
-        let Some(limit) = rows.iter().find(is_meant).map(time_of) else {
-            let names = rows
-                .iter()
-                .filter_map(|row| row.name.as_ref())
-                .map(ToString::to_string);
-            return Err(Fault::NoSuchImage {
-                wanted: wanted.clone(),
-                candidates: names.collect(),
-            }
-            .into());
-        };
-        let mut keep = false;
-        rows.retain(|row| {
-            if row.depth == 0 {
-                keep = if before {
-                    time_of(row) < limit
-                } else {
-                    time_of(row) > limit
-                };
-            }
-            keep
+/// The images that `before=` and `since=` name: any of the archives that are looked at, whatever else filters them.
+#[derive(Debug, Default)]
+pub struct Ages {
+    limits: Vec<Age>,
+    /// The names of all images that were looked at.
+    names: Candidates,
+}
+
+#[derive(Debug)]
+struct Age {
+    wanted: String,
+    before: bool,
+    /// When the image was made, once it was found; an image may not say it.
+    limit: Option<Option<i128>>,
+}
+
+impl Ages {
+    /// What the filters name.
+    pub fn of(filters: &[Filter]) -> Self {
+        let limits = filters.iter().filter_map(|filter| {
+            let (wanted, before) = match filter {
+                Filter::Before(wanted) => (wanted.clone(), true),
+                Filter::Since(wanted) => (wanted.clone(), false),
+                _ => return None,
+            };
+            let limit = None;
+            Some(Age {
+                wanted,
+                before,
+                limit,
+            })
         });
+        Ages {
+            limits: limits.collect(),
+            names: Candidates::default(),
+        }
     }
-    Ok(rows)
+
+    /// Looks in an archive for what was not found yet.
+    pub fn look(&mut self, archive: &Archive) {
+        if self.limits.is_empty() {
+            return;
+        }
+        for age in &mut self.limits {
+            if age.limit.is_none() {
+                let image = named(archive, &age.wanted).map(|image| &archive.images[image]);
+                age.limit = image.map(|image| time(image.config.created.as_deref()));
+            }
+        }
+        for name in archive.roots.iter().flat_map(|root| &root.names) {
+            if self.names.total < Candidates::LISTED {
+                self.names.first.push(name.to_string());
+            }
+            self.names.total += 1;
+        }
+    }
+
+    /// The rows that satisfy the filters; what stands below a row in a tree goes with it.
+    ///
+    /// # Errors
+    /// `NoSuchImage` for what no archive has.
+    pub fn keep(self, mut rows: Vec<ListRow>) -> Result<Vec<ListRow>> {
+        for age in self.limits {
+            let limit = age.limit.ok_or_else(|| Fault::NoSuchImage {
+                wanted: age.wanted.clone(),
+                candidates: self.names.clone(),
+            })?;
+            let mut keep = false;
+            rows.retain(|row| {
+                if row.depth == 0 {
+                    keep = match age.before {
+                        true => time_of(row) < limit,
+                        false => time_of(row) > limit,
+                    };
+                }
+                keep
+            });
+        }
+        Ok(rows)
+    }
+}
+
+/// The image that a filter names, by name, ID or digest; of an index the host's, or the first.
+fn named(archive: &Archive, wanted: &str) -> Option<usize> {
+    let by_name = || Pick::Name(wanted.to_owned());
+    let pick = match wanted.split_once('@') {
+        Some((_, digest)) => Digest::parse(digest).map_or_else(|_| by_name(), Pick::Digest),
+        None => by_name(),
+    };
+    if let Ok(selection) = archive.find(&pick, None) {
+        return Some(selection.index);
+    }
+    let root = archive.root(&pick).ok()?;
+    archive.images_of(root).first().copied()
 }
 
 fn time_of(row: &ListRow) -> Option<i128> {
-    row.created
-        .as_deref()
+    time(row.created.as_deref())
+}
+
+/// Nanoseconds since 1970.
+fn time(created: Option<&str>) -> Option<i128> {
+    created
         .and_then(Timestamp::parse)
         .map(Timestamp::nanoseconds)
 }

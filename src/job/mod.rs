@@ -26,7 +26,7 @@ pub use history::{HistoryReport, HistoryRow, history};
 pub use import::{ImportOptions, Imported, Packer, import, import_folder};
 pub use inspect::{Raw, inspect, raw, raw_index, raw_of};
 pub use installed::installed;
-pub use list::{Filter, ListRow, RowKind, by_age, list, tree};
+pub use list::{Ages, Filter, ListRow, RowKind, list, tree};
 pub use load::{LoadOptions, Loaded, load};
 pub use measure::{LayerSize, Sizes, measure};
 pub use remove::{Removal, Wanted, remove};

@@ -152,6 +152,14 @@ impl Reference {
         format!("{}/{}", self.domain, self.path)
     }
 
+    /// A text that may be a name, or a pattern of names, without the default host and directory at its start.
+    pub fn without_default(text: &str) -> &str {
+        let short = text
+            .strip_prefix(HUB)
+            .and_then(|rest| rest.strip_prefix('/'));
+        short.map_or(text, |short| short.strip_prefix(LIBRARY).unwrap_or(short))
+    }
+
     /// Whether both are of one repository.
     pub fn has_same_repository(&self, other: &Reference) -> bool {
         self.domain == other.domain && self.path == other.path

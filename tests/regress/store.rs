@@ -327,3 +327,188 @@ fn a_store_may_hold_more_than_an_archive() {
             .complains("hint: --limit manifests=20000 raises it");
     }
 }
+
+fn tags() -> Room {
+    let made = |name: &str, file: &str, created: &str| {
+        build::image(name)
+            .layer(&format!("f {file} x"))
+            .set("created", json!(created))
+    };
+    let images = [
+        made("foo:x", "a", "2023-01-01T00:00:00Z"),
+        made("foo:y", "b", "2023-03-01T00:00:00Z"),
+        made("bar:1", "c", "2023-02-01T00:00:00Z"),
+    ];
+    loaded(&[&images[0], &images[1], &images[2]])
+}
+
+const NAMES: &str = "--format '{{.Repository}}:{{.Tag}}'";
+
+/// docker lists the newest first; the order was that of index.json.
+#[test]
+fn the_store_is_listed_from_the_newest() {
+    let room = tags();
+    store(&room, &format!("imgls {NAMES}")).ok("foo:y\nbar:1\nfoo:x\n");
+    store(&room, &format!("imgls {NAMES} foo")).ok("foo:y\nfoo:x\n");
+    // An archive has its order.
+    store(&room, &format!("imgls {NAMES} app.tar")).ok("foo:x\nfoo:y\nbar:1\n");
+}
+
+/// As `docker images NAME` and `docker images NAME:TAG`.
+#[test]
+fn a_repository_is_all_its_tags() {
+    let room = tags();
+    store(&room, "imgtag foo:x foo:z").ok("");
+    for (wanted, names) in [
+        ("foo", "foo:y\nfoo:x\nfoo:z\n"),
+        ("docker.io/library/foo", "foo:y\nfoo:x\nfoo:z\n"),
+        ("foo:z", "foo:z\n"),
+        ("app.tar:foo", "foo:x\nfoo:y\n"),
+        ("app.tar:foo:y", "foo:y\n"),
+    ] {
+        store(&room, &format!("imgls {NAMES} {wanted}")).ok(names);
+    }
+    for (wanted, names) in [
+        ("foo", "foo:x\nfoo:z\nfoo:y\n"),
+        ("app.tar:foo", "foo:x\nfoo:y\n"),
+    ] {
+        store(&room, &format!("imgsave -o o.tar {wanted}")).ok("");
+        room.run(&format!("imgls {NAMES} o.tar")).ok(names);
+    }
+    // Other programs take one image, and imgrm removes no more than was named.
+    store(&room, "imginspect foo").code(2);
+    store(&room, "imgrm foo").code(2);
+    store(&room, "imgls fooo:x")
+        .code(2)
+        .complains("hint: the closest name in the store is foo:x");
+}
+
+/// A filter left nothing for the next one to find its image in.
+#[test]
+fn filters_do_not_depend_on_one_another() {
+    let room = tags();
+    for (filters, names) in [
+        ("-f reference=foo -f since=bar:1", "foo:y\n"),
+        ("-f since=bar:1 -f reference=foo", "foo:y\n"),
+        (
+            "-f since=foo:x -f until=2023-02-15T00:00:00Z -f before=foo:y",
+            "bar:1\n",
+        ),
+        ("-f before=bar:1", "foo:x\n"),
+        ("foo -f before=bar", "foo:x\n"),
+    ] {
+        let filters = filters.replace("before=bar ", "before=bar:1 ");
+        let filters = match filters.ends_with("before=bar") {
+            true => format!("{filters}:1"),
+            false => filters,
+        };
+        store(&room, &format!("imgls {NAMES} {filters}")).ok(names);
+    }
+    store(&room, "imgls -f since=nope")
+        .code(2)
+        .complains("no image 'nope' here");
+}
+
+/// Names with the default host matched nothing; keys were taken as they were typed.
+#[test]
+fn filters_are_read_as_docker_reads_them() {
+    let room = tags();
+    for (filter, names) in [
+        ("reference=docker.io/library/foo", "foo:y\nfoo:x\n"),
+        ("reference=docker.io/library/foo:*", "foo:y\nfoo:x\n"),
+        ("reference=docker.io/foo", "foo:y\nfoo:x\n"),
+        ("reference=foo:*", "foo:y\nfoo:x\n"),
+        ("'Reference = foo:x'", "foo:x\n"),
+        ("Dangling=false", "foo:y\nbar:1\nfoo:x\n"),
+        ("'dangling = true'", ""),
+    ] {
+        store(&room, &format!("imgls {NAMES} -f {filter}")).ok(names);
+    }
+}
+
+/// A platform that nothing is for gave an empty table, and exit status 0.
+#[test]
+fn a_platform_that_is_missing_is_an_error() {
+    let room = tags();
+    for line in ["imgls app.tar", "imgls", "imgls foo"] {
+        store(&room, &format!("{line} --platform linux/s390x"))
+            .code(2)
+            .complains("no image 'linux/s390x' here: it holds linux/amd64");
+    }
+}
+
+/// What is there and no layout was shown as an empty store, and made one by imgload.
+#[test]
+fn a_directory_of_other_files_is_no_store() {
+    let room = loaded(&[&app()]);
+    std::fs::create_dir(room.path("files")).expect("a directory");
+    room.write("files/x", b"x");
+    for line in [
+        "imgls",
+        "imgdf",
+        "imgrm x",
+        "imgprune --force",
+        "imgload app.tar",
+        "imgtag app.tar x",
+    ] {
+        room.run(&format!("{line} --store files"))
+            .code(2)
+            .complains(
+                "files: not an image store: the directory is not empty, and is no OCI layout",
+            );
+        assert_eq!(
+            std::fs::read_dir(room.path("files")).expect("it").count(),
+            1
+        );
+    }
+    std::fs::create_dir(room.path("empty")).expect("a directory");
+    room.run("imgload -q --store empty app.tar").code(0);
+}
+
+/// Each argument opened and kept the whole store: 16 KB for each image, times the arguments.
+#[test]
+fn many_names_of_a_store_are_one_opened_store() {
+    let room = loaded(&[&app()]);
+    let index_before = index(&room);
+    let mut names = Vec::new();
+    let mut index = index_before;
+    for number in 0..250 {
+        let image = app().set("author", json!(format!("{number}")));
+        put(&room, &image.config());
+        put(&room, &image.manifest());
+        let mut item = build::descriptor(MANIFEST, &image.manifest());
+        item["annotations"] =
+            json!({"org.opencontainers.image.ref.name": format!("many:{number}")});
+        index["manifests"]
+            .as_array_mut()
+            .expect("a list")
+            .push(item);
+        names.push(format!("many:{number}"));
+    }
+    room.write("store/index.json", index.to_string().as_bytes());
+    let names = names.join(" ");
+    // 250 opened stores took some 1 GB; threads have stacks that count here, too.
+    for program in [
+        "imgsave -j 1 -o all.tar",
+        "imginspect",
+        "imgdf",
+        "imgls",
+        "imggraph",
+    ] {
+        let (name, rest) = program.split_once(' ').unwrap_or((program, ""));
+        let program = crate::common::run::program(name);
+        let line = format!(
+            "ulimit -v 400000; exec {} {rest} {names}",
+            program.display()
+        );
+        let mut shell = std::process::Command::new("sh");
+        shell.arg("-c").arg(line);
+        crate::common::run::clean(&mut shell, &room.path("."));
+        let output = shell
+            .env("IMGKIT_STORE", "store")
+            .output()
+            .expect("a shell");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name}: {error}");
+    }
+}

@@ -136,6 +136,7 @@ fn main() -> ExitCode {
     cli::run(&PAGE, |args: &Args, io| {
         let name = name(args)?;
         let (instructions, names) = args.making.taken_in(name.as_deref())?;
+        args.making.warn_of_lists(&instructions, io);
         let options = CommitOptions {
             names,
             author: args.author.clone(),

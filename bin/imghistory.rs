@@ -32,12 +32,13 @@ const PAGE: Page = Page {
          builder, BuildKit, buildah, podman, kaniko, docker commit and import, and others. The history gives the order, \
          the config the values that the history lost the quotes of, the layers what was copied. Where something was \
          never recorded, a comment says so in its place. The base image of FROM is found by buildah's comment, by \
-         annotations, by the layers that the image shares with those of --base or of the store, or else by signs in \
-         the history; a comment says which. Without a base the Dockerfile starts from scratch and tells all of the \
+         annotations, by the layers that the image shares with those of --base, or else by signs in the history; a comment says which. Without a base the Dockerfile starts from scratch and tells all of the \
          history.",
         "With --extract the files that COPY and ADD, imports and commits brought are put beside the Dockerfile, so \
          that a build of that folder gives the same files. A layer becomes a folder where that is enough, and a tar \
-         for ADD where owners, special modes or attributes have to be kept. RUN is run again by the build.",
+         for ADD where owners, special modes or attributes have to be kept. RUN is run again by the build, except where \
+         its files are in one layer with those of copies, as buildah builds by default, and where it read what another \
+         stage held: then the layer stands for it.",
         "Warnings tell what the history says and the image does not bear out, and build arguments that look like \
          secrets. For --dockerfile an archive on standard input is kept in a file without a name in $TMPDIR.",
     ],
@@ -92,7 +93,7 @@ const PAGE: Page = Page {
         ),
         (
             "Instruction",
-            "the keyword; of a finding: secret, copy, run, time, layers, or the setting that is not in the config",
+            "the keyword; of a finding: secret, copy, mount, time, layers, or the setting that is not in the config",
         ),
         ("Kind", "instruction, remark, lie or secret"),
         ("Lies, Secrets", "the findings about this entry"),
@@ -178,7 +179,8 @@ struct Args {
     annotate: bool,
     /// Where to look for the base image: image, archive or directory of archives (repeatable); implies --dockerfile
     ///
-    /// Without it the local store is looked at, if there is one.
+    /// A name alone is one of the local store, which is not looked at otherwise: the Dockerfile of an image is the
+    /// same on all machines.
     #[arg(
         long,
         value_name = "IMAGE",
@@ -264,11 +266,15 @@ fn reconstruct(args: &Args, io: &mut Io) -> Result<Verdict> {
     let selection = opened.select(&args.common)?;
     let image = selection.image();
     let place = || opened.archive.place.clone();
-    let archives = bases(args, io)?;
+    let archives = bases(args)?;
     let names = candidates(&archives, image);
     let candidates: Vec<Candidate<'_>> = names
         .iter()
-        .map(|(name, image)| Candidate { name, image })
+        .map(|(name, image, named)| Candidate {
+            name,
+            image,
+            named: *named,
+        })
         .collect();
     let limits = args.common.limits();
     let mut found = dockerfile::dockerfile(image, &candidates, &limits, &meter).at(place)?;
@@ -313,28 +319,12 @@ fn reconstruct(args: &Args, io: &mut Io) -> Result<Verdict> {
     Ok(Verdict::Yes)
 }
 
-/// An archive, and the positions of its images that may be used.
-type Usable = (Arc<Archive>, Vec<usize>);
+/// An archive, the positions of its images that may be used, and whether they were named themselves.
+type Usable = (Arc<Archive>, Vec<usize>, bool);
 
-/// The archives that may hold the base: those that were named, else the store.
-fn bases(args: &Args, io: &mut Io) -> Result<Vec<Usable>> {
+/// The archives that may hold the base: those that were named.
+fn bases(args: &Args) -> Result<Vec<Usable>> {
     let mut found = Vec::new();
-    if args.base.is_empty() {
-        let open = Open {
-            limits: args.common.limits(),
-            ..Open::default()
-        };
-        match cli::open_store(&args.common, &open) {
-            Ok(Some(store)) => {
-                let all = (0..store.images.len()).collect();
-                found.push((Arc::new(store), all));
-            }
-            Ok(None) => {}
-            // Nobody asked for it.
-            Err(error) => io.warn(&format!("the store is left out: {error}")),
-        }
-        return Ok(found);
-    }
     for base in &args.base {
         match base.open(&args.common, &Meter::default()) {
             Ok(opened) => {
@@ -342,7 +332,9 @@ fn bases(args: &Args, io: &mut Io) -> Result<Vec<Usable>> {
                 for root in opened.roots()? {
                     images.extend(opened.archive.images_of(root));
                 }
-                found.push((opened.archive, images));
+                // An image is not based on itself, whatever else is asked for.
+                let named = images.len() == 1 && base.text() != args.image.text();
+                found.push((opened.archive, images, named));
             }
             Err(error) => match archives_in(base.text(), args)? {
                 Some(archives) => found.extend(archives),
@@ -375,16 +367,16 @@ fn archives_in(folder: &str, args: &Args) -> Result<Option<Vec<Usable>>> {
         // What else lies in the folder is none of our business.
         let archive = Arc::new(usable.then(|| as_typed.path(path).ok())??);
         let all = (0..archive.images.len()).collect();
-        Some((archive, all))
+        Some((archive, all, false))
     };
     let archives: Vec<Usable> = paths.iter().filter_map(open).collect();
     Ok(Some(archives).filter(|archives| !archives.is_empty()))
 }
 
 /// The images that could be a base, and how FROM names each.
-fn candidates<'a>(archives: &'a [Usable], of: &Image) -> Vec<(String, &'a Image)> {
+fn candidates<'a>(archives: &'a [Usable], of: &Image) -> Vec<(String, &'a Image, bool)> {
     let mut out = Vec::new();
-    for (archive, images) in archives {
+    for (archive, images, named) in archives {
         for &index in images {
             let Some(image) = archive.images.get(index) else {
                 continue;
@@ -399,7 +391,7 @@ fn candidates<'a>(archives: &'a [Usable], of: &Image) -> Vec<(String, &'a Image)
                 .iter()
                 .map(ToString::to_string)
                 .find(|name| dockerfile::is_image_name(name));
-            out.push((name.unwrap_or_else(|| image.id.to_string()), image));
+            out.push((name.unwrap_or_else(|| image.id.to_string()), image, *named));
         }
     }
     out

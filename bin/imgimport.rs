@@ -116,6 +116,7 @@ fn main() -> ExitCode {
             return Err(Fault::Usage(why).into());
         }
         let (instructions, names) = args.making.taken_in(args.name.as_deref())?;
+        args.making.warn_of_lists(&instructions, io);
         let recode = args.packing.recode(&args.common)?;
         let excludes = args.selecting.excludes()?;
         let config = args.config.as_deref().map(cli::option_file).transpose()?;

@@ -104,6 +104,18 @@ impl Making {
         Ok((instructions, new_name(name)?.into_iter().collect()))
     }
 
+    /// Warns of what begins like a list and is none, as BuildKit's JSONArgsRecommended does.
+    pub fn warn_of_lists(&self, instructions: &[Instruction], io: &mut Io) {
+        for instruction in instructions {
+            if let Some(text) = instruction.malformed_list() {
+                io.warn(&format!(
+                    "-c: {}: '{text}' is not a JSON list, so it is taken as text: a list has double quotes, [\"a\", \"b\"]",
+                    instruction.text
+                ));
+            }
+        }
+    }
+
     /// Where files without a name are made: where the image will be.
     ///
     /// # Errors

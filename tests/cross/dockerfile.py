@@ -17,6 +17,7 @@ import sys
 import tarfile
 from pathlib import Path
 
+from builders import PATH, Buildah, Failed, Meaning, run as call, small_root
 from imgkit import Checks, scratch
 
 checks = Checks("dockerfile")
@@ -249,10 +250,78 @@ def parser(folder, tmp):
                 checks.true(f"hostile history {seed}: {builder} parses it", False, f"{error}\n{run.out.decode()}")
 
 
+# What buildah notes as it was typed, with a layer for each step and with one for all.
+BUILDAH = {
+    "values": r'''FROM BASE
+ARG V=12
+ENV A='x "y"' C=a\ b
+ENV D="$A/$V" KEEP="\$HOME"
+ENV OLD	style of = value
+ENV PATH=$PATH:/opt/bin
+LABEL one='single' "two words"="a b"
+VOLUME /d1 /d2
+VOLUME ["/d 3"]
+COPY one.txt two.txt /srv/
+COPY --chown=7:8 one.txt /srv/owned
+RUN mkdir -p /opt/bin && cp /bin/echo /opt/bin/saying
+RUN saying hello > /said
+RUN ["touch", "/a b"]
+USER ${V}
+WORKDIR /w/$V
+EXPOSE 8${V}0/tcp 80
+STOPSIGNAL SIGQUIT
+CMD ["a", "b c"]
+''',
+    "stages": "FROM BASE AS t\nENV X=1\nRUN echo $X > /x\nFROM t\nENV Y=$X$X\nWORKDIR /b\nCOPY --from=t /x /y/x\nRUN echo $Y > y\nCMD [\"cat\", \"y\"]\n",
+    "scratch": "FROM scratch\nENV A=1\nCOPY folder /folder\nCOPY one.txt two.txt /\nCMD [\"/x\"]\n",
+    "mount": "FROM BASE AS t\nRUN echo tool > /tool\nFROM BASE\nRUN --mount=type=bind,from=t,source=/tool,target=/mnt/tool cat /mnt/tool > /z\n",
+    "same": "FROM BASE\n",
+    "removes": "FROM BASE\nRUN mkdir /dd && touch /dd/x && rm /etc/debian_version\nRUN rm -r /dd && mkdir /dd && touch /dd/y\nCOPY one.txt /dd/y\n",
+}
+
+
+def with_buildah(folder, tmp):
+    """Each Dockerfile built, told, built again by buildah: the instructions mean the same, the image is the same."""
+    base = Path(tmp) / "small.tar"
+    root = Path(tmp) / "small-root.tar"
+    root.write_bytes(small_root(BASE))
+    name = f"{PREFIX}small:1"
+    call(DOCKER, "import", "-c", f"ENV {PATH}", "-c", 'CMD ["sh"]', root, name)
+    made.append(name)
+    call(DOCKER, "save", "-o", base, name)
+    for builder in (Buildah("layers", Path(tmp) / "storage", ["--layers"]), Buildah("one", Path(tmp) / "storage")):
+        try:
+            builder.call("pull", "-q", f"docker-archive:{base}")
+            for case, text in BUILDAH.items():
+                text = text.replace("BASE", name)
+                what, tag = f"buildah {builder.name}: {case}", f"{PREFIX}{case}-{builder.name}"
+                (folder / "Dockerfile").write_text(text)
+                builder.build(tag, folder)
+                saved = builder.save(tag, Path(tmp) / f"{case}-{builder.name}.oci")
+                words = [] if case == "scratch" else ["--base", base]
+                told = checks.run("imghistory", "--dockerfile", *words, saved)
+                expected = [line for line in told.err.splitlines() if "--mount" not in line]
+                checks.same(f"{what}: no false warning", expected, [], told)
+                checks.same(f"{what}: same instructions", Meaning(told.out.decode()).list(), Meaning(text).list(), told)
+                again = Path(tmp) / f"{case}-{builder.name}.context"
+                checks.run("imghistory", "--extract", again, *words, saved)
+                try:
+                    builder.build(f"{tag}-again", again)
+                except Failed as error:
+                    checks.true(f"{what}: built again", False, str(error))
+                    continue
+                checks.same(f"{what}: same config", builder.image(f"{tag}-again"), builder.image(tag))
+                wrong = differences(builder.rootfs(f"{tag}-again", tmp), builder.rootfs(tag, tmp))
+                checks.true(f"{what}: same files", not wrong, "\n    ".join(wrong[:20]))
+        finally:
+            builder.remove()
+
+
 def main():
     with scratch("imgkit-dockerfile") as tmp:
         folder = Path(tmp) / "context"
         contexts(folder)
+        with_buildah(folder, tmp)
         parser(folder, tmp)
         base = Path(tmp) / "base.tar"
         docker("save", "-o", base, BASE)

@@ -10,12 +10,12 @@ use crate::common::build::{self, Image};
 use crate::common::run::Room;
 
 /// One step: the command, the remark, and the layer it made (none if it is empty).
-type Step<'a> = (&'a str, &'a str, &'a str);
+pub type Step<'a> = (&'a str, &'a str, &'a str);
 
-const BUILDKIT: &str = "buildkit.dockerfile.v0";
-const SUM: &str = "9bd9f0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d";
+pub const BUILDKIT: &str = "buildkit.dockerfile.v0";
+pub const SUM: &str = "9bd9f0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d";
 
-fn image(config: Value, author: &str, steps: &[Step<'_>]) -> Image {
+pub fn image(config: Value, author: &str, steps: &[Step<'_>]) -> Image {
     let mut image = build::image("demo:1").set("config", config);
     let mut history = Vec::new();
     for (created_by, comment, layer) in steps {
@@ -37,14 +37,14 @@ fn image(config: Value, author: &str, steps: &[Step<'_>]) -> Image {
 }
 
 /// What stands below FROM, without blank lines.
-fn body(output: &str) -> String {
+pub fn body(output: &str) -> String {
     let lines = output.lines().skip_while(|line| !line.starts_with("FROM "));
     let lines: Vec<&str> = lines.skip(1).filter(|line| !line.is_empty()).collect();
     lines.join("\n")
 }
 
 #[track_caller]
-fn becomes(what: &str, config: Value, author: &str, steps: &[Step<'_>], expected: &[&str]) {
+pub fn becomes(what: &str, config: Value, author: &str, steps: &[Step<'_>], expected: &[&str]) {
     let image = image(config, author, steps);
     let room = Room::with("app.tar", &build::docker(&[&image]));
     let run = room.run("imghistory --dockerfile app.tar");

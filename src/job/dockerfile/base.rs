@@ -3,7 +3,7 @@
 use super::instruction::Instruction;
 use super::read::{Parsed, Producer};
 use crate::archive::{Image, Step};
-use crate::spec::{History, Reference};
+use crate::spec::{History, Reference, Timestamp};
 
 /// An image that may be the base of another one.
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +12,8 @@ pub struct Candidate<'a> {
     pub name: &'a str,
     /// The image.
     pub image: &'a Image,
+    /// Whether it was named itself, and not found with others: then it may be the very same image.
+    pub named: bool,
 }
 
 /// What an image was built upon, and how that was found.
@@ -42,10 +44,17 @@ pub fn find<'a>(
 ) -> Base<'a> {
     let mut remarks = Vec::new();
     let shared = by_layers(image, candidates);
-    if let Some((name, at)) = by_comment(steps) {
-        // The image itself may be at hand, too: then its config is known.
-        let layers = layers_before(steps, at);
+    if let Some((name, noted)) = by_comment(steps) {
+        // The image itself may be at hand, too: then its config and the end of its history are known.
+        let start = before_stage(steps, noted);
+        let layers = layers_before(steps, start);
         let known = shared.filter(|(_, layers_of)| *layers_of == layers);
+        let at = match known {
+            Some((candidate, layers)) => {
+                steps_of_base(candidate.image, image, steps, layers).min(noted)
+            }
+            None => start,
+        };
         return Base {
             name,
             how: "buildah's comment".into(),
@@ -136,6 +145,28 @@ fn starts_from_nothing(instruction: &Instruction) -> bool {
     matches!(instruction, Instruction::Copy(copy) if copy.add && matches!(copy.destination.as_str(), "/" | "./"))
 }
 
+/// Where a stage begins whose base is noted at `at`: with a layer for each step there, else buildah notes it on the one
+/// entry that has a layer, the last one, and what is before it without a remark is the stage's, too.
+fn before_stage(steps: &[(Step<'_>, Parsed)], at: usize) -> usize {
+    let is_noted = |at: usize| {
+        let comment = steps.get(at).map(|(_, parsed)| parsed.comment.as_str());
+        comment.is_some_and(|comment| comment.starts_with("FROM "))
+    };
+    let has_layer = steps.get(at).is_some_and(|(step, _)| step.layer.is_some());
+    // Each step has its own remark then.
+    if !has_layer || is_noted(at + 1) {
+        return at;
+    }
+    let of_stage = |(step, parsed): &&(Step<'_>, Parsed)| {
+        step.layer.is_none()
+            && step.history.is_some()
+            && parsed.buildah
+            && parsed.comment.is_empty()
+    };
+    let before = steps.get(..at).unwrap_or_default();
+    at - before.iter().rev().take_while(of_stage).count()
+}
+
 /// `FROM <ref>` as buildah notes it on the first entry of its own; ids of intermediate images are none.
 fn by_comment(steps: &[(Step<'_>, Parsed)]) -> Option<(String, usize)> {
     steps.iter().enumerate().rev().find_map(|(at, (step, _))| {
@@ -183,16 +214,31 @@ fn by_layers<'a>(image: &Image, candidates: &[Candidate<'a>]) -> Option<(Candida
         let Some(layers) = ids(other) else {
             return false;
         };
-        let longer = other.config.history.len() < image.config.history.len();
+        // The same, or what makes no difference to a builder, as labels of its own: FROM alone.
+        let not_older = || match (&other.config.created, &image.config.created) {
+            (Some(a), Some(b)) => Timestamp::parse(a)
+                .zip(Timestamp::parse(b))
+                .is_some_and(|(a, b)| a.nanoseconds() <= b.nanoseconds()),
+            _ => false,
+        };
+        let longer = match other.id == image.id {
+            true => candidate.named,
+            false => other.config.history.len() < image.config.history.len() || not_older(),
+        };
         !layers.is_empty()
-            && other.id != image.id
+            && (other.id != image.id || candidate.named)
             && own.starts_with(&layers)
             && (layers.len() < own.len()
                 || longer && is_start(&other.config.history, &image.config.history))
     };
     // The first of several that are as long, so that the order of the arguments decides.
     let mut best: Option<(Candidate<'a>, usize, usize)> = None;
-    for candidate in candidates.iter().filter(fits) {
+    let same = |candidate: &&Candidate<'_>| candidate.image.id == image.id;
+    let fitting = candidates.iter().filter(fits);
+    let (same, others): (Vec<&Candidate<'a>>, Vec<_>) = fitting.partition(same);
+    // The image itself only if there is no other.
+    let fitting = if others.is_empty() { same } else { others };
+    for candidate in fitting {
         let layers = ids(candidate.image).map_or(0, |ids| ids.len());
         let entries = match is_start(&candidate.image.config.history, &image.config.history) {
             true => candidate.image.config.history.len(),

@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::instruction::{Certainty, Command, Instruction};
 use super::layers::{Facts, Links};
+use super::read::BUILDAH;
 use super::settings::{Settings, join};
+use super::typed::PATH;
 use super::write::{Writer, is_plain_key};
 use super::{Line, Pairs, escape};
 
@@ -88,6 +90,44 @@ pub fn blanks(line: &mut Line, workdir: &str, facts: &Facts, links: &Links) {
     }
 }
 
+/// Gives a copy the owner and the mode that its files have in the layer, where the builder does not note its options.
+pub fn owner(line: &mut Line, workdir: &str, facts: &Facts, links: &Links) {
+    let Instruction::Copy(copy) = &mut line.instruction else {
+        return;
+    };
+    let has_flags = !copy.flags.is_empty();
+    let is_elsewhere = copy.sources.iter().any(|source| source.starts_with('/'));
+    if copy.add || has_flags || is_elsewhere || facts.cut || copy.destination.contains('$') {
+        return;
+    }
+    let marks = facts.marks_at(&links.resolve(&join(workdir, &copy.destination)));
+    let mut files = marks.iter().filter(|marks| !marks.is_directory);
+    let Some(first) = files.next() else {
+        return;
+    };
+    if !marks.iter().all(|marks| marks.owner == first.owner) {
+        return;
+    }
+    if first.owner != (0, 0) {
+        let (uid, gid) = first.owner;
+        copy.flags.push(format!("--chown={uid}:{gid}"));
+    }
+    let plain = marks.iter().filter(|marks| marks.is_file);
+    let modes: HashSet<u16> = plain.map(|marks| marks.mode & 0o7777).collect();
+    // Those that the files of a context mostly have say nothing.
+    if let [mode] = modes.into_iter().collect::<Vec<_>>()[..]
+        && !matches!(mode, 0o644 | 0o755 | 0o664 | 0o775 | 0o444 | 0o555)
+        && !marks.iter().any(|marks| marks.is_directory)
+    {
+        copy.flags.push(format!("--chmod={mode:o}"));
+    }
+    if !copy.flags.is_empty() {
+        line.certainty = line.certainty.max(Certainty::Inferred);
+        line.remarks
+            .push("options of this copy are not recorded; these give what the layer has".into());
+    }
+}
+
 /// Gives build arguments the values that later commands had, and declares those that nothing declares.
 pub fn args(lines: &mut Vec<Line>, escape: char) {
     let writer = Writer {
@@ -95,19 +135,35 @@ pub fn args(lines: &mut Vec<Line>, escape: char) {
         shell: &[],
         heredocs: false,
     };
+    let set: HashSet<String> = lines
+        .iter()
+        .filter_map(|line| match &line.instruction {
+            Instruction::Env(pairs) => Some(pairs.iter().map(|(name, _)| name.clone())),
+            _ => None,
+        })
+        .flatten()
+        .collect();
     // From the last line up: what the next command had.
     let mut next: Pairs = Vec::new();
     for line in lines.iter_mut().rev() {
         if !line.build_args.is_empty() {
             next.clone_from(&line.build_args);
         }
+        for pair in &line.learnt {
+            if !next.iter().any(|(name, _)| *name == pair.0) {
+                next.push(pair.clone());
+            }
+        }
         let Instruction::Arg(args) = &mut line.instruction else {
             continue;
         };
         let mut filled = false;
         for (name, value) in args.iter_mut().take(1000) {
+            // The builder gives values of its own to some, ENV to others, and what is empty may never have been given.
+            let is_own = |had: &str| had.is_empty() || is_platform(name) || set.contains(name);
             if let Some((_, had)) = next.iter().find(|(known, _)| known == name)
                 && value.as_ref() != Some(had)
+                && !is_own(had)
             {
                 *value = Some(had.clone());
                 filled = true;
@@ -151,6 +207,14 @@ pub fn args(lines: &mut Vec<Line>, escape: char) {
     *lines = out;
 }
 
+/// Whether the builder gives a build argument its value: the platforms it builds on and for.
+fn is_platform(name: &str) -> bool {
+    let part = name
+        .strip_prefix("TARGET")
+        .or_else(|| name.strip_prefix("BUILD"));
+    matches!(part, Some("PLATFORM" | "OS" | "ARCH" | "VARIANT"))
+}
+
 /// Makes the lines add up to the config. `before` is what the base sets, `sum` what base and lines set together.
 pub fn config(
     lines: &mut Vec<Line>,
@@ -181,6 +245,8 @@ pub fn config(
         .env
         .iter()
         .filter(|(key, value)| differs(&sum.env, key, value).is_none())
+        // Builders give it to what has no base, or the base has it.
+        .filter(|(key, value)| !(key == "PATH" && !windows && value == PATH))
         .cloned()
         .collect();
     if !missing.is_empty() {
@@ -200,6 +266,8 @@ pub fn config(
         .labels
         .iter()
         .filter(|(key, value)| differs(&sum.labels, key, value) != Some(false))
+        // buildah adds it to whatever it builds.
+        .filter(|(key, _)| key != BUILDAH)
         .cloned()
         .collect();
     if !labels.is_empty() {
@@ -325,6 +393,10 @@ fn triggers(lines: &mut [Line], known: &Settings) {
         };
         match left.get_mut(text.as_str()).filter(|count| **count > 0) {
             Some(count) => *count -= 1,
+            // As the OCI format has no place for triggers, buildah leaves them out of the config.
+            None if line.typed.is_some() && known.onbuild.is_empty() => line
+                .notes
+                .push("not in the config: the OCI format has no place for triggers".into()),
             None if !line.text.is_empty() => {
                 line.notes
                     .push(format!("{}, a trigger that is no longer there", line.text));

@@ -49,10 +49,20 @@ pub fn extract(
     let mut out: Vec<Line> = Vec::new();
     for mut line in std::mem::take(&mut dockerfile.lines) {
         let is_import = matches!(&line.instruction, Instruction::Copy(copy) if copy.sources.iter().any(|source| source.starts_with("<import") || source.starts_with("<rootfs")));
-        let has_content = matches!(
-            line.instruction,
-            Instruction::Copy(_) | Instruction::Layer(_)
-        );
+        let has_content = line.stands_for_files
+            || matches!(
+                line.instruction,
+                Instruction::Copy(_) | Instruction::Layer(_)
+            );
+        if let Some(number) = line.in_layer {
+            let text = shown(&line);
+            line.notes.push(format!(
+                "{text}, whose files come with layer {number} below"
+            ));
+            line.text.clear();
+            out.push(line);
+            continue;
+        }
         let layer = line.layer.and_then(|number| image.layers.get(number - 1));
         if !has_content {
             out.push(line);
@@ -90,6 +100,8 @@ pub fn extract(
             Some((true, format!("{FOLDER}/{number}.tar")))
         };
         line.text.clear();
+        line.typed = None;
+        line.options.clear();
         line.notes.retain(|note| !note.starts_with("--from "));
         if !shown.is_empty() {
             line.notes.push(shown);

@@ -222,6 +222,27 @@ pub fn written_health(value: &str) -> Option<Health> {
     Some(health)
 }
 
+/// Takes the options of RUN off what was typed behind it: words in front that begin with `--`.
+pub fn run_options(text: &str) -> (Vec<&str>, &str) {
+    let mut options = Vec::new();
+    let mut rest = text;
+    loop {
+        let trimmed = rest.trim_start_matches([' ', '\t']);
+        let end = trimmed.find([' ', '\t']).unwrap_or(trimmed.len());
+        let (word, after) = trimmed.split_at(end);
+        let known = ["--mount=", "--network=", "--security=", "--device="];
+        if !known.iter().any(|name| word.starts_with(name)) || after.is_empty() {
+            // Blanks in front stay with a command that has none.
+            return match options.is_empty() {
+                true => (options, text),
+                false => (options, trimmed),
+            };
+        }
+        options.push(word);
+        rest = after;
+    }
+}
+
 /// A command of buildah's without the checksums of what was mounted for it.
 pub fn without_sums(command: &str) -> &str {
     let mut rest = command;

@@ -49,6 +49,8 @@ pub struct Facts {
     pub size: u64,
     /// Paths of all entries but whiteouts, sorted, if they were asked for.
     pub paths: Vec<Vec<u8>>,
+    /// Owner, group, mode and kind of each of the paths.
+    pub marks: Vec<Marks>,
     /// Whether there were too many paths to keep them.
     pub cut: bool,
     /// Symbolic links and their targets.
@@ -65,7 +67,41 @@ pub struct Facts {
     pub seen: HashSet<usize>,
 }
 
+/// What an entry has beside its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marks {
+    /// The owner and the group.
+    pub owner: (u64, u64),
+    /// The mode, without the kind.
+    pub mode: u16,
+    /// Whether it is a directory.
+    pub is_directory: bool,
+    /// Whether it is a file with content of its own.
+    pub is_file: bool,
+}
+
 impl Facts {
+    /// Owners and modes of what is at a clean path or below it; of a directory only what is below it.
+    pub fn marks_at(&self, path: &[u8]) -> Vec<Marks> {
+        let at = self.paths.partition_point(|known| known.as_slice() < path);
+        if self.paths.get(at).is_some_and(|found| found == path)
+            && let Some(marks) = self.marks.get(at)
+            && !marks.is_directory
+        {
+            return vec![*marks];
+        }
+        let below = match path {
+            b"" => Vec::new(),
+            path => [path, b"/"].concat(),
+        };
+        let from = self.paths.partition_point(|known| *known < below);
+        let paths = self.paths.iter().zip(&self.marks).skip(from);
+        paths
+            .take_while(|(found, _)| found.starts_with(&below))
+            .map(|(_, marks)| *marks)
+            .collect()
+    }
+
     /// Whether nothing is in the layer.
     pub fn is_empty(&self) -> bool {
         self.entries == 0 && self.removed.is_empty() && self.opaque.is_empty()
@@ -245,6 +281,7 @@ fn gather(
     let mut folders: HashSet<Vec<u8>> = HashSet::new();
     let mut names: HashSet<Vec<u8>> = HashSet::new();
     let mut body = Vec::new();
+    let mut kept: Vec<(Vec<u8>, Marks)> = Vec::new();
     while let Some(entry) = walker.next_entry()? {
         let path = entry.clean_path();
         match Whiteout::of(path) {
@@ -286,8 +323,14 @@ fn gather(
             facts.links.push((path.to_vec(), entry.link_target.clone()));
         }
         if wanted.paths {
-            if facts.paths.len() < PATHS && fits(path.len()) {
-                facts.paths.push(path.to_vec());
+            if kept.len() < PATHS && fits(path.len()) {
+                let marks = Marks {
+                    owner: (entry.uid, entry.gid),
+                    mode: entry.mode,
+                    is_directory: !is_file,
+                    is_file: entry.kind == EntryKind::File,
+                };
+                kept.push((path.to_vec(), marks));
             } else {
                 facts.cut = true;
             }
@@ -312,7 +355,8 @@ fn gather(
         }
     }
     facts.as_files &= wanted.paths;
-    facts.paths.sort_unstable();
+    kept.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    (facts.paths, facts.marks) = kept.into_iter().unzip();
     if wanted.body && facts.files == 1 && !body.is_empty() {
         facts.body = String::from_utf8(body).ok();
     }

@@ -8,6 +8,8 @@
 //! | `instruction` | what a Dockerfile can say |
 //! | `go`, `pairs` | what Go prints, and lists that lost their quotes |
 //! | `read`, `forms` | history entries of all builders read back |
+//! | `typed` | entries that hold an instruction as it was typed |
+//! | `steps` | which steps made a layer together |
 //! | `settings` | what instructions set, and what the config has |
 //! | `base` | what the image was built upon |
 //! | `layers` | what the layers hold |
@@ -26,6 +28,8 @@ mod layers;
 mod pairs;
 mod read;
 mod settings;
+mod steps;
+mod typed;
 mod wrap;
 mod write;
 
@@ -42,8 +46,9 @@ use crate::error::{Error, Fault, Result};
 use crate::layer::Limits;
 use base::Base;
 use layers::{Facts, Links, Wanted};
-use read::{Parsed, Reader};
+use read::{Made, Parsed, Reader};
 use settings::Settings;
+use steps::Share;
 use write::Writer;
 
 /// The most entries of a history, and values of one kind in a config, that a Dockerfile is made of.
@@ -99,6 +104,16 @@ pub struct Line {
     pub paths: Vec<Vec<u8>>,
     /// Whether the content of its layer may stand as files in a build context.
     pub(crate) as_files: bool,
+    /// The text as it was typed, where that can stand.
+    pub(crate) typed: Option<String>,
+    /// Options of RUN.
+    pub(crate) options: Vec<String>,
+    /// Build arguments whose values the config gave away.
+    pub(crate) learnt: Pairs,
+    /// The number of the layer that has its files with those of other steps, which tell of it.
+    pub(crate) in_layer: Option<usize>,
+    /// Whether the files of its layer stand for it in a build context, because it cannot be done again.
+    pub(crate) stands_for_files: bool,
     /// What its layer removes from those below, as clean paths; a folder's content ends in `/`.
     pub(crate) removed: Vec<Vec<u8>>,
 }
@@ -106,7 +121,7 @@ pub struct Line {
 /// Something that the image contradicts, or that should not be public.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What kind: `secret`, `copy`, `run`, `time`, `layers`, or the setting that is not in the config.
+    /// What kind: `secret`, `copy`, `mount`, `time`, `layers`, or the setting that is not in the config.
     pub kind: &'static str,
     /// The number of the history entry, 1 being the oldest.
     pub entry: Option<usize>,
@@ -143,15 +158,18 @@ pub fn dockerfile(
             }));
         }
     }
-    let mut reader = Reader::new(&known, windows, history);
+    let mut reader = Reader::new(&known, windows, history, Made::of(&image.config));
     let steps = image.steps();
     let count = steps.len();
-    for (i, step) in steps.iter().enumerate() {
-        if let Some(entry) = step.history {
-            reader.read(entry, step.layer, i + 1 == count);
+    // What is learnt at the end of one pass is of use from the start of the next: ends of values, then values.
+    for _ in 0..2 {
+        for (i, step) in steps.iter().enumerate() {
+            if let Some(entry) = step.history {
+                reader.read(entry, step.layer, i + 1 == count);
+            }
         }
+        reader = reader.again();
     }
-    reader = reader.again();
     let mut parsed = Vec::with_capacity(count);
     for (i, step) in steps.into_iter().enumerate() {
         let entry = match step.history {
@@ -161,6 +179,17 @@ pub fn dockerfile(
         parsed.push((step, entry));
     }
     let base = base::find(image, &parsed, candidates);
+    if let Some(known_base) = base.image {
+        let unrecorded = parsed.iter().take_while(|(step, _)| step.history.is_none());
+        let entries = base.steps.saturating_sub(unrecorded.count());
+        reader = reader.upon(entries, Settings::of(known_base.config.config()));
+        for (i, (step, entry)) in parsed.iter_mut().enumerate() {
+            if let Some(recorded) = step.history {
+                *entry = reader.read(recorded, step.layer, i + 1 == count);
+            }
+        }
+    }
+    let shares = steps::together(&mut parsed, base.steps, reader.is_buildah());
     let own = parsed.get(base.steps..).unwrap_or_default();
 
     let mut wanted = vec![Wanted::default(); image.layers.len()];
@@ -173,6 +202,11 @@ pub fn dockerfile(
                 if let Some(slot) = step.layer.and_then(|layer| wanted.get_mut(layer)) {
                     slot.paths = true;
                     slot.body = is_own;
+                }
+            }
+            _ if shares.get(i) == Some(&Share::Whole) || has_lost_mount(entry) => {
+                if let Some(slot) = step.layer.and_then(|layer| wanted.get_mut(layer)) {
+                    slot.paths = true;
                 }
             }
             Instruction::Run(command)
@@ -204,6 +238,7 @@ pub fn dockerfile(
     let mut cmd_set = false;
     let mut links = Links::default();
     let mut below = 0;
+    let facts_of = |layer: usize| facts.get(layer)?.as_ref();
     for (i, (step, entry)) in own.iter().enumerate() {
         let number = base.steps + i;
         if let Some(layer) = step.layer {
@@ -212,31 +247,51 @@ pub fn dockerfile(
             }
             below = layer.max(below);
         }
-        let facts = step.layer.and_then(|layer| facts.get(layer)?.as_ref());
+        let facts = step.layer.and_then(facts_of);
         let mut line = line(image, entry, step.layer, facts);
         line.entry = step.history.map(|_| entry_number(&parsed, number));
         line.created_by = step.history.map(|entry| entry.created_by.clone());
+        let share = shares.get(number).copied().unwrap_or(Share::None);
+        line.in_layer = match share {
+            Share::Part(layer) => Some(layer + 1),
+            _ => None,
+        };
+        line.stands_for_files = share == Share::Whole || has_lost_mount(entry);
+        if has_lost_mount(entry) {
+            findings.push(Finding {
+                kind: "mount",
+                entry: line.entry,
+                layer: step.layer.map(|layer| layer + 1),
+                text: "RUN read from another stage or image by --mount, which this image does not hold"
+                    .to_owned(),
+            });
+        }
+        if let Some(layer) = line.in_layer {
+            line.remarks.push(format!(
+                "its files are in layer {layer}, with those of other steps"
+            ));
+        }
+        if let Share::Part(layer) = share
+            && let Some(facts) = facts_of(layer)
+        {
+            complete::owner(&mut line, &so_far.workdir, facts, &links);
+        }
         if let Some(facts) = facts {
             if matches!(entry.producer, Producer::BuildKit | Producer::Plain) && !windows {
                 complete::blanks(&mut line, &so_far.workdir, facts, &links);
             }
+            if (entry.producer == Producer::BuildKit || reader.is_buildah()) && !windows {
+                complete::owner(&mut line, &so_far.workdir, facts, &links);
+            }
             let said = match &line.instruction {
-                Instruction::Copy(copy) if !windows => {
+                Instruction::Copy(copy) if !windows && share == Share::None => {
                     doubts::copy(copy, &so_far.workdir, facts, &links)
-                }
-                Instruction::Run(_) if facts.is_empty() => {
-                    Some("RUN made a layer that is empty".to_owned())
                 }
                 _ => None,
             };
             if let Some(text) = said {
-                let kind = if matches!(line.instruction, Instruction::Run(_)) {
-                    "run"
-                } else {
-                    "copy"
-                };
                 findings.push(Finding {
-                    kind,
+                    kind: "copy",
                     entry: line.entry,
                     layer: line.layer,
                     text,
@@ -249,6 +304,9 @@ pub fn dockerfile(
                 .collect();
             let replaced = |path: &Vec<u8>| links.has(path) && !own.contains(path.as_slice());
             line.as_files &= !windows && !facts.paths.iter().any(replaced);
+            // A directory in the place of a link hides nothing.
+            line.removed
+                .retain(|path| path.strip_suffix(b"/").is_none_or(|path| !links.has(path)));
         }
         let missing = mentions
             .get(number)
@@ -271,7 +329,9 @@ pub fn dockerfile(
             shell: &shell,
             heredocs: matches!(entry.producer, Producer::BuildKit | Producer::Plain),
         });
-        so_far.apply(&line.instruction, windows, &mut cmd_set);
+        if !entry.inert {
+            so_far.apply(&line.instruction, windows, &mut cmd_set);
+        }
         lines.push(line);
     }
 
@@ -295,7 +355,7 @@ pub fn dockerfile(
         let line = lines
             .iter_mut()
             .find(|line| line.entry.is_some() && line.entry == finding.entry);
-        if let Some(line) = line.filter(|_| matches!(finding.kind, "copy" | "run")) {
+        if let Some(line) = line.filter(|_| finding.kind == "copy") {
             line.certainty = doubts::worst(line.certainty, Certainty::Inferred);
         }
     }
@@ -322,6 +382,14 @@ fn entry_number(steps: &[(crate::archive::Step<'_>, Parsed)], number: usize) -> 
     number + 1 - unrecorded
 }
 
+/// Whether a RUN had something mounted that was in another stage: it cannot be run again.
+fn has_lost_mount(entry: &Parsed) -> bool {
+    let is_lost = |option: &String| {
+        option.starts_with("--mount=") && option.split([',', '=']).any(|word| word == "from")
+    };
+    entry.options.iter().any(is_lost)
+}
+
 /// A layer that no entry speaks of.
 fn unrecorded(reader: &Reader<'_>, layer: Option<usize>) -> Parsed {
     let number = layer.map_or(0, |layer| layer + 1);
@@ -333,6 +401,12 @@ fn unrecorded(reader: &Reader<'_>, layer: Option<usize>) -> Parsed {
         build_args: Vec::new(),
         producer: Producer::Other,
         shell: reader.so_far().shell.clone(),
+        typed: None,
+        options: Vec::new(),
+        learnt: Vec::new(),
+        inert: false,
+        comment: String::new(),
+        buildah: false,
     }
 }
 
@@ -346,7 +420,8 @@ fn start(base: &Base<'_>, steps: &[(crate::archive::Step<'_>, Parsed)], windows:
     }
     let mut settings = Settings::default();
     let mut cmd_set = false;
-    for (_, parsed) in steps.get(..base.steps).unwrap_or_default() {
+    let own = steps.get(..base.steps).unwrap_or_default();
+    for (_, parsed) in own.iter().filter(|(_, parsed)| !parsed.inert) {
         settings.apply(&parsed.instruction, windows, &mut cmd_set);
     }
     settings.onbuild.clear();
@@ -373,6 +448,9 @@ fn line(image: &Image, entry: &Parsed, layer: Option<usize>, facts: Option<&Fact
     line.notes.clone_from(&entry.notes);
     line.remarks.clone_from(&entry.remarks);
     line.build_args.clone_from(&entry.build_args);
+    line.typed.clone_from(&entry.typed);
+    line.options.clone_from(&entry.options);
+    line.learnt.clone_from(&entry.learnt);
     line.layer = layer.map(|layer| layer + 1);
     let stored = layer.and_then(|layer| image.layers.get(layer));
     line.layer_digest = stored
@@ -458,6 +536,11 @@ impl Line {
             files: None,
             paths: Vec::new(),
             as_files: false,
+            typed: None,
+            options: Vec::new(),
+            learnt: Vec::new(),
+            in_layer: None,
+            stands_for_files: false,
             removed: Vec::new(),
         }
     }
@@ -465,7 +548,15 @@ impl Line {
     /// Makes the text, and notes what it could not hold.
     fn write(&mut self, writer: &Writer<'_>) {
         let written = writer.write(&self.instruction);
-        self.text = written.text;
+        self.text = match &self.typed {
+            Some(typed) if writer.can_stand(typed) => return self.text = writer.fold(typed),
+            _ => written.text,
+        };
+        if let Some(command) = self.text.strip_prefix("RUN ")
+            && !self.options.is_empty()
+        {
+            self.text = format!("RUN {} {command}", self.options.join(" "));
+        }
         if !written.lost.is_empty() {
             self.certainty = Certainty::Lost;
             self.notes.extend(written.lost);

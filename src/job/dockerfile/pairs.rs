@@ -149,11 +149,20 @@ pub fn build_args<'a>(
             return Some((pairs, rest.get(start..)?));
         }
     }
-    exec_args(rest, count, declared, had).or_else(|| {
-        // Arguments that cannot be told apart are lost, the command is not.
-        let start = *starts.first()?;
-        Some((Vec::new(), rest.get(start..)?))
-    })
+    exec_args(rest, count, declared, had)
+        .or_else(|| {
+            // buildah counts those without a value, too, and leaves them out.
+            let start = *starts.first()?;
+            let head = rest.get(..start)?.strip_suffix(' ')?;
+            let fewer = names(head, declared).len();
+            let pairs = (fewer < count).then(|| split_args(head, fewer, declared));
+            Some((pairs??, rest.get(start..)?))
+        })
+        .or_else(|| {
+            // Arguments that cannot be told apart are lost, the command is not.
+            let start = *starts.first()?;
+            Some((Vec::new(), rest.get(start..)?))
+        })
 }
 
 fn exec_args<'a>(

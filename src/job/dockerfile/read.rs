@@ -1,18 +1,24 @@
 //! History entries read back: what builders have written over the years, and which instruction each form stands for.
 
+use std::collections::HashMap;
+
 use super::forms::{
     exec_words, is_bare_shell, is_buildkit, is_foreign, is_keyword, is_shell_command,
-    is_shell_prefix, ports, printed_health, script, shell_words, unbracketed, without_sums,
-    without_tails, written_health,
+    is_shell_prefix, ports, printed_health, run_options, script, shell_words, unbracketed,
+    without_sums, without_tails, written_health,
 };
 use super::go;
 use super::instruction::{Certainty, Command, Copy, Health, Instruction, Pairs};
 use super::pairs;
 use super::settings::Settings;
-use crate::spec::History;
+use super::typed::{self, Around};
+use crate::spec::{History, ImageConfig};
 
 /// The most bytes of an entry that is taken apart; the builders read no instruction that long, except heredocs.
 const LENGTH: usize = 256 << 10;
+
+/// The label of buildah's own.
+pub const BUILDAH: &str = "io.buildah.version";
 
 /// What wrote an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +54,48 @@ pub struct Parsed {
     pub producer: Producer,
     /// The shell in force for it.
     pub shell: Vec<String>,
+    /// The instruction as it was typed, where that can stand as it is.
+    pub typed: Option<String>,
+    /// Options of RUN, as typed.
+    pub options: Vec<String>,
+    /// Build arguments that the config gave away.
+    pub learnt: Pairs,
+    /// Whether it sets nothing: the format that it was built for has no place for it.
+    pub inert: bool,
+    /// The builder's remark.
+    pub comment: String,
+    /// Whether it looks like an entry of buildah's.
+    pub buildah: bool,
+}
+
+/// What the document of the config says of how the image was made.
+#[derive(Debug, Clone, Default)]
+pub struct Made {
+    /// Whether docker's classic builder or a commit left its marks.
+    pub docker: bool,
+    /// The words of the last command, as docker's classic builder keeps them.
+    pub words: Vec<String>,
+}
+
+impl Made {
+    /// Reads what docker writes beside the config.
+    pub fn of(config: &ImageConfig) -> Self {
+        let container = config.document.get("container_config");
+        let words = container
+            .and_then(|container| container.get("Cmd"))
+            .and_then(serde_json::Value::as_array);
+        Made {
+            docker: container.is_some()
+                || config
+                    .extra("docker_version")
+                    .is_some_and(|version| !version.is_empty()),
+            words: words
+                .into_iter()
+                .flatten()
+                .filter_map(|word| word.as_str().map(str::to_owned))
+                .collect(),
+        }
+    }
 }
 
 /// Reads entries in order, oldest first.
@@ -60,42 +108,112 @@ pub struct Reader<'a> {
     shell: Vec<String>,
     /// Names of build arguments so far.
     declared: Vec<String>,
+    /// Those that buildah listed last.
+    listed: Vec<String>,
     /// Values that build arguments have anywhere.
     had: Pairs,
     /// What has been set so far.
     so_far: Settings,
     cmd_set: bool,
+    /// Whether buildah made some of the entries.
+    buildah: bool,
+    /// Whether commands are noted with the default shell whatever `SHELL` says, as buildah does.
+    fixed_prefix: bool,
+    /// The number of the entry that is read.
+    at: usize,
+    is_last: bool,
+    /// Whether entries are read for the first time.
+    learning: bool,
+    /// The words of the last command, where docker kept them.
+    words: Vec<String>,
+    /// How often each key is set, and how often it was so far.
+    sets: HashMap<String, usize>,
+    set: HashMap<String, usize>,
+    /// Build arguments of commands, with the number of the entry.
+    runs: Vec<(usize, Pairs)>,
+    /// Build arguments that the config gave away.
+    solved: Pairs,
+    /// Values that ARG itself states.
+    defaults: Pairs,
+    /// Whether PATH is what builders give to an image that has none, because nothing tells what the base has.
+    assumed: bool,
+    /// What the base sets, and how many entries are the base's.
+    base: Option<(usize, Settings)>,
 }
 
 impl<'a> Reader<'a> {
     /// Begins with an image's history; `known` is what its config says.
-    pub fn new(known: &'a Settings, windows: bool, history: &[History]) -> Self {
-        let docker = history.iter().any(|entry| {
-            entry.created_by.contains("#(nop)")
-                || is_buildkit(entry)
-                || entry.created_by.starts_with('|')
-        });
+    pub fn new(known: &'a Settings, windows: bool, history: &[History], made: Made) -> Self {
+        let buildah = known.labels.iter().any(|(key, _)| key == BUILDAH)
+            || history
+                .iter()
+                .any(|entry| entry.comment.starts_with("FROM "));
+        let docker = made.docker
+            || history.iter().any(|entry| {
+                entry.created_by.contains("#(nop)")
+                    || is_buildkit(entry)
+                    || entry.created_by.starts_with('|')
+            });
         Reader {
             known,
             windows,
             docker,
             shell: Settings::default().shell(windows),
             declared: Vec::new(),
+            listed: Vec::new(),
             had: Vec::new(),
             so_far: Settings::default(),
             cmd_set: false,
+            buildah,
+            fixed_prefix: false,
+            at: 0,
+            is_last: false,
+            learning: true,
+            words: made.words,
+            sets: HashMap::new(),
+            set: HashMap::new(),
+            runs: Vec::new(),
+            solved: Vec::new(),
+            defaults: Vec::new(),
+            assumed: true,
+            base: None,
         }
     }
 
-    /// The same from the start, with what was learnt on the way: where values of build arguments end.
+    /// Begins once more, and takes what is set after the base's entries from the base itself.
+    pub fn upon(self, entries: usize, mut base: Settings) -> Self {
+        base.onbuild.clear();
+        Reader {
+            base: Some((entries, base)),
+            ..self.again()
+        }
+    }
+
+    /// The same from the start, with what was learnt on the way: where values of build arguments end, which of several
+    /// settings is the last, and the values of build arguments.
     pub fn again(self) -> Self {
         Reader {
             shell: Settings::default().shell(self.windows),
             declared: Vec::new(),
+            listed: Vec::new(),
             so_far: Settings::default(),
             cmd_set: false,
+            fixed_prefix: false,
+            assumed: true,
+            at: 0,
+            learning: false,
+            sets: match self.learning {
+                true => self.set,
+                false => self.sets,
+            },
+            set: HashMap::new(),
             ..self
         }
+    }
+
+    /// Whether buildah made some of the entries.
+    pub fn is_buildah(&self) -> bool {
+        self.buildah
     }
 
     /// What the entries read so far set.
@@ -113,8 +231,30 @@ impl<'a> Reader<'a> {
             build_args: Vec::new(),
             producer: Producer::Other,
             shell: Vec::new(),
+            typed: None,
+            options: Vec::new(),
+            learnt: Vec::new(),
+            inert: false,
+            comment: entry.comment.clone(),
+            buildah: false,
         };
+        if let Some((entries, base)) = &self.base
+            && *entries == self.at
+        {
+            self.so_far.clone_from(base);
+            self.assumed = false;
+        }
+        self.at += 1;
+        self.is_last = is_last;
         self.instruction(entry, layer, is_last, &mut parsed);
+        if !parsed.build_args.is_empty() && self.learning {
+            self.runs.push((self.at, parsed.build_args.clone()));
+        }
+        for pair in &parsed.learnt {
+            if self.solved.len() < 100 && !self.solved.contains(pair) {
+                self.solved.push(pair.clone());
+            }
+        }
         // Only a shell tells where the last value ends.
         if matches!(parsed.instruction, Instruction::Run(Command::Shell(_))) {
             self.learn(parsed.build_args.clone());
@@ -123,14 +263,23 @@ impl<'a> Reader<'a> {
             let values = args
                 .iter()
                 .filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
-            self.learn(values.collect());
+            let values: Pairs = values.collect();
+            self.defaults.extend(values.iter().cloned());
+            self.learn(values);
             self.declared
                 .extend(args.iter().map(|(name, _)| name.clone()));
         }
-        self.so_far
-            .apply(&parsed.instruction, self.windows, &mut self.cmd_set);
-        if let Instruction::Shell(words) = &parsed.instruction {
-            self.shell.clone_from(words);
+        if let Instruction::Env(pairs) = &parsed.instruction {
+            let typed = parsed.typed.as_deref().unwrap_or_default();
+            let own = typed::names(typed).iter().any(|name| name == "PATH");
+            self.assumed &= own || !pairs.iter().any(|(key, _)| key == "PATH");
+        }
+        if !parsed.inert {
+            self.so_far
+                .apply(&parsed.instruction, self.windows, &mut self.cmd_set);
+            if let Instruction::Shell(words) = &parsed.instruction {
+                self.shell.clone_from(words);
+            }
         }
         parsed.shell.clone_from(&self.shell);
         parsed
@@ -172,7 +321,8 @@ impl<'a> Reader<'a> {
             && is_shell_prefix(before)
         {
             out.producer = Producer::Classic;
-            self.follow_shell(before.trim());
+            out.buildah = is_typed_prefix(rest);
+            self.follow_shell(before.trim(), out.buildah);
             return self.classic(rest, layer, out);
         }
         // Without the blank too: the suffix comes after an empty command.
@@ -187,17 +337,20 @@ impl<'a> Reader<'a> {
         }
         if text.starts_with('|')
             && let Some((args, command)) =
-                pairs::build_args(text, &self.declared, &self.had, &self.shell.join(" "))
+                pairs::build_args(text, &self.declared, &self.had, &self.prefix().join(" "))
         {
             out.producer = Producer::Classic;
+            out.buildah = self.buildah;
             out.build_args = args;
             return self.command(command, out);
         }
-        if let Some(command) = raw.strip_prefix(&format!("{} ", self.shell.join(" "))) {
+        if let Some(command) = raw.strip_prefix(&format!("{} ", self.prefix().join(" "))) {
             out.producer = Producer::Classic;
-            let command = without_sums(command);
-            out.instruction = Instruction::Run(Command::Shell(command.to_owned()));
-            return;
+            out.buildah = self.buildah;
+            return match self.kept_words(raw) {
+                Some(words) => out.instruction = Instruction::Run(Command::Exec(words)),
+                None => self.run(command, out),
+            };
         }
         if is_bare_shell(text) || self.is_commit(text, is_last) {
             return self.committed(comment, layer, out);
@@ -207,7 +360,8 @@ impl<'a> Reader<'a> {
         }
         if is_keyword(word) && !rest.trim().is_empty() {
             out.producer = Producer::Plain;
-            return self.plain(word, rest.trim(), layer, out);
+            let sure = entry.author.as_deref() == Some("kaniko");
+            return self.plain(word, rest.trim(), layer, sure, out);
         }
         if self.docker || is_shell_command(text) {
             out.producer = Producer::Classic;
@@ -218,9 +372,12 @@ impl<'a> Reader<'a> {
 
     /// A command without the words `RUN` or a shell that is set: the exec form, or another shell.
     fn command(&self, text: &str, out: &mut Parsed) {
-        if let Some(command) = text.strip_prefix(&format!("{} ", self.shell.join(" "))) {
-            out.instruction = Instruction::Run(Command::Shell(without_sums(command).to_owned()));
+        if let Some(words) = self.kept_words(text) {
+            out.instruction = Instruction::Run(Command::Exec(words));
             return;
+        }
+        if let Some(command) = text.strip_prefix(&format!("{} ", self.prefix().join(" "))) {
+            return self.run(command, out);
         }
         out.certainty = Certainty::Inferred;
         out.remarks
@@ -228,11 +385,44 @@ impl<'a> Reader<'a> {
         out.instruction = Instruction::Run(Command::Exec(exec_words(text)));
     }
 
+    /// What stood behind RUN and the shell. buildah notes options and the exec form there as they were typed.
+    fn run(&self, command: &str, out: &mut Parsed) {
+        let (options, text) = run_options(without_sums(command));
+        out.options = options.iter().map(|&option| option.to_owned()).collect();
+        // The builders take a list for the exec form, so a shell was never given one.
+        let list = serde_json::from_str::<Vec<String>>(text.trim());
+        out.instruction = Instruction::Run(match list {
+            Ok(words) if !words.is_empty() => Command::Exec(words),
+            _ => Command::Shell(text.to_owned()),
+        });
+    }
+
+    /// The words of the last entry's exec form, where docker kept them.
+    fn kept_words(&self, text: &str) -> Option<Vec<String>> {
+        let shell = self.prefix();
+        let is_shell_form = self.words.len() == shell.len() + 1 && self.words.starts_with(&shell);
+        let is_it = self.is_last && !is_shell_form && self.words.join(" ") == text;
+        (is_it && !self.words.is_empty()).then(|| self.words.clone())
+    }
+
+    /// The shell that commands are noted with.
+    fn prefix(&self) -> Vec<String> {
+        match self.fixed_prefix {
+            true => Settings::default().shell(self.windows),
+            false => self.shell.clone(),
+        }
+    }
+
     /// The shell that the prefix of a classic entry names is in force from there on.
-    fn follow_shell(&mut self, prefix: &str) {
-        if prefix.is_empty() || self.shell.join(" ") == prefix {
+    fn follow_shell(&mut self, prefix: &str, typed: bool) {
+        if prefix.is_empty() || self.prefix().join(" ") == prefix {
             return;
         }
+        if typed && self.buildah && prefix == "/bin/sh -c" {
+            self.fixed_prefix = true;
+            return;
+        }
+        self.fixed_prefix = false;
         let known = &self.known.shell;
         self.shell = match known.join(" ") == prefix {
             true => known.clone(),
@@ -243,6 +433,8 @@ impl<'a> Reader<'a> {
 
     /// What follows `#(nop) `.
     fn classic(&mut self, rest: &str, layer: Option<usize>, out: &mut Parsed) {
+        // docker has a second blank there, and values behind the word instead of what was typed.
+        let is_typed = is_typed_prefix(rest);
         let rest = rest.trim_start();
         let (word, value) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
         let (value, dropped) = without_tails(value.trim());
@@ -253,8 +445,147 @@ impl<'a> Reader<'a> {
         match word {
             "ADD" | "COPY" => self.copied(word == "ADD", value, layer, out),
             "RUN" => self.command(value, out),
+            "ARG" if is_typed && self.buildah && !value.contains('=') => self.listed(value, out),
+            _ if is_typed && self.as_typed(word, value, self.buildah, out) => {}
             _ => self.setting(word, value, layer, out),
         }
+        if is_typed
+            && self.buildah
+            && let Instruction::Shell(words) = &out.instruction
+        {
+            if self.known.shell.is_empty() {
+                out.inert = true;
+                out.notes.push("the config has no SHELL: the OCI format has no place for it, and buildah leaves it without effect there".to_owned());
+            } else {
+                self.fixed_prefix |= *words != Settings::default().shell(self.windows);
+            }
+        }
+    }
+
+    /// ARG of buildah's: not its own name, but those of all arguments that have values by then.
+    fn listed(&mut self, value: &str, out: &mut Parsed) {
+        let names: Vec<String> = value.split_whitespace().map(str::to_owned).collect();
+        // Another stage begins anew.
+        if !self.listed.iter().all(|known| names.contains(known)) {
+            self.listed.clear();
+        }
+        let mut new: Vec<String> = names
+            .iter()
+            .filter(|name| !self.listed.contains(name))
+            .cloned()
+            .collect();
+        self.listed = names;
+        if new.is_empty() {
+            // One that is declared again has another value from then on.
+            let next = self.runs.partition_point(|(at, _)| *at < self.at);
+            let value = |at: Option<usize>, name: &String| {
+                let (_, pairs) = self.runs.get(at?)?;
+                let found = pairs.iter().find(|(known, _)| known == name);
+                found.map(|(_, value)| value.clone())
+            };
+            let changed = |name: &&String| {
+                let before = value(next.checked_sub(1), name);
+                let after = value(Some(next), name);
+                before.is_some() && after.is_some() && before != after
+            };
+            new.extend(self.listed.iter().find(changed).cloned());
+        }
+        if new.is_empty() {
+            out.certainty = Certainty::Lost;
+            out.notes.push(
+                "an ARG whose name is not recorded: it had no value, or the one it had before"
+                    .to_owned(),
+            );
+            return;
+        }
+        out.instruction = Instruction::Arg(new.into_iter().map(|name| (name, None)).collect());
+    }
+
+    /// Reads an instruction as it was typed; false if it is none, or if the config tells that values stand there.
+    ///
+    /// `sure` says that the builder is one that notes what was typed.
+    fn as_typed(&mut self, word: &str, value: &str, sure: bool, out: &mut Parsed) -> bool {
+        let args = self.args_here();
+        let last = |key: &str| {
+            let so_far = self.set.get(key).copied().unwrap_or_default();
+            self.sets.get(key).is_some_and(|all| so_far + 1 >= *all)
+        };
+        let around = Around {
+            args: &args,
+            declared: &self.declared,
+            so_far: &self.so_far,
+            known: self.known,
+            last: &last,
+            assumed: self.assumed,
+        };
+        let Some(found) = typed::read(word, value, &around) else {
+            return false;
+        };
+        let as_values = self.values_fit(word, value);
+        let is_command = matches!(
+            found.instruction,
+            Instruction::Cmd(_) | Instruction::Entrypoint(_)
+        );
+        let is_it = match sure {
+            true => !(found.fits == Some(false) && as_values),
+            false => !is_command && found.fits == Some(true) && !as_values,
+        };
+        if !is_it {
+            return false;
+        }
+        for key in typed::keys(word, value) {
+            *self.set.entry(key).or_default() += 1;
+        }
+        if found.stands {
+            out.typed = Some(format!("{word} {value}"));
+        } else if !found.sure {
+            out.certainty = Certainty::Inferred;
+            out.remarks
+                .push("the value of a build argument in it is not recorded".to_owned());
+        }
+        out.instruction = found.instruction;
+        out.learnt = found.learnt;
+        let named = typed::names(value);
+        let of_it = |(name, _): &&(String, String)| named.contains(name);
+        out.learnt.extend(self.solved.iter().filter(of_it).cloned());
+        true
+    }
+
+    /// Whether the config has what an entry says if it is read as values.
+    fn values_fit(&self, word: &str, value: &str) -> bool {
+        let fit = |known: &Pairs| {
+            let (pairs, _) = pairs::pairs(value, known);
+            pairs.iter().all(|pair| known.contains(pair))
+        };
+        match word {
+            "ENV" => fit(&self.known.env),
+            "LABEL" => fit(&self.known.labels),
+            "USER" => self.known.user == value,
+            "WORKDIR" => self.known.workdir == value,
+            "STOPSIGNAL" => self.known.stop_signal == value,
+            _ => false,
+        }
+    }
+
+    /// Build arguments with the values they have here: those of the next command, or else of the one before.
+    fn args_here(&self) -> Pairs {
+        let next = self.runs.partition_point(|(at, _)| *at < self.at);
+        let mut out: Pairs = Vec::new();
+        let near = [Some(next), next.checked_sub(1)];
+        let near = near
+            .into_iter()
+            .flatten()
+            .filter_map(|at| self.runs.get(at));
+        let pairs = near
+            .flat_map(|(_, pairs)| pairs)
+            .chain(self.defaults.iter().rev())
+            .chain(&self.solved);
+        for pair in pairs {
+            if self.declared.contains(&pair.0) && !out.iter().any(|(name, _)| *name == pair.0) {
+                out.push(pair.clone());
+            }
+        }
+        out
     }
 
     fn buildkit(&mut self, word: &str, rest: &str, layer: Option<usize>, out: &mut Parsed) {
@@ -285,9 +616,20 @@ impl<'a> Reader<'a> {
     }
 
     /// An instruction as it stood in the Dockerfile.
-    fn plain(&mut self, word: &str, rest: &str, layer: Option<usize>, out: &mut Parsed) {
+    ///
+    /// `sure` says that the builder is one that notes what was typed.
+    fn plain(
+        &mut self,
+        word: &str,
+        rest: &str,
+        layer: Option<usize>,
+        sure: bool,
+        out: &mut Parsed,
+    ) {
         match word {
             "RUN" => {
+                let (options, rest) = run_options(rest);
+                out.options = options.iter().map(|&option| option.to_owned()).collect();
                 let list = serde_json::from_str::<Vec<String>>(rest);
                 out.instruction = Instruction::Run(match list {
                     Ok(words) if !words.is_empty() => Command::Exec(words),
@@ -299,6 +641,7 @@ impl<'a> Reader<'a> {
                 out.remarks.push(format!("the entry says FROM {rest}"));
                 self.opaque(layer, out);
             }
+            _ if self.as_typed(word, rest, sure, out) => {}
             _ => self.setting(word, rest, layer, out),
         }
     }
@@ -527,6 +870,24 @@ impl<'a> Reader<'a> {
             return self.copied_words(add, value, out);
         };
         copy.destination = destination.trim().to_owned();
+        if copy.destination.contains('$') && self.buildah {
+            let args = self.args_here();
+            let around = Around {
+                args: &args,
+                declared: &self.declared,
+                so_far: &self.so_far,
+                known: self.known,
+                last: &|_| false,
+                assumed: false,
+            };
+            match typed::word(&copy.destination, &around) {
+                Some(found) if !found.is_empty() => copy.destination = found,
+                _ => out.notes.push(format!(
+                    "the target of this copy is {}, and the value of a build argument in it is not recorded",
+                    copy.destination
+                )),
+            }
+        }
         let (kind, sum) = source.split_once(':').unwrap_or((source, ""));
         let cut: String = sum.chars().take(12).collect();
         out.certainty = Certainty::Lost;
@@ -574,19 +935,29 @@ impl<'a> Reader<'a> {
             // One blank only: a second one is a source that came to nothing.
             rest = after.strip_prefix(' ').unwrap_or(after);
         }
+        // BuildKit puts one blank between words, so that more of them stand for words that were empty: a source that is
+        // empty is the whole context, a target the current directory.
         let mut words: Vec<String> = match serde_json::from_str::<Vec<String>>(rest) {
             Ok(words) => words,
+            Err(_) if out.producer == Producer::BuildKit => {
+                rest.split(' ').map(str::to_owned).collect()
+            }
             Err(_) => rest.split_whitespace().map(str::to_owned).collect(),
         };
-        let Some(destination) = words.pop() else {
+        copy.destination = match words.pop() {
+            Some(destination) if !destination.is_empty() => destination,
+            _ => ".".to_owned(),
+        };
+        let is_unknown = words.iter().all(String::is_empty);
+        if is_unknown {
+            words.clear();
+        }
+        copy.sources = words;
+        if is_unknown && copy.destination == "." {
             out.certainty = Certainty::Lost;
             out.notes
                 .push("a copy whose source and target are not recorded".to_owned());
-            return;
-        };
-        copy.destination = destination;
-        copy.sources = words;
-        if copy.sources.is_empty() || rest.starts_with(' ') {
+        } else if copy.sources.is_empty() || copy.sources.iter().any(String::is_empty) {
             out.certainty = Certainty::Lost;
             out.notes.push(
                 "a source of this copy came from a variable that was empty when it was noted"
@@ -674,4 +1045,9 @@ impl<'a> Reader<'a> {
             out.instruction = Instruction::Layer(format!("layer:{}", layer + 1));
         }
     }
+}
+
+/// Whether one blank alone follows `#(nop)`: where docker notes values, it has two.
+fn is_typed_prefix(rest: &str) -> bool {
+    rest.starts_with(' ') && !rest.starts_with("  ")
 }

@@ -51,6 +51,11 @@ impl Writer<'_> {
         }
     }
 
+    /// Whether a line that was typed is read back as it is.
+    pub fn can_stand(&self, line: &str) -> bool {
+        self.escape == '\\' && self.is_plain_line(line) && !line.contains("<<")
+    }
+
     fn text(&self, instruction: &Instruction, lost: &mut Vec<String>) -> Option<String> {
         let word = instruction.keyword();
         Some(match instruction {
@@ -162,7 +167,7 @@ impl Writer<'_> {
     /// Whether a text can stand as the shell form and is read back as it is.
     fn is_plain_command(&self, text: &str) -> bool {
         let trimmed = text.trim();
-        self.is_plain_line(text) && !trimmed.starts_with('[') && !trimmed.starts_with("--")
+        self.is_plain_line(text) && !begins_with_list(trimmed) && !trimmed.starts_with("--")
     }
 
     /// Whether a text is one line, not empty, and does not run into the next.
@@ -344,7 +349,7 @@ impl Writer<'_> {
     }
 
     /// Breaks lines that are longer than the builder reads. Heredocs never are.
-    fn fold(&self, text: &str) -> String {
+    pub fn fold(&self, text: &str) -> String {
         if text.lines().all(|line| line.len() <= LINE) {
             return text.to_owned();
         }
@@ -370,6 +375,12 @@ impl Writer<'_> {
         }
         out
     }
+}
+
+/// Whether the builder takes a text for a list: what follows one it does not look at.
+fn begins_with_list(text: &str) -> bool {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<serde_json::Value>();
+    text.starts_with('[') && matches!(values.next(), Some(Ok(_)))
 }
 
 /// A JSON list of strings in one line, with no character that a terminal would act on.

@@ -21,12 +21,14 @@
 mod apply;
 mod command;
 mod expand;
+mod expanded;
 mod lines;
 #[cfg(test)]
 mod tests;
 mod values;
 
 pub use apply::apply;
+pub use expanded::{expanded, expanded_word};
 
 use crate::error::{At, Error, Fault, Result};
 
@@ -137,6 +139,24 @@ pub fn parse<T: AsRef<str>>(changes: &[T]) -> Result<Vec<Instruction>> {
             })
         })
         .collect()
+}
+
+impl Instruction {
+    /// What begins like a list in JSON and is none, so that it is taken for a text: probably quotes are missing.
+    pub fn malformed_list(&self) -> Option<&str> {
+        let begins = |text: &&str| text.trim_start().starts_with('[');
+        match &self.change {
+            Change::Cmd(Command::Shell(text)) | Change::Entrypoint(Command::Shell(text)) => {
+                Some(text.as_str()).filter(begins)
+            }
+            Change::Healthcheck(check) => match &check.test[..] {
+                [kind, text] if kind == "CMD-SHELL" => Some(text.as_str()).filter(begins),
+                _ => None,
+            },
+            Change::Volume(paths) => paths.first().map(String::as_str).filter(begins),
+            _ => None,
+        }
+    }
 }
 
 fn wrong(why: impl Into<String>) -> Error {

@@ -7,7 +7,7 @@ ENV PATH="/bin"
 # committed container
 COPY <layer:1> /
 
-LABEL imgkit-test="buildah" io.buildah.version="1.28.2"
+LABEL imgkit-test="buildah"
 
 EXPOSE 8080
 

@@ -25,7 +25,7 @@ RUN true
 
 WORKDIR /job
 
-COPY page.html .
+COPY --chown=1000:1000 page.html .
 
 EXPOSE 53/udp 8080/tcp
 VOLUME ["/data"]

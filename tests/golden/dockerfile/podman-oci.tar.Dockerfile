@@ -8,7 +8,7 @@ ADD SOURCE /
 
 LABEL imgkit-test="1" note="a<b & c>d, grün" empty=""
 
-ENV PATH="/bin" GREETING="hello world"
+ENV PATH=/bin GREETING="hello world"
 
 COPY SOURCE /same
 COPY SOURCE /app/
@@ -25,17 +25,16 @@ RUN true
 
 WORKDIR /job
 
-COPY SOURCE .
+COPY --chown=1000:1000 SOURCE .
 
 EXPOSE 8080/tcp 53/udp
-VOLUME ["/data"]
+VOLUME /data
 HEALTHCHECK --interval=30s --timeout=3s --start-period=5s --retries=2 CMD ["/bin/sh","-c","true"]
 STOPSIGNAL SIGQUIT
 
-# ONBUILD COPY . /job, a trigger that is no longer there
+# not in the config: the OCI format has no place for triggers
+ONBUILD COPY . /job
 
 USER 1000:1000
 ENTRYPOINT ["/bin/sh","-c"]
 CMD ["true"]
-
-LABEL io.buildah.version="1.28.2"

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use imgkit::cli::{Caching, Common, ImageArg};
+use imgkit::cli::{Caching, Common, ImageArg, no_effect};
+use imgkit::error::Result;
 
 /// Tell what really differs between images
 #[derive(clap::Parser)]
@@ -89,10 +90,9 @@ pub struct Args {
         long,
         value_name = "ORDER",
         value_enum,
-        default_value_t,
         help_heading = "How it is told"
     )]
-    pub sort: SortArg,
+    pub sort: Option<SortArg>,
     /// text, json, html, or a Go template
     #[arg(
         long,
@@ -131,6 +131,51 @@ impl Args {
     /// Whether waste is asked for, by its view or a limit of it.
     pub fn is_about_waste(&self) -> bool {
         self.waste || self.max_waste.is_some() || self.min_score.is_some() || self.score.is_some()
+    }
+
+    /// Refuses options that do nothing in the view that was chosen, `many` for more than two images.
+    ///
+    /// # Errors
+    /// `Usage`.
+    pub fn check(&self, many: bool) -> Result<()> {
+        let fields = ("--fields", self.fields.is_some());
+        let ignore = ("--ignore", !self.ignore.is_empty());
+        let path = ("--ignore-path", !self.ignore_path.is_empty());
+        let from = ("--ignore-from", !self.ignore_from.is_empty());
+        let strict = ("--strict", self.strict);
+        let semantic = ("--semantic", self.semantic);
+        let parents = ("--parents", self.parents);
+        let renames = ("--renames", self.renames);
+        let sort = ("--sort", self.sort.is_some());
+        let all = ("--all", self.all);
+        if !self.is_about_waste() {
+            no_effect("without --waste", &[all])?;
+        }
+        if many {
+            no_effect(
+                "with more than two images",
+                &[strict, parents, renames, sort],
+            )?;
+        }
+        match () {
+            () if self.is_about_waste() => {
+                let none = [fields, ignore, strict, semantic, parents, renames, sort];
+                no_effect("with --waste", &none)
+            }
+            () if self.packages => {
+                let none = [fields, ignore, path, from, strict, semantic];
+                no_effect("with --packages", &none)?;
+                no_effect("with --packages", &[parents, renames, sort])
+            }
+            () if self.config => no_effect("with --config", &[path, from, parents, renames, sort]),
+            () if self.history => {
+                no_effect("with --history", &[path, from, parents, renames, sort])
+            }
+            () if self.layers => no_effect("with --layers", &[parents, renames]),
+            () if self.stat => no_effect("with --stat", &[sort]),
+            () if self.text.is_some() => no_effect("with --text", &[parents]),
+            () => Ok(()),
+        }
     }
 }
 

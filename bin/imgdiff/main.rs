@@ -20,6 +20,7 @@ use print::print;
 fn main() -> ExitCode {
     cli::run(&PAGE, |args: &Args, io| {
         let meter = Meter::default();
+        args.check(false)?;
         let options = options(args, &meter)?;
         let format = Shown::parse(args)?;
         let label = args.images.first().map_or("", |image| image.text());
@@ -66,7 +67,10 @@ fn main() -> ExitCode {
                 let why = "this view is about fewer images";
                 return Err(Fault::Usage(why.into()).into());
             }
-            _ => Found::Many(Box::new(diff::diff_many(inputs, &options)?)),
+            _ => {
+                args.check(true)?;
+                Found::Many(Box::new(diff::diff_many(inputs, &options)?))
+            }
         };
         let mut found = found;
         if let (Found::Two(report), Some(path)) = (&mut found, &path) {
@@ -246,8 +250,8 @@ fn options(args: &Args, meter: &Meter) -> Result<Options> {
         renames: args.renames,
         parents: args.parents,
         sort: match args.sort {
-            SortArg::Path => Sort::Path,
-            SortArg::Size => Sort::Size,
+            None | Some(SortArg::Path) => Sort::Path,
+            Some(SortArg::Size) => Sort::Size,
         },
         loading: Loading {
             reading: Reading {

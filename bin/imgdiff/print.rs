@@ -101,7 +101,11 @@ pub fn print(
             };
             let mut passed = false;
             if let Some(most) = args.max_waste.filter(|most| wasted > *most) {
-                let (wasted, most) = (human::size(wasted), human::size(most));
+                let mut sizes = [wasted, most].map(human::size);
+                if sizes[0] == sizes[1] {
+                    sizes = [wasted, most].map(|bytes| format!("{bytes} bytes"));
+                }
+                let [wasted, most] = sizes;
                 io.note(&format!("wasted {wasted} exceeds --max-waste {most}"));
                 passed = true;
             }

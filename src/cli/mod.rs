@@ -5,6 +5,7 @@
 
 mod args;
 pub mod base;
+mod beside;
 mod caching;
 mod complete;
 mod image;
@@ -19,6 +20,7 @@ mod streams;
 mod transport;
 
 pub use args::{ColorWhen, Common, Packing, ProgressWhen};
+pub use beside::no_effect;
 pub use caching::{Caching, warn_of_cache};
 pub use image::{ImageArg, LayerRange, platform_arg};
 pub use making::{Making, Selecting, option_file, owner_arg};

@@ -294,3 +294,58 @@ fn a_path_of_a_comparison_is_honoured_or_refused() {
     rows.code(1);
     assert_eq!(rows.json_lines().len(), 1, "{rows}");
 }
+
+/// Rounded, both were one size: "wasted 2MB exceeds --max-waste 2MB".
+#[test]
+fn an_exceeded_limit_is_told_in_bytes_where_rounding_hides_it() {
+    let big = "x".repeat(2_000_000);
+    let image = build::image("demo:1").layer(&format!("f a {big}"));
+    let room = Room::with("a.tar", &build::docker(&[&image.layer("f a y")]));
+    let said = "imgdiff: wasted 2000000 bytes exceeds --max-waste 1999999 bytes\n";
+    room.run("imgdiff -q --waste --max-waste 1999999 a.tar")
+        .is(1, "", said);
+    room.run("imgdiff -q --waste --max-waste 2000000 a.tar")
+        .ok("");
+}
+
+/// Options that the chosen view does not look at were taken without a word.
+#[test]
+fn options_that_do_nothing_in_a_view_are_refused() {
+    let image = build::image("demo:1").layer("f a a");
+    let room = pair(&image, &image);
+    for (view, options) in [
+        (
+            "--packages",
+            "--fields size|--ignore mode|--ignore-path a|--strict|--semantic|--parents|-M|--sort size",
+        ),
+        (
+            "--config",
+            "--ignore-path a|--parents|--renames|--sort path|--all",
+        ),
+        (
+            "--history",
+            "--ignore-path a|--parents|--renames|--sort path|--all",
+        ),
+        ("--layers", "--parents|--renames|--all"),
+        ("--stat", "--sort size|--all"),
+        ("--text", "--parents|--all"),
+        ("b.tar", "--strict|--parents|--renames|--sort size|--all"),
+    ] {
+        for option in options.split('|') {
+            room.run(&format!("imgdiff {option} {view} a.tar b.tar"))
+                .code(2)
+                .complains(" has no effect with");
+        }
+    }
+    for option in [
+        "--fields size",
+        "--ignore mode",
+        "--strict",
+        "--parents",
+        "--sort size",
+    ] {
+        room.run(&format!("imgdiff --waste {option} a.tar"))
+            .code(2)
+            .complains("has no effect with --waste");
+    }
+}

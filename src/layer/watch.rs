@@ -34,7 +34,7 @@ pub enum NoteKind {
 
 impl NoteKind {
     /// All of them.
-    pub const ALL: [NoteKind; 7] = [
+    pub const ALL: [NoteKind; 8] = [
         NoteKind::Setuid,
         NoteKind::Setgid,
         NoteKind::Capability,

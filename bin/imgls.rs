@@ -171,7 +171,7 @@ fn main() -> ExitCode {
             let open = Open::with(&args.common, &meter, None);
             let opened = openings.open(image, &args.common, open, Takes::Several);
             drop(progress);
-            let is_store = image.path().is_none() && image.text() != "-";
+            let is_store = image.input_path().is_ok_and(|path| path.is_none());
             match opened.and_then(|opened| listing.list(&opened, is_store, io)) {
                 Ok(more) => rows.extend(more),
                 Err(error) => io.fail(&error),

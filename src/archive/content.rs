@@ -201,6 +201,21 @@ impl Content {
         }
     }
 
+    /// Where the bytes are, as numbers that no other bytes of this run have.
+    pub(crate) fn address(&self) -> (u64, u64) {
+        let of = |pointer: *const ()| pointer.addr() as u64;
+        match self {
+            Content::Range(range) => {
+                let (file, start) = range.parts();
+                (of(Arc::as_ptr(file).cast()), start)
+            }
+            Content::File(file) => file.identity(),
+            Content::Memory(bytes) => (of(Arc::as_ptr(bytes).cast()), u64::MAX),
+            Content::Kept(kept) => (of(Arc::as_ptr(kept).cast()), u64::MAX),
+            Content::Passed(scan) => (of(Arc::as_ptr(scan).cast()), u64::MAX),
+        }
+    }
+
     /// Whether both hold the same bytes.
     pub(crate) fn same_as(&self, other: &Content) -> Result<bool> {
         if self.len() != other.len() {

@@ -120,8 +120,22 @@ impl NewLayer {
                 stated,
             })
         };
-        let layers = image.layers.iter().enumerate().map(layer);
-        Ok((layers.collect::<Result<_>>()?, types))
+        let layers: Result<Vec<Self>> = image.layers.iter().enumerate().map(layer).collect();
+        let layers = layers?;
+        let mut sizes = std::collections::HashMap::new();
+        for (i, layer) in layers.iter().enumerate() {
+            let Descriptor { digest, size, .. } = &layer.descriptor;
+            let expected = *sizes.entry(digest).or_insert(*size);
+            // Two copies of one layer, of which one is another: only the first would be read.
+            if expected != *size {
+                let fault = Fault::SizeMismatch {
+                    expected,
+                    found: *size,
+                };
+                return Err(Error::new(fault).at(format!("layer {} of {count}", i + 1)));
+            }
+        }
+        Ok((layers, types))
     }
 
     fn json(&self) -> Value {

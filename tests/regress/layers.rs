@@ -519,3 +519,31 @@ fn an_image_below_a_damaged_index_is_refused() {
         room.run(line).code(2).complains("digest mismatch");
     }
 }
+
+/// A blob that another image had brought already was not looked at again: with two layers of the second image exchanged
+/// in manifest.json, imgload and imgsave ended with 0 and wrote a manifest with wrong sizes.
+#[test]
+fn layers_that_two_images_share_are_compared_for_both() {
+    let first = stack(Pack::Plain);
+    let second = build::image("demo:2")
+        .layer("f x 1 | f a a")
+        .layer("f x 2 | w a | f b b");
+    let mut files = build::docker(&[&first, &second]);
+    files.edit("manifest.json", |items| {
+        items[1]["Layers"]
+            .as_array_mut()
+            .expect("a list")
+            .swap(0, 1);
+    });
+    let room = Room::with("i.tar", &files);
+    let tar = files.tar();
+    for line in ["imgload --store out", "imgsave -o out"] {
+        room.run(&format!("{line} i.tar"))
+            .code(2)
+            .complains("mismatch");
+        assert!(!room.path("out").exists(), "{line}");
+        let piped = room.command(&format!("{line} -")).pipe(&tar).run();
+        piped.code(2).complains("mismatch");
+        assert!(!room.path("out").exists(), "{line}");
+    }
+}

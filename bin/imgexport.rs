@@ -423,7 +423,10 @@ fn write(
             let label = target.to_string_lossy().into_owned();
             let _progress = io.progress(&label, Some(export.size()), &meter, args.quiet);
             unpack(args, &mut export, target, &meter).map_err(|error| match error.fault() {
-                Fault::Limit { .. } => error.at(opened.archive.place.clone()),
+                Fault::Limit { .. }
+                | Fault::DiffIdMismatch { .. }
+                | Fault::DigestMismatch { .. }
+                | Fault::SizeMismatch { .. } => error.at(opened.archive.place.clone()),
                 _ => error,
             })?
         };

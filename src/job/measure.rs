@@ -151,6 +151,9 @@ fn one(layer: &Layer, content: &Content, limits: &Limits, meter: &Meter) -> Resu
         .map(|descriptor| &descriptor.digest);
     let scan = content.scan(expected, limits, meter)?;
     layer.check_scan(&scan)?;
+    if let Some(fault) = &scan.fault {
+        return Err(fault.clone());
+    }
     Ok(LayerSize {
         stored: scan.size,
         content: scan.summary.content_size,

@@ -104,7 +104,7 @@ pub fn cases() -> Vec<Case> {
                     index["manifests"] = (0..20_000).map(entry).collect();
                 });
             },
-            "imgload=0 *=2",
+            "imgload=0 imgls=0 imgdf=0 imgprune=0 *=2",
         ),
         (
             "a FIFO",
@@ -208,7 +208,7 @@ pub fn cases() -> Vec<Case> {
         (
             "a file as the store",
             |work| fs::write(work.join("in"), b"x").expect("a file"),
-            "imgls=0 imgdf=0 imgprune=0 *=2",
+            "*=2",
         ),
     ];
     for (what, make, codes) in others {

@@ -200,10 +200,22 @@ impl Archive {
     /// Of images that differ in platform, the one that is meant.
     pub fn choose(&self, images: &[usize], platform: Option<&Platform>) -> Option<usize> {
         let find = |wanted: &Platform| {
-            images
-                .iter()
-                .copied()
-                .find(|&i| self.images[i].platform.satisfies(wanted))
+            let ranked = images.iter().copied();
+            let ranked = ranked.filter_map(|i| Some((self.images[i].platform.rank(wanted)?, i)));
+            // The first of those that serve equally well.
+            let best = ranked.min_by_key(|(rank, _)| *rank).map(|(_, i)| i);
+            best.or_else(|| {
+                // Where no variant was asked for, the only one there is will be meant.
+                let mut same = images.iter().copied().filter(|&i| {
+                    let Platform {
+                        os, architecture, ..
+                    } = &self.images[i].platform;
+                    wanted.variant.is_none()
+                        && wanted.os_version.is_none()
+                        && (os, architecture) == (&wanted.os, &wanted.architecture)
+                });
+                same.next().filter(|_| same.next().is_none())
+            })
         };
         match (platform, images) {
             (Some(platform), [only]) if self.images[*only].platform == Platform::default() => {

@@ -117,6 +117,52 @@ impl Platform {
             && (other.os_version.is_none() || self.os_version == other.os_version)
     }
 
+    /// How well `self`, what an image is for, serves `wanted`: 0 is best, `None` is not at all.
+    ///
+    /// Of another variant of the processor only what runs there serves, the newest first: for `arm/v7` these are v6, v5
+    /// and what states none, for `arm64/v9` and `amd64/v3` the older ones (containerd, `platforms.Only`).
+    pub fn rank(&self, wanted: &Platform) -> Option<u32> {
+        let nothing_stated = self.architecture == "arm" && self.variant.is_none();
+        if self.satisfies(wanted) && !nothing_stated {
+            // What states the variant itself comes before what leaves the usual one out.
+            let stated = wanted.variant.is_none() || self.variant == wanted.variant;
+            return Some(u32::from(!stated));
+        }
+        let is_same = self.os == wanted.os
+            && self.architecture == wanted.architecture
+            && (wanted.os_version.is_none() || self.os_version == wanted.os_version);
+        if !is_same {
+            return None;
+        }
+        let architecture = self.architecture.as_str();
+        let number = |variant: Option<&str>| {
+            let (major, minor) = variant?
+                .strip_prefix('v')
+                .map(|text| text.split_once('.').unwrap_or((text, "0")))?;
+            Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
+        };
+        let (major, minor) = number(wanted.effective_variant())?;
+        let (own_major, own_minor) = match (architecture, &self.variant) {
+            // It may need any: containers/image takes it last.
+            ("arm", None) => return Some(u32::MAX),
+            _ => number(self.effective_variant())?,
+        };
+        // ARMv9.n has all of ARMv8.(n+5).
+        let (own, most) = match (architecture, major.checked_sub(own_major)?) {
+            ("arm64", 1) if major == 9 => (own_minor, minor.saturating_add(5)),
+            ("arm64", 0) => (own_minor, minor),
+            ("amd64", _) | ("arm", _)
+                if own_minor == 0 && (architecture != "arm" || own_major >= 5) =>
+            {
+                (0, 0)
+            }
+            _ => return None,
+        };
+        let behind = (major - own_major).saturating_mul(1000);
+        let behind = behind.saturating_add(most.checked_sub(own)?);
+        Some(behind.saturating_add(2).min(u32::MAX - 1))
+    }
+
     fn effective_variant(&self) -> Option<&str> {
         match (self.architecture.as_str(), self.variant.as_deref()) {
             ("arm", None) => Some("v7"),
@@ -177,6 +223,36 @@ mod tests {
                 .to_string(),
             "linux/arm/v7"
         );
+    }
+
+    #[test]
+    fn older_variants_serve_newer_processors() {
+        let rank = |image: &str, wanted: &str| {
+            let parse = |text| Platform::parse(text).expect("a platform");
+            parse(image).rank(&parse(wanted))
+        };
+        let order = ["linux/arm/v7", "linux/arm/v6", "linux/arm/v5"];
+        let ranks: Vec<_> = order
+            .iter()
+            .map(|image| rank(image, "linux/arm/v7"))
+            .collect();
+        assert!(
+            ranks.is_sorted() && ranks.iter().all(Option::is_some),
+            "{ranks:?}"
+        );
+        for (image, wanted) in [
+            ("linux/arm/v7", "linux/arm/v6"),
+            ("linux/arm/v4", "linux/arm/v7"),
+            ("linux/amd64/v2", "linux/amd64"),
+            ("linux/amd64/v3", "linux/amd64/v2"),
+            ("linux/arm64/v9", "linux/arm64/v8"),
+            ("linux/arm/v7", "linux/arm64"),
+            ("linux/386", "linux/amd64"),
+        ] {
+            assert_eq!(rank(image, wanted), None, "{image} for {wanted}");
+        }
+        assert!(rank("linux/amd64/v2", "linux/amd64/v3") < rank("linux/amd64", "linux/amd64/v3"));
+        assert!(rank("linux/arm64/v8", "linux/arm64/v9").is_some());
     }
 
     #[test]

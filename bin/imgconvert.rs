@@ -4,14 +4,15 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use imgkit::archive::{Name, Pick};
-use imgkit::blob::{Meter, write_whole};
+use imgkit::archive::Name;
+use imgkit::blob::{Meter, Written};
 use imgkit::cli::{self, Common, ImageArg, Io, Packing, Page, Verdict};
 use imgkit::error::At;
 use imgkit::job;
 use imgkit::show::json;
+use imgkit::spec::Reference;
 use imgkit::store::{Policy, Store};
-use imgkit::write::{Bundle, Change, Format, MediaTypes, archive, layout};
+use imgkit::write::{Bundle, Change, Format, Holds, ListedName, MediaTypes, archive, layout};
 use imgkit::{Error, Fault, Result};
 use serde_json::json;
 
@@ -23,7 +24,8 @@ const PAGE: Page = Page {
          layer up to the index, with everything else in those documents kept, and said in the digest map. Every blob is \
          verified on the way.",
         "Without a reference in SRC all its images come along. Names stay, unless DST gives one, which needs a single \
-         image. An OCI layout that is there already is added to; every other output is new, and appears when it is whole.",
+         image. An existing OCI layout is added to; any other existing destination is refused, unless --force \
+         replaces it. The output appears when it is whole.",
     ],
     output: &[
         "Nothing, or the archive if DST is -. --digest-map writes a JSON array of changes with these keys:",
@@ -110,6 +112,9 @@ struct Args {
     /// SOURCE_DATE_EPOCH, or 1970 without it, and owners are numbers only
     #[arg(long)]
     reproducible: bool,
+    /// Replace an existing file
+    #[arg(short, long)]
+    force: bool,
     /// Fail if a digest of the source would change
     #[arg(long)]
     keep_digests: bool,
@@ -145,7 +150,7 @@ impl AsRef<Common> for Args {
 
 /// Where to, and in which shape.
 enum Destination {
-    Stream,
+    Stream(Format),
     Archive(Format, PathBuf),
     Layout(PathBuf),
     Dir(PathBuf),
@@ -155,13 +160,13 @@ enum Destination {
 fn main() -> ExitCode {
     cli::run(&PAGE, |args: &Args, io| {
         let (destination, name) = destination(&args.destination)?;
-        if matches!(destination, Destination::Stream) && std::io::stdout().is_terminal() {
+        if matches!(destination, Destination::Stream(_)) && std::io::stdout().is_terminal() {
             return Err(Fault::Usage(
                 "refusing to write an archive to the terminal: pipe the output".into(),
             )
             .into());
         }
-        if matches!(destination, Destination::Stream)
+        if matches!(destination, Destination::Stream(_))
             && args.digest_map.as_deref() == Some(Path::new("-"))
         {
             let why = "standard output takes the archive or the digest map, not both";
@@ -175,6 +180,7 @@ fn main() -> ExitCode {
             let input = args.source.path().filter(|_| !adds);
             cli::apart(Some(path), input.as_deref())?;
         }
+        vacant(&destination, args.force)?;
         let mut recode = args.packing.recode(&args.common)?;
         let landing = landing(&destination, args)?;
         let meter = Meter::default();
@@ -186,9 +192,6 @@ fn main() -> ExitCode {
         let source = &opened.archive;
         let place = || source.place.clone();
         source.whole()?;
-        if source.roots.len() > 1 && opened.pick == Pick::Only && name.is_some() {
-            return opened.select(&args.common).map(|_| Verdict::Yes);
-        }
         let mut bundle = Bundle::default();
         job::save(
             &mut bundle,
@@ -198,9 +201,15 @@ fn main() -> ExitCode {
             name.as_ref(),
         )
         .at(place)?;
-        if matches!(destination, Destination::Archive(Format::DockerLegacy, _))
-            && recode.compression.is_none()
-        {
+        if matches!(destination, Destination::Store) {
+            bundle.name_for_store();
+        }
+        let legacy = matches!(
+            destination,
+            Destination::Archive(Format::DockerLegacy, _)
+                | Destination::Stream(Format::DockerLegacy)
+        );
+        if legacy && recode.compression.is_none() {
             recode.compression = Some(imgkit::blob::Compression::None);
         }
         recode.media_types = match args.media_types {
@@ -220,10 +229,17 @@ fn main() -> ExitCode {
             let all = archive::size(&bundle);
             io.progress("packing", Some(all), &packed, args.quiet)
         });
+        let map_file = args.digest_map.as_deref();
+        let map_file = map_file.filter(|path| *path != Path::new("-"));
+        let mut map_written = None;
         let written = bundle.recoded(&recode, in_place, &landing, &packed, |bundle| {
             packing = None;
             if args.keep_digests {
                 unchanged(bundle)?;
+            }
+            // What cannot be written is known before there is an output.
+            if let Some(path) = map_file {
+                map_written = Some(Written::new(path, map(&bundle.changes)?.as_bytes())?);
             }
             let meter = Meter::default();
             let all = archive::size(bundle);
@@ -231,19 +247,25 @@ fn main() -> ExitCode {
             write(&destination, bundle, args, io, &meter)
         });
         let bundle = written.map_err(|error| match error.fault() {
-            Fault::Io { .. } => error,
+            Fault::Io { .. } | Fault::Exists { .. } => error,
             // What is damaged is the source.
             _ => error.at(place()),
         })?;
-        if let Some(path) = &args.digest_map {
+        let holds = match &destination {
+            Destination::Dir(_) => Holds::Signatures,
+            _ if legacy => Holds::Images,
+            _ => Holds::Artifacts,
+        };
+        for loss in bundle.losses(holds) {
+            io.warn(&format!("{}: {loss}", source.place));
+        }
+        if let Some(written) = map_written {
+            written.place()?;
+        } else if args.digest_map.is_some() {
             let text = map(&bundle.changes)?;
-            match path.as_os_str() == "-" {
-                true => io
-                    .out()
-                    .write_all(text.as_bytes())
-                    .map_err(|error| Error::io("write", error))?,
-                false => write_whole(path, text.as_bytes())?,
-            }
+            io.out()
+                .write_all(text.as_bytes())
+                .map_err(|error| Error::io("write", error))?;
         }
         Ok(Verdict::Yes)
     })
@@ -271,7 +293,7 @@ fn write(
     meter: &Meter,
 ) -> Result<()> {
     match destination {
-        Destination::Stream => archive::to_stream(bundle, Format::Docker, io.out(), meter),
+        Destination::Stream(format) => archive::to_stream(bundle, *format, io.out(), meter),
         Destination::Archive(format, path) => archive::to_path(bundle, *format, path, meter)
             .map_err(|error| match error.fault() {
                 Fault::Io { .. } => error.at(path.to_string_lossy()),
@@ -281,16 +303,65 @@ fn write(
         Destination::Layout(path) if path.join("index.json").exists() => Store::at(path)
             .add(bundle, Policy::Replace, meter)
             .map(|_| ()),
-        Destination::Layout(path) => layout::layout(bundle, path, meter),
+        // Another program may make it meanwhile: then it is added to.
+        Destination::Layout(path) => match layout::layout(bundle, path, meter) {
+            Err(_) if path.join("index.json").exists() => Store::at(path)
+                .add(bundle, Policy::Replace, meter)
+                .map(|_| ()),
+            made => made,
+        },
         Destination::Store => cli::store(&args.common)?
             .add(bundle, Policy::Replace, meter)
             .map(|_| ()),
     }
 }
 
-fn destination(text: &str) -> Result<(Destination, Option<Name>)> {
-    if text == "-" {
-        return Ok((Destination::Stream, None));
+/// Refuses a destination that is there, but an OCI layout, which is added to, and what cannot be replaced as a whole.
+fn vacant(destination: &Destination, force: bool) -> Result<()> {
+    let place = |path: &Path| path.to_string_lossy().into_owned();
+    match destination {
+        Destination::Archive(_, path) => {
+            archive::check_target(path).at(|| place(path))?;
+            let there = std::fs::metadata(path);
+            // Nothing is lost with an empty file, as mktemp makes one.
+            let is_file = there.is_ok_and(|there| there.is_file() && there.len() > 0);
+            match is_file && !force {
+                true => Err(Error::new(Fault::Exists { kind: "a file" }).at(place(path))),
+                false => Ok(()),
+            }
+        }
+        Destination::Layout(path) | Destination::Dir(path) => {
+            let Ok(there) = std::fs::metadata(path) else {
+                return Ok(());
+            };
+            let is_layout = matches!(destination, Destination::Layout(_));
+            if !there.is_dir() {
+                return Err(Error::new(Fault::Exists {
+                    kind: "no directory",
+                })
+                .at(place(path)));
+            }
+            if is_layout && path.join("index.json").exists() {
+                return Ok(());
+            }
+            let mut entries = std::fs::read_dir(path)
+                .map_err(|error| Error::io("open", error).at(place(path)))?;
+            let kind = match is_layout {
+                true => "a directory that is not empty and no OCI layout",
+                false => "a directory that is not empty",
+            };
+            match entries.next() {
+                Some(_) => Err(Error::new(Fault::Exists { kind }).at(place(path))),
+                None => Ok(()),
+            }
+        }
+        Destination::Stream(_) | Destination::Store => Ok(()),
+    }
+}
+
+fn destination(text: &str) -> Result<(Destination, Option<ListedName>)> {
+    if cli::is_stdout(Path::new(text)) {
+        return Ok((Destination::Stream(Format::Docker), None));
     }
     cli::refuse_online(text)?;
     let (kind, rest) = match text.split_once(':') {
@@ -301,7 +372,10 @@ fn destination(text: &str) -> Result<(Destination, Option<Name>)> {
         _ => ("", text),
     };
     if kind == "store" {
-        return Ok((Destination::Store, name(rest, false)?));
+        let name = (!rest.is_empty())
+            .then(|| ListedName::new(rest))
+            .transpose()?;
+        return Ok((Destination::Store, name));
     }
     let (path, reference) = match kind {
         "" | "dir" => (rest, ""),
@@ -324,29 +398,49 @@ fn destination(text: &str) -> Result<(Destination, Option<Name>)> {
         );
         return Err(Fault::Usage(why).into());
     }
+    let is_stream = cli::is_stdout(Path::new(path));
     let path = PathBuf::from(path);
-    let destination = match kind {
-        "oci-archive" => Destination::Archive(Format::Oci, path),
-        "docker-legacy" => Destination::Archive(Format::DockerLegacy, path),
-        "oci" => Destination::Layout(path),
-        "dir" => Destination::Dir(path),
-        _ => Destination::Archive(Format::Docker, path),
+    let format = match kind {
+        "oci-archive" => Format::Oci,
+        "docker-legacy" => Format::DockerLegacy,
+        _ => Format::Docker,
     };
-    let tag_alone = matches!(kind, "oci" | "oci-archive");
-    Ok((destination, name(reference, tag_alone)?))
+    let destination = match (kind, is_stream) {
+        ("oci" | "dir", true) => {
+            let why = format!("'{text}': a directory cannot be written to standard output");
+            return Err(Fault::Usage(why).into());
+        }
+        (_, true) => Destination::Stream(format),
+        ("oci", false) => Destination::Layout(path),
+        ("dir", false) => Destination::Dir(path),
+        (_, false) => Destination::Archive(format, path),
+    };
+    let name = match (kind, reference) {
+        (_, "") => None,
+        ("oci" | "oci-archive", text) => Some(name_in_layout(text)?),
+        (_, text) => Some(ListedName::new(text)?),
+    };
+    Ok((destination, name))
 }
 
-/// A name as a destination gives it: a reference; in a layout also a tag alone, as skopeo and umoci write it.
-fn name(text: &str, tag_alone: bool) -> Result<Option<Name>> {
-    if text.is_empty() {
-        return Ok(None);
+/// A name in a layout: a reference, or any text that the image specification allows there, as skopeo and umoci take it.
+fn name_in_layout(text: &str) -> Result<ListedName> {
+    if !text.contains(['/', ':', '@']) {
+        return Ok(ListedName::typed(Name::Tag(text.to_owned()), text));
     }
-    if !tag_alone || text.contains(['/', ':']) {
-        return Ok(Some(Name::Full(
-            imgkit::spec::Reference::parse(text)?.tagged(),
-        )));
+    match Reference::parse(text) {
+        Ok(reference) => Ok(ListedName::typed(Name::Full(reference.tagged()), text)),
+        Err(error) => {
+            let separators = ['-', '.', '_', ':', '@', '+', '/'];
+            let word = |part: &str| {
+                !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            };
+            match text.replace("--", "-").split(separators).all(word) {
+                true => Ok(ListedName::typed(Name::Text(text.to_owned()), text)),
+                false => Err(error),
+            }
+        }
     }
-    Ok(Some(Name::Tag(text.to_owned())))
 }
 
 /// Where what comes by on a stream, or is packed anew, is kept until it is known where it belongs.
@@ -359,7 +453,7 @@ fn landing(destination: &Destination, args: &Args) -> Result<PathBuf> {
         Destination::Archive(_, path) | Destination::Layout(path) | Destination::Dir(path) => {
             Some(path)
         }
-        Destination::Stream => None,
+        Destination::Stream(_) => None,
     };
     Ok(cli::landing(path.map(PathBuf::as_path)))
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use imgkit::archive::Image;
-use imgkit::blob::{Meter, NewFile, sync_folder, write_whole};
+use imgkit::blob::{Meter, NewFile, Written, sync_folder};
 use imgkit::cache::Cache;
 use imgkit::cli::{self, Caching, Common, ImageArg, Io, Opened, Page, Verdict};
 use imgkit::error::At;
@@ -276,6 +276,11 @@ fn main() -> ExitCode {
             verify: args.verify,
         };
         let config = config(args, image).at(place)?;
+        // What cannot be written is known before there is an output.
+        let config = match (&args.config, config) {
+            (Some(path), Some(bytes)) => Some(Written::new(path, &bytes)?),
+            _ => None,
+        };
         let as_it_is = options.raw
             && args.format == FormatArg::Tar
             && args.directory.is_none()
@@ -302,9 +307,7 @@ fn main() -> ExitCode {
             write(args, image, &options, cache.as_ref(), output, io, &opened)?;
         }
         cli::warn_of_cache(cache.as_ref(), io);
-        if let (Some(path), Some(bytes)) = (&args.config, config) {
-            write_whole(path, &bytes)?;
-        }
+        config.map_or(Ok(()), Written::place)?;
         Ok(Verdict::Yes)
     })
 }
@@ -419,6 +422,7 @@ fn write(
     };
     let meter = Meter::default();
     if let Some(target) = &args.directory {
+        let record_file = args.record.as_deref().map(Written::reserve).transpose()?;
         let unpacked = {
             let label = target.to_string_lossy().into_owned();
             let _progress = io.progress(&label, Some(export.size()), &meter, args.quiet);
@@ -430,7 +434,7 @@ fn write(
                 _ => error,
             })?
         };
-        return record(args, &export, &unpacked, io);
+        return record(args, record_file, &export, &unpacked, io);
     }
     let shape = match args.format {
         FormatArg::Cpio => Shape::Cpio,
@@ -520,6 +524,7 @@ fn unpack(
 /// Says what could not be applied: in full to a file, or in one line.
 fn record(
     args: &Args,
+    record_file: Option<Written>,
     export: &Export,
     unpacked: &imgkit::job::export::Unpacked,
     io: &mut Io,
@@ -531,7 +536,7 @@ fn record(
         ("device", |missing| missing.device),
         ("xattrs", |missing| missing.xattrs),
     ];
-    if let Some(path) = &args.record {
+    if let Some(mut file) = record_file {
         let mut text = String::new();
         for (row, missing) in &unpacked.not_applied {
             let Some(item) = export.row(*row) else {
@@ -546,7 +551,8 @@ fn record(
             text.push_str(&entries::json(&item, more)?);
             text.push('\n');
         }
-        return write_whole(path, text.as_bytes());
+        file.write(text.as_bytes())?;
+        return file.place();
     }
     let counts: Vec<String> = kinds
         .iter()

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use imgkit::Result;
 use imgkit::archive::{Archive, Open};
-use imgkit::blob::{Meter, write_whole};
+use imgkit::blob::{Meter, Written};
 use imgkit::cli::{self, Common, ImageArg, Io, Packing, Page, Verdict};
 use imgkit::error::{At, Error, Fault};
 use imgkit::job::verify::{self, Finding, Severity};
@@ -155,7 +155,7 @@ fn main() -> ExitCode {
             .clone()
             .or(args.input.clone())
             .unwrap_or_else(ImageArg::stdin);
-        let loaded = load(args, &input, &store, io)?;
+        let (loaded, id_file) = load(args, &input, &store, io)?;
         let mut verdict = Verdict::Yes;
         for image in &loaded {
             if image.kept {
@@ -163,17 +163,18 @@ fn main() -> ExitCode {
             }
             print(args, image, io)?;
         }
-        if let Some(path) = &args.id_file {
-            let mut ids: Vec<&str> = loaded.iter().map(|image| image.id.as_str()).collect();
-            ids.dedup();
-            let text: String = ids.iter().map(|id| format!("{id}\n")).collect();
-            write_whole(path, text.as_bytes())?;
-        }
+        id_file.map_or(Ok(()), Written::place)?;
         Ok(verdict)
     })
 }
 
-fn load(args: &Args, input: &ImageArg, store: &Store, io: &mut Io) -> Result<Vec<Loaded>> {
+/// Loads the archive. The file for the IDs is written and has no name yet.
+fn load(
+    args: &Args,
+    input: &ImageArg,
+    store: &Store,
+    io: &mut Io,
+) -> Result<(Vec<Loaded>, Option<Written>)> {
     let options = LoadOptions {
         only: args.only.clone(),
         rename: args.rename.clone(),
@@ -209,9 +210,29 @@ fn load(args: &Args, input: &ImageArg, store: &Store, io: &mut Io) -> Result<Vec
     }
     let meter = Meter::default();
     let progress = io.progress(input.text(), None, &meter, args.quiet);
-    let loaded =
-        job::load(archive, &roots, store, &options, &meter).at(|| archive.place.clone())?;
+    let mut id_file = None;
+    let mut losses = Vec::new();
+    let mut unwritten = None;
+    let loaded = job::load(archive, &roots, store, &options, &meter, |ids, lost| {
+        losses = lost;
+        let mut ids = ids.to_vec();
+        ids.dedup();
+        let text: String = ids.iter().map(|id| format!("{id}\n")).collect();
+        let path = args.id_file.as_deref();
+        id_file = path
+            .map(|path| Written::new(path, text.as_bytes()))
+            .transpose()
+            .inspect_err(|error| unwritten = Some(error.clone()))?;
+        Ok(())
+    });
     drop(progress);
+    if let Some(error) = unwritten {
+        return Err(error);
+    }
+    let loaded = loaded.at(|| archive.place.clone())?;
+    for loss in losses {
+        io.warn(&format!("{}: {loss}", archive.place));
+    }
     if !args.check {
         let images: Vec<usize> = roots
             .iter()
@@ -224,7 +245,7 @@ fn load(args: &Args, input: &ImageArg, store: &Store, io: &mut Io) -> Result<Vec
             io.warn(&line);
         }
     }
-    Ok(loaded)
+    Ok((loaded, id_file))
 }
 
 /// Bytes of all layers' entries that are kept of a stream.

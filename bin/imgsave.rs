@@ -4,13 +4,12 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use imgkit::archive::{Name, Open};
+use imgkit::archive::Open;
 use imgkit::blob::{Compression, Meter};
 use imgkit::cli::{self, Common, ImageArg, Io, Opened, Openings, Packing, Page, Takes, Verdict};
 use imgkit::error::At;
 use imgkit::job;
-use imgkit::spec::Reference;
-use imgkit::write::{Bundle, Format, archive, layout};
+use imgkit::write::{Bundle, Format, Holds, ListedName, archive, layout};
 use imgkit::{Fault, Result};
 
 const PAGE: Page = Page {
@@ -122,10 +121,7 @@ impl AsRef<Common> for Args {
 
 fn main() -> ExitCode {
     cli::run(&PAGE, |args: &Args, io| {
-        let output = args
-            .output
-            .as_deref()
-            .filter(|path| *path != Path::new("-"));
+        let output = args.output.as_deref().filter(|path| !cli::is_stdout(path));
         let folder = matches!(args.format, FormatArg::OciLayout | FormatArg::Dir);
         if output.is_none() && folder {
             return Err(Fault::Usage("a folder needs a name: give it with -o".into()).into());
@@ -134,12 +130,10 @@ fn main() -> ExitCode {
             let why = "refusing to write an archive to the terminal: name a file with -o, or pipe the output";
             return Err(Fault::Usage(why.into()).into());
         }
-        let name = args
-            .name
-            .as_deref()
-            .map(Reference::parse)
-            .transpose()?
-            .map(|name| Name::Full(name.tagged()));
+        let name = args.name.as_deref().map(ListedName::new).transpose()?;
+        if let Some(output) = output.filter(|_| !folder) {
+            archive::check_target(output).at(|| output.to_string_lossy().into_owned())?;
+        }
         for image in &args.images {
             cli::apart(output, image.path().as_deref())?;
         }
@@ -161,6 +155,13 @@ fn main() -> ExitCode {
                 name.as_ref(),
             );
             saved.at(|| opened.archive.place.clone())?;
+        }
+        if let (Some(name), [_, _, ..]) = (&args.name, &bundle.listed[..]) {
+            let why = format!(
+                "--name {name} is for one image, and {} are to be saved",
+                bundle.listed.len()
+            );
+            return Err(Fault::Usage(why).into());
         }
         if args.format == FormatArg::DockerLegacy && recode.compression.is_none() {
             recode.compression = Some(Compression::None);
@@ -191,12 +192,20 @@ fn main() -> ExitCode {
                 }
             },
         );
-        written.map_err(|error| match (&opened[..], error.fault()) {
+        let bundle = written.map_err(|error| match (&opened[..], error.fault()) {
             // What is damaged is the input.
             (_, Fault::Io { .. }) => error,
             ([only], _) => error.at(only.archive.place.clone()),
             _ => error,
         })?;
+        let holds = match args.format {
+            FormatArg::Dir => Holds::Signatures,
+            FormatArg::DockerLegacy => Holds::Images,
+            FormatArg::Docker | FormatArg::Oci | FormatArg::OciLayout => Holds::Artifacts,
+        };
+        for loss in bundle.losses(holds) {
+            io.warn(&loss.to_string());
+        }
         Ok(Verdict::Yes)
     })
 }
@@ -212,7 +221,7 @@ fn open(args: &Args, image: &ImageArg, openings: &mut Openings, io: &Io) -> Resu
 /// Where what comes by on a stream, or is packed anew, is kept until it is known where it belongs.
 fn landing(args: &Args) -> PathBuf {
     let named = args.output.as_deref();
-    cli::landing(named.filter(|path| *path != Path::new("-")))
+    cli::landing(named.filter(|path| !cli::is_stdout(path)))
 }
 
 fn archive_format(format: FormatArg) -> Format {

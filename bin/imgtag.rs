@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use imgkit::archive::{Chosen, Name};
+use imgkit::archive::Chosen;
 use imgkit::blob::Meter;
 use imgkit::cli::{self, Common, ImageArg, Opened, Page, Verdict};
 use imgkit::error::At;
 use imgkit::spec::Reference;
 use imgkit::store::Policy;
-use imgkit::write::Bundle;
+use imgkit::write::{Bundle, ListedName};
 use imgkit::{Fault, Result, job};
 
 const PAGE: Page = Page {
@@ -70,12 +70,12 @@ fn main() -> ExitCode {
             ))
             .into());
         }
-        tag(args, &Name::Full(name.tagged()))?;
+        tag(args, &ListedName::new(&args.name)?)?;
         Ok(Verdict::Yes)
     })
 }
 
-fn tag(args: &Args, name: &Name) -> Result<()> {
+fn tag(args: &Args, name: &ListedName) -> Result<()> {
     let store = cli::store(&args.common)?;
     let meter = Meter::default();
     let opened = args

@@ -48,6 +48,11 @@ pub enum Fault {
     },
     /// The input is readable, but it is not a container image in any shape.
     NotAnImage(NotAnImage),
+    /// An output that exists and is not replaced.
+    Exists {
+        /// What it is.
+        kind: &'static str,
+    },
     /// The path is neither a regular file nor a folder.
     NotAFile {
         /// What it is instead: `a FIFO`, `a socket`, ….
@@ -340,6 +345,13 @@ pub enum NotAnImage {
     UnknownBytes,
     /// A tar or folder with neither `manifest.json`, `index.json`, `oci-layout` nor `repositories`.
     NoManifest,
+    /// An image that lies in a folder of the tar or folder.
+    Below {
+        /// The document that the image begins with.
+        member: String,
+        /// Whether it is in a folder, and not in a tar.
+        folder: bool,
+    },
     /// A tar or folder that looks like a root filesystem.
     RootFilesystem,
     /// The storage tree of a registry.
@@ -489,6 +501,7 @@ impl fmt::Display for Fault {
             Fault::Usage(why) => write!(f, "{}", escape::brief_to(why, USAGE)),
             Fault::Instruction { why } => f.write_str(&brief(why)),
             Fault::NotAnImage(what) => write!(f, "not an image archive: {what}"),
+            Fault::Exists { kind } => write!(f, "cannot create: it exists and is {kind}"),
             Fault::NotAFile { kind } => write!(f, "not a file or folder: it is {kind}"),
             Fault::Truncated {
                 what,
@@ -684,6 +697,13 @@ impl fmt::Display for NotAnImage {
             NotAnImage::NoManifest => {
                 "it has neither manifest.json, index.json, oci-layout nor repositories"
             }
+            NotAnImage::Below { member, .. } => {
+                return write!(
+                    f,
+                    "it has neither manifest.json, index.json, oci-layout nor repositories at the top, but {}",
+                    escape::brief(member)
+                );
+            }
             NotAnImage::RootFilesystem => "it has neither manifest.json nor oci-layout",
             NotAnImage::RegistryTree => "it is the storage tree of a registry",
             NotAnImage::DockerDataRoot => "it is the data root of a docker engine",
@@ -728,6 +748,14 @@ impl Fault {
                 "it looks like a plain root filesystem; imgimport {} NAME makes an image of it",
                 input()
             )),
+            Fault::NotAnImage(NotAnImage::Below { member, folder }) => {
+                let inside = member.rsplit_once('/').map_or("", |(inside, _)| inside);
+                let inside = escape::brief(inside);
+                Some(match folder {
+                    true => format!("name the directory of the image: {}/{inside}", input()),
+                    false => format!("unpack it (tar -xf {}) and name {inside}", input()),
+                })
+            }
             Fault::NotAnImage(NotAnImage::DockerDataRoot) => Some(
                 "docker save -o FILE.tar IMAGE writes an image of that engine as an archive".into(),
             ),
@@ -760,6 +788,7 @@ impl Fault {
                 "gpg --no-default-keyring --keyring {0} --export >{0}.gpg writes one that can be read",
                 input()
             )),
+            Fault::Exists { kind: "a file" } => Some("--force replaces it".into()),
             Fault::NotAFile { kind: "a FIFO" } => {
                 typed.then(|| format!("use - and redirect, as in imgls - < {}", input()))
             }

@@ -120,7 +120,7 @@ fn threads_change_nothing() {
     let room = Room::with("app.tar", &build::docker(&[&app(), &tool()]));
     for compression in ["gzip", "zstd"] {
         for threads in ["1", "8"] {
-            room.run(&format!("imgconvert -j {threads} --compression {compression} app.tar oci-archive:{threads}.tar")).ok("");
+            room.run(&format!("imgconvert --force -j {threads} --compression {compression} app.tar oci-archive:{threads}.tar")).ok("");
         }
         same(&room, "1.tar", "8.tar");
     }
@@ -162,7 +162,7 @@ fn bad_usage() {
         ),
         (
             "imgconvert app.tar:demo:1 dir:full",
-            "full: cannot create: file exists".into(),
+            "full: cannot create: it exists and is a directory that is not empty".into(),
         ),
         (
             "imgconvert --digest-map - app.tar -",

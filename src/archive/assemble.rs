@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::BlobNames;
 use super::container::{Container, Holder, Signs};
@@ -103,6 +103,8 @@ pub struct OciHalf {
     pub layout_version: Option<String>,
     /// How blobs are named.
     pub names: BlobNames,
+    /// What the index lists as it is written, once somebody has asked.
+    pub(super) stated: OnceLock<Vec<Arc<Map<String, Value>>>>,
 }
 
 /// One thing that an archive lists: an image, or an index with images.
@@ -367,6 +369,7 @@ fn document(place: &str, container: Container, bytes: Arc<[u8]>) -> Result<Archi
         edges,
         layout_version: None,
         names,
+        stated: OnceLock::new(),
     });
     let Assembly {
         nodes,
@@ -517,6 +520,9 @@ fn nothing(container: &Container, only: Option<Half>) -> Error {
         NotAnImage::DockerDataRoot
     } else if rootfs.iter().filter(|name| signs.at_top(name)).count() >= 2 {
         NotAnImage::RootFilesystem
+    } else if let Some(member) = signs.image_below() {
+        let folder = matches!(container.holder, Holder::Folder(_));
+        NotAnImage::Below { member, folder }
     } else {
         NotAnImage::NoManifest
     };
@@ -614,6 +620,7 @@ impl Assembly {
             edges,
             layout_version,
             names,
+            stated: OnceLock::new(),
         })
     }
 
@@ -905,7 +912,10 @@ impl ItemConfig {
         match container.read(member, container.limits.of_config()) {
             Ok(bytes) => {
                 read.bytes = bytes.map(|bytes| {
-                    let id = ImageId::Config(sha256(&bytes));
+                    // A blob of an OCI layout may be named by another algorithm, and the image with it.
+                    let named = Digest::from_blob_path(member)
+                        .filter(|named| super::check_digest(&bytes, named).is_ok());
+                    let id = ImageId::Config(named.unwrap_or_else(|| sha256(&bytes)));
                     (bytes, id)
                 });
             }

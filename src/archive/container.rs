@@ -321,6 +321,29 @@ impl Signs {
         self.0.contains(name.as_bytes())
     }
 
+    /// The document that an image begins with, if it is below a folder: the image was put in with its folder.
+    pub(super) fn image_below(&self) -> Option<String> {
+        // Many a program has a manifest.json; what lies beside it tells.
+        let documents = [
+            ("index.json", "oci-layout"),
+            ("manifest.json", "repositories"),
+            ("manifest.json", "version"),
+        ];
+        let names = self
+            .0
+            .iter()
+            .filter_map(|name| std::str::from_utf8(name).ok());
+        let below = names.filter(|name| {
+            name.rsplit_once('/').is_some_and(|(folder, base)| {
+                let mut documents = documents.iter().filter(|(document, _)| *document == base);
+                documents.any(|(_, beside)| self.at_top(&format!("{folder}/{beside}")))
+            })
+        });
+        below
+            .min_by_key(|name| (name.matches('/').count(), *name))
+            .map(str::to_owned)
+    }
+
     /// Whether that path is at the top or below a folder or two.
     pub(super) fn anywhere(&self, path: &str) -> bool {
         let suffix = format!("/{path}");

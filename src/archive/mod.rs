@@ -16,6 +16,7 @@
 //! | `identity` | what shows a layer to be another one than is stated, before it is hashed |
 //! | `select`, `chosen`, `lookup` | which image a user means, and which ones |
 //! | `referrers` | which manifests are about others |
+//! | `stated` | what `index.json` says of each thing it lists, as it is written |
 
 mod assemble;
 mod chosen;
@@ -33,6 +34,7 @@ mod members;
 mod name;
 mod referrers;
 mod select;
+mod stated;
 
 use std::fmt;
 

@@ -70,6 +70,14 @@ impl Name {
         Wanted::parse(wanted).means(self)
     }
 
+    /// Whether both mean the same: the same reference, or the same text.
+    pub fn same_as(&self, other: &Name) -> bool {
+        match (self, other) {
+            (Name::Full(one), Name::Full(other)) => one.same_as(other),
+            _ => self == other,
+        }
+    }
+
     /// What all names have in common that mean the same: the reference in normal form with its tag, or the text.
     pub(super) fn key(&self) -> NameKey {
         match self {

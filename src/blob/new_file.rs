@@ -333,9 +333,17 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 /// A small file that is written and has no name yet: dropped, it never was.
 #[derive(Debug)]
 pub struct Written {
-    file: NewFile,
+    file: Unplaced,
     path: PathBuf,
-    name: String,
+}
+
+/// What has been written so far.
+#[derive(Debug)]
+enum Unplaced {
+    /// A file and the name that it will get.
+    File(NewFile, String),
+    /// Bytes for a device or FIFO, which has no whole to be replaced as.
+    Bytes(File, Vec<u8>),
 }
 
 impl Written {
@@ -345,21 +353,62 @@ impl Written {
     /// As [`write_whole`].
     pub fn new(path: &Path, bytes: &[u8]) -> Result<Self> {
         let place = || path.to_string_lossy().into_owned();
+        let mut written = Written::reserve(path)?;
+        written.write(bytes)?;
+        // A full disk shows now, and not when something else has its name already.
+        if let Unplaced::File(file, _) = &written.file {
+            let synced = file.file().sync_all();
+            synced
+                .map_err(|error| Error::io("write", error))
+                .at(place)?;
+        }
+        Ok(written)
+    }
+
+    /// Sees to it that it can be written, before it is known what it will hold.
+    ///
+    /// # Errors
+    /// As [`write_whole`].
+    pub fn reserve(path: &Path) -> Result<Self> {
+        let place = || path.to_string_lossy().into_owned();
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name
             .ok_or_else(|| Error::new(Fault::Usage("not a file name".into())))
             .at(place)?;
-        let file = NewFile::beside(path, 0o644).at(place)?;
-        // A full disk shows now, and not when something else has its name already.
-        std::io::Write::write_all(&mut file.file(), bytes)
-            .and_then(|()| file.file().sync_all())
-            .map_err(|error| Error::io("write", error))
-            .at(place)?;
+        let there = std::fs::metadata(path);
+        let like_folder = path.as_os_str().as_encoded_bytes().ends_with(b"/");
+        if like_folder || there.as_ref().is_ok_and(std::fs::Metadata::is_dir) {
+            let error = std::io::ErrorKind::IsADirectory.into();
+            return Err(Error::io("write", error).at(place()));
+        }
+        let file = match there.is_ok_and(|there| !there.is_file()) {
+            true => {
+                let device = OpenOptions::new().write(true).open(path);
+                let device = device.map_err(|error| Error::io("open", error)).at(place)?;
+                Unplaced::Bytes(device, Vec::new())
+            }
+            false => Unplaced::File(NewFile::beside(path, 0o644).at(place)?, name.to_owned()),
+        };
         Ok(Written {
             file,
             path: path.to_owned(),
-            name: name.to_owned(),
         })
+    }
+
+    /// Adds to it.
+    ///
+    /// # Errors
+    /// `Io`. The place is the path.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = match &mut self.file {
+            Unplaced::Bytes(_, kept) => {
+                kept.extend_from_slice(bytes);
+                Ok(())
+            }
+            Unplaced::File(file, _) => std::io::Write::write_all(&mut file.file(), bytes),
+        };
+        let written = written.map_err(|error| Error::io("write", error));
+        written.at(|| self.path.to_string_lossy().into_owned())
     }
 
     /// Gives it its name, in the place of what has it now.
@@ -367,8 +416,15 @@ impl Written {
     /// # Errors
     /// `Io`. The place is the path.
     pub fn place(self) -> Result<()> {
-        self.file.replace(&self.name)?;
-        sync_folder(folder_of(&self.path))
+        match self.file {
+            Unplaced::File(file, name) => {
+                file.replace(&name)?;
+                sync_folder(folder_of(&self.path))
+            }
+            Unplaced::Bytes(mut device, bytes) => std::io::Write::write_all(&mut device, &bytes)
+                .map_err(|error| Error::io("write", error))
+                .at(|| self.path.to_string_lossy().into_owned()),
+        }
     }
 }
 

@@ -5,16 +5,15 @@ use std::path::{Path, PathBuf};
 
 use super::args::Common;
 use super::opened::store;
-use super::streams::Io;
-use crate::archive::Name;
-use crate::blob::{FileRange, Meter, open_regular, write_whole};
+use super::streams::{Io, is_stdout};
+use crate::blob::{FileRange, Meter, Written, open_regular};
 use crate::disk::Excludes;
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Fault, Result};
 use crate::escape;
+use crate::spec::Digest;
 use crate::spec::instruction::{self, Instruction};
-use crate::spec::{Digest, Reference};
 use crate::store::Policy;
-use crate::write::{Bundle, Format, archive};
+use crate::write::{Bundle, Format, ListedName, archive};
 
 /// The most bytes that a file of options may have.
 const OPTIONS: u64 = 16 << 20;
@@ -83,25 +82,26 @@ impl Making {
     /// The output file, if the image is to go into one.
     pub fn file(&self) -> Option<&Path> {
         let output = self.output.as_deref();
-        output.filter(|path| *path != Path::new("-"))
+        output.filter(|path| !is_stdout(path))
     }
 
     /// Whether the image goes to standard output.
     pub fn to_stdout(&self) -> bool {
-        self.output.as_deref() == Some(Path::new("-"))
+        self.output.as_deref().is_some_and(is_stdout)
     }
 
     /// Takes in what was typed: the instructions and the name, before anything is opened.
     ///
     /// # Errors
     /// `Instruction`, `BadReference`, and `Usage` for a terminal as output.
-    pub fn taken_in(&self, name: Option<&str>) -> Result<(Vec<Instruction>, Vec<Name>)> {
+    pub fn taken_in(&self, name: Option<&str>) -> Result<(Vec<Instruction>, Vec<ListedName>)> {
         if self.to_stdout() && std::io::stdout().is_terminal() {
             let why = "refusing to write an archive to the terminal: name a file with -o, or pipe the output";
             return Err(Fault::Usage(why.into()).into());
         }
         let instructions = instruction::parse(&self.changes).at(|| "-c".to_owned())?;
-        Ok((instructions, new_name(name)?.into_iter().collect()))
+        let name = name.map(ListedName::new).transpose()?;
+        Ok((instructions, name.into_iter().collect()))
     }
 
     /// Warns of what begins like a list and is none, as BuildKit's JSONArgsRecommended does.
@@ -139,6 +139,10 @@ impl Making {
         common: &Common,
         io: &mut Io,
     ) -> Result<()> {
+        // What cannot be written is known before there is an image.
+        let id_file = self.id_file.as_deref();
+        let id_file = id_file.map(|path| Written::new(path, format!("{id}\n").as_bytes()));
+        let id_file = id_file.transpose()?;
         let meter = Meter::default();
         let label = self.file().map_or_else(
             || "storing".to_owned(),
@@ -167,28 +171,12 @@ impl Making {
             )?,
         }
         drop(progress);
-        if let Some(path) = &self.id_file {
-            write_whole(path, format!("{id}\n").as_bytes())?;
-        }
+        id_file.map_or(Ok(()), Written::place)?;
         match self.to_stdout() {
             true => Ok(()),
             false => io.line(id.as_str()),
         }
     }
-}
-
-/// The name for a new image.
-fn new_name(name: Option<&str>) -> Result<Option<Name>> {
-    let Some(name) = name else { return Ok(None) };
-    let reference = Reference::parse(name)?;
-    if reference.digest().is_some() {
-        let why = "a new image cannot be given a digest";
-        return Err(Error::new(Fault::BadReference {
-            text: name.to_owned(),
-            why,
-        }));
-    }
-    Ok(Some(Name::Full(reference.tagged())))
 }
 
 /// Reads `UID` or `UID:GID`.

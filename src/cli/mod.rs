@@ -29,5 +29,5 @@ pub use page::{Page, Subcommand};
 pub use progress::Progress;
 pub use run::{Verdict, run, run_commands};
 pub use sides::OpenedSide;
-pub use streams::{Io, apart, is_root, landing, now, source_date_epoch};
+pub use streams::{Io, apart, is_root, is_stdout, landing, now, source_date_epoch};
 pub use transport::refuse_online;

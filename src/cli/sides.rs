@@ -38,7 +38,10 @@ impl ImageArg {
                 let is_files = matches!(
                     error.fault(),
                     Fault::NotAnImage(
-                        NotAnImage::NoManifest | NotAnImage::RootFilesystem | NotAnImage::EmptyTar
+                        NotAnImage::NoManifest
+                            | NotAnImage::Below { .. }
+                            | NotAnImage::RootFilesystem
+                            | NotAnImage::EmptyTar
                     )
                 );
                 return match image.whole_path().filter(|_| is_files && range.is_none()) {

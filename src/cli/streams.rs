@@ -197,6 +197,12 @@ pub fn landing(output: Option<&Path>) -> PathBuf {
         .map_or_else(std::env::temp_dir, Path::to_owned)
 }
 
+/// Whether an output is standard output: `-`, or its name in `/dev`, which no file can take the place of.
+pub fn is_stdout(path: &Path) -> bool {
+    let names = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+    names.iter().any(|name| path == Path::new(name))
+}
+
 /// Refuses an output that is the input, by whatever name, or in the folder that is the input: what was read would be
 /// gone, or would hold what was made of it.
 ///

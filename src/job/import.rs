@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::commit::write_item;
-use crate::archive::{Content, Kept, Name};
+use crate::archive::{Content, Kept};
 use crate::blob::{
     CHUNK, Compression, Decoder, FileRange, Hasher, HashingBuf, HashingReader, Input, Keeping,
     Meter, NewFile, ReadAhead,
@@ -21,13 +21,13 @@ use crate::layer::{AnomalyKind, EntryKind, Limits, Scan, clean_path};
 use crate::spec::instruction::Instruction;
 use crate::spec::{Digest, History, ImageConfig, NewConfig, Platform, Timestamp};
 use crate::tree::{Listing, NodeKind, Reading, Tree};
-use crate::write::{Bundle, LayerWriter, MediaTypes, NewImage, NewLayer, Recode};
+use crate::write::{Bundle, LayerWriter, ListedName, MediaTypes, NewImage, NewLayer, Recode};
 
 /// How to import.
 #[derive(Debug, Clone)]
 pub struct ImportOptions {
     /// The names of the image.
-    pub names: Vec<Name>,
+    pub names: Vec<ListedName>,
     /// What is said of its making.
     pub message: Option<String>,
     /// What machine it is for; as the config says, or the host's, without it.

@@ -1,11 +1,14 @@
 //! imgload: from any archive into the store.
 
+use std::collections::HashMap;
+
+use super::save::add_root;
 use crate::archive::{Archive, Name, Root};
 use crate::blob::Meter;
-use crate::error::{Fault, Result};
-use crate::spec::{Platform, Reference};
+use crate::error::Result;
+use crate::spec::Platform;
 use crate::store::{Policy, Store};
-use crate::write::{Bundle, Recode};
+use crate::write::{Bundle, Holds, ListedName, Loss, Recode};
 
 /// How to load.
 #[derive(Debug, Clone, Default)]
@@ -41,14 +44,18 @@ pub struct Loaded {
 
 /// Puts what an archive lists into the store. All of it is there afterwards, or nothing is.
 ///
+/// `ready` is told the IDs of the images and what cannot be carried along, before anything is stored; nothing is if it
+/// fails.
+///
 /// # Errors
-/// `NoSuchImage` for `only` and `rename`; the first damage of what is to be loaded; as [`Store::add`].
+/// What `ready` gives; `NoSuchImage` for `only` and `rename`; the first damage of what is to be loaded; as [`Store::add`].
 pub fn load(
     archive: &Archive,
     roots: &[&Root],
     store: &Store,
     options: &LoadOptions,
     meter: &Meter,
+    ready: impl FnOnce(&[&str], Vec<Loss>) -> Result<()>,
 ) -> Result<Vec<Loaded>> {
     let (mut bundle, mut ids) = bundle(archive, roots, options)?;
     let before: Vec<String> = bundle
@@ -69,13 +76,19 @@ pub fn load(
             }
         }
     }
+    let id_of: HashMap<&str, &str> = ids
+        .iter()
+        .rev()
+        .map(|(digest, id)| (&**digest, &**id))
+        .collect();
+    let listed = bundle.listed.iter();
+    let digests = listed.map(|listed| listed.descriptor.digest.as_str());
+    let all: Vec<&str> = digests
+        .map(|digest| id_of.get(digest).map_or(digest, |id| id))
+        .collect();
+    ready(&all, bundle.losses(Holds::Artifacts))?;
     let added = store.add(&bundle, options.policy, meter)?;
-    let id = |digest: &str| {
-        ids.iter()
-            .find(|(known, _)| known == digest)
-            .map_or(digest, |(_, id)| id)
-            .to_owned()
-    };
+    let id = |digest: &str| id_of.get(digest).map_or(digest, |id| id).to_owned();
     Ok(added
         .placed
         .into_iter()
@@ -129,30 +142,12 @@ fn bundle(
         }
         let names = names
             .into_iter()
-            .map(|name| renamed(name, &options.rename))
+            .map(|name| renamed(archive, root, name, &options.rename))
             .collect::<Result<Vec<_>>>()?;
-        let images = archive.images_of(root);
-        let chosen = archive.choose(&images, options.platform.as_ref());
-        if let (Some(platform), None) = (&options.platform, chosen) {
-            let here = images
-                .iter()
-                .map(|&image| archive.images[image].platform.to_string())
-                .collect();
-            return Err(Fault::NoSuchImage {
-                wanted: platform.to_string(),
-                candidates: here,
-            }
-            .into());
-        }
         let before = bundle.listed.len();
-        match (options.platform.is_some(), chosen) {
-            (true, Some(image)) => bundle.add_image(archive, image, names)?,
-            _ => bundle.add(archive, root, chosen.or(images.first().copied()), names)?,
-        }
-        if let (Some(listed), Some(image)) = (
-            bundle.listed.get(before),
-            chosen.or(images.first().copied()),
-        ) {
+        let platform = options.platform.as_ref();
+        let image = add_root(&mut bundle, archive, root, roots, platform, names)?;
+        if let (Some(listed), Some(image)) = (bundle.listed.get(before), image) {
             ids.push((
                 listed.descriptor.digest.to_string(),
                 archive.images[image].id.to_string(),
@@ -163,13 +158,23 @@ fn bundle(
 }
 
 /// The name under which something goes into the store: changed if so asked, with a tag.
-fn renamed(name: &Name, rename: &[(String, String)]) -> Result<Name> {
-    let name = match rename.iter().find(|(old, _)| name.matches(old)) {
-        Some((_, new)) => Name::Full(Reference::parse(new)?),
-        None => name.clone(),
+fn renamed(
+    archive: &Archive,
+    root: &Root,
+    name: &Name,
+    rename: &[(String, String)],
+) -> Result<ListedName> {
+    let Some((_, new)) = rename.iter().find(|(old, _)| name.matches(old)) else {
+        let mut listed = ListedName::of(archive, root, name.clone());
+        listed.name = tagged(listed.name);
+        return Ok(listed.for_store());
     };
-    Ok(match name {
+    ListedName::new(new)
+}
+
+fn tagged(name: Name) -> Name {
+    match name {
         Name::Full(reference) => Name::Full(reference.tagged()),
         other => other,
-    })
+    }
 }

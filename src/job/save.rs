@@ -1,9 +1,9 @@
 //! imgsave: images from anywhere into one archive.
 
-use crate::archive::{Archive, Chosen, Name};
+use crate::archive::{Archive, Chosen, Name, Root};
 use crate::error::{Fault, Result};
 use crate::spec::Platform;
-use crate::write::Bundle;
+use crate::write::{Bundle, ListedName};
 
 /// Adds what a user chose of an archive to a bundle.
 ///
@@ -17,7 +17,7 @@ pub fn save(
     archive: &Archive,
     chosen: &[Chosen<'_>],
     platform: Option<&Platform>,
-    name: Option<&Name>,
+    name: Option<&ListedName>,
 ) -> Result<()> {
     if let (Some(_), [_, _, ..]) = (name, chosen) {
         let candidates = archive.candidates(chosen.iter().map(|one| one.root));
@@ -25,35 +25,73 @@ pub fn save(
     }
     let named = chosen.iter().map(|one| (one.root, one.names.as_slice()));
     archive.check_names(named)?;
+    let all: Vec<&Root> = chosen.iter().map(|one| one.root).collect();
     for one in chosen {
         let root = one.root;
-        let names = match (name, one.by_id) {
-            (Some(name), _) => vec![name.clone()],
-            (None, true) => Vec::new(),
-            (None, false) => one.names.clone(),
+        let of_archive = one.names.iter().filter(|_| !one.by_id);
+        let of_archive = of_archive.map(|name| ListedName::of(archive, root, name.clone()));
+        let names = match name {
+            Some(name) => vec![name.clone()],
+            None => of_archive.collect(),
         };
-        if let Some(image) = one.image {
+        match one.image {
             // One of several below an index, by its own ID.
-            bundle.add_image(archive, image, names)?;
-            continue;
-        }
-        let images = archive.images_of(root);
-        let image = archive.choose(&images, platform);
-        match (platform, image) {
-            (Some(_), Some(image)) => bundle.add_image(archive, image, names)?,
-            (Some(platform), None) => {
-                let here = images
-                    .iter()
-                    .map(|&image| archive.images[image].platform.to_string())
-                    .collect();
-                return Err(Fault::NoSuchImage {
-                    wanted: platform.to_string(),
-                    candidates: here,
-                }
-                .into());
-            }
-            (None, image) => bundle.add(archive, root, image.or(images.first().copied()), names)?,
+            Some(image) => bundle.add_image(archive, image, names)?,
+            None => add_root(bundle, archive, root, &all, platform, names).map(|_| ())?,
         }
     }
-    Ok(())
+    match name {
+        // Whether there is one only is for who named them all to say.
+        Some(_) => Ok(()),
+        None => bundle.check_names(),
+    }
+}
+
+/// Adds one of the roots that were asked for: all of it, or of an index the image for a platform alone. Gives the image
+/// that is meant of it; `None` where there is none, which adds a root that leads to no image as it is.
+///
+/// Of several roots of one name, one for each platform, those for other platforms are left out.
+///
+/// # Errors
+/// `NoSuchImage` if the platform is not there; as [`Bundle::add`].
+pub(super) fn add_root(
+    bundle: &mut Bundle,
+    archive: &Archive,
+    root: &Root,
+    all: &[&Root],
+    platform: Option<&Platform>,
+    names: Vec<ListedName>,
+) -> Result<Option<usize>> {
+    let images = archive.images_of(root);
+    let chosen = archive.choose(&images, platform);
+    let one = chosen.or(images.first().copied());
+    let Some(platform) = platform.filter(|_| !images.is_empty()) else {
+        bundle.add(archive, root, one, names)?;
+        return Ok(one);
+    };
+    if let Some(image) = chosen {
+        match archive.images[image].node == root.node {
+            true => bundle.add(archive, root, Some(image), names)?,
+            false => bundle.add_image(archive, image, names)?,
+        }
+        return Ok(Some(image));
+    }
+    let elsewhere = |other: &&&Root| {
+        let shared = |name: &Name| other.names.iter().any(|known| known.same_as(name));
+        root.names.iter().any(shared)
+            && archive
+                .choose(&archive.images_of(other), Some(platform))
+                .is_some()
+    };
+    if all.iter().find(elsewhere).is_some() {
+        return Ok(None);
+    }
+    let here = images
+        .iter()
+        .map(|&image| archive.images[image].platform.to_string());
+    Err(Fault::NoSuchImage {
+        wanted: platform.to_string(),
+        candidates: here.collect(),
+    }
+    .into())
 }

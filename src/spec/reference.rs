@@ -132,6 +132,13 @@ impl Reference {
         self
     }
 
+    /// The same under another tag.
+    #[must_use]
+    pub(crate) fn with_tag(mut self, tag: &str) -> Self {
+        self.tag = Some(tag.into());
+        self
+    }
+
     /// The repository as docker shows it: without the default host and folder.
     ///
     /// The host stays where the next part would be taken for one, which docker does not look after: what is shown can

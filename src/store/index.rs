@@ -12,8 +12,7 @@ use crate::limits::Limits;
 use crate::spec::fields::{self, Shape};
 use crate::spec::json::{Node, parse_known};
 use crate::spec::{Descriptor, Digest, MediaType, annotations, texts};
-use crate::write::Listed;
-use crate::write::archive::descriptor_json;
+use crate::write::{Listed, ListedName, set_name};
 
 /// What happens to a name that stands for another image already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -143,28 +142,35 @@ impl StoreIndex {
         texts::bytes(&Value::Object(document))
     }
 
-    pub(super) fn add(&mut self, listed: &[Listed], policy: Policy) -> Result<Vec<Placed>> {
+    pub(super) fn add(&mut self, listed: &[Listed], policy: Policy) -> Vec<Placed> {
         let mut placed = Vec::new();
         for listed in listed {
             if listed.names.is_empty() {
-                placed.push(self.place(&listed.descriptor, None, policy)?);
+                placed.push(self.place(
+                    listed.entry(None),
+                    &listed.descriptor.digest,
+                    None,
+                    policy,
+                ));
             }
             for name in &listed.names {
-                placed.push(self.place(&listed.descriptor, Some(name), policy)?);
+                let entry = listed.entry(Some(name));
+                placed.push(self.place(entry, &listed.descriptor.digest, Some(name), policy));
             }
         }
-        Ok(placed)
+        placed
     }
 
-    pub(super) fn tag(&mut self, target: &Digest, name: &Name) -> Result<Placed> {
+    pub(super) fn tag(&mut self, target: &Digest, name: &ListedName) -> Result<Placed> {
         let entry = self.entries.iter().find(|entry| entry.digest == *target);
         // Another program may have removed it since it was looked up.
         let entry = entry.ok_or_else(|| Fault::NoSuchImage {
             wanted: target.to_string(),
             candidates: Candidates::default(),
         })?;
-        let descriptor = Descriptor::from_node(&Node::root(&entry.value))?;
-        self.place(&descriptor, Some(name), Policy::Replace)
+        let mut value = entry.value.as_object().cloned().unwrap_or_default();
+        set_name(&mut value, Some(name));
+        Ok(self.place(value, target, Some(name), Policy::Replace))
     }
 
     /// Takes entries out. Returns what is still listed.
@@ -172,7 +178,7 @@ impl StoreIndex {
         let before = self.entries.len();
         let is_called = |entry: &Entry, wanted: &Name| {
             let name = entry.name.as_ref();
-            name.is_some_and(|name| same(name, wanted))
+            name.is_some_and(|name| name.same_as(wanted))
         };
         self.entries.retain(|entry| {
             !unwanted.iter().any(|unwanted| match unwanted {
@@ -189,40 +195,74 @@ impl StoreIndex {
 
     fn place(
         &mut self,
-        descriptor: &Descriptor,
-        name: Option<&Name>,
+        value: Map<String, Value>,
+        digest: &Digest,
+        name: Option<&ListedName>,
         policy: Policy,
-    ) -> Result<Placed> {
-        let digest = descriptor.digest.clone();
+    ) -> Placed {
         let mut placed = Placed {
-            name: name.cloned(),
+            name: name.map(|name| name.name.clone()),
             digest: digest.clone(),
             replaced: None,
             refused: false,
         };
         let Some(name) = name else {
-            if !self.entries.iter().any(|entry| entry.digest == digest) {
-                self.push(descriptor, None);
+            if !self.entries.iter().any(|entry| entry.digest == *digest) {
+                self.push(value, digest, None);
             }
-            return Ok(placed);
+            return placed;
         };
-        let holder = |entry: &Entry| entry.name.as_ref().is_some_and(|known| same(known, name));
+        let holder = |entry: &Entry| {
+            let known = entry.name.as_ref();
+            known.is_some_and(|known| known.same_as(&name.name))
+        };
         if let Some(position) = self.entries.iter().position(holder) {
-            if self.entries[position].digest == digest {
-                return Ok(placed);
+            if self.entries[position].digest == *digest {
+                // The text that was typed is what will be looked for.
+                if name.typed && self.entries[position].ref_name() != Some(name.text.as_str()) {
+                    self.rename(position, Some(name));
+                }
+                return placed;
             }
             placed.replaced = Some(self.entries[position].digest.clone());
             if policy == Policy::NoClobber {
                 placed.refused = true;
-                return Ok(placed);
+                return placed;
             }
             self.unname(position);
         }
-        self.push(descriptor, Some(name));
+        self.vacate(&name.text, digest);
+        self.push(value, digest, Some(name));
         // What has a name needs no entry without one.
         self.entries
-            .retain(|entry| entry.digest != digest || entry.name.is_some());
-        Ok(placed)
+            .retain(|entry| entry.digest != *digest || entry.name.is_some());
+        placed
+    }
+
+    /// Sees to it that no other image is found under a text that is now the `ref.name` of one: what has a full name
+    /// beside it goes by its short form.
+    fn vacate(&mut self, text: &str, digest: &Digest) {
+        for position in 0..self.entries.len() {
+            let entry = &self.entries[position];
+            if entry.ref_name() != Some(text) || entry.digest == *digest {
+                continue;
+            }
+            if let Some(name @ Name::Full(_)) = entry.name.clone() {
+                let short = ListedName::short(name);
+                if short.text != text {
+                    self.rename(position, Some(&short));
+                }
+            }
+        }
+    }
+
+    fn rename(&mut self, position: usize, name: Option<&ListedName>) {
+        let entry = &mut self.entries[position];
+        if let Value::Object(map) = &mut entry.value {
+            set_name(map, name);
+        }
+        entry.name = name.map(|name| name.name.clone());
+        self.changed = true;
     }
 
     /// Takes the name from an entry; the entry goes if its image has another.
@@ -236,30 +276,25 @@ impl StoreIndex {
         if others {
             self.entries.remove(position);
         } else {
-            let entry = &mut self.entries[position];
-            entry.name = None;
-            if let Some(Value::Object(map)) = fields::of_mut(&mut entry.value, "annotations") {
-                map.shift_remove(annotations::REF_NAME);
-                map.shift_remove(annotations::CONTAINERD_NAME);
-            }
+            self.rename(position, None);
         }
         self.changed = true;
     }
 
-    fn push(&mut self, descriptor: &Descriptor, name: Option<&Name>) {
-        let value = descriptor_json(descriptor, name);
+    fn push(&mut self, value: Map<String, Value>, digest: &Digest, name: Option<&ListedName>) {
         self.entries.push(Entry {
-            value,
-            digest: descriptor.digest.clone(),
-            name: name.cloned(),
+            value: value.into(),
+            digest: digest.clone(),
+            name: name.map(|name| name.name.clone()),
         });
         self.changed = true;
     }
 }
 
-fn same(a: &Name, b: &Name) -> bool {
-    match (a, b) {
-        (Name::Full(a), Name::Full(b)) => a.same_as(b),
-        _ => a == b,
+impl Entry {
+    /// The text by which other tools look for it.
+    fn ref_name(&self) -> Option<&str> {
+        let map = fields::of(&self.value, "annotations")?;
+        map.get(annotations::REF_NAME)?.as_str()
     }
 }

@@ -1,7 +1,8 @@
 //! The local store: an ordinary OCI image layout that several programs use at once.
 //!
-//! In come bundles, out goes an [`Archive`]. Nothing private is needed to understand it: full names are kept in both
-//! `org.opencontainers.image.ref.name` and `io.containerd.image.name`, blobs under their digests. What makes it safe:
+//! In come bundles, out goes an [`Archive`]. Nothing private is needed to understand it: names are kept as they were
+//! typed in `org.opencontainers.image.ref.name` and in full in `io.containerd.image.name`, blobs under their digests.
+//! What makes it safe:
 //! - a blob gets its name when it is whole and synced; `index.json` is replaced as a whole, after the blobs it names;
 //! - who adds holds a shared lock, who deletes an exclusive one, so nothing is deleted that is about to be named;
 //! - who changes `index.json` holds a lock of its own and reads it anew. Fields that are not ours stay;
@@ -29,13 +30,13 @@ use index::StoreIndex;
 pub use index::{Placed, Policy, Unwanted};
 use lock::Lock;
 
-use crate::archive::{Archive, Container, Fate, Half, Name, NodeKind, Open, Root};
+use crate::archive::{Archive, Container, Fate, Half, NodeKind, Open, Root};
 use crate::blob::step::step;
 use crate::blob::{Meter, is_leftover, remove_leftover, sync_folder};
 use crate::error::{At, Error, Fault, Result};
 use crate::limits::Limits;
 use crate::spec::Digest;
-use crate::write::{Bundle, layout};
+use crate::write::{Bundle, ListedName, layout};
 
 /// The file that says that a folder is an OCI layout.
 const OCI_LAYOUT: &str = "oci-layout";
@@ -207,7 +208,7 @@ impl Store {
             _ => error,
         })?;
         let placed = self
-            .change(|index| index.add(&bundle.listed, policy))
+            .change(|index| Ok(index.add(&bundle.listed, policy)))
             .at(place)?;
         Ok(Added { placed, written })
     }
@@ -235,7 +236,7 @@ impl Store {
     ///
     /// # Errors
     /// `Io`; nothing changes then.
-    pub fn tag(&self, target: &Digest, name: &Name) -> Result<Placed> {
+    pub fn tag(&self, target: &Digest, name: &ListedName) -> Result<Placed> {
         let place = || self.path.to_string_lossy().into_owned();
         let _blobs = Lock::shared(&self.path, lock::BLOBS).at(place)?;
         self.change(|index| index.tag(target, name)).at(place)

@@ -15,7 +15,7 @@ use crate::archive::{Archive, Name, Open};
 use crate::blob::Meter;
 use crate::blob::step::testing::{End, with};
 use crate::error::Fault;
-use crate::write::Bundle;
+use crate::write::{Bundle, ListedName};
 
 fn foreign(name: &str) -> Archive {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/foreign");
@@ -28,7 +28,14 @@ fn bundle(archive: &Archive, name: &str) -> Bundle {
     let mut bundle = Bundle::default();
     let root = archive.roots.first().expect("a root");
     let names = vec![Name::from_repo_tag(name)];
-    bundle.add(archive, root, None, names).expect("sound");
+    bundle
+        .add(
+            archive,
+            root,
+            None,
+            names.into_iter().map(ListedName::short).collect(),
+        )
+        .expect("sound");
     bundle
 }
 
@@ -202,7 +209,7 @@ fn a_tag_that_ends_at_any_step() {
     let target = archive.nodes[node].descriptor.digest.clone();
     end_everywhere("tag", |store| {
         store
-            .tag(&target, &Name::from_repo_tag("more:1"))
+            .tag(&target, &ListedName::short(Name::from_repo_tag("more:1")))
             .map(|_| ())
     });
 }
@@ -231,7 +238,7 @@ fn a_tag_for_what_was_removed_meanwhile() {
     let unwanted = [Unwanted::Name(Name::from_repo_tag("a:1"))];
     store.remove(&unwanted).expect("a removal");
     let error = store
-        .tag(&target, &Name::from_repo_tag("b:1"))
+        .tag(&target, &ListedName::short(Name::from_repo_tag("b:1")))
         .expect_err("no image");
     assert!(
         matches!(error.fault(), Fault::NoSuchImage { .. }),

@@ -7,12 +7,13 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::bundle::{Bundle, ImageOut, Listed};
+use super::bundle::{BlobOut, Bundle, ImageOut, Source};
+use super::listed::{Listed, ListedName, descriptor_json};
 use super::tar_out::{self, Body, Member};
 use crate::archive::Name;
 use crate::blob::{CHUNK, Meter, NewFile, folder_of, sha256, sync_folder};
-use crate::error::{Error, Fault, Result};
-use crate::spec::{Descriptor, MediaType, annotations};
+use crate::error::{At, Error, Fault, Result};
+use crate::spec::{Descriptor, MediaType, texts};
 
 /// The shape of an archive to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,19 +36,35 @@ pub fn to_file(bundle: &Bundle, format: Format, file: &File, meter: &Meter) -> R
     tar_out::to_file(&members(bundle, format)?, file, meter)
 }
 
+/// Refuses a path that no archive can be written to: a directory, or what is written like one.
+///
+/// # Errors
+/// `NotAFile`.
+pub fn check_target(path: &Path) -> Result<()> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let like_one = bytes.ends_with(b"/") || bytes.ends_with(b"/.");
+    match like_one || path.is_dir() || path.file_name().is_none() {
+        true => Err(Fault::Exists {
+            kind: "a directory",
+        }
+        .into()),
+        false => Ok(()),
+    }
+}
+
 /// Writes a bundle as an archive that appears under its name when it is whole, readable by its owner alone.
 ///
 /// A device or FIFO that is there is written to, because it has no whole to be replaced as.
 ///
 /// # Errors
-/// `NotAFile` for a folder; as [`to_file`].
+/// As [`check_target`], placed at the path; as [`to_file`].
 pub fn to_path(bundle: &Bundle, format: Format, path: &Path, meter: &Meter) -> Result<()> {
-    let Some(name) = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .filter(|_| !path.is_dir())
-    else {
-        return Err(Fault::NotAFile { kind: "a folder" }.into());
+    check_target(path).at(|| path.to_string_lossy().into_owned())?;
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        return Err(Fault::NotAFile {
+            kind: "no name in UTF-8",
+        }
+        .into());
     };
     if !is_replaceable(path) {
         let file = OpenOptions::new()
@@ -101,7 +118,7 @@ fn members(bundle: &Bundle, format: Format) -> Result<Vec<Member<'_>>> {
     };
     let mut members = vec![
         document("oci-layout", OCI_LAYOUT.to_vec()),
-        document("index.json", index(&bundle.listed, None)?),
+        document("index.json", index(&bundle.listed)),
     ];
     if format == Format::Docker {
         members.push(document("manifest.json", manifest(bundle)?));
@@ -142,62 +159,24 @@ fn members(bundle: &Bundle, format: Format) -> Result<Vec<Member<'_>>> {
 /// The only content of `oci-layout` that every reader accepts.
 pub(crate) const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
-/// An `index.json` that lists images under their names, both annotations set, after what `kept` holds already.
-pub(super) fn index(listed: &[Listed], kept: Option<Vec<Value>>) -> Result<Vec<u8>> {
-    let mut manifests = kept.unwrap_or_default();
+/// An `index.json` that lists images under their names.
+pub(super) fn index(listed: &[Listed]) -> Vec<u8> {
+    let mut manifests: Vec<Value> = Vec::new();
     for listed in listed {
         if listed.names.is_empty() {
-            manifests.push(descriptor_json(&listed.descriptor, None));
+            manifests.push(listed.entry(None).into());
         }
-        manifests.extend(
-            listed
-                .names
-                .iter()
-                .map(|name| descriptor_json(&listed.descriptor, Some(name))),
-        );
+        let names = listed.names.iter();
+        manifests.extend(names.map(|name| Value::from(listed.entry(Some(name)))));
     }
     let index =
         json!({"schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": manifests});
-    Ok(index.to_string().into_bytes())
-}
-
-pub(crate) fn descriptor_json(descriptor: &Descriptor, name: Option<&Name>) -> Value {
-    let mut out = Map::new();
-    out.insert("mediaType".into(), descriptor.media_type.as_str().into());
-    out.insert("digest".into(), descriptor.digest.as_str().into());
-    out.insert("size".into(), descriptor.size.into());
-    if let Some(artifact_type) = &descriptor.artifact_type {
-        out.insert("artifactType".into(), artifact_type.as_str().into());
-    }
-    if let Some(name) = name {
-        let annotations = match name {
-            // Readers of docker's kind take the full name from the one, those of podman's kind from the other.
-            Name::Full(reference) => json!({
-                annotations::CONTAINERD_NAME: reference.to_string(),
-                annotations::REF_NAME: reference.to_string(),
-            }),
-            Name::Tag(text) | Name::Text(text) => json!({annotations::REF_NAME: text}),
-        };
-        out.insert("annotations".into(), annotations);
-    }
-    if let Some(platform) = &descriptor.platform {
-        let mut value = Map::new();
-        value.insert("architecture".into(), platform.architecture.as_str().into());
-        value.insert("os".into(), platform.os.as_str().into());
-        if let Some(variant) = &platform.variant {
-            value.insert("variant".into(), variant.as_str().into());
-        }
-        if let Some(version) = &platform.os_version {
-            value.insert("os.version".into(), version.as_str().into());
-        }
-        out.insert("platform".into(), value.into());
-    }
-    out.into()
+    texts::bytes(&index)
 }
 
 /// Names as docker writes them into `RepoTags`: those with repository and tag.
-fn repo_tags(names: &[Name]) -> Vec<String> {
-    let full = names.iter().filter_map(|name| match name {
+fn repo_tags(names: &[ListedName]) -> Vec<String> {
+    let full = names.iter().filter_map(|listed| match &listed.name {
         Name::Full(reference) => Some(format!(
             "{}:{}",
             reference.familiar_repository(),
@@ -221,7 +200,11 @@ fn manifest(bundle: &Bundle) -> Result<Vec<u8>> {
         let tags = repo_tags(&listed.names);
         let mut sources = Map::new();
         for layer in &image.layers {
-            sources.insert(layer.diff_id.to_string(), descriptor_json(&layer.descriptor, None));
+            let descriptor = Descriptor {
+                annotations: Vec::new(),
+                ..layer.descriptor.clone()
+            };
+            sources.insert(layer.diff_id.to_string(), descriptor_json(&descriptor).into());
         }
         json!({
             "Config": image.config.blob_path(),
@@ -238,7 +221,7 @@ fn repositories(bundle: &Bundle, top: impl Fn(&ImageOut) -> Option<String>) -> O
     let mut repositories: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for (listed, image) in images(bundle) {
         for name in &listed.names {
-            if let (Name::Full(reference), Some(top)) = (name, top(image)) {
+            if let (Name::Full(reference), Some(top)) = (&name.name, top(image)) {
                 let tags = repositories
                     .entry(reference.familiar_repository())
                     .or_default();
@@ -254,6 +237,10 @@ fn repositories(bundle: &Bundle, top: impl Fn(&ImageOut) -> Option<String>) -> O
 /// Folders are named by labels that stand for the chain of layers up to there; docker of that time made them up from
 /// random bytes and times, here they follow from the content.
 fn legacy_members(bundle: &Bundle) -> Result<Vec<Member<'_>>> {
+    if images(bundle).next().is_none() && !bundle.listed.is_empty() {
+        let what = "an artifact: this format holds images only".to_owned();
+        return Err(Fault::Unsupported { what }.into());
+    }
     let mut members: Vec<Member<'_>> = Vec::new();
     let mut folders: HashMap<String, ()> = HashMap::new();
     let mut first: HashMap<String, String> = HashMap::new();
@@ -267,7 +254,8 @@ fn legacy_members(bundle: &Bundle) -> Result<Vec<Member<'_>>> {
         let mut parent: Option<String> = None;
         let mut layers = Vec::with_capacity(image.layers.len());
         for (i, layer) in image.layers.iter().enumerate() {
-            if layer.descriptor.digest != layer.diff_id {
+            let blob = bundle.blob(&layer.descriptor.digest);
+            if !blob.is_some_and(BlobOut::is_uncompressed) {
                 let what = format!(
                     "layer {} of {}: this format holds plain layers only",
                     i + 1,
@@ -309,9 +297,8 @@ fn legacy_members(bundle: &Bundle) -> Result<Vec<Member<'_>>> {
                     format!("{folder}/json"),
                     Value::Object(v1).to_string().into_bytes(),
                 ));
-                let blob = bundle.blob(&layer.diff_id);
                 let blob = blob.ok_or_else(|| Fault::BlobAbsent {
-                    digest: layer.diff_id.to_string(),
+                    digest: layer.descriptor.digest.to_string(),
                 })?;
                 let body = match first.get(layer.diff_id.as_str()) {
                     Some(folder) => Body::Link(format!("../{folder}/layer.tar")),
@@ -334,7 +321,12 @@ fn legacy_members(bundle: &Bundle) -> Result<Vec<Member<'_>>> {
             layers.push(format!("{holder}/layer.tar"));
         }
         tops.extend(parent.map(|folder| (image.config.to_string(), folder)));
-        let config_name = format!("{}.json", image.config.encoded());
+        // docker's image ID, whatever the digest in the manifest.
+        let id = match (&config.source, image.config.algorithm()) {
+            (Source::Document(bytes), algorithm) if algorithm != "sha256" => sha256(bytes),
+            _ => image.config.clone(),
+        };
+        let config_name = format!("{}.json", id.encoded());
         let tags = repo_tags(&listed.names);
         items.push(json!({
             "Config": config_name,

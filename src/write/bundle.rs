@@ -3,10 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::listed::{self, Listed, ListedName, Stated};
 use super::recode::Packed;
 use super::repack::Stored;
+use super::rewrite::Loss;
+use super::signatures::Signature;
 use crate::archive::{
-    Archive, BlobNames, Content, Image, ImageId, Layer, Name, NodeKind, Presence, Root,
+    Archive, BlobNames, Content, Image, ImageId, Layer, NodeKind, Presence, Root,
 };
 use crate::blob::{Compression, sha256};
 use crate::error::{At, Error, Fault, Result};
@@ -27,17 +30,9 @@ pub struct Bundle {
     copies: HashSet<(Digest, (u64, u64))>,
     /// What will differ from the input, and why.
     pub changes: Vec<Change>,
-}
-
-/// One thing that the output will list.
-#[derive(Debug, Clone)]
-pub struct Listed {
-    /// Its names.
-    pub names: Vec<Name>,
-    /// The manifest or index; annotations that name it are not in it.
-    pub descriptor: Descriptor,
-    /// The image that `manifest.json` will describe: of an index, the one for the platform asked for.
-    pub image: Option<ImageOut>,
+    /// What could not be carried along as it was, whatever the format.
+    pub(super) losses: Vec<Loss>,
+    pub(super) signatures: Vec<Signature>,
 }
 
 /// An image as `manifest.json` describes it.
@@ -91,6 +86,18 @@ pub struct Change {
     pub new: String,
     /// Why.
     pub why: &'static str,
+}
+
+impl BlobOut {
+    /// Whether its bytes will be stored without compression.
+    pub(super) fn is_uncompressed(&self) -> bool {
+        match &self.source {
+            Source::Stored(content) => {
+                matches!(content.compression(), Ok(Compression::None))
+            }
+            Source::Document(_) | Source::Decoded(_) => true,
+        }
+    }
 }
 
 impl Bundle {
@@ -237,7 +244,7 @@ impl Bundle {
         archive: &Archive,
         root: &Root,
         chosen: Option<usize>,
-        names: Vec<Name>,
+        names: Vec<ListedName>,
     ) -> Result<()> {
         let image = chosen.or(root.image);
         if let Some(fault) = image.and_then(|image| archive.faults_of(image).next()) {
@@ -254,14 +261,21 @@ impl Bundle {
                 .into());
             }
         };
-        self.list(archive, descriptor, image, names)
+        let stated = root.positions.first();
+        let stated = stated.and_then(|&position| listed::stated(archive, position));
+        self.list(archive, descriptor, image, names, stated)
     }
 
     /// Adds one image alone, without the index it was found in.
     ///
     /// # Errors
     /// As [`Bundle::add`].
-    pub fn add_image(&mut self, archive: &Archive, image: usize, names: Vec<Name>) -> Result<()> {
+    pub fn add_image(
+        &mut self,
+        archive: &Archive,
+        image: usize,
+        names: Vec<ListedName>,
+    ) -> Result<()> {
         if let Some(fault) = archive.faults_of(image).next() {
             return Err(fault.clone());
         }
@@ -269,7 +283,13 @@ impl Bundle {
             Some(node) => self.node(archive, node)?,
             None => self.synthesize(&archive.images[image])?,
         };
-        self.list(archive, descriptor, Some(image), names)
+        // What an index of several says of itself is not about the one.
+        let of_index = |name: ListedName| ListedName {
+            stated: None,
+            ..name
+        };
+        let names = names.into_iter().map(of_index).collect();
+        self.list(archive, descriptor, Some(image), names, None)
     }
 
     fn node(&mut self, archive: &Archive, node: usize) -> Result<Descriptor> {
@@ -288,11 +308,13 @@ impl Bundle {
         archive: &Archive,
         descriptor: Descriptor,
         image: Option<usize>,
-        names: Vec<Name>,
+        names: Vec<ListedName>,
+        stated: Option<Stated>,
     ) -> Result<()> {
         let image = image
             .map(|image| self.image_out(&archive.images[image]))
             .transpose()?;
+        self.add_signatures(archive)?;
         // One and the same manifest under several names is listed once.
         match self
             .listed
@@ -301,7 +323,7 @@ impl Bundle {
         {
             Some(listed) => {
                 for name in names {
-                    if !listed.names.contains(&name) {
+                    if !listed.names.iter().any(|known| known.name == name.name) {
                         listed.names.push(name);
                     }
                 }
@@ -310,6 +332,7 @@ impl Bundle {
                 names,
                 descriptor,
                 image,
+                stated,
             }),
         }
         Ok(())
@@ -375,7 +398,9 @@ impl Bundle {
                 return Err(fault.clone());
             }
             if let Some(bytes) = &node.bytes {
-                self.manifests.insert(node.descriptor.digest.clone());
+                if !matches!(node.kind, NodeKind::Opaque) {
+                    self.manifests.insert(node.descriptor.digest.clone());
+                }
                 self.push(
                     &node.descriptor.digest,
                     bytes.len() as u64,
@@ -405,6 +430,8 @@ impl Bundle {
                 NodeKind::Attestation(manifest) | NodeKind::Artifact(manifest) => {
                     others.extend(manifest.config.iter().chain(&manifest.layers));
                 }
+                // Large, or what nobody looked into.
+                NodeKind::Opaque if node.bytes.is_none() => others.push(&node.descriptor),
                 NodeKind::Schema1 | NodeKind::Absent | NodeKind::Opaque => {}
             }
         }

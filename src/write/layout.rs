@@ -130,7 +130,7 @@ pub fn layout(bundle: &Bundle, path: &Path, meter: &Meter) -> Result<()> {
             .map_err(|error| Error::io("create", error))?;
         blobs(bundle, folder, meter, &Mutex::default())?;
         put(folder, "oci-layout", OCI_LAYOUT)?;
-        put(folder, "index.json", &index(&bundle.listed, None)?)
+        put(folder, "index.json", &index(&bundle.listed))
     })
 }
 
@@ -167,7 +167,11 @@ pub fn dir(bundle: &Bundle, path: &Path, meter: &Meter) -> Result<()> {
             file.replace(name)
         })
         .into_iter()
-        .collect()
+        .collect::<Result<()>>()?;
+        let mut signatures = bundle.valid_signatures();
+        signatures.try_for_each(|signature| {
+            put(folder, &signature.name(&manifest.digest), &signature.bytes)
+        })
     })
 }
 

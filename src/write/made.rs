@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::bundle::{Bundle, ImageOut, LayerOut, Listed, Source, plain_descriptor};
+use super::bundle::{Bundle, ImageOut, LayerOut, Source, plain_descriptor};
+use super::listed::{Listed, ListedName};
 use super::recode::MediaTypes;
-use crate::archive::{Archive, Content, Kept, Name};
+use crate::archive::{Archive, Content, Kept};
 use crate::blob::{Compression, sha256};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::Scan;
@@ -179,9 +180,9 @@ impl MediaTypes {
             (MediaTypes::Docker, Compression::Gzip) => {
                 "application/vnd.docker.image.rootfs.diff.tar.gzip"
             }
+            // What containerd and BuildKit call it.
             (MediaTypes::Docker, Compression::Zstd) => {
-                let what = "a zstd layer in an image with docker's media types".to_owned();
-                return Err(Fault::Unsupported { what }.into());
+                "application/vnd.docker.image.rootfs.diff.tar.zstd"
             }
             (_, other) => {
                 let what = format!("a layer packed with {}", other.name());
@@ -193,7 +194,7 @@ impl MediaTypes {
 
 impl Bundle {
     /// Adds an image that is made here under its names. Returns its ID, the digest of its config.
-    pub fn add_new(&mut self, image: NewImage, names: Vec<Name>) -> Digest {
+    pub fn add_new(&mut self, image: NewImage, names: Vec<ListedName>) -> Digest {
         self.add_annotated(image, names, &[])
     }
 
@@ -201,7 +202,7 @@ impl Bundle {
     pub fn add_annotated(
         &mut self,
         image: NewImage,
-        names: Vec<Name>,
+        names: Vec<ListedName>,
         annotations: &[(String, String)],
     ) -> Digest {
         let id = sha256(&image.config);
@@ -238,6 +239,7 @@ impl Bundle {
             names,
             descriptor,
             image: Some(image),
+            stated: None,
         });
         id
     }

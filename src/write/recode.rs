@@ -1,7 +1,6 @@
-//! Bundles whose layers are to be packed otherwise, or whose documents are to speak of other media types.
+//! Bundles whose layers are to be recompressed, or whose documents are to use other media types.
 //!
-//! The config's bytes stay, and with them the image's ID and diff IDs. Manifests change where their layers do, then the
-//! indexes above them; everything else in those documents is kept, unknown fields too.
+//! The config's bytes stay, and with them the image's ID and diff IDs. Documents change where what they point to does.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,12 +12,13 @@ use super::bundle::{BlobOut, Bundle, Change, Source};
 use super::chunked::{Annotations, toc};
 use super::repack::Stored;
 use super::reproduce;
+use super::rewrite::Rewriting;
 use crate::archive::Content;
 use crate::blob::{Compression, Meter, sha256};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::Limits;
 use crate::parallel::in_parallel;
-use crate::spec::{Descriptor, Digest, Document, LayerKind, MediaType, annotations, fields, texts};
+use crate::spec::{Descriptor, Digest, Document, LayerKind, MediaType, fields, texts};
 
 /// What is to be otherwise.
 #[derive(Debug, Clone, Copy, Default)]
@@ -91,8 +91,8 @@ impl Bundle {
     /// it is repacked: stored digest, size, and diff ID.
     ///
     /// # Errors
-    /// `DigestMismatch`, `SizeMismatch`, `DiffIdMismatch`, `Codec`; `Unsupported` for encrypted layers and for zstd
-    /// under docker's media types, which have no name for it; `Io`.
+    /// `DigestMismatch`, `SizeMismatch`, `DiffIdMismatch`, `Codec`; `Unsupported` for encrypted layers and for
+    /// foreign ones in zstd under docker's media types, which have no name for it; `Io`.
     pub fn recode(
         &mut self,
         recode: &Recode,
@@ -116,22 +116,13 @@ impl Bundle {
             Some(epoch) => self.rewrite_configs(epoch, &layers)?,
             None => HashMap::new(),
         };
-        let mut renamed: HashMap<String, Descriptor> = HashMap::new();
-        // Manifests first, then the indexes above them; a document has nothing below it that is not done.
-        loop {
-            let before = renamed.len();
-            for digest in self.manifest_digests() {
-                if !renamed.contains_key(digest.as_str()) {
-                    self.rewrite(&digest, recode, &layers, &configs, &mut renamed)
-                        .at(|| digest.blob_path())?;
-                }
-            }
-            if renamed.len() == before {
-                break;
-            }
-        }
+        let renamed = self.rewrite_documents(&Rewriting {
+            recode,
+            layers: &layers,
+            configs: &configs,
+        })?;
         for listed in &mut self.listed {
-            if let Some(new) = renamed.get(listed.descriptor.digest.as_str()) {
+            if let Some(new) = renamed.get(&listed.descriptor.digest) {
                 listed.descriptor.digest = new.digest.clone();
                 listed.descriptor.size = new.size;
                 listed.descriptor.media_type = new.media_type.clone();
@@ -208,13 +199,6 @@ impl Bundle {
             configs.insert(config.digest.clone(), new);
         }
         Ok(configs)
-    }
-
-    fn document(&self, digest: &Digest) -> Option<Arc<[u8]>> {
-        match &self.blob(digest)?.source {
-            Source::Document(bytes) => Some(Arc::clone(bytes)),
-            Source::Stored(_) | Source::Decoded(_) => None,
-        }
     }
 
     /// Packs the layers that are packed otherwise; old digest to new blob.
@@ -319,126 +303,6 @@ impl Bundle {
         }
         Ok(packed)
     }
-
-    /// Rewrites a document if something it points to changed, or if its media types are to change.
-    fn rewrite(
-        &mut self,
-        digest: &Digest,
-        recode: &Recode,
-        layers: &HashMap<Digest, PackedLayer>,
-        configs: &HashMap<Digest, Packed>,
-        renamed: &mut HashMap<String, Descriptor>,
-    ) -> Result<()> {
-        let Some(BlobOut {
-            source: Source::Document(bytes),
-            ..
-        }) = self.blob(digest)
-        else {
-            return Ok(());
-        };
-        let mut value: Value = texts::exact(bytes)?;
-        let document = Document::from_value(&value)?;
-        match document {
-            Document::Manifest(manifest) if self.is_image(&manifest) => {
-                for (i, layer) in manifest.layers.iter().enumerate() {
-                    let new = layers.get(&layer.digest);
-                    let kind = media_type(&layer.media_type, new, recode)?;
-                    edit(
-                        &mut value,
-                        "layers",
-                        i,
-                        new.map(|new| (&new.blob.digest, new.blob.size)),
-                        &kind,
-                    );
-                    if let Some(new) = new {
-                        annotate(item(&mut value, "layers", i), &new.annotations);
-                    }
-                }
-                let config = manifest.config.as_ref();
-                if let Some(new) = config.and_then(|config| configs.get(&config.digest)) {
-                    let config = fields::of_mut(&mut value, "config");
-                    if let Some(Value::Object(config)) = config {
-                        fields::set(config, "digest", new.digest.as_str().into());
-                        fields::set(config, "size", new.size.into());
-                        fields::remove(config, "data");
-                    }
-                }
-                if let (Some(types), Some(Value::Object(config))) =
-                    (recode.media_types, fields::of_mut(&mut value, "config"))
-                {
-                    fields::set(config, "mediaType", types.config().into());
-                }
-                retype(&mut value, recode.media_types.map(MediaTypes::manifest));
-            }
-            Document::Index(index) => {
-                for (i, child) in index.manifests.iter().enumerate() {
-                    let new = renamed.get(child.digest.as_str());
-                    let kind = new.map_or(&child.media_type, |new| &new.media_type).clone();
-                    edit(
-                        &mut value,
-                        "manifests",
-                        i,
-                        new.map(|new| (&new.digest, new.size)),
-                        &kind,
-                    );
-                    let about = child
-                        .annotation(annotations::REFERENCE_DIGEST)
-                        .and_then(|about| renamed.get(about));
-                    if let Some(about) = about {
-                        let annotations = item(&mut value, "manifests", i)
-                            .and_then(|item| fields::get_mut(item, "annotations"));
-                        if let Some(Value::Object(map)) = annotations {
-                            map.insert(
-                                annotations::REFERENCE_DIGEST.into(),
-                                about.digest.as_str().into(),
-                            );
-                        }
-                    }
-                }
-                if recode.prune_sparse {
-                    let here: Vec<bool> = index
-                        .manifests
-                        .iter()
-                        .map(|child| {
-                            let now = renamed
-                                .get(child.digest.as_str())
-                                .map_or(&child.digest, |new| &new.digest);
-                            self.blob(now).is_some() || child.may_be_absent()
-                        })
-                        .collect();
-                    if let Some(Value::Array(list)) = fields::of_mut(&mut value, "manifests") {
-                        let mut here = here.into_iter();
-                        list.retain(|_| here.next().unwrap_or(true));
-                    }
-                }
-                retype(&mut value, recode.media_types.map(MediaTypes::index));
-            }
-            Document::Manifest(_) | Document::Schema1(_) => return Ok(()),
-        }
-        let new_bytes: Arc<[u8]> = texts::bytes(&value).into();
-        let unchanged = texts::exact(bytes)? == value;
-        if unchanged {
-            return Ok(());
-        }
-        let kind = Document::from_value(&value)?.media_type().to_owned();
-        let new = Packed::document(new_bytes);
-        let mut descriptor = self.descriptor_of(digest);
-        if !kind.is_empty() {
-            descriptor.media_type = MediaType::new(kind);
-        }
-        (descriptor.digest, descriptor.size) = (new.digest.clone(), new.size);
-        let why = "what it points to changed";
-        let (old, now) = (digest.to_string(), new.digest.to_string());
-        self.changes.push(Change {
-            what: "manifest",
-            old: Some(old),
-            new: now,
-            why,
-        });
-        self.replace(digest, &new);
-        renamed.insert(digest.to_string(), descriptor);
-        Ok(())
-    }
 }
 
 /// A blob that takes the place of another.
@@ -450,7 +314,7 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    fn document(bytes: Arc<[u8]>) -> Self {
+    pub(super) fn document(bytes: Arc<[u8]>) -> Self {
         Packed {
             digest: sha256(&bytes),
             size: bytes.len() as u64,
@@ -485,7 +349,7 @@ impl MediaTypes {
         }
     }
 
-    fn index(self) -> &'static str {
+    pub(super) fn index(self) -> &'static str {
         match self {
             MediaTypes::Oci => MediaType::OCI_INDEX,
             MediaTypes::Docker => MediaType::DOCKER_LIST,
@@ -493,19 +357,17 @@ impl MediaTypes {
     }
 }
 
-fn retype(value: &mut Value, to: Option<&'static str>) {
-    if let (Some(to), Value::Object(document)) = (to, value) {
-        fields::set(document, "mediaType", to.into());
-    }
-}
-
 /// One item of a list of descriptors.
-fn item<'a>(value: &'a mut Value, list: &str, i: usize) -> Option<&'a mut Map<String, Value>> {
+pub(super) fn item<'a>(
+    value: &'a mut Value,
+    list: &str,
+    i: usize,
+) -> Option<&'a mut Map<String, Value>> {
     fields::of_mut(value, list)?.get_mut(i)?.as_object_mut()
 }
 
 /// Points one item of a list at another blob.
-fn edit(
+pub(super) fn edit(
     value: &mut Value,
     list: &str,
     i: usize,
@@ -537,7 +399,7 @@ fn is_about_bytes(key: &str) -> bool {
 }
 
 /// Adds annotations to a descriptor.
-fn annotate(item: Option<&mut Map<String, Value>>, annotations: &Annotations) {
+pub(super) fn annotate(item: Option<&mut Map<String, Value>>, annotations: &Annotations) {
     let Some(item) = item.filter(|_| !annotations.is_empty()) else {
         return;
     };
@@ -572,10 +434,17 @@ fn is_chunked(layer: &Descriptor, content: &Content) -> Result<bool> {
 }
 
 /// The media type of a layer that is packed and spoken of as asked.
-fn media_type(old: &MediaType, new: Option<&PackedLayer>, recode: &Recode) -> Result<MediaType> {
+pub(super) fn media_type(
+    old: &MediaType,
+    new: Option<&PackedLayer>,
+    recode: &Recode,
+) -> Result<MediaType> {
     let Some(kind) = old.layer_kind() else {
         return Ok(old.clone());
     };
+    if new.is_none() && recode.media_types.is_none() {
+        return Ok(old.clone());
+    }
     let kind = match new.map(|new| new.compression) {
         Some(Compression::Gzip) => LayerKind::Gzip,
         Some(Compression::Zstd) => LayerKind::Zstd,
@@ -589,8 +458,17 @@ fn media_type(old: &MediaType, new: Option<&PackedLayer>, recode: &Recode) -> Re
     let foreign = old.is_foreign();
     let text = match (docker, foreign, kind) {
         (_, _, LayerKind::Encrypted) => return Ok(old.clone()),
-        (true, _, LayerKind::Zstd) => {
-            let what = "zstd layers under docker's media types; use --media-types oci".to_owned();
+        // Nothing that fetches parts of such a layer looks for it under docker's types.
+        (true, _, LayerKind::Zstd) if recode.chunked && new.is_some() => {
+            let what =
+                "zstd:chunked in zstd layers under docker's media types; use --media-types oci"
+                    .to_owned();
+            return Err(Fault::Unsupported { what }.into());
+        }
+        // What containerd and BuildKit call it.
+        (true, false, LayerKind::Zstd) => "application/vnd.docker.image.rootfs.diff.tar.zstd",
+        (true, true, LayerKind::Zstd) => {
+            let what = "a foreign layer in zstd under docker's media types".to_owned();
             return Err(Fault::Unsupported { what }.into());
         }
         (true, false, LayerKind::Tar) => "application/vnd.docker.image.rootfs.diff.tar",

@@ -91,8 +91,14 @@ pub(super) fn config(value: &mut Value, diff_ids: &[String], epoch: i64) {
     if let Some(Value::Object(rootfs)) = fields::get_mut(config, "rootfs") {
         fields::set(rootfs, "diff_ids", diff_ids.into());
     }
-    fields::remove(config, "container");
-    fields::remove(config, "container_config");
+    for of_builder in ["container", "container_config", "docker_version"] {
+        fields::remove(config, of_builder);
+    }
+    // The container's ID, and that of the image of the step before, whose times differ from build to build.
+    if let Some(Value::Object(settings)) = fields::get_mut(config, "config") {
+        fields::remove(settings, "Hostname");
+        fields::remove(settings, "Image");
+    }
     clamp_created(config, epoch);
     if let Some(Value::Array(history)) = fields::get_mut(config, "history") {
         for entry in history {

@@ -336,7 +336,7 @@ def convert(c, i):
         def one(who, command):
             return Contender(who, command.format(out=out(who)), f"rm -f {out(who)}", diff_ids(f"oci-archive:{out(who)}"))
         sizes = {}
-        ours = one("imgconvert", f"{c.bin}/imgconvert -q --compression {codec}{level} {i.path} oci-archive:{{out}}:x")
+        ours = one("imgconvert", f"{c.bin}/imgconvert -q --force --compression {codec}{level} {i.path} oci-archive:{{out}}:x")
         theirs = one("skopeo", f"skopeo --insecure-policy copy -q --dest-compress-format {codec} docker-archive:{i.path} oci-archive:{{out}}:x && sync {{out}}")
         for who, contender in [("imgconvert", ours), ("skopeo", theirs)]:
             contender.result = measured(contender.result, out(who), who, sizes)

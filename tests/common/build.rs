@@ -373,7 +373,8 @@ impl Files {
         self.members.push((name.to_owned(), Kind::Folder));
     }
 
-    fn blob(&mut self, bytes: &[u8]) {
+    /// Adds a blob under its digest.
+    pub fn blob(&mut self, bytes: &[u8]) {
         let name = blob_name(&digest(bytes));
         if !self.has(&name) {
             self.add(&name, bytes);

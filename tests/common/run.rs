@@ -37,7 +37,7 @@ pub const OPENING: [(&str, &str); 12] = [
     ("imgdf", "imgdf {}"),
     ("imgload", "imgload {}"),
     ("imgsave", "imgsave -o out {}"),
-    ("imgconvert", "imgconvert {} docker-archive:out"),
+    ("imgconvert", "imgconvert --force {} docker-archive:out"),
     ("imgtag", "imgtag {} name"),
     ("imgexport", "imgexport -o out {}"),
     ("imggraph", "imggraph {}"),

@@ -45,7 +45,7 @@ LINES = [
     ("imgsave -q -o old.tar ../app.tar", False),
     ("imgconvert -q ../app.tar oci:new", False),
     ("imgconvert -q ../app.tar dir:new", True),
-    ("imgconvert -q ../app.tar oci-archive:new.tar", False),
+    ("imgconvert -q --force ../app.tar oci-archive:new.tar", False),
     ("imgexport -q -o old.tar ../app.tar", False),
     ("imgexport -q -C new ../app.tar", True),
     ("imgimport -q --store store ../rootfs.tar made:1", False),

@@ -280,9 +280,9 @@ fn a_field_in_another_spelling_is_the_field() {
     let room = Room::with("i.tar", &files);
     room.run("imgverify -q i.tar").ok("");
     for line in [
-        "imgconvert -q --compression gzip i.tar oci-archive:o.tar:demo:1",
-        "imgconvert -q --media-types docker i.tar oci-archive:o.tar:demo:1",
-        "imgconvert -q --reproducible i.tar oci-archive:o.tar:demo:1",
+        "imgconvert -q --force --compression gzip i.tar oci-archive:o.tar:demo:1",
+        "imgconvert -q --force --media-types docker i.tar oci-archive:o.tar:demo:1",
+        "imgconvert -q --force --reproducible i.tar oci-archive:o.tar:demo:1",
         "imgcommit -q -c 'USER you' --squash i.tar -o o.tar demo:1",
     ] {
         room.command(line)
@@ -528,10 +528,10 @@ fn texts_that_are_no_valid_unicode_are_shown_and_passed_on() {
         .ok("COPY \u{fffd} /\n");
     // The bytes go on as they are.
     for line in [
-        "imgconvert -q i.tar oci-archive:o.tar:demo:1",
-        "imgconvert -q i.tar docker-archive:o.tar:demo:1",
-        "imgconvert -q --compression gzip i.tar oci-archive:o.tar:demo:1",
-        "imgconvert -q --media-types docker i.tar oci-archive:o.tar:demo:1",
+        "imgconvert -q --force i.tar oci-archive:o.tar:demo:1",
+        "imgconvert -q --force i.tar docker-archive:o.tar:demo:1",
+        "imgconvert -q --force --compression gzip i.tar oci-archive:o.tar:demo:1",
+        "imgconvert -q --force --media-types docker i.tar oci-archive:o.tar:demo:1",
         "imgsave -o o.tar i.tar",
     ] {
         room.run(line).code(0);
@@ -543,7 +543,7 @@ fn texts_that_are_no_valid_unicode_are_shown_and_passed_on() {
     }
     // Of a config that is rewritten every text that stays is as it was written, and so are numbers.
     for line in [
-        "imgconvert -q --reproducible i.tar oci-archive:o.tar:demo:1",
+        "imgconvert -q --force --reproducible i.tar oci-archive:o.tar:demo:1",
         "imgcommit -q --squash i.tar -c 'LABEL c=d' -c 'ENV F=g' -o o.tar demo:2",
     ] {
         room.command(line)

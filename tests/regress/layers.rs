@@ -124,7 +124,7 @@ fn manifest_json_is_read_where_the_oci_manifest_contradicts_the_config() {
                 .code(0);
             for line in [
                 "imgsave -q -o out.tar i.tar",
-                "imgconvert -q i.tar oci-archive:out.tar",
+                "imgconvert -q --force i.tar oci-archive:out.tar",
             ] {
                 room.run(line).code(0).complains(warning);
                 room.run("imgverify -q out.tar").code(0);

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::archive::Name;
 use crate::blob::{Meter, Written};
 use crate::cli::{Common, Io, Making, Packing, now, option_file};
 use crate::error::{Error, Fault, Result};
@@ -85,7 +84,6 @@ impl Ending {
         papers: &[&Path],
     ) -> Result<Taken<'a>> {
         let (instructions, names) = self.making.taken_in(self.tag.as_deref())?;
-        let names: Vec<Name> = names;
         let recode = self.packing.recode(common)?;
         let config = self.config.as_deref().map(option_file).transpose()?;
         let options = ImageOptions {

@@ -2,12 +2,12 @@
 
 use super::Base;
 use super::layers::{self, Cut};
-use crate::archive::Name;
+
 use crate::error::{At, Result};
 use crate::job::Packer;
 use crate::spec::instruction::{self, Instruction};
 use crate::spec::{Digest, History, NewConfig, Platform, Timestamp};
-use crate::write::{Bundle, MediaTypes, NewImage};
+use crate::write::{Bundle, ListedName, MediaTypes, NewImage};
 
 /// The most bytes of `os-release` that are read.
 const OS_RELEASE: u64 = 64 << 10;
@@ -19,7 +19,7 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 #[derive(Debug, Clone)]
 pub struct ImageOptions {
     /// Its names.
-    pub names: Vec<Name>,
+    pub names: Vec<ListedName>,
     /// What machine it is for; as the config says, or the host's, without it.
     pub platform: Option<Platform>,
     /// The config that it starts from.

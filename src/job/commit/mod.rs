@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use side::{Layers, Side};
 
 use super::import::{Packer, check_root, root_listing};
-use crate::archive::{Archive, Image, Kept, Layer, Name};
+use crate::archive::{Archive, Image, Kept, Layer};
 use crate::blob::{CHUNK, FileRange, Input};
 use crate::cache::{self, Cache, Looked};
 use crate::disk::{Excludes, Folder, Item, Mark};
@@ -24,7 +24,7 @@ use crate::spec::instruction::Instruction;
 use crate::spec::{Digest, History, NewConfig, Timestamp};
 use crate::tree::{Proof, Reading, Tree};
 use crate::write::entry::EntryOut;
-use crate::write::{Bundle, LayerWriter, NewImage, NewLayer};
+use crate::write::{Bundle, LayerWriter, ListedName, NewImage, NewLayer};
 
 /// The digest of a tar without entries: a layer that docker leaves out.
 const EMPTY_LAYER: &str = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
@@ -33,7 +33,7 @@ const EMPTY_LAYER: &str = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755
 #[derive(Debug, Clone)]
 pub struct CommitOptions {
     /// The names of the new image.
-    pub names: Vec<Name>,
+    pub names: Vec<ListedName>,
     /// Who made the change.
     pub author: Option<String>,
     /// What it is about.
@@ -393,7 +393,7 @@ fn bundled(
     config: NewConfig,
     layers: Vec<NewLayer>,
     types: crate::write::MediaTypes,
-    names: Vec<Name>,
+    names: Vec<ListedName>,
 ) -> (Bundle, Digest) {
     let mut bundle = Bundle::default();
     let image = NewImage {

@@ -1,0 +1,305 @@
+//! What an output lists: manifests and indexes, each with its names and with what the source's `index.json` says of it.
+//!
+//! `org.opencontainers.image.ref.name` is the text that was typed or that the source has, because skopeo, podman and
+//! umoci look for the very text that they are given. The full reference is in `io.containerd.image.name`. All else that
+//! a descriptor in the source's `index.json` says comes along: annotations, URLs, fields that are unknown here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::bundle::{Bundle, ImageOut};
+use crate::archive::{Archive, Name, Root};
+use crate::error::{Fault, Result};
+use crate::spec::{Descriptor, Reference, annotations, fields};
+
+/// One thing that the output will list.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Its names.
+    pub names: Vec<ListedName>,
+    /// The manifest or index; annotations that name it are not in it.
+    pub descriptor: Descriptor,
+    /// The image that `manifest.json` will describe: of an index, the one for the platform asked for.
+    pub image: Option<ImageOut>,
+    /// The descriptor as the source's `index.json` has it, without a name.
+    pub(super) stated: Option<Stated>,
+}
+
+/// A name that something is listed under.
+#[derive(Debug, Clone)]
+pub struct ListedName {
+    /// What it means.
+    pub name: Name,
+    /// The text for `org.opencontainers.image.ref.name`.
+    pub text: String,
+    /// Whether the user typed it: then the text is put in the place of another one that means the same.
+    pub typed: bool,
+    /// The descriptor that has this name in the source's `index.json`.
+    pub(super) stated: Option<Stated>,
+}
+
+/// A descriptor as it is written in an `index.json`.
+pub(super) type Stated = Arc<Map<String, Value>>;
+
+impl ListedName {
+    /// A name as the user typed it.
+    pub fn typed(name: Name, text: &str) -> Self {
+        ListedName {
+            name,
+            text: text.to_owned(),
+            typed: true,
+            stated: None,
+        }
+    }
+
+    /// A name for an image that the user typed: a reference, `latest` being meant without a tag.
+    ///
+    /// # Errors
+    /// `BadReference`, also for one with a digest, which nobody can give to an image.
+    pub fn new(text: &str) -> Result<Self> {
+        let reference = Reference::parse(text)?;
+        if reference.digest().is_some() {
+            let why = "a name with a digest cannot be given to an image";
+            let text = text.chars().take(300).collect();
+            return Err(Fault::BadReference { text, why }.into());
+        }
+        Ok(ListedName::typed(Name::Full(reference.tagged()), text))
+    }
+
+    /// A name in its short form.
+    pub fn short(name: Name) -> Self {
+        ListedName {
+            text: name.to_string(),
+            name,
+            typed: false,
+            stated: None,
+        }
+    }
+
+    /// A name of a root, with the text that the archive has for it.
+    pub(crate) fn of(archive: &Archive, root: &Root, name: Name) -> Self {
+        let index = archive.oci.as_ref();
+        let entries = index.into_iter().flat_map(|index| {
+            let edge = |&position| Some((position, index.edges.get(position)?));
+            root.positions.iter().filter_map(edge)
+        });
+        let entries: Vec<(usize, &Descriptor)> = entries
+            .map(|(position, edge)| (position, &edge.descriptor))
+            .collect();
+        let has_it = |(_, descriptor): &&(usize, &Descriptor)| {
+            let known = Name::from_annotations(descriptor);
+            known.is_some_and(|known| known.same_as(&name))
+        };
+        // Beside docker's list a tag alone stands for the name with that tag.
+        let has_tag = |(_, descriptor): &&(usize, &Descriptor)| {
+            let known = Name::from_annotations(descriptor);
+            matches!((known, &name), (Some(Name::Tag(tag)), Name::Full(full)) if full.tag() == Some(&tag))
+        };
+        let entry = entries.iter().find(has_it);
+        let entry = entry.or_else(|| entries.iter().find(has_tag));
+        let stated = entry.and_then(|(position, _)| stated(archive, *position));
+        let in_index = entry.and_then(|(_, descriptor)| {
+            let text = descriptor.annotation(annotations::REF_NAME);
+            text.filter(|text| !text.is_empty())
+        });
+        let item = root.item.zip(archive.docker.as_ref());
+        let item = item.and_then(|(position, docker)| docker.items.get(position));
+        let in_manifest = || {
+            let mut tags = item?.repo_tags.iter();
+            let tag = tags.find(|tag| Name::from_repo_tag(tag) == name)?;
+            Some(tag.as_str())
+        };
+        ListedName {
+            text: in_index
+                .or_else(in_manifest)
+                .map_or_else(|| name.to_string(), str::to_owned),
+            name,
+            typed: false,
+            stated,
+        }
+    }
+
+    /// The same for the local store, where images are looked for by docker's names: a text that does not say what the
+    /// name means, as the tag alone that docker and BuildKit write, gives way to the short form.
+    #[must_use]
+    pub fn for_store(mut self) -> Self {
+        if let Name::Full(_) = &self.name
+            && !self.typed
+            && !self.name.matches(&self.text)
+        {
+            self.text = self.name.to_string();
+        }
+        self
+    }
+
+    /// Puts another tag in the place of this one.
+    pub(super) fn retag(&mut self, old: &str, new: &str) {
+        self.name = match std::mem::replace(&mut self.name, Name::Tag(String::new())) {
+            Name::Full(reference) => Name::Full(reference.with_tag(new)),
+            Name::Tag(_) | Name::Text(_) => Name::Tag(new.to_owned()),
+        };
+        self.text = match self.text.strip_suffix(old) {
+            Some(repository) => format!("{repository}{new}"),
+            None => self.name.to_string(),
+        };
+    }
+}
+
+/// What the source's `index.json` says at a position.
+pub(super) fn stated(archive: &Archive, position: usize) -> Option<Stated> {
+    archive.oci.as_ref()?.stated(position).cloned()
+}
+
+impl Listed {
+    /// Its entry in an `index.json`, under a name or without one.
+    pub(crate) fn entry(&self, name: Option<&ListedName>) -> Map<String, Value> {
+        let descriptor = &self.descriptor;
+        let stated = name.map_or(&self.stated, |name| &name.stated);
+        let stated = stated.as_ref().or(self.stated.as_ref());
+        let mut entry = match stated {
+            Some(stated) => Map::clone(stated),
+            None => descriptor_json(descriptor),
+        };
+        let digest = fields::get(&entry, "digest").and_then(Value::as_str);
+        if digest != Some(descriptor.digest.as_str()) {
+            fields::remove(&mut entry, "data");
+        }
+        let media_type = descriptor.media_type.as_str();
+        if !media_type.is_empty() {
+            fields::set(&mut entry, "mediaType", media_type.into());
+        }
+        fields::set(&mut entry, "digest", descriptor.digest.as_str().into());
+        fields::set(&mut entry, "size", descriptor.size.into());
+        set_name(&mut entry, name);
+        entry
+    }
+}
+
+/// Gives an entry of an `index.json` a name, or takes its name away.
+pub(crate) fn set_name(entry: &mut Map<String, Value>, name: Option<&ListedName>) {
+    let mut map = match fields::get_mut(entry, "annotations") {
+        Some(Value::Object(map)) => std::mem::take(map),
+        _ => Map::new(),
+    };
+    let reference = match name.map(|name| &name.name) {
+        // containerd has no names with a digest in its list of images.
+        Some(Name::Full(reference)) if reference.digest().is_none() => {
+            Some(reference.clone().tagged().to_string())
+        }
+        _ => None,
+    };
+    let means = |text: &Value, full: &str| {
+        let parsed = text.as_str().map(Reference::parse);
+        matches!(parsed, Some(Ok(known)) if known.clone().tagged().to_string() == full)
+    };
+    for (key, text) in [
+        (annotations::CONTAINERD_NAME, reference),
+        (annotations::REF_NAME, name.map(|name| name.text.clone())),
+    ] {
+        match text {
+            Some(full)
+                if key == annotations::CONTAINERD_NAME
+                    && map.get(key).is_some_and(|text| means(text, &full)) => {}
+            // A text that is no Unicode stays as it is written.
+            Some(text) if text.contains('\u{fffd}') && map.contains_key(key) => {}
+            Some(text) => {
+                map.insert(key.into(), text.into());
+            }
+            None => {
+                map.shift_remove(key);
+            }
+        }
+    }
+    if map.is_empty() {
+        fields::remove(entry, "annotations");
+        return;
+    }
+    // New ones come before the platform, where others have them.
+    let is_new = fields::get(entry, "annotations").is_none();
+    let platform = is_new.then(|| entry.shift_remove("platform")).flatten();
+    fields::set(entry, "annotations", map.into());
+    entry.extend(platform.map(|platform| ("platform".to_owned(), platform)));
+}
+
+/// A descriptor as it is written.
+pub(super) fn descriptor_json(descriptor: &Descriptor) -> Map<String, Value> {
+    let mut out = Map::new();
+    out.insert("mediaType".into(), descriptor.media_type.as_str().into());
+    out.insert("digest".into(), descriptor.digest.as_str().into());
+    out.insert("size".into(), descriptor.size.into());
+    if let Some(artifact_type) = &descriptor.artifact_type {
+        out.insert("artifactType".into(), artifact_type.as_str().into());
+    }
+    if !descriptor.urls.is_empty() {
+        out.insert("urls".into(), descriptor.urls.as_slice().into());
+    }
+    if !descriptor.annotations.is_empty() {
+        let pairs = descriptor.annotations.iter();
+        let map: Map<String, Value> = pairs
+            .map(|(key, text)| (key.clone(), text.as_str().into()))
+            .collect();
+        out.insert("annotations".into(), map.into());
+    }
+    if let Some(platform) = &descriptor.platform {
+        let mut value = Map::new();
+        value.insert("architecture".into(), platform.architecture.as_str().into());
+        value.insert("os".into(), platform.os.as_str().into());
+        if let Some(variant) = &platform.variant {
+            value.insert("variant".into(), variant.as_str().into());
+        }
+        if let Some(version) = &platform.os_version {
+            value.insert("os.version".into(), version.as_str().into());
+        }
+        out.insert("platform".into(), value.into());
+    }
+    out
+}
+
+impl Bundle {
+    /// Gives names the texts of the local store, see [`ListedName::for_store`].
+    pub fn name_for_store(&mut self) {
+        for listed in &mut self.listed {
+            let names = std::mem::take(&mut listed.names);
+            listed.names = names.into_iter().map(ListedName::for_store).collect();
+        }
+    }
+
+    /// Refuses to list two different images under one name: readers would take the first, the last, or one of each
+    /// half. One name for several platforms, each of which is stated, is no such case.
+    ///
+    /// # Errors
+    /// `Ambiguous`.
+    pub fn check_names(&self) -> Result<()> {
+        let mut seen: HashMap<String, &Listed> = HashMap::new();
+        for listed in &self.listed {
+            for name in &listed.names {
+                let key = match &name.name {
+                    Name::Full(reference) => reference.clone().tagged().to_string(),
+                    Name::Tag(text) | Name::Text(text) => format!(" {text}"),
+                };
+                let first = *seen.entry(key).or_insert(listed);
+                if !first.may_share_name(listed) {
+                    let why = format!("'{}' is the name of two different images", name.name);
+                    return Err(Fault::Ambiguous { why }.into());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Listed {
+    fn may_share_name(&self, other: &Listed) -> bool {
+        let platforms = self
+            .descriptor
+            .platform
+            .as_ref()
+            .zip(other.descriptor.platform.as_ref());
+        let images = self.image.as_ref().zip(other.image.as_ref());
+        self.descriptor.digest == other.descriptor.digest
+            || platforms.is_some_and(|(one, other)| one != other)
+            || images.is_some_and(|(one, other)| one.config == other.config)
+    }
+}

@@ -19,8 +19,8 @@ use super::new_file::folder_of;
 use super::step::step;
 use crate::error::{At, Error, Result};
 
-/// Paths that are being made, to be removed if the program ends before they get their names.
-static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+/// Paths that are being made, to be removed if the program ends before they get their names; `None` once it ends.
+static UNFINISHED: Mutex<Option<BTreeSet<PathBuf>>> = Mutex::new(Some(BTreeSet::new()));
 /// Called before the first path of the program is listed.
 static BEFORE_FIRST: OnceLock<fn()> = OnceLock::new();
 
@@ -34,8 +34,14 @@ impl Unfinished {
         if let Some(prepare) = BEFORE_FIRST.get() {
             prepare();
         }
-        paths().insert(path.clone());
-        Unfinished(path)
+        if let Some(paths) = paths().as_mut() {
+            paths.insert(path.clone());
+            return Unfinished(path);
+        }
+        // The program is about to end, and nothing is to be made any more.
+        loop {
+            std::thread::park();
+        }
     }
 
     /// The path.
@@ -46,11 +52,13 @@ impl Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        paths().remove(&self.0);
+        if let Some(paths) = paths().as_mut() {
+            paths.remove(&self.0);
+        }
     }
 }
 
-fn paths() -> std::sync::MutexGuard<'static, BTreeSet<PathBuf>> {
+fn paths() -> std::sync::MutexGuard<'static, Option<BTreeSet<PathBuf>>> {
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -60,14 +68,23 @@ pub fn before_unfinished(prepare: fn()) {
     let _ = BEFORE_FIRST.set(prepare);
 }
 
-/// Removes everything in the making, for a program that is about to end. Other threads may still be writing: what they
-/// add is removed as well, as long as that leads to an end. Returns what is left.
+/// Removes everything in the making, for a program that is about to end: a thread that would make more waits forever.
+/// Other threads may still be writing: what they add is removed as well, as long as that leads to an end. Returns what
+/// is left.
 pub fn discard_unfinished() -> Vec<PathBuf> {
     // Each pass takes away directories that a writer would need; one that outruns all of these does not exist.
     const PASSES: usize = 1000;
-    let paths: Vec<PathBuf> = paths().iter().cloned().collect();
-    let is_left = |path: &PathBuf| (0..PASSES).all(|_| remove_at(path).is_err());
-    paths.into_iter().filter(is_left).collect()
+    /// Time in which a thread makes what it has just listed.
+    const MAKING: std::time::Duration = std::time::Duration::from_millis(20);
+    let Some(paths) = paths().take() else {
+        return Vec::new();
+    };
+    let is_left = |path: &&PathBuf| (0..PASSES).all(|_| remove_at(path).is_err());
+    let _ = paths.iter().filter(is_left).count();
+    if !paths.is_empty() {
+        std::thread::sleep(MAKING);
+    }
+    paths.iter().filter(is_left).cloned().collect()
 }
 
 /// Removes a file or directory in the making if its maker is gone. Returns whether it did: not if another user made it.

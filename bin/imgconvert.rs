@@ -305,7 +305,8 @@ fn write(
             .map(|_| ()),
         // Another program may make it meanwhile: then it is added to.
         Destination::Layout(path) => match layout::layout(bundle, path, meter) {
-            Err(_) if path.join("index.json").exists() => Store::at(path)
+            // Another program made it meanwhile; any other error is one, even if the layout has its name by then.
+            Err(error) if is_taken(&error) && path.join("index.json").exists() => Store::at(path)
                 .add(bundle, Policy::Replace, meter)
                 .map(|_| ()),
             made => made,
@@ -357,6 +358,12 @@ fn vacant(destination: &Destination, force: bool) -> Result<()> {
         }
         Destination::Stream(_) | Destination::Store => Ok(()),
     }
+}
+
+/// Tests if a directory could not get its name because there is one by that name that is not empty.
+fn is_taken(error: &Error) -> bool {
+    use std::io::ErrorKind::{AlreadyExists, DirectoryNotEmpty};
+    matches!(error.fault(), Fault::Io { source, .. } if matches!(source.kind(), AlreadyExists | DirectoryNotEmpty))
 }
 
 fn destination(text: &str) -> Result<(Destination, Option<ListedName>)> {

@@ -303,9 +303,8 @@ fn write(
         Destination::Layout(path) if path.join("index.json").exists() => Store::at(path)
             .add(bundle, Policy::Replace, meter)
             .map(|_| ()),
-        // Another program may make it meanwhile: then it is added to.
         Destination::Layout(path) => match layout::layout(bundle, path, meter) {
-            // Another program made it meanwhile; any other error is one, even if the layout has its name by then.
+            // Another program made it meanwhile: it is added to. Any other error is one, even if the layout has its name.
             Err(error) if is_taken(&error) && path.join("index.json").exists() => Store::at(path)
                 .add(bundle, Policy::Replace, meter)
                 .map(|_| ()),

@@ -119,7 +119,7 @@ impl Making {
     /// Where files without a name are made: where the image will be.
     ///
     /// # Errors
-    /// As [`Store::landing`].
+    /// As [`crate::store::Store::landing`].
     pub fn landing(&self, common: &Common) -> Result<PathBuf> {
         match (self.file(), self.to_stdout()) {
             (_, true) => Ok(super::landing(None)),
@@ -131,7 +131,7 @@ impl Making {
     /// Puts the image where it goes and prints its ID.
     ///
     /// # Errors
-    /// As [`Store::add`] and [`archive::to_path`].
+    /// As [`crate::store::Store::add`] and [`archive::to_path`].
     pub fn deliver(
         &self,
         bundle: &Bundle,

@@ -82,7 +82,7 @@ const PAGE: Page = Page {
             ),
             (
                 "not looked at",
-                "the entries of larger compressed layers in files and directories, and their diff IDs: decoding them would take several times as long as the load. Use --check, or imgverify",
+                "the entries of larger compressed layers in files and directories: use --check, or imgverify",
             ),
             (
                 "--check",

@@ -29,5 +29,6 @@ mod outer;
 mod properties;
 mod regress;
 mod rows;
+mod sound;
 mod tree;
 mod upkeep;

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::identity::LayerIds;
 use super::listed::{self, Listed, ListedName, Stated};
 use super::recode::Packed;
 use super::repack::Stored;
@@ -13,6 +14,7 @@ use crate::archive::{
 };
 use crate::blob::{Compression, sha256};
 use crate::error::{At, Error, Fault, Result};
+use crate::limits::DecodeLimits;
 use crate::spec::{Descriptor, Digest, Document, ImageConfig, Manifest, MediaType};
 
 /// Images on their way from archives into one output.
@@ -62,12 +64,14 @@ pub struct BlobOut {
     pub size: u64,
     /// Where its bytes come from.
     pub source: Source,
+    /// What its images state of the layer that it is; `None` for what is no layer, or was read to its end to be made.
+    pub stated: Option<LayerIds>,
 }
 
 /// Where the bytes of a blob come from.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// From the input as they are. Digest and size are checked while they are copied.
+    /// From the input as they are. Digest, size and diff ID are checked while they are copied.
     Stored(Content),
     /// A document.
     Document(Arc<[u8]>),
@@ -224,6 +228,7 @@ impl Bundle {
             digest: new.digest.clone(),
             size: new.size,
             source: new.source.clone(),
+            stated: None,
         };
     }
 
@@ -252,7 +257,7 @@ impl Bundle {
         }
         let descriptor = match (root.node, image) {
             (Some(node), _) => self.node(archive, node)?,
-            (None, Some(image)) => self.synthesize(&archive.images[image])?,
+            (None, Some(image)) => self.synthesize(archive, &archive.images[image])?,
             (None, None) => {
                 return Err(Fault::NoSuchImage {
                     wanted: String::new(),
@@ -281,7 +286,7 @@ impl Bundle {
         }
         let descriptor = match archive.images[image].node {
             Some(node) => self.node(archive, node)?,
-            None => self.synthesize(&archive.images[image])?,
+            None => self.synthesize(archive, &archive.images[image])?,
         };
         // What an index of several says of itself is not about the one.
         let of_index = |name: ListedName| ListedName {
@@ -379,7 +384,21 @@ impl Bundle {
                 digest: digest.clone(),
                 size,
                 source,
+                stated: None,
             });
+        }
+    }
+
+    /// Notes what an image states of a layer whose bytes are here: compared when they are copied.
+    pub(super) fn state(&mut self, digest: &Digest, diff_id: &Digest, limits: DecodeLimits) {
+        let blob = self
+            .by_digest
+            .get(digest)
+            .and_then(|&i| self.blobs.get_mut(i));
+        let Some(blob) = blob else { return };
+        let stated = blob.stated.get_or_insert_with(|| LayerIds::new(limits));
+        if !stated.diff_ids.contains(diff_id) {
+            stated.diff_ids.push(diff_id.clone());
         }
     }
 
@@ -435,11 +454,15 @@ impl Bundle {
                 NodeKind::Schema1 | NodeKind::Absent | NodeKind::Opaque => {}
             }
         }
+        let limits = archive.container.limits.decode;
         for layer in layers {
             layer.check_identity().at(|| layer.member.clone())?;
             if let (Some(descriptor), Some(content)) = (&layer.descriptor, layer.content()) {
                 self.push_layer(&descriptor.digest, descriptor.size, content)
                     .at(|| layer.member.clone())?;
+                if let Some(diff_id) = layer.diff_id.as_ref().filter(|_| layer.is_filesystem()) {
+                    self.state(&descriptor.digest, diff_id, limits);
+                }
             }
         }
         let names = archive
@@ -466,7 +489,7 @@ impl Bundle {
     }
 
     /// Adds a manifest for an image that has none, and its config and layers.
-    fn synthesize(&mut self, image: &Image) -> Result<Descriptor> {
+    fn synthesize(&mut self, archive: &Archive, image: &Image) -> Result<Descriptor> {
         let (Some(config), ImageId::Config(id)) = (&image.config_bytes, &image.id) else {
             let what = "an image of docker before 1.10: it has no config to keep".to_owned();
             return Err(Fault::Unsupported { what }.into());
@@ -496,6 +519,9 @@ impl Bundle {
         for ((descriptor, content), layer) in layers.iter().zip(&image.layers) {
             self.push_layer(&descriptor.digest, descriptor.size, content)
                 .at(|| layer.member.clone())?;
+            if let Some(diff_id) = &layer.diff_id {
+                self.state(&descriptor.digest, diff_id, archive.container.limits.decode);
+            }
         }
         Ok(descriptor)
     }

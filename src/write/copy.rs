@@ -1,8 +1,9 @@
-//! Blobs from where they are to where they belong, checked on the way.
+//! Blobs from where they are to where they belong, verified on the way.
 
 use std::io::{Read, Write};
 
 use super::bundle::{BlobOut, Source};
+use super::identity::Decoding;
 use crate::archive::Content;
 use crate::blob::{CHUNK, Hasher, Meter, Turns};
 use crate::error::{At, Error, Fault, Result};
@@ -68,6 +69,7 @@ fn pour(
         true => None,
         false => Some(Hasher::like(&blob.digest)?),
     };
+    let mut decoding = Decoding::of(blob).at(place)?;
     let mut written = 0;
     let mut take = |bytes: &[u8]| -> Result<()> {
         written += bytes.len() as u64;
@@ -81,6 +83,9 @@ fn pour(
         }
         if let Some(hasher) = &mut hasher {
             hasher.update(bytes);
+        }
+        if let Some(decoding) = &mut decoding {
+            decoding.feed(bytes);
         }
         put(bytes).map_err(|error| Error::io("write", error))?;
         meter.add(bytes.len() as u64);
@@ -103,17 +108,17 @@ fn pour(
         })
         .at(place()));
     }
-    let Some(found) = hasher.map(Hasher::finish) else {
-        return Ok(());
-    };
-    if found != blob.digest {
+    if let Some(found) = hasher.map(Hasher::finish)
+        && found != blob.digest
+    {
         let fault = Fault::DigestMismatch {
             expected: blob.digest.to_string(),
             found: found.to_string(),
         };
         return Err(Error::new(fault).at(place()));
     }
-    Ok(())
+    // After the digest: bytes that are not those stated need not decode.
+    decoding.map_or(Ok(()), Decoding::finish).at(place)
 }
 
 fn each_chunk(mut reader: impl Read, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {

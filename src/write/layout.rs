@@ -1,6 +1,5 @@
 //! Bundles as folders: an OCI layout, skopeo's `dir:`.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -55,15 +54,9 @@ pub(crate) fn blobs(
     }
     known.sort_by_key(|blob| std::cmp::Reverse(blob.size));
     // What would say that a damaged archive was taken, because its blobs came from elsewhere before.
-    in_parallel(&known, |blob| match is_itself(layout, blob) {
-        true => {
-            meter.skip(blob.size);
-            Ok(())
-        }
-        false => copy::check(blob, meter),
-    })
-    .into_iter()
-    .collect::<Result<()>>()?;
+    in_parallel(&known, |blob| copy::check(blob, meter))
+        .into_iter()
+        .collect::<Result<()>>()?;
     work.sort_by_key(|blob| std::cmp::Reverse(blob.size));
     let written = in_parallel(&work, |blob| -> Result<u64> {
         let folder = layout.join("blobs").join(blob.digest.algorithm());
@@ -109,15 +102,6 @@ fn is_there(layout: &Path, blob: &BlobOut) -> Result<bool> {
         .at(path.to_string_lossy())),
         Err(_) => Ok(false),
     }
-}
-
-/// Whether a blob comes from the very file that the layout has it in.
-fn is_itself(layout: &Path, blob: &BlobOut) -> bool {
-    let Source::Stored(Content::File(file)) = &blob.source else {
-        return false;
-    };
-    std::fs::symlink_metadata(layout.join(blob.digest.blob_path()))
-        .is_ok_and(|found| (found.dev(), found.ino()) == file.identity())
 }
 
 /// Writes a bundle as a new OCI layout: blobs first, `index.json` last.

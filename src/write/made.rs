@@ -11,6 +11,7 @@ use crate::archive::{Archive, Content, Kept};
 use crate::blob::{Compression, sha256};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::Scan;
+use crate::limits::DecodeLimits;
 use crate::spec::json::Node;
 use crate::spec::{Descriptor, Digest, texts};
 
@@ -23,6 +24,8 @@ pub struct NewLayer {
     pub diff_id: Digest,
     /// The stored bytes; `None` for a layer that lies elsewhere, as foreign ones may.
     pub content: Option<Content>,
+    /// What decoding accepts at most; `None` for a layer that was read to its end to be made.
+    limits: Option<DecodeLimits>,
     /// The descriptor as the base's manifest has it, unknown fields too.
     stated: Option<Value>,
 }
@@ -55,6 +58,7 @@ impl NewLayer {
             descriptor: plain_descriptor(media_type, &scan.digest, scan.size),
             diff_id,
             content: Some(content),
+            limits: None,
             stated: None,
         })
     }
@@ -118,6 +122,7 @@ impl NewLayer {
                 descriptor,
                 diff_id,
                 content,
+                limits: Some(archive.container.limits.decode),
                 stated,
             })
         };
@@ -225,6 +230,9 @@ impl Bundle {
             if let Some(content) = &layer.content {
                 let (digest, size) = (&layer.descriptor.digest, layer.descriptor.size);
                 self.push(digest, size, Source::Stored(content.clone()));
+                if let Some(limits) = layer.limits {
+                    self.state(digest, &layer.diff_id, limits);
+                }
             }
         }
         let layers = image.layers.into_iter().map(|layer| LayerOut {

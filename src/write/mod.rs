@@ -8,6 +8,7 @@ mod bundle;
 pub(crate) mod chunked;
 mod copy;
 pub mod entry;
+mod identity;
 mod layer_out;
 pub mod layout;
 mod listed;
@@ -21,6 +22,7 @@ mod tar_out;
 
 pub use archive::Format;
 pub use bundle::{BlobOut, Bundle, Change, ImageOut, LayerOut, Source};
+pub use identity::LayerIds;
 pub use layer_out::LayerWriter;
 pub(crate) use listed::set_name;
 pub use listed::{Listed, ListedName};

@@ -110,10 +110,16 @@ pub fn model_layer(map: &mut Map, line: &str, inodes: &mut usize) -> bool {
         .map(|item| item.trim().splitn(3, ' ').collect())
         .filter(|item: &Vec<&str>| item.len() > 1)
         .collect();
-    model_items(map, &items, inodes)
+    model_items(map, &items, inodes, &mut BTreeMap::new())
 }
 
-fn model_items(map: &mut Map, items: &[Vec<&str>], inodes: &mut usize) -> bool {
+/// `before` keeps what the first entries alone make, by how many they are: each such part is worked out once.
+fn model_items(
+    map: &mut Map,
+    items: &[Vec<&str>],
+    inodes: &mut usize,
+    before: &mut BTreeMap<usize, Map>,
+) -> bool {
     let (start, start_inodes) = (map.clone(), *inodes);
     // A marker below a link of the layer waits for that link.
     let is_link = |path: &str| items.iter().any(|item| item[0] == "l" && item[1] == path);
@@ -191,10 +197,13 @@ fn model_items(map: &mut Map, items: &[Vec<&str>], inodes: &mut usize) -> bool {
                 let mut found = led.as_ref().ok().and_then(|led| map.get(led)).cloned();
                 if led == Err(true) {
                     // As it was before the markers that stand behind it.
-                    let some = &items[..number];
-                    let (mut other, mut count) = (start.clone(), start_inodes);
-                    model_items(&mut other, some, &mut count);
-                    led = lead(&other, "", target, 0, false, Some(&path));
+                    if !before.contains_key(&number) {
+                        let (mut other, mut count) = (start.clone(), start_inodes);
+                        model_items(&mut other, &items[..number], &mut count, before);
+                        before.insert(number, other);
+                    }
+                    let other = &before[&number];
+                    led = lead(other, "", target, 0, false, Some(&path));
                     found = led.as_ref().ok().and_then(|led| other.get(led)).cloned();
                 }
                 match (led, found) {

@@ -60,7 +60,10 @@ pub fn tree(data: &[u8]) {
         });
         before = Some(bytes);
     }
-    assert_eq!(shown.join(" "), model_shown(&map), "{lines:?}");
+    // Of layers that cannot be applied nobody reads what there is of the rest.
+    if good {
+        assert_eq!(shown.join(" "), model_shown(&map), "{lines:?}");
+    }
     assert_eq!(
         tree.faults().is_empty(),
         good,

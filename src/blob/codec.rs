@@ -64,12 +64,15 @@ pub struct Decoder<R: BufRead> {
     limits: DecodeLimits,
     decoded: u64,
     padding: u64,
+    /// Whether only one member is decoded.
+    is_one: bool,
 }
 
 enum Inner<R: BufRead> {
     Plain(Counted<R>),
     Gzip(Option<Box<flate2::bufread::GzDecoder<Counted<R>>>>),
     Bzip2(bzip2::bufread::MultiBzDecoder<Counted<R>>),
+    OneBzip2(bzip2::bufread::BzDecoder<Counted<R>>),
     Xz(liblzma::bufread::XzDecoder<Counted<R>>),
     Zstd(zstd::stream::zio::Reader<Counted<R>, Unzstd>),
     Watched(Box<Watched<Counted<R>>>),
@@ -93,10 +96,7 @@ impl<R: BufRead> Decoder<R> {
             }
             Compression::Bzip2 => Inner::Bzip2(bzip2::bufread::MultiBzDecoder::new(source)),
             Compression::Xz => {
-                // The dictionary plus what the decoder itself needs.
-                let memory = (1u64 << limits.window_log) + (16 << 20);
-                let flags = liblzma::stream::CONCATENATED;
-                let stream = liblzma::stream::Stream::new_stream_decoder(memory, flags);
+                let stream = xz_stream(limits, liblzma::stream::CONCATENATED);
                 let stream = stream.map_err(|error| broken(error.into()))?;
                 Inner::Xz(liblzma::bufread::XzDecoder::new_stream(source, stream))
             }
@@ -111,7 +111,60 @@ impl<R: BufRead> Decoder<R> {
             limits,
             decoded: 0,
             padding: 0,
+            is_one: false,
         })
+    }
+
+    /// The same for one member alone, after which the source stands; `so_far` are the decoded and the stored bytes that
+    /// count towards the limits already.
+    pub(super) fn one(
+        source: R,
+        compression: Compression,
+        limits: DecodeLimits,
+        so_far: (u64, u64),
+    ) -> Result<Self, Error> {
+        let mut decoder = Decoder::new(source, compression, limits)?;
+        let broken = |error: io::Error| codec_error(compression, limits, error);
+        decoder.is_one = true;
+        decoder.decoded = so_far.0;
+        decoder.inner = match decoder.inner {
+            Inner::Bzip2(bzip2) => {
+                Inner::OneBzip2(bzip2::bufread::BzDecoder::new(bzip2.into_inner()))
+            }
+            Inner::Xz(xz) => {
+                let stream = xz_stream(limits, 0).map_err(|error| broken(error.into()))?;
+                Inner::Xz(liblzma::bufread::XzDecoder::new_stream(
+                    xz.into_inner(),
+                    stream,
+                ))
+            }
+            Inner::Zstd(mut zstd) => {
+                zstd.set_single_frame();
+                Inner::Zstd(zstd)
+            }
+            inner => inner,
+        };
+        if let Some(source) = decoder.source_mut() {
+            source.count = so_far.1;
+        }
+        Ok(decoder)
+    }
+
+    /// Decoded and stored bytes, with those that [`Decoder::one`] was told.
+    pub(super) fn so_far(&self) -> (u64, u64) {
+        (self.decoded, self.stored())
+    }
+
+    fn source_mut(&mut self) -> Option<&mut Counted<R>> {
+        match &mut self.inner {
+            Inner::Plain(source) => Some(source),
+            Inner::Gzip(decoder) => decoder.as_mut().map(|decoder| decoder.get_mut()),
+            Inner::Bzip2(decoder) => Some(decoder.get_mut()),
+            Inner::OneBzip2(decoder) => Some(decoder.get_mut()),
+            Inner::Xz(decoder) => Some(decoder.get_mut()),
+            Inner::Zstd(decoder) => Some(decoder.reader_mut()),
+            Inner::Watched(_) => None,
+        }
     }
 
     /// The same, and the places from which gzip and zstd can be decoded again are noted in `log`. `size` is how many
@@ -141,6 +194,7 @@ impl<R: BufRead> Decoder<R> {
             limits,
             decoded: 0,
             padding: 0,
+            is_one: false,
         })
     }
 
@@ -162,6 +216,7 @@ impl<R: BufRead> Decoder<R> {
             limits,
             decoded: 0,
             padding: 0,
+            is_one: false,
         })
     }
 
@@ -179,6 +234,7 @@ impl<R: BufRead> Decoder<R> {
             Inner::Plain(source) => Some(source.inner),
             Inner::Gzip(decoder) => decoder.map(|decoder| decoder.into_inner().inner),
             Inner::Bzip2(decoder) => Some(decoder.into_inner().inner),
+            Inner::OneBzip2(decoder) => Some(decoder.into_inner().inner),
             Inner::Xz(decoder) => Some(decoder.into_inner().inner),
             Inner::Zstd(decoder) => Some(decoder.into_inner().inner),
             Inner::Watched(decoder) => Some(decoder.into_source().inner),
@@ -192,6 +248,7 @@ impl<R: BufRead> Decoder<R> {
                 .as_ref()
                 .map_or(0, |decoder| decoder.get_ref().count),
             Inner::Bzip2(decoder) => decoder.get_ref().count,
+            Inner::OneBzip2(decoder) => decoder.get_ref().count,
             Inner::Xz(decoder) => decoder.get_ref().count,
             Inner::Zstd(decoder) => decoder.reader().count,
             Inner::Watched(decoder) => decoder.source().count,
@@ -202,13 +259,14 @@ impl<R: BufRead> Decoder<R> {
         match &mut self.inner {
             Inner::Plain(source) => source.read(buf),
             Inner::Bzip2(decoder) => decoder.read(buf),
+            Inner::OneBzip2(decoder) => decoder.read(buf),
             Inner::Xz(decoder) => decoder.read(buf),
             Inner::Zstd(decoder) => decoder.read(buf),
             Inner::Watched(decoder) => decoder.read(buf),
             Inner::Gzip(slot) => loop {
                 let Some(decoder) = slot else { return Ok(0) };
                 let n = decoder.read(buf)?;
-                if n > 0 {
+                if n > 0 || self.is_one {
                     return Ok(n);
                 }
                 // End of a member: another member, zero padding, or nothing may follow.
@@ -233,6 +291,15 @@ impl<R: BufRead> Decoder<R> {
             },
         }
     }
+}
+
+fn xz_stream(
+    limits: DecodeLimits,
+    flags: u32,
+) -> Result<liblzma::stream::Stream, liblzma::stream::Error> {
+    // The dictionary plus what the decoder itself needs.
+    let memory = (1u64 << limits.window_log) + (16 << 20);
+    liblzma::stream::Stream::new_stream_decoder(memory, flags)
 }
 
 pub(super) fn trailing() -> io::Error {

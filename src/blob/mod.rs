@@ -12,6 +12,7 @@ mod input;
 mod meter;
 mod new_file;
 mod restart;
+mod segments;
 pub(crate) mod step;
 mod tap;
 mod turns;
@@ -30,6 +31,7 @@ pub use new_file::{
     NewFile, NewFolder, Written, is_leftover, sync_folder, unique_name, write_whole,
 };
 pub use restart::{Piece, PieceLog, Start, Unproven};
+pub use segments::Segments;
 pub use tap::{Seen, Tap, Tapped};
 pub use turns::Turns;
 pub use unfinished::{before_unfinished, discard_unfinished, remove_leftover};

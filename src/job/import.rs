@@ -12,7 +12,7 @@ use super::commit::write_item;
 use crate::archive::{Content, Kept};
 use crate::blob::{
     CHUNK, Compression, Decoder, FileRange, Hasher, HashingBuf, HashingReader, Input, Keeping,
-    Meter, NewFile, ReadAhead,
+    Meter, NewFile, ReadAhead, Segments,
 };
 use crate::disk::{Folder, Item};
 use crate::error::{At, Error, Fault, Result, TarFault};
@@ -256,12 +256,19 @@ fn pass(mut stream: ReadAhead, range: Option<FileRange>, packer: &Packer<'_>) ->
         compression,
         Compression::None | Compression::Gzip | Compression::Zstd
     );
-    if is_cpio || !stays {
-        let decoder = ReadAhead::new(Decoder::new(stream, compression, limits.decode)?);
-        return match is_cpio {
-            true => cpio(decoder, packer),
-            false => tar(decoder, Compression::None, None, packer),
+    if is_cpio {
+        let plain = match compression {
+            Compression::None => stream,
+            _ => {
+                let segments = Segments::new(&[], stream, limits.decode).map_err(read_error)?;
+                ReadAhead::new(segments)
+            }
         };
+        return cpio(plain, packer);
+    }
+    if !stays {
+        let decoder = ReadAhead::new(Decoder::new(stream, compression, limits.decode)?);
+        return tar(decoder, Compression::None, None, packer);
     }
     tar(stream, compression, range, packer)
 }
@@ -552,9 +559,9 @@ fn item_of(entry: &CpioEntry, kind: EntryKind) -> Item {
 }
 
 /// The contents of a cpio archive's current entry.
-struct CpioData<'a, R>(&'a mut Cpio<R>);
+struct CpioData<'a>(&'a mut Cpio);
 
-impl<R: BufRead> Read for CpioData<'_, R> {
+impl Read for CpioData<'_> {
     fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
         self.0.read_data(buf).map_err(Error::into_io)
     }

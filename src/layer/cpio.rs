@@ -1,17 +1,17 @@
 //! cpio archives as entries: the portable formats of POSIX (`odc`) and SVR4 (`newc`, `crc`), as initramfs images are.
 //!
 //! In comes a stream, out go entries with their contents, in archive order; links between names of one file are told by
-//! device and inode numbers and are left to [`CpioLinks`]. Archives in a row are read as one, as the Linux kernel
-//! reads them. The old binary format, whose byte order depends on the machine that wrote it, is refused by name.
+//! device and inode numbers and are left to [`CpioLinks`]. Archives in a row are read as one, compressed or not, with
+//! zeros between them, as the Linux kernel reads them. The old binary format, whose byte order depends on the machine that wrote it, is refused by name.
 //!
 //! What a hostile archive could try here: numbers are digits or an error, names are limited like those of a tar, sizes
 //! are never used to allocate, and an archive without its trailer is cut short.
 
 use std::collections::HashMap;
-use std::io::BufRead;
 
 use super::input::{StreamInput, TarInput};
 use super::{EntryKind, Limits, Mtime};
+use crate::blob::{Compression, ReadAhead, Segments};
 use crate::error::{Error, Fault, Result};
 
 /// One entry as the archive states it.
@@ -42,8 +42,8 @@ pub struct CpioEntry {
 }
 
 /// Reads a cpio archive entry by entry.
-pub struct Cpio<R> {
-    input: StreamInput<R>,
+pub struct Cpio {
+    input: StreamInput<ReadAhead>,
     entry: CpioEntry,
     left: u64,
     padding: u64,
@@ -54,8 +54,13 @@ pub struct Cpio<R> {
     archives: u64,
     /// Whether an archive has ended and no other has begun.
     between: bool,
+    /// How often a compressed archive followed an uncompressed one.
+    turns: u32,
     limits: Limits,
 }
+
+/// How often a compressed archive may follow an uncompressed one: each time costs a thread and its buffers.
+const MOST_TURNS: u32 = 16;
 
 const AFTER: &str = "bytes follow the end that are no archive";
 
@@ -81,9 +86,9 @@ pub fn is_cpio(head: &[u8]) -> bool {
     Form::of(head).is_some() || matches!(head, [0xc7, 0x71, ..] | [0x71, 0xc7, ..])
 }
 
-impl<R: BufRead> Cpio<R> {
-    /// Reads the archive that starts where `inner` stands.
-    pub fn new(inner: R) -> Self {
+impl Cpio {
+    /// Reads the archives in a row that start where `inner` stands, of which the first is uncompressed.
+    pub fn new(inner: ReadAhead) -> Self {
         Cpio {
             input: StreamInput::new(inner),
             entry: CpioEntry::default(),
@@ -93,6 +98,7 @@ impl<R: BufRead> Cpio<R> {
             entries: 0,
             archives: 0,
             between: false,
+            turns: 0,
             limits: Limits::default(),
         }
     }
@@ -112,20 +118,32 @@ impl<R: BufRead> Cpio<R> {
         let mut buf = [0; 4096];
         while self.read_data(&mut buf)? > 0 {}
         loop {
+            // Zeros up to a record of 512 bytes, or to the next archive.
+            if self.between && !self.input.skip_zeros().map_err(read_error)? {
+                return Ok(None);
+            }
             let at = self.input.position();
             let mut magic = [0; 6];
             if self.fill(&mut magic)? < magic.len() {
-                return match (self.between, magic == [0; 6]) {
-                    (false, _) => Err(cut(at)),
-                    (true, true) => Ok(None),
-                    (true, false) => Err(wrong(at, AFTER)),
+                return match self.between {
+                    false => Err(cut(at)),
+                    true => Err(wrong(at, AFTER)),
                 };
             }
-            if magic == [0; 6] && self.between {
-                // Zeros up to a record of 512 bytes, or to the next archive.
-                if !self.input.skip_zeros().map_err(read_error)? {
-                    return Ok(None);
+            if self.between && Compression::sniff(&magic) != Compression::None {
+                self.turns += 1;
+                if self.turns > MOST_TURNS {
+                    let what = "compressed archives that follow uncompressed ones";
+                    return Err(Error::new(Fault::Limit {
+                        what,
+                        limit: MOST_TURNS.into(),
+                        found: self.turns.into(),
+                    }));
                 }
+                let decode = self.limits.decode;
+                self.input
+                    .continue_with(|rest| Ok(ReadAhead::new(Segments::new(&magic, rest, decode)?)))
+                    .map_err(read_error)?;
                 continue;
             }
             let Some(form) = Form::of(&magic) else {
@@ -470,7 +488,8 @@ mod tests {
     }
 
     fn names(bytes: &[u8]) -> Result<Vec<String>> {
-        let mut cpio = Cpio::new(bytes);
+        let bytes = std::io::Cursor::new(bytes.to_vec());
+        let mut cpio = Cpio::new(ReadAhead::new(bytes));
         let mut names = Vec::new();
         while let Some(entry) = cpio.next_entry()? {
             names.push(format!(

@@ -104,6 +104,17 @@ impl<R: BufRead> StreamInput<R> {
 }
 
 impl StreamInput<ReadAhead> {
+    /// Goes on with what is made of the rest; positions count on.
+    pub(super) fn continue_with(
+        &mut self,
+        make: impl FnOnce(ReadAhead) -> io::Result<ReadAhead>,
+    ) -> io::Result<()> {
+        let (_, nothing) = ReadAhead::pair();
+        let rest = std::mem::replace(&mut self.inner, nothing);
+        self.inner = make(rest)?;
+        Ok(())
+    }
+
     /// The next bytes, at most `most` of them and none only at the end, without copying them.
     pub(super) fn take_chunk(&mut self, most: u64) -> io::Result<Chunk> {
         let chunk = self.inner.take_chunk(most)?;

@@ -402,3 +402,65 @@ fn a_name_before_the_file_is_told() {
     room.run("imgimport app:1 root.tar")
         .fails("imgimport: no file 'app:1': the file comes first: imgimport root.tar app:1\n");
 }
+
+/// A cpio archive in the `newc` format of empty directories.
+fn newc(names: &[&str]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (i, name) in names.iter().chain(&["TRAILER!!!"]).enumerate() {
+        let is_trailer = *name == "TRAILER!!!";
+        let mode = if is_trailer { 0 } else { 0o040_755 };
+        let length = name.len() as u32 + 1;
+        let fields = [i as u32 + 1, mode, 0, 0, 2, 0, 0, 0, 0, 0, 0, length, 0];
+        out.extend(b"070701");
+        for field in fields {
+            out.extend(format!("{field:08x}").bytes());
+        }
+        out.extend(name.bytes());
+        out.push(0);
+        out.resize(out.len().next_multiple_of(4), 0);
+    }
+    out
+}
+
+/// An initramfs with microcode before it, a compressed archive behind an uncompressed one, was called damaged, as were
+/// archives in a row in several codecs. The Linux kernel takes all of them (initramfs buffer format).
+#[test]
+fn archives_of_an_initramfs_may_differ_in_compression() {
+    let early = newc(&["kernel"]);
+    let late = newc(&["late"]);
+    let codecs = [Pack::Gzip, Pack::Zstd, Pack::Xz, Pack::Bzip2];
+    for codec in codecs {
+        for padding in [512, 8, 4] {
+            let mut bytes = early.clone();
+            bytes.resize(bytes.len().next_multiple_of(padding), 0);
+            bytes.extend(codec.pack(&late));
+            let room = Room::new();
+            room.write("initrd", &bytes);
+            room.run("imgimport -q -o out.tar initrd x:1").code(0);
+            let run = room.run("imgexport out.tar");
+            assert_eq!(words(&run.stdout), "d kernel | d late");
+            room.command("imgimport -q -o piped.tar - x:1")
+                .pipe(&bytes)
+                .run()
+                .code(0);
+            let run = room.run("imgexport piped.tar");
+            assert_eq!(words(&run.stdout), "d kernel | d late");
+            // Compressed, uncompressed, and in the next codec.
+            let mixed: Vec<u8> = [codec.pack(&newc(&["first"])), bytes.clone()]
+                .into_iter()
+                .chain(codecs.iter().map(|next| next.pack(&newc(&["last"]))))
+                .flatten()
+                .collect();
+            room.write("mixed", &mixed);
+            room.run("imgimport -q -o out.tar mixed x:1").code(0);
+            let run = room.run("imgexport out.tar");
+            assert_eq!(words(&run.stdout), "d first | d kernel | d last | d late");
+            room.write("cut", &bytes[..bytes.len() - 5]);
+            room.run("imgimport -q -o cut.tar cut x:1").code(2);
+            bytes.extend(b"garbage");
+            room.write("more", &bytes);
+            room.run("imgimport -q -o cut.tar more x:1").code(2);
+            assert!(!room.path("cut.tar").exists());
+        }
+    }
+}

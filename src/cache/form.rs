@@ -17,7 +17,7 @@ use std::os::unix::fs::FileExt;
 use crate::blob::{Piece, Start};
 use crate::spec::Digest;
 
-const MAGIC: &[u8; 16] = b"imgkit layers\0\0\x01";
+const MAGIC: &[u8; 16] = b"imgkit layers\0\0\x02";
 /// How names of indexes end.
 pub(super) const SUFFIX: &str = "layer";
 /// Bytes before the index.

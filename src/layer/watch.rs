@@ -224,9 +224,6 @@ impl Watch {
         let Some(trace) = &mut self.trace else {
             return;
         };
-        if matches!(entry.kind, EntryKind::Other(_)) {
-            return;
-        }
         let path = entry.clean_path();
         let shared = shared(path, &self.last);
         let own = path.get(shared..).unwrap_or_default();

@@ -170,6 +170,12 @@ const REPLACES_LINK: &str = "the layer writes below a symbolic link of a lower l
 const REPLACES_FILE: &str = "the layer writes below a path where a lower layer has something that is no directory: a \
     directory without an entry replaces it, as in docker with overlay2; other engines refuse the layer";
 
+/// An entry of a type that layers do not have, as a fault of the tree.
+///
+/// Engines refuse the whole layer; GNU tar would make a directory of a dump directory and a file of a vendor's type.
+pub(crate) const UNKNOWN_TYPE: &str = "an entry of a type that no engine unpacks, such as a dump directory of tar -g or a \
+    volume label";
+
 /// What a name stands for at some moment.
 #[derive(Clone, Copy)]
 struct State {
@@ -272,6 +278,10 @@ impl Applying {
     }
 
     fn entry(&mut self, listing: &Listing, at: u32, record: &Record, path: &[u8]) -> Result<()> {
+        if matches!(record.kind, EntryKind::Other(_)) {
+            self.fault(UNKNOWN_TYPE, path);
+            return Ok(());
+        }
         if record.climbs {
             self.fault("its name leads out of the tree", path);
             return Ok(());

@@ -83,10 +83,6 @@ impl Listing {
         making.listing.limits = *walker.limits();
         let mut buf = vec![0; if with_digests { crate::blob::CHUNK } else { 0 }];
         while let Some(entry) = walker.next_entry()? {
-            if matches!(entry.kind, EntryKind::Other(_)) {
-                // Volume labels and the like make nothing; the walk has noted them.
-                continue;
-            }
             let hashed = with_digests && entry.kind == EntryKind::File && entry.sparse.is_none();
             making.add(entry)?;
             if with_digests {

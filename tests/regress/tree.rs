@@ -464,3 +464,55 @@ fn archives_of_an_initramfs_may_differ_in_compression() {
         }
     }
 }
+
+/// Entries of types that no engine unpacks were left out by whatever applied layers, and imgverify called the image sound
+/// or named something else. docker: "unhandled tar header type 68"; podman and umoci refuse the layer, too.
+#[test]
+fn layers_with_entries_that_no_engine_unpacks_are_refused() {
+    let why = "an entry of a type that no engine unpacks, such as a dump directory of tar -g or a volume label";
+    let sound = build::docker(&[&image(&["f a A"])]).tar();
+    for kind in [b'D', b'V', b'M', b'Z'] {
+        let mut tar = layer("d sub | f sub/a A");
+        tar[156] = kind;
+        let sum: u32 = tar[..148]
+            .iter()
+            .chain(&tar[156..512])
+            .map(|byte| u32::from(*byte))
+            .sum();
+        tar[148..156].copy_from_slice(format!("{:06o}\0 ", sum + 256).as_bytes());
+        for files in [
+            build::docker(&[&build::image("x:1").layer_bytes(tar.clone())]),
+            build::oci(&[&build::image("x:1")
+                .layer_bytes(tar.clone())
+                .packed(Pack::Gzip)]),
+        ] {
+            let room = Room::with("app.tar", &files);
+            room.write("sound.tar", &sound);
+            let place = format!("app.tar: layer 1 of 1: sub: {why}\n");
+            for line in [
+                "imgexport -o out.tar app.tar",
+                "imgexport --rootless -C out app.tar",
+                "imgdiff app.tar sound.tar",
+                "imgdiff --cache cache sound.tar app.tar",
+                "imgdiff --cache cache sound.tar app.tar",
+                "imgcommit --squash app.tar -o out.tar y:1",
+                "imgcommit --base app.tar -o out.tar sound.tar y:1",
+            ] {
+                room.run(line).code(2).complains(why);
+                assert!(
+                    !room.path("out.tar").exists() && !room.path("out").exists(),
+                    "{line}"
+                );
+            }
+            room.run("imgexport -o out.tar app.tar")
+                .fails(&format!("imgexport: {place}"));
+            room.run("imgverify app.tar").code(1).says("[unknown-type]");
+            room.run("imgload --store store app.tar")
+                .code(0)
+                .complains(why);
+            room.run("imgload --store other --check app.tar")
+                .code(2)
+                .complains(why);
+        }
+    }
+}

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use super::blobs::Labels;
 use super::finding::{Found, Severity};
 use crate::archive::Archive;
+use crate::error::Fault;
 use crate::layer::Whiteout;
-use crate::tree::{Listing, Tree};
+use crate::tree::{Listing, Tree, UNKNOWN_TYPE};
 
 /// Entries that are applied for all images of one archive, however many of them share layers.
 const MOST: usize = 50_000_000;
@@ -65,7 +66,10 @@ fn faults(tree: &Tree, prefix: Option<&str>, found: &mut Found) {
     let mut told = 0;
     for fault in tree.faults() {
         let places: Vec<String> = fault.places().map(str::to_owned).collect();
-        if places.last().is_none_or(|path| is_said(path)) {
+        // The pass over the layer says that, too.
+        let has_unknown_type =
+            matches!(fault.fault(), Fault::Entry { why } if *why == UNKNOWN_TYPE);
+        if has_unknown_type || places.last().is_none_or(|path| is_said(path)) {
             continue;
         }
         told += 1;

@@ -254,6 +254,7 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
             input,
             &Options {
                 excludes: options.excludes.clone(),
+                exact_times: false,
                 overlay: args.upper,
                 latest: options.latest,
                 owner: None,

@@ -144,6 +144,7 @@ fn main() -> ExitCode {
                         excludes,
                         owner: args.owner,
                         latest: cli::source_date_epoch(),
+                        exact_times: false,
                         overlay: false,
                         limits: args.common.limits(),
                     },

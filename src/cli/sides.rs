@@ -71,6 +71,7 @@ fn files(name: String, path: &Path, common: &Common) -> Result<Input> {
             path,
             &disk::Options {
                 limits: common.limits(),
+                exact_times: true,
                 ..disk::Options::default()
             },
         )?;

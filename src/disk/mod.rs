@@ -12,6 +12,7 @@
 //! the attributes `user.*`, `security.capability` and access control lists. Labels of a host's security module and the
 //! notes of overlay mounts stay behind.
 
+mod access;
 mod exclude;
 mod overlay;
 mod walk;
@@ -31,6 +32,8 @@ pub struct Options {
     pub owner: Option<(u32, u32)>,
     /// Times later than this become this.
     pub latest: Option<i64>,
+    /// Whether times keep what they have below a second; whole seconds are what engines write into layers.
+    pub exact_times: bool,
     /// Whether the folder is the upper one of an overlay mount, whose marks are to be read as such.
     pub overlay: bool,
     /// What is accepted at most.

@@ -8,9 +8,10 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::access::{Access, open_below};
 use super::exclude::Inherited;
 use super::overlay::{Mark, mark};
 use super::{Item, Options, is_portable};
@@ -28,6 +29,7 @@ pub struct Folder {
     names: Vec<u8>,
     records: Vec<Record>,
     extras: Vec<Extra>,
+    access: Access,
     /// Sockets, which were left out.
     pub skipped: Vec<Vec<u8>>,
 }
@@ -46,7 +48,7 @@ struct Record {
     wanted: bool,
     uid: u32,
     gid: u32,
-    seconds: i64,
+    mtime: Mtime,
     size: u64,
     /// Of the file as it was seen: whether it is still the same is told by these.
     dev: u64,
@@ -80,6 +82,7 @@ impl Folder {
         let root = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|errno| Error::io("open", errno.into()).at(place.clone()))?;
         let mut folder = Folder {
+            access: Access::below(&root),
             root,
             place,
             names: Vec::new(),
@@ -121,10 +124,7 @@ impl Folder {
             mode: record.mode,
             uid: record.uid.into(),
             gid: record.gid.into(),
-            mtime: Mtime {
-                seconds: record.seconds,
-                nanos: 0,
-            },
+            mtime: record.mtime,
             size: record.size,
             link_target: extra.map_or_else(Vec::new, |extra| extra.link_target.clone()),
             device: (number(rustix::fs::major), number(rustix::fs::minor)),
@@ -261,17 +261,7 @@ impl Folder {
 
     /// Opens something below the folder, through no link.
     fn open(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let path = CString::new(path).map_err(|_| Errno::INVAL)?;
-        let resolve =
-            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        match rustix::fs::openat2(&self.root, &path, flags, Mode::empty(), resolve) {
-            // Kernels before 5.6, and sandboxes that do not know the call.
-            Err(Errno::NOSYS | Errno::PERM) => {
-                rustix::fs::openat(&self.root, &path, flags, Mode::empty())
-            }
-            opened => opened,
-        }
+        open_below(&self.root, path, flags)
     }
 
     /// Everything about one thing; `None` for a socket.
@@ -279,7 +269,7 @@ impl Folder {
         let failed = |errno: Errno| Error::io("read", errno.into());
         let name = CString::new(path).map_err(|_| failed(Errno::INVAL))?;
         let stat = rustix::fs::statat(&self.root, &name, AtFlags::SYMLINK_NOFOLLOW);
-        let stat = stat.map_err(failed)?;
+        let mut stat = stat.map_err(failed)?;
         let kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => EntryKind::File,
             FileType::Directory => EntryKind::Directory,
@@ -289,6 +279,16 @@ impl Folder {
             FileType::Fifo => EntryKind::Fifo,
             _ => return Ok(None),
         };
+        let needed = match kind {
+            EntryKind::Directory => 0o500,
+            EntryKind::File if stat.st_size > 0 => 0o400,
+            _ => 0,
+        };
+        if self.access.open(path, &stat, needed) {
+            stat =
+                rustix::fs::statat(&self.root, &name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
+        }
+        let mode = self.access.mode_of(&stat).unwrap_or(stat.st_mode);
         let mut extra = Extra::default();
         if kind == EntryKind::Symlink {
             let target = rustix::fs::readlinkat(&self.root, &name, Vec::new()).map_err(failed)?;
@@ -325,22 +325,32 @@ impl Folder {
             self.extras.push(extra);
         }
         let (uid, gid) = options.owner.unwrap_or((stat.st_uid, stat.st_gid));
-        let seconds = options
-            .latest
-            .map_or(stat.st_mtime, |latest| stat.st_mtime.min(latest));
+        let mut mtime = Mtime {
+            seconds: stat.st_mtime,
+            nanos: match options.exact_times {
+                true => u32::try_from(stat.st_mtime_nsec).unwrap_or_default(),
+                false => 0,
+            },
+        };
+        if let Some(latest) = options.latest {
+            mtime = mtime.min(Mtime {
+                seconds: latest,
+                nanos: 0,
+            });
+        }
         // Links of a folder to itself are no names of a file.
         let links = stat.st_nlink > 1 && kind != EntryKind::Directory && mark == Mark::None;
         Ok(Some(Record {
             parent,
             name: 0,
             name_len: 0,
-            mode: (stat.st_mode & 0o7777) as u16,
+            mode: (mode & 0o7777) as u16,
             kind,
             mark,
             wanted: true,
             uid,
             gid,
-            seconds,
+            mtime,
             size: if kind == EntryKind::File {
                 size_of(&stat)
             } else {

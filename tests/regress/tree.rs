@@ -516,3 +516,106 @@ fn layers_with_entries_that_no_engine_unpacks_are_refused() {
         }
     }
 }
+
+/// Times of a directory were compared in whole seconds: a file with the very time of its entry was told as changed, and a
+/// change of less than a second was not seen.
+#[test]
+fn directories_are_compared_in_nanoseconds() {
+    let mut tar = layer("f x X");
+    let record = b"30 mtime=1600000000.123456789\n";
+    assert_eq!(record.len(), 30);
+    // An extension header, made of a file's.
+    let mut extension = layer("f x 012345678901234567890123456789");
+    extension.truncate(1024);
+    extension[156] = b'x';
+    extension[512..542].copy_from_slice(record);
+    let sum: u32 = extension[..148]
+        .iter()
+        .chain(&extension[156..512])
+        .map(|byte| u32::from(*byte))
+        .sum();
+    extension[148..156].copy_from_slice(format!("{:06o}\0 ", sum + 256).as_bytes());
+    extension.append(&mut tar);
+    let app = build::image("x:1").layer_bytes(extension);
+    let room = Room::with("app.tar", &build::docker(&[&app]));
+    room.run("imgexport -q --rootless -C tree app.tar").code(0);
+    let run = room.run("imgdiff --fields mtime app.tar tree");
+    assert!(!run.out().contains("C /x"), "{run}");
+    let file = std::fs::File::options()
+        .write(true)
+        .open(room.path("tree/x"))
+        .expect("a file");
+    let time = std::time::UNIX_EPOCH + std::time::Duration::new(1_600_000_000, 123_456_790);
+    file.set_modified(time).expect("a time");
+    room.run("imgdiff --fields mtime app.tar tree")
+        .code(1)
+        .says("C /x\tmtime 2020-09-13T12:26:40.123456789Z -> 2020-09-13T12:26:40.12345679Z");
+    // Layers have whole seconds, as docker writes them.
+    room.run("imgimport -q -o one.tar tree y:1").code(0);
+    room.run("imgdiff --fields mtime one.tar tree")
+        .code(1)
+        .says("C /x\tmtime 2020-09-13T12:26:40Z -> ");
+}
+
+/// What imgexport unpacks without root, imgcommit and imgimport could not read: directories and files that their owner
+/// may not read. umoci opens them for the time being, and gives them their modes back.
+#[test]
+fn what_its_owner_may_not_read_is_read() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let room = Room::with(
+        "app.tar",
+        &build::docker(&[&image(&["d shut/in | f shut/in/x X | f y Y"])]),
+    );
+    room.run("imgexport -q --rootless -C tree app.tar").code(0);
+    let set = |name: &str, mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(room.path(name), mode).expect("a mode");
+    };
+    std::fs::write(room.path("tree/shut/new"), "N").expect("a file");
+    std::fs::hard_link(room.path("tree/y"), room.path("tree/z")).expect("a link");
+    for (name, mode) in [
+        ("tree/shut/in/x", 0o000),
+        ("tree/shut/in", 0o100),
+        ("tree/shut", 0),
+        ("tree/y", 0o222),
+    ] {
+        set(name, mode);
+    }
+    for line in [
+        "imgimport -q -o out.tar tree x:1",
+        "imgcommit -q --base app.tar --base-owners -o out.tar tree x:1",
+    ] {
+        room.run(line).code(0);
+        let run = room.run("imgexport --format mtree out.tar");
+        for row in [
+            "./shut type=dir mode=0000",
+            "./shut/in type=dir mode=0100",
+            "./y type=file mode=0222",
+            "./z type=file mode=0222",
+        ] {
+            let (path, rest) = row.split_once(' ').expect("words");
+            let line = run
+                .out()
+                .lines()
+                .find(|line| line.starts_with(&format!("{path} ")));
+            let line = line.unwrap_or_else(|| panic!("{path}: {run}"));
+            for word in rest.split(' ') {
+                assert!(line.contains(word), "{line}: {word}");
+            }
+        }
+        let run = room.run("imgexport out.tar");
+        assert!(
+            words(&run.stdout).contains("f shut/in/x X | f shut/new N"),
+            "{run}"
+        );
+    }
+    let mode = |name: &str| {
+        let metadata = std::fs::symlink_metadata(room.path(name)).expect("it");
+        metadata.mode() & 0o7777
+    };
+    assert_eq!((mode("tree/y"), mode("tree/shut")), (0o222, 0));
+    set("tree/shut", 0o700);
+    assert_eq!(mode("tree/shut/in"), 0o100);
+    set("tree/shut/in", 0o700);
+    assert_eq!(mode("tree/shut/in/x"), 0);
+}

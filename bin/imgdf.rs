@@ -59,7 +59,7 @@ struct Args {
     /// Show each image
     #[arg(short, long)]
     verbose: bool,
-    /// table, json, or a Go template
+    /// table, raw, json, or a Go template
     #[arg(
         long,
         value_name = "FORMAT",
@@ -136,7 +136,19 @@ fn main() -> ExitCode {
                 r"table {{.Repository}}\t{{.Tag}}\t{{.ShortID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t{{.UniqueSize}}"
             }
         };
-        let format = Format::parse(&args.format, default)?;
+        let raw = match args.verbose {
+            false => {
+                "type: {{.Type}}\ntotal: {{.TotalCount}}\nactive: {{.Active}}\nsize: {{.Size}}\nreclaimable: {{.Reclaimable}}\n"
+            }
+            true => {
+                "repository: {{.Repository}}\ntag: {{.Tag}}\nimage_id: {{.ID}}\ncreated_since: {{.CreatedSince}}\nsize: {{.Size}}\nshared_size: {{.SharedSize}}\nunique_size: {{.UniqueSize}}\n"
+            }
+        };
+        let text = match args.format.as_str() {
+            "raw" => raw,
+            text => text,
+        };
+        let format = Format::parse(text, default)?;
         let opened = open(args, io)?;
         if opened.is_empty() && io.has_failed() {
             return Ok(Verdict::Yes);

@@ -122,7 +122,7 @@ struct Args {
     /// Show what stands below each image: platforms, attestations, what is absent
     #[arg(long, conflicts_with_all = ["quiet", "digests", "format"])]
     tree: bool,
-    /// table, json, or a Go template
+    /// table, raw, json, or a Go template
     #[arg(
         long,
         value_name = "FORMAT",
@@ -147,7 +147,7 @@ fn main() -> ExitCode {
             .iter()
             .map(|text| Filter::parse(text, cli::now()))
             .collect::<Result<Vec<_>>>()?;
-        let format = Format::parse(&args.format, &default_format(args))?;
+        let format = Format::parse(&format_text(args), &default_format(args))?;
         let mut listing = Listing {
             args,
             format: &format,
@@ -333,6 +333,32 @@ fn shown(args: &Args, opened: &Opened, root: &Root) -> Vec<usize> {
         .or(images.first().copied().filter(|_| platform.is_none()))
         .into_iter()
         .collect()
+}
+
+/// The format that was typed, as docker images takes it: `raw` is a template, and --digests adds a column to a table
+/// without one.
+fn format_text(args: &Args) -> String {
+    let digest = if args.digests {
+        "digest: {{.Digest}}\n"
+    } else {
+        ""
+    };
+    match args.format.as_str() {
+        "raw" if args.quiet => "image_id: {{.ID}}".into(),
+        "raw" => format!(
+            "repository: {{{{.Repository}}}}\ntag: {{{{.Tag}}}}\n{digest}image_id: {{{{.ID}}}}\n\
+             created_at: {{{{.CreatedAt}}}}\nvirtual_size: {{{{.Size}}}}\n"
+        ),
+        table
+            if args.digests
+                && table != "table"
+                && table.starts_with("table")
+                && !table.contains("{{.Digest}}") =>
+        {
+            format!(r"{table}\t{{{{.Digest}}}}")
+        }
+        text => text.into(),
+    }
 }
 
 fn default_format(args: &Args) -> String {

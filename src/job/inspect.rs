@@ -351,6 +351,20 @@ fn docker_config(config: Option<&Value>) -> Value {
     }
     if let Some(Value::Object(check)) = out.get_mut("Healthcheck") {
         fields::rename(check, &fields::HEALTH_FIELDS);
+        let mut ordered = Map::new();
+        for name in fields::HEALTH_FIELDS {
+            if let Some(value) = check.remove(name).filter(|value| !is_zero(value)) {
+                ordered.insert(name.to_owned(), value);
+            }
+        }
+        ordered.append(check);
+        *check = ordered;
+    }
+    // In Go these are maps, which are written by their keys.
+    for name in ["ExposedPorts", "Volumes", "Labels"] {
+        if let Some(Value::Object(map)) = out.get_mut(name) {
+            map.sort_keys();
+        }
     }
     for (key, value) in written {
         if !CONFIG_FIELDS

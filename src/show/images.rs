@@ -291,13 +291,21 @@ fn history_row(
 ) -> Value {
     let created = row.created.as_deref();
     let one_line = row.created_by.replace('\t', " ");
+    let created_at = created
+        .and_then(Timestamp::parse)
+        .map_or_else(|| UNKNOWN.to_owned(), Timestamp::rfc3339);
+    let since = match telling.human {
+        true => telling.since(created),
+        // As in docker history -H=false.
+        false => created_at.clone(),
+    };
     json!({
         "Author": row.author,
         "Comment": row.comment,
         "Created": created,
-        "CreatedAt": created.and_then(Timestamp::parse).map_or_else(|| UNKNOWN.to_owned(), Timestamp::rfc3339),
+        "CreatedAt": created_at,
         "CreatedBy": if telling.truncate { human::ellipsis(&one_line, 45) } else { one_line },
-        "CreatedSince": telling.since(created),
+        "CreatedSince": since,
         "DiffID": row.diff_id,
         "EmptyLayer": row.empty_layer,
         "ID": if position == 0 { telling.id(&report.id) } else { "<missing>".to_owned() },

@@ -619,3 +619,59 @@ fn what_its_owner_may_not_read_is_read() {
     set("tree/shut/in", 0o700);
     assert_eq!(mode("tree/shut/in/x"), 0);
 }
+
+/// docker history -H=false has the date in the column of ages, too, and docker images has the format `raw`. The blocks
+/// of a template were not checked: what stood behind an `end` too many was left out, with status 0.
+#[test]
+fn formats_of_listings_are_dockers() {
+    let app = image(&["f a A"]);
+    let room = Room::with("app.tar", &build::docker(&[&app]));
+    room.run("imghistory -H=false --format {{.CreatedSince}} app.tar")
+        .ok("2024-01-01T00:00:00Z\n");
+    let rows = room
+        .run("imghistory -H=false --format json app.tar")
+        .json_lines();
+    assert_eq!(rows[0]["CreatedSince"], "2024-01-01T00:00:00Z");
+    let (short, created) = (app.short(), "created_at: 2024-01-01 00:00:00 +0000 UTC");
+    room.run("imgls --format raw app.tar").ok(&format!(
+        "repository: demo\ntag: 1\nimage_id: {short}\n{created}\nvirtual_size: 1B\n\n"
+    ));
+    room.run("imgls -q --format raw app.tar")
+        .ok(&format!("image_id: {short}\n"));
+    for line in [
+        "imgls --store none --format {{end}}",
+        "imgls --format {{.ID}}{{end}}x app.tar",
+        "imghistory --format {{if.ID}}x app.tar",
+        "imginspect --format {{else}} app.tar",
+        "imgdf --store none --format {{end}}",
+    ] {
+        room.run(line).code(2).complains("unexpected");
+    }
+}
+
+/// Maps of the config and the health check are shown in docker's order: the one by its keys, the other by its fields.
+#[test]
+fn imginspect_orders_what_docker_orders() {
+    let config = serde_json::json!({
+        "Labels": {"z": "1", "a.b": "2"}, "ExposedPorts": {"80/tcp": {}, "53/udp": {}},
+        "Healthcheck": {"Retries": 3, "Interval": 1, "Timeout": 0, "Test": ["NONE"]}
+    });
+    let app = image(&["f a A"]).set("config", config);
+    let room = Room::with("app.tar", &build::docker(&[&app]));
+    let run = room.run("imginspect app.tar");
+    let order = [
+        "53/udp",
+        "80/tcp",
+        "\"Test\"",
+        "\"Interval\"",
+        "\"Retries\"",
+        "a.b",
+        "\"z\"",
+    ];
+    let at: Vec<usize> = order
+        .iter()
+        .map(|text| run.out().find(text).expect(text))
+        .collect();
+    assert!(at.is_sorted(), "{run}");
+    assert!(!run.out().contains("Timeout"), "{run}");
+}

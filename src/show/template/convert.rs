@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use gotmpl::Value;
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::Value as Json;
+use serde_json::{Number, Value as Json};
 
+use super::duration;
 use super::shape::Shape;
 use super::store::{Kind, Known, Store, address};
 use crate::escape;
@@ -36,6 +37,16 @@ impl<'a> Loading<'a> {
         match shown == text {
             true => value,
             false => self.note(value, Known::Text(text.into())),
+        }
+    }
+
+    fn duration(&mut self, number: &Number) -> Value {
+        match number.as_i64() {
+            Some(nanoseconds) => self.note(
+                Value::String(duration::text(nanoseconds).into()),
+                Known::Duration(nanoseconds),
+            ),
+            None => self.value(&Json::Number(number.clone()), "", Kind::Struct),
         }
     }
 
@@ -72,6 +83,11 @@ impl<'a> Loading<'a> {
                             Json::Object(empty) if empty.is_empty() && sets.contains(&field) => {
                                 self.store.empty.clone()
                             }
+                            Json::Number(number)
+                                if self.store.shape.durations.contains(&(field, key.as_str())) =>
+                            {
+                                self.duration(number)
+                            }
                             // A label may well be called Labels.
                             value if kind == Kind::Free => self.value(value, "", Kind::Struct),
                             value => self.value(value, key, Kind::Struct),
@@ -85,7 +101,7 @@ impl<'a> Loading<'a> {
     }
 
     fn object(&mut self, mut entries: Vec<(Arc<str>, Value)>, field: &str, kind: Kind) -> Value {
-        if kind == Kind::Row {
+        if matches!(kind, Kind::Row | Kind::Free) {
             entries.sort_by(|a, b| a.0.cmp(&b.0));
         }
         let map: BTreeMap<Arc<str>, Value> = entries
@@ -120,6 +136,7 @@ impl Serialize for Original<'_> {
             Some(Known::Null) => return serializer.serialize_unit(),
             Some(Known::Empty) => return serializer.serialize_map(Some(0))?.end(),
             Some(Known::Text(text)) => return serializer.serialize_str(text),
+            Some(Known::Duration(nanoseconds)) => return serializer.serialize_i64(*nanoseconds),
             Some(Known::Object { entries, .. }) => {
                 return serializer
                     .collect_map(entries.iter().map(|(key, value)| (&**key, of(value))));

@@ -4,10 +4,16 @@ use std::sync::Arc;
 
 use gotmpl::{FuncMap, TemplateError, Value};
 
+use super::printf::printf;
 use super::store::Store;
 
 /// The function that stands for `.Name` once a template is rewritten; nobody can type that.
 pub(super) const FIELD: &str = ".field";
+
+/// The function that gives a duration's number, and everything else as it is.
+pub(super) const NUMBER: &str = ".number";
+/// The function that gives 0 for a duration of 0, and everything else as it is.
+pub(super) const TRUTH: &str = ".truth";
 
 /// Most blanks that `pad` adds on a side.
 const MAX_PAD: i64 = 1 << 16;
@@ -81,6 +87,23 @@ pub(super) fn of(store: &Store) -> FuncMap {
                 its.field(&value, text(name)?).map_err(wrong)
             })
         }),
+    );
+    let its = store.clone();
+    add(&mut functions, NUMBER, 1, move |given| {
+        let number = its.duration(&given[0]).map(Value::Int);
+        Ok(number.unwrap_or_else(|| given[0].clone()))
+    });
+    let its = store.clone();
+    add(&mut functions, TRUTH, 1, move |given| {
+        Ok(match its.duration(&given[0]) {
+            Some(0) => Value::Int(0),
+            _ => given[0].clone(),
+        })
+    });
+    let its = store.clone();
+    functions.insert(
+        "printf".into(),
+        Arc::new(move |given: &[Value]| printf(&its, given)),
     );
     let its = store.clone();
     functions.insert(
@@ -215,7 +238,7 @@ mod tests {
     #[test]
     fn every_function_is_in_the_list_of_those_that_exist() {
         let store = Store::new(super::super::Shape::ROW);
-        for name in of(&store).keys().filter(|name| *name != FIELD) {
+        for name in of(&store).keys().filter(|name| !name.starts_with('.')) {
             assert!(exists(name), "{name}");
         }
         for name in GO.iter().chain(&OURS) {

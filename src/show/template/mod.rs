@@ -9,13 +9,15 @@
 //! gives them as they are to whoever asks for that. What comes out is limited in size, a loop in its rounds.
 //!
 //! Known differences from docker: a Go struct prints as `{a b}` there and as `map[k:a l:b]` here, a nil pointer as
-//! `<nil>` there and `<no value>` here; `printf` formats a list or map with `%v` only (gotmpl prints `%!s(list=…)` for
-//! `%s` and `%q`) and has no `%T`; 1e6 prints as 1000000, and numbers with a fraction go through `f64`; an error names
+//! `<nil>` there and `<no value>` here; `printf` has no `%T`; 1e6 prints as 1000000, and numbers with a fraction go through `f64`; an error names
 //! no column once the template runs. docker inspect tries a template on its Go types first and on plain JSON when that
 //! fails, where `null` and absent keys behave differently; here it is always as on the types.
 
+mod blocks;
 mod convert;
+mod duration;
 mod functions;
+mod printf;
 mod rewrite;
 mod shape;
 mod store;
@@ -64,6 +66,7 @@ impl Template {
             .funcs(functions::of(&store))
             .parse(text)
             .map_err(usage)?;
+        blocks::check(text).map_err(Fault::Usage)?;
         let names: Vec<String> = parsed.templates().into_iter().map(Into::into).collect();
         let mut body = parsed;
         let mut fields = Fields::default();

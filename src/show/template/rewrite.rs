@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::mem;
 
-use gotmpl::parse::{CommandNode, Expr, ListNode, Node, PipeNode, Pos, SmolStr};
+use gotmpl::parse::{BranchNode, CommandNode, Expr, ListNode, Node, PipeNode, Pos, SmolStr};
 
 use super::functions;
 
@@ -59,12 +59,15 @@ impl Rewrite {
         match node {
             Node::List(list) => self.list(list),
             Node::Action(action) => self.pipe(&mut action.pipe),
-            Node::If(branch) | Node::Range(branch) | Node::With(branch) => {
+            Node::If(branch) | Node::With(branch) => {
                 self.pipe(&mut branch.pipe);
-                self.list(&mut branch.body);
-                if let Some(otherwise) = &mut branch.else_body {
-                    self.list(otherwise);
-                }
+                let pos = branch.pipe.pos;
+                branch.pipe.commands.push(call(pos, functions::TRUTH, []));
+                self.branch(branch);
+            }
+            Node::Range(branch) => {
+                self.pipe(&mut branch.pipe);
+                self.branch(branch);
             }
             Node::Template(call) => {
                 if let Some(pipe) = &mut call.pipe {
@@ -76,13 +79,33 @@ impl Rewrite {
         }
     }
 
+    fn branch(&mut self, branch: &mut BranchNode) {
+        self.list(&mut branch.body);
+        if let Some(otherwise) = &mut branch.else_body {
+            self.list(otherwise);
+        }
+    }
+
     fn pipe(&mut self, pipe: &mut PipeNode) {
         self.declared.extend(pipe.decl.iter().cloned());
-        for command in &mut pipe.commands {
+        let mut commands = Vec::with_capacity(pipe.commands.len());
+        for mut command in pipe.commands.drain(..) {
             for argument in &mut command.args {
                 self.expression(argument);
             }
+            let pos = command.pos;
+            if let Some(function) = taken_by(&command) {
+                for argument in command.args.iter_mut().skip(1) {
+                    let given = mem::replace(argument, Expr::Nil(pos));
+                    *argument = as_pipe(call(pos, function, [given]));
+                }
+                if !commands.is_empty() {
+                    commands.push(call(pos, function, []));
+                }
+            }
+            commands.push(command);
         }
+        pipe.commands = commands;
     }
 
     fn named(&mut self, names: &[SmolStr]) {
@@ -130,14 +153,39 @@ impl Rewrite {
 }
 
 fn lookup(pos: Pos, of: Expr, names: &[SmolStr]) -> Expr {
-    let function = Expr::Identifier(pos, SmolStr::new_static(functions::FIELD));
     let names = names
         .iter()
         .map(|name| Expr::String(pos, name.as_str().into()));
-    let command = CommandNode {
-        pos,
-        args: [function, of].into_iter().chain(names).collect(),
+    let arguments = std::iter::once(of).chain(names);
+    as_pipe(call(pos, functions::FIELD, arguments))
+}
+
+/// What the arguments of Go's comparisons and logic are given to first: durations are texts here.
+fn taken_by(command: &CommandNode) -> Option<&'static str> {
+    let Some(Expr::Identifier(_, name)) = command.args.first() else {
+        return None;
     };
+    match name.as_str() {
+        "eq" | "ne" | "lt" | "le" | "gt" | "ge" => Some(functions::NUMBER),
+        "and" | "or" | "not" => Some(functions::TRUTH),
+        _ => None,
+    }
+}
+
+fn call(
+    pos: Pos,
+    function: &'static str,
+    arguments: impl IntoIterator<Item = Expr>,
+) -> CommandNode {
+    let function = Expr::Identifier(pos, SmolStr::new_static(function));
+    CommandNode {
+        pos,
+        args: std::iter::once(function).chain(arguments).collect(),
+    }
+}
+
+fn as_pipe(command: CommandNode) -> Expr {
+    let pos = command.pos;
     let pipe = PipeNode {
         pos,
         decl: Vec::new(),

@@ -10,6 +10,8 @@ pub struct Shape {
     pub maps: &'static [&'static str],
     /// Fields that are maps whose values say nothing: as `maps`, and `{}` in them prints as `{}`.
     pub sets: &'static [&'static str],
+    /// Fields that are nanoseconds and print as Go's durations, `1m30s`: the object's own field name and the field.
+    pub durations: &'static [(&'static str, &'static str)],
     /// Fields that JSON leaves out and docker knows nevertheless: the object's own field name (empty for the
     /// outermost), the field, and what it is then.
     pub absent: &'static [(&'static str, &'static str, Zero)],
@@ -33,6 +35,10 @@ pub enum Zero {
     Text,
     /// `false`.
     False,
+    /// The number 0.
+    Number,
+    /// A duration of 0.
+    Duration,
 }
 
 impl Shape {
@@ -41,6 +47,7 @@ impl Shape {
         lists: &[],
         maps: &[],
         sets: &[],
+        durations: &[],
         absent: &[],
         aliases: &[],
         row: true,
@@ -61,6 +68,12 @@ impl Shape {
         ],
         maps: &["Labels", "Data"],
         sets: &["ExposedPorts", "Volumes"],
+        durations: &[
+            ("Healthcheck", "Interval"),
+            ("Healthcheck", "Timeout"),
+            ("Healthcheck", "StartPeriod"),
+            ("Healthcheck", "StartInterval"),
+        ],
         absent: &[
             ("", "Comment", Zero::Text),
             ("", "Author", Zero::Text),
@@ -79,6 +92,12 @@ impl Shape {
             ("Config", "ExposedPorts", Zero::Map),
             ("Config", "ArgsEscaped", Zero::False),
             ("Config", "Healthcheck", Zero::Nil),
+            ("Healthcheck", "Test", Zero::List),
+            ("Healthcheck", "Interval", Zero::Duration),
+            ("Healthcheck", "Timeout", Zero::Duration),
+            ("Healthcheck", "StartPeriod", Zero::Duration),
+            ("Healthcheck", "StartInterval", Zero::Duration),
+            ("Healthcheck", "Retries", Zero::Number),
         ],
         aliases: &[("ID", "Id")],
         row: false,

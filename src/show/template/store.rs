@@ -13,6 +13,7 @@ use gotmpl::Value;
 use serde_json::Value as Json;
 
 use super::convert::{Loading, Original};
+use super::duration;
 use super::shape::{Shape, Zero};
 
 /// Why a field cannot be given.
@@ -26,6 +27,7 @@ pub(super) struct Store {
     pub(super) nil_list: Value,
     pub(super) nil_map: Value,
     pub(super) empty: Value,
+    no_time: Value,
 }
 
 pub(super) enum Known {
@@ -41,6 +43,8 @@ pub(super) enum Known {
     Null,
     /// A `{}` that prints as such.
     Empty,
+    /// The text of a duration in nanoseconds.
+    Duration(i64),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,7 +53,7 @@ pub(super) enum Kind {
     Struct,
     /// The same, and docker marshals it from a map.
     Row,
-    /// It has any keys.
+    /// It has any keys, which Go sorts.
     Free,
 }
 
@@ -83,7 +87,9 @@ impl Store {
         let nil_list = Value::List(Vec::new().into());
         let nil_map = Value::Map(Arc::new(BTreeMap::new()));
         let empty = Value::String("{}".into());
+        let no_time = Value::String(duration::text(0).into());
         let known = [
+            (&no_time, Known::Duration(0)),
             (&nil_list, Known::Null),
             (&nil_map, Known::Null),
             (&empty, Known::Empty),
@@ -97,6 +103,7 @@ impl Store {
             nil_list,
             nil_map,
             empty,
+            no_time,
         }
     }
 
@@ -169,6 +176,8 @@ impl Store {
                 Zero::Nil => Value::Nil,
                 Zero::Text => Value::String("".into()),
                 Zero::False => Value::Bool(false),
+                Zero::Number => Value::Int(0),
+                Zero::Duration => self.no_time.clone(),
             });
         }
         let names: Vec<&str> = entries.iter().map(|(key, _)| &**key).collect();
@@ -199,6 +208,23 @@ impl Store {
             Some(Known::Text(text)) => Value::String(text.clone()),
             _ => value.clone(),
         }
+    }
+
+    /// Nanoseconds of a duration; `None` for anything else.
+    pub(super) fn duration(&self, value: &Value) -> Option<i64> {
+        match self.known().get(&address(value)?) {
+            Some(Known::Duration(nanoseconds)) => Some(*nanoseconds),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a `{}` that prints as such.
+    pub(super) fn is_empty_set(&self, value: &Value) -> bool {
+        let known = self.known();
+        matches!(
+            address(value).and_then(|at| known.get(&at)),
+            Some(Known::Empty)
+        )
     }
 
     /// The JSON the value came from.

@@ -161,6 +161,65 @@ fn null_prints_as_go_prints_the_field() {
     }
 }
 
+/// What docker 20.10 printed for an image with this health check, these labels and these ports.
+#[test]
+fn durations_and_maps_print_as_in_go() {
+    let data = json!({"Config": {
+        "Cmd": ["/bin/sh", "-c", "a b"],
+        "Labels": {"z": "1", "a.b": "2", "n": "3"},
+        "ExposedPorts": {"80/tcp": {}, "53/udp": {}},
+        "Healthcheck": {"Test": ["CMD", "x"], "Interval": 30_000_000_000_i64, "Retries": 3}
+    }});
+    for (template, expected) in [
+        ("{{.Config.Healthcheck.Interval}}", "30s"),
+        (
+            "{{.Config.Healthcheck.Timeout}} {{.Config.Healthcheck.Retries}}",
+            "0s 3",
+        ),
+        (
+            r#"{{with .Config.Healthcheck}}{{printf "%v %s %q %d" .Interval .Interval .Interval .Interval}}{{end}}"#,
+            r#"30s 30s "30s" 30000000000"#,
+        ),
+        ("{{json .Config.Healthcheck.Interval}}", "30000000000"),
+        (
+            "{{with .Config.Healthcheck}}{{if .Timeout}}t{{end}}{{if .Interval}}i{{end}}{{not .Timeout}}{{end}}",
+            "itrue",
+        ),
+        (
+            "{{with .Config.Healthcheck}}{{eq .Interval 30000000000}} {{gt .Interval 5}} {{.Interval | lt 5}}{{end}}",
+            "true true true",
+        ),
+        ("{{or .Config.Healthcheck.Timeout \"none\"}}", "none"),
+        (
+            r#"{{printf "%q" .Config.Cmd}}"#,
+            r#"["/bin/sh" "-c" "a b"]"#,
+        ),
+        (
+            r#"{{printf "%s|%4s|%x" .Config.Cmd .Config.Cmd .Config.Cmd}}"#,
+            "[/bin/sh -c a b]|[/bin/sh   -c  a b]|[2f62696e2f7368 2d63 612062]",
+        ),
+        (
+            r#"{{printf "%q" .Config.Labels}}"#,
+            r#"map["a.b":"2" "n":"3" "z":"1"]"#,
+        ),
+        (
+            r#"{{printf "100%% %v" .Config.ExposedPorts}}"#,
+            "100% map[53/udp:{} 80/tcp:{}]",
+        ),
+        ("{{json .Config.Labels}}", r#"{"a.b":"2","n":"3","z":"1"}"#),
+        (
+            "{{json .Config.ExposedPorts}}",
+            r#"{"53/udp":{},"80/tcp":{}}"#,
+        ),
+    ] {
+        assert_eq!(
+            inspect(template, &data).expect(template),
+            expected,
+            "{template}"
+        );
+    }
+}
+
 #[test]
 fn json_keeps_the_order_of_keys_and_printing_sorts_them() {
     let data = json!({"z": 1, "a": {"y": [1, {"c": 2, "b": 3}], "x": null}, "m": "<&>"});
@@ -224,6 +283,9 @@ fn what_does_not_fit_is_a_usage_error() {
             "function \"nope\" not defined",
         ),
         ("{{.Id", "--format:1:6: unclosed action"),
+        ("{{end}}", "--format:1:1: unexpected {{end}}"),
+        ("{{.Id}}{{else}}", "--format:1:8: unexpected {{else}}"),
+        ("{{if .Id}}x", "--format: unexpected EOF"),
         ("{{$x := 3}}{{$y}}", "undefined variable \"$y\""),
         ("{{truncate .Os -1}}", "truncate: the length is negative"),
         (

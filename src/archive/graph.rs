@@ -387,15 +387,9 @@ impl<'a> GraphReader<'a> {
             });
         }
         let position = self.images.len();
-        let has_platform =
-            !(config.platform.os.is_empty() && config.platform.architecture.is_empty());
         self.images.push(Image {
             id: ImageId::Config(descriptor.digest.clone()),
-            platform: if has_platform {
-                config.platform.clone()
-            } else {
-                platform.unwrap_or_default()
-            },
+            platform: config.platform.completed_by(platform.as_ref()),
             config,
             config_bytes,
             manifest: Some(manifest),

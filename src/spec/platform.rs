@@ -109,6 +109,26 @@ impl Platform {
             && (wanted.os_version.is_none() || self.os_version == wanted.os_version)
     }
 
+    /// The platform of a config with what only the descriptor in an index states: all of it where the config states
+    /// nothing, the variant and the version of the operating system where both state the same machine.
+    #[must_use]
+    pub fn completed_by(&self, descriptor: Option<&Platform>) -> Platform {
+        let Some(descriptor) = descriptor else {
+            return self.clone();
+        };
+        if self.os.is_empty() && self.architecture.is_empty() {
+            return descriptor.clone();
+        }
+        let mut completed = self.clone();
+        if (&self.os, &self.architecture) == (&descriptor.os, &descriptor.architecture) {
+            completed.variant = completed.variant.or_else(|| descriptor.variant.clone());
+            completed.os_version = completed
+                .os_version
+                .or_else(|| descriptor.os_version.clone());
+        }
+        completed
+    }
+
     /// Whether both are one platform, a missing variant being the usual one. No other that it can run will do.
     pub fn is_same_as(&self, other: &Platform) -> bool {
         self.os == other.os

@@ -675,3 +675,46 @@ fn imginspect_orders_what_docker_orders() {
     assert!(at.is_sorted(), "{run}");
     assert!(!run.out().contains("Timeout"), "{run}");
 }
+
+/// Only the descriptor in an index stated the variant, as of images that were built without one, and no platform was
+/// found by it; skopeo and containerd go by the descriptor.
+#[test]
+fn a_variant_that_only_the_index_states_counts() {
+    let v6 = build::image("x:1").layer("f six 6").platform("linux/arm");
+    let v7 = build::image("x:1").layer("f seven 7").platform("linux/arm");
+    let mut files = build::multi("x:1", &[&v6, &v7], &[]);
+    let name = files
+        .names()
+        .into_iter()
+        .find(|name| {
+            name.starts_with("blobs/")
+                && String::from_utf8_lossy(files.get(name)).contains("\"manifests\"")
+        })
+        .expect("an index");
+    let mut index: serde_json::Value = serde_json::from_slice(files.get(&name)).expect("JSON");
+    for (manifest, variant) in index["manifests"]
+        .as_array_mut()
+        .expect("a list")
+        .iter_mut()
+        .zip(["v6", "v7"])
+    {
+        manifest["platform"]["variant"] = variant.into();
+    }
+    let old = build::digest(files.get(&name));
+    let bytes = serde_json::to_vec(&index).expect("JSON");
+    files.remove(&name);
+    files.blob(&bytes);
+    files.edit("index.json", |value| {
+        for manifest in value["manifests"].as_array_mut().expect("a list") {
+            if manifest["digest"] == old.as_str() {
+                manifest["digest"] = build::digest(&bytes).into();
+                manifest["size"] = bytes.len().into();
+            }
+        }
+    });
+    let room = Room::with("app.tar", &files);
+    for (platform, expected) in [("linux/arm/v7", "f seven 7"), ("linux/arm/v6", "f six 6")] {
+        let run = room.run(&format!("imgexport --platform {platform} app.tar"));
+        assert_eq!(words(&run.stdout), expected, "{run}");
+    }
+}

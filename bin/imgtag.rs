@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use imgkit::archive::Chosen;
 use imgkit::blob::Meter;
-use imgkit::cli::{self, Common, ImageArg, Opened, Page, Verdict};
+use imgkit::cli::{self, Common, ImageArg, Io, Opened, Page, Verdict};
 use imgkit::error::At;
 use imgkit::spec::Reference;
 use imgkit::store::Policy;
-use imgkit::write::{Bundle, ListedName};
+use imgkit::write::{Bundle, Holds, ListedName};
 use imgkit::{Fault, Result, job};
 
 const PAGE: Page = Page {
@@ -61,7 +61,7 @@ impl AsRef<Common> for Args {
 }
 
 fn main() -> ExitCode {
-    cli::run(&PAGE, |args: &Args, _| {
+    cli::run(&PAGE, |args: &Args, io| {
         let name = Reference::parse(&args.name)?;
         if name.digest().is_some() {
             return Err(Fault::Usage(format!(
@@ -70,12 +70,12 @@ fn main() -> ExitCode {
             ))
             .into());
         }
-        tag(args, &ListedName::new(&args.name)?)?;
+        tag(args, &ListedName::new(&args.name)?, io)?;
         Ok(Verdict::Yes)
     })
 }
 
-fn tag(args: &Args, name: &ListedName) -> Result<()> {
+fn tag(args: &Args, name: &ListedName, io: &mut Io) -> Result<()> {
     let store = cli::store(&args.common)?;
     let meter = Meter::default();
     let opened = args
@@ -102,10 +102,14 @@ fn tag(args: &Args, name: &ListedName) -> Result<()> {
     job::save(&mut bundle, archive, &chosen, platform, Some(name)).at(place)?;
     let added = store.add(&bundle, Policy::Replace, &meter);
     // What is wrong with the image, rather than with the store.
-    added.map(|_| ()).map_err(|error| match error.fault() {
+    added.map_err(|error| match error.fault() {
         Fault::Io { .. } => error,
         _ => error.at(place()),
-    })
+    })?;
+    for loss in bundle.losses(Holds::Artifacts) {
+        io.warn(&format!("{}: {loss}", archive.place));
+    }
+    Ok(())
 }
 
 /// What is meant, where a repository without a tag is its tag `latest`.

@@ -159,6 +159,7 @@ impl Making {
                 for placed in added.placed {
                     if let (Some(name), Some(old)) = (&placed.name, &placed.replaced) {
                         let name = escape::text(&name.to_string()).into_owned();
+                        let old = store.image_id(old);
                         io.note(&format!("{name} moved from {old}"));
                     }
                 }

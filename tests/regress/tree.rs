@@ -718,3 +718,22 @@ fn a_variant_that_only_the_index_states_counts() {
         assert_eq!(words(&run.stdout), expected, "{run}");
     }
 }
+
+/// imgimport and imgcommit named the digest of the manifest that a name moved from; docker and imgload name the ID of the
+/// image. imgtag dropped the signatures of a `dir:` without a word.
+#[test]
+fn names_move_from_image_ids_and_signatures_are_not_dropped_silently() {
+    let first = image(&["f a A"]);
+    let room = Room::with("app.tar", &build::docker(&[&first]));
+    room.run("imgload --store store app.tar").code(0);
+    room.write("root.tar", &layer("f b B"));
+    room.run("imgimport --store store root.tar demo:1")
+        .code(0)
+        .complains(&format!("moved from {}", first.id()));
+    let mut files = build::dir(&first);
+    files.add("signature-1", "s");
+    files.write_to(&room.path("signed"));
+    room.run("imgtag --store store dir:signed signed:1")
+        .code(0)
+        .complains("signature-1: ");
+}

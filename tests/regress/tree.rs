@@ -737,3 +737,34 @@ fn names_move_from_image_ids_and_signatures_are_not_dropped_silently() {
         .code(0)
         .complains("signature-1: ");
 }
+
+/// The numbers of dive, which counts nothing for the removal of a directory that the last layer with it has no entry for.
+#[test]
+fn dives_efficiency_knows_directories_by_their_entries() {
+    for (first, second, expected) in [
+        (
+            "f etc/nginx/nginx.conf 12345678 | f x 12345",
+            "f x 54321 | f z 12",
+            15.0 / 20.0,
+        ),
+        (
+            "d etc/nginx | f etc/nginx/nginx.conf 12345678 | f x 12345",
+            "f x 54321 | f z 12",
+            23.0 / 28.0,
+        ),
+        (
+            "d etc/nginx | f etc/nginx/nginx.conf 12345678 | f x 12345",
+            "f x 54321 | f etc/nginx/z 12",
+            15.0 / 20.0,
+        ),
+    ] {
+        let app = image(&[first, second, "w etc/nginx"]);
+        let room = Room::with("app.tar", &build::docker(&[&app]));
+        let rows = room
+            .run("imgdiff --waste --format json app.tar")
+            .json_lines();
+        let last = rows.last().expect("a summary");
+        let found = last["DiveEfficiency"].as_f64().expect("a number");
+        assert!((found - expected).abs() < 1e-9, "{first}: {last}");
+    }
+}

@@ -253,15 +253,20 @@ pub fn waste(input: Input, ignored: &Ignored, loading: &Loading) -> Result<Waste
 }
 
 /// dive's formula, with what it leaves out: of the leaves of each layer's own tree, the smallest size of each path over
-/// the sum of all. A removed folder weighs what was in it, a removed file nothing, an opaque marker is not seen.
+/// the sum of all. A removed folder weighs what was in it, a removed file nothing, an opaque marker is not seen. A folder
+/// that the last layer with it has no entry for is to dive none, and its removal weighs nothing.
 fn dive(side: &Side) -> Result<Dive> {
     let mut leaves: HashMap<Vec<u8>, (u64, u64, u64)> = HashMap::new();
+    let mut has_entry: HashMap<Vec<u8>, bool> = HashMap::new();
     for (i, layer) in side.layers.iter().enumerate() {
         let own = Tree::apply(vec![layer.listing.clone()])?;
         let mut below: Option<Tree> = None;
         let mut all = own.ever().skip(1).peekable();
         while let Some(past) = all.next() {
             let path = past.path();
+            if let Some(node) = past.node().filter(|node| node.kind() == NodeKind::Folder) {
+                has_entry.insert(path.clone(), !node.is_implied());
+            }
             let is_leaf = all.peek().is_none_or(|next| {
                 let next = next.path();
                 !(next.starts_with(&path) && next.get(path.len()) == Some(&b'/'))
@@ -274,6 +279,7 @@ fn dive(side: &Side) -> Result<Dive> {
                     node.size()
                 }
                 Some(_) => 0,
+                None if has_entry.get(&path) == Some(&false) => 0,
                 None => {
                     if below.is_none() {
                         let listings = side.layers[..i].iter().map(|layer| layer.listing.clone());

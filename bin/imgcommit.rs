@@ -4,8 +4,8 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use imgkit::archive::Content;
-use imgkit::blob::{CHUNK, Input, Meter, NewFile, sync_folder};
+use imgkit::archive::{Content, Image};
+use imgkit::blob::{CHUNK, Compression, Input, Meter, NewFile, sync_folder};
 use imgkit::cli::{
     self, Caching, Common, ImageArg, Io, Making, Opened, Packing, Page, Selecting, Verdict,
 };
@@ -36,7 +36,8 @@ const PAGE: Page = Page {
          layers are gone and gets an entry, as docker build --squash writes them.",
         "The base's config stays, unknown fields too; -c changes it as docker does. The history gets docker commit's \
          entry. The image goes into the local store, under NAME if one is given, or with -o into an archive. Manifests \
-         are in the base's media types.",
+         are in the base's media types. The new layer is compressed as the base's last layer is, in gzip or zstd, unless \
+         --compression says otherwise; what --squash and --layer-out write is not compressed by default.",
     ],
     output: &[
         "The image's ID, sha256:…, on a line, as docker commit prints it. With -o - the archive instead; with \
@@ -242,7 +243,7 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
         let why = "refusing to write a layer to the terminal: name a file, or pipe the output";
         return Err(Fault::Usage(why.into()).into());
     }
-    let recode = args.packing.recode(&args.common)?;
+    let mut recode = args.packing.recode(&args.common)?;
     let shown = match stdin {
         true => "standard input".to_owned(),
         false => input.to_string_lossy().into_owned(),
@@ -277,7 +278,11 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
     };
     let landing = landing(args)?;
     let opened = open(args, base, &landing, io)?;
-    let number = opened.select(&args.common)?.index;
+    let selection = opened.select(&args.common)?;
+    let number = selection.index;
+    if recode.compression.is_none() && args.layer_out.is_none() {
+        recode.compression = codec_of(selection.image());
+    }
     let meter = Meter::default();
     let progress = io.progress(&place(), None, &meter, args.making.quiet);
     let packer = Packer {
@@ -308,6 +313,14 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
     let (bundle, id) = job::commit(&opened.archive, number, made.layer, &packer, options)?;
     let delivered = args.making.deliver(&bundle, &id, &args.common, io);
     delivered.map_err(|error| of_image(error, &opened))
+}
+
+/// The codec of an image's last layer, which a new one is compressed with; `None` where that is none of those that are
+/// written, or the layer is not there.
+fn codec_of(image: &Image) -> Option<Compression> {
+    let content = image.layers.last()?.content()?;
+    let codec = content.compression().ok()?;
+    matches!(codec, Compression::Gzip | Compression::Zstd).then_some(codec)
 }
 
 fn write_layer(content: &Content, path: &Path, io: &mut Io) -> Result<()> {

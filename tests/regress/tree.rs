@@ -768,3 +768,34 @@ fn dives_efficiency_knows_directories_by_their_entries() {
         assert!((found - expected).abs() < 1e-9, "{first}: {last}");
     }
 }
+
+/// imgcommit's layer was not compressed, whatever the base's layers are; umoci takes the codec of the layer below.
+#[test]
+fn a_new_layer_is_compressed_as_the_one_below() {
+    for (pack, end) in [
+        (Pack::Plain, ".tar"),
+        (Pack::Gzip, "+gzip"),
+        (Pack::Zstd, "+zstd"),
+    ] {
+        let base = image(&["f a A"]).packed(pack);
+        let room = Room::with("base.tar", &build::oci(&[&base]));
+        room.write("root.tar", &layer("f a A | f b B"));
+        let type_of = |line: &str| {
+            room.run(line).code(0);
+            let manifest = room.run("imginspect --raw manifest out.tar").json();
+            let media_type = manifest["layers"][1]["mediaType"].as_str();
+            media_type.expect("a media type").to_owned()
+        };
+        let follows = type_of("imgcommit -q --base base.tar -o out.tar root.tar x:1");
+        assert!(follows.ends_with(end), "{follows}");
+        let plain =
+            type_of("imgcommit -q --compression none --base base.tar -o out.tar root.tar x:1");
+        assert!(plain.ends_with(".tar"), "{plain}");
+        room.run("imgverify out.tar").code(0);
+        // A layer alone is a tar.
+        room.run("imgcommit -q --base base.tar --layer-out l.tar root.tar")
+            .code(0);
+        let bytes = std::fs::read(room.path("l.tar")).expect("a file");
+        assert_eq!(words(&bytes), "f b B");
+    }
+}

@@ -93,7 +93,7 @@ const PAGE: Page = Page {
         ),
         (
             "Instruction",
-            "the keyword; of a finding: secret, copy, mount, time, layers, or the setting that is not in the config",
+            "the keyword; of a finding: secret, copy, mount, form, time, layers, or the setting that is not in the config",
         ),
         ("Kind", "instruction, remark, lie or secret"),
         ("Lies, Secrets", "the findings about this entry"),

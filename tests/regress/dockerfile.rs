@@ -306,3 +306,96 @@ fn a_list_that_is_none_is_said() {
         .code(0)
         .complains("CMD [/bin/sh]");
 }
+
+/// BuildKit's lost options of RUN and joined words went without a warning, and a copy that made an empty layer, as where
+/// the same file was there before, got one.
+#[test]
+fn warnings_tell_what_buildkit_does_not_record() {
+    let kit = "buildkit.dockerfile.v0";
+    let said = |steps: &[Step<'_>], config: serde_json::Value| {
+        let app = image(config, "", steps);
+        let room = Room::with("app.tar", &build::docker(&[&app]));
+        let run = room.run("imghistory --dockerfile app.tar");
+        run.code(0).err().to_owned()
+    };
+    let base = (
+        "COPY base /etc/ # buildkit",
+        kit,
+        "f etc/base B | f bin/sh S",
+    );
+    for (command, lost) in [
+        ("cp /src/app /app", "/src/app"),
+        ("set -e; mv /src/app /app && rm -rf /src/app", "/src/app"),
+        (". /src/env && make", "/src/env"),
+        ("/opt/build/run --all", "/opt/build/run"),
+        ("TOKEN=$(cat /run/secrets/token) make", "/run/secrets/token"),
+    ] {
+        let command = format!("RUN /bin/sh -c {command} # buildkit");
+        let steps = [base, (command.as_str(), kit, "f app A")];
+        assert_eq!(
+            said(&steps, json!({})),
+            format!(
+                "imghistory: warning: app.tar: entry 2: RUN reads {lost}, which no layer has: it probably had a --mount, \
+                 which BuildKit does not record\n"
+            )
+        );
+    }
+    for command in [
+        "cp /etc/base /app",
+        "curl -o /tmp/x.tar http://h/x && tar xf /tmp/x.tar",
+        "echo x > /tmp/y/z && cat /tmp/y/z",
+        "rm -rf /var/lib/apt/lists",
+        "mkdir -p /usr/src/app && cp /usr/src/app /app",
+        "cat /etc/resolv.conf",
+    ] {
+        let command = format!("RUN /bin/sh -c {command} # buildkit");
+        let steps = [base, (command.as_str(), kit, "f app A")];
+        assert_eq!(said(&steps, json!({})), "", "{command}");
+    }
+    let exec = [base, ("RUN touch /a b # buildkit", kit, "f a A")];
+    assert_eq!(
+        said(&exec, json!({})),
+        "imghistory: warning: app.tar: entry 2: RUN in the exec form: where its words end is not recorded\n"
+    );
+    assert_eq!(
+        said(&[base], json!({"OnBuild": ["RUN make"]})),
+        "imghistory: warning: app.tar: ONBUILD is in the config and in no entry of the history: where it stood is not \
+         known\n"
+    );
+    for layer in ["", "d etc"] {
+        let copy = [base, ("COPY base /etc/base # buildkit", kit, layer)];
+        assert_eq!(said(&copy, json!({})), "", "{layer}");
+    }
+}
+
+/// Of `ARG a=1 b` the second name became part of the value, though the commands say that the value had ended.
+#[test]
+fn several_arguments_of_one_instruction_stay_apart() {
+    let kit = "buildkit.dockerfile.v0";
+    for (arg, run, expected) in [
+        (
+            "ARG a=1 b",
+            "|1 a=1 /bin/sh -c make",
+            &["ARG a=1", "ARG b", "RUN make"][..],
+        ),
+        (
+            "ARG a=1 b",
+            "|2 a=1 b=2 /bin/sh -c make",
+            &["ARG a=1", "ARG b=2", "RUN make"],
+        ),
+        (
+            "ARG a=1 b",
+            "|1 a=1 b /bin/sh -c make",
+            &["ARG a=\"1 b\"", "RUN make"],
+        ),
+    ] {
+        let run = format!("RUN {run} # buildkit");
+        becomes(
+            "arguments in a row",
+            json!({}),
+            "",
+            &[(arg, kit, ""), (&run, kit, "f x 1")],
+            expected,
+        );
+    }
+}

@@ -9,8 +9,9 @@ use crate::spec::{History, Timestamp};
 /// A copy whose target its layer does not have.
 pub fn copy(copy: &Copy, workdir: &str, facts: &Facts, links: &Links) -> Option<String> {
     let destination = copy.destination.as_str();
-    // What a variable stood for is not known, nor what too many paths hold.
-    if destination.contains('$') || facts.cut {
+    // What a variable stood for is not known, nor what too many paths hold. Where nothing was new, as where the same file
+    // was there before, BuildKit's layer is empty or has the directories on the way.
+    if destination.contains('$') || facts.cut || !facts.has_news() {
         return None;
     }
     let target = join(workdir, destination);
@@ -18,10 +19,7 @@ pub fn copy(copy: &Copy, workdir: &str, facts: &Facts, links: &Links) -> Option<
     let here = facts.has(&path) || facts.has(target.trim_start_matches('/').as_bytes());
     (!here).then(|| {
         let word = if copy.add { "ADD" } else { "COPY" };
-        match facts.is_empty() {
-            true => format!("{word} to {target} made a layer that is empty"),
-            false => format!("{word} to {target}, where its layer has nothing"),
-        }
+        format!("{word} to {target}, where its layer has nothing")
     })
 }
 
@@ -160,6 +158,42 @@ pub fn mentioned(command: &Command) -> Vec<String> {
         }
     }
     out
+}
+
+/// Whether a command reads a file that was there before: its first mention is a source of what copies, shows or runs it.
+pub fn reads(command: &Command, path: &str) -> bool {
+    let text = match command {
+        Command::Shell(text) | Command::Script(text) | Command::Heredocs(text) => text.clone(),
+        Command::Exec(words) => words.join(" "),
+    };
+    let part = text
+        .split(['&', ';', '|', '\n', '(', ')'])
+        .find(|part| part.contains(path));
+    let Some(part) = part.filter(|part| !part.contains('>')) else {
+        return false;
+    };
+    let is_path = |word: &str| {
+        let word = word.trim_matches(['"', '\'']);
+        word.strip_prefix(path)
+            .is_some_and(|rest| matches!(rest, "" | "/" | "/."))
+    };
+    let words: Vec<&str> = part
+        .split_whitespace()
+        .skip_while(|word| word.contains('=') || matches!(*word, "set" | "-e" | "-x" | "-ex"))
+        .collect();
+    let Some((program, arguments)) = words.split_first() else {
+        return false;
+    };
+    let sources = match program.rsplit('/').next().unwrap_or_default() {
+        _ if is_path(program) => return true,
+        "cp" | "mv" | "install" => match arguments.split_last() {
+            Some((_, sources)) if !arguments.contains(&"-t") => sources,
+            _ => return false,
+        },
+        "." | "source" | "cat" | "sh" | "bash" | "python" | "python3" => arguments,
+        _ => return false,
+    };
+    sources.iter().any(|word| is_path(word))
 }
 
 /// Looks for secrets in build arguments and in the environment.

@@ -102,9 +102,11 @@ impl Facts {
             .collect()
     }
 
-    /// Whether nothing is in the layer.
-    pub fn is_empty(&self) -> bool {
-        self.entries == 0 && self.removed.is_empty() && self.opaque.is_empty()
+    /// Whether anything is in the layer but directories.
+    pub fn has_news(&self) -> bool {
+        let only_directories = self.marks.iter().all(|marks| marks.is_directory)
+            && self.marks.len() as u64 == self.entries;
+        !only_directories || !self.removed.is_empty() || !self.opaque.is_empty()
     }
 
     /// Whether something is at a clean path or below it.

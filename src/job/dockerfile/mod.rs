@@ -121,7 +121,7 @@ pub struct Line {
 /// Something that the image contradicts, or that should not be public.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What kind: `secret`, `copy`, `mount`, `time`, `layers`, or the setting that is not in the config.
+    /// What kind: `secret`, `copy`, `mount`, `form`, `time`, `layers`, or the setting that is not in the config.
     pub kind: &'static str,
     /// The number of the history entry, 1 being the oldest.
     pub entry: Option<usize>,
@@ -239,6 +239,7 @@ pub fn dockerfile(
     let mut links = Links::default();
     let mut below = 0;
     let facts_of = |layer: usize| facts.get(layer)?.as_ref();
+    let all_known = facts.iter().all(Option::is_some);
     for (i, (step, entry)) in own.iter().enumerate() {
         let number = base.steps + i;
         if let Some(layer) = step.layer {
@@ -264,6 +265,18 @@ pub fn dockerfile(
                 layer: step.layer.map(|layer| layer + 1),
                 text: "RUN read from another stage or image by --mount, which this image does not hold"
                     .to_owned(),
+            });
+        }
+        if let Instruction::Run(Command::Exec(words)) = &entry.instruction
+            && entry.remarks.iter().any(|remark| remark == read::EXEC_FORM)
+            && words.len() > 1
+            && !words.last().is_some_and(|word| word.contains(' '))
+        {
+            findings.push(Finding {
+                kind: "form",
+                entry: line.entry,
+                layer: line.layer,
+                text: "RUN in the exec form: where its words end is not recorded".to_owned(),
             });
         }
         if let Some(layer) = line.in_layer {
@@ -318,6 +331,14 @@ pub fn dockerfile(
             let names = missing.iter().filter_map(|&at| names_of.get(at)?.clone());
             let names: Vec<String> = names.collect();
             mount(&mut line, &names);
+            if let (Some(text), true) = (lost_mount(&line, &names, &links), all_known) {
+                findings.push(Finding {
+                    kind: "mount",
+                    entry: line.entry,
+                    layer: line.layer,
+                    text,
+                });
+            }
         }
         let shell = match entry.shell.is_empty() {
             true => so_far.shell(windows),
@@ -350,6 +371,19 @@ pub fn dockerfile(
     findings.extend(doubts::settings(reader.so_far(), &known, committed));
     complete::args(&mut lines, escape(windows));
     complete::config(&mut lines, &before, &so_far, &known, windows);
+    let is_placed = |line: &Line| line.entry.is_some() || line.text.is_empty();
+    if lines
+        .iter()
+        .any(|line| matches!(line.instruction, Instruction::Onbuild(_)) && !is_placed(line))
+    {
+        findings.push(Finding {
+            kind: "onbuild",
+            entry: None,
+            layer: None,
+            text: "ONBUILD is in the config and in no entry of the history: where it stood is not known"
+                .to_owned(),
+        });
+    }
     findings.extend(doubts::secrets(&lines));
     for finding in &findings {
         let line = lines
@@ -492,6 +526,27 @@ fn mount(line: &mut Line, names: &[String]) {
             names.join(", ")
         )),
     }
+}
+
+/// What to warn of where a RUN needs files of a mount that BuildKit did not record.
+fn lost_mount(line: &Line, names: &[String], links: &Links) -> Option<String> {
+    let Instruction::Run(command) = &line.instruction else {
+        return None;
+    };
+    let lost = names.iter().find(|name| {
+        // What the builder itself mounts, and what is behind a link.
+        let is_builders = matches!(
+            name.as_str(),
+            "/etc/hosts" | "/etc/resolv.conf" | "/etc/hostname"
+        );
+        let is_linked = links.resolve(name) != name.trim_start_matches('/').as_bytes();
+        !is_builders
+            && !is_linked
+            && (name.starts_with("/run/secrets/") || doubts::reads(command, name))
+    })?;
+    Some(format!(
+        "RUN reads {lost}, which no layer has: it probably had a --mount, which BuildKit does not record"
+    ))
 }
 
 /// Whether history and layers are as many.

@@ -20,6 +20,9 @@ const LENGTH: usize = 256 << 10;
 /// The label of buildah's own.
 pub const BUILDAH: &str = "io.buildah.version";
 
+/// A remark on a RUN whose words were joined.
+pub const EXEC_FORM: &str = "the exec form: where its words end is not recorded";
+
 /// What wrote an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Producer {
@@ -380,8 +383,7 @@ impl<'a> Reader<'a> {
             return self.run(command, out);
         }
         out.certainty = Certainty::Inferred;
-        out.remarks
-            .push("the exec form: where its words end is not recorded".to_owned());
+        out.remarks.push(EXEC_FORM.to_owned());
         out.instruction = Instruction::Run(Command::Exec(exec_words(text)));
     }
 
@@ -701,6 +703,20 @@ impl<'a> Reader<'a> {
         out.instruction = instruction;
     }
 
+    /// Whether the value of a build argument ended before `next`, by the arguments of the commands that follow.
+    fn ends(&self, name: &str, value: &str, next: &str) -> bool {
+        let later = self.runs.partition_point(|(at, _)| *at < self.at);
+        let value = match go::quoted(value) {
+            Some((inner, "")) => inner,
+            _ => value.to_owned(),
+        };
+        let pairs = self.runs.get(later..).unwrap_or_default();
+        pairs
+            .iter()
+            .flat_map(|(_, pairs)| pairs)
+            .any(|pair| pair.0 == next || pair.0 == name && pair.1 == value)
+    }
+
     fn arg(&self, value: &str) -> Instruction {
         // buildah lists every name that is allowed; BuildKit may have several in one instruction.
         let mut args: Vec<(String, Option<String>)> = Vec::new();
@@ -713,7 +729,9 @@ impl<'a> Reader<'a> {
             match (args.last_mut(), is_name, value) {
                 (_, true, Some(value)) => args.push((name.to_owned(), Some(value.to_owned()))),
                 // Blanks belong to the value before them.
-                (Some((_, Some(last))), _, _) => {
+                (Some((before, Some(last))), is_name, _)
+                    if !(is_name && self.ends(before, last, name)) =>
+                {
                     last.push(' ');
                     last.push_str(word);
                 }

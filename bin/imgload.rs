@@ -78,11 +78,7 @@ const PAGE: Page = Page {
             ),
             (
                 "warned of",
-                "what imgverify calls an error besides, with its code: documents that engines fail to read (schema), and entries of layers that escape the root directory, that no engine can apply to the layers below, or that are no tar. Seen are all layers that come through a pipe, and of a file or directory those that are not compressed and, in their order, compressed ones of 8 MiB together; the image is loaded all the same",
-            ),
-            (
-                "not looked at",
-                "the entries of larger compressed layers in files and directories: use --check, or imgverify",
+                "what imgverify calls an error besides, with its code: documents that engines fail to read (schema), and entries of layers that escape the root directory, that no engine can apply to the layers below, or that are no tar. The image is loaded all the same",
             ),
             (
                 "--check",
@@ -229,7 +225,7 @@ fn load(
     if let Some(error) = unwritten {
         return Err(error);
     }
-    let loaded = loaded.at(|| archive.place.clone())?;
+    let (loaded, scans) = loaded.at(|| archive.place.clone())?;
     for loss in losses {
         io.warn(&format!("{}: {loss}", archive.place));
     }
@@ -241,7 +237,7 @@ fn load(
             })
             .flat_map(|root| archive.images_of(root))
             .collect();
-        for line in lines(archive, &verify::glance(archive, &images, &limits)) {
+        for line in lines(archive, &verify::glance(archive, &images, &limits, &scans)) {
             io.warn(&line);
         }
     }

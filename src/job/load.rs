@@ -8,7 +8,7 @@ use crate::blob::Meter;
 use crate::error::Result;
 use crate::spec::Platform;
 use crate::store::{Policy, Store};
-use crate::write::{Bundle, Holds, ListedName, Loss, Recode};
+use crate::write::{Bundle, Holds, ListedName, Loss, Recode, Scans};
 
 /// How to load.
 #[derive(Debug, Clone, Default)]
@@ -56,7 +56,7 @@ pub fn load(
     options: &LoadOptions,
     meter: &Meter,
     ready: impl FnOnce(&[&str], Vec<Loss>) -> Result<()>,
-) -> Result<Vec<Loaded>> {
+) -> Result<(Vec<Loaded>, Scans)> {
     let (mut bundle, mut ids) = bundle(archive, roots, options)?;
     let before: Vec<String> = bundle
         .listed
@@ -76,6 +76,7 @@ pub fn load(
             }
         }
     }
+    let scans = bundle.watch(&archive.container.limits);
     let id_of: HashMap<&str, &str> = ids
         .iter()
         .rev()
@@ -89,7 +90,7 @@ pub fn load(
     ready(&all, bundle.losses(Holds::Artifacts))?;
     let added = store.add(&bundle, options.policy, meter)?;
     let id = |digest: &str| id_of.get(digest).map_or(digest, |id| id).to_owned();
-    Ok(added
+    let loaded = added
         .placed
         .into_iter()
         .map(|placed| Loaded {
@@ -103,7 +104,8 @@ pub fn load(
             replaced: placed.replaced.map(|digest| digest.to_string()),
             kept: placed.refused,
         })
-        .collect())
+        .collect();
+    Ok((loaded, scans))
 }
 
 /// What will be written, and the image ID behind each digest that is listed.

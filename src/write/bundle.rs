@@ -110,6 +110,10 @@ impl Bundle {
         &self.blobs
     }
 
+    pub(super) fn blobs_mut(&mut self) -> impl Iterator<Item = &mut BlobOut> {
+        self.blobs.iter_mut()
+    }
+
     /// A blob by its digest.
     pub fn blob(&self, digest: &Digest) -> Option<&BlobOut> {
         self.by_digest.get(digest).map(|&i| &self.blobs[i])

@@ -1,11 +1,15 @@
 //! Layers compared with their diff IDs while their stored bytes are copied.
 
+use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::bundle::{BlobOut, Source};
-use crate::blob::{CHUNK, Decoder, FeedingWriter, Hasher, ReadAhead};
+use super::bundle::{BlobOut, Bundle, Source};
+use crate::archive::Content;
+use crate::blob::{CHUNK, Decoder, FeedingWriter, Hasher, Meter, ReadAhead};
 use crate::error::{Error, Fault, Result};
+use crate::layer::{self, Limits, Scan, first_look};
 use crate::limits::DecodeLimits;
 use crate::spec::Digest;
 
@@ -16,6 +20,37 @@ pub struct LayerIds {
     pub diff_ids: Vec<Digest>,
     /// What decoding accepts at most.
     pub limits: DecodeLimits,
+    /// Where to keep what a walk over the entries finds out, if somebody wants to know.
+    pub(super) scans: Option<Scans>,
+}
+
+/// What was found out about layers that were decoded while they were copied. Clones are of the same collection.
+#[derive(Debug, Clone, Default)]
+pub struct Scans {
+    found: Arc<Mutex<HashMap<(u64, u64), Arc<Scan>>>>,
+    limits: Limits,
+}
+
+impl Scans {
+    /// What was found out about a layer, if it was decoded while it was copied.
+    pub fn of(&self, content: &Content) -> Option<Arc<Scan>> {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.get(&content.address()).cloned()
+    }
+}
+
+impl Bundle {
+    /// Has the entries of compressed layers walked when they are copied, and what that finds out kept.
+    pub fn watch(&mut self, limits: &Limits) -> Scans {
+        let scans = Scans {
+            limits: *limits,
+            ..Scans::default()
+        };
+        for stated in self.blobs_mut().filter_map(|blob| blob.stated.as_mut()) {
+            stated.scans = Some(scans.clone());
+        }
+        scans
+    }
 }
 
 impl LayerIds {
@@ -24,6 +59,7 @@ impl LayerIds {
         LayerIds {
             diff_ids: Vec::new(),
             limits,
+            scans: None,
         }
     }
 }
@@ -55,11 +91,17 @@ impl Decoding {
         }
         let compression = content.compression()?;
         let limits = stated.limits;
+        let is_sha256 = unproven.iter().all(|(_, hasher)| hasher.is_sha256());
+        let scans = stated.scans.clone().filter(|_| is_sha256);
+        let address = content.address();
         let (feeder, stored) = ReadAhead::pair();
         let (sent, found) = channel();
         std::thread::spawn(move || {
-            let decoder = Decoder::new(stored, compression, limits);
-            let compared = decoder.and_then(|decoder| compare(decoder, unproven));
+            let compared = match scans {
+                Some(scans) => walk(stored, &unproven, &scans, address),
+                None => Decoder::new(stored, compression, limits)
+                    .and_then(|decoder| compare(decoder, unproven)),
+            };
             let _ = sent.send(compared);
         });
         Ok(Some(Decoding {
@@ -90,6 +132,34 @@ impl Decoding {
     }
 }
 
+/// Walks the entries of stored bytes and compares what they are with the diff IDs, all of them by SHA-256.
+fn walk(
+    stored: ReadAhead,
+    unproven: &[(Digest, Hasher)],
+    scans: &Scans,
+    address: (u64, u64),
+) -> Result<()> {
+    let stored = first_look(stored);
+    let scan = layer::scan(stored, Hasher::default(), &scans.limits, &Meter::default())?;
+    let Some(found) = &scan.diff_id else {
+        return Err(scan.fault.unwrap_or_else(|| Fault::Gone.into()));
+    };
+    for (expected, _) in unproven {
+        same(expected, found)?;
+    }
+    let mut all = scans.found.lock().unwrap_or_else(PoisonError::into_inner);
+    all.insert(address, Arc::new(scan));
+    Ok(())
+}
+
+fn same(expected: &Digest, found: &Digest) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    let (expected, found) = (expected.to_string(), found.to_string());
+    Err(Fault::DiffIdMismatch { expected, found }.into())
+}
+
 /// Reads uncompressed bytes to their end and compares what they are with the diff IDs.
 fn compare(mut bytes: impl Read, mut unproven: Vec<(Digest, Hasher)>) -> Result<()> {
     let mut buf = vec![0; CHUNK];
@@ -106,11 +176,7 @@ fn compare(mut bytes: impl Read, mut unproven: Vec<(Digest, Hasher)>) -> Result<
         }
     }
     for (expected, hasher) in unproven {
-        let found = hasher.finish();
-        if found != expected {
-            let (expected, found) = (expected.to_string(), found.to_string());
-            return Err(Fault::DiffIdMismatch { expected, found }.into());
-        }
+        same(&expected, &hasher.finish())?;
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ mod tar_out;
 
 pub use archive::Format;
 pub use bundle::{BlobOut, Bundle, Change, ImageOut, LayerOut, Source};
-pub use identity::LayerIds;
+pub use identity::{LayerIds, Scans};
 pub use layer_out::LayerWriter;
 pub(crate) use listed::set_name;
 pub use listed::{Listed, ListedName};

@@ -488,6 +488,54 @@ fn imgload_warns_of_unsafe_layers_and_refuses_them_when_asked() {
         .ok("Loaded image: demo:1\n");
 }
 
+/// Compressed layers of more than 8 MiB in files were not looked at, nor those of a stream that are no tar.
+#[test]
+fn imgload_looks_at_layers_of_every_size_on_every_way() {
+    let mut noise = 1u32;
+    let bytes: Vec<u8> = std::iter::repeat_with(|| {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        noise.to_le_bytes()[3]
+    })
+    .take(9 << 20)
+    .collect();
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, "noise", &bytes[..])
+        .expect("memory");
+    let large = [
+        tar.into_inner().expect("memory"),
+        build::layer("f ../../../x x"),
+    ];
+    // Both as one tar: the end marker of the first is cut off.
+    let first = &large[0][..large[0].len() - 1024];
+    let large = [first, &large[1]].concat();
+    let no_tar = bytes[..4096].to_vec();
+    for (layer, code) in [(large, "climbing-path"), (no_tar, "tar")] {
+        for pack in [Pack::Plain, Pack::Gzip, Pack::Zstd] {
+            let app = build::image("demo:1")
+                .layer_bytes(layer.clone())
+                .packed(pack);
+            let files = build::oci(&[&app]);
+            let room = Room::with("app.tar", &files);
+            for line in [
+                "imgload --store store -i app.tar",
+                "imgload --store store -i app.tar",
+                "imgload --store other --compression zstd -i app.tar",
+            ] {
+                let run = room.run(line);
+                run.code(0).complains(&format!(" [{code}]\n"));
+            }
+            let run = room
+                .command("imgload --store piped")
+                .pipe(&files.tar())
+                .run();
+            run.code(0).complains(&format!(" [{code}]\n"));
+        }
+    }
+}
+
 /// Path escapes were called damage, and names with control characters got no note.
 #[test]
 fn paths_that_escape_are_unsafe_and_notes_stand_under_their_layer() {

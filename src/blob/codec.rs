@@ -8,6 +8,7 @@ use std::io::{self, BufRead, Read};
 
 use super::restart::{PieceLog, Watched, has_pieces};
 use super::unzstd::Unzstd;
+use super::window;
 use crate::error::{Error, Fault};
 
 pub use crate::limits::DecodeLimits;
@@ -62,6 +63,8 @@ pub struct Decoder<R: BufRead> {
     inner: Inner<R>,
     compression: Compression,
     limits: DecodeLimits,
+    /// The window that xz asks for, as far as the beginning tells.
+    window: Option<u64>,
     decoded: u64,
     padding: u64,
     /// Whether only one member is decoded.
@@ -84,11 +87,12 @@ impl<R: BufRead> Decoder<R> {
     /// # Errors
     /// `Codec` if the decoder cannot be set up.
     pub fn new(source: R, compression: Compression, limits: DecodeLimits) -> Result<Self, Error> {
-        let source = Counted {
+        let mut source = Counted {
             inner: source,
             count: 0,
         };
-        let broken = |error: io::Error| codec_error(compression, limits, error);
+        let broken = |error: io::Error| codec_error(compression, limits, None, error);
+        let mut window_asked = None;
         let inner = match compression {
             Compression::None => Inner::Plain(source),
             Compression::Gzip => {
@@ -96,6 +100,8 @@ impl<R: BufRead> Decoder<R> {
             }
             Compression::Bzip2 => Inner::Bzip2(bzip2::bufread::MultiBzDecoder::new(source)),
             Compression::Xz => {
+                // What cannot be read here is met again by whoever decodes.
+                window_asked = source.fill_buf().ok().and_then(window::of_xz);
                 let stream = xz_stream(limits, liblzma::stream::CONCATENATED);
                 let stream = stream.map_err(|error| broken(error.into()))?;
                 Inner::Xz(liblzma::bufread::XzDecoder::new_stream(source, stream))
@@ -109,6 +115,7 @@ impl<R: BufRead> Decoder<R> {
             inner,
             compression,
             limits,
+            window: window_asked,
             decoded: 0,
             padding: 0,
             is_one: false,
@@ -124,7 +131,7 @@ impl<R: BufRead> Decoder<R> {
         so_far: (u64, u64),
     ) -> Result<Self, Error> {
         let mut decoder = Decoder::new(source, compression, limits)?;
-        let broken = |error: io::Error| codec_error(compression, limits, error);
+        let broken = |error: io::Error| codec_error(compression, limits, None, error);
         decoder.is_one = true;
         decoder.decoded = so_far.0;
         decoder.inner = match decoder.inner {
@@ -187,11 +194,12 @@ impl<R: BufRead> Decoder<R> {
             count: 0,
         };
         let watched = Watched::new(source, compression, &limits, size, log)
-            .map_err(|error| codec_error(compression, limits, error))?;
+            .map_err(|error| codec_error(compression, limits, None, error))?;
         Ok(Decoder {
             inner: Inner::Watched(Box::new(watched)),
             compression,
             limits,
+            window: None,
             decoded: 0,
             padding: 0,
             is_one: false,
@@ -205,7 +213,8 @@ impl<R: BufRead> Decoder<R> {
     pub fn lzma(source: R, limits: DecodeLimits) -> Result<Self, Error> {
         let memory = (1u64 << limits.window_log) + (16 << 20);
         let stream = liblzma::stream::Stream::new_lzma_decoder(memory);
-        let stream = stream.map_err(|error| codec_error(Compression::Xz, limits, error.into()))?;
+        let stream =
+            stream.map_err(|error| codec_error(Compression::Xz, limits, None, error.into()))?;
         let source = Counted {
             inner: source,
             count: 0,
@@ -214,6 +223,7 @@ impl<R: BufRead> Decoder<R> {
             inner: Inner::Xz(liblzma::bufread::XzDecoder::new_stream(source, stream)),
             compression: Compression::Xz,
             limits,
+            window: None,
             decoded: 0,
             padding: 0,
             is_one: false,
@@ -334,7 +344,10 @@ impl<R: BufRead> Read for Decoder<R> {
             Ok(n) => n,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
             Err(error) if self.compression == Compression::None => return Err(error),
-            Err(error) => return Err(codec_error(self.compression, self.limits, error).into_io()),
+            Err(error) => {
+                let error = codec_error(self.compression, self.limits, self.window, error);
+                return Err(error.into_io());
+            }
         };
         self.decoded += n as u64;
         if self.compression != Compression::None {
@@ -370,7 +383,12 @@ impl<R: BufRead> Decoder<R> {
     }
 }
 
-fn codec_error(compression: Compression, limits: DecodeLimits, error: io::Error) -> Error {
+fn codec_error(
+    compression: Compression,
+    limits: DecodeLimits,
+    window: Option<u64>,
+    error: io::Error,
+) -> Error {
     // An error of the source below travels through the decoder as it is.
     let error = match error.downcast::<Error>() {
         Ok(ours) => return ours,
@@ -379,7 +397,8 @@ fn codec_error(compression: Compression, limits: DecodeLimits, error: io::Error)
     if error.raw_os_error().is_some() {
         return Error::io("read", error);
     }
-    // Neither library says how much it would have taken; both refuse before they take it.
+    // Neither library says how much it would have taken; both refuse before they take it. What a header says of it is in
+    // the error of zstd already.
     let is_window = match compression {
         Compression::Zstd => error.to_string().contains("too much memory"),
         Compression::Xz => error
@@ -393,7 +412,7 @@ fn codec_error(compression: Compression, limits: DecodeLimits, error: io::Error)
         return Error::new(Fault::Limit {
             what: WINDOW,
             limit,
-            found: limit + 1,
+            found: window.filter(|window| *window > limit).unwrap_or(limit + 1),
         });
     }
     let why = match error.kind() {

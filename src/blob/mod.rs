@@ -18,6 +18,7 @@ mod tap;
 mod turns;
 mod unfinished;
 mod unzstd;
+mod window;
 
 pub use ahead::{Chunk, Feeder, FeedingWriter, ReadAhead};
 pub use behind::{Keeping, WriteBehind};

@@ -7,6 +7,10 @@
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
+use super::codec::DecodeLimits;
+use super::window;
+use crate::error::{Error, Fault};
+
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer, WriteBuf};
 
 /// Those that wait.
@@ -16,7 +20,11 @@ static WAITING: Mutex<Vec<Decoder<'static>>> = Mutex::new(Vec::new());
 const MOST: usize = 4;
 
 /// A decoder; when dropped, its memory serves the next.
-pub(super) struct Unzstd(Option<Decoder<'static>>);
+pub(super) struct Unzstd {
+    decoder: Option<Decoder<'static>>,
+    /// The largest window in bytes.
+    limit: u64,
+}
 
 impl Unzstd {
     /// One for windows of up to that base-2 logarithm.
@@ -30,17 +38,36 @@ impl Unzstd {
             None => Decoder::new()?,
         };
         decoder.set_parameter(DParameter::WindowLogMax(window_log))?;
-        Ok(Unzstd(Some(decoder)))
+        Ok(Unzstd {
+            decoder: Some(decoder),
+            limit: 1 << window_log,
+        })
     }
 
     fn decoder(&mut self) -> io::Result<&mut Decoder<'static>> {
-        self.0.as_mut().ok_or_else(|| io::ErrorKind::Other.into())
+        let decoder = self.decoder.as_mut();
+        decoder.ok_or_else(|| io::ErrorKind::Other.into())
+    }
+
+    /// An error of zstd's with the window that the frame at the beginning of `input` asks for, if it is about that: the
+    /// library says only that it is too much. A frame begins where a step does.
+    fn with_window(&self, error: io::Error, input: &[u8]) -> io::Error {
+        let is_window = error.to_string().contains("too much memory");
+        match window::of_zstd(input).filter(|window| is_window && *window > self.limit) {
+            Some(found) => Error::new(Fault::Limit {
+                what: DecodeLimits::NAMES[2],
+                limit: self.limit,
+                found,
+            })
+            .into_io(),
+            None => error,
+        }
     }
 }
 
 impl Drop for Unzstd {
     fn drop(&mut self) {
-        let Some(mut decoder) = self.0.take() else {
+        let Some(mut decoder) = self.decoder.take() else {
             return;
         };
         // Whatever it was in the middle of is forgotten.
@@ -59,7 +86,9 @@ impl Operation for Unzstd {
         input: &mut InBuffer<'_>,
         output: &mut OutBuffer<'_, C>,
     ) -> io::Result<usize> {
-        self.decoder()?.run(input, output)
+        let begin = input.pos();
+        let step = self.decoder()?.run(input, output);
+        step.map_err(|error| self.with_window(error, input.src.get(begin..).unwrap_or_default()))
     }
 
     fn flush<C: WriteBuf + ?Sized>(&mut self, output: &mut OutBuffer<'_, C>) -> io::Result<usize> {

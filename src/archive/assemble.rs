@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Map, Value};
 
 use super::BlobNames;
-use super::container::{Container, Holder, Signs};
+use super::container::{Container, Holder};
 use super::docker::{self, DockerItem, RepositoryRecord};
 use super::graph::{Edge, GraphReader, Node, NodeKind, check_digest, no_rootfs};
 use super::halves::{docker_layers, name_layers};
@@ -42,7 +42,7 @@ pub struct Archive {
     /// Its shape, told by its content.
     pub shape: Shape,
     /// What holds it.
-    pub container: Container,
+    pub container: Arc<Container>,
     /// `manifest.json` and `repositories`, where they are.
     pub docker: Option<DockerHalf>,
     /// `index.json`, where it is; the lone manifest of a `dir:` or a document counts as one.
@@ -58,8 +58,10 @@ pub struct Archive {
     pub faults: Vec<Error>,
     /// What is worth saying of how it is read, and no error.
     pub notes: Vec<String>,
+    /// Whether it is only a part of what the container holds, see [`Archive::part`].
+    pub is_part: bool,
     /// The roots that lead to each image, once somebody has asked.
-    roots_of: OnceLock<Vec<Vec<usize>>>,
+    pub(super) roots_of: OnceLock<Vec<Vec<usize>>>,
     /// Names and digests, once somebody has asked.
     pub(super) lookup: OnceLock<Lookup>,
 }
@@ -82,7 +84,7 @@ pub enum Shape {
 }
 
 /// What docker's own files say.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct DockerHalf {
     /// `manifest.json` as it is; `None` before docker 1.10.
     pub manifest: Option<Arc<[u8]>>,
@@ -93,7 +95,7 @@ pub struct DockerHalf {
 }
 
 /// What the OCI layout says.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct OciHalf {
     /// `index.json` as it is; the manifest of a `dir:`.
     pub index: Arc<[u8]>,
@@ -108,7 +110,7 @@ pub struct OciHalf {
 }
 
 /// One thing that an archive lists: an image, or an index with images.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Root {
     /// Its names; none for an untagged image.
     pub names: Vec<Name>,
@@ -302,7 +304,7 @@ impl Open {
         Ok(Archive {
             place: place.to_owned(),
             shape,
-            container,
+            container: Arc::new(container),
             docker,
             oci,
             nodes,
@@ -310,6 +312,7 @@ impl Open {
             roots,
             faults,
             notes,
+            is_part: false,
             roots_of: OnceLock::new(),
             lookup: OnceLock::new(),
         })
@@ -381,7 +384,7 @@ fn document(place: &str, container: Container, bytes: Arc<[u8]>) -> Result<Archi
     Ok(Archive {
         place: place.to_owned(),
         shape,
-        container,
+        container: Arc::new(container),
         docker: None,
         oci,
         nodes,
@@ -389,6 +392,7 @@ fn document(place: &str, container: Container, bytes: Arc<[u8]>) -> Result<Archi
         roots,
         faults,
         notes: Vec::new(),
+        is_part: false,
         roots_of: OnceLock::new(),
         lookup: OnceLock::new(),
     })
@@ -507,21 +511,27 @@ fn nothing(container: &Container, only: Option<Half>) -> Error {
     let rootfs = [
         "bin", "dev", "etc", "home", "lib", "opt", "proc", "root", "sbin", "tmp", "usr", "var",
     ];
+    let is_directory = matches!(container.holder, Holder::Folder(_));
+    // A directory that only holds such a thing is none; in a tar it is put with the directories above it.
+    let has = |path: &str| match is_directory {
+        true => signs.at_top(path),
+        false => signs.anywhere(path),
+    };
     let what = if signs.is_empty() {
-        match &container.holder {
-            Holder::Folder(_) => NotAnImage::NoManifest,
-            _ => NotAnImage::EmptyTar,
+        match is_directory {
+            true => NotAnImage::NoManifest,
+            false => NotAnImage::EmptyTar,
         }
-    } else if signs.anywhere("registry/v2") {
+    } else if has("registry/v2") || has("docker/registry/v2") {
         NotAnImage::RegistryTree
-    } else if signs.anywhere("overlay-images") || signs.anywhere("vfs-images") {
+    } else if has("overlay-images") || has("vfs-images") {
         NotAnImage::ContainersStorage
-    } else if is_docker_root(&signs) {
+    } else if is_docker_root(&has) {
         NotAnImage::DockerDataRoot
     } else if rootfs.iter().filter(|name| signs.at_top(name)).count() >= 2 {
         NotAnImage::RootFilesystem
     } else if let Some(member) = signs.image_below() {
-        let folder = matches!(container.holder, Holder::Folder(_));
+        let folder = is_directory;
         NotAnImage::Below { member, folder }
     } else {
         NotAnImage::NoManifest
@@ -529,20 +539,25 @@ fn nothing(container: &Container, only: Option<Half>) -> Error {
     Fault::NotAnImage(what).into()
 }
 
-fn is_docker_root(signs: &Signs) -> bool {
-    let drivers = [
-        "overlay2",
-        "overlay",
-        "aufs",
-        "vfs",
-        "btrfs",
-        "zfs",
-        "devicemapper",
-    ];
-    drivers
-        .iter()
-        .any(|driver| signs.anywhere(&format!("image/{driver}")))
-        || signs.anywhere("graph") && signs.anywhere("containers")
+/// The storage drivers of docker, each with a directory of its own below `image`.
+pub(super) const DRIVERS: [&str; 7] = [
+    "overlay2",
+    "overlay",
+    "aufs",
+    "vfs",
+    "btrfs",
+    "zfs",
+    "devicemapper",
+];
+
+/// Whether there is the data root of a docker engine: with its record of images, which others have not.
+fn is_docker_root(has: &impl Fn(&str) -> bool) -> bool {
+    let records = ["imagedb", "layerdb", "repositories.json"];
+    let is_of = |driver: &&str| {
+        let mut records = records.iter();
+        records.any(|record| has(&format!("image/{driver}/{record}")))
+    };
+    DRIVERS.iter().any(|driver| is_of(&driver)) || has("graph") && has("containers")
 }
 
 pub(super) struct Assembly {

@@ -321,6 +321,17 @@ impl Signs {
         self.0.contains(name.as_bytes())
     }
 
+    /// Whether something is at the top that nothing but an image archive has there: its documents, its blobs, and what
+    /// docker before 25 names by digits.
+    pub(super) fn of_image(&self) -> bool {
+        let documents = ["manifest.json", "index.json", "oci-layout", "blobs/sha256"];
+        let is_digits = |name: &[u8]| {
+            let name = name.strip_suffix(b".json").unwrap_or(name);
+            name.len() == 64 && name.iter().all(u8::is_ascii_hexdigit)
+        };
+        documents.iter().any(|name| self.at_top(name)) || self.0.iter().any(|name| is_digits(name))
+    }
+
     /// The document that an image begins with, if it is below a folder: the image was put in with its folder.
     pub(super) fn image_below(&self) -> Option<String> {
         // Many a program has a manifest.json; what lies beside it tells.

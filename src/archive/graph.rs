@@ -15,7 +15,7 @@ use crate::error::{At, Error, Fault, Result};
 use crate::spec::{Descriptor, Digest, Document, ImageConfig, Manifest, MediaType, annotations};
 
 /// A manifest, an index, or anything else that an index points to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Node {
     /// The first descriptor that led here.
     pub descriptor: Descriptor,
@@ -28,7 +28,7 @@ pub struct Node {
 }
 
 /// What a node is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum NodeKind {
     /// A container image: its position among the images.
     Image(usize),
@@ -47,7 +47,7 @@ pub enum NodeKind {
 }
 
 /// A pointer from an index to a node, with the platform and annotations stated there.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Edge {
     /// The descriptor as it stands in the index.
     pub descriptor: Descriptor,

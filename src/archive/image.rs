@@ -8,7 +8,7 @@ use crate::error::{Error, Fault, Result};
 use crate::spec::{Descriptor, Digest, History, ImageConfig, LayerKind, Manifest, Platform};
 
 /// A container image: manifest (where the archive has one), config, layers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Image {
     /// Its ID.
     pub id: ImageId,

@@ -15,7 +15,9 @@
 //! | `halves` | which half describes an image where they do not say the same |
 //! | `identity` | what shows a layer to be another one than is stated, before it is hashed |
 //! | `select`, `chosen`, `lookup` | which image a user means, and which ones |
+//! | `part` | some images of an archive as an archive |
 //! | `referrers` | which manifests are about others |
+//! | `search` | the archives below a directory |
 //! | `stated` | what `index.json` says of each thing it lists, as it is written |
 
 mod assemble;
@@ -32,7 +34,9 @@ mod image;
 mod lookup;
 mod members;
 mod name;
+mod part;
 mod referrers;
+mod search;
 mod select;
 mod stated;
 
@@ -51,6 +55,7 @@ pub use image::{Image, ImageId, Layer, Presence, Step};
 pub use members::{Member, MemberKind, MemberTable};
 pub use name::{Name, Wanted};
 pub use referrers::{Fate, subject_of_tag};
+pub use search::{Search, holds_image};
 pub(crate) use select::distance;
 pub use select::{Pick, Selection};
 

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use clap::{ArgMatches, Id};
 
 use super::transport::refuse_online;
-use crate::archive::{Archive, Half, Pick};
+use crate::archive::{Archive, Half, Pick, holds_image};
 use crate::error::{Error, Fault, Result};
 use crate::escape;
 use crate::spec::{Digest, Platform, Reference};
@@ -144,9 +144,7 @@ impl ImageArg {
     pub fn folder_to_search(&self) -> Option<PathBuf> {
         match self.parse() {
             Ok((Place::Path(path), None, Pick::Only)) if path.is_dir() => {
-                let inside = ["index.json", "manifest.json", "oci-layout", "repositories"];
-                let is_image = inside.iter().any(|name| path.join(name).is_file());
-                (!is_image).then_some(path)
+                (!holds_image(&path)).then_some(path)
             }
             _ => None,
         }

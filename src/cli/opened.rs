@@ -9,6 +9,7 @@ use super::image::{ImageArg, Place, is_descriptor, remember};
 use crate::archive::{Archive, Chosen, Half, Open, Pick, Root, Selection};
 use crate::blob::Meter;
 use crate::error::{At, Error, Fault, Result};
+use crate::spec::Platform;
 use crate::store::Store;
 
 /// An opened archive and what in it the user means.
@@ -54,6 +55,16 @@ impl Opened {
             }
         }
         Ok(chosen)
+    }
+
+    /// What is meant as an archive of its own, with what refers to it; of indexes the image for the platform only, where
+    /// one is given.
+    ///
+    /// # Errors
+    /// As [`Archive::part`], placed at the archive.
+    pub fn part(&self, platform: Option<&Platform>) -> Result<Archive> {
+        let part = self.archive.part(&self.chosen()?, platform);
+        part.at(|| self.archive.place.clone())
     }
 
     /// The roots of what is meant.
@@ -255,10 +266,7 @@ impl Open {
 /// As [`Store::open`]; `NotAStore`; `Usage` if no home directory is known.
 pub fn open_store(common: &Common, open: &Open) -> Result<Option<Archive>> {
     let mut limits = open.limits.for_store();
-    for text in &common.limit {
-        // Was tried when it was taken in.
-        let _ = limits.set(text);
-    }
+    common.move_limits(&mut limits);
     store(common)?.open(&Open {
         limits,
         ..open.clone()

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::args::Common;
 use super::image::ImageArg;
+use super::opened::{Openings, Takes};
 use crate::archive::{Open, Selection};
 use crate::blob::{FileRange, Meter, open_regular};
 use crate::disk::{self, Folder};
@@ -18,21 +19,31 @@ pub struct OpenedSide {
     pub is_image: bool,
 }
 
+impl Openings {
+    /// For what [`ImageArg::open_side`] opens, of which each archive is opened once.
+    pub fn of_sides<'a>(sides: impl IntoIterator<Item = &'a ImageArg>) -> Self {
+        let images = sides.into_iter().filter_map(|side| side.split_range().ok());
+        let images: Vec<ImageArg> = images.map(|(image, _)| image).collect();
+        Openings::of(&images)
+    }
+}
+
 impl ImageArg {
     /// Opens what may be an image, `IMAGE@2..5`, a tar of files or a folder. `landing` keeps what comes on a stream.
     ///
     /// # Errors
     /// As [`ImageArg::open`]; `Usage` for layers that the image does not have.
-    pub fn open_side(&self, common: &Common, meter: &Meter, landing: &Path) -> Result<OpenedSide> {
+    pub fn open_side(
+        &self,
+        openings: &mut Openings,
+        common: &Common,
+        meter: &Meter,
+        landing: &Path,
+    ) -> Result<OpenedSide> {
         let (image, range) = self.split_range()?;
-        let open = Open {
-            meter: meter.clone(),
-            landing: Some(landing.to_owned()),
-            limits: common.limits(),
-            ..Open::default()
-        };
+        let open = Open::with(common, meter, Some(landing.to_owned()));
         let name = self.text().to_owned();
-        let opened = match image.open_by(common, open) {
+        let opened = match openings.open(&image, common, open, Takes::One) {
             Ok(opened) => opened,
             Err(error) => {
                 let is_files = matches!(

@@ -10,14 +10,12 @@
 //! | `blobs` | index, manifest, config, layers, and what describes them, with what is missing |
 //! | `packages` | what the packages inside one image depend on |
 //! | `narrow` | parts of a graph: what a node stands on, what stands on it, no further than so far |
-//! | `find` | archives and layouts below a folder |
 //! | `map` | the files of an image by folder and layer |
 //!
 //! Memory is in proportion to nodes and edges, and only manifests and configs are read: sizes as stored are stated
 //! there. Nothing recurses, because depth is the archive's choice.
 
 mod blobs;
-mod find;
 mod images;
 mod layers;
 mod map;
@@ -28,7 +26,6 @@ mod stacks;
 use std::collections::HashMap;
 
 pub use blobs::blobs;
-pub use find::{Found, find};
 pub use images::images;
 pub use layers::layers;
 pub use map::{FolderSize, ImageMap, map};

@@ -789,12 +789,8 @@ pub(super) fn path(archive: &Archive, digest: &Digest) -> String {
     }
 }
 
-/// Members and blobs that nothing refers to.
-pub(super) fn unreferenced(archive: &Archive, names: &[String], found: &mut Found) {
-    if archive.docker.is_none() && archive.oci.is_none() {
-        // What says which members belong is gone.
-        return;
-    }
+/// The members and blobs that something refers to, as it names them, and the documents that an archive begins with.
+pub(super) fn referenced(archive: &Archive) -> HashSet<String> {
     let mut known: HashSet<String> = [
         "manifest.json",
         "index.json",
@@ -831,12 +827,22 @@ pub(super) fn unreferenced(archive: &Archive, names: &[String], found: &mut Foun
     for layer in archive.images.iter().flat_map(|image| &image.layers) {
         known.insert(layer.member.clone());
     }
+    for item in archive.docker.iter().flat_map(|docker| &docker.items) {
+        known.insert(item.config.clone());
+        known.extend(item.layers.iter().cloned());
+    }
+    known
+}
+
+/// Members and blobs that nothing refers to.
+pub(super) fn unreferenced(archive: &Archive, names: &[String], found: &mut Found) {
+    if archive.docker.is_none() && archive.oci.is_none() {
+        // What says which members belong is gone.
+        return;
+    }
+    let known = referenced(archive);
     let mut legacy: HashSet<String> = HashSet::new();
-    if let Some(docker) = &archive.docker {
-        for item in &docker.items {
-            known.insert(item.config.clone());
-            known.extend(item.layers.iter().cloned());
-        }
+    if archive.docker.is_some() {
         // The folders of docker before 1.10 stay in archives for its sake: VERSION, json and a link to the layer.
         for name in names {
             if let Some((folder, "VERSION" | "json" | "layer.tar")) = name.rsplit_once('/') {
@@ -844,11 +850,7 @@ pub(super) fn unreferenced(archive: &Archive, names: &[String], found: &mut Foun
             }
         }
     }
-    // Names in manifest.json may be written with a leading `./`.
-    let known: HashSet<&str> = known
-        .iter()
-        .map(|name| name.trim_start_matches("./"))
-        .collect();
+    let known: HashSet<&str> = known.iter().map(|name| super::bare(name)).collect();
     // How many of each kind there are: unreferenced blobs, unknown members.
     let mut counts = [0; 2];
     for name in names {

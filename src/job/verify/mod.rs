@@ -75,15 +75,24 @@ impl VerifyReport {
 }
 
 /// Verifies an archive. Whatever is wrong with it, and whatever could not be verified, is in the report.
+///
+/// Of a part of one ([`Archive::part`]) only what the part needs is read.
 pub fn verify(archive: &Archive, limits: &Limits, meter: &Meter) -> VerifyReport {
     let gaps = Gaps::of(archive);
     let mut found = Found::default();
     faults(archive, &gaps, &mut found);
-    container(archive, &mut found);
-    let names = archive.container.names(limits).unwrap_or_else(|error| {
+    let mut names = archive.container.names(limits).unwrap_or_else(|error| {
         found.error(&error);
         Vec::new()
     });
+    if archive.is_part {
+        let own = blobs::referenced(archive);
+        let own: HashSet<&str> = own.iter().map(|name| bare(name)).collect();
+        names.retain(|name| own.contains(name.as_str()));
+        container(archive, |name| own.contains(bare(name)), &mut found);
+    } else {
+        container(archive, |_| true, &mut found);
+    }
     let labels = blobs::Labels::new(archive);
     let passes = blobs::read(archive, &names, &labels, limits, meter);
     found.append(passes.found);
@@ -98,7 +107,8 @@ pub fn verify(archive: &Archive, limits: &Limits, meter: &Meter) -> VerifyReport
     agree::unlisted(archive, &labels, &mut found);
     agree::repositories(archive, &mut found);
     // Where the documents are cut off nothing can be told of the rest.
-    if !(archive.roots.is_empty() && archive.container.fault().is_some()) {
+    let is_cut = archive.roots.is_empty() && archive.container.fault().is_some();
+    if !is_cut && !archive.is_part {
         blobs::unreferenced(archive, &names, &mut found);
     }
     dedup(&mut found);
@@ -192,7 +202,7 @@ impl Gaps {
 /// Bytes that [`verify`] will read, for progress.
 pub fn workload(archive: &Archive) -> u64 {
     match &archive.container.holder {
-        Holder::Table(table) if !archive.container.streamed => {
+        Holder::Table(table) if !archive.container.streamed && !archive.is_part => {
             let file = |kind: &MemberKind| match kind {
                 MemberKind::File(content) => content.len(),
                 _ => 0,
@@ -213,8 +223,13 @@ pub fn workload(archive: &Archive) -> u64 {
     }
 }
 
-/// What is odd about the outer tar.
-fn container(archive: &Archive, found: &mut Found) {
+/// The name of a member without a leading `./`, with which `manifest.json` may write it.
+fn bare(name: &str) -> &str {
+    name.trim_start_matches("./")
+}
+
+/// What is odd about the outer tar; of its members, about those that are asked for.
+fn container(archive: &Archive, is_asked_for: impl Fn(&str) -> bool, found: &mut Found) {
     let has = |name: &str| matches!(archive.container.get(name), Ok(Some(_)));
     if archive.oci.is_none() && has("oci-layout") && !has("index.json") {
         found.add(
@@ -306,7 +321,9 @@ fn container(archive: &Archive, found: &mut Found) {
             String::from_utf8_lossy(link)
         );
         let name = String::from_utf8_lossy(&table.members()[detour.position].name);
-        found.add(Severity::Error, "member-through-link", name, message);
+        if is_asked_for(&name) {
+            found.add(Severity::Error, "member-through-link", name, message);
+        }
     }
     if let Some(tail) = &table.tail {
         finding::tail(tail, "some readers read on", &[], found);
@@ -324,6 +341,9 @@ fn container(archive: &Archive, found: &mut Found) {
             continue;
         }
         let name = String::from_utf8_lossy(name).into_owned();
+        if !is_asked_for(&name) {
+            continue;
+        }
         match archive.container.get(&name) {
             Ok(_) => {
                 let message = format!(

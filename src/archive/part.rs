@@ -1,0 +1,222 @@
+//! Some images of an archive as an archive of its own: what lists them, what they hold, and what refers to them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, OnceLock};
+
+use super::assemble::{Archive, Root};
+use super::chosen::Chosen;
+use super::graph::{Node, NodeKind};
+use super::image::Image;
+use crate::error::Result;
+use crate::spec::{Platform, Reference};
+
+/// What of an archive is kept, by positions.
+#[derive(Default)]
+struct Kept {
+    roots: HashSet<usize>,
+    nodes: HashSet<usize>,
+    images: HashSet<usize>,
+}
+
+impl Archive {
+    /// The chosen images alone, those of `platform` where one is given, with all that refers to them.
+    ///
+    /// What `manifest.json` and `index.json` list keeps its positions; what is not chosen is empty there. The container is
+    /// shared. Linear in what the archive lists.
+    ///
+    /// # Errors
+    /// `NoSuchImage` where nothing is for the platform.
+    pub fn part(&self, chosen: &[Chosen<'_>], platform: Option<&Platform>) -> Result<Archive> {
+        let kept = self.kept(chosen, platform)?;
+        let number = |all: usize, kept: &HashSet<usize>| -> HashMap<usize, usize> {
+            let positions = (0..all).filter(|position| kept.contains(position));
+            positions.enumerate().map(|(new, old)| (old, new)).collect()
+        };
+        let images_at = number(self.images.len(), &kept.images);
+        let nodes = self.nodes.iter().enumerate();
+        let nodes = nodes.map(|(position, node)| match kept.nodes.contains(&position) {
+            true => kept_node(node, &kept, &images_at),
+            false => Node {
+                descriptor: node.descriptor.clone(),
+                kind: NodeKind::Opaque,
+                bytes: None,
+                faults: Vec::new(),
+            },
+        });
+        let images = self.images.iter().enumerate();
+        let images = images.filter(|(position, _)| kept.images.contains(position));
+        let images: Vec<Image> = images.map(|(_, image)| image.clone()).collect();
+        let roots = self.roots.iter().enumerate();
+        let roots = roots.filter(|(position, _)| kept.roots.contains(position));
+        let roots: Vec<Root> = roots
+            .map(|(_, root)| Root {
+                image: root.image.and_then(|image| images_at.get(&image).copied()),
+                ..root.clone()
+            })
+            .collect();
+        let mut part = Archive {
+            place: self.place.clone(),
+            shape: self.shape,
+            container: Arc::clone(&self.container),
+            docker: self.docker.clone(),
+            oci: self.oci.clone(),
+            nodes: nodes.collect(),
+            images,
+            roots,
+            faults: self.faults.clone(),
+            notes: Vec::new(),
+            is_part: true,
+            roots_of: OnceLock::new(),
+            lookup: OnceLock::new(),
+        };
+        part.clear_lists();
+        Ok(part)
+    }
+
+    fn kept(&self, chosen: &[Chosen<'_>], platform: Option<&Platform>) -> Result<Kept> {
+        let positions: HashMap<*const Root, usize> = self
+            .roots
+            .iter()
+            .enumerate()
+            .map(|(position, root)| (std::ptr::from_ref(root), position))
+            .collect();
+        let mut kept = Kept::default();
+        let mut work = Vec::new();
+        for one in chosen {
+            let images = self.images_of(one.root);
+            let image = match (one.image, platform) {
+                (None, Some(platform)) => match self.choose(&images, Some(platform)) {
+                    Some(image) => Some(image),
+                    None => continue,
+                },
+                (image, _) => image,
+            };
+            kept.roots
+                .extend(positions.get(&std::ptr::from_ref(one.root)));
+            kept.images.extend(
+                one.root
+                    .image
+                    .filter(|position| image.is_none_or(|image| image == *position)),
+            );
+            match image {
+                None => work.extend(one.root.node),
+                Some(image) => {
+                    kept.images.insert(image);
+                    self.keep_image(one.root, image, &mut kept.nodes, &mut work);
+                }
+            }
+        }
+        if let (true, Some(platform), false) = (kept.roots.is_empty(), platform, chosen.is_empty())
+        {
+            let roots = chosen.iter().map(|one| one.root);
+            return Err(self.no_such_image(&platform.to_string(), roots));
+        }
+        let mut about: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (position, root) in self.roots.iter().enumerate() {
+            for subject in self.subjects_of(root) {
+                about.entry(subject).or_default().push(position);
+            }
+        }
+        let mut waiting: Vec<usize> = kept.nodes.iter().copied().collect();
+        loop {
+            while let Some(node) = work.pop() {
+                if kept.nodes.insert(node) {
+                    waiting.push(node);
+                    if let NodeKind::Index(edges) = &self.nodes[node].kind {
+                        work.extend(edges.iter().map(|edge| edge.node));
+                    }
+                }
+            }
+            let Some(node) = waiting.pop() else { break };
+            for root in about.remove(&node).unwrap_or_default() {
+                if kept.roots.insert(root) {
+                    work.extend(self.roots[root].node);
+                }
+            }
+        }
+        kept.images.extend(
+            kept.nodes
+                .iter()
+                .filter_map(|&node| match self.nodes[node].kind {
+                    NodeKind::Image(image) => Some(image),
+                    _ => None,
+                }),
+        );
+        Ok(kept)
+    }
+
+    /// Keeps one image below a root: the indexes that lead to it, its manifest, and the attestations about that.
+    fn keep_image(
+        &self,
+        root: &Root,
+        image: usize,
+        nodes: &mut HashSet<usize>,
+        work: &mut Vec<usize>,
+    ) {
+        let below = self.nodes_below(root.node);
+        let is_index = |node: &usize| matches!(self.nodes[*node].kind, NodeKind::Index(_));
+        nodes.extend(below.into_iter().filter(is_index));
+        if let Some(node) = self.images[image].node {
+            work.push(node);
+            let manifest = &self.nodes[node].descriptor.digest;
+            work.extend(self.attestations_about(root, manifest));
+        }
+    }
+
+    /// Takes out of the lists what belongs to no root.
+    fn clear_lists(&mut self) {
+        let items: HashSet<usize> = self.roots.iter().filter_map(|root| root.item).collect();
+        let listed = self.roots.iter().flat_map(|root| &root.positions);
+        let listed: HashSet<usize> = listed.copied().collect();
+        if let Some(docker) = &mut self.docker {
+            for (position, item) in docker.items.iter_mut().enumerate() {
+                if !items.contains(&position) {
+                    item.config.clear();
+                    item.repo_tags.clear();
+                    item.layers.clear();
+                    item.layer_sources.clear();
+                }
+            }
+            let normal = |text: &str| {
+                Reference::parse(text).map_or_else(|_| text.to_owned(), |name| name.to_string())
+            };
+            let tags = docker.items.iter().flat_map(|item| &item.repo_tags);
+            let tags: HashSet<String> = tags.map(|tag| normal(tag)).collect();
+            if let Some(records) = &mut docker.repositories {
+                records.retain(|record| {
+                    let whole = format!("{}:{}", record.repository, record.tag);
+                    tags.contains(&normal(&whole)) || tags.contains(&normal(&record.repository))
+                });
+            }
+        }
+        if let Some(oci) = &mut self.oci {
+            for (position, edge) in oci.edges.iter_mut().enumerate() {
+                if !listed.contains(&position) {
+                    edge.descriptor = self.nodes[edge.node].descriptor.clone();
+                    edge.descriptor.annotations.clear();
+                    edge.descriptor.data = None;
+                }
+            }
+        }
+    }
+}
+
+/// A node that is kept: an index without what is not kept below it.
+fn kept_node(node: &Node, kept: &Kept, images_at: &HashMap<usize, usize>) -> Node {
+    let kind = match &node.kind {
+        NodeKind::Index(edges) => {
+            let edges = edges.iter().filter(|edge| kept.nodes.contains(&edge.node));
+            NodeKind::Index(edges.cloned().collect())
+        }
+        NodeKind::Image(image) => images_at
+            .get(image)
+            .map_or(NodeKind::Opaque, |&image| NodeKind::Image(image)),
+        other => other.clone(),
+    };
+    Node {
+        descriptor: node.descriptor.clone(),
+        kind,
+        bytes: node.bytes.clone(),
+        faults: node.faults.clone(),
+    }
+}

@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args as _, FromArgMatches};
-use imgkit::cli::{self, Common, Page, Subcommand, base};
+use imgkit::cli::{self, Common, Page, Subcommand, Uses, base};
 
 const PAGE: Page = Page {
     name: "imgbase",
+    uses: Uses::MAKES,
     description: &[
         "Creates base images from what is at hand, without a network, without root, and without running anything: no \
          maintainer script, no package manager, no loader. Owners, modes and devices are data on their way into the \

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use imgkit::archive::{Content, Image};
 use imgkit::blob::{CHUNK, Compression, Input, Meter, NewFile, sync_folder};
 use imgkit::cli::{
-    self, Caching, Common, ImageArg, Io, Making, Opened, Packing, Page, Selecting, Verdict,
+    self, Caching, Common, ImageArg, Io, Making, Opened, Packing, Page, Selecting, Uses, Verdict,
 };
 use imgkit::disk::{Folder, Options};
 use imgkit::error::At;
@@ -17,6 +17,10 @@ use imgkit::{Error, Fault, Result, escape};
 
 const PAGE: Page = Page {
     name: "imgcommit",
+    uses: Uses {
+        temporary: true,
+        ..Uses::ONE
+    },
     description: &[
         "Compares a changed root filesystem with the image it came from, and makes an image of that image and one new \
          layer, which holds exactly the changes: what docker commit does with a container, without the container. The \

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use imgkit::archive::Name;
 use imgkit::blob::{Meter, Written};
-use imgkit::cli::{self, Common, ImageArg, Io, Packing, Page, Verdict};
+use imgkit::cli::{self, Common, ImageArg, Io, Packing, Page, Uses, Verdict};
 use imgkit::error::At;
 use imgkit::job;
 use imgkit::show::json;
@@ -18,6 +18,10 @@ use serde_json::json;
 
 const PAGE: Page = Page {
     name: "imgconvert",
+    uses: Uses {
+        temporary: true,
+        ..Uses::ALL
+    },
     description: &[
         "Turns images of any shape into any other, in skopeo's spelling. Manifests, configs and layers pass through as \
          they are unless something else is asked for, so digests and IDs stay; what has to change is rewritten from the \

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use imgkit::Result;
 use imgkit::archive::{Open, Pick};
 use imgkit::blob::Meter;
-use imgkit::cli::{self, Common, ImageArg, Io, Opened, Openings, Page, Takes, Verdict};
+use imgkit::cli::{self, Common, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict};
 use imgkit::job::{self, Usage};
 use imgkit::show::{Column, Format, human};
 use imgkit::spec::Timestamp;
@@ -13,10 +13,13 @@ use serde_json::{Value, json};
 
 const PAGE: Page = Page {
     name: "imgdf",
+    uses: Uses::ALL,
     description: &[
         "Shows what the images of the local store take, as docker system df does, or those of any pile of archives and \
          layouts. Sizes are stored bytes. A blob that several images need, in one archive or in several, counts once in \
          the total; with -v each image is shown with what it shares and what it alone takes.",
+        "Of a directory that is no layout itself all archives and layouts below it count. With --platform only the \
+         images for that platform count, and blobs that nothing refers to do not.",
     ],
     output: &[
         "A table as docker prints it: a line for images, one for blobs that nothing refers to. ACTIVE are images with a \
@@ -53,7 +56,7 @@ const PAGE: Page = Page {
 #[derive(clap::Parser)]
 #[command(version)]
 struct Args {
-    /// Archives, layouts and folders; without any, the local store
+    /// Archives, layouts and directories of them (default: the local store)
     #[arg(value_name = "IMAGE")]
     images: Vec<ImageArg>,
     /// Show each image
@@ -155,7 +158,7 @@ fn main() -> ExitCode {
         }
         let sources = opened.iter().map(|opened| {
             let roots = match opened.pick {
-                Pick::Only => None,
+                Pick::Only if !opened.archive.is_part => None,
                 _ => Some(opened.roots()?),
             };
             Ok((&*opened.archive, roots))
@@ -174,31 +177,42 @@ fn main() -> ExitCode {
 fn open(args: &Args, io: &mut Io) -> Result<Vec<Opened>> {
     if args.images.is_empty() {
         let store = cli::open_store(&args.common, &Default::default())?;
-        return Ok(store.map(Opened::whole).into_iter().collect());
+        let store = store.map(|store| meant(args, Opened::whole(store)));
+        return Ok(store.transpose()?.into_iter().collect());
     }
     let mut found = Vec::new();
     let mut openings = Openings::of(&args.images);
     for image in &args.images {
         let open = Open::with(&args.common, &Meter::default(), None);
-        let opened = openings.open(image, &args.common, open, Takes::Several);
-        match opened.and_then(|opened| opened.archive.whole().map(|()| opened)) {
-            Ok(opened) => {
-                let archive = &opened.archive;
-                let roots = opened.roots()?;
-                let mut faults: Vec<_> = match opened.pick {
-                    Pick::Only => archive.all_faults().collect(),
-                    _ => archive.faults_below(&roots),
-                };
-                faults.dedup_by_key(|fault| fault.to_string());
-                for fault in faults {
-                    io.fail(&fault.clone().at(opened.archive.place.clone()));
+        for opened in openings.each(image, &args.common, open, Takes::Several) {
+            match opened.and_then(|opened| meant(args, opened)) {
+                Ok(opened) => {
+                    let archive = &opened.archive;
+                    let roots = opened.roots()?;
+                    let mut faults: Vec<_> = match opened.pick {
+                        Pick::Only => archive.all_faults().collect(),
+                        _ => archive.faults_below(&roots),
+                    };
+                    faults.dedup_by_key(|fault| fault.to_string());
+                    for fault in faults {
+                        io.fail(&fault.clone().at(opened.archive.place.clone()));
+                    }
+                    found.push(opened);
                 }
-                found.push(opened);
+                Err(error) => io.fail(&error),
             }
-            Err(error) => io.fail(&error),
         }
     }
     Ok(found)
+}
+
+/// What is meant of an archive that has to be whole: the images for the platform, where one is asked for.
+fn meant(args: &Args, opened: Opened) -> Result<Opened> {
+    opened.archive.whole()?;
+    match &args.common.platform {
+        None => Ok(opened),
+        platform => opened.part(platform.as_ref()).map(Opened::whole),
+    }
 }
 
 fn share(part: u64, whole: u64) -> String {

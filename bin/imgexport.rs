@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use imgkit::archive::Image;
 use imgkit::blob::{Meter, NewFile, Written, sync_folder};
 use imgkit::cache::Cache;
-use imgkit::cli::{self, Caching, Common, ImageArg, Io, Opened, Page, Verdict};
+use imgkit::cli::{self, Caching, Common, ImageArg, Io, Opened, Page, Uses, Verdict};
 use imgkit::error::At;
 use imgkit::job::export::{
     Existing, Export, ExportOptions, Globs, NotApplied, Shape, Unpack, layer_range, raw_layer,
@@ -23,6 +23,10 @@ use serde_json::{Map, json};
 
 const PAGE: Page = Page {
     name: "imgexport",
+    uses: Uses {
+        temporary: true,
+        ..Uses::ONE
+    },
     description: &[
         "Writes the files that an image's layers amount to: what docker export gives of a container that was never \
          started, without the container. As a tar on standard output or in a file, or unpacked with -C. Layers are \

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use imgkit::archive::{Archive, Name, Open, Pick, Root};
 use imgkit::blob::Meter;
-use imgkit::cli::{self, Common, ImageArg, Io, Openings, Page, Takes, Verdict};
+use imgkit::cli::{self, Coloring, Common, ImageArg, Io, Openings, Page, Takes, Uses, Verdict};
 use imgkit::error::{At, Fault};
 use imgkit::job::graph::{self, Graph, ImageMap, Narrow, SizeOf, Source, View};
 use imgkit::job::{self, Filter, Sizes};
@@ -16,6 +16,10 @@ use imgkit::{Error, Result};
 
 const PAGE: Page = Page {
     name: "imggraph",
+    uses: Uses {
+        temporary: true,
+        ..Uses::ALL
+    },
     description: &[
         "Draws the dependency graph of images: of any pile of archives, layouts and folders (which are searched for \
          archives and layouts), or without arguments of the local store. Images are content-addressed, so what stands \
@@ -213,6 +217,8 @@ struct Args {
     #[arg(long, value_name = "N")]
     width: Option<usize>,
     #[command(flatten)]
+    _coloring: Coloring,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -347,30 +353,12 @@ fn open(args: &Args, io: &mut Io) -> Result<Vec<Opened>> {
     for image in &args.images {
         let meter = Meter::default();
         let _progress = io.progress(image.text(), None, &meter, false);
-        if let Some(folder) = image.folder_to_search() {
-            let open = Open {
-                meter: meter.clone(),
-                landing: landing.clone(),
-                limits: args.common.limits(),
-                ..Open::default()
-            };
-            match graph::find(&folder, &open) {
-                Ok(found) => {
-                    for fault in &found.faults {
-                        io.fail(fault);
-                    }
-                    for archive in found.archives {
-                        take(Arc::new(archive), Pick::Only);
-                    }
-                }
+        let open = Open::with(&args.common, &meter, landing.clone());
+        for opened in openings.each(image, &args.common, open, Takes::Several) {
+            match opened {
+                Ok(one) => take(one.archive, one.pick),
                 Err(error) => io.fail(&error),
             }
-            continue;
-        }
-        let open = Open::with(&args.common, &meter, landing.clone());
-        match openings.open(image, &args.common, open, Takes::Several) {
-            Ok(one) => take(one.archive, one.pick),
-            Err(error) => io.fail(&error),
         }
     }
     Ok(opened)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use imgkit::archive::{Archive, Image, Open};
 use imgkit::blob::{Meter, NewFolder};
-use imgkit::cli::{self, Common, ImageArg, Io, Page, Verdict};
+use imgkit::cli::{self, Common, ImageArg, Io, Openings, Page, Takes, Uses, Verdict};
 use imgkit::error::{At, Error, Fault, Result};
 use imgkit::job::dockerfile::{self, Candidate, Dockerfile};
 use imgkit::job::{self, Sizes};
@@ -20,6 +20,10 @@ use imgkit::show::images::{HISTORY_COLUMNS, Telling, history_rows};
 
 const PAGE: Page = Page {
     name: "imghistory",
+    uses: Uses {
+        temporary: true,
+        ..Uses::ONE
+    },
     description: &[
         "Shows the history of an image, newest step first, as docker history does, from a file. Each step is matched \
          with the layer it made: entries that are not marked as empty take one layer each, from the base upward. \
@@ -266,7 +270,7 @@ fn reconstruct(args: &Args, io: &mut Io) -> Result<Verdict> {
     let selection = opened.select(&args.common)?;
     let image = selection.image();
     let place = || opened.archive.place.clone();
-    let archives = bases(args)?;
+    let archives = bases(args, io)?;
     let names = candidates(&archives, image);
     let candidates: Vec<Candidate<'_>> = names
         .iter()
@@ -322,55 +326,38 @@ fn reconstruct(args: &Args, io: &mut Io) -> Result<Verdict> {
 /// An archive, the positions of its images that may be used, and whether they were named themselves.
 type Usable = (Arc<Archive>, Vec<usize>, bool);
 
-/// The archives that may hold the base: those that were named.
-fn bases(args: &Args) -> Result<Vec<Usable>> {
+/// The archives that may hold the base: those that were named, and those below directories that were. One of a directory
+/// that cannot be read is said, and the others are looked at.
+fn bases(args: &Args, io: &mut Io) -> Result<Vec<Usable>> {
     let mut found = Vec::new();
+    let mut openings = Openings::of(&args.base);
     for base in &args.base {
-        match base.open(&args.common, &Meter::default()) {
-            Ok(opened) => {
-                let mut images: Vec<usize> = Vec::new();
-                for root in opened.roots()? {
-                    images.extend(opened.archive.images_of(root));
-                }
-                // An image is not based on itself, whatever else is asked for.
-                let named = images.len() == 1 && base.text() != args.image.text();
-                found.push((opened.archive, images, named));
+        let is_directory = base.folder_to_search().is_some();
+        let open = Open::with(&args.common, &Meter::default(), None);
+        let (mut faults, mut archives) = (Vec::new(), Vec::new());
+        for opened in openings.each(base, &args.common, open, Takes::One) {
+            match opened {
+                Ok(opened) => archives.push(opened),
+                Err(error) => faults.push(error),
             }
-            Err(error) => match archives_in(base.text(), args)? {
-                Some(archives) => found.extend(archives),
-                None => return Err(error),
-            },
+        }
+        if archives.is_empty() {
+            return faults.into_iter().next().map_or(Ok(found), Err);
+        }
+        for fault in faults {
+            io.warn(&fault.to_string());
+        }
+        for opened in archives {
+            let mut images: Vec<usize> = Vec::new();
+            for root in opened.roots()? {
+                images.extend(opened.archive.images_of(root));
+            }
+            // An image is not based on itself, whatever else is asked for.
+            let named = !is_directory && images.len() == 1 && base.text() != args.image.text();
+            found.push((opened.archive, images, named));
         }
     }
     Ok(found)
-}
-
-/// The archives of a folder that is none itself, in the order of their names; `None` if it is no folder or has none.
-fn archives_in(folder: &str, args: &Args) -> Result<Option<Vec<Usable>>> {
-    let folder = Path::new(folder);
-    if !folder.is_dir() {
-        return Ok(None);
-    }
-    let failed = |error| Error::io("read", error).at(folder.to_string_lossy());
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        paths.push(entry.map_err(failed)?.path());
-    }
-    paths.sort();
-    let as_typed = Open {
-        limits: args.common.limits(),
-        ..Open::default()
-    };
-    let open = |path: &PathBuf| {
-        let usable =
-            fs::metadata(path).is_ok_and(|metadata| metadata.is_file() || metadata.is_dir());
-        // What else lies in the folder is none of our business.
-        let archive = Arc::new(usable.then(|| as_typed.path(path).ok())??);
-        let all = (0..archive.images.len()).collect();
-        Some((archive, all, false))
-    };
-    let archives: Vec<Usable> = paths.iter().filter_map(open).collect();
-    Ok(Some(archives).filter(|archives| !archives.is_empty()))
 }
 
 /// The images that could be a base, and how FROM names each.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use imgkit::blob::{Input, Meter};
-use imgkit::cli::{self, Common, Io, Making, Packing, Page, Selecting, Verdict};
+use imgkit::cli::{self, Common, Io, Making, Packing, Page, Selecting, Uses, Verdict};
 use imgkit::disk::{Folder, Options};
 use imgkit::error::At;
 use imgkit::job::{self, ImportOptions, Imported, Packer};
@@ -14,6 +14,7 @@ use imgkit::{Fault, Result, escape};
 
 const PAGE: Page = Page {
     name: "imgimport",
+    uses: Uses::MAKES,
     description: &[
         "Makes an image of a root filesystem, as docker import does: of a tar, a cpio archive (newc, crc or odc, as an \
          initramfs is), packed or not, from a file or standard input, or of a folder. The image has one layer. It goes \

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use imgkit::archive::Open;
 use imgkit::blob::Meter;
-use imgkit::cli::{self, Common, ImageArg, Io, Openings, Page, Takes, Verdict};
+use imgkit::cli::{self, Common, ImageArg, Io, Openings, Page, Takes, Uses, Verdict};
 use imgkit::error::At;
 use imgkit::job::{self, Raw};
 use imgkit::show::{Shape, Template, json};
@@ -14,6 +14,7 @@ use serde_json::Value;
 
 const PAGE: Page = Page {
     name: "imginspect",
+    uses: Uses::ONE,
     description: &[
         "Shows images as docker image inspect does: a JSON array with docker's keys and values, from files instead \
          of an engine. Size is the sum that docker shows, from the headers of plain layers; compressed layers are \
@@ -113,8 +114,9 @@ fn main() -> ExitCode {
             .map(|format| Template::parse(format, Shape::INSPECT))
             .transpose()?;
         if let Some(raw) = args.raw {
+            let mut openings = Openings::of(&args.images);
             for image in &args.images {
-                if let Err(error) = write_raw(args, image, raw, io) {
+                if let Err(error) = write_raw(args, image, raw, &mut openings, io) {
                     fail(error, io)?;
                 }
             }
@@ -176,8 +178,15 @@ fn inspect(args: &Args, image: &ImageArg, openings: &mut Openings, io: &mut Io) 
     Ok(job::inspect(&selection, &sizes))
 }
 
-fn write_raw(args: &Args, image: &ImageArg, raw: RawArg, io: &mut Io) -> Result<()> {
-    let opened = image.open(&args.common, &Meter::default())?;
+fn write_raw(
+    args: &Args,
+    image: &ImageArg,
+    raw: RawArg,
+    openings: &mut Openings,
+    io: &mut Io,
+) -> Result<()> {
+    let open = Open::with(&args.common, &Meter::default(), None);
+    let opened = openings.open(image, &args.common, open, Takes::One)?;
     let which = match raw {
         RawArg::Manifest => Raw::Manifest,
         RawArg::Config => Raw::Config,

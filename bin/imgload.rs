@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use imgkit::Result;
 use imgkit::archive::{Archive, Open};
 use imgkit::blob::{Meter, Written};
-use imgkit::cli::{self, Common, ImageArg, Io, Packing, Page, Verdict};
+use imgkit::cli::{
+    self, Common, ImageArg, Io, Opened, Openings, Packing, Page, Takes, Uses, Verdict,
+};
 use imgkit::error::{At, Error, Fault};
 use imgkit::job::verify::{self, Finding, Severity};
 use imgkit::job::{self, LoadOptions, Loaded};
@@ -17,6 +19,7 @@ use serde_json::json;
 
 const PAGE: Page = Page {
     name: "imgload",
+    uses: Uses::ALL,
     description: &[
         "Puts the images of an archive of any kind into the local store, as docker load puts them into an engine. \
          Every blob is compared with its digest and size while it is stored, see CHECKS. Either all \
@@ -28,6 +31,8 @@ const PAGE: Page = Page {
          straight to its place.",
         "A name that stands for another image already goes to the new one; the old one stays without a name. With \
          --no-clobber it stays where it is.",
+        "Of a directory that is no layout itself all archives and layouts below it are loaded, one after the other in \
+         the order of their paths. One that cannot be loaded is an error, and the others are loaded all the same.",
     ],
     output: &[
         "A line for each name, 'Loaded image: NAME:TAG', and for each image without one, 'Loaded image ID: sha256:…', \
@@ -93,7 +98,7 @@ const PAGE: Page = Page {
 #[derive(clap::Parser)]
 #[command(version)]
 struct Args {
-    /// The archive; without it, or with -, standard input
+    /// The archive, or a directory of archives; - is standard input, and the default
     #[arg(value_name = "ARCHIVE", conflicts_with = "input")]
     archive: Option<ImageArg>,
     /// The archive, as docker load takes it
@@ -151,26 +156,65 @@ fn main() -> ExitCode {
             .clone()
             .or(args.input.clone())
             .unwrap_or_else(ImageArg::stdin);
-        let (loaded, id_file) = load(args, &input, &store, io)?;
+        let meter = Meter::default();
+        let opening = io.progress(input.text(), None, &meter, args.quiet);
+        let open = Open {
+            limits: limits(args),
+            ..Open::with(&args.common, &meter, Some(store.landing()?))
+        };
+        let is_directory = input.folder_to_search().is_some();
+        let mut openings = Openings::of([&input]);
+        let mut each = openings.each(&input, &args.common, open, Takes::One);
+        let mut next = each.next();
+        drop(opening);
         let mut verdict = Verdict::Yes;
-        for image in &loaded {
-            if image.kept {
-                verdict = Verdict::No;
+        let mut ids = IdFile::default();
+        while let Some(opened) = next {
+            match opened.and_then(|opened| load(args, &opened, &store, &mut ids, io)) {
+                Ok(loaded) => {
+                    for image in &loaded {
+                        if image.kept {
+                            verdict = Verdict::No;
+                        }
+                        print(args, image, io)?;
+                    }
+                }
+                // One archive of a directory does not hide the others.
+                Err(error) if is_directory && !error.is_broken_pipe() => io.fail(&error),
+                Err(error) => return Err(error),
             }
-            print(args, image, io)?;
+            next = each.next();
         }
-        id_file.map_or(Ok(()), Written::place)?;
+        if let (Some(path), false, None) = (&args.id_file, ids.text.is_empty(), &ids.written) {
+            ids.written = Some(Written::new(path, ids.text.as_bytes())?);
+        }
+        ids.written.map_or(Ok(()), Written::place)?;
         Ok(verdict)
     })
 }
 
-/// Loads the archive. The file for the IDs is written and has no name yet.
+/// The file for the IDs of all that is loaded: it is written with each archive, and has no name yet.
+#[derive(Default)]
+struct IdFile {
+    text: String,
+    written: Option<Written>,
+}
+
+fn limits(args: &Args) -> Limits {
+    let mut limits = args.common.limits();
+    // Of what comes through a pipe the entries are kept, so that they can be looked at afterwards.
+    limits.trace = TRACE;
+    limits
+}
+
+/// Loads one archive.
 fn load(
     args: &Args,
-    input: &ImageArg,
+    opened: &Opened,
     store: &Store,
+    id_file: &mut IdFile,
     io: &mut Io,
-) -> Result<(Vec<Loaded>, Option<Written>)> {
+) -> Result<Vec<Loaded>> {
     let options = LoadOptions {
         only: args.only.clone(),
         rename: args.rename.clone(),
@@ -182,19 +226,7 @@ fn load(
         platform: args.common.platform.clone(),
         recode: args.packing.recode(&args.common)?,
     };
-    let meter = Meter::default();
-    let mut limits = args.common.limits();
-    // Of what comes through a pipe the entries are kept, so that they can be looked at afterwards.
-    limits.trace = TRACE;
-    let opening = io.progress(input.text(), None, &meter, args.quiet);
-    let open = Open {
-        meter: meter.clone(),
-        landing: Some(store.landing()?),
-        limits,
-        ..Open::default()
-    };
-    let opened = input.open_by(&args.common, open)?;
-    drop(opening);
+    let limits = limits(args);
     let archive = &opened.archive;
     archive.whole()?;
     let roots = opened.roots()?;
@@ -205,23 +237,29 @@ fn load(
         check(args, archive, &limits, io)?;
     }
     let meter = Meter::default();
-    let progress = io.progress(input.text(), None, &meter, args.quiet);
-    let mut id_file = None;
+    let progress = io.progress(&archive.place, None, &meter, args.quiet);
+    let before = id_file.text.len();
     let mut losses = Vec::new();
     let mut unwritten = None;
     let loaded = job::load(archive, &roots, store, &options, &meter, |ids, lost| {
         losses = lost;
         let mut ids = ids.to_vec();
         ids.dedup();
-        let text: String = ids.iter().map(|id| format!("{id}\n")).collect();
+        let lines: String = ids.iter().map(|id| format!("{id}\n")).collect();
+        let text = format!("{}{lines}", id_file.text);
         let path = args.id_file.as_deref();
-        id_file = path
-            .map(|path| Written::new(path, text.as_bytes()))
-            .transpose()
-            .inspect_err(|error| unwritten = Some(error.clone()))?;
+        let written = path.map(|path| Written::new(path, text.as_bytes()));
+        let written = written.transpose();
+        id_file.written = written.inspect_err(|error| unwritten = Some(error.clone()))?;
+        id_file.text = text;
         Ok(())
     });
     drop(progress);
+    if loaded.is_err() {
+        // The file is to have the IDs of what is in the store.
+        id_file.text.truncate(before);
+        id_file.written = None;
+    }
     if let Some(error) = unwritten {
         return Err(error);
     }
@@ -241,7 +279,7 @@ fn load(
             io.warn(&line);
         }
     }
-    Ok((loaded, id_file))
+    Ok(loaded)
 }
 
 /// Bytes of all layers' entries that are kept of a stream.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use imgkit::archive::{Archive, Open, Pick, Root};
 use imgkit::blob::Meter;
-use imgkit::cli::{self, Common, ImageArg, Io, Opened, Openings, Page, Takes, Verdict};
+use imgkit::cli::{self, Common, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict};
 use imgkit::error::At;
 use imgkit::job::{self, Ages, Filter, ListRow, RowKind, Sizes};
 use imgkit::show::images::{LIST_COLUMNS, Telling, list_row, tree_labels};
@@ -15,22 +15,28 @@ use imgkit::{Error, Fault, Result};
 
 const PAGE: Page = Page {
     name: "imgls",
+    uses: Uses::ONE,
     description: &[
         "Lists the images of archives, layouts and folders as docker images does; without arguments those of the \
          local store. Only names, manifests, configs and headers are read: a docker-archive of gigabytes takes \
          milliseconds. Layers that are compressed have to be decoded to know their size (they are verified on the \
          way); with -q, or a format that shows no size, they are left alone.",
+        "Of a directory that is no layout itself all archives and layouts below it are listed, in the order of their \
+         paths; what else is there is passed over, and an archive that cannot be read does not hide the others.",
         "NAME without a tag lists all tags of that repository, NAME:TAG that one. Images of the local store are listed from \
          the newest to the oldest, those of an archive in its order.",
         "Of an index with several platforms one line is shown: the image for --platform, or for the host, or else the \
          first one that is there. --tree shows them all, with attestations and with what is absent.",
     ],
     output: &[
-        "A table as docker prints it. With several inputs the last column says which one a line is from. With \
+        "A table as docker prints it. With several inputs, or a directory of archives, the last column says which one a line is from. With \
          --format json one object per line, with docker's keys and values and these of our own:",
     ],
     keys: &[
-        ("Archive", "the input, as it was named"),
+        (
+            "Archive",
+            "the input, as it was named; of a directory the path of the archive in it",
+        ),
         (
             "Created",
             "when the image was made, as its config says; null if it does not",
@@ -101,7 +107,7 @@ const PAGE: Page = Page {
 #[derive(clap::Parser)]
 #[command(version)]
 struct Args {
-    /// Files, folders, or - for standard input; without any, the local store
+    /// Archives, layouts, directories of them, or - for standard input (default: the local store)
     #[arg(value_name = "IMAGE")]
     images: Vec<ImageArg>,
     /// Show what is no image too: artifacts, and what is listed but absent
@@ -169,12 +175,16 @@ fn main() -> ExitCode {
             let meter = Meter::default();
             let progress = io.progress(image.text(), None, &meter, args.quiet);
             let open = Open::with(&args.common, &meter, None);
-            let opened = openings.open(image, &args.common, open, Takes::Several);
+            let mut each = openings.each(image, &args.common, open, Takes::Several);
+            let mut next = each.next();
             drop(progress);
             let is_store = image.input_path().is_ok_and(|path| path.is_none());
-            match opened.and_then(|opened| listing.list(&opened, is_store, io)) {
-                Ok(more) => rows.extend(more),
-                Err(error) => io.fail(&error),
+            while let Some(opened) = next {
+                match opened.and_then(|opened| listing.list(&opened, is_store, io)) {
+                    Ok(more) => rows.extend(more),
+                    Err(error) => io.fail(&error),
+                }
+                next = each.next();
             }
         }
         let others = std::mem::take(&mut listing.others);
@@ -366,7 +376,8 @@ fn default_format(args: &Args) -> String {
         return "{{.ID}}".into();
     }
     let digest = if args.digests { r"\t{{.Digest}}" } else { "" };
-    let archive = if args.images.len() > 1 {
+    let is_directory = |image: &ImageArg| image.folder_to_search().is_some();
+    let archive = if args.images.len() > 1 || args.images.iter().any(is_directory) {
         r"\t{{.Archive}}"
     } else {
         ""

@@ -3,13 +3,14 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
-use imgkit::cli::{self, Common, Page, Verdict};
+use imgkit::cli::{self, Common, Page, Uses, Verdict};
 use imgkit::job::{self, Filter, PruneOptions, Removal};
 use imgkit::show::human;
 use imgkit::{Error, Fault, Result, escape};
 
 const PAGE: Page = Page {
     name: "imgprune",
+    uses: Uses::NOTHING,
     description: &[
         "Removes untagged images from the local store, and blobs that nothing refers to, as docker image prune does. With \
          --all images with names go too. What is about an image that stays (a signature or SBOM, by its subject or by a \

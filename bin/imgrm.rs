@@ -2,12 +2,16 @@
 
 use std::process::ExitCode;
 
-use imgkit::cli::{self, Common, Page, Verdict};
+use imgkit::cli::{self, Common, Images, Page, Uses, Verdict};
 use imgkit::job::{self, Wanted};
 use imgkit::{Fault, escape};
 
 const PAGE: Page = Page {
     name: "imgrm",
+    uses: Uses {
+        images: Images::Stored,
+        ..Uses::ALL
+    },
     description: &[
         "Removes names from the local store, as docker rmi does. An image goes with its last name, and with it the blobs \
          that no other image needs and the untagged manifests that are about it (signatures, SBOMs). An ID removes the \

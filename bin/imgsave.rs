@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use imgkit::archive::Open;
 use imgkit::blob::{Compression, Meter};
-use imgkit::cli::{self, Common, ImageArg, Io, Opened, Openings, Packing, Page, Takes, Verdict};
+use imgkit::cli::{
+    self, Common, ImageArg, Io, Opened, Openings, Packing, Page, Takes, Uses, Verdict,
+};
 use imgkit::error::At;
 use imgkit::job;
 use imgkit::write::{Bundle, Format, Holds, ListedName, archive, layout};
@@ -14,6 +16,10 @@ use imgkit::{Fault, Result};
 
 const PAGE: Page = Page {
     name: "imgsave",
+    uses: Uses {
+        temporary: true,
+        ..Uses::ALL
+    },
     description: &[
         "Writes images into one archive: from the local store, or straight from other archives and layouts, which \
          merges, splits and renames them without unpacking. A repository without a tag means all its tags; an image \

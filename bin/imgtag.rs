@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use imgkit::archive::Chosen;
 use imgkit::blob::Meter;
-use imgkit::cli::{self, Common, ImageArg, Io, Opened, Page, Verdict};
+use imgkit::cli::{self, Common, ImageArg, Io, Opened, Page, Uses, Verdict};
 use imgkit::error::At;
 use imgkit::spec::Reference;
 use imgkit::store::Policy;
@@ -13,6 +13,7 @@ use imgkit::{Fault, Result, job};
 
 const PAGE: Page = Page {
     name: "imgtag",
+    uses: Uses::ALL,
     description: &[
         "Gives an image of the local store another name, as docker tag does; the old one stays. A name that stands for \
          another image goes to this one, and the other stays without it. An image from an archive is put into the store \

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use imgkit::archive::{Archive, Open};
+use imgkit::archive::{Archive, Open, Pick};
 use imgkit::blob::{Meter, Seen, Tap, write_whole};
-use imgkit::cli::{self, Common, ImageArg, Io, Page, Verdict};
+use imgkit::cli::{
+    self, Coloring, Common, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict,
+};
 use imgkit::error::{At, Error, Fault, Result};
 use imgkit::job::verify::{self, Finding, Severity, VerifyReport, custody};
 use imgkit::layer::Limits;
@@ -15,6 +17,7 @@ use serde_json::{Value, json};
 
 const PAGE: Page = Page {
     name: "imgverify",
+    uses: Uses::ALL,
     description: &[
         "Checks archives, layouts and folders from end to end: every blob against its digest and size, every layer \
          against its diff ID, every config against its ID, every header of every layer; the docker half of an archive \
@@ -23,8 +26,11 @@ const PAGE: Page = Page {
         "An archive that names manifests it does not hold, as engines write them for one platform of many, is sparse: \
          that is reported and is no damage as long as one image of the same index is whole. A layer that its manifest \
          allows to be elsewhere is reported too.",
-        "The whole input is verified, also where a name, position or digest picks one image of it; what is picked has \
-         to be there.",
+        "Where a name, position or digest picks an image of an archive or of the local store, that image alone is \
+         verified: its manifest, config and layers, the indexes that lead to it and the referrers that are about it. \
+         With --platform it is the images for that platform. A store is verified as a whole where its directory is \
+         named, or nothing is. Of a directory that is no layout itself all archives and layouts below it are verified, \
+         in the order of their paths.",
     ],
     output: &[
         "A line on standard output for each finding: severity, archive, place, what is wrong, and its code in \
@@ -297,9 +303,9 @@ const PAGE: Page = Page {
 #[derive(clap::Parser)]
 #[command(version)]
 struct Args {
-    /// The archives, layouts and folders
-    #[arg(value_name = "PATH", required = true)]
-    paths: Vec<ImageArg>,
+    /// Archives, layouts, directories of them, and images in them (default: the local store)
+    #[arg(value_name = "IMAGE")]
+    images: Vec<ImageArg>,
     /// Print nothing: the exit status says it
     #[arg(short, long)]
     quiet: bool,
@@ -312,23 +318,27 @@ struct Args {
     #[arg(long, value_name = "RATIO")]
     max_expansion: Option<u64>,
     /// Unpack a layer or archive to at most BYTES (64 GiB); 0 for no limit
+    ///
+    /// The same as --limit layer-size, which counts where both are given; as --limit ratio does before --max-expansion.
     #[arg(long, value_name = "BYTES")]
     max_size: Option<u64>,
     /// Write a record of the input and of all that was found to FILE, as JSON; - is standard output
     ///
-    /// It is written whatever the verdict is. See CUSTODY.
+    /// It is written whatever the verdict is, and the whole input is verified. See CUSTODY.
     #[arg(long, value_name = "FILE")]
     custody: Option<PathBuf>,
-    /// Only say whether PATH still is what a record in FILE speaks of, byte for byte
+    /// Only say whether IMAGE still is what a record in FILE speaks of, byte for byte
     #[arg(long, value_name = "FILE", conflicts_with_all = ["custody", "json"])]
     check_custody: Option<PathBuf>,
+    #[command(flatten)]
+    _coloring: Coloring,
     #[command(flatten)]
     common: Common,
 }
 
 impl Args {
     fn limits(&self) -> Limits {
-        let mut limits = self.common.limits();
+        let mut limits = Limits::default();
         let given = |value: Option<u64>, limit: &mut u64| match value {
             None => {}
             Some(0) => *limit = u64::MAX,
@@ -336,8 +346,19 @@ impl Args {
         };
         given(self.max_expansion, &mut limits.decode.ratio);
         given(self.max_size, &mut limits.decode.size);
+        // The error that meets one of them says what to type of --limit, so that one counts.
+        self.common.move_limits(&mut limits);
         limits.trace = verify::TRACE;
         limits
+    }
+
+    fn open(&self, meter: &Meter) -> Open {
+        Open {
+            limits: self.limits(),
+            meter: meter.clone(),
+            examine: true,
+            ..Open::default()
+        }
     }
 }
 
@@ -352,61 +373,89 @@ fn main() -> ExitCode {
         if let Some(record) = &args.check_custody {
             return check_custody(args, record, io);
         }
-        if args.custody.is_some() && args.paths.len() > 1 {
-            let why = "--custody is a record of one input: name one PATH";
+        if args.custody.is_some() && args.images.len() != 1 {
+            let why = "--custody is a record of one input: name one IMAGE";
             return Err(Fault::Usage(why.into()).into());
         }
-        let mut verdict = Verdict::Yes;
         let to_stdout = args.custody.as_deref() == Some(Path::new("-"));
         let mut out = Out {
             args,
             silent: args.quiet || to_stdout,
+            verdict: Verdict::Yes,
         };
-        for path in &args.paths {
-            let tap = Tap::default();
-            let verified = verify(args, path, &tap, io);
+        if args.images.is_empty() {
+            verify_store(args, &mut out, io)?;
+        }
+        let mut openings = Openings::of(&args.images);
+        for image in &args.images {
             if let Some(file) = &args.custody {
-                custody(args, path, &tap, &verified, file, io)?;
+                record(args, image, file, &mut out, io)?;
+                continue;
             }
-            match verified {
-                Ok((archive, report)) => {
-                    if report.is_damaged() {
-                        verdict = Verdict::No;
-                    }
-                    out.report(path.text(), &archive.shape.to_string(), &report, io)?;
-                }
-                Err(error) => out.error(path.text(), &error, io)?,
+            let meter = Meter::default();
+            let opening = io.progress(image.text(), None, &meter, args.quiet);
+            let open = args.open(&meter);
+            let directory = image.folder_to_search();
+            let mut each = openings.each(image, &args.common, open, Takes::Several);
+            let mut next = each.next();
+            drop(opening);
+            while let Some(opened) = next {
+                let text = match (&directory, &opened) {
+                    (Some(_), Ok(opened)) => opened.archive.place.clone(),
+                    _ => image.text().to_owned(),
+                };
+                let verified = opened
+                    .and_then(|opened| meant(args, opened))
+                    .map(|archive| verify(args, &text, archive, meter.done(), io));
+                out.verified(&text, &verified, io)?;
+                next = each.next();
             }
         }
-        Ok(verdict)
+        Ok(out.verdict)
     })
 }
 
+/// Verifies the local store as a whole.
+fn verify_store(args: &Args, out: &mut Out<'_>, io: &mut Io) -> Result<()> {
+    // So that no blob goes while it is read.
+    let _held = cli::store(&args.common)?.hold();
+    let path = cli::store_path(&args.common)?;
+    let text = path.to_string_lossy().into_owned();
+    let verified = match cli::open_store(&args.common, &args.open(&Meter::default()))? {
+        Some(archive) => {
+            meant(args, Opened::whole(archive)).map(|archive| verify(args, &text, archive, 0, io))
+        }
+        // An empty answer would pass for a sound store.
+        None => {
+            let missing = std::fs::metadata(&path).err();
+            let missing = missing.unwrap_or_else(|| std::io::ErrorKind::NotFound.into());
+            Err(Error::io("open", missing).at(text.clone()))
+        }
+    };
+    out.verified(&text, &verified, io)
+}
+
+/// What is verified of what was opened: all of it, or the images that are meant.
+fn meant(args: &Args, opened: Opened) -> Result<Arc<Archive>> {
+    let platform = args.common.platform.as_ref();
+    match (&opened.pick, platform) {
+        (Pick::Only, None) => Ok(opened.archive),
+        _ => opened.part(platform).map(Arc::new),
+    }
+}
+
+/// Verifies an archive; `streamed` are the bytes that have gone by.
 fn verify(
     args: &Args,
-    path: &ImageArg,
-    tap: &Tap,
+    text: &str,
+    archive: Arc<Archive>,
+    streamed: u64,
     io: &Io,
-) -> Result<(Arc<Archive>, VerifyReport)> {
-    let limits = args.limits();
-    let meter = Meter::default();
-    let opening = io.progress(path.text(), None, &meter, args.quiet);
-    let open = Open {
-        limits,
-        meter: meter.clone(),
-        examine: true,
-        tap: args.custody.as_ref().map(|_| tap.clone()),
-        ..Open::default()
-    };
-    let opened = path.open_by(&args.common, open)?;
-    drop(opening);
-    opened.roots()?;
-    let archive = opened.archive;
-    let streamed = meter.done();
+) -> (Arc<Archive>, VerifyReport) {
     let meter = Meter::default();
     let total = verify::workload(&archive);
-    let _progress = io.progress(path.text(), Some(total), &meter, args.quiet);
-    let mut report = verify::verify(&archive, &limits, &meter);
+    let _progress = io.progress(text, Some(total), &meter, args.quiet);
+    let mut report = verify::verify(&archive, &args.limits(), &meter);
     if archive.container.fault().is_some() {
         // What was hashed as it went by, though what names it was cut off.
         report.bytes = report.bytes.max(streamed);
@@ -414,7 +463,32 @@ fn verify(
     for error in &mut report.trouble {
         *error = error.clone().at(archive.place.clone());
     }
-    Ok((archive, report))
+    (archive, report)
+}
+
+type Verified = Result<(Arc<Archive>, VerifyReport)>;
+
+/// Verifies one whole input and writes a record of it, whatever was found.
+fn record(
+    args: &Args,
+    image: &ImageArg,
+    file: &Path,
+    out: &mut Out<'_>,
+    io: &mut Io,
+) -> Result<()> {
+    let tap = Tap::default();
+    let meter = Meter::default();
+    let opening = io.progress(image.text(), None, &meter, args.quiet);
+    let open = Open {
+        tap: Some(tap.clone()),
+        ..args.open(&meter)
+    };
+    let opened = image.open_by(&args.common, open);
+    drop(opening);
+    let whole = opened.and_then(|opened| opened.roots().map(|_| ()).map(|()| opened.archive));
+    let verified = whole.map(|archive| verify(args, image.text(), archive, meter.done(), io));
+    custody(args, image, &tap, &verified, file, io)?;
+    out.verified(image.text(), &verified, io)
 }
 
 /// Writes the record of an input, whatever was found.
@@ -422,7 +496,7 @@ fn custody(
     args: &Args,
     path: &ImageArg,
     tap: &Tap,
-    verified: &Result<(Arc<Archive>, VerifyReport)>,
+    verified: &Verified,
     file: &Path,
     io: &mut Io,
 ) -> Result<()> {
@@ -487,7 +561,11 @@ fn check_custody(args: &Args, record: &Path, io: &mut Io) -> Result<Verdict> {
     };
     let stated = custody::identity(stated);
     let mut verdict = Verdict::Yes;
-    for path in &args.paths {
+    if args.images.is_empty() {
+        let why = "--check-custody compares what is named: name an IMAGE";
+        return Err(Fault::Usage(why.into()).into());
+    }
+    for path in &args.images {
         let is_folder = path.input_path()?.is_some_and(|path| path.is_dir());
         let limits = args.limits();
         let open = Open {
@@ -538,6 +616,8 @@ fn check_custody(args: &Args, record: &Path, io: &mut Io) -> Result<Verdict> {
 struct Out<'a> {
     args: &'a Args,
     silent: bool,
+    /// No as soon as something is damaged.
+    verdict: Verdict,
 }
 
 impl Out<'_> {
@@ -551,6 +631,19 @@ impl Out<'_> {
                 Ok(())
             }
             other => other,
+        }
+    }
+
+    /// Prints what was found out about one archive.
+    fn verified(&mut self, text: &str, verified: &Verified, io: &mut Io) -> Result<()> {
+        match verified {
+            Ok((archive, report)) => {
+                if report.is_damaged() {
+                    self.verdict = Verdict::No;
+                }
+                self.report(text, &archive.shape.to_string(), report, io)
+            }
+            Err(error) => self.error(text, error, io),
         }
     }
 

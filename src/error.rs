@@ -784,10 +784,14 @@ impl Fault {
                 "--keyring FILE names the keys that are trusted, --allow-unsigned does without"
                     .into(),
             ),
-            Fault::Keyring { keybox: true, .. } => Some(format!(
-                "gpg --no-default-keyring --keyring {0} --export >{0}.gpg writes one that can be read",
-                input()
-            )),
+            Fault::Keyring { keybox: true, .. } => {
+                // gpg looks for a bare name in its own directory.
+                let here = if input().contains('/') { "" } else { "./" };
+                Some(format!(
+                    "gpg --no-default-keyring --keyring {here}{0} --export >{0}.gpg writes one that can be read",
+                    input()
+                ))
+            }
             Fault::Exists { kind: "a file" } => Some("--force replaces it".into()),
             Fault::NotAFile { kind: "a FIFO" } => {
                 typed.then(|| format!("use - and redirect, as in imgls - < {}", input()))

@@ -206,8 +206,8 @@ fn bad_usage_is_one_line_and_a_hint() {
             "",
         ),
         (
-            "imgls --color sometimes",
-            "invalid value 'sometimes' for '--color <WHEN>' [possible values: auto, always, never]",
+            "imgls --progress sometimes",
+            "invalid value 'sometimes' for '--progress <HOW>' [possible values: auto, plain, none]",
             "",
         ),
         (
@@ -234,11 +234,6 @@ fn bad_usage_is_one_line_and_a_hint() {
         (
             "imghistory -H=maybe a",
             "invalid value 'maybe' for '--human[=<BOOL>]' [possible values: true, false]",
-            "",
-        ),
-        (
-            "imgverify",
-            "the following required arguments were not provided: <PATH>...",
             "",
         ),
         (
@@ -460,11 +455,11 @@ fn no_argument_reaches_the_terminal_raw() {
     let room = Room::new();
     let evil = "x\r\u{202e}\u{1b}[2J";
     for (line, shown) in [
-        (format!("imgls --color '{evil}'"), r"invalid value 'x\r\u{202e}\x1b[2J' for '--color <WHEN>' [possible values: auto, always, never]".to_owned()),
+        (format!("imgls --progress '{evil}'"), r"invalid value 'x\r\u{202e}\x1b[2J' for '--progress <HOW>' [possible values: auto, plain, none]".to_owned()),
         (format!("imgls '--{evil}'"), r"unexpected argument '--x\r\u{202e}\x1b[2J' found".to_owned()),
         ("imghistory a 'b\nc'".to_owned(), r"unexpected argument 'b\nc' found".to_owned()),
         ("imghistory a -:b".to_owned(), "unexpected argument '-:b' found".to_owned()),
-        (format!("imgls --color {}", "y".repeat(100_000)), format!("invalid value '{}…{}' for '--color <WHEN>' [possible values: auto, always, never]", "y".repeat(150), "y".repeat(49))),
+        (format!("imgls --progress {}", "y".repeat(100_000)), format!("invalid value '{}…{}' for '--progress <HOW>' [possible values: auto, plain, none]", "y".repeat(150), "y".repeat(49))),
         ("imgls -j '1\n'".to_owned(), r"invalid value '1\n' for '--jobs <N>': invalid digit found in string".to_owned()),
     ] {
         let run = room.run(&line);
@@ -571,10 +566,10 @@ fn file_names_that_are_no_utf8() {
     let (code, _, err) = run(&[b"caf\xe9.tar:\xff"]);
     let wanted = "imgls: not an image reference: '\\xff': it is not UTF-8\n";
     assert_eq!((code, err.as_str()), (Some(2), wanted));
-    let (code, _, err) = run(&[b"--color", b"\xff"]);
+    let (code, _, err) = run(&[b"--progress", b"\xff"]);
     assert_eq!(code, Some(2));
     assert!(
-        err.starts_with("imgls: invalid value '\\xff' for '--color <WHEN>'")
+        err.starts_with("imgls: invalid value '\\xff' for '--progress <HOW>'")
             || err.starts_with("imgls: invalid UTF-8"),
         "{err}"
     );

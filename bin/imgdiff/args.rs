@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use imgkit::cli::{Caching, Common, ImageArg, no_effect};
+use imgkit::cli::{Caching, Coloring, Common, ImageArg, no_effect};
 use imgkit::error::Result;
 
 /// Tell what really differs between images
@@ -113,6 +113,8 @@ pub struct Args {
     pub verify: bool,
     #[command(flatten)]
     pub caching: Caching,
+    #[command(flatten)]
+    pub _coloring: Coloring,
     #[command(flatten)]
     pub common: Common,
 }

@@ -7,7 +7,7 @@ mod print;
 use std::process::ExitCode;
 
 use imgkit::blob::Meter;
-use imgkit::cli;
+use imgkit::cli::{self, Openings};
 use imgkit::error::{At, Error, Fault, Result};
 use imgkit::job::diff::{self, Field, Fields, Ignored, Input, Loading, Options, Sort};
 use imgkit::show::Format;
@@ -141,6 +141,8 @@ fn operands(args: &Args, meter: &Meter, options: &Options) -> Result<Operands> {
         .map(|path| path.clone().into_bytes());
     let landing = &options.loading.landing;
     let mut images = &args.images[..];
+    let mut openings = Openings::of_sides(images);
+    let mut inputs = Vec::new();
     let with_path = match (&args.text, &args.blame) {
         (Some(_), _) => 3,
         (_, Some(_)) => 2,
@@ -148,17 +150,18 @@ fn operands(args: &Args, meter: &Meter, options: &Options) -> Result<Operands> {
     };
     if let (None, Some((first, rest))) = (&path, images.split_first())
         && images.len() == with_path
-        && !first
-            .open_side(&args.common, &Meter::default(), landing)
-            .is_ok_and(|opened| opened.is_image)
     {
-        // With --blame two folders could be meant as well; a path of an image is the better guess.
-        path = Some(first.text().as_bytes().to_vec());
+        let opened = first.open_side(&mut openings, &args.common, meter, landing);
+        match opened {
+            Ok(opened) if opened.is_image => inputs.push(opened.input),
+            // With --blame two folders could be meant as well; a path of an image is the better guess.
+            _ => path = Some(first.text().as_bytes().to_vec()),
+        }
         images = rest;
     }
-    let mut inputs = Vec::new();
     for image in images {
-        inputs.push(image.open_side(&args.common, meter, landing)?.input);
+        let opened = image.open_side(&mut openings, &args.common, meter, landing)?;
+        inputs.push(opened.input);
     }
     Ok(Operands { inputs, path })
 }

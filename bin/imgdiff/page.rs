@@ -1,9 +1,13 @@
 //! What the help and the man page of imgdiff say.
 
-use imgkit::cli::Page;
+use imgkit::cli::{Page, Uses};
 
 pub const PAGE: Page = Page {
     name: "imgdiff",
+    uses: Uses {
+        temporary: true,
+        ..Uses::ONE
+    },
     description: &[
         "Tells what really differs between images, from any two files. Layers that both share are known by their diff \
          IDs and not compared; contents are read only where sizes agree and nothing else tells. Besides images, an \
@@ -31,6 +35,10 @@ pub const PAGE: Page = Page {
          that ends in Bytes.",
     ],
     keys: &[
+        (
+            "Type",
+            "what the object is about: path, config, history, layer, marker, package, stat, text, life, image, summary",
+        ),
         ("Change", "A, C, D or R"),
         ("Path, OldPath", "the path, and where it was"),
         ("Fields", "the names of the fields that differ"),
@@ -38,28 +46,78 @@ pub const PAGE: Page = Page {
         (
             "Old, New",
             "what is there on either side: Kind, Mode, Uid, Gid, User, Group, Size (bytes), Mtime (RFC 3339), Layer (1 \
-             is the base), Target, Device, HardLinkTo, Digest, Xattrs; null where nothing is. Of a config, the values",
+             is the base), Target, Device (major and minor number), HardLinkTo, Digest, Xattrs; null where nothing is. Of \
+             a config, the values; of a package, the versions; of --layers, the layer; of a summary, the image",
+        ),
+        (
+            "Xattrs",
+            "of a file: Name, Value (base64) and, of security.capability, Capabilities in words",
         ),
         (
             "By",
-            "which layer made the difference: Side, Layer, DiffID, CreatedBy",
+            "which layer made the difference: Side (old or new), Layer, DiffID, CreatedBy",
         ),
         (
             "Key",
             "of a config: the place of the value, as config.Env.PATH",
         ),
         (
+            "Step, Layer, Created, CreatedBy, Comment, EmptyLayer",
+            "of a history: the step's number, the layer it made, and what the config says of it",
+        ),
+        (
+            "Manager, Name, Architecture",
+            "of a package: whose it is (dpkg, apk, rpm, pip, npm), and what it is called",
+        ),
+        (
+            "Match, Changes, Markers",
+            "of a layer with --layers: by what it was found again, how many of its paths and how many whiteouts differ",
+        ),
+        ("Opaque", "of a marker: whether it is an opaque whiteout"),
+        (
+            "Added, Changed, Deleted, Renamed",
+            "of a summary or with --stat: how many paths",
+        ),
+        (
+            "BytesNew, BytesGone",
+            "of --stat: bytes of files below Path that are new, and that are gone",
+        ),
+        (
+            "Contents, Patch",
+            "of --text: text, binary or large; the lines as a unified diff, if it is text",
+        ),
+        (
+            "Did, HardLink",
+            "of a life: what the layer did to the path; whether it is there a further name of a file",
+        ),
+        (
             "Verdict, Causes, Differs",
             "of a summary: how alike they are, why they differ, and what the exit status says",
+        ),
+        (
+            "SharedLayers, OldLayers, NewLayers, Repacked",
+            "of a summary: how many layers are in both, and only in one; those with the same contents in other bytes: Old \
+             and New, their numbers, and Causes",
+        ),
+        (
+            "ID, Digest, Layers, Paths",
+            "of an image: its ID, the digest of its manifest, how many layers it has, and how many paths; Layers of a \
+             path of --waste: the numbers of those that have it",
         ),
         (
             "FileBytes, StoredBytes",
             "bytes of files, and of layers as they are stored",
         ),
         (
+            "Number, Numbers, Values, Versions, Kinds, Sizes",
+            "of more than two images: the image's number from 1; of each image in their order the layer's or step's \
+             number, the value, the version, the kind and the size; null where there is none",
+        ),
+        (
             "WastedBytes, ShadowedBytes, DeletedBytes, MetadataBytes, DuplicateBytes, StoredWastedBytes",
             "of --waste: all of it; by why; as stored",
         ),
+        ("Copies", "of a path of --waste: how often it is written"),
         (
             "Score, DiveEfficiency, DiveWastedBytes",
             "of --waste: from 0 to 1; what dive says",

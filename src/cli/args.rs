@@ -35,16 +35,6 @@ pub struct Common {
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Common options")]
     pub jobs: Option<u16>,
 
-    /// When to use colour
-    #[arg(
-        long,
-        value_name = "WHEN",
-        value_enum,
-        default_value_t,
-        help_heading = "Common options"
-    )]
-    pub color: ColorWhen,
-
     /// How to show progress on standard error: a bar on terminals, plain lines, or nothing
     #[arg(
         long,
@@ -82,11 +72,16 @@ impl Common {
     /// What is accepted at most: the defaults, and what `--limit` moved, in the order in which it was typed.
     pub fn limits(&self) -> Limits {
         let mut limits = Limits::default();
+        self.move_limits(&mut limits);
+        limits
+    }
+
+    /// Moves what `--limit` moves.
+    pub fn move_limits(&self, limits: &mut Limits) {
         for text in &self.limit {
             // Was tried when it was taken in.
             let _ = limits.set(text);
         }
-        limits
     }
 }
 
@@ -99,6 +94,20 @@ impl AsRef<Common> for Common {
     fn as_ref(&self) -> &Common {
         self
     }
+}
+
+/// Colour, for programs that have it.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Coloring {
+    /// When to use colour
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        help_heading = "Common options"
+    )]
+    pub color: ColorWhen,
 }
 
 /// How layers are to be packed.

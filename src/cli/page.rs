@@ -12,6 +12,8 @@ use crate::limits;
 pub struct Page {
     /// The program's name.
     pub name: &'static str,
+    /// What it does with options and variables that others have, too.
+    pub uses: Uses,
     /// Paragraphs of description.
     pub description: &'static [&'static str],
     /// What it prints and in which form: paragraphs.
@@ -26,6 +28,81 @@ pub struct Page {
     pub sections: &'static [(&'static str, &'static [(&'static str, &'static str)])],
     /// Related programs.
     pub see_also: &'static [&'static str],
+}
+
+/// What a program does with what others have, too.
+#[derive(Debug, Clone, Copy)]
+pub struct Uses {
+    /// What --platform is for: a line, and after a blank line what holds without it. `None` where it has no effect, so
+    /// that it is refused.
+    pub platform: Option<&'static str>,
+    /// The images that it takes.
+    pub images: Images,
+    /// Whether it makes temporary files in the directory of the system.
+    pub temporary: bool,
+}
+
+/// Which images a program takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Images {
+    /// Wherever they are.
+    Any,
+    /// Those of the local store.
+    Stored,
+    /// None.
+    None,
+}
+
+impl Uses {
+    /// A program that shows one image of an index.
+    pub const ONE: Uses = Uses {
+        platform: Some(
+            "Choose this platform in an index: os/architecture[/variant]\n\n\
+             Without it the host's platform is chosen, or the only one that is there.",
+        ),
+        images: Images::Any,
+        temporary: false,
+    };
+    /// One that takes all images of an index.
+    pub const ALL: Uses = Uses {
+        platform: Some(
+            "Take only the images for this platform: os/architecture[/variant]\n\n\
+             Without it those for all platforms are taken.",
+        ),
+        ..Uses::ONE
+    };
+    /// One that makes images of what is none.
+    pub const MAKES: Uses = Uses {
+        platform: Some(
+            "State this platform for the new image: os/architecture[/variant]\n\n\
+             Without it that of what goes into the image where it tells, or the host's.",
+        ),
+        images: Images::None,
+        temporary: true,
+    };
+    /// One that takes no images.
+    pub const NOTHING: Uses = Uses {
+        platform: None,
+        images: Images::None,
+        temporary: false,
+    };
+
+    /// The command with the help of --platform; without the option where it has no effect.
+    fn told(self, command: clap::Command) -> clap::Command {
+        if !command
+            .get_arguments()
+            .any(|arg| arg.get_id() == "platform")
+        {
+            return command;
+        }
+        command.mut_arg("platform", |arg| match self.platform {
+            None => arg.hide(true),
+            Some(text) => {
+                let line = text.split("\n\n").next().unwrap_or_default();
+                arg.help(line).long_help(text)
+            }
+        })
+    }
 }
 
 /// How an image is written, for every page that takes one.
@@ -54,6 +131,15 @@ const CACHE: (&str, &str) = (
     "the folder for indexes of packed layers, where --cache does not name one",
 );
 
+/// The variable of programs that make temporary files.
+const TMPDIR: (&str, &str) = (
+    "TMPDIR",
+    "the directory of temporary files, which are needed where something is read twice, as what comes through a pipe, and no output names a directory; by default /tmp",
+);
+
+/// The variable of programs that have colour.
+const NO_COLOR: (&str, &str) = ("NO_COLOR", "no colour, if it is set and not empty");
+
 /// The variables that every program looks at.
 const ENVIRONMENT: &[(&str, &str)] = &[
     (
@@ -66,9 +152,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ),
     (
         "SOURCE_DATE_EPOCH",
-        "seconds since 1970 that stand for now, so that ages are the same on every run",
+        "seconds since 1970 that stand for now, so that ages, and the times of what is made, are the same on every run",
     ),
-    ("NO_COLOR", "no colour, if it is set and not empty"),
 ];
 
 /// A subcommand: its page, and what adds what it takes to a command.
@@ -132,7 +217,8 @@ impl Page {
     /// The command without the page's texts. What a subcommand takes is only set up when it is the one that is typed.
     pub(super) fn bare_of(&self, commands: &[Subcommand], command: clap::Command) -> clap::Command {
         let bare = |command: &Subcommand| clap::Command::new(command.0.name).defer(command.1);
-        with_common(command.name(self.name), commands.iter().map(bare))
+        let command = self.uses.told(command.name(self.name));
+        with_common(command, commands.iter().map(bare))
     }
 
     /// The same with them, and with those of each subcommand.
@@ -145,7 +231,8 @@ impl Page {
             let command = arguments(clap::Command::new(page.name));
             page.command(command)
         };
-        with_common(self.command(command), commands.iter().map(whole))
+        let command = self.uses.told(self.command(command));
+        with_common(command, commands.iter().map(whole))
     }
 
     /// A subcommand's section of the man page.
@@ -217,14 +304,24 @@ impl Page {
         let mut roff = Roff::new();
         roff.control("SH", ["DESCRIPTION"]);
         paragraphs(&mut roff, self.description);
-        if commands.is_empty() {
+        let last = IMAGE_FORMS.len() - 1;
+        let (forms, rest) = match self.uses.images {
+            Images::Any => (
+                IMAGE_FORMS,
+                "What exists as a path is a path; ./ forces a path, store: forces the store.",
+            ),
+            Images::Stored => (
+                &IMAGE_FORMS[last..],
+                "Archives and other directories are left alone.",
+            ),
+            Images::None => (&IMAGE_FORMS[..0], ""),
+        };
+        if !forms.is_empty() {
             roff.control("SH", ["IMAGES"]);
             roff.text([roman("An image is written as one of:")]);
-            terms(&mut roff, IMAGE_FORMS);
+            terms(&mut roff, forms);
             roff.control("PP", []);
-            roff.text([roman(
-                "What exists as a path is a path; ./ forces a path, store: forces the store.",
-            )]);
+            roff.text([roman(rest)]);
         }
         roff.to_writer(out)?;
         for (page, _) in commands {
@@ -260,6 +357,12 @@ impl Page {
         terms(&mut roff, ENVIRONMENT);
         if command.get_arguments().any(|arg| arg.get_id() == "cache") {
             terms(&mut roff, &[CACHE]);
+        }
+        if command.get_arguments().any(|arg| arg.get_id() == "color") {
+            terms(&mut roff, &[NO_COLOR]);
+        }
+        if self.uses.temporary {
+            terms(&mut roff, &[TMPDIR]);
         }
         roff.control("SH", ["EXAMPLES"]);
         for (what, example) in self.examples {

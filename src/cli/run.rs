@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches};
 
-use super::args::Common;
+use super::args::{ColorWhen, Common};
 use super::page::{Page, Subcommand};
 use super::streams::Io;
 use super::{complete, image, interrupt};
@@ -55,14 +55,21 @@ pub fn run_commands<A: CommandFactory + FromArgMatches + AsRef<Common>>(
     let command = page.bare_of(commands, A::command());
     let mut matches = match command.try_get_matches_from(&argv) {
         Ok(matches) => matches,
-        Err(error) => return refused(&error, documented, &argv, &mut io),
+        Err(error) => return refused(&error, commands, documented, &argv, &mut io),
     };
     let streams = image::standard_inputs(&matches);
+    let color = matches.try_get_one::<ColorWhen>("color").ok().flatten();
+    let color = color.copied();
     let args = match A::from_arg_matches_mut(&mut matches) {
         Ok(args) => args,
-        Err(error) => return refused(&error, documented, &argv, &mut io),
+        Err(error) => return refused(&error, commands, documented, &argv, &mut io),
     };
-    io.configure(args.as_ref());
+    io.configure(args.as_ref(), color);
+    if page.uses.platform.is_none() && args.as_ref().platform.is_some() {
+        let why = "--platform has no effect here";
+        io.fail(&Fault::Usage(why.into()).into());
+        return ExitCode::from(TROUBLE);
+    }
     if streams > 1 {
         let why = "standard input can be read once, and is named more often";
         io.fail(&Fault::Usage(why.into()).into());
@@ -105,6 +112,7 @@ pub fn run_commands<A: CommandFactory + FromArgMatches + AsRef<Common>>(
 /// line of it is taken for one of clap's, the same message is asked for again with arguments that are escaped and cut.
 fn refused(
     error: &clap::Error,
+    commands: &[Subcommand],
     command: impl FnOnce() -> clap::Command,
     argv: &[OsString],
     io: &mut Io,
@@ -166,7 +174,14 @@ fn refused(
         first = format!("{first} {allowed}");
     }
     io.say(&first);
-    let help = || format!("{} --help shows how it is used", io.program());
+    let command = argv.iter().skip(1).find_map(|word| {
+        let mut pages = commands.iter().map(|(page, _)| page.name);
+        pages.find(|name| word == name)
+    });
+    let help = || match command {
+        Some(command) => format!("{} {command} --help shows how it is used", io.program()),
+        None => format!("{} --help shows how it is used", io.program()),
+    };
     let hint = habit(error, io.program())
         .or_else(|| nearest(error))
         .unwrap_or_else(help);

@@ -38,15 +38,16 @@ impl Io {
         }
     }
 
-    pub(super) fn configure(&mut self, common: &Common) {
+    /// Takes in what was typed; `color` is `None` for a program without colour.
+    pub(super) fn configure(&mut self, common: &Common, color: Option<ColorWhen>) {
         let wanted = || {
             io::stdout().is_terminal()
                 && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         };
-        self.color = match common.color {
-            ColorWhen::Always => true,
-            ColorWhen::Never => false,
-            ColorWhen::Auto => wanted(),
+        self.color = match color {
+            Some(ColorWhen::Always) => true,
+            Some(ColorWhen::Never) | None => false,
+            Some(ColorWhen::Auto) => wanted(),
         };
         self.progress = common.progress;
         if let Some(jobs) = common.jobs {

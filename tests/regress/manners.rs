@@ -212,7 +212,7 @@ fn bash_completes_files_and_images() {
     assert_eq!(complete("imgls app.tar:"), ["demo:1"]);
     assert_eq!(complete("imgls --dig"), ["--digests"]);
     assert_eq!(complete("imgls --format c"), ["c"]);
-    assert_eq!(complete("imgls --color n"), ["never"]);
+    assert_eq!(complete("imgls --progress n"), ["none"]);
 }
 
 /// A program was looked for in the current directory alone, and `docker run IMAGE ARG` could not run it.

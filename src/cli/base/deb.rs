@@ -4,7 +4,7 @@ use super::Ending;
 use super::chosen::Locking;
 use super::report::{self, Document};
 use crate::blob::Meter;
-use crate::cli::{Common, Io, Page, Verdict, source_date_epoch};
+use crate::cli::{Common, Io, Page, Uses, Verdict, source_date_epoch};
 use crate::debian::LockedPackage;
 use crate::error::Result;
 use crate::job::base::deb::{DebOptions, deb};
@@ -15,6 +15,7 @@ use crate::spec::Platform;
 /// Its part of the documentation.
 pub const PAGE: Page = Page {
     name: "deb",
+    uses: Uses::NOTHING,
     description: &[
         "Makes a base image of Debian packages, as debootstrap and mmdebstrap do, from files that are at hand. Packages are \
          chosen by their dependencies, unpacked in parallel with the owners and modes that they state, and what their \
@@ -47,9 +48,28 @@ pub const PAGE: Page = Page {
             "imgbase deb --debs debs/ --variant none --include busybox-static -t busybox",
         ),
     ],
-    sections: &[super::answers::SECTION],
+    sections: &[super::answers::SECTION, super::report::SECTION, LOCK],
     see_also: &[],
 };
+
+/// The section of the page on what `--lock` writes.
+const LOCK: (&str, &[(&str, &str)]) = (
+    "LOCK",
+    &[
+        (
+            "version, architecture, variant",
+            "the version of the form (1), the architecture of the image, and what --variant was",
+        ),
+        (
+            "sources",
+            "where the packages came from: kind and suite; signed_by, the fingerprints of the keys; in_release, the signed file as it was",
+        ),
+        (
+            "packages",
+            "in the order in which they are unpacked: name, version, architecture, size (bytes) and digest of the file, its path in the source and the number of that, from 0; asked_for where it was requested by name; priority and section as the repository has them",
+        ),
+    ],
+);
 
 /// Make a base image of Debian packages
 #[derive(Debug, Clone, clap::Args)]

@@ -2,7 +2,7 @@
 
 use super::Selection;
 use super::sources::universe;
-use crate::cli::{Common, Io, Page, Verdict};
+use crate::cli::{Common, Io, Page, Uses, Verdict};
 use crate::debian::solver::{Reason, Wanted};
 use crate::debian::{Explanation, Step, WhyNot, explain, solve};
 use crate::error::Result;
@@ -11,6 +11,7 @@ use crate::escape;
 /// Its part of the documentation.
 pub const PAGE: Page = Page {
     name: "explain",
+    uses: Uses::NOTHING,
     description: &[
         "Says of packages why imgbase deb with the same selection would take them, or would not: the chain from what was \
          asked for, what else needs them, or the facts that speak against them. Nothing is made.",

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::Ending;
 use super::report::{self, Document};
-use crate::cli::{Common, Io, Page, Verdict, source_date_epoch};
+use crate::cli::{Common, Io, Page, Uses, Verdict, source_date_epoch};
 use crate::debian::given;
 use crate::debian::solver::Wanted;
 use crate::error::{Error, Result};
@@ -16,6 +16,7 @@ use crate::job::base::{Base, check};
 /// Its part of the documentation.
 pub const PAGE: Page = Page {
     name: "host",
+    uses: Uses::NOTHING,
     description: &[
         "Makes an image of packages of the system that it runs on, or of a tree with dpkg's database (--root): those that \
          are named and all that they depend on, with every file as it is there. Modes, owners and links are kept; owners \
@@ -32,7 +33,7 @@ pub const PAGE: Page = Page {
         "the shell and the tools of this system",
         "imgbase host -t tools bash coreutils",
     )],
-    sections: &[super::answers::SECTION],
+    sections: &[super::answers::SECTION, super::report::SECTION],
     see_also: &[],
 };
 

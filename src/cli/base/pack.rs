@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Ending;
 use super::records::bill;
 use crate::blob::{FileRange, Input, Meter, open_regular};
-use crate::cli::{Common, Io, Page, Selecting, Verdict, owner_arg, source_date_epoch};
+use crate::cli::{Common, Io, Page, Selecting, Uses, Verdict, owner_arg, source_date_epoch};
 use crate::disk::{Folder, Options};
 use crate::error::{At, Result};
 use crate::escape;
@@ -20,6 +20,7 @@ const OWNERS: u64 = 256 << 20;
 /// Its part of the documentation.
 pub const PAGE: Page = Page {
     name: "pack",
+    uses: Uses::NOTHING,
     description: &[
         "Makes a base image of a ready root filesystem: of a folder (as debootstrap and supermin leave one), of a tar, or of \
          a cpio archive (newc, crc or odc; several in a row, each packed or not, as in an initramfs). Unlike imgimport, \

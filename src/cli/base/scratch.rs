@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Ending;
 use super::records::bill;
-use crate::cli::{Common, Io, Page, Verdict, source_date_epoch};
+use crate::cli::{Common, Io, Page, Uses, Verdict, source_date_epoch};
 use crate::elf::machine;
 use crate::error::Result;
 use crate::escape;
@@ -15,6 +15,7 @@ use crate::spec::Platform;
 /// Its part of the documentation.
 pub const PAGE: Page = Page {
     name: "scratch",
+    uses: Uses::NOTHING,
     description: &[
         "Makes an image of files and all that they need to be loaded: the interpreter that an ELF file names, the libraries \
          that it and they ask for, found where the loader would find them (DT_RPATH, DT_RUNPATH, $ORIGIN, ld.so.conf, the \

@@ -553,11 +553,11 @@ pub(super) const DRIVERS: [&str; 7] = [
 /// Whether there is the data root of a docker engine: with its record of images, which others have not.
 fn is_docker_root(has: &impl Fn(&str) -> bool) -> bool {
     let records = ["imagedb", "layerdb", "repositories.json"];
-    let is_of = |driver: &&str| {
+    let is_of = |driver: &str| {
         let mut records = records.iter();
         records.any(|record| has(&format!("image/{driver}/{record}")))
     };
-    DRIVERS.iter().any(|driver| is_of(&driver)) || has("graph") && has("containers")
+    DRIVERS.iter().any(|driver| is_of(driver)) || has("graph") && has("containers")
 }
 
 pub(super) struct Assembly {

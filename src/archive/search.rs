@@ -157,13 +157,13 @@ pub fn holds_image(path: &Path) -> bool {
 /// Whether a directory is the storage of an engine or a registry: what is in there is no archive.
 fn is_storage(path: &Path) -> bool {
     let has = |name: &str| path.join(name).is_dir();
-    let is_docker = |driver: &&str| {
+    let is_docker = |driver: &str| {
         let inside = format!("image/{driver}");
         ["imagedb", "layerdb"]
             .iter()
             .any(|name| has(&format!("{inside}/{name}")))
     };
-    DRIVERS.iter().any(|driver| is_docker(&driver))
+    DRIVERS.iter().any(|driver| is_docker(driver))
         || has("graph") && has("containers")
         || has("overlay-images")
         || has("vfs-images")

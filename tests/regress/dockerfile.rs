@@ -376,17 +376,17 @@ fn several_arguments_of_one_instruction_stay_apart() {
         (
             "ARG a=1 b",
             "|1 a=1 /bin/sh -c make",
-            &["ARG a=1", "ARG b", "RUN make"][..],
+            &["ARG a=1", "ARG b", "# build-args: a=1", "RUN make"][..],
         ),
         (
             "ARG a=1 b",
             "|2 a=1 b=2 /bin/sh -c make",
-            &["ARG a=1", "ARG b=2", "RUN make"],
+            &["ARG a=1", "ARG b=2", "# build-args: a=1, b=2", "RUN make"],
         ),
         (
             "ARG a=1 b",
             "|1 a=1 b /bin/sh -c make",
-            &["ARG a=\"1 b\"", "RUN make"],
+            &["ARG a=\"1 b\"", "# build-args: a=1 b", "RUN make"],
         ),
     ] {
         let run = format!("RUN {run} # buildkit");

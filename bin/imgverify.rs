@@ -7,7 +7,7 @@ use std::sync::Arc;
 use imgkit::archive::{Archive, Open, Pick};
 use imgkit::blob::{Meter, Seen, Tap, write_whole};
 use imgkit::cli::{
-    self, Coloring, Common, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict,
+    self, Coloring, Common, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict, no_effect,
 };
 use imgkit::error::{At, Error, Fault, Result};
 use imgkit::job::verify::{self, Finding, Severity, VerifyReport, custody};
@@ -35,7 +35,7 @@ const PAGE: Page = Page {
     output: &[
         "A line on standard output for each finding: severity, archive, place, what is wrong, and its code in \
          brackets; notes on one layer stand indented under a heading. Then a line for each archive: sound, unsafe (its only errors are paths that escape the root directory) or damaged, and what was read. With -q nothing is printed. \
-         With --json one object per line, first the findings, then one of Type summary for each archive:",
+         With --format json one object per line, first the findings, then one of Type summary for each archive:",
     ],
     keys: &[
         (
@@ -309,8 +309,11 @@ struct Args {
     /// Print nothing: the exit status says it
     #[arg(short, long)]
     quiet: bool,
-    /// Print findings and summaries as JSON, one per line
-    #[arg(long, conflicts_with = "quiet")]
+    /// text, or json: findings and summaries, one per line
+    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"], default_value = "text", hide_default_value = true)]
+    format: String,
+    /// Short for --format json
+    #[arg(long, conflicts_with_all = ["quiet", "format"])]
     json: bool,
     /// Unpack a layer or archive to at most RATIO times its stored size (1000); 0 for no limit
     ///
@@ -328,7 +331,7 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     custody: Option<PathBuf>,
     /// Only say whether IMAGE still is what a record in FILE speaks of, byte for byte
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["custody", "json"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["custody", "json", "format", "max_expansion", "max_size"])]
     check_custody: Option<PathBuf>,
     #[command(flatten)]
     _coloring: Coloring,
@@ -337,6 +340,23 @@ struct Args {
 }
 
 impl Args {
+    /// Tests if JSON is to be printed, by either option.
+    fn is_json(&self) -> bool {
+        self.json || self.format == "json"
+    }
+
+    /// Refuses options that do nothing beside others.
+    fn check(&self) -> Result<()> {
+        let json = ("--format json", self.is_json());
+        if self.quiet {
+            no_effect("with --quiet", &[json])?;
+        }
+        if self.custody.as_deref() == Some(Path::new("-")) {
+            no_effect("with --custody -, which has standard output", &[json])?;
+        }
+        Ok(())
+    }
+
     fn limits(&self) -> Limits {
         let mut limits = Limits::default();
         let given = |value: Option<u64>, limit: &mut u64| match value {
@@ -370,6 +390,7 @@ impl AsRef<Common> for Args {
 
 fn main() -> ExitCode {
     cli::run(&PAGE, |args: &Args, io| {
+        args.check()?;
         if let Some(record) = &args.check_custody {
             return check_custody(args, record, io);
         }
@@ -649,7 +670,7 @@ impl Out<'_> {
 
     /// Something that could not be verified.
     fn error(&mut self, place: &str, error: &Error, io: &mut Io) -> Result<()> {
-        if self.args.json {
+        if self.args.is_json() {
             let line = json!({"Type": "error", "Archive": place, "Message": error.to_string()});
             self.line(&json::line(&line)?, io)?;
         }
@@ -668,7 +689,7 @@ impl Out<'_> {
         let shown = imgkit::escape::text(place).into_owned();
         let mut rest = report.findings.as_slice();
         while let Some(finding) = rest.first() {
-            if args.json {
+            if args.is_json() {
                 self.line(&json::line(&finding_json(place, finding))?, io)?;
                 rest = &rest[1..];
                 continue;
@@ -693,7 +714,7 @@ impl Out<'_> {
         for error in &report.trouble {
             self.error(place, error, io)?;
         }
-        let line = if args.json {
+        let line = if args.is_json() {
             json::line(&summary_json(place, shape, report))?
         } else {
             summary(&shown, shape, report)

@@ -449,7 +449,8 @@ impl Limits {
 
     /// Moves a limit: `ratio=5000`, `layer-size=1T`, `entries=none`.
     ///
-    /// Numbers may end in K, M, G or T, which are powers of 1024; `none` is for no limit, where there can be none.
+    /// Numbers may end in K, M, G or T, which are powers of 1024; `none` is for no limit, or for the highest where numbers
+    /// end somewhere. What bounds recursion has to be a number.
     ///
     /// # Errors
     /// The message for the user.
@@ -465,14 +466,18 @@ impl Limits {
                 format!("the limits are {}", names.join(", "))
             })?;
         let least = named.least();
-        let refused = || match named.most {
-            u64::MAX => {
+        let refused = || match (named.most, named.bounds_recursion()) {
+            (u64::MAX, _) => {
                 format!("{name} is a number from {least}, with K, M, G or T after it, or none")
             }
-            most => format!("{name} is a number from {least} to {}", written(most)),
+            (most, false) => format!(
+                "{name} is a number from {least} to {}, or none",
+                written(most)
+            ),
+            (most, true) => format!("{name} is a number from {least} to {}", written(most)),
         };
         let value = match value {
-            "none" if named.most == u64::MAX => u64::MAX,
+            "none" if !named.bounds_recursion() => named.most,
             value => number(value).ok_or_else(refused)?,
         };
         if !(least..=named.most).contains(&value) {
@@ -492,6 +497,19 @@ impl Named {
         match self.name {
             "window" => 1 << 10,
             _ => 1,
+        }
+    }
+
+    /// Tests if a program's stack depends on it, so that some number has to be asked for.
+    fn bounds_recursion(&self) -> bool {
+        matches!(self.name, "json-depth" | "index-depth")
+    }
+
+    /// The meaning with the highest value, if there is one.
+    pub fn described(&self) -> String {
+        match self.most {
+            u64::MAX => self.meaning.to_owned(),
+            most => format!("{}; at most {}", self.meaning, written(most)),
         }
     }
 
@@ -600,6 +618,7 @@ mod tests {
             "ratio=NONE",
             "json-depth=121",
             "json-depth=none",
+            "index-depth=none",
             "window=4G",
             "window=1",
             "layers=65536",
@@ -625,6 +644,18 @@ mod tests {
             (ratio, size, window_log, limits.entries),
             (u64::MAX, 2 << 40, 21, 10 << 10)
         );
+    }
+
+    #[test]
+    fn none_is_for_every_limit_but_those_of_recursion() {
+        for named in &NAMED {
+            let mut limits = Limits::default();
+            let set = limits.set(&format!("{}=none", named.name));
+            assert_eq!(set.is_err(), named.bounds_recursion(), "{}", named.name);
+            let mut highest = Limits::default();
+            let _ = highest.set(&format!("{}={}", named.name, written(named.most)));
+            assert!(set.is_err() || limits == highest, "{}", named.name);
+        }
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub struct Common {
     /// Raise or lower a resource limit (see LIMITS in --help); may be repeated
     ///
     /// Limits keep a hostile input from filling memory or disk. Exceeding one is exit status 2, and the error names
-    /// it. K, M, G and T after a number are powers of 1024; none is for no limit.
+    /// it. K, M, G and T after a number are powers of 1024; none is for no limit, or the highest that there is.
     #[arg(
         long = "limit",
         value_name = "NAME=VALUE",

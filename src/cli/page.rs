@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, roman};
 
+use super::run::has_json_alias;
 use crate::limits;
 
 /// What a program's help and man page say beyond its options, or a subcommand's part of them.
@@ -196,7 +197,7 @@ impl Page {
         let mut long = String::new();
         long.push_str("Limits:\n");
         for named in &limits::NAMED {
-            let (name, default, meaning) = (named.name, named.default, named.meaning);
+            let (name, default, meaning) = (named.name, named.default, named.described());
             long.push_str(&format!("  {name}={default}\n      {meaning}\n"));
         }
         long.push('\n');
@@ -338,17 +339,22 @@ impl Page {
         roff.control("SH", ["OUTPUT FORMAT"]);
         paragraphs(&mut roff, self.output);
         terms(&mut roff, self.keys);
+        if has_json_alias(command) {
+            paragraphs(&mut roff, &["--json is short for --format json."]);
+        }
         roff.control("SH", ["LIMITS"]);
         roff.text([roman(
-            "What --limit moves, with the defaults. An error about one of them says what to type.",
+            "What --limit moves, with the defaults. An error about one of them says what to type. A limit without a \
+             maximum here has none, and none stands for the maximum of all others but the two that bound recursion.",
         )]);
-        let moved = limits::NAMED
-            .iter()
-            .map(|named| (format!("{}={}", named.name, named.default), named.meaning));
-        let moved: Vec<(String, &str)> = moved.collect();
+        let moved = limits::NAMED.iter().map(|named| {
+            let term = format!("{}={}", named.name, named.default);
+            (term, named.described())
+        });
+        let moved: Vec<(String, String)> = moved.collect();
         let moved: Vec<(&str, &str)> = moved
             .iter()
-            .map(|(term, meaning)| (term.as_str(), *meaning))
+            .map(|(term, meaning)| (term.as_str(), meaning.as_str()))
             .collect();
         terms(&mut roff, &moved);
         roff.control("SH", ["EXIT STATUS"]);

@@ -9,7 +9,7 @@ use clap::{CommandFactory, FromArgMatches};
 
 use super::args::{ColorWhen, Common};
 use super::page::{Page, Subcommand};
-use super::streams::Io;
+use super::streams::{Io, check_epoch};
 use super::{complete, image, interrupt};
 use crate::archive::distance;
 use crate::error::{Error, Fault, Result};
@@ -45,14 +45,15 @@ pub fn run_commands<A: CommandFactory + FromArgMatches + AsRef<Common>>(
     job: impl FnOnce(&A, &mut Io) -> Result<Verdict>,
 ) -> ExitCode {
     let argv: Vec<OsString> = std::env::args_os().map(image::shield).collect();
+    let argv = with_alias(argv, A::command);
     // The texts for who asks for help take longer to put together than all else that is done before the job.
-    let documented = || page.command_of(commands, A::command());
+    let documented = || page.command_of(commands, without_empty(A::command()));
     let mut io = Io::new(page.name);
     interrupt::prepare(page.name);
     if let Some(code) = generate(page, commands, documented, &argv, &mut io) {
         return code;
     }
-    let command = page.bare_of(commands, A::command());
+    let command = page.bare_of(commands, without_empty(A::command()));
     let mut matches = match command.try_get_matches_from(&argv) {
         Ok(matches) => matches,
         Err(error) => return refused(&error, commands, documented, &argv, &mut io),
@@ -65,6 +66,10 @@ pub fn run_commands<A: CommandFactory + FromArgMatches + AsRef<Common>>(
         Err(error) => return refused(&error, commands, documented, &argv, &mut io),
     };
     io.configure(args.as_ref(), color);
+    if let Err(error) = check_epoch() {
+        io.fail(&error);
+        return ExitCode::from(TROUBLE);
+    }
     if page.uses.platform.is_none() && args.as_ref().platform.is_some() {
         let why = "--platform has no effect here";
         io.fail(&Fault::Usage(why.into()).into());
@@ -104,6 +109,43 @@ pub fn run_commands<A: CommandFactory + FromArgMatches + AsRef<Common>>(
             ExitCode::from(TROUBLE)
         }
     }
+}
+
+/// Takes an empty `IMGKIT_STORE` for one that is not set. An empty value of --store stays an error: it is a variable of a
+/// script that was not set, and the default store is not what was meant.
+fn without_empty(command: clap::Command) -> clap::Command {
+    match std::env::var_os("IMGKIT_STORE").is_some_and(|value| value.is_empty()) {
+        true => command.mut_arg("store", |arg| arg.env(None::<&'static str>)),
+        false => command,
+    }
+}
+
+/// Tests if a command has an option --format that takes `json`, and no option --json of its own.
+pub(super) fn has_json_alias(command: &clap::Command) -> bool {
+    let takes_json = |arg: &clap::Arg| {
+        let values = arg.get_possible_values();
+        arg.get_id() == "format"
+            && (values.is_empty() || values.iter().any(|value| value.get_name() == "json"))
+    };
+    let has_own = command.get_arguments().any(|arg| arg.get_id() == "json");
+    !has_own && command.get_arguments().any(takes_json)
+}
+
+/// Arguments with `--format=json` for `--json`, where the program has the one and not the other.
+fn with_alias(argv: Vec<OsString>, command: impl FnOnce() -> clap::Command) -> Vec<OsString> {
+    let options = argv.iter().take_while(|word| *word != "--").count();
+    let is_alias = |word: &OsString| word == "--json";
+    // A command takes longer to make than to look for a word.
+    if !argv.iter().take(options).any(is_alias) || !has_json_alias(&command()) {
+        return argv;
+    }
+    let words = argv.into_iter().enumerate();
+    words
+        .map(|(at, word)| match at < options && is_alias(&word) {
+            true => "--format=json".into(),
+            false => word,
+        })
+        .collect()
 }
 
 /// Help and version go to standard output; what cannot be understood is one line on standard error.
@@ -218,7 +260,6 @@ fn habit(error: &clap::Error, program: &str) -> Option<String> {
         }
         "--input" => "the archive is an argument; - is standard input",
         "-o" | "--output" => "the output is standard output, or an argument",
-        "--format" if program == "imgverify" => "--json prints JSON",
         "-i" if program != "imgload" => "the archive is an argument; - is standard input",
         _ => return None,
     };

@@ -175,9 +175,41 @@ pub fn now() -> Timestamp {
     Timestamp::from_unix(source_date_epoch().unwrap_or_else(clock), 0)
 }
 
-/// What `SOURCE_DATE_EPOCH` says, in seconds since 1970.
+/// Value of `SOURCE_DATE_EPOCH` in seconds since 1970, if it is set and not empty. [`check_epoch`] has refused what is
+/// malformed.
 pub fn source_date_epoch() -> Option<i64> {
-    std::env::var("SOURCE_DATE_EPOCH").ok()?.parse().ok()
+    epoch().ok().flatten()
+}
+
+/// Refuses a malformed `SOURCE_DATE_EPOCH`, which must not count as not set: images would be of the time of the clock.
+///
+/// # Errors
+/// `Usage`.
+pub(super) fn check_epoch() -> Result<()> {
+    epoch().map(drop)
+}
+
+/// The end of the year 9999, the last that RFC 3339 can write.
+const LAST_EPOCH: i64 = 253_402_300_799;
+
+fn epoch() -> Result<Option<i64>> {
+    let value = std::env::var_os("SOURCE_DATE_EPOCH").filter(|value| !value.is_empty());
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    let digits = value.to_str();
+    let digits = digits.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let seconds = digits.and_then(|text| text.parse().ok());
+    match seconds.filter(|seconds| *seconds <= LAST_EPOCH) {
+        Some(seconds) => Ok(Some(seconds)),
+        None => {
+            let shown = escape::text(&value.to_string_lossy()).into_owned();
+            let why = format!(
+                "SOURCE_DATE_EPOCH: invalid time '{shown}': expected whole seconds since 1970, at most {LAST_EPOCH}"
+            );
+            Err(Fault::Usage(why).into())
+        }
+    }
 }
 
 /// Whether the program runs as root.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use imgkit::archive::{Content, Image};
 use imgkit::blob::{CHUNK, Compression, Input, Meter, NewFile, sync_folder};
 use imgkit::cli::{
-    self, Caching, Common, ImageArg, Io, Making, Opened, Packing, Page, Selecting, Uses, Verdict,
+    self, Caching, Common, ImageArg, Io, Making, Opened, Packing, Page, Selecting, Uses, Verdict, no_effect,
 };
 use imgkit::disk::{Folder, Options};
 use imgkit::error::At;
@@ -99,12 +99,12 @@ struct Args {
     #[arg(long, value_name = "IMAGE", required_unless_present = "squash")]
     base: Option<ImageArg>,
     /// The folder is the upper one of an overlay mount
-    #[arg(long, conflicts_with = "squash")]
+    #[arg(long, conflicts_with_all = ["squash", "base_owners"])]
     upper: bool,
     /// Merge layers of this image into one
     #[arg(long, value_name = "IMAGE", conflicts_with = "base")]
     squash: Option<ImageArg>,
-    /// The first layer to be merged, counted from 1 at the base
+    /// The first layer to be merged, counted from 1 at the base; as --squash IMAGE@N..
     #[arg(long, value_name = "N", requires = "squash", conflicts_with_all = ["base", "layer_out"], value_parser = clap::value_parser!(u32).range(1..))]
     from: Option<u32>,
     /// Write the layer alone to FILE, and make no image; - is standard output
@@ -216,8 +216,22 @@ fn of_image(error: Error, opened: &Opened) -> Error {
 fn squash(args: &Args, image: &ImageArg, options: &CommitOptions, io: &mut Io) -> Result<()> {
     let landing = landing(args)?;
     let recode = args.packing.recode(&args.common)?;
+    let (image, range) = &image.split_range()?;
+    if args.from.is_some() {
+        let in_name = ("IMAGE@LAYERS", range.is_some());
+        no_effect("with --from: choose layers in one place", &[in_name])?;
+    }
     let opened = open(args, image, &landing, io)?;
-    let number = opened.select(&args.common)?.index;
+    let selection = opened.select(&args.common)?;
+    let (number, count) = (selection.index, selection.image().layers.len());
+    if let Some((_, Some(last))) = range
+        && *last != count
+    {
+        let why = format!(
+            "--squash merges layers up to the last, {count}, and not to layer {last}: write IMAGE@N.."
+        );
+        return Err(Fault::Usage(why).into());
+    }
     let meter = Meter::default();
     let progress = io.progress(image.text(), None, &meter, args.making.quiet);
     let packer = Packer {
@@ -225,7 +239,8 @@ fn squash(args: &Args, image: &ImageArg, options: &CommitOptions, io: &mut Io) -
         landing: &landing,
         meter: &meter,
     };
-    let from = args.from.map_or(0, |from| from as usize - 1);
+    let first = range.as_ref().map_or(0, |(first, _)| *first);
+    let from = args.from.map_or(first, |from| from as usize - 1);
     let (bundle, id) = job::squash(&opened.archive, number, from, &packer, options)?;
     drop(progress);
     let delivered = args.making.deliver(&bundle, &id, &args.common, io);

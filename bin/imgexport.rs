@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use imgkit::archive::Image;
 use imgkit::blob::{Meter, NewFile, Written, sync_folder};
 use imgkit::cache::Cache;
-use imgkit::cli::{self, Caching, Common, ImageArg, Io, Opened, Page, Uses, Verdict};
+use imgkit::cli::{self, Caching, Common, ImageArg, Io, Opened, Page, Uses, Verdict, no_effect};
 use imgkit::error::At;
 use imgkit::job::export::{
     Existing, Export, ExportOptions, Globs, NotApplied, Shape, Unpack, layer_range, raw_layer,
@@ -37,7 +37,8 @@ const PAGE: Page = Page {
         "With PATHs only these and what is below them are written, with the folders that they are in; --include and \
          --exclude choose by pattern: * and ? stop at /, ** does not; a pattern without / is compared with the last part \
          of a path; what is in a folder that matches counts as matching.",
-        "--layer and --since take a part of the layers as it is, with its whiteouts, as a layer would have it; with \
+        "--layer and --since take a part of the layers as it is, with its whiteouts, as a layer would have it \
+         (IMAGE@N and IMAGE@A..B are --layer N and --layer A..B); with \
          --applied as if there were nothing below. A single layer as a tar, with nothing else asked for, is its plain tar \
          byte for byte.",
         "Packed layers are decoded once, verified, and kept meanwhile in files without a name beside the output (or in \
@@ -101,7 +102,7 @@ const PAGE: Page = Page {
         ("unpacked", "imgexport -C rootfs app.tar"),
         (
             "one file",
-            "imgexport app.tar etc/os-release | tar -xO etc/os-release",
+            "imgexport app.tar etc/passwd | tar -xO etc/passwd",
         ),
         (
             "what the image adds to its base, without caches",
@@ -240,9 +241,6 @@ fn main() -> ExitCode {
         if args.digests && !is_listing {
             return Err(usage("--digests is for --format mtree and json"));
         }
-        if args.applied && args.layer.is_none() && args.since.is_none() {
-            return Err(usage("--applied is for --layer and --since"));
-        }
         if output.is_none()
             && args.directory.is_none()
             && !is_listing
@@ -252,16 +250,31 @@ fn main() -> ExitCode {
                 "refusing to write an archive to the terminal: name a file with -o, or pipe the output",
             ));
         }
-        let input = args.image.path();
+        let (image, range) = args.image.split_range()?;
+        if args.applied && args.layer.is_none() && args.since.is_none() && range.is_none() {
+            return Err(usage("--applied is for --layer and --since"));
+        }
+        let in_name = ("IMAGE@LAYERS", range.is_some());
+        if args.layer.is_some() {
+            no_effect("with --layer: choose layers in one place", &[in_name])?;
+        }
+        if args.since.is_some() {
+            no_effect("with --since: choose layers in one place", &[in_name])?;
+        }
+        let input = image.path();
         cli::apart(output.or(args.directory.as_deref()), input.as_deref())?;
         let globs = Globs::new(&args.include, &args.exclude)?;
         // What a cache knows of a layer is no proof of what the archive holds.
         let cache = args.caching.open()?.filter(|_| !args.verify);
-        let opened = open(args, &args.image, io)?;
+        let opened = open(args, &image, io)?;
         let place = || opened.archive.place.clone();
         let selection = opened.select(&args.common)?;
         let image = selection.image();
-        let layers = match (&args.layer, &args.since) {
+        let typed = range.map(|(first, last)| match last {
+            Some(last) => format!("{}..{last}", first + 1),
+            None => format!("{}..", first + 1),
+        });
+        let layers = match (args.layer.as_ref().or(typed.as_ref()), &args.since) {
             (Some(text), _) => Some(layer_range(image, text).at(place)?),
             (None, Some(base)) => {
                 let base = open(args, base, io)?;
@@ -348,10 +361,7 @@ fn landing(args: &Args) -> PathBuf {
 
 /// The time that no other is to be later than.
 fn epoch() -> i64 {
-    match std::env::var_os("SOURCE_DATE_EPOCH") {
-        Some(_) => cli::now().seconds(),
-        None => 0,
-    }
+    cli::source_date_epoch().unwrap_or(0)
 }
 
 fn config(args: &Args, image: &Image) -> Result<Option<Vec<u8>>> {

@@ -150,9 +150,11 @@ impl ImageArg {
         }
     }
 
-    /// The image without a range of layers after it, and the range, counted from 0: `A@2..5` is `A` and `1..5`.
+    /// The image without a range of layers after it, and the range, counted from 0: `A@2..5` is `A` and `1..5`, `A@2` is
+    /// `A` and `1..2`.
     ///
-    /// Either end may be left out; `None` stands for the last layer there is. What exists as a path has no range.
+    /// Either end may be left out; `None` stands for the last layer there is. What exists as a path has no range, and the
+    /// `@2` of `A:@2` is the position of an image.
     ///
     /// # Errors
     /// `Usage` for a range that begins with layer 0 or ends before it begins.
@@ -162,16 +164,14 @@ impl ImageArg {
         let Some(at) = typed.iter().rposition(|byte| *byte == b'@') else {
             return whole();
         };
-        let Some((first, last)) = std::str::from_utf8(&typed[at + 1..])
-            .ok()
-            .and_then(|range| range.split_once(".."))
-        else {
+        let Ok(range) = std::str::from_utf8(&typed[at + 1..]) else {
             return whole();
         };
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        if !digits(first) || !digits(last) || Path::new(&self.typed).exists() {
+        let is_position = at.checked_sub(1).is_none_or(|before| typed[before] == b':');
+        if !is_range(range) || is_position || Path::new(&self.typed).exists() {
             return whole();
         }
+        let (first, last) = range.split_once("..").unwrap_or((range, range));
         let refused = || {
             let why = format!("'{}': layers are counted from 1, as in @2..5", self.text);
             Error::new(Fault::Usage(why))
@@ -360,8 +360,23 @@ fn pick(text: &str) -> Result<Pick> {
     }
 }
 
+/// Tests if a text chooses layers: a number, or two with `..` between them of which either may be left out.
+fn is_range(text: &str) -> bool {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.split_once("..") {
+        Some((first, last)) => digits(first) && digits(last),
+        None => !text.is_empty() && digits(text),
+    }
+}
+
 /// A digest, or the start of one.
 fn digest_pick(text: &str) -> Result<Pick> {
+    if is_range(text) {
+        let why = format!(
+            "'@{text}': layers cannot be chosen here: imgdiff, imgexport and imgcommit --squash take IMAGE@N and IMAGE@A..B"
+        );
+        return Err(Fault::Usage(why).into());
+    }
     let hex = text.strip_prefix("sha256:").unwrap_or_default();
     let is_start =
         (1..64).contains(&hex.len()) && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));

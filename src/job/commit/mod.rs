@@ -22,7 +22,7 @@ use crate::layer::EntryKind;
 use crate::parallel::in_parallel;
 use crate::spec::instruction::Instruction;
 use crate::spec::{Digest, History, NewConfig, Timestamp};
-use crate::tree::{Proof, Reading, Tree};
+use crate::tree::{Listing, Proof, Reading, Tree};
 use crate::write::entry::EntryOut;
 use crate::write::{Bundle, LayerWriter, ListedName, NewImage, NewLayer};
 
@@ -411,7 +411,8 @@ fn bundled(
 /// Layers below `from` stay as they are.
 ///
 /// # Errors
-/// `Usage` for a number that no layer has; as [`commit_layer`].
+/// `Usage` for a number that no layer has, and for something to be left out that a layer below `from` holds; as
+/// [`commit_layer`].
 pub fn squash(
     archive: &Archive,
     image: usize,
@@ -435,6 +436,7 @@ pub fn squash(
         .into_iter()
         .map(|layer| (layer.listing, Some(layer.bytes)))
         .unzip();
+    stay_out(&options.excludes, listings.iter().take(from)).at(place)?;
     let below = Tree::apply(listings.iter().take(from).cloned().collect())
         .and_then(Tree::sound)
         .at(place)?;
@@ -485,6 +487,26 @@ pub fn squash(
         ..History::default()
     })?;
     Ok(bundled(config, layers, types, options.names.clone()))
+}
+
+/// Refuses to leave out what layers hold that stay as they are: who wants a secret gone would ship it.
+fn stay_out<'a>(excludes: &Excludes, kept: impl Iterator<Item = &'a Arc<Listing>>) -> Result<()> {
+    for (number, listing) in kept.enumerate().filter(|_| !excludes.is_empty()) {
+        let mut found = None;
+        listing.paths(|path| {
+            if found.is_none() && excludes.leave_out(path) {
+                found = Some(crate::escape::bytes(path).into_owned());
+            }
+        });
+        if let Some(path) = found {
+            let layer = number + 1;
+            let why = format!(
+                "'{path}' is to be left out, and layer {layer} holds it, which stays as it is: merge it too, with --from {layer}"
+            );
+            return Err(Fault::Usage(why).into());
+        }
+    }
+    Ok(())
 }
 
 impl CommitLayer {

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use imgkit::archive::{Content, Image};
 use imgkit::blob::{CHUNK, Compression, Input, Meter, NewFile, sync_folder};
 use imgkit::cli::{
-    self, Caching, Common, ImageArg, Io, Making, Opened, Packing, Page, Selecting, Uses, Verdict, no_effect,
+    self, Caching, Common, ImageArg, Io, Making, Opened, Packing, Page, Selecting, Uses, Verdict,
+    no_effect,
 };
 use imgkit::disk::{Folder, Options};
 use imgkit::error::At;

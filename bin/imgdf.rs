@@ -16,7 +16,7 @@ const PAGE: Page = Page {
     uses: Uses::ALL,
     description: &[
         "Shows what the images of the local store take, as docker system df does, or those of any pile of archives and \
-         layouts. Sizes are stored bytes. A blob that several images need, in one archive or in several, counts once in \
+         layouts. Sizes are stored bytes (STORED in imgls --tree; SIZE there is of the files once unpacked). A blob that several images need, in one archive or in several, counts once in \
          the total; with -v each image is shown with what it shares and what it alone takes.",
         "Of a directory that is no layout itself all archives and layouts below it count. With --platform only the \
          images for that platform count, and blobs that nothing refers to do not.",
@@ -95,7 +95,7 @@ const COLUMNS: &[Column] = &[
     },
     Column {
         field: "Size",
-        heading: "SIZE",
+        heading: "STORED",
     },
     Column {
         field: "Reclaimable",

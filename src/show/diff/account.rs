@@ -35,7 +35,7 @@ pub fn account(report: &Report) -> Vec<String> {
     let [old, new] = report.compared.bytes;
     if old != new {
         lines.push(format!(
-            "size: {} -> {} ({})",
+            "files: {} -> {} ({})",
             spaced(old),
             spaced(new),
             signed(old, new)

@@ -110,7 +110,7 @@ struct Args {
     #[arg(long, value_name = "WHOSE", value_enum, default_value_t)]
     media_types: MediaTypesArg,
     /// Take what is absent out of indexes that name more than is there
-    #[arg(long)]
+    #[arg(long, conflicts_with = "platform")]
     prune_sparse: bool,
     /// Rewrite layers and configs so that builds of the same files are the same bytes: no time is later than
     /// SOURCE_DATE_EPOCH, or 1970 without it, and owners are numbers only

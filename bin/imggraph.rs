@@ -7,7 +7,9 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use imgkit::archive::{Archive, Name, Open, Pick, Root};
 use imgkit::blob::Meter;
-use imgkit::cli::{self, Coloring, Common, ImageArg, Io, Openings, Page, Takes, Uses, Verdict};
+use imgkit::cli::{
+    self, Coloring, Common, ImageArg, Io, Openings, Page, Takes, Uses, Verdict, no_effect,
+};
 use imgkit::error::{At, Fault};
 use imgkit::job::graph::{self, Graph, ImageMap, Narrow, SizeOf, Source, View};
 use imgkit::job::{self, Filter, Sizes};
@@ -179,9 +181,9 @@ struct Args {
         hide_possible_values = true
     )]
     format: FormatArg,
-    /// Which bytes sizes count: as stored, or of the files once unpacked
-    #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
-    size: SizeArg,
+    /// Which bytes sizes count: as stored (the default), or of the files once unpacked
+    #[arg(long, value_name = "WHICH", value_enum)]
+    size: Option<SizeArg>,
     /// Only this and what it stands on
     #[arg(long, value_name = "IMAGE")]
     up: Option<String>,
@@ -197,16 +199,15 @@ struct Args {
     /// Draw each layer of a run that belongs to one image
     #[arg(long)]
     unfold: bool,
-    /// Which way drawings grow: LR, RL, TB or BT
+    /// Which way drawings grow: LR (the default), RL, TB or BT
     #[arg(
         long,
         value_name = "DIR",
         value_enum,
-        default_value_t,
         ignore_case = true,
         hide_possible_values = true
     )]
-    rankdir: RankArg,
+    rankdir: Option<RankArg>,
     /// Draw the tree with - and | only
     #[arg(long)]
     ascii: bool,
@@ -265,6 +266,36 @@ impl AsRef<Common> for Args {
     }
 }
 
+impl Args {
+    /// Refuses options that do nothing in the view or format that was chosen.
+    ///
+    /// # Errors
+    /// `Usage`.
+    fn check(&self) -> Result<()> {
+        if self.view != ViewArg::Layers {
+            no_effect("without --view layers", &[("--unfold", self.unfold)])?;
+        }
+        let size = ("--size", self.size.is_some());
+        match self.view {
+            ViewArg::Layers | ViewArg::Images => {}
+            ViewArg::Blobs => {
+                no_effect("with --view blobs, whose sizes are those stored", &[size])?
+            }
+            ViewArg::Packages => no_effect("with --view packages", &[size])?,
+        }
+        let rankdir = ("--rankdir", self.rankdir.is_some());
+        if matches!(self.format, FormatArg::Tree | FormatArg::Json) {
+            no_effect("without --format dot, mermaid, svg or html", &[rankdir])?;
+        }
+        if self.format != FormatArg::Tree {
+            let (ascii, no_trunc) = (("--ascii", self.ascii), ("--no-trunc", self.no_trunc));
+            let width = ("--width", self.width.is_some());
+            no_effect("without --format tree", &[ascii, no_trunc, width])?;
+        }
+        Ok(())
+    }
+}
+
 /// An archive, and what of it is meant.
 struct Opened {
     archive: Arc<Archive>,
@@ -294,6 +325,7 @@ fn main() -> ExitCode {
             .iter()
             .map(|text| Filter::parse(text, cli::now()))
             .collect::<Result<Vec<_>>>()?;
+        args.check()?;
         if args.view == ViewArg::Packages && !filters.is_empty() {
             let why = "--filter is about images, and --view packages shows one: --up and --down name a package";
             return Err(Fault::Usage(why.into()).into());
@@ -467,7 +499,7 @@ fn is_wanted(
 }
 
 fn measure(args: &Args, opened: &mut [Opened], io: &mut Io) {
-    if args.size != SizeArg::Raw || args.view == ViewArg::Blobs {
+    if args.size != Some(SizeArg::Raw) || args.view == ViewArg::Blobs {
         return;
     }
     for one in opened {
@@ -504,7 +536,7 @@ fn draw_images(args: &Args, opened: &[Opened]) -> Result<Graph> {
         }
         return Ok(graph::blobs(&sources, &roots));
     }
-    let size_of = match args.size {
+    let size_of = match args.size.unwrap_or_default() {
         SizeArg::Compressed => SizeOf::Stored,
         SizeArg::Raw => SizeOf::Raw,
     };
@@ -540,7 +572,7 @@ fn packages(args: &Args, opened: &[Opened], io: &mut Io) -> Result<Graph> {
 }
 
 fn print(args: &Args, graph: &Graph, opened: &[Opened], io: &mut Io) -> Result<()> {
-    let rankdir = match args.rankdir {
+    let rankdir = match args.rankdir.unwrap_or_default() {
         RankArg::Lr => RankDir::LeftToRight,
         RankArg::Rl => RankDir::RightToLeft,
         RankArg::Tb => RankDir::TopToBottom,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use imgkit::archive::{Archive, Image, Open};
 use imgkit::blob::{Meter, NewFolder};
-use imgkit::cli::{self, Common, ImageArg, Io, Openings, Page, Takes, Uses, Verdict};
+use imgkit::cli::{self, Common, ImageArg, Io, Openings, Page, Takes, Uses, Verdict, no_effect};
 use imgkit::error::{At, Error, Fault, Result};
 use imgkit::job::dockerfile::{self, Candidate, Dockerfile};
 use imgkit::job::{self, Sizes};
@@ -146,6 +146,8 @@ const PAGE: Page = Page {
 
 /// What shapes the table, and is nothing to a Dockerfile.
 const TABLE: [&str; 3] = ["layers", "quiet", "no_trunc"];
+/// What asks for a Dockerfile.
+const DOCKERFILE: [&str; 4] = ["dockerfile", "annotate", "base", "extract"];
 
 /// Show how an image was made, step by step
 #[derive(clap::Parser)]
@@ -161,9 +163,9 @@ struct Args {
     #[arg(short, long)]
     quiet: bool,
     /// Print sizes and dates as people say them; -H=false prints bytes and full dates
-    #[arg(short = 'H', long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set,
+    #[arg(short = 'H', long, value_name = "BOOL", action = clap::ArgAction::Set, conflicts_with_all = DOCKERFILE,
           num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
-    human: bool,
+    human: Option<bool>,
     /// Show which layer each step made
     #[arg(long)]
     layers: bool,
@@ -204,6 +206,30 @@ struct Args {
     common: Common,
 }
 
+impl Args {
+    /// Tests if sizes and dates are printed as people say them.
+    fn is_human(&self) -> bool {
+        self.human.unwrap_or(true)
+    }
+
+    /// Refuses options that do nothing beside others.
+    fn check(&self) -> Result<()> {
+        let has_rows = self.format != "table";
+        if self.annotate && has_rows && self.extract.is_none() {
+            let place = "with --format, whose rows have all of it";
+            return no_effect(place, &[("--annotate", true)]);
+        }
+        let layers = ("--layers", self.layers);
+        if self.quiet {
+            no_effect("with --quiet", &[layers, ("-H", self.human.is_some())])?;
+        }
+        match has_rows {
+            true => no_effect("with --format: name the columns in it", &[layers]),
+            false => Ok(()),
+        }
+    }
+}
+
 impl AsRef<Common> for Args {
     fn as_ref(&self) -> &Common {
         &self.common
@@ -212,6 +238,7 @@ impl AsRef<Common> for Args {
 
 fn main() -> ExitCode {
     cli::run(&PAGE, |args: &Args, io| {
+        args.check()?;
         if args.dockerfile || args.annotate || args.extract.is_some() || !args.base.is_empty() {
             return reconstruct(args, io);
         }
@@ -239,7 +266,7 @@ fn main() -> ExitCode {
         }
         let telling = Telling {
             truncate: !args.no_trunc,
-            human: args.human,
+            human: args.is_human(),
             now: cli::now(),
         };
         format.write(
@@ -418,10 +445,9 @@ fn default_format(args: &Args) -> String {
     if args.quiet {
         return "{{.ID}}".into();
     }
-    let created = if args.human {
-        "CreatedSince"
-    } else {
-        "CreatedAt"
+    let created = match args.is_human() {
+        true => "CreatedSince",
+        false => "CreatedAt",
     };
     let layers = match (args.layers, args.no_trunc) {
         (false, _) => "",

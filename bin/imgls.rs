@@ -126,7 +126,7 @@ struct Args {
     #[arg(short, long = "filter", value_name = "FILTER")]
     filters: Vec<String>,
     /// Show what stands below each image: platforms, attestations, what is absent
-    #[arg(long, conflicts_with_all = ["quiet", "digests", "format"])]
+    #[arg(long, conflicts_with_all = ["quiet", "digests", "format", "platform"])]
     tree: bool,
     /// table, raw, json, or a Go template
     #[arg(

@@ -25,6 +25,7 @@ mod imgload;
 mod imgls;
 mod imgsave;
 mod imgverify;
+mod options;
 mod outer;
 mod properties;
 mod regress;

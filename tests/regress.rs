@@ -6,6 +6,7 @@ mod dockerfile;
 mod documents;
 mod layers;
 mod manners;
+mod options;
 mod pages;
 mod schema;
 mod store;

@@ -3,18 +3,19 @@
 use std::path::PathBuf;
 
 use imgkit::cli::{Caching, Coloring, Common, ImageArg, no_effect};
-use imgkit::error::Result;
+use imgkit::error::{Fault, Result};
+use imgkit::job::diff::{Field, Fields};
 
 /// Tell what really differs between images
 #[derive(clap::Parser)]
 #[command(version)]
 #[command(group = clap::ArgGroup::new("view").multiple(false))]
 pub struct Args {
-    /// Images, IMAGE@2..5 for some layers of one, tars of files, folders
+    /// Images, IMAGE@2..5 or IMAGE@2 for some layers of one, tars of files, folders
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<ImageArg>,
     /// Compare only these fields, named between commas
-    #[arg(long, value_name = "LIST", help_heading = "What is compared")]
+    #[arg(long, value_name = "LIST", conflicts_with_all = ["strict", "semantic"], help_heading = "What is compared")]
     pub fields: Option<String>,
     /// Do not compare a field; may be repeated
     #[arg(long, value_name = "FIELD", help_heading = "What is compared")]
@@ -54,6 +55,8 @@ pub struct Args {
           group = "view", help_heading = "Views")]
     pub text: Option<String>,
     /// Which layer and command made each change; with a path, the life of that path in one image
+    ///
+    /// The path may also come before the images as a word of its own: --blame PATH IMAGE, --blame PATH A B.
     #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true, default_missing_value = "",
           group = "view", help_heading = "Views")]
     pub blame: Option<String>,
@@ -153,6 +156,7 @@ impl Args {
         if !self.is_about_waste() {
             no_effect("without --waste", &[all])?;
         }
+        self.check_format()?;
         if many {
             no_effect(
                 "with more than two images",
@@ -169,15 +173,100 @@ impl Args {
                 no_effect("with --packages", &none)?;
                 no_effect("with --packages", &[parents, renames, sort])
             }
-            () if self.config => no_effect("with --config", &[path, from, parents, renames, sort]),
-            () if self.history => {
-                no_effect("with --history", &[path, from, parents, renames, sort])
-            }
-            () if self.layers => no_effect("with --layers", &[parents, renames]),
+            () if self.config => no_effect(
+                "with --config",
+                &[path, from, semantic, parents, renames, sort],
+            ),
+            () if self.history => no_effect(
+                "with --history",
+                &[path, from, semantic, parents, renames, sort],
+            ),
+            () if self.layers => no_effect("with --layers", &[semantic, parents, renames]),
             () if self.stat => no_effect("with --stat", &[sort]),
-            () if self.text.is_some() => no_effect("with --text", &[parents]),
+            () if self.text.is_some() => no_effect("with --text", &[strict, semantic, parents]),
             () => Ok(()),
         }
+    }
+
+    /// Refuses options that do nothing for the life of one path.
+    ///
+    /// # Errors
+    /// `Usage`.
+    pub fn check_life(&self) -> Result<()> {
+        let none = [
+            ("--fields", self.fields.is_some()),
+            ("--ignore", !self.ignore.is_empty()),
+            ("--ignore-path", !self.ignore_path.is_empty()),
+            ("--ignore-from", !self.ignore_from.is_empty()),
+            ("--strict", self.strict),
+            ("--semantic", self.semantic),
+            ("--parents", self.parents),
+            ("--renames", self.renames),
+            ("--sort", self.sort.is_some()),
+        ];
+        no_effect("with --blame and a path of one image", &none)
+    }
+
+    /// Refuses a choice of fields that the chosen view does not look at, or that leaves nothing of it.
+    ///
+    /// # Errors
+    /// `Usage`.
+    pub fn check_fields(&self, chosen: Fields) -> Result<()> {
+        let (view, field) = match (self.config, self.history) {
+            (true, _) => ("--config", Field::Config),
+            (_, true) => ("--history", Field::History),
+            _ => return Ok(()),
+        };
+        if !chosen.has(field) {
+            return Err(Fault::Usage(format!("nothing is left to compare with {view}")).into());
+        }
+        let mut counts = false;
+        for ignored in &self.ignore {
+            counts |= Fields::parse(ignored)?.has(Field::Mtime);
+        }
+        let ignore = ("--ignore", !self.ignore.is_empty() && !counts);
+        no_effect(&format!("with {view}, but for mtime"), &[ignore])
+    }
+}
+
+impl Args {
+    /// Refuses options that do nothing in the format that was chosen.
+    fn check_format(&self) -> Result<()> {
+        let views = [
+            ("--layers", self.layers),
+            ("--config", self.config),
+            ("--history", self.history),
+            ("--packages", self.packages),
+            ("--stat", self.stat),
+            ("--text", self.text.is_some()),
+            ("--blame", self.blame.is_some()),
+        ];
+        match self.format.as_str() {
+            "text" => Ok(()),
+            // Of one image there is no page anyway.
+            "html" if self.images.len() < 2 => Ok(()),
+            "html" => no_effect(
+                "with --format html, which is a page of the whole comparison",
+                &views,
+            ),
+            _ => {
+                let has_limit = self.max_waste.is_some() || self.min_score.is_some();
+                let score = ("--score", self.score.is_some() && !has_limit);
+                let place = "with --format json or a template, which have all of it";
+                no_effect(place, &[("--all", self.all), score])
+            }
+        }
+    }
+
+    /// Refuses `--blame` without a path where rows are printed: each has its layer anyway.
+    ///
+    /// # Errors
+    /// `Usage`.
+    pub fn check_blame(&self, has_path: bool) -> Result<()> {
+        let has_rows = !matches!(self.format.as_str(), "text" | "html");
+        let is_blame = self.blame.is_some() && has_rows && !has_path;
+        let place = "without a path with --format json or a template, which have the layer in By";
+        no_effect(place, &[("--blame", is_blame)])
     }
 }
 

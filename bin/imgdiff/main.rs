@@ -22,11 +22,13 @@ fn main() -> ExitCode {
         let meter = Meter::default();
         args.check(false)?;
         let options = options(args, &meter)?;
+        args.check_fields(options.fields)?;
         let format = Shown::parse(args)?;
         let label = args.images.first().map_or("", |image| image.text());
         let progress = io.progress(label, None, &meter, args.quiet);
         let operands = operands(args, &meter, &options)?;
         let Operands { inputs, path } = operands;
+        args.check_blame(path.is_some())?;
         if args.verify {
             for input in &inputs {
                 input.verify(&options.loading.reading)?;
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
                 &options.loading,
             )?)),
             (1, Some(path)) if args.blame.is_some() => {
+                args.check_life()?;
                 let sides = diff::load(inputs, &options.loading, false)?;
                 Found::Life(sides, path.clone())
             }
@@ -116,10 +119,8 @@ enum Shown {
 
 impl Shown {
     fn parse(args: &Args) -> Result<Self> {
-        let other = args.layers || args.packages || args.is_about_waste() || args.text.is_some();
         match args.format.as_str() {
             "text" => Ok(Shown::Text),
-            "html" if other => Err(no_page()),
             "html" => Ok(Shown::Page),
             "json" => Ok(Shown::Rows(Box::new(Format::parse("json", "")?), true)),
             template => Ok(Shown::Rows(Box::new(Format::parse(template, "")?), false)),
@@ -133,7 +134,8 @@ struct Operands {
     path: Option<Vec<u8>>,
 }
 
-/// Opens what was named. `--blame PATH IMAGE` and `--text PATH A B` name a path first: what is an image is none.
+/// Opens what was named. `--blame PATH IMAGE`, `--blame PATH A B` and `--text PATH A B` name a path first: what is an
+/// image is none.
 fn operands(args: &Args, meter: &Meter, options: &Options) -> Result<Operands> {
     let typed = args.text.as_ref().or(args.blame.as_ref());
     let mut path = typed
@@ -143,13 +145,13 @@ fn operands(args: &Args, meter: &Meter, options: &Options) -> Result<Operands> {
     let mut images = &args.images[..];
     let mut openings = Openings::of_sides(images);
     let mut inputs = Vec::new();
-    let with_path = match (&args.text, &args.blame) {
-        (Some(_), _) => 3,
-        (_, Some(_)) => 2,
-        _ => usize::MAX,
+    let with_path: &[usize] = match (&args.text, &args.blame) {
+        (Some(_), _) => &[3],
+        (_, Some(_)) => &[2, 3],
+        _ => &[],
     };
     if let (None, Some((first, rest))) = (&path, images.split_first())
-        && images.len() == with_path
+        && with_path.contains(&images.len())
     {
         let opened = first.open_side(&mut openings, &args.common, meter, landing);
         match opened {

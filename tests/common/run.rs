@@ -233,7 +233,8 @@ pub fn clean(command: &mut Command, folder: &Path) {
         .current_dir(folder);
 }
 
-fn words(line: &str) -> Vec<String> {
+/// The words of a command line: between blanks, single quotes around words that hold blanks.
+pub fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let (mut word, mut started, mut quoted) = (String::new(), false, false);
     for c in line.chars() {

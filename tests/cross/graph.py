@@ -200,7 +200,9 @@ def draw(*args):
 
 def check_formats(browser, folder, what, args, codes=(0,), deep=True):
     """All formats of one graph, each read by the one it is for."""
-    run = checks.run("imggraph", *args, "--format", "json")
+    # The direction is nothing to JSON, and refused there.
+    plain = [*args[2:]] if args[:1] == ["--rankdir"] else args
+    run = checks.run("imggraph", *plain, "--format", "json")
     graph = run.json()
     if not checks.true(f"{what}: it is drawn", run.code in codes and graph is not None, tell(run)):
         return

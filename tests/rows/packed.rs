@@ -204,14 +204,14 @@ pub fn cases() -> Vec<Case> {
         "a window of 1 GiB",
         layout(plain(), zstd_window(30)),
         damaged,
-        &["hint: --limit window=256M ", "mismatch"],
+        &["hint: --limit window=1G ", "mismatch"],
     );
     add(
         "C4",
         "the archive's window",
         zstd_window(31),
         "*=2",
-        &["hint: --limit window=256M "],
+        &["hint: --limit window=2G "],
     );
     let mut dictionary = vec![0x28, 0xb5, 0x2f, 0xfd, 0x03, 0x58];
     dictionary.extend([1, 2, 3, 4, 9, 0, 0, b'x']);
@@ -301,7 +301,7 @@ pub fn cases() -> Vec<Case> {
     for (what, bytes, says) in [
         ("gzip", bomb.clone(), "hint: --limit ratio=2000 "),
         ("zstd", zstd_bomb(), "hint: --limit ratio="),
-        ("window", zstd_window(30), "hint: --limit window=256M "),
+        ("window", zstd_window(30), "hint: --limit window=1G "),
     ] {
         let root = Case::of(
             "C1",

@@ -29,7 +29,7 @@ pub use input::Input;
 pub use meter::{Counting, Meter, Part};
 pub(crate) use new_file::folder_of;
 pub use new_file::{
-    NewFile, NewFolder, Written, is_leftover, sync_folder, unique_name, write_whole,
+    NewFile, NewFolder, Written, is_leftover, make_folder, sync_folder, unique_name, write_whole,
 };
 pub use restart::{Piece, PieceLog, Start, Unproven};
 pub use segments::Segments;

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock};
+use rustix::fs::{Gid, Uid};
 use rustix::io::Errno;
 
 use super::step::{is_plain, step};
@@ -49,6 +50,38 @@ fn sweep(target: &Path) {
             let _ = remove_leftover(&entry.path());
         }
     }
+}
+
+/// Makes a directory in another and, if root does so in another user's, gives it to that user.
+///
+/// # Errors
+/// Those of the system, but for a directory that is there.
+pub fn make_folder(parent: &Path, name: &str) -> std::io::Result<()> {
+    let path = parent.join(name);
+    match std::fs::create_dir(&path) {
+        Ok(()) => {
+            if let Some((user, group)) = other_owner(parent) {
+                let _ = rustix::fs::chown(&path, Some(user), Some(group));
+            }
+            Ok(())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The owner of a directory, if root runs this and it is another's.
+fn other_owner(folder: &Path) -> Option<(Uid, Gid)> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    let stat = rustix::fs::stat(folder).ok()?;
+    (stat.st_uid != 0).then(|| (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid)))
 }
 
 /// A folder in the making; gone with all that is in it when dropped.
@@ -152,12 +185,18 @@ pub struct NewFile {
 }
 
 impl NewFile {
-    /// Starts a file that will get a name in `folder`, with permission bits `mode`.
+    /// Starts a file that will get a name in `folder`, with permission bits `mode`. What root makes in another user's
+    /// directory belongs to that user, so that root can add to a layout whose owner goes on with it.
     ///
     /// # Errors
     /// `Io` if the folder is not there or not writable.
     pub fn in_folder(folder: &Path, mode: u32) -> Result<Self> {
-        NewFile::start(folder, PREFIX.to_owned(), mode)
+        let made = NewFile::start(folder, PREFIX.to_owned(), mode)?;
+        if let Some((user, group)) = other_owner(folder) {
+            // Some file systems have one owner for everything.
+            let _ = rustix::fs::fchown(&made.file, Some(user), Some(group));
+        }
+        Ok(made)
     }
 
     /// Starts a file that will become `target`; what earlier runs that were killed left on the way to it is removed.

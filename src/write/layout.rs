@@ -7,7 +7,7 @@ use super::archive::{OCI_LAYOUT, index, one_only};
 use super::bundle::{BlobOut, Bundle, Source};
 use super::copy;
 use crate::archive::Content;
-use crate::blob::{Meter, NewFile, NewFolder, Turns, sync_folder};
+use crate::blob::{Meter, NewFile, NewFolder, Turns, make_folder, sync_folder};
 use crate::error::{At, Error, Fault, Result};
 use crate::parallel::in_parallel;
 use crate::spec::Digest;
@@ -48,9 +48,12 @@ pub(crate) fn blobs(
     folders.sort_unstable();
     folders.dedup();
     for folder in &folders {
-        let folder = layout.join(folder);
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| Error::io("create", error).at(folder.to_string_lossy()))?;
+        std::fs::create_dir_all(layout)
+            .and_then(|()| make_folder(layout, "blobs"))
+            .and_then(|()| make_folder(layout, folder))
+            .map_err(|error| {
+                Error::io("create", error).at(layout.join(folder).to_string_lossy())
+            })?;
     }
     known.sort_by_key(|blob| std::cmp::Reverse(blob.size));
     // What would say that a damaged archive was taken, because its blobs came from elsewhere before.

@@ -512,3 +512,46 @@ fn many_names_of_a_store_are_one_opened_store() {
         assert!(output.status.success(), "{name}: {error}");
     }
 }
+
+/// What root wrote into another user's layout or store was root's, so that its owner could not go on with it; umoci gives
+/// it to the owner. Run by anyone else the files are one's own, as the directory is.
+#[test]
+fn a_layout_belongs_to_its_owner() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let one = build::image("app:1").layer("f a A");
+    let two = build::image("app:2").layer("f b B");
+    for line in [
+        "imgconvert -q two.tar oci:lay:two",
+        "imgload --store lay two.tar",
+    ] {
+        let room = Room::with("two.tar", &build::docker(&[&two]));
+        build::oci(&[&one]).write_to(&room.path("lay"));
+        let all = |room: &Room| -> Vec<std::path::PathBuf> {
+            let mut found = vec![room.path("lay")];
+            let mut at = 0;
+            while let Some(path) = found.get(at).cloned() {
+                at += 1;
+                for entry in std::fs::read_dir(&path).into_iter().flatten() {
+                    found.push(entry.expect("an entry").path());
+                }
+            }
+            found
+        };
+        let before = all(&room);
+        for path in &before {
+            // Only root can; nobody else has to.
+            let _ = chown(path, Some(12345), Some(12346));
+        }
+        let owner = |path: &std::path::Path| {
+            let metadata = std::fs::symlink_metadata(path).expect("it");
+            (metadata.uid(), metadata.gid())
+        };
+        let expected = owner(&room.path("lay"));
+        room.run(line).code(0);
+        let after = all(&room);
+        assert!(after.len() > before.len());
+        for path in after {
+            assert_eq!(owner(&path), expected, "{line}: {}", path.display());
+        }
+    }
+}

@@ -81,7 +81,11 @@ fn set(root: &OwnedFd, path: &[u8], mode: u32) -> bool {
 
 /// Opens something below a directory, through no link.
 pub(super) fn open_below(root: &OwnedFd, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mut flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    if !flags.contains(OFlags::PATH) {
+        // Nothing is opened for a path alone, and openat2 refuses what would say how.
+        flags |= OFlags::NONBLOCK | OFlags::NOCTTY;
+    }
     let path = CString::new(path).map_err(|_| Errno::INVAL)?;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     match rustix::fs::openat2(root, &path, flags, Mode::empty(), resolve) {

@@ -354,7 +354,11 @@ impl Args {
         if self.custody.as_deref() == Some(Path::new("-")) {
             no_effect("with --custody -, which has standard output", &[json])?;
         }
-        Ok(())
+        let platform = ("--platform", self.common.platform.is_some());
+        match self.custody.is_some() || self.check_custody.is_some() {
+            true => no_effect("on a record, which is of a whole input", &[platform]),
+            false => Ok(()),
+        }
     }
 
     fn limits(&self) -> Limits {

@@ -27,9 +27,12 @@ pub struct LayerIds {
 /// What was found out about layers that were decoded while they were copied. Clones are of the same collection.
 #[derive(Debug, Clone, Default)]
 pub struct Scans {
-    found: Arc<Mutex<HashMap<(u64, u64), Arc<Scan>>>>,
+    found: Arc<Mutex<ByAddress>>,
     limits: Limits,
 }
+
+/// Scans of layers by the address of their stored bytes, see [`Content::address`].
+type ByAddress = HashMap<(u64, u64), Arc<Scan>>;
 
 impl Scans {
     /// What was found out about a layer, if it was decoded while it was copied.

@@ -16,7 +16,7 @@ const PAGE: Page = Page {
         "The image goes into the local store, under the name of --tag if one is given, or with -o into an archive.",
     ],
     output: &["The image's ID, sha256:…, on a line. With -o - the archive instead."],
-    keys: &[],
+    keys: cli::MADE_KEYS,
     exit: &[
         ("0", "done"),
         (

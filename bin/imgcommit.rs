@@ -48,7 +48,7 @@ const PAGE: Page = Page {
         "The image's ID, sha256:…, on a line, as docker commit prints it. With -o - the archive instead; with \
          --layer-out the digest of the layer.",
     ],
-    keys: &[],
+    keys: cli::MADE_KEYS,
     exit: &[
         ("0", "done"),
         (
@@ -109,7 +109,7 @@ struct Args {
     #[arg(long, value_name = "N", requires = "squash", conflicts_with_all = ["base", "layer_out"], value_parser = clap::value_parser!(u32).range(1..))]
     from: Option<u32>,
     /// Write the layer alone to FILE, and make no image; - is standard output
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["squash", "output", "name", "changes", "author", "message", "id_file"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["squash", "output", "name", "changes", "author", "message", "id_file", "format"])]
     layer_out: Option<PathBuf>,
     /// Who made the change
     #[arg(short, long, value_name = "TEXT")]

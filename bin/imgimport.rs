@@ -36,7 +36,7 @@ const PAGE: Page = Page {
     output: &[
         "The image's ID, sha256:…, on a line, as docker import prints it. With -o - the archive instead.",
     ],
-    keys: &[],
+    keys: cli::MADE_KEYS,
     exit: &[
         ("0", "done"),
         (

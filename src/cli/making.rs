@@ -3,13 +3,17 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::args::Common;
+use super::beside::no_effect;
 use super::opened::store;
 use super::streams::{Io, is_stdout};
 use crate::blob::{FileRange, Meter, Written, open_regular};
 use crate::disk::Excludes;
 use crate::error::{At, Fault, Result};
 use crate::escape;
+use crate::show::json;
 use crate::spec::Digest;
 use crate::spec::instruction::{self, Instruction};
 use crate::store::Policy;
@@ -17,6 +21,20 @@ use crate::write::{Bundle, Format, ListedName, archive};
 
 /// The most bytes that a file of options may have.
 const OPTIONS: u64 = 16 << 20;
+
+/// Keys of what a program prints with `--format json` of the image it made.
+pub const MADE_KEYS: &[(&str, &str)] = &[
+    (
+        "Name",
+        "with --format json, the image's name; null for an untagged image",
+    ),
+    ("ID", "the image's ID in full"),
+    ("Digest", "the digest of its manifest"),
+    (
+        "Output",
+        "the archive; null where the image is in the store",
+    ),
+];
 
 /// Where a new image goes and how its config changes.
 #[derive(Debug, Clone, clap::Args)]
@@ -39,6 +57,10 @@ pub struct Making {
     /// Show no progress
     #[arg(short, long)]
     pub quiet: bool,
+
+    /// What is printed of the image: text or json
+    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"], default_value = "text", hide_default_value = true)]
+    pub format: String,
 }
 
 /// What of a folder is left out.
@@ -99,6 +121,10 @@ impl Making {
             let why = "refusing to write an archive to the terminal: name a file with -o, or pipe the output";
             return Err(Fault::Usage(why.into()).into());
         }
+        if self.to_stdout() {
+            let json = ("--format json", self.is_json());
+            no_effect("with -o -, which prints the archive", &[json])?;
+        }
         let instructions = instruction::parse(&self.changes).at(|| "-c".to_owned())?;
         let name = name.map(ListedName::new).transpose()?;
         Ok((instructions, name.into_iter().collect()))
@@ -128,7 +154,27 @@ impl Making {
         }
     }
 
-    /// Puts the image where it goes and prints its ID.
+    /// Tests if the image is printed as JSON.
+    pub fn is_json(&self) -> bool {
+        self.format == "json"
+    }
+
+    /// Prints the image: its ID, or an object with the keys of [`MADE_KEYS`].
+    fn print(&self, bundle: &Bundle, id: &Digest, io: &mut Io) -> Result<()> {
+        if !self.is_json() {
+            return io.line(id.as_str());
+        }
+        let listed = bundle.listed.first();
+        let name = listed.and_then(|listed| listed.names.first());
+        io.line(&json::line(&json!({
+            "Name": name.map(|name| name.name.to_string()),
+            "ID": id,
+            "Digest": listed.map(|listed| &listed.descriptor.digest),
+            "Output": self.file().map(|path| path.to_string_lossy()),
+        }))?)
+    }
+
+    /// Puts the image where it goes and prints it.
     ///
     /// # Errors
     /// As [`crate::store::Store::add`] and [`archive::to_path`].
@@ -175,7 +221,7 @@ impl Making {
         id_file.map_or(Ok(()), Written::place)?;
         match self.to_stdout() {
             true => Ok(()),
-            false => io.line(id.as_str()),
+            false => self.print(bundle, id, io),
         }
     }
 }

@@ -395,3 +395,48 @@ fn what_a_kept_layer_holds_cannot_be_left_out() {
     room.run("imgcommit --base app.tar --upper --base-owners . -o out2")
         .code(2);
 }
+
+/// Programs that make an image printed its ID alone, whatever a script needs.
+#[test]
+fn a_made_image_is_printed_as_json() {
+    let image = app();
+    let room = Room::with("app.tar", &build::docker(&[&image]));
+    std::fs::create_dir_all(room.path("root/etc")).expect("a directory");
+    for (line, name, output) in [
+        ("imgimport root x:1", Some("x:1"), None),
+        ("imgimport root -o out.tar", None, Some("out.tar")),
+        ("imgcommit --base app.tar root x:2", Some("x:2"), None),
+        (
+            "imgcommit --squash app.tar -o out.tar x:3",
+            Some("x:3"),
+            Some("out.tar"),
+        ),
+        ("imgbase pack -t x:4 root", Some("x:4"), None),
+    ] {
+        let id = room.run(line);
+        let made = room.run(&format!("{line} --format json"));
+        made.code(0);
+        let found = made.json();
+        assert_eq!(found["ID"], id.out().trim_end(), "{made}");
+        assert_eq!(
+            found["Name"],
+            name.map_or(serde_json::Value::Null, Into::into),
+            "{made}"
+        );
+        assert_eq!(
+            found["Output"],
+            output.map_or(serde_json::Value::Null, Into::into),
+            "{made}"
+        );
+        // The manifest is the one of that digest.
+        let at = output.or(name).expect("a place");
+        let manifest = room.run(&format!("imginspect --raw manifest {at}"));
+        assert_eq!(found["Digest"], build::digest(&manifest.stdout), "{made}");
+    }
+    for line in [
+        "imgimport root -o - --format json",
+        "imgcommit --base app.tar root --layer-out l --format json",
+    ] {
+        room.run(line).code(2);
+    }
+}

@@ -116,7 +116,7 @@ pub struct Deb {
     records: super::Records,
 
     /// Print the packages that would be taken, and make nothing
-    #[arg(long, alias = "print-packages")]
+    #[arg(long, alias = "print-packages", conflicts_with = "format")]
     dry_run: bool,
 
     #[command(flatten)]

@@ -238,7 +238,7 @@ const PAGE: Page = Page {
                 ),
                 (
                     "types",
-                    "0, NUL and 7 are files, also with a '/' at the end (slash-on-file), but for NUL, which then is a directory; no engine unpacks entries of other letters, such as D of tar -g and V (unknown-type)",
+                    "0, NUL and 7 are files, also with a '/' at the end (slash-on-file), but for NUL, which then is a directory; letters that no layer has make nothing (unknown-type), but D of tar -g is refused where layers are applied",
                 ),
                 (
                     "global records",

@@ -20,7 +20,7 @@ use crate::layer::cpio::{Cpio, CpioEntry, CpioLinks, CpioName, is_cpio};
 use crate::layer::{AnomalyKind, EntryKind, Limits, Scan, clean_path};
 use crate::spec::instruction::Instruction;
 use crate::spec::{Digest, History, ImageConfig, NewConfig, Platform, Timestamp};
-use crate::tree::{Listing, NodeKind, Reading, Tree, UNKNOWN_TYPE};
+use crate::tree::{Listing, NodeKind, Reading, Tree};
 use crate::write::{Bundle, LayerWriter, ListedName, MediaTypes, NewImage, NewLayer, Recode};
 
 /// How to import.
@@ -331,7 +331,8 @@ pub(super) fn check_types(listing: &Listing) -> Result<()> {
         return Ok(());
     };
     let path = odd.path.as_deref().unwrap_or_default();
-    Err(Error::new(Fault::Entry { why: UNKNOWN_TYPE }).at(crate::escape::bytes(path).into_owned()))
+    let why = "an entry of a type that no engine unpacks, such as a dump directory of tar -g or a volume label";
+    Err(Error::new(Fault::Entry { why }).at(crate::escape::bytes(path).into_owned()))
 }
 
 fn neither() -> Error {

@@ -170,11 +170,9 @@ const REPLACES_LINK: &str = "the layer writes below a symbolic link of a lower l
 const REPLACES_FILE: &str = "the layer writes below a path where a lower layer has something that is no directory: a \
     directory without an entry replaces it, as in docker with overlay2; other engines refuse the layer";
 
-/// An entry of a type that layers do not have, as a fault of the tree.
-///
-/// Engines refuse the whole layer; GNU tar would make a directory of a dump directory and a file of a vendor's type.
-pub(crate) const UNKNOWN_TYPE: &str = "an entry of a type that no engine unpacks, such as a dump directory of tar -g or a \
-    volume label";
+/// A dump directory as a fault of the tree. Engines refuse the whole layer, GNU tar makes a directory of it: without it the
+/// directory's owner and mode would be others.
+const DUMP_DIRECTORY: &str = "a dump directory of tar -g, which no engine unpacks";
 
 /// What a name stands for at some moment.
 #[derive(Clone, Copy)]
@@ -278,9 +276,14 @@ impl Applying {
     }
 
     fn entry(&mut self, listing: &Listing, at: u32, record: &Record, path: &[u8]) -> Result<()> {
-        if matches!(record.kind, EntryKind::Other(_)) {
-            self.fault(UNKNOWN_TYPE, path);
-            return Ok(());
+        match record.kind {
+            EntryKind::Other(b'D') => {
+                self.fault(DUMP_DIRECTORY, path);
+                return Ok(());
+            }
+            // Volume labels and the like make nothing; the walk has noted them.
+            EntryKind::Other(_) => return Ok(()),
+            _ => {}
         }
         if record.climbs {
             self.fault("its name leads out of the tree", path);

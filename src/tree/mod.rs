@@ -75,7 +75,6 @@ mod paths;
 mod proof;
 
 pub use apply::Tree;
-pub(crate) use apply::UNKNOWN_TYPE;
 pub use layers::PlainLayer;
 pub use listing::{Listing, Owner, Reading};
 pub use node::{Hides, Inode, Meta, Node, NodeKind, Place, Walk, cmp_paths};

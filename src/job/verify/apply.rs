@@ -9,9 +9,8 @@ use std::sync::Arc;
 use super::blobs::Labels;
 use super::finding::{Found, Severity};
 use crate::archive::Archive;
-use crate::error::Fault;
 use crate::layer::Whiteout;
-use crate::tree::{Listing, Tree, UNKNOWN_TYPE};
+use crate::tree::{Listing, Tree};
 
 /// Entries that are applied for all images of one archive, however many of them share layers.
 const MOST: usize = 50_000_000;
@@ -66,10 +65,7 @@ fn faults(tree: &Tree, prefix: Option<&str>, found: &mut Found) {
     let mut told = 0;
     for fault in tree.faults() {
         let places: Vec<String> = fault.places().map(str::to_owned).collect();
-        // The pass over the layer says that, too.
-        let has_unknown_type =
-            matches!(fault.fault(), Fault::Entry { why } if *why == UNKNOWN_TYPE);
-        if has_unknown_type || places.last().is_none_or(|path| is_said(path)) {
+        if places.last().is_none_or(|path| is_said(path)) {
             continue;
         }
         told += 1;

@@ -5,7 +5,6 @@ use std::fmt;
 use crate::error::{Error, Fault};
 use crate::escape;
 use crate::layer::{AnomalyKind, NoteKind, Noted, Tail};
-use crate::tree::UNKNOWN_TYPE;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -267,7 +266,10 @@ pub(super) fn oddity(kind: AnomalyKind) -> (Severity, &'static str) {
             Severity::Warning,
             "an entry without contents states a size; tar programs differ in whether data follows",
         ),
-        AnomalyKind::UnknownType => (Severity::Error, UNKNOWN_TYPE),
+        AnomalyKind::UnknownType => (
+            Severity::Warning,
+            "an entry of a type that layers do not have",
+        ),
         AnomalyKind::DuplicateExtension => (
             Severity::Warning,
             "several extension headers of one kind before one entry; readers take the first or the last",

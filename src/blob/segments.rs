@@ -10,7 +10,7 @@ use super::codec::{Compression, DecodeLimits, Decoder};
 /// Bytes that tell a compression.
 const HEAD: usize = 6;
 
-/// Decodes streams in a row; see the [module](self).
+/// Decodes streams in a row; see the module.
 pub struct Segments<R: BufRead> {
     state: Option<State<R>>,
     limits: DecodeLimits,

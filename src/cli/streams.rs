@@ -175,7 +175,7 @@ pub fn now() -> Timestamp {
     Timestamp::from_unix(source_date_epoch().unwrap_or_else(clock), 0)
 }
 
-/// Value of `SOURCE_DATE_EPOCH` in seconds since 1970, if it is set and not empty. [`check_epoch`] has refused what is
+/// Value of `SOURCE_DATE_EPOCH` in seconds since 1970, if it is set and not empty. `check_epoch` has refused what is
 /// malformed.
 pub fn source_date_epoch() -> Option<i64> {
     epoch().ok().flatten()

@@ -54,34 +54,40 @@ fn sweep(target: &Path) {
 
 /// Makes a directory in another and, if root does so in another user's, gives it to that user.
 ///
+/// That user may exchange names at any moment, so what is given away is known by its descriptor, and is root's.
+///
 /// # Errors
 /// Those of the system, but for a directory that is there.
 pub fn make_folder(parent: &Path, name: &str) -> std::io::Result<()> {
-    let path = parent.join(name);
-    match std::fs::create_dir(&path) {
-        Ok(()) => {
-            if let Some((user, group)) = other_owner(parent) {
-                let _ = rustix::fs::chown(&path, Some(user), Some(group));
-            }
-            Ok(())
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let parent = rustix::fs::open(parent, flags, Mode::empty())?;
+    match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o777)) {
+        Ok(()) => {}
+        Err(Errno::EXIST) => return Ok(()),
+        Err(error) => return Err(error.into()),
     }
+    if let Some((user, group)) = other(&rustix::fs::fstat(&parent)?) {
+        let made = rustix::fs::openat(&parent, name, flags | OFlags::NOFOLLOW, Mode::empty())?;
+        if rustix::fs::fstat(&made)?.st_uid == 0 {
+            let _ = rustix::fs::fchown(&made, Some(user), Some(group));
+        }
+    }
+    Ok(())
 }
 
 /// The owner of a directory, if root runs this and it is another's.
 fn other_owner(folder: &Path) -> Option<(Uid, Gid)> {
-    if !rustix::process::geteuid().is_root() {
-        return None;
-    }
     let folder = if folder.as_os_str().is_empty() {
         Path::new(".")
     } else {
         folder
     };
-    let stat = rustix::fs::stat(folder).ok()?;
-    (stat.st_uid != 0).then(|| (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid)))
+    other(&rustix::fs::stat(folder).ok()?)
+}
+
+fn other(stat: &rustix::fs::Stat) -> Option<(Uid, Gid)> {
+    let is_given = rustix::process::geteuid().is_root() && stat.st_uid != 0;
+    is_given.then(|| (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid)))
 }
 
 /// A folder in the making; gone with all that is in it when dropped.

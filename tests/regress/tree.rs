@@ -7,6 +7,14 @@ use crate::common::build::{self, layer};
 use crate::common::pack::Pack;
 use crate::common::run::Room;
 
+/// Gives a tar's first header another type.
+fn retype(tar: &mut [u8], kind: u8) {
+    tar[156] = kind;
+    let bytes = tar[..148].iter().chain(&tar[156..512]);
+    let sum: u32 = bytes.map(|byte| u32::from(*byte)).sum();
+    tar[148..156].copy_from_slice(format!("{:06o}\0 ", sum + 256).as_bytes());
+}
+
 /// The entries of a tar, sorted: `d etc | f etc/a one | h etc/b>etc/a | l c etc/a`.
 fn words(bytes: &[u8]) -> String {
     let mut archive = tar::Archive::new(bytes);
@@ -268,13 +276,7 @@ fn dump_directories_are_not_imported() {
     let room = Room::with("base.tar", &build::docker(&[&image(&["f a A"])]));
     for kind in [b'D', b'V', b'M'] {
         let mut tar = layer("d sub | f sub/a A");
-        tar[156] = kind;
-        let sum: u32 = tar[..148]
-            .iter()
-            .chain(&tar[156..512])
-            .map(|byte| u32::from(*byte))
-            .sum();
-        tar[148..156].copy_from_slice(format!("{:06o}\0 ", sum + 256).as_bytes());
+        retype(&mut tar, kind);
         room.write("root.tar", &tar);
         let why = "root.tar: sub: an entry of a type that no engine unpacks, such as a dump directory of tar -g or a volume label\n";
         room.run("imgimport -o out.tar root.tar x:1")
@@ -299,13 +301,7 @@ fn access_control_lists_in_words_are_kept() {
     let mut tar = layer(&format!("f x {}..", record.trim_end()));
     tar.truncate(1024);
     tar[512..][record.len() - 2..record.len()].fill(b'\n');
-    tar[156] = b'x';
-    let sum: u32 = tar[..148]
-        .iter()
-        .chain(&tar[156..512])
-        .map(|byte| u32::from(*byte))
-        .sum();
-    tar[148..156].copy_from_slice(format!("{:06o}\0 ", sum + 256).as_bytes());
+    retype(&mut tar, b'x');
     tar.extend(layer("f shared S"));
     let image = build::image("demo:1").layer_bytes(tar.clone());
     let room = Room::with("app.tar", &build::docker(&[&image]));
@@ -355,13 +351,7 @@ fn the_earliest_time_is_read() {
     tar[512..].fill(0);
     tar[512..542].copy_from_slice(record);
     tar[124..136].copy_from_slice(b"00000000036\0");
-    tar[156] = b'x';
-    let sum: u32 = tar[..148]
-        .iter()
-        .chain(&tar[156..512])
-        .map(|byte| u32::from(*byte))
-        .sum();
-    tar[148..156].copy_from_slice(format!("{:06o}\0 ", sum + 256).as_bytes());
+    retype(&mut tar, b'x');
     tar.extend(layer("f old O"));
     let room = Room::new();
     room.write("root.tar", &tar);
@@ -474,13 +464,7 @@ fn layers_with_dump_directories_are_refused() {
     let sound = build::docker(&[&image(&["f a A"])]).tar();
     for kind in [b'D', b'V', b'M', b'Z'] {
         let mut tar = layer("d sub | f sub/a A");
-        tar[156] = kind;
-        let sum: u32 = tar[..148]
-            .iter()
-            .chain(&tar[156..512])
-            .map(|byte| u32::from(*byte))
-            .sum();
-        tar[148..156].copy_from_slice(format!("{:06o}\0 ", sum + 256).as_bytes());
+        retype(&mut tar, kind);
         for files in [
             build::docker(&[&build::image("x:1").layer_bytes(tar.clone())]),
             build::oci(&[&build::image("x:1")

@@ -261,8 +261,8 @@
   };
 
   window.addEventListener("resize", () => place());
-  // Small enough to see much of it, and large enough to read it.
-  fit(0.8);
+  // All of it, unless that would be too small to make anything out.
+  fit(0.2);
   // For links to a node: page.html#digest.
   const wanted = decodeURIComponent(location.hash.slice(1));
   const linked = wanted ? data.nodes.findIndex((node) => node.i === wanted || node.t === wanted) : -1;

@@ -3,26 +3,31 @@
 //! One way through: open an [`archive::Archive`], take its images, their layers, the layers' entries; let a [`job`]
 //! make a report of them; let [`show`] draw it.
 //!
-//! | room | holds | may use |
+//! | module | holds | may use |
 //! |---|---|---|
-//! | [`error`], [`escape`], [`limits`], [`parallel`] | what can go wrong, as facts; text that is safe to print; how much is accepted; work on all cores | nothing |
-//! | [`spec`] | the image specification's nouns, as views over bytes that are kept | error |
-//! | [`glob`] | patterns for paths and names | nothing |
-//! | [`elf`] | facts of ELF files: target, interpreter, libraries they ask for | error |
+//! | [`escape`], [`limits`], [`parallel`] | text that is safe to print; how much is accepted; work on all cores | nothing |
+//! | [`error`] | what can go wrong, as facts | escape, limits |
+//! | [`spec`] | the image specification's nouns, as views over bytes that are kept | nothing else |
+//! | [`glob`] | patterns for paths and names | nothing else |
+//! | [`elf`] | facts of ELF files: target, interpreter, libraries they ask for | nothing else |
 //! | [`blob`] | bytes with an identity: files, codecs, hashes | spec |
 //! | [`layer`] | a tar as entries; one pass that finds out everything about a layer | spec, blob |
 //! | [`packages`] | the databases of package managers, read as files | spec |
-//! | [`disk`] | a folder of the file system as entries | glob, layer |
-//! | [`archive`] | any container shape as one type with images | spec, blob, layer |
+//! | [`disk`] | a directory of the file system as entries | glob, layer |
+//! | [`archive`] | any container format as one type with images | spec, blob, layer |
 //! | [`tree`] | layers applied: path -> node, and which layer wrote, replaced or deleted it | spec, blob, layer, archive |
 //! | [`rootfs`] | a root filesystem in the making: path -> node, owners as data | blob, layer |
 //! | [`debian`] | Debian's packages as files: archives, control data, repositories, dependencies | spec, blob, layer, rootfs |
-//! | [`cache`] | what was found out about packed layers, kept between runs | spec, blob, layer, archive, tree |
-//! | [`write`](mod@write) | images as any container shape, and their blobs recoded | spec, blob, layer, archive |
+//! | [`cache`] | what was found out about compressed layers, kept between runs | spec, blob, layer, archive, tree |
+//! | [`write`](mod@write) | images in any container format, and their blobs recompressed | spec, blob, layer, archive |
 //! | [`store`] | the local store: an OCI layout, its lock, its index | spec, blob, archive, write |
-//! | [`job`] | what each program does, without printing | all above |
-//! | [`show`] | tables, templates, JSON, sizes and times | spec, the results of job |
-//! | [`cli`] | arguments, streams, exit codes | all |
+//! | [`job`] | the operations of the programs, without printing | all above |
+//! | [`show`] | tables, templates, JSON, sizes and times | spec, archive, tree, job |
+//! | [`cli`] | arguments, streams, exit codes | all above |
+//! | [`programs`] | the programs: arguments, page and run of each | all above |
+//!
+//! What serves all modules ([`escape`], [`limits`], [`parallel`], [`error`]) is used by all that come after it. A test
+//! reads this table and compares it with the imports.
 //!
 //! ```no_run
 //! use imgkit::archive::{Open, Pick};
@@ -50,6 +55,7 @@ pub mod layer;
 pub mod limits;
 pub mod packages;
 pub mod parallel;
+pub mod programs;
 pub mod rootfs;
 pub mod show;
 pub mod spec;

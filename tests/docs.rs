@@ -291,38 +291,33 @@ fn the_commands_of_the_readme_print_what_it_shows() {
     }
 }
 
-/// The rooms in the order of the house, innermost first, and what each may use as the map in `src/lib.rs` has it.
+/// The modules in the order of the table in `src/lib.rs`, innermost first, and what each may use.
 ///
-/// What serves every room (errors, escaping, work on all cores) may be used by all that come after it.
-const ROOMS: [(&str, &[&str]); 20] = [
-    ("escape", &[]),
-    ("parallel", &[]),
-    ("limits", &[]),
-    ("error", &["escape", "limits"]),
-    ("spec", &["error", "escape"]),
-    ("glob", &[]),
-    ("elf", &["error"]),
-    ("blob", &["spec"]),
-    ("layer", &["spec", "blob"]),
-    ("packages", &["spec"]),
-    ("disk", &["glob", "layer"]),
-    ("archive", &["spec", "blob", "layer"]),
-    ("tree", &["spec", "blob", "layer", "archive"]),
-    ("rootfs", &["blob", "layer"]),
-    ("debian", &["spec", "blob", "layer", "rootfs"]),
-    ("cache", &["spec", "blob", "layer", "archive", "tree"]),
-    ("write", &["spec", "blob", "layer", "archive"]),
-    ("store", &["spec", "blob", "archive", "write"]),
-    (
-        "job",
-        &[
-            "spec", "glob", "elf", "blob", "layer", "packages", "disk", "archive", "tree", "cache",
-            "rootfs", "debian", "write", "store",
-        ],
-    ),
-    // Renderers draw the reports of jobs and the types that stand in them; they open nothing.
-    ("show", &["spec", "archive", "tree", "job"]),
-];
+/// What serves every module (errors, escaping, work on all cores) may be used by all that come after it.
+fn modules() -> Vec<(String, BTreeSet<String>)> {
+    let library = read("src/lib.rs");
+    let table = library
+        .lines()
+        .skip_while(|line| !line.starts_with("//! | module | holds | may use |"));
+    let mut modules: Vec<(String, BTreeSet<String>)> = Vec::new();
+    for line in table.skip(2).map_while(|line| line.strip_prefix("//! | ")) {
+        let cells: Vec<&str> = line.trim_end_matches(" |").split(" | ").collect();
+        let [names, _, may_use] = cells[..] else {
+            panic!("three cells: {line}");
+        };
+        let above = modules.iter().map(|(name, _)| name.clone());
+        let allowed: BTreeSet<String> = match may_use {
+            "nothing" | "nothing else" => BTreeSet::new(),
+            "all above" => above.collect(),
+            list => list.split(", ").map(str::to_owned).collect(),
+        };
+        let names = names.split("[`").skip(1);
+        let names = names.filter_map(|rest| rest.split('`').next());
+        modules.extend(names.map(|name| (name.to_owned(), allowed.clone())));
+    }
+    assert!(modules.len() > 20, "{modules:?}");
+    modules
+}
 const FOR_ALL: [&str; 4] = ["escape", "error", "limits", "parallel"];
 
 /// The rooms that a file's `use crate::` lines name, `use crate::{…}` opened up, and paths written out in full.
@@ -377,16 +372,17 @@ fn no_room_uses_one_further_on() {
     let mut files = Vec::new();
     sources(&repository("src"), &mut files);
     assert!(files.len() > 60, "{files:?}");
+    let modules = modules();
     let mut seen = BTreeSet::new();
     for file in files {
         let inside = file.strip_prefix(repository("src")).expect("below src");
         let first = inside.components().next().expect("a name");
         let room = Path::new(&first).with_extension("");
         let room = room.to_str().expect("UTF-8").to_owned();
-        let Some((_, allowed)) = ROOMS.iter().find(|(name, _)| *name == room) else {
-            // The last is no room: it says how the programs are linked.
-            let known = ["lib", "cli", "build"];
-            assert!(known.contains(&room.as_str()), "{room} is in no map");
+        let Some((_, allowed)) = modules.iter().find(|(name, _)| *name == room) else {
+            // The last says how the programs are linked.
+            let known = ["lib", "build"];
+            assert!(known.contains(&room.as_str()), "{room} is not in the table");
             continue;
         };
         let source = std::fs::read_to_string(&file).expect("a source");
@@ -396,28 +392,47 @@ fn no_room_uses_one_further_on() {
             .collect();
         for used in rooms_used(&code.join("\n")) {
             let is_allowed = used == room
-                || allowed.contains(&used.as_str())
+                || allowed.contains(&used)
                 || FOR_ALL.contains(&used.as_str()) && !FOR_ALL.contains(&room.as_str());
             assert!(is_allowed, "{}: uses {used}", inside.display());
         }
         seen.insert(room);
     }
-    assert_eq!(seen.len(), ROOMS.len(), "{seen:?}");
+    assert_eq!(seen.len(), modules.len(), "{seen:?}");
 }
 
 #[test]
-fn the_map_in_the_library_names_every_room() {
+fn the_table_in_the_library_names_every_module() {
     let library = read("src/lib.rs");
-    let declared: Vec<&str> = library
+    let declared: BTreeSet<&str> = library
         .lines()
         .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
         .collect();
-    assert_eq!(declared.len(), ROOMS.len() + 1, "{declared:?}");
-    for room in declared {
-        let row = format!("[`{room}`]");
-        let listed = library
-            .lines()
-            .any(|line| line.starts_with("//! | [`") && line.contains(&row));
-        assert!(listed, "src/lib.rs: no row for {room}");
+    let modules = modules();
+    let listed: BTreeSet<&str> = modules.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(listed, declared);
+}
+
+#[test]
+fn programs_are_thin_and_use_no_other_program() {
+    let mut files = Vec::new();
+    sources(&repository("bin"), &mut files);
+    assert_eq!(files.len(), 17, "{files:?}");
+    for main in &files {
+        let text = std::fs::read_to_string(main).expect("a main");
+        let lines = text.lines().count();
+        assert!(lines <= 15, "{}: {lines} lines", main.display());
+        let program = main.file_stem().and_then(|name| name.to_str());
+        let program = program.expect("a name");
+        let mut parts = Vec::new();
+        sources(&repository("src/programs").join(program), &mut parts);
+        assert!(!parts.is_empty(), "{program}");
+        for part in parts {
+            let source = std::fs::read_to_string(&part).expect("a source");
+            let others = source.split("programs::").skip(1);
+            for other in others.filter(|rest| rest.starts_with("img")) {
+                assert!(other.starts_with(program), "{}", part.display());
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What the help and the man page of imgdiff say.
 
-use imgkit::cli::{Page, Uses};
+use crate::cli::{Page, Uses};
 
 pub const PAGE: Page = Page {
     name: "imgdiff",

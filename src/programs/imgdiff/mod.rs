@@ -6,18 +6,19 @@ mod print;
 
 use std::process::ExitCode;
 
-use imgkit::blob::Meter;
-use imgkit::cli::{self, Openings};
-use imgkit::error::{At, Error, Fault, Result};
-use imgkit::job::diff::{self, Field, Fields, Ignored, Input, Loading, Options, Sort};
-use imgkit::show::Format;
-use imgkit::tree::Reading;
+use crate::blob::Meter;
+use crate::cli::{self, Openings};
+use crate::error::{At, Error, Fault, Result};
+use crate::job::diff::{self, Field, Fields, Ignored, Input, Loading, Options, Sort};
+use crate::show::Format;
+use crate::tree::Reading;
 
-use args::{Args, SortArg};
-use page::PAGE;
-use print::print;
+use self::args::{Args, SortArg};
+use self::page::PAGE;
+use self::print::print;
 
-fn main() -> ExitCode {
+/// Runs the program with the arguments, streams and environment of the process.
+pub fn main() -> ExitCode {
     cli::run(&PAGE, |args: &Args, io| {
         let meter = Meter::default();
         args.check(false)?;
@@ -82,7 +83,7 @@ fn main() -> ExitCode {
             if report.compared.changes.is_empty()
                 && !diff::is_in_any(&report.sides, named, path, &options.loading)?
             {
-                let path = imgkit::escape::bytes(path);
+                let path = crate::escape::bytes(path);
                 let why = format!("no such path in either image: '{path}'");
                 return Err(Fault::Usage(why).into());
             }

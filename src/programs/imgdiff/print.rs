@@ -1,10 +1,10 @@
 //! What imgdiff prints of what it found.
 
-use imgkit::cli::{Io, Verdict};
-use imgkit::error::{Error, Fault, Result};
-use imgkit::job::diff::{self, Options};
-use imgkit::show::diff as show;
-use imgkit::show::{Format, human};
+use crate::cli::{Io, Verdict};
+use crate::error::{Error, Fault, Result};
+use crate::job::diff::{self, Options};
+use crate::show::diff as show;
+use crate::show::{Format, human};
 use serde_json::Value;
 
 use super::args::{Args, ScoreArg};
@@ -117,7 +117,7 @@ pub fn print(
         }
         Found::Life(sides, path) => {
             let unknown = || -> Error {
-                let shown = imgkit::escape::bytes(&path).into_owned();
+                let shown = crate::escape::bytes(&path).into_owned();
                 Fault::NotFound {
                     wanted: shown,
                     closest: None,
@@ -129,7 +129,7 @@ pub fn print(
                 let why = format!(
                     "no layer of {} speaks of '{}'",
                     side.name,
-                    imgkit::escape::bytes(&path)
+                    crate::escape::bytes(&path)
                 );
                 Fault::Usage(why).into()
             };

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use imgkit::cli::{Caching, Coloring, Common, ImageArg, no_effect};
-use imgkit::error::{Fault, Result};
-use imgkit::job::diff::{Field, Fields};
+use crate::cli::{Caching, Coloring, Common, ImageArg, no_effect};
+use crate::error::{Fault, Result};
+use crate::job::diff::{Field, Fields};
 
 /// Tell what really differs between images
 #[derive(clap::Parser)]

@@ -1,0 +1,125 @@
+//! imgbase: base images from packages, from the host, from binaries, from a ready tree.
+
+use std::process::ExitCode;
+
+use crate::cli::{self, Common, Page, Subcommand, Uses, base};
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Args as _, FromArgMatches};
+
+const PAGE: Page = Page {
+    name: "imgbase",
+    uses: Uses::MAKES,
+    description: &[
+        "Creates base images from what is at hand, without a network, without root, and without running anything: no \
+         maintainer script, no package manager, no loader. Owners, modes and devices are data on their way into the \
+         image, so every user gets the same one.",
+        "The image goes into the local store, under the name of --tag if one is given, or with -o into an archive.",
+    ],
+    output: &["The image's ID, sha256:…, on a line. With -o - the archive instead."],
+    keys: cli::MADE_KEYS,
+    exit: &[
+        ("0", "done"),
+        (
+            "2",
+            "the input could not be read or trusted, the image not written, or bad usage",
+        ),
+    ],
+    examples: &[
+        (
+            "Debian packages from a mirror on disk",
+            "imgbase deb --repo mirror/ --suite bookworm -t debian:mine",
+        ),
+        (
+            "packages of the running system",
+            "imgbase host -t tools bash coreutils",
+        ),
+        (
+            "a program and the libraries that it loads",
+            "imgbase scratch -t curl:mine curl",
+        ),
+        (
+            "a directory that debootstrap made",
+            "imgbase pack --owner 0 -t debian:mine rootfs/",
+        ),
+    ],
+    sections: &[],
+    see_also: &["imgimport", "imgcommit", "imgdiff", "imgsave"],
+};
+
+/// Create base images from packages, binaries or a ready root filesystem
+#[derive(clap::Parser)]
+#[command(version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+enum Command {
+    Deb(Box<base::Deb>),
+    Host(base::Host),
+    Scratch(base::Scratch),
+    Pack(base::Pack),
+    Explain(base::Explain),
+}
+
+const COMMANDS: [Subcommand; 5] = [
+    (base::DEB, base::Deb::augment_args),
+    (base::HOST, base::Host::augment_args),
+    (base::SCRATCH, base::Scratch::augment_args),
+    (base::PACK, base::Pack::augment_args),
+    (base::EXPLAIN, base::Explain::augment_args),
+];
+
+/// What they take comes from [`COMMANDS`]: to set up all of it takes longer than to start.
+impl clap::Subcommand for Command {
+    fn augment_subcommands(command: clap::Command) -> clap::Command {
+        command
+    }
+
+    fn augment_subcommands_for_update(command: clap::Command) -> clap::Command {
+        command
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        COMMANDS.iter().any(|(page, _)| page.name == name)
+    }
+}
+
+impl FromArgMatches for Command {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let missing = || clap::Error::new(ErrorKind::MissingSubcommand);
+        let (name, of) = matches.subcommand().ok_or_else(missing)?;
+        match name {
+            "deb" => base::Deb::from_arg_matches(of).map(|deb| Command::Deb(Box::new(deb))),
+            "host" => base::Host::from_arg_matches(of).map(Command::Host),
+            "scratch" => base::Scratch::from_arg_matches(of).map(Command::Scratch),
+            "pack" => base::Pack::from_arg_matches(of).map(Command::Pack),
+            "explain" => base::Explain::from_arg_matches(of).map(Command::Explain),
+            _ => Err(missing()),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl AsRef<Common> for Args {
+    fn as_ref(&self) -> &Common {
+        &self.common
+    }
+}
+
+/// Runs the program with the arguments, streams and environment of the process.
+pub fn main() -> ExitCode {
+    cli::run_commands(&PAGE, &COMMANDS, |args: &Args, io| match &args.command {
+        Command::Deb(deb) => deb.run(&args.common, io),
+        Command::Host(host) => host.run(&args.common, io),
+        Command::Scratch(scratch) => scratch.run(&args.common, io),
+        Command::Explain(explain) => explain.run(&args.common, io),
+        Command::Pack(pack) => pack.run(&args.common, io),
+    })
+}

@@ -1,0 +1,375 @@
+//! imgcommit: make a changed root filesystem one more layer of an image.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::archive::{Content, Image};
+use crate::blob::{CHUNK, Compression, Input, Meter, NewFile, sync_folder};
+use crate::cli::{
+    self, Caching, Common, ImageArg, Io, Making, Opened, Packing, Page, Selecting, Uses, Verdict,
+    no_effect,
+};
+use crate::disk::{Folder, Options};
+use crate::error::At;
+use crate::job::{self, Changed, CommitOptions, Packer};
+use crate::write::MediaTypes;
+use crate::{Error, Fault, Result, escape};
+
+const PAGE: Page = Page {
+    name: "imgcommit",
+    uses: Uses {
+        temporary: true,
+        ..Uses::ONE
+    },
+    description: &[
+        "Compares a changed root filesystem with the image it came from, and makes an image of that image and one new \
+         layer, which holds exactly the changes: what docker commit does with a container, without the container. The \
+         root filesystem is a folder or a tar, as docker export and umoci unpack give them.",
+        "A file is in the layer if anything of it differs: contents, mode, owner, time, links, attributes. Contents \
+         are compared where nothing else differs: byte for byte with those of the base's plain layers, by SHA-256 digest \
+         with those of packed ones, which are decoded once, and with --cache not again. Times are compared to the \
+         second where one side knows no better, and times later than SOURCE_DATE_EPOCH, where that is set, count as that. Folders above a change are in the layer as they are now, as docker has them; what is gone gets a \
+         whiteout, and a folder of which nothing stays gets one opaque marker instead of several. If a file gets a further \
+         name, all its names are in the layer, because engines can follow hard links within one layer only. Where nothing \
+         has changed there is no new layer. What docker itself puts into every container (.dockerenv, /etc/hosts and the \
+         like) is left out if the tree is a container's.",
+        "With --upper the folder is the upper one of an overlay mount and holds the changes themselves: devices 0/0 \
+         are whiteouts, folders with the attribute trusted.overlay.opaque or user.overlay.opaque hide what is below \
+         them. Root sees the former, everybody the latter.",
+        "With --squash layers of an image are merged into one: config and history stay, and the history marks whose \
+         layers are gone and gets an entry, as docker build --squash writes them.",
+        "The base's config stays, unknown fields too; -c changes it as docker does. The history gets docker commit's \
+         entry. The image goes into the local store, under NAME if one is given, or with -o into an archive. Manifests \
+         are in the base's media types. The new layer is compressed as the base's last layer is, in gzip or zstd, unless \
+         --compression says otherwise; what --squash and --layer-out write is not compressed by default.",
+    ],
+    output: &[
+        "The image's ID, sha256:…, on a line, as docker commit prints it. With -o - the archive instead; with \
+         --layer-out the digest of the layer.",
+    ],
+    keys: cli::MADE_KEYS,
+    exit: &[
+        ("0", "done"),
+        (
+            "2",
+            "an input could not be read or trusted, the image not written, or bad usage",
+        ),
+    ],
+    examples: &[
+        (
+            "commit an unpacked and changed image",
+            "imgcommit --base app:1 -m 'new certificates' root/ app:2",
+        ),
+        (
+            "docker commit, elsewhere",
+            "docker export c | imgcommit --base app.tar -c 'CMD [\"/run\"]' -o new.tar - app:2",
+        ),
+        (
+            "what was written into an overlay mount",
+            "imgcommit --base app:1 --upper upper/ app:2",
+        ),
+        (
+            "the changes alone",
+            "imgcommit --base app:1 --layer-out layer.tar root/",
+        ),
+        (
+            "the same base again and again",
+            "imgcommit --cache ~/.cache/imgkit --base app:1 root/ app:2",
+        ),
+        (
+            "merge all layers but the first",
+            "imgcommit --squash app:2 --from 2 app:small",
+        ),
+    ],
+    sections: &[],
+    see_also: &["imgimport", "imghistory", "imgload", "imgsave"],
+};
+
+/// Make a changed root filesystem one more layer of an image
+#[derive(clap::Parser)]
+#[command(version)]
+struct Args {
+    /// The changed root filesystem: a folder or a tar; - is standard input. Not with --squash
+    #[arg(value_name = "DIR|TAR|-")]
+    input: Option<PathBuf>,
+    /// The new image's name
+    #[arg(value_name = "NAME[:TAG]")]
+    name: Option<String>,
+    /// The image that has been changed
+    #[arg(long, value_name = "IMAGE", required_unless_present = "squash")]
+    base: Option<ImageArg>,
+    /// The folder is the upper one of an overlay mount
+    #[arg(long, conflicts_with_all = ["squash", "base_owners"])]
+    upper: bool,
+    /// Merge layers of this image into one
+    #[arg(long, value_name = "IMAGE", conflicts_with = "base")]
+    squash: Option<ImageArg>,
+    /// The first layer to be merged, counted from 1 at the base; as --squash IMAGE@N..
+    #[arg(long, value_name = "N", requires = "squash", conflicts_with_all = ["base", "layer_out"], value_parser = clap::value_parser!(u32).range(1..))]
+    from: Option<u32>,
+    /// Write the layer alone to FILE, and make no image; - is standard output
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["squash", "output", "name", "changes", "author", "message", "id_file", "format"])]
+    layer_out: Option<PathBuf>,
+    /// Who made the change
+    #[arg(short, long, value_name = "TEXT")]
+    author: Option<String>,
+    /// What it is about
+    #[arg(short, long, value_name = "TEXT")]
+    message: Option<String>,
+    /// Take owners from the base, and 0 for what is new: for folders unpacked without root
+    #[arg(long, conflicts_with = "squash")]
+    base_owners: bool,
+    #[command(flatten)]
+    selecting: Selecting,
+    #[command(flatten)]
+    making: Making,
+    #[command(flatten)]
+    packing: Packing,
+    #[command(flatten)]
+    caching: Caching,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl AsRef<Common> for Args {
+    fn as_ref(&self) -> &Common {
+        &self.common
+    }
+}
+
+/// Runs the program with the arguments, streams and environment of the process.
+pub fn main() -> ExitCode {
+    cli::run(&PAGE, |args: &Args, io| {
+        let name = name(args)?;
+        let (instructions, names) = args.making.taken_in(name.as_deref())?;
+        args.making.warn_of_lists(&instructions, io);
+        let options = CommitOptions {
+            names,
+            author: args.author.clone(),
+            message: args.message.clone(),
+            instructions,
+            excludes: args.selecting.excludes()?,
+            base_owners: args.base_owners,
+            created: cli::now(),
+            latest: cli::source_date_epoch(),
+            cache: args.caching.open()?,
+        };
+        let image = args.squash.as_ref().or(args.base.as_ref());
+        let image = image.and_then(ImageArg::path);
+        for output in [args.making.file(), args.layer_out.as_deref()] {
+            cli::apart(output, image.as_deref())?;
+        }
+        // Not with --squash, where the only argument is a name.
+        let changed = args.input.as_deref().filter(|_| args.squash.is_none());
+        cli::apart(args.making.file(), changed)?;
+        match (&args.squash, &args.base) {
+            (Some(image), _) => squash(args, image, &options, io),
+            (None, Some(base)) => commit(args, base, &options, io),
+            (None, None) => Err(Fault::Usage("--base is missing".into()).into()),
+        }?;
+        Ok(Verdict::Yes)
+    })
+}
+
+/// The new image's name, which with --squash is the only argument.
+fn name(args: &Args) -> Result<Option<String>> {
+    let usage = |why: &str| Error::new(Fault::Usage(why.into()));
+    match (&args.squash, &args.input, &args.name) {
+        (Some(_), _, Some(_)) => Err(usage("--squash takes no folder or tar, but a name alone")),
+        (Some(_), Some(name), None) => match name.to_str() {
+            Some(name) => Ok(Some(name.to_owned())),
+            None => Err(usage("a name is text")),
+        },
+        (Some(_), None, None) => Ok(None),
+        (None, None, _) => Err(usage(
+            "the changed root filesystem is missing: a folder, a tar or -",
+        )),
+        (None, Some(_), name) => Ok(name.clone()),
+    }
+}
+
+fn open(args: &Args, image: &ImageArg, landing: &Path, io: &Io) -> Result<Opened> {
+    let meter = Meter::default();
+    let _progress = io.progress(image.text(), None, &meter, args.making.quiet);
+    let opened = image.open_with(&args.common, &meter, Some(landing.to_owned()))?;
+    opened.archive.whole().map(|()| opened)
+}
+
+fn landing(args: &Args) -> Result<PathBuf> {
+    match &args.layer_out {
+        None => args.making.landing(&args.common),
+        Some(path) => Ok(cli::landing(
+            Some(path)
+                .filter(|path| *path != Path::new("-"))
+                .map(PathBuf::as_path),
+        )),
+    }
+}
+
+/// What is wrong with the image, rather than with where the new one goes, is placed at its archive.
+fn of_image(error: Error, opened: &Opened) -> Error {
+    match error.fault() {
+        Fault::Io { .. } | Fault::NotAFile { .. } | Fault::Usage(_) => error,
+        _ => error.at(opened.archive.place.clone()),
+    }
+}
+
+fn squash(args: &Args, image: &ImageArg, options: &CommitOptions, io: &mut Io) -> Result<()> {
+    let landing = landing(args)?;
+    let recode = args.packing.recode(&args.common)?;
+    let (image, range) = &image.split_range()?;
+    if args.from.is_some() {
+        let in_name = ("IMAGE@LAYERS", range.is_some());
+        no_effect("with --from: choose layers in one place", &[in_name])?;
+    }
+    let opened = open(args, image, &landing, io)?;
+    let selection = opened.select(&args.common)?;
+    let (number, count) = (selection.index, selection.image().layers.len());
+    if let Some((_, Some(last))) = range
+        && *last != count
+    {
+        let why = format!(
+            "--squash merges layers up to the last, {count}, and not to layer {last}: write IMAGE@N.."
+        );
+        return Err(Fault::Usage(why).into());
+    }
+    let meter = Meter::default();
+    let progress = io.progress(image.text(), None, &meter, args.making.quiet);
+    let packer = Packer {
+        recode: &recode,
+        landing: &landing,
+        meter: &meter,
+    };
+    let first = range.as_ref().map_or(0, |(first, _)| *first);
+    let from = args.from.map_or(first, |from| from as usize - 1);
+    let (bundle, id) = job::squash(&opened.archive, number, from, &packer, options)?;
+    drop(progress);
+    let delivered = args.making.deliver(&bundle, &id, &args.common, io);
+    delivered.map_err(|error| of_image(error, &opened))
+}
+
+fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) -> Result<()> {
+    let Some(input) = &args.input else {
+        return Err(Fault::Usage("the changed root filesystem is missing".into()).into());
+    };
+    let stdin = input == Path::new("-");
+    if stdin && base.text().starts_with('-') {
+        let why = "standard input can be read once, and is named more often";
+        return Err(Fault::Usage(why.into()).into());
+    }
+    let to_terminal =
+        args.layer_out.as_deref() == Some(Path::new("-")) && std::io::stdout().is_terminal();
+    if to_terminal {
+        let why = "refusing to write a layer to the terminal: name a file, or pipe the output";
+        return Err(Fault::Usage(why.into()).into());
+    }
+    let mut recode = args.packing.recode(&args.common)?;
+    let shown = match stdin {
+        true => "standard input".to_owned(),
+        false => input.to_string_lossy().into_owned(),
+    };
+    let place = || shown.clone();
+    let folder = match input.is_dir() {
+        false => None,
+        true => Some(Folder::read(
+            input,
+            &Options {
+                excludes: options.excludes.clone(),
+                exact_times: false,
+                overlay: args.upper,
+                latest: options.latest,
+                owner: None,
+                limits: args.common.limits(),
+            },
+        )?),
+    };
+    for path in folder.iter().flat_map(|folder| &folder.skipped).take(10) {
+        let path = escape::bytes(path);
+        io.note(&format!("{path}: a socket, which is left out"));
+    }
+    let changed = match (&folder, args.upper) {
+        (Some(folder), true) => Changed::Upper(folder),
+        (Some(folder), false) => Changed::Folder(folder),
+        (None, true) => {
+            return Err(Fault::Usage("--upper needs a folder".into()).into());
+        }
+        (None, false) if stdin => Changed::Tar(Input::stdin().at(place)?, &shown),
+        (None, false) => Changed::Tar(Input::path(input).at(place)?, &shown),
+    };
+    let landing = landing(args)?;
+    let opened = open(args, base, &landing, io)?;
+    let selection = opened.select(&args.common)?;
+    let number = selection.index;
+    if recode.compression.is_none() && args.layer_out.is_none() {
+        recode.compression = codec_of(selection.image());
+    }
+    let meter = Meter::default();
+    let progress = io.progress(&place(), None, &meter, args.making.quiet);
+    let packer = Packer {
+        recode: &recode,
+        landing: &landing,
+        meter: &meter,
+    };
+    let made = job::commit_layer(&opened.archive, number, changed, &packer, options)?;
+    drop(progress);
+    cli::warn_of_cache(options.cache.as_ref(), io);
+    if made.left_out {
+        io.note("the tree is a container's: what docker puts into every container is left out");
+    }
+    if let Some(path) = &args.layer_out {
+        let layer = made.into_layer(&packer)?;
+        let layer = packer.layer(layer, MediaTypes::Oci)?;
+        if let Some(content) = &layer.content {
+            write_layer(content, path, io)?;
+        }
+        return match path == Path::new("-") {
+            true => Ok(()),
+            false => io.line(layer.descriptor.digest.as_str()),
+        };
+    }
+    if made.layer.is_none() {
+        io.note("nothing has changed: the image has no new layer");
+    }
+    let (bundle, id) = job::commit(&opened.archive, number, made.layer, &packer, options)?;
+    let delivered = args.making.deliver(&bundle, &id, &args.common, io);
+    delivered.map_err(|error| of_image(error, &opened))
+}
+
+/// The codec of an image's last layer, which a new one is compressed with; `None` where that is none of those that are
+/// written, or the layer is not there.
+fn codec_of(image: &Image) -> Option<Compression> {
+    let content = image.layers.last()?.content()?;
+    let codec = content.compression().ok()?;
+    matches!(codec, Compression::Gzip | Compression::Zstd).then_some(codec)
+}
+
+fn write_layer(content: &Content, path: &Path, io: &mut Io) -> Result<()> {
+    let mut reader = content.reader()?;
+    let mut buf = vec![0; CHUNK];
+    let mut pour = |out: &mut dyn Write| -> Result<()> {
+        loop {
+            match reader.read(&mut buf) {
+                Ok(0) => return Ok(()),
+                Ok(n) => out
+                    .write_all(&buf[..n])
+                    .map_err(|error| Error::io("write", error))?,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::io("read", error)),
+            }
+        }
+    };
+    if path == Path::new("-") {
+        return pour(io.out());
+    }
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name
+        .filter(|_| !path.is_dir())
+        .ok_or_else(|| Error::new(Fault::NotAFile { kind: "a folder" }))
+        .at(|| path.to_string_lossy().into_owned())?;
+    let folder = path.parent().unwrap_or("".as_ref());
+    let file = NewFile::beside(path, 0o644)?;
+    pour(&mut file.file())?;
+    file.replace(name)?;
+    sync_folder(folder)
+}

@@ -1,0 +1,594 @@
+//! imgexport: write an image's root filesystem as a tar, or unpack it.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::{IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::archive::Image;
+use crate::blob::{Meter, NewFile, Written, sync_folder};
+use crate::cache::Cache;
+use crate::cli::{self, Caching, Common, ImageArg, Io, Opened, Page, Uses, Verdict, no_effect};
+use crate::error::At;
+use crate::job::export::{
+    Existing, Export, ExportOptions, Globs, NotApplied, Shape, Unpack, layer_range, raw_layer,
+    since,
+};
+use crate::show::entries;
+use crate::tree::{Proof, Reading};
+use crate::{Error, Fault, Result};
+use serde_json::{Map, json};
+
+const PAGE: Page = Page {
+    name: "imgexport",
+    uses: Uses {
+        temporary: true,
+        ..Uses::ONE
+    },
+    description: &[
+        "Writes the files that an image's layers amount to: what docker export gives of a container that was never \
+         started, without the container. As a tar on standard output or in a file, or unpacked with -C. Layers are \
+         applied as docker applies them: whiteouts and opaque folders wherever their marker stands, hard links into \
+         lower layers and through names that are gone, owners, modes, times to the nanosecond, extended attributes, \
+         devices. Folders come before what is in them, names in the order of their bytes, so the same image gives the \
+         same bytes. The top itself is in no archive, as docker has it.",
+        "With PATHs only these and what is below them are written, with the folders that they are in; --include and \
+         --exclude choose by pattern: * and ? stop at /, ** does not; a pattern without / is compared with the last part \
+         of a path; what is in a folder that matches counts as matching.",
+        "--layer and --since take a part of the layers as it is, with its whiteouts, as a layer would have it \
+         (IMAGE@N and IMAGE@A..B are --layer N and --layer A..B); with \
+         --applied as if there were nothing below. A single layer as a tar, with nothing else asked for, is its plain tar \
+         byte for byte.",
+        "Packed layers are decoded once, verified, and kept meanwhile in files without a name beside the output (or in \
+         TMPDIR). Uncompressed layers are read where they are, and hashed meanwhile: what is not the layer of its diff ID is an \
+         error, and -o and -C leave nothing behind then. With PATHs, --include and a listing only the parts that are wanted \
+         are read, and uncompressed layers are not hashed unless --verify asks for it.",
+        "-C makes DIR, or fills it if it is empty; it appears when all is unpacked. A folder that is not empty is refused; \
+         --overwrite unpacks into it: its folders are kept and get the image's owners and modes, files in the way of the \
+         image's are replaced, others stay, and what was done before an error stays, too. Nothing is ever written \
+         through a link, or outside DIR. Root gets owners, devices and attributes; without root, or with --rootless, these \
+         and setuid bits are left out, and --record lists where.",
+    ],
+    output: &[
+        "The archive, on standard output or in the file that -o names, or a listing. mtree has one line for each entry, \
+         with the keywords of mtree(5); json one record, with these keys (a name that is no UTF-8 has a second key with Bytes \
+         behind it, in base64). --record writes the same records with NotApplied.",
+    ],
+    keys: &[
+        (
+            "Path",
+            "from the top, without a leading /; empty for the top",
+        ),
+        (
+            "Type",
+            "file, directory, symlink, char, block, fifo; of a part of the layers also whiteout, opaque",
+        ),
+        ("LinkTarget", "the text of a symbolic link"),
+        (
+            "HardLinkTo",
+            "the first of the file's names, for all others",
+        ),
+        (
+            "Mode",
+            "permission bits, octal, with setuid, setgid and sticky",
+        ),
+        ("UID, GID", "owner and group"),
+        ("Size", "bytes of contents with their holes"),
+        (
+            "ModTime, ModTimeSeconds",
+            "modification time in RFC 3339, and the whole seconds since 1970",
+        ),
+        ("Links", "names that the file has here"),
+        ("Device", "major and minor number"),
+        ("Xattrs", "extended attributes, values in base64"),
+        ("Layer", "the layer whose entry it is, from 1"),
+        ("Digest", "digest of the contents, with --digests"),
+        (
+            "NotApplied",
+            "what --record lists: owner, mode, device, xattrs",
+        ),
+    ],
+    exit: &[
+        ("0", "done"),
+        (
+            "2",
+            "the image could not be read or trusted, the output not written, or bad usage",
+        ),
+    ],
+    examples: &[
+        ("as docker export", "imgexport -o rootfs.tar app:1"),
+        ("unpacked", "imgexport -C rootfs app.tar"),
+        (
+            "one file",
+            "imgexport app.tar etc/passwd | tar -xO etc/passwd",
+        ),
+        (
+            "what the image adds to its base, without caches",
+            "imgexport --since base.tar --exclude '**/__pycache__' app.tar >added.tar",
+        ),
+        (
+            "the second layer as it is",
+            "imgexport --layer 2 app.tar | sha256sum",
+        ),
+        (
+            "an initramfs",
+            "imgexport --format cpio app.tar | zstd >initramfs.zst",
+        ),
+        (
+            "what is where, and from which layer",
+            "imgexport --format json app.tar usr/bin",
+        ),
+    ],
+    sections: &[(
+        "FORMATS",
+        &[
+            (
+                "tar",
+                "ustar, with PAX headers where names, numbers, times or attributes need them; holes of sparse files become zeros",
+            ),
+            (
+                "cpio",
+                "newc, as the kernel reads it; without attributes, files up to 4 GiB",
+            ),
+            ("mtree", "a listing for mtree(8) and bsdtar"),
+            ("json", "a listing, one record a line"),
+        ],
+    )],
+    see_also: &["imgls", "imgsave", "imgverify"],
+};
+
+/// What goes with a stream, where nothing is unpacked. clap takes no option for missing that another one excludes.
+const STREAM: [&str; 2] = ["output", "format"];
+
+/// Write an image's root filesystem as a tar, or unpack it
+#[derive(clap::Parser)]
+#[command(version)]
+struct Args {
+    /// The image
+    #[arg(value_name = "IMAGE")]
+    image: ImageArg,
+    /// Only these paths of the image and what is below them
+    #[arg(value_name = "PATH")]
+    paths: Vec<OsString>,
+    /// Write to FILE and not to standard output; - is standard output
+    #[arg(short, long, value_name = "FILE", conflicts_with = "directory")]
+    output: Option<PathBuf>,
+    /// Unpack into DIR, which is made, or has to be empty
+    #[arg(short = 'C', long, value_name = "DIR")]
+    directory: Option<PathBuf>,
+    /// The shape of the output (see FORMATS in --help)
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        conflicts_with = "directory"
+    )]
+    format: FormatArg,
+    /// Only what matches one of these patterns
+    #[arg(long, value_name = "GLOB")]
+    include: Vec<String>,
+    /// Nothing that matches one of these patterns
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// Only these layers, as they are: N, A..B (from 1), or a digest or its start
+    #[arg(long, value_name = "LAYERS", conflicts_with = "since")]
+    layer: Option<String>,
+    /// Only the layers that come on top of another image, as they are
+    #[arg(long, value_name = "IMAGE")]
+    since: Option<ImageArg>,
+    /// Apply these layers to nothing, without whiteouts
+    #[arg(long)]
+    applied: bool,
+    /// Clamp times to SOURCE_DATE_EPOCH (1970 without it), in whole seconds, and leave out names of owners
+    #[arg(long)]
+    reproducible: bool,
+    /// List the digests of contents, too
+    #[arg(long)]
+    digests: bool,
+    /// Compare uncompressed layers with their diff IDs also for some paths or a listing, and use no cache
+    #[arg(long)]
+    verify: bool,
+    /// Write the image's config to FILE
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Unpack into a folder that is not empty, replacing files
+    #[arg(long, requires = "directory", conflicts_with_all = STREAM)]
+    overwrite: bool,
+    /// Leave out what only root can do when unpacking
+    #[arg(long, requires = "directory", conflicts_with_all = STREAM)]
+    rootless: bool,
+    /// Write a list of what could not be applied to FILE, as JSON
+    #[arg(long, value_name = "FILE", requires = "directory", conflicts_with_all = STREAM)]
+    record: Option<PathBuf>,
+    /// Show no progress
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    caching: Caching,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum FormatArg {
+    /// A tar.
+    #[default]
+    Tar,
+    /// A cpio.
+    Cpio,
+    /// A listing in mtree's form.
+    Mtree,
+    /// A listing in JSON.
+    Json,
+}
+
+impl AsRef<Common> for Args {
+    fn as_ref(&self) -> &Common {
+        &self.common
+    }
+}
+
+/// Runs the program with the arguments, streams and environment of the process.
+pub fn main() -> ExitCode {
+    cli::run(&PAGE, |args: &Args, io| {
+        let output = args
+            .output
+            .as_deref()
+            .filter(|path| *path != Path::new("-"));
+        let is_listing = matches!(args.format, FormatArg::Mtree | FormatArg::Json);
+        if args.digests && !is_listing {
+            return Err(usage("--digests is for --format mtree and json"));
+        }
+        if output.is_none()
+            && args.directory.is_none()
+            && !is_listing
+            && std::io::stdout().is_terminal()
+        {
+            return Err(usage(
+                "refusing to write an archive to the terminal: name a file with -o, or pipe the output",
+            ));
+        }
+        let (image, range) = args.image.split_range()?;
+        if args.applied && args.layer.is_none() && args.since.is_none() && range.is_none() {
+            return Err(usage("--applied is for --layer and --since"));
+        }
+        let in_name = ("IMAGE@LAYERS", range.is_some());
+        if args.layer.is_some() {
+            no_effect("with --layer: choose layers in one place", &[in_name])?;
+        }
+        if args.since.is_some() {
+            no_effect("with --since: choose layers in one place", &[in_name])?;
+        }
+        let input = image.path();
+        cli::apart(output.or(args.directory.as_deref()), input.as_deref())?;
+        let globs = Globs::new(&args.include, &args.exclude)?;
+        // What a cache knows of a layer is no proof of what the archive holds.
+        let cache = args.caching.open()?.filter(|_| !args.verify);
+        let opened = open(args, &image, io)?;
+        let place = || opened.archive.place.clone();
+        let selection = opened.select(&args.common)?;
+        let image = selection.image();
+        let typed = range.map(|(first, last)| match last {
+            Some(last) => format!("{}..{last}", first + 1),
+            None => format!("{}..", first + 1),
+        });
+        let layers = match (args.layer.as_ref().or(typed.as_ref()), &args.since) {
+            (Some(text), _) => Some(layer_range(image, text).at(place)?),
+            (None, Some(base)) => {
+                let base = open(args, base, io)?;
+                Some(since(image, base.select(&args.common)?.image()).at(place)?)
+            }
+            (None, None) => None,
+        };
+        let clean = |path: &OsString| path.as_bytes().to_vec();
+        let options = ExportOptions {
+            raw: layers.is_some() && !args.applied,
+            layers,
+            paths: args.paths.iter().map(clean).collect(),
+            globs,
+            top: args.directory.is_some() || is_listing,
+            clamp: args.reproducible.then(epoch),
+            verify: args.verify,
+        };
+        let config = config(args, image).at(place)?;
+        // What cannot be written is known before there is an output.
+        let config = match (&args.config, config) {
+            (Some(path), Some(bytes)) => Some(Written::new(path, &bytes)?),
+            _ => None,
+        };
+        let as_it_is = options.raw
+            && args.format == FormatArg::Tar
+            && args.directory.is_none()
+            && options.paths.is_empty()
+            && args.include.is_empty()
+            && args.exclude.is_empty()
+            && !args.reproducible;
+        let single = options
+            .layers
+            .clone()
+            .filter(|layers| as_it_is && layers.len() == 1);
+        if let Some(layers) = single {
+            let meter = Meter::default();
+            let _progress = io.progress(args.image.text(), None, &meter, args.quiet);
+            let limits = args.common.limits();
+            to_output(output, io, |out| {
+                raw_layer(image, layers.start, &limits, &landing(args), out, &meter)
+            })
+            .map_err(|error| of_input(error, &opened))?;
+        } else if is_listing {
+            list(args, image, &options, cache.as_ref(), output, io)
+                .map_err(|error| of_input(error, &opened))?;
+        } else {
+            write(args, image, &options, cache.as_ref(), output, io, &opened)?;
+        }
+        cli::warn_of_cache(cache.as_ref(), io);
+        config.map_or(Ok(()), Written::place)?;
+        Ok(Verdict::Yes)
+    })
+}
+
+fn usage(why: &str) -> Error {
+    Fault::Usage(why.into()).into()
+}
+
+/// What is wrong with the image, rather than with the output, is placed at the archive.
+fn of_input(error: Error, opened: &Opened) -> Error {
+    match error.fault() {
+        Fault::Io {
+            action: "write", ..
+        } => error,
+        _ => error.at(opened.archive.place.clone()),
+    }
+}
+
+fn open(args: &Args, image: &ImageArg, io: &Io) -> Result<Opened> {
+    let meter = Meter::default();
+    let _progress = io.progress(image.text(), None, &meter, args.quiet);
+    let opened = image.open_with(&args.common, &meter, Some(landing(args)))?;
+    Ok(opened)
+}
+
+/// Where what comes by on a stream, or is decoded, is kept meanwhile.
+fn landing(args: &Args) -> PathBuf {
+    let named = args
+        .output
+        .as_deref()
+        .filter(|path| *path != Path::new("-"));
+    cli::landing(named.or(args.directory.as_deref()))
+}
+
+/// The time that no other is to be later than.
+fn epoch() -> i64 {
+    cli::source_date_epoch().unwrap_or(0)
+}
+
+fn config(args: &Args, image: &Image) -> Result<Option<Vec<u8>>> {
+    match (&args.config, &image.config_bytes) {
+        (None, _) => Ok(None),
+        (Some(_), Some(bytes)) => Ok(Some(bytes.to_vec())),
+        (Some(_), None) => Err(Fault::Unsupported {
+            what: "an image that has no config".into(),
+        }
+        .into()),
+    }
+}
+
+fn list(
+    args: &Args,
+    image: &Image,
+    options: &ExportOptions,
+    cache: Option<&Cache>,
+    output: Option<&Path>,
+    io: &mut Io,
+) -> Result<()> {
+    let reading = Reading {
+        digests: args.digests,
+        limits: args.common.limits(),
+        ..Reading::default()
+    };
+    let export = {
+        let _progress = io.progress(args.image.text(), None, &reading.meter, args.quiet);
+        if args.verify && !args.digests {
+            let layers = options.layers.clone();
+            let layers = layers.unwrap_or(0..image.layers.len());
+            Proof::of(image, layers)?.check(&reading.meter)?;
+        }
+        Export::listing(image, options, &reading, cache)?
+    };
+    to_output(output, io, |out| {
+        let mut out = std::io::BufWriter::new(out);
+        let failed = |error| Error::io("write", error);
+        if args.format == FormatArg::Mtree {
+            writeln!(out, "{}", entries::MTREE).map_err(failed)?;
+        }
+        for item in export.items() {
+            let line = match args.format {
+                FormatArg::Mtree => entries::mtree(&item),
+                _ => entries::json(&item, Map::new())?,
+            };
+            writeln!(out, "{line}").map_err(failed)?;
+        }
+        out.flush().map_err(failed)
+    })
+}
+
+fn write(
+    args: &Args,
+    image: &Image,
+    options: &ExportOptions,
+    cache: Option<&Cache>,
+    output: Option<&Path>,
+    io: &mut Io,
+    opened: &Opened,
+) -> Result<()> {
+    let reading = Reading {
+        limits: args.common.limits(),
+        ..Reading::default()
+    };
+    let mut export = {
+        let stored = image.layers.iter().filter_map(|layer| layer.content());
+        let total = stored.map(|content| content.len()).sum();
+        let _progress = io.progress(args.image.text(), Some(total), &reading.meter, args.quiet);
+        Export::plan(image, options, &reading, cache, &landing(args))
+            .map_err(|error| of_input(error, opened))?
+    };
+    let meter = Meter::default();
+    if let Some(target) = &args.directory {
+        let record_file = args.record.as_deref().map(Written::reserve).transpose()?;
+        let unpacked = {
+            let label = target.to_string_lossy().into_owned();
+            let _progress = io.progress(&label, Some(export.size()), &meter, args.quiet);
+            unpack(args, &mut export, target, &meter).map_err(|error| match error.fault() {
+                Fault::Limit { .. }
+                | Fault::DiffIdMismatch { .. }
+                | Fault::DigestMismatch { .. }
+                | Fault::SizeMismatch { .. } => error.at(opened.archive.place.clone()),
+                _ => error,
+            })?
+        };
+        return record(args, record_file, &export, &unpacked, io);
+    }
+    let shape = match args.format {
+        FormatArg::Cpio => Shape::Cpio,
+        _ => Shape::Tar,
+    };
+    let label = output.map_or_else(|| "-".into(), |path| path.to_string_lossy().into_owned());
+    let _progress = io.progress(&label, Some(export.size()), &meter, args.quiet);
+    if shape == Shape::Cpio {
+        let lost = export
+            .items()
+            .filter(|item| !item.meta.xattrs.is_empty())
+            .count();
+        if lost > 0 {
+            io.warn(&format!(
+                "cpio has no extended attributes: {lost} entries lose theirs"
+            ));
+        }
+    }
+    let written = match output.map(|path| {
+        (
+            path,
+            std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()),
+        )
+    }) {
+        Some((path, false)) => whole(path, |file| export.to_file(shape, file.file(), &meter)),
+        _ => to_output(output, io, |out| export.to_stream(shape, out, &meter)),
+    };
+    written.map_err(|error| of_input(error, opened))
+}
+
+/// Makes a file that appears under its name when it is whole, readable by its owner alone.
+fn whole(path: &Path, write: impl FnOnce(&NewFile) -> Result<()>) -> Result<()> {
+    let place = || path.to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .filter(|_| !path.is_dir());
+    let Some(name) = name else {
+        return Err(Error::new(Fault::NotAFile { kind: "a folder" }).at(place()));
+    };
+    let folder = path.parent().unwrap_or("".as_ref());
+    let file = NewFile::beside(path, 0o600)?;
+    write(&file).map_err(|error| match error.fault() {
+        Fault::Io {
+            action: "write", ..
+        } => error.at(place()),
+        _ => error,
+    })?;
+    file.replace(name)?;
+    sync_folder(folder)
+}
+
+/// Writes to standard output, to a file that appears when it is whole, or to a device or FIFO.
+fn to_output(
+    output: Option<&Path>,
+    io: &mut Io,
+    write: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    let Some(path) = output else {
+        return write(&mut io.raw_out()?);
+    };
+    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+        let file = OpenOptions::new().write(true).open(path);
+        let opened = file.map_err(|error| Error::io("open", error));
+        return write(&mut opened.at(|| path.to_string_lossy().into_owned())?);
+    }
+    whole(path, |file| write(&mut file.file()))
+}
+
+fn unpack(
+    args: &Args,
+    export: &mut Export,
+    target: &Path,
+    meter: &Meter,
+) -> Result<crate::job::export::Unpacked> {
+    let unpack = Unpack {
+        target: target.to_owned(),
+        existing: match args.overwrite {
+            true => Existing::Replace,
+            false => Existing::Refuse,
+        },
+        rootless: args.rootless || !cli::is_root(),
+    };
+    export.unpack(&unpack, meter)
+}
+
+/// Says what could not be applied: in full to a file, or in one line.
+fn record(
+    args: &Args,
+    record_file: Option<Written>,
+    export: &Export,
+    unpacked: &crate::job::export::Unpacked,
+    io: &mut Io,
+) -> Result<()> {
+    type Has = fn(&NotApplied) -> bool;
+    let kinds: [(&str, Has); 4] = [
+        ("owner", |missing| missing.owner),
+        ("mode", |missing| missing.mode),
+        ("device", |missing| missing.device),
+        ("xattrs", |missing| missing.xattrs),
+    ];
+    if let Some(mut file) = record_file {
+        let mut text = String::new();
+        for (row, missing) in &unpacked.not_applied {
+            let Some(item) = export.row(*row) else {
+                continue;
+            };
+            let names: Vec<&str> = kinds
+                .iter()
+                .filter(|(_, has)| has(missing))
+                .map(|(name, _)| *name)
+                .collect();
+            let more = Map::from_iter([("NotApplied".to_owned(), json!(names))]);
+            text.push_str(&entries::json(&item, more)?);
+            text.push('\n');
+        }
+        file.write(text.as_bytes())?;
+        return file.place();
+    }
+    let counts: Vec<String> = kinds
+        .iter()
+        .map(|(name, has)| {
+            (
+                name,
+                unpacked
+                    .not_applied
+                    .iter()
+                    .filter(|(_, missing)| has(missing))
+                    .count(),
+            )
+        })
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| format!("{name} of {count}"))
+        .collect();
+    if !counts.is_empty() && !args.quiet {
+        io.warn(&format!(
+            "not applied: {}; --record lists them",
+            counts.join(", ")
+        ));
+    }
+    Ok(())
+}

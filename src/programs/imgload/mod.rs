@@ -1,0 +1,356 @@
+//! imgload: put the images of an archive into the local store.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::Result;
+use crate::archive::{Archive, Open};
+use crate::blob::{Meter, Written};
+use crate::cli::{
+    self, Common, ImageArg, Io, Opened, Openings, Packing, Page, Takes, Uses, Verdict,
+};
+use crate::error::{At, Error, Fault};
+use crate::job::verify::{self, Finding, Severity};
+use crate::job::{self, LoadOptions, Loaded};
+use crate::layer::Limits;
+use crate::show::json;
+use crate::store::{Policy, Store};
+use serde_json::json;
+
+const PAGE: Page = Page {
+    name: "imgload",
+    uses: Uses::ALL,
+    description: &[
+        "Puts the images of an archive of any kind into the local store, as docker load puts them into an engine. \
+         Every blob is compared with its digest and size while it is stored, see CHECKS. Either all \
+         that was asked for is in the store afterwards, or nothing of it is. Blobs that a load has stored when it fails \
+         are removed again; only where it is killed, or another program adds to the store at the same time, they stay \
+         until imgprune finds that nothing refers to them.",
+        "Manifests, configs and layers are stored as they are, so digests and IDs stay. An image that comes out of a \
+         docker-archive without manifests gets one. From a pipe the archive is not stored as a whole: each layer goes \
+         straight to its place.",
+        "A name that stands for another image already goes to the new one; the old one stays without a name. With \
+         --no-clobber it stays where it is.",
+        "Of a directory that is no layout itself all archives and layouts below it are loaded, one after the other in \
+         the order of their paths. One that cannot be loaded is an error, and the others are loaded all the same.",
+    ],
+    output: &[
+        "A line for each name, 'Loaded image: NAME:TAG', and for each image without one, 'Loaded image ID: sha256:…', \
+         as docker load prints them. With --format json one object per line:",
+    ],
+    keys: &[
+        ("Name", "the name in the store; null for an untagged image"),
+        ("ID", "the image's ID in full"),
+        ("Digest", "the manifest or index in the store"),
+        (
+            "Replaced",
+            "the digest that the name stood for before; null if it is new",
+        ),
+        (
+            "ReplacedID",
+            "the ID of the image that the name was of before; null if it is new",
+        ),
+        (
+            "Kept",
+            "true if --no-clobber left the name with what it stood for",
+        ),
+    ],
+    exit: &[
+        ("0", "done"),
+        ("1", "--no-clobber left a name with another image"),
+        (
+            "2",
+            "the archive could not be read or trusted, or bad usage",
+        ),
+    ],
+    examples: &[
+        ("load an archive", "imgload -i app.tar"),
+        (
+            "load what comes through a pipe",
+            "ssh host docker save app:1 | imgload",
+        ),
+        (
+            "load one of several images under another name",
+            "imgload -i bundle.tar --only app:1 --rename app:1=app:tested",
+        ),
+    ],
+    sections: &[(
+        "CHECKS",
+        &[
+            (
+                "refused",
+                "what makes an image unusable: blobs that are not what their digests and sizes say, documents that cannot be read or are ambiguous, missing blobs",
+            ),
+            (
+                "warned of",
+                "what imgverify calls an error besides, with its code: documents that engines fail to read (schema), and entries of layers that escape the root directory, that no engine can apply to the layers below, or that are no tar. The image is loaded all the same",
+            ),
+            (
+                "--check",
+                "imgverify's checks of the whole archive before anything is stored, compressed layers included. Of a file or directory that is one more pass over its layers; of a pipe it costs nothing",
+            ),
+        ],
+    )],
+    see_also: &["imgls", "imgprune", "imgsave", "imgverify"],
+};
+
+/// Put the images of an archive into the local store
+#[derive(clap::Parser)]
+#[command(version)]
+struct Args {
+    /// The archive, or a directory of archives; - is standard input, and the default
+    #[arg(value_name = "ARCHIVE", conflicts_with = "input")]
+    archive: Option<ImageArg>,
+    /// The archive, as docker load takes it
+    #[arg(short, long, value_name = "FILE")]
+    input: Option<ImageArg>,
+    /// Show no progress
+    #[arg(short, long)]
+    quiet: bool,
+    /// Load only what goes by this name; may be repeated
+    #[arg(long, value_name = "REF")]
+    only: Vec<String>,
+    /// Load OLD under the name NEW; may be repeated
+    #[arg(long, value_name = "OLD=NEW", value_parser = renaming)]
+    rename: Vec<(String, String)>,
+    /// Leave names that are taken with what they stand for
+    #[arg(long)]
+    no_clobber: bool,
+    /// Refuse an archive in which imgverify finds an error
+    ///
+    /// Nothing is loaded then. Without it such errors are warnings, as far as they are seen, see CHECKS.
+    #[arg(long)]
+    check: bool,
+    #[command(flatten)]
+    packing: Packing,
+    /// Write the IDs of the images to FILE, one per line
+    #[arg(long, value_name = "FILE")]
+    id_file: Option<PathBuf>,
+    /// text or json
+    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"], default_value = "text", hide_default_value = true)]
+    format: String,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl AsRef<Common> for Args {
+    fn as_ref(&self) -> &Common {
+        &self.common
+    }
+}
+
+fn renaming(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((old, new)) if !old.is_empty() && !new.is_empty() => {
+            Ok((old.to_owned(), new.to_owned()))
+        }
+        _ => Err("it is written OLD=NEW".to_owned()),
+    }
+}
+
+/// Runs the program with the arguments, streams and environment of the process.
+pub fn main() -> ExitCode {
+    cli::run(&PAGE, |args: &Args, io| {
+        let store = cli::store(&args.common)?;
+        let input = args
+            .archive
+            .clone()
+            .or(args.input.clone())
+            .unwrap_or_else(ImageArg::stdin);
+        let meter = Meter::default();
+        let opening = io.progress(input.text(), None, &meter, args.quiet);
+        let open = Open {
+            limits: limits(args),
+            ..Open::with(&args.common, &meter, Some(store.landing()?))
+        };
+        let is_directory = input.folder_to_search().is_some();
+        let mut openings = Openings::of([&input]);
+        let mut each = openings.each(&input, &args.common, open, Takes::One);
+        let mut next = each.next();
+        drop(opening);
+        let mut verdict = Verdict::Yes;
+        let mut ids = IdFile::default();
+        while let Some(opened) = next {
+            match opened.and_then(|opened| load(args, &opened, &store, &mut ids, io)) {
+                Ok(loaded) => {
+                    for image in &loaded {
+                        if image.kept {
+                            verdict = Verdict::No;
+                        }
+                        print(args, image, io)?;
+                    }
+                }
+                // One archive of a directory does not hide the others.
+                Err(error) if is_directory && !error.is_broken_pipe() => io.fail(&error),
+                Err(error) => return Err(error),
+            }
+            next = each.next();
+        }
+        if let (Some(path), false, None) = (&args.id_file, ids.text.is_empty(), &ids.written) {
+            ids.written = Some(Written::new(path, ids.text.as_bytes())?);
+        }
+        ids.written.map_or(Ok(()), Written::place)?;
+        Ok(verdict)
+    })
+}
+
+/// The file for the IDs of all that is loaded: it is written with each archive, and has no name yet.
+#[derive(Default)]
+struct IdFile {
+    text: String,
+    written: Option<Written>,
+}
+
+fn limits(args: &Args) -> Limits {
+    let mut limits = args.common.limits();
+    // Of what comes through a pipe the entries are kept, so that they can be looked at afterwards.
+    limits.trace = TRACE;
+    limits
+}
+
+/// Loads one archive.
+fn load(
+    args: &Args,
+    opened: &Opened,
+    store: &Store,
+    id_file: &mut IdFile,
+    io: &mut Io,
+) -> Result<Vec<Loaded>> {
+    let options = LoadOptions {
+        only: args.only.clone(),
+        rename: args.rename.clone(),
+        policy: if args.no_clobber {
+            Policy::NoClobber
+        } else {
+            Policy::Replace
+        },
+        platform: args.common.platform.clone(),
+        recode: args.packing.recode(&args.common)?,
+    };
+    let limits = limits(args);
+    let archive = &opened.archive;
+    archive.whole()?;
+    let roots = opened.roots()?;
+    if roots.is_empty() {
+        io.note(&format!("{}: the archive lists no image", archive.place));
+    }
+    if args.check {
+        check(args, archive, &limits, io)?;
+    }
+    let meter = Meter::default();
+    let progress = io.progress(&archive.place, None, &meter, args.quiet);
+    let before = id_file.text.len();
+    let mut losses = Vec::new();
+    let mut unwritten = None;
+    let loaded = job::load(archive, &roots, store, &options, &meter, |ids, lost| {
+        losses = lost;
+        let mut ids = ids.to_vec();
+        ids.dedup();
+        let lines: String = ids.iter().map(|id| format!("{id}\n")).collect();
+        let text = format!("{}{lines}", id_file.text);
+        let path = args.id_file.as_deref();
+        let written = path.map(|path| Written::new(path, text.as_bytes()));
+        let written = written.transpose();
+        id_file.written = written.inspect_err(|error| unwritten = Some(error.clone()))?;
+        id_file.text = text;
+        Ok(())
+    });
+    drop(progress);
+    if loaded.is_err() {
+        // The file is to have the IDs of what is in the store.
+        id_file.text.truncate(before);
+        id_file.written = None;
+    }
+    if let Some(error) = unwritten {
+        return Err(error);
+    }
+    let (loaded, scans) = loaded.at(|| archive.place.clone())?;
+    for loss in losses {
+        io.warn(&format!("{}: {loss}", archive.place));
+    }
+    if !args.check {
+        let images: Vec<usize> = roots
+            .iter()
+            .filter(|root| {
+                args.only.is_empty() || args.only.iter().any(|name| root.is_called(name))
+            })
+            .flat_map(|root| archive.images_of(root))
+            .collect();
+        for line in lines(archive, &verify::glance(archive, &images, &limits, &scans)) {
+            io.warn(&line);
+        }
+    }
+    Ok(loaded)
+}
+
+/// Bytes of all layers' entries that are kept of a stream.
+const TRACE: u64 = 1 << 28;
+
+/// The most findings that are shown one by one.
+const SHOWN: usize = 20;
+
+/// Refuses an archive in which imgverify finds an error, or that it cannot verify.
+fn check(args: &Args, archive: &Archive, limits: &Limits, io: &Io) -> Result<()> {
+    let meter = Meter::default();
+    let total = verify::workload(archive);
+    let progress = io.progress(&archive.place, Some(total), &meter, args.quiet);
+    let report = verify::verify(archive, limits, &meter);
+    drop(progress);
+    if let Some(error) = report.trouble.first() {
+        return Err(error.clone().at(archive.place.clone()));
+    }
+    let errors = report.findings.into_iter();
+    let errors: Vec<Finding> = errors
+        .filter(|finding| finding.severity == Severity::Error)
+        .collect();
+    for line in lines(archive, &errors) {
+        io.note(&format!("error: {line}"));
+    }
+    match errors.len() {
+        0 => Ok(()),
+        found => Err(Error::new(Fault::Unsound { found }).at(archive.place.clone())),
+    }
+}
+
+/// The findings as lines, the first ones.
+fn lines(archive: &Archive, findings: &[Finding]) -> Vec<String> {
+    let place = crate::escape::text(&archive.place);
+    let shown = findings.iter().take(SHOWN);
+    let mut lines: Vec<String> = shown
+        .map(|finding| format!("{place}: {finding} [{}]", finding.code))
+        .collect();
+    if let more @ 1.. = findings.len().saturating_sub(SHOWN) {
+        lines.push(format!(
+            "{place}: and {more} more errors; imgverify lists them"
+        ));
+    }
+    lines
+}
+
+fn print(args: &Args, image: &Loaded, io: &mut Io) -> Result<()> {
+    let name = image.name.as_ref().map(ToString::to_string);
+    if args.format == "json" {
+        return io.line(&json::line(&json!({
+            "Name": name,
+            "ID": image.id,
+            "Digest": image.digest,
+            "Replaced": image.replaced,
+            "ReplacedID": image.replaced_id,
+            "Kept": image.kept,
+        }))?);
+    }
+    let shown = name.as_deref().map(crate::escape::text);
+    match (shown, image.kept) {
+        (Some(name), true) => {
+            io.note(&format!("{name} stands for another image and keeps it"));
+            Ok(())
+        }
+        (Some(name), false) => {
+            if let Some(old) = &image.replaced_id {
+                io.note(&format!("{name} moved from {old}"));
+            }
+            io.line(&format!("Loaded image: {name}"))
+        }
+        (None, _) => io.line(&format!("Loaded image ID: {}", image.id)),
+    }
+}

@@ -29,6 +29,9 @@
 //! What serves all modules ([`escape`], [`limits`], [`parallel`], [`error`]) is used by all that come after it. A test
 //! reads this table and compares it with the imports.
 //!
+//! For contributors: `src/README.md` has the modules as a picture, the way of a byte from file to output, and the files
+//! that each kind of change touches; `tests/README.md` describes the tests.
+//!
 //! ```no_run
 //! use imgkit::archive::{Open, Pick};
 //!

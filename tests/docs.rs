@@ -436,3 +436,47 @@ fn programs_are_thin_and_use_no_other_program() {
         }
     }
 }
+
+/// Files and directories that a page for contributors names in code spans; NAME stands for any program.
+fn named_files(page: &str) -> Vec<String> {
+    let spans = page.split('`').skip(1).step_by(2);
+    let is_file = |span: &&str| {
+        (span.contains('/') || span.ends_with(".rs")) && !span.contains(char::is_whitespace)
+    };
+    spans
+        .filter(is_file)
+        .map(|span| span.replace("NAME", "imgls"))
+        .collect()
+}
+
+#[test]
+fn the_pages_for_contributors_name_existing_files() {
+    for (page, directory) in [("src/README.md", "src"), ("tests/README.md", "tests")] {
+        let named = named_files(&read(page));
+        assert!(named.len() > 20, "{page}: {named:?}");
+        let mut known = Vec::new();
+        sources(&repository(directory), &mut known);
+        for name in named {
+            let is_known = match name.contains('/') {
+                true => repository(directory).join(&name).exists() || repository(&name).exists(),
+                false => known.iter().any(|file| file.ends_with(&name)),
+            };
+            assert!(is_known, "{page}: '{name}' does not exist");
+        }
+    }
+}
+
+#[test]
+fn the_page_about_tests_describes_every_file() {
+    let page = read("tests/README.md");
+    for directory in ["tests", "tests/regress", "tests/base", "tests/dockerfile"] {
+        for entry in std::fs::read_dir(repository(directory)).expect("tests") {
+            let name = entry.expect("an entry").file_name();
+            let name = name.to_str().expect("UTF-8").to_owned();
+            assert!(
+                name == "mod.rs" || page.contains(&name),
+                "{directory}/{name} is not described in tests/README.md"
+            );
+        }
+    }
+}

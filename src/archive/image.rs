@@ -8,6 +8,18 @@ use crate::error::{Error, Fault, Result};
 use crate::spec::{Descriptor, Digest, History, ImageConfig, LayerKind, Manifest, Platform};
 
 /// A container image: manifest (where the archive has one), config, layers.
+///
+/// ```no_run
+/// use imgkit::archive::{Open, Pick};
+///
+/// let archive = Open::default().path("app.tar".as_ref())?;
+/// let image = archive.select(&Pick::Name("demo:1".into()), None)?.image();
+/// println!("{} for {}, created {:?}", image.id, image.platform, image.config.created);
+/// for (key, value) in image.config.labels() {
+///     println!("{key}={value}");
+/// }
+/// # Ok::<(), imgkit::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Image {
     /// Its ID.
@@ -68,6 +80,24 @@ impl fmt::Display for ImageId {
 }
 
 /// One layer of an image.
+///
+/// ```no_run
+/// use imgkit::archive::{Open, Pick};
+/// use imgkit::blob::Meter;
+/// use imgkit::layer::Limits;
+///
+/// let archive = Open::default().path("app.tar".as_ref())?;
+/// for layer in &archive.select(&Pick::Only, None)?.image().layers {
+///     let Some(content) = layer.content() else {
+///         println!("{}: missing", layer.member);
+///         continue;
+///     };
+///     // One pass over the stored bytes; comparing the digests is left to the caller.
+///     let scan = content.scan(None, &Limits::default(), &Meter::default())?;
+///     println!("{}: {} bytes, diff ID as stated: {}", layer.member, scan.size, scan.diff_id == layer.diff_id);
+/// }
+/// # Ok::<(), imgkit::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Layer {
     /// What a manifest (or `LayerSources`) states of the stored blob.

@@ -42,6 +42,23 @@ use crate::write::{Bundle, ListedName, layout};
 const OCI_LAYOUT: &str = "oci-layout";
 
 /// A store, which need not exist yet.
+///
+/// ```no_run
+/// use imgkit::archive::Open;
+/// use imgkit::blob::Meter;
+/// use imgkit::store::{Policy, Store};
+/// use imgkit::write::{Bundle, ListedName};
+///
+/// let archive = Open::default().path("app.tar".as_ref())?;
+/// let mut bundle = Bundle::default();
+/// if let Some(root) = archive.roots.first() {
+///     bundle.add(&archive, root, None, vec![ListedName::new("demo:2")?])?;
+/// }
+/// bundle.name_for_store();
+/// let added = Store::at("store").add(&bundle, Policy::NoClobber, &Meter::default())?;
+/// println!("{} bytes written", added.written);
+/// # Ok::<(), imgkit::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Store {
     path: PathBuf,

@@ -47,6 +47,19 @@ pub(super) enum What {
 }
 
 /// The files after applying layers, and all that was there before. See the [module](super).
+///
+/// ```no_run
+/// use imgkit::archive::{Open, Pick};
+/// use imgkit::tree::{Reading, Tree};
+///
+/// let archive = Open::default().path("app.tar".as_ref())?;
+/// let image = archive.select(&Pick::Only, None)?.image();
+/// let tree = Tree::apply(Reading::default().list_all(image)?)?;
+/// if let Some(node) = tree.get(b"etc/os-release") {
+///     println!("{:?} of {} bytes from layer {}", node.kind(), node.size(), node.layer());
+/// }
+/// # Ok::<(), imgkit::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Tree {
     pub(super) listings: Vec<Arc<Listing>>,

@@ -56,6 +56,21 @@ pub fn check_target(path: &Path) -> Result<()> {
 ///
 /// A device or FIFO that is there is written to, because it has no whole to be replaced as.
 ///
+/// ```no_run
+/// use imgkit::archive::Open;
+/// use imgkit::blob::Meter;
+/// use imgkit::write::{Bundle, Format, ListedName, archive};
+///
+/// let source = Open::default().path("layout".as_ref())?;
+/// let mut bundle = Bundle::default();
+/// for root in &source.roots {
+///     let names = root.names.iter().cloned().map(ListedName::short);
+///     bundle.add(&source, root, None, names.collect())?;
+/// }
+/// archive::to_path(&bundle, Format::Docker, "app.tar".as_ref(), &Meter::default())?;
+/// # Ok::<(), imgkit::Error>(())
+/// ```
+///
 /// # Errors
 /// As [`check_target`], placed at the path; as [`to_file`].
 pub fn to_path(bundle: &Bundle, format: Format, path: &Path, meter: &Meter) -> Result<()> {

@@ -17,6 +17,24 @@ use crate::spec::Digest;
 /// Writes a layer into a file, plain or packed.
 ///
 /// Nothing is remembered of the entries: their order and whatever links mean are the caller's.
+///
+/// ```no_run
+/// use imgkit::blob::{Meter, NewFile};
+/// use imgkit::layer::EntryKind;
+/// use imgkit::write::LayerWriter;
+/// use imgkit::write::entry::EntryOut;
+///
+/// let file = NewFile::in_folder(".".as_ref(), 0o644)?;
+/// let mut layer = LayerWriter::new(file, &Meter::default());
+/// layer.entry(&EntryOut { path: b"etc", kind: EntryKind::Directory, mode: 0o755, ..EntryOut::default() })?;
+/// let motd = b"hello\n";
+/// let entry = EntryOut { path: b"etc/motd", kind: EntryKind::File, mode: 0o644, size: motd.len() as u64, ..EntryOut::default() };
+/// layer.file(&entry, &motd[..])?;
+/// layer.whiteout(b"etc/issue")?;
+/// let kept = layer.finish()?;
+/// println!("{} bytes, diff ID {:?}", kept.scan.size, kept.scan.diff_id);
+/// # Ok::<(), imgkit::Error>(())
+/// ```
 pub struct LayerWriter {
     file: Arc<NewFile>,
     /// Who packs what is written; without it the layer stays plain.

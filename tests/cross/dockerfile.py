@@ -182,7 +182,10 @@ def round_trip(name, tag, builders, tmp, base, needs_base=True):
     run = checks.run("imghistory", "--dockerfile", "--extract", context, *words, saved, timeout=600)
     if not checks.true(f"{name}: reconstructed", run.code == 0, run.err):
         return
-    checks.same(f"{name}: nothing is contradicted", [line for line in run.err.splitlines() if "secret" not in line], [], run)
+    # What a history does not record is said: secrets, where the words of an exec form end, where ONBUILD stood.
+    unrecorded = ("secret", "in the exec form: where its words end is not recorded", "where it stood is not known")
+    contradicted = [line for line in run.err.splitlines() if not any(text in line for text in unrecorded)]
+    checks.same(f"{name}: nothing is contradicted", contradicted, [], run)
     text = (context / "Dockerfile").read_text()
     expected_config, expected_files = config(tag), rootfs(tag, tmp)
     for builder in builders:

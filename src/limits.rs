@@ -244,7 +244,7 @@ pub const NAMED: [Named; 23] = [
         what: &["paths"],
         default: "10000000",
         most: 1 << 31,
-        meaning: "different paths of an image's layers, folders that are only implied included",
+        meaning: "distinct paths of an image's layers, implied directories included",
         field: |limits| Field::Plain(&mut limits.paths),
     },
     Named {
@@ -280,7 +280,7 @@ pub const NAMED: [Named; 23] = [
         what: &["path in bytes"],
         default: "4K",
         most: 1 << 16,
-        meaning: "bytes of one path where layers are put on top of each other: each of its folders can cost as much again",
+        meaning: "bytes of one path where layers are applied: each of its directories can cost as much again",
         field: |limits| Field::Plain(&mut limits.path_length),
     },
     Named {

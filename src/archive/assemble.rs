@@ -58,9 +58,9 @@ pub struct Archive {
     pub faults: Vec<Error>,
     /// What is worth saying of how it is read, and no error.
     pub notes: Vec<String>,
-    /// Whether it is only a part of what the container holds, see [`Archive::part`].
+    /// True for a part of the container's images, see [`Archive::part`].
     pub is_part: bool,
-    /// The roots that lead to each image, once somebody has asked.
+    /// Roots that lead to each image; found on first use.
     pub(super) roots_of: OnceLock<Vec<Vec<usize>>>,
     /// Names and digests, once somebody has asked.
     pub(super) lookup: OnceLock<Lookup>,
@@ -105,7 +105,7 @@ pub struct OciHalf {
     pub layout_version: Option<String>,
     /// How blobs are named.
     pub names: BlobNames,
-    /// What the index lists as it is written, once somebody has asked.
+    /// Entries of the index as they are written; read on first use.
     pub(super) stated: OnceLock<Vec<Arc<Map<String, Value>>>>,
 }
 
@@ -550,7 +550,7 @@ pub(super) const DRIVERS: [&str; 7] = [
     "devicemapper",
 ];
 
-/// Whether there is the data root of a docker engine: with its record of images, which others have not.
+/// Recognizes the data root of a docker engine by its record of images, which other directories lack.
 fn is_docker_root(has: &impl Fn(&str) -> bool) -> bool {
     let records = ["imagedb", "layerdb", "repositories.json"];
     let is_of = |driver: &str| {

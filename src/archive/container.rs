@@ -321,8 +321,8 @@ impl Signs {
         self.0.contains(name.as_bytes())
     }
 
-    /// Whether something is at the top that nothing but an image archive has there: its documents, its blobs, and what
-    /// docker before 25 names by digits.
+    /// Recognizes an image archive by names at its top that nothing else has: documents, blobs, and the digits of docker
+    /// before 25.
     pub(super) fn of_image(&self) -> bool {
         let documents = ["manifest.json", "index.json", "oci-layout", "blobs/sha256"];
         let is_digits = |name: &[u8]| {

@@ -53,8 +53,8 @@ impl Content {
         self.len() == 0
     }
 
-    /// Where the bytes are, as numbers that are the same for the same bytes; `None` where that cannot be told, or where
-    /// what is there may be replaced.
+    /// Position of the bytes as numbers that are equal for the same bytes; `None` where it is unknown, or where the bytes
+    /// may be replaced.
     pub(super) fn place(&self) -> Option<(u64, u64, u64)> {
         match self {
             Content::Range(range) => {
@@ -201,7 +201,7 @@ impl Content {
         }
     }
 
-    /// Where the bytes are, as numbers that no other bytes of this run have.
+    /// Position of the bytes as numbers that no other bytes of this run have.
     pub(crate) fn address(&self) -> (u64, u64) {
         let of = |pointer: *const ()| pointer.addr() as u64;
         match self {

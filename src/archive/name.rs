@@ -70,7 +70,7 @@ impl Name {
         Wanted::parse(wanted).means(self)
     }
 
-    /// Whether both mean the same: the same reference, or the same text.
+    /// Compares by meaning: equal references, or equal texts.
     pub fn same_as(&self, other: &Name) -> bool {
         match (self, other) {
             (Name::Full(one), Name::Full(other)) => one.same_as(other),

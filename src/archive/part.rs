@@ -10,7 +10,7 @@ use super::image::Image;
 use crate::error::Result;
 use crate::spec::{Platform, Reference};
 
-/// What of an archive is kept, by positions.
+/// Positions of the parts of an archive that are kept.
 #[derive(Default)]
 struct Kept {
     roots: HashSet<usize>,

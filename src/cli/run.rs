@@ -90,7 +90,7 @@ pub fn run_commands<A: CommandFactory + FromArgMatches + AsRef<Common>>(
         _ => Ok(verdict),
     });
     interrupt::hold();
-    if outcome.is_err() {
+    if outcome.is_err() || io.has_failed() {
         store::abandon_begun();
     }
     match outcome {

@@ -247,7 +247,8 @@ impl Bundle {
     /// with attestations. `chosen` is the image that `manifest.json` will describe.
     ///
     /// # Errors
-    /// The first damage known of it; `BlobAbsent` if a layer of the chosen image is not in the archive.
+    /// The first damage known of it; `BlobAbsent` if a layer of the chosen image is not in the archive, or if no image
+    /// of the root is.
     pub fn add(
         &mut self,
         archive: &Archive,
@@ -258,6 +259,9 @@ impl Bundle {
         let image = chosen.or(root.image);
         if let Some(fault) = image.and_then(|image| archive.faults_of(image).next()) {
             return Err(fault.clone());
+        }
+        if let (Some(node), None) = (root.node, image) {
+            check_hollow(archive, node)?;
         }
         let descriptor = match (root.node, image) {
             (Some(node), _) => self.node(archive, node)?,
@@ -611,6 +615,35 @@ impl Bundle {
             config: config.clone(),
             layers,
         })
+    }
+}
+
+/// Refuses a root that leads to no image because its documents are missing: nothing of it could be passed on. An index
+/// that lacks some of its platforms has others.
+fn check_hollow(archive: &Archive, top: usize) -> Result<()> {
+    let (mut seen, mut work) = (HashSet::new(), vec![top]);
+    let mut missing = None;
+    while let Some(number) = work.pop() {
+        if !seen.insert(number) {
+            continue;
+        }
+        let node = &archive.nodes[number];
+        if let Some(fault) = node.faults.first() {
+            return Err(fault.clone());
+        }
+        match &node.kind {
+            NodeKind::Image(_) => return Ok(()),
+            NodeKind::Absent => missing = Some(&node.descriptor.digest),
+            NodeKind::Index(edges) => work.extend(edges.iter().map(|edge| edge.node)),
+            _ => {}
+        }
+    }
+    match missing {
+        Some(digest) => Err(Fault::BlobAbsent {
+            digest: digest.to_string(),
+        }
+        .into()),
+        None => Ok(()),
     }
 }
 

@@ -144,6 +144,14 @@ impl NewLayer {
         Ok((layers, types))
     }
 
+    /// Notes that the layer was decoded and compared with its diff ID, so that copying its stored bytes need not do it
+    /// again: their digest is compared. Only for SHA-256, which layers are compared by when they are listed.
+    pub fn was_decoded(&mut self) {
+        if self.diff_id.algorithm() == "sha256" {
+            self.limits = None;
+        }
+    }
+
     fn json(&self) -> Value {
         self.stated.clone().unwrap_or_else(|| {
             let mut descriptor = json!({

@@ -547,3 +547,89 @@ fn layers_that_two_images_share_are_compared_for_both() {
         assert!(!room.path("out").exists(), "{line}");
     }
 }
+
+/// A listed image whose manifest is not in the archive went on as a name that leads to nothing: imgload said that it was
+/// loaded, imgsave and imgconvert ended with 0. skopeo: "no such file or directory". An index that lacks some of its
+/// platforms is passed on with the others.
+#[test]
+fn listed_images_without_a_manifest_are_refused() {
+    let app = |name: &str| build::image(name).layer(&format!("f {name} x"));
+    let (one, two) = (app("a:1"), app("b:1").layer("f b b"));
+    let digests = |files: &Files, name: &str| -> Vec<String> {
+        let index: Value = serde_json::from_slice(files.get(name)).expect("JSON");
+        let entries = index["manifests"].as_array().expect("a list");
+        let digest = |entry: &Value| {
+            entry["digest"]
+                .as_str()
+                .expect("a digest")
+                .replace(':', "/")
+        };
+        entries
+            .iter()
+            .map(|entry| format!("blobs/{}", digest(entry)))
+            .collect()
+    };
+    let mut files = build::oci(&[&one, &two]);
+    let first = digests(&files, "index.json").remove(0);
+    files.remove(&first);
+    let platforms = [
+        app("c:1").platform("linux/amd64"),
+        app("d:1").platform("linux/arm64"),
+    ];
+    let platforms: Vec<&Image> = platforms.iter().collect();
+    let sparse = build::multi("demo:1", &platforms, &[]);
+    let index = digests(&sparse, "index.json").remove(0);
+    let children = digests(&sparse, &index);
+    let mut hollow = sparse.clone();
+    for child in &children {
+        hollow.remove(child);
+    }
+    for (files, is_folder) in [
+        (&files, false),
+        (&files, true),
+        (&hollow, false),
+        (&hollow, true),
+    ] {
+        let room = Room::new();
+        match is_folder {
+            true => files.write_to(&room.path("i")),
+            false => room.write("i", &files.tar()),
+        }
+        for line in [
+            "imgload -q --store out ./i",
+            "imgsave -q -o out ./i",
+            "imgconvert -q ./i oci:out",
+            "imgconvert -q ./i:@0 oci-archive:out",
+            "imgtag --store out ./i:@0 x:1",
+        ] {
+            room.run(line).code(2).complains(" is not in the archive\n");
+            assert!(!room.path("out").exists(), "{line}");
+        }
+        let run = room
+            .command("imgload -q --store out -")
+            .pipe(&files.tar())
+            .run();
+        run.code(2).complains(" is not in the archive\n");
+        assert!(!room.path("out").exists(), "{run}");
+    }
+    // The other image is whole, and so is the other platform.
+    let room = Room::with("i", &files);
+    room.run("imgsave -q -o out ./i:b:1").code(0);
+    room.run("imgverify -q out").code(0);
+    let mut sparse = sparse;
+    sparse.remove(&children[1]);
+    let room = Room::with("i", &sparse);
+    room.run("imgsave -q -o out ./i").code(0);
+    room.run("imgexport --platform linux/amd64 --format json ./out c:1")
+        .code(0);
+}
+
+/// A load of a directory in which there is no image left a new store behind.
+#[test]
+fn a_failed_load_of_a_directory_leaves_no_new_store_behind() {
+    let room = Room::new();
+    std::fs::create_dir(room.path("i")).expect("a directory");
+    room.write("i/version", b"Directory Transport Version: 1.1\n");
+    room.run("imgload --store store ./i").code(2);
+    assert!(!room.path("store").exists());
+}

@@ -71,6 +71,8 @@ pub struct CommitLayer {
     pub entries: u64,
     /// What docker puts into every container was found and left out.
     pub left_out: bool,
+    /// All layers of the base were read and compared with their diff IDs, in this run or when the cache was made.
+    pub has_read_base: bool,
 }
 
 /// Reads layers as the archive was opened.
@@ -104,7 +106,7 @@ pub fn commit_layer(
     let base = base(&archive.images[image], &reading, options, landing);
     let (base_tree, base_plain) = base.at(|| archive.place.clone())?;
     let base = Layers::new(&base_tree, &base_plain).from(&archive.place);
-    match changed {
+    let made = match changed {
         Changed::Folder(folder) => differences(&base, folder, &base_tree, options, out),
         Changed::Tar(input, typed) => {
             let place = || typed.to_owned();
@@ -119,7 +121,11 @@ pub fn commit_layer(
             differences(&base, &new, &base_tree, options, out)
         }
         Changed::Upper(_) => Err(Fault::Gone.into()),
-    }
+    };
+    made.map(|made| CommitLayer {
+        has_read_base: true,
+        ..made
+    })
 }
 
 /// The base, and the plain tars of its layers but those whose files all have digests.
@@ -202,6 +208,7 @@ fn finish(out: LayerWriter, entries: u64, left_out: bool) -> Result<CommitLayer>
         },
         entries,
         left_out,
+        has_read_base: false,
     })
 }
 
@@ -353,17 +360,22 @@ fn upper(folder: &Folder, mut out: LayerWriter) -> Result<CommitLayer> {
 pub fn commit(
     archive: &Archive,
     image: usize,
-    layer: Option<Kept>,
+    made: CommitLayer,
     packer: &Packer<'_>,
     options: &CommitOptions,
 ) -> Result<(Bundle, Digest)> {
     let place = || archive.place.clone();
     let (mut layers, types) = NewLayer::of_image(archive, image).at(place)?;
+    if made.has_read_base {
+        layers.iter_mut().for_each(NewLayer::was_decoded);
+    }
     let mut config = config_of(archive, image).at(place)?;
     // docker notes the command that the container ran, which without another one is the image's.
     let command = config.command();
     let is_empty = |diff_id: &Digest| diff_id.as_str() == EMPTY_LAYER;
-    let layer = layer.filter(|layer| !layer.scan.diff_id.as_ref().is_some_and(is_empty));
+    let layer = made
+        .layer
+        .filter(|layer| !layer.scan.diff_id.as_ref().is_some_and(is_empty));
     let empty_layer = layer.is_none();
     if let Some(layer) = layer {
         layers.push(packer.layer(layer, types)?);
@@ -466,6 +478,8 @@ pub fn squash(
         .iter()
         .position(|step| step.layer == Some(from));
     layers.truncate(from);
+    // All of them were decoded above, and their diff IDs compared.
+    layers.iter_mut().for_each(NewLayer::was_decoded);
     layers.push(packer.layer(merged, types)?);
     let mut config = config_of(archive, image).at(place)?;
     config.apply(&options.instructions).at(|| "-c".to_owned())?;

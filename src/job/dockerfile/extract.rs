@@ -8,6 +8,7 @@
 //! own, below names that were checked, and never through a link, because every parent has to be a folder of the same
 //! layer. All else is bytes of one tar.
 
+use std::collections::HashSet;
 use std::fs::{self, File, FileTimes};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -22,6 +23,7 @@ use crate::archive::{Image, Layer};
 use crate::blob::Meter;
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::{Entry, EntryKind, FileInput, Limits, TarInput, Walker, Whiteout};
+use crate::tree::Proof;
 
 /// The folder of the context that holds what copies brought.
 const FOLDER: &str = "layers";
@@ -47,6 +49,7 @@ pub fn extract(
         return Ok(());
     }
     let mut out: Vec<Line> = Vec::new();
+    let mut read = HashSet::new();
     for mut line in std::mem::take(&mut dockerfile.lines) {
         let is_import = matches!(&line.instruction, Instruction::Copy(copy) if copy.sources.iter().any(|source| source.starts_with("<import") || source.starts_with("<rootfs")));
         let has_content = line.stands_for_files
@@ -88,6 +91,9 @@ pub fn extract(
         }
         let top = folder.join(FOLDER);
         let place = || format!("layer {number} of {}", image.layers.len());
+        if !line.paths.is_empty() {
+            read.insert(number);
+        }
         let copy = if line.paths.is_empty() {
             None
         } else if line.as_files && !is_import {
@@ -127,7 +133,12 @@ pub fn extract(
         out.push(line);
     }
     dockerfile.lines = out;
-    Ok(())
+    // The headers of the others say which lines there are, and so what is extracted.
+    let count = image.layers.len();
+    let others = image.layers.iter().enumerate();
+    let others = others.filter(|(i, _)| !read.contains(&(i + 1)));
+    let places = others.map(|(i, layer)| (layer, format!("layer {} of {count}", i + 1)));
+    Proof::of_layers(places)?.check(meter)
 }
 
 /// What stood there, in one line.

@@ -331,7 +331,7 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
     if made.layer.is_none() {
         io.note("nothing has changed: the image has no new layer");
     }
-    let (bundle, id) = job::commit(&opened.archive, number, made.layer, &packer, options)?;
+    let (bundle, id) = job::commit(&opened.archive, number, made, &packer, options)?;
     let delivered = args.making.deliver(&bundle, &id, &args.common, io);
     delivered.map_err(|error| of_image(error, &opened))
 }

@@ -210,7 +210,7 @@ fn layers_are_as_their_writers_made_them() {
                     .unwrap_or_else(|error| panic!("{place}: {error}"));
                 assert!(scan.fault.is_none(), "{place}: {:?}", scan.fault);
                 assert_eq!(scan.size, wanted["size"], "{place}");
-                assert_eq!(scan.plain_size, wanted["plain_size"], "{place}");
+                assert_eq!(scan.uncompressed_size, wanted["plain_size"], "{place}");
                 assert_eq!(
                     scan.compression.name(),
                     text(&wanted["compression"]).unwrap_or("none"),

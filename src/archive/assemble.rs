@@ -16,7 +16,7 @@ use super::halves::{docker_layers, name_layers};
 use super::image::{Image, ImageId, Layer, Presence};
 use super::lookup::Lookup;
 use super::name::{Name, NameSet};
-use crate::blob::{self, Meter, ReadAhead, Tap, sha256};
+use crate::blob::{self, Meter, ReadAhead, StreamDigester, sha256};
 use crate::error::{At, Error, Fault, NotAnImage, Result, TarFault};
 use crate::escape;
 use crate::layer::{Anomaly, AnomalyKind, Limits};
@@ -142,7 +142,7 @@ pub struct Open {
     /// of a tar that was cut short. What is wrong is in [`Archive::faults`] or with what it concerns.
     pub examine: bool,
     /// Sees all bytes of a stream; of a file that can be read again nothing.
-    pub tap: Option<Tap>,
+    pub tap: Option<StreamDigester>,
 }
 
 /// One half of an archive.
@@ -184,7 +184,7 @@ impl Open {
     /// Reads a stream ahead, tapped if that was asked for.
     pub(super) fn ahead(&self, file: File) -> ReadAhead {
         match &self.tap {
-            Some(tap) => ReadAhead::new(tap.on(file)),
+            Some(tap) => ReadAhead::new(tap.wrap(file)),
             None => ReadAhead::new(file),
         }
     }

@@ -162,7 +162,7 @@ impl Content {
             };
         }
         let hasher = expected.map_or_else(|| Ok(Hasher::default()), Hasher::like)?;
-        let stored = crate::layer::first_look(self.reader()?);
+        let stored = crate::layer::sniffable(self.reader()?);
         let meter = match expected {
             Some(digest) => meter.part(digest.short(), self.len()),
             None => meter.clone(),

@@ -121,7 +121,7 @@ impl MemberTable {
                     spend(&mut limits, &scan);
                     return Ok(Content::Passed(Arc::new(scan)));
                 };
-                let file = Arc::new(NewFile::in_folder(folder, 0o644)?);
+                let file = Arc::new(NewFile::in_directory(folder, 0o644)?);
                 data.keep(&head, &file).map_err(read_error)?;
                 let stored = io::Cursor::new(head).chain(&mut data);
                 let scan = layer::scan(stored, hasher, &limits, &meter)?;
@@ -427,8 +427,8 @@ fn spend(limits: &mut Limits, scan: &layer::Scan) {
     let trace = scan.trace.as_ref().map_or(0, layer::Trace::len) as u64;
     // Never down to 0, which would be not to look at all.
     limits.trace = limits.trace.saturating_sub(trace).max(limits.trace.min(1));
-    if scan.plain_size / 100 > scan.size {
-        limits.decode.grace = limits.decode.grace.saturating_sub(scan.plain_size);
+    if scan.uncompressed_size / 100 > scan.size {
+        limits.decode.grace = limits.decode.grace.saturating_sub(scan.uncompressed_size);
     }
 }
 

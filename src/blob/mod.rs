@@ -2,40 +2,41 @@
 //!
 //! In come files and digests, out go readers. What the bytes mean is left to the rooms further on.
 
-mod ahead;
-mod behind;
-pub mod codec;
+mod concatenated;
+mod decode;
 pub mod encode;
+pub(crate) mod fault_injection;
 mod file;
 mod hash;
 mod input;
 mod meter;
 mod new_file;
+mod read_ahead;
 mod restart;
-mod segments;
-pub(crate) mod step;
-mod tap;
-mod turns;
+mod serial_writer;
+mod stream_digest;
 mod unfinished;
-mod unzstd;
 mod window;
+mod write_behind;
+mod zstd_pool;
 
-pub use ahead::{Chunk, Feeder, FeedingWriter, ReadAhead};
-pub use behind::{Keeping, WriteBehind};
-pub use codec::{Compression, DecodeLimits, Decoder};
+pub use concatenated::ConcatenatedStreams;
+pub use decode::{Compression, DecodeLimits, Decoder};
 pub use file::{FileRange, RangeReader, open_fifo, open_regular};
 pub use hash::{Hasher, HashingBuf, HashingReader, sha256};
 pub use input::Input;
 pub use meter::{Counting, Meter, Part};
-pub(crate) use new_file::folder_of;
+pub(crate) use new_file::parent_directory;
 pub use new_file::{
-    NewFile, NewFolder, Written, is_leftover, make_folder, sync_folder, unique_name, write_whole,
+    NewDirectory, NewFile, PendingFile, is_leftover, make_directory, sync_directory,
+    write_atomically,
 };
-pub use restart::{Piece, PieceLog, Start, Unproven};
-pub use segments::Segments;
-pub use tap::{Seen, Tap, Tapped};
-pub use turns::Turns;
+pub use read_ahead::{Chunk, Feeder, FeedingWriter, ReadAhead};
+pub use restart::{Piece, PieceLog, PieceMismatch, Start};
+pub use serial_writer::SerialWriter;
+pub use stream_digest::{DigestedStream, InputDigests, StreamDigester};
 pub use unfinished::{before_unfinished, discard_unfinished, remove_leftover};
+pub use write_behind::{TeeReader, WriteBehind};
 
 /// How many bytes are moved at a time where a whole blob is read: large enough that the system calls do not show,
 /// small enough that buffers of all layers in work stay in the processor's cache.

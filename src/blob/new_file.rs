@@ -17,7 +17,7 @@ use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock};
 use rustix::fs::{Gid, Uid};
 use rustix::io::Errno;
 
-use super::step::{is_plain, step};
+use super::fault_injection::{fail_point, lacks_tmpfile};
 use super::unfinished::{self, Unfinished, remove_leftover};
 use crate::error::{At, Error, Fault, Result};
 
@@ -40,7 +40,7 @@ fn making(target: &Path) -> String {
 /// Removes what earlier runs that were killed left beside `target` on the way to it. What cannot be removed stays.
 fn sweep(target: &Path) {
     let prefix = making(target);
-    let folder = folder_of(target);
+    let folder = parent_directory(target);
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry
             .file_name()
@@ -58,7 +58,7 @@ fn sweep(target: &Path) {
 ///
 /// # Errors
 /// Those of the system, but for a directory that is there.
-pub fn make_folder(parent: &Path, name: &str) -> std::io::Result<()> {
+pub fn make_directory(parent: &Path, name: &str) -> std::io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let parent = rustix::fs::open(parent, flags, Mode::empty())?;
     match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o777)) {
@@ -92,14 +92,14 @@ fn other(stat: &rustix::fs::Stat) -> Option<(Uid, Gid)> {
 
 /// A folder in the making; gone with all that is in it when dropped.
 #[derive(Debug)]
-pub struct NewFolder {
+pub struct NewDirectory {
     /// Where it is meanwhile; `None` once it has its name.
     temporary: Option<Unfinished>,
     /// Holds the lock that says so.
     _lock: File,
 }
 
-impl NewFolder {
+impl NewDirectory {
     /// Starts a folder that will become `target`; what earlier runs that were killed left on the way is removed.
     ///
     /// # Errors
@@ -109,7 +109,7 @@ impl NewFolder {
         let failed = |error| Error::io("create", error);
         let prefix = making(target);
         loop {
-            let temporary = Unfinished::new(folder_of(target).join(unique(&prefix)));
+            let temporary = Unfinished::new(parent_directory(target).join(unique(&prefix)));
             let path = temporary.path();
             match std::fs::DirBuilder::new().mode(0o700).create(path) {
                 Ok(()) => {}
@@ -124,7 +124,7 @@ impl NewFolder {
             lock(&open).map_err(failed)?;
             // Before it was locked another program may have taken it for a leftover.
             if path.exists() {
-                return Ok(NewFolder {
+                return Ok(NewDirectory {
                     temporary: Some(temporary),
                     _lock: open,
                 });
@@ -157,11 +157,11 @@ impl NewFolder {
         std::fs::rename(self.path(), target).map_err(|error| Error::io("write", error))?;
         // It has its name now; there is nothing left to remove.
         self.temporary = None;
-        sync_folder(folder_of(target))
+        sync_directory(parent_directory(target))
     }
 }
 
-impl Drop for NewFolder {
+impl Drop for NewDirectory {
     fn drop(&mut self) {
         if let Some(temporary) = &self.temporary {
             // What cannot be removed is a leftover, for the next run.
@@ -171,7 +171,7 @@ impl Drop for NewFolder {
 }
 
 /// The folder that a path is in.
-pub(crate) fn folder_of(path: &Path) -> &Path {
+pub(crate) fn parent_directory(path: &Path) -> &Path {
     let parent = path.parent().unwrap_or("".as_ref());
     match parent.as_os_str().is_empty() {
         true => Path::new("."),
@@ -196,7 +196,7 @@ impl NewFile {
     ///
     /// # Errors
     /// `Io` if the folder is not there or not writable.
-    pub fn in_folder(folder: &Path, mode: u32) -> Result<Self> {
+    pub fn in_directory(folder: &Path, mode: u32) -> Result<Self> {
         let made = NewFile::start(folder, PREFIX.to_owned(), mode)?;
         if let Some((user, group)) = other_owner(folder) {
             // Some file systems have one owner for everything.
@@ -208,10 +208,10 @@ impl NewFile {
     /// Starts a file that will become `target`; what earlier runs that were killed left on the way to it is removed.
     ///
     /// # Errors
-    /// As [`NewFile::in_folder`].
+    /// As [`NewFile::in_directory`].
     pub fn beside(target: &Path, mode: u32) -> Result<Self> {
         sweep(target);
-        NewFile::start(folder_of(target), making(target), mode)
+        NewFile::start(parent_directory(target), making(target), mode)
     }
 
     fn start(folder: &Path, prefix: String, mode: u32) -> Result<Self> {
@@ -222,7 +222,7 @@ impl NewFile {
         };
         let failed = |error| Error::io("create a file", error).at(folder.to_string_lossy());
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        let unnamed = match is_plain(folder) {
+        let unnamed = match lacks_tmpfile(folder) {
             true => Err(Errno::OPNOTSUPP),
             false => rustix::fs::open(folder, flags, Mode::from_bits_truncate(mode)),
         };
@@ -244,7 +244,7 @@ impl NewFile {
         }
         loop {
             let name = Unfinished::new(folder.join(unique(&prefix)));
-            step(name.path()).map_err(failed)?;
+            fail_point(name.path()).map_err(failed)?;
             match OpenOptions::new()
                 .read(true)
                 .write(true)
@@ -277,7 +277,7 @@ impl NewFile {
     }
 
     /// An error of writing to it that says where it is: beside the place that is to be read, the one that has no room.
-    pub fn place(&self, error: std::io::Error) -> std::io::Error {
+    pub fn write_error(&self, error: std::io::Error) -> std::io::Error {
         let place = self.folder.to_string_lossy();
         Error::io("write", error).at(place).into_io()
     }
@@ -299,7 +299,7 @@ impl NewFile {
     pub fn replace(mut self, name: &str) -> Result<()> {
         let target = self.folder.join(name);
         let failed = |error| Error::io("write", error).at(target.to_string_lossy());
-        step(&target).map_err(failed)?;
+        fail_point(&target).map_err(failed)?;
         self.file.sync_all().map_err(failed)?;
         let temporary = match self.name.take() {
             Some(name) => name,
@@ -322,9 +322,9 @@ impl NewFile {
             }
         };
         let temporary = temporary.path();
-        let renamed = step(&target).and_then(|()| std::fs::rename(temporary, &target));
+        let renamed = fail_point(&target).and_then(|()| std::fs::rename(temporary, &target));
         renamed.map_err(|error| {
-            let _ = step(temporary).and_then(|()| std::fs::remove_file(temporary));
+            let _ = fail_point(temporary).and_then(|()| std::fs::remove_file(temporary));
             failed(error)
         })
     }
@@ -337,10 +337,10 @@ impl NewFile {
     pub fn link_as(&self, name: &str) -> Result<bool> {
         let target = self.folder.join(name);
         let failed = |error| Error::io("write", error).at(target.to_string_lossy());
-        step(&target).map_err(failed)?;
+        fail_point(&target).map_err(failed)?;
         self.file.sync_all().map_err(failed)?;
         let linked = match &self.name {
-            Some(temporary) => step(&target)
+            Some(temporary) => fail_point(&target)
                 .map_err(failed)
                 .map(|()| rustix::fs::link(temporary.path(), &target))?,
             None => self.link(&target),
@@ -353,7 +353,7 @@ impl NewFile {
     }
 
     fn link(&self, name: &Path) -> Result<(), Errno> {
-        step(name).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        fail_point(name).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
         let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         rustix::fs::linkat(CWD, own, CWD, name, AtFlags::SYMLINK_FOLLOW)
     }
@@ -362,7 +362,7 @@ impl NewFile {
 impl Drop for NewFile {
     fn drop(&mut self) {
         if let Some(name) = &self.name {
-            let _ = step(name.path()).and_then(|()| std::fs::remove_file(name.path()));
+            let _ = fail_point(name.path()).and_then(|()| std::fs::remove_file(name.path()));
         }
     }
 }
@@ -371,13 +371,13 @@ impl Drop for NewFile {
 ///
 /// # Errors
 /// `Usage` for a path without a file name; `Io`. The place is the path.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    Written::new(path, bytes)?.place()
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    PendingFile::new(path, bytes)?.commit()
 }
 
 /// A small file that is written and has no name yet: dropped, it never was.
 #[derive(Debug)]
-pub struct Written {
+pub struct PendingFile {
     file: Unplaced,
     path: PathBuf,
 }
@@ -391,14 +391,14 @@ enum Unplaced {
     Bytes(File, Vec<u8>),
 }
 
-impl Written {
+impl PendingFile {
     /// Writes it beside its place.
     ///
     /// # Errors
-    /// As [`write_whole`].
+    /// As [`write_atomically`].
     pub fn new(path: &Path, bytes: &[u8]) -> Result<Self> {
         let place = || path.to_string_lossy().into_owned();
-        let mut written = Written::reserve(path)?;
+        let mut written = PendingFile::reserve(path)?;
         written.write(bytes)?;
         // A full disk shows now, and not when something else has its name already.
         if let Unplaced::File(file, _) = &written.file {
@@ -413,7 +413,7 @@ impl Written {
     /// Sees to it that it can be written, before it is known what it will hold.
     ///
     /// # Errors
-    /// As [`write_whole`].
+    /// As [`write_atomically`].
     pub fn reserve(path: &Path) -> Result<Self> {
         let place = || path.to_string_lossy().into_owned();
         let name = path.file_name().and_then(|name| name.to_str());
@@ -434,7 +434,7 @@ impl Written {
             }
             false => Unplaced::File(NewFile::beside(path, 0o644).at(place)?, name.to_owned()),
         };
-        Ok(Written {
+        Ok(PendingFile {
             file,
             path: path.to_owned(),
         })
@@ -460,11 +460,11 @@ impl Written {
     ///
     /// # Errors
     /// `Io`. The place is the path.
-    pub fn place(self) -> Result<()> {
+    pub fn commit(self) -> Result<()> {
         match self.file {
             Unplaced::File(file, name) => {
                 file.replace(&name)?;
-                sync_folder(folder_of(&self.path))
+                sync_directory(parent_directory(&self.path))
             }
             Unplaced::Bytes(mut device, bytes) => std::io::Write::write_all(&mut device, &bytes)
                 .map_err(|error| Error::io("write", error))
@@ -477,13 +477,13 @@ impl Written {
 ///
 /// # Errors
 /// `Io`.
-pub fn sync_folder(folder: &Path) -> Result<()> {
+pub fn sync_directory(folder: &Path) -> Result<()> {
     let folder = if folder.as_os_str().is_empty() {
         Path::new(".")
     } else {
         folder
     };
-    let synced = step(folder)
+    let synced = fail_point(folder)
         .and_then(|()| File::open(folder))
         .and_then(|folder| folder.sync_all());
     synced.map_err(|error| Error::io("write", error).at(folder.to_string_lossy()))
@@ -505,11 +505,6 @@ fn lock(file: &File) -> std::io::Result<()> {
 fn gone(file: &File) -> bool {
     use std::os::unix::fs::MetadataExt;
     file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
-}
-
-/// A name that no other file of this process or of another has, and that [`is_leftover`] recognises.
-pub fn unique_name() -> String {
-    unique(PREFIX)
 }
 
 /// A name that no other file of this process or of another has.

@@ -11,7 +11,7 @@
 //! no such place: a layer of one zstd frame is one piece.
 //!
 //! Nothing here is believed: a place that was noted wrongly, or bytes that are not those of the first time, show as a
-//! decoder's error or as another hash, both of which are [`Unproven`].
+//! decoder's error or as another hash, both of which are [`PieceMismatch`].
 
 use std::io::{self, BufRead, Read};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,8 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use zlib_rs::{Inflate, InflateFlush, Status};
 use zstd::stream::raw::{InBuffer, Operation, OutBuffer};
 
-use super::codec::{Compression, DecodeLimits, Decoder, trailing};
-use super::unzstd::Unzstd;
+use super::decode::{Compression, DecodeLimits, Decoder, trailing};
+use super::zstd_pool::PooledZstd;
 
 /// What deflate looks back to.
 pub(super) const WINDOW: usize = 32 << 10;
@@ -66,7 +66,7 @@ pub enum Start {
 
 /// The bytes are not those that were noted down, or were noted down wrongly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unproven;
+pub struct PieceMismatch;
 
 /// The pieces of a stream that is being decoded, in order; all of them once it was read to its end. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -126,7 +126,7 @@ pub(super) struct Watched<R> {
 
 enum Coder {
     Gzip(Box<Inflate>),
-    Zstd(Unzstd),
+    Zstd(PooledZstd),
 }
 
 /// The end of a block that may become a place to begin at, once its bit is known.
@@ -154,7 +154,7 @@ impl<R: BufRead> Watched<R> {
         log: PieceLog,
     ) -> io::Result<Self> {
         let coder = if compression == Compression::Zstd {
-            Coder::Zstd(Unzstd::new(limits.window_log)?)
+            Coder::Zstd(PooledZstd::new(limits.window_log)?)
         } else {
             Coder::Gzip(Box::new(gzip()))
         };
@@ -323,7 +323,7 @@ impl<R: BufRead> Watched<R> {
                 self.coder = Coder::Gzip(Box::new(gzip()));
             }
             Some(0) => {
-                self.padding += super::codec::skip_zeros(&mut self.source)?;
+                self.padding += super::decode::skip_zeros(&mut self.source)?;
                 self.end();
             }
             Some(_) => return Err(trailing()),
@@ -396,17 +396,17 @@ fn gzip() -> Inflate {
 }
 
 /// A decoder that has come to a bit of a byte.
-fn resumed(bits: u8, byte: u8, window: &[u8]) -> Result<Inflate, Unproven> {
+fn resumed(bits: u8, byte: u8, window: &[u8]) -> Result<Inflate, PieceMismatch> {
     let mut inflate = Inflate::new(false, 15);
     let mut none = [0; 1];
     // Blocks of nothing that end at that bit, and of the byte what follows.
     let before = lead_in(bits, byte);
     let fed = inflate.decompress(&before, &mut none, InflateFlush::NoFlush);
     if fed.is_err() || inflate.total_in() != before.len() as u64 || inflate.total_out() > 0 {
-        return Err(Unproven);
+        return Err(PieceMismatch);
     }
     if !window.is_empty() {
-        inflate.set_dictionary(window).map_err(|_| Unproven)?;
+        inflate.set_dictionary(window).map_err(|_| PieceMismatch)?;
     }
     Ok(inflate)
 }
@@ -473,8 +473,8 @@ impl Piece {
     /// What was handed out is proven when this returns `Ok`, and not before.
     ///
     /// # Errors
-    /// `Unproven` if the bytes do not decode or have another hash; the first error of `take`, which ends it.
-    pub fn decode<E: From<Unproven>>(
+    /// `PieceMismatch` if the bytes do not decode or have another hash; the first error of `take`, which ends it.
+    pub fn decode<E: From<PieceMismatch>>(
         &self,
         source: impl BufRead,
         compression: Compression,
@@ -482,11 +482,11 @@ impl Piece {
         mut take: impl FnMut(u64, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut reader = match &self.start {
-            Start::Header => {
-                Resumed::Whole(Decoder::new(source, compression, limits).map_err(|_| Unproven)?)
-            }
+            Start::Header => Resumed::Whole(
+                Decoder::new(source, compression, limits).map_err(|_| PieceMismatch)?,
+            ),
             Start::Block { bits, byte, window } => {
-                let window = zstd::bulk::decompress(window, WINDOW).map_err(|_| Unproven)?;
+                let window = zstd::bulk::decompress(window, WINDOW).map_err(|_| PieceMismatch)?;
                 let inflate = resumed(*bits, *byte, &window)?;
                 Resumed::Part(Some(source), Box::new(inflate), limits)
             }
@@ -498,10 +498,10 @@ impl Piece {
         while done < self.length {
             let wanted = usize::try_from(self.length - done).map_or(most, |left| left.min(most));
             let n = match reader.read(buf.get_mut(..wanted).unwrap_or_default()) {
-                Ok(0) => return Err(Unproven.into()),
+                Ok(0) => return Err(PieceMismatch.into()),
                 Ok(n) => n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return Err(Unproven.into()),
+                Err(_) => return Err(PieceMismatch.into()),
             };
             let bytes = buf.get(..n).unwrap_or_default();
             hash.update(bytes);
@@ -510,7 +510,7 @@ impl Piece {
         }
         match hash.finalize() == self.hash {
             true => Ok(()),
-            false => Err(Unproven.into()),
+            false => Err(PieceMismatch.into()),
         }
     }
 }
@@ -582,7 +582,7 @@ mod tests {
         let log = PieceLog::new();
         let compression = Compression::sniff(stored);
         let limits = DecodeLimits::default();
-        let mut decoder = Decoder::watched(
+        let mut decoder = Decoder::indexing(
             stored,
             compression,
             limits,
@@ -600,7 +600,7 @@ mod tests {
         }
     }
 
-    fn decoded(piece: &Piece, stored: &[u8]) -> Result<Vec<u8>, Unproven> {
+    fn decoded(piece: &Piece, stored: &[u8]) -> Result<Vec<u8>, PieceMismatch> {
         let mut out = Vec::new();
         let from = stored.get(piece.stored as usize..).unwrap_or_default();
         piece.decode(
@@ -610,7 +610,7 @@ mod tests {
             |at, bytes| {
                 assert_eq!(at, piece.plain + out.len() as u64);
                 out.extend_from_slice(bytes);
-                Ok::<(), Unproven>(())
+                Ok::<(), PieceMismatch>(())
             },
         )?;
         Ok(out)
@@ -698,12 +698,12 @@ mod tests {
             let mut other = stored.clone();
             let at = piece.stored as usize + 50_000;
             other[at] ^= 0x10;
-            assert_eq!(decoded(piece, &other), Err(Unproven));
-            assert_eq!(decoded(piece, &stored[..at]), Err(Unproven));
+            assert_eq!(decoded(piece, &other), Err(PieceMismatch));
+            assert_eq!(decoded(piece, &stored[..at]), Err(PieceMismatch));
             let mut wrong = piece.clone();
             if let Start::Block { bits, .. } = &mut wrong.start {
                 *bits = (*bits + 1) % 8;
-                assert_eq!(decoded(&wrong, &stored), Err(Unproven));
+                assert_eq!(decoded(&wrong, &stored), Err(PieceMismatch));
             }
         }
     }
@@ -719,7 +719,7 @@ mod tests {
                 let compression = Compression::sniff(&stored);
                 let log = PieceLog::new();
                 let limits = DecodeLimits::default();
-                let mut decoder = Decoder::watched(&stored[..end], compression, limits, 0, log)
+                let mut decoder = Decoder::indexing(&stored[..end], compression, limits, 0, log)
                     .expect("a decoder");
                 assert!(io::copy(&mut decoder, &mut io::sink()).is_err(), "{end}");
             }

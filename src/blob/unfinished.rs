@@ -15,8 +15,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, Stat, flock};
 use rustix::io::Errno;
 
-use super::new_file::folder_of;
-use super::step::step;
+use super::fault_injection::fail_point;
+use super::new_file::parent_directory;
 use crate::error::{At, Error, Result};
 
 /// Paths that are being made, to be removed if the program ends before they get their names; `None` once it ends.
@@ -108,7 +108,7 @@ pub fn remove_leftover(path: &Path) -> Result<bool> {
         Err(Errno::WOULDBLOCK) => return Ok(false),
         Err(errno) => return Err(failed(errno.into())),
     }
-    step(path).map_err(failed)?;
+    fail_point(path).map_err(failed)?;
     match found.remove() {
         Ok(()) => Ok(true),
         Err(Errno::NOENT) => Ok(false),
@@ -156,7 +156,11 @@ impl Found {
         let Some(name) = path.file_name() else {
             return Err(Errno::INVAL);
         };
-        let parent = rustix::fs::open(folder_of(path), DIRECTORY | OFlags::PATH, Mode::empty());
+        let parent = rustix::fs::open(
+            parent_directory(path),
+            DIRECTORY | OFlags::PATH,
+            Mode::empty(),
+        );
         let parent = match parent {
             Err(Errno::NOENT) => return Ok(None),
             other => other?,

@@ -21,7 +21,7 @@
 //!
 //! Two programs at once do each other no harm: a file appears whole under its name, and both would write the same.
 
-mod form;
+mod index;
 mod parts;
 
 use std::fs::File;
@@ -30,7 +30,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use parts::{Parts, fill};
+pub use parts::{PartialTar, decode_ranges};
 
 use crate::archive::Layer;
 use crate::blob::{Compression, FileRange, NewFile, PieceLog, open_regular};
@@ -39,7 +39,7 @@ use crate::layer::Limits;
 use crate::parallel::in_parallel;
 use crate::spec::Digest;
 use crate::tree::{Listing, PlainLayer, Reading};
-use form::{Index, Key};
+use index::{Index, Key};
 
 /// A folder of layer indexes. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ pub struct Cache {
 
 /// A layer that the cache knows.
 #[derive(Debug)]
-pub struct Known {
+pub struct IndexedLayer {
     key: Key,
     index: Index,
     file: File,
@@ -61,18 +61,18 @@ pub struct Known {
 
 /// A layer's entries, and its contents as far as they are at hand.
 #[derive(Debug, Clone)]
-pub struct Looked {
+pub struct ListedLayer {
     /// Its entries.
     pub listing: Arc<Listing>,
     /// Its plain tar, if that is in a file.
     pub plain: Option<FileRange>,
     /// What the cache knows of it: parts of the plain tar can be had from here.
-    pub known: Option<Arc<Known>>,
+    pub known: Option<Arc<IndexedLayer>>,
 }
 
-impl From<PlainLayer> for Looked {
+impl From<PlainLayer> for ListedLayer {
     fn from(layer: PlainLayer) -> Self {
-        Looked {
+        ListedLayer {
             listing: layer.listing,
             plain: Some(layer.bytes),
             known: None,
@@ -115,7 +115,7 @@ impl Cache {
     }
 
     /// What is known of a layer, if that can be used; its listing has digests if `reading` asks for them.
-    fn look_up(&self, reading: &Reading, layer: &Layer) -> Option<Looked> {
+    fn look_up(&self, reading: &Reading, layer: &Layer) -> Option<ListedLayer> {
         let (key, stored) = key(layer)?;
         let path = self.folder.join(key.name());
         let file = open_regular(&path, false).ok()?;
@@ -127,10 +127,10 @@ impl Cache {
         let listing = Listing::thaw(&index.listing, reading.digests)?.accepting(&reading.limits);
         index.listing = Vec::new();
         within(&reading.limits, &listing, index.plain_size, stored.len()).then_some(())?;
-        Some(Looked {
+        Some(ListedLayer {
             listing: Arc::new(listing),
             plain: None,
-            known: Some(Arc::new(Known {
+            known: Some(Arc::new(IndexedLayer {
                 key,
                 index,
                 file,
@@ -141,12 +141,12 @@ impl Cache {
     }
 
     /// Forgets a layer whose bytes are not what was kept of them.
-    pub fn forget(&self, known: &Known) {
+    pub fn forget(&self, known: &IndexedLayer) {
         let _ = std::fs::remove_file(self.folder.join(known.key.name()));
     }
 
     /// Decodes a layer, keeps what is found out, and gives it as if it had been known.
-    fn make(&self, reading: &Reading, layer: &Layer, keep: Option<&Path>) -> Option<Looked> {
+    fn make(&self, reading: &Reading, layer: &Layer, keep: Option<&Path>) -> Option<ListedLayer> {
         let (key, stored) = key(layer)?;
         let hashing = Reading {
             digests: true,
@@ -154,7 +154,7 @@ impl Cache {
         };
         let log = PieceLog::new();
         let file = match keep {
-            Some(landing) => Some(Arc::new(NewFile::in_folder(landing, 0o600).ok()?)),
+            Some(landing) => Some(Arc::new(NewFile::in_directory(landing, 0o600).ok()?)),
             None => None,
         };
         let listing = hashing.list_packed(layer, file.as_ref(), Some(&log)).ok()?;
@@ -177,7 +177,7 @@ impl Cache {
             None => self.look_up(reading, layer).and_then(|looked| looked.known),
         };
         drop(stored);
-        Some(Looked {
+        Some(ListedLayer {
             listing: Arc::new(listing),
             plain,
             known,
@@ -186,7 +186,7 @@ impl Cache {
 
     fn save(&self, key: &Key, index: &Index) -> Result<()> {
         let place = || self.folder.to_string_lossy().into_owned();
-        let file = NewFile::in_folder(&self.folder, 0o600)?;
+        let file = NewFile::in_directory(&self.folder, 0o600)?;
         let mut out = std::io::BufWriter::new(file.file());
         index
             .write(key, &mut out)
@@ -234,7 +234,7 @@ fn within(limits: &Limits, listing: &Listing, plain: u64, stored: u64) -> bool {
 ///
 /// # Errors
 /// As [`Reading::list`].
-pub fn list(cache: Option<&Cache>, reading: &Reading, layer: &Layer) -> Result<Looked> {
+pub fn list(cache: Option<&Cache>, reading: &Reading, layer: &Layer) -> Result<ListedLayer> {
     let known = cache.and_then(|cache| {
         let found = cache.look_up(reading, layer);
         found.or_else(|| cache.make(reading, layer, None))
@@ -242,7 +242,7 @@ pub fn list(cache: Option<&Cache>, reading: &Reading, layer: &Layer) -> Result<L
     match known {
         Some(looked) => Ok(looked),
         // What went wrong while it was to be kept is said in the words that are said without a cache.
-        None => Ok(Looked {
+        None => Ok(ListedLayer {
             listing: Arc::new(reading.list(layer)?),
             plain: None,
             known: None,
@@ -255,12 +255,12 @@ pub fn list(cache: Option<&Cache>, reading: &Reading, layer: &Layer) -> Result<L
 ///
 /// # Errors
 /// As [`Reading::plain`].
-pub fn plain(
+pub fn uncompressed(
     cache: Option<&Cache>,
     reading: &Reading,
     layer: &Layer,
     landing: &Path,
-) -> Result<Looked> {
+) -> Result<ListedLayer> {
     let known = cache.and_then(|cache| {
         let found = cache.look_up(reading, layer);
         found.or_else(|| cache.make(reading, layer, Some(landing)))
@@ -271,7 +271,7 @@ pub fn plain(
     }
 }
 
-impl Known {
+impl IndexedLayer {
     /// Bytes of the plain tar.
     pub fn plain_size(&self) -> u64 {
         self.index.plain_size
@@ -298,7 +298,7 @@ pub fn prune(cache: &Cache, most: u64) -> Result<u64> {
         let path = entry.path();
         let is_index = path
             .extension()
-            .is_some_and(|suffix| suffix == form::SUFFIX);
+            .is_some_and(|suffix| suffix == index::SUFFIX);
         if let Some(metadata) = entry
             .metadata()
             .ok()
@@ -352,7 +352,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let cache = Cache::open(folder.path()).expect("a cache");
         for (name, age) in [("a", 30), ("b", 20), ("c", 10)] {
-            let path = folder.path().join(format!("{name}.{}", form::SUFFIX));
+            let path = folder.path().join(format!("{name}.{}", index::SUFFIX));
             let file = File::create(path).expect("a file");
             file.set_len(100).expect("bytes");
             let time = std::time::SystemTime::now() - std::time::Duration::from_secs(age);

@@ -1,36 +1,36 @@
-//! Parts of a layer's plain tar, decoded where they are wanted and proven.
+//! PartialTar of a layer's plain tar, decoded where they are wanted and proven.
 
 use std::io::BufReader;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Known, in_parallel};
-use crate::blob::{CHUNK, FileRange, Meter, NewFile, Unproven};
+use super::{IndexedLayer, in_parallel};
+use crate::blob::{CHUNK, FileRange, Meter, NewFile, PieceMismatch};
 use crate::error::{Error, Result};
 use crate::layer::Limits;
 
 /// A layer's plain tar in a file without a name, of which only what was asked for is there. The rest reads as zeros.
 #[derive(Debug)]
-pub struct Parts {
-    known: Arc<Known>,
+pub struct PartialTar {
+    known: Arc<IndexedLayer>,
     file: Arc<NewFile>,
     bytes: FileRange,
     /// Which pieces are there.
     done: Mutex<Vec<bool>>,
 }
 
-impl Parts {
+impl PartialTar {
     /// Nothing yet; `landing` is the folder for the file.
     ///
     /// # Errors
     /// `Io`.
-    pub fn new(known: Arc<Known>, landing: &Path) -> Result<Self> {
-        let file = NewFile::in_folder(landing, 0o600)?;
+    pub fn new(known: Arc<IndexedLayer>, landing: &Path) -> Result<Self> {
+        let file = NewFile::in_directory(landing, 0o600)?;
         let sized = file.file().set_len(known.plain_size());
         let cloned = sized.and_then(|()| file.file().try_clone());
-        let cloned = cloned.map_err(|error| Error::io("write", file.place(error)))?;
-        Ok(Parts {
+        let cloned = cloned.map_err(|error| Error::io("write", file.write_error(error)))?;
+        Ok(PartialTar {
             done: Mutex::new(vec![false; known.index.len()]),
             bytes: FileRange::whole(cloned)?,
             file: Arc::new(file),
@@ -44,7 +44,7 @@ impl Parts {
     }
 
     /// What the cache knows of the layer.
-    pub fn known(&self) -> &Known {
+    pub fn known(&self) -> &IndexedLayer {
         &self.known
     }
 
@@ -69,14 +69,14 @@ impl Parts {
 
     fn make(&self, at: usize, limits: &Limits, meter: &Meter) -> Result<(), Failed> {
         let known = &self.known;
-        let piece = known.index.piece(&known.file, at).ok_or(Unproven)?;
+        let piece = known.index.piece(&known.file, at).ok_or(PieceMismatch)?;
         let left = known.stored.len().saturating_sub(piece.stored);
         let stored = known.stored.slice(piece.stored, left);
         let buffer = CHUNK.min(usize::try_from(piece.length).unwrap_or(CHUNK).max(4096));
         let source = BufReader::with_capacity(buffer, meter.counting(stored.reader()));
         piece.decode(source, known.compression, limits.decode, |at, bytes| {
             let written = self.file.file().write_all_at(bytes, at);
-            written.map_err(|error| Failed::Write(Error::io("write", self.file.place(error))))
+            written.map_err(|error| Failed::Write(Error::io("write", self.file.write_error(error))))
         })?;
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(done) = done.get_mut(at) {
@@ -88,13 +88,13 @@ impl Parts {
 
 /// Why a piece is not there.
 enum Failed {
-    Unproven,
+    PieceMismatch,
     Write(Error),
 }
 
-impl From<Unproven> for Failed {
-    fn from(_: Unproven) -> Self {
-        Failed::Unproven
+impl From<PieceMismatch> for Failed {
+    fn from(_: PieceMismatch) -> Self {
+        Failed::PieceMismatch
     }
 }
 
@@ -103,8 +103,8 @@ impl From<Unproven> for Failed {
 ///
 /// # Errors
 /// `Io` for a full disk.
-pub fn fill(
-    wanted: &[(&Parts, Vec<(u64, u64)>)],
+pub fn decode_ranges(
+    wanted: &[(&PartialTar, Vec<(u64, u64)>)],
     limits: &Limits,
     meter: &Meter,
 ) -> Result<Vec<bool>> {
@@ -121,7 +121,7 @@ pub fn fill(
         match made {
             Ok(()) => {}
             Err(Failed::Write(error)) => return Err(error),
-            Err(Failed::Unproven) => {
+            Err(Failed::PieceMismatch) => {
                 if let Some(proven) = proven.get_mut(i) {
                     *proven = false;
                 }

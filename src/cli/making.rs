@@ -9,7 +9,7 @@ use super::args::Common;
 use super::beside::no_effect;
 use super::opened::store;
 use super::streams::{Io, is_stdout};
-use crate::blob::{FileRange, Meter, Written, open_regular};
+use crate::blob::{FileRange, Meter, PendingFile, open_regular};
 use crate::disk::Excludes;
 use crate::error::{At, Fault, Result};
 use crate::escape;
@@ -187,7 +187,7 @@ impl Making {
     ) -> Result<()> {
         // What cannot be written is known before there is an image.
         let id_file = self.id_file.as_deref();
-        let id_file = id_file.map(|path| Written::new(path, format!("{id}\n").as_bytes()));
+        let id_file = id_file.map(|path| PendingFile::new(path, format!("{id}\n").as_bytes()));
         let id_file = id_file.transpose()?;
         let meter = Meter::default();
         let label = self.file().map_or_else(
@@ -218,7 +218,7 @@ impl Making {
             )?,
         }
         drop(progress);
-        id_file.map_or(Ok(()), Written::place)?;
+        id_file.map_or(Ok(()), PendingFile::commit)?;
         match self.to_stdout() {
             true => Ok(()),
             false => self.print(bundle, id, io),

@@ -7,7 +7,7 @@ use super::image::ImageArg;
 use super::opened::{Openings, Takes};
 use crate::archive::{Open, Selection};
 use crate::blob::{FileRange, Meter, open_regular};
-use crate::disk::{self, Folder};
+use crate::disk::{self, Directory};
 use crate::error::{At, Fault, NotAnImage, Result};
 use crate::job::diff::Input;
 
@@ -78,7 +78,7 @@ impl ImageArg {
 
 fn files(name: String, path: &Path, common: &Common) -> Result<Input> {
     if path.is_dir() {
-        let folder = Folder::read(
+        let folder = Directory::read(
             path,
             &disk::Options {
                 limits: common.limits(),

@@ -62,7 +62,7 @@ impl Excludes {
 
     /// Whether a path is left out, by itself or by a folder above. Costs more than the walk's way, which asks once for
     /// each folder.
-    pub fn leave_out(&self, path: &[u8]) -> bool {
+    pub fn is_excluded(&self, path: &[u8]) -> bool {
         let mut above = Inherited::default();
         let mut result = false;
         if self.is_empty() {
@@ -96,7 +96,7 @@ mod tests {
 
     fn excluded(patterns: &[&str], path: &str) -> bool {
         let excludes = Excludes::new(patterns).expect("patterns");
-        excludes.leave_out(path.as_bytes())
+        excludes.is_excluded(path.as_bytes())
     }
 
     #[test]

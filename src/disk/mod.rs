@@ -18,8 +18,8 @@ mod overlay;
 mod walk;
 
 pub use exclude::Excludes;
-pub use overlay::Mark;
-pub use walk::{Folder, Walked};
+pub use overlay::OverlayMark;
+pub use walk::{Directory, Walked};
 
 use crate::layer::{EntryKind, Limits, Mtime, Xattr};
 

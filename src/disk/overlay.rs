@@ -6,7 +6,7 @@ use crate::layer::EntryKind;
 
 /// What a mark says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Mark {
+pub enum OverlayMark {
     /// Nothing: it is what it is.
     #[default]
     None,
@@ -28,17 +28,17 @@ pub(super) fn mark(
     device: (u64, u64),
     size: u64,
     attribute: impl Fn(&str) -> Option<Vec<u8>>,
-) -> Result<Mark> {
+) -> Result<OverlayMark> {
     let unsupported = |what: &str| Err(Fault::Unsupported { what: what.into() }.into());
     match kind {
-        EntryKind::CharDevice if device == (0, 0) => Ok(Mark::Removed),
+        EntryKind::CharDevice if device == (0, 0) => Ok(OverlayMark::Removed),
         EntryKind::Directory => {
             if attribute("redirect").is_some() {
                 return unsupported("a renamed folder of a mount with redirect_dir");
             }
             match attribute("opaque").as_deref() {
-                Some(b"y") => Ok(Mark::Opaque),
-                _ => Ok(Mark::None),
+                Some(b"y") => Ok(OverlayMark::Opaque),
+                _ => Ok(OverlayMark::None),
             }
         }
         EntryKind::File => {
@@ -46,10 +46,10 @@ pub(super) fn mark(
                 return unsupported("a file without its contents, of a mount with metacopy");
             }
             match size == 0 && attribute("whiteout").is_some() {
-                true => Ok(Mark::Removed),
-                false => Ok(Mark::None),
+                true => Ok(OverlayMark::Removed),
+                false => Ok(OverlayMark::None),
             }
         }
-        _ => Ok(Mark::None),
+        _ => Ok(OverlayMark::None),
     }
 }

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use super::access::{Access, open_below};
 use super::exclude::Inherited;
-use super::overlay::{Mark, mark};
+use super::overlay::{OverlayMark, mark};
 use super::{Item, Options, is_portable};
 use crate::error::{At, Error, Fault, Result};
 use crate::escape;
@@ -23,7 +23,7 @@ use crate::layer::{EntryKind, Mtime, Xattr, limits};
 ///
 /// Memory: about 110 bytes and the last part of the name for each thing, whatever its size.
 #[derive(Debug)]
-pub struct Folder {
+pub struct Directory {
     root: OwnedFd,
     place: String,
     names: Vec<u8>,
@@ -35,7 +35,7 @@ pub struct Folder {
 }
 
 /// One thing of a folder with the mark of an overlay mount.
-pub type Walked = (Item, Mark);
+pub type Walked = (Item, OverlayMark);
 
 #[derive(Debug, Clone, Copy)]
 struct Record {
@@ -44,7 +44,7 @@ struct Record {
     name_len: u16,
     mode: u16,
     kind: EntryKind,
-    mark: Mark,
+    mark: OverlayMark,
     wanted: bool,
     uid: u32,
     gid: u32,
@@ -70,7 +70,7 @@ struct Extra {
 
 const TOP: u32 = u32::MAX;
 
-impl Folder {
+impl Directory {
     /// Walks a folder; a link that leads to one is followed.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl Folder {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         let root = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|errno| Error::io("open", errno.into()).at(place.clone()))?;
-        let mut folder = Folder {
+        let mut folder = Directory {
             access: Access::below(&root),
             root,
             place,
@@ -95,7 +95,7 @@ impl Folder {
         Ok(folder)
     }
 
-    /// How many things are in it, by the numbers that [`Folder::item`] takes.
+    /// How many things are in it, by the numbers that [`Directory::item`] takes.
     pub fn len(&self) -> usize {
         self.records.len()
     }
@@ -189,7 +189,11 @@ impl Folder {
             let is_marker = options.overlay
                 && (record.kind, record.size) == (EntryKind::File, 0)
                 && !matches!(name, b".wh." | b".wh.." | b".wh...");
-            if !excluded && name.starts_with(b".wh.") && !is_marker && record.mark == Mark::None {
+            if !excluded
+                && name.starts_with(b".wh.")
+                && !is_marker
+                && record.mark == OverlayMark::None
+            {
                 let what = "a name that begins '.wh.', which layers remove files by".to_owned();
                 return Err(Error::new(Fault::Unsupported { what }).at(place()));
             }
@@ -209,7 +213,7 @@ impl Folder {
                 record.first = *first.or_insert(within(number)?);
             }
             self.records.push(record);
-            if record.kind == EntryKind::Directory && record.mark != Mark::Removed {
+            if record.kind == EntryKind::Directory && record.mark != OverlayMark::Removed {
                 self.list(within(number)?, &path, &below, &mut work)
                     .at(place)?;
             }
@@ -296,7 +300,7 @@ impl Folder {
         }
         let all = self.xattrs(&name)?;
         let mark = match options.overlay {
-            false => Mark::None,
+            false => OverlayMark::None,
             true => {
                 let (major, minor) = (
                     rustix::fs::major(stat.st_rdev),
@@ -339,7 +343,7 @@ impl Folder {
             });
         }
         // Links of a folder to itself are no names of a file.
-        let links = stat.st_nlink > 1 && kind != EntryKind::Directory && mark == Mark::None;
+        let links = stat.st_nlink > 1 && kind != EntryKind::Directory && mark == OverlayMark::None;
         Ok(Some(Record {
             parent,
             name: 0,

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use super::commit::write_item;
 use crate::archive::{Content, Kept};
 use crate::blob::{
-    CHUNK, Compression, Decoder, FileRange, Hasher, HashingBuf, HashingReader, Input, Keeping,
-    Meter, NewFile, ReadAhead, Segments,
+    CHUNK, Compression, ConcatenatedStreams, Decoder, FileRange, Hasher, HashingBuf, HashingReader,
+    Input, Meter, NewFile, ReadAhead, TeeReader,
 };
-use crate::disk::{Folder, Item};
+use crate::disk::{Directory, Item};
 use crate::error::{At, Error, Fault, Result, TarFault};
 use crate::layer::cpio::{Cpio, CpioEntry, CpioLinks, CpioName, is_cpio};
 use crate::layer::{AnomalyKind, EntryKind, Limits, Scan, clean_path};
@@ -57,7 +57,7 @@ impl Packer<'_> {
     /// # Errors
     /// `Io`.
     pub(crate) fn writer(&self) -> Result<LayerWriter> {
-        let file = NewFile::in_folder(self.landing, 0o644)?;
+        let file = NewFile::in_directory(self.landing, 0o644)?;
         let only_packed = !self.recode.chunked && self.recode.reproducible.is_none();
         Ok(match self.recode.compression {
             Some(to @ (Compression::Gzip | Compression::Zstd)) if only_packed => {
@@ -110,7 +110,7 @@ impl Packer<'_> {
 /// `Changed` and `Io` for files that cannot be read as they were seen; as [`NewConfig::like`] and
 /// [`NewConfig::apply`].
 pub fn import_folder(
-    folder: &Folder,
+    folder: &Directory,
     packer: &Packer<'_>,
     options: &ImportOptions,
 ) -> Result<(Bundle, Digest)> {
@@ -260,7 +260,8 @@ fn pass(mut stream: ReadAhead, range: Option<FileRange>, packer: &Packer<'_>) ->
         let plain = match compression {
             Compression::None => stream,
             _ => {
-                let segments = Segments::new(&[], stream, limits.decode).map_err(read_error)?;
+                let segments =
+                    ConcatenatedStreams::new(&[], stream, limits.decode).map_err(read_error)?;
                 ReadAhead::new(segments)
             }
         };
@@ -358,8 +359,8 @@ fn tar(
             (Arc::new(scan), listing, Content::Range(range))
         }
         None => {
-            let file = Arc::new(NewFile::in_folder(packer.landing, 0o644)?);
-            let mut keeping = Keeping::new(stream, Arc::clone(&file));
+            let file = Arc::new(NewFile::in_directory(packer.landing, 0o644)?);
+            let mut keeping = TeeReader::new(stream, Arc::clone(&file));
             let (scan, listing) = walk(
                 &mut keeping,
                 compression,
@@ -491,7 +492,7 @@ pub(super) fn root_listing(
 
 /// A cpio archive as a new tar.
 fn cpio(stream: ReadAhead, packer: &Packer<'_>) -> Result<Passed> {
-    let file = NewFile::in_folder(packer.landing, 0o644)?;
+    let file = NewFile::in_directory(packer.landing, 0o644)?;
     let mut out = LayerWriter::new(file, &Meter::default());
     let mut cpio = Cpio::new(stream).within(&packer.recode.limits);
     let mut links = CpioLinks::within(&packer.recode.limits);

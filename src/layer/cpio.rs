@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use super::input::{StreamInput, TarInput};
 use super::{EntryKind, Limits, Mtime};
-use crate::blob::{Compression, ReadAhead, Segments};
+use crate::blob::{Compression, ConcatenatedStreams, ReadAhead};
 use crate::error::{Error, Fault, Result};
 
 /// One entry as the archive states it.
@@ -142,7 +142,11 @@ impl Cpio {
                 }
                 let decode = self.limits.decode;
                 self.input
-                    .continue_with(|rest| Ok(ReadAhead::new(Segments::new(&magic, rest, decode)?)))
+                    .continue_with(|rest| {
+                        Ok(ReadAhead::new(ConcatenatedStreams::new(
+                            &magic, rest, decode,
+                        )?))
+                    })
                     .map_err(read_error)?;
                 continue;
             }

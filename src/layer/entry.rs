@@ -134,7 +134,7 @@ pub struct CleanPath<'a> {
 }
 
 /// How many bytes two paths begin with that are the same.
-pub(crate) fn shared(a: &[u8], b: &[u8]) -> usize {
+pub(crate) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     // Paths that follow one another in a tar differ late: eight bytes at a time.
     let words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
     let done = 8 * words.take_while(|(a, b)| a == b).count();
@@ -143,8 +143,8 @@ pub(crate) fn shared(a: &[u8], b: &[u8]) -> usize {
 }
 
 /// How many bytes the parts are long that two clean paths begin with and that are the same.
-pub(crate) fn shared_parts(a: &[u8], b: &[u8]) -> usize {
-    let same = shared(a, b);
+pub(crate) fn common_components(a: &[u8], b: &[u8]) -> usize {
+    let same = common_prefix(a, b);
     let ends = |path: &[u8]| path.get(same).is_none_or(|&byte| byte == b'/');
     if ends(a) && ends(b) {
         return same;
@@ -252,7 +252,7 @@ mod tests {
         ] {
             for (a, b) in [(a, b), (b, a)] {
                 assert_eq!(
-                    shared_parts(a.as_bytes(), b.as_bytes()),
+                    common_components(a.as_bytes(), b.as_bytes()),
                     same,
                     "{a:?} {b:?}"
                 );
@@ -264,12 +264,12 @@ mod tests {
     fn what_two_paths_share_is_counted_to_the_byte() {
         let path = b"usr/share/doc/adduser/copyright";
         for (a, b) in (0..=path.len()).flat_map(|a| (0..=path.len()).map(move |b| (a, b))) {
-            assert_eq!(shared(&path[..a], &path[..b]), a.min(b));
+            assert_eq!(common_prefix(&path[..a], &path[..b]), a.min(b));
         }
         for differs in 0..path.len() {
             let mut other = *path;
             other[differs] ^= 1;
-            assert_eq!(shared(path, &other), differs);
+            assert_eq!(common_prefix(path, &other), differs);
         }
     }
 

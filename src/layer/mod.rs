@@ -37,13 +37,13 @@ pub use crate::limits::Limits;
 
 pub use anomaly::{Anomalies, Anomaly, AnomalyKind};
 pub use entry::{CleanPath, Entry, EntryKind, Mtime, Xattr, clean_path};
-pub(crate) use entry::{shared, shared_parts};
+pub(crate) use entry::{common_components, common_prefix};
 pub(crate) use input::Recorder;
 pub use input::{FileInput, StreamInput, TarInput};
-pub use scan::{GzipHeader, Scan, first_look, scan};
+pub use scan::{GzipHeader, Scan, scan, sniffable};
 pub use sparse::Segment;
 pub use summary::LayerSummary;
-pub(crate) use walk::Stated;
+pub(crate) use walk::HeaderDetails;
 pub use walk::{Tail, WalkEnd, Walker};
-pub use watch::{NoteKind, Noted, Notes, Trace};
+pub use watch::{NoteCount, NoteKind, Notes, Trace};
 pub use whiteout::Whiteout;

@@ -9,7 +9,7 @@ use std::ops::Range;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-use super::entry::shared_parts;
+use super::entry::common_components;
 
 /// A path: its directory and its last part.
 #[derive(Debug, Clone)]
@@ -148,7 +148,7 @@ impl Names {
 
     /// The node of a path, made with its parents where there is none yet.
     fn node(&mut self, path: &[u8]) -> u32 {
-        let same = shared_parts(&self.last_path, path);
+        let same = common_components(&self.last_path, path);
         while self.last_nodes.pop_if(|(end, _)| *end > same).is_some() {}
         let (mut start, mut node) = match self.last_nodes.last() {
             Some(&(end, node)) => (end + 1, node),

@@ -65,7 +65,7 @@ pub struct Scan {
     /// The SHA-256 digest of the decoded bytes, to the very end of the stream; `None` if they do not decode.
     pub diff_id: Option<Digest>,
     /// Decoded bytes; as far as they decode.
-    pub plain_size: u64,
+    pub uncompressed_size: u64,
     /// Zero bytes behind the last gzip member, which some readers refuse.
     pub padding: u64,
     /// What the entries amount to; as far as they could be walked.
@@ -91,14 +91,14 @@ impl Scan {
         size: u64,
         compression: Compression,
         diff_id: Digest,
-        plain_size: u64,
+        uncompressed_size: u64,
     ) -> Self {
         Scan {
             size,
             digest,
             compression,
             diff_id: Some(diff_id),
-            plain_size,
+            uncompressed_size,
             padding: 0,
             summary: LayerSummary::default(),
             anomalies: Anomalies::default(),
@@ -113,7 +113,7 @@ impl Scan {
 
 /// Reads a blob to its end: hashes it, decodes it, hashes that, and walks it as a tar.
 ///
-/// What `stored` shows first is enough to tell the packing by: 512 bytes, or all there are ([`first_look`] sees to
+/// What `stored` shows first is enough to tell the packing by: 512 bytes, or all there are ([`sniffable`] sees to
 /// that). Reading, hashing and decoding go on here while another thread walks what comes out, and hashes what was decoded;
 /// one chunk of plain bytes is walked here. Memory: six chunks of [`CHUNK`] bytes and the decoder's window. A blob that is no tar is read all the same; its `fault` says so.
 ///
@@ -153,7 +153,7 @@ pub fn scan(stored: impl BufRead, hasher: Hasher, limits: &Limits, meter: &Meter
     // A walk or decoder that stopped leaves bytes behind, and they count too.
     io::copy(&mut stored, &mut io::sink()).map_err(read_error)?;
     let (digest, size) = stored.finish();
-    let (diff_id, plain_size) = match (one_hash, walked.plain) {
+    let (diff_id, uncompressed_size) = match (one_hash, walked.plain) {
         (true, _) => (digest.clone(), size),
         (false, Some(plain)) => plain,
         (false, None) => (digest.clone(), 0),
@@ -173,7 +173,7 @@ pub fn scan(stored: impl BufRead, hasher: Hasher, limits: &Limits, meter: &Meter
         digest,
         compression,
         diff_id: walked.decoded.then_some(diff_id),
-        plain_size,
+        uncompressed_size,
         padding: walked.padding,
         summary: walked.summary,
         anomalies: walked.anomalies,
@@ -296,7 +296,7 @@ fn walk(plain: &mut impl BufRead, limits: &Limits) -> Walked {
 }
 
 /// Buffers a reader so that the first look at it shows enough to tell what it is.
-pub fn first_look(reader: impl Read) -> impl BufRead {
+pub fn sniffable(reader: impl Read) -> impl BufRead {
     BufReader::with_capacity(CHUNK, Full(reader))
 }
 

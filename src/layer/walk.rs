@@ -78,7 +78,7 @@ pub struct Tail {
 
 /// What an entry's headers state that no layer is compared by, but tables of contents repeat.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Stated {
+pub(crate) struct HeaderDetails {
     /// The mode with the file type bits that some writers add.
     pub(crate) mode: u64,
     /// When the file was read last.
@@ -173,12 +173,12 @@ impl<I: TarInput> Walker<I> {
     }
 
     /// The rest of what the current entry's headers state; `None` where it cannot be read.
-    pub(crate) fn stated(&self) -> Option<Stated> {
+    pub(crate) fn header_details(&self) -> Option<HeaderDetails> {
         let header = Header::parse(&self.block)?;
         let local = &self.extensions.local;
         let plain = |seconds| Mtime { seconds, nanos: 0 };
         let [atime, ctime] = header.other_times().ok()?;
-        Some(Stated {
+        Some(HeaderDetails {
             mode: header.stated_mode().ok()?,
             atime: local.atime.or(atime.map(plain)),
             ctime: local.ctime.or(ctime.map(plain)),

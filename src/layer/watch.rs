@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::entry::{Entry, EntryKind, shared};
+use super::entry::{Entry, EntryKind, common_prefix};
 
 /// What an entry is worth a note for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl NoteKind {
 
 /// How many entries of one kind there are, and the clean paths of the first ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Noted {
+pub struct NoteCount {
     /// How many.
     pub count: u64,
     /// The first [`Notes::FIRST`] of them, in the order of the tar.
@@ -71,14 +71,14 @@ pub struct Noted {
 
 /// What is worth a note in one layer.
 #[derive(Debug, Clone, Default)]
-pub struct Notes([Noted; NoteKind::ALL.len()]);
+pub struct Notes([NoteCount; NoteKind::ALL.len()]);
 
 impl Notes {
     /// How many names are kept of each kind.
     pub const FIRST: usize = 3;
 
     /// Those of one kind.
-    pub fn of(&self, kind: NoteKind) -> Option<&Noted> {
+    pub fn of(&self, kind: NoteKind) -> Option<&NoteCount> {
         self.0.get(kind as usize).filter(|noted| noted.count > 0)
     }
 
@@ -225,7 +225,7 @@ impl Watch {
             return;
         };
         let path = entry.clean_path();
-        let shared = shared(path, &self.last);
+        let shared = common_prefix(path, &self.last);
         let own = path.get(shared..).unwrap_or_default();
         let out = &mut trace.0;
         out.push(letter(entry.kind));

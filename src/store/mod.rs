@@ -31,8 +31,8 @@ pub use index::{Placed, Policy, Unwanted};
 use lock::Lock;
 
 use crate::archive::{Archive, Container, Fate, Half, NodeKind, Open, Root};
-use crate::blob::step::step;
-use crate::blob::{Meter, is_leftover, remove_leftover, sync_folder};
+use crate::blob::fault_injection::fail_point;
+use crate::blob::{Meter, is_leftover, remove_leftover, sync_directory};
 use crate::error::{At, Error, Fault, Result};
 use crate::limits::Limits;
 use crate::spec::Digest;
@@ -358,7 +358,7 @@ impl Store {
         let mut freed = Freed::default();
         for digest in blobs {
             let path = self.path.join(digest.blob_path());
-            match step(&path).and_then(|()| self.unlink(&digest)) {
+            match fail_point(&path).and_then(|()| self.unlink(&digest)) {
                 Ok(size) => {
                     freed.bytes += size;
                     freed.blobs.push(digest);
@@ -401,7 +401,7 @@ impl Store {
                 layout::put(&self.path, OCI_LAYOUT, crate::write::archive::OCI_LAYOUT)?;
             }
             layout::put(&self.path, "index.json", &index.bytes())?;
-            sync_folder(&self.path)?;
+            sync_directory(&self.path)?;
         }
         Ok(result)
     }

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Policy, Store, Unwanted};
 use crate::archive::{Archive, Name, Open};
 use crate::blob::Meter;
-use crate::blob::step::testing::{End, with};
+use crate::blob::fault_injection::testing::{Failure, with_plan};
 use crate::error::Fault;
 use crate::write::{Bundle, ListedName};
 
@@ -128,12 +128,16 @@ fn end_everywhere(name: &str, does: impl Fn(&Store) -> crate::Result<()>) {
     let after = state(store.path(), name);
     for plain in [false, true] {
         let mut steps = Vec::new();
-        for end in [End::Killed, End::Fails(Errno::NOSPC), End::Fails(Errno::IO)] {
+        for end in [
+            Failure::Killed,
+            Failure::Fails(Errno::NOSPC),
+            Failure::Fails(Errno::IO),
+        ] {
             for step in 0.. {
                 let what = format!("{name}: plain {plain}, {end:?} at {step}");
                 let (_folder, store) = prepare();
                 let top = store.path().to_owned();
-                let (done, met) = with(&top, plain, end, step, || does(&store));
+                let (done, met) = with_plan(&top, plain, end, step, || does(&store));
                 if !met {
                     done.expect(&what);
                     assert!(state(&top, &what) == after, "{what}");
@@ -146,7 +150,7 @@ fn end_everywhere(name: &str, does: impl Fn(&Store) -> crate::Result<()>) {
                     .into_keys()
                     .filter(|path| path.to_string_lossy().contains(".imgkit-"))
                     .count();
-                if end != End::Killed {
+                if end != Failure::Killed {
                     // What fails to be removed stays; all else is taken away.
                     assert!(
                         leftovers <= usize::from(done.is_ok()) + usize::from(plain),
@@ -187,7 +191,7 @@ fn a_first_load_that_ends_at_any_step() {
             let folder = tempfile::tempdir().expect("a folder");
             let store = Store::at(folder.path().join("store"));
             let add = || store.add(&bundle, Policy::Replace, &Meter::default());
-            let (done, met) = with(store.path(), plain, End::Killed, step, add);
+            let (done, met) = with_plan(store.path(), plain, Failure::Killed, step, add);
             if !met {
                 done.expect(&what);
                 break;

@@ -16,7 +16,7 @@ use markers::Mark;
 use super::listing::{Listing, Record};
 use super::paths::{NONE, Paths, TOP};
 use crate::error::{Error, Fault, Result};
-use crate::layer::{EntryKind, Limits, Whiteout, shared_parts};
+use crate::layer::{EntryKind, Limits, Whiteout, common_components};
 
 /// One thing that a layer did to a path.
 #[derive(Debug, Clone, Copy)]
@@ -357,7 +357,7 @@ impl Applying {
     /// of its own; those of lower layers give way to a folder. `None` where the way ends at something else of this
     /// layer, which is a fault of `entry`.
     fn enter(&mut self, folder: &[u8], entry: &[u8]) -> Result<Option<(u32, u32)>> {
-        let same = shared_parts(&self.trail_path, folder);
+        let same = common_components(&self.trail_path, folder);
         while self.trail.pop_if(|(end, ..)| *end > same).is_some() {}
         let (mut start, mut name, mut above) = match self.trail.last() {
             Some(&(end, name, above)) => (end + 1, name, above),

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::listing::{Listing, Reading};
 use crate::archive::{Content, Image, Layer};
 use crate::blob::{
-    Compression, Decoder, FileRange, Hasher, HashingBuf, Keeping, Meter, NewFile, PieceLog,
-    ReadAhead,
+    Compression, Decoder, FileRange, Hasher, HashingBuf, Meter, NewFile, PieceLog, ReadAhead,
+    TeeReader,
 };
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::{FileInput, StreamInput, Walker};
@@ -115,7 +115,7 @@ impl Reading {
                 let listing = Arc::new(self.list_range(&bytes)?);
                 return Ok(PlainLayer { listing, bytes });
             }
-            let file = Arc::new(NewFile::in_folder(landing, 0o600)?);
+            let file = Arc::new(NewFile::in_directory(landing, 0o600)?);
             let listing = Arc::new(self.list_packed(layer, Some(&file), None)?);
             let file = file.file().try_clone();
             let bytes = FileRange::whole(file.map_err(|error| Error::io("open", error))?)?;
@@ -202,7 +202,7 @@ impl Reading {
         let hasher = like.map_or_else(|| Ok(Hasher::default()), Hasher::like)?;
         let (listing, (found, _)) = match keep {
             Some(file) => {
-                let mut keeping = Keeping::new(decoder, Arc::clone(file));
+                let mut keeping = TeeReader::new(decoder, Arc::clone(file));
                 let mut hashing = HashingBuf::new(&mut keeping, hasher, &unseen);
                 let listing = self.list_stream(&mut hashing)?;
                 let found = hashing.finish();
@@ -242,7 +242,9 @@ impl Reading {
         let decode = self.limits.decode;
         Ok(ReadAhead::new(match log {
             None => Decoder::new(stored, compression, decode)?,
-            Some(log) => Decoder::watched(stored, compression, decode, content.len(), log.clone())?,
+            Some(log) => {
+                Decoder::indexing(stored, compression, decode, content.len(), log.clone())?
+            }
         }))
     }
 }

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Fault, Result};
 use crate::layer::{
-    Anomalies, Entry, EntryKind, Limits, Mtime, Segment, TarInput, Walker, Xattr, shared,
+    Anomalies, Entry, EntryKind, Limits, Mtime, Segment, TarInput, Walker, Xattr, common_prefix,
 };
 
 /// Who owns an entry. The numbers rule; the names are hints and often empty.
@@ -228,7 +228,7 @@ struct Making {
 impl Making {
     fn add(&mut self, entry: &Entry) -> Result<()> {
         let path = entry.clean_path();
-        let shared = shared(path, &self.last_path).min(usize::from(u16::MAX));
+        let shared = common_prefix(path, &self.last_path).min(usize::from(u16::MAX));
         let listing = &mut self.listing;
         let text = within("bytes of names", listing.text.len(), &listing.limits)?;
         listing

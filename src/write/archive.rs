@@ -11,7 +11,7 @@ use super::bundle::{BlobOut, Bundle, ImageOut, Source};
 use super::listed::{Listed, ListedName, descriptor_json};
 use super::tar_out::{self, Body, Member};
 use crate::archive::Name;
-use crate::blob::{CHUNK, Meter, NewFile, folder_of, sha256, sync_folder};
+use crate::blob::{CHUNK, Meter, NewFile, parent_directory, sha256, sync_directory};
 use crate::error::{At, Error, Fault, Result};
 use crate::spec::{Descriptor, MediaType, texts};
 
@@ -96,7 +96,7 @@ pub fn to_path(bundle: &Bundle, format: Format, path: &Path, meter: &Meter) -> R
     let file = NewFile::beside(path, 0o600)?;
     to_file(bundle, format, file.file(), meter)?;
     file.replace(name)?;
-    sync_folder(folder_of(path))
+    sync_directory(parent_directory(path))
 }
 
 /// Whether [`to_path`] makes a new file for that path, and does not write to a device or FIFO that is there.

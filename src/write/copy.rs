@@ -5,14 +5,19 @@ use std::io::{Read, Write};
 use super::bundle::{BlobOut, Source};
 use super::identity::Decoding;
 use crate::archive::Content;
-use crate::blob::{CHUNK, Hasher, Meter, Turns};
+use crate::blob::{CHUNK, Hasher, Meter, SerialWriter};
 use crate::error::{At, Error, Fault, Result};
 
 /// Writes a blob to a file from `offset` on.
 ///
 /// # Errors
 /// `SizeMismatch` and `DigestMismatch` if the source is not what the bundle says, placed at the blob; `Io`.
-pub(super) fn to_file(blob: &BlobOut, file: &Turns<'_>, offset: u64, meter: &Meter) -> Result<()> {
+pub(super) fn to_file(
+    blob: &BlobOut,
+    file: &SerialWriter<'_>,
+    offset: u64,
+    meter: &Meter,
+) -> Result<()> {
     let mut position = offset;
     pour(blob, meter, |bytes| {
         file.write_all_at(bytes, position)?;

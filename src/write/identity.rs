@@ -9,7 +9,7 @@ use super::bundle::{BlobOut, Bundle, Source};
 use crate::archive::Content;
 use crate::blob::{CHUNK, Decoder, FeedingWriter, Hasher, Meter, ReadAhead};
 use crate::error::{Error, Fault, Result};
-use crate::layer::{self, Limits, Scan, first_look};
+use crate::layer::{self, Limits, Scan, sniffable};
 use crate::limits::DecodeLimits;
 use crate::spec::Digest;
 
@@ -142,7 +142,7 @@ fn walk(
     scans: &Scans,
     address: (u64, u64),
 ) -> Result<()> {
-    let stored = first_look(stored);
+    let stored = sniffable(stored);
     let scan = layer::scan(stored, Hasher::default(), &scans.limits, &Meter::default())?;
     let Some(found) = &scan.diff_id else {
         return Err(scan.fault.unwrap_or_else(|| Fault::Gone.into()));

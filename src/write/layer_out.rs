@@ -24,7 +24,7 @@ use crate::spec::Digest;
 /// use imgkit::write::LayerWriter;
 /// use imgkit::write::entry::EntryOut;
 ///
-/// let file = NewFile::in_folder(".".as_ref(), 0o644)?;
+/// let file = NewFile::in_directory(".".as_ref(), 0o644)?;
 /// let mut layer = LayerWriter::new(file, &Meter::default());
 /// layer.entry(&EntryOut { path: b"etc", kind: EntryKind::Directory, mode: 0o755, ..EntryOut::default() })?;
 /// let motd = b"hello\n";
@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn a_layer_packed_while_it_is_made_is_the_plain_one() {
         let folder = tempfile::tempdir().expect("a folder");
-        let file = || NewFile::in_folder(folder.path(), 0o600).expect("a file");
+        let file = || NewFile::in_directory(folder.path(), 0o600).expect("a file");
         let meter = Meter::default();
         let plain = written(LayerWriter::new(file(), &meter));
         let expected = plain.range.bytes(u64::MAX).expect("read");
@@ -250,7 +250,7 @@ mod tests {
             let packed = written(LayerWriter::packing(file(), to, None, &meter));
             assert_eq!(packed.scan.compression, to);
             assert_eq!(packed.scan.diff_id, plain.scan.diff_id);
-            assert_eq!(packed.scan.plain_size, expected.len() as u64);
+            assert_eq!(packed.scan.uncompressed_size, expected.len() as u64);
             let stored = packed.range.bytes(u64::MAX).expect("read");
             assert_eq!(packed.scan.size, stored.len() as u64);
             assert_eq!(packed.scan.digest, crate::blob::sha256(&stored));
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn who_cannot_pack_says_why() {
         let folder = tempfile::tempdir().expect("a folder");
-        let file = NewFile::in_folder(folder.path(), 0o600).expect("a file");
+        let file = NewFile::in_directory(folder.path(), 0o600).expect("a file");
         let mut out = LayerWriter::packing(file, Compression::Gzip, Some(77), &Meter::default());
         let entry = EntryOut {
             path: b"file",

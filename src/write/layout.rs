@@ -7,7 +7,7 @@ use super::archive::{OCI_LAYOUT, index, one_only};
 use super::bundle::{BlobOut, Bundle, Source};
 use super::copy;
 use crate::archive::Content;
-use crate::blob::{Meter, NewFile, NewFolder, Turns, make_folder, sync_folder};
+use crate::blob::{Meter, NewDirectory, NewFile, SerialWriter, make_directory, sync_directory};
 use crate::error::{At, Error, Fault, Result};
 use crate::parallel::in_parallel;
 use crate::spec::Digest;
@@ -49,8 +49,8 @@ pub(crate) fn blobs(
     folders.dedup();
     for folder in &folders {
         std::fs::create_dir_all(layout)
-            .and_then(|()| make_folder(layout, "blobs"))
-            .and_then(|()| make_folder(layout, folder))
+            .and_then(|()| make_directory(layout, "blobs"))
+            .and_then(|()| make_directory(layout, folder))
             .map_err(|error| {
                 Error::io("create", error).at(layout.join(folder).to_string_lossy())
             })?;
@@ -75,8 +75,8 @@ pub(crate) fn blobs(
             meter.skip(blob.size);
             return Ok(blob.size);
         }
-        let file = NewFile::in_folder(&folder, MODE)?;
-        copy::to_file(blob, &Turns::new(file.file()), 0, meter)?;
+        let file = NewFile::in_directory(&folder, MODE)?;
+        copy::to_file(blob, &SerialWriter::new(file.file()), 0, meter)?;
         // Another program may have added it meanwhile, and a third one read that: then it stays that file.
         if !file.link_as(name)? && !is_there(layout, blob)? {
             file.replace(name)?;
@@ -86,7 +86,7 @@ pub(crate) fn blobs(
     });
     let written = written.into_iter().sum::<Result<u64>>()?;
     for folder in &folders {
-        sync_folder(&layout.join(folder))?;
+        sync_directory(&layout.join(folder))?;
     }
     Ok(written)
 }
@@ -149,8 +149,8 @@ pub fn dir(bundle: &Bundle, path: &Path, meter: &Meter) -> Result<()> {
             })
             .collect();
         in_parallel(&work, |(blob, name)| {
-            let file = NewFile::in_folder(folder, MODE)?;
-            copy::to_file(blob, &Turns::new(file.file()), 0, meter)?;
+            let file = NewFile::in_directory(folder, MODE)?;
+            copy::to_file(blob, &SerialWriter::new(file.file()), 0, meter)?;
             file.replace(name)
         })
         .into_iter()
@@ -173,7 +173,7 @@ fn fresh(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     if occupied {
         return Err(Error::io("create", rustix::io::Errno::EXIST.into()).at(place()));
     }
-    let folder = NewFolder::beside(path).at(place)?;
+    let folder = NewDirectory::beside(path).at(place)?;
     fill(folder.path()).map_err(|error| match error.fault() {
         // The folder's name of the moment would tell nobody anything.
         Fault::Io { action, .. } if *action != "read" => {
@@ -181,7 +181,7 @@ fn fresh(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         }
         _ => error,
     })?;
-    sync_folder(folder.path())?;
+    sync_directory(folder.path())?;
     folder.become_target(path).at(place)
 }
 
@@ -190,7 +190,7 @@ fn fresh(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
 /// # Errors
 /// `Io`.
 pub(crate) fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    let file = NewFile::in_folder(folder, MODE)?;
+    let file = NewFile::in_directory(folder, MODE)?;
     let failed = |error| Error::io("write", error).at(folder.join(name).to_string_lossy());
     std::io::Write::write_all(&mut file.file(), bytes).map_err(failed)?;
     file.replace(name)

@@ -140,7 +140,7 @@ impl Stored {
                 (rewritten(plain, epoch, self.limits), Some(found))
             }
         };
-        let file = Arc::new(NewFile::in_folder(landing, 0o644)?);
+        let file = Arc::new(NewFile::in_directory(landing, 0o644)?);
         let (diff_id, plain_size, packed) = if to == Compression::None {
             let (found, size) = keep(plain, hasher, &file)?;
             (found.clone(), size, (found, size))
@@ -286,7 +286,7 @@ impl<'a> HashingWriter<'a> {
 impl std::io::Write for HashingWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let written = self.file.file().write(bytes);
-        let n = written.map_err(|error| self.file.place(error))?;
+        let n = written.map_err(|error| self.file.write_error(error))?;
         self.hasher.update(&bytes[..n]);
         self.count += n as u64;
         Ok(n)

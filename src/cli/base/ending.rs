@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::blob::{Meter, Written};
+use crate::blob::{Meter, PendingFile};
 use crate::cli::{Common, Io, Making, Packing, now, option_file};
 use crate::error::{Error, Fault, Result};
 use crate::job::Packer;
@@ -172,7 +172,7 @@ impl Taken<'_> {
     /// written there. Nothing has its name before the image has.
     ///
     /// # Errors
-    /// As [`check::check`], [`image`], [`Written::new`] and [`Making::deliver`].
+    /// As [`check::check`], [`image`], [`PendingFile::new`] and [`Making::deliver`].
     pub fn deliver(
         &self,
         base: &Base,
@@ -181,8 +181,10 @@ impl Taken<'_> {
         io: &mut Io,
     ) -> Result<()> {
         check::check(base, rules)?;
-        let papers = papers.iter().map(|(path, bytes)| Written::new(path, bytes));
-        let papers: Vec<Written> = papers.collect::<Result<_>>()?;
+        let papers = papers
+            .iter()
+            .map(|(path, bytes)| PendingFile::new(path, bytes));
+        let papers: Vec<PendingFile> = papers.collect::<Result<_>>()?;
         let meter = Meter::default();
         let progress = io.progress("layers", None, &meter, self.ending.is_quiet());
         let packer = Packer {
@@ -193,6 +195,6 @@ impl Taken<'_> {
         let (bundle, id) = image(base, &packer, &self.options)?;
         drop(progress);
         self.ending.making.deliver(&bundle, &id, self.common, io)?;
-        papers.into_iter().try_for_each(Written::place)
+        papers.into_iter().try_for_each(PendingFile::commit)
     }
 }

@@ -6,7 +6,7 @@ use super::Ending;
 use super::records::bill;
 use crate::blob::{FileRange, Input, Meter, open_regular};
 use crate::cli::{Common, Io, Page, Selecting, Uses, Verdict, owner_arg, source_date_epoch};
-use crate::disk::{Folder, Options};
+use crate::disk::{Directory, Options};
 use crate::error::{At, Result};
 use crate::escape;
 use crate::job::base::filters::Filters;
@@ -114,7 +114,7 @@ impl Pack {
                 excludes: options.excludes.clone(),
                 ..Options::default()
             };
-            let walked = Folder::read(&self.input, &options_of_walk)?;
+            let walked = Directory::read(&self.input, &options_of_walk)?;
             for path in walked.skipped.iter().take(10) {
                 let path = escape::bytes(path);
                 io.note(&format!("{path}: a socket, which is left out"));

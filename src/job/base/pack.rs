@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Base;
 use crate::blob::{FileRange, Input, Meter, NewFile};
-use crate::disk::{Excludes, Folder, Item};
+use crate::disk::{Directory, Excludes, Item};
 use crate::error::{At, Error, Fault, Result};
 use crate::job::import::{check_types, root_listing};
 use crate::layer::{Entry, EntryKind, FileInput, Limits, Walker, Whiteout};
@@ -35,7 +35,12 @@ pub struct PackOptions {
 ///
 /// # Errors
 /// `Entry` and `BadLink` for what cannot be put into the tree; `Limit`.
-pub fn folder(base: &mut Base, path: &Path, folder: &Folder, options: &PackOptions) -> Result<()> {
+pub fn folder(
+    base: &mut Base,
+    path: &Path,
+    folder: &Directory,
+    options: &PackOptions,
+) -> Result<()> {
     let mut names: HashMap<u64, Vec<u8>> = HashMap::new();
     // The top is no item, but an archive of the folder would have it.
     let metadata = std::fs::metadata(path).map_err(|error| Error::io("read", error))?;
@@ -163,7 +168,7 @@ pub fn archive(
             );
             return Err(Fault::Limit { what, limit, found }.into());
         }
-        if !path.is_empty() && options.excludes.leave_out(&path) {
+        if !path.is_empty() && options.excludes.is_excluded(&path) {
             left_out.insert(path);
             continue;
         }
@@ -255,7 +260,7 @@ impl Spool {
         let file = match &self.file {
             Some(file) => Arc::clone(file),
             None => {
-                let file = Arc::new(NewFile::in_folder(landing, 0o600)?);
+                let file = Arc::new(NewFile::in_directory(landing, 0o600)?);
                 self.file = Some(Arc::clone(&file));
                 file
             }

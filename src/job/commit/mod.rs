@@ -15,8 +15,8 @@ use side::{Layers, Side};
 use super::import::{Packer, check_root, root_listing};
 use crate::archive::{Archive, Image, Kept, Layer};
 use crate::blob::{CHUNK, FileRange, Input};
-use crate::cache::{self, Cache, Looked};
-use crate::disk::{Excludes, Folder, Item, Mark};
+use crate::cache::{self, Cache, ListedLayer};
+use crate::disk::{Directory, Excludes, Item, OverlayMark};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::EntryKind;
 use crate::parallel::in_parallel;
@@ -55,9 +55,9 @@ pub struct CommitOptions {
 /// What has changed.
 pub enum Changed<'a> {
     /// A root filesystem in a folder.
-    Folder(&'a Folder),
+    Folder(&'a Directory),
     /// The upper folder of an overlay mount: the changes themselves.
-    Upper(&'a Folder),
+    Upper(&'a Directory),
     /// A root filesystem in a tar, and what it is called in errors.
     Tar(Input, &'a str),
 }
@@ -112,7 +112,7 @@ pub fn commit_layer(
             let place = || typed.to_owned();
             let (listing, plain) =
                 root_listing(input, landing, &archive.container.limits, packer.meter).at(place)?;
-            check_root(&listing, |path| options.excludes.leave_out(path)).at(place)?;
+            check_root(&listing, |path| options.excludes.is_excluded(path)).at(place)?;
             let tree = Tree::apply(vec![Arc::new(listing)])
                 .and_then(Tree::sound)
                 .at(place)?;
@@ -145,7 +145,7 @@ fn base(
     };
     let layers = reading.each(image, 0..image.layers.len(), |layer| {
         match is_plain(layer) {
-            true => reading.plain(layer, landing).map(Looked::from),
+            true => reading.plain(layer, landing).map(ListedLayer::from),
             false => cache::list(options.cache.as_ref(), &hashing, layer),
         }
     })?;
@@ -331,12 +331,12 @@ fn entry_of(item: &Item) -> EntryOut<'_> {
 }
 
 /// The upper folder of an overlay mount as a layer.
-fn upper(folder: &Folder, mut out: LayerWriter) -> Result<CommitLayer> {
+fn upper(folder: &Directory, mut out: LayerWriter) -> Result<CommitLayer> {
     let mut entries = 0;
     let mut written: HashMap<u64, Vec<u8>> = HashMap::new();
     for (i, (item, mark)) in folder.items().enumerate() {
         entries += 1;
-        if mark == Mark::Removed {
+        if mark == OverlayMark::Removed {
             out.whiteout(&item.path)?;
             continue;
         }
@@ -345,7 +345,7 @@ fn upper(folder: &Folder, mut out: LayerWriter) -> Result<CommitLayer> {
             written.insert(inode, item.path.clone());
         }
         write_item(&item, first.as_deref(), || folder.contents(i), &mut out)?;
-        if mark == Mark::Opaque {
+        if mark == OverlayMark::Opaque {
             entries += 1;
             out.opaque(&item.path)?;
         }
@@ -508,7 +508,7 @@ fn stay_out<'a>(excludes: &Excludes, kept: impl Iterator<Item = &'a Arc<Listing>
     for (number, listing) in kept.enumerate().filter(|_| !excludes.is_empty()) {
         let mut found = None;
         listing.paths(|path| {
-            if found.is_none() && excludes.leave_out(path) {
+            if found.is_none() && excludes.is_excluded(path) {
                 found = Some(crate::escape::bytes(path).into_owned());
             }
         });

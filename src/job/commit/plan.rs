@@ -189,7 +189,7 @@ fn merge(base: &dyn Side, new: &dyn Side, rules: &Rules<'_>) -> (Vec<Pair>, Grou
         }
         pair.parent = above.last().map(|(_, pair)| *pair);
         let parent = pair.parent.and_then(|parent| pairs.get(parent as usize));
-        let excluded = rules.excludes.leave_out(&path);
+        let excluded = rules.excludes.is_excluded(&path);
         let is_dockers = |item: &Item| rules.dockers_own && is_dockers_own(item);
         pair.whole = parent.is_some_and(|above| above.whole)
             || !excluded && right.as_ref().is_some_and(is_dockers);

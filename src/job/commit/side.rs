@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use crate::blob::{DecodeLimits, FileRange, RangeReader};
-use crate::disk::{Folder, Item};
+use crate::disk::{Directory, Item};
 use crate::error::{Error, Fault, Result};
 use crate::layer::{EntryKind, Segment};
 use crate::tree::{Node, NodeKind, Place, Tree};
@@ -132,17 +132,17 @@ impl Side for Layers<'_> {
     }
 }
 
-impl Side for Folder {
+impl Side for Directory {
     fn len(&self) -> usize {
-        Folder::len(self)
+        Directory::len(self)
     }
 
     fn item(&self, i: usize) -> Option<Item> {
-        Folder::item(self, i).map(|(item, _)| item)
+        Directory::item(self, i).map(|(item, _)| item)
     }
 
     fn contents(&self, i: usize) -> Result<Box<dyn Read + '_>> {
-        Ok(Box::new(Folder::contents(self, i)?))
+        Ok(Box::new(Directory::contents(self, i)?))
     }
 
     fn top(&self) -> Option<Item> {

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use super::body::Body;
 use crate::archive::{Archive, Content, Image, Layer, Presence};
 use crate::blob::{Compression, FileRange};
-use crate::cache::{self, Cache, Known, Looked, Parts};
-use crate::disk::Folder;
+use crate::cache::{self, Cache, IndexedLayer, ListedLayer, PartialTar};
+use crate::disk::Directory;
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::{Entry, EntryKind};
 use crate::parallel::in_parallel;
@@ -34,7 +34,7 @@ pub struct Input {
     pub image: Option<Facts>,
     /// The steps of the image: for each layer what made it.
     pub steps: Vec<(Option<History>, Option<usize>)>,
-    folder: Option<Folder>,
+    folder: Option<Directory>,
 }
 
 /// What documents say of an image.
@@ -129,7 +129,7 @@ impl Input {
     }
 
     /// A folder.
-    pub fn folder(name: String, folder: Folder) -> Self {
+    pub fn folder(name: String, folder: Directory) -> Self {
         Input {
             name,
             layers: Vec::new(),
@@ -199,9 +199,9 @@ pub struct SideLayer {
     /// Its plain tar, where that is in a file.
     pub plain: Option<FileRange>,
     /// What the cache knows of it, where parts of its plain tar can be had from there.
-    pub(super) known: Option<Arc<Known>>,
+    pub(super) known: Option<Arc<IndexedLayer>>,
     /// The parts that were had: then `plain` has no others.
-    pub(super) parts: Option<Arc<Parts>>,
+    pub(super) parts: Option<Arc<PartialTar>>,
     /// How it is packed.
     pub compression: Compression,
 }
@@ -232,7 +232,7 @@ pub struct Side {
     pub steps: Vec<(Option<History>, Option<usize>)>,
     /// The files.
     pub tree: Tree,
-    pub(super) folder: Option<Folder>,
+    pub(super) folder: Option<Directory>,
 }
 
 impl Side {
@@ -326,7 +326,7 @@ pub fn load(inputs: Vec<Input>, loading: &Loading, skip: bool) -> Result<Vec<Sid
         });
         (at, result)
     });
-    let mut listings: Vec<Option<Result<Looked>>> = work.iter().map(|_| None).collect();
+    let mut listings: Vec<Option<Result<ListedLayer>>> = work.iter().map(|_| None).collect();
     for (at, result) in listed {
         listings[at] = Some(result);
     }
@@ -389,15 +389,15 @@ pub fn load(inputs: Vec<Input>, loading: &Loading, skip: bool) -> Result<Vec<Sid
 }
 
 /// What stands for a layer that is not read.
-fn unread() -> Looked {
-    Looked {
+fn unread() -> ListedLayer {
+    ListedLayer {
         listing: Arc::default(),
         plain: None,
         known: None,
     }
 }
 
-fn list(layer: &Layer, loading: &Loading) -> Result<Looked> {
+fn list(layer: &Layer, loading: &Loading) -> Result<ListedLayer> {
     let packed = match layer.content() {
         Some(content) => content.compression()? != Compression::None || content.range()?.is_none(),
         None => false,
@@ -410,7 +410,7 @@ fn list(layer: &Layer, loading: &Loading) -> Result<Looked> {
 }
 
 /// A folder's contents as entries, with their numbers for offsets.
-fn entries(folder: &Folder) -> impl Iterator<Item = Result<Entry>> + '_ {
+fn entries(folder: &Directory) -> impl Iterator<Item = Result<Entry>> + '_ {
     let mut first: HashMap<u64, Vec<u8>> = HashMap::new();
     folder.items().enumerate().map(move |(i, (item, _))| {
         let mut entry = Entry {
@@ -493,7 +493,9 @@ impl Side {
             let layer = &self.layers[i];
             let parts = match (&layer.parts, &layer.known) {
                 (Some(parts), _) => Arc::clone(parts),
-                (None, Some(known)) => Arc::new(Parts::new(Arc::clone(known), &loading.landing)?),
+                (None, Some(known)) => {
+                    Arc::new(PartialTar::new(Arc::clone(known), &loading.landing)?)
+                }
                 (None, None) => continue,
             };
             work.push((i, parts, runs.clone()));
@@ -502,7 +504,7 @@ impl Side {
             .iter()
             .map(|(_, parts, runs)| (&**parts, runs.clone()))
             .collect();
-        let proven = cache::fill(&runs, &loading.reading.limits, &loading.reading.meter)?;
+        let proven = cache::decode_ranges(&runs, &loading.reading.limits, &loading.reading.meter)?;
         for ((i, parts, _), proven) in work.into_iter().zip(proven) {
             let layer = &mut self.layers[i];
             if proven {

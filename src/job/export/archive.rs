@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::rows::Item;
 use super::{Export, shown};
-use crate::blob::{CHUNK, FileRange, Meter, Turns};
+use crate::blob::{CHUNK, FileRange, Meter, SerialWriter};
 use crate::error::{At, Error, Fault, Result};
 use crate::parallel::in_parallel;
 use crate::write::entry;
@@ -126,11 +126,11 @@ impl Export {
         large.sort_by_key(|task| match task {
             Task::Rows(_, at) | Task::Bytes(_, at, _) => *at,
         });
-        let turns = Turns::new(file);
+        let writer = SerialWriter::new(file);
         self.proof.beside(&Meter::default(), || {
             in_parallel(&large, |task| match task {
-                Task::Rows(rows, at) => self.rows_at(shape, rows.clone(), *at, &turns, meter),
-                Task::Bytes(range, at, row) => copy(range, &turns, *at, meter).at(|| {
+                Task::Rows(rows, at) => self.rows_at(shape, rows.clone(), *at, &writer, meter),
+                Task::Bytes(range, at, row) => copy(range, &writer, *at, meter).at(|| {
                     self.item(*row)
                         .map_or_else(String::new, |item| shown(&item.path))
                 }),
@@ -146,7 +146,7 @@ impl Export {
         shape: Shape,
         rows: Range<usize>,
         at: u64,
-        file: &Turns<'_>,
+        file: &SerialWriter<'_>,
         meter: &Meter,
     ) -> Result<()> {
         let mut batch = Vec::new();
@@ -309,7 +309,7 @@ fn read(range: &FileRange, batch: &mut Vec<u8>) -> Result<()> {
 ///
 /// # Errors
 /// `Truncated` if the file has become shorter; `Io`.
-pub(super) fn copy(range: &FileRange, to: &Turns<'_>, at: u64, meter: &Meter) -> Result<()> {
+pub(super) fn copy(range: &FileRange, to: &SerialWriter<'_>, at: u64, meter: &Meter) -> Result<()> {
     let (file, offset) = range.parts();
     let mut done = 0;
     // Where pages do not lie the same the system copies each in two pieces, which takes longer than two copies do;

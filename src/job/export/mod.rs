@@ -25,7 +25,7 @@ use rows::Row;
 
 use crate::archive::Image;
 use crate::blob::FileRange;
-use crate::cache::{self, Cache, Looked, Parts};
+use crate::cache::{self, Cache, ListedLayer, PartialTar};
 use crate::error::{At, Error, Fault, Result};
 use crate::escape;
 use crate::layer::Limits;
@@ -104,16 +104,16 @@ impl Export {
     ) -> Result<Self> {
         let layers = options.layers.clone().unwrap_or(0..image.layers.len());
         let looked = reading.each(image, layers.clone(), |layer| {
-            cache::plain(cache, reading, layer, landing)
+            cache::uncompressed(cache, reading, layer, landing)
         })?;
-        let mut parts: Vec<Option<Arc<Parts>>> = Vec::new();
+        let mut parts: Vec<Option<Arc<PartialTar>>> = Vec::new();
         let mut plain = Vec::new();
         for layer in &looked {
             let part = match &layer.known {
                 None => None,
                 Some(known) => match layers_alike(&looked, &parts, layer) {
                     Some(part) => Some(part),
-                    None => Some(Arc::new(Parts::new(Arc::clone(known), landing)?)),
+                    None => Some(Arc::new(PartialTar::new(Arc::clone(known), landing)?)),
                 },
             };
             let bytes = match (&layer.plain, &part) {
@@ -140,7 +140,7 @@ impl Export {
     /// Decodes the parts of layers that rows want; whether all of them are as the cache has them.
     fn decode_parts(
         &self,
-        parts: &[Option<Arc<Parts>>],
+        parts: &[Option<Arc<PartialTar>>],
         reading: &Reading,
         cache: Option<&Cache>,
     ) -> Result<bool> {
@@ -156,12 +156,12 @@ impl Export {
                 runs.push((place.offset, place.stored));
             }
         }
-        let wanted: Vec<(&Parts, Vec<(u64, u64)>)> = parts
+        let wanted: Vec<(&PartialTar, Vec<(u64, u64)>)> = parts
             .iter()
             .zip(runs)
             .filter_map(|(part, runs)| Some((&**part.as_ref()?, runs)))
             .collect();
-        let proven = cache::fill(&wanted, &reading.limits, &reading.meter)?;
+        let proven = cache::decode_ranges(&wanted, &reading.limits, &reading.meter)?;
         for ((part, _), _) in wanted.iter().zip(&proven).filter(|(_, proven)| !**proven) {
             if let Some(cache) = cache {
                 cache.forget(part.known());
@@ -359,11 +359,11 @@ impl Export {
 
 /// The parts of the same layer further down, where an image has a layer twice.
 fn layers_alike(
-    looked: &[Looked],
-    parts: &[Option<Arc<Parts>>],
-    layer: &Looked,
-) -> Option<Arc<Parts>> {
-    let same = |other: &Looked| match (&other.known, &layer.known) {
+    looked: &[ListedLayer],
+    parts: &[Option<Arc<PartialTar>>],
+    layer: &ListedLayer,
+) -> Option<Arc<PartialTar>> {
+    let same = |other: &ListedLayer| match (&other.known, &layer.known) {
         (Some(a), Some(b)) => Arc::ptr_eq(a, b),
         _ => false,
     };

@@ -488,7 +488,7 @@ fn pass(task: &Task<'_>, limits: &Limits, meter: &Meter) -> Passed {
     passed.blob = Some(ReadBlob {
         digest: scan.digest.clone(),
         size: scan.size,
-        plain: scan.diff_id.clone().map(|id| (id, scan.plain_size)),
+        plain: scan.diff_id.clone().map(|id| (id, scan.uncompressed_size)),
         compression: Some(scan.compression.name()),
         verified: None,
     });

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Severity, VerifyReport, blobs};
 use crate::archive::{Archive, Holder, ImageId, NodeKind};
-use crate::blob::{Seen, sha256};
+use crate::blob::{InputDigests, sha256};
 use crate::error::{Error, Result};
 use crate::layer::Limits;
 use crate::spec::{Digest, MediaType};
@@ -36,7 +36,7 @@ pub struct ReadBlob {
 #[derive(Debug)]
 pub enum Input {
     /// A file or a stream.
-    Bytes(Seen),
+    Bytes(InputDigests),
     /// A folder: each file's name, size and SHA-256 digest, in the order of the names' bytes.
     Folder(Vec<(String, u64, Digest)>),
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::error::{Error, Fault};
 use crate::escape;
-use crate::layer::{AnomalyKind, NoteKind, Noted, Tail};
+use crate::layer::{AnomalyKind, NoteCount, NoteKind, Tail};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -223,7 +223,7 @@ pub(super) fn tail(tail: &Tail, rest: &str, places: &[String], found: &mut Found
 }
 
 /// `14 setuid files: usr/bin/passwd, usr/bin/su, usr/bin/chsh and 11 more`.
-pub(super) fn noted(kind: NoteKind, noted: &Noted) -> String {
+pub(super) fn noted(kind: NoteKind, noted: &NoteCount) -> String {
     let (one, many) = match kind {
         NoteKind::Setuid => ("setuid file", "setuid files"),
         NoteKind::Setgid => ("setgid file", "setgid files"),

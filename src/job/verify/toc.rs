@@ -255,11 +255,11 @@ fn walk<R: BufRead>(
             .take()
             .ok_or_else(|| differs(format!("'{name}' is not in the table of contents")))?;
         let entry = walker.entry();
-        let Some(expected) = Row::of(entry, walker.stated()) else {
+        let Some(expected) = Row::of(entry, walker.header_details()) else {
             let message = format!("'{name}' is an entry that no table of contents can describe");
             return Err(differs(message));
         };
-        let exact = walker.stated().is_some_and(|stated| stated.exact);
+        let exact = walker.header_details().is_some_and(|stated| stated.exact);
         if let Some((what, ours, theirs)) = difference(&expected, &row, exact, style) {
             let message = format!(
                 "'{name}': {what}: '{ours}' in the tar, '{theirs}' in the table of contents"

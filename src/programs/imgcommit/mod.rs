@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::archive::{Content, Image};
-use crate::blob::{CHUNK, Compression, Input, Meter, NewFile, sync_folder};
+use crate::blob::{CHUNK, Compression, Input, Meter, NewFile, sync_directory};
 use crate::cli::{
     self, Caching, Common, ImageArg, Io, Making, Opened, Packing, Page, Selecting, Uses, Verdict,
     no_effect,
 };
-use crate::disk::{Folder, Options};
+use crate::disk::{Directory, Options};
 use crate::error::At;
 use crate::job::{self, Changed, CommitOptions, Packer};
 use crate::write::MediaTypes;
@@ -272,7 +272,7 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
     let place = || shown.clone();
     let folder = match input.is_dir() {
         false => None,
-        true => Some(Folder::read(
+        true => Some(Directory::read(
             input,
             &Options {
                 excludes: options.excludes.clone(),
@@ -371,5 +371,5 @@ fn write_layer(content: &Content, path: &Path, io: &mut Io) -> Result<()> {
     let file = NewFile::beside(path, 0o644)?;
     pour(&mut file.file())?;
     file.replace(name)?;
-    sync_folder(folder)
+    sync_directory(folder)
 }

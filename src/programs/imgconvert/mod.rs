@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::archive::Name;
-use crate::blob::{Meter, Written};
+use crate::blob::{Meter, PendingFile};
 use crate::cli::{self, Common, ImageArg, Io, Packing, Page, Uses, Verdict};
 use crate::error::At;
 use crate::job;
@@ -244,7 +244,7 @@ pub fn main() -> ExitCode {
             }
             // What cannot be written is known before there is an output.
             if let Some(path) = map_file {
-                map_written = Some(Written::new(path, map(&bundle.changes)?.as_bytes())?);
+                map_written = Some(PendingFile::new(path, map(&bundle.changes)?.as_bytes())?);
             }
             let meter = Meter::default();
             let all = archive::size(bundle);
@@ -265,7 +265,7 @@ pub fn main() -> ExitCode {
             io.warn(&format!("{}: {loss}", source.place));
         }
         if let Some(written) = map_written {
-            written.place()?;
+            written.commit()?;
         } else if args.digest_map.is_some() {
             let text = map(&bundle.changes)?;
             io.out()

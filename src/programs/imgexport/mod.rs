@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::archive::Image;
-use crate::blob::{Meter, NewFile, Written, sync_folder};
+use crate::blob::{Meter, NewFile, PendingFile, sync_directory};
 use crate::cache::Cache;
 use crate::cli::{self, Caching, Common, ImageArg, Io, Opened, Page, Uses, Verdict, no_effect};
 use crate::error::At;
@@ -296,7 +296,7 @@ pub fn main() -> ExitCode {
         let config = config(args, image).at(place)?;
         // What cannot be written is known before there is an output.
         let config = match (&args.config, config) {
-            (Some(path), Some(bytes)) => Some(Written::new(path, &bytes)?),
+            (Some(path), Some(bytes)) => Some(PendingFile::new(path, &bytes)?),
             _ => None,
         };
         let as_it_is = options.raw
@@ -325,7 +325,7 @@ pub fn main() -> ExitCode {
             write(args, image, &options, cache.as_ref(), output, io, &opened)?;
         }
         cli::warn_of_cache(cache.as_ref(), io);
-        config.map_or(Ok(()), Written::place)?;
+        config.map_or(Ok(()), PendingFile::commit)?;
         Ok(Verdict::Yes)
     })
 }
@@ -437,7 +437,11 @@ fn write(
     };
     let meter = Meter::default();
     if let Some(target) = &args.directory {
-        let record_file = args.record.as_deref().map(Written::reserve).transpose()?;
+        let record_file = args
+            .record
+            .as_deref()
+            .map(PendingFile::reserve)
+            .transpose()?;
         let unpacked = {
             let label = target.to_string_lossy().into_owned();
             let _progress = io.progress(&label, Some(export.size()), &meter, args.quiet);
@@ -499,7 +503,7 @@ fn whole(path: &Path, write: impl FnOnce(&NewFile) -> Result<()>) -> Result<()> 
         _ => error,
     })?;
     file.replace(name)?;
-    sync_folder(folder)
+    sync_directory(folder)
 }
 
 /// Writes to standard output, to a file that appears when it is whole, or to a device or FIFO.
@@ -539,7 +543,7 @@ fn unpack(
 /// Says what could not be applied: in full to a file, or in one line.
 fn record(
     args: &Args,
-    record_file: Option<Written>,
+    record_file: Option<PendingFile>,
     export: &Export,
     unpacked: &crate::job::export::Unpacked,
     io: &mut Io,
@@ -567,7 +571,7 @@ fn record(
             text.push('\n');
         }
         file.write(text.as_bytes())?;
-        return file.place();
+        return file.commit();
     }
     let counts: Vec<String> = kinds
         .iter()

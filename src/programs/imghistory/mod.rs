@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::archive::{Archive, Image, Open};
-use crate::blob::{Meter, NewFolder};
+use crate::blob::{Meter, NewDirectory};
 use crate::cli::{self, Common, ImageArg, Io, Openings, Page, Takes, Uses, Verdict, no_effect};
 use crate::error::{At, Error, Fault, Result};
 use crate::job::dockerfile::{self, Candidate, Dockerfile};
@@ -413,7 +413,7 @@ fn candidates<'a>(archives: &'a [Usable], of: &Image) -> Vec<(String, &'a Image,
 }
 
 /// A folder in the making beside the one that was asked for, which must not hold anything yet.
-fn fresh(target: &Path) -> Result<NewFolder> {
+fn fresh(target: &Path) -> Result<NewDirectory> {
     let place = || target.to_string_lossy().into_owned();
     match fs::read_dir(target).map(|mut entries| entries.next().is_some()) {
         Ok(true) => {
@@ -424,11 +424,11 @@ fn fresh(target: &Path) -> Result<NewFolder> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(Error::io("open", error).at(place())),
     }
-    NewFolder::beside(target).at(place)
+    NewDirectory::beside(target).at(place)
 }
 
 /// Writes the Dockerfile, and gives the folder its name.
-fn keep(found: &Dockerfile, annotate: bool, folder: NewFolder, target: &Path) -> Result<()> {
+fn keep(found: &Dockerfile, annotate: bool, folder: NewDirectory, target: &Path) -> Result<()> {
     let layout = Layout {
         annotate,
         safe: false,

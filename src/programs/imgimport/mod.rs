@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::blob::{Input, Meter};
 use crate::cli::{self, Common, Io, Making, Packing, Page, Selecting, Uses, Verdict};
-use crate::disk::{Folder, Options};
+use crate::disk::{Directory, Options};
 use crate::error::At;
 use crate::job::{self, ImportOptions, Imported, Packer};
 use crate::spec::Digest;
@@ -140,7 +140,7 @@ pub fn main() -> ExitCode {
         let folder = match is_folder {
             false => None,
             true => {
-                let folder = Folder::read(
+                let folder = Directory::read(
                     &args.input,
                     &Options {
                         excludes,

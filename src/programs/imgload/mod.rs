@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::Result;
 use crate::archive::{Archive, Open};
-use crate::blob::{Meter, Written};
+use crate::blob::{Meter, PendingFile};
 use crate::cli::{
     self, Common, ImageArg, Io, Opened, Openings, Packing, Page, Takes, Uses, Verdict,
 };
@@ -187,9 +187,9 @@ pub fn main() -> ExitCode {
             next = each.next();
         }
         if let (Some(path), false, None) = (&args.id_file, ids.text.is_empty(), &ids.written) {
-            ids.written = Some(Written::new(path, ids.text.as_bytes())?);
+            ids.written = Some(PendingFile::new(path, ids.text.as_bytes())?);
         }
-        ids.written.map_or(Ok(()), Written::place)?;
+        ids.written.map_or(Ok(()), PendingFile::commit)?;
         Ok(verdict)
     })
 }
@@ -198,7 +198,7 @@ pub fn main() -> ExitCode {
 #[derive(Default)]
 struct IdFile {
     text: String,
-    written: Option<Written>,
+    written: Option<PendingFile>,
 }
 
 fn limits(args: &Args) -> Limits {
@@ -249,7 +249,7 @@ fn load(
         let lines: String = ids.iter().map(|id| format!("{id}\n")).collect();
         let text = format!("{}{lines}", id_file.text);
         let path = args.id_file.as_deref();
-        let written = path.map(|path| Written::new(path, text.as_bytes()));
+        let written = path.map(|path| PendingFile::new(path, text.as_bytes()));
         let written = written.transpose();
         id_file.written = written.inspect_err(|error| unwritten = Some(error.clone()))?;
         id_file.text = text;

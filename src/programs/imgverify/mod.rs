@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::archive::{Archive, Open, Pick};
-use crate::blob::{Meter, Seen, Tap, write_whole};
+use crate::blob::{InputDigests, Meter, StreamDigester, write_atomically};
 use crate::cli::{
     self, Coloring, Common, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict, no_effect,
 };
@@ -502,7 +502,7 @@ fn record(
     out: &mut Out<'_>,
     io: &mut Io,
 ) -> Result<()> {
-    let tap = Tap::default();
+    let tap = StreamDigester::default();
     let meter = Meter::default();
     let opening = io.progress(image.text(), None, &meter, args.quiet);
     let open = Open {
@@ -521,7 +521,7 @@ fn record(
 fn custody(
     args: &Args,
     path: &ImageArg,
-    tap: &Tap,
+    tap: &StreamDigester,
     verified: &Verified,
     file: &Path,
     io: &mut Io,
@@ -546,7 +546,7 @@ fn custody(
     let text = format!("{}\n", json::pretty(&record));
     match file == Path::new("-") {
         true => io.line(text.trim_end()),
-        false => write_whole(file, text.as_bytes()),
+        false => write_atomically(file, text.as_bytes()),
     }
 }
 
@@ -554,7 +554,7 @@ fn custody(
 fn input(
     path: &ImageArg,
     archive: Option<&Archive>,
-    tap: &Tap,
+    tap: &StreamDigester,
     limits: &Limits,
 ) -> Result<custody::Input> {
     if let Some(folder) = archive
@@ -564,7 +564,7 @@ fn input(
     {
         return Ok(folder);
     }
-    if let Some(seen) = tap.seen() {
+    if let Some(seen) = tap.digests() {
         return Ok(custody::Input::Bytes(seen));
     }
     let Some(file) = path.input_path()? else {
@@ -572,7 +572,7 @@ fn input(
         return Err(Fault::Usage(why.into()).into());
     };
     let seen = std::fs::File::open(file).map_err(|error| Error::io("open", error));
-    let seen = seen.and_then(Seen::of);
+    let seen = seen.and_then(InputDigests::of);
     Ok(custody::Input::Bytes(seen.at(|| path.text().to_owned())?))
 }
 
@@ -609,7 +609,12 @@ fn check_custody(args: &Args, record: &Path, io: &mut Io) -> Result<Verdict> {
             }
             false => None,
         };
-        let found = input(path, archive.as_deref(), &Tap::default(), &limits)?;
+        let found = input(
+            path,
+            archive.as_deref(),
+            &StreamDigester::default(),
+            &limits,
+        )?;
         let found = custody::identity(&found.value(path.text()));
         let shown = crate::escape::text(path.text()).into_owned();
         let digest = |input: &Value| {

@@ -196,7 +196,7 @@ impl Walk {
     ) -> Result<()> {
         let entry = walker.entry();
         let size = entry.stored_size;
-        let stated = walker.stated().filter(|stated| stated.exact);
+        let stated = walker.header_details().filter(|stated| stated.exact);
         let mut row = Row::of(entry, stated);
         if let Some(split) = &mut self.split {
             row = row.filter(|_| split.is_new(entry.clean_path()));
@@ -307,7 +307,7 @@ impl Walk {
 /// and who goes by the tar would get different files, and neither would be told.
 ///
 /// What no reader shows (padding, hidden bytes, odd ends) does not count: a tar-split has it. Bytes in the place of a
-/// prefix are looked at with the times that GNU headers have there, see `Stated`.
+/// prefix are looked at with the times that GNU headers have there, see `HeaderDetails`.
 fn says_too_much(anomalies: &Anomalies) -> bool {
     let kinds = [
         // With it what it overrides, too.

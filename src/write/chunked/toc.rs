@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Annotations, Chunk};
 use crate::blob::sha256;
 use crate::error::{Error, Fault, Result};
-use crate::layer::{Entry, EntryKind, Mtime, Stated, Xattr};
+use crate::layer::{Entry, EntryKind, HeaderDetails, Mtime, Xattr};
 use crate::spec::{Digest, Timestamp};
 
 /// Readers refuse tables of contents of more bytes, packed or not (containers/storage, `maxTocSize`).
@@ -92,7 +92,7 @@ fn is_zero(number: &u64) -> bool {
 
 impl Row {
     /// What a table of contents says of an entry, without its contents; `None` if it cannot say it.
-    pub fn of(entry: &Entry, stated: Option<Stated>) -> Option<Row> {
+    pub fn of(entry: &Entry, stated: Option<HeaderDetails>) -> Option<Row> {
         let kind = match entry.kind {
             EntryKind::File => "reg",
             EntryKind::HardLink => "hardlink",

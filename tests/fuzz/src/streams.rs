@@ -2,7 +2,9 @@
 
 use std::io::{self, BufRead, Read};
 
-use imgkit::blob::{Compression, DecodeLimits, Decoder, Hasher, Meter, ReadAhead, Segments};
+use imgkit::blob::{
+    Compression, ConcatenatedStreams, DecodeLimits, Decoder, Hasher, Meter, ReadAhead,
+};
 use imgkit::layer::cpio::{Cpio, CpioEntry, CpioLinks, is_cpio};
 use imgkit::layer::{Limits, scan};
 
@@ -126,7 +128,7 @@ fn entries(data: &[u8]) -> (Vec<Found>, Option<String>) {
 /// What streams in a row decode to; `None` for what is damaged.
 fn segments(source: impl BufRead) -> Option<Vec<u8>> {
     let mut out = Vec::new();
-    let mut segments = Segments::new(&[], source, limits().decode).ok()?;
+    let mut segments = ConcatenatedStreams::new(&[], source, limits().decode).ok()?;
     segments.read_to_end(&mut out).ok()?;
     Some(out)
 }

@@ -203,7 +203,7 @@ impl Work<'_> {
             owner: Some((0, 0)),
             ..crate::disk::Options::default()
         };
-        let folder = crate::disk::Folder::read(outside, &options)?;
+        let folder = crate::disk::Directory::read(outside, &options)?;
         self.base.rootfs.put(destination, Node::folder(0o755))?;
         for (item, _) in folder.items() {
             let path = [destination, b"/", &item.path].concat();

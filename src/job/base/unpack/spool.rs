@@ -30,7 +30,7 @@ impl Spool {
     /// Makes one in a folder.
     pub(super) fn new(folder: &Path) -> Result<Self> {
         Ok(Spool {
-            file: NewFile::in_folder(folder, 0o600)?,
+            file: NewFile::in_directory(folder, 0o600)?,
             end: AtomicU64::new(0),
         })
     }
@@ -46,7 +46,7 @@ impl Spool {
 
     /// All of it, to be read once everything has been written.
     pub(super) fn finish(self) -> Result<FileRange> {
-        let failed = |error| Error::io("write", self.file.place(error));
+        let failed = |error| Error::io("write", self.file.write_error(error));
         // A part may be set apart and not be filled.
         let end = self.end.into_inner();
         self.file.file().set_len(end).map_err(failed)?;
@@ -60,7 +60,7 @@ impl Spool {
 
     fn write(&self, bytes: &[u8], at: u64) -> io::Result<()> {
         let written = self.file.file().write_all_at(bytes, at);
-        written.map_err(|error| self.file.place(error))
+        written.map_err(|error| self.file.write_error(error))
     }
 }
 

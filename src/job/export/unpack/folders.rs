@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::io_error;
 use crate::error::Result;
-use crate::layer::shared_parts;
+use crate::layer::common_components;
 
 /// How many folders above the current one are kept open.
 const OPEN: usize = 64;
@@ -31,7 +31,7 @@ impl<'a> Folders<'a> {
 
     /// Opens a folder, part by part from the deepest one that is open already.
     pub(super) fn enter(&mut self, folder: &[u8]) -> Result<&OwnedFd> {
-        let same = shared_parts(&self.path, folder);
+        let same = common_components(&self.path, folder);
         let is_of_no_use = |(end, fd): &mut (usize, Option<OwnedFd>)| *end > same || fd.is_none();
         while self.open.pop_if(is_of_no_use).is_some() {}
         self.path.clear();

@@ -24,7 +24,7 @@ use target::Target;
 use super::archive::copy;
 use super::rows::{Item, ItemKind};
 use super::{Export, shown};
-use crate::blob::{Meter, NewFolder, Turns};
+use crate::blob::{Meter, NewDirectory, SerialWriter};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::acl;
 use crate::parallel::in_parallel;
@@ -103,7 +103,7 @@ impl Export {
             Target::InPlace(folder) => (folder, None),
             Target::Beside { parent, name } => {
                 let target = parent.join(name);
-                let new = NewFolder::beside(&target).at(place)?;
+                let new = NewDirectory::beside(&target).at(place)?;
                 (target, Some(new))
             }
         };
@@ -344,7 +344,7 @@ impl Job<'_> {
                 let file = File::from(made.map_err(|errno| io_error("create", errno))?);
                 let mut end = 0;
                 for (at, range) in item.parts()? {
-                    copy(&range, &Turns::new(&file), at, self.meter)?;
+                    copy(&range, &SerialWriter::new(&file), at, self.meter)?;
                     end = at + range.len();
                 }
                 if end < item.size {

@@ -9,7 +9,7 @@ use crate::spec::Digest;
 
 /// Size and digests of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct InputDigests {
     /// Bytes.
     pub size: u64,
     /// SHA-256.
@@ -18,7 +18,7 @@ pub struct Seen {
     pub sha512: Digest,
 }
 
-impl Seen {
+impl InputDigests {
     /// Reads to the end.
     ///
     /// # Errors
@@ -67,8 +67,8 @@ impl Seeing {
         }
     }
 
-    fn finish(self) -> Seen {
-        Seen {
+    fn finish(self) -> InputDigests {
+        InputDigests {
             size: self.size,
             sha256: self.sha256.finish(),
             sha512: self.sha512.finish(),
@@ -82,20 +82,20 @@ enum State {
     #[default]
     Idle,
     Running,
-    Done(Seen),
+    Done(InputDigests),
     /// The stream could not be read to its end.
     Failed,
 }
 
 /// Sees one stream. Clones are of the same one.
 #[derive(Debug, Clone, Default)]
-pub struct Tap(Arc<(Mutex<State>, Condvar)>);
+pub struct StreamDigester(Arc<(Mutex<State>, Condvar)>);
 
-impl Tap {
+impl StreamDigester {
     /// Sees all bytes that `inner` has: when the reader is dropped, what it has left is read, too.
-    pub fn on<R: Read>(&self, inner: R) -> Tapped<R> {
+    pub fn wrap<R: Read>(&self, inner: R) -> DigestedStream<R> {
         self.set(State::Running);
-        Tapped {
+        DigestedStream {
             inner,
             seeing: Some(Seeing::default()),
             tap: self.clone(),
@@ -104,7 +104,7 @@ impl Tap {
 
     /// What was seen, once the reader is dropped: waits for that. `None` if no stream was tapped, or it could not be read
     /// to its end.
-    pub fn seen(&self) -> Option<Seen> {
+    pub fn digests(&self) -> Option<InputDigests> {
         let (state, changed) = &*self.0;
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         while matches!(*state, State::Running) {
@@ -123,14 +123,14 @@ impl Tap {
     }
 }
 
-/// A reader whose bytes are seen by a [`Tap`].
-pub struct Tapped<R: Read> {
+/// A reader whose bytes are seen by a [`StreamDigester`].
+pub struct DigestedStream<R: Read> {
     inner: R,
     seeing: Option<Seeing>,
-    tap: Tap,
+    tap: StreamDigester,
 }
 
-impl<R: Read> Read for Tapped<R> {
+impl<R: Read> Read for DigestedStream<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buf)?;
         if let Some(seeing) = &mut self.seeing {
@@ -140,7 +140,7 @@ impl<R: Read> Read for Tapped<R> {
     }
 }
 
-impl<R: Read> Drop for Tapped<R> {
+impl<R: Read> Drop for DigestedStream<R> {
     fn drop(&mut self) {
         let Some(mut seeing) = self.seeing.take() else {
             return;
@@ -160,16 +160,16 @@ mod tests {
     #[test]
     fn all_bytes_are_seen_however_few_are_read() {
         let bytes = vec![7; 300_000];
-        let whole = Seen::of(&bytes[..]).expect("memory");
+        let whole = InputDigests::of(&bytes[..]).expect("memory");
         assert_eq!(whole.size, 300_000);
         assert_eq!(whole.sha256, super::super::sha256(&bytes));
         for part in [0, 1, 70_000, 300_000] {
-            let tap = Tap::default();
-            assert_eq!(tap.seen(), None);
-            let mut tapped = tap.on(&bytes[..]);
+            let tap = StreamDigester::default();
+            assert_eq!(tap.digests(), None);
+            let mut tapped = tap.wrap(&bytes[..]);
             tapped.read_exact(&mut vec![0; part]).expect("there");
             drop(tapped);
-            assert_eq!(tap.seen(), Some(whole.clone()));
+            assert_eq!(tap.digests(), Some(whole.clone()));
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-use super::codec::DecodeLimits;
+use super::decode::DecodeLimits;
 use super::window;
 use crate::error::{Error, Fault};
 
@@ -20,13 +20,13 @@ static WAITING: Mutex<Vec<Decoder<'static>>> = Mutex::new(Vec::new());
 const MOST: usize = 4;
 
 /// A decoder; when dropped, its memory serves the next.
-pub(super) struct Unzstd {
+pub(super) struct PooledZstd {
     decoder: Option<Decoder<'static>>,
     /// The largest window in bytes.
     limit: u64,
 }
 
-impl Unzstd {
+impl PooledZstd {
     /// One for windows of up to that base-2 logarithm.
     ///
     /// # Errors
@@ -38,7 +38,7 @@ impl Unzstd {
             None => Decoder::new()?,
         };
         decoder.set_parameter(DParameter::WindowLogMax(window_log))?;
-        Ok(Unzstd {
+        Ok(PooledZstd {
             decoder: Some(decoder),
             limit: 1 << window_log,
         })
@@ -65,7 +65,7 @@ impl Unzstd {
     }
 }
 
-impl Drop for Unzstd {
+impl Drop for PooledZstd {
     fn drop(&mut self) {
         let Some(mut decoder) = self.decoder.take() else {
             return;
@@ -80,7 +80,7 @@ impl Drop for Unzstd {
     }
 }
 
-impl Operation for Unzstd {
+impl Operation for PooledZstd {
     fn run<C: WriteBuf + ?Sized>(
         &mut self,
         input: &mut InBuffer<'_>,
@@ -120,11 +120,11 @@ mod tests {
         let other = zstd::encode_all(&b"other"[..], 3).expect("memory");
         for _ in 0..2 * MOST {
             let half = &packed[..packed.len() - 4];
-            let mut cut = Reader::new(half, Unzstd::new(27).expect("one"));
+            let mut cut = Reader::new(half, PooledZstd::new(27).expect("one"));
             assert!(cut.read_to_end(&mut Vec::new()).is_err());
             drop(cut);
             let mut plain = Vec::new();
-            let mut whole = Reader::new(other.as_slice(), Unzstd::new(27).expect("one"));
+            let mut whole = Reader::new(other.as_slice(), PooledZstd::new(27).expect("one"));
             whole.read_to_end(&mut plain).expect("whole");
             assert_eq!(plain, b"other");
         }
@@ -134,7 +134,7 @@ mod tests {
         std::io::copy(&mut &[1; 100_000][..], &mut wide).expect("memory");
         let wide = wide.finish().expect("memory");
         for (log, is_taken) in [(27, true), (20, false), (27, true)] {
-            let mut reader = Reader::new(wide.as_slice(), Unzstd::new(log).expect("one"));
+            let mut reader = Reader::new(wide.as_slice(), PooledZstd::new(log).expect("one"));
             assert_eq!(reader.read_to_end(&mut Vec::new()).is_ok(), is_taken);
         }
     }

@@ -7,8 +7,8 @@
 use std::io::{self, BufRead, Read};
 
 use super::restart::{PieceLog, Watched, has_pieces};
-use super::unzstd::Unzstd;
 use super::window;
+use super::zstd_pool::PooledZstd;
 use crate::error::{Error, Fault};
 
 pub use crate::limits::DecodeLimits;
@@ -77,7 +77,7 @@ enum Inner<R: BufRead> {
     Bzip2(bzip2::bufread::MultiBzDecoder<Counted<R>>),
     OneBzip2(bzip2::bufread::BzDecoder<Counted<R>>),
     Xz(liblzma::bufread::XzDecoder<Counted<R>>),
-    Zstd(zstd::stream::zio::Reader<Counted<R>, Unzstd>),
+    Zstd(zstd::stream::zio::Reader<Counted<R>, PooledZstd>),
     Watched(Box<Watched<Counted<R>>>),
 }
 
@@ -107,7 +107,7 @@ impl<R: BufRead> Decoder<R> {
                 Inner::Xz(liblzma::bufread::XzDecoder::new_stream(source, stream))
             }
             Compression::Zstd => {
-                let decoder = Unzstd::new(limits.window_log).map_err(broken)?;
+                let decoder = PooledZstd::new(limits.window_log).map_err(broken)?;
                 Inner::Zstd(zstd::stream::zio::Reader::new(source, decoder))
             }
         };
@@ -179,7 +179,7 @@ impl<R: BufRead> Decoder<R> {
     ///
     /// # Errors
     /// As [`Decoder::new`].
-    pub fn watched(
+    pub fn indexing(
         source: R,
         compression: Compression,
         limits: DecodeLimits,

@@ -25,7 +25,7 @@ impl WriteBehind {
             let mut position = 0;
             for chunk in chunks {
                 let written = file.file().write_all_at(&chunk, position);
-                written.map_err(|error| file.place(error))?;
+                written.map_err(|error| file.write_error(error))?;
                 position += chunk.len() as u64;
             }
             Ok(())
@@ -73,17 +73,17 @@ impl WriteBehind {
 }
 
 /// A reader that leaves a copy of all it reads in a file.
-pub struct Keeping {
+pub struct TeeReader {
     inner: ReadAhead,
     chunk: Chunk,
     position: usize,
     behind: WriteBehind,
 }
 
-impl Keeping {
+impl TeeReader {
     /// Starts at the beginning of the file.
     pub fn new(inner: ReadAhead, file: Arc<NewFile>) -> Self {
-        Keeping {
+        TeeReader {
             inner,
             chunk: Vec::new().into(),
             position: 0,
@@ -100,7 +100,7 @@ impl Keeping {
     }
 }
 
-impl BufRead for Keeping {
+impl BufRead for TeeReader {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.position == self.chunk.len() {
             self.chunk = self.inner.take_chunk(u64::MAX)?;
@@ -117,7 +117,7 @@ impl BufRead for Keeping {
     }
 }
 
-impl Read for Keeping {
+impl Read for TeeReader {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         super::read_buffered(self, buf)
     }

@@ -5,13 +5,13 @@
 
 use std::io::{self, BufRead, Read};
 
-use super::codec::{Compression, DecodeLimits, Decoder};
+use super::decode::{Compression, DecodeLimits, Decoder};
 
 /// Bytes that tell a compression.
 const HEAD: usize = 6;
 
 /// Decodes streams in a row; see the module.
-pub struct Segments<R: BufRead> {
+pub struct ConcatenatedStreams<R: BufRead> {
     state: Option<State<R>>,
     limits: DecodeLimits,
 }
@@ -21,7 +21,7 @@ enum State<R: BufRead> {
     Plain(Pushed<R>),
 }
 
-impl<R: BufRead> Segments<R> {
+impl<R: BufRead> ConcatenatedStreams<R> {
     /// Reads what `source` holds behind `head`, which was taken out of it.
     ///
     /// # Errors
@@ -32,7 +32,7 @@ impl<R: BufRead> Segments<R> {
             at: 0,
             inner: source,
         };
-        let mut segments = Segments {
+        let mut segments = ConcatenatedStreams {
             state: None,
             limits,
         };
@@ -54,7 +54,7 @@ impl<R: BufRead> Segments<R> {
     }
 }
 
-impl<R: BufRead> Read for Segments<R> {
+impl<R: BufRead> Read for ConcatenatedStreams<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
             match &mut self.state {
@@ -174,7 +174,7 @@ mod tests {
         let (head, rest) = bytes.split_at(bytes.len().min(6));
         let source = io::BufReader::with_capacity(capacity, rest);
         let mut out = Vec::new();
-        Segments::new(head, source, limits)?.read_to_end(&mut out)?;
+        ConcatenatedStreams::new(head, source, limits)?.read_to_end(&mut out)?;
         Ok(out)
     }
 

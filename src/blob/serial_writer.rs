@@ -11,15 +11,15 @@ use std::sync::{Mutex, PoisonError};
 /// measured on ext4 with two threads, half of the system time of writing 1.1 GB. Here they sleep, and the core is free
 /// for hashing, decoding and reading.
 #[derive(Debug)]
-pub struct Turns<'a> {
+pub struct SerialWriter<'a> {
     file: &'a File,
     turn: Mutex<Early>,
 }
 
-impl<'a> Turns<'a> {
+impl<'a> SerialWriter<'a> {
     /// A file that nobody else writes.
     pub fn new(file: &'a File) -> Self {
-        Turns {
+        SerialWriter {
             file,
             turn: Mutex::default(),
         }

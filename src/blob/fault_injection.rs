@@ -5,7 +5,7 @@
 //! there: what is written after that, and what is cleaned up, stays undone.
 
 #[cfg(test)]
-pub(crate) use testing::{is_plain, step};
+pub(crate) use testing::{fail_point, lacks_tmpfile};
 
 /// Says that something in the folder of `path` is about to change.
 ///
@@ -13,14 +13,14 @@ pub(crate) use testing::{is_plain, step};
 /// In tests only.
 #[cfg(not(test))]
 #[inline(always)]
-pub(crate) fn step(_path: &std::path::Path) -> std::io::Result<()> {
+pub(crate) fn fail_point(_path: &std::path::Path) -> std::io::Result<()> {
     Ok(())
 }
 
 /// Whether the file system is to be taken for one that knows no files without names.
 #[cfg(not(test))]
 #[inline(always)]
-pub(crate) fn is_plain(_path: &std::path::Path) -> bool {
+pub(crate) fn lacks_tmpfile(_path: &std::path::Path) -> bool {
     false
 }
 
@@ -35,7 +35,7 @@ pub(crate) mod testing {
 
     /// What becomes of the step after those that succeed.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub(crate) enum End {
+    pub(crate) enum Failure {
         /// It and all that follow do nothing.
         Killed,
         /// It fails, and the program goes on.
@@ -45,7 +45,7 @@ pub(crate) mod testing {
     struct Plan {
         top: PathBuf,
         plain: bool,
-        end: End,
+        end: Failure,
         /// Steps that still succeed; `None` for all of them.
         left: Option<u64>,
         met: bool,
@@ -58,10 +58,10 @@ pub(crate) mod testing {
     }
 
     /// Runs something with a plan for the folder. Says whether the end was met.
-    pub(crate) fn with<T>(
+    pub(crate) fn with_plan<T>(
         top: &Path,
         plain: bool,
-        end: End,
+        end: Failure,
         steps: u64,
         run: impl FnOnce() -> T,
     ) -> (T, bool) {
@@ -79,7 +79,7 @@ pub(crate) mod testing {
         (result, plan.is_some_and(|plan| plan.met))
     }
 
-    pub(crate) fn step(path: &Path) -> io::Result<()> {
+    pub(crate) fn fail_point(path: &Path) -> io::Result<()> {
         let mut plans = plans();
         let plan = plans.iter_mut().find(|plan| path.starts_with(&plan.top));
         let Some((plan, left)) = plan.and_then(|plan| plan.left.map(|left| (plan, left))) else {
@@ -91,15 +91,15 @@ pub(crate) mod testing {
         }
         plan.met = true;
         match plan.end {
-            End::Killed => Err(io::Error::other("the program was killed")),
-            End::Fails(errno) => {
+            Failure::Killed => Err(io::Error::other("the program was killed")),
+            Failure::Fails(errno) => {
                 plan.left = None;
                 Err(errno.into())
             }
         }
     }
 
-    pub(crate) fn is_plain(path: &Path) -> bool {
+    pub(crate) fn lacks_tmpfile(path: &Path) -> bool {
         let plans = plans();
         let mut plans = plans.iter().filter(|plan| path.starts_with(&plan.top));
         plans.any(|plan| plan.plain)

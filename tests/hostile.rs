@@ -914,7 +914,7 @@ fn bombs_are_not_unpacked_to_the_end() {
     use imgkit::archive::{Open, Pick};
     use imgkit::blob::{DecodeLimits, Meter};
     use imgkit::layer::Limits;
-    use imgkit::{Fault, job};
+    use imgkit::{Fault, archive, verify};
 
     let zeros = 8 << 20;
     let limits = Limits {
@@ -939,7 +939,7 @@ fn bombs_are_not_unpacked_to_the_end() {
         };
         let archive = open.path(&room.path("app.tar")).expect("an archive");
         let image = archive.select(&Pick::Only, None).expect("an image").index;
-        let error = job::measure(&archive, &[image], &limits, &Meter::default())
+        let error = archive::measure(&archive, &[image], &limits, &Meter::default())
             .whole()
             .expect_err("a bomb");
         assert!(
@@ -952,7 +952,7 @@ fn bombs_are_not_unpacked_to_the_end() {
             ),
             "{pack:?}: {error}"
         );
-        let report = job::verify::verify(&archive, &limits, &Meter::default());
+        let report = verify::verify(&archive, &limits, &Meter::default());
         let limited = |error: &imgkit::Error| matches!(error.fault(), Fault::Limit { .. });
         assert!(
             !report.is_sound() && !report.is_damaged() && report.trouble.iter().any(limited),

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use imgkit::archive::{Open, Pick};
-use imgkit::job::diff::{self, ChangeKind, Field, Fields, Ignored, Input, Loading, Options, Sort};
+use imgkit::programs::imgdiff::compare::{
+    self as diff, ChangeKind, Field, Fields, Ignored, Input, Loading, Options, Sort,
+};
 use imgkit::tree::{NodeKind, Reading, Tree};
 use proptest::prelude::*;
 

@@ -13,7 +13,7 @@ use crate::blob::{FileRange, Meter, PendingFile, open_regular};
 use crate::disk::Excludes;
 use crate::error::{At, Fault, Result};
 use crate::escape;
-use crate::show::json;
+use crate::render::json;
 use crate::spec::Digest;
 use crate::spec::instruction::{self, Instruction};
 use crate::store::Policy;

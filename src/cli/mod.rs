@@ -4,7 +4,6 @@
 //! of documentation and a closure: parse, open, call a job, print what it returns.
 
 mod args;
-pub mod base;
 mod beside;
 mod caching;
 mod complete;
@@ -16,7 +15,6 @@ mod page;
 mod progress;
 mod run;
 mod search;
-mod sides;
 mod streams;
 mod transport;
 
@@ -30,6 +28,5 @@ pub use page::{Images, Page, Subcommand, Uses};
 pub use progress::Progress;
 pub use run::{Verdict, run, run_commands};
 pub use search::Each;
-pub use sides::OpenedSide;
 pub use streams::{Io, apart, is_root, is_stdout, landing, now, source_date_epoch};
 pub use transport::refuse_online;

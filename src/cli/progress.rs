@@ -12,7 +12,7 @@ use super::args::ProgressWhen;
 use super::interrupt;
 use crate::blob::{Meter, Part};
 use crate::escape;
-use crate::show::human;
+use crate::render::human;
 
 /// How long a job may take before anything is shown.
 const SILENCE: Duration = Duration::from_millis(500);

@@ -1,7 +1,8 @@
-//! The programs: each module is one of them, with its arguments, its page and its run.
+//! The programs: each module holds one, with its arguments, its man page, its operation and its output.
 //!
-//! A program never uses another: what two of them need is further down in the house.
+//! A program never uses another: code that two of them need is in a module below.
 
+#[cfg(feature = "base")]
 pub mod imgbase;
 pub mod imgcommit;
 pub mod imgconvert;

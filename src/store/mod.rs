@@ -15,8 +15,10 @@ mod founding;
 mod ids;
 mod index;
 mod lock;
+mod remove;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::collections::HashSet;
 use std::io::ErrorKind;
@@ -29,6 +31,8 @@ pub use founding::abandon_begun;
 use index::StoreIndex;
 pub use index::{Placed, Policy, Unwanted};
 use lock::Lock;
+pub use remove::{Removal, Wanted, remove};
+pub use upkeep::{ImageUsage, PruneOptions, Usage, prune, usage};
 
 use crate::archive::{Archive, Container, Fate, Half, NodeKind, Open, Root};
 use crate::blob::fault_injection::fail_point;

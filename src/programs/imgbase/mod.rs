@@ -1,8 +1,28 @@
 //! imgbase: base images from packages, from the host, from binaries, from a ready tree.
 
+pub mod base;
+pub mod check;
+pub mod commands;
+pub mod deb;
+pub mod emit;
+pub mod filters;
+pub mod host;
+pub mod image;
+pub mod layers;
+pub mod owned;
+pub mod pack;
+pub mod recorded;
+pub mod sbom;
+pub mod scratch;
+pub mod scripts;
+pub mod standins;
+pub mod unpack;
+
+pub use base::Base;
+
 use std::process::ExitCode;
 
-use crate::cli::{self, Common, Page, Subcommand, Uses, base};
+use crate::cli::{self, Common, Page, Subcommand, Uses};
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args as _, FromArgMatches};
 
@@ -57,19 +77,19 @@ struct Args {
 }
 
 enum Command {
-    Deb(Box<base::Deb>),
-    Host(base::Host),
-    Scratch(base::Scratch),
-    Pack(base::Pack),
-    Explain(base::Explain),
+    Deb(Box<commands::Deb>),
+    Host(commands::Host),
+    Scratch(commands::Scratch),
+    Pack(commands::Pack),
+    Explain(commands::Explain),
 }
 
 const COMMANDS: [Subcommand; 5] = [
-    (base::DEB, base::Deb::augment_args),
-    (base::HOST, base::Host::augment_args),
-    (base::SCRATCH, base::Scratch::augment_args),
-    (base::PACK, base::Pack::augment_args),
-    (base::EXPLAIN, base::Explain::augment_args),
+    (commands::DEB, commands::Deb::augment_args),
+    (commands::HOST, commands::Host::augment_args),
+    (commands::SCRATCH, commands::Scratch::augment_args),
+    (commands::PACK, commands::Pack::augment_args),
+    (commands::EXPLAIN, commands::Explain::augment_args),
 ];
 
 /// What they take comes from [`COMMANDS`]: to set up all of it takes longer than to start.
@@ -92,11 +112,11 @@ impl FromArgMatches for Command {
         let missing = || clap::Error::new(ErrorKind::MissingSubcommand);
         let (name, of) = matches.subcommand().ok_or_else(missing)?;
         match name {
-            "deb" => base::Deb::from_arg_matches(of).map(|deb| Command::Deb(Box::new(deb))),
-            "host" => base::Host::from_arg_matches(of).map(Command::Host),
-            "scratch" => base::Scratch::from_arg_matches(of).map(Command::Scratch),
-            "pack" => base::Pack::from_arg_matches(of).map(Command::Pack),
-            "explain" => base::Explain::from_arg_matches(of).map(Command::Explain),
+            "deb" => commands::Deb::from_arg_matches(of).map(|deb| Command::Deb(Box::new(deb))),
+            "host" => commands::Host::from_arg_matches(of).map(Command::Host),
+            "scratch" => commands::Scratch::from_arg_matches(of).map(Command::Scratch),
+            "pack" => commands::Pack::from_arg_matches(of).map(Command::Pack),
+            "explain" => commands::Explain::from_arg_matches(of).map(Command::Explain),
             _ => Err(missing()),
         }
     }

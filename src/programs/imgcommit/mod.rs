@@ -1,5 +1,7 @@
 //! imgcommit: make a changed root filesystem one more layer of an image.
 
+pub mod commit;
+
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,9 +14,9 @@ use crate::cli::{
 };
 use crate::disk::{Directory, Options};
 use crate::error::At;
-use crate::job::{self, Changed, CommitOptions, Packer};
-use crate::write::MediaTypes;
+use crate::write::{MediaTypes, Packer};
 use crate::{Error, Fault, Result, escape};
+use commit::{Changed, CommitOptions};
 
 const PAGE: Page = Page {
     name: "imgcommit",
@@ -243,7 +245,7 @@ fn squash(args: &Args, image: &ImageArg, options: &CommitOptions, io: &mut Io) -
     };
     let first = range.as_ref().map_or(0, |(first, _)| *first);
     let from = args.from.map_or(first, |from| from as usize - 1);
-    let (bundle, id) = job::squash(&opened.archive, number, from, &packer, options)?;
+    let (bundle, id) = commit::squash(&opened.archive, number, from, &packer, options)?;
     drop(progress);
     let delivered = args.making.deliver(&bundle, &id, &args.common, io);
     delivered.map_err(|error| of_image(error, &opened))
@@ -311,7 +313,7 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
         landing: &landing,
         meter: &meter,
     };
-    let made = job::commit_layer(&opened.archive, number, changed, &packer, options)?;
+    let made = commit::commit_layer(&opened.archive, number, changed, &packer, options)?;
     drop(progress);
     cli::warn_of_cache(options.cache.as_ref(), io);
     if made.left_out {
@@ -331,7 +333,7 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
     if made.layer.is_none() {
         io.note("nothing has changed: the image has no new layer");
     }
-    let (bundle, id) = job::commit(&opened.archive, number, made, &packer, options)?;
+    let (bundle, id) = commit::commit(&opened.archive, number, made, &packer, options)?;
     let delivered = args.making.deliver(&bundle, &id, &args.common, io);
     delivered.map_err(|error| of_image(error, &opened))
 }

@@ -8,11 +8,10 @@ use crate::archive::Name;
 use crate::blob::{Meter, PendingFile};
 use crate::cli::{self, Common, ImageArg, Io, Packing, Page, Uses, Verdict};
 use crate::error::At;
-use crate::job;
-use crate::show::json;
+use crate::render::json;
 use crate::spec::Reference;
 use crate::store::{Policy, Store};
-use crate::write::{Bundle, Change, Format, Holds, ListedName, MediaTypes, archive, layout};
+use crate::write::{self, Bundle, Change, Format, Holds, ListedName, MediaTypes, archive, layout};
 use crate::{Error, Fault, Result};
 use serde_json::json;
 
@@ -198,7 +197,7 @@ pub fn main() -> ExitCode {
         let place = || source.place.clone();
         source.whole()?;
         let mut bundle = Bundle::default();
-        job::save(
+        write::save(
             &mut bundle,
             source,
             &opened.chosen()?,

@@ -6,9 +6,9 @@ use crate::Result;
 use crate::archive::{Open, Pick};
 use crate::blob::Meter;
 use crate::cli::{self, Common, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict};
-use crate::job::{self, Usage};
-use crate::show::{Column, Format, human};
+use crate::render::{Column, Format, human};
 use crate::spec::Timestamp;
+use crate::store::{self, Usage};
 use serde_json::{Value, json};
 
 const PAGE: Page = Page {
@@ -164,7 +164,7 @@ pub fn main() -> ExitCode {
             };
             Ok((&*opened.archive, roots))
         });
-        let usage = job::usage(&sources.collect::<Result<Vec<_>>>()?, &args.common.limits())?;
+        let usage = store::usage(&sources.collect::<Result<Vec<_>>>()?, &args.common.limits())?;
         let rows = if args.verbose {
             images(&usage)
         } else {

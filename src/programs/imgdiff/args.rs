@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::{Caching, Coloring, Common, ImageArg, no_effect};
 use crate::error::{Fault, Result};
-use crate::job::diff::{Field, Fields};
+use crate::programs::imgdiff::compare::{Field, Fields};
 
 /// Tell what really differs between images
 #[derive(clap::Parser)]

@@ -1,5 +1,9 @@
 //! imgdiff: what really differs between images.
 
+pub mod compare;
+pub mod output;
+mod sides;
+
 mod args;
 mod page;
 mod print;
@@ -9,9 +13,9 @@ use std::process::ExitCode;
 use crate::blob::Meter;
 use crate::cli::{self, Openings};
 use crate::error::{At, Error, Fault, Result};
-use crate::job::diff::{self, Field, Fields, Ignored, Input, Loading, Options, Sort};
-use crate::show::Format;
+use crate::render::Format;
 use crate::tree::Reading;
+use compare::{self as diff, Field, Fields, Ignored, Input, Loading, Options, Sort};
 
 use self::args::{Args, SortArg};
 use self::page::PAGE;

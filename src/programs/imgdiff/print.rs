@@ -1,10 +1,10 @@
 //! What imgdiff prints of what it found.
 
+use super::compare::{self as diff, Options};
+use super::output;
 use crate::cli::{Io, Verdict};
 use crate::error::{Error, Fault, Result};
-use crate::job::diff::{self, Options};
-use crate::show::diff as show;
-use crate::show::{Format, human};
+use crate::render::{Format, human};
 use serde_json::Value;
 
 use super::args::{Args, ScoreArg};
@@ -42,9 +42,9 @@ pub fn print(
             match shown {
                 _ if args.quiet => {}
                 Shown::Rows(format, _) => {
-                    rows(io, format, &mut show::layer_rows(&report).into_iter())?
+                    rows(io, format, &mut output::layer_rows(&report).into_iter())?
                 }
-                _ => show::write_layers(io.out(), &report)?,
+                _ => output::write_layers(io.out(), &report)?,
             }
             Ok(verdict(report.differs))
         }
@@ -52,8 +52,8 @@ pub fn print(
             warn(io, &faults);
             match shown {
                 _ if args.quiet => {}
-                Shown::Rows(format, _) => rows(io, format, &mut show::package_rows(&changes))?,
-                _ => lines(io, show::package_lines(&changes))?,
+                Shown::Rows(format, _) => rows(io, format, &mut output::package_rows(&changes))?,
+                _ => lines(io, output::package_lines(&changes))?,
             }
             Ok(verdict(!changes.is_empty()))
         }
@@ -62,10 +62,10 @@ pub fn print(
             match shown {
                 _ if args.quiet => {}
                 Shown::Rows(format, _) => {
-                    rows(io, format, &mut show::many_rows(&report).into_iter())?
+                    rows(io, format, &mut output::many_rows(&report).into_iter())?
                 }
                 _ => {
-                    for (i, table) in show::many_tables(&report).iter().enumerate() {
+                    for (i, table) in output::many_tables(&report).iter().enumerate() {
                         if i > 0 {
                             io.line("")?;
                         }
@@ -80,12 +80,12 @@ pub fn print(
             match shown {
                 _ if args.quiet => {}
                 Shown::Rows(format, _) => {
-                    rows(io, format, &mut show::waste_rows(&report).into_iter())?
+                    rows(io, format, &mut output::waste_rows(&report).into_iter())?
                 }
                 _ => {
-                    let most = if args.all { usize::MAX } else { show::TOP };
-                    lines(io, show::waste_lines(&report, by_dive).into_iter())?;
-                    for table in show::waste_tables(&report, most) {
+                    let most = if args.all { usize::MAX } else { output::TOP };
+                    lines(io, output::waste_lines(&report, by_dive).into_iter())?;
+                    for table in output::waste_tables(&report, most) {
                         io.line("")?;
                         table.write_to(io.out())?;
                     }
@@ -135,11 +135,11 @@ pub fn print(
             };
             match shown {
                 Shown::Rows(format, _) => {
-                    let life = show::life_rows(side, &path).ok_or_else(missing)?;
+                    let life = output::life_rows(side, &path).ok_or_else(missing)?;
                     rows(io, format, &mut life.into_iter())?;
                 }
                 _ => {
-                    let life = show::life_lines(side, &path).ok_or_else(missing)?;
+                    let life = output::life_lines(side, &path).ok_or_else(missing)?;
                     if !args.quiet {
                         lines(io, life.into_iter())?;
                     }
@@ -172,9 +172,9 @@ fn texts_printed(
             match shown {
                 _ if args.quiet => Ok(()),
                 Shown::Rows(format, _) => {
-                    format.write(io.out(), None, [show::text_row(sides, change, &text)?])
+                    format.write(io.out(), None, [output::text_row(sides, change, &text)?])
                 }
-                _ => show::write_text(io.out(), sides, change, &text),
+                _ => output::write_text(io.out(), sides, change, &text),
             }
         },
     )?;
@@ -190,7 +190,7 @@ fn two_printed(
     is_part: bool,
 ) -> Result<()> {
     let (format, whole) = match shown {
-        Shown::Page => return show::write_page(io.out(), report),
+        Shown::Page => return output::write_page(io.out(), report),
         Shown::Rows(format, whole) => (Some(format), *whole),
         Shown::Text => (None, false),
     };
@@ -200,17 +200,17 @@ fn two_printed(
             return format.write(
                 io.out(),
                 None,
-                show::stat_rows(&diff::stat(&report.sides, changes)),
+                output::stat_rows(&diff::stat(&report.sides, changes)),
             );
         }
-        let mut documents = show::document_rows(report);
+        let mut documents = output::document_rows(report);
         if args.config || args.history {
             return format.write(io.out(), None, documents);
         }
-        documents.push(show::summary_row(report));
+        documents.push(output::summary_row(report));
         let files = changes
             .iter()
-            .map(|change| show::change_row(&report.sides, change));
+            .map(|change| output::change_row(&report.sides, change));
         return format.write(
             io.out(),
             None,
@@ -218,25 +218,25 @@ fn two_printed(
         );
     }
     if args.config {
-        return lines(io, show::config_lines(&report.config));
+        return lines(io, output::config_lines(&report.config));
     }
     if args.history {
-        return lines(io, show::history_lines(&report.history));
+        return lines(io, output::history_lines(&report.history));
     }
     if args.stat {
         return lines(
             io,
-            show::stat_lines(&diff::stat(&report.sides, changes)).into_iter(),
+            output::stat_lines(&diff::stat(&report.sides, changes)).into_iter(),
         );
     }
     let color = io.color();
-    for (change, line) in changes.iter().zip(show::change_lines(
+    for (change, line) in changes.iter().zip(output::change_lines(
         &report.sides,
         changes,
         args.blame.is_some(),
     )) {
         match color {
-            true => io.line(&show::painted(change.kind, &line))?,
+            true => io.line(&output::painted(change.kind, &line))?,
             false => io.line(&line)?,
         }
     }
@@ -247,9 +247,9 @@ fn two_printed(
         io.line("")?;
     }
     if args.strict {
-        lines(io, show::packing_lines(report))?;
+        lines(io, output::packing_lines(report))?;
     }
-    lines(io, show::account(report).into_iter())
+    lines(io, output::account(report).into_iter())
 }
 
 fn lines(io: &mut Io, lines: impl Iterator<Item = String>) -> Result<()> {

@@ -1,5 +1,8 @@
 //! imgexport: write an image's root filesystem as a tar, or unpack it.
 
+pub mod export;
+pub mod listing;
+
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write};
@@ -12,13 +15,12 @@ use crate::blob::{Meter, NewFile, PendingFile, sync_directory};
 use crate::cache::Cache;
 use crate::cli::{self, Caching, Common, ImageArg, Io, Opened, Page, Uses, Verdict, no_effect};
 use crate::error::At;
-use crate::job::export::{
+use crate::tree::{Proof, Reading};
+use crate::{Error, Fault, Result};
+use export::{
     Existing, Export, ExportOptions, Globs, NotApplied, Shape, Unpack, layer_range, raw_layer,
     since,
 };
-use crate::show::entries;
-use crate::tree::{Proof, Reading};
-use crate::{Error, Fault, Result};
 use serde_json::{Map, json};
 
 const PAGE: Page = Page {
@@ -402,12 +404,12 @@ fn list(
         let mut out = std::io::BufWriter::new(out);
         let failed = |error| Error::io("write", error);
         if args.format == FormatArg::Mtree {
-            writeln!(out, "{}", entries::MTREE).map_err(failed)?;
+            writeln!(out, "{}", listing::MTREE).map_err(failed)?;
         }
         for item in export.items() {
             let line = match args.format {
-                FormatArg::Mtree => entries::mtree(&item),
-                _ => entries::json(&item, Map::new())?,
+                FormatArg::Mtree => listing::mtree(&item),
+                _ => listing::json(&item, Map::new())?,
             };
             writeln!(out, "{line}").map_err(failed)?;
         }
@@ -528,7 +530,7 @@ fn unpack(
     export: &mut Export,
     target: &Path,
     meter: &Meter,
-) -> Result<crate::job::export::Unpacked> {
+) -> Result<crate::programs::imgexport::export::Unpacked> {
     let unpack = Unpack {
         target: target.to_owned(),
         existing: match args.overwrite {
@@ -545,7 +547,7 @@ fn record(
     args: &Args,
     record_file: Option<PendingFile>,
     export: &Export,
-    unpacked: &crate::job::export::Unpacked,
+    unpacked: &crate::programs::imgexport::export::Unpacked,
     io: &mut Io,
 ) -> Result<()> {
     type Has = fn(&NotApplied) -> bool;
@@ -567,7 +569,7 @@ fn record(
                 .map(|(name, _)| *name)
                 .collect();
             let more = Map::from_iter([("NotApplied".to_owned(), json!(names))]);
-            text.push_str(&entries::json(&item, more)?);
+            text.push_str(&listing::json(&item, more)?);
             text.push('\n');
         }
         file.write(text.as_bytes())?;

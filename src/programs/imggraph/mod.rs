@@ -1,20 +1,23 @@
 //! imggraph: draw what images stand on, and what they share.
 
+pub mod draw;
+pub mod graph;
+pub mod installed;
+
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::archive::{Archive, Name, Open, Pick, Root};
+use crate::archive::{self, Archive, Filter, Name, Open, Pick, Root, Sizes};
 use crate::blob::Meter;
 use crate::cli::{
     self, Coloring, Common, ImageArg, Io, Openings, Page, Takes, Uses, Verdict, no_effect,
 };
 use crate::error::{At, Fault};
-use crate::job::graph::{self, Graph, ImageMap, Narrow, SizeOf, Source, View};
-use crate::job::{self, Filter, Sizes};
-use crate::show::graph::{self as draw, RankDir, TreeOptions};
 use crate::{Error, Result};
 use clap::ValueEnum;
+use draw::{RankDir, TreeOptions};
+use graph::{Graph, ImageMap, Narrow, SizeOf, Source, View};
 
 const PAGE: Page = Page {
     name: "imggraph",
@@ -506,7 +509,7 @@ fn measure(args: &Args, opened: &mut [Opened], io: &mut Io) {
     for one in opened {
         let meter = Meter::default();
         let progress = io.progress(&one.archive.place, None, &meter, false);
-        one.sizes = job::measure(&one.archive, &one.images, &args.common.limits(), &meter);
+        one.sizes = archive::measure(&one.archive, &one.images, &args.common.limits(), &meter);
         drop(progress);
         for fault in one.sizes.faults() {
             io.fail(&fault.clone().at(one.archive.place.clone()));
@@ -564,7 +567,8 @@ fn packages(args: &Args, opened: &[Opened], io: &mut Io) -> Result<Graph> {
         .at(place)?;
     let meter = Meter::default();
     let progress = io.progress(&one.archive.place, None, &meter, false);
-    let packages = job::installed(selection.image(), &args.common.limits(), &meter).at(place)?;
+    let packages =
+        installed::installed(selection.image(), &args.common.limits(), &meter).at(place)?;
     drop(progress);
     for fault in &packages.faults {
         io.fail(&fault.clone().at(one.archive.place.clone()));

@@ -1,22 +1,25 @@
 //! imghistory: show how an image was made, step by step.
 
+pub mod dockerfile;
+pub mod dockerfile_text;
+pub mod history;
+mod output;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::archive::{Archive, Image, Open};
+use crate::archive::{self, Archive, Image, Open, Sizes};
 use crate::blob::{Meter, NewDirectory};
 use crate::cli::{self, Common, ImageArg, Io, Openings, Page, Takes, Uses, Verdict, no_effect};
 use crate::error::{At, Error, Fault, Result};
-use crate::job::dockerfile::{self, Candidate, Dockerfile};
-use crate::job::{self, Sizes};
-use crate::show::Format;
-use crate::show::dockerfile::{
-    DOCKERFILE_COLUMNS, Layout, dockerfile as dockerfile_text, dockerfile_rows,
-};
-use crate::show::images::{HISTORY_COLUMNS, Telling, history_rows};
+use crate::render::Format;
+use crate::render::images::Telling;
+use dockerfile::{Candidate, Dockerfile};
+use dockerfile_text::{DOCKERFILE_COLUMNS, Layout, dockerfile as dockerfile_text, dockerfile_rows};
+use output::{HISTORY_COLUMNS, history_rows};
 
 const PAGE: Page = Page {
     name: "imghistory",
@@ -251,7 +254,7 @@ pub fn main() -> ExitCode {
         let place = || opened.archive.place.clone();
         let sizes = match args.quiet {
             true => Sizes::default(),
-            false => job::measure(
+            false => archive::measure(
                 &opened.archive,
                 &[selection.index],
                 &args.common.limits(),
@@ -261,7 +264,7 @@ pub fn main() -> ExitCode {
             .at(place)?,
         };
         drop(progress);
-        let report = job::history(selection.image(), &sizes);
+        let report = history::history(selection.image(), &sizes);
         for warning in &report.warnings {
             io.warn(&format!("{}: {warning}", opened.archive.place));
         }

@@ -1,5 +1,7 @@
 //! imgimport: make an image of a root filesystem.
 
+pub mod import;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -7,10 +9,11 @@ use crate::blob::{Input, Meter};
 use crate::cli::{self, Common, Io, Making, Packing, Page, Selecting, Uses, Verdict};
 use crate::disk::{Directory, Options};
 use crate::error::At;
-use crate::job::{self, ImportOptions, Imported, Packer};
 use crate::spec::Digest;
 use crate::write::Bundle;
+use crate::write::Packer;
 use crate::{Fault, Result, escape};
+use import::{ImportOptions, Imported};
 
 const PAGE: Page = Page {
     name: "imgimport",
@@ -169,10 +172,10 @@ pub fn main() -> ExitCode {
         let label = args.input.to_string_lossy();
         let progress = io.progress(&label, total, &meter, args.making.quiet);
         let (bundle, id): (Bundle, Digest) = match (folder, input) {
-            (Some(folder), _) => job::import_folder(&folder, &packer, &options)?,
+            (Some(folder), _) => import::import_folder(&folder, &packer, &options)?,
             (None, Some(input)) => {
                 let in_place = args.making.output.is_some();
-                let imported = job::import(input, in_place, &packer, &options);
+                let imported = import::import(input, in_place, &packer, &options);
                 let (bundle, id, said) = imported.map_err(|error| placed(error, &args.input))?;
                 drop(progress);
                 say(&said, &args.input, io);

@@ -1,15 +1,17 @@
 //! imginspect: show everything about images, in docker's words.
 
+pub mod inspect;
+
 use std::io::Write;
 use std::process::ExitCode;
 
-use crate::archive::Open;
+use crate::archive::{self, Open};
 use crate::blob::Meter;
 use crate::cli::{self, Common, ImageArg, Io, Openings, Page, Takes, Uses, Verdict};
 use crate::error::At;
-use crate::job::{self, Raw};
-use crate::show::{Shape, Template, json};
+use crate::render::{Shape, Template, json};
 use crate::{Error, Fault, Result};
+use inspect::Raw;
 use serde_json::Value;
 
 const PAGE: Page = Page {
@@ -168,7 +170,7 @@ fn inspect(args: &Args, image: &ImageArg, openings: &mut Openings, io: &mut Io) 
     let opened = openings.open(image, &args.common, open, Takes::One)?;
     let selection = opened.select(&args.common)?;
     let place = || opened.archive.place.clone();
-    let sizes = job::measure(
+    let sizes = archive::measure(
         &opened.archive,
         &[selection.index],
         &args.common.limits(),
@@ -176,7 +178,7 @@ fn inspect(args: &Args, image: &ImageArg, openings: &mut Openings, io: &mut Io) 
     )
     .whole()
     .at(place)?;
-    Ok(job::inspect(&selection, &sizes))
+    Ok(inspect::inspect(&selection, &sizes))
 }
 
 fn write_raw(
@@ -194,10 +196,10 @@ fn write_raw(
         RawArg::Index => Raw::Index,
     };
     let bytes = match which {
-        Raw::Index => job::raw_index(&opened.archive, &opened.pick),
+        Raw::Index => inspect::raw_index(&opened.archive, &opened.pick),
         _ => {
             let platform = args.common.platform.as_ref();
-            job::raw_of(&opened.archive, &opened.pick, platform, which)
+            inspect::raw_of(&opened.archive, &opened.pick, platform, which)
         }
     };
     let bytes = bytes.at(|| opened.archive.place.clone())?;

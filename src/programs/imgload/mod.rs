@@ -1,5 +1,7 @@
 //! imgload: put the images of an archive into the local store.
 
+pub mod load;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,11 +12,11 @@ use crate::cli::{
     self, Common, ImageArg, Io, Opened, Openings, Packing, Page, Takes, Uses, Verdict,
 };
 use crate::error::{At, Error, Fault};
-use crate::job::verify::{self, Finding, Severity};
-use crate::job::{self, LoadOptions, Loaded};
 use crate::layer::Limits;
-use crate::show::json;
+use crate::render::json;
 use crate::store::{Policy, Store};
+use crate::verify::{self, Finding, Severity};
+use load::{LoadOptions, Loaded};
 use serde_json::json;
 
 const PAGE: Page = Page {
@@ -242,7 +244,7 @@ fn load(
     let before = id_file.text.len();
     let mut losses = Vec::new();
     let mut unwritten = None;
-    let loaded = job::load(archive, &roots, store, &options, &meter, |ids, lost| {
+    let loaded = load::load(archive, &roots, store, &options, &meter, |ids, lost| {
         losses = lost;
         let mut ids = ids.to_vec();
         ids.dedup();

@@ -1,17 +1,21 @@
 //! imgls: list the images of files, folders and the local store.
 
+pub mod list;
+mod output;
+
 use std::cmp::Reverse;
 use std::process::ExitCode;
 
-use crate::archive::{Archive, Open, Pick, Root};
+use crate::archive::{self, Archive, Filter, Open, Pick, Root, Sizes};
 use crate::blob::Meter;
 use crate::cli::{self, Common, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict};
 use crate::error::At;
-use crate::job::{self, Ages, Filter, ListRow, RowKind, Sizes};
-use crate::show::images::{LIST_COLUMNS, Telling, list_row, tree_labels};
-use crate::show::{Format, Table};
+use crate::render::images::Telling;
+use crate::render::{Format, Table};
 use crate::spec::Timestamp;
 use crate::{Error, Fault, Result};
+use list::{Ages, ListRow, RowKind};
+use output::{LIST_COLUMNS, list_row, tree_labels};
 
 const PAGE: Page = Page {
     name: "imgls",
@@ -270,7 +274,7 @@ impl Listing<'_> {
             true => {
                 let meter = Meter::default();
                 let _progress = io.progress(&archive.place, None, &meter, args.quiet);
-                job::measure(archive, &wanted, &args.common.limits(), &meter)
+                archive::measure(archive, &wanted, &args.common.limits(), &meter)
             }
         };
         for fault in sizes.faults() {
@@ -280,7 +284,7 @@ impl Listing<'_> {
         match (args.tree, &opened.pick) {
             (true, Pick::Only) => {
                 let roots: Vec<&Root> = chosen.iter().map(|one| one.root).collect();
-                rows = job::tree(archive, &roots, &sizes).at(|| archive.place.clone())?;
+                rows = list::tree(archive, &roots, &sizes).at(|| archive.place.clone())?;
             }
             _ => {
                 for one in &chosen {
@@ -288,8 +292,8 @@ impl Listing<'_> {
                     let own = one.image.map(|image| &archive.images[image].platform);
                     let roots = [one.root];
                     let mut more = match args.tree {
-                        true => job::tree(archive, &roots, &sizes).at(|| archive.place.clone())?,
-                        false => job::list(archive, &roots, own.or(platform), args.all, &sizes),
+                        true => list::tree(archive, &roots, &sizes).at(|| archive.place.clone())?,
+                        false => list::list(archive, &roots, own.or(platform), args.all, &sizes),
                     };
                     more.retain(|row| {
                         let name = row.name.as_ref();

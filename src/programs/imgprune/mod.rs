@@ -3,9 +3,10 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
+use crate::archive::Filter;
 use crate::cli::{self, Common, Page, Uses, Verdict};
-use crate::job::{self, Filter, PruneOptions, Removal};
-use crate::show::human;
+use crate::render::human;
+use crate::store::{self, PruneOptions, Removal};
 use crate::{Error, Fault, Result, escape};
 
 const PAGE: Page = Page {
@@ -91,7 +92,7 @@ pub fn main() -> ExitCode {
         }
         let store = cli::store(&args.common)?;
         let removal = match cli::open_store(&args.common, &Default::default())? {
-            Some(archive) => job::prune(&store, &archive, &options)?,
+            Some(archive) => store::prune(&store, &archive, &options)?,
             // What a load left behind that was killed before anything had a name.
             None => Removal {
                 freed: store.collect(args.dry_run)?,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::cli::{self, Common, Images, Page, Uses, Verdict};
-use crate::job::{self, Wanted};
+use crate::store::{self, Wanted};
 use crate::{Fault, escape};
 
 const PAGE: Page = Page {
@@ -78,7 +78,7 @@ pub fn main() -> ExitCode {
             platform: args.common.platform.as_ref(),
             force: args.force,
         };
-        let removal = job::remove(&store, &archive, &wanted)?;
+        let removal = store::remove(&store, &archive, &wanted)?;
         for name in &removal.untagged {
             io.line(&format!("Untagged: {}", escape::text(&name.to_string())))?;
         }

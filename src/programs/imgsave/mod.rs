@@ -10,8 +10,7 @@ use crate::cli::{
     self, Common, ImageArg, Io, Opened, Openings, Packing, Page, Takes, Uses, Verdict,
 };
 use crate::error::At;
-use crate::job;
-use crate::write::{Bundle, Format, Holds, ListedName, archive, layout};
+use crate::write::{self, Bundle, Format, Holds, ListedName, archive, layout};
 use crate::{Fault, Result};
 
 const PAGE: Page = Page {
@@ -154,7 +153,7 @@ pub fn main() -> ExitCode {
         let mut bundle = Bundle::default();
         for opened in &opened {
             let platform = args.common.platform.as_ref();
-            let saved = job::save(
+            let saved = write::save(
                 &mut bundle,
                 &opened.archive,
                 &opened.chosen()?,

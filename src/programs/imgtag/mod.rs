@@ -9,7 +9,7 @@ use crate::error::At;
 use crate::spec::Reference;
 use crate::store::Policy;
 use crate::write::{Bundle, Holds, ListedName};
-use crate::{Fault, Result, job};
+use crate::{Fault, Result, write};
 
 const PAGE: Page = Page {
     name: "imgtag",
@@ -101,7 +101,7 @@ fn tag(args: &Args, name: &ListedName, io: &mut Io) -> Result<()> {
     }
     let mut bundle = Bundle::default();
     let chosen = one(&opened)?;
-    job::save(&mut bundle, archive, &chosen, platform, Some(name)).at(place)?;
+    write::save(&mut bundle, archive, &chosen, platform, Some(name)).at(place)?;
     let added = store.add(&bundle, Policy::Replace, &meter);
     // What is wrong with the image, rather than with the store.
     added.map_err(|error| match error.fault() {

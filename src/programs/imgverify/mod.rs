@@ -10,9 +10,9 @@ use crate::cli::{
     self, Coloring, Common, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict, no_effect,
 };
 use crate::error::{At, Error, Fault, Result};
-use crate::job::verify::{self, Finding, Severity, VerifyReport, custody};
 use crate::layer::Limits;
-use crate::show::{human, json};
+use crate::render::{human, json};
+use crate::verify::{self, Finding, Severity, VerifyReport, custody};
 use serde_json::{Value, json};
 
 const PAGE: Page = Page {

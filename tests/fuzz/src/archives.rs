@@ -5,14 +5,16 @@ use std::io::{Cursor, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
+use imgkit::archive;
 use imgkit::archive::{Archive, Half, Open, Pick};
 use imgkit::blob::Meter;
-use imgkit::job::dockerfile::dockerfile;
-use imgkit::job::verify::{VerifyReport, verify};
-use imgkit::job::{self, Raw};
 use imgkit::layer::Limits;
-use imgkit::show;
+use imgkit::programs::imghistory::dockerfile::dockerfile;
+use imgkit::programs::imghistory::dockerfile_text;
+use imgkit::programs::imginspect::inspect::{self, Raw};
+use imgkit::programs::imgls::list;
 use imgkit::tree::{Reading, Tree};
+use imgkit::verify::{VerifyReport, verify};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
@@ -78,22 +80,22 @@ fn looked(archive: &Archive, limits: &Limits) {
     let _ = archive.whole();
     let roots: Vec<_> = archive.roots.iter().collect();
     let images: Vec<usize> = (0..archive.images.len()).collect();
-    let sizes = job::measure(archive, &images, limits, &Meter::default());
-    let rows = job::list(archive, &roots, None, true, &sizes);
-    let _ = job::tree(archive, &roots, &sizes);
+    let sizes = archive::measure(archive, &images, limits, &Meter::default());
+    let rows = list::list(archive, &roots, None, true, &sizes);
+    let _ = list::tree(archive, &roots, &sizes);
     for row in &rows {
         let _ = format!("{row:?}");
     }
     for pick in [Pick::Only, Pick::Position(0)] {
         if let Ok(selection) = archive.find(&pick, None) {
-            let _ = job::inspect(&selection, &sizes);
+            let _ = inspect::inspect(&selection, &sizes);
             for which in [Raw::Manifest, Raw::Config] {
-                let _ = job::raw(&selection, which);
+                let _ = inspect::raw(&selection, which);
             }
         }
-        let _ = job::raw_index(archive, &pick);
+        let _ = inspect::raw_index(archive, &pick);
     }
-    let _ = job::usage(&[(archive, None)], limits);
+    let _ = imgkit::store::usage(&[(archive, None)], limits);
 }
 
 /// An archive in a file, to be used and to be examined.
@@ -313,15 +315,15 @@ pub fn image(data: &[u8]) {
     looked(&archive, &limits);
     let report = verify(&archive, &limits, &meter);
     let images: Vec<usize> = (0..archive.images.len()).collect();
-    let sizes = job::measure(&archive, &images, &limits, &meter);
+    let sizes = archive::measure(&archive, &images, &limits, &meter);
     for image in &archive.images {
-        let history = job::history(image, &sizes);
+        let history = imgkit::programs::imghistory::history::history(image, &sizes);
         assert!(history.rows.len() >= image.config.history.len());
         if let Ok(file) = dockerfile(image, &[], &limits, &meter) {
             for annotate in [false, true] {
-                let text = show::dockerfile::dockerfile(
+                let text = dockerfile_text::dockerfile(
                     &file,
-                    show::dockerfile::Layout {
+                    dockerfile_text::Layout {
                         annotate,
                         safe: true,
                     },
@@ -331,7 +333,7 @@ pub fn image(data: &[u8]) {
                     .find(|c| c.is_control() && !matches!(c, '\n' | '\t'));
                 assert_eq!(bad, None, "{text:?}");
             }
-            let _ = show::dockerfile::dockerfile_rows(&file).count();
+            let _ = dockerfile_text::dockerfile_rows(&file).count();
         }
         let reading = Reading {
             limits,
@@ -345,9 +347,13 @@ pub fn image(data: &[u8]) {
         } else {
             assert!(!report.is_sound() || image.layers.iter().any(|layer| !layer.is_filesystem()));
         }
-        let _ = job::installed(image, &limits, &meter);
-        if let Ok(export) = job::export::Export::listing(image, &Default::default(), &reading, None)
-        {
+        let _ = imgkit::programs::imggraph::installed::installed(image, &limits, &meter);
+        if let Ok(export) = imgkit::programs::imgexport::export::Export::listing(
+            image,
+            &Default::default(),
+            &reading,
+            None,
+        ) {
             assert!(export.items().count() == export.len());
         }
     }

@@ -3,20 +3,20 @@
 use std::fs;
 use std::io::Cursor;
 
-use imgkit::blob::{DecodeLimits, Meter, sha256};
-use imgkit::debian::relation::{self, Operator, Relation};
-use imgkit::debian::{
+use imgkit::base::debian::relation::{self, Operator, Relation};
+use imgkit::base::debian::{
     Control, Keyring, Lock, LockedSource, Member, Paragraphs, Release, Request, SourceKind,
     Universe, Unpacked, Version,
 };
-use imgkit::debian::{database, solve, solver};
-use imgkit::elf::{Elf, MAX_NEEDED};
-use imgkit::job::base::Base;
-use imgkit::job::base::check::{self, Rules};
-use imgkit::job::base::scripts;
-use imgkit::job::base::standins::{self, Choice};
-use imgkit::job::base::unpack::{DebToUnpack, Unpacking, unpack};
-use imgkit::rootfs::{Kind, Node};
+use imgkit::base::debian::{database, solve, solver};
+use imgkit::base::elf::{Elf, MAX_NEEDED};
+use imgkit::base::rootfs::{Kind, Node};
+use imgkit::blob::{DecodeLimits, Meter, sha256};
+use imgkit::programs::imgbase::Base;
+use imgkit::programs::imgbase::check::{self, Rules};
+use imgkit::programs::imgbase::scripts;
+use imgkit::programs::imgbase::standins::{self, Choice};
+use imgkit::programs::imgbase::unpack::{DebToUnpack, Unpacking, unpack};
 
 use super::Taken;
 use super::tars::mend;
@@ -323,7 +323,7 @@ fn solved(text: &str) {
 /// Whether a package has a name and version, or provides them; architectures are left to the solver.
 fn meets(
     relation: &Relation<'_>,
-    paragraph: &imgkit::debian::Paragraph<'_>,
+    paragraph: &imgkit::base::debian::Paragraph<'_>,
     candidate: &solver::Candidate<'_>,
 ) -> bool {
     if candidate.name == relation.name && relation.allows(&candidate.version) {

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use imgkit::archive::Name;
 use imgkit::disk::Excludes;
 use imgkit::escape;
-use imgkit::show::{Shape, Template};
+use imgkit::render::{Shape, Template};
 use imgkit::spec::{Digest, MediaType, Platform, Reference, Timestamp};
 use serde_json::{Value, json};
 

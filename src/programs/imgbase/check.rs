@@ -1,0 +1,257 @@
+//! A tree compared with what it says of itself, before it becomes an image.
+//!
+//! What is checked: everything is in a folder; what packages list is there; files are what their packages' md5sums say;
+//! the loader's cache leads to files; accounts can be read. A failure means that an input is damaged or that this
+//! program is wrong, and in both cases an image of it would be bad.
+
+use std::io::Read;
+
+use md5::{Digest as _, Md5};
+
+use super::Base;
+use super::filters::Filters;
+use crate::base::debian::Unpacked;
+use crate::base::rootfs::{Contents, Kind, Rootfs};
+use crate::blob::CHUNK;
+use crate::error::{At, Error, Fault, Result};
+use crate::parallel::in_parallel;
+
+/// The most bytes of a file that is read whole.
+const FILE: u64 = 64 << 20;
+
+/// What may be otherwise than packages say.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// What is left out on purpose.
+    pub filters: Filters,
+    /// Whether files of packages may be missing or changed, as those of a host.
+    pub changed: bool,
+    /// Whether configuration files are beside their places as `.dpkg-new`.
+    pub unconfigured: bool,
+    /// Whether nothing was made here, so that what the tree says of itself is for others to answer for.
+    pub ready: bool,
+}
+
+/// Checks a tree.
+///
+/// # Errors
+/// `Entry` placed at the path that is wrong; what reading files gives.
+pub fn check(base: &Base, rules: &Rules) -> Result<()> {
+    parents(&base.rootfs)?;
+    if rules.ready {
+        return Ok(());
+    }
+    if !rules.changed {
+        for package in &base.packages {
+            listed(&base.rootfs, package, rules).at(|| package.name().to_owned())?;
+        }
+        sums(base)?;
+    }
+    cache(&base.rootfs)?;
+    accounts(&base.rootfs)
+}
+
+fn wrong(path: &[u8], why: &'static str) -> Error {
+    Error::new(Fault::Entry { why }).at(String::from_utf8_lossy(path))
+}
+
+fn parents(rootfs: &Rootfs) -> Result<()> {
+    for named in rootfs.walk().skip(1) {
+        let cut = named.path.iter().rposition(|byte| *byte == b'/');
+        let parent = &named.path[..cut.unwrap_or(0)];
+        match rootfs.get(parent).map(|node| &node.kind) {
+            Some(Kind::Folder) => {}
+            _ => return Err(wrong(named.path, "below something that is not a folder")),
+        }
+    }
+    Ok(())
+}
+
+fn listed(rootfs: &Rootfs, package: &Unpacked, rules: &Rules) -> Result<()> {
+    for path in &package.paths {
+        let there = rootfs.resolve(path)?;
+        let aside = [there.as_slice(), b".dpkg-new"].concat();
+        let is_there =
+            rootfs.get(&there).is_some() || rules.unconfigured && rootfs.get(&aside).is_some();
+        if !is_there && !rules.filters.leave_out(path) && !rules.filters.leave_out(&there) {
+            return Err(wrong(path, "the package lists it and it is not there"));
+        }
+    }
+    Ok(())
+}
+
+/// Compares files with their packages' sums, on all cores.
+fn sums(base: &Base) -> Result<()> {
+    let mut work: Vec<(&[u8], Vec<u8>, &Contents)> = Vec::new();
+    for package in &base.packages {
+        let Some(sums) = package.members.get("md5sums") else {
+            continue;
+        };
+        for line in sums.bytes.split(|byte| *byte == b'\n') {
+            let Some((sum, path)) = line.split_at_checked(32) else {
+                continue;
+            };
+            let path = path.trim_ascii_start();
+            let there = base.rootfs.resolve(path).at(|| package.name().to_owned())?;
+            // What somebody else has put in its place is theirs.
+            if let Some(node) = base.rootfs.get(&there)
+                && node.origin == package.origin
+                && let Some(contents) = node.contents()
+            {
+                work.push((sum, there, contents));
+            }
+        }
+    }
+    let results = in_parallel(&work, |(sum, path, contents)| {
+        let place = || String::from_utf8_lossy(path).into_owned();
+        let mut hasher = Md5::new();
+        let mut reader = contents.reader().at(place)?;
+        let mut buf = vec![0; CHUNK.min(usize::try_from(contents.len()).unwrap_or(CHUNK).max(1))];
+        loop {
+            match reader.read(&mut buf) {
+                Ok(0) => break,
+                Ok(n) => hasher.update(&buf[..n]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::io("read", error)).at(place),
+            }
+        }
+        match hex::encode(hasher.finalize()).as_bytes() == *sum {
+            true => Ok(()),
+            false => Err(wrong(
+                path,
+                "its contents are not what the package's md5sums say",
+            )),
+        }
+    });
+    results.into_iter().collect()
+}
+
+/// Every library that the loader's cache names is there (glibc, `ld.so.cache` of format 1.1).
+fn cache(rootfs: &Rootfs) -> Result<()> {
+    const PATH: &[u8] = b"etc/ld.so.cache";
+    const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
+    let Some(bytes) = rootfs.read(PATH, FILE)? else {
+        return Ok(());
+    };
+    // One of a ready tree may hold the old format before the new one, or be of another loader: none of ours.
+    if !bytes.starts_with(MAGIC) {
+        return Ok(());
+    }
+    let short = || wrong(PATH, "it is cut short");
+    let number = |at: usize| -> Option<usize> {
+        let bytes = bytes.get(at..at.checked_add(4)?)?;
+        usize::try_from(u32::from_le_bytes(bytes.try_into().ok()?)).ok()
+    };
+    let count = number(20).ok_or_else(short)?;
+    for i in 0..count {
+        let at = i.checked_mul(24).and_then(|at| at.checked_add(48 + 8));
+        let text = at.and_then(number).and_then(|at| bytes.get(at..));
+        let text = text.ok_or_else(short)?;
+        let path = text.split(|byte| *byte == 0).next().unwrap_or_default();
+        let there = rootfs.follow(path)?;
+        if rootfs
+            .get(&there)
+            .and_then(|node| node.contents())
+            .is_none()
+        {
+            return Err(wrong(
+                path,
+                "the loader's cache names it and it is not there",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn accounts(rootfs: &Rootfs) -> Result<()> {
+    for (path, fields, numbers) in [
+        (b"etc/passwd".as_slice(), 7, [2, 3].as_slice()),
+        (b"etc/group", 4, &[2]),
+        (b"etc/shadow", 9, &[]),
+        (b"etc/gshadow", 4, &[]),
+    ] {
+        let text = rootfs.read(path, FILE)?.unwrap_or_default();
+        for line in text.split(|byte| *byte == b'\n') {
+            // `+` and `-` lines stand for other sources (`nsswitch.conf(5)`, compat).
+            if line.is_empty() || matches!(line[0], b'+' | b'-' | b'#') {
+                continue;
+            }
+            let parts: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
+            let is_number = |field: &usize| {
+                let text = parts
+                    .get(*field)
+                    .and_then(|text| std::str::from_utf8(text).ok());
+                text.is_some_and(|text| text.parse::<u32>().is_ok())
+            };
+            if parts.len() != fields || parts[0].is_empty() || !numbers.iter().all(is_number) {
+                return Err(wrong(path, "a line of it is no account"));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::debian::Member;
+    use crate::base::rootfs::Node;
+
+    fn package(sums: &str, paths: &[&str]) -> Base {
+        let mut base = Base::new(0);
+        let origin = base.origin("p");
+        base.rootfs
+            .put(b"usr/bin/p", Node::file(0o755, *b"hello\n").from(origin))
+            .expect("a file");
+        let mut package = Unpacked {
+            origin,
+            paths: paths.iter().map(|path| path.as_bytes().to_vec()).collect(),
+            ..Unpacked::default()
+        };
+        package.control.push("Package", "p");
+        let bytes = sums.as_bytes().to_vec();
+        package
+            .members
+            .insert("md5sums".to_owned(), Member { mode: 0o644, bytes });
+        base.packages.push(package);
+        base
+    }
+
+    fn said(base: &Base) -> String {
+        match check(base, &Rules::default()) {
+            Ok(()) => String::new(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn what_packages_say_is_compared() {
+        let sum = "b1946ac92492d2347c6235b4d2611184  usr/bin/p\n";
+        assert_eq!(said(&package(sum, &["/.", "/usr", "/usr/bin/p"])), "");
+        let found = said(&package(sum, &["/usr/bin/q"]));
+        assert_eq!(
+            found,
+            "p: /usr/bin/q: the package lists it and it is not there"
+        );
+        let other = sum.replace("b194", "c194");
+        let found = said(&package(&other, &[]));
+        assert_eq!(
+            found,
+            "usr/bin/p: its contents are not what the package's md5sums say"
+        );
+    }
+
+    #[test]
+    fn accounts_are_read() {
+        let mut base = Base::new(0);
+        let mut put = |text: &str| {
+            let node = Node::file(0o644, text.as_bytes().to_vec());
+            base.rootfs.put(b"etc/passwd", node).expect("a file");
+            said(&base)
+        };
+        assert_eq!(put("root:x:0:0:root:/root:/bin/sh\n\n"), "");
+        for bad in ["root:x:0:0:root:/root", "root:x:a:0::/:\n", ":x:0:0:::"] {
+            assert_eq!(put(bad), "etc/passwd: a line of it is no account");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What people say themselves of an image: accounts, files, modes, recipes.
+
+use std::path::PathBuf;
+
+use crate::cli::option_file;
+use crate::error::{At, Error, Fault, Result};
+use crate::programs::imgbase::scripts::{Act, Recipe};
+
+/// Changes to a tree when everything else is made.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Changes {
+    /// Add an account; may be repeated
+    ///
+    /// Without a UID it gets the first number from 100 that is free, without a GID a group of its own. The home folder is
+    /// made if one is named. A name or number that somebody else has is an error.
+    #[arg(long, value_name = "NAME[:UID[:GID[:HOME[:SHELL]]]]", value_parser = user)]
+    user: Vec<Act>,
+
+    /// Put a file into the image; may be repeated
+    ///
+    /// Without a MODE it is 0755 for a program and 0644 for anything else. It is root's.
+    #[arg(long, value_name = "FILE:PATH[:MODE]", value_parser = put_file)]
+    file: Vec<Act>,
+
+    /// Give a path another mode, in octal digits, and owner, by name or number; may be repeated
+    #[arg(long, value_name = "PATH=MODE[,USER[:GROUP]]", value_parser = chmod)]
+    chmod: Vec<Act>,
+}
+
+impl Changes {
+    /// In the order in which they are done: accounts, files, modes.
+    pub fn acts(&self) -> Vec<Act> {
+        let acts = self.user.iter().chain(&self.file).chain(&self.chmod);
+        acts.cloned().collect()
+    }
+}
+
+/// Recipe files.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Recipes {
+    /// Do what FILE says for packages whose scripts are uncovered, see below; may be repeated
+    #[arg(long, value_name = "FILE")]
+    recipe: Vec<PathBuf>,
+}
+
+impl Recipes {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// As [`Recipe::parse`]; `Io`. The place is the file.
+    pub fn taken_in(&self) -> Result<Vec<Recipe>> {
+        let mut all = Vec::new();
+        for path in &self.recipe {
+            let place = || path.to_string_lossy().into_owned();
+            all.extend(Recipe::parse(&option_file(path)?).at(place)?);
+        }
+        Ok(all)
+    }
+}
+
+/// The part of a manual page about them.
+pub const SECTION: (&str, &[(&str, &str)]) = (
+    "RECIPES",
+    &[
+        (
+            "FILE",
+            "is JSON: {\"recipes\": [{\"package\": NAME, \"since\": VERSION, \"before\": VERSION, \"do\": [STEP, …], \
+             \"answers\": [TEXT, …]}, …]}. A recipe is for the package of that name whose version is not older than since and \
+             older than before; each of the two may be left out. One that is for no package is told.",
+        ),
+        (
+            "answers",
+            "is how commands begin that need not be named any more, as the report shows them (for a script that is not \
+             understood: not understood). What the steps do themselves needs no answer. The report keeps what was answered.",
+        ),
+        (
+            "STEP",
+            "is one of the following; all but the first field may be left out unless nothing would be done.",
+        ),
+        (
+            "{\"user\": NAME, \"uid\": N, \"gid\": N, \"home\": PATH, \"shell\": PATH}",
+            "an account, as --user",
+        ),
+        ("{\"group\": NAME, \"gid\": N}", "a group"),
+        ("{\"dir\": PATH, \"mode\": MODE}", "a folder"),
+        ("{\"link\": PATH, \"to\": TEXT}", "a symbolic link"),
+        (
+            "{\"file\": PATH, \"text\": TEXT, \"mode\": MODE}",
+            "a file with that text",
+        ),
+        (
+            "{\"file\": PATH, \"copy\": PATH, \"mode\": MODE}",
+            "a copy of another file of the image",
+        ),
+        (
+            "{\"path\": PATH, \"chmod\": MODE, \"chown\": OWNER}",
+            "another mode, in octal digits as a text, another owner, USER, USER:GROUP or :GROUP",
+        ),
+    ],
+);
+
+fn user(text: &str) -> Result<Act, Error> {
+    Act::user(text)
+}
+
+fn put_file(text: &str) -> Result<Act, Error> {
+    Act::file(text)
+}
+
+fn chmod(text: &str) -> Result<Act, Error> {
+    match text.rsplit_once('=') {
+        Some((path, what)) if path.starts_with('/') && !what.is_empty() => Act::chmod(what, path),
+        _ => Err(Fault::Usage("it is written /PATH=MODE or /PATH=MODE,USER:GROUP".into()).into()),
+    }
+}

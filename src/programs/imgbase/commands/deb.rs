@@ -1,0 +1,281 @@
+//! imgbase deb: a base image of Debian packages.
+
+use super::Ending;
+use super::chosen::Locking;
+use super::report::{self, Document};
+use crate::base::debian::LockedPackage;
+use crate::blob::Meter;
+use crate::cli::{Common, Io, Page, Uses, Verdict, source_date_epoch};
+use crate::error::Result;
+use crate::programs::imgbase::deb::{DebOptions, deb};
+use crate::programs::imgbase::standins::{Choice, Database};
+use crate::programs::imgbase::{Base, check};
+use crate::spec::Platform;
+
+/// Its part of the documentation.
+pub const PAGE: Page = Page {
+    name: "deb",
+    uses: Uses::NOTHING,
+    description: &[
+        "Makes a base image of Debian packages, as debootstrap and mmdebstrap do, from files that are at hand. Packages are \
+         chosen by their dependencies, unpacked in parallel with the owners and modes that they state, and what their \
+         maintainer scripts, dpkg and its triggers would have made is made by stand-ins that read what those read: the \
+         merged /usr, accounts, the package database, alternatives, the loader's cache, certificates, PAM stacks, links of \
+         systemd. No script is run, so the same packages give the same image under every user and on every host, and \
+         neither root, dpkg nor apt is needed.",
+        "Repositories are trusted by their signatures: that of the release file is checked with the keys of --keyring, and \
+         the digests from there on down to every package. The image is of the time of SOURCE_DATE_EPOCH, else of the \
+         newest release file, else of the newest file in the packages; nothing in it is later.",
+        "What a script does beyond that is found by reading it, and said: each package's scripts are none, covered or \
+         uncovered. --report lists the lines; --strict makes an uncovered one an error. --user, --file, --chmod and recipes \
+         (--recipe) put right what is left, or --configure emit leaves all scripts to be run in a container. The images \
+         are for containers: device nodes, /etc/hostname, logs and host keys are not made.",
+    ],
+    output: &[],
+    keys: &[],
+    exit: &[],
+    examples: &[
+        (
+            "a minimal system out of a mirror",
+            "imgbase deb --repo mirror/ --suite bookworm --keyring archive.gpg --lock debian.lock -t debian:mine",
+        ),
+        (
+            "the same again, whatever is in the mirror since then",
+            "imgbase deb --repo mirror/ --locked debian.lock -t debian:again",
+        ),
+        (
+            "some packages with what they need, out of a folder",
+            "imgbase deb --debs debs/ --variant none --include busybox-static -t busybox",
+        ),
+    ],
+    sections: &[super::answers::SECTION, super::report::SECTION, LOCK],
+    see_also: &[],
+};
+
+/// The section of the page on what `--lock` writes.
+const LOCK: (&str, &[(&str, &str)]) = (
+    "LOCK",
+    &[
+        (
+            "version, architecture, variant",
+            "the version of the form (1), the architecture of the image, and what --variant was",
+        ),
+        (
+            "sources",
+            "where the packages came from: kind and suite; signed_by, the fingerprints of the keys; in_release, the signed file as it was",
+        ),
+        (
+            "packages",
+            "in the order in which they are unpacked: name, version, architecture, size (bytes) and digest of the file, its path in the source and the number of that, from 0; asked_for where it was requested by name; priority and section as the repository has them",
+        ),
+    ],
+);
+
+/// Make a base image of Debian packages
+#[derive(Debug, Clone, clap::Args)]
+pub struct Deb {
+    #[command(flatten)]
+    selection: super::Selection,
+
+    #[command(flatten)]
+    locking: Locking,
+
+    #[command(flatten)]
+    filtering: super::Filtering,
+
+    /// How packages are recorded
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    database: Databases,
+
+    /// Leave out one of the stand-ins, by its name; may be repeated
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    without: Vec<String>,
+
+    /// The time zone, as below /usr/share/zoneinfo
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<String>,
+
+    /// Keep /bin, /sbin and /lib as folders of their own
+    #[arg(long)]
+    unmerged_usr: bool,
+
+    #[command(flatten)]
+    changes: super::Changes,
+
+    #[command(flatten)]
+    recipes: super::Recipes,
+
+    /// Leave the scripts to be run in a container
+    ///
+    /// Packages are unpacked and recorded as such; no stand-in but that of accounts works, and /usr/sbin/imgbase-configure,
+    /// run once in a container, finishes the installation. What that makes is not the same twice.
+    #[arg(long, value_name = "HOW", value_enum, conflicts_with_all = ["strict", "recipe"])]
+    configure: Option<Configure>,
+
+    #[command(flatten)]
+    records: super::Records,
+
+    /// Print the packages that would be taken, and make nothing
+    #[arg(long, alias = "print-packages", conflicts_with = "format")]
+    dry_run: bool,
+
+    #[command(flatten)]
+    ending: Ending,
+}
+
+/// How scripts are run that are not stood in for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Configure {
+    /// By a program in the image, when a container is started with it.
+    Emit,
+}
+
+/// How packages are recorded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Databases {
+    /// In full if dpkg is one of the packages, else in status.d.
+    #[default]
+    Auto,
+    /// In dpkg's database.
+    Full,
+    /// In /var/lib/dpkg/status.d, as distroless images do.
+    StatusD,
+    /// Not at all.
+    None,
+}
+
+impl Deb {
+    /// Does it.
+    ///
+    /// # Errors
+    /// As `Locking::choose`, [`deb`] and `Taken::deliver`.
+    pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
+        let papers = self.records.taken_in()?;
+        let mut paths = papers.paths();
+        paths.extend(self.locking.path());
+        let mut taken_in = self.ending.taken_in(common, "imgbase deb", &paths)?;
+        let filters = self.filtering.filters()?;
+        let mut choice = Choice {
+            time_zone: self.time_zone.clone(),
+            ..Choice::default()
+        };
+        for name in &self.without {
+            choice.leave_out(name)?;
+        }
+        let mut options = DebOptions {
+            merged: !self.unmerged_usr,
+            choice,
+            filters: filters.clone(),
+            recipes: self.recipes.taken_in()?,
+            acts: self.changes.acts(),
+            unconfigured: self.configure == Some(Configure::Emit),
+        };
+        let mut chosen = self.locking.choose(&self.selection, options.merged, io)?;
+        taken_in.set_step(&format!("imgbase deb --variant {}", chosen.variant.name()));
+        options.choice.database = match (self.database, chosen.variant) {
+            (Databases::Auto, super::Variant::Distroless) => Database::StatusD,
+            (Databases::Auto, _) => Database::Auto,
+            (Databases::Full, _) => Database::Full,
+            (Databases::StatusD, _) => Database::StatusD,
+            (Databases::None, _) => Database::None,
+        };
+        if self.dry_run {
+            chosen.compare(io)?;
+            for package in &chosen.lock.packages {
+                let LockedPackage {
+                    name,
+                    version,
+                    architecture,
+                    ..
+                } = package;
+                io.line(&format!("{name}\t{version}\t{architecture}"))?;
+            }
+            return Ok(Verdict::Yes);
+        }
+        let debs = &chosen.debs;
+        let mut base = Base::new(source_date_epoch().or(chosen.date).unwrap_or(i64::MAX));
+        let meter = Meter::default();
+        let sizes = debs
+            .iter()
+            .map(|deb| std::fs::metadata(&deb.path).map_or(0, |it| it.len()));
+        let progress = io.progress(
+            "packages",
+            Some(sizes.sum()),
+            &meter,
+            self.ending.is_quiet(),
+        );
+        let architecture = chosen.architecture.as_str();
+        let report = deb(
+            &mut base,
+            &chosen.taken,
+            debs,
+            architecture,
+            &options,
+            &taken_in.landing,
+            &meter,
+        );
+        drop(progress);
+        if report.is_err() {
+            chosen.compare(io)?;
+        }
+        let report = report?;
+        taken_in.set_created(base.epoch);
+        if let Some(platform) = platform(architecture) {
+            taken_in.set_platform(platform);
+        }
+        taken_in.set_command(
+            match base.rootfs.get(b"usr/bin/bash").is_some()
+                || base.rootfs.get(b"bin/bash").is_some()
+            {
+                true => &["/bin/bash"],
+                false => &["/bin/sh"],
+            },
+        );
+        if !self.ending.is_quiet() {
+            report::tell(io, &report.scripts, &report.unused);
+        }
+        if self.records.strict {
+            report::strict(&report.scripts)?;
+        }
+        let document = Document {
+            base: &base,
+            reasons: &report.reasons,
+            stand_ins: &report.stand_ins,
+            scripts: &report.scripts,
+            left_out: report.left_out,
+            changed: &[],
+            unused: &report.unused,
+            unconfigured: options.unconfigured,
+        };
+        let rules = check::Rules {
+            filters,
+            unconfigured: options.unconfigured,
+            ..check::Rules::default()
+        };
+        let mut papers = papers.written(&document);
+        if let Some(path) = self.locking.path() {
+            chosen.lock.complete(&base.packages);
+            papers.push((path, chosen.lock.to_text()?.into_bytes()));
+        }
+        taken_in.deliver(&base, &rules, &papers, io)?;
+        Ok(Verdict::Yes)
+    }
+}
+
+/// What the image specification calls an architecture of Debian's.
+pub(super) fn platform(architecture: &str) -> Option<Platform> {
+    let name = match architecture {
+        "amd64" => "linux/amd64",
+        "i386" => "linux/386",
+        "arm64" => "linux/arm64",
+        "armhf" => "linux/arm/v7",
+        "armel" => "linux/arm/v5",
+        "ppc64el" => "linux/ppc64le",
+        "s390x" => "linux/s390x",
+        "riscv64" => "linux/riscv64",
+        "loong64" => "linux/loong64",
+        "mips64el" => "linux/mips64le",
+        _ => return None,
+    };
+    Platform::parse(name).ok()
+}

@@ -1,0 +1,122 @@
+//! imgbase explain: why a package would be taken, or not.
+
+use super::Selection;
+use super::sources::universe;
+use crate::base::debian::solver::{Reason, Wanted};
+use crate::base::debian::{Explanation, Step, WhyNot, explain, solve};
+use crate::cli::{Common, Io, Page, Uses, Verdict};
+use crate::error::Result;
+use crate::escape;
+
+/// Its part of the documentation.
+pub const PAGE: Page = Page {
+    name: "explain",
+    uses: Uses::NOTHING,
+    description: &[
+        "Says of packages why imgbase deb with the same selection would take them, or would not: the chain from what was \
+         asked for, what else needs them, or the facts that speak against them. Nothing is made.",
+    ],
+    output: &[
+        "A line for each package, PACKAGE: taken or PACKAGE: not taken, and indented lines with the reasons. If the \
+         selection itself cannot be satisfied, that is an error with the reasons.",
+    ],
+    keys: &[],
+    exit: &[],
+    examples: &[(
+        "why perl is there",
+        "imgbase explain --debs debs/ --variant minbase perl-base",
+    )],
+    sections: &[],
+    see_also: &[],
+};
+
+/// Say why packages would be taken, or not
+#[derive(Debug, Clone, clap::Args)]
+pub struct Explain {
+    #[command(flatten)]
+    selection: Selection,
+
+    /// What to explain: NAME, NAME:ARCH or NAME=VERSION
+    #[arg(value_name = "PACKAGE", required = true)]
+    packages: Vec<String>,
+}
+
+impl Explain {
+    /// Does it.
+    ///
+    /// # Errors
+    /// As [`solve`] and [`explain`].
+    pub fn run(&self, _common: &Common, io: &mut Io) -> Result<Verdict> {
+        let wanted: Vec<Wanted> = self
+            .packages
+            .iter()
+            .map(|name| Wanted::parse(name))
+            .collect::<Result<_>>()?;
+        let request = self.selection.request(true)?;
+        let offers = self.selection.sources.open(io)?;
+        let entries = offers.entries();
+        let universe = universe(&entries, &offers.architecture)?;
+        let solution = solve(&universe, &request)??;
+        for wanted in &wanted {
+            let name = escape::text(wanted.as_str()).into_owned();
+            match explain(&universe, &request, &solution, wanted)? {
+                Explanation::Taken {
+                    chain,
+                    others,
+                    needed_by,
+                } => {
+                    io.line(&format!("{name}: taken"))?;
+                    for step in &chain {
+                        io.line(&format!("  {}", because(step)))?;
+                    }
+                    for (by, what) in needed_by.iter().take(20) {
+                        io.line(&format!("  {by} says {what}"))?;
+                    }
+                    if !others.is_empty() {
+                        io.line(&format!("  also here: {}", others.join(", ")))?;
+                    }
+                }
+                Explanation::Left {
+                    versions,
+                    providers,
+                    why,
+                    wanted_by,
+                } => {
+                    io.line(&format!("{name}: not taken"))?;
+                    match why {
+                        WhyNot::Absent => io.line("  no package of that name is here")?,
+                        WhyNot::NotNeeded => io.line("  nothing that is taken needs it")?,
+                        WhyNot::Impossible(unsolvable) => {
+                            for fact in &unsolvable.facts {
+                                io.line(&format!("  {fact}"))?;
+                            }
+                        }
+                    }
+                    for (by, what) in wanted_by.iter().take(20) {
+                        io.line(&format!("  {by} would be content with it: {what}"))?;
+                    }
+                    if !versions.is_empty() {
+                        io.line(&format!("  here: {}", versions.join(", ")))?;
+                    }
+                    if !providers.is_empty() {
+                        io.line(&format!("  provided by: {}", providers.join(", ")))?;
+                    }
+                }
+            }
+        }
+        Ok(Verdict::Yes)
+    }
+}
+
+fn because(step: &Step) -> String {
+    let package = &step.package;
+    match &step.reason {
+        Reason::Asked(words) => format!("{package}: asked for as {words}"),
+        Reason::Essential => format!("{package}: essential"),
+        Reason::Priority(priority) => format!("{package}: of priority {}", priority.as_str()),
+        Reason::Variant => format!("{package}: of the variant"),
+        Reason::Needed {
+            field, relation, ..
+        } => format!("{package}: {field}: {relation}"),
+    }
+}

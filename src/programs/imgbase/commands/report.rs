@@ -1,0 +1,185 @@
+//! What is told of packages and their scripts: on standard error, and what `--report` writes.
+
+use serde_json::{Value, json};
+
+use crate::base::debian::solver::Reason;
+use crate::cli::Io;
+use crate::error::{Error, Fault, Result};
+use crate::programs::imgbase::Base;
+use crate::programs::imgbase::host::Changed;
+use crate::programs::imgbase::scripts::{Class, Left, PackageScripts};
+use crate::programs::imgbase::standins::StandInReport;
+
+/// The section of the page on what `--report` writes.
+pub const SECTION: (&str, &[(&str, &str)]) = (
+    "REPORT",
+    &[
+        (
+            "packages",
+            "name, version, architecture and reason: essential or variant; or an object, whose key is asked (the words in which it was requested), priority, or by (the package that needs it, with field and relation)",
+        ),
+        (
+            "stand_ins",
+            "name; made, the paths that it wrote; notes for people",
+        ),
+        (
+            "scripts",
+            "of each package: package, version, architecture; class, which is none, covered or uncovered; left, answered (by options and recipes) and later (left to --configure): lines of its scripts with script, line, text, command and certain",
+        ),
+        (
+            "changed",
+            "with host, files that are not as installed: package and path, is_there, and pristine, whether the installed contents were taken instead",
+        ),
+        (
+            "left_out, unused_recipes, unconfigured",
+            "how many names were left out; packages of recipes that are not there; whether the scripts are to be run in a container",
+        ),
+    ],
+);
+
+/// What a report is made of.
+pub struct Document<'a> {
+    /// The tree.
+    pub base: &'a Base,
+    /// Why each package is there, in the order of [`Base::packages`].
+    pub reasons: &'a [Reason],
+    /// What the stand-ins made.
+    pub stand_ins: &'a [StandInReport],
+    /// What is left of the packages' scripts.
+    pub scripts: &'a [PackageScripts],
+    /// How many names were left out.
+    pub left_out: usize,
+    /// Files that are not what was installed.
+    pub changed: &'a [Changed],
+    /// Packages of recipes that were for none.
+    pub unused: &'a [String],
+    /// Whether the scripts are to be run in a container.
+    pub unconfigured: bool,
+}
+
+/// Names on standard error the packages whose scripts are uncovered, and recipes that were for none.
+pub fn tell(io: &mut Io, scripts: &[PackageScripts], unused: &[String]) {
+    for package in uncovered(scripts) {
+        let first = package.left.first();
+        let what = first.map_or(String::new(), |left| {
+            format!(": {} line {}: {}", left.script, left.line, left.command)
+        });
+        let more = match package.left.len() {
+            0 | 1 => String::new(),
+            n => format!(", and {} more", n - 1),
+        };
+        io.note(&format!(
+            "{}: its scripts do what is not done here{what}{more}",
+            package.package
+        ));
+    }
+    for package in unused {
+        io.note(&format!(
+            "{package}: a recipe is for it, and it is not there in such a version"
+        ));
+    }
+}
+
+/// Makes uncovered scripts an error.
+///
+/// # Errors
+/// `Usage` if there are any.
+pub fn strict(scripts: &[PackageScripts]) -> Result<()> {
+    let count = uncovered(scripts).count();
+    let Some(first) = uncovered(scripts).next() else {
+        return Ok(());
+    };
+    let why = match count {
+        1 => format!("--strict: scripts of {} are uncovered", first.package),
+        _ => format!(
+            "--strict: scripts of {count} packages are uncovered, those of {} among them",
+            first.package
+        ),
+    };
+    Err(Error::new(Fault::Usage(why)))
+}
+
+fn uncovered(scripts: &[PackageScripts]) -> impl Iterator<Item = &PackageScripts> {
+    scripts.iter().filter(|one| one.class == Class::Uncovered)
+}
+
+impl Document<'_> {
+    /// As JSON: `packages`, `stand_ins`, `scripts`, `changed`, `left_out`, `unused_recipes`, `unconfigured`.
+    pub fn json(&self) -> Vec<u8> {
+        let name = |i: usize| {
+            let package = self.base.packages.get(i);
+            package.map(|package| package.name().to_owned())
+        };
+        let reason = |reason: &Reason| match reason {
+            Reason::Asked(words) => json!({"asked": words}),
+            Reason::Essential => json!("essential"),
+            Reason::Priority(priority) => json!({"priority": priority.as_str()}),
+            Reason::Variant => json!("variant"),
+            Reason::Needed {
+                by,
+                field,
+                relation,
+            } => json!({"by": name(*by), "field": field, "relation": relation}),
+        };
+        let packages = self.base.packages.iter().enumerate().map(|(i, package)| {
+            json!({
+                "name": package.name(),
+                "version": package.version(),
+                "architecture": package.architecture(),
+                "reason": self.reasons.get(i).map(reason),
+            })
+        });
+        let text = |path: &Vec<u8>| String::from_utf8_lossy(path).into_owned();
+        let stand_ins = self.stand_ins.iter().map(|one| {
+            json!({
+                "name": one.name,
+                "made": one.made.iter().map(text).collect::<Vec<_>>(),
+                "notes": one.notes,
+            })
+        });
+        let scripts = self.scripts.iter().map(|package| {
+            json!({
+                "package": package.package,
+                "version": package.version,
+                "architecture": package.architecture,
+                "class": package.class.as_str(),
+                "left": lines(&package.left),
+                "answered": lines(&package.answered),
+                "later": package.later,
+            })
+        });
+        let changed = self.changed.iter().map(|one| {
+            json!({
+                "package": one.package,
+                "path": text(&one.path),
+                "is_there": one.is_there,
+                "pristine": one.pristine,
+            })
+        });
+        let document: Value = json!({
+            "packages": packages.collect::<Vec<_>>(),
+            "stand_ins": stand_ins.collect::<Vec<_>>(),
+            "scripts": scripts.collect::<Vec<_>>(),
+            "changed": changed.collect::<Vec<_>>(),
+            "left_out": self.left_out,
+            "unused_recipes": self.unused,
+            "unconfigured": self.unconfigured,
+        });
+        let mut bytes = serde_json::to_vec_pretty(&document).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+}
+
+fn lines(left: &[Left]) -> Vec<Value> {
+    let value = |left: &Left| {
+        json!({
+            "script": left.script,
+            "line": left.line,
+            "text": left.text,
+            "command": left.command,
+            "certain": left.certain,
+        })
+    };
+    left.iter().map(value).collect()
+}

@@ -1,0 +1,181 @@
+//! imgbase scratch: binaries with all that they load.
+
+use std::path::{Path, PathBuf};
+
+use super::Ending;
+use super::records::bill;
+use crate::base::elf::machine;
+use crate::cli::{Common, Io, Page, Uses, Verdict, source_date_epoch};
+use crate::error::Result;
+use crate::escape;
+use crate::programs::imgbase::scratch::{Wanted, With, scratch, wanted};
+use crate::programs::imgbase::{Base, check};
+use crate::spec::Platform;
+
+/// Its part of the documentation.
+pub const PAGE: Page = Page {
+    name: "scratch",
+    uses: Uses::NOTHING,
+    description: &[
+        "Makes an image of files and all that they need to be loaded: the interpreter that an ELF file names, the libraries \
+         that it and they ask for, found where the loader would find them (DT_RPATH, DT_RUNPATH, $ORIGIN, ld.so.conf, the \
+         usual folders; for musl its own), and the interpreters of scripts. Links that lead to them come along. Nothing is \
+         run, so it works for any machine and for the tree of another system (--root).",
+        "A FILE without a / that is not in the current directory is a program in PATH. One that begins with / is in the root and keeps its place; any other one goes to /NAME, or either to DEST; of a \
+         folder all comes along. Which Debian packages own the files is noted in var/lib/dpkg/status.d, where scanners \
+         look, and so is what --sbom writes. Libraries that a loader finds by its cache alone get one. What a program opens only while it runs no file says: programs and libraries that do so are named, and \
+         --with brings what they mostly look for.",
+    ],
+    output: &[],
+    keys: &[],
+    exit: &[],
+    examples: &[
+        (
+            "curl, with host names and certificates",
+            "imgbase scratch --with nss,ca -t curl:mine /usr/bin/curl",
+        ),
+        (
+            "a program of PATH, which takes the arguments of docker run",
+            "imgbase scratch -t jq:mine jq",
+        ),
+        (
+            "a program of one's own, with an account",
+            "imgbase scratch --with user=app,tmp -c 'USER app' -t app:1 target/release/app:/app",
+        ),
+    ],
+    sections: &[(
+        "BUNDLES",
+        &[
+            (
+                "nss",
+                "names of accounts, hosts and services: /etc/nsswitch.conf, /etc/passwd, /etc/group, the libraries for files and DNS",
+            ),
+            ("tz", "/usr/share/zoneinfo, with UTC as the local time"),
+            (
+                "ca",
+                "the authorities' certificates as they are packaged, where OpenSSL, GnuTLS and Go look",
+            ),
+            ("gconv", "conversions between character sets, for glibc"),
+            ("tmp", "/tmp, where everybody may write"),
+            (
+                "user=NAME[:UID]",
+                "an account (65532) and its home, beside those of root and nobody",
+            ),
+        ],
+    )],
+    see_also: &[],
+};
+
+/// Make an image of binaries with the libraries they load
+#[derive(Debug, Clone, clap::Args)]
+pub struct Scratch {
+    /// A program, script, library, other file or folder, and where it goes
+    #[arg(value_name = "FILE[:DEST]", required = true, value_parser = wanted)]
+    files: Vec<Wanted>,
+
+    /// The tree that files and libraries come from
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/",
+        hide_default_value = true
+    )]
+    root: PathBuf,
+
+    /// Extras: nss, tz, ca, gconv, tmp, user=NAME (see BUNDLES in --help); repeatable
+    #[arg(long, value_name = "BUNDLE", value_delimiter = ',', value_parser = With::parse)]
+    with: Vec<With>,
+
+    #[command(flatten)]
+    bill: super::Bill,
+
+    #[command(flatten)]
+    ending: Ending,
+}
+
+impl Scratch {
+    /// Does it.
+    ///
+    /// # Errors
+    /// As [`scratch`] and `Taken::deliver`.
+    pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
+        let sbom = self.bill.taken_in()?;
+        let paths: Vec<&Path> = sbom.iter().map(|(_, path)| *path).collect();
+        let ending = &self.ending;
+        let mut taken = ending.taken_in(common, "imgbase scratch", &paths)?;
+        let mut base = Base::new(source_date_epoch().unwrap_or(i64::MAX));
+        let files: Vec<Wanted> = self.files.iter().map(|file| self.in_path(file)).collect();
+        let closure = scratch(&mut base, &self.root, &files, &self.with)?;
+        if let Some(machine) = closure.machine.and_then(platform) {
+            taken.set_platform(machine);
+        }
+        if let Some(first) = files.first() {
+            taken.set_entry_point(&String::from_utf8_lossy(&first.place()));
+        }
+        if !closure.needed.is_empty() && !ending.is_quiet() {
+            let needed = closure.needed.iter().map(|path| escape::bytes(path));
+            let needed: Vec<_> = needed.collect();
+            io.note(&format!("needed: {}", needed.join(", ")));
+        }
+        taken.set_created(source_date_epoch().unwrap_or(base.epoch));
+        for path in closure.open_others.iter().take(10) {
+            io.note(&format!(
+                "{}: it may open libraries while it runs, which are not known",
+                escape::bytes(path)
+            ));
+        }
+        if let Some(more @ 1..) = closure.open_others.len().checked_sub(10) {
+            io.note(&format!("and {more} more that may"));
+        }
+        let rules = check::Rules {
+            changed: true,
+            ..check::Rules::default()
+        };
+        let papers: Vec<_> = bill(sbom, &base, closure.os_release.as_deref())
+            .into_iter()
+            .collect();
+        taken.deliver(&base, &rules, &papers, io)?;
+        Ok(Verdict::Yes)
+    }
+}
+
+impl Scratch {
+    /// A program that is named as one types it, found as a shell finds it: in `PATH`, below the root.
+    fn in_path(&self, wanted: &Wanted) -> Wanted {
+        use std::os::unix::fs::PermissionsExt;
+        let is_name = wanted.file.components().count() == 1 && wanted.file.file_name().is_some();
+        if !is_name || wanted.file.exists() {
+            return wanted.clone();
+        }
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let is_program = |file: &PathBuf| {
+            let outside = self.root.join(file.strip_prefix("/").unwrap_or(file));
+            std::fs::metadata(outside)
+                .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+        };
+        let found = std::env::split_paths(&path)
+            .filter(|folder| folder.is_absolute())
+            .map(|folder| folder.join(&wanted.file))
+            .find(is_program);
+        Wanted {
+            file: found.unwrap_or_else(|| wanted.file.clone()),
+            destination: wanted.destination.clone(),
+        }
+    }
+}
+
+/// What the image specification calls a machine.
+fn platform(of: u16) -> Option<Platform> {
+    let name = match of {
+        machine::X86_64 => "linux/amd64",
+        machine::I386 => "linux/386",
+        machine::AARCH64 => "linux/arm64",
+        machine::ARM => "linux/arm",
+        machine::PPC64 => "linux/ppc64le",
+        machine::S390 => "linux/s390x",
+        machine::RISCV => "linux/riscv64",
+        machine::LOONGARCH => "linux/loong64",
+        _ => return None,
+    };
+    Platform::parse(name).ok()
+}

@@ -1,0 +1,133 @@
+//! An image of a tree: layers, config, history.
+
+use super::Base;
+use super::layers::{self, Cut};
+
+use crate::error::{At, Result};
+use crate::spec::instruction::{self, Instruction};
+use crate::spec::{Digest, History, NewConfig, Platform, Timestamp};
+use crate::write::Packer;
+use crate::write::{Bundle, ListedName, MediaTypes, NewImage};
+
+/// The most bytes of `os-release` that are read.
+const OS_RELEASE: u64 = 64 << 10;
+
+/// Where programs are looked for, as engines have it without another word.
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What an image is to be beside its files.
+#[derive(Debug, Clone)]
+pub struct ImageOptions {
+    /// Its names.
+    pub names: Vec<ListedName>,
+    /// What machine it is for; as the config says, or the host's, without it.
+    pub platform: Option<Platform>,
+    /// The config that it starts from.
+    pub config: Option<Vec<u8>>,
+    /// Changes to the config.
+    pub instructions: Vec<Instruction>,
+    /// When it is made.
+    pub created: Timestamp,
+    /// What the history says made it. No paths of the host belong here.
+    pub command: String,
+    /// The command of a container of the image, where no instruction says otherwise and it is there.
+    pub default_command: Vec<String>,
+    /// Whether that is the program that all arguments of a container are given to: its entry point.
+    pub is_entry_point: bool,
+    /// Annotations of the manifest.
+    pub annotations: Vec<(String, String)>,
+    /// How the tree is cut into layers.
+    pub cut: Cut,
+}
+
+/// Makes an image of a tree. Nothing is checked, see [`check`](super::check).
+///
+/// # Errors
+/// As [`layers::write`], [`NewConfig::like`] and [`NewConfig::apply`].
+pub fn image(base: &Base, packer: &Packer<'_>, options: &ImageOptions) -> Result<(Bundle, Digest)> {
+    let mut config = config(base, options)?;
+    let created = options.created.rfc3339_nano();
+    let mut made = Vec::new();
+    for slice in layers::cut(base, options.cut) {
+        let layer = packer.layer(layers::write(&slice, packer)?, MediaTypes::Oci)?;
+        config.add_history(&History {
+            created: Some(created.clone()),
+            created_by: options.command.clone(),
+            comment: slice.what,
+            ..History::default()
+        })?;
+        made.push(layer);
+    }
+    config.set_layers(made.iter().map(|layer| &layer.diff_id));
+    let mut annotations = vec![(
+        "org.opencontainers.image.created".to_owned(),
+        options.created.rfc3339(),
+    )];
+    if let Some(version) = version(base)? {
+        annotations.push(("org.opencontainers.image.version".to_owned(), version));
+    }
+    for (key, text) in &options.annotations {
+        annotations.retain(|(other, _)| other != key);
+        annotations.push((key.clone(), text.clone()));
+    }
+    annotations.sort();
+    let mut bundle = Bundle::default();
+    let image = NewImage {
+        config: config.bytes(),
+        layers: made,
+        types: MediaTypes::Oci,
+    };
+    let id = bundle.add_annotated(image, options.names.clone(), &annotations);
+    Ok((bundle, id))
+}
+
+/// Takes in what was typed about the config, so that it is found wrong before anything is read.
+///
+/// # Errors
+/// As [`NewConfig::like`] and [`NewConfig::apply`].
+pub fn check_config(options: &ImageOptions) -> Result<()> {
+    config(&Base::new(0), options).map(drop)
+}
+
+fn config(base: &Base, options: &ImageOptions) -> Result<NewConfig> {
+    let mut config = match &options.config {
+        Some(bytes) => NewConfig::like(bytes).at(|| "--config".to_owned())?,
+        None => NewConfig::for_platform(options.platform.as_ref().unwrap_or(&Platform::host())),
+    };
+    if let Some(platform) = &options.platform {
+        config.set_platform(platform);
+    }
+    if options.config.is_none() {
+        let mut defaults = vec![format!("ENV {PATH}")];
+        let there = |program: &String| {
+            let found = base
+                .rootfs
+                .follow(program.trim_start_matches('/').as_bytes());
+            found.is_ok_and(|path| base.rootfs.get(&path).is_some())
+        };
+        if options.default_command.first().is_some_and(there) {
+            let words = serde_json::to_string(&options.default_command).unwrap_or_default();
+            let word = match options.is_entry_point {
+                true => "ENTRYPOINT",
+                false => "CMD",
+            };
+            defaults.push(format!("{word} {words}"));
+        }
+        config.apply(&instruction::parse(&defaults)?)?;
+    }
+    config.apply(&options.instructions).at(|| "-c".to_owned())?;
+    config.made(options.created, None, None);
+    // What made the files is known, but their layers are others now.
+    config.empty_history(0)?;
+    Ok(config)
+}
+
+fn version(base: &Base) -> Result<Option<String>> {
+    let text = base.rootfs.read(b"etc/os-release", OS_RELEASE)?;
+    let text = String::from_utf8_lossy(text.as_deref().unwrap_or_default()).into_owned();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("VERSION_ID="));
+    let value = line.map(|value| value.trim_matches(['"', '\'']).to_owned());
+    Ok(value.filter(|value| !value.is_empty()))
+}

@@ -1,0 +1,334 @@
+//! A tree cut into layers.
+//!
+//! Every cut gives the same root filesystem; they differ in what stays the same when one package is updated. A layer
+//! of packages holds the files that those packages brought and nothing made from all of them: databases, caches and
+//! accounts are in the last layer, which is called `config`.
+//!
+//! A layer begins with the folders on the way to its files, because some engines make up their own for those that are
+//! missing. A folder that others put things into, too, may get another time from each of them, so in a layer of
+//! packages its time is [`SHARED`], and the last layer states the right one.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::Base;
+use crate::archive::Kept;
+use crate::base::debian::Unpacked;
+use crate::base::rootfs::{Inode, Kind, Named, Origin};
+use crate::blob::sha256;
+use crate::error::{At, Result};
+use crate::layer::{EntryKind, Mtime};
+use crate::write::Packer;
+use crate::write::entry::EntryOut;
+
+/// The time of folders that are of no single layer, until the last layer states theirs.
+pub const SHARED: i64 = 0;
+
+/// The most layers of packages: engines stop at about 125 in all.
+const MOST: usize = 100;
+
+/// How a tree is cut.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Cut {
+    /// One layer.
+    #[default]
+    One,
+    /// Essential and required packages, the other ones, what was made from all of them.
+    Three,
+    /// A layer for each package, and one for what was made from all of them. Where there are more than a hundred
+    /// packages, those share a layer whose sources' names have the same hash, so that they do whatever their versions.
+    Each,
+}
+
+/// A layer to be.
+#[derive(Debug)]
+pub struct Slice<'t> {
+    /// What is in it: `base-files 12.4`, `42 packages`, `config`; empty for all there is.
+    pub what: String,
+    /// Its entries in the order of their paths, each with the time it gets.
+    entries: Vec<(Named<'t>, i64)>,
+}
+
+impl Slice<'_> {
+    /// How many entries.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// Cuts a tree, from the base upward. Layers without anything are left out, unless it is the only one.
+pub fn cut(base: &Base, how: Cut) -> Vec<Slice<'_>> {
+    let time = |named: &Named<'_>| named.node.mtime.min(base.epoch);
+    if how == Cut::One {
+        let entries = base.rootfs.walk().map(|named| (named, time(&named)));
+        return vec![Slice {
+            what: String::new(),
+            entries: entries.collect(),
+        }];
+    }
+    let (groups, names) = groups(base, how);
+    let last = names.len();
+    let group_of = |named: &Named<'_>| groups.get(&named.node.origin).copied().unwrap_or(last);
+    let owners = owners(base, last, group_of);
+    let names = names.into_iter().chain(["config".to_owned()]);
+    let mut slices: Vec<Slice<'_>> = names
+        .map(|what| Slice {
+            what,
+            entries: Vec::new(),
+        })
+        .collect();
+    let mut passed: HashSet<(usize, &[u8])> = HashSet::new();
+    for named in base.rootfs.walk() {
+        let group = match named.node.kind {
+            Kind::Folder => owners.get(named.path).copied().unwrap_or(last),
+            _ => group_of(&named),
+        };
+        slices[group].entries.push((named, time(&named)));
+        if group == last {
+            // All folders on its way are of the last layer, because this is in them.
+            continue;
+        }
+        for folder in above(named.path) {
+            if owners.get(folder) != Some(&group)
+                && passed.insert((group, folder))
+                && let Some(folder) = base.rootfs.named(folder)
+            {
+                slices[group].entries.push((folder, SHARED));
+            }
+        }
+    }
+    for slice in &mut slices {
+        slice.entries.sort_by(|(a, _), (b, _)| a.path.cmp(b.path));
+    }
+    slices.retain(|slice| !slice.is_empty());
+    slices
+}
+
+/// Which layer each package's files go into, and what the layers are called.
+fn groups(base: &Base, how: Cut) -> (HashMap<Origin, usize>, Vec<String>) {
+    if how == Cut::Three {
+        let is_base = |package: &Unpacked| {
+            let field = |name| {
+                let overrides = package.overrides.get(name);
+                overrides.or(package.control.get(name))
+            };
+            field("Essential") == Some("yes") || field("Priority") == Some("required")
+        };
+        let group = |package: &Unpacked| usize::from(!is_base(package));
+        let groups: HashMap<Origin, usize> = base
+            .packages
+            .iter()
+            .map(|package| (package.origin, group(package)))
+            .collect();
+        let count = |wanted| groups.values().filter(|group| **group == wanted).count();
+        let names = [("essential", count(0)), ("other", count(1))];
+        let names = names.map(|(what, count)| match count {
+            1 => format!("1 {what} package"),
+            _ => format!("{count} {what} packages"),
+        });
+        return (groups, names.into());
+    }
+    let mut sorted: Vec<&Unpacked> = base.packages.iter().collect();
+    sorted.sort_by_key(|package| (package.name(), package.architecture()));
+    let bucket = |package: &Unpacked| {
+        let source = package.control.get("Source").unwrap_or(package.name());
+        // A version may follow in parentheses.
+        let source = source.split_whitespace().next().unwrap_or_default();
+        let hash = sha256(source.as_bytes());
+        let digits = hash.encoded().get(..8).unwrap_or_default();
+        u64::from_str_radix(digits, 16).unwrap_or_default() % MOST as u64
+    };
+    let mut groups = HashMap::new();
+    let mut names = Vec::new();
+    if sorted.len() <= MOST {
+        for (i, package) in sorted.iter().enumerate() {
+            groups.insert(package.origin, i);
+            names.push(format!("{} {}", package.name(), package.version()));
+        }
+        return (groups, names);
+    }
+    let mut buckets: BTreeMap<u64, Vec<&Unpacked>> = BTreeMap::new();
+    for package in sorted {
+        buckets.entry(bucket(package)).or_default().push(package);
+    }
+    for (i, packages) in buckets.into_values().enumerate() {
+        let each = packages
+            .iter()
+            .map(|one| format!("{} {}", one.name(), one.version()));
+        names.push(each.collect::<Vec<_>>().join(", "));
+        groups.extend(packages.iter().map(|package| (package.origin, i)));
+    }
+    (groups, names)
+}
+
+/// The layer of each folder that is of one layer of packages alone, with all that is in it.
+fn owners(
+    base: &Base,
+    last: usize,
+    group_of: impl Fn(&Named<'_>) -> usize,
+) -> HashMap<&[u8], usize> {
+    let mut owners: HashMap<&[u8], usize> = HashMap::new();
+    for named in base.rootfs.walk() {
+        let group = group_of(&named);
+        if named.node.kind == Kind::Folder {
+            owners.insert(named.path, group);
+        }
+        for folder in above(named.path) {
+            match owners.get_mut(folder) {
+                // Whose folders above are mixed, too.
+                Some(owner) if *owner == last && group == last => break,
+                Some(owner) if *owner != group => *owner = last,
+                _ => {}
+            }
+        }
+    }
+    owners
+}
+
+/// The folders that a path is in, the nearest first, the top last.
+fn above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut path = path;
+    std::iter::from_fn(move || {
+        if path.is_empty() {
+            return None;
+        }
+        let cut = path.iter().rposition(|byte| *byte == b'/');
+        path = &path[..cut.unwrap_or(0)];
+        Some(path)
+    })
+}
+
+/// Writes a layer: folders before what is in them, further names of a file as hard links to its first.
+///
+/// # Errors
+/// What reading contents gives, placed at the path; `Io`.
+pub fn write(slice: &Slice<'_>, packer: &Packer<'_>) -> Result<Kept> {
+    let mut out = packer.writer()?;
+    let mut first: HashMap<Inode, &[u8]> = HashMap::new();
+    for (named, time) in &slice.entries {
+        let (path, node) = (named.path, named.node);
+        let mut entry = EntryOut {
+            path,
+            mode: node.mode,
+            uid: node.uid.into(),
+            gid: node.gid.into(),
+            mtime: Mtime {
+                seconds: *time,
+                nanos: 0,
+            },
+            xattrs: &node.xattrs,
+            ..EntryOut::default()
+        };
+        if node.kind != Kind::Folder {
+            if let Some(first) = first.get(&named.inode) {
+                entry.kind = EntryKind::HardLink;
+                entry.link_target = first;
+                out.entry(&entry)?;
+                continue;
+            }
+            first.insert(named.inode, path);
+        }
+        match &node.kind {
+            Kind::Folder => entry.kind = EntryKind::Directory,
+            Kind::File(contents) => {
+                entry.size = contents.len();
+                let written = contents
+                    .reader()
+                    .and_then(|contents| out.file(&entry, contents));
+                written.at(|| String::from_utf8_lossy(path).into_owned())?;
+                continue;
+            }
+            Kind::Symlink(target) => {
+                entry.kind = EntryKind::Symlink;
+                entry.link_target = target;
+            }
+            Kind::CharDevice(major, minor) => {
+                entry.kind = EntryKind::CharDevice;
+                entry.device = (*major, *minor);
+            }
+            Kind::BlockDevice(major, minor) => {
+                entry.kind = EntryKind::BlockDevice;
+                entry.device = (*major, *minor);
+            }
+            Kind::Fifo => entry.kind = EntryKind::Fifo,
+        }
+        out.entry(&entry)?;
+    }
+    out.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::debian::Control;
+    use crate::base::rootfs::Node;
+
+    fn base(version: &str) -> Base {
+        let mut base = Base::new(1000);
+        for (name, priority) in [("a", "required"), ("b", "optional")] {
+            let origin = base.origin(name);
+            let mut control = Control::default();
+            control.push("Package", name);
+            control.push("Version", version);
+            control.push("Priority", priority);
+            base.packages.push(Unpacked {
+                control,
+                origin,
+                ..Unpacked::default()
+            });
+            let folder = format!("usr/share/doc/{name}");
+            let time = if name == "a" { 10 } else { 20 };
+            for (path, node) in [
+                ("usr/share".to_owned(), Node::folder(0o755).at(time)),
+                (folder.clone(), Node::folder(0o755).at(time)),
+                (
+                    format!("{folder}/copyright"),
+                    Node::file(0o644, name).at(time),
+                ),
+            ] {
+                base.rootfs
+                    .put(path.as_bytes(), node.from(origin))
+                    .expect("a node");
+            }
+        }
+        base.rootfs
+            .put(b"etc/passwd", Node::file(0o644, *b"").at(2000))
+            .expect("a node");
+        base
+    }
+
+    fn shown(slice: &Slice<'_>) -> String {
+        let entries = slice.entries.iter();
+        let entries =
+            entries.map(|(named, time)| format!("{}@{time}", String::from_utf8_lossy(named.path)));
+        format!("{}: {}", slice.what, entries.collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn layers_of_packages_hold_nothing_that_others_change() {
+        let base = base("1");
+        let slices = cut(&base, Cut::Each);
+        let slices: Vec<String> = slices.iter().map(shown).collect();
+        assert_eq!(
+            slices,
+            [
+                "a 1: @0 usr@0 usr/share@0 usr/share/doc@0 usr/share/doc/a@10 usr/share/doc/a/copyright@10",
+                "b 1: @0 usr@0 usr/share@0 usr/share/doc@0 usr/share/doc/b@20 usr/share/doc/b/copyright@20",
+                "config: @0 etc@1000 etc/passwd@1000 usr@10 usr/share@10 usr/share/doc@10",
+            ]
+        );
+    }
+
+    #[test]
+    fn three_layers_are_called_by_what_is_in_them() {
+        let base = base("1");
+        let slices = cut(&base, Cut::Three);
+        let names: Vec<&str> = slices.iter().map(|slice| slice.what.as_str()).collect();
+        assert_eq!(names, ["1 essential package", "1 other package", "config"]);
+        assert_eq!(cut(&base, Cut::One)[0].len(), base.rootfs.len());
+    }
+}

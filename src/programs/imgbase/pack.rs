@@ -1,0 +1,295 @@
+//! A ready root filesystem as a tree: a folder, a tar or a cpio archive.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Base;
+use crate::base::rootfs::{Contents, Kind, Node, Origin};
+use crate::blob::{FileRange, Input, Meter, NewFile};
+use crate::disk::{Directory, Excludes, Item};
+use crate::error::{At, Error, Fault, Result};
+use crate::layer::{Entry, EntryKind, FileInput, Limits, Walker, Whiteout};
+use crate::write::{check_types, root_listing};
+
+/// The most bytes of a sparse file, which is written out with its holes.
+const SPARSE: u64 = 16 << 30;
+
+/// What is to be made of a ready tree.
+#[derive(Debug, Clone, Default)]
+pub struct PackOptions {
+    /// What is left out.
+    pub excludes: Excludes,
+    /// Who owns everything; as the input says without it.
+    pub owner: Option<(u32, u32)>,
+    /// Take names that begin with `.wh.` for what they mean in layers, and not for an error: they remove what came
+    /// before them, and do not become files.
+    pub whiteouts: bool,
+    /// What is accepted of an archive at most.
+    pub limits: Limits,
+}
+
+/// Fills a tree from a folder. Its contents are read when the layers are written.
+///
+/// # Errors
+/// `Entry` and `BadLink` for what cannot be put into the tree; `Limit`.
+pub fn folder(
+    base: &mut Base,
+    path: &Path,
+    folder: &Directory,
+    options: &PackOptions,
+) -> Result<()> {
+    let mut names: HashMap<u64, Vec<u8>> = HashMap::new();
+    // The top is no item, but an archive of the folder would have it.
+    let metadata = std::fs::metadata(path).map_err(|error| Error::io("read", error))?;
+    if let Some(top) = base.rootfs.get_mut(b"") {
+        let owner = options.owner;
+        (top.uid, top.gid) = owner.unwrap_or((metadata.uid(), metadata.gid()));
+        // Twelve bits.
+        top.mode = (metadata.mode() & 0o7777) as u16;
+        top.mtime = metadata.mtime();
+    }
+    for (item, _) in folder.items() {
+        let place = || String::from_utf8_lossy(&item.path).into_owned();
+        if let Some(first) = item.inode.and_then(|inode| names.get(&inode)) {
+            base.rootfs.link(&item.path, first)?;
+            continue;
+        }
+        if let Some(inode) = item.inode {
+            names.insert(inode, item.path.clone());
+        }
+        let kind = match item.kind {
+            EntryKind::File => {
+                let name = std::os::unix::ffi::OsStrExt::from_bytes(item.path.as_slice());
+                let file = path.join::<&std::ffi::OsStr>(name);
+                Kind::File(Contents::of_path(&file).at(place)?)
+            }
+            _ => match kind_of(item.kind, &item.link_target, item.device) {
+                Some(kind) => kind,
+                None => continue,
+            },
+        };
+        let node = node_of(&item, kind, options).at(place)?;
+        put(base, &item.path, node)?;
+    }
+    Ok(())
+}
+
+fn node_of(item: &Item, kind: Kind, options: &PackOptions) -> Result<Node> {
+    let (uid, gid) = match options.owner {
+        Some(owner) => owner,
+        None => (id(item.uid)?, id(item.gid)?),
+    };
+    Ok(Node {
+        kind,
+        mode: item.mode,
+        uid,
+        gid,
+        mtime: item.mtime.seconds,
+        xattrs: item.xattrs.clone(),
+        origin: Origin::default(),
+    })
+}
+
+/// A link, folder, device or FIFO; `None` for what is none of these.
+fn kind_of(kind: EntryKind, target: &[u8], (major, minor): (u64, u64)) -> Option<Kind> {
+    Some(match kind {
+        EntryKind::Directory => Kind::Folder,
+        EntryKind::Symlink => Kind::Symlink(target.to_vec()),
+        EntryKind::CharDevice => Kind::CharDevice(major, minor),
+        EntryKind::BlockDevice => Kind::BlockDevice(major, minor),
+        EntryKind::Fifo => Kind::Fifo,
+        EntryKind::File | EntryKind::HardLink | EntryKind::Other(_) => return None,
+    })
+}
+
+fn id(id: u64) -> Result<u32> {
+    let limit = u64::from(u32::MAX) - 1;
+    match u32::try_from(id) {
+        Ok(id) if id != u32::MAX => Ok(id),
+        _ => Err(Fault::Limit {
+            what: "owner",
+            limit,
+            found: id,
+        }
+        .into()),
+    }
+}
+
+/// Puts a node; a folder that is there takes the new one's attributes, as where archives are unpacked.
+fn put(base: &mut Base, path: &[u8], node: Node) -> Result<()> {
+    let is_folder = node.kind == Kind::Folder;
+    let there = base.rootfs.put(path, node.clone())?;
+    if is_folder
+        && there.was.is_some()
+        && let Some(folder) = base.rootfs.get_mut(&there.path)
+    {
+        *folder = node;
+    }
+    Ok(())
+}
+
+/// Fills a tree from a tar or a cpio archive, packed or not. What is packed, and cpio archives, go plain into a file
+/// without a name in `landing`; a plain tar is read where it is.
+///
+/// # Errors
+/// What is wrong with the archive: `Tar`, `Cpio`, `Codec`, `Entry`, `BadLink`, `Limit`, `Unsupported` for what is
+/// neither and for markers that nobody asked to be taken as such.
+pub fn archive(
+    base: &mut Base,
+    input: Input,
+    landing: &Path,
+    meter: &Meter,
+    options: &PackOptions,
+) -> Result<()> {
+    let (listing, plain) = root_listing(input, landing, &options.limits, meter)?;
+    check_types(&listing)?;
+    drop(listing);
+    let mut spool = Spool::default();
+    let (file, start) = plain.parts();
+    let mut walker =
+        Walker::new(FileInput::new(Arc::clone(file), start, plain.len())).within(&options.limits);
+    let mut left_out: HashSet<Vec<u8>> = HashSet::new();
+    while walker.next_entry()?.is_some() {
+        let entry = walker.entry();
+        let path = entry.clean_path().to_vec();
+        let place = || String::from_utf8_lossy(&path).into_owned();
+        if entry.climbs() {
+            let why = "its name leads out of the archive with '..'";
+            return Err(Error::new(Fault::Entry { why }).at(place()));
+        }
+        if path.len() as u64 > options.limits.path_length {
+            let (what, limit, found) = (
+                "path in bytes",
+                options.limits.path_length,
+                path.len() as u64,
+            );
+            return Err(Fault::Limit { what, limit, found }.into());
+        }
+        if !path.is_empty() && options.excludes.is_excluded(&path) {
+            left_out.insert(path);
+            continue;
+        }
+        match Whiteout::of(&path) {
+            Whiteout::None => {}
+            marker if options.whiteouts => {
+                whiteout(base, &path, marker);
+                continue;
+            }
+            _ => {
+                let what = "a marker that removes files of lower layers".to_owned();
+                return Err(Error::new(Fault::Unsupported { what }).at(place()));
+            }
+        }
+        if entry.kind == EntryKind::HardLink {
+            let target = crate::layer::clean_path(&entry.link_target)
+                .path
+                .into_owned();
+            // The first name of a file may be left out while another stays: then there is nothing to link to.
+            if left_out.contains(&target) {
+                let what = "a hard link to a name that is left out".to_owned();
+                return Err(Error::new(Fault::Unsupported { what }).at(place()));
+            }
+            base.rootfs.link(&path, &target)?;
+            continue;
+        }
+        let kind = match entry.kind {
+            EntryKind::File => Kind::File(match &entry.sparse {
+                None => Contents::Range(plain.slice(entry.data_offset, entry.size)),
+                Some(_) => spool.sparse(entry.clone(), &plain, landing)?,
+            }),
+            kind => match kind_of(kind, &entry.link_target, entry.device) {
+                Some(kind) => kind,
+                None => continue,
+            },
+        };
+        let (uid, gid) = match options.owner {
+            Some(owner) => owner,
+            None => (id(entry.uid).at(place)?, id(entry.gid).at(place)?),
+        };
+        let node = Node {
+            kind,
+            mode: entry.mode,
+            uid,
+            gid,
+            mtime: entry.mtime.seconds,
+            xattrs: entry.xattrs.clone(),
+            origin: Origin::default(),
+        };
+        put(base, &path, node)?;
+    }
+    Ok(())
+}
+
+fn whiteout(base: &mut Base, path: &[u8], marker: Whiteout<'_>) {
+    let cut = path.iter().rposition(|byte| *byte == b'/');
+    let folder = &path[..cut.unwrap_or(0)];
+    match marker {
+        Whiteout::Removes(name) => {
+            let removed = match folder {
+                b"" => name.to_vec(),
+                _ => [folder, b"/", name].concat(),
+            };
+            base.rootfs.remove(&removed);
+        }
+        Whiteout::Opaque => {
+            let below: Vec<Vec<u8>> = base
+                .rootfs
+                .children(folder)
+                .map(|named| named.path.to_vec())
+                .collect();
+            for path in below {
+                base.rootfs.remove(&path);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Where sparse files are written out with their holes.
+#[derive(Default)]
+struct Spool {
+    file: Option<Arc<NewFile>>,
+    end: u64,
+}
+
+impl Spool {
+    fn sparse(&mut self, entry: Entry, plain: &FileRange, landing: &Path) -> Result<Contents> {
+        let file = match &self.file {
+            Some(file) => Arc::clone(file),
+            None => {
+                let file = Arc::new(NewFile::in_directory(landing, 0o600)?);
+                self.file = Some(Arc::clone(&file));
+                file
+            }
+        };
+        if entry.size > SPARSE {
+            let (what, limit) = ("size of a sparse file in bytes", SPARSE);
+            let found = entry.size;
+            return Err(Fault::Limit { what, limit, found }.into());
+        }
+        let failed = |error| Error::io("write", error);
+        let start = self.end;
+        let mut at = entry.data_offset;
+        for segment in entry.sparse.iter().flatten() {
+            let mut to = file.file();
+            to.seek(SeekFrom::Start(start + segment.offset))
+                .map_err(failed)?;
+            let mut from = plain
+                .slice(at, segment.length)
+                .reader()
+                .take(segment.length);
+            std::io::copy(&mut from, &mut to).map_err(failed)?;
+            at += segment.length;
+        }
+        self.end = start + entry.size;
+        file.file().set_len(self.end).map_err(failed)?;
+        file.file().flush().map_err(failed)?;
+        let copy = file.file().try_clone().map_err(failed)?;
+        Ok(Contents::Range(
+            FileRange::whole(copy)?.slice(start, entry.size),
+        ))
+    }
+}

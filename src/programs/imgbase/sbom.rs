@@ -1,0 +1,213 @@
+//! Bills of materials: the packages of a tree in SPDX 2.3 or CycloneDX 1.5, both as JSON.
+//!
+//! The same tree gives the same bytes: identifiers are made of the packages' names, and the time is the tree's.
+
+use serde_json::{Value, json};
+
+use super::Base;
+use crate::base::debian::Unpacked;
+use crate::blob::sha256;
+use crate::spec::Timestamp;
+
+/// Which form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// SPDX 2.3.
+    Spdx,
+    /// CycloneDX 1.5.
+    CycloneDx,
+}
+
+/// A bill of materials of the packages in a tree. Which distribution they are of is read in `os_release`, else in the
+/// tree's own.
+pub fn document(base: &Base, kind: Kind, os_release: Option<&[u8]>) -> Vec<u8> {
+    let mut packages: Vec<&Unpacked> = base.packages.iter().collect();
+    packages.sort_by_key(|package| (package.name(), package.architecture()));
+    let distribution = distribution(base, os_release);
+    // What makes one of two bills of the same packages another one.
+    let text: Vec<String> = packages
+        .iter()
+        .map(|package| purl(package, &distribution))
+        .collect();
+    let seed = sha256(text.join("\n").as_bytes());
+    let document = match kind {
+        Kind::Spdx => spdx(&packages, &distribution, seed.encoded(), base.epoch),
+        Kind::CycloneDx => cyclonedx(&packages, &distribution, seed.encoded(), base.epoch),
+    };
+    let mut bytes = serde_json::to_vec_pretty(&document).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}
+
+/// `ID` and `VERSION_ID` of os-release: `debian`, `debian-12`.
+fn distribution(base: &Base, os_release: Option<&[u8]>) -> (String, String) {
+    let own = || base.rootfs.read(b"etc/os-release", 64 << 10).ok().flatten();
+    let text = os_release.map(<[u8]>::to_vec).or_else(own);
+    let text = text.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let field = |name: &str| {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        line.map(|value| value.trim_matches(['"', '\'']).to_owned())
+    };
+    let id = field("ID").unwrap_or_else(|| "debian".to_owned());
+    let release = field("VERSION_ID").map_or_else(String::new, |version| format!("{id}-{version}"));
+    (id, release)
+}
+
+/// The package URL (purl specification, type `deb`).
+fn purl(package: &Unpacked, (id, release): &(String, String)) -> String {
+    let mut purl = format!(
+        "pkg:deb/{}/{}@{}?arch={}",
+        encoded(id),
+        encoded(package.name()),
+        encoded(package.version()),
+        encoded(package.architecture())
+    );
+    if !release.is_empty() {
+        purl.push_str(&format!("&distro={}", encoded(release)));
+    }
+    purl
+}
+
+/// Percent-encoded, but for what a purl keeps.
+fn encoded(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'~' | b':' => {
+                out.push(byte.into());
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// The source package and its version.
+fn source(package: &Unpacked) -> String {
+    let stated = package.control.get("Source").unwrap_or(package.name());
+    match stated.split_once(" (") {
+        Some((name, version)) => format!("{name} {}", version.trim_end_matches(')')),
+        None => format!("{stated} {}", package.version()),
+    }
+}
+
+/// An identifier that SPDX takes: letters, digits, `.` and `-`.
+fn spdx_id(package: &Unpacked) -> String {
+    let text = format!("{}-{}", package.name(), package.architecture());
+    // `+` and `_` each in their own way, so that two names never become one.
+    let text = text.replace('+', ".plus.").replace('_', ".low.");
+    format!("SPDXRef-Package-{text}")
+}
+
+fn spdx(packages: &[&Unpacked], distribution: &(String, String), seed: &str, epoch: i64) -> Value {
+    let created = Timestamp::from_unix(epoch, 0).rfc3339();
+    let mut list = vec![json!({
+        "SPDXID": "SPDXRef-Image",
+        "name": "image",
+        "downloadLocation": "NOASSERTION",
+        "filesAnalyzed": false,
+        "primaryPackagePurpose": "CONTAINER",
+    })];
+    list.extend(packages.iter().map(|package| {
+        let mut entry = json!({
+            "SPDXID": spdx_id(package),
+            "name": package.name(),
+            "versionInfo": package.version(),
+            "downloadLocation": "NOASSERTION",
+            "filesAnalyzed": false,
+            "licenseConcluded": "NOASSERTION",
+            "licenseDeclared": "NOASSERTION",
+            "copyrightText": "NOASSERTION",
+            "sourceInfo": format!("built from {}", source(package)),
+            "externalRefs": [{
+                "referenceCategory": "PACKAGE-MANAGER",
+                "referenceType": "purl",
+                "referenceLocator": purl(package, distribution),
+            }],
+        });
+        if let Some(maintainer) = package.control.get("Maintainer") {
+            entry["supplier"] = format!("Organization: {maintainer}").into();
+        }
+        if let Some(page) = package.control.get("Homepage") {
+            entry["homepage"] = page.into();
+        }
+        entry
+    }));
+    let mut relations = vec![json!({
+        "spdxElementId": "SPDXRef-DOCUMENT",
+        "relationshipType": "DESCRIBES",
+        "relatedSpdxElement": "SPDXRef-Image",
+    })];
+    relations.extend(packages.iter().map(|package| {
+        json!({
+            "spdxElementId": "SPDXRef-Image",
+            "relationshipType": "CONTAINS",
+            "relatedSpdxElement": spdx_id(package),
+        })
+    }));
+    json!({
+        "spdxVersion": "SPDX-2.3",
+        "dataLicense": "CC0-1.0",
+        "SPDXID": "SPDXRef-DOCUMENT",
+        "name": "image",
+        "documentNamespace": format!("urn:imgkit:{seed}"),
+        "creationInfo": {
+            "created": created,
+            "creators": [format!("Tool: imgbase-{}", env!("CARGO_PKG_VERSION"))],
+        },
+        "packages": list,
+        "relationships": relations,
+    })
+}
+
+fn cyclonedx(
+    packages: &[&Unpacked],
+    distribution: &(String, String),
+    seed: &str,
+    epoch: i64,
+) -> Value {
+    let components = packages.iter().map(|package| {
+        let purl = purl(package, distribution);
+        let mut entry = json!({
+            "type": "library",
+            "bom-ref": purl,
+            "name": package.name(),
+            "version": package.version(),
+            "purl": purl,
+            "properties": [{"name": "imgkit:source", "value": source(package)}],
+        });
+        if let Some(maintainer) = package.control.get("Maintainer") {
+            entry["publisher"] = maintainer.into();
+        }
+        entry
+    });
+    // A name-based UUID: version 5 by its form, of a hash that is ours.
+    let part = |from: usize, to: usize| seed.get(from..to).unwrap_or_default();
+    let serial = format!(
+        "urn:uuid:{}-{}-5{}-8{}-{}",
+        part(0, 8),
+        part(8, 12),
+        part(12, 15),
+        part(15, 18),
+        part(18, 30)
+    );
+    json!({
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.5",
+        "serialNumber": serial,
+        "version": 1,
+        "metadata": {
+            "timestamp": Timestamp::from_unix(epoch, 0).rfc3339(),
+            "tools": {"components": [{
+                "type": "application",
+                "name": "imgbase",
+                "version": env!("CARGO_PKG_VERSION"),
+            }]},
+            "component": {"type": "container", "bom-ref": "image", "name": "image"},
+        },
+        "components": components.collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,125 @@
+//! Which packages own the files that were taken, noted where scanners look: `var/lib/dpkg/status.d`, as distroless
+//! images have it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::root::Root;
+use crate::base::debian::{Control, Member, Paragraphs, Unpacked, database};
+use crate::base::rootfs::{Kind, Node};
+use crate::error::{At, Result};
+use crate::programs::imgbase::Base;
+
+/// Notes the owners of what was taken: pairs of a place in the root and one in the image. Returns the packages' names.
+///
+/// # Errors
+/// What reading the database gives.
+pub(super) fn note(
+    base: &mut Base,
+    root: &Root,
+    taken: &BTreeSet<(Vec<u8>, Vec<u8>)>,
+) -> Result<Vec<String>> {
+    const STATUS: &[u8] = b"var/lib/dpkg/status";
+    let Some(status) = root.text(STATUS)? else {
+        return Ok(Vec::new());
+    };
+    let status = Paragraphs::new(&String::from_utf8_lossy(&status))
+        .at(|| "/var/lib/dpkg/status".to_owned())?;
+    // Packages from before the merge of /usr list `/lib/x` for what is `usr/lib/x`.
+    let mut wanted: BTreeMap<Vec<u8>, Vec<&Vec<u8>>> = BTreeMap::new();
+    for (inside, new) in taken {
+        // Packages list `/lib` for the folder that they bring things into: where that is a link, they are all its owners,
+        // whether anything of theirs was taken or not.
+        if let Some(node) = base.rootfs.get(new)
+            && matches!(node.kind, Kind::Symlink(_))
+            && let Some(way) = root.way(inside)?
+            && root.outside(&way.path).is_dir()
+        {
+            continue;
+        }
+        let inside = inside.strip_prefix(b"/").unwrap_or(inside);
+        wanted.entry(inside.to_vec()).or_default().push(new);
+        if let Some(short) = inside.strip_prefix(b"usr/") {
+            wanted.entry(short.to_vec()).or_default().push(new);
+        }
+    }
+    let mut names = Vec::new();
+    for name in root.names(b"var/lib/dpkg/info")? {
+        let Some(package) = name.strip_suffix(b".list") else {
+            continue;
+        };
+        let info = |suffix: &[u8]| [b"var/lib/dpkg/info/", package, suffix].concat();
+        let list = root.text(&info(b".list"))?.unwrap_or_default();
+        let lines = list.split(|byte| *byte == b'\n');
+        let owned: Vec<(Vec<u8>, &Vec<u8>)> = lines
+            .filter_map(|line| line.strip_prefix(b"/"))
+            .filter_map(|path| Some((path, wanted.get(path)?)))
+            .flat_map(|(path, places)| places.iter().map(|place| (path.to_vec(), *place)))
+            .collect();
+        if owned.is_empty() {
+            continue;
+        }
+        let full = String::from_utf8_lossy(package).into_owned();
+        let (short, architecture) = match full.split_once(':') {
+            Some((name, architecture)) => (name, Some(architecture)),
+            None => (full.as_str(), None),
+        };
+        let paragraph = status.iter().find(|paragraph| {
+            paragraph.get("Package") == Some(short)
+                && architecture
+                    .is_none_or(|architecture| paragraph.get("Architecture") == Some(architecture))
+        });
+        let Some(paragraph) = paragraph else { continue };
+        let control = database::control(paragraph);
+        let sums = root.text(&info(b".md5sums"))?.unwrap_or_default();
+        let sums: Vec<&[u8]> = sums
+            .split(|byte| *byte == b'\n')
+            .filter(|line| {
+                let path = line.get(34..).unwrap_or_default();
+                owned
+                    .iter()
+                    .any(|(owned, place)| owned == path && place.as_slice() == path)
+            })
+            .collect();
+        let mut sums = sums.join(&b'\n');
+        if !sums.is_empty() {
+            sums.push(b'\n');
+        }
+        let origin = base.origin(short);
+        for (_, place) in &owned {
+            if let Some(node) = base.rootfs.get_mut(place) {
+                node.origin = origin;
+            }
+        }
+        put(base, short, &control, &sums)?;
+        names.push(short.to_owned());
+        base.packages.push(Unpacked {
+            control,
+            members: BTreeMap::from([(
+                "md5sums".to_owned(),
+                Member {
+                    mode: 0o644,
+                    bytes: sums,
+                },
+            )]),
+            origin,
+            ..Unpacked::default()
+        });
+    }
+    Ok(names)
+}
+
+fn put(base: &mut Base, name: &str, control: &Control, sums: &[u8]) -> Result<()> {
+    let mut text = String::new();
+    for (field, value) in control.fields() {
+        text.push_str(&format!("{field}: {value}\n"));
+    }
+    let path = format!("var/lib/dpkg/status.d/{name}");
+    let node = Node::file(0o644, text.into_bytes()).at(base.epoch);
+    base.rootfs.put(path.as_bytes(), node)?;
+    if !sums.is_empty() {
+        let node = Node::file(0o644, sums.to_vec()).at(base.epoch);
+        base.rootfs
+            .put(format!("{path}.md5sums").as_bytes(), node)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,313 @@
+//! Where a loader looks for libraries: `ld.so(8)` of glibc, and musl's `ldso/dynlink.c`.
+
+use super::root::Root;
+use crate::base::elf::{Elf, Libc, Target, machine};
+use crate::error::Result;
+
+/// A file that is loaded, and by whom.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// Its facts.
+    pub elf: Elf,
+    /// Its folder in the tree it comes from, which `$ORIGIN` stands for.
+    pub origin: Vec<u8>,
+    /// The same in the image.
+    pub new_origin: Vec<u8>,
+    /// Which object asked for it, by its number; none for a program.
+    pub loader: Option<usize>,
+}
+
+/// A place to look into: as it is in the tree, and as it will be in the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder {
+    /// In the tree.
+    pub path: Vec<u8>,
+    /// In the image.
+    pub new: Vec<u8>,
+    /// Whether only glibc's `ld.so.conf` names it: a loader then finds it by its cache alone.
+    pub by_cache: bool,
+}
+
+impl Folder {
+    fn same(path: impl Into<Vec<u8>>) -> Self {
+        let path = path.into();
+        Folder {
+            new: path.clone(),
+            path,
+            by_cache: false,
+        }
+    }
+}
+
+/// The folders for what `objects[of]` asks for, in the order they are looked into.
+///
+/// # Errors
+/// What reading the loader's configuration gives.
+pub fn folders(root: &Root, objects: &[Object], of: usize, libc: Libc) -> Result<Vec<Folder>> {
+    let mut folders = Vec::new();
+    let Some(object) = objects.get(of) else {
+        return Ok(folders);
+    };
+    let mut chain = Vec::new();
+    let mut next = Some(of);
+    while let Some(i) = next
+        && chain.len() < objects.len()
+    {
+        chain.push(i);
+        next = objects.get(i).and_then(|object| object.loader);
+    }
+    let chain = chain.iter().filter_map(|i| objects.get(*i));
+    match libc {
+        Libc::Glibc => {
+            if object.elf.runpath.is_none() {
+                for object in chain.filter(|object| object.elf.runpath.is_none()) {
+                    expand(object.elf.rpath.as_deref(), object, &mut folders);
+                }
+            }
+            expand(object.elf.runpath.as_deref(), object, &mut folders);
+            let mut configured = Vec::new();
+            configuration(root, b"etc/ld.so.conf", 0, &mut configured)?;
+            let usual = usual(object.elf.target);
+            folders.extend(configured.into_iter().map(|path| Folder {
+                by_cache: !usual.iter().any(|known| known.as_bytes() == path),
+                ..Folder::same(path)
+            }));
+        }
+        Libc::Musl => {
+            for object in chain {
+                let path = object.elf.runpath.as_deref();
+                expand(path.or(object.elf.rpath.as_deref()), object, &mut folders);
+            }
+            let file = format!("etc/ld-musl-{}.path", platform(object.elf.target));
+            let default = b"/lib:/usr/local/lib:/usr/lib".to_vec();
+            let path = root.text(file.as_bytes())?.unwrap_or(default);
+            let path = path.split(|byte| matches!(byte, b':' | b'\n'));
+            folders.extend(path.filter(|path| !path.is_empty()).map(Folder::same));
+            return Ok(folders);
+        }
+    }
+    folders.extend(usual(object.elf.target).into_iter().map(Folder::same));
+    Ok(folders)
+}
+
+/// The folders that a loader knows of itself.
+fn usual(target: Target) -> Vec<String> {
+    let mut folders = Vec::new();
+    if let Some(triplet) = triplet(target) {
+        folders.push(format!("/lib/{triplet}"));
+        folders.push(format!("/usr/lib/{triplet}"));
+    }
+    let wide = match (target.is_64, target.machine) {
+        (true, machine::RISCV) => &["lib64/lp64d", "lib64"][..],
+        (true, _) => &["lib64"],
+        (false, machine::X86_64) => &["libx32"],
+        (false, machine::I386) => &["lib32"],
+        _ => &[],
+    };
+    for name in wide.iter().chain([&"lib"]) {
+        folders.push(format!("/{name}"));
+        folders.push(format!("/usr/{name}"));
+    }
+    folders
+}
+
+/// Debian's name for a machine's folder of libraries.
+pub fn triplet(target: Target) -> Option<&'static str> {
+    use crate::base::elf::Abi;
+    Some(match (target.machine, target.is_64, target.is_big_endian) {
+        (machine::X86_64, true, _) => "x86_64-linux-gnu",
+        (machine::X86_64, false, _) => "x86_64-linux-gnux32",
+        (machine::I386, ..) => "i386-linux-gnu",
+        (machine::AARCH64, _, false) => "aarch64-linux-gnu",
+        (machine::ARM, ..) if target.abi() == Abi::SoftFloat => "arm-linux-gnueabi",
+        (machine::ARM, ..) => "arm-linux-gnueabihf",
+        (machine::PPC64, _, false) => "powerpc64le-linux-gnu",
+        (machine::PPC64, _, true) => "powerpc64-linux-gnu",
+        (machine::S390, true, _) => "s390x-linux-gnu",
+        (machine::RISCV, true, _) => "riscv64-linux-gnu",
+        (machine::LOONGARCH, true, _) => "loongarch64-linux-gnu",
+        (machine::MIPS, true, false) => "mips64el-linux-gnuabi64",
+        (machine::MIPS, false, false) => "mipsel-linux-gnu",
+        _ => return None,
+    })
+}
+
+/// What `$PLATFORM` stands for, and musl's name of the machine.
+fn platform(target: Target) -> &'static str {
+    match (target.machine, target.is_64, target.is_big_endian) {
+        (machine::X86_64, true, _) => "x86_64",
+        (machine::X86_64, false, _) => "x32",
+        (machine::I386, ..) => "i386",
+        (machine::AARCH64, ..) => "aarch64",
+        (machine::ARM, ..) => "armhf",
+        (machine::PPC64, _, false) => "powerpc64le",
+        (machine::PPC64, _, true) => "powerpc64",
+        (machine::S390, ..) => "s390x",
+        (machine::RISCV, ..) => "riscv64",
+        (machine::LOONGARCH, ..) => "loongarch64",
+        (machine::MIPS, true, _) => "mips64",
+        (machine::MIPS, ..) => "mips",
+        _ => "unknown",
+    }
+}
+
+/// Adds the folders of `DT_RPATH` or `DT_RUNPATH`, with what stands in them replaced.
+fn expand(path: Option<&[u8]>, object: &Object, folders: &mut Vec<Folder>) {
+    for part in path.unwrap_or_default().split(|byte| *byte == b':') {
+        // An empty part is the folder that a program is started in, which is nobody's to know.
+        if part.is_empty() {
+            continue;
+        }
+        let target = object.elf.target;
+        let mut libs = vec![if target.is_64 { "lib64" } else { "lib" }.to_owned()];
+        libs.extend(triplet(target).map(|triplet| format!("lib/{triplet}")));
+        libs.push("lib".to_owned());
+        let has_lib = replace(part, "LIB", b"") != part;
+        for lib in libs.iter().take(if has_lib { libs.len() } else { 1 }) {
+            let part = replace(part, "LIB", lib.as_bytes());
+            let part = replace(&part, "PLATFORM", platform(target).as_bytes());
+            folders.push(Folder {
+                path: replace(&part, "ORIGIN", &object.origin),
+                new: replace(&part, "ORIGIN", &object.new_origin),
+                by_cache: false,
+            });
+        }
+    }
+}
+
+/// Replaces `$NAME` and `${NAME}`.
+fn replace(text: &[u8], name: &str, by: &[u8]) -> Vec<u8> {
+    let forms = [format!("${{{name}}}"), format!("${name}")];
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.first() {
+        let form = forms.iter().find(|form| {
+            let after = rest.strip_prefix(form.as_bytes());
+            after.is_some_and(|after| {
+                form.ends_with('}') || !after.first().is_some_and(u8::is_ascii_alphanumeric)
+            })
+        });
+        match form {
+            Some(form) => {
+                out.extend(by);
+                rest = &rest[form.len()..];
+            }
+            None => {
+                out.push(*first);
+                rest = &rest[1..];
+            }
+        }
+    }
+    out
+}
+
+/// Reads `ld.so.conf` and what it includes.
+fn configuration(root: &Root, path: &[u8], depth: u32, folders: &mut Vec<Vec<u8>>) -> Result<()> {
+    let text = match depth < 8 && folders.len() < 1000 {
+        true => root.text(path)?,
+        false => None,
+    };
+    for line in text.unwrap_or_default().split(|byte| *byte == b'\n') {
+        let line = line.split(|byte| *byte == b'#').next().unwrap_or_default();
+        let line = line.trim_ascii();
+        match line
+            .strip_prefix(b"include")
+            .filter(|rest| rest.first().is_some_and(u8::is_ascii_whitespace))
+        {
+            Some(pattern) => {
+                let pattern = pattern.trim_ascii();
+                let pattern = match pattern.strip_prefix(b"/") {
+                    Some(pattern) => pattern.to_vec(),
+                    None => [b"etc/".as_slice(), pattern].concat(),
+                };
+                // Only the last part may hold a pattern: it does on all systems.
+                let cut = pattern.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+                let (folder, name) = pattern.split_at(cut);
+                let name = name.strip_prefix(b"/").unwrap_or(name);
+                for found in root.names(folder)? {
+                    if super::super::filters::matches(name, &found) && !found.starts_with(b".") {
+                        let path = [folder, b"/", &found].concat();
+                        configuration(root, &path, depth + 1, folders)?;
+                    }
+                }
+            }
+            None if line.starts_with(b"/") => {
+                // `DIR=TYPE` is from the days of several C libraries.
+                let folder = line.split(|byte| *byte == b'=').next().unwrap_or(line);
+                folders.push(folder.trim_ascii_end().to_vec());
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_paths_are_replaced() {
+        for (text, expected) in [
+            ("$ORIGIN/../lib", "/opt/../lib"),
+            ("${ORIGIN}x", "/optx"),
+            ("$ORIGINAL", "$ORIGINAL"),
+            ("/a$", "/a$"),
+        ] {
+            let found = replace(text.as_bytes(), "ORIGIN", b"/opt");
+            assert_eq!(String::from_utf8_lossy(&found), expected);
+        }
+    }
+
+    #[test]
+    fn a_runpath_puts_rpaths_out_of_force_and_rpaths_come_down() {
+        let object = |rpath: Option<&str>, runpath: Option<&str>, loader| Object {
+            elf: Elf {
+                rpath: rpath.map(|path| path.as_bytes().to_vec()),
+                runpath: runpath.map(|path| path.as_bytes().to_vec()),
+                target: Target {
+                    is_64: true,
+                    machine: machine::X86_64,
+                    ..Target::default()
+                },
+                ..Elf::default()
+            },
+            origin: b"/o".to_vec(),
+            new_origin: b"/n".to_vec(),
+            loader,
+        };
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = Root::at(folder.path());
+        std::fs::create_dir_all(folder.path().join("etc/d")).expect("a folder");
+        std::fs::write(
+            folder.path().join("etc/ld.so.conf"),
+            "include d/*.conf # x\n",
+        )
+        .expect("a file");
+        std::fs::write(folder.path().join("etc/d/a.conf"), "/opt/lib\n").expect("a file");
+        let objects = [
+            object(Some("/r"), None, None),
+            object(Some("$ORIGIN/s"), None, Some(0)),
+            object(Some("/t"), Some("/u"), Some(0)),
+        ];
+        let shown = |of, libc| {
+            let folders = folders(&root, &objects, of, libc).expect("folders");
+            let texts = folders.iter().map(|folder| {
+                let (path, new) = (
+                    String::from_utf8_lossy(&folder.path),
+                    String::from_utf8_lossy(&folder.new),
+                );
+                if path == new {
+                    path.into_owned()
+                } else {
+                    format!("{path}={new}")
+                }
+            });
+            texts.collect::<Vec<_>>().join(" ")
+        };
+        let usual = "/opt/lib /lib/x86_64-linux-gnu /usr/lib/x86_64-linux-gnu /lib64 /usr/lib64 /lib /usr/lib";
+        assert_eq!(shown(1, Libc::Glibc), format!("/o/s=/n/s /r {usual}"));
+        assert_eq!(shown(2, Libc::Glibc), format!("/u {usual}"));
+        assert_eq!(shown(2, Libc::Musl), "/u /r /lib /usr/local/lib /usr/lib");
+    }
+}

@@ -1,0 +1,94 @@
+//! What is compared, by the way it was typed: images, layers of one, tars of files, folders.
+
+use std::path::Path;
+
+use crate::archive::{Open, Selection};
+use crate::blob::{FileRange, Meter, open_regular};
+use crate::cli::{Common, ImageArg, Openings, Takes};
+use crate::disk::{self, Directory};
+use crate::error::{At, Fault, NotAnImage, Result};
+use crate::programs::imgdiff::compare::Input;
+
+/// An operand that was opened.
+pub struct OpenedSide {
+    /// What is compared.
+    pub input: Input,
+    /// Whether it is an image, or some layers of one.
+    pub is_image: bool,
+}
+
+impl Openings {
+    /// For what [`ImageArg::open_side`] opens, of which each archive is opened once.
+    pub fn of_sides<'a>(sides: impl IntoIterator<Item = &'a ImageArg>) -> Self {
+        let images = sides.into_iter().filter_map(|side| side.split_range().ok());
+        let images: Vec<ImageArg> = images.map(|(image, _)| image).collect();
+        Openings::of(&images)
+    }
+}
+
+impl ImageArg {
+    /// Opens what may be an image, `IMAGE@2..5`, a tar of files or a folder. `landing` keeps what comes on a stream.
+    ///
+    /// # Errors
+    /// As [`ImageArg::open`]; `Usage` for layers that the image does not have.
+    pub fn open_side(
+        &self,
+        openings: &mut Openings,
+        common: &Common,
+        meter: &Meter,
+        landing: &Path,
+    ) -> Result<OpenedSide> {
+        let (image, range) = self.split_range()?;
+        let open = Open::with(common, meter, Some(landing.to_owned()));
+        let name = self.text().to_owned();
+        let opened = match openings.open(&image, common, open, Takes::One) {
+            Ok(opened) => opened,
+            Err(error) => {
+                let is_files = matches!(
+                    error.fault(),
+                    Fault::NotAnImage(
+                        NotAnImage::NoManifest
+                            | NotAnImage::Below { .. }
+                            | NotAnImage::RootFilesystem
+                            | NotAnImage::EmptyTar
+                    )
+                );
+                return match image.whole_path().filter(|_| is_files && range.is_none()) {
+                    Some(path) => files(name, &path, common).map(|input| OpenedSide {
+                        input,
+                        is_image: false,
+                    }),
+                    None => Err(error),
+                };
+            }
+        };
+        let Selection { index, .. } = opened.select(common)?;
+        let archive = opened.archive;
+        let found = &archive.images[index];
+        let range = range.map(|(first, last)| first..last.unwrap_or(found.layers.len()).max(first));
+        let input = Input::image(name, &archive, found, range)?;
+        Ok(OpenedSide {
+            input,
+            is_image: true,
+        })
+    }
+}
+
+fn files(name: String, path: &Path, common: &Common) -> Result<Input> {
+    if path.is_dir() {
+        let folder = Directory::read(
+            path,
+            &disk::Options {
+                limits: common.limits(),
+                exact_times: true,
+                ..disk::Options::default()
+            },
+        )?;
+        return Ok(Input::folder(name, folder));
+    }
+    let file = open_regular(path, true).at(|| name.clone())?;
+    Ok(Input::tar(
+        name.clone(),
+        FileRange::whole(file).at(|| name)?,
+    ))
+}

@@ -1,0 +1,89 @@
+//! One page with everything in it: the picture to move about in, search, details, and a treemap of each image.
+//!
+//! Nothing is fetched, and nothing from an archive is ever read as markup: the picture is escaped as XML, the rest is
+//! JSON in which no tag can end, and the script puts it into the page as text. The page's policy runs that script and no
+//! other.
+
+use std::io::Write;
+
+use base64::Engine;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::svg::{picture, xml};
+use super::{RankDir, details, lines};
+use crate::error::{Error, Result};
+use crate::escape;
+use crate::programs::imggraph::graph::{Graph, ImageMap, View};
+
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+
+/// Writes the page. `maps` are the files of images, by the ID of the image; the page shows a treemap for those.
+///
+/// # Errors
+/// `Io` of the writer.
+pub fn html(
+    graph: &Graph,
+    maps: &[(String, ImageMap)],
+    rankdir: RankDir,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let nodes: Vec<Value> = graph
+        .nodes
+        .iter()
+        .map(|node| {
+            let visible = |text: &str| {
+                let lines: Vec<_> = text.lines().map(escape::text).collect();
+                lines.join("\n")
+            };
+            let details: Vec<[String; 2]> = details(node)
+                .iter()
+                .map(|(key, value)| [key.clone(), visible(value)])
+                .collect();
+            json!({"t": visible(&lines(node)[0]), "d": details, "i": node.digest})
+        })
+        .collect();
+    let maps: Vec<Value> = maps
+        .iter()
+        .map(|(id, map)| {
+            let folders: Vec<Value> = map
+                .folders
+                .iter()
+                .map(|row| json!([row.path, row.layer, row.bytes, row.files]))
+                .collect();
+            json!({"i": id, "f": folders})
+        })
+        .collect();
+    let data = json!({"nodes": nodes, "maps": maps, "grows": rankdir.name()});
+    // No tag and no comment can begin or end in it.
+    let data = data
+        .to_string()
+        .replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029");
+    let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(SCRIPT));
+    let title = match graph.view {
+        View::Layers => "Layers and images",
+        View::Images => "Images and their bases",
+        View::Blobs => "Blobs",
+        View::Packages => "Packages",
+    };
+    let totals = xml(&super::tree::totals(graph).join("; "));
+    let picture = picture(graph, rankdir, false);
+    write!(
+        out,
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash}'\">\n\
+         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+         <header><div><h1>{title}</h1><p>{totals}</p></div>\
+         <form id=\"find\" role=\"search\"><input id=\"query\" type=\"search\" placeholder=\"Search names, IDs, commands\" aria-label=\"Search\" autocomplete=\"off\"><output id=\"hits\"></output></form></header>\n\
+         <main><div id=\"stage\" tabindex=\"0\" aria-label=\"Graph: drag to move, wheel or pinch to zoom\">{picture}</div>\n\
+         <nav><button id=\"in\" aria-label=\"Zoom in\">+</button><button id=\"out\" aria-label=\"Zoom out\">&#8722;</button><button id=\"fit\" aria-label=\"Show all\">fit</button></nav>\n\
+         <aside id=\"panel\" hidden><button id=\"close\" aria-label=\"Close\">&#215;</button><h2 id=\"name\"></h2><div id=\"map\" hidden><p class=\"tabs\"><button id=\"by-folder\">by folder</button><button id=\"by-layer\">by layer</button></p><div id=\"tiles\"></div><p id=\"tile\"></p></div><dl id=\"details\"></dl></aside></main>\n\
+         <script type=\"application/json\" id=\"data\">{data}</script>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
+    )
+    .map_err(|error| Error::io("write", error))
+}

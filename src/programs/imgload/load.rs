@@ -1,0 +1,182 @@
+//! imgload: from any archive into the store.
+
+use std::collections::HashMap;
+
+use crate::archive::{Archive, Name, Root};
+use crate::blob::Meter;
+use crate::error::Result;
+use crate::spec::Platform;
+use crate::store::{Policy, Store};
+use crate::write::add_root;
+use crate::write::{Bundle, Holds, ListedName, Loss, Recode, Scans};
+
+/// How to load.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// Only what goes by one of these names; all of it where empty.
+    pub only: Vec<String>,
+    /// Names to change: old and new.
+    pub rename: Vec<(String, String)>,
+    /// What happens to names that are taken.
+    pub policy: Policy,
+    /// Of indexes, the image for this platform alone.
+    pub platform: Option<Platform>,
+    /// How layers are to be packed.
+    pub recode: Recode,
+}
+
+/// What became of one name of an archive, or of an untagged image.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The name it has in the store; `None` for an untagged image.
+    pub name: Option<Name>,
+    /// The image's ID in full; of an index without an image for this machine, its digest.
+    pub id: String,
+    /// The manifest or index in the store.
+    pub digest: String,
+    /// The manifest or index that the name was of before, if that is another.
+    pub replaced: Option<String>,
+    /// The ID of the image that the name was of before.
+    pub replaced_id: Option<String>,
+    /// Whether the name was left with what it stood for.
+    pub kept: bool,
+}
+
+/// Puts what an archive lists into the store. All of it is there afterwards, or nothing is.
+///
+/// `ready` is told the IDs of the images and what cannot be carried along, before anything is stored; nothing is if it
+/// fails.
+///
+/// # Errors
+/// What `ready` gives; `NoSuchImage` for `only` and `rename`; the first damage of what is to be loaded; as [`Store::add`].
+pub fn load(
+    archive: &Archive,
+    roots: &[&Root],
+    store: &Store,
+    options: &LoadOptions,
+    meter: &Meter,
+    ready: impl FnOnce(&[&str], Vec<Loss>) -> Result<()>,
+) -> Result<(Vec<Loaded>, Scans)> {
+    let (mut bundle, mut ids) = bundle(archive, roots, options)?;
+    let before: Vec<String> = bundle
+        .listed
+        .iter()
+        .map(|listed| listed.descriptor.digest.to_string())
+        .collect();
+    if options.recode.compression.is_some() {
+        bundle.recode(
+            &options.recode,
+            &store.landing()?,
+            &archive.container.limits,
+            meter,
+        )?;
+        for (id, listed) in before.iter().zip(&bundle.listed) {
+            if let Some((digest, _)) = ids.iter_mut().find(|(digest, _)| digest == id) {
+                *digest = listed.descriptor.digest.to_string();
+            }
+        }
+    }
+    let scans = bundle.watch(&archive.container.limits);
+    let id_of: HashMap<&str, &str> = ids
+        .iter()
+        .rev()
+        .map(|(digest, id)| (&**digest, &**id))
+        .collect();
+    let listed = bundle.listed.iter();
+    let digests = listed.map(|listed| listed.descriptor.digest.as_str());
+    let all: Vec<&str> = digests
+        .map(|digest| id_of.get(digest).map_or(digest, |id| id))
+        .collect();
+    ready(&all, bundle.losses(Holds::Artifacts))?;
+    let added = store.add(&bundle, options.policy, meter)?;
+    let id = |digest: &str| id_of.get(digest).map_or(digest, |id| id).to_owned();
+    let loaded = added
+        .placed
+        .into_iter()
+        .map(|placed| Loaded {
+            name: placed.name,
+            id: id(placed.digest.as_str()),
+            digest: placed.digest.to_string(),
+            replaced_id: placed
+                .replaced
+                .as_ref()
+                .map(|digest| store.image_id(digest).to_string()),
+            replaced: placed.replaced.map(|digest| digest.to_string()),
+            kept: placed.refused,
+        })
+        .collect();
+    Ok((loaded, scans))
+}
+
+/// What will be written, and the image ID behind each digest that is listed.
+fn bundle(
+    archive: &Archive,
+    roots: &[&Root],
+    options: &LoadOptions,
+) -> Result<(Bundle, Vec<(String, String)>)> {
+    let mut bundle = Bundle::default();
+    let mut ids = Vec::new();
+    if options.only.is_empty() && options.rename.is_empty() {
+        let named = roots.iter().map(|root| (*root, root.names.as_slice()));
+        archive.check_names(named)?;
+    }
+    for wanted in options
+        .only
+        .iter()
+        .chain(options.rename.iter().map(|(old, _)| old))
+    {
+        if !roots.iter().any(|root| root.is_called(wanted)) {
+            return Err(archive.no_such_image(wanted, roots.iter().copied()));
+        }
+    }
+    for root in roots {
+        let mut names: Vec<&Name> = root.names.iter().collect();
+        if !options.only.is_empty() {
+            let by_ref_name =
+                |wanted: &String| root.ref_names.contains(wanted) && root.names.len() == 1;
+            names.retain(|name| {
+                let wants = |wanted: &String| name.matches(wanted) || by_ref_name(wanted);
+                options.only.iter().any(wants)
+            });
+            if names.is_empty() {
+                continue;
+            }
+        }
+        let names = names
+            .into_iter()
+            .map(|name| renamed(archive, root, name, &options.rename))
+            .collect::<Result<Vec<_>>>()?;
+        let before = bundle.listed.len();
+        let platform = options.platform.as_ref();
+        let image = add_root(&mut bundle, archive, root, roots, platform, names)?;
+        if let (Some(listed), Some(image)) = (bundle.listed.get(before), image) {
+            ids.push((
+                listed.descriptor.digest.to_string(),
+                archive.images[image].id.to_string(),
+            ));
+        }
+    }
+    Ok((bundle, ids))
+}
+
+/// The name under which something goes into the store: changed if so asked, with a tag.
+fn renamed(
+    archive: &Archive,
+    root: &Root,
+    name: &Name,
+    rename: &[(String, String)],
+) -> Result<ListedName> {
+    let Some((_, new)) = rename.iter().find(|(old, _)| name.matches(old)) else {
+        let mut listed = ListedName::of(archive, root, name.clone());
+        listed.name = tagged(listed.name);
+        return Ok(listed.for_store());
+    };
+    ListedName::new(new)
+}
+
+fn tagged(name: Name) -> Name {
+    match name {
+        Name::Full(reference) => Name::Full(reference.tagged()),
+        other => other,
+    }
+}

@@ -1,0 +1,123 @@
+//! New layers, compressed as requested.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::entry::EntryOut;
+use super::{LayerWriter, MediaTypes, NewLayer, Recode};
+use crate::archive::{Content, Kept};
+use crate::blob::{Compression, Meter, NewFile};
+use crate::disk::Item;
+use crate::error::Result;
+use crate::layer::{EntryKind, Scan};
+use std::io::Read;
+
+/// Packs new layers as was asked for.
+#[derive(Debug)]
+pub struct Packer<'a> {
+    /// How; `media_types` and `prune_sparse` do not matter.
+    pub recode: &'a Recode,
+    /// Where files without a name are made.
+    pub landing: &'a Path,
+    /// Counts what is packed.
+    pub meter: &'a Meter,
+}
+
+impl Packer<'_> {
+    /// Starts a layer, packed as layers are to be wherever that can be done while it is made.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(crate) fn writer(&self) -> Result<LayerWriter> {
+        let file = NewFile::in_directory(self.landing, 0o644)?;
+        let only_packed = !self.recode.chunked && self.recode.reproducible.is_none();
+        Ok(match self.recode.compression {
+            Some(to @ (Compression::Gzip | Compression::Zstd)) if only_packed => {
+                LayerWriter::packing(file, to, self.recode.level, self.meter)
+            }
+            _ => LayerWriter::new(file, self.meter),
+        })
+    }
+
+    /// A layer of an image from one that was made here, packed if need be.
+    ///
+    /// # Errors
+    /// `Unsupported` for a layer that is packed as layers are not; `Io`.
+    pub fn layer(&self, kept: Kept, types: MediaTypes) -> Result<NewLayer> {
+        self.pack(
+            &Arc::clone(&kept.scan),
+            Content::Kept(Arc::new(kept)),
+            types,
+        )
+    }
+
+    /// Compresses the layer in `content`, if it has to be.
+    pub(crate) fn pack(
+        &self,
+        scan: &Scan,
+        content: Content,
+        types: MediaTypes,
+    ) -> Result<NewLayer> {
+        let to = match self.recode.compression {
+            Some(to) => to,
+            // Readers written in Go refuse zeros behind a gzip stream.
+            None if scan.padding > 0 => Compression::None,
+            None => match scan.compression {
+                same @ (Compression::None | Compression::Gzip | Compression::Zstd) => same,
+                Compression::Xz | Compression::Bzip2 => Compression::None,
+            },
+        };
+        // Asked before it is packed: docker's media types have no word for zstd.
+        types.layer(to)?;
+        if to == scan.compression && scan.padding == 0 && !self.recode.chunked {
+            return NewLayer::scanned(scan, content, types);
+        }
+        let (kept, annotations) =
+            super::pack_layer(scan, content, to, self.recode, self.landing, self.meter)?;
+        let mut layer = NewLayer::kept(kept, types)?;
+        let annotations = annotations.into_iter();
+        let annotations = annotations.map(|(key, text)| (key.to_owned(), text));
+        layer.descriptor.annotations = annotations.collect();
+        Ok(layer)
+    }
+}
+
+/// Writes an item: as a link to `first`, or with its contents.
+///
+/// # Errors
+/// `Io`, and the errors of `contents`.
+pub(crate) fn write_item<R: Read>(
+    item: &Item,
+    first: Option<&[u8]>,
+    contents: impl FnOnce() -> Result<R>,
+    out: &mut LayerWriter,
+) -> Result<()> {
+    let entry = entry_of(item);
+    match first {
+        Some(first) => out.entry(&EntryOut {
+            kind: EntryKind::HardLink,
+            link_target: first,
+            size: 0,
+            ..entry
+        }),
+        None if item.kind == EntryKind::File && item.size > 0 => out.file(&entry, contents()?),
+        None => out.entry(&entry),
+    }
+}
+
+/// The entry of a layer for an item.
+pub(crate) fn entry_of(item: &Item) -> EntryOut<'_> {
+    EntryOut {
+        path: &item.path,
+        kind: item.kind,
+        mode: item.mode,
+        uid: item.uid,
+        gid: item.gid,
+        mtime: item.mtime,
+        size: item.size,
+        link_target: &item.link_target,
+        device: item.device,
+        xattrs: &item.xattrs,
+        ..EntryOut::default()
+    }
+}

@@ -1,0 +1,344 @@
+//! Root filesystems in tar and cpio archives.
+
+use std::io::{BufRead, BufReader, Cursor, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::packer::{Packer, write_item};
+use super::{LayerWriter, Recode};
+use crate::archive::{Content, Kept};
+use crate::blob::{
+    CHUNK, Compression, ConcatenatedStreams, Decoder, FileRange, Hasher, HashingBuf, HashingReader,
+    Input, Meter, NewFile, ReadAhead, TeeReader,
+};
+use crate::disk::Item;
+use crate::error::{Error, Fault, Result, TarFault};
+use crate::layer::cpio::{Cpio, CpioEntry, CpioLinks, CpioName, is_cpio};
+use crate::layer::{AnomalyKind, EntryKind, Limits, Scan, clean_path};
+use crate::tree::{Listing, Reading};
+
+/// What one pass over an archive found out, and where its bytes are.
+pub(crate) struct Passed {
+    pub(crate) scan: Arc<Scan>,
+    pub(crate) listing: Listing,
+    pub(crate) content: Content,
+    pub(crate) skipped: Vec<Vec<u8>>,
+}
+
+fn read_error(error: std::io::Error) -> Error {
+    Error::io("read", error)
+}
+
+/// Whether packed bytes hold a cpio archive, as far as their beginning tells.
+fn holds_cpio(head: &[u8], compression: Compression, limits: &Limits) -> bool {
+    let mut magic = [0; 6];
+    let decoder = Decoder::new(head, compression, limits.decode);
+    let read = decoder.is_ok_and(|mut decoder| decoder.read_exact(&mut magic).is_ok());
+    read && is_cpio(&magic)
+}
+
+/// Reads an archive once: hashes it, lists its entries and keeps its bytes.
+///
+/// # Errors
+/// `Unsupported` for input that is neither a tar nor a cpio archive; `Tar`, `Cpio`, `Codec`, `Entry`, `BadLink`, `Limit`, `Io`.
+pub(crate) fn pass(
+    mut stream: ReadAhead,
+    range: Option<FileRange>,
+    packer: &Packer<'_>,
+) -> Result<Passed> {
+    let limits = packer.recode.limits;
+    let head = stream.fill_buf().map_err(read_error)?;
+    if head.is_empty() {
+        let what = "an empty file".to_owned();
+        return Err(Fault::Unsupported { what }.into());
+    }
+    let compression = Compression::sniff(head);
+    let is_cpio = holds_cpio(head, compression, &limits);
+    if compression == Compression::None && !is_cpio && head.len() < 512 {
+        return Err(neither());
+    }
+    let stays = matches!(
+        compression,
+        Compression::None | Compression::Gzip | Compression::Zstd
+    );
+    if is_cpio {
+        let plain = match compression {
+            Compression::None => stream,
+            _ => {
+                let segments =
+                    ConcatenatedStreams::new(&[], stream, limits.decode).map_err(read_error)?;
+                ReadAhead::new(segments)
+            }
+        };
+        return cpio(plain, packer);
+    }
+    if !stays {
+        let decoder = ReadAhead::new(Decoder::new(stream, compression, limits.decode)?);
+        return tar(decoder, Compression::None, None, packer);
+    }
+    tar(stream, compression, range, packer)
+}
+
+/// Refuses what a root filesystem cannot mean and a layer cannot say: entries of types that no engine unpacks, and
+/// names that begin `.wh.`, which engines would take for markers. `skip` tells paths that are not looked at.
+///
+/// # Errors
+/// `Unsupported`, placed at the path.
+pub fn check_root(listing: &Listing, skip: impl Fn(&[u8]) -> bool) -> Result<()> {
+    check_types(listing)?;
+    let mut refused = None;
+    listing.paths(|path| {
+        if refused.is_none()
+            && path.windows(4).any(|part| part == b".wh.")
+            && path
+                .split(|byte| *byte == b'/')
+                .any(|part| part.starts_with(b".wh."))
+            && !skip(path)
+        {
+            refused = Some(crate::escape::bytes(path).into_owned());
+        }
+    });
+    match refused {
+        None => Ok(()),
+        Some(path) => {
+            let what = "a name that begins '.wh.', which layers remove files by".to_owned();
+            Err(Error::new(Fault::Unsupported { what }).at(path))
+        }
+    }
+}
+
+/// Refuses entries of types that no engine unpacks.
+pub fn check_types(listing: &Listing) -> Result<()> {
+    let kind = AnomalyKind::UnknownType;
+    let Some(odd) = listing.anomalies().iter().find(|odd| odd.kind == kind) else {
+        return Ok(());
+    };
+    let path = odd.path.as_deref().unwrap_or_default();
+    let why = "an entry of a type that no engine unpacks, such as a dump directory of tar -g or a volume label";
+    Err(Error::new(Fault::Entry { why }).at(crate::escape::bytes(path).into_owned()))
+}
+
+fn neither() -> Error {
+    let what = "input that is neither a tar nor a cpio archive, packed or not".to_owned();
+    Fault::Unsupported { what }.into()
+}
+
+/// A tar as it is: hashed, walked and kept, all while it goes by.
+fn tar(
+    mut stream: ReadAhead,
+    compression: Compression,
+    range: Option<FileRange>,
+    packer: &Packer<'_>,
+) -> Result<Passed> {
+    let (scan, listing, content) = match range {
+        Some(range) => {
+            let (scan, listing) = walk(
+                &mut stream,
+                compression,
+                &packer.recode.limits,
+                packer.meter,
+            )?;
+            (Arc::new(scan), listing, Content::Range(range))
+        }
+        None => {
+            let file = Arc::new(NewFile::in_directory(packer.landing, 0o644)?);
+            let mut tee = TeeReader::new(stream, Arc::clone(&file));
+            let (scan, listing) = walk(&mut tee, compression, &packer.recode.limits, packer.meter)?;
+            tee.finish().map_err(|error| Error::io("write", error))?;
+            let scan = Arc::new(scan);
+            let copy = file.file().try_clone().map_err(read_error)?;
+            let range = FileRange::whole(copy)?;
+            let kept = Kept {
+                file,
+                range,
+                scan: Arc::clone(&scan),
+            };
+            (scan, listing, Content::Kept(Arc::new(kept)))
+        }
+    };
+    Ok(Passed {
+        scan,
+        listing,
+        content,
+        skipped: Vec::new(),
+    })
+}
+
+fn reading(limits: &Limits) -> Reading {
+    Reading {
+        limits: *limits,
+        ..Reading::default()
+    }
+}
+
+/// Reads a tar to the very end, packed or not.
+fn walk(
+    reader: &mut impl BufRead,
+    compression: Compression,
+    limits: &Limits,
+    meter: &Meter,
+) -> Result<(Scan, Listing)> {
+    let reading = reading(limits);
+    let mut stored = HashingBuf::new(reader, Hasher::default(), meter);
+    let (listing, plain, padding) = match compression {
+        Compression::None => (list(&reading, &mut stored)?, None, 0),
+        _ => {
+            let mut decoder = Decoder::new(&mut stored, compression, limits.decode)?;
+            let hashing = HashingReader::new(&mut decoder, Hasher::default());
+            let mut plain = BufReader::with_capacity(CHUNK, hashing);
+            let listing = list(&reading, &mut plain)?;
+            let found = plain.into_inner().finish();
+            (listing, Some(found), decoder.padding())
+        }
+    };
+    // Zeros may follow what a decoder takes.
+    std::io::copy(&mut stored, &mut std::io::sink()).map_err(read_error)?;
+    let (digest, size) = stored.finish();
+    let (diff_id, plain_size) = plain.unwrap_or_else(|| (digest.clone(), size));
+    let mut scan = Scan::made(digest, size, compression, diff_id, plain_size);
+    scan.padding = padding;
+    Ok((scan, listing))
+}
+
+fn list(reading: &Reading, plain: impl BufRead) -> Result<Listing> {
+    reading
+        .list_stream(plain)
+        .map_err(|error| match error.fault() {
+            Fault::Tar {
+                why: TarFault::NotATar,
+                ..
+            } => neither(),
+            _ => error,
+        })
+}
+
+/// A root filesystem in a tar or cpio archive: its entries, and its plain bytes in a file.
+///
+/// # Errors
+/// As [`import`].
+pub fn root_listing(
+    input: Input,
+    landing: &Path,
+    limits: &Limits,
+    meter: &Meter,
+) -> Result<(Listing, FileRange)> {
+    let recode = Recode {
+        limits: *limits,
+        ..Recode::default()
+    };
+    let packer = Packer {
+        recode: &recode,
+        landing,
+        meter,
+    };
+    if let Input::Range(range) = &input {
+        let mut head = [0; 512];
+        let n = range.head(&mut head)?;
+        let head = head.get(..n).unwrap_or_default();
+        if Compression::sniff(head) == Compression::None && !is_cpio(head) && n == 512 {
+            // Only the headers are read; contents later, and those alone that have to be compared.
+            let listing = reading(limits).list_range(range);
+            let listing = listing.map_err(|error| match error.fault() {
+                Fault::Tar {
+                    why: TarFault::NotATar,
+                    ..
+                } => neither(),
+                _ => error,
+            })?;
+            return Ok((listing, range.clone()));
+        }
+    }
+    let mut stream = input.read();
+    let head = stream.fill_buf().map_err(read_error)?;
+    let compression = Compression::sniff(head);
+    let passed = match compression {
+        Compression::None => pass(stream, None, &packer)?,
+        _ if holds_cpio(head, compression, limits) => pass(stream, None, &packer)?,
+        _ => {
+            let decoder = Decoder::new(stream, compression, limits.decode)?;
+            tar(ReadAhead::new(decoder), Compression::None, None, &packer)?
+        }
+    };
+    match passed.content {
+        Content::Kept(kept) => Ok((passed.listing, kept.range.clone())),
+        _ => Err(Fault::Gone.into()),
+    }
+}
+
+/// A cpio archive as a new tar.
+fn cpio(stream: ReadAhead, packer: &Packer<'_>) -> Result<Passed> {
+    let file = NewFile::in_directory(packer.landing, 0o644)?;
+    let mut out = LayerWriter::new(file, &Meter::default());
+    let mut cpio = Cpio::new(stream).within(&packer.recode.limits);
+    let mut links = CpioLinks::within(&packer.recode.limits);
+    let mut skipped = Vec::new();
+    while let Some(entry) = cpio.next_entry()? {
+        let entry = entry.clone();
+        let Some(kind) = entry.kind else {
+            skipped.push(entry.path);
+            continue;
+        };
+        let path = clean_path(&entry.path);
+        if path.climbs {
+            let error = Error::new(Fault::Entry {
+                why: "its name leads out of the archive with '..'",
+            });
+            return Err(error.at(String::from_utf8_lossy(&entry.path)));
+        }
+        let item = item_of(&entry, kind);
+        match links.name(&entry, cpio.archive())? {
+            CpioName::Waits => {}
+            CpioName::Link(first) => {
+                let first = clean_path(&first).path.into_owned();
+                write_item(&item, Some(&first), || Ok(Cursor::new([])), &mut out)?;
+            }
+            CpioName::File(others) => {
+                write_item(&item, None, || Ok(CpioData(&mut cpio)), &mut out)?;
+                for other in others {
+                    let link = item_of(&other, kind);
+                    write_item(&link, Some(&item.path), || Ok(Cursor::new([])), &mut out)?;
+                }
+            }
+        }
+    }
+    for names in links.rest() {
+        let mut names = names.iter().map(|entry| item_of(entry, EntryKind::File));
+        let Some(first) = names.next() else { continue };
+        write_item(&first, None, || Ok(Cursor::new([])), &mut out)?;
+        for name in names {
+            write_item(&name, Some(&first.path), || Ok(Cursor::new([])), &mut out)?;
+        }
+    }
+    let kept = out.finish()?;
+    let listing = reading(&packer.recode.limits).list_range(&kept.range)?;
+    Ok(Passed {
+        scan: Arc::clone(&kept.scan),
+        listing,
+        content: Content::Kept(Arc::new(kept)),
+        skipped,
+    })
+}
+
+fn item_of(entry: &CpioEntry, kind: EntryKind) -> Item {
+    Item {
+        path: clean_path(&entry.path).path.into_owned(),
+        kind,
+        mode: entry.mode,
+        uid: entry.uid,
+        gid: entry.gid,
+        mtime: entry.mtime,
+        size: entry.size,
+        link_target: entry.link_target.clone(),
+        device: entry.device,
+        ..Item::default()
+    }
+}
+
+/// The contents of a cpio archive's current entry.
+struct CpioData<'a>(&'a mut Cpio);
+
+impl Read for CpioData<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read_data(buf).map_err(Error::into_io)
+    }
+}

@@ -1,0 +1,97 @@
+//! imgsave: images from anywhere into one archive.
+
+use crate::archive::{Archive, Chosen, Name, Root};
+use crate::error::{Fault, Result};
+use crate::spec::Platform;
+use crate::write::{Bundle, ListedName};
+
+/// Adds what a user chose of an archive to a bundle.
+///
+/// An ID or digest means the image without its names, as it does to docker save. `name` replaces the names of the one
+/// image there is.
+///
+/// # Errors
+/// `SeveralImages` for `name` with several; `NoSuchImage` if the platform is not there; as [`Bundle::add`].
+pub fn save(
+    bundle: &mut Bundle,
+    archive: &Archive,
+    chosen: &[Chosen<'_>],
+    platform: Option<&Platform>,
+    name: Option<&ListedName>,
+) -> Result<()> {
+    if let (Some(_), [_, _, ..]) = (name, chosen) {
+        let candidates = archive.candidates(chosen.iter().map(|one| one.root));
+        return Err(Fault::SeveralImages { candidates }.into());
+    }
+    let named = chosen.iter().map(|one| (one.root, one.names.as_slice()));
+    archive.check_names(named)?;
+    let all: Vec<&Root> = chosen.iter().map(|one| one.root).collect();
+    for one in chosen {
+        let root = one.root;
+        let of_archive = one.names.iter().filter(|_| !one.by_id);
+        let of_archive = of_archive.map(|name| ListedName::of(archive, root, name.clone()));
+        let names = match name {
+            Some(name) => vec![name.clone()],
+            None => of_archive.collect(),
+        };
+        match one.image {
+            // One of several below an index, by its own ID.
+            Some(image) => bundle.add_image(archive, image, names)?,
+            None => add_root(bundle, archive, root, &all, platform, names).map(|_| ())?,
+        }
+    }
+    match name {
+        // Whether there is one only is for who named them all to say.
+        Some(_) => Ok(()),
+        None => bundle.check_names(),
+    }
+}
+
+/// Adds one of the roots that were asked for: all of it, or of an index the image for a platform alone. Gives the image
+/// that is meant of it; `None` where there is none, which adds a root that leads to no image as it is.
+///
+/// Of several roots of one name, one for each platform, those for other platforms are left out.
+///
+/// # Errors
+/// `NoSuchImage` if the platform is not there; as [`Bundle::add`].
+pub fn add_root(
+    bundle: &mut Bundle,
+    archive: &Archive,
+    root: &Root,
+    all: &[&Root],
+    platform: Option<&Platform>,
+    names: Vec<ListedName>,
+) -> Result<Option<usize>> {
+    let images = archive.images_of(root);
+    let chosen = archive.choose(&images, platform);
+    let one = chosen.or(images.first().copied());
+    let Some(platform) = platform.filter(|_| !images.is_empty()) else {
+        bundle.add(archive, root, one, names)?;
+        return Ok(one);
+    };
+    if let Some(image) = chosen {
+        match archive.images[image].node == root.node {
+            true => bundle.add(archive, root, Some(image), names)?,
+            false => bundle.add_image(archive, image, names)?,
+        }
+        return Ok(Some(image));
+    }
+    let elsewhere = |other: &&&Root| {
+        let shared = |name: &Name| other.names.iter().any(|known| known.same_as(name));
+        root.names.iter().any(shared)
+            && archive
+                .choose(&archive.images_of(other), Some(platform))
+                .is_some()
+    };
+    if all.iter().find(elsewhere).is_some() {
+        return Ok(None);
+    }
+    let here = images
+        .iter()
+        .map(|&image| archive.images[image].platform.to_string());
+    Err(Fault::NoSuchImage {
+        wanted: platform.to_string(),
+        candidates: here.collect(),
+    }
+    .into())
+}

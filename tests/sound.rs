@@ -284,6 +284,8 @@ enum Kind {
     Missing,
     /// A document that nothing names by its digest: what it says is what there is, but files are those of the layers.
     Unnamed,
+    /// The manifest of one image of an index that holds another one is missing.
+    LostPlatform,
 }
 
 struct Damaged {
@@ -318,6 +320,7 @@ fn damages(sound: &Sound) -> Vec<Damaged> {
         files.remove(&name);
         let kind = match is_layer {
             true => Kind::Missing,
+            false if sound.name.contains("platforms") && digest_named => Kind::LostPlatform,
             false => Kind::Unnamed,
         };
         // What is left of several images is `repositories`, which lists them in another order.
@@ -840,12 +843,16 @@ fn is_right(
         // a layer that is not the stated one is no difference to tell of.
         (Gives::Verdict, _) if found.code == Some(1) => line.starts_with("imgverify") || !of_layers,
         // What documents say that no digest is stated of: nobody can know that they said something else.
-        (Gives::Text | Gives::Verdict, Kind::Unnamed) => true,
-        // Names and what is listed may be others, but never the files.
-        (Gives::Archive | Gives::Store, Kind::Unnamed) => found
-            .out
-            .values()
-            .all(|files| wanted.out.values().any(|wanted| wanted == files)),
+        (Gives::Text | Gives::Verdict, Kind::Unnamed | Kind::LostPlatform) => true,
+        // Names and what is listed may be others, but never the files. An index that has lost one platform stays as
+        // it is, as in docker: that platform cannot be exported.
+        (Gives::Archive | Gives::Store, Kind::Unnamed | Kind::LostPlatform) => {
+            found.out.iter().all(|(export, files)| {
+                let is_refused = export.ends_with("status Some(2)") && files.is_empty();
+                kind == Kind::LostPlatform && is_refused
+                    || wanted.out.values().any(|wanted| wanted == files)
+            })
+        }
         // Documents are other ones, whose digests and sizes are told; that they are not used is warned of.
         (Gives::Text, Kind::Known) => err.contains("using manifest.json"),
         // That it is not there is what there is to tell.
@@ -864,9 +871,9 @@ fn is_wanted(sound: &Sound, damaged: &Damaged, at: usize) -> bool {
     let turn = damaged.what.bytes().map(usize::from).sum::<usize>();
     match (sound.is_small, damaged.kind) {
         (_, _) if all => true,
-        (true, Kind::Unnamed) => at == turn % 4,
+        (true, Kind::Unnamed | Kind::LostPlatform) => at == turn % 4,
         (true, _) => (at + turn).is_multiple_of(6),
-        (false, Kind::Unnamed) => at == turn % 8,
+        (false, Kind::Unnamed | Kind::LostPlatform) => at == turn % 8,
         (false, _) => (at + turn).is_multiple_of(16),
     }
 }

@@ -394,7 +394,7 @@ pub enum TarFault {
     },
     /// An extension header is followed by no entry.
     DanglingExtension,
-    /// Two extension headers name the entry differently.
+    /// Two conflicting names in extension headers.
     ConflictingNames,
     /// The first block is no tar header at all.
     NotATar,
@@ -501,8 +501,8 @@ impl fmt::Display for Fault {
             Fault::Usage(why) => write!(f, "{}", escape::brief_to(why, USAGE)),
             Fault::Instruction { why } => f.write_str(&brief(why)),
             Fault::NotAnImage(what) => write!(f, "not an image archive: {what}"),
-            Fault::Exists { kind } => write!(f, "cannot create: it exists and is {kind}"),
-            Fault::NotAFile { kind } => write!(f, "not a file or folder: it is {kind}"),
+            Fault::Exists { kind } => write!(f, "cannot create: already exists: {kind}"),
+            Fault::NotAFile { kind } => write!(f, "not a file or directory: {kind}"),
             Fault::Truncated {
                 what,
                 expected,
@@ -510,10 +510,10 @@ impl fmt::Display for Fault {
             } => {
                 write!(
                     f,
-                    "{what} is cut short: expected {expected} bytes, found {found}"
+                    "{what} is truncated: expected {expected} bytes, found {found}"
                 )
             }
-            Fault::Json { why } => write!(f, "malformed JSON: {}", brief(why)),
+            Fault::Json { why } => write!(f, "invalid JSON: {}", brief(why)),
             Fault::Schema {
                 field,
                 expected,
@@ -527,20 +527,16 @@ impl fmt::Display for Fault {
                 )
             }
             Fault::BadDigest { text: digest, why } => {
-                write!(f, "not a digest: '{}': {why}", brief(digest))
+                write!(f, "invalid digest '{}': {why}", brief(digest))
             }
             Fault::UnsupportedDigest { algorithm } => {
-                write!(
-                    f,
-                    "digest algorithm '{}' is not supported",
-                    brief(algorithm)
-                )
+                write!(f, "unsupported digest algorithm '{}'", brief(algorithm))
             }
             Fault::BadReference {
                 text: reference,
                 why,
             } => {
-                write!(f, "not an image reference: '{}': {why}", brief(reference))
+                write!(f, "invalid image reference '{}': {why}", brief(reference))
             }
             Fault::DigestMismatch { expected, found } => {
                 write!(
@@ -568,27 +564,27 @@ impl fmt::Display for Fault {
             Fault::LayerCount { manifest, config } => {
                 write!(
                     f,
-                    "layer count mismatch: the manifest has {manifest}, the config {config}"
+                    "layer count mismatch: manifest has {manifest}, config has {config}"
                 )
             }
             Fault::Tar { offset, why } => write!(f, "damaged tar: header at byte {offset}: {why}"),
-            Fault::Elf { why } => write!(f, "a damaged ELF file: {why}"),
+            Fault::Elf { why } => write!(f, "damaged ELF file: {why}"),
             Fault::Cpio { offset, why } => {
                 write!(f, "damaged cpio archive: at byte {offset}: {why}")
             }
-            Fault::Deb { why } => write!(f, "not a usable Debian package: {why}"),
+            Fault::Deb { why } => write!(f, "invalid Debian package: {why}"),
             Fault::Deb822 { line, why } => {
-                write!(f, "malformed control data: line {line}: {why}")
+                write!(f, "invalid control data: line {line}: {why}")
             }
-            Fault::Release { why } => write!(f, "not a usable Release file: {}", brief(why)),
-            Fault::Signature { why } => write!(f, "no good signature: {}", brief(why)),
+            Fault::Release { why } => write!(f, "invalid Release file: {}", brief(why)),
+            Fault::Signature { why } => write!(f, "no valid signature: {}", brief(why)),
             Fault::NoManifest => {
-                f.write_str("the image has no manifest: a docker-archive of this kind holds none")
+                f.write_str("image has no manifest: this docker-archive holds none")
             }
-            Fault::Unverified => f.write_str("nothing says whose signatures are trusted"),
-            Fault::Unsound { found: 1 } => f.write_str("not loaded: 1 error was found"),
-            Fault::Unsound { found } => write!(f, "not loaded: {found} errors were found"),
-            Fault::Keyring { why, .. } => write!(f, "not a usable keyring: {}", brief(why)),
+            Fault::Unverified => f.write_str("no keyring given"),
+            Fault::Unsound { found: 1 } => f.write_str("not loaded: 1 error found"),
+            Fault::Unsound { found } => write!(f, "not loaded: {found} errors found"),
+            Fault::Keyring { why, .. } => write!(f, "invalid keyring: {}", brief(why)),
             Fault::OtherPackage {
                 field,
                 expected,
@@ -596,7 +592,7 @@ impl fmt::Display for Fault {
             } => {
                 write!(
                     f,
-                    "another package: {field}: expected {}, found {}",
+                    "package mismatch: {field}: expected {}, found {}",
                     brief(expected),
                     brief(found)
                 )
@@ -611,19 +607,19 @@ impl fmt::Display for Fault {
             Fault::Limit { what, limit, found } => {
                 write!(
                     f,
-                    "{what}: limit reached: at most {limit} are accepted, found {found}"
+                    "{what}: limit exceeded: expected at most {limit}, found {found}"
                 )
             }
             Fault::Ambiguous { why } => write!(f, "ambiguous: {}", brief(why)),
             Fault::BadLink { target, why } => write!(f, "link to '{}': {why}", brief(target)),
             Fault::Entry { why } => f.write_str(why),
             Fault::NoSuchImage { wanted, candidates } => {
-                write!(f, "no image '{}' here", brief(wanted))?;
-                holds(f, candidates)
+                write!(f, "no such image '{}'", brief(wanted))?;
+                available(f, candidates)
             }
             Fault::SeveralImages { candidates } => {
-                f.write_str("one image is needed and several are here")?;
-                holds(f, candidates)
+                f.write_str("several images, expected one: ")?;
+                list(f, candidates)
             }
             Fault::Online {
                 typed, transport, ..
@@ -633,7 +629,7 @@ impl fmt::Display for Fault {
                 brief(typed)
             ),
             Fault::NotAStore => {
-                f.write_str("not an image store: the directory is not empty, and is no OCI layout")
+                f.write_str("not an image store: directory is neither empty nor an OCI layout")
             }
             Fault::NotFound { wanted, .. } => write!(
                 f,
@@ -641,20 +637,20 @@ impl fmt::Display for Fault {
                 brief(wanted)
             ),
             Fault::NoSuchPackage { wanted, candidates } => {
-                write!(f, "no package '{}' here", brief(wanted))?;
-                holds(f, candidates)
+                write!(f, "no such package '{}'", brief(wanted))?;
+                available(f, candidates)
             }
             Fault::Unsolvable { why } => {
                 write!(
                     f,
-                    "no packages fit together: {}",
+                    "unsatisfiable dependencies: {}",
                     escape::brief_to(why, USAGE)
                 )
             }
-            Fault::Changed => f.write_str("it changed while it was read"),
-            Fault::Needs { what, why } => write!(f, "it needs {}: {why}", brief(what)),
-            Fault::Gone => f.write_str("the bytes went by on a stream and cannot be read again"),
-            Fault::Unsupported { what } => write!(f, "not possible with {}", brief(what)),
+            Fault::Changed => f.write_str("changed while being read"),
+            Fault::Needs { what, why } => write!(f, "requires {}: {why}", brief(what)),
+            Fault::Gone => f.write_str("cannot re-read data from a stream"),
+            Fault::Unsupported { what } => write!(f, "unsupported: {}", brief(what)),
         }
     }
 }
@@ -662,10 +658,21 @@ impl fmt::Display for Fault {
 /// The most characters of a message about bad usage, which may list what there is to choose from.
 const USAGE: usize = 2000;
 
-fn holds(f: &mut fmt::Formatter<'_>, candidates: &Candidates) -> fmt::Result {
+/// Lists the candidates, if there are any.
+fn available(f: &mut fmt::Formatter<'_>, candidates: &Candidates) -> fmt::Result {
+    match candidates.total {
+        0 => Ok(()),
+        _ => {
+            f.write_str(": available: ")?;
+            list(f, candidates)
+        }
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, candidates: &Candidates) -> fmt::Result {
     for (i, candidate) in candidates.first.iter().enumerate() {
         let before = match i {
-            0 => ": it holds ",
+            0 => "",
             _ if i + 1 == candidates.total => " and ",
             _ => ", ",
         };
@@ -691,27 +698,27 @@ fn io_text(error: &io::Error) -> String {
 impl fmt::Display for NotAnImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            NotAnImage::Empty => "it is empty",
-            NotAnImage::EmptyTar => "it is a tar without members",
-            NotAnImage::UnknownBytes => "it is neither a tar nor a compressed tar",
+            NotAnImage::Empty => "empty file",
+            NotAnImage::EmptyTar => "tar without members",
+            NotAnImage::UnknownBytes => "neither a tar nor a compressed tar",
             NotAnImage::NoManifest => {
-                "it has neither manifest.json, index.json, oci-layout nor repositories"
+                "no manifest.json, index.json, oci-layout or repositories"
             }
             NotAnImage::Below { member, .. } => {
                 return write!(
                     f,
-                    "it has neither manifest.json, index.json, oci-layout nor repositories at the top, but {}",
+                    "no manifest.json, index.json, oci-layout or repositories at the top level, but {}",
                     escape::brief(member)
                 );
             }
-            NotAnImage::RootFilesystem => "it has neither manifest.json nor oci-layout",
-            NotAnImage::RegistryTree => "it is the storage tree of a registry",
-            NotAnImage::DockerDataRoot => "it is the data root of a docker engine",
+            NotAnImage::RootFilesystem => "neither manifest.json nor oci-layout found",
+            NotAnImage::RegistryTree => "storage tree of a registry",
+            NotAnImage::DockerDataRoot => "data root of a docker engine",
             NotAnImage::ContainersStorage => {
-                "it is a containers-storage tree (podman, buildah, CRI-O)"
+                "containers-storage tree (podman, buildah, CRI-O)"
             }
-            NotAnImage::Document => "it is a JSON document",
-            NotAnImage::EmptyManifest => "its manifest.json names no image",
+            NotAnImage::Document => "JSON document",
+            NotAnImage::EmptyManifest => "manifest.json lists no image",
         })
     }
 }
@@ -720,16 +727,14 @@ impl fmt::Display for TarFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TarFault::Checksum => f.write_str("checksum mismatch"),
-            TarFault::Number { field } => write!(f, "field '{field}' holds no usable number"),
-            TarFault::PaxRecord { why } => write!(f, "malformed PAX record: {why}"),
-            TarFault::Sparse { why } => write!(f, "malformed sparse map: {why}"),
+            TarFault::Number { field } => write!(f, "invalid number in field '{field}'"),
+            TarFault::PaxRecord { why } => write!(f, "invalid PAX record: {why}"),
+            TarFault::Sparse { why } => write!(f, "invalid sparse map: {why}"),
             TarFault::UnexpectedEnd { missing } => {
                 write!(f, "unexpected end: {missing} bytes are missing")
             }
             TarFault::DanglingExtension => f.write_str("extension header without an entry"),
-            TarFault::ConflictingNames => {
-                f.write_str("extension headers name the entry differently")
-            }
+            TarFault::ConflictingNames => f.write_str("conflicting names in extension headers"),
             TarFault::NotATar => f.write_str("not a tar header"),
         }
     }
@@ -745,7 +750,7 @@ impl Fault {
         };
         match self {
             Fault::NotAnImage(NotAnImage::RootFilesystem) => Some(format!(
-                "it looks like a plain root filesystem; imgimport {} NAME makes an image of it",
+                "looks like a root filesystem; imgimport {} NAME makes an image of it",
                 input()
             )),
             Fault::NotAnImage(NotAnImage::Below { member, folder }) => {
@@ -753,7 +758,7 @@ impl Fault {
                 let inside = escape::brief(inside);
                 Some(match folder {
                     true => format!("name the directory of the image: {}/{inside}", input()),
-                    false => format!("unpack it (tar -xf {}) and name {inside}", input()),
+                    false => format!("extract it (tar -xf {}) and name {inside}", input()),
                 })
             }
             Fault::NotAnImage(NotAnImage::DockerDataRoot) => Some(
@@ -770,7 +775,7 @@ impl Fault {
             Fault::NoSuchImage { candidates, .. } => candidates
                 .closest
                 .as_deref()
-                .map(|closest| format!("the closest name here is {}", escape::brief(closest))),
+                .map(|closest| format!("the closest name is {}", escape::brief(closest))),
             Fault::Online { remedy, .. } => {
                 Some(format!("{} writes it to a file", escape::brief(remedy)))
             }
@@ -781,14 +786,13 @@ impl Fault {
                 )
             }),
             Fault::Unverified => Some(
-                "--keyring FILE names the keys that are trusted, --allow-unsigned does without"
-                    .into(),
+                "--keyring FILE names the trusted keys, --allow-unsigned skips verification".into(),
             ),
             Fault::Keyring { keybox: true, .. } => {
                 // gpg looks for a bare name in its own directory.
                 let here = if input().contains('/') { "" } else { "./" };
                 Some(format!(
-                    "gpg --no-default-keyring --keyring {here}{0} --export >{0}.gpg writes one that can be read",
+                    "gpg --no-default-keyring --keyring {here}{0} --export >{0}.gpg writes a readable one",
                     input()
                 ))
             }

@@ -112,37 +112,29 @@ fn inputs_that_are_no_archive_are_named_for_what_they_are() {
             "./dangling",
             "cannot open: no such file or directory".to_owned(),
         ),
-        ("empty", format!("{none}: it is empty")),
+        ("empty", format!("{none}: empty file")),
         (
             "noise",
-            format!("{none}: it is neither a tar nor a compressed tar"),
+            format!("{none}: neither a tar nor a compressed tar"),
         ),
-        ("list.json", format!("{none}: it is a JSON document")),
-        ("marker", format!("{none}: it is a tar without members")),
+        ("list.json", format!("{none}: JSON document")),
+        ("marker", format!("{none}: tar without members")),
         (
             "folder",
-            format!(
-                "{none}: it has neither manifest.json, index.json, oci-layout nor repositories"
-            ),
+            format!("{none}: no manifest.json, index.json, oci-layout or repositories"),
         ),
         (
             "fifo",
-            "not a file or folder: it is a FIFO\nhint: use - and redirect, as in imgls - < fifo"
+            "not a file or directory: a FIFO\nhint: use - and redirect, as in imgls - < fifo"
                 .to_owned(),
         ),
-        (
-            "/dev/null",
-            "not a file or folder: it is a device".to_owned(),
-        ),
-        (
-            "/dev/zero",
-            "not a file or folder: it is a device".to_owned(),
-        ),
+        ("/dev/null", "not a file or directory: a device".to_owned()),
+        ("/dev/zero", "not a file or directory: a device".to_owned()),
         (
             "rootfs",
             format!(
-                "{none}: it has neither manifest.json nor oci-layout\n\
-                 hint: it looks like a plain root filesystem; imgimport rootfs NAME makes an image of it"
+                "{none}: neither manifest.json nor oci-layout found\n\
+                 hint: looks like a root filesystem; imgimport rootfs NAME makes an image of it"
             ),
         ),
     ] {
@@ -163,15 +155,15 @@ fn standard_input_that_is_no_archive() {
     room.write("empty", b"");
     for (name, line) in OPENING {
         let line = on(line, "-");
-        let empty = format!("{name}: standard input: not an image archive: it is empty\n");
+        let empty = format!("{name}: standard input: not an image archive: empty file\n");
         room.command(&line).pipe(b"").run().fails(&empty);
         room.command(&line).stdin_closed().run().fails(&empty);
         room.command(&line).stdin_file("empty").run().fails(&empty);
         room.command(&line).run().fails(&empty);
-        let folder = format!("{name}: standard input: not a file or folder: it is a folder\n");
+        let folder = format!("{name}: standard input: not a file or directory: a directory\n");
         room.command(&line).stdin_file(".").run().fails(&folder);
         let noise = format!(
-            "{name}: standard input: not an image archive: it is neither a tar nor a compressed tar\n"
+            "{name}: standard input: not an image archive: neither a tar nor a compressed tar\n"
         );
         room.command(&line)
             .pipe(&b"no tar at all. ".repeat(300))
@@ -337,7 +329,7 @@ fn references_that_are_none() {
             .fails(&format!("{name}: a reference is missing after ':'\n"));
         room.run(&on(line, "app.tar@sha256:xyz"))
             .code(2)
-            .complains("not a digest: 'sha256:xyz'");
+            .complains("invalid digest 'sha256:xyz'");
         room.run(&on(line, "''"))
             .fails(&format!("{name}: an image needs a name or a path\n"));
     }
@@ -564,7 +556,7 @@ fn file_names_that_are_no_utf8() {
     let wanted = "imgls: gon\\xe9.tar: cannot open: no such file or directory\n";
     assert_eq!((code, out.as_str(), err.as_str()), (Some(2), "", wanted));
     let (code, _, err) = run(&[b"caf\xe9.tar:\xff"]);
-    let wanted = "imgls: not an image reference: '\\xff': it is not UTF-8\n";
+    let wanted = "imgls: invalid image reference '\\xff': it is not UTF-8\n";
     assert_eq!((code, err.as_str()), (Some(2), wanted));
     let (code, _, err) = run(&[b"--progress", b"\xff"]);
     assert_eq!(code, Some(2));
@@ -617,8 +609,5 @@ fn descriptors_are_read_as_streams() {
     clean(&mut command, &room.path(""));
     let output = command.output().expect("sh");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(
-        said,
-        "imgls: /dev/fd/7: not an image archive: it is empty\n"
-    );
+    assert_eq!(said, "imgls: /dev/fd/7: not an image archive: empty file\n");
 }

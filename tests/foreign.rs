@@ -473,6 +473,6 @@ fn a_root_filesystem_is_no_image() {
     for (_, line) in OPENING {
         room.run(&on(line, &path.to_string_lossy()))
             .code(2)
-            .complains("not an image archive: it has neither manifest.json nor oci-layout\nhint: it looks like a plain root filesystem");
+            .complains("not an image archive: neither manifest.json nor oci-layout found\nhint: looks like a root filesystem");
     }
 }

@@ -124,7 +124,7 @@ fn a_repository_is_trusted_by_its_signature() {
     let room = room();
     let place = "imgbase: r: dists/suite";
     let take = |rest: &str| deb(&room, &format!("--include core {rest}"));
-    let unnamed = format!("{place}/InRelease: nothing says whose signatures are trusted");
+    let unnamed = format!("{place}/InRelease: no keyring given");
     refused(&room, &take(""), &unnamed);
     let unsigned = take("--allow-unsigned --dry-run");
     unsigned.is(
@@ -139,13 +139,13 @@ fn a_repository_is_trusted_by_its_signature() {
     fs::remove_file(room.path("r/dists/suite/Release.gpg")).expect("a file");
     let output = take(KEYRING);
     assert!(
-        output.err().contains("no good signature: there is none"),
+        output.err().contains("no valid signature: there is none"),
         "{output}"
     );
     refused(
         &room,
         &output,
-        &format!("{place}/Release: no good signature: there is none"),
+        &format!("{place}/Release: no valid signature: there is none"),
     );
     // Signed by somebody else, and changed after it was signed.
     fs::copy(
@@ -156,7 +156,7 @@ fn a_repository_is_trusted_by_its_signature() {
     let output = take(KEYRING);
     output
         .code(2)
-        .complains("r: dists/suite/InRelease: no good signature: ");
+        .complains("r: dists/suite/InRelease: no valid signature: ");
     let mut changed = inside.clone();
     let at = changed
         .windows(4)
@@ -167,7 +167,7 @@ fn a_repository_is_trusted_by_its_signature() {
     let output = take(KEYRING);
     output
         .code(2)
-        .complains("r: dists/suite/InRelease: no good signature: ");
+        .complains("r: dists/suite/InRelease: no valid signature: ");
     assert_eq!(output.err().lines().count(), 1, "{output}");
     assert!(!room.path("out").exists());
     // Digests by SHA-512 alone.
@@ -263,7 +263,7 @@ fn a_lock_brings_the_same_image_back_without_an_index() {
     room.write("lock", other.as_bytes());
     again(&format!("--repo r {KEYRING}"))
         .code(2)
-        .complains("imgbase: lock: suite: no good signature: ");
+        .complains("imgbase: lock: suite: no valid signature: ");
     room.write("lock", lock.as_bytes());
     change(&room, "r/pool/tool_2_all.deb", |bytes| bytes[700] ^= 1);
     let wrong = "imgbase: r/pool/tool_2_all.deb: digest mismatch: expected sha512:";
@@ -359,7 +359,9 @@ fn packages_given_as_files_mix_with_a_repository() {
     // Damaged, without a word on what it should be.
     change(&room, "debs/tool_2_all.deb", |bytes| bytes.truncate(600));
     let output = room.run("imgbase deb --debs debs --arch amd64 -o out2");
-    output.fails("imgbase: debs/tool_2_all.deb: not a usable Debian package: a member is longer than the file\n");
+    output.fails(
+        "imgbase: debs/tool_2_all.deb: invalid Debian package: a member is longer than the file\n",
+    );
     assert!(!room.path("out2").exists());
 }
 
@@ -376,7 +378,7 @@ fn what_cannot_be_is_said_in_one_line() {
     refused(
         &room,
         &take("--include nobody"),
-        "imgbase: no package 'nobody' here",
+        "imgbase: no such package 'nobody'",
     );
     let explain = |rest: &str| room.run(&format!("imgbase explain {SELECTION} {KEYRING} {rest}"));
     explain("--include tool service giver lost")
@@ -401,10 +403,10 @@ fn a_place_that_is_none_is_bad_usage() {
         .complains("repositories are read from disk");
     run("--repo nowhere").fails("imgbase: nowhere: cannot read: no such file or directory\n");
     run(&format!("--repo r --suite x {KEYRING}")).fails(
-        "imgbase: r: dists/x/: not a usable Release file: it has neither InRelease nor Release\n",
+        "imgbase: r: dists/x/: invalid Release file: it has neither InRelease nor Release\n",
     );
     run(&format!("--repo r --components y {KEYRING}"))
-        .fails("imgbase: r: not a usable Release file: it has no component 'y': it has main\n");
+        .fails("imgbase: r: invalid Release file: it has no component 'y': it has main\n");
     run("--repo r --at soon").code(2).complains("it is no date");
 }
 

@@ -132,7 +132,7 @@ fn bad_usage() {
     std::fs::create_dir(room.path("full")).expect("a folder");
     room.write("full/file", b"x");
     let hint = "hint: imgconvert --help shows how it is used";
-    let several = "app.tar: one image is needed and several are here: it holds app.tar:demo:1 and app.tar:tool:2\n\
+    let several = "app.tar: several images, expected one: app.tar:demo:1 and app.tar:tool:2\n\
                    hint: name one of them, as in app.tar:demo:1";
     for (line, why) in [
         (
@@ -158,11 +158,11 @@ fn bad_usage() {
         ("imgconvert app.tar oci:out.tar:x", several.into()),
         (
             "imgconvert app.tar dir:out.tar",
-            "app.tar: not possible with 2 images: this format holds one".into(),
+            "app.tar: unsupported: 2 images: this format holds one".into(),
         ),
         (
             "imgconvert app.tar:demo:1 dir:full",
-            "full: cannot create: it exists and is a directory that is not empty".into(),
+            "full: cannot create: already exists: a directory that is not empty".into(),
         ),
         (
             "imgconvert --digest-map - app.tar -",
@@ -174,7 +174,7 @@ fn bad_usage() {
         ),
         (
             "imgconvert --platform linux/s390x app.tar out.tar",
-            "app.tar: no image 'linux/s390x' here: it holds linux/amd64".into(),
+            "app.tar: no such image 'linux/s390x': available: linux/amd64".into(),
         ),
     ] {
         room.run(line).fails(&format!("imgconvert: {why}\n"));

@@ -541,7 +541,7 @@ fn hostile_layers_are_refused_and_leave_nothing() {
         ),
         (
             raw(sparse(b"bomb", 60 << 30, &[b'x'; 512])),
-            "bomb: expansion ratio of a sparse file: limit reached: at most 1000 are accepted, found 125829120",
+            "bomb: expansion ratio of a sparse file: limit exceeded: expected at most 1000, found 125829120",
         ),
         (raw(lie), "layer 2 of 2: "),
     ];
@@ -567,13 +567,13 @@ fn hostile_layers_are_refused_and_leave_nothing() {
         (
             deep,
             format!(
-                "{}: bytes of a name that is unpacked: limit reached: at most 255 are accepted, found 300",
+                "{}: bytes of a name that is unpacked: limit exceeded: expected at most 255, found 300",
                 "e".repeat(300)
             ),
         ),
         (
             long,
-            "path in bytes: limit reached: at most 4096 are accepted, found 6001".to_owned(),
+            "path in bytes: limit exceeded: expected at most 4096, found 6001".to_owned(),
         ),
     ] {
         let room = Room::with("app.tar", &build::docker(&[&raw(bytes)]));

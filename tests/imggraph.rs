@@ -253,7 +253,7 @@ fn up_is_what_it_stands_on_and_down_what_stands_on_it() {
     );
     assert_eq!(names("--filter dangling=true"), "");
     room.run("imggraph --down gone:1 a.tar")
-        .fails("imggraph: no image 'gone:1' here: it holds base:1, app:1, label:1 and web:1\n");
+        .fails("imggraph: no such image 'gone:1': available: base:1, app:1, label:1 and web:1\n");
     room.run("imggraph --filter size=1 a.tar")
         .code(2)
         .complains("the keys are");
@@ -970,5 +970,5 @@ fn usage_is_checked_before_anything_is_opened() {
         .complains("about one image");
     room.run("imggraph --view packages a.tar")
         .code(2)
-        .complains("one image is needed");
+        .complains("several images, expected one");
 }

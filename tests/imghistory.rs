@@ -305,7 +305,7 @@ fn the_platform_of_an_index() {
             arm.short()
         ));
     room.run("imghistory --platform linux/s390x app.tar")
-        .fails("imghistory: app.tar: no image 'linux/s390x' here: it holds linux/amd64 and linux/arm64/v8\n");
+        .fails("imghistory: app.tar: no such image 'linux/s390x': available: linux/amd64 and linux/arm64/v8\n");
 }
 
 #[test]

@@ -179,12 +179,12 @@ fn what_cannot_be_understood_is_one_line_and_stores_nothing() {
     room.write("config.json", b"[]");
     room.write("old.cpio", b"\xc7\x71\x00\x00\x00\x00\x00\x00");
     let hint = "hint: imgimport --help shows how it is used\n";
-    let neither = "not possible with input that is neither a tar nor a cpio archive, packed or not";
+    let neither = "unsupported: input that is neither a tar nor a cpio archive, packed or not";
     for (line, expected) in [
         ("-c 'EXPOSE x' root.tar", "-c: EXPOSE x: Invalid containerPort: x\n".to_owned()),
         ("-c 'RUN x' root.tar", "-c: RUN x: run is not a valid change command\n".to_owned()),
         ("-c '' root.tar", "-c: file with no instructions\n".to_owned()),
-        ("root.tar UPPER", "not an image reference: 'UPPER': ".to_owned()),
+        ("root.tar UPPER", "invalid image reference 'UPPER': ".to_owned()),
         ("--config config.json root.tar", "the document: expected an object, found a list\n".to_owned()),
         ("--owner me d", "invalid value 'me' for '--owner <UID[:GID]>': it is written UID or UID:GID, in numbers\n".to_owned() + hint),
         ("--owner 1 root.tar", "--owner and --exclude are for folders: an archive passes through as it is\n".to_owned()),
@@ -192,7 +192,7 @@ fn what_cannot_be_understood_is_one_line_and_stores_nothing() {
         ("cut.tar", "cut.tar: damaged tar: header at byte 512: unexpected end: 324 bytes are missing\n".to_owned()),
         ("noise", format!("noise: {neither}\n")),
         ("short", format!("short: {neither}\n")),
-        ("empty", "empty: not possible with an empty file\n".to_owned()),
+        ("empty", "empty: unsupported: an empty file\n".to_owned()),
         ("cut.gz", "cut.gz: damaged gzip data: ".to_owned()),
         ("cut.xz", "cut.xz: damaged xz data: ".to_owned()),
         ("climbs.tar", "climbs.tar: layer 1 of 1: ../x: ".to_owned()),
@@ -364,7 +364,7 @@ fn a_folder_with_markers_is_refused() {
     let room = Room::new();
     std::fs::create_dir(room.path("root")).expect("a folder");
     std::fs::write(room.path("root/.wh.x"), b"").expect("a file");
-    let why = "not possible with a name that begins '.wh.', which layers remove files by";
+    let why = "unsupported: a name that begins '.wh.', which layers remove files by";
     store(&room, "imgimport root").fails(&format!("imgimport: root: .wh.x: {why}\n"));
     assert!(!room.path("store").exists());
     store(&room, "imgimport --exclude '**/.wh.*' root").code(0);

@@ -271,7 +271,7 @@ fn raw_documents_are_exact() {
         .run()
         .ok(&String::from_utf8_lossy(odd));
     room.run("imginspect --raw manifest app.tar")
-        .fails("imginspect: app.tar: the image has no manifest: a docker-archive of this kind holds none\n");
+        .fails("imginspect: app.tar: image has no manifest: this docker-archive holds none\n");
 
     let app = app();
     let files = build::docker25(&[&app]);
@@ -314,7 +314,7 @@ fn one_platform_of_an_index() {
     room.run("imginspect --platform linux/arm64 -f '{{.Variant}} {{.RepoTags}}' app.tar")
         .ok("v8 [demo:1]\n");
     room.run("imginspect --platform linux/s390x app.tar")
-        .fails("imginspect: app.tar: no image 'linux/s390x' here: it holds linux/amd64 and linux/arm64/v8\n");
+        .fails("imginspect: app.tar: no such image 'linux/s390x': available: linux/amd64 and linux/arm64/v8\n");
     let manifest = String::from_utf8(arm.manifest()).expect("UTF-8");
     room.run("imginspect --raw manifest --platform linux/arm64 app.tar")
         .ok(&manifest);
@@ -340,7 +340,7 @@ fn platforms_to_choose_from_are_listed_when_none_is_the_hosts() {
     Room::with("app.tar", &files)
         .run("imginspect app.tar")
         .fails(
-            "imginspect: app.tar: one image is needed and several are here: it holds \
+            "imginspect: app.tar: several images, expected one: \
          --platform linux/mips64le and --platform linux/riscv64\n\
          hint: name one of them, as in --platform linux/mips64le\n",
         );
@@ -359,7 +359,7 @@ fn several_images_are_listed_in_the_form_that_selects_each() {
         for name in ["imginspect", "imghistory"] {
             let expected = |place: &str| {
                 format!(
-                    "{name}: {place}: one image is needed and several are here: it holds {}\n\
+                    "{name}: {place}: several images, expected one: {}\n\
                  hint: name one of them, as in {place}:demo:1\n",
                     list(place)
                 )
@@ -384,7 +384,7 @@ fn images_of_one_name_are_told_apart_by_position() {
     let files = build::oci(&[&build::image("demo:1").layer("f a a"), &other]);
     let room = Room::with("app.tar", &files);
     room.run("imginspect app.tar:demo:1").fails(
-        "imginspect: app.tar: one image is needed and several are here: it holds app.tar:@0 and app.tar:@1\n\
+        "imginspect: app.tar: several images, expected one: app.tar:@0 and app.tar:@1\n\
          hint: name one of them, as in app.tar:@0\n",
     );
     room.run("imginspect -f '{{.Id}}' app.tar:@1")

@@ -138,15 +138,15 @@ fn only_and_rename() {
     store(&room, "imgload app.tar --only tool:2 --rename tool:2=mine")
         .ok("Loaded image: mine:latest\n");
     store(&room, "imgls --format '{{.Repository}}:{{.Tag}}'").ok("mine:latest\n");
-    let holds = "it holds app.tar:demo:1 and app.tar:tool:2";
+    let holds = "available: app.tar:demo:1 and app.tar:tool:2";
     store(&room, "imgload app.tar --only nope").fails(&format!(
-        "imgload: app.tar: no image 'nope' here: {holds}\n"
+        "imgload: app.tar: no such image 'nope': {holds}\n"
     ));
     store(&room, "imgload app.tar --rename tool=x").fails(&format!(
-        "imgload: app.tar: no image 'tool' here: {holds}\nhint: the closest name here is app.tar:tool:2\n"
+        "imgload: app.tar: no such image 'tool': {holds}\nhint: the closest name is app.tar:tool:2\n"
     ));
     store(&room, "imgload app.tar --rename tool:2=X").fails(
-        "imgload: app.tar: not an image reference: 'X': a repository name must be in lower case\n",
+        "imgload: app.tar: invalid image reference 'X': a repository name must be in lower case\n",
     );
     store(&room, "imgload app.tar --rename tool:2").fails(
         "imgload: invalid value 'tool:2' for '--rename <OLD=NEW>': it is written OLD=NEW\n\
@@ -182,7 +182,7 @@ fn bad_usage() {
         ),
         (
             "imgload --platform linux/s390x app.tar",
-            "app.tar: no image 'linux/s390x' here: it holds linux/amd64\n".into(),
+            "app.tar: no such image 'linux/s390x': available: linux/amd64\n".into(),
         ),
         (
             "imgload gone.tar",

@@ -181,7 +181,7 @@ fn bad_usage_and_what_is_not_there() {
         ),
         (
             "imgsave --name X -o out.tar demo:1",
-            "not an image reference: 'X': a repository name must be in lower case",
+            "invalid image reference 'X': a repository name must be in lower case",
         ),
         (
             "imgsave --level 3 -o out.tar demo:1",
@@ -193,7 +193,7 @@ fn bad_usage_and_what_is_not_there() {
         ),
         (
             "imgsave -o out.tar --platform linux/s390x demo:1",
-            "store: no image 'linux/s390x' here: it holds linux/amd64",
+            "store: no such image 'linux/s390x': available: linux/amd64",
         ),
     ] {
         store(&room, line).fails(&format!("imgsave: {why}\n"));
@@ -201,7 +201,7 @@ fn bad_usage_and_what_is_not_there() {
     }
     store(&room, "imgsave --name x -o out.tar app.tar")
         .code(2)
-        .complains("one image is needed and several are here");
+        .complains("several images, expected one");
     assert!(!room.path("out.tar").exists());
 }
 

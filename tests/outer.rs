@@ -75,7 +75,7 @@ fn a_member_with_holes_is_refused_by_name() {
     let room = Room::new();
     room.write("sparse.tar", &tar);
     room.run("imgls sparse.tar").fails(
-        "imgls: sparse.tar: manifest.json: not possible with a member with holes: pack the archive without sparse files\n",
+        "imgls: sparse.tar: manifest.json: unsupported: sparse member: recreate the archive without sparse files\n",
     );
 }
 

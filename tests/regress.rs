@@ -497,7 +497,7 @@ fn a_cut_tar_is_damaged_wherever_it_is_cut() {
     room.write("cut.tar", &tar[..2100]);
     room.run("imgverify cut.tar")
         .code(1)
-        .says("/json: the member is cut short: expected 119 bytes, found 52 [truncated]");
+        .says("/json: the member is truncated: expected 119 bytes, found 52 [truncated]");
 }
 
 /// What is no damage was called so, or said again for every layer.
@@ -510,7 +510,7 @@ fn what_is_no_damage_is_not_called_so() {
     room.write("app.tar", &build::docker(&[&app]).tar());
     room.run("imgverify app.tar:nosuch:1")
         .code(2)
-        .complains("no image 'nosuch:1'");
+        .complains("no such image 'nosuch:1'");
     let zeros = build::image("demo:1")
         .layer("z zeros 9000000")
         .packed(crate::common::pack::Pack::Gzip);
@@ -518,7 +518,7 @@ fn what_is_no_damage_is_not_called_so() {
     room.run("imgverify --max-size 1000000 bomb.tar")
         .code(2)
         .says("bomb.tar: not verified: ")
-        .complains("could not be verified: decoded size in bytes: limit reached")
+        .complains("could not be verified: decoded size in bytes: limit exceeded")
         .complains("hint: --limit layer-size=");
     room.run("imgverify bomb.tar").code(0);
     let run = room.run("imgverify --json gone.tar");

@@ -50,7 +50,7 @@ fn tags() {
         ),
         (
             "imgtag demo:1 X",
-            "not an image reference: 'X': a repository name must be in lower case",
+            "invalid image reference 'X': a repository name must be in lower case",
         ),
         (
             "imgtag demo:1",
@@ -176,7 +176,7 @@ fn one_platform_of_an_index_gets_a_name() {
     assert_eq!(index["manifests"][1]["digest"], arm.manifest_digest());
     store(&room, "imgtag --platform linux/s390x demo:1 s390x")
         .code(2)
-        .complains("no image 'linux/s390x' here");
+        .complains("no such image 'linux/s390x'");
     // The index goes, and the image that has a name of its own stays.
     store(&room, "imgrm demo:1").code(0);
     room.run("imgverify -q store").ok("");

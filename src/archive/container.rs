@@ -85,7 +85,10 @@ impl Container {
             .into();
         let metadata = file.metadata().map_err(|error| Error::io("read", error))?;
         if metadata.is_dir() {
-            return Err(Fault::NotAFile { kind: "a folder" }.into());
+            return Err(Fault::NotAFile {
+                kind: "a directory",
+            }
+            .into());
         }
         if metadata.is_file()
             && let Ok(position) = (&file).stream_position()

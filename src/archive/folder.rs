@@ -167,7 +167,7 @@ impl Folder {
                     target = Some(text);
                     continue;
                 }
-                FileType::Directory => "a folder",
+                FileType::Directory => "a directory",
                 FileType::Fifo => "a FIFO",
                 FileType::Socket => "a socket",
                 _ => "a device",

@@ -309,9 +309,14 @@ impl MemberTable {
             self.agree(&name, positions)?;
             let next = match &self.members[last].kind {
                 MemberKind::File(content) => return Ok(Some(content.clone())),
-                MemberKind::Folder => return Err(Fault::NotAFile { kind: "a folder" }.into()),
+                MemberKind::Folder => {
+                    return Err(Fault::NotAFile {
+                        kind: "a directory",
+                    }
+                    .into());
+                }
                 MemberKind::Sparse => {
-                    let what = "a member with holes: pack the archive without sparse files";
+                    let what = "sparse member: recreate the archive without sparse files";
                     return Err(Fault::Unsupported { what: what.into() }.into());
                 }
                 MemberKind::Other => {

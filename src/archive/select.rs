@@ -257,7 +257,7 @@ impl Archive {
                     }
                     (None, Some(node)) if !matches!(node.kind, NodeKind::Index(_)) => {
                         Fault::Unsupported {
-                            what: format!("'{wanted}': it is no container image"),
+                            what: format!("'{wanted}' is not a container image"),
                         }
                         .into()
                     }

@@ -52,7 +52,10 @@ pub fn open_regular(path: &Path, follow: bool) -> Result<File> {
         .map_err(|error| Error::io("open", error))?
         .file_type();
     if kind.is_dir() {
-        return Err(Fault::NotAFile { kind: "a folder" }.into());
+        return Err(Fault::NotAFile {
+            kind: "a directory",
+        }
+        .into());
     }
     match special_kind(kind) {
         Some(kind) => Err(Fault::NotAFile { kind }.into()),

@@ -43,7 +43,10 @@ impl Input {
         let file: File = stdin.as_fd().try_clone_to_owned().map_err(failed)?.into();
         let metadata = file.metadata().map_err(failed)?;
         if metadata.is_dir() {
-            return Err(Fault::NotAFile { kind: "a folder" }.into());
+            return Err(Fault::NotAFile {
+                kind: "a directory",
+            }
+            .into());
         }
         if metadata.is_file()
             && let Ok(position) = (&file).stream_position()

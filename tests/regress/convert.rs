@@ -257,7 +257,7 @@ fn imgconvert_replaces_no_file_unless_it_is_told_to() {
     ] {
         room.write("b.tar", b"precious");
         room.run(&format!("imgconvert app.tar {destination}"))
-            .fails("imgconvert: b.tar: cannot create: it exists and is a file\nhint: --force replaces it\n");
+            .fails("imgconvert: b.tar: cannot create: already exists: a file\nhint: --force replaces it\n");
         assert_eq!(
             std::fs::read(room.path("b.tar")).expect("b.tar"),
             b"precious"
@@ -271,15 +271,15 @@ fn imgconvert_replaces_no_file_unless_it_is_told_to() {
     std::fs::create_dir(room.path("full")).expect("a directory");
     room.write("full/file", b"x");
     room.run("imgconvert app.tar full")
-        .fails("imgconvert: full: cannot create: it exists and is a directory\n");
+        .fails("imgconvert: full: cannot create: already exists: a directory\n");
     room.run("imgconvert app.tar oci:full:x")
-        .fails("imgconvert: full: cannot create: it exists and is a directory that is not empty and no OCI layout\n");
+        .fails("imgconvert: full: cannot create: already exists: a directory that is not empty and no OCI layout\n");
     room.run("imgconvert app.tar dir:full")
-        .fails("imgconvert: full: cannot create: it exists and is a directory that is not empty\n");
+        .fails("imgconvert: full: cannot create: already exists: a directory that is not empty\n");
     for line in ["imgsave -o new/ app.tar", "imgconvert app.tar new/"] {
         room.run(line)
             .code(2)
-            .complains(": new/: cannot create: it exists and is a directory\n");
+            .complains(": new/: cannot create: already exists: a directory\n");
     }
     assert!(!room.path("new").exists());
 }
@@ -699,9 +699,9 @@ fn a_layout_packed_with_its_directory_is_told() {
         below.add(name, files.get(&name[4..]));
     }
     let room = Room::with("r.tar", &below);
-    let why = "it has neither manifest.json, index.json, oci-layout nor repositories at the top, but lay/index.json";
+    let why = "no manifest.json, index.json, oci-layout or repositories at the top level, but lay/index.json";
     room.run("imgls r.tar").fails(&format!(
-        "imgls: r.tar: not an image archive: {why}\nhint: unpack it (tar -xf r.tar) and name lay\n"
+        "imgls: r.tar: not an image archive: {why}\nhint: extract it (tar -xf r.tar) and name lay\n"
     ));
     files.write_to(&room.path("top/lay"));
     room.run("imgconvert top out.tar").fails(&format!(

@@ -492,7 +492,7 @@ fn an_ambiguous_half_beside_another_is_refused() {
     }
 }
 
-/// docker 20.10 loads each and shows U+FFFD: every program stopped with "malformed JSON".
+/// docker 20.10 loads each and shows U+FFFD: every program stopped with "invalid JSON".
 #[test]
 fn texts_that_are_no_valid_unicode_are_shown_and_passed_on() {
     let image = demo();

@@ -350,7 +350,7 @@ fn a_layer_of_no_bytes_is_no_layer_with_files() {
         "imgexport -C out i.tar",
         "imgexport --format json i.tar",
     ] {
-        room.run(line).code(2).complains("cut short");
+        room.run(line).code(2).complains("truncated");
     }
 }
 

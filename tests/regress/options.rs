@@ -154,20 +154,14 @@ fn limits_can_be_lowered_wherever_layers_are_applied() {
         for (limit, what) in [
             (
                 "paths=2",
-                "paths: limit reached: at most 2 are accepted, found 3",
+                "paths: limit exceeded: expected at most 2, found 3",
             ),
             (
                 "path-length=3",
-                "path in bytes: limit reached: at most 3 are accepted, found 5",
+                "path in bytes: limit exceeded: expected at most 3, found 5",
             ),
-            (
-                "names-size=2",
-                "limit reached: at most 2 are accepted, found ",
-            ),
-            (
-                "entries=1",
-                "limit reached: at most 1 are accepted, found 2",
-            ),
+            ("names-size=2", "limit exceeded: expected at most 2, found "),
+            ("entries=1", "limit exceeded: expected at most 1, found 2"),
         ] {
             for cache in ["", " --cache cache"] {
                 if !cache.is_empty() && line.starts_with("imggraph") {
@@ -238,7 +232,7 @@ fn json_is_asked_for_in_one_way_everywhere() {
     }
 }
 
-/// Only imgdiff knew `IMAGE@2..5`; one number was "not a digest: '1': it has no ':'".
+/// Only imgdiff knew `IMAGE@2..5`; one number was "invalid digest '1': it has no ':'".
 #[test]
 fn layers_are_chosen_in_one_way() {
     let image = app();

@@ -568,7 +568,7 @@ fn a_member_cut_short_is_told_alike_in_a_file_and_a_pipe() {
     let room = Room::new();
     room.write("cut.tar", cut);
     let file = room.run("imgverify cut.tar");
-    file.code(1).says(": the member is cut short: expected ");
+    file.code(1).says(": the member is truncated: expected ");
     let pipe = room.command("imgverify -").pipe(cut).run();
     pipe.code(1).says(" [truncated]");
     let lines = |run: &Output, name: &str| {

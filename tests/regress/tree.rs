@@ -226,7 +226,7 @@ fn real_files_named_like_whiteouts_are_refused() {
         "base.tar",
         &build::docker(&[&image(&["d sbin | f sbin/init I"])]),
     );
-    let why = ": not possible with a name that begins '.wh.', which layers remove files by\n";
+    let why = ": unsupported: a name that begins '.wh.', which layers remove files by\n";
     for (name, tar) in [
         (
             "sbin/.wh.init",
@@ -366,17 +366,17 @@ fn limits_of_paths_can_be_lowered() {
     let room = Room::with("app.tar", &build::docker(&[&image(&["f a/b/c/d/e x"])]));
     room.run("imgexport --limit paths=3 -o out.tar app.tar")
         .code(2)
-        .complains("limit reached");
+        .complains("limit exceeded");
     room.run("imgexport --limit path-length=5 -o out.tar app.tar")
         .code(2)
-        .complains("limit reached");
+        .complains("limit exceeded");
     room.write("root.tar", &layer("f a x"));
     room.run("imgcommit --limit paths=3 --base app.tar -o out.tar root.tar x:1")
         .code(2)
-        .complains("limit reached");
+        .complains("limit exceeded");
     room.run("imgdiff --limit paths=3 app.tar root.tar")
         .code(2)
-        .complains("limit reached");
+        .complains("limit exceeded");
     assert!(!room.path("out.tar").exists());
     for limit in ["paths=6", "path-length=9"] {
         room.run(&format!("imgexport --limit {limit} -o out.tar app.tar"))

@@ -428,7 +428,7 @@ pub fn cases() -> Vec<Case> {
         "400,000 fields",
         &one(with(&many, &[])),
         both,
-        &["limit reached"],
+        &["limit exceeded"],
     );
     for (what, text) in [
         (
@@ -503,7 +503,7 @@ pub fn cases() -> Vec<Case> {
         "5,000 members",
         &one(with(CONTROL, &crowd)),
         both,
-        &["limit reached"],
+        &["limit exceeded"],
     );
 
     let huge = |out: &mut dyn Write| {
@@ -521,7 +521,7 @@ pub fn cases() -> Vec<Case> {
             &format!("{what}, control"),
             &one(packed((&name, &bytes), d)),
             both,
-            &["limit reached"],
+            &["limit exceeded"],
         );
         let name = format!("data.tar{suffix}");
         add(
@@ -529,7 +529,7 @@ pub fn cases() -> Vec<Case> {
             &format!("{what}, data"),
             &one(packed(c, (&name, &bytes))),
             data,
-            &["limit reached"],
+            &["limit exceeded"],
         );
     }
     let stored = vec![0; 17 << 20];
@@ -538,7 +538,7 @@ pub fn cases() -> Vec<Case> {
         "a control archive of 17 MiB",
         &one(ar(&[version, ("control.tar", &stored), d])),
         both,
-        &["limit reached"],
+        &["limit exceeded"],
     );
 
     for (what, name) in [

@@ -273,7 +273,7 @@ pub fn cases() -> Vec<Case> {
             "depth 100,000" => &["hint: --limit json-depth="],
             "5 MB" => &["hint: --limit json-size=8M "],
             "150,000 items" => &["hint: --limit json-list="],
-            _ => &["malformed JSON"],
+            _ => &["invalid JSON"],
         };
         add("M7", what, manifest(text), "*=2", says);
     }
@@ -344,7 +344,7 @@ pub fn cases() -> Vec<Case> {
             what,
             files.tar(),
             "*=02 verify=1 copy=2 recode=2",
-            &["mismatch", "cut short", "unexpected end"],
+            &["mismatch", "truncated", "unexpected end"],
         );
     }
 

@@ -471,7 +471,7 @@ pub fn headers() -> Vec<Case> {
             what,
             tar,
             damaged,
-            &["malformed PAX record", "damaged tar"],
+            &["invalid PAX record", "damaged tar"],
         );
     }
 
@@ -518,7 +518,7 @@ pub fn headers() -> Vec<Case> {
         "a negative size",
         whole(&[negative, file(b"b", b"x")]),
         damaged,
-        &["no usable number"],
+        &["invalid number"],
     );
     let mut huge = [0xff; 12];
     huge[0] = 0x80;
@@ -529,7 +529,7 @@ pub fn headers() -> Vec<Case> {
         "a size that overflows",
         whole(&[overflow, file(b"b", b"x")]),
         damaged,
-        &["no usable number"],
+        &["invalid number"],
     );
     let edge = entry(b'0', b"a", b"").says((1 << 63) - 1).bytes();
     layer(
@@ -538,7 +538,7 @@ pub fn headers() -> Vec<Case> {
         "a size at the edge",
         whole(&[edge, file(b"b", b"x")]),
         damaged,
-        &["damaged tar", "cut short", "no usable number"],
+        &["damaged tar", "truncated", "invalid number"],
     );
     let garbage = entry(b'0', b"a", b"").put(124, b"0000008x000\0").bytes();
     layer(
@@ -547,7 +547,7 @@ pub fn headers() -> Vec<Case> {
         "no octal",
         whole(&[garbage, file(b"b", b"x")]),
         damaged,
-        &["no usable number"],
+        &["invalid number"],
     );
     let mut wrong = file(b"b", b"x");
     wrong[0] = b'c';
@@ -567,7 +567,7 @@ pub fn headers() -> Vec<Case> {
         "16 GiB and nothing",
         whole(&[lie]),
         damaged,
-        &["unexpected end", "cut short"],
+        &["unexpected end", "truncated"],
     );
     let mut cut = whole(&[file(b"a", b"x"), file(b"b", &[b'x'; 3000])]);
     cut.truncate(1024 + 512 + 700);
@@ -577,7 +577,7 @@ pub fn headers() -> Vec<Case> {
         "a truncated member",
         cut,
         damaged,
-        &["unexpected end", "cut short"],
+        &["unexpected end", "truncated"],
     );
 
     let holes = whole(&[sparse(b"bomb", 60 << 30, &[b'x'; 512])]);
@@ -590,7 +590,7 @@ pub fn headers() -> Vec<Case> {
             "imgexport_-o=2 imgexport_-C=2 imgexport_--format_cpio=2 imgcommit_--squash=2 recode=02",
             "imgimport=0 *=02",
         ],
-        &["limit reached", "a file with holes"],
+        &["limit exceeded", "a file with holes"],
     );
     let map = |text: &[u8]| {
         pax(&[
@@ -614,7 +614,7 @@ pub fn headers() -> Vec<Case> {
             what,
             tar,
             damaged,
-            &["malformed sparse map", "malformed PAX record"],
+            &["invalid sparse map", "invalid PAX record"],
         );
     }
     let many = "0,0,".repeat(150_000) + "0,1024";
@@ -645,7 +645,7 @@ pub fn headers() -> Vec<Case> {
         "4,000,000,000 segments in the data",
         tar,
         ["verify=2 size=02 apply=2 recode=02 raw=2", "*=2"],
-        &["sparse segments: limit reached"],
+        &["sparse segments: limit exceeded"],
     );
 
     let twice = [whole(&[file(b"a", b"x")]), whole(&[file(b"b", b"evil")])].concat();
@@ -747,7 +747,7 @@ pub fn headers() -> Vec<Case> {
         "a name of 60 KB",
         long_name(60_000),
         ["apply=2", "*=2"],
-        &["path in bytes: limit reached"],
+        &["path in bytes: limit exceeded"],
     );
     let parts = "p/".repeat(10_000) + "x";
     let deep = whole(&[long(b'L', parts.as_bytes()), file(b"n", b"x")]);

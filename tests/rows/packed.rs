@@ -94,7 +94,7 @@ pub fn cases() -> Vec<Case> {
             what,
             tar,
             refused,
-            &["hint: --limit ratio=", "mismatch", "not possible with"],
+            &["hint: --limit ratio=", "mismatch", "unsupported:"],
         );
     }
     let nested = Pack::Gzip.pack(&bomb);

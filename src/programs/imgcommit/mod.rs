@@ -367,7 +367,11 @@ fn write_layer(content: &Content, path: &Path, io: &mut Io) -> Result<()> {
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name
         .filter(|_| !path.is_dir())
-        .ok_or_else(|| Error::new(Fault::NotAFile { kind: "a folder" }))
+        .ok_or_else(|| {
+            Error::new(Fault::NotAFile {
+                kind: "a directory",
+            })
+        })
         .at(|| path.to_string_lossy().into_owned())?;
     let folder = path.parent().unwrap_or("".as_ref());
     let file = NewFile::beside(path, 0o644)?;

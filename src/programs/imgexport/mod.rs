@@ -494,7 +494,10 @@ fn whole(path: &Path, write: impl FnOnce(&NewFile) -> Result<()>) -> Result<()> 
         .and_then(|name| name.to_str())
         .filter(|_| !path.is_dir());
     let Some(name) = name else {
-        return Err(Error::new(Fault::NotAFile { kind: "a folder" }).at(place()));
+        return Err(Error::new(Fault::NotAFile {
+            kind: "a directory",
+        })
+        .at(place()));
     };
     let folder = path.parent().unwrap_or("".as_ref());
     let file = NewFile::beside(path, 0o600)?;

@@ -141,7 +141,7 @@ fn versions_of_two_suites_do_not_hide_each_other() {
     assert_eq!(answer(&universe, &request("lib/stable a")), "a=1 lib=2");
     assert_eq!(
         answer(&universe, &request("lib/testing")),
-        "no package 'lib/testing' here: it holds lib:amd64=1, lib:amd64=3~rc1 and lib:amd64=2"
+        "no such package 'lib/testing': available: lib:amd64=1, lib:amd64=3~rc1 and lib:amd64=2"
     );
     let found = answer(&universe, &request("d"));
     assert!(found.contains("d 1 depends on lib (<< 2)"), "{found}");

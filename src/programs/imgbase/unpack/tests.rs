@@ -370,7 +370,7 @@ fn a_package_must_be_the_one_that_was_expected() {
     );
     assert_eq!(
         version,
-        "0.deb: another package: Version: expected 2, found 1-2"
+        "0.deb: package mismatch: Version: expected 2, found 1-2"
     );
 }
 

@@ -66,6 +66,7 @@
 //! own name's length); one name for many files or many names for one (counted in versions, each once); a chain of links
 //! (a link knows its file, not another link); names that meet in the hash table (the hash is keyed).
 
+mod applied;
 mod apply;
 mod layers;
 mod listing;
@@ -73,8 +74,9 @@ mod node;
 mod past;
 mod paths;
 mod proof;
+mod version;
 
-pub use apply::Tree;
+pub use applied::Tree;
 pub use layers::PlainLayer;
 pub use listing::{Listing, Owner, Reading};
 pub use node::{Hides, Inode, Meta, Node, NodeKind, Place, Walk, cmp_paths};

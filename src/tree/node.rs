@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
-use super::apply::{Tree, Version, What};
+use super::applied::Tree;
 use super::listing::{Listing, Owner, Record};
-use super::past::Past;
 use super::paths::{NONE, TOP};
+use super::version::{Version, What};
 use crate::layer::{EntryKind, Mtime, Segment, Xattr, clean_path};
 
 /// What a path is.
@@ -105,12 +105,6 @@ impl Tree {
         self.node(u32::try_from(index).ok()?)
     }
 
-    /// The path of that number, there or not, see [`Past::index`].
-    pub fn past_at(&self, index: usize) -> Option<Past<'_>> {
-        let name = u32::try_from(index).ok().filter(|_| index < self.size())?;
-        Some(Past { tree: self, name })
-    }
-
     /// Everything that is there, the top first, then each folder's contents after it, by the bytes of their names:
     /// the order of `docker export`. See [`cmp_paths`] for it.
     pub fn walk(&self) -> Walk<'_> {
@@ -119,24 +113,6 @@ impl Tree {
             rest: vec![std::slice::from_ref(&TOP_NAME)],
             all: false,
         }
-    }
-
-    /// The same with every path that any layer ever had, there or not, as `(path, what is there)`.
-    ///
-    /// Markers for paths that no layer has are among them.
-    pub fn ever(&self) -> impl Iterator<Item = Past<'_>> {
-        let walk = Walk {
-            tree: self,
-            rest: vec![std::slice::from_ref(&TOP_NAME)],
-            all: true,
-        };
-        walk.names().map(|name| Past { tree: self, name })
-    }
-
-    /// A path that may or may not be there, with its life; `None` for one that no layer speaks of.
-    pub fn past(&self, path: &[u8]) -> Option<Past<'_>> {
-        let name = self.paths.lookup(&clean_path(path).path)?;
-        Some(Past { tree: self, name })
     }
 
     /// All names of the file in the order of the walk; empty for a file with one name.
@@ -233,7 +209,7 @@ impl Tree {
     }
 }
 
-static TOP_NAME: u32 = TOP;
+pub(super) static TOP_NAME: u32 = TOP;
 
 impl<'t> Node<'t> {
     /// The path from the top without a leading `/`; empty for the top itself. Costs its length.
@@ -396,14 +372,6 @@ impl<'t> Node<'t> {
         self.tree.digest_of(self.now())
     }
 
-    /// The path's life, the same as [`Past::life`].
-    pub fn past(&self) -> Past<'t> {
-        Past {
-            tree: self.tree,
-            name: self.name,
-        }
-    }
-
     fn now(&self) -> u32 {
         self.tree
             .now
@@ -445,11 +413,11 @@ impl Tree {
 
 /// Nodes in order, see [`Tree::walk`].
 pub struct Walk<'t> {
-    tree: &'t Tree,
+    pub(super) tree: &'t Tree,
     /// What is left of each folder on the way to the current one. No recursion, and no more than the tree is deep.
-    rest: Vec<&'t [u32]>,
+    pub(super) rest: Vec<&'t [u32]>,
     /// Paths that are not there too.
-    all: bool,
+    pub(super) all: bool,
 }
 
 impl<'t> Walk<'t> {
@@ -472,7 +440,7 @@ impl<'t> Walk<'t> {
         }
     }
 
-    fn names(mut self) -> impl Iterator<Item = u32> {
+    pub(super) fn names(mut self) -> impl Iterator<Item = u32> {
         std::iter::from_fn(move || self.next_name())
     }
 }

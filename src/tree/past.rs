@@ -1,8 +1,10 @@
 //! The life of a path: what each layer did to it.
 
-use super::apply::{Tree, Version, What};
-use super::node::{Inode, Meta, Node, NodeKind, Place};
+use super::applied::Tree;
+use super::node::{Inode, Meta, Node, NodeKind, Place, TOP_NAME, Walk};
 use super::paths::{NONE, TOP};
+use super::version::{Version, What};
+use crate::layer::clean_path;
 
 /// What a layer did to a path, directly or by what it did to a folder above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,6 +35,42 @@ pub struct Step<'t> {
 pub struct Past<'t> {
     pub(super) tree: &'t Tree,
     pub(super) name: u32,
+}
+
+impl Tree {
+    /// The path of that number, there or not, see [`Past::index`].
+    pub fn past_at(&self, index: usize) -> Option<Past<'_>> {
+        let name = u32::try_from(index).ok().filter(|_| index < self.size())?;
+        Some(Past { tree: self, name })
+    }
+
+    /// The same with every path that any layer ever had, there or not, as `(path, what is there)`.
+    ///
+    /// Markers for paths that no layer has are among them.
+    pub fn ever(&self) -> impl Iterator<Item = Past<'_>> {
+        let walk = Walk {
+            tree: self,
+            rest: vec![std::slice::from_ref(&TOP_NAME)],
+            all: true,
+        };
+        walk.names().map(|name| Past { tree: self, name })
+    }
+
+    /// A path that may or may not be there, with its life; `None` for one that no layer speaks of.
+    pub fn past(&self, path: &[u8]) -> Option<Past<'_>> {
+        let name = self.paths.lookup(&clean_path(path).path)?;
+        Some(Past { tree: self, name })
+    }
+}
+
+impl<'t> Node<'t> {
+    /// The path's life, the same as [`Past::life`].
+    pub fn past(&self) -> Past<'t> {
+        Past {
+            tree: self.tree,
+            name: self.name,
+        }
+    }
 }
 
 impl<'t> Past<'t> {

@@ -6,10 +6,11 @@
 //! layers, docker with overlay2 refuses the layer, because it unpacks each into a directory of its own; engines that
 //! unpack onto the lower layers find the directory, and so does this tree.
 
-use super::{Applying, State, What};
+use super::state::{Applying, State};
 use crate::error::{Error, Fault, Result};
 use crate::layer::clean_path;
 use crate::tree::paths::{NONE, TOP};
+use crate::tree::version::What;
 
 /// Links that are followed for one path, as in Linux.
 const LINKS: usize = 40;

@@ -2,20 +2,13 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::{Applying, What, parent_of};
+use super::layer::parent_of;
+use super::state::{Applying, Mark};
 use crate::error::Result;
 use crate::layer::{EntryKind, Whiteout};
 use crate::tree::listing::Listing;
 use crate::tree::paths::NONE;
-
-/// What a layer's first marker for a name changed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Mark {
-    /// The marker's number among the layer's entries.
-    pub entry: u32,
-    /// The name's cut before it.
-    pub cut: u32,
-}
+use crate::tree::version::What;
 
 impl Applying {
     /// Applies a layer's markers but those below symbolic links of the layer itself, whose numbers are given back:

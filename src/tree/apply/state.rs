@@ -1,0 +1,272 @@
+//! The state of a tree while layers are being applied: names, their versions, and where lower layers are cut off.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::error::{Error, Fault, Result};
+use crate::layer::Limits;
+use crate::tree::applied::Tree;
+use crate::tree::listing::Listing;
+use crate::tree::paths::{NONE, Paths, TOP};
+use crate::tree::version::{Version, What};
+
+/// What there is while layers are being applied.
+pub(super) struct Applying {
+    pub(super) listings: Vec<Arc<Listing>>,
+    pub(super) paths: Paths,
+    pub(super) versions: Vec<Version>,
+    pub(super) last: Vec<u32>,
+    /// Everything below a name that is older than this version is gone.
+    pub(super) cuts: Vec<u32>,
+    pub(super) linked: Vec<u32>,
+    pub(super) restated: HashMap<u32, u32>,
+    pub(super) faults: Vec<Error>,
+    pub(super) fault_count: u64,
+    pub(super) notices: Vec<Error>,
+    pub(super) notice_count: u64,
+    pub(super) layers: usize,
+    pub(super) base: usize,
+    pub(super) limits: Limits,
+    /// Parts of paths that were walked because of symbolic links, in all layers.
+    pub(super) followed: u64,
+    /// The layer being applied and its first version.
+    pub(super) layer: usize,
+    pub(super) start: u32,
+    /// Folders implied where lower layers have something else, and the version of that.
+    pub(super) blocked: BTreeMap<u32, u32>,
+    /// What the layer's markers removed below, for hard links that stand before them.
+    pub(super) marks: HashMap<u32, Mark>,
+    /// Symbolic links on the way of the layer's entries that a notice was given of.
+    pub(super) noticed: HashSet<u32>,
+    /// The folders of the last path: where each one's part ends, its name, and the youngest cut from the top to it.
+    pub(super) trail: Vec<(usize, u32, u32)>,
+    pub(super) trail_path: Vec<u8>,
+}
+
+/// What a layer's first marker for a name changed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    /// The marker's number among the layer's entries.
+    pub(super) entry: u32,
+    /// The name's cut before it.
+    pub(super) cut: u32,
+}
+
+/// What a name stands for at some moment.
+#[derive(Clone, Copy)]
+pub(super) struct State {
+    pub(super) version: u32,
+    pub(super) is_folder: bool,
+}
+
+impl Applying {
+    pub(super) fn new(listings: Vec<Arc<Listing>>) -> Result<Self> {
+        let (most, layers) = (u16::MAX, listings.len());
+        if layers > usize::from(most) {
+            return Err(Error::new(Fault::Limit {
+                what: "layers",
+                limit: u64::from(most),
+                found: layers as u64,
+            }));
+        }
+        let mut applying = Applying {
+            limits: limits(&listings),
+            listings,
+            paths: Paths::default(),
+            versions: Vec::new(),
+            last: vec![NONE],
+            cuts: vec![0],
+            linked: Vec::new(),
+            restated: HashMap::new(),
+            faults: Vec::new(),
+            fault_count: 0,
+            notices: Vec::new(),
+            notice_count: 0,
+            layers,
+            base: 0,
+            followed: 0,
+            layer: 0,
+            start: 0,
+            blocked: BTreeMap::new(),
+            marks: HashMap::new(),
+            noticed: HashSet::new(),
+            trail: Vec::new(),
+            trail_path: Vec::new(),
+        };
+        // The top is there before anything is.
+        applying.push(TOP, What::Implied, NONE, NONE);
+        Ok(applying)
+    }
+
+    /// What a name stands for, if everything below older than `above` is gone.
+    pub(super) fn state(&self, name: u32, above: u32) -> Option<State> {
+        self.state_but(name, above, |_, _| false)
+    }
+
+    /// The same without the versions that are to be left out.
+    pub(super) fn state_but(
+        &self,
+        name: u32,
+        above: u32,
+        leave_out: impl Fn(u32, &Version) -> bool,
+    ) -> Option<State> {
+        let mut at = self.latest(name);
+        let mut found = None;
+        loop {
+            let version = self.version(at).filter(|_| at >= above);
+            // A mark that a layer passed through outlives what it passed through: then the folder is an implied one.
+            let Some(version) = version else {
+                return found;
+            };
+            let state = |is_folder| {
+                Some(State {
+                    version: at,
+                    is_folder,
+                })
+            };
+            match version.what {
+                _ if leave_out(at, version) => {}
+                What::Removed => return found,
+                What::Implied => return state(true),
+                What::Entry => {
+                    let is_folder = self.is_folder(at);
+                    return found.filter(|_| !is_folder).or(state(is_folder));
+                }
+                What::Passed | What::Opaque => found = found.or(state(true)),
+            }
+            at = version.prev;
+        }
+    }
+
+    pub(super) fn is_folder(&self, version: u32) -> bool {
+        // Kept as its own inode only by what is no folder.
+        self.version(version)
+            .is_none_or(|version| version.inode == NONE)
+    }
+
+    pub(super) fn push(&mut self, name: u32, what: What, record: u32, inode: u32) {
+        let version = self.next();
+        let prev = self.latest(name);
+        self.versions.push(Version {
+            prev,
+            record,
+            inode,
+            layer: self.number(),
+            what,
+        });
+        if let Some(last) = self.last.get_mut(name as usize) {
+            *last = version;
+        }
+    }
+
+    pub(super) fn child(&mut self, parent: u32, part: &[u8]) -> Result<u32> {
+        let name = self.paths.child(parent, part);
+        while self.last.len() < self.paths.len() {
+            self.last.push(NONE);
+            self.cuts.push(0);
+        }
+        for (what, limit, found) in [
+            ("paths", self.limits.paths, self.paths.len() as u64),
+            ("bytes of names", self.limits.path_text, self.paths.text()),
+            (
+                "changes of paths",
+                u64::from(NONE),
+                self.versions.len() as u64 + 8,
+            ),
+        ] {
+            if found > limit {
+                return Err(Error::new(Fault::Limit { what, limit, found }));
+            }
+        }
+        Ok(name)
+    }
+
+    /// Cuts off what is below a name, which may be on the trail.
+    pub(super) fn cut(&mut self, name: u32, version: u32) {
+        self.set_cut(name, version);
+        self.forget();
+    }
+
+    pub(super) fn set_cut(&mut self, name: u32, version: u32) {
+        if let Some(cut) = self.cuts.get_mut(name as usize) {
+            *cut = version.max(*cut);
+        }
+    }
+
+    pub(super) fn cut_of(&self, name: u32) -> u32 {
+        self.cuts.get(name as usize).copied().unwrap_or_default()
+    }
+
+    /// The youngest cut of the folders above a name.
+    pub(super) fn cut_above(&self, name: u32) -> u32 {
+        let mut above = 0;
+        let mut at = name;
+        while at != TOP {
+            at = self.paths.parent(at);
+            above = above.max(self.cut_of(at));
+        }
+        above
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.trail.clear();
+        self.trail_path.clear();
+    }
+
+    pub(super) fn latest(&self, name: u32) -> u32 {
+        self.last.get(name as usize).copied().unwrap_or(NONE)
+    }
+
+    pub(super) fn version(&self, at: u32) -> Option<&Version> {
+        self.versions.get(at as usize)
+    }
+
+    pub(super) fn next(&self) -> u32 {
+        u32::try_from(self.versions.len()).unwrap_or(NONE)
+    }
+
+    pub(super) fn number(&self) -> u16 {
+        u16::try_from(self.layer).unwrap_or(u16::MAX)
+    }
+
+    pub(super) fn fault(&mut self, why: &'static str, path: &[u8]) {
+        self.add_fault(Fault::Entry { why }.into(), path);
+    }
+
+    pub(super) fn add_fault(&mut self, error: Error, path: &[u8]) {
+        self.fault_count += 1;
+        if self.faults.len() < Tree::FAULTS {
+            let error = self.placed(error, path);
+            self.faults.push(error);
+        }
+    }
+
+    /// Notes that engines differ about a path.
+    pub(super) fn notice(&mut self, why: &'static str, path: &[u8]) {
+        self.notice_count += 1;
+        if self.notices.len() < Tree::FAULTS {
+            let error = self.placed(Fault::Entry { why }.into(), path);
+            self.notices.push(error);
+        }
+    }
+
+    pub(super) fn placed(&self, error: Error, path: &[u8]) -> Error {
+        let layer = format!("layer {} of {}", self.base + self.layer + 1, self.layers);
+        error.at(crate::escape::bytes(path)).at(layer)
+    }
+}
+
+/// What the listings accept at most; where they were made with other limits, the highest of each.
+fn limits(listings: &[Arc<Listing>]) -> Limits {
+    let mut all = listings.iter().map(|listing| *listing.limits());
+    let Some(mut most) = all.next() else {
+        return Limits::default();
+    };
+    for its in all {
+        most.paths = most.paths.max(its.paths);
+        most.path_text = most.path_text.max(its.path_text);
+        most.path_length = most.path_length.max(its.path_length);
+        most.decode.ratio = most.decode.ratio.max(its.decode.ratio);
+    }
+    most
+}

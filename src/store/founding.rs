@@ -7,8 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::OCI_LAYOUT;
-use super::lock::{BLOBS, Lock};
+use super::lock::{BLOBS, Lock, OCI_LAYOUT};
 
 /// Stores that were begun by this program, and which of their parts were not there before.
 static BEGUN: Mutex<Vec<Begun>> = Mutex::new(Vec::new());

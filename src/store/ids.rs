@@ -1,6 +1,6 @@
 //! What a manifest or index of the store is called: by the ID of its image.
 
-use super::Store;
+use super::local::Store;
 use crate::blob::{FileRange, open_regular};
 use crate::limits::Limits;
 use crate::spec::{Digest, Document, Platform};

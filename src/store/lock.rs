@@ -10,6 +10,9 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 
+/// The file that says that a folder is an OCI layout.
+pub(super) const OCI_LAYOUT: &str = "oci-layout";
+
 /// Locked while blobs are added (shared) or deleted (exclusive).
 pub(super) const BLOBS: &str = "blobs";
 /// Locked while `index.json` is changed.

@@ -1,6 +1,6 @@
 //! apk's database: paragraphs of lines with a letter, a colon and a value.
 
-use super::{Manager, Need, Package, damaged, text};
+use super::package::{Manager, Need, Package, damaged, text};
 use crate::error::Result;
 
 /// Reads `installed`.

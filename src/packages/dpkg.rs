@@ -2,7 +2,7 @@
 
 use deb822_fast::Deb822;
 
-use super::{Manager, Need, Package, damaged, text};
+use super::package::{Manager, Need, Package, damaged, text};
 use crate::error::Result;
 
 /// Reads `status`, or a file of `status.d/`, where paragraphs have no `Status`.

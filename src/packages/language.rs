@@ -1,6 +1,6 @@
 //! Packages of languages, each described by a file of its own.
 
-use super::{Manager, Need, Package, damaged, text};
+use super::package::{Manager, Need, Package, damaged, text};
 use crate::error::Result;
 use crate::spec::json::{self, Node};
 

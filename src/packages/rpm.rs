@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Manager, Need, Package, damaged, sqlite};
+use super::package::{Manager, Need, Package, damaged};
+use super::sqlite;
 use crate::error::Result;
 
 const NAME: u32 = 1000;
@@ -163,7 +164,7 @@ impl<'a> Header<'a> {
         ended
             .take(count)
             .filter_map(|text| text.strip_suffix(&[0]))
-            .map(super::text)
+            .map(super::package::text)
             .collect()
     }
 

@@ -10,7 +10,7 @@
 
 use std::collections::HashSet;
 
-use super::damaged;
+use super::package::damaged;
 use crate::error::Result;
 
 const MAGIC: &[u8] = b"SQLite format 3\0";

@@ -13,7 +13,7 @@ use crate::blob::{CHUNK, Compression, Decoder, FileRange, sha256};
 use crate::error::Error;
 use crate::layer::{Limits, StreamInput, Walker};
 use crate::spec::Descriptor;
-use crate::write::chunked::toc::MOST;
+use crate::write::chunked::toc::MAX_SIZE;
 
 /// The table's name in the tar.
 pub(super) const NAME: &[u8] = b"stargz.index.json";
@@ -96,7 +96,7 @@ fn table(range: &FileRange, offset: u64, end: u64, limits: &Limits) -> Result<Ve
         Ok(_) => return Err(damaged("it is not where the footer says")),
         Err(error) => return Err(damaged(&error.fault().to_string())),
     };
-    if size > MOST {
+    if size > MAX_SIZE {
         return Err(damaged("it is too large"));
     }
     let mut table = Vec::new();

@@ -5,13 +5,8 @@
 //! its row, contents with the digests of file and chunks, and every byte with the tar-split. The order has to be the
 //! tar's, as all writers have it. Where frames lie is left to whoever fetches them: a wrong place gives a wrong digest.
 
-use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::mpsc::{Receiver, sync_channel};
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::finding::{Found, Severity};
 use crate::archive::Content;
@@ -19,11 +14,9 @@ use crate::blob::{CHUNK, Compression, DecodeLimits, Decoder, FileRange, Hasher, 
 use crate::error::{Error, Result};
 use crate::layer::{Limits, StreamInput, Walker, clean_path};
 use crate::spec::{Descriptor, Timestamp};
-use crate::write::chunked::CRC;
-use crate::write::chunked::toc::{FOOTER, Line, MOST, Row, footer};
-
-/// A line of a tar-split may have so many bytes; what is in one is a header, or what follows a tar.
-const LINE: u64 = 64 << 20;
+use crate::write::chunked::toc::{
+    self, CRC, Extent, FOOTER, Footer, MAX_SIZE, Part, Positions, Row, next_part,
+};
 
 /// How a table of contents and the tar differ, or why it cannot be read.
 pub(super) enum Wrong {
@@ -36,13 +29,6 @@ impl From<Error> for Wrong {
     fn from(error: Error) -> Self {
         Wrong::Trouble(error)
     }
-}
-
-/// Where the documents are: offset, stored length, plain length.
-struct Places {
-    toc: [u64; 3],
-    split: Option<[u64; 3]>,
-    checksum: Option<String>,
 }
 
 /// Compares a layer that was found sound with its table of contents, if it has one that can be read again.
@@ -58,8 +44,8 @@ pub(super) fn check(
         Ok(None) => return,
         Err(error) => return found.error_within(&error, at),
     };
-    let mut checked = |places: Result<Places, Wrong>, range: &FileRange| {
-        let wrong = places.and_then(|places| compare(range, &places, limits));
+    let mut checked = |positions: Result<Positions, Wrong>, range: &FileRange| {
+        let wrong = positions.and_then(|positions| compare(range, &positions, limits));
         let (code, message) = match wrong {
             Ok(()) => return,
             Err(Wrong::Trouble(error)) => return found.error_within(&error, at),
@@ -68,70 +54,48 @@ pub(super) fn check(
         };
         found.within(Severity::Error, code, at, message);
     };
-    let mut stated: Vec<_> = descriptors.iter().filter_map(|d| annotated(d)).collect();
-    stated.dedup_by(|a, b| matches!((a, b), (Ok(a), Ok(b)) if a.toc == b.toc && a.split == b.split && a.checksum == b.checksum));
+    let invalid = |text| Wrong::Damaged(format!("'{text}' is no position"));
+    let mut stated: Vec<Result<Positions, Wrong>> = descriptors
+        .iter()
+        .filter_map(|descriptor| Positions::from_annotations(descriptor))
+        .map(|positions| positions.map_err(invalid))
+        .collect();
+    stated.dedup_by(|a, b| matches!((a, b), (Ok(a), Ok(b)) if a == b));
     if stated.is_empty() {
         let length = FOOTER as u64;
         let last = range.slice(range.len().saturating_sub(length), length);
         match last.bytes(length) {
-            Ok(last) => stated.extend(footer(&last).map(|n| {
-                Ok(Places {
-                    toc: [n[0], n[1], n[2]],
-                    split: Some([n[4], n[5], n[6]]),
-                    checksum: None,
-                })
-            })),
+            Ok(last) => stated.extend(Footer::parse(&last).map(|footer| Ok(footer.into()))),
             Err(error) => stated.push(Err(error.into())),
         }
     }
-    for places in stated {
-        checked(places, &range);
+    for positions in stated {
+        checked(positions, &range);
     }
-}
-
-/// What a descriptor says of a table of contents, under the key of today or of before 2023.
-fn annotated(descriptor: &Descriptor) -> Option<Result<Places, Wrong>> {
-    let value = |key: &str| {
-        ["io.github.containers.", "io.containers."]
-            .iter()
-            .find_map(|prefix| descriptor.annotation(&format!("{prefix}zstd-chunked.{key}")))
-    };
-    let numbers = |text: &str| -> Option<[u64; 3]> {
-        let mut parts = text.split(':').map(|part| part.parse().ok());
-        Some([parts.next()??, parts.next()??, parts.next()??])
-    };
-    let position = value("manifest-position")?;
-    let damaged = |text| Wrong::Damaged(format!("'{text}' is no position"));
-    let places = || {
-        let split = value("tarsplit-position");
-        Ok(Places {
-            toc: numbers(position).ok_or_else(|| damaged(position))?,
-            split: split
-                .map(|text| numbers(text).ok_or_else(|| damaged(text)))
-                .transpose()?,
-            checksum: value("manifest-checksum").map(str::to_owned),
-        })
-    };
-    Some(places())
 }
 
 /// The packed document at a place, after its digest was compared.
 fn document(
     range: &FileRange,
     what: &str,
-    [offset, length, plain]: [u64; 3],
+    extent: Extent,
     checksum: Option<&str>,
-    most: u64,
+    max_size: u64,
 ) -> Result<Decoder<impl BufRead + use<>>, Wrong> {
+    let Extent {
+        offset,
+        compressed_size,
+        size,
+    } = extent;
     let inside = offset
-        .checked_add(length)
+        .checked_add(compressed_size)
         .is_some_and(|end| end <= range.len());
-    if !inside || length > MOST || plain > most {
+    if !inside || compressed_size > MAX_SIZE || size > max_size {
         let message =
-            format!("no {what} can be at {offset}, of {length} bytes and unpacked {plain}");
+            format!("no {what} can be at {offset}, of {compressed_size} bytes and unpacked {size}");
         return Err(Wrong::Damaged(message));
     }
-    let part = range.slice(offset, length);
+    let part = range.slice(offset, compressed_size);
     if let Some(expected) = checksum {
         let mut hashing = HashingReader::new(part.reader(), Hasher::default());
         io::copy(&mut hashing, &mut io::sink()).map_err(|error| Error::io("read", error))?;
@@ -142,7 +106,7 @@ fn document(
         }
     }
     let limits = DecodeLimits {
-        size: plain,
+        size,
         ratio: u64::MAX,
         ..DecodeLimits::default()
     };
@@ -150,18 +114,19 @@ fn document(
     Ok(Decoder::new(reader, Compression::Zstd, limits)?)
 }
 
-fn compare(range: &FileRange, places: &Places, limits: &Limits) -> Result<(), Wrong> {
+fn compare(range: &FileRange, positions: &Positions, limits: &Limits) -> Result<(), Wrong> {
     let open = || {
-        let checksum = places.checksum.as_deref();
-        document(range, "table of contents", places.toc, checksum, MOST)
+        let checksum = positions.checksum.as_deref();
+        document(
+            range,
+            "table of contents",
+            positions.toc,
+            checksum,
+            MAX_SIZE,
+        )
     };
-    let split_digest = {
-        let mut digest = None;
-        let mut rows = |_| true;
-        parse(open()?, &mut rows, &mut digest)?;
-        digest
-    };
-    let split = match (places.split, &split_digest) {
+    let split_digest = parse(open()?, &mut |_| true)?;
+    let split = match (positions.split, &split_digest) {
         (Some(place), Some(digest)) => {
             let out = document(range, "tar-split", place, Some(digest), u64::MAX)?;
             Some(Split::new(out))
@@ -198,7 +163,7 @@ pub(super) fn compare_rows<R: BufRead>(
         let (sender, rows) = sync_channel(256);
         let reading = scope.spawn(move || {
             let mut send = |row| sender.send(row).is_ok();
-            parse(toc, &mut send, &mut None)
+            parse(toc, &mut send).map(|_| ())
         });
         let plain = Watched { plain, split };
         // The rows are dropped before the thread is waited for, which may stand at a full channel.
@@ -489,22 +454,15 @@ impl Split {
             );
             return Err(differs(message));
         }
-        let mut line = Vec::new();
-        let read = self.lines.by_ref().take(LINE).read_until(b'\n', &mut line);
-        let damaged =
-            |why: &dyn fmt::Display| Wrong::Damaged(format!("the tar-split cannot be read: {why}"));
-        read.map_err(|error| damaged(&error))?;
-        if line.is_empty() {
-            return Ok(());
+        let part = next_part(&mut self.lines)
+            .map_err(|why| Wrong::Damaged(format!("the tar-split cannot be read: {why}")))?;
+        match part {
+            None => {}
+            Some(Part::Bytes(bytes)) => self.now = Now::Bytes(bytes, 0),
+            Some(Part::Contents { size, checksum }) => {
+                self.now = Now::Contents(size, CRC.digest(), checksum);
+            }
         }
-        let line: Line = serde_json::from_slice(&line).map_err(|error| damaged(&error))?;
-        let payload = line.payload.map(|text| STANDARD.decode(text)).transpose();
-        let payload = payload.map_err(|error| damaged(&error))?;
-        self.now = match line.kind {
-            2 => Now::Bytes(payload.unwrap_or_default(), 0),
-            1 => Now::Contents(line.size, CRC.digest(), payload.filter(|_| line.size > 0)),
-            other => return Err(damaged(&format_args!("a line of type {other}"))),
-        };
         Ok(())
     }
 
@@ -528,106 +486,13 @@ impl Split {
     }
 }
 
-/// Reads a table of contents row by row, until `send` does not want more.
+/// Reads a table of contents row by row, until `send` returns false. Returns the digest of the tar-split.
 fn parse(
     toc: impl Read,
     send: &mut (dyn FnMut(Row) -> bool + '_),
-    split_digest: &mut Option<String>,
-) -> Result<(), Wrong> {
-    let mut stopped = false;
-    let mut deserializer = serde_json::Deserializer::from_reader(BufReader::new(toc));
-    let document = Document {
-        send,
-        split_digest,
-        stopped: &mut stopped,
-    };
-    let read = document
-        .deserialize(&mut deserializer)
-        .and_then(|()| deserializer.end());
-    match read {
-        Err(error) if !stopped => {
-            let message = format!("the table of contents cannot be read: {error}");
-            Err(Wrong::Damaged(message))
-        }
-        _ => Ok(()),
-    }
-}
-
-struct Document<'a, 'b> {
-    send: &'a mut (dyn FnMut(Row) -> bool + 'b),
-    split_digest: &'a mut Option<String>,
-    stopped: &'a mut bool,
-}
-
-impl<'de> DeserializeSeed<'de> for Document<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Document<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a table of contents")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<String>()? {
-            match key.as_str() {
-                "entries" => map.next_value_seed(Entries {
-                    send: &mut *self.send,
-                    stopped: self.stopped,
-                })?,
-                "tarSplitDigest" => {
-                    let digest: String = map.next_value()?;
-                    *self.split_digest = Some(digest).filter(|digest| !digest.is_empty());
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-struct Entries<'a, 'b> {
-    send: &'a mut (dyn FnMut(Row) -> bool + 'b),
-    stopped: &'a mut bool,
-}
-
-impl<'de> DeserializeSeed<'de> for Entries<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Entries<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of entries")
-    }
-
-    // What Go makes of an empty list.
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
-        while let Some(row) = rows.next_element::<Row>()? {
-            if !(self.send)(row) {
-                *self.stopped = true;
-                return Err(serde::de::Error::custom("nobody reads on"));
-            }
-        }
-        Ok(())
-    }
+) -> Result<Option<String>, Wrong> {
+    toc::parse(toc, send)
+        .map_err(|error| Wrong::Damaged(format!("the table of contents cannot be read: {error}")))
 }
 
 #[cfg(test)]
@@ -637,7 +502,8 @@ mod tests {
     use super::*;
     use crate::layer::testing::{Head, Tar};
     use crate::spec::{Digest, MediaType};
-    use crate::write::chunked::{Annotations, write};
+    use crate::write::chunked::toc::Annotations;
+    use crate::write::chunked::write;
 
     fn tar() -> Vec<u8> {
         let mut long = vec![7; 3000];

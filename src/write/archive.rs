@@ -7,8 +7,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::bundle::{BlobOut, Bundle, ImageOut, Source};
+use super::bundle::Bundle;
 use super::listed::{Listed, ListedName, descriptor_json};
+use super::output::{BlobOut, ImageOut, Source};
 use super::tar_out::{self, Body, Member};
 use crate::archive::Name;
 use crate::blob::{CHUNK, Meter, NewFile, parent_directory, sha256, sync_directory};

@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 
-use super::bundle::{BlobOut, Source};
-use super::identity::Decoding;
+use super::decoding::Decoding;
+use super::output::{BlobOut, Source};
 use crate::archive::Content;
 use crate::blob::{CHUNK, Hasher, Meter, SerialWriter};
 use crate::error::{At, Error, Fault, Result};
@@ -101,7 +101,7 @@ fn pour(
         Source::Stored(content) => each_chunk(content.reader()?, &mut take).at(place)?,
         Source::Decoded(stored) => {
             let place = || stored.digest.blob_path();
-            let (plain, check) = stored.plain(&Meter::default()).at(place)?;
+            let (plain, check) = stored.decode(&Meter::default()).at(place)?;
             each_chunk(plain, &mut take).at(place)?;
             check.finish().at(place)?;
         }

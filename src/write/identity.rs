@@ -1,15 +1,10 @@
-//! Layers compared with their diff IDs while their stored bytes are copied.
+//! Diff IDs that configs state, and the scans of layers that were decoded to compare them.
 
 use std::collections::HashMap;
-use std::io::{ErrorKind, Read, Write};
-use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::bundle::{BlobOut, Bundle, Source};
 use crate::archive::Content;
-use crate::blob::{CHUNK, Decoder, FeedingWriter, Hasher, Meter, ReadAhead};
-use crate::error::{Error, Fault, Result};
-use crate::layer::{self, Limits, Scan, sniffable};
+use crate::layer::{Limits, Scan};
 use crate::limits::DecodeLimits;
 use crate::spec::Digest;
 
@@ -28,31 +23,31 @@ pub struct LayerIds {
 #[derive(Debug, Clone, Default)]
 pub struct Scans {
     found: Arc<Mutex<ByAddress>>,
-    limits: Limits,
+    pub(super) limits: Limits,
 }
 
 /// Scans of layers by the address of their stored bytes, see [`Content::address`].
 type ByAddress = HashMap<(u64, u64), Arc<Scan>>;
 
 impl Scans {
+    /// An empty collection; later scans accept no more than `limits`.
+    pub(super) fn new(limits: Limits) -> Self {
+        Scans {
+            limits,
+            ..Scans::default()
+        }
+    }
+
     /// What was found out about a layer, if it was decoded while it was copied.
     pub fn of(&self, content: &Content) -> Option<Arc<Scan>> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.get(&content.address()).cloned()
     }
-}
 
-impl Bundle {
-    /// Has the entries of compressed layers walked when they are copied, and what that finds out kept.
-    pub fn watch(&mut self, limits: &Limits) -> Scans {
-        let scans = Scans {
-            limits: *limits,
-            ..Scans::default()
-        };
-        for stated in self.blobs_mut().filter_map(|blob| blob.stated.as_mut()) {
-            stated.scans = Some(scans.clone());
-        }
-        scans
+    /// Keeps the scan of the layer at an address.
+    pub(super) fn insert(&self, address: (u64, u64), scan: Scan) {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.insert(address, Arc::new(scan));
     }
 }
 
@@ -65,121 +60,4 @@ impl LayerIds {
             scans: None,
         }
     }
-}
-
-/// A decoder that is fed with the stored bytes that are copied, and runs on a thread of its own.
-pub(super) struct Decoding {
-    feed: Option<FeedingWriter>,
-    found: Receiver<Result<()>>,
-}
-
-impl Decoding {
-    /// A decoder for a blob that is about to be read; `None` where its digest says everything, or where it was decoded
-    /// in this run already.
-    ///
-    /// # Errors
-    /// `Io`, `UnsupportedDigest`.
-    pub(super) fn of(blob: &BlobOut) -> Result<Option<Self>> {
-        let (Source::Stored(content), Some(stated)) = (&blob.source, &blob.stated) else {
-            return Ok(None);
-        };
-        let unproven: Vec<(Digest, Hasher)> = stated
-            .diff_ids
-            .iter()
-            .filter(|diff_id| **diff_id != blob.digest)
-            .map(|diff_id| Ok((diff_id.clone(), Hasher::like(diff_id)?)))
-            .collect::<Result<_>>()?;
-        if unproven.is_empty() || content.is_empty() || content.known().is_some() {
-            return Ok(None);
-        }
-        let compression = content.compression()?;
-        let limits = stated.limits;
-        let is_sha256 = unproven.iter().all(|(_, hasher)| hasher.is_sha256());
-        let scans = stated.scans.clone().filter(|_| is_sha256);
-        let address = content.address();
-        let (feeder, stored) = ReadAhead::pair();
-        let (sent, found) = channel();
-        std::thread::spawn(move || {
-            let compared = match scans {
-                Some(scans) => walk(stored, &unproven, &scans, address),
-                None => Decoder::new(stored, compression, limits)
-                    .and_then(|decoder| compare(decoder, unproven)),
-            };
-            let _ = sent.send(compared);
-        });
-        Ok(Some(Decoding {
-            feed: Some(feeder.writer()),
-            found,
-        }))
-    }
-
-    /// Hands stored bytes over. After an error of the decoder nothing is done any more.
-    pub(super) fn feed(&mut self, bytes: &[u8]) {
-        if let Some(feed) = &mut self.feed
-            && feed.write_all(bytes).is_err()
-        {
-            self.feed = None;
-        }
-    }
-
-    /// Waits for the decoder and gives what it found.
-    ///
-    /// # Errors
-    /// `DiffIdMismatch`, `Codec`, `Limit`.
-    pub(super) fn finish(mut self) -> Result<()> {
-        if let Some(feed) = self.feed.take() {
-            feed.finish(Ok(()));
-        }
-        let found = self.found.recv();
-        found.unwrap_or_else(|_| Err(Fault::Gone.into()))
-    }
-}
-
-/// Walks the entries of stored bytes and compares what they are with the diff IDs, all of them by SHA-256.
-fn walk(
-    stored: ReadAhead,
-    unproven: &[(Digest, Hasher)],
-    scans: &Scans,
-    address: (u64, u64),
-) -> Result<()> {
-    let stored = sniffable(stored);
-    let scan = layer::scan(stored, Hasher::default(), &scans.limits, &Meter::default())?;
-    let Some(found) = &scan.diff_id else {
-        return Err(scan.fault.unwrap_or_else(|| Fault::Gone.into()));
-    };
-    for (expected, _) in unproven {
-        same(expected, found)?;
-    }
-    let mut all = scans.found.lock().unwrap_or_else(PoisonError::into_inner);
-    all.insert(address, Arc::new(scan));
-    Ok(())
-}
-
-fn same(expected: &Digest, found: &Digest) -> Result<()> {
-    if found == expected {
-        return Ok(());
-    }
-    let (expected, found) = (expected.to_string(), found.to_string());
-    Err(Fault::DiffIdMismatch { expected, found }.into())
-}
-
-/// Reads uncompressed bytes to their end and compares what they are with the diff IDs.
-fn compare(mut bytes: impl Read, mut unproven: Vec<(Digest, Hasher)>) -> Result<()> {
-    let mut buf = vec![0; CHUNK];
-    loop {
-        match bytes.read(&mut buf) {
-            Ok(0) => break,
-            Ok(n) => {
-                for (_, hasher) in &mut unproven {
-                    hasher.update(buf.get(..n).unwrap_or_default());
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::io("decode", error)),
-        }
-    }
-    for (expected, hasher) in unproven {
-        same(&expected, &hasher.finish())?;
-    }
-    Ok(())
 }

@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use super::compress::compress_into;
 use super::entry::{END, EntryOut, padding};
-use super::repack::pack_into;
 use crate::archive::Kept;
 use crate::blob::{
     CHUNK, Compression, FeedingWriter, FileRange, Hasher, Meter, NewFile, ReadAhead,
@@ -64,7 +64,7 @@ impl LayerWriter {
         let mut writer = LayerWriter::new(file, meter);
         let file = Arc::clone(&writer.file);
         let (feeder, plain) = ReadAhead::pair();
-        let thread = std::thread::spawn(move || pack_into(&file, plain, to, level));
+        let thread = std::thread::spawn(move || compress_into(&file, plain, to, level));
         writer.packing = Some(Packing {
             to,
             feeder: Some(feeder.writer()),

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use super::archive::{OCI_LAYOUT, index, one_only};
-use super::bundle::{BlobOut, Bundle, Source};
+use super::bundle::Bundle;
 use super::copy;
+use super::output::{BlobOut, Source};
 use crate::archive::Content;
 use crate::blob::{Meter, NewDirectory, NewFile, SerialWriter, make_directory, sync_directory};
 use crate::error::{At, Error, Fault, Result};

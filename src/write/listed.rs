@@ -4,12 +4,11 @@
 //! umoci look for the very text that they are given. The full reference is in `io.containerd.image.name`. All else that
 //! a descriptor in the source's `index.json` says comes along: annotations, URLs, fields that are unknown here.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::bundle::{Bundle, ImageOut};
+use super::output::ImageOut;
 use crate::archive::{Archive, Name, Root};
 use crate::error::{Fault, Result};
 use crate::spec::{Descriptor, Reference, annotations, fields};
@@ -257,41 +256,8 @@ pub(super) fn descriptor_json(descriptor: &Descriptor) -> Map<String, Value> {
     out
 }
 
-impl Bundle {
-    /// Gives names the texts of the local store, see [`ListedName::for_store`].
-    pub fn name_for_store(&mut self) {
-        for listed in &mut self.listed {
-            let names = std::mem::take(&mut listed.names);
-            listed.names = names.into_iter().map(ListedName::for_store).collect();
-        }
-    }
-
-    /// Refuses to list two different images under one name: readers would take the first, the last, or one of each
-    /// half. One name for several platforms, each of which is stated, is no such case.
-    ///
-    /// # Errors
-    /// `Ambiguous`.
-    pub fn check_names(&self) -> Result<()> {
-        let mut seen: HashMap<String, &Listed> = HashMap::new();
-        for listed in &self.listed {
-            for name in &listed.names {
-                let key = match &name.name {
-                    Name::Full(reference) => reference.clone().tagged().to_string(),
-                    Name::Tag(text) | Name::Text(text) => format!(" {text}"),
-                };
-                let first = *seen.entry(key).or_insert(listed);
-                if !first.may_share_name(listed) {
-                    let why = format!("'{}' is the name of two different images", name.name);
-                    return Err(Fault::Ambiguous { why }.into());
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
 impl Listed {
-    fn may_share_name(&self, other: &Listed) -> bool {
+    pub(super) fn may_share_name(&self, other: &Listed) -> bool {
         let platforms = self
             .descriptor
             .platform

@@ -3,40 +3,46 @@
 //! A [`Bundle`] says what is to be written; the files here say how. Blobs are compared with their digests while they
 //! are copied, outputs appear whole or not at all, and the same bundle gives the same bytes.
 
+mod add;
 pub mod archive;
 mod bundle;
 pub(crate) mod chunked;
+mod compress;
 mod copy;
+mod decoding;
 pub mod entry;
 mod identity;
 mod layer_out;
 pub mod layout;
 mod listed;
-mod made;
+mod loss;
+mod media_types;
+mod new_image;
+mod output;
 mod packer;
 mod recode;
-mod repack;
-mod reproduce;
-mod rewrite;
 mod root;
 mod save;
 mod signatures;
+mod stored;
 mod tar_out;
 
 pub use archive::Format;
-pub use bundle::{BlobOut, Bundle, Change, ImageOut, LayerOut, Source};
+pub use bundle::Bundle;
 pub use identity::{LayerIds, Scans};
 pub use layer_out::LayerWriter;
 pub(crate) use listed::set_name;
 pub use listed::{Listed, ListedName};
-pub use made::{NewImage, NewLayer};
+pub use loss::{Holds, Loss};
+pub use media_types::MediaTypes;
+pub use new_image::{NewImage, NewLayer};
+pub use output::{BlobOut, Change, ImageOut, LayerOut, Source};
 pub use packer::Packer;
 pub(crate) use packer::{entry_of, write_item};
-pub use recode::{MediaTypes, Recode};
-pub use repack::Stored;
-pub(crate) use repack::pack_layer;
-pub use rewrite::Loss;
+pub use recode::Recode;
+pub(crate) use recode::compress_layer;
 pub(crate) use root::pass;
 pub use root::{check_root, check_types, root_listing};
 pub use save::{add_root, save};
-pub use signatures::{Holds, Signature};
+pub use signatures::Signature;
+pub use stored::Stored;

@@ -73,7 +73,7 @@ impl Packer<'_> {
             return NewLayer::scanned(scan, content, types);
         }
         let (kept, annotations) =
-            super::pack_layer(scan, content, to, self.recode, self.landing, self.meter)?;
+            super::compress_layer(scan, content, to, self.recode, self.landing, self.meter)?;
         let mut layer = NewLayer::kept(kept, types)?;
         let annotations = annotations.into_iter();
         let annotations = annotations.map(|(key, text)| (key.to_owned(), text));

@@ -194,8 +194,8 @@ fn walk(
     // Zeros may follow what a decoder takes.
     std::io::copy(&mut stored, &mut std::io::sink()).map_err(read_error)?;
     let (digest, size) = stored.finish();
-    let (diff_id, plain_size) = plain.unwrap_or_else(|| (digest.clone(), size));
-    let mut scan = Scan::made(digest, size, compression, diff_id, plain_size);
+    let (diff_id, uncompressed_size) = plain.unwrap_or_else(|| (digest.clone(), size));
+    let mut scan = Scan::made(digest, size, compression, diff_id, uncompressed_size);
     scan.padding = padding;
     Ok((scan, listing))
 }

@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 
-use super::bundle::BlobOut;
 use super::copy;
+use super::output::BlobOut;
 use crate::blob::{Meter, SerialWriter};
 use crate::error::{Error, Fault, Result};
 use crate::parallel::in_parallel;
@@ -159,9 +159,9 @@ pub(super) fn to_file(members: &[Member<'_>], file: &File, meter: &Meter) -> Res
     file.set_len(end)
         .map_err(|error| Error::io("write", error))?;
     blobs.sort_by_key(|(blob, start)| (std::cmp::Reverse(blob.size), *start));
-    let writer = SerialWriter::new(file);
+    let turns = SerialWriter::new(file);
     in_parallel(&blobs, |(blob, start)| {
-        copy::to_file(blob, &writer, *start, meter)
+        copy::to_file(blob, &turns, *start, meter)
     })
     .into_iter()
     .collect()

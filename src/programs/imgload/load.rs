@@ -64,12 +64,11 @@ pub fn load(
         .map(|listed| listed.descriptor.digest.to_string())
         .collect();
     if options.recode.compression.is_some() {
-        bundle.recode(
-            &options.recode,
-            &store.landing()?,
-            &archive.container.limits,
-            meter,
-        )?;
+        let recode = Recode {
+            limits: archive.container.limits,
+            ..options.recode
+        };
+        bundle.recode(&recode, &store.landing()?, meter)?;
         for (id, listed) in before.iter().zip(&bundle.listed) {
             if let Some((digest, _)) = ids.iter_mut().find(|(digest, _)| digest == id) {
                 *digest = listed.descriptor.digest.to_string();

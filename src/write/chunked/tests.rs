@@ -1,11 +1,15 @@
 use std::collections::HashMap;
+use std::io::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::*;
+use super::toc::Annotations;
+use super::write;
+use crate::blob::sha256;
+use crate::error::Fault;
 use crate::layer::testing::{Head, Tar};
 
 fn pack(tar: &[u8], level: Option<i32>) -> (Vec<u8>, Annotations) {

@@ -8,11 +8,11 @@ use std::io::{BufRead, Write};
 
 use serde_json::{Map, Value};
 
-use super::entry::{BLOCK, END, EntryOut};
 use crate::blob::CHUNK;
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::{EntryKind, Limits, Mtime, StreamInput, Walker, clean_path};
 use crate::spec::{Timestamp, fields};
+use crate::write::entry::{BLOCK, END, EntryOut};
 
 /// Rewrites a plain tar. Memory: one entry's header and [`CHUNK`] bytes.
 ///

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::bundle::{Bundle, ImageOut, LayerOut, Source, plain_descriptor};
+use super::bundle::Bundle;
 use super::listed::{Listed, ListedName};
-use super::recode::MediaTypes;
+use super::media_types::MediaTypes;
+use super::output::{ImageOut, LayerOut, Source, descriptor};
 use crate::archive::{Archive, Content, Kept};
-use crate::blob::{Compression, sha256};
+use crate::blob::sha256;
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::Scan;
 use crate::limits::DecodeLimits;
@@ -55,7 +56,7 @@ impl NewLayer {
         };
         let media_type = types.layer(scan.compression)?;
         Ok(NewLayer {
-            descriptor: plain_descriptor(media_type, &scan.digest, scan.size),
+            descriptor: descriptor(media_type, &scan.digest, scan.size),
             diff_id,
             content: Some(content),
             limits: None,
@@ -177,34 +178,6 @@ fn stated_layers(manifest: &[u8]) -> Result<Vec<Value>> {
     Ok(list.items()?.map(|item| item.value().clone()).collect())
 }
 
-impl MediaTypes {
-    /// The media type of a layer that is packed so.
-    ///
-    /// # Errors
-    /// `Unsupported` for what layers are not packed in.
-    pub fn layer(self, packed: Compression) -> Result<&'static str> {
-        Ok(match (self, packed) {
-            (MediaTypes::Oci, Compression::None) => "application/vnd.oci.image.layer.v1.tar",
-            (MediaTypes::Oci, Compression::Gzip) => "application/vnd.oci.image.layer.v1.tar+gzip",
-            (MediaTypes::Oci, Compression::Zstd) => "application/vnd.oci.image.layer.v1.tar+zstd",
-            (MediaTypes::Docker, Compression::None) => {
-                "application/vnd.docker.image.rootfs.diff.tar"
-            }
-            (MediaTypes::Docker, Compression::Gzip) => {
-                "application/vnd.docker.image.rootfs.diff.tar.gzip"
-            }
-            // What containerd and BuildKit call it.
-            (MediaTypes::Docker, Compression::Zstd) => {
-                "application/vnd.docker.image.rootfs.diff.tar.zstd"
-            }
-            (_, other) => {
-                let what = format!("a layer packed with {}", other.name());
-                return Err(Fault::Unsupported { what }.into());
-            }
-        })
-    }
-}
-
 impl Bundle {
     /// Adds an image that is made here under its names. Returns its ID, the digest of its config.
     pub fn add_new(&mut self, image: NewImage, names: Vec<ListedName>) -> Digest {
@@ -230,7 +203,7 @@ impl Bundle {
         }
         let manifest: Arc<[u8]> = texts::bytes(&manifest).into();
         let digest = sha256(&manifest);
-        let descriptor = plain_descriptor(image.types.manifest(), &digest, manifest.len() as u64);
+        let descriptor = descriptor(image.types.manifest(), &digest, manifest.len() as u64);
         self.push_manifest(&digest, manifest);
         let size = image.config.len() as u64;
         self.push(&id, size, Source::Document(image.config.into()));

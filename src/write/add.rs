@@ -1,0 +1,407 @@
+//! Images of archives added to a bundle.
+//!
+//! Documents pass through untouched. An image without a manifest, which comes from a docker-archive without an OCI
+//! half, gets one.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+use super::bundle::Bundle;
+use super::listed::{self, Listed, ListedName, Stated};
+use super::media_types::MediaTypes;
+use super::output::{Change, ImageOut, LayerOut, Source, descriptor};
+use super::signatures;
+use crate::archive::{
+    Archive, BlobNames, Content, Image, ImageId, Layer, NodeKind, Presence, Root,
+};
+use crate::blob::{Compression, sha256};
+use crate::error::{At, Error, Fault, Result};
+use crate::spec::{Descriptor, Digest, MediaType};
+
+impl Bundle {
+    /// Adds what a root of an archive stands for, under other names if `names` says so.
+    ///
+    /// All that the root leads to and that is in the archive comes along: of an index every platform that is there,
+    /// with attestations. `chosen` is the image that `manifest.json` will describe.
+    ///
+    /// # Errors
+    /// The first damage known of it; `BlobAbsent` if a layer of the chosen image is not in the archive, or if no image
+    /// of the root is.
+    pub fn add(
+        &mut self,
+        archive: &Archive,
+        root: &Root,
+        chosen: Option<usize>,
+        names: Vec<ListedName>,
+    ) -> Result<()> {
+        let image = chosen.or(root.image);
+        if let Some(fault) = image.and_then(|image| archive.faults_of(image).next()) {
+            return Err(fault.clone());
+        }
+        if let (Some(node), None) = (root.node, image) {
+            check_hollow(archive, node)?;
+        }
+        let descriptor = match (root.node, image) {
+            (Some(node), _) => self.node(archive, node)?,
+            (None, Some(image)) => self.synthesize(archive, &archive.images[image])?,
+            (None, None) => {
+                return Err(Fault::NoSuchImage {
+                    wanted: String::new(),
+                    candidates: Default::default(),
+                }
+                .into());
+            }
+        };
+        let stated = root.positions.first();
+        let stated = stated.and_then(|&position| listed::stated(archive, position));
+        self.list(archive, descriptor, image, names, stated)
+    }
+
+    /// Adds one image alone, without the index it was found in.
+    ///
+    /// # Errors
+    /// As [`Bundle::add`].
+    pub fn add_image(
+        &mut self,
+        archive: &Archive,
+        image: usize,
+        names: Vec<ListedName>,
+    ) -> Result<()> {
+        if let Some(fault) = archive.faults_of(image).next() {
+            return Err(fault.clone());
+        }
+        let descriptor = match archive.images[image].node {
+            Some(node) => self.node(archive, node)?,
+            None => self.synthesize(archive, &archive.images[image])?,
+        };
+        // What an index of several says of itself is not about the one.
+        let of_index = |name: ListedName| ListedName {
+            stated: None,
+            ..name
+        };
+        let names = names.into_iter().map(of_index).collect();
+        self.list(archive, descriptor, Some(image), names, None)
+    }
+
+    fn node(&mut self, archive: &Archive, node: usize) -> Result<Descriptor> {
+        self.graph(archive, node)?;
+        let descriptor = &archive.nodes[node].descriptor;
+        // What the archive called it is said by the names; the rest of the annotations is inside the document.
+        Ok(Descriptor {
+            annotations: Vec::new(),
+            data: None,
+            ..descriptor.clone()
+        })
+    }
+
+    fn list(
+        &mut self,
+        archive: &Archive,
+        descriptor: Descriptor,
+        image: Option<usize>,
+        names: Vec<ListedName>,
+        stated: Option<Stated>,
+    ) -> Result<()> {
+        let image = image
+            .map(|image| self.image_out(&archive.images[image]))
+            .transpose()?;
+        let mut found = std::mem::take(&mut self.signatures);
+        let read = signatures::read(archive, |digest| self.blob(digest).is_some(), &mut found);
+        self.signatures = found;
+        read?;
+        // One and the same manifest under several names is listed once.
+        match self
+            .listed
+            .iter_mut()
+            .find(|listed| listed.descriptor.digest == descriptor.digest)
+        {
+            Some(listed) => {
+                for name in names {
+                    if !listed.names.iter().any(|known| known.name == name.name) {
+                        listed.names.push(name);
+                    }
+                }
+            }
+            None => self.listed.push(Listed {
+                names,
+                descriptor,
+                image,
+                stated,
+            }),
+        }
+        Ok(())
+    }
+
+    /// Adds a layer. One that is there under its digest is compared with that where it lies elsewhere: nobody will read it,
+    /// and the archive would pass for sound.
+    fn push_layer(&mut self, digest: &Digest, size: u64, content: &Content) -> Result<()> {
+        let Some(known) = self.blob(digest) else {
+            self.push(digest, size, Source::Stored(content.clone()));
+            return Ok(());
+        };
+        if known.size != size {
+            return Err(Fault::SizeMismatch {
+                expected: known.size,
+                found: size,
+            }
+            .into());
+        }
+        let is_same = match &known.source {
+            Source::Stored(first) => first.address() == content.address(),
+            Source::Document(_) | Source::Decoded(_) => false,
+        };
+        if !is_same && self.copies.insert((digest.clone(), content.address())) {
+            let found = content.digest(digest)?;
+            if found != *digest {
+                let (expected, found) = (digest.to_string(), found.to_string());
+                return Err(Fault::DigestMismatch { expected, found }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a node and all that it leads to.
+    fn graph(&mut self, archive: &Archive, top: usize) -> Result<()> {
+        let mut seen = HashSet::new();
+        let mut work = VecDeque::from([top]);
+        let mut layers: Vec<&Layer> = Vec::new();
+        let mut others: Vec<&Descriptor> = Vec::new();
+        while let Some(node) = work.pop_front() {
+            if !seen.insert(node) {
+                continue;
+            }
+            let node = &archive.nodes[node];
+            if let Some(fault) = node.faults.first() {
+                return Err(fault.clone());
+            }
+            if let Some(bytes) = &node.bytes {
+                if !matches!(node.kind, NodeKind::Opaque) {
+                    self.manifests.insert(node.descriptor.digest.clone());
+                }
+                self.push(
+                    &node.descriptor.digest,
+                    bytes.len() as u64,
+                    Source::Document(Arc::clone(bytes)),
+                );
+            }
+            match &node.kind {
+                NodeKind::Index(edges) => work.extend(edges.iter().map(|edge| edge.node)),
+                NodeKind::Image(image) => {
+                    let image = &archive.images[*image];
+                    if image.node.is_none() {
+                        let why =
+                            "the manifest in index.json lists other layers than manifest.json";
+                        let fault = Fault::Ambiguous { why: why.into() };
+                        return Err(Error::new(fault).at(node.descriptor.digest.to_string()));
+                    }
+                    if let (Some(bytes), ImageId::Config(digest)) = (&image.config_bytes, &image.id)
+                    {
+                        self.push(
+                            digest,
+                            bytes.len() as u64,
+                            Source::Document(Arc::clone(bytes)),
+                        );
+                    }
+                    layers.extend(&image.layers);
+                }
+                NodeKind::Attestation(manifest) | NodeKind::Artifact(manifest) => {
+                    others.extend(manifest.config.iter().chain(&manifest.layers));
+                }
+                // Large, or what nobody looked into.
+                NodeKind::Opaque if node.bytes.is_none() => others.push(&node.descriptor),
+                NodeKind::Schema1 | NodeKind::Absent | NodeKind::Opaque => {}
+            }
+        }
+        let limits = archive.container.limits.decode;
+        for layer in layers {
+            layer.check_identity().at(|| layer.member.clone())?;
+            if let (Some(descriptor), Some(content)) = (&layer.descriptor, layer.content()) {
+                self.push_layer(&descriptor.digest, descriptor.size, content)
+                    .at(|| layer.member.clone())?;
+                if let Some(diff_id) = layer.diff_id.as_ref().filter(|_| layer.is_filesystem()) {
+                    self.state(&descriptor.digest, diff_id, limits);
+                }
+            }
+        }
+        let names = archive
+            .oci
+            .as_ref()
+            .map_or(BlobNames::Layout, |oci| oci.names);
+        for descriptor in others {
+            let place = || names.path(&descriptor.digest);
+            if let Some(content) = archive.container.get(&place())? {
+                if content.len() != descriptor.size {
+                    let fault = Fault::SizeMismatch {
+                        expected: descriptor.size,
+                        found: content.len(),
+                    };
+                    return Err(Error::new(fault).at(place()));
+                }
+                self.push(&descriptor.digest, descriptor.size, Source::Stored(content));
+            } else if let Some(data) = &descriptor.data {
+                let bytes: Arc<[u8]> = data.as_slice().into();
+                self.push(&descriptor.digest, descriptor.size, Source::Document(bytes));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a manifest for an image that has none, and its config and layers.
+    fn synthesize(&mut self, archive: &Archive, image: &Image) -> Result<Descriptor> {
+        let (Some(config), ImageId::Config(id)) = (&image.config_bytes, &image.id) else {
+            let what = "an image of docker before 1.10: it has no config to keep".to_owned();
+            return Err(Fault::Unsupported { what }.into());
+        };
+        let mut layers = Vec::with_capacity(image.layers.len());
+        for (i, layer) in image.layers.iter().enumerate() {
+            let place = || format!("layer {} of {}", i + 1, image.layers.len());
+            layers.push(Bundle::docker_layer(layer).at(place)?);
+        }
+        let manifest = manifest_bytes(id, config.len() as u64, &layers);
+        let digest = sha256(&manifest);
+        let descriptor = descriptor(MediaType::OCI_MANIFEST, &digest, manifest.len() as u64);
+        let why = "docker-archives of this kind have no manifest";
+        self.changes.push(Change {
+            what: "manifest",
+            old: None,
+            new: digest.to_string(),
+            why,
+        });
+        self.manifests.insert(digest.clone());
+        self.push(&digest, manifest.len() as u64, Source::Document(manifest));
+        self.push(
+            id,
+            config.len() as u64,
+            Source::Document(Arc::clone(config)),
+        );
+        for ((descriptor, content), layer) in layers.iter().zip(&image.layers) {
+            self.push_layer(&descriptor.digest, descriptor.size, content)
+                .at(|| layer.member.clone())?;
+            if let Some(diff_id) = &layer.diff_id {
+                self.state(&descriptor.digest, diff_id, archive.container.limits.decode);
+            }
+        }
+        Ok(descriptor)
+    }
+
+    /// The descriptor of a docker-archive's layer.
+    ///
+    /// A plain layer's digest is its diff ID, which is checked when the bytes are copied; a packed one has to be
+    /// hashed first.
+    pub(super) fn docker_layer(layer: &Layer) -> Result<(Descriptor, Content)> {
+        let (Some(diff_id), Presence::Here(content)) = (&layer.diff_id, &layer.presence) else {
+            return Err(Fault::MemberAbsent {
+                name: layer.member.clone(),
+            }
+            .into());
+        };
+        layer.check_identity().at(|| layer.member.clone())?;
+        let compression = content.compression()?;
+        let media_type = MediaTypes::Oci.layer(compression)?;
+        let digest = match compression {
+            Compression::None => diff_id.clone(),
+            _ => content.digest(diff_id)?,
+        };
+        if let Some(stated) = &layer.descriptor
+            && compression != Compression::None
+            && stated.digest.algorithm() == digest.algorithm()
+            && stated.digest != digest
+        {
+            let (expected, found) = (stated.digest.to_string(), digest.to_string());
+            return Err(
+                Error::new(Fault::DigestMismatch { expected, found }).at(layer.member.clone())
+            );
+        }
+        Ok((
+            descriptor(media_type, &digest, content.len()),
+            content.clone(),
+        ))
+    }
+
+    fn image_out(&self, image: &Image) -> Result<ImageOut> {
+        let ImageId::Config(config) = &image.id else {
+            return Err(Fault::Unsupported {
+                what: "an image of docker before 1.10".into(),
+            }
+            .into());
+        };
+        let mut layers = Vec::with_capacity(image.layers.len());
+        for (i, layer) in image.layers.iter().enumerate() {
+            let place = || format!("layer {} of {}", i + 1, image.layers.len());
+            let Some(diff_id) = layer.diff_id.clone() else {
+                let fault = Fault::Schema {
+                    field: "rootfs".into(),
+                    expected: "diff IDs",
+                    found: "fewer".into(),
+                };
+                return Err(Error::new(fault).at(place()));
+            };
+            let descriptor = match (&layer.descriptor, &image.manifest) {
+                (Some(descriptor), Some(_)) => descriptor.clone(),
+                _ => Bundle::docker_layer(layer).at(place)?.0,
+            };
+            if self.blob(&descriptor.digest).is_none() && !descriptor.may_be_absent() {
+                return Err(Error::new(Fault::BlobAbsent {
+                    digest: descriptor.digest.to_string(),
+                })
+                .at(place()));
+            }
+            layers.push(LayerOut {
+                descriptor,
+                diff_id,
+            });
+        }
+        Ok(ImageOut {
+            config: config.clone(),
+            layers,
+        })
+    }
+}
+
+/// Refuses a root that leads to no image because its documents are missing: nothing of it could be passed on. An index
+/// that lacks some of its platforms has others.
+fn check_hollow(archive: &Archive, top: usize) -> Result<()> {
+    let (mut seen, mut work) = (HashSet::new(), vec![top]);
+    let mut missing = None;
+    while let Some(number) = work.pop() {
+        if !seen.insert(number) {
+            continue;
+        }
+        let node = &archive.nodes[number];
+        if let Some(fault) = node.faults.first() {
+            return Err(fault.clone());
+        }
+        match &node.kind {
+            NodeKind::Image(_) => return Ok(()),
+            NodeKind::Absent => missing = Some(&node.descriptor.digest),
+            NodeKind::Index(edges) => work.extend(edges.iter().map(|edge| edge.node)),
+            _ => {}
+        }
+    }
+    match missing {
+        Some(digest) => Err(Fault::BlobAbsent {
+            digest: digest.to_string(),
+        }
+        .into()),
+        None => Ok(()),
+    }
+}
+
+/// An OCI manifest over a config and layers; the same for the same image, always.
+fn manifest_bytes(
+    config: &Digest,
+    config_size: u64,
+    layers: &[(Descriptor, Content)],
+) -> Arc<[u8]> {
+    let descriptor = |media_type: &str, digest: &Digest, size: u64| serde_json::json!({"mediaType": media_type, "digest": digest, "size": size});
+    let layers = layers
+        .iter()
+        .map(|(layer, _)| descriptor(layer.media_type.as_str(), &layer.digest, layer.size));
+    let manifest = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OCI_MANIFEST,
+        "config": descriptor(MediaType::OCI_CONFIG, config, config_size),
+        "layers": layers.collect::<Vec<_>>(),
+    });
+    manifest.to_string().into_bytes().into()
+}

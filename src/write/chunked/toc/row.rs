@@ -1,0 +1,145 @@
+//! Rows of the table of contents and lines of the tar-split.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use crate::layer::{Entry, EntryKind, HeaderDetails, Mtime, Xattr};
+use crate::spec::Timestamp;
+
+/// An item of the table of contents; keys are left out where they say nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Row {
+    /// `reg`, `hardlink`, `symlink`, `char`, `block`, `dir`, `fifo`, or `chunk`: one more chunk of the file before.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub link_name: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub mode: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub size: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub uid: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub gid: u64,
+    #[serde(rename = "modtime", skip_serializing_if = "Option::is_none")]
+    pub mod_time: Option<String>,
+    #[serde(rename = "accesstime", skip_serializing_if = "Option::is_none")]
+    pub access_time: Option<String>,
+    #[serde(rename = "changetime", skip_serializing_if = "Option::is_none")]
+    pub change_time: Option<String>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub dev_major: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub dev_minor: u64,
+    /// Values in base64.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub xattrs: BTreeMap<String, String>,
+    /// Of the contents, if there are any.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub digest: String,
+    /// Where the first frame of the contents, or of the chunk, starts in the blob.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub offset: u64,
+    /// Where the last frame of the contents ends.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub end_offset: u64,
+    /// The chunk's own; nothing in a file of one chunk.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub chunk_size: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub chunk_offset: u64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub chunk_digest: String,
+    /// `zeros` for a hole.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub chunk_type: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Row {
+    /// What a table of contents says of an entry, without its contents; `None` if it cannot say it.
+    pub fn of(entry: &Entry, stated: Option<HeaderDetails>) -> Option<Row> {
+        let kind = match entry.kind {
+            EntryKind::File => "reg",
+            EntryKind::HardLink => "hardlink",
+            EntryKind::Symlink => "symlink",
+            EntryKind::CharDevice => "char",
+            EntryKind::BlockDevice => "block",
+            EntryKind::Directory => "dir",
+            EntryKind::Fifo => "fifo",
+            EntryKind::Other(_) => return None,
+        };
+        if entry.sparse.is_some() || entry.path.is_empty() || entry.climbs() {
+            return None;
+        }
+        let stated = stated?;
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+        let mut xattrs = BTreeMap::new();
+        // Access control lists in words are no attributes: a table has no place for them.
+        let is_attribute = |xattr: &&Xattr| !xattr.name.starts_with(crate::layer::acl::PREFIX);
+        for xattr in entry.xattrs.iter().filter(is_attribute) {
+            xattrs.insert(text(&xattr.name)?, STANDARD.encode(&xattr.value));
+        }
+        let optional = |at: Option<Mtime>| at.map_or(Some(None), time);
+        Some(Row {
+            kind: kind.to_owned(),
+            name: text(&entry.path)?,
+            link_name: text(&entry.link_target)?,
+            mode: stated.mode,
+            size: entry.size,
+            uid: entry.uid,
+            gid: entry.gid,
+            mod_time: time(entry.mtime)?,
+            access_time: optional(stated.atime)?,
+            change_time: optional(stated.ctime)?,
+            dev_major: entry.device.0,
+            dev_minor: entry.device.1,
+            xattrs,
+            ..Row::default()
+        })
+    }
+}
+
+/// RFC 3339, which has the years 0 to 9999; `Some(None)` for Go's zero time, which is left out.
+#[expect(
+    clippy::option_option,
+    reason = "left out is not the same as impossible"
+)]
+fn time(at: Mtime) -> Option<Option<String>> {
+    const ZERO: Mtime = Mtime {
+        seconds: -62_135_596_800,
+        nanos: 0,
+    };
+    let years = -62_167_219_200..=253_402_300_799;
+    let text = || Timestamp::from_unix(at.seconds, at.nanos).rfc3339_nano();
+    years.contains(&at.seconds).then(|| (at != ZERO).then(text))
+}
+
+/// A line of the tar-split.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Line {
+    /// 1 for contents, 2 for bytes as they are.
+    #[serde(rename = "type")]
+    pub kind: u8,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// The name in base64, where it is no text.
+    #[serde(skip_serializing)]
+    pub name_raw: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub size: u64,
+    /// In base64: the bytes, or the checksum of the contents.
+    pub payload: Option<String>,
+    pub position: u64,
+}

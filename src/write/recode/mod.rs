@@ -1,0 +1,16 @@
+//! Conversion of a bundle: layers recompressed, documents with other media types.
+//!
+//! The config's bytes stay, and so do the image's ID and diff IDs. Documents change only if the blobs that they point
+//! to change.
+
+mod convert;
+mod documents;
+mod edit;
+mod layers;
+mod media_type;
+mod options;
+mod referrers;
+mod reproduce;
+
+pub(crate) use layers::compress_layer;
+pub use options::Recode;

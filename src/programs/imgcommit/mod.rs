@@ -1,5 +1,6 @@
 //! imgcommit: make a changed root filesystem one more layer of an image.
 
+mod args;
 pub mod commit;
 
 use std::io::{IsTerminal, Write};
@@ -8,14 +9,12 @@ use std::process::ExitCode;
 
 use crate::archive::{Content, Image};
 use crate::blob::{CHUNK, Compression, Input, Meter, NewFile, sync_directory};
-use crate::cli::{
-    self, Caching, Common, ImageArg, Io, Making, Opened, Packing, Page, Selecting, Uses, Verdict,
-    no_effect,
-};
+use crate::cli::{self, ImageArg, Io, Opened, Page, Uses, Verdict, no_effect};
 use crate::disk::{Directory, Options};
 use crate::error::At;
 use crate::write::{MediaTypes, Packer};
 use crate::{Error, Fault, Result, escape};
+use args::Args;
 use commit::{Changed, CommitOptions};
 
 const PAGE: Page = Page {
@@ -87,58 +86,6 @@ const PAGE: Page = Page {
     sections: &[],
     see_also: &["imgimport", "imghistory", "imgload", "imgsave"],
 };
-
-/// Make a changed root filesystem one more layer of an image
-#[derive(clap::Parser)]
-#[command(version)]
-struct Args {
-    /// The changed root filesystem: a folder or a tar; - is standard input. Not with --squash
-    #[arg(value_name = "DIR|TAR|-")]
-    input: Option<PathBuf>,
-    /// The new image's name
-    #[arg(value_name = "NAME[:TAG]")]
-    name: Option<String>,
-    /// The image that has been changed
-    #[arg(long, value_name = "IMAGE", required_unless_present = "squash")]
-    base: Option<ImageArg>,
-    /// The folder is the upper one of an overlay mount
-    #[arg(long, conflicts_with_all = ["squash", "base_owners"])]
-    upper: bool,
-    /// Merge layers of this image into one
-    #[arg(long, value_name = "IMAGE", conflicts_with = "base")]
-    squash: Option<ImageArg>,
-    /// The first layer to be merged, counted from 1 at the base; as --squash IMAGE@N..
-    #[arg(long, value_name = "N", requires = "squash", conflicts_with_all = ["base", "layer_out"], value_parser = clap::value_parser!(u32).range(1..))]
-    from: Option<u32>,
-    /// Write the layer alone to FILE, and make no image; - is standard output
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["squash", "output", "name", "changes", "author", "message", "id_file", "format"])]
-    layer_out: Option<PathBuf>,
-    /// Who made the change
-    #[arg(short, long, value_name = "TEXT")]
-    author: Option<String>,
-    /// What it is about
-    #[arg(short, long, value_name = "TEXT")]
-    message: Option<String>,
-    /// Take owners from the base, and 0 for what is new: for folders unpacked without root
-    #[arg(long, conflicts_with = "squash")]
-    base_owners: bool,
-    #[command(flatten)]
-    selecting: Selecting,
-    #[command(flatten)]
-    making: Making,
-    #[command(flatten)]
-    packing: Packing,
-    #[command(flatten)]
-    caching: Caching,
-    #[command(flatten)]
-    common: Common,
-}
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}
 
 /// Runs the program with the arguments, streams and environment of the process.
 pub fn main() -> ExitCode {

@@ -1,18 +1,21 @@
 //! imgconvert: turn an archive of any shape into one of any other.
 
+mod args;
+
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::archive::Name;
 use crate::blob::{Meter, PendingFile};
-use crate::cli::{self, Common, ImageArg, Io, Packing, Page, Uses, Verdict};
+use crate::cli::{self, Io, Page, Uses, Verdict};
 use crate::error::At;
 use crate::render::json;
 use crate::spec::Reference;
 use crate::store::{Policy, Store};
 use crate::write::{self, Bundle, Change, Format, Holds, ListedName, MediaTypes, archive, layout};
 use crate::{Error, Fault, Result};
+use args::{Args, MediaTypesArg};
 use serde_json::json;
 
 const PAGE: Page = Page {
@@ -92,64 +95,6 @@ const PAGE: Page = Page {
     )],
     see_also: &["imgload", "imgsave", "imgverify"],
 };
-
-/// Turn an archive of any shape into one of any other
-#[derive(clap::Parser)]
-#[command(version)]
-struct Args {
-    /// The image or images
-    #[arg(value_name = "SRC")]
-    source: ImageArg,
-    /// Where to, and in which shape (see DESTINATIONS in --help)
-    #[arg(value_name = "DST")]
-    destination: String,
-    #[command(flatten)]
-    packing: Packing,
-    /// Whose media types manifests use: as they are, the image specification's, or docker's
-    #[arg(long, value_name = "WHOSE", value_enum, default_value_t)]
-    media_types: MediaTypesArg,
-    /// Take what is absent out of indexes that name more than is there
-    #[arg(long, conflicts_with = "platform")]
-    prune_sparse: bool,
-    /// Rewrite layers and configs so that builds of the same files are the same bytes: no time is later than
-    /// SOURCE_DATE_EPOCH, or 1970 without it, and owners are numbers only
-    #[arg(long)]
-    reproducible: bool,
-    /// Replace an existing file
-    #[arg(short, long)]
-    force: bool,
-    /// Fail if a digest of the source would change
-    #[arg(long)]
-    keep_digests: bool,
-    /// Write what changed to FILE, as JSON; - is standard output
-    #[arg(long, value_name = "FILE")]
-    digest_map: Option<PathBuf>,
-    /// All platforms of an index, as skopeo's --all: what happens without --platform, too
-    #[arg(short, long, conflicts_with = "platform")]
-    all: bool,
-    /// Show no progress
-    #[arg(short, long)]
-    quiet: bool,
-    #[command(flatten)]
-    common: Common,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-enum MediaTypesArg {
-    /// As they are.
-    #[default]
-    Keep,
-    /// The image specification's.
-    Oci,
-    /// Docker's.
-    Docker,
-}
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}
 
 /// Where to, and in which shape.
 enum Destination {

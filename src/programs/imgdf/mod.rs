@@ -1,14 +1,17 @@
 //! imgdf: show what images take, and what they share.
 
+mod args;
+
 use std::process::ExitCode;
 
 use crate::Result;
 use crate::archive::{Open, Pick};
 use crate::blob::Meter;
-use crate::cli::{self, Common, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict};
+use crate::cli::{self, Io, Opened, Openings, Page, Takes, Uses, Verdict};
 use crate::render::{Column, Format, human};
 use crate::spec::Timestamp;
 use crate::store::{self, Usage};
+use args::Args;
 use serde_json::{Value, json};
 
 const PAGE: Page = Page {
@@ -51,34 +54,6 @@ const PAGE: Page = Page {
     sections: &[],
     see_also: &["imgls", "imgprune"],
 };
-
-/// Show what images take, and what they share
-#[derive(clap::Parser)]
-#[command(version)]
-struct Args {
-    /// Archives, layouts and directories of them (default: the local store)
-    #[arg(value_name = "IMAGE")]
-    images: Vec<ImageArg>,
-    /// Show each image
-    #[arg(short, long)]
-    verbose: bool,
-    /// table, raw, json, or a Go template
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "table",
-        hide_default_value = true
-    )]
-    format: String,
-    #[command(flatten)]
-    common: Common,
-}
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}
 
 const COLUMNS: &[Column] = &[
     Column {

@@ -1,5 +1,6 @@
 //! imgexport: write an image's root filesystem as a tar, or unpack it.
 
+mod args;
 pub mod export;
 pub mod listing;
 
@@ -13,10 +14,11 @@ use std::process::ExitCode;
 use crate::archive::Image;
 use crate::blob::{Meter, NewFile, PendingFile, sync_directory};
 use crate::cache::Cache;
-use crate::cli::{self, Caching, Common, ImageArg, Io, Opened, Page, Uses, Verdict, no_effect};
+use crate::cli::{self, ImageArg, Io, Opened, Page, Uses, Verdict, no_effect};
 use crate::error::At;
 use crate::tree::{Proof, Reading};
 use crate::{Error, Fault, Result};
+use args::{Args, FormatArg};
 use export::{
     Existing, Export, ExportOptions, Globs, NotApplied, Shape, Unpack, layer_range, raw_layer,
     since,
@@ -140,98 +142,6 @@ const PAGE: Page = Page {
     )],
     see_also: &["imgls", "imgsave", "imgverify"],
 };
-
-/// What goes with a stream, where nothing is unpacked. clap takes no option for missing that another one excludes.
-const STREAM: [&str; 2] = ["output", "format"];
-
-/// Write an image's root filesystem as a tar, or unpack it
-#[derive(clap::Parser)]
-#[command(version)]
-struct Args {
-    /// The image
-    #[arg(value_name = "IMAGE")]
-    image: ImageArg,
-    /// Only these paths of the image and what is below them
-    #[arg(value_name = "PATH")]
-    paths: Vec<OsString>,
-    /// Write to FILE and not to standard output; - is standard output
-    #[arg(short, long, value_name = "FILE", conflicts_with = "directory")]
-    output: Option<PathBuf>,
-    /// Unpack into DIR, which is made, or has to be empty
-    #[arg(short = 'C', long, value_name = "DIR")]
-    directory: Option<PathBuf>,
-    /// The shape of the output (see FORMATS in --help)
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        value_enum,
-        default_value_t,
-        conflicts_with = "directory"
-    )]
-    format: FormatArg,
-    /// Only what matches one of these patterns
-    #[arg(long, value_name = "GLOB")]
-    include: Vec<String>,
-    /// Nothing that matches one of these patterns
-    #[arg(long, value_name = "GLOB")]
-    exclude: Vec<String>,
-    /// Only these layers, as they are: N, A..B (from 1), or a digest or its start
-    #[arg(long, value_name = "LAYERS", conflicts_with = "since")]
-    layer: Option<String>,
-    /// Only the layers that come on top of another image, as they are
-    #[arg(long, value_name = "IMAGE")]
-    since: Option<ImageArg>,
-    /// Apply these layers to nothing, without whiteouts
-    #[arg(long)]
-    applied: bool,
-    /// Clamp times to SOURCE_DATE_EPOCH (1970 without it), in whole seconds, and leave out names of owners
-    #[arg(long)]
-    reproducible: bool,
-    /// List the digests of contents, too
-    #[arg(long)]
-    digests: bool,
-    /// Compare uncompressed layers with their diff IDs also for some paths or a listing, and use no cache
-    #[arg(long)]
-    verify: bool,
-    /// Write the image's config to FILE
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Unpack into a folder that is not empty, replacing files
-    #[arg(long, requires = "directory", conflicts_with_all = STREAM)]
-    overwrite: bool,
-    /// Leave out what only root can do when unpacking
-    #[arg(long, requires = "directory", conflicts_with_all = STREAM)]
-    rootless: bool,
-    /// Write a list of what could not be applied to FILE, as JSON
-    #[arg(long, value_name = "FILE", requires = "directory", conflicts_with_all = STREAM)]
-    record: Option<PathBuf>,
-    /// Show no progress
-    #[arg(short, long)]
-    quiet: bool,
-    #[command(flatten)]
-    caching: Caching,
-    #[command(flatten)]
-    common: Common,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-enum FormatArg {
-    /// A tar.
-    #[default]
-    Tar,
-    /// A cpio.
-    Cpio,
-    /// A listing in mtree's form.
-    Mtree,
-    /// A listing in JSON.
-    Json,
-}
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}
 
 /// Runs the program with the arguments, streams and environment of the process.
 pub fn main() -> ExitCode {

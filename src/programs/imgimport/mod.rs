@@ -1,18 +1,20 @@
 //! imgimport: make an image of a root filesystem.
 
+mod args;
 pub mod import;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::blob::{Input, Meter};
-use crate::cli::{self, Common, Io, Making, Packing, Page, Selecting, Uses, Verdict};
+use crate::cli::{self, Io, Page, Uses, Verdict};
 use crate::disk::{Directory, Options};
 use crate::error::At;
 use crate::spec::Digest;
 use crate::write::Bundle;
 use crate::write::Packer;
 use crate::{Fault, Result, escape};
+use args::Args;
 use import::{ImportOptions, Imported};
 
 const PAGE: Page = Page {
@@ -72,41 +74,6 @@ const PAGE: Page = Page {
     sections: &[],
     see_also: &["imgcommit", "imgload", "imgsave", "imghistory"],
 };
-
-/// Make an image of a root filesystem
-#[derive(clap::Parser)]
-#[command(version)]
-struct Args {
-    /// The root filesystem: a tar, a cpio archive or a folder; - is standard input
-    #[arg(value_name = "FILE|DIR|-")]
-    input: PathBuf,
-    /// The image's name
-    #[arg(value_name = "NAME[:TAG]")]
-    name: Option<String>,
-    /// What the history says of the image, instead of 'Imported from -'
-    #[arg(short, long, value_name = "TEXT")]
-    message: Option<String>,
-    /// Start from this image config
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Who owns the files of a folder, in numbers, instead of who owns them here
-    #[arg(long, value_name = "UID[:GID]", value_parser = cli::owner_arg)]
-    owner: Option<(u32, u32)>,
-    #[command(flatten)]
-    selecting: Selecting,
-    #[command(flatten)]
-    making: Making,
-    #[command(flatten)]
-    packing: Packing,
-    #[command(flatten)]
-    common: Common,
-}
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}
 
 /// Runs the program with the arguments, streams and environment of the process.
 pub fn main() -> ExitCode {

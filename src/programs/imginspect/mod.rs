@@ -1,5 +1,6 @@
 //! imginspect: show everything about images, in docker's words.
 
+mod args;
 pub mod inspect;
 
 use std::io::Write;
@@ -7,10 +8,11 @@ use std::process::ExitCode;
 
 use crate::archive::{self, Open};
 use crate::blob::Meter;
-use crate::cli::{self, Common, ImageArg, Io, Openings, Page, Takes, Uses, Verdict};
+use crate::cli::{self, ImageArg, Io, Openings, Page, Takes, Uses, Verdict};
 use crate::error::At;
 use crate::render::{Shape, Template, json};
 use crate::{Error, Fault, Result};
+use args::{Args, RawArg};
 use inspect::Raw;
 use serde_json::Value;
 
@@ -66,39 +68,6 @@ const PAGE: Page = Page {
     sections: &[],
     see_also: &["imgls", "imghistory", "imgverify"],
 };
-
-/// Show everything about images, in docker's words
-#[derive(clap::Parser)]
-#[command(version)]
-struct Args {
-    /// The images
-    #[arg(value_name = "IMAGE", required = true)]
-    images: Vec<ImageArg>,
-    /// json, or a Go template
-    #[arg(short, long, value_name = "FORMAT", conflicts_with = "raw")]
-    format: Option<String>,
-    /// Write the exact bytes of a document
-    #[arg(long, value_name = "DOCUMENT", value_enum)]
-    raw: Option<RawArg>,
-    #[command(flatten)]
-    common: Common,
-}
-
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum RawArg {
-    /// The image's manifest.
-    Manifest,
-    /// The image's config.
-    Config,
-    /// The index it was found in: index.json, or manifest.json of a docker-archive without one.
-    Index,
-}
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}
 
 /// Runs the program with the arguments, streams and environment of the process.
 pub fn main() -> ExitCode {

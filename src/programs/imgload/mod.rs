@@ -1,21 +1,20 @@
 //! imgload: put the images of an archive into the local store.
 
+mod args;
 pub mod load;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::Result;
 use crate::archive::{Archive, Open};
 use crate::blob::{Meter, PendingFile};
-use crate::cli::{
-    self, Common, ImageArg, Io, Opened, Openings, Packing, Page, Takes, Uses, Verdict,
-};
+use crate::cli::{self, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict};
 use crate::error::{At, Error, Fault};
 use crate::layer::Limits;
 use crate::render::json;
 use crate::store::{Policy, Store};
 use crate::verify::{self, Finding, Severity};
+use args::Args;
 use load::{LoadOptions, Loaded};
 use serde_json::json;
 
@@ -95,60 +94,6 @@ const PAGE: Page = Page {
     )],
     see_also: &["imgls", "imgprune", "imgsave", "imgverify"],
 };
-
-/// Put the images of an archive into the local store
-#[derive(clap::Parser)]
-#[command(version)]
-struct Args {
-    /// The archive, or a directory of archives; - is standard input, and the default
-    #[arg(value_name = "ARCHIVE", conflicts_with = "input")]
-    archive: Option<ImageArg>,
-    /// The archive, as docker load takes it
-    #[arg(short, long, value_name = "FILE")]
-    input: Option<ImageArg>,
-    /// Show no progress
-    #[arg(short, long)]
-    quiet: bool,
-    /// Load only what goes by this name; may be repeated
-    #[arg(long, value_name = "REF")]
-    only: Vec<String>,
-    /// Load OLD under the name NEW; may be repeated
-    #[arg(long, value_name = "OLD=NEW", value_parser = renaming)]
-    rename: Vec<(String, String)>,
-    /// Leave names that are taken with what they stand for
-    #[arg(long)]
-    no_clobber: bool,
-    /// Refuse an archive in which imgverify finds an error
-    ///
-    /// Nothing is loaded then. Without it such errors are warnings, as far as they are seen, see CHECKS.
-    #[arg(long)]
-    check: bool,
-    #[command(flatten)]
-    packing: Packing,
-    /// Write the IDs of the images to FILE, one per line
-    #[arg(long, value_name = "FILE")]
-    id_file: Option<PathBuf>,
-    /// text or json
-    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"], default_value = "text", hide_default_value = true)]
-    format: String,
-    #[command(flatten)]
-    common: Common,
-}
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}
-
-fn renaming(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((old, new)) if !old.is_empty() && !new.is_empty() => {
-            Ok((old.to_owned(), new.to_owned()))
-        }
-        _ => Err("it is written OLD=NEW".to_owned()),
-    }
-}
 
 /// Runs the program with the arguments, streams and environment of the process.
 pub fn main() -> ExitCode {

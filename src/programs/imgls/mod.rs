@@ -1,5 +1,6 @@
 //! imgls: list the images of files, folders and the local store.
 
+mod args;
 pub mod list;
 mod output;
 
@@ -8,12 +9,13 @@ use std::process::ExitCode;
 
 use crate::archive::{self, Archive, Filter, Open, Pick, Root, Sizes};
 use crate::blob::Meter;
-use crate::cli::{self, Common, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict};
+use crate::cli::{self, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict};
 use crate::error::At;
 use crate::render::images::Telling;
 use crate::render::{Format, Table};
 use crate::spec::Timestamp;
 use crate::{Error, Fault, Result};
+use args::Args;
 use list::{Ages, ListRow, RowKind};
 use output::{LIST_COLUMNS, list_row, tree_labels};
 
@@ -106,49 +108,6 @@ const PAGE: Page = Page {
     )],
     see_also: &["imginspect", "imghistory", "imgverify"],
 };
-
-/// List the images of files, folders and the local store
-#[derive(clap::Parser)]
-#[command(version)]
-struct Args {
-    /// Archives, layouts, directories of them, or - for standard input (default: the local store)
-    #[arg(value_name = "IMAGE")]
-    images: Vec<ImageArg>,
-    /// Show what is no image too: artifacts, and what is listed but absent
-    #[arg(short, long)]
-    all: bool,
-    /// Show the digests that names point to
-    #[arg(long)]
-    digests: bool,
-    /// Show IDs in full
-    #[arg(long)]
-    no_trunc: bool,
-    /// Print IDs only
-    #[arg(short, long)]
-    quiet: bool,
-    /// Show only images that satisfy KEY=VALUE (see FILTERS in --help); may be repeated
-    #[arg(short, long = "filter", value_name = "FILTER")]
-    filters: Vec<String>,
-    /// Show what stands below each image: platforms, attestations, what is absent
-    #[arg(long, conflicts_with_all = ["quiet", "digests", "format", "platform"])]
-    tree: bool,
-    /// table, raw, json, or a Go template
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "table",
-        hide_default_value = true
-    )]
-    format: String,
-    #[command(flatten)]
-    common: Common,
-}
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}
 
 /// Runs the program with the arguments, streams and environment of the process.
 pub fn main() -> ExitCode {

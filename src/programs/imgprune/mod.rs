@@ -1,13 +1,16 @@
 //! imgprune: free what the local store does not need.
 
+mod args;
+
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
 use crate::archive::Filter;
-use crate::cli::{self, Common, Page, Uses, Verdict};
+use crate::cli::{self, Page, Uses, Verdict};
 use crate::render::human;
 use crate::store::{self, PruneOptions, Removal};
 use crate::{Error, Fault, Result, escape};
+use args::Args;
 
 const PAGE: Page = Page {
     name: "imgprune",
@@ -49,32 +52,6 @@ const PAGE: Page = Page {
     )],
     see_also: &["imgdf", "imgls", "imgrm"],
 };
-
-/// Free what the local store does not need
-#[derive(clap::Parser)]
-#[command(version)]
-struct Args {
-    /// Remove images with names too
-    #[arg(short, long)]
-    all: bool,
-    /// Do not ask
-    #[arg(short, long)]
-    force: bool,
-    /// Remove only images that satisfy KEY=VALUE (see FILTERS in --help); may be repeated
-    #[arg(long = "filter", value_name = "FILTER")]
-    filters: Vec<String>,
-    /// Show what would go and change nothing
-    #[arg(long)]
-    dry_run: bool,
-    #[command(flatten)]
-    common: Common,
-}
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}
 
 /// Runs the program with the arguments, streams and environment of the process.
 pub fn main() -> ExitCode {

@@ -1,10 +1,13 @@
 //! imgrm: take names and images out of the local store.
 
+mod args;
+
 use std::process::ExitCode;
 
-use crate::cli::{self, Common, Images, Page, Uses, Verdict};
+use crate::cli::{self, Images, Page, Uses, Verdict};
 use crate::store::{self, Wanted};
 use crate::{Fault, escape};
+use args::Args;
 
 const PAGE: Page = Page {
     name: "imgrm",
@@ -43,26 +46,6 @@ const PAGE: Page = Page {
     sections: &[],
     see_also: &["imgls", "imgprune", "imgtag"],
 };
-
-/// Take names and images out of the local store
-#[derive(clap::Parser)]
-#[command(version)]
-struct Args {
-    /// Names or IDs
-    #[arg(value_name = "IMAGE", required = true)]
-    images: Vec<String>,
-    /// Also remove names in several repositories, and a platform's image that several names lead to
-    #[arg(short, long)]
-    force: bool,
-    #[command(flatten)]
-    common: Common,
-}
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}
 
 /// Runs the program with the arguments, streams and environment of the process.
 pub fn main() -> ExitCode {

@@ -1,17 +1,18 @@
 //! imgsave: write images from anywhere into one archive.
 
+mod args;
+
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::archive::Open;
 use crate::blob::{Compression, Meter};
-use crate::cli::{
-    self, Common, ImageArg, Io, Opened, Openings, Packing, Page, Takes, Uses, Verdict,
-};
+use crate::cli::{self, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict};
 use crate::error::At;
 use crate::write::{self, Bundle, Format, Holds, ListedName, archive, layout};
 use crate::{Fault, Result};
+use args::{Args, FormatArg};
 
 const PAGE: Page = Page {
     name: "imgsave",
@@ -77,52 +78,6 @@ const PAGE: Page = Page {
     )],
     see_also: &["imgload", "imgls", "imgverify"],
 };
-
-/// Write images from anywhere into one archive
-#[derive(clap::Parser)]
-#[command(version)]
-struct Args {
-    /// The images
-    #[arg(value_name = "IMAGE", required = true)]
-    images: Vec<ImageArg>,
-    /// Write to FILE and not to standard output; - is standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// The shape of the archive (see FORMATS in --help)
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    format: FormatArg,
-    #[command(flatten)]
-    packing: Packing,
-    /// Save the one image under this name
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-    /// Show no progress
-    #[arg(short, long)]
-    quiet: bool,
-    #[command(flatten)]
-    common: Common,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-enum FormatArg {
-    /// For every tool.
-    #[default]
-    Docker,
-    /// As docker before 25.
-    DockerLegacy,
-    /// An OCI archive.
-    Oci,
-    /// An OCI layout.
-    OciLayout,
-    /// skopeo's dir:.
-    Dir,
-}
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}
 
 /// Runs the program with the arguments, streams and environment of the process.
 pub fn main() -> ExitCode {

@@ -1,15 +1,18 @@
 //! imgtag: give an image of the local store another name.
 
+mod args;
+
 use std::process::ExitCode;
 
 use crate::archive::Chosen;
 use crate::blob::Meter;
-use crate::cli::{self, Common, ImageArg, Io, Opened, Page, Uses, Verdict};
+use crate::cli::{self, Io, Opened, Page, Uses, Verdict};
 use crate::error::At;
 use crate::spec::Reference;
 use crate::store::Policy;
 use crate::write::{Bundle, Holds, ListedName};
 use crate::{Fault, Result, write};
+use args::Args;
 
 const PAGE: Page = Page {
     name: "imgtag",
@@ -41,25 +44,6 @@ const PAGE: Page = Page {
     sections: &[],
     see_also: &["imgload", "imgls", "imgrm"],
 };
-
-/// Give an image of the local store another name
-#[derive(clap::Parser)]
-#[command(version)]
-struct Args {
-    /// The image
-    #[arg(value_name = "SOURCE")]
-    source: ImageArg,
-    #[arg(value_name = "NEW", help = "The new name: NAME[:TAG]")]
-    name: String,
-    #[command(flatten)]
-    common: Common,
-}
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}
 
 /// Runs the program with the arguments, streams and environment of the process.
 pub fn main() -> ExitCode {

@@ -1,53 +1,55 @@
-//! Compressed streams in a row, each in a codec of its own, as the Linux kernel takes them in an initramfs.
+//! Concatenated compressed streams of different formats, as the Linux kernel reads them in an initramfs.
 //!
-//! [`Decoder`] goes on after a stream's end only in the same codec. Here every stream is decoded alone, within limits
-//! that count for all of them; zeros between streams are dropped, and what is no stream passes as it is, to the end.
+//! [`Decoder`] continues after the end of a stream only in the same format. Here every stream is decoded separately,
+//! within limits that count for all of them. Zeros between streams are dropped; from the first bytes that are not
+//! compressed, the rest passes unchanged.
 
 use std::io::{self, BufRead, Read};
 
-use super::decode::{Compression, DecodeLimits, Decoder};
+use super::compression::Compression;
+use super::decode::{DecodeLimits, Decoder};
 
-/// Bytes that tell a compression.
+/// Number of bytes needed to detect a compression.
 const HEAD: usize = 6;
 
-/// Decodes streams in a row; see the module.
+/// Decoder of concatenated compressed streams.
 pub struct ConcatenatedStreams<R: BufRead> {
     state: Option<State<R>>,
     limits: DecodeLimits,
 }
 
 enum State<R: BufRead> {
-    Stream(Box<Decoder<Pushed<R>>>),
-    Plain(Pushed<R>),
+    Compressed(Box<Decoder<Peekable<R>>>),
+    Uncompressed(Peekable<R>),
 }
 
 impl<R: BufRead> ConcatenatedStreams<R> {
-    /// Reads what `source` holds behind `head`, which was taken out of it.
+    /// Reads `head`, which was taken from the source before, and then `source`.
     ///
     /// # Errors
-    /// What reading gives; `Codec` if a decoder cannot be set up.
+    /// Errors of the source; `Codec` if a decoder cannot be set up.
     pub fn new(head: &[u8], source: R, limits: DecodeLimits) -> io::Result<Self> {
-        let source = Pushed {
+        let source = Peekable {
             head: head.to_vec(),
             at: 0,
             inner: source,
         };
-        let mut segments = ConcatenatedStreams {
+        let mut streams = ConcatenatedStreams {
             state: None,
             limits,
         };
-        segments.begin(source, (0, 0))?;
-        Ok(segments)
+        streams.begin(source, (0, 0))?;
+        Ok(streams)
     }
 
-    fn begin(&mut self, mut source: Pushed<R>, so_far: (u64, u64)) -> io::Result<()> {
+    fn begin(&mut self, mut source: Peekable<R>, so_far: (u64, u64)) -> io::Result<()> {
         let head = source.peek(HEAD)?;
         self.state = Some(match Compression::sniff(head) {
-            Compression::None => State::Plain(source),
+            Compression::None => State::Uncompressed(source),
             compression => {
-                let decoder = Decoder::one(source, compression, self.limits, so_far)
+                let decoder = Decoder::single_member(source, compression, self.limits, so_far)
                     .map_err(crate::Error::into_io)?;
-                State::Stream(Box::new(decoder))
+                State::Compressed(Box::new(decoder))
             }
         });
         Ok(())
@@ -59,15 +61,15 @@ impl<R: BufRead> Read for ConcatenatedStreams<R> {
         loop {
             match &mut self.state {
                 None => return Ok(0),
-                Some(State::Plain(source)) => return source.read(buf),
-                Some(State::Stream(decoder)) => {
+                Some(State::Uncompressed(source)) => return source.read(buf),
+                Some(State::Compressed(decoder)) => {
                     let n = decoder.read(buf)?;
                     if n > 0 || buf.is_empty() {
                         return Ok(n);
                     }
                 }
             }
-            if let Some(State::Stream(decoder)) = self.state.take() {
+            if let Some(State::Compressed(decoder)) = self.state.take() {
                 let so_far = decoder.so_far();
                 if let Some(mut source) = decoder.into_inner() {
                     source.skip_zeros()?;
@@ -78,15 +80,15 @@ impl<R: BufRead> Read for ConcatenatedStreams<R> {
     }
 }
 
-/// A reader with some bytes put back.
-struct Pushed<R> {
+/// A reader with bytes put back in front of it.
+struct Peekable<R> {
     head: Vec<u8>,
     at: usize,
     inner: R,
 }
 
-impl<R: BufRead> Pushed<R> {
-    /// The next `n` bytes, or fewer where they end, without taking them.
+impl<R: BufRead> Peekable<R> {
+    /// Returns the next `n` bytes without consuming them; fewer at the end.
     fn peek(&mut self, n: usize) -> io::Result<&[u8]> {
         while self.head.len() - self.at < n {
             let missing = n - (self.head.len() - self.at);
@@ -123,13 +125,13 @@ impl<R: BufRead> Pushed<R> {
     }
 }
 
-impl<R: BufRead> Read for Pushed<R> {
+impl<R: BufRead> Read for Peekable<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        super::read_buffered(self, buf)
+        super::buffer::read_buffered(self, buf)
     }
 }
 
-impl<R: BufRead> BufRead for Pushed<R> {
+impl<R: BufRead> BufRead for Peekable<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         match self.at < self.head.len() {
             true => Ok(self.head.get(self.at..).unwrap_or_default()),
@@ -179,16 +181,20 @@ mod tests {
     }
 
     #[test]
-    fn every_codec_follows_every_other() {
+    fn every_codec_may_follow_every_other() {
         let (first, second) = (streams(b"first "), streams(b"second "));
         for (i, a) in first.iter().enumerate() {
             for (j, b) in second.iter().enumerate() {
                 for zeros in [0, 3, 500] {
-                    let bytes = [&**a, &vec![0; zeros], b, a, b"plain\0\0"].concat();
+                    let bytes = [&**a, &vec![0; zeros], b, a, b"tail\0\0"].concat();
                     for capacity in [1, 7, 4096] {
                         let out = read(&bytes, capacity, DecodeLimits::default());
-                        let expected = b"first second first plain\0\0";
-                        assert_eq!(out.expect("it"), expected, "{i} {j} {zeros} {capacity}");
+                        let expected = b"first second first tail\0\0";
+                        assert_eq!(
+                            out.expect("decoded"),
+                            expected,
+                            "{i} {j} {zeros} {capacity}"
+                        );
                     }
                 }
             }
@@ -196,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_short_is_an_error_and_limits_count_for_all() {
+    fn truncation_is_an_error_and_limits_count_for_all_streams() {
         for stream in streams(&[b'a'; 3000]) {
             let cut = &stream[..stream.len() - 3];
             assert!(read(cut, 100, DecodeLimits::default()).is_err());

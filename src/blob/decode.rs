@@ -1,12 +1,15 @@
-//! Compression: told by the bytes, decoded member after member, within limits.
+//! Decompression within limits.
 //!
-//! A hostile blob could try to expand without end, to ask for a huge window, or to hide bytes behind the compressed
-//! stream. [`Decoder`] stops at a ratio and at a size, caps windows, and refuses what follows the last member unless
-//! it is zero padding, which it counts.
+//! A hostile blob could try to expand without end, to ask for a huge window, or to hide bytes after the compressed
+//! stream. [`Decoder`] stops at a ratio and at a size, caps windows, and refuses bytes after the last member unless
+//! they are zero padding, which it counts.
 
 use std::io::{self, BufRead, Read};
 
-use super::restart::{PieceLog, Watched, has_pieces};
+use super::compression::Compression;
+use super::indexing::IndexingDecoder;
+use super::piece::PieceLog;
+use super::trailer::{skip_zero_padding, trailing_data};
 use super::window;
 use super::zstd_pool::PooledZstd;
 use crate::error::{Error, Fault};
@@ -17,90 +20,46 @@ const SIZE: &str = DecodeLimits::NAMES[0];
 const RATIO: &str = DecodeLimits::NAMES[1];
 const WINDOW: &str = DecodeLimits::NAMES[2];
 
-/// How bytes are packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Compression {
-    /// Not at all.
-    None,
-    /// gzip, one or more members.
-    Gzip,
-    /// bzip2, one or more streams.
-    Bzip2,
-    /// xz, one or more streams.
-    Xz,
-    /// Zstandard, any frames, skippable ones too.
-    Zstd,
-}
-
-impl Compression {
-    /// Tells the compression from the first bytes; six are enough.
-    pub fn sniff(head: &[u8]) -> Self {
-        match head {
-            [0x1f, 0x8b, ..] => Compression::Gzip,
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
-            // A skippable frame may come first.
-            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
-            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Compression::Bzip2,
-            _ => Compression::None,
-        }
-    }
-
-    /// Its usual name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Compression::None => "none",
-            Compression::Gzip => "gzip",
-            Compression::Bzip2 => "bzip2",
-            Compression::Xz => "xz",
-            Compression::Zstd => "zstd",
-        }
-    }
-}
-
-/// Decodes a stream; see the module for what it refuses.
+/// Decoder of a compressed stream, one member after another; the module lists what it refuses.
 pub struct Decoder<R: BufRead> {
     inner: Inner<R>,
     compression: Compression,
     limits: DecodeLimits,
-    /// The window that xz asks for, as far as the beginning tells.
+    /// Window that an xz header asks for, in bytes, where the first buffer shows it.
     window: Option<u64>,
     decoded: u64,
     padding: u64,
-    /// Whether only one member is decoded.
-    is_one: bool,
+    /// Whether decoding ends after one member.
+    is_single: bool,
 }
 
 enum Inner<R: BufRead> {
-    Plain(Counted<R>),
+    Uncompressed(Counted<R>),
     Gzip(Option<Box<flate2::bufread::GzDecoder<Counted<R>>>>),
     Bzip2(bzip2::bufread::MultiBzDecoder<Counted<R>>),
-    OneBzip2(bzip2::bufread::BzDecoder<Counted<R>>),
+    SingleBzip2(bzip2::bufread::BzDecoder<Counted<R>>),
     Xz(liblzma::bufread::XzDecoder<Counted<R>>),
     Zstd(zstd::stream::zio::Reader<Counted<R>, PooledZstd>),
-    Watched(Box<Watched<Counted<R>>>),
+    Indexing(Box<IndexingDecoder<Counted<R>>>),
 }
 
 impl<R: BufRead> Decoder<R> {
-    /// A decoder for what `compression` says.
+    /// Creates a decoder for the given compression.
     ///
     /// # Errors
     /// `Codec` if the decoder cannot be set up.
     pub fn new(source: R, compression: Compression, limits: DecodeLimits) -> Result<Self, Error> {
-        let mut source = Counted {
-            inner: source,
-            count: 0,
-        };
+        let mut source = Counted::new(source);
         let broken = |error: io::Error| codec_error(compression, limits, None, error);
         let mut window_asked = None;
         let inner = match compression {
-            Compression::None => Inner::Plain(source),
+            Compression::None => Inner::Uncompressed(source),
             Compression::Gzip => {
                 Inner::Gzip(Some(Box::new(flate2::bufread::GzDecoder::new(source))))
             }
             Compression::Bzip2 => Inner::Bzip2(bzip2::bufread::MultiBzDecoder::new(source)),
             Compression::Xz => {
-                // What cannot be read here is met again by whoever decodes.
+                // A read error is reported again by the first read of the decoder.
                 window_asked = source.fill_buf().ok().and_then(window::of_xz);
                 let stream = xz_stream(limits, liblzma::stream::CONCATENATED);
                 let stream = stream.map_err(|error| broken(error.into()))?;
@@ -111,20 +70,29 @@ impl<R: BufRead> Decoder<R> {
                 Inner::Zstd(zstd::stream::zio::Reader::new(source, decoder))
             }
         };
-        Ok(Decoder {
+        let mut decoder = Decoder::with(inner, compression, limits);
+        decoder.window = window_asked;
+        Ok(decoder)
+    }
+
+    fn with(inner: Inner<R>, compression: Compression, limits: DecodeLimits) -> Self {
+        Decoder {
             inner,
             compression,
             limits,
-            window: window_asked,
+            window: None,
             decoded: 0,
             padding: 0,
-            is_one: false,
-        })
+            is_single: false,
+        }
     }
 
-    /// The same for one member alone, after which the source stands; `so_far` are the decoded and the stored bytes that
-    /// count towards the limits already.
-    pub(super) fn one(
+    /// Creates a decoder for a single member, after which the source stands. `so_far` are the decoded and the stored
+    /// bytes that count towards the limits already.
+    ///
+    /// # Errors
+    /// `Codec` if the decoder cannot be set up.
+    pub(super) fn single_member(
         source: R,
         compression: Compression,
         limits: DecodeLimits,
@@ -132,11 +100,11 @@ impl<R: BufRead> Decoder<R> {
     ) -> Result<Self, Error> {
         let mut decoder = Decoder::new(source, compression, limits)?;
         let broken = |error: io::Error| codec_error(compression, limits, None, error);
-        decoder.is_one = true;
+        decoder.is_single = true;
         decoder.decoded = so_far.0;
         decoder.inner = match decoder.inner {
             Inner::Bzip2(bzip2) => {
-                Inner::OneBzip2(bzip2::bufread::BzDecoder::new(bzip2.into_inner()))
+                Inner::SingleBzip2(bzip2::bufread::BzDecoder::new(bzip2.into_inner()))
             }
             Inner::Xz(xz) => {
                 let stream = xz_stream(limits, 0).map_err(|error| broken(error.into()))?;
@@ -157,28 +125,28 @@ impl<R: BufRead> Decoder<R> {
         Ok(decoder)
     }
 
-    /// Decoded and stored bytes, with those that [`Decoder::one`] was told.
+    /// Decoded and stored bytes, including those passed to [`Decoder::single_member`].
     pub(super) fn so_far(&self) -> (u64, u64) {
         (self.decoded, self.stored())
     }
 
     fn source_mut(&mut self) -> Option<&mut Counted<R>> {
         match &mut self.inner {
-            Inner::Plain(source) => Some(source),
+            Inner::Uncompressed(source) => Some(source),
             Inner::Gzip(decoder) => decoder.as_mut().map(|decoder| decoder.get_mut()),
             Inner::Bzip2(decoder) => Some(decoder.get_mut()),
-            Inner::OneBzip2(decoder) => Some(decoder.get_mut()),
+            Inner::SingleBzip2(decoder) => Some(decoder.get_mut()),
             Inner::Xz(decoder) => Some(decoder.get_mut()),
             Inner::Zstd(decoder) => Some(decoder.reader_mut()),
-            Inner::Watched(_) => None,
+            Inner::Indexing(_) => None,
         }
     }
 
-    /// The same, and the places from which gzip and zstd can be decoded again are noted in `log`. `size` is how many
-    /// stored bytes there are, about.
+    /// Creates a decoder that records in `log` the pieces of gzip and zstd streams. `size` is the approximate number of
+    /// stored bytes.
     ///
     /// # Errors
-    /// As [`Decoder::new`].
+    /// `Codec` if the decoder cannot be set up.
     pub fn indexing(
         source: R,
         compression: Compression,
@@ -186,97 +154,74 @@ impl<R: BufRead> Decoder<R> {
         size: u64,
         log: PieceLog,
     ) -> Result<Self, Error> {
-        if !has_pieces(compression) {
+        if !compression.has_pieces() {
             return Decoder::new(source, compression, limits);
         }
-        let source = Counted {
-            inner: source,
-            count: 0,
-        };
-        let watched = Watched::new(source, compression, &limits, size, log)
+        let decoder = IndexingDecoder::new(Counted::new(source), compression, &limits, size, log)
             .map_err(|error| codec_error(compression, limits, None, error))?;
-        Ok(Decoder {
-            inner: Inner::Watched(Box::new(watched)),
-            compression,
-            limits,
-            window: None,
-            decoded: 0,
-            padding: 0,
-            is_one: false,
-        })
+        let inner = Inner::Indexing(Box::new(decoder));
+        Ok(Decoder::with(inner, compression, limits))
     }
 
-    /// A decoder for what the xz of old wrote, `.lzma`: it cannot be told by its bytes, and says nothing of their sum.
+    /// Creates a decoder for the legacy `.lzma` format, which cannot be detected by its bytes and has no checksum.
     ///
     /// # Errors
-    /// As [`Decoder::new`].
+    /// `Codec` if the decoder cannot be set up.
     pub fn lzma(source: R, limits: DecodeLimits) -> Result<Self, Error> {
-        let memory = (1u64 << limits.window_log) + (16 << 20);
-        let stream = liblzma::stream::Stream::new_lzma_decoder(memory);
+        let stream = liblzma::stream::Stream::new_lzma_decoder(xz_memory(limits));
         let stream =
             stream.map_err(|error| codec_error(Compression::Xz, limits, None, error.into()))?;
-        let source = Counted {
-            inner: source,
-            count: 0,
-        };
-        Ok(Decoder {
-            inner: Inner::Xz(liblzma::bufread::XzDecoder::new_stream(source, stream)),
-            compression: Compression::Xz,
-            limits,
-            window: None,
-            decoded: 0,
-            padding: 0,
-            is_one: false,
-        })
+        let inner = liblzma::bufread::XzDecoder::new_stream(Counted::new(source), stream);
+        Ok(Decoder::with(Inner::Xz(inner), Compression::Xz, limits))
     }
 
-    /// Zero bytes that followed the last gzip member; known at the end. GNU gzip ignores them, Go's reader fails.
+    /// Zero bytes after the last gzip member; known at the end. GNU gzip ignores them, Go's reader fails.
     pub fn padding(&self) -> u64 {
         match &self.inner {
-            Inner::Watched(decoder) => decoder.padding(),
+            Inner::Indexing(decoder) => decoder.padding(),
             _ => self.padding,
         }
     }
 
-    /// The source, wherever reading has come to in it.
+    /// Returns the source at its current position.
     pub fn into_inner(self) -> Option<R> {
         match self.inner {
-            Inner::Plain(source) => Some(source.inner),
+            Inner::Uncompressed(source) => Some(source.inner),
             Inner::Gzip(decoder) => decoder.map(|decoder| decoder.into_inner().inner),
             Inner::Bzip2(decoder) => Some(decoder.into_inner().inner),
-            Inner::OneBzip2(decoder) => Some(decoder.into_inner().inner),
+            Inner::SingleBzip2(decoder) => Some(decoder.into_inner().inner),
             Inner::Xz(decoder) => Some(decoder.into_inner().inner),
             Inner::Zstd(decoder) => Some(decoder.into_inner().inner),
-            Inner::Watched(decoder) => Some(decoder.into_source().inner),
+            Inner::Indexing(decoder) => Some(decoder.into_source().inner),
         }
     }
 
     fn stored(&self) -> u64 {
         match &self.inner {
-            Inner::Plain(source) => source.count,
+            Inner::Uncompressed(source) => source.count,
             Inner::Gzip(decoder) => decoder
                 .as_ref()
                 .map_or(0, |decoder| decoder.get_ref().count),
             Inner::Bzip2(decoder) => decoder.get_ref().count,
-            Inner::OneBzip2(decoder) => decoder.get_ref().count,
+            Inner::SingleBzip2(decoder) => decoder.get_ref().count,
             Inner::Xz(decoder) => decoder.get_ref().count,
             Inner::Zstd(decoder) => decoder.reader().count,
-            Inner::Watched(decoder) => decoder.source().count,
+            Inner::Indexing(decoder) => decoder.source().count,
         }
     }
 
     fn read_raw(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         match &mut self.inner {
-            Inner::Plain(source) => source.read(buf),
+            Inner::Uncompressed(source) => source.read(buf),
             Inner::Bzip2(decoder) => decoder.read(buf),
-            Inner::OneBzip2(decoder) => decoder.read(buf),
+            Inner::SingleBzip2(decoder) => decoder.read(buf),
             Inner::Xz(decoder) => decoder.read(buf),
             Inner::Zstd(decoder) => decoder.read(buf),
-            Inner::Watched(decoder) => decoder.read(buf),
+            Inner::Indexing(decoder) => decoder.read(buf),
             Inner::Gzip(slot) => loop {
                 let Some(decoder) = slot else { return Ok(0) };
                 let n = decoder.read(buf)?;
-                if n > 0 || self.is_one {
+                if n > 0 || self.is_single {
                     return Ok(n);
                 }
                 // End of a member: another member, zero padding, or nothing may follow.
@@ -293,71 +238,15 @@ impl<R: BufRead> Decoder<R> {
                         )));
                     }
                     Some(0) => {
-                        self.padding += skip_zeros(source)?;
+                        self.padding += skip_zero_padding(source)?;
                         return Ok(0);
                     }
-                    Some(_) => return Err(trailing()),
+                    Some(_) => return Err(trailing_data()),
                 }
             },
         }
     }
-}
 
-fn xz_stream(
-    limits: DecodeLimits,
-    flags: u32,
-) -> Result<liblzma::stream::Stream, liblzma::stream::Error> {
-    // The dictionary plus what the decoder itself needs.
-    let memory = (1u64 << limits.window_log) + (16 << 20);
-    liblzma::stream::Stream::new_stream_decoder(memory, flags)
-}
-
-pub(super) fn trailing() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        "bytes follow the last member that are no member",
-    )
-}
-
-pub(super) fn skip_zeros(source: &mut impl BufRead) -> io::Result<u64> {
-    let mut skipped = 0;
-    loop {
-        let chunk = source.fill_buf()?;
-        if chunk.is_empty() {
-            return Ok(skipped);
-        }
-        if chunk.iter().any(|&byte| byte != 0) {
-            return Err(trailing());
-        }
-        let n = chunk.len();
-        source.consume(n);
-        skipped += n as u64;
-    }
-}
-
-impl<R: BufRead> Read for Decoder<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        let n = match self.read_raw(buf) {
-            Ok(n) => n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
-            Err(error) if self.compression == Compression::None => return Err(error),
-            Err(error) => {
-                let error = codec_error(self.compression, self.limits, self.window, error);
-                return Err(error.into_io());
-            }
-        };
-        self.decoded += n as u64;
-        if self.compression != Compression::None {
-            self.check_limits()?;
-        }
-        Ok(n)
-    }
-}
-
-impl<R: BufRead> Decoder<R> {
     fn check_limits(&self) -> io::Result<()> {
         let DecodeLimits {
             size, ratio, grace, ..
@@ -383,13 +272,47 @@ impl<R: BufRead> Decoder<R> {
     }
 }
 
+/// Memory limit of an xz decoder in bytes: the dictionary plus the decoder's own state.
+fn xz_memory(limits: DecodeLimits) -> u64 {
+    (1 << limits.window_log) + (16 << 20)
+}
+
+fn xz_stream(
+    limits: DecodeLimits,
+    flags: u32,
+) -> Result<liblzma::stream::Stream, liblzma::stream::Error> {
+    liblzma::stream::Stream::new_stream_decoder(xz_memory(limits), flags)
+}
+
+impl<R: BufRead> Read for Decoder<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let n = match self.read_raw(buf) {
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+            Err(error) if self.compression == Compression::None => return Err(error),
+            Err(error) => {
+                let error = codec_error(self.compression, self.limits, self.window, error);
+                return Err(error.into_io());
+            }
+        };
+        self.decoded += n as u64;
+        if self.compression != Compression::None {
+            self.check_limits()?;
+        }
+        Ok(n)
+    }
+}
+
 fn codec_error(
     compression: Compression,
     limits: DecodeLimits,
     window: Option<u64>,
     error: io::Error,
 ) -> Error {
-    // An error of the source below travels through the decoder as it is.
+    // An error of the source travels through the decoder unchanged.
     let error = match error.downcast::<Error>() {
         Ok(ours) => return ours,
         Err(error) => error,
@@ -397,8 +320,8 @@ fn codec_error(
     if error.raw_os_error().is_some() {
         return Error::io("read", error);
     }
-    // Neither library says how much it would have taken; both refuse before they take it. What a header says of it is in
-    // the error of zstd already.
+    // Neither library reports the memory it would have needed; both refuse before they allocate it. For zstd, the error
+    // already holds the size that the header states.
     let is_window = match compression {
         Compression::Zstd => error.to_string().contains("too much memory"),
         Compression::Xz => error
@@ -425,10 +348,16 @@ fn codec_error(
     })
 }
 
-/// Counts the stored bytes that a decoder has taken.
+/// Counts the stored bytes that a decoder has consumed.
 struct Counted<R> {
     inner: R,
     count: u64,
+}
+
+impl<R> Counted<R> {
+    fn new(inner: R) -> Self {
+        Counted { inner, count: 0 }
+    }
 }
 
 impl<R: BufRead> Read for Counted<R> {
@@ -470,7 +399,7 @@ mod tests {
         encoder.finish().expect("memory")
     }
 
-    fn each_codec(bytes: &[u8]) -> Vec<(Compression, Vec<u8>)> {
+    fn all_codecs(bytes: &[u8]) -> Vec<(Compression, Vec<u8>)> {
         let mut bz = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::new(6));
         bz.write_all(bytes).expect("memory");
         let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 6);
@@ -489,7 +418,7 @@ mod tests {
     #[test]
     fn concatenated_members_are_one_stream() {
         for ((compression, one), (_, two)) in
-            each_codec(b"one, ").into_iter().zip(each_codec(b"two"))
+            all_codecs(b"one, ").into_iter().zip(all_codecs(b"two"))
         {
             let both = [one, two].concat();
             assert_eq!(Compression::sniff(&both), compression);
@@ -499,9 +428,9 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_and_every_trailing_byte_is_an_error() {
+    fn truncated_and_trailing_bytes_are_errors() {
         for (compression, whole) in
-            each_codec(&b"some text that repeats, some text that repeats".repeat(20))
+            all_codecs(&b"some text that repeats, some text that repeats".repeat(20))
         {
             for end in 8..whole.len() {
                 let cut = decode(&whole[..end], DecodeLimits::default());
@@ -522,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_behind_gzip_are_counted() {
+    fn zero_padding_after_gzip_is_counted() {
         let padded = [gzip(b"x"), vec![0; 700]].concat();
         assert_eq!(
             decode(&padded, DecodeLimits::default()).expect("padding"),
@@ -533,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn skippable_zstd_frames_are_skipped_wherever_they_are() {
+    fn skippable_zstd_frames_are_skipped_anywhere() {
         let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0][..], b"toc!"].concat();
         let frame = zstd::encode_all(&b"data"[..], 3).expect("memory");
         let stream = [&skippable[..], &frame, &skippable, &frame, &skippable].concat();

@@ -1,48 +1,48 @@
-//! Packing bytes on all cores, to the same result whatever their number.
+//! Compression on all cores, with the same result whatever their number.
 
 use std::io::{self, Read, Write};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 
 use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
-use super::Compression;
+use super::buffer::CHUNK;
+use super::compression::Compression;
 use crate::error::{Error, Fault, Result};
 
-/// Plain bytes in one gzip member. Members in a row are one stream to every reader, and can be made side by side.
+/// Uncompressed bytes per gzip member. Concatenated members are one stream to every reader, and compress in parallel.
 const MEMBER: usize = 1 << 20;
 
-/// The levels without a word on them. libdeflate's 5 takes three quarters of the time of its 6 for 0.8 % more bytes, and
-/// makes 5 % less than other gzips' 6 (measured on layers of Debian's packages).
+/// Default levels. libdeflate's 5 takes three quarters of the time of its 6 for 0.8 % more bytes, and its output is 5 %
+/// smaller than level 6 of other gzip encoders (measured on layers of Debian packages).
 const GZIP: i32 = 5;
 const ZSTD: i32 = 3;
 
-/// Plain bytes that one core packs into zstd at a time, on the levels up to [`LITTLE`]. By itself zstd takes four windows
-/// (8 MiB): this takes a third of its memory and a sixth less time, as tables stay in the core's cache, for 0.8 % more
-/// bytes. The higher levels look back further than that, which each job would have to begin with.
+/// Uncompressed bytes per zstd job, on levels up to [`SMALL_JOBS`]. zstd's default is four windows (8 MiB): this takes a
+/// third of the memory and a sixth less time, as tables stay in the core's cache, for 0.8 % more bytes. Higher levels
+/// refer back further, which every job would have to load first.
 const JOB: u32 = 2 << 20;
-const LITTLE: i32 = 5;
+const SMALL_JOBS: i32 = 5;
 
-/// Packs a stream into a writer. `level` is the codec's own; without it 5 for gzip and 3 for zstd.
+/// Compresses a stream into a writer. `level` is the codec's own; the default is 5 for gzip and 3 for zstd.
 ///
-/// gzip is written as members of 1 MiB of plain bytes each, without name and time; zstd as one frame with a checksum.
-/// Memory: two members and four packed ones for each core, or what zstd takes for its level.
+/// gzip is written as members of 1 MiB of uncompressed bytes each, without name and time; zstd as one frame with a
+/// checksum. Memory: two uncompressed and four compressed members for each core, or zstd's need for the level.
 ///
 /// # Errors
-/// `Usage` for a level that the codec does not have; `Unsupported` for codecs that layers are not written in; what
-/// reading gives.
+/// `Usage` for a level that the codec does not have; `Unsupported` for bzip2 and xz; errors of reading and writing.
 pub fn encode(
-    plain: impl Read,
+    input: impl Read,
     out: &mut (dyn Write + Send),
     to: Compression,
     level: Option<i32>,
 ) -> Result<()> {
     match to {
-        Compression::None => copy(plain, out),
-        Compression::Gzip => gzip(plain, out, level.unwrap_or(GZIP)),
-        Compression::Zstd => zstd(plain, out, level.unwrap_or(ZSTD)),
+        Compression::None => copy(input, out),
+        Compression::Gzip => gzip(input, out, level.unwrap_or(GZIP)),
+        Compression::Zstd => zstd(input, out, level.unwrap_or(ZSTD)),
         Compression::Bzip2 | Compression::Xz => Err(Fault::Unsupported {
             what: format!(
-                "{}: layers are written plain, in gzip or in zstd",
+                "writing {}: layers are written uncompressed, in gzip or in zstd",
                 to.name()
             ),
         }
@@ -50,10 +50,10 @@ pub fn encode(
     }
 }
 
-fn copy(mut plain: impl Read, out: &mut dyn Write) -> Result<()> {
-    let mut buf = vec![0; super::CHUNK];
+fn copy(mut input: impl Read, out: &mut dyn Write) -> Result<()> {
+    let mut buf = vec![0; CHUNK];
     loop {
-        match plain.read(&mut buf) {
+        match input.read(&mut buf) {
             Ok(0) => return Ok(()),
             Ok(n) => out
                 .write_all(&buf[..n])
@@ -65,19 +65,20 @@ fn copy(mut plain: impl Read, out: &mut dyn Write) -> Result<()> {
 }
 
 fn level_error(codec: &str, level: i32, highest: i32) -> Error {
-    Fault::Usage(format!("{codec} has levels 1 to {highest}, not {level}")).into()
+    let why = format!("invalid {codec} level: expected 1 to {highest}, found {level}");
+    Fault::Usage(why).into()
 }
 
-/// A gzip member in the making. Its buffer and tables are used again for another member.
+/// A gzip member being compressed. Buffer and tables are reused for other members.
 struct Member {
     compressor: libdeflater::Compressor,
-    plain: Vec<u8>,
-    packed: Packed,
+    input: Vec<u8>,
+    output: Compressed,
 }
 
-/// A packed member. Its buffer is used again, too, and never made smaller.
+/// A compressed member. Its buffer is reused as well, and never shrinks.
 #[derive(Default)]
-struct Packed {
+struct Compressed {
     buffer: Vec<u8>,
     length: usize,
 }
@@ -86,20 +87,20 @@ impl Member {
     fn new(level: libdeflater::CompressionLvl) -> Self {
         Member {
             compressor: libdeflater::Compressor::new(level),
-            plain: Vec::new(),
-            packed: Packed::default(),
+            input: Vec::new(),
+            output: Compressed::default(),
         }
     }
 
-    fn pack(&mut self) -> Result<()> {
-        let most = self.compressor.gzip_compress_bound(self.plain.len());
-        let Packed { buffer, length } = &mut self.packed;
+    fn compress(&mut self) -> Result<()> {
+        let most = self.compressor.gzip_compress_bound(self.input.len());
+        let Compressed { buffer, length } = &mut self.output;
         if buffer.len() < most {
-            // Made anew, so that no more of it is touched than is needed.
+            // A new buffer of zeros touches no more memory than is written.
             *buffer = vec![0; most];
         }
-        let packed = self.compressor.gzip_compress(&self.plain, buffer);
-        *length = packed.map_err(|error| Fault::Codec {
+        let compressed = self.compressor.gzip_compress(&self.input, buffer);
+        *length = compressed.map_err(|error| Fault::Codec {
             codec: "gzip",
             why: error.to_string(),
         })?;
@@ -107,36 +108,36 @@ impl Member {
     }
 }
 
-/// Packs members on all cores, and writes them on a thread of its own while the next ones are packed.
-fn gzip(plain: impl Read, out: &mut (dyn Write + Send), level: i32) -> Result<()> {
+/// Compresses members on all cores, and writes them on another thread while the next ones are compressed.
+fn gzip(input: impl Read, out: &mut (dyn Write + Send), level: i32) -> Result<()> {
     let level = match libdeflater::CompressionLvl::new(level) {
         Ok(level) => level,
         Err(_) => return Err(level_error("gzip", level, 12)),
     };
-    let (sender, packed) = sync_channel::<Vec<Packed>>(0);
+    let (sender, compressed) = sync_channel::<Vec<Compressed>>(0);
     let (spare, spares) = channel();
     std::thread::scope(|scope| {
         let writer = scope.spawn(move || -> io::Result<()> {
-            for packed in packed.into_iter().flatten() {
-                out.write_all(packed.buffer.get(..packed.length).unwrap_or_default())?;
-                let _ = spare.send(packed);
+            for member in compressed.into_iter().flatten() {
+                out.write_all(member.buffer.get(..member.length).unwrap_or_default())?;
+                let _ = spare.send(member);
             }
             Ok(())
         });
-        let all = members(plain, level, sender, &spares);
+        let read = compress_members(input, level, sender, &spares);
         match writer.join() {
-            Ok(written) => all.and(written.map_err(|error| Error::io("write", error))),
+            Ok(written) => read.and(written.map_err(|error| Error::io("write", error))),
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })
 }
 
-/// Packs members until there are no more bytes, or nobody takes any.
-fn members(
-    mut plain: impl Read,
+/// Compresses members until the input ends or the receiver is dropped.
+fn compress_members(
+    mut input: impl Read,
     level: libdeflater::CompressionLvl,
-    sender: SyncSender<Vec<Packed>>,
-    spares: &Receiver<Packed>,
+    sender: SyncSender<Vec<Compressed>>,
+    spares: &Receiver<Compressed>,
 ) -> Result<()> {
     let batch = rayon::current_num_threads().max(1) * 2;
     let mut members: Vec<Member> = Vec::with_capacity(batch);
@@ -148,15 +149,15 @@ fn members(
             if members.len() == filled {
                 members.push(Member::new(level));
             }
-            let member = &mut members[filled].plain;
+            let member = &mut members[filled].input;
             member.clear();
-            plain
+            input
                 .by_ref()
                 .take(MEMBER as u64)
                 .read_to_end(member)
                 .map_err(|error| Error::io("read", error))?;
             ended = member.len() < MEMBER;
-            // Nothing at all is one empty member.
+            // An empty input is one empty member.
             if !member.is_empty() || (ended && is_first) {
                 filled += 1;
             }
@@ -164,25 +165,25 @@ fn members(
         }
         members[..filled]
             .par_iter_mut()
-            .map(Member::pack)
+            .map(Member::compress)
             .collect::<Result<()>>()?;
-        let packed = members[..filled].iter_mut().map(|member| {
+        let compressed = members[..filled].iter_mut().map(|member| {
             let spare = spares.try_recv().unwrap_or_default();
-            std::mem::replace(&mut member.packed, spare)
+            std::mem::replace(&mut member.output, spare)
         });
-        if sender.send(packed.collect()).is_err() || ended {
+        if sender.send(compressed.collect()).is_err() || ended {
             return Ok(());
         }
     }
 }
 
-fn zstd(mut plain: impl Read, out: &mut dyn Write, level: i32) -> Result<()> {
+fn zstd(mut input: impl Read, out: &mut dyn Write, level: i32) -> Result<()> {
     if !(1..=22).contains(&level) {
         return Err(level_error("zstd", level, 22));
     }
     let failed = |error| Error::io("write", error);
     let mut encoder = zstd::stream::write::Encoder::new(out, level).map_err(failed)?;
-    // With one worker or many the result is the same; without any it is another.
+    // One worker and many give the same result; zstd without workers gives another.
     let workers = u32::try_from(rayon::current_num_threads())
         .unwrap_or(1)
         .max(1);
@@ -190,13 +191,13 @@ fn zstd(mut plain: impl Read, out: &mut dyn Write, level: i32) -> Result<()> {
         .multithread(workers)
         .and_then(|()| encoder.include_checksum(true))
         .map_err(failed)?;
-    if level <= LITTLE {
+    if level <= SMALL_JOBS {
         let job = zstd::zstd_safe::CParameter::JobSize(JOB);
         encoder.set_parameter(job).map_err(failed)?;
     }
-    let mut buf = vec![0; super::CHUNK];
+    let mut buf = vec![0; CHUNK];
     loop {
-        match plain.read(&mut buf) {
+        match input.read(&mut buf) {
             Ok(0) => break,
             Ok(n) => encoder.write_all(&buf[..n]).map_err(failed)?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -211,29 +212,29 @@ mod tests {
     use super::*;
     use crate::blob::{DecodeLimits, Decoder};
 
-    fn round_trip(plain: &[u8], to: Compression) -> Vec<u8> {
-        let mut packed = Vec::new();
-        encode(plain, &mut packed, to, None).expect("memory");
-        assert_eq!(Compression::sniff(&packed), to);
+    fn round_trip(input: &[u8], to: Compression) -> Vec<u8> {
+        let mut compressed = Vec::new();
+        encode(input, &mut compressed, to, None).expect("memory");
+        assert_eq!(Compression::sniff(&compressed), to);
         let mut out = Vec::new();
         let mut decoder =
-            Decoder::new(&packed[..], to, DecodeLimits::default()).expect("a decoder");
-        decoder.read_to_end(&mut out).expect("whole");
-        assert!(out == plain);
-        packed
+            Decoder::new(&compressed[..], to, DecodeLimits::default()).expect("a decoder");
+        decoder.read_to_end(&mut out).expect("decoded");
+        assert!(out == input);
+        compressed
     }
 
     #[test]
-    fn what_is_packed_unpacks_and_threads_do_not_matter() {
-        let plain: Vec<u8> = (0..5 * MEMBER / 2).map(|i| (i * i % 251) as u8).collect();
+    fn output_decodes_and_does_not_depend_on_threads() {
+        let input: Vec<u8> = (0..5 * MEMBER / 2).map(|i| (i * i % 251) as u8).collect();
         for to in [Compression::Gzip, Compression::Zstd] {
-            let packed = round_trip(&plain, to);
+            let compressed = round_trip(&input, to);
             let one = rayon::ThreadPoolBuilder::new()
                 .num_threads(1)
                 .build()
                 .expect("a pool");
             assert!(
-                packed == one.install(|| round_trip(&plain, to)),
+                compressed == one.install(|| round_trip(&input, to)),
                 "{}",
                 to.name()
             );
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_that_do_not_exist_are_refused() {
+    fn invalid_levels_are_refused() {
         for (to, level) in [
             (Compression::Gzip, 13),
             (Compression::Zstd, 23),

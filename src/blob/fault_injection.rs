@@ -1,13 +1,13 @@
-//! The steps in which files get their names, change them and go, so that tests can let a program end before any of them.
+//! Fault injection for file operations, so that tests can end a program before any of them.
 //!
-//! Who makes, names, syncs or removes a file asks [`step`] first. Outside of this library's own tests that says yes and
-//! costs nothing; a test has it fail once, as a full disk would, or from some step on, as if the program were killed
-//! there: what is written after that, and what is cleaned up, stays undone.
+//! Code that creates, names, syncs or removes a file calls [`fail_point`] first. Outside of this library's own tests the
+//! call succeeds and costs nothing; a test lets it fail once, as on a full disk, or from some call on, as if the program
+//! had been killed there: later writes and the clean-up then fail as well.
 
 #[cfg(test)]
 pub(crate) use testing::{fail_point, lacks_tmpfile};
 
-/// Says that something in the folder of `path` is about to change.
+/// Announces a change in the directory of `path`.
 ///
 /// # Errors
 /// In tests only.
@@ -17,14 +17,14 @@ pub(crate) fn fail_point(_path: &std::path::Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Whether the file system is to be taken for one that knows no files without names.
+/// Reports whether the file system should be treated as one without anonymous temporary files.
 #[cfg(not(test))]
 #[inline(always)]
 pub(crate) fn lacks_tmpfile(_path: &std::path::Path) -> bool {
     false
 }
 
-/// Plans for what is below a folder, so that tests which run at the same time leave each other alone.
+/// Plans for the files below a directory, so that tests can run at the same time.
 #[cfg(test)]
 pub(crate) mod testing {
     use std::io;
@@ -33,22 +33,24 @@ pub(crate) mod testing {
 
     use rustix::io::Errno;
 
-    /// What becomes of the step after those that succeed.
+    /// Effect of the first call that does not succeed.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(crate) enum Failure {
-        /// It and all that follow do nothing.
+        /// It and all later calls fail.
         Killed,
-        /// It fails, and the program goes on.
+        /// It fails, and later calls succeed.
         Fails(Errno),
     }
 
     struct Plan {
         top: PathBuf,
-        plain: bool,
-        end: Failure,
-        /// Steps that still succeed; `None` for all of them.
+        /// Whether anonymous temporary files are unsupported.
+        lacks_tmpfile: bool,
+        failure: Failure,
+        /// Number of calls that still succeed; `None` for all of them.
         left: Option<u64>,
-        met: bool,
+        /// Whether the failure was reached.
+        reached: bool,
     }
 
     static PLANS: Mutex<Vec<Plan>> = Mutex::new(Vec::new());
@@ -57,26 +59,26 @@ pub(crate) mod testing {
         PLANS.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs something with a plan for the folder. Says whether the end was met.
+    /// Runs `run` with a failure after `steps` calls for files below `top`. Also returns whether the failure was reached.
     pub(crate) fn with_plan<T>(
         top: &Path,
-        plain: bool,
-        end: Failure,
+        lacks_tmpfile: bool,
+        failure: Failure,
         steps: u64,
         run: impl FnOnce() -> T,
     ) -> (T, bool) {
         plans().push(Plan {
             top: top.to_owned(),
-            plain,
-            end,
+            lacks_tmpfile,
+            failure,
             left: Some(steps),
-            met: false,
+            reached: false,
         });
         let result = run();
         let mut plans = plans();
         let at = plans.iter().position(|plan| plan.top == top);
         let plan = at.map(|at| plans.remove(at));
-        (result, plan.is_some_and(|plan| plan.met))
+        (result, plan.is_some_and(|plan| plan.reached))
     }
 
     pub(crate) fn fail_point(path: &Path) -> io::Result<()> {
@@ -89,8 +91,8 @@ pub(crate) mod testing {
             plan.left = Some(left - 1);
             return Ok(());
         }
-        plan.met = true;
-        match plan.end {
+        plan.reached = true;
+        match plan.failure {
             Failure::Killed => Err(io::Error::other("the program was killed")),
             Failure::Fails(errno) => {
                 plan.left = None;
@@ -102,6 +104,6 @@ pub(crate) mod testing {
     pub(crate) fn lacks_tmpfile(path: &Path) -> bool {
         let plans = plans();
         let mut plans = plans.iter().filter(|plan| path.starts_with(&plan.top));
-        plans.any(|plan| plan.plain)
+        plans.any(|plan| plan.lacks_tmpfile)
     }
 }

@@ -1,7 +1,7 @@
-//! Regular files, opened so that nothing else can be mistaken for one, and read by position.
+//! Regular files, opened safely and read by position.
 //!
-//! Ranges are read with positional reads and not mapped. A mapped file that another program cuts short ends this one
-//! with a bus error, which no check of lengths can prevent; a read ends with an error line. Nothing is lost by it:
+//! Ranges are read with positional reads and not mapped. If another program truncates a mapped file, this one ends with
+//! a bus error, which no check of lengths can prevent; a read ends with an error line. Mapping would not be faster:
 //! walking the 30,000 headers of a gigabyte of layers costs the same either way.
 
 use std::fs::{File, OpenOptions};
@@ -10,19 +10,19 @@ use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Hasher, HashingReader};
+use super::hash::{Hasher, HashingReader};
 use crate::error::{Error, Fault, Result};
 use crate::spec::Digest;
 
 /// Opens a regular file for reading; never blocks and never opens anything else.
 ///
-/// With `follow` false a symbolic link is refused too: for paths that come from a layout folder, which a hostile
-/// layout could point anywhere.
+/// With `follow` false a symbolic link is refused too: for paths in an OCI layout, which a hostile layout could point
+/// anywhere.
 ///
 /// # Errors
-/// `NotAFile` for folders, FIFOs, devices, sockets and (unless followed) links; `Io` from the system.
+/// `NotAFile` for directories, FIFOs, devices, sockets and (unless followed) links; `Io` from the system.
 pub fn open_regular(path: &Path, follow: bool) -> Result<File> {
-    // O_NONBLOCK: opening a FIFO without a writer must not wait. It has no effect on regular files.
+    // O_NONBLOCK: opening a FIFO without a writer must not block. It has no effect on regular files.
     let mut flags =
         rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC | rustix::fs::OFlags::NOCTTY;
     if !follow {
@@ -38,7 +38,7 @@ pub fn open_regular(path: &Path, follow: bool) -> Result<File> {
                 kind: "a symbolic link",
             });
         }
-        // A socket cannot be opened at all; say what it is rather than what the system calls that.
+        // A socket cannot be opened at all; its kind says more than the system's error.
         match std::fs::metadata(path)
             .ok()
             .and_then(|metadata| special_kind(metadata.file_type()))
@@ -63,7 +63,7 @@ pub fn open_regular(path: &Path, follow: bool) -> Result<File> {
     }
 }
 
-/// Opens a FIFO for reading, whether or not anybody has it open for writing. Reading then waits for writers.
+/// Opens a FIFO for reading without waiting for a writer. Reading then waits for writers.
 ///
 /// # Errors
 /// `Io` from the system.
@@ -91,7 +91,7 @@ fn special_kind(kind: std::fs::FileType) -> Option<&'static str> {
     }
 }
 
-/// A run of bytes in a regular file. Cheap to clone; many may be read at once.
+/// A range of bytes in a regular file. Cheap to clone; several may be read at the same time.
 #[derive(Debug, Clone)]
 pub struct FileRange {
     file: Arc<File>,
@@ -100,10 +100,10 @@ pub struct FileRange {
 }
 
 impl FileRange {
-    /// The whole file.
+    /// Range of the whole file.
     ///
     /// # Errors
-    /// `Io` if the system does not tell its length.
+    /// `Io` if the length cannot be determined.
     pub fn whole(file: File) -> Result<Self> {
         let len = file
             .metadata()
@@ -116,7 +116,7 @@ impl FileRange {
         })
     }
 
-    /// A run within this one; cut to what is there.
+    /// Returns a range within this one, cut at its end. `offset` counts from its start.
     #[must_use]
     pub fn slice(&self, offset: u64, len: u64) -> Self {
         let offset = offset.min(self.len);
@@ -127,22 +127,22 @@ impl FileRange {
         }
     }
 
-    /// Its length in bytes.
+    /// Length in bytes.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether it has no bytes.
+    /// Reports whether the range has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The file and where in it the range starts.
+    /// The file, and the offset of the range in it.
     pub fn parts(&self) -> (&Arc<File>, u64) {
         (&self.file, self.offset)
     }
 
-    /// Reads it from the start.
+    /// Returns a reader from the start of the range.
     pub fn reader(&self) -> RangeReader {
         RangeReader {
             range: self.clone(),
@@ -150,7 +150,10 @@ impl FileRange {
         }
     }
 
-    /// Up to `buf.len()` bytes from the start; fewer only at the end.
+    /// Reads up to `buf.len()` bytes from the start and returns their number; fewer only at the end.
+    ///
+    /// # Errors
+    /// `Io`.
     pub fn head(&self, buf: &mut [u8]) -> Result<usize> {
         let mut reader = self.reader();
         let mut filled = 0;
@@ -164,7 +167,7 @@ impl FileRange {
         Ok(filled)
     }
 
-    /// The digest of all of it, by the algorithm that `like` names. Reads it once.
+    /// Digest of the range, with the algorithm of `like`. Reads it once.
     ///
     /// # Errors
     /// `UnsupportedDigest`; `Io`, also if the file has become shorter.
@@ -175,7 +178,7 @@ impl FileRange {
         Ok(hashing.finish().0)
     }
 
-    /// All of it in memory, if it is no longer than `limit`.
+    /// Reads the range into memory if it is no longer than `limit`.
     ///
     /// # Errors
     /// `Limit` if it is longer; `Truncated` if the file has become shorter; `Io`.
@@ -188,9 +191,9 @@ impl FileRange {
             }
             .into());
         }
-        // All at once where it is short, else as it comes: a length that is only claimed takes no memory.
-        let room = usize::try_from(self.len.min(1 << 16)).unwrap_or_default();
-        let mut bytes = Vec::with_capacity(room);
+        // A short range is allocated at once, a long one as it is read: a claimed length takes no memory.
+        let capacity = usize::try_from(self.len.min(1 << 16)).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(capacity);
         self.reader()
             .read_to_end(&mut bytes)
             .map_err(|error| Error::io("read", error))?;
@@ -198,14 +201,14 @@ impl FileRange {
     }
 }
 
-/// Reads a [`FileRange`] from start to end. Ends with an error if the file has become shorter meanwhile.
+/// Reader of a [`FileRange`]. Fails if the file has become shorter meanwhile.
 pub struct RangeReader {
     range: FileRange,
     position: u64,
 }
 
 impl Seek for RangeReader {
-    /// Not past the end: a position there is the end.
+    /// Seeks within the range; a position past its end is its end.
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let position = match to {
             SeekFrom::Start(position) => Some(position),

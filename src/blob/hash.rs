@@ -1,14 +1,15 @@
-//! Hashing, by any registered algorithm, while reading.
+//! Digests, with any registered algorithm, computed while reading.
 
 use std::io::{self, BufRead, Read};
 
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::Meter;
+use super::buffer::read_buffered;
+use super::meter::Meter;
 use crate::error::{Fault, Result};
 use crate::spec::Digest;
 
-/// A hash in the making.
+/// Computes a digest.
 #[derive(Clone)]
 pub struct Hasher(Algorithm);
 
@@ -27,7 +28,7 @@ impl Default for Hasher {
 }
 
 impl Hasher {
-    /// A hash by the algorithm that `digest` names.
+    /// Creates a hasher with the algorithm of `digest`.
     ///
     /// # Errors
     /// `UnsupportedDigest` for algorithms that are not registered in the image specification.
@@ -45,17 +46,17 @@ impl Hasher {
         }))
     }
 
-    /// A hash by SHA-512.
+    /// Creates a SHA-512 hasher.
     pub fn sha512() -> Self {
         Hasher(Algorithm::Sha512(Sha512::new()))
     }
 
-    /// Whether the algorithm is SHA-256, which diff IDs use.
+    /// Reports whether the algorithm is SHA-256, which diff IDs use.
     pub fn is_sha256(&self) -> bool {
         matches!(self.0, Algorithm::Sha256(_))
     }
 
-    /// Takes in more bytes.
+    /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
             Algorithm::Sha256(hash) => hash.update(bytes),
@@ -66,7 +67,7 @@ impl Hasher {
         }
     }
 
-    /// The digest of all bytes taken in.
+    /// Digest of all bytes added.
     pub fn finish(self) -> Digest {
         let (algorithm, hex) = match self.0 {
             Algorithm::Sha256(hash) => ("sha256", hex::encode(hash.finalize())),
@@ -77,14 +78,14 @@ impl Hasher {
     }
 }
 
-/// The SHA-256 digest of bytes in memory.
+/// SHA-256 digest of bytes in memory.
 pub fn sha256(bytes: &[u8]) -> Digest {
     let mut hasher = Hasher::default();
     hasher.update(bytes);
     hasher.finish()
 }
 
-/// Hashes and counts what is read through it.
+/// Reader that hashes and counts the bytes read through it.
 pub struct HashingReader<R> {
     inner: R,
     hasher: Hasher,
@@ -92,7 +93,7 @@ pub struct HashingReader<R> {
 }
 
 impl<R: Read> HashingReader<R> {
-    /// Starts with nothing read.
+    /// Wraps a reader.
     pub fn new(inner: R, hasher: Hasher) -> Self {
         HashingReader {
             inner,
@@ -101,12 +102,12 @@ impl<R: Read> HashingReader<R> {
         }
     }
 
-    /// The digest and number of the bytes read so far. Read to the end first: nothing is drained here.
+    /// Digest and number of the bytes read so far. The caller reads to the end first.
     pub fn finish(self) -> (Digest, u64) {
         (self.hasher.finish(), self.count)
     }
 
-    /// The hash of the bytes read so far, to take in more that is read elsewhere.
+    /// Hasher of the bytes read so far, to which bytes read elsewhere can be added.
     pub fn into_hasher(self) -> Hasher {
         self.hasher
     }
@@ -121,9 +122,9 @@ impl<R: Read> Read for HashingReader<R> {
     }
 }
 
-/// Hashes and counts what is read through a buffer, each piece as it comes to be seen.
+/// Buffered reader that hashes and counts bytes as soon as its source buffers them.
 ///
-/// The source's buffer must only change once it is empty, as that of every reader of the standard library does.
+/// The source may only refill its buffer when it is empty, as all readers of the standard library do.
 pub struct HashingBuf<R> {
     inner: R,
     hasher: Hasher,
@@ -134,7 +135,7 @@ pub struct HashingBuf<R> {
 }
 
 impl<R: BufRead> HashingBuf<R> {
-    /// Starts with nothing read.
+    /// Wraps a reader.
     pub fn new(inner: R, hasher: Hasher, meter: &Meter) -> Self {
         HashingBuf {
             inner,
@@ -145,7 +146,7 @@ impl<R: BufRead> HashingBuf<R> {
         }
     }
 
-    /// The digest and number of the bytes seen so far. Read to the end first: nothing is drained here.
+    /// Digest and number of the bytes buffered so far. The caller reads to the end first.
     pub fn finish(self) -> (Digest, u64) {
         (self.hasher.finish(), self.count)
     }
@@ -172,9 +173,9 @@ impl<R: BufRead> BufRead for HashingBuf<R> {
 impl<R: BufRead> Read for HashingBuf<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if self.ahead > 0 {
-            return super::read_buffered(self, buf);
+            return read_buffered(self, buf);
         }
-        // A reader with a buffer goes around it where that is empty and the other one is as large.
+        // Bypasses the source's buffer where it is empty and `buf` is as large.
         let n = self.inner.read(buf)?;
         self.hasher.update(buf.get(..n).unwrap_or_default());
         self.count += n as u64;
@@ -188,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_byte_is_hashed_once_however_it_is_consumed() {
+    fn each_byte_is_hashed_once() {
         let bytes: Vec<u8> = (0..10_000_u32).map(|i| (i % 251) as u8).collect();
         for capacity in [1, 7, 512, 20_000] {
             let meter = Meter::default();

@@ -1,4 +1,4 @@
-//! What a user names as input: a file that can be read at any place, or a stream that goes by once.
+//! Inputs named by the user: files with random access, or streams.
 
 use std::fs::File;
 use std::io::{self, Seek};
@@ -6,19 +6,20 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-use super::{FileRange, ReadAhead, open_fifo, open_regular};
+use super::file::{FileRange, open_fifo, open_regular};
+use super::read_ahead::ReadAhead;
 use crate::error::{Error, Fault, Result};
 
-/// Bytes that somebody named.
+/// An input that the user named.
 pub enum Input {
-    /// In a regular file.
+    /// A regular file, or the rest of one.
     Range(FileRange),
-    /// Come by on a pipe.
+    /// A pipe, which can be read once.
     Stream(ReadAhead),
 }
 
 impl Input {
-    /// Opens a regular file, or a FIFO as shells make them for `<(…)`.
+    /// Opens a regular file, or a FIFO as shells create them for `<(…)`.
     ///
     /// # Errors
     /// `NotAFile`, `Io`.
@@ -29,10 +30,10 @@ impl Input {
         FileRange::whole(open_regular(path, true)?).map(Input::Range)
     }
 
-    /// Takes standard input: what is left of it if it is a file.
+    /// Takes standard input; of a file, the part after its current position.
     ///
     /// # Errors
-    /// `Usage` if it is a terminal, `NotAFile` if it is a folder, `Io`.
+    /// `Usage` if it is a terminal, `NotAFile` if it is a directory, `Io`.
     pub fn stdin() -> Result<Self> {
         let stdin = io::stdin();
         if io::IsTerminal::is_terminal(&stdin) {
@@ -57,7 +58,7 @@ impl Input {
         Ok(Input::Stream(ReadAhead::new(file)))
     }
 
-    /// Its length, where that is known.
+    /// Length in bytes; `None` for a stream.
     pub fn len(&self) -> Option<u64> {
         match self {
             Input::Range(range) => Some(range.len()),
@@ -65,12 +66,12 @@ impl Input {
         }
     }
 
-    /// Whether it is known to be empty.
+    /// Reports whether the input is known to be empty.
     pub fn is_empty(&self) -> bool {
         self.len() == Some(0)
     }
 
-    /// Reads it from the start, ahead of whoever takes it.
+    /// Starts reading ahead from the start of the input.
     pub fn read(self) -> ReadAhead {
         match self {
             Input::Range(range) => ReadAhead::new(range.reader()),

@@ -1,29 +1,29 @@
-//! Counting bytes for people who wait.
+//! Byte counts for progress displays.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// Count of the bytes that a job is done with, shared between those who read and whoever shows it. Cheap to clone.
+/// Byte count of an operation, shared between its readers and the progress display. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Meter {
-    all: Arc<All>,
+    total: Arc<Total>,
     part: Option<Arc<Part>>,
 }
 
 #[derive(Debug, Default)]
-struct All {
+struct Total {
     done: AtomicU64,
     skipped: AtomicU64,
     parts: Mutex<Vec<Weak<Part>>>,
 }
 
-/// A part of a job that is being worked on: a blob, as a rule.
+/// A part of an operation in progress: usually a blob.
 #[derive(Debug)]
 pub struct Part {
-    /// What it is called.
+    /// Name to display.
     pub label: String,
-    /// Its bytes in all.
+    /// Size in bytes.
     pub total: u64,
     done: AtomicU64,
 }
@@ -36,30 +36,31 @@ impl Part {
 }
 
 impl Meter {
-    /// Bytes that are done, whether they were read or skipped.
+    /// Bytes read or skipped so far.
     pub fn done(&self) -> u64 {
-        self.read() + self.all.skipped.load(Ordering::Relaxed)
+        self.read() + self.total.skipped.load(Ordering::Relaxed)
     }
 
-    /// Bytes read so far, from which a speed can be told.
+    /// Bytes read so far, without skipped ones; the basis of a speed.
     pub fn read(&self) -> u64 {
-        self.all.done.load(Ordering::Relaxed)
+        self.total.done.load(Ordering::Relaxed)
     }
 
-    /// Notes that bytes need not be read, because what would be made of them exists.
+    /// Counts bytes that need not be read because their result exists.
     pub fn skip(&self, bytes: u64) {
-        self.all.skipped.fetch_add(bytes, Ordering::Relaxed);
+        self.total.skipped.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Notes that bytes were read.
+    /// Counts bytes that were read.
     pub fn add(&self, bytes: u64) {
-        self.all.done.fetch_add(bytes, Ordering::Relaxed);
+        self.total.done.fetch_add(bytes, Ordering::Relaxed);
         if let Some(part) = &self.part {
             part.done.fetch_add(bytes, Ordering::Relaxed);
         }
     }
 
-    /// A meter for a part of the job, which counts for the whole too. The part is in work until its last clone is gone.
+    /// Creates a meter for a part, whose bytes also count for the whole operation. The part is in progress until its last
+    /// clone is dropped. `total` is its size in bytes.
     pub fn part(&self, label: &str, total: u64) -> Meter {
         let part = Arc::new(Part {
             label: label.to_owned(),
@@ -71,24 +72,24 @@ impl Meter {
         parts.push(Arc::downgrade(&part));
         drop(parts);
         Meter {
-            all: Arc::clone(&self.all),
+            total: Arc::clone(&self.total),
             part: Some(part),
         }
     }
 
-    /// The parts in work, in the order they were begun.
+    /// Parts in progress, in the order in which they were started.
     pub fn parts(&self) -> Vec<Arc<Part>> {
         self.lock().iter().filter_map(Weak::upgrade).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Part>>> {
-        self.all
+        self.total
             .parts
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts what is read through it.
+    /// Wraps a reader so that its bytes are counted.
     pub fn counting<R: Read>(&self, inner: R) -> Counting<R> {
         Counting {
             inner,
@@ -97,14 +98,14 @@ impl Meter {
     }
 }
 
-/// Counts what is read through it.
+/// Reader that counts the bytes read through it.
 pub struct Counting<R> {
     inner: R,
     meter: Meter,
 }
 
 impl<R> Counting<R> {
-    /// What is read.
+    /// Returns the wrapped reader.
     pub fn into_inner(self) -> R {
         self.inner
     }
@@ -123,13 +124,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_count_for_the_whole_and_are_gone_when_they_are_done() {
+    fn parts_count_for_the_whole_until_they_are_dropped() {
         let meter = Meter::default();
         let (first, second) = (meter.part("first", 10), meter.part("second", 20));
         first.add(3);
         second.clone().add(4);
         meter.add(1);
-        let told = |meter: &Meter| -> Vec<(String, u64, u64)> {
+        let listed = |meter: &Meter| -> Vec<(String, u64, u64)> {
             let parts = meter.parts();
             parts
                 .iter()
@@ -137,9 +138,9 @@ mod tests {
                 .collect()
         };
         let expected = [("first".to_owned(), 3, 10), ("second".to_owned(), 4, 20)];
-        assert_eq!((meter.done(), told(&meter)), (8, expected.to_vec()));
+        assert_eq!((meter.done(), listed(&meter)), (8, expected.to_vec()));
         drop(first);
-        assert_eq!(told(&meter), expected[1..]);
+        assert_eq!(listed(&meter), expected[1..]);
         meter.skip(5);
         assert_eq!((meter.done(), meter.read()), (13, 8));
     }

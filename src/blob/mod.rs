@@ -1,55 +1,52 @@
-//! Bytes with an identity: where they lie, how they are packed, what they hash to.
+//! Blobs: bytes in files and streams, their compression and their digests.
 //!
-//! In come files and digests, out go readers. What the bytes mean is left to the rooms further on.
+//! In come files and digests, out go readers and writers. The meaning of the bytes is left to the modules above.
 
+mod buffer;
+mod compression;
 mod concatenated;
 mod decode;
+mod deflate;
+mod directory;
 pub mod encode;
 pub(crate) mod fault_injection;
 mod file;
 mod hash;
+mod indexing;
 mod input;
 mod meter;
+mod new_directory;
 mod new_file;
+mod pending_file;
+mod piece;
 mod read_ahead;
-mod restart;
+mod removal;
+mod resume;
 mod serial_writer;
 mod stream_digest;
-mod unfinished;
+mod temporary;
+mod trailer;
 mod window;
 mod write_behind;
 mod zstd_pool;
 
+pub use buffer::CHUNK;
+pub(crate) use buffer::read_buffered;
+pub use compression::Compression;
 pub use concatenated::ConcatenatedStreams;
-pub use decode::{Compression, DecodeLimits, Decoder};
+pub use decode::{DecodeLimits, Decoder};
+pub(crate) use directory::parent_directory;
+pub use directory::{make_directory, sync_directory};
 pub use file::{FileRange, RangeReader, open_fifo, open_regular};
 pub use hash::{Hasher, HashingBuf, HashingReader, sha256};
 pub use input::Input;
 pub use meter::{Counting, Meter, Part};
-pub(crate) use new_file::parent_directory;
-pub use new_file::{
-    NewDirectory, NewFile, PendingFile, is_leftover, make_directory, sync_directory,
-    write_atomically,
-};
+pub use new_directory::NewDirectory;
+pub use new_file::NewFile;
+pub use pending_file::{PendingFile, write_atomically};
+pub use piece::{Piece, PieceLog, PieceMismatch, PieceStart};
 pub use read_ahead::{Chunk, Feeder, FeedingWriter, ReadAhead};
-pub use restart::{Piece, PieceLog, PieceMismatch, Start};
 pub use serial_writer::SerialWriter;
 pub use stream_digest::{DigestedStream, InputDigests, StreamDigester};
-pub use unfinished::{before_unfinished, discard_unfinished, remove_leftover};
+pub use temporary::{before_unfinished, discard_unfinished, is_leftover, remove_leftover};
 pub use write_behind::{TeeReader, WriteBehind};
-
-/// How many bytes are moved at a time where a whole blob is read: large enough that the system calls do not show,
-/// small enough that buffers of all layers in work stay in the processor's cache.
-pub const CHUNK: usize = 256 * 1024;
-
-/// Reads out of a reader's own buffer: what `Read` is to those that are made to be read as `BufRead`.
-pub(crate) fn read_buffered(
-    from: &mut impl std::io::BufRead,
-    buf: &mut [u8],
-) -> std::io::Result<usize> {
-    let available = from.fill_buf()?;
-    let n = available.len().min(buf.len());
-    buf[..n].copy_from_slice(&available[..n]);
-    from.consume(n);
-    Ok(n)
-}

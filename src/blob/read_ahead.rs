@@ -1,20 +1,20 @@
-//! Reading on a thread of its own, so that reading and what is done with the bytes overlap.
+//! Reading ahead on a separate thread, so that reading overlaps with processing.
 
 use std::io::{self, BufRead, Read, Write};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use super::CHUNK;
+use super::buffer::{CHUNK, read_buffered};
 use crate::error::Error;
 
-/// How many chunks may wait. Memory is this plus two chunks, whatever the length of the stream.
+/// Maximum number of chunks read ahead. Memory is this plus two chunks, whatever the length of the stream.
 const WAITING: usize = 4;
 
-/// How many empty buffers are kept: more than those who take chunks and pass them on may hold between them.
+/// Maximum number of empty buffers kept: more than the consumers of chunks hold at the same time.
 const SPARE: usize = 4 * WAITING;
 
-/// Some bytes of a stream, shared by those who still need them. Cheap to clone.
+/// A shared run of bytes of a stream. Cheap to clone.
 #[derive(Clone)]
 pub struct Chunk {
     buffer: Arc<Buffer>,
@@ -22,7 +22,7 @@ pub struct Chunk {
     end: usize,
 }
 
-/// A buffer that goes back to where it is filled again when the last who needs it is done.
+/// A buffer that returns to its [`Feeder`] when the last chunk that shares it is dropped.
 struct Buffer {
     bytes: Vec<u8>,
     home: Option<SyncSender<Vec<u8>>>,
@@ -66,17 +66,17 @@ impl Deref for Chunk {
 /// A buffered reader whose source is read ahead by another thread, in chunks of [`CHUNK`] bytes.
 ///
 /// An error of the source comes after the bytes before it, and again with every further read.
-/// Every chunk but the last is full, so a look at the buffered bytes shows enough to tell what they are. The thread
-/// ends when the source does, or with the first read after the `ReadAhead` is dropped.
+/// Every chunk but the last is full, so the buffered bytes are enough to detect their format. The thread ends with the
+/// source, or with the first read after the `ReadAhead` is dropped.
 pub struct ReadAhead {
     chunks: Receiver<io::Result<Chunk>>,
     chunk: Chunk,
     ended: bool,
-    /// What reading ended with, to be said again: whoever reads through several layers may have swallowed it once.
+    /// The error that ended reading, to be returned again: a reader in between may have swallowed it once.
     failed: Option<Error>,
 }
 
-/// The other end of a [`ReadAhead`].
+/// The writing end of a [`ReadAhead`].
 pub struct Feeder {
     sender: SyncSender<io::Result<Chunk>>,
     spares: Receiver<Vec<u8>>,
@@ -84,7 +84,7 @@ pub struct Feeder {
 }
 
 impl Feeder {
-    /// Feeds what is written.
+    /// Returns a writer that feeds the `ReadAhead`.
     pub fn writer(self) -> FeedingWriter {
         FeedingWriter {
             feeder: self,
@@ -92,7 +92,7 @@ impl Feeder {
         }
     }
 
-    /// Reads a source to its end, or until nobody takes its bytes any more.
+    /// Reads a source to its end, or until the `ReadAhead` is dropped.
     pub fn run(self, mut source: impl Read) {
         loop {
             let mut bytes = self.spares.try_recv().unwrap_or_default();
@@ -125,14 +125,14 @@ impl Feeder {
     }
 }
 
-/// What is written here comes out of the [`ReadAhead`].
+/// Writer whose bytes come out of a [`ReadAhead`].
 pub struct FeedingWriter {
     feeder: Feeder,
     bytes: Vec<u8>,
 }
 
 impl FeedingWriter {
-    /// Says that all has been written, or what went wrong.
+    /// Ends the stream, with an error if writing failed.
     pub fn finish(mut self, result: io::Result<()>) {
         let sent = self.flush();
         if let (Err(error), Ok(())) = (result, sent) {
@@ -143,8 +143,7 @@ impl FeedingWriter {
 
 impl Write for FeedingWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = CHUNK - self.bytes.len();
-        let n = bytes.len().min(room);
+        let n = bytes.len().min(CHUNK - self.bytes.len());
         self.bytes.extend_from_slice(&bytes[..n]);
         if self.bytes.len() == CHUNK {
             self.flush()?;
@@ -160,20 +159,20 @@ impl Write for FeedingWriter {
         empty.clear();
         let full = std::mem::replace(&mut self.bytes, empty);
         let chunk = Chunk::new(full, Some(self.feeder.home.clone()));
-        let gone = || io::Error::new(io::ErrorKind::BrokenPipe, "nobody reads any more");
-        self.feeder.sender.send(Ok(chunk)).map_err(|_| gone())
+        let closed = || io::Error::new(io::ErrorKind::BrokenPipe, "the reader was closed");
+        self.feeder.sender.send(Ok(chunk)).map_err(|_| closed())
     }
 }
 
 impl ReadAhead {
-    /// Starts reading on a thread of its own.
+    /// Starts reading a source on a new thread.
     pub fn new(source: impl Read + Send + 'static) -> Self {
         let (feeder, ahead) = ReadAhead::pair();
         std::thread::spawn(move || feeder.run(source));
         ahead
     }
 
-    /// A reader, and what feeds it from another thread.
+    /// Creates a reader and the feeder that fills it from another thread.
     pub fn pair() -> (Feeder, Self) {
         let (sender, chunks) = sync_channel(WAITING);
         let (home, spares) = sync_channel(SPARE);
@@ -191,10 +190,10 @@ impl ReadAhead {
         (feeder, ahead)
     }
 
-    /// The next bytes, at most `most` of them and none only at the end, without copying them.
+    /// Returns the next bytes without copying them, at most `most`; none only at the end.
     ///
     /// # Errors
-    /// What the source gives.
+    /// Errors of the source.
     pub fn take_chunk(&mut self, most: u64) -> io::Result<Chunk> {
         let length = self.fill_buf()?.len();
         let length = length.min(usize::try_from(most).unwrap_or(usize::MAX));
@@ -233,7 +232,7 @@ impl BufRead for ReadAhead {
 
 impl Read for ReadAhead {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        super::read_buffered(self, buf)
+        read_buffered(self, buf)
     }
 }
 
@@ -242,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_lost_or_added() {
+    fn all_bytes_arrive_unchanged() {
         let bytes: Vec<u8> = (0..CHUNK * 7 + 13).map(|i| (i % 251) as u8).collect();
         let mut out = Vec::new();
         ReadAhead::new(io::Cursor::new(bytes.clone()))
@@ -252,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_that_are_kept_stay_what_they_were() {
+    fn chunks_that_are_kept_do_not_change() {
         let bytes: Vec<u8> = (0..CHUNK * 20 + 13).map(|i| (i % 251) as u8).collect();
         let mut ahead = ReadAhead::new(io::Cursor::new(bytes.clone()));
         let mut chunks = Vec::new();
@@ -269,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_come_after_the_bytes_before_them() {
+    fn an_error_comes_after_the_bytes_before_it_and_stays() {
         struct Failing(u8);
         impl Read for Failing {
             fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -286,7 +285,6 @@ mod tests {
         ahead.read_exact(&mut out).expect("three bytes");
         assert_eq!(out, [1, 2, 3]);
         assert!(ahead.read(&mut out).is_err());
-        // An error is no end: it stays.
         assert!(ahead.read(&mut out).is_err());
     }
 }

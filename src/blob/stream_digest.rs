@@ -1,46 +1,47 @@
-//! What went by on a stream, to its very end: its size and digests, whatever its reader made of it.
+//! Size and digests of a whole stream, including the bytes that its reader left unread.
 
 use std::io::{self, Read};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use super::Hasher;
+use super::buffer::CHUNK;
+use super::hash::Hasher;
 use crate::error::{Error, Result};
 use crate::spec::Digest;
 
 /// Size and digests of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputDigests {
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// SHA-256.
+    /// SHA-256 digest.
     pub sha256: Digest,
-    /// SHA-512.
+    /// SHA-512 digest.
     pub sha512: Digest,
 }
 
 impl InputDigests {
-    /// Reads to the end.
+    /// Reads a stream to its end.
     ///
     /// # Errors
     /// `Io`.
     pub fn of(mut reader: impl Read) -> Result<Self> {
-        let mut seeing = Seeing::default();
-        let read = seeing.drain(&mut reader);
+        let mut running = RunningDigests::default();
+        let read = running.drain(&mut reader);
         read.map_err(|error| Error::io("read", error))?;
-        Ok(seeing.finish())
+        Ok(running.finish())
     }
 }
 
-/// Size and digests in the making.
-struct Seeing {
+/// Size and digests of the bytes so far.
+struct RunningDigests {
     size: u64,
     sha256: Hasher,
     sha512: Hasher,
 }
 
-impl Default for Seeing {
+impl Default for RunningDigests {
     fn default() -> Self {
-        Seeing {
+        RunningDigests {
             size: 0,
             sha256: Hasher::default(),
             sha512: Hasher::sha512(),
@@ -48,7 +49,7 @@ impl Default for Seeing {
     }
 }
 
-impl Seeing {
+impl RunningDigests {
     fn update(&mut self, bytes: &[u8]) {
         self.size += bytes.len() as u64;
         self.sha256.update(bytes);
@@ -56,7 +57,7 @@ impl Seeing {
     }
 
     fn drain(&mut self, reader: &mut impl Read) -> io::Result<()> {
-        let mut buf = vec![0; super::CHUNK];
+        let mut buf = vec![0; CHUNK];
         loop {
             match reader.read(&mut buf) {
                 Ok(0) => return Ok(()),
@@ -78,32 +79,32 @@ impl Seeing {
 
 #[derive(Debug, Default)]
 enum State {
-    /// No stream was tapped.
+    /// No stream was wrapped yet.
     #[default]
     Idle,
     Running,
     Done(InputDigests),
-    /// The stream could not be read to its end.
+    /// Reading the stream to its end failed.
     Failed,
 }
 
-/// Sees one stream. Clones are of the same one.
+/// Digester of one stream. Clones share the result.
 #[derive(Debug, Clone, Default)]
 pub struct StreamDigester(Arc<(Mutex<State>, Condvar)>);
 
 impl StreamDigester {
-    /// Sees all bytes that `inner` has: when the reader is dropped, what it has left is read, too.
+    /// Wraps a reader so that all its bytes are digested; when the wrapper is dropped, unread bytes are read as well.
     pub fn wrap<R: Read>(&self, inner: R) -> DigestedStream<R> {
         self.set(State::Running);
         DigestedStream {
             inner,
-            seeing: Some(Seeing::default()),
-            tap: self.clone(),
+            running: Some(RunningDigests::default()),
+            digester: self.clone(),
         }
     }
 
-    /// What was seen, once the reader is dropped: waits for that. `None` if no stream was tapped, or it could not be read
-    /// to its end.
+    /// Waits until the wrapped reader is dropped and returns the digests. `None` if no stream was wrapped, or reading it
+    /// to its end failed.
     pub fn digests(&self) -> Option<InputDigests> {
         let (state, changed) = &*self.0;
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,7 +112,7 @@ impl StreamDigester {
             state = changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         match &*state {
-            State::Done(seen) => Some(seen.clone()),
+            State::Done(digests) => Some(digests.clone()),
             _ => None,
         }
     }
@@ -123,18 +124,18 @@ impl StreamDigester {
     }
 }
 
-/// A reader whose bytes are seen by a [`StreamDigester`].
+/// A reader whose bytes go through a [`StreamDigester`].
 pub struct DigestedStream<R: Read> {
     inner: R,
-    seeing: Option<Seeing>,
-    tap: StreamDigester,
+    running: Option<RunningDigests>,
+    digester: StreamDigester,
 }
 
 impl<R: Read> Read for DigestedStream<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buf)?;
-        if let Some(seeing) = &mut self.seeing {
-            seeing.update(buf.get(..read).unwrap_or_default());
+        if let Some(running) = &mut self.running {
+            running.update(buf.get(..read).unwrap_or_default());
         }
         Ok(read)
     }
@@ -142,14 +143,14 @@ impl<R: Read> Read for DigestedStream<R> {
 
 impl<R: Read> Drop for DigestedStream<R> {
     fn drop(&mut self) {
-        let Some(mut seeing) = self.seeing.take() else {
+        let Some(mut running) = self.running.take() else {
             return;
         };
-        let state = match seeing.drain(&mut self.inner) {
-            Ok(()) => State::Done(seeing.finish()),
+        let state = match running.drain(&mut self.inner) {
+            Ok(()) => State::Done(running.finish()),
             Err(_) => State::Failed,
         };
-        self.tap.set(state);
+        self.digester.set(state);
     }
 }
 
@@ -158,18 +159,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_bytes_are_seen_however_few_are_read() {
+    fn unread_bytes_are_digested_too() {
         let bytes = vec![7; 300_000];
         let whole = InputDigests::of(&bytes[..]).expect("memory");
         assert_eq!(whole.size, 300_000);
-        assert_eq!(whole.sha256, super::super::sha256(&bytes));
+        assert_eq!(whole.sha256, super::super::hash::sha256(&bytes));
         for part in [0, 1, 70_000, 300_000] {
-            let tap = StreamDigester::default();
-            assert_eq!(tap.digests(), None);
-            let mut tapped = tap.wrap(&bytes[..]);
-            tapped.read_exact(&mut vec![0; part]).expect("there");
-            drop(tapped);
-            assert_eq!(tap.digests(), Some(whole.clone()));
+            let digester = StreamDigester::default();
+            assert_eq!(digester.digests(), None);
+            let mut stream = digester.wrap(&bytes[..]);
+            stream.read_exact(&mut vec![0; part]).expect("memory");
+            drop(stream);
+            assert_eq!(digester.digests(), Some(whole.clone()));
         }
     }
 }

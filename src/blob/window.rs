@@ -1,8 +1,8 @@
-//! The memory that compressed data asks for, read from its own headers: what a limit would have to be.
+//! Memory that compressed data asks for, read from its headers, for error messages about limits.
 
-/// The window of a zstd frame in bytes; `None` where the bytes do not begin a whole frame header.
+/// Window of a zstd frame in bytes; `None` unless the bytes start with a whole frame header.
 ///
-/// RFC 8878, "Frame Header". Of a frame of a single segment the window is its contents.
+/// RFC 8878, "Frame Header". The window of a single-segment frame is its content.
 pub(super) fn of_zstd(frame: &[u8]) -> Option<u64> {
     let header = frame.strip_prefix(&[0x28, 0xb5, 0x2f, 0xfd])?;
     let (&descriptor, header) = header.split_first()?;
@@ -26,7 +26,7 @@ pub(super) fn of_zstd(frame: &[u8]) -> Option<u64> {
     }
 }
 
-/// The dictionary of the first block of an xz stream in bytes; `None` where it does not begin with one.
+/// Dictionary size of the first block of an xz stream in bytes; `None` if the block has none.
 ///
 /// The .xz file format, "Block Header" and "LZMA2".
 pub(super) fn of_xz(stream: &[u8]) -> Option<u64> {
@@ -38,7 +38,7 @@ pub(super) fn of_xz(stream: &[u8]) -> Option<u64> {
     let mut at = 2;
     for is_stated in [flags & 0x40 != 0, flags & 0x80 != 0] {
         if is_stated {
-            // Sizes, seven bits a byte.
+            // Variable-length sizes, seven bits per byte.
             at += 1 + block
                 .get(at..)?
                 .iter()
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn windows_are_those_that_were_asked_for() {
+    fn windows_are_read_from_headers() {
         for log in [10, 20, 27, 31] {
             let mut wide = zstd::stream::write::Encoder::new(Vec::new(), 3).expect("one");
             wide.window_log(log).expect("a window");
@@ -79,7 +79,7 @@ mod tests {
             let frame = wide.finish().expect("memory");
             assert_eq!(of_zstd(&frame), Some(1 << log));
         }
-        // A frame of a single segment: its size in one byte, and in two.
+        // Single-segment frames, with a size of one byte and of two.
         assert_eq!(
             of_zstd(&zstd::bulk::compress(&[7; 200], 3).expect("memory")),
             Some(200)
@@ -99,8 +99,8 @@ mod tests {
             let stream = stream.expect("an encoder");
             let mut encoder = liblzma::write::XzEncoder::new_stream(Vec::new(), stream);
             std::io::copy(&mut &b"some bytes"[..], &mut encoder).expect("memory");
-            let packed = encoder.finish().expect("memory");
-            assert_eq!(of_xz(&packed), Some(u64::from(size)));
+            let compressed = encoder.finish().expect("memory");
+            assert_eq!(of_xz(&compressed), Some(u64::from(size)));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Writing on a thread of its own, so that what is done with the bytes and writing them overlap.
+//! Writing on a separate thread, so that writing overlaps with processing.
 
 use std::io::{self, BufRead, Read};
 use std::os::unix::fs::FileExt;
@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use super::{Chunk, NewFile, ReadAhead};
+use super::buffer::read_buffered;
+use super::new_file::NewFile;
+use super::read_ahead::{Chunk, ReadAhead};
 
-/// How many chunks may wait to be written.
+/// Maximum number of chunks that wait to be written.
 const WAITING: usize = 4;
 
-/// Writes chunks into a file from its beginning, one after the other, while the caller goes on.
+/// Writes consecutive chunks to a file on its own thread.
 pub struct WriteBehind {
     sender: Option<SyncSender<Chunk>>,
     thread: Option<JoinHandle<io::Result<()>>>,
@@ -36,10 +38,10 @@ impl WriteBehind {
         }
     }
 
-    /// Puts a chunk behind those before it. Waits only when the writing is far behind.
+    /// Appends a chunk. Blocks only when writing is several chunks behind.
     ///
     /// # Errors
-    /// What writing an earlier chunk gave: a full disk.
+    /// The error of writing an earlier chunk, such as a full disk.
     pub fn write(&mut self, chunk: Chunk) -> io::Result<()> {
         let sent = self
             .sender
@@ -48,13 +50,13 @@ impl WriteBehind {
         if sent {
             return Ok(());
         }
-        // The other thread stopped; it knows why.
+        // The thread stopped; joining it returns the reason.
         self.sender = None;
         self.join()?;
         Err(io::Error::other("the writing thread ended"))
     }
 
-    /// Waits until everything is in the file.
+    /// Waits until all chunks are written.
     ///
     /// # Errors
     /// The first error of writing.
@@ -72,7 +74,7 @@ impl WriteBehind {
     }
 }
 
-/// A reader that leaves a copy of all it reads in a file.
+/// A reader that copies all bytes it reads to a file.
 pub struct TeeReader {
     inner: ReadAhead,
     chunk: Chunk,
@@ -91,7 +93,7 @@ impl TeeReader {
         }
     }
 
-    /// Waits until everything that was read is in the file.
+    /// Waits until all bytes that were read are written.
     ///
     /// # Errors
     /// The first error of writing.
@@ -119,6 +121,6 @@ impl BufRead for TeeReader {
 
 impl Read for TeeReader {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        super::read_buffered(self, buf)
+        read_buffered(self, buf)
     }
 }

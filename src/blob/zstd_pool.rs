@@ -1,25 +1,25 @@
-//! Zstd decoders that are used again.
+//! A pool of zstd decoders.
 //!
-//! A decoder's window is mostly all the memory there is to decoding (8 MiB where other tools packed a layer), and what
-//! is given back to the system's allocator by one thread is of no use to the next one: measured with layers in turn on two
-//! threads, a third window stayed for good. So decoders that are done wait for the next layer.
+//! The window is nearly all the memory of a decoder (8 MiB for layers of other tools), and memory that one thread returns
+//! to the allocator is not reused by the next: measured with layers in turn on two threads, a third window stayed
+//! allocated. So decoders wait in a pool for the next layer.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-use super::decode::DecodeLimits;
 use super::window;
 use crate::error::{Error, Fault};
+use crate::limits::DecodeLimits;
 
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer, WriteBuf};
 
-/// Those that wait.
+/// Idle decoders.
 static WAITING: Mutex<Vec<Decoder<'static>>> = Mutex::new(Vec::new());
 
-/// How many may wait: as many as work at a time on a small machine. What more there is ends.
+/// Maximum number of idle decoders: as many as work at a time on a small machine.
 const MOST: usize = 4;
 
-/// A decoder; when dropped, its memory serves the next.
+/// A decoder that returns to the pool when dropped.
 pub(super) struct PooledZstd {
     decoder: Option<Decoder<'static>>,
     /// The largest window in bytes.
@@ -27,11 +27,11 @@ pub(super) struct PooledZstd {
 }
 
 impl PooledZstd {
-    /// One for windows of up to that base-2 logarithm.
+    /// Takes a decoder from the pool, or creates one. `window_log` is the base-2 logarithm of the largest window in bytes.
     ///
     /// # Errors
-    /// What zstd says.
-    pub fn new(window_log: u32) -> io::Result<Self> {
+    /// Errors of zstd.
+    pub(super) fn new(window_log: u32) -> io::Result<Self> {
         let waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut decoder = match waiting {
             Some(decoder) => decoder,
@@ -49,8 +49,8 @@ impl PooledZstd {
         decoder.ok_or_else(|| io::ErrorKind::Other.into())
     }
 
-    /// An error of zstd's with the window that the frame at the beginning of `input` asks for, if it is about that: the
-    /// library says only that it is too much. A frame begins where a step does.
+    /// Adds to a zstd error about its window the size that the frame at the start of `input` asks for, which the library
+    /// does not report. A frame always starts at the start of a call.
     fn with_window(&self, error: io::Error, input: &[u8]) -> io::Error {
         let is_window = error.to_string().contains("too much memory");
         match window::of_zstd(input).filter(|window| is_window && *window > self.limit) {
@@ -70,7 +70,6 @@ impl Drop for PooledZstd {
         let Some(mut decoder) = self.decoder.take() else {
             return;
         };
-        // Whatever it was in the middle of is forgotten.
         if decoder.reinit().is_ok() {
             let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
             if waiting.len() < MOST {
@@ -115,20 +114,20 @@ mod tests {
     use zstd::stream::zio::Reader;
 
     #[test]
-    fn a_decoder_that_was_left_in_the_middle_starts_anew() {
-        let packed = zstd::encode_all(&[7; 100_000][..], 3).expect("memory");
+    fn a_decoder_dropped_in_the_middle_is_reset() {
+        let compressed = zstd::encode_all(&[7; 100_000][..], 3).expect("memory");
         let other = zstd::encode_all(&b"other"[..], 3).expect("memory");
         for _ in 0..2 * MOST {
-            let half = &packed[..packed.len() - 4];
+            let half = &compressed[..compressed.len() - 4];
             let mut cut = Reader::new(half, PooledZstd::new(27).expect("one"));
             assert!(cut.read_to_end(&mut Vec::new()).is_err());
             drop(cut);
-            let mut plain = Vec::new();
+            let mut out = Vec::new();
             let mut whole = Reader::new(other.as_slice(), PooledZstd::new(27).expect("one"));
-            whole.read_to_end(&mut plain).expect("whole");
-            assert_eq!(plain, b"other");
+            whole.read_to_end(&mut out).expect("decoded");
+            assert_eq!(out, b"other");
         }
-        // The window that is allowed is that of the one who asks now.
+        // The window limit is that of the current user.
         let mut wide = zstd::stream::write::Encoder::new(Vec::new(), 3).expect("one");
         wide.window_log(23).expect("a window");
         std::io::copy(&mut &[1; 100_000][..], &mut wide).expect("memory");

@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 
-use crate::blob::{Piece, Start};
+use crate::blob::{Piece, PieceStart};
 use crate::spec::Digest;
 
 const MAGIC: &[u8; 16] = b"imgkit layers\0\0\x02";
@@ -86,15 +86,15 @@ impl Index {
         let end = offset.saturating_add(length);
         let from = self
             .pieces
-            .partition_point(|piece| piece.plain + piece.length <= offset);
-        let to = self.pieces.partition_point(|piece| piece.plain < end);
+            .partition_point(|piece| piece.offset + piece.length <= offset);
+        let to = self.pieces.partition_point(|piece| piece.offset < end);
         from..to.max(from)
     }
 
     /// A piece with its window, which is read from the file.
     pub(super) fn piece(&self, file: &File, at: usize) -> Option<Piece> {
         let mut piece = self.pieces.get(at)?.clone();
-        if let Start::Block { window, .. } = &mut piece.start {
+        if let PieceStart::Block { window, .. } = &mut piece.start {
             let &(offset, length) = self.windows.get(at)?;
             window.resize(usize::try_from(length).ok()?, 0);
             file.read_exact_at(window, offset).ok()?;
@@ -111,10 +111,16 @@ impl Index {
         for piece in &self.pieces {
             let (bits, byte, length) = match &piece.start {
                 // No block has so many bits.
-                Start::Header => (u8::MAX, 0, 0),
-                Start::Block { bits, byte, window } => (*bits, *byte, window.len() as u64),
+                PieceStart::Header => (u8::MAX, 0, 0),
+                PieceStart::Block { bits, byte, window } => (*bits, *byte, window.len() as u64),
             };
-            for number in [piece.plain, piece.length, piece.stored, at, length] {
+            for number in [
+                piece.offset,
+                piece.length,
+                piece.compressed_offset,
+                at,
+                length,
+            ] {
                 put(&mut index, number);
             }
             put(&mut index, u64::from(bits));
@@ -134,7 +140,7 @@ impl Index {
         out.write_all(&length)?;
         out.write_all(&index)?;
         for piece in &self.pieces {
-            if let Start::Block { window, .. } = &piece.start {
+            if let PieceStart::Block { window, .. } = &piece.start {
                 out.write_all(window)?;
             }
         }
@@ -182,8 +188,8 @@ impl Index {
             let bits = take(from)?;
             let ([byte, _], hash) = from.split_first_chunk()?;
             let start = match u8::try_from(bits).ok()? {
-                u8::MAX => Start::Header,
-                bits => Start::Block {
+                u8::MAX => PieceStart::Header,
+                bits => PieceStart::Block {
                     bits: (bits < 8).then_some(bits)?,
                     byte: *byte,
                     window: Vec::new(),
@@ -196,9 +202,9 @@ impl Index {
             at.checked_add(window).filter(|&end| end <= size)?;
             index.windows.push((at, window));
             index.pieces.push(Piece {
-                plain,
+                offset: plain,
                 length,
-                stored,
+                compressed_offset: stored,
                 start,
                 hash: hash.try_into().ok()?,
             });
@@ -236,22 +242,22 @@ mod tests {
 
     fn index() -> Index {
         let piece = |plain, start| Piece {
-            plain,
+            offset: plain,
             length: 50,
-            stored: plain / 2,
+            compressed_offset: plain / 2,
             start,
             hash: [plain as u8; 32],
         };
-        let block = Start::Block {
+        let block = PieceStart::Block {
             bits: 3,
             byte: 0xe5,
             window: vec![7; 99],
         };
         Index::new(
             vec![
-                piece(0, Start::Header),
+                piece(0, PieceStart::Header),
                 piece(50, block),
-                piece(100, Start::Header),
+                piece(100, PieceStart::Header),
             ],
             b"a listing".to_vec(),
         )

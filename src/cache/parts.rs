@@ -70,8 +70,8 @@ impl PartialTar {
     fn make(&self, at: usize, limits: &Limits, meter: &Meter) -> Result<(), Failed> {
         let known = &self.known;
         let piece = known.index.piece(&known.file, at).ok_or(PieceMismatch)?;
-        let left = known.stored.len().saturating_sub(piece.stored);
-        let stored = known.stored.slice(piece.stored, left);
+        let left = known.stored.len().saturating_sub(piece.compressed_offset);
+        let stored = known.stored.slice(piece.compressed_offset, left);
         let buffer = CHUNK.min(usize::try_from(piece.length).unwrap_or(CHUNK).max(4096));
         let source = BufReader::with_capacity(buffer, meter.counting(stored.reader()));
         piece.decode(source, known.compression, limits.decode, |at, bytes| {

@@ -320,7 +320,7 @@ pub(super) fn copy(range: &FileRange, to: &SerialWriter<'_>, at: u64, meter: &Me
         let wanted = usize::try_from(range.len() - done)
             .unwrap_or(usize::MAX)
             .min(8 << 20);
-        let copied = to.take(
+        let copied = to.exclusive(
             into,
             |to| rustix::fs::copy_file_range(&**file, Some(&mut from), to, Some(&mut into), wanted),
             |&copied| copied as u64,

@@ -22,20 +22,6 @@ use crate::write::{Bundle, Format, ListedName, archive};
 /// The most bytes that a file of options may have.
 const OPTIONS: u64 = 16 << 20;
 
-/// Keys of what a program prints with `--format json` of the image it made.
-pub const MADE_KEYS: &[(&str, &str)] = &[
-    (
-        "Name",
-        "with --format json, the image's name; null for an untagged image",
-    ),
-    ("ID", "the image's ID in full"),
-    ("Digest", "the digest of its manifest"),
-    (
-        "Output",
-        "the archive; null where the image is in the store",
-    ),
-];
-
 /// Where a new image goes and how its config changes.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Making {
@@ -159,7 +145,7 @@ impl Making {
         self.format == "json"
     }
 
-    /// Prints the image: its ID, or an object with the keys of [`MADE_KEYS`].
+    /// Prints the image: its ID, or an object with the keys that its page lists.
     fn print(&self, bundle: &Bundle, id: &Digest, io: &mut Io) -> Result<()> {
         if !self.is_json() {
             return io.line(id.as_str());

@@ -8,9 +8,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches};
 
 use super::args::{ColorWhen, Common};
-use super::page::{Page, Subcommand};
+use super::page::{Page, Subcommand, has_json_alias};
 use super::streams::{Io, check_epoch};
-use super::{complete, image, interrupt};
+use super::{complete, image, interrupt, man};
 use crate::archive::distance;
 use crate::error::{Error, Fault, Result};
 use crate::escape::brief_to;
@@ -118,17 +118,6 @@ fn without_empty(command: clap::Command) -> clap::Command {
         true => command.mut_arg("store", |arg| arg.env(None::<&'static str>)),
         false => command,
     }
-}
-
-/// Tests if a command has an option --format that takes `json`, and no option --json of its own.
-pub(super) fn has_json_alias(command: &clap::Command) -> bool {
-    let takes_json = |arg: &clap::Arg| {
-        let values = arg.get_possible_values();
-        arg.get_id() == "format"
-            && (values.is_empty() || values.iter().any(|value| value.get_name() == "json"))
-    };
-    let has_own = command.get_arguments().any(|arg| arg.get_id() == "json");
-    !has_own && command.get_arguments().any(takes_json)
 }
 
 /// Arguments with `--format=json` for `--json`, where the program has the one and not the other.
@@ -312,7 +301,7 @@ fn generate(
     let command = command();
     let mut bytes = Vec::new();
     if kind == "man" {
-        page.man(commands, &command, &mut bytes).ok()?;
+        man::write(page, commands, &command, &mut bytes).ok()?;
     } else {
         let shell: clap_complete::Shell = kind.parse().ok()?;
         let mut command = complete::hinted(command);

@@ -29,41 +29,7 @@ use clap::{ArgMatches, Args as _, FromArgMatches};
 const PAGE: Page = Page {
     name: "imgbase",
     uses: Uses::MAKES,
-    description: &[
-        "Creates base images from what is at hand, without a network, without root, and without running anything: no \
-         maintainer script, no package manager, no loader. Owners, modes and devices are data on their way into the \
-         image, so every user gets the same one.",
-        "The image goes into the local store, under the name of --tag if one is given, or with -o into an archive.",
-    ],
-    output: &["The image's ID, sha256:…, on a line. With -o - the archive instead."],
-    keys: cli::MADE_KEYS,
-    exit: &[
-        ("0", "done"),
-        (
-            "2",
-            "the input could not be read or trusted, the image not written, or bad usage",
-        ),
-    ],
-    examples: &[
-        (
-            "Debian packages from a mirror on disk",
-            "imgbase deb --repo mirror/ --suite bookworm -t debian:mine",
-        ),
-        (
-            "packages of the running system",
-            "imgbase host -t tools bash coreutils",
-        ),
-        (
-            "a program and the libraries that it loads",
-            "imgbase scratch -t curl:mine curl",
-        ),
-        (
-            "a directory that debootstrap made",
-            "imgbase pack --owner 0 -t debian:mine rootfs/",
-        ),
-    ],
-    sections: &[],
-    see_also: &["imgimport", "imgcommit", "imgdiff", "imgsave"],
+    text: include_str!("page.md"),
 };
 
 /// Create base images from packages, binaries or a ready root filesystem

@@ -23,68 +23,7 @@ const PAGE: Page = Page {
         temporary: true,
         ..Uses::ONE
     },
-    description: &[
-        "Compares a changed root filesystem with the image it came from, and makes an image of that image and one new \
-         layer, which holds exactly the changes: what docker commit does with a container, without the container. The \
-         root filesystem is a folder or a tar, as docker export and umoci unpack give them.",
-        "A file is in the layer if anything of it differs: contents, mode, owner, time, links, attributes. Contents \
-         are compared where nothing else differs: byte for byte with those of the base's plain layers, by SHA-256 digest \
-         with those of packed ones, which are decoded once, and with --cache not again. Times are compared to the \
-         second where one side knows no better, and times later than SOURCE_DATE_EPOCH, where that is set, count as that. Folders above a change are in the layer as they are now, as docker has them; what is gone gets a \
-         whiteout, and a folder of which nothing stays gets one opaque marker instead of several. If a file gets a further \
-         name, all its names are in the layer, because engines can follow hard links within one layer only. Where nothing \
-         has changed there is no new layer. What docker itself puts into every container (.dockerenv, /etc/hosts and the \
-         like) is left out if the tree is a container's.",
-        "With --upper the folder is the upper one of an overlay mount and holds the changes themselves: devices 0/0 \
-         are whiteouts, folders with the attribute trusted.overlay.opaque or user.overlay.opaque hide what is below \
-         them. Root sees the former, everybody the latter.",
-        "With --squash layers of an image are merged into one: config and history stay, and the history marks whose \
-         layers are gone and gets an entry, as docker build --squash writes them.",
-        "The base's config stays, unknown fields too; -c changes it as docker does. The history gets docker commit's \
-         entry. The image goes into the local store, under NAME if one is given, or with -o into an archive. Manifests \
-         are in the base's media types. The new layer is compressed as the base's last layer is, in gzip or zstd, unless \
-         --compression says otherwise; what --squash and --layer-out write is not compressed by default.",
-    ],
-    output: &[
-        "The image's ID, sha256:…, on a line, as docker commit prints it. With -o - the archive instead; with \
-         --layer-out the digest of the layer.",
-    ],
-    keys: cli::MADE_KEYS,
-    exit: &[
-        ("0", "done"),
-        (
-            "2",
-            "an input could not be read or trusted, the image not written, or bad usage",
-        ),
-    ],
-    examples: &[
-        (
-            "commit an unpacked and changed image",
-            "imgcommit --base app:1 -m 'new certificates' root/ app:2",
-        ),
-        (
-            "docker commit, elsewhere",
-            "docker export c | imgcommit --base app.tar -c 'CMD [\"/run\"]' -o new.tar - app:2",
-        ),
-        (
-            "what was written into an overlay mount",
-            "imgcommit --base app:1 --upper upper/ app:2",
-        ),
-        (
-            "the changes alone",
-            "imgcommit --base app:1 --layer-out layer.tar root/",
-        ),
-        (
-            "the same base again and again",
-            "imgcommit --cache ~/.cache/imgkit --base app:1 root/ app:2",
-        ),
-        (
-            "merge all layers but the first",
-            "imgcommit --squash app:2 --from 2 app:small",
-        ),
-    ],
-    sections: &[],
-    see_also: &["imgimport", "imghistory", "imgload", "imgsave"],
+    text: include_str!("page.md"),
 };
 
 /// Runs the program with the arguments, streams and environment of the process.

@@ -24,76 +24,7 @@ const PAGE: Page = Page {
         temporary: true,
         ..Uses::ALL
     },
-    description: &[
-        "Turns images of any shape into any other, in skopeo's spelling. Manifests, configs and layers pass through as \
-         they are unless something else is asked for, so digests and IDs stay; what has to change is rewritten from the \
-         layer up to the index, with everything else in those documents kept, and said in the digest map. Every blob is \
-         verified on the way.",
-        "Without a reference in SRC all its images come along. Names stay, unless DST gives one, which needs a single \
-         image. An existing OCI layout is added to; any other existing destination is refused, unless --force \
-         replaces it. The output appears when it is whole.",
-    ],
-    output: &[
-        "Nothing, or the archive if DST is -. --digest-map writes a JSON array of changes with these keys:",
-    ],
-    keys: &[
-        (
-            "What",
-            "layer, manifest (an index counts as one) or image (its config)",
-        ),
-        (
-            "Old",
-            "the digest before; null for a manifest that the source did not have",
-        ),
-        ("New", "the digest now"),
-        ("Why", "in words"),
-    ],
-    exit: &[
-        ("0", "done"),
-        (
-            "2",
-            "the source could not be read or trusted, the output not written, or bad usage",
-        ),
-    ],
-    examples: &[
-        (
-            "for a tool that reads OCI layouts",
-            "imgconvert app.tar oci:layout:app",
-        ),
-        (
-            "with small layers, and a list of what changed",
-            "imgconvert --compression zstd --digest-map map.json app.tar oci-archive:app-oci.tar",
-        ),
-        (
-            "the same bytes from every build of the same files",
-            "SOURCE_DATE_EPOCH=0 imgconvert --reproducible app.tar app-plain.tar",
-        ),
-        (
-            "one platform of many, for docker",
-            "imgconvert --platform linux/arm64 oci:layout:app docker-archive:app.tar:app:1",
-        ),
-    ],
-    sections: &[(
-        "DESTINATIONS",
-        &[
-            (
-                "docker-archive:PATH[:REF], PATH, -",
-                "one archive for every tool: an OCI layout with docker's manifest.json over the same blobs",
-            ),
-            (
-                "docker-legacy:PATH[:REF]",
-                "as docker 1.10 to 24 wrote it; layers become plain",
-            ),
-            ("oci-archive:PATH[:REF]", "an OCI layout in a tar"),
-            (
-                "oci:PATH[:REF]",
-                "an OCI layout; one that is there is added to",
-            ),
-            ("dir:PATH", "skopeo's dir:, for one image"),
-            ("store:[REF]", "the local store"),
-        ],
-    )],
-    see_also: &["imgload", "imgsave", "imgverify"],
+    text: include_str!("page.md"),
 };
 
 /// Where to, and in which shape.

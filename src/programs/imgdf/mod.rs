@@ -17,42 +17,7 @@ use serde_json::{Value, json};
 const PAGE: Page = Page {
     name: "imgdf",
     uses: Uses::ALL,
-    description: &[
-        "Shows what the images of the local store take, as docker system df does, or those of any pile of archives and \
-         layouts. Sizes are stored bytes (STORED in imgls --tree; SIZE there is of the files once unpacked). A blob that several images need, in one archive or in several, counts once in \
-         the total; with -v each image is shown with what it shares and what it alone takes.",
-        "Of a directory that is no layout itself all archives and layouts below it count. With --platform only the \
-         images for that platform count, and blobs that nothing refers to do not.",
-    ],
-    output: &[
-        "A table as docker prints it: a line for images, one for blobs that nothing refers to. ACTIVE are images with a \
-         name; RECLAIMABLE is what would be free without the others. With --format json one object per line, with \
-         docker's keys and these of our own:",
-    ],
-    keys: &[
-        ("SizeBytes, ReclaimableBytes", "as numbers"),
-        (
-            "SharedBytes, UniqueBytes",
-            "with -v: what the image shares, and what it alone takes",
-        ),
-        (
-            "Names, ID, Created",
-            "with -v: the image's names, its ID in full, and when it was made as its config says",
-        ),
-    ],
-    exit: &[
-        ("0", "done"),
-        ("2", "something could not be read, or bad usage"),
-    ],
-    examples: &[
-        ("the local store", "imgdf"),
-        (
-            "what a pile of archives would take if each blob were kept once",
-            "imgdf -v *.tar",
-        ),
-    ],
-    sections: &[],
-    see_also: &["imgls", "imgprune"],
+    text: include_str!("page.md"),
 };
 
 const COLUMNS: &[Column] = &[

@@ -5,21 +5,28 @@ pub mod output;
 mod sides;
 
 mod args;
-mod page;
 mod print;
 
 use std::process::ExitCode;
 
 use crate::blob::Meter;
-use crate::cli::{self, Openings};
+use crate::cli::{self, Openings, Page, Uses};
 use crate::error::{At, Error, Fault, Result};
 use crate::render::Format;
 use crate::tree::Reading;
 use compare::{self as diff, Field, Fields, Ignored, Input, Loading, Options, Sort};
 
 use self::args::{Args, SortArg};
-use self::page::PAGE;
 use self::print::print;
+
+const PAGE: Page = Page {
+    name: "imgdiff",
+    uses: Uses {
+        temporary: true,
+        ..Uses::ONE
+    },
+    text: include_str!("page.md"),
+};
 
 /// Runs the program with the arguments, streams and environment of the process.
 pub fn main() -> ExitCode {

@@ -20,59 +20,7 @@ use import::{ImportOptions, Imported};
 const PAGE: Page = Page {
     name: "imgimport",
     uses: Uses::MAKES,
-    description: &[
-        "Makes an image of a root filesystem, as docker import does: of a tar, a cpio archive (newc, crc or odc, as an \
-         initramfs is), packed or not, from a file or standard input, or of a folder. The image has one layer. It goes \
-         into the local store, under NAME if one is given, or with -o into an archive.",
-        "A tar passes through byte for byte: its plain bytes are the layer, so the diff ID is their SHA-256 digest. A \
-         tar in gzip or zstd stays packed as it is; what layers do not come in (xz, bzip2) is unpacked. It is hashed, \
-         checked and stored in one pass. One that no engine could unpack (names with '..', links to nothing, entries \
-         below a file, types such as GNU tar's dump directories) is refused, and so are names that begin .wh., which \
-         engines would take for whiteouts, archives of images, and one that is damaged: then nothing is stored.",
-        "A folder is packed so that the same files give the same bytes: sorted by name, with numeric owners, times in \
-         whole seconds and none later than SOURCE_DATE_EPOCH where that is set. Hard links, devices, FIFOs, the \
-         attributes user.* and security.capability and access control lists are kept; holes of sparse files are \
-         written as zeros, as layers should have it. Sockets are left out, and said so. The mode and owner of the folder itself are \
-         not taken. A file that changes while it is read is an error.",
-        "The config is empty but for the platform (--platform, or the host's) and what -c says; or it starts from \
-         --config, an image's config, of which all but layers stays. Its created time is SOURCE_DATE_EPOCH where that \
-         is set. The history has docker import's entry.",
-    ],
-    output: &[
-        "The image's ID, sha256:…, on a line, as docker import prints it. With -o - the archive instead.",
-    ],
-    keys: cli::MADE_KEYS,
-    exit: &[
-        ("0", "done"),
-        (
-            "2",
-            "the input could not be read or trusted, the image not written, or bad usage",
-        ),
-    ],
-    examples: &[
-        (
-            "as docker import",
-            "imgimport -c 'CMD [\"/bin/sh\"]' rootfs.tar base:1",
-        ),
-        (
-            "a container of another machine",
-            "ssh host docker export web | imgimport - web:moved",
-        ),
-        (
-            "a folder, the same image every time",
-            "SOURCE_DATE_EPOCH=0 imgimport --owner 0 --exclude '**/*.pyc' root/ app:1",
-        ),
-        (
-            "for another architecture, as an archive",
-            "imgimport --platform linux/arm64 -o base.tar arm64.tar.xz base:arm",
-        ),
-        (
-            "an initramfs",
-            "imgimport -c 'ENTRYPOINT [\"/init\"]' initrd.img initrd:1",
-        ),
-    ],
-    sections: &[],
-    see_also: &["imgcommit", "imgload", "imgsave", "imghistory"],
+    text: include_str!("page.md"),
 };
 
 /// Runs the program with the arguments, streams and environment of the process.

@@ -19,54 +19,7 @@ use serde_json::Value;
 const PAGE: Page = Page {
     name: "imginspect",
     uses: Uses::ONE,
-    description: &[
-        "Shows images as docker image inspect does: a JSON array with docker's keys and values, from files instead \
-         of an engine. Size is the sum that docker shows, from the headers of plain layers; compressed layers are \
-         decoded and verified for it.",
-        "With --raw the exact bytes of the manifest or config, of an artifact too, or of the archive's index, are written, \
-         with nothing added: their digest is the one by which they are known.",
-    ],
-    output: &[
-        "An array with one object per image, indented by four blanks, or the rendered template, a line per image. \
-         What only an engine knows (GraphDriver) is left out. Keys of our own:",
-    ],
-    keys: &[
-        (
-            "Descriptor",
-            "mediaType, digest and size of the manifest, where the archive has one",
-        ),
-        (
-            "Layers",
-            "for each layer from the base upward: DiffID, Digest and MediaType as stated, the Member that \
-                    holds it, whether it is Present, its Compression by its bytes, StoredBytes and SizeBytes",
-        ),
-        ("Archive", "Path and Shape of what it was read from"),
-        (
-            "IdKind",
-            "v1 for images of docker before 1.10, whose Id is a label and no digest",
-        ),
-    ],
-    exit: &[
-        ("0", "done"),
-        ("2", "an image could not be read, or bad usage"),
-    ],
-    examples: &[
-        (
-            "everything about the one image of a file",
-            "imginspect app.tar",
-        ),
-        ("one of several images", "imginspect bundle.tar:app:1"),
-        (
-            "one value",
-            "imginspect --format '{{json .Config.Env}}' app.tar",
-        ),
-        (
-            "the config as it is, to hash it",
-            "imginspect --raw config app.tar | sha256sum",
-        ),
-    ],
-    sections: &[],
-    see_also: &["imgls", "imghistory", "imgverify"],
+    text: include_str!("page.md"),
 };
 
 /// Runs the program with the arguments, streams and environment of the process.

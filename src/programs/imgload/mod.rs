@@ -21,78 +21,7 @@ use serde_json::json;
 const PAGE: Page = Page {
     name: "imgload",
     uses: Uses::ALL,
-    description: &[
-        "Puts the images of an archive of any kind into the local store, as docker load puts them into an engine. \
-         Every blob is compared with its digest and size while it is stored, see CHECKS. Either all \
-         that was asked for is in the store afterwards, or nothing of it is. Blobs that a load has stored when it fails \
-         are removed again; only where it is killed, or another program adds to the store at the same time, they stay \
-         until imgprune finds that nothing refers to them.",
-        "Manifests, configs and layers are stored as they are, so digests and IDs stay. An image that comes out of a \
-         docker-archive without manifests gets one. From a pipe the archive is not stored as a whole: each layer goes \
-         straight to its place.",
-        "A name that stands for another image already goes to the new one; the old one stays without a name. With \
-         --no-clobber it stays where it is.",
-        "Of a directory that is no layout itself all archives and layouts below it are loaded, one after the other in \
-         the order of their paths. One that cannot be loaded is an error, and the others are loaded all the same.",
-    ],
-    output: &[
-        "A line for each name, 'Loaded image: NAME:TAG', and for each image without one, 'Loaded image ID: sha256:…', \
-         as docker load prints them. With --format json one object per line:",
-    ],
-    keys: &[
-        ("Name", "the name in the store; null for an untagged image"),
-        ("ID", "the image's ID in full"),
-        ("Digest", "the manifest or index in the store"),
-        (
-            "Replaced",
-            "the digest that the name stood for before; null if it is new",
-        ),
-        (
-            "ReplacedID",
-            "the ID of the image that the name was of before; null if it is new",
-        ),
-        (
-            "Kept",
-            "true if --no-clobber left the name with what it stood for",
-        ),
-    ],
-    exit: &[
-        ("0", "done"),
-        ("1", "--no-clobber left a name with another image"),
-        (
-            "2",
-            "the archive could not be read or trusted, or bad usage",
-        ),
-    ],
-    examples: &[
-        ("load an archive", "imgload -i app.tar"),
-        (
-            "load what comes through a pipe",
-            "ssh host docker save app:1 | imgload",
-        ),
-        (
-            "load one of several images under another name",
-            "imgload -i bundle.tar --only app:1 --rename app:1=app:tested",
-        ),
-    ],
-    sections: &[(
-        "CHECKS",
-        &[
-            (
-                "refused",
-                "what makes an image unusable: blobs that are not what their digests and sizes say, documents that cannot be read or are ambiguous, missing blobs",
-            ),
-            (
-                "warned of",
-                "what imgverify calls an error besides, with its code: documents that engines fail to read (schema), and entries of layers that escape the root directory, that no engine can apply to the layers below, or that are no tar. The image is loaded all the same",
-            ),
-            (
-                "--check",
-                "imgverify's checks of the whole archive before anything is stored, compressed layers included. Of a file or directory that is one more pass over its layers; of a pipe it costs nothing",
-            ),
-        ],
-    )],
-    see_also: &["imgls", "imgprune", "imgsave", "imgverify"],
+    text: include_str!("page.md"),
 };
 
 /// Runs the program with the arguments, streams and environment of the process.

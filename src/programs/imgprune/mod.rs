@@ -15,42 +15,7 @@ use args::Args;
 const PAGE: Page = Page {
     name: "imgprune",
     uses: Uses::NOTHING,
-    description: &[
-        "Removes untagged images from the local store, and blobs that nothing refers to, as docker image prune does. With \
-         --all images with names go too. What is about an image that stays (a signature or SBOM, by its subject or by a \
-         tag sha256-HEX) stays; an untagged one goes with the image. On a terminal it asks first, unless --force is given; elsewhere it \
-         wants --force or --dry-run, so that nothing goes by accident.",
-    ],
-    output: &[
-        "As docker prints it: 'Deleted Images:' with a line for each name and image, then 'Total reclaimed space:'. With \
-         --dry-run 'Would Delete Images:' and 'Would reclaim:'.",
-    ],
-    keys: &[],
-    exit: &[
-        ("0", "done, or the answer was no"),
-        ("2", "the store could not be read or changed, or bad usage"),
-    ],
-    examples: &[
-        ("see what would go", "imgprune --dry-run"),
-        (
-            "everything older than ten days",
-            "imgprune --all --force --filter until=240h",
-        ),
-    ],
-    sections: &[(
-        "FILTERS",
-        &[
-            (
-                "until=TIME",
-                "images made before that time: RFC 3339, seconds since 1970, or an age like 24h or 1h30m",
-            ),
-            (
-                "label=KEY[=VALUE], label!=KEY[=VALUE]",
-                "images with or without that label; several must all hold",
-            ),
-        ],
-    )],
-    see_also: &["imgdf", "imgls", "imgrm"],
+    text: include_str!("page.md"),
 };
 
 /// Runs the program with the arguments, streams and environment of the process.

@@ -20,63 +20,7 @@ const PAGE: Page = Page {
         temporary: true,
         ..Uses::ALL
     },
-    description: &[
-        "Writes images into one archive: from the local store, or straight from other archives and layouts, which \
-         merges, splits and renames them without unpacking. A repository without a tag means all its tags; an image \
-         given by ID or digest is saved without a name, as docker save does. A file without a reference means all \
-         images in it.",
-        "Manifests, configs and layers pass through as they are, so digests and IDs stay; layers that images share \
-         are written once. Docker before 23 cannot load layers packed in zstd: --compression gzip serves it. Every blob is verified while it is written. With -o the archive appears under its name when \
-         it is whole, readable by its owner alone; to a pipe it is written as it comes, and only exit status 0 says that \
-         it is whole. Members are in a fixed order with fixed owners and times: the same images give the same bytes.",
-    ],
-    output: &[
-        "The archive, on standard output or in the file that -o names. Nothing else is printed.",
-    ],
-    keys: &[],
-    exit: &[
-        ("0", "done"),
-        (
-            "2",
-            "an image could not be read or trusted, the output not written, or bad usage",
-        ),
-    ],
-    examples: &[
-        ("from the store to a file", "imgsave -o app.tar app:1"),
-        ("to another machine", "imgsave app:1 | ssh host docker load"),
-        (
-            "two archives and an image of the store in one",
-            "imgsave -o bundle.tar a.tar oci:layout:tag app:1",
-        ),
-        (
-            "give the one image of a file another name",
-            "imgsave -o new.tar --name app:2 old.tar",
-        ),
-        (
-            "as docker before 25 wrote it",
-            "imgsave --format docker-legacy -o app.tar app:1",
-        ),
-    ],
-    sections: &[(
-        "FORMATS",
-        &[
-            (
-                "docker",
-                "one archive for every tool: an OCI layout with docker's manifest.json and repositories over the same blobs (docker 25)",
-            ),
-            (
-                "docker-legacy",
-                "a folder for each layer, as docker 1.10 to 24 wrote it; plain layers only",
-            ),
-            ("oci", "an OCI layout in a tar"),
-            ("oci-layout", "an OCI layout as a new folder; needs -o"),
-            (
-                "dir",
-                "skopeo's dir: as a new folder, for one image; needs -o",
-            ),
-        ],
-    )],
-    see_also: &["imgload", "imgls", "imgverify"],
+    text: include_str!("page.md"),
 };
 
 /// Runs the program with the arguments, streams and environment of the process.

@@ -17,32 +17,7 @@ use args::Args;
 const PAGE: Page = Page {
     name: "imgtag",
     uses: Uses::ALL,
-    description: &[
-        "Gives an image of the local store another name, as docker tag does; the old one stays. A name that stands for \
-         another image goes to this one, and the other stays without it. An image from an archive is put into the store \
-         under the name. With --platform the name stands for that one image of an index.",
-    ],
-    output: &["Nothing."],
-    keys: &[],
-    exit: &[
-        ("0", "done"),
-        (
-            "2",
-            "the image is not there, the name is malformed, or bad usage",
-        ),
-    ],
-    examples: &[
-        (
-            "another name for an image of the store",
-            "imgtag app:1 app:tested",
-        ),
-        (
-            "an image of an archive under a name of one's own",
-            "imgtag bundle.tar:app:1 app:mine",
-        ),
-    ],
-    sections: &[],
-    see_also: &["imgload", "imgls", "imgrm"],
+    text: include_str!("page.md"),
 };
 
 /// Runs the program with the arguments, streams and environment of the process.

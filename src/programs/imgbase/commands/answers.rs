@@ -58,47 +58,6 @@ impl Recipes {
     }
 }
 
-/// The part of a manual page about them.
-pub const SECTION: (&str, &[(&str, &str)]) = (
-    "RECIPES",
-    &[
-        (
-            "FILE",
-            "is JSON: {\"recipes\": [{\"package\": NAME, \"since\": VERSION, \"before\": VERSION, \"do\": [STEP, …], \
-             \"answers\": [TEXT, …]}, …]}. A recipe is for the package of that name whose version is not older than since and \
-             older than before; each of the two may be left out. One that is for no package is told.",
-        ),
-        (
-            "answers",
-            "is how commands begin that need not be named any more, as the report shows them (for a script that is not \
-             understood: not understood). What the steps do themselves needs no answer. The report keeps what was answered.",
-        ),
-        (
-            "STEP",
-            "is one of the following; all but the first field may be left out unless nothing would be done.",
-        ),
-        (
-            "{\"user\": NAME, \"uid\": N, \"gid\": N, \"home\": PATH, \"shell\": PATH}",
-            "an account, as --user",
-        ),
-        ("{\"group\": NAME, \"gid\": N}", "a group"),
-        ("{\"dir\": PATH, \"mode\": MODE}", "a folder"),
-        ("{\"link\": PATH, \"to\": TEXT}", "a symbolic link"),
-        (
-            "{\"file\": PATH, \"text\": TEXT, \"mode\": MODE}",
-            "a file with that text",
-        ),
-        (
-            "{\"file\": PATH, \"copy\": PATH, \"mode\": MODE}",
-            "a copy of another file of the image",
-        ),
-        (
-            "{\"path\": PATH, \"chmod\": MODE, \"chown\": OWNER}",
-            "another mode, in octal digits as a text, another owner, USER, USER:GROUP or :GROUP",
-        ),
-    ],
-);
-
 fn user(text: &str) -> Result<Act, Error> {
     Act::user(text)
 }

@@ -16,60 +16,8 @@ use crate::spec::Platform;
 pub const PAGE: Page = Page {
     name: "deb",
     uses: Uses::NOTHING,
-    description: &[
-        "Makes a base image of Debian packages, as debootstrap and mmdebstrap do, from files that are at hand. Packages are \
-         chosen by their dependencies, unpacked in parallel with the owners and modes that they state, and what their \
-         maintainer scripts, dpkg and its triggers would have made is made by stand-ins that read what those read: the \
-         merged /usr, accounts, the package database, alternatives, the loader's cache, certificates, PAM stacks, links of \
-         systemd. No script is run, so the same packages give the same image under every user and on every host, and \
-         neither root, dpkg nor apt is needed.",
-        "Repositories are trusted by their signatures: that of the release file is checked with the keys of --keyring, and \
-         the digests from there on down to every package. The image is of the time of SOURCE_DATE_EPOCH, else of the \
-         newest release file, else of the newest file in the packages; nothing in it is later.",
-        "What a script does beyond that is found by reading it, and said: each package's scripts are none, covered or \
-         uncovered. --report lists the lines; --strict makes an uncovered one an error. --user, --file, --chmod and recipes \
-         (--recipe) put right what is left, or --configure emit leaves all scripts to be run in a container. The images \
-         are for containers: device nodes, /etc/hostname, logs and host keys are not made.",
-    ],
-    output: &[],
-    keys: &[],
-    exit: &[],
-    examples: &[
-        (
-            "a minimal system out of a mirror",
-            "imgbase deb --repo mirror/ --suite bookworm --keyring archive.gpg --lock debian.lock -t debian:mine",
-        ),
-        (
-            "the same again, whatever is in the mirror since then",
-            "imgbase deb --repo mirror/ --locked debian.lock -t debian:again",
-        ),
-        (
-            "some packages with what they need, out of a folder",
-            "imgbase deb --debs debs/ --variant none --include busybox-static -t busybox",
-        ),
-    ],
-    sections: &[super::answers::SECTION, super::report::SECTION, LOCK],
-    see_also: &[],
+    text: include_str!("../page-deb.md"),
 };
-
-/// The section of the page on what `--lock` writes.
-const LOCK: (&str, &[(&str, &str)]) = (
-    "LOCK",
-    &[
-        (
-            "version, architecture, variant",
-            "the version of the form (1), the architecture of the image, and what --variant was",
-        ),
-        (
-            "sources",
-            "where the packages came from: kind and suite; signed_by, the fingerprints of the keys; in_release, the signed file as it was",
-        ),
-        (
-            "packages",
-            "in the order in which they are unpacked: name, version, architecture, size (bytes) and digest of the file, its path in the source and the number of that, from 0; asked_for where it was requested by name; priority and section as the repository has them",
-        ),
-    ],
-);
 
 /// Make a base image of Debian packages
 #[derive(Debug, Clone, clap::Args)]

@@ -12,22 +12,7 @@ use crate::escape;
 pub const PAGE: Page = Page {
     name: "explain",
     uses: Uses::NOTHING,
-    description: &[
-        "Says of packages why imgbase deb with the same selection would take them, or would not: the chain from what was \
-         asked for, what else needs them, or the facts that speak against them. Nothing is made.",
-    ],
-    output: &[
-        "A line for each package, PACKAGE: taken or PACKAGE: not taken, and indented lines with the reasons. If the \
-         selection itself cannot be satisfied, that is an error with the reasons.",
-    ],
-    keys: &[],
-    exit: &[],
-    examples: &[(
-        "why perl is there",
-        "imgbase explain --debs debs/ --variant minbase perl-base",
-    )],
-    sections: &[],
-    see_also: &[],
+    text: include_str!("../page-explain.md"),
 };
 
 /// Say why packages would be taken, or not

@@ -17,24 +17,7 @@ use crate::programs::imgbase::{Base, check};
 pub const PAGE: Page = Page {
     name: "host",
     uses: Uses::NOTHING,
-    description: &[
-        "Makes an image of packages of the system that it runs on, or of a tree with dpkg's database (--root): those that \
-         are named and all that they depend on, with every file as it is there. Modes, owners and links are kept; owners \
-         are taken by their names. What programs made later is made anew: accounts, the loader's cache, the store of \
-         certificates, alternatives. Nothing is run.",
-        "A file that was changed or removed since it was installed is an error, unless --modified says otherwise or --debs \
-         has the package that it came in, and so is one that cannot be read.",
-        "What the packages' scripts do is stood in for and reported as for imgbase deb.",
-    ],
-    output: &[],
-    keys: &[],
-    exit: &[],
-    examples: &[(
-        "the shell and the tools of this system",
-        "imgbase host -t tools bash coreutils",
-    )],
-    sections: &[super::answers::SECTION, super::report::SECTION],
-    see_also: &[],
+    text: include_str!("../page-host.md"),
 };
 
 /// Make an image of packages of the running system

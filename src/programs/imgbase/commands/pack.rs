@@ -21,31 +21,7 @@ const OWNERS: u64 = 256 << 20;
 pub const PAGE: Page = Page {
     name: "pack",
     uses: Uses::NOTHING,
-    description: &[
-        "Makes a base image of a ready root filesystem: of a folder (as debootstrap and supermin leave one), of a tar, or of \
-         a cpio archive (newc, crc or odc; several in a row, each packed or not, as in an initramfs). Unlike imgimport, \
-         which keeps a tar byte for byte, it writes the tree anew: sorted, with whole seconds, without what only says how \
-         the input was packed, so that the same tree gives the same image from a folder, a tar or a cpio archive.",
-        "What is put below a symbolic link to a folder lands in that folder; a folder never takes the place of a link. \
-         Device nodes and FIFOs of archives are kept, sockets are left out.",
-        "Where a tree is cut into layers by packages, or a bill of materials is written, its packages are those in the \
-         database of dpkg that is in it, and their files those that it lists; without one there are none, which a note says.",
-    ],
-    output: &[],
-    keys: &[],
-    exit: &[],
-    examples: &[
-        (
-            "what debootstrap made, as root's",
-            "imgbase pack --owner 0 -t debian:mine rootfs/",
-        ),
-        (
-            "an initramfs",
-            "imgbase pack -c 'ENTRYPOINT [\"/init\"]' -t initrd:1 initrd.img",
-        ),
-    ],
-    sections: &[],
-    see_also: &[],
+    text: include_str!("../page-pack.md"),
 };
 
 /// Make a base image of a ready root filesystem

@@ -10,33 +10,6 @@ use crate::programs::imgbase::host::Changed;
 use crate::programs::imgbase::scripts::{Class, Left, PackageScripts};
 use crate::programs::imgbase::standins::StandInReport;
 
-/// The section of the page on what `--report` writes.
-pub const SECTION: (&str, &[(&str, &str)]) = (
-    "REPORT",
-    &[
-        (
-            "packages",
-            "name, version, architecture and reason: essential or variant; or an object, whose key is asked (the words in which it was requested), priority, or by (the package that needs it, with field and relation)",
-        ),
-        (
-            "stand_ins",
-            "name; made, the paths that it wrote; notes for people",
-        ),
-        (
-            "scripts",
-            "of each package: package, version, architecture; class, which is none, covered or uncovered; left, answered (by options and recipes) and later (left to --configure): lines of its scripts with script, line, text, command and certain",
-        ),
-        (
-            "changed",
-            "with host, files that are not as installed: package and path, is_there, and pristine, whether the installed contents were taken instead",
-        ),
-        (
-            "left_out, unused_recipes, unconfigured",
-            "how many names were left out; packages of recipes that are not there; whether the scripts are to be run in a container",
-        ),
-    ],
-);
-
 /// What a report is made of.
 pub struct Document<'a> {
     /// The tree.

@@ -16,54 +16,7 @@ use crate::spec::Platform;
 pub const PAGE: Page = Page {
     name: "scratch",
     uses: Uses::NOTHING,
-    description: &[
-        "Makes an image of files and all that they need to be loaded: the interpreter that an ELF file names, the libraries \
-         that it and they ask for, found where the loader would find them (DT_RPATH, DT_RUNPATH, $ORIGIN, ld.so.conf, the \
-         usual folders; for musl its own), and the interpreters of scripts. Links that lead to them come along. Nothing is \
-         run, so it works for any machine and for the tree of another system (--root).",
-        "A FILE without a / that is not in the current directory is a program in PATH. One that begins with / is in the root and keeps its place; any other one goes to /NAME, or either to DEST; of a \
-         folder all comes along. Which Debian packages own the files is noted in var/lib/dpkg/status.d, where scanners \
-         look, and so is what --sbom writes. Libraries that a loader finds by its cache alone get one. What a program opens only while it runs no file says: programs and libraries that do so are named, and \
-         --with brings what they mostly look for.",
-    ],
-    output: &[],
-    keys: &[],
-    exit: &[],
-    examples: &[
-        (
-            "curl, with host names and certificates",
-            "imgbase scratch --with nss,ca -t curl:mine /usr/bin/curl",
-        ),
-        (
-            "a program of PATH, which takes the arguments of docker run",
-            "imgbase scratch -t jq:mine jq",
-        ),
-        (
-            "a program of one's own, with an account",
-            "imgbase scratch --with user=app,tmp -c 'USER app' -t app:1 target/release/app:/app",
-        ),
-    ],
-    sections: &[(
-        "BUNDLES",
-        &[
-            (
-                "nss",
-                "names of accounts, hosts and services: /etc/nsswitch.conf, /etc/passwd, /etc/group, the libraries for files and DNS",
-            ),
-            ("tz", "/usr/share/zoneinfo, with UTC as the local time"),
-            (
-                "ca",
-                "the authorities' certificates as they are packaged, where OpenSSL, GnuTLS and Go look",
-            ),
-            ("gconv", "conversions between character sets, for glibc"),
-            ("tmp", "/tmp, where everybody may write"),
-            (
-                "user=NAME[:UID]",
-                "an account (65532) and its home, beside those of root and nobody",
-            ),
-        ],
-    )],
-    see_also: &[],
+    text: include_str!("../page-scratch.md"),
 };
 
 /// Make an image of binaries with the libraries they load

@@ -113,10 +113,10 @@ fn none_lifts_every_limit_but_those_of_recursion() {
         let run = room.run(&format!("imgexport --limit {name}=none -o out app.tar"));
         match name {
             "json-depth" => run.fails(
-                "imgexport: invalid value 'json-depth=none' for '--limit <NAME=VALUE>': json-depth is a number from 1 to 120\n\
+                "imgexport: invalid value 'json-depth=none' for '--limit <NAME=VALUE>': json-depth: expected a number from 1 to 120\n\
                  hint: imgexport --help shows how it is used\n",
             ),
-            "index-depth" => run.code(2).complains("index-depth is a number from 1 to 100"),
+            "index-depth" => run.code(2).complains("index-depth: expected a number from 1 to 100"),
             _ => run.ok(""),
         };
     }

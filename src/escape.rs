@@ -1,15 +1,15 @@
-//! Makes text from archives safe to show to people.
+//! Escaping of untrusted text for display.
 //!
 //! A hostile archive could try to move the cursor, forge a log line, hide text behind direction marks or start a CI
-//! command. Everything that is printed other than as JSON goes through here, whether or not a terminal is listening.
+//! command. All output except JSON is escaped, on terminals and elsewhere.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Text with control characters, line breaks, direction-changing, invisible and private characters escaped.
+/// Escapes control characters, line breaks, direction-changing, invisible and private characters.
 ///
-/// Borrows when nothing has to change. One input is always one line of output. A backslash is left as it is, so the
-/// result is for reading and not for parsing; JSON output carries the text without loss.
+/// Borrows if nothing changes. The output is always one line. Backslashes are not escaped, so the result is for
+/// reading, not for parsing; JSON output carries the text without loss.
 pub fn text(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_plain) {
         return Cow::Borrowed(text);
@@ -21,21 +21,21 @@ pub fn text(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The most characters that [`brief`] leaves of a text.
+/// Length in characters to which [`brief`] shortens a text.
 pub const BRIEF: usize = 200;
 
-/// A text escaped and, if that is longer than [`BRIEF`], cut in its middle with `…`: for lines that are to be read, in
-/// which a name of megabytes would hide everything else.
+/// Escapes a text and shortens it to [`BRIEF`] characters with `…` in its middle, so that a name of megabytes does not
+/// hide the rest of a message.
 pub fn brief(text: &str) -> Cow<'_, str> {
     brief_to(text, BRIEF)
 }
 
-/// The same with another limit, in characters.
+/// Escapes a text and shortens it to `limit` characters with `…` in its middle.
 pub fn brief_to(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit && text.chars().all(is_plain) {
         return Cow::Borrowed(text);
     }
-    // No character is shown as less than one, so what is beyond the limit needs no look.
+    // Each character prints as at least one, so text beyond the limit need not be read.
     let head = escaped_up_to(text.chars(), limit + 1);
     let width = |pieces: &[String]| -> usize { pieces.iter().map(|one| one.chars().count()).sum() };
     if width(&head) <= limit {
@@ -55,8 +55,7 @@ pub fn brief_to(text: &str, limit: usize) -> Cow<'_, str> {
     Cow::Owned(head.concat() + "…" + &tail.concat())
 }
 
-/// A text escaped and, if that is longer than `limit`, cut in its middle with its length said: for lines about texts of
-/// which the length tells something.
+/// Escapes a text and, if it is longer than `limit`, replaces its middle by its length, for texts whose length matters.
 pub fn measured(text: &str, limit: usize) -> Cow<'_, str> {
     let cut = brief_to(text, limit);
     let length = text.chars().count();
@@ -66,7 +65,7 @@ pub fn measured(text: &str, limit: usize) -> Cow<'_, str> {
     }
 }
 
-/// Characters, each escaped, until they are `limit` long or longer.
+/// Escapes characters one by one up to `limit` characters of output or slightly more.
 fn escaped_up_to(chars: impl Iterator<Item = char>, limit: usize) -> Vec<String> {
     let mut pieces = Vec::new();
     let mut width = 0;
@@ -82,7 +81,7 @@ fn escaped_up_to(chars: impl Iterator<Item = char>, limit: usize) -> Vec<String>
     pieces
 }
 
-/// The same for bytes that need not be UTF-8: what does not decode is shown as `\xNN`.
+/// Escapes bytes like [`text`]; bytes that are not UTF-8 become `\xNN`.
 pub fn bytes(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(valid) = std::str::from_utf8(bytes) {
         return text(valid);
@@ -114,12 +113,12 @@ fn push(out: &mut String, c: char) {
     }
 }
 
-/// Whether a character stands for itself on every terminal and in every log.
+/// Tests if a character prints as itself on every terminal and in every log.
 fn is_plain(c: char) -> bool {
     match c {
         ' '..='~' => true,
         '\0'..='\u{9f}' => false,
-        // Soft hyphen, Arabic letter mark, Hangul and Khmer fillers, Mongolian separators: drawn as nothing.
+        // Soft hyphen, Arabic letter mark, Hangul and Khmer fillers, Mongolian separators: invisible.
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' => {
             false
         }
@@ -129,7 +128,7 @@ fn is_plain(c: char) -> bool {
         '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' => false,
         // Variation selectors and tags.
         '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}' => false,
-        // Noncharacters, which XML has no way to write.
+        // Noncharacters, which XML cannot express.
         '\u{fdd0}'..='\u{fdef}' => false,
         c => u32::from(c) & 0xfffe != 0xfffe,
     }

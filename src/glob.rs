@@ -1,62 +1,62 @@
-//! Patterns for paths and names, in the dialects that people have in their fingers.
+//! Patterns for paths and names, in the common dialects.
 //!
-//! In all of them `*` and `?` stop at a `/`, `[a-z]` is one byte of a set, and a `\` takes the meaning from what follows
-//! it. Bytes count, not characters. Matching takes time linear in the path, and in the pattern for each 64 parts of it,
-//! whatever they are: all ways through the pattern are gone at once.
+//! In all of them `*` and `?` stop at a `/`, `[a-z]` is one byte of a set, and a `\` makes the next byte literal. Bytes
+//! count, not characters. Matching takes time linear in the path, and in the pattern for each 64 of its tokens, for any
+//! input: all states of the pattern are tracked at once.
 
 use std::collections::BTreeMap;
 
-/// Whose rules a pattern follows.
+/// Dialect of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// Go's `path.Match`, which docker takes for names.
+    /// Go's `path.Match`, which docker uses for names.
     Go,
-    /// A line of a `.dockerignore`: the same, and `**` does not stop at a `/`.
+    /// A line of a `.dockerignore`: as `path.Match`, with a `**` that does not stop at a `/`.
     Dockerignore,
-    /// As in a shell: the same with `[!a]` beside `[^a]`, and `{a,b}`.
+    /// Shell: as `.dockerignore`, with `[!a]` beside `[^a]`, and `{a,b}`.
     Shell,
 }
 
-/// How many patterns one with `{…,…}` may stand for.
+/// Number of alternatives of a pattern with `{…,…}`.
 const MAX_ALTERNATIVES: usize = 1000;
 
-/// A pattern.
+/// Pattern.
 #[derive(Debug, Clone)]
 pub struct Glob {
-    /// One of them has to match.
+    /// Alternatives, of which one has to match.
     alternatives: Vec<Alternative>,
 }
 
-/// A pattern without braces.
+/// Pattern without braces.
 #[derive(Debug, Clone)]
 struct Alternative {
-    /// The bytes that it begins with; all of them, where there are no steps.
+    /// Literal bytes at the start; the whole pattern if there are no steps.
     literal: Vec<u8>,
     steps: Option<Steps>,
-    /// The bytes that the steps end with: what a path is looked at for first, as most end otherwise.
+    /// Literal bytes at the end, compared first, because most paths differ there.
     end: Vec<u8>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Token {
     Byte(u8),
-    /// `?`: one byte that is no `/`.
+    /// `?`: one byte except `/`.
     One,
-    /// `*`: any bytes but `/`.
+    /// `*`: any bytes except `/`.
     Part,
     /// `**`: any bytes.
     All,
-    /// `**/`: any folders, or none.
+    /// `**/`: any directories, or none.
     Folders,
     /// `[a-z]`, `[^a]`: one byte of a set.
     Set(Vec<(u8, u8)>, bool),
 }
 
 impl Glob {
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
-    /// What is wrong with it, in words.
+    /// The syntax error as text.
     pub fn new(pattern: &str, dialect: Dialect) -> Result<Self, &'static str> {
         let plain = match dialect {
             Dialect::Shell => without_braces(pattern.as_bytes())?,
@@ -83,7 +83,7 @@ impl Glob {
         })
     }
 
-    /// Whether all of a path is what the pattern says.
+    /// Tests if the pattern matches a whole path.
     pub fn is_match(&self, path: &[u8]) -> bool {
         self.alternatives.iter().any(|alternative| {
             let rest = path.strip_prefix(alternative.literal.as_slice());
@@ -98,7 +98,7 @@ impl Glob {
         })
     }
 
-    /// The same for a path or a folder that it is in.
+    /// Tests if the pattern matches a path or one of its parent directories.
     pub fn covers(&self, path: &[u8]) -> bool {
         let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
         let mut folders = slashes.map(|(at, _)| &path[..at]);
@@ -106,13 +106,13 @@ impl Glob {
     }
 }
 
-/// What `{a,b{c,d}}` stands for.
+/// Expands `{a,b{c,d}}` to its alternatives.
 fn without_braces(pattern: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
     let mut done = Vec::new();
     let mut work = vec![pattern.to_vec()];
     while let Some(text) = work.pop() {
         let mut depth = 0_usize;
-        // Where the first one opens, and the commas of it.
+        // Position of the first opening brace, and of its commas.
         let mut cuts: Vec<usize> = Vec::new();
         let mut end = None;
         let mut at = 0;
@@ -195,7 +195,7 @@ fn tokens(text: &[u8], dialect: Dialect) -> Result<Vec<Token>, &'static str> {
     Ok(tokens)
 }
 
-/// A set behind its `[`, and what follows it. Where it is Go's, a `]` or `-` needs a `\` to be one of the bytes.
+/// Parses a set after its `[`. Returns it and the rest. In Go's dialect `]` and `-` need a `\` to be members.
 fn set(text: &[u8], dialect: Dialect) -> Result<(Token, &[u8]), &'static str> {
     let is_shell = dialect == Dialect::Shell;
     let after = text.strip_prefix(b"^");
@@ -235,22 +235,22 @@ fn set(text: &[u8], dialect: Dialect) -> Result<(Token, &[u8]), &'static str> {
     }
 }
 
-/// A pattern as a machine whose states are numbers of tokens that are behind it, one bit each.
+/// Pattern as a nondeterministic automaton: state N means N tokens have matched, one bit each.
 #[derive(Debug, Clone)]
 struct Steps {
     /// 64 states each.
     words: usize,
-    /// Bytes that no token tells apart are of one class.
+    /// Classes of bytes that no token distinguishes.
     class: Box<[u8; 256]>,
-    /// By class and word: the states that such a byte leads on from.
+    /// By class and word: states that such a byte advances.
     on: Vec<u64>,
-    /// By word: the states that every byte leaves as they are, and those that every byte but `/` does.
+    /// By word: states that every byte keeps, and states that every byte except `/` keeps.
     stays: Vec<u64>,
     stays_in_part: Vec<u64>,
-    /// By word: the states that need no byte to go on, and those that need none where a part begins.
+    /// By word: states that advance without a byte, and states that do so at the start of a component.
     free: Vec<u64>,
     free_at_start: Vec<u64>,
-    /// The state at the end.
+    /// Final state.
     last: usize,
 }
 
@@ -281,7 +281,7 @@ impl Steps {
         let mut on = Vec::new();
         for byte in 0..=255_u8 {
             let column = bits(&takes(byte));
-            // There are as many classes as bytes at most.
+            // There are at most as many classes as bytes.
             let next = classes.len() as u8;
             let number = *classes.entry(column).or_insert_with_key(|column| {
                 on.extend_from_slice(column);
@@ -335,7 +335,7 @@ impl Steps {
         now[self.last / 64] >> (self.last % 64) & 1 == 1
     }
 
-    /// Opens the states that need no byte, one behind the other.
+    /// Adds the states that advance without a byte, in their order.
     fn skip(&self, now: &mut [u64], starts_part: bool) {
         loop {
             let (mut carry, mut news) = (0, 0);
@@ -442,7 +442,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against a crate that makes regular expressions of patterns.
+        /// Comparison with a crate that compiles patterns to regular expressions.
         #[test]
         fn patterns_match_as_elsewhere(
             left in "(\\*\\*/)?([ab/?*]|\\[ab\\]|\\[!a\\]|\\{a,b/\\}){0,7}",
@@ -451,12 +451,12 @@ mod tests {
             paths in proptest::collection::vec(("[abc/]{0,6}", "[abc/]{0,4}"), 1..40),
         ) {
             let pattern = format!("{left}{middle}{right}");
-            // There it is something else where it is not all of a part, and may not stand beside another star.
+            // There `**` has another meaning unless it is a whole component, and may not follow another star.
             let inner = pattern.trim_start_matches("**/").trim_end_matches("/**");
-            // Nor where it ends in a slash, which names are not.
+            // Nor at a final slash, which names do not have.
             prop_assume!(!pattern.ends_with('/'));
             prop_assume!(!inner.contains("**") && !pattern.contains("**/**") && !pattern.contains("/*/**") && !pattern.starts_with("***"));
-            // And its sets hold slashes.
+            // And its sets match slashes.
             let theirs = globset::GlobBuilder::new(&pattern.replace("[!a]", "[!a/]")).literal_separator(true).build();
             let theirs = theirs.expect("a pattern").compile_matcher();
             let ours = Glob::new(&pattern, Dialect::Shell).expect("a pattern");

@@ -1,4 +1,4 @@
-//! The image config: what runs, on what, made of which layers, how.
+//! Image config: command, environment, platform, layers and history.
 
 use serde_json::Value;
 
@@ -8,38 +8,38 @@ use super::{Digest, Platform};
 use crate::error::Result;
 use crate::limits::JsonLimits;
 
-/// A container image's config (image specification, "Image Configuration"), with docker's additions.
+/// Config of a container image (image specification, "Image Configuration"), with docker's additions.
 ///
-/// A view: the bytes it was read from are kept elsewhere and are what a digest is of. `null` equals absent.
+/// A view: its bytes are kept elsewhere, and a digest is of those bytes. `null` equals a missing field.
 #[derive(Debug, Clone, Default)]
 pub struct ImageConfig {
-    /// When the image was made, as written; usually RFC 3339.
+    /// Creation time as written; usually RFC 3339.
     pub created: Option<String>,
-    /// Who made it.
+    /// Author.
     pub author: Option<String>,
-    /// What machine it is for.
+    /// Platform.
     pub platform: Platform,
-    /// The digests of the plain layers, from the base upward. `None` when there is no `rootfs`.
+    /// Digests of the uncompressed layers, from the base upward. `None` without `rootfs`.
     pub diff_ids: Option<Vec<Digest>>,
-    /// What was done, oldest first. May be shorter or longer than the layers.
+    /// Build steps, oldest first. Their number may differ from the number of layers.
     pub history: Vec<History>,
-    /// The document, for [`ImageConfig::config`] and the fields that only docker writes (`container_config`,
+    /// The document, for [`ImageConfig::config`] and fields that only docker writes (`container_config`,
     /// `docker_version`, …).
     pub document: Value,
 }
 
-/// One step of an image's making.
+/// Build step of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct History {
-    /// When, as written.
+    /// Time as written.
     pub created: Option<String>,
-    /// The command, as the builder wrote it.
+    /// Command as the builder wrote it.
     pub created_by: String,
-    /// Who.
+    /// Author.
     pub author: Option<String>,
-    /// A remark.
+    /// Comment.
     pub comment: String,
-    /// Whether the step made no layer.
+    /// True if the step made no layer.
     pub empty_layer: bool,
 }
 
@@ -47,12 +47,12 @@ impl ImageConfig {
     /// Parses a config.
     ///
     /// # Errors
-    /// `Json` and `Schema` for a document that is misshapen in the fields read here; others are carried unread.
+    /// `Json` and `Schema` for an invalid document, as far as its fields are read here; other fields are not checked.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         Self::parse_within(bytes, &JsonLimits::default())
     }
 
-    /// The same for bytes that were parsed before, under whatever limits.
+    /// Parses bytes that were parsed before under other limits.
     ///
     /// # Errors
     /// As [`ImageConfig::parse`].
@@ -60,7 +60,7 @@ impl ImageConfig {
         Self::parse_within(bytes, &JsonLimits::KNOWN)
     }
 
-    /// The same within other limits.
+    /// Parses a config within limits.
     ///
     /// # Errors
     /// As [`ImageConfig::parse`].
@@ -68,7 +68,7 @@ impl ImageConfig {
         Self::from_value(json::parse_within(bytes, limits)?)
     }
 
-    /// The same for text that has been parsed.
+    /// Converts a parsed document.
     pub(crate) fn from_value(document: Value) -> Result<Self> {
         Shape::CONFIG.check(&document)?;
         let node = Node::root(&document);
@@ -96,7 +96,7 @@ impl ImageConfig {
         })
     }
 
-    /// What to run and how: docker's `Config` object, as written.
+    /// Docker's `Config` object as written: command, environment and so on.
     pub fn config(&self) -> Option<&Value> {
         Node::root(&self.document)
             .field("config")
@@ -104,7 +104,7 @@ impl ImageConfig {
             .map(|config| config.value())
     }
 
-    /// The labels, in the order of the document; empty where there are none or they are not texts.
+    /// Returns the labels, in the order of the document; values that are not strings are left out.
     pub fn labels(&self) -> Vec<(String, String)> {
         let labels = || -> Option<Vec<(String, String)>> {
             Node::root(self.config()?)
@@ -116,7 +116,8 @@ impl ImageConfig {
         labels().unwrap_or_default()
     }
 
-    /// A text that only docker writes at the top of the config: `comment`, `docker_version`, `parent`, ….
+    /// Returns a string field that only docker writes at the top of the config: `comment`, `docker_version`, `parent`,
+    /// ….
     pub fn extra(&self, name: &str) -> Option<String> {
         json::opt_text(&Node::root(&self.document), name)
             .ok()

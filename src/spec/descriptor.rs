@@ -1,4 +1,4 @@
-//! Descriptors: what points to a blob.
+//! Descriptors, the pointers to blobs.
 
 use base64::Engine;
 
@@ -6,32 +6,32 @@ use super::json::{self, Node};
 use super::{Digest, MediaType, Platform};
 use crate::error::Result;
 
-/// A pointer to a blob (image specification, "Descriptors").
+/// Pointer to a blob (image specification, "Descriptors").
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Descriptor {
-    /// What the blob claims to be; empty when not stated.
+    /// Media type of the blob; empty when not stated.
     pub media_type: MediaType,
-    /// The digest of the blob's bytes as stored.
+    /// Digest of the blob's stored bytes.
     pub digest: Digest,
-    /// Stored (maybe compressed) bytes of the blob, as stated; not yet compared with the archive.
+    /// Stated size in bytes of the blob as stored (maybe compressed); not yet compared with the archive.
     pub size: u64,
-    /// Where the blob might be fetched from. Shown, never fetched.
+    /// URLs of the blob. Listed, never fetched.
     pub urls: Vec<String>,
     /// Annotations, in the order of the document.
     pub annotations: Vec<(String, String)>,
-    /// The blob itself, where it is carried inline. Not yet compared with the digest.
+    /// Inline data of the blob. Not yet compared with the digest.
     pub data: Option<Vec<u8>>,
-    /// The kind of artifact pointed to.
+    /// Artifact type of the blob.
     pub artifact_type: Option<String>,
-    /// Which machine the image pointed to is for.
+    /// Platform of the image.
     pub platform: Option<Platform>,
 }
 
 impl Descriptor {
-    /// Reads a descriptor.
+    /// Parses a descriptor.
     ///
     /// # Errors
-    /// `Schema` for a missing or misshapen field, `BadDigest` for the digest.
+    /// `Schema` for a missing or invalid field, `BadDigest` for the digest.
     pub fn from_node(node: &Node<'_>) -> Result<Self> {
         let data = match node.field("data")? {
             None => None,
@@ -60,7 +60,7 @@ impl Descriptor {
         })
     }
 
-    /// The value of an annotation.
+    /// Returns the value of an annotation.
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.annotations
             .iter()
@@ -68,11 +68,11 @@ impl Descriptor {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Whether the specification allows the blob to be missing: it is to be had elsewhere, or is the empty blob.
+    /// Tests if the specification allows the blob to be missing: it is a foreign layer or the empty blob.
     pub fn may_be_absent(&self) -> bool {
         self.media_type.is_foreign() || !self.urls.is_empty() || self.digest.as_str() == EMPTY_JSON
     }
 }
 
-/// The digest of `{}`, the blob of the empty descriptor.
+/// Digest of `{}`, the blob of the empty descriptor.
 const EMPTY_JSON: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";

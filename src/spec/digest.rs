@@ -1,14 +1,14 @@
-//! Digests: `algorithm:encoded`, checked before they are used for anything.
+//! Digests: `algorithm:encoded`, validated before use.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::error::{Error, Fault, Result};
 
-/// A content digest that obeys the grammar of the image specification ("Descriptors, Digests").
+/// Content digest that conforms to the grammar of the image specification ("Descriptors, Digests").
 ///
-/// The registered algorithms (sha256, sha512, blake3) have their length and alphabet checked too. Only the grammar
-/// makes it safe to build a path from one: there is no `/` and no leading dot in a `Digest`. Cheap to clone.
+/// For the registered algorithms (sha256, sha512, blake3) length and alphabet are checked too. A `Digest` is safe in a
+/// path: it has no `/` and no leading dot. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest {
     text: Arc<str>,
@@ -16,11 +16,10 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// Checks a text.
+    /// Parses a digest.
     ///
     /// # Errors
-    /// `BadDigest` with the rule that is broken. An unknown algorithm is no error here, only when bytes are to be
-    /// hashed with it.
+    /// `BadDigest` with the broken rule. An unknown algorithm is an error only when bytes are hashed with it.
     pub fn parse(text: &str) -> Result<Self> {
         let bad = |why| {
             Error::new(Fault::BadDigest {
@@ -70,12 +69,12 @@ impl Digest {
         })
     }
 
-    /// The digest that `hex`, a bare hash in lower case, stands for in formats that leave the algorithm out.
+    /// Returns the digest of a bare lower-case hash, for formats that omit the algorithm.
     pub fn from_hex(algorithm: &str, hex: &str) -> Result<Self> {
         Digest::parse(&format!("{algorithm}:{hex}"))
     }
 
-    /// A digest that was computed here, so there is nothing to check.
+    /// Returns a digest computed by this program, without validation.
     pub(crate) fn known(algorithm: &'static str, hex: &str) -> Self {
         Digest {
             text: format!("{algorithm}:{hex}").into(),
@@ -83,40 +82,40 @@ impl Digest {
         }
     }
 
-    /// The whole text, `sha256:…`.
+    /// Text of the digest, `sha256:…`.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The algorithm's name.
+    /// Name of the algorithm.
     pub fn algorithm(&self) -> &str {
         &self.text[..self.colon]
     }
 
-    /// What follows the colon.
+    /// Encoded part, after the colon.
     pub fn encoded(&self) -> &str {
         &self.text[self.colon + 1..]
     }
 
-    /// The first 12 characters of the encoded part, as docker shows IDs in tables.
+    /// First 12 characters of the encoded part, as docker prints IDs in tables.
     pub fn short(&self) -> &str {
         let encoded = self.encoded();
         &encoded[..encoded.len().min(12)]
     }
 
-    /// Where an OCI layout keeps the blob: `blobs/sha256/…`.
+    /// Path of the blob in an OCI layout: `blobs/sha256/…`.
     pub fn blob_path(&self) -> String {
         format!("blobs/{}/{}", self.algorithm(), self.encoded())
     }
 
-    /// The digest that a layout's member name stands for, if it is one.
+    /// Returns the digest in the name of a layout's blob.
     pub fn from_blob_path(path: &str) -> Option<Self> {
         let (algorithm, encoded) = path.strip_prefix("blobs/")?.split_once('/')?;
         Digest::from_hex(algorithm, encoded).ok()
     }
 }
 
-/// Enough of a hostile text to recognise it in a message.
+/// Shortens a hostile text for a message.
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(160) {
         Some((end, _)) => format!("{}…", &text[..end]),

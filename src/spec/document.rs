@@ -1,4 +1,4 @@
-//! Manifests and indexes, told apart by their content.
+//! Manifests and indexes, distinguished by their content.
 
 use serde_json::Value;
 
@@ -8,73 +8,73 @@ use super::{Descriptor, Digest, ImageConfig, MediaType};
 use crate::error::{Fault, Result};
 use crate::limits::JsonLimits;
 
-/// A document that points to other blobs.
+/// Document that points to other blobs.
 ///
-/// The kind follows from the fields, whatever the media type says: many writers leave it out, and some state another.
+/// The fields decide on the kind, not the media type: many writers leave it out, and some state a wrong one.
 #[derive(Debug, Clone)]
 pub enum Document {
-    /// An OCI index or docker manifest list.
+    /// OCI index or docker manifest list.
     Index(Index),
-    /// An OCI or docker image manifest, or an artifact's.
+    /// Manifest of an OCI or docker image, or of an artifact.
     Manifest(Box<Manifest>),
-    /// A docker manifest of schema 1, which can be shown but not used.
+    /// Docker manifest of schema 1, which can be listed but not used.
     Schema1(Schema1),
 }
 
-/// An image index (image specification, "Image Index") or docker manifest list.
+/// Image index (image specification, "Image Index") or docker manifest list.
 #[derive(Debug, Clone)]
 pub struct Index {
-    /// As stated; empty when not.
+    /// Media type as stated, or empty.
     pub media_type: MediaType,
-    /// What it points to, in the order of the document.
+    /// Descriptors in the order of the document.
     pub manifests: Vec<Descriptor>,
     /// Annotations of the index itself.
     pub annotations: Vec<(String, String)>,
-    /// The kind of artifact it stands for.
+    /// Artifact type.
     pub artifact_type: Option<String>,
-    /// The manifest it is about.
+    /// Manifest that the index refers to.
     pub subject: Option<Box<Descriptor>>,
 }
 
-/// An image manifest (image specification, "Image Manifest").
+/// Image manifest (image specification, "Image Manifest").
 #[derive(Debug, Clone)]
 pub struct Manifest {
-    /// As stated; empty when not.
+    /// Media type as stated, or empty.
     pub media_type: MediaType,
-    /// The config; some artifacts have none.
+    /// Config; some artifacts have none.
     pub config: Option<Descriptor>,
-    /// The layers, from the base upward; an artifact's other blobs.
+    /// Layers, from the base upward; other blobs of an artifact.
     pub layers: Vec<Descriptor>,
     /// Annotations of the manifest itself.
     pub annotations: Vec<(String, String)>,
-    /// The kind of artifact it stands for.
+    /// Artifact type.
     pub artifact_type: Option<String>,
-    /// The manifest it is about.
+    /// Manifest that this one refers to.
     pub subject: Option<Box<Descriptor>>,
 }
 
-/// What can be told of a docker manifest of schema 1.
+/// Facts of a docker manifest of schema 1.
 #[derive(Debug, Clone)]
 pub struct Schema1 {
-    /// The name it was pushed under.
+    /// Repository it was pushed to.
     pub name: Option<String>,
-    /// The tag it was pushed under.
+    /// Tag it was pushed with.
     pub tag: Option<String>,
-    /// The layers, from the base upward (the document lists them from the top).
+    /// Layers, from the base upward (the document lists them from the top).
     pub layers: Vec<Digest>,
 }
 
 impl Document {
-    /// Parses a document and tells its kind.
+    /// Parses a document and detects its kind.
     ///
     /// # Errors
-    /// `Json` and `Schema` for misshapen documents; `Ambiguous` for one with fields of two kinds, which a registry
+    /// `Json` and `Schema` for invalid documents; `Ambiguous` for a document with fields of two kinds, which a registry
     /// and a client could read differently (CVE-2021-41190).
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         Document::parse_within(bytes, &JsonLimits::default())
     }
 
-    /// The same within other limits.
+    /// Parses a document within limits.
     ///
     /// # Errors
     /// As [`Document::parse`].
@@ -82,7 +82,7 @@ impl Document {
         Document::from_value(&json::parse_within(bytes, limits)?)
     }
 
-    /// The same for bytes that were parsed before, under whatever limits.
+    /// Parses bytes that were parsed before under other limits.
     ///
     /// # Errors
     /// As [`Document::parse`].
@@ -90,7 +90,7 @@ impl Document {
         Document::parse_within(bytes, &JsonLimits::KNOWN)
     }
 
-    /// The same for text that has been parsed.
+    /// Converts a parsed document.
     pub fn from_value(value: &Value) -> Result<Self> {
         Shape::MANIFEST.check(value)?;
         let node = Node::root(value);
@@ -155,7 +155,7 @@ impl Document {
         })))
     }
 
-    /// The media type stated inside the document; empty when not.
+    /// Media type stated in the document, or empty.
     pub fn media_type(&self) -> &str {
         match self {
             Document::Index(index) => index.media_type.as_str(),
@@ -166,26 +166,27 @@ impl Document {
 }
 
 impl Manifest {
-    /// Whether it describes a container image, by its config.
+    /// Tests if the manifest describes a container image, judged by its config.
     ///
-    /// Artifacts have other configs or none. One that calls itself an artifact is believed only where its layers are no
-    /// filesystem layers, or a word would turn verification off.
+    /// Artifacts have other configs or none. A stated artifact type counts only if there are no filesystem layers, so
+    /// that it cannot turn verification off.
     pub fn is_image(&self) -> bool {
         self.has_image_layers() || self.has_image_config() && self.artifact_type.is_none()
     }
 
-    /// Whether it has an image's config and filesystem layers only, at least one: it can be run, whatever else is said
-    /// of it.
+    /// Tests if the manifest has an image config and at least one layer, all of them filesystem layers: such an image
+    /// can be run, whatever else is stated.
     pub fn has_image_layers(&self) -> bool {
         self.has_image_config()
             && !self.layers.is_empty()
             && self.layers.iter().all(|layer| layer.media_type.is_layer())
     }
 
-    /// Whether it describes a container image, seen together with its config where that is known.
+    /// Tests if the manifest describes a container image, given its config if known.
     ///
-    /// Of a docker manifest the config's type does not matter where it reads as an image's: docker 1.10 to 1.12 pushed
-    /// them as `application/octet-stream`. Plugins have such configs too, and a type of their own.
+    /// For a docker manifest the media type of the config does not matter if it parses as an image config: docker 1.10
+    /// to 1.12 pushed them as `application/octet-stream`. Plugins have such configs too, with a media type of their
+    /// own.
     pub fn is_image_with(&self, config: Option<&ImageConfig>) -> bool {
         if self.is_image() {
             return true;

@@ -1,9 +1,9 @@
-//! Names of fields as Go's decoder takes them, which reads these documents in every engine.
+//! Field names as matched by Go's JSON decoder, which every engine uses for these documents.
 //!
-//! Where a Go struct is behind an object, a key stands for the field whose name it folds to: letters in any case, and
-//! two letters outside ASCII that fold to `s` and `k`. Of several keys for one field the last counts, so a document
-//! could show one reader another value than the next: [`Shape::check`] refuses it. Where a map is behind an object
-//! (labels, annotations, volumes) keys are exact, and nothing is folded.
+//! In an object decoded to a Go struct, a key matches the field it folds to: letters in any case, and two non-ASCII
+//! letters that fold to `s` and `k`. The last of several keys for one field wins, so readers could see different
+//! values; [`Shape::check`] refuses such documents. In an object decoded to a Go map (labels, annotations, volumes)
+//! keys are exact.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ const LONG_S: char = '\u{17f}';
 /// U+212A, KELVIN SIGN, which folds to `k`.
 const KELVIN: char = '\u{212a}';
 
-/// The field that a key stands for, in lower case.
+/// Returns the field that a key matches, in lower case.
 pub fn folded(key: &str) -> Cow<'_, str> {
     let fold = |letter| match letter {
         LONG_S => 's',
@@ -30,12 +30,12 @@ pub fn folded(key: &str) -> Cow<'_, str> {
     Cow::Owned(key.chars().map(fold).collect())
 }
 
-/// Whether two keys stand for one field.
+/// Tests if two keys match the same field.
 pub fn same(a: &str, b: &str) -> bool {
     a == b || folded(a) == folded(b)
 }
 
-/// The key under which an object holds a field.
+/// Returns the key of an object that matches a field.
 pub fn key<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     if let Some((key, _)) = object.get_key_value(name) {
         return Some(key);
@@ -46,28 +46,28 @@ pub fn key<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
         .find(|key| same(key, name))
 }
 
-/// The value of a field, `null` included.
+/// Returns the value of a field, `null` included.
 pub fn get<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     object.get(key(object, name)?)
 }
 
-/// The value of a field of a value that may be no object.
+/// Returns the value of a field, or `None` if `value` is not an object.
 pub fn of<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     get(value.as_object()?, name)
 }
 
-/// The value of a field, to be changed.
+/// Returns the value of a field for modification.
 pub fn get_mut<'a>(object: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut Value> {
     let key = key(object, name)?.to_owned();
     object.get_mut(&key)
 }
 
-/// The value of a field of a value that may be no object, to be changed.
+/// Returns the value of a field for modification, or `None` if `value` is not an object.
 pub fn of_mut<'a>(value: &'a mut Value, name: &str) -> Option<&'a mut Value> {
     get_mut(value.as_object_mut()?, name)
 }
 
-/// Sets a field under the key that is there; a new one becomes the last.
+/// Sets a field under its existing key, or appends it.
 pub fn set(object: &mut Map<String, Value>, name: &str, value: Value) {
     match get_mut(object, name) {
         Some(place) => *place = value,
@@ -84,7 +84,7 @@ pub fn remove(object: &mut Map<String, Value>, name: &str) {
     }
 }
 
-/// The fields of a config's `config`, in the order in which docker writes them.
+/// Fields of a config's `config`, in docker's order.
 pub const RUN_FIELDS: [&str; 25] = [
     "Hostname",
     "Domainname",
@@ -113,7 +113,7 @@ pub const RUN_FIELDS: [&str; 25] = [
     "Shell",
 ];
 
-/// The fields of a config's `config.Healthcheck`.
+/// Fields of a config's `config.Healthcheck`.
 pub const HEALTH_FIELDS: [&str; 6] = [
     "Test",
     "Interval",
@@ -123,7 +123,7 @@ pub const HEALTH_FIELDS: [&str; 6] = [
     "Retries",
 ];
 
-/// The fields of a config as docker and the specification spell them.
+/// Fields of a config, as docker and the specification spell them.
 pub const CONFIG_FIELDS: [&str; 18] = [
     "architecture",
     "author",
@@ -145,7 +145,7 @@ pub const CONFIG_FIELDS: [&str; 18] = [
     "variant",
 ];
 
-/// Renames the keys of an object to the fields that they stand for, in the order in which they are.
+/// Renames the keys of an object to the fields they match; the order stays.
 pub fn rename(object: &mut Map<String, Value>, names: &[&str]) {
     let usual = |key: &String| names.iter().find(|name| same(name, key));
     if object
@@ -161,14 +161,14 @@ pub fn rename(object: &mut Map<String, Value>, names: &[&str]) {
     *object = renamed.collect();
 }
 
-/// Which objects of a document have a Go struct behind them. What is not named is a map, or unknown, and not looked at.
+/// Objects of a document that are decoded to Go structs. Fields not listed are maps or unknown, and are not checked.
 #[derive(Debug, Clone, Copy)]
 pub enum Shape {
-    /// A struct, and its fields that hold more of them.
+    /// Struct, with its fields that hold other structs.
     Struct(&'static [(&'static str, &'static Shape)]),
-    /// A list.
+    /// List.
     List(&'static Shape),
-    /// A map.
+    /// Map.
     Map(&'static Shape),
 }
 
@@ -184,7 +184,7 @@ static SIGNATURES: Shape = Shape::List(&SIGNATURE);
 static HEADER: Shape = Shape::Struct(&[("jwk", &PLAIN)]);
 
 impl Shape {
-    /// A manifest or an index, schema 1 included.
+    /// Manifest or index, schema 1 included.
     pub const MANIFEST: Shape = Shape::Struct(&[
         ("config", &DESCRIPTOR),
         ("layers", &DESCRIPTORS),
@@ -195,14 +195,14 @@ impl Shape {
         ("history", &PLAINS),
         ("signatures", &SIGNATURES),
     ]);
-    /// An image's config, and the `json` of a layer before docker 1.10.
+    /// Image config, or `json` of a layer before docker 1.10.
     pub const CONFIG: Shape = Shape::Struct(&[
         ("config", &RUN),
         ("container_config", &RUN),
         ("rootfs", &PLAIN),
         ("history", &PLAINS),
     ]);
-    /// docker's `manifest.json`.
+    /// `manifest.json` of docker.
     pub const ITEMS: Shape = Shape::List(&ITEM);
     /// `oci-layout`.
     pub const LAYOUT: Shape = Shape::Struct(&[]);

@@ -1,9 +1,10 @@
-//! JSON as documents of the field need it: strict about ambiguity, lenient about spelling.
+//! JSON parsing for image documents: strict about ambiguity, lenient about spelling.
 //!
-//! A hostile archive could try to show two readers two documents (duplicate keys, keys that differ only in case,
-//! trailing text), to exhaust the stack (depth) or the memory (size, items). [`parse`] stops all of these before
-//! anybody looks at a field; [`Node`] then reads fields with an error that names the field.
+//! A hostile archive could try to show two readers different documents (duplicate keys, keys that differ only in case,
+//! trailing text), or to exhaust the stack (depth) or the memory (size, items). [`parse`] refuses all of these before
+//! any field is read; [`Node`] then reads fields with errors that name the field.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 
@@ -14,17 +15,17 @@ use super::{Digest, fields, texts};
 use crate::error::{Error, Fault, Result};
 use crate::limits::JsonLimits;
 
-/// Parses one JSON document that fills `bytes` to the end. Texts that are no valid Unicode are read as Go reads them, see
+/// Parses one JSON document that fills `bytes` to the end. Invalid Unicode in strings is read as Go reads it, see
 /// [`texts::readable`].
 ///
 /// # Errors
-/// `Json` for malformed text, a byte order mark, trailing data, a key that occurs twice in one object, and numbers
-/// that do not fit; `Limit` past 64 levels, 100,000 items in an array or a million in all.
+/// `Json` for invalid syntax, a byte order mark, trailing data, a duplicate key in an object, and numbers out of range;
+/// `Limit` past 64 levels, 100,000 items in an array or a million in total.
 pub fn parse(bytes: &[u8]) -> Result<Value> {
     parse_within(bytes, &JsonLimits::default())
 }
 
-/// The same for bytes that were parsed before, under whatever limits.
+/// Parses bytes that were parsed before under other limits.
 ///
 /// # Errors
 /// As [`parse`].
@@ -32,7 +33,26 @@ pub fn parse_known(bytes: &[u8]) -> Result<Value> {
     parse_within(bytes, &JsonLimits::KNOWN)
 }
 
-/// The same within other limits.
+/// Parses a document for modification. Invalid Unicode and numbers that are no machine integers are marked, see
+/// [`texts`].
+///
+/// # Errors
+/// As [`parse_known`].
+pub fn parse_exact(document: &[u8]) -> Result<Value> {
+    parse_known(document)?;
+    parse_known(&texts::rewritten(document, true))
+}
+
+/// Returns the paths of strings and keys that are not valid Unicode, in the order of the document; `None` if there are
+/// none or it is not JSON.
+pub fn invalid_texts(document: &[u8]) -> Option<Vec<String>> {
+    match texts::readable(document) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(_) => Some(texts::marked_paths(&parse_exact(document).ok()?)),
+    }
+}
+
+/// Parses a document within limits.
 ///
 /// # Errors
 /// As [`parse`].
@@ -172,9 +192,9 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 }
 
-/// A JSON value together with the path that leads to it, for reading fields with errors that name them.
+/// JSON value with its path, for errors that name the field.
 ///
-/// `null` counts as absent everywhere, as it does for the Go programs that write these documents.
+/// `null` counts as missing, as in the Go programs that write these documents.
 #[derive(Clone)]
 pub struct Node<'a> {
     value: &'a Value,
@@ -182,7 +202,7 @@ pub struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// The document itself.
+    /// Returns the node of the document.
     pub fn root(value: &'a Value) -> Self {
         Node {
             value,
@@ -195,7 +215,7 @@ impl<'a> Node<'a> {
         self.value
     }
 
-    /// The error that this node is not what it should be.
+    /// Returns the error that this node is not `expected`.
     pub fn expected(&self, expected: &'static str) -> Error {
         let found = described(self.value);
         let field = if self.path.is_empty() {
@@ -211,10 +231,10 @@ impl<'a> Node<'a> {
         .into()
     }
 
-    /// The field of that name, found as Go does, see [`fields::same`]; `None` if absent or `null`.
+    /// Returns the field of that name, matched as in Go, see [`fields::same`]; `None` if missing or `null`.
     ///
     /// # Errors
-    /// `Schema` if this node is no object, `Ambiguous` if two keys stand for the field.
+    /// `Schema` if this node is not an object, `Ambiguous` if two keys match the field.
     pub fn field(&self, name: &str) -> Result<Option<Node<'a>>> {
         let Value::Object(map) = self.value else {
             return Err(self.expected("an object"));
@@ -239,7 +259,7 @@ impl<'a> Node<'a> {
         }))
     }
 
-    /// The same, for a field that must be there.
+    /// Returns a required field.
     pub fn required(&self, name: &str, expected: &'static str) -> Result<Node<'a>> {
         match self.field(name)? {
             Some(node) => Ok(node),
@@ -260,7 +280,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The items of a list.
+    /// Items of a list.
     pub fn items(&self) -> Result<impl Iterator<Item = Node<'a>> + use<'a>> {
         let Value::Array(items) = self.value else {
             return Err(self.expected("a list"));
@@ -272,7 +292,7 @@ impl<'a> Node<'a> {
         }))
     }
 
-    /// The members of an object, in the order of the document.
+    /// Members of an object, in the order of the document.
     pub fn members(&self) -> Result<impl Iterator<Item = (&'a str, Node<'a>)> + use<'a>> {
         let Value::Object(map) = self.value else {
             return Err(self.expected("an object"));
@@ -288,7 +308,7 @@ impl<'a> Node<'a> {
         }))
     }
 
-    /// A text.
+    /// Value of a string.
     pub fn text(&self) -> Result<&'a str> {
         self.value.as_str().ok_or_else(|| self.expected("a string"))
     }
@@ -301,19 +321,19 @@ impl<'a> Node<'a> {
             .ok_or_else(|| self.expected("an integer from 0 to 9223372036854775807"))
     }
 
-    /// A digest.
+    /// Value of a digest.
     pub fn digest(&self) -> Result<Digest> {
         Digest::parse(self.text()?).map_err(|error| error.at(self.path.clone()))
     }
 
-    /// A list of texts; absent fields are empty lists for the caller.
+    /// Values of a list of strings.
     pub fn texts(&self) -> Result<Vec<String>> {
         self.items()?
             .map(|item| item.text().map(str::to_owned))
             .collect()
     }
 
-    /// An object whose values are texts, in the order of the document.
+    /// Values of an object of strings, in the order of the document.
     pub fn text_map(&self) -> Result<Vec<(String, String)>> {
         self.members()?
             .map(|(key, node)| Ok((key.to_owned(), node.text()?.to_owned())))
@@ -321,7 +341,7 @@ impl<'a> Node<'a> {
     }
 }
 
-/// A value as errors show it: short strings and numbers as they are, of the rest the kind.
+/// Formats a value for errors: short strings and numbers as they are, otherwise the type.
 pub(super) fn described(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
@@ -334,7 +354,7 @@ pub(super) fn described(value: &Value) -> String {
     }
 }
 
-/// The text of an optional field.
+/// Returns the value of an optional string field.
 pub fn opt_text(node: &Node<'_>, name: &str) -> Result<Option<String>> {
     node.field(name)?
         .map(|field| field.text().map(str::to_owned))

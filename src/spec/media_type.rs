@@ -1,19 +1,19 @@
-//! Media types: what a blob claims to be. Bytes decide; claims are compared with them.
+//! Media types as stated. The bytes decide; stated types are compared with them.
 
-/// A media type as written. Parameters and unknown types are carried, not refused.
+/// Media type as written. Parameters and unknown types are kept, not refused.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct MediaType(String);
 
-/// How a layer's media type says it is packed.
+/// Compression of a layer, as its media type states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LayerKind {
-    /// A plain tar.
+    /// Uncompressed tar.
     Tar,
-    /// A tar in gzip.
+    /// Tar compressed with gzip.
     Gzip,
-    /// A tar in zstd.
+    /// Tar compressed with zstd.
     Zstd,
-    /// Encrypted: the tar cannot be read without a key.
+    /// Encrypted tar, unreadable without a key.
     Encrypted,
 }
 
@@ -31,17 +31,17 @@ impl MediaType {
     /// `application/vnd.docker.container.image.v1+json`
     pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
-    /// Takes the text as it is.
+    /// Wraps a text as it is.
     pub fn new(text: impl Into<String>) -> Self {
         MediaType(text.into())
     }
 
-    /// The text as written; empty when there was none.
+    /// Text as written; empty if not stated.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The text without parameters (`; charset=…`), in lower case.
+    /// Returns the text without parameters (`; charset=…`), in lower case.
     fn bare(&self) -> String {
         self.0
             .split(';')
@@ -51,12 +51,12 @@ impl MediaType {
             .to_ascii_lowercase()
     }
 
-    /// Whether it names an OCI index or a docker manifest list.
+    /// Tests if it is an OCI index or a docker manifest list.
     pub fn is_index(&self) -> bool {
         matches!(self.bare().as_str(), Self::OCI_INDEX | Self::DOCKER_LIST)
     }
 
-    /// Whether it names an OCI or docker image manifest.
+    /// Tests if it is an OCI or docker image manifest.
     pub fn is_manifest(&self) -> bool {
         matches!(
             self.bare().as_str(),
@@ -64,7 +64,7 @@ impl MediaType {
         )
     }
 
-    /// Whether it names a docker manifest of schema 2 or a docker manifest list.
+    /// Tests if it is a docker manifest of schema 2 or a docker manifest list.
     pub fn is_docker(&self) -> bool {
         matches!(
             self.bare().as_str(),
@@ -72,24 +72,24 @@ impl MediaType {
         )
     }
 
-    /// Whether it names a container image's config.
+    /// Tests if it is an image config.
     pub fn is_image_config(&self) -> bool {
         matches!(self.bare().as_str(), Self::OCI_CONFIG | Self::DOCKER_CONFIG)
     }
 
-    /// Whether it names the config of a docker plugin, which reads like an image's.
+    /// Tests if it is the config of a docker plugin, which resembles an image config.
     pub fn is_plugin_config(&self) -> bool {
         self.bare() == "application/vnd.docker.plugin.v1+json"
     }
 
-    /// Whether it names a layer that may lawfully be missing, to be fetched from its URLs.
+    /// Tests if it is a layer that may be missing and fetched from its URLs.
     pub fn is_foreign(&self) -> bool {
         let bare = self.bare();
         bare.starts_with("application/vnd.oci.image.layer.nondistributable.")
             || bare.starts_with("application/vnd.docker.image.rootfs.foreign.")
     }
 
-    /// The types of filesystem layers, without what says how they are packed.
+    /// Types of filesystem layers, without the compression.
     const LAYERS: [&str; 4] = [
         "application/vnd.oci.image.layer.v1.tar",
         "application/vnd.oci.image.layer.nondistributable.v1.tar",
@@ -97,13 +97,13 @@ impl MediaType {
         "application/vnd.docker.image.rootfs.foreign.diff.tar",
     ];
 
-    /// Whether it names a filesystem layer, however packed, or nothing at all.
+    /// Tests if it is a filesystem layer of any compression, or empty.
     pub fn is_layer(&self) -> bool {
         let bare = self.bare();
         bare.is_empty() || Self::LAYERS.iter().any(|layer| bare.starts_with(layer))
     }
 
-    /// How a filesystem layer is packed, if it names one; `None` for everything that is not known to be a layer.
+    /// Returns the compression of a filesystem layer; `None` for all other types.
     pub fn layer_kind(&self) -> Option<LayerKind> {
         let bare = self.bare();
         let rest = Self::LAYERS

@@ -1,8 +1,8 @@
-//! The image specification's nouns, as views over bytes that are kept.
+//! Types of the image specification, as views of bytes that are kept.
 //!
-//! Parsing here is lenient where real writers differ (`null` for absent, Go's case-blind keys, missing media types)
-//! and strict where two readers would disagree (duplicate keys, one document of two kinds). Nothing is ever written
-//! back from these views: a digest is of bytes, so every document travels with the bytes it was read from.
+//! Parsing is lenient where real writers differ (`null` for missing, Go's case-insensitive keys, missing media types)
+//! and strict where readers would disagree (duplicate keys, one document of two kinds). Views are never serialized: a
+//! digest is of bytes, so every document is kept with the bytes it was parsed from.
 
 pub mod annotations;
 mod config;

@@ -1,20 +1,19 @@
-//! Configs that are made here, from nothing or from one that is there.
+//! New configs, from nothing or from an existing one.
 
 use serde_json::{Map, Value, json};
 
 use super::instruction::{self, Instruction};
-use super::json::Node;
+use super::json::{self, Node};
 use super::{Digest, History, Platform, Timestamp, fields, texts};
 use crate::error::{Fault, Result};
 
-/// A config document that is being changed. What is not named stays as it is, unknown fields too, and texts that are no
-/// valid Unicode.
+/// Config document for modification. Everything else stays as written, unknown fields and invalid Unicode included.
 #[derive(Debug, Clone)]
 pub struct NewConfig {
     document: Map<String, Value>,
 }
 
-/// What only says how and by whom the image before was made, and would be wrong of the new one.
+/// Fields about the build of the previous image, which would be wrong in the new one.
 const OF_ITS_MAKING: [&str; 8] = [
     "author",
     "comment",
@@ -27,7 +26,7 @@ const OF_ITS_MAKING: [&str; 8] = [
 ];
 
 impl NewConfig {
-    /// An empty one for a platform.
+    /// Returns an empty config for a platform.
     pub fn for_platform(platform: &Platform) -> Self {
         let mut config = NewConfig {
             document: Map::new(),
@@ -38,13 +37,13 @@ impl NewConfig {
         config
     }
 
-    /// One that starts as a copy.
+    /// Returns a copy of a config.
     ///
     /// # Errors
-    /// `Json` and `Schema` for what is no image config.
+    /// `Json` and `Schema` for anything but an image config.
     pub fn like(bytes: &[u8]) -> Result<Self> {
-        let value = texts::exact(bytes)?;
-        // A config that cannot be read would make an image that cannot be.
+        let value = json::parse_exact(bytes)?;
+        // An unreadable config would make an unreadable image.
         super::ImageConfig::parse_known(bytes)?;
         let node = Node::root(&value);
         let known = ["architecture", "config", "rootfs"];
@@ -57,7 +56,7 @@ impl NewConfig {
         }
     }
 
-    /// Says what machine the image is for.
+    /// Sets the platform.
     pub fn set_platform(&mut self, platform: &Platform) {
         self.set("architecture", platform.architecture.as_str().into());
         self.set("os", platform.os.as_str().into());
@@ -89,7 +88,7 @@ impl NewConfig {
         Ok(())
     }
 
-    /// The command that a container of the image would run, as docker notes it of a container it commits.
+    /// Command that a container of the image would run, as docker records it for a committed container.
     pub fn command(&self) -> String {
         let words = || -> Option<Vec<&str>> {
             let config = self.get("config")?.as_object()?;
@@ -102,7 +101,7 @@ impl NewConfig {
         words().unwrap_or_default().join(" ")
     }
 
-    /// Says when and by whom the image is made, and forgets what was said of the one before.
+    /// Sets creation time and author, and removes the fields about the build of the previous image.
     pub fn made(&mut self, created: Timestamp, author: Option<&str>, comment: Option<&str>) {
         for name in OF_ITS_MAKING {
             self.remove(name);
@@ -122,10 +121,10 @@ impl NewConfig {
         self.set("rootfs", json!({"type": "layers", "diff_ids": diff_ids}));
     }
 
-    /// Adds a step to the history.
+    /// Appends a step to the history.
     ///
     /// # Errors
-    /// `Schema` if the history is no list.
+    /// `Schema` if the history is not a list.
     pub fn add_history(&mut self, step: &History) -> Result<()> {
         let mut history = self.history()?;
         let mut entry = Map::new();
@@ -148,7 +147,7 @@ impl NewConfig {
         Ok(())
     }
 
-    /// Marks the steps from the `from`th on (from 0) as having no layer any more; nothing else of them changes.
+    /// Marks the steps from position `from` on (from 0) as empty layers; nothing else changes.
     ///
     /// # Errors
     /// As [`NewConfig::add_history`].
@@ -166,7 +165,7 @@ impl NewConfig {
         Ok(())
     }
 
-    /// The document, compact.
+    /// Serializes the document without white space.
     pub fn bytes(&self) -> Vec<u8> {
         texts::bytes(&Value::Object(self.document.clone()))
     }
@@ -187,7 +186,7 @@ impl NewConfig {
         fields::remove(&mut self.document, name);
     }
 
-    /// Sets a field where it stands, or among the others by its name, which is how docker sorts them.
+    /// Sets a field under its existing key, or inserts it in docker's order, by name.
     pub fn set(&mut self, name: &str, value: Value) {
         if let Some(place) = fields::get_mut(&mut self.document, name) {
             *place = value;
@@ -234,7 +233,7 @@ mod tests {
             .expect("a list");
         let expected = r#"{"x":{"b":1,"a":2},"architecture":"arm64","config":{"Z":1,"Cmd":["a","b"]},"history":[{"created_by":"one","y":2,"empty_layer":true},{"created_by":"two","empty_layer":true},{"created":"1970-01-01T00:00:00Z","comment":"c"}],"os":"linux","rootfs":{"type":"layers","diff_ids":[]},"variant":"v8"}"#;
         let found = String::from_utf8(config.bytes()).expect("UTF-8");
-        // What is new stands in docker's order, before the first that comes after it.
+        // A new field is inserted before the first field that follows it in docker's order.
         let added = r#"{"author":"me","created":"1970-01-01T00:00:00Z","#;
         assert!(found.starts_with(added), "{found}");
         let found = found.replacen(added, "{", 1);

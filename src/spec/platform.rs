@@ -1,25 +1,25 @@
-//! Platforms: which machine an image is for, and which image a machine wants.
+//! Platforms of images and machines.
 
 use std::fmt;
 
 use super::json::{self, Node};
 use crate::error::{Error, Fault, Result};
 
-/// An operating system and a processor, in Go's words (`linux`, `amd64`).
+/// Operating system and processor, in Go's words (`linux`, `amd64`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Platform {
-    /// `linux`, `windows`, …; empty when nothing says so.
+    /// `linux`, `windows`, …; empty when not stated.
     pub os: String,
-    /// `amd64`, `arm64`, …; empty when nothing says so.
+    /// `amd64`, `arm64`, …; empty when not stated.
     pub architecture: String,
-    /// `v7`, `v8`, …, when stated.
+    /// `v7`, `v8`, …; `None` when not stated.
     pub variant: Option<String>,
-    /// The least version of the operating system, on Windows.
+    /// Minimum version of the operating system, on Windows.
     pub os_version: Option<String>,
 }
 
 impl Platform {
-    /// The machine this program runs on.
+    /// Returns the platform this program runs on.
     pub fn host() -> Self {
         let architecture = match std::env::consts::ARCH {
             "x86_64" => "amd64",
@@ -41,10 +41,10 @@ impl Platform {
         }
     }
 
-    /// Reads `os/architecture[/variant]`, or an architecture or operating system alone, as docker does.
+    /// Parses `os/architecture[/variant]`, or an architecture or operating system alone, as docker does.
     ///
     /// # Errors
-    /// `Usage` when the text has empty or more than three parts.
+    /// `Usage` for a text with empty parts or more than three parts.
     pub fn parse(text: &str) -> Result<Self> {
         let parts: Vec<&str> = text.split('/').collect();
         let malformed = |part: &&str| {
@@ -91,7 +91,7 @@ impl Platform {
         Ok(platform)
     }
 
-    /// Reads the platform object of a descriptor, or the fields of the same names of a config.
+    /// Parses the platform object of a descriptor, or the fields of the same names of a config.
     pub fn from_node(node: &Node<'_>) -> Result<Self> {
         Ok(Platform {
             os: json::opt_text(node, "os")?.unwrap_or_default(),
@@ -101,7 +101,7 @@ impl Platform {
         })
     }
 
-    /// Whether `self`, what an image is for, satisfies `wanted`. A missing variant and the usual one are equal.
+    /// Tests if an image for this platform satisfies `wanted`. A missing variant equals the default one.
     pub fn satisfies(&self, wanted: &Platform) -> bool {
         self.os == wanted.os
             && self.architecture == wanted.architecture
@@ -109,8 +109,8 @@ impl Platform {
             && (wanted.os_version.is_none() || self.os_version == wanted.os_version)
     }
 
-    /// The platform of a config with what only the descriptor in an index states: all of it where the config states
-    /// nothing, the variant and the version of the operating system where both state the same machine.
+    /// Completes the platform of a config from a descriptor in an index: all fields if the config states none, variant
+    /// and version of the operating system if both state the same machine.
     #[must_use]
     pub fn completed_by(&self, descriptor: Option<&Platform>) -> Platform {
         let Some(descriptor) = descriptor else {
@@ -129,7 +129,8 @@ impl Platform {
         completed
     }
 
-    /// Whether both are one platform, a missing variant being the usual one. No other that it can run will do.
+    /// Tests if both are one platform, a missing variant being the default one. Other compatible platforms are not
+    /// accepted.
     pub fn is_same_as(&self, other: &Platform) -> bool {
         self.os == other.os
             && self.architecture == other.architecture
@@ -137,14 +138,14 @@ impl Platform {
             && (other.os_version.is_none() || self.os_version == other.os_version)
     }
 
-    /// How well `self`, what an image is for, serves `wanted`: 0 is best, `None` is not at all.
+    /// Ranks an image for this platform for `wanted`: 0 is best, `None` cannot run.
     ///
-    /// Of another variant of the processor only what runs there serves, the newest first: for `arm/v7` these are v6, v5
-    /// and what states none, for `arm64/v9` and `amd64/v3` the older ones (containerd, `platforms.Only`).
+    /// Of other variants of the processor only compatible ones are ranked, the newest first: for `arm/v7` these are v6,
+    /// v5 and no variant, for `arm64/v9` and `amd64/v3` the older ones (containerd, `platforms.Only`).
     pub fn rank(&self, wanted: &Platform) -> Option<u32> {
         let nothing_stated = self.architecture == "arm" && self.variant.is_none();
         if self.satisfies(wanted) && !nothing_stated {
-            // What states the variant itself comes before what leaves the usual one out.
+            // A stated variant precedes the default one left out.
             let stated = wanted.variant.is_none() || self.variant == wanted.variant;
             return Some(u32::from(!stated));
         }
@@ -163,7 +164,7 @@ impl Platform {
         };
         let (major, minor) = number(wanted.effective_variant())?;
         let (own_major, own_minor) = match (architecture, &self.variant) {
-            // It may need any: containers/image takes it last.
+            // It may need any variant: containers/image ranks it last.
             ("arm", None) => return Some(u32::MAX),
             _ => number(self.effective_variant())?,
         };
@@ -192,7 +193,7 @@ impl Platform {
         }
     }
 
-    /// Whether it is the placeholder that BuildKit gives to attestations.
+    /// Tests if it is BuildKit's placeholder for attestations.
     pub fn is_unknown(&self) -> bool {
         self.os == "unknown" && self.architecture == "unknown"
     }

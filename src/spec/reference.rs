@@ -1,19 +1,19 @@
-//! Image references: what a name means, and its short form.
+//! Image references and their short form.
 
 use std::fmt;
 
 use super::Digest;
 use crate::error::{Error, Fault, Result};
 
-/// The registry that names without one belong to.
+/// Default registry.
 const HUB: &str = "docker.io";
-/// The folder of [`HUB`] that names without one belong to.
+/// Default directory of [`HUB`].
 const LIBRARY: &str = "library/";
 
-/// A reference by the grammar docker and containerd share: `[host[:port]/]path[:tag][@digest]`, in normal form.
+/// Reference by the grammar of docker and containerd: `[host[:port]/]path[:tag][@digest]`, in normal form.
 ///
-/// `alpine`, `docker.io/alpine` and `docker.io/library/alpine` are one and the same. The tag is not filled in, because
-/// a name without one and `:latest` are different things in an archive; see [`Reference::tag_or_latest`].
+/// `alpine`, `docker.io/alpine` and `docker.io/library/alpine` are equal. A missing tag is not filled in, because a
+/// name without one and `:latest` differ in an archive; see [`Reference::tag_or_latest`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Reference {
     domain: String,
@@ -26,7 +26,7 @@ impl Reference {
     /// Parses a reference.
     ///
     /// # Errors
-    /// `BadReference` with the rule that is broken.
+    /// `BadReference` with the broken rule.
     pub fn parse(text: &str) -> Result<Self> {
         let bad = |why| {
             Error::new(Fault::BadReference {
@@ -41,7 +41,7 @@ impl Reference {
                 Some(Digest::parse(digest).map_err(|_| bad("what follows '@' is no digest"))?),
             ),
         };
-        // A colon after the last slash separates the tag; one before it belongs to the host's port.
+        // A colon after the last slash precedes the tag; one before it belongs to the host's port.
         let name_start = rest.rfind('/').map_or(0, |slash| slash + 1);
         let (name, tag) = match rest[name_start..].find(':') {
             None => (rest, None),
@@ -99,22 +99,22 @@ impl Reference {
         })
     }
 
-    /// The registry's host, with port.
+    /// Host of the registry, with port.
     pub fn domain(&self) -> &str {
         &self.domain
     }
 
-    /// The tag, if one is stated.
+    /// Tag, if stated.
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }
 
-    /// The digest, if one is stated.
+    /// Digest, if stated.
     pub fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
     }
 
-    /// The tag that is meant: `latest` where neither tag nor digest is stated.
+    /// Tag; `latest` if neither tag nor digest is stated.
     pub fn tag_or_latest(&self) -> Option<&str> {
         match (&self.tag, &self.digest) {
             (Some(tag), _) => Some(tag),
@@ -123,7 +123,7 @@ impl Reference {
         }
     }
 
-    /// The same with `latest` where neither tag nor digest is stated.
+    /// Adds the tag `latest` if neither tag nor digest is stated.
     #[must_use]
     pub fn tagged(mut self) -> Self {
         if self.tag.is_none() && self.digest.is_none() {
@@ -132,17 +132,17 @@ impl Reference {
         self
     }
 
-    /// The same under another tag.
+    /// Replaces the tag.
     #[must_use]
     pub(crate) fn with_tag(mut self, tag: &str) -> Self {
         self.tag = Some(tag.into());
         self
     }
 
-    /// The repository as docker shows it: without the default host and folder.
+    /// Repository as docker prints it: without the default host and directory.
     ///
-    /// The host stays where the next part would be taken for one, which docker does not look after: what is shown can
-    /// always be typed.
+    /// The host stays if the next component would be parsed as a host, unlike in docker: the result can always be
+    /// typed.
     pub fn familiar_repository(&self) -> String {
         let next = self.path.split_once('/');
         if self.domain != HUB || next.is_some_and(|(first, _)| is_domain(first)) {
@@ -154,12 +154,12 @@ impl Reference {
         }
     }
 
-    /// The full repository: `docker.io/library/alpine`.
+    /// Full repository: `docker.io/library/alpine`.
     pub fn repository(&self) -> String {
         format!("{}/{}", self.domain, self.path)
     }
 
-    /// A text that may be a name, or a pattern of names, without the default host and directory at its start.
+    /// Removes the default host and directory from the start of a name or pattern.
     pub fn without_default(text: &str) -> &str {
         let short = text
             .strip_prefix(HUB)
@@ -167,12 +167,12 @@ impl Reference {
         short.map_or(text, |short| short.strip_prefix(LIBRARY).unwrap_or(short))
     }
 
-    /// Whether both are of one repository.
+    /// Tests if both are in one repository.
     pub fn has_same_repository(&self, other: &Reference) -> bool {
         self.domain == other.domain && self.path == other.path
     }
 
-    /// The short form with tag and digest as stated.
+    /// Short form with tag and digest as stated.
     pub fn familiar(&self) -> String {
         self.with_suffix(self.familiar_repository())
     }
@@ -189,7 +189,7 @@ impl Reference {
         name
     }
 
-    /// Whether both name the same repository, tag and digest, `latest` being meant where nothing is stated.
+    /// Tests if both have the same repository, tag and digest; the default tag is `latest`.
     pub fn same_as(&self, other: &Reference) -> bool {
         self.has_same_repository(other)
             && self.tag_or_latest() == other.tag_or_latest()
@@ -197,14 +197,14 @@ impl Reference {
     }
 }
 
-/// The full form with tag and digest as stated.
+/// Full form with tag and digest as stated.
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.with_suffix(self.repository()))
     }
 }
 
-/// Whether the first part of a name is a host: it has a dot or port, has upper case, or is the local pseudo-host.
+/// Tests if the first component of a name is a host: it has a dot, a port or upper case, or is `localhost`.
 fn is_domain(first: &str) -> bool {
     first.contains(['.', ':'])
         || first == "localhost"
@@ -233,7 +233,7 @@ fn valid_domain(domain: &str) -> bool {
     port_ok && host_ok
 }
 
-/// One path component: alphanumeric runs joined by one of `.`, `_`, `__` or any number of `-`.
+/// Tests a path component: alphanumeric runs joined by one of `.`, `_`, `__` or any number of `-`.
 fn valid_component(component: &str) -> bool {
     let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = component.as_bytes();

@@ -1,24 +1,21 @@
-//! Texts of JSON documents that are no valid Unicode: bytes that are not UTF-8, and escapes of half a surrogate pair.
+//! Invalid Unicode in JSON documents: bytes that are not UTF-8, and escapes of unpaired surrogates.
 //!
-//! Go's decoder, and with it every engine, takes both and reads U+FFFD, one for each byte or escape. [`readable`] does
-//! the same. The bytes are kept, and where a document has to be changed, what is not changed of it must stay as it was
-//! written: [`exact`] parses a document so that each such text can be written again by [`bytes`], and each number that
-//! no machine integer holds. In between they are texts with marks, which are for no one to see: see [`spelled`].
+//! Go's decoder, and so every engine, accepts both and reads U+FFFD for each byte or escape. [`readable`] does so too.
+//! Modified documents have to keep all other text as written: [`parse_exact`](super::json::parse_exact) marks such
+//! text, and each number that no machine integer holds, so that [`bytes`] writes it unchanged. Marked text is not for
+//! display: see [`spelled`].
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::json;
-use crate::error::Result;
-
-/// What starts a mark: a code point that stands for no character. One that a document holds is marked itself.
+/// First character of a mark: a code point without a character. If the document holds one, it is marked itself.
 const MARK: char = '\u{10fffe}';
-/// The same as UTF-8.
+/// UTF-8 encoding of [`MARK`].
 const MARK_BYTES: &[u8] = "\u{10fffe}".as_bytes();
 const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
 
-/// A document whose texts are Unicode: what is none is replaced. What is wrong beside that is left for a parser.
+/// Replaces invalid Unicode in the strings of a document. Other errors are left to the parser.
 pub fn readable(document: &[u8]) -> Cow<'_, [u8]> {
     if std::str::from_utf8(document).is_ok() && !has_half_pair(document) {
         return Cow::Borrowed(document);
@@ -26,16 +23,8 @@ pub fn readable(document: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(rewritten(document, false))
 }
 
-/// Parses a document to be changed. Texts that are no Unicode and numbers that are no machine integers are marked.
-///
-/// # Errors
-/// As [`json::parse_known`].
-pub fn exact(document: &[u8]) -> Result<Value> {
-    json::parse_known(document)?;
-    json::parse_known(&rewritten(document, true))
-}
-
-/// A document of [`exact`], compact, with what is marked as it was written.
+/// Serializes a value of [`parse_exact`](super::json::parse_exact) without white space, with marked text as it was
+/// written.
 pub fn bytes(value: &Value) -> Vec<u8> {
     let text = value.to_string().into_bytes();
     if !holds_mark(&text) {
@@ -74,7 +63,7 @@ pub fn bytes(value: &Value) -> Vec<u8> {
     out
 }
 
-/// A text or number of [`exact`] for people: a byte as `\xe9`, half a pair as `\ud800`, a number as it is written.
+/// Formats marked text for display: a byte as `\xe9`, an unpaired surrogate as `\ud800`, a number as written.
 pub fn spelled(text: &str) -> Cow<'_, str> {
     if !text.contains(MARK) {
         return Cow::Borrowed(text);
@@ -105,7 +94,7 @@ pub fn spelled(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// [`spelled`] for all texts and keys of a value.
+/// Applies [`spelled`] to all strings and keys of a value.
 pub fn spelled_value(value: &Value) -> Value {
     match value {
         Value::String(text) => spelled(text).into_owned().into(),
@@ -120,12 +109,8 @@ pub fn spelled_value(value: &Value) -> Value {
     }
 }
 
-/// Where a document has texts that are no Unicode, in its order; `None` if it has none or is no JSON.
-pub fn faulty(document: &[u8]) -> Option<Vec<String>> {
-    if let Cow::Borrowed(_) = readable(document) {
-        return None;
-    }
-    let value = exact(document).ok()?;
+/// Returns the paths of marked strings and keys of a value, in the order of the document.
+pub(super) fn marked_paths(value: &Value) -> Vec<String> {
     let is_faulty = |text: &str| {
         let mut marked = text.split(MARK).skip(1);
         marked.any(|rest| {
@@ -136,7 +121,7 @@ pub fn faulty(document: &[u8]) -> Option<Vec<String>> {
         })
     };
     let mut found = Vec::new();
-    let mut work = vec![(String::new(), &value)];
+    let mut work = vec![(String::new(), value)];
     while let Some((path, value)) = work.pop() {
         match value {
             Value::String(text) if is_faulty(text) => found.push(path),
@@ -159,7 +144,7 @@ pub fn faulty(document: &[u8]) -> Option<Vec<String>> {
             _ => {}
         }
     }
-    Some(found)
+    found
 }
 
 enum Unit<'a> {
@@ -168,7 +153,7 @@ enum Unit<'a> {
     Mark,
 }
 
-/// What a mark stands for, and what follows it.
+/// Parses a mark. Returns its unit and the bytes after it.
 fn unit(marked: &[u8]) -> Option<(Unit<'_>, &[u8])> {
     match marked.first()? {
         b'b' => {
@@ -186,7 +171,7 @@ fn unit(marked: &[u8]) -> Option<(Unit<'_>, &[u8])> {
     }
 }
 
-/// A number that was marked, and what follows the closing quote.
+/// Parses a marked number. Returns it and the bytes after its closing quote.
 fn marked_number(quoted: &[u8]) -> Option<(&[u8], &[u8])> {
     let rest = quoted.strip_prefix(MARK_BYTES)?.strip_prefix(b"n")?;
     let end = rest.iter().position(|&byte| byte == b'"')?;
@@ -204,7 +189,7 @@ fn holds_mark(text: &[u8]) -> bool {
         .any(|window| window == MARK_BYTES)
 }
 
-/// The number of four hexadecimal digits.
+/// Parses four hexadecimal digits.
 fn hex(digits: &[u8]) -> Option<u32> {
     let digits = digits.get(..4)?;
     let all = digits.iter().all(u8::is_ascii_hexdigit);
@@ -212,7 +197,7 @@ fn hex(digits: &[u8]) -> Option<u32> {
     u32::from_str_radix(text, 16).ok()
 }
 
-/// How long a `\u` escape is that stands for a character; `None` if it is half a pair.
+/// Returns the length of a `\u` escape of a character; `None` for an unpaired surrogate.
 fn whole_escape(escape: &[u8], unit: u32) -> Option<usize> {
     match unit {
         0xd800..0xdc00 => {
@@ -241,7 +226,7 @@ fn has_half_pair(document: &[u8]) -> bool {
     false
 }
 
-/// The character that bytes begin with, as bytes.
+/// Returns the bytes of the first character.
 fn character(bytes: &[u8]) -> Option<&[u8]> {
     let length = match bytes.first()? {
         0..0x80 => 1,
@@ -254,8 +239,8 @@ fn character(bytes: &[u8]) -> Option<&[u8]> {
     std::str::from_utf8(bytes).is_ok().then_some(bytes)
 }
 
-/// The document with what is no Unicode replaced, or marked.
-fn rewritten(document: &[u8], mark: bool) -> Vec<u8> {
+/// Rewrites a document with invalid Unicode replaced or marked.
+pub(super) fn rewritten(document: &[u8], mark: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(document.len());
     let mut rest = document;
     let mut inside = false;
@@ -317,7 +302,7 @@ fn rewritten(document: &[u8], mark: bool) -> Vec<u8> {
     out
 }
 
-/// Whether a number is written again as it is.
+/// Tests if a number is serialized as it was written.
 fn is_integer(number: &[u8]) -> bool {
     let text = std::str::from_utf8(number).unwrap_or_default();
     text != "-0" && (text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok())
@@ -326,8 +311,10 @@ fn is_integer(number: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Result;
+    use crate::spec::json::{self, parse_exact};
 
-    /// What Go 1.19's encoding/json makes of each.
+    /// Results of encoding/json in Go 1.19.
     #[test]
     fn texts_are_read_as_go_reads_them() {
         for (written, read) in [
@@ -360,7 +347,7 @@ mod tests {
             "[\"\u{10fffe}b41\",\"\u{10fffe}\",\"\u{10fffe}n1\"]".as_bytes(),
             br#"["\\ud800","\"",{}]"#,
         ] {
-            let value = exact(written).expect("JSON");
+            let value = parse_exact(written).expect("JSON");
             let found = bytes(&value);
             assert_eq!(
                 String::from_utf8_lossy(&found),
@@ -368,11 +355,11 @@ mod tests {
             );
             assert_eq!(found, written);
         }
-        let value = exact(br#"["\uDBFF\uDFFEb41"]"#).expect("JSON");
+        let value = parse_exact(br#"["\uDBFF\uDFFEb41"]"#).expect("JSON");
         assert_eq!(bytes(&value), "[\"\u{10fffe}b41\"]".as_bytes());
     }
 
-    /// A text that was typed could hold what looks like a mark: it is written as what it is, or as a text still.
+    /// A string that looks like a mark is written unchanged.
     #[test]
     fn marks_that_were_typed_do_not_break_out_of_their_text() {
         for typed in ["b22", "u0022", "n1,2", "n", "u", "b", "n\""] {
@@ -389,10 +376,10 @@ mod tests {
             "config.Labels.b\\xff",
             "history[1].created_by",
         ];
-        let mut found = faulty(document).expect("texts");
+        let mut found = json::invalid_texts(document).expect("texts");
         found.sort_unstable();
         assert_eq!(found, expected);
-        assert_eq!(faulty(b"{\"a\":\"b\",\"c\":1.50}"), None);
+        assert_eq!(json::invalid_texts(b"{\"a\":\"b\",\"c\":1.50}"), None);
         assert_eq!(
             spelled(&format!("a{MARK}be9{MARK}ud800{MARK}m")),
             format!("a\\xe9\\ud800{MARK}")

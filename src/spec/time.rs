@@ -1,4 +1,4 @@
-//! Points in time as image configs write them and as Go prints them.
+//! Times as image configs write them and as Go prints them.
 
 use std::fmt::Write;
 
@@ -7,13 +7,13 @@ use jiff::civil::{self, DateTime};
 use jiff::fmt::temporal::Pieces;
 
 const EPOCH: DateTime = civil::date(1970, 1, 1).at(0, 0, 0, 0);
-/// The years -9999 and 9999, as seconds since the epoch: what lies beyond is shown as these.
+/// Bounds of printable times: years -9999 and 9999, in seconds since the epoch.
 const FIRST: i64 = -377_705_116_800;
 const LAST: i64 = 253_402_300_799;
-/// Longer texts are no times.
+/// Length in bytes beyond which a text is no time.
 const MAX_TEXT: usize = 128;
 
-/// A point in time to the nanosecond, together with the offset from UTC it was written with.
+/// Time in nanoseconds, with the offset from UTC it was written with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timestamp {
     seconds: i64,
@@ -22,8 +22,8 @@ pub struct Timestamp {
 }
 
 impl Timestamp {
-    /// Reads RFC 3339, leniently: any number of fraction digits (those past nanoseconds are dropped as Go does), a
-    /// blank for the `T`, and UTC where no offset is written. `None` for what is no time, the empty text included.
+    /// Parses RFC 3339 leniently: any number of fraction digits (those past nanoseconds are dropped, as in Go), a blank
+    /// for the `T`, UTC without an offset. `None` for any other text.
     ///
     /// # Examples
     /// ```
@@ -98,12 +98,12 @@ impl Timestamp {
         out
     }
 
-    /// Whole seconds in UTC, as docker history's `CreatedAt`: `2026-11-21T02:38:42Z`.
+    /// Formats whole seconds in UTC, as `CreatedAt` of docker history: `2026-11-21T02:38:42Z`.
     pub fn rfc3339(self) -> String {
         date_and_time(self.seconds, 'T') + "Z"
     }
 
-    /// As docker images' `CreatedAt` on a machine that runs on UTC: `2026-11-21 02:40:05 +0000 UTC`.
+    /// Formats as `CreatedAt` of docker images on a machine in UTC: `2026-11-21 02:40:05 +0000 UTC`.
     pub fn created_at(self) -> String {
         date_and_time(self.seconds, ' ') + " +0000 UTC"
     }
@@ -126,7 +126,7 @@ fn date_and_time(seconds: i64, between: char) -> String {
     )
 }
 
-/// The text with at most nine digits in its fraction.
+/// Truncates the fraction of a time to nine digits.
 fn nine_digits(text: &str) -> String {
     let Some(dot) = text.find(['.', ',']) else {
         return text.to_owned();

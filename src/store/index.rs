@@ -10,7 +10,7 @@ use crate::blob::FileRange;
 use crate::error::{At, Candidates, Error, Fault, Result};
 use crate::limits::Limits;
 use crate::spec::fields::{self, Shape};
-use crate::spec::json::{Node, parse_known};
+use crate::spec::json::{self, Node, parse_known};
 use crate::spec::{Descriptor, Digest, MediaType, annotations, texts};
 use crate::write::{Listed, ListedName, set_name};
 
@@ -67,7 +67,7 @@ pub(super) struct StoreIndex {
 }
 
 struct Entry {
-    /// As it is written, see [`texts::exact`].
+    /// As it is written, see [`json::parse_exact`].
     value: Value,
     digest: Digest,
     name: Option<Name>,
@@ -83,7 +83,7 @@ impl StoreIndex {
             Ok(file) => {
                 let bytes = FileRange::whole(file)?.bytes(Limits::of_store().document)?;
                 let value = parse_known(&bytes).at(place)?;
-                (value, texts::exact(&bytes).at(place)?, false)
+                (value, json::parse_exact(&bytes).at(place)?, false)
             }
             Err(error) if !path.exists() => {
                 let _ = error;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::blobs::Labels;
 use super::finding::{Found, Severity};
 use crate::archive::Archive;
-use crate::spec::texts;
+use crate::spec::json;
 
 /// How many of them are named in one finding.
 const NAMED: usize = 3;
@@ -44,7 +44,7 @@ pub(super) fn check(archive: &Archive, labels: &Labels, found: &mut Found) {
 }
 
 fn document(place: String, bytes: &[u8], found: &mut Found) {
-    let Some(paths) = texts::faulty(bytes).filter(|paths| !paths.is_empty()) else {
+    let Some(paths) = json::invalid_texts(bytes).filter(|paths| !paths.is_empty()) else {
         return;
     };
     let more = match paths.len().saturating_sub(NAMED) {

@@ -14,7 +14,7 @@ use crate::error::{At, Error, Fault, Result};
 use crate::layer::Scan;
 use crate::limits::DecodeLimits;
 use crate::spec::json::Node;
-use crate::spec::{Descriptor, Digest, texts};
+use crate::spec::{Descriptor, Digest, json, texts};
 
 /// A layer of an image in the making.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ impl NewLayer {
             return Err(fault.clone());
         }
         let Some(diff_id) = scan.diff_id.clone() else {
-            return Err(Fault::Gone.into());
+            return Err(Fault::StreamConsumed.into());
         };
         let media_type = types.layer(scan.compression)?;
         Ok(NewLayer {
@@ -76,7 +76,7 @@ impl NewLayer {
     /// The layers of an image that is there, from the base upward, and whose media types its manifest uses.
     ///
     /// # Errors
-    /// The first damage known of the image; `BlobAbsent` and `MemberAbsent` for layers that are not there though they
+    /// The first damage known of the image; `BlobMissing` and `MemberMissing` for layers that are not there though they
     /// should be; `LayerCount` for a config that does not fit.
     pub fn of_image(archive: &Archive, image: usize) -> Result<(Vec<Self>, MediaTypes)> {
         if let Some(fault) = archive.faults_of(image).next() {
@@ -107,7 +107,7 @@ impl NewLayer {
         let layer = |(i, layer): (usize, &crate::archive::Layer)| {
             let place = || format!("layer {} of {count}", i + 1);
             let Some(diff_id) = layer.diff_id.clone() else {
-                return Err(Error::from(Fault::Gone).at(place()));
+                return Err(Error::from(Fault::StreamConsumed).at(place()));
             };
             let (descriptor, stated) = match (&layer.descriptor, &image.manifest) {
                 (Some(descriptor), Some(_)) => (descriptor.clone(), stated.get(i).cloned()),
@@ -117,7 +117,7 @@ impl NewLayer {
             let content = layer.content().cloned();
             if content.is_none() && !descriptor.may_be_absent() {
                 let digest = descriptor.digest.to_string();
-                return Err(Error::new(Fault::BlobAbsent { digest }).at(place()));
+                return Err(Error::new(Fault::BlobMissing { digest }).at(place()));
             }
             Ok(NewLayer {
                 descriptor,
@@ -170,7 +170,7 @@ impl NewLayer {
 
 /// The descriptors of a manifest's layers as they are written.
 fn stated_layers(manifest: &[u8]) -> Result<Vec<Value>> {
-    let value = texts::exact(manifest)?;
+    let value = json::parse_exact(manifest)?;
     let node = Node::root(&value);
     let Some(list) = node.field("layers")? else {
         return Ok(Vec::new());

@@ -1,21 +1,21 @@
-//! Changes to a config object: only what they name is touched, and stands where docker writes it.
+//! Application of instructions to a config object: other fields stay, and new ones are inserted in docker's order.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Change, Command, Healthcheck, Instruction, expand, values, wrong};
+use super::model::{Change, Command, Healthcheck, Instruction, rejected};
+use super::{expand, values};
 use crate::error::{At, Error, Fault, Result};
 use crate::spec::fields;
 
-/// Applies instructions to the `config` object of an image's config, one after the other.
+/// Applies instructions to the `config` object of an image config, in their order.
 ///
-/// As with docker, an `ENTRYPOINT` takes away a `CMD` that is not among the same instructions, and shell forms are run
-/// by the config's `Shell`, or else by `/bin/sh -c`.
+/// As in docker, an `ENTRYPOINT` removes a `CMD` that is not among the same instructions, and the shell form is run by
+/// the config's `Shell`, or by `/bin/sh -c`.
 ///
 /// # Errors
-/// `Instruction` with docker's words, the place is the instruction; `Schema` for a config whose fields are not of
-/// their kind.
+/// `Instruction` with docker's text, the context is the instruction; `Schema` for a config with fields of other types.
 pub fn apply(config: &mut Map<String, Value>, instructions: &[Instruction]) -> Result<()> {
     let mut cmd_set = false;
     for instruction in instructions {
@@ -89,7 +89,7 @@ pub fn apply(config: &mut Map<String, Value>, instructions: &[Instruction]) -> R
             Change::Volume(paths) => {
                 let volume = |path: &String| match word(path)? {
                     path if path.is_empty() => {
-                        Err(wrong("VOLUME specified can not be an empty string"))
+                        Err(rejected("VOLUME specified can not be an empty string"))
                     }
                     path => Ok((path, json!({}))),
                 };
@@ -99,7 +99,7 @@ pub fn apply(config: &mut Map<String, Value>, instructions: &[Instruction]) -> R
             Change::Workdir(text) => {
                 let path = word(text).at(place)?;
                 let folder = match path.as_str() {
-                    "" => return Err(wrong("cannot normalize nothing").at(place())),
+                    "" => return Err(rejected("cannot normalize nothing").at(place())),
                     path if path.starts_with('/') => path.to_owned(),
                     path => joined(&text_of(config, "WorkingDir")?, path),
                 };
@@ -110,7 +110,7 @@ pub fn apply(config: &mut Map<String, Value>, instructions: &[Instruction]) -> R
     Ok(())
 }
 
-/// Two paths as one from the top, without `.`, `..` and doubled slashes.
+/// Joins two paths to an absolute one, without `.`, `..` and doubled slashes.
 fn joined(above: &str, below: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in above.split('/').chain(below.split('/')) {
@@ -156,12 +156,12 @@ fn healthcheck(check: &Healthcheck) -> Value {
     value.into()
 }
 
-// Foreign configs spell their fields in any case, as Go reads them so.
+// Configs of other writers spell fields in any case, which Go accepts.
 fn get<'a>(config: &'a Map<String, Value>, name: &str) -> &'a Value {
     fields::get(config, name).unwrap_or(&Value::Null)
 }
 
-/// Sets a field where it stands, or adds it after those that docker writes before it.
+/// Sets a field under its existing key, or inserts it after the fields that precede it in docker's order.
 fn set(config: &mut Map<String, Value>, name: &str, value: Value) {
     if let Some(place) = fields::get_mut(config, name) {
         *place = value;
@@ -210,7 +210,7 @@ fn text_of(config: &Map<String, Value>, name: &str) -> Result<String> {
     }
 }
 
-/// Adds to an object among the fields, in the order of the keys, as docker writes its maps.
+/// Adds keys to an object field in the order of keys, as docker writes maps.
 fn insert_all(
     config: &mut Map<String, Value>,
     name: &str,
@@ -230,7 +230,7 @@ fn insert_all(
             *known = value;
         }
     }
-    // Each goes before the first that comes after it; what is there stays in its order, which need not be that of keys.
+    // Each key is inserted before the first greater one; existing keys keep their order, which need not be sorted.
     let mut items = items.into_iter().peekable();
     let mut map = Map::new();
     for (key, value) in there {

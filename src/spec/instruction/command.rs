@@ -1,13 +1,14 @@
-//! Lines to changes: which arguments each instruction takes.
+//! Arguments of instructions.
 
 use super::lines::{Arguments, Line};
-use super::{Change, Command, Healthcheck, values, wrong};
+use super::model::{Change, Command, Healthcheck, rejected};
+use super::values;
 use crate::error::Result;
 
-/// What a line changes.
+/// Returns the change that a line makes.
 pub(super) fn change(line: &Line) -> Result<Change> {
     let name = line.name.to_uppercase();
-    let at_least_one = || wrong(format!("{name} requires at least one argument"));
+    let at_least_one = || rejected(format!("{name} requires at least one argument"));
     match line.name.as_str() {
         "env" | "label" => {
             let pairs = match &line.arguments {
@@ -16,7 +17,7 @@ pub(super) fn change(line: &Line) -> Result<Change> {
             };
             no_flags(line)?;
             if pairs.iter().any(|(name, _)| name.is_empty()) {
-                return Err(wrong(format!("{name} names can not be blank")));
+                return Err(rejected(format!("{name} names can not be blank")));
             }
             Ok(match line.name.as_str() {
                 "env" => Change::Env(pairs.clone()),
@@ -48,13 +49,13 @@ pub(super) fn change(line: &Line) -> Result<Change> {
             no_flags(line)?;
             let volumes: Vec<String> = volumes.iter().map(|path| path.trim().to_owned()).collect();
             if volumes.iter().any(String::is_empty) {
-                return Err(wrong("VOLUME specified can not be an empty string"));
+                return Err(rejected("VOLUME specified can not be an empty string"));
             }
             Ok(Change::Volume(volumes))
         }
         "stopsignal" | "user" | "workdir" => {
             let [text] = &texts(&line.arguments)[..] else {
-                return Err(wrong(format!("{name} requires exactly one argument")));
+                return Err(rejected(format!("{name} requires exactly one argument")));
             };
             no_flags(line)?;
             Ok(match line.name.as_str() {
@@ -69,10 +70,10 @@ pub(super) fn change(line: &Line) -> Result<Change> {
             };
             no_flags(line)?;
             match inner.name.to_uppercase().as_str() {
-                "ONBUILD" => Err(wrong(
+                "ONBUILD" => Err(rejected(
                     "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed",
                 )),
-                trigger @ ("MAINTAINER" | "FROM") => Err(wrong(format!(
+                trigger @ ("MAINTAINER" | "FROM") => Err(rejected(format!(
                     "{trigger} isn't allowed as an ONBUILD trigger"
                 ))),
                 _ => {
@@ -82,7 +83,7 @@ pub(super) fn change(line: &Line) -> Result<Change> {
             }
         }
         "healthcheck" => healthcheck(line).map(Change::Healthcheck),
-        other => Err(wrong(format!("{other} is not a valid change command"))),
+        other => Err(rejected(format!("{other} is not a valid change command"))),
     }
 }
 
@@ -105,7 +106,7 @@ fn no_flags(line: &Line) -> Result<()> {
     flags(line, &[]).map(drop)
 }
 
-/// The values of the flags that an instruction takes, in the order of `known`; empty where not given.
+/// Returns the values of flags, in the order of `known`; empty where not given.
 fn flags(line: &Line, known: &[&str]) -> Result<Vec<String>> {
     let mut values = vec![None; known.len()];
     for flag in &line.flags {
@@ -115,12 +116,12 @@ fn flags(line: &Line, known: &[&str]) -> Result<Vec<String>> {
             None => (flag, None),
         };
         let Some(position) = known.iter().position(|known| *known == name) else {
-            return Err(wrong(format!("Unknown flag: {name}")));
+            return Err(rejected(format!("Unknown flag: {name}")));
         };
         if values[position].is_some() {
-            return Err(wrong(format!("Duplicate flag specified: {name}")));
+            return Err(rejected(format!("Duplicate flag specified: {name}")));
         }
-        let value = value.ok_or_else(|| wrong(format!("Missing a value on flag: {name}")))?;
+        let value = value.ok_or_else(|| rejected(format!("Missing a value on flag: {name}")))?;
         values[position] = Some(value.to_owned());
     }
     Ok(values.into_iter().map(Option::unwrap_or_default).collect())
@@ -128,12 +129,12 @@ fn flags(line: &Line, known: &[&str]) -> Result<Vec<String>> {
 
 fn healthcheck(line: &Line) -> Result<Healthcheck> {
     let Arguments::Check(kind, command) = &line.arguments else {
-        return Err(wrong("HEALTHCHECK requires at least one argument"));
+        return Err(rejected("HEALTHCHECK requires at least one argument"));
     };
     let words = texts(command);
     match kind.to_uppercase().as_str() {
-        "" => Err(wrong("HEALTHCHECK requires at least one argument")),
-        "NONE" if !words.is_empty() => Err(wrong("HEALTHCHECK NONE takes no arguments")),
+        "" => Err(rejected("HEALTHCHECK requires at least one argument")),
+        "NONE" if !words.is_empty() => Err(rejected("HEALTHCHECK NONE takes no arguments")),
         "NONE" => Ok(Healthcheck {
             test: vec!["NONE".to_owned()],
             ..Healthcheck::default()
@@ -148,12 +149,12 @@ fn healthcheck(line: &Line) -> Result<Healthcheck> {
             ];
             let values = flags(line, &KNOWN)?;
             if kind != "CMD" {
-                return Err(wrong(format!(
+                return Err(rejected(format!(
                     "Unknown type {kind:?} in HEALTHCHECK (try CMD)"
                 )));
             }
             if words.is_empty() {
-                return Err(wrong("Missing command after HEALTHCHECK CMD"));
+                return Err(rejected("Missing command after HEALTHCHECK CMD"));
             }
             let kind = match **command {
                 Arguments::Json(_) => "CMD",

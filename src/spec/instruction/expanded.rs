@@ -1,15 +1,16 @@
-//! What instructions change, with variables replaced and quotes removed: what builders note in the history.
+//! Instructions with variables replaced and quotes removed, as builders record them in the history.
 
-use super::{Change, Instruction, expand};
+use super::expand;
+use super::model::{Change, Instruction};
 use crate::error::{At, Result};
 
-/// Expands the arguments of an instruction; `variables` are `NAME=value`, of several with one name the last holds.
+/// Expands the arguments of an instruction; `variables` are `NAME=value`, the last one of a name counts.
 ///
-/// Commands, health checks and triggers are left alone, as builders leave them to the shell. Ports and paths are not
-/// checked.
+/// Commands, health checks and triggers are not expanded, because builders leave that to the shell. Ports and paths are
+/// not checked.
 ///
 /// # Errors
-/// `Instruction` with docker's words, where quotes or substitutions are not closed.
+/// `Instruction` with docker's text for unclosed quotes or substitutions.
 pub fn expanded(instruction: &Instruction, variables: &[String]) -> Result<Change> {
     let word = |text: &String| expand::word(text, variables, instruction.escape);
     let pairs = |pairs: &[(String, String)]| -> Result<Vec<(String, String)>> {
@@ -38,10 +39,10 @@ pub fn expanded(instruction: &Instruction, variables: &[String]) -> Result<Chang
     change().at(|| instruction.text.clone())
 }
 
-/// Expands one word that stands by itself.
+/// Expands a single word.
 ///
 /// # Errors
-/// `Instruction` with docker's words, where quotes or substitutions are not closed.
+/// `Instruction` with docker's text for unclosed quotes or substitutions.
 pub fn expanded_word(text: &str, variables: &[String]) -> Result<String> {
     expand::word(text, variables, '\\')
 }

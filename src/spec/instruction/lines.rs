@@ -1,49 +1,49 @@
-//! Text to lines: continuations, comments and directives; then each line to a name, flags and arguments.
+//! Division of text into lines (continuations, comments, directives), and of lines into names, flags and arguments.
 //!
-//! What the arguments mean is left to [`command`](super::command); how they are cut follows docker's parser rule by
-//! rule, because a blank more or less decides there which of two forms is meant.
+//! The meaning of arguments is left to [`command`](super::command). The division follows docker's parser rule by rule,
+//! because white space decides there between two forms.
 
 use serde_json::Value;
 
-use super::wrong;
+use super::model::rejected;
 use crate::error::{At, Result};
 
-/// One instruction, cut into words.
+/// Instruction divided into words.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
-    /// The whole of it, continued lines joined.
+    /// Text of the instruction, continued lines joined.
     pub text: String,
-    /// The instruction's name in lower case.
+    /// Name of the instruction in lower case.
     pub name: String,
-    /// `--name=value` before the arguments, quotes and escapes taken out.
+    /// Flags `--name=value` before the arguments, without quotes and escapes.
     pub flags: Vec<String>,
     pub arguments: Arguments,
 }
 
-/// What follows the name and flags.
+/// Arguments after name and flags.
 #[derive(Debug, Clone)]
 pub(super) enum Arguments {
-    /// The JSON form.
+    /// JSON form.
     Json(Vec<String>),
     /// Text, of one or more parts.
     Words(Vec<String>),
     /// Names and values.
     Pairs(Vec<(String, String)>),
-    /// The type of a health check and its command.
+    /// Type of a health check and its command.
     Check(String, Box<Arguments>),
-    /// The instruction after `ONBUILD`.
+    /// Instruction after `ONBUILD`.
     Nested(Box<Line>),
 }
 
-/// How deep `ONBUILD` may nest before it is refused for that: docker does not allow two.
+/// Nesting depth of `ONBUILD`; docker allows one.
 const NESTING: usize = 3;
 
-/// Blanks between arguments; a no-break space is none.
+/// Tests for white space between arguments; a no-break space is not.
 fn is_blank(c: char) -> bool {
     matches!(c, '\t' | '\u{b}' | '\u{c}' | '\r' | ' ')
 }
 
-/// Cuts a text into instructions, and tells what escapes in them.
+/// Divides a text into instructions, and returns the escape character.
 pub(super) fn parse(text: &str) -> Result<(Vec<Line>, char)> {
     let mut parsed = Vec::new();
     let mut directives = Directives::default();
@@ -71,12 +71,12 @@ pub(super) fn parse(text: &str) -> Result<(Vec<Line>, char)> {
         parsed.push(line);
     }
     match parsed.is_empty() {
-        true => Err(wrong("file with no instructions")),
+        true => Err(rejected("file with no instructions")),
         false => Ok((parsed, directives.escape)),
     }
 }
 
-/// `# escape=` and the like, which count only before everything else.
+/// Parses directives such as `# escape=`, which count only before everything else.
 struct Directives {
     escape: char,
     escape_set: bool,
@@ -106,14 +106,14 @@ impl Directives {
         match directive() {
             Some((name, value)) if name == "escape" && !value.is_empty() => {
                 if self.escape_set {
-                    return Err(wrong("only one escape parser directive can be used"));
+                    return Err(rejected("only one escape parser directive can be used"));
                 }
                 self.escape = match value.chars().next() {
                     Some(token @ ('\\' | '`')) => token,
                     token => {
                         let token: String = token.into_iter().collect();
                         let why = format!("invalid escape token '{token}' does not match ` or \\");
-                        return Err(wrong(why));
+                        return Err(rejected(why));
                     }
                 };
                 self.escape_set = true;
@@ -125,7 +125,7 @@ impl Directives {
     }
 }
 
-/// A line without the mark that it goes on, and whether it had one. A doubled mark is none.
+/// Returns a line without its continuation mark, and whether it had one. A doubled mark is not one.
 fn continued(line: &str, escape: char) -> (String, bool) {
     let end = line.trim_end_matches([' ', '\t']);
     match end.strip_suffix(escape) {
@@ -158,7 +158,7 @@ fn cut(text: &str, escape: char, depth: usize) -> Result<Line> {
         }
         "onbuild" if !rest.is_empty() => {
             if depth == NESTING {
-                return Err(wrong(
+                return Err(rejected(
                     "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed",
                 ));
             }
@@ -177,7 +177,7 @@ fn cut(text: &str, escape: char, depth: usize) -> Result<Line> {
     })
 }
 
-/// The words that begin with `--`, and what follows them. A lone `--` ends them.
+/// Divides a line into the words that begin with `--` and the rest. A lone `--` ends the flags.
 fn flags(text: &str) -> (Vec<String>, &str) {
     let mut flags = Vec::new();
     let mut rest = text;
@@ -213,13 +213,13 @@ fn flags(text: &str) -> (Vec<String>, &str) {
     }
 }
 
-/// The words between blanks; none in an empty text.
+/// Divides a text at white space.
 fn blank_separated(text: &str) -> Vec<String> {
     let words = text.split(is_blank).filter(|word| !word.is_empty());
     words.map(str::to_owned).collect()
 }
 
-/// The JSON form, if it is one. What follows the array is not looked at, as docker does not.
+/// Parses the JSON form. Text after the array is ignored, as in docker.
 fn json(text: &str) -> Result<Option<Vec<String>>> {
     if !text.starts_with('[') {
         return Ok(None);
@@ -232,7 +232,7 @@ fn json(text: &str) -> Result<Option<Vec<String>>> {
     };
     let texts = items.into_iter().map(|item| match item {
         Value::String(text) => Ok(text),
-        _ => Err(wrong(
+        _ => Err(rejected(
             "when using JSON array syntax, arrays must be comprised of strings only",
         )),
     });
@@ -247,7 +247,7 @@ fn maybe_json(text: &str) -> Result<Arguments> {
     })
 }
 
-/// `NAME=VALUE …`, or the old form `NAME VALUE`: the first word decides. Quotes and escapes stay in.
+/// Parses `NAME=VALUE …`, or the old form `NAME VALUE`, distinguished by the first word. Quotes and escapes are kept.
 fn pairs(text: &str, name: &str, escape: char) -> Result<Vec<(String, String)>> {
     let words = words(text, escape);
     let Some(first) = words.first() else {
@@ -255,21 +255,21 @@ fn pairs(text: &str, name: &str, escape: char) -> Result<Vec<(String, String)>> 
     };
     if !first.contains('=') {
         let Some(at) = text.find(is_blank) else {
-            return Err(wrong(format!("{name} must have two arguments")));
+            return Err(rejected(format!("{name} must have two arguments")));
         };
         let value = text[at..].trim_start_matches(is_blank);
         return Ok(vec![(text[..at].to_owned(), value.to_owned())]);
     }
     let pair = |word: &String| match word.split_once('=') {
         Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-        None => Err(wrong(format!(
+        None => Err(rejected(format!(
             "Syntax error - can't find = in {word:?}. Must be of the form: name=value"
         ))),
     };
     words.iter().map(pair).collect()
 }
 
-/// Words between blanks that are neither quoted nor escaped.
+/// Divides a text at white space that is neither quoted nor escaped.
 fn words(text: &str, escape: char) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
@@ -289,7 +289,7 @@ fn words(text: &str, escape: char) -> Vec<String> {
         } else if quote.is_none() && matches!(c, '\'' | '"') {
             (quote, blank_counts) = (Some(c), true);
         } else if c == escape && quote != Some('\'') {
-            // One at the very end is dropped; another keeps the character after it from meaning anything.
+            // An escape at the end is dropped; otherwise it makes the next character literal.
             if let Some(next) = chars.next() {
                 word.push(c);
                 word.push(next);

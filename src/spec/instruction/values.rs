@@ -1,28 +1,28 @@
 //! Ports, durations, signals and numbers as docker reads them.
 
-use super::wrong;
+use super::model::rejected;
 use crate::error::Result;
 
-/// The shortest time that docker accepts in a health check: a millisecond.
+/// Shortest duration of a health check that docker accepts: a millisecond.
 const SHORTEST: i64 = 1_000_000;
 
-/// A flag's duration in nanoseconds; 0 where it is empty.
+/// Parses the duration of a flag in nanoseconds; 0 if empty.
 pub(super) fn interval(flag: &str, text: &str) -> Result<i64> {
     if text.is_empty() {
         return Ok(0);
     }
     match duration(text)? {
         0 => Ok(0),
-        nanos if nanos < SHORTEST => {
-            Err(wrong(format!("Interval {flag:?} cannot be less than 1ms")))
-        }
+        nanos if nanos < SHORTEST => Err(rejected(format!(
+            "Interval {flag:?} cannot be less than 1ms"
+        ))),
         nanos => Ok(nanos),
     }
 }
 
-/// A duration as Go writes them: `1h2m3.5s`.
+/// Parses a duration as Go writes it: `1h2m3.5s`.
 fn duration(text: &str) -> Result<i64> {
-    let invalid = || wrong(format!("time: invalid duration {text:?}"));
+    let invalid = || rejected(format!("time: invalid duration {text:?}"));
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -57,7 +57,7 @@ fn duration(text: &str) -> Result<i64> {
             .unwrap_or(rest.len());
         let (unit, after) = rest.split_at(unit);
         let nanos: i128 = match unit {
-            "" => return Err(wrong(format!("time: missing unit in duration {text:?}"))),
+            "" => return Err(rejected(format!("time: missing unit in duration {text:?}"))),
             "ns" => 1,
             "us" | "µs" | "μs" => 1_000,
             "ms" => 1_000_000,
@@ -66,7 +66,7 @@ fn duration(text: &str) -> Result<i64> {
             "h" => 3_600_000_000_000,
             _ => {
                 let why = format!("time: unknown unit {unit:?} in duration {text:?}");
-                return Err(wrong(why));
+                return Err(rejected(why));
             }
         };
         total += i128::from(number) * nanos;
@@ -83,7 +83,7 @@ fn duration(text: &str) -> Result<i64> {
     Ok(if negative { -total } else { total })
 }
 
-/// `--retries`; 0 where it is empty.
+/// Parses `--retries`; 0 if empty.
 pub(super) fn retries(text: &str) -> Result<i64> {
     if text.is_empty() {
         return Ok(0);
@@ -91,19 +91,21 @@ pub(super) fn retries(text: &str) -> Result<i64> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         let why = format!("strconv.ParseInt: parsing {text:?}: invalid syntax");
-        return Err(wrong(why));
+        return Err(rejected(why));
     }
     match text.parse::<i32>() {
-        Ok(number) if number < 0 => Err(wrong(format!("--retries cannot be negative ({number})"))),
+        Ok(number) if number < 0 => {
+            Err(rejected(format!("--retries cannot be negative ({number})")))
+        }
         Ok(number) => Ok(number.into()),
-        Err(_) => Err(wrong(format!(
+        Err(_) => Err(rejected(format!(
             "strconv.ParseInt: parsing {text:?}: value out of range"
         ))),
     }
 }
 
-/// The ports that an argument of `EXPOSE` stands for, as `PORT/PROTOCOL`. A port of the host may be named as for
-/// `docker run -p`; it has no meaning here.
+/// Returns the ports of an argument of `EXPOSE`, as `PORT/PROTOCOL`. A host port as in `docker run -p` is accepted and
+/// ignored.
 pub(super) fn ports(text: &str) -> Result<Vec<String>> {
     let parts: Vec<&str> = text.split(':').collect();
     let (address, host, port) = match parts[..] {
@@ -121,14 +123,14 @@ pub(super) fn ports(text: &str) -> Result<Vec<String>> {
         },
     };
     if port.is_empty() {
-        return Err(wrong(format!("No port specified: {text}<empty>")));
+        return Err(rejected(format!("No port specified: {text}<empty>")));
     }
-    let invalid = |what: &str, text: &str| wrong(format!("Invalid {what}: {text}"));
+    let invalid = |what: &str, text: &str| rejected(format!("Invalid {what}: {text}"));
     let (first, last) = range(port).ok_or_else(|| invalid("containerPort", port))?;
     if !host.is_empty() {
         let (low, high) = range(host).ok_or_else(|| invalid("hostPort", host))?;
         if last - first != high - low && first != last {
-            return Err(wrong(format!(
+            return Err(rejected(format!(
                 "Invalid ranges specified for container and host Ports: {port} and {host}"
             )));
         }
@@ -151,13 +153,13 @@ fn check_address(text: &str) -> Result<()> {
         None if text.contains(':') => {
             let why =
                 format!("Invalid ip address {text}: address {text}:: too many colons in address");
-            return Err(wrong(why));
+            return Err(rejected(why));
         }
         None => text,
     };
     match bare.is_empty() || bare.parse::<std::net::IpAddr>().is_ok() {
         true => Ok(()),
-        false => Err(wrong(format!("Invalid ip address: {bare}"))),
+        false => Err(rejected(format!("Invalid ip address: {bare}"))),
     }
 }
 
@@ -176,14 +178,14 @@ fn range(text: &str) -> Option<(u16, u16)> {
     }
 }
 
-/// The names of signals on Linux, without `SIG`.
+/// Names of signals on Linux, without `SIG`.
 const SIGNALS: [&str; 34] = [
     "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL",
     "PIPE", "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP",
     "TTIN", "TTOU", "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ",
 ];
 
-/// Checks a signal's name or number.
+/// Checks the name or number of a signal.
 pub(super) fn signal(text: &str) -> Result<()> {
     let name = text.to_uppercase();
     let name = name.strip_prefix("SIG").unwrap_or(&name);
@@ -204,6 +206,6 @@ pub(super) fn signal(text: &str) -> Result<()> {
     };
     match known {
         true => Ok(()),
-        false => Err(wrong(format!("Invalid signal: {text}"))),
+        false => Err(rejected(format!("Invalid signal: {text}"))),
     }
 }

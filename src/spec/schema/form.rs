@@ -1,19 +1,19 @@
-//! The forms of strings that the published schemas ask for.
+//! String formats that the published schemas require.
 
 use base64::Engine;
 
-/// A form of a string: what is expected, and how well a string keeps to it.
+/// String format: description, and check.
 pub(super) struct Form {
     pub expected: &'static str,
     pub fit: fn(&str) -> Fit,
 }
 
-/// How well a string keeps to a form.
+/// Result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fit {
-    /// It does.
+    /// Valid.
     Good,
-    /// The schema refuses it, engines read it.
+    /// Invalid by the schema, but engines read it.
     Odd,
     /// Engines cannot read it.
     Unreadable,
@@ -23,7 +23,8 @@ fn odd_unless(good: bool) -> Fit {
     if good { Fit::Good } else { Fit::Odd }
 }
 
-/// `type/subtype`, each of letters, digits and some signs, the first no sign, at most 127 (RFC 6838, section 4.2).
+/// `type/subtype`, each of letters, digits and some signs, not beginning with a sign, at most 127 characters (RFC 6838,
+/// section 4.2).
 pub(super) const MEDIA_TYPE: Form = Form {
     expected: "a media type",
     fit: |text| {
@@ -43,7 +44,7 @@ pub(super) const MEDIA_TYPE: Form = Form {
     },
 };
 
-/// An absolute URI (RFC 3986): a scheme, and only the characters that may stand in one.
+/// Absolute URI (RFC 3986): a scheme, and only valid characters.
 pub(super) const URI: Form = Form {
     expected: "a URI",
     fit: |text| {
@@ -65,7 +66,7 @@ pub(super) const URI: Form = Form {
     },
 };
 
-/// Base 64 with padding, which Go decodes into bytes; it skips line ends.
+/// Base 64 with padding, which Go decodes into bytes; it ignores line ends.
 pub(super) const BASE64: Form = Form {
     expected: "base64 text",
     fit: |text| {
@@ -82,19 +83,19 @@ pub(super) const BASE64: Form = Form {
     },
 };
 
-/// A variable: a name, `=`, a value.
+/// Variable: a name, `=`, a value.
 pub(super) const VARIABLE: Form = Form {
     expected: "NAME=VALUE",
     fit: |text| odd_unless(text.find('=').is_some_and(|at| at > 0)),
 };
 
-/// The kind of root file system.
+/// Type of the root filesystem.
 pub(super) const LAYERS: Form = Form {
     expected: "'layers'",
     fit: |text| odd_unless(text == "layers"),
 };
 
-/// A point in time (RFC 3339). What Go's decoder takes beyond that is odd.
+/// Time (RFC 3339). Other times that Go's decoder accepts are only invalid by the schema.
 pub(super) const TIME: Form = Form {
     expected: "a date and time as in RFC 3339",
     fit: time,
@@ -107,10 +108,10 @@ fn time(text: &str) -> Fit {
     odd_unless(read)
 }
 
-/// Reads what Go's `time.RFC3339` reads; `Some(true)` where RFC 3339 has it too.
+/// Parses times as Go's `time.RFC3339`; `Some(true)` if valid by RFC 3339 as well.
 fn go_time(text: &str) -> Option<bool> {
     let mut rest = text;
-    // Digits, as many as there may be; the number and how many there were.
+    // Any number of digits; returns their value and number.
     let digits = |rest: &mut &str, least: usize, most: usize| -> Option<(u32, usize)> {
         let count = rest
             .bytes()
@@ -177,7 +178,7 @@ fn days(year: u32, month: u32) -> u32 {
 mod tests {
     use super::*;
 
-    /// docker load's answers.
+    /// Results of docker load.
     #[test]
     fn times_are_read_as_go_reads_them() {
         for (text, fit) in [

@@ -1,8 +1,8 @@
-//! Documents against the published rules: which fields they have, and of what type and form these are.
+//! Validation of documents against the published schemas: fields, types and formats.
 //!
-//! A parsed document comes in; what breaks a rule goes out, with the path of the field, and with whether engines fail
-//! to read the document for it. The rules are tables in `rules.rs`. Two keys that are one to Go, and bytes that are no
-//! JSON, are for the parser to refuse.
+//! The input is a parsed document, the output its violations, each with the path of the field, and whether engines fail
+//! to read the document because of it. The rules are tables in `rules.rs`. Two keys that match one field in Go, and
+//! invalid JSON, are refused by the parser.
 
 mod form;
 mod rule;
@@ -17,32 +17,32 @@ use crate::error::{Error, Fault};
 use form::Fit;
 use rule::{Need, Rule};
 
-/// The most violations that are found in one document.
+/// Number of violations listed for one document.
 const MOST: usize = 20;
 
-/// A document that there are rules for.
+/// Kinds of documents with rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// An image index.
+    /// Image index.
     Index,
-    /// An image manifest, an artifact's too.
+    /// Image manifest, also of an artifact.
     Manifest,
-    /// A manifest of an artifact by a media type of its own.
+    /// Artifact manifest with a media type of its own.
     Artifact,
-    /// A docker manifest list.
+    /// Docker manifest list.
     DockerList,
-    /// A docker manifest of schema 2.
+    /// Docker manifest of schema 2.
     DockerManifest,
-    /// The config of an image with a manifest.
+    /// Config of an image with a manifest.
     Config,
-    /// The config of a docker-archive's image.
+    /// Config of an image of a docker-archive.
     DockerConfig,
-    /// The `json` of an image before docker 1.10.
+    /// `json` of an image before docker 1.10.
     V1Config,
 }
 
 impl Kind {
-    /// The kind of an index by its media type; an image index unless it says otherwise.
+    /// Returns the kind of an index by its media type; an image index by default.
     pub fn of_index(media_type: &MediaType) -> Self {
         match media_type.is_docker() {
             true => Kind::DockerList,
@@ -50,7 +50,7 @@ impl Kind {
         }
     }
 
-    /// The kind of a manifest by its media type; an image manifest where there is none.
+    /// Returns the kind of a manifest by its media type; an image manifest by default.
     pub fn of_manifest(media_type: &MediaType) -> Self {
         match media_type.as_str() {
             _ if media_type.is_docker() => Kind::DockerManifest,
@@ -74,17 +74,16 @@ impl Kind {
     }
 }
 
-/// A value that breaks a rule.
+/// Value that breaks a rule.
 #[derive(Debug, Clone)]
 pub struct Violation {
-    /// `Schema` with the path of the field, or `BadDigest` at it.
+    /// `Schema` with the path of the field, or `BadDigest` with it as context.
     pub error: Error,
-    /// Whether engines fail to read the document for it; else only the schema is broken.
+    /// True if engines fail to read the document, false if only the schema is violated.
     pub unreadable: bool,
 }
 
-/// What breaks the rules in a document, in the order of the rules, and how many violations are left out past
-/// the first 20.
+/// Violations of a document, in the order of the rules, and the number of those left out past the first 20.
 pub fn check(document: &Value, kind: Kind) -> (Vec<Violation>, usize) {
     let mut check = Check {
         path: Vec::new(),
@@ -95,14 +94,14 @@ pub fn check(document: &Value, kind: Kind) -> (Vec<Violation>, usize) {
     (check.found, check.left_out)
 }
 
-/// One step of the path to a value.
+/// Step of the path to a value.
 #[derive(Clone, Copy)]
 enum Step<'a> {
     Key(&'a str),
     Item(usize),
 }
 
-/// A check under way. It goes as deep as its rule does, which is a constant.
+/// Check in progress. Its depth is that of its rule, which is constant.
 struct Check<'a> {
     path: Vec<Step<'a>>,
     found: Vec<Violation>,
@@ -110,10 +109,10 @@ struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    /// Checks a value; `read` says whether engines read it.
+    /// Checks a value; `read` is true if engines read it.
     fn value(&mut self, value: &'a Value, rule: &Rule, read: bool) {
         if value.is_null() && !self.path.is_empty() {
-            // Go leaves what it has; the schema knows null in few places only.
+            // Go keeps the previous value; the schema allows null in few fields.
             return self.wrong(value, kind_of(rule), false);
         }
         match (rule, value) {
@@ -172,7 +171,7 @@ impl<'a> Check<'a> {
         read: bool,
     ) {
         for field in groups.iter().copied().flatten() {
-            // Several keys for one field are the parser's to refuse.
+            // Several keys for one field are refused by the parser.
             let value = fields::get(map, field.name);
             let read = read && field.read;
             let found = if value.is_some() { "null" } else { "nothing" };
@@ -207,7 +206,7 @@ impl<'a> Check<'a> {
         if self.found.len() < MOST {
             self.found.push(Violation { error, unreadable });
         } else {
-            // What engines fail at counts more than what was found before it.
+            // Violations that engines fail at precede earlier ones.
             if unreadable && self.found.iter().all(|violation| !violation.unreadable) {
                 self.found[MOST - 1] = Violation { error, unreadable };
             }
@@ -238,7 +237,7 @@ impl<'a> Check<'a> {
 
 const SIZE: &str = "an integer from 0 to 9223372036854775807";
 
-/// The type that a rule asks for, as errors call it.
+/// Name of the type of a rule in errors.
 fn kind_of(rule: &Rule) -> &'static str {
     match rule {
         Rule::Text | Rule::Formed(_) | Rule::Digest => "a string",
@@ -251,7 +250,7 @@ fn kind_of(rule: &Rule) -> &'static str {
     }
 }
 
-/// What is missing where there is nothing.
+/// Text for a missing value.
 fn missing(rule: &Rule) -> &'static str {
     match rule {
         Rule::Formed(form) => form.expected,

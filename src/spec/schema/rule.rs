@@ -1,56 +1,55 @@
-//! The kinds of rules that the tables of this module are made of.
+//! Kinds of rules in the tables of this module.
 
 use super::form::Form;
 
-/// What a value has to be.
+/// Required type of a value.
 ///
-/// A value of another kind is one that engines fail to read, because Go cannot put it into their types. `null` is
-/// none in a field, as it is for Go.
+/// Engines fail to read a value of another type, because Go cannot decode it. `null` is no value in a field, as in Go.
 pub(super) enum Rule {
     /// Any string.
     Text,
-    /// A string of a form.
+    /// String of a format.
     Formed(Form),
-    /// A digest. Which of its rules is broken is said.
+    /// Digest; errors state the broken rule.
     Digest,
     /// `true` or `false`.
     Bool,
-    /// An integer of 64 bits; outside this range one that only the schema refuses.
+    /// Integer of 64 bits; outside the range only the schema is violated.
     Integer(i64, i64),
-    /// A list of any length.
+    /// List of any length.
     List(&'static Rule),
-    /// A list; an empty one is refused by the schema only.
+    /// List; if empty, only the schema is violated.
     NotEmpty(&'static Rule),
-    /// A list of strings. Docker takes a single string for one.
+    /// List of strings. Docker accepts a single string.
     Words,
-    /// An object with any keys.
+    /// Object with any keys.
     Map(&'static Rule),
-    /// An object with these groups of fields, and any others.
+    /// Object with these groups of fields, and any others.
     Object(&'static [&'static [Field]]),
 }
 
-/// A field of an object.
+/// Field of an object.
 pub(super) struct Field {
     pub name: &'static str,
     pub rule: Rule,
     pub need: Need,
-    /// Whether engines read it. What they do not read they cannot fail at.
+    /// True if engines read it. Engines cannot fail at a field they do not read.
     pub read: bool,
 }
 
-/// Whether a field may be missing.
+/// Presence of a field.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
-    /// It may.
+    /// Optional.
     Optional,
-    /// The schema requires it, engines do without.
+    /// Required by the schema, not by engines.
     Schema,
-    /// Engines require it too.
+    /// Required by engines too.
     Engines,
 }
 
 impl Field {
-    /// A field that may be missing.
+    /// Optional field.
     pub const fn optional(name: &'static str, rule: Rule) -> Self {
         Field {
             name,
@@ -60,7 +59,7 @@ impl Field {
         }
     }
 
-    /// A field that the schema requires.
+    /// Field that the schema requires.
     pub const fn required(name: &'static str, rule: Rule) -> Self {
         Field {
             name,
@@ -70,7 +69,7 @@ impl Field {
         }
     }
 
-    /// A field that engines require.
+    /// Field that engines require.
     pub const fn vital(name: &'static str, rule: Rule) -> Self {
         Field {
             name,
@@ -80,7 +79,7 @@ impl Field {
         }
     }
 
-    /// A field that may be missing and that engines do not read.
+    /// Optional field that engines do not read.
     pub const fn unread(name: &'static str, rule: Rule) -> Self {
         Field {
             name,

@@ -1,8 +1,8 @@
-//! The published rules as tables: the image specification's schemas (`schema/*.json` there), and for what docker adds
-//! or leaves out the types that its engine decodes into.
+//! Published rules as tables: the schemas of the image specification (`schema/*.json` there); for docker's additions
+//! and omissions, the types that its engine decodes.
 //!
-//! Which fields engines read, and which they cannot do without, was asked of docker 20.10 and skopeo 1.9 field by
-//! field. The version in `oci-layout` (`image-layout-schema.json`) is looked at where layouts are.
+//! The fields that engines read and require were determined by testing docker 20.10 and skopeo 1.9 field by field. The
+//! version in `oci-layout` (`image-layout-schema.json`) is checked where layouts are opened.
 
 use super::form::{BASE64, LAYERS, MEDIA_TYPE, TIME, URI, VARIABLE};
 use super::rule::{Field, Rule};
@@ -32,7 +32,7 @@ const STRINGS: Rule = Rule::Map(&Rule::Text);
 const OBJECTS: Rule = Rule::Map(&Rule::Object(&[]));
 const SCHEMA_VERSION: Field = required("schemaVersion", Rule::Integer(2, 2));
 
-/// What every descriptor needs. Without a digest or a size imgkit refuses it.
+/// Fields that every descriptor needs. Without digest or size imgkit refuses it.
 const POINTER: &[Field] = &[
     required("mediaType", MEDIA),
     vital("digest", Rule::Digest),
@@ -40,7 +40,7 @@ const POINTER: &[Field] = &[
     optional("urls", URLS),
 ];
 
-/// What else `content-descriptor.json` knows.
+/// Other fields of `content-descriptor.json`.
 const MORE: &[Field] = &[
     optional("data", Rule::Formed(BASE64)),
     optional("artifactType", MEDIA),
@@ -50,7 +50,7 @@ const MORE: &[Field] = &[
 /// `content-descriptor.json`.
 const DESCRIPTOR: Rule = Rule::Object(&[POINTER, MORE]);
 
-/// The platform of `image-index-schema.json`.
+/// Platform of `image-index-schema.json`.
 const PLATFORM: Rule = Rule::Object(&[&[
     required("architecture", Rule::Text),
     required("os", Rule::Text),
@@ -76,7 +76,7 @@ pub(super) const INDEX: Rule = Rule::Object(&[&[
     optional("annotations", STRINGS),
 ]]);
 
-/// A docker manifest list: it states its type, and each item has a platform.
+/// Docker manifest list: states its media type, and each item has a platform.
 pub(super) const DOCKER_LIST: Rule = Rule::Object(&[&[
     SCHEMA_VERSION,
     required("mediaType", MEDIA),
@@ -97,7 +97,7 @@ pub(super) const MANIFEST: Rule = Rule::Object(&[&[
     optional("annotations", STRINGS),
 ]]);
 
-/// A docker manifest of schema 2: it states its type, and its layers may be none.
+/// Docker manifest of schema 2: states its media type, and may have no layers.
 pub(super) const DOCKER_MANIFEST: Rule = Rule::Object(&[&[
     SCHEMA_VERSION,
     vital("mediaType", MEDIA),
@@ -105,7 +105,7 @@ pub(super) const DOCKER_MANIFEST: Rule = Rule::Object(&[&[
     required("layers", Rule::List(&Rule::Object(&[POINTER]))),
 ]]);
 
-/// Manifests of artifacts by types of their own, such as the specification once had.
+/// Artifact manifests with media types of their own, such as the specification once had.
 pub(super) const ARTIFACT: Rule = Rule::Object(&[&[
     optional("mediaType", MEDIA),
     unread("artifactType", MEDIA),
@@ -116,7 +116,7 @@ pub(super) const ARTIFACT: Rule = Rule::Object(&[&[
     optional("annotations", STRINGS),
 ]]);
 
-/// What to run and how: the specification's fields first, then docker's own.
+/// Execution parameters: the specification's fields first, then docker's own.
 const RUN: &[Field] = &[
     optional("User", Rule::Text),
     optional("ExposedPorts", OBJECTS),
@@ -153,16 +153,16 @@ const RUN: &[Field] = &[
     optional("Shell", Rule::Words),
 ];
 
-/// The command of an image. Docker takes a string for a list here, others fail to read it.
+/// Command of an image. Docker accepts a string instead of a list, others fail to read it.
 const COMMAND: &[Field] = &[optional("Entrypoint", TEXTS), optional("Cmd", TEXTS)];
 
-/// The command of the container an image was committed from, which docker alone reads.
+/// Command of the container an image was committed from; only docker reads it.
 const CONTAINER_COMMAND: &[Field] = &[
     optional("Entrypoint", Rule::Words),
     optional("Cmd", Rule::Words),
 ];
 
-/// What `config-schema.json` has, but for what it requires.
+/// Fields of `config-schema.json`, without its requirements.
 const CONFIG: &[Field] = &[
     optional("created", Rule::Formed(TIME)),
     optional("author", Rule::Text),
@@ -182,7 +182,7 @@ const CONFIG: &[Field] = &[
     ),
 ];
 
-/// What docker's engine reads of a config beside it.
+/// Other fields that docker's engine reads.
 const DOCKER: &[Field] = &[
     optional("id", Rule::Text),
     optional("parent", Rule::Text),
@@ -203,15 +203,15 @@ const ROOTFS: Rule = Rule::Object(&[&[
     required("type", Rule::Formed(LAYERS)),
 ]]);
 
-/// `config-schema.json`, and what docker reads beside it.
+/// `config-schema.json`, and docker's other fields.
 pub(super) const OCI_CONFIG: Rule =
     Rule::Object(&[REQUIRED, &[required("rootfs", ROOTFS)], CONFIG, DOCKER]);
 
-/// The config of a docker-archive, which docker does not load without diff IDs.
+/// Config of a docker-archive, which docker does not load without diff IDs.
 pub(super) const DOCKER_CONFIG: Rule =
     Rule::Object(&[REQUIRED, &[vital("rootfs", ROOTFS)], CONFIG, DOCKER]);
 
-/// The config of a layer before docker 1.10.
+/// Config of a layer before docker 1.10.
 pub(super) const V1_CONFIG: Rule = Rule::Object(&[
     &[
         optional("architecture", Rule::Text),

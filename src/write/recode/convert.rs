@@ -13,7 +13,7 @@ use super::options::Recode;
 use super::reproduce;
 use crate::blob::{Compression, Meter};
 use crate::error::{Error, Fault, Result};
-use crate::spec::{Digest, Document, texts};
+use crate::spec::{Digest, Document, json, texts};
 use crate::write::bundle::Bundle;
 use crate::write::output::{BlobOut, Change, Source};
 
@@ -152,7 +152,7 @@ impl Bundle {
             if diff_ids.len() < manifest.layers.len() {
                 continue;
             }
-            let mut value: Value = texts::exact(&bytes)?;
+            let mut value: Value = json::parse_exact(&bytes)?;
             reproduce::config(&mut value, &diff_ids, epoch);
             let new = BlobOut::document(texts::bytes(&value).into());
             self.changes.push(Change {

@@ -15,7 +15,7 @@ use super::media_type::media_type;
 use super::options::Recode;
 use crate::error::{At, Result};
 use crate::spec::{
-    Descriptor, Digest, Document, Index, Manifest, MediaType, annotations, fields, texts,
+    Descriptor, Digest, Document, Index, Manifest, MediaType, annotations, fields, json, texts,
 };
 use crate::write::bundle::Bundle;
 use crate::write::media_types::MediaTypes;
@@ -158,7 +158,7 @@ impl Bundle {
         let Some(bytes) = self.document(digest) else {
             return Ok(());
         };
-        let before: Value = texts::exact(&bytes)?;
+        let before: Value = json::parse_exact(&bytes)?;
         let mut editing = Editing {
             value: before.clone(),
             media_type: None,

@@ -192,13 +192,20 @@ fn recompress(
         } else {
             compress_into(&file, tar, to, recode.level)?
         };
-        let (found, tar_size) = found.recv().map_err(|_| Error::from(Fault::Gone))?;
+        let (found, tar_size) = found
+            .recv()
+            .map_err(|_| Error::from(Fault::StreamConsumed))?;
         (found, tar_size, written)
     };
     check.finish()?;
     let found = match original {
         None => diff_id.clone(),
-        Some(original) => original.recv().map_err(|_| Error::from(Fault::Gone))?.0,
+        Some(original) => {
+            original
+                .recv()
+                .map_err(|_| Error::from(Fault::StreamConsumed))?
+                .0
+        }
     };
     if found != stored.diff_id {
         let (expected, found) = (stored.diff_id.to_string(), found.to_string());
@@ -268,7 +275,7 @@ pub(crate) fn compress_layer(
     temp_dir: &Path,
     meter: &Meter,
 ) -> Result<(Kept, Annotations)> {
-    let gone = || Error::new(Fault::Gone);
+    let gone = || Error::new(Fault::StreamConsumed);
     let stored = Stored {
         content,
         digest: scan.digest.clone(),

@@ -15,9 +15,9 @@ pub fn documents(data: &[u8]) {
         let theirs: Value = serde_json::from_slice(&readable).expect("serde_json takes less");
         assert_eq!(*value, theirs);
         // What is written again is read as before, and is the same when it is written once more.
-        if let Ok(exact) = texts::exact(data) {
+        if let Ok(exact) = json::parse_exact(data) {
             let bytes = texts::bytes(&exact);
-            let again = texts::exact(&bytes).expect("what was written");
+            let again = json::parse_exact(&bytes).expect("what was written");
             assert_eq!(texts::bytes(&again), bytes);
             assert_eq!(json::parse_known(&bytes).expect("what was written"), *value);
         }

@@ -15,7 +15,7 @@ const BUFFER: usize = 128 * 1024;
 /// Opens contents; their layer has to be plain.
 ///
 /// # Errors
-/// `Gone` for a packed layer, `Truncated` for a file that became shorter, `Io`.
+/// `StreamConsumed` for a packed layer, `Truncated` for a file that became shorter, `Io`.
 pub(super) fn open<'a>(
     side: &'a Side,
     place: &Place,

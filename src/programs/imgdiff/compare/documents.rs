@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::fields::{Field, Fields};
 use super::side::{Facts, Side};
-use crate::spec::{History, ImageConfig, fields, texts};
+use crate::spec::{History, ImageConfig, fields, json, texts};
 
 /// What a builder notes down of itself, and says nothing of the image.
 const NOTES: [&str; 12] = [
@@ -95,11 +95,11 @@ pub fn config_changes(a: &Facts, b: &Facts, fields: Fields, strict: bool) -> Vec
     changes
 }
 
-/// A config with the texts that are no valid Unicode told apart, as [`texts::exact`] does; others as they are read.
+/// A config with the texts that are no valid Unicode told apart, as [`json::parse_exact`] does; others as they are read.
 fn written(facts: &Facts) -> Option<Value> {
     let bytes = facts.config_bytes.as_deref()?;
-    texts::faulty(bytes)?;
-    texts::exact(bytes).ok()
+    json::invalid_texts(bytes)?;
+    json::parse_exact(bytes).ok()
 }
 
 /// Whether the two were made at other times by their own words.

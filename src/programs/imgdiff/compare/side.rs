@@ -16,7 +16,7 @@ use crate::disk::Directory;
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::{Entry, EntryKind};
 use crate::parallel::in_parallel;
-use crate::spec::{Digest, Document, History, ImageConfig, Manifest, texts};
+use crate::spec::{Digest, Document, History, ImageConfig, Manifest, json};
 use crate::tree::{Listing, Proof, Reading, Tree};
 
 /// What is to be compared, before anything but documents was read.
@@ -208,8 +208,8 @@ pub struct SideLayer {
 
 /// A manifest with texts that are no valid Unicode told apart, where it has some.
 fn exact(manifest: &[u8]) -> Option<Manifest> {
-    texts::faulty(manifest)?;
-    match Document::from_value(&texts::exact(manifest).ok()?).ok()? {
+    json::invalid_texts(manifest)?;
+    match Document::from_value(&json::parse_exact(manifest).ok()?).ok()? {
         Document::Manifest(manifest) => Some(*manifest),
         _ => None,
     }
@@ -337,7 +337,7 @@ pub fn load(inputs: Vec<Input>, loading: &Loading, skip: bool) -> Result<Vec<Sid
             let looked = match &listings[at] {
                 Some(Ok(looked)) => looked.clone(),
                 Some(Err(error)) => return Err(error.clone()),
-                None => return Err(Fault::Gone.into()),
+                None => return Err(Fault::StreamConsumed.into()),
             };
             let compression = layer
                 .content()
@@ -533,5 +533,5 @@ impl Side {
 
 /// What reading contents that are not there says.
 pub(super) fn gone() -> Error {
-    Fault::Gone.into()
+    Fault::StreamConsumed.into()
 }

@@ -1,6 +1,6 @@
 //! Archives that other tools wrote, against what those tools said of them (testdata/README.md).
 
-use imgkit::archive::{Archive, Edge, Image, NodeKind, Open, Pick, Presence, Shape};
+use imgkit::archive::{Archive, Edge, Format, Image, NodeKind, Open, Pick, Presence};
 use imgkit::blob::Meter;
 use imgkit::layer::{LayerSummary, Limits};
 use serde_json::{Map, Value, json};
@@ -49,14 +49,14 @@ fn shapes_and_packing() {
     for (name, own, _) in archives() {
         let archive = open(&name);
         let shape = match (text(&own["format"]).expect("a format"), own.get("also")) {
-            ("docker-archive", None) => Shape::Docker,
-            ("docker-archive-v1", None) => Shape::DockerV1,
-            ("oci-archive", Some(_)) => Shape::DockerAndOci,
-            ("oci-archive" | "oci-layout", None) => Shape::Oci,
-            ("dir", None) => Shape::Dir,
+            ("docker-archive", None) => Format::Docker,
+            ("docker-archive-v1", None) => Format::DockerV1,
+            ("oci-archive", Some(_)) => Format::DockerAndOci,
+            ("oci-archive" | "oci-layout", None) => Format::Oci,
+            ("dir", None) => Format::Dir,
             other => panic!("{name}: {other:?}"),
         };
-        assert_eq!(archive.shape, shape, "{name}");
+        assert_eq!(archive.format, shape, "{name}");
         let outer = archive.container.outer.name();
         assert_eq!(outer, text(&own["compression"]).unwrap_or("none"), "{name}");
         let faults: Vec<String> = archive.all_faults().map(ToString::to_string).collect();
@@ -288,8 +288,8 @@ fn walk(archive: &Archive, edges: &[Edge], depth: u64, met: &mut Vec<Value>) {
             NodeKind::Index(_) => "index",
             NodeKind::Attestation(_) => "attestation",
             NodeKind::Artifact(_) => "artifact",
-            NodeKind::Absent if edge.is_attestation() => "attestation",
-            NodeKind::Absent => "absent",
+            NodeKind::Missing if edge.is_attestation() => "attestation",
+            NodeKind::Missing => "absent",
             NodeKind::Schema1 | NodeKind::Opaque => "unknown",
         };
         let platform = edge.descriptor.platform.as_ref().map(|platform| {

@@ -335,7 +335,7 @@ fn nobody_reads(files: &Files, why: &str) {
 #[test]
 fn two_different_manifests_are_ambiguous() {
     let why =
-        "ambiguous: several members have this name and differ; loaders take the first or the last";
+        "ambiguous: several different members have this name; loaders take the first or the last";
     let mut files = build::docker(&[&app()]);
     files.add("manifest.json", "[]");
     nobody_reads(&files, &format!("manifest.json: {why}"));
@@ -657,12 +657,12 @@ fn links_that_lead_nowhere_good() {
         .find(|name| name.ends_with("/layer.tar"))
         .expect("a layer");
     for (target, hard, why) in [
-        ("../../../etc/passwd", false, "it leads out of the archive"),
-        ("/etc/passwd", false, "it leads out of the archive"),
-        ("gone", false, "it leads to no member"),
+        ("../../../etc/passwd", false, "leads out of the archive"),
+        ("/etc/passwd", false, "leads out of the archive"),
+        ("gone", false, "leads to no member"),
         ("layer.tar", false, "too many links in a row"),
-        ("../etc/passwd", true, "it leads out of the archive"),
-        ("gone", true, "it leads to no member"),
+        ("../etc/passwd", true, "leads out of the archive"),
+        ("gone", true, "leads to no member"),
     ] {
         let mut files = build::docker(&[&app]);
         files.remove(&layer);
@@ -712,9 +712,9 @@ fn layouts_with_links_to_other_places() {
     let absolute = room.path("secret");
     let absolute = absolute.to_str().expect("UTF-8");
     for (i, (target, why)) in [
-        ("../../../secret", "it leads out of the folder"),
-        (absolute, "it leads out of the folder"),
-        ("gone", "it leads to no file"),
+        ("../../../secret", "leads out of the directory"),
+        (absolute, "leads out of the directory"),
+        ("gone", "leads to no file"),
         (&app.id()[7..], "too many links in a row"),
     ]
     .into_iter()
@@ -816,7 +816,7 @@ fn parents_that_run_in_circles() {
     for parent in &ids {
         nobody_reads(
             &of(parent),
-            &format!("ambiguous: the parents of {parent} run in a circle"),
+            &format!("ambiguous: circular parents of {parent}"),
         );
     }
     let gone = "f".repeat(64);
@@ -834,7 +834,7 @@ fn parents_that_run_in_circles() {
             &format!("parent: expected a v1 image ID, found '{shown}'"),
         );
     }
-    for (id, shown) in [("", "an empty text"), ("../x", "'../x'")] {
+    for (id, shown) in [("", "an empty string"), ("../x", "'../x'")] {
         let mut files = build::v1(&[&app()]);
         files.edit("repositories", |repositories| {
             repositories["demo"]["1"] = json!(id)
@@ -937,7 +937,7 @@ fn bombs_are_not_unpacked_to_the_end() {
         let archive = open.path(&room.path("app.tar")).expect("an archive");
         let image = archive.select(&Pick::Only, None).expect("an image").index;
         let error = archive::measure(&archive, &[image], &limits, &Meter::default())
-            .whole()
+            .complete()
             .expect_err("a bomb");
         assert!(
             matches!(

@@ -1,62 +1,65 @@
-//! What holds an archive: a tar in a file, a tar on a stream, a folder, or a lone document.
+//! Storage of an archive: a tar in a file, a tar on a stream, a directory, or a lone document.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, Read, Seek};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use super::folder::Folder;
+use super::content::Content;
+use super::directory::Directory;
+use super::member::MemberKind;
 use super::members::MemberTable;
-use super::{Content, Open};
+use super::options::Open;
+use super::signs::{SIGN_DEPTH, Signs};
 use crate::blob::{self, Compression, Decoder, FileRange, ReadAhead};
 use crate::error::{At, Error, Fault, NotAnImage, Result, TarFault};
 use crate::layer::Limits;
 use crate::limits::Bound;
 
-/// What holds an archive's members, told by its content and never by its name.
+/// Storage of an archive's members, detected by content and never by name.
 #[derive(Debug)]
 pub struct Container {
     /// The members.
     pub holder: Holder,
-    /// How the whole is packed.
+    /// Compression of the whole archive.
     pub outer: Compression,
-    /// Whether it went by on a stream: from a pipe, or out of a compressed file.
+    /// True if read from a stream: a pipe, or the decoded bytes of a compressed file.
     pub streamed: bool,
-    /// What is accepted at most.
+    /// Limits on the input.
     pub limits: Limits,
-    /// The documents that were read.
+    /// Documents read so far.
     documents: Mutex<Documents>,
 }
 
-/// Documents by where they are, each kept once however many names lead there, and their bytes in all.
+/// Documents by position, each kept once however many names lead to it, and their total size in bytes.
 #[derive(Debug, Default)]
 struct Documents {
     by_place: HashMap<(u64, u64, u64), Arc<[u8]>>,
     bytes: u64,
 }
 
-/// Where members are.
+/// Kinds of storage.
 #[derive(Debug)]
 pub enum Holder {
-    /// In a tar.
+    /// A tar.
     Table(Box<MemberTable>),
-    /// In a folder.
-    Folder(Folder),
-    /// There are none: the input is one JSON document.
+    /// A directory.
+    Directory(Directory),
+    /// No members: the input is one JSON document.
     Document(Arc<[u8]>),
 }
 
 impl Container {
-    /// Opens a file or folder.
+    /// Opens a file or directory.
     ///
     /// # Errors
-    /// `NotAnImage` for what is no container at all, `NotAFile` for FIFOs and devices, `Io`.
+    /// `NotAnImage` for unknown bytes, `NotAFile` for FIFOs and devices, `Io`.
     pub fn open(path: &Path, open: &Open) -> Result<Self> {
         let metadata = std::fs::metadata(path).map_err(|error| Error::io("open", error))?;
         if metadata.is_dir() {
-            let holder = Holder::Folder(Folder::open(path)?);
+            let holder = Holder::Directory(Directory::open(path)?);
             return Ok(Container {
                 holder,
                 outer: Compression::None,
@@ -95,9 +98,9 @@ impl Container {
         {
             return Container::from_file(file, position, open);
         }
-        // Fewer and longer reads; a system that allows no more than it gave is as good.
+        // Fewer and longer reads. Failure is harmless: the pipe keeps its size.
         let _ = rustix::pipe::fcntl_setpipe_size(&file, blob::CHUNK * 4);
-        Container::from_stream(open.ahead(file), open)
+        Container::from_stream(open.read_ahead(file), open)
     }
 
     fn from_file(file: File, start: u64, open: &Open) -> Result<Self> {
@@ -126,10 +129,10 @@ impl Container {
         })
     }
 
-    /// Reads an archive from a stream in one pass, decoding it if it is packed.
+    /// Reads an archive from a stream in one pass, decoding it if it is compressed.
     ///
     /// # Errors
-    /// As [`Container::open`]; `Codec` if the stream is cut short or damaged.
+    /// As [`Container::open`]; `Codec` if the stream is truncated or damaged.
     pub fn from_stream(mut stream: ReadAhead, open: &Open) -> Result<Self> {
         let head = stream
             .fill_buf()
@@ -157,7 +160,7 @@ impl Container {
         let table = if outer == Compression::None {
             MemberTable::pass(stream, open)
         } else {
-            // Decoding and hashing on different threads: the stream is as fast as the slower of the two.
+            // Decoding and hashing run on different threads, so the slower of the two sets the speed.
             let decoder = Decoder::new(stream, outer, open.limits.decode)?;
             MemberTable::pass(ReadAhead::new(decoder), open)
         };
@@ -181,23 +184,23 @@ impl Container {
         })
     }
 
-    /// The content of a member.
+    /// Returns the content of a member; `None` if it is missing.
     ///
     /// # Errors
-    /// As [`MemberTable::get`]; a folder refuses links that lead out of it too.
+    /// As [`MemberTable::get`]; in a directory also for links that lead out of it.
     pub fn get(&self, name: &str) -> Result<Option<Content>> {
         match &self.holder {
             Holder::Table(table) => table.get(name, self.limits.hops),
-            Holder::Folder(folder) => folder.get(name, self.limits.hops),
+            Holder::Directory(directory) => directory.get(name, self.limits.hops),
             Holder::Document(_) => Ok(None),
         }
         .at(|| name.to_owned())
     }
 
-    /// The bytes of a small member.
+    /// Reads a small member; `None` if it is missing.
     ///
     /// # Errors
-    /// `Limit` if it is larger than its bound; as [`Container::get`]. The place is the member.
+    /// `Limit` if it is larger than its bound; as [`Container::get`]. The context is the member.
     pub fn read(&self, name: &str, bound: Bound) -> Result<Option<Arc<[u8]>>> {
         match self.get(name)? {
             None => Ok(None),
@@ -208,11 +211,12 @@ impl Container {
         }
     }
 
-    /// The bytes of a document. They are kept once for each place in the archive; with `again` they count each time, for
-    /// callers that keep what they make of them.
+    /// Reads a document. Each position in the archive is kept once; with `again` its size counts towards the limit each
+    /// time, for callers that keep a parsed copy.
     ///
     /// # Errors
-    /// `Limit` if it is larger than its bound, or all documents together than [`Limits::held`]; as [`Content::bytes`].
+    /// `Limit` if it is larger than its bound, or all documents together exceed [`Limits::held`]; as
+    /// [`Content::bytes`].
     pub(super) fn hold(&self, content: &Content, bound: Bound, again: bool) -> Result<Arc<[u8]>> {
         let place = content.place().filter(|_| content.len() <= bound.most);
         let mut documents = self
@@ -242,19 +246,19 @@ impl Container {
         Ok(bytes)
     }
 
-    /// The clean names of all files, sorted.
+    /// Returns the clean names of all files, sorted.
     ///
     /// # Errors
-    /// `Limit` and `Io` from listing a folder.
+    /// `Limit` and `Io` from listing a directory.
     pub fn names(&self, limits: &Limits) -> Result<Vec<String>> {
         match &self.holder {
             Holder::Document(_) => Ok(Vec::new()),
-            Holder::Folder(folder) => folder.names(limits.entries),
+            Holder::Directory(directory) => directory.names(limits.entries),
             Holder::Table(table) => {
                 let names = table.names().filter(|(_, positions)| {
                     positions
                         .iter()
-                        .any(|&i| !matches!(table.members()[i].kind, super::MemberKind::Folder))
+                        .any(|&i| !matches!(table.members()[i].kind, MemberKind::Directory))
                 });
                 let mut names: Vec<String> = names
                     .map(|(name, _)| String::from_utf8_lossy(name).into_owned())
@@ -265,13 +269,13 @@ impl Container {
         }
     }
 
-    /// The beginnings of all names, for telling what an input is that is no image. One pass over the names.
+    /// Returns the beginnings of all names, which tell the kind of an input that is no image. One pass over the names.
     pub(super) fn signs(&self) -> Signs {
         let mut signs = Signs::default();
         match &self.holder {
             Holder::Document(_) => {}
-            Holder::Folder(folder) => {
-                for name in folder.beginnings(SIGN_DEPTH) {
+            Holder::Directory(directory) => {
+                for name in directory.beginnings(SIGN_DEPTH) {
                     signs.add(name.as_bytes());
                 }
             }
@@ -284,7 +288,7 @@ impl Container {
         signs
     }
 
-    /// What stopped the walk over a tar's members before its end.
+    /// Error that stopped the walk over a tar's members before its end.
     pub fn fault(&self) -> Option<&Error> {
         match &self.holder {
             Holder::Table(table) => table.fault.as_ref(),
@@ -293,82 +297,10 @@ impl Container {
     }
 }
 
-/// How many parts of a name can tell what an input is: `ROOT/docker/registry/v2`.
-const SIGN_DEPTH: usize = 4;
-
-/// The beginnings of names, up to [`SIGN_DEPTH`] parts, as far as anybody asks for them.
-#[derive(Debug, Default)]
-pub(super) struct Signs(HashSet<Vec<u8>>);
-
-impl Signs {
-    fn add(&mut self, name: &[u8]) {
-        let ends = name
-            .iter()
-            .enumerate()
-            .filter(|(_, byte)| **byte == b'/')
-            .map(|(i, _)| i);
-        for end in ends.chain([name.len()]).take(SIGN_DEPTH) {
-            if !self.0.contains(&name[..end]) {
-                self.0.insert(name[..end].to_vec());
-            }
-        }
-    }
-
-    /// Whether there are no names at all.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.iter().all(Vec::is_empty)
-    }
-
-    /// Whether that name is at the top.
-    pub(super) fn at_top(&self, name: &str) -> bool {
-        self.0.contains(name.as_bytes())
-    }
-
-    /// Recognizes an image archive by names at its top that nothing else has: documents, blobs, and the digits of docker
-    /// before 25.
-    pub(super) fn of_image(&self) -> bool {
-        let documents = ["manifest.json", "index.json", "oci-layout", "blobs/sha256"];
-        let is_digits = |name: &[u8]| {
-            let name = name.strip_suffix(b".json").unwrap_or(name);
-            name.len() == 64 && name.iter().all(u8::is_ascii_hexdigit)
-        };
-        documents.iter().any(|name| self.at_top(name)) || self.0.iter().any(|name| is_digits(name))
-    }
-
-    /// The document that an image begins with, if it is below a folder: the image was put in with its folder.
-    pub(super) fn image_below(&self) -> Option<String> {
-        // Many a program has a manifest.json; what lies beside it tells.
-        let documents = [
-            ("index.json", "oci-layout"),
-            ("manifest.json", "repositories"),
-            ("manifest.json", "version"),
-        ];
-        let names = self
-            .0
-            .iter()
-            .filter_map(|name| std::str::from_utf8(name).ok());
-        let below = names.filter(|name| {
-            name.rsplit_once('/').is_some_and(|(folder, base)| {
-                let mut documents = documents.iter().filter(|(document, _)| *document == base);
-                documents.any(|(_, beside)| self.at_top(&format!("{folder}/{beside}")))
-            })
-        });
-        below
-            .min_by_key(|name| (name.matches('/').count(), *name))
-            .map(str::to_owned)
-    }
-
-    /// Whether that path is at the top or below a folder or two.
-    pub(super) fn anywhere(&self, path: &str) -> bool {
-        let suffix = format!("/{path}");
-        self.at_top(path) || self.0.iter().any(|name| name.ends_with(suffix.as_bytes()))
-    }
-}
-
-/// Whether the bytes start like a JSON document, which a tar of images cannot.
+/// Tests if the bytes start like a JSON document, which a tar of images cannot.
 fn is_document(head: &[u8]) -> bool {
     let first = head.iter().find(|byte| !byte.is_ascii_whitespace());
-    // A member name may start with a brace: a tar has a magic or NUL bytes in its first block, JSON has not.
+    // A member name may start with a brace, but the first block of a tar has a magic or NUL bytes, which JSON has not.
     matches!(first, Some(b'{' | b'[')) && !head.iter().take(512).any(|&byte| byte == 0)
 }
 

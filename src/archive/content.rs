@@ -1,38 +1,38 @@
-//! The bytes of one member or blob, wherever they are.
+//! Bytes of one member or blob, wherever they are stored.
 
 use std::io::{Cursor, Read};
 use std::sync::Arc;
 
-use super::folder::FolderFile;
+use super::directory_file::DirectoryFile;
 use crate::blob::{Compression, FileRange, Hasher, Meter, NewFile};
 use crate::error::{Error, Fault, Result};
 use crate::layer::{Limits, Scan};
 use crate::limits::Bound;
 use crate::spec::Digest;
 
-/// The bytes of one member or blob. Cheap to clone.
+/// Bytes of one member or blob. Cheap to clone.
 #[derive(Clone, Debug)]
 pub enum Content {
-    /// In a file that can be read at any place, any number of times.
+    /// Part of a file that can be read by position, any number of times.
     Range(FileRange),
-    /// A file of a folder, opened when it is read.
-    File(Arc<FolderFile>),
-    /// In memory: a small document that came by on a stream, or inline data.
+    /// A file of a directory, opened when it is read.
+    File(Arc<DirectoryFile>),
+    /// In memory: a small document from a stream, or inline data.
     Memory(Arc<[u8]>),
-    /// Come by on a stream and kept in a file without a name; what the pass found out is here too.
+    /// Read from a stream and kept in an anonymous temporary file, with the scan of that pass.
     Kept(Arc<Kept>),
-    /// Gone by on a stream; what one pass over them found out is here.
+    /// Read from a stream and not kept; only the scan of that pass remains.
     Passed(Arc<Scan>),
 }
 
-/// A member of a stream that was kept.
+/// Member of a stream that was kept.
 #[derive(Debug)]
 pub struct Kept {
-    /// The file, which vanishes unless it is given a name.
+    /// The temporary file, which is deleted unless it is linked to a name.
     pub file: Arc<NewFile>,
     /// Its bytes.
     pub range: FileRange,
-    /// What the pass over them found out.
+    /// Scan of the pass over them.
     pub scan: Arc<Scan>,
 }
 
@@ -48,13 +48,13 @@ impl Content {
         }
     }
 
-    /// Whether there are none.
+    /// Tests if there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Position of the bytes as numbers that are equal for the same bytes; `None` where it is unknown, or where the bytes
-    /// may be replaced.
+    /// Returns numbers that are equal for the same stored bytes; `None` where the position is unknown or the bytes may
+    /// be replaced.
     pub(super) fn place(&self) -> Option<(u64, u64, u64)> {
         match self {
             Content::Range(range) => {
@@ -66,10 +66,10 @@ impl Content {
         }
     }
 
-    /// All bytes, for documents that are within a bound.
+    /// Reads all bytes of a document within a bound.
     ///
     /// # Errors
-    /// `Limit` if there are more; `Gone` for a stream's; `Io`.
+    /// `Limit` if there are more; `StreamConsumed` for a stream's; `Io`.
     pub fn bytes(&self, bound: Bound) -> Result<Arc<[u8]>> {
         let Bound { what, most } = bound;
         if self.len() > most {
@@ -81,11 +81,11 @@ impl Content {
             Content::File(file) => Ok(file.open()?.bytes(most)?.into()),
             Content::Kept(kept) => Ok(kept.range.bytes(most)?.into()),
             Content::Memory(bytes) => Ok(Arc::clone(bytes)),
-            Content::Passed(_) => Err(Fault::Gone.into()),
+            Content::Passed(_) => Err(Fault::StreamConsumed.into()),
         }
     }
 
-    /// The bytes as part of a file that can be read at any place, where they are in one.
+    /// Returns the bytes as part of a file that can be read by position; `None` if they are not in one.
     ///
     /// # Errors
     /// `Io` from opening it.
@@ -101,18 +101,18 @@ impl Content {
     /// Reads the stored bytes from the start.
     ///
     /// # Errors
-    /// `Gone` for what went by on a stream.
+    /// `StreamConsumed` for the bytes of a stream that were not kept.
     pub fn reader(&self) -> Result<Box<dyn Read + Send>> {
         match self {
             Content::Range(range) => Ok(Box::new(range.reader())),
             Content::File(file) => Ok(Box::new(file.open()?.reader())),
             Content::Kept(kept) => Ok(Box::new(kept.range.reader())),
             Content::Memory(bytes) => Ok(Box::new(Cursor::new(Arc::clone(bytes)))),
-            Content::Passed(_) => Err(Fault::Gone.into()),
+            Content::Passed(_) => Err(Fault::StreamConsumed.into()),
         }
     }
 
-    /// The first bytes, as many as there are up to `buf.len()`; none for what went by on a stream.
+    /// Reads up to `buf.len()` bytes from the start; none of a stream that was not kept.
     pub fn head(&self, buf: &mut [u8]) -> Result<usize> {
         match self {
             Content::Range(range) => range.head(buf),
@@ -127,7 +127,7 @@ impl Content {
         }
     }
 
-    /// How the bytes are packed, told by their beginning.
+    /// Detects the compression from the first bytes.
     ///
     /// # Errors
     /// `Io`.
@@ -140,13 +140,13 @@ impl Content {
         Ok(Compression::sniff(&head[..n]))
     }
 
-    /// Reads everything once and says what it is: digest, size, and the plain tar's where there is one.
+    /// Reads everything once and returns digest and size, and those of the uncompressed tar if there is one.
     ///
-    /// `expected` names the algorithm to hash with; SHA-256 without it. `meter` counts the stored bytes.
-    /// Costs a pass over the stored bytes, unless they went by on a stream, which was that pass.
+    /// `expected` names the digest algorithm; SHA-256 without it. `meter` counts the stored bytes. Costs a pass over
+    /// the stored bytes, except for a stream, whose scan is returned.
     ///
     /// # Errors
-    /// `UnsupportedDigest` for the algorithm, `Io` from the file. What is wrong with the bytes is in the result.
+    /// `UnsupportedDigest` for the algorithm, `Io` from the file. Damage of the bytes is in the result.
     pub fn scan(
         &self,
         expected: Option<&Digest>,
@@ -156,7 +156,7 @@ impl Content {
         if let Some(scan) = self.known() {
             return match expected {
                 Some(digest) if digest.algorithm() != scan.digest.algorithm() => {
-                    Err(Error::new(Fault::Gone))
+                    Err(Error::new(Fault::StreamConsumed))
                 }
                 _ => Ok(Arc::clone(scan)),
             };
@@ -170,7 +170,7 @@ impl Content {
         crate::layer::scan(stored, hasher, limits, &meter).map(Arc::new)
     }
 
-    /// What a pass over a stream found out already.
+    /// Returns the scan of a stream's pass.
     pub(crate) fn known(&self) -> Option<&Arc<Scan>> {
         match self {
             Content::Passed(scan) => Some(scan),
@@ -179,13 +179,13 @@ impl Content {
         }
     }
 
-    /// The digest of the stored bytes, by the algorithm of `like`.
+    /// Returns the digest of the stored bytes, by the algorithm of `like`.
     pub fn digest(&self, like: &Digest) -> Result<Digest> {
         let mut hasher = Hasher::like(like)?;
         if let Some(scan) = self.known() {
             return match scan.digest.algorithm() == like.algorithm() {
                 true => Ok(scan.digest.clone()),
-                false => Err(Fault::Gone.into()),
+                false => Err(Fault::StreamConsumed.into()),
             };
         }
         let mut reader = self.reader()?;
@@ -201,7 +201,7 @@ impl Content {
         }
     }
 
-    /// Position of the bytes as numbers that no other bytes of this run have.
+    /// Returns numbers that no other bytes of this run have.
     pub(crate) fn address(&self) -> (u64, u64) {
         let of = |pointer: *const ()| pointer.addr() as u64;
         match self {
@@ -216,7 +216,7 @@ impl Content {
         }
     }
 
-    /// Whether both hold the same bytes.
+    /// Tests if both hold the same bytes.
     pub(crate) fn same_as(&self, other: &Content) -> Result<bool> {
         if self.len() != other.len() {
             return Ok(false);

@@ -1,60 +1,61 @@
-//! Members of an outer tar whose path is not where they land: it holds `..`, or goes through a link of the archive.
+//! Members of an outer tar whose path differs from the path they are extracted to: it holds `..`, or passes through a
+//! link of the archive.
 //!
 //! docker load unpacks the outer tar, so with a link `s -> .` the member `s/manifest.json` replaces `manifest.json`;
-//! readers that look members up by name never see it. Such members are found here, and with them the names that they
-//! land on: whoever looks one of these up is refused, because another loader would take other bytes.
+//! readers that look members up by name never see it. This module finds such members and the names they are extracted
+//! to. Looking up one of these names is an error, because another loader would take other bytes.
 //!
-//! Links count wherever they stand in the tar: an unpacker may meet them before or after what is below them. A hard
-//! link counts too, because one to a symbolic link is one. Work and memory are linear in the names; where links lead
-//! to other links so often that they are not, every name is taken for one that something may land on.
+//! Links count wherever they stand in the tar: an unpacker may meet them before or after the members below them. Hard
+//! links count too, because a hard link to a symbolic link is one. Work and memory are linear in the names; if links
+//! lead to other links so often that they are not, every name counts as a target.
 
 use std::collections::HashMap;
 
-use super::members::{Member, MemberKind};
+use super::member::{Member, MemberKind};
 use crate::layer::clean_path;
 
-/// Links that a path may lead through, as Linux has it.
+/// Number of links that a path may pass through, as on Linux.
 const MAX_LINKS: usize = 40;
-/// Parts of paths and of link targets that are walked in all.
+/// Total number of path and link target components that are walked.
 const MAX_STEPS: usize = 10_000_000;
 
-/// The detours of an archive.
+/// Detours of an archive.
 #[derive(Debug, Default)]
 pub struct Detours {
     tree: LinkTree,
-    /// The members that take one, in their order.
+    /// Members that take a detour, in their order.
     members: Vec<Detour>,
-    /// Where they land, and under which names they would be looked up; positions in `members`.
-    lands: HashMap<Vec<u8>, usize>,
-    /// One that may land anywhere.
+    /// Paths that members are extracted to, and their clean names; values are positions in `members`.
+    destinations: HashMap<Vec<u8>, usize>,
+    /// Position of a member that may be extracted to any path.
     anywhere: Option<usize>,
 }
 
-/// A member that takes a detour.
+/// Member that takes a detour.
 #[derive(Debug, Clone)]
 pub struct Detour {
-    /// Its position among the members.
+    /// Position among the members.
     pub position: usize,
-    /// The link that it goes through; `None` if it only holds `..`.
+    /// Link that it passes through; `None` if it only holds `..`.
     pub link: Option<Vec<u8>>,
 }
 
-/// The names of links, part by part.
+/// Names of links as a tree of components.
 #[derive(Debug, Default)]
 struct LinkTree {
     next: HashMap<(usize, Vec<u8>), usize>,
-    /// Where the link of each node leads; `None` for what is only above one. Node 0 is the top.
+    /// Target of the link at each node; `None` for its parent directories. Node 0 is the top.
     targets: Vec<Option<Target>>,
 }
 
 #[derive(Debug, Clone)]
 enum Target {
     Path(Vec<u8>),
-    /// Several members of this name lead elsewhere each.
+    /// Several members of this name have different targets.
     Several,
 }
 
-enum Landing {
+enum Destination {
     At(Vec<u8>),
     Nowhere,
     Anywhere,
@@ -67,7 +68,7 @@ impl Detours {
         for member in members {
             let target = match &member.kind {
                 MemberKind::Symlink(target) => target.clone(),
-                // Names a member from the top.
+                // A hard link names a member from the top.
                 MemberKind::HardLink(target) => [b"/", target.as_slice()].concat(),
                 _ => continue,
             };
@@ -86,49 +87,49 @@ impl Detours {
             }
             let detour = detours.members.len();
             detours.members.push(Detour { position, link });
-            if matches!(member.kind, MemberKind::Folder) {
+            if matches!(member.kind, MemberKind::Directory) {
                 continue;
             }
-            // docker cleans the name before it follows links, others follow each part.
+            // docker cleans the name before it follows links, others follow each component.
             for path in [name.as_slice(), &member.name] {
-                match detours.tree.landing(path, &mut steps) {
-                    Landing::At(place) => {
-                        detours.lands.entry(place).or_insert(detour);
+                match detours.tree.destination(path, &mut steps) {
+                    Destination::At(path) => {
+                        detours.destinations.entry(path).or_insert(detour);
                     }
-                    Landing::Nowhere => {}
-                    Landing::Anywhere => {
+                    Destination::Nowhere => {}
+                    Destination::Anywhere => {
                         detours.anywhere.get_or_insert(detour);
                     }
                 }
             }
-            detours.lands.entry(name).or_insert(detour);
+            detours.destinations.entry(name).or_insert(detour);
         }
         detours
     }
 
-    /// The members that take a detour, in their order.
+    /// Members that take a detour, in their order.
     pub fn members(&self) -> &[Detour] {
         &self.members
     }
 
-    /// The member that lands on a name, or is called so and lands elsewhere.
-    pub(super) fn landing_on(&self, name: &[u8]) -> Option<usize> {
-        let detour = self.lands.get(name).copied().or(self.anywhere)?;
+    /// Returns the position of a member that is extracted to `name`, or has that name and is extracted elsewhere.
+    pub(super) fn extracted_to(&self, name: &[u8]) -> Option<usize> {
+        let detour = self.destinations.get(name).copied().or(self.anywhere)?;
         Some(self.members.get(detour)?.position)
     }
 
-    /// The link of the archive that a clean name goes through.
+    /// Returns the link of the archive that a clean name passes through.
     pub(super) fn link_above(&self, name: &[u8]) -> Option<Vec<u8>> {
         self.tree.link_above(name)
     }
 
-    /// Whether a link's target goes through another link on its way from `folder`.
-    pub(super) fn leads_through_link(&self, folder: &[u8], target: &[u8]) -> bool {
+    /// Tests if a link's target passes through another link on its way from `directory`.
+    pub(super) fn leads_through_link(&self, directory: &[u8], target: &[u8]) -> bool {
         if self.tree.next.is_empty() {
             return false;
         }
         let mut walk = Walk::default();
-        let parts: Vec<&[u8]> = parts(folder).chain(parts(target)).collect();
+        let parts: Vec<&[u8]> = parts(directory).chain(parts(target)).collect();
         parts.iter().enumerate().any(|(i, part)| {
             walk.step(&self.tree, part);
             i + 1 < parts.len() && walk.target(&self.tree).is_some()
@@ -164,7 +165,7 @@ impl LinkTree {
         self.next.get(&(node, part.to_vec())).copied()
     }
 
-    /// The first link that a clean name goes through.
+    /// Returns the first link that a clean name passes through.
     fn link_above(&self, name: &[u8]) -> Option<Vec<u8>> {
         let mut node = 0;
         let mut end = 0;
@@ -178,8 +179,9 @@ impl LinkTree {
         None
     }
 
-    /// Where an unpacker puts what is called so: every part but the last is followed, and the top is above itself.
-    fn landing(&self, path: &[u8], steps: &mut usize) -> Landing {
+    /// Returns the path that an unpacker extracts `path` to: links in every component but the last are followed, and
+    /// `..` at the top stays there.
+    fn destination(&self, path: &[u8], steps: &mut usize) -> Destination {
         let mut left: Vec<&[u8]> = parts(path).collect();
         left.reverse();
         let mut walk = Walk::default();
@@ -187,7 +189,7 @@ impl LinkTree {
         while let Some(part) = left.pop() {
             *steps += 1;
             if *steps > MAX_STEPS {
-                return Landing::Anywhere;
+                return Destination::Anywhere;
             }
             walk.step(self, part);
             if left.is_empty() {
@@ -195,12 +197,12 @@ impl LinkTree {
             }
             let target = match walk.target(self) {
                 None => continue,
-                Some(Target::Several) => return Landing::Anywhere,
+                Some(Target::Several) => return Destination::Anywhere,
                 Some(Target::Path(target)) => target,
             };
             links += 1;
             if links > MAX_LINKS {
-                return Landing::Nowhere;
+                return Destination::Nowhere;
             }
             match target.first() {
                 Some(b'/') => walk.0.clear(),
@@ -211,11 +213,11 @@ impl LinkTree {
             left[from..].reverse();
         }
         let names: Vec<&[u8]> = walk.0.iter().map(|(part, _)| *part).collect();
-        Landing::At(names.join(&b'/'))
+        Destination::At(names.join(&b'/'))
     }
 }
 
-/// The parts of a path that was walked so far, each with its node among the links.
+/// Components of a path walked so far, each with its node in the tree of links.
 #[derive(Default)]
 struct Walk<'a>(Vec<(&'a [u8], Option<usize>)>);
 
@@ -239,13 +241,13 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The parts of a path that lead anywhere.
+/// Components of a path except empty ones and `.`.
 fn parts(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.split(|&byte| byte == b'/')
         .filter(|part| !matches!(*part, b"" | b"."))
 }
 
-/// A name as Go's `filepath.Clean` has it below the top: `..` takes away the part before it.
+/// Cleans a name like Go's `filepath.Clean` below the top: `..` removes the component before it.
 fn lexical(name: &[u8]) -> Vec<u8> {
     let mut kept: Vec<&[u8]> = Vec::new();
     for part in parts(name) {
@@ -280,7 +282,7 @@ mod tests {
 
     /// Each of these replaces `manifest.json` when docker 20.10 loads it.
     #[test]
-    fn members_land_where_docker_puts_them() {
+    fn detours_lead_to_the_paths_of_docker() {
         for members in [
             &[("s", Some(".")), ("s/manifest.json", None)][..],
             &[("e", Some("d/..")), ("e/manifest.json", None)],
@@ -296,12 +298,12 @@ mod tests {
             &[("s/manifest.json", None), ("s", Some("."))],
         ] {
             let last = members.iter().position(|(_, link)| link.is_none());
-            assert_eq!(detours(members).landing_on(b"manifest.json"), last);
+            assert_eq!(detours(members).extracted_to(b"manifest.json"), last);
         }
     }
 
     #[test]
-    fn members_elsewhere_and_links_as_docker_writes_them_are_no_detours() {
+    fn plain_members_and_links_of_docker_are_no_detours() {
         let found = detours(&[
             ("manifest.json", None),
             ("one/layer.tar", None),
@@ -309,20 +311,20 @@ mod tests {
             ("/a//b", None),
         ]);
         assert!(found.members().is_empty());
-        assert_eq!(found.landing_on(b"manifest.json"), None);
+        assert_eq!(found.extracted_to(b"manifest.json"), None);
         assert!(!found.leads_through_link(b"two", b"../one/layer.tar"));
         let found = detours(&[("s", Some("t")), ("s/x", None), ("t/manifest.json", None)]);
-        assert_eq!(found.landing_on(b"manifest.json"), None);
-        assert_eq!(found.landing_on(b"t/x"), Some(1));
-        assert_eq!(found.landing_on(b"s/x"), Some(1));
+        assert_eq!(found.extracted_to(b"manifest.json"), None);
+        assert_eq!(found.extracted_to(b"t/x"), Some(1));
+        assert_eq!(found.extracted_to(b"s/x"), Some(1));
         assert!(found.leads_through_link(b"a", b"../s/../x"));
     }
 
     #[test]
-    fn links_in_circles_land_nowhere_and_links_in_doubt_anywhere() {
+    fn circular_links_lead_nowhere_and_ambiguous_ones_anywhere() {
         let found = detours(&[("a", Some("b")), ("b", Some("a")), ("a/x", None)]);
-        assert_eq!(found.landing_on(b"x"), None);
+        assert_eq!(found.extracted_to(b"x"), None);
         let found = detours(&[("a", Some("b")), ("a", Some("c")), ("a/x", None)]);
-        assert_eq!(found.landing_on(b"y"), Some(2));
+        assert_eq!(found.extracted_to(b"y"), Some(2));
     }
 }

@@ -1,4 +1,4 @@
-//! The docker half of an archive: `manifest.json`, `repositories`, and what they name.
+//! Documents of the docker half: `manifest.json`, `repositories`, v1 `json` files.
 
 use super::container::Container;
 use crate::error::{At, Fault, NotAnImage, Result};
@@ -11,22 +11,23 @@ use serde_json::{Map, Value};
 /// One item of `manifest.json`.
 #[derive(Debug, Clone)]
 pub struct DockerItem {
-    /// The member that holds the config. Its name proves nothing; the digest of its bytes is the image's ID.
+    /// Member that holds the config. Its name proves nothing; the digest of its bytes is the image ID.
     pub config: String,
     /// Names as written.
     pub repo_tags: Vec<String>,
-    /// The members that hold the layers, from the base upward.
+    /// Members that hold the layers, from the base upward.
     pub layers: Vec<String>,
-    /// The image this one was built on, if it is in the same archive.
+    /// Image this one was built on, if it is in the same archive.
     pub parent: Option<String>,
-    /// Descriptors of the layers by diff ID: of foreign layers before docker 25, of all since.
+    /// Descriptors of layers by diff ID: foreign layers only before docker 25, all layers since.
     pub layer_sources: Vec<(Digest, Descriptor)>,
 }
 
 /// Parses `manifest.json`.
 ///
 /// # Errors
-/// `NotAnImage` for `null`; `Ambiguous` for several keys of one field; `Schema` for anything but a list of items. An empty list is legal and means no image.
+/// `NotAnImage` for `null`; `Ambiguous` for several keys of one field; `Schema` for anything but a list of items. An
+/// empty list is valid and means no image.
 pub(super) fn parse_manifest(value: &Value, limits: &Limits) -> Result<Vec<DockerItem>> {
     if value.is_null() {
         return Err(Fault::NotAnImage(NotAnImage::EmptyManifest).into());
@@ -42,7 +43,7 @@ pub(super) fn parse_manifest(value: &Value, limits: &Limits) -> Result<Vec<Docke
     Ok(items)
 }
 
-/// Refuses more of something than is accepted.
+/// Checks a number against a limit.
 pub(super) fn within(what: &'static str, found: u64, limit: u64) -> Result<()> {
     match found > limit {
         true => Err(Fault::Limit { what, limit, found }.into()),
@@ -78,21 +79,21 @@ impl DockerItem {
     }
 }
 
-/// One record of `repositories`: a name, a tag, and the v1 ID (or, since docker 25, the layer) it stands for.
+/// One record of `repositories`: a name, a tag, and their v1 ID (or, since docker 25, their top layer).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepositoryRecord {
-    /// The repository as written.
+    /// Repository as written.
     pub repository: String,
-    /// The tag.
+    /// Tag as written.
     pub tag: String,
-    /// 64 hexadecimal digits, mostly.
+    /// 64 hexadecimal digits in most archives.
     pub id: String,
 }
 
 /// Parses `repositories`.
 ///
 /// # Errors
-/// `Schema` for anything but an object of objects of texts.
+/// `Schema` for anything but an object of objects of strings.
 pub(super) fn parse_repositories(value: &Value) -> Result<Vec<RepositoryRecord>> {
     let mut records = Vec::new();
     if value.is_null() {
@@ -111,22 +112,21 @@ pub(super) fn parse_repositories(value: &Value) -> Result<Vec<RepositoryRecord>>
     Ok(records)
 }
 
-/// An image of the time before docker 1.10: a chain of folders, each with one layer.
+/// Image of before docker 1.10: a chain of directories, each with one layer.
 #[derive(Debug)]
 pub(super) struct V1Image {
-    /// The ID of the topmost folder. A label: it is not the digest of anything.
+    /// ID of the topmost directory. A random label, not a digest.
     pub id: String,
-    /// The members that hold the layers, from the base upward.
+    /// Members that hold the layers, from the base upward.
     pub layers: Vec<String>,
-    /// The config that the folders' `json` files amount to, without diff IDs.
+    /// Config assembled from the `json` files of the directories, without diff IDs.
     pub config: ImageConfig,
 }
 
-/// Follows the `parent` links from a v1 ID, for which `name` stands in `repositories`, to the base.
+/// Follows the `parent` links from a v1 ID, listed in `repositories` under `name`, to the base.
 ///
 /// # Errors
-/// `Schema` for an ID that is no plain name, `MemberAbsent` for a missing `json`, `Ambiguous` for a loop, `Limit` past
-/// 1,000 layers.
+/// `Schema` for an invalid ID, `MemberMissing` for a missing `json`, `Ambiguous` for a loop, `Limit` past 1,000 layers.
 pub(super) fn v1_chain(container: &Container, name: &str, id: &str) -> Result<V1Image> {
     let limits = &container.limits;
     let mut layers = Vec::new();
@@ -142,7 +142,7 @@ pub(super) fn v1_chain(container: &Container, name: &str, id: &str) -> Result<V1
                 .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
         {
             let found = match id.is_empty() {
-                true => "an empty text".to_owned(),
+                true => "an empty string".to_owned(),
                 false => format!("'{}'", id.chars().take(80).collect::<String>()),
             };
             let field = match layers.is_empty() {
@@ -158,7 +158,7 @@ pub(super) fn v1_chain(container: &Container, name: &str, id: &str) -> Result<V1
         }
         if !seen.insert(id.clone()) {
             return Err(Fault::Ambiguous {
-                why: format!("the parents of {id} run in a circle"),
+                why: format!("circular parents of {id}"),
             }
             .into());
         }
@@ -170,7 +170,7 @@ pub(super) fn v1_chain(container: &Container, name: &str, id: &str) -> Result<V1
             (Some(_), Some(_)) => container.read(&name, limits.of_config())?,
             (None, _) => None,
         };
-        let bytes = bytes.ok_or_else(|| Fault::MemberAbsent { name: name.clone() })?;
+        let bytes = bytes.ok_or_else(|| Fault::MemberMissing { name: name.clone() })?;
         let value = json::parse_within(&bytes, &limits.json).at(|| name.clone())?;
         Shape::CONFIG.check(&value).at(|| name.clone())?;
         let node = Node::root(&value);
@@ -200,7 +200,7 @@ pub(super) fn v1_chain(container: &Container, name: &str, id: &str) -> Result<V1
     })
 }
 
-/// What docker makes of a v1 `json` when it turns it into a history entry.
+/// Converts a v1 `json` to a history entry as docker does.
 fn v1_history(node: &Node<'_>) -> Result<History> {
     let created_by = match node.field("container_config")? {
         None => String::new(),

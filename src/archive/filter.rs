@@ -1,39 +1,39 @@
-//! Conditions of `--filter`.
+//! Filters of `--filter`.
 
 use super::{Image, Name};
 use crate::error::{Fault, Result};
 use crate::glob::{Dialect, Glob};
 use crate::spec::{Reference, Timestamp};
 
-/// A condition of `--filter`, in docker's words.
+/// Filter of `--filter`, in docker's words.
 #[derive(Debug, Clone)]
 pub enum Filter {
-    /// `reference=GLOB`: the name, with or without its tag.
+    /// `reference=GLOB`: name, with or without its tag.
     Reference(Glob),
-    /// `dangling=true|false`: whether the image has no name.
+    /// `dangling=true|false`: untagged or tagged images.
     Dangling(bool),
     /// `label=KEY` or `label=KEY=VALUE`.
     Label(String, Option<String>),
-    /// `before=IMAGE`: made before that one.
+    /// `before=IMAGE`: created before that image.
     Before(String),
-    /// `since=IMAGE`: made after that one.
+    /// `since=IMAGE`: created after that image.
     Since(String),
-    /// `until=TIME`: made before that time.
+    /// `until=TIME`: created before that time.
     Until(Timestamp),
 }
 
 impl Filter {
-    /// Reads `KEY=VALUE`; ages are told against `now`.
+    /// Parses `KEY=VALUE`; ages are relative to `now`.
     ///
     /// # Errors
-    /// `Usage` for an unknown key or a value that the key does not take.
+    /// `Usage` for an unknown key or an invalid value.
     pub fn parse(text: &str, now: Timestamp) -> Result<Self> {
         let usage = |why: String| Err(Fault::Usage(why).into());
         let Some((key, value)) = Filter::split(text) else {
             return usage(format!("filter '{text}': it is written KEY=VALUE"));
         };
         match key.as_str() {
-            // Names are shown, and matched, without the default host.
+            // Names are listed and matched without the default host.
             "reference" => match Glob::new(Reference::without_default(value), Dialect::Go) {
                 Ok(glob) => Ok(Filter::Reference(glob)),
                 Err(why) => usage(format!("filter '{text}': the pattern is malformed: {why}")),
@@ -61,13 +61,13 @@ impl Filter {
         }
     }
 
-    /// The key, in lower case, and the value of `KEY=VALUE`, both without blanks around them, as docker reads them.
+    /// Splits `KEY=VALUE` into the key in lower case and the value, both trimmed, as docker does.
     pub fn split(text: &str) -> Option<(String, &str)> {
         let (key, value) = text.split_once('=')?;
         Some((key.trim().to_lowercase(), value.trim()))
     }
 
-    /// Whether it looks at labels, and so at configs.
+    /// Tests if the filter reads labels, and so configs.
     pub fn label_matches(&self, image: &Image) -> bool {
         let Filter::Label(key, value) = self else {
             return true;
@@ -78,7 +78,7 @@ impl Filter {
             .any(|(k, v)| k == key && value.as_ref().is_none_or(|value| value == v))
     }
 
-    /// Whether a time of making, as written, satisfies `until=`; what does not say when it was made does not.
+    /// Tests if a creation time, as written, satisfies `until=`; an unknown time does not.
     pub fn time_matches(&self, created: Option<&str>) -> bool {
         let Filter::Until(until) = self else {
             return true;
@@ -88,7 +88,7 @@ impl Filter {
             .is_some_and(|created| created.nanoseconds() < until.nanoseconds())
     }
 
-    /// Whether a name satisfies `reference=`: alone, with its tag, or in full.
+    /// Tests if a name satisfies `reference=`: alone, with its tag, or in full.
     pub fn reference_matches(&self, name: Option<&Name>) -> bool {
         let Filter::Reference(glob) = self else {
             return true;
@@ -101,7 +101,7 @@ impl Filter {
     }
 }
 
-/// A time, or an age in Go's way of writing one.
+/// Parses a time, or an age as Go writes durations.
 fn until(text: &str, now: Timestamp) -> Option<Timestamp> {
     if let Some(time) = Timestamp::parse(text) {
         return Some(time);

@@ -1,4 +1,4 @@
-//! The OCI half of an archive: descriptors followed from `index.json` down, each blob read once.
+//! Graph of the OCI half: descriptors followed from `index.json` down, each blob read once.
 //!
 //! A hostile graph could be deep, wide, or a lattice with more paths than atoms. It is walked breadth first with a
 //! queue, each digest once, within limits on depth and number; nothing recurses.
@@ -6,57 +6,58 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use super::blob_names::BlobNames;
 use super::container::Container;
+use super::content::Content;
 use super::docker::within;
 use super::image::{Image, ImageId, Layer, Presence};
-use super::{BlobNames, Content};
 use crate::blob::Hasher;
 use crate::error::{At, Error, Fault, Result};
 use crate::spec::{Descriptor, Digest, Document, ImageConfig, Manifest, MediaType, annotations};
 
-/// A manifest, an index, or anything else that an index points to.
+/// Manifest, index, or other blob that an index points to.
 #[derive(Debug, Clone)]
 pub struct Node {
-    /// The first descriptor that led here.
+    /// First descriptor that led here.
     pub descriptor: Descriptor,
-    /// What it turned out to be.
+    /// Kind of the blob.
     pub kind: NodeKind,
-    /// Its bytes, if they are here and small enough for a document.
+    /// Its bytes, if they are in the archive and small enough for a document.
     pub bytes: Option<Arc<[u8]>>,
-    /// What is wrong with it or with what it stands on. Its content is still shown as far as it could be read.
+    /// Damage of the blob or of the documents it depends on. Its content is listed as far as it could be read.
     pub faults: Vec<Error>,
 }
 
-/// What a node is.
+/// Kinds of nodes.
 #[derive(Debug, Clone)]
 pub enum NodeKind {
-    /// A container image: its position among the images.
+    /// Container image: its position among the images.
     Image(usize),
-    /// An index, and what it points to.
+    /// Index: its edges.
     Index(Vec<Edge>),
-    /// A statement about another manifest, as BuildKit makes them. Never an image.
+    /// Statement about another manifest, as BuildKit writes them. Never an image.
     Attestation(Manifest),
-    /// A manifest that describes no container image.
+    /// Manifest that describes no container image.
     Artifact(Manifest),
-    /// A docker manifest of schema 1: shown, not used.
+    /// Docker manifest of schema 1: listed, not used.
     Schema1,
-    /// Named, but not in the archive.
-    Absent,
-    /// A blob that is no manifest.
+    /// Listed, but missing.
+    Missing,
+    /// Blob that is no manifest.
     Opaque,
 }
 
-/// A pointer from an index to a node, with the platform and annotations stated there.
+/// Pointer from an index to a node, with the platform and annotations stated there.
 #[derive(Debug, Clone)]
 pub struct Edge {
-    /// The descriptor as it stands in the index.
+    /// Descriptor as it stands in the index.
     pub descriptor: Descriptor,
-    /// The node's position.
+    /// Position of the node.
     pub node: usize,
 }
 
 impl Edge {
-    /// Whether it points to an attestation.
+    /// Tests if it points to an attestation.
     pub fn is_attestation(&self) -> bool {
         is_attestation(&self.descriptor)
     }
@@ -70,7 +71,7 @@ fn is_attestation(descriptor: &Descriptor) -> bool {
             .is_none_or(|platform| platform.is_unknown())
 }
 
-/// The graph in the making.
+/// Graph while it is read.
 pub(super) struct GraphReader<'a> {
     container: &'a Container,
     names: BlobNames,
@@ -81,7 +82,7 @@ pub(super) struct GraphReader<'a> {
     configs: HashMap<Digest, ReadConfig>,
 }
 
-/// A config as it was read once for all manifests that have it.
+/// Config, read once for all manifests that have it.
 #[derive(Clone, Default)]
 struct ReadConfig {
     bytes: Option<Arc<[u8]>>,
@@ -111,11 +112,11 @@ impl<'a> GraphReader<'a> {
         while let Some((node, depth)) = self.queue.pop_front() {
             self.read(node, depth)?;
         }
-        self.contradictions(&edges);
+        self.check_kinds(&edges);
         Ok(edges)
     }
 
-    /// Takes a document that no descriptor in the archive points to as the root.
+    /// Adds a document that no descriptor in the archive points to as the root.
     pub fn document(&mut self, bytes: Arc<[u8]>, descriptor: Descriptor) -> Result<Edge> {
         let document = Document::parse_within(&bytes, &self.container.limits.json)?;
         self.by_digest.insert(descriptor.digest.clone(), 0);
@@ -134,12 +135,12 @@ impl<'a> GraphReader<'a> {
             descriptor,
             node: 0,
         };
-        self.contradictions(std::slice::from_ref(&edge));
+        self.check_kinds(std::slice::from_ref(&edge));
         Ok(edge)
     }
 
-    /// Keeps with each node that a descriptor, whichever of them, calls another kind of document than it is.
-    fn contradictions(&mut self, listed: &[Edge]) {
+    /// Adds a fault to each node for which any descriptor states another kind of document.
+    fn check_kinds(&mut self, listed: &[Edge]) {
         let inside = self.nodes.iter().flat_map(|node| match &node.kind {
             NodeKind::Index(edges) => edges.as_slice(),
             _ => &[],
@@ -150,7 +151,7 @@ impl<'a> GraphReader<'a> {
             let is_index = match &self.nodes[edge.node].kind {
                 NodeKind::Index(_) => true,
                 NodeKind::Image(_) | NodeKind::Attestation(_) | NodeKind::Artifact(_) => false,
-                NodeKind::Schema1 | NodeKind::Absent | NodeKind::Opaque => continue,
+                NodeKind::Schema1 | NodeKind::Missing | NodeKind::Opaque => continue,
             };
             if let Some(fault) = contradiction(&edge.descriptor.media_type, is_index, "descriptor")
                 && seen.insert(edge.node)
@@ -162,11 +163,11 @@ impl<'a> GraphReader<'a> {
             let place = self.names.path(&self.nodes[node].descriptor.digest);
             self.nodes[node].faults.push(fault.at(place));
         }
-        self.spread();
+        self.spread_ambiguity();
     }
 
-    /// Gives the images below an index that is ambiguous what is wrong with it: who asks for one of them has read it.
-    fn spread(&mut self) {
+    /// Adds the fault of an ambiguous index to the images below it, because reading such an image has read the index.
+    fn spread_ambiguity(&mut self) {
         let ambiguous = |fault: &&Error| matches!(fault.fault(), Fault::Ambiguous { .. });
         let mut work: Vec<(usize, Error)> = Vec::new();
         for (i, node) in self.nodes.iter().enumerate() {
@@ -206,7 +207,7 @@ impl<'a> GraphReader<'a> {
                         return Err(fault.into());
                     }
                     self.by_digest.insert(descriptor.digest.clone(), node);
-                    let (kind, faults) = (NodeKind::Absent, Vec::new());
+                    let (kind, faults) = (NodeKind::Missing, Vec::new());
                     self.nodes.push(Node {
                         descriptor: descriptor.clone(),
                         kind,
@@ -222,12 +223,12 @@ impl<'a> GraphReader<'a> {
         Ok(edges)
     }
 
-    /// The content a descriptor points to: the blob, or its inline data.
+    /// Returns the content a descriptor points to: the blob, or its inline data.
     pub fn presence(&self, descriptor: &Descriptor) -> Result<Presence> {
         if let Some(content) = self.container.get(&self.names.path(&descriptor.digest))? {
             return Ok(Presence::Here(content));
         }
-        // Of a list skopeo's `dir:` keeps the manifests under names of their own.
+        // skopeo's `dir:` names the manifests of a list differently.
         let is_document = descriptor.media_type.is_manifest() || descriptor.media_type.is_index();
         if self.names == BlobNames::Hex && is_document {
             let name = format!("{}.manifest.json", descriptor.digest.encoded());
@@ -238,7 +239,7 @@ impl<'a> GraphReader<'a> {
         match &descriptor.data {
             Some(data) => Ok(Presence::Here(Content::Memory(data.as_slice().into()))),
             None if descriptor.may_be_absent() => Ok(Presence::External),
-            None => Ok(Presence::Absent),
+            None => Ok(Presence::Missing),
         }
     }
 
@@ -275,7 +276,7 @@ impl<'a> GraphReader<'a> {
         match Document::parse_within(&bytes, &self.container.limits.json).at(place) {
             Ok(document) => self.understand(node, document, depth),
             Err(error) => {
-                // A document of two kinds is one whatever it is called.
+                // A document of two kinds is ambiguous whatever its media type.
                 if claims || matches!(error.fault(), Fault::Ambiguous { .. }) {
                     self.nodes[node].faults.push(error);
                 }
@@ -319,7 +320,7 @@ impl<'a> GraphReader<'a> {
                         .as_str()
                         .starts_with("application/vnd.in-toto")
                 };
-                // What can be run is an image and checked as one, whatever an annotation says of it.
+                // An image that can be run is checked as one, whatever an annotation says of it.
                 let attests = is_attestation(descriptor)
                     && !manifest.has_image_layers()
                     && (unknown || manifest.layers.iter().any(states));
@@ -338,7 +339,7 @@ impl<'a> GraphReader<'a> {
         Ok(())
     }
 
-    /// Whether the config of a docker manifest reads as an image's, whatever its type.
+    /// Tests if the config of a docker manifest parses as an image config, whatever its media type.
     fn reads_as_image(&mut self, manifest: &Manifest) -> bool {
         let Some(descriptor) = manifest.config.as_ref() else {
             return false;
@@ -402,7 +403,7 @@ impl<'a> GraphReader<'a> {
         NodeKind::Image(position)
     }
 
-    /// The config that a descriptor points to, read and parsed once however many manifests share it.
+    /// Reads the config that a descriptor points to; read and parsed once for all manifests that share it.
     fn config(&mut self, descriptor: &Descriptor) -> ReadConfig {
         if let Some(known) = self.configs.get(&descriptor.digest) {
             let mut read = known.clone();
@@ -429,7 +430,7 @@ impl<'a> GraphReader<'a> {
                 }
             }
             Ok(_) => {
-                let fault = Fault::BlobAbsent {
+                let fault = Fault::BlobMissing {
                     digest: descriptor.digest.to_string(),
                 };
                 read.faults.push(Error::new(fault).at("config"));
@@ -440,7 +441,7 @@ impl<'a> GraphReader<'a> {
         if let Some(bytes) = &read.bytes {
             size = check(bytes, descriptor).at(place).err();
             let parsed = ImageConfig::parse_within(bytes, &self.container.limits.json).at(place);
-            // What another descriptor says of the size is for that one; the digest and the text are the config's own.
+            // A wrong size is the fault of this descriptor only; digest and syntax are those of the config itself.
             let digest = match size.as_ref().map(Error::fault) {
                 Some(Fault::SizeMismatch { .. }) => {
                     check_digest(bytes, &descriptor.digest).at(place).err()
@@ -455,7 +456,7 @@ impl<'a> GraphReader<'a> {
         }
         self.configs.insert(descriptor.digest.clone(), read.clone());
         if let Some(size) = size {
-            // A wrong size says it all: the digest of other bytes is another.
+            // A wrong size implies a wrong digest.
             read.faults
                 .retain(|fault| !matches!(fault.fault(), Fault::DigestMismatch { .. }));
             read.faults.insert(0, size);
@@ -464,20 +465,21 @@ impl<'a> GraphReader<'a> {
     }
 }
 
-/// What is wrong with a document that a descriptor, or its own media type, calls another kind than it is.
+/// Returns the fault of a document whose kind differs from the media type that a descriptor or the document itself
+/// states.
 ///
-/// Readers that go by the one and readers that go by the other see two documents (CVE-2021-41190).
+/// Readers that trust one and readers that trust the other see two documents (CVE-2021-41190).
 fn contradiction(stated: &MediaType, is_index: bool, what: &str) -> Option<Error> {
     let (is, is_not) = match is_index {
         true if stated.is_manifest() => ("an index", "a manifest"),
         false if stated.is_index() => ("a manifest", "an index"),
         _ => return None,
     };
-    let why = format!("the document is {is}, its {what} says that it is {is_not} ({stated})");
+    let why = format!("the document is {is}, but its {what} states {is_not} ({stated})");
     Some(Fault::Ambiguous { why }.into())
 }
 
-/// What is wrong with a config that lists no diff IDs where there are layers.
+/// Returns the fault of a config that lists no diff IDs although there are layers.
 pub(super) fn no_rootfs() -> Error {
     Error::new(Fault::Schema {
         field: "rootfs".into(),

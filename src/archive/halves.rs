@@ -1,10 +1,10 @@
-//! Archives with an OCI half and a docker half that do not say the same of an image's layers.
+//! Archives whose OCI half and docker half disagree on the layers of an image.
 //!
-//! docker and skopeo read `manifest.json`, also where `index.json` is right, so `manifest.json` is what an archive was
-//! made to be. The OCI half is read, because its manifest can be passed on untouched, unless it contradicts the config:
-//! docker 25.0.0 wrote the layers in another order there, its release candidates none of them or wrong sizes.
+//! docker and skopeo read `manifest.json` even where `index.json` is right, so `manifest.json` is authoritative. The
+//! OCI half is used, because its manifest can be copied unchanged, unless it contradicts the config: docker 25.0.0
+//! wrote the layers in another order there, its release candidates no layers or wrong sizes.
 
-use super::assemble::Assembly;
+use super::assembly::Assembly;
 use super::container::Container;
 use super::docker::DockerItem;
 use super::image::{Image, ImageId, Layer, Presence};
@@ -12,9 +12,9 @@ use crate::error::{Error, Result};
 use crate::spec::{Descriptor, Digest, MediaType};
 
 impl Assembly {
-    /// Lets the docker half describe an image whose OCI manifest lists other layers than the config, if the docker half
-    /// lists those of the config. Of compressed layers nobody can tell without decoding them all which half is right: then
-    /// it is the one that docker reads.
+    /// Replaces an image whose OCI manifest lists other layers than the config by its description in the docker half,
+    /// if that lists the layers of the config. For compressed layers only decoding all of them could tell which half is
+    /// right; the docker half is used then, as docker does.
     pub(super) fn choose_half(
         &mut self,
         container: &Container,
@@ -36,7 +36,7 @@ impl Assembly {
             return;
         }
         let same = same_places(&image.layers, &layers);
-        // Where both lead to the same bytes only what is stated of these can be wrong.
+        // Where both lead to the same bytes, only stated sizes can be wrong.
         let stated = match same {
             true => image.check_sizes(),
             false => image.check_fits(),
@@ -66,7 +66,7 @@ impl Assembly {
             "image {place}: index.json lists other layers than manifest.json and the config: using manifest.json"
         ));
         if let Some(node) = self.nodes.get_mut(node) {
-            // Of a manifest that nobody reads nothing is wrong; who would pass it on as a part of an index is refused.
+            // The manifest is not used, so its faults do not matter; copying an index that contains it is refused.
             node.faults.clear();
         }
         if let Some(image) = self.images.get_mut(twin) {
@@ -76,12 +76,12 @@ impl Assembly {
 }
 
 impl Image {
-    /// Compares all that shows without hashing, and that every layer is there that should be.
+    /// Compares everything that can be checked without hashing, and refuses missing layers.
     fn check_fits(&self) -> Result<()> {
         self.check_count()?;
         for layer in &self.layers {
-            if matches!(layer.presence, Presence::Absent | Presence::Unreadable) {
-                return Err(layer.absent());
+            if matches!(layer.presence, Presence::Missing | Presence::Unreadable) {
+                return Err(layer.missing_error());
             }
             layer.check_identity()?;
         }
@@ -92,7 +92,7 @@ impl Image {
         self.layers.iter().try_for_each(Layer::check_size)
     }
 
-    /// Whether every layer is stored under its diff ID.
+    /// Tests if every layer is stored under its diff ID.
     fn has_proven_layers(&self) -> bool {
         self.layers.iter().all(|layer| {
             let stored = layer.descriptor.as_ref().map(|stated| &stated.digest);
@@ -101,7 +101,7 @@ impl Image {
     }
 }
 
-/// The layers that an item of `manifest.json` lists.
+/// Returns the layers that an item of `manifest.json` lists.
 pub(super) fn docker_layers(
     container: &Container,
     item: &DockerItem,
@@ -121,13 +121,13 @@ pub(super) fn docker_layers(
             Ok(None) if descriptor.as_ref().is_some_and(Descriptor::may_be_absent) => {
                 Presence::External
             }
-            Ok(None) => Presence::Absent,
+            Ok(None) => Presence::Missing,
             Err(error) => {
                 faults.push(error);
                 Presence::Unreadable
             }
         };
-        // docker's sources may speak of the blob as it was pulled, and not of the bytes that are stored here.
+        // docker's sources may describe the blob as pulled, not the bytes stored here.
         let descriptor = descriptor.filter(|descriptor| match &presence {
             Presence::Here(content) => content.len() == descriptor.size,
             _ => true,
@@ -142,14 +142,15 @@ pub(super) fn docker_layers(
     layers
 }
 
-/// Has layers compared with their names: what lies below `blobs/` has its digest for a name, whichever half leads there.
+/// Adds descriptors to layers that are named by digest, so that a layer below `blobs/` is compared with its name in
+/// both halves.
 pub(super) fn name_layers(layers: &mut [Layer]) {
     for layer in layers.iter_mut().filter(|layer| layer.descriptor.is_none()) {
         layer.descriptor = named(layer);
     }
 }
 
-/// What the name of a layer that is a blob states of it.
+/// Returns the descriptor that the name of a blob implies.
 fn named(layer: &Layer) -> Option<Descriptor> {
     let content = layer.content()?;
     Some(Descriptor {
@@ -164,7 +165,7 @@ fn named(layer: &Layer) -> Option<Descriptor> {
     })
 }
 
-/// Whether both lists lead to the same bytes in the same order, whatever they call them.
+/// Tests if both lists lead to the same bytes in the same order, whatever their names.
 fn same_places(one: &[Layer], other: &[Layer]) -> bool {
     let same = |(a, b): (&Layer, &Layer)| match (a.content(), b.content()) {
         (Some(a), Some(b)) => a.address() == b.address() && a.len() == b.len(),

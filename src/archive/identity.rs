@@ -1,9 +1,9 @@
-//! The identity of layers, as far as it shows without hashing: sizes, counts, and the digest of an uncompressed layer,
-//! which is its diff ID.
+//! Identity of layers as far as it can be checked without hashing: sizes, counts, and the digest of an uncompressed
+//! layer, which is its diff ID.
 //!
 //! A hostile or broken archive could list its layers in another order than its config, state sizes of other blobs, or
-//! hold nothing where a layer should be. Everybody who reads a layer asks here first; who opens an archive asks for
-//! what its documents alone give away, so that no such image can be selected.
+//! hold an empty file as a layer. Every reader of a layer calls [`Layer::check_identity`] first; opening an archive
+//! checks the documents alone, so that no such image can be selected.
 
 use super::image::{Image, Layer};
 use crate::blob::{Compression, Hasher};
@@ -11,15 +11,15 @@ use crate::error::{At, Error, Fault, Result};
 use crate::layer::Scan;
 use crate::spec::{Digest, LayerKind};
 
-/// Bytes of the end marker, the least that a tar has.
+/// Size in bytes of the end marker, the smallest tar.
 const END_MARKER: u64 = 1024;
 
 impl Layer {
-    /// Refuses a layer that is known to be another one than manifest and config state, before it is read. What came by on
-    /// a stream was hashed then, and is compared in full. Reads at most the first bytes, to tell the compression.
+    /// Refuses a layer that provably differs from manifest and config, before it is read. Layers of a stream have been
+    /// hashed and are compared in full. Reads at most the first bytes, to detect the compression.
     ///
     /// # Errors
-    /// `SizeMismatch`, `DigestMismatch`, `DiffIdMismatch`, `Truncated`; what the pass over a stream found.
+    /// `SizeMismatch`, `DigestMismatch`, `DiffIdMismatch`, `Truncated`; the damage that the scan of a stream found.
     pub fn check_identity(&self) -> Result<()> {
         let Some(content) = self.content() else {
             return Ok(());
@@ -31,8 +31,8 @@ impl Layer {
         }
     }
 
-    /// The same by what documents state of it alone. A media type of a compressed layer is believed; one that lies is
-    /// noticed when the layer is read.
+    /// Refuses a layer that provably differs from manifest and config by its documents alone. The media type of a
+    /// compressed layer is trusted; a wrong one is found when the layer is read.
     ///
     /// # Errors
     /// As [`Layer::check_identity`].
@@ -68,7 +68,7 @@ impl Layer {
         }
     }
 
-    /// A layer without a byte is one without entries, if its diff ID says so; nothing else is stored in no bytes.
+    /// Checks a layer of zero bytes: valid only if its diff ID is that of no bytes, and invalid if compressed.
     fn check_empty(&self, kind: Option<LayerKind>) -> Result<()> {
         let codec = match kind {
             Some(LayerKind::Gzip) => Some("gzip"),
@@ -85,7 +85,7 @@ impl Layer {
                 match codec {
                     None => Ok(()),
                     Some(codec) => {
-                        let why = "the layer has no bytes".to_owned();
+                        let why = "the layer is empty".to_owned();
                         Err(Fault::Codec { codec, why }.into())
                     }
                 }
@@ -99,21 +99,21 @@ impl Layer {
         }
     }
 
-    /// The compression that the media type names.
+    /// Returns the compression that the media type states.
     fn kind(&self) -> Option<LayerKind> {
         let descriptor = self.descriptor.as_ref()?;
         descriptor.media_type.layer_kind()
     }
 
-    /// Compares what a pass over the layer found with what manifest and config state.
+    /// Compares the scan of a layer with manifest and config.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first mismatch.
     pub fn check_scan(&self, scan: &Scan) -> Result<()> {
         if let Some(descriptor) = &self.descriptor {
             check_blob(&descriptor.digest, descriptor.size, scan)?;
         }
-        // What stopped the walk of a tar says nothing of its identity: who needs the entries meets it again.
+        // Damage of the tar does not change its identity; readers of the entries meet it again.
         match (&scan.diff_id, &scan.fault) {
             (Some(found), _) => self.check_diff_id(found),
             (None, Some(fault)) => Err(fault.clone()),
@@ -121,7 +121,7 @@ impl Layer {
         }
     }
 
-    /// Compares the digest of the uncompressed tar with the diff ID. One by another algorithm says nothing.
+    /// Compares the digest of the uncompressed tar with the diff ID. Digests of different algorithms are not compared.
     ///
     /// # Errors
     /// `DiffIdMismatch`.
@@ -136,7 +136,7 @@ impl Layer {
     }
 }
 
-/// Compares a blob with the digest and size that are stated of it.
+/// Compares the scan of a blob with its stated digest and size.
 ///
 /// # Errors
 /// `SizeMismatch`, `DigestMismatch`.
@@ -156,10 +156,10 @@ pub fn check_blob(digest: &Digest, size: u64, scan: &Scan) -> Result<()> {
 }
 
 impl Image {
-    /// The first layer that the documents give away as another one than the config lists.
+    /// Checks all layers by the documents alone.
     ///
     /// # Errors
-    /// `LayerCount`; as [`Layer::check_identity`], placed at `layer N of M` and the blob.
+    /// `LayerCount`; as [`Layer::check_identity`], with `layer N of M` and the blob as context.
     pub(super) fn check_layers(&self) -> Result<()> {
         self.check_count()?;
         let count = self.layers.len();

@@ -1,9 +1,9 @@
-//! One container image of an archive.
+//! Container images of an archive.
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::Content;
+use super::content::Content;
 use crate::error::{Error, Fault, Result};
 use crate::spec::{Descriptor, Digest, History, ImageConfig, LayerKind, Manifest, Platform};
 
@@ -22,38 +22,38 @@ use crate::spec::{Descriptor, Digest, History, ImageConfig, LayerKind, Manifest,
 /// ```
 #[derive(Debug, Clone)]
 pub struct Image {
-    /// Its ID.
+    /// Image ID.
     pub id: ImageId,
-    /// What machine it is for: as the config says, else as the index does.
+    /// Platform as the config states it, completed by the index.
     pub platform: Platform,
-    /// The config, parsed; images with one config share it. Empty where `config_bytes` is `None` and the image is no v1
-    /// image.
+    /// Parsed config, shared by images with the same config. Empty where `config_bytes` is `None`, except for v1
+    /// images.
     pub config: Arc<ImageConfig>,
-    /// The config as it is. `None` if it is not in the archive, or the image is of the time before configs.
+    /// Bytes of the config. `None` if it is missing, and for v1 images.
     pub config_bytes: Option<Arc<[u8]>>,
-    /// The manifest, parsed; a docker-archive without an OCI half has none.
+    /// Parsed manifest; `None` in a docker-archive without an OCI half.
     pub manifest: Option<Manifest>,
-    /// The node of the graph that holds the manifest.
+    /// Graph node of the manifest.
     pub node: Option<usize>,
-    /// The item of `manifest.json` that describes it.
+    /// Position of the item of `manifest.json` that describes the image.
     pub item: Option<usize>,
-    /// The layers, from the base upward.
+    /// Layers, from the base upward.
     pub layers: Vec<Layer>,
-    /// What is wrong with the docker half's description of it.
+    /// Damage of the docker half's description of the image.
     pub faults: Vec<Error>,
 }
 
-/// What identifies an image.
+/// Identity of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ImageId {
-    /// The digest of the config.
+    /// Digest of the config.
     Config(Digest),
-    /// The label of a v1 image: 64 random hexadecimal digits, which prove nothing.
+    /// Label of a v1 image: 64 random hexadecimal digits, which prove nothing.
     V1(String),
 }
 
 impl ImageId {
-    /// The first 12 digits.
+    /// Returns the first 12 digits.
     pub fn short(&self) -> &str {
         match self {
             ImageId::Config(digest) => digest.short(),
@@ -61,7 +61,7 @@ impl ImageId {
         }
     }
 
-    /// The hexadecimal digits alone.
+    /// Returns the hexadecimal digits without the algorithm.
     pub fn hex(&self) -> &str {
         match self {
             ImageId::Config(digest) => digest.encoded(),
@@ -100,31 +100,31 @@ impl fmt::Display for ImageId {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Layer {
-    /// What a manifest (or `LayerSources`) states of the stored blob.
+    /// Descriptor of the stored blob in a manifest or in `LayerSources`.
     pub descriptor: Option<Descriptor>,
-    /// The digest of the plain tar, as the config states it.
+    /// Digest of the uncompressed tar, as the config states it.
     pub diff_id: Option<Digest>,
-    /// Where in the archive it is or should be.
+    /// Path of the layer in the archive.
     pub member: String,
-    /// Whether it is there.
+    /// Presence of the blob.
     pub presence: Presence,
 }
 
-/// Whether a blob is in the archive.
+/// Presence of a blob in the archive.
 #[derive(Debug, Clone)]
 pub enum Presence {
-    /// It is.
+    /// In the archive.
     Here(Content),
-    /// It is not, though it should be.
-    Absent,
-    /// Something is there under its name that cannot be read; a fault of the image or its manifest says why.
+    /// Missing.
+    Missing,
+    /// In the archive but unreadable; a fault of the image or its manifest has the reason.
     Unreadable,
-    /// It is not and need not be: a foreign layer, or the empty blob.
+    /// Not in the archive by design: a foreign layer, or the empty blob.
     External,
 }
 
 impl Layer {
-    /// Refuses a blob that is not as long as its descriptor says, before anything is made as long as that.
+    /// Refuses a blob whose size differs from its descriptor, before buffers of that size are made.
     ///
     /// # Errors
     /// `SizeMismatch`.
@@ -141,8 +141,8 @@ impl Layer {
         }
     }
 
-    /// Whether it is a filesystem that can be read, as far as its media type tells: signatures have the config of an
-    /// image too, and other blobs for layers.
+    /// Tests if it is a readable filesystem, judged by its media type: signatures also have an image config, with other
+    /// blobs as layers.
     pub fn is_filesystem(&self) -> bool {
         let media_type = self
             .descriptor
@@ -156,20 +156,20 @@ impl Layer {
         })
     }
 
-    /// What is wrong with it where it is not there though it should be.
-    pub(crate) fn absent(&self) -> Error {
+    /// Returns the error for a missing layer.
+    pub(crate) fn missing_error(&self) -> Error {
         let fault = match &self.descriptor {
-            Some(descriptor) => Fault::BlobAbsent {
+            Some(descriptor) => Fault::BlobMissing {
                 digest: descriptor.digest.to_string(),
             },
-            None => Fault::MemberAbsent {
+            None => Fault::MemberMissing {
                 name: self.member.clone(),
             },
         };
         fault.into()
     }
 
-    /// The layer's bytes, if they are in the archive.
+    /// Content of the layer; `None` if it is not in the archive.
     pub fn content(&self) -> Option<&Content> {
         match &self.presence {
             Presence::Here(content) => Some(content),
@@ -178,17 +178,17 @@ impl Layer {
     }
 }
 
-/// A history entry and the layer it made, if it made one.
+/// History entry and the layer it made, if any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step<'a> {
-    /// The entry; `None` for a layer that no entry speaks of.
+    /// The entry; `None` for a layer without one.
     pub history: Option<&'a History>,
-    /// The layer's number from the base, from 0.
+    /// Position of the layer from the base, from 0.
     pub layer: Option<usize>,
 }
 
 impl Image {
-    /// Aligns history and layers, oldest first. Nothing is dropped where they do not match in number.
+    /// Aligns history and layers, oldest first. Nothing is dropped where their numbers differ.
     ///
     /// Each entry without `empty_layer` takes the next layer (image specification, "Image Configuration", history).
     /// Where there are fewer such entries than layers, the base came without history: entries are aligned from the
@@ -220,7 +220,7 @@ impl Image {
         steps
     }
 
-    /// How many history entries claim a layer, if that is not the number of layers.
+    /// Number of history entries with a layer; `None` if it is the number of layers.
     pub fn history_mismatch(&self) -> Option<usize> {
         let with_layer = self
             .config

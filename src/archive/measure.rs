@@ -1,4 +1,4 @@
-//! How large layers are, each measured once, on all cores.
+//! Sizes of layers, each measured once, on all cores.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,21 +9,20 @@ use crate::error::{At, Error, Result};
 use crate::layer::{FileInput, LayerSummary, Limits, Walker};
 use crate::parallel::in_parallel;
 
-/// What is known of one layer's size.
+/// Sizes of one layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerSize {
-    /// Bytes as the archive stores them.
+    /// Stored bytes.
     pub stored: u64,
-    /// Bytes of the files once unpacked, as docker counts them, see [`LayerSummary::content_size`].
+    /// Bytes of the extracted files as docker counts them, see [`LayerSummary::content_size`].
     pub content: u64,
-    /// The same without symbolic links, see [`LayerSummary::file_size`].
+    /// Bytes of the extracted files without symbolic links, see [`LayerSummary::file_size`].
     pub files: u64,
-    /// How it is packed.
+    /// Compression.
     pub compression: Compression,
 }
 
-/// The sizes of an archive's layers, by the member that holds each. Layers that are not in the archive, or are damaged,
-/// are not here.
+/// Sizes of an archive's layers, by member. Missing and damaged layers are not included.
 #[derive(Debug, Default)]
 pub struct Sizes {
     known: HashMap<String, LayerSize>,
@@ -31,32 +30,32 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// What is wrong with the layers that could not be measured, one error each, in the order of images and layers.
+    /// Errors of layers that could not be measured, one for each, in the order of images and layers.
     pub fn faults(&self) -> &[Error] {
         &self.faults
     }
 
-    /// The same sizes, if all layers could be measured.
+    /// Returns the sizes if all layers could be measured.
     ///
     /// # Errors
     /// The first of [`Sizes::faults`].
-    pub fn whole(self) -> Result<Self> {
+    pub fn complete(self) -> Result<Self> {
         match self.faults.first() {
             Some(error) => Err(error.clone()),
             None => Ok(self),
         }
     }
 
-    /// The size of a layer; `None` if it is not in the archive.
+    /// Returns the sizes of a layer; `None` if it is missing.
     pub fn of(&self, layer: &Layer) -> Option<LayerSize> {
         self.known.get(&layer.member).copied()
     }
 
-    /// The bytes that docker shows for each layer of an image, from the base upward; `None` for a layer that is not
-    /// in the archive.
+    /// Returns the size in bytes that docker lists for each layer of an image, from the base upward; `None` for a
+    /// missing layer.
     ///
-    /// An engine remembers what a layer took when it was made. The storage drivers count what they unpacked; BuildKit
-    /// adds up the sizes in the tar, where a symbolic link has none. Which one it was is told by the history.
+    /// An engine records the size of a layer when it is made: storage drivers count extracted files, BuildKit adds up
+    /// the sizes in the tar, where a symbolic link has none. The history tells which of them made a layer.
     pub fn shown(&self, image: &Image) -> Vec<Option<u64>> {
         let mut shown: Vec<Option<u64>> = image
             .layers
@@ -76,7 +75,7 @@ impl Sizes {
         shown
     }
 
-    /// The bytes that docker shows for an image; `None` if a layer is not in the archive.
+    /// Returns the size in bytes that docker lists for an image; `None` if a layer is missing.
     pub fn total(&self, image: &Image) -> Option<u64> {
         self.shown(image).into_iter().sum()
     }
@@ -84,11 +83,11 @@ impl Sizes {
 
 /// Measures the layers of images of an archive.
 ///
-/// Of a plain layer only the headers are read. A packed one has to be decoded, and is verified on the way: stored
-/// digest, size and diff ID. A layer that several images share is measured once; layers are taken on all cores.
+/// Of an uncompressed layer only the headers are read. A compressed layer is decoded and verified: stored digest, size
+/// and diff ID. Layers shared by images are measured once, in parallel.
 ///
-/// One that is damaged has no size and an error in [`Sizes::faults`]: `DigestMismatch`, `SizeMismatch`,
-/// `DiffIdMismatch`, `Tar`, `Codec`, `Limit` or `Io`, placed at the layer.
+/// A damaged layer has no size and an error in [`Sizes::faults`]: `DigestMismatch`, `SizeMismatch`, `DiffIdMismatch`,
+/// `Tar`, `Codec`, `Limit` or `Io`, with the layer as context.
 pub fn measure(archive: &Archive, images: &[usize], limits: &Limits, meter: &Meter) -> Sizes {
     let mut seen = HashSet::new();
     let mut work: Vec<(&Layer, &Content, usize, usize)> = Vec::new();
@@ -102,7 +101,7 @@ pub fn measure(archive: &Archive, images: &[usize], limits: &Limits, meter: &Met
             }
         }
     }
-    // The largest first, so that no core is left with it at the end.
+    // Largest first, so that no core is left with a large layer at the end.
     let mut order: Vec<usize> = (0..work.len()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(work[i].1.len()));
     let measured = in_parallel(&order, |&i| {

@@ -1,11 +1,13 @@
-//! The members of a tar that holds an archive: one pass over its headers, then look-ups by name.
+//! Members of a tar that holds an archive: one pass over its headers, then lookups by name.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::content::Kept;
-use super::{Content, Detours, Open};
+use super::content::{Content, Kept};
+use super::detours::Detours;
+use super::member::{Member, MemberKind, resolve};
+use super::options::Open;
 use crate::blob::{Chunk, FileRange, Hasher, NewFile, ReadAhead, WriteBehind};
 use crate::error::{Error, Fault, Result, TarFault};
 use crate::layer::{self, Limits};
@@ -14,60 +16,32 @@ use crate::layer::{
 };
 use crate::spec::Digest;
 
-/// Members of a stream that are held whatever they look like, while there is room.
+/// Largest size in bytes of a stream's member that is held whatever its content, while there is room.
 const MAX_SMALL: u64 = 64 << 10;
 
-/// One member of the outer tar.
-#[derive(Debug)]
-pub struct Member {
-    /// Its name as written.
-    pub name: Vec<u8>,
-    /// What it is.
-    pub kind: MemberKind,
-    /// Where its header starts in the tar.
-    pub offset: u64,
-}
-
-/// What a member is.
-#[derive(Debug)]
-pub enum MemberKind {
-    /// A regular file.
-    File(Content),
-    /// A symbolic link; the text is relative to the member's folder.
-    Symlink(Vec<u8>),
-    /// A hard link; the text is a member's name.
-    HardLink(Vec<u8>),
-    /// A folder.
-    Folder,
-    /// A file with holes, which the programs that write archives do not make and most readers refuse.
-    Sparse,
-    /// A device, FIFO, or unknown type.
-    Other,
-}
-
-/// All members of a tar in its order, and where each name is.
+/// Members of a tar in its order, and positions by name.
 #[derive(Debug, Default)]
 pub struct MemberTable {
     members: Vec<Member>,
-    /// Positions by clean name, in the order of the tar. Names with `..` are not in it.
+    /// Positions by clean name, in the order of the tar. Names with `..` are not included.
     by_name: HashMap<Box<[u8]>, Vec<usize>>,
-    /// Names that occur several times and were found to mean the same bytes each time.
+    /// Names that occur several times and were found to have the same bytes each time.
     agreed: Mutex<HashSet<Box<[u8]>>>,
-    /// Members that unpackers put elsewhere than their name says.
+    /// Members that unpackers extract to another path than their name.
     pub detours: Detours,
-    /// What is odd about the tar without making it unreadable.
+    /// Anomalies that do not make the tar unreadable.
     pub anomalies: Anomalies,
-    /// What follows the end marker, if the walk reached it.
+    /// Bytes after the end marker, if the walk reached it.
     pub tail: Option<Tail>,
-    /// Where and why the walk stopped before the end; the members up to there are known.
+    /// Error that stopped the walk before the end; the members up to there are known.
     pub fault: Option<Error>,
 }
 
 impl MemberTable {
-    /// Indexes a tar in a file: reads its headers and nothing else.
+    /// Indexes a tar in a file by reading its headers.
     ///
     /// # Errors
-    /// Only if the first block is no tar header, or reading fails; later damage goes to [`MemberTable::fault`].
+    /// Only if the first block is no tar header or reading fails; later damage goes to [`MemberTable::fault`].
     pub fn index(range: &FileRange, limits: &Limits) -> Result<Self> {
         let (file, start) = range.parts();
         let walker = Walker::new(FileInput::new(Arc::clone(file), start, range.len()));
@@ -76,9 +50,9 @@ impl MemberTable {
         })
     }
 
-    /// Indexes a tar on a stream in one pass: documents are held, everything else is scanned as it goes by.
+    /// Indexes a tar on a stream in one pass: documents are held, everything else is scanned.
     ///
-    /// With [`Open::landing`] what is scanned is written to files there at the same time.
+    /// With [`Open::temp_dir`] scanned members are also written to temporary files there.
     ///
     /// # Errors
     /// As [`MemberTable::index`].
@@ -114,19 +88,19 @@ impl MemberTable {
                 let hasher = named
                     .and_then(|digest| Hasher::like(&digest).ok())
                     .unwrap_or_default();
-                let meter = open.meter.part(&short(&member.clean), member.size);
-                let Some(folder) = &open.landing else {
+                let meter = open.meter.part(&label(&member.clean), member.size);
+                let Some(directory) = &open.temp_dir else {
                     let stored = io::Cursor::new(head).chain(data);
                     let scan = layer::scan(stored, hasher, &limits, &meter)?;
-                    spend(&mut limits, &scan);
+                    deduct(&mut limits, &scan);
                     return Ok(Content::Passed(Arc::new(scan)));
                 };
-                let file = Arc::new(NewFile::in_directory(folder, 0o644)?);
+                let file = Arc::new(NewFile::in_directory(directory, 0o644)?);
                 data.keep(&head, &file).map_err(read_error)?;
                 let stored = io::Cursor::new(head).chain(&mut data);
                 let scan = layer::scan(stored, hasher, &limits, &meter)?;
                 data.finish().map_err(|error| Error::io("write", error))?;
-                spend(&mut limits, &scan);
+                deduct(&mut limits, &scan);
                 let scan = Arc::new(scan);
                 let copy = file
                     .file()
@@ -146,10 +120,10 @@ impl MemberTable {
         mut content: impl FnMut(&mut Walker<I>, &NewMember) -> Result<Content>,
     ) -> Result<Self> {
         let mut table = MemberTable::default();
-        // Members are counted here.
+        // Members are counted below.
         walker = walker.within(limits).max_entries(u64::MAX);
         let (mut named, most_named) = (0, limits.member_text);
-        // What the header of the last member states.
+        // Size in bytes that the header of the last member states.
         let mut stated = 0;
         loop {
             let entry = match walker.next_entry() {
@@ -161,7 +135,7 @@ impl MemberTable {
                     if table.members.is_empty() || unreadable {
                         return Err(error);
                     }
-                    table.fault = Some(table.cut_short(error, stated));
+                    table.fault = Some(table.truncated_member(error, stated));
                     break;
                 }
             };
@@ -198,7 +172,7 @@ impl MemberTable {
                 EntryKind::File => None,
                 EntryKind::Symlink => Some(MemberKind::Symlink(entry.link_target.clone())),
                 EntryKind::HardLink => Some(MemberKind::HardLink(entry.link_target.clone())),
-                EntryKind::Directory => Some(MemberKind::Folder),
+                EntryKind::Directory => Some(MemberKind::Directory),
                 _ => Some(MemberKind::Other),
             };
             let kind = match kind {
@@ -231,7 +205,7 @@ impl MemberTable {
                 offset: new.offset,
             });
         }
-        // What follows the end is read too: a stream has to be read to its end to be known whole.
+        // A stream has to be read to its end to be known complete.
         if walker.end().is_some() {
             table.tail = Some(walker.check_tail()?);
         }
@@ -240,8 +214,9 @@ impl MemberTable {
         Ok(table)
     }
 
-    /// An end amid the contents of the last member as what it is, with the bytes that are there: as a stream finds it.
-    fn cut_short(&self, error: Error, expected: u64) -> Error {
+    /// Converts an end within the contents of the last member to `Truncated` with the number of bytes found, as on a
+    /// stream.
+    fn truncated_member(&self, error: Error, expected: u64) -> Error {
         let Some(last) = self.members.last() else {
             return error;
         };
@@ -265,28 +240,29 @@ impl MemberTable {
         Error::new(fault).at(String::from_utf8_lossy(&last.name))
     }
 
-    /// All members, in the order of the tar.
+    /// Members in the order of the tar.
     pub fn members(&self) -> &[Member] {
         &self.members
     }
 
-    /// The clean names, in no order, with the members that bear each in the order of the tar.
+    /// Clean names, unordered, with the positions of their members in the order of the tar.
     pub fn names(&self) -> impl Iterator<Item = (&[u8], &[usize])> {
         self.by_name
             .iter()
             .map(|(name, positions)| (&**name, positions.as_slice()))
     }
 
-    /// Whether a member of that name is there, or one below it.
+    /// Tests if there is a member of that name.
     pub fn has(&self, name: &str) -> bool {
         self.by_name.contains_key(name.as_bytes())
     }
 
-    /// The content of a member, links between members followed.
+    /// Returns the content of a member, links between members followed; `None` if it is missing.
     ///
     /// # Errors
-    /// `Ambiguous` if the name occurs twice with different bytes, or if a member lands on it by a detour, because loaders
-    /// differ in which one they take; `BadLink` for links that lead out, in circles or to nothing; `NotAFile` for a member of another type.
+    /// `Ambiguous` if the name occurs twice with different bytes, or if another member is extracted to it by a detour,
+    /// because loaders differ in their choice; `BadLink` for links that lead out, in circles or to no member;
+    /// `NotAFile` for a member of another type.
     pub fn get(&self, name: &str, hops: u64) -> Result<Option<Content>> {
         let clean = clean_path(name.as_bytes());
         if clean.climbs || clean.path.is_empty() {
@@ -295,21 +271,21 @@ impl MemberTable {
         let mut name = clean.path.into_owned();
         let mut target = Vec::new();
         for _ in 0..=hops {
-            self.no_detour(&name)?;
+            self.check_detours(&name)?;
             let Some(positions) = self.by_name.get(name.as_slice()) else {
                 return if target.is_empty() {
                     Ok(None)
                 } else {
-                    Err(bad_link(&target, "it leads to no member"))
+                    Err(bad_link(&target, "leads to no member"))
                 };
             };
             let Some(&last) = positions.last() else {
                 return Ok(None);
             };
-            self.agree(&name, positions)?;
+            self.check_duplicates(&name, positions)?;
             let next = match &self.members[last].kind {
                 MemberKind::File(content) => return Ok(Some(content.clone())),
-                MemberKind::Folder => {
+                MemberKind::Directory => {
                     return Err(Fault::NotAFile {
                         kind: "a directory",
                     }
@@ -331,32 +307,30 @@ impl MemberTable {
                 }
                 MemberKind::Symlink(link) => {
                     target.clone_from(link);
-                    let folder = name
+                    let directory = name
                         .iter()
                         .rposition(|&byte| byte == b'/')
                         .map_or(&b""[..], |slash| &name[..slash]);
-                    if self.detours.leads_through_link(folder, link) {
-                        return Err(bad_link(link, "it leads through another link"));
+                    if self.detours.leads_through_link(directory, link) {
+                        return Err(bad_link(link, "passes through another link"));
                     }
                     if link.starts_with(b"/") {
                         None
                     } else {
-                        resolve(folder, link)
+                        resolve(directory, link)
                     }
                 }
             };
-            name = next.ok_or_else(|| bad_link(&target, "it leads out of the archive"))?;
+            name = next.ok_or_else(|| bad_link(&target, "leads out of the archive"))?;
         }
         Err(bad_link(&target, "too many links in a row"))
     }
 
-    /// Refuses a name that another member lands on, or that goes through a link itself.
-    fn no_detour(&self, name: &[u8]) -> Result<()> {
-        if let Some(position) = self.detours.landing_on(name) {
+    /// Refuses a name that another member is extracted to, or that passes through a link.
+    fn check_detours(&self, name: &[u8]) -> Result<()> {
+        if let Some(position) = self.detours.extracted_to(name) {
             let member = String::from_utf8_lossy(&self.members[position].name);
-            let why = format!(
-                "loaders that unpack the archive put member '{member}' elsewhere than its name says, and others do not"
-            );
+            let why = format!("some loaders extract member '{member}' to this path, others do not");
             return Err(Fault::Ambiguous { why }.into());
         }
         match self.detours.link_above(name) {
@@ -370,8 +344,8 @@ impl MemberTable {
         }
     }
 
-    /// Refuses members of one name that are not all the same.
-    fn agree(&self, name: &[u8], positions: &[usize]) -> Result<()> {
+    /// Refuses members of one name that differ.
+    fn check_duplicates(&self, name: &[u8], positions: &[usize]) -> Result<()> {
         if positions.len() < 2 {
             return Ok(());
         }
@@ -389,12 +363,12 @@ impl MemberTable {
                 (MemberKind::File(a), MemberKind::File(b)) => a.same_as(b)?,
                 (MemberKind::Symlink(a), MemberKind::Symlink(b)) => a == b,
                 (MemberKind::HardLink(a), MemberKind::HardLink(b)) => a == b,
-                (MemberKind::Folder, MemberKind::Folder) => true,
+                (MemberKind::Directory, MemberKind::Directory) => true,
                 _ => false,
             };
             if !same {
                 let why =
-                    "several members have this name and differ; loaders take the first or the last";
+                    "several different members have this name; loaders take the first or the last";
                 return Err(Fault::Ambiguous { why: why.into() }.into());
             }
         }
@@ -411,8 +385,8 @@ struct NewMember {
     offset: u64,
 }
 
-/// What a member is called while people wait for it: a digest as docker shows it, or the name.
-fn short(name: &[u8]) -> String {
+/// Returns the label of a member in progress output: a short digest, or the name.
+fn label(name: &[u8]) -> String {
     let name = String::from_utf8_lossy(name);
     match Digest::from_blob_path(&name) {
         Some(digest) => digest.short().to_owned(),
@@ -420,17 +394,17 @@ fn short(name: &[u8]) -> String {
     }
 }
 
-/// Whether bytes start like a JSON document, a byte order mark and blanks passed over.
+/// Tests if bytes start like a JSON document, after a byte order mark and white space.
 fn looks_like_json(head: &[u8]) -> bool {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let first = head.iter().find(|byte| !byte.is_ascii_whitespace());
     first.is_none_or(|first| matches!(first, b'{' | b'['))
 }
 
-/// Takes what a member expanded to off what those after it may expand to before the ratio counts.
-fn spend(limits: &mut Limits, scan: &layer::Scan) {
+/// Subtracts the expansion of a member from the allowance of the members after it.
+fn deduct(limits: &mut Limits, scan: &layer::Scan) {
     let trace = scan.trace.as_ref().map_or(0, layer::Trace::len) as u64;
-    // Never down to 0, which would be not to look at all.
+    // Never down to 0, which would disable tracing.
     limits.trace = limits.trace.saturating_sub(trace).max(limits.trace.min(1));
     if scan.uncompressed_size / 100 > scan.size {
         limits.decode.grace = limits.decode.grace.saturating_sub(scan.uncompressed_size);
@@ -449,25 +423,7 @@ fn bad_link(target: &[u8], why: &'static str) -> Error {
     .into()
 }
 
-/// The name that `link` leads to from `folder`; `None` if it climbs out of the archive.
-pub(super) fn resolve(folder: &[u8], link: &[u8]) -> Option<Vec<u8>> {
-    let mut parts: Vec<&[u8]> = folder
-        .split(|&byte| byte == b'/')
-        .filter(|part| !part.is_empty())
-        .collect();
-    for part in link.split(|&byte| byte == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => {
-                parts.pop()?;
-            }
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join(&b'/'))
-}
-
-/// The data of the walker's current entry as a reader that insists on all of it and may leave a copy in a file.
+/// Reader of the walker's current entry that fails if data are missing, and can copy them to a file.
 struct MemberData<'a> {
     walker: &'a mut Walker<StreamInput<ReadAhead>>,
     size: u64,
@@ -489,7 +445,7 @@ impl<'a> MemberData<'a> {
         }
     }
 
-    /// Copies what was read so far and everything after it into a file.
+    /// Copies the bytes read so far and all later ones to a file.
     fn keep(&mut self, read: &[u8], file: &Arc<NewFile>) -> io::Result<()> {
         let mut behind = WriteBehind::new(Arc::clone(file));
         behind.write(read.to_vec().into())?;
@@ -498,7 +454,7 @@ impl<'a> MemberData<'a> {
         Ok(())
     }
 
-    /// Waits until everything is in the file.
+    /// Waits until all bytes are in the file.
     fn finish(self) -> io::Result<()> {
         self.behind.map_or(Ok(()), WriteBehind::finish)
     }
@@ -533,21 +489,5 @@ impl BufRead for MemberData<'_> {
 impl Read for MemberData<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         crate::blob::read_buffered(self, buf)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::resolve;
-
-    #[test]
-    fn links_stay_inside() {
-        assert_eq!(
-            resolve(b"a", b"../b/layer.tar").as_deref(),
-            Some(&b"b/layer.tar"[..])
-        );
-        assert_eq!(resolve(b"", b"./x/./y").as_deref(), Some(&b"x/y"[..]));
-        assert_eq!(resolve(b"a", b"../../etc/passwd"), None);
-        assert_eq!(resolve(b"", b".."), None);
     }
 }

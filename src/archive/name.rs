@@ -1,23 +1,23 @@
-//! What an image in an archive is called.
+//! Names of images in an archive.
 
 use std::collections::HashSet;
 use std::fmt;
 
 use crate::spec::{Descriptor, Reference, annotations};
 
-/// A name as an archive gives it.
+/// Name as an archive gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Name {
-    /// A full reference: from `RepoTags`, `io.containerd.image.name`, or a `ref.name` that is one.
+    /// Full reference: from `RepoTags`, `io.containerd.image.name`, or a `ref.name` that is one.
     Full(Reference),
-    /// A tag whose repository nothing tells, as umoci and BuildKit write it.
+    /// Tag without a repository, as umoci and BuildKit write it.
     Tag(String),
-    /// A text that is neither; it can be asked for as it is written.
+    /// Any other text, which selects the image as written.
     Text(String),
 }
 
 impl Name {
-    /// Reads an entry of `RepoTags`, which names the repository always and the tag mostly.
+    /// Parses an entry of `RepoTags`, which always has a repository and mostly a tag.
     pub fn from_repo_tag(text: &str) -> Self {
         match Reference::parse(text) {
             Ok(reference) => Name::Full(reference),
@@ -25,7 +25,7 @@ impl Name {
         }
     }
 
-    /// The name that the annotations of a descriptor in `index.json` give.
+    /// Returns the name in the annotations of a descriptor in `index.json`.
     ///
     /// `io.containerd.image.name` is a full reference and wins. `org.opencontainers.image.ref.name` is any text: with
     /// a `/` or a `:` it is read as a reference, without as a tag.
@@ -53,7 +53,7 @@ impl Name {
         })
     }
 
-    /// Whether the user means this name by `wanted`.
+    /// Tests if `wanted` is this name.
     pub fn matches(&self, wanted: &str) -> bool {
         match self {
             Name::Tag(text) | Name::Text(text) => text == wanted,
@@ -65,7 +65,7 @@ impl Name {
         }
     }
 
-    /// Whether the user means this name, or all of its repository, by `wanted`.
+    /// Tests if `wanted` is this name or its repository.
     pub fn means(&self, wanted: &str) -> bool {
         Wanted::parse(wanted).means(self)
     }
@@ -78,7 +78,7 @@ impl Name {
         }
     }
 
-    /// What all names have in common that mean the same: the reference in normal form with its tag, or the text.
+    /// Key shared by all equivalent names: the normalized reference with its tag, or the text.
     pub(super) fn key(&self) -> NameKey {
         match self {
             Name::Full(reference) => NameKey::Reference(reference.clone().tagged()),
@@ -86,7 +86,7 @@ impl Name {
         }
     }
 
-    /// The repository as docker shows it; `None` if only a tag is known.
+    /// Repository as docker prints it; `None` if only a tag is known.
     pub fn repository(&self) -> Option<String> {
         match self {
             Name::Full(reference) => Some(reference.familiar_repository()),
@@ -95,7 +95,7 @@ impl Name {
         }
     }
 
-    /// The tag; `None` if there is none.
+    /// Tag; `None` if there is none.
     pub fn tag(&self) -> Option<&str> {
         match self {
             Name::Full(reference) => reference.tag(),
@@ -105,7 +105,7 @@ impl Name {
     }
 }
 
-/// A name as a user typed it, parsed once for many comparisons.
+/// Name as typed, parsed once for many comparisons.
 #[derive(Debug)]
 pub struct Wanted<'a> {
     text: &'a str,
@@ -113,7 +113,7 @@ pub struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    /// Takes in what was typed, which may be any text.
+    /// Parses any text.
     pub fn parse(text: &'a str) -> Self {
         Wanted {
             text,
@@ -121,7 +121,7 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// Whether this name is meant, or all of its repository.
+    /// Tests if `name` is this name or in this repository.
     pub fn means(&self, name: &Name) -> bool {
         match (name, &self.reference) {
             (Name::Tag(text) | Name::Text(text), _) => text == self.text,
@@ -134,14 +134,14 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// See [`Name::key`].
+/// Key for comparing names, see [`Name::key`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum NameKey {
     Reference(Reference),
     Text(String),
 }
 
-/// Names, each thing said once: the same reference, or a tag that belongs to one of the references.
+/// Set of names without repetitions: equal references, and bare tags that one of the references has, are the same.
 #[derive(Debug, Default)]
 pub(super) struct NameSet {
     names: HashSet<NameKey>,
@@ -149,7 +149,7 @@ pub(super) struct NameSet {
 }
 
 impl NameSet {
-    /// Adds a name; whether it says something new.
+    /// Adds a name and returns true if it is new.
     pub fn insert(&mut self, name: &Name) -> bool {
         match name {
             Name::Full(reference) => self.tags.extend(reference.tag().map(str::to_owned)),
@@ -159,14 +159,14 @@ impl NameSet {
         self.names.insert(name.key())
     }
 
-    /// Those of `names` that say something new, in their order.
+    /// Returns `names` without repetitions, in their order.
     pub fn distinct(names: impl IntoIterator<Item = Name>) -> Vec<Name> {
         let mut set = NameSet::default();
         names.into_iter().filter(|name| set.insert(name)).collect()
     }
 }
 
-/// The short form, which also selects the image.
+/// Short form, which also selects the image.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,31 +1,31 @@
-//! Some images of an archive as an archive of its own: what lists them, what they hold, and what refers to them.
+//! Part of an archive as an archive: some images, their contents, and their referrers.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
-use super::assemble::{Archive, Root};
 use super::chosen::Chosen;
 use super::graph::{Node, NodeKind};
 use super::image::Image;
+use super::model::{Archive, Root};
 use crate::error::Result;
 use crate::spec::{Platform, Reference};
 
-/// Positions of the parts of an archive that are kept.
+/// Positions that are kept.
 #[derive(Default)]
-struct Kept {
+struct Selected {
     roots: HashSet<usize>,
     nodes: HashSet<usize>,
     images: HashSet<usize>,
 }
 
 impl Archive {
-    /// The chosen images alone, those of `platform` where one is given, with all that refers to them.
+    /// Returns the chosen images, those of `platform` if given, with everything that refers to them.
     ///
-    /// What `manifest.json` and `index.json` list keeps its positions; what is not chosen is empty there. The container is
-    /// shared. Linear in what the archive lists.
+    /// Entries of `manifest.json` and `index.json` keep their positions; entries not chosen are empty. The container is
+    /// shared. Linear in the number of entries.
     ///
     /// # Errors
-    /// `NoSuchImage` where nothing is for the platform.
+    /// `NoSuchImage` if no chosen image is for the platform.
     pub fn part(&self, chosen: &[Chosen<'_>], platform: Option<&Platform>) -> Result<Archive> {
         let kept = self.kept(chosen, platform)?;
         let number = |all: usize, kept: &HashSet<usize>| -> HashMap<usize, usize> {
@@ -56,7 +56,7 @@ impl Archive {
             .collect();
         let mut part = Archive {
             place: self.place.clone(),
-            shape: self.shape,
+            format: self.format,
             container: Arc::clone(&self.container),
             docker: self.docker.clone(),
             oci: self.oci.clone(),
@@ -73,14 +73,14 @@ impl Archive {
         Ok(part)
     }
 
-    fn kept(&self, chosen: &[Chosen<'_>], platform: Option<&Platform>) -> Result<Kept> {
+    fn kept(&self, chosen: &[Chosen<'_>], platform: Option<&Platform>) -> Result<Selected> {
         let positions: HashMap<*const Root, usize> = self
             .roots
             .iter()
             .enumerate()
             .map(|(position, root)| (std::ptr::from_ref(root), position))
             .collect();
-        let mut kept = Kept::default();
+        let mut kept = Selected::default();
         let mut work = Vec::new();
         for one in chosen {
             let images = self.images_of(one.root);
@@ -163,7 +163,7 @@ impl Archive {
         }
     }
 
-    /// Takes out of the lists what belongs to no root.
+    /// Clears the entries of the lists that belong to no root.
     fn clear_lists(&mut self) {
         let items: HashSet<usize> = self.roots.iter().filter_map(|root| root.item).collect();
         let listed = self.roots.iter().flat_map(|root| &root.positions);
@@ -201,8 +201,8 @@ impl Archive {
     }
 }
 
-/// A node that is kept: an index without what is not kept below it.
-fn kept_node(node: &Node, kept: &Kept, images_at: &HashMap<usize, usize>) -> Node {
+/// Copies a kept node, without the edges of an index to nodes that are not kept.
+fn kept_node(node: &Node, kept: &Selected, images_at: &HashMap<usize, usize>) -> Node {
     let kind = match &node.kind {
         NodeKind::Index(edges) => {
             let edges = edges.iter().filter(|edge| kept.nodes.contains(&edge.node));

@@ -1,18 +1,18 @@
-//! Manifests that are about others: signatures, SBOMs, attestations.
+//! Referrers: manifests about other manifests, such as signatures, SBOMs and attestations.
 //!
-//! A manifest or index names what it is about as its `subject` (image specification), and a referrer of a referrer is
-//! possible. Where that is not possible, a tag says it: `sha256-<hex>` of the referrers tag schema (distribution
-//! specification), `sha256-<hex>.sig` and the like of cosign. Nothing in `index.json` says that a referrer is needed, so
-//! who removes images has to ask here.
+//! A manifest or index names its `subject` (image specification); a referrer may have referrers itself. Tools without
+//! that field use tags: `sha256-<hex>` of the referrers tag schema (distribution specification), `sha256-<hex>.sig` and
+//! similar of cosign. `index.json` does not show that a referrer is needed, so removing images has to consult this
+//! module.
 
 use std::collections::{HashMap, HashSet};
 
-use super::assemble::{Archive, Root};
-use super::graph::NodeKind;
+use super::graph::{Edge, NodeKind};
+use super::model::{Archive, Root};
 use super::name::Name;
 use crate::spec::{Digest, Document, annotations};
 
-/// The digest of what a tag of a referrer is about: `sha256-<hex>`, alone or with a suffix after a dot.
+/// Returns the digest of a referrer tag's subject: `sha256-<hex>`, alone or with a suffix after a dot.
 pub fn subject_of_tag(tag: &str) -> Option<Digest> {
     let (algorithm, rest) = tag.split_once('-')?;
     let hex = rest.split('.').next()?;
@@ -22,7 +22,7 @@ pub fn subject_of_tag(tag: &str) -> Option<Digest> {
         .flatten()
 }
 
-/// The same of a name of any kind.
+/// Returns the digest of the subject for a name of any kind.
 fn subject_of_name(name: &Name) -> Option<Digest> {
     match name {
         Name::Full(reference) => subject_of_tag(reference.tag()?),
@@ -30,19 +30,19 @@ fn subject_of_name(name: &Name) -> Option<Digest> {
     }
 }
 
-/// What is to become of the roots of an archive when some of them are removed.
+/// Fate of a root when some roots are removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It stays.
+    /// Kept.
     Stays,
-    /// It goes, unless it is about something that stays.
+    /// Removed, unless it refers to a root that is kept.
     Goes,
-    /// It goes with what it is about, and stays with it; one that is about nothing here is as if it were to go.
+    /// Kept or removed with its subject; removed if its subject is not in the archive.
     Follows,
 }
 
 impl Archive {
-    /// The digest of what a node is about, if it is a referrer.
+    /// Returns the digest of a node's subject, if it is a referrer.
     pub fn subject_of(&self, node: usize) -> Option<Digest> {
         let node = &self.nodes[node];
         let subject = match &node.kind {
@@ -50,19 +50,19 @@ impl Archive {
             NodeKind::Attestation(manifest) | NodeKind::Artifact(manifest) => {
                 manifest.subject.as_ref()
             }
-            // The graph keeps only what an index leads to.
+            // The graph keeps only the edges of an index.
             NodeKind::Index(_) => match Document::parse_known(node.bytes.as_ref()?).ok()? {
                 Document::Index(index) => {
                     return index.subject.map(|subject| subject.digest);
                 }
                 _ => None,
             },
-            NodeKind::Schema1 | NodeKind::Absent | NodeKind::Opaque => None,
+            NodeKind::Schema1 | NodeKind::Missing | NodeKind::Opaque => None,
         };
         subject.map(|subject| subject.digest.clone())
     }
 
-    /// Whether all names of a root are tags by which referrers are found.
+    /// Tests if all names of a root are referrer tags.
     pub fn is_named_as_referrer(&self, root: &Root) -> bool {
         !root.names.is_empty()
             && root
@@ -71,7 +71,7 @@ impl Archive {
                 .all(|name| subject_of_name(name).is_some())
     }
 
-    /// What a root is about: the subject of its manifest, and what its tags say. Only what is in the archive's graph.
+    /// Returns the subjects of a root, by its manifest and its tags, as far as they are in the graph.
     pub fn subjects_of(&self, root: &Root) -> Vec<usize> {
         let stated = root.node.and_then(|node| self.subject_of(node));
         let tagged = root.names.iter().filter_map(subject_of_name);
@@ -81,12 +81,12 @@ impl Archive {
             .collect()
     }
 
-    /// Which roots stay when `fate` says what is to become of each, in the order of the roots.
+    /// Returns which roots are kept, in the order of the roots.
     ///
-    /// What is about something that stays, stays; so does what is about that. Linear in the graph.
+    /// A referrer to a kept root is kept, and so are its own referrers. Linear in the size of the graph.
     pub fn staying(&self, fate: impl Fn(&Root) -> Fate) -> Vec<bool> {
         let mut stays = vec![false; self.roots.len()];
-        // The roots that wait for a node to stay.
+        // Roots waiting for a node to be kept.
         let mut waiting: HashMap<usize, Vec<usize>> = HashMap::new();
         let mut work = Vec::new();
         for (i, root) in self.roots.iter().enumerate() {
@@ -117,14 +117,14 @@ impl Archive {
         stays
     }
 
-    /// The attestations in the indexes below a root that are about a manifest, by their nodes.
+    /// Returns the nodes of the attestations about a manifest in the indexes below a root.
     pub fn attestations_about(&self, root: &Root, manifest: &Digest) -> Vec<usize> {
         let mut found = Vec::new();
         for node in self.nodes_below(root.node) {
             let NodeKind::Index(edges) = &self.nodes[node].kind else {
                 continue;
             };
-            let about = |edge: &&super::Edge| {
+            let about = |edge: &&Edge| {
                 let digest = edge.descriptor.annotation(annotations::REFERENCE_DIGEST);
                 edge.is_attestation() && digest == Some(manifest.as_str())
             };
@@ -133,7 +133,7 @@ impl Archive {
         found
     }
 
-    /// The nodes that some nodes lead to, themselves included, each once.
+    /// Returns the nodes below some nodes, including them, each once.
     pub fn nodes_below(&self, tops: impl IntoIterator<Item = usize>) -> Vec<usize> {
         let mut found = Vec::new();
         let mut seen = HashSet::new();

@@ -3,24 +3,26 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::assemble::{Archive, DRIVERS, Open};
 use super::container::Container;
+use super::discover::DRIVERS;
+use super::model::Archive;
+use super::options::Open;
 use crate::blob::{Compression, Decoder, FileRange};
 use crate::error::{At, Error, Fault, NotAnImage, Result};
 use crate::layer::Limits;
 
-/// How deep directories are searched, and how many names are looked at.
+/// Depth of the search, and number of names looked at.
 const MAX_DEPTH: usize = 16;
 const MAX_NAMES: usize = 200_000;
 
-/// What a directory that holds an image has at its top: a layout, a `dir:`, an unpacked archive.
+/// Documents at the top of a directory that holds an image: a layout, a `dir:`, an extracted archive.
 const DOCUMENTS: [&str; 4] = ["index.json", "manifest.json", "oci-layout", "repositories"];
 
-/// The archives below a directory, in the order of their paths, each opened when it is asked for.
+/// Archives below a directory, in the order of their paths, each opened on demand.
 ///
-/// Links are not followed. What is no image archive is passed over; of what is a layout itself the inside is not searched,
-/// nor is the storage of an engine or a registry. Compressed files are only opened if a tar is in them. An archive that
-/// is damaged, and what cannot be read, is an error in its place.
+/// Links are not followed. Other files are skipped, and so are directories inside a layout and inside the storage of an
+/// engine or a registry. Compressed files are opened only if a tar is in them. A damaged archive or unreadable file is
+/// returned as an error.
 #[derive(Debug)]
 pub struct Search {
     open: Open,
@@ -28,7 +30,7 @@ pub struct Search {
 }
 
 impl Search {
-    /// Lists a directory; `open` is how its archives are opened.
+    /// Lists a directory; `open` has the options for its archives.
     ///
     /// # Errors
     /// `Io` if the directory itself cannot be read, `Limit` for more than 200,000 names.
@@ -39,7 +41,7 @@ impl Search {
         while let Some((path, depth)) = work.pop() {
             let place = || path.to_string_lossy().into_owned();
             let is_directory = match depth {
-                // The one that was typed may be a link.
+                // The directory as typed may be a link.
                 0 => true,
                 _ => std::fs::symlink_metadata(&path).is_ok_and(|about| about.is_dir()),
             };
@@ -95,31 +97,31 @@ impl Search {
             }
         }
         match self.open.path(path) {
-            Ok(archive) if self.open.examine => archive.shows_image().then_some(Ok(archive)),
+            Ok(archive) if self.open.examine => archive.is_image_archive().then_some(Ok(archive)),
             Ok(archive) => Some(Ok(archive)),
-            Err(error) => self.is_told(&error, path).then_some(Err(error)),
+            Err(error) => self.is_reported(&error, path).then_some(Err(error)),
         }
     }
 
-    /// Whether there is something to say of a file that could not be opened: not unless it is an image archive, though a
+    /// Tests if the error of a file that cannot be opened is reported: only if the file is an image archive, though a
     /// damaged one.
-    fn is_told(&self, error: &Error, path: &Path) -> bool {
+    fn is_reported(&self, error: &Error, path: &Path) -> bool {
         let examine = Open {
             examine: true,
             ..self.open.clone()
         };
-        let is_seen = || {
+        let is_detected = || {
             let container = Container::open(path, &examine);
             container.is_ok_and(|container| container.signs().of_image())
         };
         match error.fault() {
-            // One may be cut between two members, before its documents.
-            Fault::NotAnImage(NotAnImage::NoManifest) => is_seen(),
+            // It may be truncated between two members, before its documents.
+            Fault::NotAnImage(NotAnImage::NoManifest) => is_detected(),
             Fault::NotAnImage(_) => false,
             Fault::Io { .. } => true,
             _ => {
                 let archive = examine.path(path);
-                archive.is_ok_and(|archive| archive.shows_image()) || is_seen()
+                archive.is_ok_and(|archive| archive.is_image_archive()) || is_detected()
             }
         }
     }
@@ -142,19 +144,19 @@ impl Iterator for Search {
 }
 
 impl Archive {
-    /// Whether it is seen to be an image archive, though nothing of an image may be left of it.
-    fn shows_image(&self) -> bool {
+    /// Tests if it is an image archive, even if no image of it is readable.
+    fn is_image_archive(&self) -> bool {
         let is_known = self.docker.is_some() || self.oci.is_some() || !self.images.is_empty();
         is_known || self.container.signs().of_image()
     }
 }
 
-/// Whether a directory has what a layout, a `dir:` or an unpacked archive has at its top.
+/// Tests if a directory has the documents of a layout, a `dir:` or an extracted archive at its top.
 pub fn holds_image(path: &Path) -> bool {
     DOCUMENTS.iter().any(|name| path.join(name).is_file())
 }
 
-/// Whether a directory is the storage of an engine or a registry: what is in there is no archive.
+/// Tests if a directory is the storage of an engine or a registry, which holds no archives.
 fn is_storage(path: &Path) -> bool {
     let has = |name: &str| path.join(name).is_dir();
     let is_docker = |driver: &str| {
@@ -171,7 +173,7 @@ fn is_storage(path: &Path) -> bool {
         || has("io.containerd.content.v1.content")
 }
 
-/// Whether a file is a tar, compressed or not, by its first bytes.
+/// Tests if a file is a tar, compressed or not, by its first bytes.
 fn may_be_archive(path: &Path) -> Result<bool> {
     let range = FileRange::whole(crate::blob::open_regular(path, false)?)?;
     let mut head = [0; 512];
@@ -189,7 +191,7 @@ fn may_be_archive(path: &Path) -> Result<bool> {
     Ok(whole.is_ok() && is_header(&head))
 }
 
-/// Whether a block is a tar header: its checksum is that of its bytes.
+/// Tests if a block is a tar header by its checksum.
 fn is_header(block: &[u8; 512]) -> bool {
     let stated = std::str::from_utf8(&block[148..156]).unwrap_or_default();
     let stated = stated.trim_matches(['\0', ' ']);

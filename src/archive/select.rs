@@ -1,49 +1,24 @@
-//! Which image of an archive a user means.
+//! Selection of one image of an archive.
 
 use std::collections::HashMap;
 
-use super::assemble::{Archive, Root};
-use super::chosen::Target;
 use super::graph::{Node, NodeKind};
 use super::image::Image;
+use super::model::{Archive, Root};
 use super::name::{Name, NameKey};
+use super::pick::Pick;
+use super::target::Target;
 use crate::error::{Candidates, Error, Fault, Result};
-use crate::spec::{Digest, Platform};
+use crate::spec::Platform;
 
-/// How a user points at an image inside an archive.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Pick {
-    /// Not at all: there has to be one only.
-    #[default]
-    Only,
-    /// By a name: `NAME[:TAG]`, a lone tag, or the text of a `ref.name`.
-    Name(String),
-    /// By position, from 0: in `index.json` where only that half was asked for, else in the order of the listing.
-    Position(usize),
-    /// By the digest of a manifest, an index or a config.
-    Digest(Digest),
-}
-
-impl Pick {
-    /// As it would be typed after the archive.
-    pub(super) fn text(&self) -> String {
-        match self {
-            Pick::Only => String::new(),
-            Pick::Name(name) => name.clone(),
-            Pick::Position(position) => format!("@{position}"),
-            Pick::Digest(digest) => digest.to_string(),
-        }
-    }
-}
-
-/// What was found: a root, and the image in it for the platform.
+/// Selected root, and the image in it for the platform.
 #[derive(Debug, Clone, Copy)]
 pub struct Selection<'a> {
     /// The archive.
     pub archive: &'a Archive,
-    /// What the archive lists; `None` for an image that was asked for by its digest and stands below an index.
+    /// The root; `None` for an image below an index that was selected by digest.
     pub root: Option<&'a Root>,
-    /// The image's position in [`Archive::images`].
+    /// Position of the image in [`Archive::images`].
     pub index: usize,
 }
 
@@ -55,9 +30,9 @@ impl<'a> Selection<'a> {
 }
 
 impl Archive {
-    /// Refuses to tell by name what two images share a name: loaders take the first, the last, or one of each half.
+    /// Refuses names that two different images share: loaders take the first, the last, or one of each half.
     ///
-    /// One name for several platforms, each of which is stated, is no such case.
+    /// One name for several platforms is accepted if each of them is stated.
     ///
     /// # Errors
     /// `Ambiguous`.
@@ -74,11 +49,10 @@ impl Archive {
                     node.descriptor.platform.as_ref()
                 };
                 let stated = platform(first).zip(platform(root));
-                let apart = stated.is_some_and(|(first, other)| first != other);
-                if !apart && !self.is_same(first, root) {
+                let differ_in_platform = stated.is_some_and(|(first, other)| first != other);
+                if !differ_in_platform && !self.is_same(first, root) {
                     let why = format!(
-                        "'{name}' is the name of two different images, and readers differ in which they take; :@N, \
-                         docker-archive: and oci: choose"
+                        "'{name}' is the name of two different images; select one with :@N, docker-archive: or oci:"
                     );
                     return Err(Fault::Ambiguous { why }.into());
                 }
@@ -94,30 +68,30 @@ impl Archive {
                 .map(|image| &self.images[image].id)
                 .collect::<Vec<_>>()
         };
-        let what_it_is = |root: &Root| (root.node, root.image);
-        what_it_is(one) == what_it_is(other) || {
+        let target = |root: &Root| (root.node, root.image);
+        target(one) == target(other) || {
             let (ids, others) = (ids(one), ids(other));
             !ids.is_empty() && ids == others
         }
     }
 
-    /// The root that a user means.
+    /// Returns the selected root.
     ///
     /// # Errors
-    /// `NoSuchImage`, `SeveralImages`, each with what would select those that are here.
+    /// `NoSuchImage`, `SeveralImages`, each with the candidates.
     pub fn root(&self, pick: &Pick) -> Result<&Root> {
         let found: Vec<&Root> = match pick {
             Pick::Only => self.roots.iter().collect(),
             Pick::Position(position) => {
                 let by_index = self.docker.is_none();
-                let here = |i: usize, root: &Root| match by_index {
+                let is_meant = |i: usize, root: &Root| match by_index {
                     true => root.positions.contains(position),
                     false => i == *position,
                 };
                 self.roots
                     .iter()
                     .enumerate()
-                    .filter(|(i, root)| here(*i, root))
+                    .filter(|(i, root)| is_meant(*i, root))
                     .map(|(_, root)| root)
                     .collect()
             }
@@ -133,7 +107,7 @@ impl Archive {
             .into()),
             [] => self.target(pick).map(|target| &self.roots[target.root()]),
             [..] => {
-                // One and the same image listed more than once needs no choice.
+                // One image listed several times is no ambiguity.
                 let mut images = found.iter().map(|root| self.images_of(root));
                 let first = images.next().unwrap_or_default();
                 if !first.is_empty() && images.all(|images| images == first) {
@@ -147,20 +121,20 @@ impl Archive {
         }
     }
 
-    /// The image that a user means.
+    /// Returns the selected image.
     ///
-    /// Of an index, the one for `platform`; without it the host's, or the only one that is here.
+    /// Of an index, it is the image for `platform`; without a platform, the one for the host, or the only one.
     ///
     /// # Errors
-    /// As [`Archive::root`]; `NoSuchImage` if the platform is not here; the first damage of the image, if it has any.
+    /// As [`Archive::root`]; `NoSuchImage` if there is no image for the platform; the first damage of the image.
     pub fn select(&self, pick: &Pick, platform: Option<&Platform>) -> Result<Selection<'_>> {
-        self.undamaged(self.find(pick, platform)?)
+        self.check_undamaged(self.find(pick, platform)?)
     }
 
-    /// The same for an image that may be damaged.
+    /// Returns the selected image, which may be damaged.
     ///
     /// # Errors
-    /// As [`Archive::root`]; `NoSuchImage` if the platform is not here.
+    /// As [`Archive::root`]; `NoSuchImage` if there is no image for the platform.
     pub fn find(&self, pick: &Pick, platform: Option<&Platform>) -> Result<Selection<'_>> {
         let by_id = match pick {
             Pick::Digest(_) => true,
@@ -189,7 +163,7 @@ impl Archive {
         let images = self.images_of(root);
         let index = self
             .choose(&images, platform)
-            .ok_or_else(|| self.no_choice(root, &images, platform))?;
+            .ok_or_else(|| self.no_choice_error(root, &images, platform))?;
         Ok(Selection {
             archive: self,
             root: Some(root),
@@ -197,7 +171,7 @@ impl Archive {
         })
     }
 
-    /// Of images that differ in platform, the one that is meant.
+    /// Returns the image for a platform; without a platform the one for the host, or the only one.
     pub fn choose(&self, images: &[usize], platform: Option<&Platform>) -> Option<usize> {
         let find = |wanted: &Platform| {
             let ranked = images.iter().copied();
@@ -205,7 +179,7 @@ impl Archive {
             // The first of those that serve equally well.
             let best = ranked.min_by_key(|(rank, _)| *rank).map(|(_, i)| i);
             best.or_else(|| {
-                // Where no variant was asked for, the only one there is will be meant.
+                // Without a wanted variant, the only image of the architecture will do.
                 let mut same = images.iter().copied().filter(|&i| {
                     let Platform {
                         os, architecture, ..
@@ -219,7 +193,7 @@ impl Archive {
         };
         match (platform, images) {
             (Some(platform), [only]) if self.images[*only].platform == Platform::default() => {
-                // The image does not say what it is for.
+                // The image does not state its platform.
                 find(platform)
                     .or(Some(*only))
                     .filter(|_| platform == &Platform::host())
@@ -230,7 +204,7 @@ impl Archive {
         }
     }
 
-    fn no_choice(&self, root: &Root, images: &[usize], platform: Option<&Platform>) -> Error {
+    fn no_choice_error(&self, root: &Root, images: &[usize], platform: Option<&Platform>) -> Error {
         let platforms: Vec<String> = images
             .iter()
             .map(|&i| self.images[i].platform.to_string())
@@ -249,8 +223,8 @@ impl Archive {
                 let faults = root.node.and_then(|node| self.nodes[node].faults.first());
                 match (faults, root.node.map(|node| &self.nodes[node])) {
                     (Some(error), _) => error.clone(),
-                    (None, Some(node)) if matches!(node.kind, NodeKind::Absent) => {
-                        Fault::BlobAbsent {
+                    (None, Some(node)) if matches!(node.kind, NodeKind::Missing) => {
+                        Fault::BlobMissing {
                             digest: node.descriptor.digest.to_string(),
                         }
                         .into()
@@ -278,8 +252,8 @@ impl Archive {
         }
     }
 
-    fn undamaged<'a>(&'a self, selection: Selection<'a>) -> Result<Selection<'a>> {
-        // An archive that was cut short is refused whole, even if what was asked for came before the cut.
+    fn check_undamaged<'a>(&'a self, selection: Selection<'a>) -> Result<Selection<'a>> {
+        // A truncated archive is refused as a whole, even if the image precedes the end.
         match self
             .container
             .fault()
@@ -293,7 +267,7 @@ impl Archive {
         }
     }
 
-    /// The indexes that lead from what was selected to its image: with one that is damaged another image may be meant.
+    /// Returns the indexes that lead from the root to the image: if one is damaged, another image may be meant.
     fn indexes_above(&self, selection: &Selection<'_>) -> impl Iterator<Item = &Node> {
         let mut seen = std::collections::HashSet::new();
         let mut work: Vec<usize> = selection
@@ -314,123 +288,4 @@ impl Archive {
             None
         })
     }
-
-    /// What to say when nothing here is what was asked for: what there is, and what comes closest.
-    pub fn no_such_image<'a>(
-        &self,
-        wanted: &str,
-        roots: impl IntoIterator<Item = &'a Root>,
-    ) -> Error {
-        let mut candidates = self.candidates(roots);
-        let closest = self.closest(wanted);
-        candidates.closest = closest.map(|name| format!("{}:{name}", self.place));
-        Fault::NoSuchImage {
-            wanted: wanted.to_owned(),
-            candidates,
-        }
-        .into()
-    }
-
-    /// The one name here that a wrong one may have been meant to be.
-    pub fn closest(&self, wanted: &str) -> Option<String> {
-        let names = self.roots.iter().flat_map(|root| &root.names);
-        closest(names, wanted).map(ToString::to_string)
-    }
-
-    /// What to type for each root; only the first ones are put into words.
-    pub fn candidates<'a>(&self, roots: impl IntoIterator<Item = &'a Root>) -> Candidates {
-        let mut roots = roots.into_iter();
-        let listed: Vec<&Root> = roots.by_ref().take(Candidates::LISTED).collect();
-        let total = listed.len() + roots.count();
-        // How many roots go by each name.
-        let mut holders: HashMap<NameKey, usize> = HashMap::new();
-        for root in &self.roots {
-            let mut keys: Vec<NameKey> = root.names.iter().map(Name::key).collect();
-            keys.sort_unstable();
-            keys.dedup();
-            for key in keys {
-                *holders.entry(key).or_default() += 1;
-            }
-        }
-        let position = |root: &Root| match self.docker.is_none() {
-            true => root.positions.first().copied(),
-            false => self
-                .roots
-                .iter()
-                .position(|other| std::ptr::eq(other, root)),
-        };
-        let select = |root: &&Root| {
-            let unique = root
-                .names
-                .first()
-                .filter(|name| holders.get(&name.key()) == Some(&1));
-            match unique {
-                Some(name) => format!("{}:{name}", self.place),
-                None => format!("{}:@{}", self.place, position(root).unwrap_or(0)),
-            }
-        };
-        Candidates {
-            first: listed.iter().map(select).collect(),
-            total,
-            closest: None,
-        }
-    }
-}
-
-impl Root {
-    /// Whether the user means this one by a name: one of its names, or the bare text of a `ref.name`, by which skopeo
-    /// selects whatever else an image is called.
-    pub fn is_called(&self, wanted: &str) -> bool {
-        self.ref_names.iter().any(|text| text == wanted)
-            || self.names.iter().any(|name| name.matches(wanted))
-    }
-
-    /// The same for a name that goes with a digest: without a tag it stands for the repository.
-    pub fn goes_by(&self, name: &str) -> bool {
-        self.is_called(name) || self.names.iter().any(|known| known.means(name))
-    }
-}
-
-/// The one name that a wrong one may have been meant to be: the only tag of the repository, or the only name that is
-/// a typing error away.
-fn closest<'a>(names: impl Iterator<Item = &'a Name> + Clone, wanted: &str) -> Option<&'a Name> {
-    let only = |mut found: Box<dyn Iterator<Item = &'a Name> + '_>| {
-        found.next().filter(|_| found.next().is_none())
-    };
-    let repository = wanted
-        .rsplit_once(':')
-        .map_or(wanted, |(repository, _)| repository);
-    let same = names.clone().filter(|name| {
-        name.repository()
-            .is_some_and(|known| known == repository || known.ends_with(&format!("/{repository}")))
-    });
-    let near = |most| {
-        names
-            .clone()
-            .filter(move |name| distance(&name.to_string(), wanted) <= most)
-    };
-    match wanted.len() {
-        0 | 300.. => None,
-        _ => only(Box::new(same))
-            .or_else(|| only(Box::new(near(1))))
-            .or_else(|| only(Box::new(near(2)))),
-    }
-}
-
-/// Number of characters that have to be changed, added or taken away; more than 2 if the lengths alone say so.
-pub(crate) fn distance(a: &str, b: &str) -> usize {
-    if a.len().abs_diff(b.len()) > 2 {
-        return 3;
-    }
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let change = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }

@@ -1,18 +1,18 @@
-//! What an `index.json` says of each thing it lists, as it is written: unknown fields too.
+//! Entries of `index.json` as written, unknown fields included.
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::assemble::OciHalf;
-use crate::spec::{fields, texts};
+use super::model::OciHalf;
+use crate::spec::{fields, json};
 
 impl OciHalf {
-    /// The descriptor at a position as it is written; `None` for the lone manifest of a `dir:` or document, which no
-    /// descriptor points to. The index is parsed once.
+    /// Returns the descriptor at a position as written; `None` for the lone manifest of a `dir:` or document, which has
+    /// no descriptor. The index is parsed once.
     pub fn stated(&self, position: usize) -> Option<&Arc<Map<String, Value>>> {
         let stated = self.stated.get_or_init(|| {
-            let value = texts::exact(&self.index).unwrap_or_default();
+            let value = json::parse_exact(&self.index).unwrap_or_default();
             let Some(Value::Array(list)) = fields::of(&value, "manifests") else {
                 return Vec::new();
             };

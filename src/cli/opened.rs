@@ -217,9 +217,9 @@ impl ImageArg {
         match found {
             // A digest of another image than the one that bears the name is a mistake that shows here.
             Ok(roots)
-                if name
-                    .as_ref()
-                    .is_some_and(|name| !roots.iter().all(|root| root.goes_by(name))) =>
+                if name.as_ref().is_some_and(|name| {
+                    !roots.iter().all(|root| root.matches_repository(name))
+                }) =>
             {
                 return Err(self.not_found(Some(&archive)));
             }
@@ -251,7 +251,7 @@ impl Open {
     pub fn with(common: &Common, meter: &Meter, landing: Option<PathBuf>) -> Self {
         Open {
             meter: meter.clone(),
-            landing,
+            temp_dir: landing,
             limits: common.limits(),
             ..Open::default()
         }

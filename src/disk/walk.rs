@@ -464,7 +464,7 @@ impl Directory {
     /// # Errors
     /// `Changed` if it is not the file any more that was seen; `Io`. The place is folder and path.
     pub fn contents(&self, i: usize) -> Result<Contents> {
-        let gone = || Error::new(Fault::Gone);
+        let gone = || Error::new(Fault::StreamConsumed);
         let record = self.records.get(i).ok_or_else(gone)?;
         let path = self.path(i);
         let place = || format!("{}/{}", self.place, escape::bytes(&path));

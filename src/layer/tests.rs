@@ -354,7 +354,7 @@ fn a_walk_that_failed_stays_failed() {
     let again = walker.next_entry().err();
     assert!(matches!(
         again.as_ref().map(Error::fault),
-        Some(Fault::Gone)
+        Some(Fault::StreamConsumed)
     ));
     assert!(walker.end().is_none() && walker.check_tail().is_err());
 }

@@ -149,11 +149,11 @@ impl<I: TarInput> Walker<I> {
     ///
     /// # Errors
     /// `Tar` for what is no tar or damaged, `Limit`, and whatever reading gives. After an error the place of the next
-    /// header is not known, so every further call fails with `Gone`.
+    /// header is not known, so every further call fails with `StreamConsumed`.
     pub fn next_entry(&mut self) -> Result<Option<&Entry>> {
         match self.state {
             State::Ended(_) => return Ok(None),
-            State::Failed => return Err(Error::new(Fault::Gone)),
+            State::Failed => return Err(Error::new(Fault::StreamConsumed)),
             State::Walking => {}
         }
         match self.advance() {
@@ -226,10 +226,10 @@ impl<I: TarInput> Walker<I> {
     /// Reads everything after the end marker, once. Costs as much as there is to read, so ask only when it matters.
     ///
     /// # Errors
-    /// Whatever reading gives, and `Gone` where the walk did not reach its end.
+    /// Whatever reading gives, and `StreamConsumed` where the walk did not reach its end.
     pub fn check_tail(&mut self) -> Result<Tail> {
         let Some(end) = self.end() else {
-            return Err(Error::new(Fault::Gone));
+            return Err(Error::new(Fault::StreamConsumed));
         };
         if let Some(tail) = self.tail {
             return Ok(tail);

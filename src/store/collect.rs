@@ -182,7 +182,7 @@ fn reachable(archive: &Archive, parts: &HashSet<&Digest>, strict: bool) -> Resul
                 work.extend(edges.iter().map(|edge| edge.node));
                 None
             }
-            NodeKind::Schema1 | NodeKind::Absent | NodeKind::Opaque => None,
+            NodeKind::Schema1 | NodeKind::Missing | NodeKind::Opaque => None,
         };
         let blobs = manifest
             .into_iter()

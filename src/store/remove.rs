@@ -103,7 +103,7 @@ fn meant<'a>(archive: &'a Archive, wanted: &str) -> Result<Meant<'a>> {
             Ok(digest) => archive.targets(&Pick::Digest(digest)),
             Err(_) => Vec::new(),
         };
-        targets.retain(|target| archive.roots[target.root()].goes_by(name));
+        targets.retain(|target| archive.roots[target.root()].matches_repository(name));
         let whole = |target: &Target| matches!(target, Target::Root(_));
         if targets.is_empty() {
             return Err(not_found());

@@ -136,7 +136,7 @@ fn blobs_below(archive: &Archive, top: usize) -> HashMap<Digest, u64> {
             }
             NodeKind::Image(image) => archive.images[*image].manifest.as_ref(),
             NodeKind::Attestation(manifest) | NodeKind::Artifact(manifest) => Some(manifest),
-            NodeKind::Schema1 | NodeKind::Absent | NodeKind::Opaque => None,
+            NodeKind::Schema1 | NodeKind::Missing | NodeKind::Opaque => None,
         };
         for descriptor in manifest
             .into_iter()

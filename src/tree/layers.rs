@@ -34,7 +34,7 @@ impl Reading {
     /// and size, diff ID.
     ///
     /// # Errors
-    /// `BlobAbsent` or `MemberAbsent` if it is not in the archive, `Unsupported` for what is no filesystem, `Gone` for
+    /// `BlobMissing` or `MemberMissing` if it is not in the archive, `Unsupported` for what is no filesystem, `StreamConsumed` for
     /// what went by on a stream and was not kept; `DigestMismatch`, `SizeMismatch`, `DiffIdMismatch`, `Codec`, `Tar`,
     /// `Limit`, `Io`. The place is the layer's member.
     pub fn list(&self, layer: &Layer) -> Result<Listing> {
@@ -171,7 +171,7 @@ impl Reading {
             );
             match seen.get(&key).and_then(|i| done.get(i)) {
                 Some(Ok(value)) => Ok(value.clone()),
-                _ => Err(Fault::Gone.into()),
+                _ => Err(Fault::StreamConsumed.into()),
             }
         };
         let layers = image.layers.get(layers).unwrap_or_default();
@@ -261,7 +261,7 @@ fn content(layer: &Layer) -> Result<&Content> {
         .into());
     }
     layer.check_identity()?;
-    layer.content().ok_or_else(|| layer.absent())
+    layer.content().ok_or_else(|| layer.missing_error())
 }
 
 /// Compares stored bytes with what a descriptor states of them, when they have all been read.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::blobs::Labels;
 use super::finding::{Found, Severity};
 use crate::archive::{
-    self, Archive, Content, DockerItem, Edge, ImageId, Name, NodeKind, Presence, Shape,
+    self, Archive, Content, DockerItem, Edge, Format, ImageId, Name, NodeKind, Presence,
 };
 use crate::error::{At, Fault};
 use crate::spec::{Descriptor, Document, Reference};
@@ -198,7 +198,7 @@ pub(super) fn names(archive: &Archive, found: &mut Found) {
     let (Some(docker), Some(oci)) = (&archive.docker, &archive.oci) else {
         return;
     };
-    if archive.shape != Shape::DockerAndOci {
+    if archive.format != Format::DockerAndOci {
         return;
     }
     let images = item_images(archive);
@@ -222,7 +222,7 @@ pub(super) fn names(archive: &Archive, found: &mut Found) {
         let gone = ids.is_empty()
             && matches!(
                 archive.nodes[node].kind,
-                NodeKind::Absent | NodeKind::Index(_)
+                NodeKind::Missing | NodeKind::Index(_)
             );
         if !gone && !ids.contains(&archive.images[image].id) {
             clash.insert(item);
@@ -286,7 +286,7 @@ pub(super) fn names(archive: &Archive, found: &mut Found) {
 
 /// Images that only `index.json` lists: loaders that read `manifest.json` do not see them.
 pub(super) fn unlisted(archive: &Archive, labels: &Labels, found: &mut Found) {
-    if archive.shape != Shape::DockerAndOci {
+    if archive.format != Format::DockerAndOci {
         return;
     }
     for root in archive.roots.iter().filter(|root| root.item.is_none()) {

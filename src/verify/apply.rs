@@ -64,7 +64,7 @@ pub(super) fn layers(
 fn faults(tree: &Tree, prefix: Option<&str>, found: &mut Found) {
     let mut told = 0;
     for fault in tree.faults() {
-        let places: Vec<String> = fault.places().map(str::to_owned).collect();
+        let places: Vec<String> = fault.context().map(str::to_owned).collect();
         if places.last().is_none_or(|path| is_said(path)) {
             continue;
         }
@@ -82,7 +82,7 @@ fn faults(tree: &Tree, prefix: Option<&str>, found: &mut Found) {
         found.add(Severity::Error, "does-not-apply", place, message);
     }
     for notice in tree.notices().iter().take(FAULTS) {
-        let places = placed(prefix, notice.places().map(str::to_owned).collect());
+        let places = placed(prefix, notice.context().map(str::to_owned).collect());
         let message = notice.fault().to_string();
         found.within(Severity::Warning, "parent-not-directory", &places, message);
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::custody::ReadBlob;
 use super::finding::{Found, Severity, oddity};
 use super::media_type_lies;
-use crate::archive::{Archive, Content, Node, NodeKind, Shape};
+use crate::archive::{Archive, Content, Format, Node, NodeKind};
 use crate::blob::{CHUNK, Compression, Decoder, Hasher, HashingReader, Meter};
 use crate::error::{Error, Fault, Result};
 use crate::layer::{Limits, NoteKind, Scan};
@@ -304,8 +304,8 @@ impl<'a> Tasks<'a> {
     /// blobs, for little.
     fn blobs(&mut self, archive: &'a Archive, names: &[String], found: &mut Found) {
         for name in names {
-            let digest = match archive.shape {
-                Shape::Dir => Digest::from_hex("sha256", name).ok(),
+            let digest = match archive.format {
+                Format::Dir => Digest::from_hex("sha256", name).ok(),
                 _ => Digest::from_blob_path(name),
             };
             let Some(digest) = digest else { continue };
@@ -358,7 +358,7 @@ impl<'a> Tasks<'a> {
                 }
                 _ => continue,
             };
-            if archive.shape == Shape::Document {
+            if archive.format == Format::Document {
                 continue;
             }
             for descriptor in manifest.layers.iter().chain(&manifest.config) {
@@ -675,9 +675,9 @@ fn others(
 /// A digest that could not be computed.
 fn unsupported(error: &Error, digest: &Digest, found: &mut Found, places: &[String]) {
     match error.fault() {
-        Fault::Gone | Fault::UnsupportedDigest { .. } => {
+        Fault::StreamConsumed | Fault::UnsupportedDigest { .. } => {
             let why = match error.fault() {
-                Fault::Gone => "in one pass over a stream",
+                Fault::StreamConsumed => "in one pass over a stream",
                 _ => "here",
             };
             let message = format!("{digest} is by an algorithm that cannot be checked {why}");
@@ -806,7 +806,7 @@ pub(super) fn referenced(archive: &Archive) -> HashSet<String> {
     let path = |digest: &Digest| path(archive, digest);
     for node in &archive.nodes {
         known.insert(path(&node.descriptor.digest));
-        if archive.shape == Shape::Dir {
+        if archive.format == Format::Dir {
             // How skopeo names the manifests of a list.
             known.insert(format!(
                 "{}.manifest.json",
@@ -863,11 +863,11 @@ pub(super) fn unreferenced(archive: &Archive, names: &[String], found: &mut Foun
         {
             continue;
         }
-        let signature = archive.shape == Shape::Dir && name.contains("signature-");
+        let signature = archive.format == Format::Dir && name.contains("signature-");
         if signature {
             continue;
         }
-        let kind = usize::from(!(name.starts_with("blobs/") || archive.shape == Shape::Dir));
+        let kind = usize::from(!(name.starts_with("blobs/") || archive.format == Format::Dir));
         let (code, message, _) = UNREFERENCED[kind];
         counts[kind] += 1;
         if counts[kind] <= MAX_UNREFERENCED {

@@ -47,7 +47,7 @@ impl Input {
     /// # Errors
     /// `Io`, and what keeps a file from being read.
     pub fn of_folder(archive: &Archive, limits: &Limits) -> Result<Option<Self>> {
-        if !matches!(archive.container.holder, Holder::Folder(_)) {
+        if !matches!(archive.container.holder, Holder::Directory(_)) {
             return Ok(None);
         }
         let mut files = Vec::new();
@@ -144,7 +144,7 @@ pub fn report(archive: &Archive, report: &VerifyReport, limits: &Limits) -> Valu
     let trouble: Vec<String> = report.trouble.iter().map(Error::to_string).collect();
     json!({
         "Verdict": verdict,
-        "Shape": archive.shape.to_string(),
+        "Shape": archive.format.to_string(),
         "Sparse": report.sparse,
         "Errors": count(Severity::Error),
         "Warnings": count(Severity::Warning),
@@ -270,7 +270,7 @@ fn roles(archive: &Archive) -> HashMap<String, Role> {
             NodeKind::Attestation(manifest) => ("attestation", Some(manifest)),
             NodeKind::Artifact(manifest) => ("artifact", Some(manifest)),
             NodeKind::Schema1 => ("manifest", None),
-            NodeKind::Absent | NodeKind::Opaque => ("other", None),
+            NodeKind::Missing | NodeKind::Opaque => ("other", None),
         };
         let descriptor = &node.descriptor;
         is(

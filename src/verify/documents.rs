@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::blobs::path;
 use super::finding::{Found, Severity};
-use crate::archive::{Archive, Edge, ImageId, Node, NodeKind, Shape};
+use crate::archive::{Archive, Edge, Format, ImageId, Node, NodeKind};
 use crate::error::{Error, Fault};
 use crate::spec::schema::{self, Kind};
 use crate::spec::{Document, MediaType, json};
@@ -14,7 +14,7 @@ use crate::spec::{Document, MediaType, json};
 /// What engines fail to read is an error, what only the schema refuses a warning. What is no JSON was found when the
 /// archive was opened.
 pub(super) fn schemas(archive: &Archive, found: &mut Found) {
-    let lone = matches!(archive.shape, Shape::Dir | Shape::Document);
+    let lone = matches!(archive.format, Format::Dir | Format::Document);
     if let Some(oci) = archive.oci.as_ref().filter(|_| !lone) {
         let media_type = inside(&oci.index);
         check_bytes(&oci.index, Kind::of_index(&media_type), "index.json", found);
@@ -117,7 +117,7 @@ fn kind(node: &Node) -> Option<Kind> {
         // What could not be read as what it is called.
         NodeKind::Opaque if stated.is_index() => Some(Kind::of_index(&media_type)),
         NodeKind::Opaque if stated.is_manifest() => Some(Kind::of_manifest(&media_type)),
-        NodeKind::Opaque | NodeKind::Schema1 | NodeKind::Absent => None,
+        NodeKind::Opaque | NodeKind::Schema1 | NodeKind::Missing => None,
     }
 }
 
@@ -132,8 +132,8 @@ fn inside(bytes: &[u8]) -> MediaType {
 }
 
 fn node_place(archive: &Archive, node: &Node) -> String {
-    match archive.shape {
-        Shape::Dir
+    match archive.format {
+        Format::Dir
             if archive
                 .nodes
                 .first()
@@ -141,7 +141,7 @@ fn node_place(archive: &Archive, node: &Node) -> String {
         {
             "manifest.json".to_owned()
         }
-        Shape::Document => String::new(),
+        Format::Document => String::new(),
         _ => path(archive, &node.descriptor.digest),
     }
 }
@@ -160,7 +160,7 @@ pub(super) fn types<'a>(
             NodeKind::Image(_) => "an image",
             NodeKind::Index(_) => "an index",
             NodeKind::Attestation(_) | NodeKind::Artifact(_) => "a manifest",
-            NodeKind::Schema1 | NodeKind::Absent | NodeKind::Opaque => continue,
+            NodeKind::Schema1 | NodeKind::Missing | NodeKind::Opaque => continue,
         };
         if stated.is_manifest() || stated.is_index() || stated.as_str().is_empty() {
             continue;
@@ -176,7 +176,7 @@ pub(super) fn types<'a>(
         let place = format!("manifest {}", edge.descriptor.digest.short());
         found.add(Severity::Warning, "media-type", place, message);
     }
-    let lone = matches!(archive.shape, Shape::Dir | Shape::Document);
+    let lone = matches!(archive.format, Format::Dir | Format::Document);
     let Some(oci) = archive.oci.as_ref().filter(|_| !lone) else {
         return;
     };

@@ -76,7 +76,7 @@ impl Finding {
 
     /// The finding that an error amounts to.
     pub fn of(error: &Error) -> Self {
-        let places = error.places().map(str::to_owned).collect();
+        let places = error.context().map(str::to_owned).collect();
         Finding::within(
             Severity::Error,
             code(error.fault()),
@@ -125,7 +125,7 @@ impl Found {
 
     /// Adds an error at its own places: damage as a finding, what only kept from reading as trouble.
     pub fn error(&mut self, error: &Error) {
-        let places: Vec<String> = error.places().map(str::to_owned).collect();
+        let places: Vec<String> = error.context().map(str::to_owned).collect();
         self.error_within(error, &places);
     }
 
@@ -147,7 +147,7 @@ impl Found {
 
     /// Adds what breaks a published rule, at its own places.
     pub fn schema(&mut self, severity: Severity, error: &Error) {
-        let places: Vec<String> = error.places().map(str::to_owned).collect();
+        let places: Vec<String> = error.context().map(str::to_owned).collect();
         let (code, message) = (code(error.fault()), error.fault().to_string());
         self.within(severity, code, &places, message);
     }
@@ -184,8 +184,8 @@ fn code(fault: &Fault) -> &'static str {
         Fault::DigestMismatch { .. } => "digest-mismatch",
         Fault::SizeMismatch { .. } => "size-mismatch",
         Fault::DiffIdMismatch { .. } => "diff-id-mismatch",
-        Fault::BlobAbsent { .. } => "blob-absent",
-        Fault::MemberAbsent { .. } => "member-absent",
+        Fault::BlobMissing { .. } => "blob-absent",
+        Fault::MemberMissing { .. } => "member-absent",
         Fault::LayerCount { .. } => "layer-count",
         Fault::Tar { .. } => "tar",
         Fault::Codec { .. } => "compression",

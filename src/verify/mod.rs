@@ -21,7 +21,7 @@ use std::collections::{HashMap, HashSet};
 
 use finding::Found;
 
-use crate::archive::{Archive, Holder, Image, MemberKind, NodeKind, Presence, Shape};
+use crate::archive::{Archive, Format, Holder, Image, MemberKind, NodeKind, Presence};
 use crate::blob::{Compression, Meter};
 use crate::error::{Error, Fault};
 use crate::layer::{AnomalyKind, Limits};
@@ -130,12 +130,12 @@ fn faults(archive: &Archive, gaps: &Gaps, found: &mut Found) {
     for error in cut.into_iter().chain(&archive.faults) {
         found.error(error);
     }
-    let lone = archive.shape == Shape::Document;
+    let lone = archive.format == Format::Document;
     for (i, node) in archive.nodes.iter().enumerate() {
         let hollow = matches!(node.kind, NodeKind::Image(image) if gaps.hollow[image]);
         for error in &node.faults {
             // The config of an image of which nothing is here is part of the same gap.
-            let absent = matches!(error.fault(), Fault::BlobAbsent { .. });
+            let absent = matches!(error.fault(), Fault::BlobMissing { .. });
             if !(absent && (lone || hollow && !gaps.lost[i])) {
                 found.error(error);
             }
@@ -174,7 +174,7 @@ impl Gaps {
             .images
             .iter()
             .map(|image| {
-                let absent = |presence: &Presence| matches!(presence, Presence::Absent);
+                let absent = |presence: &Presence| matches!(presence, Presence::Missing);
                 let below = image.node.is_some_and(|node| !top.contains(&node));
                 below && image.item.is_none() && !image.layers.is_empty() && here(image, absent)
             })
@@ -259,7 +259,7 @@ fn container(archive: &Archive, is_asked_for: impl Fn(&str) -> bool, found: &mut
             "it lists no image",
         );
     }
-    if archive.shape == Shape::Document {
+    if archive.format == Format::Document {
         found.add(
             Severity::Note,
             "document",
@@ -267,7 +267,7 @@ fn container(archive: &Archive, is_asked_for: impl Fn(&str) -> bool, found: &mut
             "a document on its own: what it points to is not here, so only its form was checked",
         );
     }
-    if archive.oci.is_some() && matches!(archive.shape, Shape::Oci | Shape::DockerAndOci) {
+    if archive.oci.is_some() && matches!(archive.format, Format::Oci | Format::DockerAndOci) {
         match archive
             .oci
             .as_ref()
@@ -336,7 +336,7 @@ fn container(archive: &Archive, is_asked_for: impl Fn(&str) -> bool, found: &mut
     for (name, positions) in twice {
         if positions
             .iter()
-            .all(|&i| matches!(table.members()[i].kind, MemberKind::Folder))
+            .all(|&i| matches!(table.members()[i].kind, MemberKind::Directory))
         {
             continue;
         }
@@ -359,7 +359,7 @@ fn container(archive: &Archive, is_asked_for: impl Fn(&str) -> bool, found: &mut
 
 /// What is named and not here. Returns whether the archive is sparse.
 fn presence(archive: &Archive, gaps: &Gaps, labels: &blobs::Labels, found: &mut Found) -> bool {
-    if archive.shape == Shape::Document {
+    if archive.format == Format::Document {
         return false;
     }
     let top: HashSet<usize> = archive.roots.iter().filter_map(|root| root.node).collect();
@@ -373,7 +373,7 @@ fn presence(archive: &Archive, gaps: &Gaps, labels: &blobs::Labels, found: &mut 
                 found.add(Severity::Error, "blob-absent", place, message);
             }
         }
-        if !matches!(node.kind, NodeKind::Absent) || !node.faults.is_empty() {
+        if !matches!(node.kind, NodeKind::Missing) || !node.faults.is_empty() {
             continue;
         }
         let platform = node
@@ -414,12 +414,12 @@ fn presence(archive: &Archive, gaps: &Gaps, labels: &blobs::Labels, found: &mut 
                     place(),
                     "the layer is not in the archive and need not be: it is to be found elsewhere",
                 ),
-                Presence::Absent if hollow => {
+                Presence::Missing if hollow => {
                     sparse = true;
                     let message = format!("{} is not in the archive: it is sparse", layer.member);
                     found.add(Severity::Note, "sparse", place(), message);
                 }
-                Presence::Absent => {
+                Presence::Missing => {
                     let message = format!("{} is not in the archive", layer.member);
                     found.add(Severity::Error, "blob-absent", place(), message);
                 }

@@ -25,7 +25,7 @@ impl Bundle {
     /// with attestations. `chosen` is the image that `manifest.json` will describe.
     ///
     /// # Errors
-    /// The first damage known of it; `BlobAbsent` if a layer of the chosen image is not in the archive, or if no image
+    /// The first damage known of it; `BlobMissing` if a layer of the chosen image is not in the archive, or if no image
     /// of the root is.
     pub fn add(
         &mut self,
@@ -209,7 +209,7 @@ impl Bundle {
                 }
                 // Large, or what nobody looked into.
                 NodeKind::Opaque if node.bytes.is_none() => others.push(&node.descriptor),
-                NodeKind::Schema1 | NodeKind::Absent | NodeKind::Opaque => {}
+                NodeKind::Schema1 | NodeKind::Missing | NodeKind::Opaque => {}
             }
         }
         let limits = archive.container.limits.decode;
@@ -290,7 +290,7 @@ impl Bundle {
     /// hashed first.
     pub(super) fn docker_layer(layer: &Layer) -> Result<(Descriptor, Content)> {
         let (Some(diff_id), Presence::Here(content)) = (&layer.diff_id, &layer.presence) else {
-            return Err(Fault::MemberAbsent {
+            return Err(Fault::MemberMissing {
                 name: layer.member.clone(),
             }
             .into());
@@ -341,7 +341,7 @@ impl Bundle {
                 _ => Bundle::docker_layer(layer).at(place)?.0,
             };
             if self.blob(&descriptor.digest).is_none() && !descriptor.may_be_absent() {
-                return Err(Error::new(Fault::BlobAbsent {
+                return Err(Error::new(Fault::BlobMissing {
                     digest: descriptor.digest.to_string(),
                 })
                 .at(place()));
@@ -373,13 +373,13 @@ fn check_hollow(archive: &Archive, top: usize) -> Result<()> {
         }
         match &node.kind {
             NodeKind::Image(_) => return Ok(()),
-            NodeKind::Absent => missing = Some(&node.descriptor.digest),
+            NodeKind::Missing => missing = Some(&node.descriptor.digest),
             NodeKind::Index(edges) => work.extend(edges.iter().map(|edge| edge.node)),
             _ => {}
         }
     }
     match missing {
-        Some(digest) => Err(Fault::BlobAbsent {
+        Some(digest) => Err(Fault::BlobMissing {
             digest: digest.to_string(),
         }
         .into()),

@@ -264,7 +264,7 @@ fn legacy_members(bundle: &Bundle) -> Result<Vec<Member<'_>>> {
     let mut tops: HashMap<String, String> = HashMap::new();
     for (listed, image) in images(bundle) {
         let config = bundle.blob(&image.config);
-        let config = config.ok_or_else(|| Fault::BlobAbsent {
+        let config = config.ok_or_else(|| Fault::BlobMissing {
             digest: image.config.to_string(),
         })?;
         let mut parent: Option<String> = None;
@@ -313,7 +313,7 @@ fn legacy_members(bundle: &Bundle) -> Result<Vec<Member<'_>>> {
                     format!("{folder}/json"),
                     Value::Object(v1).to_string().into_bytes(),
                 ));
-                let blob = blob.ok_or_else(|| Fault::BlobAbsent {
+                let blob = blob.ok_or_else(|| Fault::BlobMissing {
                     digest: layer.descriptor.digest.to_string(),
                 })?;
                 let body = match first.get(layer.diff_id.as_str()) {

@@ -86,7 +86,7 @@ impl Decoding {
             feed.finish(Ok(()));
         }
         let found = self.found.recv();
-        found.unwrap_or_else(|_| Err(Fault::Gone.into()))
+        found.unwrap_or_else(|_| Err(Fault::StreamConsumed.into()))
     }
 }
 
@@ -100,7 +100,7 @@ fn walk(
     let stored = sniffable(stored);
     let scan = layer::scan(stored, Hasher::default(), &scans.limits, &Meter::default())?;
     let Some(found) = &scan.diff_id else {
-        return Err(scan.fault.unwrap_or_else(|| Fault::Gone.into()));
+        return Err(scan.fault.unwrap_or_else(|| Fault::StreamConsumed.into()));
     };
     for (expected, _) in unproven {
         same(expected, found)?;

@@ -149,7 +149,7 @@ impl LayerWriter {
             Some(packing) => {
                 if !packing.takes(&self.buf) {
                     packing.end()?;
-                    return Err(Fault::Gone.into());
+                    return Err(Fault::StreamConsumed.into());
                 }
             }
         }
@@ -203,7 +203,7 @@ impl Packing {
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(written)) => written,
             Some(Err(panic)) => std::panic::resume_unwind(panic),
-            None => Err(Fault::Gone.into()),
+            None => Err(Fault::StreamConsumed.into()),
         }
     }
 }

@@ -129,7 +129,7 @@ pub fn layout(bundle: &Bundle, path: &Path, meter: &Meter) -> Result<()> {
 pub fn dir(bundle: &Bundle, path: &Path, meter: &Meter) -> Result<()> {
     let listed = one_only(bundle)?;
     let absent = || {
-        Error::new(Fault::BlobAbsent {
+        Error::new(Fault::BlobMissing {
             digest: listed.descriptor.digest.to_string(),
         })
     };

@@ -261,7 +261,7 @@ pub fn root_listing(
     };
     match passed.content {
         Content::Kept(kept) => Ok((passed.listing, kept.range.clone())),
-        _ => Err(Fault::Gone.into()),
+        _ => Err(Fault::StreamConsumed.into()),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::archive::{Archive, Shape};
+use crate::archive::{Archive, Format};
 use crate::error::Result;
 use crate::spec::Digest;
 
@@ -40,7 +40,7 @@ pub(super) fn read(
     is_known: impl Fn(&Digest) -> bool,
     signatures: &mut Vec<Signature>,
 ) -> Result<()> {
-    if archive.shape != Shape::Dir {
+    if archive.format != Format::Dir {
         return Ok(());
     }
     let main = archive.oci.as_ref().and_then(|oci| oci.edges.first());

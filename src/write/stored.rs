@@ -36,7 +36,10 @@ impl Check {
     /// # Errors
     /// `SizeMismatch`, `DigestMismatch`.
     pub(super) fn finish(self) -> Result<()> {
-        let (digest, size) = self.read.recv().map_err(|_| Error::from(Fault::Gone))?;
+        let (digest, size) = self
+            .read
+            .recv()
+            .map_err(|_| Error::from(Fault::StreamConsumed))?;
         if size != self.size {
             return Err(Fault::SizeMismatch {
                 expected: self.size,

@@ -462,7 +462,7 @@ fn links_through_links_are_refused() {
         .symlink("s", "deep/dir")
         .add("deep/dir/f", "")
         .symlink("manifest.json", "s/../good/m");
-    refused(&files, "it leads through another link");
+    refused(&files, "passes through another link");
     // A name below a link is not where it says.
     let mut files = build::oci(&[&demo()]);
     let layer = build::blob_name(&demo().diff_ids()[0]);

@@ -81,7 +81,7 @@ fn open(args: &Args, image: &ImageArg, landing: &Path, io: &Io) -> Result<Opened
     let meter = Meter::default();
     let _progress = io.progress(image.text(), None, &meter, args.making.quiet);
     let opened = image.open_with(&args.common, &meter, Some(landing.to_owned()))?;
-    opened.archive.whole().map(|()| opened)
+    opened.archive.check_complete().map(|()| opened)
 }
 
 fn landing(args: &Args) -> Result<PathBuf> {

@@ -71,7 +71,7 @@ pub fn main() -> ExitCode {
         drop(opening);
         let source = &opened.archive;
         let place = || source.place.clone();
-        source.whole()?;
+        source.check_complete()?;
         let mut bundle = Bundle::default();
         write::save(
             &mut bundle,

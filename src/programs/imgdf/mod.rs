@@ -149,7 +149,7 @@ fn open(args: &Args, io: &mut Io) -> Result<Vec<Opened>> {
 
 /// What is meant of an archive that has to be whole: the images for the platform, where one is asked for.
 fn meant(args: &Args, opened: Opened) -> Result<Opened> {
-    opened.archive.whole()?;
+    opened.archive.check_complete()?;
     match &args.common.platform {
         None => Ok(opened),
         platform => opened.part(platform.as_ref()).map(Opened::whole),

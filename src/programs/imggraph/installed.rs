@@ -82,7 +82,7 @@ pub fn installed(image: &Image, limits: &Limits, meter: &Meter) -> Result<Packag
             (false, Some(content)) => content
                 .reader()
                 .and_then(|reader| read(reader, wishes, limits, &mut packages)),
-            (false, None) => Err(Fault::Gone.into()),
+            (false, None) => Err(Fault::StreamConsumed.into()),
         };
         read.at(|| layer.member.clone()).at(place)?;
     }

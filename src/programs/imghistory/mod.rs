@@ -143,7 +143,7 @@ pub fn main() -> ExitCode {
                 &args.common.limits(),
                 &meter,
             )
-            .whole()
+            .complete()
             .at(place)?,
         };
         drop(progress);

@@ -96,7 +96,7 @@ pub fn main() -> ExitCode {
                 say(&said, &args.input, io);
                 (bundle, id)
             }
-            (None, None) => return Err(Fault::Gone.into()),
+            (None, None) => return Err(Fault::StreamConsumed.into()),
         };
         args.making.deliver(&bundle, &id, &args.common, io)?;
         Ok(Verdict::Yes)

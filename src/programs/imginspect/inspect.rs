@@ -24,13 +24,13 @@ pub enum Raw {
 /// The exact bytes of a document. The image may be damaged elsewhere.
 ///
 /// # Errors
-/// `MemberAbsent` if the archive has no such document; `SizeMismatch` and `DigestMismatch` if it is not what it is named
+/// `MemberMissing` if the archive has no such document; `SizeMismatch` and `DigestMismatch` if it is not what it is named
 /// by.
 pub fn raw(selection: &Selection<'_>, which: Raw) -> Result<Arc<[u8]>> {
     let archive = selection.archive;
     let image = selection.image();
     let absent = |name: &str| {
-        Error::new(Fault::MemberAbsent {
+        Error::new(Fault::MemberMissing {
             name: name.to_owned(),
         })
     };
@@ -109,7 +109,7 @@ pub fn raw_of(
         (None, Some(data)) => data.as_slice().into(),
         (None, None) => {
             let digest = config.digest.to_string();
-            return Err(Error::new(Fault::BlobAbsent { digest }).at("config"));
+            return Err(Error::new(Fault::BlobMissing { digest }).at("config"));
         }
     };
     check(&bytes, config).at(|| "config".to_owned())?;
@@ -119,7 +119,7 @@ pub fn raw_of(
 /// The index that is meant: that of several platforms which `pick` names, else the archive's own list.
 ///
 /// # Errors
-/// As [`Archive::root`]; `MemberAbsent` if the archive has no such document.
+/// As [`Archive::root`]; `MemberMissing` if the archive has no such document.
 pub fn raw_index(archive: &Archive, pick: &Pick) -> Result<Arc<[u8]>> {
     if *pick == Pick::Only {
         return top(archive);
@@ -143,7 +143,7 @@ fn top(archive: &Archive) -> Result<Arc<[u8]>> {
         .as_ref()
         .and_then(|half| half.manifest.clone());
     oci.or(docker).ok_or_else(|| {
-        Fault::MemberAbsent {
+        Fault::MemberMissing {
             name: "index".to_owned(),
         }
         .into()
@@ -259,7 +259,7 @@ pub fn inspect(selection: &Selection<'_>, sizes: &Sizes) -> Value {
     put("Layers", layers.into());
     put(
         "Archive",
-        object!({"Path": archive.place, "Shape": archive.shape.to_string()}),
+        object!({"Path": archive.place, "Shape": archive.format.to_string()}),
     );
     if let ImageId::V1(_) = image.id {
         put("IdKind", "v1".into());

@@ -98,7 +98,7 @@ fn inspect(args: &Args, image: &ImageArg, openings: &mut Openings, io: &mut Io) 
         &args.common.limits(),
         &meter,
     )
-    .whole()
+    .complete()
     .at(place)?;
     Ok(inspect::inspect(&selection, &sizes))
 }

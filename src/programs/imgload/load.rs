@@ -124,7 +124,7 @@ fn bundle(
         .iter()
         .chain(options.rename.iter().map(|(old, _)| old))
     {
-        if !roots.iter().any(|root| root.is_called(wanted)) {
+        if !roots.iter().any(|root| root.matches_name(wanted)) {
             return Err(archive.no_such_image(wanted, roots.iter().copied()));
         }
     }

@@ -105,7 +105,7 @@ fn load(
     };
     let limits = limits(args);
     let archive = &opened.archive;
-    archive.whole()?;
+    archive.check_complete()?;
     let roots = opened.roots()?;
     if roots.is_empty() {
         io.note(&format!("{}: the archive lists no image", archive.place));
@@ -148,7 +148,7 @@ fn load(
         let images: Vec<usize> = roots
             .iter()
             .filter(|root| {
-                args.only.is_empty() || args.only.iter().any(|name| root.is_called(name))
+                args.only.is_empty() || args.only.iter().any(|name| root.matches_name(name))
             })
             .flat_map(|root| archive.images_of(root))
             .collect();

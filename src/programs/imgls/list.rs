@@ -204,7 +204,7 @@ fn node_row(archive: &Archive, position: usize) -> ListRow {
                 blobs,
             )
         }
-        NodeKind::Absent => (RowKind::Absent, 0),
+        NodeKind::Missing => (RowKind::Absent, 0),
         NodeKind::Schema1 | NodeKind::Opaque => (RowKind::Unknown, 0),
     };
     let own = node.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);

@@ -120,7 +120,7 @@ fn open(args: &Args, image: &ImageArg, openings: &mut Openings, io: &Io) -> Resu
     let _progress = io.progress(image.text(), None, &meter, args.quiet);
     let open = Open::with(&args.common, &meter, Some(landing(args)));
     let opened = openings.open(image, &args.common, open, Takes::Several)?;
-    opened.archive.whole().map(|()| opened)
+    opened.archive.check_complete().map(|()| opened)
 }
 
 /// Where what comes by on a stream, or is packed anew, is kept until it is known where it belongs.

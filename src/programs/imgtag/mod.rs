@@ -43,7 +43,7 @@ fn tag(args: &Args, name: &ListedName, io: &mut Io) -> Result<()> {
         .source
         .open_with(&args.common, &meter, Some(store.landing()?))?;
     let archive = &opened.archive;
-    archive.whole()?;
+    archive.check_complete()?;
     let place = || archive.place.clone();
     let platform = args.common.platform.as_ref();
     // One platform of an index is listed by itself then, and its blobs are there already.

@@ -394,7 +394,7 @@ impl Out<'_> {
                 if report.is_damaged() {
                     self.verdict = Verdict::No;
                 }
-                self.report(text, &archive.shape.to_string(), report, io)
+                self.report(text, &archive.format.to_string(), report, io)
             }
             Err(error) => self.error(text, error, io),
         }

@@ -232,7 +232,7 @@ impl Walk {
         let batch = std::mem::take(&mut self.batch);
         self.sender
             .send(batch)
-            .map_err(|_| Error::from(Fault::Gone))
+            .map_err(|_| Error::from(Fault::StreamConsumed))
     }
 }
 

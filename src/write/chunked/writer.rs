@@ -36,7 +36,7 @@ pub(crate) fn write(
         let packed = pack.run(receiver);
         let split = match walking.join() {
             Ok(split) => packed.and(split)?,
-            Err(_) => return Err(Fault::Gone.into()),
+            Err(_) => return Err(Fault::StreamConsumed.into()),
         };
         pack.finish(split)
     })

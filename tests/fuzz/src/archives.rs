@@ -47,7 +47,7 @@ fn file(bytes: &[u8]) -> PathBuf {
 
 /// What an archive holds, in words.
 fn told(archive: &Archive) -> Vec<String> {
-    let mut told = vec![archive.shape.to_string()];
+    let mut told = vec![archive.format.to_string()];
     for root in &archive.roots {
         told.push(format!(
             "{:?} {:?} {:?}",
@@ -77,7 +77,7 @@ fn told(archive: &Archive) -> Vec<String> {
 fn looked(archive: &Archive, limits: &Limits) {
     let _ = archive.container.names(limits);
     let _ = archive.all_faults().map(ToString::to_string).count();
-    let _ = archive.whole();
+    let _ = archive.check_complete();
     let roots: Vec<_> = archive.roots.iter().collect();
     let images: Vec<usize> = (0..archive.images.len()).collect();
     let sizes = archive::measure(archive, &images, limits, &Meter::default());

@@ -104,7 +104,7 @@ fn now(selection: &Selection, merged: bool, io: &mut Io) -> Result<Chosen> {
     let mut lock = Lock::new(&offers.architecture, variant.name(), offers.repositories());
     let mut debs = Vec::with_capacity(taken.len());
     for taken in &taken {
-        let (number, entry) = entries.get(taken.source).ok_or(Fault::Gone)?;
+        let (number, entry) = entries.get(taken.source).ok_or(Fault::StreamConsumed)?;
         lock.push(entry, *number, taken.is_asked_for())?;
         debs.push(DebToUnpack::of_entry(entry, taken.is_asked_for())?);
     }
@@ -165,7 +165,7 @@ fn by_lock(path: &Path, selection: &Selection, io: &mut Io) -> Result<Chosen> {
 /// The folder that stands for a source of a lock now: the first of its kind that has all of its packages, else the first.
 fn root(lock: &Lock, source: usize, selection: &Selection) -> Result<PathBuf> {
     let Some(locked) = lock.sources.get(source) else {
-        return Err(Fault::Gone.into());
+        return Err(Fault::StreamConsumed.into());
     };
     let folders = selection.sources.folders(locked.kind);
     let packages = || {

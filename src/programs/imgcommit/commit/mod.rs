@@ -118,7 +118,7 @@ pub fn commit_layer(
             let new = Layers::new(&tree, &plain).from(typed);
             differences(&base, &new, &base_tree, options, out)
         }
-        Changed::Upper(_) => Err(Fault::Gone.into()),
+        Changed::Upper(_) => Err(Fault::StreamConsumed.into()),
     };
     made.map(|made| CommitLayer {
         has_read_base: true,

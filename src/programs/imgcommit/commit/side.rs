@@ -67,7 +67,7 @@ impl<'t> Layers<'t> {
     }
 
     fn stored(&self, node: &Node<'_>) -> Result<Box<dyn Read + '_>> {
-        let gone = || Error::new(Fault::Gone);
+        let gone = || Error::new(Fault::StreamConsumed);
         let place = node.place().ok_or_else(gone)?;
         let plain = self.plain.get(place.layer).and_then(Option::as_ref);
         let plain = plain.ok_or_else(gone)?;
@@ -100,7 +100,10 @@ impl Side for Layers<'_> {
     }
 
     fn contents(&self, i: usize) -> Result<Box<dyn Read + '_>> {
-        let node = self.nodes.get(i).ok_or_else(|| Error::new(Fault::Gone))?;
+        let node = self
+            .nodes
+            .get(i)
+            .ok_or_else(|| Error::new(Fault::StreamConsumed))?;
         self.stored(node).map_err(|error| {
             let error = error.at(crate::escape::bytes(&node.path()));
             match self.from {

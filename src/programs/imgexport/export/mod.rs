@@ -119,7 +119,7 @@ impl Export {
             let bytes = match (&layer.plain, &part) {
                 (Some(bytes), _) => bytes.clone(),
                 (None, Some(part)) => part.bytes().clone(),
-                (None, None) => return Err(Fault::Gone.into()),
+                (None, None) => return Err(Fault::StreamConsumed.into()),
             };
             plain.push(bytes);
             parts.push(part);
@@ -339,7 +339,7 @@ impl Export {
     }
 
     fn range(&self, layer: usize, offset: u64, length: u64) -> Result<FileRange> {
-        let missing = || Error::new(Fault::Gone);
+        let missing = || Error::new(Fault::StreamConsumed);
         let range = self
             .plain
             .get(layer)

@@ -35,7 +35,7 @@ impl Drawing {
             kind: NodeKind::Archive,
             names: vec![place.clone()],
             label: "archive".into(),
-            facts: vec![("shape", archive.shape.to_string())],
+            facts: vec![("shape", archive.format.to_string())],
             ..Node::default()
         });
         let mut seen = HashSet::new();
@@ -101,7 +101,7 @@ impl Drawing {
                     self.parts(archive, manifest, at);
                     self.subject(at, manifest.subject.as_deref());
                 }
-                Kind::Schema1 | Kind::Absent | Kind::Opaque => {}
+                Kind::Schema1 | Kind::Missing | Kind::Opaque => {}
             }
         }
         first
@@ -126,12 +126,12 @@ impl Drawing {
             Kind::Attestation(_) => (NodeKind::Attestation, "attestation"),
             Kind::Artifact(manifest) if signs(manifest) => (NodeKind::Signature, "signature"),
             Kind::Artifact(_) => (NodeKind::Artifact, "artifact"),
-            Kind::Absent if descriptor.media_type.is_index() => (NodeKind::Index, "index"),
-            Kind::Absent => (NodeKind::Manifest, "manifest"),
+            Kind::Missing if descriptor.media_type.is_index() => (NodeKind::Index, "index"),
+            Kind::Missing => (NodeKind::Manifest, "manifest"),
             Kind::Schema1 => (NodeKind::Manifest, "manifest of schema 1"),
             Kind::Opaque => (NodeKind::Blob, "blob"),
         };
-        let absent = matches!(node.kind, Kind::Absent);
+        let absent = matches!(node.kind, Kind::Missing);
         let at = self.blob(descriptor, kind, label, absent);
         let drawn = &mut self.maker.nodes[at];
         if let Kind::Image(image) = &node.kind {
@@ -224,7 +224,7 @@ impl Drawing {
             (None, Some(descriptor)) => Some(descriptor.size),
             (None, None) => None,
         };
-        let absent = matches!(layer.presence, Presence::Absent | Presence::Unreadable);
+        let absent = matches!(layer.presence, Presence::Missing | Presence::Unreadable);
         // docker-archives without an OCI half keep layers plain, so their diff IDs are their digests.
         let digest = stated.clone().or_else(|| diff_id.clone());
         let digest = digest.unwrap_or_else(|| layer.member.clone());

@@ -215,7 +215,7 @@ fn climb(
             SizeOf::Stored => stored,
             SizeOf::Raw => raw.get(i).copied().flatten(),
         };
-        let absent = matches!(layer.presence, Presence::Absent | Presence::Unreadable);
+        let absent = matches!(layer.presence, Presence::Missing | Presence::Unreadable);
         let at = below.map_or(0, |below| below + 1);
         let next = made.layers.len();
         let position = *tries.entry((at, key)).or_insert(next);

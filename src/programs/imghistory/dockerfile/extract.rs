@@ -325,7 +325,7 @@ fn files(layer: &Layer, top: &Path, limits: &Limits, meter: &Meter) -> Result<()
                     mode(&path, bits.into())?;
                 }
                 // The walk that judged the layer has seen none.
-                _ => return Err(Fault::Gone.into()),
+                _ => return Err(Fault::StreamConsumed.into()),
             }
         }
         Ok(())

@@ -1,0 +1,77 @@
+//! Damage of an archive: of the whole, of an image, of a selection of roots.
+
+use std::collections::HashSet;
+
+use super::container::Holder;
+use super::graph::NodeKind;
+use super::model::{Archive, Root};
+use crate::error::{Error, Fault, Result, TarFault};
+use crate::layer::{Anomaly, AnomalyKind};
+
+impl Archive {
+    /// Checks that the archive is complete: not truncated, not even between two members.
+    ///
+    /// # Errors
+    /// The error that stopped the walk over its members; `Tar` if the end marker is missing. The context is the
+    /// archive.
+    pub fn check_complete(&self) -> Result<()> {
+        let at = |error: Error| Err(error.at(self.place.clone()));
+        if let Some(fault) = self.container.fault() {
+            return at(fault.clone());
+        }
+        let Holder::Table(table) = &self.container.holder else {
+            return Ok(());
+        };
+        let is_truncated = |anomaly: &&Anomaly| anomaly.kind == AnomalyKind::MissingEndMarker;
+        match table.anomalies.iter().find(is_truncated) {
+            Some(anomaly) => {
+                let why = TarFault::UnexpectedEnd { missing: 1024 };
+                let offset = anomaly.header_offset;
+                at(Fault::Tar { offset, why }.into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the damage of an image and of the manifest and config it is read from.
+    pub fn faults_of(&self, image: usize) -> impl Iterator<Item = &Error> {
+        let image = &self.images[image];
+        let node = image.node.map(|node| &self.nodes[node].faults);
+        image.faults.iter().chain(node.into_iter().flatten())
+    }
+
+    /// Returns all damage known without reading layers, without the archive as context.
+    pub fn all_faults(&self) -> impl Iterator<Item = &Error> {
+        let nodes = self.nodes.iter().flat_map(|node| &node.faults);
+        let images = self.images.iter().flat_map(|image| &image.faults);
+        self.container
+            .fault()
+            .into_iter()
+            .chain(&self.faults)
+            .chain(nodes)
+            .chain(images)
+    }
+
+    /// Returns the damage below some of the roots, and of the container.
+    pub fn faults_below<'a>(&'a self, roots: &[&Root]) -> Vec<&'a Error> {
+        let mut faults: Vec<&Error> = self.container.fault().into_iter().collect();
+        let mut seen = HashSet::new();
+        let mut work: Vec<usize> = roots.iter().rev().filter_map(|root| root.node).collect();
+        let mut images: Vec<usize> = roots.iter().filter_map(|root| root.image).collect();
+        while let Some(node) = work.pop() {
+            if !seen.insert(node) {
+                continue;
+            }
+            faults.extend(&self.nodes[node].faults);
+            match &self.nodes[node].kind {
+                NodeKind::Index(edges) => work.extend(edges.iter().rev().map(|edge| edge.node)),
+                NodeKind::Image(image) => images.push(*image),
+                _ => {}
+            }
+        }
+        images.sort_unstable();
+        images.dedup();
+        faults.extend(images.iter().flat_map(|&image| &self.images[image].faults));
+        faults
+    }
+}

@@ -1,0 +1,72 @@
+//! Images of both halves joined into one list of roots.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::assembly::Assembly;
+use super::graph::{Edge, NodeKind};
+use super::model::{Root, images_below};
+use super::name::{Name, NameSet};
+use crate::spec::annotations;
+
+impl Assembly {
+    /// Tests if a node is the manifest of an image that is read from the docker half.
+    fn is_unused(&self, node: usize) -> bool {
+        match self.nodes.get(node).map(|node| &node.kind) {
+            Some(NodeKind::Image(image)) => self.images[*image].node.is_none(),
+            _ => false,
+        }
+    }
+
+    /// Adds the entries of `index.json` to the roots; an entry that leads to an image of `manifest.json` joins its root.
+    pub fn join(&mut self, edges: &[Edge]) {
+        let mut by_node: HashMap<usize, usize> = HashMap::new();
+        let mut by_image: HashMap<usize, VecDeque<usize>> = HashMap::new();
+        let mut seen: HashMap<usize, NameSet> = HashMap::new();
+        for (i, root) in self.roots.iter().enumerate() {
+            if let Some(image) = root.image {
+                by_image.entry(image).or_default().push_back(i);
+            }
+        }
+        for (position, edge) in edges.iter().enumerate() {
+            let name = Name::from_annotations(&edge.descriptor);
+            let ref_name = edge.descriptor.annotation(annotations::REF_NAME);
+            let known = by_node.get(&edge.node).copied().or_else(|| {
+                let images = images_below(&self.nodes, edge.node);
+                let first = |image| by_image.get(image)?.front().copied();
+                images.iter().filter_map(first).min()
+            });
+            let at = known.unwrap_or_else(|| {
+                self.roots.push(Root {
+                    names: Vec::new(),
+                    ref_names: Vec::new(),
+                    node: None,
+                    image: None,
+                    positions: Vec::new(),
+                    item: None,
+                });
+                self.roots.len() - 1
+            });
+            let is_unused = self.is_unused(edge.node);
+            let root = &mut self.roots[at];
+            if root.node.is_none() {
+                // The manifest of an image that is read from manifest.json is not copied.
+                root.node = Some(edge.node).filter(|_| !is_unused);
+                by_node.insert(edge.node, at);
+                if let Some(waiting) = root.image.and_then(|image| by_image.get_mut(&image)) {
+                    waiting.retain(|other| *other != at);
+                }
+            }
+            root.positions.push(position);
+            let seen = seen.entry(at).or_insert_with(|| {
+                let mut seen = NameSet::default();
+                root.names.iter().for_each(|name| {
+                    seen.insert(name);
+                });
+                seen
+            });
+            root.names.extend(name.filter(|name| seen.insert(name)));
+            let ref_name = ref_name.filter(|text| !text.is_empty());
+            root.ref_names.extend(ref_name.map(str::to_owned));
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Opening: from a path or stream to an [`Archive`].
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use super::assembly::Assembly;
+use super::blob_names::BlobNames;
+use super::container::{Container, Holder};
+use super::discover::Documents;
+use super::graph::GraphReader;
+use super::model::{Archive, DockerHalf, Format, OciHalf};
+use super::options::Open;
+use crate::blob::{self, ReadAhead, sha256};
+use crate::error::{At, Fault, NotAnImage, Result};
+use crate::escape;
+use crate::spec::{Descriptor, Document, MediaType, json};
+
+impl Open {
+    /// Opens a file or directory.
+    ///
+    /// # Errors
+    /// `NotAnImage` with the detected kind of input; `Tar`, `Codec`, `Json`, `Schema` for unreadable content. Damage that
+    /// leaves something to list is kept with the part it concerns, see [`Archive::faults_of`].
+    pub fn path(&self, path: &Path) -> Result<Archive> {
+        let name = display(path);
+        Container::open(path, self)
+            .and_then(|container| self.assemble(&name, container))
+            .at(|| name.clone())
+    }
+
+    /// Reads a FIFO as a stream. A FIFO without a writer is empty input; no writer is waited for.
+    ///
+    /// # Errors
+    /// As [`Open::stdin`].
+    pub fn pipe(&self, path: &Path) -> Result<Archive> {
+        let name = display(path);
+        blob::open_fifo(path)
+            .and_then(|file| Container::from_stream(self.read_ahead(file), self))
+            .and_then(|container| self.assemble(&name, container))
+            .at(|| name.clone())
+    }
+
+    /// Reads an archive from any source of bytes in one pass, as from a pipe.
+    ///
+    /// # Errors
+    /// As [`Open::path`].
+    pub fn stream(&self, source: impl Read + Send + 'static) -> Result<Archive> {
+        Container::from_stream(ReadAhead::new(source), self)
+            .and_then(|container| self.assemble("-", container))
+    }
+
+    /// Opens standard input.
+    ///
+    /// # Errors
+    /// As [`Open::path`], and `Usage` if it is a terminal.
+    pub fn stdin(&self) -> Result<Archive> {
+        Container::stdin(self)
+            .and_then(|container| self.assemble("-", container))
+            .at(|| "standard input".into())
+    }
+
+    /// Joins the halves of a container into one archive.
+    fn assemble(&self, name: &str, container: Container) -> Result<Archive> {
+        if let Holder::Document(bytes) = &container.holder {
+            let bytes = Arc::clone(bytes);
+            return document(name, container, bytes);
+        }
+        let documents = Documents::discover(&container, self)?;
+        let mut assembly = Assembly {
+            faults: documents.faults,
+            examine: self.examine,
+            ..Assembly::default()
+        };
+        let has_docker = documents.docker.is_some();
+        let oci = match documents.index {
+            Some(index) => assembly.add_oci(&container, index, documents.names, has_docker)?,
+            None => None,
+        };
+        if let Some(manifest) = documents.other_manifest {
+            assembly.check_other_manifest(&manifest);
+        }
+        let docker = match documents.docker {
+            Some((manifest, items)) => Some(assembly.add_docker(&container, manifest, items)?),
+            None => None,
+        };
+        if let Some(oci) = &oci {
+            assembly.join(&oci.edges);
+        }
+        if !self.examine {
+            assembly.check_layers();
+        }
+        let format = format(&container, &docker, &oci, documents.names);
+        Ok(assembly.into_archive(name, container, format, docker, oci))
+    }
+}
+
+/// Returns the format that the halves found amount to. `names` is how `index.json` or the `dir:` manifest names blobs.
+fn format(
+    container: &Container,
+    docker: &Option<DockerHalf>,
+    oci: &Option<OciHalf>,
+    names: BlobNames,
+) -> Format {
+    match (docker, oci) {
+        (Some(half), _) if half.manifest.is_none() => Format::DockerV1,
+        (Some(_), Some(_)) => Format::DockerAndOci,
+        (Some(_), None) => Format::Docker,
+        (None, None) if !matches!(container.get("oci-layout"), Ok(Some(_))) => Format::Docker,
+        (None, _) if names == BlobNames::Hex => Format::Dir,
+        (None, _) => Format::Oci,
+    }
+}
+
+/// Returns a path as text; bytes that are not UTF-8 are escaped.
+fn display(path: &Path) -> String {
+    match path.to_str() {
+        Some(text) => text.to_owned(),
+        None => escape::bytes(path.as_os_str().as_encoded_bytes()).into_owned(),
+    }
+}
+
+/// Makes an archive of a lone manifest or index.
+fn document(name: &str, container: Container, bytes: Arc<[u8]>) -> Result<Archive> {
+    let limits = container.limits.json;
+    let document = match Document::parse_within(&bytes, &limits) {
+        Ok(document) => document,
+        Err(error) if matches!(error.fault(), Fault::Ambiguous { .. }) => return Err(error),
+        Err(_) => {
+            json::parse_within(&bytes, &limits)?;
+            return Err(Fault::NotAnImage(NotAnImage::Document).into());
+        }
+    };
+    let media_type = match &document {
+        Document::Schema1(_) => "application/vnd.docker.distribution.manifest.v1+prettyjws",
+        Document::Index(_) if document.media_type().is_empty() => MediaType::OCI_INDEX,
+        Document::Manifest(_) if document.media_type().is_empty() => MediaType::OCI_MANIFEST,
+        _ => document.media_type(),
+    };
+    let descriptor = Descriptor {
+        media_type: MediaType::new(media_type),
+        digest: sha256(&bytes),
+        size: bytes.len() as u64,
+        urls: Vec::new(),
+        annotations: Vec::new(),
+        data: None,
+        artifact_type: None,
+        platform: None,
+    };
+    let names = BlobNames::Layout;
+    let mut reader = GraphReader::new(&container, names);
+    let edges = vec![reader.document(Arc::clone(&bytes), descriptor)?];
+    let mut assembly = Assembly {
+        nodes: reader.nodes,
+        images: reader.images,
+        ..Assembly::default()
+    };
+    assembly.join(&edges);
+    let oci = OciHalf {
+        index: bytes,
+        edges,
+        layout_version: None,
+        names,
+        stated: OnceLock::new(),
+    };
+    Ok(assembly.into_archive(name, container, Format::Document, None, Some(oci)))
+}

@@ -1,0 +1,46 @@
+//! Targets of names, IDs and digests.
+
+use std::collections::HashMap;
+
+use super::name::NameKey;
+use crate::spec::Digest;
+
+/// Target of an ID or digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Target {
+    /// Root, by position: selected by its own digest, or by the only image in it.
+    Root(usize),
+    /// One of several images below a root.
+    Image {
+        /// Position of the root.
+        root: usize,
+        /// Position of the image.
+        image: usize,
+    },
+}
+
+impl Target {
+    /// Returns the position of the root.
+    pub fn root(self) -> usize {
+        match self {
+            Target::Root(root) | Target::Image { root, .. } => root,
+        }
+    }
+}
+
+/// Index of names, IDs and digests, made on first use.
+#[derive(Debug, Default)]
+pub(super) struct Lookup {
+    pub nodes: HashMap<Digest, usize>,
+    /// Roots by each of their names, and by the texts of their `ref.name`.
+    pub names: HashMap<NameKey, Vec<usize>>,
+    pub ids: Vec<KnownId>,
+}
+
+/// ID or digest and its target.
+#[derive(Debug)]
+pub(super) struct KnownId {
+    pub hex: String,
+    pub algorithm: String,
+    pub target: Target,
+}

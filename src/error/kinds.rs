@@ -1,0 +1,68 @@
+//! Details of two faults: the kind of an input that is no image, the damage of a tar header.
+
+/// Kind of an input that is not an image archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotAnImage {
+    /// No bytes at all.
+    Empty,
+    /// A tar without members.
+    EmptyTar,
+    /// Neither a tar nor a compressed tar.
+    UnknownBytes,
+    /// A tar or directory with neither `manifest.json`, `index.json`, `oci-layout` nor `repositories`.
+    NoManifest,
+    /// An image in a subdirectory of the tar or directory.
+    Below {
+        /// First document of the image.
+        member: String,
+        /// True for a directory, false for a tar.
+        is_directory: bool,
+    },
+    /// A tar or directory that looks like a root filesystem.
+    RootFilesystem,
+    /// The storage tree of a registry.
+    RegistryTree,
+    /// The data root of a docker engine.
+    DockerDataRoot,
+    /// The storage tree of podman, buildah or CRI-O.
+    ContainersStorage,
+    /// A lone JSON document.
+    Document,
+    /// A `manifest.json` that lists no image: `null`, or not of any known form.
+    EmptyManifest,
+}
+
+/// Damage of a tar header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TarFault {
+    /// The header's checksum does not match.
+    Checksum,
+    /// A numeric field without a number, or with an impossible one.
+    Number {
+        /// Name of the field.
+        field: &'static str,
+    },
+    /// An invalid PAX record.
+    PaxRecord {
+        /// The rule it breaks.
+        why: &'static str,
+    },
+    /// An invalid sparse map.
+    Sparse {
+        /// The rule it breaks.
+        why: &'static str,
+    },
+    /// The archive ends inside a header or its contents.
+    UnexpectedEnd {
+        /// Lower bound of the number of missing bytes.
+        missing: u64,
+    },
+    /// An extension header without an entry after it.
+    DanglingExtension,
+    /// Two extension headers with different names for the entry.
+    ConflictingNames,
+    /// The first block is not a tar header.
+    NotATar,
+}

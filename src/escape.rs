@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn terminal_and_direction_controls_are_shown() {
+    fn terminal_and_direction_controls_are_escaped() {
         assert_eq!(
             text("\x1b[31m\u{202e}x\u{7f}\u{9b}"),
             "\\x1b[31m\\u{202e}x\\x7f\\u{9b}"
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_cut_in_the_middle_and_never_within_an_escape() {
+    fn long_texts_are_shortened_between_escapes() {
         assert!(matches!(brief(&"x".repeat(BRIEF)), Cow::Borrowed(_)));
         let long = format!("{}{}", "a".repeat(5000), "z".repeat(5000));
         assert_eq!(

@@ -132,7 +132,7 @@ fn without_braces(pattern: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
                 }
                 b',' if depth == 1 => cuts.push(at),
                 b'}' => {
-                    depth = depth.checked_sub(1).ok_or("a } closes nothing")?;
+                    depth = depth.checked_sub(1).ok_or("unmatched }")?;
                     if depth == 0 {
                         end = Some(at);
                         break;
@@ -144,13 +144,13 @@ fn without_braces(pattern: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
         }
         let (Some(end), Some(&start)) = (end, cuts.first()) else {
             if depth > 0 {
-                return Err("a { is not closed");
+                return Err("unclosed {");
             }
             done.push(text);
             continue;
         };
         if done.len() + work.len() + cuts.len() > MAX_ALTERNATIVES {
-            return Err("it stands for too many patterns");
+            return Err("too many alternatives");
         }
         for (i, cut) in cuts.iter().enumerate() {
             let stop = cuts.get(i + 1).copied().unwrap_or(end);
@@ -185,7 +185,7 @@ fn tokens(text: &[u8], dialect: Dialect) -> Result<Vec<Token>, &'static str> {
                 rest = after;
             }
             b'\\' => {
-                let (&byte, after) = rest.split_first().ok_or("nothing follows its last \\")?;
+                let (&byte, after) = rest.split_first().ok_or("trailing \\")?;
                 rest = after;
                 tokens.push(Token::Byte(byte));
             }
@@ -202,7 +202,7 @@ fn set(text: &[u8], dialect: Dialect) -> Result<(Token, &[u8]), &'static str> {
     let after = after.or_else(|| text.strip_prefix(b"!").filter(|_| is_shell));
     let (negated, mut rest) = (after.is_some(), after.unwrap_or(text));
     let one = |rest: &mut &[u8]| -> Result<u8, &'static str> {
-        let not_closed = "a [ is not closed";
+        let not_closed = "unclosed [";
         let (&byte, after) = rest.split_first().ok_or(not_closed)?;
         *rest = after;
         match byte {
@@ -211,8 +211,8 @@ fn set(text: &[u8], dialect: Dialect) -> Result<(Token, &[u8]), &'static str> {
                 *rest = after;
                 Ok(byte)
             }
-            b']' if !is_shell => Err("a [ holds nothing, or a - before its ] nothing follows"),
-            b'-' if !is_shell => Err("a - in a [ has nothing before it"),
+            b']' if !is_shell => Err("empty set or incomplete range in ["),
+            b'-' if !is_shell => Err("range without a start in ["),
             byte => Ok(byte),
         }
     };
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn each_dialect_has_its_words() {
+    fn dialects_differ_as_documented() {
         use Dialect::{Dockerignore, Go, Shell};
         for (pattern, dialect, yes, no) in [
             ("a/b", Go, &["a/b"][..], &["a", "a/b/c", "/a/b"][..]),
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_a_folder_is_covered() {
+    fn contents_of_a_matched_directory_are_covered() {
         let glob = Glob::new("**/a*", Dialect::Shell).expect("a pattern");
         for (path, is_covered) in [
             ("ab", true),
@@ -416,23 +416,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_told() {
+    fn invalid_patterns_are_refused() {
         use Dialect::{Dockerignore, Go, Shell};
         let bad = |pattern, dialect| Glob::new(pattern, dialect).map(|_| ()).expect_err(pattern);
         for pattern in ["[", "[a", "[]", "[]a]", "[^]", "[-a]", "[a-]", "a\\"] {
             bad(pattern, Go);
             bad(pattern, Dockerignore);
         }
-        assert_eq!(bad("[a", Shell), "a [ is not closed");
-        assert_eq!(bad("a\\", Shell), "nothing follows its last \\");
-        assert_eq!(bad("a{b,{c}", Shell), "a { is not closed");
-        assert_eq!(bad("a}", Shell), "a } closes nothing");
+        assert_eq!(bad("[a", Shell), "unclosed [");
+        assert_eq!(bad("a\\", Shell), "trailing \\");
+        assert_eq!(bad("a{b,{c}", Shell), "unclosed {");
+        assert_eq!(bad("a}", Shell), "unmatched }");
         let many = "{a,b}".repeat(10);
-        assert_eq!(bad(&many, Shell), "it stands for too many patterns");
+        assert_eq!(bad(&many, Shell), "too many alternatives");
     }
 
     #[test]
-    fn no_pattern_takes_long() {
+    fn matching_time_is_linear() {
         let pattern = "**/*a".repeat(2000) + "b";
         assert!(!is_match(
             &pattern,

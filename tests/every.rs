@@ -299,15 +299,15 @@ fn formats_and_filters_are_read_before_any_file() {
         ),
         (
             "imgls --filter size=1 gone.tar",
-            "filter 'size=1': the keys are reference, dangling, label, before, since and until",
+            "filter 'size=1': unknown key: expected reference, dangling, label, before, since or until",
         ),
         (
             "imgls --filter dangling=maybe gone.tar",
-            "filter 'dangling=maybe': dangling is true or false",
+            "filter 'dangling=maybe': expected true or false",
         ),
         (
             "imgls --filter label gone.tar",
-            "filter 'label': it is written KEY=VALUE",
+            "filter 'label': expected KEY=VALUE",
         ),
     ] {
         let name = line.split(' ').next().expect("a program");

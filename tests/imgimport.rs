@@ -356,7 +356,7 @@ fn patterns_leave_out_as_in_a_dockerignore() {
         ["a/", "skip/", "skip/keep/", "skip/keep/yes"]
     );
     room.run("imgimport -o out.tar --exclude '[' root")
-        .fails("imgimport: not a pattern: '[': a [ is not closed\n");
+        .fails("imgimport: not a pattern: '[': unclosed [\n");
 }
 
 #[test]

@@ -763,7 +763,7 @@ fn until_is_a_filter_as_in_docker() {
     room.run(&format!("{line} -f until=2023-12-24T00:00:00Z app.tar"))
         .ok("example.com/team/tool\n");
     room.run("imgls -f until=tomorrow app.tar").fails(
-        "imgls: filter 'until=tomorrow': not a time; write RFC 3339, seconds, or an age like 24h\n",
+        "imgls: filter 'until=tomorrow': expected a time in RFC 3339, seconds, or an age like 24h\n",
     );
 }
 

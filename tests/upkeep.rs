@@ -122,7 +122,7 @@ fn prunes() {
         ),
         (
             "until=soon",
-            "filter 'until=soon': not a time; write RFC 3339, seconds, or an age like 24h",
+            "filter 'until=soon': expected a time in RFC 3339, seconds, or an age like 24h",
         ),
     ] {
         store(&room, &format!("imgprune --filter {filter}")).fails(&format!("imgprune: {why}\n"));

@@ -171,7 +171,7 @@ pub(super) fn v1_chain(container: &Container, name: &str, id: &str) -> Result<V1
             (None, _) => None,
         };
         let bytes = bytes.ok_or_else(|| Fault::MemberMissing { name: name.clone() })?;
-        let value = json::parse_within(&bytes, &limits.json).at(|| name.clone())?;
+        let value = json::parse(&bytes, &limits.json).at(|| name.clone())?;
         Shape::CONFIG.check(&value).at(|| name.clone())?;
         let node = Node::root(&value);
         layers.push(format!("{id}/layer.tar"));
@@ -222,7 +222,7 @@ fn v1_history(node: &Node<'_>) -> Result<History> {
 pub(super) fn member_json(container: &Container, name: &str) -> Result<Option<Value>> {
     let bytes = container.read(name, container.limits.of_document())?;
     bytes
-        .map(|bytes| json::parse_within(&bytes, &container.limits.json))
+        .map(|bytes| json::parse(&bytes, &container.limits.json))
         .transpose()
         .at(|| name.to_owned())
 }

@@ -305,12 +305,11 @@ impl ItemConfig {
 
     fn config(&mut self, container: &Container, member: &str) -> (Arc<ImageConfig>, Option<Error>) {
         let bytes = self.bytes.as_ref().map_or(&[][..], |(bytes, _)| bytes);
-        let parse = || match ImageConfig::parse_within(bytes, &container.limits.json)
-            .at(|| member.to_owned())
-        {
-            Ok(config) => (Arc::new(config), None),
-            Err(error) => (Arc::default(), Some(error)),
-        };
+        let parse =
+            || match ImageConfig::parse(bytes, &container.limits.json).at(|| member.to_owned()) {
+                Ok(config) => (Arc::new(config), None),
+                Err(error) => (Arc::default(), Some(error)),
+            };
         self.parsed.get_or_insert_with(parse).clone()
     }
 }

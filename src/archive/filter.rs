@@ -30,18 +30,18 @@ impl Filter {
     pub fn parse(text: &str, now: Timestamp) -> Result<Self> {
         let usage = |why: String| Err(Fault::Usage(why).into());
         let Some((key, value)) = Filter::split(text) else {
-            return usage(format!("filter '{text}': it is written KEY=VALUE"));
+            return usage(format!("filter '{text}': expected KEY=VALUE"));
         };
         match key.as_str() {
             // Names are listed and matched without the default host.
             "reference" => match Glob::new(Reference::without_default(value), Dialect::Go) {
                 Ok(glob) => Ok(Filter::Reference(glob)),
-                Err(why) => usage(format!("filter '{text}': the pattern is malformed: {why}")),
+                Err(why) => usage(format!("filter '{text}': invalid pattern: {why}")),
             },
             "dangling" => match value.to_ascii_lowercase().as_str() {
                 "true" | "1" | "t" => Ok(Filter::Dangling(true)),
                 "false" | "0" | "f" => Ok(Filter::Dangling(false)),
-                _ => usage(format!("filter '{text}': dangling is true or false")),
+                _ => usage(format!("filter '{text}': expected true or false")),
             },
             "label" => Ok(match value.split_once('=') {
                 Some((key, value)) => Filter::Label(key.into(), Some(value.into())),
@@ -52,11 +52,11 @@ impl Filter {
             "until" => match until(value, now) {
                 Some(time) => Ok(Filter::Until(time)),
                 None => usage(format!(
-                    "filter '{text}': not a time; write RFC 3339, seconds, or an age like 24h"
+                    "filter '{text}': expected a time in RFC 3339, seconds, or an age like 24h"
                 )),
             },
             _ => usage(format!(
-                "filter '{text}': the keys are reference, dangling, label, before, since and until"
+                "filter '{text}': unknown key: expected reference, dangling, label, before, since or until"
             )),
         }
     }

@@ -118,7 +118,7 @@ impl<'a> GraphReader<'a> {
 
     /// Adds a document that no descriptor in the archive points to as the root.
     pub fn document(&mut self, bytes: Arc<[u8]>, descriptor: Descriptor) -> Result<Edge> {
-        let document = Document::parse_within(&bytes, &self.container.limits.json)?;
+        let document = Document::parse(&bytes, &self.container.limits.json)?;
         self.by_digest.insert(descriptor.digest.clone(), 0);
         let (kind, faults) = (NodeKind::Opaque, Vec::new());
         self.nodes.push(Node {
@@ -273,7 +273,7 @@ impl<'a> GraphReader<'a> {
         let checked = check(&bytes, &descriptor).at(place);
         self.nodes[node].faults.extend(checked.err());
         self.nodes[node].bytes = Some(Arc::clone(&bytes));
-        match Document::parse_within(&bytes, &self.container.limits.json).at(place) {
+        match Document::parse(&bytes, &self.container.limits.json).at(place) {
             Ok(document) => self.understand(node, document, depth),
             Err(error) => {
                 // A document of two kinds is ambiguous whatever its media type.
@@ -440,7 +440,7 @@ impl<'a> GraphReader<'a> {
         let mut size = None;
         if let Some(bytes) = &read.bytes {
             size = check(bytes, descriptor).at(place).err();
-            let parsed = ImageConfig::parse_within(bytes, &self.container.limits.json).at(place);
+            let parsed = ImageConfig::parse(bytes, &self.container.limits.json).at(place);
             // A wrong size is the fault of this descriptor only; digest and syntax are those of the config itself.
             let digest = match size.as_ref().map(Error::fault) {
                 Some(Fault::SizeMismatch { .. }) => {

@@ -49,8 +49,8 @@ impl Assembly {
         let edges = if names == BlobNames::Hex {
             vec![dir_manifest(container, &mut reader, &index).at(|| "manifest.json".into())?]
         } else {
-            let document = Document::parse_within(&index, &container.limits.json)
-                .at(|| "index.json".into())?;
+            let document =
+                Document::parse(&index, &container.limits.json).at(|| "index.json".into())?;
             let Document::Index(Index { manifests, .. }) = document else {
                 let fault = Fault::Schema {
                     field: "the document".into(),
@@ -92,7 +92,7 @@ fn dir_manifest(
     reader: &mut GraphReader<'_>,
     bytes: &Arc<[u8]>,
 ) -> Result<Edge> {
-    let document = Document::parse_within(bytes, &container.limits.json)?;
+    let document = Document::parse(bytes, &container.limits.json)?;
     let descriptor = Descriptor {
         media_type: MediaType::new(document.media_type()),
         digest: sha256(bytes),

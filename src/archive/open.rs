@@ -123,11 +123,11 @@ fn display(path: &Path) -> String {
 /// Makes an archive of a lone manifest or index.
 fn document(name: &str, container: Container, bytes: Arc<[u8]>) -> Result<Archive> {
     let limits = container.limits.json;
-    let document = match Document::parse_within(&bytes, &limits) {
+    let document = match Document::parse(&bytes, &limits) {
         Ok(document) => document,
         Err(error) if matches!(error.fault(), Fault::Ambiguous { .. }) => return Err(error),
         Err(_) => {
-            json::parse_within(&bytes, &limits)?;
+            json::parse(&bytes, &limits)?;
             return Err(Fault::NotAnImage(NotAnImage::Document).into());
         }
     };

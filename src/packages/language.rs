@@ -68,7 +68,7 @@ fn requirement(text: &str) -> Need {
 /// # Errors
 /// `Json` and `Schema` for what is none.
 pub(super) fn npm(bytes: &[u8]) -> Result<Vec<Package>> {
-    let value = json::parse(bytes)?;
+    let value = json::parse(bytes, &crate::limits::JsonLimits::default())?;
     let node = Node::root(&value);
     let name = json::opt_text(&node, "name")?.unwrap_or_default();
     // Packages have folders with a description of their own that only says how to load them.

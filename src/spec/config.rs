@@ -48,8 +48,8 @@ impl ImageConfig {
     ///
     /// # Errors
     /// `Json` and `Schema` for an invalid document, as far as its fields are read here; other fields are not checked.
-    pub fn parse(bytes: &[u8]) -> Result<Self> {
-        Self::parse_within(bytes, &JsonLimits::default())
+    pub fn parse(bytes: &[u8], limits: &JsonLimits) -> Result<Self> {
+        Self::from_value(json::parse(bytes, limits)?)
     }
 
     /// Parses bytes that were parsed before under other limits.
@@ -57,15 +57,7 @@ impl ImageConfig {
     /// # Errors
     /// As [`ImageConfig::parse`].
     pub fn parse_known(bytes: &[u8]) -> Result<Self> {
-        Self::parse_within(bytes, &JsonLimits::KNOWN)
-    }
-
-    /// Parses a config within limits.
-    ///
-    /// # Errors
-    /// As [`ImageConfig::parse`].
-    pub fn parse_within(bytes: &[u8], limits: &JsonLimits) -> Result<Self> {
-        Self::from_value(json::parse_within(bytes, limits)?)
+        Self::parse(bytes, &JsonLimits::KNOWN)
     }
 
     /// Converts a parsed document.

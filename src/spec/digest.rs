@@ -28,7 +28,7 @@ impl Digest {
             })
         };
         let Some((algorithm, encoded)) = text.split_once(':') else {
-            return Err(bad("it has no ':'"));
+            return Err(bad("missing ':'"));
         };
         let mut parts = algorithm.split(['+', '.', '_', '-']);
         if !parts.all(|p| {
@@ -36,7 +36,9 @@ impl Digest {
                 && p.bytes()
                     .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         }) {
-            return Err(bad("the algorithm must be lower-case letters and digits"));
+            return Err(bad(
+                "expected an algorithm of lower-case letters and digits",
+            ));
         }
         let length = match algorithm {
             "sha256" | "blake3" => Some(64),
@@ -45,13 +47,13 @@ impl Digest {
         };
         if let Some(length) = length {
             if encoded.len() != length {
-                return Err(bad("it has the wrong length for its algorithm"));
+                return Err(bad("wrong length for the algorithm"));
             }
             if !encoded
                 .bytes()
                 .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
             {
-                return Err(bad("it must be lower-case hexadecimal"));
+                return Err(bad("expected lower-case hexadecimal digits"));
             }
         } else if encoded.is_empty()
             || encoded.len() > 1024
@@ -60,7 +62,7 @@ impl Digest {
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'=' | b'_' | b'-'))
         {
             return Err(bad(
-                "the encoded part must be letters, digits, '=', '_' or '-'",
+                "expected letters, digits, '=', '_' or '-' after the ':'",
             ));
         }
         Ok(Digest {

@@ -70,16 +70,8 @@ impl Document {
     /// # Errors
     /// `Json` and `Schema` for invalid documents; `Ambiguous` for a document with fields of two kinds, which a registry
     /// and a client could read differently (CVE-2021-41190).
-    pub fn parse(bytes: &[u8]) -> Result<Self> {
-        Document::parse_within(bytes, &JsonLimits::default())
-    }
-
-    /// Parses a document within limits.
-    ///
-    /// # Errors
-    /// As [`Document::parse`].
-    pub fn parse_within(bytes: &[u8], limits: &JsonLimits) -> Result<Self> {
-        Document::from_value(&json::parse_within(bytes, limits)?)
+    pub fn parse(bytes: &[u8], limits: &JsonLimits) -> Result<Self> {
+        Document::from_value(&json::parse(bytes, limits)?)
     }
 
     /// Parses bytes that were parsed before under other limits.
@@ -87,7 +79,7 @@ impl Document {
     /// # Errors
     /// As [`Document::parse`].
     pub fn parse_known(bytes: &[u8]) -> Result<Self> {
-        Document::parse_within(bytes, &JsonLimits::KNOWN)
+        Document::parse(bytes, &JsonLimits::KNOWN)
     }
 
     /// Converts a parsed document.
@@ -98,8 +90,7 @@ impl Document {
         let (manifests, layers, fs_layers) = (has("manifests")?, has("layers")?, has("fsLayers")?);
         let (config, blobs) = (has("config")?, has("blobs")?);
         if manifests && (layers || config || fs_layers) || fs_layers && (layers || config) {
-            let why =
-                "the document has the fields of two kinds (manifests, layers or config, fsLayers)";
+            let why = "document has fields of two kinds (manifests, layers or config, fsLayers)";
             return Err(Fault::Ambiguous { why: why.into() }.into());
         }
         if fs_layers {
@@ -236,22 +227,22 @@ mod tests {
     const D: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 
     #[test]
-    fn content_decides_what_a_document_is() {
+    fn content_decides_on_the_kind() {
         assert!(matches!(
-            Document::parse(br#"{"schemaVersion":2,"manifests":null}"#),
+            Document::parse_known(br#"{"schemaVersion":2,"manifests":null}"#),
             Ok(Document::Index(_))
         ));
         let manifest = format!(r#"{{"config":{{"digest":"{D}","size":2}},"layers":[]}}"#);
         assert!(matches!(
-            Document::parse(manifest.as_bytes()),
+            Document::parse_known(manifest.as_bytes()),
             Ok(Document::Manifest(_))
         ));
-        assert!(Document::parse(b"{}").is_err());
+        assert!(Document::parse_known(b"{}").is_err());
     }
 
     #[test]
     fn one_document_of_two_kinds_is_refused() {
-        assert!(Document::parse(br#"{"manifests":[],"layers":[]}"#).is_err());
-        assert!(Document::parse(br#"{"fsLayers":[],"layers":[]}"#).is_err());
+        assert!(Document::parse_known(br#"{"manifests":[],"layers":[]}"#).is_err());
+        assert!(Document::parse_known(br#"{"fsLayers":[],"layers":[]}"#).is_err());
     }
 }

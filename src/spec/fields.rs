@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn one_field_in_two_spellings_is_refused_where_a_struct_is_behind() {
+    fn two_spellings_of_a_struct_field_are_refused() {
         for (shape, text, keys) in [
             (Shape::CONFIG, r#"{"os":"a","OS":"b"}"#, "'os' and 'OS'"),
             (

@@ -20,46 +20,11 @@ use crate::limits::JsonLimits;
 ///
 /// # Errors
 /// `Json` for invalid syntax, a byte order mark, trailing data, a duplicate key in an object, and numbers out of range;
-/// `Limit` past 64 levels, 100,000 items in an array or a million in total.
-pub fn parse(bytes: &[u8]) -> Result<Value> {
-    parse_within(bytes, &JsonLimits::default())
-}
-
-/// Parses bytes that were parsed before under other limits.
-///
-/// # Errors
-/// As [`parse`].
-pub fn parse_known(bytes: &[u8]) -> Result<Value> {
-    parse_within(bytes, &JsonLimits::KNOWN)
-}
-
-/// Parses a document for modification. Invalid Unicode and numbers that are no machine integers are marked, see
-/// [`texts`].
-///
-/// # Errors
-/// As [`parse_known`].
-pub fn parse_exact(document: &[u8]) -> Result<Value> {
-    parse_known(document)?;
-    parse_known(&texts::rewritten(document, true))
-}
-
-/// Returns the paths of strings and keys that are not valid Unicode, in the order of the document; `None` if there are
-/// none or it is not JSON.
-pub fn invalid_texts(document: &[u8]) -> Option<Vec<String>> {
-    match texts::readable(document) {
-        Cow::Borrowed(_) => None,
-        Cow::Owned(_) => Some(texts::marked_paths(&parse_exact(document).ok()?)),
-    }
-}
-
-/// Parses a document within limits.
-///
-/// # Errors
-/// As [`parse`].
-pub fn parse_within(bytes: &[u8], limits: &JsonLimits) -> Result<Value> {
+/// `Limit` if it exceeds `limits`.
+pub fn parse(bytes: &[u8], limits: &JsonLimits) -> Result<Value> {
     if bytes.starts_with(b"\xef\xbb\xbf") {
         return Err(Fault::Json {
-            why: "it starts with a byte order mark".into(),
+            why: "byte order mark at the start".into(),
         }
         .into());
     }
@@ -83,6 +48,33 @@ pub fn parse_within(bytes: &[u8], limits: &JsonLimits) -> Result<Value> {
         }
         .into(),
     })
+}
+
+/// Parses bytes that were parsed before under other limits.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_known(bytes: &[u8]) -> Result<Value> {
+    parse(bytes, &JsonLimits::KNOWN)
+}
+
+/// Parses a document for modification. Invalid Unicode and numbers that are no machine integers are marked, see
+/// [`texts`].
+///
+/// # Errors
+/// As [`parse_known`].
+pub fn parse_exact(document: &[u8]) -> Result<Value> {
+    parse_known(document)?;
+    parse_known(&texts::rewritten(document, true))
+}
+
+/// Returns the paths of strings and keys that are not valid Unicode, in the order of the document; `None` if there are
+/// none or it is not JSON.
+pub fn invalid_texts(document: &[u8]) -> Option<Vec<String>> {
+    match texts::readable(document) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(_) => Some(texts::marked_paths(&parse_exact(document).ok()?)),
+    }
 }
 
 type Reached = Option<(&'static str, u64, u64)>;
@@ -182,7 +174,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
             self.count()?;
             if map.contains_key(&key) {
                 return Err(serde::de::Error::custom(format!(
-                    "key '{key}' occurs twice in one object"
+                    "duplicate key '{key}' in one object"
                 )));
             }
             let value = access.next_value_seed(inner)?;
@@ -247,7 +239,7 @@ impl<'a> Node<'a> {
             if found.is_some() {
                 let path = self.child(name);
                 return Err(Fault::Ambiguous {
-                    why: format!("key '{path}' occurs in several spellings"),
+                    why: format!("key '{path}' has several spellings"),
                 }
                 .into());
             }
@@ -366,11 +358,13 @@ mod tests {
     use super::*;
 
     fn fault(text: &str) -> String {
-        parse(text.as_bytes()).expect_err("an error").to_string()
+        parse(text.as_bytes(), &JsonLimits::default())
+            .expect_err("an error")
+            .to_string()
     }
 
     #[test]
-    fn documents_that_two_readers_would_read_differently_are_refused() {
+    fn ambiguous_documents_are_refused() {
         assert!(fault("{\"a\":1,\"a\":2}").contains("key 'a' occurs twice"));
         assert!(fault("\u{feff}{}").contains("byte order mark"));
         assert!(fault("{} x").contains("trailing"));
@@ -380,32 +374,37 @@ mod tests {
 
     #[test]
     fn keys_that_differ_in_case_are_one_field() {
-        let value = parse(br#"{"repoTags":["a:b"]}"#).expect("JSON");
+        let value = parse(br#"{"repoTags":["a:b"]}"#, &JsonLimits::default()).expect("JSON");
         let tags = Node::root(&value)
             .field("RepoTags")
             .expect("an object")
             .expect("a field");
         assert_eq!(tags.texts().expect("texts"), ["a:b"]);
-        let value = parse(br#"{"Config":"a","config":"b"}"#).expect("JSON");
+        let value = parse(br#"{"Config":"a","config":"b"}"#, &JsonLimits::default()).expect("JSON");
         assert!(Node::root(&value).field("Config").is_err());
     }
 
     #[test]
     fn numbers_are_written_as_they_were_read() {
         for text in ["2.6666666666666663e+70", "1.7976931348623157e+308", "-0.1"] {
-            assert_eq!(parse(text.as_bytes()).expect("JSON").to_string(), text);
+            assert_eq!(
+                parse(text.as_bytes(), &JsonLimits::default())
+                    .expect("JSON")
+                    .to_string(),
+                text
+            );
         }
     }
 
     #[test]
-    fn depth_is_limited_without_recursion_running_away() {
+    fn depth_is_limited() {
         let deep = "[".repeat(100_000);
         assert!(fault(&deep).contains("depth"));
     }
 
     #[test]
     fn errors_name_the_field() {
-        let value = parse(br#"{"layers":[{"size":-1}]}"#).expect("JSON");
+        let value = parse(br#"{"layers":[{"size":-1}]}"#, &JsonLimits::default()).expect("JSON");
         let layers = Node::root(&value)
             .required("layers", "a list")
             .expect("layers");

@@ -200,10 +200,10 @@ impl NewConfig {
 
 fn wrong(field: &str, expected: &'static str, found: &Value) -> crate::Error {
     let found = match found {
-        Value::String(_) => "a text",
+        Value::String(_) => "a string",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
-        _ => "something else",
+        _ => "another type",
     };
     Fault::Schema {
         field: field.to_owned(),
@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_named_stays() {
+    fn other_fields_are_kept() {
         let base = br#"{"x":{"b":1,"a":2},"architecture":"arm64","config":{"Z":1,"Cmd":["a","b"]},"container":"c","history":[{"created_by":"one","y":2},{"created_by":"two","empty_layer":true}],"os":"linux","rootfs":{"type":"layers","diff_ids":[]},"variant":"v8"}"#;
         let mut config = NewConfig::like(base).expect("a config");
         assert_eq!(config.command(), "a b");
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_one_is_in_dockers_order() {
+    fn new_config_has_dockers_order() {
         let platform = Platform::parse("linux/arm/v7").expect("a platform");
         let mut config = NewConfig::for_platform(&platform);
         config.made(Timestamp::from_unix(0, 0), None, Some("Imported from -"));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_config_is_refused() {
+    fn invalid_configs_are_refused() {
         for text in [
             "[]",
             "{}",

@@ -52,7 +52,7 @@ impl Platform {
             part.is_empty() || !part.bytes().all(word)
         };
         if parts.iter().any(malformed) || parts.len() > 3 {
-            let why = format!("not a platform: '{text}': it is written os/architecture[/variant]");
+            let why = format!("invalid platform '{text}': expected os/architecture[/variant]");
             return Err(Error::new(Fault::Usage(why)));
         }
         let host = Platform::host();
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_usual_variant_may_be_left_out() {
+    fn default_variant_may_be_omitted() {
         let wanted = Platform::parse("linux/arm64").expect("a platform");
         assert!(
             Platform::parse("linux/arm64/v8")
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn older_variants_serve_newer_processors() {
+    fn older_variants_run_on_newer_processors() {
         let rank = |image: &str, wanted: &str| {
             let parse = |text| Platform::parse(text).expect("a platform");
             parse(image).rank(&parse(wanted))

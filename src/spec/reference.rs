@@ -38,7 +38,7 @@ impl Reference {
             None => (text, None),
             Some((rest, digest)) => (
                 rest,
-                Some(Digest::parse(digest).map_err(|_| bad("what follows '@' is no digest"))?),
+                Some(Digest::parse(digest).map_err(|_| bad("invalid digest after '@'"))?),
             ),
         };
         // A colon after the last slash precedes the tag; one before it belongs to the host's port.
@@ -59,7 +59,9 @@ impl Reference {
                 || tag.len() > 128
                 || !bytes.all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
             {
-                return Err(bad("a tag is up to 128 letters, digits, '_', '.', '-'"));
+                return Err(bad(
+                    "expected a tag of up to 128 letters, digits, '_', '.', '-'",
+                ));
             }
         }
         let (domain, path) = match name.split_once('/') {
@@ -67,7 +69,7 @@ impl Reference {
             _ => (HUB, name),
         };
         if !valid_domain(domain) {
-            return Err(bad("the host name is malformed"));
+            return Err(bad("invalid host name"));
         }
         let components_ok = path.split('/').all(valid_component);
         if path.is_empty() || !components_ok {
@@ -75,7 +77,7 @@ impl Reference {
             return Err(bad(if upper {
                 "a repository name must be in lower case"
             } else {
-                "a repository name is lower-case letters and digits, separated by '.', '_', '__', '-' or '/'"
+                "expected a repository name of lower-case letters and digits, separated by '.', '_', '__', '-' or '/'"
             }));
         }
         let domain = if domain == "index.docker.io" {
@@ -89,7 +91,7 @@ impl Reference {
             path.to_owned()
         };
         if domain.len() + path.len() + 1 > 255 {
-            return Err(bad("the name is longer than 255 characters"));
+            return Err(bad("name longer than 255 characters"));
         }
         Ok(Reference {
             domain: domain.to_owned(),
@@ -290,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn latest_is_meant_where_nothing_is_stated() {
+    fn latest_is_the_default_tag() {
         let bare = Reference::parse("alpine").expect("a reference");
         assert!(
             bare.same_as(
@@ -301,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_references_are_refused() {
+    fn invalid_references_are_refused() {
         let long = "a".repeat(300);
         for text in [
             "",

@@ -111,7 +111,7 @@ pub fn spelled_value(value: &Value) -> Value {
 
 /// Returns the paths of marked strings and keys of a value, in the order of the document.
 pub(super) fn marked_paths(value: &Value) -> Vec<String> {
-    let is_faulty = |text: &str| {
+    let is_marked = |text: &str| {
         let mut marked = text.split(MARK).skip(1);
         marked.any(|rest| {
             matches!(
@@ -124,7 +124,7 @@ pub(super) fn marked_paths(value: &Value) -> Vec<String> {
     let mut work = vec![(String::new(), value)];
     while let Some((path, value)) = work.pop() {
         match value {
-            Value::String(text) if is_faulty(text) => found.push(path),
+            Value::String(text) if is_marked(text) => found.push(path),
             Value::Array(items) => {
                 let items = items.iter().enumerate().rev();
                 work.extend(items.map(|(i, item)| (format!("{path}[{i}]"), item)));
@@ -135,7 +135,7 @@ pub(super) fn marked_paths(value: &Value) -> Vec<String> {
                         true => spelled(key).into_owned(),
                         false => format!("{path}.{}", spelled(key)),
                     };
-                    if is_faulty(key) {
+                    if is_marked(key) {
                         found.push(below.clone());
                     }
                     work.push((below, value));
@@ -312,11 +312,12 @@ fn is_integer(number: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::error::Result;
+    use crate::limits::JsonLimits;
     use crate::spec::json::{self, parse_exact};
 
     /// Results of encoding/json in Go 1.19.
     #[test]
-    fn texts_are_read_as_go_reads_them() {
+    fn invalid_unicode_is_read_as_in_go() {
         for (written, read) in [
             (&br#""\ud800""#[..], "\u{fffd}"),
             (br#""\udce9x""#, "\u{fffd}x"),
@@ -330,11 +331,14 @@ mod tests {
             (b"\"\xf4\x90\x80\x80\"", "\u{fffd}\u{fffd}\u{fffd}\u{fffd}"),
             ("\"\u{e9}\"".as_bytes(), "\u{e9}"),
         ] {
-            let text: Result<Value> = json::parse(written);
+            let text: Result<Value> = json::parse(written, &JsonLimits::default());
             assert_eq!(text.expect("JSON"), read, "{written:?}");
         }
         for wrong in [&b"\"\x01\""[..], b"\xe9", b"\"\\\xe9\"", b"\"\xe9"] {
-            assert!(json::parse(wrong).is_err(), "{wrong:?}");
+            assert!(
+                json::parse(wrong, &JsonLimits::default()).is_err(),
+                "{wrong:?}"
+            );
         }
     }
 
@@ -361,7 +365,7 @@ mod tests {
 
     /// A string that looks like a mark is written unchanged.
     #[test]
-    fn marks_that_were_typed_do_not_break_out_of_their_text() {
+    fn marks_in_the_document_are_kept() {
         for typed in ["b22", "u0022", "n1,2", "n", "u", "b", "n\""] {
             let value = Value::from(format!("{MARK}{typed}"));
             assert_eq!(bytes(&value), value.to_string().into_bytes(), "{typed}");
@@ -369,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn faulty_texts_are_named_by_their_paths() {
+    fn invalid_texts_are_listed_by_path() {
         let document = b"{\"config\":{\"Labels\":{\"a\":\"\xe9\",\"b\xff\":\"x\"}},\"history\":[{},{\"created_by\":\"\\ud800\"}],\"big\":1e3}";
         let expected = [
             "config.Labels.a",

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_none() {
+    fn invalid_times_are_none() {
         for text in [
             "",
             "   ",
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn no_time_is_too_far_away() {
+    fn distant_times_are_clamped() {
         for (seconds, text) in [
             (i64::MIN, "-9999-01-01T00:00:00Z"),
             (i64::MAX, "9999-12-31T23:59:59Z"),

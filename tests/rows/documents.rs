@@ -246,7 +246,7 @@ pub fn cases() -> Vec<Case> {
             what,
             manifest(text),
             "*=2",
-            &["occurs twice", "several spellings"],
+            &["duplicate key", "several spellings"],
         );
     }
 

@@ -113,7 +113,7 @@ fn config(options: &ImportOptions) -> Result<NewConfig> {
         config.set_platform(platform);
     }
     let author = match &options.config {
-        Some(bytes) => ImageConfig::parse(bytes)?.author,
+        Some(bytes) => ImageConfig::parse(bytes, &crate::limits::JsonLimits::default())?.author,
         None => None,
     };
     config.apply(&options.instructions).at(|| "-c".to_owned())?;

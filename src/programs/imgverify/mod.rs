@@ -302,7 +302,8 @@ fn input(
 fn check_custody(args: &Args, record: &Path, io: &mut Io) -> Result<Verdict> {
     let place = || record.to_string_lossy().into_owned();
     let bytes = cli::option_file(record)?;
-    let stated = crate::spec::json::parse(&bytes).at(place)?;
+    let stated =
+        crate::spec::json::parse(&bytes, &crate::limits::JsonLimits::default()).at(place)?;
     let Some(stated) = stated.get("Input").filter(|input| input.is_object()) else {
         let why = "not a record of custody: it has no Input";
         return Err(Error::from(Fault::Usage(why.into()))).at(place);

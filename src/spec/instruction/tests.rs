@@ -31,17 +31,17 @@ fn check(cases: &[(&str, Expected)]) {
 }
 
 #[test]
-fn docker_makes_the_same_of_them() {
+fn results_are_those_of_docker() {
     check(&RECORDED);
 }
 
 #[test]
-fn where_dockers_differ_the_newer_is_followed() {
+fn newer_versions_of_docker_are_followed() {
     check(&NEWER);
 }
 
 #[test]
-fn only_what_is_named_changes_and_stands_where_docker_writes_it() {
+fn other_fields_are_kept_and_new_ones_have_dockers_order() {
     let base = r#"{"x":1,"Env":["PATH=/bin","A=1"],"cmd":["old"],"Image":"","Labels":{"b":"2"},"StopTimeout":7}"#;
     let mut config: Map<String, Value> = serde_json::from_str(base).expect("JSON");
     let changes = [
@@ -58,7 +58,7 @@ fn only_what_is_named_changes_and_stands_where_docker_writes_it() {
 }
 
 #[test]
-fn shells_and_entrypoints_of_the_base_count() {
+fn shell_and_entrypoint_of_the_base_are_used() {
     let base = r#"{"Cmd":["old"],"Entrypoint":["e"],"ArgsEscaped":true,"WorkingDir":"/srv/app","Shell":["/bin/bash","-lc"]}"#;
     for (changes, expected) in [
         (
@@ -85,7 +85,7 @@ fn shells_and_entrypoints_of_the_base_count() {
 }
 
 #[test]
-fn errors_name_the_instruction_and_misshapen_configs_are_refused() {
+fn errors_name_the_instruction_and_invalid_configs_are_refused() {
     let error = parse(&["USER a", "EXPOSE 80", "ENV x"]).expect_err("no value");
     assert_eq!(error.to_string(), "ENV x: ENV must have two arguments");
     let error = made("USER a\nEXPOSE 80 99999").expect_err("no port");

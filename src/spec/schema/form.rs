@@ -180,7 +180,7 @@ mod tests {
 
     /// Results of docker load.
     #[test]
-    fn times_are_read_as_go_reads_them() {
+    fn times_are_parsed_as_in_go() {
         for (text, fit) in [
             ("2020-01-01T00:00:00Z", Fit::Good),
             ("2020-02-29T23:59:59.123456789+01:00", Fit::Good),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn media_types_and_uris_have_a_form() {
+    fn media_types_and_uris_have_a_format() {
         let fits = |form: Form, text: &str| (form.fit)(text) == Fit::Good;
         assert!(fits(
             MEDIA_TYPE,

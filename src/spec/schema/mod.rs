@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_a_rule_is_named_with_its_field() {
+    fn violations_name_their_field() {
         let id = format!("sha256:{}", "0".repeat(64));
         let config = json!({
             "architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [id]},
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_are_kept_and_the_rest_is_counted() {
+    fn violations_past_the_limit_are_counted() {
         let history = vec![json!({"created": "2020-01-01T1:00:00Z"}); 30];
         let mut document = json!({"history": history});
         let (found, left_out) = check(&document, Kind::V1Config);

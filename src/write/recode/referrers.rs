@@ -109,7 +109,7 @@ fn names(bytes: &[u8], text: &str) -> bool {
     if holds(bytes) {
         return true;
     }
-    let Ok(value) = json::parse(bytes) else {
+    let Ok(value) = json::parse(bytes, &crate::limits::JsonLimits::default()) else {
         return false;
     };
     let engines = [

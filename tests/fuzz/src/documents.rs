@@ -1,5 +1,6 @@
 //! JSON documents, and the instructions that change one.
 
+use imgkit::limits::JsonLimits;
 use imgkit::spec::instruction::{apply, parse};
 use imgkit::spec::{Descriptor, Document, ImageConfig, NewConfig, json, texts};
 use serde_json::{Map, Value};
@@ -8,7 +9,7 @@ use super::Taken;
 
 /// Manifests, indexes and configs.
 pub fn documents(data: &[u8]) {
-    let parsed = json::parse(data);
+    let parsed = json::parse(data, &JsonLimits::default());
     if let Ok(value) = &parsed {
         // A stricter reader of the same language, but for texts that are no valid Unicode.
         let readable = texts::readable(data);
@@ -25,7 +26,7 @@ pub fn documents(data: &[u8]) {
         let _ = (Descriptor::from_node(&node), node.text_map(), node.texts());
     }
     let documents = [
-        Document::parse(data).ok(),
+        Document::parse(data, &JsonLimits::default()).ok(),
         parsed
             .as_ref()
             .ok()
@@ -37,7 +38,7 @@ pub fn documents(data: &[u8]) {
             let _ = (manifest.is_image(), manifest.has_image_layers());
         }
     }
-    if let Ok(config) = ImageConfig::parse(data) {
+    if let Ok(config) = ImageConfig::parse(data, &JsonLimits::default()) {
         assert!(parsed.is_ok());
         let _ = (config.config(), config.labels());
     }
@@ -45,7 +46,7 @@ pub fn documents(data: &[u8]) {
         let bytes = config.bytes();
         let again = NewConfig::like(&bytes).expect("what was written");
         assert_eq!(again.bytes(), bytes);
-        ImageConfig::parse(&bytes).expect("what was written");
+        ImageConfig::parse(&bytes, &JsonLimits::default()).expect("what was written");
     }
 }
 
@@ -66,5 +67,5 @@ pub fn instruction(data: &[u8]) {
     apply(&mut again, &changes).expect("as before");
     assert_eq!(changed, again);
     let bytes = serde_json::to_vec(&Value::Object(changed)).expect("a document");
-    json::parse(&bytes).expect("a document");
+    json::parse(&bytes, &JsonLimits::default()).expect("a document");
 }

@@ -21,7 +21,7 @@ pub use exclude::Excludes;
 pub use overlay::OverlayMark;
 pub use walk::{Directory, Walked};
 
-use crate::layer::{EntryKind, Limits, Mtime, Xattr};
+use crate::layer::{EntryKind, Limits, Metadata};
 
 /// What is to be made of a folder.
 #[derive(Debug, Clone, Default)]
@@ -47,22 +47,14 @@ pub struct Item {
     pub path: Vec<u8>,
     /// What it is; of a file's further names too, see [`Item::inode`].
     pub kind: EntryKind,
-    /// Permission bits: 12.
-    pub mode: u16,
-    /// Owner.
-    pub uid: u64,
-    /// Group.
-    pub gid: u64,
-    /// Modification time.
-    pub mtime: Mtime,
+    /// Mode, owner, time and extended attributes, the latter by name.
+    pub metadata: Metadata,
     /// Size of the contents; 0 where the kind has none.
     pub size: u64,
     /// Target of a symbolic link.
     pub link_target: Vec<u8>,
     /// Major and minor number of a device.
     pub device: (u64, u64),
-    /// Extended attributes, by their names.
-    pub xattrs: Vec<Xattr>,
     /// What all names of a file with several have in common, and nothing else has.
     pub inode: Option<u64>,
 }

@@ -17,7 +17,7 @@ use super::overlay::{OverlayMark, mark};
 use super::{Item, Options, is_portable};
 use crate::error::{At, Error, Fault, Result};
 use crate::escape;
-use crate::layer::{EntryKind, Mtime, Xattr, limits};
+use crate::layer::{EntryKind, Metadata, Mtime, Xattr, limits};
 
 /// A folder that was walked: what is in it, in order. Contents are read later, from the folder.
 ///
@@ -121,14 +121,16 @@ impl Directory {
         let item = Item {
             path: self.path(i),
             kind: record.kind,
-            mode: record.mode,
-            uid: record.uid.into(),
-            gid: record.gid.into(),
-            mtime: record.mtime,
+            metadata: Metadata {
+                mode: record.mode,
+                uid: record.uid.into(),
+                gid: record.gid.into(),
+                mtime: record.mtime,
+                xattrs: extra.map_or_else(Vec::new, |extra| extra.xattrs.clone()),
+            },
             size: record.size,
             link_target: extra.map_or_else(Vec::new, |extra| extra.link_target.clone()),
             device: (number(rustix::fs::major), number(rustix::fs::minor)),
-            xattrs: extra.map_or_else(Vec::new, |extra| extra.xattrs.clone()),
             inode: (record.first != TOP).then(|| record.first.into()),
         };
         Some((item, record.mark))

@@ -9,8 +9,9 @@
 
 use std::collections::HashMap;
 
+use super::Limits;
 use super::input::{StreamInput, TarInput};
-use super::{EntryKind, Limits, Mtime};
+use super::metadata::{EntryKind, Metadata, Mtime};
 use crate::blob::{Compression, ConcatenatedStreams, ReadAhead};
 use crate::error::{Error, Fault, Result};
 
@@ -21,14 +22,8 @@ pub struct CpioEntry {
     pub path: Vec<u8>,
     /// What it makes; `None` for a socket.
     pub kind: Option<EntryKind>,
-    /// Permission bits: 12.
-    pub mode: u16,
-    /// Owner.
-    pub uid: u64,
-    /// Group.
-    pub gid: u64,
-    /// Modification time.
-    pub mtime: Mtime,
+    /// Mode, owner and time; cpio has no extended attributes.
+    pub metadata: Metadata,
     /// Size of the contents.
     pub size: u64,
     /// Target of a symbolic link.
@@ -249,7 +244,8 @@ impl Cpio {
             Form::Odc => {
                 let octal = |start, width| number(start, width, 8);
                 entry.inode = (octal(0, 6)?, octal(6, 6)?);
-                (mode, entry.uid, entry.gid) = (octal(12, 6)?, octal(18, 6)?, octal(24, 6)?);
+                (mode, entry.metadata.uid, entry.metadata.gid) =
+                    (octal(12, 6)?, octal(18, 6)?, octal(24, 6)?);
                 (entry.links, rdev) = (octal(30, 6)?, octal(36, 6)?);
                 (seconds, name_size, entry.size) = (octal(42, 11)?, octal(53, 6)?, octal(59, 11)?);
                 // The old way to put two numbers into one.
@@ -258,7 +254,7 @@ impl Cpio {
             }
             Form::Newc { sums } => {
                 let hex = |field: usize| number(8 * field, 8, 16);
-                (mode, entry.uid, entry.gid) = (hex(1)?, hex(2)?, hex(3)?);
+                (mode, entry.metadata.uid, entry.metadata.gid) = (hex(1)?, hex(2)?, hex(3)?);
                 (entry.links, seconds, entry.size) = (hex(4)?, hex(5)?, hex(6)?);
                 entry.inode = ((hex(7)? << 32) | hex(8)?, hex(0)?);
                 entry.device = (hex(9)?, hex(10)?);
@@ -267,7 +263,7 @@ impl Cpio {
                 self.check = sums.then_some((sum, 0));
             }
         }
-        entry.mtime = Mtime {
+        entry.metadata.mtime = Mtime {
             seconds: i64::try_from(seconds).unwrap_or_default(),
             nanos: 0,
         };
@@ -307,7 +303,7 @@ impl Cpio {
             };
         }
         self.entry.path = name;
-        self.entry.mode = (mode & 0o7777) as u16;
+        self.entry.metadata.mode = (mode & 0o7777) as u16;
         self.entry.kind = match mode & 0o170_000 {
             0o100_000 | 0 => Some(EntryKind::File),
             0o040_000 => Some(EntryKind::Directory),
@@ -500,7 +496,7 @@ mod tests {
                 "{} {:?} {:o} {}",
                 String::from_utf8_lossy(&entry.path),
                 entry.kind,
-                entry.mode,
+                entry.metadata.mode,
                 entry.size
             ));
         }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-use super::entry::common_components;
+use super::path::common_components;
 
 /// A path: its directory and its last part.
 #[derive(Debug, Clone)]

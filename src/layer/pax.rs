@@ -7,8 +7,8 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::entry::{Mtime, Xattr};
 use super::limits::EntryLimits;
+use super::metadata::{Mtime, Xattr};
 use crate::error::{Fault, TarFault};
 
 /// libarchive writes base64 without padding, others with.

@@ -3,20 +3,12 @@
 //! A hostile map could claim contents of many gigabytes, parts that overlap or run backwards, or millions of parts.
 //! Maps are limited in segments and bytes, every sum is checked, and nothing is allocated for holes.
 
+use super::entry::Segment;
 use super::header::{BLOCK, Block, Dialect, Header, number, part};
 use super::input::TarInput;
 use super::limits;
 use super::pax::SparseRecords;
 use crate::error::{Error, Fault, Result, TarFault};
-
-/// A stored part of a sparse file. What lies between segments, and after the last one, reads as zeros.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Segment {
-    /// Where it belongs in the file, in bytes.
-    pub offset: u64,
-    /// Its length in bytes; the stored bytes follow one another without gaps.
-    pub length: u64,
-}
 
 pub(crate) fn fault(offset: u64, why: &'static str) -> Error {
     let why = TarFault::Sparse { why };

@@ -1,7 +1,7 @@
 //! What one layer amounts to, counted in one walk over its headers.
 
-use super::entry::EntryKind;
 use super::input::TarInput;
+use super::metadata::EntryKind;
 use super::names::Names;
 use super::walk::{WalkEnd, Walker};
 use super::watch::Watch;

@@ -24,8 +24,14 @@ fn fields_come_from_the_header() {
     let entry = one(&Tar::default().head(head).end());
     assert_eq!(entry.clean_path(), b"a/dev/null");
     assert_eq!((entry.kind, entry.device), (EntryKind::CharDevice, (1, 3)));
-    assert_eq!((entry.mode, entry.uid), (0o6755, 4_294_967_294));
-    assert_eq!((entry.mtime.seconds, entry.mtime.nanos), (-5, 0));
+    assert_eq!(
+        (entry.metadata.mode, entry.metadata.uid),
+        (0o6755, 4_294_967_294)
+    );
+    assert_eq!(
+        (entry.metadata.mtime.seconds, entry.metadata.mtime.nanos),
+        (-5, 0)
+    );
     assert_eq!(
         (&*entry.user_name, entry.group_name.len()),
         (&b"root"[..], 32)
@@ -50,12 +56,18 @@ fn records_beat_the_header_and_end_with_the_entry() {
     let (entries, anomalies) = walk(&tar).expect("readable");
     assert!(anomalies.is_empty());
     assert_eq!(entries[0].clean_path(), b"a\nb=c/d");
-    assert_eq!((entries[0].uid, entries[0].gid), (5_000_000_000, 7));
-    assert_eq!(entries[0].mtime.nanos, 750_000_000);
-    assert_eq!(entries[0].xattrs[0].value, b"\0v");
-    assert_eq!((entries[1].uid, entries[1].user_name.len()), (0, 0));
     assert_eq!(
-        (entries[1].clean_path(), entries[1].xattrs.len()),
+        (entries[0].metadata.uid, entries[0].metadata.gid),
+        (5_000_000_000, 7)
+    );
+    assert_eq!(entries[0].metadata.mtime.nanos, 750_000_000);
+    assert_eq!(entries[0].metadata.xattrs[0].value, b"\0v");
+    assert_eq!(
+        (entries[1].metadata.uid, entries[1].user_name.len()),
+        (0, 0)
+    );
+    assert_eq!(
+        (entries[1].clean_path(), entries[1].metadata.xattrs.len()),
         (&b"next"[..], 0)
     );
 }
@@ -140,7 +152,7 @@ fn the_last_of_several_names_wins_and_is_reported() {
         .file("short", b"")
         .end();
     assert_eq!(
-        (one(&records).uid, paths(&records)),
+        (one(&records).metadata.uid, paths(&records)),
         (0, vec!["second".into()])
     );
     assert_eq!(odd(&records), ["duplicate-extension", "conflicting-names"]);
@@ -182,7 +194,7 @@ fn global_records_last_until_changed() {
     assert_eq!(paths(&tar), ["all", "b", "all", "d"]);
     let (entries, anomalies) = walk(&tar).expect("readable");
     assert_eq!(
-        entries.iter().map(|e| e.uid).collect::<Vec<_>>(),
+        entries.iter().map(|e| e.metadata.uid).collect::<Vec<_>>(),
         [7, 0, 7, 0]
     );
     assert_eq!(anomalies.count(AnomalyKind::GlobalPax), 2);
@@ -829,8 +841,8 @@ proptest! {
         prop_assert_eq!(entries.len(), files.len());
         for (entry, (path, size, uid, mtime)) in entries.iter().zip(&files) {
             prop_assert_eq!(&*entry.path, path.as_bytes());
-            prop_assert_eq!((entry.size, entry.uid), (*size as u64, u64::from(*uid)));
-            prop_assert_eq!((entry.mtime.seconds, entry.mode), (*mtime as i64, 0o755));
+            prop_assert_eq!((entry.size, entry.metadata.uid), (*size as u64, u64::from(*uid)));
+            prop_assert_eq!((entry.metadata.mtime.seconds, entry.metadata.mode), (*mtime as i64, 0o755));
             let other = from_file.next_entry().expect("readable").expect("as many");
             prop_assert_eq!((&other.path, other.data_offset), (&entry.path, entry.data_offset));
         }

@@ -2,10 +2,12 @@
 
 use super::Limits;
 use super::anomaly::{Anomalies, AnomalyKind};
-use super::entry::{CleanSpan, Entry, EntryKind, Mtime};
+use super::entry::Entry;
 use super::extension::Extensions;
 use super::header::{BLOCK, Block, Dialect, Header};
 use super::input::{StreamInput, TarInput};
+use super::metadata::{EntryKind, Mtime};
+use super::path::CleanSpan;
 use super::pax::Setting;
 use super::sparse::{self, Form};
 use super::whiteout::Whiteout;
@@ -453,17 +455,17 @@ impl<I: TarInput> Walker<I> {
         };
 
         let (local, global) = (&mut extensions.local, &extensions.global);
-        entry.mode = header.mode().map_err(bad)?;
+        entry.metadata.mode = header.mode().map_err(bad)?;
         // A header's own number may be garbage where a record replaces it: that is what the record is for.
-        entry.uid = match local.uid.or(global.uid) {
+        entry.metadata.uid = match local.uid.or(global.uid) {
             Some(uid) => uid,
             None => header.uid().map_err(bad)?,
         };
-        entry.gid = match local.gid.or(global.gid) {
+        entry.metadata.gid = match local.gid.or(global.gid) {
             Some(gid) => gid,
             None => header.gid().map_err(bad)?,
         };
-        entry.mtime = match local.mtime.or(global.mtime) {
+        entry.metadata.mtime = match local.mtime.or(global.mtime) {
             Some(mtime) => mtime,
             None => Mtime {
                 seconds: header.mtime().map_err(bad)?,
@@ -480,8 +482,8 @@ impl<I: TarInput> Walker<I> {
         entry
             .group_name
             .extend_from_slice(group_name.unwrap_or(header.group_name()));
-        entry.xattrs.clear();
-        entry.xattrs.append(&mut local.xattrs);
+        entry.metadata.xattrs.clear();
+        entry.metadata.xattrs.append(&mut local.xattrs);
 
         let own = stated;
         let stated = local.size.or(global.size).unwrap_or(own);

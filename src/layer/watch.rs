@@ -7,7 +7,9 @@ use std::hash::{BuildHasher, RandomState};
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::entry::{Entry, EntryKind, common_prefix};
+use super::entry::Entry;
+use super::metadata::EntryKind;
+use super::path::common_prefix;
 
 /// What an entry is worth a note for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,15 +169,21 @@ impl Watch {
             }
         };
         let is_file = entry.kind == EntryKind::File;
-        note(NoteKind::Setuid, is_file && entry.mode & 0o4000 != 0);
+        note(
+            NoteKind::Setuid,
+            is_file && entry.metadata.mode & 0o4000 != 0,
+        );
         // Without leave to run for the group it was a lock once, and means nothing.
-        note(NoteKind::Setgid, is_file && entry.mode & 0o2010 == 0o2010);
-        let mut xattrs = entry.xattrs.iter();
+        note(
+            NoteKind::Setgid,
+            is_file && entry.metadata.mode & 0o2010 == 0o2010,
+        );
+        let mut xattrs = entry.metadata.xattrs.iter();
         note(
             NoteKind::Capability,
             xattrs.any(|xattr| xattr.name == b"security.capability"),
         );
-        let mut xattrs = entry.xattrs.iter();
+        let mut xattrs = entry.metadata.xattrs.iter();
         note(
             NoteKind::AccessList,
             xattrs.any(|xattr| super::acl::is_acl(&xattr.name)),

@@ -242,12 +242,12 @@ impl Making {
         self.listing.records.push(Record {
             data: entry.data_offset,
             size: entry.size,
-            seconds: entry.mtime.seconds,
-            nanos: entry.mtime.nanos,
+            seconds: entry.metadata.mtime.seconds,
+            nanos: entry.metadata.mtime.nanos,
             text,
             owner,
             extra,
-            mode: entry.mode,
+            mode: entry.metadata.mode,
             shared: u16::try_from(shared).unwrap_or(u16::MAX),
             kind: entry.kind,
             climbs: entry.climbs(),
@@ -259,8 +259,8 @@ impl Making {
         // Where there is nothing to compare no memory is looked at, not even masked out: that takes longer than all else.
         let is_text = |a: &[u8], b: &[u8]| a.len() == b.len() && (a.is_empty() || a == b);
         let same = |owner: &Owner| {
-            owner.uid == entry.uid
-                && owner.gid == entry.gid
+            owner.uid == entry.metadata.uid
+                && owner.gid == entry.metadata.gid
                 && is_text(&owner.user_name, &entry.user_name)
                 && is_text(&owner.group_name, &entry.group_name)
         };
@@ -275,8 +275,8 @@ impl Making {
             return Ok(last.owner);
         }
         let owner = Owner {
-            uid: entry.uid,
-            gid: entry.gid,
+            uid: entry.metadata.uid,
+            gid: entry.metadata.gid,
             user_name: entry.user_name.as_slice().into(),
             group_name: entry.group_name.as_slice().into(),
         };
@@ -297,7 +297,7 @@ impl Making {
 
     fn extra(&mut self, entry: &Entry) -> Result<u32> {
         if entry.link_target.is_empty()
-            && entry.xattrs.is_empty()
+            && entry.metadata.xattrs.is_empty()
             && entry.sparse.is_none()
             && entry.device == (0, 0)
         {
@@ -343,8 +343,8 @@ impl Extra {
         out.extend_from_slice(&entry.link_target);
         put(entry.device.0, out);
         put(entry.device.1, out);
-        put(entry.xattrs.len() as u64, out);
-        for xattr in &entry.xattrs {
+        put(entry.metadata.xattrs.len() as u64, out);
+        for xattr in &entry.metadata.xattrs {
             for bytes in [&xattr.name, &xattr.value] {
                 put(bytes.len() as u64, out);
                 out.extend_from_slice(bytes);

@@ -283,7 +283,7 @@ mod tests {
         );
         assert_eq!(
             theirs.header().mode().expect("a mode"),
-            u32::from(found.mode)
+            u32::from(found.metadata.mode)
         );
         if entry.size < 4096 {
             let mut contents = Vec::new();
@@ -343,7 +343,10 @@ mod tests {
                 ..EntryOut::default()
             };
             let found = read_back(&entry);
-            assert_eq!((found.uid, found.gid, found.mode), (value, value, 0o6755));
+            assert_eq!(
+                (found.metadata.uid, found.metadata.gid, found.metadata.mode),
+                (value, value, 0o6755)
+            );
         }
         let mut tar = Vec::new();
         EntryOut {
@@ -379,6 +382,7 @@ mod tests {
                     mtime,
                     ..EntryOut::default()
                 })
+                .metadata
                 .mtime,
                 mtime
             );
@@ -392,7 +396,7 @@ mod tests {
             mtime: earliest(0),
             ..EntryOut::default()
         };
-        assert_eq!(read_back(&entry).mtime, earliest(1));
+        assert_eq!(read_back(&entry).metadata.mtime, earliest(1));
         let xattr = |name: &[u8], value: &[u8]| Xattr {
             name: name.into(),
             value: value.into(),
@@ -421,7 +425,7 @@ mod tests {
             xattrs: &[a.clone(), b.clone()],
             ..EntryOut::default()
         });
-        assert_eq!(found.xattrs, [b, a]);
+        assert_eq!(found.metadata.xattrs, [b, a]);
         let names = vec![b'n'; 40];
         let found = read_back(&EntryOut {
             path: b"x",

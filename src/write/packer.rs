@@ -110,14 +110,14 @@ pub(crate) fn entry_of(item: &Item) -> EntryOut<'_> {
     EntryOut {
         path: &item.path,
         kind: item.kind,
-        mode: item.mode,
-        uid: item.uid,
-        gid: item.gid,
-        mtime: item.mtime,
+        mode: item.metadata.mode,
+        uid: item.metadata.uid,
+        gid: item.metadata.gid,
+        mtime: item.metadata.mtime,
         size: item.size,
         link_target: &item.link_target,
         device: item.device,
-        xattrs: &item.xattrs,
+        xattrs: &item.metadata.xattrs,
         ..EntryOut::default()
     }
 }

@@ -323,10 +323,7 @@ fn item_of(entry: &CpioEntry, kind: EntryKind) -> Item {
     Item {
         path: clean_path(&entry.path).path.into_owned(),
         kind,
-        mode: entry.mode,
-        uid: entry.uid,
-        gid: entry.gid,
-        mtime: entry.mtime,
+        metadata: entry.metadata.clone(),
         size: entry.size,
         link_target: entry.link_target.clone(),
         device: entry.device,

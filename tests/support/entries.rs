@@ -52,7 +52,7 @@ fn list<R: BufRead>(walker: &mut Walker<StreamInput<R>>, entries: &mut Vec<Value
             "kind": kind(entry.kind),
             "size": entry.size,
             "target": text(&entry.link_target),
-            "mode": entry.mode,
+            "mode": entry.metadata.mode,
             "digest": digest,
             "sparse": entry.sparse.is_some(),
         }));

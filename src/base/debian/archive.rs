@@ -308,7 +308,7 @@ fn control_files(
         if name.is_empty() || name.contains('/') {
             return Err(wrong("a file that is not at the top").at(name));
         }
-        let mode = entry.mode;
+        let mode = entry.metadata.mode;
         let mut bytes = Vec::new();
         let mut buf = [0; 8192];
         loop {

@@ -80,15 +80,15 @@ pub fn folder(
 fn node_of(item: &Item, kind: Kind, options: &PackOptions) -> Result<Node> {
     let (uid, gid) = match options.owner {
         Some(owner) => owner,
-        None => (id(item.uid)?, id(item.gid)?),
+        None => (id(item.metadata.uid)?, id(item.metadata.gid)?),
     };
     Ok(Node {
         kind,
-        mode: item.mode,
+        mode: item.metadata.mode,
         uid,
         gid,
-        mtime: item.mtime.seconds,
-        xattrs: item.xattrs.clone(),
+        mtime: item.metadata.mtime.seconds,
+        xattrs: item.metadata.xattrs.clone(),
         origin: Origin::default(),
     })
 }
@@ -207,15 +207,18 @@ pub fn archive(
         };
         let (uid, gid) = match options.owner {
             Some(owner) => owner,
-            None => (id(entry.uid).at(place)?, id(entry.gid).at(place)?),
+            None => (
+                id(entry.metadata.uid).at(place)?,
+                id(entry.metadata.gid).at(place)?,
+            ),
         };
         let node = Node {
             kind,
-            mode: entry.mode,
+            mode: entry.metadata.mode,
             uid,
             gid,
-            mtime: entry.mtime.seconds,
-            xattrs: entry.xattrs.clone(),
+            mtime: entry.metadata.mtime.seconds,
+            xattrs: entry.metadata.xattrs.clone(),
             origin: Origin::default(),
         };
         put(base, &path, node)?;

@@ -43,16 +43,16 @@ pub(super) fn layer(
         EntryOut {
             path: entry.clean_path(),
             kind: entry.kind,
-            mode: entry.mode,
-            uid: entry.uid,
-            gid: entry.gid,
+            mode: entry.metadata.mode,
+            uid: entry.metadata.uid,
+            gid: entry.metadata.gid,
             user_name: b"",
             group_name: b"",
-            mtime: clamped(entry.mtime, epoch),
+            mtime: clamped(entry.metadata.mtime, epoch),
             size,
             link_target: &target,
             device: entry.device,
-            xattrs: &entry.xattrs,
+            xattrs: &entry.metadata.xattrs,
         }
         .header(&mut header);
         out.write_all(&header).map_err(failed)?;

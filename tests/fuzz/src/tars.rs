@@ -257,16 +257,16 @@ pub fn written(data: &[u8]) {
         tar.resize(tar.len() + padding(contents.len() as u64), 0);
         let mut same = Entry::named(path.clone());
         same.kind = kind;
-        same.mode = entry.mode;
-        same.uid = entry.uid;
-        same.gid = entry.gid;
+        same.metadata.mode = entry.mode;
+        same.metadata.uid = entry.uid;
+        same.metadata.gid = entry.gid;
         same.user_name = entry.user_name.to_vec();
         same.group_name = entry.group_name.to_vec();
-        same.mtime = entry.mtime;
+        same.metadata.mtime = entry.mtime;
         same.size = entry.size;
         same.link_target = entry.link_target.to_vec();
         same.device = entry.device;
-        same.xattrs.clone_from(&xattrs);
+        same.metadata.xattrs.clone_from(&xattrs);
         expected.push(shown(&same));
     }
     tar.extend(END);
@@ -287,18 +287,18 @@ fn read(tar: impl BufRead) -> Vec<String> {
 
 /// What an entry says, whatever the way it is written.
 fn shown(entry: &Entry) -> String {
-    let mut xattrs = entry.xattrs.clone();
+    let mut xattrs = entry.metadata.xattrs.clone();
     xattrs.sort_by(|a, b| a.name.cmp(&b.name));
     format!(
         "{:?} {:?} {:o} {}:{} {:?} {:?} {:?} {} {:?} {:?} {xattrs:?}",
         entry.kind,
         entry.clean_path(),
-        entry.mode,
-        entry.uid,
-        entry.gid,
+        entry.metadata.mode,
+        entry.metadata.uid,
+        entry.metadata.gid,
         entry.user_name,
         entry.group_name,
-        entry.mtime,
+        entry.metadata.mtime,
         entry.size,
         entry.link_target,
         entry.device,

@@ -218,11 +218,11 @@ impl Work<'_> {
                     }
                 }
                 crate::layer::EntryKind::Symlink => {
-                    let node = Node::symlink(&item.link_target).at(item.mtime.seconds);
+                    let node = Node::symlink(&item.link_target).at(item.metadata.mtime.seconds);
                     self.base.rootfs.put(&path, node)?;
                 }
                 crate::layer::EntryKind::Directory => {
-                    let node = Node::folder(item.mode).at(item.mtime.seconds);
+                    let node = Node::folder(item.metadata.mode).at(item.metadata.mtime.seconds);
                     self.base.rootfs.put(&path, node)?;
                 }
                 _ => {}

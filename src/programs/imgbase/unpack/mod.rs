@@ -295,11 +295,11 @@ fn read_items(mut walker: DataWalker<'_>, desk: &mut Desk<'_>) -> Result<Vec<Ite
             Ok(Item {
                 path: path.clone(),
                 kind,
-                mode: entry.mode,
-                uid: id(entry.uid)?,
-                gid: id(entry.gid)?,
-                mtime: entry.mtime.seconds,
-                xattrs: entry.xattrs.clone(),
+                mode: entry.metadata.mode,
+                uid: id(entry.metadata.uid)?,
+                gid: id(entry.metadata.gid)?,
+                mtime: entry.metadata.mtime.seconds,
+                xattrs: entry.metadata.xattrs.clone(),
             })
         };
         let item = check_name(&path, entry.climbs()).and_then(|()| match entry.kind {

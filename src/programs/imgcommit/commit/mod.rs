@@ -191,7 +191,7 @@ fn differences(
         if options.base_owners {
             let node = base_tree.get(&item.path);
             let owner = node.map(|node| node.meta().owner).unwrap_or_default();
-            (item.uid, item.gid) = (owner.uid, owner.gid);
+            (item.metadata.uid, item.metadata.gid) = (owner.uid, owner.gid);
         }
     };
     write_steps(&steps, new, owner, &mut out)?;

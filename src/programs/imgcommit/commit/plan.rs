@@ -206,19 +206,20 @@ fn merge(base: &dyn Side, new: &dyn Side, rules: &Rules<'_>) -> (Vec<Pair>, Grou
             (Some(old), Some(now)) => {
                 let mut old = old.clone();
                 if rules.base_owners {
-                    (old.uid, old.gid) = (now.uid, now.gid);
+                    (old.metadata.uid, old.metadata.gid) = (now.metadata.uid, now.metadata.gid);
                 }
                 let implied = base.is_implied(b) || new.is_implied(n);
-                if implied || same_time(clamped(old.mtime), clamped(now.mtime)) {
-                    old.mtime = now.mtime;
+                if implied || same_time(clamped(old.metadata.mtime), clamped(now.metadata.mtime)) {
+                    old.metadata.mtime = now.metadata.mtime;
                 }
-                let with_time = |mtime| Item {
-                    mtime,
-                    ..old.clone()
+                let with_time = |mtime| {
+                    let mut item = old.clone();
+                    item.metadata.mtime = mtime;
+                    item
                 };
                 match same(&old, now) {
                     true => What::Same,
-                    false if same(&with_time(now.mtime), now) => What::Time,
+                    false if same(&with_time(now.metadata.mtime), now) => What::Time,
                     false => What::Changed,
                 }
             }
@@ -274,20 +275,21 @@ fn same_time(a: Mtime, b: Mtime) -> bool {
 /// Whether nothing but contents and further names may differ.
 fn same(a: &Item, b: &Item) -> bool {
     let xattrs = |item: &Item| -> Vec<_> {
-        let xattrs = item.xattrs.iter();
+        let xattrs = item.metadata.xattrs.iter();
         xattrs
             .filter(|xattr| is_portable(&xattr.name))
             .cloned()
             .collect()
     };
     // The mode of a symbolic link means nothing, and archives say one thing or another.
-    let mode = a.kind == EntryKind::Symlink || a.mode == b.mode;
+    let mode = a.kind == EntryKind::Symlink || a.metadata.mode == b.metadata.mode;
     a.kind == b.kind
         && mode
-        && (a.uid, a.gid, a.size, a.device) == (b.uid, b.gid, b.size, b.device)
+        && (a.metadata.uid, a.metadata.gid, a.size, a.device)
+            == (b.metadata.uid, b.metadata.gid, b.size, b.device)
         && a.link_target == b.link_target
-        && same_time(a.mtime, b.mtime)
-        && (a.xattrs == b.xattrs || xattrs(a) == xattrs(b))
+        && same_time(a.metadata.mtime, b.metadata.mtime)
+        && (a.metadata.xattrs == b.metadata.xattrs || xattrs(a) == xattrs(b))
 }
 
 /// Files with several names, by pairs.

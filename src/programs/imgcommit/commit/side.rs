@@ -5,7 +5,7 @@ use std::io::Read;
 use crate::blob::{DecodeLimits, FileRange, RangeReader};
 use crate::disk::{Directory, Item};
 use crate::error::{Error, Fault, Result};
-use crate::layer::{EntryKind, Segment};
+use crate::layer::{EntryKind, Metadata, Segment};
 use crate::tree::{Node, NodeKind, Place, Tree};
 
 /// A root filesystem: what is in it, in the order of [`crate::tree::cmp_paths`], without the top.
@@ -181,10 +181,13 @@ pub(super) fn item(node: &Node<'_>) -> Item {
     Item {
         path: node.path(),
         kind,
-        mode: meta.mode,
-        uid: meta.owner.uid,
-        gid: meta.owner.gid,
-        mtime: meta.mtime,
+        metadata: Metadata {
+            mode: meta.mode,
+            uid: meta.owner.uid,
+            gid: meta.owner.gid,
+            mtime: meta.mtime,
+            xattrs,
+        },
         size: if kind == EntryKind::File {
             node.size()
         } else {
@@ -192,7 +195,6 @@ pub(super) fn item(node: &Node<'_>) -> Item {
         },
         link_target: node.link_target().to_vec(),
         device: node.device(),
-        xattrs,
         inode: inode.map(|inode| inode as u64),
     }
 }

@@ -415,15 +415,11 @@ fn entries(folder: &Directory) -> impl Iterator<Item = Result<Entry>> + '_ {
     folder.items().enumerate().map(move |(i, (item, _))| {
         let mut entry = Entry {
             kind: item.kind,
-            mode: item.mode,
-            uid: item.uid,
-            gid: item.gid,
-            mtime: item.mtime,
+            metadata: item.metadata,
             size: item.size,
             data_offset: i as u64,
             link_target: item.link_target,
             device: item.device,
-            xattrs: item.xattrs,
             ..Entry::named(item.path.clone())
         };
         if let Some(inode) = item.inode {
@@ -432,7 +428,7 @@ fn entries(folder: &Directory) -> impl Iterator<Item = Result<Entry>> + '_ {
                     entry.kind = EntryKind::HardLink;
                     entry.size = 0;
                     entry.link_target.clone_from(target);
-                    entry.xattrs.clear();
+                    entry.metadata.xattrs.clear();
                     entry.device = (0, 0);
                 }
                 None => {

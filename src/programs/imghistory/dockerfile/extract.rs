@@ -299,7 +299,7 @@ fn files(layer: &Layer, top: &Path, limits: &Limits, meter: &Meter) -> Result<()
             match entry.kind {
                 EntryKind::Directory => {
                     fs::create_dir(&path).map_err(|error| failed("create", error, &path))?;
-                    folders.push((path, entry.mode.into(), time));
+                    folders.push((path, entry.metadata.mode.into(), time));
                 }
                 EntryKind::Symlink => {
                     let target = std::ffi::OsStr::from_bytes(&entry.link_target);
@@ -307,7 +307,7 @@ fn files(layer: &Layer, top: &Path, limits: &Limits, meter: &Meter) -> Result<()
                         .map_err(|error| failed("create", error, &path))?;
                 }
                 EntryKind::File => {
-                    let bits = entry.mode;
+                    let bits = entry.metadata.mode;
                     let mut file = create(&path, 0o600)?;
                     let mut buf = vec![0; 64 << 10];
                     loop {
@@ -341,6 +341,6 @@ fn files(layer: &Layer, top: &Path, limits: &Limits, meter: &Meter) -> Result<()
 }
 
 fn time(entry: &Entry) -> Option<SystemTime> {
-    let seconds = u64::try_from(entry.mtime.seconds).ok()?;
-    SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, entry.mtime.nanos))
+    let seconds = u64::try_from(entry.metadata.mtime.seconds).ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, entry.metadata.mtime.nanos))
 }

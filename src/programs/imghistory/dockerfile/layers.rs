@@ -327,8 +327,8 @@ fn gather(
         if wanted.paths {
             if kept.len() < PATHS && fits(path.len()) {
                 let marks = Marks {
-                    owner: (entry.uid, entry.gid),
-                    mode: entry.mode,
+                    owner: (entry.metadata.uid, entry.metadata.gid),
+                    mode: entry.metadata.mode,
                     is_directory: !is_file,
                     is_file: entry.kind == EntryKind::File,
                 };
@@ -367,7 +367,7 @@ fn gather(
 
 /// Whether an entry comes through a folder and `COPY` as it is, without root.
 fn is_ordinary(entry: &Entry) -> bool {
-    let (kind, mode) = (entry.kind, entry.mode);
+    let (kind, mode) = (entry.kind, entry.metadata.mode);
     let mode_fits = match kind {
         EntryKind::Directory => mode & 0o7700 == 0o700,
         EntryKind::File => mode & 0o7400 == 0o400,
@@ -390,8 +390,8 @@ fn is_ordinary(entry: &Entry) -> bool {
         && top_fits
         && path.len() < 2048
         && !entry.climbs()
-        && (entry.uid, entry.gid) == (0, 0)
-        && entry.xattrs.is_empty()
+        && (entry.metadata.uid, entry.metadata.gid) == (0, 0)
+        && entry.metadata.xattrs.is_empty()
         && entry.sparse.is_none()
 }
 

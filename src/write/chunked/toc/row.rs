@@ -87,7 +87,7 @@ impl Row {
         let mut xattrs = BTreeMap::new();
         // Access control lists in words are no attributes: a table has no place for them.
         let is_attribute = |xattr: &&Xattr| !xattr.name.starts_with(crate::layer::acl::PREFIX);
-        for xattr in entry.xattrs.iter().filter(is_attribute) {
+        for xattr in entry.metadata.xattrs.iter().filter(is_attribute) {
             xattrs.insert(text(&xattr.name)?, STANDARD.encode(&xattr.value));
         }
         let optional = |at: Option<Mtime>| at.map_or(Some(None), time);
@@ -97,9 +97,9 @@ impl Row {
             link_name: text(&entry.link_target)?,
             mode: stated.mode,
             size: entry.size,
-            uid: entry.uid,
-            gid: entry.gid,
-            mod_time: time(entry.mtime)?,
+            uid: entry.metadata.uid,
+            gid: entry.metadata.gid,
+            mod_time: time(entry.metadata.mtime)?,
             access_time: optional(stated.atime)?,
             change_time: optional(stated.ctime)?,
             dev_major: entry.device.0,

@@ -194,7 +194,7 @@ fn layers_are_as_their_writers_made_them() {
                         "{place}"
                     );
                 }
-                let Presence::Here(content) = &layer.presence else {
+                let Presence::Present(content) = &layer.presence else {
                     assert_eq!(wanted["present"], false, "{place}");
                     continue;
                 };

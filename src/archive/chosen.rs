@@ -51,7 +51,7 @@ impl Archive {
                     return Ok(named);
                 }
                 // The bare `ref.name` of an image that also has a full name.
-                let called = self.called(wanted);
+                let called = self.roots_named(wanted);
                 if !called.is_empty() {
                     return Ok(called.into_iter().map(all_names).collect());
                 }

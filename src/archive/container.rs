@@ -36,7 +36,7 @@ pub struct Container {
 /// Documents by position, each kept once however many names lead to it, and their total size in bytes.
 #[derive(Debug, Default)]
 struct Documents {
-    by_place: HashMap<(u64, u64, u64), Arc<[u8]>>,
+    by_position: HashMap<(u64, u64, u64), Arc<[u8]>>,
     bytes: u64,
 }
 
@@ -218,12 +218,12 @@ impl Container {
     /// `Limit` if it is larger than its bound, or all documents together exceed [`Limits::held`]; as
     /// [`Content::bytes`].
     pub(super) fn hold(&self, content: &Content, bound: Bound, again: bool) -> Result<Arc<[u8]>> {
-        let place = content.place().filter(|_| content.len() <= bound.most);
+        let position = content.position().filter(|_| content.len() <= bound.most);
         let mut documents = self
             .documents
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let known = place.and_then(|place| documents.by_place.get(&place).cloned());
+        let known = position.and_then(|position| documents.by_position.get(&position).cloned());
         let is_known = known.is_some();
         if (again || !is_known) && content.len() <= bound.most {
             let (limit, found) = (
@@ -240,8 +240,8 @@ impl Container {
             return Ok(known);
         }
         let bytes = content.bytes(bound)?;
-        if let Some(place) = place {
-            documents.by_place.insert(place, Arc::clone(&bytes));
+        if let Some(position) = position {
+            documents.by_position.insert(position, Arc::clone(&bytes));
         }
         Ok(bytes)
     }

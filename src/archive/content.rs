@@ -55,13 +55,13 @@ impl Content {
 
     /// Returns numbers that are equal for the same stored bytes; `None` where the position is unknown or the bytes may
     /// be replaced.
-    pub(super) fn place(&self) -> Option<(u64, u64, u64)> {
+    pub(super) fn position(&self) -> Option<(u64, u64, u64)> {
         match self {
             Content::Range(range) => {
                 let (file, start) = range.parts();
                 Some((Arc::as_ptr(file) as usize as u64, start, range.len()))
             }
-            Content::File(file) => file.place(),
+            Content::File(file) => file.position(),
             Content::Memory(_) | Content::Kept(_) | Content::Passed(_) => None,
         }
     }

@@ -21,7 +21,7 @@ pub struct DirectoryFile {
 
 impl DirectoryFile {
     /// Returns device, inode and length; `None` for `index.json`, which may be replaced.
-    pub(super) fn place(&self) -> Option<(u64, u64, u64)> {
+    pub(super) fn position(&self) -> Option<(u64, u64, u64)> {
         let (device, inode) = self.identity;
         (self.name != "index.json").then_some((device, inode, self.len))
     }

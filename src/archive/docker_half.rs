@@ -236,7 +236,7 @@ impl Assembly {
             let mut faults = Vec::new();
             let layers = v1.layers.into_iter().map(|member| {
                 let presence = match container.get(&member) {
-                    Ok(Some(content)) => Presence::Here(content),
+                    Ok(Some(content)) => Presence::Present(content),
                     Ok(None) => Presence::Missing,
                     Err(error) => {
                         faults.push(error);

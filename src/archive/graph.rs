@@ -127,7 +127,7 @@ impl<'a> GraphReader<'a> {
             bytes: Some(bytes),
             faults,
         });
-        self.understand(0, document, 1)?;
+        self.classify(0, document, 1)?;
         while let Some((node, depth)) = self.queue.pop_front() {
             self.read(node, depth)?;
         }
@@ -226,18 +226,18 @@ impl<'a> GraphReader<'a> {
     /// Returns the content a descriptor points to: the blob, or its inline data.
     pub fn presence(&self, descriptor: &Descriptor) -> Result<Presence> {
         if let Some(content) = self.container.get(&self.names.path(&descriptor.digest))? {
-            return Ok(Presence::Here(content));
+            return Ok(Presence::Present(content));
         }
         // skopeo's `dir:` names the manifests of a list differently.
         let is_document = descriptor.media_type.is_manifest() || descriptor.media_type.is_index();
         if self.names == BlobNames::Hex && is_document {
             let name = format!("{}.manifest.json", descriptor.digest.encoded());
             if let Some(content) = self.container.get(&name)? {
-                return Ok(Presence::Here(content));
+                return Ok(Presence::Present(content));
             }
         }
         match &descriptor.data {
-            Some(data) => Ok(Presence::Here(Content::Memory(data.as_slice().into()))),
+            Some(data) => Ok(Presence::Present(Content::Memory(data.as_slice().into()))),
             None if descriptor.may_be_absent() => Ok(Presence::External),
             None => Ok(Presence::Missing),
         }
@@ -247,7 +247,7 @@ impl<'a> GraphReader<'a> {
         let descriptor = self.nodes[node].descriptor.clone();
         let place = || self.names.path(&descriptor.digest);
         let content = match self.presence(&descriptor) {
-            Ok(Presence::Here(content)) => content,
+            Ok(Presence::Present(content)) => content,
             Ok(_) => return Ok(()),
             Err(error) => {
                 self.nodes[node].faults.push(error);
@@ -274,7 +274,7 @@ impl<'a> GraphReader<'a> {
         self.nodes[node].faults.extend(checked.err());
         self.nodes[node].bytes = Some(Arc::clone(&bytes));
         match Document::parse(&bytes, &self.container.limits.json).at(place) {
-            Ok(document) => self.understand(node, document, depth),
+            Ok(document) => self.classify(node, document, depth),
             Err(error) => {
                 // A document of two kinds is ambiguous whatever its media type.
                 if claims || matches!(error.fault(), Fault::Ambiguous { .. }) {
@@ -285,7 +285,7 @@ impl<'a> GraphReader<'a> {
         }
     }
 
-    fn understand(&mut self, node: usize, document: Document, depth: u64) -> Result<()> {
+    fn classify(&mut self, node: usize, document: Document, depth: u64) -> Result<()> {
         let is_index = match &document {
             Document::Index(_) => Some(true),
             Document::Manifest(_) => Some(false),
@@ -422,7 +422,7 @@ impl<'a> GraphReader<'a> {
         let place = || names.path(&descriptor.digest);
         let mut read = ReadConfig::default();
         match self.presence(descriptor) {
-            Ok(Presence::Here(content)) => {
+            Ok(Presence::Present(content)) => {
                 let bound = self.container.limits.of_config();
                 match self.container.hold(&content, bound, true).at(place) {
                     Ok(bytes) => read.bytes = Some(bytes),

@@ -117,7 +117,7 @@ pub(super) fn docker_layers(
             .find(|(id, _)| Some(id) == diff_id.as_ref());
         let descriptor = source.map(|(_, descriptor)| descriptor.clone());
         let presence = match container.get(member) {
-            Ok(Some(content)) => Presence::Here(content),
+            Ok(Some(content)) => Presence::Present(content),
             Ok(None) if descriptor.as_ref().is_some_and(Descriptor::may_be_absent) => {
                 Presence::External
             }
@@ -129,7 +129,7 @@ pub(super) fn docker_layers(
         };
         // docker's sources may describe the blob as pulled, not the bytes stored here.
         let descriptor = descriptor.filter(|descriptor| match &presence {
-            Presence::Here(content) => content.len() == descriptor.size,
+            Presence::Present(content) => content.len() == descriptor.size,
             _ => true,
         });
         layers.push(Layer {

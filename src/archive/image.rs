@@ -114,7 +114,7 @@ pub struct Layer {
 #[derive(Debug, Clone)]
 pub enum Presence {
     /// In the archive.
-    Here(Content),
+    Present(Content),
     /// Missing.
     Missing,
     /// In the archive but unreadable; a fault of the image or its manifest has the reason.
@@ -172,7 +172,7 @@ impl Layer {
     /// Content of the layer; `None` if it is not in the archive.
     pub fn content(&self) -> Option<&Content> {
         match &self.presence {
-            Presence::Here(content) => Some(content),
+            Presence::Present(content) => Some(content),
             _ => None,
         }
     }

@@ -44,7 +44,7 @@ impl Archive {
     }
 
     /// Returns the roots for which [`Root::matches_name`] holds, in the order of the listing.
-    pub fn called(&self, wanted: &str) -> Vec<&Root> {
+    pub fn roots_named(&self, wanted: &str) -> Vec<&Root> {
         let names = &self.lookup().names;
         let by = |key: NameKey| names.get(&key).map_or(&[][..], Vec::as_slice);
         let mut found = by(NameKey::Text(wanted.to_owned())).to_vec();
@@ -66,7 +66,7 @@ impl Archive {
         if targets.is_empty() {
             return Err(self.no_such_image(&pick.text(), &self.roots));
         }
-        if !self.are_one(&targets) {
+        if !self.are_same_image(&targets) {
             let roots = targets.iter().map(|target| &self.roots[target.root()]);
             let candidates = self.candidates(roots);
             return Err(Fault::SeveralImages { candidates }.into());
@@ -88,7 +88,7 @@ impl Archive {
     }
 
     /// Tests if all targets are the same image.
-    pub fn are_one(&self, targets: &[Target]) -> bool {
+    pub fn are_same_image(&self, targets: &[Target]) -> bool {
         let mut identities: Vec<Option<String>> = targets
             .iter()
             .map(|target| self.identity(*target))

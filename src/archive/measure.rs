@@ -56,8 +56,8 @@ impl Sizes {
     ///
     /// An engine records the size of a layer when it is made: storage drivers count extracted files, BuildKit adds up
     /// the sizes in the tar, where a symbolic link has none. The history tells which of them made a layer.
-    pub fn shown(&self, image: &Image) -> Vec<Option<u64>> {
-        let mut shown: Vec<Option<u64>> = image
+    pub fn docker_sizes(&self, image: &Image) -> Vec<Option<u64>> {
+        let mut docker_sizes: Vec<Option<u64>> = image
             .layers
             .iter()
             .map(|layer| self.of(layer).map(|size| size.content))
@@ -67,17 +67,17 @@ impl Sizes {
                 .history
                 .is_some_and(|entry| entry.comment.starts_with("buildkit."));
             if let (true, Some(i)) = (by_buildkit, step.layer)
-                && let (Some(layer), Some(slot)) = (image.layers.get(i), shown.get_mut(i))
+                && let (Some(layer), Some(slot)) = (image.layers.get(i), docker_sizes.get_mut(i))
             {
                 *slot = self.of(layer).map(|size| size.files);
             }
         }
-        shown
+        docker_sizes
     }
 
     /// Returns the size in bytes that docker lists for an image; `None` if a layer is missing.
     pub fn total(&self, image: &Image) -> Option<u64> {
-        self.shown(image).into_iter().sum()
+        self.docker_sizes(image).into_iter().sum()
     }
 }
 

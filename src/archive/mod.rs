@@ -78,7 +78,7 @@ pub use model::{Archive, DockerHalf, Format, OciHalf, Root};
 pub use name::{Name, Wanted};
 pub use options::{Half, Open};
 pub use pick::Pick;
-pub use referrers::{Fate, subject_of_tag};
+pub use referrers::{Retention, subject_of_tag};
 pub use search::{Search, holds_image};
 pub use select::Selection;
 pub use target::Target;

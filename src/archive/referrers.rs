@@ -30,15 +30,15 @@ fn subject_of_name(name: &Name) -> Option<Digest> {
     }
 }
 
-/// Fate of a root when some roots are removed.
+/// Retention of a root when some roots are removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum Retention {
     /// Kept.
-    Stays,
+    Keep,
     /// Removed, unless it refers to a root that is kept.
-    Goes,
+    Remove,
     /// Kept or removed with its subject; removed if its subject is not in the archive.
-    Follows,
+    FollowSubject,
 }
 
 impl Archive {
@@ -84,13 +84,13 @@ impl Archive {
     /// Returns which roots are kept, in the order of the roots.
     ///
     /// A referrer to a kept root is kept, and so are its own referrers. Linear in the size of the graph.
-    pub fn staying(&self, fate: impl Fn(&Root) -> Fate) -> Vec<bool> {
-        let mut stays = vec![false; self.roots.len()];
+    pub fn retained(&self, retention: impl Fn(&Root) -> Retention) -> Vec<bool> {
+        let mut kept = vec![false; self.roots.len()];
         // Roots waiting for a node to be kept.
         let mut waiting: HashMap<usize, Vec<usize>> = HashMap::new();
         let mut work = Vec::new();
         for (i, root) in self.roots.iter().enumerate() {
-            if fate(root) == Fate::Stays {
+            if retention(root) == Retention::Keep {
                 work.push(i);
                 continue;
             }
@@ -100,7 +100,7 @@ impl Archive {
         }
         let mut seen = HashSet::new();
         while let Some(root) = work.pop() {
-            if std::mem::replace(&mut stays[root], true) {
+            if std::mem::replace(&mut kept[root], true) {
                 continue;
             }
             let mut below: Vec<usize> = self.roots[root].node.into_iter().collect();
@@ -114,7 +114,7 @@ impl Archive {
                 }
             }
         }
-        stays
+        kept
     }
 
     /// Returns the nodes of the attestations about a manifest in the indexes below a root.

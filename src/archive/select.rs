@@ -95,7 +95,7 @@ impl Archive {
                     .map(|(_, root)| root)
                     .collect()
             }
-            Pick::Name(wanted) => self.called(wanted),
+            Pick::Name(wanted) => self.roots_named(wanted),
             Pick::Digest(_) => Vec::new(),
         };
         match found[..] {
@@ -138,7 +138,7 @@ impl Archive {
     pub fn find(&self, pick: &Pick, platform: Option<&Platform>) -> Result<Selection<'_>> {
         let by_id = match pick {
             Pick::Digest(_) => true,
-            Pick::Name(wanted) => self.called(wanted).is_empty(),
+            Pick::Name(wanted) => self.roots_named(wanted).is_empty(),
             _ => false,
         };
         if by_id {

@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use super::index::Unwanted;
 use super::local::{Store, own};
 use super::lock::{self, Lock, OCI_LAYOUT};
-use crate::archive::{Archive, Container, Fate, NodeKind, Root};
+use crate::archive::{Archive, Container, NodeKind, Retention, Root};
 use crate::blob::fault_injection::fail_point;
 use crate::blob::{is_leftover, remove_leftover};
 use crate::error::{At, Error, Result};
@@ -199,12 +199,12 @@ fn orphaned_referrers(archive: &Archive, listed: &HashSet<Digest>) -> Vec<Unwant
         Some(archive.nodes[node].descriptor.digest.clone())
     };
     let is_listed = |root: &Root| digest(root).is_some_and(|digest| listed.contains(&digest));
-    let stays = archive.staying(|root| {
+    let stays = archive.retained(|root| {
         let is_referrer = root.names.is_empty() && !archive.subjects_of(root).is_empty();
         match is_listed(root) {
-            true if is_referrer => Fate::Follows,
-            true => Fate::Stays,
-            false => Fate::Goes,
+            true if is_referrer => Retention::FollowSubject,
+            true => Retention::Keep,
+            false => Retention::Remove,
         }
     });
     let roots = archive.roots.iter().zip(stays);

@@ -75,7 +75,7 @@ enum Meant<'a> {
 }
 
 fn meant<'a>(archive: &'a Archive, wanted: &str) -> Result<Meant<'a>> {
-    let called = archive.called(wanted);
+    let called = archive.roots_named(wanted);
     if !called.is_empty() {
         let names = called.iter().flat_map(|root| {
             let names = root.names.iter().filter(|name| name.matches(wanted));
@@ -123,7 +123,7 @@ fn meant<'a>(archive: &'a Archive, wanted: &str) -> Result<Meant<'a>> {
     if targets.is_empty() {
         return Err(not_found());
     }
-    if !archive.are_one(&targets) {
+    if !archive.are_same_image(&targets) {
         // Says what there is to choose from.
         archive.target(&pick)?;
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::remove::{Removal, digest_of, id_of, take_away};
 use crate::archive::Filter;
-use crate::archive::{Archive, BlobNames, Container, Fate, Name, NodeKind, Root};
+use crate::archive::{Archive, BlobNames, Container, Name, NodeKind, Retention, Root};
 use crate::error::Result;
 use crate::layer::Limits;
 use crate::spec::Digest;
@@ -29,7 +29,7 @@ pub struct PruneOptions {
 /// # Errors
 /// `Io`.
 pub fn prune(store: &Store, archive: &Archive, options: &PruneOptions) -> Result<Removal> {
-    let stays = archive.staying(|root| fate(archive, root, options));
+    let stays = archive.retained(|root| fate(archive, root, options));
     let roots = archive.roots.iter().zip(stays);
     let roots: Vec<&Root> = roots
         .filter(|(_, stays)| !stays)
@@ -89,17 +89,17 @@ pub fn prune(store: &Store, archive: &Archive, options: &PruneOptions) -> Result
 }
 
 /// What becomes of a root, were it not for what it is about.
-fn fate(archive: &Archive, root: &Root, options: &PruneOptions) -> Fate {
+fn fate(archive: &Archive, root: &Root, options: &PruneOptions) -> Retention {
     let is_unnamed = match options.all {
         true => root.names.is_empty() || archive.is_named_as_referrer(root),
         false => root.names.is_empty(),
     };
     if is_unnamed && !archive.subjects_of(root).is_empty() {
-        return Fate::Follows;
+        return Retention::FollowSubject;
     }
     let images = archive.images_of(root);
     let Some(image) = images.first().map(|&image| &archive.images[image]) else {
-        return Fate::Stays;
+        return Retention::Keep;
     };
     let created = image.config.created.as_deref();
     let goes = (options.all || root.names.is_empty())
@@ -107,8 +107,8 @@ fn fate(archive: &Archive, root: &Root, options: &PruneOptions) -> Fate {
             (filter.label_matches(image) && filter.time_matches(created)) == *want
         });
     match goes {
-        true => Fate::Goes,
-        false => Fate::Stays,
+        true => Retention::Remove,
+        false => Retention::Keep,
     }
 }
 
@@ -193,7 +193,7 @@ pub fn usage(sources: &[(&Archive, Option<Vec<&Root>>)], limits: &Limits) -> Res
     let mut dangling: Vec<HashMap<Digest, u64>> = Vec::new();
     let mut held: Vec<HashMap<Digest, u64>> = Vec::new();
     for (archive, meant) in grouped(sources) {
-        let stays = archive.staying(|root| fate(archive, root, &PruneOptions::default()));
+        let stays = archive.retained(|root| fate(archive, root, &PruneOptions::default()));
         for ((position, root), stays) in archive.roots.iter().enumerate().zip(stays) {
             let blobs = match (root.node, root.image) {
                 (Some(node), _) => blobs_below(archive, node),

@@ -133,7 +133,7 @@ pub(super) fn data(archive: &Archive, found: &mut Found) {
                         continue;
                     };
                     let bytes = match &layer.presence {
-                        Presence::Here(Content::Memory(bytes)) => Some(&**bytes),
+                        Presence::Present(Content::Memory(bytes)) => Some(&**bytes),
                         _ => None,
                     };
                     check(descriptor, used(bytes, descriptor), &place);

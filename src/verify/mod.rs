@@ -165,7 +165,7 @@ impl Gaps {
             .iter()
             .map(|image| {
                 let present = |presence: &Presence| {
-                    matches!(presence, Presence::Here(_) | Presence::External)
+                    matches!(presence, Presence::Present(_) | Presence::External)
                 };
                 image.config_bytes.is_some() && here(image, present)
             })
@@ -407,7 +407,7 @@ fn presence(archive: &Archive, gaps: &Gaps, labels: &blobs::Labels, found: &mut 
             let place = || labels.layer(archive, position, i);
             match &layer.presence {
                 // Why something cannot be read is a fault that is said already.
-                Presence::Here(_) | Presence::Unreadable => {}
+                Presence::Present(_) | Presence::Unreadable => {}
                 Presence::External => found.add(
                     Severity::Note,
                     "external",

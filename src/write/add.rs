@@ -289,7 +289,7 @@ impl Bundle {
     /// A plain layer's digest is its diff ID, which is checked when the bytes are copied; a packed one has to be
     /// hashed first.
     pub(super) fn docker_layer(layer: &Layer) -> Result<(Descriptor, Content)> {
-        let (Some(diff_id), Presence::Here(content)) = (&layer.diff_id, &layer.presence) else {
+        let (Some(diff_id), Presence::Present(content)) = (&layer.diff_id, &layer.presence) else {
             return Err(Fault::MemberMissing {
                 name: layer.member.clone(),
             }

@@ -60,7 +60,7 @@ pub fn history(image: &Image, sizes: &Sizes) -> HistoryReport {
             image.layers.len()
         ));
     }
-    let shown = sizes.shown(image);
+    let shown = sizes.docker_sizes(image);
     let mut rows: Vec<HistoryRow> = image
         .steps()
         .into_iter()

@@ -240,7 +240,7 @@ pub fn inspect(selection: &Selection<'_>, sizes: &Sizes) -> Value {
     let layers: Vec<Value> = image
         .layers
         .iter()
-        .zip(sizes.shown(image))
+        .zip(sizes.docker_sizes(image))
         .map(|(layer, shown)| {
             let size = sizes.of(layer);
             let descriptor = layer.descriptor.as_ref();

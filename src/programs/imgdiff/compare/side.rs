@@ -115,7 +115,7 @@ impl Input {
             descriptor: None,
             diff_id: None,
             member: name.clone(),
-            presence: Presence::Here(Content::Range(bytes)),
+            presence: Presence::Present(Content::Range(bytes)),
         };
         Input {
             name,

@@ -181,7 +181,7 @@ fn climb(
     counts: bool,
 ) -> Option<usize> {
     let raw = match made.size_of {
-        SizeOf::Raw => source.sizes.shown(image),
+        SizeOf::Raw => source.sizes.docker_sizes(image),
         SizeOf::Stored => Vec::new(),
     };
     let mut commands: Vec<&str> = vec![""; image.layers.len()];

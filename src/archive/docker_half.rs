@@ -82,11 +82,9 @@ impl Assembly {
             let image = self.add_item(&mut state, i, item);
             self.roots.push(Root {
                 names,
-                ref_names: Vec::new(),
-                node: None,
                 image: Some(image),
-                positions: Vec::new(),
                 item: Some(i),
+                ..Root::default()
             });
         }
     }
@@ -265,11 +263,8 @@ impl Assembly {
             });
             self.roots.push(Root {
                 names,
-                ref_names: Vec::new(),
-                node: None,
                 image: Some(image),
-                positions: Vec::new(),
-                item: None,
+                ..Root::default()
             });
         }
         broken

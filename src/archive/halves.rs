@@ -153,16 +153,8 @@ pub(super) fn name_layers(layers: &mut [Layer]) {
 /// Returns the descriptor that the name of a blob implies.
 fn named(layer: &Layer) -> Option<Descriptor> {
     let content = layer.content()?;
-    Some(Descriptor {
-        media_type: MediaType::default(),
-        digest: Digest::from_blob_path(&layer.member)?,
-        size: content.len(),
-        urls: Vec::new(),
-        annotations: Vec::new(),
-        data: None,
-        artifact_type: None,
-        platform: None,
-    })
+    let digest = Digest::from_blob_path(&layer.member)?;
+    Some(Descriptor::new(MediaType::default(), digest, content.len()))
 }
 
 /// Tests if both lists lead to the same bytes in the same order, whatever their names.

@@ -36,14 +36,7 @@ impl Assembly {
                 images.iter().filter_map(first).min()
             });
             let at = known.unwrap_or_else(|| {
-                self.roots.push(Root {
-                    names: Vec::new(),
-                    ref_names: Vec::new(),
-                    node: None,
-                    image: None,
-                    positions: Vec::new(),
-                    item: None,
-                });
+                self.roots.push(Root::default());
                 self.roots.len() - 1
             });
             let is_unused = self.is_unused(edge.node);

@@ -101,7 +101,7 @@ pub struct OciHalf {
 }
 
 /// Listed image, or index with images.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Root {
     /// Names; empty for an untagged image.
     pub names: Vec<Name>,

@@ -93,16 +93,8 @@ fn dir_manifest(
     bytes: &Arc<[u8]>,
 ) -> Result<Edge> {
     let document = Document::parse(bytes, &container.limits.json)?;
-    let descriptor = Descriptor {
-        media_type: MediaType::new(document.media_type()),
-        digest: sha256(bytes),
-        size: bytes.len() as u64,
-        urls: Vec::new(),
-        annotations: Vec::new(),
-        data: None,
-        artifact_type: None,
-        platform: None,
-    };
+    let media_type = MediaType::new(document.media_type());
+    let descriptor = Descriptor::new(media_type, sha256(bytes), bytes.len() as u64);
     reader.document(Arc::clone(bytes), descriptor)
 }
 

@@ -137,16 +137,8 @@ fn document(name: &str, container: Container, bytes: Arc<[u8]>) -> Result<Archiv
         Document::Manifest(_) if document.media_type().is_empty() => MediaType::OCI_MANIFEST,
         _ => document.media_type(),
     };
-    let descriptor = Descriptor {
-        media_type: MediaType::new(media_type),
-        digest: sha256(&bytes),
-        size: bytes.len() as u64,
-        urls: Vec::new(),
-        annotations: Vec::new(),
-        data: None,
-        artifact_type: None,
-        platform: None,
-    };
+    let (digest, size) = (sha256(&bytes), bytes.len() as u64);
+    let descriptor = Descriptor::new(MediaType::new(media_type), digest, size);
     let names = BlobNames::Layout;
     let mut reader = GraphReader::new(&container, names);
     let edges = vec![reader.document(Arc::clone(&bytes), descriptor)?];

@@ -28,6 +28,20 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
+    /// Returns a descriptor with the required fields alone. `size` is in bytes.
+    pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {
+        Descriptor {
+            media_type,
+            digest,
+            size,
+            urls: Vec::new(),
+            annotations: Vec::new(),
+            data: None,
+            artifact_type: None,
+            platform: None,
+        }
+    }
+
     /// Parses a descriptor.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Instructions by table. What docker makes of them was recorded from docker 20.10.24.
+//! Instructions by table. Results were recorded from docker 20.10.24.
 
 use serde_json::{Map, Value};
 

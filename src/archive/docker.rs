@@ -3,7 +3,7 @@
 use super::container::Container;
 use crate::error::{At, Fault, NotAnImage, Result};
 use crate::limits::Limits;
-use crate::spec::fields::Shape;
+use crate::spec::fields::GoType;
 use crate::spec::json::{self, Node};
 use crate::spec::{Descriptor, Digest, History, ImageConfig, Platform};
 use serde_json::{Map, Value};
@@ -32,7 +32,7 @@ pub(super) fn parse_manifest(value: &Value, limits: &Limits) -> Result<Vec<Docke
     if value.is_null() {
         return Err(Fault::NotAnImage(NotAnImage::EmptyManifest).into());
     }
-    Shape::ITEMS.check(value)?;
+    GoType::ITEMS.check(value)?;
     let mut items = Vec::new();
     for (i, item) in Node::root(value).items()?.enumerate() {
         within("images", i as u64 + 1, limits.images)?;
@@ -172,7 +172,7 @@ pub(super) fn v1_chain(container: &Container, name: &str, id: &str) -> Result<V1
         };
         let bytes = bytes.ok_or_else(|| Fault::MemberMissing { name: name.clone() })?;
         let value = json::parse(&bytes, &limits.json).at(|| name.clone())?;
-        Shape::CONFIG.check(&value).at(|| name.clone())?;
+        GoType::CONFIG.check(&value).at(|| name.clone())?;
         let node = Node::root(&value);
         layers.push(format!("{id}/layer.tar"));
         history.push(v1_history(&node).at(|| name.clone())?);

@@ -108,7 +108,7 @@ fn read_layout_version(container: &Container) -> Result<Option<String>> {
         layout => layout.ok().flatten(),
     };
     if let Some(layout) = &layout {
-        fields::Shape::LAYOUT
+        fields::GoType::LAYOUT
             .check(layout)
             .at(|| "oci-layout".into())?;
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::fields::Shape;
+use super::fields::GoType;
 use super::json::{self, Node};
 use super::{Digest, Platform};
 use crate::error::Result;
@@ -62,7 +62,7 @@ impl ImageConfig {
 
     /// Converts a parsed document.
     pub(crate) fn from_value(document: Value) -> Result<Self> {
-        Shape::CONFIG.check(&document)?;
+        GoType::CONFIG.check(&document)?;
         let node = Node::root(&document);
         let diff_ids = match node.field("rootfs")? {
             None => None,

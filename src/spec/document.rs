@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::fields::{self, Shape};
+use super::fields::{self, GoType};
 use super::json::{self, Node};
 use super::{Descriptor, Digest, ImageConfig, MediaType};
 use crate::error::{Fault, Result};
@@ -84,7 +84,7 @@ impl Document {
 
     /// Converts a parsed document.
     pub fn from_value(value: &Value) -> Result<Self> {
-        Shape::MANIFEST.check(value)?;
+        GoType::MANIFEST.check(value)?;
         let node = Node::root(value);
         let has = |name: &str| node.field(name).map(|field| field.is_some());
         let (manifests, layers, fs_layers) = (has("manifests")?, has("layers")?, has("fsLayers")?);

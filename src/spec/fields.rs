@@ -2,7 +2,7 @@
 //!
 //! In an object decoded to a Go struct, a key matches the field it folds to: letters in any case, and two non-ASCII
 //! letters that fold to `s` and `k`. The last of several keys for one field wins, so readers could see different
-//! values; [`Shape::check`] refuses such documents. In an object decoded to a Go map (labels, annotations, volumes)
+//! values; [`GoType::check`] refuses such documents. In an object decoded to a Go map (labels, annotations, volumes)
 //! keys are exact.
 
 use std::borrow::Cow;
@@ -163,49 +163,49 @@ pub fn rename(object: &mut Map<String, Value>, names: &[&str]) {
 
 /// Objects of a document that are decoded to Go structs. Fields not listed are maps or unknown, and are not checked.
 #[derive(Debug, Clone, Copy)]
-pub enum Shape {
+pub enum GoType {
     /// Struct, with its fields that hold other structs.
-    Struct(&'static [(&'static str, &'static Shape)]),
+    Struct(&'static [(&'static str, &'static GoType)]),
     /// List.
-    List(&'static Shape),
+    List(&'static GoType),
     /// Map.
-    Map(&'static Shape),
+    Map(&'static GoType),
 }
 
-static PLAIN: Shape = Shape::Struct(&[]);
-static PLAINS: Shape = Shape::List(&PLAIN);
-static DESCRIPTOR: Shape = Shape::Struct(&[("platform", &PLAIN)]);
-static DESCRIPTORS: Shape = Shape::List(&DESCRIPTOR);
-static RUN: Shape = Shape::Struct(&[("Healthcheck", &PLAIN)]);
-static SOURCES: Shape = Shape::Map(&DESCRIPTOR);
-static ITEM: Shape = Shape::Struct(&[("LayerSources", &SOURCES)]);
-static SIGNATURE: Shape = Shape::Struct(&[("header", &HEADER)]);
-static SIGNATURES: Shape = Shape::List(&SIGNATURE);
-static HEADER: Shape = Shape::Struct(&[("jwk", &PLAIN)]);
+static FLAT: GoType = GoType::Struct(&[]);
+static FLATS: GoType = GoType::List(&FLAT);
+static DESCRIPTOR: GoType = GoType::Struct(&[("platform", &FLAT)]);
+static DESCRIPTORS: GoType = GoType::List(&DESCRIPTOR);
+static EXECUTION: GoType = GoType::Struct(&[("Healthcheck", &FLAT)]);
+static SOURCES: GoType = GoType::Map(&DESCRIPTOR);
+static ITEM: GoType = GoType::Struct(&[("LayerSources", &SOURCES)]);
+static SIGNATURE: GoType = GoType::Struct(&[("header", &HEADER)]);
+static SIGNATURES: GoType = GoType::List(&SIGNATURE);
+static HEADER: GoType = GoType::Struct(&[("jwk", &FLAT)]);
 
-impl Shape {
+impl GoType {
     /// Manifest or index, schema 1 included.
-    pub const MANIFEST: Shape = Shape::Struct(&[
+    pub const MANIFEST: GoType = GoType::Struct(&[
         ("config", &DESCRIPTOR),
         ("layers", &DESCRIPTORS),
         ("blobs", &DESCRIPTORS),
         ("manifests", &DESCRIPTORS),
         ("subject", &DESCRIPTOR),
-        ("fsLayers", &PLAINS),
-        ("history", &PLAINS),
+        ("fsLayers", &FLATS),
+        ("history", &FLATS),
         ("signatures", &SIGNATURES),
     ]);
     /// Image config, or `json` of a layer before docker 1.10.
-    pub const CONFIG: Shape = Shape::Struct(&[
-        ("config", &RUN),
-        ("container_config", &RUN),
-        ("rootfs", &PLAIN),
-        ("history", &PLAINS),
+    pub const CONFIG: GoType = GoType::Struct(&[
+        ("config", &EXECUTION),
+        ("container_config", &EXECUTION),
+        ("rootfs", &FLAT),
+        ("history", &FLATS),
     ]);
     /// `manifest.json` of docker.
-    pub const ITEMS: Shape = Shape::List(&ITEM);
+    pub const ITEMS: GoType = GoType::List(&ITEM);
     /// `oci-layout`.
-    pub const LAYOUT: Shape = Shape::Struct(&[]);
+    pub const LAYOUT: GoType = GoType::Struct(&[]);
 
     /// Refuses several keys for one field.
     ///
@@ -213,24 +213,24 @@ impl Shape {
     /// `Ambiguous` with two of the keys and the path to their object.
     pub fn check(&self, value: &Value) -> Result<()> {
         let mut work = vec![(value, self, String::new())];
-        while let Some((value, shape, path)) = work.pop() {
-            match (shape, value) {
-                (Shape::Struct(inner), Value::Object(object)) => {
+        while let Some((value, go_type, path)) = work.pop() {
+            match (go_type, value) {
+                (GoType::Struct(inner), Value::Object(object)) => {
                     distinct(object, &path)?;
-                    for (name, shape) in inner.iter().rev() {
+                    for (name, go_type) in inner.iter().rev() {
                         if let Some(value) = get(object, name) {
-                            work.push((value, shape, below(&path, name)));
+                            work.push((value, go_type, below(&path, name)));
                         }
                     }
                 }
-                (Shape::List(shape), Value::Array(items)) => {
+                (GoType::List(go_type), Value::Array(items)) => {
                     for (i, item) in items.iter().enumerate().rev() {
-                        work.push((item, shape, format!("{path}[{i}]")));
+                        work.push((item, go_type, format!("{path}[{i}]")));
                     }
                 }
-                (Shape::Map(shape), Value::Object(object)) => {
+                (GoType::Map(go_type), Value::Object(object)) => {
                     for (key, value) in object.iter().rev() {
-                        work.push((value, shape, below(&path, key)));
+                        work.push((value, go_type, below(&path, key)));
                     }
                 }
                 _ => {}
@@ -268,9 +268,9 @@ fn distinct(object: &Map<String, Value>, path: &str) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn fault(shape: &Shape, text: &str) -> Option<String> {
+    fn fault(go_type: &GoType, text: &str) -> Option<String> {
         let value = serde_json::from_str(text).expect("JSON");
-        shape.check(&value).err().map(|error| error.to_string())
+        go_type.check(&value).err().map(|error| error.to_string())
     }
 
     #[test]
@@ -290,35 +290,35 @@ mod tests {
 
     #[test]
     fn two_spellings_of_a_struct_field_are_refused() {
-        for (shape, text, keys) in [
-            (Shape::CONFIG, r#"{"os":"a","OS":"b"}"#, "'os' and 'OS'"),
+        for (go_type, text, keys) in [
+            (GoType::CONFIG, r#"{"os":"a","OS":"b"}"#, "'os' and 'OS'"),
             (
-                Shape::CONFIG,
+                GoType::CONFIG,
                 r#"{"Config":{"Labels":{},"Label\u017f":{}}}"#,
                 "'Labels' and 'Label\u{17f}' in 'config'",
             ),
             (
-                Shape::CONFIG,
+                GoType::CONFIG,
                 r#"{"config":{"healthcheck":{"Test":[],"TEST":[]}}}"#,
                 "'Test' and 'TEST' in 'config.Healthcheck'",
             ),
             (
-                Shape::CONFIG,
+                GoType::CONFIG,
                 r#"{"history":[{},{"empty_layer":true,"Empty_layer":false}]}"#,
                 "'empty_layer' and 'Empty_layer' in 'history[1]'",
             ),
             (
-                Shape::MANIFEST,
+                GoType::MANIFEST,
                 r#"{"manifests":[{"platform":{"os":"a","o\u017f":"b"}}]}"#,
                 "'os' and 'o\u{17f}' in 'manifests[0].platform'",
             ),
             (
-                Shape::ITEMS,
+                GoType::ITEMS,
                 r#"[{"LayerSources":{"sha256:1":{"size":1,"Size":2}}}]"#,
                 "'size' and 'Size' in '[0].LayerSources.sha256:1'",
             ),
         ] {
-            let found = fault(&shape, text).expect(text);
+            let found = fault(&go_type, text).expect(text);
             assert!(found.contains(keys), "{found}");
         }
     }
@@ -330,10 +330,10 @@ mod tests {
             r#"{"config":{"ExposedPorts":{"80/tcp":{},"80/TCP":{}}}}"#,
             r#"{"x":{"a":1,"A":2}}"#,
         ] {
-            assert_eq!(fault(&Shape::CONFIG, text), None, "{text}");
+            assert_eq!(fault(&GoType::CONFIG, text), None, "{text}");
         }
         let text =
             r#"{"annotations":{"a":"1","A":"2"},"layers":[{"annotations":{"a":"","A":""}}]}"#;
-        assert_eq!(fault(&Shape::MANIFEST, text), None);
+        assert_eq!(fault(&GoType::MANIFEST, text), None);
     }
 }

@@ -9,7 +9,7 @@ use crate::archive::Name;
 use crate::blob::FileRange;
 use crate::error::{At, Candidates, Error, Fault, Result};
 use crate::limits::Limits;
-use crate::spec::fields::{self, Shape};
+use crate::spec::fields::{self, GoType};
 use crate::spec::json::{self, Node, parse_known};
 use crate::spec::{Descriptor, Digest, MediaType, annotations, texts};
 use crate::write::{Listed, ListedName, set_name};
@@ -91,7 +91,7 @@ impl StoreIndex {
             }
             Err(error) => return Err(error.at(place())),
         };
-        Shape::MANIFEST.check(&value).at(place)?;
+        GoType::MANIFEST.check(&value).at(place)?;
         let entries = {
             let node = Node::root(&value);
             match node.field("manifests").at(place)? {

@@ -376,7 +376,7 @@ fn members_that_docker_unpacks_onto_another_are_refused() {
     for (member, detour) in detours {
         let (mut files, evil) = two();
         detour(&mut files, evil);
-        refused(&files, &format!("put member '{member}' elsewhere"));
+        refused(&files, &format!("extract member '{member}' to this path"));
     }
     // The same of other names that are used: the config, a layer, the index, a blob.
     for (files, name) in [
@@ -391,7 +391,7 @@ fn members_that_docker_unpacks_onto_another_are_refused() {
     ] {
         let mut files = files;
         files.symlink("s", ".").add(&format!("s/{name}"), "{}");
-        refused(&files, &format!("put member 's/{name}' elsewhere"));
+        refused(&files, &format!("extract member 's/{name}' to this path"));
     }
     for files in [build::oci(&[&demo()]), build::docker25(&[&demo()])] {
         let mut files = files;
@@ -407,7 +407,7 @@ fn members_that_docker_unpacks_onto_another_are_refused() {
         ] {
             room.run(line)
                 .code(2)
-                .complains("elsewhere than its name says");
+                .complains("to this path, others do not");
         }
         room.run("imgverify i.tar").code(1).says(&format!(
             "error: i.tar: s/{layer}: its path goes through the link 's' of the archive; loaders that unpack it put the \

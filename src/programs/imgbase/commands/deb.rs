@@ -5,7 +5,7 @@ use super::chosen::Locking;
 use super::report::{self, Document};
 use crate::base::debian::LockedPackage;
 use crate::blob::Meter;
-use crate::cli::{Common, Io, Page, Uses, Verdict, no_effect, source_date_epoch};
+use crate::cli::{Common, Io, Page, Uses, Verdict, source_date_epoch};
 use crate::error::Result;
 use crate::programs::imgbase::deb::{DebOptions, deb};
 use crate::programs::imgbase::standins::{Choice, Database};
@@ -57,9 +57,7 @@ pub struct Deb {
     ///
     /// Packages are unpacked and recorded as such; no stand-in but that of accounts works, and /usr/sbin/imgbase-configure,
     /// run once in a container, finishes the installation. What that makes is not the same twice.
-    #[arg(long, value_name = "HOW", value_enum, conflicts_with_all = [
-        "strict", "recipe", "database", "without", "time_zone",
-    ])]
+    #[arg(long, value_name = "HOW", value_enum, conflicts_with_all = ["strict", "recipe"])]
     configure: Option<Configure>,
 
     #[command(flatten)]
@@ -111,13 +109,6 @@ impl Deb {
         };
         for name in &self.without {
             choice.leave_out(name)?;
-        }
-        let time_zone = ("--time-zone", self.time_zone.is_some());
-        let database = ("--database", self.database != Databases::Auto);
-        for (stand_in, option) in [("timezone", time_zone), ("database", database)] {
-            if choice.without.contains(stand_in) {
-                no_effect(&format!("with --without {stand_in}"), &[option])?;
-            }
         }
         let mut options = DebOptions {
             merged: !self.unmerged_usr,

@@ -6,7 +6,7 @@ use super::Ending;
 use super::report::{self, Document};
 use crate::base::debian::given;
 use crate::base::debian::solver::Wanted;
-use crate::cli::{Common, Io, Page, Uses, Verdict, no_effect, source_date_epoch};
+use crate::cli::{Common, Io, Page, Uses, Verdict, source_date_epoch};
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::programs::imgbase::host::{Essential, Modified, Options, host};
@@ -108,13 +108,6 @@ impl Host {
     /// # Errors
     /// As [`host`] and `Taken::deliver`.
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
-        if self.modified == Modifieds::Keep {
-            let debs = ("--debs", !self.debs.is_empty());
-            no_effect(
-                "with --modified keep, which takes changed files unchanged",
-                &[debs],
-            )?;
-        }
         let papers = self.records.taken_in()?;
         let ending = &self.ending;
         let mut taken = ending.taken_in(common, "imgbase host", &papers.paths())?;

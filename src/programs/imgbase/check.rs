@@ -1,6 +1,6 @@
 //! A tree compared with what it says of itself, before it becomes an image.
 //!
-//! What is checked: everything is in a folder; what packages list is there; files are what their packages' md5sums say;
+//! What is checked: everything is in a directory; what packages list is there; files are what their packages' md5sums say;
 //! the loader's cache leads to files; accounts can be read. A failure means that an input is damaged or that this
 //! program is wrong, and in both cases an image of it would be bad.
 
@@ -61,7 +61,7 @@ fn parents(rootfs: &Rootfs) -> Result<()> {
         let parent = &named.path[..cut.unwrap_or(0)];
         match rootfs.get(parent).map(|node| &node.kind) {
             Some(Kind::Folder) => {}
-            _ => return Err(wrong(named.path, "below something that is not a folder")),
+            _ => return Err(wrong(named.path, "below something that is not a directory")),
         }
     }
     Ok(())

@@ -6,11 +6,12 @@
 use std::path::Path;
 
 use super::Base;
-use super::emit::emit;
+use super::coverage::{self, ScriptCoverage};
+use super::emulation::{self, EmulationOptions, EmulationReport, merge_usr};
 use super::filters::Filters;
-use super::scripts::{self, Act, PackageScripts, Recipe};
-use super::standins::{self, Choice, StandInReport, merge_usr};
-use super::unpack::{DebToUnpack, Diversion, Unpacking, unpack};
+use super::scripts::{Action, Recipe};
+use super::unconfigured::leave_unconfigured;
+use super::unpack::{DebToUnpack, Diversion, UnpackOptions, unpack};
 use crate::base::debian::solver::{Reason, Taken};
 use crate::base::debian::{Request, Solution, Universe, solve};
 use crate::blob::Meter;
@@ -22,13 +23,13 @@ pub struct DebOptions {
     /// Whether `/bin`, `/sbin` and `/lib` are links into `/usr` from the beginning.
     pub merged: bool,
     /// Which stand-ins work, and how.
-    pub choice: Choice,
+    pub emulation: EmulationOptions,
     /// What of the packages' files is left out.
     pub filters: Filters,
     /// What is done for packages whose scripts do more than the stand-ins.
     pub recipes: Vec<Recipe>,
     /// What comes at the end.
-    pub acts: Vec<Act>,
+    pub actions: Vec<Action>,
     /// Whether scripts are left to be run in a container, see [`emit`]: then nothing stands in for them.
     pub unconfigured: bool,
 }
@@ -39,9 +40,9 @@ pub struct DebReport {
     /// Why each package of [`Base::packages`] is there, in their order.
     pub reasons: Vec<Reason>,
     /// What the stand-ins made.
-    pub stand_ins: Vec<StandInReport>,
+    pub emulations: Vec<EmulationReport>,
     /// What is left of the packages' scripts; nothing where they are to be run in a container.
-    pub scripts: Vec<PackageScripts>,
+    pub scripts: Vec<ScriptCoverage>,
     /// The packages of recipes that were for none of them.
     pub unused: Vec<String>,
     /// Names of the packages' files that were left out.
@@ -89,7 +90,7 @@ fn diversions(debs: &[DebToUnpack]) -> Vec<Diversion> {
 /// Unpacks packages that were chosen and makes what their scripts would have made.
 ///
 /// # Errors
-/// As [`unpack`], [`standins::run`], [`emit`] and [`Act::apply`].
+/// As [`unpack`], [`emulation::run`], [`emit`] and [`Action::apply`].
 pub fn deb(
     base: &mut Base,
     taken: &[Taken],
@@ -102,9 +103,9 @@ pub fn deb(
     if options.merged {
         merge_usr(base, architecture)?;
     }
-    let how = Unpacking {
+    let how = UnpackOptions {
         diversions: &diversions(debs),
-        ..Unpacking::new(landing, meter)
+        ..UnpackOptions::new(landing, meter)
     };
     unpack(base, debs, &how)?;
     if base.epoch == i64::MAX {
@@ -122,17 +123,17 @@ pub fn deb(
         ..DebReport::default()
     };
     if options.unconfigured {
-        emit(base, &options.choice)?;
+        leave_unconfigured(base, &options.emulation)?;
     } else {
-        report.stand_ins = standins::run(base, &options.choice)?;
+        report.emulations = emulation::run(base, &options.emulation)?;
         left_out += options.filters.apply(&mut base.rootfs);
-        report.unused = Recipe::apply_all(&options.recipes, base)?;
+        report.unused = emulation::apply_recipes(base, &options.recipes)?;
     }
-    for act in &options.acts {
-        act.apply(base)?;
+    for action in &options.actions {
+        emulation::apply(base, action)?;
     }
     if !options.unconfigured {
-        report.scripts = scripts::report(base, &options.recipes);
+        report.scripts = coverage::report(base, &options.recipes);
     }
     report.left_out = left_out;
     Ok(report)

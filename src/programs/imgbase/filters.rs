@@ -68,7 +68,7 @@ impl Filters {
             .is_some_and(|(include, _)| !include)
     }
 
-    /// Removes from a tree what is left out. A folder goes only if nothing is left in it. Returns how many names went.
+    /// Removes from a tree what is left out. A directory goes only if nothing is left in it. Returns how many names went.
     pub fn apply(&self, rootfs: &mut Rootfs) -> usize {
         if self.is_empty() {
             return 0;
@@ -79,9 +79,9 @@ impl Filters {
             .filter(|named| !named.path.is_empty() && self.leave_out(named.path))
             .map(|named| (named.path.to_vec(), named.node.kind == Kind::Folder))
             .collect();
-        // What is in a folder comes after it.
-        for (path, is_folder) in out.into_iter().rev() {
-            if !is_folder || rootfs.children(&path).next().is_none() {
+        // What is in a directory comes after it.
+        for (path, is_directory) in out.into_iter().rev() {
+            if !is_directory || rootfs.children(&path).next().is_none() {
                 rootfs.remove(&path);
             }
         }
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn licences_stay_and_folders_without_anything_go() {
+    fn licences_stay_and_directories_without_anything_go() {
         let mut tree = Rootfs::default();
         for path in [
             "usr/share/doc/a/copyright",

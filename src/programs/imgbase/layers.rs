@@ -4,8 +4,8 @@
 //! of packages holds the files that those packages brought and nothing made from all of them: databases, caches and
 //! accounts are in the last layer, which is called `config`.
 //!
-//! A layer begins with the folders on the way to its files, because some engines make up their own for those that are
-//! missing. A folder that others put things into, too, may get another time from each of them, so in a layer of
+//! A layer begins with the directories on the way to its files, because some engines make up their own for those that are
+//! missing. A directory that others put things into, too, may get another time from each of them, so in a layer of
 //! packages its time is [`SHARED`], and the last layer states the right one.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -20,7 +20,7 @@ use crate::layer::{EntryKind, Mtime};
 use crate::write::Packer;
 use crate::write::entry::EntryOut;
 
-/// The time of folders that are of no single layer, until the last layer states theirs.
+/// The time of directories that are of no single layer, until the last layer states theirs.
 pub const SHARED: i64 = 0;
 
 /// The most layers of packages: engines stop at about 125 in all.
@@ -89,15 +89,15 @@ pub fn cut(base: &Base, how: Cut) -> Vec<Slice<'_>> {
         };
         slices[group].entries.push((named, time(&named)));
         if group == last {
-            // All folders on its way are of the last layer, because this is in them.
+            // All directories on its way are of the last layer, because this is in them.
             continue;
         }
-        for folder in above(named.path) {
-            if owners.get(folder) != Some(&group)
-                && passed.insert((group, folder))
-                && let Some(folder) = base.rootfs.named(folder)
+        for directory in above(named.path) {
+            if owners.get(directory) != Some(&group)
+                && passed.insert((group, directory))
+                && let Some(directory) = base.rootfs.named(directory)
             {
-                slices[group].entries.push((folder, SHARED));
+                slices[group].entries.push((directory, SHARED));
             }
         }
     }
@@ -165,7 +165,7 @@ fn groups(base: &Base, how: Cut) -> (HashMap<Origin, usize>, Vec<String>) {
     (groups, names)
 }
 
-/// The layer of each folder that is of one layer of packages alone, with all that is in it.
+/// The layer of each directory that is of one layer of packages alone, with all that is in it.
 fn owners(
     base: &Base,
     last: usize,
@@ -177,9 +177,9 @@ fn owners(
         if named.node.kind == Kind::Folder {
             owners.insert(named.path, group);
         }
-        for folder in above(named.path) {
-            match owners.get_mut(folder) {
-                // Whose folders above are mixed, too.
+        for directory in above(named.path) {
+            match owners.get_mut(directory) {
+                // Whose directories above are mixed, too.
                 Some(owner) if *owner == last && group == last => break,
                 Some(owner) if *owner != group => *owner = last,
                 _ => {}
@@ -189,7 +189,7 @@ fn owners(
     owners
 }
 
-/// The folders that a path is in, the nearest first, the top last.
+/// The directories that a path is in, the nearest first, the top last.
 fn above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut path = path;
     std::iter::from_fn(move || {
@@ -202,7 +202,7 @@ fn above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Writes a layer: folders before what is in them, further names of a file as hard links to its first.
+/// Writes a layer: directories before what is in them, further names of a file as hard links to its first.
 ///
 /// # Errors
 /// What reading contents gives, placed at the path; `Io`.
@@ -280,13 +280,13 @@ mod tests {
                 origin,
                 ..Unpacked::default()
             });
-            let folder = format!("usr/share/doc/{name}");
+            let directory = format!("usr/share/doc/{name}");
             let time = if name == "a" { 10 } else { 20 };
             for (path, node) in [
                 ("usr/share".to_owned(), Node::folder(0o755).at(time)),
-                (folder.clone(), Node::folder(0o755).at(time)),
+                (directory.clone(), Node::folder(0o755).at(time)),
                 (
-                    format!("{folder}/copyright"),
+                    format!("{directory}/copyright"),
                     Node::file(0o644, name).at(time),
                 ),
             ] {

@@ -3,19 +3,22 @@
 pub mod base;
 pub mod check;
 pub mod commands;
+pub mod coverage;
 pub mod deb;
-pub mod emit;
+pub mod emulation;
 pub mod filters;
 pub mod host;
 pub mod image;
+pub mod installed;
 pub mod layers;
-pub mod owned;
+mod mode;
+pub mod owner_file;
 pub mod pack;
-pub mod recorded;
+mod root;
 pub mod sbom;
 pub mod scratch;
 pub mod scripts;
-pub mod standins;
+pub mod unconfigured;
 pub mod unpack;
 
 pub use base::Base;

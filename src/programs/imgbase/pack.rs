@@ -1,4 +1,4 @@
-//! A ready root filesystem as a tree: a folder, a tar or a cpio archive.
+//! A ready root filesystem as a tree: a directory, a tar or a cpio archive.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -31,18 +31,18 @@ pub struct PackOptions {
     pub limits: Limits,
 }
 
-/// Fills a tree from a folder. Its contents are read when the layers are written.
+/// Fills a tree from a directory. Its contents are read when the layers are written.
 ///
 /// # Errors
 /// `Entry` and `BadLink` for what cannot be put into the tree; `Limit`.
-pub fn folder(
+pub fn directory(
     base: &mut Base,
     path: &Path,
-    folder: &Directory,
+    directory: &Directory,
     options: &PackOptions,
 ) -> Result<()> {
     let mut names: HashMap<u64, Vec<u8>> = HashMap::new();
-    // The top is no item, but an archive of the folder would have it.
+    // The top is no item, but an archive of the directory would have it.
     let metadata = std::fs::metadata(path).map_err(|error| Error::io("read", error))?;
     if let Some(top) = base.rootfs.get_mut(b"") {
         let owner = options.owner;
@@ -51,7 +51,7 @@ pub fn folder(
         top.mode = (metadata.mode() & 0o7777) as u16;
         top.mtime = metadata.mtime();
     }
-    for (item, _) in folder.items() {
+    for (item, _) in directory.items() {
         let place = || String::from_utf8_lossy(&item.path).into_owned();
         if let Some(first) = item.inode.and_then(|inode| names.get(&inode)) {
             base.rootfs.link(&item.path, first)?;
@@ -93,7 +93,7 @@ fn node_of(item: &Item, kind: Kind, options: &PackOptions) -> Result<Node> {
     })
 }
 
-/// A link, folder, device or FIFO; `None` for what is none of these.
+/// A link, directory, device or FIFO; `None` for what is none of these.
 fn kind_of(kind: EntryKind, target: &[u8], (major, minor): (u64, u64)) -> Option<Kind> {
     Some(match kind {
         EntryKind::Directory => Kind::Folder,
@@ -118,15 +118,15 @@ fn id(id: u64) -> Result<u32> {
     }
 }
 
-/// Puts a node; a folder that is there takes the new one's attributes, as where archives are unpacked.
+/// Puts a node; a directory that is there takes the new one's attributes, as where archives are unpacked.
 fn put(base: &mut Base, path: &[u8], node: Node) -> Result<()> {
-    let is_folder = node.kind == Kind::Folder;
+    let is_directory = node.kind == Kind::Folder;
     let there = base.rootfs.put(path, node.clone())?;
-    if is_folder
+    if is_directory
         && there.was.is_some()
-        && let Some(folder) = base.rootfs.get_mut(&there.path)
+        && let Some(directory) = base.rootfs.get_mut(&there.path)
     {
-        *folder = node;
+        *directory = node;
     }
     Ok(())
 }
@@ -228,19 +228,19 @@ pub fn archive(
 
 fn whiteout(base: &mut Base, path: &[u8], marker: Whiteout<'_>) {
     let cut = path.iter().rposition(|byte| *byte == b'/');
-    let folder = &path[..cut.unwrap_or(0)];
+    let directory = &path[..cut.unwrap_or(0)];
     match marker {
         Whiteout::Removes(name) => {
-            let removed = match folder {
+            let removed = match directory {
                 b"" => name.to_vec(),
-                _ => [folder, b"/", name].concat(),
+                _ => [directory, b"/", name].concat(),
             };
             base.rootfs.remove(&removed);
         }
         Whiteout::Opaque => {
             let below: Vec<Vec<u8>> = base
                 .rootfs
-                .children(folder)
+                .children(directory)
                 .map(|named| named.path.to_vec())
                 .collect();
             for path in below {

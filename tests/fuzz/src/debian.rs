@@ -14,9 +14,9 @@ use imgkit::base::rootfs::{Kind, Node};
 use imgkit::blob::{DecodeLimits, Meter, sha256};
 use imgkit::programs::imgbase::Base;
 use imgkit::programs::imgbase::check::{self, Rules};
-use imgkit::programs::imgbase::scripts;
-use imgkit::programs::imgbase::standins::{self, Choice};
-use imgkit::programs::imgbase::unpack::{DebToUnpack, Unpacking, unpack};
+use imgkit::programs::imgbase::coverage;
+use imgkit::programs::imgbase::emulation::{self, EmulationOptions};
+use imgkit::programs::imgbase::unpack::{DebToUnpack, UnpackOptions, unpack};
 
 use super::Taken;
 use super::tars::mend;
@@ -54,9 +54,9 @@ fn unpacked(path: &std::path::Path, landing: &std::path::Path) -> Result<Vec<u8>
         size: 8 << 20,
         ..DecodeLimits::default()
     };
-    let how = Unpacking {
+    let how = UnpackOptions {
         limits,
-        ..Unpacking::new(landing, &meter)
+        ..UnpackOptions::new(landing, &meter)
     };
     let debs = [DebToUnpack {
         path: path.to_owned(),
@@ -87,7 +87,7 @@ fn unpacked(path: &std::path::Path, landing: &std::path::Path) -> Result<Vec<u8>
 
 /// What is made behind the packages; whatever comes of it, the tree is one.
 fn finished(base: &mut Base) {
-    let made = standins::run(base, &Choice::default());
+    let made = emulation::run(base, &EmulationOptions::default());
     for named in base.rootfs.walk() {
         if named.path.is_empty() {
             continue;
@@ -106,7 +106,7 @@ fn finished(base: &mut Base) {
         assert!(parent.is_some_and(|node| node.kind == Kind::Folder));
     }
     if made.is_ok() {
-        let report = scripts::report(base, &[]);
+        let report = coverage::report(base, &[]);
         assert_eq!(report.len(), base.packages.len());
         let _ = check::check(base, &Rules::default());
     }

@@ -1,14 +1,14 @@
 //! imgbase deb: a base image of Debian packages.
 
-use super::Ending;
-use super::chosen::Locking;
+use super::ImageArgs;
+use super::lock_args::LockArgs;
 use super::report::{self, Document};
 use crate::base::debian::LockedPackage;
 use crate::blob::Meter;
 use crate::cli::{Common, Io, Page, Uses, Verdict, source_date_epoch};
 use crate::error::Result;
 use crate::programs::imgbase::deb::{DebOptions, deb};
-use crate::programs::imgbase::standins::{Choice, Database};
+use crate::programs::imgbase::emulation::{Database, EmulationOptions};
 use crate::programs::imgbase::{Base, check};
 use crate::spec::Platform;
 
@@ -26,10 +26,10 @@ pub struct Deb {
     selection: super::Selection,
 
     #[command(flatten)]
-    locking: Locking,
+    locking: LockArgs,
 
     #[command(flatten)]
-    filtering: super::Filtering,
+    filtering: super::FilterArgs,
 
     /// How packages are recorded
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
@@ -43,15 +43,15 @@ pub struct Deb {
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<String>,
 
-    /// Keep /bin, /sbin and /lib as folders of their own
+    /// Keep /bin, /sbin and /lib as directories of their own
     #[arg(long)]
     unmerged_usr: bool,
 
     #[command(flatten)]
-    changes: super::Changes,
+    changes: super::ChangeArgs,
 
     #[command(flatten)]
-    recipes: super::Recipes,
+    recipes: super::RecipeArgs,
 
     /// Leave the scripts to be run in a container
     ///
@@ -61,14 +61,14 @@ pub struct Deb {
     configure: Option<Configure>,
 
     #[command(flatten)]
-    records: super::Records,
+    records: super::ReportArgs,
 
     /// Print the packages that would be taken, and make nothing
     #[arg(long, alias = "print-packages", conflicts_with = "format")]
     dry_run: bool,
 
     #[command(flatten)]
-    ending: Ending,
+    ending: ImageArgs,
 }
 
 /// How scripts are run that are not stood in for.
@@ -96,31 +96,31 @@ impl Deb {
     /// Does it.
     ///
     /// # Errors
-    /// As `Locking::choose`, [`deb`] and `Taken::deliver`.
+    /// As `LockArgs::choose`, [`deb`] and `Taken::deliver`.
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
         let papers = self.records.taken_in()?;
         let mut paths = papers.paths();
         paths.extend(self.locking.path());
         let mut taken_in = self.ending.taken_in(common, "imgbase deb", &paths)?;
         let filters = self.filtering.filters()?;
-        let mut choice = Choice {
+        let mut emulation = EmulationOptions {
             time_zone: self.time_zone.clone(),
-            ..Choice::default()
+            ..EmulationOptions::default()
         };
         for name in &self.without {
-            choice.leave_out(name)?;
+            emulation.disable(name)?;
         }
         let mut options = DebOptions {
             merged: !self.unmerged_usr,
-            choice,
+            emulation,
             filters: filters.clone(),
             recipes: self.recipes.taken_in()?,
-            acts: self.changes.acts(),
+            actions: self.changes.actions(),
             unconfigured: self.configure == Some(Configure::Emit),
         };
         let mut chosen = self.locking.choose(&self.selection, options.merged, io)?;
         taken_in.set_step(&format!("imgbase deb --variant {}", chosen.variant.name()));
-        options.choice.database = match (self.database, chosen.variant) {
+        options.emulation.database = match (self.database, chosen.variant) {
             (Databases::Auto, super::Variant::Distroless) => Database::StatusD,
             (Databases::Auto, _) => Database::Auto,
             (Databases::Full, _) => Database::Full,
@@ -188,7 +188,7 @@ impl Deb {
         let document = Document {
             base: &base,
             reasons: &report.reasons,
-            stand_ins: &report.stand_ins,
+            emulations: &report.emulations,
             scripts: &report.scripts,
             left_out: report.left_out,
             changed: &[],

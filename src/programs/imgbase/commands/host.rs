@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use super::Ending;
+use super::ImageArgs;
 use super::report::{self, Document};
 use crate::base::debian::given;
 use crate::base::debian::solver::Wanted;
 use crate::cli::{Common, Io, Page, Uses, Verdict, source_date_epoch};
 use crate::error::{Error, Result};
 use crate::escape;
-use crate::programs::imgbase::host::{Essential, Modified, Options, host};
-use crate::programs::imgbase::standins::Choice;
+use crate::programs::imgbase::emulation::EmulationOptions;
+use crate::programs::imgbase::host::{Essential, HostOptions, Modified, host};
 use crate::programs::imgbase::{Base, check};
 
 /// Its part of the documentation.
@@ -52,26 +52,26 @@ pub struct Host {
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     modified: Modifieds,
 
-    /// Take changed and missing files from their packages, files or folders of them; may be repeated
+    /// Take changed and missing files from their packages, files or directories of them; may be repeated
     ///
     /// A .deb counts if it is of the version that is installed.
     #[arg(long, value_name = "DIR|FILE.deb")]
     debs: Vec<PathBuf>,
 
     #[command(flatten)]
-    filtering: super::Filtering,
+    filtering: super::FilterArgs,
 
     #[command(flatten)]
-    changes: super::Changes,
+    changes: super::ChangeArgs,
 
     #[command(flatten)]
-    recipes: super::Recipes,
+    recipes: super::RecipeArgs,
 
     #[command(flatten)]
-    records: super::Records,
+    records: super::ReportArgs,
 
     #[command(flatten)]
-    ending: Ending,
+    ending: ImageArgs,
 }
 
 /// Which packages come that none depends on.
@@ -112,7 +112,7 @@ impl Host {
         let ending = &self.ending;
         let mut taken = ending.taken_in(common, "imgbase host", &papers.paths())?;
         let mut base = Base::new(source_date_epoch().unwrap_or(i64::MAX));
-        let options = Options {
+        let options = HostOptions {
             packages: self.packages.clone(),
             exclude: self.exclude.clone(),
             recommends: self.recommends,
@@ -126,12 +126,12 @@ impl Host {
                 Modifieds::Warn => Modified::Warn,
                 Modifieds::Keep => Modified::Keep,
             },
-            choice: Choice::default(),
+            emulation: EmulationOptions::default(),
             debs: given(&self.debs)?,
             landing: taken.landing.clone(),
             filters: self.filtering.filters()?,
             recipes: self.recipes.taken_in()?,
-            acts: self.changes.acts(),
+            actions: self.changes.actions(),
         };
         let report = host(&mut base, &self.root, &options)?;
         let quiet = self.ending.is_quiet();
@@ -172,7 +172,7 @@ impl Host {
         let papers = papers.written(&Document {
             base: &base,
             reasons: &report.reasons,
-            stand_ins: &report.stand_ins,
+            emulations: &report.emulations,
             scripts: &report.scripts,
             left_out: report.left_out,
             changed: &report.changed,

@@ -1,26 +1,26 @@
 //! The subcommands of imgbase: what each takes, and how it is done.
 
-mod answers;
-mod chosen;
+mod change_args;
 mod deb;
-mod ending;
 mod explain;
-mod filtering;
+mod filter_args;
 mod host;
+mod image_args;
+mod lock_args;
 mod pack;
-mod records;
 mod report;
+mod report_args;
 mod scratch;
 mod selection;
 mod sources;
 
-pub use answers::{Changes, Recipes};
+pub use change_args::{ChangeArgs, RecipeArgs};
 pub use deb::{Deb, PAGE as DEB};
-pub use ending::Ending;
 pub use explain::{Explain, PAGE as EXPLAIN};
-pub use filtering::Filtering;
+pub use filter_args::FilterArgs;
 pub use host::{Host, PAGE as HOST};
+pub use image_args::ImageArgs;
 pub use pack::{PAGE as PACK, Pack};
-pub use records::{Bill, Records};
+pub use report_args::{ReportArgs, SbomArgs};
 pub use scratch::{PAGE as SCRATCH, Scratch};
 pub use selection::{Selection, Variant};

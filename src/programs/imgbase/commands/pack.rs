@@ -2,17 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Ending;
-use super::records::bill;
+use super::ImageArgs;
+use super::report_args::bill;
 use crate::blob::{FileRange, Input, Meter, open_regular};
 use crate::cli::{Common, Io, Page, Selecting, Uses, Verdict, owner_arg, source_date_epoch};
 use crate::disk::{Directory, Options};
 use crate::error::{At, Result};
 use crate::escape;
 use crate::programs::imgbase::filters::Filters;
-use crate::programs::imgbase::owned::Owned;
-use crate::programs::imgbase::pack::{PackOptions, archive, folder};
-use crate::programs::imgbase::{Base, check, recorded};
+use crate::programs::imgbase::owner_file::OwnerFile;
+use crate::programs::imgbase::pack::{PackOptions, archive, directory};
+use crate::programs::imgbase::{Base, check, emulation, installed};
 
 /// The most bytes of a file of owners.
 const OWNERS: u64 = 256 << 20;
@@ -27,7 +27,7 @@ pub const PAGE: Page = Page {
 /// Make a base image of a ready root filesystem
 #[derive(Debug, Clone, clap::Args)]
 pub struct Pack {
-    /// The root filesystem: a folder, a tar or a cpio archive; - is standard input
+    /// The root filesystem: a directory, a tar or a cpio archive; - is standard input
     #[arg(value_name = "DIR|TAR|CPIO|-")]
     input: PathBuf,
 
@@ -35,7 +35,7 @@ pub struct Pack {
     #[arg(long, value_name = "UID[:GID]", value_parser = owner_arg)]
     owner: Option<(u32, u32)>,
 
-    /// Take owners and modes from FILE: an mtree specification, or what fakeroot saved of the folder
+    /// Take owners and modes from FILE: an mtree specification, or what fakeroot saved of the directory
     ///
     /// Names of accounts are looked up in the tree. What FILE says comes after --owner.
     #[arg(long, value_name = "FILE")]
@@ -53,20 +53,20 @@ pub struct Pack {
     slim: bool,
 
     #[command(flatten)]
-    changes: super::Changes,
+    changes: super::ChangeArgs,
 
     #[command(flatten)]
-    bill: super::Bill,
+    bill: super::SbomArgs,
 
     #[command(flatten)]
-    ending: Ending,
+    ending: ImageArgs,
 }
 
 impl Pack {
     /// Does it.
     ///
     /// # Errors
-    /// As [`folder`] and [`archive`], placed at the input; as `Taken::deliver`.
+    /// As [`directory`] and [`archive`], placed at the input; as `Taken::deliver`.
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
         let sbom = self.bill.taken_in()?;
         let paths: Vec<&Path> = sbom.iter().map(|(_, path)| *path).collect();
@@ -95,7 +95,7 @@ impl Pack {
                 let path = escape::bytes(path);
                 io.note(&format!("{path}: a socket, which is left out"));
             }
-            folder(&mut base, &self.input, &walked, &options).at(place)?;
+            directory(&mut base, &self.input, &walked, &options).at(place)?;
         } else {
             let input = match self.input == Path::new("-") {
                 true => Input::stdin(),
@@ -112,9 +112,9 @@ impl Pack {
         }
         taken.set_created(base.epoch);
         if let Some((path, owned)) = owners {
-            let folder = self.input.is_dir().then_some(self.input.as_path());
+            let directory = self.input.is_dir().then_some(self.input.as_path());
             let place = || path.to_string_lossy().into_owned();
-            let unused = owned.apply(&mut base, folder).at(place)?;
+            let unused = owned.apply(&mut base, directory).at(place)?;
             if unused > 0 && !self.ending.is_quiet() {
                 let path = place();
                 io.note(&format!(
@@ -124,14 +124,14 @@ impl Pack {
         }
         // Of a tree as it came: what is added below is of no package.
         let is_asked = sbom.is_some() || self.ending.is_cut();
-        if is_asked && !recorded::packages(&mut base).at(place)? && !self.ending.is_quiet() {
+        if is_asked && !installed::packages(&mut base).at(place)? && !self.ending.is_quiet() {
             io.note(&format!(
                 "{label}: it has no database of dpkg, so which packages are in it is not known"
             ));
         }
         Filters::new(self.slim, &[], &[])?.apply(&mut base.rootfs);
-        for act in self.changes.acts() {
-            act.apply(&mut base)?;
+        for action in self.changes.actions() {
+            emulation::apply(&mut base, &action)?;
         }
         let rules = check::Rules {
             ready: true,
@@ -144,11 +144,11 @@ impl Pack {
 }
 
 /// A file of owners.
-fn owners_of(path: &Path) -> Result<(&Path, Owned)> {
+fn owners_of(path: &Path) -> Result<(&Path, OwnerFile)> {
     let place = || path.to_string_lossy().into_owned();
     let bytes = open_regular(path, true)
         .and_then(FileRange::whole)
         .and_then(|range| range.bytes(OWNERS))
         .at(place)?;
-    Ok((path, Owned::parse(&bytes).at(place)?))
+    Ok((path, OwnerFile::parse(&bytes).at(place)?))
 }

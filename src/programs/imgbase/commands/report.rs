@@ -6,9 +6,9 @@ use crate::base::debian::solver::Reason;
 use crate::cli::Io;
 use crate::error::{Error, Fault, Result};
 use crate::programs::imgbase::Base;
+use crate::programs::imgbase::coverage::{Coverage, ScriptCoverage, UncoveredCommand};
+use crate::programs::imgbase::emulation::EmulationReport;
 use crate::programs::imgbase::host::Changed;
-use crate::programs::imgbase::scripts::{Class, Left, PackageScripts};
-use crate::programs::imgbase::standins::StandInReport;
 
 /// What a report is made of.
 pub struct Document<'a> {
@@ -17,9 +17,9 @@ pub struct Document<'a> {
     /// Why each package is there, in the order of [`Base::packages`].
     pub reasons: &'a [Reason],
     /// What the stand-ins made.
-    pub stand_ins: &'a [StandInReport],
+    pub emulations: &'a [EmulationReport],
     /// What is left of the packages' scripts.
-    pub scripts: &'a [PackageScripts],
+    pub scripts: &'a [ScriptCoverage],
     /// How many names were left out.
     pub left_out: usize,
     /// Files that are not what was installed.
@@ -31,7 +31,7 @@ pub struct Document<'a> {
 }
 
 /// Names on standard error the packages whose scripts are uncovered, and recipes that were for none.
-pub fn tell(io: &mut Io, scripts: &[PackageScripts], unused: &[String]) {
+pub fn tell(io: &mut Io, scripts: &[ScriptCoverage], unused: &[String]) {
     for package in uncovered(scripts) {
         let first = package.left.first();
         let what = first.map_or(String::new(), |left| {
@@ -57,7 +57,7 @@ pub fn tell(io: &mut Io, scripts: &[PackageScripts], unused: &[String]) {
 ///
 /// # Errors
 /// `Usage` if there are any.
-pub fn strict(scripts: &[PackageScripts]) -> Result<()> {
+pub fn strict(scripts: &[ScriptCoverage]) -> Result<()> {
     let count = uncovered(scripts).count();
     let Some(first) = uncovered(scripts).next() else {
         return Ok(());
@@ -72,8 +72,10 @@ pub fn strict(scripts: &[PackageScripts]) -> Result<()> {
     Err(Error::new(Fault::Usage(why)))
 }
 
-fn uncovered(scripts: &[PackageScripts]) -> impl Iterator<Item = &PackageScripts> {
-    scripts.iter().filter(|one| one.class == Class::Uncovered)
+fn uncovered(scripts: &[ScriptCoverage]) -> impl Iterator<Item = &ScriptCoverage> {
+    scripts
+        .iter()
+        .filter(|one| one.class == Coverage::Uncovered)
 }
 
 impl Document<'_> {
@@ -103,7 +105,7 @@ impl Document<'_> {
             })
         });
         let text = |path: &Vec<u8>| String::from_utf8_lossy(path).into_owned();
-        let stand_ins = self.stand_ins.iter().map(|one| {
+        let emulations = self.emulations.iter().map(|one| {
             json!({
                 "name": one.name,
                 "made": one.made.iter().map(text).collect::<Vec<_>>(),
@@ -131,7 +133,7 @@ impl Document<'_> {
         });
         let document: Value = json!({
             "packages": packages.collect::<Vec<_>>(),
-            "stand_ins": stand_ins.collect::<Vec<_>>(),
+            "stand_ins": emulations.collect::<Vec<_>>(),
             "scripts": scripts.collect::<Vec<_>>(),
             "changed": changed.collect::<Vec<_>>(),
             "left_out": self.left_out,
@@ -144,8 +146,8 @@ impl Document<'_> {
     }
 }
 
-fn lines(left: &[Left]) -> Vec<Value> {
-    let value = |left: &Left| {
+fn lines(left: &[UncoveredCommand]) -> Vec<Value> {
+    let value = |left: &UncoveredCommand| {
         json!({
             "script": left.script,
             "line": left.line,

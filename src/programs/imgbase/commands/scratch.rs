@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Ending;
-use super::records::bill;
+use super::ImageArgs;
+use super::report_args::bill;
 use crate::base::elf::machine;
 use crate::cli::{Common, Io, Page, Uses, Verdict, source_date_epoch};
 use crate::error::Result;
 use crate::escape;
-use crate::programs::imgbase::scratch::{Wanted, With, scratch, wanted};
+use crate::programs::imgbase::scratch::{Bundle, Wanted, scratch, wanted};
 use crate::programs::imgbase::{Base, check};
 use crate::spec::Platform;
 
@@ -22,7 +22,7 @@ pub const PAGE: Page = Page {
 /// Make an image of binaries with the libraries they load
 #[derive(Debug, Clone, clap::Args)]
 pub struct Scratch {
-    /// A program, script, library, other file or folder, and where it goes
+    /// A program, script, library, other file or directory, and where it goes
     #[arg(value_name = "FILE[:DEST]", required = true, value_parser = wanted)]
     files: Vec<Wanted>,
 
@@ -36,14 +36,14 @@ pub struct Scratch {
     root: PathBuf,
 
     /// Extras: nss, tz, ca, gconv, tmp, user=NAME (see BUNDLES in --help); repeatable
-    #[arg(long, value_name = "BUNDLE", value_delimiter = ',', value_parser = With::parse)]
-    with: Vec<With>,
+    #[arg(long, value_name = "BUNDLE", value_delimiter = ',', value_parser = Bundle::parse)]
+    with: Vec<Bundle>,
 
     #[command(flatten)]
-    bill: super::Bill,
+    bill: super::SbomArgs,
 
     #[command(flatten)]
-    ending: Ending,
+    ending: ImageArgs,
 }
 
 impl Scratch {
@@ -107,8 +107,8 @@ impl Scratch {
                 .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
         };
         let found = std::env::split_paths(&path)
-            .filter(|folder| folder.is_absolute())
-            .map(|folder| folder.join(&wanted.file))
+            .filter(|directory| directory.is_absolute())
+            .map(|directory| directory.join(&wanted.file))
             .find(is_program);
         Wanted {
             file: found.unwrap_or_else(|| wanted.file.clone()),

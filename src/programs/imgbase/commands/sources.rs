@@ -13,7 +13,7 @@ use crate::spec::Timestamp;
 /// Where packages come from.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Sources {
-    /// A repository on disk, a folder or its file:///… address; may be repeated
+    /// A repository on disk, a directory or its file:///… address; may be repeated
     ///
     /// With dists/ and pool/ in it, as mirrors are, or a flat one. Its own suite and components may follow after blanks,
     /// as in apt's lists of sources: 'DIR SUITE COMPONENT…'. Packages of several repositories are chosen from together.
@@ -43,7 +43,7 @@ pub struct Sources {
     #[arg(long, value_name = "DATE", value_parser = date)]
     at: Option<i64>,
 
-    /// A package file, or a folder of them; may be repeated
+    /// A package file, or a directory of them; may be repeated
     #[arg(long, value_name = "DIR|FILE.deb")]
     debs: Vec<PathBuf>,
 
@@ -74,7 +74,7 @@ struct Repo {
 
 fn repo(text: &str) -> Result<Repo, String> {
     let mut words = text.split_ascii_whitespace();
-    // A folder may have blanks in its name; who writes a suite behind it says nothing that exists.
+    // A directory may have blanks in its name; who writes a suite behind it says nothing that exists.
     let is_path = Path::new(text).exists() || text.split_ascii_whitespace().count() < 2;
     let root = match is_path {
         true => text,
@@ -136,13 +136,13 @@ fn date(text: &str) -> Result<i64, String> {
 }
 
 /// Packages that could be taken.
-pub struct Offers {
+pub struct AvailablePackages {
     repositories: Vec<Repository>,
     /// Of what machine.
     pub architecture: String,
 }
 
-impl Offers {
+impl AvailablePackages {
     /// Where they are.
     pub fn repositories(&self) -> &[Repository] {
         &self.repositories
@@ -208,8 +208,8 @@ impl Sources {
     ///
     /// # Errors
     /// `Usage` if nothing was named; as [`Repository::open`], [`Repository::of_apt`] and [`Repository::of_debs`].
-    pub fn open(&self, io: &mut Io) -> Result<Offers> {
-        let apt = self.apt_folders();
+    pub fn open(&self, io: &mut Io) -> Result<AvailablePackages> {
+        let apt = self.apt_directories();
         if self.repo.is_empty() && self.debs.is_empty() && apt.is_none() {
             let why = "packages come from somewhere: name a repository with --repo, packages with --debs, or --apt";
             return Err(Fault::Usage(why.into()).into());
@@ -244,7 +244,7 @@ impl Sources {
                 io.warn(&format!("{root}: {}", told(note, suite)));
             }
         }
-        Ok(Offers {
+        Ok(AvailablePackages {
             repositories,
             architecture,
         })
@@ -261,7 +261,7 @@ impl Sources {
         let place = || repo.root.to_string_lossy().into_owned();
         let failed = |error| Error::io("read", error).at(place());
         if !repo.root.metadata().map_err(failed)?.is_dir() {
-            let why = "a repository is a folder".to_owned();
+            let why = "a repository is a directory".to_owned();
             return Err(Error::new(Fault::Usage(why)).at(place()));
         }
         let dists = repo.root.join("dists");
@@ -290,7 +290,7 @@ impl Sources {
     }
 
     /// Apt's lists and its packages, if they are meant.
-    fn apt_folders(&self) -> Option<(PathBuf, PathBuf)> {
+    fn apt_directories(&self) -> Option<(PathBuf, PathBuf)> {
         let is_meant = self.apt || self.apt_lists.is_some() || self.apt_archives.is_some();
         let or = |given: &Option<PathBuf>, usual: &str| given.clone().unwrap_or(usual.into());
         is_meant.then(|| {
@@ -301,11 +301,11 @@ impl Sources {
         })
     }
 
-    /// The folders where packages of a lock may be that are from such a source.
-    pub(super) fn folders(&self, kind: SourceKind) -> Vec<PathBuf> {
+    /// The directories where packages of a lock may be that are from such a source.
+    pub(super) fn directories(&self, kind: SourceKind) -> Vec<PathBuf> {
         match kind {
             SourceKind::Repository => self.repo.iter().map(|repo| repo.root.clone()).collect(),
-            SourceKind::Apt => self.apt_folders().into_iter().map(|it| it.1).collect(),
+            SourceKind::Apt => self.apt_directories().into_iter().map(|it| it.1).collect(),
             SourceKind::Debs => self.debs.clone(),
         }
     }
@@ -333,7 +333,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn repositories_are_folders_or_file_addresses() {
+    fn repositories_are_directories_or_file_addresses() {
         let root = |text: &str| repo(text).map(|repo| repo.root.to_string_lossy().into_owned());
         for (text, path) in [
             ("mirror", "mirror"),

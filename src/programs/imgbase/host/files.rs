@@ -9,14 +9,14 @@ use std::path::PathBuf;
 
 use md5::{Digest as _, Md5};
 
-use super::{Changed, Modified};
+use super::options::{Changed, Modified};
 use crate::base::debian::{Paragraph, Unpacked, database};
 use crate::base::rootfs::{Contents, Kind, Node, Rootfs};
 use crate::blob::CHUNK;
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::Xattr;
 use crate::parallel::in_parallel;
-use crate::programs::imgbase::scratch::root::Root;
+use crate::programs::imgbase::root::Root;
 
 /// What a container's runtime mounts, so that the system's own mode and owner say nothing.
 const MOUNTED: [&[u8]; 5] = [b"dev", b"proc", b"sys", b"run", b"tmp"];
@@ -43,10 +43,10 @@ pub(super) fn place(root: &Root, path: &[u8]) -> Result<Option<There>> {
     if matches!(name, b"" | b"." | b"..") {
         return Ok(None);
     }
-    let Some(way) = root.way(parent)? else {
+    let Some(resolved) = root.resolve(parent)? else {
         return Ok(None);
     };
-    let inside = match &way.path[..] {
+    let inside = match &resolved.path[..] {
         [] => name.to_vec(),
         parent => [parent, b"/", name].concat(),
     };
@@ -54,7 +54,7 @@ pub(super) fn place(root: &Root, path: &[u8]) -> Result<Option<There>> {
     match std::fs::symlink_metadata(&outside) {
         Ok(metadata) => Ok(Some(There {
             inside,
-            links: way.links,
+            links: resolved.links,
             outside,
             metadata,
         })),
@@ -203,7 +203,7 @@ impl<'r> Taking<'r> {
                 ..Node::folder(0)
             }
         } else {
-            let why = "it is neither a file, a folder nor a link";
+            let why = "it is neither a file, a directory nor a link";
             return Err(Fault::Entry { why }.into());
         };
         if MOUNTED.contains(&&there.inside[..]) && kind.is_dir() {
@@ -253,7 +253,7 @@ impl<'r> Taking<'r> {
         Ok(changed)
     }
 
-    /// The time of the newest file; folders change with whatever is done in them.
+    /// The time of the newest file; directories change with whatever is done in them.
     pub(super) fn newest(&self, rootfs: &Rootfs) -> i64 {
         let files = rootfs
             .walk()
@@ -262,14 +262,14 @@ impl<'r> Taking<'r> {
         times.max().unwrap_or_default().max(0)
     }
 
-    /// Gives folders a time of their own: on a system it is that of the last change of anything in them.
+    /// Gives directories a time of their own: on a system it is that of the last change of anything in them.
     pub(super) fn settle_times(&self, rootfs: &mut Rootfs, epoch: i64) {
-        let folders: BTreeSet<Vec<u8>> = rootfs
+        let directories: BTreeSet<Vec<u8>> = rootfs
             .walk()
             .filter(|named| named.node.kind == Kind::Folder)
             .map(|named| named.path.to_vec())
             .collect();
-        for path in folders {
+        for path in directories {
             if let Some(node) = rootfs.get_mut(&path) {
                 node.mtime = epoch;
             }

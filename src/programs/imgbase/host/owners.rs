@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::super::scratch::root::Root;
-use super::super::standins::{Account, Accounts};
-use super::Base;
 use crate::error::Result;
+use crate::programs::imgbase::Base;
+use crate::programs::imgbase::emulation::{Account, Accounts};
+use crate::programs::imgbase::root::Root;
 
 /// Gives what was taken the numbers that its owners have in the image. Accounts that only the system has are made, in
 /// the order of their names.
@@ -131,9 +131,9 @@ mod tests {
 
     #[test]
     fn numbers_of_the_system_become_those_of_the_image() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let etc = folder.path().join("etc");
-        std::fs::create_dir(&etc).expect("a folder");
+        let directory = tempfile::tempdir().expect("a directory");
+        let etc = directory.path().join("etc");
+        std::fs::create_dir(&etc).expect("a directory");
         let passwd = "root:x:0:0::/root:/bin/sh\nman:x:6:12::/var/cache/man:/usr/sbin/nologin\n\
             _own:x:114:120::/var/own:/bin/false\n";
         std::fs::write(etc.join("passwd"), passwd).expect("a file");
@@ -159,7 +159,7 @@ mod tests {
             base.rootfs.put(path.as_bytes(), node).expect("a file");
             owned.insert(path.as_bytes().to_vec(), (uid, gid));
         }
-        settle(&mut base, &Root::at(folder.path()), &owned).expect("owners");
+        settle(&mut base, &Root::at(directory.path()), &owned).expect("owners");
         let found = |path: &str| {
             let node = base.rootfs.get(path.as_bytes()).expect("a node");
             (node.uid, node.gid)

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::super::unpack::{DebToUnpack, Unpacking, unpack};
-use super::{Base, Changed, Given};
+use super::options::Changed;
+use crate::base::debian::Given;
 use crate::blob::Meter;
 use crate::error::Result;
+use crate::programs::imgbase::Base;
+use crate::programs::imgbase::unpack::{DebToUnpack, UnpackOptions, unpack};
 
 /// Puts the packages' own files in the place of changed and missing ones, where a package of that name, version and
 /// architecture is at hand, and says so of them.
@@ -39,7 +41,7 @@ pub(super) fn restore(
             path,
             ..DebToUnpack::default()
         };
-        unpack(&mut aside, &[deb], &Unpacking::new(landing, &meter))?;
+        unpack(&mut aside, &[deb], &UnpackOptions::new(landing, &meter))?;
         for file in files {
             let there = aside.rootfs.resolve(&file.path)?;
             let Some(node) = aside.rootfs.get(&there) else {

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::root::Root;
 use crate::base::debian::{Control, Member, Paragraphs, Unpacked, database};
 use crate::base::rootfs::{Kind, Node};
 use crate::error::{At, Result};
 use crate::programs::imgbase::Base;
+use crate::programs::imgbase::root::Root;
 
 /// Notes the owners of what was taken: pairs of a place in the root and one in the image. Returns the packages' names.
 ///
@@ -27,12 +27,12 @@ pub(super) fn note(
     // Packages from before the merge of /usr list `/lib/x` for what is `usr/lib/x`.
     let mut wanted: BTreeMap<Vec<u8>, Vec<&Vec<u8>>> = BTreeMap::new();
     for (inside, new) in taken {
-        // Packages list `/lib` for the folder that they bring things into: where that is a link, they are all its owners,
+        // Packages list `/lib` for the directory that they bring things into: where that is a link, they are all its owners,
         // whether anything of theirs was taken or not.
         if let Some(node) = base.rootfs.get(new)
             && matches!(node.kind, Kind::Symlink(_))
-            && let Some(way) = root.way(inside)?
-            && root.outside(&way.path).is_dir()
+            && let Some(resolved) = root.resolve(inside)?
+            && root.outside(&resolved.path).is_dir()
         {
             continue;
         }

@@ -1,15 +1,16 @@
 //! Where a loader looks for libraries: `ld.so(8)` of glibc, and musl's `ldso/dynlink.c`.
 
-use super::root::Root;
 use crate::base::elf::{Elf, Libc, Target, machine};
 use crate::error::Result;
+use crate::programs::imgbase::filters::matches;
+use crate::programs::imgbase::root::Root;
 
 /// A file that is loaded, and by whom.
 #[derive(Debug, Clone)]
 pub struct Object {
     /// Its facts.
     pub elf: Elf,
-    /// Its folder in the tree it comes from, which `$ORIGIN` stands for.
+    /// Its directory in the tree it comes from, which `$ORIGIN` stands for.
     pub origin: Vec<u8>,
     /// The same in the image.
     pub new_origin: Vec<u8>,
@@ -19,7 +20,7 @@ pub struct Object {
 
 /// A place to look into: as it is in the tree, and as it will be in the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Folder {
+pub struct Directory {
     /// In the tree.
     pub path: Vec<u8>,
     /// In the image.
@@ -28,10 +29,10 @@ pub struct Folder {
     pub by_cache: bool,
 }
 
-impl Folder {
+impl Directory {
     fn same(path: impl Into<Vec<u8>>) -> Self {
         let path = path.into();
-        Folder {
+        Directory {
             new: path.clone(),
             path,
             by_cache: false,
@@ -39,14 +40,19 @@ impl Folder {
     }
 }
 
-/// The folders for what `objects[of]` asks for, in the order they are looked into.
+/// The directories for what `objects[of]` asks for, in the order they are looked into.
 ///
 /// # Errors
 /// What reading the loader's configuration gives.
-pub fn folders(root: &Root, objects: &[Object], of: usize, libc: Libc) -> Result<Vec<Folder>> {
-    let mut folders = Vec::new();
+pub fn directories(
+    root: &Root,
+    objects: &[Object],
+    of: usize,
+    libc: Libc,
+) -> Result<Vec<Directory>> {
+    let mut directories = Vec::new();
     let Some(object) = objects.get(of) else {
-        return Ok(folders);
+        return Ok(directories);
     };
     let mut chain = Vec::new();
     let mut next = Some(of);
@@ -61,41 +67,45 @@ pub fn folders(root: &Root, objects: &[Object], of: usize, libc: Libc) -> Result
         Libc::Glibc => {
             if object.elf.runpath.is_none() {
                 for object in chain.filter(|object| object.elf.runpath.is_none()) {
-                    expand(object.elf.rpath.as_deref(), object, &mut folders);
+                    expand(object.elf.rpath.as_deref(), object, &mut directories);
                 }
             }
-            expand(object.elf.runpath.as_deref(), object, &mut folders);
+            expand(object.elf.runpath.as_deref(), object, &mut directories);
             let mut configured = Vec::new();
             configuration(root, b"etc/ld.so.conf", 0, &mut configured)?;
             let usual = usual(object.elf.target);
-            folders.extend(configured.into_iter().map(|path| Folder {
+            directories.extend(configured.into_iter().map(|path| Directory {
                 by_cache: !usual.iter().any(|known| known.as_bytes() == path),
-                ..Folder::same(path)
+                ..Directory::same(path)
             }));
         }
         Libc::Musl => {
             for object in chain {
                 let path = object.elf.runpath.as_deref();
-                expand(path.or(object.elf.rpath.as_deref()), object, &mut folders);
+                expand(
+                    path.or(object.elf.rpath.as_deref()),
+                    object,
+                    &mut directories,
+                );
             }
             let file = format!("etc/ld-musl-{}.path", platform(object.elf.target));
             let default = b"/lib:/usr/local/lib:/usr/lib".to_vec();
             let path = root.text(file.as_bytes())?.unwrap_or(default);
             let path = path.split(|byte| matches!(byte, b':' | b'\n'));
-            folders.extend(path.filter(|path| !path.is_empty()).map(Folder::same));
-            return Ok(folders);
+            directories.extend(path.filter(|path| !path.is_empty()).map(Directory::same));
+            return Ok(directories);
         }
     }
-    folders.extend(usual(object.elf.target).into_iter().map(Folder::same));
-    Ok(folders)
+    directories.extend(usual(object.elf.target).into_iter().map(Directory::same));
+    Ok(directories)
 }
 
-/// The folders that a loader knows of itself.
+/// The directories that a loader knows of itself.
 fn usual(target: Target) -> Vec<String> {
-    let mut folders = Vec::new();
+    let mut directories = Vec::new();
     if let Some(triplet) = triplet(target) {
-        folders.push(format!("/lib/{triplet}"));
-        folders.push(format!("/usr/lib/{triplet}"));
+        directories.push(format!("/lib/{triplet}"));
+        directories.push(format!("/usr/lib/{triplet}"));
     }
     let wide = match (target.is_64, target.machine) {
         (true, machine::RISCV) => &["lib64/lp64d", "lib64"][..],
@@ -105,13 +115,13 @@ fn usual(target: Target) -> Vec<String> {
         _ => &[],
     };
     for name in wide.iter().chain([&"lib"]) {
-        folders.push(format!("/{name}"));
-        folders.push(format!("/usr/{name}"));
+        directories.push(format!("/{name}"));
+        directories.push(format!("/usr/{name}"));
     }
-    folders
+    directories
 }
 
-/// Debian's name for a machine's folder of libraries.
+/// Debian's name for a machine's directory of libraries.
 pub fn triplet(target: Target) -> Option<&'static str> {
     use crate::base::elf::Abi;
     Some(match (target.machine, target.is_64, target.is_big_endian) {
@@ -151,10 +161,10 @@ fn platform(target: Target) -> &'static str {
     }
 }
 
-/// Adds the folders of `DT_RPATH` or `DT_RUNPATH`, with what stands in them replaced.
-fn expand(path: Option<&[u8]>, object: &Object, folders: &mut Vec<Folder>) {
+/// Adds the directories of `DT_RPATH` or `DT_RUNPATH`, with what stands in them replaced.
+fn expand(path: Option<&[u8]>, object: &Object, directories: &mut Vec<Directory>) {
     for part in path.unwrap_or_default().split(|byte| *byte == b':') {
-        // An empty part is the folder that a program is started in, which is nobody's to know.
+        // An empty part is the directory that a program is started in, which is nobody's to know.
         if part.is_empty() {
             continue;
         }
@@ -166,7 +176,7 @@ fn expand(path: Option<&[u8]>, object: &Object, folders: &mut Vec<Folder>) {
         for lib in libs.iter().take(if has_lib { libs.len() } else { 1 }) {
             let part = replace(part, "LIB", lib.as_bytes());
             let part = replace(&part, "PLATFORM", platform(target).as_bytes());
-            folders.push(Folder {
+            directories.push(Directory {
                 path: replace(&part, "ORIGIN", &object.origin),
                 new: replace(&part, "ORIGIN", &object.new_origin),
                 by_cache: false,
@@ -202,8 +212,13 @@ fn replace(text: &[u8], name: &str, by: &[u8]) -> Vec<u8> {
 }
 
 /// Reads `ld.so.conf` and what it includes.
-fn configuration(root: &Root, path: &[u8], depth: u32, folders: &mut Vec<Vec<u8>>) -> Result<()> {
-    let text = match depth < 8 && folders.len() < 1000 {
+fn configuration(
+    root: &Root,
+    path: &[u8],
+    depth: u32,
+    directories: &mut Vec<Vec<u8>>,
+) -> Result<()> {
+    let text = match depth < 8 && directories.len() < 1000 {
         true => root.text(path)?,
         false => None,
     };
@@ -222,19 +237,19 @@ fn configuration(root: &Root, path: &[u8], depth: u32, folders: &mut Vec<Vec<u8>
                 };
                 // Only the last part may hold a pattern: it does on all systems.
                 let cut = pattern.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
-                let (folder, name) = pattern.split_at(cut);
+                let (directory, name) = pattern.split_at(cut);
                 let name = name.strip_prefix(b"/").unwrap_or(name);
-                for found in root.names(folder)? {
-                    if super::super::filters::matches(name, &found) && !found.starts_with(b".") {
-                        let path = [folder, b"/", &found].concat();
-                        configuration(root, &path, depth + 1, folders)?;
+                for found in root.names(directory)? {
+                    if matches(name, &found) && !found.starts_with(b".") {
+                        let path = [directory, b"/", &found].concat();
+                        configuration(root, &path, depth + 1, directories)?;
                     }
                 }
             }
             None if line.starts_with(b"/") => {
                 // `DIR=TYPE` is from the days of several C libraries.
-                let folder = line.split(|byte| *byte == b'=').next().unwrap_or(line);
-                folders.push(folder.trim_ascii_end().to_vec());
+                let directory = line.split(|byte| *byte == b'=').next().unwrap_or(line);
+                directories.push(directory.trim_ascii_end().to_vec());
             }
             None => {}
         }
@@ -276,26 +291,26 @@ mod tests {
             new_origin: b"/n".to_vec(),
             loader,
         };
-        let folder = tempfile::tempdir().expect("a folder");
-        let root = Root::at(folder.path());
-        std::fs::create_dir_all(folder.path().join("etc/d")).expect("a folder");
+        let directory = tempfile::tempdir().expect("a directory");
+        let root = Root::at(directory.path());
+        std::fs::create_dir_all(directory.path().join("etc/d")).expect("a directory");
         std::fs::write(
-            folder.path().join("etc/ld.so.conf"),
+            directory.path().join("etc/ld.so.conf"),
             "include d/*.conf # x\n",
         )
         .expect("a file");
-        std::fs::write(folder.path().join("etc/d/a.conf"), "/opt/lib\n").expect("a file");
+        std::fs::write(directory.path().join("etc/d/a.conf"), "/opt/lib\n").expect("a file");
         let objects = [
             object(Some("/r"), None, None),
             object(Some("$ORIGIN/s"), None, Some(0)),
             object(Some("/t"), Some("/u"), Some(0)),
         ];
         let shown = |of, libc| {
-            let folders = folders(&root, &objects, of, libc).expect("folders");
-            let texts = folders.iter().map(|folder| {
+            let directories = directories(&root, &objects, of, libc).expect("directories");
+            let texts = directories.iter().map(|directory| {
                 let (path, new) = (
-                    String::from_utf8_lossy(&folder.path),
-                    String::from_utf8_lossy(&folder.new),
+                    String::from_utf8_lossy(&directory.path),
+                    String::from_utf8_lossy(&directory.new),
                 );
                 if path == new {
                     path.into_owned()

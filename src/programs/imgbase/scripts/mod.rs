@@ -1,45 +1,18 @@
-//! Maintainer scripts: what they would do, and what of it the stand-ins did not.
+//! Maintainer scripts: their commands on a first installation, and replacements for them.
 //!
-//! Nothing is run. `run` works out what a script comes down to on a first installation; [`report`] compares that with
-//! the tree as the stand-ins left it: a command that would change nothing any more is covered, everything else is named.
+//! Nothing is run. `evaluate` reduces a script to the commands that depend on no unknown condition, or may;
+//! [`Recipe`] and [`Action`] are changes to the tree that a user requests instead.
 
+mod action;
+mod condition;
+mod effect;
+mod environment;
+mod evaluate;
 mod recipe;
-mod report;
-mod run;
 mod shell;
-#[cfg(test)]
-mod tests;
+mod status;
 
-use crate::base::debian::Unpacked;
-use crate::base::rootfs::Rootfs;
-
-pub use recipe::{Act, Recipe};
-pub use report::{Class, Left, PackageScripts, report};
-pub(in crate::programs::imgbase) use run::{Effect, MADE_UP};
-
-/// What a package's script would do to a tree when the package is installed for the first time; nothing if the package has
-/// no such script.
-///
-/// # Errors
-/// The line and what was not understood there.
-pub(in crate::programs::imgbase) fn effects_of(
-    package: &Unpacked,
-    script: &str,
-    rootfs: &Rootfs,
-) -> Result<Vec<Effect>, (usize, &'static str)> {
-    let Some(member) = package.members.get(script) else {
-        return Ok(Vec::new());
-    };
-    if let Some(at) = member.bytes.iter().position(|byte| *byte == 0) {
-        // What a shell makes of it depends on the shell.
-        let before = member.bytes.get(..at).unwrap_or_default();
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        return Err((line, "a NUL"));
-    }
-    let args: &[&str] = match script {
-        "preinst" => &["install"],
-        _ => &["configure", ""],
-    };
-    let text = String::from_utf8_lossy(&member.bytes);
-    run::effects(&text, args, package, rootfs)
-}
+pub use action::Action;
+pub(crate) use effect::{Effect, TEMPORARY};
+pub(crate) use evaluate::effects_of;
+pub use recipe::Recipe;

@@ -1,12 +1,13 @@
 //! Rules that dpkg has, one package after the other.
 
+use super::decode::{check_name, text};
 use super::*;
 use crate::base::debian::testing::deb;
 use crate::base::rootfs::{Kind, Node};
 use crate::blob::sha256;
 
 struct Case {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     debs: Vec<DebToUnpack>,
     base: Base,
     diversions: Vec<Diversion>,
@@ -15,7 +16,7 @@ struct Case {
 impl Case {
     fn new() -> Self {
         Case {
-            folder: tempfile::tempdir().expect("a folder"),
+            directory: tempfile::tempdir().expect("a directory"),
             debs: Vec::new(),
             base: Base::new(0),
             diversions: Vec::new(),
@@ -29,7 +30,10 @@ impl Case {
             true => control.replacen("Architecture: amd64\n", "", 1),
             false => control,
         };
-        let path = self.folder.path().join(format!("{}.deb", self.debs.len()));
+        let path = self
+            .directory
+            .path()
+            .join(format!("{}.deb", self.debs.len()));
         std::fs::write(&path, deb(&control, members, files)).expect("a write");
         self.debs.push(DebToUnpack {
             path,
@@ -46,18 +50,18 @@ impl Case {
 
     fn run(mut self) -> Result<Base> {
         let meter = Meter::default();
-        let how = Unpacking {
+        let how = UnpackOptions {
             diversions: &self.diversions,
-            ..Unpacking::new(self.folder.path(), &meter)
+            ..UnpackOptions::new(self.directory.path(), &meter)
         };
         unpack(&mut self.base, &self.debs, &how)?;
         Ok(self.base)
     }
 
     fn error(self) -> String {
-        let folder = self.folder.path().to_string_lossy().into_owned();
+        let directory = self.directory.path().to_string_lossy().into_owned();
         let error = self.run().map(|base| tree(&base)).expect_err("an error");
-        error.to_string().replace(&format!("{folder}/"), "")
+        error.to_string().replace(&format!("{directory}/"), "")
     }
 }
 
@@ -133,7 +137,7 @@ fn files_land_where_links_lead_and_lists_say_what_was_shipped() {
 }
 
 #[test]
-fn the_first_package_that_has_an_entry_for_a_folder_says_what_it_is_like() {
+fn the_first_package_that_has_an_entry_for_a_directory_says_what_it_is_like() {
     let base = Case::new()
         .with("one", "", "", "f tmp/x 1")
         .with("two", "", "", "d tmp=1777")
@@ -237,7 +241,7 @@ fn what_is_diverted_goes_elsewhere_but_for_its_owner() {
 }
 
 #[test]
-fn links_to_the_same_folder_are_the_same() {
+fn links_to_the_same_directory_are_the_same() {
     let base = Case::new()
         .put("usr/lib", Node::folder(0o755))
         .put("lib", Node::symlink("usr/lib"))
@@ -261,15 +265,21 @@ fn what_a_hostile_package_tries_is_refused() {
         ),
         (
             "f bin y",
-            "bin: something else in the place of a link to a folder",
+            "bin: something else in the place of a link to a directory",
         ),
         (
             "l bin etc",
-            "bin: something else in the place of a link to a folder",
+            "bin: something else in the place of a link to a directory",
         ),
-        ("l etc usr", "etc: something else in the place of a folder"),
+        (
+            "l etc usr",
+            "etc: something else in the place of a directory",
+        ),
         ("f a x | f a y", "a: it is in the package twice"),
-        ("f a x | d a", "a: a folder in the place of something else"),
+        (
+            "f a x | d a",
+            "a: a directory in the place of something else",
+        ),
         ("l a b | l b a | f a/x y", "too many symbolic links"),
         (
             "h a etc/passwd",

@@ -1,0 +1,212 @@
+//! `update-alternatives --install`: the links in `/etc/alternatives`, and the administrative files.
+//!
+//! The file of a name is `auto`, its link, pairs of a slave's name and link, an empty line, and for each choice its path,
+//! its priority and one path for each slave; all sorted, an empty line at the end (update-alternatives of dpkg, FILES).
+
+use std::collections::BTreeMap;
+
+use super::editor::TreeEditor;
+use crate::base::rootfs::{Kind, Node};
+use crate::error::Result;
+
+const DIRECTORY: &str = "var/lib/dpkg/alternatives";
+
+/// One name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Alternative {
+    link: String,
+    /// Name to link.
+    slaves: BTreeMap<String, String>,
+    /// Path to priority, and the slaves' paths by name.
+    choices: BTreeMap<String, (i64, BTreeMap<String, String>)>,
+}
+
+impl Alternative {
+    /// Reads an administrative file; `None` for one that is not in automatic mode, or is damaged.
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.split('\n');
+        if lines.next() != Some("auto") {
+            return None;
+        }
+        let mut all = Alternative {
+            link: lines.next()?.to_owned(),
+            ..Alternative::default()
+        };
+        let mut names = Vec::new();
+        loop {
+            match lines.next()? {
+                "" => break,
+                name => {
+                    names.push(name.to_owned());
+                    all.slaves.insert(name.to_owned(), lines.next()?.to_owned());
+                }
+            }
+        }
+        loop {
+            let path = lines.next()?;
+            if path.is_empty() {
+                return Some(all);
+            }
+            let priority = lines.next()?.parse().ok()?;
+            let mut slaves = BTreeMap::new();
+            for name in &names {
+                let path = lines.next()?;
+                if !path.is_empty() {
+                    slaves.insert(name.clone(), path.to_owned());
+                }
+            }
+            all.choices.insert(path.to_owned(), (priority, slaves));
+        }
+    }
+
+    fn to_text(&self) -> String {
+        let mut text = format!("auto\n{}\n", self.link);
+        for (name, link) in &self.slaves {
+            text.push_str(&format!("{name}\n{link}\n"));
+        }
+        text.push('\n');
+        for (path, (priority, slaves)) in &self.choices {
+            text.push_str(&format!("{path}\n{priority}\n"));
+            for name in self.slaves.keys() {
+                text.push_str(slaves.get(name).map_or("", String::as_str));
+                text.push('\n');
+            }
+        }
+        text.push('\n');
+        text
+    }
+
+    /// The choice of the highest priority, the first of those.
+    fn best(&self) -> Option<(&str, &BTreeMap<String, String>)> {
+        let mut best: Option<(&str, i64, &BTreeMap<String, String>)> = None;
+        for (path, (priority, slaves)) in &self.choices {
+            if best.is_none_or(|(_, most, _)| *priority > most) {
+                best = Some((path, *priority, slaves));
+            }
+        }
+        best.map(|(path, _, slaves)| (path, slaves))
+    }
+}
+
+/// Does one `update-alternatives` with these arguments. Returns whether it is done.
+pub(super) fn install(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
+    let args: Vec<&str> = args
+        .iter()
+        .copied()
+        .filter(|arg| !["--quiet", "--force"].contains(arg))
+        .collect();
+    let (link, name, path, priority, rest) = match args.as_slice() {
+        ["--install", link, name, path, priority, rest @ ..] => {
+            (*link, *name, *path, *priority, rest)
+        }
+        // Nothing was ever installed under a name that a script takes away.
+        ["--remove", name, path] => {
+            let text = editor
+                .text(&format!("{DIRECTORY}/{name}"))?
+                .unwrap_or_default();
+            return Ok(!text.lines().any(|line| line == *path));
+        }
+        ["--remove-all" | "--auto", name] => {
+            return Ok(!editor.exists(&format!("{DIRECTORY}/{name}")));
+        }
+        _ => return Ok(false),
+    };
+    let (Ok(priority), true) = (priority.parse::<i64>(), editor.exists(path)) else {
+        return Ok(false);
+    };
+    let is_name = |name: &str| !name.is_empty() && !name.contains(['/', '\n']);
+    if !is_name(name)
+        || [link, path]
+            .iter()
+            .any(|path| !path.starts_with('/') || path.contains('\n'))
+    {
+        return Ok(false);
+    }
+    let mut slaves = Vec::new();
+    let mut rest = rest.iter().copied();
+    while let Some(word) = rest.next() {
+        match (word, rest.next(), rest.next(), rest.next()) {
+            ("--slave", Some(link), Some(name), Some(path))
+                if is_name(name) && !link.contains('\n') =>
+            {
+                slaves.push((link, name, path));
+            }
+            _ => return Ok(false),
+        }
+    }
+    let file = format!("{DIRECTORY}/{name}");
+    let mut all = match editor.text(&file)? {
+        None => Alternative::default(),
+        Some(text) => match Alternative::parse(&text) {
+            Some(all) => all,
+            None => return Ok(false),
+        },
+    };
+    all.link = link.to_owned();
+    let mut paths = BTreeMap::new();
+    for (link, name, path) in slaves {
+        all.slaves.insert(name.to_owned(), link.to_owned());
+        paths.insert(name.to_owned(), path.to_owned());
+    }
+    all.choices.insert(path.to_owned(), (priority, paths));
+    let text = all.to_text();
+    if editor.text(&file)?.as_ref() != Some(&text) {
+        editor.write(&file, text)?;
+    }
+    if let Some((path, slaves)) = all.best() {
+        connect(editor, &all.link, name, path)?;
+        for (name, link) in &all.slaves {
+            match slaves.get(name).filter(|path| editor.exists(path)) {
+                Some(path) => connect(editor, link, name, path)?,
+                None => {
+                    disconnect(editor, link)?;
+                    disconnect(editor, &format!("/etc/alternatives/{name}"))?;
+                }
+            }
+        }
+    }
+    Ok(true)
+}
+
+fn connect(editor: &mut TreeEditor<'_>, link: &str, name: &str, path: &str) -> Result<()> {
+    let inner = format!("/etc/alternatives/{name}");
+    for (at, target) in [(inner.as_str(), path), (link, inner.as_str())] {
+        let there = editor.base.rootfs.resolve(at.as_bytes())?;
+        match editor.base.rootfs.get(&there).map(|node| &node.kind) {
+            Some(Kind::Symlink(found)) if found == target.as_bytes() => {}
+            // A file in the place of a link is kept, as update-alternatives does without --force.
+            None | Some(Kind::Symlink(_)) => editor.put(at, Node::symlink(target))?,
+            Some(_) => editor.note(format!("{at} is no link and stays")),
+        }
+    }
+    Ok(())
+}
+
+fn disconnect(editor: &mut TreeEditor<'_>, link: &str) -> Result<()> {
+    let there = editor.base.rootfs.resolve(link.as_bytes())?;
+    let node = editor.base.rootfs.get(&there);
+    if node
+        .is_some_and(|node| node.origin == editor.origin && matches!(node.kind, Kind::Symlink(_)))
+    {
+        editor.base.rootfs.remove(&there);
+        editor.made.remove(&there);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_administrative_file_is_read_and_written_as_it_was() {
+        // As update-alternatives 1.21.22 leaves it after mawk's and gawk's postinst.
+        let text = "auto\n/usr/bin/awk\nawk.1.gz\n/usr/share/man/man1/awk.1.gz\nnawk\n/usr/bin/nawk\n\n\
+            /usr/bin/gawk\n10\n/usr/share/man/man1/gawk.1.gz\n/usr/bin/gawk\n\
+            /usr/bin/mawk\n5\n/usr/share/man/man1/mawk.1.gz\n\n\n";
+        let all = Alternative::parse(text).expect("a file");
+        assert_eq!(all.best().map(|(path, _)| path), Some("/usr/bin/gawk"));
+        assert_eq!(all.to_text(), text);
+        assert_eq!(Alternative::parse("manual\n/x\n\n\n"), None);
+    }
+}

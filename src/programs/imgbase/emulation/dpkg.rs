@@ -1,0 +1,295 @@
+//! dpkg's database, byte for byte as dpkg 1.21 leaves it; or what distroless images have instead.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use md5::{Digest as _, Md5};
+
+use super::editor::TreeEditor;
+use super::options::Database;
+use crate::base::debian::{Control, Unpacked};
+use crate::base::rootfs::Node;
+use crate::error::{At, Result};
+
+/// How far the packages are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Installed,
+    /// Unpacked, the scripts still to be run.
+    Unpacked,
+}
+
+/// The fields of a paragraph of `status` in dpkg's order; others follow as they came.
+const ORDER: [&str; 27] = [
+    "Package",
+    "Essential",
+    "Protected",
+    "Status",
+    "Priority",
+    "Section",
+    "Installed-Size",
+    "Origin",
+    "Maintainer",
+    "Bugs",
+    "Architecture",
+    "Multi-Arch",
+    "Source",
+    "Version",
+    "Config-Version",
+    "Replaces",
+    "Provides",
+    "Depends",
+    "Pre-Depends",
+    "Recommends",
+    "Suggests",
+    "Breaks",
+    "Conflicts",
+    "Enhances",
+    "Conffiles",
+    "Description",
+    "Triggers-Pending",
+];
+/// Those that dpkg takes apart and puts together again.
+const RELATIONS: [&str; 9] = [
+    "Replaces",
+    "Provides",
+    "Depends",
+    "Pre-Depends",
+    "Recommends",
+    "Suggests",
+    "Breaks",
+    "Conflicts",
+    "Enhances",
+];
+
+pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
+    let has_dpkg = editor.package("dpkg").is_some();
+    match editor.options.database {
+        Database::None => Ok(()),
+        Database::Full => full(editor, State::Installed),
+        Database::Auto if has_dpkg => full(editor, State::Installed),
+        Database::StatusD | Database::Auto => status_d(editor),
+    }
+}
+
+/// The name under which a package's files are kept.
+fn file_name(package: &Unpacked) -> String {
+    match package.is_multi_arch_same() {
+        true => format!("{}:{}", package.name(), package.architecture()),
+        false => package.name().to_owned(),
+    }
+}
+
+/// The packages in the order of `status`.
+fn sorted(packages: &[Unpacked]) -> Vec<&Unpacked> {
+    let mut sorted: Vec<&Unpacked> = packages.iter().collect();
+    sorted.sort_by_key(|package| (package.name(), package.architecture()));
+    sorted
+}
+
+pub(crate) fn full(editor: &mut TreeEditor<'_>, state: State) -> Result<()> {
+    let packages = std::mem::take(&mut editor.base.packages);
+    let made = write(editor, &packages, state);
+    editor.base.packages = packages;
+    made
+}
+
+fn write(editor: &mut TreeEditor<'_>, packages: &[Unpacked], state: State) -> Result<()> {
+    let mut status = String::new();
+    let mut by_file = String::new();
+    let mut by_name: BTreeMap<String, String> = BTreeMap::new();
+    for package in sorted(packages) {
+        status.push_str(&paragraph(editor, package, state).at(|| package.name().to_owned())?);
+        status.push('\n');
+        let name = file_name(package);
+        for (member, file) in &package.members {
+            if member.contains('/') || member == "control" {
+                continue;
+            }
+            let node = Node::file(file.mode & 0o7777, file.bytes.clone());
+            editor.put(&format!("var/lib/dpkg/info/{name}.{member}"), node)?;
+        }
+        let mut list = Vec::new();
+        for path in &package.paths {
+            list.extend(path);
+            list.push(b'\n');
+        }
+        editor.write(&format!("var/lib/dpkg/info/{name}.list"), list)?;
+        for (trigger, line) in interests(package, &name) {
+            match trigger.starts_with('/') {
+                true => by_file.push_str(&format!("{trigger} {line}\n")),
+                false => by_name
+                    .entry(trigger)
+                    .or_default()
+                    .push_str(&format!("{line}\n")),
+            }
+        }
+    }
+    let root = "var/lib/dpkg";
+    editor.write(&format!("{root}/status"), status)?;
+    editor.write(&format!("{root}/info/format"), "1\n")?;
+    editor.write(&format!("{root}/triggers/File"), by_file)?;
+    editor.write(&format!("{root}/triggers/Unincorp"), "")?;
+    for (trigger, lines) in by_name {
+        if !trigger.contains('/') {
+            editor.write(&format!("{root}/triggers/{trigger}"), lines)?;
+        }
+    }
+    editor.put(&format!("{root}/triggers/Lock"), Node::file(0o600, ""))?;
+    for lock in ["lock", "lock-frontend"] {
+        editor.put(&format!("{root}/{lock}"), Node::file(0o640, ""))?;
+    }
+    for directory in ["alternatives", "info", "parts", "updates"] {
+        editor.add(&format!("{root}/{directory}"), Node::folder(0o755))?;
+    }
+    Ok(())
+}
+
+/// The triggers a package waits for, and what is written for each (`deb-triggers(5)`).
+fn interests(package: &Unpacked, name: &str) -> Vec<(String, String)> {
+    let text = package
+        .members
+        .get("triggers")
+        .map(|member| String::from_utf8_lossy(&member.bytes));
+    let mut found = Vec::new();
+    for line in text.as_deref().unwrap_or_default().lines() {
+        let mut words = line
+            .split('#')
+            .next()
+            .unwrap_or_default()
+            .split_ascii_whitespace();
+        let (Some(kind), Some(trigger)) = (words.next(), words.next()) else {
+            continue;
+        };
+        let suffix = match kind {
+            "interest" | "interest-await" => "",
+            "interest-noawait" => "/noawait",
+            _ => continue,
+        };
+        found.push((trigger.to_owned(), format!("{name}{suffix}")));
+    }
+    found
+}
+
+/// A package's paragraph of `status`. Priority and section are the package's own: dpkg, called by apt, is not told what
+/// the repository says.
+fn paragraph(editor: &TreeEditor<'_>, package: &Unpacked, state: State) -> Result<String> {
+    let status = match state {
+        State::Installed => "install ok installed",
+        State::Unpacked => "install ok unpacked",
+    };
+    let conffiles = conffiles(editor, package, state)?;
+    let mut text = String::new();
+    let mut push = |name: &str, value: &str| {
+        let is_relation = RELATIONS.contains(&name);
+        let relation: Vec<&str> = value
+            .split_ascii_whitespace()
+            .filter(|_| is_relation)
+            .collect();
+        let joined = relation.join(" ");
+        let value = if is_relation {
+            joined.trim_end_matches(',')
+        } else {
+            value
+        };
+        match value.starts_with('\n') {
+            true => text.push_str(&format!("{name}:{value}\n")),
+            false => text.push_str(&format!("{name}: {value}\n")),
+        }
+    };
+    for name in ORDER {
+        match name {
+            "Status" => push(name, status),
+            "Conffiles" if !conffiles.is_empty() => push(name, &conffiles),
+            "Conffiles" => {}
+            // dpkg keeps these only where they say yes.
+            "Essential" | "Protected" if package.control.get(name) != Some("yes") => {}
+            name => {
+                if let Some(value) = package.control.get(name) {
+                    push(name, value);
+                }
+            }
+        }
+    }
+    for (name, value) in package.control.fields() {
+        if !ORDER.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            push(name, value);
+        }
+    }
+    Ok(text)
+}
+
+/// The names of a package's configuration files.
+pub(crate) fn conffile_names(package: &Unpacked) -> Vec<String> {
+    let text = package
+        .members
+        .get("conffiles")
+        .map(|member| String::from_utf8_lossy(&member.bytes));
+    let lines = text
+        .as_deref()
+        .unwrap_or_default()
+        .lines()
+        .map(str::trim_end);
+    // A flag may stand before the path; those are to be removed.
+    lines
+        .filter(|line| line.starts_with('/'))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Paths and checksums of configuration files, as the field has them.
+fn conffiles(editor: &TreeEditor<'_>, package: &Unpacked, state: State) -> Result<String> {
+    let mut text = String::new();
+    for path in conffile_names(package) {
+        // What is unpacked alone has none yet: dpkg asks what is on the disk.
+        let sum = match state {
+            State::Unpacked => Some("newconffile".to_owned()),
+            State::Installed => editor
+                .read(&path)?
+                .map(|bytes| hex::encode(Md5::digest(&bytes))),
+        };
+        if let Some(sum) = sum {
+            text.push_str(&format!("\n {path} {sum}"));
+        }
+    }
+    Ok(text)
+}
+
+/// A file for each package with its control data, and one with its checksums.
+fn status_d(editor: &mut TreeEditor<'_>) -> Result<()> {
+    let packages = std::mem::take(&mut editor.base.packages);
+    let mut names = BTreeSet::new();
+    let mut result = Ok(());
+    for package in sorted(&packages) {
+        // The same package of two architectures.
+        let name = match names.insert(package.name()) {
+            true => package.name().to_owned(),
+            false => format!("{}:{}", package.name(), package.architecture()),
+        };
+        let path = format!("var/lib/dpkg/status.d/{name}");
+        let sums = package
+            .members
+            .get("md5sums")
+            .map(|member| member.bytes.clone());
+        result = editor
+            .write(&path, plain(&package.control))
+            .and_then(|()| match sums {
+                Some(sums) => editor.write(&format!("{path}.md5sums"), sums),
+                None => Ok(()),
+            });
+        if result.is_err() {
+            break;
+        }
+    }
+    editor.base.packages = packages;
+    result
+}
+
+fn plain(control: &Control) -> String {
+    let fields = control.fields();
+    fields
+        .map(|(name, value)| match value.starts_with('\n') {
+            true => format!("{name}:{value}\n"),
+            false => format!("{name}: {value}\n"),
+        })
+        .collect()
+}

@@ -1,0 +1,153 @@
+//! The packages of a ready tree, as the database of dpkg in it has them.
+//!
+//! In comes a tree that somebody else made; out of `var/lib/dpkg/status` and `info/*.list`, or of `status.d` as distroless
+//! images have it, come its packages and whose each file is. Nothing is compared with what was installed: the tree is
+//! taken as it is, and what the database says of paths that are not there counts for nothing.
+
+use std::collections::HashSet;
+
+use super::Base;
+use crate::base::debian::{Paragraph, Paragraphs, Unpacked, database};
+use crate::base::rootfs::{Inode, Kind, Origin};
+use crate::error::{At, Result};
+
+/// The most bytes of a file of the database.
+const FILE: u64 = 64 << 20;
+
+const STATUS: &str = "var/lib/dpkg/status";
+const INFO: &str = "var/lib/dpkg/info";
+const DIRECTORY: &str = "var/lib/dpkg/status.d";
+
+/// Adds the packages to [`Base::packages`], each with an origin of its own, which its files have from now on; a path that
+/// several list is of the first. Returns whether there is a database.
+///
+/// # Errors
+/// `Deb822`, `Limit`, `BadLink`, `Io` for a database that cannot be read. The place is its file.
+pub fn packages(base: &mut Base) -> Result<bool> {
+    let mut is_there = false;
+    let mut lists = Lists::default();
+    if let Some(status) = read(base, STATUS)? {
+        is_there = true;
+        for paragraph in database::unpacked(&paragraphs(&status, STATUS)?) {
+            let name = database::file_name(paragraph);
+            let mut list = lists.read(base, &format!("{INFO}/{name}.list"))?;
+            if list.is_empty() {
+                // Before dpkg 1.16 the files of all packages were called by the name alone.
+                let name = paragraph.get("Package").unwrap_or_default();
+                list = lists.read(base, &format!("{INFO}/{name}.list"))?;
+            }
+            add(base, paragraph, list.split(|byte| *byte == b'\n'));
+        }
+    }
+    for name in names(base) {
+        let path = format!("{DIRECTORY}/{name}");
+        let text = lists.read(base, &path)?;
+        is_there = true;
+        // Files are listed there with their sums alone.
+        let sums = lists.read(base, &format!("{path}.md5sums"))?;
+        let mut sums = Some(&sums[..]);
+        for paragraph in database::unpacked(&paragraphs(&text, &path)?) {
+            let sums = database::sums(sums.take().unwrap_or_default());
+            add(base, paragraph, sums.map(|(path, _)| path));
+        }
+    }
+    Ok(is_there)
+}
+
+/// The files that were read. Each is read once, whatever its names are: a hostile tree could give one long list to all of
+/// its packages.
+#[derive(Default)]
+struct Lists(HashSet<Inode>);
+
+impl Lists {
+    /// Its bytes; none for a file that is not there or was read before.
+    fn read(&mut self, base: &Base, path: &str) -> Result<Vec<u8>> {
+        let there = base.rootfs.follow(path.as_bytes());
+        let named = there.as_ref().ok().and_then(|path| base.rootfs.named(path));
+        match named.is_some_and(|named| self.0.insert(named.inode)) {
+            true => Ok(read(base, path)?.unwrap_or_default()),
+            false => Ok(Vec::new()),
+        }
+    }
+}
+
+fn add<'p>(base: &mut Base, paragraph: Paragraph<'_>, paths: impl Iterator<Item = &'p [u8]>) {
+    let name = paragraph.get("Package").unwrap_or_default();
+    if name.is_empty() {
+        return;
+    }
+    let origin = base.origin(name);
+    for path in paths.filter(|path| !path.is_empty()) {
+        // Packages may list `/bin/x` for what is in `/usr/bin`.
+        if let Ok(there) = base.rootfs.resolve(path)
+            && let Some(node) = base.rootfs.get_mut(&there)
+            && node.origin == Origin::default()
+        {
+            node.origin = origin;
+        }
+    }
+    base.packages.push(Unpacked {
+        control: database::control(paragraph),
+        origin,
+        ..Unpacked::default()
+    });
+}
+
+/// The names of packages in `status.d`.
+fn names(base: &Base) -> Vec<String> {
+    let Ok(directory) = base.rootfs.follow(DIRECTORY.as_bytes()) else {
+        return Vec::new();
+    };
+    let start = directory.len() + 1;
+    let files = base.rootfs.children(&directory).filter_map(|named| {
+        let is_file = matches!(named.node.kind, Kind::File(_));
+        let name = String::from_utf8(named.path.get(start..)?.to_vec()).ok()?;
+        (is_file && !name.ends_with(".md5sums")).then_some(name)
+    });
+    files.collect()
+}
+
+fn read(base: &Base, path: &str) -> Result<Option<Vec<u8>>> {
+    base.rootfs.read(path.as_bytes(), FILE)
+}
+
+fn paragraphs(text: &[u8], path: &str) -> Result<Paragraphs> {
+    Paragraphs::new(&String::from_utf8_lossy(text)).at(|| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::rootfs::Node;
+
+    #[test]
+    fn a_list_is_of_one_package_however_it_is_called() {
+        let mut base = Base::new(1);
+        let status = "Package: a\nVersion: 1\n\nPackage: b\nVersion: 1\n\nPackage: c\nVersion: 1\n";
+        for (path, text) in [
+            (STATUS, status),
+            ("var/lib/dpkg/info/a.list", "/x\n"),
+            ("x", ""),
+        ] {
+            let file = Node::file(0o644, text);
+            base.rootfs.put(path.as_bytes(), file).expect("a file");
+        }
+        let link = b"var/lib/dpkg/info/b.list";
+        base.rootfs
+            .link(link, b"var/lib/dpkg/info/a.list")
+            .expect("a link");
+        let link = b"var/lib/dpkg/info/c.list";
+        base.rootfs
+            .put(link, Node::symlink("a.list"))
+            .expect("a link");
+        assert!(packages(&mut base).expect("a database"));
+        let names: Vec<&str> = base.packages.iter().map(Unpacked::name).collect();
+        assert_eq!(names, ["a", "b", "c"]);
+        let origin = base.rootfs.get(b"x").map(|node| node.origin);
+        assert_eq!(origin, Some(base.packages[0].origin));
+        let mut lists = Lists::default();
+        let mut read = |path| lists.read(&base, path).expect("a list");
+        assert_eq!(read("var/lib/dpkg/info/b.list"), b"/x\n");
+        assert!(read("var/lib/dpkg/info/a.list").is_empty());
+    }
+}

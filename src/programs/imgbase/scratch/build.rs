@@ -1,0 +1,64 @@
+//! Construction of a tree from binaries.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::bundle::{self, Bundle};
+use super::closure::{Builder, Closure, Wanted};
+use super::owners;
+use crate::base::rootfs::Node;
+use crate::error::Result;
+use crate::programs::imgbase::root::Root;
+use crate::programs::imgbase::{Base, emulation};
+
+/// Fills a tree with files and what they need.
+///
+/// # Errors
+/// `Needs` placed at the file that asks for a library or an interpreter that is not there; `NotFound` for a file that
+/// is not; `Elf`, `Io`.
+pub fn scratch(
+    base: &mut Base,
+    top: &Path,
+    wanted: &[Wanted],
+    bundles: &[Bundle],
+) -> Result<Closure> {
+    let mut builder = Builder::new(base, Root::at(top));
+    for one in wanted {
+        builder.wanted(one)?;
+    }
+    builder.libraries()?;
+    for one in bundles {
+        bundle::add(&mut builder, one)?;
+    }
+    builder.libraries()?;
+    bundle::accounts(&mut builder, bundles)?;
+    let asked: BTreeSet<Vec<u8>> = wanted.iter().map(Wanted::place).collect();
+    let needed = builder.places.keys().filter(|path| !asked.contains(*path));
+    builder.closure.needed = needed.cloned().collect();
+    let cached = std::mem::take(&mut builder.cached);
+    let (taken, root) = (std::mem::take(&mut builder.taken), &builder.root);
+    let mut closure = std::mem::take(&mut builder.closure);
+    let newest = builder.base.newest();
+    builder.base.epoch = builder.base.epoch.min(newest);
+    if !cached.is_empty() {
+        loader_cache(builder.base, &cached)?;
+    }
+    closure.os_release = root.text(b"etc/os-release")?;
+    closure.packages = owners::note(builder.base, root, &taken)?;
+    closure.files = taken.len();
+    closure.open_others.sort();
+    Ok(closure)
+}
+
+/// Names directories to glibc's loader: in `ld.so.conf`, for whoever runs ldconfig later, and by the cache that this makes.
+fn loader_cache(base: &mut Base, directories: &[Vec<u8>]) -> Result<()> {
+    const CONF: &[u8] = b"etc/ld.so.conf";
+    // Whoever brings one knows better.
+    if base.rootfs.get(CONF).is_none() {
+        let mut text = directories.join(&b'\n');
+        text.push(b'\n');
+        let node = Node::file(0o644, text).at(base.epoch);
+        base.rootfs.put(CONF, node)?;
+    }
+    emulation::loader_cache(base)
+}

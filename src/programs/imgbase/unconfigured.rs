@@ -1,0 +1,62 @@
+//! An image whose packages are unpacked and wait for their scripts, and the program that runs these in a container.
+//!
+//! What comes out of [`FINISH`] is what the packages' own scripts make of it: not the same twice, and with whatever keys
+//! and numbers they draw. Nothing is run here.
+
+use super::Base;
+use super::emulation::{self, EmulationOptions};
+use crate::base::rootfs::Node;
+use crate::error::Result;
+
+/// Where the program is that finishes the installation.
+pub const FINISH: &str = "usr/sbin/imgbase-configure";
+
+const PROGRAM: &str = "\
+#!/bin/sh
+# Runs the maintainer scripts of packages that were unpacked without them. Run it once, as root, in a container.
+set -e
+export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true LC_ALL=C.UTF-8
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+if [ ! -e /usr/sbin/policy-rc.d ]; then
+    printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d
+    chmod 755 /usr/sbin/policy-rc.d
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+fi
+dpkg --configure -a
+";
+
+/// Leaves packages in the state that dpkg calls unpacked: configuration files are beside their places as `.dpkg-new`, the
+/// database says what is still to be done, and accounts are there because the scripts need them.
+///
+/// # Errors
+/// As [`emulation::run`].
+pub fn leave_unconfigured(base: &mut Base, options: &EmulationOptions) -> Result<()> {
+    emulation::unconfigured(base, options)?;
+    let epoch = base.epoch;
+    let origin = base.origin("configure");
+    let packages = std::mem::take(&mut base.packages);
+    let mut moved = Ok(());
+    for path in packages.iter().flat_map(emulation::conffile_names) {
+        moved = aside(base, &path);
+        if moved.is_err() {
+            break;
+        }
+    }
+    base.packages = packages;
+    moved?;
+    let program = Node::file(0o755, PROGRAM).at(epoch).from(origin);
+    base.rootfs.put(FINISH.as_bytes(), program)?;
+    Ok(())
+}
+
+/// A configuration file to its name with `.dpkg-new`.
+fn aside(base: &mut Base, path: &str) -> Result<()> {
+    let from = base.rootfs.resolve(path.as_bytes())?;
+    let Some(node) = base.rootfs.get(&from).cloned() else {
+        return Ok(());
+    };
+    let to = [from.as_slice(), b".dpkg-new"].concat();
+    base.rootfs.remove(&from);
+    base.rootfs.put(&to, node)?;
+    Ok(())
+}

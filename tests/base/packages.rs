@@ -84,19 +84,19 @@ fn accounts_files_and_modes() {
     for (more, expected) in [
         (
             "--user app:33",
-            "user 'app': its number 33 is that of 'www-data'",
+            "user 'app': number 33 belongs to 'www-data'",
         ),
         (
             "--user root:5",
-            "user 'root': it is there already, with the numbers 0 and 0",
+            "user 'root' already exists with the numbers 0 and 0",
         ),
         (
             "--user app:2000:2000 --user b:2000",
-            "user 'b': its number 2000 is that of 'app'",
+            "user 'b': number 2000 belongs to 'app'",
         ),
         ("--user app:x", "expected a number, found 'x'"),
-        ("--chmod /gone=644", "there is no '/gone' to change"),
-        ("--chmod /etc=644,nobody", "there is no account 'nobody'"),
+        ("--chmod /gone=644", "cannot change '/gone': not found"),
+        ("--chmod /etc=644,nobody", "unknown account 'nobody'"),
         ("--file motd:etc", "expected FILE:/PATH[:MODE]"),
     ] {
         std::fs::remove_file(room.path("out.tar")).ok();
@@ -122,7 +122,7 @@ fn recipes_answer_what_is_uncovered() {
     };
     room.run(&format!("{DEB} --report report.json"))
         .code(0)
-        .complains("srv: its scripts do what is not done here: postinst line 4: srv-keygen --new");
+        .complains("srv: uncovered script: postinst line 4: srv-keygen --new");
     assert_eq!(script(&report())["class"], "uncovered");
 
     let recipe = |since: &str| {
@@ -146,15 +146,15 @@ fn recipes_answer_what_is_uncovered() {
     room.write("recipes.json", recipe("2:1.6").as_bytes());
     room.run(&line)
         .code(2)
-        .complains("srv: a recipe is for it, and it is not there in such a version")
-        .complains("--strict: scripts of srv are uncovered");
+        .complains("srv: unused recipe: no package with this name and version")
+        .complains("--strict: uncovered scripts of srv");
     room.write(
         "recipes.json",
         br#"{"recipes": [{"package": "srv", "answers": [""]}]}"#,
     );
     room.run(&line)
         .code(2)
-        .complains("recipes.json: srv: an answer that is empty");
+        .complains("recipes.json: srv: empty answer");
     room.write("recipes.json", b"{}");
     room.run(&line).code(2).complains("recipes.json: ");
 }
@@ -198,10 +198,10 @@ fn what_is_beside_the_image_is_there_if_the_image_is() {
     assert!(!room.path("report.json").exists());
     room.run(&format!("{DEB} --report x --sbom spdx x"))
         .code(2)
-        .complains("x: two things are to be written there");
+        .complains("x: two outputs have the same path");
     room.run(&format!("{DEB} --report debs"))
         .code(2)
-        .complains("debs: it is a folder");
+        .complains("debs: cannot write the file: is a directory");
     std::fs::remove_file(room.path("out.tar")).ok();
 
     room.run(&line).code(0);
@@ -224,7 +224,7 @@ fn what_is_beside_the_image_is_there_if_the_image_is() {
     assert_eq!(cyclonedx["components"][2]["purl"], purl);
     room.run(&format!("{DEB} --sbom x sbom.json"))
         .code(2)
-        .complains("--sbom: 'x' is neither spdx nor cyclonedx");
+        .complains("--sbom: unknown format 'x': expected spdx or cyclonedx");
 }
 
 #[test]

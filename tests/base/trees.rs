@@ -62,7 +62,7 @@ fn changed_files_are_an_error_or_come_from_their_package() {
     system(&room);
     room.run(HOST)
         .code(2)
-        .complains("tool: /etc/tool.conf: it is not what was installed");
+        .complains("tool: /etc/tool.conf: changed since it was installed");
     assert!(!room.path("out.tar").exists());
 
     let tool = |version: &str| {
@@ -86,11 +86,9 @@ fn changed_files_are_an_error_or_come_from_their_package() {
     room.run(&line)
         .code(0)
         .complains(
-            "tool: /etc/tool.conf: it is not what was installed; it is taken from its package",
+            "tool: /etc/tool.conf: changed since it was installed: restored from its package",
         )
-        .complains(
-            "tool: /usr/lib/tool/data: it was installed and is gone; it is taken from its package",
-        );
+        .complains("tool: /usr/lib/tool/data: missing: restored from its package");
     let found = files(&room, "out.tar");
     assert_eq!(found["etc/tool.conf"].3, CONF);
     assert_eq!(

@@ -1,27 +1,27 @@
-//! imgbase: base images from packages, from the host, from binaries, from a ready tree.
+//! The base image that every subcommand builds.
 //!
-//! Each way fills a [`Base`]: a tree and the packages that it is made of. What the packages' maintainer scripts would
-//! have done is done by stand-ins, and what is left of them is reported. Then the tree is checked against itself and
-//! cut into layers. No script, no program and nothing of the tree is ever run.
+//! Each subcommand fills a [`Base`]: a tree and the packages that it is made of. Maintainer scripts are emulated, and
+//! commands that the emulation does not cover are reported. Then the tree is checked for consistency and divided into
+//! layers. No script and no program of the tree is ever run.
 
 use crate::base::debian::Unpacked;
 use crate::base::rootfs::{Origin, Rootfs};
 
-/// A base image in the making.
+/// A base image under construction.
 #[derive(Debug, Clone)]
 pub struct Base {
-    /// Its files.
+    /// Files of the image.
     pub rootfs: Rootfs,
-    /// The packages that are in it, by name and architecture.
+    /// Installed packages, in the order of installation.
     pub packages: Vec<Unpacked>,
-    /// The time of what is made here, and the latest that anything has: seconds since 1970.
+    /// Time of generated files, and the latest time of any file, in seconds since 1970.
     pub epoch: i64,
-    /// What each [`Origin`] is called: a package, an input, a stand-in. The first is what a node has that says nothing.
+    /// Name of each [`Origin`]: a package, an input, an emulation. The first one is the default.
     pub origins: Vec<String>,
 }
 
 impl Base {
-    /// An empty one.
+    /// Creates an empty base.
     pub fn new(epoch: i64) -> Self {
         Base {
             rootfs: Rootfs::default(),
@@ -31,13 +31,13 @@ impl Base {
         }
     }
 
-    /// The time of what is newest in it; 0 if there is nothing.
+    /// Returns the time of the newest file, in seconds since 1970; 0 for an empty tree.
     pub fn newest(&self) -> i64 {
         let times = self.rootfs.walk().map(|named| named.node.mtime);
         times.max().unwrap_or_default().max(0)
     }
 
-    /// A new origin of that name.
+    /// Adds an origin.
     pub fn origin(&mut self, name: impl Into<String>) -> Origin {
         let origin = Origin(u32::try_from(self.origins.len()).unwrap_or(u32::MAX));
         self.origins.push(name.into());

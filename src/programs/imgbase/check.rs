@@ -1,8 +1,7 @@
-//! A tree compared with what it says of itself, before it becomes an image.
+//! Consistency check of a tree before it becomes an image.
 //!
-//! What is checked: everything is in a directory; what packages list is there; files are what their packages' md5sums say;
-//! the loader's cache leads to files; accounts can be read. A failure means that an input is damaged or that this
-//! program is wrong, and in both cases an image of it would be bad.
+//! The parent of every path is a directory, the files that packages list exist and have the contents that md5sums states,
+//! the loader's cache names existing files, and the account files are valid. A failure means a damaged input or a bug.
 
 use std::io::Read;
 
@@ -16,26 +15,26 @@ use crate::blob::CHUNK;
 use crate::error::{At, Error, Fault, Result};
 use crate::parallel::in_parallel;
 
-/// The most bytes of a file that is read whole.
+/// Largest file that is read into memory, in bytes.
 const FILE: u64 = 64 << 20;
 
-/// What may be otherwise than packages say.
+/// Accepted differences between a tree and its packages.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
-    /// What is left out on purpose.
+    /// Filters of the files that were left out.
     pub filters: Filters,
-    /// Whether files of packages may be missing or changed, as those of a host.
+    /// Whether files of packages may be missing or changed, as on a host.
     pub changed: bool,
-    /// Whether configuration files are beside their places as `.dpkg-new`.
+    /// Whether configuration files have the suffix `.dpkg-new`.
     pub unconfigured: bool,
-    /// Whether nothing was made here, so that what the tree says of itself is for others to answer for.
+    /// Whether the tree was made elsewhere, so that only its structure is checked.
     pub ready: bool,
 }
 
 /// Checks a tree.
 ///
 /// # Errors
-/// `Entry` placed at the path that is wrong; what reading files gives.
+/// `Entry` with the first wrong path as context; `Io` where a file cannot be read.
 pub fn check(base: &Base, rules: &Rules) -> Result<()> {
     parents(&base.rootfs)?;
     if rules.ready {
@@ -51,7 +50,7 @@ pub fn check(base: &Base, rules: &Rules) -> Result<()> {
     accounts(&base.rootfs)
 }
 
-fn wrong(path: &[u8], why: &'static str) -> Error {
+fn error_at(path: &[u8], why: &'static str) -> Error {
     Error::new(Fault::Entry { why }).at(String::from_utf8_lossy(path))
 }
 
@@ -61,7 +60,7 @@ fn parents(rootfs: &Rootfs) -> Result<()> {
         let parent = &named.path[..cut.unwrap_or(0)];
         match rootfs.get(parent).map(|node| &node.kind) {
             Some(Kind::Folder) => {}
-            _ => return Err(wrong(named.path, "below something that is not a directory")),
+            _ => return Err(error_at(named.path, "parent is not a directory")),
         }
     }
     Ok(())
@@ -69,18 +68,18 @@ fn parents(rootfs: &Rootfs) -> Result<()> {
 
 fn listed(rootfs: &Rootfs, package: &Unpacked, rules: &Rules) -> Result<()> {
     for path in &package.paths {
-        let there = rootfs.resolve(path)?;
-        let aside = [there.as_slice(), b".dpkg-new"].concat();
-        let is_there =
-            rootfs.get(&there).is_some() || rules.unconfigured && rootfs.get(&aside).is_some();
-        if !is_there && !rules.filters.leave_out(path) && !rules.filters.leave_out(&there) {
-            return Err(wrong(path, "the package lists it and it is not there"));
+        let resolved = rootfs.resolve(path)?;
+        let unconfigured = [resolved.as_slice(), b".dpkg-new"].concat();
+        let exists = rootfs.get(&resolved).is_some()
+            || rules.unconfigured && rootfs.get(&unconfigured).is_some();
+        if !exists && !rules.filters.leave_out(path) && !rules.filters.leave_out(&resolved) {
+            return Err(error_at(path, "listed by the package, but missing"));
         }
     }
     Ok(())
 }
 
-/// Compares files with their packages' sums, on all cores.
+/// Compares files with the MD5 sums of their packages, on all cores.
 fn sums(base: &Base) -> Result<()> {
     let mut work: Vec<(&[u8], Vec<u8>, &Contents)> = Vec::new();
     for package in &base.packages {
@@ -93,7 +92,7 @@ fn sums(base: &Base) -> Result<()> {
             };
             let path = path.trim_ascii_start();
             let there = base.rootfs.resolve(path).at(|| package.name().to_owned())?;
-            // What somebody else has put in its place is theirs.
+            // A file that another origin replaced has no known sum.
             if let Some(node) = base.rootfs.get(&there)
                 && node.origin == package.origin
                 && let Some(contents) = node.contents()
@@ -103,41 +102,38 @@ fn sums(base: &Base) -> Result<()> {
         }
     }
     let results = in_parallel(&work, |(sum, path, contents)| {
-        let place = || String::from_utf8_lossy(path).into_owned();
+        let context = || String::from_utf8_lossy(path).into_owned();
         let mut hasher = Md5::new();
-        let mut reader = contents.reader().at(place)?;
+        let mut reader = contents.reader().at(context)?;
         let mut buf = vec![0; CHUNK.min(usize::try_from(contents.len()).unwrap_or(CHUNK).max(1))];
         loop {
             match reader.read(&mut buf) {
                 Ok(0) => break,
                 Ok(n) => hasher.update(&buf[..n]),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::io("read", error)).at(place),
+                Err(error) => return Err(Error::io("read", error)).at(context),
             }
         }
         match hex::encode(hasher.finalize()).as_bytes() == *sum {
             true => Ok(()),
-            false => Err(wrong(
-                path,
-                "its contents are not what the package's md5sums say",
-            )),
+            false => Err(error_at(path, "contents differ from the package's md5sums")),
         }
     });
     results.into_iter().collect()
 }
 
-/// Every library that the loader's cache names is there (glibc, `ld.so.cache` of format 1.1).
+/// Checks that the libraries of the loader's cache exist (glibc, `ld.so.cache` of format 1.1).
 fn cache(rootfs: &Rootfs) -> Result<()> {
     const PATH: &[u8] = b"etc/ld.so.cache";
     const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
     let Some(bytes) = rootfs.read(PATH, FILE)? else {
         return Ok(());
     };
-    // One of a ready tree may hold the old format before the new one, or be of another loader: none of ours.
+    // A cache of another loader, or one that starts with the old format, is not checked.
     if !bytes.starts_with(MAGIC) {
         return Ok(());
     }
-    let short = || wrong(PATH, "it is cut short");
+    let short = || error_at(PATH, "truncated");
     let number = |at: usize| -> Option<usize> {
         let bytes = bytes.get(at..at.checked_add(4)?)?;
         usize::try_from(u32::from_le_bytes(bytes.try_into().ok()?)).ok()
@@ -154,10 +150,7 @@ fn cache(rootfs: &Rootfs) -> Result<()> {
             .and_then(|node| node.contents())
             .is_none()
         {
-            return Err(wrong(
-                path,
-                "the loader's cache names it and it is not there",
-            ));
+            return Err(error_at(path, "named by the loader's cache, but missing"));
         }
     }
     Ok(())
@@ -184,7 +177,7 @@ fn accounts(rootfs: &Rootfs) -> Result<()> {
                 text.is_some_and(|text| text.parse::<u32>().is_ok())
             };
             if parts.len() != fields || parts[0].is_empty() || !numbers.iter().all(is_number) {
-                return Err(wrong(path, "a line of it is no account"));
+                return Err(error_at(path, "invalid line: expected an account"));
             }
         }
     }
@@ -229,15 +222,12 @@ mod tests {
         let sum = "b1946ac92492d2347c6235b4d2611184  usr/bin/p\n";
         assert_eq!(said(&package(sum, &["/.", "/usr", "/usr/bin/p"])), "");
         let found = said(&package(sum, &["/usr/bin/q"]));
-        assert_eq!(
-            found,
-            "p: /usr/bin/q: the package lists it and it is not there"
-        );
+        assert_eq!(found, "p: /usr/bin/q: listed by the package, but missing");
         let other = sum.replace("b194", "c194");
         let found = said(&package(&other, &[]));
         assert_eq!(
             found,
-            "usr/bin/p: its contents are not what the package's md5sums say"
+            "usr/bin/p: contents differ from the package's md5sums"
         );
     }
 
@@ -251,7 +241,7 @@ mod tests {
         };
         assert_eq!(put("root:x:0:0:root:/root:/bin/sh\n\n"), "");
         for bad in ["root:x:0:0:root:/root", "root:x:a:0::/:\n", ":x:0:0:::"] {
-            assert_eq!(put(bad), "etc/passwd: a line of it is no account");
+            assert_eq!(put(bad), "etc/passwd: invalid line: expected an account");
         }
     }
 }

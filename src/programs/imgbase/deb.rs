@@ -1,7 +1,7 @@
-//! imgbase deb: a base image of Debian packages, from a selection to a tree.
+//! imgbase deb: a tree of Debian packages.
 //!
-//! In come packages that could be taken and what is wanted; they are chosen, unpacked in the order of installation, and
-//! what their scripts would have made is made. Out come a tree and a report of what was taken, made and left.
+//! The input is the selected packages. They are unpacked in the order of installation, and their maintainer scripts are
+//! emulated. The result is a tree, and a report of the packages, the emulation and uncovered scripts.
 
 use std::path::Path;
 
@@ -17,54 +17,54 @@ use crate::base::debian::{Request, Solution, Universe, solve};
 use crate::blob::Meter;
 use crate::error::Result;
 
-/// What is to be made of packages.
+/// Options of a tree of packages.
 #[derive(Debug, Clone, Default)]
 pub struct DebOptions {
-    /// Whether `/bin`, `/sbin` and `/lib` are links into `/usr` from the beginning.
+    /// Whether `/bin`, `/sbin` and `/lib` are links into `/usr`.
     pub merged: bool,
-    /// Which stand-ins work, and how.
+    /// Options of the emulation.
     pub emulation: EmulationOptions,
-    /// What of the packages' files is left out.
+    /// Filters of the packages' files.
     pub filters: Filters,
-    /// What is done for packages whose scripts do more than the stand-ins.
+    /// Recipes for scripts that the emulation does not cover.
     pub recipes: Vec<Recipe>,
-    /// What comes at the end.
+    /// Actions after everything else.
     pub actions: Vec<Action>,
-    /// Whether scripts are left to be run in a container, see [`emit`]: then nothing stands in for them.
+    /// Whether to leave the scripts to a container instead of emulating them, see [`leave_unconfigured`].
     pub unconfigured: bool,
 }
 
-/// What was made of packages.
+/// Report on a tree of packages.
 #[derive(Debug, Clone, Default)]
 pub struct DebReport {
-    /// Why each package of [`Base::packages`] is there, in their order.
+    /// Reason for each package of [`Base::packages`], in the same order.
     pub reasons: Vec<Reason>,
-    /// What the stand-ins made.
+    /// Changes that each emulation made.
     pub emulations: Vec<EmulationReport>,
-    /// What is left of the packages' scripts; nothing where they are to be run in a container.
+    /// Coverage of the packages' scripts; empty if they are left to a container.
     pub scripts: Vec<ScriptCoverage>,
-    /// The packages of recipes that were for none of them.
+    /// Packages of recipes that applied to none.
     pub unused: Vec<String>,
-    /// Names of the packages' files that were left out.
+    /// Number of paths that were left out.
     pub left_out: usize,
 }
 
-/// Chooses packages.
+/// Selects packages and their dependencies.
 ///
 /// # Errors
-/// As [`solve`]; `Unsolvable` with the facts that cannot hold together.
+/// As [`solve`]; `Unsolvable` with the facts that contradict each other.
 pub fn select(universe: &Universe<'_>, request: &Request) -> Result<Solution> {
     Ok(solve(universe, request)??)
 }
 
-/// What is diverted before anything is unpacked: the shell of dash is the system's, whoever else brings one. The database
-/// has the same from dash's own script.
+/// Returns the diversions that hold while packages are unpacked: dash provides `/bin/sh`. The emulation of dash's own
+/// script records them in the database.
 ///
-/// dash is named here because its diversions cannot be read where those of other packages would be. Diversions that hold
-/// while packages are unpacked are made by a `preinst`, and dash has none: it diverts in its `postinst`, by functions that
-/// ask dpkg what is diverted already. To take what every `postinst` diverts would be wrong for the others, because theirs
-/// hold only for what is unpacked after they were configured. No `preinst` of Debian 12's minimal system diverts; where
-/// one of another package moves what is there, it is reported as not done.
+/// dash is a special case because its diversions cannot be read from a `preinst`, where a package makes diversions that
+/// hold during unpacking. dash has none: it diverts in its `postinst`, with functions that ask dpkg for existing
+/// diversions. Applying the diversions of every `postinst` would be wrong for other packages, because these hold only for
+/// packages that are unpacked later. No `preinst` of Debian 12's minimal system diverts; one that does is reported as
+/// uncovered.
 fn diversions(debs: &[DebToUnpack]) -> Vec<Diversion> {
     let is_dash = |deb: &DebToUnpack| deb.expected.as_ref().is_some_and(|it| it.name == "dash");
     let diversion = |(from, to): (&str, &str)| Diversion {
@@ -87,29 +87,29 @@ fn diversions(debs: &[DebToUnpack]) -> Vec<Diversion> {
     }
 }
 
-/// Unpacks packages that were chosen and makes what their scripts would have made.
+/// Unpacks the selected packages, and emulates their scripts.
 ///
 /// # Errors
-/// As [`unpack`], [`emulation::run`], [`emit`] and [`Action::apply`].
+/// As [`unpack`], [`emulation::run`], [`leave_unconfigured`] and [`emulation::apply`].
 pub fn deb(
     base: &mut Base,
     taken: &[Taken],
     debs: &[DebToUnpack],
     architecture: &str,
     options: &DebOptions,
-    landing: &Path,
+    temp_dir: &Path,
     meter: &Meter,
 ) -> Result<DebReport> {
     if options.merged {
         merge_usr(base, architecture)?;
     }
-    let how = UnpackOptions {
+    let unpack_options = UnpackOptions {
         diversions: &diversions(debs),
-        ..UnpackOptions::new(landing, meter)
+        ..UnpackOptions::new(temp_dir, meter)
     };
-    unpack(base, debs, &how)?;
+    unpack(base, debs, &unpack_options)?;
     if base.epoch == i64::MAX {
-        // What was made so far has no time yet.
+        // Generated files have no time yet.
         let times = base.rootfs.walk().map(|named| named.node.mtime);
         base.epoch = times
             .filter(|time| *time != i64::MAX)
@@ -117,7 +117,7 @@ pub fn deb(
             .unwrap_or_default();
     }
     let mut left_out = options.filters.apply(&mut base.rootfs);
-    options.filters.note(&mut base.rootfs, base.epoch)?;
+    options.filters.write_config(&mut base.rootfs, base.epoch)?;
     let mut report = DebReport {
         reasons: taken.iter().map(|taken| taken.reason.clone()).collect(),
         ..DebReport::default()

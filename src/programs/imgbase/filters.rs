@@ -1,13 +1,13 @@
-//! What of the packages' files is left out, by dpkg's rules (`dpkg(1)`, `--path-exclude`): later patterns win, and what
-//! is left out is noted in the image where dpkg looks for it, so that it does so too when packages are installed later.
+//! Filters of packages' files, with dpkg's rules (`dpkg(1)`, `--path-exclude`): later patterns win. The rules are stored
+//! in the image as a configuration file of dpkg, so that they also apply to packages that are installed later.
 
 use crate::base::rootfs::{Kind, Node, Rootfs};
 use crate::error::{Fault, Result};
 
-/// Where the rules are noted.
-const NOTE: &[u8] = b"etc/dpkg/dpkg.cfg.d/imgbase";
+/// Path of the file with the rules.
+const CONFIG: &[u8] = b"etc/dpkg/dpkg.cfg.d/imgbase";
 
-/// What a slim image does without: documentation but for licences, manual pages, translations.
+/// Rules of a slim image: no documentation except licences, no manual pages, no translations.
 const SLIM: [(bool, &str); 10] = [
     (false, "/usr/share/doc/*"),
     (true, "/usr/share/doc/*/copyright"),
@@ -21,17 +21,17 @@ const SLIM: [(bool, &str); 10] = [
     (false, "/usr/share/man/*"),
 ];
 
-/// Patterns in their order, and whether each takes back what earlier ones left out.
+/// Rules in their order: whether the pattern includes, and the pattern.
 #[derive(Debug, Clone, Default)]
 pub struct Filters {
     rules: Vec<(bool, Vec<u8>)>,
 }
 
 impl Filters {
-    /// Those of a slim image, if it is to be one, then those that leave out, then those that take back.
+    /// Combines the rules of a slim image, if requested, with excluding and then including patterns.
     ///
     /// # Errors
-    /// `Usage` for a pattern that does not begin with `/`, or holds a line end.
+    /// `Usage` for a pattern that does not begin with `/` or `*`, or contains a newline.
     pub fn new(slim: bool, excludes: &[String], includes: &[String]) -> Result<Self> {
         let slim = SLIM.iter().filter(|_| slim);
         let slim = slim.map(|(include, pattern)| (*include, (*pattern).to_owned()));
@@ -40,7 +40,8 @@ impl Filters {
         let mut rules = Vec::new();
         for (include, pattern) in slim.chain(excludes).chain(includes) {
             if !pattern.starts_with(['/', '*']) || pattern.contains('\n') {
-                let why = format!("'{pattern}': a pattern of paths begins with / or *");
+                let why =
+                    format!("invalid pattern '{pattern}': expected a path that begins with / or *");
                 return Err(Fault::Usage(why).into());
             }
             rules.push((include, pattern.into_bytes()));
@@ -48,12 +49,12 @@ impl Filters {
         Ok(Filters { rules })
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no rules.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
 
-    /// Whether a path, with or without a leading `/`, is left out.
+    /// Returns whether a path, with or without a leading `/`, is left out.
     pub fn leave_out(&self, path: &[u8]) -> bool {
         if self.is_empty() {
             return false;
@@ -68,7 +69,7 @@ impl Filters {
             .is_some_and(|(include, _)| !include)
     }
 
-    /// Removes from a tree what is left out. A directory goes only if nothing is left in it. Returns how many names went.
+    /// Removes the excluded paths from a tree; a directory only if it becomes empty. Returns the number of removed paths.
     pub fn apply(&self, rootfs: &mut Rootfs) -> usize {
         if self.is_empty() {
             return 0;
@@ -79,7 +80,7 @@ impl Filters {
             .filter(|named| !named.path.is_empty() && self.leave_out(named.path))
             .map(|named| (named.path.to_vec(), named.node.kind == Kind::Folder))
             .collect();
-        // What is in a directory comes after it.
+        // Entries of a directory come after it.
         for (path, is_directory) in out.into_iter().rev() {
             if !is_directory || rootfs.children(&path).next().is_none() {
                 rootfs.remove(&path);
@@ -88,11 +89,11 @@ impl Filters {
         before - rootfs.len()
     }
 
-    /// Notes the rules where dpkg looks for them, if dpkg is there.
+    /// Writes the rules to dpkg's configuration, if dpkg is installed.
     ///
     /// # Errors
     /// As [`Rootfs::put`].
-    pub fn note(&self, rootfs: &mut Rootfs, epoch: i64) -> Result<()> {
+    pub fn write_config(&self, rootfs: &mut Rootfs, epoch: i64) -> Result<()> {
         if self.is_empty() || rootfs.get(b"etc/dpkg/dpkg.cfg.d").is_none() {
             return Ok(());
         }
@@ -105,15 +106,15 @@ impl Filters {
             text.extend(pattern);
             text.push(b'\n');
         }
-        rootfs.put(NOTE, Node::file(0o644, text).at(epoch))?;
+        rootfs.put(CONFIG, Node::file(0o644, text).at(epoch))?;
         Ok(())
     }
 }
 
-/// Whether a pattern of `fnmatch(3)` without flags matches: `*` and `?` match `/`, too.
+/// Matches a pattern of `fnmatch(3)` without flags: `*` and `?` match `/`, too.
 pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
-    // Where the last `*` was, and what it has taken so far.
+    // Position after the last `*`, and the end of the text that it matches.
     let mut star: Option<(usize, usize)> = None;
     loop {
         let step = match pattern.get(p) {
@@ -142,7 +143,7 @@ pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// Matches one character of a pattern; returns where the next one is.
+/// Matches one character of a pattern. Returns the position of the next one.
 fn one(pattern: &[u8], at: usize, byte: u8) -> Option<usize> {
     match pattern.get(at)? {
         b'?' => Some(at + 1),
@@ -152,14 +153,14 @@ fn one(pattern: &[u8], at: usize, byte: u8) -> Option<usize> {
         }
         b'[' => match set(pattern, at + 1, byte) {
             Some((end, found)) => found.then_some(end),
-            // Nothing closes it, so it is itself.
+            // Without a closing bracket it is literal.
             None => (byte == b'[').then_some(at + 1),
         },
         other => (*other == byte).then_some(at + 1),
     }
 }
 
-/// Reads a set in brackets: where it ends, and whether the byte is in it.
+/// Matches a set in brackets. Returns its end, and whether it contains the byte.
 fn set(pattern: &[u8], start: usize, byte: u8) -> Option<(usize, bool)> {
     let negated = matches!(pattern.get(start)?, b'!' | b'^');
     let first = start + usize::from(negated);

@@ -1,4 +1,4 @@
-//! An image of a tree: layers, config, history.
+//! The image of a tree: layers, config, history.
 
 use super::Base;
 use super::layers::{self, Cut};
@@ -9,38 +9,38 @@ use crate::spec::{Digest, History, NewConfig, Platform, Timestamp};
 use crate::write::Packer;
 use crate::write::{Bundle, ListedName, MediaTypes, NewImage};
 
-/// The most bytes of `os-release` that are read.
+/// Largest `os-release` file that is read, in bytes.
 const OS_RELEASE: u64 = 64 << 10;
 
-/// Where programs are looked for, as engines have it without another word.
+/// Default search path of programs, as engines set it.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What an image is to be beside its files.
+/// Properties of an image other than its files.
 #[derive(Debug, Clone)]
 pub struct ImageOptions {
-    /// Its names.
+    /// Names of the image.
     pub names: Vec<ListedName>,
-    /// What machine it is for; as the config says, or the host's, without it.
+    /// Platform; by default that of the config, else the host's.
     pub platform: Option<Platform>,
-    /// The config that it starts from.
+    /// Config document to start from.
     pub config: Option<Vec<u8>>,
     /// Changes to the config.
     pub instructions: Vec<Instruction>,
-    /// When it is made.
+    /// Creation time.
     pub created: Timestamp,
-    /// What the history says made it. No paths of the host belong here.
+    /// Command in the history; without paths of the host.
     pub command: String,
-    /// The command of a container of the image, where no instruction says otherwise and it is there.
+    /// Default command of a container, if its program exists in the tree.
     pub default_command: Vec<String>,
-    /// Whether that is the program that all arguments of a container are given to: its entry point.
+    /// Whether the default command is the entry point.
     pub is_entry_point: bool,
     /// Annotations of the manifest.
     pub annotations: Vec<(String, String)>,
-    /// How the tree is cut into layers.
+    /// Division of the tree into layers.
     pub cut: Cut,
 }
 
-/// Makes an image of a tree. Nothing is checked, see [`check`](super::check).
+/// Makes an image of a tree, without the consistency check of [`check`](super::check).
 ///
 /// # Errors
 /// As [`layers::write`], [`NewConfig::like`] and [`NewConfig::apply`].
@@ -53,7 +53,7 @@ pub fn image(base: &Base, packer: &Packer<'_>, options: &ImageOptions) -> Result
         config.add_history(&History {
             created: Some(created.clone()),
             created_by: options.command.clone(),
-            comment: slice.what,
+            comment: slice.description,
             ..History::default()
         })?;
         made.push(layer);
@@ -81,7 +81,7 @@ pub fn image(base: &Base, packer: &Packer<'_>, options: &ImageOptions) -> Result
     Ok((bundle, id))
 }
 
-/// Takes in what was typed about the config, so that it is found wrong before anything is read.
+/// Validates the options of the config, before any input is read.
 ///
 /// # Errors
 /// As [`NewConfig::like`] and [`NewConfig::apply`].
@@ -99,13 +99,13 @@ fn config(base: &Base, options: &ImageOptions) -> Result<NewConfig> {
     }
     if options.config.is_none() {
         let mut defaults = vec![format!("ENV {PATH}")];
-        let there = |program: &String| {
+        let exists = |program: &String| {
             let found = base
                 .rootfs
                 .follow(program.trim_start_matches('/').as_bytes());
             found.is_ok_and(|path| base.rootfs.get(&path).is_some())
         };
-        if options.default_command.first().is_some_and(there) {
+        if options.default_command.first().is_some_and(exists) {
             let words = serde_json::to_string(&options.default_command).unwrap_or_default();
             let word = match options.is_entry_point {
                 true => "ENTRYPOINT",
@@ -117,7 +117,7 @@ fn config(base: &Base, options: &ImageOptions) -> Result<NewConfig> {
     }
     config.apply(&options.instructions).at(|| "-c".to_owned())?;
     config.made(options.created, None, None);
-    // What made the files is known, but their layers are others now.
+    // The layers of a given config are replaced.
     config.empty_history(0)?;
     Ok(config)
 }

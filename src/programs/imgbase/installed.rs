@@ -1,8 +1,8 @@
-//! The packages of a ready tree, as the database of dpkg in it has them.
+//! The packages of a ready tree, read from its dpkg database.
 //!
-//! In comes a tree that somebody else made; out of `var/lib/dpkg/status` and `info/*.list`, or of `status.d` as distroless
-//! images have it, come its packages and whose each file is. Nothing is compared with what was installed: the tree is
-//! taken as it is, and what the database says of paths that are not there counts for nothing.
+//! The input is a tree that was made elsewhere. `var/lib/dpkg/status` and `info/*.list`, or `status.d` as in distroless
+//! images, state its packages and the owner of each file. Files are not compared with the packages, and listed paths that
+//! are missing are ignored.
 
 use std::collections::HashSet;
 
@@ -11,28 +11,28 @@ use crate::base::debian::{Paragraph, Paragraphs, Unpacked, database};
 use crate::base::rootfs::{Inode, Kind, Origin};
 use crate::error::{At, Result};
 
-/// The most bytes of a file of the database.
+/// Largest file of the database that is read, in bytes.
 const FILE: u64 = 64 << 20;
 
 const STATUS: &str = "var/lib/dpkg/status";
 const INFO: &str = "var/lib/dpkg/info";
 const DIRECTORY: &str = "var/lib/dpkg/status.d";
 
-/// Adds the packages to [`Base::packages`], each with an origin of its own, which its files have from now on; a path that
-/// several list is of the first. Returns whether there is a database.
+/// Adds the packages to [`Base::packages`], each with an origin of its own, and sets the origin of its files; a path that
+/// several packages list belongs to the first. Returns whether there is a database.
 ///
 /// # Errors
-/// `Deb822`, `Limit`, `BadLink`, `Io` for a database that cannot be read. The place is its file.
+/// `Deb822`, `Limit`, `BadLink`, `Io` for a database that cannot be read. The context is its file.
 pub fn packages(base: &mut Base) -> Result<bool> {
-    let mut is_there = false;
+    let mut found = false;
     let mut lists = Lists::default();
     if let Some(status) = read(base, STATUS)? {
-        is_there = true;
+        found = true;
         for paragraph in database::unpacked(&paragraphs(&status, STATUS)?) {
             let name = database::file_name(paragraph);
             let mut list = lists.read(base, &format!("{INFO}/{name}.list"))?;
             if list.is_empty() {
-                // Before dpkg 1.16 the files of all packages were called by the name alone.
+                // Before dpkg 1.16 the file name had no architecture.
                 let name = paragraph.get("Package").unwrap_or_default();
                 list = lists.read(base, &format!("{INFO}/{name}.list"))?;
             }
@@ -42,8 +42,8 @@ pub fn packages(base: &mut Base) -> Result<bool> {
     for name in names(base) {
         let path = format!("{DIRECTORY}/{name}");
         let text = lists.read(base, &path)?;
-        is_there = true;
-        // Files are listed there with their sums alone.
+        found = true;
+        // Files are listed only with their sums.
         let sums = lists.read(base, &format!("{path}.md5sums"))?;
         let mut sums = Some(&sums[..]);
         for paragraph in database::unpacked(&paragraphs(&text, &path)?) {
@@ -51,16 +51,16 @@ pub fn packages(base: &mut Base) -> Result<bool> {
             add(base, paragraph, sums.map(|(path, _)| path));
         }
     }
-    Ok(is_there)
+    Ok(found)
 }
 
-/// The files that were read. Each is read once, whatever its names are: a hostile tree could give one long list to all of
-/// its packages.
+/// Files of the database that were read. Each inode is read once: a hostile tree could give one long list to all of its
+/// packages by hard links.
 #[derive(Default)]
 struct Lists(HashSet<Inode>);
 
 impl Lists {
-    /// Its bytes; none for a file that is not there or was read before.
+    /// Reads a file; empty if it is missing or was read before.
     fn read(&mut self, base: &Base, path: &str) -> Result<Vec<u8>> {
         let there = base.rootfs.follow(path.as_bytes());
         let named = there.as_ref().ok().and_then(|path| base.rootfs.named(path));
@@ -78,7 +78,7 @@ fn add<'p>(base: &mut Base, paragraph: Paragraph<'_>, paths: impl Iterator<Item 
     }
     let origin = base.origin(name);
     for path in paths.filter(|path| !path.is_empty()) {
-        // Packages may list `/bin/x` for what is in `/usr/bin`.
+        // Packages may list `/bin/x` for a file in `/usr/bin`.
         if let Ok(there) = base.rootfs.resolve(path)
             && let Some(node) = base.rootfs.get_mut(&there)
             && node.origin == Origin::default()
@@ -93,7 +93,7 @@ fn add<'p>(base: &mut Base, paragraph: Paragraph<'_>, paths: impl Iterator<Item 
     });
 }
 
-/// The names of packages in `status.d`.
+/// Returns the names of the packages in `status.d`.
 fn names(base: &Base) -> Vec<String> {
     let Ok(directory) = base.rootfs.follow(DIRECTORY.as_bytes()) else {
         return Vec::new();

@@ -1,12 +1,12 @@
-//! A tree cut into layers.
+//! Division of a tree into layers.
 //!
-//! Every cut gives the same root filesystem; they differ in what stays the same when one package is updated. A layer
-//! of packages holds the files that those packages brought and nothing made from all of them: databases, caches and
-//! accounts are in the last layer, which is called `config`.
+//! Every division has the same root filesystem; they differ in the layers that an update of one package leaves unchanged.
+//! A layer of packages holds the files of these packages only: databases, caches and accounts, which depend on all
+//! packages, are in the last layer, named `config`.
 //!
-//! A layer begins with the directories on the way to its files, because some engines make up their own for those that are
-//! missing. A directory that others put things into, too, may get another time from each of them, so in a layer of
-//! packages its time is [`SHARED`], and the last layer states the right one.
+//! A layer contains the parent directories of its files, because some engines create missing ones with their own
+//! attributes. The time of a directory with files of several layers depends on all of them, so in a layer of packages it
+//! is [`SHARED`], and the last layer has the right one.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -20,53 +20,53 @@ use crate::layer::{EntryKind, Mtime};
 use crate::write::Packer;
 use crate::write::entry::EntryOut;
 
-/// The time of directories that are of no single layer, until the last layer states theirs.
+/// Time of a directory with files of several layers, in a layer of packages.
 pub const SHARED: i64 = 0;
 
-/// The most layers of packages: engines stop at about 125 in all.
+/// Maximum number of layers of packages; engines accept about 125 layers in total.
 const MOST: usize = 100;
 
-/// How a tree is cut.
+/// Division into layers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Cut {
-    /// One layer.
+    /// A single layer.
     #[default]
     One,
-    /// Essential and required packages, the other ones, what was made from all of them.
+    /// Three layers: essential and required packages, other packages, generated files.
     Three,
-    /// A layer for each package, and one for what was made from all of them. Where there are more than a hundred
-    /// packages, those share a layer whose sources' names have the same hash, so that they do whatever their versions.
+    /// A layer for each package, and one for generated files. With more than a hundred packages, those whose source
+    /// package names have the same hash share a layer, whatever their versions.
     Each,
 }
 
-/// A layer to be.
+/// The part of a tree that becomes one layer.
 #[derive(Debug)]
 pub struct Slice<'t> {
-    /// What is in it: `base-files 12.4`, `42 packages`, `config`; empty for all there is.
-    pub what: String,
-    /// Its entries in the order of their paths, each with the time it gets.
+    /// Description: `base-files 12.4`, `42 packages`, `config`; empty for a single layer.
+    pub description: String,
+    /// Entries in the order of their paths, each with its time in seconds since 1970.
     entries: Vec<(Named<'t>, i64)>,
 }
 
 impl Slice<'_> {
-    /// How many entries.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 }
 
-/// Cuts a tree, from the base upward. Layers without anything are left out, unless it is the only one.
+/// Divides a tree into layers, from the base upward. Empty layers are left out, except a single one.
 pub fn cut(base: &Base, how: Cut) -> Vec<Slice<'_>> {
     let time = |named: &Named<'_>| named.node.mtime.min(base.epoch);
     if how == Cut::One {
         let entries = base.rootfs.walk().map(|named| (named, time(&named)));
         return vec![Slice {
-            what: String::new(),
+            description: String::new(),
             entries: entries.collect(),
         }];
     }
@@ -76,8 +76,8 @@ pub fn cut(base: &Base, how: Cut) -> Vec<Slice<'_>> {
     let owners = owners(base, last, group_of);
     let names = names.into_iter().chain(["config".to_owned()]);
     let mut slices: Vec<Slice<'_>> = names
-        .map(|what| Slice {
-            what,
+        .map(|description| Slice {
+            description,
             entries: Vec::new(),
         })
         .collect();
@@ -89,7 +89,7 @@ pub fn cut(base: &Base, how: Cut) -> Vec<Slice<'_>> {
         };
         slices[group].entries.push((named, time(&named)));
         if group == last {
-            // All directories on its way are of the last layer, because this is in them.
+            // All parent directories are in the last layer, too.
             continue;
         }
         for directory in above(named.path) {
@@ -108,7 +108,7 @@ pub fn cut(base: &Base, how: Cut) -> Vec<Slice<'_>> {
     slices
 }
 
-/// Which layer each package's files go into, and what the layers are called.
+/// Returns the index of the layer for the files of each package, and the descriptions of the layers.
 fn groups(base: &Base, how: Cut) -> (HashMap<Origin, usize>, Vec<String>) {
     if how == Cut::Three {
         let is_base = |package: &Unpacked| {
@@ -136,7 +136,7 @@ fn groups(base: &Base, how: Cut) -> (HashMap<Origin, usize>, Vec<String>) {
     sorted.sort_by_key(|package| (package.name(), package.architecture()));
     let bucket = |package: &Unpacked| {
         let source = package.control.get("Source").unwrap_or(package.name());
-        // A version may follow in parentheses.
+        // A version in parentheses may follow.
         let source = source.split_whitespace().next().unwrap_or_default();
         let hash = sha256(source.as_bytes());
         let digits = hash.encoded().get(..8).unwrap_or_default();
@@ -165,7 +165,7 @@ fn groups(base: &Base, how: Cut) -> (HashMap<Origin, usize>, Vec<String>) {
     (groups, names)
 }
 
-/// The layer of each directory that is of one layer of packages alone, with all that is in it.
+/// Returns the layer of each directory: that of all its files, or the last one if they are in several layers.
 fn owners(
     base: &Base,
     last: usize,
@@ -179,7 +179,7 @@ fn owners(
         }
         for directory in above(named.path) {
             match owners.get_mut(directory) {
-                // Whose directories above are mixed, too.
+                // The parent directories are in several layers, too.
                 Some(owner) if *owner == last && group == last => break,
                 Some(owner) if *owner != group => *owner = last,
                 _ => {}
@@ -189,7 +189,7 @@ fn owners(
     owners
 }
 
-/// The directories that a path is in, the nearest first, the top last.
+/// Returns the parent directories of a path, from the nearest to the root.
 fn above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut path = path;
     std::iter::from_fn(move || {
@@ -202,10 +202,10 @@ fn above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Writes a layer: directories before what is in them, further names of a file as hard links to its first.
+/// Writes a layer: directories before their entries, further names of a file as hard links to the first one.
 ///
 /// # Errors
-/// What reading contents gives, placed at the path; `Io`.
+/// As [`Contents::reader`](crate::base::rootfs::Contents::reader), with the path as context; `Io`.
 pub fn write(slice: &Slice<'_>, packer: &Packer<'_>) -> Result<Kept> {
     let mut out = packer.writer()?;
     let mut first: HashMap<Inode, &[u8]> = HashMap::new();
@@ -305,7 +305,11 @@ mod tests {
         let entries = slice.entries.iter();
         let entries =
             entries.map(|(named, time)| format!("{}@{time}", String::from_utf8_lossy(named.path)));
-        format!("{}: {}", slice.what, entries.collect::<Vec<_>>().join(" "))
+        format!(
+            "{}: {}",
+            slice.description,
+            entries.collect::<Vec<_>>().join(" ")
+        )
     }
 
     #[test]
@@ -327,7 +331,10 @@ mod tests {
     fn three_layers_are_called_by_what_is_in_them() {
         let base = base("1");
         let slices = cut(&base, Cut::Three);
-        let names: Vec<&str> = slices.iter().map(|slice| slice.what.as_str()).collect();
+        let names: Vec<&str> = slices
+            .iter()
+            .map(|slice| slice.description.as_str())
+            .collect();
         assert_eq!(names, ["1 essential package", "1 other package", "config"]);
         assert_eq!(cut(&base, Cut::One)[0].len(), base.rootfs.len());
     }

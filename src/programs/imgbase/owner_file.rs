@@ -1,9 +1,9 @@
-//! Who owns the files of a tree, out of a file beside it: an mtree specification or what fakeroot saved.
+//! Owners and modes of the files of a tree, from a separate file: an mtree specification or a save file of fakeroot.
 //!
-//! A tree that somebody without rights unpacked is theirs; whose it is meant to be is written down elsewhere. Of an
-//! `mtree(5)` specification `uid`, `gid`, `uname`, `gname` and `mode` count, with `/set` and `/unset`, in both ways to
-//! write paths; further keywords, which compare contents, are passed over. Of what `fakeroot -s` saves the lines of files
-//! count that are in the directory, device nodes included.
+//! A tree that was unpacked without privileges belongs to the user; the intended owners are stated elsewhere. Of an
+//! `mtree(5)` specification the keywords `uid`, `gid`, `uname`, `gname` and `mode` are applied, with `/set` and `/unset`,
+//! for relative and full paths; other keywords are ignored. Of the file that `fakeroot -s` writes the lines of files in the
+//! directory are applied, device nodes included.
 
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
@@ -15,7 +15,7 @@ use super::emulation::Accounts;
 use crate::base::rootfs::Kind;
 use crate::error::{At, Error, Fault, Result};
 
-/// What is attributes of one path or file.
+/// Stated attributes of one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Attributes {
     uid: Option<u32>,
@@ -25,19 +25,19 @@ struct Attributes {
     mode: Option<u16>,
 }
 
-/// The owners in a file beside a tree.
+/// A file of owners and modes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnerFile(Format);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Format {
-    /// By path.
+    /// Attributes by path.
     Mtree(Vec<(Vec<u8>, Attributes)>),
-    /// By device and inode: mode with its kind, owner, device number.
+    /// Entries by device and inode.
     Fakeroot(HashMap<(u64, u64), FakerootEntry>),
 }
 
-/// A line of fakeroot's.
+/// An entry of a save file of fakeroot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FakerootEntry {
     mode: u32,
@@ -46,34 +46,34 @@ struct FakerootEntry {
     device: u64,
 }
 
-fn wrong<T>(line: usize, why: &str) -> Result<T> {
+fn invalid<T>(line: usize, why: &str) -> Result<T> {
     Err(Fault::Usage(format!("line {line}: {why}")).into())
 }
 
 impl OwnerFile {
-    /// Reads a file, of whichever of the two kinds it is.
+    /// Parses a file; the format is detected.
     ///
     /// # Errors
-    /// `Usage` with the number of a line that is none.
+    /// `Usage` with the number of the first invalid line.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let is_saved = bytes.starts_with(b"dev=");
-        Ok(OwnerFile(match is_saved {
+        let is_fakeroot = bytes.starts_with(b"dev=");
+        Ok(OwnerFile(match is_fakeroot {
             true => Format::Fakeroot(fakeroot(bytes)?),
             false => Format::Mtree(mtree(bytes)?),
         }))
     }
 
-    /// Gives the files of a tree, which came from that directory if it came from one, their owners and modes. Returns how
-    /// many lines were for nothing that is there.
+    /// Applies owners and modes to a tree. `directory` is its source, unless that was an archive. Returns the number of
+    /// entries for missing files.
     ///
     /// # Errors
-    /// `Usage` for a name that no account of the tree has, and for what fakeroot saved where the tree is no directory.
+    /// `Usage` for a name without an account in the tree, and for a save file of fakeroot where the source is an archive.
     pub fn apply(&self, base: &mut Base, directory: Option<&Path>) -> Result<usize> {
         match (&self.0, directory) {
             (Format::Mtree(lines), _) => by_path(base, lines),
             (Format::Fakeroot(saved), Some(directory)) => by_inode(base, saved, directory),
             (Format::Fakeroot(_), None) => {
-                let why = "what fakeroot saved is of a directory's files, and this is none";
+                let why = "a save file of fakeroot requires a directory as input";
                 Err(Fault::Usage(why.into()).into())
             }
         }
@@ -84,29 +84,39 @@ fn by_path(base: &mut Base, lines: &[(Vec<u8>, Attributes)]) -> Result<usize> {
     let accounts = Accounts::of(&base.rootfs)?;
     let mut unused = 0;
     for (path, attributes) in lines {
-        let place = || String::from_utf8_lossy(path).into_owned();
-        let none = |name: &str| {
-            let why = format!("there is no account '{name}' in the tree's /etc");
+        let context = || String::from_utf8_lossy(path).into_owned();
+        let unknown = |name: &str| {
+            let why = format!("unknown account '{name}': not in the tree's /etc");
             Error::new(Fault::Usage(why))
         };
-        let there = base.rootfs.resolve(path)?;
-        let Some(node) = base.rootfs.get_mut(&there) else {
+        let resolved = base.rootfs.resolve(path)?;
+        let Some(node) = base.rootfs.get_mut(&resolved) else {
             unused += 1;
             continue;
         };
         let uid = match (&attributes.user, attributes.uid) {
             (_, Some(uid)) => Some(uid),
-            (Some(name), None) => Some(accounts.uid(name).ok_or_else(|| none(name)).at(place)?),
+            (Some(name), None) => Some(
+                accounts
+                    .uid(name)
+                    .ok_or_else(|| unknown(name))
+                    .at(context)?,
+            ),
             (None, None) => None,
         };
         let gid = match (&attributes.group, attributes.gid) {
             (_, Some(gid)) => Some(gid),
-            (Some(name), None) => Some(accounts.gid(name).ok_or_else(|| none(name)).at(place)?),
+            (Some(name), None) => Some(
+                accounts
+                    .gid(name)
+                    .ok_or_else(|| unknown(name))
+                    .at(context)?,
+            ),
             (None, None) => None,
         };
         node.uid = uid.unwrap_or(node.uid);
         node.gid = gid.unwrap_or(node.gid);
-        // The permissions of links say nothing, and differ between systems.
+        // The mode of a link has no meaning, and differs between systems.
         if !matches!(node.kind, Kind::Symlink(_)) {
             node.mode = attributes.mode.unwrap_or(node.mode);
         }
@@ -149,12 +159,13 @@ fn by_inode(
     Ok(saved.len() - used.len())
 }
 
+/// Returns the twelve permission bits of a mode.
 fn permissions(mode: u32) -> u16 {
-    // Twelve bits.
     (mode & 0o7777) as u16
 }
 
-/// `dev=fe00,ino=12,mode=100644,uid=0,gid=0,nlink=1,rdev=0`: device numbers in hexadecimal, the mode in octal digits.
+/// Parses lines like `dev=fe00,ino=12,mode=100644,uid=0,gid=0,nlink=1,rdev=0`: device numbers are hexadecimal, the mode is
+/// octal.
 fn fakeroot(bytes: &[u8]) -> Result<HashMap<(u64, u64), FakerootEntry>> {
     let mut all = HashMap::new();
     for (i, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
@@ -181,7 +192,7 @@ fn fakeroot(bytes: &[u8]) -> Result<HashMap<(u64, u64), FakerootEntry>> {
             Some((key, saved)) => {
                 all.insert(key, saved);
             }
-            None => return wrong(i + 1, "expected dev=, ino=, mode=, uid= and gid="),
+            None => return invalid(i + 1, "expected dev=, ino=, mode=, uid= and gid="),
         }
     }
     Ok(all)
@@ -229,7 +240,7 @@ fn mtree(bytes: &[u8]) -> Result<Vec<(Vec<u8>, Attributes)>> {
         }
         let own: Vec<(Vec<u8>, Vec<u8>)> = words.map(pair).collect();
         let mut keys = set.clone();
-        // A name on the line means more than a number for all, and the other way round.
+        // A name on the line overrides a default number, and vice versa.
         for (name, other) in [
             ("uname", "uid"),
             ("uid", "uname"),
@@ -241,8 +252,8 @@ fn mtree(bytes: &[u8]) -> Result<Vec<(Vec<u8>, Attributes)>> {
             }
         }
         keys.extend(own);
-        let Some(name) = plain(name) else {
-            return wrong(number, "its name is not written as mtree does");
+        let Some(name) = unescape(name) else {
+            return invalid(number, "invalid escape in the file name");
         };
         let is_full = name.contains(&b'/');
         let is_directory = keys.get(&b"type"[..]).is_some_and(|kind| kind == b"dir");
@@ -259,9 +270,9 @@ fn mtree(bytes: &[u8]) -> Result<Vec<(Vec<u8>, Attributes)>> {
             here.push(name);
         }
         let Some(attributes) = attributes(&keys) else {
-            return wrong(
+            return invalid(
                 number,
-                "a number or an octal mode is expected for uid, gid and mode",
+                "invalid value: expected a number for uid and gid, an octal mode",
             );
         };
         let path = crate::layer::clean_path(&path).path.into_owned();
@@ -284,7 +295,7 @@ fn attributes(keys: &HashMap<Vec<u8>, Vec<u8>>) -> Option<Attributes> {
         let value = keys.get(name.as_bytes())?;
         Some(String::from_utf8_lossy(value).into_owned())
     };
-    // The largest number is what programs take for none.
+    // The largest number means no user to many programs.
     let number = |name: &str| match text(name) {
         None => Some(None),
         Some(text) => Some(Some(text.parse().ok().filter(|id| *id != u32::MAX)?)),
@@ -302,8 +313,8 @@ fn attributes(keys: &HashMap<Vec<u8>, Vec<u8>>) -> Option<Attributes> {
     })
 }
 
-/// A name without `vis(3)`'s escapes; `None` for one that is none.
-fn plain(name: &[u8]) -> Option<Vec<u8>> {
+/// Decodes the escapes of `vis(3)` in a name; `None` for an invalid one.
+fn unescape(name: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut rest = name;
     while let Some((byte, after)) = rest.split_first() {
@@ -363,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_to_write_an_mtree() {
+    fn mtree_paths_are_relative_or_full() {
         let nested = "#mtree\n/set type=file uid=0 gid=0 mode=0755\n.               type=dir\n    bin  type=dir\n\
             a\\040b  mode=0644 \\\n        size=5 sha256digest=ab nochange\n    su  mode=4755 gname=root\n    ..\n..\n";
         let full = "./bin type=dir mode=755 uid=0 gid=0\n./bin/a\\sb type=file uname=root gid=0 mode=0100644\n\
@@ -381,11 +392,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_by_its_line() {
+    fn errors_state_the_line() {
         for (text, expected) in [
-            ("\na uid=x\n", "line 2: a number or an octal mode"),
-            ("a mode=u+x\n", "line 1: a number"),
-            ("a\\q uid=0\n", "line 1: its name"),
+            ("\na uid=x\n", "line 2: invalid value"),
+            ("a mode=u+x\n", "line 1: invalid value"),
+            ("a\\q uid=0\n", "line 1: invalid escape"),
             ("dev=1,ino=2,mode=9,uid=0,gid=0\n", "line 1: expected dev="),
         ] {
             let error = OwnerFile::parse(text.as_bytes())

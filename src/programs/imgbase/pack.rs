@@ -1,4 +1,4 @@
-//! A ready root filesystem as a tree: a directory, a tar or a cpio archive.
+//! Trees of ready root filesystems: a directory, a tar or a cpio archive.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -14,27 +14,26 @@ use crate::error::{At, Error, Fault, Result};
 use crate::layer::{Entry, EntryKind, FileInput, Limits, Walker, Whiteout};
 use crate::write::{check_types, root_listing};
 
-/// The most bytes of a sparse file, which is written out with its holes.
+/// Largest sparse file, in bytes, because its holes are written, too.
 const SPARSE: u64 = 16 << 30;
 
-/// What is to be made of a ready tree.
+/// Options of reading a ready tree.
 #[derive(Debug, Clone, Default)]
 pub struct PackOptions {
-    /// What is left out.
+    /// Excluded paths.
     pub excludes: Excludes,
-    /// Who owns everything; as the input says without it.
+    /// Owner of all files; by default as stated in the input.
     pub owner: Option<(u32, u32)>,
-    /// Take names that begin with `.wh.` for what they mean in layers, and not for an error: they remove what came
-    /// before them, and do not become files.
+    /// Whether to apply whiteouts (`.wh.` names), which remove earlier entries of the archive, instead of refusing them.
     pub whiteouts: bool,
-    /// What is accepted of an archive at most.
+    /// Limits on archives.
     pub limits: Limits,
 }
 
-/// Fills a tree from a directory. Its contents are read when the layers are written.
+/// Fills a tree from a directory. File contents are read when the layers are written.
 ///
 /// # Errors
-/// `Entry` and `BadLink` for what cannot be put into the tree; `Limit`.
+/// `Entry` and `BadLink` for entries that cannot be put into the tree; `Limit`.
 pub fn directory(
     base: &mut Base,
     path: &Path,
@@ -42,17 +41,16 @@ pub fn directory(
     options: &PackOptions,
 ) -> Result<()> {
     let mut names: HashMap<u64, Vec<u8>> = HashMap::new();
-    // The top is no item, but an archive of the directory would have it.
+    // The directory itself is not listed, but an archive of it has an entry for it.
     let metadata = std::fs::metadata(path).map_err(|error| Error::io("read", error))?;
     if let Some(top) = base.rootfs.get_mut(b"") {
         let owner = options.owner;
         (top.uid, top.gid) = owner.unwrap_or((metadata.uid(), metadata.gid()));
-        // Twelve bits.
         top.mode = (metadata.mode() & 0o7777) as u16;
         top.mtime = metadata.mtime();
     }
     for (item, _) in directory.items() {
-        let place = || String::from_utf8_lossy(&item.path).into_owned();
+        let context = || String::from_utf8_lossy(&item.path).into_owned();
         if let Some(first) = item.inode.and_then(|inode| names.get(&inode)) {
             base.rootfs.link(&item.path, first)?;
             continue;
@@ -64,14 +62,14 @@ pub fn directory(
             EntryKind::File => {
                 let name = std::os::unix::ffi::OsStrExt::from_bytes(item.path.as_slice());
                 let file = path.join::<&std::ffi::OsStr>(name);
-                Kind::File(Contents::of_path(&file).at(place)?)
+                Kind::File(Contents::of_path(&file).at(context)?)
             }
             _ => match kind_of(item.kind, &item.link_target, item.device) {
                 Some(kind) => kind,
                 None => continue,
             },
         };
-        let node = node_of(&item, kind, options).at(place)?;
+        let node = node_of(&item, kind, options).at(context)?;
         put(base, &item.path, node)?;
     }
     Ok(())
@@ -93,7 +91,7 @@ fn node_of(item: &Item, kind: Kind, options: &PackOptions) -> Result<Node> {
     })
 }
 
-/// A link, directory, device or FIFO; `None` for what is none of these.
+/// Returns the node kind of a link, directory, device or FIFO; `None` for other entries.
 fn kind_of(kind: EntryKind, target: &[u8], (major, minor): (u64, u64)) -> Option<Kind> {
     Some(match kind {
         EntryKind::Directory => Kind::Folder,
@@ -118,47 +116,47 @@ fn id(id: u64) -> Result<u32> {
     }
 }
 
-/// Puts a node; a directory that is there takes the new one's attributes, as where archives are unpacked.
+/// Puts a node; an existing directory takes its attributes, as when an archive is unpacked.
 fn put(base: &mut Base, path: &[u8], node: Node) -> Result<()> {
     let is_directory = node.kind == Kind::Folder;
-    let there = base.rootfs.put(path, node.clone())?;
+    let put = base.rootfs.put(path, node.clone())?;
     if is_directory
-        && there.was.is_some()
-        && let Some(directory) = base.rootfs.get_mut(&there.path)
+        && put.was.is_some()
+        && let Some(directory) = base.rootfs.get_mut(&put.path)
     {
         *directory = node;
     }
     Ok(())
 }
 
-/// Fills a tree from a tar or a cpio archive, packed or not. What is packed, and cpio archives, go plain into a file
-/// without a name in `landing`; a plain tar is read where it is.
+/// Fills a tree from a tar or a cpio archive, compressed or not. An uncompressed tar is read in place; any other archive
+/// is converted to one in an anonymous temporary file in `temp_dir`.
 ///
 /// # Errors
-/// What is wrong with the archive: `Tar`, `Cpio`, `Codec`, `Entry`, `BadLink`, `Limit`, `Unsupported` for what is
-/// neither and for markers that nobody asked to be taken as such.
+/// `Tar`, `Cpio`, `Codec`, `Entry`, `BadLink`, `Limit` for a damaged archive; `Unsupported` for another format, and for
+/// whiteouts unless requested.
 pub fn archive(
     base: &mut Base,
     input: Input,
-    landing: &Path,
+    temp_dir: &Path,
     meter: &Meter,
     options: &PackOptions,
 ) -> Result<()> {
-    let (listing, plain) = root_listing(input, landing, &options.limits, meter)?;
+    let (listing, tar) = root_listing(input, temp_dir, &options.limits, meter)?;
     check_types(&listing)?;
     drop(listing);
-    let mut spool = Spool::default();
-    let (file, start) = plain.parts();
+    let mut expanded = ExpandedFiles::default();
+    let (file, start) = tar.parts();
     let mut walker =
-        Walker::new(FileInput::new(Arc::clone(file), start, plain.len())).within(&options.limits);
+        Walker::new(FileInput::new(Arc::clone(file), start, tar.len())).within(&options.limits);
     let mut left_out: HashSet<Vec<u8>> = HashSet::new();
     while walker.next_entry()?.is_some() {
         let entry = walker.entry();
         let path = entry.clean_path().to_vec();
-        let place = || String::from_utf8_lossy(&path).into_owned();
+        let context = || String::from_utf8_lossy(&path).into_owned();
         if entry.climbs() {
-            let why = "its name leads out of the archive with '..'";
-            return Err(Error::new(Fault::Entry { why }).at(place()));
+            let why = "path escapes the root directory with '..'";
+            return Err(Error::new(Fault::Entry { why }).at(context()));
         }
         if path.len() as u64 > options.limits.path_length {
             let (what, limit, found) = (
@@ -179,26 +177,26 @@ pub fn archive(
                 continue;
             }
             _ => {
-                let what = "a marker that removes files of lower layers".to_owned();
-                return Err(Error::new(Fault::Unsupported { what }).at(place()));
+                let what = "whiteout in a root filesystem".to_owned();
+                return Err(Error::new(Fault::Unsupported { what }).at(context()));
             }
         }
         if entry.kind == EntryKind::HardLink {
             let target = crate::layer::clean_path(&entry.link_target)
                 .path
                 .into_owned();
-            // The first name of a file may be left out while another stays: then there is nothing to link to.
+            // The first name of a file may be excluded while another is not.
             if left_out.contains(&target) {
-                let what = "a hard link to a name that is left out".to_owned();
-                return Err(Error::new(Fault::Unsupported { what }).at(place()));
+                let what = "hard link to an excluded file".to_owned();
+                return Err(Error::new(Fault::Unsupported { what }).at(context()));
             }
             base.rootfs.link(&path, &target)?;
             continue;
         }
         let kind = match entry.kind {
             EntryKind::File => Kind::File(match &entry.sparse {
-                None => Contents::Range(plain.slice(entry.data_offset, entry.size)),
-                Some(_) => spool.sparse(entry.clone(), &plain, landing)?,
+                None => Contents::Range(tar.slice(entry.data_offset, entry.size)),
+                Some(_) => expanded.add(entry.clone(), &tar, temp_dir)?,
             }),
             kind => match kind_of(kind, &entry.link_target, entry.device) {
                 Some(kind) => kind,
@@ -208,8 +206,8 @@ pub fn archive(
         let (uid, gid) = match options.owner {
             Some(owner) => owner,
             None => (
-                id(entry.metadata.uid).at(place)?,
-                id(entry.metadata.gid).at(place)?,
+                id(entry.metadata.uid).at(context)?,
+                id(entry.metadata.gid).at(context)?,
             ),
         };
         let node = Node {
@@ -251,19 +249,20 @@ fn whiteout(base: &mut Base, path: &[u8], marker: Whiteout<'_>) {
     }
 }
 
-/// Where sparse files are written out with their holes.
+/// Anonymous temporary file with the expanded contents of sparse files.
 #[derive(Default)]
-struct Spool {
+struct ExpandedFiles {
     file: Option<Arc<NewFile>>,
     end: u64,
 }
 
-impl Spool {
-    fn sparse(&mut self, entry: Entry, plain: &FileRange, landing: &Path) -> Result<Contents> {
+impl ExpandedFiles {
+    /// Expands a sparse file of the archive.
+    fn add(&mut self, entry: Entry, tar: &FileRange, temp_dir: &Path) -> Result<Contents> {
         let file = match &self.file {
             Some(file) => Arc::clone(file),
             None => {
-                let file = Arc::new(NewFile::in_directory(landing, 0o600)?);
+                let file = Arc::new(NewFile::in_directory(temp_dir, 0o600)?);
                 self.file = Some(Arc::clone(&file));
                 file
             }
@@ -280,10 +279,7 @@ impl Spool {
             let mut to = file.file();
             to.seek(SeekFrom::Start(start + segment.offset))
                 .map_err(failed)?;
-            let mut from = plain
-                .slice(at, segment.length)
-                .reader()
-                .take(segment.length);
+            let mut from = tar.slice(at, segment.length).reader().take(segment.length);
             std::io::copy(&mut from, &mut to).map_err(failed)?;
             at += segment.length;
         }

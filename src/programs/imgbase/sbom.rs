@@ -1,6 +1,6 @@
-//! Bills of materials: the packages of a tree in SPDX 2.3 or CycloneDX 1.5, both as JSON.
+//! Software bills of materials (SBOM): the packages of a tree as SPDX 2.3 or CycloneDX 1.5, both in JSON.
 //!
-//! The same tree gives the same bytes: identifiers are made of the packages' names, and the time is the tree's.
+//! The output is reproducible: identifiers derive from the packages' names, and the time is that of the tree.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::base::debian::Unpacked;
 use crate::blob::sha256;
 use crate::spec::Timestamp;
 
-/// Which form.
+/// Format of an SBOM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// SPDX 2.3.
@@ -18,13 +18,12 @@ pub enum Kind {
     CycloneDx,
 }
 
-/// A bill of materials of the packages in a tree. Which distribution they are of is read in `os_release`, else in the
-/// tree's own.
+/// Returns the SBOM of the packages in a tree. The distribution is read from `os_release`, by default from the tree's own.
 pub fn document(base: &Base, kind: Kind, os_release: Option<&[u8]>) -> Vec<u8> {
     let mut packages: Vec<&Unpacked> = base.packages.iter().collect();
     packages.sort_by_key(|package| (package.name(), package.architecture()));
     let distribution = distribution(base, os_release);
-    // What makes one of two bills of the same packages another one.
+    // Seed of the identifiers: equal for the same packages.
     let text: Vec<String> = packages
         .iter()
         .map(|package| purl(package, &distribution))
@@ -39,7 +38,7 @@ pub fn document(base: &Base, kind: Kind, os_release: Option<&[u8]>) -> Vec<u8> {
     bytes
 }
 
-/// `ID` and `VERSION_ID` of os-release: `debian`, `debian-12`.
+/// Returns `ID`, and `ID` with `VERSION_ID`, of os-release: `debian`, `debian-12`.
 fn distribution(base: &Base, os_release: Option<&[u8]>) -> (String, String) {
     let own = || base.rootfs.read(b"etc/os-release", 64 << 10).ok().flatten();
     let text = os_release.map(<[u8]>::to_vec).or_else(own);
@@ -56,7 +55,7 @@ fn distribution(base: &Base, os_release: Option<&[u8]>) -> (String, String) {
     (id, release)
 }
 
-/// The package URL (purl specification, type `deb`).
+/// Returns the package URL (purl specification, type `deb`).
 fn purl(package: &Unpacked, (id, release): &(String, String)) -> String {
     let mut purl = format!(
         "pkg:deb/{}/{}@{}?arch={}",
@@ -71,7 +70,7 @@ fn purl(package: &Unpacked, (id, release): &(String, String)) -> String {
     purl
 }
 
-/// Percent-encoded, but for what a purl keeps.
+/// Percent-encodes all bytes that a purl does not allow.
 fn encoded(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
@@ -85,7 +84,7 @@ fn encoded(text: &str) -> String {
     out
 }
 
-/// The source package and its version.
+/// Returns the name and version of the source package.
 fn source(package: &Unpacked) -> String {
     let stated = package.control.get("Source").unwrap_or(package.name());
     match stated.split_once(" (") {
@@ -94,10 +93,10 @@ fn source(package: &Unpacked) -> String {
     }
 }
 
-/// An identifier that SPDX takes: letters, digits, `.` and `-`.
+/// Returns an identifier for SPDX: letters, digits, `.` and `-`.
 fn spdx_id(package: &Unpacked) -> String {
     let text = format!("{}-{}", package.name(), package.architecture());
-    // `+` and `_` each in their own way, so that two names never become one.
+    // `+` and `_` have different replacements, so that identifiers stay distinct.
     let text = text.replace('+', ".plus.").replace('_', ".low.");
     format!("SPDXRef-Package-{text}")
 }
@@ -184,7 +183,7 @@ fn cyclonedx(
         }
         entry
     });
-    // A name-based UUID: version 5 by its form, of a hash that is ours.
+    // A UUID in the format of version 5, from the seed.
     let part = |from: usize, to: usize| seed.get(from..to).unwrap_or_default();
     let serial = format!(
         "urn:uuid:{}-{}-5{}-8{}-{}",

@@ -1,15 +1,15 @@
-//! An image whose packages are unpacked and wait for their scripts, and the program that runs these in a container.
+//! Images whose packages are unpacked but not configured, with a program that configures them in a container.
 //!
-//! What comes out of [`FINISH`] is what the packages' own scripts make of it: not the same twice, and with whatever keys
-//! and numbers they draw. Nothing is run here.
+//! The result of [`CONFIGURE`] is not reproducible: the packages' own scripts may generate keys and numbers. Nothing is run
+//! here.
 
 use super::Base;
 use super::emulation::{self, EmulationOptions};
 use crate::base::rootfs::Node;
 use crate::error::Result;
 
-/// Where the program is that finishes the installation.
-pub const FINISH: &str = "usr/sbin/imgbase-configure";
+/// Path of the program that configures the packages.
+pub const CONFIGURE: &str = "usr/sbin/imgbase-configure";
 
 const PROGRAM: &str = "\
 #!/bin/sh
@@ -25,8 +25,8 @@ fi
 dpkg --configure -a
 ";
 
-/// Leaves packages in the state that dpkg calls unpacked: configuration files are beside their places as `.dpkg-new`, the
-/// database says what is still to be done, and accounts are there because the scripts need them.
+/// Leaves packages in dpkg's state "unpacked": configuration files get the suffix `.dpkg-new`, the database lists the
+/// packages as unpacked, and accounts exist because the scripts need them.
 ///
 /// # Errors
 /// As [`emulation::run`].
@@ -37,7 +37,7 @@ pub fn leave_unconfigured(base: &mut Base, options: &EmulationOptions) -> Result
     let packages = std::mem::take(&mut base.packages);
     let mut moved = Ok(());
     for path in packages.iter().flat_map(emulation::conffile_names) {
-        moved = aside(base, &path);
+        moved = rename_conffile(base, &path);
         if moved.is_err() {
             break;
         }
@@ -45,12 +45,12 @@ pub fn leave_unconfigured(base: &mut Base, options: &EmulationOptions) -> Result
     base.packages = packages;
     moved?;
     let program = Node::file(0o755, PROGRAM).at(epoch).from(origin);
-    base.rootfs.put(FINISH.as_bytes(), program)?;
+    base.rootfs.put(CONFIGURE.as_bytes(), program)?;
     Ok(())
 }
 
-/// A configuration file to its name with `.dpkg-new`.
-fn aside(base: &mut Base, path: &str) -> Result<()> {
+/// Renames a configuration file to its name with `.dpkg-new`.
+fn rename_conffile(base: &mut Base, path: &str) -> Result<()> {
     let from = base.rootfs.resolve(path.as_bytes())?;
     let Some(node) = base.rootfs.get(&from).cloned() else {
         return Ok(());

@@ -1,18 +1,20 @@
-//! imgbase deb: a base image of Debian packages.
+//! imgbase deb: base images of Debian packages.
+
+use std::path::Path;
 
 use super::ImageArgs;
-use super::lock_args::LockArgs;
+use super::lock_args::{LockArgs, PackageSet};
 use super::report::{self, Document};
 use crate::base::debian::LockedPackage;
 use crate::blob::Meter;
 use crate::cli::{Common, Io, Page, Uses, Verdict, source_date_epoch};
 use crate::error::Result;
-use crate::programs::imgbase::deb::{DebOptions, deb};
+use crate::programs::imgbase::deb::{DebOptions, DebReport, deb};
 use crate::programs::imgbase::emulation::{Database, EmulationOptions};
 use crate::programs::imgbase::{Base, check};
 use crate::spec::Platform;
 
-/// Its part of the documentation.
+/// Documentation of the subcommand.
 pub const PAGE: Page = Page {
     name: "deb",
     uses: Uses::NOTHING,
@@ -26,24 +28,24 @@ pub struct Deb {
     selection: super::Selection,
 
     #[command(flatten)]
-    locking: LockArgs,
+    lock: LockArgs,
 
     #[command(flatten)]
-    filtering: super::FilterArgs,
+    filter: super::FilterArgs,
 
-    /// How packages are recorded
+    /// Form of the package database
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     database: Databases,
 
-    /// Leave out one of the stand-ins, by its name; may be repeated
+    /// Disable the emulation with this name; may be repeated
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     without: Vec<String>,
 
-    /// The time zone, as below /usr/share/zoneinfo
+    /// Time zone, a path below /usr/share/zoneinfo
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<String>,
 
-    /// Keep /bin, /sbin and /lib as directories of their own
+    /// Keep /bin, /sbin and /lib as separate directories
     #[arg(long)]
     unmerged_usr: bool,
 
@@ -53,137 +55,95 @@ pub struct Deb {
     #[command(flatten)]
     recipes: super::RecipeArgs,
 
-    /// Leave the scripts to be run in a container
+    /// Leave the maintainer scripts to a container
     ///
-    /// Packages are unpacked and recorded as such; no stand-in but that of accounts works, and /usr/sbin/imgbase-configure,
-    /// run once in a container, finishes the installation. What that makes is not the same twice.
+    /// Packages are unpacked and recorded in that state; only accounts are emulated. /usr/sbin/imgbase-configure, run once in
+    /// a container, completes the installation; its result is not reproducible.
     #[arg(long, value_name = "HOW", value_enum, conflicts_with_all = ["strict", "recipe"])]
     configure: Option<Configure>,
 
     #[command(flatten)]
-    records: super::ReportArgs,
+    report: super::ReportArgs,
 
-    /// Print the packages that would be taken, and make nothing
+    /// Print the selected packages without making an image
     #[arg(long, alias = "print-packages", conflicts_with = "format")]
     dry_run: bool,
 
     #[command(flatten)]
-    ending: ImageArgs,
+    image: ImageArgs,
 }
 
-/// How scripts are run that are not stood in for.
+/// Alternatives to the emulation of scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Configure {
-    /// By a program in the image, when a container is started with it.
+    /// Add a program to the image that configures the packages in a container.
     Emit,
 }
 
-/// How packages are recorded.
+/// Form of the package database.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Databases {
-    /// In full if dpkg is one of the packages, else in status.d.
+    /// Full if dpkg is one of the packages, else status.d.
     #[default]
     Auto,
-    /// In dpkg's database.
+    /// The database of dpkg.
     Full,
-    /// In /var/lib/dpkg/status.d, as distroless images do.
+    /// /var/lib/dpkg/status.d, as in distroless images.
     StatusD,
-    /// Not at all.
+    /// No database.
     None,
 }
 
 impl Deb {
-    /// Does it.
+    /// Runs the subcommand.
     ///
     /// # Errors
-    /// As `LockArgs::choose`, [`deb`] and `Taken::deliver`.
+    /// As [`LockArgs::select`], [`deb`] and [`ImageRequest::deliver`](super::image_args::ImageRequest::deliver).
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
-        let papers = self.records.taken_in()?;
-        let mut paths = papers.paths();
-        paths.extend(self.locking.path());
-        let mut taken_in = self.ending.taken_in(common, "imgbase deb", &paths)?;
-        let filters = self.filtering.filters()?;
-        let mut emulation = EmulationOptions {
-            time_zone: self.time_zone.clone(),
-            ..EmulationOptions::default()
-        };
-        for name in &self.without {
-            emulation.disable(name)?;
-        }
+        let files = self.report.parse()?;
+        let mut paths = files.paths();
+        paths.extend(self.lock.path());
+        let mut request = self.image.parse(common, "imgbase deb", &paths)?;
+        let filters = self.filter.filters()?;
         let mut options = DebOptions {
             merged: !self.unmerged_usr,
-            emulation,
+            emulation: self.emulation()?,
             filters: filters.clone(),
-            recipes: self.recipes.taken_in()?,
+            recipes: self.recipes.read()?,
             actions: self.changes.actions(),
             unconfigured: self.configure == Some(Configure::Emit),
         };
-        let mut chosen = self.locking.choose(&self.selection, options.merged, io)?;
-        taken_in.set_step(&format!("imgbase deb --variant {}", chosen.variant.name()));
-        options.emulation.database = match (self.database, chosen.variant) {
-            (Databases::Auto, super::Variant::Distroless) => Database::StatusD,
-            (Databases::Auto, _) => Database::Auto,
-            (Databases::Full, _) => Database::Full,
-            (Databases::StatusD, _) => Database::StatusD,
-            (Databases::None, _) => Database::None,
-        };
+        let mut packages = self.lock.select(&self.selection, options.merged, io)?;
+        request.set_step(&format!(
+            "imgbase deb --variant {}",
+            packages.variant.name()
+        ));
+        options.emulation.database = self.database(packages.variant);
         if self.dry_run {
-            chosen.compare(io)?;
-            for package in &chosen.lock.packages {
-                let LockedPackage {
-                    name,
-                    version,
-                    architecture,
-                    ..
-                } = package;
-                io.line(&format!("{name}\t{version}\t{architecture}"))?;
-            }
+            packages.compare(io)?;
+            print_packages(&packages.lock.packages, io)?;
             return Ok(Verdict::Yes);
         }
-        let debs = &chosen.debs;
-        let mut base = Base::new(source_date_epoch().or(chosen.date).unwrap_or(i64::MAX));
-        let meter = Meter::default();
-        let sizes = debs
-            .iter()
-            .map(|deb| std::fs::metadata(&deb.path).map_or(0, |it| it.len()));
-        let progress = io.progress(
-            "packages",
-            Some(sizes.sum()),
-            &meter,
-            self.ending.is_quiet(),
-        );
-        let architecture = chosen.architecture.as_str();
-        let report = deb(
-            &mut base,
-            &chosen.taken,
-            debs,
-            architecture,
-            &options,
-            &taken_in.landing,
-            &meter,
-        );
-        drop(progress);
+        let mut base = Base::new(source_date_epoch().or(packages.date).unwrap_or(i64::MAX));
+        let report = self.build(&mut base, &packages, &options, &request.temp_dir, io);
         if report.is_err() {
-            chosen.compare(io)?;
+            packages.compare(io)?;
         }
         let report = report?;
-        taken_in.set_created(base.epoch);
-        if let Some(platform) = platform(architecture) {
-            taken_in.set_platform(platform);
+        request.set_created(base.epoch);
+        if let Some(platform) = platform(&packages.architecture) {
+            request.set_platform(platform);
         }
-        taken_in.set_command(
-            match base.rootfs.get(b"usr/bin/bash").is_some()
-                || base.rootfs.get(b"bin/bash").is_some()
-            {
-                true => &["/bin/bash"],
-                false => &["/bin/sh"],
-            },
-        );
-        if !self.ending.is_quiet() {
-            report::tell(io, &report.scripts, &report.unused);
+        let has = |path: &[u8]| base.rootfs.get(path).is_some();
+        request.set_command(match has(b"usr/bin/bash") || has(b"bin/bash") {
+            true => &["/bin/bash"],
+            false => &["/bin/sh"],
+        });
+        if !self.image.is_quiet() {
+            report::print_notes(io, &report.scripts, &report.unused);
         }
-        if self.records.strict {
-            report::strict(&report.scripts)?;
+        if self.report.strict {
+            report::require_covered(&report.scripts)?;
         }
         let document = Document {
             base: &base,
@@ -200,17 +160,81 @@ impl Deb {
             unconfigured: options.unconfigured,
             ..check::Rules::default()
         };
-        let mut papers = papers.written(&document);
-        if let Some(path) = self.locking.path() {
-            chosen.lock.complete(&base.packages);
-            papers.push((path, chosen.lock.to_text()?.into_bytes()));
+        let mut side_files = files.contents(&document);
+        if let Some(path) = self.lock.path() {
+            packages.lock.complete(&base.packages);
+            side_files.push((path, packages.lock.to_text()?.into_bytes()));
         }
-        taken_in.deliver(&base, &rules, &papers, io)?;
+        request.deliver(&base, &rules, &side_files, io)?;
         Ok(Verdict::Yes)
+    }
+
+    /// Returns the options of the emulation, with the default database.
+    fn emulation(&self) -> Result<EmulationOptions> {
+        let mut options = EmulationOptions {
+            time_zone: self.time_zone.clone(),
+            ..EmulationOptions::default()
+        };
+        for name in &self.without {
+            options.disable(name)?;
+        }
+        Ok(options)
+    }
+
+    /// Returns the form of the package database.
+    fn database(&self, variant: super::Variant) -> Database {
+        match (self.database, variant) {
+            (Databases::Auto, super::Variant::Distroless) => Database::StatusD,
+            (Databases::Auto, _) => Database::Auto,
+            (Databases::Full, _) => Database::Full,
+            (Databases::StatusD, _) => Database::StatusD,
+            (Databases::None, _) => Database::None,
+        }
+    }
+
+    /// Builds the tree, and shows progress.
+    fn build(
+        &self,
+        base: &mut Base,
+        packages: &PackageSet,
+        options: &DebOptions,
+        temp_dir: &Path,
+        io: &mut Io,
+    ) -> Result<DebReport> {
+        let debs = &packages.debs;
+        let meter = Meter::default();
+        let sizes = debs
+            .iter()
+            .map(|deb| std::fs::metadata(&deb.path).map_or(0, |it| it.len()));
+        let size = Some(sizes.sum());
+        let _progress = io.progress("packages", size, &meter, self.image.is_quiet());
+        deb(
+            base,
+            &packages.taken,
+            debs,
+            &packages.architecture,
+            options,
+            temp_dir,
+            &meter,
+        )
     }
 }
 
-/// What the image specification calls an architecture of Debian's.
+/// Prints name, version and architecture of packages.
+fn print_packages(packages: &[LockedPackage], io: &mut Io) -> Result<()> {
+    for package in packages {
+        let LockedPackage {
+            name,
+            version,
+            architecture,
+            ..
+        } = package;
+        io.line(&format!("{name}\t{version}\t{architecture}"))?;
+    }
+    Ok(())
+}
+
+/// Returns the platform of a Debian architecture.
 pub(super) fn platform(architecture: &str) -> Option<Platform> {
     let name = match architecture {
         "amd64" => "linux/amd64",

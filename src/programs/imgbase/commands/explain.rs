@@ -1,4 +1,4 @@
-//! imgbase explain: why a package would be taken, or not.
+//! imgbase explain: reasons why packages are selected, or not.
 
 use super::Selection;
 use super::sources::universe;
@@ -8,26 +8,26 @@ use crate::cli::{Common, Io, Page, Uses, Verdict};
 use crate::error::Result;
 use crate::escape;
 
-/// Its part of the documentation.
+/// Documentation of the subcommand.
 pub const PAGE: Page = Page {
     name: "explain",
     uses: Uses::NOTHING,
     text: include_str!("../page-explain.md"),
 };
 
-/// Say why packages would be taken, or not
+/// Explain why packages are selected, or not
 #[derive(Debug, Clone, clap::Args)]
 pub struct Explain {
     #[command(flatten)]
     selection: Selection,
 
-    /// What to explain: NAME, NAME:ARCH or NAME=VERSION
+    /// Package to explain: NAME, NAME:ARCH or NAME=VERSION
     #[arg(value_name = "PACKAGE", required = true)]
     packages: Vec<String>,
 }
 
 impl Explain {
-    /// Does it.
+    /// Runs the subcommand.
     ///
     /// # Errors
     /// As [`solve`] and [`explain`].
@@ -38,9 +38,9 @@ impl Explain {
             .map(|name| Wanted::parse(name))
             .collect::<Result<_>>()?;
         let request = self.selection.request(true)?;
-        let offers = self.selection.sources.open(io)?;
-        let entries = offers.entries();
-        let universe = universe(&entries, &offers.architecture)?;
+        let available = self.selection.sources.open(io)?;
+        let entries = available.entries();
+        let universe = universe(&entries, &available.architecture)?;
         let solution = solve(&universe, &request)??;
         for wanted in &wanted {
             let name = escape::text(wanted.as_str()).into_owned();
@@ -93,6 +93,7 @@ impl Explain {
     }
 }
 
+/// Describes the reason of a step.
 fn because(step: &Step) -> String {
     let package = &step.package;
     match &step.reason {

@@ -1,29 +1,29 @@
-//! Which files of packages are left out.
+//! Arguments for filters of packages' files.
 
 use crate::error::Result;
 use crate::programs::imgbase::filters::Filters;
 
-/// Which files of packages are left out.
+/// Arguments for filters of packages' files.
 #[derive(Debug, Clone, clap::Args)]
 pub struct FilterArgs {
-    /// Leave out documentation but for licences, manual pages and translations
+    /// Leave out documentation except licences, manual pages and translations
     #[arg(long)]
     slim: bool,
 
     /// Leave out paths that match PATTERN, as dpkg does; may be repeated
     ///
-    /// Patterns are of whole paths with the / before them; * matches slashes, too. The rules are noted in
-    /// /etc/dpkg/dpkg.cfg.d, so that dpkg keeps to them.
+    /// A pattern matches absolute paths; * matches slashes, too. The rules are stored in /etc/dpkg/dpkg.cfg.d, so that they
+    /// also apply to packages that are installed later.
     #[arg(long, value_name = "PATTERN")]
     path_exclude: Vec<String>,
 
-    /// Take back what matches PATTERN; may be repeated
+    /// Keep paths that match PATTERN in spite of --path-exclude; may be repeated
     #[arg(long, value_name = "PATTERN")]
     path_include: Vec<String>,
 }
 
 impl FilterArgs {
-    /// The rules.
+    /// Returns the filters.
     ///
     /// # Errors
     /// As [`Filters::new`].

@@ -1,4 +1,4 @@
-//! imgbase host: packages of a running system.
+//! imgbase host: images of packages of a running system.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::programs::imgbase::emulation::EmulationOptions;
 use crate::programs::imgbase::host::{Essential, HostOptions, Modified, host};
 use crate::programs::imgbase::{Base, check};
 
-/// Its part of the documentation.
+/// Documentation of the subcommand.
 pub const PAGE: Page = Page {
     name: "host",
     uses: Uses::NOTHING,
@@ -23,11 +23,11 @@ pub const PAGE: Page = Page {
 /// Make an image of packages of the running system
 #[derive(Debug, Clone, clap::Args)]
 pub struct Host {
-    /// An installed package
+    /// Installed package
     #[arg(value_name = "PACKAGE", required = true, value_parser = wanted)]
     packages: Vec<Wanted>,
 
-    /// The tree that they are installed in
+    /// Root directory of the installed system
     #[arg(
         long,
         value_name = "DIR",
@@ -36,30 +36,30 @@ pub struct Host {
     )]
     root: PathBuf,
 
-    /// Packages that must not come along; may be repeated
+    /// Packages to leave out; may be repeated
     #[arg(long, value_name = "PACKAGE", value_delimiter = ',', value_parser = wanted)]
     exclude: Vec<Wanted>,
 
-    /// Take what packages recommend too, where it is installed
+    /// Also include recommended packages that are installed
     #[arg(long)]
     recommends: bool,
 
-    /// Which packages come that none depends on
+    /// Packages to include that no other one depends on
     #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
     essential: Essentials,
 
-    /// What to do about files that are not what was installed
+    /// Action for files that differ from those of their packages
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     modified: Modifieds,
 
-    /// Take changed and missing files from their packages, files or directories of them; may be repeated
+    /// Restore changed and missing files from this package file or directory; may be repeated
     ///
-    /// A .deb counts if it is of the version that is installed.
+    /// Only packages of the installed versions are used.
     #[arg(long, value_name = "DIR|FILE.deb")]
     debs: Vec<PathBuf>,
 
     #[command(flatten)]
-    filtering: super::FilterArgs,
+    filter: super::FilterArgs,
 
     #[command(flatten)]
     changes: super::ChangeArgs,
@@ -68,33 +68,33 @@ pub struct Host {
     recipes: super::RecipeArgs,
 
     #[command(flatten)]
-    records: super::ReportArgs,
+    report: super::ReportArgs,
 
     #[command(flatten)]
-    ending: ImageArgs,
+    image: ImageArgs,
 }
 
-/// Which packages come that none depends on.
+/// Packages to include that no other one depends on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Essentials {
     /// None.
     None,
-    /// Those that the others use: the shell, the accounts, the interpreters of scripts.
+    /// Packages that the others use: the shell, the accounts, the interpreters of scripts.
     #[default]
     Auto,
-    /// All essential ones.
+    /// All essential packages.
     All,
 }
 
-/// What to do about changed files.
+/// Action for changed files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Modifieds {
-    /// The first one is an error.
+    /// Fail at the first one.
     #[default]
     Fail,
-    /// They are taken as they are, and told.
+    /// Include them unchanged, and print a note for each.
     Warn,
-    /// They are taken as they are.
+    /// Include them unchanged.
     Keep,
 }
 
@@ -103,14 +103,13 @@ fn wanted(text: &str) -> Result<Wanted, Error> {
 }
 
 impl Host {
-    /// Does it.
+    /// Runs the subcommand.
     ///
     /// # Errors
-    /// As [`host`] and `Taken::deliver`.
+    /// As [`host`] and [`ImageRequest::deliver`](super::image_args::ImageRequest::deliver).
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
-        let papers = self.records.taken_in()?;
-        let ending = &self.ending;
-        let mut taken = ending.taken_in(common, "imgbase host", &papers.paths())?;
+        let files = self.report.parse()?;
+        let mut request = self.image.parse(common, "imgbase host", &files.paths())?;
         let mut base = Base::new(source_date_epoch().unwrap_or(i64::MAX));
         let options = HostOptions {
             packages: self.packages.clone(),
@@ -128,48 +127,48 @@ impl Host {
             },
             emulation: EmulationOptions::default(),
             debs: given(&self.debs)?,
-            landing: taken.landing.clone(),
-            filters: self.filtering.filters()?,
-            recipes: self.recipes.taken_in()?,
+            temp_dir: request.temp_dir.clone(),
+            filters: self.filter.filters()?,
+            recipes: self.recipes.read()?,
             actions: self.changes.actions(),
         };
         let report = host(&mut base, &self.root, &options)?;
-        let quiet = self.ending.is_quiet();
+        let quiet = self.image.is_quiet();
         for changed in report.changed.iter().filter(|_| !quiet) {
-            let what = match (changed.is_there, changed.pristine) {
-                (true, false) => "it is not what was installed",
-                (false, false) => "it was installed and is gone",
-                (true, true) => "it is not what was installed; it is taken from its package",
-                (false, true) => "it was installed and is gone; it is taken from its package",
+            let state = match (changed.is_there, changed.pristine) {
+                (true, false) => "changed since it was installed",
+                (false, false) => "missing",
+                (true, true) => "changed since it was installed: restored from its package",
+                (false, true) => "missing: restored from its package",
             };
             let path = escape::bytes(&changed.path).into_owned();
-            io.note(&format!("{}: {path}: {what}", changed.package));
+            io.note(&format!("{}: {path}: {state}", changed.package));
         }
         if !quiet {
-            report::tell(io, &report.scripts, &report.unused);
+            report::print_notes(io, &report.scripts, &report.unused);
         }
-        if self.records.strict {
-            report::strict(&report.scripts)?;
+        if self.report.strict {
+            report::require_covered(&report.scripts)?;
         }
-        taken.set_created(source_date_epoch().unwrap_or(base.epoch));
+        request.set_created(source_date_epoch().unwrap_or(base.epoch));
         if let Some(platform) = super::deb::platform(&report.architecture) {
-            taken.set_platform(platform);
+            request.set_platform(platform);
         }
         let has = |path: &[u8]| {
             base.rootfs
                 .follow(path)
-                .is_ok_and(|there| base.rootfs.get(&there).is_some())
+                .is_ok_and(|path| base.rootfs.get(&path).is_some())
         };
         if has(b"bin/bash") {
-            taken.set_command(&["/bin/bash"]);
+            request.set_command(&["/bin/bash"]);
         } else if has(b"bin/sh") {
-            taken.set_command(&["/bin/sh"]);
+            request.set_command(&["/bin/sh"]);
         }
         let rules = check::Rules {
             changed: true,
             ..check::Rules::default()
         };
-        let papers = papers.written(&Document {
+        let side_files = files.contents(&Document {
             base: &base,
             reasons: &report.reasons,
             emulations: &report.emulations,
@@ -179,7 +178,7 @@ impl Host {
             unused: &report.unused,
             unconfigured: false,
         });
-        taken.deliver(&base, &rules, &papers, io)?;
+        request.deliver(&base, &rules, &side_files, io)?;
         Ok(Verdict::Yes)
     }
 }

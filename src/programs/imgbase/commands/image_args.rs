@@ -1,4 +1,4 @@
-//! What all subcommands end with: from a tree to an image in its place.
+//! Arguments for the image and its destination, which all subcommands share.
 
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,10 @@ use crate::spec::{Platform, Timestamp};
 use crate::write::Packer;
 use crate::write::Recode;
 
-/// How the image is made and where it goes.
+/// Arguments for the image and its destination.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ImageArgs {
-    /// The image's name
+    /// Name of the image
     #[arg(short, long, value_name = "NAME[:TAG]")]
     tag: Option<String>,
 
@@ -23,15 +23,15 @@ pub struct ImageArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// How the files are cut into layers
+    /// Division of the files into layers
     ///
-    /// With more than one layer, an image that is made again with newer packages shares the layers of the others with
-    /// the old one. What is made from all packages (databases, caches, accounts) is in the last layer. The root
-    /// filesystem is the same in any case.
+    /// With several layers, an image with newer versions of some packages shares the layers of the other packages with the
+    /// old image. Generated files (databases, caches, accounts) are in the last layer. The root filesystem is always the
+    /// same.
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     layers: Layers,
 
-    /// Put an annotation into the manifest; may be repeated
+    /// Add an annotation to the manifest; may be repeated
     #[arg(long, value_name = "KEY=TEXT", value_parser = annotation)]
     annotation: Vec<(String, String)>,
 
@@ -42,47 +42,48 @@ pub struct ImageArgs {
     packing: Packing,
 }
 
-/// How files are cut into layers.
+/// Division into layers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Layers {
-    /// All in one.
+    /// A single layer.
     #[default]
     One,
-    /// Essential and required packages, other packages, what was made from them.
+    /// Essential and required packages, other packages, generated files.
     #[value(name = "base,packages,config")]
     Three,
-    /// One for each package, and one for what was made from all.
+    /// One layer for each package, and one for generated files.
     PerPackage,
 }
 
 fn annotation(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, text)) if !key.is_empty() => Ok((key.to_owned(), text.to_owned())),
-        _ => Err("it is written KEY=TEXT".to_owned()),
+        _ => Err("invalid annotation: expected KEY=TEXT".to_owned()),
     }
 }
 
-/// What was typed of an ending, taken in before anything is opened.
-pub struct Taken<'a> {
-    ending: &'a ImageArgs,
+/// Validated arguments for the image, before any input is opened.
+pub struct ImageRequest<'a> {
+    args: &'a ImageArgs,
     common: &'a Common,
     options: ImageOptions,
     recode: Recode,
-    /// Where files without a name are made.
-    pub landing: PathBuf,
+    /// Directory for temporary files.
+    pub temp_dir: PathBuf,
 }
 
 impl ImageArgs {
-    /// Takes in what was typed. `papers` are the files that are to be written beside the image.
+    /// Validates the arguments. `side_files` are the paths of files that are written beside the image.
     ///
     /// # Errors
-    /// As [`Making::taken_in`], [`Packing::recode`] and [`check_config`]; `Usage` for files that are directories or the same.
-    pub fn taken_in<'a>(
+    /// As [`Making::taken_in`], [`Packing::recode`] and [`check_config`]; `Usage` for a file that is a directory or is given
+    /// twice.
+    pub fn parse<'a>(
         &'a self,
         common: &'a Common,
         command: &str,
-        papers: &[&Path],
-    ) -> Result<Taken<'a>> {
+        side_files: &[&Path],
+    ) -> Result<ImageRequest<'a>> {
         let (instructions, names) = self.making.taken_in(self.tag.as_deref())?;
         let recode = self.packing.recode(common)?;
         let config = self.config.as_deref().map(option_file).transpose()?;
@@ -107,69 +108,69 @@ impl ImageArgs {
         let written: Vec<&Path> = written
             .into_iter()
             .flatten()
-            .chain(papers.iter().copied())
+            .chain(side_files.iter().copied())
             .collect();
         for (i, path) in written.iter().enumerate() {
-            let place = || path.to_string_lossy().into_owned();
+            let context = || path.to_string_lossy().into_owned();
             if path.is_dir() {
-                let why = "it is a directory, and a file is to be written there";
-                return Err(Error::new(Fault::Usage(why.into())).at(place()));
+                let why = "cannot write the file: is a directory";
+                return Err(Error::new(Fault::Usage(why.into())).at(context()));
             }
             if written[..i].contains(path) {
-                let why = "two things are to be written there";
-                return Err(Error::new(Fault::Usage(why.into())).at(place()));
+                let why = "two outputs have the same path";
+                return Err(Error::new(Fault::Usage(why.into())).at(context()));
             }
         }
-        let landing = self.making.landing(common)?;
-        Ok(Taken {
-            ending: self,
+        let temp_dir = self.making.landing(common)?;
+        Ok(ImageRequest {
+            args: self,
             common,
             options,
             recode,
-            landing,
+            temp_dir,
         })
     }
 
-    /// Whether files go into layers by their packages.
-    pub fn is_cut(&self) -> bool {
+    /// Returns whether files are divided into layers by their packages.
+    pub fn has_package_layers(&self) -> bool {
         !matches!(self.layers, Layers::One)
     }
 
-    /// Whether to show no progress.
+    /// Returns whether `--quiet` is given.
     pub fn is_quiet(&self) -> bool {
         self.making.quiet
     }
 }
 
-impl Taken<'_> {
-    /// What machine the image is for, if nobody has said so.
+impl ImageRequest<'_> {
+    /// Sets the platform, unless one was requested.
     pub fn set_platform(&mut self, platform: Platform) {
         self.options.platform.get_or_insert(platform);
     }
 
-    /// The command that the history names.
+    /// Sets the command in the history.
     pub fn set_step(&mut self, command: &str) {
         command.clone_into(&mut self.options.command);
     }
 
-    /// When the image is made.
+    /// Sets the creation time, in seconds since 1970.
     pub fn set_created(&mut self, created: i64) {
         self.options.created = Timestamp::from_unix(created, 0);
     }
 
-    /// The program that a container gives its arguments to, where nobody says otherwise.
+    /// Sets the default entry point.
     pub fn set_entry_point(&mut self, program: &str) {
         self.options.default_command = vec![program.to_owned()];
         self.options.is_entry_point = true;
     }
 
-    /// The command of a container, where nobody says otherwise.
+    /// Sets the default command.
     pub fn set_command(&mut self, command: &[&str]) {
         self.options.default_command = command.iter().map(|word| (*word).to_owned()).collect();
     }
 
-    /// Checks the tree, makes the image of it and puts that where it goes; then the papers, which are paths and what is
-    /// written there. Nothing has its name before the image has.
+    /// Checks the tree, makes the image and writes it to its destination, then the side files, which are paths with their
+    /// contents. No side file exists under its name before the image does.
     ///
     /// # Errors
     /// As [`check::check`], [`image`], [`PendingFile::new`] and [`Making::deliver`].
@@ -177,24 +178,24 @@ impl Taken<'_> {
         &self,
         base: &Base,
         rules: &check::Rules,
-        papers: &[(&Path, Vec<u8>)],
+        side_files: &[(&Path, Vec<u8>)],
         io: &mut Io,
     ) -> Result<()> {
         check::check(base, rules)?;
-        let papers = papers
+        let side_files = side_files
             .iter()
             .map(|(path, bytes)| PendingFile::new(path, bytes));
-        let papers: Vec<PendingFile> = papers.collect::<Result<_>>()?;
+        let side_files: Vec<PendingFile> = side_files.collect::<Result<_>>()?;
         let meter = Meter::default();
-        let progress = io.progress("layers", None, &meter, self.ending.is_quiet());
+        let progress = io.progress("layers", None, &meter, self.args.is_quiet());
         let packer = Packer {
             recode: &self.recode,
-            landing: &self.landing,
+            landing: &self.temp_dir,
             meter: &meter,
         };
         let (bundle, id) = image(base, &packer, &self.options)?;
         drop(progress);
-        self.ending.making.deliver(&bundle, &id, self.common, io)?;
-        papers.into_iter().try_for_each(PendingFile::commit)
+        self.args.making.deliver(&bundle, &id, self.common, io)?;
+        side_files.into_iter().try_for_each(PendingFile::commit)
     }
 }

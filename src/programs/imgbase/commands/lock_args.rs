@@ -1,4 +1,4 @@
-//! The packages of an image: chosen now, or by a lock.
+//! Arguments for locks, and the packages of an image: selected now, or by a lock.
 
 use std::path::{Path, PathBuf};
 
@@ -12,54 +12,53 @@ use crate::error::{At, Error, Fault, Result};
 use crate::programs::imgbase::deb::select;
 use crate::programs::imgbase::unpack::DebToUnpack;
 
-/// Bytes of a lock.
+/// Largest lock that is read, in bytes.
 const MAX_LOCK: u64 = 64 << 20;
 
-/// Locks: what was chosen, to be taken again.
+/// Arguments for locks, which record a selection of packages.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LockArgs {
-    /// Write which packages were taken, each by its digest, to FILE
+    /// Write the selected packages and their digests to FILE
     ///
-    /// With the signed release files of their repositories, so that these stay checkable.
+    /// Includes the signed release files of the repositories, so that they can be verified later.
     #[arg(long, value_name = "FILE")]
     lock: Option<PathBuf>,
 
-    /// Take the packages of a lock, and nothing else
+    /// Install exactly the packages of a lock
     ///
-    /// Neither an index nor a signature is needed: the lock has the digest of each package. --repo, --debs and --apt say
-    /// where they are now; those that were given as files are looked for where they were without --debs. With --keyring
-    /// the release files in the lock must be signed.
+    /// No index and no signature is needed: the lock has the digest of each package. --repo, --debs and --apt name the
+    /// current sources; without --debs, packages that were given as files are read from their old paths. With --keyring the
+    /// release files in the lock must be signed.
     #[arg(long, value_name = "FILE", conflicts_with_all = [
         "lock", "variant", "include", "exclude", "recommends", "suite", "components", "arch", "at", "allow_unsigned",
     ])]
     locked: Option<PathBuf>,
 }
 
-/// Packages that are to be unpacked, in that order.
+/// Packages to unpack, in this order.
 pub struct PackageSet {
-    /// What was asked for to begin with.
+    /// Variant that was requested.
     pub variant: Variant,
-    /// The machine that they are for.
+    /// Debian architecture of the packages.
     pub architecture: String,
-    /// When their repositories were made.
+    /// Date of the newest repository, in seconds since 1970.
     pub date: Option<i64>,
-    /// Why they were taken; nothing where a lock says so.
+    /// Selected packages with reasons; empty with a lock.
     pub taken: Vec<Taken>,
-    /// Their files, and what those must be.
+    /// Package files, and their expected properties.
     pub debs: Vec<DebToUnpack>,
-    /// The same as a lock, to be [completed](Lock::complete) once they are unpacked.
+    /// Lock of these packages, to be [completed](Lock::complete) after unpacking.
     pub lock: Lock,
-    /// The directories that stand for the lock's sources, where a lock says what to take.
+    /// Directories of the lock's sources, with a lock.
     roots: Option<Vec<PathBuf>>,
 }
 
 impl PackageSet {
-    /// Reads all files that a lock names and says of each that is not the lock's: who puts a mirror right wants to know
-    /// of all. Unpacking compares them too, and ends with the first, so this is for when that has failed or is not done.
-    /// Without a lock it does nothing.
+    /// Compares all files with the lock, and reports every mismatch, so that a mirror can be repaired at once. Unpacking
+    /// stops at the first mismatch: call this if it failed, or if nothing is unpacked. Does nothing without a lock.
     ///
     /// # Errors
-    /// The first that is not the lock's; the others are warnings.
+    /// The first mismatch; the others are warnings.
     pub fn compare(&self, io: &mut Io) -> Result<()> {
         let Some(roots) = &self.roots else {
             return Ok(());
@@ -76,32 +75,36 @@ impl PackageSet {
 }
 
 impl LockArgs {
-    /// Where the lock is to be written, if it is.
+    /// Returns the path of the lock to write.
     pub fn path(&self) -> Option<&Path> {
         self.lock.as_deref()
     }
 
-    /// Finds out which packages to take; `merged` as in [`Selection::request`].
+    /// Selects the packages; `merged` as in [`Selection::request`].
     ///
     /// # Errors
-    /// What opening sources, solving and reading a lock give; the first package that is not the lock's, if one is not
-    /// there or of another size.
-    pub fn choose(&self, selection: &Selection, merged: bool, io: &mut Io) -> Result<PackageSet> {
+    /// As [`Sources::open`](super::sources::Sources::open), [`select`] and [`Lock::parse`]; the first mismatch with a lock,
+    /// if a package is missing or has another size.
+    pub fn select(&self, selection: &Selection, merged: bool, io: &mut Io) -> Result<PackageSet> {
         match &self.locked {
             Some(path) => by_lock(path, selection, io),
-            None => now(selection, merged, io),
+            None => by_request(selection, merged, io),
         }
     }
 }
 
-fn now(selection: &Selection, merged: bool, io: &mut Io) -> Result<PackageSet> {
+fn by_request(selection: &Selection, merged: bool, io: &mut Io) -> Result<PackageSet> {
     let request = selection.request(merged)?;
-    let offers = selection.sources.open(io)?;
-    let entries = offers.entries();
-    let universe = universe(&entries, &offers.architecture)?;
+    let available = selection.sources.open(io)?;
+    let entries = available.entries();
+    let universe = universe(&entries, &available.architecture)?;
     let taken = select(&universe, &request)?.taken;
     let variant = selection.variant;
-    let mut lock = Lock::new(&offers.architecture, variant.name(), offers.repositories());
+    let mut lock = Lock::new(
+        &available.architecture,
+        variant.name(),
+        available.repositories(),
+    );
     let mut debs = Vec::with_capacity(taken.len());
     for taken in &taken {
         let (number, entry) = entries.get(taken.source).ok_or(Fault::StreamConsumed)?;
@@ -110,24 +113,24 @@ fn now(selection: &Selection, merged: bool, io: &mut Io) -> Result<PackageSet> {
     }
     Ok(PackageSet {
         variant,
-        date: offers.date(),
+        date: available.date(),
         taken,
         debs,
         lock,
         roots: None,
-        architecture: offers.architecture.clone(),
+        architecture: available.architecture.clone(),
     })
 }
 
 fn by_lock(path: &Path, selection: &Selection, io: &mut Io) -> Result<PackageSet> {
-    let place = || path.to_string_lossy().into_owned();
+    let context = || path.to_string_lossy().into_owned();
     let read = || {
         let bytes = FileRange::whole(open_regular(path, true)?)?.bytes(MAX_LOCK)?;
         let lock = Lock::parse(&String::from_utf8_lossy(&bytes))?;
         let variant = Variant::of_name(&lock.variant).ok_or_else(|| {
             Error::new(Fault::Schema {
                 field: "variant".to_owned(),
-                expected: "a variant of this program",
+                expected: "a known variant",
                 found: format!("'{}'", lock.variant),
             })
         })?;
@@ -142,12 +145,12 @@ fn by_lock(path: &Path, selection: &Selection, io: &mut Io) -> Result<PackageSet
         }
         Ok::<_, Error>((lock, variant, date))
     };
-    let (lock, variant, date) = read().at(place)?;
+    let (lock, variant, date) = read().at(context)?;
     let roots: Vec<PathBuf> = (0..lock.sources.len())
-        .map(|source| root(&lock, source, selection).at(place))
+        .map(|source| root(&lock, source, selection).at(context))
         .collect::<Result<_>>()?;
     let is_complete = lock.is_at(&roots)?;
-    let chosen = PackageSet {
+    let packages = PackageSet {
         variant,
         architecture: lock.architecture.clone(),
         date,
@@ -157,12 +160,12 @@ fn by_lock(path: &Path, selection: &Selection, io: &mut Io) -> Result<PackageSet
         roots: Some(roots),
     };
     if !is_complete {
-        chosen.compare(io)?;
+        packages.compare(io)?;
     }
-    Ok(chosen)
+    Ok(packages)
 }
 
-/// The directory that stands for a source of a lock now: the first of its kind that has all of its packages, else the first.
+/// Returns the current directory of a source of a lock: the first of its kind with all of its packages, else the first.
 fn root(lock: &Lock, source: usize, selection: &Selection) -> Result<PathBuf> {
     let Some(locked) = lock.sources.get(source) else {
         return Err(Fault::StreamConsumed.into());
@@ -191,12 +194,12 @@ fn root(lock: &Lock, source: usize, selection: &Selection) -> Result<PathBuf> {
         (None, _) if packages().next().is_none() => Ok(PathBuf::new()),
         (None, kind) => {
             let (what, option) = match kind {
-                SourceKind::Apt => ("what apt has", "--apt"),
+                SourceKind::Apt => ("apt", "--apt"),
                 _ => ("a repository", "--repo"),
             };
             let suite = &locked.suite;
             let why =
-                format!("its packages are of {what}, '{suite}': say with {option} where that is");
+                format!("missing source of packages: {what}, '{suite}': name it with {option}");
             Err(Fault::Usage(why).into())
         }
     }

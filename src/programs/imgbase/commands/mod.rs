@@ -1,4 +1,4 @@
-//! The subcommands of imgbase: what each takes, and how it is done.
+//! The subcommands of imgbase: arguments and run function of each.
 
 mod change_args;
 mod deb;

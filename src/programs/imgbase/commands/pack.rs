@@ -1,4 +1,4 @@
-//! imgbase pack: a ready root filesystem.
+//! imgbase pack: images of ready root filesystems.
 
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,10 @@ use crate::programs::imgbase::owner_file::OwnerFile;
 use crate::programs::imgbase::pack::{PackOptions, archive, directory};
 use crate::programs::imgbase::{Base, check, emulation, installed};
 
-/// The most bytes of a file of owners.
+/// Largest file of owners that is read, in bytes.
 const OWNERS: u64 = 256 << 20;
 
-/// Its part of the documentation.
+/// Documentation of the subcommand.
 pub const PAGE: Page = Page {
     name: "pack",
     uses: Uses::NOTHING,
@@ -27,28 +27,28 @@ pub const PAGE: Page = Page {
 /// Make a base image of a ready root filesystem
 #[derive(Debug, Clone, clap::Args)]
 pub struct Pack {
-    /// The root filesystem: a directory, a tar or a cpio archive; - is standard input
+    /// Root filesystem: a directory, a tar or a cpio archive; - for standard input
     #[arg(value_name = "DIR|TAR|CPIO|-")]
     input: PathBuf,
 
-    /// Who owns all files, in numbers, instead of who owns them in the input
+    /// Owner of all files, in numbers; by default as stated in the input
     #[arg(long, value_name = "UID[:GID]", value_parser = owner_arg)]
     owner: Option<(u32, u32)>,
 
-    /// Take owners and modes from FILE: an mtree specification, or what fakeroot saved of the directory
+    /// Read owners and modes from FILE, an mtree specification or a save file of fakeroot
     ///
-    /// Names of accounts are looked up in the tree. What FILE says comes after --owner.
+    /// Account names are looked up in the tree. FILE overrides --owner.
     #[arg(long, value_name = "FILE")]
     owners: Option<PathBuf>,
 
-    /// Let .wh. markers of an archive remove what came before, instead of refusing them
+    /// Apply whiteouts (.wh.) of an archive to its earlier entries instead of refusing them
     #[arg(long)]
     whiteouts: bool,
 
     #[command(flatten)]
     selecting: Selecting,
 
-    /// Leave out documentation but for licences, manual pages and translations
+    /// Leave out documentation except licences, manual pages and translations
     #[arg(long)]
     slim: bool,
 
@@ -56,78 +56,76 @@ pub struct Pack {
     changes: super::ChangeArgs,
 
     #[command(flatten)]
-    bill: super::SbomArgs,
+    sbom: super::SbomArgs,
 
     #[command(flatten)]
-    ending: ImageArgs,
+    image: ImageArgs,
 }
 
 impl Pack {
-    /// Does it.
+    /// Runs the subcommand.
     ///
     /// # Errors
-    /// As [`directory`] and [`archive`], placed at the input; as `Taken::deliver`.
+    /// As [`directory`] and [`archive`], with the input as context; as
+    /// [`ImageRequest::deliver`](super::image_args::ImageRequest::deliver).
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
-        let sbom = self.bill.taken_in()?;
+        let sbom = self.sbom.parse()?;
         let paths: Vec<&Path> = sbom.iter().map(|(_, path)| *path).collect();
-        let mut taken = self.ending.taken_in(common, "imgbase pack", &paths)?;
-        taken.set_command(&["/bin/sh"]);
+        let mut request = self.image.parse(common, "imgbase pack", &paths)?;
+        request.set_command(&["/bin/sh"]);
         let options = PackOptions {
             excludes: self.selecting.excludes()?,
             owner: self.owner,
             whiteouts: self.whiteouts,
             limits: common.limits(),
         };
-        let owners = self.owners.as_deref().map(owners_of).transpose()?;
+        let owners = self.owners.as_deref().map(owner_file).transpose()?;
         let mut base = Base::new(source_date_epoch().unwrap_or(i64::MAX));
         let label = match self.input == Path::new("-") {
             true => "standard input".to_owned(),
             false => self.input.to_string_lossy().into_owned(),
         };
-        let place = || label.clone();
+        let context = || label.clone();
         if self.input.is_dir() {
-            let options_of_walk = Options {
+            let walk_options = Options {
                 excludes: options.excludes.clone(),
                 ..Options::default()
             };
-            let walked = Directory::read(&self.input, &options_of_walk)?;
+            let walked = Directory::read(&self.input, &walk_options)?;
             for path in walked.skipped.iter().take(10) {
                 let path = escape::bytes(path);
-                io.note(&format!("{path}: a socket, which is left out"));
+                io.note(&format!("{path}: socket skipped"));
             }
-            directory(&mut base, &self.input, &walked, &options).at(place)?;
+            directory(&mut base, &self.input, &walked, &options).at(context)?;
         } else {
             let input = match self.input == Path::new("-") {
                 true => Input::stdin(),
                 false => Input::path(&self.input),
             }
-            .at(place)?;
+            .at(context)?;
             let meter = Meter::default();
-            let progress = io.progress(&label, input.len(), &meter, self.ending.is_quiet());
-            archive(&mut base, input, &taken.landing, &meter, &options).at(place)?;
+            let progress = io.progress(&label, input.len(), &meter, self.image.is_quiet());
+            archive(&mut base, input, &request.temp_dir, &meter, &options).at(context)?;
             drop(progress);
         }
         if source_date_epoch().is_none() {
             base.epoch = base.newest();
         }
-        taken.set_created(base.epoch);
-        if let Some((path, owned)) = owners {
+        request.set_created(base.epoch);
+        if let Some((path, owner_file)) = owners {
             let directory = self.input.is_dir().then_some(self.input.as_path());
-            let place = || path.to_string_lossy().into_owned();
-            let unused = owned.apply(&mut base, directory).at(place)?;
-            if unused > 0 && !self.ending.is_quiet() {
-                let path = place();
-                io.note(&format!(
-                    "{path}: {unused} lines of it are of nothing that is there"
-                ));
+            let context = || path.to_string_lossy().into_owned();
+            let unused = owner_file.apply(&mut base, directory).at(context)?;
+            if unused > 0 && !self.image.is_quiet() {
+                let path = context();
+                io.note(&format!("{path}: {unused} entries for missing files"));
             }
         }
-        // Of a tree as it came: what is added below is of no package.
-        let is_asked = sbom.is_some() || self.ending.is_cut();
-        if is_asked && !installed::packages(&mut base).at(place)? && !self.ending.is_quiet() {
-            io.note(&format!(
-                "{label}: it has no database of dpkg, so which packages are in it is not known"
-            ));
+        // Before the changes below, which belong to no package.
+        let needs_packages = sbom.is_some() || self.image.has_package_layers();
+        if needs_packages && !installed::packages(&mut base).at(context)? && !self.image.is_quiet()
+        {
+            io.note(&format!("{label}: no dpkg database: packages are unknown"));
         }
         Filters::new(self.slim, &[], &[])?.apply(&mut base.rootfs);
         for action in self.changes.actions() {
@@ -137,18 +135,18 @@ impl Pack {
             ready: true,
             ..check::Rules::default()
         };
-        let papers: Vec<_> = bill(sbom, &base, None).into_iter().collect();
-        taken.deliver(&base, &rules, &papers, io)?;
+        let side_files: Vec<_> = bill(sbom, &base, None).into_iter().collect();
+        request.deliver(&base, &rules, &side_files, io)?;
         Ok(Verdict::Yes)
     }
 }
 
-/// A file of owners.
-fn owners_of(path: &Path) -> Result<(&Path, OwnerFile)> {
-    let place = || path.to_string_lossy().into_owned();
+/// Reads a file of owners.
+fn owner_file(path: &Path) -> Result<(&Path, OwnerFile)> {
+    let context = || path.to_string_lossy().into_owned();
     let bytes = open_regular(path, true)
         .and_then(FileRange::whole)
         .and_then(|range| range.bytes(OWNERS))
-        .at(place)?;
-    Ok((path, OwnerFile::parse(&bytes).at(place)?))
+        .at(context)?;
+    Ok((path, OwnerFile::parse(&bytes).at(context)?))
 }

@@ -1,4 +1,4 @@
-//! What is told of packages and their scripts: on standard error, and what `--report` writes.
+//! Reports on packages and their scripts: notes on standard error, and the document of `--report`.
 
 use serde_json::{Value, json};
 
@@ -10,28 +10,28 @@ use crate::programs::imgbase::coverage::{Coverage, ScriptCoverage, UncoveredComm
 use crate::programs::imgbase::emulation::EmulationReport;
 use crate::programs::imgbase::host::Changed;
 
-/// What a report is made of.
+/// Facts of a report.
 pub struct Document<'a> {
-    /// The tree.
+    /// Tree and packages.
     pub base: &'a Base,
-    /// Why each package is there, in the order of [`Base::packages`].
+    /// Reason for each package of [`Base::packages`], in the same order.
     pub reasons: &'a [Reason],
-    /// What the stand-ins made.
+    /// Changes that each emulation made.
     pub emulations: &'a [EmulationReport],
-    /// What is left of the packages' scripts.
+    /// Coverage of the packages' scripts.
     pub scripts: &'a [ScriptCoverage],
-    /// How many names were left out.
+    /// Number of paths that were left out.
     pub left_out: usize,
-    /// Files that are not what was installed.
+    /// Files that differ from those of their packages.
     pub changed: &'a [Changed],
-    /// Packages of recipes that were for none.
+    /// Packages of recipes that applied to none.
     pub unused: &'a [String],
-    /// Whether the scripts are to be run in a container.
+    /// Whether the scripts are left to a container.
     pub unconfigured: bool,
 }
 
-/// Names on standard error the packages whose scripts are uncovered, and recipes that were for none.
-pub fn tell(io: &mut Io, scripts: &[ScriptCoverage], unused: &[String]) {
+/// Prints a note for each package with uncovered scripts, and for each recipe that applied to none.
+pub fn print_notes(io: &mut Io, scripts: &[ScriptCoverage], unused: &[String]) {
     for package in uncovered(scripts) {
         let first = package.left.first();
         let what = first.map_or(String::new(), |left| {
@@ -42,30 +42,30 @@ pub fn tell(io: &mut Io, scripts: &[ScriptCoverage], unused: &[String]) {
             n => format!(", and {} more", n - 1),
         };
         io.note(&format!(
-            "{}: its scripts do what is not done here{what}{more}",
+            "{}: uncovered script{what}{more}",
             package.package
         ));
     }
     for package in unused {
         io.note(&format!(
-            "{package}: a recipe is for it, and it is not there in such a version"
+            "{package}: unused recipe: no package with this name and version"
         ));
     }
 }
 
-/// Makes uncovered scripts an error.
+/// Fails if there are uncovered scripts.
 ///
 /// # Errors
 /// `Usage` if there are any.
-pub fn strict(scripts: &[ScriptCoverage]) -> Result<()> {
+pub fn require_covered(scripts: &[ScriptCoverage]) -> Result<()> {
     let count = uncovered(scripts).count();
     let Some(first) = uncovered(scripts).next() else {
         return Ok(());
     };
     let why = match count {
-        1 => format!("--strict: scripts of {} are uncovered", first.package),
+        1 => format!("--strict: uncovered scripts of {}", first.package),
         _ => format!(
-            "--strict: scripts of {count} packages are uncovered, those of {} among them",
+            "--strict: uncovered scripts of {count} packages, {} among them",
             first.package
         ),
     };
@@ -79,7 +79,7 @@ fn uncovered(scripts: &[ScriptCoverage]) -> impl Iterator<Item = &ScriptCoverage
 }
 
 impl Document<'_> {
-    /// As JSON: `packages`, `stand_ins`, `scripts`, `changed`, `left_out`, `unused_recipes`, `unconfigured`.
+    /// Returns the report as JSON: `packages`, `stand_ins`, `scripts`, `changed`, `left_out`, `unused_recipes`, `unconfigured`.
     pub fn json(&self) -> Vec<u8> {
         let name = |i: usize| {
             let package = self.base.packages.get(i);

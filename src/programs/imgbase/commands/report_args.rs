@@ -1,4 +1,4 @@
-//! What is written down beside the image: the report, the bill of materials.
+//! Arguments for files beside the image: the report, the bill of materials.
 
 use std::path::{Path, PathBuf};
 
@@ -6,20 +6,20 @@ use super::report::Document;
 use crate::error::{Fault, Result};
 use crate::programs::imgbase::{Base, sbom};
 
-/// A bill of materials.
+/// Arguments for a bill of materials.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SbomArgs {
-    /// Write a bill of materials
+    /// Write a software bill of materials to FILE
     #[arg(long, num_args = 2, value_names = ["spdx|cyclonedx", "FILE"])]
     sbom: Option<Vec<String>>,
 }
 
 impl SbomArgs {
-    /// Its form and place.
+    /// Returns the format and the path of the file.
     ///
     /// # Errors
-    /// `Usage` for a form that is none.
-    pub fn taken_in(&self) -> Result<Option<(sbom::Kind, &Path)>> {
+    /// `Usage` for an unknown format.
+    pub fn parse(&self) -> Result<Option<(sbom::Kind, &Path)>> {
         let Some([kind, path]) = self.sbom.as_deref() else {
             return Ok(None);
         };
@@ -27,7 +27,7 @@ impl SbomArgs {
             "spdx" => sbom::Kind::Spdx,
             "cyclonedx" => sbom::Kind::CycloneDx,
             other => {
-                let why = format!("--sbom: '{other}' is neither spdx nor cyclonedx");
+                let why = format!("--sbom: unknown format '{other}': expected spdx or cyclonedx");
                 return Err(Fault::Usage(why).into());
             }
         };
@@ -35,14 +35,14 @@ impl SbomArgs {
     }
 }
 
-/// A report on packages and what is left of their scripts, and a bill of materials.
+/// Arguments for the report on packages and their scripts, and for a bill of materials.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ReportArgs {
-    /// Make it an error if a package's scripts do what neither a stand-in nor a recipe does
+    /// Fail if the scripts of a package are uncovered
     #[arg(long)]
     pub strict: bool,
 
-    /// Write what was taken, made and left, as JSON, to FILE
+    /// Write a report on packages, emulation and uncovered scripts to FILE, as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 
@@ -50,41 +50,41 @@ pub struct ReportArgs {
     bill: SbomArgs,
 }
 
-/// What of it was typed.
+/// Requested files, with validated arguments.
 pub struct ReportFiles<'a> {
     report: Option<&'a Path>,
     sbom: Option<(sbom::Kind, &'a Path)>,
 }
 
 impl ReportArgs {
-    /// Takes in what was typed.
+    /// Validates the arguments.
     ///
     /// # Errors
-    /// As [`SbomArgs::taken_in`].
-    pub fn taken_in(&self) -> Result<ReportFiles<'_>> {
+    /// As [`SbomArgs::parse`].
+    pub fn parse(&self) -> Result<ReportFiles<'_>> {
         Ok(ReportFiles {
             report: self.report.as_deref(),
-            sbom: self.bill.taken_in()?,
+            sbom: self.bill.parse()?,
         })
     }
 }
 
 impl<'a> ReportFiles<'a> {
-    /// Where they go.
+    /// Returns the paths of the requested files.
     pub fn paths(&self) -> Vec<&'a Path> {
         let sbom = self.sbom.map(|(_, path)| path);
         self.report.into_iter().chain(sbom).collect()
     }
 
-    /// Where they go, and what is written there.
-    pub fn written(&self, document: &Document<'_>) -> Vec<(&'a Path, Vec<u8>)> {
+    /// Returns the paths and the contents of the requested files.
+    pub fn contents(&self, document: &Document<'_>) -> Vec<(&'a Path, Vec<u8>)> {
         let report = self.report.map(|path| (path, document.json()));
         let sbom = bill(self.sbom, document.base, None);
         report.into_iter().chain(sbom).collect()
     }
 }
 
-/// A bill of materials and where it goes, if there is to be one; see [`sbom::document`].
+/// Returns the path and the contents of a requested bill of materials; see [`sbom::document`].
 pub fn bill<'a>(
     sbom: Option<(sbom::Kind, &'a Path)>,
     base: &Base,

@@ -1,4 +1,4 @@
-//! imgbase scratch: binaries with all that they load.
+//! imgbase scratch: images of binaries with the files that they load.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::programs::imgbase::scratch::{Bundle, Wanted, scratch, wanted};
 use crate::programs::imgbase::{Base, check};
 use crate::spec::Platform;
 
-/// Its part of the documentation.
+/// Documentation of the subcommand.
 pub const PAGE: Page = Page {
     name: "scratch",
     uses: Uses::NOTHING,
@@ -22,11 +22,11 @@ pub const PAGE: Page = Page {
 /// Make an image of binaries with the libraries they load
 #[derive(Debug, Clone, clap::Args)]
 pub struct Scratch {
-    /// A program, script, library, other file or directory, and where it goes
+    /// Program, script, library, other file or directory, and its path in the image
     #[arg(value_name = "FILE[:DEST]", required = true, value_parser = wanted)]
     files: Vec<Wanted>,
 
-    /// The tree that files and libraries come from
+    /// Root directory of files and libraries
     #[arg(
         long,
         value_name = "DIR",
@@ -35,65 +35,64 @@ pub struct Scratch {
     )]
     root: PathBuf,
 
-    /// Extras: nss, tz, ca, gconv, tmp, user=NAME (see BUNDLES in --help); repeatable
+    /// Additional files: nss, tz, ca, gconv, tmp, user=NAME (see BUNDLES); may be repeated
     #[arg(long, value_name = "BUNDLE", value_delimiter = ',', value_parser = Bundle::parse)]
     with: Vec<Bundle>,
 
     #[command(flatten)]
-    bill: super::SbomArgs,
+    sbom: super::SbomArgs,
 
     #[command(flatten)]
-    ending: ImageArgs,
+    image: ImageArgs,
 }
 
 impl Scratch {
-    /// Does it.
+    /// Runs the subcommand.
     ///
     /// # Errors
-    /// As [`scratch`] and `Taken::deliver`.
+    /// As [`scratch`] and [`ImageRequest::deliver`](super::image_args::ImageRequest::deliver).
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
-        let sbom = self.bill.taken_in()?;
+        let sbom = self.sbom.parse()?;
         let paths: Vec<&Path> = sbom.iter().map(|(_, path)| *path).collect();
-        let ending = &self.ending;
-        let mut taken = ending.taken_in(common, "imgbase scratch", &paths)?;
+        let mut request = self.image.parse(common, "imgbase scratch", &paths)?;
         let mut base = Base::new(source_date_epoch().unwrap_or(i64::MAX));
         let files: Vec<Wanted> = self.files.iter().map(|file| self.in_path(file)).collect();
         let closure = scratch(&mut base, &self.root, &files, &self.with)?;
         if let Some(machine) = closure.machine.and_then(platform) {
-            taken.set_platform(machine);
+            request.set_platform(machine);
         }
         if let Some(first) = files.first() {
-            taken.set_entry_point(&String::from_utf8_lossy(&first.place()));
+            request.set_entry_point(&String::from_utf8_lossy(&first.image_path()));
         }
-        if !closure.needed.is_empty() && !ending.is_quiet() {
+        if !closure.needed.is_empty() && !self.image.is_quiet() {
             let needed = closure.needed.iter().map(|path| escape::bytes(path));
             let needed: Vec<_> = needed.collect();
             io.note(&format!("needed: {}", needed.join(", ")));
         }
-        taken.set_created(source_date_epoch().unwrap_or(base.epoch));
+        request.set_created(source_date_epoch().unwrap_or(base.epoch));
         for path in closure.open_others.iter().take(10) {
             io.note(&format!(
-                "{}: it may open libraries while it runs, which are not known",
+                "{}: may open unknown libraries at run time",
                 escape::bytes(path)
             ));
         }
         if let Some(more @ 1..) = closure.open_others.len().checked_sub(10) {
-            io.note(&format!("and {more} more that may"));
+            io.note(&format!(
+                "{more} more may open unknown libraries at run time"
+            ));
         }
         let rules = check::Rules {
             changed: true,
             ..check::Rules::default()
         };
-        let papers: Vec<_> = bill(sbom, &base, closure.os_release.as_deref())
+        let side_files: Vec<_> = bill(sbom, &base, closure.os_release.as_deref())
             .into_iter()
             .collect();
-        taken.deliver(&base, &rules, &papers, io)?;
+        request.deliver(&base, &rules, &side_files, io)?;
         Ok(Verdict::Yes)
     }
-}
 
-impl Scratch {
-    /// A program that is named as one types it, found as a shell finds it: in `PATH`, below the root.
+    /// Looks up a program name in `PATH`, below the root; other paths are returned unchanged.
     fn in_path(&self, wanted: &Wanted) -> Wanted {
         use std::os::unix::fs::PermissionsExt;
         let is_name = wanted.file.components().count() == 1 && wanted.file.file_name().is_some();
@@ -117,9 +116,9 @@ impl Scratch {
     }
 }
 
-/// What the image specification calls a machine.
-fn platform(of: u16) -> Option<Platform> {
-    let name = match of {
+/// Returns the platform of an ELF machine.
+fn platform(machine: u16) -> Option<Platform> {
+    let name = match machine {
         machine::X86_64 => "linux/amd64",
         machine::I386 => "linux/386",
         machine::AARCH64 => "linux/arm64",

@@ -1,4 +1,4 @@
-//! Where packages come from, and which ones are wanted: for `deb` and `explain`.
+//! Arguments that select packages, for `deb` and `explain`.
 
 use clap::ValueEnum;
 
@@ -7,49 +7,49 @@ use crate::base::debian::Request;
 use crate::base::debian::solver::{Variant as Wants, Wanted};
 use crate::error::Result;
 
-/// Where packages come from, and which ones are wanted.
+/// Arguments that select packages.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Selection {
     #[command(flatten)]
     pub(super) sources: Sources,
 
-    /// Which packages to begin with
+    /// Initial set of packages
     #[arg(long, value_name = "SET", value_enum, default_value_t)]
     pub variant: Variant,
 
-    /// Take these packages too; may be repeated
+    /// Also include these packages; may be repeated
     #[arg(long, value_name = "PACKAGE", value_delimiter = ',')]
     include: Vec<String>,
 
-    /// Do not take these packages; may be repeated
+    /// Exclude these packages; may be repeated
     #[arg(long, value_name = "PACKAGE", value_delimiter = ',')]
     exclude: Vec<String>,
 
-    /// Take what packages recommend, too
+    /// Also include recommended packages
     #[arg(long)]
     recommends: bool,
 }
 
-/// Which packages to begin with.
+/// Initial set of packages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Variant {
-    /// Only those of --include and what they depend on.
+    /// Only packages of --include and their dependencies.
     None,
     /// Essential packages.
     Essential,
-    /// Also required ones, and apt.
+    /// Essential and required packages, and apt.
     #[default]
     Minbase,
-    /// Also important ones.
+    /// Those of minbase, and important packages.
     Important,
-    /// Also standard ones.
+    /// Those of important, and standard packages.
     Standard,
-    /// As none, with packages recorded in status.d.
+    /// Those of none, recorded in status.d.
     Distroless,
 }
 
 impl Variant {
-    /// As it is typed.
+    /// Returns the name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Variant::None => "none",
@@ -61,7 +61,7 @@ impl Variant {
         }
     }
 
-    /// The one that is typed so.
+    /// Returns the variant with this name.
     pub fn of_name(name: &str) -> Option<Self> {
         let mut all = Variant::value_variants().iter().copied();
         all.find(|variant| variant.name() == name)
@@ -69,7 +69,7 @@ impl Variant {
 }
 
 impl Selection {
-    /// What is wanted.
+    /// Returns the request for the solver. `merged` states that `/usr` is merged.
     ///
     /// # Errors
     /// As [`Wanted::parse`].
@@ -87,7 +87,7 @@ impl Selection {
             },
             include: parse(&self.include)?,
             exclude: parse(&self.exclude)?,
-            // The layout is made here, so nothing has to be there that would change it.
+            // The layout is made here, so the package that would convert it is not needed.
             prefer: match merged {
                 true => vec!["usr-is-merged".to_owned()],
                 false => Vec::new(),

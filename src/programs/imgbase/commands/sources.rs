@@ -1,4 +1,4 @@
-//! Where packages come from: repositories on disk, files, what the host's apt knows and has.
+//! Sources of packages: repositories on disk, package files, the lists and the cache of the host's apt.
 
 use std::path::{Path, PathBuf};
 
@@ -10,61 +10,61 @@ use crate::cli::{Io, now};
 use crate::error::{At, Error, Fault, Result};
 use crate::spec::Timestamp;
 
-/// Where packages come from.
+/// Arguments for the sources of packages.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Sources {
-    /// A repository on disk, a directory or its file:///… address; may be repeated
+    /// Repository on disk, a directory or its file:///… address; may be repeated
     ///
-    /// With dists/ and pool/ in it, as mirrors are, or a flat one. Its own suite and components may follow after blanks,
-    /// as in apt's lists of sources: 'DIR SUITE COMPONENT…'. Packages of several repositories are chosen from together.
+    /// Either a mirror with dists/ and pool/, or a flat repository. A suite and components may follow after blanks, as in
+    /// apt's sources.list: 'DIR SUITE COMPONENT…'. Packages are selected from all repositories.
     #[arg(long, value_name = "DIR", value_parser = repo)]
     repo: Vec<Repo>,
 
-    /// The suites to take packages from; the only one of the repository if it has one; may be repeated
+    /// Suites to use; by default the only suite of the repository; may be repeated
     #[arg(long, value_name = "SUITE", value_delimiter = ',')]
     suite: Vec<String>,
 
-    /// The components of suites; all of them without it; may be repeated
+    /// Components of suites to use; by default all; may be repeated
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     components: Vec<String>,
 
-    /// The keys whose signatures of a repository are trusted, as gpg exports them; may be repeated
+    /// Trusted keys of repositories, as exported by gpg; may be repeated
     #[arg(long, value_name = "FILE")]
     pub(super) keyring: Vec<PathBuf>,
 
-    /// Take repositories without looking for a signature
+    /// Accept repositories without verifying signatures
     #[arg(long, conflicts_with = "keyring")]
     allow_unsigned: bool,
 
-    /// The time that repositories must be valid at; without it now
+    /// Time at which repositories must be valid; by default now
     ///
-    /// A date as 2026-01-31 or 2026-01-31T12:00:00Z, or seconds since 1970. Now is SOURCE_DATE_EPOCH where that is set. A
-    /// repository whose Valid-Until has passed can still be used: a warning says so. The image does not depend on it.
+    /// A date like 2026-01-31 or 2026-01-31T12:00:00Z, or seconds since 1970. SOURCE_DATE_EPOCH, if set, counts as now. A
+    /// repository past its Valid-Until is used with a warning. The image does not depend on this time.
     #[arg(long, value_name = "DATE", value_parser = date)]
     at: Option<i64>,
 
-    /// A package file, or a directory of them; may be repeated
+    /// Package file, or directory of package files; may be repeated
     #[arg(long, value_name = "DIR|FILE.deb")]
     debs: Vec<PathBuf>,
 
-    /// What this system's apt knows and has: of the packages in its lists those in its cache
+    /// Use the packages of this system's apt that are both in its lists and in its cache
     #[arg(long)]
     apt: bool,
 
-    /// The same, with apt's lists in DIR and not in /var/lib/apt/lists
+    /// Like --apt, with the lists in DIR instead of /var/lib/apt/lists
     #[arg(long, value_name = "DIR")]
     apt_lists: Option<PathBuf>,
 
-    /// The same, with apt's packages in DIR and not in /var/cache/apt/archives
+    /// Like --apt, with the cache in DIR instead of /var/cache/apt/archives
     #[arg(long, value_name = "DIR")]
     apt_archives: Option<PathBuf>,
 
-    /// The architecture, as Debian calls it; without it the host's
+    /// Debian architecture; by default that of the host
     #[arg(long, value_name = "ARCH")]
     arch: Option<String>,
 }
 
-/// A repository as it was typed.
+/// A repository on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Repo {
     root: PathBuf,
@@ -74,7 +74,7 @@ struct Repo {
 
 fn repo(text: &str) -> Result<Repo, String> {
     let mut words = text.split_ascii_whitespace();
-    // A directory may have blanks in its name; who writes a suite behind it says nothing that exists.
+    // An existing path may contain blanks; one with a suite behind it does not exist.
     let is_path = Path::new(text).exists() || text.split_ascii_whitespace().count() < 2;
     let root = match is_path {
         true => text,
@@ -86,20 +86,20 @@ fn repo(text: &str) -> Result<Repo, String> {
     };
     let suite = (!rest.is_empty()).then(|| rest.remove(0));
     let root = match root.split_once("://") {
-        Some(("file", path)) if path.starts_with('/') => unescaped(path)?,
-        Some(("file", _)) => return Err("a file address has three slashes: file:///DIR".into()),
+        Some(("file", path)) if path.starts_with('/') => decode(path)?,
+        Some(("file", _)) => return Err("invalid file address: expected file:///DIR".into()),
         Some((scheme, _)) => {
             return Err(format!(
-                "repositories are read from disk, not by {scheme}: it is DIR or file:///DIR"
+                "unsupported scheme '{scheme}': expected DIR or file:///DIR"
             ));
         }
         None => match root.strip_prefix("file:/") {
-            Some(path) => unescaped(&format!("/{path}"))?,
+            Some(path) => decode(&format!("/{path}"))?,
             None => root.to_owned(),
         },
     };
     match root.is_empty() {
-        true => Err("it is DIR or file:///DIR".to_owned()),
+        true => Err("empty repository: expected DIR or file:///DIR".to_owned()),
         false => Ok(Repo {
             root: root.into(),
             suite,
@@ -108,9 +108,9 @@ fn repo(text: &str) -> Result<Repo, String> {
     }
 }
 
-/// What `%20` and its like stand for.
-fn unescaped(path: &str) -> Result<String, String> {
-    let wrong = || "a % in an address is followed by two hexadecimal digits".to_owned();
+/// Decodes percent-encoding.
+fn decode(path: &str) -> Result<String, String> {
+    let invalid = || "invalid address: expected two hexadecimal digits after %".to_owned();
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.bytes();
     while let Some(byte) = rest.next() {
@@ -121,59 +121,59 @@ fn unescaped(path: &str) -> Result<String, String> {
                     digit.and_then(|digit| u8::try_from(digit).ok())
                 };
                 let (high, low) = (digit(), digit());
-                high.zip(low).ok_or_else(wrong)?.0 << 4 | low.unwrap_or_default()
+                high.zip(low).ok_or_else(invalid)?.0 << 4 | low.unwrap_or_default()
             }
             byte => byte,
         });
     }
-    String::from_utf8(bytes).map_err(|_| wrong())
+    String::from_utf8(bytes).map_err(|_| invalid())
 }
 
 fn date(text: &str) -> Result<i64, String> {
     let time = text.parse().ok();
     let time = time.or_else(|| Timestamp::parse(text).map(Timestamp::seconds));
-    time.ok_or_else(|| "it is no date: it is written 2026-01-31, or in seconds since 1970".into())
+    time.ok_or_else(|| "invalid date: expected one like 2026-01-31, or seconds since 1970".into())
 }
 
-/// Packages that could be taken.
+/// Packages that can be selected.
 pub struct AvailablePackages {
     repositories: Vec<Repository>,
-    /// Of what machine.
+    /// Debian architecture.
     pub architecture: String,
 }
 
 impl AvailablePackages {
-    /// Where they are.
+    /// Returns the repositories.
     pub fn repositories(&self) -> &[Repository] {
         &self.repositories
     }
 
-    /// All of them, each with the number of its repository.
+    /// Returns all packages, each with the index of its repository.
     pub fn entries(&self) -> Vec<(usize, IndexEntry<'_>)> {
         let all = self.repositories.iter().enumerate();
         all.flat_map(|(number, repository)| repository.packages().map(move |entry| (number, entry)))
             .collect()
     }
 
-    /// When the newest of the repositories was made, where one says so.
+    /// Returns the date of the newest repository that states one, in seconds since 1970.
     pub fn date(&self) -> Option<i64> {
         let releases = self.repositories.iter().filter_map(Repository::release);
         releases.filter_map(|release| release.date()).max()
     }
 }
 
-/// All packages, for the solver.
+/// Returns the universe of packages for the solver.
 ///
 /// # Errors
-/// As [`Candidate::of`], placed at the repository, and [`Universe::new`].
+/// As [`Candidate::of`], with the repository as context, and [`Universe::new`].
 pub fn universe<'o>(
     entries: &[(usize, IndexEntry<'o>)],
     architecture: &'o str,
 ) -> Result<Universe<'o>> {
     let candidate = |(_, entry): &(usize, IndexEntry<'o>)| {
         let candidate = Candidate::of(entry.paragraph.fields());
-        let place = || entry.repository.root().to_string_lossy().into_owned();
-        let mut candidate = candidate.at(place)?;
+        let context = || entry.repository.root().to_string_lossy().into_owned();
+        let mut candidate = candidate.at(context)?;
         candidate.suite = entry.repository.suite();
         Ok(candidate)
     };
@@ -182,7 +182,7 @@ pub fn universe<'o>(
 }
 
 impl Sources {
-    /// The architecture that packages are for.
+    /// Returns the requested architecture.
     pub fn architecture(&self) -> String {
         let host = match std::env::consts::ARCH {
             "x86_64" => "amd64",
@@ -204,19 +204,19 @@ impl Sources {
         })
     }
 
-    /// Opens all of them, and says what is worth knowing of each.
+    /// Opens all sources, and prints warnings about them.
     ///
     /// # Errors
-    /// `Usage` if nothing was named; as [`Repository::open`], [`Repository::of_apt`] and [`Repository::of_debs`].
+    /// `Usage` without a source; as [`Repository::open`], [`Repository::of_apt`] and [`Repository::of_debs`].
     pub fn open(&self, io: &mut Io) -> Result<AvailablePackages> {
         let apt = self.apt_directories();
         if self.repo.is_empty() && self.debs.is_empty() && apt.is_none() {
-            let why = "packages come from somewhere: name a repository with --repo, packages with --debs, or --apt";
+            let why = "no package source given: name a repository with --repo, packages with --debs, or use --apt";
             return Err(Fault::Usage(why.into()).into());
         }
         let architecture = self.architecture();
         let trust = self.trust()?;
-        let how = Opening {
+        let options = Opening {
             architectures: std::slice::from_ref(&architecture),
             trust: &trust,
             now: self.at.unwrap_or_else(|| now().seconds()),
@@ -228,11 +228,11 @@ impl Sources {
                 false => &repo.components,
             };
             for suite in self.suites(repo)? {
-                repositories.push(Repository::open(&repo.root, &suite, components, &how)?);
+                repositories.push(Repository::open(&repo.root, &suite, components, &options)?);
             }
         }
         if let Some((lists, archives)) = &apt {
-            repositories.extend(Repository::of_apt(lists, archives, &how)?);
+            repositories.extend(Repository::of_apt(lists, archives, &options)?);
         }
         if !self.debs.is_empty() {
             repositories.push(Repository::of_debs(&self.debs)?);
@@ -241,7 +241,7 @@ impl Sources {
             for note in repository.notes() {
                 let root = repository.root().to_string_lossy();
                 let suite = repository.suite();
-                io.warn(&format!("{root}: {}", told(note, suite)));
+                io.warn(&format!("{root}: {}", describe(note, suite)));
             }
         }
         Ok(AvailablePackages {
@@ -250,7 +250,7 @@ impl Sources {
         })
     }
 
-    /// The suites of a repository that are meant.
+    /// Returns the suites of a repository to use.
     fn suites(&self, repo: &Repo) -> Result<Vec<String>> {
         if let Some(suite) = &repo.suite {
             return Ok(vec![suite.clone()]);
@@ -258,11 +258,11 @@ impl Sources {
         if !self.suite.is_empty() {
             return Ok(self.suite.clone());
         }
-        let place = || repo.root.to_string_lossy().into_owned();
-        let failed = |error| Error::io("read", error).at(place());
+        let context = || repo.root.to_string_lossy().into_owned();
+        let failed = |error| Error::io("read", error).at(context());
         if !repo.root.metadata().map_err(failed)?.is_dir() {
-            let why = "a repository is a directory".to_owned();
-            return Err(Error::new(Fault::Usage(why)).at(place()));
+            let why = "not a directory: expected a repository".to_owned();
+            return Err(Error::new(Fault::Usage(why)).at(context()));
         }
         let dists = repo.root.join("dists");
         if !dists.is_dir() {
@@ -271,7 +271,7 @@ impl Sources {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&dists).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            // A link is another name of a suite: stable, as a rule.
+            // A link is an alias of a suite, such as stable.
             if entry.file_type().map_err(failed)?.is_dir() {
                 names.extend(entry.file_name().into_string().ok());
             }
@@ -281,19 +281,22 @@ impl Sources {
             1 => Ok(names),
             n => {
                 let why = match n {
-                    0 => "it has no suite".to_owned(),
-                    _ => format!("name a suite with --suite: it has {}", names.join(", ")),
+                    0 => "no suite found".to_owned(),
+                    _ => format!(
+                        "several suites: name one with --suite: {}",
+                        names.join(", ")
+                    ),
                 };
-                Err(Error::new(Fault::Usage(why)).at(place()))
+                Err(Error::new(Fault::Usage(why)).at(context()))
             }
         }
     }
 
-    /// Apt's lists and its packages, if they are meant.
+    /// Returns the directories of apt's lists and cache, if they are to be used.
     fn apt_directories(&self) -> Option<(PathBuf, PathBuf)> {
-        let is_meant = self.apt || self.apt_lists.is_some() || self.apt_archives.is_some();
+        let is_requested = self.apt || self.apt_lists.is_some() || self.apt_archives.is_some();
         let or = |given: &Option<PathBuf>, usual: &str| given.clone().unwrap_or(usual.into());
-        is_meant.then(|| {
+        is_requested.then(|| {
             (
                 or(&self.apt_lists, "/var/lib/apt/lists"),
                 or(&self.apt_archives, "/var/cache/apt/archives"),
@@ -301,7 +304,7 @@ impl Sources {
         })
     }
 
-    /// The directories where packages of a lock may be that are from such a source.
+    /// Returns the directories that may hold the packages of a lock from a source of this kind.
     pub(super) fn directories(&self, kind: SourceKind) -> Vec<PathBuf> {
         match kind {
             SourceKind::Repository => self.repo.iter().map(|repo| repo.root.clone()).collect(),
@@ -311,20 +314,17 @@ impl Sources {
     }
 }
 
-/// A note in words.
-fn told(note: &Note, suite: &str) -> String {
+/// Describes a note on a repository.
+fn describe(note: &Note, suite: &str) -> String {
     let time = |seconds: &i64| Timestamp::from_unix(*seconds, 0).rfc3339();
     match note {
-        Note::Unsigned => format!("{suite}: nobody's signature was looked for"),
-        Note::BadSignature(why) => format!("{suite}: one of its signatures is not good: {why}"),
+        Note::Unsigned => format!("{suite}: signature not verified"),
+        Note::BadSignature(why) => format!("{suite}: bad signature ignored: {why}"),
         Note::Expired(until) => {
-            format!("{suite}: its release was to be used until {}", time(until))
+            format!("{suite}: release expired at {}", time(until))
         }
-        Note::NotYet(date) => format!(
-            "{suite}: its release is dated {}, which is still to come",
-            time(date)
-        ),
-        Note::OtherSuite(name) => format!("{suite}: it calls itself '{name}'"),
+        Note::NotYet(date) => format!("{suite}: release is dated in the future: {}", time(date)),
+        Note::OtherSuite(name) => format!("{suite}: release states another suite: '{name}'"),
     }
 }
 
@@ -346,9 +346,9 @@ mod tests {
         for text in ["", "file://host/a", "http://host/a", "file:///a%2"] {
             assert!(root(text).is_err(), "{text}");
         }
-        let whole = repo("file:///a bookworm main contrib").expect("a repository");
-        assert_eq!(whole.suite.as_deref(), Some("bookworm"));
-        assert_eq!(whole.components, ["main", "contrib"]);
+        let full = repo("file:///a bookworm main contrib").expect("a repository");
+        assert_eq!(full.suite.as_deref(), Some("bookworm"));
+        assert_eq!(full.components, ["main", "contrib"]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `update-alternatives --install`: the links in `/etc/alternatives`, and the administrative files.
 //!
-//! The file of a name is `auto`, its link, pairs of a slave's name and link, an empty line, and for each choice its path,
-//! its priority and one path for each slave; all sorted, an empty line at the end (update-alternatives of dpkg, FILES).
+//! The administrative file of a name holds `auto`, the link, pairs of a slave's name and link, an empty line, and for each
+//! choice its path, its priority and one path for each slave; all sorted, with an empty line at the end
+//! (update-alternatives of dpkg, FILES).
 
 use std::collections::BTreeMap;
 
@@ -11,18 +12,18 @@ use crate::error::Result;
 
 const DIRECTORY: &str = "var/lib/dpkg/alternatives";
 
-/// One name.
+/// The links and choices of one name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Alternative {
     link: String,
-    /// Name to link.
+    /// Links of the slaves by name.
     slaves: BTreeMap<String, String>,
-    /// Path to priority, and the slaves' paths by name.
+    /// Choices by path: priority, and the slaves' paths by name.
     choices: BTreeMap<String, (i64, BTreeMap<String, String>)>,
 }
 
 impl Alternative {
-    /// Reads an administrative file; `None` for one that is not in automatic mode, or is damaged.
+    /// Parses an administrative file; `None` if it is damaged or not in automatic mode.
     fn parse(text: &str) -> Option<Self> {
         let mut lines = text.split('\n');
         if lines.next() != Some("auto") {
@@ -76,7 +77,7 @@ impl Alternative {
         text
     }
 
-    /// The choice of the highest priority, the first of those.
+    /// Returns the first choice with the highest priority.
     fn best(&self) -> Option<(&str, &BTreeMap<String, String>)> {
         let mut best: Option<(&str, i64, &BTreeMap<String, String>)> = None;
         for (path, (priority, slaves)) in &self.choices {
@@ -88,7 +89,7 @@ impl Alternative {
     }
 }
 
-/// Does one `update-alternatives` with these arguments. Returns whether it is done.
+/// `update-alternatives`, with these arguments. Returns whether its result is in the tree now.
 pub(super) fn install(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
     let args: Vec<&str> = args
         .iter()
@@ -99,7 +100,7 @@ pub(super) fn install(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool
         ["--install", link, name, path, priority, rest @ ..] => {
             (*link, *name, *path, *priority, rest)
         }
-        // Nothing was ever installed under a name that a script takes away.
+        // Removal of an alternative that was never installed.
         ["--remove", name, path] => {
             let text = editor
                 .text(&format!("{DIRECTORY}/{name}"))?
@@ -168,13 +169,14 @@ pub(super) fn install(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool
     Ok(true)
 }
 
+/// Makes the link of a name, and the one in `/etc/alternatives`.
 fn connect(editor: &mut TreeEditor<'_>, link: &str, name: &str, path: &str) -> Result<()> {
     let inner = format!("/etc/alternatives/{name}");
     for (at, target) in [(inner.as_str(), path), (link, inner.as_str())] {
-        let there = editor.base.rootfs.resolve(at.as_bytes())?;
-        match editor.base.rootfs.get(&there).map(|node| &node.kind) {
+        let resolved = editor.base.rootfs.resolve(at.as_bytes())?;
+        match editor.base.rootfs.get(&resolved).map(|node| &node.kind) {
             Some(Kind::Symlink(found)) if found == target.as_bytes() => {}
-            // A file in the place of a link is kept, as update-alternatives does without --force.
+            // A file instead of a link is kept, as by update-alternatives without --force.
             None | Some(Kind::Symlink(_)) => editor.put(at, Node::symlink(target))?,
             Some(_) => editor.note(format!("{at} is no link and stays")),
         }
@@ -182,14 +184,15 @@ fn connect(editor: &mut TreeEditor<'_>, link: &str, name: &str, path: &str) -> R
     Ok(())
 }
 
+/// Removes a link that this emulation made.
 fn disconnect(editor: &mut TreeEditor<'_>, link: &str) -> Result<()> {
-    let there = editor.base.rootfs.resolve(link.as_bytes())?;
-    let node = editor.base.rootfs.get(&there);
+    let resolved = editor.base.rootfs.resolve(link.as_bytes())?;
+    let node = editor.base.rootfs.get(&resolved);
     if node
         .is_some_and(|node| node.origin == editor.origin && matches!(node.kind, Kind::Symlink(_)))
     {
-        editor.base.rootfs.remove(&there);
-        editor.made.remove(&there);
+        editor.base.rootfs.remove(&resolved);
+        editor.made.remove(&resolved);
     }
     Ok(())
 }
@@ -199,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_administrative_file_is_read_and_written_as_it_was() {
+    fn administrative_files_survive_a_round_trip() {
         // As update-alternatives 1.21.22 leaves it after mawk's and gawk's postinst.
         let text = "auto\n/usr/bin/awk\nawk.1.gz\n/usr/share/man/man1/awk.1.gz\nnawk\n/usr/bin/nawk\n\n\
             /usr/bin/gawk\n10\n/usr/share/man/man1/gawk.1.gz\n/usr/bin/gawk\n\

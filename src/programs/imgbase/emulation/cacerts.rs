@@ -2,8 +2,8 @@
 //! subject, and the bundle of all.
 //!
 //! The hash is OpenSSL's (`X509_NAME_hash`, since 1.0): SHA-1 over the subject in canonical form, the first four bytes as
-//! a little-endian number. Canonical is: the relative names one after the other without the outer sequence, each string
-//! as UTF8String, in lower case, blanks at the ends gone and runs of them one.
+//! a little-endian number. The canonical form holds the relative names without the outer sequence, each string as
+//! UTF8String in lower case, with blanks trimmed and runs of blanks collapsed.
 
 use std::collections::BTreeMap;
 
@@ -19,11 +19,12 @@ const DIRECTORIES: [&str; 2] = [
     "usr/local/share/ca-certificates",
 ];
 
+/// Makes the links and the bundle, where ca-certificates is installed.
 pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
     if editor.package("ca-certificates").is_none() {
         return Ok(());
     }
-    // What the list in /etc says, if there is one; else all that there are, which it then says.
+    // The certificates of the list in /etc; without a list all of them, and a new list.
     let all = names(editor, DIRECTORIES[0]);
     let list = editor.text("etc/ca-certificates.conf")?;
     let chosen: Vec<String> = match &list {
@@ -83,7 +84,7 @@ pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
     )
 }
 
-/// What the package's postinst writes above the list.
+/// Header that the package's postinst writes above the list.
 const HEAD: &str = "\
 # This file lists certificates that you wish to use or to ignore to be
 # installed in /etc/ssl/certs.
@@ -98,7 +99,7 @@ const HEAD: &str = "\
 #
 ";
 
-/// The certificates below a directory, by their paths in it.
+/// Returns the paths of the certificates below a directory, relative to it.
 fn names(editor: &TreeEditor<'_>, directory: &str) -> Vec<String> {
     let below = editor.base.rootfs.below(directory.as_bytes());
     let paths =
@@ -111,7 +112,8 @@ fn names(editor: &TreeEditor<'_>, directory: &str) -> Vec<String> {
     names
 }
 
-/// `mozilla/ACCVRAIZ1.crt` is `ACCVRAIZ1.pem`; blanks and brackets are taken out of names.
+/// Returns the name of the link to a certificate: `ACCVRAIZ1.pem` for `mozilla/ACCVRAIZ1.crt`, with blanks and brackets
+/// replaced.
 fn pem_name(path: &str) -> String {
     let name = path.rsplit('/').next().unwrap_or_default();
     let name = name.strip_suffix(".crt").unwrap_or(name);
@@ -122,7 +124,7 @@ fn pem_name(path: &str) -> String {
     format!("{name}.pem")
 }
 
-/// The bytes of the first certificate of a file.
+/// Decodes the first certificate of a file.
 fn pem(text: &str) -> Option<Vec<u8>> {
     let (_, rest) = text.split_once("-----BEGIN CERTIFICATE-----")?;
     let (body, _) = rest.split_once("-----END CERTIFICATE-----")?;
@@ -130,7 +132,7 @@ fn pem(text: &str) -> Option<Vec<u8>> {
     base64::engine::general_purpose::STANDARD.decode(body).ok()
 }
 
-/// One value of DER: tag, contents, and what follows it.
+/// Reads a value of DER. Returns tag, contents and the remaining bytes.
 fn value(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = bytes.split_first()?;
     let (&first, rest) = rest.split_first()?;
@@ -156,8 +158,8 @@ const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const UTF8: u8 = 0x0c;
 
-/// The hash of a certificate's subject. RFC 5280, section 4.1: TBSCertificate is version (tagged 0, may be absent), serial
-/// number, signature, issuer, validity, subject.
+/// Returns the hash of a certificate's subject. RFC 5280, section 4.1: TBSCertificate is version (tagged 0, optional),
+/// serial number, signature, issuer, validity, subject.
 fn subject_hash(der: &[u8]) -> Option<u32> {
     let (SEQUENCE, certificate, _) = value(der)? else {
         return None;
@@ -190,7 +192,7 @@ fn subject_hash(der: &[u8]) -> Option<u32> {
             let kind = &pair[..pair.len() - string.len()];
             let (tag, contents, _) = value(string)?;
             let string = match text(tag, contents) {
-                Some(text) => der_value(UTF8, folded(&text).as_bytes()),
+                Some(text) => der_value(UTF8, canonical_text(&text).as_bytes()),
                 None => string.to_vec(),
             };
             entries.push(der_value(SEQUENCE, &[kind, string.as_slice()].concat()));
@@ -203,6 +205,7 @@ fn subject_hash(der: &[u8]) -> Option<u32> {
     Some(u32::from_le_bytes([hash[0], hash[1], hash[2], hash[3]]))
 }
 
+/// Encodes a value of DER.
 fn der_value(tag: u8, contents: &[u8]) -> Vec<u8> {
     let len = contents.len();
     let mut bytes = vec![tag];
@@ -219,12 +222,12 @@ fn der_value(tag: u8, contents: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The text of the kinds of strings that are made alike; `None` for others, which stay as they are.
+/// Returns the text of a string type that is canonicalized; `None` for other types, which are kept.
 fn text(tag: u8, contents: &[u8]) -> Option<String> {
     match tag {
-        // UTF8String, NumericString is not among them, PrintableString, IA5String, VisibleString.
+        // UTF8String, PrintableString, IA5String, VisibleString; not NumericString.
         UTF8 | 0x13 | 0x16 | 0x1a => String::from_utf8(contents.to_vec()).ok(),
-        // T61String, taken as Latin-1.
+        // T61String, read as Latin-1.
         0x14 => Some(contents.iter().map(|byte| char::from(*byte)).collect()),
         // BMPString, UniversalString.
         0x1e => {
@@ -243,8 +246,8 @@ fn text(tag: u8, contents: &[u8]) -> Option<String> {
     }
 }
 
-/// Lower case of ASCII letters alone; blanks at the ends gone, runs of them one.
-fn folded(text: &str) -> String {
+/// Converts ASCII letters to lower case, trims blanks, and collapses runs of blanks.
+fn canonical_text(text: &str) -> String {
     let is_blank = |c: char| matches!(c, ' ' | '\t' | '\n' | '\x0b' | '\x0c' | '\r');
     let words: Vec<&str> = text
         .split(is_blank)

@@ -1,4 +1,4 @@
-//! dpkg's database, byte for byte as dpkg 1.21 leaves it; or what distroless images have instead.
+//! The package database: byte for byte as dpkg 1.21 writes it, or `status.d` as in distroless images.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,15 +10,15 @@ use crate::base::debian::{Control, Unpacked};
 use crate::base::rootfs::Node;
 use crate::error::{At, Result};
 
-/// How far the packages are.
+/// State of the packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     Installed,
-    /// Unpacked, the scripts still to be run.
+    /// Unpacked, with the scripts still to be run.
     Unpacked,
 }
 
-/// The fields of a paragraph of `status` in dpkg's order; others follow as they came.
+/// Fields of a paragraph of `status` in dpkg's order; other fields follow in their own order.
 const ORDER: [&str; 27] = [
     "Package",
     "Essential",
@@ -48,7 +48,7 @@ const ORDER: [&str; 27] = [
     "Description",
     "Triggers-Pending",
 ];
-/// Those that dpkg takes apart and puts together again.
+/// Fields that dpkg parses and writes in normal form.
 const RELATIONS: [&str; 9] = [
     "Replaces",
     "Provides",
@@ -61,6 +61,7 @@ const RELATIONS: [&str; 9] = [
     "Enhances",
 ];
 
+/// Records the packages in the requested form.
 pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
     let has_dpkg = editor.package("dpkg").is_some();
     match editor.options.database {
@@ -71,7 +72,7 @@ pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
     }
 }
 
-/// The name under which a package's files are kept.
+/// Returns the prefix of a package's file names in `info`.
 fn file_name(package: &Unpacked) -> String {
     match package.is_multi_arch_same() {
         true => format!("{}:{}", package.name(), package.architecture()),
@@ -79,13 +80,14 @@ fn file_name(package: &Unpacked) -> String {
     }
 }
 
-/// The packages in the order of `status`.
+/// Returns the packages in the order of `status`.
 fn sorted(packages: &[Unpacked]) -> Vec<&Unpacked> {
     let mut sorted: Vec<&Unpacked> = packages.iter().collect();
     sorted.sort_by_key(|package| (package.name(), package.architecture()));
     sorted
 }
 
+/// Writes the database of dpkg.
 pub(crate) fn full(editor: &mut TreeEditor<'_>, state: State) -> Result<()> {
     let packages = std::mem::take(&mut editor.base.packages);
     let made = write(editor, &packages, state);
@@ -144,7 +146,7 @@ fn write(editor: &mut TreeEditor<'_>, packages: &[Unpacked], state: State) -> Re
     Ok(())
 }
 
-/// The triggers a package waits for, and what is written for each (`deb-triggers(5)`).
+/// Returns the triggers that a package is interested in, with the line of each (`deb-triggers(5)`).
 fn interests(package: &Unpacked, name: &str) -> Vec<(String, String)> {
     let text = package
         .members
@@ -170,8 +172,8 @@ fn interests(package: &Unpacked, name: &str) -> Vec<(String, String)> {
     found
 }
 
-/// A package's paragraph of `status`. Priority and section are the package's own: dpkg, called by apt, is not told what
-/// the repository says.
+/// Returns a package's paragraph of `status`. Priority and section are those of the package, because apt does not pass
+/// those of the repository to dpkg.
 fn paragraph(editor: &TreeEditor<'_>, package: &Unpacked, state: State) -> Result<String> {
     let status = match state {
         State::Installed => "install ok installed",
@@ -201,7 +203,7 @@ fn paragraph(editor: &TreeEditor<'_>, package: &Unpacked, state: State) -> Resul
             "Status" => push(name, status),
             "Conffiles" if !conffiles.is_empty() => push(name, &conffiles),
             "Conffiles" => {}
-            // dpkg keeps these only where they say yes.
+            // dpkg writes these only if the value is yes.
             "Essential" | "Protected" if package.control.get(name) != Some("yes") => {}
             name => {
                 if let Some(value) = package.control.get(name) {
@@ -218,7 +220,7 @@ fn paragraph(editor: &TreeEditor<'_>, package: &Unpacked, state: State) -> Resul
     Ok(text)
 }
 
-/// The names of a package's configuration files.
+/// Returns the paths of a package's configuration files.
 pub(crate) fn conffile_names(package: &Unpacked) -> Vec<String> {
     let text = package
         .members
@@ -229,18 +231,18 @@ pub(crate) fn conffile_names(package: &Unpacked) -> Vec<String> {
         .unwrap_or_default()
         .lines()
         .map(str::trim_end);
-    // A flag may stand before the path; those are to be removed.
+    // A path with a flag before it is one to be removed.
     lines
         .filter(|line| line.starts_with('/'))
         .map(str::to_owned)
         .collect()
 }
 
-/// Paths and checksums of configuration files, as the field has them.
+/// Returns the field with paths and checksums of configuration files.
 fn conffiles(editor: &TreeEditor<'_>, package: &Unpacked, state: State) -> Result<String> {
     let mut text = String::new();
     for path in conffile_names(package) {
-        // What is unpacked alone has none yet: dpkg asks what is on the disk.
+        // Before configuration there is no checksum.
         let sum = match state {
             State::Unpacked => Some("newconffile".to_owned()),
             State::Installed => editor
@@ -254,13 +256,13 @@ fn conffiles(editor: &TreeEditor<'_>, package: &Unpacked, state: State) -> Resul
     Ok(text)
 }
 
-/// A file for each package with its control data, and one with its checksums.
+/// Writes for each package a file with its control data, and one with its checksums.
 fn status_d(editor: &mut TreeEditor<'_>) -> Result<()> {
     let packages = std::mem::take(&mut editor.base.packages);
     let mut names = BTreeSet::new();
     let mut result = Ok(());
     for package in sorted(&packages) {
-        // The same package of two architectures.
+        // A second architecture of a package gets a suffix.
         let name = match names.insert(package.name()) {
             true => package.name().to_owned(),
             false => format!("{}:{}", package.name(), package.architecture()),
@@ -271,7 +273,7 @@ fn status_d(editor: &mut TreeEditor<'_>) -> Result<()> {
             .get("md5sums")
             .map(|member| member.bytes.clone());
         result = editor
-            .write(&path, plain(&package.control))
+            .write(&path, control_text(&package.control))
             .and_then(|()| match sums {
                 Some(sums) => editor.write(&format!("{path}.md5sums"), sums),
                 None => Ok(()),
@@ -284,7 +286,8 @@ fn status_d(editor: &mut TreeEditor<'_>) -> Result<()> {
     result
 }
 
-fn plain(control: &Control) -> String {
+/// Returns control data as text.
+fn control_text(control: &Control) -> String {
     let fields = control.fields();
     fields
         .map(|(name, value)| match value.starts_with('\n') {

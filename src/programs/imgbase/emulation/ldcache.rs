@@ -1,8 +1,8 @@
 //! `/etc/ld.so.cache`, as glibc's `ldconfig` (2.36) writes it, byte for byte.
 //!
-//! The directories are those of `/etc/ld.so.conf`, then `/lib` and `/usr/lib`; of each the libraries with the names they are
-//! asked for by. The format is that of glibc's `elf/cache.c`, "new format" alone: a header, entries in falling order of
-//! [`compare`], strings that share their tails, and extensions (who wrote it; names of directories for certain processors).
+//! It lists the libraries in the directories of `/etc/ld.so.conf`, `/lib` and `/usr/lib` by the names under which programs
+//! need them. The format is the "new format" of glibc's `elf/cache.c`: a header, entries in descending order of [`compare`],
+//! strings with shared tails, and extensions (the generator, and the names of directories for certain processors).
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,23 +14,24 @@ use crate::error::Result;
 use crate::glob::{Dialect, Glob};
 
 const CONF: &str = "etc/ld.so.conf";
-/// How deep and how many files may be included.
+/// Maximum number of included files.
 const MAX_INCLUDES: usize = 256;
-/// How many directories are looked into.
+/// Maximum number of directories.
 const MAX_DIRECTORIES: usize = 1024;
 
-/// A library as the cache has it.
+/// An entry of the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
-    /// What programs ask for.
+    /// Name under which programs need the library.
     name: Vec<u8>,
-    /// Where it is.
+    /// Path of the library.
     path: Vec<u8>,
     flags: u32,
-    /// The directory below `glibc-hwcaps` it is in.
+    /// Subdirectory of `glibc-hwcaps`.
     hwcaps: Option<Vec<u8>>,
 }
 
+/// Writes the cache, and links from needed names to libraries, where the tree has ldconfig or its configuration.
 pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
     let program = program(&editor.base.rootfs)?;
     if program.is_none() && !editor.exists(CONF) {
@@ -53,7 +54,7 @@ pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
     editor.write("etc/ld.so.cache", bytes)
 }
 
-/// For which machine the tree's own ldconfig is, and what it writes into caches as its name.
+/// Returns the machine of the tree's own ldconfig, and the generator name that it writes into caches.
 fn program(rootfs: &Rootfs) -> Result<Option<(Target, Option<Vec<u8>>)>> {
     for path in ["usr/sbin/ldconfig", "sbin/ldconfig", "usr/bin/ldconfig"] {
         let there = rootfs.follow(path.as_bytes())?;
@@ -76,15 +77,16 @@ fn program(rootfs: &Rootfs) -> Result<Option<(Target, Option<Vec<u8>>)>> {
     Ok(None)
 }
 
+/// Libraries of all directories.
 #[derive(Debug, Default)]
 struct Found {
     entries: Vec<Entry>,
-    /// Links from the name that programs ask for to the file.
+    /// Links to make: path and target.
     links: Vec<(Vec<u8>, Vec<u8>)>,
     notes: Vec<String>,
 }
 
-/// Looks for libraries of a machine, or of the first that is found.
+/// Finds the libraries of a machine, by default that of the first library.
 fn scan(rootfs: &Rootfs, machine: Option<u16>) -> Result<Found> {
     let mut machine = machine;
     let mut found = Found::default();
@@ -101,17 +103,17 @@ fn scan(rootfs: &Rootfs, machine: Option<u16>) -> Result<Found> {
         {
             continue;
         }
-        look_into(rootfs, &directory, &there, None, &mut machine, &mut found)?;
+        scan_directory(rootfs, &directory, &there, None, &mut machine, &mut found)?;
         let hwcaps = [there.as_slice(), b"/glibc-hwcaps"].concat();
         for named in rootfs
             .children(&hwcaps)
             .filter(|named| named.node.kind == NodeKind::Folder)
         {
             let name = &named.path[hwcaps.len() + 1..];
-            let shown = [directory.as_slice(), b"/glibc-hwcaps/", name].concat();
-            look_into(
+            let written = [directory.as_slice(), b"/glibc-hwcaps/", name].concat();
+            scan_directory(
                 rootfs,
-                &shown,
+                &written,
                 named.path,
                 Some(name),
                 &mut machine,
@@ -122,10 +124,10 @@ fn scan(rootfs: &Rootfs, machine: Option<u16>) -> Result<Found> {
     Ok(found)
 }
 
-/// The directories to look into, as written: of `ld.so.conf` and what it includes, then the system's.
+/// Returns the directories as written: those of `ld.so.conf` and included files, then the built-in ones.
 fn directories(rootfs: &Rootfs) -> Result<Vec<Vec<u8>>> {
     let mut directories = Vec::new();
-    // The lines still to be read, the next one last.
+    // Remaining lines, the next one last.
     let mut lines: Vec<String> = Vec::new();
     let mut included = 0;
     let take = |lines: &mut Vec<String>, path: &str| -> Result<()> {
@@ -170,7 +172,7 @@ fn directories(rootfs: &Rootfs) -> Result<Vec<Vec<u8>>> {
     Ok(directories)
 }
 
-/// The files that a pattern stands for, sorted; the pattern is in the name alone.
+/// Returns the files that match a pattern, sorted; only the file name may contain wildcards.
 fn matching(rootfs: &Rootfs, pattern: &str) -> Vec<String> {
     let (directory, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
     let Ok(glob) = Glob::new(name, Dialect::Shell) else {
@@ -192,22 +194,23 @@ fn matching(rootfs: &Rootfs, pattern: &str) -> Vec<String> {
     paths
 }
 
-/// What was found under one name in one directory.
+/// A library in one directory.
 struct Library {
     file: Vec<u8>,
     is_link: bool,
     flags: u32,
 }
 
-fn look_into(
+/// Adds the libraries of one directory, which entries name as `written`.
+fn scan_directory(
     rootfs: &Rootfs,
-    shown: &[u8],
+    written: &[u8],
     directory: &[u8],
     hwcaps: Option<&[u8]>,
     machine: &mut Option<u16>,
     found: &mut Found,
 ) -> Result<()> {
-    // In the order of names; ldconfig goes by the order of the file system, which decides nothing but ties.
+    // Sorted by name. ldconfig uses the order of the file system, which only matters for ties.
     let mut libraries: BTreeMap<Vec<u8>, Library> = BTreeMap::new();
     for named in rootfs.children(directory) {
         let name = &named.path[directory.len() + 1..];
@@ -243,7 +246,7 @@ fn look_into(
         }
         let mut is_link = matches!(named.node.kind, NodeKind::Symlink(_));
         let mut soname = elf.soname.clone().unwrap_or_else(|| name.to_vec());
-        // A link of another name is a file like others, unless it is the one that compilers use.
+        // A link with another name counts as a file, unless it is the one that compilers use.
         if is_link && name != soname && !(name.ends_with(b".so") && soname.starts_with(name)) {
             is_link = false;
         }
@@ -256,7 +259,7 @@ fn look_into(
             flags: flags(&elf),
         };
         match libraries.get(&soname) {
-            // A file before a link, else the newer one.
+            // A file has precedence over a link, then the higher version.
             Some(known) => {
                 let is_better = !new.is_link && known.is_link
                     || new.is_link == known.is_link
@@ -276,7 +279,7 @@ fn look_into(
         } else {
             &library.file
         };
-        let path = [shown, b"/", file].concat();
+        let path = [written, b"/", file].concat();
         if hwcaps.is_none() && !library.is_link && library.file != soname && !soname.contains(&b'/')
         {
             found
@@ -293,7 +296,7 @@ fn look_into(
     Ok(())
 }
 
-/// What kind of library it is, by machine and ABI (`ldconfig.h`).
+/// Returns the type of a library, by machine and ABI (`ldconfig.h`).
 fn flags(elf: &Elf) -> u32 {
     const LIBC6: u32 = 3;
     let target = elf.target;
@@ -318,7 +321,7 @@ fn flags(elf: &Elf) -> u32 {
     if of_machine != 0 {
         return of_machine | LIBC6;
     }
-    // The others are told by what they need.
+    // Other machines: by the needed libraries.
     let libc = |name: &Vec<u8>| matches!(name.as_slice(), b"libc.so.6" | b"libm.so.6");
     let known = elf.needed.iter().any(libc)
         || elf.soname.as_ref().is_some_and(libc)
@@ -326,10 +329,10 @@ fn flags(elf: &Elf) -> u32 {
     if known { LIBC6 } else { 1 }
 }
 
-/// glibc's order of library names (`_dl_cache_libcmp`): digits as numbers, and after every other byte.
+/// Compares library names in glibc's order (`_dl_cache_libcmp`): digits as numbers, and after every other byte.
 pub(super) fn compare(a: &[u8], b: &[u8]) -> Ordering {
     let number = |bytes: &[u8], at: &mut usize| {
-        // As a C int that goes round.
+        // Wraps like a C int.
         let mut value = 0_i32;
         while let Some(digit) = bytes.get(*at).filter(|byte| byte.is_ascii_digit()) {
             value = value.wrapping_mul(10).wrapping_add(i32::from(digit - b'0'));
@@ -349,7 +352,7 @@ pub(super) fn compare(a: &[u8], b: &[u8]) -> Ordering {
             }
             (true, false) => return Ordering::Greater,
             (false, true) => return Ordering::Less,
-            // Bytes are signed there.
+            // Bytes are signed in glibc.
             (false, false) if x != y => return x.cast_signed().cmp(&y.cast_signed()),
             (false, false) => (i, j) = (i + 1, j + 1),
         }
@@ -360,7 +363,7 @@ pub(super) fn compare(a: &[u8], b: &[u8]) -> Ordering {
     }
 }
 
-/// The order of entries; equal ones stay in the order of the directories.
+/// Compares entries; equal ones stay in the order of the directories.
 fn before(a: &Entry, b: &Entry) -> Ordering {
     let by_hwcaps = match (&a.hwcaps, &b.hwcaps) {
         (Some(_), None) => Ordering::Less,
@@ -372,6 +375,7 @@ fn before(a: &Entry, b: &Entry) -> Ordering {
         .then(by_hwcaps)
 }
 
+/// Writes a cache.
 fn cache(mut entries: Vec<Entry>, generator: &[u8], is_big_endian: bool) -> Vec<u8> {
     const HEADER: usize = 48;
     const ENTRY: usize = 24;
@@ -419,7 +423,7 @@ fn cache(mut entries: Vec<Entry>, generator: &[u8], is_big_endian: bool) -> Vec<
     }
     bytes.extend(&table);
     bytes.resize(extensions, 0);
-    // Sections: who wrote it, and, if there are any, the names of the directories.
+    // Sections: the generator and, if there are any, the names of hwcaps directories.
     let count = 1 + usize::from(!hwcaps.is_empty());
     let names = extensions + 8 + 16 * count;
     let writer = names + 4 * hwcaps.len();
@@ -438,13 +442,13 @@ fn cache(mut entries: Vec<Entry>, generator: &[u8], is_big_endian: bool) -> Vec<
     bytes
 }
 
-/// Strings, each ended by a zero, that are the tails of others where they can be; and where each is.
+/// Returns a table of zero-terminated strings, where a string may be the tail of another one, and the offset of each.
 fn shared_tails<'s>(
     strings: &BTreeSet<&'s [u8]>,
     start: usize,
 ) -> (Vec<u8>, BTreeMap<&'s [u8], usize>) {
     let mut sorted: Vec<&[u8]> = strings.iter().copied().collect();
-    // By their ends, from high to low, the longer of two first.
+    // Compared from the end, in descending order, the longer of two first.
     sorted.sort_by(|a, b| {
         let ends = a.iter().rev().zip(b.iter().rev());
         let mut orders = ends.map(|(x, y)| y.cmp(x));
@@ -477,7 +481,7 @@ mod tests {
 
     use super::*;
 
-    /// testdata/elf/tree.tar, whose cache is as ldconfig made it.
+    /// Reads testdata/elf/tree.tar, for which ldconfig wrote the expected cache.
     fn tree() -> Rootfs {
         let tar = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/elf/tree.tar");
         let mut archive = tar::Archive::new(std::fs::File::open(tar).expect("a tar"));
@@ -499,13 +503,13 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_is_what_ldconfig_makes_of_the_same_tree() {
+    fn the_cache_equals_that_of_ldconfig() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/elf/ld.so.cache");
         let expected = std::fs::read(file).expect("a cache");
         let at = expected
             .windows(10)
             .position(|ten| ten == b"ldconfig (")
-            .expect("who wrote it");
+            .expect("a generator");
         let found = scan(&tree(), Some(machine::X86_64)).expect("libraries");
         assert!(cache(found.entries, &expected[at..], false) == expected);
     }
@@ -538,7 +542,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_for_a_machine_of_the_other_byte_order_is_turned_round() {
+    fn numbers_are_big_endian_for_a_big_endian_machine() {
         let entry = Entry {
             name: b"libc.so.6".to_vec(),
             path: b"/lib/libc.so.6".to_vec(),

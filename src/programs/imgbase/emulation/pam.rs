@@ -14,13 +14,14 @@ const TYPES: [&str; 5] = [
     "session-noninteractive",
 ];
 
-/// A profile: its fields, lines of longer ones joined by newlines.
+/// Fields of a profile; lines of a field are joined by newlines.
 type Profile = BTreeMap<String, String>;
 
+/// Writes the PAM configuration and the state of pam-auth-update, unless the state exists.
 pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
     let mut profiles: BTreeMap<String, Profile> = BTreeMap::new();
     for name in editor.children(PROFILES) {
-        // Backups of editors.
+        // Backup files of editors.
         if name.ends_with('~') || name.starts_with('#') && name.ends_with('#') {
             continue;
         }
@@ -42,7 +43,7 @@ pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
         .copied()
         .filter(|name| profiles[*name].get("Default").map(String::as_str) == Some("yes"))
         .collect();
-    // Of two that conflict the one with more priority stays.
+    // Of two conflicting profiles the one with the higher priority is kept.
     let mut dropped: BTreeSet<String> = BTreeSet::new();
     for name in &enabled {
         let conflicts = profiles[*name].get("Conflicts");
@@ -59,11 +60,11 @@ pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
             continue;
         };
         if !editor.exists(&target) {
-            files.push((target, filled(&template, kind, &profiles, &enabled)));
+            files.push((target, fill(&template, kind, &profiles, &enabled)));
         }
         files.push((
             format!("var/lib/pam/{kind}"),
-            saved(kind, &profiles, &enabled),
+            state(kind, &profiles, &enabled),
         ));
     }
     let seen = sorted.iter().map(|name| format!("{name}\n")).collect();
@@ -74,6 +75,7 @@ pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Parses a profile.
 fn profile(text: &str) -> Profile {
     let mut profile = Profile::new();
     let mut field = String::new();
@@ -111,7 +113,7 @@ fn profile(text: &str) -> Profile {
     profile
 }
 
-/// `Session-noninteractive` for `session-noninteractive`.
+/// Returns the field of a type: `Session-noninteractive` for `session-noninteractive`.
 fn field_of(kind: &str) -> String {
     let mut field = kind.to_owned();
     if let Some(first) = field.get_mut(..1) {
@@ -120,7 +122,7 @@ fn field_of(kind: &str) -> String {
     field
 }
 
-/// The profiles with lines in a block, and their lines: the first of the stack may have lines of its own.
+/// Returns the profiles of a block, and their lines; the first profile may have different lines.
 fn block<'p>(
     kind: &str,
     value: &str,
@@ -147,7 +149,8 @@ fn block<'p>(
     found
 }
 
-fn filled(
+/// Fills the blocks of a template.
+fn fill(
     template: &str,
     kind: &str,
     profiles: &BTreeMap<String, Profile>,
@@ -180,22 +183,22 @@ fn filled(
         let found = block(kind, value, profiles, enabled);
         let lines = found.iter().flat_map(|(_, lines)| lines);
         let mut left = lines.clone().count();
-        // What jumps in the second block must not jump off the stack.
+        // A jump in the second block must not leave the stack.
         left = left.saturating_sub(usize::from(!primary));
         if primary && left == 0 {
             text.push_str(&format!("{word}\t[default=1]\t\t\tpam_permit.so\n"));
         }
         for line in lines {
-            text.push_str(&format!("{word}\t{}\n", jumping(line, left)));
+            text.push_str(&format!("{word}\t{}\n", with_jump(line, left)));
             left = left.saturating_sub(1);
         }
     }
     text
 }
 
-/// A line of a profile with `end` as the number of lines to jump, and its options one blank apart.
-fn jumping(line: &str, left: usize) -> String {
-    // A control in brackets or one word, the module, options.
+/// Returns a line of a profile with the number of lines to jump for `end`, and its options separated by single blanks.
+fn with_jump(line: &str, left: usize) -> String {
+    // Control in brackets or one word, module, options.
     let control = match line.starts_with('[') {
         true => line.find(']').map_or(line.len(), |end| end + 1),
         false => line.find(char::is_whitespace).unwrap_or(line.len()),
@@ -214,8 +217,8 @@ fn jumping(line: &str, left: usize) -> String {
     )
 }
 
-/// What it keeps to know its own lines again.
-fn saved(kind: &str, profiles: &BTreeMap<String, Profile>, enabled: &[&String]) -> String {
+/// Returns the state by which pam-auth-update recognizes its own lines.
+fn state(kind: &str, profiles: &BTreeMap<String, Profile>, enabled: &[&String]) -> String {
     let mut text = String::new();
     let primary = block(kind, "Primary", profiles, enabled);
     if primary.is_empty() {

@@ -8,15 +8,15 @@ use crate::error::Result;
 const DIRECTORY: &str = "usr/share/debianutils/shells.d";
 const TEMPLATE: &str = "usr/share/debianutils/shells";
 
-/// The shells of the template and of the packages' snippets in the order of their names, each followed by its real path
-/// where `/bin` is a link; what was in the file stays first.
+/// Lists the shells of the template and of the packages' snippets in the order of their names, each followed by its real
+/// path where `/bin` is a link, after the existing lines of the file.
 pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
     let Some(template) = editor.text(TEMPLATE)? else {
         return Ok(());
     };
     let state = editor.text("var/lib/shells.state")?.unwrap_or_default();
     let state: BTreeSet<&str> = state.lines().collect();
-    let there = editor
+    let existing = editor
         .text("etc/shells")?
         .unwrap_or_else(|| template.clone());
 
@@ -41,7 +41,7 @@ pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
     }
     let mut lines: Vec<&str> = Vec::new();
     let mut seen = BTreeSet::new();
-    for line in there.lines() {
+    for line in existing.lines() {
         let shell = line.split('#').next().unwrap_or_default();
         let keeps = shell.is_empty()
             || packaged.iter().any(|known| known == shell)
@@ -50,7 +50,7 @@ pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
             lines.push(line);
         }
     }
-    // The state keeps those that come twice, too.
+    // The state includes duplicates.
     let kept: Vec<&str> = packaged.iter().map(String::as_str).collect();
     for shell in &packaged {
         if !state.contains(shell.as_str()) && seen.insert(shell.clone()) {

@@ -1,7 +1,7 @@
-//! `deb-systemd-helper enable` and `update-rc.d`: links that start services, and what keeps count of them.
+//! `deb-systemd-helper enable` and `update-rc.d`: links that start services, and their state files.
 //!
-//! Both are for systems that boot. A container has no use for the links, but dpkg and the packages' later scripts count
-//! on them.
+//! Both are for systems that boot. A container does not use the links, but dpkg and later scripts of the packages rely on
+//! them.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,10 @@ use super::editor::TreeEditor;
 use crate::base::rootfs::Node;
 use crate::error::Result;
 
-/// How many units one may bring with it by `Also=`.
+/// Maximum number of units that `Also=` adds.
 const MAX_UNITS: usize = 64;
 
-/// `deb-systemd-helper [--quiet] [--user] VERB UNIT...`. Returns whether it is done.
+/// `deb-systemd-helper [--quiet] [--user] VERB UNIT...`. Returns whether its result is in the tree now.
 pub(super) fn enable(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
     let is_user = args.contains(&"--user");
     let mut words = args.iter().copied().filter(|arg| !arg.starts_with("--"));
@@ -21,7 +21,7 @@ pub(super) fn enable(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool>
     };
     match verb {
         "enable" => {}
-        // There is nothing to be masked, disabled or brought up to date yet.
+        // On a first installation no unit is masked or disabled, and no state is outdated.
         "unmask" | "update-state" | "purge" => return Ok(true),
         _ => return Ok(false),
     }
@@ -53,7 +53,7 @@ pub(super) fn enable(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool>
     Ok(true)
 }
 
-/// The links that enable a unit and those it brings with it: where each is and where it leads.
+/// Returns the links that enable a unit and those of `Also=`: path and target of each.
 fn closure(editor: &TreeEditor<'_>, unit: &str, is_user: bool) -> Result<Vec<(String, String)>> {
     let mut links: Vec<(String, String)> = Vec::new();
     let mut seen = BTreeSet::new();
@@ -68,7 +68,7 @@ fn closure(editor: &TreeEditor<'_>, unit: &str, is_user: bool) -> Result<Vec<(St
             format!("/usr/lib/systemd/{kind}"),
             format!("/etc/systemd/{kind}"),
         ];
-        // A unit of an instance is in the file of the template.
+        // An instance is defined by its template.
         let template = unit.split_once('@').map(|(name, rest)| {
             let suffix = rest.rsplit('.').next().unwrap_or_default();
             format!("{name}@.{suffix}")
@@ -85,7 +85,7 @@ fn closure(editor: &TreeEditor<'_>, unit: &str, is_user: bool) -> Result<Vec<(St
         let Some(text) = editor.text(&path)? else {
             continue;
         };
-        // Other names first, as deb-systemd-helper has them.
+        // Aliases first, as in deb-systemd-helper.
         let mut keys = install_section(&text);
         keys.sort_by_key(|(key, _)| *key != "Alias");
         for (key, value) in keys {
@@ -114,7 +114,7 @@ fn closure(editor: &TreeEditor<'_>, unit: &str, is_user: bool) -> Result<Vec<(St
     Ok(links)
 }
 
-/// Keys and values of the section that says what enables a unit.
+/// Returns the keys and values of the section `[Install]`.
 fn install_section(text: &str) -> Vec<(&str, &str)> {
     let mut inside = false;
     let mut found = Vec::new();
@@ -128,7 +128,7 @@ fn install_section(text: &str) -> Vec<(&str, &str)> {
     found
 }
 
-/// `update-rc.d NAME defaults`: the links of the runlevels that the script's LSB header names.
+/// `update-rc.d NAME defaults`: makes the links of the runlevels in the script's LSB header.
 pub(super) fn update_rc(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
     let words: Vec<&str> = args
         .iter()
@@ -146,7 +146,7 @@ pub(super) fn update_rc(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bo
         _ => return Ok(false),
     };
     let Some(text) = editor.text(&format!("etc/init.d/{name}"))? else {
-        // Without the script there is nothing to link.
+        // Without the script no link is made.
         return Ok(true);
     };
     if !editor.exists("usr/sbin/update-rc.d") || name.contains('/') {
@@ -178,11 +178,11 @@ pub(super) fn update_rc(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bo
     ] {
         for level in levels(key) {
             let directory = format!("etc/rc{level}.d");
-            let is_there = editor
+            let exists = editor
                 .children(&directory)
                 .iter()
                 .any(|link| link.get(3..) == Some(name) && link.starts_with(['S', 'K']));
-            if !is_there {
+            if !exists {
                 editor.add(
                     &format!("{directory}/{letter}01{name}"),
                     Node::symlink(&target),

@@ -1,10 +1,10 @@
-//! Merged `/usr`: `/bin`, `/sbin` and `/lib*` are links before the first package is unpacked.
+//! Merged `/usr`: links for `/bin`, `/sbin` and `/lib*`, made before the first package is unpacked.
 
 use crate::base::rootfs::Node;
 use crate::error::Result;
 use crate::programs::imgbase::Base;
 
-/// Directories for libraries of a second kind that architectures of Debian have.
+/// Returns the merged directories of an architecture.
 fn directories(architecture: &str) -> &'static [&'static str] {
     match architecture {
         "amd64" => &["bin", "lib", "lib64", "sbin"],
@@ -17,14 +17,14 @@ fn directories(architecture: &str) -> &'static [&'static str] {
     }
 }
 
-/// Lays out merged `/usr` in an empty tree: `bin -> usr/bin` and so on, and the directories they lead to. Call it before
-/// packages are unpacked: what they have in `/bin` then lands in `/usr/bin`.
+/// Makes the layout of merged `/usr` in an empty tree: links such as `bin -> usr/bin`, and their targets. Must be called
+/// before packages are unpacked, so that files in `/bin` are installed in `/usr/bin`.
 ///
-/// `lib64` and its like are made where the architecture's loader is in it, as the packages that make base systems do;
-/// further ones (`lib32`, `libx32`) when a package brings files for them.
+/// `lib64` is made for architectures whose loader is in it, as in base systems; `lib32` and `libx32` are made when a
+/// package has files in them.
 ///
 /// # Errors
-/// `Entry` if there is something else in the way.
+/// `Entry` if another entry is in the way.
 pub fn merge_usr(base: &mut Base, architecture: &str) -> Result<()> {
     let origin = base.origin("usrmerge");
     let epoch = base.epoch;
@@ -38,7 +38,7 @@ pub fn merge_usr(base: &mut Base, architecture: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether a tree has merged `/usr`.
+/// Returns whether a tree has merged `/usr`.
 pub fn is_merged(base: &Base) -> bool {
     ["bin", "sbin", "lib"].iter().all(|directory| {
         let there = base.rootfs.follow(directory.as_bytes());

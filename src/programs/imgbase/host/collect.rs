@@ -13,7 +13,7 @@ use crate::error::{At, Error, Fault, Result};
 use crate::programs::imgbase::root::Root;
 use crate::programs::imgbase::{Base, coverage, emulation};
 
-/// What is used without being depended on, by the path that dpkg lists or listed before the merge of `/usr`.
+/// Files that packages use without a dependency, by the path that dpkg lists, or listed before `/usr` was merged.
 const ALWAYS: [&str; 4] = [
     "/bin/sh",
     "/usr/share/base-passwd/passwd.master",
@@ -21,11 +21,11 @@ const ALWAYS: [&str; 4] = [
     "/usr/lib/os-release",
 ];
 
-/// Fills a base with packages of the system below `root`.
+/// Fills a base with packages of the system in the directory `root`.
 ///
 /// # Errors
-/// `NoSuchPackage` and `Unsolvable` for packages that are not installed; `Entry` for files that are changed or gone, if
-/// that is not wanted; `Io` for files that cannot be read. The places are package and path.
+/// `NoSuchPackage` and `Unsolvable` for packages that are not installed; `Entry` for a file that is changed or missing, with
+/// [`Modified::Fail`]; `Io` for a file that cannot be read. The context is the package and the path.
 pub fn host(base: &mut Base, root: &Path, options: &HostOptions) -> Result<HostReport> {
     let root = Root::at(root);
     let status = require(&root, "var/lib/dpkg/status")?;
@@ -47,13 +47,13 @@ pub fn host(base: &mut Base, root: &Path, options: &HostOptions) -> Result<HostR
         root: &root,
         installed: &installed,
         owners: match options.essential {
-            Essential::Auto => owning(&root, &installed)?,
+            Essential::Auto => owners_by_path(&root, &installed)?,
             _ => HashMap::new(),
         },
     };
     let (solution, lists) = system.closure(&universe, options)?;
 
-    let mut taking = files::Taking::new(&root, options.modified)?;
+    let mut copier = files::FileCopier::new(&root, options.modified)?;
     for taken in &solution.taken {
         let paragraph = installed[taken.source];
         let name = paragraph.get("Package").unwrap_or_default();
@@ -62,37 +62,35 @@ pub fn host(base: &mut Base, root: &Path, options: &HostOptions) -> Result<HostR
         package.origin = base.origin(name);
         package.asked_for = options.packages.iter().any(|wanted| wanted.name() == name);
         package.paths = list.to_vec();
-        taking
+        copier
             .package(&mut base.rootfs, &package, paragraph)
             .at(|| name.to_owned())?;
         base.packages.push(package);
     }
     let left_out = options.filters.apply(&mut base.rootfs);
-    let mut changed = taking.finish(&base.rootfs)?;
+    let mut changed = copier.finish(&base.rootfs)?;
     changed.retain(|one| !options.filters.leave_out(&one.path));
-    pristine::restore(base, &mut changed, &options.debs, &options.landing)?;
+    pristine::restore(base, &mut changed, &options.debs, &options.temp_dir)?;
     let first = changed.iter().find(|one| !one.pristine);
     if let (Modified::Fail, Some(first)) = (options.modified, first) {
         let why = match first.is_there {
             true => {
-                "it is not what was installed; --modified keep takes it as it is, --debs from its package"
+                "changed since it was installed: --modified keep includes it unchanged, --debs restores it"
             }
-            false => {
-                "it was installed and is gone; --modified keep goes without it, --debs takes it from its package"
-            }
+            false => "missing: --modified keep continues without it, --debs restores it",
         };
         let error = Error::new(Fault::Entry { why });
         let path = String::from_utf8_lossy(&first.path).into_owned();
         return Err(error.at(path).at(first.package.clone()));
     }
     if base.epoch == i64::MAX {
-        base.epoch = taking.newest(&base.rootfs);
+        base.epoch = copier.newest(&base.rootfs);
     }
-    taking.settle_times(&mut base.rootfs, base.epoch);
-    options.filters.note(&mut base.rootfs, base.epoch)?;
+    copier.set_directory_times(&mut base.rootfs, base.epoch);
+    options.filters.write_config(&mut base.rootfs, base.epoch)?;
     let emulations = emulation::run(base, &options.emulation)?;
     let left_out = left_out + options.filters.apply(&mut base.rootfs);
-    owners::settle(base, &root, taking.owned())?;
+    owners::map(base, &root, copier.owned())?;
     let unused = emulation::apply_recipes(base, &options.recipes)?;
     for action in &options.actions {
         emulation::apply(base, action)?;
@@ -109,14 +107,15 @@ pub fn host(base: &mut Base, root: &Path, options: &HostOptions) -> Result<HostR
     })
 }
 
+/// Reads a file that must exist.
 fn require(root: &Root, path: &str) -> Result<Vec<u8>> {
-    let place = || format!("/{path}");
+    let context = || format!("/{path}");
     root.text(path.as_bytes())?
         .ok_or_else(|| Error::io("open", std::io::ErrorKind::NotFound.into()))
-        .at(place)
+        .at(context)
 }
 
-/// The system's architecture and then the foreign ones: as dpkg keeps them, else the one that most packages have.
+/// Returns the native architecture, which most packages have, and then the foreign ones that dpkg lists.
 fn architectures(root: &Root, installed: &[Paragraph<'_>]) -> Result<Vec<String>> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for paragraph in installed {
@@ -137,8 +136,8 @@ fn architectures(root: &Root, installed: &[Paragraph<'_>]) -> Result<Vec<String>
     Ok(all)
 }
 
-/// Which package, by its number, has which path.
-fn owning(root: &Root, installed: &[Paragraph<'_>]) -> Result<HashMap<Vec<u8>, usize>> {
+/// Returns the index of the package that lists each path.
+fn owners_by_path(root: &Root, installed: &[Paragraph<'_>]) -> Result<HashMap<Vec<u8>, usize>> {
     let mut owners = HashMap::new();
     for (number, paragraph) in installed.iter().enumerate() {
         for path in list(root, *paragraph)? {
@@ -148,7 +147,7 @@ fn owning(root: &Root, installed: &[Paragraph<'_>]) -> Result<HashMap<Vec<u8>, u
     Ok(owners)
 }
 
-/// What dpkg lists for a package.
+/// Returns the paths that dpkg lists for a package.
 fn list(root: &Root, paragraph: Paragraph<'_>) -> Result<Vec<Vec<u8>>> {
     let path = format!("var/lib/dpkg/info/{}.list", database::file_name(paragraph));
     let list = require(root, &path)?;
@@ -157,9 +156,10 @@ fn list(root: &Root, paragraph: Paragraph<'_>) -> Result<Vec<Vec<u8>>> {
     Ok(lines.map(<[u8]>::to_vec).collect())
 }
 
-/// What dpkg lists for packages, by their numbers.
+/// Paths that dpkg lists for packages, by their indices.
 type Lists = HashMap<usize, Vec<Vec<u8>>>;
 
+/// The installed packages of a system.
 struct System<'s> {
     root: &'s Root,
     installed: &'s [Paragraph<'s>],
@@ -167,7 +167,7 @@ struct System<'s> {
 }
 
 impl System<'_> {
-    /// The packages with all that they need, and what dpkg lists for each by its number.
+    /// Selects the packages and their dependencies. Returns also the paths that dpkg lists for each.
     fn closure(&self, universe: &Universe<'_>, options: &HostOptions) -> Result<(Solution, Lists)> {
         let mut request = Request {
             variant: match options.essential {
@@ -183,9 +183,10 @@ impl System<'_> {
         let mut named: BTreeSet<String> = BTreeSet::new();
         loop {
             let solution = solve(universe, &request)??;
-            let there: BTreeSet<usize> = solution.taken.iter().map(|taken| taken.source).collect();
+            let selected: BTreeSet<usize> =
+                solution.taken.iter().map(|taken| taken.source).collect();
             let mut used: BTreeSet<Vec<u8>> = BTreeSet::new();
-            for source in &there {
+            for source in &selected {
                 if !lists.contains_key(source) {
                     let list = list(self.root, self.installed[*source])?;
                     used.extend(self.interpreters(&list)?);
@@ -201,7 +202,7 @@ impl System<'_> {
                     };
                     let name = self.installed[owner].get("Package").unwrap_or_default();
                     let is_excluded = options.exclude.iter().any(|wanted| wanted.name() == name);
-                    if !there.contains(&owner) && !is_excluded && named.insert(name.to_owned()) {
+                    if !selected.contains(&owner) && !is_excluded && named.insert(name.to_owned()) {
                         request.include.push(Wanted::parse(name)?);
                         more = true;
                     }
@@ -213,7 +214,7 @@ impl System<'_> {
         }
     }
 
-    /// The package that a path of the system belongs to: as it is written, with and without `/usr`, or where it leads.
+    /// Returns the package that owns a path: as written, with or without `/usr`, or with links resolved.
     fn owner(&self, path: &[u8]) -> Result<Option<usize>> {
         let find = |path: &[u8]| -> Option<usize> {
             let other = match path.strip_prefix(b"/usr") {
@@ -230,23 +231,23 @@ impl System<'_> {
         Ok(resolved.and_then(|resolved| find(&[b"/", resolved.path.as_slice()].concat())))
     }
 
-    /// The interpreters of the programs among some files.
+    /// Returns the interpreters of the scripts among some files.
     fn interpreters(&self, list: &[Vec<u8>]) -> Result<BTreeSet<Vec<u8>>> {
         let mut found = BTreeSet::new();
         for path in list {
-            // Examples are nobody's programs.
+            // Examples are not run.
             if path.starts_with(b"/usr/share/doc/") {
                 continue;
             }
-            let Some(there) = files::place(self.root, path)? else {
+            let Some(located) = files::locate(self.root, path)? else {
                 continue;
             };
-            if !there.metadata.is_file() || files::mode(&there.metadata) & 0o111 == 0 {
+            if !located.metadata.is_file() || files::mode(&located.metadata) & 0o111 == 0 {
                 continue;
             }
             let mut start = [0; 256];
-            // Whether it can be read is found out when it is taken.
-            let Ok(mut file) = open_regular(&there.outside, false) else {
+            // A file that cannot be read fails when it is copied.
+            let Ok(mut file) = open_regular(&located.outside, false) else {
                 continue;
             };
             let count = file.read(&mut start).unwrap_or(0);
@@ -255,7 +256,7 @@ impl System<'_> {
         Ok(found)
     }
 
-    /// What dpkg knows of a package.
+    /// Reads the control data of a package from the database.
     fn package(&self, paragraph: Paragraph<'_>) -> Result<Unpacked> {
         let prefix = format!("{}.", database::file_name(paragraph));
         let mut members = BTreeMap::new();
@@ -276,8 +277,8 @@ impl System<'_> {
             let Some(bytes) = self.root.text(path.as_bytes())? else {
                 continue;
             };
-            let metadata = files::place(self.root, path.as_bytes())?;
-            let mode = metadata.map_or(0o644, |there| files::mode(&there.metadata));
+            let found = files::locate(self.root, path.as_bytes())?;
+            let mode = found.map_or(0o644, |found| files::mode(&found.metadata));
             members.insert(name.to_owned(), Member { mode, bytes });
         }
         Ok(Unpacked {
@@ -288,7 +289,7 @@ impl System<'_> {
     }
 }
 
-/// What a script names after `#!`; for `env` what that looks for.
+/// Returns the interpreter of a script, or the program that `env` looks up.
 fn interpreter(start: &[u8]) -> Option<Vec<u8>> {
     let line = start.strip_prefix(b"#!")?;
     let line = line.split(|byte| *byte == b'\n').next()?;

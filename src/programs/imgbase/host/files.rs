@@ -1,4 +1,4 @@
-//! The files of installed packages, as they are on the system.
+//! Files of installed packages, copied from the system.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::Metadata;
@@ -18,22 +18,22 @@ use crate::layer::Xattr;
 use crate::parallel::in_parallel;
 use crate::programs::imgbase::root::Root;
 
-/// What a container's runtime mounts, so that the system's own mode and owner say nothing.
+/// Mount points of a container, whose mode and owner on the system are not copied.
 const MOUNTED: [&[u8]; 5] = [b"dev", b"proc", b"sys", b"run", b"tmp"];
 
-/// What is at a path of the system.
-pub(super) struct There {
-    /// The path from the root, links on the way resolved, the last part not.
+/// A path of the system.
+pub(super) struct Located {
+    /// Path from the root, with links resolved except the last part.
     pub inside: Vec<u8>,
-    /// The links on the way.
+    /// Links that were followed: path and target of each.
     pub links: Vec<(Vec<u8>, Vec<u8>)>,
-    /// The same path for the system.
+    /// Path on the host.
     pub outside: PathBuf,
     pub metadata: Metadata,
 }
 
-/// What is at a path, the last part not followed; `None` if nothing is.
-pub(super) fn place(root: &Root, path: &[u8]) -> Result<Option<There>> {
+/// Locates a path without following its last part; `None` if it is missing.
+pub(super) fn locate(root: &Root, path: &[u8]) -> Result<Option<Located>> {
     let path = path.strip_prefix(b"/").unwrap_or(path);
     let cut = path.iter().rposition(|byte| *byte == b'/');
     let (parent, name) = match cut {
@@ -52,7 +52,7 @@ pub(super) fn place(root: &Root, path: &[u8]) -> Result<Option<There>> {
     };
     let outside = root.outside(&inside);
     match std::fs::symlink_metadata(&outside) {
-        Ok(metadata) => Ok(Some(There {
+        Ok(metadata) => Ok(Some(Located {
             inside,
             links: resolved.links,
             outside,
@@ -64,53 +64,52 @@ pub(super) fn place(root: &Root, path: &[u8]) -> Result<Option<There>> {
     .at(|| String::from_utf8_lossy(path).into_owned())
 }
 
-/// Permission bits: 12.
+/// Returns the twelve permission bits.
 pub(super) fn mode(metadata: &Metadata) -> u16 {
-    // Twelve bits.
     (metadata.mode() & 0o7777) as u16
 }
 
-/// A file whose sum is known.
+/// A copied file with a known MD5 sum.
 struct Known {
     package: String,
-    /// As dpkg lists it.
+    /// Path, as dpkg lists it.
     path: Vec<u8>,
-    /// Where it is in the tree.
-    place: Vec<u8>,
+    /// Path in the tree.
+    new_path: Vec<u8>,
     sum: Vec<u8>,
 }
 
-/// Takes files into a tree.
-pub(super) struct Taking<'r> {
+/// Copies files into a tree.
+pub(super) struct FileCopier<'r> {
     root: &'r Root,
     modified: Modified,
-    /// By the path in packages: where the file is, and the package whose own stays.
+    /// Diversions by the path in packages: new path, and the package that is not diverted.
     diversions: HashMap<Vec<u8>, (Vec<u8>, Vec<u8>)>,
-    /// Files with several names that were met: the path of the first.
+    /// Path of the first name of files with several names, by device and inode.
     names: HashMap<(u64, u64), Vec<u8>>,
     known: Vec<Known>,
-    gone: Vec<Changed>,
-    /// Paths that are not root's.
+    missing: Vec<Changed>,
+    /// Owners by path, except root.
     owned: BTreeMap<Vec<u8>, (u32, u32)>,
 }
 
-impl<'r> Taking<'r> {
+impl<'r> FileCopier<'r> {
     pub(super) fn new(root: &'r Root, modified: Modified) -> Result<Self> {
         let text = root.text(b"var/lib/dpkg/diversions")?.unwrap_or_default();
         let diversions = database::diversions(&text)
             .map(|[from, to, by]| (from.to_vec(), (to.to_vec(), by.to_vec())));
-        Ok(Taking {
+        Ok(FileCopier {
             root,
             modified,
             diversions: diversions.collect(),
             names: HashMap::new(),
             known: Vec::new(),
-            gone: Vec::new(),
+            missing: Vec::new(),
             owned: BTreeMap::new(),
         })
     }
 
-    /// Takes the files of a package.
+    /// Copies the files of a package.
     pub(super) fn package(
         &mut self,
         rootfs: &mut Rootfs,
@@ -134,9 +133,9 @@ impl<'r> Taking<'r> {
                 Some((to, by)) if by != package.name().as_bytes() => to.clone(),
                 _ => listed.clone(),
             };
-            let shown = || String::from_utf8_lossy(&path).into_owned();
-            let Some(there) = place(self.root, &path)? else {
-                self.gone.push(Changed {
+            let context = || String::from_utf8_lossy(&path).into_owned();
+            let Some(found) = locate(self.root, &path)? else {
+                self.missing.push(Changed {
                     package: package.name().to_owned(),
                     path: listed.clone(),
                     is_there: false,
@@ -144,14 +143,14 @@ impl<'r> Taking<'r> {
                 });
                 continue;
             };
-            let put = self.take(rootfs, package, there).at(shown)?;
+            let put = self.copy(rootfs, package, found).at(context)?;
             if let Some(sum) = sums.remove(listed)
                 && let Some(put) = put
             {
                 self.known.push(Known {
                     package: package.name().to_owned(),
                     path: listed.clone(),
-                    place: put,
+                    new_path: put,
                     sum,
                 });
             }
@@ -159,18 +158,18 @@ impl<'r> Taking<'r> {
         Ok(())
     }
 
-    /// Takes one thing. Returns where a regular file went.
-    fn take(
+    /// Copies one file. Returns the new path of a regular file.
+    fn copy(
         &mut self,
         rootfs: &mut Rootfs,
         package: &Unpacked,
-        there: There,
+        found: Located,
     ) -> Result<Option<Vec<u8>>> {
-        let metadata = &there.metadata;
-        // The links on the way are the system's layout: `/bin` as a link to `usr/bin`.
-        for (place, target) in &there.links {
-            if rootfs.get(place).is_none() {
-                rootfs.put(place, Node::symlink(target).from(package.origin))?;
+        let metadata = &found.metadata;
+        // Links to parent directories are the system's layout: `/bin` as a link to `usr/bin`.
+        for (link, target) in &found.links {
+            if rootfs.get(link).is_none() {
+                rootfs.put(link, Node::symlink(target).from(package.origin))?;
             }
         }
         let kind = metadata.file_type();
@@ -179,35 +178,35 @@ impl<'r> Taking<'r> {
             let inode = (metadata.dev(), metadata.ino());
             match self.names.get(&inode) {
                 Some(first) if rootfs.get(first).is_some() => {
-                    if *first != there.inside {
-                        rootfs.link(&there.inside, &first.clone())?;
+                    if *first != found.inside {
+                        rootfs.link(&found.inside, &first.clone())?;
                     }
-                    return Ok(Some(there.inside));
+                    return Ok(Some(found.inside));
                 }
                 _ => {
-                    self.names.insert(inode, there.inside.clone());
+                    self.names.insert(inode, found.inside.clone());
                 }
             }
         }
         let mut node = if kind.is_dir() {
             Node::folder(mode(metadata))
         } else if kind.is_symlink() {
-            let target = std::fs::read_link(&there.outside);
+            let target = std::fs::read_link(&found.outside);
             let target = target.map_err(|error| Error::io("read", error))?;
             Node::symlink(target.as_os_str().as_bytes())
         } else if is_file {
-            let contents = Contents::of_path(&there.outside)?;
+            let contents = Contents::of_path(&found.outside)?;
             Node {
                 kind: Kind::File(contents),
                 mode: mode(metadata),
                 ..Node::folder(0)
             }
         } else {
-            let why = "it is neither a file, a directory nor a link";
+            let why = "unsupported file type: neither a file, a directory nor a link";
             return Err(Fault::Entry { why }.into());
         };
-        if MOUNTED.contains(&&there.inside[..]) && kind.is_dir() {
-            node.mode = match &there.inside[..] {
+        if MOUNTED.contains(&&found.inside[..]) && kind.is_dir() {
+            node.mode = match &found.inside[..] {
                 b"tmp" => 0o1777,
                 _ => 0o755,
             };
@@ -216,24 +215,24 @@ impl<'r> Taking<'r> {
         }
         node.mtime = metadata.mtime();
         if is_file {
-            node.xattrs = capability(&there)?;
+            node.xattrs = capability(&found)?;
         }
         if (node.uid, node.gid) != (0, 0) {
             self.owned
-                .insert(there.inside.clone(), (node.uid, node.gid));
+                .insert(found.inside.clone(), (node.uid, node.gid));
         }
-        rootfs.put(&there.inside, node.from(package.origin))?;
-        Ok(is_file.then_some(there.inside))
+        rootfs.put(&found.inside, node.from(package.origin))?;
+        Ok(is_file.then_some(found.inside))
     }
 
-    /// Compares what was taken with the sums that are known. Returns what is changed or gone, by package and path.
+    /// Compares copied files with their MD5 sums. Returns the changed and missing files, by package and path.
     pub(super) fn finish(&self, rootfs: &Rootfs) -> Result<Vec<Changed>> {
-        let mut changed = self.gone.clone();
+        let mut changed = self.missing.clone();
         if self.modified == Modified::Keep {
             return Ok(Vec::new());
         }
         let compared = in_parallel(&self.known, |known| {
-            let contents = rootfs.get(&known.place).and_then(Node::contents);
+            let contents = rootfs.get(&known.new_path).and_then(Node::contents);
             let sum = contents.map(sum).transpose();
             let sum = sum.at(|| String::from_utf8_lossy(&known.path).into_owned())?;
             Ok(sum.is_some_and(|sum| sum.as_bytes() == known.sum))
@@ -253,7 +252,7 @@ impl<'r> Taking<'r> {
         Ok(changed)
     }
 
-    /// The time of the newest file; directories change with whatever is done in them.
+    /// Returns the time of the newest file, in seconds since 1970; directories change with their entries, and do not count.
     pub(super) fn newest(&self, rootfs: &Rootfs) -> i64 {
         let files = rootfs
             .walk()
@@ -262,8 +261,8 @@ impl<'r> Taking<'r> {
         times.max().unwrap_or_default().max(0)
     }
 
-    /// Gives directories a time of their own: on a system it is that of the last change of anything in them.
-    pub(super) fn settle_times(&self, rootfs: &mut Rootfs, epoch: i64) {
+    /// Sets the time of all directories, because on a system it depends on changes of their entries.
+    pub(super) fn set_directory_times(&self, rootfs: &mut Rootfs, epoch: i64) {
         let directories: BTreeSet<Vec<u8>> = rootfs
             .walk()
             .filter(|named| named.node.kind == Kind::Folder)
@@ -276,13 +275,13 @@ impl<'r> Taking<'r> {
         }
     }
 
-    /// The paths that are not root's, with the numbers of their owners on the system.
+    /// Returns the paths that root does not own, with the numbers of their owners on the system.
     pub(super) fn owned(&self) -> &BTreeMap<Vec<u8>, (u32, u32)> {
         &self.owned
     }
 }
 
-/// The MD5 sum in hexadecimal digits.
+/// Returns the MD5 sum in hexadecimal digits.
 fn sum(contents: &Contents) -> Result<String> {
     let mut reader = contents.reader()?;
     let mut hash = Md5::new();
@@ -296,11 +295,11 @@ fn sum(contents: &Contents) -> Result<String> {
     }
 }
 
-/// What a program may do without being root: the one attribute that packages' scripts give to files.
-fn capability(there: &There) -> Result<Vec<Xattr>> {
+/// Returns the file capabilities, which are the only extended attribute that packages' scripts set.
+fn capability(found: &Located) -> Result<Vec<Xattr>> {
     const NAME: &str = "security.capability";
     let mut value = vec![0; 64];
-    match rustix::fs::lgetxattr(&there.outside, NAME, &mut value[..]) {
+    match rustix::fs::lgetxattr(&found.outside, NAME, &mut value[..]) {
         Ok(count) => {
             value.truncate(count);
             Ok(vec![Xattr {

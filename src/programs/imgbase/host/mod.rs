@@ -1,14 +1,14 @@
-//! Packages of a running system, or of any tree with dpkg's database, as a base image: supermin's way.
+//! Base images of packages of a running system, or of any tree with a dpkg database, as supermin makes them.
 //!
-//! In come a root and the names of packages; into the [`Base`] go those packages with all that they need, every file as
-//! it is there, with mode, owner and links. What programs made after the packages were installed (accounts, caches, the
-//! store of certificates) stays behind and is made anew by the stand-ins, so that nothing local slips into an image.
+//! The input is a root directory and names of packages. The packages and their dependencies are copied with the current
+//! contents, mode, owner and links of every file. Files that programs generated after the installation (accounts, caches,
+//! the certificate store) are not copied but generated anew by the emulation, so that no local data gets into an image.
 //!
-//! Files that are not what their package brought are found by their MD5 sums, and what is done about them is said by
-//! [`Modified`]. A file that cannot be read is an error: it is never left out silently.
+//! Files that differ from those of their package are detected by their MD5 sums; [`Modified`] selects the action. A file
+//! that cannot be read is an error: it is never left out silently.
 //!
-//! Owners are taken by name: `104` of the system becomes whatever number the account has in the image, where it is made
-//! if no package makes it.
+//! Owners are mapped by name: uid 104 of the system becomes the number that the account has in the image, where it is
+//! created if no package creates it.
 
 mod collect;
 mod files;

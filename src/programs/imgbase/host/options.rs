@@ -9,85 +9,85 @@ use crate::programs::imgbase::emulation::{EmulationOptions, EmulationReport};
 use crate::programs::imgbase::filters::Filters;
 use crate::programs::imgbase::scripts::{Action, Recipe};
 
-/// What to make of a system.
+/// Options of the collection of packages.
 #[derive(Debug, Clone, Default)]
 pub struct HostOptions {
-    /// The packages.
+    /// Requested packages.
     pub packages: Vec<Wanted>,
-    /// Packages that must not come along.
+    /// Packages to leave out.
     pub exclude: Vec<Wanted>,
-    /// Whether to take what they recommend, where it is installed.
+    /// Whether to include recommended packages that are installed.
     pub recommends: bool,
-    /// Which packages come that nobody names.
+    /// Packages to include although none depends on them.
     pub essential: Essential,
-    /// What to do about files that are not what was installed.
+    /// Action for files that differ from those of their packages.
     pub modified: Modified,
-    /// Which stand-ins run.
+    /// Options of the emulation.
     pub emulation: EmulationOptions,
-    /// Packages as they came, in the place of whose changed and missing files their own are taken.
+    /// Package files from which changed and missing files are restored.
     pub debs: Vec<Given>,
-    /// Where those are unpacked, without a name.
-    pub landing: PathBuf,
-    /// What of the packages' files is left out.
+    /// Directory for temporary files.
+    pub temp_dir: PathBuf,
+    /// Filters of the packages' files.
     pub filters: Filters,
-    /// What is done for packages whose scripts do more than the stand-ins.
+    /// Recipes for scripts that the emulation does not cover.
     pub recipes: Vec<Recipe>,
-    /// What comes at the end.
+    /// Actions after everything else.
     pub actions: Vec<Action>,
 }
 
-/// Which packages come that no other depends on, because every system has them.
+/// Packages to include although none depends on them, because every system has them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Essential {
     /// None.
     None,
-    /// Those that the others use: the shell, the accounts, the loader's settings, the interpreters of their scripts.
+    /// Packages that the others use: the shell, the accounts, the loader's settings, the interpreters of scripts.
     #[default]
     Auto,
     /// All.
     All,
 }
 
-/// What to do about files that are gone or not what was installed.
+/// Action for files that are missing or differ from those of their packages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Modified {
-    /// The first one is an error.
+    /// Fail at the first one.
     #[default]
     Fail,
-    /// They are taken as they are, and told.
+    /// Include them unchanged, and report them.
     Warn,
-    /// They are taken as they are.
+    /// Include them unchanged.
     Keep,
 }
 
-/// What became of it.
+/// Report on the collected packages.
 #[derive(Debug, Default)]
 pub struct HostReport {
-    /// The machine's architecture, in Debian's words.
+    /// Debian architecture of the system.
     pub architecture: String,
-    /// Why each package of [`Base::packages`] is there, in their order.
+    /// Reason for each package of [`Base::packages`](crate::programs::imgbase::Base::packages), in the same order.
     pub reasons: Vec<Reason>,
-    /// The files that are not what was installed: package, path and whether it is there.
+    /// Files that are missing or differ from those of their packages.
     pub changed: Vec<Changed>,
-    /// Names of the packages' files that were left out.
+    /// Number of paths that were left out.
     pub left_out: usize,
-    /// The packages of recipes that were for none of them.
+    /// Packages of recipes that applied to none.
     pub unused: Vec<String>,
-    /// What the stand-ins did.
+    /// Changes that each emulation made.
     pub emulations: Vec<EmulationReport>,
-    /// What is left of the packages' scripts.
+    /// Coverage of the packages' scripts.
     pub scripts: Vec<ScriptCoverage>,
 }
 
-/// A file that is not what was installed.
+/// A file that is missing or differs from that of its package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
-    /// Its package.
+    /// Name of the package.
     pub package: String,
-    /// Where, as dpkg lists it.
+    /// Path, as dpkg lists it.
     pub path: Vec<u8>,
-    /// Whether it is there at all.
+    /// Whether the file exists.
     pub is_there: bool,
-    /// Whether it was taken from the package that it came in.
+    /// Whether the file was restored from its package.
     pub pristine: bool,
 }

@@ -1,4 +1,4 @@
-//! Owners by name: the numbers of accounts differ between systems.
+//! Mapping of owners by name, because the numbers of accounts differ between systems.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use crate::programs::imgbase::Base;
 use crate::programs::imgbase::emulation::{Account, Accounts};
 use crate::programs::imgbase::root::Root;
 
-/// Gives what was taken the numbers that its owners have in the image. Accounts that only the system has are made, in
-/// the order of their names.
+/// Replaces the numbers of owners by those that the accounts have in the image. Accounts that only the system has are
+/// created, in the order of their names.
 ///
 /// # Errors
-/// `Entry` for an owner without a name, or when no number is free.
-pub(super) fn settle(
+/// As [`Accounts::of`] and [`Rootfs::put`](crate::base::rootfs::Rootfs::put).
+pub(super) fn map(
     base: &mut Base,
     root: &Root,
     owned: &BTreeMap<Vec<u8>, (u32, u32)>,
@@ -20,7 +20,7 @@ pub(super) fn settle(
     let users = table(&root.text(b"etc/passwd")?.unwrap_or_default());
     let groups = table(&root.text(b"etc/group")?.unwrap_or_default());
     let mut accounts = Accounts::of(&base.rootfs)?;
-    let is_there = base.rootfs.get(b"etc/passwd").is_some();
+    let has_accounts = base.rootfs.get(b"etc/passwd").is_some();
     let mut made = false;
     let mut wanted_users: BTreeMap<&str, &Row> = BTreeMap::new();
     let mut wanted_groups: BTreeMap<&str, &Row> = BTreeMap::new();
@@ -36,7 +36,7 @@ pub(super) fn settle(
             }
         }
     }
-    if is_there {
+    if has_accounts {
         for name in wanted_groups.keys() {
             if accounts.group(name).is_none()
                 && let Some(gid) = accounts.free_group()
@@ -80,7 +80,7 @@ pub(super) fn settle(
         let new_uid = named(&users, uid).and_then(|name| Some(accounts.user(&name)?.uid));
         let new_gid = named(&groups, gid).and_then(|name| Some(accounts.group(&name)?.gid));
         if let Some(node) = base.rootfs.get_mut(path) {
-            // What a stand-in has given away since is not what was taken.
+            // An emulation may have changed the owner since.
             if node.uid == *uid {
                 node.uid = new_uid.unwrap_or(*uid);
             }
@@ -92,18 +92,18 @@ pub(super) fn settle(
     Ok(())
 }
 
-/// A line of passwd or group.
+/// A line of `/etc/passwd` or `/etc/group`.
 struct Row {
     name: String,
-    /// Of a user: the first group.
+    /// Primary group of a user.
     gid: Option<u32>,
-    /// Of a user: home and shell.
+    /// Home directory and shell of a user.
     rest: Vec<String>,
 }
 
 type Table = BTreeMap<u32, Row>;
 
-/// The rows by their number. Of two with one number the first counts, as for programs.
+/// Parses lines into a table by number. The first line with a number counts, as for programs.
 fn table(text: &[u8]) -> Table {
     let mut table = Table::new();
     for line in String::from_utf8_lossy(text).lines() {
@@ -159,7 +159,7 @@ mod tests {
             base.rootfs.put(path.as_bytes(), node).expect("a file");
             owned.insert(path.as_bytes().to_vec(), (uid, gid));
         }
-        settle(&mut base, &Root::at(directory.path()), &owned).expect("owners");
+        map(&mut base, &Root::at(directory.path()), &owned).expect("owners");
         let found = |path: &str| {
             let node = base.rootfs.get(path.as_bytes()).expect("a node");
             (node.uid, node.gid)

@@ -11,11 +11,11 @@ use crate::error::Result;
 use crate::programs::imgbase::root::Root;
 use crate::programs::imgbase::{Base, emulation};
 
-/// Fills a tree with files and what they need.
+/// Fills a tree with the requested files, and the files that they need.
 ///
 /// # Errors
-/// `Needs` placed at the file that asks for a library or an interpreter that is not there; `NotFound` for a file that
-/// is not; `Elf`, `Io`.
+/// `Needs` for a missing library or interpreter, with the file that needs it as context; `Io` with `NotFound` for a missing
+/// file; `Elf`, `Io`.
 pub fn scratch(
     base: &mut Base,
     top: &Path,
@@ -32,7 +32,7 @@ pub fn scratch(
     }
     builder.libraries()?;
     bundle::accounts(&mut builder, bundles)?;
-    let asked: BTreeSet<Vec<u8>> = wanted.iter().map(Wanted::place).collect();
+    let asked: BTreeSet<Vec<u8>> = wanted.iter().map(Wanted::image_path).collect();
     let needed = builder.places.keys().filter(|path| !asked.contains(*path));
     builder.closure.needed = needed.cloned().collect();
     let cached = std::mem::take(&mut builder.cached);
@@ -50,10 +50,10 @@ pub fn scratch(
     Ok(closure)
 }
 
-/// Names directories to glibc's loader: in `ld.so.conf`, for whoever runs ldconfig later, and by the cache that this makes.
+/// Makes directories known to glibc's loader: in `ld.so.conf`, for later runs of ldconfig, and in its cache.
 fn loader_cache(base: &mut Base, directories: &[Vec<u8>]) -> Result<()> {
     const CONF: &[u8] = b"etc/ld.so.conf";
-    // Whoever brings one knows better.
+    // A copied file is kept.
     if base.rootfs.get(CONF).is_none() {
         let mut text = directories.join(&b'\n');
         text.push(b'\n');

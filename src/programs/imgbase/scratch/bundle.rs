@@ -1,14 +1,14 @@
-//! What programs expect to find beside their libraries.
+//! Bundles of files that programs expect beside their libraries.
 
 use super::closure::{Builder, needs};
 use super::search::triplet;
 use crate::base::rootfs::Node;
 use crate::error::{Fault, Result};
 
-/// The identity of an account that nobody has said one of: as images for programs without rights have it.
-const NOBODY_ELSE: u32 = 65532;
+/// Default number of a user, as in other images for unprivileged programs.
+const DEFAULT_UID: u32 = 65532;
 
-/// The accounts that every system has.
+/// Accounts of every system.
 const PASSWD: &str =
     "root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\n";
 const GROUP: &str = "root:x:0:\nnogroup:x:65534:\n";
@@ -17,7 +17,7 @@ const NSSWITCH: &str = "passwd: files\ngroup: files\nshadow: files\nhosts: files
 /// A bundle of `--with`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bundle {
-    /// Names of accounts, hosts and services: accounts, `nsswitch.conf`, the libraries of name services.
+    /// Name lookup: accounts, `nsswitch.conf`, the libraries of name services.
     Nss,
     /// Time zones.
     Tz,
@@ -25,27 +25,28 @@ pub enum Bundle {
     Ca,
     /// Conversions between character sets.
     Gconv,
-    /// An account of that name and number.
+    /// A user: name and number.
     User(String, u32),
-    /// `/tmp`, where all may write.
+    /// A world-writable `/tmp`.
     Tmp,
 }
 
 impl Bundle {
-    /// Reads one of `--with`.
+    /// Parses a value of `--with`.
     ///
     /// # Errors
-    /// The message for the user.
+    /// A message for the user.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let allowed = "it is one of nss, tz, ca, gconv, tmp, user=NAME[:UID]";
+        let allowed = "unknown bundle: expected nss, tz, ca, gconv, tmp or user=NAME[:UID]";
         let user = |text: &str| -> Option<Bundle> {
             let (name, uid) = match text.split_once(':') {
                 Some((name, uid)) => (name, uid.parse().ok()?),
-                None => (text, NOBODY_ELSE),
+                None => (text, DEFAULT_UID),
             };
             let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-            let good = !name.is_empty() && name.chars().all(is_name) && uid != 0 && uid != u32::MAX;
-            good.then(|| Bundle::User(name.to_owned(), uid))
+            let is_valid =
+                !name.is_empty() && name.chars().all(is_name) && uid != 0 && uid != u32::MAX;
+            is_valid.then(|| Bundle::User(name.to_owned(), uid))
         };
         match text {
             "nss" => Some(Bundle::Nss),
@@ -59,6 +60,7 @@ impl Bundle {
     }
 }
 
+/// Copies the files of a bundle.
 pub(super) fn add(builder: &mut Builder<'_>, bundle: &Bundle) -> Result<()> {
     match bundle {
         Bundle::Nss => nss(builder),
@@ -74,7 +76,7 @@ pub(super) fn add(builder: &mut Builder<'_>, bundle: &Bundle) -> Result<()> {
     }
 }
 
-/// The directory of the machine's libraries in the root.
+/// Returns the directories of the machine's libraries in the root.
 fn library_directories(builder: &Builder<'_>) -> Vec<String> {
     let targets = builder.objects.first().map(|object| object.elf.target);
     let mut directories = Vec::new();
@@ -111,7 +113,7 @@ fn zones(builder: &mut Builder<'_>) -> Result<()> {
         .resolve(directory)?
         .map(|resolved| builder.root.outside(&resolved.path));
     let Some(outside) = outside.filter(|outside| outside.is_dir()) else {
-        return Err(needs(directory, "--with tz takes it, and it is not there"));
+        return Err(needs(directory, "not found, needed for --with tz"));
     };
     builder.directory(&outside, directory)?;
     let link = Node::symlink("/usr/share/zoneinfo/Etc/UTC");
@@ -119,8 +121,8 @@ fn zones(builder: &mut Builder<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The bundle that TLS libraries read, from the certificates as they are packaged: a bundle that was edited on the host
-/// has no place in an image.
+/// Makes the bundle that TLS libraries read from packaged certificates, because the bundle of the host may have been
+/// edited.
 fn certificates(builder: &mut Builder<'_>) -> Result<()> {
     const BUNDLE: &[u8] = b"etc/ssl/certs/ca-certificates.crt";
     let list = builder.root.text(b"etc/ca-certificates.conf")?;
@@ -156,11 +158,11 @@ fn certificates(builder: &mut Builder<'_>) -> Result<()> {
         }
     }
     if bundle.is_empty() {
-        let what = "a root without certificates, which --with ca asks for".to_owned();
+        let what = "--with ca for a root without certificates".to_owned();
         return Err(Fault::Unsupported { what }.into());
     }
     builder.base.rootfs.put(BUNDLE, Node::file(0o644, bundle))?;
-    // Where OpenSSL looks, besides, in Debian and elsewhere.
+    // Further paths that OpenSSL reads, in Debian and elsewhere.
     for (path, target) in [
         ("usr/lib/ssl/certs", "/etc/ssl/certs"),
         ("usr/lib/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt"),
@@ -191,11 +193,11 @@ fn conversions(builder: &mut Builder<'_>) -> Result<()> {
     }
     Err(needs(
         b"gconv",
-        "--with gconv takes this directory of libraries, and there is none",
+        "directory not found, needed for --with gconv",
     ))
 }
 
-/// Accounts, if something asks for names.
+/// Makes the account files for bundles that need them.
 pub(super) fn accounts(builder: &mut Builder<'_>, bundles: &[Bundle]) -> Result<()> {
     let users: Vec<(&str, u32)> = bundles
         .iter()

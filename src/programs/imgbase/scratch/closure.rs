@@ -12,21 +12,21 @@ use crate::error::{At, Error, Fault, Result};
 use crate::programs::imgbase::Base;
 use crate::programs::imgbase::root::Root;
 
-/// Interpreters of scripts whose interpreters are scripts, and so on.
+/// Maximum length of a chain of scripts whose interpreters are scripts.
 const MAX_SCRIPTS: u32 = 4;
 
-/// A file that was asked for.
+/// A requested file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    /// Where it is: below the root if it begins with `/`, else in the system.
+    /// Path of the file: below the root if absolute, else relative to the current directory of the host.
     pub file: PathBuf,
-    /// Where it goes in the image; where it is in the root without it.
+    /// Path in the image; by default the path below the root.
     pub destination: Option<Vec<u8>>,
 }
 
 impl Wanted {
-    /// Where it goes in the image, with a `/` before it.
-    pub fn place(&self) -> Vec<u8> {
+    /// Returns the absolute path in the image.
+    pub fn image_path(&self) -> Vec<u8> {
         use std::os::unix::ffi::OsStrExt;
         match &self.destination {
             Some(destination) => destination.clone(),
@@ -39,34 +39,34 @@ impl Wanted {
     }
 }
 
-/// What is worth saying of a closure.
+/// Facts of a closure.
 #[derive(Debug, Clone, Default)]
 pub struct Closure {
-    /// Programs and libraries that may open others while they run.
+    /// Programs and libraries that may open others at run time.
     pub open_others: Vec<Vec<u8>>,
-    /// The packages that own the files.
+    /// Packages that own the files.
     pub packages: Vec<String>,
-    /// What machine the programs are for, as `e_machine` says.
+    /// Machine of the programs, as in `e_machine`.
     pub machine: Option<u16>,
-    /// How many files there are.
+    /// Number of files.
     pub files: usize,
-    /// Paths in the image of the programs and libraries that came along because others need them, in their order.
+    /// Paths in the image of programs and libraries that were not requested but needed, in their order.
     pub needed: Vec<Vec<u8>>,
-    /// The `os-release` of the tree that they come from.
+    /// Contents of `os-release` of the root.
     pub os_release: Option<Vec<u8>>,
 }
 
-/// Takes a `FILE[:DEST]` apart.
+/// Parses `FILE[:DEST]`.
 ///
 /// # Errors
-/// The message for the user.
+/// A message for the user.
 pub fn wanted(text: &str) -> Result<Wanted, String> {
     let (file, destination) = match text.rsplit_once(':') {
         Some((file, destination)) if destination.starts_with('/') => (file, Some(destination)),
         _ => (text, None),
     };
     if file.is_empty() {
-        return Err("it is written FILE or FILE:/PATH".to_owned());
+        return Err("missing file: expected FILE or FILE:/PATH".to_owned());
     }
     Ok(Wanted {
         file: file.into(),
@@ -80,11 +80,11 @@ pub(super) struct Builder<'a> {
     pub(super) elves: ElfCache,
     pub(super) base: &'a mut Base,
     pub(super) objects: Vec<Object>,
-    /// Which object is at a path of the image.
+    /// Indices of objects by path in the image.
     pub(super) places: BTreeMap<Vec<u8>, usize>,
-    /// Places in the root whose files were taken, and where they went.
+    /// Copied files: path below the root, and path in the image.
     pub(super) taken: BTreeSet<(Vec<u8>, Vec<u8>)>,
-    /// Directories of libraries that a loader finds by its cache alone.
+    /// Directories of libraries that a loader finds only by its cache.
     pub(super) cached: Vec<Vec<u8>>,
     pub(super) libc: Libc,
     pub(super) closure: Closure,
@@ -108,7 +108,7 @@ impl<'a> Builder<'a> {
 
     /// Copies a requested file or directory.
     pub(super) fn wanted(&mut self, wanted: &Wanted) -> Result<()> {
-        let place = || wanted.file.to_string_lossy().into_owned();
+        let context = || wanted.file.to_string_lossy().into_owned();
         let not_found = || {
             Error::from(Fault::Io {
                 action: "open",
@@ -121,33 +121,33 @@ impl<'a> Builder<'a> {
                 .root
                 .resolve(&inside)?
                 .ok_or_else(not_found)
-                .at(place)?;
+                .at(context)?;
             let outside = self.root.outside(&resolved.path);
             if outside.is_dir() {
                 return self
                     .directory(&outside, wanted.destination.as_deref().unwrap_or(&inside))
-                    .at(place);
+                    .at(context);
             }
             return match &wanted.destination {
                 None => self.take(&inside, 0, None).map(drop),
                 Some(destination) => self.copy(&outside, &resolved.path, destination, 0, None),
             }
-            .at(place);
+            .at(context);
         }
-        let destination = wanted.place();
+        let destination = wanted.image_path();
         let outside = std::fs::canonicalize(&wanted.file)
             .map_err(|error| Error::io("open", error))
-            .at(place)?;
+            .at(context)?;
         if outside.is_dir() {
-            return self.directory(&outside, &destination).at(place);
+            return self.directory(&outside, &destination).at(context);
         }
-        // What stands beside it is looked for beside it, wherever the root is.
+        // Libraries relative to the file are looked up on the host, wherever the root is.
         let inside = std::os::unix::ffi::OsStrExt::as_bytes(outside.as_os_str()).to_vec();
         self.copy(&outside, &inside, &destination, 0, None)
-            .at(place)
+            .at(context)
     }
 
-    /// All that is in a directory, root's.
+    /// Copies a directory; root owns the copies.
     pub(super) fn directory(&mut self, outside: &Path, destination: &[u8]) -> Result<()> {
         let options = crate::disk::Options {
             owner: Some((0, 0)),
@@ -181,21 +181,19 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// Takes what a path of the root leads to, with the links on the way. Returns the object's number if it is loaded.
+    /// Copies the file that a path of the root leads to, with the links to it. Returns whether it exists.
     pub(super) fn take(&mut self, path: &[u8], depth: u32, loader: Option<usize>) -> Result<bool> {
         let Some(resolved) = self.root.resolve(path)? else {
             return Ok(false);
         };
         let outside = self.root.outside(&resolved.path);
-        for (place, target) in &resolved.links {
-            let metadata = std::fs::symlink_metadata(self.root.outside(place));
+        for (link, target) in &resolved.links {
+            let metadata = std::fs::symlink_metadata(self.root.outside(link));
             let time = metadata.map_or(0, |metadata| metadata.mtime());
-            if self.base.rootfs.get(place).is_none() {
-                self.parents(place)?;
-                self.base
-                    .rootfs
-                    .put(place, Node::symlink(target).at(time))?;
-                self.taken.insert((place.clone(), place.clone()));
+            if self.base.rootfs.get(link).is_none() {
+                self.parents(link)?;
+                self.base.rootfs.put(link, Node::symlink(target).at(time))?;
+                self.taken.insert((link.clone(), link.clone()));
             }
         }
         self.parents(&resolved.path)?;
@@ -206,7 +204,7 @@ impl<'a> Builder<'a> {
         Ok(true)
     }
 
-    /// Makes the directories on the way to a place as they are in the root.
+    /// Creates the parent directories of a path with their attributes in the root.
     fn parents(&mut self, path: &[u8]) -> Result<()> {
         for (i, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
             let directory = &path[..i];
@@ -225,7 +223,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// Copies a file to a place of the image, and takes what it needs.
+    /// Copies a file to a path of the image, and its interpreter.
     fn copy(
         &mut self,
         outside: &Path,
@@ -266,7 +264,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Adds an object whose libraries are to be found.
+    /// Adds an object whose libraries will be looked up, and copies its interpreter.
     fn load(
         &mut self,
         elf: Elf,
@@ -298,12 +296,12 @@ impl<'a> Builder<'a> {
         if let Some(interpreter) = interpreter
             && !self.take(&interpreter, depth + 1, None)?
         {
-            return Err(needs(&interpreter, "it is not there").at(text(destination)));
+            return Err(needs(&interpreter, "not found").at(text(destination)));
         }
         Ok(())
     }
 
-    /// Takes the interpreter of a script.
+    /// Copies the interpreter of a script.
     fn script(&mut self, outside: &Path, destination: &[u8], depth: u32) -> Result<()> {
         let mut head = [0; 256];
         let n = crate::blob::open_regular(outside, false)
@@ -321,12 +319,11 @@ impl<'a> Builder<'a> {
         };
         if depth >= MAX_SCRIPTS {
             return Err(
-                needs(interpreter, "interpreters of interpreters go on and on")
-                    .at(text(destination)),
+                needs(interpreter, "chain of interpreters is too long").at(text(destination))
             );
         }
         if !self.take(interpreter, depth + 1, None)? {
-            return Err(needs(interpreter, "it is not there").at(text(destination)));
+            return Err(needs(interpreter, "not found").at(text(destination)));
         }
         if !interpreter.ends_with(b"/env") {
             return Ok(());
@@ -348,46 +345,42 @@ impl<'a> Builder<'a> {
                 return Ok(());
             }
         }
-        Err(needs(
-            program,
-            "it is in none of the usual directories of programs",
-        )
-        .at(text(destination)))
+        Err(needs(program, "not found in the usual directories of programs").at(text(destination)))
     }
 
-    /// Finds the libraries of all objects, until there are no new ones.
+    /// Looks up and copies the libraries of all objects, until there are no new ones.
     pub(super) fn libraries(&mut self) -> Result<()> {
         let mut next = 0;
         while next < self.objects.len() {
             let needed = self.objects[next].elf.needed.clone();
             for name in needed {
-                self.library(next, &name).at(|| self.place_of(next))?;
+                self.library(next, &name).at(|| self.path_of(next))?;
             }
             next += 1;
         }
         Ok(())
     }
 
-    fn place_of(&self, object: usize) -> String {
+    fn path_of(&self, object: usize) -> String {
         let mut places = self.places.iter();
         let place = places.find(|(_, number)| **number == object);
         place.map_or_else(String::new, |(path, _)| text(path))
     }
 
     fn library(&mut self, by: usize, name: &[u8]) -> Result<()> {
-        if self.libc == Libc::Musl && is_musls_own(name) {
+        if self.libc == Libc::Musl && is_part_of_musl(name) {
             return Ok(());
         }
         if name.contains(&b'/') {
             return match name.starts_with(b"/") && self.take(name, 0, Some(by))? {
                 true => Ok(()),
-                false => Err(needs(name, "it is not there")),
+                false => Err(needs(name, "not found")),
             };
         }
         let target = self.objects[by].elf.target;
         for directory in search::directories(&self.root, &self.objects, by, self.libc)? {
             let path = [&directory.path, b"/".as_slice(), name].concat();
-            // A file of the system that was named from outside of the root has its neighbours there.
+            // The libraries of a host file outside the root are found on the host.
             let Some(resolved) = self.root.resolve(&path)? else {
                 continue;
             };
@@ -397,7 +390,7 @@ impl<'a> Builder<'a> {
             }
             match self.elves.of(&outside)? {
                 Some(elf) if elf.target.goes_with(&target) => {}
-                // Loaders go on past what is for another machine.
+                // Loaders skip libraries for another machine.
                 _ => continue,
             }
             if directory.by_cache && !self.cached.contains(&directory.path) {
@@ -412,15 +405,12 @@ impl<'a> Builder<'a> {
             }
             return Ok(());
         }
-        Err(needs(
-            name,
-            "it is in none of the directories where its loader looks",
-        ))
+        Err(needs(name, "not found in the directories of its loader"))
     }
 }
 
-/// Names that musl's loader takes for itself.
-fn is_musls_own(name: &[u8]) -> bool {
+/// Returns whether musl's loader provides a library itself.
+fn is_part_of_musl(name: &[u8]) -> bool {
     let own = ["c", "pthread", "rt", "m", "dl", "util", "xnet"];
     own.iter()
         .any(|own| name.starts_with(format!("lib{own}.").as_bytes()))

@@ -1,5 +1,4 @@
-//! Which packages own the files that were taken, noted where scanners look: `var/lib/dpkg/status.d`, as distroless
-//! images have it.
+//! Packages that own the copied files, recorded in `var/lib/dpkg/status.d`, as in distroless images, for scanners.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +8,11 @@ use crate::error::{At, Result};
 use crate::programs::imgbase::Base;
 use crate::programs::imgbase::root::Root;
 
-/// Notes the owners of what was taken: pairs of a place in the root and one in the image. Returns the packages' names.
+/// Records the packages that own copied files: pairs of path below the root and path in the image. Returns the names of
+/// the packages.
 ///
 /// # Errors
-/// What reading the database gives.
+/// As [`Root::text`] and [`Paragraphs::new`].
 pub(super) fn note(
     base: &mut Base,
     root: &Root,
@@ -24,11 +24,11 @@ pub(super) fn note(
     };
     let status = Paragraphs::new(&String::from_utf8_lossy(&status))
         .at(|| "/var/lib/dpkg/status".to_owned())?;
-    // Packages from before the merge of /usr list `/lib/x` for what is `usr/lib/x`.
+    // Packages from before the merge of /usr list `/lib/x` for `usr/lib/x`.
     let mut wanted: BTreeMap<Vec<u8>, Vec<&Vec<u8>>> = BTreeMap::new();
     for (inside, new) in taken {
-        // Packages list `/lib` for the directory that they bring things into: where that is a link, they are all its owners,
-        // whether anything of theirs was taken or not.
+        // All packages with files in `/lib` list this directory. Where it is a link, it does not tell whether a file of the
+        // package was copied.
         if let Some(node) = base.rootfs.get(new)
             && matches!(node.kind, Kind::Symlink(_))
             && let Some(resolved) = root.resolve(inside)?

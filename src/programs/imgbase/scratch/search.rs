@@ -1,31 +1,31 @@
-//! Where a loader looks for libraries: `ld.so(8)` of glibc, and musl's `ldso/dynlink.c`.
+//! Search of libraries as by loaders: `ld.so(8)` of glibc, and musl's `ldso/dynlink.c`.
 
 use crate::base::elf::{Elf, Libc, Target, machine};
 use crate::error::Result;
 use crate::programs::imgbase::filters::matches;
 use crate::programs::imgbase::root::Root;
 
-/// A file that is loaded, and by whom.
+/// A loaded file.
 #[derive(Debug, Clone)]
 pub struct Object {
-    /// Its facts.
+    /// Facts of the ELF file.
     pub elf: Elf,
-    /// Its directory in the tree it comes from, which `$ORIGIN` stands for.
+    /// Directory below the root, the value of `$ORIGIN`.
     pub origin: Vec<u8>,
-    /// The same in the image.
+    /// Directory in the image.
     pub new_origin: Vec<u8>,
-    /// Which object asked for it, by its number; none for a program.
+    /// Index of the object that needs it; `None` for a program.
     pub loader: Option<usize>,
 }
 
-/// A place to look into: as it is in the tree, and as it will be in the image.
+/// A directory of libraries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directory {
-    /// In the tree.
+    /// Path below the root.
     pub path: Vec<u8>,
-    /// In the image.
+    /// Path in the image.
     pub new: Vec<u8>,
-    /// Whether only glibc's `ld.so.conf` names it: a loader then finds it by its cache alone.
+    /// Whether only glibc's `ld.so.conf` names it, so that a loader needs its cache to find it.
     pub by_cache: bool,
 }
 
@@ -40,10 +40,10 @@ impl Directory {
     }
 }
 
-/// The directories for what `objects[of]` asks for, in the order they are looked into.
+/// Returns the directories in which libraries of `objects[of]` are looked up, in their order.
 ///
 /// # Errors
-/// What reading the loader's configuration gives.
+/// As [`Root::text`], for the loader's configuration.
 pub fn directories(
     root: &Root,
     objects: &[Object],
@@ -100,7 +100,7 @@ pub fn directories(
     Ok(directories)
 }
 
-/// The directories that a loader knows of itself.
+/// Returns the built-in directories of a loader.
 fn usual(target: Target) -> Vec<String> {
     let mut directories = Vec::new();
     if let Some(triplet) = triplet(target) {
@@ -121,7 +121,7 @@ fn usual(target: Target) -> Vec<String> {
     directories
 }
 
-/// Debian's name for a machine's directory of libraries.
+/// Returns Debian's name of a machine's library directory.
 pub fn triplet(target: Target) -> Option<&'static str> {
     use crate::base::elf::Abi;
     Some(match (target.machine, target.is_64, target.is_big_endian) {
@@ -142,7 +142,7 @@ pub fn triplet(target: Target) -> Option<&'static str> {
     })
 }
 
-/// What `$PLATFORM` stands for, and musl's name of the machine.
+/// Returns the value of `$PLATFORM`, which is also musl's name of the machine.
 fn platform(target: Target) -> &'static str {
     match (target.machine, target.is_64, target.is_big_endian) {
         (machine::X86_64, true, _) => "x86_64",
@@ -161,10 +161,10 @@ fn platform(target: Target) -> &'static str {
     }
 }
 
-/// Adds the directories of `DT_RPATH` or `DT_RUNPATH`, with what stands in them replaced.
+/// Adds the directories of `DT_RPATH` or `DT_RUNPATH`, with variables expanded.
 fn expand(path: Option<&[u8]>, object: &Object, directories: &mut Vec<Directory>) {
     for part in path.unwrap_or_default().split(|byte| *byte == b':') {
-        // An empty part is the directory that a program is started in, which is nobody's to know.
+        // An empty part is the current directory of the program, which is unknown.
         if part.is_empty() {
             continue;
         }
@@ -211,7 +211,7 @@ fn replace(text: &[u8], name: &str, by: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Reads `ld.so.conf` and what it includes.
+/// Reads the directories of `ld.so.conf` and of the files that it includes.
 fn configuration(
     root: &Root,
     path: &[u8],
@@ -235,7 +235,7 @@ fn configuration(
                     Some(pattern) => pattern.to_vec(),
                     None => [b"etc/".as_slice(), pattern].concat(),
                 };
-                // Only the last part may hold a pattern: it does on all systems.
+                // Patterns are supported in the last part only.
                 let cut = pattern.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
                 let (directory, name) = pattern.split_at(cut);
                 let name = name.strip_prefix(b"/").unwrap_or(name);
@@ -247,7 +247,7 @@ fn configuration(
                 }
             }
             None if line.starts_with(b"/") => {
-                // `DIR=TYPE` is from the days of several C libraries.
+                // `DIR=TYPE` is an obsolete form.
                 let directory = line.split(|byte| *byte == b'=').next().unwrap_or(line);
                 directories.push(directory.trim_ascii_end().to_vec());
             }

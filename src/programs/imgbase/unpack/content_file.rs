@@ -1,4 +1,4 @@
-//! Where the files of packages are until layers are made: one file without a name.
+//! Anonymous temporary file with the contents of packages, until layers are written.
 
 use std::fs::File;
 use std::io;
@@ -9,17 +9,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::blob::{FileRange, NewFile};
 use crate::error::{Error, Result};
 
-/// How much is written at a time, and how much is set apart for one package's small files.
+/// Size of a write, and of a block for the small files of one package, in bytes.
 const BLOCK: usize = 1 << 20;
 
-/// A file that several threads write into, each into parts of its own. Gone when nobody reads it any more.
+/// A file that several threads write to, each in blocks of its own. It is deleted when its last reader is dropped.
 pub(super) struct ContentFile {
     file: NewFile,
-    /// Where the next part begins.
+    /// Offset of the next block.
     end: AtomicU64,
 }
 
-/// One thread's part.
+/// Writer of one thread.
 pub(super) struct ContentWriter<'s> {
     file: &'s ContentFile,
     block: Vec<u8>,
@@ -27,7 +27,7 @@ pub(super) struct ContentWriter<'s> {
 }
 
 impl ContentFile {
-    /// Makes one in a directory.
+    /// Creates a file in a directory.
     pub(super) fn new(directory: &Path) -> Result<Self> {
         Ok(ContentFile {
             file: NewFile::in_directory(directory, 0o600)?,
@@ -35,7 +35,7 @@ impl ContentFile {
         })
     }
 
-    /// A part for one thread.
+    /// Returns a writer for one thread.
     pub(super) fn writer(&self) -> ContentWriter<'_> {
         ContentWriter {
             file: self,
@@ -44,10 +44,10 @@ impl ContentFile {
         }
     }
 
-    /// All of it, to be read once everything has been written.
+    /// Returns the file for reading, after all writers are done.
     pub(super) fn finish(self) -> Result<FileRange> {
         let failed = |error| Error::io("write", self.file.write_error(error));
-        // A part may be set apart and not be filled.
+        // The last block may be incomplete.
         let end = self.end.into_inner();
         self.file.file().set_len(end).map_err(failed)?;
         let file: File = self.file.file().try_clone().map_err(failed)?;
@@ -65,7 +65,7 @@ impl ContentFile {
 }
 
 impl ContentWriter<'_> {
-    /// Copies a file of so many bytes out of `read`, which gives 0 at its end, and says where it is.
+    /// Copies `size` bytes from `read`, which returns 0 at its end. Returns the offset of the copy.
     pub(super) fn copy(
         &mut self,
         size: u64,
@@ -101,7 +101,7 @@ impl ContentWriter<'_> {
         }
     }
 
-    /// Writes what is not written yet.
+    /// Writes the buffered bytes.
     pub(super) fn flush(&mut self) -> Result<()> {
         let written = self.file.write(&self.block, self.start);
         self.block.clear();
@@ -109,7 +109,7 @@ impl ContentWriter<'_> {
     }
 }
 
-/// Reads until a buffer is full. The walk has said how much there is, and fails itself where there is less.
+/// Reads until a buffer is full. The walker knows the size, and fails itself if there are fewer bytes.
 fn fill(buf: &mut [u8], read: &mut impl FnMut(&mut [u8]) -> Result<usize>) -> Result<()> {
     let mut done = 0;
     while done < buf.len() {

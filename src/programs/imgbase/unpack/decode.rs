@@ -11,11 +11,11 @@ use crate::error::{At, Error, Fault, Result};
 use crate::layer::{EntryKind, StreamInput, Walker, Whiteout, Xattr};
 use crate::spec::Digest;
 
-/// Bytes of a part of a name, and of a whole name, that Linux takes at most.
+/// Maximum lengths of a file name and of a path on Linux, in bytes.
 const NAME_MAX: usize = 255;
 const PATH_MAX: usize = 4095;
 
-/// A package that is decoded.
+/// A decoded package.
 pub(super) struct Decoded {
     pub(super) digest: Option<Digest>,
     pub(super) control: Control,
@@ -23,7 +23,7 @@ pub(super) struct Decoded {
     pub(super) items: Vec<Item>,
 }
 
-/// An entry of a data archive. Paths are clean.
+/// An entry of a data archive, with a clean path.
 pub(super) struct Item {
     pub(super) path: Vec<u8>,
     pub(super) kind: ItemKind,
@@ -36,7 +36,7 @@ pub(super) struct Item {
 
 pub(super) enum ItemKind {
     Directory,
-    /// Where in the file, and how many bytes.
+    /// Offset in the temporary file, and size in bytes.
     File(u64, u64),
     Symlink(Vec<u8>),
     HardLink(Vec<u8>),
@@ -45,6 +45,7 @@ pub(super) enum ItemKind {
     Fifo,
 }
 
+/// Decodes a package: verifies its digest, writes its files to the temporary file, and reads its control data.
 pub(super) fn decode(
     deb: &DebToUnpack,
     how: &UnpackOptions<'_>,
@@ -73,7 +74,7 @@ pub(super) fn decode(
     writer.flush()?;
     let digest = match (items.is_ok(), wanted) {
         (true, _) => Some(data.finish()?),
-        // Bytes that are not the right ones are the better reason for whatever did not work.
+        // A digest mismatch explains any other error.
         (false, Some(digest)) => Some(range.digest(digest)?),
         (false, None) => None,
     };
@@ -107,7 +108,9 @@ fn read_items(mut walker: DataWalker<'_>, writer: &mut ContentWriter<'_>) -> Res
         let path = entry.clean_path().to_vec();
         let item = |kind| {
             let entry = walker.entry();
-            let id = |id| u32::try_from(id).map_err(|_| wrong("an owner that is no number of one"));
+            let id = |id| {
+                u32::try_from(id).map_err(|_| invalid("invalid owner: expected a 32-bit number"))
+            };
             Ok(Item {
                 path: path.clone(),
                 kind,
@@ -119,7 +122,7 @@ fn read_items(mut walker: DataWalker<'_>, writer: &mut ContentWriter<'_>) -> Res
             })
         };
         let item = check_name(&path, entry.climbs()).and_then(|()| match entry.kind {
-            EntryKind::File if entry.sparse.is_some() => Err(wrong("a sparse file")),
+            EntryKind::File if entry.sparse.is_some() => Err(invalid("unsupported sparse file")),
             EntryKind::File => item(ItemKind::File(0, entry.size)),
             EntryKind::Directory => item(ItemKind::Directory),
             EntryKind::Symlink => item(ItemKind::Symlink(entry.link_target.clone())),
@@ -127,7 +130,7 @@ fn read_items(mut walker: DataWalker<'_>, writer: &mut ContentWriter<'_>) -> Res
             EntryKind::CharDevice => item(ItemKind::CharDevice(entry.device.0, entry.device.1)),
             EntryKind::BlockDevice => item(ItemKind::BlockDevice(entry.device.0, entry.device.1)),
             EntryKind::Fifo => item(ItemKind::Fifo),
-            EntryKind::Other(_) => Err(wrong("an entry of no kind that Linux has")),
+            EntryKind::Other(_) => Err(invalid("unsupported type of entry")),
         });
         let mut item = item.at(|| text(&path))?;
         if let ItemKind::File(offset, size) = &mut item.kind {
@@ -140,25 +143,26 @@ fn read_items(mut walker: DataWalker<'_>, writer: &mut ContentWriter<'_>) -> Res
     Ok(items)
 }
 
-/// What no package can mean, and what would mean something else in a layer.
+/// Refuses names that escape the root, are too long, or are whiteouts in a layer.
 pub(super) fn check_name(path: &[u8], climbs: bool) -> Result<()> {
     let parts = path.split(|byte| *byte == b'/');
     match Whiteout::of(path) {
-        _ if climbs => Err(wrong("a name with '..'")),
-        _ if path.len() > PATH_MAX => Err(wrong("a name that is longer than Linux takes")),
+        _ if climbs => Err(invalid("path with '..'")),
+        _ if path.len() > PATH_MAX => Err(invalid("name too long for Linux")),
         _ if parts.clone().any(|part| part.len() > NAME_MAX) => {
-            Err(wrong("a name that is longer than Linux takes"))
+            Err(invalid("name too long for Linux"))
         }
         Whiteout::None => Ok(()),
-        _ => Err(wrong("a name that would remove something in a layer")),
+        _ => Err(invalid("name is a whiteout in a layer")),
     }
 }
 
-pub(super) fn wrong(why: &'static str) -> Error {
+/// Returns the error of an invalid entry.
+pub(super) fn invalid(why: &'static str) -> Error {
     Fault::Entry { why }.into()
 }
 
-/// A path as the place of an error.
+/// Returns a path as context of an error.
 pub(super) fn text(path: &[u8]) -> String {
     String::from_utf8_lossy(path).into_owned()
 }

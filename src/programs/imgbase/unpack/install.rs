@@ -1,11 +1,11 @@
-//! What was decoded into the tree, one package after the other.
+//! Installation of decoded packages into the tree, one after another.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
 use md5::{Digest as _, Md5};
 
-use super::decode::{Decoded, Item, ItemKind, text, wrong};
+use super::decode::{Decoded, Item, ItemKind, invalid, text};
 use super::package::{DebToUnpack, Diversion};
 use crate::base::debian::{Member, Unpacked, Version, relation};
 use crate::base::rootfs::{Contents, Kind, Node, Origin, Rootfs};
@@ -14,23 +14,23 @@ use crate::error::{At, Error, Fault, Result};
 use crate::layer::clean_path;
 use crate::programs::imgbase::Base;
 
-/// Puts packages into a base.
+/// Installs packages into a base.
 pub(super) struct Installer<'b> {
     base: &'b mut Base,
     diversions: HashMap<&'b [u8], &'b Diversion>,
-    /// The packages of the base by the origin of their nodes.
+    /// Indices of the packages of the base by origin.
     owners: HashMap<Origin, usize>,
-    /// Directories that a package has an entry for; others are only implied by what is in them.
+    /// Directories with an entry of their own; others are implied by paths.
     stated: HashSet<Vec<u8>>,
 }
 
-/// What becomes of an entry whose place is taken.
-enum Met {
-    /// It is put there; the packages named lose the path.
+/// Resolution for an entry whose path exists.
+enum Resolution {
+    /// The entry is installed; the package with this index loses the path.
     Replaces(Option<usize>),
-    /// What is there stays, and is this package's too.
+    /// The existing node is kept, and belongs to both packages.
     Shared,
-    /// What is there stays, and the path is not this package's.
+    /// The existing node is kept, and does not belong to this package.
     Replaced,
 }
 
@@ -49,7 +49,7 @@ impl<'b> Installer<'b> {
         }
     }
 
-    /// Puts a package into the tree and into the list of packages.
+    /// Installs a package, and adds it to the list of packages.
     pub(super) fn package(
         &mut self,
         decoded: Decoded,
@@ -69,9 +69,9 @@ impl<'b> Installer<'b> {
         };
         let mut work = Work {
             files: HashMap::new(),
-            elsewhere: HashSet::new(),
+            kept_paths: HashSet::new(),
             replaced: HashMap::new(),
-            gone: HashMap::new(),
+            lost: HashMap::new(),
             contents,
             sums: (!package.members.contains_key("md5sums")).then(Vec::new),
             package,
@@ -94,12 +94,12 @@ impl<'b> Installer<'b> {
                 sums.push(b'\n');
             }
         }
-        for (other, gone) in &work.gone {
+        for (other, lost) in &work.lost {
             let other = &mut self.base.packages[*other];
-            other.paths.retain(|path| !gone.contains(path));
+            other.paths.retain(|path| !lost.contains(path));
         }
         let mut package = work.package;
-        // dpkg keeps such a list for every package, and makes it where there is none.
+        // dpkg makes the list of sums if the package has none.
         if let Some(bytes) = work.sums {
             let sums = Member { mode: 0o644, bytes };
             package.members.insert("md5sums".to_owned(), sums);
@@ -109,7 +109,7 @@ impl<'b> Installer<'b> {
         Ok(())
     }
 
-    /// Puts an entry into the tree. Returns whether the path is the package's.
+    /// Installs an entry. Returns whether the path belongs to the package.
     fn item<'i>(&mut self, work: &mut Work<'i>, item: &'i Item) -> Result<bool> {
         let diverted = self.diverted(&item.path, &work.package);
         let path = self.base.rootfs.resolve(&diverted)?;
@@ -124,26 +124,26 @@ impl<'b> Installer<'b> {
         if let ItemKind::HardLink(link) = &item.kind {
             let clean = clean_path(link);
             if clean.climbs {
-                return Err(bad_link(link, "a name with '..'").at(text(&item.path)));
+                return Err(bad_link(link, "path with '..'").at(text(&item.path)));
             }
             target = self.diverted(&clean.path, &work.package);
             if let Some(contents) = work.files.get(&*clean.path).cloned() {
                 work.files.insert(&item.path, contents);
             }
         }
-        match self.met(work, item, &path).at(|| text(&item.path))? {
-            Met::Shared => {
-                work.elsewhere.insert(path);
+        match self.resolve(work, item, &path).at(|| text(&item.path))? {
+            Resolution::Shared => {
+                work.kept_paths.insert(path);
                 return Ok(true);
             }
-            Met::Replaced => {
-                work.elsewhere.insert(path);
+            Resolution::Replaced => {
+                work.kept_paths.insert(path);
                 return Ok(false);
             }
-            Met::Replaces(None) => {}
-            Met::Replaces(Some(other)) => {
-                let gone = work.gone.entry(other).or_default();
-                gone.insert(listed(&item.path));
+            Resolution::Replaces(None) => {}
+            Resolution::Replaces(Some(other)) => {
+                let lost = work.lost.entry(other).or_default();
+                lost.insert(listed(&item.path));
             }
         }
         let kind = match &item.kind {
@@ -159,8 +159,8 @@ impl<'b> Installer<'b> {
                 let from = self.base.rootfs.resolve(&target)?;
                 let node = self.base.rootfs.get(&from);
                 let ours = node.is_some_and(|node| node.origin == work.package.origin);
-                if node.is_some() && !ours && !work.elsewhere.contains(&from) {
-                    return Err(bad_link(link, "it is another's file").at(text(&item.path)));
+                if node.is_some() && !ours && !work.kept_paths.contains(&from) {
+                    return Err(bad_link(link, "file of another package").at(text(&item.path)));
                 }
                 self.base.rootfs.link(&path, &from)?;
                 return Ok(true);
@@ -178,49 +178,43 @@ impl<'b> Installer<'b> {
             && !self.stated.contains(&put.path)
             && let Some(there) = self.base.rootfs.get_mut(&put.path)
         {
-            // A package has something in it without an entry for it, so that nobody has said what it is like.
+            // An earlier package implied the directory, so its attributes were not stated.
             *there = node;
         }
         self.stated.insert(put.path);
         Ok(())
     }
 
-    /// Whose is what is at a path, and what that means.
-    fn met(&self, work: &mut Work<'_>, item: &Item, path: &[u8]) -> Result<Met> {
+    /// Resolves a conflict with an existing node.
+    fn resolve(&self, work: &mut Work<'_>, item: &Item, path: &[u8]) -> Result<Resolution> {
         let tree = &self.base.rootfs;
         let Some(there) = tree.get(path) else {
-            return Ok(Met::Replaces(None));
+            return Ok(Resolution::Replaces(None));
         };
         if there.kind == Kind::Folder {
-            return Err(wrong("something else in the place of a directory"));
+            return Err(invalid("cannot replace a directory"));
         }
         if let (Kind::Symlink(_), ItemKind::Symlink(target)) = (&there.kind, &item.kind)
             && same_directory(tree, path, target)
         {
-            return Ok(Met::Shared);
+            return Ok(Resolution::Shared);
         }
         if there.origin == work.package.origin {
-            return Err(wrong("it is in the package twice"));
+            return Err(invalid("duplicate path in the package"));
         }
         let Some(owner) = self.owners.get(&there.origin).copied() else {
-            // What was laid out before any package, as `bin` on a merged `/usr`: others land where it leads.
+            // A link of the layout, such as `bin` with merged `/usr`.
             return match leads_to_directory(tree, path) {
-                Some(_) => Err(wrong(
-                    "something else in the place of a link to a directory",
-                )),
-                None => Ok(Met::Replaces(None)),
+                Some(_) => Err(invalid("cannot replace a link to a directory")),
+                None => Ok(Resolution::Replaces(None)),
             };
         };
         let other = &self.base.packages[owner];
         let ours = &work.package;
         if other.name() == ours.name() && other.is_multi_arch_same() && ours.is_multi_arch_same() {
             return match work.is_same(item, there)? {
-                true => Ok(Met::Shared),
-                false => Err(conflict(
-                    other,
-                    ours,
-                    "the file is not the same for both architectures",
-                )),
+                true => Ok(Resolution::Shared),
+                false => Err(conflict(other, ours, "file differs between architectures")),
             };
         }
         let (by_ours, by_other) = match work.replaced.get(&owner) {
@@ -232,20 +226,20 @@ impl<'b> Installer<'b> {
             }
         };
         if by_ours {
-            return Ok(Met::Replaces(Some(owner)));
+            return Ok(Resolution::Replaces(Some(owner)));
         }
         if by_other {
-            return Ok(Met::Replaced);
+            return Ok(Resolution::Replaced);
         }
         let ours = &work.package;
         Err(conflict(
             other,
             ours,
-            "both have the file, and neither replaces the other",
+            "file in both packages, and neither replaces the other",
         ))
     }
 
-    /// Where a package's file goes.
+    /// Returns the path of a package's file after diversions.
     fn diverted(&self, path: &[u8], package: &Unpacked) -> Vec<u8> {
         let diversion = self.diversions.get(path);
         let diversion = diversion.filter(|it| it.by.as_deref() != Some(package.name()));
@@ -253,19 +247,19 @@ impl<'b> Installer<'b> {
     }
 }
 
-/// A package that is being put into the tree.
+/// A package during installation.
 struct Work<'i> {
     package: Unpacked,
     contents: &'i FileRange,
-    /// The contents of its files and hard links so far.
+    /// Contents of the files and hard links so far, by path.
     files: HashMap<&'i [u8], Contents>,
-    /// Places where another package's file stays.
-    elsewhere: HashSet<Vec<u8>>,
-    /// Whether it replaces the files of a package, and whether that one replaces its.
+    /// Paths where the file of another package is kept.
+    kept_paths: HashSet<Vec<u8>>,
+    /// For each package: whether this one replaces its files, and vice versa.
     replaced: HashMap<usize, (bool, bool)>,
-    /// The paths that packages lose to it.
-    gone: HashMap<usize, HashSet<Vec<u8>>>,
-    /// The list of its files' sums, if it brings none.
+    /// Paths that other packages lose to this one.
+    lost: HashMap<usize, HashSet<Vec<u8>>>,
+    /// Generated list of MD5 sums, if the package has none.
     sums: Option<Vec<u8>>,
 }
 
@@ -283,7 +277,7 @@ impl Work<'_> {
         }
     }
 
-    /// The paths of its configuration files, clean.
+    /// Returns the clean paths of the configuration files.
     fn conffiles(&self) -> HashSet<Vec<u8>> {
         let member = self.package.members.get("conffiles");
         let lines = member.map_or(&[][..], |member| &member.bytes);
@@ -295,7 +289,7 @@ impl Work<'_> {
             .collect()
     }
 
-    /// Whether an entry is what is there already.
+    /// Returns whether an entry equals an existing node.
     fn is_same(&self, item: &Item, there: &Node) -> Result<bool> {
         let file = self.files.get(item.path.as_slice());
         Ok(match (&item.kind, &there.kind) {
@@ -312,7 +306,7 @@ impl Work<'_> {
     }
 }
 
-/// A path as dpkg lists it.
+/// Returns a path as dpkg lists it.
 fn listed(path: &[u8]) -> Vec<u8> {
     match path {
         b"" => b"/.".to_vec(),
@@ -320,14 +314,14 @@ fn listed(path: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The directory that a path leads to.
+/// Returns the directory that a path leads to.
 fn leads_to_directory(tree: &Rootfs, path: &[u8]) -> Option<Vec<u8>> {
     let there = tree.follow(path).ok()?;
     let is_directory = matches!(tree.get(&there), Some(node) if node.kind == Kind::Folder);
     is_directory.then_some(there)
 }
 
-/// Whether a link that is there and another in its place lead to the same directory.
+/// Returns whether an existing link and one that would replace it lead to the same directory.
 fn same_directory(tree: &Rootfs, path: &[u8], target: &[u8]) -> bool {
     let parent = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
     let other = match target.first() {
@@ -338,7 +332,7 @@ fn same_directory(tree: &Rootfs, path: &[u8], target: &[u8]) -> bool {
     there.is_some() && there == leads_to_directory(tree, &other)
 }
 
-/// Whether a package says that it may take the place of another's files.
+/// Returns whether a package states that it replaces files of another one.
 fn replaces(package: &Unpacked, other: &Unpacked) -> Result<bool> {
     let Some(field) = package.control.get("Replaces") else {
         return Ok(false);
@@ -354,12 +348,12 @@ fn replaces(package: &Unpacked, other: &Unpacked) -> Result<bool> {
 }
 
 fn conflict(first: &Unpacked, second: &Unpacked, why: &'static str) -> Error {
-    let shown = |package: &Unpacked| match first.name() == second.name() {
+    let display = |package: &Unpacked| match first.name() == second.name() {
         true => format!("{}:{}", package.name(), package.architecture()),
         false => format!("{} {}", package.name(), package.version()),
     };
     Error::new(Fault::FileConflict {
-        packages: [shown(first), shown(second)],
+        packages: [display(first), display(second)],
         why,
     })
 }

@@ -7,21 +7,21 @@ use crate::blob::{DecodeLimits, Meter};
 use crate::error::{Error, Fault, Result};
 use crate::spec::Digest;
 
-/// A package that is to be unpacked.
+/// A package to unpack.
 #[derive(Debug, Clone, Default)]
 pub struct DebToUnpack {
-    /// Its `.deb`.
+    /// Path of the `.deb` file.
     pub path: PathBuf,
-    /// What the file must be; nothing for one that was given without a word on it.
+    /// Expected properties of the file, if known.
     pub expected: Option<Expected>,
-    /// The repository's word on it where that differs, see [`Unpacked::overrides`](crate::base::debian::Unpacked).
+    /// Fields that the repository states otherwise, see [`Unpacked::overrides`](crate::base::debian::Unpacked).
     pub overrides: Control,
-    /// Whether somebody asked for it by name.
+    /// Whether the package was requested by name.
     pub asked_for: bool,
 }
 
 impl DebToUnpack {
-    /// A package of a repository.
+    /// Returns a package of a repository.
     ///
     /// # Errors
     /// As [`IndexEntry::file`].
@@ -41,7 +41,7 @@ impl DebToUnpack {
         })
     }
 
-    /// The packages of a lock, below the directories that stand for its sources.
+    /// Returns the packages of a lock, below the directories of its sources.
     ///
     /// # Errors
     /// As [`Lock::files`].
@@ -65,50 +65,50 @@ impl DebToUnpack {
     }
 }
 
-/// What a `.deb` must be. An empty text is not compared.
+/// Expected properties of a `.deb` file. An empty text is not compared.
 #[derive(Debug, Clone)]
 pub struct Expected {
-    /// `Package` of its control data.
+    /// `Package` of the control data.
     pub name: String,
-    /// `Version`.
+    /// `Version` of the control data.
     pub version: String,
-    /// `Architecture`.
+    /// `Architecture` of the control data.
     pub architecture: String,
-    /// Bytes of the file.
+    /// Size of the file in bytes.
     pub size: Option<u64>,
-    /// Digest of the file, where somebody has said one.
+    /// Digest of the file, if known.
     pub digest: Option<Digest>,
 }
 
-/// What goes elsewhere than its package says, `dpkg-divert(1)`.
+/// A diversion of a file (`dpkg-divert(1)`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diversion {
-    /// The path in packages, clean.
+    /// Path in packages, clean.
     pub from: Vec<u8>,
-    /// Where it goes.
+    /// New path.
     pub to: Vec<u8>,
-    /// The package whose own file stays; none for a local diversion, which is for every package.
+    /// Package that is not diverted; `None` for a local diversion, which applies to every package.
     pub by: Option<String>,
 }
 
-/// How packages are unpacked.
+/// Options of unpacking.
 #[derive(Debug, Clone, Copy)]
 pub struct UnpackOptions<'a> {
-    /// The directory where the files are kept until layers are made of them, without a name: beside the output.
-    pub landing: &'a Path,
-    /// Diversions, as the packages' scripts would make them.
+    /// Directory of the anonymous temporary file with the contents, which exists until layers are written.
+    pub temp_dir: &'a Path,
+    /// Diversions in effect.
     pub diversions: &'a [Diversion],
-    /// What a package may unpack to.
+    /// Limits on decoded packages.
     pub limits: DecodeLimits,
     /// Counts the bytes of the `.deb` files.
     pub meter: &'a Meter,
 }
 
 impl<'a> UnpackOptions<'a> {
-    /// Without diversions, with the usual limits.
-    pub fn new(landing: &'a Path, meter: &'a Meter) -> Self {
+    /// Returns options without diversions and with default limits.
+    pub fn new(temp_dir: &'a Path, meter: &'a Meter) -> Self {
         UnpackOptions {
-            landing,
+            temp_dir,
             diversions: &[],
             limits: DecodeLimits::default(),
             meter,

@@ -1,4 +1,4 @@
-//! `mkdir`, `chmod`, `chown`, `ln`, `cp`, `rmdir`, `install`: what a script does to files.
+//! Commands on files: `mkdir`, `chmod`, `chown`, `ln`, `cp`, `rmdir`, `install`.
 
 use super::super::accounts::Accounts;
 use super::super::editor::TreeEditor;
@@ -7,7 +7,7 @@ use crate::base::rootfs::{Contents, Kind, Node};
 use crate::error::Result;
 use crate::programs::imgbase::mode::parse_mode;
 
-/// `0644`, or `u+s,g=rx` upon what is there. Not what depends on being a directory.
+/// Returns a mode after `chmod`: `0644`, or `u+s,g=rx` applied to `was`; `None` for `X`, which depends on the file type.
 fn mode_of(text: &str, was: u16) -> Option<u16> {
     if let Some(mode) = parse_mode(text) {
         return Some(mode);
@@ -52,6 +52,7 @@ fn mode_of(text: &str, was: u16) -> Option<u16> {
     Some(mode)
 }
 
+/// `mkdir`, with `-p` and `-m`.
 pub(super) fn mkdir(editor: &mut TreeEditor<'_>, args: &[&str], umask: u16) -> Result<bool> {
     let words = Words::new(args, &["-m", "--mode"]);
     if !words.only(&["-m", "--mode", "--parents"], "pvZ") {
@@ -72,15 +73,19 @@ pub(super) fn mkdir(editor: &mut TreeEditor<'_>, args: &[&str], umask: u16) -> R
     Ok(true)
 }
 
-/// The paths a command is for: with `-R` those below, too.
-fn reached(editor: &TreeEditor<'_>, paths: &[&str], below: bool) -> Result<Option<Vec<String>>> {
+/// Returns the paths that a command applies to, with `recursive` also those below; `None` if one is missing.
+fn expand_paths(
+    editor: &TreeEditor<'_>,
+    paths: &[&str],
+    recursive: bool,
+) -> Result<Option<Vec<String>>> {
     let mut all = Vec::new();
     for path in paths {
         if !editor.exists(path) {
             return Ok(None);
         }
         all.push((*path).to_owned());
-        if below {
+        if recursive {
             let directory = editor.base.rootfs.follow(path.as_bytes())?;
             let rootfs = &editor.base.rootfs;
             let inside = rootfs
@@ -92,13 +97,14 @@ fn reached(editor: &TreeEditor<'_>, paths: &[&str], below: bool) -> Result<Optio
     Ok(Some(all))
 }
 
+/// `chmod`, with `-R`.
 pub(super) fn chmod(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
-    // A mode may look like an option: chmod -x.
-    let mut below = false;
+    // A mode may look like an option: `chmod -x`.
+    let mut recursive = false;
     let mut rest = Vec::new();
     for arg in args {
         match *arg {
-            "-R" | "--recursive" => below = true,
+            "-R" | "--recursive" => recursive = true,
             "-f" | "-v" | "--" => {}
             arg => rest.push(arg),
         }
@@ -106,7 +112,7 @@ pub(super) fn chmod(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> 
     let Some((mode, paths)) = rest.split_first() else {
         return Ok(false);
     };
-    let Some(paths) = reached(editor, paths, below)? else {
+    let Some(paths) = expand_paths(editor, paths, recursive)? else {
         return Ok(false);
     };
     let mut done = true;
@@ -119,6 +125,7 @@ pub(super) fn chmod(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> 
     Ok(done)
 }
 
+/// `chown` and `chgrp`, with `-R`.
 pub(super) fn chown(editor: &mut TreeEditor<'_>, name: &str, args: &[&str]) -> Result<bool> {
     let words = Words::new(args, &[]);
     let Some((owner, paths)) = words.operands.split_first() else {
@@ -136,12 +143,13 @@ pub(super) fn chown(editor: &mut TreeEditor<'_>, name: &str, args: &[&str]) -> R
     let Some((uid, gid)) = accounts.owner(&owner) else {
         return Ok(false);
     };
-    let Some(paths) = reached(editor, paths, words.letter('R') || words.has("--recursive"))? else {
+    let Some(paths) = expand_paths(editor, paths, words.letter('R') || words.has("--recursive"))?
+    else {
         return Ok(false);
     };
     for path in paths {
         editor.change(&path, |node| {
-            // As the kernel does for files: a new owner ends setuid and setgid.
+            // Like the kernel: a new owner of a file clears setuid and setgid.
             if matches!(node.kind, Kind::File(_)) {
                 let changes = uid.is_some_and(|uid| uid != node.uid)
                     || gid.is_some_and(|gid| gid != node.gid);
@@ -154,6 +162,7 @@ pub(super) fn chown(editor: &mut TreeEditor<'_>, name: &str, args: &[&str]) -> R
     Ok(true)
 }
 
+/// `ln -s`.
 pub(super) fn ln(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
     let words = Words::new(args, &[]);
     if !words.only(&["--symbolic", "--force", "--no-dereference"], "sfnTrv") || words.letter('r') {
@@ -179,8 +188,8 @@ pub(super) fn ln(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
             .unwrap_or_default();
         path = format!("{}/{name}", link.trim_end_matches('/'));
     }
-    let there = editor.base.rootfs.resolve(path.as_bytes())?;
-    match editor.base.rootfs.get(&there).map(|node| &node.kind) {
+    let resolved = editor.base.rootfs.resolve(path.as_bytes())?;
+    match editor.base.rootfs.get(&resolved).map(|node| &node.kind) {
         Some(Kind::Symlink(found)) if found == target.as_bytes() => Ok(true),
         Some(Kind::Folder) => Ok(false),
         Some(_) if !words.letter('f') && !words.has("--force") => Ok(false),
@@ -188,6 +197,7 @@ pub(super) fn ln(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
     }
 }
 
+/// `cp` of one file.
 pub(super) fn cp(editor: &mut TreeEditor<'_>, args: &[&str], umask: u16) -> Result<bool> {
     let words = Words::new(args, &[]);
     if !words.only(&["--preserve", "--archive"], "pafZd") {
@@ -196,8 +206,8 @@ pub(super) fn cp(editor: &mut TreeEditor<'_>, args: &[&str], umask: u16) -> Resu
     let [from, to] = words.operands.as_slice() else {
         return Ok(false);
     };
-    let there = editor.base.rootfs.follow(from.as_bytes())?;
-    let Some(node) = editor.base.rootfs.get(&there).cloned() else {
+    let resolved = editor.base.rootfs.follow(from.as_bytes())?;
+    let Some(node) = editor.base.rootfs.get(&resolved).cloned() else {
         return Ok(false);
     };
     let Kind::File(contents) = &node.kind else {
@@ -225,17 +235,18 @@ pub(super) fn cp(editor: &mut TreeEditor<'_>, args: &[&str], umask: u16) -> Resu
     editor.put(&path, copy).map(|()| true)
 }
 
+/// `rmdir` without options.
 pub(super) fn rmdir(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
     for path in args {
         if path.starts_with('-') {
             return Ok(false);
         }
-        let there = editor.base.rootfs.resolve(path.as_bytes())?;
-        match editor.base.rootfs.get(&there).map(|node| &node.kind) {
+        let resolved = editor.base.rootfs.resolve(path.as_bytes())?;
+        match editor.base.rootfs.get(&resolved).map(|node| &node.kind) {
             None => {}
-            Some(Kind::Folder) if editor.base.rootfs.below(&there).next().is_none() => {
-                editor.base.rootfs.remove(&there);
-                editor.made.insert(there);
+            Some(Kind::Folder) if editor.base.rootfs.below(&resolved).next().is_none() => {
+                editor.base.rootfs.remove(&resolved);
+                editor.made.insert(resolved);
             }
             Some(_) => return Ok(false),
         }
@@ -243,7 +254,7 @@ pub(super) fn rmdir(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> 
     Ok(true)
 }
 
-/// `install -d` only.
+/// `install -d`; other forms are unsupported.
 pub(super) fn install(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
     let valued = ["-m", "-o", "-g", "--mode", "--owner", "--group"];
     let words = Words::new(args, &valued);

@@ -1,11 +1,11 @@
 //! What the documentation says is what the programs do.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::common::run::{Room, clean, program};
 use crate::common::{golden, repository};
+use crate::structure::sources;
 
 const SECTIONS: [&str; 9] = [
     "NAME",
@@ -162,8 +162,10 @@ fn finding_codes() -> BTreeSet<String> {
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     let mut codes = BTreeSet::new();
-    for file in ["agree", "apply", "blobs", "finding", "mod", "texts", "toc"] {
-        let source = read(&format!("src/job/verify/{file}.rs"));
+    let mut files = Vec::new();
+    sources(&repository("src/verify"), &mut files);
+    for file in files {
+        let source = std::fs::read_to_string(file).expect("a source");
         for starter in ["Severity::Error,", "Severity::Warning,", "Severity::Note,"] {
             for rest in source.split(starter).skip(1) {
                 let quoted = rest.trim_start().strip_prefix('"');
@@ -189,7 +191,7 @@ fn finding_codes() -> BTreeSet<String> {
             }
         }
     }
-    let finding = read("src/job/verify/finding.rs");
+    let finding = read("src/verify/finding.rs");
     let faults = finding.split("=> \"").skip(1);
     codes.extend(
         faults
@@ -291,152 +293,6 @@ fn the_commands_of_the_readme_print_what_it_shows() {
     }
 }
 
-/// The modules in the order of the table in `src/lib.rs`, innermost first, and what each may use.
-///
-/// What serves every module (errors, escaping, work on all cores) may be used by all that come after it.
-fn modules() -> Vec<(String, BTreeSet<String>)> {
-    let library = read("src/lib.rs");
-    let table = library
-        .lines()
-        .skip_while(|line| !line.starts_with("//! | module | holds | may use |"));
-    let mut modules: Vec<(String, BTreeSet<String>)> = Vec::new();
-    for line in table.skip(2).map_while(|line| line.strip_prefix("//! | ")) {
-        let cells: Vec<&str> = line.trim_end_matches(" |").split(" | ").collect();
-        let [names, _, may_use] = cells[..] else {
-            panic!("three cells: {line}");
-        };
-        let above = modules.iter().map(|(name, _)| name.clone());
-        let allowed: BTreeSet<String> = match may_use {
-            "nothing" | "nothing else" => BTreeSet::new(),
-            "all above" => above.collect(),
-            list => list.split(", ").map(str::to_owned).collect(),
-        };
-        let names = names.split("[`").skip(1);
-        let names = names.filter_map(|rest| rest.split('`').next());
-        modules.extend(names.map(|name| (name.to_owned(), allowed.clone())));
-    }
-    assert!(modules.len() > 20, "{modules:?}");
-    modules
-}
-const FOR_ALL: [&str; 4] = ["escape", "error", "limits", "parallel"];
-
-/// The rooms that a file's `use crate::` lines name, `use crate::{…}` opened up, and paths written out in full.
-fn rooms_used(source: &str) -> BTreeSet<String> {
-    let mut rooms = BTreeSet::new();
-    for rest in source.split("crate::").skip(1) {
-        let name = |text: &str| -> String {
-            text.chars()
-                .take_while(|c| c.is_ascii_lowercase() || *c == '_')
-                .collect()
-        };
-        match rest.strip_prefix('{') {
-            None => {
-                rooms.insert(name(rest));
-            }
-            Some(list) => {
-                let list = list.split(';').next().unwrap_or_default();
-                let mut depth = 0;
-                for part in list.split_inclusive([',', '{', '}']) {
-                    if depth == 0 {
-                        rooms.insert(name(part.trim()));
-                    }
-                    depth += i32::from(part.ends_with('{')) - i32::from(part.ends_with('}'));
-                }
-            }
-        }
-    }
-    // `crate::Error` and the like are the error room's.
-    rooms.remove("");
-    rooms
-}
-
-fn sources(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("sources") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|suffix| suffix == "rs") {
-            found.push(path);
-        }
-    }
-}
-
-#[test]
-fn no_room_uses_one_further_on() {
-    assert_eq!(
-        rooms_used(
-            "use crate::{Error, error::{At, Fault}, spec::Digest};\nlet x = crate::blob::sha256;"
-        ),
-        ["blob", "error", "spec"].map(str::to_owned).into()
-    );
-    let mut files = Vec::new();
-    sources(&repository("src"), &mut files);
-    assert!(files.len() > 60, "{files:?}");
-    let modules = modules();
-    let mut seen = BTreeSet::new();
-    for file in files {
-        let inside = file.strip_prefix(repository("src")).expect("below src");
-        let first = inside.components().next().expect("a name");
-        let room = Path::new(&first).with_extension("");
-        let room = room.to_str().expect("UTF-8").to_owned();
-        let Some((_, allowed)) = modules.iter().find(|(name, _)| *name == room) else {
-            // The last says how the programs are linked.
-            let known = ["lib", "build"];
-            assert!(known.contains(&room.as_str()), "{room} is not in the table");
-            continue;
-        };
-        let source = std::fs::read_to_string(&file).expect("a source");
-        let code: Vec<&str> = source
-            .lines()
-            .filter(|line| !line.trim_start().starts_with("//"))
-            .collect();
-        for used in rooms_used(&code.join("\n")) {
-            let is_allowed = used == room
-                || allowed.contains(&used)
-                || FOR_ALL.contains(&used.as_str()) && !FOR_ALL.contains(&room.as_str());
-            assert!(is_allowed, "{}: uses {used}", inside.display());
-        }
-        seen.insert(room);
-    }
-    assert_eq!(seen.len(), modules.len(), "{seen:?}");
-}
-
-#[test]
-fn the_table_in_the_library_names_every_module() {
-    let library = read("src/lib.rs");
-    let declared: BTreeSet<&str> = library
-        .lines()
-        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
-        .collect();
-    let modules = modules();
-    let listed: BTreeSet<&str> = modules.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(listed, declared);
-}
-
-#[test]
-fn programs_are_thin_and_use_no_other_program() {
-    let mut files = Vec::new();
-    sources(&repository("bin"), &mut files);
-    assert_eq!(files.len(), 17, "{files:?}");
-    for main in &files {
-        let text = std::fs::read_to_string(main).expect("a main");
-        let lines = text.lines().count();
-        assert!(lines <= 15, "{}: {lines} lines", main.display());
-        let program = main.file_stem().and_then(|name| name.to_str());
-        let program = program.expect("a name");
-        let mut parts = Vec::new();
-        sources(&repository("src/programs").join(program), &mut parts);
-        assert!(!parts.is_empty(), "{program}");
-        for part in parts {
-            let source = std::fs::read_to_string(&part).expect("a source");
-            let others = source.split("programs::").skip(1);
-            for other in others.filter(|rest| rest.starts_with("img")) {
-                assert!(other.starts_with(program), "{}", part.display());
-            }
-        }
-    }
-}
-
 /// Files and directories that a page for contributors names in code spans; NAME stands for any program.
 fn named_files(page: &str) -> Vec<String> {
     let spans = page.split('`').skip(1).step_by(2);
@@ -479,4 +335,33 @@ fn the_page_about_tests_describes_every_file() {
             );
         }
     }
+}
+
+#[test]
+fn the_readme_lists_every_dependency() {
+    let manifest = read("Cargo.toml");
+    let rest = manifest
+        .split("\n[dependencies]\n")
+        .nth(1)
+        .expect("dependencies");
+    let lines = rest.lines().take_while(|line| !line.starts_with('['));
+    let direct: BTreeSet<&str> = lines
+        .filter_map(|line| Some(line.split_once(" = ")?.0))
+        .collect();
+    let readme = read("README.md");
+    let table = readme
+        .split("| crate | used for | why this one |")
+        .nth(1)
+        .expect("the table");
+    let rows = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let crates = rows.filter_map(|row| row.split('|').nth(1));
+    let listed: BTreeSet<&str> = crates
+        .flat_map(|names| names.split(','))
+        .map(|name| name.trim().trim_end_matches(" (`base`)"))
+        .collect();
+    assert!(direct.len() > 30, "{direct:?}");
+    assert_eq!(listed, direct);
 }

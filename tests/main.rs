@@ -31,5 +31,6 @@ mod properties;
 mod regress;
 mod rows;
 mod sound;
+mod structure;
 mod tree;
 mod upkeep;

@@ -1,16 +1,16 @@
-//! Whether everything that is described twice is described alike.
+//! Consistency of documents that describe one thing twice.
 
 use std::collections::{HashMap, HashSet};
 
-use super::blobs::Labels;
 use super::finding::{Found, Severity};
+use super::labels::Labels;
 use crate::archive::{
     self, Archive, Content, DockerItem, Edge, Format, ImageId, Name, NodeKind, Presence,
 };
 use crate::error::{At, Fault};
 use crate::spec::{Descriptor, Document, Reference};
 
-/// Documents against the descriptors that point to them, and against themselves.
+/// Compares documents with the descriptors that point to them, and their own fields with each other.
 pub(super) fn documents(archive: &Archive, labels: &Labels, found: &mut Found) {
     for node in &archive.nodes {
         let digest = node.descriptor.digest.short().to_owned();
@@ -91,9 +91,9 @@ pub(super) fn documents(archive: &Archive, labels: &Labels, found: &mut Found) {
     }
 }
 
-/// Data that descriptors carry inline against what they state of it.
+/// Compares inline data of descriptors with their digests and sizes.
 pub(super) fn data(archive: &Archive, found: &mut Found) {
-    // What was taken from the data because there is no blob has been checked in its place.
+    // Data that stood in for a missing blob was checked as that blob.
     let mut check = |descriptor: &Descriptor, used: bool, place: &dyn Fn() -> String| {
         if let Some(data) = descriptor.data.as_ref().filter(|_| !used)
             && let Err(error) = archive::check(data, descriptor).at(|| "inline data".into())
@@ -154,7 +154,7 @@ pub(super) fn edges(archive: &Archive) -> impl Iterator<Item = &Edge> {
     listed.chain(inside)
 }
 
-/// The items of `manifest.json` against the names of their own members, and against the same image in `index.json`.
+/// Compares the items of `manifest.json` with the names of their members, and with the same image in `index.json`.
 pub(super) fn halves(archive: &Archive, found: &mut Found) {
     let Some(docker) = &archive.docker else {
         return;
@@ -188,10 +188,10 @@ fn item_images(archive: &Archive) -> HashMap<usize, usize> {
         .collect()
 }
 
-/// One half's names, and what each stands for: the first place that gives it.
+/// Names of one half of an archive, each with the first position that gives it.
 type Names = HashMap<String, usize>;
 
-/// Every name stands for one image, within each half and across both.
+/// Checks that every name refers to one image, within each half and across both.
 pub(super) fn names(archive: &Archive, found: &mut Found) {
     let tags = item_names(archive, found);
     let refs = edge_names(archive, found);
@@ -218,7 +218,7 @@ pub(super) fn names(archive: &Archive, found: &mut Found) {
             let ids = archive.images_below(node).into_iter();
             ids.map(|image| &archive.images[image].id).collect()
         });
-        // Of what is not here nothing is known, and that is said elsewhere.
+        // Missing manifests are reported elsewhere.
         let gone = ids.is_empty()
             && matches!(
                 archive.nodes[node].kind,
@@ -284,7 +284,7 @@ pub(super) fn names(archive: &Archive, found: &mut Found) {
     }
 }
 
-/// Images that only `index.json` lists: loaders that read `manifest.json` do not see them.
+/// Reports images that only `index.json` lists: loaders that read `manifest.json` do not see them.
 pub(super) fn unlisted(archive: &Archive, labels: &Labels, found: &mut Found) {
     if archive.format != Format::DockerAndOci {
         return;
@@ -372,7 +372,7 @@ fn edge_names(archive: &Archive, found: &mut Found) -> Names {
     names
 }
 
-/// The config's member name, where it looks like a digest.
+/// Compares the config's member name with the image ID, where it looks like a digest.
 fn config_name(item: &DockerItem, id: &ImageId, place: &str, found: &mut Found) {
     let base = item.config.rsplit('/').next().unwrap_or_default();
     let stem = base.trim_end_matches(".json").trim_start_matches("sha256:");
@@ -390,7 +390,7 @@ fn config_name(item: &DockerItem, id: &ImageId, place: &str, found: &mut Found) 
     }
 }
 
-/// One member cannot be two layers that differ.
+/// Reports a member that is listed as two different layers.
 fn shared_members(
     item: &DockerItem,
     image: &crate::archive::Image,
@@ -421,7 +421,7 @@ fn full_name(name: &Name) -> Option<String> {
     }
 }
 
-/// `repositories` against `manifest.json`.
+/// Compares `repositories` with `manifest.json`.
 pub(super) fn repositories(archive: &Archive, found: &mut Found) {
     let Some(docker) = &archive.docker else {
         return;
@@ -451,7 +451,7 @@ pub(super) fn repositories(archive: &Archive, found: &mut Found) {
             }
             continue;
         };
-        // Before docker 25 the record names the folder of the top layer, since then the digest of its blob.
+        // Before docker 25 the record names the directory of the top layer, since then the digest of its blob.
         let top = item.layers.last().map(String::as_str).unwrap_or_default();
         let names_it = !record.id.is_empty()
             && top

@@ -1,21 +1,21 @@
-//! Do an image's layers apply to one another? Engines find out when they unpack; here nothing is unpacked.
+//! Layers that cannot be applied to one another, found without unpacking them.
 //!
-//! Each layer's entries were recorded in the pass that hashed it. What a layer alone shows (names with `..`, whiteouts
-//! of nothing, a top that is no folder) is said there already and not here again.
+//! Each layer's entries were recorded in the pass that hashed it. Faults of a layer by itself (names with `..`,
+//! whiteouts of nothing, a root that is not a directory) are reported by that pass.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::blobs::Labels;
 use super::finding::{Found, Severity};
+use super::labels::Labels;
 use crate::archive::Archive;
 use crate::layer::Whiteout;
 use crate::tree::{Listing, Tree};
 
-/// Entries that are applied for all images of one archive, however many of them share layers.
+/// The most entries that are applied for all images of one archive together.
 const MOST: usize = 50_000_000;
 
-/// Faults that are told of one image.
+/// The most faults that are reported for one image.
 const FAULTS: usize = 20;
 
 /// Applies the layers of every image whose layers are all known. `listing` gives a layer's, by image and layer, with a
@@ -98,7 +98,7 @@ fn placed(prefix: Option<&str>, places: Vec<String>) -> Vec<String> {
     prefix.into_iter().chain(places).collect()
 }
 
-/// Whether the pass over the layer says the same of this entry.
+/// Tests if the pass over the layer reports this entry.
 fn is_said(path: &str) -> bool {
     path == "."
         || path.split('/').any(|part| part == "..")

@@ -1,9 +1,9 @@
-//! Every document against the published rules, and the types by which documents are listed.
+//! Documents against the published schema rules, and the media types under which they are listed.
 
 use std::collections::HashSet;
 
-use super::blobs::path;
 use super::finding::{Found, Severity};
+use super::references::path;
 use crate::archive::{Archive, Edge, Format, ImageId, Node, NodeKind};
 use crate::error::{Error, Fault};
 use crate::spec::schema::{self, Kind};
@@ -11,8 +11,8 @@ use crate::spec::{Document, MediaType, json};
 
 /// Checks `index.json`, the manifests and indexes it leads to, and the configs of all images, each once.
 ///
-/// What engines fail to read is an error, what only the schema refuses a warning. What is no JSON was found when the
-/// archive was opened.
+/// Violations that engines fail to read are errors, those that only the schema refuses are warnings. Invalid JSON was
+/// reported when the archive was opened.
 pub(super) fn schemas(archive: &Archive, found: &mut Found) {
     let lone = matches!(archive.format, Format::Dir | Format::Document);
     if let Some(oci) = archive.oci.as_ref().filter(|_| !lone) {
@@ -36,9 +36,9 @@ pub(super) fn schemas(archive: &Archive, found: &mut Found) {
     }
 }
 
-/// What breaks the rules in the config of an image: what engines fail to read as errors, the rest as warnings.
+/// Violations of the schema rules in the config of an image: errors where engines fail to read it, else warnings.
 ///
-/// Each is placed at the config.
+/// Each has the config as its context.
 pub(crate) fn config(archive: &Archive, image: usize) -> Vec<(Severity, Error)> {
     let image = &archive.images[image];
     let (kind, place) = match (&image.manifest, &image.id) {
@@ -57,13 +57,13 @@ pub(crate) fn config(archive: &Archive, image: usize) -> Vec<(Severity, Error)> 
     };
     let parsed = match &image.config_bytes {
         Some(bytes) => json::parse_known(bytes).ok(),
-        // Before docker 1.10 the config is what the layers' documents amount to.
+        // Before docker 1.10 the config is assembled from the documents of the layers.
         None if kind == Kind::V1Config => Some(image.config.document.clone()),
         None => None,
     };
     let mut found = parsed.map_or_else(Vec::new, |document| violations(&document, kind, &place));
     if kind == Kind::Config && image.config.diff_ids.is_none() && !image.layers.is_empty() {
-        // That it lists no diff IDs is said with what it means.
+        // Missing diff IDs are reported with their consequence.
         let is_said = |error: &Error| matches!(error.fault(), Fault::Schema { field, .. } if field == "rootfs");
         found.retain(|(_, error)| !is_said(error));
     }
@@ -102,7 +102,7 @@ fn violations(document: &serde_json::Value, kind: Kind, place: &str) -> Vec<(Sev
     all
 }
 
-/// The rules for a node, if there are any.
+/// Schema rules for a node; `None` if its media type has none.
 fn kind(node: &Node) -> Option<Kind> {
     let stated = &node.descriptor.media_type;
     let media_type = match node.bytes.as_deref().map(inside) {
@@ -114,7 +114,7 @@ fn kind(node: &Node) -> Option<Kind> {
         NodeKind::Image(_) | NodeKind::Attestation(_) | NodeKind::Artifact(_) => {
             Some(Kind::of_manifest(&media_type))
         }
-        // What could not be read as what it is called.
+        // Documents that could not be read as their media type.
         NodeKind::Opaque if stated.is_index() => Some(Kind::of_index(&media_type)),
         NodeKind::Opaque if stated.is_manifest() => Some(Kind::of_manifest(&media_type)),
         NodeKind::Opaque | NodeKind::Schema1 | NodeKind::Missing => None,
@@ -146,8 +146,8 @@ fn node_place(archive: &Archive, node: &Node) -> String {
     }
 }
 
-/// Descriptors whose media type names neither a manifest nor an index, though they point to one: readers that go by
-/// types do not find what is below them.
+/// Reports descriptors whose media type is neither a manifest nor an index, though they point to one: readers that
+/// select by media type miss the images below.
 pub(super) fn types<'a>(
     archive: &Archive,
     edges: impl Iterator<Item = &'a Edge>,

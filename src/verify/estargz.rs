@@ -1,8 +1,8 @@
-//! eStargz layers: does the table of contents say what the tar says?
+//! eStargz layers: the table of contents compared with the tar.
 //!
 //! The table is a file of its own in the tar, `stargz.index.json`, in the last gzip member with contents; the 51 bytes
 //! after it, an empty member, say where that begins (stargz-snapshotter, `docs/estargz.md`, "Footer"). Lazy
-//! snapshotters mount what the table says; everybody else unpacks the tar. The comparison is that of zstd:chunked.
+//! snapshotters mount the contents of the table; everybody else unpacks the tar. The comparison is that of zstd:chunked.
 
 use std::io::{BufReader, Read};
 
@@ -21,7 +21,7 @@ pub(super) const NAME: &[u8] = b"stargz.index.json";
 /// Bytes of the footer.
 const FOOTER: u64 = 51;
 
-/// What states the table's digest.
+/// Annotation that states the digest of the table.
 const DIGEST: &str = "containerd.io/snapshot/stargz/toc.digest";
 
 /// Compares a gzip layer that was found sound with its table of contents, if it has one that can be read again.
@@ -49,7 +49,7 @@ pub(super) fn check(
     found.within(Severity::Error, code, at, message);
 }
 
-/// Where the table's member begins, by the footer: an empty gzip member with an extra field `SG` of 22 bytes, 16
+/// Offset of the table's member, from the footer: an empty gzip member with an extra field `SG` of 22 bytes, 16
 /// hexadecimal digits and `STARGZ`.
 fn offset(footer: &[u8]) -> Option<u64> {
     let rest = footer.strip_prefix(&[0x1f, 0x8b, 8, 4])?;

@@ -1,19 +1,20 @@
-//! What imgverify finds: stable codes with a severity each.
+//! Findings: stable codes, each with a severity.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use crate::error::{Error, Fault};
 use crate::escape;
 use crate::layer::{AnomalyKind, NoteCount, NoteKind, Tail};
 
-/// How bad a finding is.
+/// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Worth knowing, nothing wrong.
+    /// Information; nothing is wrong.
     Note,
-    /// Odd: tools may differ in how they take it. The archive can be used.
+    /// Tools may interpret it differently. The archive can be used.
     Warning,
-    /// Damaged: bytes are missing, changed, or cannot be what they claim.
+    /// Damage: bytes are missing, changed or invalid.
     Error,
 }
 
@@ -28,16 +29,16 @@ impl Severity {
     }
 }
 
-/// One thing that was found.
+/// A finding: severity, code, context and message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// How bad it is.
+    /// Severity of the finding.
     pub severity: Severity,
-    /// What it is, in kebab case; stable.
+    /// Code in kebab case; stable across versions.
     pub code: &'static str,
-    /// Where, outermost first, without the archive itself. As written, not escaped.
+    /// Context, outermost first, without the archive itself. Not escaped.
     pub places: Vec<String>,
-    /// What exactly, in words; see [`Finding::message`].
+    /// Text for people; see [`Finding::message`].
     message: String,
 }
 
@@ -85,13 +86,13 @@ impl Finding {
         )
     }
 
-    /// What exactly, in words, escaped: texts of the archive that it quotes are safe to print.
+    /// Text for people, escaped: quoted texts of the archive are safe to print.
     pub fn message(&self) -> &str {
         &self.message
     }
 }
 
-/// What a check gathers: findings, and what kept it from finding out.
+/// Findings of a check, and the errors that kept it from completing.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub findings: Vec<Finding>,
@@ -99,6 +100,20 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// Drops findings and errors that repeat an earlier one.
+    pub fn dedup(&mut self) {
+        let mut seen = HashSet::new();
+        let fresh: Vec<bool> = self
+            .findings
+            .iter()
+            .map(|finding| seen.insert((finding.code, &finding.places, finding.message())))
+            .collect();
+        let mut fresh = fresh.into_iter();
+        self.findings.retain(|_| fresh.next().unwrap_or(true));
+        let mut known = HashSet::new();
+        self.trouble.retain(|error| known.insert(error.to_string()));
+    }
+
     /// Adds a finding.
     pub fn add(
         &mut self,
@@ -123,13 +138,13 @@ impl Found {
             .push(Finding::within(severity, code, places.to_vec(), message));
     }
 
-    /// Adds an error at its own places: damage as a finding, what only kept from reading as trouble.
+    /// Adds an error with its own context: damage as a finding, I/O errors and exceeded limits as trouble.
     pub fn error(&mut self, error: &Error) {
         let places: Vec<String> = error.context().map(str::to_owned).collect();
         self.error_within(error, &places);
     }
 
-    /// The same at other places.
+    /// Adds an error with the given context: damage as a finding, I/O errors and exceeded limits as trouble.
     pub fn error_within(&mut self, error: &Error, places: &[String]) {
         let mut places = places.to_vec();
         places.dedup();
@@ -145,14 +160,14 @@ impl Found {
         self.trouble.push(moved);
     }
 
-    /// Adds what breaks a published rule, at its own places.
+    /// Adds a violation of a schema rule, with its own context.
     pub fn schema(&mut self, severity: Severity, error: &Error) {
         let places: Vec<String> = error.context().map(str::to_owned).collect();
         let (code, message) = (code(error.fault()), error.fault().to_string());
         self.within(severity, code, &places, message);
     }
 
-    /// Adds what another check gathered.
+    /// Adds the findings and trouble of another check.
     pub fn append(&mut self, mut other: Found) {
         self.findings.append(&mut other.findings);
         self.trouble.append(&mut other.trouble);
@@ -199,7 +214,7 @@ fn code(fault: &Fault) -> &'static str {
 /// Zeros behind an end marker that no writer's record size explains.
 const LONG_TAIL: u64 = 1 << 20;
 
-/// What follows a tar's end marker.
+/// Reports bytes behind a tar's end marker.
 pub(super) fn tail(tail: &Tail, rest: &str, places: &[String], found: &mut Found) {
     let (severity, code, message) = match tail.first_nonzero {
         Some(at) if tail.is_header => (
@@ -259,7 +274,7 @@ pub(super) fn noted(kind: NoteKind, noted: &NoteCount) -> String {
     format!("{} {what}: {}{more}", noted.count, names.join(", "))
 }
 
-/// How bad an oddity of a tar is, and what it means for those who read it.
+/// Severity of an anomaly of a tar, and its meaning for readers.
 pub(super) fn oddity(kind: AnomalyKind) -> (Severity, &'static str) {
     match kind {
         AnomalyKind::SizeOnLink => (

@@ -1,16 +1,17 @@
-//! What imgverify would call an error in an archive that is loaded, found with what the load reads anyway.
+//! Errors of imgverify in archives that are being loaded, found in the bytes that a load reads anyway.
 //!
-//! A hostile archive could pass through a store that takes any bytes and reach an engine that trusts the store. In come
-//! the images that are loaded; out goes what is wrong with their documents, and with those of their layers whose entries
-//! were seen: layers that lie uncompressed in a file, of which the headers are walked, all layers of a stream, which were
-//! walked as they came by, and compressed ones, which were decoded to be compared with their diff IDs.
+//! A hostile archive could pass through a store that takes any bytes and reach an engine that trusts the store. Input:
+//! the images that are loaded. Output: errors of their documents, and of those of their layers whose entries were seen:
+//! uncompressed layers in files, whose headers are walked, all layers of a stream, which were walked while they were
+//! read, and compressed ones, which were decoded to compare them with their diff IDs.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::blobs::{Labels, key};
 use super::finding::{Found, Severity, oddity};
-use super::{Finding, apply, dedup, documents};
+use super::labels::Labels;
+use super::report::key;
+use super::{Finding, apply, documents};
 use crate::archive::{Archive, Content, Layer};
 use crate::error::Result;
 use crate::layer::{Anomalies, Limits};
@@ -18,9 +19,9 @@ use crate::parallel::in_parallel;
 use crate::tree::{Listing, Reading};
 use crate::write::Scans;
 
-/// The errors of the documents and of the layers of some images, as far as they can be seen for little.
+/// Errors of the documents and layers of some images, as far as they can be found cheaply.
 ///
-/// `scans` has what was found out while the layers were copied. Costs reading the headers of uncompressed layers;
+/// `scans` holds the scans of layers that were copied. Costs reading the headers of uncompressed layers;
 /// contents are skipped. Layers that `scans` lacks are decoded. Layers apply to one another only where all of an image could be seen.
 pub fn glance(archive: &Archive, images: &[usize], limits: &Limits, scans: &Scans) -> Vec<Finding> {
     let mut found = Found::default();
@@ -63,11 +64,11 @@ pub fn glance(archive: &Archive, images: &[usize], limits: &Limits, scans: &Scan
     found
         .findings
         .retain(|finding| finding.severity == Severity::Error);
-    dedup(&mut found);
+    found.dedup();
     found.findings
 }
 
-/// What is odd about a layer and its entries. One that was compressed anew is decoded once more.
+/// Adds the anomalies of a layer and its entries. A recompressed layer is decoded once more.
 fn look(
     layer: &Layer,
     content: &Content,

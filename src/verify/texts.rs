@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::blobs::Labels;
 use super::finding::{Found, Severity};
+use super::labels::Labels;
 use crate::archive::Archive;
 use crate::spec::json;
 
-/// How many of them are named in one finding.
+/// The most texts that are quoted in one finding.
 const NAMED: usize = 3;
 
 /// Warns of each document that has some.

@@ -1,51 +1,36 @@
-//! A record to hand on with an archive: what it is, byte for byte, what is in it, and what was found.
+//! Custody records: digests of an archive and its contents, with all findings, to hand on with the archive.
 //!
-//! The same input, options and version give the same record, but for its time. Keys only grow; [`VERSION`] counts
-//! changes of what one means.
+//! Equal input, options and version give equal records, except for the time. Keys are only added; [`VERSION`] counts
+//! changes in their meaning.
 
 use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
-use super::{Severity, VerifyReport, blobs};
 use crate::archive::{Archive, Holder, ImageId, NodeKind};
 use crate::blob::{InputDigests, sha256};
 use crate::error::{Error, Result};
 use crate::layer::Limits;
 use crate::spec::{Digest, MediaType};
+use crate::verify::{Severity, VerifyReport, key, path};
 
 /// The version of the record.
 pub const VERSION: u32 = 1;
-
-/// What reading a blob found out.
-#[derive(Debug, Clone)]
-pub struct ReadBlob {
-    /// Its digest, and how many bytes it has.
-    pub digest: Digest,
-    /// Stored bytes.
-    pub size: u64,
-    /// Of a layer: the digest and size of the plain tar.
-    pub plain: Option<(Digest, u64)>,
-    /// How a layer is packed.
-    pub compression: Option<&'static str>,
-    /// Whether it is what everything says that speaks of it; `None` where nothing says what it should be.
-    pub verified: Option<bool>,
-}
 
 /// The input as a whole.
 #[derive(Debug)]
 pub enum Input {
     /// A file or a stream.
     Bytes(InputDigests),
-    /// A folder: each file's name, size and SHA-256 digest, in the order of the names' bytes.
+    /// A directory: each file's name, size in bytes and SHA-256 digest, in the byte order of the names.
     Folder(Vec<(String, u64, Digest)>),
 }
 
 impl Input {
-    /// The files of an opened folder.
+    /// Digests of the files of an opened directory; `None` for any other archive.
     ///
     /// # Errors
-    /// `Io`, and what keeps a file from being read.
+    /// `Io`, and the errors of reading each file.
     pub fn of_folder(archive: &Archive, limits: &Limits) -> Result<Option<Self>> {
         if !matches!(archive.container.holder, Holder::Directory(_)) {
             return Ok(None);
@@ -60,7 +45,7 @@ impl Input {
         Ok(Some(Input::Folder(files)))
     }
 
-    /// As it stands in the record.
+    /// JSON value of the record.
     pub fn value(&self, name: &str) -> Value {
         match self {
             Input::Bytes(seen) => json!({
@@ -71,7 +56,7 @@ impl Input {
                 "SHA512": seen.sha512.as_str(),
             }),
             Input::Folder(files) => {
-                // The digest of what sha256sum prints of these files in this order.
+                // The digest of the output of sha256sum for these files in this order.
                 let list: String = files
                     .iter()
                     .map(|(name, _, digest)| format!("{}  {name}\n", digest.encoded()))
@@ -95,7 +80,7 @@ impl Input {
     }
 }
 
-/// What of the input a record speaks for: everything but its name.
+/// Compared part of a record's input: all fields except the name.
 pub fn identity(input: &Value) -> Value {
     let mut input = input.clone();
     if let Some(keys) = input.as_object_mut() {
@@ -104,7 +89,7 @@ pub fn identity(input: &Value) -> Value {
     input
 }
 
-/// What the record says of the limits that were in force.
+/// Limits in force, as recorded.
 pub fn limits(limits: &Limits) -> Value {
     let number = |limit: u64| if limit == u64::MAX { 0 } else { limit };
     json!({
@@ -116,7 +101,7 @@ pub fn limits(limits: &Limits) -> Value {
     })
 }
 
-/// What was found, as part of the record.
+/// Findings, as recorded.
 pub fn report(archive: &Archive, report: &VerifyReport, limits: &Limits) -> Value {
     let verdict = match (report.is_damaged(), report.is_sound()) {
         (true, _) => "damaged",
@@ -195,7 +180,7 @@ fn images(archive: &Archive) -> Vec<Value> {
         .collect()
 }
 
-/// What a member is, by all that speaks of it.
+/// Role of a member, from all documents that refer to it.
 #[derive(Default)]
 struct Role {
     roles: BTreeSet<&'static str>,
@@ -213,7 +198,7 @@ fn members(archive: &Archive, report: &VerifyReport, limits: &Limits) -> Vec<Val
             let content = archive.container.get(name).ok().flatten();
             let read = content
                 .as_ref()
-                .and_then(|content| report.read.get(&blobs::key(content)));
+                .and_then(|content| report.read.get(&key(content)));
             let digest = match (read, &content) {
                 (Some(read), _) => Some(read.digest.clone()),
                 (None, Some(content)) => content.digest(&sha256(b"")).ok(),
@@ -259,7 +244,7 @@ fn roles(archive: &Archive) -> HashMap<String, Role> {
     ] {
         is(name, "document", None);
     }
-    let path = |digest: &Digest| blobs::path(archive, digest);
+    let path = |digest: &Digest| path(archive, digest);
     for node in &archive.nodes {
         let (what, manifest) = match &node.kind {
             NodeKind::Image(image) => {

@@ -1,0 +1,144 @@
+//! Members and blobs that documents refer to.
+
+use std::collections::HashSet;
+
+use super::finding::{Found, Severity};
+use crate::archive::{Archive, Format, Node, NodeKind};
+use crate::spec::{Digest, Document};
+
+/// Name of a member without a leading `./`, which `manifest.json` may have.
+pub(super) fn bare(name: &str) -> &str {
+    name.trim_start_matches("./")
+}
+
+/// Path in the archive of the blob with that digest.
+pub(crate) fn path(archive: &Archive, digest: &Digest) -> String {
+    match &archive.oci {
+        Some(oci) => oci.names.path(digest),
+        None => digest.blob_path(),
+    }
+}
+
+/// Members and blobs that documents refer to, with the paths that they give, and the root documents of each format.
+pub(super) fn referenced(archive: &Archive) -> HashSet<String> {
+    let mut known: HashSet<String> = [
+        "manifest.json",
+        "index.json",
+        "oci-layout",
+        "repositories",
+        "version",
+        // The local store's own.
+        "imgkit-blobs.lock",
+        "imgkit-index.lock",
+    ]
+    .map(str::to_owned)
+    .into();
+    let path = |digest: &Digest| path(archive, digest);
+    for node in &archive.nodes {
+        known.insert(path(&node.descriptor.digest));
+        if archive.format == Format::Dir {
+            // How skopeo names the manifests of a list.
+            known.insert(format!(
+                "{}.manifest.json",
+                node.descriptor.digest.encoded()
+            ));
+        }
+        known.extend(schema1_layers(node).iter().map(path));
+        let manifest = match &node.kind {
+            NodeKind::Artifact(manifest) | NodeKind::Attestation(manifest) => Some(manifest),
+            NodeKind::Image(image) => archive.images[*image].manifest.as_ref(),
+            _ => None,
+        };
+        let descriptors = manifest
+            .into_iter()
+            .flat_map(|manifest| manifest.layers.iter().chain(&manifest.config));
+        known.extend(descriptors.map(|descriptor| path(&descriptor.digest)));
+    }
+    for layer in archive.images.iter().flat_map(|image| &image.layers) {
+        known.insert(layer.member.clone());
+    }
+    for item in archive.docker.iter().flat_map(|docker| &docker.items) {
+        known.insert(item.config.clone());
+        known.extend(item.layers.iter().cloned());
+    }
+    known
+}
+
+/// Adds a note for each member and blob that nothing refers to.
+pub(super) fn unreferenced(archive: &Archive, names: &[String], found: &mut Found) {
+    if archive.docker.is_none() && archive.oci.is_none() {
+        // The documents that refer to members are missing.
+        return;
+    }
+    let known = referenced(archive);
+    let mut legacy: HashSet<String> = HashSet::new();
+    if archive.docker.is_some() {
+        // Archives keep the directories of docker before 1.10: VERSION, json and a link to the layer.
+        for name in names {
+            if let Some((folder, "VERSION" | "json" | "layer.tar")) = name.rsplit_once('/') {
+                legacy.insert(folder.to_owned());
+            }
+        }
+    }
+    let known: HashSet<&str> = known.iter().map(|name| bare(name)).collect();
+    // Counts of unreferenced blobs and of unknown members.
+    let mut counts = [0; 2];
+    for name in names {
+        if known.contains(name.as_str()) {
+            continue;
+        }
+        if let Some((folder, base)) = name.rsplit_once('/')
+            && legacy.contains(folder)
+            && matches!(base, "VERSION" | "json" | "layer.tar")
+        {
+            continue;
+        }
+        let signature = archive.format == Format::Dir && name.contains("signature-");
+        if signature {
+            continue;
+        }
+        let kind = usize::from(!(name.starts_with("blobs/") || archive.format == Format::Dir));
+        let (code, message, _) = UNREFERENCED[kind];
+        counts[kind] += 1;
+        if counts[kind] <= MAX_UNREFERENCED {
+            found.add(Severity::Note, code, name.clone(), message);
+        }
+    }
+    for (count, (code, _, what)) in counts.into_iter().zip(UNREFERENCED) {
+        if let more @ 1.. = count.saturating_sub(MAX_UNREFERENCED) {
+            found.add(Severity::Note, code, "", format!("and {more} more {what}"));
+        }
+    }
+}
+
+/// The most notes for each kind of unreferenced member.
+const MAX_UNREFERENCED: usize = 100;
+
+/// Code, text for one member, and text for further members.
+const UNREFERENCED: [(&str, &str, &str); 2] = [
+    (
+        "unreferenced-blob",
+        "nothing refers to this blob",
+        "blobs that nothing refers to",
+    ),
+    (
+        "unknown-member",
+        "no part of an image archive",
+        "members that are no part of an image archive",
+    ),
+];
+
+/// The blobs that a docker manifest of schema 1 lists.
+pub(super) fn schema1_layers(node: &Node) -> Vec<Digest> {
+    if !matches!(node.kind, NodeKind::Schema1) {
+        return Vec::new();
+    }
+    match node
+        .bytes
+        .as_ref()
+        .map(|bytes| Document::parse_known(bytes))
+    {
+        Some(Ok(Document::Schema1(document))) => document.layers,
+        _ => Vec::new(),
+    }
+}

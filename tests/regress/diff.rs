@@ -349,3 +349,248 @@ fn options_that_do_nothing_in_a_view_are_refused() {
             .complains("has no effect with --waste");
     }
 }
+
+/// An image whose second layer writes `files` into `srv`, made by `command`.
+fn served(command: &str, files: &[(String, String)]) -> build::Image {
+    let files: Vec<String> = files
+        .iter()
+        .map(|(name, text)| format!("f srv/{name} {text}"))
+        .collect();
+    build::image("demo:1")
+        .layer("f base base")
+        .layer(&files.join(" | "))
+        .history(json!([
+            {"created_by": "COPY base /"},
+            {"created_by": command},
+            {"created_by": "ENV A=b", "empty_layer": true},
+        ]))
+}
+
+/// Cells of the table rows that contain `text`, with their markup.
+fn rows_with<'a>(page: &'a str, text: &str) -> Vec<Vec<&'a str>> {
+    let rows = page.split("<tr").skip(1);
+    let rows = rows.map(|row| row.split_once("</tr>").expect("the end of a row").0);
+    rows.filter(|row| row.contains(text))
+        .map(|row| {
+            let cells = row.split("<td").skip(1);
+            cells
+                .map(|cell| cell.split_once('>').expect("a cell").1)
+                .map(|cell| cell.strip_suffix("</td>").unwrap_or(cell))
+                .collect()
+        })
+        .collect()
+}
+
+/// Each row of the page repeated the command of its layer, so that 500 files of one long RUN made megabytes.
+#[test]
+fn the_page_has_each_command_once_and_rows_refer_to_it() {
+    let command = |word: &str| format!("RUN <b>&\"{}\" {word}", "x".repeat(5000));
+    let shown = |word: &str| format!("RUN &lt;b&gt;&amp;&quot;{}&quot; {word}", "x".repeat(5000));
+    let files = |count: usize, text: &str| -> Vec<(String, String)> {
+        (0..count)
+            .map(|n| (format!("{n:03}"), text.to_owned()))
+            .collect()
+    };
+    // 000 to 099 differ; 100 is in the first alone.
+    let old = served(&command("old"), &files(101, "one"));
+    let new = served(&command("new"), &files(100, "two!"));
+    let room = pair(&old, &new);
+    let page = room.run("imgdiff --format html a.tar b.tar");
+    let page = page.code(1).out();
+    assert_eq!(page.matches(&shown("old")).count(), 1);
+    assert_eq!(page.matches(&shown("new")).count(), 1);
+    assert_eq!(page.matches("COPY base /").count(), 1);
+    let ids = [&old, &new].map(|image| {
+        let ids = image.diff_ids();
+        ids.iter()
+            .map(|id| build::short(id).to_owned())
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(
+        rows_with(page, "COPY base /"),
+        [["", "1", "1", &ids[0][0], "COPY base /"]]
+    );
+    let (was, is) = (shown("old"), shown("new"));
+    assert_eq!(
+        rows_with(page, &was),
+        [["D", "old 2", "old 2", &ids[0][1], &was]]
+    );
+    assert_eq!(
+        rows_with(page, &is),
+        [["A", "new 2", "new 2", &ids[1][1], &is]]
+    );
+    assert_eq!(rows_with(page, "ENV A=b"), [["", "3", "", "", "ENV A=b"]]);
+    assert_eq!(
+        rows_with(page, "/srv/042"),
+        [[
+            "C",
+            "/srv/042",
+            "size 3 B -&gt; 4 B, content",
+            "<a href=\"#n2\">layer 2</a>"
+        ]]
+    );
+    assert_eq!(
+        rows_with(page, "/srv/100"),
+        [["D", "/srv/100", "", "<a href=\"#o2\">old layer 2</a>"]]
+    );
+    for id in ["n2", "o2"] {
+        assert_eq!(page.matches(&format!(" id=\"{id}\"")).count(), 1);
+    }
+    // Linear in the number of files, whatever the length of their command.
+    let more = pair(&old, &served(&command("new"), &files(600, "two!")));
+    let more = more.run("imgdiff --format html a.tar b.tar");
+    let growth = more.code(1).out().len() - page.len();
+    assert!(growth < 500 * 200, "{growth} bytes for 500 files");
+}
+
+/// Layers that no history entry lists, and layers of a part of an image, have no command to refer to.
+#[test]
+fn the_page_lists_layers_without_commands() {
+    let bare = |text: &str| {
+        let image = build::image("demo:1")
+            .layer("f a a")
+            .layer(&format!("f b {text}"));
+        image.history(json!([]))
+    };
+    let (old, new) = (bare("one"), bare("three"));
+    let room = pair(&old, &new);
+    let page = room.run("imgdiff --format html a.tar b.tar");
+    let page = page.code(1).out();
+    let first = &old.diff_ids()[0];
+    assert_eq!(
+        rows_with(page, build::short(first)),
+        [["", "", "1", build::short(first), ""]]
+    );
+    assert_eq!(
+        rows_with(page, ">/b<"),
+        [[
+            "C",
+            "/b",
+            "size 3 B -&gt; 5 B, content",
+            "<a href=\"#n2\">layer 2</a>"
+        ]]
+    );
+    let part = room.run("imgdiff --format html a.tar@2 b.tar@2");
+    let part = part.code(1).out();
+    assert!(rows_with(part, build::short(first)).is_empty());
+    assert_eq!(
+        rows_with(part, ">/b<"),
+        [[
+            "C",
+            "/b",
+            "size 3 B -&gt; 5 B, content",
+            "<a href=\"#n2\">layer 2</a>"
+        ]]
+    );
+    // A directory has no steps at all.
+    std::fs::create_dir(room.path("dir")).expect("a directory");
+    let none = room.run("imgdiff --format html a.tar@2 dir");
+    let none = none.code(1).out();
+    assert_eq!(
+        rows_with(none, ">/b<"),
+        [["D", "/b", "", "<a href=\"#o2\">old layer 2</a>"]]
+    );
+}
+
+/// `--text` was refused with a page, which had no texts.
+#[test]
+fn the_page_has_the_texts_that_are_asked_for() {
+    let image = |motd: &str, other: &str| {
+        build::image("demo:1").layer(&format!(
+            "f etc/motd {motd} | f etc/<i> {other} | f usr/raw \0{other} | f usr/same same"
+        ))
+    };
+    let room = pair(
+        &image("one\n-- <b>\ntwo\n", "x\n"),
+        &image("one\nthree\ntwo\n", "yy\n"),
+    );
+    let page = room.run("imgdiff --format html --text a.tar b.tar");
+    let page = page.code(1).out();
+    // The rest of the page is there, too.
+    assert!(page.contains("verdict: different"));
+    assert_eq!(
+        rows_with(page, "/etc/motd"),
+        [[
+            "C",
+            "<a href=\"#t2\">/etc/motd</a>",
+            "size 15 B -&gt; 14 B, content",
+            "<a href=\"#n1\">layer 1</a>"
+        ]]
+    );
+    for part in [
+        "<details open id=\"t1\"><summary class=\"C\">C /etc/&lt;i&gt;</summary>\n\
+         <pre>--- a/etc/&lt;i&gt;\n+++ b/etc/&lt;i&gt;\n@@ -1 +1 @@\n\
+         <span class=\"D\">-x</span>\n<span class=\"A\">+yy</span>\n</pre></details>",
+        "<details open id=\"t2\"><summary class=\"C\">C /etc/motd</summary>\n\
+         <pre>--- a/etc/motd\n+++ b/etc/motd\n@@ -1,3 +1,3 @@\n one\n\
+         <span class=\"D\">--- &lt;b&gt;</span>\n<span class=\"A\">+three</span>\n two\n</pre></details>",
+        "<details open id=\"t3\"><summary class=\"C\">C /usr/raw</summary>\n\
+         <pre>Binary files a/usr/raw and b/usr/raw differ\n</pre></details>",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    // Of a path, nothing but what is below it.
+    let page = room.run("imgdiff --format html --text=/etc a.tar b.tar");
+    page.code(1)
+        .says("<h2>Files below /etc</h2>")
+        .says("id=\"t2\"");
+    assert!(!page.out().contains("/usr/raw") && !page.out().contains("verdict"));
+    let page = room.run("imgdiff --format html --text --max-text 3B a.tar b.tar");
+    page.code(1).says("differ: too large to be shown (15 B)");
+    let page = room.run("imgdiff --format html --text a.tar a.tar");
+    page.code(0).says("<p>No file differs in its contents.</p>");
+    let page = room.run("imgdiff --format html a.tar b.tar");
+    assert!(!page.code(1).out().contains("<details"));
+}
+
+/// `--waste` was refused with a page.
+#[test]
+fn waste_is_shown_as_a_page() {
+    // 10 bytes are overwritten, 20 deleted, 5 twice.
+    let image = build::image("demo:1")
+        .layer("f a 0123456789 | f <b> 01234567890123456789 | f c same! | f d same!")
+        .layer("f a 012345678 | w <b>")
+        .history(json!([{"created_by": "RUN <i>one"}, {"created_by": "RUN two"}]));
+    let room = Room::with("a.tar", &build::docker(&[&image]));
+    let page = room.run("imgdiff --format html --waste a.tar");
+    let page = page.code(0).out();
+    assert!(page.contains("<title>imgdiff: waste in a.tar</title>"));
+    assert!(page.contains("wasted: 35 B (35 bytes)"));
+    assert_eq!(page.matches("RUN &lt;i&gt;one").count(), 1);
+    let layers = rows_with(page, "RUN ");
+    // The files of the first layer have 10 + 20 + 5 + 5 bytes.
+    assert_eq!(
+        [layers[0][..3].to_vec(), vec![layers[0][5]]].concat(),
+        ["1", "40B", "35B", "RUN &lt;i&gt;one"]
+    );
+    assert_eq!(
+        [layers[1][..3].to_vec(), vec![layers[1][5]]].concat(),
+        ["2", "9B", "0B", "RUN two"]
+    );
+    let layer = "<a href=\"#n1\">1</a>";
+    assert_eq!(
+        rows_with(page, "/&lt;b&gt;"),
+        [["20B", "1", "deleted", layer, "/&lt;b&gt;"]]
+    );
+    assert_eq!(
+        rows_with(page, ">/a<"),
+        [["10B", "1", "shadowed", layer, "/a"]]
+    );
+    assert_eq!(
+        rows_with(page, ">/d<"),
+        [["5B", "1", "duplicate", layer, "/d"]]
+    );
+    assert!(!page.contains("dive:"));
+    room.run("imgdiff --format html --score dive a.tar")
+        .code(0)
+        .says("dive: efficiency ");
+    let limit = room.run("imgdiff --format html --max-waste 34 a.tar");
+    limit
+        .code(1)
+        .complains("wasted 35B exceeds --max-waste 34B");
+    assert_eq!(limit.out(), page);
+    room.run("imgdiff --format html --waste --all a.tar")
+        .fails("imgdiff: --all has no effect with --format html, which has all of it\n");
+    room.run("imgdiff --format html --waste a.tar a.tar")
+        .fails("imgdiff: --waste is about one image\n");
+}

@@ -354,7 +354,6 @@ fn the_page_of_a_comparison_fits_small_screens_and_explains_itself() {
         "--blame",
         "--layers",
         "--packages",
-        "--text",
     ] {
         room.run(&format!("imgdiff --format html {view} old.tar new.tar"))
             .fails(&format!(

@@ -183,7 +183,10 @@ impl Args {
             ),
             () if self.layers => no_effect("with --layers", &[semantic, parents, renames]),
             () if self.stat => no_effect("with --stat", &[sort]),
-            () if self.text.is_some() => no_effect("with --text", &[strict, semantic, parents]),
+            // Its page has the whole comparison beside the texts.
+            () if self.text.is_some() && self.format != "html" => {
+                no_effect("with --text", &[strict, semantic, parents])
+            }
             () => Ok(()),
         }
     }
@@ -238,12 +241,15 @@ impl Args {
             ("--history", self.history),
             ("--packages", self.packages),
             ("--stat", self.stat),
-            ("--text", self.text.is_some()),
             ("--blame", self.blame.is_some()),
         ];
         match self.format.as_str() {
             "text" => Ok(()),
-            // Of one image there is no page anyway.
+            "html" if self.is_about_waste() => {
+                let place = "with --format html, which has all of it";
+                no_effect(place, &[("--all", self.all)])
+            }
+            // The only page of one image is that of --waste.
             "html" if self.images.len() < 2 => Ok(()),
             "html" => no_effect(
                 "with --format html, which is a page of the whole comparison",

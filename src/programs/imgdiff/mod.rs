@@ -101,7 +101,7 @@ pub fn main() -> ExitCode {
         }
         drop(progress);
         cli::warn_of_cache(options.loading.cache.as_ref(), io);
-        if matches!(format, Shown::Page) && !matches!(found, Found::Two(_)) {
+        if matches!(format, Shown::Page) && !matches!(found, Found::Two(_) | Found::Waste(_)) {
             return Err(no_page());
         }
         print(args, io, &format, found, path.as_deref(), &options)
@@ -109,7 +109,7 @@ pub fn main() -> ExitCode {
 }
 
 fn no_page() -> Error {
-    Fault::Usage("--format html is for the comparison of two images".into()).into()
+    Fault::Usage("--format html is for the comparison of two images and for --waste".into()).into()
 }
 
 /// What a run found out.

@@ -30,6 +30,12 @@ pub fn print(
                 _ if path.is_some() => !report.compared.changes.is_empty(),
                 _ => report.differs,
             };
+            if matches!(shown, Shown::Page) {
+                if !args.quiet {
+                    page_printed(args, io, *report, path, options)?;
+                }
+                return Ok(verdict(differs));
+            }
             if args.text.is_some() {
                 return texts_printed(args, io, shown, *report, path, options).map(verdict);
             }
@@ -82,7 +88,8 @@ pub fn print(
                 Shown::Rows(format, _) => {
                     rows(io, format, &mut output::waste_rows(&report).into_iter())?
                 }
-                _ => {
+                Shown::Page => output::write_waste_page(io.out(), &report, by_dive)?,
+                Shown::Text => {
                     let most = if args.all { usize::MAX } else { output::TOP };
                     lines(io, output::waste_lines(&report, by_dive).into_iter())?;
                     for table in output::waste_tables(&report, most) {
@@ -181,6 +188,39 @@ fn texts_printed(
     Ok(any)
 }
 
+/// Prints a comparison as a page, with `--text` its texts, too.
+fn page_printed(
+    args: &Args,
+    io: &mut Io,
+    mut report: diff::Report,
+    path: Option<&[u8]>,
+    options: &Options,
+) -> Result<()> {
+    let parts = output::PageOptions {
+        fields: options.fields,
+        strict: args.strict,
+        texts: args.text.is_some(),
+        path,
+    };
+    output::write_page(io.out(), &report, &parts)?;
+    if parts.texts {
+        let changes = std::mem::take(&mut report.compared.changes);
+        let mut number = 0;
+        diff::texts(
+            &mut report.sides,
+            &changes,
+            path,
+            args.max_text,
+            &options.loading,
+            |sides, change, text| {
+                number += 1;
+                output::write_page_text(io.out(), sides, change, number, &text)
+            },
+        )?;
+    }
+    output::end_page(io.out())
+}
+
 /// Prints a comparison; of one that is about a path only what is below it.
 fn two_printed(
     args: &Args,
@@ -190,9 +230,8 @@ fn two_printed(
     is_part: bool,
 ) -> Result<()> {
     let (format, whole) = match shown {
-        Shown::Page => return output::write_page(io.out(), report),
         Shown::Rows(format, whole) => (Some(format), *whole),
-        Shown::Text => (None, false),
+        Shown::Text | Shown::Page => (None, false),
     };
     let changes = &report.compared.changes;
     if let Some(format) = format {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::fields::{Field, Fields};
 use super::side::{Facts, Side};
-use crate::spec::{History, ImageConfig, fields, json, texts};
+use crate::spec::{Digest, History, ImageConfig, fields, json, texts};
 
 /// What a builder notes down of itself, and says nothing of the image.
 const NOTES: [&str; 12] = [
@@ -66,6 +66,26 @@ pub struct StepChange {
     pub layer: Option<usize>,
     /// The step.
     pub step: History,
+}
+
+/// Place of a step in an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Number in the history, from 1; `None` for a layer that the history does not list.
+    pub step: Option<usize>,
+    /// Number of the layer that the step made, 1 being the base; `None` for a step without a layer.
+    pub layer: Option<usize>,
+}
+
+/// A step of one of two images, or one that both have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairedStep {
+    /// Place in the first image; `None` if only the second has the step.
+    pub old: Option<Position>,
+    /// Place in the second image; `None` if only the first has the step.
+    pub new: Option<Position>,
+    /// History entry, the first image's if both have one; `None` for a layer that the history does not list.
+    pub history: Option<History>,
 }
 
 /// What differs between two configs and what manifests say beside layers.
@@ -229,19 +249,13 @@ fn is_empty(value: &Value) -> bool {
 /// Steps that only one of two histories has, in their order; times count with [`Field::Mtime`].
 pub fn history_changes(a: &Side, b: &Side, fields: Fields) -> Vec<StepChange> {
     let (old, new) = (steps(a), steps(b));
-    let keys = |steps: &[(usize, Option<usize>, History)]| -> Vec<History> {
-        steps
-            .iter()
-            .map(|(.., step)| step_key(step, fields))
-            .collect()
-    };
-    let told = |added, (number, layer, step): &(usize, Option<usize>, History)| StepChange {
+    let told = |added, (number, layer, step): &NumberedStep| StepChange {
         added,
         number: *number,
         layer: *layer,
         step: step.clone(),
     };
-    align(&keys(&old), &keys(&new))
+    align_steps(&old, &new, fields)
         .into_iter()
         .filter_map(|pair| match pair {
             (Some(_), Some(_)) | (None, None) => None,
@@ -251,8 +265,81 @@ pub fn history_changes(a: &Side, b: &Side, fields: Fields) -> Vec<StepChange> {
         .collect()
 }
 
+/// Steps and layers of two images, each step that both have once.
+///
+/// Layers without a history entry come first, paired by diff ID; then the history entries, paired as
+/// [`history_changes`] pairs them. Of some layers of an image, the steps of these layers.
+pub fn paired_steps(a: &Side, b: &Side, fields: Fields) -> Vec<PairedStep> {
+    let (old, new) = (unlisted(a), unlisted(b));
+    let ids = |layers: &[(usize, Option<Digest>)]| -> Vec<Option<Digest>> {
+        layers.iter().map(|(_, id)| id.clone()).collect()
+    };
+    let bare = align(&ids(&old), &ids(&new)).into_iter().map(|(i, j)| {
+        let position = |layer: &(usize, Option<Digest>)| Position {
+            step: None,
+            layer: Some(layer.0),
+        };
+        PairedStep {
+            old: i.map(|i| position(&old[i])),
+            new: j.map(|j| position(&new[j])),
+            history: None,
+        }
+    });
+    let own = |side: &Side| -> Vec<NumberedStep> {
+        let mut steps = steps(side);
+        steps.retain(|(_, layer, _)| match layer {
+            Some(layer) => side.layer(*layer).is_some(),
+            None => side.image.is_some(),
+        });
+        steps
+    };
+    let (old, new) = (own(a), own(b));
+    let listed = align_steps(&old, &new, fields);
+    let listed = listed.into_iter().filter_map(|(i, j)| {
+        let (was, is) = (i.map(|i| &old[i]), j.map(|j| &new[j]));
+        let position = |(number, layer, _): &NumberedStep| Position {
+            step: Some(*number),
+            layer: *layer,
+        };
+        Some(PairedStep {
+            old: was.map(position),
+            new: is.map(position),
+            history: Some(was.or(is)?.2.clone()),
+        })
+    });
+    bare.chain(listed).collect()
+}
+
+/// Layers of a side that the history does not list: number from 1, and diff ID.
+fn unlisted(side: &Side) -> Vec<(usize, Option<Digest>)> {
+    let bare = side.steps.iter().filter(|(history, _)| history.is_none());
+    bare.filter_map(|(_, layer)| {
+        let number = (*layer)? + 1;
+        Some((number, side.layer(number)?.layer.diff_id.clone()))
+    })
+    .collect()
+}
+
+/// Number, layer number and history entry of a step, both numbers from 1.
+type NumberedStep = (usize, Option<usize>, History);
+
+/// Pairs the steps of two histories that are the same in `fields`, see [`align`].
+fn align_steps(
+    old: &[NumberedStep],
+    new: &[NumberedStep],
+    fields: Fields,
+) -> Vec<(Option<usize>, Option<usize>)> {
+    let keys = |steps: &[NumberedStep]| -> Vec<History> {
+        steps
+            .iter()
+            .map(|(.., step)| step_key(step, fields))
+            .collect()
+    };
+    align(&keys(old), &keys(new))
+}
+
 /// The steps of an image with their numbers and layers, both from 1.
-pub(super) fn steps(side: &Side) -> Vec<(usize, Option<usize>, History)> {
+pub(super) fn steps(side: &Side) -> Vec<NumberedStep> {
     let known = side
         .steps
         .iter()

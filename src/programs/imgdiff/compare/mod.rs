@@ -25,7 +25,9 @@ use std::cmp::Reverse;
 pub use blame::{Made, blame, verb};
 pub use capability::capabilities;
 pub use compare::{Change, ChangeKind, Compared, Ignored, compare};
-pub use documents::{DocChange, StepChange, config_changes, history_changes};
+pub use documents::{
+    DocChange, PairedStep, Position, StepChange, config_changes, history_changes, paired_steps,
+};
 pub use fields::{Field, Fields};
 pub use layers::{LayerPair, LayerReport, Marker, Match, diff_layers};
 pub use likeness::{Cause, Likeness, Packing, Repacked};
@@ -34,7 +36,7 @@ pub use many_documents::{ManyStep, ManyValue};
 pub use packages::{PackageChange, installed, package_changes};
 pub use side::{Facts, Input, Loading, Side, SideLayer, load};
 pub use stat::{Stat, stat};
-pub use text::{TextChange, is_below, is_in_any, texts};
+pub use text::{TextChange, has_text, is_below, is_in_any, texts};
 pub use waste::{Bytes, Dive, LayerWaste, PathWaste, WasteReport, waste};
 
 pub use crate::layer::Xattr;

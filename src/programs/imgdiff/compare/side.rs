@@ -241,6 +241,11 @@ impl Side {
         self.below + layer + 1
     }
 
+    /// Layer with this number in its image, 1 being the base; `None` if the side does not have it.
+    pub fn layer(&self, number: usize) -> Option<&SideLayer> {
+        self.layers.get(number.checked_sub(self.below + 1)?)
+    }
+
     /// What made a layer, as the history has it.
     pub fn step(&self, layer: usize) -> Option<&History> {
         let wanted = Some(self.below + layer);

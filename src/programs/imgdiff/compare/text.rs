@@ -21,8 +21,8 @@ pub enum TextChange {
     Large(u64),
 }
 
-/// Whether a change is about the contents of a file, below `path` if that is given.
-fn is_wanted(sides: &[Side; 2], change: &Change, path: Option<&[u8]>) -> bool {
+/// Tests if [`texts`] hands out a change: one of the contents of a file, below `path` if that is given.
+pub fn has_text(sides: &[Side; 2], change: &Change, path: Option<&[u8]>) -> bool {
     let [a, b] = sides;
     let (old, new) = (change.before(&a.tree), change.after(&b.tree));
     let is_file = |node: &Option<Node<'_>>| node.is_some_and(|node| node.kind() == NodeKind::File);
@@ -81,7 +81,7 @@ pub fn texts(
 ) -> Result<()> {
     let wanted: Vec<&Change> = changes
         .iter()
-        .filter(|change| is_wanted(sides, change, path))
+        .filter(|change| has_text(sides, change, path))
         .collect();
     for (i, side) in sides.iter_mut().enumerate() {
         let node = |change: &&&Change| match i {

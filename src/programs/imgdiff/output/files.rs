@@ -26,15 +26,7 @@ pub fn change_lines<'r>(
     by_layer: bool,
 ) -> impl Iterator<Item = String> + 'r {
     changes.iter().map(move |change| {
-        let [a, b] = sides;
-        let (old, new) = (change.before(&a.tree), change.after(&b.tree));
-        let path =
-            |node: Option<Node<'_>>| node.map_or_else(String::new, |node| shown_path(&node.path()));
-        let letter = change.kind.letter();
-        let mut line = match change.kind {
-            ChangeKind::Renamed => format!("{letter} {} -> {}", path(old), path(new)),
-            _ => format!("{letter} {}", path(new.or(old))),
-        };
+        let mut line = format!("{} {}", change.kind.letter(), change_path(sides, change));
         let what = details(sides, change);
         if !what.is_empty() {
             line.push('\t');
@@ -54,6 +46,18 @@ pub fn change_lines<'r>(
         }
         line
     })
+}
+
+/// Path of a change, of a renamed one both: `/old -> /new`. Escaped.
+pub(super) fn change_path(sides: &[Side; 2], change: &Change) -> String {
+    let [a, b] = sides;
+    let (old, new) = (change.before(&a.tree), change.after(&b.tree));
+    let path =
+        |node: Option<Node<'_>>| node.map_or_else(String::new, |node| shown_path(&node.path()));
+    match change.kind {
+        ChangeKind::Renamed => format!("{} -> {}", path(old), path(new)),
+        _ => path(new.or(old)),
+    }
 }
 
 /// Two sizes as people read them, in bytes where that would say the same twice.

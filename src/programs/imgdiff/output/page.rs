@@ -1,115 +1,229 @@
-//! A report as one page that needs nothing else.
+//! A comparison as one HTML page that needs nothing else.
 //!
-//! What a hostile archive could try here: markup in names and commands. Every text is written through [`html`], and
-//! the page's policy lets no script run but its own and nothing load.
+//! The command of a step is written once, in the table of steps; the other tables refer to its layer.
 
+use std::collections::HashSet;
 use std::io::Write;
 
-use base64::Engine;
-use sha2::{Digest, Sha256};
-
-use super::account::{account, config_lines, history_lines};
-use super::files::change_lines;
-use super::views::stat_lines;
-use crate::error::{Error, Result};
+use super::account::{account, config_lines, packing_lines};
+use super::files::{change_path, details, shown_path};
+use super::html::{DiffLines, LEGEND, block, close, end_table, filtered_table, html, open, table};
+use super::text::write_text;
+use super::views::{failed, stat_lines};
+use crate::error::Result;
 use crate::escape;
-use crate::programs::imgdiff::compare::{Report, stat};
+use crate::layer::clean_path;
+use crate::programs::imgdiff::compare::{
+    Change, Fields, PairedStep, Position, Report, Side, TextChange, blame, has_text, paired_steps,
+    stat,
+};
 
-const STYLE: &str = "body{font:14px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:80rem;padding:0 1rem;color:#222}\
-h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}pre,td{font-family:ui-monospace,monospace;font-size:12px}\
-pre{overflow:auto;background:#f6f6f6;padding:.6rem}table{border-collapse:collapse;width:100%}\
-th{text-align:left;padding:.15rem .6rem}td{border-top:1px solid #ddd;padding:.15rem .6rem;vertical-align:top;word-break:break-all}\
-p.legend span{margin-right:1.2rem}.A{color:#1a7f37}.D{color:#b42318}.C{color:#8a5a00}.R{color:#0b6b8a}input{width:100%;padding:.4rem;box-sizing:border-box}";
-const SCRIPT: &str = "const q=document.getElementById('q'),rows=[...document.querySelectorAll('tbody tr')];\
-q.addEventListener('input',()=>{const t=q.value.toLowerCase();for(const r of rows)r.hidden=!r.textContent.toLowerCase().includes(t)});";
-
-/// The meaning of the letters and colours.
-const LEGEND: &str = "<span class=\"A\">A added</span><span class=\"C\">C changed</span>\
-<span class=\"D\">D deleted</span><span class=\"R\">R renamed</span>";
-
-/// Text for a page: shown as it would be on a terminal, and no markup.
-fn html(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
+/// Parts of a page that depend on options.
+#[derive(Debug, Clone, Copy)]
+pub struct PageOptions<'a> {
+    /// The fields that were compared.
+    pub fields: Fields,
+    /// Lists how layers with the same contents are stored differently.
+    pub strict: bool,
+    /// Refers to the texts of changes, which [`write_page_text`] adds.
+    pub texts: bool,
+    /// The path that the report was reduced to; everything about whole images is left out then.
+    pub path: Option<&'a [u8]>,
 }
 
-/// Writes the page.
+/// Writes the page up to its texts. [`end_page`] ends it.
 ///
 /// # Errors
 /// `Io`.
-pub fn write_page<W: Write + ?Sized>(out: &mut W, report: &Report) -> Result<()> {
-    page(out, report).map_err(|error| Error::io("write", error))
+pub fn write_page<W: Write + ?Sized>(
+    out: &mut W,
+    report: &Report,
+    options: &PageOptions<'_>,
+) -> Result<()> {
+    page(out, report, options).map_err(failed)
 }
 
-fn page<W: Write + ?Sized>(out: &mut W, report: &Report) -> std::io::Result<()> {
-    let [a, b] = &report.sides;
-    let names = [&a.name, &b.name].map(|name| html(&escape::text(name)));
-    let title = format!("{} and {}", names[0], names[1]);
-    let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(SCRIPT));
-    writeln!(
+/// Writes the `number`th text of a page, from 1, as a unified diff.
+///
+/// # Errors
+/// `Io`.
+pub fn write_page_text<W: Write + ?Sized>(
+    out: &mut W,
+    sides: &[Side; 2],
+    change: &Change,
+    number: usize,
+    text: &TextChange,
+) -> Result<()> {
+    let letter = change.kind.letter();
+    let path = html(&change_path(sides, change));
+    write!(
         out,
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<meta http-equiv=\"Content-Security-Policy\" \
-         content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash}'\">\n\
-         <title>imgdiff: {title}</title>\n<style>{STYLE}</style></head><body>\n<h1>{title}</h1>"
-    )?;
-    writeln!(out, "<pre>{}</pre>", html(&account(report).join("\n")))?;
+        "<details open id=\"t{number}\"><summary class=\"{letter}\">{letter} {path}</summary>\n<pre>"
+    )
+    .map_err(failed)?;
+    write_text(&mut DiffLines::new(out), sides, change, text)?;
+    writeln!(out, "</pre></details>").map_err(failed)
+}
+
+/// Writes the end of the page.
+///
+/// # Errors
+/// `Io`.
+pub fn end_page<W: Write + ?Sized>(out: &mut W) -> Result<()> {
+    close(out).map_err(failed)
+}
+
+fn page<W: Write + ?Sized>(
+    out: &mut W,
+    report: &Report,
+    options: &PageOptions<'_>,
+) -> std::io::Result<()> {
+    let sides = &report.sides;
+    let [a, b] = sides.each_ref().map(|side| escape::text(&side.name));
+    open(out, &format!("{a} and {b}"))?;
     let changes = &report.compared.changes;
+    if options.path.is_none() {
+        let mut lines: Vec<String> = Vec::new();
+        if options.strict {
+            lines.extend(packing_lines(report));
+        }
+        lines.extend(account(report));
+        block(out, "", &lines)?;
+    }
     if !changes.is_empty() {
-        let stats = stat_lines(&stat(&report.sides, changes));
+        let lines = stat_lines(&stat(sides, changes));
+        block(out, "Changes by directory", &lines)?;
+    }
+    if options.path.is_none() {
+        let config: Vec<String> = config_lines(&report.config).collect();
+        block(out, "Config", &config)?;
+    }
+    writeln!(out, "{LEGEND}")?;
+    let steps = paired_steps(&sides[0], &sides[1], options.fields);
+    if !steps.is_empty() {
+        step_table(out, report, &steps)?;
+    }
+    let listed: HashSet<(usize, usize)> = steps.iter().flat_map(layers_of).collect();
+    let title = match options.path {
+        Some(path) => format!("Files below {}", shown_path(&clean_path(path).path)),
+        None => "Files".to_owned(),
+    };
+    let columns = ["", "Path", "What differs", "Layer"];
+    filtered_table(out, &title, changes.len(), &columns)?;
+    let mut texts = 0;
+    for change in changes {
+        let letter = change.kind.letter();
+        let mut path = html(&change_path(sides, change));
+        if options.texts && has_text(sides, change, options.path) {
+            texts += 1;
+            path = format!("<a href=\"#t{texts}\">{path}</a>");
+        }
+        let differing = html(&details(sides, change).join(", "));
+        let layer = match blame(sides, change) {
+            Some(made) => layer_link(made.side, sides[made.side].number(made.layer), &listed),
+            None => String::new(),
+        };
         writeln!(
             out,
-            "<h2>Changes by directory</h2>\n<pre>{}</pre>",
-            html(&stats.join("\n"))
+            "<tr><td class=\"{letter}\">{letter}</td><td>{path}</td><td>{differing}</td><td>{layer}</td></tr>"
         )?;
     }
-    let config: Vec<String> = config_lines(&report.config).collect();
-    let history: Vec<String> = history_lines(&report.history).collect();
-    for (title, lines) in [("Config", config), ("History", history)] {
-        if !lines.is_empty() {
-            writeln!(
-                out,
-                "<h2>{title}</h2>\n<pre>{}</pre>",
-                html(&lines.join("\n"))
-            )?;
-        }
-    }
-    writeln!(
-        out,
-        "<h2>Files</h2>\n<p class=\"legend\">{LEGEND}</p>\n<input id=\"q\" placeholder=\"filter {} paths\">\n\
-         <table><thead><tr><th></th><th>Path</th><th>What differs</th><th>Layer and command</th></tr></thead><tbody>",
-        changes.len()
-    )?;
-    for (change, line) in changes
-        .iter()
-        .zip(change_lines(&report.sides, changes, true))
-    {
-        let mut cells = line.splitn(3, '\t');
-        let first = cells.next().unwrap_or_default();
-        let path = first.get(2..).unwrap_or_default();
-        let letter = change.kind.letter();
-        write!(
+    end_table(out)?;
+    match (options.texts, texts) {
+        (false, _) => Ok(()),
+        (true, 0) => writeln!(
             out,
-            "<tr><td class=\"{letter}\">{letter}</td><td>{}</td>",
-            html(path)
-        )?;
-        for _ in 0..2 {
-            write!(out, "<td>{}</td>", html(cells.next().unwrap_or_default()))?;
-        }
-        writeln!(out, "</tr>")?;
+            "<h2>Text</h2>\n<p>No file differs in its contents.</p>"
+        ),
+        (true, _) => writeln!(out, "<h2>Text</h2>"),
     }
-    writeln!(
-        out,
-        "</tbody></table>\n<script>{SCRIPT}</script>\n</body></html>"
-    )
+}
+
+/// Side and number of the layers that a step made.
+fn layers_of(step: &PairedStep) -> impl Iterator<Item = (usize, usize)> + '_ {
+    let sides = [&step.old, &step.new].into_iter().enumerate();
+    sides.filter_map(|(side, position)| Some((side, position.as_ref()?.layer?)))
+}
+
+/// Identifier of a layer in the table of steps.
+fn anchor(side: usize, layer: usize) -> String {
+    let side = ["o", "n"][side.min(1)];
+    format!("{side}{layer}")
+}
+
+/// Name of a layer, as a link if the table of steps lists it.
+fn layer_link(side: usize, layer: usize, listed: &HashSet<(usize, usize)>) -> String {
+    let name = match side {
+        0 => format!("old layer {layer}"),
+        _ => format!("layer {layer}"),
+    };
+    match listed.contains(&(side, layer)) {
+        true => format!("<a href=\"#{}\">{name}</a>", anchor(side, layer)),
+        false => name,
+    }
+}
+
+/// Writes the steps of both images with their commands; those that only one has with a letter.
+fn step_table<W: Write + ?Sized>(
+    out: &mut W,
+    report: &Report,
+    steps: &[PairedStep],
+) -> std::io::Result<()> {
+    let alone: HashSet<(bool, usize)> = report
+        .history
+        .iter()
+        .map(|change| (change.added, change.number))
+        .collect();
+    writeln!(out, "<h2>Steps</h2>")?;
+    table(out, &["", "Step", "Layer", "Diff ID", "Command"], "")?;
+    for step in steps {
+        let number = |position: Option<Position>| position?.step;
+        let layer = |position: Option<Position>| position?.layer;
+        let (old_layer, new_layer) = (layer(step.old), layer(step.new));
+        let letter = match (number(step.old), number(step.new)) {
+            (Some(old), None) if alone.contains(&(false, old)) => "D",
+            (None, Some(new)) if alone.contains(&(true, new)) => "A",
+            _ => "",
+        };
+        let id = |side: usize, layer: Option<usize>| {
+            let layer = report.sides[side].layer(layer?)?;
+            layer.layer.diff_id.as_ref().map(|id| id.short().to_owned())
+        };
+        let command = step
+            .history
+            .as_ref()
+            .map_or("", |step| match step.created_by.is_empty() {
+                true => &step.comment,
+                false => &step.created_by,
+            });
+        let id_of = |side: usize, layer: Option<usize>| match layer {
+            Some(layer) => format!(" id=\"{}\"", anchor(side, layer)),
+            None => String::new(),
+        };
+        let is_both = step.old.is_some() && step.new.is_some();
+        writeln!(
+            out,
+            "<tr{}><td class=\"{letter}\">{letter}</td><td>{}</td><td{}>{}</td><td>{}</td><td>{}</td></tr>",
+            id_of(0, old_layer),
+            pair(is_both, number(step.old), number(step.new)),
+            id_of(1, new_layer),
+            pair(is_both, old_layer, new_layer),
+            pair(true, id(0, old_layer), id(1, new_layer)),
+            html(&escape::text(command)),
+        )?;
+    }
+    end_table(out)
+}
+
+/// Two values of a pair, one if they are equal. Of a step that is not in both images, the value with its side.
+fn pair<T: ToString + PartialEq>(is_both: bool, old: Option<T>, new: Option<T>) -> String {
+    match (old, new) {
+        (Some(old), Some(new)) if old == new => new.to_string(),
+        (Some(old), Some(new)) => format!("{} → {}", old.to_string(), new.to_string()),
+        (Some(old), None) if !is_both => format!("old {}", old.to_string()),
+        (None, Some(new)) if !is_both => format!("new {}", new.to_string()),
+        (old, new) => old
+            .or(new)
+            .map_or_else(String::new, |value| value.to_string()),
+    }
 }

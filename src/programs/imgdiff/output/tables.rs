@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::files::{kind, put_bytes, rooted, shown_path, spaced};
 use crate::escape;
-use crate::programs::imgdiff::compare::{Cell, ManyReport, WasteReport};
+use crate::programs::imgdiff::compare::{Bytes, Cell, ManyReport, WasteReport};
 use crate::render::{Table, human};
 use crate::tree::NodeKind;
 
@@ -247,16 +247,6 @@ pub fn waste_tables(report: &WasteReport, most: usize) -> [Table; 2] {
     }
     let mut paths = Table::new(&["WASTED", "COPIES", "WHY", "LAYERS", "PATH"]);
     for path in report.paths.iter().take(most) {
-        let why: Vec<&str> = [
-            ("shadowed", path.wasted.shadowed),
-            ("deleted", path.wasted.deleted),
-            ("metadata", path.wasted.metadata),
-            ("duplicate", path.wasted.duplicate),
-        ]
-        .into_iter()
-        .filter(|(_, bytes)| *bytes > 0)
-        .map(|(why, _)| why)
-        .collect();
         let numbers: Vec<String> = path
             .layers
             .iter()
@@ -265,7 +255,7 @@ pub fn waste_tables(report: &WasteReport, most: usize) -> [Table; 2] {
         paths.row([
             human::size(path.wasted.sum()),
             path.copies.to_string(),
-            why.join(","),
+            reasons(&path.wasted).join(","),
             numbers.join(","),
             shown_path(&path.path),
         ]);
@@ -273,10 +263,23 @@ pub fn waste_tables(report: &WasteReport, most: usize) -> [Table; 2] {
     [layers, paths]
 }
 
+/// Kinds of waste that a path has.
+pub(super) fn reasons(wasted: &Bytes) -> Vec<&'static str> {
+    [
+        ("shadowed", wasted.shadowed),
+        ("deleted", wasted.deleted),
+        ("metadata", wasted.metadata),
+        ("duplicate", wasted.duplicate),
+    ]
+    .into_iter()
+    .filter(|(_, bytes)| *bytes > 0)
+    .map(|(reason, _)| reason)
+    .collect()
+}
+
 /// The same as rows, the summary last.
 pub fn waste_rows(report: &WasteReport) -> Vec<Value> {
-    let bytes = |row: &mut Map<String, Value>,
-                 wasted: &crate::programs::imgdiff::compare::Bytes| {
+    let bytes = |row: &mut Map<String, Value>, wasted: &Bytes| {
         for (key, value) in [
             ("WastedBytes", wasted.sum()),
             ("ShadowedBytes", wasted.shadowed),

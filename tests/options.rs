@@ -4,6 +4,7 @@
 //! options both are added to such a command line: the run with both must be refused, or differ from the run without
 //! the first. What may do nothing beside something else is in the table too, with the reason.
 
+mod debian;
 mod inputs;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -261,6 +262,10 @@ fn every_option_has_its_effect_or_is_refused_beside_every_other() {
         ))
         .code(0);
     }
+    room.run(
+        "imgbase deb --debs inputs/debs --arch amd64 --include srv --lock inputs/lock -o inputs/x",
+    )
+    .code(0);
     room.run("imgverify -q --custody inputs/rec.json inputs/a.tar")
         .code(0);
     let mut sections = sections();

@@ -1,6 +1,7 @@
 //! What the tests share: images built in code, and programs run for real.
 
 pub mod build;
+pub mod deb;
 pub mod pack;
 pub mod run;
 

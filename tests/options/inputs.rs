@@ -84,7 +84,7 @@ fn above() -> Image {
         ]))
 }
 
-fn written(folder: &Path, name: &str, bytes: &[u8]) {
+pub fn written(folder: &Path, name: &str, bytes: &[u8]) {
     let path = folder.join(name);
     std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
     std::fs::write(path, bytes).expect("a file");
@@ -174,5 +174,6 @@ pub fn write(inputs: &Path, fresh: &Path) -> String {
     ] {
         written(&inputs.join("packages"), path, text.as_bytes());
     }
+    super::debian::write(inputs);
     old.id()
 }

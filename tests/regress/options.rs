@@ -433,3 +433,32 @@ fn a_made_image_is_printed_as_json() {
         room.run(line).code(2);
     }
 }
+
+/// `imgbase host` took changed files as they were although their package was named, `imgbase explain` ignored a
+/// platform, and `imgbase deb` a time zone or a database that it had been told not to make.
+#[test]
+fn options_of_imgbase_are_honoured_or_refused() {
+    let room = Room::new();
+    room.run("imgbase host --modified keep --debs debs -o out.tar tool")
+        .fails(
+            "imgbase: --debs has no effect with --modified keep, which takes changed files unchanged\n",
+        );
+    room.run("imgbase explain --platform linux/arm64 --debs debs tool")
+        .fails("imgbase: --platform has no effect with imgbase explain, which makes no image\n");
+    let deb = "imgbase deb --debs debs -o out.tar";
+    room.run(&format!(
+        "{deb} --time-zone Europe/Berlin --without timezone"
+    ))
+    .fails("imgbase: --time-zone has no effect with --without timezone\n");
+    room.run(&format!("{deb} --database none --without database"))
+        .fails("imgbase: --database has no effect with --without database\n");
+    for option in [
+        "--time-zone Europe/Berlin",
+        "--database none",
+        "--without pam",
+    ] {
+        room.run(&format!("{deb} --configure emit {option}"))
+            .code(2)
+            .complains("cannot be used with");
+    }
+}

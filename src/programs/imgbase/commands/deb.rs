@@ -7,7 +7,7 @@ use super::lock_args::{LockArgs, PackageSet};
 use super::report::{self, Document};
 use crate::base::debian::LockedPackage;
 use crate::blob::Meter;
-use crate::cli::{Common, Io, Page, Uses, Verdict, source_date_epoch};
+use crate::cli::{Common, Io, Page, Uses, Verdict, no_effect, source_date_epoch};
 use crate::error::Result;
 use crate::programs::imgbase::deb::{DebOptions, DebReport, deb};
 use crate::programs::imgbase::emulation::{Database, EmulationOptions};
@@ -59,7 +59,9 @@ pub struct Deb {
     ///
     /// Packages are unpacked and recorded in that state; only accounts are emulated. /usr/sbin/imgbase-configure, run once in
     /// a container, completes the installation; its result is not reproducible.
-    #[arg(long, value_name = "HOW", value_enum, conflicts_with_all = ["strict", "recipe"])]
+    #[arg(long, value_name = "HOW", value_enum, conflicts_with_all = [
+        "strict", "recipe", "database", "without", "time_zone",
+    ])]
     configure: Option<Configure>,
 
     #[command(flatten)]
@@ -177,6 +179,13 @@ impl Deb {
         };
         for name in &self.without {
             options.disable(name)?;
+        }
+        let time_zone = ("--time-zone", self.time_zone.is_some());
+        let database = ("--database", self.database != Databases::Auto);
+        for (emulation, option) in [("timezone", time_zone), ("database", database)] {
+            if options.without.contains(emulation) {
+                no_effect(&format!("with --without {emulation}"), &[option])?;
+            }
         }
         Ok(options)
     }

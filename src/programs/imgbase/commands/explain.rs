@@ -4,7 +4,7 @@ use super::Selection;
 use super::sources::universe;
 use crate::base::debian::solver::{Reason, Wanted};
 use crate::base::debian::{Explanation, Step, WhyNot, explain, solve};
-use crate::cli::{Common, Io, Page, Uses, Verdict};
+use crate::cli::{Common, Io, Page, Uses, Verdict, no_effect};
 use crate::error::Result;
 use crate::escape;
 
@@ -31,7 +31,9 @@ impl Explain {
     ///
     /// # Errors
     /// As [`solve`] and [`explain`].
-    pub fn run(&self, _common: &Common, io: &mut Io) -> Result<Verdict> {
+    pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
+        let platform = ("--platform", common.platform.is_some());
+        no_effect("with imgbase explain, which makes no image", &[platform])?;
         let wanted: Vec<Wanted> = self
             .packages
             .iter()

@@ -6,7 +6,7 @@ use super::ImageArgs;
 use super::report::{self, Document};
 use crate::base::debian::given;
 use crate::base::debian::solver::Wanted;
-use crate::cli::{Common, Io, Page, Uses, Verdict, source_date_epoch};
+use crate::cli::{Common, Io, Page, Uses, Verdict, no_effect, source_date_epoch};
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::programs::imgbase::emulation::EmulationOptions;
@@ -108,6 +108,13 @@ impl Host {
     /// # Errors
     /// As [`host`] and [`ImageRequest::deliver`](super::image_args::ImageRequest::deliver).
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
+        if self.modified == Modifieds::Keep {
+            let debs = ("--debs", !self.debs.is_empty());
+            no_effect(
+                "with --modified keep, which takes changed files unchanged",
+                &[debs],
+            )?;
+        }
         let files = self.report.parse()?;
         let mut request = self.image.parse(common, "imgbase host", &files.paths())?;
         let mut base = Base::new(source_date_epoch().unwrap_or(i64::MAX));

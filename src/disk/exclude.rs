@@ -1,12 +1,12 @@
-//! Patterns of a `.dockerignore`: which files of a folder are left out.
+//! Exclusion patterns with the rules of `.dockerignore`.
 //!
-//! As in docker's matcher: patterns are of whole paths from the top, `*` and `?` stop at a `/`, `**` does not, a
-//! folder's match counts for all that is in it, `!` takes back, and the last pattern that matches decides.
+//! As in docker's matcher: patterns match whole paths from the root, `*` and `?` stop at a `/`, `**` does not, a match of
+//! a directory includes its contents, `!` marks an exception, and the last pattern that matches decides.
 
 use crate::error::{Fault, Result};
 use crate::glob::{Dialect, Glob};
 
-/// Patterns in their order.
+/// Exclusion patterns, in order.
 #[derive(Debug, Clone, Default)]
 pub struct Excludes {
     patterns: Vec<Pattern>,
@@ -15,18 +15,18 @@ pub struct Excludes {
 #[derive(Debug, Clone)]
 struct Pattern {
     glob: Glob,
-    takes_back: bool,
+    is_exception: bool,
 }
 
-/// Which patterns match a folder, and so everything below it.
+/// Result of each pattern for a directory, which its contents inherit.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Inherited(Vec<bool>);
 
 impl Excludes {
-    /// Reads patterns, one each. Blank ones and those that begin with `#` mean nothing.
+    /// Parses patterns, one each. Blank patterns and those that begin with `#` are ignored.
     ///
     /// # Errors
-    /// `Usage` for a pattern with a `[` that nothing closes or a `\` that nothing follows.
+    /// `Usage` for a pattern with an unclosed `[` or a trailing `\`.
     pub fn new<T: AsRef<str>>(patterns: impl IntoIterator<Item = T>) -> Result<Self> {
         let mut excludes = Excludes::default();
         for text in patterns {
@@ -34,7 +34,7 @@ impl Excludes {
             if text.is_empty() || text.starts_with('#') {
                 continue;
             }
-            let (takes_back, rest) = match text.strip_prefix('!') {
+            let (is_exception, rest) = match text.strip_prefix('!') {
                 Some(rest) => (true, rest.trim()),
                 None => (false, text),
             };
@@ -44,24 +44,24 @@ impl Excludes {
                 continue;
             }
             let glob = Glob::new(&clean, Dialect::Dockerignore)
-                .map_err(|why| Fault::Usage(format!("not a pattern: '{text}': {why}")))?;
-            excludes.patterns.push(Pattern { glob, takes_back });
+                .map_err(|why| Fault::Usage(format!("invalid pattern: '{text}': {why}")))?;
+            excludes.patterns.push(Pattern { glob, is_exception });
         }
         Ok(excludes)
     }
 
-    /// Whether there are none.
+    /// Reports whether there are no patterns.
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()
     }
 
-    /// Whether something below a folder that is left out may be wanted all the same.
-    pub(super) fn take_back(&self) -> bool {
-        self.patterns.iter().any(|pattern| pattern.takes_back)
+    /// Reports whether files below an excluded directory may be included.
+    pub(super) fn has_exceptions(&self) -> bool {
+        self.patterns.iter().any(|pattern| pattern.is_exception)
     }
 
-    /// Whether a path is left out, by itself or by a folder above. Costs more than the walk's way, which asks once for
-    /// each folder.
+    /// Reports whether a path or a directory above it is excluded. Slower than the walk, which evaluates each
+    /// directory once.
     pub fn is_excluded(&self, path: &[u8]) -> bool {
         let mut above = Inherited::default();
         let mut result = false;
@@ -70,19 +70,20 @@ impl Excludes {
         }
         let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
         for end in ends.map(|(at, _)| at).chain([path.len()]) {
-            (result, above) = self.look(&path[..end], &above);
+            (result, above) = self.evaluate(&path[..end], &above);
         }
         result
     }
 
-    /// Whether a path is left out, and what it hands down. `above` is what its folder handed down.
-    pub(super) fn look(&self, path: &[u8], above: &Inherited) -> (bool, Inherited) {
+    /// Reports whether a path is excluded, and returns the results that its contents inherit. `above` are those of its
+    /// directory.
+    pub(super) fn evaluate(&self, path: &[u8], above: &Inherited) -> (bool, Inherited) {
         let mut excluded = false;
         let mut own = Vec::with_capacity(self.patterns.len());
         for (i, pattern) in self.patterns.iter().enumerate() {
             let matches = above.0.get(i).copied().unwrap_or(false) || pattern.glob.is_match(path);
             if matches {
-                excluded = !pattern.takes_back;
+                excluded = !pattern.is_exception;
             }
             own.push(matches);
         }
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_match_as_dockers_do() {
+    fn patterns_match_as_in_docker() {
         for (patterns, yes, no) in [
             (&["a"][..], &["a", "a/b", "a/b/c"][..], &["b/a", "ab"][..]),
             (&["/a/"], &["a", "a/b"], &["b/a"]),

@@ -1,28 +1,28 @@
-//! The marks that an overlay mount leaves in its upper folder (Linux, "Overlay Filesystem", whiteouts and opaque
-//! directories): devices 0/0 and extended attributes.
+//! Markers of overlay mounts in their upper directory (Linux, "Overlay Filesystem", whiteouts and opaque directories):
+//! devices 0/0 and extended attributes.
 
 use crate::error::{Fault, Result};
 use crate::layer::EntryKind;
 
-/// What a mark says.
+/// Marker of a file in the upper directory of an overlay mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum OverlayMark {
-    /// Nothing: it is what it is.
+    /// No marker: an ordinary file.
     #[default]
     None,
-    /// Something of a lower folder is removed.
+    /// The file of this name in lower directories is removed.
     Removed,
-    /// A folder hides what lower ones have in it.
+    /// A directory that hides the contents of lower directories.
     Opaque,
 }
 
-/// Reads the marks of one thing. `attribute` gives the value of an overlay attribute by its bare name.
+/// Reads the marker of a file. `attribute` returns the value of an overlay attribute by its name without namespace.
 ///
-/// Mounts by root use `trusted.overlay.`, which only root can see, those of others `user.overlay.`.
+/// Mounts by root use `trusted.overlay.`, which only root can see, other mounts `user.overlay.`.
 ///
 /// # Errors
-/// `Unsupported` for a folder that was renamed and a file whose contents are elsewhere, which newer mounts can be told
-/// to make: the upper folder alone does not say what is in them.
+/// `Unsupported` for renamed directories and for files whose contents are in another layer, which newer mounts create on
+/// request: the upper directory alone does not have their contents.
 pub(super) fn mark(
     kind: EntryKind,
     device: (u64, u64),
@@ -34,7 +34,7 @@ pub(super) fn mark(
         EntryKind::CharDevice if device == (0, 0) => Ok(OverlayMark::Removed),
         EntryKind::Directory => {
             if attribute("redirect").is_some() {
-                return unsupported("a renamed folder of a mount with redirect_dir");
+                return unsupported("a renamed directory of a mount with redirect_dir");
             }
             match attribute("opaque").as_deref() {
                 Some(b"y") => Ok(OverlayMark::Opaque),

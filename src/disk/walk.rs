@@ -1,4 +1,4 @@
-//! The walk through a folder.
+//! The walk through a directory.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, OsStr};
@@ -13,29 +13,30 @@ use rustix::io::Errno;
 
 use super::access::{Access, open_below};
 use super::exclude::Inherited;
+use super::item::{Item, Options, is_portable};
 use super::overlay::{OverlayMark, mark};
-use super::{Item, Options, is_portable};
 use crate::error::{At, Error, Fault, Result};
 use crate::escape;
 use crate::layer::{EntryKind, Metadata, Mtime, Xattr, limits};
 
-/// A folder that was walked: what is in it, in order. Contents are read later, from the folder.
+/// A directory after a walk: its files, in order. Contents are read later, from the file system.
 ///
-/// Memory: about 110 bytes and the last part of the name for each thing, whatever its size.
+/// Memory: about 110 bytes and the last component of the path for each file, whatever its size.
 #[derive(Debug)]
 pub struct Directory {
     root: OwnedFd,
-    place: String,
+    /// Path of the directory, for errors.
+    context: String,
     names: Vec<u8>,
     records: Vec<Record>,
     extras: Vec<Extra>,
     access: Access,
-    /// Sockets, which were left out.
+    /// Paths of sockets, which were skipped.
     pub skipped: Vec<Vec<u8>>,
 }
 
-/// One thing of a folder with the mark of an overlay mount.
-pub type Walked = (Item, OverlayMark);
+/// A file of a directory, with its marker of an overlay mount.
+pub type MarkedItem = (Item, OverlayMark);
 
 #[derive(Debug, Clone, Copy)]
 struct Record {
@@ -45,78 +46,76 @@ struct Record {
     mode: u16,
     kind: EntryKind,
     mark: OverlayMark,
-    wanted: bool,
+    included: bool,
     uid: u32,
     gid: u32,
     mtime: Mtime,
     size: u64,
-    /// Of the file as it was seen: whether it is still the same is told by these.
+    /// Identity of the file and of its contents, to detect changes.
     dev: u64,
     ino: u64,
     changed: (i64, i64),
     rdev: u64,
-    /// The number of the first name of a file with several; `TOP` for others.
+    /// Number of the first name of a file with several names; [`NONE`] for other files.
     first: u32,
-    /// Where in the extras, from 1; 0 for what has none.
+    /// Index into the extras, from 1; 0 for none.
     extra: u32,
 }
 
-/// What few things have.
+/// Fields that few files have.
 #[derive(Debug, Default)]
 struct Extra {
     link_target: Vec<u8>,
     xattrs: Vec<Xattr>,
 }
 
-const TOP: u32 = u32::MAX;
+/// Number of the root as a parent, and of no file.
+const NONE: u32 = u32::MAX;
 
 impl Directory {
-    /// Walks a folder; a link that leads to one is followed.
+    /// Walks a directory; the path may be a link to one.
     ///
     /// # Errors
-    /// `Io` placed at the path that could not be read, `Limit`, `Unsupported` for what a layer cannot say: a name that
-    /// begins `.wh.`, but for the upper folder of an overlay mount.
+    /// `Io` with the path that could not be read as context, `Limit`, `Unsupported` for names that begin with `.wh.`, which
+    /// layers cannot store, except in the upper directory of an overlay mount.
     pub fn read(path: &Path, options: &Options) -> Result<Self> {
-        let place = path.to_string_lossy().into_owned();
+        let context = path.to_string_lossy().into_owned();
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         let root = rustix::fs::open(path, flags, Mode::empty())
-            .map_err(|errno| Error::io("open", errno.into()).at(place.clone()))?;
-        let mut folder = Directory {
+            .map_err(|errno| Error::io("open", errno.into()).at(context.clone()))?;
+        let mut directory = Directory {
             access: Access::below(&root),
             root,
-            place,
+            context,
             names: Vec::new(),
             records: Vec::new(),
             extras: Vec::new(),
             skipped: Vec::new(),
         };
-        let walked = folder.walk(options);
-        walked.at(|| folder.place.clone())?;
-        Ok(folder)
+        let walked = directory.walk(options);
+        walked.at(|| directory.context.clone())?;
+        Ok(directory)
     }
 
-    /// How many things are in it, by the numbers that [`Directory::item`] takes.
+    /// Number of files; [`Directory::item`] takes numbers below it.
     pub fn len(&self) -> usize {
         self.records.len()
     }
 
-    /// Whether nothing is.
+    /// Reports whether the directory is empty.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// One of them. Costs the length of its path.
-    pub fn item(&self, i: usize) -> Option<Walked> {
+    /// Returns the file of that number. Takes time proportional to the length of its path.
+    pub fn item(&self, i: usize) -> Option<MarkedItem> {
         let record = self.records.get(i)?;
         let extra = record.extra.checked_sub(1);
         let extra = extra.and_then(|extra| self.extras.get(extra as usize));
-        let is_device = matches!(record.kind, EntryKind::CharDevice | EntryKind::BlockDevice);
-        let number = |part: fn(u64) -> u32| {
-            if is_device {
-                u64::from(part(record.rdev))
-            } else {
-                0
-            }
+        let is_device = record.kind.is_device();
+        let number = |part: fn(u64) -> u32| match is_device {
+            true => u64::from(part(record.rdev)),
+            false => 0,
         };
         let item = Item {
             path: self.path(i),
@@ -131,13 +130,13 @@ impl Directory {
             size: record.size,
             link_target: extra.map_or_else(Vec::new, |extra| extra.link_target.clone()),
             device: (number(rustix::fs::major), number(rustix::fs::minor)),
-            inode: (record.first != TOP).then(|| record.first.into()),
+            inode: (record.first != NONE).then(|| record.first.into()),
         };
         Some((item, record.mark))
     }
 
-    /// Everything in order.
-    pub fn items(&self) -> impl Iterator<Item = Walked> + '_ {
+    /// All files, in order.
+    pub fn items(&self) -> impl Iterator<Item = MarkedItem> + '_ {
         (0..self.records.len()).filter_map(|i| self.item(i))
     }
 
@@ -148,7 +147,7 @@ impl Directory {
             let start = record.name as usize;
             let name = self.names.get(start..start + usize::from(record.name_len));
             parts.push(name.unwrap_or_default());
-            if record.parent == TOP {
+            if record.parent == NONE {
                 break;
             }
             at = record.parent as usize;
@@ -158,36 +157,36 @@ impl Directory {
     }
 
     fn walk(&mut self, options: &Options) -> Result<()> {
-        // Folders yet to be read, the next one last; each with what the patterns say of it.
+        // Files yet to be visited, the next one last.
         let mut work: Vec<Step> = Vec::new();
         let mut links: HashMap<(u64, u64), u32> = HashMap::new();
-        self.list(TOP, b"", &Inherited::default(), &mut work)?;
+        self.list(NONE, b"", &Inherited::default(), &mut work)?;
         while let Some(step) = work.pop() {
             let Step {
                 parent,
                 path,
                 above,
             } = step;
-            let place = || escape::bytes(&path).into_owned();
+            let context = || escape::bytes(&path).into_owned();
             let (excluded, below) = match options.excludes.is_empty() {
                 true => (false, Inherited::default()),
-                false => options.excludes.look(&path, &above),
+                false => options.excludes.evaluate(&path, &above),
             };
-            if excluded && !options.excludes.take_back() {
+            if excluded && !options.excludes.has_exceptions() {
                 continue;
             }
-            let Some(mut record) = self.look(&path, parent, options).at(place)? else {
+            let Some(mut record) = self.record(&path, parent, options).at(context)? else {
                 if !excluded {
                     self.skipped.push(path);
                 }
                 continue;
             };
-            record.wanted = !excluded;
+            record.included = !excluded;
             if excluded && record.kind != EntryKind::Directory {
                 continue;
             }
             let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-            // In the upper directory of a mount by fuse-overlayfs empty files of such names are its markers.
+            // In the upper directory of a fuse-overlayfs mount, empty files of such names are its markers.
             let is_marker = options.overlay
                 && (record.kind, record.size) == (EntryKind::File, 0)
                 && !matches!(name, b".wh." | b".wh.." | b".wh...");
@@ -197,37 +196,37 @@ impl Directory {
                 && record.mark == OverlayMark::None
             {
                 let what = "a name that begins '.wh.', which layers remove files by".to_owned();
-                return Err(Error::new(Fault::Unsupported { what }).at(place()));
+                return Err(Error::new(Fault::Unsupported { what }).at(context()));
             }
-            let number = self.records.len();
-            if number as u64 >= options.limits.entries {
+            let index = self.records.len();
+            if index as u64 >= options.limits.entries {
                 return Err(Error::new(Fault::Limit {
                     what: "files",
                     limit: options.limits.entries,
-                    found: number as u64 + 1,
+                    found: index as u64 + 1,
                 }));
             }
-            record.name = within(self.names.len())?;
+            record.name = number(self.names.len())?;
             record.name_len = u16::try_from(name.len()).unwrap_or(u16::MAX);
             self.names.extend_from_slice(name);
-            if record.first != TOP {
+            if record.first != NONE {
                 let first = links.entry((record.dev, record.ino));
-                record.first = *first.or_insert(within(number)?);
+                record.first = *first.or_insert(number(index)?);
             }
             self.records.push(record);
             if record.kind == EntryKind::Directory && record.mark != OverlayMark::Removed {
-                self.list(within(number)?, &path, &below, &mut work)
-                    .at(place)?;
+                self.list(number(index)?, &path, &below, &mut work)
+                    .at(context)?;
             }
         }
-        if options.excludes.take_back() {
-            self.keep_wanted();
+        if options.excludes.has_exceptions() {
+            self.drop_excluded();
         }
-        self.one_name_is_no_link();
+        self.clear_single_links();
         Ok(())
     }
 
-    /// Notes what is in a folder, so that the first by name is looked at next.
+    /// Adds the contents of a directory to the work list, the first by name last.
     fn list(
         &self,
         parent: u32,
@@ -265,34 +264,26 @@ impl Directory {
         Ok(())
     }
 
-    /// Opens something below the folder, through no link.
+    /// Opens a file below the directory without following links.
     fn open(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         open_below(&self.root, path, flags)
     }
 
-    /// Everything about one thing; `None` for a socket.
-    fn look(&mut self, path: &[u8], parent: u32, options: &Options) -> Result<Option<Record>> {
+    /// Reads the metadata of a file, without its name; `None` for a socket.
+    fn record(&mut self, path: &[u8], parent: u32, options: &Options) -> Result<Option<Record>> {
         let failed = |errno: Errno| Error::io("read", errno.into());
         let name = CString::new(path).map_err(|_| failed(Errno::INVAL))?;
-        let stat = rustix::fs::statat(&self.root, &name, AtFlags::SYMLINK_NOFOLLOW);
-        let mut stat = stat.map_err(failed)?;
-        let kind = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => EntryKind::File,
-            FileType::Directory => EntryKind::Directory,
-            FileType::Symlink => EntryKind::Symlink,
-            FileType::CharacterDevice => EntryKind::CharDevice,
-            FileType::BlockDevice => EntryKind::BlockDevice,
-            FileType::Fifo => EntryKind::Fifo,
-            _ => return Ok(None),
+        let mut stat = self.stat(&name)?;
+        let Some(kind) = kind_of(&stat) else {
+            return Ok(None);
         };
         let needed = match kind {
             EntryKind::Directory => 0o500,
             EntryKind::File if stat.st_size > 0 => 0o400,
             _ => 0,
         };
-        if self.access.open(path, &stat, needed) {
-            stat =
-                rustix::fs::statat(&self.root, &name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
+        if self.access.grant(path, &stat, needed) {
+            stat = self.stat(&name)?;
         }
         let mode = self.access.mode_of(&stat).unwrap_or(stat.st_mode);
         let mut extra = Extra::default();
@@ -300,52 +291,17 @@ impl Directory {
             let target = rustix::fs::readlinkat(&self.root, &name, Vec::new()).map_err(failed)?;
             extra.link_target = target.into_bytes();
         }
-        let all = self.xattrs(&name)?;
+        extra.xattrs = self.xattrs(&name)?;
         let mark = match options.overlay {
             false => OverlayMark::None,
-            true => {
-                let (major, minor) = (
-                    rustix::fs::major(stat.st_rdev),
-                    rustix::fs::minor(stat.st_rdev),
-                );
-                let attribute = |bare: &str| {
-                    let is = |xattr: &&Xattr| {
-                        let name = xattr.name.strip_prefix(b"trusted.overlay.");
-                        let name = name.or_else(|| xattr.name.strip_prefix(b"user.overlay."));
-                        name == Some(bare.as_bytes())
-                    };
-                    all.iter().find(is).map(|xattr| xattr.value.clone())
-                };
-                mark(
-                    kind,
-                    (major.into(), minor.into()),
-                    size_of(&stat),
-                    attribute,
-                )?
-            }
+            true => mark_of(kind, &stat, &extra.xattrs)?,
         };
-        extra.xattrs = all;
         extra.xattrs.retain(|xattr| is_portable(&xattr.name));
-        let has_extra = !extra.link_target.is_empty() || !extra.xattrs.is_empty();
-        if has_extra {
-            self.extras.push(extra);
-        }
+        let extra = self.add_extra(extra)?;
         let (uid, gid) = options.owner.unwrap_or((stat.st_uid, stat.st_gid));
-        let mut mtime = Mtime {
-            seconds: stat.st_mtime,
-            nanos: match options.exact_times {
-                true => u32::try_from(stat.st_mtime_nsec).unwrap_or_default(),
-                false => 0,
-            },
-        };
-        if let Some(latest) = options.latest {
-            mtime = mtime.min(Mtime {
-                seconds: latest,
-                nanos: 0,
-            });
-        }
-        // Links of a folder to itself are no names of a file.
-        let links = stat.st_nlink > 1 && kind != EntryKind::Directory && mark == OverlayMark::None;
+        // Further links to a directory are not names of a file.
+        let has_links =
+            stat.st_nlink > 1 && kind != EntryKind::Directory && mark == OverlayMark::None;
         Ok(Some(Record {
             parent,
             name: 0,
@@ -353,32 +309,41 @@ impl Directory {
             mode: (mode & 0o7777) as u16,
             kind,
             mark,
-            wanted: true,
+            included: true,
             uid,
             gid,
-            mtime,
-            size: if kind == EntryKind::File {
-                size_of(&stat)
-            } else {
-                0
+            mtime: mtime_of(&stat, options),
+            size: match kind {
+                EntryKind::File => size_of(&stat),
+                _ => 0,
             },
             dev: stat.st_dev,
             ino: stat.st_ino,
             changed: changed(&stat),
             rdev: stat.st_rdev,
-            // The walk finds out which.
-            first: if links { 0 } else { TOP },
-            extra: if has_extra {
-                within(self.extras.len())?
-            } else {
-                0
-            },
+            // Replaced by the number of the first name during the walk.
+            first: if has_links { 0 } else { NONE },
+            extra,
         }))
     }
 
-    /// All attributes that this user can see, by their names.
+    fn stat(&self, path: &CStr) -> Result<Stat> {
+        rustix::fs::statat(&self.root, path, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|errno| Error::io("read", errno.into()))
+    }
+
+    /// Stores link target and attributes and returns their number from 1; 0 if there are none.
+    fn add_extra(&mut self, extra: Extra) -> Result<u32> {
+        if extra.link_target.is_empty() && extra.xattrs.is_empty() {
+            return Ok(0);
+        }
+        self.extras.push(extra);
+        number(self.extras.len())
+    }
+
+    /// Reads the extended attributes that belong into a layer or mark an overlay mount, sorted by name.
     fn xattrs(&self, path: &CStr) -> Result<Vec<Xattr>> {
-        // No call lists the attributes of a link relative to a folder, but the folder's own path does.
+        // No call lists the attributes of a link relative to a directory; the path of its descriptor does.
         let mut absolute = format!("/proc/self/fd/{}/", self.root.as_raw_fd()).into_bytes();
         absolute.extend_from_slice(path.to_bytes());
         let absolute = OsStr::from_bytes(&absolute);
@@ -392,7 +357,7 @@ impl Directory {
                     list.resize(longer, 0);
                 }
                 Err(Errno::NOTSUP | Errno::NOSYS) => return Ok(Vec::new()),
-                // Too long a path for this way: then what it has cannot be known.
+                // Also for paths that are too long for this: their attributes cannot be read.
                 Err(errno) => return Err(failed(errno)),
             }
         };
@@ -417,7 +382,7 @@ impl Directory {
                         value: value.into_boxed_slice().into_vec(),
                     });
                 }
-                // Gone meanwhile, or not for us to see.
+                // Removed meanwhile, or not readable for this user.
                 Err(Errno::NODATA | Errno::NOTSUP | Errno::ACCESS | Errno::PERM) => {}
                 Err(errno) => return Err(failed(errno)),
             }
@@ -426,61 +391,63 @@ impl Directory {
         Ok(xattrs)
     }
 
-    /// Takes out the folders that are left out and hold nothing that is wanted.
-    fn keep_wanted(&mut self) {
+    /// Removes excluded directories without included contents.
+    fn drop_excluded(&mut self) {
         for i in (0..self.records.len()).rev() {
-            let Record { wanted, parent, .. } = self.records[i];
-            if wanted && parent != TOP {
-                self.records[parent as usize].wanted = true;
+            let Record {
+                included, parent, ..
+            } = self.records[i];
+            if included && parent != NONE {
+                self.records[parent as usize].included = true;
             }
         }
         let mut numbers = Vec::with_capacity(self.records.len());
         let mut next = 0;
         for record in &self.records {
             numbers.push(next);
-            next += u32::from(record.wanted);
+            next += u32::from(record.included);
         }
-        self.records.retain(|record| record.wanted);
+        self.records.retain(|record| record.included);
         for record in &mut self.records {
-            if record.parent != TOP {
+            if record.parent != NONE {
                 record.parent = numbers[record.parent as usize];
             }
         }
     }
 
-    /// A file whose other names are elsewhere has one here.
-    fn one_name_is_no_link(&mut self) {
+    /// Clears the link number of files whose other names are outside the directory.
+    fn clear_single_links(&mut self) {
         let mut count: HashMap<u32, u32> = HashMap::new();
-        for record in self.records.iter().filter(|record| record.first != TOP) {
+        for record in self.records.iter().filter(|record| record.first != NONE) {
             *count.entry(record.first).or_default() += 1;
         }
         for record in &mut self.records {
             if count.get(&record.first) == Some(&1) {
-                record.first = TOP;
+                record.first = NONE;
             }
         }
     }
 
-    /// Opens a file's contents.
+    /// Opens the contents of the file of that number.
     ///
     /// # Errors
-    /// `Changed` if it is not the file any more that was seen; `Io`. The place is folder and path.
+    /// `Changed` if the file was replaced or changed since the walk; `Io`. The context is the path of directory and file.
     pub fn contents(&self, i: usize) -> Result<Contents> {
         let gone = || Error::new(Fault::StreamConsumed);
         let record = self.records.get(i).ok_or_else(gone)?;
         let path = self.path(i);
-        let place = || format!("{}/{}", self.place, escape::bytes(&path));
+        let context = || format!("{}/{}", self.context, escape::bytes(&path));
         let file = self
             .open(&path, OFlags::RDONLY)
             .map_err(|errno| Error::io("open", errno.into()))
-            .at(place)?;
+            .at(context)?;
         let contents = Contents {
             file: file.into(),
             record: *record,
             left: record.size,
-            place: place(),
+            context: context(),
         };
-        contents.check().at(place)?;
+        contents.check().at(context)?;
         Ok(contents)
     }
 }
@@ -491,12 +458,13 @@ struct Step {
     above: Inherited,
 }
 
-/// A file's contents: exactly as many bytes as it had when it was seen, or an error.
+/// Reader of a file's contents: exactly as many bytes as the file had during the walk, or an error.
 pub struct Contents {
     file: File,
     record: Record,
     left: u64,
-    place: String,
+    /// Path of the file, for errors.
+    context: String,
 }
 
 impl Contents {
@@ -516,7 +484,7 @@ impl Contents {
 impl Read for Contents {
     fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
         let wanted = usize::try_from(self.left).map_or(buf.len(), |left| left.min(buf.len()));
-        let failed = |error: Error| error.at(self.place.clone()).into_io();
+        let failed = |error: Error| error.at(self.context.clone()).into_io();
         if wanted == 0 {
             return match buf.is_empty() {
                 true => Ok(0),
@@ -537,6 +505,50 @@ impl Read for Contents {
     }
 }
 
+/// Kind of a file; `None` for a socket.
+fn kind_of(stat: &Stat) -> Option<EntryKind> {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Some(EntryKind::File),
+        FileType::Directory => Some(EntryKind::Directory),
+        FileType::Symlink => Some(EntryKind::Symlink),
+        FileType::CharacterDevice => Some(EntryKind::CharDevice),
+        FileType::BlockDevice => Some(EntryKind::BlockDevice),
+        FileType::Fifo => Some(EntryKind::Fifo),
+        _ => None,
+    }
+}
+
+/// Overlay marker of a file with these attributes.
+fn mark_of(kind: EntryKind, stat: &Stat, xattrs: &[Xattr]) -> Result<OverlayMark> {
+    let (major, minor) = (
+        rustix::fs::major(stat.st_rdev),
+        rustix::fs::minor(stat.st_rdev),
+    );
+    let device = (major.into(), minor.into());
+    mark(kind, device, size_of(stat), |bare| {
+        let is = |xattr: &&Xattr| {
+            let name = xattr.name.strip_prefix(b"trusted.overlay.");
+            let name = name.or_else(|| xattr.name.strip_prefix(b"user.overlay."));
+            name == Some(bare.as_bytes())
+        };
+        xattrs.iter().find(is).map(|xattr| xattr.value.clone())
+    })
+}
+
+fn mtime_of(stat: &Stat, options: &Options) -> Mtime {
+    let mtime = Mtime {
+        seconds: stat.st_mtime,
+        nanos: match options.exact_times {
+            true => u32::try_from(stat.st_mtime_nsec).unwrap_or_default(),
+            false => 0,
+        },
+    };
+    match options.latest {
+        Some(latest) => mtime.min(Mtime::from_seconds(latest)),
+        None => mtime,
+    }
+}
+
 fn size_of(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or_default()
 }
@@ -545,12 +557,12 @@ fn changed(stat: &Stat) -> (i64, i64) {
     (stat.st_ctime, stat.st_ctime_nsec.cast_signed())
 }
 
-fn within(number: usize) -> Result<u32> {
-    u32::try_from(number).map_err(|_| {
+fn number(index: usize) -> Result<u32> {
+    u32::try_from(index).map_err(|_| {
         Error::new(Fault::Limit {
             what: "bytes of names",
             limit: u32::MAX.into(),
-            found: number as u64,
+            found: index as u64,
         })
     })
 }

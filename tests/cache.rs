@@ -316,7 +316,7 @@ fn a_cache_that_cannot_be_used_is_said() {
     let mode = std::fs::Permissions::from_mode(0o777);
     std::fs::set_permissions(room.path("open"), mode).expect("a mode");
     room.run("imgexport --cache open a.tar etc/a")
-        .fails("imgexport: open: not used as a cache: others can write to the folder\n");
+        .fails("imgexport: open: unsafe cache directory: other users can write to it\n");
     room.run("imgdiff --cache a.tar a.tar b.tar").code(2);
     // An empty name is none.
     let run = room

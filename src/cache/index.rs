@@ -1,14 +1,14 @@
-//! One layer's index as a file.
+//! File format of a layer index.
 //!
-//! | bytes | what |
+//! | bytes | contents |
 //! |---|---|
-//! | 0 to 15 | `imgkit layers`, zeros, and the version in the last one |
-//! | 16 to 47 | BLAKE3 of all that follows up to the windows |
-//! | 48 to 55 | the length of the index |
-//! | from 56 | the index: diff ID, stored digest, stored and plain size, pieces, the listing |
-//! | to the end | windows of the pieces, each proven only by what it decodes to |
+//! | 0 to 15 | `imgkit layers`, zeros, and the format version in the last byte |
+//! | 16 to 47 | BLAKE3 hash of the following bytes up to the windows |
+//! | 48 to 55 | length of the index |
+//! | from 56 | the index: diff ID, stored digest, compressed and uncompressed size, pieces, the listing |
+//! | to the end | windows of the pieces, each verified only by the bytes it decodes to |
 //!
-//! Numbers have eight bytes, the lowest first; texts come after their length.
+//! Numbers have eight bytes, little-endian; texts are preceded by their length.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -18,38 +18,38 @@ use crate::blob::{Piece, PieceStart};
 use crate::spec::Digest;
 
 const MAGIC: &[u8; 16] = b"imgkit layers\0\0\x02";
-/// How names of indexes end.
+/// Suffix of index files.
 pub(super) const SUFFIX: &str = "layer";
-/// Bytes before the index.
-const BEFORE: u64 = 56;
-/// Bytes of a piece.
+/// Size of the header in bytes.
+const HEADER: u64 = 56;
+/// Size of a piece in the index in bytes.
 const PIECE: usize = 6 * 8 + 2 + 32;
-/// No window is longer: zstd makes bytes that do not pack hardly longer.
-const WINDOW: u64 = 64 << 10;
+/// Maximum size of a compressed window in bytes: zstd hardly expands incompressible bytes.
+const MAX_WINDOW: u64 = 64 << 10;
 
-/// What a layer is kept under.
+/// Identity of a layer in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Key {
+pub(super) struct CacheKey {
     pub(super) diff_id: Digest,
-    /// The digest of the stored bytes, where a manifest states it.
+    /// Digest of the compressed bytes, where a manifest states it.
     pub(super) stored: Option<Digest>,
-    /// Stored bytes.
+    /// Number of compressed bytes.
     pub(super) size: u64,
 }
 
-/// What is kept of a layer.
+/// Index of a layer.
 #[derive(Debug)]
 pub(super) struct Index {
-    pub(super) plain_size: u64,
+    pub(super) uncompressed_size: u64,
     pieces: Vec<Piece>,
-    /// Where in the file the window of each piece is, and how long; of an index that was read.
+    /// Offset and length of each piece's window in the file, if the index was read from one.
     windows: Vec<(u64, u64)>,
-    /// A frozen listing, with digests.
+    /// Serialised listing, with digests.
     pub(super) listing: Vec<u8>,
 }
 
-impl Key {
-    /// The name of the file.
+impl CacheKey {
+    /// File name of the index.
     pub(super) fn name(&self) -> String {
         let stored = self.stored.as_ref().map_or("-", |digest| {
             digest.encoded().get(..16).unwrap_or(digest.encoded())
@@ -67,21 +67,21 @@ impl Key {
 
 impl Index {
     pub(super) fn new(pieces: Vec<Piece>, listing: Vec<u8>) -> Self {
-        let plain_size = pieces.iter().map(|piece| piece.length).sum();
+        let uncompressed_size = pieces.iter().map(|piece| piece.length).sum();
         Index {
-            plain_size,
+            uncompressed_size,
             pieces,
             windows: Vec::new(),
             listing,
         }
     }
 
-    /// How many pieces the layer has; none where none could be found.
+    /// Number of pieces.
     pub(super) fn len(&self) -> usize {
         self.pieces.len()
     }
 
-    /// The pieces that a run of plain bytes is in.
+    /// Numbers of the pieces that cover a range of uncompressed bytes.
     pub(super) fn covering(&self, offset: u64, length: u64) -> std::ops::Range<usize> {
         let end = offset.saturating_add(length);
         let from = self
@@ -91,7 +91,7 @@ impl Index {
         from..to.max(from)
     }
 
-    /// A piece with its window, which is read from the file.
+    /// Returns a piece with its window, which is read from the file.
     pub(super) fn piece(&self, file: &File, at: usize) -> Option<Piece> {
         let mut piece = self.pieces.get(at)?.clone();
         if let PieceStart::Block { window, .. } = &mut piece.start {
@@ -102,15 +102,15 @@ impl Index {
         Some(piece)
     }
 
-    pub(super) fn write(&self, key: &Key, out: &mut dyn Write) -> io::Result<()> {
+    pub(super) fn write(&self, key: &CacheKey, out: &mut dyn Write) -> io::Result<()> {
         let mut index = Vec::new();
         key.put(&mut index);
-        put(&mut index, self.plain_size);
+        put(&mut index, self.uncompressed_size);
         put(&mut index, self.pieces.len() as u64);
         let mut at = 0;
         for piece in &self.pieces {
             let (bits, byte, length) = match &piece.start {
-                // No block has so many bits.
+                // Marks a header: blocks have 0 to 7 bits.
                 PieceStart::Header => (u8::MAX, 0, 0),
                 PieceStart::Block { bits, byte, window } => (*bits, *byte, window.len() as u64),
             };
@@ -147,20 +147,20 @@ impl Index {
         Ok(())
     }
 
-    /// Reads an index of that length. `None` if it is not whole, of another version, or of another layer.
-    pub(super) fn read(file: &File, size: u64, key: &Key) -> Option<Self> {
-        let mut head = [0; BEFORE as usize];
+    /// Reads an index from a file of `size` bytes. `None` if it is damaged, of another version, or of another layer.
+    pub(super) fn read(file: &File, size: u64, key: &CacheKey) -> Option<Self> {
+        let mut head = [0; HEADER as usize];
         file.read_exact_at(&mut head, 0).ok()?;
         let (magic, rest) = head.split_at_checked(16)?;
         let (hash, length) = rest.split_at_checked(32)?;
         let length = u64::from_le_bytes(length.try_into().ok()?);
-        let windows_at = BEFORE.checked_add(length).filter(|&end| end <= size)?;
+        let windows_at = HEADER.checked_add(length).filter(|&end| end <= size)?;
         if magic != MAGIC {
             return None;
         }
-        // No longer than the file is.
+        // The length is at most that of the file.
         let mut bytes = vec![0; usize::try_from(length).ok()?];
-        file.read_exact_at(&mut bytes, BEFORE).ok()?;
+        file.read_exact_at(&mut bytes, HEADER).ok()?;
         let found = blake3::Hasher::new()
             .update(&length.to_le_bytes())
             .update(&bytes)
@@ -171,11 +171,11 @@ impl Index {
         let mut own = Vec::new();
         key.put(&mut own);
         let from = &mut bytes.strip_prefix(&own[..])?;
-        let plain_size = take(from)?;
+        let uncompressed_size = take(from)?;
         let count = usize::try_from(take(from)?).ok()?;
         let (pieces, listing) = from.split_at_checked(count.checked_mul(PIECE)?)?;
         let mut index = Index {
-            plain_size,
+            uncompressed_size,
             pieces: Vec::with_capacity(count),
             windows: Vec::with_capacity(count),
             listing: listing.to_vec(),
@@ -183,7 +183,7 @@ impl Index {
         let mut next = 0_u64;
         for mut piece in pieces.chunks_exact(PIECE) {
             let from = &mut piece;
-            let (plain, length, stored) = (take(from)?, take(from)?, take(from)?);
+            let (offset, length, compressed_offset) = (take(from)?, take(from)?, take(from)?);
             let (at, window) = (take(from)?, take(from)?);
             let bits = take(from)?;
             let ([byte, _], hash) = from.split_first_chunk()?;
@@ -195,21 +195,21 @@ impl Index {
                     window: Vec::new(),
                 },
             };
-            // They follow one another without a gap, or they are no pieces.
-            let follows = plain == next && stored <= key.size && window <= WINDOW;
-            next = plain.checked_add(length).filter(|_| follows)?;
+            // Pieces follow one another without gaps.
+            let follows = offset == next && compressed_offset <= key.size && window <= MAX_WINDOW;
+            next = offset.checked_add(length).filter(|_| follows)?;
             let at = windows_at.checked_add(at)?;
             at.checked_add(window).filter(|&end| end <= size)?;
             index.windows.push((at, window));
             index.pieces.push(Piece {
-                offset: plain,
+                offset,
                 length,
-                compressed_offset: stored,
+                compressed_offset,
                 start,
                 hash: hash.try_into().ok()?,
             });
         }
-        (next == plain_size).then_some(index)
+        (next == uncompressed_size).then_some(index)
     }
 }
 
@@ -232,21 +232,21 @@ fn take(from: &mut &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn key() -> Key {
-        Key {
-            diff_id: crate::blob::sha256(b"plain"),
+    fn key() -> CacheKey {
+        CacheKey {
+            diff_id: crate::blob::sha256(b"uncompressed"),
             stored: Some(crate::blob::sha256(b"stored")),
             size: 1000,
         }
     }
 
     fn index() -> Index {
-        let piece = |plain, start| Piece {
-            offset: plain,
+        let piece = |offset, start| Piece {
+            offset,
             length: 50,
-            compressed_offset: plain / 2,
+            compressed_offset: offset / 2,
             start,
-            hash: [plain as u8; 32],
+            hash: [offset as u8; 32],
         };
         let block = PieceStart::Block {
             bits: 3,
@@ -270,14 +270,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_what_was_written() {
+    fn an_index_is_read_as_written() {
         let mut bytes = Vec::new();
         index().write(&key(), &mut bytes).expect("memory");
         let size = bytes.len() as u64;
         let file = file(&bytes);
         let read = Index::read(&file, size, &key()).expect("read");
         assert_eq!(
-            (read.plain_size, &read.listing[..]),
+            (read.uncompressed_size, &read.listing[..]),
             (150, &b"a listing"[..])
         );
         for at in 0..3 {
@@ -290,15 +290,15 @@ mod tests {
         assert_eq!(read.covering(99, 1000), 1..3);
         assert_eq!(read.covering(150, 1), 3..3);
         let others = [
-            Key {
+            CacheKey {
                 size: 1001,
                 ..key()
             },
-            Key {
+            CacheKey {
                 stored: None,
                 ..key()
             },
-            Key {
+            CacheKey {
                 diff_id: crate::blob::sha256(b"other"),
                 ..key()
             },
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_is_not_read() {
+    fn a_damaged_index_is_not_read() {
         let mut bytes = Vec::new();
         index().write(&key(), &mut bytes).expect("memory");
         let windows = bytes.len() - 99;

@@ -42,7 +42,7 @@ impl Caching {
 
 /// Says once that nothing could be kept, if so: what was asked for was done all the same.
 pub fn warn_of_cache(cache: Option<&Cache>, io: &mut Io) {
-    if let Some(trouble) = cache.and_then(Cache::trouble) {
-        io.warn(&format!("the cache was not written: {trouble}"));
+    if let Some(error) = cache.and_then(Cache::save_error) {
+        io.warn(&format!("cannot write the cache: {error}"));
     }
 }

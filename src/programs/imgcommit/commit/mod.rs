@@ -149,7 +149,7 @@ fn base(
     })?;
     let (listings, mut plain): (Vec<_>, Vec<_>) = layers
         .into_iter()
-        .map(|layer| (layer.listing, layer.plain))
+        .map(|layer| (layer.listing, layer.uncompressed))
         .unzip();
     let tree = Tree::apply(listings).and_then(Tree::sound)?;
     for node in tree.walk().filter(|node| node.digest().is_none()) {

@@ -355,7 +355,7 @@ pub fn load(inputs: Vec<Input>, loading: &Loading, skip: bool) -> Result<Vec<Sid
                 layer,
                 listing: looked.listing,
                 plain,
-                known: looked.known,
+                known: looked.index,
                 parts: None,
                 compression,
             });
@@ -397,8 +397,8 @@ pub fn load(inputs: Vec<Input>, loading: &Loading, skip: bool) -> Result<Vec<Sid
 fn unread() -> ListedLayer {
     ListedLayer {
         listing: Arc::default(),
-        plain: None,
-        known: None,
+        uncompressed: None,
+        index: None,
     }
 }
 
@@ -515,7 +515,7 @@ impl Side {
                 continue;
             }
             if let Some(cache) = &loading.cache {
-                cache.forget(parts.known());
+                cache.forget(parts.layer());
             }
             (layer.known, layer.parts, layer.plain) = (None, None, None);
         }

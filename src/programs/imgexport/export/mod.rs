@@ -109,14 +109,14 @@ impl Export {
         let mut parts: Vec<Option<Arc<PartialTar>>> = Vec::new();
         let mut plain = Vec::new();
         for layer in &looked {
-            let part = match &layer.known {
+            let part = match &layer.index {
                 None => None,
                 Some(known) => match layers_alike(&looked, &parts, layer) {
                     Some(part) => Some(part),
                     None => Some(Arc::new(PartialTar::new(Arc::clone(known), landing)?)),
                 },
             };
-            let bytes = match (&layer.plain, &part) {
+            let bytes = match (&layer.uncompressed, &part) {
                 (Some(bytes), _) => bytes.clone(),
                 (None, Some(part)) => part.bytes().clone(),
                 (None, None) => return Err(Fault::StreamConsumed.into()),
@@ -164,7 +164,7 @@ impl Export {
         let proven = cache::decode_ranges(&wanted, &reading.limits, &reading.meter)?;
         for ((part, _), _) in wanted.iter().zip(&proven).filter(|(_, proven)| !**proven) {
             if let Some(cache) = cache {
-                cache.forget(part.known());
+                cache.forget(part.layer());
             }
         }
         Ok(!proven.contains(&false))
@@ -363,7 +363,7 @@ fn layers_alike(
     parts: &[Option<Arc<PartialTar>>],
     layer: &ListedLayer,
 ) -> Option<Arc<PartialTar>> {
-    let same = |other: &ListedLayer| match (&other.known, &layer.known) {
+    let same = |other: &ListedLayer| match (&other.index, &layer.index) {
         (Some(a), Some(b)) => Arc::ptr_eq(a, b),
         _ => false,
     };

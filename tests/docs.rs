@@ -198,7 +198,7 @@ fn finding_codes() -> BTreeSet<String> {
             .filter_map(|rest| rest.split('"').next())
             .map(str::to_owned),
     );
-    let anomaly = read("src/layer/anomaly.rs") + &read("src/layer/watch.rs");
+    let anomaly = read("src/layer/anomaly.rs") + &read("src/layer/notes.rs");
     let kinds = anomaly.split("=> \"").skip(1);
     codes.extend(
         kinds

@@ -1,32 +1,34 @@
-//! One pass over a blob that finds out everything at once: digest, size, packing, diff ID, entries.
+//! One pass over a blob for digest, size, compression, diff ID and entries.
 
 use std::io::{self, BufRead, BufReader, Read};
 
 use super::Limits;
 use super::anomaly::Anomalies;
 use super::input::StreamInput;
+use super::notes::Notes;
+use super::observer::EntryObserver;
 use super::summary::LayerSummary;
+use super::trace::Trace;
 use super::walk::{Tail, Walker};
-use super::watch::{Notes, Trace, Watch};
 use crate::blob::{
     CHUNK, Compression, DecodeLimits, Decoder, Hasher, HashingBuf, Meter, ReadAhead,
 };
 use crate::error::{Error, Fault, Result};
 use crate::spec::Digest;
 
-/// What the header of a gzip stream's first member says besides what it must.
+/// Optional fields in the header of a gzip stream's first member.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GzipHeader {
-    /// The name of a file; as much as the first look shows.
+    /// File name, as far as the first buffer shows it.
     pub name: Option<Vec<u8>>,
-    /// A comment; as much as the first look shows.
+    /// Comment, as far as the first buffer shows it.
     pub comment: Option<Vec<u8>>,
-    /// Bytes of extra fields.
+    /// Size of extra fields in bytes.
     pub extra: usize,
 }
 
 impl GzipHeader {
-    /// Reads it off the first bytes of a blob (RFC 1952, section 2.3); `None` where it says nothing.
+    /// Reads the fields from the first bytes of a blob (RFC 1952, section 2.3); `None` if it has none.
     fn read(head: &[u8]) -> Option<Self> {
         let (fixed, mut rest) = head.split_at_checked(10)?;
         let flags = *fixed
@@ -38,11 +40,11 @@ impl GzipHeader {
             header.extra = usize::from(u16::from_le_bytes(*length));
             rest = after.get(header.extra..).unwrap_or_default();
         }
-        let mut text = |is: bool| {
+        let mut text = |is_set: bool| {
             let text = rest
                 .split(|&byte| byte == 0)
                 .next()
-                .filter(|_| is)?
+                .filter(|_| is_set)?
                 .to_vec();
             rest = rest.get(text.len() + 1..).unwrap_or_default();
             Some(text)
@@ -53,40 +55,40 @@ impl GzipHeader {
     }
 }
 
-/// What one complete pass over a blob's bytes found out. Nothing is compared with anything yet.
+/// Result of one complete pass over a blob. Nothing is compared with its descriptor or config yet.
 #[derive(Debug)]
 pub struct Scan {
-    /// Stored bytes.
+    /// Number of stored bytes.
     pub size: u64,
-    /// The digest of the stored bytes.
+    /// Digest of the stored bytes.
     pub digest: Digest,
-    /// How they are packed, told by the bytes.
+    /// Compression, detected by the bytes.
     pub compression: Compression,
-    /// The SHA-256 digest of the decoded bytes, to the very end of the stream; `None` if they do not decode.
+    /// SHA-256 digest of the decoded bytes up to the end of the stream; `None` if they do not decode.
     pub diff_id: Option<Digest>,
-    /// Decoded bytes; as far as they decode.
+    /// Number of decoded bytes, as far as they decode.
     pub uncompressed_size: u64,
-    /// Zero bytes behind the last gzip member, which some readers refuse.
+    /// Number of zero bytes after the last gzip member, which some readers refuse.
     pub padding: u64,
-    /// What the entries amount to; as far as they could be walked.
+    /// Counts and sizes of the entries, as far as they could be read.
     pub summary: LayerSummary,
-    /// What is odd about the tar.
+    /// Anomalies of the tar.
     pub anomalies: Anomalies,
-    /// What follows the tar's end marker, if it has one.
+    /// Bytes after the tar's end marker, if it has one.
     pub tail: Option<Tail>,
-    /// What a gzip header says besides what it must.
+    /// Optional fields of a gzip header.
     pub gzip: Option<GzipHeader>,
-    /// What is worth a note, if that was asked for.
+    /// Notes on the entries, if requested.
     pub notes: Notes,
-    /// The entries, if they were asked for and do not take more bytes than allowed.
+    /// Trace of the entries, if requested and within its limit.
     pub trace: Option<Trace>,
-    /// What stopped decoding or the walk, if anything: then the bytes are no sound layer.
+    /// Error that stopped decoding or the walk, if any: the layer is damaged.
     pub fault: Option<Error>,
 }
 
 impl Scan {
-    /// What is known of a layer that was packed here: its entries were not looked at.
-    pub(crate) fn made(
+    /// Result for a layer that this program wrote, without its entries.
+    pub(crate) fn written(
         digest: Digest,
         size: u64,
         compression: Compression,
@@ -113,12 +115,13 @@ impl Scan {
 
 /// Reads a blob to its end: hashes it, decodes it, hashes that, and walks it as a tar.
 ///
-/// What `stored` shows first is enough to tell the packing by: 512 bytes, or all there are ([`sniffable`] sees to
-/// that). Reading, hashing and decoding go on here while another thread walks what comes out, and hashes what was decoded;
-/// one chunk of plain bytes is walked here. Memory: six chunks of [`CHUNK`] bytes and the decoder's window. A blob that is no tar is read all the same; its `fault` says so.
+/// The first buffer of `stored` must suffice to detect the compression: 512 bytes, or the whole blob ([`sniffable`]
+/// ensures it). Reading, hashing and decoding run on this thread, while another one hashes and walks the decoded bytes; a
+/// single chunk of uncompressed bytes is walked on this thread. Memory: six chunks of [`CHUNK`] bytes and the decoder's
+/// window. A blob that is no tar is read to its end as well.
 ///
 /// # Errors
-/// `Io` and whatever else the reader gives; damage of the bytes themselves is in the result.
+/// `Io` and other errors of the reader; damage of the bytes themselves is in [`Scan::fault`].
 pub fn scan(stored: impl BufRead, hasher: Hasher, limits: &Limits, meter: &Meter) -> Result<Scan> {
     let mut stored = HashingBuf::new(stored, hasher.clone(), meter);
     let read_error = |error| Error::io("read", error);
@@ -131,15 +134,15 @@ pub fn scan(stored: impl BufRead, hasher: Hasher, limits: &Limits, meter: &Meter
         walk(&mut stored, limits)
     } else if one_hash {
         // Many small files take as long to walk as to hash.
-        walk_beside(&mut stored, |mut plain| walk(&mut plain, limits))
+        walk_beside(&mut stored, |mut tar| walk(&mut tar, limits))
     } else {
         match Decoder::new(&mut stored, compression, limits.decode) {
             Err(error) => Walked::failed(error),
             Ok(mut decoder) => {
-                let mut walked = walk_beside(&mut decoder, |plain| {
-                    let mut plain = HashingBuf::new(plain, Hasher::default(), &Meter::default());
-                    let mut walked = walk(&mut plain, limits);
-                    walked.plain = Some(plain.finish());
+                let mut walked = walk_beside(&mut decoder, |tar| {
+                    let mut tar = HashingBuf::new(tar, Hasher::default(), &Meter::default());
+                    let mut walked = walk(&mut tar, limits);
+                    walked.decoded_digest = Some(tar.finish());
                     walked
                 });
                 walked.padding = decoder.padding();
@@ -150,12 +153,12 @@ pub fn scan(stored: impl BufRead, hasher: Hasher, limits: &Limits, meter: &Meter
     if let Some(error) = walked.source {
         return Err(error);
     }
-    // A walk or decoder that stopped leaves bytes behind, and they count too.
+    // A walk or decoder that stopped early leaves bytes unread.
     io::copy(&mut stored, &mut io::sink()).map_err(read_error)?;
     let (digest, size) = stored.finish();
-    let (diff_id, uncompressed_size) = match (one_hash, walked.plain) {
+    let (diff_id, uncompressed_size) = match (one_hash, walked.decoded_digest) {
         (true, _) => (digest.clone(), size),
-        (false, Some(plain)) => plain,
+        (false, Some(decoded)) => decoded,
         (false, None) => (digest.clone(), 0),
     };
     if size == 0 && walked.fault.is_none() {
@@ -172,31 +175,37 @@ pub fn scan(stored: impl BufRead, hasher: Hasher, limits: &Limits, meter: &Meter
         size,
         digest,
         compression,
-        diff_id: walked.decoded.then_some(diff_id),
+        diff_id: walked.is_decoded.then_some(diff_id),
         uncompressed_size,
         padding: walked.padding,
         summary: walked.summary,
         anomalies: walked.anomalies,
         tail: walked.tail,
         gzip,
-        notes: walked.watch.notes,
-        trace: walked.watch.trace.filter(|_| walked.fault.is_none()),
+        notes: walked.observer.notes.notes,
+        trace: walked
+            .observer
+            .trace
+            .trace
+            .filter(|_| walked.fault.is_none()),
         fault: walked.fault,
     })
 }
 
+/// Result of a walk.
 struct Walked {
     summary: LayerSummary,
-    watch: Watch,
+    observer: EntryObserver,
     anomalies: Anomalies,
     tail: Option<Tail>,
-    /// What is wrong with the bytes.
+    /// Damage of the bytes.
     fault: Option<Error>,
-    /// What is wrong with where they come from.
+    /// Error of their source.
     source: Option<Error>,
     /// Whether all bytes could be decoded.
-    decoded: bool,
-    plain: Option<(Digest, u64)>,
+    is_decoded: bool,
+    /// Digest and number of the decoded bytes.
+    decoded_digest: Option<(Digest, u64)>,
     padding: u64,
 }
 
@@ -204,13 +213,13 @@ impl Walked {
     fn new() -> Self {
         Walked {
             summary: LayerSummary::default(),
-            watch: Watch::default(),
+            observer: EntryObserver::default(),
             anomalies: Anomalies::default(),
             tail: None,
             fault: None,
             source: None,
-            decoded: true,
-            plain: None,
+            is_decoded: true,
+            decoded_digest: None,
             padding: 0,
         }
     }
@@ -218,20 +227,21 @@ impl Walked {
     fn failed(error: Error) -> Self {
         Walked {
             fault: Some(error),
-            decoded: false,
+            is_decoded: false,
             ..Walked::new()
         }
     }
 
-    fn broke(&mut self, error: Error) {
+    /// Records an error that ended the walk.
+    fn fail(&mut self, error: Error) {
         match error.fault() {
             Fault::Limit { what, .. } => {
-                // What the walk does not accept still decodes.
-                self.decoded = !DecodeLimits::NAMES.contains(what);
+                // After other limits the bytes still decode.
+                self.is_decoded = !DecodeLimits::NAMES.contains(what);
                 self.fault.get_or_insert(error);
             }
             Fault::Codec { .. } => {
-                self.decoded = false;
+                self.is_decoded = false;
                 self.fault.get_or_insert(error);
             }
             _ => self.source = Some(error),
@@ -239,25 +249,25 @@ impl Walked {
     }
 }
 
-/// Reads a source here while another thread walks what comes out of it.
+/// Reads a source on this thread while another one walks its bytes.
 fn walk_beside(source: &mut dyn io::Read, walk: impl FnOnce(ReadAhead) -> Walked + Send) -> Walked {
-    let (feeder, plain) = ReadAhead::pair();
+    let (feeder, tar) = ReadAhead::pair();
     std::thread::scope(|scope| {
-        let walking = scope.spawn(move || walk(plain));
+        let walking = scope.spawn(move || walk(tar));
         feeder.run(source);
         walking.join().unwrap_or_else(|_| {
-            let gone = io::Error::other("the walking thread ended");
-            Walked::failed(Error::io("read", gone))
+            let panicked = io::Error::other("the walking thread ended");
+            Walked::failed(Error::io("read", panicked))
         })
     })
 }
 
-/// Walks plain bytes as a tar and reads them to the end, whatever they are.
-fn walk(plain: &mut impl BufRead, limits: &Limits) -> Walked {
+/// Walks uncompressed bytes as a tar and reads them to their end.
+fn walk(tar: &mut impl BufRead, limits: &Limits) -> Walked {
     let mut walked = Walked::new();
-    walked.watch = Watch::new(limits.trace);
-    let mut walker = Walker::new(StreamInput::new(&mut *plain)).within(limits);
-    let end = match LayerSummary::watched(&mut walker, &mut walked.watch) {
+    walked.observer = EntryObserver::new(limits.trace);
+    let mut walker = Walker::new(StreamInput::new(&mut *tar)).within(limits);
+    let end = match LayerSummary::observed(&mut walker, &mut walked.observer) {
         Ok(summary) => {
             walked.summary = summary;
             walker.check_tail().map(Some)
@@ -272,8 +282,8 @@ fn walk(plain: &mut impl BufRead, limits: &Limits) -> Walked {
     match end {
         Ok(tail) => walked.tail = tail,
         Err(error) => {
-            walked.broke(error);
-            // Entries past the limit are not walked, but their bytes decode.
+            walked.fail(error);
+            // Entries after the limit are not walked, but their bytes are decoded.
             let too_many = |error: &Error| {
                 matches!(
                     error.fault(),
@@ -286,24 +296,24 @@ fn walk(plain: &mut impl BufRead, limits: &Limits) -> Walked {
             if !walked.fault.as_ref().is_some_and(too_many) {
                 return walked;
             }
-            walked.decoded = true;
+            walked.is_decoded = true;
         }
     }
-    if let Err(error) = io::copy(plain, &mut io::sink()) {
-        walked.broke(Error::io("read", error));
+    if let Err(error) = io::copy(tar, &mut io::sink()) {
+        walked.fail(Error::io("read", error));
     }
     walked
 }
 
-/// Buffers a reader so that the first look at it shows enough to tell what it is.
+/// Buffers a reader so that its first buffer suffices to detect its format.
 pub fn sniffable(reader: impl Read) -> impl BufRead {
-    BufReader::with_capacity(CHUNK, Full(reader))
+    BufReader::with_capacity(CHUNK, FullReads(reader))
 }
 
-/// Fills every buffer it is given.
-struct Full<R>(R);
+/// Reader that fills every buffer, except at the end.
+struct FullReads<R>(R);
 
-impl<R: Read> Read for Full<R> {
+impl<R: Read> Read for FullReads<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while filled < buf.len() {
@@ -311,7 +321,7 @@ impl<R: Read> Read for Full<R> {
                 Ok(0) => break,
                 Ok(n) => filled += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Bytes already read are not lost; the error comes again with the next read.
+                // Returns the bytes read so far; the error comes again with the next read.
                 Err(_) if filled > 0 => break,
                 Err(error) => return Err(error),
             }

@@ -1,14 +1,14 @@
-//! What one layer amounts to, counted in one walk over its headers.
+//! Counts and sizes of one layer, from one walk over its headers.
 
 use super::input::TarInput;
 use super::metadata::EntryKind;
 use super::names::Names;
+use super::observer::EntryObserver;
 use super::walk::{WalkEnd, Walker};
-use super::watch::Watch;
 use super::whiteout::Whiteout;
 use crate::error::{Error, Fault, Result};
 
-/// Counts and sizes of one layer. Every entry is in exactly one of the counts that follow `entries`.
+/// Counts and sizes of one layer. Every entry is in exactly one of the counts from `files` to `ignored`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LayerSummary {
     /// Entries in the archive, repeated paths included.
@@ -19,52 +19,58 @@ pub struct LayerSummary {
     pub directories: u64,
     /// Symbolic links.
     pub symlinks: u64,
-    /// Hard links: further names of an entry.
+    /// Hard links.
     pub hard_links: u64,
-    /// Devices, FIFOs and types that are none of these.
+    /// Devices, FIFOs and other types.
     pub specials: u64,
-    /// Markers that remove one name from lower layers.
+    /// Whiteouts of single names.
     pub whiteouts: u64,
-    /// Markers that remove all that lower layers have in a directory.
+    /// Opaque whiteouts of directories.
     pub opaque_whiteouts: u64,
-    /// Invalid whiteouts and an old storage driver's notes.
+    /// Invalid whiteouts and metadata of the AUFS storage driver.
     pub ignored: u64,
-    /// Entries whose path came before in this layer and whose earlier self is thereby replaced or changed.
+    /// Entries whose path occurred before in this layer, and which replace or change the earlier entry.
     pub repeated: u64,
-    /// Bytes that the unpacked layer takes, as `docker history` and `docker image inspect` count them.
+    /// Size of the extracted layer in bytes, as `docker history` and `docker image inspect` count it.
     ///
     /// The rule is that of the overlay2 graph driver (moby, `pkg/directory.Size` over the layer's own directory): the
-    /// `st_size` of everything but directories, each inode once. So a sparse file counts with its holes, a symbolic
-    /// link with the length of its target, names linked to one another once, and whiteouts, devices and FIFOs
-    /// nothing. Of a path that comes twice only the last entry counts, and a directory that gives way to something
-    /// else takes what was in it along.
+    /// `st_size` of all files but directories, each inode once. So a sparse file counts with its holes, a symbolic link
+    /// with the length of its target, hard links to one inode once, and whiteouts, devices and FIFOs nothing. Of a path
+    /// that occurs twice only the last entry counts, and a directory that is replaced loses its contents.
     pub content_size: u64,
-    /// Bytes of all file contents as the entries state them: [`content_size`](Self::content_size) without symbolic
-    /// links. It is what engines with BuildKit report for the layers that it built there (moby sums the tar sizes).
+    /// Sum of the sizes of all files as the entries state them, in bytes. Engines report it for layers that BuildKit built
+    /// (moby sums the tar sizes).
     pub file_size: u64,
-    /// Bytes of the tar up to and with its end marker.
+    /// Size of the tar including its end marker, in bytes.
     pub tar_size: u64,
 }
 
 impl LayerSummary {
-    /// Walks to the end and counts. Memory: about 40 bytes and the last part of its path for each distinct path.
+    /// Walks a layer to its end and counts its entries. Memory: about 40 bytes and the last component for each distinct
+    /// path.
     ///
-    /// The walker should be fresh; what it finds odd can be asked of it afterwards.
+    /// The walker must not have read any entry yet; it holds the anomalies afterwards.
     ///
     /// # Errors
-    /// As [`Walker::next_entry`], and `Limit` for more than [`crate::limits::PATHS`] paths or [`crate::limits::PATH_TEXT`] bytes of
-    /// them.
+    /// Those of [`Walker::next_entry`], and `Limit` for more than [`crate::limits::PATHS`] paths or
+    /// [`crate::limits::PATH_TEXT`] bytes of them.
     pub fn of<I: TarInput>(walker: &mut Walker<I>) -> Result<Self> {
-        Self::watched(walker, &mut Watch::default())
+        Self::observed(walker, &mut EntryObserver::default())
     }
 
-    /// The same, with somebody who looks at each entry.
-    pub(crate) fn watched<I: TarInput>(walker: &mut Walker<I>, watch: &mut Watch) -> Result<Self> {
+    /// Walks a layer to its end, counts its entries and passes each to `observer`.
+    ///
+    /// # Errors
+    /// Those of [`LayerSummary::of`].
+    pub(crate) fn observed<I: TarInput>(
+        walker: &mut Walker<I>,
+        observer: &mut EntryObserver,
+    ) -> Result<Self> {
         let mut summary = LayerSummary::default();
         let mut names = Names::default();
         let limits = *walker.limits();
         while let Some(entry) = walker.next_entry()? {
-            watch.see(entry);
+            observer.add(entry);
             let path = entry.clean_path();
             match Whiteout::of(path) {
                 Whiteout::None => {}
@@ -109,7 +115,7 @@ impl LayerSummary {
                 }
             };
             summary.repeated += u64::from(repeated);
-            // One name can imply thousands of directories, so entries alone are no bound.
+            // One name can imply thousands of directories, so the number of entries is no bound.
             if names.text() > limits.path_text {
                 return Err(Error::new(Fault::Limit {
                     what: "bytes of names",

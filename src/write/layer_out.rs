@@ -170,7 +170,7 @@ impl LayerWriter {
             None => (Compression::None, (diff_id.clone(), self.count)),
             Some(mut packing) => (packing.to, packing.end()?),
         };
-        let scan = Scan::made(digest, size, to, diff_id, self.count);
+        let scan = Scan::written(digest, size, to, diff_id, self.count);
         let copy = self.file.file().try_clone();
         let range = FileRange::whole(copy.map_err(|error| Error::io("read", error))?)?;
         Ok(Kept {

@@ -195,7 +195,7 @@ fn walk(
     std::io::copy(&mut stored, &mut std::io::sink()).map_err(read_error)?;
     let (digest, size) = stored.finish();
     let (diff_id, uncompressed_size) = plain.unwrap_or_else(|| (digest.clone(), size));
-    let mut scan = Scan::made(digest, size, compression, diff_id, uncompressed_size);
+    let mut scan = Scan::written(digest, size, compression, diff_id, uncompressed_size);
     scan.padding = padding;
     Ok((scan, listing))
 }

@@ -216,7 +216,7 @@ fn recompress(
         .try_clone()
         .map_err(|error| Error::io("read", error))?;
     let range = FileRange::whole(copy)?;
-    let scan = Scan::made(digest.clone(), size, to, diff_id.clone(), tar_size);
+    let scan = Scan::written(digest.clone(), size, to, diff_id.clone(), tar_size);
     let scan = Arc::new(scan);
     let source = Source::Stored(Content::Kept(Arc::new(Kept { file, range, scan })));
     Ok(ConvertedLayer {

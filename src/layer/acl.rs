@@ -1,16 +1,16 @@
-//! Access control lists as GNU tar and star write them: PAX records `SCHILY.acl.access` and `SCHILY.acl.default`, each
-//! a text. They are kept as attributes of these names, byte for byte; here the text becomes what a file system takes.
+//! Access control lists as GNU tar and star write them: PAX records `SCHILY.acl.access` and `SCHILY.acl.default`, both
+//! text. Entries keep them as attributes of these names, byte for byte; this module converts the text for file systems.
 
-/// What the names of such records begin with.
+/// Prefix of the keys of such records.
 pub(crate) const PREFIX: &[u8] = b"SCHILY.acl.";
 
-/// Whether an attribute is an access control list, as a text or as a file system has it.
+/// Reports whether an attribute is an access control list, as text or in the form of file systems.
 pub(crate) fn is_acl(name: &[u8]) -> bool {
     name.starts_with(PREFIX) || name.starts_with(b"system.posix_acl_")
 }
 
-/// An access control list as the attribute that a file system takes; `None` for what no file system here takes: lists
-/// of NFSv4, malformed ones, and names of users without a number, which are another's here.
+/// Converts an access control list to the name and value of a file system attribute. `None` for lists that Linux file
+/// systems do not accept: NFSv4 lists, malformed ones, and user names without a number, which may differ on this host.
 pub(crate) fn attribute(name: &[u8], text: &[u8]) -> Option<(&'static str, Vec<u8>)> {
     let name = match name.strip_prefix(PREFIX)? {
         b"access" => "system.posix_acl_access",
@@ -31,7 +31,7 @@ pub(crate) fn attribute(name: &[u8], text: &[u8]) -> Option<(&'static str, Vec<u
             [who, name, allowed, ..] => (who, name, allowed),
             _ => return None,
         };
-        // star adds the number behind the name.
+        // star adds the number after the permissions.
         let number = fields.get(3).copied().unwrap_or(name);
         let tag = match (who, name.is_empty()) {
             ("user" | "u", true) => 0x01,
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_become_what_the_kernel_takes() {
+    fn texts_become_kernel_attributes() {
         let text = b"user::rw-\nuser:1000:rw-\ngroup::r--\nmask::rw-\nother::r--\n";
         let (name, value) = attribute(b"SCHILY.acl.access", text).expect("a list");
         assert_eq!(name, "system.posix_acl_access");

@@ -1,12 +1,12 @@
-//! What a tar holds that readers can cope with and people should know.
+//! Anomalies of tars: valid for this reader, but handled differently by others.
 
-/// What is odd.
+/// Kind of an anomaly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum AnomalyKind {
     /// A link, device, directory or FIFO states a size; common readers skip no contents there, GNU tar does.
     SizeOnLink,
-    /// A type letter that is not for files of a layer: `D`, `V`, `M`, `N`, vendor letters.
+    /// A type letter that layers do not use: `D`, `V`, `M`, `N`, vendor letters.
     UnknownType,
     /// Several extension headers of one type before one entry; the last one counts, in some readers the first.
     DuplicateExtension,
@@ -16,40 +16,40 @@ pub enum AnomalyKind {
     GlobalPax,
     /// A name starts with `/`.
     AbsolutePath,
-    /// A name has a part `..`.
+    /// A component of a name is `..`.
     ClimbingPath,
     /// A name is empty.
     EmptyName,
-    /// The entry for the top of the tree is no directory.
+    /// The entry of the root is no directory.
     RootNotDirectory,
-    /// A whiteout that names nothing, or the directory it is in, or that one's parent.
+    /// A whiteout without a name, or of its own directory or that one's parent.
     InvalidWhiteout,
-    /// A NUL inside a GNU long name, which ends there for some readers.
+    /// A NUL inside a GNU long name, at which some readers end it.
     NulInName,
     /// The archive ends without a zero block.
     MissingEndMarker,
-    /// One zero block where two should be.
+    /// One zero block instead of two at the end.
     OneEndBlock,
-    /// The archive ends right after the contents of its last entry, where padding to a whole block belongs.
+    /// The archive ends after the contents of its last entry, without padding to a whole block.
     MissingPadding,
-    /// A record states another size than the header, or than another record: who reads only the header finds the next
-    /// one elsewhere. Sizes that no header can hold are stated by a record alone and are not odd.
+    /// A record states another size than the header or another record: readers of the header alone find the next header at
+    /// another offset. Sizes that exceed a header are stated by a record alone, and are no anomaly.
     SizeDesync,
-    /// A global record changes a name, size, owner or time of the entries after it; libarchive ignores those.
+    /// A global record changes a name, size, owner or time of the following entries; libarchive ignores those.
     GlobalOverride,
-    /// A number is spelled in a way that not all readers accept, in any field of the header.
+    /// A number of the header is in a format that not all readers accept.
     OddNumber,
-    /// Bytes where a prefix of the name would be, in a header whose magic gives them no such meaning.
+    /// Bytes in the place of the name's prefix, in a dialect without a prefix.
     PrefixInDoubt,
-    /// A name ends with `/` and the type says file or hard link; some readers make a directory of it.
+    /// The name of a file or hard link ends with `/`; some readers create a directory.
     SlashOnFile,
     /// A link without a target.
     EmptyLink,
-    /// Bytes behind the NUL that ends a text field, or behind the last field: no reader shows them.
+    /// Bytes after the NUL that ends a text field, or after the last field: no reader shows them.
     HiddenBytes,
-    /// Bytes that are not zero where contents or an extension header are filled up to a whole block.
+    /// Padding of contents or of an extension header that is not zero.
     PaddingData,
-    /// A record without a value, which takes a value back; Python takes it for an empty one.
+    /// A record without a value, which deletes a field; Python reads an empty value.
     EmptyRecord,
     /// Records of a sparse file in an order that only some readers understand.
     OddSparse,
@@ -58,7 +58,7 @@ pub enum AnomalyKind {
 impl AnomalyKind {
     const COUNT: usize = AnomalyKind::OddSparse as usize + 1;
 
-    /// All of them.
+    /// All kinds.
     pub const ALL: [AnomalyKind; Self::COUNT] = [
         AnomalyKind::SizeOnLink,
         AnomalyKind::UnknownType,
@@ -117,18 +117,18 @@ impl AnomalyKind {
     }
 }
 
-/// One odd thing and where it is.
+/// One anomaly and its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Anomaly {
-    /// What is odd.
+    /// Kind of the anomaly.
     pub kind: AnomalyKind,
-    /// Where the header concerned starts, in bytes from the start of the tar; for the end of the archive, that end.
+    /// Offset of the header, or of the end of the archive, in bytes from the start of the tar.
     pub header_offset: u64,
-    /// The entry's name as written, at most [`Anomalies::PATH`] bytes of it; `None` for the archive as a whole.
+    /// Name of the entry as written, at most [`Anomalies::PATH`] bytes; `None` for the whole archive.
     pub path: Option<Vec<u8>>,
 }
 
-/// The odd things of one tar: all are counted, the first of each kind are kept.
+/// Anomalies of one tar: all are counted, the first of each kind are kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Anomalies {
     kept: Vec<Anomaly>,
@@ -136,29 +136,29 @@ pub struct Anomalies {
 }
 
 impl Anomalies {
-    /// How many of each kind are kept, so that a hostile archive can neither fill the memory nor hide one kind behind
+    /// Number of anomalies kept per kind, so that a hostile archive can neither fill the memory nor hide one kind among
     /// many of another.
     pub const PER_KIND: u64 = 8;
 
-    /// How many bytes of a name are kept.
+    /// Number of bytes of a name that are kept.
     pub const PATH: usize = 4096;
 
-    /// The kept ones, in archive order.
+    /// Kept anomalies, in archive order.
     pub fn iter(&self) -> impl Iterator<Item = &Anomaly> {
         self.kept.iter()
     }
 
-    /// How many there are of a kind, kept or not.
+    /// Number of anomalies of a kind, kept or not.
     pub fn count(&self, kind: AnomalyKind) -> u64 {
         self.counts.get(kind as usize).copied().unwrap_or_default()
     }
 
-    /// How many there are in all.
+    /// Total number of anomalies.
     pub fn total(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// Whether nothing is odd.
+    /// Reports whether there are no anomalies.
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()
     }

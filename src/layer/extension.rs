@@ -1,10 +1,11 @@
-//! What the extension headers before an entry say, until the entry comes.
+//! Extension headers before an entry: PAX records and GNU long names.
 
 use super::header::BLOCK;
 use super::input::TarInput;
-use super::limits::EntryLimits;
-use super::pax::{self, Scope, Setting, Values};
+use super::pax::{Scope, Values};
+use super::pax_value::Setting;
 use crate::error::{Error, Fault, Result, TarFault};
+use crate::limits::EntryLimits;
 
 /// A GNU long name (`L`) or long link (`K`).
 #[derive(Debug, Default)]
@@ -13,42 +14,42 @@ pub(crate) struct LongText {
     bytes: Vec<u8>,
 }
 
-/// Everything collected since the last entry, plus the global records. Buffers are kept.
+/// Extensions since the last entry, and the global records. Buffers are reused.
 #[derive(Debug, Default)]
 pub(crate) struct Extensions {
     pub(crate) local: Values,
     pub(crate) global: Values,
     long_name: LongText,
     long_link: LongText,
-    /// Whether an `x` came, and whether it was the last word on names.
+    /// Whether there is an `x` header, and whether it follows the long name and the long link.
     local_present: bool,
     pax_after_name: bool,
     pax_after_link: bool,
-    /// Where the first header since the last entry starts.
+    /// Offset of the first extension header since the last entry.
     pub(crate) first: Option<u64>,
     taken: u64,
     scratch: Vec<u8>,
-    /// Oddities to report with the entry's name, once it is known.
+    /// Anomalies that are reported with the entry's name.
     pub(crate) duplicate: bool,
     pub(crate) conflicting: bool,
     pub(crate) nul_in_name: bool,
-    /// Whether what fills an extension header up to a block is not all zeros.
+    /// Whether the padding of an extension header holds other bytes than zeros.
     pub(crate) padding_data: bool,
 }
 
 impl Extensions {
-    /// Accepts as much as these say.
+    /// Sets the limits.
     pub(crate) fn within(&mut self, limits: &EntryLimits) {
         self.local.limits = *limits;
         self.global.limits = *limits;
     }
 
-    /// Whether headers wait for an entry.
+    /// Offset of the first extension header that waits for its entry.
     pub(crate) fn pending(&self) -> Option<u64> {
         self.first
     }
 
-    /// Forgets what belonged to the last entry.
+    /// Clears the extensions of the last entry.
     pub(crate) fn clear(&mut self) {
         if self.first.take().is_none() {
             return;
@@ -64,7 +65,7 @@ impl Extensions {
         self.padding_data = false;
     }
 
-    /// Reads the contents of the extension header at `offset`; false for a type that is no extension.
+    /// Reads the contents of the extension header at `offset`. Returns false for other types.
     pub(crate) fn read(
         &mut self,
         type_flag: u8,
@@ -90,7 +91,7 @@ impl Extensions {
                 self.pax_after_link = true;
             }
             b'g' => {
-                // Not counted with one entry's headers, and waits for none.
+                // Global headers do not count towards the limit of an entry, and do not wait for one.
                 let taken = std::mem::take(&mut self.taken);
                 let first = self.first;
                 self.fill(offset, size, input)?;
@@ -107,7 +108,7 @@ impl Extensions {
                     _ => &mut self.long_link,
                 };
                 let length = self.scratch.iter().position(|&byte| byte == 0);
-                // Python reads on behind its size, to a NUL.
+                // Python reads past the size, up to a NUL.
                 self.nul_in_name |= length.is_none() && self.padding_data;
                 let (name, rest) = self.scratch.split_at(length.unwrap_or(self.scratch.len()));
                 self.nul_in_name |= rest.iter().any(|&byte| byte != 0);
@@ -134,7 +135,7 @@ impl Extensions {
         )
     }
 
-    /// The entry's name if an extension gives it.
+    /// Name of the entry, if an extension states it.
     pub(crate) fn path(&mut self) -> Option<&[u8]> {
         let local = self.local.path.get();
         self.conflicting |= self.long_name.conflicts(local);
@@ -146,7 +147,7 @@ impl Extensions {
         )
     }
 
-    /// The link's target if an extension gives it.
+    /// Target of the link, if an extension states it.
     pub(crate) fn link_path(&mut self) -> Option<&[u8]> {
         let local = self.local.link_path.get();
         self.conflicting |= self.long_link.conflicts(local);
@@ -200,7 +201,7 @@ impl LongText {
     }
 }
 
-/// The last of a long name and an `x` record, or else the global record.
+/// Returns the last of a long name and an `x` record, or else the global record.
 fn pick<'a>(
     long: &'a LongText,
     local: Setting<&'a [u8]>,
@@ -215,5 +216,5 @@ fn pick<'a>(
 }
 
 fn differs(before: Option<&[u8]>, now: Setting<&[u8]>) -> bool {
-    before != now.or(pax::Setting::Unset)
+    before != now.or(Setting::Unset)
 }

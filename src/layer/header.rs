@@ -1,44 +1,44 @@
-//! One 512-byte block, read as a tar header.
+//! Tar headers: single blocks of 512 bytes.
 //!
-//! Each header is judged alone: one archive may mix the dialects. Numbers that cannot be meant are refused instead
-//! of guessed, because a wrong size would show the rest of the archive to nobody or show what is not there.
+//! The dialect is determined for each header: one archive may mix them. Invalid numbers are refused and not guessed,
+//! because a wrong size would hide entries, or reveal some that other readers do not have.
 
 use std::ffi::CStr;
 
-/// Bytes in a block, the unit of everything in a tar.
+/// Size of a block in bytes, the unit of a tar.
 pub(crate) const BLOCK: usize = 512;
 
 /// One block.
 pub(crate) type Block = [u8; BLOCK];
 
-/// How a header spells the fields after the link name.
+/// Dialect of a header: the layout of the fields after the link name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
-    /// Nothing after the link name; also headers whose magic is broken.
+    /// No fields after the link name; also headers with a broken magic.
     V7,
-    /// `ustar` NUL, whatever the version says: POSIX, and pax on top of it.
+    /// `ustar` NUL with any version: POSIX, and pax on top of it.
     Ustar,
-    /// `ustar  ` NUL: no prefix, but sparse maps.
+    /// `ustar  ` NUL: sparse maps instead of a prefix.
     Gnu,
     /// `ustar` NUL and `tar` NUL at the end: a shorter prefix.
     Star,
 }
 
-/// A block whose checksum is right.
+/// A block with a valid checksum.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Header<'a> {
     block: &'a Block,
     pub(crate) dialect: Dialect,
 }
 
-/// As long as the longest text of a header.
+/// Zeros, as many as the longest text field has bytes.
 const ZEROS: [u8; 155] = [0; 155];
 
-/// The field's name, for errors.
+/// Name of a field, for errors.
 pub(crate) type Field = &'static str;
 
 impl<'a> Header<'a> {
-    /// Checks the sum: of unsigned bytes, or of signed ones as some old writers had it.
+    /// Parses a block; `None` unless the checksum matches, over unsigned bytes or, as in some old writers, signed ones.
     pub(crate) fn parse(block: &'a Block) -> Option<Self> {
         let stated = number(part(block, 148, 8))?;
         let all = sum(block);
@@ -46,7 +46,7 @@ impl<'a> Header<'a> {
             .iter()
             .map(|&byte| u32::from(byte))
             .sum();
-        // The sum is made as if its own field held eight blanks.
+        // The checksum counts its own field as eight blanks.
         let unsigned = i64::from(all) - i64::from(field) + 8 * 32;
         if stated != unsigned && stated != signed_sum(block) {
             return None;
@@ -68,12 +68,12 @@ impl<'a> Header<'a> {
         self.block.get(156).copied().unwrap_or_default()
     }
 
-    /// The name without its prefix.
+    /// Name without its prefix.
     pub(crate) fn name(&self) -> &'a [u8] {
         text(part(self.block, 0, 100))
     }
 
-    /// What goes before the name with a `/`; empty where there is none.
+    /// Prefix of the name, without the `/` between them; empty if there is none.
     pub(crate) fn prefix(&self) -> &'a [u8] {
         match self.dialect {
             Dialect::Ustar => text(part(self.block, 345, 155)),
@@ -107,12 +107,12 @@ impl<'a> Header<'a> {
         u16::try_from(mode & 0o7777).map_err(|_| "mode")
     }
 
-    /// The mode as stated, with the file type bits.
+    /// Mode as stated, with the file type bits.
     pub(crate) fn stated_mode(&self) -> Result<u64, Field> {
         self.positive(100, 8, "mode")
     }
 
-    /// When it was read and changed last, in seconds since 1970, where the dialect has fields for that.
+    /// Times of the last access and of the last change of attributes, in seconds since 1970, in dialects that have them.
     pub(crate) fn other_times(&self) -> Result<[Option<i64>; 2], Field> {
         let time = |at, is: bool| match is {
             true => number(part(self.block, at, 12)).map(Some).ok_or("time"),
@@ -143,7 +143,7 @@ impl<'a> Header<'a> {
         number(part(self.block, 136, 12)).ok_or("mtime")
     }
 
-    /// Device numbers, which only mean something on a device.
+    /// Device numbers, valid for devices only.
     pub(crate) fn device(&self) -> Result<(u64, u64), Field> {
         match self.dialect {
             Dialect::V7 => Ok((0, 0)),
@@ -154,25 +154,25 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// Whether the field for the size with holes is filled.
+    /// Reports whether the field for the size with holes is set.
     pub(crate) fn has_gnu_real_size(&self) -> bool {
         self.dialect == Dialect::Gnu && self.block.get(483).is_some_and(|&byte| byte != 0)
     }
 
-    /// Size of the file with its holes, in a GNU sparse header.
+    /// Size of the file with its holes in bytes, in a GNU sparse header.
     pub(crate) fn gnu_real_size(&self) -> Result<u64, Field> {
         self.positive(483, 12, "realsize")
     }
 
-    /// The first four segments of a GNU sparse map, and whether blocks with more follow.
+    /// First four segments of a GNU sparse map, and whether blocks with more follow.
     pub(crate) fn gnu_sparse(&self) -> (&'a [u8], bool) {
         let more = self.block.get(482).is_some_and(|&flag| flag != 0);
         (part(self.block, 386, 4 * 24), more)
     }
 
-    /// Whether every number is spelled as all readers accept it, also where nothing here needs it: libarchive looks at
-    /// all of these fields before it calls something a tar.
-    pub(crate) fn has_plain_numbers(&self) -> bool {
+    /// Reports whether all readers accept the format of every number, including unused fields: libarchive checks all of
+    /// these fields to detect a tar.
+    pub(crate) fn has_standard_numbers(&self) -> bool {
         [
             (100, 8),
             (108, 8),
@@ -186,18 +186,18 @@ impl<'a> Header<'a> {
         .into_iter()
         .all(|(at, length)| {
             let field = part(self.block, at, length);
-            // Of a number that is needed nothing but blanks is not enough for GNU tar.
+            // GNU tar refuses blanks for required numbers.
             let is_blank = at < 329 && field.iter().all(|&byte| byte == b' ');
-            is_plain_number(field) && !is_blank
+            is_standard_number(field) && !is_blank
         })
     }
 
-    /// Whether bytes stand where other readers look for a prefix and this one does not.
+    /// Reports whether other readers find a prefix that this dialect does not have.
     pub(crate) fn has_prefix_in_doubt(&self) -> bool {
         text(part(self.block, 345, 155)) != self.prefix()
     }
 
-    /// Whether bytes stand behind the end of a text, or behind the last field.
+    /// Reports whether there are bytes after the end of a text, or after the last field.
     pub(crate) fn has_hidden_bytes(&self) -> bool {
         let fields: &[(usize, usize)] = match self.dialect {
             Dialect::V7 => &[(0, 100), (157, 100)],
@@ -221,18 +221,18 @@ impl<'a> Header<'a> {
     }
 }
 
-/// A constant part of a block; the ranges above are all inside.
+/// Returns a field of a block; all constant ranges in this file are inside.
 pub(crate) fn part(block: &Block, at: usize, length: usize) -> &[u8] {
     block.get(at..at + length).unwrap_or_default()
 }
 
-/// Text up to the first NUL, or the whole field where there is none.
+/// Text up to the first NUL, or the whole field without one.
 fn text(field: &[u8]) -> &[u8] {
     CStr::from_bytes_until_nul(field).map_or(field, CStr::to_bytes)
 }
 
-/// Octal digits after blanks and before blanks or NULs, nothing at all, or base 256.
-fn is_plain_number(field: &[u8]) -> bool {
+/// Reports whether a field holds octal digits between blanks, or is empty, or holds a base-256 number.
+fn is_standard_number(field: &[u8]) -> bool {
     let blank = |byte: &u8| matches!(byte, b' ' | 0);
     match field.first() {
         Some(0x80 | 0xff) => true,
@@ -245,11 +245,11 @@ fn is_plain_number(field: &[u8]) -> bool {
     }
 }
 
-/// The sum of all bytes, eight of them at a time: it is made of every header, and by a compiler that optimises for size.
+/// Sum of all bytes, eight at a time: it is computed for every header, by a compiler that optimises for size.
 fn sum(block: &Block) -> u32 {
     const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
     let (words, _) = block.as_chunks::<8>();
-    // Four sums side by side; of 64 words each is less than 2^16.
+    // Four parallel sums; over 64 words each is less than 2^16.
     let sums = words.iter().fold(0u64, |sums, word| {
         let word = u64::from_le_bytes(*word);
         sums + (word & EVEN) + (word >> 8 & EVEN)
@@ -270,9 +270,9 @@ fn signed_sum(block: &Block) -> i64 {
         .sum()
 }
 
-/// A number: octal digits between blanks, ended by a NUL or the field; nothing at all is 0; or base 256.
+/// Parses a number: octal digits between blanks, ended by a NUL or the field, or base 256. An empty field is 0.
 ///
-/// What the common readers do not agree on is no number: digits after a first NUL, two groups of digits.
+/// `None` for fields on which the common readers disagree: digits after a first NUL, two groups of digits.
 pub(crate) fn number(field: &[u8]) -> Option<i64> {
     match field.first() {
         Some(0x80 | 0xff) => return base_256(field),
@@ -293,7 +293,7 @@ pub(crate) fn number(field: &[u8]) -> Option<i64> {
     let blank = |byte: &u8| matches!(byte, b' ' | 0);
     let ended = match last {
         None => true,
-        // After the closing NUL anything may follow: every reader stops there.
+        // Any bytes may follow the closing NUL: every reader stops there.
         Some(0) => digits || rest.all(blank),
         Some(b' ') => rest
             .take_while(|&&byte| byte != 0)
@@ -306,7 +306,7 @@ pub(crate) fn number(field: &[u8]) -> Option<i64> {
     i64::try_from(value).ok()
 }
 
-/// Two's complement, big endian, with the top bit of the first byte as the mark of the form.
+/// Parses a base-256 number: two's complement, big-endian, marked by the top bit of the first byte.
 fn base_256(field: &[u8]) -> Option<i64> {
     let (mark, bytes) = field.split_first()?;
     let negative = *mark == 0xff;
@@ -319,7 +319,7 @@ fn base_256(field: &[u8]) -> Option<i64> {
     let value = low
         .iter()
         .fold(start, |value, &byte| value << 8 | i64::from(byte));
-    // A full eight bytes leave no room for the sign, so it must come out as the mark says.
+    // Eight full bytes leave no bit for the sign, so it must agree with the mark.
     (value.is_negative() == negative).then_some(value)
 }
 
@@ -329,7 +329,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_that_all_readers_agree_on() {
+    fn numbers_of_all_readers_are_parsed() {
         for (field, expected) in [
             (&b"0000644\0"[..], 0o644),
             (b"   644 \0", 0o644),
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_cannot_be_meant() {
+    fn ambiguous_numbers_are_refused() {
         for field in [
             &b"0000648\0"[..],
             b"-0000001",
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sum_is_of_all_bytes() {
+    fn the_checksum_covers_all_bytes() {
         assert_eq!(sum(&[255; BLOCK]), 512 * 255);
         for at in 0..BLOCK {
             let mut block = [0; BLOCK];
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sum_may_be_of_signed_bytes() {
+    fn the_checksum_may_count_signed_bytes() {
         let block = Head::new("caf\u{e9}", b'0', 0).done();
         assert!(Header::parse(&block).is_some());
         let sum = signed_sum(&block);
@@ -403,7 +403,7 @@ mod tests {
         let star = head.clone().put(508, b"tar\0");
         assert_eq!(prefix(head.clone()), Some((Dialect::Ustar, 155)));
         assert_eq!(prefix(head.clone().gnu()), Some((Dialect::Gnu, 0)));
-        // A broken version field takes nothing from the magic, a broken magic takes all.
+        // A broken version field does not matter, a broken magic does.
         let version = head.clone().put(263, b"??");
         assert_eq!(prefix(version), Some((Dialect::Ustar, 155)));
         let magic = head.put(257, b"ustar!");

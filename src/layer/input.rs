@@ -1,4 +1,4 @@
-//! Where the bytes of a tar come from: a stream that only goes forward, or a part of a file.
+//! Inputs of tars: forward-only streams, and ranges of files.
 
 use std::fs::File;
 use std::io::{self, BufRead};
@@ -7,21 +7,21 @@ use std::sync::Arc;
 
 use crate::blob::{Chunk, ReadAhead};
 
-/// Bytes read in order, some of them skipped.
+/// A forward-only input that can skip bytes.
 pub trait TarInput {
-    /// Fills `buf` and returns its length, or less only where the input ends.
+    /// Fills `buf` and returns the number of bytes read; fewer than its length only at the end of the input.
     ///
     /// # Errors
-    /// What the operating system or the decoder below refuses.
+    /// Errors of the system or of a decoder.
     fn read_full(&mut self, buf: &mut [u8]) -> io::Result<usize>;
 
-    /// Goes `n` bytes on and returns how many bytes there really were: fewer only where the input ends.
+    /// Skips `n` bytes and returns the number of bytes skipped; fewer only at the end of the input.
     ///
     /// # Errors
-    /// As [`read_full`](Self::read_full).
+    /// Errors of the system or of a decoder.
     fn skip(&mut self, n: u64) -> io::Result<u64>;
 
-    /// Bytes read and skipped so far.
+    /// Number of bytes read and skipped so far.
     fn position(&self) -> u64;
 }
 
@@ -39,7 +39,7 @@ impl<I: TarInput + ?Sized> TarInput for &mut I {
     }
 }
 
-/// A forward-only input: skipping reads and drops. Also reads tars in memory, as `StreamInput::new(&bytes[..])`.
+/// Input from a stream; skipped bytes are read and dropped. Also reads tars in memory, as `StreamInput::new(&bytes[..])`.
 #[derive(Debug)]
 pub struct StreamInput<R> {
     inner: R,
@@ -47,22 +47,22 @@ pub struct StreamInput<R> {
 }
 
 impl<R: BufRead> StreamInput<R> {
-    /// Reads from where `inner` stands, which becomes position 0.
+    /// Creates an input at the current position of `inner`, which becomes position 0.
     pub fn new(inner: R) -> Self {
         StreamInput { inner, position: 0 }
     }
 
-    /// The reader, standing right after the last byte that was read or skipped.
+    /// Returns the reader, positioned after the last byte that was read or skipped.
     pub fn into_inner(self) -> R {
         self.inner
     }
 
-    /// Skips zeros; whether something else follows, which is the next byte then.
+    /// Skips zeros. Returns whether another byte follows.
     pub(super) fn skip_zeros(&mut self) -> io::Result<bool> {
         loop {
             let mut zeros = 0;
             let mut all = 0;
-            // Looked at without taking, then taken as far as they are zeros.
+            // Only zeros are consumed.
             match self.inner.fill_buf() {
                 Ok([]) => return Ok(false),
                 Ok(bytes) => {
@@ -80,16 +80,16 @@ impl<R: BufRead> StreamInput<R> {
         }
     }
 
-    /// Takes up to `n` bytes out of the reader and shows them to `take`; 0 only at the end.
+    /// Consumes up to `n` bytes and passes them to `take`. Returns their number, 0 only at the end.
     fn step(&mut self, n: u64, take: impl FnOnce(&[u8])) -> io::Result<usize> {
         let bytes = loop {
             match self.inner.fill_buf() {
-                // The end is not asked for twice: the second time, a signal may come between.
+                // Not read again at the end: a signal could interrupt the second call.
                 Ok([]) => {
                     take(&[]);
                     return Ok(0);
                 }
-                // Asked again below, because a borrow cannot leave a loop that may try once more.
+                // Called again because the borrow cannot leave the loop.
                 Ok(_) => break self.inner.fill_buf()?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -104,7 +104,7 @@ impl<R: BufRead> StreamInput<R> {
 }
 
 impl StreamInput<ReadAhead> {
-    /// Goes on with what is made of the rest; positions count on.
+    /// Replaces the rest of the stream by the reader that `make` returns; positions continue.
     pub(super) fn continue_with(
         &mut self,
         make: impl FnOnce(ReadAhead) -> io::Result<ReadAhead>,
@@ -115,7 +115,7 @@ impl StreamInput<ReadAhead> {
         Ok(())
     }
 
-    /// The next bytes, at most `most` of them and none only at the end, without copying them.
+    /// Returns the next bytes without copying them, at most `most`; none only at the end.
     pub(super) fn take_chunk(&mut self, most: u64) -> io::Result<Chunk> {
         let chunk = self.inner.take_chunk(most)?;
         self.position = self.position.saturating_add(chunk.len() as u64);
@@ -143,11 +143,11 @@ impl<R: BufRead> TarInput for StreamInput<R> {
     fn skip(&mut self, n: u64) -> io::Result<u64> {
         let mut done = 0;
         while done < n {
-            let gone = self.step(n - done, |_| ())?;
-            if gone == 0 {
+            let skipped = self.step(n - done, |_| ())?;
+            if skipped == 0 {
                 break;
             }
-            done += gone as u64;
+            done += skipped as u64;
         }
         Ok(done)
     }
@@ -157,7 +157,7 @@ impl<R: BufRead> TarInput for StreamInput<R> {
     }
 }
 
-/// Keeps a copy of every byte that was read or skipped, until it is taken.
+/// Input that keeps a copy of all bytes read or skipped until the copy is cleared.
 #[derive(Debug)]
 pub(crate) struct Recorder<I> {
     inner: I,
@@ -165,13 +165,13 @@ pub(crate) struct Recorder<I> {
 }
 
 impl<I: TarInput> Recorder<I> {
-    /// Records from where `inner` stands.
+    /// Starts recording at the current position of `inner`.
     pub(crate) fn new(inner: I) -> Self {
         let kept = Vec::new();
         Recorder { inner, kept }
     }
 
-    /// The bytes since they were cleared last. Whoever walks large contents clears them often.
+    /// Bytes since the copy was last cleared; the caller clears it often.
     pub(crate) fn kept(&mut self) -> &mut Vec<u8> {
         &mut self.kept
     }
@@ -205,30 +205,30 @@ impl<I: TarInput> TarInput for Recorder<I> {
     }
 }
 
-/// A part of a file, read at offsets: skipping costs nothing, and clones of the `Arc` can be read at the same time.
+/// Input from a range of a file, read by position: skipping costs nothing, and other ranges can be read at the same time.
 ///
-/// The file's own cursor is neither used nor moved. Nothing outside the part is read.
+/// The file's own position is neither used nor changed. No bytes outside the range are read.
 #[derive(Debug)]
 pub struct FileInput {
     file: Arc<File>,
     start: u64,
     length: u64,
     position: u64,
-    /// The bytes last read, `filled` of them, the first one at `window_at` of the part.
+    /// The bytes read last, `filled` of them, the first one at `window_at` of the range.
     window: Box<[u8]>,
     window_at: u64,
     filled: usize,
 }
 
 impl FileInput {
-    /// Bytes read at once when headers are walked.
+    /// Number of bytes per read when headers are walked.
     ///
-    /// Measured on layers with 28,463 entries: one page is 10 % faster than a block at a time, because a small file's
-    /// next header comes along, and reading more than a page gains nothing. Advising the system that access is random
-    /// trebles the time of a first walk from disk, so nothing is advised.
+    /// Measured on layers with 28,463 entries: one page is 10 % faster than a block, because it often holds the next header
+    /// after a small file; more than a page gains nothing. Advising the system of random access trebles the time of a first
+    /// walk from disk, so no advice is given.
     pub const WINDOW: usize = 4096;
 
-    /// Reads `length` bytes of `file` from byte `start`. A file that is shorter simply ends earlier.
+    /// Reads `length` bytes of `file` from offset `start`; fewer if the file is shorter.
     pub fn new(file: Arc<File>, start: u64, length: u64) -> Self {
         Self::with_window(file, start, length, Self::WINDOW)
     }
@@ -245,7 +245,7 @@ impl FileInput {
         }
     }
 
-    /// The part of the window from the current position on.
+    /// Buffered bytes from the current position on.
     fn ready(&self) -> &[u8] {
         self.position
             .checked_sub(self.window_at)
@@ -290,7 +290,7 @@ impl TarInput for FileInput {
                 let filled = self.read_at(&mut window);
                 self.window = window;
                 self.window_at = self.position;
-                // Forgotten first, so that a failed read leaves no stale bytes that look valid.
+                // Cleared first, so that a failed read leaves no stale bytes that look valid.
                 self.filled = 0;
                 self.filled = filled?;
                 if self.filled == 0 {
@@ -308,9 +308,9 @@ impl TarInput for FileInput {
     }
 
     fn skip(&mut self, n: u64) -> io::Result<u64> {
-        let gone = n.min(self.length.saturating_sub(self.position));
-        self.position = self.position.saturating_add(gone);
-        Ok(gone)
+        let skipped = n.min(self.length.saturating_sub(self.position));
+        self.position = self.position.saturating_add(skipped);
+        Ok(skipped)
     }
 
     fn position(&self) -> u64 {
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_claims_more_than_the_file_just_ends() {
+    fn a_range_past_the_end_of_the_file_ends_there() {
         let mut file = tempfile::tempfile().expect("a temporary file");
         file.write_all(&[1; 600]).expect("written");
         let mut input = FileInput::new(Arc::new(file), 100, u64::MAX);

@@ -5,7 +5,7 @@ use super::entry::Entry;
 use super::extension::Extensions;
 use super::header::Header;
 use super::metadata::EntryKind;
-use super::pax::Setting;
+use super::pax_value::Setting;
 use super::whiteout::Whiteout;
 
 /// Adds the anomalies of an entry that was read from `header` and `extensions`. `size_desync` tells that they state
@@ -41,7 +41,7 @@ pub(super) fn report(
             Whiteout::of(clean) == Whiteout::Invalid,
         ),
         (AnomalyKind::SizeDesync, size_desync),
-        (AnomalyKind::OddNumber, !header.has_plain_numbers()),
+        (AnomalyKind::OddNumber, !header.has_standard_numbers()),
         (AnomalyKind::PrefixInDoubt, header.has_prefix_in_doubt()),
         (
             AnomalyKind::SlashOnFile,

@@ -1,16 +1,16 @@
-//! Tars as entries: the members of an archive, and the files of a layer.
+//! Tars as entries: members of an archive, and files of a layer.
 //!
-//! In comes a [`TarInput`]: part of a file, or a stream that may come out of a decoder. Out go [`Entry`]s in archive
-//! order, and the [`Anomalies`] of the whole. Left to others: decompressing, hashing, applying layers to one another,
-//! and any rule about which names an image must have.
+//! In comes a [`TarInput`]: a range of a file, or a stream, such as the output of a decoder. Out go [`Entry`]s in archive
+//! order, and the [`Anomalies`] of the tar. Left to others: decompression, hashing, applying layers to one another, and
+//! rules about the names in an image.
 //!
-//! What a hostile archive could try here, and what stops it:
-//! - show different entries to different readers: numbers, PAX records and sparse maps that common readers do not
-//!   agree on are errors; what they resolve differently but safely is an [`Anomaly`];
-//! - smuggle an archive inside a file by two sizes: a PAX size always beats the header's;
-//! - make the reader allocate: nothing is sized by a number in the archive, and [`limits`] bound what is kept;
-//! - make it jump: offsets are checked sums, and going forward is the only direction;
-//! - hide entries after the end marker: [`Walker::check_tail`] finds the bytes, and they are listed by nobody.
+//! Attacks by a hostile archive, and their countermeasures:
+//! - different entries for different readers: numbers, PAX records and sparse maps on which the common readers disagree
+//!   are errors; safe differences are [`Anomalies`];
+//! - an archive hidden inside a file by two sizes: a PAX size always takes precedence over the header's;
+//! - exhausting memory: no allocation is sized by a number in the archive, and [`limits`] bound what is kept;
+//! - jumps: offsets are checked sums, and reading only goes forward;
+//! - entries after the end marker: [`Walker::check_tail`] finds the bytes, and they are not listed.
 
 pub(crate) mod acl;
 mod anomaly;
@@ -27,6 +27,7 @@ mod notes;
 mod observer;
 mod path;
 mod pax;
+mod pax_value;
 mod scan;
 mod sparse;
 mod summary;

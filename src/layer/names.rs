@@ -1,7 +1,7 @@
-//! The paths of one layer with the inodes behind them, as small as can be.
+//! Paths and inodes of one layer, in a compact form.
 //!
-//! Only what sizes need: which entry of a path is the last one, which names share an inode, and what went away
-//! together with a directory. Applying layers to one another is another room's work.
+//! Holds what sizes need: the last entry of each path, the names that share an inode, and the paths that were removed with
+//! a directory. Applying layers to one another is left to [`tree`](crate::tree).
 
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
@@ -11,44 +11,44 @@ use hashbrown::hash_table::Entry;
 
 use super::path::common_components;
 
-/// A path: its directory and its last part.
+/// A path: its directory and its last component.
 #[derive(Debug, Clone)]
 struct Name {
-    /// The node of the directory, always one made earlier.
+    /// Node of the directory, which always has a lower number.
     parent: u32,
-    /// Where the last part stands in the text.
+    /// Range of the last component in the text.
     text: Range<usize>,
-    /// The inode that the last entry of this path made; none for a directory or for a path only implied.
+    /// Inode of the path's last entry; `None` for directories and for implied paths.
     inode: Option<u32>,
-    /// When the path was last written, and when it last stopped being a directory: counted in entries, from 1.
+    /// Number of the entry that last wrote the path, and of the one that last made it no directory, from 1.
     written: u32,
     cut: u32,
 }
 
-/// All paths of a layer. The first is the top.
+/// All paths of a layer. The first is the root.
 #[derive(Debug)]
 pub(crate) struct Names {
     names: Vec<Name>,
-    /// The last parts, one after the other, so that a path costs no allocation of its own.
+    /// Concatenated last components, so that paths need no allocation of their own.
     text: Vec<u8>,
-    /// Sizes by inode.
+    /// Size of each inode in bytes.
     inodes: Vec<u64>,
-    /// The nodes by directory and last part. The keyed hash keeps chosen names from meeting.
+    /// Nodes by directory and last component. The keyed hash prevents collisions by chosen names.
     nodes: HashTable<u32>,
     hasher: RandomState,
     clock: u32,
-    /// The last path and the nodes of its parts with the ends of these parts: the next path mostly begins the same.
+    /// The last path, and the ends and nodes of its components: the next path mostly shares a prefix.
     last_path: Vec<u8>,
     last_nodes: Vec<(usize, u32)>,
 }
 
-const TOP: u32 = 0;
+const ROOT: u32 = 0;
 
 impl Default for Names {
     fn default() -> Self {
         Names {
             names: vec![Name {
-                parent: TOP,
+                parent: ROOT,
                 text: 0..0,
                 inode: None,
                 written: 0,
@@ -66,39 +66,40 @@ impl Default for Names {
 }
 
 impl Names {
-    /// Adds something with contents of its own at a clean path; whether the path was there before.
+    /// Adds a file of `size` bytes at a clean path. Returns whether the path existed.
     pub(crate) fn add(&mut self, path: &[u8], size: u64) -> bool {
         let inode = u32::try_from(self.inodes.len()).ok();
         self.inodes.push(size);
         self.write(path, inode, false)
     }
 
-    /// Adds a further name of what `target` is now. A target that is not there has no size in this layer.
+    /// Adds a hard link to the current inode of `target`. A missing target has no size in this layer. Returns whether the
+    /// path existed.
     pub(crate) fn add_link(&mut self, path: &[u8], target: &[u8]) -> bool {
         let target = self.node(target);
         let inode = self.alive(target);
         self.write(path, inode, false)
     }
 
-    /// Adds a directory, which keeps what is in it if it is one already.
+    /// Adds a directory; an existing one keeps its contents. Returns whether the path existed.
     pub(crate) fn add_directory(&mut self, path: &[u8]) -> bool {
         self.write(path, None, true)
     }
 
-    /// Bytes of the parts that are kept.
+    /// Number of bytes of all components.
     pub(crate) fn text(&self) -> u64 {
         self.text.len() as u64
     }
 
-    /// How many distinct paths there are, implied directories included.
+    /// Number of distinct paths, implied directories included.
     pub(crate) fn len(&self) -> u64 {
         self.names.len() as u64
     }
 
-    /// The sum over the inodes that still have a name.
+    /// Sum of the sizes of all inodes that still have a name, in bytes.
     pub(crate) fn size(&self) -> u64 {
         let mut counted = vec![false; self.inodes.len()];
-        // When each path last lost its parents; a parent stands before its children.
+        // Entry that last removed a parent of each path; parents precede their children.
         let mut cuts = Vec::with_capacity(self.names.len());
         let mut sum = 0_u64;
         for name in &self.names {
@@ -116,11 +117,11 @@ impl Names {
         sum
     }
 
-    /// The inode of a path that is still there: none if a directory above it gave way after it was written.
+    /// Inode of a path; `None` if a directory above it was replaced after the path was written.
     fn alive(&self, node: u32) -> Option<u32> {
         let name = self.names.get(node as usize)?;
         let (mut above, written) = (name.parent, name.written);
-        while above != TOP {
+        while above != ROOT {
             let parent = self.names.get(above as usize)?;
             if parent.cut >= written {
                 return None;
@@ -146,13 +147,13 @@ impl Names {
         repeated
     }
 
-    /// The node of a path, made with its parents where there is none yet.
+    /// Returns the node of a path; creates it and its parents if necessary.
     fn node(&mut self, path: &[u8]) -> u32 {
         let same = common_components(&self.last_path, path);
         while self.last_nodes.pop_if(|(end, _)| *end > same).is_some() {}
         let (mut start, mut node) = match self.last_nodes.last() {
             Some(&(end, node)) => (end + 1, node),
-            None => (0, TOP),
+            None => (0, ROOT),
         };
         while let Some(rest) = path.get(start..).filter(|rest| !rest.is_empty()) {
             let length = rest.iter().position(|&byte| byte == b'/');
@@ -183,7 +184,7 @@ impl Names {
             Entry::Vacant(free) => free,
         };
         let Ok(node) = u32::try_from(self.names.len()) else {
-            return TOP;
+            return ROOT;
         };
         free.insert(node);
         let start = self.text.len();

@@ -1,93 +1,30 @@
 //! PAX records (POSIX pax, "pax Extended Header"): `length key=value` lines that override header fields.
 //!
-//! A malformed record is an error and never skipped: a reader that goes on after it sees other entries than one
-//! that stops, and that difference is what smuggles files past a check.
+//! A malformed record is an error and never skipped: readers that continue after it would see other entries than readers
+//! that stop, and such differences smuggle files past a check.
 
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-
-use super::limits::EntryLimits;
 use super::metadata::{Mtime, Xattr};
-use crate::error::{Fault, TarFault};
+use super::pax_value::{PaxFault, Setting, Text, attribute, decimal, name, setting, time};
+use crate::limits::EntryLimits;
 
-/// libarchive writes base64 without padding, others with.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
-/// One overridable field.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Setting<T> {
-    /// Not mentioned: a global record or the header decides.
-    #[default]
-    Unset,
-    /// Mentioned without a value: the header decides, even against a global record.
-    Deleted,
-    /// Overrides.
-    Value(T),
-}
-
-impl<T: Copy> Setting<T> {
-    /// This entry's own setting, or else the global one.
-    pub(crate) fn or(self, global: Setting<T>) -> Option<T> {
-        match (self, global) {
-            (Setting::Value(value), _) | (Setting::Unset, Setting::Value(value)) => Some(value),
-            _ => None,
-        }
-    }
-}
-
-/// A text field, whose buffer is kept from entry to entry.
-#[derive(Debug, Default)]
-pub(crate) struct Text {
-    setting: Setting<()>,
-    bytes: Vec<u8>,
-}
-
-impl Text {
-    pub(crate) fn get(&self) -> Setting<&[u8]> {
-        match self.setting {
-            Setting::Unset => Setting::Unset,
-            Setting::Deleted => Setting::Deleted,
-            Setting::Value(()) => Setting::Value(&self.bytes),
-        }
-    }
-
-    fn set(&mut self, value: &[u8]) {
-        self.bytes.clear();
-        self.bytes.extend_from_slice(value);
-        self.setting = match value {
-            [] => Setting::Deleted,
-            _ => Setting::Value(()),
-        };
-    }
-
-    fn clear(&mut self) {
-        self.setting = Setting::Unset;
-        self.bytes.clear();
-    }
-}
-
-/// What the `GNU.sparse.*` records say, still as written except for numbers.
+/// Values of the `GNU.sparse.*` records, as written except for numbers.
 #[derive(Debug, Default)]
 pub(crate) struct SparseRecords {
     pub(crate) major: Option<u64>,
     pub(crate) minor: Option<u64>,
     /// `GNU.sparse.size` (0.x) or `GNU.sparse.realsize` (1.0).
     pub(crate) real_size: Option<u64>,
-    /// `GNU.sparse.name`; empty where absent.
+    /// `GNU.sparse.name`; empty if missing.
     pub(crate) name: Vec<u8>,
-    /// Offsets and lengths in turn, from `GNU.sparse.map` or from pairs of records.
+    /// Alternating offsets and lengths, from `GNU.sparse.map` or from pairs of records.
     pub(crate) map: Vec<u64>,
-    /// Whether any record said so, because a map may be empty.
+    /// True if there is any such record; a map may be empty.
     pub(crate) seen: bool,
-    /// Whether size or count came after the map had begun: GNU tar allocates by them.
+    /// True if the size or count follows the start of the map; GNU tar allocates by them.
     pub(crate) late: bool,
 }
 
-/// The values of one extension header, or of all global ones so far.
+/// Values of one extension header, or of all global ones so far.
 #[derive(Debug, Default)]
 pub(crate) struct Values {
     pub(crate) path: Text,
@@ -98,35 +35,35 @@ pub(crate) struct Values {
     pub(crate) uid: Setting<u64>,
     pub(crate) gid: Setting<u64>,
     pub(crate) mtime: Setting<Mtime>,
-    /// Times that nothing here is compared by: one that cannot be read is only remembered in `inexact`.
+    /// Access time; layers are not compared by it, so an invalid one only sets `inexact`.
     pub(crate) atime: Option<Mtime>,
+    /// Time of the last change of attributes; as for `atime`.
     pub(crate) ctime: Option<Mtime>,
-    /// Whether other readers take other times or attributes than these: not all know libarchive's spelling.
+    /// True if other readers get other times or attributes: not all of them know libarchive's keys.
     pub(crate) inexact: bool,
     pub(crate) xattrs: Vec<Xattr>,
     pub(crate) sparse: SparseRecords,
-    /// `SCHILY.realsize`, which libarchive takes for the size of the contents.
+    /// `SCHILY.realsize`, which libarchive takes as the size of the contents.
     pub(crate) real_size: Option<u64>,
-    /// Whether global records speak of what can only be meant for one file, and are left out here.
-    pub(crate) left_out: bool,
-    /// What is accepted at most.
+    /// True if global records with fields of single files were ignored.
+    pub(crate) ignored_global: bool,
+    /// Limits on what is accepted.
     pub(crate) limits: EntryLimits,
-    /// Records whose key nothing here needs.
+    /// Number of records with unused keys.
     pub(crate) other: u32,
 }
 
-/// Whose records they are.
+/// Scope of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// An `x` header, for one entry.
+    /// An `x` header: the next entry.
     Local,
-    /// A `g` header, for all that follow. Attributes and sparse maps of one file cannot be meant for all and are
-    /// left out.
+    /// A `g` header: all following entries. Attributes and sparse maps apply to single files and are ignored.
     Global,
 }
 
 impl Values {
-    /// Back to nothing, keeping the buffers.
+    /// Clears all values, keeping the buffers.
     pub(crate) fn clear(&mut self) {
         self.path.clear();
         self.link_path.clear();
@@ -141,18 +78,17 @@ impl Values {
         self.inexact = false;
         self.xattrs.clear();
         self.real_size = None;
-        self.left_out = false;
+        self.ignored_global = false;
         self.other = 0;
         if self.sparse.seen {
             self.sparse = SparseRecords::default();
         }
     }
 
-    /// Reads records into the values, a later one over an earlier one of the same key.
+    /// Reads records into the values; later records replace earlier ones with the same key.
     ///
     /// # Errors
-    /// `PaxRecord` for anything malformed, `Limit` for too many or too long attributes or too many map numbers.
-    /// The fault has no offset yet.
+    /// `Record` for malformed records, `Limit` for too many or too long attributes or too many sparse segments.
     pub(crate) fn read(&mut self, mut records: &[u8], scope: Scope) -> Result<(), PaxFault> {
         while !records.is_empty() {
             let Record { key, value, rest } = split(records)?;
@@ -162,7 +98,7 @@ impl Values {
         Ok(())
     }
 
-    /// Whether a record takes back what a header or a global record says.
+    /// Reports whether a record without a value deletes a field.
     pub(crate) fn deletes(&self) -> bool {
         let texts = [
             &self.path,
@@ -180,7 +116,7 @@ impl Values {
             || matches!(self.mtime, Setting::Deleted)
     }
 
-    /// Whether a record says something that the entries' own headers say too, or must not say.
+    /// Reports whether a record overrides fields of the entries' headers, or was ignored.
     pub(crate) fn overrides(&self) -> bool {
         let texts = [
             &self.path,
@@ -189,7 +125,7 @@ impl Values {
             &self.group_name,
         ];
         let numbers = [self.size, self.uid, self.gid];
-        self.left_out
+        self.ignored_global
             || texts
                 .iter()
                 .any(|text| matches!(text.get(), Setting::Value(_)))
@@ -226,7 +162,7 @@ impl Values {
                 self.other = self.other.saturating_add(1);
             }
             _ if key.starts_with(b"GNU.sparse.") => {
-                self.left_out = true;
+                self.ignored_global = true;
                 self.other = self.other.saturating_add(1);
             }
             _ => match (attribute(key, value)?, scope) {
@@ -235,7 +171,7 @@ impl Values {
                     self.add_xattr(xattr)?;
                 }
                 (xattr, _) => {
-                    self.left_out |= xattr.is_some();
+                    self.ignored_global |= xattr.is_some();
                     self.other = self.other.saturating_add(1);
                 }
             },
@@ -249,7 +185,7 @@ impl Values {
             self.limits.xattr_size,
             xattr.value.len(),
         )?;
-        // bsdtar writes each attribute under both key forms.
+        // bsdtar writes each attribute under both keys.
         if let Some(same) = self.xattrs.iter_mut().find(|old| old.name == xattr.name) {
             *same = xattr;
             return Ok(());
@@ -298,32 +234,10 @@ impl Values {
                     limit("sparse segments", segments, sparse.map.len() / 2)?;
                 }
             }
-            // numblocks only repeats what the map says.
+            // numblocks repeats the length of the map.
             _ => {}
         }
         limit("sparse segments", segments, sparse.map.len() / 2)
-    }
-}
-
-/// What stops the reading of records.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum PaxFault {
-    /// The rule that is broken.
-    Record(&'static str),
-    /// What there is too much of, the limit, the number found.
-    Limit(&'static str, u64, u64),
-}
-
-impl PaxFault {
-    /// As the fault of the header at `offset`.
-    pub(crate) fn at(self, offset: u64) -> Fault {
-        match self {
-            PaxFault::Record(why) => Fault::Tar {
-                offset,
-                why: TarFault::PaxRecord { why },
-            },
-            PaxFault::Limit(what, limit, found) => Fault::Limit { what, limit, found },
-        }
     }
 }
 
@@ -334,38 +248,38 @@ fn limit(what: &'static str, limit: u64, found: usize) -> Result<(), PaxFault> {
     Ok(())
 }
 
-/// One record, and what follows it.
+/// One record, and the bytes after it.
 struct Record<'a> {
     key: &'a [u8],
     value: &'a [u8],
     rest: &'a [u8],
 }
 
-/// Takes the first record off.
+/// Splits off the first record.
 fn split(records: &[u8]) -> Result<Record<'_>, PaxFault> {
     let fault = PaxFault::Record;
     let blank = records
         .iter()
         .take(20)
         .position(|&byte| byte == b' ')
-        .ok_or(fault("no blank after the length"))?;
+        .ok_or(fault("missing blank after the length"))?;
     let (digits, _) = records.split_at(blank);
-    let length = decimal(digits).map_err(|_| fault("the length is no decimal number"))?;
+    let length = decimal(digits).map_err(|_| fault("invalid length"))?;
     let (record, rest) = usize::try_from(length)
         .ok()
         .and_then(|length| records.split_at_checked(length))
-        .ok_or(fault("the length is larger than what is there"))?;
+        .ok_or(fault("the length exceeds the records"))?;
     let (last, record) = record
         .get(blank + 1..)
         .and_then(|record| record.split_last())
         .ok_or(fault("the length is too small"))?;
     if *last != b'\n' {
-        return Err(fault("it does not end with a line feed"));
+        return Err(fault("missing line feed at the end"));
     }
     let equals = record
         .iter()
         .position(|&byte| byte == b'=')
-        .ok_or(fault("no '=' after the key"))?;
+        .ok_or(fault("missing '=' after the key"))?;
     let (key, value) = record.split_at(equals);
     if key.is_empty() {
         return Err(fault("the key is empty"));
@@ -375,125 +289,6 @@ fn split(records: &[u8]) -> Result<Record<'_>, PaxFault> {
     }
     let value = value.get(1..).unwrap_or_default();
     Ok(Record { key, value, rest })
-}
-
-fn setting<T>(
-    value: &[u8],
-    read: impl Fn(&[u8]) -> Result<T, PaxFault>,
-) -> Result<Setting<T>, PaxFault> {
-    match value {
-        [] => Ok(Setting::Deleted),
-        _ => read(value).map(Setting::Value),
-    }
-}
-
-fn name(value: &[u8]) -> Result<&[u8], PaxFault> {
-    if value.contains(&0) {
-        return Err(PaxFault::Record("NUL in a name"));
-    }
-    Ok(value)
-}
-
-/// Digits only, at most `i64::MAX`, which is what every reader can hold.
-fn decimal(value: &[u8]) -> Result<u64, PaxFault> {
-    let fault = PaxFault::Record("not a decimal number");
-    if value.is_empty() {
-        return Err(fault);
-    }
-    let mut number: u64 = 0;
-    for &byte in value {
-        let digit = byte.wrapping_sub(b'0');
-        let next = number
-            .checked_mul(10)
-            .and_then(|number| number.checked_add(u64::from(digit)));
-        match next {
-            Some(next) if digit < 10 && i64::try_from(next).is_ok() => number = next,
-            _ => return Err(fault),
-        }
-    }
-    Ok(number)
-}
-
-/// Seconds with any number of decimals, rounded down to nanoseconds.
-fn time(value: &[u8]) -> Result<Mtime, PaxFault> {
-    let fault = || PaxFault::Record("not a time");
-    let (negative, digits) = match value.strip_prefix(b"-") {
-        Some(digits) => (true, digits),
-        None => (false, value),
-    };
-    let mut parts = digits.splitn(2, |&byte| byte == b'.');
-    let whole = parts.next().unwrap_or_default();
-    let fraction = parts.next().unwrap_or_default();
-    if negative && whole == b"9223372036854775808" && fraction.iter().all(|&digit| digit == b'0') {
-        return Ok(Mtime {
-            seconds: i64::MIN,
-            nanos: 0,
-        });
-    }
-    let seconds = decimal(whole)
-        .ok()
-        .and_then(|seconds| i64::try_from(seconds).ok())
-        .ok_or_else(fault)?;
-    if !fraction.iter().all(u8::is_ascii_digit) {
-        return Err(fault());
-    }
-    let (near, far) = fraction.split_at(fraction.len().min(9));
-    let nanos = (0..9).fold(0, |nanos, at| {
-        nanos * 10 + near.get(at).map_or(0, |&digit| u32::from(digit - b'0'))
-    });
-    if !negative {
-        return Ok(Mtime { seconds, nanos });
-    }
-    let beyond = far.iter().any(|&digit| digit != b'0');
-    let nanos = nanos + u32::from(beyond);
-    let (seconds, nanos) = match nanos {
-        0 => (-seconds, 0),
-        _ => (-seconds - 1, 1_000_000_000_u32.saturating_sub(nanos)),
-    };
-    Ok(Mtime { seconds, nanos })
-}
-
-/// The extended attribute that a record holds, if it holds one.
-fn attribute(key: &[u8], value: &[u8]) -> Result<Option<Xattr>, PaxFault> {
-    let (name, value) = if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-        (name.to_vec(), value.to_vec())
-    } else if key.starts_with(super::acl::PREFIX) && !value.is_empty() {
-        (key.to_vec(), value.to_vec())
-    } else if let Some(name) = key.strip_prefix(b"LIBARCHIVE.xattr.") {
-        let decoded = BASE64
-            .decode(value)
-            .map_err(|_| PaxFault::Record("an attribute's value is no base64"))?;
-        (percent_decoded(name)?, decoded)
-    } else {
-        return Ok(None);
-    };
-    if name.is_empty() {
-        return Err(PaxFault::Record("an attribute has no name"));
-    }
-    Ok(Some(Xattr { name, value }))
-}
-
-fn percent_decoded(name: &[u8]) -> Result<Vec<u8>, PaxFault> {
-    let fault = || PaxFault::Record("an attribute's name has a bad '%'");
-    let hex = |byte: Option<&u8>| {
-        byte.and_then(|&byte| char::from(byte).to_digit(16))
-            .and_then(|digit| u8::try_from(digit).ok())
-            .ok_or_else(fault)
-    };
-    let mut out = Vec::with_capacity(name.len());
-    let mut bytes = name.iter();
-    while let Some(&byte) = bytes.next() {
-        if byte == b'%' {
-            let decoded = hex(bytes.next())? << 4 | hex(bytes.next())?;
-            if decoded == 0 {
-                return Err(PaxFault::Record("NUL in the key"));
-            }
-            out.push(decoded);
-        } else {
-            out.push(byte);
-        }
-    }
-    Ok(out)
 }
 
 #[cfg(test)]
@@ -551,29 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn times_round_down() {
-        for (text, seconds, nanos) in [
-            ("0", 0, 0),
-            ("1.", 1, 0),
-            ("1350244992.023960108", 1_350_244_992, 23_960_108),
-            ("1.9999999999999999999999999999999999999999", 1, 999_999_999),
-            ("-1", -1, 0),
-            ("-1.5", -2, 500_000_000),
-            ("-0.0000000001", -1, 999_999_999),
-            ("-0.000", 0, 0),
-            ("9223372036854775807.1", i64::MAX, 100_000_000),
-            ("-9223372036854775807.1", i64::MIN, 900_000_000),
-        ] {
-            assert_eq!(
-                time(text.as_bytes()),
-                Ok(Mtime { seconds, nanos }),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn attributes_of_both_spellings() {
+    fn attributes_of_both_keys_are_read() {
         let records = [
             record("SCHILY.xattr.user.a=b", b"\0\n="),
             record("LIBARCHIVE.xattr.user%2e%C3%A9", b"AAE"),

@@ -1,7 +1,7 @@
-//! Sparse files: which parts are stored. Four spellings, one map.
+//! Sparse maps in their four formats.
 //!
-//! A hostile map could claim contents of many gigabytes, parts that overlap or run backwards, or millions of parts.
-//! Maps are limited in segments and bytes, every sum is checked, and nothing is allocated for holes.
+//! A hostile map could claim contents of many gigabytes, segments that overlap or run backwards, or millions of segments.
+//! Maps are limited in segments and bytes, every sum is checked, and no memory is allocated for holes.
 
 use super::entry::Segment;
 use super::header::{BLOCK, Block, Dialect, Header, number, part};
@@ -10,12 +10,13 @@ use super::limits;
 use super::pax::SparseRecords;
 use crate::error::{Error, Fault, Result, TarFault};
 
+/// Error for a malformed sparse map of the entry at `offset`.
 pub(crate) fn fault(offset: u64, why: &'static str) -> Error {
     let why = TarFault::Sparse { why };
     Error::new(Fault::Tar { offset, why })
 }
 
-/// Segments must go forward, stay inside `size`, and account for every stored byte.
+/// Checks that segments run forward, lie inside `size`, and account for all stored bytes.
 pub(crate) fn check(offset: u64, segments: &[Segment], size: u64, stored: u64) -> Result<()> {
     let mut end = 0_u64;
     let mut sum = 0_u64;
@@ -28,11 +29,14 @@ pub(crate) fn check(offset: u64, segments: &[Segment], size: u64, stored: u64) -
             .checked_add(segment.length)
             .filter(|&end| end <= size)
             .ok_or_else(|| fault(offset, "a segment lies outside the file"))?;
-        // Cannot overflow: the segments lie side by side below `size`.
+        // Cannot overflow: the segments do not overlap and lie below `size`.
         sum = sum.saturating_add(segment.length);
     }
     if sum != stored {
-        return Err(fault(offset, "segments and stored bytes differ"));
+        return Err(fault(
+            offset,
+            "the segments do not add up to the stored bytes",
+        ));
     }
     Ok(())
 }
@@ -49,7 +53,7 @@ fn push(segments: &mut Vec<Segment>, segment: Segment, limit: u64) -> Result<()>
     Ok(())
 }
 
-/// The map of a GNU sparse header (type `S`): four segments there, 21 more in each block after it.
+/// Reads the map of a GNU sparse header (type `S`): four segments in the header, 21 in each following block.
 pub(crate) fn gnu_map(
     header: &Header<'_>,
     offset: u64,
@@ -57,7 +61,7 @@ pub(crate) fn gnu_map(
     limit: u64,
 ) -> Result<Vec<Segment>> {
     if header.dialect != Dialect::Gnu {
-        return Err(fault(offset, "a GNU map in a header of another dialect"));
+        return Err(fault(offset, "GNU map in a header of another dialect"));
     }
     let mut segments = Vec::new();
     let (first, mut more) = header.gnu_sparse();
@@ -66,7 +70,7 @@ pub(crate) fn gnu_map(
     while more {
         read_block(input, &mut block)?;
         if !open {
-            return Err(fault(offset, "the map goes on after its end"));
+            return Err(fault(offset, "the map continues after its end"));
         }
         open = gnu_segments(part(&block, 0, 21 * 24), offset, &mut segments, limit)?;
         more = block.get(504).is_some_and(|&flag| flag != 0);
@@ -74,7 +78,7 @@ pub(crate) fn gnu_map(
     Ok(segments)
 }
 
-/// Reads pairs up to an empty one; whether the list may go on.
+/// Reads pairs up to an empty one; returns whether the list may continue.
 fn gnu_segments(pairs: &[u8], at: u64, segments: &mut Vec<Segment>, limit: u64) -> Result<bool> {
     for pair in pairs.chunks_exact(24) {
         let (offset, length) = pair.split_at(12);
@@ -83,23 +87,23 @@ fn gnu_segments(pairs: &[u8], at: u64, segments: &mut Vec<Segment>, limit: u64) 
         }
         let positive = |field| number(field).and_then(|number| u64::try_from(number).ok());
         let (Some(offset), Some(length)) = (positive(offset), positive(length)) else {
-            return Err(fault(at, "an offset or length is no number"));
+            return Err(fault(at, "invalid offset or length"));
         };
         push(segments, Segment { offset, length }, limit)?;
     }
     Ok(true)
 }
 
-/// How PAX records describe a sparse file.
+/// Format of a sparse file in PAX records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// 0.0 and 0.1: the map is in the records.
+    /// Versions 0.0 and 0.1: the map is in the records.
     Records,
-    /// 1.0: the map is text before the stored contents.
+    /// Version 1.0: the map is text in front of the stored contents.
     Data,
 }
 
-/// Tells the form, with the guess that readers make for writers that give no version.
+/// Determines the format; without a version, in the same way as other readers.
 pub(crate) fn form(records: &SparseRecords, offset: u64) -> Result<Option<Form>> {
     if !records.seen {
         return Ok(None);
@@ -109,16 +113,16 @@ pub(crate) fn form(records: &SparseRecords, offset: u64) -> Result<Option<Form>>
         (Some(0), Some(0 | 1)) => Ok(Some(Form::Records)),
         (None, None) if !records.map.is_empty() => Ok(Some(Form::Records)),
         (None, None) if records.name.is_empty() && records.real_size.is_none() => Ok(None),
-        (None, None) => Err(fault(offset, "a size or name without a map")),
+        (None, None) => Err(fault(offset, "missing map")),
         _ => Err(fault(offset, "unknown version")),
     }
 }
 
-/// The map out of 0.x records.
+/// Reads the map of version 0.x from the records.
 pub(crate) fn record_map(records: &SparseRecords, offset: u64) -> Result<Vec<Segment>> {
     let pairs = records.map.chunks_exact(2);
     if !pairs.remainder().is_empty() {
-        return Err(fault(offset, "an offset without a length"));
+        return Err(fault(offset, "missing length of the last segment"));
     }
     Ok(pairs
         .filter_map(|pair| match *pair {
@@ -128,28 +132,28 @@ pub(crate) fn record_map(records: &SparseRecords, offset: u64) -> Result<Vec<Seg
         .collect())
 }
 
-/// The map of form 1.0, from the start of the contents: numbers on lines, filled up to a block.
+/// Reads the map of version 1.0 from the start of the contents: numbers on lines, padded to a block.
 ///
-/// Returns it with the bytes that it took, at most `stored`.
+/// Also returns its size in bytes, at most `stored`.
 pub(crate) fn data_map(
     input: &mut impl TarInput,
     offset: u64,
     stored: u64,
     limit: u64,
 ) -> Result<(Vec<Segment>, u64)> {
-    // Two numbers of at least two bytes for each segment: a larger map is for more segments, or padded.
+    // Each segment has two numbers of at least two bytes; a larger map has more segments, or leading zeros.
     let most = limits::SPARSE_MAP as u64 * limit.div_ceil(limits::SEGMENTS as u64);
     let mut block: Block = [0; BLOCK];
     let mut taken = 0_u64;
     let mut at = BLOCK;
-    // One number, over as many blocks as its digits need.
+    // Reads one number, across blocks if necessary.
     let mut next = |taken: &mut u64| -> Result<u64> {
         let mut number: u64 = 0;
         let mut digits = 0;
         loop {
             if at == BLOCK {
                 if stored - *taken < BLOCK as u64 {
-                    return Err(fault(offset, "the map is longer than what is stored"));
+                    return Err(fault(offset, "the map is longer than the stored contents"));
                 }
                 if *taken >= most {
                     return Err(Error::new(Fault::Limit {
@@ -171,9 +175,9 @@ pub(crate) fn data_map(
                     number = number
                         .checked_mul(10)
                         .and_then(|number| number.checked_add(u64::from(byte - b'0')))
-                        .ok_or_else(|| fault(offset, "an offset or length is no number"))?;
+                        .ok_or_else(|| fault(offset, "invalid offset or length"))?;
                 }
-                _ => return Err(fault(offset, "an offset or length is no number")),
+                _ => return Err(fault(offset, "invalid offset or length")),
             }
         }
     };

@@ -1,4 +1,4 @@
-//! Hand-built tars for the tests of this room: headers with any field wrong on purpose.
+//! Hand-built tars for the tests of this module, with headers that may be malformed.
 
 use super::{Anomalies, Entry, StreamInput, Walker};
 use crate::error::{Fault, Result};
@@ -7,7 +7,7 @@ use crate::error::{Fault, Result};
 #[derive(Default)]
 pub(crate) struct Tar(pub(crate) Vec<u8>);
 
-/// One header under construction, ustar until told otherwise.
+/// One header under construction; ustar by default.
 #[derive(Clone)]
 pub(crate) struct Head(pub(crate) [u8; 512]);
 
@@ -33,7 +33,7 @@ impl Head {
         self.put(257, b"ustar  \0")
     }
 
-    /// With its checksum.
+    /// Returns the block with its checksum.
     pub(crate) fn done(self) -> [u8; 512] {
         let head = self.put(148, b"        ");
         let sum: u32 = head.0.iter().map(|&byte| u32::from(byte)).sum();
@@ -47,7 +47,7 @@ impl Tar {
         self
     }
 
-    /// Contents with their padding.
+    /// Adds contents with their padding.
     pub(crate) fn data(mut self, data: &[u8]) -> Self {
         self.0.extend(data);
         self.0.resize(self.0.len().next_multiple_of(512), 0);
@@ -66,7 +66,7 @@ impl Tar {
         self.head(Head::new(name, type_flag, 0).put(157, target.as_bytes()))
     }
 
-    /// A PAX header with well-formed records.
+    /// Adds a PAX header with well-formed records.
     pub(crate) fn pax(self, records: &[(&str, &[u8])]) -> Self {
         let records: Vec<u8> = records.iter().flat_map(|(k, v)| record(k, v)).collect();
         self.entry(b'x', "pax", &records)
@@ -88,7 +88,7 @@ pub(crate) fn record(key: &str, value: &[u8]) -> Vec<u8> {
     [format!("{length} {key}=").as_bytes(), value, b"\n"].concat()
 }
 
-/// All entries, and what was odd.
+/// Reads all entries and anomalies.
 pub(crate) fn walk(tar: &[u8]) -> Result<(Vec<Entry>, Anomalies)> {
     let mut walker = Walker::new(StreamInput::new(tar));
     let mut entries = Vec::new();
@@ -98,14 +98,14 @@ pub(crate) fn walk(tar: &[u8]) -> Result<(Vec<Entry>, Anomalies)> {
     Ok((entries, walker.into_parts().1))
 }
 
-/// The only entry.
+/// Reads the only entry.
 pub(crate) fn one(tar: &[u8]) -> Entry {
     let (mut entries, _) = walk(tar).expect("the tar can be read");
     assert_eq!(entries.len(), 1);
     entries.remove(0)
 }
 
-/// The codes of what is odd.
+/// Codes of the anomalies.
 pub(crate) fn odd(tar: &[u8]) -> Vec<&'static str> {
     let (_, anomalies) = walk(tar).expect("the tar can be read");
     anomalies
@@ -114,7 +114,7 @@ pub(crate) fn odd(tar: &[u8]) -> Vec<&'static str> {
         .collect()
 }
 
-/// What stops the walk, as debug text.
+/// Error that stops the walk, as debug text.
 pub(crate) fn fault(tar: &[u8]) -> String {
     match walk(tar) {
         Ok((entries, _)) => format!("no fault in {} entries", entries.len()),
@@ -125,7 +125,7 @@ pub(crate) fn fault(tar: &[u8]) -> String {
     }
 }
 
-/// Clean paths, in order.
+/// Clean paths of all entries, in order.
 pub(crate) fn paths(tar: &[u8]) -> Vec<String> {
     let (entries, _) = walk(tar).expect("the tar can be read");
     let path = |entry: &Entry| String::from_utf8_lossy(entry.clean_path()).into_owned();

@@ -320,7 +320,7 @@ impl<I: TarInput> Walker<I> {
                         odd(AnomalyKind::PaddingData);
                     }
                 }
-                if !header.has_plain_numbers() {
+                if !header.has_standard_numbers() {
                     odd(AnomalyKind::OddNumber);
                 }
                 if header.has_hidden_bytes() {

@@ -1,22 +1,22 @@
-//! Whiteouts (image specification, "Image Layer Filesystem Changeset", Whiteouts): names that remove.
+//! Whiteouts (image specification, "Image Layer Filesystem Changeset", Whiteouts).
 
-/// What a path's last part says about lower layers.
+/// Effect of a path's last component on lower layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whiteout<'a> {
-    /// Nothing: an ordinary name.
+    /// No effect: an ordinary name.
     None,
-    /// `.wh.NAME`: the name, beside the marker, that is removed from lower layers.
+    /// `.wh.NAME`: removes NAME in the whiteout's directory from lower layers.
     Removes(&'a [u8]),
-    /// `.wh..wh..opq`: everything lower layers have in the marker's directory is removed.
+    /// `.wh..wh..opq`: removes all contents of the whiteout's directory from lower layers.
     Opaque,
-    /// `.wh..wh.plnk`, `.wh..wh.aufs` or `.wh..wh.orph`, or something below one: an old storage driver's own notes.
+    /// `.wh..wh.plnk`, `.wh..wh.aufs` or `.wh..wh.orph`, or a path below one: metadata of the AUFS storage driver.
     Aufs,
-    /// A marker that names nothing (`.wh.`) or that would name the directory itself or its parent (`.wh..`, `.wh...`).
+    /// A whiteout without a name (`.wh.`), or of the directory itself or its parent (`.wh..`, `.wh...`).
     Invalid,
 }
 
 impl<'a> Whiteout<'a> {
-    /// Reads a clean path (see [`clean_path`](super::clean_path)). The kind of the entry does not matter.
+    /// Parses a clean path (see [`clean_path`](super::clean_path)). The kind of the entry does not matter.
     pub fn of(path: &'a [u8]) -> Self {
         // Nearly every path ends here.
         if !path.windows(4).any(|part| part == b".wh.") {
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn markers_are_told_by_their_last_part() {
+    fn whiteouts_are_recognised_by_the_last_component() {
         for (path, expected) in [
             ("etc/passwd", Whiteout::None),
             ("etc/x.wh.y", Whiteout::None),

@@ -490,7 +490,7 @@ fn who_did_it_is_told() {
     room.run("imgdiff --blame=etc/a b.tar").ok(life);
     room.run("imgdiff --blame=etc/none b.tar")
         .code(2)
-        .complains("no layer of b.tar speaks of 'etc/none'");
+        .complains("no layer of b.tar has 'etc/none'");
 }
 
 #[test]

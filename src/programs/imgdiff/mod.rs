@@ -6,18 +6,19 @@ mod sides;
 
 mod args;
 mod print;
+mod result;
 
 use std::process::ExitCode;
 
 use crate::blob::Meter;
 use crate::cli::{self, Openings, Page, Uses};
 use crate::error::{At, Error, Fault, Result};
-use crate::render::Format;
 use crate::tree::Reading;
 use compare::{self as diff, Field, Fields, Ignored, Input, Loading, Options, Sort};
 
 use self::args::{Args, SortArg};
 use self::print::print;
+use self::result::{Outcome, OutputFormat};
 
 const PAGE: Page = Page {
     name: "imgdiff",
@@ -35,7 +36,7 @@ pub fn main() -> ExitCode {
         args.check(false)?;
         let options = options(args, &meter)?;
         args.check_fields(options.fields)?;
-        let format = Shown::parse(args)?;
+        let format = OutputFormat::parse(args)?;
         let label = args.images.first().map_or("", |image| image.text());
         let progress = io.progress(label, None, &meter, args.quiet);
         let operands = operands(args, &meter, &options)?;
@@ -52,7 +53,7 @@ pub fn main() -> ExitCode {
             None => Vec::new(),
         };
         let found = match (inputs.len(), &path) {
-            (1, _) if args.is_about_waste() => Found::Waste(Box::new(diff::waste(
+            (1, _) if args.is_about_waste() => Outcome::Waste(Box::new(diff::waste(
                 single(inputs)?,
                 &options.ignored,
                 &options.loading,
@@ -60,7 +61,7 @@ pub fn main() -> ExitCode {
             (1, Some(path)) if args.blame.is_some() => {
                 args.check_life()?;
                 let sides = diff::load(inputs, &options.loading, false)?;
-                Found::Life(sides, path.clone())
+                Outcome::Life(sides, path.clone())
             }
             (2, _) if !args.is_about_waste() => two(args, inputs, &options)?,
             (0..=2, _) => {
@@ -84,11 +85,11 @@ pub fn main() -> ExitCode {
             }
             _ => {
                 args.check(true)?;
-                Found::Many(Box::new(diff::diff_many(inputs, &options)?))
+                Outcome::Many(Box::new(diff::diff_many(inputs, &options)?))
             }
         };
         let mut found = found;
-        if let (Found::Two(report), Some(path)) = (&mut found, &path) {
+        if let (Outcome::Two(report), Some(path)) = (&mut found, &path) {
             let keep = |change: &diff::Change| diff::is_below(&report.sides, change, path);
             report.compared.changes.retain(keep);
             if report.compared.changes.is_empty()
@@ -101,7 +102,9 @@ pub fn main() -> ExitCode {
         }
         drop(progress);
         cli::warn_of_cache(options.loading.cache.as_ref(), io);
-        if matches!(format, Shown::Page) && !matches!(found, Found::Two(_) | Found::Waste(_)) {
+        if matches!(format, OutputFormat::Page)
+            && !matches!(found, Outcome::Two(_) | Outcome::Waste(_))
+        {
             return Err(no_page());
         }
         print(args, io, &format, found, path.as_deref(), &options)
@@ -110,34 +113,6 @@ pub fn main() -> ExitCode {
 
 fn no_page() -> Error {
     Fault::Usage("--format html is for the comparison of two images and for --waste".into()).into()
-}
-
-/// What a run found out.
-enum Found {
-    Two(Box<diff::Report>),
-    Layers(Box<diff::LayerReport>),
-    Packages(Vec<diff::PackageChange>, Vec<Error>),
-    Many(Box<diff::ManyReport>),
-    Waste(Box<diff::WasteReport>),
-    Life(Vec<diff::Side>, Vec<u8>),
-}
-
-/// How it is printed.
-enum Shown {
-    Text,
-    Page,
-    Rows(Box<Format>, bool),
-}
-
-impl Shown {
-    fn parse(args: &Args) -> Result<Self> {
-        match args.format.as_str() {
-            "text" => Ok(Shown::Text),
-            "html" => Ok(Shown::Page),
-            "json" => Ok(Shown::Rows(Box::new(Format::parse("json", "")?), true)),
-            template => Ok(Shown::Rows(Box::new(Format::parse(template, "")?), false)),
-        }
-    }
 }
 
 struct Operands {
@@ -187,7 +162,7 @@ fn single(inputs: Vec<Input>) -> Result<Input> {
         .ok_or_else(|| Fault::Usage("an image is missing".into()).into())
 }
 
-fn two(args: &Args, inputs: Vec<Input>, options: &Options) -> Result<Found> {
+fn two(args: &Args, inputs: Vec<Input>, options: &Options) -> Result<Outcome> {
     let [a, b]: [Input; 2] = inputs
         .try_into()
         .map_err(|_| Error::new(Fault::Usage("two images are compared".into())))?;
@@ -196,7 +171,7 @@ fn two(args: &Args, inputs: Vec<Input>, options: &Options) -> Result<Found> {
         return Err(Fault::Usage("only whole images have a config and a history".into()).into());
     }
     if args.layers {
-        return Ok(Found::Layers(Box::new(diff::diff_layers(a, b, options)?)));
+        return Ok(Outcome::Layers(Box::new(diff::diff_layers(a, b, options)?)));
     }
     if args.packages {
         let skip = a.has_layers_of(&b);
@@ -213,7 +188,7 @@ fn two(args: &Args, inputs: Vec<Input>, options: &Options) -> Result<Found> {
             );
             lists.push(found);
         }
-        return Ok(Found::Packages(
+        return Ok(Outcome::Packages(
             diff::package_changes(&lists[0], &lists[1]),
             faults,
         ));
@@ -230,7 +205,7 @@ fn two(args: &Args, inputs: Vec<Input>, options: &Options) -> Result<Found> {
         (_, true) => diff::diff(a, b, &only(Field::History))?,
         _ => diff::diff(a, b, options)?,
     };
-    Ok(Found::Two(Box::new(report)))
+    Ok(Outcome::Two(Box::new(report)))
 }
 
 fn options(args: &Args, meter: &Meter) -> Result<Options> {

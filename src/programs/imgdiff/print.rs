@@ -1,4 +1,4 @@
-//! What imgdiff prints of what it found.
+//! Printing of the results.
 
 use super::compare::{self as diff, Options};
 use super::output;
@@ -8,160 +8,194 @@ use crate::render::{Format, human};
 use serde_json::Value;
 
 use super::args::{Args, ScoreArg};
-use super::{Found, Shown};
+use super::result::{Outcome, OutputFormat};
 
+/// Prints the outcome of a run, and returns its verdict.
 pub fn print(
     args: &Args,
     io: &mut Io,
-    shown: &Shown,
-    found: Found,
+    format: &OutputFormat,
+    outcome: Outcome,
     path: Option<&[u8]>,
     options: &Options,
 ) -> Result<Verdict> {
-    let verdict = |differs: bool| if differs { Verdict::No } else { Verdict::Yes };
-    let rows = |io: &mut Io, format: &Format, rows: &mut dyn Iterator<Item = Value>| {
-        format.write(io.out(), None, rows)
-    };
-    match found {
-        Found::Two(report) => {
-            let differs = match (args.config, args.history, args.strict) {
-                (true, ..) => !report.config.is_empty(),
-                (_, true, _) => !report.history.is_empty(),
-                _ if path.is_some() => !report.compared.changes.is_empty(),
-                _ => report.differs,
-            };
-            if matches!(shown, Shown::Page) {
-                if !args.quiet {
-                    page_printed(args, io, *report, path, options)?;
-                }
-                return Ok(verdict(differs));
-            }
-            if args.text.is_some() {
-                return texts_printed(args, io, shown, *report, path, options).map(verdict);
-            }
-            if !args.quiet {
-                two_printed(args, io, shown, &report, path.is_some())?;
-            }
-            Ok(verdict(differs))
-        }
-        Found::Layers(report) => {
-            match shown {
+    match outcome {
+        Outcome::Two(report) => print_two(args, io, format, *report, path, options),
+        Outcome::Layers(report) => {
+            match format {
                 _ if args.quiet => {}
-                Shown::Rows(format, _) => {
-                    rows(io, format, &mut output::layer_rows(&report).into_iter())?
+                OutputFormat::Rows(format, _) => {
+                    rows(io, format, output::layer_rows(&report).into_iter())?;
                 }
                 _ => output::write_layers(io.out(), &report)?,
             }
             Ok(verdict(report.differs))
         }
-        Found::Packages(changes, faults) => {
+        Outcome::Packages(changes, faults) => {
             warn(io, &faults);
-            match shown {
+            match format {
                 _ if args.quiet => {}
-                Shown::Rows(format, _) => rows(io, format, &mut output::package_rows(&changes))?,
+                OutputFormat::Rows(format, _) => rows(io, format, output::package_rows(&changes))?,
                 _ => lines(io, output::package_lines(&changes))?,
             }
             Ok(verdict(!changes.is_empty()))
         }
-        Found::Many(report) => {
-            warn(io, &report.faults);
-            match shown {
-                _ if args.quiet => {}
-                Shown::Rows(format, _) => {
-                    rows(io, format, &mut output::many_rows(&report).into_iter())?
-                }
-                _ => {
-                    for (i, table) in output::many_tables(&report).iter().enumerate() {
-                        if i > 0 {
-                            io.line("")?;
-                        }
-                        table.write_to(io.out())?;
-                    }
-                }
-            }
-            Ok(verdict(report.differs()))
-        }
-        Found::Waste(report) => {
-            let by_dive = args.score == Some(ScoreArg::Dive);
-            match shown {
-                _ if args.quiet => {}
-                Shown::Rows(format, _) => {
-                    rows(io, format, &mut output::waste_rows(&report).into_iter())?
-                }
-                Shown::Page => output::write_waste_page(io.out(), &report, by_dive)?,
-                Shown::Text => {
-                    let most = if args.all { usize::MAX } else { output::TOP };
-                    lines(io, output::waste_lines(&report, by_dive).into_iter())?;
-                    for table in output::waste_tables(&report, most) {
-                        io.line("")?;
-                        table.write_to(io.out())?;
-                    }
-                    let more = report.paths.len().saturating_sub(most);
-                    if more > 0 {
-                        io.line(&format!("and {more} more; --all lists them"))?;
-                    }
-                }
-            }
-            let (score, wasted) = match by_dive {
-                true => (report.dive.efficiency, report.dive.wasted),
-                false => (report.score(), report.wasted.sum()),
-            };
-            let mut passed = false;
-            if let Some(most) = args.max_waste.filter(|most| wasted > *most) {
-                let mut sizes = [wasted, most].map(human::size);
-                if sizes[0] == sizes[1] {
-                    sizes = [wasted, most].map(|bytes| format!("{bytes} bytes"));
-                }
-                let [wasted, most] = sizes;
-                io.note(&format!("wasted {wasted} exceeds --max-waste {most}"));
-                passed = true;
-            }
-            if let Some(least) = args.min_score.filter(|least| score < *least) {
-                io.note(&format!("score {score:.4} is below --min-score {least}"));
-                passed = true;
-            }
-            Ok(verdict(passed))
-        }
-        Found::Life(sides, path) => {
-            let unknown = || -> Error {
-                let shown = crate::escape::bytes(&path).into_owned();
-                Fault::NotFound {
-                    wanted: shown,
-                    closest: None,
-                }
-                .into()
-            };
-            let side = sides.first().ok_or_else(unknown)?;
-            let missing = || -> Error {
-                let why = format!(
-                    "no layer of {} speaks of '{}'",
-                    side.name,
-                    crate::escape::bytes(&path)
-                );
-                Fault::Usage(why).into()
-            };
-            match shown {
-                Shown::Rows(format, _) => {
-                    let life = output::life_rows(side, &path).ok_or_else(missing)?;
-                    rows(io, format, &mut life.into_iter())?;
-                }
-                _ => {
-                    let life = output::life_lines(side, &path).ok_or_else(missing)?;
-                    if !args.quiet {
-                        lines(io, life.into_iter())?;
-                    }
-                }
-            }
-            Ok(Verdict::Yes)
-        }
+        Outcome::Many(report) => print_many(args, io, format, &report),
+        Outcome::Waste(report) => print_waste(args, io, format, &report),
+        Outcome::Life(sides, path) => print_life(args, io, format, &sides, &path),
     }
 }
 
-/// Prints texts that differ one after the other; whether there were any.
-fn texts_printed(
+fn verdict(differs: bool) -> Verdict {
+    match differs {
+        true => Verdict::No,
+        false => Verdict::Yes,
+    }
+}
+
+fn rows(io: &mut Io, format: &Format, rows: impl Iterator<Item = Value>) -> Result<()> {
+    format.write(io.out(), None, rows)
+}
+
+/// Prints a comparison of two images.
+fn print_two(
     args: &Args,
     io: &mut Io,
-    shown: &Shown,
+    format: &OutputFormat,
+    report: diff::Report,
+    path: Option<&[u8]>,
+    options: &Options,
+) -> Result<Verdict> {
+    let differs = match (args.config, args.history, args.strict) {
+        (true, ..) => !report.config.is_empty(),
+        (_, true, _) => !report.history.is_empty(),
+        _ if path.is_some() => !report.compared.changes.is_empty(),
+        _ => report.differs,
+    };
+    if matches!(format, OutputFormat::Page) {
+        if !args.quiet {
+            print_page(args, io, report, path, options)?;
+        }
+        return Ok(verdict(differs));
+    }
+    if args.text.is_some() {
+        return print_texts(args, io, format, report, path, options).map(verdict);
+    }
+    if !args.quiet {
+        print_changes(args, io, format, &report, path.is_some())?;
+    }
+    Ok(verdict(differs))
+}
+
+/// Prints a comparison of three or more images.
+fn print_many(
+    args: &Args,
+    io: &mut Io,
+    format: &OutputFormat,
+    report: &diff::ManyReport,
+) -> Result<Verdict> {
+    warn(io, &report.faults);
+    match format {
+        _ if args.quiet => {}
+        OutputFormat::Rows(format, _) => rows(io, format, output::many_rows(report).into_iter())?,
+        _ => {
+            for (i, table) in output::many_tables(report).iter().enumerate() {
+                if i > 0 {
+                    io.line("")?;
+                }
+                table.write_to(io.out())?;
+            }
+        }
+    }
+    Ok(verdict(report.differs()))
+}
+
+/// Prints the waste of an image; the verdict is `No` beyond `--max-waste` or below `--min-score`.
+fn print_waste(
+    args: &Args,
+    io: &mut Io,
+    format: &OutputFormat,
+    report: &diff::WasteReport,
+) -> Result<Verdict> {
+    let by_dive = args.score == Some(ScoreArg::Dive);
+    match format {
+        _ if args.quiet => {}
+        OutputFormat::Rows(format, _) => rows(io, format, output::waste_rows(report).into_iter())?,
+        OutputFormat::Page => output::write_waste_page(io.out(), report, by_dive)?,
+        OutputFormat::Text => {
+            let most = if args.all { usize::MAX } else { output::TOP };
+            lines(io, output::waste_lines(report, by_dive).into_iter())?;
+            for table in output::waste_tables(report, most) {
+                io.line("")?;
+                table.write_to(io.out())?;
+            }
+            let more = report.paths.len().saturating_sub(most);
+            if more > 0 {
+                io.line(&format!("and {more} more; --all lists them"))?;
+            }
+        }
+    }
+    let (score, wasted) = match by_dive {
+        true => (report.dive.efficiency, report.dive.wasted),
+        false => (report.score(), report.wasted.sum()),
+    };
+    let mut exceeds = false;
+    if let Some(most) = args.max_waste.filter(|most| wasted > *most) {
+        let mut sizes = [wasted, most].map(human::size);
+        if sizes[0] == sizes[1] {
+            sizes = [wasted, most].map(|bytes| format!("{bytes} bytes"));
+        }
+        let [wasted, most] = sizes;
+        io.note(&format!("wasted {wasted} exceeds --max-waste {most}"));
+        exceeds = true;
+    }
+    if let Some(least) = args.min_score.filter(|least| score < *least) {
+        io.note(&format!("score {score:.4} is below --min-score {least}"));
+        exceeds = true;
+    }
+    Ok(verdict(exceeds))
+}
+
+/// Prints the layers of an image that change a path.
+fn print_life(
+    args: &Args,
+    io: &mut Io,
+    format: &OutputFormat,
+    sides: &[diff::Side],
+    path: &[u8],
+) -> Result<Verdict> {
+    let wanted = || crate::escape::bytes(path).into_owned();
+    let unknown = || -> Error {
+        Fault::NotFound {
+            wanted: wanted(),
+            closest: None,
+        }
+        .into()
+    };
+    let side = sides.first().ok_or_else(unknown)?;
+    let missing = || -> Error {
+        Fault::Usage(format!("no layer of {} has '{}'", side.name, wanted())).into()
+    };
+    match format {
+        OutputFormat::Rows(format, _) => {
+            let life = output::life_rows(side, path).ok_or_else(missing)?;
+            rows(io, format, life.into_iter())?;
+        }
+        _ => {
+            let life = output::life_lines(side, path).ok_or_else(missing)?;
+            if !args.quiet {
+                lines(io, life.into_iter())?;
+            }
+        }
+    }
+    Ok(Verdict::Yes)
+}
+
+/// Prints each text that differs. Returns true if there was one.
+fn print_texts(
+    args: &Args,
+    io: &mut Io,
+    format: &OutputFormat,
     mut report: diff::Report,
     path: Option<&[u8]>,
     options: &Options,
@@ -176,9 +210,9 @@ fn texts_printed(
         &options.loading,
         |sides, change, text| {
             any = true;
-            match shown {
+            match format {
                 _ if args.quiet => Ok(()),
-                Shown::Rows(format, _) => {
+                OutputFormat::Rows(format, _) => {
                     format.write(io.out(), None, [output::text_row(sides, change, &text)?])
                 }
                 _ => output::write_text(io.out(), sides, change, &text),
@@ -189,7 +223,7 @@ fn texts_printed(
 }
 
 /// Prints a comparison as a page, with `--text` its texts, too.
-fn page_printed(
+fn print_page(
     args: &Args,
     io: &mut Io,
     mut report: diff::Report,
@@ -221,17 +255,17 @@ fn page_printed(
     output::end_page(io.out())
 }
 
-/// Prints a comparison; of one that is about a path only what is below it.
-fn two_printed(
+/// Prints the changes of a comparison; only those below the path if it `is_part`.
+fn print_changes(
     args: &Args,
     io: &mut Io,
-    shown: &Shown,
+    format: &OutputFormat,
     report: &diff::Report,
     is_part: bool,
 ) -> Result<()> {
-    let (format, whole) = match shown {
-        Shown::Rows(format, whole) => (Some(format), *whole),
-        Shown::Text | Shown::Page => (None, false),
+    let (format, whole) = match format {
+        OutputFormat::Rows(format, whole) => (Some(format), *whole),
+        OutputFormat::Text | OutputFormat::Page => (None, false),
     };
     let changes = &report.compared.changes;
     if let Some(format) = format {

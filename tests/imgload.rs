@@ -149,7 +149,7 @@ fn only_and_rename() {
         "imgload: app.tar: invalid image reference 'X': a repository name must be in lower case\n",
     );
     store(&room, "imgload app.tar --rename tool:2").fails(
-        "imgload: invalid value 'tool:2' for '--rename <OLD=NEW>': it is written OLD=NEW\n\
+        "imgload: invalid value 'tool:2' for '--rename <OLD=NEW>': expected OLD=NEW\n\
          hint: imgload --help shows how it is used\n",
     );
     store(&room, "imgload --id-file ids app.tar:tool:2").ok("Loaded image: tool:2\n");

@@ -4,38 +4,38 @@ use std::path::PathBuf;
 
 use crate::cli::{Caching, Common, ImageArg, Making, Packing, Selecting};
 
-/// Make a changed root filesystem one more layer of an image
+/// Commit a changed root filesystem as a new layer of an image
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
-    /// The changed root filesystem: a folder or a tar; - is standard input. Not with --squash
+    /// Changed root filesystem: a directory or tar archive; - is standard input. Not with --squash
     #[arg(value_name = "DIR|TAR|-")]
     pub input: Option<PathBuf>,
-    /// The new image's name
+    /// Name of the new image
     #[arg(value_name = "NAME[:TAG]")]
     pub name: Option<String>,
-    /// The image that has been changed
+    /// Image to compare with
     #[arg(long, value_name = "IMAGE", required_unless_present = "squash")]
     pub base: Option<ImageArg>,
-    /// The folder is the upper one of an overlay mount
+    /// Treat DIR as the upper directory of an overlay mount
     #[arg(long, conflicts_with_all = ["squash", "base_owners"])]
     pub upper: bool,
-    /// Merge layers of this image into one
+    /// Merge layers of IMAGE into one
     #[arg(long, value_name = "IMAGE", conflicts_with = "base")]
     pub squash: Option<ImageArg>,
-    /// The first layer to be merged, counted from 1 at the base; as --squash IMAGE@N..
+    /// First layer to merge, from 1 at the base; same as --squash IMAGE@N..
     #[arg(long, value_name = "N", requires = "squash", conflicts_with_all = ["base", "layer_out"], value_parser = clap::value_parser!(u32).range(1..))]
     pub from: Option<u32>,
-    /// Write the layer alone to FILE, and make no image; - is standard output
+    /// Write only the layer to FILE, without an image; - is standard output
     #[arg(long, value_name = "FILE", conflicts_with_all = ["squash", "output", "name", "changes", "author", "message", "id_file", "format"])]
     pub layer_out: Option<PathBuf>,
-    /// Who made the change
+    /// Author of the change
     #[arg(short, long, value_name = "TEXT")]
     pub author: Option<String>,
-    /// What it is about
+    /// History comment of the change
     #[arg(short, long, value_name = "TEXT")]
     pub message: Option<String>,
-    /// Take owners from the base, and 0 for what is new: for folders unpacked without root
+    /// Take owners from the base, and 0:0 for new files: for directories unpacked without root
     #[arg(long, conflicts_with = "squash")]
     pub base_owners: bool,
     #[command(flatten)]

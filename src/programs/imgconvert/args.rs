@@ -4,41 +4,41 @@ use std::path::PathBuf;
 
 use crate::cli::{Common, ImageArg, Packing};
 
-/// Turn an archive of any shape into one of any other
+/// Convert images between archive formats
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
-    /// The image or images
+    /// Image or images to convert
     #[arg(value_name = "SRC")]
     pub source: ImageArg,
-    /// Where to, and in which shape (see DESTINATIONS in --help)
+    /// Destination and its format (see DESTINATIONS in --help)
     #[arg(value_name = "DST")]
     pub destination: String,
     #[command(flatten)]
     pub packing: Packing,
-    /// Whose media types manifests use: as they are, the image specification's, or docker's
-    #[arg(long, value_name = "WHOSE", value_enum, default_value_t)]
+    /// Media types of manifests: unchanged, of the OCI image specification, or of docker
+    #[arg(long, value_name = "TYPES", value_enum, default_value_t)]
     pub media_types: MediaTypesArg,
-    /// Take what is absent out of indexes that name more than is there
+    /// Remove missing manifests from indexes
     #[arg(long, conflicts_with = "platform")]
     pub prune_sparse: bool,
-    /// Rewrite layers and configs so that builds of the same files are the same bytes: no time is later than
-    /// SOURCE_DATE_EPOCH, or 1970 without it, and owners are numbers only
+    /// Rewrite layers and configs reproducibly: clamp times to SOURCE_DATE_EPOCH (default: 1970) and drop user and
+    /// group names
     #[arg(long)]
     pub reproducible: bool,
-    /// Replace an existing file
+    /// Overwrite an existing file
     #[arg(short, long)]
     pub force: bool,
-    /// Fail if a digest of the source would change
+    /// Fail if a digest would change
     #[arg(long)]
     pub keep_digests: bool,
-    /// Write what changed to FILE, as JSON; - is standard output
+    /// Write changed digests to FILE as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
     pub digest_map: Option<PathBuf>,
-    /// All platforms of an index, as skopeo's --all: what happens without --platform, too
+    /// Convert all platforms of an index, as skopeo's --all (the default without --platform)
     #[arg(short, long, conflicts_with = "platform")]
     pub all: bool,
-    /// Show no progress
+    /// Suppress progress output
     #[arg(short, long)]
     pub quiet: bool,
     #[command(flatten)]
@@ -47,12 +47,12 @@ pub struct Args {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum MediaTypesArg {
-    /// As they are.
+    /// Unchanged.
     #[default]
     Keep,
-    /// The image specification's.
+    /// Media types of the OCI image specification.
     Oci,
-    /// Docker's.
+    /// Media types of docker.
     Docker,
 }
 

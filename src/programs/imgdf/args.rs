@@ -2,17 +2,17 @@
 
 use crate::cli::{Common, ImageArg};
 
-/// Show what images take, and what they share
+/// Show disk usage of images, shared and unique
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
-    /// Archives, layouts and directories of them (default: the local store)
+    /// Archives, OCI layouts and directories of them (default: the local store)
     #[arg(value_name = "IMAGE")]
     pub images: Vec<ImageArg>,
-    /// Show each image
+    /// Show one row per image
     #[arg(short, long)]
     pub verbose: bool,
-    /// table, raw, json, or a Go template
+    /// Output format: table, raw, json, or a Go template
     #[arg(
         long,
         value_name = "FORMAT",

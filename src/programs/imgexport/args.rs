@@ -5,26 +5,27 @@ use std::path::PathBuf;
 
 use crate::cli::{Caching, Common, ImageArg};
 
-/// What goes with a stream, where nothing is unpacked. clap takes no option for missing that another one excludes.
+/// Options for output to a stream, which exclude those for unpacking. clap does not report a missing option as
+/// required if a given one conflicts with it.
 const STREAM: [&str; 2] = ["output", "format"];
 
-/// Write an image's root filesystem as a tar, or unpack it
+/// Write an image's root filesystem as a tar archive, or unpack it
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
-    /// The image
+    /// Image to export
     #[arg(value_name = "IMAGE")]
     pub image: ImageArg,
-    /// Only these paths of the image and what is below them
+    /// Paths to export, with everything below them (default: all)
     #[arg(value_name = "PATH")]
     pub paths: Vec<OsString>,
-    /// Write to FILE and not to standard output; - is standard output
+    /// Write to FILE instead of standard output; - is standard output
     #[arg(short, long, value_name = "FILE", conflicts_with = "directory")]
     pub output: Option<PathBuf>,
-    /// Unpack into DIR, which is made, or has to be empty
+    /// Unpack into DIR, which is created or must be empty
     #[arg(short = 'C', long, value_name = "DIR")]
     pub directory: Option<PathBuf>,
-    /// The shape of the output (see FORMATS in --help)
+    /// Output format (see FORMATS in --help)
     #[arg(
         long,
         value_name = "FORMAT",
@@ -33,43 +34,43 @@ pub struct Args {
         conflicts_with = "directory"
     )]
     pub format: FormatArg,
-    /// Only what matches one of these patterns
+    /// Export only paths that match GLOB; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub include: Vec<String>,
-    /// Nothing that matches one of these patterns
+    /// Exclude paths that match GLOB; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
-    /// Only these layers, as they are: N, A..B (from 1), or a digest or its start
+    /// Export only these layers, with whiteouts: N, A..B (from 1), or a digest or digest prefix
     #[arg(long, value_name = "LAYERS", conflicts_with = "since")]
     pub layer: Option<String>,
-    /// Only the layers that come on top of another image, as they are
+    /// Export only the layers above base image IMAGE, with whiteouts
     #[arg(long, value_name = "IMAGE")]
     pub since: Option<ImageArg>,
-    /// Apply these layers to nothing, without whiteouts
+    /// Apply the selected layers to an empty tree
     #[arg(long)]
     pub applied: bool,
-    /// Clamp times to SOURCE_DATE_EPOCH (1970 without it), in whole seconds, and leave out names of owners
+    /// Clamp times to SOURCE_DATE_EPOCH (default: 1970), in whole seconds, and omit user and group names
     #[arg(long)]
     pub reproducible: bool,
-    /// List the digests of contents, too
+    /// Include digests of file contents in listings
     #[arg(long)]
     pub digests: bool,
-    /// Compare uncompressed layers with their diff IDs also for some paths or a listing, and use no cache
+    /// Verify the diff IDs of uncompressed layers even for selected paths and listings; ignore the cache
     #[arg(long)]
     pub verify: bool,
-    /// Write the image's config to FILE
+    /// Write the image config to FILE
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Unpack into a folder that is not empty, replacing files
+    /// Unpack into a directory that is not empty, replacing files
     #[arg(long, requires = "directory", conflicts_with_all = STREAM)]
     pub overwrite: bool,
-    /// Leave out what only root can do when unpacking
+    /// Skip operations that require root when unpacking
     #[arg(long, requires = "directory", conflicts_with_all = STREAM)]
     pub rootless: bool,
-    /// Write a list of what could not be applied to FILE, as JSON
+    /// Write the entries that could not be applied in full to FILE as JSON
     #[arg(long, value_name = "FILE", requires = "directory", conflicts_with_all = STREAM)]
     pub record: Option<PathBuf>,
-    /// Show no progress
+    /// Suppress progress output
     #[arg(short, long)]
     pub quiet: bool,
     #[command(flatten)]
@@ -80,14 +81,14 @@ pub struct Args {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum FormatArg {
-    /// A tar.
+    /// Tar archive.
     #[default]
     Tar,
-    /// A cpio.
+    /// Cpio archive.
     Cpio,
-    /// A listing in mtree's form.
+    /// Listing in mtree(5) format.
     Mtree,
-    /// A listing in JSON.
+    /// Listing as JSON lines.
     Json,
 }
 

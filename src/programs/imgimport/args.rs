@@ -4,23 +4,23 @@ use std::path::PathBuf;
 
 use crate::cli::{self, Common, Making, Packing, Selecting};
 
-/// Make an image of a root filesystem
+/// Create an image from a root filesystem
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
-    /// The root filesystem: a tar, a cpio archive or a folder; - is standard input
+    /// Root filesystem: a tar archive, a cpio archive or a directory; - is standard input
     #[arg(value_name = "FILE|DIR|-")]
     pub input: PathBuf,
-    /// The image's name
+    /// Name of the image
     #[arg(value_name = "NAME[:TAG]")]
     pub name: Option<String>,
-    /// What the history says of the image, instead of 'Imported from -'
+    /// History comment of the image (default: 'Imported from -')
     #[arg(short, long, value_name = "TEXT")]
     pub message: Option<String>,
-    /// Start from this image config
+    /// Image config to start from
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Who owns the files of a folder, in numbers, instead of who owns them here
+    /// Owner of all files of a directory, as numeric IDs (default: their current owners)
     #[arg(long, value_name = "UID[:GID]", value_parser = cli::owner_arg)]
     pub owner: Option<(u32, u32)>,
     #[command(flatten)]

@@ -2,17 +2,17 @@
 
 use crate::cli::{Common, ImageArg};
 
-/// Show everything about images, in docker's words
+/// Show details of images as JSON, with docker's keys
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
-    /// The images
+    /// Images to inspect
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<ImageArg>,
-    /// json, or a Go template
+    /// Output format: json or a Go template
     #[arg(short, long, value_name = "FORMAT", conflicts_with = "raw")]
     pub format: Option<String>,
-    /// Write the exact bytes of a document
+    /// Write the exact bytes of the manifest, config or index
     #[arg(long, value_name = "DOCUMENT", value_enum)]
     pub raw: Option<RawArg>,
     #[command(flatten)]
@@ -21,11 +21,11 @@ pub struct Args {
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub enum RawArg {
-    /// The image's manifest.
+    /// Manifest of the image.
     Manifest,
-    /// The image's config.
+    /// Config of the image.
     Config,
-    /// The index it was found in: index.json, or manifest.json of a docker-archive without one.
+    /// Index of the image or archive: index.json, or manifest.json of a docker-archive without one.
     Index,
 }
 

@@ -2,32 +2,32 @@
 
 use crate::cli::{Common, ImageArg};
 
-/// List the images of files, folders and the local store
+/// List images in files, directories and the local store
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
-    /// Archives, layouts, directories of them, or - for standard input (default: the local store)
+    /// Archives, OCI layouts, directories of them, or - for standard input (default: the local store)
     #[arg(value_name = "IMAGE")]
     pub images: Vec<ImageArg>,
-    /// Show what is no image too: artifacts, and what is listed but absent
+    /// Also show artifacts and missing manifests
     #[arg(short, long)]
     pub all: bool,
-    /// Show the digests that names point to
+    /// Show manifest digests
     #[arg(long)]
     pub digests: bool,
-    /// Show IDs in full
+    /// Do not truncate IDs
     #[arg(long)]
     pub no_trunc: bool,
     /// Print IDs only
     #[arg(short, long)]
     pub quiet: bool,
-    /// Show only images that satisfy KEY=VALUE (see FILTERS in --help); may be repeated
+    /// Show only images that match KEY=VALUE (see FILTERS in --help); may be repeated
     #[arg(short, long = "filter", value_name = "FILTER")]
     pub filters: Vec<String>,
-    /// Show what stands below each image: platforms, attestations, what is absent
+    /// Show the contents of each index: platforms, attestations, missing manifests
     #[arg(long, conflicts_with_all = ["quiet", "digests", "format", "platform"])]
     pub tree: bool,
-    /// table, raw, json, or a Go template
+    /// Output format: table, raw, json, or a Go template
     #[arg(
         long,
         value_name = "FORMAT",

@@ -2,20 +2,20 @@
 
 use crate::cli::Common;
 
-/// Free what the local store does not need
+/// Remove unused images and blobs from the local store
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
-    /// Remove images with names too
+    /// Also remove tagged images
     #[arg(short, long)]
     pub all: bool,
-    /// Do not ask
+    /// Do not prompt for confirmation
     #[arg(short, long)]
     pub force: bool,
-    /// Remove only images that satisfy KEY=VALUE (see FILTERS in --help); may be repeated
+    /// Remove only images that match KEY=VALUE (see FILTERS in --help); may be repeated
     #[arg(long = "filter", value_name = "FILTER")]
     pub filters: Vec<String>,
-    /// Show what would go and change nothing
+    /// Show what would be removed without removing it
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]

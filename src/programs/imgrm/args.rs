@@ -2,14 +2,14 @@
 
 use crate::cli::Common;
 
-/// Take names and images out of the local store
+/// Remove tags and images from the local store
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
-    /// Names or IDs
+    /// Names or image IDs
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<String>,
-    /// Also remove names in several repositories, and a platform's image that several names lead to
+    /// Also remove images tagged in several repositories, and a platform's image that several names share
     #[arg(short, long)]
     pub force: bool,
     #[command(flatten)]

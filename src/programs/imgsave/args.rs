@@ -4,25 +4,25 @@ use std::path::PathBuf;
 
 use crate::cli::{Common, ImageArg, Packing};
 
-/// Write images from anywhere into one archive
+/// Save images from any source to one archive
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
-    /// The images
+    /// Images to save
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<ImageArg>,
-    /// Write to FILE and not to standard output; - is standard output
+    /// Write to FILE instead of standard output; - is standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// The shape of the archive (see FORMATS in --help)
+    /// Archive format (see FORMATS in --help)
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub format: FormatArg,
     #[command(flatten)]
     pub packing: Packing,
-    /// Save the one image under this name
+    /// Save the only image under this name
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// Show no progress
+    /// Suppress progress output
     #[arg(short, long)]
     pub quiet: bool,
     #[command(flatten)]
@@ -31,16 +31,16 @@ pub struct Args {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum FormatArg {
-    /// For every tool.
+    /// Docker archive over an OCI layout, as docker 25 and later write it.
     #[default]
     Docker,
-    /// As docker before 25.
+    /// Docker archive as docker 1.10 to 24 wrote it.
     DockerLegacy,
-    /// An OCI archive.
+    /// OCI archive.
     Oci,
-    /// An OCI layout.
+    /// OCI layout.
     OciLayout,
-    /// skopeo's dir:.
+    /// Directory in skopeo's dir: format.
     Dir,
 }
 

@@ -2,14 +2,14 @@
 
 use crate::cli::{Common, ImageArg};
 
-/// Give an image of the local store another name
+/// Tag an image in the local store
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
-    /// The image
+    /// Image to tag
     #[arg(value_name = "SOURCE")]
     pub source: ImageArg,
-    #[arg(value_name = "NEW", help = "The new name: NAME[:TAG]")]
+    #[arg(value_name = "NEW", help = "New name: NAME[:TAG]")]
     pub name: String,
     #[command(flatten)]
     pub common: Common,

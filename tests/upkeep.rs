@@ -61,7 +61,7 @@ fn tags() {
     }
     let digest = app().manifest_digest();
     store(&room, &format!("imgtag demo:1 x@{digest}")).fails(&format!(
-        "imgtag: 'x@{digest}': a name with a digest cannot be given\n"
+        "imgtag: invalid image reference 'x@{digest}': a name with a digest cannot be given to an image\n"
     ));
 }
 
@@ -96,7 +96,7 @@ fn removals() {
 fn prunes() {
     let room = loaded();
     store(&room, "imgprune").fails(
-        "imgprune: there is nobody to ask: use --force, or --dry-run to see what would go\n",
+        "imgprune: cannot ask for confirmation without a terminal: use --force, or --dry-run to see what would be removed\n",
     );
     store(&room, "imgprune --force").ok("Total reclaimed space: 0B\n");
     // The name goes to another image, the old one is left without.
@@ -118,7 +118,7 @@ fn prunes() {
     for (filter, why) in [
         (
             "size=1",
-            "filter 'size=1': the keys are until, label and label!",
+            "invalid filter 'size=1': expected until, label or label!",
         ),
         (
             "until=soon",

@@ -75,6 +75,24 @@ impl Opened {
         let chosen = self.chosen()?;
         Ok(chosen.into_iter().map(|one| one.root).collect())
     }
+
+    /// Returns the damage of the selected images that leaves the rest readable, each error once, with the archive as
+    /// context.
+    ///
+    /// # Errors
+    /// As [`Opened::chosen`].
+    pub fn faults(&self) -> Result<Vec<Error>> {
+        let roots = self.roots()?;
+        let mut faults: Vec<&Error> = match self.pick {
+            Pick::Only => self.archive.all_faults().collect(),
+            _ => self.archive.faults_below(&roots),
+        };
+        faults.dedup_by_key(|fault| fault.to_string());
+        let faults = faults.into_iter().cloned();
+        Ok(faults
+            .map(|fault| fault.at(self.archive.place.clone()))
+            .collect())
+    }
 }
 
 /// How many images a program takes from one argument.

@@ -22,6 +22,13 @@ pub struct Column {
     pub heading: &'static str,
 }
 
+impl Column {
+    /// Creates a column.
+    pub const fn new(field: &'static str, heading: &'static str) -> Self {
+        Column { field, heading }
+    }
+}
+
 /// A listing's format, parsed.
 ///
 /// # Examples

@@ -3,24 +3,24 @@
 use super::human;
 use crate::spec::Timestamp;
 
-/// What docker shows where there is nothing.
+/// Placeholder for an empty value, as in docker.
 pub const NONE: &str = "<none>";
-/// What docker shows where something cannot be known.
+/// Placeholder for an unknown value, as in docker.
 pub const UNKNOWN: &str = "N/A";
 
-/// How rows are told.
+/// Style of the values in a row.
 #[derive(Debug, Clone, Copy)]
-pub struct Telling {
-    /// Cut IDs to 12 digits and commands to 45 columns.
+pub struct RowFormat {
+    /// Truncate IDs to 12 digits and commands to 45 columns.
     pub truncate: bool,
-    /// Sizes and ages as people say them.
+    /// Human-readable sizes and ages.
     pub human: bool,
-    /// The time against which ages are told.
+    /// Time that ages are relative to.
     pub now: Timestamp,
 }
 
-impl Telling {
-    /// The ID, cut to 12 digits if rows are truncated.
+impl RowFormat {
+    /// Returns an image ID, truncated to 12 digits if so asked.
     pub fn id(&self, id: &str) -> String {
         let hex = id.rsplit(':').next().unwrap_or(id);
         match self.truncate {
@@ -29,7 +29,7 @@ impl Telling {
         }
     }
 
-    /// A size in bytes, for people or as a number; `N/A` if it is not known.
+    /// Returns a size in bytes, human-readable or as a number; `N/A` if it is unknown.
     pub fn size(&self, bytes: Option<u64>) -> String {
         match (bytes, self.human) {
             (None, _) => UNKNOWN.to_owned(),
@@ -38,7 +38,7 @@ impl Telling {
         }
     }
 
-    /// The age of a time in RFC 3339; `N/A` if it is not known.
+    /// Returns the age of a time in RFC 3339; `N/A` if it is unknown.
     pub fn since(&self, created: Option<&str>) -> String {
         created
             .and_then(Timestamp::parse)

@@ -16,7 +16,7 @@ use crate::blob::{Meter, NewDirectory};
 use crate::cli::{self, Common, ImageArg, Io, Openings, Page, Takes, Uses, Verdict, no_effect};
 use crate::error::{At, Error, Fault, Result};
 use crate::render::Format;
-use crate::render::images::Telling;
+use crate::render::images::RowFormat;
 use dockerfile::{Candidate, Dockerfile};
 use dockerfile_text::{DOCKERFILE_COLUMNS, Layout, dockerfile as dockerfile_text, dockerfile_rows};
 use output::{HISTORY_COLUMNS, history_rows};
@@ -151,7 +151,7 @@ pub fn main() -> ExitCode {
         for warning in &report.warnings {
             io.warn(&format!("{}: {warning}", opened.archive.place));
         }
-        let telling = Telling {
+        let telling = RowFormat {
             truncate: !args.no_trunc,
             human: args.is_human(),
             now: cli::now(),

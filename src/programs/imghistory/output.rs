@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::history::{HistoryReport, HistoryRow};
-use crate::render::images::{Telling, UNKNOWN};
+use crate::render::images::{RowFormat, UNKNOWN};
 use crate::render::{Column, human};
 use crate::spec::Timestamp;
 
@@ -78,7 +78,7 @@ pub const HISTORY_COLUMNS: &[Column] = &[
 /// The rows of imghistory, newest first.
 pub fn history_rows<'a>(
     report: &'a HistoryReport,
-    telling: &'a Telling,
+    telling: &'a RowFormat,
 ) -> impl Iterator<Item = Value> + use<'a> {
     report
         .rows
@@ -91,7 +91,7 @@ fn history_row(
     report: &HistoryReport,
     position: usize,
     row: &HistoryRow,
-    telling: &Telling,
+    telling: &RowFormat,
 ) -> Value {
     let created = row.created.as_deref();
     let one_line = row.created_by.replace('\t', " ");

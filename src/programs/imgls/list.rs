@@ -1,117 +1,195 @@
-//! imgls: what images there are.
+//! Listing of an archive's images, flat or as a tree.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 
-use crate::archive::{Archive, Filter, Image, Name, NodeKind, Pick, Root, Sizes};
-use crate::error::{Candidates, Fault, Result};
-use crate::spec::{Digest, Platform, Timestamp};
+use super::filter::Filters;
+use super::rows::ListRow;
+use crate::archive::{Archive, Chosen, NodeKind, Pick, Root, Sizes};
+use crate::error::{At, Fault, Result};
+use crate::spec::{Platform, Timestamp};
 
-/// One line of a listing.
-#[derive(Debug, Clone)]
-pub struct ListRow {
-    /// Where the archive is.
-    pub archive: String,
-    /// What the line stands for.
-    pub kind: RowKind,
-    /// How deep it stands in the tree; 0 for what the archive lists itself.
-    pub depth: usize,
-    /// The name; `None` for an untagged image.
-    pub name: Option<Name>,
-    /// The ID in full: of the image; of an index or artifact, the digest of its manifest.
-    pub id: String,
-    /// The digest of the manifest or index that the name points to; docker-archives without an OCI half have none.
-    pub digest: Option<String>,
-    /// What machine it is for.
-    pub platform: Option<Platform>,
-    /// When it was made, as written.
-    pub created: Option<String>,
-    /// Bytes of the unpacked layers; `None` if they were not measured or one is not in the archive.
-    pub size: Option<u64>,
-    /// Bytes that manifest, config and layers take in the archive.
-    pub stored: u64,
-    /// Whether it is an index whose contents stand further up in a tree.
-    pub repeated: bool,
+/// Most rows of a tree.
+const MAX_TREE: usize = 10_000;
+
+/// Options of a listing.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ListOptions<'a> {
+    /// List artifacts and missing manifests, too.
+    pub all: bool,
+    /// List the contents of each index below it.
+    pub tree: bool,
+    /// Platform to choose in an index.
+    pub platform: Option<&'a Platform>,
 }
 
-/// What a line of a listing stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RowKind {
-    /// A container image.
-    Image,
-    /// An index with no image in it for this machine, or the head of a tree.
-    Index,
-    /// An attestation about another manifest.
-    Attestation,
-    /// A manifest that describes no container image.
-    Artifact,
-    /// Something named that is not in the archive.
-    Absent,
-    /// A blob that is no manifest, or one that cannot be understood.
-    Unknown,
+/// The roots of an archive that are listed.
+pub(super) struct Selected<'a> {
+    archive: &'a Archive,
+    /// True if the user named the archive and nothing in it.
+    is_whole: bool,
+    chosen: Vec<Chosen<'a>>,
 }
 
-impl RowKind {
-    /// Its name in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            RowKind::Image => "image",
-            RowKind::Index => "index",
-            RowKind::Attestation => "attestation",
-            RowKind::Artifact => "artifact",
-            RowKind::Absent => "absent",
-            RowKind::Unknown => "unknown",
+impl<'a> Selected<'a> {
+    /// Selects the roots whose labels match; from the newest to the oldest if so asked, else in the archive's order.
+    pub(super) fn new(
+        archive: &'a Archive,
+        pick: &Pick,
+        mut chosen: Vec<Chosen<'a>>,
+        newest_first: bool,
+        filters: &Filters,
+        options: ListOptions<'_>,
+    ) -> Self {
+        if newest_first {
+            chosen.sort_by_cached_key(|one| Reverse(created(archive, one.root)));
+        }
+        chosen.retain(|one| {
+            let images = archive.images_of(one.root);
+            let image = archive.choose(&images, options.platform);
+            let image = image.or(images.first().copied());
+            image.is_none_or(|image| filters.match_labels(&archive.images[image]))
+        });
+        Selected {
+            archive,
+            is_whole: *pick == Pick::Only,
+            chosen,
         }
     }
-}
 
-/// The images of an archive, as docker lists them: a line for each name, in the order of the archive.
-///
-/// Of an index the image for `platform`; without it the host's, or else the first that is here. What is no image
-/// (artifacts, absent manifests) comes along only with `all`.
-pub fn list(
-    archive: &Archive,
-    roots: &[&Root],
-    platform: Option<&Platform>,
-    all: bool,
-    sizes: &Sizes,
-) -> Vec<ListRow> {
-    let mut rows = Vec::new();
-    for root in roots {
-        let images = archive.images_of(root);
-        let chosen = archive.choose(&images, platform).or(match platform {
-            None => images.first().copied(),
-            Some(_) => None,
+    /// Returns the images whose rows show a size.
+    pub(super) fn images(&self, options: ListOptions<'_>) -> Vec<usize> {
+        let images = self.chosen.iter().flat_map(|one| match one.image {
+            Some(image) if !options.tree => vec![image],
+            _ => listed_images(self.archive, one.root, options),
         });
-        let row = match (chosen, root.node) {
-            (Some(image), _) => image_row(archive, image, sizes),
-            (None, Some(node)) if all && images.is_empty() => node_row(archive, node),
-            _ => continue,
-        };
-        let digest = root
-            .node
-            .map(|node| archive.nodes[node].descriptor.digest.to_string());
-        push_named(&mut rows, root, ListRow { digest, ..row });
+        images.collect()
     }
-    rows
+
+    /// Returns the rows, in the order of the roots.
+    ///
+    /// # Errors
+    /// `Limit` for a tree of more than 10,000 rows, with the archive as context.
+    pub(super) fn rows(
+        &self,
+        sizes: &Sizes,
+        filters: &Filters,
+        options: ListOptions<'_>,
+    ) -> Result<Vec<ListRow>> {
+        let archive = self.archive;
+        let tree = |roots: &[&Root]| tree(archive, roots, sizes).at(|| archive.place.clone());
+        let mut rows = Vec::new();
+        if options.tree && self.is_whole {
+            let roots: Vec<&Root> = self.chosen.iter().map(|one| one.root).collect();
+            rows = tree(&roots)?;
+        } else {
+            for one in &self.chosen {
+                // An image that was selected by its own ID is listed for its own platform.
+                let own = one.image.map(|image| &archive.images[image].platform);
+                let platform = own.or(options.platform);
+                let mut more = match options.tree {
+                    true => tree(&[one.root])?,
+                    false => list(
+                        archive,
+                        one.root,
+                        sizes,
+                        ListOptions {
+                            platform,
+                            ..options
+                        },
+                    ),
+                };
+                more.retain(|row| {
+                    let name = row.name.as_ref();
+                    name.is_none_or(|name| one.names.contains(name))
+                });
+                rows.extend(more);
+            }
+        }
+        filters.retain(&mut rows);
+        Ok(rows)
+    }
 }
 
-/// Everything an archive lists, with what stands below each: platforms, attestations, what is absent.
+/// Returns the platforms of the roots that have no image for the platform.
+pub(super) fn other_platforms(
+    archive: &Archive,
+    chosen: &[Chosen<'_>],
+    platform: &Platform,
+) -> Vec<String> {
+    let images = chosen.iter().map(|one| archive.images_of(one.root));
+    let others = images.filter(|images| archive.choose(images, Some(platform)).is_none());
+    let others = others.flatten();
+    others
+        .map(|image| archive.images[image].platform.to_string())
+        .collect()
+}
+
+/// Returns the creation time of the image that is listed for a root, in nanoseconds since 1970.
+fn created(archive: &Archive, root: &Root) -> Option<i128> {
+    let images = archive.images_of(root);
+    let image = archive.choose(&images, None).or(images.first().copied())?;
+    let created = archive.images[image].config.created.as_deref()?;
+    Timestamp::parse(created).map(Timestamp::nanoseconds)
+}
+
+/// Returns the images of a root that are listed.
 ///
-/// An index that was shown with its contents is not opened again further down: indexes that share others would make
-/// a tree of more rows than there are atoms.
+/// In a flat listing that is one image for each index: the one for the platform; without a platform the host's, or
+/// else the first in the archive.
+fn listed_images(archive: &Archive, root: &Root, options: ListOptions<'_>) -> Vec<usize> {
+    let images = archive.images_of(root);
+    if options.tree {
+        return images;
+    }
+    let chosen = archive.choose(&images, options.platform);
+    let first = images.first().copied();
+    chosen
+        .or(first.filter(|_| options.platform.is_none()))
+        .into_iter()
+        .collect()
+}
+
+/// Returns one row for each name of a root, as docker lists it.
+///
+/// Artifacts and missing manifests are left out unless all roots are to be listed.
+fn list(archive: &Archive, root: &Root, sizes: &Sizes, options: ListOptions<'_>) -> Vec<ListRow> {
+    let options = ListOptions {
+        tree: false,
+        ..options
+    };
+    let chosen = listed_images(archive, root, options);
+    let row = match (chosen.first(), root.node) {
+        (Some(&image), _) => ListRow::image(archive, image, sizes),
+        (None, Some(node)) if options.all && archive.images_of(root).is_empty() => {
+            ListRow::node(archive, node)
+        }
+        _ => return Vec::new(),
+    };
+    let digest = root
+        .node
+        .map(|node| archive.nodes[node].descriptor.digest.to_string());
+    ListRow { digest, ..row }.named(root)
+}
+
+/// Returns the rows of all roots, each followed by its contents: platforms, attestations, missing manifests.
+///
+/// The contents of an index are listed once: with indexes that share their contents a tree could otherwise grow
+/// exponentially.
 ///
 /// # Errors
-/// `Limit` past 10,000 rows.
-pub fn tree(archive: &Archive, roots: &[&Root], sizes: &Sizes) -> Result<Vec<ListRow>> {
+/// `Limit` for more than 10,000 rows.
+fn tree(archive: &Archive, roots: &[&Root], sizes: &Sizes) -> Result<Vec<ListRow>> {
+    let row_of = |node: usize| match &archive.nodes[node].kind {
+        NodeKind::Image(image) => ListRow::image(archive, *image, sizes),
+        _ => ListRow::node(archive, node),
+    };
     let mut rows = Vec::new();
     let mut opened = HashSet::new();
     for root in roots {
         let row = match (root.node, root.image) {
-            (Some(node), _) => match &archive.nodes[node].kind {
-                NodeKind::Image(image) => image_row(archive, *image, sizes),
-                _ => node_row(archive, node),
-            },
-            (None, Some(image)) => image_row(archive, image, sizes),
+            (Some(node), _) => row_of(node),
+            (None, Some(image)) => ListRow::image(archive, image, sizes),
             (None, None) => continue,
         };
         let mut work: Vec<(usize, usize)> = Vec::new();
@@ -126,7 +204,7 @@ pub fn tree(archive: &Archive, roots: &[&Root], sizes: &Sizes) -> Result<Vec<Lis
             false
         };
         let repeated = root.node.is_some_and(|node| open(node, 0, &mut work));
-        push_named(&mut rows, root, ListRow { repeated, ..row });
+        rows.extend(ListRow { repeated, ..row }.named(root));
         // Depth first, without recursion.
         while let Some((node, depth)) = work.pop() {
             if rows.len() >= MAX_TREE {
@@ -134,10 +212,7 @@ pub fn tree(archive: &Archive, roots: &[&Root], sizes: &Sizes) -> Result<Vec<Lis
                 let found = limit + 1 + work.len() as u64;
                 return Err(Fault::Limit { what, limit, found }.into());
             }
-            let row = match &archive.nodes[node].kind {
-                NodeKind::Image(image) => image_row(archive, *image, sizes),
-                _ => node_row(archive, node),
-            };
+            let row = row_of(node);
             let edge_platform = archive.nodes[node].descriptor.platform.clone();
             rows.push(ListRow {
                 depth,
@@ -148,200 +223,4 @@ pub fn tree(archive: &Archive, roots: &[&Root], sizes: &Sizes) -> Result<Vec<Lis
         }
     }
     Ok(rows)
-}
-
-/// How many rows a tree may have.
-const MAX_TREE: usize = 10_000;
-
-fn push_named(rows: &mut Vec<ListRow>, root: &Root, row: ListRow) {
-    if root.names.is_empty() {
-        rows.push(row);
-    } else {
-        rows.extend(root.names.iter().map(|name| ListRow {
-            name: Some(name.clone()),
-            ..row.clone()
-        }));
-    }
-}
-
-fn image_row(archive: &Archive, position: usize, sizes: &Sizes) -> ListRow {
-    let image = &archive.images[position];
-    ListRow {
-        archive: archive.place.clone(),
-        kind: RowKind::Image,
-        depth: 0,
-        name: None,
-        id: image.id.to_string(),
-        digest: image
-            .node
-            .map(|node| archive.nodes[node].descriptor.digest.to_string()),
-        platform: Some(image.platform.clone()).filter(|platform| *platform != Platform::default()),
-        created: image.config.created.clone(),
-        size: sizes.total(image),
-        stored: stored(archive, image),
-        repeated: false,
-    }
-}
-
-fn node_row(archive: &Archive, position: usize) -> ListRow {
-    let node = &archive.nodes[position];
-    let (kind, blobs) = match &node.kind {
-        NodeKind::Index(_) => (RowKind::Index, 0),
-        NodeKind::Image(_) => (RowKind::Image, 0),
-        NodeKind::Attestation(manifest) | NodeKind::Artifact(manifest) => {
-            let blobs: u64 = manifest
-                .layers
-                .iter()
-                .chain(&manifest.config)
-                .map(|blob| blob.size)
-                .sum();
-            (
-                if matches!(node.kind, NodeKind::Artifact(_)) {
-                    RowKind::Artifact
-                } else {
-                    RowKind::Attestation
-                },
-                blobs,
-            )
-        }
-        NodeKind::Missing => (RowKind::Absent, 0),
-        NodeKind::Schema1 | NodeKind::Opaque => (RowKind::Unknown, 0),
-    };
-    let own = node.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
-    ListRow {
-        archive: archive.place.clone(),
-        kind,
-        depth: 0,
-        name: None,
-        id: node.descriptor.digest.to_string(),
-        digest: Some(node.descriptor.digest.to_string()),
-        platform: node.descriptor.platform.clone(),
-        created: None,
-        size: None,
-        stored: own.saturating_add(blobs),
-        repeated: false,
-    }
-}
-
-/// Bytes that an image takes in its archive.
-fn stored(archive: &Archive, image: &Image) -> u64 {
-    let manifest = image
-        .node
-        .and_then(|node| archive.nodes[node].bytes.as_ref())
-        .map_or(0, |bytes| bytes.len() as u64);
-    let config = image
-        .config_bytes
-        .as_ref()
-        .map_or(0, |bytes| bytes.len() as u64);
-    let layers = image.layers.iter().filter_map(|layer| layer.content());
-    layers.fold(manifest + config, |sum, content| {
-        sum.saturating_add(content.len())
-    })
-}
-
-/// The images that `before=` and `since=` name: any of the archives that are looked at, whatever else filters them.
-#[derive(Debug, Default)]
-pub struct Ages {
-    limits: Vec<Age>,
-    /// The names of all images that were looked at.
-    names: Candidates,
-}
-
-#[derive(Debug)]
-struct Age {
-    wanted: String,
-    before: bool,
-    /// When the image was made, once it was found; an image may not say it.
-    limit: Option<Option<i128>>,
-}
-
-impl Ages {
-    /// What the filters name.
-    pub fn of(filters: &[Filter]) -> Self {
-        let limits = filters.iter().filter_map(|filter| {
-            let (wanted, before) = match filter {
-                Filter::Before(wanted) => (wanted.clone(), true),
-                Filter::Since(wanted) => (wanted.clone(), false),
-                _ => return None,
-            };
-            let limit = None;
-            Some(Age {
-                wanted,
-                before,
-                limit,
-            })
-        });
-        Ages {
-            limits: limits.collect(),
-            names: Candidates::default(),
-        }
-    }
-
-    /// Looks in an archive for what was not found yet.
-    pub fn look(&mut self, archive: &Archive) {
-        if self.limits.is_empty() {
-            return;
-        }
-        for age in &mut self.limits {
-            if age.limit.is_none() {
-                let image = named(archive, &age.wanted).map(|image| &archive.images[image]);
-                age.limit = image.map(|image| time(image.config.created.as_deref()));
-            }
-        }
-        for name in archive.roots.iter().flat_map(|root| &root.names) {
-            if self.names.total < Candidates::LISTED {
-                self.names.first.push(name.to_string());
-            }
-            self.names.total += 1;
-        }
-    }
-
-    /// The rows that satisfy the filters; what stands below a row in a tree goes with it.
-    ///
-    /// # Errors
-    /// `NoSuchImage` for what no archive has.
-    pub fn keep(self, mut rows: Vec<ListRow>) -> Result<Vec<ListRow>> {
-        for age in self.limits {
-            let limit = age.limit.ok_or_else(|| Fault::NoSuchImage {
-                wanted: age.wanted.clone(),
-                candidates: self.names.clone(),
-            })?;
-            let mut keep = false;
-            rows.retain(|row| {
-                if row.depth == 0 {
-                    keep = match age.before {
-                        true => time_of(row) < limit,
-                        false => time_of(row) > limit,
-                    };
-                }
-                keep
-            });
-        }
-        Ok(rows)
-    }
-}
-
-/// The image that a filter names, by name, ID or digest; of an index the host's, or the first.
-fn named(archive: &Archive, wanted: &str) -> Option<usize> {
-    let by_name = || Pick::Name(wanted.to_owned());
-    let pick = match wanted.split_once('@') {
-        Some((_, digest)) => Digest::parse(digest).map_or_else(|_| by_name(), Pick::Digest),
-        None => by_name(),
-    };
-    if let Ok(selection) = archive.find(&pick, None) {
-        return Some(selection.index);
-    }
-    let root = archive.root(&pick).ok()?;
-    archive.images_of(root).first().copied()
-}
-
-fn time_of(row: &ListRow) -> Option<i128> {
-    time(row.created.as_deref())
-}
-
-/// Nanoseconds since 1970.
-fn time(created: Option<&str>) -> Option<i128> {
-    created
-        .and_then(Timestamp::parse)
-        .map(Timestamp::nanoseconds)
 }

@@ -1,95 +1,86 @@
-//! Rows of imgls: docker's keys with docker's values, then our own.
+//! Output of imgls: docker's keys with docker's values, then further keys; and the tree.
+
+use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::list::{ListRow, RowKind};
+use super::args::Args;
+use super::rows::{ListRow, RowKind};
+use crate::cli::ImageArg;
+use crate::error::Result;
 use crate::render::format::NAME_WIDTH;
-use crate::render::images::{NONE, Telling, UNKNOWN};
-use crate::render::{Column, human};
+use crate::render::images::{NONE, RowFormat, UNKNOWN};
+use crate::render::{Column, Table, human};
 use crate::spec::Timestamp;
 
-/// The fields of a row of imgls and their headings.
-pub const LIST_COLUMNS: &[Column] = &[
-    Column {
-        field: "Repository",
-        heading: "REPOSITORY",
-    },
-    Column {
-        field: "Tag",
-        heading: "TAG",
-    },
-    Column {
-        field: "Digest",
-        heading: "DIGEST",
-    },
-    Column {
-        field: "ID",
-        heading: "IMAGE ID",
-    },
-    Column {
-        field: "CreatedSince",
-        heading: "CREATED",
-    },
-    Column {
-        field: "CreatedAt",
-        heading: "CREATED AT",
-    },
-    Column {
-        field: "Size",
-        heading: "SIZE",
-    },
-    Column {
-        field: "StoredSize",
-        heading: "STORED",
-    },
-    Column {
-        field: "Platform",
-        heading: "PLATFORM",
-    },
-    Column {
-        field: "Archive",
-        heading: "ARCHIVE",
-    },
-    Column {
-        field: "Kind",
-        heading: "KIND",
-    },
-    Column {
-        field: "ImageID",
-        heading: "IMAGE ID",
-    },
-    Column {
-        field: "Containers",
-        heading: "CONTAINERS",
-    },
-    Column {
-        field: "SharedSize",
-        heading: "SHARED SIZE",
-    },
-    Column {
-        field: "UniqueSize",
-        heading: "UNIQUE SIZE",
-    },
-    Column {
-        field: "VirtualSize",
-        heading: "SIZE",
-    },
-    Column {
-        field: "Created",
-        heading: "CREATED",
-    },
-    Column {
-        field: "SizeBytes",
-        heading: "SIZE",
-    },
-    Column {
-        field: "StoredBytes",
-        heading: "STORED",
-    },
+/// Fields of a row and their headings.
+pub(super) const LIST_COLUMNS: &[Column] = &[
+    Column::new("Repository", "REPOSITORY"),
+    Column::new("Tag", "TAG"),
+    Column::new("Digest", "DIGEST"),
+    Column::new("ID", "IMAGE ID"),
+    Column::new("CreatedSince", "CREATED"),
+    Column::new("CreatedAt", "CREATED AT"),
+    Column::new("Size", "SIZE"),
+    Column::new("StoredSize", "STORED"),
+    Column::new("Platform", "PLATFORM"),
+    Column::new("Archive", "ARCHIVE"),
+    Column::new("Kind", "KIND"),
+    Column::new("ImageID", "IMAGE ID"),
+    Column::new("Containers", "CONTAINERS"),
+    Column::new("SharedSize", "SHARED SIZE"),
+    Column::new("UniqueSize", "UNIQUE SIZE"),
+    Column::new("VirtualSize", "SIZE"),
+    Column::new("Created", "CREATED"),
+    Column::new("SizeBytes", "SIZE"),
+    Column::new("StoredBytes", "STORED"),
 ];
 
-/// A row of imgls.
-pub fn list_row(row: &ListRow, telling: &Telling) -> Value {
+/// Returns the format to parse: as in docker images, `raw` is a template, and `--digests` adds a column to a table that
+/// has none.
+pub(super) fn format_text(args: &Args) -> String {
+    let digest = if args.digests {
+        "digest: {{.Digest}}\n"
+    } else {
+        ""
+    };
+    match args.format.as_str() {
+        "raw" if args.quiet => "image_id: {{.ID}}".into(),
+        "raw" => format!(
+            "repository: {{{{.Repository}}}}\ntag: {{{{.Tag}}}}\n{digest}image_id: {{{{.ID}}}}\n\
+             created_at: {{{{.CreatedAt}}}}\nvirtual_size: {{{{.Size}}}}\n"
+        ),
+        table
+            if args.digests
+                && table != "table"
+                && table.starts_with("table")
+                && !table.contains("{{.Digest}}") =>
+        {
+            format!(r"{table}\t{{{{.Digest}}}}")
+        }
+        text => text.into(),
+    }
+}
+
+/// Returns the format of `table` alone.
+pub(super) fn default_format(args: &Args) -> String {
+    if args.quiet {
+        return "{{.ID}}".into();
+    }
+    let digest = if args.digests { r"\t{{.Digest}}" } else { "" };
+    let is_directory = |image: &ImageArg| image.folder_to_search().is_some();
+    let archive = if args.images.len() > 1 || args.images.iter().any(is_directory) {
+        r"\t{{.Archive}}"
+    } else {
+        ""
+    };
+    format!(
+        r"table {{{{.Repository}}}}\t{{{{.Tag}}}}{digest}\t{{{{.ID}}}}\t{{{{.CreatedSince}}}}\t{{{{.Size}}}}{archive}"
+    )
+}
+
+/// Returns the fields of a row.
+pub(super) fn list_row(row: &ListRow, style: &RowFormat) -> Value {
     let name = row.name.as_ref();
     let repository = name
         .and_then(|name| name.repository())
@@ -101,27 +92,51 @@ pub fn list_row(row: &ListRow, telling: &Telling) -> Value {
         "Containers": UNKNOWN,
         "Created": created,
         "CreatedAt": created.and_then(Timestamp::parse).map_or_else(|| UNKNOWN.to_owned(), Timestamp::created_at),
-        "CreatedSince": telling.since(created),
+        "CreatedSince": style.since(created),
         "Digest": row.digest.as_deref().unwrap_or(NONE),
-        "ID": telling.id(&row.id),
+        "ID": style.id(&row.id),
         "ImageID": row.id,
         "Kind": row.kind.name(),
         "Platform": row.platform.as_ref().map(ToString::to_string).unwrap_or_default(),
         "Repository": repository,
         "SharedSize": UNKNOWN,
-        "Size": telling.size(row.size),
+        "Size": style.size(row.size),
         "SizeBytes": row.size,
         "StoredBytes": row.stored,
-        "StoredSize": telling.size(Some(row.stored)),
+        "StoredSize": style.size(Some(row.stored)),
         "Tag": tag,
         "UniqueSize": UNKNOWN,
-        "VirtualSize": telling.size(row.size),
+        "VirtualSize": style.size(row.size),
     })
 }
 
-/// The first cell of each row of imgls's tree: the name, or the branch that leads to what stands below it.
-pub fn tree_labels(rows: &[ListRow]) -> Vec<String> {
-    // Whether, looking down from a row, another one follows on a level before one of a lower level does.
+/// Writes the rows of a tree as a table.
+///
+/// # Errors
+/// `Io`.
+pub(super) fn write_tree(rows: &[ListRow], style: &RowFormat, out: &mut dyn Write) -> Result<()> {
+    let mut table = Table::new(&["IMAGE", "ID", "CREATED", "SIZE", "STORED"]);
+    for (row, label) in rows.iter().zip(tree_labels(rows)) {
+        let value = list_row(row, style);
+        let text = |key: &str, is_shown: bool| match (is_shown, value[key].as_str()) {
+            (true, Some(text)) => text.to_owned(),
+            _ => String::new(),
+        };
+        let is_image = row.kind == RowKind::Image;
+        table.row([
+            label,
+            text("ID", true),
+            text("CreatedSince", is_image),
+            text("Size", is_image),
+            text("StoredSize", row.kind != RowKind::Absent),
+        ]);
+    }
+    table.write_to(out)
+}
+
+/// Returns the first cell of each row of the tree: the name, or the branch that leads to the row.
+fn tree_labels(rows: &[ListRow]) -> Vec<String> {
+    // For each depth: true if a later row of that depth has the same parent.
     let mut more: Vec<bool> = Vec::new();
     let label = |row: &ListRow| {
         more.resize(more.len().max(row.depth + 1), false);
@@ -144,10 +159,10 @@ pub fn tree_labels(rows: &[ListRow]) -> Vec<String> {
 }
 
 fn tree_name(row: &ListRow) -> String {
-    let what = match (row.kind, &row.name, &row.platform) {
+    let label = match (row.kind, &row.name, &row.platform) {
         (_, Some(name), _) => name.to_string(),
         (RowKind::Attestation, ..) => "attestation".to_owned(),
-        // BuildKit gives its attestations a platform that no machine has.
+        // BuildKit gives attestations the platform unknown/unknown.
         (RowKind::Absent, None, Some(platform)) if platform.is_unknown() => {
             "attestation".to_owned()
         }
@@ -155,11 +170,11 @@ fn tree_name(row: &ListRow) -> String {
         (_, None, Some(platform)) => platform.to_string(),
         (kind, None, None) => kind.name().to_owned(),
     };
-    let what = human::ellipsis(&what, NAME_WIDTH);
+    let label = human::ellipsis(&label, NAME_WIDTH);
     match row.kind {
-        RowKind::Absent => format!("{what} (absent)"),
-        RowKind::Artifact if row.name.is_some() => format!("{what} (artifact)"),
-        _ if row.repeated => format!("{what} (see above)"),
-        _ => what,
+        RowKind::Absent => format!("{label} (absent)"),
+        RowKind::Artifact if row.name.is_some() => format!("{label} (artifact)"),
+        _ if row.repeated => format!("{label} (see above)"),
+        _ => label,
     }
 }

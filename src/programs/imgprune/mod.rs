@@ -1,15 +1,15 @@
-//! imgprune: free what the local store does not need.
+//! imgprune: remove unused images and blobs from the local store.
 
 mod args;
+mod output;
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
 use crate::archive::Filter;
 use crate::cli::{self, Page, Uses, Verdict};
-use crate::render::human;
 use crate::store::{self, PruneOptions, Removal};
-use crate::{Error, Fault, Result, escape};
+use crate::{Error, Fault, Result};
 use args::Args;
 
 const PAGE: Page = Page {
@@ -21,84 +21,56 @@ const PAGE: Page = Page {
 /// Runs the program with the arguments, streams and environment of the process.
 pub fn main() -> ExitCode {
     cli::run(&PAGE, |args: &Args, io| {
-        let mut options = PruneOptions {
+        let filters = args.filters.iter().map(|text| parse_filter(text));
+        let options = PruneOptions {
             all: args.all,
             dry_run: args.dry_run,
-            ..PruneOptions::default()
+            filters: filters.collect::<Result<_>>()?,
         };
-        for filter in &args.filters {
-            read_filter(filter, &mut options)?;
-        }
-        if !args.force && !args.dry_run && !agreed(args.all)? {
+        if !args.force && !args.dry_run && !confirm(args.all)? {
             return Ok(Verdict::Yes);
         }
         let store = cli::store(&args.common)?;
         let removal = match cli::open_store(&args.common, &Default::default())? {
             Some(archive) => store::prune(&store, &archive, &options)?,
-            // What a load left behind that was killed before anything had a name.
+            // A load that was killed can leave blobs in a store without an index.
             None => Removal {
                 freed: store.collect(args.dry_run)?,
                 ..Removal::default()
             },
         };
-        if !removal.untagged.is_empty() || !removal.images.is_empty() {
-            io.line(if args.dry_run {
-                "Would Delete Images:"
-            } else {
-                "Deleted Images:"
-            })?;
-            let (untagged, deleted) = match args.dry_run {
-                true => ("would untag", "would delete"),
-                false => ("untagged", "deleted"),
-            };
-            for name in &removal.untagged {
-                io.line(&format!("{untagged}: {}", escape::text(&name.to_string())))?;
-            }
-            for id in &removal.images {
-                io.line(&format!("{deleted}: {id}"))?;
-            }
-            io.line("")?;
-        }
-        let freed = human::size(removal.freed.bytes);
-        io.line(&match args.dry_run {
-            true => format!("Would reclaim: {freed}"),
-            false => format!("Total reclaimed space: {freed}"),
-        })?;
+        output::print(&removal, args.dry_run, io)?;
         Ok(Verdict::Yes)
     })
 }
 
-fn read_filter(text: &str, options: &mut PruneOptions) -> Result<()> {
+/// Parses a filter; false for one that is negated, as in `label!=KEY`.
+fn parse_filter(text: &str) -> Result<(Filter, bool)> {
     let (filter, wanted) = match Filter::split(text) {
         Some((key, label)) if key == "label!" => (format!("label={label}"), false),
         Some((key, _)) if key == "until" || key == "label" => (text.to_owned(), true),
         _ => {
-            let why = format!("filter '{text}': the keys are until, label and label!");
+            let why = format!("invalid filter '{text}': expected until, label or label!");
             return Err(Fault::Usage(why).into());
         }
     };
-    let filter = Filter::parse(&filter, cli::now())?;
-    options.filters.push((filter, wanted));
-    Ok(())
+    Ok((Filter::parse(&filter, cli::now())?, wanted))
 }
 
-/// Asks on the terminal, as docker does.
-fn agreed(all: bool) -> Result<bool> {
+/// Asks for confirmation on the terminal, as docker does.
+fn confirm(all: bool) -> Result<bool> {
     if !std::io::stdin().is_terminal() {
-        return Err(Fault::Usage(
-            "there is nobody to ask: use --force, or --dry-run to see what would go".into(),
-        )
-        .into());
+        let why = "cannot ask for confirmation without a terminal: use --force, or --dry-run to see what would be removed";
+        return Err(Fault::Usage(why.into()).into());
     }
-    let what = if all {
-        "all images"
-    } else {
-        "all images without a name"
+    let images = match all {
+        true => "all images",
+        false => "all untagged images",
     };
     let mut err = std::io::stderr();
     let asked = write!(
         err,
-        "WARNING! This will remove {what} and all blobs that nothing needs.\nAre you sure you want to continue? [y/N] "
+        "WARNING! This will remove {images} and all unreferenced blobs.\nAre you sure you want to continue? [y/N] "
     );
     asked
         .and_then(|()| err.flush())

@@ -1,4 +1,4 @@
-//! imgrm: take names and images out of the local store.
+//! imgrm: remove tags and images from the local store.
 
 mod args;
 

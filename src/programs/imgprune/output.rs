@@ -1,0 +1,39 @@
+//! Output of imgprune, as docker prints it.
+
+use crate::cli::Io;
+use crate::error::Result;
+use crate::escape;
+use crate::render::human;
+use crate::store::Removal;
+
+/// Prints the removed tags, images and bytes; in a dry run those that would be removed.
+pub(super) fn print(removal: &Removal, dry_run: bool, io: &mut Io) -> Result<()> {
+    let (heading, untagged, deleted, reclaimed) = match dry_run {
+        true => (
+            "Would Delete Images:",
+            "would untag",
+            "would delete",
+            "Would reclaim",
+        ),
+        false => (
+            "Deleted Images:",
+            "untagged",
+            "deleted",
+            "Total reclaimed space",
+        ),
+    };
+    if !removal.untagged.is_empty() || !removal.images.is_empty() {
+        io.line(heading)?;
+        for name in &removal.untagged {
+            io.line(&format!("{untagged}: {}", escape::text(&name.to_string())))?;
+        }
+        for id in &removal.images {
+            io.line(&format!("{deleted}: {id}"))?;
+        }
+        io.line("")?;
+    }
+    io.line(&format!(
+        "{reclaimed}: {}",
+        human::size(removal.freed.bytes)
+    ))
+}

@@ -139,9 +139,9 @@ fn bad_usage() {
             "imgconvert app.tar",
             format!("the following required arguments were not provided: <DST>\n{hint}"),
         ),
-        ("imgconvert app.tar oci:", "'oci:' names no file".into()),
-        ("imgconvert app.tar :", "':' names no file".into()),
-        ("imgconvert app.tar :x", "':x' names no file".into()),
+        ("imgconvert app.tar oci:", "'oci:': missing file name".into()),
+        ("imgconvert app.tar :", "':': missing file name".into()),
+        ("imgconvert app.tar :x", "':x': missing file name".into()),
         (
             "imgconvert app.tar docker-daemon:out.tar",
             "'docker-daemon:out.tar': unsupported transport 'docker-daemon:': imgkit reads files and is offline\n\
@@ -149,7 +149,7 @@ fn bad_usage() {
         ),
         (
             "imgconvert app.tar out.tar:app:2",
-            "'out.tar:app:2': 'out.tar' is no shape that is written here; ./out.tar:app:2 is a file, docker-archive:out.tar:app:2 gives a name".into(),
+            "'out.tar:app:2': unknown output format 'out.tar': write ./out.tar:app:2 for a file, docker-archive:out.tar:app:2 to give a name".into(),
         ),
         (
             "imgconvert gone out.tar",
@@ -166,7 +166,7 @@ fn bad_usage() {
         ),
         (
             "imgconvert --digest-map - app.tar -",
-            "standard output takes the archive or the digest map, not both".into(),
+            "standard output cannot take both the archive and the digest map".into(),
         ),
         (
             "imgconvert --level 1 app.tar out.tar",

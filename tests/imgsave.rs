@@ -169,7 +169,7 @@ fn bad_usage_and_what_is_not_there() {
         ),
         (
             "imgsave --format dir demo:1",
-            "a folder needs a name: give it with -o",
+            "missing -o: a directory cannot be written to standard output",
         ),
         (
             "imgsave --format oci-layout -o full demo:1",

@@ -187,7 +187,7 @@ fn what_cannot_be_understood_is_one_line_and_stores_nothing() {
         ("root.tar UPPER", "invalid image reference 'UPPER': ".to_owned()),
         ("--config config.json root.tar", "the document: expected an object, found a list\n".to_owned()),
         ("--owner me d", "invalid value 'me' for '--owner <UID[:GID]>': it is written UID or UID:GID, in numbers\n".to_owned() + hint),
-        ("--owner 1 root.tar", "--owner and --exclude are for folders: an archive passes through as it is\n".to_owned()),
+        ("--owner 1 root.tar", "--owner and --exclude require a directory: archives are imported unchanged\n".to_owned()),
         ("gone.tar", "gone.tar: cannot open: no such file or directory\n".to_owned()),
         ("cut.tar", "cut.tar: damaged tar: header at byte 512: unexpected end: 324 bytes are missing\n".to_owned()),
         ("noise", format!("noise: {neither}\n")),
@@ -226,13 +226,13 @@ fn an_archive_of_images_is_refused() {
     );
     let run = store(&room, "imgimport app.tar");
     run.fails(
-        "imgimport: app.tar: an archive of images, and not of a root filesystem: imgload loads the images\n",
+        "imgimport: app.tar: the archive holds images, not a root filesystem: imgload loads the images\n",
     );
     // A file of that name alone is no reason.
     room.write("site.tar", &build::layer("f manifest.json {}"));
     let run = store(&room, "imgimport site.tar");
     run.code(0).complains(
-        "warning: site.tar: it looks like an archive of images, of which imgload loads the images",
+        "warning: site.tar: looks like an image archive; imgload loads its images",
     );
 }
 
@@ -297,7 +297,7 @@ fn a_folder_is_packed_alike_always() {
     let room = Room::new();
     folder(&room);
     let line = "imgimport --owner 7:8 -o out.tar root demo";
-    let note = "imgimport: s: a socket, which is left out\n";
+    let note = "imgimport: s: socket left out\n";
     let run = room.run(line);
     assert_eq!((run.code, run.err()), (Some(0), note), "{run}");
     let first = std::fs::read(room.path("out.tar")).expect("it");
@@ -414,7 +414,7 @@ fn cpio_becomes_tar() {
     ]);
     room.write("root.cpio", &cpio);
     room.write("root.cpio.gz", &Pack::Gzip.pack(&cpio));
-    let note = "imgimport: s: a socket, which is left out\n";
+    let note = "imgimport: s: socket left out\n";
     for name in ["root.cpio", "root.cpio.gz"] {
         let run = room.run(&format!("imgimport -o out.tar {name}"));
         assert_eq!((run.code, run.err()), (Some(0), note), "{run}");

@@ -475,5 +475,5 @@ fn raw_documents_of_a_damaged_image() {
 fn there_is_no_table_of_everything() {
     Room::new()
         .run("imginspect --format table gone.tar")
-        .fails("imginspect: --format takes json or a Go template here, and no table\n");
+        .fails("imginspect: --format table is not supported: expected json or a Go template\n");
 }

@@ -116,8 +116,8 @@ fn names_that_are_taken() {
     store(&room, "imgload --no-clobber b.tar").is(
         1,
         "",
-        "imgload: demo:1 stands for another image and keeps it\n\
-         imgload: demo:latest stands for another image and keeps it\n",
+        "imgload: demo:1: tag exists for another image, not overwritten\n\
+         imgload: demo:latest: tag exists for another image, not overwritten\n",
     );
     // What is the same is no other image.
     store(&room, "imgload --no-clobber a.tar")

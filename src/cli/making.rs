@@ -212,6 +212,16 @@ impl Making {
     }
 }
 
+/// Notes the sockets of a directory, which no layer can hold: the first 10 paths and the number of all others.
+pub fn note_sockets(sockets: &[Vec<u8>], io: &Io) {
+    for path in sockets.iter().take(10) {
+        io.note(&format!("{}: socket left out", escape::bytes(path)));
+    }
+    if let more @ 1.. = sockets.len().saturating_sub(10) {
+        io.note(&format!("and {more} more sockets"));
+    }
+}
+
 /// Reads `UID` or `UID:GID`.
 ///
 /// # Errors

@@ -24,7 +24,7 @@ pub use args::{ColorWhen, Coloring, Common, Packing, ProgressWhen};
 pub use beside::no_effect;
 pub use caching::{Caching, warn_of_cache};
 pub use image::{ImageArg, LayerRange, platform_arg};
-pub use making::{Making, Selecting, option_file, owner_arg};
+pub use making::{Making, Selecting, note_sockets, option_file, owner_arg};
 pub use opened::{Opened, Openings, Takes, open_store, store, store_path};
 pub use page::{Images, Page, Subcommand, Uses};
 pub use progress::Progress;

@@ -390,7 +390,7 @@ fn a_name_before_the_file_is_told() {
     let room = Room::new();
     room.write("root.tar", &layer("f a A"));
     room.run("imgimport app:1 root.tar")
-        .fails("imgimport: no file 'app:1': the file comes first: imgimport root.tar app:1\n");
+        .fails("imgimport: no such file 'app:1': the file comes first: imgimport root.tar app:1\n");
 }
 
 /// A cpio archive in the `newc` format of empty directories.

@@ -1,7 +1,7 @@
-//! imgimport: a root filesystem as an image.
+//! Import of a root filesystem as an image.
 //!
-//! A tar passes through byte for byte and is hashed, walked and kept in one pass; gzip and zstd stay as they are, what
-//! layers do not come in (xz, bzip2) is unpacked. A cpio archive or a folder is written anew as a tar.
+//! A tar archive becomes the layer byte for byte; it is hashed, checked and stored in one pass. Compression with gzip or
+//! zstd is kept, any other is removed. A cpio archive or a directory is converted to tar.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,60 +16,60 @@ use crate::write::{
     Bundle, ListedName, MediaTypes, NewImage, NewLayer, Packer, check_root, pass, write_item,
 };
 
-/// How to import.
+/// Options of an import.
 #[derive(Debug, Clone)]
 pub struct ImportOptions {
-    /// The names of the image.
+    /// Names of the image.
     pub names: Vec<ListedName>,
-    /// What is said of its making.
+    /// History comment; `None` is docker's `Imported from -`.
     pub message: Option<String>,
-    /// What machine it is for; as the config says, or the host's, without it.
+    /// Platform of the image; `None` is the platform of `config`, or the host's.
     pub platform: Option<Platform>,
-    /// The config that it starts from.
+    /// Image config to start from.
     pub config: Option<Vec<u8>>,
-    /// Changes to the config.
+    /// Dockerfile instructions that change the config.
     pub instructions: Vec<Instruction>,
-    /// When it is made.
+    /// Creation time.
     pub created: Timestamp,
 }
 
-/// Makes an image of a folder.
+/// Creates an image from a directory.
 ///
 /// # Errors
-/// `Changed` and `Io` for files that cannot be read as they were seen; as [`NewConfig::like`] and
+/// `Changed` and `Io` for files that change while they are read; as [`NewConfig::like`] and
 /// [`NewConfig::apply`].
-pub fn import_folder(
-    folder: &Directory,
+pub fn import_directory(
+    directory: &Directory,
     packer: &Packer<'_>,
     options: &ImportOptions,
 ) -> Result<(Bundle, Digest)> {
     let config = config(options)?;
     let mut out = packer.writer()?;
     let mut written: HashMap<u64, Vec<u8>> = HashMap::new();
-    for (i, (item, _)) in folder.items().enumerate() {
+    for (i, (item, _)) in directory.items().enumerate() {
         let first = item.inode.and_then(|inode| written.get(&inode)).cloned();
         if let (None, Some(inode)) = (&first, item.inode) {
             written.insert(inode, item.path.clone());
         }
-        write_item(&item, first.as_deref(), || folder.contents(i), &mut out)?;
+        write_item(&item, first.as_deref(), || directory.contents(i), &mut out)?;
     }
     let layer = packer.layer(out.finish()?, MediaTypes::Oci)?;
-    made(config, layer, options)
+    new_image(config, layer, options)
 }
 
-/// Makes an image of a tar or a cpio archive, packed or not. `in_place` says that a plain tar in a file can be read
-/// from there when it is needed, so that no copy is kept.
+/// Creates an image from a tar or cpio archive, compressed or not.
+///
+/// With `in_place` an uncompressed tar file is read again when the image is written, instead of copied.
 ///
 /// # Errors
-/// What is wrong with the archive: `Tar`, `Cpio`, `Codec`, `Entry`, `BadLink`, `Limit`, `Unsupported` for what is
-/// neither; as [`NewConfig::like`] and [`NewConfig::apply`].
+/// `Tar`, `Cpio`, `Codec`, `Entry`, `BadLink`, `Limit` for a damaged archive; `Unsupported` for any other input; as [`NewConfig::like`] and [`NewConfig::apply`].
 pub fn import(
     input: Input,
     in_place: bool,
     packer: &Packer<'_>,
     options: &ImportOptions,
-) -> Result<(Bundle, Digest, Imported)> {
-    // What was typed is found wrong before gigabytes have gone by.
+) -> Result<Imported> {
+    // First, so that invalid arguments are reported before gigabytes are read.
     let config = config(options)?;
     let range = match &input {
         Input::Range(range) if in_place => Some(range.clone()),
@@ -79,7 +79,7 @@ pub fn import(
     check_root(&passed.listing, |_| false)?;
     let tree = Tree::apply(vec![Arc::new(passed.listing)])?.sound()?;
     if is_image_archive(&tree) {
-        let why = "an archive of images, and not of a root filesystem: imgload loads the images";
+        let why = "the archive holds images, not a root filesystem: imgload loads the images";
         return Err(Fault::Usage(why.into()).into());
     }
     let looks_like_image = ["manifest.json", "oci-layout"]
@@ -87,23 +87,29 @@ pub fn import(
         .any(|name| tree.get(name.as_bytes()).is_some());
     drop(tree);
     let layer = packer.pack(&passed.scan, passed.content, MediaTypes::Oci)?;
-    let (bundle, id) = made(config, layer, options)?;
-    let imported = Imported {
+    let (bundle, id) = new_image(config, layer, options)?;
+    Ok(Imported {
+        bundle,
+        id,
         looks_like_image,
         skipped: passed.skipped,
-    };
-    Ok((bundle, id, imported))
+    })
 }
 
-/// What is worth saying of an archive.
-#[derive(Debug, Clone, Default)]
+/// Image created from an archive.
+#[derive(Debug)]
 pub struct Imported {
-    /// Whether it may be an archive of images and not of files.
+    /// The image, ready to be written.
+    pub bundle: Bundle,
+    /// Image ID.
+    pub id: Digest,
+    /// True if the archive may be an image archive.
     pub looks_like_image: bool,
-    /// Sockets, which were left out.
+    /// Paths of sockets, which were left out.
     pub skipped: Vec<Vec<u8>>,
 }
 
+/// Returns the config of the new image, without layers.
 fn config(options: &ImportOptions) -> Result<NewConfig> {
     let mut config = match &options.config {
         Some(bytes) => NewConfig::like(bytes)?,
@@ -120,7 +126,7 @@ fn config(options: &ImportOptions) -> Result<NewConfig> {
     let message = options.message.as_deref().filter(|text| !text.is_empty());
     let message = message.unwrap_or(IMPORTED);
     config.made(options.created, author.as_deref(), Some(message));
-    // What made the files is known, but their layers are one now.
+    // All steps of the given history become the one layer.
     config.empty_history(0)?;
     config.add_history(&History {
         created: Some(options.created.rfc3339_nano()),
@@ -130,10 +136,11 @@ fn config(options: &ImportOptions) -> Result<NewConfig> {
     Ok(config)
 }
 
-/// What docker says of files it was given, whatever they are called.
+/// History comment of docker import for any file.
 const IMPORTED: &str = "Imported from -";
 
-fn made(
+/// Creates the image of a config and its only layer.
+fn new_image(
     mut config: NewConfig,
     layer: NewLayer,
     options: &ImportOptions,
@@ -149,7 +156,7 @@ fn made(
     Ok((bundle, id))
 }
 
-/// Whether a tar is an archive of images, and not the files of one: it has what such archives have beside their list.
+/// Tests if a tar is an image archive rather than a root filesystem: by its list of images and the files beside it.
 fn is_image_archive(tree: &Tree) -> bool {
     let is_file = |name: &[u8]| {
         tree.get(name)

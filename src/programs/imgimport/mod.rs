@@ -1,7 +1,7 @@
-//! imgimport: make an image of a root filesystem.
+//! imgimport: create an image from a root filesystem.
 
 mod args;
-pub mod import;
+mod import;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,13 +9,12 @@ use std::process::ExitCode;
 use crate::blob::{Input, Meter};
 use crate::cli::{self, Io, Page, Uses, Verdict};
 use crate::disk::{Directory, Options};
-use crate::error::At;
+use crate::error::{At, Error};
 use crate::spec::Digest;
-use crate::write::Bundle;
-use crate::write::Packer;
-use crate::{Fault, Result, escape};
+use crate::write::{Bundle, Packer};
+use crate::{Fault, Result};
 use args::Args;
-use import::{ImportOptions, Imported};
+use import::ImportOptions;
 
 const PAGE: Page = Page {
     name: "imgimport",
@@ -26,15 +25,7 @@ const PAGE: Page = Page {
 /// Runs the program with the arguments, streams and environment of the process.
 pub fn main() -> ExitCode {
     cli::run(&PAGE, |args: &Args, io| {
-        if let Some(name) = args.name.as_deref().map(Path::new)
-            && !is_stdin(&args.input)
-            && !args.input.exists()
-            && name.exists()
-        {
-            let (input, name) = (shown(&args.input), shown(name));
-            let why = format!("no file '{input}': the file comes first: imgimport {name} {input}");
-            return Err(Fault::Usage(why).into());
-        }
+        check_order(args)?;
         let (instructions, names) = args.making.taken_in(args.name.as_deref())?;
         args.making.warn_of_lists(&instructions, io);
         let recode = args.packing.recode(&args.common)?;
@@ -49,16 +40,14 @@ pub fn main() -> ExitCode {
             created: cli::now(),
         };
         cli::apart(args.making.file(), Some(&args.input))?;
-        let meter = Meter::default();
-        let is_folder = args.input.is_dir();
-        if !is_folder && (args.owner.is_some() || args.selecting.is_given()) {
-            let why = "--owner and --exclude are for folders: an archive passes through as it is";
+        let is_directory = args.input.is_dir();
+        if !is_directory && (args.owner.is_some() || args.selecting.is_given()) {
+            let why = "--owner and --exclude require a directory: archives are imported unchanged";
             return Err(Fault::Usage(why.into()).into());
         }
-        let folder = match is_folder {
-            false => None,
+        let source = match is_directory {
             true => {
-                let folder = Directory::read(
+                let directory = Directory::read(
                     &args.input,
                     &Options {
                         excludes,
@@ -69,45 +58,80 @@ pub fn main() -> ExitCode {
                         limits: args.common.limits(),
                     },
                 )?;
-                say_skipped(&folder.skipped, io);
-                Some(folder)
+                cli::note_sockets(&directory.skipped, io);
+                Source::Directory(directory)
             }
+            false => Source::Archive(open(&args.input)?),
         };
-        let input = match is_folder {
-            true => None,
-            false => Some(open(&args.input)?),
-        };
-        let landing = args.making.landing(&args.common)?;
+        let meter = Meter::default();
         let packer = Packer {
             recode: &recode,
-            landing: &landing,
+            landing: &args.making.landing(&args.common)?,
             meter: &meter,
         };
-        let total = input.as_ref().and_then(Input::len);
-        let label = args.input.to_string_lossy();
-        let progress = io.progress(&label, total, &meter, args.making.quiet);
-        let (bundle, id): (Bundle, Digest) = match (folder, input) {
-            (Some(folder), _) => import::import_folder(&folder, &packer, &options)?,
-            (None, Some(input)) => {
-                let in_place = args.making.output.is_some();
-                let imported = import::import(input, in_place, &packer, &options);
-                let (bundle, id, said) = imported.map_err(|error| placed(error, &args.input))?;
-                drop(progress);
-                say(&said, &args.input, io);
-                (bundle, id)
-            }
-            (None, None) => return Err(Fault::StreamConsumed.into()),
-        };
+        let (bundle, id) = import(args, source, &packer, &options, io)?;
         args.making.deliver(&bundle, &id, &args.common, io)?;
         Ok(Verdict::Yes)
     })
+}
+
+/// Root filesystem to import.
+enum Source {
+    Directory(Directory),
+    Archive(Input),
+}
+
+fn import(
+    args: &Args,
+    source: Source,
+    packer: &Packer<'_>,
+    options: &ImportOptions,
+    io: &mut Io,
+) -> Result<(Bundle, Digest)> {
+    let total = match &source {
+        Source::Directory(_) => None,
+        Source::Archive(input) => input.len(),
+    };
+    let label = args.input.to_string_lossy();
+    let progress = io.progress(&label, total, packer.meter, args.making.quiet);
+    let input = match source {
+        Source::Directory(directory) => {
+            return import::import_directory(&directory, packer, options);
+        }
+        Source::Archive(input) => input,
+    };
+    let in_place = args.making.output.is_some();
+    let imported = import::import(input, in_place, packer, options);
+    let imported = imported.map_err(|error| of_input(error, &args.input))?;
+    drop(progress);
+    cli::note_sockets(&imported.skipped, io);
+    if imported.looks_like_image {
+        let path = display(&args.input);
+        io.warn(&format!(
+            "{path}: looks like an image archive; imgload loads its images"
+        ));
+    }
+    Ok((imported.bundle, imported.id))
+}
+
+/// Refuses a name that comes before the input.
+fn check_order(args: &Args) -> Result<()> {
+    match args.name.as_deref().map(Path::new) {
+        Some(name) if !is_stdin(&args.input) && !args.input.exists() && name.exists() => {
+            let (input, name) = (display(&args.input), display(name));
+            let why =
+                format!("no such file '{input}': the file comes first: imgimport {name} {input}");
+            Err(Fault::Usage(why).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-fn shown(path: &Path) -> String {
+fn display(path: &Path) -> String {
     match is_stdin(path) {
         true => "standard input".to_owned(),
         false => path.to_string_lossy().into_owned(),
@@ -119,35 +143,13 @@ fn open(path: &Path) -> Result<Input> {
         true => Input::stdin(),
         false => Input::path(path),
     }
-    .at(|| shown(path))
+    .at(|| display(path))
 }
 
-/// What is wrong with the config is wrong with what was typed, and with nothing in the input.
-fn placed(error: crate::Error, path: &Path) -> crate::Error {
+/// Adds the input as context to an error that is not about the config or the arguments.
+fn of_input(error: Error, path: &Path) -> Error {
     match error.fault() {
         Fault::Instruction { .. } | Fault::Schema { .. } | Fault::Json { .. } => error,
-        _ => error.at(shown(path)),
-    }
-}
-
-fn say(said: &Imported, path: &Path, io: &mut Io) {
-    say_skipped(&said.skipped, io);
-    if said.looks_like_image {
-        let path = shown(path);
-        io.warn(&format!(
-            "{path}: it looks like an archive of images, of which imgload loads the images"
-        ));
-    }
-}
-
-fn say_skipped(sockets: &[Vec<u8>], io: &Io) {
-    for path in sockets.iter().take(10) {
-        io.note(&format!(
-            "{}: a socket, which is left out",
-            escape::bytes(path)
-        ));
-    }
-    if let Some(more) = sockets.len().checked_sub(10).filter(|more| *more > 0) {
-        io.note(&format!("and {more} more sockets"));
+        _ => error.at(display(path)),
     }
 }

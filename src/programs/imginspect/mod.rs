@@ -1,10 +1,14 @@
-//! imginspect: show everything about images, in docker's words.
+//! imginspect: show details of images as JSON, with docker's keys.
 
 mod args;
+mod config;
 pub mod inspect;
+pub mod raw;
 
 use std::io::Write;
 use std::process::ExitCode;
+
+use serde_json::Value;
 
 use crate::archive::{self, Open};
 use crate::blob::Meter;
@@ -13,8 +17,7 @@ use crate::error::At;
 use crate::render::{Shape, Template, json};
 use crate::{Error, Fault, Result};
 use args::{Args, RawArg};
-use inspect::Raw;
-use serde_json::Value;
+use raw::Document;
 
 const PAGE: Page = Page {
     name: "imginspect",
@@ -30,25 +33,24 @@ pub fn main() -> ExitCode {
             .as_deref()
             .filter(|format| !matches!(*format, "json" | ""));
         if format == Some("table") {
-            return Err(Fault::Usage(
-                "--format takes json or a Go template here, and no table".into(),
-            )
-            .into());
+            let why = "--format table is not supported: expected json or a Go template";
+            return Err(Fault::Usage(why.into()).into());
         }
         let template = format
             .map(|format| Template::parse(format, Shape::INSPECT))
             .transpose()?;
-        if let Some(raw) = args.raw {
-            let mut openings = Openings::of(&args.images);
+        let mut openings = Openings::of(&args.images);
+        if let Some(document) = args.raw {
             for image in &args.images {
-                if let Err(error) = write_raw(args, image, raw, &mut openings, io) {
-                    fail(error, io)?;
+                match write_raw(args, image, document, &mut openings, io) {
+                    Err(error) if error.is_broken_pipe() => return Err(error),
+                    Err(error) => io.fail(&error),
+                    Ok(()) => {}
                 }
             }
             return Ok(Verdict::Yes);
         }
         let mut values = Vec::new();
-        let mut openings = Openings::of(&args.images);
         for image in &args.images {
             match inspect(args, image, &mut openings, io) {
                 Ok(value) => values.push(value),
@@ -76,54 +78,34 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// A reader that went away ends the run; everything else is said, and the next image has its turn.
-fn fail(error: Error, io: &mut Io) -> Result<()> {
-    if error.is_broken_pipe() {
-        return Err(error);
-    }
-    io.fail(&error);
-    Ok(())
-}
-
 fn inspect(args: &Args, image: &ImageArg, openings: &mut Openings, io: &mut Io) -> Result<Value> {
     let meter = Meter::default();
     let _progress = io.progress(image.text(), None, &meter, false);
     let open = Open::with(&args.common, &meter, None);
     let opened = openings.open(image, &args.common, open, Takes::One)?;
     let selection = opened.select(&args.common)?;
-    let place = || opened.archive.place.clone();
-    let sizes = archive::measure(
-        &opened.archive,
-        &[selection.index],
-        &args.common.limits(),
-        &meter,
-    )
-    .complete()
-    .at(place)?;
+    let (archive, limits) = (&opened.archive, args.common.limits());
+    let sizes = archive::measure(archive, &[selection.index], &limits, &meter).whole();
+    let sizes = sizes.at(|| archive.place.clone())?;
     Ok(inspect::inspect(&selection, &sizes))
 }
 
 fn write_raw(
     args: &Args,
     image: &ImageArg,
-    raw: RawArg,
+    document: RawArg,
     openings: &mut Openings,
     io: &mut Io,
 ) -> Result<()> {
     let open = Open::with(&args.common, &Meter::default(), None);
     let opened = openings.open(image, &args.common, open, Takes::One)?;
-    let which = match raw {
-        RawArg::Manifest => Raw::Manifest,
-        RawArg::Config => Raw::Config,
-        RawArg::Index => Raw::Index,
+    let document = match document {
+        RawArg::Manifest => Document::Manifest,
+        RawArg::Config => Document::Config,
+        RawArg::Index => Document::Index,
     };
-    let bytes = match which {
-        Raw::Index => inspect::raw_index(&opened.archive, &opened.pick),
-        _ => {
-            let platform = args.common.platform.as_ref();
-            inspect::raw_of(&opened.archive, &opened.pick, platform, which)
-        }
-    };
+    let platform = args.common.platform.as_ref();
+    let bytes = raw::document(&opened.archive, &opened.pick, platform, document);
     let bytes = bytes.at(|| opened.archive.place.clone())?;
     io.out()
         .write_all(&bytes)

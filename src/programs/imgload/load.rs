@@ -1,4 +1,4 @@
-//! imgload: from any archive into the store.
+//! Loading of images from any archive into a store.
 
 use std::collections::HashMap;
 
@@ -7,48 +7,47 @@ use crate::blob::Meter;
 use crate::error::Result;
 use crate::spec::Platform;
 use crate::store::{Policy, Store};
-use crate::write::add_root;
-use crate::write::{Bundle, Holds, ListedName, Loss, Recode, Scans};
+use crate::write::{Bundle, Holds, ListedName, Loss, Recode, Scans, add_root};
 
-/// How to load.
+/// Options of loading.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
-    /// Only what goes by one of these names; all of it where empty.
+    /// Names of the images to load; all images if empty.
     pub only: Vec<String>,
-    /// Names to change: old and new.
+    /// Old and new names of the images to rename.
     pub rename: Vec<(String, String)>,
-    /// What happens to names that are taken.
+    /// Treatment of existing tags.
     pub policy: Policy,
-    /// Of indexes, the image for this platform alone.
+    /// Platform to load of an index; the whole index if `None`.
     pub platform: Option<Platform>,
-    /// How layers are to be packed.
+    /// Compression of layers in the store.
     pub recode: Recode,
 }
 
-/// What became of one name of an archive, or of an untagged image.
+/// One loaded name, or a loaded untagged image.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// The name it has in the store; `None` for an untagged image.
+    /// Name in the store; `None` for an untagged image.
     pub name: Option<Name>,
-    /// The image's ID in full; of an index without an image for this machine, its digest.
+    /// Image ID in full; for an index without an image for the host's platform, its digest.
     pub id: String,
-    /// The manifest or index in the store.
+    /// Digest of the manifest or index in the store.
     pub digest: String,
-    /// The manifest or index that the name was of before, if that is another.
+    /// Digest of the manifest or index that the name pointed to before, if it is another.
     pub replaced: Option<String>,
-    /// The ID of the image that the name was of before.
+    /// Image ID that the name pointed to before.
     pub replaced_id: Option<String>,
-    /// Whether the name was left with what it stood for.
+    /// True if an existing tag was kept, and so the image not stored under the name.
     pub kept: bool,
 }
 
-/// Puts what an archive lists into the store. All of it is there afterwards, or nothing is.
+/// Loads images into the store: all of them, or none if it fails.
 ///
-/// `ready` is told the IDs of the images and what cannot be carried along, before anything is stored; nothing is if it
-/// fails.
+/// `ready` is called before anything is stored, with the image IDs and the properties that the store cannot hold;
+/// nothing is stored if it fails.
 ///
 /// # Errors
-/// What `ready` gives; `NoSuchImage` for `only` and `rename`; the first damage of what is to be loaded; as [`Store::add`].
+/// Those of `ready`; `NoSuchImage` for `only` and `rename`; the first damage of the images; as [`Store::add`].
 pub fn load(
     archive: &Archive,
     roots: &[&Root],
@@ -107,7 +106,7 @@ pub fn load(
     Ok((loaded, scans))
 }
 
-/// What will be written, and the image ID behind each digest that is listed.
+/// Collects the images to load, and the image ID of each listed digest.
 fn bundle(
     archive: &Archive,
     roots: &[&Root],
@@ -158,7 +157,7 @@ fn bundle(
     Ok((bundle, ids))
 }
 
-/// The name under which something goes into the store: changed if so asked, with a tag.
+/// Returns the name of an image in the store: renamed if so asked, with a tag.
 fn renamed(
     archive: &Archive,
     root: &Root,

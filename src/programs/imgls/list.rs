@@ -14,7 +14,7 @@ const MAX_TREE: usize = 10_000;
 
 /// Options of a listing.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ListOptions<'a> {
+pub struct ListOptions<'a> {
     /// List artifacts and missing manifests, too.
     pub all: bool,
     /// List the contents of each index below it.
@@ -153,7 +153,12 @@ fn listed_images(archive: &Archive, root: &Root, options: ListOptions<'_>) -> Ve
 /// Returns one row for each name of a root, as docker lists it.
 ///
 /// Artifacts and missing manifests are left out unless all roots are to be listed.
-fn list(archive: &Archive, root: &Root, sizes: &Sizes, options: ListOptions<'_>) -> Vec<ListRow> {
+pub fn list(
+    archive: &Archive,
+    root: &Root,
+    sizes: &Sizes,
+    options: ListOptions<'_>,
+) -> Vec<ListRow> {
     let options = ListOptions {
         tree: false,
         ..options
@@ -179,7 +184,7 @@ fn list(archive: &Archive, root: &Root, sizes: &Sizes, options: ListOptions<'_>)
 ///
 /// # Errors
 /// `Limit` for more than 10,000 rows.
-fn tree(archive: &Archive, roots: &[&Root], sizes: &Sizes) -> Result<Vec<ListRow>> {
+pub fn tree(archive: &Archive, roots: &[&Root], sizes: &Sizes) -> Result<Vec<ListRow>> {
     let row_of = |node: usize| match &archive.nodes[node].kind {
         NodeKind::Image(image) => ListRow::image(archive, *image, sizes),
         _ => ListRow::node(archive, node),

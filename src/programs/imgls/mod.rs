@@ -2,9 +2,9 @@
 
 mod args;
 mod filter;
-mod list;
+pub mod list;
 mod output;
-mod rows;
+pub mod rows;
 
 use std::process::ExitCode;
 

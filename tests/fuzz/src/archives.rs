@@ -11,8 +11,9 @@ use imgkit::blob::Meter;
 use imgkit::layer::Limits;
 use imgkit::programs::imghistory::dockerfile::dockerfile;
 use imgkit::programs::imghistory::dockerfile_text;
-use imgkit::programs::imginspect::inspect::{self, Raw};
-use imgkit::programs::imgls::list;
+use imgkit::programs::imginspect::inspect;
+use imgkit::programs::imginspect::raw::{self, Document};
+use imgkit::programs::imgls::list::{self, ListOptions};
 use imgkit::tree::{Reading, Tree};
 use imgkit::verify::{VerifyReport, verify};
 use serde_json::{Value, json};
@@ -81,19 +82,22 @@ fn looked(archive: &Archive, limits: &Limits) {
     let roots: Vec<_> = archive.roots.iter().collect();
     let images: Vec<usize> = (0..archive.images.len()).collect();
     let sizes = archive::measure(archive, &images, limits, &Meter::default());
-    let rows = list::list(archive, &roots, None, true, &sizes);
-    let _ = list::tree(archive, &roots, &sizes);
-    for row in &rows {
-        let _ = format!("{row:?}");
+    let options = ListOptions {
+        all: true,
+        tree: false,
+        platform: None,
+    };
+    for root in &roots {
+        let _ = format!("{:?}", list::list(archive, root, &sizes, options));
     }
+    let _ = list::tree(archive, &roots, &sizes);
     for pick in [Pick::Only, Pick::Position(0)] {
         if let Ok(selection) = archive.find(&pick, None) {
             let _ = inspect::inspect(&selection, &sizes);
-            for which in [Raw::Manifest, Raw::Config] {
-                let _ = inspect::raw(&selection, which);
-            }
         }
-        let _ = inspect::raw_index(archive, &pick);
+        for document in [Document::Manifest, Document::Config, Document::Index] {
+            let _ = raw::document(archive, &pick, None, document);
+        }
     }
     let _ = imgkit::store::usage(&[(archive, None)], limits);
 }

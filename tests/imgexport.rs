@@ -225,13 +225,13 @@ fn parts_of_the_layers_as_they_are_and_applied() {
         assert_eq!(found, expected, "{options}");
     }
     for (options, why) in [
-        ("--layer 4", "app.tar: there is no layer 4: the image has 3"),
-        ("--layer 0", "app.tar: there is no layer 0: the image has 3"),
-        ("--layer 3..2", "app.tar: '3..2' holds no layer"),
-        ("--layer x", "app.tar: the image has no layer 'x'"),
+        ("--layer 4", "app.tar: no layer 4: the image has 3 layers"),
+        ("--layer 0", "app.tar: no layer 0: the image has 3 layers"),
+        ("--layer 3..2", "app.tar: empty range '3..2'"),
+        ("--layer x", "app.tar: no layer 'x' in the image"),
         (
             "--layer 99999999",
-            "app.tar: the image has no layer '99999999'",
+            "app.tar: no layer '99999999' in the image",
         ),
         ("--since gzip.tar", ""),
     ] {
@@ -242,8 +242,9 @@ fn parts_of_the_layers_as_they_are_and_applied() {
         }
     }
     room.write("other.tar", &build::docker(&[&image(&["f x y"])]).tar());
-    room.run("imgexport --since other.tar app.tar")
-        .fails("imgexport: app.tar: the image is not built on that one: layer 1 is another\n");
+    room.run("imgexport --since other.tar app.tar").fails(
+        "imgexport: app.tar: the image does not descend from the base image: layer 1 differs\n",
+    );
 }
 
 #[test]
@@ -289,9 +290,9 @@ fn paths_and_patterns_choose() {
         );
     }
     room.run("imgexport app.tar etc/nothing")
-        .fails("imgexport: app.tar: etc/nothing: nothing is there\n");
+        .fails("imgexport: app.tar: etc/nothing: no such file or directory\n");
     room.run("imgexport app.tar lib/b.py").fails(
-        "imgexport: app.tar: lib/b.py: nothing is there: lib is a symbolic link to 'usr/lib'\n",
+        "imgexport: app.tar: lib/b.py: no such file or directory: lib is a symbolic link to 'usr/lib'\n",
     );
     room.run("imgexport --include '[' app.tar")
         .code(2)
@@ -392,7 +393,7 @@ fn unpacking_makes_the_files() {
     );
 
     // What is there already.
-    let why = "imgexport: out: the folder is not empty: --overwrite unpacks into it all the same\n";
+    let why = "imgexport: out: directory not empty: --overwrite unpacks into it\n";
     room.run("imgexport -C out app.tar").fails(why);
     std::fs::set_permissions(
         room.path("out/closed"),
@@ -431,10 +432,10 @@ fn unpacking_makes_the_files() {
     std::fs::remove_file(room.path("empty/a/one")).expect("removed");
     std::fs::create_dir_all(room.path("empty/a/one/two")).expect("folders");
     room.run("imgexport --rootless -q --overwrite -C empty app.tar a")
-        .fails("imgexport: empty: a/one: a folder with something in it is in its place\n");
+        .fails("imgexport: empty: a/one: a directory that is not empty has its path\n");
     room.write("file", b"");
     room.run("imgexport -C file app.tar")
-        .fails("imgexport: file: it is there and no folder\n");
+        .fails("imgexport: file: exists and is not a directory\n");
     room.run("imgexport -C / app.tar")
         .fails("imgexport: /: refusing to unpack into /\n");
     room.run("imgexport -C gone/out app.tar").code(2);
@@ -730,8 +731,8 @@ fn times_are_clamped_and_configs_travel() {
 fn usage_is_checked_before_anything_is_read() {
     let room = Room::new();
     for (line, why) in [
-        ("--digests x", "--digests is for --format mtree and json"),
-        ("--applied x", "--applied is for --layer and --since"),
+        ("--digests x", "--digests requires --format mtree or json"),
+        ("--applied x", "--applied requires --layer or --since"),
     ] {
         room.run(&format!("imgexport {line}"))
             .fails(&format!("imgexport: {why}\n"));

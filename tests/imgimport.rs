@@ -231,9 +231,8 @@ fn an_archive_of_images_is_refused() {
     // A file of that name alone is no reason.
     room.write("site.tar", &build::layer("f manifest.json {}"));
     let run = store(&room, "imgimport site.tar");
-    run.code(0).complains(
-        "warning: site.tar: looks like an image archive; imgload loads its images",
-    );
+    run.code(0)
+        .complains("warning: site.tar: looks like an image archive; imgload loads its images");
 }
 
 /// The entries of a layer: kind, name, mode, owner, time and link target.

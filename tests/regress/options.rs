@@ -272,7 +272,7 @@ fn layers_are_chosen_in_one_way() {
         .fails("imgcommit: --squash merges layers up to the last, 3, and not to layer 2: write IMAGE@N..\n");
     room.run("imgexport app.tar@4")
         .code(2)
-        .complains("there is no layer 4: the image has 3");
+        .complains("no layer 4: the image has 3 layers");
     room.run("imgexport app.tar@0")
         .code(2)
         .complains("layers are counted from 1");

@@ -51,7 +51,7 @@ pub(super) struct Converted {
 pub(super) fn convert(opened: &Opened, request: &Request<'_>, io: &mut Io) -> Result<Converted> {
     let (source, destination) = (&opened.archive, request.destination);
     let place = || source.place.clone();
-    source.whole()?;
+    source.check_complete()?;
     let bundle = select(opened, request)?;
     let mut recode = request.recode.clone();
     if destination.is_docker_legacy() && recode.compression.is_none() {

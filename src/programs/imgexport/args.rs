@@ -97,3 +97,10 @@ impl AsRef<Common> for Args {
         &self.common
     }
 }
+
+impl FormatArg {
+    /// Tests if the format is a listing, and no archive.
+    pub fn is_listing(self) -> bool {
+        matches!(self, FormatArg::Mtree | FormatArg::Json)
+    }
+}

@@ -125,7 +125,7 @@ fn put_storage(out: &mut Map<String, Value>, archive: &Archive, image: &Image, s
         })
     });
     put(out, "Layers", layers.collect::<Vec<_>>());
-    let archive = object!({"Path": archive.place, "Shape": archive.shape.to_string()});
+    let archive = object!({"Path": archive.place, "Shape": archive.format.to_string()});
     put(out, "Archive", archive);
     if let ImageId::V1(_) = image.id {
         put(out, "IdKind", "v1");

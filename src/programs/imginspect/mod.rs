@@ -85,7 +85,7 @@ fn inspect(args: &Args, image: &ImageArg, openings: &mut Openings, io: &mut Io) 
     let opened = openings.open(image, &args.common, open, Takes::One)?;
     let selection = opened.select(&args.common)?;
     let (archive, limits) = (&opened.archive, args.common.limits());
-    let sizes = archive::measure(archive, &[selection.index], &limits, &meter).whole();
+    let sizes = archive::measure(archive, &[selection.index], &limits, &meter).complete();
     let sizes = sizes.at(|| archive.place.clone())?;
     Ok(inspect::inspect(&selection, &sizes))
 }

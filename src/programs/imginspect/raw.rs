@@ -22,7 +22,7 @@ pub enum Document {
 /// The document is verified; the image may be damaged elsewhere.
 ///
 /// # Errors
-/// As [`Archive::find`] and [`Archive::root`]; `MemberAbsent` and `BlobAbsent` for a missing document; `SizeMismatch`
+/// As [`Archive::find`] and [`Archive::root`]; `MemberMissing` and `BlobMissing` for a missing document; `SizeMismatch`
 /// and `DigestMismatch` for a damaged one; `Unsupported` for an artifact without a config.
 pub fn document(
     archive: &Archive,
@@ -108,7 +108,7 @@ fn artifact_config(archive: &Archive, config: &Descriptor) -> Result<Arc<[u8]>> 
         (None, Some(data)) => data.as_slice().into(),
         (None, None) => {
             let digest = config.digest.to_string();
-            return Err(Error::new(Fault::BlobAbsent { digest }).at("config"));
+            return Err(Error::new(Fault::BlobMissing { digest }).at("config"));
         }
     };
     check(&bytes, config).at(|| "config".to_owned())?;
@@ -143,5 +143,5 @@ fn archive_list(archive: &Archive) -> Result<Arc<[u8]>> {
 
 fn missing(name: &str) -> Error {
     let name = name.to_owned();
-    Fault::MemberAbsent { name }.into()
+    Fault::MemberMissing { name }.into()
 }

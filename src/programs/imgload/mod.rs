@@ -137,7 +137,7 @@ fn load(
     };
     let limits = limits(args);
     let archive = &opened.archive;
-    archive.whole()?;
+    archive.check_complete()?;
     let roots = opened.roots()?;
     if roots.is_empty() {
         io.note(&format!("{}: the archive lists no image", archive.place));
@@ -171,7 +171,7 @@ fn load(
         let only = &args.only;
         let roots = roots
             .iter()
-            .filter(|root| only.is_empty() || only.iter().any(|name| root.is_called(name)));
+            .filter(|root| only.is_empty() || only.iter().any(|name| root.matches_name(name)));
         let images: Vec<usize> = roots.flat_map(|root| archive.images_of(root)).collect();
         check::warn(archive, &images, &limits, &scans, io);
     }

@@ -97,7 +97,7 @@ impl ListRow {
                 };
                 (kind, blobs.map(|blob| blob.size).sum::<u64>())
             }
-            NodeKind::Absent => (RowKind::Absent, 0),
+            NodeKind::Missing => (RowKind::Absent, 0),
             NodeKind::Schema1 | NodeKind::Opaque => (RowKind::Unknown, 0),
         };
         let own = node.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);

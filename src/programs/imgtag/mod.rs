@@ -25,7 +25,7 @@ pub fn main() -> ExitCode {
         let opened = args
             .source
             .open_with(&args.common, &meter, Some(store.landing()?))?;
-        opened.archive.whole()?;
+        opened.archive.check_complete()?;
         let platform = args.common.platform.as_ref();
         for loss in tag::tag(&store, &opened, platform, &name, &meter)? {
             io.warn(&format!("{}: {loss}", opened.archive.place));

@@ -1,4 +1,4 @@
-//! A layer as it is: the plain tar, byte for byte.
+//! Writing of one layer as an uncompressed tar, byte for byte.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -10,15 +10,15 @@ use crate::layer::Limits;
 use crate::spec::Digest;
 use crate::tree::Reading;
 
-/// Writes the plain tar of a layer, from 0, and compares it with its diff ID on the way.
+/// Writes the uncompressed tar of a layer, numbered from 0, and compares it with its diff ID.
 ///
 /// # Errors
-/// As [`Reading::plain`]; `DiffIdMismatch` when all has been written; `Io`.
+/// As [`Reading::plain`]; `DiffIdMismatch`, after the layer was written; `Io`.
 pub fn raw_layer(
     image: &Image,
     layer: usize,
     limits: &Limits,
-    landing: &Path,
+    temp_dir: &Path,
     out: &mut dyn Write,
     meter: &Meter,
 ) -> Result<()> {
@@ -26,12 +26,12 @@ pub fn raw_layer(
         limits: *limits,
         ..Reading::default()
     };
-    let plain = reading.plain_some(image, layer..layer + 1, landing)?;
+    let plain = reading.plain_some(image, layer..layer + 1, temp_dir)?;
     for layer_bytes in &plain {
         let stated = image.layers.get(layer);
         let like = stated.and_then(|stated| stated.diff_id.as_ref());
         let hasher = like.map_or_else(|| Ok(Hasher::default()), Hasher::like)?;
-        let found = pass(&layer_bytes.bytes, hasher, out, meter)?;
+        let found = copy(&layer_bytes.bytes, hasher, out, meter)?;
         if let Some(stated) = stated {
             stated
                 .check_diff_id(&found)
@@ -42,7 +42,8 @@ pub fn raw_layer(
     out.flush().map_err(|error| Error::io("write", error))
 }
 
-fn pass(range: &FileRange, hasher: Hasher, out: &mut dyn Write, meter: &Meter) -> Result<Digest> {
+/// Writes a range and returns its digest.
+fn copy(range: &FileRange, hasher: Hasher, out: &mut dyn Write, meter: &Meter) -> Result<Digest> {
     let mut reader = HashingReader::new(meter.counting(range.reader()), hasher);
     let mut buf = vec![0; CHUNK];
     loop {

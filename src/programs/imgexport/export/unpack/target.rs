@@ -1,20 +1,24 @@
-//! Where files are unpacked: beside the folder until all is there, or in it.
+//! Directory into which files are unpacked.
 
 use std::io;
 use std::path::PathBuf;
 
-use super::{Existing, Unpack};
+use super::options::{Existing, Unpack};
 use crate::error::{Error, Fault, Result};
 
-/// Where to unpack.
+/// Directory into which files are unpacked.
 pub(super) enum Target {
-    /// In the folder itself, which is there.
+    /// The existing target itself.
     InPlace(PathBuf),
-    /// Beside it, until it is whole.
+    /// A temporary directory beside the target, which is renamed when it is complete.
     Beside { parent: PathBuf, name: PathBuf },
 }
 
 impl Target {
+    /// Chooses the directory, and checks the target.
+    ///
+    /// # Errors
+    /// `Usage` for `/`, a file, and a directory that is not empty; `Io`.
     pub(super) fn find(unpack: &Unpack) -> Result<Self> {
         let usage = |why: &str| Error::new(Fault::Usage(why.into()));
         let target = &unpack.target;
@@ -26,7 +30,7 @@ impl Target {
             {
                 let name = target
                     .file_name()
-                    .ok_or_else(|| usage("not the name of a folder"))?;
+                    .ok_or_else(|| usage("not a directory name"))?;
                 let parent = target
                     .parent()
                     .filter(|parent| !parent.as_os_str().is_empty());
@@ -38,7 +42,7 @@ impl Target {
             Err(error) => return Err(Error::io("open", error)),
         };
         if !metadata.is_dir() {
-            return Err(usage("it is there and no folder"));
+            return Err(usage("exists and is not a directory"));
         }
         let target = std::fs::canonicalize(target).map_err(|error| Error::io("open", error))?;
         let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
@@ -47,14 +51,12 @@ impl Target {
         let mut entries = std::fs::read_dir(&target).map_err(|error| Error::io("open", error))?;
         if entries.next().is_some() {
             return match unpack.existing {
-                Existing::Refuse => Err(usage(
-                    "the folder is not empty: --overwrite unpacks into it all the same",
-                )),
+                Existing::Refuse => Err(usage("directory not empty: --overwrite unpacks into it")),
                 Existing::Replace => Ok(Target::InPlace(target)),
             };
         }
         use std::os::unix::fs::MetadataExt;
-        // What is mounted there cannot be replaced by a rename; nor can a folder in one that is not ours.
+        // A mount point cannot be replaced by a rename, nor a directory whose parent is not writable.
         let is_own = std::fs::metadata(parent).is_ok_and(|above| above.dev() == metadata.dev());
         let can_write = rustix::fs::access(parent, rustix::fs::Access::WRITE_OK).is_ok();
         Ok(match is_own && can_write {

@@ -1,89 +1,57 @@
-//! One row of an export: what is written for one path.
+//! Items of an export: rows with their metadata and contents.
 
+use super::plan::Export;
+use super::row::RowKind;
 use crate::blob::FileRange;
 use crate::error::Result;
 use crate::layer::{EntryKind, Mtime, Segment};
-use crate::tree::{Meta, Node, NodeKind, Owner, Tree};
+use crate::tree::{Meta, Node, NodeKind, Owner};
 use crate::write::entry::EntryOut;
 
-use super::Export;
-
-/// What is written for a path, as a number and a kind.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Row {
-    index: u32,
-    what: What,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum What {
-    Node,
-    Whiteout,
-    Opaque,
-}
-
-/// What an item is.
+/// Kind of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ItemKind {
-    /// What the tree has there.
+    /// A file, directory or other node of the tree.
     Node(NodeKind),
-    /// A marker that removes what lower layers have there.
+    /// Whiteout: removes the path from lower layers.
     Whiteout,
-    /// A marker that removes what lower layers have in the folder.
+    /// Opaque whiteout: removes the contents of the directory from lower layers.
     Opaque,
 }
 
-/// One row with everything about it.
+/// One row with its metadata.
 #[derive(Debug, Clone)]
 pub struct Item<'e> {
     export: &'e Export,
     row: usize,
-    /// The path it is about, without a leading `/`; empty for the top.
+    /// Path without a leading `/`; empty for the root directory. For a marker, the path it removes.
     pub path: Vec<u8>,
-    /// What it is.
+    /// Kind.
     pub kind: ItemKind,
-    /// Owner, mode, time and attributes.
+    /// Owner, mode, time and extended attributes.
     pub meta: Meta,
-    /// Size of the contents with their holes; 0 for what has none.
+    /// Size of the contents in bytes, with holes; 0 without contents.
     pub size: u64,
-    /// The text of a symbolic link.
+    /// Target of a symbolic link.
     pub link_target: &'e [u8],
     /// Major and minor number of a device.
     pub device: (u64, u64),
-    /// The layer that wrote it, from 0.
+    /// Layer of the entry, from 0.
     pub layer: usize,
-    /// How many names the file has among the rows.
+    /// Number of the file's names among the rows.
     pub link_count: u32,
-    /// The first of these names, if this is another one.
+    /// First of these names, unless it is this one.
     pub first_name: Option<Vec<u8>>,
 }
 
-impl Row {
-    fn new(index: usize, what: What) -> Self {
-        let index = u32::try_from(index).unwrap_or(u32::MAX);
-        Row { index, what }
-    }
-
-    pub(super) fn node(index: usize) -> Self {
-        Row::new(index, What::Node)
-    }
-
-    pub(super) fn whiteout(index: usize) -> Self {
-        Row::new(index, What::Whiteout)
-    }
-
-    pub(super) fn opaque(index: usize) -> Self {
-        Row::new(index, What::Opaque)
-    }
-
-    pub(super) fn as_node<'t>(&self, tree: &'t Tree) -> Option<Node<'t>> {
-        tree.at(self.index as usize)
-            .filter(|_| self.what == What::Node)
-    }
-}
-
 impl Export {
-    pub(super) fn item(&self, row: usize) -> Option<Item<'_>> {
+    /// Returns all items, in the order in which they are written.
+    pub fn items(&self) -> impl Iterator<Item = Item<'_>> {
+        (0..self.rows.len()).filter_map(|row| self.item(row))
+    }
+
+    /// Returns the item of a row, as numbered in [`super::Unpacked::not_applied`].
+    pub fn item(&self, row: usize) -> Option<Item<'_>> {
         let at = self.rows.get(row)?;
         let past = self.tree.past_at(at.index as usize)?;
         let bare = |kind| Item {
@@ -91,7 +59,7 @@ impl Export {
             row,
             path: past.path(),
             kind,
-            // A marker is an empty file that nobody may read, as engines write it.
+            // As in engines, a marker is an empty file without permissions.
             meta: Meta {
                 mode: 0,
                 owner: Owner::default(),
@@ -105,10 +73,10 @@ impl Export {
             link_count: 1,
             first_name: None,
         };
-        let node = match at.what {
-            What::Whiteout => return Some(bare(ItemKind::Whiteout)),
-            What::Opaque => return Some(bare(ItemKind::Opaque)),
-            What::Node => past.node()?,
+        let node = match at.kind {
+            RowKind::Whiteout => return Some(bare(ItemKind::Whiteout)),
+            RowKind::Opaque => return Some(bare(ItemKind::Opaque)),
+            RowKind::Node => past.node()?,
         };
         let group = self.group_of(&node);
         let first = group
@@ -139,38 +107,38 @@ impl Export {
 }
 
 impl Item<'_> {
-    /// The name under which an archive has it: of a marker, the marker's own.
+    /// Returns the name in an archive: the path, or the name of the marker.
     pub fn name(&self) -> Vec<u8> {
-        let marker = |folder: &[u8], name: &[u8]| {
-            let slash: &[u8] = if folder.is_empty() { b"" } else { b"/" };
-            [folder, slash, name].concat()
+        let marker = |directory: &[u8], name: &[u8]| {
+            let slash: &[u8] = if directory.is_empty() { b"" } else { b"/" };
+            [directory, slash, name].concat()
         };
         match self.kind {
             ItemKind::Node(_) => self.path.clone(),
             ItemKind::Opaque => marker(&self.path, b".wh..wh..opq"),
             ItemKind::Whiteout => {
                 let slash = self.path.iter().rposition(|&byte| byte == b'/');
-                let (folder, part) = match slash {
+                let (directory, part) = match slash {
                     Some(at) => (&self.path[..at], &self.path[at + 1..]),
                     None => (&[][..], &self.path[..]),
                 };
-                marker(folder, &[b".wh.", part].concat())
+                marker(directory, &[b".wh.", part].concat())
             }
         }
     }
 
-    /// The SHA-256 digest of the contents, if digests were asked for.
+    /// Returns the SHA-256 digest of the contents, if digests were requested.
     pub fn digest(&self) -> Option<[u8; 32]> {
         self.node()?.digest()
     }
 
-    /// The file's number: that of its first row, from 1.
+    /// Returns the number of the file: that of its first row, from 1.
     pub fn number(&self) -> u64 {
         let group = self.node().and_then(|node| self.export.group_of(&node));
         group.map_or(self.row as u64, |group| u64::from(group.first)) + 1
     }
 
-    /// Whether it is the last name of its file among the rows.
+    /// Tests if the name is the last one of its file among the rows.
     pub(super) fn is_last_name(&self) -> bool {
         let group = self.node().and_then(|node| self.export.group_of(&node));
         group.is_none_or(|group| group.last as usize == self.row)
@@ -180,18 +148,18 @@ impl Item<'_> {
         self.kind == ItemKind::Node(NodeKind::File)
     }
 
-    /// The stored parts of the contents and where in the file each belongs.
+    /// Returns the stored parts of the contents, each with its offset in the file.
     pub(super) fn parts(&self) -> Result<Vec<(u64, FileRange)>> {
         let Some(place) = self.node().and_then(|node| node.place()) else {
             return Ok(Vec::new());
         };
-        let whole = [Segment {
+        let all = [Segment {
             offset: 0,
             length: place.stored,
         }];
         let mut offset = place.offset;
         let mut parts = Vec::new();
-        for segment in place.segments.as_deref().unwrap_or(&whole) {
+        for segment in place.segments.as_deref().unwrap_or(&all) {
             if segment.length > 0 {
                 parts.push((
                     segment.offset,
@@ -207,7 +175,7 @@ impl Item<'_> {
         self.export.rows.get(self.row)?.as_node(&self.export.tree)
     }
 
-    /// As a tar entry; `name` is [`Item::name`].
+    /// Converts the item to a tar entry; `name` is [`Item::name`].
     pub(super) fn entry<'a>(&'a self, name: &'a [u8]) -> EntryOut<'a> {
         let mut out = EntryOut {
             path: name,

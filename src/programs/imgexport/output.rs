@@ -1,4 +1,4 @@
-//! Files of an export as text: BSD's mtree, and JSON.
+//! Output of imgexport: listings in mtree and JSON, and the record of metadata that was not applied.
 
 use std::fmt::Write;
 
@@ -6,16 +6,17 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
+use super::export::{Export, Item, ItemKind, NotApplied, Unpacked};
 use crate::error::Result;
-use crate::programs::imgexport::export::{Item, ItemKind, NodeKind};
 use crate::render::json as lossless;
 use crate::spec::Timestamp;
+use crate::tree::NodeKind;
 
-/// The first line of an mtree.
-pub const MTREE: &str = "#mtree";
+/// First line of an mtree.
+pub(super) const MTREE: &str = "#mtree";
 
-/// One row as a line of an mtree, by the keywords that mtree(5) and libarchive have in common.
-pub fn mtree(item: &Item<'_>) -> String {
+/// Returns an item as a line of an mtree, with the keywords that mtree(5) and libarchive share.
+pub(super) fn mtree(item: &Item<'_>) -> String {
     let mut line = String::from(".");
     let name = item.name();
     if !name.is_empty() {
@@ -31,7 +32,7 @@ pub fn mtree(item: &Item<'_>) -> String {
         ItemKind::Node(NodeKind::Fifo) => "fifo",
         ItemKind::Node(NodeKind::File) | ItemKind::Whiteout | ItemKind::Opaque => "file",
     };
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = write!(
         line,
         " type={kind} mode={:04o} uid={} gid={}",
@@ -66,7 +67,7 @@ pub fn mtree(item: &Item<'_>) -> String {
     line
 }
 
-/// Bytes as vis(3) writes them for mtree: what is not plain is a `\` and three octal digits.
+/// Appends bytes in the encoding of vis(3) for mtree: special bytes are a `\` and three octal digits.
 fn vis(bytes: &[u8], out: &mut String) {
     for &byte in bytes {
         match byte {
@@ -78,11 +79,11 @@ fn vis(bytes: &[u8], out: &mut String) {
     }
 }
 
-/// One row as JSON, see the man page for its keys.
+/// Returns an item as a line of JSON, with the keys of the man page followed by those of `more`.
 ///
 /// # Errors
 /// As [`lossless::line`].
-pub fn json(item: &Item<'_>, more: Map<String, Value>) -> Result<String> {
+pub(super) fn json(item: &Item<'_>, more: Map<String, Value>) -> Result<String> {
     let kind = match item.kind {
         ItemKind::Node(NodeKind::Folder) => "directory",
         ItemKind::Node(NodeKind::File) => "file",
@@ -138,4 +139,43 @@ pub fn json(item: &Item<'_>, more: Map<String, Value>) -> Result<String> {
     }
     row.extend(more);
     lossless::line(&Value::Object(row))
+}
+
+/// Metadata that can be missing, with its name in the record.
+const KINDS: [(&str, fn(&NotApplied) -> bool); 4] = [
+    ("owner", |missing| missing.owner),
+    ("mode", |missing| missing.mode),
+    ("device", |missing| missing.device),
+    ("xattrs", |missing| missing.xattrs),
+];
+
+/// Returns the entries that were not applied in full, as lines of JSON.
+///
+/// # Errors
+/// As [`json`].
+pub(super) fn record(export: &Export, unpacked: &Unpacked) -> Result<String> {
+    let mut text = String::new();
+    for (row, missing) in &unpacked.not_applied {
+        let Some(item) = export.item(*row) else {
+            continue;
+        };
+        let kinds = KINDS.iter().filter(|(_, is_missing)| is_missing(missing));
+        let names: Vec<&str> = kinds.map(|(name, _)| *name).collect();
+        let more = Map::from_iter([("NotApplied".to_owned(), json!(names))]);
+        text.push_str(&json(&item, more)?);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// Returns a summary of the metadata that was not applied; `None` if all was.
+pub(super) fn not_applied(unpacked: &Unpacked) -> Option<String> {
+    let counts = KINDS.iter().filter_map(|(name, is_missing)| {
+        let all = unpacked.not_applied.iter();
+        let count = all.filter(|(_, missing)| is_missing(missing)).count();
+        (count > 0).then(|| format!("{name} of {count}"))
+    });
+    let counts: Vec<String> = counts.collect();
+    let summary = format!("not applied: {}; --record lists them", counts.join(", "));
+    (!counts.is_empty()).then_some(summary)
 }

@@ -1,0 +1,247 @@
+//! One export: from the opened image to its output.
+
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Write};
+use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Map;
+
+use super::args::{Args, FormatArg};
+use super::export::{
+    ArchiveFormat, Existing, Export, ExportOptions, Globs, Unpack, Unpacked, raw_layer,
+};
+use super::output;
+use crate::archive::Image;
+use crate::blob::{Meter, NewFile, PendingFile};
+use crate::cache::Cache;
+use crate::cli::{self, ImageArg, Io, Opened};
+use crate::error::{At, Error, Fault, Result};
+use crate::tree::{Proof, Reading};
+
+/// An export with its arguments and input.
+pub(super) struct Run<'a> {
+    pub args: &'a Args,
+    pub opened: &'a Opened,
+    pub image: &'a Image,
+    pub options: ExportOptions,
+    pub cache: Option<&'a Cache>,
+    /// Output file; `None` for standard output.
+    pub output: Option<&'a Path>,
+}
+
+/// Opens the archive of an image.
+pub(super) fn open(args: &Args, image: &ImageArg, io: &Io) -> Result<Opened> {
+    let meter = Meter::default();
+    let _progress = io.progress(image.text(), None, &meter, args.quiet);
+    image.open_with(&args.common, &meter, Some(temp_dir(args)))
+}
+
+/// Returns the directory for temporary files: on the file system of the output.
+fn temp_dir(args: &Args) -> PathBuf {
+    let output = args.output.as_deref();
+    let output = output.filter(|path| *path != Path::new("-"));
+    cli::landing(output.or(args.directory.as_deref()))
+}
+
+/// Returns the options of the export.
+pub(super) fn options(args: &Args, layers: Option<Range<usize>>, globs: Globs) -> ExportOptions {
+    let paths = args.paths.iter();
+    ExportOptions {
+        raw: layers.is_some() && !args.applied,
+        layers,
+        paths: paths.map(|path| path.as_bytes().to_vec()).collect(),
+        globs,
+        top: args.directory.is_some() || args.format.is_listing(),
+        clamp: args
+            .reproducible
+            .then(|| cli::source_date_epoch().unwrap_or(0)),
+        verify: args.verify,
+    }
+}
+
+impl Run<'_> {
+    /// Writes, unpacks or lists the selected files.
+    pub(super) fn export(&self, io: &mut Io) -> Result<()> {
+        if let Some(layer) = self.unchanged_layer() {
+            let meter = Meter::default();
+            let _progress = self.progress(None, &meter, io);
+            let (limits, temp_dir) = (self.args.common.limits(), temp_dir(self.args));
+            let written = self.to_output(io, |out| {
+                raw_layer(self.image, layer, &limits, &temp_dir, out, &meter)
+            });
+            return written.map_err(|error| self.of_input(error));
+        }
+        if self.args.format.is_listing() {
+            return self.list(io).map_err(|error| self.of_input(error));
+        }
+        let reading = Reading {
+            limits: self.args.common.limits(),
+            ..Reading::default()
+        };
+        let export = {
+            let stored = self.image.layers.iter().filter_map(|layer| layer.content());
+            let total = stored.map(|content| content.len()).sum();
+            let _progress = self.progress(Some(total), &reading.meter, io);
+            let temp_dir = temp_dir(self.args);
+            Export::plan(self.image, &self.options, &reading, self.cache, &temp_dir)
+                .map_err(|error| self.of_input(error))?
+        };
+        match &self.args.directory {
+            Some(target) => self.unpack(export, target, io),
+            None => self.write(&export, io),
+        }
+    }
+
+    fn progress<'p>(&self, total: Option<u64>, meter: &Meter, io: &'p Io) -> cli::Progress {
+        io.progress(self.args.image.text(), total, meter, self.args.quiet)
+    }
+
+    /// Adds the archive as context to an error that is not about the output.
+    fn of_input(&self, error: Error) -> Error {
+        match error.fault() {
+            Fault::Io {
+                action: "write", ..
+            } => error,
+            _ => error.at(self.opened.archive.place.clone()),
+        }
+    }
+
+    /// Returns the layer that is written byte for byte, if nothing but one layer as a tar was requested.
+    fn unchanged_layer(&self) -> Option<usize> {
+        let (args, options) = (self.args, &self.options);
+        let is_unchanged = options.raw
+            && args.format == FormatArg::Tar
+            && args.directory.is_none()
+            && options.paths.is_empty()
+            && args.include.is_empty()
+            && args.exclude.is_empty()
+            && !args.reproducible;
+        let layers = options.layers.clone().filter(|_| is_unchanged)?;
+        (layers.len() == 1).then_some(layers.start)
+    }
+
+    /// Writes a listing.
+    fn list(&self, io: &mut Io) -> Result<()> {
+        let (args, options) = (self.args, &self.options);
+        let reading = Reading {
+            digests: args.digests,
+            limits: args.common.limits(),
+            ..Reading::default()
+        };
+        let export = {
+            let _progress = self.progress(None, &reading.meter, io);
+            if args.verify && !args.digests {
+                let layers = options.layers.clone();
+                let layers = layers.unwrap_or(0..self.image.layers.len());
+                Proof::of(self.image, layers)?.check(&reading.meter)?;
+            }
+            Export::listing(self.image, options, &reading, self.cache)?
+        };
+        self.to_output(io, |out| {
+            let mut out = BufWriter::new(out);
+            let failed = |error| Error::io("write", error);
+            if args.format == FormatArg::Mtree {
+                writeln!(out, "{}", output::MTREE).map_err(failed)?;
+            }
+            for item in export.items() {
+                let line = match args.format {
+                    FormatArg::Mtree => output::mtree(&item),
+                    _ => output::json(&item, Map::new())?,
+                };
+                writeln!(out, "{line}").map_err(failed)?;
+            }
+            out.flush().map_err(failed)
+        })
+    }
+
+    /// Writes an archive.
+    fn write(&self, export: &Export, io: &mut Io) -> Result<()> {
+        let format = match self.args.format {
+            FormatArg::Cpio => ArchiveFormat::Cpio,
+            _ => ArchiveFormat::Tar,
+        };
+        let label = self
+            .output
+            .map_or_else(|| "-".into(), |path| path.to_string_lossy().into_owned());
+        let meter = Meter::default();
+        let _progress = io.progress(&label, Some(export.size()), &meter, self.args.quiet);
+        if format == ArchiveFormat::Cpio {
+            let with_xattrs = export.items().filter(|item| !item.meta.xattrs.is_empty());
+            let lost = with_xattrs.count();
+            if lost > 0 {
+                io.warn(&format!(
+                    "cpio cannot hold extended attributes: omitted from {lost} entries"
+                ));
+            }
+        }
+        let is_file = |path: &&Path| std::fs::metadata(path).map_or(true, |found| found.is_file());
+        let written = match self.output.filter(is_file) {
+            Some(path) => cli::write_file(path, MODE, |file| {
+                export.to_file(format, file.file(), &meter)
+            }),
+            None => self.to_output(io, |out| export.to_stream(format, out, &meter)),
+        };
+        written.map_err(|error| self.of_input(error))
+    }
+
+    /// Writes to standard output, to a new file, or to an existing device or FIFO.
+    fn to_output(
+        &self,
+        io: &mut Io,
+        write: impl FnOnce(&mut dyn Write) -> Result<()>,
+    ) -> Result<()> {
+        let Some(path) = self.output else {
+            return write(&mut io.raw_out()?);
+        };
+        if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            let file = OpenOptions::new().write(true).open(path);
+            let opened = file.map_err(|error| Error::io("open", error));
+            return write(&mut opened.at(|| path.to_string_lossy().into_owned())?);
+        }
+        cli::write_file(path, MODE, |file: &NewFile| write(&mut file.file()))
+    }
+
+    /// Unpacks into a directory, and reports the metadata that was not applied: in full to a file, or as a summary.
+    fn unpack(&self, mut export: Export, target: &Path, io: &mut Io) -> Result<()> {
+        let args = self.args;
+        let record = args
+            .record
+            .as_deref()
+            .map(PendingFile::reserve)
+            .transpose()?;
+        let unpack = Unpack {
+            target: target.to_owned(),
+            existing: match args.overwrite {
+                true => Existing::Replace,
+                false => Existing::Refuse,
+            },
+            rootless: args.rootless || !cli::is_root(),
+        };
+        let unpacked: Unpacked = {
+            let meter = Meter::default();
+            let label = target.to_string_lossy().into_owned();
+            let _progress = io.progress(&label, Some(export.size()), &meter, args.quiet);
+            let unpacked = export.unpack(&unpack, &meter);
+            unpacked.map_err(|error| match error.fault() {
+                Fault::Limit { .. }
+                | Fault::DiffIdMismatch { .. }
+                | Fault::DigestMismatch { .. }
+                | Fault::SizeMismatch { .. } => error.at(self.opened.archive.place.clone()),
+                _ => error,
+            })?
+        };
+        if let Some(mut file) = record {
+            file.write(output::record(&export, &unpacked)?.as_bytes())?;
+            return file.commit();
+        }
+        if let Some(summary) = output::not_applied(&unpacked).filter(|_| !args.quiet) {
+            io.warn(&summary);
+        }
+        Ok(())
+    }
+}
+
+/// Permissions of a new archive: readable by its owner alone, as an image can hold secrets.
+const MODE: u32 = 0o600;

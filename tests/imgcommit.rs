@@ -459,7 +459,7 @@ fn nothing_changed_is_no_layer() {
     );
     let run = room.run("imgcommit --base base.tar -c 'USER me' -o out.tar tree.tar");
     run.code(0)
-        .complains("nothing has changed: the image has no new layer");
+        .complains("no changes: the image has no new layer");
     let config = document(&room, "out.tar", "Config");
     assert_eq!(config["rootfs"]["diff_ids"], json!(base().diff_ids()));
     assert_eq!(config["history"][3]["empty_layer"], true);
@@ -496,7 +496,7 @@ fn squashing_keeps_config_and_marks_history() {
         comment.as_str()
     );
     room.run("imgcommit --squash base.tar --from 3 -o out.tar")
-        .fails("imgcommit: --from 3: the image has 2 layers, and they are counted from 1\n");
+        .fails("imgcommit: --from 3: no such layer: the image has 2 layers, numbered from 1\n");
 }
 
 #[test]
@@ -569,7 +569,7 @@ fn what_cannot_be_done_is_one_line_and_stores_nothing() {
         ),
         (
             "--base base.tar",
-            "the changed root filesystem is missing: a folder, a tar or -\n",
+            "missing root filesystem: a directory, a tar archive or -\n",
         ),
         (
             "--base gone:1 tree.tar",
@@ -585,15 +585,15 @@ fn what_cannot_be_done_is_one_line_and_stores_nothing() {
         ),
         (
             "--base - -",
-            "standard input can be read once, and is named more often\n",
+            "cannot read two inputs from standard input\n",
         ),
         (
             "--base base.tar --upper tree.tar",
-            "--upper needs a folder\n",
+            "--upper requires a directory\n",
         ),
         (
             "--squash base.tar a b",
-            "--squash takes no folder or tar, but a name alone\n",
+            "--squash takes no directory or tar archive, only a name\n",
         ),
         (
             "--base base.tar climbs.tar",

@@ -269,7 +269,7 @@ fn layers_are_chosen_in_one_way() {
         std::fs::read(room.path("b.tar")).ok()
     );
     room.run("imgcommit --squash app.tar@1..2 -o c.tar")
-        .fails("imgcommit: --squash merges layers up to the last, 3, and not to layer 2: write IMAGE@N..\n");
+        .fails("imgcommit: --squash: cannot merge up to layer 2: the last layer, 3, must be included, as in IMAGE@N..\n");
     room.run("imgexport app.tar@4")
         .code(2)
         .complains("no layer 4: the image has 3 layers");
@@ -375,7 +375,7 @@ fn what_a_kept_layer_holds_cannot_be_left_out() {
     ] {
         room.run(&format!("imgcommit --squash app.tar {options} -o out"))
             .code(2)
-            .complains(&format!("is to be left out, and {layer} holds it"));
+            .complains(&format!("{layer} holds it and stays unchanged"));
         assert!(!room.path("out").exists(), "{options}");
     }
     room.run("imgcommit --squash app.tar --from 3 --exclude c -o out")

@@ -1,4 +1,4 @@
-//! imgcommit: make a changed root filesystem one more layer of an image.
+//! imgcommit: commit a changed root filesystem as a new layer of an image.
 
 mod args;
 pub mod commit;
@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::archive::{Content, Image};
-use crate::blob::{CHUNK, Compression, Input, Meter, NewFile, sync_directory};
+use crate::blob::{CHUNK, Compression, Input, Meter};
 use crate::cli::{self, ImageArg, Io, Opened, Page, Uses, Verdict, no_effect};
 use crate::disk::{Directory, Options};
 use crate::error::At;
 use crate::write::{MediaTypes, Packer};
-use crate::{Error, Fault, Result, escape};
+use crate::{Error, Fault, Result};
 use args::Args;
 use commit::{Changed, CommitOptions};
 
@@ -54,37 +54,40 @@ pub fn main() -> ExitCode {
         match (&args.squash, &args.base) {
             (Some(image), _) => squash(args, image, &options, io),
             (None, Some(base)) => commit(args, base, &options, io),
-            (None, None) => Err(Fault::Usage("--base is missing".into()).into()),
+            (None, None) => Err(Fault::Usage("missing --base".into()).into()),
         }?;
         Ok(Verdict::Yes)
     })
 }
 
-/// The new image's name, which with --squash is the only argument.
+/// Returns the name of the new image, which is the only argument of `--squash`.
 fn name(args: &Args) -> Result<Option<String>> {
     let usage = |why: &str| Error::new(Fault::Usage(why.into()));
     match (&args.squash, &args.input, &args.name) {
-        (Some(_), _, Some(_)) => Err(usage("--squash takes no folder or tar, but a name alone")),
+        (Some(_), _, Some(_)) => Err(usage(
+            "--squash takes no directory or tar archive, only a name",
+        )),
         (Some(_), Some(name), None) => match name.to_str() {
             Some(name) => Ok(Some(name.to_owned())),
-            None => Err(usage("a name is text")),
+            None => Err(usage("invalid name: not UTF-8")),
         },
         (Some(_), None, None) => Ok(None),
         (None, None, _) => Err(usage(
-            "the changed root filesystem is missing: a folder, a tar or -",
+            "missing root filesystem: a directory, a tar archive or -",
         )),
         (None, Some(_), name) => Ok(name.clone()),
     }
 }
 
-fn open(args: &Args, image: &ImageArg, landing: &Path, io: &Io) -> Result<Opened> {
+fn open(args: &Args, image: &ImageArg, temp_dir: &Path, io: &Io) -> Result<Opened> {
     let meter = Meter::default();
     let _progress = io.progress(image.text(), None, &meter, args.making.quiet);
-    let opened = image.open_with(&args.common, &meter, Some(landing.to_owned()))?;
+    let opened = image.open_with(&args.common, &meter, Some(temp_dir.to_owned()))?;
     opened.archive.check_complete().map(|()| opened)
 }
 
-fn landing(args: &Args) -> Result<PathBuf> {
+/// Returns the directory for temporary files: on the file system of the output.
+fn temp_dir(args: &Args) -> Result<PathBuf> {
     match &args.layer_out {
         None => args.making.landing(&args.common),
         Some(path) => Ok(cli::landing(
@@ -95,7 +98,7 @@ fn landing(args: &Args) -> Result<PathBuf> {
     }
 }
 
-/// What is wrong with the image, rather than with where the new one goes, is placed at its archive.
+/// Adds the archive of the image as context to an error that is not about the output.
 fn of_image(error: Error, opened: &Opened) -> Error {
     match error.fault() {
         Fault::Io { .. } | Fault::NotAFile { .. } | Fault::Usage(_) => error,
@@ -104,21 +107,21 @@ fn of_image(error: Error, opened: &Opened) -> Error {
 }
 
 fn squash(args: &Args, image: &ImageArg, options: &CommitOptions, io: &mut Io) -> Result<()> {
-    let landing = landing(args)?;
+    let temp_dir = temp_dir(args)?;
     let recode = args.packing.recode(&args.common)?;
     let (image, range) = &image.split_range()?;
     if args.from.is_some() {
         let in_name = ("IMAGE@LAYERS", range.is_some());
         no_effect("with --from: choose layers in one place", &[in_name])?;
     }
-    let opened = open(args, image, &landing, io)?;
+    let opened = open(args, image, &temp_dir, io)?;
     let selection = opened.select(&args.common)?;
     let (number, count) = (selection.index, selection.image().layers.len());
     if let Some((_, Some(last))) = range
         && *last != count
     {
         let why = format!(
-            "--squash merges layers up to the last, {count}, and not to layer {last}: write IMAGE@N.."
+            "--squash: cannot merge up to layer {last}: the last layer, {count}, must be included, as in IMAGE@N.."
         );
         return Err(Fault::Usage(why).into());
     }
@@ -126,7 +129,7 @@ fn squash(args: &Args, image: &ImageArg, options: &CommitOptions, io: &mut Io) -
     let progress = io.progress(image.text(), None, &meter, args.making.quiet);
     let packer = Packer {
         recode: &recode,
-        landing: &landing,
+        landing: &temp_dir,
         meter: &meter,
     };
     let first = range.as_ref().map_or(0, |(first, _)| *first);
@@ -139,11 +142,11 @@ fn squash(args: &Args, image: &ImageArg, options: &CommitOptions, io: &mut Io) -
 
 fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) -> Result<()> {
     let Some(input) = &args.input else {
-        return Err(Fault::Usage("the changed root filesystem is missing".into()).into());
+        return Err(Fault::Usage("missing root filesystem".into()).into());
     };
     let stdin = input == Path::new("-");
     if stdin && base.text().starts_with('-') {
-        let why = "standard input can be read once, and is named more often";
+        let why = "cannot read two inputs from standard input";
         return Err(Fault::Usage(why.into()).into());
     }
     let to_terminal =
@@ -153,12 +156,12 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
         return Err(Fault::Usage(why.into()).into());
     }
     let mut recode = args.packing.recode(&args.common)?;
-    let shown = match stdin {
+    let display = match stdin {
         true => "standard input".to_owned(),
         false => input.to_string_lossy().into_owned(),
     };
-    let place = || shown.clone();
-    let folder = match input.is_dir() {
+    let place = || display.clone();
+    let directory = match input.is_dir() {
         false => None,
         true => Some(Directory::read(
             input,
@@ -172,21 +175,20 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
             },
         )?),
     };
-    for path in folder.iter().flat_map(|folder| &folder.skipped).take(10) {
-        let path = escape::bytes(path);
-        io.note(&format!("{path}: a socket, which is left out"));
+    if let Some(directory) = &directory {
+        cli::note_sockets(&directory.skipped, io);
     }
-    let changed = match (&folder, args.upper) {
-        (Some(folder), true) => Changed::Upper(folder),
-        (Some(folder), false) => Changed::Folder(folder),
+    let changed = match (&directory, args.upper) {
+        (Some(directory), true) => Changed::Upper(directory),
+        (Some(directory), false) => Changed::Directory(directory),
         (None, true) => {
-            return Err(Fault::Usage("--upper needs a folder".into()).into());
+            return Err(Fault::Usage("--upper requires a directory".into()).into());
         }
-        (None, false) if stdin => Changed::Tar(Input::stdin().at(place)?, &shown),
-        (None, false) => Changed::Tar(Input::path(input).at(place)?, &shown),
+        (None, false) if stdin => Changed::Tar(Input::stdin().at(place)?, &display),
+        (None, false) => Changed::Tar(Input::path(input).at(place)?, &display),
     };
-    let landing = landing(args)?;
-    let opened = open(args, base, &landing, io)?;
+    let temp_dir = temp_dir(args)?;
+    let opened = open(args, base, &temp_dir, io)?;
     let selection = opened.select(&args.common)?;
     let number = selection.index;
     if recode.compression.is_none() && args.layer_out.is_none() {
@@ -196,14 +198,14 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
     let progress = io.progress(&place(), None, &meter, args.making.quiet);
     let packer = Packer {
         recode: &recode,
-        landing: &landing,
+        landing: &temp_dir,
         meter: &meter,
     };
     let made = commit::commit_layer(&opened.archive, number, changed, &packer, options)?;
     drop(progress);
     cli::warn_of_cache(options.cache.as_ref(), io);
     if made.left_out {
-        io.note("the tree is a container's: what docker puts into every container is left out");
+        io.note("the tree is that of a container: files that docker creates in every container are left out");
     }
     if let Some(path) = &args.layer_out {
         let layer = made.into_layer(&packer)?;
@@ -217,25 +219,25 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
         };
     }
     if made.layer.is_none() {
-        io.note("nothing has changed: the image has no new layer");
+        io.note("no changes: the image has no new layer");
     }
     let (bundle, id) = commit::commit(&opened.archive, number, made, &packer, options)?;
     let delivered = args.making.deliver(&bundle, &id, &args.common, io);
     delivered.map_err(|error| of_image(error, &opened))
 }
 
-/// The codec of an image's last layer, which a new one is compressed with; `None` where that is none of those that are
-/// written, or the layer is not there.
+/// Returns the compression of an image's last layer, if it is gzip or zstd and the layer is not missing.
 fn codec_of(image: &Image) -> Option<Compression> {
     let content = image.layers.last()?.content()?;
     let codec = content.compression().ok()?;
     matches!(codec, Compression::Gzip | Compression::Zstd).then_some(codec)
 }
 
+/// Writes a layer to a file or to standard output.
 fn write_layer(content: &Content, path: &Path, io: &mut Io) -> Result<()> {
     let mut reader = content.reader()?;
     let mut buf = vec![0; CHUNK];
-    let mut pour = |out: &mut dyn Write| -> Result<()> {
+    let mut copy = |out: &mut dyn Write| -> Result<()> {
         loop {
             match reader.read(&mut buf) {
                 Ok(0) => return Ok(()),
@@ -248,20 +250,7 @@ fn write_layer(content: &Content, path: &Path, io: &mut Io) -> Result<()> {
         }
     };
     if path == Path::new("-") {
-        return pour(io.out());
+        return copy(io.out());
     }
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name = name
-        .filter(|_| !path.is_dir())
-        .ok_or_else(|| {
-            Error::new(Fault::NotAFile {
-                kind: "a directory",
-            })
-        })
-        .at(|| path.to_string_lossy().into_owned())?;
-    let folder = path.parent().unwrap_or("".as_ref());
-    let file = NewFile::beside(path, 0o644)?;
-    pour(&mut file.file())?;
-    file.replace(name)?;
-    sync_directory(folder)
+    cli::write_file(path, 0o644, |file| copy(&mut file.file()))
 }

@@ -1,4 +1,4 @@
-//! One side of a comparison: a root filesystem in order, from layers or from a folder.
+//! One side of a comparison: a root filesystem from layers or from a directory.
 
 use std::io::Read;
 
@@ -8,39 +8,39 @@ use crate::error::{Error, Fault, Result};
 use crate::layer::{EntryKind, Metadata, Segment};
 use crate::tree::{Node, NodeKind, Place, Tree};
 
-/// A root filesystem: what is in it, in the order of [`crate::tree::cmp_paths`], without the top.
+/// A root filesystem: its items in the order of [`crate::tree::cmp_paths`], without the root directory.
 pub(super) trait Side: Sync {
     fn len(&self) -> usize;
     fn item(&self, i: usize) -> Option<Item>;
     fn contents(&self, i: usize) -> Result<Box<dyn Read + '_>>;
-    /// The top, if something speaks of it.
+    /// Returns the root directory, if it has an entry.
     fn top(&self) -> Option<Item>;
-    /// Whether nothing speaks of a folder, which is only there for what is in it.
+    /// Tests if a directory has no entry of its own and exists only as the parent of others.
     fn is_implied(&self, i: usize) -> bool;
-    /// Where contents are stored, where that is in a layer.
+    /// Returns the position of contents in a layer; `None` outside of layers.
     fn place(&self, i: usize) -> Option<Place>;
-    /// The SHA-256 digest of contents, where it is known.
+    /// Returns the SHA-256 digest of contents, if it is known.
     fn digest(&self, _: usize) -> Option<[u8; 32]> {
         None
     }
-    /// Whether its layers are the base's and some on top: then contents of one place are the same.
+    /// Tests if the layers are those of the base and further ones, so that equal positions are equal contents.
     fn shares_layers(&self) -> bool {
         false
     }
 }
 
-/// Layers applied to one another, and their plain tars; those that are not there are of layers listed with digests.
+/// Applied layers, with their uncompressed tars; `None` for a layer that was listed with digests.
 pub(super) struct Layers<'t> {
     tree: &'t Tree,
     nodes: Vec<Node<'t>>,
     plain: &'t [Option<FileRange>],
     shares: bool,
-    /// Where they are from, for errors.
+    /// Archive of the layers, for error messages.
     from: Option<&'t str>,
 }
 
 impl<'t> Layers<'t> {
-    /// The same of layers whose lower ones are the other side.
+    /// Creates a side of layers of which the lower ones are the other side.
     pub(super) fn sharing(tree: &'t Tree, plain: &'t [Option<FileRange>]) -> Self {
         Layers {
             shares: true,
@@ -48,6 +48,7 @@ impl<'t> Layers<'t> {
         }
     }
 
+    /// Creates a side of applied layers.
     pub(super) fn new(tree: &'t Tree, plain: &'t [Option<FileRange>]) -> Self {
         Layers {
             tree,
@@ -58,7 +59,7 @@ impl<'t> Layers<'t> {
         }
     }
 
-    /// The same, with errors about contents placed there.
+    /// Adds the archive as context to errors about contents.
     pub(super) fn from(self, place: &'t str) -> Self {
         Layers {
             from: Some(place),
@@ -67,10 +68,10 @@ impl<'t> Layers<'t> {
     }
 
     fn stored(&self, node: &Node<'_>) -> Result<Box<dyn Read + '_>> {
-        let gone = || Error::new(Fault::StreamConsumed);
-        let place = node.place().ok_or_else(gone)?;
+        let missing = || Error::new(Fault::StreamConsumed);
+        let place = node.place().ok_or_else(missing)?;
         let plain = self.plain.get(place.layer).and_then(Option::as_ref);
-        let plain = plain.ok_or_else(gone)?;
+        let plain = plain.ok_or_else(missing)?;
         let stored = plain.slice(place.offset, place.stored);
         if stored.len() != place.stored {
             return Err(Fault::Truncated {
@@ -161,7 +162,7 @@ impl Side for Directory {
     }
 }
 
-/// A node as an item.
+/// Converts a node of a tree to an item.
 pub(super) fn item(node: &Node<'_>) -> Item {
     let meta = node.meta();
     let kind = match node.kind() {
@@ -199,7 +200,8 @@ pub(super) fn item(node: &Node<'_>) -> Item {
     }
 }
 
-/// Holes are written as zeros, so that a few bytes can become any number of them, as with a codec: its limits hold.
+/// Checks a sparse file against the limits of compressed layers: holes are written as zeros, so that a few bytes can
+/// become any number of them.
 fn check_holes(stored: u64, size: u64, limits: &DecodeLimits) -> Result<()> {
     if size <= limits.grace || size / limits.ratio <= stored {
         return Ok(());

@@ -251,7 +251,8 @@ fn contents(sides: &mut [Side; 2], pending: &[Pending], loading: &Loading) -> Re
     for (i, side) in sides.iter_mut().enumerate() {
         let pairs = bodies.iter().flatten();
         let own = pairs.map(|(old, new)| if i == 0 { old } else { new });
-        side.make_plain(own.filter(|body| body.digest.is_none()), loading)?;
+        let needed = own.filter(|body| body.digest.is_none());
+        side.make_plain(needed.map(|body| &body.place), loading)?;
     }
     let [a, b] = &*sides;
     // The names of one file are read once.
@@ -384,7 +385,8 @@ pub fn renames(
     for i in 0..2 {
         let bodies = sizes.values().flat_map(|both| &both[i]);
         let needed = bodies.map(|(_, body)| body);
-        sides[i].make_plain(needed.filter(|body| body.digest.is_none()), loading)?;
+        let needed = needed.filter(|body| body.digest.is_none());
+        sides[i].make_plain(needed.map(|body| &body.place), loading)?;
     }
     let mut work: Vec<(usize, usize, &Body)> = Vec::new();
     for both in sizes.values() {
@@ -396,47 +398,19 @@ pub fn renames(
     let hashed = in_parallel(&work, |(at, i, body)| {
         (*at, *i, body.size, body.hash(&sides[*i]))
     });
-    type Key = (u64, [u8; 32]);
     let [a, b] = &*sides;
     let part = |at: usize| -> Vec<u8> {
         let change = &changes[at];
         let node = change.after(&b.tree).or_else(|| change.before(&a.tree));
         node.map_or_else(Vec::new, |node| node.part().to_vec())
     };
-    let mut added: HashMap<(Key, Vec<u8>), VecDeque<usize>> = HashMap::new();
-    let mut new: Vec<(usize, Key)> = Vec::new();
-    let mut old: Vec<(usize, Key)> = Vec::new();
+    let mut old = Vec::new();
+    let mut new = Vec::new();
     for (at, i, size, digest) in hashed {
-        let key = (size, digest?);
-        if i == 0 {
-            old.push((at, key));
-        } else {
-            new.push((at, key));
-            added.entry((key, part(at))).or_default().push_back(at);
-        }
+        let side = if i == 0 { &mut old } else { &mut new };
+        side.push((at, (size, digest?)));
     }
-    // First those that kept their name, then what is left in its order.
-    let mut pairs: Vec<(usize, usize)> = Vec::new();
-    let mut taken: HashSet<usize> = HashSet::new();
-    old.retain(|(at, key)| {
-        let found = added
-            .get_mut(&(*key, part(*at)))
-            .and_then(VecDeque::pop_front);
-        if let Some(other) = found {
-            taken.insert(other);
-            pairs.push((*at, other));
-        }
-        found.is_none()
-    });
-    let mut left: HashMap<Key, VecDeque<usize>> = HashMap::new();
-    for (at, key) in new.into_iter().filter(|(at, _)| !taken.contains(at)) {
-        left.entry(key).or_default().push_back(at);
-    }
-    for (at, key) in old {
-        if let Some(other) = left.get_mut(&key).and_then(VecDeque::pop_front) {
-            pairs.push((at, other));
-        }
-    }
+    let pairs = equal_contents(old, new, part);
     let mut gone = HashSet::new();
     for (at, other) in pairs {
         let (old, new) = (changes[at].before(&a.tree), changes[other].after(&b.tree));
@@ -458,6 +432,44 @@ pub fn renames(
         !gone.contains(&(at - 1))
     });
     Ok(())
+}
+
+/// Size and digest of a file.
+type Contents = (u64, [u8; 32]);
+
+/// Pairs of positions whose contents are equal: first those with equal names, then the rest in their order.
+fn equal_contents(
+    mut old: Vec<(usize, Contents)>,
+    new: Vec<(usize, Contents)>,
+    name: impl Fn(usize) -> Vec<u8>,
+) -> Vec<(usize, usize)> {
+    let mut added: HashMap<(Contents, Vec<u8>), VecDeque<usize>> = HashMap::new();
+    for (at, contents) in &new {
+        let key = (*contents, name(*at));
+        added.entry(key).or_default().push_back(*at);
+    }
+    let mut pairs: Vec<(usize, usize)> = Vec::new();
+    let mut taken: HashSet<usize> = HashSet::new();
+    old.retain(|(at, contents)| {
+        let found = added
+            .get_mut(&(*contents, name(*at)))
+            .and_then(VecDeque::pop_front);
+        if let Some(other) = found {
+            taken.insert(other);
+            pairs.push((*at, other));
+        }
+        found.is_none()
+    });
+    let mut left: HashMap<Contents, VecDeque<usize>> = HashMap::new();
+    for (at, contents) in new.into_iter().filter(|(at, _)| !taken.contains(at)) {
+        left.entry(contents).or_default().push_back(at);
+    }
+    for (at, contents) in old {
+        if let Some(other) = left.get_mut(&contents).and_then(VecDeque::pop_front) {
+            pairs.push((at, other));
+        }
+    }
+    pairs
 }
 
 /// Makes of changes what `docker diff` prints: folders that something changed in are changed, and of what is deleted

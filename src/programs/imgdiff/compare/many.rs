@@ -7,7 +7,7 @@ use super::compare::{body_of, differences, number};
 use super::fields::Fields;
 use super::many_documents::{self, ManyStep, ManyValue};
 use super::packages::installed;
-use super::side::{Input, Side, load};
+use super::side::{Input, Loading, Side, load};
 use super::{Field, Options};
 use crate::error::{Error, Result};
 use crate::packages::Manager;
@@ -89,13 +89,16 @@ impl ManyReport {
     }
 }
 
+/// A path with the number of its node on each side.
+type Candidate = (Vec<u8>, Vec<Option<u32>>);
+
 /// Compares any number of sides.
 ///
 /// # Errors
 /// As [`super::diff`].
 pub fn diff_many(inputs: Vec<Input>, options: &Options) -> Result<ManyReport> {
     let mut sides = load(inputs, &options.loading, false)?;
-    let mut candidates: Vec<(Vec<u8>, Vec<Option<u32>>)> = Vec::new();
+    let mut candidates: Vec<Candidate> = Vec::new();
     let mut bytes = vec![0; sides.len()];
     walk(&sides, |path, nodes| {
         if options.ignored.has(path) {
@@ -120,6 +123,29 @@ pub fn diff_many(inputs: Vec<Input>, options: &Options) -> Result<ManyReport> {
         }
     });
     let digests = digests(&mut sides, &candidates, options)?;
+    let mut paths = path_rows(&sides, candidates, &digests, options);
+    paths.sort_by(|a, b| a.path.cmp(&b.path));
+    let layers = layers(&sides);
+    let (packages, faults) = package_rows(&mut sides, &options.loading)?;
+    Ok(ManyReport {
+        config: many_documents::values(&sides, options.fields, options.strict),
+        history: many_documents::steps(&sides, options.fields),
+        sides,
+        paths,
+        layers,
+        packages,
+        faults,
+        bytes,
+    })
+}
+
+/// Rows of the paths that are not equal on all sides.
+fn path_rows(
+    sides: &[Side],
+    candidates: Vec<Candidate>,
+    digests: &HashMap<(usize, usize), [u8; 32]>,
+    options: &Options,
+) -> Vec<ManyPath> {
     let mut paths = Vec::new();
     for (at, (path, numbers)) in candidates.into_iter().enumerate() {
         let nodes: Vec<Option<Node<'_>>> = sides
@@ -167,13 +193,19 @@ pub fn diff_many(inputs: Vec<Input>, options: &Options) -> Result<ManyReport> {
             paths.push(ManyPath { path, cells });
         }
     }
-    paths.sort_by(|a, b| a.path.cmp(&b.path));
-    let layers = layers(&sides);
+    paths
+}
+
+/// Rows of the packages whose versions differ, and the faults of package databases.
+fn package_rows(
+    sides: &mut [Side],
+    loading: &Loading,
+) -> Result<(Vec<ManyPackage>, Vec<Error>)> {
     let mut faults = Vec::new();
     let mut versions: BTreeMap<(Manager, String), Vec<BTreeSet<String>>> = BTreeMap::new();
     let count = sides.len();
     for (i, side) in sides.iter_mut().enumerate() {
-        let found = installed(side, &options.loading)?;
+        let found = installed(side, loading)?;
         for package in found.list {
             let key = (package.manager, package.name);
             let row = versions
@@ -200,16 +232,7 @@ pub fn diff_many(inputs: Vec<Input>, options: &Options) -> Result<ManyReport> {
                 .collect(),
         })
         .collect();
-    Ok(ManyReport {
-        config: many_documents::values(&sides, options.fields, options.strict),
-        history: many_documents::steps(&sides, options.fields),
-        sides,
-        paths,
-        layers,
-        packages,
-        faults,
-        bytes,
-    })
+    Ok((packages, faults))
 }
 
 /// Takes all walks together.
@@ -241,7 +264,7 @@ fn walk<'t>(sides: &'t [Side], mut take: impl FnMut(&[u8], &[Option<Node<'t>>]))
 /// The digests of files that two sides have in one size.
 fn digests(
     sides: &mut [Side],
-    candidates: &[(Vec<u8>, Vec<Option<u32>>)],
+    candidates: &[Candidate],
     options: &Options,
 ) -> Result<HashMap<(usize, usize), [u8; 32]>> {
     let mut work: Vec<(usize, usize, Body)> = Vec::new();
@@ -266,7 +289,7 @@ fn digests(
         let own = work
             .iter()
             .filter(|(_, of, body)| *of == i && body.digest.is_none());
-        side.make_plain(own.map(|(.., body)| body), &options.loading)?;
+        side.make_plain(own.map(|(.., body)| &body.place), &options.loading)?;
     }
     let sides = &*sides;
     let hashed = in_parallel(&work, |(at, i, body)| ((*at, *i), body.hash(&sides[*i])));

@@ -58,7 +58,7 @@ pub fn installed(side: &mut Side, loading: &Loading) -> Result<Packages> {
         }
         wanted.push((path, kind, body));
     }
-    side.make_plain(wanted.iter().map(|(.., body)| body), loading)?;
+    side.make_plain(wanted.iter().map(|(.., body)| &body.place), loading)?;
     for (path, kind, body) in wanted {
         found.add(kind, &path, &bytes_of(side, &body)?)?;
     }

@@ -8,7 +8,6 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::body::Body;
 use crate::archive::{Archive, Content, Image, Layer, Presence};
 use crate::blob::{Compression, FileRange};
 use crate::cache::{self, Cache, IndexedLayer, ListedLayer, PartialTar};
@@ -17,7 +16,7 @@ use crate::error::{At, Error, Fault, Result};
 use crate::layer::{Entry, EntryKind};
 use crate::parallel::in_parallel;
 use crate::spec::{Digest, Document, History, ImageConfig, Manifest, json};
-use crate::tree::{Listing, Proof, Reading, Tree};
+use crate::tree::{Listing, Place, Proof, Reading, Tree};
 
 /// What is to be compared, before anything but documents was read.
 #[derive(Debug)]
@@ -285,7 +284,22 @@ pub struct Loading {
 /// # Errors
 /// As [`Reading::list`] and [`Tree::sound`], placed at the input and `layer N of M`.
 pub fn load(inputs: Vec<Input>, loading: &Loading, skip: bool) -> Result<Vec<Side>> {
-    // Which layers there are: by diff ID, or by their own place.
+    let (listings, uses) = listings(&inputs, loading, skip);
+    let mut sides = Vec::new();
+    for (input, uses) in inputs.into_iter().zip(uses) {
+        sides.push(side(input, &uses, &listings, loading)?);
+    }
+    Ok(sides)
+}
+
+/// Listings of the distinct layers of all inputs, and for each input the positions of its layers among them.
+///
+/// Layers are equal if they have one diff ID. They are read on all cores, the largest first.
+fn listings(
+    inputs: &[Input],
+    loading: &Loading,
+    skip: bool,
+) -> (Vec<Option<Result<ListedLayer>>>, Vec<Vec<usize>>) {
     let mut known: HashMap<&str, usize> = HashMap::new();
     let mut work: Vec<(usize, usize)> = Vec::new();
     let mut uses: Vec<Vec<usize>> = Vec::new();
@@ -335,62 +349,68 @@ pub fn load(inputs: Vec<Input>, loading: &Loading, skip: bool) -> Result<Vec<Sid
     for (at, result) in listed {
         listings[at] = Some(result);
     }
-    let mut sides = Vec::new();
-    for (input, uses) in inputs.into_iter().zip(uses) {
-        let mut layers = Vec::new();
-        for (layer, at) in input.layers.into_iter().zip(uses) {
-            let looked = match &listings[at] {
-                Some(Ok(looked)) => looked.clone(),
-                Some(Err(error)) => return Err(error.clone()),
-                None => return Err(Fault::StreamConsumed.into()),
-            };
-            let compression = layer
-                .content()
-                .map_or(Ok(Compression::None), Content::compression)?;
-            let plain = match (compression, layer.content()) {
-                (Compression::None, Some(content)) => content.range()?,
-                _ => None,
-            };
-            layers.push(SideLayer {
-                layer,
-                listing: looked.listing,
-                plain,
-                known: looked.index,
-                parts: None,
-                compression,
-            });
-        }
-        if let Some(folder) = &input.folder {
-            layers.push(SideLayer {
-                layer: Layer {
-                    descriptor: None,
-                    diff_id: None,
-                    member: input.name.clone(),
-                    presence: Presence::External,
-                },
-                listing: Arc::new(
-                    Listing::of_entries(entries(folder))?.accepting(&loading.reading.limits),
-                ),
-                plain: None,
-                known: None,
-                parts: None,
-                compression: Compression::None,
-            });
-        }
-        let listings = layers.iter().map(|layer| Arc::clone(&layer.listing));
-        let tree = Tree::apply(listings.collect()).and_then(Tree::sound);
-        sides.push(Side {
-            tree: tree.at(|| input.name.clone())?,
-            name: input.name,
-            image: input.image,
-            layers,
-            below: input.below,
-            of: input.of,
-            steps: input.steps,
-            folder: input.folder,
+    (listings, uses)
+}
+
+/// Applies the layers of one input. `uses` has the positions of its layers in `listings`.
+fn side(
+    input: Input,
+    uses: &[usize],
+    listings: &[Option<Result<ListedLayer>>],
+    loading: &Loading,
+) -> Result<Side> {
+    let mut layers = Vec::new();
+    for (layer, at) in input.layers.into_iter().zip(uses) {
+        let looked = match &listings[*at] {
+            Some(Ok(looked)) => looked.clone(),
+            Some(Err(error)) => return Err(error.clone()),
+            None => return Err(Fault::StreamConsumed.into()),
+        };
+        let compression = layer
+            .content()
+            .map_or(Ok(Compression::None), Content::compression)?;
+        let plain = match (compression, layer.content()) {
+            (Compression::None, Some(content)) => content.range()?,
+            _ => None,
+        };
+        layers.push(SideLayer {
+            layer,
+            listing: looked.listing,
+            plain,
+            known: looked.index,
+            parts: None,
+            compression,
         });
     }
-    Ok(sides)
+    if let Some(folder) = &input.folder {
+        layers.push(SideLayer {
+            layer: Layer {
+                descriptor: None,
+                diff_id: None,
+                member: input.name.clone(),
+                presence: Presence::External,
+            },
+            listing: Arc::new(
+                Listing::of_entries(entries(folder))?.accepting(&loading.reading.limits),
+            ),
+            plain: None,
+            known: None,
+            parts: None,
+            compression: Compression::None,
+        });
+    }
+    let listings = layers.iter().map(|layer| Arc::clone(&layer.listing));
+    let tree = Tree::apply(listings.collect()).and_then(Tree::sound);
+    Ok(Side {
+        tree: tree.at(|| input.name.clone())?,
+        name: input.name,
+        image: input.image,
+        layers,
+        below: input.below,
+        of: input.of,
+        steps: input.steps,
+        folder: input.folder,
+    })
 }
 
 /// What stands for a layer that is not read.
@@ -453,11 +473,11 @@ impl Side {
     /// As [`Reading::plain`].
     pub(super) fn make_plain<'b>(
         &mut self,
-        bodies: impl IntoIterator<Item = &'b Body>,
+        places: impl IntoIterator<Item = &'b Place>,
         loading: &Loading,
     ) -> Result<()> {
         let mut wanted: BTreeMap<usize, Vec<(u64, u64)>> = BTreeMap::new();
-        for Body { place, .. } in bodies {
+        for place in places {
             if !self.is_plain(place.layer) && self.layers.get(place.layer).is_some() {
                 let runs = wanted.entry(place.layer).or_default();
                 runs.push((place.offset, place.stored));

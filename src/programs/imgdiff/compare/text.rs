@@ -90,7 +90,7 @@ pub fn texts(
         };
         let needed = wanted.iter().filter_map(|change| body_of(&node(&change)?));
         let needed: Vec<Body> = needed.filter(|body| body.size <= limit).collect();
-        side.make_plain(&needed, loading)?;
+        side.make_plain(needed.iter().map(|body| &body.place), loading)?;
     }
     for change in wanted {
         let [a, b] = &*sides;

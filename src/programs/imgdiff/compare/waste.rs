@@ -187,24 +187,12 @@ pub fn waste(input: Input, ignored: &Ignored, loading: &Loading) -> Result<Waste
             });
         }
     }
-    // What is seen and is there under several names.
-    let mut sizes: HashMap<u64, Vec<(Vec<u8>, Body)>> = HashMap::new();
-    for node in side.tree.walk() {
-        if node.kind() == NodeKind::File && node.first_name().is_none() && node.size() > 0 {
-            let path = node.path();
-            if let Some(body) = body_of(&node).filter(|_| !ignored.has(&path)) {
-                sizes.entry(body.size).or_default().push((path, body));
-            }
-        }
-    }
-    sizes.retain(|_, files| files.len() > 1);
-    let mut files: Vec<(Vec<u8>, Body)> = sizes.into_values().flatten().collect();
-    files.sort_by(|a, b| a.0.cmp(&b.0));
+    let files = equal_sizes(&side, ignored);
     let read = rewritten.iter().flat_map(|(_, was, is)| [was, is]);
     let needed = read
         .chain(files.iter().map(|(_, body)| body))
         .filter(|body| body.digest.is_none());
-    side.make_plain(needed, loading)?;
+    side.make_plain(needed.map(|body| &body.place), loading)?;
     let equal = in_parallel(&rewritten, |(at, was, is)| {
         (*at, same((&side, was), (&side, is)))
     });
@@ -225,6 +213,36 @@ pub fn waste(input: Input, ignored: &Ignored, loading: &Loading) -> Result<Waste
             });
         }
     }
+    let (wasted, paths) = sums(lost, &mut layers);
+    Ok(WasteReport {
+        dive: dive(&side)?,
+        files: layers.iter().map(|layer| layer.files).sum(),
+        layers,
+        paths,
+        wasted,
+        side,
+    })
+}
+
+/// Visible files that have a size in common with another one, by path: they may be equal.
+fn equal_sizes(side: &Side, ignored: &Ignored) -> Vec<(Vec<u8>, Body)> {
+    let mut sizes: HashMap<u64, Vec<(Vec<u8>, Body)>> = HashMap::new();
+    for node in side.tree.walk() {
+        if node.kind() == NodeKind::File && node.first_name().is_none() && node.size() > 0 {
+            let path = node.path();
+            if let Some(body) = body_of(&node).filter(|_| !ignored.has(&path)) {
+                sizes.entry(body.size).or_default().push((path, body));
+            }
+        }
+    }
+    sizes.retain(|_, files| files.len() > 1);
+    let mut files: Vec<(Vec<u8>, Body)> = sizes.into_values().flatten().collect();
+    files.sort_by(|a, b| a.0.cmp(&b.0));
+    files
+}
+
+/// Sums of wasted bytes: in all, and for each path, the largest first. Adds them to the layers, too.
+fn sums(lost: Vec<Lost>, layers: &mut [LayerWaste]) -> (Bytes, Vec<PathWaste>) {
     let mut wasted = Bytes::default();
     let mut paths: BTreeMap<Vec<u8>, PathWaste> = BTreeMap::new();
     for one in lost {
@@ -242,14 +260,7 @@ pub fn waste(input: Input, ignored: &Ignored, loading: &Loading) -> Result<Waste
     }
     let mut paths: Vec<PathWaste> = paths.into_values().collect();
     paths.sort_by_key(|path| std::cmp::Reverse(path.wasted.sum()));
-    Ok(WasteReport {
-        dive: dive(&side)?,
-        files: layers.iter().map(|layer| layer.files).sum(),
-        layers,
-        paths,
-        wasted,
-        side,
-    })
+    (wasted, paths)
 }
 
 /// dive's formula, with what it leaves out: of the leaves of each layer's own tree, the smallest size of each path over

@@ -363,7 +363,7 @@ fn a_folder_with_markers_is_refused() {
     let room = Room::new();
     std::fs::create_dir(room.path("root")).expect("a folder");
     std::fs::write(room.path("root/.wh.x"), b"").expect("a file");
-    let why = "unsupported: a name that begins '.wh.', which layers remove files by";
+    let why = "unsupported: file name with the whiteout prefix '.wh.'";
     store(&room, "imgimport root").fails(&format!("imgimport: root: .wh.x: {why}\n"));
     assert!(!room.path("store").exists());
     store(&room, "imgimport --exclude '**/.wh.*' root").code(0);

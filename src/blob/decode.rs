@@ -20,7 +20,7 @@ const SIZE: &str = DecodeLimits::NAMES[0];
 const RATIO: &str = DecodeLimits::NAMES[1];
 const WINDOW: &str = DecodeLimits::NAMES[2];
 
-/// Decoder of a compressed stream, one member after another; the module lists what it refuses.
+/// Decoder of a compressed stream, one member after another, within limits.
 pub struct Decoder<R: BufRead> {
     inner: Inner<R>,
     compression: Compression,
@@ -29,7 +29,7 @@ pub struct Decoder<R: BufRead> {
     window: Option<u64>,
     decoded: u64,
     padding: u64,
-    /// Whether decoding ends after one member.
+    /// True if decoding ends after one member.
     is_single: bool,
 }
 

@@ -44,12 +44,12 @@ pub(crate) mod testing {
 
     struct Plan {
         top: PathBuf,
-        /// Whether anonymous temporary files are unsupported.
+        /// True if anonymous temporary files are unsupported.
         lacks_tmpfile: bool,
         failure: Failure,
         /// Number of calls that still succeed; `None` for all of them.
         left: Option<u64>,
-        /// Whether the failure was reached.
+        /// True if the failure was reached.
         reached: bool,
     }
 

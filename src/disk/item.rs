@@ -17,7 +17,7 @@ pub struct Options {
     pub exact_times: bool,
     /// Treats the directory as the upper directory of an overlay mount, with its markers.
     pub overlay: bool,
-    /// Limits on what is accepted.
+    /// Limits on accepted input.
     pub limits: Limits,
 }
 

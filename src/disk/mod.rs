@@ -8,7 +8,7 @@
 //! contents are read, or that changes meanwhile, is an error: the layer would mix two points in time. Sockets cannot be
 //! stored in a tar and are skipped and listed.
 //!
-//! Items keep what layers can carry and every host has: mode, owner, time in seconds as docker writes it, hard links, and
+//! Items keep the metadata that layers can store and every host has: mode, owner, time in seconds as docker writes it, hard links, and
 //! the attributes `user.*`, `security.capability` and access control lists. Labels of a host's security module and
 //! markers of overlay mounts are dropped.
 

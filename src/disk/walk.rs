@@ -195,7 +195,7 @@ impl Directory {
                 && !is_marker
                 && record.mark == OverlayMark::None
             {
-                let what = "a name that begins '.wh.', which layers remove files by".to_owned();
+                let what = "file name with the whiteout prefix '.wh.'".to_owned();
                 return Err(Error::new(Fault::Unsupported { what }).at(context()));
             }
             let index = self.records.len();

@@ -21,7 +21,7 @@ pub(crate) struct Extensions {
     pub(crate) global: Values,
     long_name: LongText,
     long_link: LongText,
-    /// Whether there is an `x` header, and whether it follows the long name and the long link.
+    /// True if there is an `x` header; the next two tell whether it follows the long name and the long link.
     local_present: bool,
     pax_after_name: bool,
     pax_after_link: bool,
@@ -33,7 +33,7 @@ pub(crate) struct Extensions {
     pub(crate) duplicate: bool,
     pub(crate) conflicting: bool,
     pub(crate) nul_in_name: bool,
-    /// Whether the padding of an extension header holds other bytes than zeros.
+    /// True if the padding of an extension header holds other bytes than zeros.
     pub(crate) padding_data: bool,
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Sizes {
     pub(super) stored: u64,
     /// Padding after the contents.
     pub(super) padding: u64,
-    /// Whether the record and the header state different sizes.
+    /// True if the record and the header state different sizes.
     pub(super) desync: bool,
 }
 

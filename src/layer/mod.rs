@@ -8,7 +8,7 @@
 //! - different entries for different readers: numbers, PAX records and sparse maps on which the common readers disagree
 //!   are errors; safe differences are [`Anomalies`];
 //! - an archive hidden inside a file by two sizes: a PAX size always takes precedence over the header's;
-//! - exhausting memory: no allocation is sized by a number in the archive, and [`limits`] bound what is kept;
+//! - exhausting memory: no allocation is sized by a number in the archive, and [`limits`] bound the memory in use;
 //! - jumps: offsets are checked sums, and reading only goes forward;
 //! - entries after the end marker: [`Walker::check_tail`] finds the bytes, and they are not listed.
 

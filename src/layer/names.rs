@@ -1,6 +1,6 @@
 //! Paths and inodes of one layer, in a compact form.
 //!
-//! Holds what sizes need: the last entry of each path, the names that share an inode, and the paths that were removed with
+//! Holds the facts that sizes depend on: the last entry of each path, the names that share an inode, and the paths that were removed with
 //! a directory. Applying layers to one another is left to [`tree`](crate::tree).
 
 use std::hash::{BuildHasher, RandomState};

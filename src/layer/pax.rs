@@ -47,7 +47,7 @@ pub(crate) struct Values {
     pub(crate) real_size: Option<u64>,
     /// True if global records with fields of single files were ignored.
     pub(crate) ignored_global: bool,
-    /// Limits on what is accepted.
+    /// Limits on accepted input.
     pub(crate) limits: EntryLimits,
     /// Number of records with unused keys.
     pub(crate) other: u32,

@@ -202,7 +202,7 @@ struct Walked {
     fault: Option<Error>,
     /// Error of their source.
     source: Option<Error>,
-    /// Whether all bytes could be decoded.
+    /// True if all bytes could be decoded.
     is_decoded: bool,
     /// Digest and number of the decoded bytes.
     decoded_digest: Option<(Digest, u64)>,

@@ -106,7 +106,7 @@ pub(crate) fn one(tar: &[u8]) -> Entry {
 }
 
 /// Codes of the anomalies.
-pub(crate) fn odd(tar: &[u8]) -> Vec<&'static str> {
+pub(crate) fn anomaly_codes(tar: &[u8]) -> Vec<&'static str> {
     let (_, anomalies) = walk(tar).expect("the tar can be read");
     anomalies
         .iter()

@@ -40,7 +40,7 @@ pub struct Walker<I> {
     entries: u64,
     limits: Limits,
     anomalies: Anomalies,
-    /// Whether headers and records state different sizes for the current entry.
+    /// True if headers and records state different sizes for the current entry.
     size_desync: bool,
     state: State,
     tail: Option<Tail>,
@@ -307,24 +307,24 @@ impl<I: TarInput> Walker<I> {
             let size = header.size().map_err(|field| number_fault(offset, field))?;
             let kind = header.type_flag();
             if self.extensions.read(kind, offset, size, &mut self.input)? {
-                let mut odd = |kind| self.anomalies.add(kind, offset, None);
+                let mut add = |kind| self.anomalies.add(kind, offset, None);
                 if kind == b'g' {
-                    odd(AnomalyKind::GlobalPax);
+                    add(AnomalyKind::GlobalPax);
                     if self.extensions.global.deletes() {
-                        odd(AnomalyKind::EmptyRecord);
+                        add(AnomalyKind::EmptyRecord);
                     }
                     if self.extensions.global.overrides() {
-                        odd(AnomalyKind::GlobalOverride);
+                        add(AnomalyKind::GlobalOverride);
                     }
                     if std::mem::take(&mut self.extensions.padding_data) {
-                        odd(AnomalyKind::PaddingData);
+                        add(AnomalyKind::PaddingData);
                     }
                 }
                 if !header.has_standard_numbers() {
-                    odd(AnomalyKind::OddNumber);
+                    add(AnomalyKind::OddNumber);
                 }
                 if header.has_hidden_bytes() {
-                    odd(AnomalyKind::HiddenBytes);
+                    add(AnomalyKind::HiddenBytes);
                 }
                 continue;
             }
@@ -360,16 +360,16 @@ impl<I: TarInput> Walker<I> {
         let wanted = usize::try_from(padding).unwrap_or(BLOCK).min(BLOCK);
         let filler = block.get_mut(..wanted).unwrap_or_default();
         let read = self.input.read_full(filler).map_err(read_error)?;
-        let mut odd = |kind| {
+        let mut add = |kind| {
             let at = self.entry.header_offset;
             self.anomalies.add(kind, at, Some(&self.entry.path));
         };
         if read < wanted {
             // umoci insert writes such layers: the contents are complete, and the archive just stops.
-            odd(AnomalyKind::MissingPadding);
+            add(AnomalyKind::MissingPadding);
         }
         if block != [0; BLOCK] {
-            odd(AnomalyKind::PaddingData);
+            add(AnomalyKind::PaddingData);
         }
         Ok(())
     }

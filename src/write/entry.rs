@@ -63,16 +63,7 @@ impl EntryOut<'_> {
         if path.is_empty() {
             path.push(b'.');
         }
-        let mut type_flag = match self.kind {
-            EntryKind::File => b'0',
-            EntryKind::HardLink => b'1',
-            EntryKind::Symlink => b'2',
-            EntryKind::CharDevice => b'3',
-            EntryKind::BlockDevice => b'4',
-            EntryKind::Directory => b'5',
-            EntryKind::Fifo => b'6',
-            EntryKind::Other(letter) => letter,
-        };
+        let mut type_flag = self.kind.letter();
         if type_flag == 0 {
             type_flag = b'0';
         }

@@ -101,7 +101,7 @@ pub fn check_root(listing: &Listing, skip: impl Fn(&[u8]) -> bool) -> Result<()>
     match refused {
         None => Ok(()),
         Some(path) => {
-            let what = "a name that begins '.wh.', which layers remove files by".to_owned();
+            let what = "file name with the whiteout prefix '.wh.'".to_owned();
             Err(Error::new(Fault::Unsupported { what }).at(path))
         }
     }

@@ -226,7 +226,7 @@ fn real_files_named_like_whiteouts_are_refused() {
         "base.tar",
         &build::docker(&[&image(&["d sbin | f sbin/init I"])]),
     );
-    let why = ": unsupported: a name that begins '.wh.', which layers remove files by\n";
+    let why = ": unsupported: file name with the whiteout prefix '.wh.'\n";
     for (name, tar) in [
         (
             "sbin/.wh.init",

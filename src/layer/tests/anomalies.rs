@@ -1,6 +1,6 @@
 //! Anomalies: entries on which readers disagree.
 
-use super::super::testing::{Head, Tar, odd, paths, record, walk};
+use super::super::testing::{Head, Tar, anomaly_codes, paths, record, walk};
 use super::super::*;
 
 #[test]
@@ -23,7 +23,7 @@ fn unusual_names_are_reported() {
         "invalid-whiteout",
         "nul-in-name",
     ];
-    assert_eq!(odd(&tar), expected);
+    assert_eq!(anomaly_codes(&tar), expected);
     assert_eq!(paths(&tar).last().map(String::as_str), Some("cut"));
 }
 
@@ -46,7 +46,7 @@ type Case = (&'static str, Vec<u8>, &'static [&'static str]);
 
 fn check(cases: Vec<Case>) {
     for (case, tar, expected) in cases {
-        assert_eq!(odd(&tar), expected, "{case}");
+        assert_eq!(anomaly_codes(&tar), expected, "{case}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Ends of tars, errors that stop a walk, and contents.
 
-use super::super::testing::{Head, Tar, fault, odd};
+use super::super::testing::{Head, Tar, anomaly_codes, fault};
 use super::super::*;
 use crate::error::{Error, Fault};
 
@@ -45,7 +45,7 @@ fn end_markers_and_tails_are_read() {
             1 => &["one-end-block"],
             _ => &[],
         };
-        assert_eq!(odd(&bytes), expected);
+        assert_eq!(anomaly_codes(&bytes), expected);
     }
 }
 
@@ -121,7 +121,10 @@ fn damage_stops_a_walk() {
 #[test]
 fn missing_padding_at_the_end_is_an_anomaly() {
     let full = Tar::default().file("a", b"x").end();
-    assert_eq!(odd(&full[..513]), ["missing-padding", "missing-end-marker"]);
+    assert_eq!(
+        anomaly_codes(&full[..513]),
+        ["missing-padding", "missing-end-marker"]
+    );
 }
 
 #[test]

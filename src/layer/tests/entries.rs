@@ -1,6 +1,6 @@
 //! Fields of entries from headers, PAX records and GNU extensions.
 
-use super::super::testing::{Head, Tar, odd, one, paths, record, walk};
+use super::super::testing::{Head, Tar, anomaly_codes, one, paths, record, walk};
 use super::super::*;
 
 const NONE: [&str; 0] = [];
@@ -101,7 +101,7 @@ fn links_devices_and_directories_have_no_contents() {
     }
     let tar = tar.head(Head::new("old/", 0, 5)).file("last", b"x").end();
     assert_eq!(paths(&tar).len(), 8);
-    assert_eq!(odd(&tar), ["size-on-link"; 7]);
+    assert_eq!(anomaly_codes(&tar), ["size-on-link"; 7]);
     let (entries, _) = walk(&tar).expect("readable");
     assert_eq!(
         (entries[6].kind, entries[6].size),
@@ -122,7 +122,7 @@ fn other_types_keep_their_contents() {
     }
     let tar = tar.entry(b'7', "seven", b"contents").end();
     assert_eq!(paths(&tar).len(), 6);
-    assert_eq!(odd(&tar), ["unknown-type"; 5]);
+    assert_eq!(anomaly_codes(&tar), ["unknown-type"; 5]);
     let (entries, _) = walk(&tar).expect("readable");
     assert_eq!(entries[0].kind, EntryKind::Other(b'D'));
     assert_eq!((entries[5].kind, entries[5].size), (EntryKind::File, 8));
@@ -138,7 +138,10 @@ fn the_last_of_several_names_applies_and_is_reported() {
         .end();
     assert_eq!(paths(&twice), ["second"]);
     assert_eq!(one(&twice).link_target, b"to");
-    assert_eq!(odd(&twice), ["duplicate-extension", "conflicting-names"]);
+    assert_eq!(
+        anomaly_codes(&twice),
+        ["duplicate-extension", "conflicting-names"]
+    );
 
     // A second `x` header replaces all of the first.
     let records = Tar::default()
@@ -150,7 +153,10 @@ fn the_last_of_several_names_applies_and_is_reported() {
         (one(&records).metadata.uid, paths(&records)),
         (0, vec!["second".into()])
     );
-    assert_eq!(odd(&records), ["duplicate-extension", "conflicting-names"]);
+    assert_eq!(
+        anomaly_codes(&records),
+        ["duplicate-extension", "conflicting-names"]
+    );
 
     let long = |tar: Tar| tar.entry(b'L', "L", b"long\0");
     let pax = |tar: Tar| tar.pax(&[("path", b"pax")]);
@@ -161,13 +167,13 @@ fn the_last_of_several_names_applies_and_is_reported() {
         (vec!["pax".into()], vec!["long".into()])
     );
     assert_eq!(
-        (odd(&pax_last), odd(&long_last)),
+        (anomaly_codes(&pax_last), anomaly_codes(&long_last)),
         (vec!["conflicting-names"], vec!["conflicting-names"])
     );
     let agree = long(Tar::default())
         .pax(&[("path", b"long")])
         .file("short", b"");
-    assert_eq!(odd(&agree.end()), NONE);
+    assert_eq!(anomaly_codes(&agree.end()), NONE);
 }
 
 #[test]

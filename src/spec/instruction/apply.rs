@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::model::{Change, Command, Healthcheck, Instruction, rejected};
 use super::{expand, values};
 use crate::error::{At, Error, Fault, Result};
-use crate::spec::fields;
+use crate::spec::{fields, join_paths};
 
 /// Applies instructions to the `config` object of an image config, in their order.
 ///
@@ -101,28 +101,13 @@ pub fn apply(config: &mut Map<String, Value>, instructions: &[Instruction]) -> R
                 let folder = match path.as_str() {
                     "" => return Err(rejected("cannot normalize nothing").at(place())),
                     path if path.starts_with('/') => path.to_owned(),
-                    path => joined(&text_of(config, "WorkingDir")?, path),
+                    path => join_paths(&text_of(config, "WorkingDir")?, path),
                 };
                 set(config, "WorkingDir", folder.into());
             }
         }
     }
     Ok(())
-}
-
-/// Joins two paths to an absolute one, without `.`, `..` and doubled slashes.
-fn joined(above: &str, below: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in above.split('/').chain(below.split('/')) {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
 }
 
 fn command_line(config: &Map<String, Value>, command: &Command) -> Result<Vec<String>> {

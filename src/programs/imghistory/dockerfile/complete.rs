@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 use super::instruction::{Certainty, Command, Instruction};
 use super::layers::{Facts, Links};
 use super::read::BUILDAH;
-use super::settings::{Settings, join};
+use super::settings::Settings;
 use super::typed::PATH;
 use super::write::{Writer, is_plain_key};
 use super::{Line, Pairs, escape};
+use crate::spec::join_paths;
 
 /// Gives a copied heredoc its body, which is the only file of its layer.
 pub fn body(line: &mut Line, facts: Option<&Facts>) {
@@ -62,7 +63,7 @@ pub fn blanks(line: &mut Line, workdir: &str, facts: &Facts, links: &Links) {
     }
     let target = |from: usize| words.get(from..).unwrap_or_default().join(" ");
     let is_there = |from: &usize| {
-        let path = join(workdir, &target(*from));
+        let path = join_paths(workdir, &target(*from));
         facts.has(&links.resolve(&path)) || facts.has(path.trim_start_matches('/').as_bytes())
     };
     // At least one word is the source; the shortest target that is there is meant.
@@ -100,7 +101,7 @@ pub fn owner(line: &mut Line, workdir: &str, facts: &Facts, links: &Links) {
     if copy.add || has_flags || is_elsewhere || facts.cut || copy.destination.contains('$') {
         return;
     }
-    let marks = facts.marks_at(&links.resolve(&join(workdir, &copy.destination)));
+    let marks = facts.marks_at(&links.resolve(&join_paths(workdir, &copy.destination)));
     let mut files = marks.iter().filter(|marks| !marks.is_directory);
     let Some(first) = files.next() else {
         return;

@@ -2,8 +2,9 @@
 
 use super::instruction::{Certainty, Command, Copy, Instruction};
 use super::layers::{Facts, Links};
-use super::settings::{Settings, join};
+use super::settings::Settings;
 use super::{Finding, Line};
+use crate::spec::join_paths;
 use crate::spec::{History, Timestamp};
 
 /// A copy whose target its layer does not have.
@@ -14,7 +15,7 @@ pub fn copy(copy: &Copy, workdir: &str, facts: &Facts, links: &Links) -> Option<
     if destination.contains('$') || facts.cut || !facts.has_news() {
         return None;
     }
-    let target = join(workdir, destination);
+    let target = join_paths(workdir, destination);
     let path = links.resolve(&target);
     let here = facts.has(&path) || facts.has(target.trim_start_matches('/').as_bytes());
     (!here).then(|| {
@@ -114,7 +115,7 @@ pub fn settings(said: &Settings, known: &Settings, committed: bool) -> Vec<Findi
         if path.is_empty() {
             "/".to_owned()
         } else {
-            join("/", path)
+            join_paths("/", path)
         }
     };
     if !said.workdir.is_empty() && root(&said.workdir) != root(&known.workdir) {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::spec::fields;
+use crate::spec::{fields, join_paths};
 
 use super::instruction::{Command, Health, Instruction, Pairs};
 
@@ -129,7 +129,7 @@ impl Settings {
                     .for_each(|path| add(&mut self.volumes, path.clone()));
             }
             Instruction::User(user) => self.user.clone_from(user),
-            Instruction::Workdir(path) => self.workdir = join(&self.workdir, path),
+            Instruction::Workdir(path) => self.workdir = join_paths(&self.workdir, path),
             Instruction::StopSignal(signal) => self.stop_signal.clone_from(signal),
             Instruction::Shell(words) => self.shell.clone_from(words),
             Instruction::Cmd(command) => {
@@ -159,25 +159,6 @@ impl Settings {
             }
         }
     }
-}
-
-/// A path as seen from a folder: what `WORKDIR` and the target of `COPY` mean.
-pub fn join(folder: &str, path: &str) -> String {
-    let whole = match path.starts_with('/') {
-        true => path.to_owned(),
-        false => format!("{folder}/{path}"),
-    };
-    let mut parts: Vec<&str> = Vec::new();
-    for part in whole.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
 }
 
 fn put(pairs: &mut Pairs, (key, value): &(String, String)) {

@@ -4,10 +4,11 @@
 //! whose value nothing records, the config tells the value, and with it the argument's.
 
 use super::instruction::{Command, Health, Instruction, Pairs};
-use super::settings::{Settings, join};
+use super::settings::Settings;
 use crate::spec::instruction::{
     Change, Command as Words, expanded, expanded_word, parse as parse_changes,
 };
+use crate::spec::join_paths;
 
 /// The most variables of one instruction that are solved for.
 const VARIABLES: usize = 16;
@@ -247,12 +248,12 @@ impl Solver<'_> {
             }
             (Change::Workdir(text), open) => {
                 let workdir = &self.around.so_far.workdir;
-                let whole = join(workdir, &text);
+                let whole = join_paths(workdir, &text);
                 let open = match open {
-                    Some(Change::Workdir(open)) => Some(join(workdir, &open)),
+                    Some(Change::Workdir(open)) => Some(join_paths(workdir, &open)),
                     _ => None,
                 };
-                let end = join("/", &known.workdir);
+                let end = join_paths("/", &known.workdir);
                 match self.one("WORKDIR", whole.clone(), open, &end) {
                     // As it was typed: it may be relative.
                     found if found == whole => Instruction::Workdir(text),

@@ -583,10 +583,7 @@ fn what_cannot_be_done_is_one_line_and_stores_nothing() {
             "--base base.tar -c 'ENV' tree.tar",
             "-c: ENV: ENV requires at least one argument\n",
         ),
-        (
-            "--base - -",
-            "cannot read two inputs from standard input\n",
-        ),
+        ("--base - -", "cannot read two inputs from standard input\n"),
         (
             "--base base.tar --upper tree.tar",
             "--upper requires a directory\n",

@@ -686,7 +686,7 @@ fn apply(model: &mut Model, report: &diff::Report) {
         next += 1;
         if added {
             let kind = match node.kind() {
-                NodeKind::Folder => None,
+                NodeKind::Directory => None,
                 NodeKind::Symlink => Some(('l', next, contents)),
                 _ => Some(('f', next, contents)),
             };
@@ -725,7 +725,7 @@ fn read(side: &diff::Side, node: &imgkit::tree::Node<'_>) -> Vec<u8> {
     if node.kind() == NodeKind::Symlink {
         return node.link_target().to_vec();
     }
-    let Some(place) = node.place() else {
+    let Some(place) = node.location() else {
         return Vec::new();
     };
     let plain = side.layers[place.layer]

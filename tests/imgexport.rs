@@ -502,43 +502,43 @@ fn hostile_layers_are_refused_and_leave_nothing() {
     let cases: Vec<(Image, &str)> = vec![
         (
             image(&["f good x", "f ../escape x"]),
-            "layer 2 of 2: ../escape: its name leads out of the tree",
+            "layer 2 of 2: ../escape: path leads outside of the root",
         ),
         (
             image(&["f a/../../escape x"]),
-            "layer 1 of 1: a/../../escape: its name leads out of the tree",
+            "layer 1 of 1: a/../../escape: path leads outside of the root",
         ),
         (
             image(&["l link ../outside | f link/escape x"]),
-            "layer 1 of 1: link/escape: a symbolic link where its directory should be leads nowhere",
+            "layer 1 of 1: link/escape: a parent is a symbolic link to a missing directory",
         ),
         (
             image(&["f good x | f good/below x"]),
-            "layer 1 of 1: good/below: something that is no folder is where its folder should be",
+            "layer 1 of 1: good/below: a parent is not a directory",
         ),
         (
             image(&["h x ../../etc/passwd"]),
-            "layer 1 of 1: x: link to '../../etc/passwd': it leads out of the tree",
+            "layer 1 of 1: x: link to '../../etc/passwd': target is outside of the root",
         ),
         (
             image(&["h x /etc/passwd"]),
-            "layer 1 of 1: x: link to '/etc/passwd': nothing is there",
+            "layer 1 of 1: x: link to '/etc/passwd': no such file",
         ),
         (
             image(&["h x y | h y x"]),
-            "layer 1 of 1: x: link to 'y': nothing is there",
+            "layer 1 of 1: x: link to 'y': no such file",
         ),
         (
             image(&["d d | h x d"]),
-            "layer 1 of 1: x: link to 'd': it is a folder",
+            "layer 1 of 1: x: link to 'd': target is a directory",
         ),
         (
             image(&["l . /tmp"]),
-            "layer 1 of 1: .: the top of the tree can only be a folder",
+            "layer 1 of 1: .: the root must be a directory",
         ),
         (
             image(&["f good x", "f .wh... x"]),
-            "layer 2 of 2: .wh...: the whiteout names nothing",
+            "layer 2 of 2: .wh...: whiteout without a name",
         ),
         (
             raw(sparse(b"bomb", 60 << 30, &[b'x'; 512])),

@@ -883,11 +883,15 @@ fn damaged_package_databases_are_said_and_the_others_read() {
         let mut bytes = rpmdb.clone();
         bytes[at] ^= 0xff;
         let mut packages = imgkit::packages::Packages::default();
-        let read = packages.add(imgkit::packages::Wanted::RpmSqlite, b"rpmdb.sqlite", &bytes);
+        let read = packages.add(
+            imgkit::packages::DatabaseKind::RpmSqlite,
+            b"rpmdb.sqlite",
+            &bytes,
+        );
         assert!(read.is_ok(), "{read:?}");
         let mut packages = imgkit::packages::Packages::default();
         let _ = packages.add(
-            imgkit::packages::Wanted::RpmSqlite,
+            imgkit::packages::DatabaseKind::RpmSqlite,
             b"rpmdb.sqlite",
             &rpmdb[..at],
         );

@@ -179,7 +179,7 @@ fn what_cannot_be_understood_is_one_line_and_stores_nothing() {
     room.write("config.json", b"[]");
     room.write("old.cpio", b"\xc7\x71\x00\x00\x00\x00\x00\x00");
     let hint = "hint: imgimport --help shows how it is used\n";
-    let neither = "unsupported: input that is neither a tar nor a cpio archive, packed or not";
+    let neither = "unsupported: input that is neither a tar nor a cpio archive, compressed or not";
     for (line, expected) in [
         ("-c 'EXPOSE x' root.tar", "-c: EXPOSE x: Invalid containerPort: x\n".to_owned()),
         ("-c 'RUN x' root.tar", "-c: RUN x: run is not a valid change command\n".to_owned()),

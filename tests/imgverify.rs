@@ -472,7 +472,7 @@ fn layers_that_no_engine_can_apply() {
     let image = build::image("demo:1").layer("f a 1").layer("h etc/b c");
     let room = Room::with("app.tar", &build::docker(&[&image]));
     room.run("imgverify app.tar").code(1).says(
-        "error: app.tar: layer 2 of 2: etc/b: engines cannot apply this: link to 'c': nothing is there [does-not-apply]\n",
+        "error: app.tar: layer 2 of 2: etc/b: engines cannot apply this: link to 'c': no such file [does-not-apply]\n",
     );
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imgkit::layer::clean_path;
-use imgkit::tree::{Did, Hides, NodeKind, Reading, Tree, cmp_paths};
+use imgkit::tree::{Event, Hides, NodeKind, Reading, Tree, cmp_paths};
 use proptest::prelude::*;
 
 use crate::common::build;
@@ -30,8 +30,8 @@ fn shown(tree: &Tree) -> String {
         let path = String::from_utf8_lossy(&node.path()).into_owned();
         let text = match (node.first_name(), node.kind()) {
             (Some(first), _) => format!("h {path}>{}", String::from_utf8_lossy(&first.path())),
-            (None, NodeKind::Folder) if node.is_implied() => format!("i {path}"),
-            (None, NodeKind::Folder) => format!("d {path}"),
+            (None, NodeKind::Directory) if node.is_implied() => format!("i {path}"),
+            (None, NodeKind::Directory) => format!("d {path}"),
             (None, NodeKind::File) => format!("f {path}"),
             (None, NodeKind::Symlink) => format!("l {path}"),
             (None, NodeKind::Fifo) => format!("p {path}"),
@@ -146,41 +146,41 @@ fn each_rule_by_example() {
 
 #[test]
 fn what_no_two_engines_agree_on_is_a_fault() {
-    let below = "something that is no folder is where its folder should be";
+    let below = "a parent is not a directory";
     for (layers, fault, left) in [
         (
             &["f ../a x | f b y"][..],
-            "layer 1 of 1: ../a: its name leads out of the tree".to_owned(),
+            "layer 1 of 1: ../a: path leads outside of the root".to_owned(),
             "f b@1",
         ),
         (
             &["f a/../b x"],
-            "layer 1 of 1: a/../b: its name leads out of the tree".into(),
+            "layer 1 of 1: a/../b: path leads outside of the root".into(),
             "",
         ),
         (
             &["f . x"],
-            "layer 1 of 1: .: the top of the tree can only be a folder".into(),
+            "layer 1 of 1: .: the root must be a directory".into(),
             "",
         ),
         (
             &["l / etc"],
-            "layer 1 of 1: .: the top of the tree can only be a folder".into(),
+            "layer 1 of 1: .: the root must be a directory".into(),
             "",
         ),
         (
             &["f a x", "f .wh. y"],
-            "layer 2 of 2: .wh.: the whiteout names nothing".into(),
+            "layer 2 of 2: .wh.: whiteout without a name".into(),
             "f a@1",
         ),
         (
             &["d a", "f a/.wh... y"],
-            "layer 2 of 2: a/.wh...: the whiteout names nothing".into(),
+            "layer 2 of 2: a/.wh...: whiteout without a name".into(),
             "d a@1",
         ),
         (
             &["f a/../.wh.x y"],
-            "layer 1 of 1: a/../.wh.x: its name leads out of the tree".into(),
+            "layer 1 of 1: a/../.wh.x: path leads outside of the root".into(),
             "",
         ),
         (
@@ -190,74 +190,74 @@ fn what_no_two_engines_agree_on_is_a_fault() {
         ),
         (
             &["l a b | f a/b y"],
-            "layer 1 of 1: a/b: a symbolic link where its directory should be leads nowhere".into(),
+            "layer 1 of 1: a/b: a parent is a symbolic link to a missing directory".into(),
             "l a@1",
         ),
         (
             &["f f x | l a f | f a/b y"],
-            "layer 1 of 1: a/b: a symbolic link where its directory should be leads nowhere".into(),
+            "layer 1 of 1: a/b: a parent is a symbolic link to a missing directory".into(),
             "l a@1 f f@1",
         ),
         (
             &["l a b | l b a | f a/b y"],
-            "layer 1 of 1: a/b: too many symbolic links on the way".into(),
+            "layer 1 of 1: a/b: too many levels of symbolic links".into(),
             "l a@1 l b@1",
         ),
         (
             &["h a b"],
-            "layer 1 of 1: a: link to 'b': nothing is there".into(),
+            "layer 1 of 1: a: link to 'b': no such file".into(),
             "",
         ),
         (
             &["h a b | f b x"],
-            "layer 1 of 1: a: link to 'b': nothing is there".into(),
+            "layer 1 of 1: a: link to 'b': no such file".into(),
             "f b@1",
         ),
         (
             &["f b x", "w b", "h a b"],
-            "layer 3 of 3: a: link to 'b': nothing is there".into(),
+            "layer 3 of 3: a: link to 'b': no such file".into(),
             "",
         ),
         (
             &["d b | h a b"],
-            "layer 1 of 1: a: link to 'b': it is a folder".into(),
+            "layer 1 of 1: a: link to 'b': target is a directory".into(),
             "d b@1",
         ),
         (
             &["h a ."],
-            "layer 1 of 1: a: link to '.': it is a folder".into(),
+            "layer 1 of 1: a: link to '.': target is a directory".into(),
             "",
         ),
         (
             &["f a x | h a a"],
-            "layer 1 of 1: a: link to 'a': it is the link itself".into(),
+            "layer 1 of 1: a: link to 'a': target is the link itself".into(),
             "f a@1",
         ),
         (
             &["h a a"],
-            "layer 1 of 1: a: link to 'a': nothing is there".into(),
+            "layer 1 of 1: a: link to 'a': no such file".into(),
             "",
         ),
         (
             &["d a | f a/b x | h a a/b"],
-            "layer 1 of 1: a: link to 'a/b': the link takes its place away".into(),
+            "layer 1 of 1: a: link to 'a/b': target is below the link itself".into(),
             "d a@1 f a/b@1",
         ),
         (
             &["h a ../etc/passwd"],
-            "layer 1 of 1: a: link to '../etc/passwd': it leads out of the tree".into(),
+            "layer 1 of 1: a: link to '../etc/passwd': target is outside of the root".into(),
             "",
         ),
         (
             &["l s s | d d | f d/x y | h a s/x"],
-            "layer 1 of 1: a: link to 's/x': too many symbolic links on the way".into(),
+            "layer 1 of 1: a: link to 's/x': too many levels of symbolic links".into(),
             "d d@1 f d/x@1 l s@1",
         ),
     ] {
         let tree = apply(layers);
         assert_eq!(faults(&tree), [fault], "{layers:?}");
         assert_eq!(shown(&tree), left, "{layers:?}");
-        assert!(tree.sound().is_err());
+        assert!(tree.checked().is_err());
     }
 }
 
@@ -272,36 +272,36 @@ fn lives_are_told() {
         "f a file",
     ]);
     let life = |path: &str| {
-        let past = tree.past(path.as_bytes()).expect("spoken of");
-        let step = |step: &imgkit::tree::Step<'_>| (step.layer + 1, step.did, step.size());
-        past.life().iter().map(step).collect::<Vec<_>>()
+        let past = tree.history(path.as_bytes()).expect("spoken of");
+        let step = |step: &imgkit::tree::Step<'_>| (step.layer + 1, step.event, step.size());
+        past.steps().iter().map(step).collect::<Vec<_>>()
     };
     assert_eq!(
         life("a/b"),
         [
-            (1, Did::Added, 3),
-            (2, Did::Replaced, 5),
-            (3, Did::Hidden, 5),
-            (4, Did::Added, 5),
-            (5, Did::Hidden, 5)
+            (1, Event::Added, 3),
+            (2, Event::Replaced, 5),
+            (3, Event::Hidden, 5),
+            (4, Event::Added, 5),
+            (5, Event::Hidden, 5)
         ]
     );
     assert_eq!(
         life("c"),
         [
-            (1, Did::Added, 1),
-            (2, Did::Removed, 1),
-            (4, Did::Added, 1),
-            (5, Did::Replaced, 1)
+            (1, Event::Added, 1),
+            (2, Event::Removed, 1),
+            (4, Event::Added, 1),
+            (5, Event::Replaced, 1)
         ]
     );
     assert_eq!(
         life("a"),
         [
-            (1, Did::Added, 0),
-            (3, Did::Removed, 0),
-            (4, Did::Added, 0),
-            (6, Did::Replaced, 4)
+            (1, Event::Added, 0),
+            (3, Event::Removed, 0),
+            (4, Event::Added, 0),
+            (6, Event::Replaced, 4)
         ]
     );
     let link = tree.get(b"l").expect("there");
@@ -309,11 +309,11 @@ fn lives_are_told() {
         (
             link.size(),
             link.link_count(),
-            link.place().map(|place| place.layer)
+            link.location().map(|place| place.layer)
         ),
         (3, 1, Some(0))
     );
-    assert!(tree.past(b"nothing").is_none());
+    assert!(tree.history(b"nothing").is_none());
 }
 
 #[test]
@@ -323,14 +323,14 @@ fn a_part_of_the_layers_says_what_it_does_to_those_below() {
         "w a/x | f b/n y | d d | w e/f",
     ]);
     let removed: Vec<_> = tree
-        .ever()
+        .all_paths()
         .filter(|past| past.is_removed())
         .map(|past| String::from_utf8_lossy(&past.path()).into_owned())
         .collect();
     assert_eq!(removed, ["a/x", "e/f"]);
     let opaque: Vec<_> = tree
         .walk()
-        .filter(|node| node.kind() == NodeKind::Folder && node.hides() != Hides::Nothing)
+        .filter(|node| node.kind() == NodeKind::Directory && node.hides() != Hides::Nothing)
         .map(|node| String::from_utf8_lossy(&node.path()).into_owned())
         .collect();
     assert_eq!(opaque, ["b", "c", "d"]);
@@ -399,12 +399,12 @@ proptest! {
         prop_assert_eq!(tree.faults().is_empty(), good, "{:?}", faults(&tree));
         for (path, thing) in &map {
             let node = tree.get(path.as_bytes()).expect("there");
-            let life = node.past().life();
+            let life = node.history().steps();
             let last = life.last().expect("a life");
-            prop_assert!(matches!(last.did, Did::Added | Did::Replaced), "{} {:?}", path, last.did);
+            prop_assert!(matches!(last.event, Event::Added | Event::Replaced), "{} {:?}", path, last.event);
             prop_assert_eq!((last.kind(), last.size()), (node.kind(), node.size()));
             match thing {
-                Thing::Folder(_) => prop_assert_eq!(node.kind(), NodeKind::Folder),
+                Thing::Folder(_) => prop_assert_eq!(node.kind(), NodeKind::Directory),
                 Thing::File('l', _, text) => prop_assert_eq!(node.link_target(), text.as_bytes()),
                 Thing::File(_, _, text) => {
                     let digest = hex::encode(node.digest().expect("a digest"));
@@ -413,9 +413,9 @@ proptest! {
             }
         }
         // What is not there in the end went away by some layer.
-        for past in tree.ever().filter(|past| past.node().is_none()) {
-            if let Some(last) = past.life().last() {
-                prop_assert!(matches!(last.did, Did::Removed | Did::Hidden), "{:?}", last.did);
+        for past in tree.all_paths().filter(|past| past.node().is_none()) {
+            if let Some(last) = past.steps().last() {
+                prop_assert!(matches!(last.event, Event::Removed | Event::Hidden), "{:?}", last.event);
             }
         }
     }
@@ -430,7 +430,7 @@ proptest! {
         let upper = apply(&lines[cut..]);
         prop_assume!(upper.faults().is_empty());
         let mut told: Vec<String> = Vec::new();
-        for past in upper.ever() {
+        for past in upper.all_paths() {
             let path = String::from_utf8_lossy(&past.path()).into_owned();
             if path.is_empty() {
                 continue;
@@ -448,8 +448,8 @@ proptest! {
             }
             match (node.kind(), node.first_name()) {
                 // An implied folder is left to what is in it.
-                (NodeKind::Folder, _) if node.is_implied() => told.push(format!("w {path}/none")),
-                (NodeKind::Folder, _) => told.push(format!("d {path}")),
+                (NodeKind::Directory, _) if node.is_implied() => told.push(format!("w {path}/none")),
+                (NodeKind::Directory, _) => told.push(format!("d {path}")),
                 (_, Some(first)) => told.push(format!("h {path} {}", String::from_utf8_lossy(&first.path()))),
                 (NodeKind::Symlink, _) => told.push(format!("l {path} {}", String::from_utf8_lossy(node.link_target()))),
                 _ => told.push(format!("f {path} {}", "x".repeat(usize::try_from(node.size()).expect("small")))),

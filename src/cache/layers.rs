@@ -12,7 +12,7 @@ use crate::blob::{Compression, FileRange, NewFile, PieceLog, open_regular};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::Limits;
 use crate::spec::Digest;
-use crate::tree::{Listing, PlainLayer, Reading};
+use crate::tree::{DecodedLayer, Listing, Reading};
 
 /// A directory of layer indexes. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -45,8 +45,8 @@ pub struct ListedLayer {
     pub index: Option<Arc<IndexedLayer>>,
 }
 
-impl From<PlainLayer> for ListedLayer {
-    fn from(layer: PlainLayer) -> Self {
+impl From<DecodedLayer> for ListedLayer {
+    fn from(layer: DecodedLayer) -> Self {
         ListedLayer {
             listing: layer.listing,
             uncompressed: Some(layer.bytes),
@@ -143,7 +143,9 @@ impl Cache {
             Some(directory) => Some(Arc::new(NewFile::in_directory(directory, 0o600).ok()?)),
             None => None,
         };
-        let listing = hashing.list_packed(layer, file.as_ref(), Some(&log)).ok()?;
+        let listing = hashing
+            .list_compressed(layer, file.as_ref(), Some(&log))
+            .ok()?;
         let index = Index::new(log.take(), listing.freeze());
         if let Err(error) = self.save(&key, &index) {
             let first = self.save_error.lock();
@@ -253,7 +255,7 @@ pub fn uncompressed(
     });
     match cached {
         Some(found) => Ok(found),
-        None => Ok(reading.plain(layer, temp_dir)?.into()),
+        None => Ok(reading.decode(layer, temp_dir)?.into()),
     }
 }
 

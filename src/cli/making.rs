@@ -135,7 +135,7 @@ impl Making {
     pub fn landing(&self, common: &Common) -> Result<PathBuf> {
         match (self.file(), self.to_stdout()) {
             (_, true) => Ok(super::landing(None)),
-            (None, _) => store(common)?.landing(),
+            (None, _) => store(common)?.blob_directory(),
             (Some(path), _) => Ok(super::landing(Some(path))),
         }
     }

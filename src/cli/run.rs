@@ -91,7 +91,7 @@ pub fn run_commands<A: CommandFactory + FromArgMatches + AsRef<Common>>(
     });
     interrupt::hold();
     if outcome.is_err() || io.has_failed() {
-        store::abandon_begun();
+        store::remove_unfinished();
     }
     match outcome {
         Ok(_) if io.has_failed() => ExitCode::from(TROUBLE),

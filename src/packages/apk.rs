@@ -6,7 +6,7 @@ use crate::error::Result;
 /// Reads `installed`.
 ///
 /// # Errors
-/// `Schema` for what is no such file.
+/// `Schema` for invalid lines.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<Package>> {
     let text = text(bytes);
     let mut packages = Vec::new();
@@ -35,7 +35,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Package>> {
             "A" => package.architecture = value.to_owned(),
             "o" => package.source = value.to_owned(),
             "I" => package.size = value.parse().ok(),
-            // An exclamation mark is a conflict.
+            // An exclamation mark declares a conflict.
             "D" => package.depends.extend(
                 words
                     .filter(|word| !word.starts_with('!'))
@@ -48,11 +48,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Package>> {
     Ok(packages)
 }
 
-/// `name>=1.2`, `so:libc.musl-x86_64.so.1`, `cmd:sh=1`.
+/// Parses `name>=1.2`, `so:libc.musl-x86_64.so.1`, `cmd:sh=1`.
 fn need(word: &str) -> Need {
     let end = word.find(['=', '<', '>', '~']).unwrap_or(word.len());
     let (name, version) = word.split_at(end);
-    // A repository may be pinned behind an @.
+    // An @ pins a repository.
     let name = name.split('@').next().unwrap_or_default();
     Need {
         name: name.to_owned(),

@@ -1,43 +1,43 @@
 //! The packages of an image, read file by file.
 
+use super::kind::DatabaseKind;
 use super::package::Package;
-use super::wanted::Wanted;
 use super::{apk, dpkg, language, rpm};
 use crate::error::{At, Error, Fault, Result};
 
-/// The most packages of one image.
+/// Maximum number of packages of one image.
 pub const MAX_PACKAGES: usize = 100_000;
-/// The most names that all packages together may depend on or provide.
+/// Maximum number of dependencies and provided names of all packages.
 const MAX_RELATIONS: usize = 4_000_000;
 
-/// What is installed, sorted by manager, name, version, architecture and place.
+/// The installed packages, sorted by manager, name, version, architecture and file.
 #[derive(Debug, Default)]
 pub struct Packages {
     /// The packages.
     pub list: Vec<Package>,
-    /// What could not be read, placed at the file.
+    /// Errors of unreadable databases, placed at the file.
     pub faults: Vec<Error>,
     relations: usize,
 }
 
 impl Packages {
-    /// Reads one file of a kind that [`Wanted::of`] told.
+    /// Reads one file of a kind that [`DatabaseKind::of`] returned.
     ///
     /// # Errors
-    /// `Limit` if there are more packages or relations than one image can have. What is wrong with the file itself is
-    /// in [`Packages::faults`].
-    pub fn add(&mut self, wanted: Wanted, path: &[u8], bytes: &[u8]) -> Result<()> {
+    /// `Limit` for more packages or dependencies than one image may have. Errors of the file itself are in
+    /// [`Packages::faults`].
+    pub fn add(&mut self, kind: DatabaseKind, path: &[u8], bytes: &[u8]) -> Result<()> {
         let place = crate::escape::bytes(path).into_owned();
-        let read = match wanted {
-            Wanted::Dpkg => dpkg::read(bytes),
-            Wanted::Apk => apk::read(bytes),
-            Wanted::RpmSqlite => rpm::read(bytes),
-            Wanted::RpmOther => Err(Fault::Unsupported {
+        let read = match kind {
+            DatabaseKind::Dpkg => dpkg::read(bytes),
+            DatabaseKind::Apk => apk::read(bytes),
+            DatabaseKind::RpmSqlite => rpm::read(bytes),
+            DatabaseKind::RpmOther => Err(Fault::Unsupported {
                 what: "an RPM database that is not in SQLite".into(),
             }
             .into()),
-            Wanted::Python => language::python(bytes),
-            Wanted::Npm => language::npm(bytes),
+            DatabaseKind::Python => language::python(bytes),
+            DatabaseKind::Npm => language::npm(bytes),
         };
         let read = match read.at(|| place.clone()) {
             Ok(read) => read,
@@ -65,7 +65,7 @@ impl Packages {
         Ok(())
     }
 
-    /// Sorts what was read, so that the order of the files does not matter.
+    /// Sorts the packages, so that the order of the files does not matter.
     #[must_use]
     pub fn sorted(mut self) -> Self {
         self.list.sort_by(|a, b| {

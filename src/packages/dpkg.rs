@@ -7,10 +7,10 @@ use crate::error::Result;
 
 /// Reads `status`, or a file of `status.d/`, where paragraphs have no `Status`.
 ///
-/// Packages that are not installed (removed with their settings left, half installed) are left out.
+/// Packages that are not installed (removed but not purged, or half installed) are omitted.
 ///
 /// # Errors
-/// `Schema` for what is no such file.
+/// `Schema` for an invalid list.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<Package>> {
     let text = text(bytes);
     let paragraphs: Deb822 = text
@@ -46,7 +46,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Package>> {
                 .next()
                 .unwrap_or_default()
                 .to_owned(),
-            // The field counts in units of 1024 bytes.
+            // The field has units of 1024 bytes.
             size: field("Installed-Size")
                 .parse::<u64>()
                 .ok()
@@ -63,7 +63,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Package>> {
     Ok(packages)
 }
 
-/// `a (>= 1), b:any | c [amd64]` as a list of alternatives; what an architecture is asked for is left out.
+/// Parses `a (>= 1), b:any | c [amd64]` as lists of alternatives. Architectures are ignored.
 fn relations(field: &str) -> Vec<Vec<Need>> {
     let items = field
         .split(',')
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_is_refused() {
+    fn invalid_lists_are_refused() {
         assert!(read(b"\x7fELF\x02 no field here\n").is_err());
     }
 }

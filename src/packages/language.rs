@@ -1,4 +1,4 @@
-//! Packages of languages, each described by a file of its own.
+//! Packages of programming languages, each described by a file of its own.
 
 use super::package::{Manager, Need, Package, damaged, text};
 use crate::error::Result;
@@ -25,7 +25,7 @@ pub(super) fn python(bytes: &[u8]) -> Result<Vec<Package>> {
         match key.to_ascii_lowercase().as_str() {
             "name" => package.name = value.to_owned(),
             "version" => package.version = value.to_owned(),
-            // What only an extra needs is not needed.
+            // Requirements of an extra are optional.
             "requires-dist" if !value.contains("extra ==") => {
                 package.depends.push(vec![requirement(value)]);
             }
@@ -39,14 +39,14 @@ pub(super) fn python(bytes: &[u8]) -> Result<Vec<Package>> {
     Ok(vec![package])
 }
 
-/// Names of Python packages mean the same whatever their case and their dashes, dots and underscores.
+/// Normalizes the name of a Python package: case, dashes, dots and underscores do not matter.
 fn normal(name: &str) -> String {
     let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
     let parts: Vec<String> = parts.map(str::to_ascii_lowercase).collect();
     parts.join("-")
 }
 
-/// `name[extra] (>=1.0); python_version > "3"`
+/// Parses `name[extra] (>=1.0); python_version > "3"`.
 fn requirement(text: &str) -> Need {
     let text = text.split(';').next().unwrap_or_default().trim();
     let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -66,12 +66,12 @@ fn requirement(text: &str) -> Need {
 /// Reads an npm package's description.
 ///
 /// # Errors
-/// `Json` and `Schema` for what is none.
+/// `Json` and `Schema` for an invalid description.
 pub(super) fn npm(bytes: &[u8]) -> Result<Vec<Package>> {
     let value = json::parse(bytes, &crate::limits::JsonLimits::default())?;
     let node = Node::root(&value);
     let name = json::opt_text(&node, "name")?.unwrap_or_default();
-    // Packages have folders with a description of their own that only says how to load them.
+    // Packages have directories with a `package.json` that only describes how to load them.
     if name.is_empty() {
         return Ok(Vec::new());
     }

@@ -1,29 +1,29 @@
-//! What is installed: the databases of package managers, read as files.
+//! Installed packages, read from the databases of package managers.
 //!
-//! In come the files that [`Wanted::of`] names, whoever found them; out go [`Package`]s. Nothing is run and nothing is
-//! opened: who has a tree of files asks for those that are wanted and hands their bytes over.
+//! The caller looks for files that [`DatabaseKind::of`] accepts, and passes their bytes to [`Packages::add`]. Nothing is run
+//! and no file is opened here.
 //!
-//! | file | what it reads |
+//! | file | reads |
 //! |---|---|
 //! | `dpkg` | `var/lib/dpkg/status`, distroless's `status.d/`, opkg's `status` |
 //! | `apk` | `lib/apk/db/installed` |
-//! | `rpm` | the headers of an RPM database |
-//! | `sqlite` | the one table of `rpmdb.sqlite` that holds them |
+//! | `rpm` | the headers in an RPM database |
+//! | `sqlite` | the table with the headers in `rpmdb.sqlite` |
 //! | `language` | `METADATA` of Python distributions, `package.json` of installed npm packages |
 //!
-//! What a hostile image could try: databases of gigabytes ([`LIMIT`]), more packages than anybody has
-//! ([`MAX_PACKAGES`]), page and header references that lead nowhere or in circles (checked, visited once). A file that
-//! cannot be read is a fault of its own, and the others are read all the same.
+//! Attacks and defences: databases of gigabytes ([`MAX_FILE_SIZE`]), millions of packages ([`MAX_PACKAGES`]), invalid or
+//! circular references between pages and headers (checked, followed once). A file that cannot be read is reported as a
+//! fault, and the others are read all the same.
 
 mod apk;
 mod database;
 mod dpkg;
+mod kind;
 mod language;
 mod package;
 mod rpm;
 mod sqlite;
-mod wanted;
 
 pub use database::{MAX_PACKAGES, Packages};
+pub use kind::{DatabaseKind, MAX_FILE_SIZE};
 pub use package::{Manager, Need, Package};
-pub use wanted::{LIMIT, Wanted};

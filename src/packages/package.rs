@@ -1,36 +1,36 @@
-//! A package that is installed, as its manager's database describes it.
+//! An installed package, as described by its manager's database.
 
 use crate::error::{Error, Fault};
 
-/// Something that is installed.
+/// An installed package.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Package {
-    /// Who manages it.
+    /// Its package manager.
     pub manager: Manager,
-    /// Its name; npm's with their scope.
+    /// Its name; of an npm package with the scope.
     pub name: String,
-    /// Its version, as its manager writes it; of an RPM package `[epoch:]version-release`.
+    /// Its version in the manager's notation; of an RPM package `[epoch:]version-release`.
     pub version: String,
-    /// What machine it is for; empty where the manager does not say.
+    /// Its architecture; empty if the manager does not state one.
     pub architecture: String,
-    /// What it was built from, where that is told.
+    /// Name of its source package, if stated.
     pub source: String,
-    /// Bytes that it takes, where that is told.
+    /// Its installed size in bytes, if stated.
     pub size: Option<u64>,
-    /// What it needs: each item is satisfied by one of its alternatives.
+    /// Its dependencies: one alternative of each item is needed.
     pub depends: Vec<Vec<Need>>,
-    /// Further names that satisfy what others need: virtual packages, libraries, commands, files.
+    /// Further names that satisfy dependencies: virtual packages, libraries, commands, files.
     pub provides: Vec<String>,
-    /// The file that tells of it.
+    /// Path of the database that lists it.
     pub place: String,
 }
 
-/// A name that is needed.
+/// A dependency.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Need {
-    /// The name, or for RPM also a file.
+    /// Name of a package, or for RPM also of a file.
     pub name: String,
-    /// What its version must satisfy, as `>= 2.36`; empty for any.
+    /// Constraint on the version, such as `>= 2.36`; empty for any.
     pub version: String,
 }
 
@@ -51,7 +51,7 @@ pub enum Manager {
 }
 
 impl Manager {
-    /// Its name.
+    /// Name of the package manager.
     pub fn name(self) -> &'static str {
         match self {
             Manager::Dpkg => "dpkg",
@@ -63,12 +63,12 @@ impl Manager {
     }
 }
 
-/// Text that need not be UTF-8.
+/// Converts a text that may have invalid UTF-8.
 pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A database that is not what it should be.
+/// The error of an invalid database.
 pub(super) fn damaged(what: &'static str, found: impl Into<String>) -> Error {
     Error::new(Fault::Schema {
         field: "package database".into(),

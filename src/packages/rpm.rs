@@ -1,4 +1,4 @@
-//! RPM's headers: an index of tags, and the data behind it.
+//! RPM's headers: an index of tags, followed by their data.
 
 use std::collections::{HashMap, HashSet};
 
@@ -25,13 +25,13 @@ const LONG_SIZE: u32 = 5009;
 const INT32: u32 = 4;
 const INT64: u32 = 5;
 
-/// The most files of all packages together that are looked at to find who owns one that is needed.
+/// Maximum number of files of all packages in the search for owners of required files.
 const MAX_FILES: usize = 2_000_000;
 
 /// Reads `rpmdb.sqlite`.
 ///
 /// # Errors
-/// `Schema` for a database or a header that is not sound.
+/// `Schema` for an invalid database or header.
 pub(super) fn read(file: &[u8]) -> Result<Vec<Package>> {
     let headers = sqlite::blobs(file, "Packages")?;
     let headers = headers.iter().map(|blob| Header::of(blob));
@@ -39,7 +39,7 @@ pub(super) fn read(file: &[u8]) -> Result<Vec<Package>> {
     let headers = headers.ok_or_else(|| damaged("RPM headers", "something else"))?;
     let mut packages: Vec<Package> = headers.iter().map(package).collect();
     own_files(&headers, &mut packages);
-    // The keys that signed packages are listed as packages and are none.
+    // Keys of package signatures are listed as packages.
     packages.retain(|package| package.name != "gpg-pubkey" && !package.name.is_empty());
     Ok(packages)
 }
@@ -57,7 +57,7 @@ fn package(header: &Header<'_>) -> Package {
     let mut depends: Vec<Vec<Need>> = Vec::new();
     let mut seen = HashSet::new();
     for (i, name) in needs {
-        // What RPM itself must be able to do, and conditions in parentheses, are no packages.
+        // Features of RPM itself and conditions in parentheses are no packages.
         if name.starts_with("rpmlib(") || name.starts_with('(') {
             continue;
         }
@@ -93,7 +93,7 @@ fn package(header: &Header<'_>) -> Package {
     }
 }
 
-/// Adds to what packages provide those of their files that some package needs.
+/// Adds the files that some package requires to the provided names of their owners.
 fn own_files(headers: &[Header<'_>], packages: &mut [Package]) {
     let needed: HashSet<String> = packages
         .iter()
@@ -101,19 +101,19 @@ fn own_files(headers: &[Header<'_>], packages: &mut [Package]) {
         .filter(|need| need.name.starts_with('/'))
         .map(|need| need.name.clone())
         .collect();
-    let mut looked_at = 0;
+    let mut searched = 0;
     for (header, package) in headers.iter().zip(packages) {
-        let folders = header.texts(DIR_NAMES);
+        let directories = header.texts(DIR_NAMES);
         let indexes = header.numbers(DIR_INDEXES);
         for (name, index) in header.texts(BASE_NAMES).iter().zip(indexes) {
-            looked_at += 1;
-            if looked_at > MAX_FILES {
+            searched += 1;
+            if searched > MAX_FILES {
                 return;
             }
-            let folder = usize::try_from(index)
+            let directory = usize::try_from(index)
                 .ok()
-                .and_then(|index| folders.get(index));
-            let path = folder.map(|folder| format!("{folder}{name}"));
+                .and_then(|index| directories.get(index));
+            let path = directory.map(|directory| format!("{directory}{name}"));
             package
                 .provides
                 .extend(path.filter(|path| needed.contains(path)));
@@ -121,7 +121,7 @@ fn own_files(headers: &[Header<'_>], packages: &mut [Package]) {
     }
 }
 
-/// A header: where each tag's data is.
+/// A header: the position of each tag's data.
 struct Header<'a> {
     /// Type, offset and count by tag.
     tags: HashMap<u32, (u32, usize, usize)>,
@@ -129,7 +129,7 @@ struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// Reads the index; `None` if it does not fit the blob.
+    /// Parses the index; `None` if it does not fit the blob.
     fn of(blob: &'a [u8]) -> Option<Self> {
         let word = |at: usize| {
             blob.get(at..)?
@@ -150,7 +150,7 @@ impl<'a> Header<'a> {
         Some(Header { tags, data })
     }
 
-    /// The texts of a tag, as far as they are there.
+    /// The texts of a tag, as far as they are valid.
     fn texts(&self, tag: u32) -> Vec<String> {
         let Some(&(kind, offset, count)) = self.tags.get(&tag) else {
             return Vec::new();
@@ -168,7 +168,7 @@ impl<'a> Header<'a> {
             .collect()
     }
 
-    /// The numbers of a tag, as far as they are there.
+    /// The numbers of a tag, as far as they are valid.
     fn numbers(&self, tag: u32) -> Vec<u64> {
         let Some(&(kind, offset, count)) = self.tags.get(&tag) else {
             return Vec::new();
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_that_do_not_fit_are_refused() {
+    fn truncated_headers_are_refused() {
         assert!(Header::of(&[0; 4]).is_none());
         assert!(Header::of(&[0xff; 64]).is_none());
         let mut blob = vec![0, 0, 0, 1, 0, 0, 0, 5];

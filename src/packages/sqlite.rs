@@ -1,12 +1,12 @@
-//! The blobs of one table of an SQLite database, and nothing else of SQL.
+//! The blobs of one table in an SQLite database. Nothing else of SQL is supported.
 //!
-//! An RPM database is a table `Packages` of a number and a blob; to read it, its b-tree has to be walked
-//! (`https://www.sqlite.org/fileformat2.html`, "B-tree Pages", "Record Format", "Cell Payload Overflow Pages"). What
-//! is still in a write-ahead log beside the database is not seen; RPM empties the log when it closes the database.
+//! An RPM database is a table `Packages` of numbers and blobs, stored as a b-tree
+//! (`https://www.sqlite.org/fileformat2.html`, "B-tree Pages", "Record Format", "Cell Payload Overflow Pages"). A
+//! write-ahead log beside the database is not read; RPM empties the log when it closes the database.
 //!
-//! What a hostile database could try, and what stops it: page numbers that lead out of the file (looked up, never
-//! indexed), pages that point to each other (each is visited once), cells and records longer than their page
-//! (sliced with checks), and payloads of more bytes than the file has (refused before anything is reserved).
+//! Attacks and defences: page numbers outside of the file (looked up, never indexed), circular references between pages
+//! (each page is visited once), cells and records longer than their page (sliced with checks), and payloads larger than
+//! the file (refused before memory is reserved).
 
 use std::collections::HashSet;
 
@@ -14,14 +14,14 @@ use super::package::damaged;
 use crate::error::Result;
 
 const MAGIC: &[u8] = b"SQLite format 3\0";
-/// Pages of tables: inside, and leaf.
+/// Types of table pages: interior and leaf.
 const INTERIOR: u8 = 5;
 const LEAF: u8 = 13;
 
-/// The blobs in the last column of a table, in the order of its rows.
+/// Returns the blobs in the last column of a table, in the order of its rows.
 ///
 /// # Errors
-/// `Schema` for a file that is no sound database or has no such table.
+/// `Schema` for an invalid database or a missing table.
 pub(super) fn blobs(file: &[u8], table: &str) -> Result<Vec<Vec<u8>>> {
     let database = Database::open(file)?;
     let mut root = None;
@@ -49,7 +49,7 @@ pub(super) fn blobs(file: &[u8], table: &str) -> Result<Vec<Vec<u8>>> {
 struct Database<'a> {
     file: &'a [u8],
     page: usize,
-    /// Bytes of a page that hold content.
+    /// Number of bytes of a page that hold content.
     usable: usize,
 }
 
@@ -64,16 +64,16 @@ impl<'a> Database<'a> {
             size => usize::from(size),
         };
         if !page.is_power_of_two() || page < 512 {
-            return Err(bad("a page size that cannot be"));
+            return Err(bad("an invalid page size"));
         }
         let usable = page - usize::from(file[20]);
         if usable < 480 {
-            return Err(bad("pages without room"));
+            return Err(bad("pages without space"));
         }
         Ok(Database { file, page, usable })
     }
 
-    /// A page, 1 being the first.
+    /// Returns a page; the first has number 1.
     fn page(&self, number: u64) -> Result<&'a [u8]> {
         let start = usize::try_from(number)
             .ok()
@@ -83,7 +83,7 @@ impl<'a> Database<'a> {
             .ok_or_else(|| damaged("a page of the database", format!("page {number}")))
     }
 
-    /// Gives each row's record, in order.
+    /// Passes each row's record to `row`, in order.
     fn rows(&self, root: u64, mut row: impl FnMut(&[u8]) -> Option<()>) -> Result<()> {
         let bad = |number: u64| damaged("a sound page", format!("page {number}"));
         let mut seen = HashSet::new();
@@ -123,7 +123,7 @@ impl<'a> Database<'a> {
         Ok(())
     }
 
-    /// The payload of a leaf's cell, with what overflows to other pages; `None` if it cannot be.
+    /// Returns the payload of a leaf's cell, with its overflow pages; `None` if it is invalid.
     fn payload(&self, cell: &[u8]) -> Result<Option<Vec<u8>>> {
         let Some((size, after)) = varint(cell) else {
             return Ok(None);
@@ -166,7 +166,7 @@ fn be32(bytes: &[u8]) -> Option<u64> {
     Some(u64::from(u32::from_be_bytes(*bytes)))
 }
 
-/// A number of one to nine bytes, and how many there were.
+/// Parses a number of one to nine bytes. Returns it with their count.
 fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
     let mut value = 0;
     for i in 0..8 {

@@ -1,9 +1,9 @@
-//! Images added to a store, and names given to those in it.
+//! Images added to a store, and names added to its images.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use super::index::{Placed, Policy, StoreIndex};
+use super::index::{NameResult, Policy, StoreIndex};
 use super::local::Store;
 use super::lock::{self, Lock, OCI_LAYOUT};
 use crate::blob::Meter;
@@ -11,32 +11,32 @@ use crate::error::{At, Fault, Result};
 use crate::spec::Digest;
 use crate::write::{Bundle, ListedName, layout};
 
-/// What adding a bundle did.
+/// Result of adding a bundle.
 #[derive(Debug, Default)]
 pub struct Added {
-    /// What became of each name, in the order of the bundle; an untagged image has one item without a name.
-    pub placed: Vec<Placed>,
-    /// Bytes of blobs that were not there before.
+    /// Result for each name, in the order of the bundle; one item without a name for an untagged image.
+    pub placed: Vec<NameResult>,
+    /// Size in bytes of the new blobs.
     pub written: u64,
 }
 
 impl Store {
-    /// Adds a bundle: blobs that are not there, then its names.
+    /// Adds a bundle: its new blobs, then its names.
     ///
     /// # Errors
-    /// `SizeMismatch` and `DigestMismatch` for blobs that are not what they are named by; `Io`. Nothing of the bundle
-    /// has a name then, and its blobs are gone again, or orphans if other programs were adding at the same time.
+    /// `SizeMismatch` and `DigestMismatch` for blobs that differ from their descriptors; `Io`. The bundle then has no
+    /// names in the store. Its blobs are removed, or stay as orphans if other programs were adding at the same time.
     pub fn add(&self, bundle: &Bundle, policy: Policy, meter: &Meter) -> Result<Added> {
-        let place = || self.path.to_string_lossy().into_owned();
-        // An index that cannot be read cannot be added to: better to know before there are blobs to take back.
-        StoreIndex::read(&self.path).at(place)?;
-        self.landing()?;
-        let blobs = Lock::shared(&self.path, lock::BLOBS).at(place)?;
+        let context = || self.path.to_string_lossy().into_owned();
+        // An unreadable index cannot be changed: fail before there are blobs to remove.
+        StoreIndex::read(&self.path).at(context)?;
+        self.blob_directory()?;
+        let blobs = Lock::shared(&self.path, lock::BLOBS).at(context)?;
         let new = Mutex::default();
         let added = self.add_blobs(bundle, policy, meter, &new);
         if added.is_err() {
             let new = new.into_inner().unwrap_or_else(PoisonError::into_inner);
-            self.take_back(blobs, new);
+            self.remove_new(blobs, new);
         }
         added
     }
@@ -48,47 +48,50 @@ impl Store {
         meter: &Meter,
         new: &Mutex<Vec<Digest>>,
     ) -> Result<Added> {
-        let place = || self.path.to_string_lossy().into_owned();
-        // With it the folder is known to be a store, also by who comes after a program that is killed now.
-        self.found().at(place)?;
+        let context = || self.path.to_string_lossy().into_owned();
+        // Identifies the directory as a store, even if this program is killed now.
+        self.mark_as_layout().at(context)?;
         let written = layout::blobs(bundle, &self.path, meter, new);
         let written = written.map_err(|error| match error.fault() {
-            Fault::Io { action, .. } if *action != "read" => error.at(place()),
-            // What is damaged, or cannot be read, is what was to be added.
+            Fault::Io { action, .. } if *action != "read" => error.at(context()),
+            // The bundle's data is damaged or unreadable, not the store.
             _ => error,
         })?;
         let placed = self
             .change(|index| Ok(index.add(&bundle.listed, policy)))
-            .at(place)?;
+            .at(context)?;
         Ok(Added { placed, written })
     }
 
-    /// Removes blobs that were added in vain, if nobody else is adding. What cannot be removed stays as orphans.
-    fn take_back(&self, blobs: Lock, new: Vec<Digest>) {
-        // Whoever adds holds the lock from before it looks which blobs are there, so nobody counts on these.
-        let Some(_alone) = blobs.alone() else { return };
+    /// Removes the blobs of a failed operation, unless another program is adding. Blobs that cannot be removed stay as
+    /// orphans.
+    fn remove_new(&self, blobs: Lock, new: Vec<Digest>) {
+        // Programs take the lock before they look for existing blobs, so no other one relies on these.
+        let Some(_alone) = blobs.try_upgrade() else {
+            return;
+        };
         if let Ok(reachable) = self.reachable(&HashSet::new(), true) {
             let orphans = new.into_iter().filter(|digest| !reachable.contains(digest));
             let _ = self.delete(orphans.collect());
         }
     }
 
-    /// Marks the folder as an OCI layout, if it is not yet.
-    fn found(&self) -> Result<()> {
+    /// Marks the directory as an OCI layout, if it is not yet.
+    fn mark_as_layout(&self) -> Result<()> {
         if !self.path.join(OCI_LAYOUT).exists() {
             let _index = Lock::exclusive(&self.path, lock::INDEX)?;
-            layout::put(&self.path, OCI_LAYOUT, crate::write::archive::OCI_LAYOUT)?;
+            layout::put(&self.path, OCI_LAYOUT, crate::write::OCI_LAYOUT)?;
         }
         Ok(())
     }
 
-    /// Gives what a name or digest stands for another name. Returns what became of the new name.
+    /// Adds a name to an image. Returns the result for the name.
     ///
     /// # Errors
     /// `Io`; nothing changes then.
-    pub fn tag(&self, target: &Digest, name: &ListedName) -> Result<Placed> {
-        let place = || self.path.to_string_lossy().into_owned();
-        let _blobs = Lock::shared(&self.path, lock::BLOBS).at(place)?;
-        self.change(|index| index.tag(target, name)).at(place)
+    pub fn tag(&self, target: &Digest, name: &ListedName) -> Result<NameResult> {
+        let context = || self.path.to_string_lossy().into_owned();
+        let _blobs = Lock::shared(&self.path, lock::BLOBS).at(context)?;
+        self.change(|index| index.tag(target, name)).at(context)
     }
 }

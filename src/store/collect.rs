@@ -1,11 +1,11 @@
-//! Images removed from a store, and the blobs that only they needed.
+//! Images removed from a store, with the blobs that only they needed.
 
 use std::collections::HashSet;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
-use super::index::Unwanted;
-use super::local::{Store, own};
+use super::index::RemovalTarget;
+use super::local::{Store, own_options};
 use super::lock::{self, Lock, OCI_LAYOUT};
 use crate::archive::{Archive, Container, NodeKind, Retention, Root};
 use crate::blob::fault_injection::fail_point;
@@ -13,80 +13,83 @@ use crate::blob::{is_leftover, remove_leftover};
 use crate::error::{At, Error, Result};
 use crate::spec::Digest;
 
-/// What removing something freed.
+/// Deleted blobs.
 #[derive(Debug, Default)]
 pub struct Freed {
-    /// The blobs that are gone.
+    /// Digests of the blobs.
     pub blobs: Vec<Digest>,
-    /// Their bytes.
+    /// Their size in bytes.
     pub bytes: u64,
 }
 
 impl Store {
-    /// Takes entries out of the index, then deletes the blobs that only they needed: none, if a manifest that stays is
-    /// damaged and may need them.
+    /// Removes entries from the index, then deletes the blobs that only they needed. If a remaining manifest is damaged
+    /// and may need them, no blob is deleted.
     ///
-    /// Returns what that freed, and what is still listed. A store that is not there stays so.
+    /// Returns the deleted blobs, and the digests that are still listed. A missing store stays missing.
     ///
     /// # Errors
-    /// `Io`. The index is changed before the first blob is deleted, so what fails halfway leaves orphans and no gaps.
-    pub fn remove(&self, unwanted: &[Unwanted]) -> Result<(Freed, HashSet<Digest>)> {
-        let place = || self.path.to_string_lossy().into_owned();
+    /// `Io`. The index is changed before the first blob is deleted, so an interrupted operation leaves orphans, but no
+    /// missing blobs.
+    pub fn remove(&self, removals: &[RemovalTarget]) -> Result<(Freed, HashSet<Digest>)> {
+        let context = || self.path.to_string_lossy().into_owned();
         if !self.path.join("index.json").exists() {
             return Ok(Default::default());
         }
         if !self.has_blobs()? {
-            // Nothing to delete, and nothing to lock for it.
-            let listed = self.change(|index| Ok(index.remove(unwanted))).at(place)?;
+            // Without blobs there is nothing to delete or lock.
+            let listed = self
+                .change(|index| Ok(index.remove(removals)))
+                .at(context)?;
             return Ok((Freed::default(), listed));
         }
-        let _blobs = Lock::exclusive(&self.path, lock::BLOBS).at(place)?;
-        // What is damaged can be taken out, too.
-        let Some(archive) = self.open_locked(&own())? else {
+        let _blobs = Lock::exclusive(&self.path, lock::BLOBS).at(context)?;
+        // Damaged images can be removed, too.
+        let Some(archive) = self.open_locked(&own_options())? else {
             return Ok(Default::default());
         };
-        let parts: HashSet<&Digest> = unwanted.iter().filter_map(Unwanted::part).collect();
+        let parts: HashSet<&Digest> = removals.iter().filter_map(RemovalTarget::part).collect();
         if !parts.is_empty() {
-            // They can only be told from what stays if all of that can be read.
-            reachable(&archive, &parts, true).at(place)?;
+            // They can only be told from the blobs of other images if all of those are readable.
+            reachable(&archive, &parts, true).at(context)?;
         }
-        let before = reachable(&archive, &HashSet::new(), false).at(place)?;
+        let before = reachable(&archive, &HashSet::new(), false).at(context)?;
         let listed = self.change(|index| {
-            let listed = index.remove(unwanted);
+            let listed = index.remove(removals);
             let orphans = orphaned_referrers(&archive, &listed);
             Ok(match orphans.is_empty() {
                 true => listed,
                 false => index.remove(&orphans),
             })
         });
-        let listed = listed.at(place)?;
-        // What was given a name meanwhile is no mere part any more.
+        let listed = listed.at(context)?;
+        // A manifest that got a name meanwhile stays.
         let parts = parts.into_iter().filter(|part| !listed.contains(*part));
         let freed = match self.reachable(&parts.collect(), true) {
             Ok(after) => self.delete(before.difference(&after).cloned().collect()),
             Err(_) => Ok(Freed::default()),
         };
-        Ok((freed.at(place)?, listed))
+        Ok((freed.at(context)?, listed))
     }
 
-    /// Deletes blobs that nothing refers to, and what programs that were killed left behind.
+    /// Deletes blobs that nothing refers to, and temporary files of killed programs.
     ///
     /// # Errors
     /// `Io`.
     pub fn collect(&self, dry_run: bool) -> Result<Freed> {
-        let place = || self.path.to_string_lossy().into_owned();
-        // A folder that is no layout may be anything, and its blobs anybody's.
+        let context = || self.path.to_string_lossy().into_owned();
+        // A directory that is no layout may have blobs of other programs.
         if !self.path.join(OCI_LAYOUT).exists() && !self.path.join("index.json").exists() {
             return Ok(Freed::default());
         }
         if !self.has_blobs()? {
             return Ok(Freed::default());
         }
-        let _blobs = Lock::exclusive(&self.path, lock::BLOBS).at(place)?;
-        let reachable = self.reachable(&HashSet::new(), true).at(place)?;
+        let _blobs = Lock::exclusive(&self.path, lock::BLOBS).at(context)?;
+        let reachable = self.reachable(&HashSet::new(), true).at(context)?;
         let mut orphans = HashSet::new();
         let mut leftovers = Vec::new();
-        let open = own();
+        let open = own_options();
         for name in Container::open(&self.path, &open)?.names(&open.limits)? {
             let base = name.rsplit('/').next().unwrap_or_default();
             match Digest::from_blob_path(&name) {
@@ -106,10 +109,10 @@ impl Store {
             blobs.sort_unstable();
             return Ok(Freed { blobs, bytes });
         }
-        let mut freed = self.delete(orphans).at(place)?;
+        let mut freed = self.delete(orphans).at(context)?;
         for path in leftovers {
             let size = std::fs::symlink_metadata(&path).map_or(0, |metadata| metadata.len());
-            if remove_leftover(&path).at(place)? {
+            if remove_leftover(&path).at(context)? {
                 freed.bytes += size;
             }
         }
@@ -127,7 +130,7 @@ impl Store {
                     freed.bytes += size;
                     freed.blobs.push(digest);
                 }
-                // Named, but not here: a sparse index.
+                // Listed, but missing: a sparse index.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(Error::io("remove", error).at(path.to_string_lossy())),
             }
@@ -135,33 +138,33 @@ impl Store {
         Ok(freed)
     }
 
-    /// Deletes a blob, but none that a link in the place of a folder leads to. Returns its bytes.
+    /// Deletes a blob, unless its directory is a symbolic link. Returns its size in bytes.
     fn unlink(&self, digest: &Digest) -> std::io::Result<u64> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut folder = rustix::fs::open(&self.path, flags & !OFlags::NOFOLLOW, Mode::empty())?;
+        let mut directory = rustix::fs::open(&self.path, flags & !OFlags::NOFOLLOW, Mode::empty())?;
         for part in ["blobs", digest.algorithm()] {
-            folder = rustix::fs::openat(&folder, part, flags, Mode::empty())?;
+            directory = rustix::fs::openat(&directory, part, flags, Mode::empty())?;
         }
-        let stat = rustix::fs::statat(&folder, digest.encoded(), AtFlags::SYMLINK_NOFOLLOW)?;
-        rustix::fs::unlinkat(&folder, digest.encoded(), AtFlags::empty())?;
+        let stat = rustix::fs::statat(&directory, digest.encoded(), AtFlags::SYMLINK_NOFOLLOW)?;
+        rustix::fs::unlinkat(&directory, digest.encoded(), AtFlags::empty())?;
         Ok(u64::try_from(stat.st_size).unwrap_or_default())
     }
 
-    /// Every blob that the index leads to, as [`reachable`] says.
+    /// All blobs that the index leads to, see [`reachable`].
     pub(super) fn reachable(
         &self,
         parts: &HashSet<&Digest>,
         strict: bool,
     ) -> Result<HashSet<Digest>> {
-        match self.open_locked(&own())? {
+        match self.open_locked(&own_options())? {
             Some(archive) => reachable(&archive, parts, strict),
             None => Ok(HashSet::new()),
         }
     }
 }
 
-/// Every blob that an archive's index leads to, here or not, but for what only `parts` lead to. A manifest that is
-/// damaged, or is no file, may need any blob: with `strict` it is an error.
+/// All blobs that an archive's index leads to, present or not, except those that only `parts` lead to. A damaged
+/// manifest may need any blob: with `strict` it is an error.
 fn reachable(archive: &Archive, parts: &HashSet<&Digest>, strict: bool) -> Result<HashSet<Digest>> {
     let mut digests = HashSet::new();
     let mut seen = HashSet::new();
@@ -192,8 +195,8 @@ fn reachable(archive: &Archive, parts: &HashSet<&Digest>, strict: bool) -> Resul
     Ok(digests)
 }
 
-/// What has no name and is about something that was listed before and is not any more, nor below what is.
-fn orphaned_referrers(archive: &Archive, listed: &HashSet<Digest>) -> Vec<Unwanted> {
+/// Untagged referrers of an image that is not listed any more, directly or below an index.
+fn orphaned_referrers(archive: &Archive, listed: &HashSet<Digest>) -> Vec<RemovalTarget> {
     let digest = |root: &Root| {
         let node = root.node?;
         Some(archive.nodes[node].descriptor.digest.clone())
@@ -210,6 +213,6 @@ fn orphaned_referrers(archive: &Archive, listed: &HashSet<Digest>) -> Vec<Unwant
     let roots = archive.roots.iter().zip(stays);
     let orphans = roots.filter(|(root, stays)| !stays && is_listed(root));
     orphans
-        .filter_map(|(root, _)| digest(root).map(Unwanted::Unnamed))
+        .filter_map(|(root, _)| digest(root).map(RemovalTarget::Unnamed))
         .collect()
 }

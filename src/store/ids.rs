@@ -1,4 +1,4 @@
-//! What a manifest or index of the store is called: by the ID of its image.
+//! Image IDs of manifests and indexes in the store.
 
 use super::local::Store;
 use crate::blob::{FileRange, open_regular};
@@ -6,10 +6,10 @@ use crate::limits::Limits;
 use crate::spec::{Digest, Document, Platform};
 
 impl Store {
-    /// The image ID behind a manifest or index, as imgls shows it: of several platforms the host's, or the first that is
-    /// there. The digest itself for what is no image, or cannot be read.
+    /// Returns the image ID of a manifest or index, as imgls shows it: of several platforms the host's, or the first
+    /// present one. Returns the digest itself for an artifact or an unreadable document.
     pub fn image_id(&self, digest: &Digest) -> Digest {
-        // The host's own index may hold another; more levels than that nobody makes.
+        // Indexes may be nested; more levels than these do not occur.
         let mut at = digest.clone();
         for _ in 0..8 {
             match self.document(&at) {
@@ -17,10 +17,10 @@ impl Store {
                     return manifest.config.map_or(at, |config| config.digest);
                 }
                 Some(Document::Index(index)) => {
-                    let is_there = |digest: &Digest| self.document(digest).is_some();
+                    let is_present = |digest: &Digest| self.document(digest).is_some();
                     let mut here = index.manifests.into_iter().filter(|one| {
                         let unknown = one.platform.as_ref().is_some_and(Platform::is_unknown);
-                        !unknown && is_there(&one.digest)
+                        !unknown && is_present(&one.digest)
                     });
                     let first = here.next();
                     let is_host = |platform: &Platform| platform.satisfies(&Platform::host());

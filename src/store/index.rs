@@ -1,4 +1,4 @@
-//! `index.json` of the store, edited entry by entry. What is not ours in it stays as it is.
+//! The store's `index.json`, edited entry by entry. Other programs' fields stay.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -14,47 +14,47 @@ use crate::spec::json::{self, Node, parse_known};
 use crate::spec::{Descriptor, Digest, MediaType, annotations, texts};
 use crate::write::{Listed, ListedName, set_name};
 
-/// What happens to a name that stands for another image already.
+/// Rule for a name that another image has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Policy {
-    /// The new image takes it; the old one stays without a name, as with docker.
+    /// The new image takes the name; the old one becomes untagged, as in docker.
     #[default]
     Replace,
-    /// The old image keeps it.
+    /// The old image keeps the name.
     NoClobber,
 }
 
-/// What became of a name.
+/// Result of adding a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placed {
+pub struct NameResult {
     /// The name; `None` for an untagged image.
     pub name: Option<Name>,
-    /// The manifest or index it stands for.
+    /// Digest of the manifest or index.
     pub digest: Digest,
-    /// What it stood for before, if that is something else.
+    /// The digest that had the name before, if it was another one.
     pub replaced: Option<Digest>,
-    /// Whether the name was left with what it stood for.
+    /// True if the other image kept the name.
     pub refused: bool,
 }
 
-/// What is to go from a store.
+/// An object to remove from a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unwanted {
-    /// A name, whatever it stands for by now.
+pub enum RemovalTarget {
+    /// A name, whatever image has it by then.
     Name(Name),
-    /// A manifest or index under all its names.
+    /// A manifest or index with all its names.
     Image(Digest),
-    /// A manifest or index as long as it has no name: if it has been given one meanwhile, it stays.
+    /// A manifest or index, unless it has got a name meanwhile.
     Unnamed(Digest),
-    /// A manifest that indexes list, which stay as they are; nothing, if it has been given a name meanwhile.
+    /// A manifest below indexes, which stay unchanged; unless it has got a name meanwhile.
     Part(Digest),
 }
 
-impl Unwanted {
-    /// The manifest that is to go out of indexes.
+impl RemovalTarget {
+    /// The manifest to remove from below indexes.
     pub(super) fn part(&self) -> Option<&Digest> {
         match self {
-            Unwanted::Part(digest) => Some(digest),
+            RemovalTarget::Part(digest) => Some(digest),
             _ => None,
         }
     }
@@ -67,38 +67,38 @@ pub(super) struct StoreIndex {
 }
 
 struct Entry {
-    /// As it is written, see [`json::parse_exact`].
+    /// The entry as written, see [`json::parse_exact`].
     value: Value,
     digest: Digest,
     name: Option<Name>,
 }
 
 impl StoreIndex {
-    /// Reads the index; an empty one if there is none.
+    /// Reads the index; returns an empty one if the file is missing.
     pub(super) fn read(store: &Path) -> Result<Self> {
         let path = store.join("index.json");
-        let place = || "index.json".to_owned();
+        let context = || "index.json".to_owned();
         let empty = json!({"schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": []});
         let (value, written, changed) = match crate::blob::open_regular(&path, false) {
             Ok(file) => {
                 let bytes = FileRange::whole(file)?.bytes(Limits::of_store().document)?;
-                let value = parse_known(&bytes).at(place)?;
-                (value, json::parse_exact(&bytes).at(place)?, false)
+                let value = parse_known(&bytes).at(context)?;
+                (value, json::parse_exact(&bytes).at(context)?, false)
             }
             Err(error) if !path.exists() => {
                 let _ = error;
                 (empty.clone(), empty, true)
             }
-            Err(error) => return Err(error.at(place())),
+            Err(error) => return Err(error.at(context())),
         };
-        GoType::MANIFEST.check(&value).at(place)?;
+        GoType::MANIFEST.check(&value).at(context)?;
         let entries = {
             let node = Node::root(&value);
-            match node.field("manifests").at(place)? {
+            match node.field("manifests").at(context)? {
                 None => Vec::new(),
                 Some(list) => list
                     .items()
-                    .at(place)?
+                    .at(context)?
                     .enumerate()
                     .map(|(i, item)| {
                         let descriptor = Descriptor::from_node(&item)?;
@@ -112,7 +112,7 @@ impl StoreIndex {
                         })
                     })
                     .collect::<Result<Vec<_>>>()
-                    .at(place)?,
+                    .at(context)?,
             }
         };
         let Value::Object(document) = written else {
@@ -122,7 +122,7 @@ impl StoreIndex {
                 expected,
                 found: "something else".into(),
             })
-            .at(place()));
+            .at(context()));
         };
         Ok(StoreIndex {
             document,
@@ -142,26 +142,21 @@ impl StoreIndex {
         texts::bytes(&Value::Object(document))
     }
 
-    pub(super) fn add(&mut self, listed: &[Listed], policy: Policy) -> Vec<Placed> {
+    pub(super) fn add(&mut self, listed: &[Listed], policy: Policy) -> Vec<NameResult> {
         let mut placed = Vec::new();
         for listed in listed {
             if listed.names.is_empty() {
-                placed.push(self.place(
-                    listed.entry(None),
-                    &listed.descriptor.digest,
-                    None,
-                    policy,
-                ));
+                placed.push(self.put(listed.entry(None), &listed.descriptor.digest, None, policy));
             }
             for name in &listed.names {
                 let entry = listed.entry(Some(name));
-                placed.push(self.place(entry, &listed.descriptor.digest, Some(name), policy));
+                placed.push(self.put(entry, &listed.descriptor.digest, Some(name), policy));
             }
         }
         placed
     }
 
-    pub(super) fn tag(&mut self, target: &Digest, name: &ListedName) -> Result<Placed> {
+    pub(super) fn tag(&mut self, target: &Digest, name: &ListedName) -> Result<NameResult> {
         let entry = self.entries.iter().find(|entry| entry.digest == *target);
         // Another program may have removed it since it was looked up.
         let entry = entry.ok_or_else(|| Fault::NoSuchImage {
@@ -170,22 +165,22 @@ impl StoreIndex {
         })?;
         let mut value = entry.value.as_object().cloned().unwrap_or_default();
         set_name(&mut value, Some(name));
-        Ok(self.place(value, target, Some(name), Policy::Replace))
+        Ok(self.put(value, target, Some(name), Policy::Replace))
     }
 
-    /// Takes entries out. Returns what is still listed.
-    pub(super) fn remove(&mut self, unwanted: &[Unwanted]) -> HashSet<Digest> {
+    /// Removes entries. Returns the digests that are still listed.
+    pub(super) fn remove(&mut self, removals: &[RemovalTarget]) -> HashSet<Digest> {
         let before = self.entries.len();
         let is_called = |entry: &Entry, wanted: &Name| {
             let name = entry.name.as_ref();
             name.is_some_and(|name| name.same_as(wanted))
         };
         self.entries.retain(|entry| {
-            !unwanted.iter().any(|unwanted| match unwanted {
-                Unwanted::Name(name) => is_called(entry, name),
-                Unwanted::Image(digest) => entry.digest == *digest,
-                Unwanted::Unnamed(digest) => entry.digest == *digest && entry.name.is_none(),
-                Unwanted::Part(_) => false,
+            !removals.iter().any(|target| match target {
+                RemovalTarget::Name(name) => is_called(entry, name),
+                RemovalTarget::Image(digest) => entry.digest == *digest,
+                RemovalTarget::Unnamed(digest) => entry.digest == *digest && entry.name.is_none(),
+                RemovalTarget::Part(_) => false,
             })
         });
         self.changed |= self.entries.len() != before;
@@ -193,14 +188,14 @@ impl StoreIndex {
         digests.collect()
     }
 
-    fn place(
+    fn put(
         &mut self,
         value: Map<String, Value>,
         digest: &Digest,
         name: Option<&ListedName>,
         policy: Policy,
-    ) -> Placed {
-        let mut placed = Placed {
+    ) -> NameResult {
+        let mut placed = NameResult {
             name: name.map(|name| name.name.clone()),
             digest: digest.clone(),
             replaced: None,
@@ -218,7 +213,7 @@ impl StoreIndex {
         };
         if let Some(position) = self.entries.iter().position(holder) {
             if self.entries[position].digest == *digest {
-                // The text that was typed is what will be looked for.
+                // Tools will look for the text that the user typed.
                 if name.typed && self.entries[position].ref_name() != Some(name.text.as_str()) {
                     self.rename(position, Some(name));
                 }
@@ -229,19 +224,18 @@ impl StoreIndex {
                 placed.refused = true;
                 return placed;
             }
-            self.unname(position);
+            self.untag(position);
         }
-        self.vacate(&name.text, digest);
+        self.release_text(&name.text, digest);
         self.push(value, digest, Some(name));
-        // What has a name needs no entry without one.
+        // A named image needs no entry without a name.
         self.entries
             .retain(|entry| entry.digest != *digest || entry.name.is_some());
         placed
     }
 
-    /// Sees to it that no other image is found under a text that is now the `ref.name` of one: what has a full name
-    /// beside it goes by its short form.
-    fn vacate(&mut self, text: &str, digest: &Digest) {
+    /// Removes a text from the `ref.name` of other images: those with a full name get its short form.
+    fn release_text(&mut self, text: &str, digest: &Digest) {
         for position in 0..self.entries.len() {
             let entry = &self.entries[position];
             if entry.ref_name() != Some(text) || entry.digest == *digest {
@@ -265,8 +259,8 @@ impl StoreIndex {
         self.changed = true;
     }
 
-    /// Takes the name from an entry; the entry goes if its image has another.
-    fn unname(&mut self, position: usize) {
+    /// Removes the name of an entry; removes the entry if its image has another.
+    fn untag(&mut self, position: usize) {
         let digest = self.entries[position].digest.clone();
         let others = self
             .entries
@@ -292,7 +286,7 @@ impl StoreIndex {
 }
 
 impl Entry {
-    /// The text by which other tools look for it.
+    /// The text that other tools look for.
     fn ref_name(&self) -> Option<&str> {
         let map = fields::of(&self.value, "annotations")?;
         map.get(annotations::REF_NAME)?.as_str()

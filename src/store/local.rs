@@ -35,67 +35,69 @@ pub struct Store {
     pub(super) path: PathBuf,
 }
 
-/// What [`Store::hold`] holds.
-pub struct Held(#[expect(dead_code, reason = "it is dropped")] Option<Lock>);
+/// Lock of [`Store::hold`], released when it is dropped.
+pub struct DeletionLock(#[expect(dead_code, reason = "it is dropped")] Option<Lock>);
 
 impl Store {
-    /// The store in that folder.
+    /// A store in a directory.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Store { path: path.into() }
     }
 
-    /// Its folder.
+    /// Path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Refuses what exists and is no store: a directory of other files, in which nothing is to be written or deleted. One
-    /// that is missing or empty becomes a store with the first image.
+    /// Refuses a directory of other files, in which nothing may be written or deleted. A missing or empty one becomes a
+    /// store with the first image.
     ///
     /// # Errors
-    /// `NotAStore`; `Io`, also for what is no directory.
+    /// `NotAStore`; `Io`, also for a file that is no directory.
     pub fn check(&self) -> Result<()> {
-        let place = || self.path.to_string_lossy().into_owned();
+        let context = || self.path.to_string_lossy().into_owned();
         let entries = match std::fs::read_dir(&self.path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(Error::io("open", error).at(place())),
+            Err(error) => return Err(Error::io("open", error).at(context())),
         };
         if self.path.join(OCI_LAYOUT).exists() || self.path.join("index.json").exists() {
             return Ok(());
         }
         for entry in entries {
-            let name = entry.map_err(|error| Error::io("read", error)).at(place)?;
+            let name = entry
+                .map_err(|error| Error::io("read", error))
+                .at(context)?;
             let name = name.file_name();
-            // A program that was killed before it had made a layout leaves these.
+            // Left by programs that were killed before they had created a layout.
             let is_ours = name
                 .to_str()
                 .is_some_and(|name| name == "blobs" || is_leftover(name));
             if !is_ours {
-                return Err(Error::new(Fault::NotAStore).at(place()));
+                return Err(Error::new(Fault::NotAStore).at(context()));
             }
         }
         Ok(())
     }
 
-    /// Opens it for reading; `None` if it does not exist yet.
+    /// Opens the store for reading; `None` if it does not exist yet.
     ///
     /// # Errors
     /// As [`Open::path`].
     pub fn open(&self, open: &Open) -> Result<Option<Archive>> {
-        // What index.json names is not deleted between its reading and theirs. A layout that nobody here has written to
-        // may have nothing to lock.
+        // Keeps blobs in place between reading index.json and reading them. A layout of another program may have no
+        // directory to lock.
         let _held = self.hold();
         self.open_locked(open)
     }
 
-    /// Keeps all programs from deleting blobs until it is dropped, for who reads the blobs of all images and is soon
-    /// done; programs that delete wait for it. Nothing is held of a store that is not there.
-    pub fn hold(&self) -> Held {
-        Held(Lock::shared(&self.path, lock::BLOBS).ok())
+    /// Keeps other programs from deleting blobs until the lock is dropped; they wait for it. For short reads of all
+    /// images. A missing store is not locked.
+    pub fn hold(&self) -> DeletionLock {
+        DeletionLock(Lock::shared(&self.path, lock::BLOBS).ok())
     }
 
-    /// The same for who holds the lock of the blobs: the system would let it wait for itself.
+    /// Opens the store under a lock of the blobs, which must not be taken twice: the program would wait for itself.
     pub(super) fn open_locked(&self, open: &Open) -> Result<Option<Archive>> {
         if !self.path.join("index.json").exists() {
             return Ok(None);
@@ -108,26 +110,26 @@ impl Store {
         .map(Some)
     }
 
-    /// Where blobs are put that come by on a stream, so that they can stay where they are.
+    /// Creates and returns the directory for blobs from a stream, which they need not leave later.
     ///
     /// # Errors
-    /// `NotAFile` for a link in its place, `Io`.
-    pub fn landing(&self) -> Result<PathBuf> {
-        let folder = self.path.join("blobs/sha256");
-        founding::note(&self.path);
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| Error::io("create", error).at(folder.to_string_lossy()))?;
+    /// `NotAFile` for a symbolic link in its place, `Io`.
+    pub fn blob_directory(&self) -> Result<PathBuf> {
+        let directory = self.path.join("blobs/sha256");
+        founding::record(&self.path);
+        std::fs::create_dir_all(&directory)
+            .map_err(|error| Error::io("create", error).at(directory.to_string_lossy()))?;
         self.has_blobs()?;
-        Ok(folder)
+        Ok(directory)
     }
 
-    /// Whether it has a folder of blobs. Makes none; what is neither a folder nor nothing is an error.
+    /// Returns true if the directory of blobs exists; does not create it. A file in its place is an error.
     pub(super) fn has_blobs(&self) -> Result<bool> {
-        let mut is_there = false;
-        for folder in ["blobs", "blobs/sha256"] {
-            let folder = self.path.join(folder);
-            is_there = match folder.symlink_metadata() {
-                // Links within a store are not followed where it is read, so nothing goes through one either.
+        let mut is_present = false;
+        for directory in ["blobs", "blobs/sha256"] {
+            let directory = self.path.join(directory);
+            is_present = match directory.symlink_metadata() {
+                // Links within a store are not followed for reading, so nothing is written through one either.
                 Ok(found) if found.is_symlink() => Err(Error::new(Fault::NotAFile {
                     kind: "a symbolic link",
                 })),
@@ -136,19 +138,19 @@ impl Store {
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
                 Err(error) => Err(Error::io("open", error)),
             }
-            .at(|| folder.to_string_lossy().into_owned())?;
+            .at(|| directory.to_string_lossy().into_owned())?;
         }
-        Ok(is_there)
+        Ok(is_present)
     }
 
-    /// Changes `index.json`: under its lock, from what it says now, as a whole.
+    /// Changes `index.json` under its lock: reads it again and replaces it atomically.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut StoreIndex) -> Result<T>) -> Result<T> {
         let _index = Lock::exclusive(&self.path, lock::INDEX)?;
         let mut index = StoreIndex::read(&self.path)?;
         let result = change(&mut index)?;
         if index.changed() {
             if !self.path.join(OCI_LAYOUT).exists() {
-                layout::put(&self.path, OCI_LAYOUT, crate::write::archive::OCI_LAYOUT)?;
+                layout::put(&self.path, OCI_LAYOUT, crate::write::OCI_LAYOUT)?;
             }
             layout::put(&self.path, "index.json", &index.bytes())?;
             sync_directory(&self.path)?;
@@ -157,8 +159,9 @@ impl Store {
     }
 }
 
-/// How the store reads its own index: limits are for what strangers made, and what is in a store was let in before.
-pub(super) fn own() -> Open {
+/// Options for reading the store's own index: limits protect from foreign input, and the content of a store was
+/// accepted before.
+pub(super) fn own_options() -> Open {
     Open {
         limits: Limits::of_store(),
         ..Open::default()

@@ -1,6 +1,6 @@
-//! Locks between programs that use one store. The system drops them with the program, however it ends.
+//! Locks between programs that use one store. The system releases them when the program ends, however it ends.
 //!
-//! They are taken on the store's folders themselves, so no file of ours is left in a layout.
+//! They are taken on the store's directories, so a layout has no further files.
 
 use std::fs::File;
 use std::path::Path;
@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 
-/// The file that says that a folder is an OCI layout.
+/// Name of the file that marks a directory as an OCI layout.
 pub(super) const OCI_LAYOUT: &str = "oci-layout";
 
 /// Locked while blobs are added (shared) or deleted (exclusive).
@@ -18,34 +18,35 @@ pub(super) const BLOBS: &str = "blobs";
 /// Locked while `index.json` is changed.
 pub(super) const INDEX: &str = "";
 
-/// A lock that is held until it is dropped.
+/// A lock, released when it is dropped.
 pub(super) struct Lock {
-    folder: File,
+    directory: File,
 }
 
 impl Lock {
-    /// Waits until nobody holds it exclusively.
-    pub(super) fn shared(store: &Path, folder: &str) -> Result<Self> {
-        Lock::take(store, folder, FlockOperation::LockShared)
+    /// Takes a shared lock; waits for an exclusive one.
+    pub(super) fn shared(store: &Path, directory: &str) -> Result<Self> {
+        Lock::take(store, directory, FlockOperation::LockShared)
     }
 
-    /// Waits until nobody holds it.
-    pub(super) fn exclusive(store: &Path, folder: &str) -> Result<Self> {
-        Lock::take(store, folder, FlockOperation::LockExclusive)
+    /// Takes an exclusive lock; waits for all others.
+    pub(super) fn exclusive(store: &Path, directory: &str) -> Result<Self> {
+        Lock::take(store, directory, FlockOperation::LockExclusive)
     }
 
-    /// Makes a shared lock an exclusive one, if nobody else holds it. The lock is lost if it fails.
-    pub(super) fn alone(self) -> Option<Self> {
-        flock(&self.folder, FlockOperation::NonBlockingLockExclusive)
+    /// Turns a shared lock into an exclusive one, if no other program holds it. The lock is lost if that fails.
+    pub(super) fn try_upgrade(self) -> Option<Self> {
+        flock(&self.directory, FlockOperation::NonBlockingLockExclusive)
             .ok()
             .map(|()| self)
     }
 
-    fn take(store: &Path, folder: &str, how: FlockOperation) -> Result<Self> {
-        let folder = File::open(store.join(folder)).map_err(|error| Error::io("lock", error))?;
+    fn take(store: &Path, directory: &str, how: FlockOperation) -> Result<Self> {
+        let directory =
+            File::open(store.join(directory)).map_err(|error| Error::io("lock", error))?;
         loop {
-            match flock(&folder, how) {
-                Ok(()) => return Ok(Lock { folder }),
+            match flock(&directory, how) {
+                Ok(()) => return Ok(Lock { directory }),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(Error::io("lock", errno.into())),
             }

@@ -1,15 +1,17 @@
-//! The local store: an ordinary OCI image layout that several programs use at once.
+//! The local store: an ordinary OCI image layout that several programs can use at once.
 //!
-//! In come bundles, out goes an [`Archive`]. Nothing private is needed to understand it: names are kept as they were
-//! typed in `org.opencontainers.image.ref.name` and in full in `io.containerd.image.name`, blobs under their digests.
-//! What makes it safe:
-//! - a blob gets its name when it is whole and synced; `index.json` is replaced as a whole, after the blobs it names;
-//! - who adds holds a shared lock, who deletes an exclusive one, so nothing is deleted that is about to be named;
-//! - who changes `index.json` holds a lock of its own and reads it anew. Fields that are not ours stay;
-//! - who fails to add takes back the blobs that it wrote, unless others are adding, who may count on them: then they
-//!   stay as orphans, as they do when a program is killed, until [`Store::collect`] finds them.
+//! Bundles are added, and the store is opened as an [`Archive`](crate::archive::Archive). Any OCI tool can read it:
+//! names are in `org.opencontainers.image.ref.name` as typed, and in full in `io.containerd.image.name`; blobs are
+//! stored by digest. Concurrent use is safe:
+//! - a blob gets its name when it is complete and synced; `index.json` is replaced atomically, after the blobs that it
+//!   lists;
+//! - writers hold a shared lock, deletions an exclusive one, so no blob is deleted that is about to be listed;
+//! - `index.json` is changed under a lock of its own, and read again before. Unknown fields stay;
+//! - a writer that fails removes the blobs that it wrote, unless other writers may rely on them. Then they stay as
+//!   orphans, as those of a killed program do, until [`Store::collect`] deletes them.
 //!
-//! Other tools do not take these locks: two writers of which one is not ours can lose an entry of `index.json`.
+//! Other tools do not take these locks: two concurrent writers, one of them another tool, can lose an entry of
+//! `index.json`.
 
 mod add;
 mod collect;
@@ -25,8 +27,8 @@ mod upkeep;
 
 pub use add::Added;
 pub use collect::Freed;
-pub use founding::abandon_begun;
-pub use index::{Placed, Policy, Unwanted};
-pub use local::{Held, Store};
-pub use remove::{Removal, Wanted, remove};
+pub use founding::remove_unfinished;
+pub use index::{NameResult, Policy, RemovalTarget};
+pub use local::{DeletionLock, Store};
+pub use remove::{Removal, Selection, remove};
 pub use upkeep::{ImageUsage, PruneOptions, Usage, prune, usage};

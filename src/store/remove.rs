@@ -1,62 +1,62 @@
-//! imgrm: names, images and single platforms out of a store.
+//! Names, images and single platforms removed from a store.
 
 use std::collections::BTreeSet;
 
 use crate::archive::{Archive, Name, Pick, Root, Target};
 use crate::error::{Error, Fault, Result};
 use crate::spec::{Digest, Platform};
-use crate::store::{Freed, Store, Unwanted};
+use crate::store::{Freed, RemovalTarget, Store};
 
-/// What was removed, or would be.
+/// Removed objects, or in a dry run those that would be.
 #[derive(Debug, Default)]
 pub struct Removal {
-    /// Names that were taken away.
+    /// Removed names.
     pub untagged: Vec<Name>,
-    /// The images that are gone, by ID in full; of what is no image, the digest of its manifest.
+    /// Full IDs of removed images; of artifacts, the digests of their manifests.
     pub images: Vec<String>,
-    /// The blobs that went with them.
+    /// Deleted blobs.
     pub freed: Freed,
 }
 
-/// What is to be removed.
+/// Selection of objects to remove.
 #[derive(Debug, Clone)]
-pub struct Wanted<'a> {
-    /// Names, IDs, `NAME@DIGEST`, as they were typed.
+pub struct Selection<'a> {
+    /// Names, IDs, `NAME@DIGEST`, as typed.
     pub images: &'a [String],
-    /// Of indexes, the image for exactly this platform alone.
+    /// Of indexes, only the image for exactly this platform.
     pub platform: Option<&'a Platform>,
-    /// Also what has names in several repositories, and what several indexes hold.
+    /// Also remove images with names in several repositories, and images in several indexes.
     pub force: bool,
 }
 
-/// Takes names or images out of a store, as docker rmi does.
+/// Removes names or images from a store, as docker rmi does.
 ///
-/// A name takes itself away, and `NAME@DIGEST` all names of that repository which the image has; the image goes with its
-/// last name, and with it what is about it and has no name. An ID takes the image with its names, which without `force`
-/// may be of one repository only. One image of an index (by its ID or digest, or by the platform) goes alone: the index
-/// stays as it is, and lists what is missing; with its last image the index goes, too.
+/// A name removes itself, and `NAME@DIGEST` all names of the image in that repository; the image is removed with its
+/// last name, together with its untagged referrers. An ID removes the image with its names, which without `force` must
+/// be in one repository. One image of an index (by its ID or digest, or by the platform) is removed alone: the index
+/// stays unchanged, and is removed with its last image.
 ///
 /// # Errors
-/// `NotFound`, `NoSuchImage`; `SeveralImages`; `Usage` for what needs `force`: then nothing is removed.
-pub fn remove(store: &Store, archive: &Archive, wanted: &Wanted<'_>) -> Result<Removal> {
-    let mut unwanted: Vec<Unwanted> = Vec::new();
+/// `NotFound`, `NoSuchImage`; `SeveralImages`; `Usage` for a removal that needs `force`. Nothing is removed then.
+pub fn remove(store: &Store, archive: &Archive, wanted: &Selection<'_>) -> Result<Removal> {
+    let mut removals: Vec<RemovalTarget> = Vec::new();
     let mut images = Vec::new();
     for text in wanted.images {
-        let meant = meant(archive, text)?;
-        let meant = match wanted.platform {
-            Some(platform) => for_platform(archive, meant, platform)?,
-            None => meant,
+        let selected = resolve(archive, text)?;
+        let selected = match wanted.platform {
+            Some(platform) => for_platform(archive, selected, platform)?,
+            None => selected,
         };
         add(
             archive,
             text,
-            meant,
+            selected,
             wanted.force,
-            &mut unwanted,
+            &mut removals,
             &mut images,
         )?;
     }
-    let mut removal = take_away(store, archive, &unwanted)?;
+    let mut removal = remove_targets(store, archive, &removals)?;
     for image in images {
         let id = archive.images[image].id.to_string();
         if !removal.images.contains(&id) {
@@ -66,25 +66,25 @@ pub fn remove(store: &Store, archive: &Archive, wanted: &Wanted<'_>) -> Result<R
     Ok(removal)
 }
 
-/// What somebody means who names something to be removed.
-enum Meant<'a> {
+/// Meaning of one selector.
+enum Selected<'a> {
     /// Names of a root.
     Names(Vec<(&'a Root, Name)>),
-    /// What an ID or digest points to.
+    /// Targets of an ID or digest.
     Targets(Vec<Target>),
 }
 
-fn meant<'a>(archive: &'a Archive, wanted: &str) -> Result<Meant<'a>> {
-    let called = archive.roots_named(wanted);
-    if !called.is_empty() {
-        let names = called.iter().flat_map(|root| {
+fn resolve<'a>(archive: &'a Archive, wanted: &str) -> Result<Selected<'a>> {
+    let named = archive.roots_named(wanted);
+    if !named.is_empty() {
+        let names = named.iter().flat_map(|root| {
             let names = root.names.iter().filter(|name| name.matches(wanted));
             names.map(|name| (*root, name.clone()))
         });
         let mut names: Vec<(&Root, Name)> = names.collect();
         if names.is_empty() {
-            // The bare `ref.name` of what has a full name.
-            let all = called.iter();
+            // The selector is the bare `ref.name` of an image with a full name.
+            let all = named.iter();
             names.extend(all.flat_map(|root| root.names.iter().map(|name| (*root, name.clone()))));
         }
         let first = names.first().map(|(_, name)| name.to_string());
@@ -95,7 +95,7 @@ fn meant<'a>(archive: &'a Archive, wanted: &str) -> Result<Meant<'a>> {
             let candidates = names.iter().map(|(_, name)| name.to_string()).collect();
             return Err(Fault::SeveralImages { candidates }.into());
         }
-        return Ok(Meant::Names(names));
+        return Ok(Selected::Names(names));
     }
     let not_found = || not_found(archive, wanted);
     if let Some((name, digest)) = wanted.split_once('@') {
@@ -109,14 +109,14 @@ fn meant<'a>(archive: &'a Archive, wanted: &str) -> Result<Meant<'a>> {
             return Err(not_found());
         }
         if !targets.iter().all(whole) {
-            return Ok(Meant::Targets(targets));
+            return Ok(Selected::Targets(targets));
         }
         let roots = targets.iter().map(|target| &archive.roots[target.root()]);
         let names = roots.flat_map(|root| {
             let names = root.names.iter().filter(|known| known.means(name));
             names.map(move |name| (root, name.clone()))
         });
-        return Ok(Meant::Names(names.collect()));
+        return Ok(Selected::Names(names.collect()));
     }
     let pick = Digest::parse(wanted).map_or_else(|_| Pick::Name(wanted.to_owned()), Pick::Digest);
     let targets = archive.targets(&pick);
@@ -124,10 +124,10 @@ fn meant<'a>(archive: &'a Archive, wanted: &str) -> Result<Meant<'a>> {
         return Err(not_found());
     }
     if !archive.are_same_image(&targets) {
-        // Says what there is to choose from.
+        // The error lists the candidates.
         archive.target(&pick)?;
     }
-    Ok(Meant::Targets(targets))
+    Ok(Selected::Targets(targets))
 }
 
 fn not_found(archive: &Archive, wanted: &str) -> Error {
@@ -137,15 +137,15 @@ fn not_found(archive: &Archive, wanted: &str) -> Error {
     })
 }
 
-/// The image for a platform, of what is meant.
+/// Returns the image for a platform among the selected ones.
 fn for_platform<'a>(
     archive: &'a Archive,
-    meant: Meant<'a>,
+    selected: Selected<'a>,
     platform: &Platform,
-) -> Result<Meant<'a>> {
-    let roots: Vec<&Root> = match &meant {
-        Meant::Names(names) => names.iter().map(|(root, _)| *root).collect(),
-        Meant::Targets(targets) => {
+) -> Result<Selected<'a>> {
+    let roots: Vec<&Root> = match &selected {
+        Selected::Names(names) => names.iter().map(|(root, _)| *root).collect(),
+        Selected::Targets(targets) => {
             let roots = targets.iter().map(|target| &archive.roots[target.root()]);
             roots.collect()
         }
@@ -164,7 +164,7 @@ fn for_platform<'a>(
             .into());
         }
         if fitting.len() == images.len() {
-            // Nothing would be left of it.
+            // All images of the index are selected.
             continue;
         }
         let position = archive
@@ -176,26 +176,26 @@ fn for_platform<'a>(
         }
     }
     match targets.is_empty() {
-        true => Ok(meant),
-        false => Ok(Meant::Targets(targets)),
+        true => Ok(selected),
+        false => Ok(Selected::Targets(targets)),
     }
 }
 
-/// Adds what is meant to what is to go: `unwanted`, and the images that go out of indexes.
+/// Adds the objects of a selector to `removals`, and the images below indexes to `gone`.
 fn add(
     archive: &Archive,
     text: &str,
-    meant: Meant<'_>,
+    selected: Selected<'_>,
     force: bool,
-    unwanted: &mut Vec<Unwanted>,
+    removals: &mut Vec<RemovalTarget>,
     gone: &mut Vec<usize>,
 ) -> Result<()> {
-    let targets = match meant {
-        Meant::Names(names) => {
-            unwanted.extend(names.into_iter().map(|(_, name)| Unwanted::Name(name)));
+    let targets = match selected {
+        Selected::Names(names) => {
+            removals.extend(names.into_iter().map(|(_, name)| RemovalTarget::Name(name)));
             return Ok(());
         }
-        Meant::Targets(targets) => targets,
+        Selected::Targets(targets) => targets,
     };
     let mut parts = Vec::new();
     let mut names = Vec::new();
@@ -204,7 +204,7 @@ fn add(
         match target {
             Target::Root(_) => {
                 names.extend(&root.names);
-                unwanted.extend(digest_of(archive, root).map(Unwanted::Image));
+                removals.extend(digest_of(archive, root).map(RemovalTarget::Image));
             }
             Target::Image { image, .. } => parts.push((root, image)),
         }
@@ -216,7 +216,7 @@ fn add(
     let is_shared = !parts.is_empty() && !names.is_empty();
     if !force && (repositories.len() > 1 || is_shared) {
         let mut all: Vec<String> = names.iter().map(ToString::to_string).collect();
-        all.extend(parts.iter().map(|(root, _)| known_as(archive, root)));
+        all.extend(parts.iter().map(|(root, _)| display_name(archive, root)));
         let why = format!(
             "'{text}' has several names ({}): name one of them, or use --force",
             all.join(", ")
@@ -224,20 +224,21 @@ fn add(
         return Err(Fault::Usage(why).into());
     }
     for (root, image) in parts {
-        take_part(archive, text, root, image, force, unwanted)?;
+        add_part(archive, text, root, image, force, removals)?;
         gone.push(image);
     }
     Ok(())
 }
 
-/// One image out of an index, with its attestations there. Whatever else holds it loses it, too, which takes `force`.
-fn take_part(
+/// Adds one image of an index, with its attestations there. Other indexes that list it lose it, too, which needs
+/// `force`.
+fn add_part(
     archive: &Archive,
     text: &str,
     root: &Root,
     image: usize,
     force: bool,
-    unwanted: &mut Vec<Unwanted>,
+    removals: &mut Vec<RemovalTarget>,
 ) -> Result<()> {
     let Some(node) = archive.images[image].node else {
         return Ok(());
@@ -248,7 +249,7 @@ fn take_part(
     let mut names: Vec<String> = Vec::new();
     for holder in &holders {
         match holder.names.is_empty() {
-            true => names.push(known_as(archive, holder)),
+            true => names.push(display_name(archive, holder)),
             false => names.extend(holder.names.iter().map(ToString::to_string)),
         }
     }
@@ -264,47 +265,47 @@ fn take_part(
     for holder in holders {
         attestations.extend(archive.attestations_about(holder, &digest));
         if holder.node == Some(node) || archive.images_of(holder) == [image] {
-            unwanted.extend(digest_of(archive, holder).map(Unwanted::Image));
+            removals.extend(digest_of(archive, holder).map(RemovalTarget::Image));
         }
     }
     let about = attestations
         .into_iter()
         .map(|node| archive.nodes[node].descriptor.digest.clone());
-    unwanted.extend(about.map(Unwanted::Part));
-    unwanted.push(Unwanted::Part(digest));
-    // What is left may be no image any more, once everything that was named is out.
+    removals.extend(about.map(RemovalTarget::Part));
+    removals.push(RemovalTarget::Part(digest));
+    // The index is removed if all of its images are.
     let is_out = |&image: &usize| {
         let node = archive.images[image].node;
         node.is_some_and(|node| {
             let digest = &archive.nodes[node].descriptor.digest;
-            unwanted.contains(&Unwanted::Part(digest.clone()))
+            removals.contains(&RemovalTarget::Part(digest.clone()))
         })
     };
     if archive.images_of(root).iter().all(is_out) {
-        unwanted.extend(digest_of(archive, root).map(Unwanted::Image));
+        removals.extend(digest_of(archive, root).map(RemovalTarget::Image));
     }
     Ok(())
 }
 
-/// What to call a root: its first name, or its ID.
-fn known_as(archive: &Archive, root: &Root) -> String {
+/// Name of a root in messages: its first name, or its ID.
+fn display_name(archive: &Archive, root: &Root) -> String {
     let name = root.names.first().map(ToString::to_string);
     name.unwrap_or_else(|| id_of(archive, root))
 }
 
-/// The digest under which a root is listed.
+/// Digest in the root's entry.
 pub(super) fn digest_of(archive: &Archive, root: &Root) -> Option<Digest> {
     let node = root.node?;
     Some(archive.nodes[node].descriptor.digest.clone())
 }
 
-/// Removes from the store, and tells what that took away.
-pub(super) fn take_away(
+/// Removes objects from the store and returns them.
+pub(super) fn remove_targets(
     store: &Store,
     archive: &Archive,
-    unwanted: &[Unwanted],
+    removals: &[RemovalTarget],
 ) -> Result<Removal> {
-    let (freed, listed) = store.remove(unwanted)?;
+    let (freed, listed) = store.remove(removals)?;
     let mut removal = Removal {
         freed,
         ..Removal::default()
@@ -313,24 +314,24 @@ pub(super) fn take_away(
         let Some(digest) = digest_of(archive, root) else {
             continue;
         };
-        let whole = unwanted.contains(&Unwanted::Image(digest.clone()));
-        // A referrer without a name goes with what it is about.
-        let mut meant = whole || root.names.is_empty();
+        let whole = removals.contains(&RemovalTarget::Image(digest.clone()));
+        // An untagged referrer is removed with its subject.
+        let mut selected = whole || root.names.is_empty();
         for name in &root.names {
-            if whole || unwanted.contains(&Unwanted::Name(name.clone())) {
+            if whole || removals.contains(&RemovalTarget::Name(name.clone())) {
                 removal.untagged.push(name.clone());
-                meant = true;
+                selected = true;
             }
         }
-        // What was given another name meanwhile is still there.
-        if meant && !listed.contains(&digest) {
+        // An image that got another name meanwhile stays.
+        if selected && !listed.contains(&digest) {
             removal.images.push(id_of(archive, root));
         }
     }
     Ok(removal)
 }
 
-/// What a root is known by: the ID of its image; of an index with several or no images, its own digest.
+/// ID of a root: of its image; of an index with several or no images, its own digest.
 pub(super) fn id_of(archive: &Archive, root: &Root) -> String {
     let images = archive.images_of(root);
     match (&images[..], root.node) {

@@ -1,4 +1,4 @@
-//! What a store is left as by programs that end at any step, told by these tests' own reading of it.
+//! States of a store after programs that end or fail at any step, read by these tests' own code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::{Policy, Store, Unwanted};
+use super::{Policy, RemovalTarget, Store};
 use crate::archive::{Archive, Name, Open};
 use crate::blob::Meter;
 use crate::blob::fault_injection::testing::{Failure, with_plan};
@@ -18,9 +18,9 @@ use crate::error::Fault;
 use crate::write::{Bundle, ListedName};
 
 fn foreign(name: &str) -> Archive {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/foreign");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/foreign");
     Open::default()
-        .path(&folder.join(name))
+        .path(&directory.join(name))
         .expect("an archive")
 }
 
@@ -47,8 +47,8 @@ fn hex_of(bytes: &[u8]) -> String {
 fn files(top: &Path) -> BTreeMap<PathBuf, String> {
     let mut found = BTreeMap::new();
     let mut work = vec![top.to_owned()];
-    while let Some(folder) = work.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+    while let Some(directory) = work.pop() {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
             let path = entry.path();
             if path.is_dir() {
                 work.push(path);
@@ -61,7 +61,7 @@ fn files(top: &Path) -> BTreeMap<PathBuf, String> {
     found
 }
 
-/// What the index lists, and the blobs that it leads to, all of which are there and what they are called by.
+/// The entries of the index, and the blobs that it leads to. All of them exist and have the right digest.
 fn state(top: &Path, what: &str) -> (Vec<String>, BTreeSet<String>) {
     let Ok(index) = fs::read(top.join("index.json")) else {
         return Default::default();
@@ -90,7 +90,7 @@ fn state(top: &Path, what: &str) -> (Vec<String>, BTreeSet<String>) {
     (listed, blobs)
 }
 
-/// The store has the blobs that it needs, and nothing else.
+/// The store has the blobs that it needs, and no other files.
 fn exact(top: &Path, what: &str) {
     let (_, blobs) = state(top, what);
     let mut expected: BTreeSet<PathBuf> = ["index.json", "oci-layout"].map(PathBuf::from).into();
@@ -103,13 +103,12 @@ fn exact(top: &Path, what: &str) {
     assert_eq!(found, expected, "{what}");
 }
 
-/// Ends something that is done to a store at each of its steps. `again` has to come to the same end from wherever it
-/// was left.
-fn end_everywhere(name: &str, does: impl Fn(&Store) -> crate::Result<()>) {
+/// Ends an operation at each of its steps. Run again, it must lead to the same state from wherever it ended.
+fn interrupt_everywhere(name: &str, does: impl Fn(&Store) -> crate::Result<()>) {
     let (a, b) = (foreign("skopeo-oci.tar"), foreign("docker-import.tar"));
     let prepare = || {
-        let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::at(folder.path().join("store"));
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::at(directory.path().join("store"));
         for (archive, name) in [(&a, "a:1"), (&b, "b:1")] {
             let bundle = bundle(archive, name);
             let added = store.add(&bundle, Policy::Replace, &Meter::default());
@@ -120,9 +119,9 @@ fn end_everywhere(name: &str, does: impl Fn(&Store) -> crate::Result<()>) {
             b"orphan",
         )
         .expect("a file");
-        (folder, store)
+        (directory, store)
     };
-    let (_folder, store) = prepare();
+    let (_directory, store) = prepare();
     let before = state(store.path(), name);
     does(&store).expect(name);
     let after = state(store.path(), name);
@@ -135,7 +134,7 @@ fn end_everywhere(name: &str, does: impl Fn(&Store) -> crate::Result<()>) {
         ] {
             for step in 0.. {
                 let what = format!("{name}: plain {plain}, {end:?} at {step}");
-                let (_folder, store) = prepare();
+                let (_directory, store) = prepare();
                 let top = store.path().to_owned();
                 let (done, met) = with_plan(&top, plain, end, step, || does(&store));
                 if !met {
@@ -151,7 +150,7 @@ fn end_everywhere(name: &str, does: impl Fn(&Store) -> crate::Result<()>) {
                     .filter(|path| path.to_string_lossy().contains(".imgkit-"))
                     .count();
                 if end != Failure::Killed {
-                    // What fails to be removed stays; all else is taken away.
+                    // A file stays if its removal failed; all others are removed.
                     assert!(
                         leftovers <= usize::from(done.is_ok()) + usize::from(plain),
                         "{what}"
@@ -171,9 +170,9 @@ fn end_everywhere(name: &str, does: impl Fn(&Store) -> crate::Result<()>) {
 }
 
 #[test]
-fn a_load_that_ends_at_any_step() {
+fn an_interrupted_load_is_consistent() {
     let archive = foreign("podman-oci.tar");
-    end_everywhere("add", |store| {
+    interrupt_everywhere("add", |store| {
         let bundle = bundle(&archive, "c:1");
         store
             .add(&bundle, Policy::Replace, &Meter::default())
@@ -182,14 +181,14 @@ fn a_load_that_ends_at_any_step() {
 }
 
 #[test]
-fn a_first_load_that_ends_at_any_step() {
+fn an_interrupted_first_load_is_consistent() {
     let archive = foreign("podman-oci.tar");
     let bundle = bundle(&archive, "c:1");
     for plain in [false, true] {
         for step in 0.. {
             let what = format!("plain {plain}, killed at {step}");
-            let folder = tempfile::tempdir().expect("a folder");
-            let store = Store::at(folder.path().join("store"));
+            let directory = tempfile::tempdir().expect("a directory");
+            let store = Store::at(directory.path().join("store"));
             let add = || store.add(&bundle, Policy::Replace, &Meter::default());
             let (done, met) = with_plan(store.path(), plain, Failure::Killed, step, add);
             if !met {
@@ -207,11 +206,11 @@ fn a_first_load_that_ends_at_any_step() {
 }
 
 #[test]
-fn a_tag_that_ends_at_any_step() {
+fn an_interrupted_tag_is_consistent() {
     let archive = foreign("skopeo-oci.tar");
     let node = archive.roots[0].node.expect("a node");
     let target = archive.nodes[node].descriptor.digest.clone();
-    end_everywhere("tag", |store| {
+    interrupt_everywhere("tag", |store| {
         store
             .tag(&target, &ListedName::short(Name::from_repo_tag("more:1")))
             .map(|_| ())
@@ -219,17 +218,17 @@ fn a_tag_that_ends_at_any_step() {
 }
 
 #[test]
-fn a_removal_that_ends_at_any_step() {
-    end_everywhere("remove", |store| {
-        let unwanted = [Unwanted::Name(Name::from_repo_tag("a:1"))];
-        store.remove(&unwanted).map(|_| ())
+fn an_interrupted_removal_is_consistent() {
+    interrupt_everywhere("remove", |store| {
+        let removals = [RemovalTarget::Name(Name::from_repo_tag("a:1"))];
+        store.remove(&removals).map(|_| ())
     });
 }
 
 #[test]
-fn a_tag_for_what_was_removed_meanwhile() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = Store::at(folder.path().join("store"));
+fn a_tag_for_a_removed_image_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::at(directory.path().join("store"));
     let archive = foreign("skopeo-oci.tar");
     let target = archive.nodes[archive.roots[0].node.expect("a node")]
         .descriptor
@@ -239,8 +238,8 @@ fn a_tag_for_what_was_removed_meanwhile() {
     store
         .add(&bundle, Policy::Replace, &Meter::default())
         .expect("a store");
-    let unwanted = [Unwanted::Name(Name::from_repo_tag("a:1"))];
-    store.remove(&unwanted).expect("a removal");
+    let removals = [RemovalTarget::Name(Name::from_repo_tag("a:1"))];
+    store.remove(&removals).expect("a removal");
     let error = store
         .tag(&target, &ListedName::short(Name::from_repo_tag("b:1")))
         .expect_err("no image");
@@ -251,9 +250,9 @@ fn a_tag_for_what_was_removed_meanwhile() {
 }
 
 #[test]
-fn nothing_is_deleted_of_a_store_that_is_held() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = Store::at(folder.path().join("store"));
+fn a_held_store_deletes_no_blobs() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::at(directory.path().join("store"));
     let bundle = bundle(&foreign("skopeo-oci.tar"), "a:1");
     store
         .add(&bundle, Policy::Replace, &Meter::default())
@@ -263,8 +262,8 @@ fn nothing_is_deleted_of_a_store_that_is_held() {
     let is_done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let unwanted = [Unwanted::Name(Name::from_repo_tag("a:1"))];
-            store.remove(&unwanted).expect("a removal");
+            let removals = [RemovalTarget::Name(Name::from_repo_tag("a:1"))];
+            store.remove(&removals).expect("a removal");
             is_done.store(true, Ordering::Release);
         });
         std::thread::sleep(Duration::from_millis(100));
@@ -276,11 +275,11 @@ fn nothing_is_deleted_of_a_store_that_is_held() {
 }
 
 #[test]
-fn what_only_takes_away_makes_no_folder() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let unwanted = [Unwanted::Name(Name::from_repo_tag("a:1"))];
-    let store = Store::at(folder.path().join("store"));
-    let (freed, listed) = store.remove(&unwanted).expect("nothing to do");
+fn removals_create_no_directories() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let removals = [RemovalTarget::Name(Name::from_repo_tag("a:1"))];
+    let store = Store::at(directory.path().join("store"));
+    let (freed, listed) = store.remove(&removals).expect("nothing to do");
     assert!(freed.blobs.is_empty() && listed.is_empty());
     assert!(
         store
@@ -291,7 +290,7 @@ fn what_only_takes_away_makes_no_folder() {
     );
     assert!(!store.path().exists());
     // A layout without blobs.
-    fs::create_dir(store.path()).expect("a folder");
+    fs::create_dir(store.path()).expect("a directory");
     let digest = format!("sha256:{}", "0".repeat(64));
     let index = format!(
         r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":2,"annotations":{{"org.opencontainers.image.ref.name":"a:1"}}}}]}}"#
@@ -305,12 +304,12 @@ fn what_only_takes_away_makes_no_folder() {
     for dry_run in [true, false] {
         assert!(store.collect(dry_run).expect("no blobs").blobs.is_empty());
     }
-    let (_, listed) = store.remove(&unwanted).expect("a removal");
+    let (_, listed) = store.remove(&removals).expect("a removal");
     assert!(listed.is_empty(), "{listed:?}");
     let index = fs::read_to_string(store.path().join("index.json")).expect("a file");
     assert!(!index.contains(&digest), "{index}");
     assert!(!store.path().join("blobs").exists());
-    // What is no folder is not taken for one that is missing.
+    // A file is not taken for a missing directory.
     fs::write(store.path().join("blobs"), "").expect("a file");
-    assert!(store.remove(&unwanted).is_err() && store.collect(true).is_err());
+    assert!(store.remove(&removals).is_err() && store.collect(true).is_err());
 }

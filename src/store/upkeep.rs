@@ -1,35 +1,35 @@
-//! imgprune and imgdf: what a store needs, and what it takes.
+//! Pruning and disk usage of a store.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::remove::{Removal, digest_of, id_of, take_away};
+use super::remove::{Removal, digest_of, id_of, remove_targets};
 use crate::archive::Filter;
 use crate::archive::{Archive, BlobNames, Container, Name, NodeKind, Retention, Root};
 use crate::error::Result;
 use crate::layer::Limits;
 use crate::spec::Digest;
-use crate::store::{Freed, Store, Unwanted};
+use crate::store::{Freed, RemovalTarget, Store};
 
-/// Which images imgprune takes.
+/// Selection of images for imgprune.
 #[derive(Debug, Clone, Default)]
 pub struct PruneOptions {
-    /// Those with names too.
+    /// Include tagged images.
     pub all: bool,
-    /// Only those that satisfy (or, negated, do not satisfy) each of these: `until=`, `label=`, `label!=`.
+    /// Only images that match each filter, or with false do not match it: `until=`, `label=`, `label!=`.
     pub filters: Vec<(Filter, bool)>,
-    /// Change nothing.
+    /// Report only, change nothing.
     pub dry_run: bool,
 }
 
-/// Takes images without a name out of a store (with `all`, any images), and blobs that nothing refers to.
+/// Removes untagged images from a store (with `all`, any images), and blobs that nothing refers to.
 ///
-/// What is about an image that stays (its signatures, SBOMs and attestations, as subject or by its tag) stays, too; what
-/// has no name of its own goes with what it is about.
+/// Referrers of a remaining image (signatures, SBOMs and attestations, by subject or by tag) stay, too; untagged
+/// referrers are removed with their subject.
 ///
 /// # Errors
 /// `Io`.
 pub fn prune(store: &Store, archive: &Archive, options: &PruneOptions) -> Result<Removal> {
-    let stays = archive.retained(|root| fate(archive, root, options));
+    let stays = archive.retained(|root| retention(archive, root, options));
     let roots = archive.roots.iter().zip(stays);
     let roots: Vec<&Root> = roots
         .filter(|(_, stays)| !stays)
@@ -69,18 +69,18 @@ pub fn prune(store: &Store, archive: &Archive, options: &PruneOptions) -> Result
             },
         });
     }
-    let unwanted: Vec<Unwanted> = roots
+    let removals: Vec<RemovalTarget> = roots
         .into_iter()
         .filter_map(|root| digest_of(archive, root))
         .map(match options.all {
-            true => Unwanted::Image,
-            // Another program may give it a name before the store is locked.
-            false => Unwanted::Unnamed,
+            true => RemovalTarget::Image,
+            // Another program may add a name before the store is locked.
+            false => RemovalTarget::Unnamed,
         })
         .collect();
-    let mut removal = match unwanted.is_empty() {
+    let mut removal = match removals.is_empty() {
         true => Removal::default(),
-        false => take_away(store, archive, &unwanted)?,
+        false => remove_targets(store, archive, &removals)?,
     };
     let orphans = store.collect(false)?;
     removal.freed.bytes += orphans.bytes;
@@ -88,13 +88,13 @@ pub fn prune(store: &Store, archive: &Archive, options: &PruneOptions) -> Result
     Ok(removal)
 }
 
-/// What becomes of a root, were it not for what it is about.
-fn fate(archive: &Archive, root: &Root, options: &PruneOptions) -> Retention {
-    let is_unnamed = match options.all {
+/// Retention of a root by itself, without regard to its subject.
+fn retention(archive: &Archive, root: &Root, options: &PruneOptions) -> Retention {
+    let is_untagged = match options.all {
         true => root.names.is_empty() || archive.is_named_as_referrer(root),
         false => root.names.is_empty(),
     };
-    if is_unnamed && !archive.subjects_of(root).is_empty() {
+    if is_untagged && !archive.subjects_of(root).is_empty() {
         return Retention::FollowSubject;
     }
     let images = archive.images_of(root);
@@ -112,7 +112,7 @@ fn fate(archive: &Archive, root: &Root, options: &PruneOptions) -> Retention {
     }
 }
 
-/// Every blob that a node leads to and that is in the archive, with its stored size; each once.
+/// All blobs below a node that are present, with their stored sizes.
 fn blobs_below(archive: &Archive, top: usize) -> HashMap<Digest, u64> {
     let mut blobs = HashMap::new();
     let mut seen = HashSet::new();
@@ -150,39 +150,39 @@ fn blobs_below(archive: &Archive, top: usize) -> HashMap<Digest, u64> {
     blobs
 }
 
-/// What a store, or a pile of archives, takes.
+/// Disk usage of a store or of archives.
 #[derive(Debug, Default)]
 pub struct Usage {
-    /// Each image with what it takes, in the order of the archives.
+    /// Usage of each image, in the order of the archives.
     pub images: Vec<ImageUsage>,
-    /// Distinct blobs that images refer to, and their bytes.
+    /// Number and size in bytes of distinct blobs of images.
     pub blobs: (usize, u64),
-    /// Blobs that nothing refers to, and their bytes.
+    /// Number and size in bytes of blobs that nothing refers to.
     pub orphans: (usize, u64),
-    /// Images that imgprune would take: those without a name, unless they are about one that stays.
+    /// Number of images that imgprune would remove: untagged ones, except referrers of remaining images.
     pub dangling: usize,
-    /// Bytes that would be free without those, and without orphans.
+    /// Size in bytes that pruning would free, orphans included.
     pub reclaimable: u64,
 }
 
-/// What one image takes.
+/// Disk usage of one image.
 #[derive(Debug, Clone)]
 pub struct ImageUsage {
-    /// Its names.
+    /// Names of the image.
     pub names: Vec<Name>,
-    /// Its ID in full.
+    /// Full image ID.
     pub id: String,
-    /// When it was made, as written.
+    /// Creation time, as written.
     pub created: Option<String>,
-    /// Stored bytes of all its blobs.
+    /// Stored size in bytes of all its blobs.
     pub size: u64,
-    /// Of these, those that another image needs too.
+    /// Size in bytes of the blobs that other images need, too.
     pub shared: u64,
 }
 
-/// Adds up what archives take, or what is meant of them by `roots`; a blob that is in several of them counts once.
+/// Computes the disk usage of archives, or only of the given roots. A blob that several archives hold counts once.
 ///
-/// What an image shares is told against all images of the archives, also those that are not meant.
+/// Shared blobs are determined with all images of the archives.
 ///
 /// # Errors
 /// `Io` from listing a directory.
@@ -192,8 +192,8 @@ pub fn usage(sources: &[(&Archive, Option<Vec<&Root>>)], limits: &Limits) -> Res
     let mut sizes: HashMap<Digest, u64> = HashMap::new();
     let mut dangling: Vec<HashMap<Digest, u64>> = Vec::new();
     let mut held: Vec<HashMap<Digest, u64>> = Vec::new();
-    for (archive, meant) in grouped(sources) {
-        let stays = archive.retained(|root| fate(archive, root, &PruneOptions::default()));
+    for (archive, selected) in grouped(sources) {
+        let stays = archive.retained(|root| retention(archive, root, &PruneOptions::default()));
         for ((position, root), stays) in archive.roots.iter().enumerate().zip(stays) {
             let blobs = match (root.node, root.image) {
                 (Some(node), _) => blobs_below(archive, node),
@@ -204,9 +204,9 @@ pub fn usage(sources: &[(&Archive, Option<Vec<&Root>>)], limits: &Limits) -> Res
                 *users.entry(digest.clone()).or_default() += 1;
                 sizes.insert(digest.clone(), *size);
             }
-            if meant
+            if selected
                 .as_ref()
-                .is_some_and(|meant| !meant.contains(&position))
+                .is_some_and(|selected| !selected.contains(&position))
             {
                 continue;
             }
@@ -238,8 +238,8 @@ pub fn usage(sources: &[(&Archive, Option<Vec<&Root>>)], limits: &Limits) -> Res
     let mut counted: HashMap<&Digest, u64> = HashMap::new();
     counted.extend(held.iter().flatten().map(|(digest, size)| (digest, *size)));
     usage.blobs = (counted.len(), counted.values().sum());
-    for (archive, meant) in grouped(sources) {
-        if meant.is_some() {
+    for (archive, selected) in grouped(sources) {
+        if selected.is_some() {
             continue;
         }
         let orphans = orphans(&archive.container, &sizes, limits)?;
@@ -257,7 +257,7 @@ pub fn usage(sources: &[(&Archive, Option<Vec<&Root>>)], limits: &Limits) -> Res
     Ok(usage)
 }
 
-/// Each archive once, with the positions of the roots that are meant; `None` for all.
+/// Each archive once, with the positions of its selected roots; `None` for all.
 fn grouped<'a>(
     sources: &[(&'a Archive, Option<Vec<&Root>>)],
 ) -> Vec<(&'a Archive, Option<HashSet<usize>>)> {
@@ -274,12 +274,12 @@ fn grouped<'a>(
                 }
                 groups.len() - 1
             });
-        let meant = &mut groups[group].1;
-        match (roots, &mut *meant) {
-            (None, _) => *meant = None,
-            (Some(roots), Some(meant)) => {
+        let selected = &mut groups[group].1;
+        match (roots, &mut *selected) {
+            (None, _) => *selected = None,
+            (Some(roots), Some(selected)) => {
                 let roots = roots.iter().map(|root| std::ptr::from_ref(*root));
-                meant.extend(roots.filter_map(|root| positions.get(&root)));
+                selected.extend(roots.filter_map(|root| positions.get(&root)));
             }
             (Some(_), None) => {}
         }
@@ -287,7 +287,7 @@ fn grouped<'a>(
     groups
 }
 
-/// The blobs of an image that has no manifest: its config, and its layers by diff ID.
+/// Blobs of an image without a manifest: its config, and its layers by diff ID.
 fn docker_blobs(archive: &Archive, image: usize) -> HashMap<Digest, u64> {
     let image = &archive.images[image];
     let mut blobs = HashMap::new();

@@ -1,4 +1,4 @@
-//! The tree that applying layers makes: its tables, and the faults that were found on the way.
+//! The tree that results from applying layers: its tables, and the faults found on the way.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::version::Version;
 use crate::error::{Error, Result};
 use crate::layer::Limits;
 
-/// The files after applying layers, and all that was there before. See the [module](super).
+/// The files after applying layers, and the history of every path. See the [module](super).
 ///
 /// ```no_run
 /// use imgkit::archive::{Open, Pick};
@@ -30,11 +30,11 @@ pub struct Tree {
     pub(super) versions: Vec<Version>,
     /// The latest version of each name.
     pub(super) last: Vec<u32>,
-    /// The version that each name stands for in the end; `NONE` where nothing is.
+    /// The version of each name after all layers; `NONE` if there is no file.
     pub(super) now: Vec<u32>,
-    /// Files with several names in the end, each with its names in the order of the walk.
+    /// Files with several names after all layers, each with its names in the order of the walk.
     pub(super) links: HashMap<u32, Vec<u32>>,
-    /// The last hard link made to a file, whose owner, mode and time the file has since.
+    /// The last hard link made to a file, which set the file's owner, mode and time.
     pub(super) restated: HashMap<u32, u32>,
     pub(super) faults: Vec<Error>,
     pub(super) fault_count: u64,
@@ -44,21 +44,21 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// How many faults are kept.
+    /// Maximum number of faults that are kept.
     pub const FAULTS: usize = 100;
 
-    /// What is wrong with the layers, in their order; at most [`Tree::FAULTS`]. Each is placed at layer and entry.
+    /// Faults of the layers, in their order; at most [`Tree::FAULTS`]. Each is placed at layer and entry.
     pub fn faults(&self) -> &[Error] {
         &self.faults
     }
 
-    /// How many faults there are, kept or not.
+    /// Number of faults, kept or not.
     pub fn fault_count(&self) -> u64 {
         self.fault_count
     }
 
-    /// Entries that not all engines put where this tree has them, in their order; at most [`Tree::FAULTS`]. Each is
-    /// placed at layer and path.
+    /// Entries that some engines put elsewhere, in their order; at most [`Tree::FAULTS`]. Each is placed at layer and
+    /// path.
     pub fn notices(&self) -> &[Error] {
         &self.notices
     }
@@ -68,11 +68,11 @@ impl Tree {
         self.notice_count
     }
 
-    /// The same tree, if nothing is wrong with it.
+    /// Returns the tree if it has no faults.
     ///
     /// # Errors
     /// The first of [`Tree::faults`]: `Entry` or `BadLink`.
-    pub fn sound(self) -> Result<Self> {
+    pub fn checked(self) -> Result<Self> {
         match self.faults.first() {
             Some(error) => Err(error.clone()),
             None => Ok(self),

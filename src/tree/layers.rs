@@ -1,4 +1,4 @@
-//! From the layers of an image to listings, and to plain bytes that can be read at any place.
+//! Listings of an image's layers, and their uncompressed bytes for random access.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, Read};
@@ -17,35 +17,35 @@ use crate::layer::{FileInput, StreamInput, Walker};
 use crate::parallel::in_parallel;
 use crate::spec::Digest;
 
-/// A layer's listing and its plain tar.
+/// A layer's listing and its uncompressed tar.
 #[derive(Debug, Clone)]
-pub struct PlainLayer {
+pub struct DecodedLayer {
     /// Its entries.
     pub listing: Arc<Listing>,
-    /// The plain tar: where the archive has it, or in a file without a name that vanishes with the last clone.
+    /// The uncompressed tar: in the archive, or in an anonymous temporary file that is deleted with the last clone.
     pub bytes: FileRange,
 }
 
 impl Reading {
     /// Lists a layer.
     ///
-    /// Of an uncompressed layer in a file only the headers are read, and only what shows without hashing is compared: see
-    /// [`Layer::check_identity`]. With digests, and of any other, all is read once and verified on the way: stored digest
-    /// and size, diff ID.
+    /// Of an uncompressed layer in a file only the headers are read, and only [`Layer::check_identity`] is verified.
+    /// With digests, and for all other layers, everything is read once and verified on the way: stored digest, size and
+    /// diff ID.
     ///
     /// # Errors
-    /// `BlobMissing` or `MemberMissing` if it is not in the archive, `Unsupported` for what is no filesystem, `StreamConsumed` for
-    /// what went by on a stream and was not kept; `DigestMismatch`, `SizeMismatch`, `DiffIdMismatch`, `Codec`, `Tar`,
-    /// `Limit`, `Io`. The place is the layer's member.
+    /// `BlobMissing` or `MemberMissing` for a missing layer, `Unsupported` for a layer that is no filesystem, `StreamConsumed` for
+    /// one that came from a stream and was not kept; `DigestMismatch`, `SizeMismatch`, `DiffIdMismatch`, `Codec`,
+    /// `Tar`, `Limit`, `Io`. All are placed at the layer's member.
     pub fn list(&self, layer: &Layer) -> Result<Listing> {
-        let list = || match self.plain_range(layer)?.filter(|_| !self.digests) {
+        let list = || match self.uncompressed_range(layer)?.filter(|_| !self.digests) {
             Some(range) => self.list_range(&range),
-            None => self.list_packed(layer, None, None),
+            None => self.list_compressed(layer, None, None),
         };
         list().at(|| layer.member.clone())
     }
 
-    /// Lists a plain tar in a file.
+    /// Lists an uncompressed tar in a file.
     ///
     /// # Errors
     /// As [`Listing::of`].
@@ -56,7 +56,7 @@ impl Reading {
         Listing::of(&mut walker, self.digests)
     }
 
-    /// Lists a plain tar that comes by, and reads it to the very end.
+    /// Lists an uncompressed tar from a stream, and reads the stream to its end.
     ///
     /// # Errors
     /// As [`Listing::of`].
@@ -67,15 +67,15 @@ impl Reading {
         Ok(listing)
     }
 
-    /// Lists an image's layers on all cores, the base first. A layer that comes twice is read once.
+    /// Lists an image's layers on all cores, from the base upward. A repeated layer is read once.
     ///
     /// # Errors
-    /// As [`Reading::list`], of the first layer that has one, placed at `layer N of M`.
+    /// As [`Reading::list`], for the lowest layer with an error, placed at `layer N of M`.
     pub fn list_all(&self, image: &Image) -> Result<Vec<Arc<Listing>>> {
         self.list_some(image, 0..image.layers.len())
     }
 
-    /// The same for some of the layers.
+    /// Lists some of an image's layers on all cores, from the base upward.
     ///
     /// # Errors
     /// As [`Reading::list_all`].
@@ -83,48 +83,49 @@ impl Reading {
         self.each(image, layers, |layer| self.list(layer).map(Arc::new))
     }
 
-    /// Lists an image's layers, and makes sure of their plain bytes: what is packed is decoded once, on all cores, into
-    /// files without a name in `landing`, and listed and verified on the way.
+    /// Lists an image's layers and decodes the compressed ones, on all cores, into anonymous temporary files in
+    /// `temp_dir`. Decoded layers are verified.
     ///
     /// # Errors
     /// As [`Reading::list_all`]; `Io` for a full disk.
-    pub fn plain_all(&self, image: &Image, landing: &Path) -> Result<Vec<PlainLayer>> {
-        self.plain_some(image, 0..image.layers.len(), landing)
+    pub fn decode_all(&self, image: &Image, temp_dir: &Path) -> Result<Vec<DecodedLayer>> {
+        self.decode_some(image, 0..image.layers.len(), temp_dir)
     }
 
-    /// The same for some of the layers.
+    /// Lists and decodes some of an image's layers.
     ///
     /// # Errors
-    /// As [`Reading::plain_all`].
-    pub fn plain_some(
+    /// As [`Reading::decode_all`].
+    pub fn decode_some(
         &self,
         image: &Image,
         layers: Range<usize>,
-        landing: &Path,
-    ) -> Result<Vec<PlainLayer>> {
-        self.each(image, layers, |layer| self.plain(layer, landing))
+        temp_dir: &Path,
+    ) -> Result<Vec<DecodedLayer>> {
+        self.each(image, layers, |layer| self.decode(layer, temp_dir))
     }
 
-    /// The same for one layer.
+    /// Lists and decodes one layer.
     ///
     /// # Errors
     /// As [`Reading::list`]; `Io` for a full disk.
-    pub fn plain(&self, layer: &Layer, landing: &Path) -> Result<PlainLayer> {
-        let plain = || -> Result<PlainLayer> {
-            if let Some(bytes) = self.plain_range(layer)? {
+    pub fn decode(&self, layer: &Layer, temp_dir: &Path) -> Result<DecodedLayer> {
+        let decode = || -> Result<DecodedLayer> {
+            if let Some(bytes) = self.uncompressed_range(layer)? {
                 let listing = Arc::new(self.list_range(&bytes)?);
-                return Ok(PlainLayer { listing, bytes });
+                return Ok(DecodedLayer { listing, bytes });
             }
-            let file = Arc::new(NewFile::in_directory(landing, 0o600)?);
-            let listing = Arc::new(self.list_packed(layer, Some(&file), None)?);
+            let file = Arc::new(NewFile::in_directory(temp_dir, 0o600)?);
+            let listing = Arc::new(self.list_compressed(layer, Some(&file), None)?);
             let file = file.file().try_clone();
             let bytes = FileRange::whole(file.map_err(|error| Error::io("open", error))?)?;
-            Ok(PlainLayer { listing, bytes })
+            Ok(DecodedLayer { listing, bytes })
         };
-        plain().at(|| layer.member.clone())
+        decode().at(|| layer.member.clone())
     }
 
-    /// Does the same with some layers of an image, each once, on all cores: in their order, with the places in errors.
+    /// Reads some layers of an image on all cores, repeated ones once. Results are in the order of the layers, errors
+    /// are placed at the layer.
     pub(crate) fn each<T: Clone + Send>(
         &self,
         image: &Image,
@@ -132,7 +133,7 @@ impl Reading {
         read: impl Fn(&Layer) -> Result<T> + Sync,
     ) -> Result<Vec<T>> {
         let count = image.layers.len();
-        // The largest first, so that no core is left with it at the end.
+        // The largest first, so that no core is busy with it at the end.
         let mut order: Vec<usize> = layers.clone().filter(|&i| i < count).collect();
         let size = |&i: &usize| image.layers[i].content().map_or(0, Content::len);
         order.sort_by_key(|i| std::cmp::Reverse(size(i)));
@@ -157,7 +158,7 @@ impl Reading {
         })
         .into_iter()
         .collect();
-        // The first layer that has an error says it, whatever order they were read in.
+        // The error of the lowest layer is returned, whatever the order of reading.
         let failed = layers
             .clone()
             .find(|i| done.get(i).is_some_and(Result::is_err));
@@ -178,9 +179,9 @@ impl Reading {
         layers.iter().map(result).collect()
     }
 
-    /// The layer where it lies, if that is a plain tar in a file.
-    pub(crate) fn plain_range(&self, layer: &Layer) -> Result<Option<FileRange>> {
-        let range = content(layer)?.range()?;
+    /// The bytes of a layer that is an uncompressed tar in a file.
+    pub(crate) fn uncompressed_range(&self, layer: &Layer) -> Result<Option<FileRange>> {
+        let range = content_of(layer)?.range()?;
         let Some(range) = range else { return Ok(None) };
         let mut head = [0; 6];
         let n = range.head(&mut head)?;
@@ -188,9 +189,9 @@ impl Reading {
         Ok((Compression::sniff(head) == Compression::None).then_some(range))
     }
 
-    /// Decodes a layer once: lists it, verifies it, keeps the plain tar if there is a file for it, and notes in `log`
-    /// where decoding can begin again.
-    pub(crate) fn list_packed(
+    /// Decodes, lists and verifies a layer. The tar is written to `keep`, and `log` records the points where decoding
+    /// can resume.
+    pub(crate) fn list_compressed(
         &self,
         layer: &Layer,
         keep: Option<&Arc<NewFile>>,
@@ -219,9 +220,10 @@ impl Reading {
         Ok(listing)
     }
 
-    /// The layer's plain bytes, decoded on threads of their own. What is stored is verified before the end is given.
+    /// Returns the layer's uncompressed bytes, decoded on threads of their own. The stored bytes are verified before
+    /// the end is returned.
     fn decoder(&self, layer: &Layer, log: Option<&PieceLog>) -> Result<ReadAhead> {
-        let content = content(layer)?;
+        let content = content_of(layer)?;
         let stored = content.reader()?;
         let expected = layer.descriptor.as_ref();
         let checked = Checked {
@@ -249,7 +251,7 @@ impl Reading {
     }
 }
 
-fn content(layer: &Layer) -> Result<&Content> {
+fn content_of(layer: &Layer) -> Result<&Content> {
     if !layer.is_filesystem() {
         let media_type = layer
             .descriptor
@@ -264,7 +266,7 @@ fn content(layer: &Layer) -> Result<&Content> {
     layer.content().ok_or_else(|| layer.missing_error())
 }
 
-/// Compares stored bytes with what a descriptor states of them, when they have all been read.
+/// Reader that compares the stored bytes with their descriptor at the end.
 struct Checked<R> {
     inner: R,
     hasher: Hasher,

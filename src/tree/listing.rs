@@ -1,7 +1,8 @@
-//! One layer's entries, read once and kept small.
+//! The entries of one layer, read once and stored compactly.
 //!
-//! Names are kept by what differs from the name before; owners, attributes and link targets are kept once however
-//! often they come. About 48 bytes and the new part of the name for each entry, and never more for larger contents.
+//! A name is stored as its difference from the preceding one; owners, attributes and link targets are stored once,
+//! however often they repeat. An entry takes about 48 bytes and the new part of its name, whatever the size of its
+//! contents.
 
 mod frozen;
 
@@ -15,38 +16,38 @@ use crate::layer::{
     Anomalies, Entry, EntryKind, Limits, Mtime, Segment, TarInput, Walker, Xattr, common_prefix,
 };
 
-/// Who owns an entry. The numbers rule; the names are hints and often empty.
+/// Owner of an entry. Only the numbers count; the names are hints and often empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Owner {
-    /// Owner.
+    /// User ID.
     pub uid: u64,
-    /// Group.
+    /// Group ID.
     pub gid: u64,
-    /// The owner's name.
+    /// Name of the user.
     pub user_name: Box<[u8]>,
-    /// The group's name.
+    /// Name of the group.
     pub group_name: Box<[u8]>,
 }
 
-/// What one entry says but its name.
+/// All of an entry but its name.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Record {
-    /// Where the stored contents start in the plain tar.
+    /// Offset in bytes of the stored contents in the uncompressed tar.
     pub data: u64,
-    /// Size of the contents with their holes.
+    /// Size of the contents in bytes, with their holes.
     pub size: u64,
     pub seconds: i64,
     pub nanos: u32,
-    /// Where the name's own part starts in the text.
+    /// Start of the name's own part in the text.
     text: u32,
     pub owner: u32,
-    /// Where in the extras; 0 for an entry without any.
+    /// Position in the extras; 0 without any.
     extra: u32,
     pub mode: u16,
-    /// How many bytes of the name before this one begins with.
+    /// Number of bytes in common with the beginning of the preceding name.
     shared: u16,
     pub kind: EntryKind,
-    /// Whether a part of the name is `..`.
+    /// True if a component of the name is `..`.
     pub climbs: bool,
 }
 
@@ -55,16 +56,16 @@ pub(super) struct Record {
 pub struct Listing {
     records: Vec<Record>,
     text: Vec<u8>,
-    /// Link targets, devices, attributes and sparse maps, written down by [`Extra::write`], each with its length.
+    /// Link targets, devices, attributes and sparse maps as written by [`Extra::write`], each with its length.
     extras: Vec<u8>,
     owners: Vec<Owner>,
-    /// SHA-256 of the contents of each entry, where that was asked for; zeros for what has none.
+    /// SHA-256 of each entry's contents, if requested; zeros for entries without contents.
     digests: Vec<[u8; 32]>,
     anomalies: Anomalies,
     limits: Limits,
 }
 
-/// What few entries have.
+/// Properties that few entries have.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Extra {
     pub link: Vec<u8>,
@@ -74,7 +75,7 @@ pub(super) struct Extra {
 }
 
 impl Listing {
-    /// Walks a tar to its end marker and lists it. With `digests`, contents are read and hashed, else skipped.
+    /// Walks a tar to its end marker and lists it. With `with_digests` contents are read and hashed, else skipped.
     ///
     /// # Errors
     /// As [`Walker::next_entry`]; `Limit` for more names or attributes than [`Limits::path_text`] bytes.
@@ -109,7 +110,7 @@ impl Listing {
         Ok(listing)
     }
 
-    /// Lists entries that come from elsewhere than a tar. Their data offsets are whatever helps to find the contents.
+    /// Lists entries of other sources than a tar. Their data offsets have a meaning only for the caller.
     ///
     /// # Errors
     /// Those of the entries; `Limit` for more names or attributes than [`Limits::path_text`] bytes.
@@ -121,43 +122,43 @@ impl Listing {
         Ok(making.listing)
     }
 
-    /// Hands out each entry's clean path, in archive order.
+    /// Passes each entry's clean path to `take`, in archive order.
     pub fn paths(&self, mut take: impl FnMut(&[u8])) {
-        // Nothing fails here but what is handed out.
+        // Only `take` could fail.
         let _ = self.each(|_, _, path| {
             take(path);
             Ok(())
         });
     }
 
-    /// The same listing, under these limits wherever it is applied.
+    /// The listing with the limits for applying it.
     #[must_use]
     pub(crate) fn accepting(mut self, limits: &Limits) -> Self {
         self.limits = *limits;
         self
     }
 
-    /// What was accepted at most when it was made.
+    /// Limits of the walk that made the listing.
     pub(super) fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// How many entries there are; those of types that make nothing are left out.
+    /// Number of entries, without those of types that create nothing.
     pub fn len(&self) -> usize {
         self.records.len()
     }
 
-    /// Whether there are none.
+    /// Returns true without entries.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// What was odd about the tar; nothing in a listing that comes out of a cache.
+    /// Anomalies of the tar; none for a listing from a cache.
     pub fn anomalies(&self) -> &Anomalies {
         &self.anomalies
     }
 
-    /// Whether any entry is a symbolic link.
+    /// Returns true if an entry is a symbolic link.
     pub(super) fn has_links(&self) -> bool {
         let mut kinds = self.records.iter().map(|record| record.kind);
         kinds.any(|kind| kind == EntryKind::Symlink)
@@ -183,7 +184,7 @@ impl Listing {
         }
     }
 
-    /// The target of a link, which stands first in what is extra about it.
+    /// The target of a link, which is the first of its extras.
     pub(super) fn link(&self, record: &Record) -> &[u8] {
         if record.extra == 0 {
             return &[];
@@ -193,7 +194,7 @@ impl Listing {
         text(&mut bytes)
     }
 
-    /// Each record with its number and its clean path.
+    /// Passes each record to `take`, with its number and clean path.
     pub(super) fn each(
         &self,
         mut take: impl FnMut(u32, &Record, &[u8]) -> Result<()>,
@@ -212,13 +213,13 @@ impl Listing {
     }
 }
 
-/// A listing and what is only needed to make it.
+/// A listing under construction.
 #[derive(Default)]
 struct Making {
     listing: Listing,
     last_path: Vec<u8>,
     owners: HashMap<Owner, u32>,
-    /// Where an extra of that hash is. Two of one hash are kept twice.
+    /// Position of the extra with a hash. Two extras with one hash are stored twice.
     known: HashMap<u64, u32>,
     hasher: RandomState,
     scratch: Vec<u8>,
@@ -256,7 +257,7 @@ impl Making {
     }
 
     fn owner(&mut self, entry: &Entry) -> Result<u32> {
-        // Where there is nothing to compare no memory is looked at, not even masked out: that takes longer than all else.
+        // No memory is read if there is nothing to compare: that would take longer than all other steps.
         let is_text = |a: &[u8], b: &[u8]| a.len() == b.len() && (a.is_empty() || a == b);
         let same = |owner: &Owner| {
             owner.uid == entry.metadata.uid
@@ -264,7 +265,7 @@ impl Making {
                 && is_text(&owner.user_name, &entry.user_name)
                 && is_text(&owner.group_name, &entry.group_name)
         };
-        // Nearly always that of the entry before.
+        // Nearly always the owner of the preceding entry.
         if let Some(last) = self.listing.records.last()
             && self
                 .listing
@@ -314,7 +315,7 @@ impl Making {
             }
         }
         if extras.is_empty() {
-            // So that 0 can mean none.
+            // Position 0 means none.
             extras.push(0);
         }
         let at = within("bytes of link targets and attributes", extras.len(), limits)?;
@@ -325,7 +326,7 @@ impl Making {
     }
 }
 
-/// A place in a text that is still short enough.
+/// Checks a position in a text against the limit.
 fn within(what: &'static str, length: usize, limits: &Limits) -> Result<u32> {
     match u32::try_from(length) {
         Ok(at) if u64::from(at) <= limits.path_text => Ok(at),
@@ -387,7 +388,7 @@ impl Extra {
     }
 }
 
-/// Seven bits a byte, the lowest first.
+/// LEB128: seven bits a byte, the lowest first.
 fn put(mut number: u64, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
@@ -426,13 +427,13 @@ impl Record {
     }
 }
 
-/// How layers are read.
+/// Options for reading layers.
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
-    /// What is accepted at most.
+    /// Limits of reading.
     pub limits: Limits,
-    /// Hash the contents of files while they go by. Of a plain layer in a file that costs reading it all.
+    /// Hash the contents of files. For that an uncompressed layer in a file is read in full.
     pub digests: bool,
-    /// Counts the stored bytes of packed layers.
+    /// Counts the stored bytes of compressed layers.
     pub meter: crate::blob::Meter,
 }

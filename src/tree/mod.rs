@@ -1,8 +1,8 @@
-//! Layers applied: path -> node, and which layer wrote, replaced or deleted it.
+//! Layers applied: the file at each path, and the layers that wrote, replaced or deleted it.
 //!
-//! In come [`Listing`]s, one for each layer: its entries as few bytes, without contents. Out comes a [`Tree`]: what is
-//! at each path in the end as a [`Node`], and what became of it as a [`Past`]. Left to others: reading and writing
-//! contents, and any file system.
+//! Each layer is read into a [`Listing`]: its entries in compact form, without contents. TreeBuilder listings gives a
+//! [`Tree`]: each file as a [`Node`], and the history of each path as a [`History`]. Reading and writing contents, and
+//! file systems, are outside of this module.
 //!
 //! ```no_run
 //! use imgkit::archive::{Open, Pick};
@@ -10,75 +10,75 @@
 //!
 //! let archive = Open::default().path("app.tar".as_ref())?;
 //! let image = archive.select(&Pick::Only, None)?.image();
-//! // Plain layers in files: the headers only. Packed ones: decoded once, on all cores, and verified.
-//! let tree = Tree::apply(Reading::default().list_all(image)?)?.sound()?;
+//! // Of uncompressed layers in files only headers are read. Compressed ones are decoded once, on all cores, and verified.
+//! let tree = Tree::apply(Reading::default().list_all(image)?)?.checked()?;
 //! for node in tree.walk() {
 //!     println!("{:?} {:?} by layer {}", node.kind(), node.path(), node.layer());
 //! }
 //! if let Some(passwd) = tree.get(b"etc/passwd").filter(|node| node.kind() == NodeKind::File) {
-//!     println!("{} bytes at {:?}, mode {:o}", passwd.size(), passwd.place(), passwd.meta().mode);
-//!     for step in passwd.past().life() {
-//!         println!("layer {}: {:?}, then {} bytes", step.layer, step.did, step.size());
+//!     println!("{} bytes at {:?}, mode {:o}", passwd.size(), passwd.location(), passwd.meta().mode);
+//!     for step in passwd.history().steps() {
+//!         println!("layer {}: {:?}, then {} bytes", step.layer, step.event, step.size());
 //!     }
 //! }
 //! # Ok::<(), imgkit::Error>(())
 //! ```
 //!
-//! # What for
+//! # Uses
 //!
-//! - **Contents.** [`Node::place`] says in which layer's plain tar they are. [`Reading::plain_all`] gives listings and
-//!   those plain tars as [`FileRange`](crate::blob::FileRange)s: where they lie, or decoded once into files without a
-//!   name. Read `plain[place.layer].bytes.slice(place.offset, place.stored)`.
-//! - **Comparing without contents.** [`Reading::digests`] hashes each file as it goes by; [`Node::digest`] has it. Sparse
-//!   files have none: read them.
+//! - **Contents.** [`Node::location`] is their location in a layer's uncompressed tar. [`Reading::decode_all`] returns
+//!   listings and these tars as [`FileRange`](crate::blob::FileRange)s, in the archive or decoded into anonymous
+//!   temporary files. Read `decoded[location.layer].bytes.slice(location.offset, location.stored)`.
+//! - **Comparing without contents.** [`Reading::digests`] hashes each file while its layer is listed; [`Node::digest`]
+//!   returns the digest. Sparse files have none: read them.
 //! - **Two images.** List each layer once, give both trees an [`Arc`](std::sync::Arc) of it, and merge two
-//!   [`Tree::walk`]s: both are in the order of [`cmp_paths`]. [`Tree::ever`] gives what is not there any more, too.
-//! - **A tar of files.** A root filesystem is a tree of one layer: [`Reading::list_range`], [`Reading::list_stream`]. Names
-//!   that begin `.wh.` are markers there as well.
-//! - **A part of the layers.** Apply only those: [`Past::is_removed`] and [`Node::hides`] then say what the part does
-//!   to layers below it, which is what a layer made of them has to say.
+//!   [`Tree::walk`]s: both are in the order of [`cmp_paths`]. [`Tree::all_paths`] includes deleted paths.
+//! - **A root filesystem.** A tar of files is a tree of one layer: [`Reading::list_range`], [`Reading::list_stream`].
+//!   Names that begin with `.wh.` are whiteouts there as well.
+//! - **Some of the layers.** Apply only those: [`History::is_removed`] and [`Node::hides`] then describe their effect on
+//!   lower layers, which is needed to write one layer in place of them.
 //!
-//! # What is applied how
+//! # Rules
 //!
-//! | an entry | does |
+//! | entry | effect |
 //! |---|---|
-//! | a folder on a folder | new attributes; what is in it stays |
-//! | anything else on anything | the old goes away with all that was in it |
-//! | a hard link | one more name of the file that its target is at that moment, in this layer or below; the file keeps its contents whatever becomes of other names, and takes mode, owner and time from the link's entry, as docker has it |
-//! | the same path twice in a layer | the last one counts |
-//! | below a path that is nowhere | makes the folder: mode 0755, owner 0, time 0, until an entry says otherwise |
-//! | below a folder of a lower layer | that folder stays as it is |
-//! | `.wh.NAME`, `.wh..wh..opq` | removes from lower layers, never from its own, wherever it stands; its folder is made like any entry's |
-//! | `.wh..wh.plnk` and the like | an old driver's notes are not in the tree, but hard links find their contents there |
+//! | a directory over a directory | new attributes; the contents stay |
+//! | anything else over anything | the old file is removed, with its contents |
+//! | a hard link | another name of the file that its target names at that moment, in this layer or below; the file keeps its contents whatever happens to its other names, and takes mode, owner and time from the link's entry, as in docker |
+//! | a path repeated in a layer | the last entry counts |
+//! | an entry in a missing directory | creates the directory: mode 0755, owner 0, time 0, until it has an entry |
+//! | an entry in a directory of a lower layer | the directory keeps its attributes |
+//! | `.wh.NAME`, `.wh..wh..opq` | removes from lower layers, never from its own, wherever it is in the layer; its directory is created as for any entry |
+//! | `.wh..wh.plnk` and other metadata of aufs | not in the tree, but hard links find their contents there |
 //!
-//! Symbolic links are never followed: neither in an entry's path nor in a hard link's target. Where engines would not
-//! agree, or all would fail, the tree has a fault and goes without the entry: a name with `..`; a top that is no
-//! folder; a marker that names nothing; an entry below something that is no folder (of a lower layer: unless the layer
-//! has a folder of its own there, before or after); a hard link to nothing, to a folder, or to itself.
+//! Symbolic links of the same layer are followed in an entry's path, and all links in a hard link's target, inside the
+//! root; a link of a lower layer is replaced by a directory. If engines disagree, or all fail, the tree has a fault and
+//! omits the entry: a name with `..`; a root that is not a directory; a whiteout without a name; an entry below a file
+//! that is not a directory; a hard link to a missing file, to a directory, or to itself.
 //!
 //! # Cost
 //!
-//! One walk over each layer's headers, on all cores, and one pass over the entries, whatever is removed how often.
-//! Memory: a listing holds 48 bytes and the new part of the name for each entry; a tree 16 for each entry and 28 and the
-//! last part for each path. [`limits`](crate::layer::limits) bound entries, paths and names. Nothing recurses.
+//! One walk over each layer's headers, on all cores, and one pass over the entries, whatever they remove. Memory: a
+//! listing takes 48 bytes and the new part of the name for each entry; a tree takes 16 for each entry, and 28 and the
+//! last component for each path. [`limits`](crate::layer::limits) bound entries, paths and names. Nothing recurses.
 //!
-//! What a hostile archive could try here, and what stops it: markers by the million over one large folder (each costs its
-//! own name's length); one name for many files or many names for one (counted in versions, each once); a chain of links
-//! (a link knows its file, not another link); names that meet in the hash table (the hash is keyed).
+//! Attacks and defences: millions of whiteouts over one large directory (each costs the length of its name); one name
+//! for many files or many names for one (counted as versions, once each); a chain of links (a link refers to its file,
+//! not to another link); colliding names (the hash is keyed).
 
 mod applied;
 mod apply;
+mod history;
 mod layers;
 mod listing;
 mod node;
-mod past;
 mod paths;
 mod proof;
 mod version;
 
 pub use applied::Tree;
-pub use layers::PlainLayer;
+pub use history::{Event, History, Step};
+pub use layers::DecodedLayer;
 pub use listing::{Listing, Owner, Reading};
-pub use node::{Hides, Inode, Meta, Node, NodeKind, Place, Walk, cmp_paths};
-pub use past::{Did, Past, Step};
+pub use node::{Hides, Inode, Location, Meta, Node, NodeKind, Walk, cmp_paths};
 pub use proof::Proof;

@@ -1,18 +1,18 @@
-//! Looking at a tree: what is there, what was there, and which layer did it.
+//! Nodes of a tree: the files after applying all layers.
 
 use std::cmp::Ordering;
 
 use super::applied::Tree;
 use super::listing::{Listing, Owner, Record};
-use super::paths::{NONE, TOP};
-use super::version::{Version, What};
+use super::paths::{NONE, ROOT};
+use super::version::{Change, Version};
 use crate::layer::{EntryKind, Mtime, Segment, Xattr, clean_path};
 
-/// What a path is.
+/// Kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NodeKind {
-    /// A folder.
-    Folder,
+    /// A directory.
+    Directory,
     /// A regular file, sparse or not.
     File,
     /// A symbolic link.
@@ -25,29 +25,29 @@ pub enum NodeKind {
     Fifo,
 }
 
-/// A path of a tree that is there in the end. Cheap to copy.
+/// A file after applying all layers. Cheap to copy.
 #[derive(Clone, Copy)]
 pub struct Node<'t> {
     pub(super) tree: &'t Tree,
     pub(super) name: u32,
 }
 
-/// What a node hides of what lower layers may have at its path.
+/// Effect of a node on lower layers that may have its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Hides {
-    /// Nothing: what is in a folder there stays, and so does the folder itself if this one is implied.
+    /// A directory that keeps its contents in lower layers, and itself if it is implied.
     Nothing,
-    /// What is in a folder there; the folder itself stays if this one is implied.
+    /// A directory whose contents in lower layers are hidden; the directory itself stays if it is implied.
     Contents,
-    /// All: the layers removed what was there before they made this, or made it of another kind in between.
+    /// Everything is hidden: the layers removed the path before they created it, or it had another kind in between.
     Everything,
 }
 
-/// What names of one file have in common; within one tree.
+/// Identity of a file, the same for all of its names; valid within one tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Inode(pub(super) u32);
 
-/// Owner, mode and time of a node. Sizes are in bytes.
+/// Owner, mode, time and attributes of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meta {
     /// Permission bits with setuid, setgid and sticky: 12 bits.
@@ -60,62 +60,62 @@ pub struct Meta {
     pub xattrs: Vec<Xattr>,
 }
 
-/// Where the contents of a file are stored.
+/// Location of a file's contents.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// In which layer, from 0.
+pub struct Location {
+    /// Number of the layer, from 0.
     pub layer: usize,
-    /// From which byte of the plain tar.
+    /// Offset in bytes in the uncompressed tar.
     pub offset: u64,
-    /// How many bytes; less than the file's size in a sparse one.
+    /// Number of stored bytes; less than the file's size for a sparse file.
     pub stored: u64,
-    /// The stored parts of a sparse file, in order; `None` for an ordinary one.
+    /// Stored segments of a sparse file, in order; `None` for an ordinary one.
     pub segments: Option<Vec<Segment>>,
 }
 
 impl Tree {
-    /// How many layers were applied.
+    /// Number of layers.
     pub fn layers(&self) -> usize {
         self.listings.len()
     }
 
-    /// A layer's listing.
+    /// Returns a layer's listing.
     pub fn listing(&self, layer: usize) -> Option<&Listing> {
         self.listings.get(layer).map(|listing| &**listing)
     }
 
-    /// The folder at the top.
-    pub fn top(&self) -> Node<'_> {
+    /// The root directory.
+    pub fn root(&self) -> Node<'_> {
         Node {
             tree: self,
-            name: TOP,
+            name: ROOT,
         }
     }
 
-    /// What is at a path, which need not be clean: `/etc/` and `./etc` are `etc`, and `/` is the top.
+    /// Returns the node at a path, which need not be clean: `/etc/` and `./etc` are `etc`, and `/` is the root.
     ///
-    /// Symbolic links are not followed. `None` where nothing is.
+    /// Symbolic links are not followed.
     pub fn get(&self, path: &[u8]) -> Option<Node<'_>> {
         let name = self.paths.lookup(&clean_path(path).path)?;
         self.node(name)
     }
 
-    /// The node of that number, see [`Node::index`].
+    /// Returns the node with a number, see [`Node::index`].
     pub fn at(&self, index: usize) -> Option<Node<'_>> {
         self.node(u32::try_from(index).ok()?)
     }
 
-    /// Everything that is there, the top first, then each folder's contents after it, by the bytes of their names:
-    /// the order of `docker export`. See [`cmp_paths`] for it.
+    /// All nodes, the root first, each directory before its contents, sorted by the bytes of their names: the order of
+    /// `docker export` and of [`cmp_paths`].
     pub fn walk(&self) -> Walk<'_> {
         Walk {
             tree: self,
-            rest: vec![std::slice::from_ref(&TOP_NAME)],
+            rest: vec![std::slice::from_ref(&ROOT_NAME)],
             all: false,
         }
     }
 
-    /// All names of the file in the order of the walk; empty for a file with one name.
+    /// All names of a file in the order of the walk; none for a file with one name.
     pub fn names_of(&self, inode: Inode) -> impl Iterator<Item = Node<'_>> {
         let names = self.links.get(&inode.0).map_or(&[][..], Vec::as_slice);
         names.iter().map(|&name| Node { tree: self, name })
@@ -135,7 +135,7 @@ impl Tree {
         Some((listing, listing.record(version.record)?))
     }
 
-    /// The version that gives a version's contents: its own, or that of the file it is a hard link to.
+    /// The version with a version's contents: itself, or the file that it is a hard link to.
     pub(super) fn made(&self, version: u32) -> Option<&Version> {
         let own = self.version(version)?;
         match own.inode {
@@ -147,7 +147,7 @@ impl Tree {
     pub(super) fn kind_of(&self, version: u32) -> NodeKind {
         let made = self.made(version).and_then(|made| self.record_of(made));
         match made.map(|(_, record)| record.kind) {
-            None | Some(EntryKind::Directory) => NodeKind::Folder,
+            None | Some(EntryKind::Directory) => NodeKind::Directory,
             Some(EntryKind::Symlink) => NodeKind::Symlink,
             Some(EntryKind::CharDevice) => NodeKind::CharDevice,
             Some(EntryKind::BlockDevice) => NodeKind::BlockDevice,
@@ -156,7 +156,7 @@ impl Tree {
         }
     }
 
-    pub(super) fn place_of(&self, version: u32) -> Option<Place> {
+    pub(super) fn location_of(&self, version: u32) -> Option<Location> {
         let made = self.made(version)?;
         let (listing, record) = self.record_of(made)?;
         if record.kind != EntryKind::File {
@@ -167,7 +167,7 @@ impl Tree {
             Some(segments) => segments.iter().map(|segment| segment.length).sum(),
             None => record.size,
         };
-        Some(Place {
+        Some(Location {
             layer: usize::from(made.layer),
             offset: record.data,
             stored,
@@ -180,7 +180,7 @@ impl Tree {
         self.listing(usize::from(made.layer))?.digest(made.record)
     }
 
-    /// Owner, mode, time and attributes, `stated` being who says so last.
+    /// Owner, mode, time and attributes, as the version `stated` sets them.
     pub(super) fn meta_of(&self, made: u32, stated: u32) -> Meta {
         let record = |version| {
             self.version(version)
@@ -188,7 +188,7 @@ impl Tree {
         };
         let (Some((made_in, made)), Some((stated_in, stated))) = (record(made), record(stated))
         else {
-            // As the engines make folders that no entry speaks of.
+            // Engines create implied directories with these attributes.
             return Meta {
                 mode: 0o755,
                 owner: Owner::default(),
@@ -209,61 +209,62 @@ impl Tree {
     }
 }
 
-pub(super) static TOP_NAME: u32 = TOP;
+pub(super) static ROOT_NAME: u32 = ROOT;
 
 impl<'t> Node<'t> {
-    /// The path from the top without a leading `/`; empty for the top itself. Costs its length.
+    /// The path from the root without a leading `/`; empty for the root. Costs its length.
     pub fn path(&self) -> Vec<u8> {
         self.tree.paths.path(self.name)
     }
 
-    /// The last part of the path; empty for the top.
-    pub fn part(&self) -> &'t [u8] {
+    /// The last component of the path; empty for the root.
+    pub fn name(&self) -> &'t [u8] {
         self.tree.paths.part(self.name)
     }
 
-    /// The folder it is in; `None` for the top.
+    /// The parent directory; `None` for the root.
     pub fn parent(&self) -> Option<Node<'t>> {
-        (self.name != TOP).then(|| Node {
+        (self.name != ROOT).then(|| Node {
             tree: self.tree,
             name: self.tree.paths.parent(self.name),
         })
     }
 
-    /// A number below [`Tree::size`] that no other node of this tree has; a folder's is lower than those in it.
+    /// Number of the node, unique in the tree and below [`Tree::size`]. A directory's is lower than those of its
+    /// contents.
     pub fn index(&self) -> usize {
         self.name as usize
     }
 
-    /// What is in a folder, by the bytes of the names.
+    /// Contents of a directory, by the bytes of the names.
     pub fn children(&self) -> impl Iterator<Item = Node<'t>> + use<'t> {
         let tree = self.tree;
         let children = tree.paths.children(self.name);
         children.iter().filter_map(move |&name| tree.node(name))
     }
 
-    /// What it is.
+    /// Kind of the file.
     pub fn kind(&self) -> NodeKind {
         self.tree.kind_of(self.now())
     }
 
-    /// The layer whose entry it is, from 0. Of a hard link, the one that made the link.
+    /// Number of the layer with the entry, from 0. Of a hard link, the layer that made the link.
     pub fn layer(&self) -> usize {
         self.tree
             .version(self.now())
             .map_or(0, |version| usize::from(version.layer))
     }
 
-    /// Whether no entry of any layer speaks of it: a folder that is only there for what is in it.
+    /// Returns true for a directory that no layer has an entry for: it exists only for its contents.
     pub fn is_implied(&self) -> bool {
         self.tree
             .version(self.now())
             .is_none_or(|version| version.record == NONE)
     }
 
-    /// What the folder hides of layers below those of this tree. Matters where the tree is of upper layers only.
+    /// Effect on layers below those of this tree, for trees of upper layers only.
     pub fn hides(&self) -> Hides {
-        if self.kind() != NodeKind::Folder {
+        if self.kind() != NodeKind::Directory {
             return Hides::Everything;
         }
         let mut hides = Hides::Nothing;
@@ -271,12 +272,12 @@ impl<'t> Node<'t> {
             .tree
             .chain(self.tree.last.get(self.name as usize).copied())
         {
-            match version.what {
-                What::Removed => return Hides::Everything,
-                What::Entry if self.tree.kind_of(at) != NodeKind::Folder => {
+            match version.change {
+                Change::Removed => return Hides::Everything,
+                Change::Entry if self.tree.kind_of(at) != NodeKind::Directory => {
                     return Hides::Everything;
                 }
-                What::Opaque => hides = Hides::Contents,
+                Change::Opaque => hides = Hides::Contents,
                 _ => {}
             }
         }
@@ -285,7 +286,7 @@ impl<'t> Node<'t> {
 
     /// Owner, mode, time and attributes.
     ///
-    /// Names of one file share them: they are what the last hard link made to it says, as engines have it.
+    /// Names of one file share them: they are those of the last hard link made to it, as in engines.
     pub fn meta(&self) -> Meta {
         let now = self.now();
         let inode = self.tree.version(now).map_or(NONE, |version| version.inode);
@@ -298,12 +299,12 @@ impl<'t> Node<'t> {
         }
     }
 
-    /// Size of a file's contents with their holes; 0 for what has none.
+    /// Size of a file's contents in bytes, with their holes; 0 without contents.
     pub fn size(&self) -> u64 {
         self.record().map_or(0, |(_, record)| record.size)
     }
 
-    /// The text of a symbolic link; empty for everything else.
+    /// Target of a symbolic link; empty for other kinds.
     pub fn link_target(&self) -> &'t [u8] {
         match self.record() {
             Some((listing, record)) if record.kind == EntryKind::Symlink => listing.link(record),
@@ -311,7 +312,7 @@ impl<'t> Node<'t> {
         }
     }
 
-    /// Major and minor number of a device; 0 for everything else.
+    /// Major and minor number of a device; 0 for other kinds.
     pub fn device(&self) -> (u64, u64) {
         match self.record() {
             Some((listing, record)) if record.kind != EntryKind::Symlink => {
@@ -321,13 +322,13 @@ impl<'t> Node<'t> {
         }
     }
 
-    /// What it shares with its other names; `None` for a folder.
+    /// Identity shared with the file's other names; `None` for a directory.
     pub fn inode(&self) -> Option<Inode> {
         let version = self.tree.version(self.now())?;
         (version.inode != NONE).then_some(Inode(version.inode))
     }
 
-    /// How many names the file has.
+    /// Number of names of the file.
     pub fn link_count(&self) -> usize {
         let names = self.inode().and_then(|inode| self.tree.links.get(&inode.0));
         names.map_or(1, Vec::len)
@@ -340,9 +341,10 @@ impl<'t> Node<'t> {
         self.tree.node(first)
     }
 
-    /// Whether both are said by the same entries of the same listings: then nothing differs, contents included.
+    /// Returns true if both nodes come from the same entries of the same listings: then nothing differs, contents
+    /// included.
     ///
-    /// Told without a look at what the entries say; false does not mean that anything differs.
+    /// Entries are not compared; false does not mean that the nodes differ.
     pub fn is_same_entry(&self, other: &Node<'_>) -> bool {
         let entries = |node: &Node<'_>| -> Option<[(*const Listing, u32); 2]> {
             let tree = node.tree;
@@ -362,12 +364,12 @@ impl<'t> Node<'t> {
         entries(self).is_some_and(|own| Some(own) == entries(other))
     }
 
-    /// Where the contents are; `None` for what has none.
-    pub fn place(&self) -> Option<Place> {
-        self.tree.place_of(self.now())
+    /// Location of the contents; `None` without contents.
+    pub fn location(&self) -> Option<Location> {
+        self.tree.location_of(self.now())
     }
 
-    /// The SHA-256 digest of a file's contents, if digests were asked for and the file is not sparse.
+    /// SHA-256 digest of a file's contents, if the listings have digests and the file is not sparse.
     pub fn digest(&self) -> Option<[u8; 32]> {
         self.tree.digest_of(self.now())
     }
@@ -387,7 +389,7 @@ impl<'t> Node<'t> {
 }
 
 impl Tree {
-    /// A name's versions, the latest first.
+    /// Versions of a name, the latest first.
     pub(super) fn chain(&self, latest: Option<u32>) -> impl Iterator<Item = (u32, &Version)> {
         let found = |at: u32| self.version(at).map(|version| (at, version));
         std::iter::successors(latest.and_then(found), move |(_, version)| {
@@ -395,16 +397,16 @@ impl Tree {
         })
     }
 
-    /// How many numbers nodes can have, see [`Node::index`].
+    /// Upper bound of the numbers of nodes, see [`Node::index`].
     pub fn size(&self) -> usize {
         self.paths.len()
     }
 
-    /// The first version of a layer that has one at `at`.
+    /// The first version of the layer that made the version `at`.
     pub(super) fn layer_start(&self, at: u32, layer: u16) -> u32 {
         let before = self.versions.get(..=at as usize).unwrap_or_default();
         let start = before.partition_point(|version| version.layer < layer);
-        // The top's own version belongs to no layer, and comes first.
+        // The root's initial version belongs to no layer, and comes first.
         u32::try_from(start)
             .unwrap_or(NONE)
             .max(u32::from(layer == 0))
@@ -414,9 +416,9 @@ impl Tree {
 /// Nodes in order, see [`Tree::walk`].
 pub struct Walk<'t> {
     pub(super) tree: &'t Tree,
-    /// What is left of each folder on the way to the current one. No recursion, and no more than the tree is deep.
+    /// Rest of each directory on the way to the current node. No recursion; no more items than the tree is deep.
     pub(super) rest: Vec<&'t [u32]>,
-    /// Paths that are not there too.
+    /// True to include paths that are not present.
     pub(super) all: bool,
 }
 
@@ -457,7 +459,7 @@ impl<'t> Iterator for Walk<'t> {
     }
 }
 
-/// The order in which [`Tree::walk`] gives paths: part by part, so that a folder is followed by what is in it.
+/// The order of [`Tree::walk`]: component by component, so that the contents of a directory follow it.
 pub fn cmp_paths(a: &[u8], b: &[u8]) -> Ordering {
     // As if `/` came before every byte, and the end before that.
     let key = |&byte: &u8| if byte == b'/' { 0 } else { u16::from(byte) + 1 };

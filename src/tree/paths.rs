@@ -1,25 +1,25 @@
-//! All paths of all layers, each part kept once: an arena of names, found by folder and last part.
+//! All paths of all layers, each component stored once: an arena of names, found by directory and last component.
 
 use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
 
-/// The top of the tree.
-pub(super) const TOP: u32 = 0;
+/// The root of the tree.
+pub(super) const ROOT: u32 = 0;
 /// No name, no version.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// Names by number. A folder always has a lower number than what is in it.
+/// Names by number. A directory has a lower number than its contents.
 #[derive(Debug)]
 pub(super) struct Paths {
     parents: Vec<u32>,
-    /// Where each name's last part ends in the text; it starts where the one before ends.
+    /// End of each name's last component in the text; it starts at the end of the preceding one.
     ends: Vec<u32>,
     text: Vec<u8>,
-    /// The names by folder and last part; dropped when all are known. The keyed hash keeps chosen names from meeting.
+    /// Names by directory and last component; dropped when all are known. The hash is keyed against chosen collisions.
     names: HashTable<u32>,
     hasher: RandomState,
-    /// All names but the top by folder and last part, and where each folder's run starts.
+    /// All names but the root's by directory and last component, and the start of each directory's names.
     order: Vec<u32>,
     first: Vec<u32>,
 }
@@ -27,7 +27,7 @@ pub(super) struct Paths {
 impl Default for Paths {
     fn default() -> Self {
         Paths {
-            parents: vec![TOP],
+            parents: vec![ROOT],
             ends: vec![0],
             text: Vec::new(),
             names: HashTable::new(),
@@ -47,7 +47,7 @@ impl Paths {
         self.text.len() as u64
     }
 
-    /// The last part; empty for the top.
+    /// The last component; empty for the root.
     pub(super) fn part(&self, name: u32) -> &[u8] {
         let at = name as usize;
         let start = at.checked_sub(1).and_then(|at| self.ends.get(at));
@@ -61,11 +61,11 @@ impl Paths {
         self.parents.get(name as usize).copied().unwrap_or_default()
     }
 
-    /// The whole path, without a leading `/`.
+    /// The full path, without a leading `/`.
     pub(super) fn path(&self, name: u32) -> Vec<u8> {
         let mut parts = Vec::new();
         let mut at = name;
-        while at != TOP {
+        while at != ROOT {
             parts.push(self.part(at));
             at = self.parent(at);
         }
@@ -73,7 +73,7 @@ impl Paths {
         parts.join(&b'/')
     }
 
-    /// The name of a part in a folder, as long as names are being added.
+    /// Returns the name of a component in a directory, until the names are sealed.
     pub(super) fn find(&self, parent: u32, part: &[u8]) -> Option<u32> {
         self.find_hashed(self.hash(parent, part), parent, part)
     }
@@ -83,7 +83,7 @@ impl Paths {
         self.names.find(hash, is_wanted).copied()
     }
 
-    /// The same; it is made if it is new. `NONE` where there is no number left.
+    /// Returns the name of a component in a directory, and creates it if it is new. `NONE` if there is no number left.
     pub(super) fn child(&mut self, parent: u32, part: &[u8]) -> u32 {
         let hash = self.hash(parent, part);
         if let Some(name) = self.find_hashed(hash, parent, part) {
@@ -111,7 +111,7 @@ impl Paths {
         self.hasher.hash_one((parent, part))
     }
 
-    /// Sorts each folder's names by their bytes. No name can be added after that.
+    /// Sorts each directory's names by their bytes. No name can be added after that.
     pub(super) fn seal(&mut self) {
         self.names = HashTable::new();
         let names = u32::try_from(self.parents.len()).unwrap_or(NONE);
@@ -134,7 +134,7 @@ impl Paths {
         self.first = first;
     }
 
-    /// What is or was in a folder, sorted; once sealed.
+    /// All names in a directory, present or not, sorted; after sealing.
     pub(super) fn children(&self, name: u32) -> &[u32] {
         let at = name as usize;
         match (self.first.get(at), self.first.get(at + 1)) {
@@ -146,11 +146,11 @@ impl Paths {
         }
     }
 
-    /// The name of a clean path; once sealed.
+    /// Returns the name of a clean path; after sealing.
     pub(super) fn lookup(&self, path: &[u8]) -> Option<u32> {
-        let mut name = TOP;
+        let mut name = ROOT;
         if path.is_empty() {
-            return Some(TOP);
+            return Some(ROOT);
         }
         for part in path.split(|&byte| byte == b'/') {
             let children = self.children(name);

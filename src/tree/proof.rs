@@ -1,8 +1,8 @@
-//! Uncompressed layers compared with their diff IDs while others read their contents.
+//! Uncompressed layers compared with their diff IDs while other threads read their contents.
 //!
-//! A compressed layer is hashed while it is decoded. An uncompressed one is read where it lies, in whatever order its
-//! files are wanted, and much of it (what upper layers replace, padding) by nobody; so it is hashed beside that, from its
-//! start to its end, by threads of its own. What one of both has read the system has at hand for the other.
+//! A compressed layer is hashed while it is decoded. The files of an uncompressed one are read in any order, and parts
+//! of it (replaced files, padding) not at all, so it is hashed separately from start to end, on threads of its own. The
+//! page cache serves both readers.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -15,7 +15,7 @@ use crate::archive::{Content, Image, Layer};
 use crate::blob::{CHUNK, FileRange, Hasher, Meter};
 use crate::error::{At, Error, Result};
 
-/// Layers that lie uncompressed in a file and were not hashed yet.
+/// Uncompressed layers in files that were not hashed yet.
 #[derive(Debug, Clone, Default)]
 pub struct Proof {
     layers: Vec<Item>,
@@ -25,17 +25,17 @@ pub struct Proof {
 struct Item {
     layer: Layer,
     range: FileRange,
-    /// Its place in errors.
+    /// Context of its errors.
     place: String,
-    /// Its number among those that were given, from the base.
+    /// Its number among the given layers, from the base.
     order: usize,
 }
 
 impl Proof {
-    /// The uncompressed layers of a part of an image, each once. Those that went by on a stream were hashed then.
+    /// The uncompressed layers of a part of an image, each once. Layers from a stream were hashed before.
     ///
     /// # Errors
-    /// As [`Layer::check_identity`], and for layers that cannot be read; placed at `layer N of M` and the blob.
+    /// As [`Layer::check_identity`], and for unreadable layers; placed at `layer N of M` and the blob.
     pub fn of(image: &Image, layers: Range<usize>) -> Result<Self> {
         let count = image.layers.len();
         let part = image.layers.iter().enumerate();
@@ -43,7 +43,7 @@ impl Proof {
         Proof::of_layers(part.map(|(i, layer)| (layer, format!("layer {} of {count}", i + 1))))
     }
 
-    /// The same for layers from anywhere, with their places.
+    /// The uncompressed layers among any layers, each with the context of its errors.
     ///
     /// # Errors
     /// As [`Proof::of`].
@@ -55,7 +55,7 @@ impl Proof {
             if known || layer.diff_id.is_none() || !layer.is_filesystem() {
                 continue;
             }
-            let range = Reading::default().plain_range(layer);
+            let range = Reading::default().uncompressed_range(layer);
             let range = range.at(|| layer.member.clone()).at(|| place.clone())?;
             if let Some(range) = range
                 && seen.insert((layer.member.clone(), layer.diff_id.clone()))
@@ -68,14 +68,14 @@ impl Proof {
                 });
             }
         }
-        // The largest first, so that no core is left with it at the end.
+        // The largest first, so that no core is busy with it at the end.
         proof
             .layers
             .sort_by_key(|item| std::cmp::Reverse(item.range.len()));
         Ok(proof)
     }
 
-    /// Bytes to be hashed.
+    /// Number of bytes to hash.
     pub fn size(&self) -> u64 {
         self.layers.iter().map(|item| item.range.len()).sum()
     }
@@ -83,15 +83,15 @@ impl Proof {
     /// Hashes all layers; `meter` counts their bytes.
     ///
     /// # Errors
-    /// `DiffIdMismatch`, `Io`; placed at the layer and the blob. Of several, the one of the lowest layer.
+    /// `DiffIdMismatch`, `Io`; placed at the layer and the blob. Of several, that of the lowest layer.
     pub fn check(&self, meter: &Meter) -> Result<()> {
         self.beside(meter, || Ok(()))
     }
 
-    /// Does a job, and hashes all layers meanwhile. The job's result counts for nothing if a layer is another one.
+    /// Runs an operation and hashes all layers meanwhile. The result of the operation is dropped if a layer differs.
     ///
     /// # Errors
-    /// As [`Proof::check`]; those of the job.
+    /// As [`Proof::check`]; those of the operation.
     pub fn beside<T>(&self, meter: &Meter, job: impl FnOnce() -> Result<T>) -> Result<T> {
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         let faults: Mutex<Vec<(usize, Error)>> = Mutex::default();
@@ -117,7 +117,7 @@ impl Proof {
         let faults = faults.into_inner().unwrap_or_else(PoisonError::into_inner);
         let first = faults.into_iter().min_by_key(|(order, _)| *order);
         match first {
-            // Nobody waits for the rest where the reader of the output went away.
+            // With a closed output nobody waits for the other layers.
             Some((_, error)) if !done.as_ref().is_err_and(Error::is_broken_pipe) => Err(error),
             _ => done,
         }

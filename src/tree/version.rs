@@ -1,29 +1,29 @@
-//! Versions of paths: each thing that each layer did to a path.
+//! Versions of paths: one for each change that a layer makes to a path.
 
-/// One thing that a layer did to a path.
+/// A change that a layer makes to a path.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Version {
-    /// What was done to the same path before.
+    /// The preceding version of the path.
     pub prev: u32,
-    /// The layer's entry; `NONE` where there is none.
+    /// The layer's entry; `NONE` without one.
     pub record: u32,
-    /// The version that made the file this is a name of: itself, but for hard links.
+    /// The version that created the file: itself, except for hard links.
     pub inode: u32,
     pub layer: u16,
-    pub what: What,
+    pub change: Change,
 }
 
-/// What it did.
+/// Kind of change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum What {
-    /// Wrote it.
+pub(super) enum Change {
+    /// The layer has an entry for it.
     Entry,
-    /// Made a folder that no entry speaks of.
+    /// A directory without an entry, created for its contents.
     Implied,
-    /// Wrote something in a folder that was there.
+    /// An existing directory, below which the layer has an entry.
     Passed,
-    /// Removed what lower layers have there.
+    /// Removed from lower layers.
     Removed,
-    /// Removed all that lower layers have in it.
+    /// Contents removed from lower layers.
     Opaque,
 }

@@ -19,14 +19,14 @@ use crate::error::{At, Error, Fault, Result};
 use crate::spec::{Descriptor, Digest, MediaType};
 
 impl Bundle {
-    /// Adds what a root of an archive stands for, under other names if `names` says so.
+    /// Adds the image or index of a root, with the given names.
     ///
-    /// All that the root leads to and that is in the archive comes along: of an index every platform that is there,
-    /// with attestations. `chosen` is the image that `manifest.json` will describe.
+    /// Everything in the archive that the root leads to is added: of an index all platforms that are present, with
+    /// attestations. `chosen` is the image for `manifest.json`.
     ///
     /// # Errors
-    /// The first damage known of it; `BlobMissing` if a layer of the chosen image is not in the archive, or if no image
-    /// of the root is.
+    /// The first known fault of the image; `BlobMissing` if a layer of the chosen image is missing, or all images of the
+    /// root are.
     pub fn add(
         &mut self,
         archive: &Archive,
@@ -39,10 +39,10 @@ impl Bundle {
             return Err(fault.clone());
         }
         if let (Some(node), None) = (root.node, image) {
-            check_hollow(archive, node)?;
+            check_has_images(archive, node)?;
         }
         let descriptor = match (root.node, image) {
-            (Some(node), _) => self.node(archive, node)?,
+            (Some(node), _) => self.add_root_node(archive, node)?,
             (None, Some(image)) => self.synthesize(archive, &archive.images[image])?,
             (None, None) => {
                 return Err(Fault::NoSuchImage {
@@ -54,10 +54,10 @@ impl Bundle {
         };
         let stated = root.positions.first();
         let stated = stated.and_then(|&position| listed::stated(archive, position));
-        self.list(archive, descriptor, image, names, stated)
+        self.add_entry(archive, descriptor, image, names, stated)
     }
 
-    /// Adds one image alone, without the index it was found in.
+    /// Adds one image without the index that lists it.
     ///
     /// # Errors
     /// As [`Bundle::add`].
@@ -71,22 +71,22 @@ impl Bundle {
             return Err(fault.clone());
         }
         let descriptor = match archive.images[image].node {
-            Some(node) => self.node(archive, node)?,
+            Some(node) => self.add_root_node(archive, node)?,
             None => self.synthesize(archive, &archive.images[image])?,
         };
-        // What an index of several says of itself is not about the one.
+        // Fields of the entry in `index.json` describe the index, not this image.
         let of_index = |name: ListedName| ListedName {
             stated: None,
             ..name
         };
         let names = names.into_iter().map(of_index).collect();
-        self.list(archive, descriptor, Some(image), names, None)
+        self.add_entry(archive, descriptor, Some(image), names, None)
     }
 
-    fn node(&mut self, archive: &Archive, node: usize) -> Result<Descriptor> {
-        self.graph(archive, node)?;
+    fn add_root_node(&mut self, archive: &Archive, node: usize) -> Result<Descriptor> {
+        self.add_nodes(archive, node)?;
         let descriptor = &archive.nodes[node].descriptor;
-        // What the archive called it is said by the names; the rest of the annotations is inside the document.
+        // The names replace the annotations of the entry; all others are inside the document.
         Ok(Descriptor {
             annotations: Vec::new(),
             data: None,
@@ -94,7 +94,7 @@ impl Bundle {
         })
     }
 
-    fn list(
+    fn add_entry(
         &mut self,
         archive: &Archive,
         descriptor: Descriptor,
@@ -109,7 +109,7 @@ impl Bundle {
         let read = signatures::read(archive, |digest| self.blob(digest).is_some(), &mut found);
         self.signatures = found;
         read?;
-        // One and the same manifest under several names is listed once.
+        // A manifest with several names is listed once.
         match self
             .listed
             .iter_mut()
@@ -132,8 +132,8 @@ impl Bundle {
         Ok(())
     }
 
-    /// Adds a layer. One that is there under its digest is compared with that where it lies elsewhere: nobody will read it,
-    /// and the archive would pass for sound.
+    /// Adds a layer. If the bundle has a blob with this digest from another address, the bytes are hashed: nothing else
+    /// reads them, and damage in the archive would pass unnoticed.
     fn push_layer(&mut self, digest: &Digest, size: u64, content: &Content) -> Result<()> {
         let Some(known) = self.blob(digest) else {
             self.push(digest, size, Source::Stored(content.clone()));
@@ -160,8 +160,8 @@ impl Bundle {
         Ok(())
     }
 
-    /// Adds a node and all that it leads to.
-    fn graph(&mut self, archive: &Archive, top: usize) -> Result<()> {
+    /// Adds a node and all nodes and blobs that it leads to.
+    fn add_nodes(&mut self, archive: &Archive, top: usize) -> Result<()> {
         let mut seen = HashSet::new();
         let mut work = VecDeque::from([top]);
         let mut layers: Vec<&Layer> = Vec::new();
@@ -207,7 +207,7 @@ impl Bundle {
                 NodeKind::Attestation(manifest) | NodeKind::Artifact(manifest) => {
                     others.extend(manifest.config.iter().chain(&manifest.layers));
                 }
-                // Large, or what nobody looked into.
+                // A document that is too large to parse, or that has no reader.
                 NodeKind::Opaque if node.bytes.is_none() => others.push(&node.descriptor),
                 NodeKind::Schema1 | NodeKind::Missing | NodeKind::Opaque => {}
             }
@@ -228,14 +228,14 @@ impl Bundle {
             .as_ref()
             .map_or(BlobNames::Layout, |oci| oci.names);
         for descriptor in others {
-            let place = || names.path(&descriptor.digest);
-            if let Some(content) = archive.container.get(&place())? {
+            let context = || names.path(&descriptor.digest);
+            if let Some(content) = archive.container.get(&context())? {
                 if content.len() != descriptor.size {
                     let fault = Fault::SizeMismatch {
                         expected: descriptor.size,
                         found: content.len(),
                     };
-                    return Err(Error::new(fault).at(place()));
+                    return Err(Error::new(fault).at(context()));
                 }
                 self.push(&descriptor.digest, descriptor.size, Source::Stored(content));
             } else if let Some(data) = &descriptor.data {
@@ -246,16 +246,16 @@ impl Bundle {
         Ok(())
     }
 
-    /// Adds a manifest for an image that has none, and its config and layers.
+    /// Adds an image that has no manifest: its config, its layers and a new manifest.
     fn synthesize(&mut self, archive: &Archive, image: &Image) -> Result<Descriptor> {
         let (Some(config), ImageId::Config(id)) = (&image.config_bytes, &image.id) else {
-            let what = "an image of docker before 1.10: it has no config to keep".to_owned();
+            let what = "an image of docker before 1.10, which has no config".to_owned();
             return Err(Fault::Unsupported { what }.into());
         };
         let mut layers = Vec::with_capacity(image.layers.len());
         for (i, layer) in image.layers.iter().enumerate() {
-            let place = || format!("layer {} of {}", i + 1, image.layers.len());
-            layers.push(Bundle::docker_layer(layer).at(place)?);
+            let context = || format!("layer {} of {}", i + 1, image.layers.len());
+            layers.push(Bundle::docker_layer(layer).at(context)?);
         }
         let manifest = manifest_bytes(id, config.len() as u64, &layers);
         let digest = sha256(&manifest);
@@ -284,10 +284,10 @@ impl Bundle {
         Ok(descriptor)
     }
 
-    /// The descriptor of a docker-archive's layer.
+    /// Returns the descriptor of a docker-archive's layer.
     ///
-    /// A plain layer's digest is its diff ID, which is checked when the bytes are copied; a packed one has to be
-    /// hashed first.
+    /// The digest of an uncompressed layer is its diff ID, which is verified when the bytes are copied; a compressed
+    /// one is hashed here.
     pub(super) fn docker_layer(layer: &Layer) -> Result<(Descriptor, Content)> {
         let (Some(diff_id), Presence::Present(content)) = (&layer.diff_id, &layer.presence) else {
             return Err(Fault::MemberMissing {
@@ -327,24 +327,24 @@ impl Bundle {
         };
         let mut layers = Vec::with_capacity(image.layers.len());
         for (i, layer) in image.layers.iter().enumerate() {
-            let place = || format!("layer {} of {}", i + 1, image.layers.len());
+            let context = || format!("layer {} of {}", i + 1, image.layers.len());
             let Some(diff_id) = layer.diff_id.clone() else {
                 let fault = Fault::Schema {
                     field: "rootfs".into(),
                     expected: "diff IDs",
                     found: "fewer".into(),
                 };
-                return Err(Error::new(fault).at(place()));
+                return Err(Error::new(fault).at(context()));
             };
             let descriptor = match (&layer.descriptor, &image.manifest) {
                 (Some(descriptor), Some(_)) => descriptor.clone(),
-                _ => Bundle::docker_layer(layer).at(place)?.0,
+                _ => Bundle::docker_layer(layer).at(context)?.0,
             };
             if self.blob(&descriptor.digest).is_none() && !descriptor.may_be_absent() {
                 return Err(Error::new(Fault::BlobMissing {
                     digest: descriptor.digest.to_string(),
                 })
-                .at(place()));
+                .at(context()));
             }
             layers.push(LayerOut {
                 descriptor,
@@ -358,9 +358,9 @@ impl Bundle {
     }
 }
 
-/// Refuses a root that leads to no image because its documents are missing: nothing of it could be passed on. An index
-/// that lacks some of its platforms has others.
-fn check_hollow(archive: &Archive, top: usize) -> Result<()> {
+/// Refuses a root that leads to no image because its documents are missing. An index that lacks only some of its
+/// platforms passes.
+fn check_has_images(archive: &Archive, top: usize) -> Result<()> {
     let (mut seen, mut work) = (HashSet::new(), vec![top]);
     let mut missing = None;
     while let Some(number) = work.pop() {
@@ -387,7 +387,7 @@ fn check_hollow(archive: &Archive, top: usize) -> Result<()> {
     }
 }
 
-/// An OCI manifest over a config and layers; the same for the same image, always.
+/// An OCI manifest of a config and layers; always the same bytes for the same image.
 fn manifest_bytes(
     config: &Digest,
     config_size: u64,

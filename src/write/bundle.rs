@@ -13,22 +13,22 @@ use crate::error::{Error, Fault, Result};
 use crate::limits::DecodeLimits;
 use crate::spec::{Descriptor, Digest, Document, ImageConfig, Manifest};
 
-/// Images on their way from archives into one output.
+/// Images from archives, to be written as one output.
 ///
-/// Documents pass through untouched. An image that has no manifest, because it comes out of a docker-archive without
-/// an OCI half, gets one; the config's bytes and so the image's ID stay.
+/// Documents pass through untouched. An image without a manifest, from a docker-archive without an OCI half, gets one;
+/// the bytes of its config stay, and so does its ID.
 #[derive(Debug, Clone, Default)]
 pub struct Bundle {
-    /// What the output will list, in order.
+    /// Entries of the output's index, in order.
     pub listed: Vec<Listed>,
     pub(super) blobs: Vec<BlobOut>,
     pub(super) by_digest: HashMap<Digest, usize>,
     pub(super) manifests: HashSet<Digest>,
-    /// Second copies of blobs that were compared with the digest of the first.
+    /// Further copies of layers that were hashed: their digests and addresses.
     pub(super) copies: HashSet<(Digest, (u64, u64))>,
-    /// What will differ from the input, and why.
+    /// Changes from the input, with their reasons.
     pub changes: Vec<Change>,
-    /// What could not be carried along as it was, whatever the format.
+    /// Data that no format can carry.
     pub(super) losses: Vec<Loss>,
     pub(super) signatures: Vec<Signature>,
 }
@@ -43,12 +43,12 @@ impl Bundle {
         self.blobs.iter_mut()
     }
 
-    /// A blob by its digest.
+    /// Returns the blob with a digest.
     pub fn blob(&self, digest: &Digest) -> Option<&BlobOut> {
         self.by_digest.get(digest).map(|&i| &self.blobs[i])
     }
 
-    /// The documents that point to others.
+    /// Digests of manifests and indexes.
     pub(super) fn manifest_digests(&self) -> Vec<Digest> {
         let manifests = self
             .blobs
@@ -57,7 +57,7 @@ impl Bundle {
         manifests.map(|blob| blob.digest.clone()).collect()
     }
 
-    /// The descriptor of a manifest that is listed or stands below an index.
+    /// Returns the descriptor of a manifest or index.
     pub(super) fn descriptor_of(&self, digest: &Digest) -> Descriptor {
         let listed = self
             .listed
@@ -69,10 +69,10 @@ impl Bundle {
             .unwrap_or_else(|| output::descriptor("", digest, 0))
     }
 
-    /// The layers of all images, platforms that are not listed themselves too, each with its diff ID.
+    /// The layers of all images, also of platforms below an index, each with its diff ID.
     ///
     /// # Errors
-    /// `Schema` and `LayerCount` for a config that does not fit its manifest.
+    /// `Schema` and `LayerCount` for a config that does not match its manifest.
     pub(super) fn layers(&self) -> Result<Vec<(Descriptor, Digest)>> {
         let mut layers = Vec::new();
         for digest in self.manifest_digests() {
@@ -101,7 +101,7 @@ impl Bundle {
             let diff_ids = ImageConfig::parse_known(config)?
                 .diff_ids
                 .unwrap_or_default();
-            // Attestations have the config of an image and layers that are none.
+            // Attestations have an image's config, but their layers are no filesystems.
             let is_image = manifest
                 .layers
                 .iter()
@@ -123,7 +123,7 @@ impl Bundle {
         Ok(layers)
     }
 
-    /// Whether a manifest describes a container image, as far as its config in the bundle shows.
+    /// Returns true for the manifest of a container image, judged with its config if the bundle has it.
     pub(super) fn is_image(&self, manifest: &Manifest) -> bool {
         let config = || {
             let config = self.blob(&manifest.config.as_ref()?.digest)?;
@@ -144,7 +144,7 @@ impl Bundle {
         }
     }
 
-    /// Puts another blob in the place of one.
+    /// Replaces a blob.
     pub(super) fn replace(&mut self, old: &Digest, new: &BlobOut) {
         let Some(position) = self.by_digest.remove(old) else {
             return;
@@ -170,12 +170,12 @@ impl Bundle {
         };
     }
 
-    /// Whether a document is a manifest or an index, and no config.
+    /// Returns true for a manifest or an index, false for a config.
     pub fn is_manifest(&self, digest: &Digest) -> bool {
         self.manifests.contains(digest)
     }
 
-    /// Adds a document that points to others.
+    /// Adds a manifest or index.
     pub(super) fn push_manifest(&mut self, digest: &Digest, bytes: Arc<[u8]>) {
         self.manifests.insert(digest.clone());
         self.push(digest, bytes.len() as u64, Source::Document(bytes));
@@ -193,7 +193,7 @@ impl Bundle {
         }
     }
 
-    /// Notes what an image states of a layer whose bytes are here: compared when they are copied.
+    /// Adds a diff ID to compare with a layer when its bytes are copied.
     pub(super) fn state(&mut self, digest: &Digest, diff_id: &Digest, limits: DecodeLimits) {
         let blob = self
             .by_digest
@@ -206,7 +206,7 @@ impl Bundle {
         }
     }
 
-    /// Gives names the texts of the local store, see [`ListedName::for_store`].
+    /// Changes the texts of names for the local store, see [`ListedName::for_store`].
     pub fn name_for_store(&mut self) {
         for listed in &mut self.listed {
             let names = std::mem::take(&mut listed.names);
@@ -214,8 +214,8 @@ impl Bundle {
         }
     }
 
-    /// Refuses to list two different images under one name: readers would take the first, the last, or one of each
-    /// half. One name for several platforms, each of which is stated, is no such case.
+    /// Refuses two different images with one name: readers would take the first, the last, or one of each half. Several
+    /// platforms may share a name if each states its platform.
     ///
     /// # Errors
     /// `Ambiguous`.
@@ -236,18 +236,18 @@ impl Bundle {
         }
         Ok(())
     }
-    /// The signatures of manifests that are still what they were.
+    /// The signatures of unchanged manifests.
     pub(super) fn valid_signatures(&self) -> impl Iterator<Item = &Signature> {
         let signatures = self.signatures.iter();
         signatures.filter(|signature| self.blob(&signature.of).is_some())
     }
 
-    /// All that could not be carried along as it was into a format that holds no more than that.
+    /// Data of the input that is lost in a format.
     pub fn losses(&self, holds: Holds) -> Vec<Loss> {
         let mut losses = self.losses.clone();
         for signature in &self.signatures {
             let why = match self.blob(&signature.of) {
-                None => "the manifest that it is about changed",
+                None => "its manifest changed",
                 Some(_) if holds == Holds::Signatures => continue,
                 Some(_) => "only dir: holds signatures",
             };

@@ -8,17 +8,17 @@ use crate::blob::{Compression, Hasher, NewFile, ReadAhead, WriteBehind};
 use crate::error::{Error, Result};
 use crate::spec::Digest;
 
-/// Writes plain bytes into a file while they are hashed.
+/// Writes bytes into a file and hashes them. Returns their digest and size.
 pub(super) fn copy_into(
     file: &Arc<NewFile>,
-    mut plain: ReadAhead,
+    mut bytes: ReadAhead,
     mut hasher: Hasher,
 ) -> Result<(Digest, u64)> {
     let failed = |error| Error::io("write", error);
     let mut behind = WriteBehind::new(Arc::clone(file));
     let mut size = 0;
     loop {
-        let chunk = plain
+        let chunk = bytes
             .take_chunk(u64::MAX)
             .map_err(|error| Error::io("read", error))?;
         if chunk.is_empty() {
@@ -31,22 +31,22 @@ pub(super) fn copy_into(
     }
 }
 
-/// Packs plain bytes into an empty file, on all cores; digest and size of what was written.
+/// Compresses bytes into an empty file, on all cores. Returns digest and size of the file.
 ///
 /// # Errors
 /// As [`encode`]; `Io` for a full disk.
 pub(super) fn compress_into(
     file: &NewFile,
-    plain: impl Read,
+    bytes: impl Read,
     to: Compression,
     level: Option<i32>,
 ) -> Result<(Digest, u64)> {
     let mut out = HashingWriter::new(file);
-    encode(plain, &mut out, to, level)?;
+    encode(bytes, &mut out, to, level)?;
     Ok(out.finish())
 }
 
-/// Writes a file and hashes what it writes. An error names the folder that has no room.
+/// Writer that hashes the bytes it writes to a file. Its errors name the file's directory.
 pub(super) struct HashingWriter<'a> {
     file: &'a NewFile,
     hasher: Hasher,

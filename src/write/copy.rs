@@ -1,17 +1,17 @@
-//! Blobs from where they are to where they belong, verified on the way.
+//! Blobs copied from their source to the output, and verified on the way.
 
 use std::io::{Read, Write};
 
-use super::decoding::Decoding;
+use super::decoding::DiffIdCheck;
 use super::output::{BlobOut, Source};
 use crate::archive::Content;
 use crate::blob::{CHUNK, Hasher, Meter, SerialWriter};
 use crate::error::{At, Error, Fault, Result};
 
-/// Writes a blob to a file from `offset` on.
+/// Writes a blob to a file, from `offset` on.
 ///
 /// # Errors
-/// `SizeMismatch` and `DigestMismatch` if the source is not what the bundle says, placed at the blob; `Io`.
+/// `SizeMismatch` and `DigestMismatch` if the source differs from the bundle, placed at the blob; `Io`.
 pub(super) fn to_file(
     blob: &BlobOut,
     file: &SerialWriter<'_>,
@@ -19,15 +19,15 @@ pub(super) fn to_file(
     meter: &Meter,
 ) -> Result<()> {
     let mut position = offset;
-    pour(blob, meter, |bytes| {
+    read_verified(blob, meter, |bytes| {
         file.write_all_at(bytes, position)?;
         position += bytes.len() as u64;
         Ok(())
     })
 }
 
-/// Compares a blob with its digest and size without writing it, for who has the blob already: what was read here is
-/// verified all the same. What was hashed in this run is not read again.
+/// Compares a blob with its digest and size without writing it, for outputs that have it already. A blob that was
+/// hashed in this run is not read again.
 ///
 /// # Errors
 /// `SizeMismatch` and `DigestMismatch`, placed at the blob.
@@ -42,7 +42,7 @@ pub(super) fn check(blob: &BlobOut, meter: &Meter) -> Result<()> {
             meter.skip(blob.size);
             Ok(())
         }
-        _ => pour(blob, meter, |_| Ok(())),
+        _ => read_verified(blob, meter, |_| Ok(())),
     }
 }
 
@@ -51,10 +51,11 @@ pub(super) fn check(blob: &BlobOut, meter: &Meter) -> Result<()> {
 /// # Errors
 /// As [`to_file`].
 pub(super) fn to_stream(blob: &BlobOut, out: &mut dyn Write, meter: &Meter) -> Result<()> {
-    pour(blob, meter, |bytes| out.write_all(bytes))
+    read_verified(blob, meter, |bytes| out.write_all(bytes))
 }
 
-/// Whether the bytes were hashed when they were put into a file that has no name, and nobody can have changed since.
+/// Returns true if the bytes were hashed on their way into an anonymous temporary file, which no other program can
+/// change.
 fn is_hashed(blob: &BlobOut) -> bool {
     let Source::Stored(Content::Kept(kept)) = &blob.source else {
         return false;
@@ -62,23 +63,24 @@ fn is_hashed(blob: &BlobOut) -> bool {
     kept.scan.digest == blob.digest && kept.scan.size == blob.size && kept.file.is_unnamed()
 }
 
-/// Hands a blob over in chunks, hashing each that was not hashed here before, and compares digest and size at the end.
-fn pour(
+/// Passes a blob on in chunks and compares its digest and size at the end. Bytes that were hashed before are not hashed
+/// again.
+fn read_verified(
     blob: &BlobOut,
     meter: &Meter,
     mut put: impl FnMut(&[u8]) -> std::io::Result<()>,
 ) -> Result<()> {
-    let place = || blob.digest.blob_path();
+    let context = || blob.digest.blob_path();
     let meter = &meter.part(blob.digest.short(), blob.size);
     let mut hasher = match is_hashed(blob) {
         true => None,
         false => Some(Hasher::like(&blob.digest)?),
     };
-    let mut decoding = Decoding::of(blob).at(place)?;
+    let mut diff_ids = DiffIdCheck::start(blob).at(context)?;
     let mut written = 0;
     let mut take = |bytes: &[u8]| -> Result<()> {
         written += bytes.len() as u64;
-        // One byte too many is enough: nothing is written past the room that was made for it.
+        // Stop at the first excess byte: nothing is written past the space reserved for the blob.
         if written > blob.size {
             return Err(Fault::SizeMismatch {
                 expected: blob.size,
@@ -89,21 +91,21 @@ fn pour(
         if let Some(hasher) = &mut hasher {
             hasher.update(bytes);
         }
-        if let Some(decoding) = &mut decoding {
-            decoding.feed(bytes);
+        if let Some(diff_ids) = &mut diff_ids {
+            diff_ids.feed(bytes);
         }
         put(bytes).map_err(|error| Error::io("write", error))?;
         meter.add(bytes.len() as u64);
         Ok(())
     };
     match &blob.source {
-        Source::Document(bytes) => take(bytes).at(place)?,
-        Source::Stored(content) => each_chunk(content.reader()?, &mut take).at(place)?,
+        Source::Document(bytes) => take(bytes).at(context)?,
+        Source::Stored(content) => each_chunk(content.reader()?, &mut take).at(context)?,
         Source::Decoded(stored) => {
-            let place = || stored.digest.blob_path();
-            let (plain, check) = stored.decode(&Meter::default()).at(place)?;
-            each_chunk(plain, &mut take).at(place)?;
-            check.finish().at(place)?;
+            let context = || stored.digest.blob_path();
+            let (bytes, check) = stored.decode(&Meter::default()).at(context)?;
+            each_chunk(bytes, &mut take).at(context)?;
+            check.finish().at(context)?;
         }
     }
     if written != blob.size {
@@ -111,7 +113,7 @@ fn pour(
             expected: blob.size,
             found: written,
         })
-        .at(place()));
+        .at(context()));
     }
     if let Some(found) = hasher.map(Hasher::finish)
         && found != blob.digest
@@ -120,10 +122,10 @@ fn pour(
             expected: blob.digest.to_string(),
             found: found.to_string(),
         };
-        return Err(Error::new(fault).at(place()));
+        return Err(Error::new(fault).at(context()));
     }
-    // After the digest: bytes that are not those stated need not decode.
-    decoding.map_or(Ok(()), Decoding::finish).at(place)
+    // The digest comes first: bytes that differ from it need not decode.
+    diff_ids.map_or(Ok(()), DiffIdCheck::finish).at(context)
 }
 
 fn each_chunk(mut reader: impl Read, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {

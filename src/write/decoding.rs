@@ -12,7 +12,7 @@ use crate::layer::{self, Limits, sniffable};
 use crate::spec::Digest;
 
 impl Bundle {
-    /// Has the entries of compressed layers walked when they are copied, and what that finds out kept.
+    /// Scans the entries of compressed layers while they are copied. The scans are kept in the result.
     pub fn watch(&mut self, limits: &Limits) -> Scans {
         let scans = Scans::new(*limits);
         for stated in self.blobs_mut().filter_map(|blob| blob.stated.as_mut()) {
@@ -22,53 +22,52 @@ impl Bundle {
     }
 }
 
-/// A decoder that is fed with the stored bytes that are copied, and runs on a thread of its own.
-pub(super) struct Decoding {
+/// Decoder on a thread of its own, fed with the stored bytes while they are copied.
+pub(super) struct DiffIdCheck {
     feed: Option<FeedingWriter>,
     found: Receiver<Result<()>>,
 }
 
-impl Decoding {
-    /// A decoder for a blob that is about to be read; `None` where its digest says everything, or where it was decoded
-    /// in this run already.
+impl DiffIdCheck {
+    /// Starts a decoder for a blob; `None` if its digest is its diff ID, or if it was decoded before in this run.
     ///
     /// # Errors
     /// `Io`, `UnsupportedDigest`.
-    pub(super) fn of(blob: &BlobOut) -> Result<Option<Self>> {
+    pub(super) fn start(blob: &BlobOut) -> Result<Option<Self>> {
         let (Source::Stored(content), Some(stated)) = (&blob.source, &blob.stated) else {
             return Ok(None);
         };
-        let unproven: Vec<(Digest, Hasher)> = stated
+        let expected: Vec<(Digest, Hasher)> = stated
             .diff_ids
             .iter()
             .filter(|diff_id| **diff_id != blob.digest)
             .map(|diff_id| Ok((diff_id.clone(), Hasher::like(diff_id)?)))
             .collect::<Result<_>>()?;
-        if unproven.is_empty() || content.is_empty() || content.known().is_some() {
+        if expected.is_empty() || content.is_empty() || content.known().is_some() {
             return Ok(None);
         }
         let compression = content.compression()?;
         let limits = stated.limits;
-        let is_sha256 = unproven.iter().all(|(_, hasher)| hasher.is_sha256());
+        let is_sha256 = expected.iter().all(|(_, hasher)| hasher.is_sha256());
         let scans = stated.scans.clone().filter(|_| is_sha256);
         let address = content.address();
         let (feeder, stored) = ReadAhead::pair();
         let (sent, found) = channel();
         std::thread::spawn(move || {
             let compared = match scans {
-                Some(scans) => walk(stored, &unproven, &scans, address),
+                Some(scans) => scan(stored, &expected, &scans, address),
                 None => Decoder::new(stored, compression, limits)
-                    .and_then(|decoder| compare(decoder, unproven)),
+                    .and_then(|decoder| compare(decoder, expected)),
             };
             let _ = sent.send(compared);
         });
-        Ok(Some(Decoding {
+        Ok(Some(DiffIdCheck {
             feed: Some(feeder.writer()),
             found,
         }))
     }
 
-    /// Hands stored bytes over. After an error of the decoder nothing is done any more.
+    /// Passes stored bytes to the decoder. They are ignored once it has failed.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         if let Some(feed) = &mut self.feed
             && feed.write_all(bytes).is_err()
@@ -77,7 +76,7 @@ impl Decoding {
         }
     }
 
-    /// Waits for the decoder and gives what it found.
+    /// Waits for the decoder and returns its result.
     ///
     /// # Errors
     /// `DiffIdMismatch`, `Codec`, `Limit`.
@@ -90,10 +89,10 @@ impl Decoding {
     }
 }
 
-/// Walks the entries of stored bytes and compares what they are with the diff IDs, all of them by SHA-256.
-fn walk(
+/// Scans the entries of a layer and compares its SHA-256 digest with the diff IDs.
+fn scan(
     stored: ReadAhead,
-    unproven: &[(Digest, Hasher)],
+    expected: &[(Digest, Hasher)],
     scans: &Scans,
     address: (u64, u64),
 ) -> Result<()> {
@@ -102,7 +101,7 @@ fn walk(
     let Some(found) = &scan.diff_id else {
         return Err(scan.fault.unwrap_or_else(|| Fault::StreamConsumed.into()));
     };
-    for (expected, _) in unproven {
+    for (expected, _) in expected {
         same(expected, found)?;
     }
     scans.insert(address, scan);
@@ -117,14 +116,14 @@ fn same(expected: &Digest, found: &Digest) -> Result<()> {
     Err(Fault::DiffIdMismatch { expected, found }.into())
 }
 
-/// Reads uncompressed bytes to their end and compares what they are with the diff IDs.
-fn compare(mut bytes: impl Read, mut unproven: Vec<(Digest, Hasher)>) -> Result<()> {
+/// Reads uncompressed bytes to their end and compares their digests with the diff IDs.
+fn compare(mut bytes: impl Read, mut expected: Vec<(Digest, Hasher)>) -> Result<()> {
     let mut buf = vec![0; CHUNK];
     loop {
         match bytes.read(&mut buf) {
             Ok(0) => break,
             Ok(n) => {
-                for (_, hasher) in &mut unproven {
+                for (_, hasher) in &mut expected {
                     hasher.update(buf.get(..n).unwrap_or_default());
                 }
             }
@@ -132,7 +131,7 @@ fn compare(mut bytes: impl Read, mut unproven: Vec<(Digest, Hasher)>) -> Result<
             Err(error) => return Err(Error::io("decode", error)),
         }
     }
-    for (expected, hasher) in unproven {
+    for (expected, hasher) in expected {
         same(&expected, &hasher.finish())?;
     }
     Ok(())

@@ -1,20 +1,14 @@
-//! Headers of a layer's or a root filesystem's tar: any entry, the same bytes on every host.
+//! Tar headers of any entry, with the same bytes on every host.
 //!
-//! Headers are ustar. What one cannot hold (long names, large numbers, parts of seconds, times before 1970, extended
-//! attributes) goes into a PAX header before it, which is written only then, with a fixed name and its records sorted
-//! (FORMATS of docker load, GNU tar, Go and Python agree on all of it). Nothing comes from the clock or the host.
+//! Headers are ustar. A PAX header precedes one that cannot hold its entry (long names, large numbers, fractions of
+//! seconds, times before 1970, extended attributes); it has a fixed name, and its records are sorted (FORMATS of docker
+//! load, GNU tar, Go and Python agree on all of it). Nothing comes from the clock or the host.
 
-use std::io::Write as _;
+pub use super::ustar::{BLOCK, END, padding};
+use super::ustar::{Block, Checksum, split_path};
+use crate::layer::{EntryKind, Mtime, Xattr, acl};
 
-use crate::layer::{EntryKind, Mtime, Xattr};
-
-/// Bytes of a block; contents are filled up with zeros to a whole number of them.
-pub const BLOCK: u64 = 512;
-
-/// What ends a tar.
-pub const END: [u8; 1024] = [0; 1024];
-
-/// An entry to be written, without its contents.
+/// An entry to write, without its contents.
 ///
 /// ```
 /// use imgkit::layer::{EntryKind, StreamInput, Walker};
@@ -29,111 +23,50 @@ pub const END: [u8; 1024] = [0; 1024];
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EntryOut<'a> {
-    /// The path, without the `/` that a folder's name ends with; empty for the top, which is written `./`.
+    /// Path, without the `/` at the end of a directory's name; empty for the root, which is written as `./`.
     pub path: &'a [u8],
-    /// What it is. `Other` is written with its letter and contents.
+    /// Kind of the entry. `Other` is written with its type flag and contents.
     pub kind: EntryKind,
     /// Permission bits with setuid, setgid and sticky.
     pub mode: u16,
-    /// Owner.
+    /// User ID of the owner.
     pub uid: u64,
-    /// Group.
+    /// Group ID.
     pub gid: u64,
-    /// Owner's name; a hint.
+    /// Name of the owner, a hint.
     pub user_name: &'a [u8],
-    /// Group's name; a hint.
+    /// Name of the group, a hint.
     pub group_name: &'a [u8],
     /// Modification time.
     pub mtime: Mtime,
-    /// Bytes of contents that follow the header; 0 for what has none.
+    /// Size in bytes of the contents that follow the header; 0 for entries without contents.
     pub size: u64,
     /// Target of a link.
     pub link_target: &'a [u8],
     /// Major and minor number of a device.
     pub device: (u64, u64),
-    /// Extended attributes; their order does not matter.
+    /// Extended attributes, in any order.
     pub xattrs: &'a [Xattr],
 }
 
+/// PAX records of an entry: keys and values.
+type Records = Vec<(Vec<u8>, Vec<u8>)>;
+
 impl EntryOut<'_> {
     /// Appends the header, with a PAX header before it where it needs one: a whole number of blocks. `size` bytes of
-    /// contents follow, filled up by [`padding`].
+    /// contents follow, then [`padding`].
     pub fn header(&self, out: &mut Vec<u8>) {
-        let mut path = self.path.to_vec();
-        if path.is_empty() {
-            path.push(b'.');
-        }
-        let mut type_flag = self.kind.letter();
-        if type_flag == 0 {
-            type_flag = b'0';
-        }
-        if self.kind == EntryKind::Directory {
-            path.push(b'/');
-        }
-        let mut block = [0; BLOCK as usize];
-        let mut records: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-        let mut record = |key: &str, value: Vec<u8>| records.push((key.into(), value));
+        self.header_with(Checksum::SixDigits, out);
+    }
 
-        match split(&path) {
-            Some((prefix, name)) => {
-                put(&mut block, 0, name);
-                put(&mut block, 345, prefix);
-            }
-            None => {
-                // What readers without PAX make of it: as much of the end as fits.
-                let start = path.len() - 100;
-                put(&mut block, 0, path.get(start..).unwrap_or_default());
-                record("path", path.clone());
-            }
-        }
-        put(
-            &mut block,
-            157,
-            self.link_target.get(..100).unwrap_or(self.link_target),
-        );
-        if self.link_target.len() > 100 {
-            record("linkpath", self.link_target.to_vec());
-        }
-        octal(&mut block, 100, 8, u64::from(self.mode & 0o7777));
-        for (key, at, width, value) in [
-            ("uid", 108, 8, self.uid),
-            ("gid", 116, 8, self.gid),
-            ("size", 124, 12, self.size),
-        ] {
-            if !octal(&mut block, at, width, value) {
-                record(key, value.to_string().into_bytes());
-            }
-        }
-        let seconds = u64::try_from(self.mtime.seconds).unwrap_or_default();
-        if !octal(&mut block, 136, 12, seconds) || self.mtime.seconds < 0 || self.mtime.nanos > 0 {
-            // The earliest second of all has a number that no reader takes; a nanosecond later has one.
-            let earliest = self.mtime.seconds == i64::MIN && self.mtime.nanos == 0;
-            let mtime = Mtime {
-                nanos: self.mtime.nanos.max(u32::from(earliest)),
-                ..self.mtime
-            };
-            record("mtime", time(mtime).into_bytes());
-        }
-        for (key, at, value) in [
-            ("uname", 265, self.user_name),
-            ("gname", 297, self.group_name),
-        ] {
-            // The field is a text that a NUL ends.
-            match value.len() < 32 {
-                true => put(&mut block, at, value),
-                false => record(key, value.to_vec()),
-            }
-        }
-        for (key, at, value) in [
-            ("SCHILY.devmajor", 329, self.device.0),
-            ("SCHILY.devminor", 337, self.device.1),
-        ] {
-            if !octal(&mut block, at, 8, value) {
-                record(key, value.to_string().into_bytes());
-            }
-        }
+    /// Appends the header with a form of checksum.
+    pub(super) fn header_with(&self, checksum: Checksum, out: &mut Vec<u8>) {
+        let (mut block, mut records) = (Block::default(), Records::new());
+        self.put_names(&mut block, &mut records);
+        self.put_numbers(&mut block, &mut records);
+        self.put_mtime(&mut block, &mut records);
         for xattr in self.xattrs {
-            let key = match xattr.name.starts_with(crate::layer::acl::PREFIX) {
+            let key = match xattr.name.starts_with(acl::PREFIX) {
                 true => xattr.name.clone(),
                 false => [b"SCHILY.xattr.", xattr.name.as_slice()].concat(),
             };
@@ -143,35 +76,114 @@ impl EntryOut<'_> {
             records.sort_unstable();
             let body: Vec<u8> = records
                 .iter()
-                .flat_map(|(key, value)| pax(key, value))
+                .flat_map(|(key, value)| pax_record(key, value))
                 .collect();
-            let mut extension = [0; BLOCK as usize];
-            put(&mut extension, 0, b"pax");
-            octal(&mut extension, 100, 8, 0o644);
-            for (at, width) in [(108, 8), (116, 8), (136, 12), (329, 8), (337, 8)] {
-                octal(&mut extension, at, width, 0);
-            }
-            octal(&mut extension, 124, 12, body.len() as u64);
-            finish(&mut extension, b'x');
-            out.extend_from_slice(&extension);
-            out.extend_from_slice(&body);
-            out.resize(out.len() + padding(body.len() as u64), 0);
+            extension(&body, checksum, out);
         }
-        finish(&mut block, type_flag);
-        out.extend_from_slice(&block);
+        out.extend_from_slice(&block.finish(self.type_flag(), checksum));
+    }
+
+    fn type_flag(&self) -> u8 {
+        match self.kind.letter() {
+            0 => b'0',
+            letter => letter,
+        }
+    }
+
+    /// Path, link target, and names of owner and group.
+    fn put_names(&self, block: &mut Block, records: &mut Records) {
+        let mut path = self.path.to_vec();
+        if path.is_empty() {
+            path.push(b'.');
+        }
+        if self.kind == EntryKind::Directory {
+            path.push(b'/');
+        }
+        match split_path(&path) {
+            Some((prefix, name)) => {
+                block.put(0, name);
+                block.put(345, prefix);
+            }
+            None => {
+                // Readers without PAX see as much of the end as fits.
+                block.put(0, path.get(path.len() - 100..).unwrap_or_default());
+                records.push((b"path".into(), path));
+            }
+        }
+        let target = self.link_target;
+        block.put(157, target.get(..100).unwrap_or(target));
+        if target.len() > 100 {
+            records.push((b"linkpath".into(), target.to_vec()));
+        }
+        for (key, at, value) in [
+            ("uname", 265, self.user_name),
+            ("gname", 297, self.group_name),
+        ] {
+            // The field ends with a NUL.
+            match value.len() < 32 {
+                true => block.put(at, value),
+                false => records.push((key.into(), value.to_vec())),
+            }
+        }
+    }
+
+    /// Mode, owner, size and device.
+    fn put_numbers(&self, block: &mut Block, records: &mut Records) {
+        block.put_octal(100, 8, u64::from(self.mode & 0o7777));
+        for (key, at, width, value) in [
+            ("uid", 108, 8, self.uid),
+            ("gid", 116, 8, self.gid),
+            ("size", 124, 12, self.size),
+            ("SCHILY.devmajor", 329, 8, self.device.0),
+            ("SCHILY.devminor", 337, 8, self.device.1),
+        ] {
+            if !block.put_octal(at, width, value) {
+                records.push((key.into(), value.to_string().into_bytes()));
+            }
+        }
+    }
+
+    fn put_mtime(&self, block: &mut Block, records: &mut Records) {
+        let Mtime { seconds, nanos } = self.mtime;
+        let fits = block.put_octal(136, 12, u64::try_from(seconds).unwrap_or_default());
+        if !fits || seconds < 0 || nanos > 0 {
+            // Readers refuse the number of the earliest second, but not that of a nanosecond later.
+            let is_earliest = seconds == i64::MIN && nanos == 0;
+            let nanos = nanos.max(u32::from(is_earliest));
+            let text = time(Mtime { seconds, nanos });
+            records.push((b"mtime".into(), text.into_bytes()));
+        }
     }
 }
 
-/// How many zeros follow contents of that size.
-pub fn padding(size: u64) -> usize {
-    // Less than a block.
-    ((BLOCK - size % BLOCK) % BLOCK) as usize
+/// Appends a PAX header with its records.
+fn extension(body: &[u8], checksum: Checksum, out: &mut Vec<u8>) {
+    let mut block = Block::default();
+    block.put(0, b"pax");
+    block.put_octal(100, 8, 0o644);
+    for (at, width) in [(108, 8), (116, 8), (136, 12), (329, 8), (337, 8)] {
+        block.put_octal(at, width, 0);
+    }
+    block.put_octal(124, 12, body.len() as u64);
+    out.extend_from_slice(&block.finish(b'x', checksum));
+    out.extend_from_slice(body);
+    out.resize(out.len() + padding(body.len() as u64), 0);
 }
 
-/// A time as PAX and mtree write it: seconds since 1970 with as many digits behind the point as it needs.
+/// A PAX record, whose length counts its own digits.
+fn pax_record(key: &[u8], value: &[u8]) -> Vec<u8> {
+    let rest = key.len() + value.len() + 3;
+    let mut length = rest + 1;
+    while length != rest + length.to_string().len() {
+        length = rest + length.to_string().len();
+    }
+    [length.to_string().as_bytes(), b" ", key, b"=", value, b"\n"].concat()
+}
+
+/// Formats a time as PAX and mtree do: seconds since 1970, with as many decimal places as it needs.
 pub fn time(time: Mtime) -> String {
     let (sign, whole, nanos) = match (time.seconds, time.nanos) {
-        // Forward from the second before is back from the second after.
+        // Nanoseconds count forward from the second before, the text counts back from the second after.
         (seconds @ ..=-1, nanos @ 1..) => {
             ("-", (seconds + 1).unsigned_abs(), 1_000_000_000 - nanos)
         }
@@ -186,58 +198,6 @@ pub fn time(time: Mtime) -> String {
         "" => format!("{sign}{whole}"),
         fraction => format!("{sign}{whole}.{fraction}"),
     }
-}
-
-/// Where a name is cut so that both parts fit their fields; `None` if it cannot be.
-fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
-    if path.len() <= 100 {
-        return Some((b"", path));
-    }
-    // The last slash that leaves a short enough prefix; a closing slash belongs to the name.
-    let most = path.len().min(156).min(path.len() - 1);
-    let slash = path.get(..most)?.iter().rposition(|&byte| byte == b'/')?;
-    let (prefix, name) = (path.get(..slash)?, path.get(slash + 1..)?);
-    (slash > 0 && name.len() <= 100).then_some((prefix, name))
-}
-
-fn put(block: &mut [u8; BLOCK as usize], at: usize, bytes: &[u8]) {
-    if let Some(to) = block.get_mut(at..at + bytes.len()) {
-        to.copy_from_slice(bytes);
-    }
-}
-
-/// Writes digits and a NUL; whether the number fits. One that does not is written as 0.
-fn octal(block: &mut [u8; BLOCK as usize], at: usize, width: usize, value: u64) -> bool {
-    let digits = width - 1;
-    let fits = value >> (3 * digits) == 0;
-    let text = format!("{:0digits$o}\0", if fits { value } else { 0 });
-    put(block, at, text.as_bytes());
-    fits
-}
-
-fn finish(block: &mut [u8; BLOCK as usize], type_flag: u8) {
-    block[156] = type_flag;
-    put(block, 257, b"ustar\x0000");
-    put(block, 148, b"        ");
-    let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
-    put(block, 148, format!("{sum:06o}\0 ").as_bytes());
-}
-
-/// A record, whose length counts its own digits.
-fn pax(key: &[u8], value: &[u8]) -> Vec<u8> {
-    let rest = key.len() + value.len() + 3;
-    let mut length = rest + 1;
-    while length != rest + length.to_string().len() {
-        length = rest + length.to_string().len();
-    }
-    let mut record = Vec::with_capacity(length);
-    // Writing to memory does not fail.
-    let _ = write!(record, "{length} ");
-    record.extend_from_slice(key);
-    record.push(b'=');
-    record.extend_from_slice(value);
-    record.push(b'\n');
-    record
 }
 
 #[cfg(test)]
@@ -263,7 +223,7 @@ mod tests {
             .expect("an entry")
             .clone();
         assert!(walker.anomalies().is_empty());
-        // The second opinion, on what both can tell.
+        // The tar crate reads the same, as far as it can.
         let mut archive = tar::Archive::new(&tar[..]);
         let mut entries = archive.entries().expect("a tar");
         let mut theirs = entries.next().expect("an entry").expect("readable");
@@ -285,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_every_length_come_back() {
+    fn names_of_any_length_are_read_back() {
         for length in (1..420).chain([1000, 4095, 60_000]) {
             for part in [1, 7, 99, 100, 101, 155, 156, 255] {
                 let mut path = Vec::new();
@@ -296,12 +256,12 @@ mod tests {
                         path.push(0x80 | (path.len() % 50) as u8);
                     }
                 }
-                let folder = EntryOut {
+                let directory = EntryOut {
                     path: &path,
                     kind: EntryKind::Directory,
                     ..EntryOut::default()
                 };
-                assert_eq!(read_back(&folder).clean_path(), path);
+                assert_eq!(read_back(&directory).clean_path(), path);
                 let link = EntryOut {
                     path: &path,
                     kind: EntryKind::Symlink,
@@ -315,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_every_size_come_back() {
+    fn numbers_of_any_size_are_read_back() {
         for value in [
             0,
             1,
@@ -355,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn times_and_attributes_come_back() {
+    fn times_and_attributes_are_read_back() {
         for (seconds, nanos, text) in [
             (0, 0, "0"),
             (1, 500_000_000, "1.5"),

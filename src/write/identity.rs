@@ -8,18 +8,18 @@ use crate::layer::{Limits, Scan};
 use crate::limits::DecodeLimits;
 use crate::spec::Digest;
 
-/// What configs state of a blob's uncompressed bytes: a diff ID for each algorithm and each image that differs.
+/// Diff IDs that configs state for a blob: one for each algorithm, and all different ones.
 #[derive(Debug, Clone)]
 pub struct LayerIds {
     /// The diff IDs, each once.
     pub diff_ids: Vec<Digest>,
-    /// What decoding accepts at most.
+    /// Limits of decoding.
     pub limits: DecodeLimits,
-    /// Where to keep what a walk over the entries finds out, if somebody wants to know.
+    /// Collection for the scan of the layer's entries, if it is wanted.
     pub(super) scans: Option<Scans>,
 }
 
-/// What was found out about layers that were decoded while they were copied. Clones are of the same collection.
+/// Scans of layers that were decoded while they were copied. Clones share one collection.
 #[derive(Debug, Clone, Default)]
 pub struct Scans {
     found: Arc<Mutex<ByAddress>>,
@@ -30,7 +30,7 @@ pub struct Scans {
 type ByAddress = HashMap<(u64, u64), Arc<Scan>>;
 
 impl Scans {
-    /// An empty collection; later scans accept no more than `limits`.
+    /// An empty collection; scans are made within these limits.
     pub(super) fn new(limits: Limits) -> Self {
         Scans {
             limits,
@@ -38,13 +38,13 @@ impl Scans {
         }
     }
 
-    /// What was found out about a layer, if it was decoded while it was copied.
+    /// Returns the scan of a layer, if it was decoded while it was copied.
     pub fn of(&self, content: &Content) -> Option<Arc<Scan>> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.get(&content.address()).cloned()
     }
 
-    /// Keeps the scan of the layer at an address.
+    /// Adds the scan of the layer at an address.
     pub(super) fn insert(&self, address: (u64, u64), scan: Scan) {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.insert(address, Arc::new(scan));
@@ -52,7 +52,7 @@ impl Scans {
 }
 
 impl LayerIds {
-    /// None yet.
+    /// No diff IDs yet.
     pub fn new(limits: DecodeLimits) -> Self {
         LayerIds {
             diff_ids: Vec::new(),

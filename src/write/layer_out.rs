@@ -1,4 +1,4 @@
-//! A layer in the making: entries and markers go in, a kept blob comes out, hashed while it is written.
+//! A layer written entry by entry into a file, and hashed on the way.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use crate::error::{Error, Fault, Result};
 use crate::layer::Scan;
 use crate::spec::Digest;
 
-/// Writes a layer into a file, plain or packed.
+/// Writer of a layer, compressed or not.
 ///
-/// Nothing is remembered of the entries: their order and whatever links mean are the caller's.
+/// It does not keep track of entries: their order and the targets of links are up to the caller.
 ///
 /// ```no_run
 /// use imgkit::blob::{Meter, NewFile};
@@ -37,8 +37,8 @@ use crate::spec::Digest;
 /// ```
 pub struct LayerWriter {
     file: Arc<NewFile>,
-    /// Who packs what is written; without it the layer stays plain.
-    packing: Option<Packing>,
+    /// The compressor; `None` for an uncompressed layer.
+    compressor: Option<Compressor>,
     buf: Vec<u8>,
     hasher: Hasher,
     count: u64,
@@ -46,11 +46,11 @@ pub struct LayerWriter {
 }
 
 impl LayerWriter {
-    /// Starts a plain layer; `meter` counts its bytes.
+    /// Starts an uncompressed layer; `meter` counts its bytes.
     pub fn new(file: NewFile, meter: &Meter) -> Self {
         LayerWriter {
             file: Arc::new(file),
-            packing: None,
+            compressor: None,
             buf: Vec::with_capacity(4 * CHUNK),
             hasher: Hasher::default(),
             count: 0,
@@ -58,14 +58,14 @@ impl LayerWriter {
         }
     }
 
-    /// Starts a layer that is packed while it is made, on all cores: the plain one is never in a file. It has to be
-    /// written outside of the pool of threads that packs.
-    pub fn packing(file: NewFile, to: Compression, level: Option<i32>, meter: &Meter) -> Self {
+    /// Starts a layer that is compressed while it is written, on all cores; the uncompressed layer never lies in a
+    /// file. Must not be used on a thread of the pool that compresses.
+    pub fn compressing(file: NewFile, to: Compression, level: Option<i32>, meter: &Meter) -> Self {
         let mut writer = LayerWriter::new(file, meter);
         let file = Arc::clone(&writer.file);
-        let (feeder, plain) = ReadAhead::pair();
-        let thread = std::thread::spawn(move || compress_into(&file, plain, to, level));
-        writer.packing = Some(Packing {
+        let (feeder, tar) = ReadAhead::pair();
+        let thread = std::thread::spawn(move || compress_into(&file, tar, to, level));
+        writer.compressor = Some(Compressor {
             to,
             feeder: Some(feeder.writer()),
             thread: Some(thread),
@@ -76,16 +76,16 @@ impl LayerWriter {
     /// Writes an entry without contents.
     ///
     /// # Errors
-    /// `Io`: a full disk.
+    /// `Io` for a full disk.
     pub fn entry(&mut self, entry: &EntryOut<'_>) -> Result<()> {
         entry.header(&mut self.buf);
-        self.spill(3 * CHUNK)
+        self.flush_above(3 * CHUNK)
     }
 
-    /// Writes an entry with contents, which must be of the size that the entry states.
+    /// Writes an entry with contents of the size that the entry states.
     ///
     /// # Errors
-    /// `Changed` if they are longer or shorter; what reading gives; `Io`.
+    /// `Changed` if the contents are longer or shorter; the errors of reading them; `Io`.
     pub fn file(&mut self, entry: &EntryOut<'_>, mut contents: impl Read) -> Result<()> {
         self.entry(entry)?;
         let mut left = entry.size;
@@ -104,28 +104,28 @@ impl LayerWriter {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Error::io("read", error)),
             }
-            self.spill(3 * CHUNK)?;
+            self.flush_above(3 * CHUNK)?;
         }
         self.buf.resize(self.buf.len() + padding(entry.size), 0);
         Ok(())
     }
 
-    /// Writes a marker that removes a path of lower layers.
+    /// Writes a whiteout for a path of lower layers.
     ///
     /// # Errors
     /// `Io`.
     pub fn whiteout(&mut self, path: &[u8]) -> Result<()> {
         let cut = path.iter().rposition(|byte| *byte == b'/');
-        let (folder, name) = path.split_at(cut.map_or(0, |cut| cut + 1));
-        self.marker(&[folder, b".wh.", name].concat())
+        let (directory, name) = path.split_at(cut.map_or(0, |cut| cut + 1));
+        self.marker(&[directory, b".wh.", name].concat())
     }
 
-    /// Writes a marker that removes all that lower layers have in a folder.
+    /// Writes an opaque whiteout for a directory of lower layers.
     ///
     /// # Errors
     /// `Io`.
-    pub fn opaque(&mut self, folder: &[u8]) -> Result<()> {
-        self.marker(&[folder, b"/.wh..wh..opq"].concat())
+    pub fn opaque(&mut self, directory: &[u8]) -> Result<()> {
+        self.marker(&[directory, b"/.wh..wh..opq"].concat())
     }
 
     fn marker(&mut self, path: &[u8]) -> Result<()> {
@@ -135,20 +135,20 @@ impl LayerWriter {
         })
     }
 
-    fn spill(&mut self, most: usize) -> Result<()> {
-        if self.buf.len() <= most {
+    fn flush_above(&mut self, limit: usize) -> Result<()> {
+        if self.buf.len() <= limit {
             return Ok(());
         }
         self.hasher.update(&self.buf);
         self.count += self.buf.len() as u64;
-        match &mut self.packing {
+        match &mut self.compressor {
             None => {
                 let written = self.file.file().write_all(&self.buf);
                 written.map_err(|error| Error::io("write", error))?;
             }
-            Some(packing) => {
-                if !packing.takes(&self.buf) {
-                    packing.end()?;
+            Some(compressor) => {
+                if !compressor.feed(&self.buf) {
+                    compressor.finish()?;
                     return Err(Fault::StreamConsumed.into());
                 }
             }
@@ -158,17 +158,17 @@ impl LayerWriter {
         Ok(())
     }
 
-    /// Ends the layer.
+    /// Writes the end marker and returns the layer.
     ///
     /// # Errors
     /// `Io`.
     pub fn finish(mut self) -> Result<Kept> {
         self.buf.extend(END);
-        self.spill(0)?;
+        self.flush_above(0)?;
         let diff_id = self.hasher.finish();
-        let (to, (digest, size)) = match self.packing {
+        let (to, (digest, size)) = match self.compressor {
             None => (Compression::None, (diff_id.clone(), self.count)),
-            Some(mut packing) => (packing.to, packing.end()?),
+            Some(mut compressor) => (compressor.to, compressor.finish()?),
         };
         let scan = Scan::written(digest, size, to, diff_id, self.count);
         let copy = self.file.file().try_clone();
@@ -181,22 +181,22 @@ impl LayerWriter {
     }
 }
 
-/// The packing of what is written, on a thread of its own.
-struct Packing {
+/// The compressor, on a thread of its own.
+struct Compressor {
     to: Compression,
     feeder: Option<FeedingWriter>,
     thread: Option<JoinHandle<Result<(Digest, u64)>>>,
 }
 
-impl Packing {
-    /// Passes bytes on; false if nobody takes them any more: whoever packs has an error to tell.
-    fn takes(&mut self, bytes: &[u8]) -> bool {
+impl Compressor {
+    /// Passes bytes on. Returns false if the thread has ended with an error.
+    fn feed(&mut self, bytes: &[u8]) -> bool {
         let feeder = self.feeder.as_mut();
         feeder.is_some_and(|feeder| feeder.write_all(bytes).is_ok())
     }
 
-    /// Waits until all is packed: digest and size.
-    fn end(&mut self) -> Result<(Digest, u64)> {
+    /// Waits for the end of compression. Returns digest and size.
+    fn finish(&mut self) -> Result<(Digest, u64)> {
         if let Some(feeder) = self.feeder.take() {
             feeder.finish(Ok(()));
         }
@@ -208,8 +208,8 @@ impl Packing {
     }
 }
 
-impl Drop for Packing {
-    /// A layer that is given up leaves no file behind, not even where files have names from the beginning.
+impl Drop for Compressor {
+    /// Waits for the thread: an abandoned layer leaves no file behind, even on file systems without anonymous files.
     fn drop(&mut self) {
         drop(self.feeder.take());
         if let Some(thread) = self.thread.take() {
@@ -235,25 +235,25 @@ mod tests {
             ..EntryOut::default()
         };
         out.file(&entry, &contents[..]).expect("written");
-        out.whiteout(b"folder/gone").expect("written");
+        out.whiteout(b"directory/gone").expect("written");
         out.finish().expect("whole")
     }
 
     #[test]
-    fn a_layer_packed_while_it_is_made_is_the_plain_one() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = || NewFile::in_directory(folder.path(), 0o600).expect("a file");
+    fn layers_compressed_on_the_fly_decode_to_the_uncompressed_one() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = || NewFile::in_directory(directory.path(), 0o600).expect("a file");
         let meter = Meter::default();
-        let plain = written(LayerWriter::new(file(), &meter));
-        let expected = plain.range.bytes(u64::MAX).expect("read");
+        let uncompressed = written(LayerWriter::new(file(), &meter));
+        let expected = uncompressed.range.bytes(u64::MAX).expect("read");
         for to in [Compression::Gzip, Compression::Zstd] {
-            let packed = written(LayerWriter::packing(file(), to, None, &meter));
-            assert_eq!(packed.scan.compression, to);
-            assert_eq!(packed.scan.diff_id, plain.scan.diff_id);
-            assert_eq!(packed.scan.uncompressed_size, expected.len() as u64);
-            let stored = packed.range.bytes(u64::MAX).expect("read");
-            assert_eq!(packed.scan.size, stored.len() as u64);
-            assert_eq!(packed.scan.digest, crate::blob::sha256(&stored));
+            let compressed = written(LayerWriter::compressing(file(), to, None, &meter));
+            assert_eq!(compressed.scan.compression, to);
+            assert_eq!(compressed.scan.diff_id, uncompressed.scan.diff_id);
+            assert_eq!(compressed.scan.uncompressed_size, expected.len() as u64);
+            let stored = compressed.range.bytes(u64::MAX).expect("read");
+            assert_eq!(compressed.scan.size, stored.len() as u64);
+            assert_eq!(compressed.scan.digest, crate::blob::sha256(&stored));
             let limits = crate::blob::DecodeLimits::default();
             let mut decoder = Decoder::new(&stored[..], to, limits).expect("a decoder");
             let mut decoded = Vec::new();
@@ -263,17 +263,18 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_pack_says_why() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = NewFile::in_directory(folder.path(), 0o600).expect("a file");
-        let mut out = LayerWriter::packing(file, Compression::Gzip, Some(77), &Meter::default());
+    fn errors_of_the_compressor_are_reported() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = NewFile::in_directory(directory.path(), 0o600).expect("a file");
+        let mut out =
+            LayerWriter::compressing(file, Compression::Gzip, Some(77), &Meter::default());
         let entry = EntryOut {
             path: b"file",
             kind: EntryKind::File,
             size: 1 << 30,
             ..EntryOut::default()
         };
-        // More than can wait, so that writing meets the error and not only the end.
+        // More than the pipe holds, so that writing meets the error before the end.
         let error = out.file(&entry, std::io::repeat(0)).expect_err("refused");
         assert!(error.to_string().contains("77"), "{error}");
     }

@@ -1,11 +1,11 @@
-//! Bundles as folders: an OCI layout, skopeo's `dir:`.
+//! Bundles as directories: OCI layouts and skopeo's `dir:`.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use super::archive::{OCI_LAYOUT, index, one_only};
 use super::bundle::Bundle;
 use super::copy;
+use super::manifest::{OCI_LAYOUT, index, one_only};
 use super::output::{BlobOut, Source};
 use crate::archive::Content;
 use crate::blob::{Meter, NewDirectory, NewFile, SerialWriter, make_directory, sync_directory};
@@ -13,17 +13,17 @@ use crate::error::{At, Error, Fault, Result};
 use crate::parallel::in_parallel;
 use crate::spec::Digest;
 
-/// Permission bits of blobs and documents in folders, before the umask.
+/// Permission bits of blobs and documents in directories, before the umask.
 const MODE: u32 = 0o644;
 
-/// Writes the blobs of a bundle below `blobs/` of a layout, on all cores; those that are there are left alone, and the
-/// bundle's are compared with what is stated of them all the same.
+/// Writes the blobs of a bundle below `blobs/` of a layout, on all cores. Existing blobs are kept, but those of the
+/// bundle are verified all the same.
 ///
-/// Returns the bytes that were written. Each blob appears under its name only when it is whole and synced, and is then
-/// put into `new`.
+/// Returns the number of bytes written. Each blob gets its name when it is complete and synced, and is then added to
+/// `new`.
 ///
 /// # Errors
-/// `SizeMismatch`, `DigestMismatch`, `Io`; what was added by then stays, nothing refers to it, and it is in `new`.
+/// `SizeMismatch`, `DigestMismatch`, `Io`. The blobs in `new` stay; no document refers to them.
 pub(crate) fn blobs(
     bundle: &Bundle,
     layout: &Path,
@@ -37,66 +37,66 @@ pub(crate) fn blobs(
     let mut work: Vec<&BlobOut> = Vec::new();
     let mut known: Vec<&BlobOut> = Vec::new();
     for blob in bundle.blobs() {
-        match is_there(layout, blob)? {
+        match has_blob(layout, blob)? {
             true => known.push(blob),
             false => work.push(blob),
         }
     }
-    let mut folders: Vec<String> = work
+    let mut directories: Vec<String> = work
         .iter()
         .map(|blob| format!("blobs/{}", blob.digest.algorithm()))
         .collect();
-    folders.sort_unstable();
-    folders.dedup();
-    for folder in &folders {
+    directories.sort_unstable();
+    directories.dedup();
+    for directory in &directories {
         std::fs::create_dir_all(layout)
             .and_then(|()| make_directory(layout, "blobs"))
-            .and_then(|()| make_directory(layout, folder))
+            .and_then(|()| make_directory(layout, directory))
             .map_err(|error| {
-                Error::io("create", error).at(layout.join(folder).to_string_lossy())
+                Error::io("create", error).at(layout.join(directory).to_string_lossy())
             })?;
     }
     known.sort_by_key(|blob| std::cmp::Reverse(blob.size));
-    // What would say that a damaged archive was taken, because its blobs came from elsewhere before.
+    // Otherwise a damaged archive would pass if the blobs came from elsewhere before.
     in_parallel(&known, |blob| copy::check(blob, meter))
         .into_iter()
         .collect::<Result<()>>()?;
     work.sort_by_key(|blob| std::cmp::Reverse(blob.size));
     let written = in_parallel(&work, |blob| -> Result<u64> {
-        let folder = layout.join("blobs").join(blob.digest.algorithm());
+        let directory = layout.join("blobs").join(blob.digest.algorithm());
         let name = blob.digest.encoded();
         if let Source::Stored(Content::Kept(kept)) = &blob.source
             && kept.scan.digest == blob.digest
             && kept.scan.size == blob.size
-            && kept.file.is_in(&folder)
-            && (kept.file.link_as(name)? || is_there(layout, blob)?)
+            && kept.file.is_in(&directory)
+            && (kept.file.link_as(name)? || has_blob(layout, blob)?)
         {
-            // It came by on a stream, was hashed then, and lay in this folder: all it lacked was its name.
+            // The blob came from a stream, was hashed then, and is in this directory: it only lacks its name.
             added(&blob.digest);
             meter.skip(blob.size);
             return Ok(blob.size);
         }
-        let file = NewFile::in_directory(&folder, MODE)?;
+        let file = NewFile::in_directory(&directory, MODE)?;
         copy::to_file(blob, &SerialWriter::new(file.file()), 0, meter)?;
-        // Another program may have added it meanwhile, and a third one read that: then it stays that file.
-        if !file.link_as(name)? && !is_there(layout, blob)? {
+        // Another program may have added the blob meanwhile, and a third one opened it: then that file stays.
+        if !file.link_as(name)? && !has_blob(layout, blob)? {
             file.replace(name)?;
         }
         added(&blob.digest);
         Ok(blob.size)
     });
     let written = written.into_iter().sum::<Result<u64>>()?;
-    for folder in &folders {
-        sync_directory(&layout.join(folder))?;
+    for directory in &directories {
+        sync_directory(&layout.join(directory))?;
     }
     Ok(written)
 }
 
-/// Whether a layout has the blob. Half a blob under a whole name is some other program's accident, and is replaced.
+/// Returns true if a layout has the blob. A file of another size is an accident of another program, and is replaced.
 ///
 /// # Errors
-/// `NotAFile` for anything else in its place.
-fn is_there(layout: &Path, blob: &BlobOut) -> Result<bool> {
+/// `NotAFile` for anything else at the path.
+fn has_blob(layout: &Path, blob: &BlobOut) -> Result<bool> {
     let path = layout.join(blob.digest.blob_path());
     match std::fs::symlink_metadata(&path) {
         Ok(metadata) if metadata.is_file() => Ok(metadata.len() == blob.size),
@@ -111,14 +111,14 @@ fn is_there(layout: &Path, blob: &BlobOut) -> Result<bool> {
 /// Writes a bundle as a new OCI layout: blobs first, `index.json` last.
 ///
 /// # Errors
-/// `Io` if the folder is there and not empty; as the writing of blobs.
+/// `Io` if the directory exists and is not empty; as [`blobs`].
 pub fn layout(bundle: &Bundle, path: &Path, meter: &Meter) -> Result<()> {
-    fresh(path, |folder| {
-        std::fs::create_dir_all(folder.join("blobs/sha256"))
+    write_new(path, |directory| {
+        std::fs::create_dir_all(directory.join("blobs/sha256"))
             .map_err(|error| Error::io("create", error))?;
-        blobs(bundle, folder, meter, &Mutex::default())?;
-        put(folder, "oci-layout", OCI_LAYOUT)?;
-        put(folder, "index.json", &index(&bundle.listed))
+        blobs(bundle, directory, meter, &Mutex::default())?;
+        put(directory, "oci-layout", OCI_LAYOUT)?;
+        put(directory, "index.json", &index(&bundle.listed))
     })
 }
 
@@ -128,14 +128,14 @@ pub fn layout(bundle: &Bundle, path: &Path, meter: &Meter) -> Result<()> {
 /// `Unsupported` for several images; as [`layout`].
 pub fn dir(bundle: &Bundle, path: &Path, meter: &Meter) -> Result<()> {
     let listed = one_only(bundle)?;
-    let absent = || {
+    let missing = || {
         Error::new(Fault::BlobMissing {
             digest: listed.descriptor.digest.to_string(),
         })
     };
-    let manifest = bundle.blob(&listed.descriptor.digest).ok_or_else(absent)?;
-    fresh(path, |folder| {
-        put(folder, "version", b"Directory Transport Version: 1.1\n")?;
+    let manifest = bundle.blob(&listed.descriptor.digest).ok_or_else(missing)?;
+    write_new(path, |directory| {
+        put(directory, "version", b"Directory Transport Version: 1.1\n")?;
         let work: Vec<(&BlobOut, String)> = bundle
             .blobs()
             .iter()
@@ -150,7 +150,7 @@ pub fn dir(bundle: &Bundle, path: &Path, meter: &Meter) -> Result<()> {
             })
             .collect();
         in_parallel(&work, |(blob, name)| {
-            let file = NewFile::in_directory(folder, MODE)?;
+            let file = NewFile::in_directory(directory, MODE)?;
             copy::to_file(blob, &SerialWriter::new(file.file()), 0, meter)?;
             file.replace(name)
         })
@@ -158,41 +158,45 @@ pub fn dir(bundle: &Bundle, path: &Path, meter: &Meter) -> Result<()> {
         .collect::<Result<()>>()?;
         let mut signatures = bundle.valid_signatures();
         signatures.try_for_each(|signature| {
-            put(folder, &signature.name(&manifest.digest), &signature.bytes)
+            put(
+                directory,
+                &signature.name(&manifest.digest),
+                &signature.bytes,
+            )
         })
     })
 }
 
-/// Makes a folder beside its place and moves it there when it is whole. An empty folder may be there already.
-fn fresh(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let place = || path.to_string_lossy().into_owned();
+/// Fills a temporary directory and renames it to the path when it is complete. An empty directory may exist there.
+fn write_new(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let context = || path.to_string_lossy().into_owned();
     let occupied = match std::fs::read_dir(path) {
         Ok(mut entries) => entries.next().is_some(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-        Err(error) => return Err(Error::io("open", error).at(place())),
+        Err(error) => return Err(Error::io("open", error).at(context())),
     };
     if occupied {
-        return Err(Error::io("create", rustix::io::Errno::EXIST.into()).at(place()));
+        return Err(Error::io("create", rustix::io::Errno::EXIST.into()).at(context()));
     }
-    let folder = NewDirectory::beside(path).at(place)?;
-    fill(folder.path()).map_err(|error| match error.fault() {
-        // The folder's name of the moment would tell nobody anything.
+    let directory = NewDirectory::beside(path).at(context)?;
+    fill(directory.path()).map_err(|error| match error.fault() {
+        // The name of the temporary directory would not help the user.
         Fault::Io { action, .. } if *action != "read" => {
-            Error::new(error.fault().clone()).at(place())
+            Error::new(error.fault().clone()).at(context())
         }
         _ => error,
     })?;
-    sync_directory(folder.path())?;
-    folder.become_target(path).at(place)
+    sync_directory(directory.path())?;
+    directory.become_target(path).at(context)
 }
 
-/// Replaces a document in a folder as a whole.
+/// Replaces a document in a directory atomically.
 ///
 /// # Errors
 /// `Io`.
-pub(crate) fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    let file = NewFile::in_directory(folder, MODE)?;
-    let failed = |error| Error::io("write", error).at(folder.join(name).to_string_lossy());
+pub(crate) fn put(directory: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let file = NewFile::in_directory(directory, MODE)?;
+    let failed = |error| Error::io("write", error).at(directory.join(name).to_string_lossy());
     std::io::Write::write_all(&mut file.file(), bytes).map_err(failed)?;
     file.replace(name)
 }

@@ -1,8 +1,8 @@
-//! What an output lists: manifests and indexes, each with its names and with what the source's `index.json` says of it.
+//! Entries of an output's index: manifests and indexes with their names, and the fields of the source's `index.json`.
 //!
-//! `org.opencontainers.image.ref.name` is the text that was typed or that the source has, because skopeo, podman and
-//! umoci look for the very text that they are given. The full reference is in `io.containerd.image.name`. All else that
-//! a descriptor in the source's `index.json` says comes along: annotations, URLs, fields that are unknown here.
+//! `org.opencontainers.image.ref.name` is the text that the user typed or that the source has, because skopeo, podman
+//! and umoci look for exactly the text that they are given. The full reference is in `io.containerd.image.name`. All
+//! other fields of the source's entry are kept: annotations, URLs, unknown fields.
 
 use std::sync::Arc;
 
@@ -13,33 +13,33 @@ use crate::archive::{Archive, Name, Root};
 use crate::error::{Fault, Result};
 use crate::spec::{Descriptor, Reference, annotations, fields};
 
-/// One thing that the output will list.
+/// An entry of the output's index.
 #[derive(Debug, Clone)]
 pub struct Listed {
-    /// Its names.
+    /// Names of the image.
     pub names: Vec<ListedName>,
-    /// The manifest or index; annotations that name it are not in it.
+    /// Descriptor of the manifest or index, without the annotations that name it.
     pub descriptor: Descriptor,
-    /// The image that `manifest.json` will describe: of an index, the one for the platform asked for.
+    /// The image for `manifest.json`; of an index, the one for the requested platform.
     pub image: Option<ImageOut>,
-    /// The descriptor as the source's `index.json` has it, without a name.
+    /// The entry of the source's `index.json`, without a name.
     pub(super) stated: Option<Stated>,
 }
 
-/// A name that something is listed under.
+/// A name of an entry.
 #[derive(Debug, Clone)]
 pub struct ListedName {
-    /// What it means.
+    /// The parsed name.
     pub name: Name,
     /// The text for `org.opencontainers.image.ref.name`.
     pub text: String,
-    /// Whether the user typed it: then the text is put in the place of another one that means the same.
+    /// True if the user typed the text: it replaces another text for the same name.
     pub typed: bool,
-    /// The descriptor that has this name in the source's `index.json`.
+    /// The entry with this name in the source's `index.json`.
     pub(super) stated: Option<Stated>,
 }
 
-/// A descriptor as it is written in an `index.json`.
+/// An entry as written in an `index.json`.
 pub(super) type Stated = Arc<Map<String, Value>>;
 
 impl ListedName {
@@ -53,10 +53,10 @@ impl ListedName {
         }
     }
 
-    /// A name for an image that the user typed: a reference, `latest` being meant without a tag.
+    /// Parses a name for an image; a reference without a tag gets `latest`.
     ///
     /// # Errors
-    /// `BadReference`, also for one with a digest, which nobody can give to an image.
+    /// `BadReference`, also for a reference with a digest, which cannot be given to an image.
     pub fn new(text: &str) -> Result<Self> {
         let reference = Reference::parse(text)?;
         if reference.digest().is_some() {
@@ -77,7 +77,7 @@ impl ListedName {
         }
     }
 
-    /// A name of a root, with the text that the archive has for it.
+    /// A name of a root, with its text in the archive.
     pub(crate) fn of(archive: &Archive, root: &Root, name: Name) -> Self {
         let index = archive.oci.as_ref();
         let entries = index.into_iter().flat_map(|index| {
@@ -91,7 +91,7 @@ impl ListedName {
             let known = Name::from_annotations(descriptor);
             known.is_some_and(|known| known.same_as(&name))
         };
-        // Beside docker's list a tag alone stands for the name with that tag.
+        // Beside docker's list a bare tag means the name with that tag.
         let has_tag = |(_, descriptor): &&(usize, &Descriptor)| {
             let known = Name::from_annotations(descriptor);
             matches!((known, &name), (Some(Name::Tag(tag)), Name::Full(full)) if full.tag() == Some(&tag))
@@ -120,8 +120,8 @@ impl ListedName {
         }
     }
 
-    /// The same for the local store, where images are looked for by docker's names: a text that does not say what the
-    /// name means, as the tag alone that docker and BuildKit write, gives way to the short form.
+    /// The name for the local store, which is searched by docker's names: a text that does not parse to the name, such
+    /// as the bare tag that docker and BuildKit write, becomes the short form.
     #[must_use]
     pub fn for_store(mut self) -> Self {
         if let Name::Full(_) = &self.name
@@ -133,7 +133,7 @@ impl ListedName {
         self
     }
 
-    /// Puts another tag in the place of this one.
+    /// Replaces the tag.
     pub(super) fn retag(&mut self, old: &str, new: &str) {
         self.name = match std::mem::replace(&mut self.name, Name::Tag(String::new())) {
             Name::Full(reference) => Name::Full(reference.with_tag(new)),
@@ -146,13 +146,13 @@ impl ListedName {
     }
 }
 
-/// What the source's `index.json` says at a position.
+/// The entry of the source's `index.json` at a position.
 pub(super) fn stated(archive: &Archive, position: usize) -> Option<Stated> {
     archive.oci.as_ref()?.stated(position).cloned()
 }
 
 impl Listed {
-    /// Its entry in an `index.json`, under a name or without one.
+    /// The entry for an `index.json`, with or without a name.
     pub(crate) fn entry(&self, name: Option<&ListedName>) -> Map<String, Value> {
         let descriptor = &self.descriptor;
         let stated = name.map_or(&self.stated, |name| &name.stated);
@@ -176,14 +176,14 @@ impl Listed {
     }
 }
 
-/// Gives an entry of an `index.json` a name, or takes its name away.
+/// Sets or removes the name of an entry of an `index.json`.
 pub(crate) fn set_name(entry: &mut Map<String, Value>, name: Option<&ListedName>) {
     let mut map = match fields::get_mut(entry, "annotations") {
         Some(Value::Object(map)) => std::mem::take(map),
         _ => Map::new(),
     };
     let reference = match name.map(|name| &name.name) {
-        // containerd has no names with a digest in its list of images.
+        // containerd's list of images has no names with digests.
         Some(Name::Full(reference)) if reference.digest().is_none() => {
             Some(reference.clone().tagged().to_string())
         }
@@ -201,7 +201,7 @@ pub(crate) fn set_name(entry: &mut Map<String, Value>, name: Option<&ListedName>
             Some(full)
                 if key == annotations::CONTAINERD_NAME
                     && map.get(key).is_some_and(|text| means(text, &full)) => {}
-            // A text that is no Unicode stays as it is written.
+            // A text with invalid Unicode stays as it is written.
             Some(text) if text.contains('\u{fffd}') && map.contains_key(key) => {}
             Some(text) => {
                 map.insert(key.into(), text.into());
@@ -215,14 +215,14 @@ pub(crate) fn set_name(entry: &mut Map<String, Value>, name: Option<&ListedName>
         fields::remove(entry, "annotations");
         return;
     }
-    // New ones come before the platform, where others have them.
+    // New annotations come before the platform, as other programs write them.
     let is_new = fields::get(entry, "annotations").is_none();
     let platform = is_new.then(|| entry.shift_remove("platform")).flatten();
     fields::set(entry, "annotations", map.into());
     entry.extend(platform.map(|platform| ("platform".to_owned(), platform)));
 }
 
-/// A descriptor as it is written.
+/// A descriptor as JSON.
 pub(super) fn descriptor_json(descriptor: &Descriptor) -> Map<String, Value> {
     let mut out = Map::new();
     out.insert("mediaType".into(), descriptor.media_type.as_str().into());

@@ -4,26 +4,27 @@ use std::fmt;
 
 use crate::spec::Digest;
 
-/// Something that could not be carried along as it was.
+/// Data that an output does not carry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Loss {
-    /// The contents of a referrer name a digest of the source. It points to the new one; what it says does not.
+    /// The contents of a referrer name a digest of the source. The referrer points to the new digest; its contents do
+    /// not.
     Names {
-        /// The digest of the referrer's manifest in the output.
+        /// Digest of the referrer's manifest in the output.
         referrer: Digest,
-        /// The digest that its contents name.
+        /// The digest in its contents.
         old: Digest,
     },
-    /// A signature of a `dir:` that was left out.
+    /// An omitted signature of a `dir:`.
     Signature {
-        /// The file that held it.
+        /// Name of its file.
         file: String,
-        /// Why it was left out.
+        /// Reason for the omission.
         why: &'static str,
     },
-    /// Something that is no image, left out of a format that holds images only.
+    /// An artifact, omitted from a format for images only.
     NotAnImage {
-        /// The digest of its manifest.
+        /// Digest of its manifest.
         digest: Digest,
     },
 }
@@ -35,18 +36,18 @@ impl fmt::Display for Loss {
                 f,
                 "{referrer}: its contents name {old}, the digest before the conversion; a signature in it no longer verifies"
             ),
-            Loss::Signature { file, why } => write!(f, "{file}: signature left out: {why}"),
+            Loss::Signature { file, why } => write!(f, "{file}: signature omitted: {why}"),
             Loss::NotAnImage { digest } => {
                 write!(
                     f,
-                    "{digest}: left out: no image, and this format holds only images"
+                    "{digest}: omitted: not an image, and this format holds only images"
                 )
             }
         }
     }
 }
 
-/// What a format can hold.
+/// Kinds of objects that a format can hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
     /// Images, artifacts and signatures: skopeo's `dir:`.

@@ -45,7 +45,7 @@ impl MediaTypes {
             Compression::Gzip => LayerKind::Gzip,
             Compression::Zstd => LayerKind::Zstd,
             other => {
-                let what = format!("a layer packed with {}", other.name());
+                let what = format!("a layer compressed with {}", other.name());
                 return Err(Fault::Unsupported { what }.into());
             }
         };

@@ -1,7 +1,7 @@
-//! Writing: the images of any archives as one output in any container shape.
+//! Writers: images of any archives as one output in any format.
 //!
-//! A [`Bundle`] says what is to be written; the files here say how. Blobs are compared with their digests while they
-//! are copied, outputs appear whole or not at all, and the same bundle gives the same bytes.
+//! A [`Bundle`] is the content of an output; each format has a writer. Blobs are compared with their digests while they
+//! are copied, outputs are complete or missing, and the same bundle gives the same bytes.
 
 mod add;
 pub mod archive;
@@ -14,8 +14,10 @@ pub mod entry;
 mod identity;
 mod layer_out;
 pub mod layout;
+mod legacy;
 mod listed;
 mod loss;
+mod manifest;
 mod media_types;
 mod new_image;
 mod output;
@@ -26,6 +28,7 @@ mod save;
 mod signatures;
 mod stored;
 mod tar_out;
+mod ustar;
 
 pub use archive::Format;
 pub use bundle::Bundle;
@@ -34,6 +37,7 @@ pub use layer_out::LayerWriter;
 pub(crate) use listed::set_name;
 pub use listed::{Listed, ListedName};
 pub use loss::{Holds, Loss};
+pub(crate) use manifest::OCI_LAYOUT;
 pub use media_types::MediaTypes;
 pub use new_image::{NewImage, NewLayer};
 pub use output::{BlobOut, Change, ImageOut, LayerOut, Source};

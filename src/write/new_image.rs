@@ -1,4 +1,4 @@
-//! Images that are made here: a new config over layers of an image that is there, new ones, or both.
+//! New images: a new config over layers of an existing image, new layers, or both.
 
 use std::sync::Arc;
 
@@ -16,37 +16,37 @@ use crate::limits::DecodeLimits;
 use crate::spec::json::Node;
 use crate::spec::{Descriptor, Digest, json, texts};
 
-/// A layer of an image in the making.
+/// A layer of a new image.
 #[derive(Debug, Clone)]
 pub struct NewLayer {
-    /// The stored blob.
+    /// Descriptor of the stored blob.
     pub descriptor: Descriptor,
-    /// The digest of the plain tar.
+    /// Digest of the uncompressed tar.
     pub diff_id: Digest,
-    /// The stored bytes; `None` for a layer that lies elsewhere, as foreign ones may.
+    /// The stored bytes; `None` for a layer outside of the archive, such as a foreign one.
     pub content: Option<Content>,
-    /// What decoding accepts at most; `None` for a layer that was read to its end to be made.
+    /// Limits of decoding; `None` for a layer that was decoded before in this run.
     limits: Option<DecodeLimits>,
-    /// The descriptor as the base's manifest has it, unknown fields too.
+    /// The descriptor in the manifest of the base image, with unknown fields.
     stated: Option<Value>,
 }
 
-/// An image in the making.
+/// A new image.
 #[derive(Debug, Clone)]
 pub struct NewImage {
-    /// The config as it will be stored.
+    /// The bytes of the config.
     pub config: Vec<u8>,
     /// The layers, from the base upward.
     pub layers: Vec<NewLayer>,
-    /// Whose media types the manifest uses.
+    /// The media types of the manifest.
     pub types: MediaTypes,
 }
 
 impl NewLayer {
-    /// A layer that was made or has come by here: what one pass over it found out, and its bytes.
+    /// A layer from its scan and its bytes.
     ///
     /// # Errors
-    /// The damage that the pass found; `Unsupported` for a compression that layers do not come in.
+    /// The fault that the scan found; `Unsupported` for a compression that layers cannot have.
     pub fn scanned(scan: &Scan, content: Content, types: MediaTypes) -> Result<Self> {
         if let Some(fault) = &scan.fault {
             return Err(fault.clone());
@@ -64,7 +64,7 @@ impl NewLayer {
         })
     }
 
-    /// The same for a layer that is kept in a file without a name.
+    /// A layer in an anonymous temporary file.
     ///
     /// # Errors
     /// As [`NewLayer::scanned`].
@@ -73,11 +73,11 @@ impl NewLayer {
         NewLayer::scanned(&scan, Content::Kept(Arc::new(kept)), types)
     }
 
-    /// The layers of an image that is there, from the base upward, and whose media types its manifest uses.
+    /// The layers of an existing image, from the base upward, and the media types of its manifest.
     ///
     /// # Errors
-    /// The first damage known of the image; `BlobMissing` and `MemberMissing` for layers that are not there though they
-    /// should be; `LayerCount` for a config that does not fit.
+    /// The first known fault of the image; `BlobMissing` and `MemberMissing` for missing layers; `LayerCount` for a
+    /// config that does not match.
     pub fn of_image(archive: &Archive, image: usize) -> Result<(Vec<Self>, MediaTypes)> {
         if let Some(fault) = archive.faults_of(image).next() {
             return Err(fault.clone());
@@ -133,7 +133,7 @@ impl NewLayer {
         for (i, layer) in layers.iter().enumerate() {
             let Descriptor { digest, size, .. } = &layer.descriptor;
             let expected = *sizes.entry(digest).or_insert(*size);
-            // Two copies of one layer, of which one is another: only the first would be read.
+            // Two copies of one layer that differ: only the first would be read.
             if expected != *size {
                 let fault = Fault::SizeMismatch {
                     expected,
@@ -145,8 +145,8 @@ impl NewLayer {
         Ok((layers, types))
     }
 
-    /// Notes that the layer was decoded and compared with its diff ID, so that copying its stored bytes need not do it
-    /// again: their digest is compared. Only for SHA-256, which layers are compared by when they are listed.
+    /// Marks the layer as decoded and compared with its diff ID. When its stored bytes are copied, only their digest is
+    /// compared. For SHA-256 only: other diff IDs are not compared when layers are listed.
     pub fn was_decoded(&mut self) {
         if self.diff_id.algorithm() == "sha256" {
             self.limits = None;
@@ -168,7 +168,7 @@ impl NewLayer {
     }
 }
 
-/// The descriptors of a manifest's layers as they are written.
+/// The descriptors of a manifest's layers, as written.
 fn stated_layers(manifest: &[u8]) -> Result<Vec<Value>> {
     let value = json::parse_exact(manifest)?;
     let node = Node::root(&value);
@@ -179,12 +179,12 @@ fn stated_layers(manifest: &[u8]) -> Result<Vec<Value>> {
 }
 
 impl Bundle {
-    /// Adds an image that is made here under its names. Returns its ID, the digest of its config.
+    /// Adds a new image with its names. Returns its ID, the digest of its config.
     pub fn add_new(&mut self, image: NewImage, names: Vec<ListedName>) -> Digest {
         self.add_annotated(image, names, &[])
     }
 
-    /// The same with annotations in its manifest.
+    /// Adds a new image with annotations in its manifest. Returns its ID, the digest of its config.
     pub fn add_annotated(
         &mut self,
         image: NewImage,

@@ -11,60 +11,61 @@ use crate::spec::{Descriptor, Digest, MediaType};
 /// An image as `manifest.json` describes it.
 #[derive(Debug, Clone)]
 pub struct ImageOut {
-    /// The config's digest, which is the image's ID.
+    /// Digest of the config: the image ID.
     pub config: Digest,
     /// The layers, from the base upward.
     pub layers: Vec<LayerOut>,
 }
 
-/// One layer of an image on its way.
+/// A layer of an image.
 #[derive(Debug, Clone)]
 pub struct LayerOut {
-    /// The stored blob.
+    /// Descriptor of the stored blob.
     pub descriptor: Descriptor,
-    /// The digest of the plain tar.
+    /// Digest of the uncompressed tar.
     pub diff_id: Digest,
 }
 
-/// One blob on its way.
+/// A blob of the output.
 #[derive(Debug, Clone)]
 pub struct BlobOut {
-    /// Its digest as it will be stored.
+    /// Digest of the stored bytes.
     pub digest: Digest,
-    /// Its size as it will be stored.
+    /// Size in bytes of the stored bytes.
     pub size: u64,
-    /// Where its bytes come from.
+    /// Source of the bytes.
     pub source: Source,
-    /// What its images state of the layer that it is; `None` for what is no layer, or was read to its end to be made.
+    /// Diff IDs that configs state for the layer; `None` for other blobs, and for layers that were decoded before in
+    /// this run.
     pub stated: Option<LayerIds>,
 }
 
-/// Where the bytes of a blob come from.
+/// Source of a blob's bytes.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// From the input as they are. Digest, size and diff ID are checked while they are copied.
+    /// Bytes of the input, copied. Digest, size and diff ID are verified on the way.
     Stored(Content),
-    /// A document.
+    /// A document in memory.
     Document(Arc<[u8]>),
-    /// From the input, decoded on the way. The blob's size is a guess until it is written.
+    /// A compressed layer of the input, decoded while it is copied. The blob's size is a guess until then.
     Decoded(Arc<Stored>),
 }
 
-/// A digest that changed, and why.
+/// A changed digest and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// What changed: `layer`, `manifest`, `image`.
+    /// Kind of object: `layer`, `manifest`, `image`.
     pub what: &'static str,
-    /// The digest before; `None` for what was not there.
+    /// The digest before; `None` for a new object.
     pub old: Option<String>,
-    /// The digest now.
+    /// The digest in the output.
     pub new: String,
-    /// Why.
+    /// Reason for the change.
     pub why: &'static str,
 }
 
 impl BlobOut {
-    /// A document, under the digest of its bytes.
+    /// A document, with the digest of its bytes.
     pub(super) fn document(bytes: Arc<[u8]>) -> Self {
         BlobOut {
             digest: sha256(&bytes),
@@ -74,7 +75,7 @@ impl BlobOut {
         }
     }
 
-    /// Whether its bytes will be stored without compression.
+    /// Returns true if the bytes are stored without compression.
     pub(super) fn is_uncompressed(&self) -> bool {
         match &self.source {
             Source::Stored(content) => {

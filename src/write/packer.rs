@@ -12,37 +12,37 @@ use crate::error::Result;
 use crate::layer::{EntryKind, Scan};
 use std::io::Read;
 
-/// Packs new layers as was asked for.
+/// Options for new layers.
 #[derive(Debug)]
 pub struct Packer<'a> {
-    /// How; `media_types` and `prune_sparse` do not matter.
+    /// Compression; `media_types` and `prune_sparse` are ignored.
     pub recode: &'a Recode,
-    /// Where files without a name are made.
-    pub landing: &'a Path,
-    /// Counts what is packed.
+    /// Directory for anonymous temporary files.
+    pub temp_dir: &'a Path,
+    /// Counts the compressed bytes.
     pub meter: &'a Meter,
 }
 
 impl Packer<'_> {
-    /// Starts a layer, packed as layers are to be wherever that can be done while it is made.
+    /// Starts a layer. It is compressed while it is written, if the options allow that.
     ///
     /// # Errors
     /// `Io`.
     pub(crate) fn writer(&self) -> Result<LayerWriter> {
-        let file = NewFile::in_directory(self.landing, 0o644)?;
-        let only_packed = !self.recode.chunked && self.recode.reproducible.is_none();
+        let file = NewFile::in_directory(self.temp_dir, 0o644)?;
+        let is_streamable = !self.recode.chunked && self.recode.reproducible.is_none();
         Ok(match self.recode.compression {
-            Some(to @ (Compression::Gzip | Compression::Zstd)) if only_packed => {
-                LayerWriter::packing(file, to, self.recode.level, self.meter)
+            Some(to @ (Compression::Gzip | Compression::Zstd)) if is_streamable => {
+                LayerWriter::compressing(file, to, self.recode.level, self.meter)
             }
             _ => LayerWriter::new(file, self.meter),
         })
     }
 
-    /// A layer of an image from one that was made here, packed if need be.
+    /// Adds a layer that was written here, compressed if the options say so and it is not yet.
     ///
     /// # Errors
-    /// `Unsupported` for a layer that is packed as layers are not; `Io`.
+    /// `Unsupported` for a compression that the media types lack; `Io`.
     pub fn layer(&self, kept: Kept, types: MediaTypes) -> Result<NewLayer> {
         self.pack(
             &Arc::clone(&kept.scan),
@@ -60,20 +60,20 @@ impl Packer<'_> {
     ) -> Result<NewLayer> {
         let to = match self.recode.compression {
             Some(to) => to,
-            // Readers written in Go refuse zeros behind a gzip stream.
+            // Readers written in Go refuse zeros after a gzip stream.
             None if scan.padding > 0 => Compression::None,
             None => match scan.compression {
                 same @ (Compression::None | Compression::Gzip | Compression::Zstd) => same,
                 Compression::Xz | Compression::Bzip2 => Compression::None,
             },
         };
-        // Asked before it is packed: docker's media types have no word for zstd.
+        // Fails before the compression starts if the media types have none for it.
         types.layer(to)?;
         if to == scan.compression && scan.padding == 0 && !self.recode.chunked {
             return NewLayer::scanned(scan, content, types);
         }
         let (kept, annotations) =
-            super::compress_layer(scan, content, to, self.recode, self.landing, self.meter)?;
+            super::compress_layer(scan, content, to, self.recode, self.temp_dir, self.meter)?;
         let mut layer = NewLayer::kept(kept, types)?;
         let annotations = annotations.into_iter();
         let annotations = annotations.map(|(key, text)| (key.to_owned(), text));
@@ -105,7 +105,7 @@ pub(crate) fn write_item<R: Read>(
     }
 }
 
-/// The entry of a layer for an item.
+/// The tar entry of an item.
 pub(crate) fn entry_of(item: &Item) -> EntryOut<'_> {
     EntryOut {
         path: &item.path,

@@ -17,7 +17,7 @@ use crate::layer::cpio::{Cpio, CpioEntry, CpioLinks, CpioName, is_cpio};
 use crate::layer::{AnomalyKind, EntryKind, Limits, Scan, clean_path};
 use crate::tree::{Listing, Reading};
 
-/// What one pass over an archive found out, and where its bytes are.
+/// An archive after one pass: its scan, its entries and its bytes.
 pub(crate) struct Passed {
     pub(crate) scan: Arc<Scan>,
     pub(crate) listing: Listing,
@@ -29,7 +29,7 @@ fn read_error(error: std::io::Error) -> Error {
     Error::io("read", error)
 }
 
-/// Whether packed bytes hold a cpio archive, as far as their beginning tells.
+/// Returns true if the first bytes decode to the beginning of a cpio archive.
 fn holds_cpio(head: &[u8], compression: Compression, limits: &Limits) -> bool {
     let mut magic = [0; 6];
     let decoder = Decoder::new(head, compression, limits.decode);
@@ -79,11 +79,11 @@ pub(crate) fn pass(
     tar(stream, compression, range, packer)
 }
 
-/// Refuses what a root filesystem cannot mean and a layer cannot say: entries of types that no engine unpacks, and
-/// names that begin `.wh.`, which engines would take for markers. `skip` tells paths that are not looked at.
+/// Refuses entries that layers cannot hold: types that no engine unpacks, and names that begin with `.wh.`, which
+/// engines take for whiteouts. Paths for which `skip` returns true are ignored.
 ///
 /// # Errors
-/// `Unsupported`, placed at the path.
+/// `Unsupported` and `Entry`, placed at the path.
 pub fn check_root(listing: &Listing, skip: impl Fn(&[u8]) -> bool) -> Result<()> {
     check_types(listing)?;
     let mut refused = None;
@@ -119,11 +119,11 @@ pub fn check_types(listing: &Listing) -> Result<()> {
 }
 
 fn neither() -> Error {
-    let what = "input that is neither a tar nor a cpio archive, packed or not".to_owned();
+    let what = "input that is neither a tar nor a cpio archive, compressed or not".to_owned();
     Fault::Unsupported { what }.into()
 }
 
-/// A tar as it is: hashed, walked and kept, all while it goes by.
+/// Hashes, lists and keeps a tar in one pass.
 fn tar(
     mut stream: ReadAhead,
     compression: Compression,
@@ -141,7 +141,7 @@ fn tar(
             (Arc::new(scan), listing, Content::Range(range))
         }
         None => {
-            let file = Arc::new(NewFile::in_directory(packer.landing, 0o644)?);
+            let file = Arc::new(NewFile::in_directory(packer.temp_dir, 0o644)?);
             let mut tee = TeeReader::new(stream, Arc::clone(&file));
             let (scan, listing) = walk(&mut tee, compression, &packer.recode.limits, packer.meter)?;
             tee.finish().map_err(|error| Error::io("write", error))?;
@@ -171,7 +171,7 @@ fn reading(limits: &Limits) -> Reading {
     }
 }
 
-/// Reads a tar to the very end, packed or not.
+/// Reads a tar to its end, compressed or not.
 fn walk(
     reader: &mut impl BufRead,
     compression: Compression,
@@ -191,7 +191,7 @@ fn walk(
             (listing, Some(found), decoder.padding())
         }
     };
-    // Zeros may follow what a decoder takes.
+    // Zeros may follow the compressed stream.
     std::io::copy(&mut stored, &mut std::io::sink()).map_err(read_error)?;
     let (digest, size) = stored.finish();
     let (diff_id, uncompressed_size) = plain.unwrap_or_else(|| (digest.clone(), size));
@@ -212,13 +212,13 @@ fn list(reading: &Reading, plain: impl BufRead) -> Result<Listing> {
         })
 }
 
-/// A root filesystem in a tar or cpio archive: its entries, and its plain bytes in a file.
+/// Lists a root filesystem in a tar or cpio archive. Returns its entries, and its uncompressed bytes in a file.
 ///
 /// # Errors
-/// As [`import`].
+/// As imgimport's.
 pub fn root_listing(
     input: Input,
-    landing: &Path,
+    temp_dir: &Path,
     limits: &Limits,
     meter: &Meter,
 ) -> Result<(Listing, FileRange)> {
@@ -228,7 +228,7 @@ pub fn root_listing(
     };
     let packer = Packer {
         recode: &recode,
-        landing,
+        temp_dir,
         meter,
     };
     if let Input::Range(range) = &input {
@@ -236,7 +236,7 @@ pub fn root_listing(
         let n = range.head(&mut head)?;
         let head = head.get(..n).unwrap_or_default();
         if Compression::sniff(head) == Compression::None && !is_cpio(head) && n == 512 {
-            // Only the headers are read; contents later, and those alone that have to be compared.
+            // Only the headers are read; contents are read later, if they have to be compared.
             let listing = reading(limits).list_range(range);
             let listing = listing.map_err(|error| match error.fault() {
                 Fault::Tar {
@@ -265,9 +265,9 @@ pub fn root_listing(
     }
 }
 
-/// A cpio archive as a new tar.
+/// Converts a cpio archive to a tar.
 fn cpio(stream: ReadAhead, packer: &Packer<'_>) -> Result<Passed> {
-    let file = NewFile::in_directory(packer.landing, 0o644)?;
+    let file = NewFile::in_directory(packer.temp_dir, 0o644)?;
     let mut out = LayerWriter::new(file, &Meter::default());
     let mut cpio = Cpio::new(stream).within(&packer.recode.limits);
     let mut links = CpioLinks::within(&packer.recode.limits);

@@ -1,17 +1,16 @@
-//! imgsave: images from anywhere into one archive.
+//! The selected images of archives, collected in one bundle.
 
 use crate::archive::{Archive, Chosen, Name, Root};
 use crate::error::{Fault, Result};
 use crate::spec::Platform;
 use crate::write::{Bundle, ListedName};
 
-/// Adds what a user chose of an archive to a bundle.
+/// Adds the selected images of an archive to a bundle.
 ///
-/// An ID or digest means the image without its names, as it does to docker save. `name` replaces the names of the one
-/// image there is.
+/// An ID or digest selects the image without its names, as in docker save. `name` replaces the names of the only image.
 ///
 /// # Errors
-/// `SeveralImages` for `name` with several; `NoSuchImage` if the platform is not there; as [`Bundle::add`].
+/// `SeveralImages` for `name` with several images; `NoSuchImage` for a missing platform; as [`Bundle::add`].
 pub fn save(
     bundle: &mut Bundle,
     archive: &Archive,
@@ -35,25 +34,25 @@ pub fn save(
             None => of_archive.collect(),
         };
         match one.image {
-            // One of several below an index, by its own ID.
+            // One of several images below an index, selected by its own ID.
             Some(image) => bundle.add_image(archive, image, names)?,
             None => add_root(bundle, archive, root, &all, platform, names).map(|_| ())?,
         }
     }
     match name {
-        // Whether there is one only is for who named them all to say.
+        // With `name` the caller checks that there is one image.
         Some(_) => Ok(()),
         None => bundle.check_names(),
     }
 }
 
-/// Adds one of the roots that were asked for: all of it, or of an index the image for a platform alone. Gives the image
-/// that is meant of it; `None` where there is none, which adds a root that leads to no image as it is.
+/// Adds one of the selected roots: all of it, or of an index only the image for a platform. Returns the image; `None`
+/// if there is none, for a root without images, which is added unchanged.
 ///
-/// Of several roots of one name, one for each platform, those for other platforms are left out.
+/// Of several roots with the same name, one for each platform, those for other platforms are omitted.
 ///
 /// # Errors
-/// `NoSuchImage` if the platform is not there; as [`Bundle::add`].
+/// `NoSuchImage` for a missing platform; as [`Bundle::add`].
 pub fn add_root(
     bundle: &mut Bundle,
     archive: &Archive,

@@ -12,17 +12,17 @@ use crate::spec::Digest;
 /// A signature of a manifest.
 #[derive(Debug, Clone)]
 pub struct Signature {
-    /// The manifest.
+    /// Digest of the manifest.
     pub(super) of: Digest,
-    /// Its number among those of the manifest, from 1.
+    /// Number of the signature among those of the manifest, from 1.
     number: u32,
-    /// The file that held it.
+    /// Name of its file.
     pub(super) file: String,
     pub(super) bytes: Arc<[u8]>,
 }
 
 impl Signature {
-    /// What its file is called beside the manifest of a `dir:`, or in a `dir:` with that manifest among others.
+    /// Name of its file in a `dir:` whose `manifest.json` is `main`.
     pub(super) fn name(&self, main: &Digest) -> String {
         match self.of == *main {
             true => format!("signature-{}", self.number),
@@ -31,10 +31,10 @@ impl Signature {
     }
 }
 
-/// Takes the signatures of a `dir:` along.
+/// Adds the signatures of a `dir:` for manifests that `is_known` returns true for.
 ///
 /// # Errors
-/// `Limit` for one that is larger than a document; `Io`.
+/// `Limit` for a signature that is larger than a document; `Io`.
 pub(super) fn read(
     archive: &Archive,
     is_known: impl Fn(&Digest) -> bool,
@@ -60,7 +60,7 @@ pub(super) fn read(
         let (Some(of), Some(number)) = (of, number) else {
             continue;
         };
-        // An image for one platform comes without the others' and without that of the list.
+        // An image for one platform comes without the signatures of the list and of other platforms.
         if !is_known(&of) || signatures.iter().any(|known| known.file == file) {
             continue;
         }

@@ -9,10 +9,11 @@ use crate::error::{Error, Fault, Result};
 use crate::layer::Limits;
 use crate::spec::Digest;
 
-/// Layers of more stored bytes may hold more than the 4 GiB that gzip's trailer can tell.
-const GUESSED_AT_MOST: u64 = 1 << 30;
+/// Maximum stored size in bytes of a layer whose size is guessed: larger ones may exceed 4 GiB, the maximum in gzip's
+/// trailer.
+const MAX_GUESSED: u64 = 1 << 30;
 
-/// A packed layer, and all that is known of it.
+/// A compressed layer, and its known properties.
 #[derive(Debug, Clone)]
 pub struct Stored {
     pub(super) content: Content,
@@ -23,7 +24,7 @@ pub struct Stored {
     pub(super) limits: Limits,
 }
 
-/// What is known of the stored bytes only when all of them have been read.
+/// Pending check of the stored bytes, for when all of them have been read.
 pub(super) struct Check {
     read: Receiver<(Digest, u64)>,
     digest: Digest,
@@ -31,7 +32,7 @@ pub(super) struct Check {
 }
 
 impl Check {
-    /// Compares what was read with what the descriptor says. The plain bytes have been read to their end.
+    /// Compares the stored bytes with the descriptor. The uncompressed bytes must have been read to their end.
     ///
     /// # Errors
     /// `SizeMismatch`, `DigestMismatch`.
@@ -56,10 +57,10 @@ impl Check {
 }
 
 impl Stored {
-    /// The plain bytes, decoded on a thread of its own, read on another.
+    /// Returns the uncompressed bytes. One thread reads the layer, another decodes it.
     ///
     /// # Errors
-    /// `UnsupportedDigest`, `Io`; reading gives `Codec` for what does not decode.
+    /// `UnsupportedDigest`, `Io`; reading returns `Codec` for invalid data.
     pub(super) fn decode(&self, meter: &Meter) -> Result<(ReadAhead, Check)> {
         let (sent, read) = channel();
         let meter = meter.part(self.digest.short(), self.size);
@@ -67,7 +68,7 @@ impl Stored {
             meter.counting(self.content.reader()?),
             Hasher::like(&self.digest)?,
         );
-        let stored = ReadAhead::new(Reporting {
+        let stored = ReadAhead::new(SendingReader {
             inner: Some(inner),
             sent,
         });
@@ -80,9 +81,9 @@ impl Stored {
         Ok((ReadAhead::new(decoder), check))
     }
 
-    /// The plain size as the packed bytes themselves state it; `None` where they do not, or cannot be right.
+    /// Returns the uncompressed size that the compressed bytes state; `None` if they state none, or an impossible one.
     ///
-    /// It is a guess: of several gzip members or zstd frames in a row, one states only its own.
+    /// The size is a guess: in a series of gzip members or zstd frames each states only its own.
     ///
     /// # Errors
     /// `Io`.
@@ -106,28 +107,27 @@ impl Stored {
             }
             _ => None,
         };
-        // No codec makes bytes much longer, so what claims to hold less than is stored is a part of it.
-        let least = range.len() - range.len() / 100;
-        Ok(stated.filter(|&stated| {
-            range.len() <= GUESSED_AT_MOST && stated.saturating_add(1024) >= least
-        }))
+        // Compression adds at most about 1 %, so a smaller size is that of a part.
+        let minimum = range.len() - range.len() / 100;
+        Ok(stated
+            .filter(|&stated| range.len() <= MAX_GUESSED && stated.saturating_add(1024) >= minimum))
     }
 }
 
-/// Plain bytes that are hashed on a thread of their own; what they hash to comes when they have been read.
-pub(super) fn hashed(plain: ReadAhead, hasher: Hasher) -> (ReadAhead, Receiver<(Digest, u64)>) {
+/// Hashes bytes on a thread of their own. The digest and size are sent when all bytes have been read.
+pub(super) fn hashed(bytes: ReadAhead, hasher: Hasher) -> (ReadAhead, Receiver<(Digest, u64)>) {
     let (sent, found) = channel();
-    let inner = Some(HashingReader::new(plain, hasher));
-    (ReadAhead::new(Reporting { inner, sent }), found)
+    let inner = Some(HashingReader::new(bytes, hasher));
+    (ReadAhead::new(SendingReader { inner, sent }), found)
 }
 
-/// Says what was read, and its digest, when it has been read to its end.
-struct Reporting<R> {
+/// Reader that sends digest and size at its end.
+struct SendingReader<R> {
     inner: Option<HashingReader<R>>,
     sent: std::sync::mpsc::Sender<(Digest, u64)>,
 }
 
-impl<R: Read> Read for Reporting<R> {
+impl<R: Read> Read for SendingReader<R> {
     fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
         let Some(inner) = &mut self.inner else {
             return Ok(0);

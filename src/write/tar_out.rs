@@ -1,6 +1,6 @@
-//! A tar whose members are known beforehand, written into a file on all cores or to a stream in order.
+//! A tar of known members, written into a file on all cores, or to a stream in order.
 //!
-//! Every header field but name and size is fixed (owner 0, time 0, modes 0644 and 0755), so the same members give the
+//! All header fields but name and size are fixed (owner 0, time 0, modes 0644 and 0755), so the same members give the
 //! same bytes on every host (image specification, "Image Layout"; FORMATS of docker load and containerd's import).
 
 use std::fs::File;
@@ -8,12 +8,13 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 
 use super::copy;
+use super::entry::{BLOCK, END, EntryOut, padding};
 use super::output::BlobOut;
+use super::ustar::Checksum;
 use crate::blob::{Meter, SerialWriter};
 use crate::error::{Error, Fault, Result};
+use crate::layer::EntryKind;
 use crate::parallel::in_parallel;
-
-const BLOCK: u64 = 512;
 
 /// A member of the tar.
 pub(super) struct Member<'a> {
@@ -21,107 +22,42 @@ pub(super) struct Member<'a> {
     pub body: Body<'a>,
 }
 
-/// What a member is.
+/// Kind and contents of a member.
 pub(super) enum Body<'a> {
-    Folder,
+    Directory,
     Document(Vec<u8>),
     Blob(&'a BlobOut),
-    /// A symbolic link to another member, as docker before 25 writes layers that repeat.
+    /// Symbolic link to another member, which docker before 25 writes for repeated layers.
     Link(String),
 }
 
 impl Member<'_> {
     fn size(&self) -> u64 {
         match &self.body {
-            Body::Folder | Body::Link(_) => 0,
+            Body::Directory | Body::Link(_) => 0,
             Body::Document(bytes) => bytes.len() as u64,
             Body::Blob(blob) => blob.size,
         }
     }
 
-    /// The header, with a PAX header before it where the name or size does not fit.
-    fn header(&self) -> Result<Vec<u8>> {
-        let name = match self.body {
-            Body::Folder => format!("{}/", self.name),
-            _ => self.name.clone(),
+    fn header(&self) -> Vec<u8> {
+        let (kind, mode, target) = match &self.body {
+            Body::Directory => (EntryKind::Directory, 0o755, ""),
+            Body::Link(target) => (EntryKind::Symlink, 0o777, target.as_str()),
+            Body::Document(_) | Body::Blob(_) => (EntryKind::File, 0o644, ""),
         };
-        let mut records = Vec::new();
-        let mut header = tar::Header::new_ustar();
-        if header.set_path(&name).is_err() {
-            records.push(("path", name.clone()));
-            header
-                .set_path(&name[name.len().saturating_sub(100)..])
-                .map_err(|error| Error::io("write", error))?;
-        }
-        match &self.body {
-            Body::Folder => {
-                header.set_entry_type(tar::EntryType::Directory);
-                header.set_mode(0o755);
-            }
-            Body::Link(target) => {
-                header.set_entry_type(tar::EntryType::Symlink);
-                header.set_mode(0o777);
-                header
-                    .set_link_name(target)
-                    .map_err(|error| Error::io("write", error))?;
-            }
-            _ => {
-                header.set_entry_type(tar::EntryType::Regular);
-                header.set_mode(0o644);
-            }
-        }
-        let size = self.size();
-        // The octal field holds eleven digits.
-        if size >= 1 << 33 {
-            records.push(("size", size.to_string()));
-            header.set_size(0);
-        } else {
-            header.set_size(size);
-        }
-        fixed(&mut header)?;
-        let mut bytes = Vec::new();
-        if !records.is_empty() {
-            let body: String = records
-                .iter()
-                .map(|(key, value)| record(key, value))
-                .collect();
-            let mut extension = tar::Header::new_ustar();
-            extension
-                .set_path("pax")
-                .map_err(|error| Error::io("write", error))?;
-            extension.set_entry_type(tar::EntryType::XHeader);
-            extension.set_mode(0o644);
-            extension.set_size(body.len() as u64);
-            fixed(&mut extension)?;
-            bytes.extend_from_slice(extension.as_bytes());
-            bytes.extend_from_slice(body.as_bytes());
-            bytes.resize(bytes.len().next_multiple_of(BLOCK as usize), 0);
-        }
-        bytes.extend_from_slice(header.as_bytes());
-        Ok(bytes)
+        let entry = EntryOut {
+            path: self.name.as_bytes(),
+            kind,
+            mode,
+            size: self.size(),
+            link_target: target.as_bytes(),
+            ..EntryOut::default()
+        };
+        let mut header = Vec::new();
+        entry.header_with(Checksum::SevenDigits, &mut header);
+        header
     }
-}
-
-fn fixed(header: &mut tar::Header) -> Result<()> {
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_mtime(0);
-    header
-        .set_device_major(0)
-        .and_then(|()| header.set_device_minor(0))
-        .map_err(|error| Error::io("write", error))?;
-    header.set_cksum();
-    Ok(())
-}
-
-/// A PAX record, whose length counts its own digits.
-fn record(key: &str, value: &str) -> String {
-    let rest = key.len() + value.len() + 3;
-    let mut length = rest + 1;
-    while length != rest + length.to_string().len() {
-        length = rest + length.to_string().len();
-    }
-    format!("{length} {key}={value}\n")
 }
 
 fn too_large() -> Error {
@@ -133,12 +69,12 @@ fn too_large() -> Error {
     .into()
 }
 
-/// Writes the tar into an empty file: room is made for all members, then blobs are copied on all cores.
+/// Writes the tar into an empty file: space is reserved for all members, then blobs are copied on all cores.
 pub(super) fn to_file(members: &[Member<'_>], file: &File, meter: &Meter) -> Result<()> {
     let mut offset = 0u64;
     let mut blobs = Vec::new();
     for member in members {
-        let mut bytes = member.header()?;
+        let mut bytes = member.header();
         if let Body::Document(document) = &member.body {
             bytes.extend_from_slice(document);
         }
@@ -170,18 +106,108 @@ pub(super) fn to_file(members: &[Member<'_>], file: &File, meter: &Meter) -> Res
 /// Writes the tar to a stream, member after member.
 pub(super) fn to_stream(members: &[Member<'_>], out: &mut dyn Write, meter: &Meter) -> Result<()> {
     let failed = |error| Error::io("write", error);
-    let zeros = [0; BLOCK as usize];
     for member in members {
-        out.write_all(&member.header()?).map_err(failed)?;
+        out.write_all(&member.header()).map_err(failed)?;
         match &member.body {
-            Body::Folder | Body::Link(_) => {}
+            Body::Directory | Body::Link(_) => {}
             Body::Document(bytes) => out.write_all(bytes).map_err(failed)?,
             Body::Blob(blob) => copy::to_stream(blob, out, meter)?,
         }
-        let padding = member.size().next_multiple_of(BLOCK) - member.size();
-        out.write_all(&zeros[..padding as usize]).map_err(failed)?;
+        let zeros = &END[..padding(member.size())];
+        out.write_all(zeros).map_err(failed)?;
     }
-    out.write_all(&[zeros, zeros].concat())
+    out.write_all(&END)
         .and_then(|()| out.flush())
         .map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The header that the `tar` crate makes, which wrote image archives before.
+    fn reference(name: &str, kind: tar::EntryType, mode: u32, size: u64, target: &str) -> Vec<u8> {
+        let new = |kind, mode, size| {
+            let mut header = tar::Header::new_ustar();
+            header.set_entry_type(kind);
+            header.set_mode(mode);
+            header.set_size(size);
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_mtime(0);
+            header.set_device_major(0).expect("a ustar header");
+            header.set_device_minor(0).expect("a ustar header");
+            header
+        };
+        let mut records = String::new();
+        let mut header = new(kind, mode, if size < 1 << 33 { size } else { 0 });
+        if header.set_path(name).is_err() {
+            let end = &name[name.len() - 100..];
+            header.set_path(end).expect("a short name");
+            records += &format!("{} path={name}\n", name.len() + 10);
+        }
+        if size >= 1 << 33 {
+            records += &format!("19 size={size}\n");
+        }
+        if !target.is_empty() {
+            header.set_link_name(target).expect("a short target");
+        }
+        header.set_cksum();
+        let mut bytes = Vec::new();
+        if !records.is_empty() {
+            let mut extension = new(tar::EntryType::XHeader, 0o644, records.len() as u64);
+            extension.set_path("pax").expect("a short name");
+            extension.set_cksum();
+            bytes.extend(extension.as_bytes());
+            bytes.extend(records.as_bytes());
+            bytes.resize(bytes.len().next_multiple_of(512), 0);
+        }
+        bytes.extend(header.as_bytes());
+        bytes
+    }
+
+    #[test]
+    fn headers_are_those_of_the_tar_crate() {
+        use tar::EntryType::{Directory, Regular, Symlink};
+
+        let long = format!("blobs/sha512/{}", "0123456789abcdef".repeat(8));
+        let split = format!("{}/{}/layer.tar", "a".repeat(64), "b".repeat(64));
+        for (body, kind, mode, target) in [
+            (Body::Directory, Directory, 0o755, ""),
+            (Body::Document(vec![7; 100]), Regular, 0o644, ""),
+            (
+                Body::Link("../x/layer.tar".into()),
+                Symlink,
+                0o777,
+                "../x/layer.tar",
+            ),
+        ] {
+            let is_directory = kind == Directory;
+            let mut member = Member {
+                name: String::new(),
+                body,
+            };
+            for name in ["index.json", "blobs/sha256", &long, &split] {
+                member.name = name.to_owned();
+                let name = match is_directory {
+                    true => format!("{name}/"),
+                    false => name.to_owned(),
+                };
+                let expected = reference(&name, kind, mode, member.size(), target);
+                assert!(member.header() == expected, "{name}");
+            }
+        }
+        for size in [0, 1, (1 << 33) - 1, 1 << 33, 9_999_999_999] {
+            let blob = BlobOut {
+                size,
+                ..BlobOut::document(Vec::new().into())
+            };
+            let member = Member {
+                name: long.clone(),
+                body: Body::Blob(&blob),
+            };
+            let expected = reference(&long, Regular, 0o644, size, "");
+            assert!(member.header() == expected, "{size}");
+        }
+    }
 }

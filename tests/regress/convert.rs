@@ -223,11 +223,11 @@ fn signatures_of_a_dir_come_along() {
     ] {
         let run = room.run(line);
         run.code(0)
-            .complains("signature-1: signature left out: only dir: holds signatures");
+            .complains("signature-1: signature omitted: only dir: holds signatures");
     }
     room.run("imgconvert --compression gzip dir dir:packed")
         .code(0)
-        .complains("signature-2: signature left out: the manifest that it is about changed");
+        .complains("signature-2: signature omitted: its manifest changed");
     assert!(!room.path("packed/signature-1").exists());
 }
 
@@ -330,7 +330,7 @@ fn what_is_no_image_comes_along_with_the_images() {
     }
     room.run("imgsave --format docker-legacy -o legacy.tar app.tar")
         .code(0)
-        .complains("left out: no image, and this format holds only images");
+        .complains("omitted: not an image, and this format holds only images");
 }
 
 /// The output or the loaded image was there, and the exit status said that it was not.

@@ -129,7 +129,7 @@ fn squash(args: &Args, image: &ImageArg, options: &CommitOptions, io: &mut Io) -
     let progress = io.progress(image.text(), None, &meter, args.making.quiet);
     let packer = Packer {
         recode: &recode,
-        landing: &temp_dir,
+        temp_dir: &temp_dir,
         meter: &meter,
     };
     let first = range.as_ref().map_or(0, |(first, _)| *first);
@@ -198,7 +198,7 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
     let progress = io.progress(&place(), None, &meter, args.making.quiet);
     let packer = Packer {
         recode: &recode,
-        landing: &temp_dir,
+        temp_dir: &temp_dir,
         meter: &meter,
     };
     let made = commit::commit_layer(&opened.archive, number, changed, &packer, options)?;

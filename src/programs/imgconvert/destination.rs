@@ -137,8 +137,8 @@ impl Destination {
     /// As [`Store::landing`].
     pub(super) fn temp_dir(&self) -> Result<PathBuf> {
         match self {
-            Destination::Store(store) => store.landing(),
-            Destination::Layout(path) if is_layout(path) => Store::at(path).landing(),
+            Destination::Store(store) => store.blob_directory(),
+            Destination::Layout(path) if is_layout(path) => Store::at(path).blob_directory(),
             _ => Ok(cli::landing(self.path())),
         }
     }

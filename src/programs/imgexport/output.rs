@@ -25,7 +25,7 @@ pub(super) fn mtree(item: &Item<'_>) -> String {
     }
     let meta = &item.meta;
     let kind = match item.kind {
-        ItemKind::Node(NodeKind::Folder) => "dir",
+        ItemKind::Node(NodeKind::Directory) => "dir",
         ItemKind::Node(NodeKind::Symlink) => "link",
         ItemKind::Node(NodeKind::CharDevice) => "char",
         ItemKind::Node(NodeKind::BlockDevice) => "block",
@@ -85,7 +85,7 @@ fn vis(bytes: &[u8], out: &mut String) {
 /// As [`lossless::line`].
 pub(super) fn json(item: &Item<'_>, more: Map<String, Value>) -> Result<String> {
     let kind = match item.kind {
-        ItemKind::Node(NodeKind::Folder) => "directory",
+        ItemKind::Node(NodeKind::Directory) => "directory",
         ItemKind::Node(NodeKind::File) => "file",
         ItemKind::Node(NodeKind::Symlink) => "symlink",
         ItemKind::Node(NodeKind::CharDevice) => "char",

@@ -6,14 +6,14 @@ use crate::archive::Image;
 use crate::blob::{CHUNK, Compression, Decoder, Meter};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::Limits;
-use crate::packages::{self, Packages, Wanted};
+use crate::packages::{self, DatabaseKind, Packages};
 use crate::tree::{NodeKind, Reading, Tree};
 
 /// The most bytes of all databases and metadata files of an image together.
 const MAX_BYTES: u64 = 1 << 30;
 
 /// A file to be read: where it starts in the plain tar, how long it is, what it is, and its path.
-type Wish = (u64, u64, Wanted, Vec<u8>);
+type Wish = (u64, u64, DatabaseKind, Vec<u8>);
 
 /// Reads the package databases of an image: dpkg's, apk's, RPM's, and what Python and npm packages say of themselves.
 ///
@@ -39,18 +39,20 @@ pub fn installed(image: &Image, limits: &Limits, meter: &Meter) -> Result<Packag
             continue;
         }
         let path = node.path();
-        let Some(wanted) = Wanted::of(&path) else {
+        let Some(wanted) = DatabaseKind::of(&path) else {
             continue;
         };
-        let Some(place) = node.place() else { continue };
+        let Some(place) = node.location() else {
+            continue;
+        };
         let shown = || crate::escape::bytes(&path).into_owned();
         let refused = match () {
             () if place.segments.is_some() => Some(Fault::Unsupported {
                 what: "a package database with holes".into(),
             }),
-            () if place.stored > packages::LIMIT => Some(Fault::Limit {
+            () if place.stored > packages::MAX_FILE_SIZE => Some(Fault::Limit {
                 what: "bytes of a package database",
-                limit: packages::LIMIT,
+                limit: packages::MAX_FILE_SIZE,
                 found: place.stored,
             }),
             () => None,

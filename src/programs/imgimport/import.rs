@@ -77,7 +77,7 @@ pub fn import(
     };
     let passed = pass(input.read(), range, packer)?;
     check_root(&passed.listing, |_| false)?;
-    let tree = Tree::apply(vec![Arc::new(passed.listing)])?.sound()?;
+    let tree = Tree::apply(vec![Arc::new(passed.listing)])?.checked()?;
     if is_image_archive(&tree) {
         let why = "the archive holds images, not a root filesystem: imgload loads the images";
         return Err(Fault::Usage(why.into()).into());
@@ -174,7 +174,7 @@ fn is_image_archive(tree: &Tree) -> bool {
             && (blobs
                 || is_file(b"repositories")
                 || tree
-                    .top()
+                    .root()
                     .children()
-                    .any(|node| is_named_by_digest(node.part())))
+                    .any(|node| is_named_by_digest(node.name())))
 }

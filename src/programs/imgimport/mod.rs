@@ -66,7 +66,7 @@ pub fn main() -> ExitCode {
         let meter = Meter::default();
         let packer = Packer {
             recode: &recode,
-            landing: &args.making.landing(&args.common)?,
+            temp_dir: &args.making.landing(&args.common)?,
             meter: &meter,
         };
         let (bundle, id) = import(args, source, &packer, &options, io)?;

@@ -67,7 +67,7 @@ pub fn load(
             limits: archive.container.limits,
             ..options.recode
         };
-        bundle.recode(&recode, &store.landing()?, meter)?;
+        bundle.recode(&recode, &store.blob_directory()?, meter)?;
         for (id, listed) in before.iter().zip(&bundle.listed) {
             if let Some((digest, _)) = ids.iter_mut().find(|(digest, _)| digest == id) {
                 *digest = listed.descriptor.digest.to_string();

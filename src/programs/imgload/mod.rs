@@ -34,7 +34,7 @@ pub fn main() -> ExitCode {
         let opening = io.progress(input.text(), None, &meter, args.quiet);
         let open = Open {
             limits: limits(args),
-            ..Open::with(&args.common, &meter, Some(store.landing()?))
+            ..Open::with(&args.common, &meter, Some(store.blob_directory()?))
         };
         let is_directory = input.folder_to_search().is_some();
         let mut openings = Openings::of([&input]);

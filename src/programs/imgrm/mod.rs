@@ -5,7 +5,7 @@ mod args;
 use std::process::ExitCode;
 
 use crate::cli::{self, Images, Page, Uses, Verdict};
-use crate::store::{self, Wanted};
+use crate::store::{self, Selection};
 use crate::{Fault, escape};
 use args::Args;
 
@@ -27,7 +27,7 @@ pub fn main() -> ExitCode {
             closest: None,
         };
         let archive = cli::open_store(&args.common, &Default::default())?.ok_or_else(not_found)?;
-        let wanted = Wanted {
+        let wanted = Selection {
             images: &args.images,
             platform: args.common.platform.as_ref(),
             force: args.force,

@@ -24,7 +24,7 @@ pub fn main() -> ExitCode {
         let meter = Meter::default();
         let opened = args
             .source
-            .open_with(&args.common, &meter, Some(store.landing()?))?;
+            .open_with(&args.common, &meter, Some(store.blob_directory()?))?;
         opened.archive.check_complete()?;
         let platform = args.common.platform.as_ref();
         for loss in tag::tag(&store, &opened, platform, &name, &meter)? {

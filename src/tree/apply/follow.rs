@@ -1,81 +1,82 @@
-//! Symbolic links on the way of a path, followed inside the root as if it were the root of the file system: an absolute
-//! target starts at the top, and `..` at the top stays there.
+//! Symbolic links within paths, followed inside the root as if it were the root of the file system: an absolute target
+//! starts at the root, and `..` at the root stays there.
 //!
-//! Each layer's own links are followed in its entries' paths, and all links in the targets of hard links and of other
-//! links: docker, podman, umoci and GNU tar agree about a layer that is whole in itself. Where a link leads into lower
-//! layers, docker with overlay2 refuses the layer, because it unpacks each into a directory of its own; engines that
-//! unpack onto the lower layers find the directory, and so does this tree.
+//! A layer's own links are followed in the paths of its entries, and all links in the targets of hard links and of
+//! other links: docker, podman, umoci and GNU tar agree on that for a self-contained layer. Where a link leads into
+//! lower layers, docker with overlay2 refuses the layer, because it unpacks each into a directory of its own. Engines
+//! that unpack onto the lower layers find the directory, and so does this tree.
 
-use super::state::{Applying, State};
+use super::state::{State, TreeBuilder};
 use crate::error::{Error, Fault, Result};
 use crate::layer::clean_path;
-use crate::tree::paths::{NONE, TOP};
-use crate::tree::version::What;
+use crate::tree::paths::{NONE, ROOT};
+use crate::tree::version::Change;
 
-/// Links that are followed for one path, as in Linux.
+/// Maximum number of links followed for one path, as in Linux.
 const LINKS: usize = 40;
 
-/// Parts of paths that are walked because of links, in all layers: what a hostile chain of links can cost.
+/// Maximum number of path components walked because of links, in all layers: it bounds a hostile chain of links.
 const FOLLOWED: u64 = 100_000_000;
 
-const MISSING: &str = "nothing is there";
+const MISSING: &str = "no such file";
 const FOLLOWS: &str = "the layer writes below a symbolic link of its own, which is followed";
 const FOLLOWS_LOWER: &str = "the layer writes below a symbolic link of its own, which leads to a directory that only \
     lower layers have: docker with overlay2 refuses the layer, other engines follow the link";
 
-/// When a path is looked up.
+/// Moment of a lookup.
 #[derive(Clone, Copy)]
 pub(super) enum Moment {
-    /// With all that the layer's markers remove.
+    /// After all of the layer's whiteouts.
     Now,
-    /// Before the markers that stand behind this entry of the layer.
+    /// Before the whiteouts that come after this entry of the layer.
     Before(u32),
 }
 
-/// What a path leads to.
+/// Result of a lookup.
 struct Found {
     name: u32,
-    /// The youngest cut from the top to its folder; to itself, if it is a folder.
+    /// The latest cut from the root to the parent directory; for a directory, to itself.
     above: u32,
     state: State,
-    /// Whether a folder or link on the way is of lower layers only.
+    /// True if a directory or link on the way is of lower layers only.
     is_lower: bool,
 }
 
-/// A way through folders that ends as `Err` where it leads nowhere.
-type Led<T> = Result<std::result::Result<T, &'static str>>;
+/// A value, or the reason why the path does not lead to one.
+type Lookup<T> = Result<std::result::Result<T, &'static str>>;
 
-impl Applying {
-    /// Follows something of this layer that stands where a folder should be, if it is a symbolic link: the folder that
-    /// it leads to, and the youngest cut from the top to that.
-    pub(super) fn behind(&mut self, link: u32, version: u32, from: (u32, u32)) -> Led<(u32, u32)> {
+impl TreeBuilder {
+    /// Follows an entry of this layer in the place of a directory, if it is a symbolic link. Returns the directory that
+    /// it leads to, and the latest cut from the root to that.
+    pub(super) fn follow_link(
+        &mut self,
+        link: u32,
+        version: u32,
+        from: (u32, u32),
+    ) -> Lookup<(u32, u32)> {
         let Some(text) = self.link_text(version) else {
-            return Ok(Err(
-                "something that is no folder is where its folder should be",
-            ));
+            return Ok(Err("a parent is not a directory"));
         };
         let found = match self.locate(from, text, 1, true, None, Moment::Now)? {
-            Ok(found) if found.state.is_folder => found,
+            Ok(found) if found.state.is_directory => found,
             Ok(_) => {
                 return Ok(Err(
-                    "a symbolic link where its directory should be leads to no directory",
+                    "a parent is a symbolic link to a file that is not a directory",
                 ));
             }
             Err(MISSING) => {
-                return Ok(Err(
-                    "a symbolic link where its directory should be leads nowhere",
-                ));
+                return Ok(Err("a parent is a symbolic link to a missing directory"));
             }
             Err(why) => return Ok(Err(why)),
         };
-        // All that is between the top and there is a folder of this layer, too.
+        // All directories from the root to there become directories of this layer, too.
         let mut at = found.name;
         loop {
             let latest = self.latest(at);
-            if at != TOP && (latest == NONE || latest < self.start) {
-                self.push(at, What::Passed, NONE, NONE);
+            if at != ROOT && (latest == NONE || latest < self.start) {
+                self.push(at, Change::Passed, NONE, NONE);
             }
-            if at == TOP {
+            if at == ROOT {
                 break;
             }
             at = self.paths.parent(at);
@@ -92,23 +93,24 @@ impl Applying {
         Ok(Ok((found.name, found.above)))
     }
 
-    /// The file that a hard link's target is a name of when its entry, the layer's `entry`th, comes.
-    pub(super) fn target(&mut self, target: &[u8], link: Option<u32>, entry: u32) -> Led<u32> {
+    /// Returns the file that the target of a hard link names when its entry, the layer's entry number `entry`, is
+    /// applied.
+    pub(super) fn target(&mut self, target: &[u8], link: Option<u32>, entry: u32) -> Lookup<u32> {
         let target = clean_path(target);
         if target.climbs {
-            return Ok(Err("it leads out of the tree"));
+            return Ok(Err("target is outside of the root"));
         }
         if target.path.is_empty() {
-            return Ok(Err("it is a folder"));
+            return Ok(Err("target is a directory"));
         }
         let mut found = self.find_target(&target.path, link, Moment::Now)?;
         if matches!(found, Err(MISSING)) && !self.marks.is_empty() {
-            // What a marker behind the link removes was there when the link was made.
+            // A path removed by a later whiteout still existed when the link was made.
             found = self.find_target(&target.path, link, Moment::Before(entry))?;
         }
-        Ok(found.and_then(|found| match found.state.is_folder {
-            _ if link == Some(found.name) => Err("it is the link itself"),
-            true => Err("it is a folder"),
+        Ok(found.and_then(|found| match found.state.is_directory {
+            _ if link == Some(found.name) => Err("target is the link itself"),
+            true => Err("target is a directory"),
             false => self
                 .version(found.state.version)
                 .map(|version| version.inode)
@@ -116,13 +118,13 @@ impl Applying {
         }))
     }
 
-    fn find_target(&mut self, path: &[u8], link: Option<u32>, moment: Moment) -> Led<Found> {
-        let from = (TOP, self.cut_of(TOP));
+    fn find_target(&mut self, path: &[u8], link: Option<u32>, moment: Moment) -> Lookup<Found> {
+        let from = (ROOT, self.cut_of(ROOT));
         self.locate(from, path.to_vec(), 0, false, link, moment)
     }
 
-    /// Walks a path from a folder, with the youngest cut from the top to it. `links` is how many were followed already,
-    /// `last` whether one at the very end is followed too; `gone` is a name that nothing can be below.
+    /// Walks a path from a directory, with the latest cut from the root to it. `links` is the number of links followed
+    /// so far; with `last` a link at the end is followed, too; nothing can be below the name `gone`.
     fn locate(
         &mut self,
         from: (u32, u32),
@@ -131,16 +133,16 @@ impl Applying {
         last: bool,
         gone: Option<u32>,
         moment: Moment,
-    ) -> Led<Found> {
+    ) -> Lookup<Found> {
         let (mut rest, mut at, mut links) = (path, 0, links);
         let (mut name, mut above) = from;
         let mut state = State {
             version: self.latest(name),
-            is_folder: true,
+            is_directory: true,
         };
         let mut is_lower = false;
         if links > 0 && rest.first() == Some(&b'/') {
-            (name, above) = (TOP, self.cut_of(TOP));
+            (name, above) = (ROOT, self.cut_of(ROOT));
         }
         loop {
             let left = rest.get(at..).unwrap_or_default();
@@ -155,7 +157,7 @@ impl Applying {
                 }));
             }
             if links > 0 {
-                self.spend(1)?;
+                self.count_steps(1)?;
             }
             let length = left.iter().take_while(|&&byte| byte != b'/').count();
             let part = left.get(..length).unwrap_or_default();
@@ -167,14 +169,14 @@ impl Applying {
                     name = self.paths.parent(name);
                     above = self.cut_of(name);
                     let mut up = name;
-                    while up != TOP {
+                    while up != ROOT {
                         up = self.paths.parent(up);
                         above = above.max(self.cut_of(up));
-                        self.spend(1)?;
+                        self.count_steps(1)?;
                     }
                     continue;
                 }
-                _ if gone == Some(name) => return Ok(Err("the link takes its place away")),
+                _ if gone == Some(name) => return Ok(Err("target is below the link itself")),
                 _ => {}
             }
             let Some(child) = self.paths.find(name, part) else {
@@ -185,7 +187,7 @@ impl Applying {
             };
             let latest = self.latest(child);
             is_lower |= latest < self.start;
-            if seen.is_folder {
+            if seen.is_directory {
                 (name, state) = (child, seen);
                 above = above.max(self.cut_at(child, moment));
                 continue;
@@ -199,18 +201,18 @@ impl Applying {
                 }));
             }
             if gone == Some(child) {
-                return Ok(Err("the link takes its place away"));
+                return Ok(Err("target is below the link itself"));
             }
             let Some(text) = self.link_text(seen.version) else {
                 return Ok(Err(MISSING));
             };
             links += 1;
             if links > LINKS {
-                return Ok(Err("too many symbolic links on the way"));
+                return Ok(Err("too many levels of symbolic links"));
             }
-            self.spend(text.len() as u64 / 16)?;
+            self.count_steps(text.len() as u64 / 16)?;
             if text.first() == Some(&b'/') {
-                (name, above) = (TOP, self.cut_of(TOP));
+                (name, above) = (ROOT, self.cut_of(ROOT));
             }
             let behind = rest.get(at..).unwrap_or_default();
             rest = [&text, b"/".as_slice(), behind].concat();
@@ -218,12 +220,12 @@ impl Applying {
         }
     }
 
-    /// Counts what is done for the sake of links.
-    fn spend(&mut self, parts: u64) -> Result<()> {
+    /// Counts components walked because of links.
+    fn count_steps(&mut self, parts: u64) -> Result<()> {
         self.followed += parts;
         match self.followed > FOLLOWED {
             true => Err(Error::new(Fault::Limit {
-                what: "parts of paths behind symbolic links",
+                what: "path components behind symbolic links",
                 limit: FOLLOWED,
                 found: self.followed,
             })),
@@ -231,7 +233,7 @@ impl Applying {
         }
     }
 
-    /// The text of the symbolic link that a version is; `None` if it is something else.
+    /// Returns the target of a symbolic link; `None` for other versions.
     pub(super) fn link_text(&self, version: u32) -> Option<Vec<u8>> {
         let inode = self.version(version)?.inode;
         let made = self.version(inode)?;
@@ -245,7 +247,7 @@ impl Applying {
         match moment {
             Moment::Now => self.state(name, above),
             Moment::Before(entry) => self.state_but(name, above, |at, version| {
-                version.what == What::Removed && at >= self.start && self.is_later(name, entry)
+                version.change == Change::Removed && at >= self.start && self.is_later(name, entry)
             }),
         }
     }
@@ -260,7 +262,7 @@ impl Applying {
         }
     }
 
-    /// Whether the layer's first marker for a name stands behind an entry.
+    /// Returns true if the layer's first whiteout for a name comes after an entry.
     fn is_later(&self, name: u32, entry: u32) -> bool {
         self.marks.get(&name).is_some_and(|mark| mark.entry > entry)
     }

@@ -1,36 +1,36 @@
-//! One layer on the layers below it: its markers, then its entries in archive order.
+//! One layer applied to the layers below it: its whiteouts, then its entries in archive order.
 
-use super::state::Applying;
+use super::state::TreeBuilder;
 use crate::error::{Fault, Result};
 use crate::layer::{EntryKind, Whiteout, common_components};
 use crate::tree::listing::{Listing, Record};
-use crate::tree::paths::{NONE, TOP};
-use crate::tree::version::What;
+use crate::tree::paths::{NONE, ROOT};
+use crate::tree::version::Change;
 
 const REPLACES_LINK: &str = "the layer writes below a symbolic link of a lower layer: a directory without an entry \
     replaces the link, as in docker with overlay2; other engines follow the link";
 const REPLACES_FILE: &str = "the layer writes below a path where a lower layer has something that is no directory: a \
     directory without an entry replaces it, as in docker with overlay2; other engines refuse the layer";
 
-/// A dump directory as a fault of the tree. Engines refuse the whole layer, GNU tar makes a directory of it: without it the
-/// directory's owner and mode would be others.
+/// A dump directory is a fault. Engines refuse the whole layer, GNU tar makes a directory; without it the directory
+/// would have another owner and mode.
 const DUMP_DIRECTORY: &str = "a dump directory of tar -g, which no engine unpacks";
 
-impl Applying {
+impl TreeBuilder {
     pub(super) fn layer(&mut self, layer: usize, listing: &Listing) -> Result<()> {
         self.layer = layer;
         self.start = self.next();
-        self.forget();
+        self.reset_trail();
         self.marks.clear();
         self.noticed.clear();
         let late = self.markers(listing)?;
-        // A marker for a folder above, before or after, takes away what is in the way.
+        // A whiteout for a directory above, before or after, removes the obstacle.
         let mut blocked = std::mem::take(&mut self.blocked);
-        blocked.retain(|&folder, &mut by| by >= self.cut_above(folder));
+        blocked.retain(|&directory, &mut by| by >= self.cut_above(directory));
         self.blocked = blocked;
-        self.forget();
+        self.reset_trail();
         listing.each(|at, record, path| match Whiteout::of(path) {
-            // An old driver keeps the contents of hard links among its notes; the notes themselves are hidden later.
+            // aufs keeps the contents of hard links among its metadata; the metadata itself is hidden later.
             Whiteout::None | Whiteout::Aufs => {
                 self.within_length(path)?;
                 self.entry(listing, at, record, path)
@@ -38,15 +38,15 @@ impl Applying {
             marker if late.contains(&at) => self.late_marker(at, path, marker),
             _ => Ok(()),
         })?;
-        for (folder, by) in std::mem::take(&mut self.blocked) {
-            // An entry of its own, even a later one, says what belongs there.
+        for (directory, by) in std::mem::take(&mut self.blocked) {
+            // An entry for the directory, even a later one, decides what it is.
             if self
-                .version(self.latest(folder))
-                .is_some_and(|version| version.what == What::Entry)
+                .version(self.latest(directory))
+                .is_some_and(|version| version.change == Change::Entry)
             {
                 continue;
             }
-            let path = self.paths.path(folder);
+            let path = self.paths.path(directory);
             let why = match self.link_text(by) {
                 Some(_) => REPLACES_LINK,
                 None => REPLACES_FILE,
@@ -78,18 +78,18 @@ impl Applying {
                 self.fault(DUMP_DIRECTORY, path);
                 return Ok(());
             }
-            // Volume labels and the like make nothing; the walk has noted them.
+            // Volume labels and the like create nothing; the walk has recorded them.
             EntryKind::Other(_) => return Ok(()),
             _ => {}
         }
         if record.climbs {
-            self.fault("its name leads out of the tree", path);
+            self.fault("path leads outside of the root", path);
             return Ok(());
         }
         if path.is_empty() {
             match record.kind {
-                EntryKind::Directory => self.push(TOP, What::Entry, at, NONE),
-                _ => self.fault("the top of the tree can only be a folder", b"."),
+                EntryKind::Directory => self.push(ROOT, Change::Entry, at, NONE),
+                _ => self.fault("the root must be a directory", b"."),
             }
             return Ok(());
         }
@@ -116,52 +116,53 @@ impl Applying {
         let before = self.latest(name);
         let was_known = before != NONE;
         let version = self.next();
-        self.push(name, What::Entry, at, inode);
+        self.push(name, Change::Entry, at, inode);
         if record.kind == EntryKind::HardLink {
             self.linked.push(inode);
             self.restated.insert(inode, version);
         }
         if record.kind != EntryKind::Directory {
             if was_known {
-                // It may have been a folder on the trail.
+                // It may have been a directory on the trail.
                 self.cut(name, version);
             } else {
                 self.set_cut(name, version);
             }
-        } else if was_known && !self.is_folder(before) {
+        } else if was_known && !self.is_directory(before) {
             // It may have been a symbolic link on the trail.
-            self.forget();
+            self.reset_trail();
         }
         Ok(())
     }
 
-    /// Goes to a folder by its path, making what is missing: its name and the youngest cut from the top to it.
+    /// Enters a directory by its path and creates missing ones. Returns its name and the latest cut from the root to
+    /// it.
     ///
-    /// Symbolic links of this layer are followed inside the root, as engines do that unpack each layer into a directory
-    /// of its own; those of lower layers give way to a folder. `None` where the way ends at something else of this
-    /// layer, which is a fault of `entry`.
-    pub(super) fn enter(&mut self, folder: &[u8], entry: &[u8]) -> Result<Option<(u32, u32)>> {
-        let same = common_components(&self.trail_path, folder);
+    /// Symbolic links of this layer are followed inside the root, as by engines that unpack each layer into a directory
+    /// of its own; those of lower layers are replaced by a directory. `None` if another entry of this layer is in the
+    /// way, which is a fault of `entry`.
+    pub(super) fn enter(&mut self, directory: &[u8], entry: &[u8]) -> Result<Option<(u32, u32)>> {
+        let same = common_components(&self.trail_path, directory);
         while self.trail.pop_if(|(end, ..)| *end > same).is_some() {}
         let (mut start, mut name, mut above) = match self.trail.last() {
             Some(&(end, name, above)) => (end + 1, name, above),
-            None => (0, TOP, self.cut_of(TOP)),
+            None => (0, ROOT, self.cut_of(ROOT)),
         };
         self.trail_path.clear();
-        self.trail_path.extend_from_slice(folder);
-        while let Some(rest) = folder.get(start..).filter(|rest| !rest.is_empty()) {
+        self.trail_path.extend_from_slice(directory);
+        while let Some(rest) = directory.get(start..).filter(|rest| !rest.is_empty()) {
             let length = rest
                 .iter()
                 .position(|&byte| byte == b'/')
                 .unwrap_or(rest.len());
             let parent = name;
             name = self.child(parent, rest.get(..length).unwrap_or_default())?;
-            if let Some(other) = self.step(name, above) {
-                match self.behind(name, other, (parent, above))? {
+            if let Some(other) = self.enter_component(name, above) {
+                match self.follow_link(name, other, (parent, above))? {
                     Ok(led) => (name, above) = led,
                     Err(why) => {
                         self.fault(why, entry);
-                        self.forget();
+                        self.reset_trail();
                         return Ok(None);
                     }
                 }
@@ -174,21 +175,20 @@ impl Applying {
         Ok(Some((name, above)))
     }
 
-    /// Makes sure that a name is a folder in this layer; the version of what is there if that is something else of
-    /// this layer.
-    fn step(&mut self, name: u32, above: u32) -> Option<u32> {
+    /// Makes a name a directory in this layer. Returns the version in its place if that is another entry of this layer.
+    fn enter_component(&mut self, name: u32, above: u32) -> Option<u32> {
         let latest = self.latest(name);
         let state = self.state(name, above);
         let is_own = latest != NONE && latest >= self.start && latest >= above;
         match state {
-            Some(state) if state.is_folder && is_own => {}
-            Some(state) if state.is_folder => self.push(name, What::Passed, NONE, NONE),
+            Some(state) if state.is_directory && is_own => {}
+            Some(state) if state.is_directory => self.push(name, Change::Passed, NONE, NONE),
             Some(state) if is_own => return Some(state.version),
             Some(state) => {
-                self.push(name, What::Implied, NONE, NONE);
+                self.push(name, Change::Implied, NONE, NONE);
                 self.blocked.insert(name, state.version);
             }
-            None => self.push(name, What::Implied, NONE, NONE),
+            None => self.push(name, Change::Implied, NONE, NONE),
         }
         None
     }

@@ -1,58 +1,57 @@
-//! All layers in their order, and the tree that they make.
+//! All layers applied in order, and the resulting tree.
 
 use std::sync::Arc;
 
-use super::state::Applying;
+use super::state::TreeBuilder;
 use crate::error::Result;
 use crate::layer::Whiteout;
 use crate::tree::applied::Tree;
 use crate::tree::listing::Listing;
-use crate::tree::paths::{NONE, TOP};
+use crate::tree::paths::{NONE, ROOT};
 
 impl Tree {
-    /// Applies layers, the base first.
+    /// Applies layers, from the base upward.
     ///
-    /// What no two engines would make the same of is a fault of the tree, and the entry is left out; see
-    /// [`Tree::sound`].
+    /// An entry that engines disagree about is a fault of the tree, and is omitted; see [`Tree::checked`].
     ///
     /// # Errors
-    /// `Limit` for more paths than [`Limits::paths`] or names of more than [`Limits::path_text`] bytes in all layers,
-    /// or more than 65,535 layers.
+    /// `Limit` for more paths than [`Limits::paths`], for names of more than [`Limits::path_text`] bytes in all layers,
+    /// or for more than 65,535 layers.
     pub fn apply(listings: Vec<Arc<Listing>>) -> Result<Self> {
         let all = listings.len();
         Self::apply_part(listings, 0, all)
     }
 
-    /// The same for some layers of `all`, of which `base` are below: faults name them by their place among all.
+    /// Applies some of `all` layers, with `base` others below them: faults name a layer by its number among all.
     ///
     /// # Errors
     /// As [`Tree::apply`].
     pub fn apply_part(listings: Vec<Arc<Listing>>, base: usize, all: usize) -> Result<Self> {
-        let mut applying = Applying::new(listings)?;
-        (applying.base, applying.layers) = (base, all);
-        for layer in 0..applying.listings.len() {
-            if let Some(listing) = applying.listings.get(layer).map(Arc::clone) {
-                applying.layer(layer, &listing)?;
+        let mut builder = TreeBuilder::new(listings)?;
+        (builder.base, builder.layers) = (base, all);
+        for layer in 0..builder.listings.len() {
+            if let Some(listing) = builder.listings.get(layer).map(Arc::clone) {
+                builder.layer(layer, &listing)?;
             }
         }
-        Ok(applying.finish())
+        Ok(builder.finish())
     }
 }
 
-impl Applying {
+impl TreeBuilder {
     fn finish(mut self) -> Tree {
         let names = u32::try_from(self.paths.len()).unwrap_or(NONE);
         let mut now = vec![NONE; self.paths.len()];
-        // A folder comes before what is in it, so one pass is enough.
+        // A directory comes before its contents, so one pass is enough.
         for name in 0..names {
             let parent = self.paths.parent(name);
             let mut above = 0;
-            if name != TOP {
+            if name != ROOT {
                 above = self.cut_of(parent);
                 let parent_now = now.get(parent as usize).copied().unwrap_or(NONE);
-                let notes = parent_now == NONE || is_notes(self.paths.part(name));
+                let is_hidden = parent_now == NONE || is_metadata(self.paths.part(name));
                 self.set_cut(name, above);
-                if notes {
+                if is_hidden {
                     continue;
                 }
             }
@@ -93,6 +92,6 @@ impl Applying {
     }
 }
 
-fn is_notes(part: &[u8]) -> bool {
+fn is_metadata(part: &[u8]) -> bool {
     part.starts_with(b".wh.") && Whiteout::of(part) == Whiteout::Aufs
 }

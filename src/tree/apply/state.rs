@@ -1,4 +1,4 @@
-//! The state of a tree while layers are being applied: names, their versions, and where lower layers are cut off.
+//! The state of a tree while layers are applied: names, their versions, and the cuts that hide lower layers.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -7,16 +7,16 @@ use crate::error::{Error, Fault, Result};
 use crate::layer::Limits;
 use crate::tree::applied::Tree;
 use crate::tree::listing::Listing;
-use crate::tree::paths::{NONE, Paths, TOP};
-use crate::tree::version::{Version, What};
+use crate::tree::paths::{NONE, Paths, ROOT};
+use crate::tree::version::{Change, Version};
 
-/// What there is while layers are being applied.
-pub(super) struct Applying {
+/// Tables of a tree while layers are applied.
+pub(super) struct TreeBuilder {
     pub(super) listings: Vec<Arc<Listing>>,
     pub(super) paths: Paths,
     pub(super) versions: Vec<Version>,
     pub(super) last: Vec<u32>,
-    /// Everything below a name that is older than this version is gone.
+    /// Versions below a name that are older than this one are hidden.
     pub(super) cuts: Vec<u32>,
     pub(super) linked: Vec<u32>,
     pub(super) restated: HashMap<u32, u32>,
@@ -27,39 +27,39 @@ pub(super) struct Applying {
     pub(super) layers: usize,
     pub(super) base: usize,
     pub(super) limits: Limits,
-    /// Parts of paths that were walked because of symbolic links, in all layers.
+    /// Number of path components walked because of symbolic links, in all layers.
     pub(super) followed: u64,
     /// The layer being applied and its first version.
     pub(super) layer: usize,
     pub(super) start: u32,
-    /// Folders implied where lower layers have something else, and the version of that.
+    /// Implied directories in the place of something else in lower layers, and the version of that.
     pub(super) blocked: BTreeMap<u32, u32>,
-    /// What the layer's markers removed below, for hard links that stand before them.
+    /// Names affected by the layer's whiteouts, for hard links that come before these.
     pub(super) marks: HashMap<u32, Mark>,
-    /// Symbolic links on the way of the layer's entries that a notice was given of.
+    /// Symbolic links of the layer that have a notice.
     pub(super) noticed: HashSet<u32>,
-    /// The folders of the last path: where each one's part ends, its name, and the youngest cut from the top to it.
+    /// Directories of the last path: end of the component, name, and latest cut from the root to it.
     pub(super) trail: Vec<(usize, u32, u32)>,
     pub(super) trail_path: Vec<u8>,
 }
 
-/// What a layer's first marker for a name changed.
+/// Effect of a layer's first whiteout for a name.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mark {
-    /// The marker's number among the layer's entries.
+    /// Number of the whiteout among the layer's entries.
     pub(super) entry: u32,
     /// The name's cut before it.
     pub(super) cut: u32,
 }
 
-/// What a name stands for at some moment.
+/// State of a name at some moment.
 #[derive(Clone, Copy)]
 pub(super) struct State {
     pub(super) version: u32,
-    pub(super) is_folder: bool,
+    pub(super) is_directory: bool,
 }
 
-impl Applying {
+impl TreeBuilder {
     pub(super) fn new(listings: Vec<Arc<Listing>>) -> Result<Self> {
         let (most, layers) = (u16::MAX, listings.len());
         if layers > usize::from(most) {
@@ -69,7 +69,7 @@ impl Applying {
                 found: layers as u64,
             }));
         }
-        let mut applying = Applying {
+        let mut builder = TreeBuilder {
             limits: limits(&listings),
             listings,
             paths: Paths::default(),
@@ -93,17 +93,17 @@ impl Applying {
             trail: Vec::new(),
             trail_path: Vec::new(),
         };
-        // The top is there before anything is.
-        applying.push(TOP, What::Implied, NONE, NONE);
-        Ok(applying)
+        // The root exists from the beginning.
+        builder.push(ROOT, Change::Implied, NONE, NONE);
+        Ok(builder)
     }
 
-    /// What a name stands for, if everything below older than `above` is gone.
+    /// Returns the state of a name if all versions older than `above` are hidden.
     pub(super) fn state(&self, name: u32, above: u32) -> Option<State> {
         self.state_but(name, above, |_, _| false)
     }
 
-    /// The same without the versions that are to be left out.
+    /// Returns the state of a name without the versions that `leave_out` returns true for.
     pub(super) fn state_but(
         &self,
         name: u32,
@@ -114,37 +114,37 @@ impl Applying {
         let mut found = None;
         loop {
             let version = self.version(at).filter(|_| at >= above);
-            // A mark that a layer passed through outlives what it passed through: then the folder is an implied one.
+            // A mark of a layer that wrote below a directory outlives the directory, which is then an implied one.
             let Some(version) = version else {
                 return found;
             };
-            let state = |is_folder| {
+            let state = |is_directory| {
                 Some(State {
                     version: at,
-                    is_folder,
+                    is_directory,
                 })
             };
-            match version.what {
+            match version.change {
                 _ if leave_out(at, version) => {}
-                What::Removed => return found,
-                What::Implied => return state(true),
-                What::Entry => {
-                    let is_folder = self.is_folder(at);
-                    return found.filter(|_| !is_folder).or(state(is_folder));
+                Change::Removed => return found,
+                Change::Implied => return state(true),
+                Change::Entry => {
+                    let is_directory = self.is_directory(at);
+                    return found.filter(|_| !is_directory).or(state(is_directory));
                 }
-                What::Passed | What::Opaque => found = found.or(state(true)),
+                Change::Passed | Change::Opaque => found = found.or(state(true)),
             }
             at = version.prev;
         }
     }
 
-    pub(super) fn is_folder(&self, version: u32) -> bool {
-        // Kept as its own inode only by what is no folder.
+    pub(super) fn is_directory(&self, version: u32) -> bool {
+        // Directories have no inode.
         self.version(version)
             .is_none_or(|version| version.inode == NONE)
     }
 
-    pub(super) fn push(&mut self, name: u32, what: What, record: u32, inode: u32) {
+    pub(super) fn push(&mut self, name: u32, change: Change, record: u32, inode: u32) {
         let version = self.next();
         let prev = self.latest(name);
         self.versions.push(Version {
@@ -152,7 +152,7 @@ impl Applying {
             record,
             inode,
             layer: self.number(),
-            what,
+            change,
         });
         if let Some(last) = self.last.get_mut(name as usize) {
             *last = version;
@@ -181,10 +181,10 @@ impl Applying {
         Ok(name)
     }
 
-    /// Cuts off what is below a name, which may be on the trail.
+    /// Hides all older versions below a name, which may be on the trail.
     pub(super) fn cut(&mut self, name: u32, version: u32) {
         self.set_cut(name, version);
-        self.forget();
+        self.reset_trail();
     }
 
     pub(super) fn set_cut(&mut self, name: u32, version: u32) {
@@ -197,18 +197,18 @@ impl Applying {
         self.cuts.get(name as usize).copied().unwrap_or_default()
     }
 
-    /// The youngest cut of the folders above a name.
+    /// The latest cut of the directories above a name.
     pub(super) fn cut_above(&self, name: u32) -> u32 {
         let mut above = 0;
         let mut at = name;
-        while at != TOP {
+        while at != ROOT {
             at = self.paths.parent(at);
             above = above.max(self.cut_of(at));
         }
         above
     }
 
-    pub(super) fn forget(&mut self) {
+    pub(super) fn reset_trail(&mut self) {
         self.trail.clear();
         self.trail_path.clear();
     }
@@ -241,7 +241,7 @@ impl Applying {
         }
     }
 
-    /// Notes that engines differ about a path.
+    /// Adds a notice: engines differ on a path.
     pub(super) fn notice(&mut self, why: &'static str, path: &[u8]) {
         self.notice_count += 1;
         if self.notices.len() < Tree::FAULTS {
@@ -256,7 +256,7 @@ impl Applying {
     }
 }
 
-/// What the listings accept at most; where they were made with other limits, the highest of each.
+/// The limits of the listings; if they differ, the highest of each.
 fn limits(listings: &[Arc<Listing>]) -> Limits {
     let mut all = listings.iter().map(|listing| *listing.limits());
     let Some(mut most) = all.next() else {

@@ -1,13 +1,13 @@
-//! A listing as bytes, to be kept and read again.
+//! A listing as bytes, for a cache.
 //!
-//! Numbers have a fixed width, the lowest byte first; runs of bytes come after their length. What is read is believed
-//! no further than that nothing in it can make a reader panic, loop or allocate more than the bytes that are there:
-//! whoever keeps listings has to see to it that they come back as they were.
+//! Numbers have a fixed width, the lowest byte first; byte strings follow their length. Invalid bytes cannot make a
+//! reader panic, loop or allocate more than their own size, but they are not detected in general: the cache has to
+//! return listings unchanged.
 
 use super::{Listing, Owner, Record};
 use crate::layer::EntryKind;
 
-/// Bytes of one record.
+/// Size in bytes of a record.
 const RECORD: usize = 47;
 
 impl Listing {
@@ -46,7 +46,7 @@ impl Listing {
         out
     }
 
-    /// The listing that [`Listing::freeze`] wrote, with the digests of contents or without; it has no anomalies.
+    /// Reads a listing that [`Listing::freeze`] wrote, with or without the digests of contents; it has no anomalies.
     pub(crate) fn thaw(mut bytes: &[u8], with_digests: bool) -> Option<Self> {
         let from = &mut bytes;
         let count = take_count(from, RECORD)?;
@@ -151,7 +151,7 @@ fn take(from: &mut &[u8]) -> Option<u64> {
     array(from).map(u64::from_le_bytes)
 }
 
-/// A number of things of at least `size` bytes each, which have to be there.
+/// A number of items of at least `size` bytes each, all of which must be present.
 fn take_count(from: &mut &[u8], size: usize) -> Option<usize> {
     let count = usize::try_from(take(from)?).ok()?;
     (count.checked_mul(size)? <= from.len()).then_some(count)
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_thawed_is_what_was_frozen() {
+    fn frozen_listings_are_read_back() {
         let listing = listing();
         let frozen = listing.freeze();
         let thawed = Listing::thaw(&frozen, true).expect("thawed");
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn sparse_files_and_devices_keep_what_is_extra() {
+    fn extras_of_sparse_files_and_devices_are_read_back() {
         let mut sparse = Entry::named(b"sparse".to_vec());
         sparse.size = 1 << 40;
         sparse.sparse = Some(vec![Segment {
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_is_cut_or_changed_does_harm() {
+    fn damaged_bytes_do_no_harm() {
         let frozen = listing().freeze();
         for end in 0..frozen.len() {
             assert!(

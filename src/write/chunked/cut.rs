@@ -1,40 +1,40 @@
-//! Where contents are cut: at places that the contents themselves tell, so that what stays the same between two
-//! versions of a file is cut into the same chunks.
+//! Chunk boundaries that depend on the contents, so that the unchanged parts of two versions of a file give the same
+//! chunks.
 //!
-//! The rule is that of podman, buildah and skopeo (containers/storage, "rollsum" with 16 bits, and holes): readers find
-//! the chunks they have by digest, so chunks are of use to the images of those programs only if the cuts are theirs.
+//! The rule is that of podman, buildah and skopeo (containers/storage, "rollsum" with 16 bits, and holes). Readers find
+//! known chunks by digest, so only with the same boundaries can they reuse chunks of images that those programs made.
 
-/// Bytes that the rolling sum looks back.
+/// Window of the rolling sum in bytes.
 const WINDOW: usize = 64;
-/// What the sum adds to each byte, so that zeros count.
+/// Number that is added to each byte, so that zeros count.
 const OFFSET: u32 = 31;
 /// A chunk ends where these bits of the sum are all set: every 64 KiB on average.
 const MASK: u32 = (1 << 16) - 1;
-/// So many zeros in a row are a chunk of their own, which nobody has to fetch.
+/// Minimum number of zeros of a hole: a chunk that nobody has to fetch.
 const HOLE: u64 = 1 << 10;
-/// A chunk goes out in pieces of at most so many bytes: chunks may be of any length.
+/// Maximum size of a piece in bytes. Chunks may have any length, and are written in pieces.
 pub(super) const PIECE: usize = 1 << 20;
 
-/// Part of a chunk, to be packed as one frame.
+/// Part of a chunk, to be compressed as one frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Piece {
     pub bytes: Vec<u8>,
-    /// Whether it is the first one of its chunk.
+    /// True for the first piece of a chunk.
     pub opens: bool,
-    /// Whether it is the last one.
+    /// True for the last piece of a chunk.
     pub closes: bool,
-    /// Whether the chunk is a hole.
+    /// True in a hole.
     pub zeros: bool,
 }
 
-/// Cuts the contents of one file.
+/// Splits the contents of one file into chunks.
 #[derive(Debug)]
 pub(super) struct Cutter {
     sum: Rolling,
     piece: Vec<u8>,
-    /// Whether the next piece is the first one of its chunk.
+    /// True if the next piece is the first of its chunk.
     opens: bool,
-    /// Zeros that came and are not in a piece yet: how many will come decides what they are.
+    /// Zeros at the end, not in a piece yet: their number decides if they are a hole.
     zeros: u64,
 }
 
@@ -48,7 +48,7 @@ impl Cutter {
         }
     }
 
-    /// Takes in more of the contents; `out` gets the pieces that are complete.
+    /// Adds contents; `out` gets the complete pieces.
     pub fn feed<E>(
         &mut self,
         mut bytes: &[u8],
@@ -68,7 +68,7 @@ impl Cutter {
         Ok(())
     }
 
-    /// What is left at the end of the contents. The cutter is as new afterwards.
+    /// Passes the rest of the contents to `out`, and starts again.
     pub fn finish<E>(&mut self, out: &mut impl FnMut(Piece) -> Result<(), E>) -> Result<(), E> {
         self.settle(out)?;
         if !self.piece.is_empty() {
@@ -78,7 +78,7 @@ impl Cutter {
         Ok(())
     }
 
-    /// Decides what the zeros are that came last.
+    /// Decides if the zeros at the end are a hole.
     fn settle<E>(&mut self, out: &mut impl FnMut(Piece) -> Result<(), E>) -> Result<(), E> {
         let count = std::mem::take(&mut self.zeros);
         if count < HOLE {
@@ -100,7 +100,7 @@ impl Cutter {
             })?;
             left -= length as u64;
         }
-        // A window full of zeros is what the sum begins with.
+        // The initial sum is that of a window full of zeros.
         self.sum = Rolling::new();
         Ok(())
     }
@@ -111,7 +111,7 @@ impl Cutter {
         out: &mut impl FnMut(Piece) -> Result<(), E>,
     ) -> Result<(), E> {
         while !bytes.is_empty() {
-            // Only when more follows: the last piece of a chunk says so.
+            // Emit only when more bytes follow: the last piece of a chunk has `closes` set.
             if self.piece.len() == PIECE {
                 self.emit(false, out)?;
             }
@@ -144,7 +144,7 @@ impl Cutter {
     }
 }
 
-/// The sum of the last bytes, and the sum of those sums.
+/// Sum of the bytes in the window, and the sum of those sums.
 #[derive(Debug)]
 struct Rolling {
     first: u32,
@@ -164,7 +164,7 @@ impl Rolling {
         }
     }
 
-    /// Takes bytes in, up to and with the one that ends a chunk; how many these were, if one does.
+    /// Adds bytes until one ends a chunk. Returns their number then.
     fn roll(&mut self, bytes: &[u8]) -> Option<usize> {
         let Rolling {
             first,
@@ -219,7 +219,7 @@ mod tests {
         .collect()
     }
 
-    /// The rule said again, for all bytes at once and without rolling.
+    /// The rule as a direct computation, without a rolling sum.
     fn ends(contents: &[u8]) -> Vec<(usize, bool)> {
         let mut ends = Vec::new();
         let (mut i, mut start) = (0, 0);
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn cuts_are_where_the_contents_say() {
+    fn boundaries_match_the_definition() {
         let mut contents = noise(400_000, 7);
         contents.extend(vec![0; 1023]);
         contents.extend(noise(50_000, 9));
@@ -290,14 +290,14 @@ mod tests {
     }
 
     #[test]
-    fn long_chunks_come_in_pieces() {
+    fn long_chunks_are_split_into_pieces() {
         let flags = |contents: &[u8]| -> Vec<(usize, bool, bool, bool)> {
             cut(contents, 100_000)
                 .iter()
                 .map(|p| (p.bytes.len(), p.opens, p.closes, p.zeros))
                 .collect()
         };
-        // One byte over and over never ends a chunk.
+        // A repeated byte never ends a chunk.
         assert_eq!(flags(&vec![7; PIECE]), [(PIECE, true, true, false)]);
         assert_eq!(
             flags(&vec![7; PIECE + 1]),

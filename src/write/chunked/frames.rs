@@ -5,30 +5,30 @@ use std::sync::mpsc::Receiver;
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use super::toc::{Annotations, Chunk, Packed, Toc, codec, trailer};
+use super::toc::{Annotations, Chunk, CompressedDocument, Toc, codec_error, trailer};
 use super::walk::Item;
 use crate::blob::sha256;
 use crate::error::{Error, Result};
 
-/// Packing frames side by side, and writing them in their order.
-pub(super) struct Pack<'a> {
+/// Compresses frames side by side and writes them in their order.
+pub(super) struct FrameWriter<'a> {
     out: &'a mut dyn Write,
     level: i32,
-    /// Bytes written.
-    at: u64,
+    /// Number of bytes written.
+    offset: u64,
     toc: Option<Toc>,
-    /// Where the current chunk starts, and the current file's contents.
+    /// Offsets of the current chunk and of the current file's contents.
     chunk_start: u64,
     start: Option<u64>,
     chunks: Vec<Chunk>,
 }
 
-impl<'a> Pack<'a> {
+impl<'a> FrameWriter<'a> {
     pub(super) fn new(out: &'a mut dyn Write, level: i32) -> Result<Self> {
-        Ok(Pack {
+        Ok(FrameWriter {
             out,
             level,
-            at: 0,
+            offset: 0,
             toc: Some(Toc::new(level)?),
             chunk_start: 0,
             start: None,
@@ -52,27 +52,27 @@ impl<'a> Pack<'a> {
     }
 
     fn item(&mut self, item: Item, frame: &[u8]) -> Result<()> {
-        let offset = self.at;
+        let offset = self.offset;
         self.out
             .write_all(frame)
             .map_err(|error| Error::io("write", error))?;
-        self.at += frame.len() as u64;
+        self.offset += frame.len() as u64;
         match item {
             Item::Raw(_) => {}
-            Item::Ordinary => self.toc = None,
+            Item::NoToc => self.toc = None,
             Item::Piece(part) => {
                 self.start.get_or_insert(offset);
                 if part.opens {
                     self.chunk_start = offset;
                 }
                 if let (Some(toc), Some(end)) = (&mut self.toc, part.closes) {
-                    toc.chunk();
+                    toc.count_chunk();
                     self.chunks.push(Chunk {
                         offset: self.chunk_start,
                         size: end.size,
                         digest: end
                             .digest
-                            .ok_or_else(|| codec("a chunk without a digest"))?,
+                            .ok_or_else(|| codec_error("a chunk without a digest"))?,
                         zeros: end.zeros,
                     });
                 }
@@ -83,27 +83,27 @@ impl<'a> Pack<'a> {
                 let only = chunks.first().map(|chunk| chunk.digest.clone());
                 let content = start
                     .zip(digest.or(only))
-                    .map(|(start, digest)| (digest, [start, self.at]));
+                    .map(|(start, digest)| (digest, [start, self.offset]));
                 if let Some(toc) = &mut self.toc {
                     toc.entry(*row, content, &chunks)?;
                 }
             }
         }
-        if self.toc.as_ref().is_some_and(Toc::is_too_long) {
+        if self.toc.as_ref().is_some_and(Toc::is_too_large) {
             self.toc = None;
             self.chunks = Vec::new();
         }
         Ok(())
     }
 
-    /// Writes what goes behind the frames.
-    pub(super) fn finish(self, split: Option<Packed>) -> Result<Annotations> {
+    /// Writes the frames after the layer: table of contents, tar-split and footer.
+    pub(super) fn finish(self, split: Option<CompressedDocument>) -> Result<Annotations> {
         let write = |out: &mut dyn Write, bytes: &[u8]| {
             out.write_all(bytes)
                 .map_err(|error| Error::io("write", error))
         };
-        if self.at == 0 {
-            // Nothing at all still has to be known as zstd.
+        if self.offset == 0 {
+            // An empty output must still be recognized as zstd.
             let (_, empty) = frame(&mut None, self.level, Item::Raw(Vec::new()))?;
             write(self.out, &empty)?;
         }
@@ -111,7 +111,7 @@ impl<'a> Pack<'a> {
             return Ok(Vec::new());
         };
         let toc = toc.finish(&split)?;
-        let Some((bytes, annotations)) = trailer(self.at, &toc, &split) else {
+        let Some((bytes, annotations)) = trailer(self.offset, &toc, &split) else {
             return Ok(Vec::new());
         };
         write(self.out, &bytes)?;
@@ -121,7 +121,7 @@ impl<'a> Pack<'a> {
 
 type Compressor = zstd::bulk::Compressor<'static>;
 
-/// Packs an item's bytes, and hashes the piece that is a whole chunk.
+/// Compresses the bytes of an item, and hashes a piece that is a whole chunk.
 pub(super) fn frame(
     compressor: &mut Option<Compressor>,
     level: i32,
@@ -135,16 +135,16 @@ pub(super) fn frame(
             }
             std::mem::take(&mut part.bytes)
         }
-        Item::Entry(..) | Item::Ordinary => return Ok((item, Vec::new())),
+        Item::Entry(..) | Item::NoToc => return Ok((item, Vec::new())),
     };
     let compressor = match compressor {
         Some(compressor) => compressor,
         None => {
-            let mut new = Compressor::new(level).map_err(codec)?;
-            new.include_checksum(true).map_err(codec)?;
+            let mut new = Compressor::new(level).map_err(codec_error)?;
+            new.include_checksum(true).map_err(codec_error)?;
             compressor.insert(new)
         }
     };
-    let packed = compressor.compress(&bytes).map_err(codec)?;
+    let packed = compressor.compress(&bytes).map_err(codec_error)?;
     Ok((item, packed))
 }

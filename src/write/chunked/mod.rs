@@ -1,11 +1,11 @@
-//! Layers as zstd:chunked: zstd that can be read in parts, the format of containers/storage.
+//! zstd:chunked layers: zstd that can be read in parts, the format of containers/storage.
 //!
-//! In comes a plain tar, out go frames of zstd that unpack to it as any zstd does: each chunk of a file's contents by
-//! itself, and what is between contents. Behind them, in frames that are skipped, are a table of contents and what
-//! the tar is made of besides contents, so that a reader can fetch the chunks it lacks and still make the very tar.
+//! A tar becomes a series of zstd frames that decode to it as any zstd does: one for each chunk of a file's contents,
+//! and others for the bytes between contents. Skippable frames follow with a table of contents, and with all bytes of
+//! the tar besides contents, so that a reader can fetch only the chunks that it lacks and still rebuild the tar.
 //!
-//! What the tar says goes out in any case. If its entries are what a table of contents cannot say (sparse files, names
-//! that are no text, the same name twice, a damaged tar) there is none, and the result is ordinary zstd.
+//! Any tar can be written. If a table of contents cannot describe its entries (sparse files, names that are not UTF-8,
+//! repeated names, a damaged tar), there is none, and the result is ordinary zstd.
 
 mod cut;
 mod frames;

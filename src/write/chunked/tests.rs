@@ -12,7 +12,7 @@ use crate::blob::sha256;
 use crate::error::Fault;
 use crate::layer::testing::{Head, Tar};
 
-fn pack(tar: &[u8], level: Option<i32>) -> (Vec<u8>, Annotations) {
+fn compress(tar: &[u8], level: Option<i32>) -> (Vec<u8>, Annotations) {
     let mut out = Vec::new();
     let annotations = write(tar, &mut out, level, 1000).expect("memory");
     (out, annotations)
@@ -48,8 +48,8 @@ fn number(value: &Value, key: &str) -> usize {
     value[key].as_u64().unwrap_or(0) as usize
 }
 
-/// Reads a blob as a partial puller does, and puts the tar together again from nothing but the table of contents, the
-/// tar-split and the frames they lead to. Gives the rows.
+/// Reads a blob as for a partial pull, and rebuilds the tar from the table of contents, the tar-split and the frames
+/// that they lead to. Returns the rows.
 fn reassemble(blob: &[u8], annotations: &Annotations, tar: &[u8]) -> Vec<Value> {
     let annotations: HashMap<&str, &str> = annotations
         .iter()
@@ -149,14 +149,14 @@ fn reassemble(blob: &[u8], annotations: &Annotations, tar: &[u8]) -> Vec<Value> 
     rows
 }
 
-fn whole(tar: &[u8]) -> Vec<Value> {
-    let (blob, annotations) = pack(tar, None);
+fn check(tar: &[u8]) -> Vec<Value> {
+    let (blob, annotations) = compress(tar, None);
     assert!(unpack(&blob) == tar);
     reassemble(&blob, &annotations, tar)
 }
 
 #[test]
-fn the_checksum_is_the_one_of_go() {
+fn the_checksum_matches_go() {
     // The check value of CRC-64/GO-ISO in the catalogue of CRCs.
     assert_eq!(
         checksum(b"123456789"),
@@ -165,7 +165,7 @@ fn the_checksum_is_the_one_of_go() {
 }
 
 #[test]
-fn every_kind_of_entry_is_in_the_table() {
+fn all_kinds_of_entries_have_rows() {
     let mut long = noise(300_000);
     long.extend(vec![0; 70_000]);
     long.extend(noise(200_000));
@@ -196,7 +196,7 @@ fn every_kind_of_entry_is_in_the_table() {
         ])
         .file("ignored", b"x")
         .end();
-    let rows = whole(&tar);
+    let rows = check(&tar);
     let shown: Vec<String> = rows
         .iter()
         .filter(|row| row["type"] != "chunk")
@@ -237,25 +237,20 @@ fn every_kind_of_entry_is_in_the_table() {
 }
 
 #[test]
-fn gnu_headers_have_times_of_their_own() {
+fn gnu_headers_have_access_and_change_times() {
     let head = Head::new("a", b'0', 0).gnu().put(345, b"00000000002\0");
-    let rows = whole(&Tar::default().head(head).end());
+    let rows = check(&Tar::default().head(head).end());
     assert_eq!(rows[0]["accesstime"], "1970-01-01T00:00:02Z");
     assert!(rows[0]["changetime"].is_null());
 }
 
+/// A tar with one good file, to which a bad part is added.
+fn good() -> Tar {
+    Tar::default().file("before", &noise(3000))
+}
+
 #[test]
-fn what_the_table_cannot_say_is_ordinary_zstd() {
-    let good = || Tar::default().file("before", &noise(3000));
-    let mut cut = good().file("cut", &noise(5 << 18)).0;
-    cut.truncate(cut.len() - 100_000);
-    let mut dirty = good().file("a", b"x").0;
-    dirty.extend([7; 5000]);
-    let many: Vec<u8> = (0..1001)
-        .fold(Tar::default(), |tar, n| tar.file(&n.to_string(), b"x"))
-        .end();
-    let mut zeros_cut = good().file("cut", &[0; 4096]).0;
-    zeros_cut.truncate(zeros_cut.len() - 10);
+fn unsupported_entries_give_ordinary_zstd() {
     let sparse = good().pax(&[
         ("GNU.sparse.major", b"0"),
         ("GNU.sparse.minor", b"1"),
@@ -317,7 +312,7 @@ fn what_the_table_cannot_say_is_ordinary_zstd() {
                 .end(),
         ),
         (
-            "a file that ends as a folder",
+            "a file name that ends with a slash",
             good().entry(b'0', "a/", b"").end(),
         ),
         (
@@ -347,6 +342,24 @@ fn what_the_table_cannot_say_is_ordinary_zstd() {
                 .file("a", b"x")
                 .end(),
         ),
+    ];
+    for (name, tar) in cases {
+        assert_ordinary(name, &tar);
+    }
+}
+
+#[test]
+fn damaged_tars_give_ordinary_zstd() {
+    let mut cut = good().file("cut", &noise(5 << 18)).0;
+    cut.truncate(cut.len() - 100_000);
+    let mut dirty = good().file("a", b"x").0;
+    dirty.extend([7; 5000]);
+    let many: Vec<u8> = (0..1001)
+        .fold(Tar::default(), |tar, n| tar.file(&n.to_string(), b"x"))
+        .end();
+    let mut zeros_cut = good().file("cut", &[0; 4096]).0;
+    zeros_cut.truncate(zeros_cut.len() - 10);
+    let cases = [
         ("cut", cut),
         ("cut in zeros", zeros_cut),
         ("no header", dirty),
@@ -356,14 +369,19 @@ fn what_the_table_cannot_say_is_ordinary_zstd() {
         ("nothing", Vec::new()),
         ("only an end", vec![0; 1024]),
     ];
-    for (what, tar) in cases {
-        let (blob, annotations) = pack(&tar, None);
-        assert_eq!(annotations, [], "{what}");
-        assert!(unpack(&blob) == tar, "{what}");
-        assert_eq!(blob[..4], [0x28, 0xb5, 0x2f, 0xfd], "{what}");
-        let magic = blob.windows(8).any(|bytes| bytes == b"GNUlInUx");
-        assert!(!magic, "{what}");
+    for (name, tar) in cases {
+        assert_ordinary(name, &tar);
     }
+}
+
+/// The tar becomes zstd without a table of contents.
+fn assert_ordinary(name: &str, tar: &[u8]) {
+    let (blob, annotations) = compress(tar, None);
+    assert_eq!(annotations, [], "{name}");
+    assert!(unpack(&blob) == tar, "{name}");
+    assert_eq!(blob[..4], [0x28, 0xb5, 0x2f, 0xfd], "{name}");
+    let magic = blob.windows(8).any(|bytes| bytes == b"GNUlInUx");
+    assert!(!magic, "{name}");
 }
 
 #[test]
@@ -380,12 +398,12 @@ fn odd_ends_are_kept() {
         with(&[vec![0; 1024], noise(5 << 18)].concat()),
         unpadded,
     ] {
-        whole(&tar);
+        check(&tar);
     }
 }
 
 #[test]
-fn threads_and_reads_do_not_matter_and_levels_do() {
+fn only_the_level_changes_the_output() {
     let mut tar = Tar::default();
     for n in 0..60 {
         tar = tar
@@ -393,19 +411,19 @@ fn threads_and_reads_do_not_matter_and_levels_do() {
             .file(&format!("e{n}"), b"");
     }
     let tar = tar.end();
-    let expected = pack(&tar, None);
+    let expected = compress(&tar, None);
     let pool = |n| {
         let builder = rayon::ThreadPoolBuilder::new().num_threads(n);
         builder.build().expect("a pool")
     };
     for n in [1, 3, 8] {
-        assert!(pool(n).install(|| pack(&tar, None)) == expected);
+        assert!(pool(n).install(|| compress(&tar, None)) == expected);
     }
     let mut out = Vec::new();
     let slow = std::io::BufReader::with_capacity(77, &tar[..]);
     let annotations = write(slow, &mut out, Some(3), 1000).expect("memory");
     assert!((out, annotations) == expected);
-    let (best, annotations) = pack(&tar, Some(19));
+    let (best, annotations) = compress(&tar, Some(19));
     assert!(best != expected.0);
     reassemble(&best, &annotations, &tar);
     for level in [0, 23, -1] {
@@ -414,7 +432,7 @@ fn threads_and_reads_do_not_matter_and_levels_do() {
 }
 
 #[test]
-fn a_reader_or_writer_that_fails_ends_it() {
+fn errors_of_reader_and_writer_are_returned() {
     struct Full;
     impl Write for Full {
         fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
@@ -444,7 +462,7 @@ fn a_reader_or_writer_that_fails_ends_it() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
-    fn any_tar_comes_back(
+    fn any_tar_is_rebuilt(
         files in prop::collection::vec((0..6_u8, prop::collection::vec((any::<u8>(), 0..40_000_usize), 0..4)), 0..8),
         tail in prop::collection::vec(any::<u8>(), 0..3000),
         end in 0..3_usize,
@@ -469,7 +487,7 @@ proptest! {
         if end == 2 {
             tar.extend(tail);
         }
-        let (blob, annotations) = pack(&tar, Some(1));
+        let (blob, annotations) = compress(&tar, Some(1));
         prop_assert!(unpack(&blob) == tar);
         if files.is_empty() {
             prop_assert!(annotations.is_empty());
@@ -479,7 +497,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_tar_still_comes_back(
+    fn damaged_tars_are_kept(
         places in prop::collection::vec((0..6000_usize, any::<u8>()), 1..6),
         length in 1..6000_usize,
     ) {
@@ -492,7 +510,7 @@ proptest! {
             }
         }
         tar.truncate(length);
-        let (blob, annotations) = pack(&tar, None);
+        let (blob, annotations) = compress(&tar, None);
         prop_assert!(unpack(&blob) == tar);
         if !annotations.is_empty() {
             reassemble(&blob, &annotations, &tar);

@@ -4,40 +4,40 @@ use std::io::BufRead;
 use std::sync::mpsc::SyncSender;
 
 use super::cut::{self, Cutter, PIECE};
-use super::toc::{CRC, Packed, Row, Split};
+use super::toc::{CRC, CompressedDocument, Row, Split};
 use crate::blob::{DecodeLimits, Hasher};
 use crate::error::{Error, Fault, Result};
 use crate::layer::{Anomalies, AnomalyKind, Recorder, StreamInput, TarInput, Walker};
 use crate::spec::Digest;
 
-/// Plain bytes that are packed at a time, for each core.
+/// Uncompressed size in bytes of a batch, for each core.
 const BATCH: usize = 512 << 10;
-/// Items in a batch at most, for each core: an entry without contents has no bytes.
+/// Maximum number of items of a batch, for each core: entries without contents have no bytes.
 const ITEMS: usize = 256;
 
-/// What goes from the walk to the packing.
+/// An item that the walk passes on to be compressed.
 pub(super) enum Item {
     /// Bytes between contents.
     Raw(Vec<u8>),
     /// A piece of contents.
     Piece(Part),
-    /// An entry, whose pieces are all out. The digest is left out where the only chunk's says it.
+    /// An entry, after all of its pieces. The digest of its contents is missing if they are one chunk.
     Entry(Box<Row>, Option<Digest>),
-    /// There will be no table of contents.
-    Ordinary,
+    /// From here on there is no table of contents.
+    NoToc,
 }
 
 pub(super) struct Part {
     pub(super) bytes: Vec<u8>,
     pub(super) opens: bool,
-    pub(super) closes: Option<End>,
+    pub(super) closes: Option<ChunkEnd>,
 }
 
-/// How a chunk ends.
-pub(super) struct End {
+/// The end of a chunk.
+pub(super) struct ChunkEnd {
     pub(super) size: u64,
     pub(super) zeros: bool,
-    /// Left out where the piece is the whole chunk, to be hashed when it is packed.
+    /// Missing if the piece is the whole chunk: then it is hashed when it is compressed.
     pub(super) digest: Option<Digest>,
 }
 
@@ -45,12 +45,12 @@ pub(super) struct End {
 pub(super) struct Walk {
     sender: SyncSender<Vec<Item>>,
     batch: Vec<Item>,
-    /// Bytes in the batch.
+    /// Number of bytes in the batch.
     bytes: usize,
     threads: usize,
     /// Bytes between contents that are not in the batch yet.
     raw: Vec<u8>,
-    /// `None` once it is known that there will be no table of contents.
+    /// `None` without a table of contents.
     split: Option<Split>,
 }
 
@@ -67,8 +67,12 @@ impl Walk {
     }
 
     /// Walks a tar of at most `entries` entries. Returns the tar-split; `None` if there is no table of contents.
-    pub(super) fn run(mut self, plain: impl BufRead, entries: u64) -> Result<Option<Packed>> {
-        let recorder = Recorder::new(StreamInput::new(plain));
+    pub(super) fn run(
+        mut self,
+        tar: impl BufRead,
+        entries: u64,
+    ) -> Result<Option<CompressedDocument>> {
+        let recorder = Recorder::new(StreamInput::new(tar));
         let mut walker = Walker::new(recorder).max_entries(entries);
         let mut any = false;
         let mut buf = vec![0; 64 << 10];
@@ -77,17 +81,17 @@ impl Walk {
                 Ok(Some(_)) => any = true,
                 Ok(None) => break,
                 Err(error) => {
-                    self.stopped(error)?;
+                    self.tolerate(error)?;
                     break;
                 }
             }
             if let Err(error) = self.entry(&mut walker, &mut buf) {
-                self.stopped(error)?;
+                self.tolerate(error)?;
                 break;
             }
         }
         if !any {
-            self.ordinary()?;
+            self.drop_toc()?;
         }
         let (mut recorder, _) = walker.into_parts();
         loop {
@@ -105,23 +109,23 @@ impl Walk {
         self.split.map(Split::finish).transpose()
     }
 
-    /// Goes on without a table of contents after what is wrong with the tar only.
-    fn stopped(&mut self, error: Error) -> Result<()> {
+    /// Goes on without a table of contents after an error that concerns only the tar.
+    fn tolerate(&mut self, error: Error) -> Result<()> {
         match error.fault() {
-            Fault::Tar { .. } => self.ordinary(),
-            Fault::Limit { what, .. } if !DecodeLimits::NAMES.contains(what) => self.ordinary(),
+            Fault::Tar { .. } => self.drop_toc(),
+            Fault::Limit { what, .. } if !DecodeLimits::NAMES.contains(what) => self.drop_toc(),
             _ => Err(error),
         }
     }
 
-    fn ordinary(&mut self) -> Result<()> {
+    fn drop_toc(&mut self) -> Result<()> {
         match self.split.take() {
-            Some(_) => self.add(Item::Ordinary, 0),
+            Some(_) => self.add(Item::NoToc, 0),
             None => Ok(()),
         }
     }
 
-    /// The entry that the walker stands at: its headers, its contents, its row.
+    /// Passes on the current entry: headers, contents, row.
     fn entry<R: BufRead>(
         &mut self,
         walker: &mut Walker<Recorder<StreamInput<R>>>,
@@ -134,12 +138,12 @@ impl Walk {
         if let Some(split) = &mut self.split {
             row = row.filter(|_| split.is_new(entry.clean_path()));
         }
-        if says_too_much(walker.anomalies()) {
+        if is_ambiguous(walker.anomalies()) {
             row = None;
         }
         let headers = std::mem::take(walker.input_mut().kept());
         let Some(row) = row.filter(|_| self.split.is_some()) else {
-            self.ordinary()?;
+            self.drop_toc()?;
             self.raw(&headers)?;
             return self.contents_as_raw(walker, buf);
         };
@@ -158,7 +162,7 @@ impl Walk {
                 self.add(Item::Piece(part), length)
             };
             if let Err(error) = read {
-                // What came is part of the layer all the same; what came last was kept.
+                // The bytes read so far belong to the layer all the same; the last ones were recorded.
                 cutter.finish(&mut out)?;
                 return Err(error);
             }
@@ -192,7 +196,7 @@ impl Walk {
         }
     }
 
-    /// Takes bytes between contents, in frames of one piece at most.
+    /// Adds bytes between contents, in frames of at most one piece.
     fn raw(&mut self, mut bytes: &[u8]) -> Result<()> {
         if let Some(split) = &mut self.split {
             split.segment(bytes)?;
@@ -236,14 +240,14 @@ impl Walk {
     }
 }
 
-/// Whether the headers mean more than a table of contents has, or not the same to all readers: who goes by the table
-/// and who goes by the tar would get different files, and neither would be told.
+/// Returns true if the headers say more than a table of contents can, or are read differently by different programs:
+/// readers of the table and readers of the tar would get different files without notice.
 ///
-/// What no reader shows (padding, hidden bytes, odd ends) does not count: a tar-split has it. Bytes in the place of a
-/// prefix are looked at with the times that GNU headers have there, see `HeaderDetails`.
-fn says_too_much(anomalies: &Anomalies) -> bool {
+/// Bytes that no reader shows (padding, hidden bytes, unusual ends) do not count: the tar-split has them. Bytes in the
+/// field of the prefix are judged together with the times that GNU headers have there, see `HeaderDetails`.
+fn is_ambiguous(anomalies: &Anomalies) -> bool {
     let kinds = [
-        // With it what it overrides, too.
+        // This includes the records that it overrides.
         AnomalyKind::GlobalPax,
         AnomalyKind::SizeOnLink,
         AnomalyKind::SizeDesync,
@@ -258,7 +262,7 @@ fn says_too_much(anomalies: &Anomalies) -> bool {
     kinds.into_iter().any(|kind| anomalies.count(kind) > 0)
 }
 
-/// The digests of one file's contents and chunks, as far as they are not left to the packing.
+/// Digests of a file's contents and chunks, except those that are computed during compression.
 pub(super) struct Contents {
     size: u64,
     whole: Option<Hasher>,
@@ -293,7 +297,7 @@ impl Contents {
         self.chunk_size += bytes.len() as u64;
         let closes = closes.then(|| {
             let hasher = std::mem::take(&mut self.chunk);
-            End {
+            ChunkEnd {
                 size: std::mem::take(&mut self.chunk_size),
                 zeros,
                 digest: (!alone).then(|| hasher.finish()),

@@ -1,23 +1,23 @@
-//! A zstd:chunked layer written from a tar: the walk through the tar beside the compression of its parts.
+//! A zstd:chunked layer written from a tar: one thread walks through the tar, the others compress its parts.
 
 use std::io::{BufRead, Write};
 use std::sync::mpsc::sync_channel;
 
-use super::frames::Pack;
+use super::frames::FrameWriter;
 use super::toc::Annotations;
 use super::walk::Walk;
 use crate::error::{Fault, Result};
 
-/// Packs a plain tar. `level` is zstd's, 3 without it.
+/// Compresses a tar as zstd:chunked. The default of `level` is 3.
 ///
-/// Gives the annotations of the layer's descriptor; none where the result is ordinary zstd. The same bytes and level
-/// give the same result, whatever the number of threads. Memory: four batches, and the packed documents, which grow
-/// with entries and chunks.
+/// Returns the annotations of the layer's descriptor; none for ordinary zstd. The same bytes and level give the same
+/// output, whatever the number of threads. Memory: four batches, and the compressed documents, which grow with entries
+/// and chunks.
 ///
 /// # Errors
-/// `Usage` for a level that zstd does not have, and what reading gives.
+/// `Usage` for a level that zstd does not have, and the errors of reading.
 pub(crate) fn write(
-    plain: impl BufRead + Send,
+    tar: impl BufRead + Send,
     out: &mut dyn Write,
     level: Option<i32>,
     entries: u64,
@@ -30,14 +30,14 @@ pub(crate) fn write(
     let threads = rayon::current_num_threads().max(1);
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(1);
-        let walking = scope.spawn(move || Walk::new(sender, threads, level)?.run(plain, entries));
-        let mut pack = Pack::new(out, level)?;
-        // If packing fails, the receiver is gone then, and that ends the walk.
-        let packed = pack.run(receiver);
+        let walking = scope.spawn(move || Walk::new(sender, threads, level)?.run(tar, entries));
+        let mut frames = FrameWriter::new(out, level)?;
+        // If compression fails, the receiver is dropped here, and that ends the walk.
+        let written = frames.run(receiver);
         let split = match walking.join() {
-            Ok(split) => packed.and(split)?,
+            Ok(split) => written.and(split)?,
             Err(_) => return Err(Fault::StreamConsumed.into()),
         };
-        pack.finish(split)
+        frames.finish(split)
     })
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::spec::{Digest, MediaType, fields};
 use crate::write::chunked::toc::Annotations;
 
-/// One item of a list of descriptors.
+/// Returns one item of a list of descriptors.
 pub(super) fn item<'a>(
     value: &'a mut Value,
     list: &str,
@@ -14,7 +14,7 @@ pub(super) fn item<'a>(
     fields::of_mut(value, list)?.get_mut(i)?.as_object_mut()
 }
 
-/// Points one item of a list at another blob.
+/// Points an item of a list to another blob.
 pub(super) fn edit(
     value: &mut Value,
     list: &str,
@@ -32,7 +32,7 @@ pub(super) fn edit(
     fields::set(item, "digest", digest.as_str().into());
     fields::set(item, "size", size.into());
     fields::remove(item, "data");
-    // A table of contents speaks of the bytes that are gone.
+    // A table of contents describes the old bytes.
     if let Some(Value::Object(map)) = fields::get_mut(item, "annotations") {
         map.retain(|key, _| !is_about_bytes(key));
         if map.is_empty() {
@@ -41,7 +41,7 @@ pub(super) fn edit(
     }
 }
 
-/// Whether an annotation is about how a layer is packed.
+/// Returns true for annotations about the stored bytes of a layer.
 pub(super) fn is_about_bytes(key: &str) -> bool {
     key.contains("zstd-chunked") || key.contains("stargz")
 }
@@ -61,7 +61,7 @@ pub(super) fn annotate(item: Option<&mut Map<String, Value>>, annotations: &Anno
     }
 }
 
-/// Points a descriptor at another blob.
+/// Points a descriptor to another blob.
 pub(super) fn point(
     value: Option<&mut Value>,
     digest: &Digest,

@@ -34,7 +34,7 @@ pub(super) struct ConvertedLayer {
 /// A conversion of layers: its options, and the directory for temporary files.
 pub(super) struct Conversion<'a> {
     pub recode: &'a Recode,
-    /// Whether layers that become uncompressed are decoded only when they are written, see [`Stored::guess_size`].
+    /// True to decode layers that become uncompressed only while they are written, see [`Stored::guess_size`].
     pub guess_sizes: bool,
     pub temp_dir: &'a Path,
     pub meter: &'a Meter,

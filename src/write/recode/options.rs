@@ -4,22 +4,21 @@ use crate::blob::Compression;
 use crate::layer::Limits;
 use crate::write::media_types::MediaTypes;
 
-/// What is to be otherwise.
+/// Requested changes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Recode {
-    /// How layers are to be packed; as they are without it.
+    /// Compression of layers; `None` keeps it.
     pub compression: Option<Compression>,
-    /// With zstd: in parts that can be fetched one by one, as `zstd:chunked`.
+    /// With zstd: compress as zstd:chunked, for partial pulls.
     pub chunked: bool,
-    /// The codec's level.
+    /// Compression level; `None` for the codec's default.
     pub level: Option<i32>,
-    /// Whose media types documents are to use; as they are without it.
+    /// Media types of documents and layers; `None` keeps them.
     pub media_types: Option<MediaTypes>,
-    /// Take what is not here out of indexes.
+    /// Remove missing manifests from indexes.
     pub prune_sparse: bool,
-    /// Take out of layers and configs what differs from one build to the next; no time is later than this one, in
-    /// seconds since 1970.
+    /// Remove differences between builds from layers and configs; later times become this one, in seconds since 1970.
     pub reproducible: Option<i64>,
-    /// What is accepted at most of what is read.
+    /// Limits of reading.
     pub limits: Limits,
 }

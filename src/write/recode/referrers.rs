@@ -13,14 +13,14 @@ use crate::write::bundle::Bundle;
 use crate::write::loss::Loss;
 use crate::write::output::Source;
 
-/// How many bytes of a blob are searched for a digest: a statement names its subject at the beginning.
-const SEARCHED: u64 = 4 << 20;
+/// Number of bytes of a blob that are searched for a digest: a statement names its subject at the beginning.
+const SEARCH_LIMIT: u64 = 4 << 20;
 
-/// How many digits of a digest a tag that stands for it holds (distribution specification, "Referrers Tag Schema").
+/// Number of hexadecimal digits in a tag that contains a digest (distribution specification, "Referrers Tag Schema").
 const TAG_DIGITS: usize = 64;
 
 impl Bundle {
-    /// Lets tags that stand for a digest follow it.
+    /// Renames the tags that contain the digest of a rewritten document.
     pub(super) fn rename_tags(&mut self, rewritten: &mut Rewritten) {
         let mut tags: HashMap<String, (&Digest, &Digest)> = HashMap::new();
         for (old, new) in &rewritten.descriptors {
@@ -58,15 +58,15 @@ impl Bundle {
                 .get(&referrer)
                 .map_or(referrer, |new| new.digest.clone());
             if reported.insert((referrer.clone(), old.clone()))
-                && self.contents_name(&referrer, &old)
+                && self.contents_contain(&referrer, &old)
             {
                 self.losses.push(Loss::Names { referrer, old });
             }
         }
     }
 
-    /// Whether a blob of an artifact or attestation speaks of a digest. What cannot be read does not.
-    fn contents_name(&self, manifest: &Digest, old: &Digest) -> bool {
+    /// Returns true if a blob of an artifact or attestation contains a digest. Unreadable blobs do not.
+    fn contents_contain(&self, manifest: &Digest, old: &Digest) -> bool {
         let Some(bytes) = self.document(manifest) else {
             return false;
         };
@@ -80,7 +80,7 @@ impl Bundle {
                 Some(Source::Document(bytes)) => bytes.to_vec(),
                 Some(Source::Stored(content)) => {
                     let mut bytes = Vec::new();
-                    let read = content.reader().map(|reader| reader.take(SEARCHED));
+                    let read = content.reader().map(|reader| reader.take(SEARCH_LIMIT));
                     if read.is_ok_and(|mut read| read.read_to_end(&mut bytes).is_err()) {
                         return false;
                     }
@@ -88,20 +88,20 @@ impl Bundle {
                 }
                 Some(Source::Decoded(_)) | None => return false,
             };
-            names(&bytes, old.encoded())
+            contains(&bytes, old.encoded())
         })
     }
 }
 
-/// The tag that stands for a digest.
+/// The tag that contains a digest.
 fn tag_of(digest: &Digest) -> String {
     let encoded = digest.encoded();
     let digits = &encoded[..encoded.len().min(TAG_DIGITS)];
     format!("{}-{digits}", digest.algorithm())
 }
 
-/// Whether bytes hold a text, as it is or in the base64 text that a JSON envelope calls its payload.
-fn names(bytes: &[u8], text: &str) -> bool {
+/// Returns true if bytes contain a text, directly or in the base64 payload of a JSON envelope.
+fn contains(bytes: &[u8], text: &str) -> bool {
     let holds = |bytes: &[u8]| {
         let mut windows = bytes.windows(text.len());
         windows.any(|window| window == text.as_bytes())

@@ -1,8 +1,8 @@
-//! Layers and configs without what differs from one build to the next: times, and the names of owners.
+//! Layers and configs rewritten without the differences between builds: times, and names of owners.
 //!
-//! In comes a plain tar, out goes one with the same entries in the same order: later times than the given one become
-//! that one (as other builders clamp to `SOURCE_DATE_EPOCH`), owners are numbers only, and headers are written in one
-//! way. Contents, modes, owners' numbers, links and extended attributes stay.
+//! The new tar has the same entries in the same order. Times later than the given one become that one (as other
+//! builders clamp to `SOURCE_DATE_EPOCH`), owners are numbers only, and all headers have one form. Contents, modes,
+//! numeric owners, links and extended attributes stay.
 
 use std::io::{BufRead, Write};
 
@@ -14,25 +14,25 @@ use crate::layer::{EntryKind, Limits, Mtime, StreamInput, Walker, clean_path};
 use crate::spec::{Timestamp, fields};
 use crate::write::entry::{BLOCK, END, EntryOut};
 
-/// Rewrites a plain tar. Memory: one entry's header and [`CHUNK`] bytes.
+/// Rewrites an uncompressed tar. Memory: one entry's header and [`CHUNK`] bytes.
 ///
 /// # Errors
-/// `Tar` for what is no tar, `Limit`, `Io`; `Unsupported` for entries with holes, which would have to be filled.
+/// `Tar` for an invalid tar, `Limit`, `Io`; `Unsupported` for sparse entries.
 pub(super) fn layer(
-    plain: impl BufRead,
+    tar: impl BufRead,
     epoch: i64,
     limits: &Limits,
     out: &mut dyn Write,
 ) -> Result<()> {
     let failed = |error| Error::io("write", error);
-    let mut walker = Walker::new(StreamInput::new(plain)).within(limits);
+    let mut walker = Walker::new(StreamInput::new(tar)).within(limits);
     let mut header = Vec::new();
     let mut data = vec![0; CHUNK];
     while let Some(entry) = walker.next_entry()? {
-        let place = || String::from_utf8_lossy(&entry.path).into_owned();
+        let context = || String::from_utf8_lossy(&entry.path).into_owned();
         if entry.sparse.is_some() {
-            let what = "a file with holes in a layer that is to be rewritten".to_owned();
-            return Err(Error::from(Fault::Unsupported { what })).at(place);
+            let what = "a sparse file in a layer that is rewritten".to_owned();
+            return Err(Error::from(Fault::Unsupported { what })).at(context);
         }
         let size = if entry.has_contents() { entry.size } else { 0 };
         let target = match entry.kind {
@@ -84,8 +84,8 @@ fn clamped(mtime: Mtime, epoch: i64) -> Mtime {
     }
 }
 
-/// Rewrites a config for its rewritten layers: diff IDs, times that are later, and the traces of the machine and
-/// container that docker's builder left beside the configuration. Everything else stays.
+/// Rewrites a config for its rewritten layers: diff IDs, later times, and the fields in which docker's builder records
+/// its machine and container. All other fields stay.
 pub(super) fn config(value: &mut Value, diff_ids: &[String], epoch: i64) {
     let Value::Object(config) = value else { return };
     if let Some(Value::Object(rootfs)) = fields::get_mut(config, "rootfs") {
@@ -94,7 +94,7 @@ pub(super) fn config(value: &mut Value, diff_ids: &[String], epoch: i64) {
     for of_builder in ["container", "container_config", "docker_version"] {
         fields::remove(config, of_builder);
     }
-    // The container's ID, and that of the image of the step before, whose times differ from build to build.
+    // ID of the build container and ID of the previous step's image, which depend on the time of the build.
     if let Some(Value::Object(settings)) = fields::get_mut(config, "config") {
         fields::remove(settings, "Hostname");
         fields::remove(settings, "Image");

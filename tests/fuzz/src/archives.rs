@@ -345,8 +345,8 @@ pub fn image(data: &[u8]) {
         };
         let tree = reading.list_all(image).and_then(Tree::apply);
         if let Ok(tree) = &tree {
-            for past in tree.ever() {
-                let _ = (past.path(), past.life());
+            for past in tree.all_paths() {
+                let _ = (past.path(), past.steps());
             }
         } else {
             assert!(!report.is_sound() || image.layers.iter().any(|layer| !layer.is_filesystem()));

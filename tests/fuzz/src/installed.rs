@@ -1,26 +1,26 @@
 //! The databases of package managers.
 
-use imgkit::packages::{Manager, Packages, Wanted};
+use imgkit::packages::{DatabaseKind, Manager, Packages};
 
 use super::Taken;
 
-fn read(wanted: Wanted, bytes: &[u8]) -> Packages {
+fn read(wanted: DatabaseKind, bytes: &[u8]) -> Packages {
     let mut packages = Packages::default();
     // More packages than one image has are an error.
     let _ = packages.add(wanted, b"place", bytes);
     packages.sorted()
 }
 
-fn compared(wanted: Wanted, bytes: &[u8]) {
+fn compared(wanted: DatabaseKind, bytes: &[u8]) {
     let (once, again) = (read(wanted, bytes), read(wanted, bytes));
     assert_eq!(once.list, again.list);
     assert_eq!(once.faults.len(), again.faults.len());
     let manager = match wanted {
-        Wanted::Dpkg => Manager::Dpkg,
-        Wanted::Apk => Manager::Apk,
-        Wanted::RpmSqlite | Wanted::RpmOther => Manager::Rpm,
-        Wanted::Python => Manager::Pip,
-        Wanted::Npm => Manager::Npm,
+        DatabaseKind::Dpkg => Manager::Dpkg,
+        DatabaseKind::Apk => Manager::Apk,
+        DatabaseKind::RpmSqlite | DatabaseKind::RpmOther => Manager::Rpm,
+        DatabaseKind::Python => Manager::Pip,
+        DatabaseKind::Npm => Manager::Npm,
     };
     for package in &once.list {
         assert_eq!(package.manager, manager);
@@ -31,12 +31,17 @@ fn compared(wanted: Wanted, bytes: &[u8]) {
 /// All that are texts.
 pub fn packages(data: &[u8]) {
     let mut taken = Taken(data);
-    let wanted = [Wanted::Dpkg, Wanted::Apk, Wanted::Python, Wanted::Npm];
+    let wanted = [
+        DatabaseKind::Dpkg,
+        DatabaseKind::Apk,
+        DatabaseKind::Python,
+        DatabaseKind::Npm,
+    ];
     compared(wanted[usize::from(taken.byte() % 4)], taken.0);
-    let _ = Wanted::of(data);
+    let _ = DatabaseKind::of(data);
 }
 
 /// An RPM database in SQLite.
 pub fn rpm(data: &[u8]) {
-    compared(Wanted::RpmSqlite, data);
+    compared(DatabaseKind::RpmSqlite, data);
 }

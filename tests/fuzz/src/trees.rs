@@ -48,13 +48,13 @@ pub fn tree(data: &[u8]) {
         );
         assert_eq!(
             node.parent().map(|parent| parent.kind()),
-            Some(NodeKind::Folder)
+            Some(NodeKind::Directory)
         );
         let path = String::from_utf8_lossy(&bytes).into_owned();
         shown.push(match (node.first_name(), node.kind()) {
             (Some(first), _) => format!("h {path}>{}", String::from_utf8_lossy(&first.path())),
-            (None, NodeKind::Folder) if node.is_implied() => format!("i {path}"),
-            (None, NodeKind::Folder) => format!("d {path}"),
+            (None, NodeKind::Directory) if node.is_implied() => format!("i {path}"),
+            (None, NodeKind::Directory) => format!("d {path}"),
             (None, NodeKind::File) => format!("f {path}"),
             (None, _) => format!("l {path}"),
         });
@@ -70,8 +70,8 @@ pub fn tree(data: &[u8]) {
         "{lines:?}: {:?}",
         tree.faults()
     );
-    for past in tree.ever() {
-        let _ = (past.path(), past.life());
+    for past in tree.all_paths() {
+        let _ = (past.path(), past.steps());
     }
 }
 

@@ -190,7 +190,7 @@ impl ImageRequest<'_> {
         let progress = io.progress("layers", None, &meter, self.args.is_quiet());
         let packer = Packer {
             recode: &self.recode,
-            landing: &self.temp_dir,
+            temp_dir: &self.temp_dir,
             meter: &meter,
         };
         let (bundle, id) = image(base, &packer, &self.options)?;

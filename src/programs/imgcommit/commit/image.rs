@@ -110,7 +110,7 @@ pub fn squash(
         );
         return Err(Fault::Usage(why).into());
     }
-    let layer_bytes = reading(archive).plain_all(&archive.images[image], packer.landing);
+    let layer_bytes = reading(archive).decode_all(&archive.images[image], packer.temp_dir);
     let (listings, plain): (Vec<_>, Vec<_>) = layer_bytes
         .at(place)?
         .into_iter()
@@ -118,9 +118,9 @@ pub fn squash(
         .unzip();
     check_excluded(&options.excludes, listings.iter().take(from)).at(place)?;
     let below = Tree::apply(listings.iter().take(from).cloned().collect())
-        .and_then(Tree::sound)
+        .and_then(Tree::checked)
         .at(place)?;
-    let all = Tree::apply(listings).and_then(Tree::sound).at(place)?;
+    let all = Tree::apply(listings).and_then(Tree::checked).at(place)?;
     let (base, new) = (Layers::new(&below, &plain), Layers::sharing(&all, &plain));
     let rules = Rules {
         excludes: &options.excludes,

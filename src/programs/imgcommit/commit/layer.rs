@@ -48,7 +48,7 @@ pub(super) fn reading(archive: &Archive) -> Reading {
 /// from the decoding of a compressed one. The new layer is compressed while it is written.
 ///
 /// # Errors
-/// As [`Reading::plain_all`] and [`Tree::sound`], with the archive as context; those of reading the changed root filesystem.
+/// As [`Reading::decode_all`] and [`Tree::checked`], with the archive as context; those of reading the changed root filesystem.
 pub fn commit_layer(
     archive: &Archive,
     image: usize,
@@ -56,7 +56,7 @@ pub fn commit_layer(
     packer: &Packer<'_>,
     options: &CommitOptions,
 ) -> Result<CommitLayer> {
-    let (temp_dir, out) = (packer.landing, packer.writer()?);
+    let (temp_dir, out) = (packer.temp_dir, packer.writer()?);
     if let Changed::Upper(directory) = changed {
         return upper(directory, out);
     }
@@ -72,7 +72,7 @@ pub fn commit_layer(
                 root_listing(input, temp_dir, &archive.container.limits, packer.meter).at(place)?;
             check_root(&listing, |path| options.excludes.is_excluded(path)).at(place)?;
             let tree = Tree::apply(vec![Arc::new(listing)])
-                .and_then(Tree::sound)
+                .and_then(Tree::checked)
                 .at(place)?;
             let plain = [Some(plain)];
             let new = Layers::new(&tree, &plain).from(typed);
@@ -98,14 +98,14 @@ fn base(
         ..reading.clone()
     };
     let is_uncompressed = |layer: &Layer| {
-        let range = reading.plain_range(layer);
+        let range = reading.uncompressed_range(layer);
         range.is_ok_and(|range| range.is_some())
     };
     let layers = reading.each(
         image,
         0..image.layers.len(),
         |layer| match is_uncompressed(layer) {
-            true => reading.plain(layer, temp_dir).map(ListedLayer::from),
+            true => reading.decode(layer, temp_dir).map(ListedLayer::from),
             false => cache::list(options.cache.as_ref(), &hashing, layer),
         },
     )?;
@@ -113,14 +113,14 @@ fn base(
         .into_iter()
         .map(|layer| (layer.listing, layer.uncompressed))
         .unzip();
-    let tree = Tree::apply(listings).and_then(Tree::sound)?;
+    let tree = Tree::apply(listings).and_then(Tree::checked)?;
     for node in tree.walk().filter(|node| node.digest().is_none()) {
         // The digests of sparse files are unknown.
-        if let Some(place) = node.place()
+        if let Some(place) = node.location()
             && let Some(missing @ None) = plain.get_mut(place.layer)
             && let Some(layer) = image.layers.get(place.layer)
         {
-            *missing = Some(reading.plain(layer, temp_dir)?.bytes);
+            *missing = Some(reading.decode(layer, temp_dir)?.bytes);
         }
     }
     Ok((tree, plain))

@@ -6,7 +6,7 @@ use crate::blob::{DecodeLimits, FileRange, RangeReader};
 use crate::disk::{Directory, Item};
 use crate::error::{Error, Fault, Result};
 use crate::layer::{EntryKind, Metadata, Segment};
-use crate::tree::{Node, NodeKind, Place, Tree};
+use crate::tree::{Location, Node, NodeKind, Tree};
 
 /// A root filesystem: its items in the order of [`crate::tree::cmp_paths`], without the root directory.
 pub(super) trait Side: Sync {
@@ -18,7 +18,7 @@ pub(super) trait Side: Sync {
     /// Tests if a directory has no entry of its own and exists only as the parent of others.
     fn is_implied(&self, i: usize) -> bool;
     /// Returns the position of contents in a layer; `None` outside of layers.
-    fn place(&self, i: usize) -> Option<Place>;
+    fn place(&self, i: usize) -> Option<Location>;
     /// Returns the SHA-256 digest of contents, if it is known.
     fn digest(&self, _: usize) -> Option<[u8; 32]> {
         None
@@ -69,7 +69,7 @@ impl<'t> Layers<'t> {
 
     fn stored(&self, node: &Node<'_>) -> Result<Box<dyn Read + '_>> {
         let missing = || Error::new(Fault::StreamConsumed);
-        let place = node.place().ok_or_else(missing)?;
+        let place = node.location().ok_or_else(missing)?;
         let plain = self.plain.get(place.layer).and_then(Option::as_ref);
         let plain = plain.ok_or_else(missing)?;
         let stored = plain.slice(place.offset, place.stored);
@@ -115,7 +115,7 @@ impl Side for Layers<'_> {
     }
 
     fn top(&self) -> Option<Item> {
-        let top = self.tree.top();
+        let top = self.tree.root();
         (!top.is_implied()).then(|| item(&top))
     }
 
@@ -123,8 +123,8 @@ impl Side for Layers<'_> {
         self.nodes.get(i).is_some_and(Node::is_implied)
     }
 
-    fn place(&self, i: usize) -> Option<Place> {
-        self.nodes.get(i)?.place()
+    fn place(&self, i: usize) -> Option<Location> {
+        self.nodes.get(i)?.location()
     }
 
     fn digest(&self, i: usize) -> Option<[u8; 32]> {
@@ -157,7 +157,7 @@ impl Side for Directory {
         false
     }
 
-    fn place(&self, _: usize) -> Option<Place> {
+    fn place(&self, _: usize) -> Option<Location> {
         None
     }
 }
@@ -166,7 +166,7 @@ impl Side for Directory {
 pub(super) fn item(node: &Node<'_>) -> Item {
     let meta = node.meta();
     let kind = match node.kind() {
-        NodeKind::Folder => EntryKind::Directory,
+        NodeKind::Directory => EntryKind::Directory,
         NodeKind::File => EntryKind::File,
         NodeKind::Symlink => EntryKind::Symlink,
         NodeKind::CharDevice => EntryKind::CharDevice,

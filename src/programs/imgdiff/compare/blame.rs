@@ -2,7 +2,7 @@
 
 use super::compare::Change;
 use super::side::Side;
-use crate::tree::{Did, Node};
+use crate::tree::{Event, Node};
 
 /// The layer that made a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,16 +42,16 @@ pub fn blame(sides: &[Side; 2], change: &Change) -> Option<Made> {
 
 /// The layer that did something to a path last.
 fn last(side: &Side, path: &[u8]) -> Option<usize> {
-    let life = side.tree.past(path)?.life();
+    let life = side.tree.history(path)?.steps();
     life.last().map(|step| step.layer)
 }
 
 /// A step in the life of a path, in words.
-pub fn verb(did: Did) -> &'static str {
-    match did {
-        Did::Added => "added",
-        Did::Replaced => "replaced",
-        Did::Removed => "removed",
-        Did::Hidden => "removed with its folder",
+pub fn verb(event: Event) -> &'static str {
+    match event {
+        Event::Added => "added",
+        Event::Replaced => "replaced",
+        Event::Removed => "removed",
+        Event::Hidden => "removed with its folder",
     }
 }

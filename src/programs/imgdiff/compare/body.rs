@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::side::{Side, gone};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::Segment;
-use crate::tree::Place;
+use crate::tree::Location;
 
 /// Bytes read at once from each side.
 const BUFFER: usize = 128 * 1024;
@@ -18,7 +18,7 @@ const BUFFER: usize = 128 * 1024;
 /// `StreamConsumed` for a packed layer, `Truncated` for a file that became shorter, `Io`.
 pub(super) fn open<'a>(
     side: &'a Side,
-    place: &Place,
+    place: &Location,
     size: u64,
 ) -> Result<Box<dyn Read + Send + 'a>> {
     if let Some(folder) = &side.folder {
@@ -108,7 +108,7 @@ fn fill(from: &mut dyn Read, buf: &mut [u8]) -> Result<usize> {
 /// A file's contents on one side.
 #[derive(Debug, Clone)]
 pub(super) struct Body {
-    pub place: Place,
+    pub place: Location,
     pub size: u64,
     pub digest: Option<[u8; 32]>,
 }

@@ -282,7 +282,7 @@ fn contents(sides: &mut [Side; 2], pending: &[Pending], loading: &Loading) -> Re
 /// The contents of a file.
 pub(super) fn body_of(node: &Node<'_>) -> Option<Body> {
     Some(Body {
-        place: node.place()?,
+        place: node.location()?,
         size: node.size(),
         digest: node.digest(),
     })
@@ -326,7 +326,7 @@ pub(super) fn differences(old: &Node<'_>, new: &Node<'_>, mut what: Fields) -> F
         NodeKind::CharDevice | NodeKind::BlockDevice => {
             note(Field::Device, old.device() != new.device())
         }
-        NodeKind::Folder | NodeKind::Fifo => {}
+        NodeKind::Directory | NodeKind::Fifo => {}
     }
     what
 }
@@ -402,7 +402,7 @@ pub fn renames(
     let part = |at: usize| -> Vec<u8> {
         let change = &changes[at];
         let node = change.after(&b.tree).or_else(|| change.before(&a.tree));
-        node.map_or_else(Vec::new, |node| node.part().to_vec())
+        node.map_or_else(Vec::new, |node| node.name().to_vec())
     };
     let mut old = Vec::new();
     let mut new = Vec::new();
@@ -485,7 +485,7 @@ pub fn with_parents(a: &Tree, b: &Tree, changes: &mut Vec<Change>) {
         !gone
             || above.is_none_or(|above| {
                 b.get(&above.path())
-                    .is_some_and(|node| node.kind() == NodeKind::Folder)
+                    .is_some_and(|node| node.kind() == NodeKind::Directory)
             })
     });
     for change in &*changes {

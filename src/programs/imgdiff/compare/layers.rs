@@ -151,7 +151,7 @@ fn alone(side: &Side, layer: Option<usize>) -> Result<Side> {
 fn markers(sides: &[Side; 2], options: &Options) -> Vec<Marker> {
     let of = |side: &Side| -> HashSet<(Vec<u8>, bool)> {
         let mut all = HashSet::new();
-        for past in side.tree.ever() {
+        for past in side.tree.all_paths() {
             let opaque = past
                 .node()
                 .is_some_and(|node| node.hides() == Hides::Contents);

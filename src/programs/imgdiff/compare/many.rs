@@ -197,10 +197,7 @@ fn path_rows(
 }
 
 /// Rows of the packages whose versions differ, and the faults of package databases.
-fn package_rows(
-    sides: &mut [Side],
-    loading: &Loading,
-) -> Result<(Vec<ManyPackage>, Vec<Error>)> {
+fn package_rows(sides: &mut [Side], loading: &Loading) -> Result<(Vec<ManyPackage>, Vec<Error>)> {
     let mut faults = Vec::new();
     let mut versions: BTreeMap<(Manager, String), Vec<BTreeSet<String>>> = BTreeMap::new();
     let count = sides.len();

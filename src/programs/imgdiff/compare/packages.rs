@@ -7,7 +7,7 @@ use super::compare::body_of;
 use super::side::{Loading, Side};
 use super::text::bytes_of;
 use crate::error::{At, Error, Fault, Result};
-use crate::packages::{self, Manager, Packages, Wanted};
+use crate::packages::{self, DatabaseKind, Manager, Packages};
 use crate::tree::NodeKind;
 
 /// The most bytes of all databases of one side together.
@@ -34,7 +34,7 @@ pub struct PackageChange {
 /// As reading contents; `Limit` for databases of more than a gigabyte. One that cannot be read is in
 /// [`Packages::faults`].
 pub fn installed(side: &mut Side, loading: &Loading) -> Result<Packages> {
-    let mut wanted: Vec<(Vec<u8>, Wanted, Body)> = Vec::new();
+    let mut wanted: Vec<(Vec<u8>, DatabaseKind, Body)> = Vec::new();
     let mut found = Packages::default();
     let mut sum = 0u64;
     for node in side.tree.walk() {
@@ -42,13 +42,17 @@ pub fn installed(side: &mut Side, loading: &Loading) -> Result<Packages> {
             continue;
         }
         let path = node.path();
-        let (Some(kind), Some(body)) = (Wanted::of(&path), body_of(&node)) else {
+        let (Some(kind), Some(body)) = (DatabaseKind::of(&path), body_of(&node)) else {
             continue;
         };
         sum = sum.saturating_add(body.size);
         let over = |what, limit, found| Error::new(Fault::Limit { what, limit, found });
-        if body.size > packages::LIMIT {
-            let fault = over("bytes of a package database", packages::LIMIT, body.size);
+        if body.size > packages::MAX_FILE_SIZE {
+            let fault = over(
+                "bytes of a package database",
+                packages::MAX_FILE_SIZE,
+                body.size,
+            );
             found.faults.push(fault.at(crate::escape::bytes(&path)));
             continue;
         }

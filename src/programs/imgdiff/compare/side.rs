@@ -16,7 +16,7 @@ use crate::error::{At, Error, Fault, Result};
 use crate::layer::{Entry, EntryKind};
 use crate::parallel::in_parallel;
 use crate::spec::{Digest, Document, History, ImageConfig, Manifest, json};
-use crate::tree::{Listing, Place, Proof, Reading, Tree};
+use crate::tree::{Listing, Location, Proof, Reading, Tree};
 
 /// What is to be compared, before anything but documents was read.
 #[derive(Debug)]
@@ -154,7 +154,7 @@ impl Input {
         let compressed: Vec<(usize, &Layer)> = layers
             .filter(|(_, layer)| {
                 reading
-                    .plain_range(layer)
+                    .uncompressed_range(layer)
                     .is_ok_and(|range| range.is_none())
             })
             .collect();
@@ -282,7 +282,7 @@ pub struct Loading {
 /// With `skip` nothing is read, and every tree is empty: for sides whose files are known to be the same.
 ///
 /// # Errors
-/// As [`Reading::list`] and [`Tree::sound`], placed at the input and `layer N of M`.
+/// As [`Reading::list`] and [`Tree::checked`], placed at the input and `layer N of M`.
 pub fn load(inputs: Vec<Input>, loading: &Loading, skip: bool) -> Result<Vec<Side>> {
     let (listings, uses) = listings(&inputs, loading, skip);
     let mut sides = Vec::new();
@@ -400,7 +400,7 @@ fn side(
         });
     }
     let listings = layers.iter().map(|layer| Arc::clone(&layer.listing));
-    let tree = Tree::apply(listings.collect()).and_then(Tree::sound);
+    let tree = Tree::apply(listings.collect()).and_then(Tree::checked);
     Ok(Side {
         tree: tree.at(|| input.name.clone())?,
         name: input.name,
@@ -473,7 +473,7 @@ impl Side {
     /// As [`Reading::plain`].
     pub(super) fn make_plain<'b>(
         &mut self,
-        places: impl IntoIterator<Item = &'b Place>,
+        places: impl IntoIterator<Item = &'b Location>,
         loading: &Loading,
     ) -> Result<()> {
         let mut wanted: BTreeMap<usize, Vec<(u64, u64)>> = BTreeMap::new();
@@ -492,7 +492,7 @@ impl Side {
         };
         let found = in_parallel(&missing, |&i| {
             let layer = &self.layers[i].layer;
-            let plain = reading.plain(layer, &loading.landing);
+            let plain = reading.decode(layer, &loading.landing);
             plain
                 .map(|plain| plain.bytes)
                 .at(|| format!("{name}: layer {} of {of}", below + i + 1))

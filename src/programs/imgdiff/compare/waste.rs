@@ -10,7 +10,7 @@ use super::compare::{Ignored, body_of};
 use super::side::{Input, Loading, Side, load};
 use crate::error::Result;
 use crate::parallel::in_parallel;
-use crate::tree::{Did, Inode, NodeKind, Step, Tree};
+use crate::tree::{Event, Inode, NodeKind, Step, Tree};
 
 /// Bytes that are wasted, by why.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -147,10 +147,10 @@ pub fn waste(input: Input, ignored: &Ignored, loading: &Loading) -> Result<Waste
     // Rewritten with as many bytes: the contents tell why.
     let mut rewritten: Vec<(usize, Body, Body)> = Vec::new();
     let alive: HashSet<Inode> = side.tree.walk().filter_map(|node| node.inode()).collect();
-    for past in side.tree.ever() {
-        let life = past.life();
+    for past in side.tree.all_paths() {
+        let life = past.steps();
         for (i, step) in life.iter().enumerate() {
-            let wrote = matches!(step.did, Did::Added | Did::Replaced);
+            let wrote = matches!(step.event, Event::Added | Event::Replaced);
             let is_file = wrote && step.kind() == NodeKind::File && !step.is_hard_link();
             let Some(inode) = step.inode().filter(|_| is_file) else {
                 continue;
@@ -161,19 +161,19 @@ pub fn waste(input: Input, ignored: &Ignored, loading: &Loading) -> Result<Waste
                 continue;
             }
             let next = life.get(i + 1);
-            let why = match next.map(|next| next.did) {
-                Some(Did::Removed | Did::Hidden) => Why::Deleted,
+            let why = match next.map(|next| next.event) {
+                Some(Event::Removed | Event::Hidden) => Why::Deleted,
                 _ => Why::Shadowed,
             };
             let body = |step: &Step<'_>| -> Option<Body> {
                 Some(Body {
-                    place: step.place()?,
+                    place: step.location()?,
                     size: step.size(),
                     digest: step.digest(),
                 })
             };
             if let Some(next) =
-                next.filter(|next| next.did == Did::Replaced && next.kind() == NodeKind::File)
+                next.filter(|next| next.event == Event::Replaced && next.kind() == NodeKind::File)
                 && next.size() == step.size()
                 && let (Some(was), Some(is)) = (body(step), body(next))
             {
@@ -272,10 +272,13 @@ fn dive(side: &Side) -> Result<Dive> {
     for (i, layer) in side.layers.iter().enumerate() {
         let own = Tree::apply(vec![layer.listing.clone()])?;
         let mut below: Option<Tree> = None;
-        let mut all = own.ever().skip(1).peekable();
+        let mut all = own.all_paths().skip(1).peekable();
         while let Some(past) = all.next() {
             let path = past.path();
-            if let Some(node) = past.node().filter(|node| node.kind() == NodeKind::Folder) {
+            if let Some(node) = past
+                .node()
+                .filter(|node| node.kind() == NodeKind::Directory)
+            {
                 has_entry.insert(path.clone(), !node.is_implied());
             }
             let is_leaf = all.peek().is_none_or(|next| {
@@ -298,7 +301,7 @@ fn dive(side: &Side) -> Result<Dive> {
                     }
                     let folder = below.as_ref().and_then(|below| below.get(&path));
                     folder
-                        .filter(|node| node.kind() == NodeKind::Folder)
+                        .filter(|node| node.kind() == NodeKind::Directory)
                         .map_or(0, |folder| {
                             let mut sum = 0;
                             let mut work = vec![folder];

@@ -140,7 +140,7 @@ fn time(meta: &Meta) -> String {
 /// What a node is called.
 pub(super) fn kind(kind: NodeKind) -> &'static str {
     match kind {
-        NodeKind::Folder => "folder",
+        NodeKind::Directory => "folder",
         NodeKind::File => "file",
         NodeKind::Symlink => "symlink",
         NodeKind::CharDevice => "character device",

@@ -9,7 +9,7 @@ use super::files::{change_lines, change_row, kind, put_bytes, rooted, shown_path
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::programs::imgdiff::compare::{ChangeKind, LayerReport, PackageChange, Side, Stat, verb};
-use crate::tree::{Did, NodeKind};
+use crate::tree::{Event, NodeKind};
 
 pub(super) fn failed(error: std::io::Error) -> Error {
     Error::io("write", error)
@@ -242,14 +242,14 @@ pub fn package_rows(changes: &[PackageChange]) -> impl Iterator<Item = Value> + 
 
 /// The life of a path: what each layer did to it, the oldest first.
 pub fn life_rows(side: &Side, path: &[u8]) -> Option<Vec<Value>> {
-    let past = side.tree.past(path)?;
-    let life = past.life();
+    let past = side.tree.history(path)?;
+    let life = past.steps();
     if life.is_empty() {
         return None;
     }
     let rows = life.iter().map(|step| {
         let meta = step.meta();
-        let made = matches!(step.did, Did::Added | Did::Replaced);
+        let made = matches!(step.event, Event::Added | Event::Replaced);
         let id = side
             .layers
             .get(step.layer)
@@ -258,7 +258,7 @@ pub fn life_rows(side: &Side, path: &[u8]) -> Option<Vec<Value>> {
         row.insert("Type".into(), "life".into());
         put_bytes(&mut row, "Path", &rooted(&past.path()));
         row.insert("Layer".into(), side.number(step.layer).into());
-        row.insert("Did".into(), verb(step.did).into());
+        row.insert("Did".into(), verb(step.event).into());
         row.insert("Kind".into(), kind(step.kind()).into());
         row.insert(
             "Size".into(),
@@ -302,14 +302,14 @@ pub fn life_rows(side: &Side, path: &[u8]) -> Option<Vec<Value>> {
 
 /// The same as lines.
 pub fn life_lines(side: &Side, path: &[u8]) -> Option<Vec<String>> {
-    let past = side.tree.past(path)?;
-    let life = past.life();
+    let past = side.tree.history(path)?;
+    let life = past.steps();
     let mut lines: Vec<String> = life
         .iter()
         .map(|step| {
             let meta = step.meta();
-            let mut what = format!("{} {}", verb(step.did), kind(step.kind()));
-            if matches!(step.did, Did::Added | Did::Replaced) {
+            let mut what = format!("{} {}", verb(step.event), kind(step.kind()));
+            if matches!(step.event, Event::Added | Event::Replaced) {
                 if step.kind() == NodeKind::File {
                     what.push_str(&format!(" {}", spaced(step.size())));
                 }

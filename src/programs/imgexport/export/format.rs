@@ -62,7 +62,7 @@ fn cpio(item: &Item<'_>, name: &[u8], out: &mut Vec<u8>) -> Result<bool> {
         })
     };
     let type_bits = match item.kind {
-        ItemKind::Node(NodeKind::Folder) => 0o040_000,
+        ItemKind::Node(NodeKind::Directory) => 0o040_000,
         ItemKind::Node(NodeKind::Symlink) => 0o120_000,
         ItemKind::Node(NodeKind::CharDevice) => 0o020_000,
         ItemKind::Node(NodeKind::BlockDevice) => 0o060_000,
@@ -75,7 +75,7 @@ fn cpio(item: &Item<'_>, name: &[u8], out: &mut Vec<u8>) -> Result<bool> {
         false => item.link_target.len() as u64,
     };
     let links = match item.kind {
-        ItemKind::Node(NodeKind::Folder) => 2,
+        ItemKind::Node(NodeKind::Directory) => 2,
         _ => item.link_count,
     };
     let seconds = u64::try_from(item.meta.mtime.seconds).unwrap_or_default();

@@ -53,7 +53,7 @@ impl Export {
     /// Returns the item of a row, as numbered in [`super::Unpacked::not_applied`].
     pub fn item(&self, row: usize) -> Option<Item<'_>> {
         let at = self.rows.get(row)?;
-        let past = self.tree.past_at(at.index as usize)?;
+        let past = self.tree.history_at(at.index as usize)?;
         let bare = |kind| Item {
             export: self,
             row,
@@ -150,7 +150,7 @@ impl Item<'_> {
 
     /// Returns the stored parts of the contents, each with its offset in the file.
     pub(super) fn parts(&self) -> Result<Vec<(u64, FileRange)>> {
-        let Some(place) = self.node().and_then(|node| node.place()) else {
+        let Some(place) = self.node().and_then(|node| node.location()) else {
             return Ok(Vec::new());
         };
         let all = [Segment {
@@ -196,7 +196,7 @@ impl Item<'_> {
             return out;
         }
         out.kind = match self.kind {
-            ItemKind::Node(NodeKind::Folder) => EntryKind::Directory,
+            ItemKind::Node(NodeKind::Directory) => EntryKind::Directory,
             ItemKind::Node(NodeKind::Symlink) => EntryKind::Symlink,
             ItemKind::Node(NodeKind::CharDevice) => EntryKind::CharDevice,
             ItemKind::Node(NodeKind::BlockDevice) => EntryKind::BlockDevice,

@@ -47,7 +47,7 @@ impl Export {
     /// while their contents are written, unless only some paths are selected.
     ///
     /// # Errors
-    /// As [`Reading::plain_all`] and [`Tree::sound`]; `Usage` for a path that does not exist; `Limit` for sparse
+    /// As [`Reading::decode_all`] and [`Tree::checked`]; `Usage` for a path that does not exist; `Limit` for sparse
     /// files that are far larger than their stored contents.
     pub fn plan(
         image: &Image,
@@ -103,7 +103,7 @@ impl Export {
         }
         let mut runs: Vec<Vec<(u64, u64)>> = vec![Vec::new(); parts.len()];
         for row in &self.rows {
-            let place = row.as_node(&self.tree).and_then(|node| node.place());
+            let place = row.as_node(&self.tree).and_then(|node| node.location());
             if let Some(place) = place
                 && let Some(runs) = runs.get_mut(place.layer)
             {
@@ -155,7 +155,7 @@ impl Export {
         all: usize,
         options: &ExportOptions,
     ) -> Result<Self> {
-        let tree = Tree::apply_part(listings, base, all)?.sound()?;
+        let tree = Tree::apply_part(listings, base, all)?.checked()?;
         let mut export = Export {
             tree,
             plain,
@@ -198,7 +198,10 @@ impl Export {
             return Ok(nodes.map(|node| Row::node(node.index())).collect());
         }
         let mut rows = Vec::new();
-        for past in tree.ever().filter(|past| selected.contains(past.index())) {
+        for past in tree
+            .all_paths()
+            .filter(|past| selected.contains(past.index()))
+        {
             let index = past.index();
             let Some(node) = past.node() else {
                 if past.is_removed() {
@@ -206,7 +209,7 @@ impl Export {
                 }
                 continue;
             };
-            if node.kind() != NodeKind::Folder {
+            if node.kind() != NodeKind::Directory {
                 rows.push(Row::node(index));
                 continue;
             }
@@ -260,7 +263,7 @@ impl Export {
             let Some(node) = row.as_node(&self.tree) else {
                 continue;
             };
-            let Some(place) = node.place().filter(|place| place.segments.is_some()) else {
+            let Some(place) = node.location().filter(|place| place.segments.is_some()) else {
                 continue;
             };
             let decode = &limits.decode;

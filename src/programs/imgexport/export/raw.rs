@@ -26,7 +26,7 @@ pub fn raw_layer(
         limits: *limits,
         ..Reading::default()
     };
-    let plain = reading.plain_some(image, layer..layer + 1, temp_dir)?;
+    let plain = reading.decode_some(image, layer..layer + 1, temp_dir)?;
     for layer_bytes in &plain {
         let stated = image.layers.get(layer);
         let like = stated.and_then(|stated| stated.diff_id.as_ref());

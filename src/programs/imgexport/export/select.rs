@@ -28,7 +28,7 @@ impl Selected {
         let mut marks = vec![0_u8; tree.size()];
         for path in &options.paths {
             let past = tree
-                .past(path)
+                .history(path)
                 .filter(|past| past.node().is_some() || options.raw && past.is_removed());
             let Some(past) = past else {
                 return Err(no_such_path(tree, path));
@@ -39,7 +39,7 @@ impl Selected {
             | (u8::from(globs.include.is_empty()) * INCLUDED);
         let matches = |globs: &[Glob], path: &[u8]| globs.iter().any(|glob| glob.is_match(path));
         let mut selected = vec![false; tree.size()];
-        for past in tree.ever() {
+        for past in tree.all_paths() {
             let index = past.index();
             let mut mark = marks[index] | always;
             if let Some(parent) = past.parent_index() {
@@ -57,7 +57,7 @@ impl Selected {
                 let mut at = Some(index);
                 while let Some(index) = at.filter(|&index| !selected[index]) {
                     selected[index] = true;
-                    at = tree.past_at(index).and_then(|past| past.parent_index());
+                    at = tree.history_at(index).and_then(|past| past.parent_index());
                 }
             }
         }

@@ -38,14 +38,14 @@ pub struct FolderSize {
 /// Where there are more than 600 rows, the smallest are told with the folder above them, deepest first.
 ///
 /// # Errors
-/// As [`Reading::list_all`] and [`Tree::sound`].
+/// As [`Reading::list_all`] and [`Tree::checked`].
 pub fn map(image: &Image, limits: &Limits, meter: &Meter) -> Result<ImageMap> {
     let reading = Reading {
         limits: *limits,
         meter: meter.clone(),
         ..Reading::default()
     };
-    let tree = Tree::apply(reading.list_all(image)?)?.sound()?;
+    let tree = Tree::apply(reading.list_all(image)?)?.checked()?;
     let mut rows: BTreeMap<(Vec<u8>, usize), (u64, u64)> = BTreeMap::new();
     for node in tree.walk() {
         let is_first = node.first_name().is_none();
@@ -57,7 +57,7 @@ pub fn map(image: &Image, limits: &Limits, meter: &Meter) -> Result<ImageMap> {
         let folders = &parts[..parts.len() - 1];
         let folder = folders[..folders.len().min(MAX_DEPTH)].join(&b'/');
         // Contents are where the file was written, whatever layer gave it a further name.
-        let layer = node.place().map_or(node.layer(), |place| place.layer);
+        let layer = node.location().map_or(node.layer(), |place| place.layer);
         let row = rows.entry((folder, layer)).or_default();
         row.0 = row.0.saturating_add(node.size());
         row.1 += 1;

@@ -18,7 +18,7 @@ pub(crate) const POSITION: &str = "io.github.containers.zstd-chunked.manifest-po
 /// Annotation with the position of the tar-split: `offset:compressed size:size`.
 pub(crate) const SPLIT_POSITION: &str = "io.github.containers.zstd-chunked.tarsplit-position";
 
-/// The checksum of contents in the tar-split.
+/// Checksum of a file's contents in the tar-split.
 pub(crate) static CRC: crc::Crc<u64, crc::Table<16>> =
     crc::Crc::<u64, crc::Table<16>>::new(&crc::CRC_64_GO_ISO);
 

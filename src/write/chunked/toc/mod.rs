@@ -1,7 +1,7 @@
-//! The documents behind the frames: the table of contents, the tar-split, and the footer that leads to both.
+//! The documents after the frames: the table of contents, the tar-split, and the footer with their positions.
 //!
-//! The table of contents repeats what the tar's headers say as Go's `archive/tar` reads them, since that is what its
-//! readers compare it with. The tar-split (vbatts/tar-split) holds every byte of the tar that is no file's contents.
+//! The table of contents repeats the tar's headers as Go's `archive/tar` reads them, because its readers compare it
+//! with those. The tar-split (vbatts/tar-split) holds all bytes of the tar that are not contents of files.
 
 mod format;
 mod read;
@@ -14,4 +14,4 @@ pub(crate) use format::{
 };
 pub(crate) use read::{Part, next_part, parse};
 pub(crate) use row::Row;
-pub(super) use write::{Chunk, Packed, Split, Toc, codec, trailer};
+pub(super) use write::{Chunk, CompressedDocument, Split, Toc, codec_error, trailer};

@@ -15,7 +15,7 @@ const MAX_LINE: u64 = 64 << 20;
 /// Parses a table of contents row by row, until `send` returns false. Returns the digest of the tar-split.
 ///
 /// # Errors
-/// Those of JSON that is not a table of contents, and of reading it.
+/// `serde_json`'s, for an invalid table of contents and for failed reads.
 pub(crate) fn parse(
     toc: impl Read,
     send: &mut (dyn FnMut(Row) -> bool + '_),
@@ -97,7 +97,7 @@ impl<'de> Visitor<'de> for Entries<'_, '_> {
         f.write_str("a list of entries")
     }
 
-    // What Go makes of an empty list.
+    // Go writes `null` for an empty list.
     fn visit_unit<E>(self) -> Result<(), E> {
         Ok(())
     }
@@ -106,7 +106,7 @@ impl<'de> Visitor<'de> for Entries<'_, '_> {
         while let Some(row) = rows.next_element::<Row>()? {
             if !(self.send)(row) {
                 *self.stopped = true;
-                return Err(serde::de::Error::custom("nobody reads on"));
+                return Err(serde::de::Error::custom("the reader stopped"));
             }
         }
         Ok(())

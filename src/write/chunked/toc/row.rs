@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::layer::{Entry, EntryKind, HeaderDetails, Mtime, Xattr};
 use crate::spec::Timestamp;
 
-/// An item of the table of contents; keys are left out where they say nothing.
+/// A row of the table of contents. Keys with empty values are omitted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Row {
-    /// `reg`, `hardlink`, `symlink`, `char`, `block`, `dir`, `fifo`, or `chunk`: one more chunk of the file before.
+    /// `reg`, `hardlink`, `symlink`, `char`, `block`, `dir`, `fifo`, or `chunk` for a further chunk of the preceding
+    /// file.
     #[serde(rename = "type")]
     pub kind: String,
     pub name: String,
@@ -40,16 +41,16 @@ pub(crate) struct Row {
     /// Values in base64.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub xattrs: BTreeMap<String, String>,
-    /// Of the contents, if there are any.
+    /// Digest of the contents; empty without contents.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub digest: String,
-    /// Where the first frame of the contents, or of the chunk, starts in the blob.
+    /// Offset in the blob of the first frame of the contents or of the chunk.
     #[serde(skip_serializing_if = "is_zero")]
     pub offset: u64,
-    /// Where the last frame of the contents ends.
+    /// Offset of the end of the contents' last frame.
     #[serde(skip_serializing_if = "is_zero")]
     pub end_offset: u64,
-    /// The chunk's own; nothing in a file of one chunk.
+    /// Size of the chunk; 0 for a file of one chunk.
     #[serde(skip_serializing_if = "is_zero")]
     pub chunk_size: u64,
     #[serde(skip_serializing_if = "is_zero")]
@@ -67,7 +68,7 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl Row {
-    /// What a table of contents says of an entry, without its contents; `None` if it cannot say it.
+    /// The row of an entry, without its contents; `None` if a table of contents cannot describe it.
     pub fn of(entry: &Entry, stated: Option<HeaderDetails>) -> Option<Row> {
         let kind = match entry.kind {
             EntryKind::File => "reg",
@@ -85,7 +86,7 @@ impl Row {
         let stated = stated?;
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
         let mut xattrs = BTreeMap::new();
-        // Access control lists in words are no attributes: a table has no place for them.
+        // Access control lists in text form are no attributes: a table has no field for them.
         let is_attribute = |xattr: &&Xattr| !xattr.name.starts_with(crate::layer::acl::PREFIX);
         for xattr in entry.metadata.xattrs.iter().filter(is_attribute) {
             xattrs.insert(text(&xattr.name)?, STANDARD.encode(&xattr.value));
@@ -110,7 +111,7 @@ impl Row {
     }
 }
 
-/// RFC 3339, which has the years 0 to 9999; `Some(None)` for Go's zero time, which is left out.
+/// Formats a time as RFC 3339, which has the years 0 to 9999. `Some(None)` for Go's zero time, which is omitted.
 #[expect(
     clippy::option_option,
     reason = "left out is not the same as impossible"
@@ -129,17 +130,17 @@ fn time(at: Mtime) -> Option<Option<String>> {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Line {
-    /// 1 for contents, 2 for bytes as they are.
+    /// 1 for contents, 2 for other bytes.
     #[serde(rename = "type")]
     pub kind: u8,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
-    /// The name in base64, where it is no text.
+    /// Name in base64, if it is not UTF-8.
     #[serde(skip_serializing)]
     pub name_raw: String,
     #[serde(skip_serializing_if = "is_zero")]
     pub size: u64,
-    /// In base64: the bytes, or the checksum of the contents.
+    /// The bytes, or the checksum of the contents, in base64.
     pub payload: Option<String>,
     pub position: u64,
 }

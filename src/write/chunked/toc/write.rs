@@ -1,4 +1,4 @@
-//! The table of contents and the tar-split written row by row, and their frames behind the layer.
+//! The table of contents and the tar-split written item by item, and the frames that hold them.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -15,9 +15,9 @@ use crate::blob::sha256;
 use crate::error::{Error, Fault, Result};
 use crate::spec::Digest;
 
-/// About what a chunk takes in the table of contents, apart from its file's name.
+/// Approximate size in bytes of a chunk's row, without the name of its file.
 const CHUNK_ROW: u64 = 200;
-/// A chunk of a file, as the table of contents has it.
+/// A chunk of a file, as described in the table of contents.
 pub(crate) struct Chunk {
     pub offset: u64,
     pub size: u64,
@@ -25,26 +25,26 @@ pub(crate) struct Chunk {
     pub zeros: bool,
 }
 
-/// A document in the making, packed as it comes.
-pub(crate) struct Packing {
+/// Writer that compresses a document.
+pub(crate) struct DocumentWriter {
     encoder: zstd::stream::write::Encoder<'static, Vec<u8>>,
-    plain: u64,
+    size: u64,
 }
 
-/// A packed document.
-pub(crate) struct Packed {
+/// A compressed document.
+pub(crate) struct CompressedDocument {
     pub bytes: Vec<u8>,
-    plain: u64,
+    size: u64,
 }
 
-impl Packing {
+impl DocumentWriter {
     fn new(level: i32) -> Result<Self> {
         let encoder = zstd::stream::write::Encoder::new(Vec::new(), level).map_err(failed)?;
-        Ok(Packing { encoder, plain: 0 })
+        Ok(DocumentWriter { encoder, size: 0 })
     }
 
     fn text(&mut self, text: &str) -> Result<()> {
-        self.plain += text.len() as u64;
+        self.size += text.len() as u64;
         self.encoder.write_all(text.as_bytes()).map_err(failed)
     }
 
@@ -54,10 +54,10 @@ impl Packing {
         self.text(&text)
     }
 
-    fn finish(self) -> Result<Packed> {
+    fn finish(self) -> Result<CompressedDocument> {
         let bytes = self.encoder.finish().map_err(failed)?;
-        let plain = self.plain;
-        Ok(Packed { bytes, plain })
+        let size = self.size;
+        Ok(CompressedDocument { bytes, size })
     }
 }
 
@@ -65,43 +65,43 @@ fn failed(error: std::io::Error) -> Error {
     Error::io("write", error)
 }
 
-/// The table of contents in the making.
+/// Writer of the table of contents.
 pub(crate) struct Toc {
-    out: Packing,
+    out: DocumentWriter,
     rows: u64,
-    /// Bytes that chunks of the current file will take at least.
-    coming: u64,
+    /// Minimum size in bytes of the rows for the current file's chunks.
+    pending: u64,
 }
 
 impl Toc {
     pub fn new(level: i32) -> Result<Self> {
-        let mut out = Packing::new(level)?;
+        let mut out = DocumentWriter::new(level)?;
         out.text(r#"{"version":1,"entries":["#)?;
         Ok(Toc {
             out,
             rows: 0,
-            coming: 0,
+            pending: 0,
         })
     }
 
-    /// Counts a chunk that an entry will have.
-    pub fn chunk(&mut self) {
-        self.coming += CHUNK_ROW;
+    /// Counts a chunk of the current file.
+    pub fn count_chunk(&mut self) {
+        self.pending += CHUNK_ROW;
     }
 
-    /// Whether it is longer than readers take.
-    pub fn is_too_long(&self) -> bool {
-        self.out.plain.saturating_add(self.coming) > MAX_SIZE
+    /// Returns true if the table of contents is larger than readers accept.
+    pub fn is_too_large(&self) -> bool {
+        self.out.size.saturating_add(self.pending) > MAX_SIZE
     }
 
-    /// Adds an entry. `span` is where its frames are, `digest` that of its contents, where it has any.
+    /// Adds the rows of an entry. `content` has the digest of its contents, and the offsets of their frames.
     pub fn entry(
         &mut self,
         mut row: Row,
         content: Option<(Digest, [u64; 2])>,
         chunks: &[Chunk],
     ) -> Result<()> {
-        self.coming = 0;
+        self.pending = 0;
         if let Some((digest, [start, end])) = content {
             row.digest = digest.to_string();
             row.offset = start;
@@ -137,7 +137,7 @@ impl Toc {
         self.out.json(row)
     }
 
-    pub fn finish(mut self, split: &Packed) -> Result<Packed> {
+    pub fn finish(mut self, split: &CompressedDocument) -> Result<CompressedDocument> {
         let digest = sha256(&split.bytes);
         self.out
             .text(&format!(r#"],"tarSplitDigest":"{digest}"}}"#))?;
@@ -145,24 +145,24 @@ impl Toc {
     }
 }
 
-/// The tar-split in the making.
+/// Writer of the tar-split.
 pub(crate) struct Split {
-    out: Packing,
+    out: DocumentWriter,
     lines: u64,
-    /// Digests of the names that were: no name may come twice.
+    /// Digests of all names: none may be repeated.
     names: HashSet<[u8; 16]>,
 }
 
 impl Split {
     pub fn new(level: i32) -> Result<Self> {
         Ok(Split {
-            out: Packing::new(level)?,
+            out: DocumentWriter::new(level)?,
             lines: 0,
             names: HashSet::new(),
         })
     }
 
-    /// Whether the name is new.
+    /// Returns true for the first entry with a name.
     pub fn is_new(&mut self, clean: &[u8]) -> bool {
         let mut digest = [0; 16];
         digest.copy_from_slice(&blake3::hash(clean).as_bytes()[..16]);
@@ -176,7 +176,7 @@ impl Split {
         self.out.text("\n")
     }
 
-    /// Adds bytes as they are.
+    /// Adds bytes that are not contents.
     pub fn segment(&mut self, bytes: &[u8]) -> Result<()> {
         if bytes.is_empty() {
             return Ok(());
@@ -188,7 +188,7 @@ impl Split {
         })
     }
 
-    /// Adds an entry; `checksum` is that of its contents, where it has any.
+    /// Adds an entry; `checksum` is that of its contents, if any.
     pub fn entry(&mut self, name: &str, size: u64, checksum: u64) -> Result<()> {
         self.line(Line {
             kind: 1,
@@ -199,22 +199,26 @@ impl Split {
         })
     }
 
-    pub fn finish(self) -> Result<Packed> {
+    pub fn finish(self) -> Result<CompressedDocument> {
         self.out.finish()
     }
 }
 
-/// Returns the frames behind those of the layer, which end at `offset`, and the annotations of the layer's descriptor;
+/// Returns the frames after those of the layer, which end at `offset`, and the annotations of the layer's descriptor;
 /// `None` if readers would refuse the table of contents for its size.
-pub(crate) fn trailer(offset: u64, toc: &Packed, split: &Packed) -> Option<(Vec<u8>, Annotations)> {
+pub(crate) fn trailer(
+    offset: u64,
+    toc: &CompressedDocument,
+    split: &CompressedDocument,
+) -> Option<(Vec<u8>, Annotations)> {
     const HEAD: u64 = 8;
-    if toc.plain > MAX_SIZE || toc.bytes.len() as u64 > MAX_SIZE {
+    if toc.size > MAX_SIZE || toc.bytes.len() as u64 > MAX_SIZE {
         return None;
     }
-    let extent = |offset: u64, document: &Packed| Extent {
+    let extent = |offset: u64, document: &CompressedDocument| Extent {
         offset,
         compressed_size: document.bytes.len() as u64,
-        size: document.plain,
+        size: document.size,
     };
     let toc_at = extent(offset + HEAD, toc);
     let footer = Footer {
@@ -237,8 +241,8 @@ pub(crate) fn trailer(offset: u64, toc: &Packed, split: &Packed) -> Option<(Vec<
     Some((out, annotations))
 }
 
-/// A fault of the codec.
-pub(crate) fn codec(why: impl ToString) -> Error {
+/// An error of the codec.
+pub(crate) fn codec_error(why: impl ToString) -> Error {
     Fault::Codec {
         codec: "zstd",
         why: why.to_string(),

@@ -109,7 +109,7 @@ impl Export {
         let mut directories = Directories::new(&unpacker.top);
         for item in self
             .items()
-            .filter(|item| item.kind == ItemKind::Node(NodeKind::Folder))
+            .filter(|item| item.kind == ItemKind::Node(NodeKind::Directory))
         {
             unpacker
                 .make_directory(&mut directories, &item)
@@ -131,7 +131,7 @@ impl Export {
         }
         for row in (0..self.len()).rev() {
             let Some(item) = self.item(row) else { continue };
-            if item.kind == ItemKind::Node(NodeKind::Folder) {
+            if item.kind == ItemKind::Node(NodeKind::Directory) {
                 let missing = unpacker
                     .finish_directory(&mut directories, &item)
                     .at(|| display(&item.path))?;
@@ -229,7 +229,7 @@ impl Unpacker<'_> {
             let Some(item) = self.export.item(row) else {
                 continue;
             };
-            if item.kind == ItemKind::Node(NodeKind::Folder) || item.first_name.is_some() {
+            if item.kind == ItemKind::Node(NodeKind::Directory) || item.first_name.is_some() {
                 continue;
             }
             let missing = self

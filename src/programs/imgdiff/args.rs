@@ -6,70 +6,70 @@ use crate::cli::{Caching, Coloring, Common, ImageArg, no_effect};
 use crate::error::{Fault, Result};
 use crate::programs::imgdiff::compare::{Field, Fields};
 
-/// Tell what really differs between images
+/// Compare images: files, metadata, configuration, packages
 #[derive(clap::Parser)]
 #[command(version)]
 #[command(group = clap::ArgGroup::new("view").multiple(false))]
 pub struct Args {
-    /// Images, IMAGE@2..5 or IMAGE@2 for some layers of one, tars of files, folders
+    /// Images, IMAGE@2..5 or IMAGE@2 for some layers of one, tars of files, directories
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<ImageArg>,
-    /// Compare only these fields, named between commas
-    #[arg(long, value_name = "LIST", conflicts_with_all = ["strict", "semantic"], help_heading = "What is compared")]
+    /// Compare only these fields, separated by commas
+    #[arg(long, value_name = "LIST", conflicts_with_all = ["strict", "semantic"], help_heading = "Comparison")]
     pub fields: Option<String>,
-    /// Do not compare a field; may be repeated
-    #[arg(long, value_name = "FIELD", help_heading = "What is compared")]
+    /// Ignore a field; may be repeated
+    #[arg(long, value_name = "FIELD", help_heading = "Comparison")]
     pub ignore: Vec<String>,
-    /// Do not look at paths that match a glob; may be repeated
+    /// Ignore paths that match a glob; may be repeated
     ///
-    /// A glob without / is a name in any folder, one with / a path from the top; what a matching folder holds is
-    /// ignored, too. * stays within a folder, ** does not.
-    #[arg(long, value_name = "GLOB", help_heading = "What is compared")]
+    /// A glob without / is a name in any directory, one with / a path from the root; the contents of a matching directory
+    /// are ignored, too. * stays within a directory, ** does not.
+    #[arg(long, value_name = "GLOB", help_heading = "Comparison")]
     pub ignore_path: Vec<String>,
-    /// Read such globs from a file, one a line; may be repeated
-    #[arg(long, value_name = "FILE", help_heading = "What is compared")]
+    /// Read globs of ignored paths from FILE, one per line; may be repeated
+    #[arg(long, value_name = "FILE", help_heading = "Comparison")]
     pub ignore_from: Vec<PathBuf>,
-    /// Everything counts: times, names, order, tar dialect, compression, every byte
-    #[arg(long, conflicts_with = "semantic", help_heading = "What is compared")]
+    /// Compare everything: times, names, order, tar dialect, compression, every byte
+    #[arg(long, conflicts_with = "semantic", help_heading = "Comparison")]
     pub strict: bool,
-    /// Only what the image means counts, however it was made and packed
-    #[arg(long, help_heading = "What is compared")]
+    /// Compare only the meaning of the image, not how it was built and compressed
+    #[arg(long, help_heading = "Comparison")]
     pub semantic: bool,
-    /// Layer by layer, aligned by diff ID, then by command and paths
+    /// Compare layer by layer, aligned by diff ID, then by command and paths
     #[arg(long, group = "view", help_heading = "Views")]
     pub layers: bool,
-    /// The configs, key by key
+    /// Compare the configs, key by key
     #[arg(long, group = "view", help_heading = "Views")]
     pub config: bool,
-    /// The steps that only one of them has
+    /// Show the steps that only one image has
     #[arg(long, group = "view", help_heading = "Views")]
     pub history: bool,
-    /// The packages of dpkg, apk, RPM, pip and npm
+    /// Compare the packages of dpkg, apk, RPM, pip and npm
     #[arg(long, group = "view", help_heading = "Views")]
     pub packages: bool,
-    /// How many files and bytes below each folder at the top
+    /// Count files and bytes below each top-level directory
     #[arg(long, group = "view", help_heading = "Views")]
     pub stat: bool,
-    /// Text files line by line; with a path, only it or what is below it
+    /// Compare text files line by line; with PATH, only those at or below it
     #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true, default_missing_value = "",
           group = "view", help_heading = "Views")]
     pub text: Option<String>,
-    /// Which layer and command made each change; with a path, the life of that path in one image
+    /// Show the layer and command of each change; with PATH, the life of that path in one image
     ///
-    /// The path may also come before the images as a word of its own: --blame PATH IMAGE, --blame PATH A B.
+    /// The path may also be an argument of its own before the images: --blame PATH IMAGE, --blame PATH A B.
     #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true, default_missing_value = "",
           group = "view", help_heading = "Views")]
     pub blame: Option<String>,
-    /// The bytes that an image carries and nobody sees
+    /// Show the bytes of an image that are not visible in the end
     #[arg(long, group = "view", help_heading = "Views")]
     pub waste: bool,
-    /// Exit with 1 for more waste than this, as 50MB or 1.5GiB; implies --waste
+    /// Exit with 1 above SIZE of waste (50MB, 1.5GiB); implies --waste
     #[arg(long, value_name = "SIZE", value_parser = size_arg, conflicts_with_all = NO_WASTE, help_heading = "Views")]
     pub max_waste: Option<u64>,
-    /// Exit with 1 for a lower score, from 0 to 1; implies --waste
+    /// Exit with 1 below SCORE, from 0 to 1; implies --waste
     #[arg(long, value_name = "SCORE", value_parser = score_arg, conflicts_with_all = NO_WASTE, help_heading = "Views")]
     pub min_score: Option<f64>,
-    /// Whose score and bytes count: bytes unless dive is named; implies --waste
+    /// Formula of score and bytes: bytes (default) or dive; implies --waste
     #[arg(
         long,
         value_name = "WHOSE",
@@ -78,41 +78,36 @@ pub struct Args {
         help_heading = "Views"
     )]
     pub score: Option<ScoreArg>,
-    /// With --text: the largest file that is shown
+    /// Show texts of up to SIZE with --text
     #[arg(long, value_name = "SIZE", value_parser = size_arg, default_value = "1MB", requires = "text",
           conflicts_with_all = NO_TEXT, help_heading = "Views")]
     pub max_text: u64,
-    /// Tell of folders as docker diff does: changed if something in them is, and deleted without what was in them
-    #[arg(long, help_heading = "How it is told")]
+    /// Report directories as docker diff does: as changed if an entry in them is, and as deleted without their contents
+    #[arg(long, help_heading = "Output")]
     pub parents: bool,
-    /// Find files again that were moved
-    #[arg(short = 'M', long, help_heading = "How it is told")]
+    /// Detect renamed files
+    #[arg(short = 'M', long, help_heading = "Output")]
     pub renames: bool,
-    /// Order by path, or by how many bytes the change is about
-    #[arg(
-        long,
-        value_name = "ORDER",
-        value_enum,
-        help_heading = "How it is told"
-    )]
+    /// Sort changes by path or by size
+    #[arg(long, value_name = "ORDER", value_enum, help_heading = "Output")]
     pub sort: Option<SortArg>,
-    /// text, json, html, or a Go template
+    /// Output format: text, json, html, or a Go template
     #[arg(
         long,
         value_name = "FORMAT",
         default_value = "text",
         hide_default_value = true,
-        help_heading = "How it is told"
+        help_heading = "Output"
     )]
     pub format: String,
-    /// List everything where only the most important is listed
-    #[arg(long, help_heading = "How it is told")]
+    /// List all paths instead of the largest
+    #[arg(long, help_heading = "Output")]
     pub all: bool,
-    /// Print nothing: the exit status tells
-    #[arg(short, long, help_heading = "How it is told")]
+    /// Suppress output; report by exit status only
+    #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,
-    /// Read all layers to their ends first and compare them with manifests and configs; use no cache
-    #[arg(long, help_heading = "What is compared")]
+    /// Verify all layers against manifests and configs first; use no cache
+    #[arg(long, help_heading = "Comparison")]
     pub verify: bool,
     #[command(flatten)]
     pub caching: Caching,
@@ -122,18 +117,18 @@ pub struct Args {
     pub common: Common,
 }
 
-/// The views that tell nothing of waste. clap takes no option for missing that a view excludes, so that it does not do to
-/// say which one is required.
+/// Views without waste. clap does not report an option as missing that a view excludes, so naming the required one is
+/// not enough.
 const NO_WASTE: [&str; 7] = [
     "layers", "config", "history", "packages", "stat", "text", "blame",
 ];
-/// The views that show no texts.
+/// Views without texts.
 const NO_TEXT: [&str; 7] = [
     "layers", "config", "history", "packages", "stat", "waste", "blame",
 ];
 
 impl Args {
-    /// Whether waste is asked for, by its view or a limit of it.
+    /// Tests if waste is asked for, by its view or by a limit.
     pub fn is_about_waste(&self) -> bool {
         self.waste || self.max_waste.is_some() || self.min_score.is_some() || self.score.is_some()
     }

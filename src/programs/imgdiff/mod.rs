@@ -1,4 +1,4 @@
-//! imgdiff: what really differs between images.
+//! imgdiff: compare images.
 
 pub mod compare;
 pub mod output;
@@ -47,7 +47,7 @@ pub fn main() -> ExitCode {
                 input.verify(&options.loading.reading)?;
             }
         }
-        // What both have in common is left out of a comparison, but a path may be in it.
+        // Common layers are left out of a comparison, but a path may be in them.
         let named = match path {
             Some(_) => inputs.iter().map(Input::layers_alone).collect(),
             None => Vec::new(),
@@ -121,8 +121,8 @@ struct Operands {
     path: Option<Vec<u8>>,
 }
 
-/// Opens what was named. `--blame PATH IMAGE`, `--blame PATH A B` and `--text PATH A B` name a path first: what is an
-/// image is none.
+/// Opens the operands. `--blame PATH IMAGE`, `--blame PATH A B` and `--text PATH A B` name a path first: an operand
+/// that is an image is not a path.
 fn operands(args: &Args, meter: &Meter, options: &Options) -> Result<Operands> {
     let typed = args.text.as_ref().or(args.blame.as_ref());
     let mut path = typed
@@ -143,7 +143,7 @@ fn operands(args: &Args, meter: &Meter, options: &Options) -> Result<Operands> {
         let opened = first.open_side(&mut openings, &args.common, meter, landing);
         match opened {
             Ok(opened) if opened.is_image => inputs.push(opened.input),
-            // With --blame two folders could be meant as well; a path of an image is the better guess.
+            // With --blame two directories are possible, too; a path of an image is the better guess.
             _ => path = Some(first.text().as_bytes().to_vec()),
         }
         images = rest;

@@ -1,4 +1,4 @@
-//! What is compared, by the way it was typed: images, layers of one, tars of files, folders.
+//! Operands: images, some layers of one, tars of files, directories.
 
 use std::path::Path;
 
@@ -11,14 +11,14 @@ use crate::programs::imgdiff::compare::Input;
 
 /// An operand that was opened.
 pub struct OpenedSide {
-    /// What is compared.
+    /// The operand.
     pub input: Input,
-    /// Whether it is an image, or some layers of one.
+    /// True for an image, or some layers of one.
     pub is_image: bool,
 }
 
 impl Openings {
-    /// For what [`ImageArg::open_side`] opens, of which each archive is opened once.
+    /// Openings for operands of [`ImageArg::open_side`]; each archive is opened once.
     pub fn of_sides<'a>(sides: impl IntoIterator<Item = &'a ImageArg>) -> Self {
         let images = sides.into_iter().filter_map(|side| side.split_range().ok());
         let images: Vec<ImageArg> = images.map(|(image, _)| image).collect();
@@ -27,7 +27,7 @@ impl Openings {
 }
 
 impl ImageArg {
-    /// Opens what may be an image, `IMAGE@2..5`, a tar of files or a folder. `landing` keeps what comes on a stream.
+    /// Opens an image, `IMAGE@2..5`, a tar of files or a directory. `landing` keeps the contents of streams.
     ///
     /// # Errors
     /// As [`ImageArg::open`]; `Usage` for layers that the image does not have.

@@ -7,17 +7,17 @@ use crate::tree::{Event, Node};
 /// The layer that made a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Made {
-    /// Of which side: 0 for the first, whose layer put there what the second never had.
+    /// Index of the side: 0 for the first, whose layer wrote the path that the second never had.
     pub side: usize,
-    /// Which of its layers, from 0.
+    /// Index of its layer, from 0.
     pub layer: usize,
 }
 
-/// Which layer made a difference.
+/// Returns the layer that made a difference.
 ///
-/// What both sides begin with made none. Of the layers above, the second's come first: the one that wrote what is there
-/// now, or took away what was there. Where none of these speaks of the path, it is the first's layer that wrote it or
-/// took it away.
+/// Layers that both sides share are left out. The second side's layers are searched first: the one that wrote or
+/// removed the path. If none of them has the path, the result is the first side's layer that wrote or
+/// removed it.
 pub fn blame(sides: &[Side; 2], change: &Change) -> Option<Made> {
     let [a, b] = sides;
     let ids = a.layers.iter().zip(&b.layers);
@@ -28,7 +28,7 @@ pub fn blame(sides: &[Side; 2], change: &Change) -> Option<Made> {
     let path = new.or(old)?.path();
     let by = |i: usize, node: Option<Node<'_>>| -> Option<Made> {
         let side = &sides[i];
-        // Of a folder that is implied, the layer that made it is told by its life.
+        // The layer of an implied directory is the one that begins its life.
         let explicit = node
             .filter(|node| !node.is_implied())
             .map(|node| node.layer());

@@ -12,10 +12,10 @@ use crate::tree::Location;
 /// Bytes read at once from each side.
 const BUFFER: usize = 128 * 1024;
 
-/// Opens contents; their layer has to be plain.
+/// Opens contents; their layer has to be uncompressed.
 ///
 /// # Errors
-/// `StreamConsumed` for a packed layer, `Truncated` for a file that became shorter, `Io`.
+/// `StreamConsumed` for a compressed layer, `Truncated` for a file that became shorter, `Io`.
 pub(super) fn open<'a>(
     side: &'a Side,
     place: &Location,
@@ -139,7 +139,7 @@ fn buffer(size: u64) -> usize {
     usize::try_from(size).map_or(BUFFER, |size| (size + 1).min(BUFFER))
 }
 
-/// Whether two bodies of one size hold the same bytes. Reads no further than the first difference.
+/// Tests if two files of one size have the same bytes. Reads no further than the first difference.
 pub(super) fn same(a: (&Side, &Body), b: (&Side, &Body)) -> Result<bool> {
     let ((side_a, body_a), (side_b, body_b)) = (a, b);
     if body_a.digest.is_some() || body_b.digest.is_some() {

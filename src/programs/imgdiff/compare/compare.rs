@@ -11,7 +11,7 @@ use crate::glob::{Dialect, Glob};
 use crate::parallel::in_parallel;
 use crate::tree::{Inode, Node, NodeKind, Tree, cmp_paths};
 
-/// What became of a path.
+/// Kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ChangeKind {
     /// It is in the second alone.
@@ -36,12 +36,12 @@ impl ChangeKind {
     }
 }
 
-/// One path that differs. Small, because there may be millions; what it is about is looked up in the trees.
+/// A path that differs. Small, because there may be millions; the nodes are looked up in the trees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
-    /// What became of it.
+    /// Kind of the change.
     pub kind: ChangeKind,
-    /// What of it differs. Empty for a folder that is only told of because of what is in it.
+    /// Fields that differ. Empty for a directory that is listed only because of its contents.
     pub what: Fields,
     /// The node of the first tree, see [`Tree::at`].
     pub old: Option<u32>,
@@ -66,11 +66,11 @@ impl Change {
 pub struct Ignored(Vec<Glob>);
 
 impl Ignored {
-    /// Reads globs: `*` stays within a folder, `**` does not. One without `/` means that name in any folder, one with
-    /// `/` a path from the top; what a matching folder holds is ignored with it.
+    /// Reads globs: `*` stays within a directory, `**` does not. One without `/` matches names in any directory, one with
+    /// `/` a path from the root; the contents of a matching directory are ignored with it.
     ///
     /// # Errors
-    /// `Usage` for what is no glob.
+    /// `Usage` for an invalid glob.
     pub fn new<S: AsRef<str>>(globs: impl IntoIterator<Item = S>) -> Result<Self> {
         let mut ignored = Ignored::default();
         for glob in globs {
@@ -88,28 +88,28 @@ impl Ignored {
         Ok(ignored)
     }
 
-    /// Whether a path, without `/` before it, is not looked at.
+    /// Tests if a path, without a leading `/`, is ignored.
     pub fn has(&self, path: &[u8]) -> bool {
         self.0.iter().any(|glob| glob.covers(path))
     }
 }
 
-/// What two trees have in common and not.
+/// Result of comparing two trees.
 #[derive(Debug, Default)]
 pub struct Compared {
     /// Paths that differ in the chosen fields, in the order of the walk.
     pub changes: Vec<Change>,
-    /// How many paths of both differ in each field, chosen or not; contents only where they were compared.
+    /// Number of common paths that differ in each field, selected or not; contents only where they were compared.
     pub counts: HashMap<Field, u64>,
-    /// How many paths are in one tree alone.
+    /// Number of paths in one tree only.
     pub alone: u64,
     /// Bytes of the files of each, each file once.
     pub bytes: [u64; 2],
-    /// Files, folders and the rest of each.
+    /// Numbers of files, directories and other nodes of each tree.
     pub paths: [u64; 2],
 }
 
-/// Takes two walks together: what is at each path on either side.
+/// Merges two walks: the nodes at each path on either side.
 pub(super) fn together<'t>(
     a: &'t Tree,
     b: &'t Tree,
@@ -288,7 +288,7 @@ pub(super) fn body_of(node: &Node<'_>) -> Option<Body> {
     })
 }
 
-/// What the entries of two nodes say differently; contents only where the sizes tell.
+/// Fields in which the entries of two nodes differ; contents only as far as sizes show.
 pub(super) fn differences(old: &Node<'_>, new: &Node<'_>, mut what: Fields) -> Fields {
     let mut note = |field, differs: bool| {
         if differs {
@@ -296,7 +296,7 @@ pub(super) fn differences(old: &Node<'_>, new: &Node<'_>, mut what: Fields) -> F
         }
     };
     let (was, is) = (old.meta(), new.meta());
-    // The bits of a symbolic link mean nothing, and tools write what they like.
+    // The mode bits of a symbolic link have no meaning, and tools write arbitrary ones.
     let link = old.kind() == NodeKind::Symlink && new.kind() == NodeKind::Symlink;
     note(Field::Mode, was.mode != is.mode && !link);
     note(Field::Uid, was.owner.uid != is.owner.uid);
@@ -472,8 +472,8 @@ fn equal_contents(
     pairs
 }
 
-/// Makes of changes what `docker diff` prints: folders that something changed in are changed, and of what is deleted
-/// with its folder only the folder is told.
+/// Turns changes into the output of `docker diff`: directories with changed contents are changed, and of a deleted
+/// directory only the directory itself is listed.
 pub fn with_parents(a: &Tree, b: &Tree, changes: &mut Vec<Change>) {
     let told: HashSet<u32> = changes.iter().filter_map(|change| change.new).collect();
     let mut parents: HashSet<u32> = HashSet::new();

@@ -8,7 +8,7 @@ use super::fields::{Field, Fields};
 use super::side::{Facts, Side};
 use crate::spec::{Digest, History, ImageConfig, fields, json, texts};
 
-/// What a builder notes down of itself, and says nothing of the image.
+/// Notes of builders, which do not describe the image.
 const NOTES: [&str; 12] = [
     "container",
     "container_config",
@@ -23,12 +23,12 @@ const NOTES: [&str; 12] = [
     "config.AttachStderr",
     "moby.buildkit.buildinfo.v1",
 ];
-/// What is a time and nothing else.
+/// Keys that hold only a time.
 const TIMES: [&str; 2] = [
     "created",
     "manifest.annotations.org.opencontainers.image.created",
 ];
-/// How deep objects are compared key by key; what is deeper is compared as a whole.
+/// Depth to which objects are compared key by key; deeper values are compared as a whole.
 const DEPTH: usize = 6;
 /// Objects of fixed fields, of which each has a default: a field that is empty is one that is missing. In any other
 /// object the key is said by somebody, and an empty value counts.
@@ -47,18 +47,18 @@ const ZERO_COUNTS: &str = "config.StopTimeout";
 /// A value of a document that differs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DocChange {
-    /// Where it is, as `config.Env.PATH`.
+    /// Path of the value, as `config.Env.PATH`.
     pub path: String,
-    /// What it was; `None` if it was not there.
+    /// Old value; `None` if it was missing.
     pub old: Option<Value>,
-    /// What it is; `None` if it is not there.
+    /// New value; `None` if it is missing.
     pub new: Option<Value>,
 }
 
 /// A step of a history that only one side has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepChange {
-    /// Whether the second has it.
+    /// True if only the second image has it.
     pub added: bool,
     /// Its position in the history, from 1.
     pub number: usize,
@@ -88,15 +88,15 @@ pub struct PairedStep {
     pub history: Option<History>,
 }
 
-/// What differs between two configs and what manifests say beside layers.
+/// Returns the differences of two configs, and of the manifests except for their layers.
 ///
-/// But for a strict comparison, what is empty, false, 0 or null counts as missing where engines read it so, and what a
-/// builder notes down of itself is not looked at. Where the key is what is said (ports, volumes, labels, variables,
+/// Unless `strict`, values that are empty, false, 0 or null count as missing where engines read them so, and notes
+/// of builders are ignored. Where the key is the value (ports, volumes, labels, variables,
 /// annotations) an empty value counts. Variables of the environment are compared by name. Times count with
 /// [`Field::Mtime`].
 pub fn config_changes(a: &Facts, b: &Facts, fields: Fields, strict: bool) -> Vec<DocChange> {
     let mut changes = Vec::new();
-    // What only an archive of another kind says is no difference of the images.
+    // Fields that only one kind of archive can have are not differences of the images.
     let manifests = a.manifest.is_some() && b.manifest.is_some();
     let [old, new] = [a, b].map(|facts| document(facts, manifests, strict));
     collect(&old, &new, strict, &mut changes);
@@ -122,7 +122,7 @@ fn written(facts: &Facts) -> Option<Value> {
     json::parse_exact(bytes).ok()
 }
 
-/// Whether the two were made at other times by their own words.
+/// Tests if the images state different creation times.
 pub fn created_differs(a: &Facts, b: &Facts) -> bool {
     let steps = |facts: &Facts| -> Vec<Option<String>> {
         facts
@@ -356,7 +356,7 @@ pub(super) fn steps(side: &Side) -> Vec<NumberedStep> {
         .collect()
 }
 
-/// What of a step is compared: its time with [`Field::Mtime`] alone, and an empty author is none.
+/// Compared part of a step: its time with [`Field::Mtime`] only, and an empty author counts as missing.
 pub(super) fn step_key(step: &History, fields: Fields) -> History {
     History {
         created: step.created.clone().filter(|_| fields.has(Field::Mtime)),
@@ -377,11 +377,11 @@ fn spelled(step: &History) -> History {
     }
 }
 
-/// How many cells a table of a comparison may have; beyond it, what lies between common ends is taken as replaced.
+/// The most cells of an alignment table; beyond it, everything between the common ends counts as replaced.
 const CELLS: usize = 4_000_000;
 
-/// Two lists side by side: equal items are paired, in order and as many as can be, what is left stands alone, the
-/// first list's before the second's.
+/// Aligns two lists: as many equal items as possible are paired, in order; the rest stays single, items of the
+/// first list before those of the second.
 pub(super) fn align<T: PartialEq>(a: &[T], b: &[T]) -> Vec<(Option<usize>, Option<usize>)> {
     let head = a.iter().zip(b).take_while(|(a, b)| a == b).count();
     let (rest_a, rest_b) = (&a[head..], &b[head..]);

@@ -1,4 +1,4 @@
-//! What of a file or an image is compared.
+//! Fields of files and images that are compared.
 
 use crate::error::{Fault, Result};
 
@@ -6,7 +6,7 @@ use crate::error::{Fault, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Field {
-    /// File, folder, symbolic link, device, FIFO.
+    /// Kind: file, directory, symbolic link, device, FIFO.
     Type,
     /// Permission bits.
     Mode,
@@ -30,7 +30,7 @@ pub enum Field {
     Xattrs,
     /// Modification time; of an image, when it and its steps were made.
     Mtime,
-    /// What to run and how, and for which machine.
+    /// Command, environment and platform.
     Config,
     /// The steps that made the image.
     History,
@@ -93,24 +93,24 @@ impl Fields {
         Field::ALL.into_iter().fold(Fields(0), Fields::with)
     }
 
-    /// What is compared without a word about it: everything but times and the names of owners, which say nothing that
-    /// the numbers do not.
+    /// Default fields: all except times and owner names, which add nothing to
+    /// the numbers.
     pub fn usual() -> Self {
         Fields::all().without(Field::Mtime).without(Field::Names)
     }
 
-    /// What the files and the config mean, however they were made.
+    /// Fields that describe the meaning of files and config, not how they were built.
     pub fn semantic() -> Self {
         Fields::usual().without(Field::History)
     }
 
-    /// The same and one more.
+    /// These fields and one more.
     #[must_use]
     pub fn with(self, field: Field) -> Self {
         Fields(self.0 | field.bit())
     }
 
-    /// The same but one.
+    /// These fields without one.
     #[must_use]
     pub fn without(self, field: Field) -> Self {
         Fields(self.0 & !field.bit())
@@ -122,12 +122,12 @@ impl Fields {
         Fields(self.0 & other.0)
     }
 
-    /// Whether it is among them.
+    /// Tests if a field is among them.
     pub fn has(self, field: Field) -> bool {
         self.0 & field.bit() != 0
     }
 
-    /// Whether there is none.
+    /// Tests if there are none.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -140,7 +140,7 @@ impl Fields {
     /// Reads names between commas; `owner` is both of its numbers, `files` all that is not `config` or `history`.
     ///
     /// # Errors
-    /// `Usage` for what is no field.
+    /// `Usage` for an unknown field.
     pub fn parse(text: &str) -> Result<Self> {
         let mut fields = Fields::NONE;
         for name in text.split(',').map(str::trim) {

@@ -1,7 +1,7 @@
 //! Two images layer by layer, aligned so that one layer that was put in between does not spoil the rest.
 //!
-//! First by diff ID, as many as can be in order. What is left between is paired by what made it and by the paths it
-//! speaks of, and the rest stands alone.
+//! As many layers as possible are paired by diff ID, in order. Layers between them are paired by command and by their
+//! paths, and the rest stays single.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,17 +14,17 @@ use super::{Options, sort};
 use crate::error::Result;
 use crate::tree::{Hides, Tree};
 
-/// How alike the paths of two layers have to be for one to stand for the other.
+/// Share of common paths from which two layers count as versions of each other.
 const ALIKE: f64 = 0.5;
-/// How many pairs of layers are looked at one by one.
+/// The most pairs of layers that are compared by their paths.
 const PAIRS: usize = 40_000;
 
-/// How two layers were found to belong together.
+/// Reason for pairing two layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Match {
-    /// The same diff ID.
+    /// Equal diff IDs.
     DiffId,
-    /// The same command made them.
+    /// Equal commands.
     Instruction,
     /// They speak of the same paths.
     Similarity,
@@ -47,11 +47,11 @@ impl Match {
 /// A marker that only one of two layers has.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Marker {
-    /// What it removes; of an opaque marker, the folder.
+    /// Removed path; for an opaque marker, the directory.
     pub path: Vec<u8>,
-    /// Whether it removes what is in the folder.
+    /// True if the contents of the directory are removed, not the directory.
     pub opaque: bool,
-    /// Whether the second layer has it.
+    /// True if the second layer has it.
     pub added: bool,
 }
 
@@ -62,13 +62,13 @@ pub struct LayerPair {
     pub old: Option<usize>,
     /// The layer of the second, from 0.
     pub new: Option<usize>,
-    /// What brought them together.
+    /// Reason for the pair.
     pub by: Match,
     /// Each layer as a side of its own; empty where there is none. `None` for the same diff ID.
     pub sides: Option<[Side; 2]>,
-    /// What differs in what the layers write.
+    /// Differences in the entries that the layers write.
     pub changes: Vec<Change>,
-    /// What differs in what they remove.
+    /// Differences in the paths that the layers remove.
     pub markers: Vec<Marker>,
 }
 
@@ -79,7 +79,7 @@ pub struct LayerReport {
     pub sides: [Side; 2],
     /// Their layers, from the base upward.
     pub pairs: Vec<LayerPair>,
-    /// Whether any pair differs.
+    /// Tests if any pair differs.
     pub differs: bool,
 }
 

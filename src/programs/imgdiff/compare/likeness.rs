@@ -1,4 +1,4 @@
-//! How two images are alike, and what makes them differ where their files do not.
+//! Likeness of two images, and differences that are not in their files.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -9,14 +9,14 @@ use super::side::{Side, SideLayer};
 use crate::blob::Compression;
 use crate::error::Result;
 
-/// How two are alike, the most alike first.
+/// Degree of likeness, the closest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Likeness {
-    /// The same digest: every byte.
+    /// Equal digests: every byte.
     SameDigest,
-    /// The same plain layers, and the same config; packed in another way.
+    /// Equal uncompressed layers and equal configs; compressed differently.
     SameLayers,
-    /// The same but for times.
+    /// Equal except for times.
     SameButTimes,
     /// Files of the same contents at the same paths; other attributes, config, history, order or layers.
     SameFiles,
@@ -48,11 +48,11 @@ pub enum Cause {
     Times,
     /// Names of owners and groups.
     OwnerNames,
-    /// The same entries in another order.
+    /// Equal entries in another order.
     Order,
-    /// The same entries written in another dialect of tar.
+    /// Equal entries in another dialect of tar.
     Dialect,
-    /// The same files in other layers.
+    /// Equal files in other layers.
     Layers,
     /// Another codec.
     Compression,
@@ -60,7 +60,7 @@ pub enum Cause {
     GzipHeader,
     /// The same codec at another level, or another encoder.
     Level,
-    /// What to run and how.
+    /// Command and environment.
     Config,
     /// The steps.
     History,
@@ -96,11 +96,11 @@ pub struct Repacked {
     pub old: usize,
     /// Its number in the second.
     pub new: usize,
-    /// What is not the same.
+    /// Differences.
     pub causes: BTreeSet<Cause>,
 }
 
-/// What a comparison of packing found.
+/// Result of comparing how layers are stored.
 #[derive(Debug, Default)]
 pub struct Packing {
     /// Layers that are stored in another way.
@@ -109,7 +109,7 @@ pub struct Packing {
     pub causes: BTreeSet<Cause>,
 }
 
-/// Compares how layers are written and packed. `skipped` if the plain layers are known to be the same.
+/// Compares how layers are written and compressed. `skipped` if the uncompressed layers are known to be equal.
 ///
 /// # Errors
 /// Reading the first bytes of layers.
@@ -141,7 +141,7 @@ pub fn packing(a: &Side, b: &Side) -> Result<Packing> {
     Ok(packing)
 }
 
-/// Whether two layers without a diff ID are stored as the same bytes.
+/// Tests if two layers without diff IDs are stored as the same bytes.
 fn same_bytes(old: &SideLayer, new: &SideLayer) -> Result<bool> {
     let known = old.layer.diff_id.is_some() && new.layer.diff_id.is_some();
     match (old.layer.content(), new.layer.content()) {
@@ -171,7 +171,7 @@ fn writing(old: &SideLayer, new: &SideLayer) -> Option<Cause> {
         .then_some(Cause::Order)
 }
 
-/// How two layers of one plain tar are packed in different ways.
+/// Reasons why two layers with one diff ID are stored as different bytes.
 fn stored(old: &SideLayer, new: &SideLayer) -> Result<Option<Cause>> {
     let digests =
         [old, new].map(|layer| layer.layer.descriptor.as_ref().map(|stated| &stated.digest));
@@ -219,7 +219,7 @@ fn stored(old: &SideLayer, new: &SideLayer) -> Result<Option<Cause>> {
     Ok(Some(Cause::Level))
 }
 
-/// What was found out about two sides.
+/// Facts about two sides.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Findings<'a> {
     pub compared: &'a Compared,

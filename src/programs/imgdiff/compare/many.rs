@@ -14,10 +14,10 @@ use crate::packages::Manager;
 use crate::parallel::in_parallel;
 use crate::tree::{Node, NodeKind, cmp_paths};
 
-/// What one side has at a path.
+/// Node of one side at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cell {
-    /// What it is.
+    /// Kind of the node.
     pub kind: NodeKind,
     /// Bytes of a file.
     pub size: u64,
@@ -30,18 +30,18 @@ pub struct Cell {
 pub struct ManyPath {
     /// The path, without `/` before it.
     pub path: Vec<u8>,
-    /// What each side has there.
+    /// Node of each side; `None` where the path is missing.
     pub cells: Vec<Option<Cell>>,
 }
 
 /// A layer and who has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManyLayer {
-    /// The digest of the plain layer.
+    /// Digest of the uncompressed layer.
     pub diff_id: String,
     /// Its stored bytes, on the first side that has it.
     pub stored: u64,
-    /// What made it, there.
+    /// Command that made it there.
     pub created_by: String,
     /// Its number on each side, 1 being the base.
     pub numbers: Vec<Option<usize>>,
@@ -50,7 +50,7 @@ pub struct ManyLayer {
 /// A package whose version is not the same everywhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManyPackage {
-    /// Who manages it.
+    /// Package manager.
     pub manager: Manager,
     /// Its name.
     pub name: String,
@@ -69,7 +69,7 @@ pub struct ManyReport {
     pub layers: Vec<ManyLayer>,
     /// Values of the configs that differ, by key, if configs are compared.
     pub config: Vec<ManyValue>,
-    /// Steps that are not in all histories, if those are compared.
+    /// Steps that are not part of all histories, if histories are compared.
     pub history: Vec<ManyStep>,
     /// Packages that differ, by manager and name.
     pub packages: Vec<ManyPackage>,
@@ -80,7 +80,7 @@ pub struct ManyReport {
 }
 
 impl ManyReport {
-    /// Whether anything is not the same everywhere.
+    /// Tests if anything differs.
     pub fn differs(&self) -> bool {
         !self.paths.is_empty()
             || !self.packages.is_empty()

@@ -12,7 +12,7 @@ use crate::spec::History;
 /// A value of the config that is not the same everywhere.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ManyValue {
-    /// Where it is, as `config.Env.PATH`.
+    /// Path of the value, as `config.Env.PATH`.
     pub path: String,
     /// The value on each side; `None` where it is missing, and where the side is no image.
     pub values: Vec<Option<Value>>,
@@ -30,7 +30,7 @@ pub struct ManyStep {
 /// The values of one key on the sides that differ from the first, by their positions.
 type News = BTreeMap<usize, Option<Value>>;
 
-/// The values of configs that are not the same in all images, by their keys.
+/// Values of configs that are not equal in all images, by their keys.
 pub(super) fn values(sides: &[Side], fields: Fields, strict: bool) -> Vec<ManyValue> {
     let mut images = sides.iter().enumerate();
     let first = images.find_map(|(i, side)| Some((i, side.image.as_ref()?)));

@@ -1,8 +1,8 @@
-//! imgdiff: what really differs between images.
+//! Comparison of images.
 //!
-//! In come [`Input`]s; [`load`] lists and applies their layers, each once, and [`diff`] compares two of them: files by
-//! merging two walks, contents only where sizes agree and nothing else tells, documents key by key. What is left to
-//! others: opening archives, and showing anything.
+//! Input: [`Input`]s. [`load`] lists and applies their layers, each once, and [`diff`] compares two of them: files by
+//! merging two walks, contents only where sizes agree and nothing else decides, documents key by key. Left to
+//! others: opening archives, and output.
 
 mod blame;
 mod body;
@@ -44,10 +44,10 @@ pub use crate::layer::Xattr;
 use crate::error::Result;
 use crate::tree::NodeKind;
 
-/// What is compared and how it is told.
+/// Options of a comparison and its output.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What counts as a difference.
+    /// Fields that count as differences.
     pub fields: Fields,
     /// Paths that are not looked at.
     pub ignored: Ignored,
@@ -55,11 +55,11 @@ pub struct Options {
     pub strict: bool,
     /// Find deleted files again that were added elsewhere.
     pub renames: bool,
-    /// Tell of folders as `docker diff` does.
+    /// Report directories as `docker diff` does.
     pub parents: bool,
     /// The order of the changes.
     pub sort: Sort,
-    /// How layers are read.
+    /// Options for reading layers.
     pub loading: Loading,
 }
 
@@ -73,24 +73,24 @@ pub enum Sort {
     Size,
 }
 
-/// What differs between two sides.
+/// Differences between two sides.
 #[derive(Debug)]
 pub struct Report {
     /// Both, the first one first.
     pub sides: [Side; 2],
-    /// What of their files differs.
+    /// Differences of their files.
     pub compared: Compared,
-    /// What of their configs differs, if both are images and it is asked for.
+    /// Differences of their configs, if both are images and configs are compared.
     pub config: Vec<DocChange>,
     /// Steps that only one of them has.
     pub history: Vec<StepChange>,
-    /// How many layers both begin with.
+    /// Number of layers that both begin with.
     pub shared: usize,
-    /// How layers are written and packed.
+    /// Differences in how layers are written and compressed.
     pub packing: Packing,
-    /// How alike they are.
+    /// Likeness of the two.
     pub likeness: Likeness,
-    /// Whether there is a difference in what was asked for.
+    /// True if a selected field differs.
     pub differs: bool,
 }
 
@@ -109,7 +109,7 @@ pub fn diff(a: Input, b: Input, options: &Options) -> Result<Report> {
     report(sides, same_layers, options)
 }
 
-/// The same of sides that are loaded.
+/// Compares two sides that are loaded.
 fn report(mut sides: [Side; 2], same_layers: bool, options: &Options) -> Result<Report> {
     let mut compared = compare(
         &mut sides,
@@ -180,7 +180,7 @@ pub fn sort(sides: &[Side; 2], changes: &mut [Change], order: Sort) {
             };
             let (old, new) = (size(change.before(&a.tree)), size(change.after(&b.tree)));
             let about = match change.kind {
-                // All of it was written anew.
+                // Every path was replaced.
                 ChangeKind::Changed if change.what.has(Field::Content) => old.max(new),
                 ChangeKind::Changed | ChangeKind::Renamed => old.abs_diff(new),
                 ChangeKind::Added | ChangeKind::Deleted => old.max(new),

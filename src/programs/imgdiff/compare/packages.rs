@@ -1,4 +1,4 @@
-//! What is installed on each side, and what of it differs.
+//! Installed packages of each side, and their differences.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,14 +13,14 @@ use crate::tree::NodeKind;
 /// The most bytes of all databases of one side together.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// What became of a package.
+/// Change of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackageChange {
-    /// Who manages it.
+    /// Package manager.
     pub manager: Manager,
     /// Its name.
     pub name: String,
-    /// What machine it is for, where the manager says.
+    /// Architecture, if the manager records it.
     pub architecture: String,
     /// The versions that the first has alone; several where it is installed several times.
     pub old: Vec<String>,
@@ -85,7 +85,7 @@ fn versions(packages: &Packages) -> BTreeMap<Key, BTreeSet<String>> {
     all
 }
 
-/// What differs between two sets of packages, by manager and name.
+/// Returns the differences of two sets of packages, by manager and name.
 pub fn package_changes(old: &Packages, new: &Packages) -> Vec<PackageChange> {
     let (old, new) = (versions(old), versions(new));
     let keys: BTreeSet<&Key> = old.keys().chain(new.keys()).collect();

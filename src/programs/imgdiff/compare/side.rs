@@ -1,7 +1,7 @@
-//! One side of a comparison: layers of an image, a tar of files, or a folder, listed and applied.
+//! One side of a comparison: layers of an image, a tar of files, or a directory, listed and applied.
 //!
-//! Layers of all sides are listed once each, on all cores, known by their diff IDs. Of plain ones only headers are
-//! read; packed ones are decoded once, verified, and their files hashed on the way.
+//! Layers of all sides are listed once each, on all cores, identified by their diff IDs. Of uncompressed ones only headers
+//! are read; compressed ones are decoded once, verified, and their files hashed on the way.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -18,25 +18,25 @@ use crate::parallel::in_parallel;
 use crate::spec::{Digest, Document, History, ImageConfig, Manifest, json};
 use crate::tree::{Listing, Location, Proof, Reading, Tree};
 
-/// What is to be compared, before anything but documents was read.
+/// An operand, before anything but documents is read.
 #[derive(Debug)]
 pub struct Input {
     /// As the user named it.
     pub name: String,
     /// The layers, from the base upward; of a tar of files, one.
     pub layers: Vec<Layer>,
-    /// How many layers of the image are below the first of these.
+    /// Number of the image's layers below the first of these.
     pub below: usize,
-    /// How many layers the image has.
+    /// Number of the image's layers.
     pub of: usize,
-    /// What is known of the image; `None` for what is none, and for a part of its layers.
+    /// Facts about the image; `None` for other operands, and for a part of its layers.
     pub image: Option<Facts>,
-    /// The steps of the image: for each layer what made it.
+    /// The image's steps, for each layer the one that made it.
     pub steps: Vec<(Option<History>, Option<usize>)>,
     folder: Option<Directory>,
 }
 
-/// What documents say of an image.
+/// Facts from the documents of an image.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// Its ID in full.
@@ -108,7 +108,7 @@ impl Input {
         })
     }
 
-    /// A tar of files, packed or not.
+    /// Operand for a tar of files, compressed or not.
     pub fn tar(name: String, bytes: FileRange) -> Self {
         let layer = Layer {
             descriptor: None,
@@ -127,7 +127,7 @@ impl Input {
         }
     }
 
-    /// A folder.
+    /// Operand for a directory.
     pub fn folder(name: String, folder: Directory) -> Self {
         Input {
             name,
@@ -178,7 +178,7 @@ impl Input {
         }
     }
 
-    /// Whether both are known to have the same files without a look at them: the same layers.
+    /// Tests if both are known to have equal files without reading them: equal layers.
     pub fn has_layers_of(&self, other: &Input) -> bool {
         let same = |(a, b): (&Layer, &Layer)| a.diff_id.is_some() && a.diff_id == b.diff_id;
         self.folder.is_none()
@@ -191,17 +191,17 @@ impl Input {
 /// One layer of a side.
 #[derive(Debug, Clone)]
 pub struct SideLayer {
-    /// What documents say of it, and its stored bytes.
+    /// The layer's descriptor and stored bytes.
     pub layer: Layer,
     /// Its entries.
     pub listing: Arc<Listing>,
-    /// Its plain tar, where that is in a file.
+    /// Uncompressed tar, if it is in a file.
     pub plain: Option<FileRange>,
-    /// What the cache knows of it, where parts of its plain tar can be had from there.
+    /// Index of the cache, if parts of the uncompressed tar can be decoded with it.
     pub(super) known: Option<Arc<IndexedLayer>>,
-    /// The parts that were had: then `plain` has no others.
+    /// Decoded parts; `plain` then holds these only.
     pub(super) parts: Option<Arc<PartialTar>>,
-    /// How it is packed.
+    /// Compression of the stored bytes.
     pub compression: Compression,
 }
 
@@ -219,13 +219,13 @@ fn exact(manifest: &[u8]) -> Option<Manifest> {
 pub struct Side {
     /// As the user named it.
     pub name: String,
-    /// What is known of the image.
+    /// Facts about the image.
     pub image: Option<Facts>,
-    /// Its layers, from the base upward; one for a tar or a folder.
+    /// Layers, from the base upward; one for a tar or a directory.
     pub layers: Vec<SideLayer>,
-    /// How many layers of the image are below the first of these.
+    /// Number of the image's layers below the first of these.
     pub below: usize,
-    /// How many layers the image has.
+    /// Number of the image's layers.
     pub of: usize,
     /// The steps of the image and the layers they made, from 0 in the whole image.
     pub steps: Vec<(Option<History>, Option<usize>)>,
@@ -245,7 +245,7 @@ impl Side {
         self.layers.get(number.checked_sub(self.below + 1)?)
     }
 
-    /// What made a layer, as the history has it.
+    /// Command that made a layer, from the history.
     pub fn step(&self, layer: usize) -> Option<&History> {
         let wanted = Some(self.below + layer);
         let step = self.steps.iter().find(|(_, made)| *made == wanted)?;
@@ -264,16 +264,16 @@ impl Side {
     }
 }
 
-/// How sides are read.
+/// Options for loading sides.
 #[derive(Debug, Clone)]
 pub struct Loading {
-    /// How layers are read.
+    /// Options for reading layers.
     pub reading: Reading,
-    /// Where plain layers are put that have to be read at any place, in files without a name.
+    /// Directory of the anonymous temporary files for uncompressed layers that are read at any position.
     pub landing: PathBuf,
-    /// Hash the files of packed layers while they are decoded.
+    /// Hash the files of compressed layers while they are decoded.
     pub digests: bool,
-    /// What is known of packed layers from before.
+    /// Indexes of compressed layers from earlier runs.
     pub cache: Option<Cache>,
 }
 
@@ -413,7 +413,7 @@ fn side(
     })
 }
 
-/// What stands for a layer that is not read.
+/// Placeholder for a layer that is not read.
 fn unread() -> ListedLayer {
     ListedLayer {
         listing: Arc::default(),
@@ -434,7 +434,7 @@ fn list(layer: &Layer, loading: &Loading) -> Result<ListedLayer> {
     cache::list(loading.cache.as_ref(), &reading, layer)
 }
 
-/// A folder's contents as entries, with their numbers for offsets.
+/// Contents of a directory as entries, with their numbers as offsets.
 fn entries(folder: &Directory) -> impl Iterator<Item = Result<Entry>> + '_ {
     let mut first: HashMap<u64, Vec<u8>> = HashMap::new();
     folder.items().enumerate().map(move |(i, (item, _))| {
@@ -466,7 +466,7 @@ fn entries(folder: &Directory) -> impl Iterator<Item = Result<Entry>> + '_ {
 }
 
 impl Side {
-    /// Makes sure that contents can be read: of packed layers that the cache knows, those parts are decoded, others are
+    /// Makes contents readable: of compressed layers that the cache knows, the parts are decoded; other layers are
     /// decoded into files as a whole.
     ///
     /// # Errors
@@ -503,7 +503,7 @@ impl Side {
         Ok(())
     }
 
-    /// Makes what can be had with the help of the cache, and takes it off the list.
+    /// Decodes parts with the help of the cache, and removes them from `wanted`.
     fn make_parts(
         &mut self,
         wanted: &mut BTreeMap<usize, Vec<(u64, u64)>>,
@@ -542,7 +542,7 @@ impl Side {
         Ok(())
     }
 
-    /// Whether all contents of a layer can be read at any place now.
+    /// Tests if all contents of a layer can be read at any position now.
     fn is_plain(&self, layer: usize) -> bool {
         self.folder.is_some()
             || self
@@ -552,7 +552,7 @@ impl Side {
     }
 }
 
-/// What reading contents that are not there says.
+/// Error for contents that cannot be read again.
 pub(super) fn gone() -> Error {
     Fault::StreamConsumed.into()
 }

@@ -1,4 +1,4 @@
-//! How much changed where: files and bytes below each folder at the top.
+//! Numbers of changes: files and bytes below each top-level directory.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use super::fields::Field;
 use super::side::Side;
 use crate::tree::{Node, NodeKind};
 
-/// What changed below one name at the top.
+/// Changes below one top-level name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stat {
     /// The name at the top, without `/`.
@@ -20,9 +20,9 @@ pub struct Stat {
     pub deleted: u64,
     /// Moved ones.
     pub renamed: u64,
-    /// Bytes of files that were added or written anew.
+    /// Bytes of files that were added or replaced.
     pub bytes_new: u64,
-    /// Bytes of files that were deleted or written anew.
+    /// Bytes of files that were deleted or replaced.
     pub bytes_gone: u64,
 }
 

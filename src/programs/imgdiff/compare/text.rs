@@ -10,14 +10,14 @@ use crate::error::{Error, Result};
 use crate::layer::clean_path;
 use crate::tree::{Node, NodeKind};
 
-/// What can be shown of a changed file.
+/// Texts of a changed file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TextChange {
     /// Both texts; one that is not there is empty.
     Lines(Vec<u8>, Vec<u8>),
     /// One of them is no text.
     Binary,
-    /// One of them is larger than what was allowed, in bytes.
+    /// One of them exceeds the limit, in bytes.
     Large(u64),
 }
 
@@ -38,7 +38,7 @@ pub fn has_text(sides: &[Side; 2], change: &Change, path: Option<&[u8]>) -> bool
     written && within && (is_file(&old) || is_file(&new))
 }
 
-/// Tests if a change is about `path` or what is below it.
+/// Tests if a change is at or below `path`.
 pub fn is_below(sides: &[Side; 2], change: &Change, path: &[u8]) -> bool {
     let [a, b] = sides;
     let wanted = clean_path(path).path.into_owned();
@@ -113,7 +113,7 @@ fn is_binary(bytes: &[u8]) -> bool {
     bytes.iter().take(8000).any(|byte| *byte == 0)
 }
 
-/// A file's bytes; its size if that is too large. What is no file is empty.
+/// Returns a file's bytes, or its size if that exceeds `limit`. Nodes other than files are empty.
 fn read(side: &Side, node: Option<Node<'_>>, limit: u64) -> Result<Result<Vec<u8>, u64>> {
     let Some(body) = node.and_then(|node| body_of(&node)) else {
         return Ok(Ok(Vec::new()));

@@ -1,7 +1,7 @@
 //! Bytes that an image carries and nobody sees.
 //!
-//! Every file that a layer writes is counted once: as seen in the end, or as one kind of waste. So what is wasted and
-//! what is live add up to what the layers hold, and the score is one minus the wasted share of it.
+//! Every file that a layer writes is counted once: as visible in the end, or as one kind of waste. So wasted and visible
+//! bytes add up to the contents of the layers, and the score is one minus the wasted share.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -15,13 +15,13 @@ use crate::tree::{Event, Inode, NodeKind, Step, Tree};
 /// Bytes that are wasted, by why.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bytes {
-    /// Written anew by a later layer with other contents.
+    /// Replaced by a later layer with other contents.
     pub shadowed: u64,
     /// Deleted by a later layer.
     pub deleted: u64,
-    /// Written anew by a later layer with the same contents: only mode, owner, time or attributes changed.
+    /// Replaced by a later layer with equal contents: only mode, owner, time or attributes changed.
     pub metadata: u64,
-    /// The same contents as a file of another name that is there, too.
+    /// Equal to a visible file with another name.
     pub duplicate: u64,
 }
 
@@ -49,19 +49,19 @@ enum Why {
     Duplicate,
 }
 
-/// What one layer carries in vain.
+/// Waste of one layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LayerWaste {
     /// Bytes of the files that it writes.
     pub files: u64,
     /// Its stored bytes.
     pub stored: u64,
-    /// What of its files is wasted.
+    /// Wasted bytes of its files.
     pub wasted: Bytes,
 }
 
 impl LayerWaste {
-    /// Stored bytes that are wasted: the wasted share of its files, because a packed layer has no bytes of one file.
+    /// Wasted share of the stored bytes: the wasted share of its files, because a compressed layer has no bytes per file.
     pub fn stored_wasted(&self) -> u64 {
         let share =
             u128::from(self.stored) * u128::from(self.wasted.sum()) / u128::from(self.files.max(1));
@@ -69,12 +69,12 @@ impl LayerWaste {
     }
 }
 
-/// What a path costs in vain.
+/// Waste of one path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PathWaste {
     /// The path, without `/` before it.
     pub path: Vec<u8>,
-    /// How many copies are wasted.
+    /// Number of wasted copies.
     pub copies: u64,
     /// Their bytes.
     pub wasted: Bytes,
@@ -82,7 +82,7 @@ pub struct PathWaste {
     pub layers: Vec<usize>,
 }
 
-/// What dive would say.
+/// Result by dive's formula.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Dive {
     /// Its efficiency score, from 0 to 1.
@@ -91,7 +91,7 @@ pub struct Dive {
     pub wasted: u64,
 }
 
-/// What an image carries in vain.
+/// Waste of an image.
 #[derive(Debug)]
 pub struct WasteReport {
     /// The image.
@@ -102,9 +102,9 @@ pub struct WasteReport {
     pub paths: Vec<PathWaste>,
     /// Bytes of all files of all layers.
     pub files: u64,
-    /// What of them is wasted.
+    /// Wasted bytes of all files.
     pub wasted: Bytes,
-    /// What dive would say.
+    /// Result by dive's formula.
     pub dive: Dive,
 }
 
@@ -131,7 +131,7 @@ struct Lost {
     why: Why,
 }
 
-/// Finds what an image carries in vain.
+/// Finds the waste of an image.
 ///
 /// # Errors
 /// As [`load`] and reading contents.
@@ -241,7 +241,7 @@ fn equal_sizes(side: &Side, ignored: &Ignored) -> Vec<(Vec<u8>, Body)> {
     files
 }
 
-/// Sums of wasted bytes: in all, and for each path, the largest first. Adds them to the layers, too.
+/// Sums of wasted bytes: total, and for each path, the largest first. Adds them to the layers, too.
 fn sums(lost: Vec<Lost>, layers: &mut [LayerWaste]) -> (Bytes, Vec<PathWaste>) {
     let mut wasted = Bytes::default();
     let mut paths: BTreeMap<Vec<u8>, PathWaste> = BTreeMap::new();
@@ -263,9 +263,9 @@ fn sums(lost: Vec<Lost>, layers: &mut [LayerWaste]) -> (Bytes, Vec<PathWaste>) {
     (wasted, paths)
 }
 
-/// dive's formula, with what it leaves out: of the leaves of each layer's own tree, the smallest size of each path over
-/// the sum of all. A removed folder weighs what was in it, a removed file nothing, an opaque marker is not seen. A folder
-/// that the last layer with it has no entry for is to dive none, and its removal weighs nothing.
+/// Computes dive's score with its omissions: of the leaves of each layer's own tree, the smallest size of each path over
+/// the sum of all. A removed directory counts its contents, a removed file nothing, an opaque marker is ignored. A
+/// directory without an entry in the last layer that has it does not exist for dive, and its removal counts nothing.
 fn dive(side: &Side) -> Result<Dive> {
     let mut leaves: HashMap<Vec<u8>, (u64, u64, u64)> = HashMap::new();
     let mut has_entry: HashMap<Vec<u8>, bool> = HashMap::new();

@@ -1,4 +1,4 @@
-//! What is told after the files: config, history, sizes, and how alike the two are.
+//! Summary after the files: config, history, sizes, and likeness.
 
 use serde_json::{Value, json};
 
@@ -72,7 +72,7 @@ fn verdict(report: &Report) -> String {
     }
 }
 
-/// How layers that stand for one another are not the same bytes, a line each.
+/// Lines on paired layers that are stored as different bytes.
 pub fn packing_lines(report: &Report) -> impl Iterator<Item = String> + '_ {
     report.packing.layers.iter().map(|layer| {
         let causes: Vec<&str> = layer.causes.iter().map(|cause| cause.text()).collect();
@@ -92,7 +92,7 @@ fn value(value: &Value) -> String {
     escape::text(&text).into_owned()
 }
 
-/// What differs in the configs, a line each, with docker's letters.
+/// Lines on the differences of the configs, with docker's letters.
 pub fn config_lines(changes: &[DocChange]) -> impl Iterator<Item = String> + '_ {
     changes.iter().map(|change| {
         let path = escape::text(&change.path);
@@ -121,7 +121,7 @@ pub fn history_lines(changes: &[StepChange]) -> impl Iterator<Item = String> + '
     })
 }
 
-/// The same as rows.
+/// Rows on the differences of the configs and histories.
 pub fn document_rows(report: &Report) -> Vec<Value> {
     let config = report.config.iter().map(|change| {
         let letter = match (&change.old, &change.new) {

@@ -1,4 +1,4 @@
-//! Files that differ: docker's lines, each with what differs; rows for JSON and templates.
+//! Files that differ: docker's lines, each with its differences; rows for JSON and templates.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -18,8 +18,8 @@ pub fn shown_path(path: &[u8]) -> String {
     format!("/{}", escape::bytes(path))
 }
 
-/// The lines of changes: letter, path, and after a tab what differs. With `by_layer`, after another tab, which layer
-/// and command did it.
+/// Lines of changes: letter, path, and after a tab the differences. With `by_layer`, after another tab, the layer
+/// and its command.
 pub fn change_lines<'r>(
     sides: &'r [Side; 2],
     changes: &'r [Change],
@@ -78,7 +78,7 @@ pub(super) fn spaced(bytes: u64) -> String {
     format!("{} {}", &text[..unit], &text[unit..])
 }
 
-/// What of a path differs, item by item: `mode 0644 -> 0755`.
+/// Differences of a path, item by item: `mode 0644 -> 0755`.
 pub fn details(sides: &[Side; 2], change: &Change) -> Vec<String> {
     let [a, b] = sides;
     let (Some(old), Some(new)) = (change.before(&a.tree), change.after(&b.tree)) else {
@@ -137,7 +137,7 @@ fn time(meta: &Meta) -> String {
     Timestamp::from_unix(meta.mtime.seconds, meta.mtime.nanos).rfc3339_nano()
 }
 
-/// What a node is called.
+/// Word for a kind of node.
 pub(super) fn kind(kind: NodeKind) -> &'static str {
     match kind {
         NodeKind::Directory => "folder",
@@ -251,7 +251,7 @@ fn other_name<'t>(side: &'t Side, node: &Node<'t>) -> Option<Node<'t>> {
     names.find(|name| name.index() != node.index())
 }
 
-/// What is at a path on one side.
+/// Row of one side's node at a path.
 pub(super) fn node_value(side: &Side, node: &Node<'_>) -> Value {
     let meta = node.meta();
     let mut value = Map::new();

@@ -1,6 +1,6 @@
 //! Frame of the HTML pages: head, styles, script and escaped text.
 //!
-//! What a hostile archive could try here: markup in names, commands and files. Every text is written through [`html`],
+//! Hostile input: markup in names, commands and files. Every text is written through [`html`],
 //! and the page's policy permits no script or style but its own and loads nothing.
 
 use std::io::Write;
@@ -15,7 +15,7 @@ th{text-align:left;padding:.15rem .6rem}td{border-top:1px solid #ddd;padding:.15
 td a{color:inherit}tr:target,tr:has(:target){background:#fff3c4}details{margin:.8rem 0}summary{cursor:pointer}\
 p.legend span{margin-right:1.2rem}.A{color:#1a7f37}.D{color:#b42318}.C{color:#8a5a00}.R{color:#0b6b8a}\
 input{width:100%;padding:.4rem;box-sizing:border-box}";
-/// Filters rows and texts by what was typed, and shows the command of a layer where the pointer is on its number.
+/// Filters rows and texts, and shows the command of a layer where the pointer is on its number.
 const SCRIPT: &str = "const q=document.getElementById('q'),rows=[...document.querySelectorAll('#rows tr,details')];\
 q.addEventListener('input',()=>{const t=q.value.toLowerCase();for(const r of rows){const s=r.querySelector('summary')||r;\
 r.hidden=!s.textContent.toLowerCase().includes(t)}});\
@@ -42,7 +42,7 @@ pub(super) fn html(text: &str) -> String {
     out
 }
 
-/// Writes everything up to the main heading. `title` is plain text.
+/// Writes everything up to the main heading. `title` is not escaped yet.
 pub(super) fn open<W: Write + ?Sized>(out: &mut W, title: &str) -> std::io::Result<()> {
     let title = html(title);
     let hash = |text: &str| {
@@ -59,7 +59,7 @@ pub(super) fn open<W: Write + ?Sized>(out: &mut W, title: &str) -> std::io::Resu
     )
 }
 
-/// Writes lines of plain text as a block; nothing if there are none.
+/// Writes lines of text as a block; nothing if there are none.
 pub(super) fn block<W: Write + ?Sized>(
     out: &mut W,
     title: &str,

@@ -1,4 +1,4 @@
-//! What imgdiff prints: lines to read and to grep, rows for JSON and templates, tables, one page.
+//! Output of imgdiff: lines to read and to grep, rows for JSON and templates, tables, HTML pages.
 
 mod account;
 mod files;

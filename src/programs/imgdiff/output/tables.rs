@@ -1,4 +1,4 @@
-//! Many images in one table, and what an image wastes.
+//! Tables of several images, and of an image's waste.
 
 use serde_json::{Map, Value, json};
 
@@ -12,7 +12,7 @@ use crate::tree::NodeKind;
 const COMMAND: usize = 45;
 /// The most columns of a value of a config in a table.
 const VALUE: usize = 30;
-/// How many paths a report of waste lists unless all are asked for.
+/// Number of paths in a report of waste without `--all`.
 pub const TOP: usize = 20;
 
 /// The tables of many images: they themselves, their layers, configs, histories, packages and paths.
@@ -114,7 +114,7 @@ pub fn many_tables(report: &ManyReport) -> Vec<Table> {
     tables
 }
 
-/// Size or kind, and which version of what is there it is, as a letter.
+/// Size or kind, and the version as a letter.
 fn shown(cell: &Cell) -> String {
     let what = match cell.kind {
         NodeKind::File => human::size(cell.size),
@@ -127,7 +127,7 @@ fn shown(cell: &Cell) -> String {
     format!("{what} {letter}")
 }
 
-/// The same as rows.
+/// Rows of a comparison of several images.
 pub fn many_rows(report: &ManyReport) -> Vec<Value> {
     let mut rows = Vec::new();
     for (i, side) in report.sides.iter().enumerate() {
@@ -191,7 +191,7 @@ pub fn many_rows(report: &ManyReport) -> Vec<Value> {
     rows
 }
 
-/// What an image wastes: a summary, its layers, its paths; as many as `most`.
+/// Tables of an image's waste: a summary, its layers, and at most `most` paths.
 pub fn waste_lines(report: &WasteReport, by_dive: bool) -> Vec<String> {
     let wasted = &report.wasted;
     let mut lines = vec![
@@ -277,7 +277,7 @@ pub(super) fn reasons(wasted: &Bytes) -> Vec<&'static str> {
     .collect()
 }
 
-/// The same as rows, the summary last.
+/// Rows of an image's waste, the summary last.
 pub fn waste_rows(report: &WasteReport) -> Vec<Value> {
     let bytes = |row: &mut Map<String, Value>, wasted: &Bytes| {
         for (key, value) in [

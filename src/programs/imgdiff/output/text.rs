@@ -1,4 +1,4 @@
-//! What became of the lines of a file.
+//! Differences of text files, line by line.
 
 use std::io::Write;
 use std::ops::Range;
@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::escape;
 use crate::programs::imgdiff::compare::{Change, Side, TextChange};
 
-/// Lines of context around what differs.
+/// Number of context lines around a difference.
 const CONTEXT: u32 = 3;
 
 /// A text file's change as a unified diff. Bytes that would do something to a terminal are escaped.
@@ -51,7 +51,7 @@ pub fn write_text<W: Write + ?Sized>(
     }
 }
 
-/// What became of lines, as `diff -u` has it, escaped.
+/// Writes the differences of lines in the format of `diff -u`, escaped.
 fn unified<W: Write + ?Sized>(out: &mut W, was: &[u8], is: &[u8]) -> Result<()> {
     let input = InternedInput::new(byte_lines(was), byte_lines(is));
     let mut diff = Diff::compute(Algorithm::Myers, &input);
@@ -162,7 +162,7 @@ mod tests {
 
     use super::*;
 
-    /// What `patch` would make of a file, by the rules of the format alone.
+    /// Applies a patch to a file by the rules of the format alone.
     fn patched(was: &[u8], patch: &str) -> Vec<u8> {
         let old: Vec<&[u8]> = was.split_inclusive(|byte| *byte == b'\n').collect();
         let (mut out, mut at) = (Vec::new(), 0);

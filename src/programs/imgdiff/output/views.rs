@@ -1,4 +1,4 @@
-//! Layers side by side, numbers by folder, packages, and the life of a path.
+//! Layers side by side, numbers by directory, packages, and the life of a path.
 
 use std::io::Write;
 
@@ -15,7 +15,7 @@ pub(super) fn failed(error: std::io::Error) -> Error {
     Error::io("write", error)
 }
 
-/// Layer by layer: a line for each two that stand for one another, and below it what differs.
+/// Writes a comparison layer by layer: a line for each pair, and below it the differences.
 ///
 /// # Errors
 /// `Io`.
@@ -72,7 +72,7 @@ pub fn write_layers<W: Write + ?Sized>(out: &mut W, report: &LayerReport) -> Res
     Ok(())
 }
 
-/// The same as rows: one for each pair, and after it its changes.
+/// Rows of a comparison layer by layer: one for each pair, then its changes.
 pub fn layer_rows(report: &LayerReport) -> Vec<Value> {
     let [a, b] = &report.sides;
     let mut rows = Vec::new();
@@ -116,7 +116,7 @@ pub fn layer_rows(report: &LayerReport) -> Vec<Value> {
     rows
 }
 
-/// How much changed below each name at the top, as git counts it.
+/// Lines on the changes below each top-level name, as git counts them.
 pub fn stat_lines(stats: &[Stat]) -> Vec<String> {
     let tops: Vec<String> = stats.iter().map(|stat| shown_path(&stat.top)).collect();
     let width = tops
@@ -170,7 +170,7 @@ pub fn stat_lines(stats: &[Stat]) -> Vec<String> {
     lines
 }
 
-/// The same as rows.
+/// Rows on the changes below each top-level name.
 pub fn stat_rows(stats: &[Stat]) -> impl Iterator<Item = Value> + '_ {
     stats.iter().map(|stat| {
         let mut row = Map::new();
@@ -225,7 +225,7 @@ fn letter(change: &PackageChange) -> char {
     }
 }
 
-/// The same as rows.
+/// Rows of package changes.
 pub fn package_rows(changes: &[PackageChange]) -> impl Iterator<Item = Value> + '_ {
     changes.iter().map(|change| {
         json!({
@@ -240,7 +240,7 @@ pub fn package_rows(changes: &[PackageChange]) -> impl Iterator<Item = Value> + 
     })
 }
 
-/// The life of a path: what each layer did to it, the oldest first.
+/// Rows on the life of a path: the changes of each layer, the oldest first.
 pub fn life_rows(side: &Side, path: &[u8]) -> Option<Vec<Value>> {
     let past = side.tree.history(path)?;
     let life = past.steps();
@@ -300,7 +300,7 @@ pub fn life_rows(side: &Side, path: &[u8]) -> Option<Vec<Value>> {
     Some(rows.collect())
 }
 
-/// The same as lines.
+/// Lines on the life of a path: the changes of each layer, the oldest first.
 pub fn life_lines(side: &Side, path: &[u8]) -> Option<Vec<String>> {
     let past = side.tree.history(path)?;
     let life = past.steps();
@@ -336,7 +336,7 @@ pub fn life_lines(side: &Side, path: &[u8]) -> Option<Vec<String>> {
     Some(lines)
 }
 
-/// How a change is drawn in colour: green for what is new, red for what is gone, yellow for what changed.
+/// Colours a line: green for added, red for deleted, yellow for changed paths.
 pub fn painted(kind: ChangeKind, line: &str) -> String {
     let color = match kind {
         ChangeKind::Added => "32",

@@ -1,4 +1,4 @@
-//! imgcommit, run for real.
+//! imgcommit as a user runs it.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -14,7 +14,7 @@ fn store(room: &Room, line: &str) -> Output {
     room.command(line).env("IMGKIT_STORE", "store").run()
 }
 
-/// The entries of a layer in the words of the builder: `d etc | f etc/a one | w etc/b`.
+/// Entries of a layer in the builder's line language: `d etc | f etc/a one | w etc/b`.
 fn words(bytes: &[u8]) -> String {
     let mut archive = tar::Archive::new(bytes);
     let mut words = Vec::new();
@@ -42,7 +42,7 @@ fn words(bytes: &[u8]) -> String {
     words.join(" | ")
 }
 
-/// The layer that turns an image of these layers into that tree.
+/// Returns the layer that changes an image of these layers into a tree.
 fn changes(base: &[&str], tree: &str) -> String {
     let room = Room::new();
     let mut image = build::image("base:1");
@@ -59,15 +59,15 @@ fn changes(base: &[&str], tree: &str) -> String {
 }
 
 #[test]
-fn a_layer_says_exactly_what_changed() {
+fn layer_holds_exactly_the_changes() {
     for (base, tree, expected) in [
-        // Nothing.
+        // No change.
         (
             &["d a | f a/x 1 | l a/l x"][..],
             "d a | f a/x 1 | l a/l x",
             "",
         ),
-        // The order and the layers that it came from do not matter.
+        // Order and layers of the base do not matter.
         (
             &["d a | f a/x 0", "f a/x 1 | f y 2"],
             "f y 2 | d a | f a/x 1",
@@ -84,20 +84,20 @@ fn a_layer_says_exactly_what_changed() {
             "f x 1 | d n | d n/m | f n/m/z 5",
             "d n | d n/m | f n/m/z 5",
         ),
-        // What is gone, and only its top.
+        // A removed directory gets one whiteout.
         (&["d a | d a/b | f a/b/c 1 | f k 1"], "f k 1", "w a"),
         (
             &["d a | d a/b | f a/b/c 1 | f a/k 1"],
             "d a | f a/k 1",
             "d a | w a/b",
         ),
-        // Markers come before what else is in their folder.
+        // Whiteouts precede the other entries of their directory.
         (
             &["d a | f a/a 1 | f a/z 1 | f a/k 1"],
             "d a | f a/k 1 | f a/b 2",
             "d a | w a/a | w a/z | f a/b 2",
         ),
-        // One opaque marker where nothing stays; never at the top, and not for one name.
+        // One opaque whiteout if nothing stays; never for the root directory, and not for one name.
         (
             &["d a | f a/x 1 | f a/y 1"],
             "d a | f a/z 1",
@@ -121,12 +121,12 @@ fn a_layer_says_exactly_what_changed() {
             "d a | f a/k 2",
             "d a | o a | f a/k 2",
         ),
-        // One kind for another.
+        // Changes of the kind.
         (&["d a | f a/x 1 | f a/y 1"], "f a 1", "f a 1"),
         (&["f a 1"], "d a | f a/x 1", "d a | f a/x 1"),
         (&["l a b | d b"], "d a | d b", "d a"),
         (&["f a b"], "p a", "p a"),
-        // Names of one file.
+        // Hard links.
         (&["f a 1 | h b a | f c 1"], "f a 1 | h b a | f c 1", ""),
         (&["f a 1 | h b a"], "f b 1 | h a b", ""),
         (&["f a 1 | h b a"], "f a 1", "w b"),
@@ -141,7 +141,7 @@ fn a_layer_says_exactly_what_changed() {
             "f a 1 | h b a | f c 1 | h d c",
             "f c 1 | h d c",
         ),
-        // Folders that no entry speaks of.
+        // Directories without an entry.
         (&["f a/b/c 1"], "f a/b/c 1", ""),
         (
             &["f a/b/c 1"],
@@ -154,7 +154,7 @@ fn a_layer_says_exactly_what_changed() {
 }
 
 #[test]
-fn what_docker_puts_into_containers_is_left_out() {
+fn files_of_docker_in_containers_are_left_out() {
     let room = Room::new();
     let base = build::image("base:1").layer("d etc | f etc/hosts base | f etc/k 1 | d dev");
     room.write("base.tar", &build::docker(&[&base]).tar());
@@ -166,10 +166,10 @@ fn what_docker_puts_into_containers_is_left_out() {
     assert_eq!(words(&bytes), "d etc | f etc/k 2");
 }
 
-/// A root filesystem as a slow model has it: at each path a kind, contents or target, and which file it is.
+/// A root filesystem in a slow model: for each path a kind, contents or target, and the number of the file.
 type Model = BTreeMap<String, (char, String, usize)>;
 
-/// What layers come to, applied entry by entry with whole scans.
+/// Applies layers entry by entry, with a full scan for each.
 fn applied(layers: &[String]) -> Model {
     let mut tree = Model::new();
     let mut files = 0;
@@ -207,7 +207,7 @@ fn applied(layers: &[String]) -> Model {
     tree
 }
 
-/// The same without the numbers of files: the names that share one instead.
+/// Returns a tree without the numbers of files: with the names that share a file instead.
 fn shape(tree: &Model) -> Vec<(String, char, String, Vec<String>)> {
     let names = |number: usize| {
         let names = tree
@@ -220,7 +220,7 @@ fn shape(tree: &Model) -> Vec<(String, char, String, Vec<String>)> {
         .collect()
 }
 
-/// A tree as the line of one layer.
+/// Returns a tree as one layer in the builder's line language.
 fn line(tree: &Model) -> String {
     let mut first: BTreeMap<usize, &String> = BTreeMap::new();
     let items = tree.iter().map(|(name, (kind, text, number))| match kind {
@@ -251,7 +251,7 @@ impl Dice {
         &names[self.roll(names.len() as u64) as usize]
     }
 
-    /// Changes a tree here and there.
+    /// Makes some random changes.
     fn change(&mut self, tree: &mut Model, steps: u64, number: &mut usize) {
         for _ in 0..steps {
             let folders: Vec<String> = tree
@@ -310,7 +310,7 @@ fn base_and_layer_give_the_changed_tree() {
         let (mut tree, mut layers) = (Model::new(), Vec::new());
         dice.change(&mut tree, 25, &mut number);
         layers.push(line(&tree));
-        // A second layer over the first, with markers, as another builder would write it.
+        // A second layer with whiteouts, as another builder would write it.
         let mut second = Model::new();
         dice.change(&mut second, 6, &mut number);
         let mut upper = line(&second);
@@ -329,7 +329,7 @@ fn base_and_layer_give_the_changed_tree() {
 
         let image = layers.iter().fold(build::image("base:1"), |image, line| {
             let image = image.layer(line);
-            // With plain layers contents are compared, with packed ones digests.
+            // Contents are compared with uncompressed layers, digests with compressed ones.
             match seed % 2 {
                 0 => image,
                 _ => image.packed(Pack::Gzip),
@@ -348,14 +348,14 @@ fn base_and_layer_give_the_changed_tree() {
             "{seed}\nbase: {layers:#?}\nchanged: {}\nlayer: {written}",
             line(&changed)
         );
-        // A tree that is the base's has nothing to say.
+        // An unchanged tree gives no layer.
         room.write("tree.tar", &layer(&line(&applied(&layers))));
         room.run("imgcommit --base base.tar --layer-out layer.tar tree.tar")
             .code(0);
         let written = words(&std::fs::read(room.path("layer.tar")).expect("a layer"));
         assert_eq!(written, "", "{seed}: {layers:#?}");
 
-        // Squashed, wholly and in part, it is the same tree.
+        // Squashed in full or in part, the tree is the same.
         for from in [1, 2] {
             room.run(&format!(
                 "imgcommit --squash base.tar --from {from} -o out.tar"
@@ -420,7 +420,7 @@ fn base() -> Image {
 }
 
 #[test]
-fn config_and_history_are_those_of_docker_commit() {
+fn config_and_history_of_docker_commit() {
     let room = Room::with("base.tar", &build::docker(&[&base()]));
     room.write(
         "tree.tar",
@@ -442,16 +442,16 @@ fn config_and_history_are_those_of_docker_commit() {
     assert_eq!(config["config"], expected);
     let history = config["history"].as_array().expect("a list");
     assert_eq!(history.len(), 4);
-    // docker notes what the container ran, which is the base's command.
+    // docker records the command of the container, which is that of the base.
     let expected = r#"{"created":"2024-01-03T00:00:00Z","author":"me","created_by":"/bin/sh","comment":"why"}"#;
     assert_eq!(history[3].to_string(), expected);
     room.run("imgverify -q store").ok("");
-    // The base's layers were copied as they are.
+    // The layers of the base are unchanged.
     assert!(layers_of(&room, "out.tar")[..2] == base().blobs());
 }
 
 #[test]
-fn nothing_changed_is_no_layer() {
+fn no_changes_no_layer() {
     let room = Room::with("base.tar", &build::docker(&[&base()]));
     room.write(
         "tree.tar",
@@ -468,7 +468,7 @@ fn nothing_changed_is_no_layer() {
 }
 
 #[test]
-fn squashing_keeps_config_and_marks_history() {
+fn squash_keeps_config_and_marks_history() {
     let room = Room::with("base.tar", &build::docker(&[&base()]));
     room.run("imgcommit --squash base.tar --from 2 -o out.tar small:1")
         .code(0);
@@ -500,7 +500,7 @@ fn squashing_keeps_config_and_marks_history() {
 }
 
 #[test]
-fn a_folder_is_compared_in_all_that_it_says() {
+fn all_metadata_of_a_directory_is_compared() {
     let room = Room::new();
     let root = room.path("root");
     std::fs::create_dir_all(root.join("d")).expect("a folder");
@@ -525,7 +525,7 @@ fn a_folder_is_compared_in_all_that_it_says() {
     assert_eq!(commit("--exclude b root"), "");
     std::fs::remove_file(root.join("d/c")).expect("gone");
     assert_eq!(commit("root"), "f b b | d d | w d/c");
-    // The time of the folder is another because of what is not looked at.
+    // The time of the directory differs only because of ignored files.
     assert_eq!(commit("--exclude d/c --exclude b root"), "");
     let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(5);
     let file = std::fs::File::options()
@@ -534,7 +534,7 @@ fn a_folder_is_compared_in_all_that_it_says() {
         .expect("it");
     file.set_modified(old).expect("a time");
     assert_eq!(commit("root"), "f a a | f b b | d d | w d/c | h d/h a");
-    // The same as a tar, which other code wrote.
+    // The same tree as a tar from other code.
     let made = std::process::Command::new("tar")
         .args([
             "--numeric-owner",
@@ -554,7 +554,7 @@ fn a_folder_is_compared_in_all_that_it_says() {
 }
 
 #[test]
-fn what_cannot_be_done_is_one_line_and_stores_nothing() {
+fn invalid_arguments_are_reported_and_not_stored() {
     let room = Room::with("base.tar", &build::docker(&[&base()]));
     room.write("tree.tar", &layer("f a b"));
     room.write("climbs.tar", &layer("f ../x one"));

@@ -1,4 +1,4 @@
-//! imgconvert, run for real.
+//! imgconvert as a user runs it.
 
 use serde_json::{Value, json};
 
@@ -77,7 +77,7 @@ fn every_destination_holds_the_image() {
 }
 
 #[test]
-fn what_changes_is_said() {
+fn digest_map_lists_changes() {
     let room = Room::with("app.tar", &build::oci(&[&app()]));
     room.run("imgconvert --digest-map same.json app.tar oci:same")
         .ok("");
@@ -105,7 +105,7 @@ fn what_changes_is_said() {
         .complains("imgconvert: app.tar: layer sha256:")
         .complains(" would become sha256:");
     assert!(!room.path("kept.tar").exists());
-    // Back again it is another manifest, with the same image.
+    // Converted back, the manifest is another, and the image the same.
     room.run("imgconvert --compression none small oci:plain")
         .ok("");
     room.run("imgls -q --no-trunc plain")
@@ -116,7 +116,7 @@ fn what_changes_is_said() {
 }
 
 #[test]
-fn threads_change_nothing() {
+fn same_bytes_with_any_number_of_threads() {
     let room = Room::with("app.tar", &build::docker(&[&app(), &tool()]));
     for compression in ["gzip", "zstd"] {
         for threads in ["1", "8"] {
@@ -182,9 +182,9 @@ fn bad_usage() {
     }
 }
 
-/// skopeo's `--all`, which is what happens without it, too.
+/// skopeo's `--all`, which is the default.
 #[test]
-fn all_platforms_come_along() {
+fn all_platforms_are_converted() {
     let (amd, arm) = (app(), app().platform("linux/arm64/v8"));
     let files = build::multi("demo:1", &[&amd, &arm], &[]);
     let room = Room::with("app.tar", &files);
@@ -200,7 +200,7 @@ fn all_platforms_come_along() {
         ))
         .ok(&format!("{}\n", image.id()));
     }
-    // A file may be called anything.
+    // Any file name is allowed.
     room.run("imgconvert app.tar ./a:b").ok("");
     assert!(room.path("a:b").exists());
 }
@@ -228,7 +228,7 @@ fn damaged_input_gives_no_output() {
     }
 }
 
-/// A layer with everything that a build may leave in it: times of the day, owners' names, PAX times.
+/// A layer with all traces of a build: current times, user and group names, PAX times.
 fn built_at(seconds: u64, user: &str) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     for (name, data) in [("./etc/", ""), ("./etc/a", "one"), ("./old", "kept")] {
@@ -258,7 +258,7 @@ fn built_at(seconds: u64, user: &str) -> Vec<u8> {
 }
 
 #[test]
-fn reproducible_makes_builds_at_other_times_the_same_bytes() {
+fn reproducible_ignores_the_build_time() {
     let build = |seconds, user, created: &str| {
         build::image("demo:1")
             .layer_bytes(built_at(seconds, user))
@@ -293,7 +293,7 @@ fn reproducible_makes_builds_at_other_times_the_same_bytes() {
     }
     same(&room, "1970-mon.tar", "1970-fri.tar");
     same(&room, "2023-mon.tar", "2023-fri.tar");
-    // What another reader finds in the layer.
+    // The layer as another reader reads it.
     room.run("imgconvert --compression none 2023-mon.tar dir:plain")
         .ok("");
     let config = room.run("imginspect --raw config 2023-mon.tar").json();
@@ -342,9 +342,9 @@ fn reproducible_makes_builds_at_other_times_the_same_bytes() {
     assert!(!room.path("no.tar").exists());
 }
 
-/// A layer's plain size is guessed from the end of its gzip stream, which speaks of the last member only.
+/// The uncompressed size is guessed from the end of the gzip stream, which states that of the last member only.
 #[test]
-fn layers_in_several_gzip_members_become_plain() {
+fn layers_of_several_gzip_members_are_decompressed() {
     let members = |parts: &[&[u8]]| -> Vec<u8> {
         parts
             .iter()
@@ -375,7 +375,7 @@ fn layers_in_several_gzip_members_become_plain() {
     }
 }
 
-/// The layers of the only image of a layout.
+/// Layers of the only image of a layout.
 fn layers(room: &Room, layout: &str) -> Value {
     let read = |name: &str| -> Value {
         let bytes = std::fs::read(room.path(&format!("{layout}/{name}"))).expect(name);
@@ -387,7 +387,7 @@ fn layers(room: &Room, layout: &str) -> Value {
 }
 
 #[test]
-fn zstd_chunked_says_where_its_parts_are() {
+fn zstd_chunked_table_of_contents() {
     let twice = build::layer("f a one | f a two");
     let image = app().layer_bytes(twice);
     let room = Room::with("app.tar", &build::oci(&[&image]));
@@ -400,7 +400,7 @@ fn zstd_chunked_says_where_its_parts_are() {
     for (n, layer) in found.as_array().expect("a list").iter().enumerate() {
         let zstd = "application/vnd.oci.image.layer.v1.tar+zstd";
         assert_eq!(layer["mediaType"], zstd);
-        // A layer with the same name twice is ordinary zstd.
+        // A layer with a repeated path becomes ordinary zstd.
         for key in [
             "manifest-checksum",
             "manifest-position",
@@ -414,7 +414,7 @@ fn zstd_chunked_says_where_its_parts_are() {
     room.run("imginspect --format '{{.Id}}' parts")
         .ok(&format!("{}\n", image.id()));
 
-    // What is packed so already stays, whatever the level; any number of threads gives the same.
+    // A layer with that compression is kept, whatever the level; any number of threads gives the same bytes.
     convert("--compression zstd:chunked --level 9 parts oci:again");
     assert_eq!(layers(&room, "again")[0], found[0]);
     convert("--compression zstd parts oci:kept");
@@ -422,7 +422,7 @@ fn zstd_chunked_says_where_its_parts_are() {
     convert("-j 1 --compression zstd:chunked app.tar oci:one");
     assert_eq!(layers(&room, "one"), found);
 
-    // zstd without parts is packed again, and what speaks of parts goes with them.
+    // zstd without a table of contents is recompressed, and annotations about the table are removed.
     convert("--compression zstd app.tar oci:whole");
     assert!(layers(&room, "whole")[0]["annotations"].is_null());
     convert("--compression zstd:chunked whole oci:back");
@@ -435,7 +435,7 @@ fn zstd_chunked_says_where_its_parts_are() {
 }
 
 #[test]
-fn zstd_chunked_needs_media_types_that_name_it() {
+fn zstd_chunked_requires_oci_media_types() {
     let room = Room::with("app.tar", &build::oci(&[&app()]));
     room.run("imgconvert --compression zstd:chunked --media-types docker app.tar o.tar")
         .code(2)
@@ -446,7 +446,7 @@ fn zstd_chunked_needs_media_types_that_name_it() {
 }
 
 #[test]
-fn a_lost_annotation_comes_back_and_a_false_one_goes() {
+fn chunked_annotations_are_restored_or_removed() {
     let room = Room::with("app.tar", &build::oci(&[&app()]));
     let convert = |line: &str| {
         room.run(&format!("imgconvert {line}")).ok("");

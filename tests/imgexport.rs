@@ -1,4 +1,4 @@
-//! imgexport, run for real.
+//! imgexport as a user runs it.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -18,7 +18,7 @@ fn image(layers: &[&str]) -> Image {
         .fold(build::image("demo:1"), |image, line| image.layer(line))
 }
 
-/// A tar as the `tar` crate reads it, an entry each: kind, path, and contents or target.
+/// Entries of a tar as the `tar` crate reads them: kind, path, and contents or target.
 fn told(tar: &[u8]) -> String {
     let mut out = Vec::new();
     let mut archive = tar::Archive::new(tar);
@@ -77,7 +77,7 @@ pub(crate) fn sparse(name: &[u8], size: u64, data: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn an_export_is_what_the_layers_amount_to() {
+fn export_applies_the_layers() {
     for (layers, expected) in [
         (&["d etc | f etc/a one"][..], "d etc | f etc/a one"),
         (
@@ -90,7 +90,7 @@ fn an_export_is_what_the_layers_amount_to() {
         ),
         (&["l run var/run", "d run | f run/x y"], "d run | f run/x y"),
         (&["d a | f a/b x", "f a file"], "f a file"),
-        // Hard links, of which other names are rewritten or go away.
+        // Hard links of which other names are replaced or removed.
         (&["f b x | h a b"], "f a x | h b a"),
         (&["f a x | h b a | h c a", "f a y"], "f a y | f b x | h c b"),
         (&["f a x", "h b a | h c b", "w a"], "f b x | h c b"),
@@ -106,7 +106,7 @@ fn an_export_is_what_the_layers_amount_to() {
 }
 
 #[test]
-fn the_same_bytes_from_every_shape_to_every_place() {
+fn same_bytes_from_every_format_to_every_output() {
     let layers = [
         "d a | f a/one 1 | z a/big 3000000 | h a/two a/one",
         "w a/one | f b x | z c 700 | l d a",
@@ -163,7 +163,7 @@ fn the_same_bytes_from_every_shape_to_every_place() {
 }
 
 #[test]
-fn parts_of_the_layers_as_they_are_and_applied() {
+fn selected_layers_raw_and_applied() {
     let layers = [
         "d a | f a/one 1 | f a/two 2",
         "w a/one | f b x",
@@ -248,7 +248,7 @@ fn parts_of_the_layers_as_they_are_and_applied() {
 }
 
 #[test]
-fn paths_and_patterns_choose() {
+fn paths_and_patterns() {
     let app = image(&[
         "d etc | d etc/ssl | f etc/ssl/a.pem 1 | f etc/passwd x | d usr | d usr/lib | f usr/lib/a.pyc 2 | f usr/lib/b.py 3 | l lib usr/lib | h hard etc/passwd",
     ]);
@@ -349,7 +349,7 @@ fn on_disk(top: &Path) -> String {
 }
 
 #[test]
-fn unpacking_makes_the_files() {
+fn unpacking() {
     let line = "d a | f a/one 1 | h b a/one | l c /etc/passwd | p fifo | d e | d e/f | f e/f/g x";
     let mut bytes = build::layer(line);
     bytes.truncate(bytes.len() - 1024);
@@ -392,7 +392,7 @@ fn unpacking_makes_the_files() {
         0o755
     );
 
-    // What is there already.
+    // Existing files.
     let why = "imgexport: out: directory not empty: --overwrite unpacks into it\n";
     room.run("imgexport -C out app.tar").fails(why);
     std::fs::set_permissions(
@@ -442,7 +442,7 @@ fn unpacking_makes_the_files() {
 }
 
 #[test]
-fn what_only_root_can_do_is_recorded() {
+fn operations_of_root_are_recorded() {
     let mut bytes = entry(b'3', b"null", b"", |header| {
         header.set_device_major(1).expect("a GNU header");
         header.set_device_minor(3).expect("a GNU header");
@@ -474,7 +474,7 @@ fn what_only_root_can_do_is_recorded() {
 }
 
 #[test]
-fn hostile_layers_are_refused_and_leave_nothing() {
+fn hostile_layers_are_refused() {
     let mut deep = Vec::new();
     for (n, part) in ["d".repeat(99), "e".repeat(300)].iter().enumerate() {
         deep.extend(entry(
@@ -563,7 +563,7 @@ fn hostile_layers_are_refused_and_leave_nothing() {
             assert_eq!(left, ["app.tar"], "{run}");
         }
     }
-    // What a tar can hold, and a file system cannot.
+    // Paths that a tar can hold and a file system cannot.
     for (bytes, why) in [
         (
             deep,
@@ -590,7 +590,7 @@ fn hostile_layers_are_refused_and_leave_nothing() {
         room.run("imgexport -o out.tar --limit path-length=8K app.tar")
             .ok("");
     }
-    // Damage that shows when the layer is decoded.
+    // Damage that is found when the layer is decoded.
     let mut files = build::oci(&[&image(&["f a text"]).packed(Pack::Gzip)]);
     let name = files.tar();
     drop(name);
@@ -696,7 +696,7 @@ fn listings_and_cpio() {
 }
 
 #[test]
-fn times_are_clamped_and_configs_travel() {
+fn reproducible_times_and_config() {
     let bytes = [
         entry(b'0', b"early", b"", |header| header.set_mtime(5)),
         entry(b'0', b"late", b"", |header| header.set_mtime(2_000_000_000)),
@@ -728,7 +728,7 @@ fn times_are_clamped_and_configs_travel() {
 }
 
 #[test]
-fn usage_is_checked_before_anything_is_read() {
+fn usage_is_checked_first() {
     let room = Room::new();
     for (line, why) in [
         ("--digests x", "--digests requires --format mtree or json"),
@@ -752,7 +752,7 @@ fn usage_is_checked_before_anything_is_read() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, max_global_rejects: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Files, tars and the model are the same tree.
+    /// Unpacked files, tars and a slow model give the same tree.
     #[test]
     fn exports_are_what_a_slow_model_says(layers in any_layers()) {
         let lines: Vec<&str> = layers.iter().map(String::as_str).collect();

@@ -1,4 +1,4 @@
-//! imgimport, run for real.
+//! imgimport as a user runs it.
 
 use std::io::Read;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -15,7 +15,7 @@ fn store(room: &Room, line: &str) -> Output {
     room.command(line).env("IMGKIT_STORE", "store").run()
 }
 
-/// The blobs of an archive by their digests, and the document that lists them.
+/// Blobs of an archive by digest, and the document that lists them.
 struct Archive(std::collections::BTreeMap<String, Vec<u8>>);
 
 impl Archive {
@@ -73,7 +73,7 @@ fn expected_config(diff_id: &str) -> String {
 }
 
 #[test]
-fn a_tar_is_the_layer_byte_for_byte_however_it_comes() {
+fn tar_is_the_layer_byte_for_byte() {
     let room = Room::new();
     let tar = layer(TREE);
     let id = digest(expected_config(&digest(&tar)).as_bytes());
@@ -103,12 +103,12 @@ fn a_tar_is_the_layer_byte_for_byte_however_it_comes() {
     }
     room.run("imgverify -q store").ok("");
     let blobs = std::fs::read_dir(room.path("store/blobs/sha256")).expect("blobs");
-    // A config, three packings and a manifest for each.
+    // A config, three compressions and a manifest for each.
     assert_eq!(blobs.count(), 7);
 }
 
 #[test]
-fn the_config_is_what_was_asked_for() {
+fn requested_config() {
     let room = Room::new();
     room.write("root.tar", &layer(TREE));
     let line = "imgimport -o out.tar -m 'by hand' --id-file id \
@@ -134,7 +134,7 @@ fn the_config_is_what_was_asked_for() {
 }
 
 #[test]
-fn a_config_is_restored() {
+fn config_file_is_kept() {
     let room = Room::new();
     let base = build::image("demo:1")
         .layer("f a one")
@@ -163,7 +163,7 @@ fn a_config_is_restored() {
 }
 
 #[test]
-fn what_cannot_be_understood_is_one_line_and_stores_nothing() {
+fn invalid_input_is_reported_and_not_stored() {
     let room = Room::new();
     let good = layer(TREE);
     room.write("root.tar", &good);
@@ -212,14 +212,14 @@ fn what_cannot_be_understood_is_one_line_and_stores_nothing() {
         let blobs = std::fs::read_dir(room.path("store/blobs/sha256"));
         assert!(blobs.into_iter().flatten().next().is_none(), "{run}");
     }
-    // An archive that is not written leaves what was there.
+    // On an error an existing archive stays unchanged.
     room.write("out.tar", b"old");
     room.run("imgimport -o out.tar cut.tar").code(2);
     assert_eq!(std::fs::read(room.path("out.tar")).expect("it"), b"old");
 }
 
 #[test]
-fn an_archive_of_images_is_refused() {
+fn image_archive_is_refused() {
     let room = Room::with(
         "app.tar",
         &build::docker(&[&build::image("a:1").layer("f a b")]),
@@ -228,14 +228,14 @@ fn an_archive_of_images_is_refused() {
     run.fails(
         "imgimport: app.tar: the archive holds images, not a root filesystem: imgload loads the images\n",
     );
-    // A file of that name alone is no reason.
+    // A file of that name alone is not refused.
     room.write("site.tar", &build::layer("f manifest.json {}"));
     let run = store(&room, "imgimport site.tar");
     run.code(0)
         .complains("warning: site.tar: looks like an image archive; imgload loads its images");
 }
 
-/// The entries of a layer: kind, name, mode, owner, time and link target.
+/// Entries of a layer: kind, name, mode, owner, time and link target.
 fn entries(bytes: &[u8]) -> Vec<String> {
     let mut archive = tar::Archive::new(bytes);
     let entries = archive.entries().expect("a tar");
@@ -280,7 +280,7 @@ fn folder(room: &Room) {
     std::fs::set_permissions(root.join("b/two"), PermissionsExt::from_mode(0o4711))
         .expect("a mode");
     drop(std::os::unix::net::UnixListener::bind(root.join("s")).expect("a socket"));
-    // What has no time of its own to be fixed is as old as the rest.
+    // Entries whose times cannot be set are as old as the rest.
     for name in ["a/one", "b/two", "b.d/x", "skip/no", "skip/keep/yes"] {
         let old = std::time::UNIX_EPOCH + std::time::Duration::new(1_000_000_000, 5);
         let file = std::fs::File::options()
@@ -292,7 +292,7 @@ fn folder(room: &Room) {
 }
 
 #[test]
-fn a_folder_is_packed_alike_always() {
+fn directory_gives_the_same_bytes_every_time() {
     let room = Room::new();
     folder(&room);
     let line = "imgimport --owner 7:8 -o out.tar root demo";
@@ -323,7 +323,7 @@ fn a_folder_is_packed_alike_always() {
     ];
     assert_eq!(entries(Archive::read(&first).layer(0)), expected);
     room.run("imgverify -q out.tar").ok("");
-    // Another copy of the same files, made in another order and at another time.
+    // Another copy of the same files, created in another order and at another time.
     std::fs::rename(room.path("root"), room.path("old")).expect("a move");
     folder(&room);
     room.run(&format!("{line} -j 1")).code(0);
@@ -331,7 +331,7 @@ fn a_folder_is_packed_alike_always() {
 }
 
 #[test]
-fn patterns_leave_out_as_in_a_dockerignore() {
+fn excludes_as_in_dockerignore() {
     let room = Room::new();
     folder(&room);
     room.write("ignore", b"# a comment\nskip\n!skip/keep\n\nb*\n");
@@ -359,7 +359,7 @@ fn patterns_leave_out_as_in_a_dockerignore() {
 }
 
 #[test]
-fn a_folder_with_markers_is_refused() {
+fn directory_with_whiteouts_is_refused() {
     let room = Room::new();
     std::fs::create_dir(room.path("root")).expect("a folder");
     std::fs::write(room.path("root/.wh.x"), b"").expect("a file");
@@ -436,7 +436,7 @@ fn cpio_becomes_tar() {
 }
 
 #[test]
-fn layers_are_packed_as_asked_and_names_move() {
+fn layer_compression_and_moved_names() {
     let room = Room::new();
     room.write("root.tar", &layer(TREE));
     for (codec, kind) in [("gzip", "tar+gzip"), ("zstd", "tar+zstd"), ("none", "tar")] {

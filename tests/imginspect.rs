@@ -1,4 +1,4 @@
-//! imginspect, run for real.
+//! imginspect as a user runs it.
 
 use serde_json::json;
 
@@ -19,7 +19,7 @@ fn tool() -> Image {
     build::image("tool:2").layer("z big 2500000")
 }
 
-/// What is printed for [`app`] in a docker-archive.
+/// Expected output for [`app`] in a docker-archive.
 fn expected_of(app: &Image, files: &Files) -> String {
     let layers: Vec<String> = files
         .names()
@@ -116,7 +116,7 @@ fn expected_of(app: &Image, files: &Files) -> String {
 }
 
 #[test]
-fn the_default_is_dockers_array_with_our_keys_behind() {
+fn default_is_the_docker_array_with_further_keys() {
     let files = build::docker(&[&app()]);
     let room = Room::with("app.tar", &files);
     let expected = expected_of(&app(), &files);
@@ -139,7 +139,7 @@ fn the_default_is_dockers_array_with_our_keys_behind() {
 }
 
 #[test]
-fn images_of_every_shape_agree_but_for_where_they_are() {
+fn all_formats_give_the_same_details() {
     let app = app();
     let room = Room::new();
     let of = |name: &str, files: &Files| {
@@ -190,7 +190,7 @@ fn images_of_every_shape_agree_but_for_where_they_are() {
 }
 
 #[test]
-fn layers_tell_how_they_are_packed() {
+fn layers_show_their_compression() {
     let mut image = build::image("demo:1").layer("f plain x");
     for pack in Pack::ALL {
         image = image
@@ -253,7 +253,7 @@ fn formats() {
 
 #[test]
 fn raw_documents_are_exact() {
-    // Odd spelling on purpose: no reader would write it like this.
+    // Unusual formatting on purpose, which a rewrite would not keep.
     let odd = br#"{ "os":"linux",  "architecture" : "amd64","rootfs":{"diff_ids":[],"type":"layers"}, "x":1.50 }"#;
     let image = build::image("demo:1");
     let mut files = build::docker(&[&image]);
@@ -285,7 +285,7 @@ fn raw_documents_are_exact() {
         .ok(&text(files.get("index.json")));
     room.run("imginspect --raw index docker-archive:app.tar")
         .ok(&text(files.get("manifest.json")));
-    // Several images one after the other, nothing between them.
+    // Several images, without separators.
     let twice = text(&app.config()).repeat(2);
     room.run("imginspect --raw config app.tar:demo:1 app.tar:demo:latest")
         .ok(&twice);
@@ -318,7 +318,7 @@ fn one_platform_of_an_index() {
     let manifest = String::from_utf8(arm.manifest()).expect("UTF-8");
     room.run("imginspect --raw manifest --platform linux/arm64 app.tar")
         .ok(&manifest);
-    // The index that the name stands for, not the one around it.
+    // The index of that name, not the one that lists it.
     let inner = room.run("imginspect --raw index app.tar:demo:1");
     assert_eq!(
         inner.json()["manifests"].as_array().map(Vec::len),
@@ -334,7 +334,7 @@ fn one_platform_of_an_index() {
 }
 
 #[test]
-fn platforms_to_choose_from_are_listed_when_none_is_the_hosts() {
+fn platforms_are_listed_if_none_is_the_hosts() {
     let images = ["linux/mips64le", "linux/riscv64"].map(|platform| app().platform(platform));
     let files = build::multi("demo:1", &[&images[0], &images[1]], &[]);
     Room::with("app.tar", &files)
@@ -347,7 +347,7 @@ fn platforms_to_choose_from_are_listed_when_none_is_the_hosts() {
 }
 
 #[test]
-fn several_images_are_listed_in_the_form_that_selects_each() {
+fn several_images_are_listed_as_candidates() {
     let images = [&app(), &tool(), &build::image("").layer("f x y")];
     for (files, last) in [
         (build::docker(&images), 2),
@@ -379,7 +379,7 @@ fn several_images_are_listed_in_the_form_that_selects_each() {
 }
 
 #[test]
-fn images_of_one_name_are_told_apart_by_position() {
+fn images_of_one_name_are_selected_by_position() {
     let other = build::image("demo:1").layer("f other x");
     let files = build::oci(&[&build::image("demo:1").layer("f a a"), &other]);
     let room = Room::with("app.tar", &files);
@@ -419,7 +419,7 @@ fn images_of_docker_before_1_10() {
 }
 
 #[test]
-fn an_image_with_a_layer_that_is_not_there_has_no_size() {
+fn image_with_a_missing_layer_has_no_size() {
     let app = app();
     let mut files = build::oci(&[&app]);
     files.remove(&build::blob_name(&app.diff_ids()[0]));
@@ -431,7 +431,7 @@ fn an_image_with_a_layer_that_is_not_there_has_no_size() {
 }
 
 #[test]
-fn unknown_fields_of_the_config_are_carried() {
+fn unknown_config_fields_are_kept() {
     let app = app().set(
         "config",
         json!({"Cmd": ["x"], "Future": {"a": [1]}, "StopSignal": "SIGQUIT", "ExposedPorts": {}}),
@@ -472,7 +472,7 @@ fn raw_documents_of_a_damaged_image() {
 }
 
 #[test]
-fn there_is_no_table_of_everything() {
+fn table_format_is_refused() {
     Room::new()
         .run("imginspect --format table gone.tar")
         .fails("imginspect: --format table is not supported: expected json or a Go template\n");

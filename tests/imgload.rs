@@ -1,4 +1,4 @@
-//! imgload, run for real.
+//! imgload as a user runs it.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ fn store(room: &Room, line: &str) -> Output {
     room.command(line).env("IMGKIT_STORE", "store").run()
 }
 
-/// The names of the blobs of a store, and what else is in it.
+/// Names of the blobs of a store and of its other files.
 fn files_in(folder: &Path) -> Vec<String> {
     let mut names = Vec::new();
     let mut work = vec![folder.to_owned()];
@@ -46,7 +46,7 @@ fn files_in(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn messages_are_those_of_docker_load() {
+fn output_of_docker_load() {
     let images = [&app(), &tool(), &untagged()];
     let said = format!(
         "Loaded image: demo:1\nLoaded image: demo:latest\nLoaded image: tool:2\nLoaded image ID: {}\n",
@@ -85,14 +85,14 @@ fn messages_are_those_of_docker_load() {
             untagged().id()
         ));
         room.run("imgverify -q store").ok("");
-        // Five layers of which one is there twice, three configs, three manifests, two documents; nothing is left over.
+        // Five layers of which one is there twice, three configs, three manifests, two documents; no temporary file.
         let left = files_in(&room.path("store"));
         assert_eq!(left.len(), 4 + 3 + 3 + 2, "{shape}: {left:?}");
     }
 }
 
 #[test]
-fn json_says_what_became_of_each_name() {
+fn json_output() {
     let room = Room::with("a.tar", &build::oci(&[&app()]));
     let mut other = app();
     other = other.layer("f more z");
@@ -108,7 +108,7 @@ fn json_says_what_became_of_each_name() {
 }
 
 #[test]
-fn names_that_are_taken() {
+fn existing_tags() {
     let room = Room::with("a.tar", &build::oci(&[&app()]));
     let other = app().layer("f more z");
     room.write("b.tar", &build::oci(&[&other]).tar());
@@ -119,7 +119,7 @@ fn names_that_are_taken() {
         "imgload: demo:1: tag exists for another image, not overwritten\n\
          imgload: demo:latest: tag exists for another image, not overwritten\n",
     );
-    // What is the same is no other image.
+    // The tag of the same image is no conflict.
     store(&room, "imgload --no-clobber a.tar")
         .ok("Loaded image: demo:1\nLoaded image: demo:latest\n");
     let old = app().id();
@@ -195,7 +195,7 @@ fn bad_usage() {
 }
 
 #[test]
-fn what_is_damaged_is_not_in_the_store() {
+fn damaged_archives_are_not_stored() {
     let image = app();
     for (shape, files) in [
         ("docker", build::docker(&[&image])),
@@ -252,9 +252,9 @@ fn what_is_damaged_is_not_in_the_store() {
     }
 }
 
-/// What another program wrote half of: the load replaces it, and leaves alone the file of what is whole.
+/// A load replaces a truncated blob and keeps complete ones.
 #[test]
-fn half_a_blob_is_made_whole_by_the_next_load() {
+fn truncated_blob_is_replaced_by_the_next_load() {
     use std::os::unix::fs::MetadataExt;
     for line in ["imgload", "imgload --compression gzip"] {
         let room = Room::with("app.tar", &build::oci(&[&app()]));
@@ -270,7 +270,7 @@ fn half_a_blob_is_made_whole_by_the_next_load() {
             let whole = std::fs::read(&path).expect("a blob");
             let before: Vec<u64> = names.iter().map(inode).collect();
             std::fs::write(&path, &whole[..whole.len() / 2]).expect("half a blob");
-            // The index leads to it, so that nothing of the store can be read meanwhile.
+            // The index lists it, so the store cannot be read meanwhile.
             std::fs::remove_file(room.path("store/index.json")).expect("an index");
             load();
             assert_eq!(std::fs::read(&path).expect("a blob"), whole, "{name}");
@@ -283,7 +283,7 @@ fn half_a_blob_is_made_whole_by_the_next_load() {
 }
 
 #[test]
-fn an_index_is_loaded_whole_or_for_one_platform() {
+fn index_or_one_platform() {
     let (amd, arm) = (app(), app().platform("linux/arm64/v8"));
     let room = Room::with("app.tar", &build::multi("demo:1", &[&amd, &arm], &[]));
     store(&room, "imgload app.tar").ok("Loaded image: demo:1\n");
@@ -297,7 +297,7 @@ fn an_index_is_loaded_whole_or_for_one_platform() {
 }
 
 #[test]
-fn threads_change_nothing() {
+fn same_bytes_with_any_number_of_threads() {
     let packed = app().layer("z big 300000").layer("f last one");
     let room = Room::with("app.tar", &build::docker(&[&packed, &tool()]));
     for (threads, folder) in [("1", "one"), ("8", "eight")] {
@@ -323,7 +323,7 @@ fn threads_change_nothing() {
 }
 
 #[test]
-fn every_foreign_archive_is_loaded_with_its_digests() {
+fn archives_of_other_tools_keep_their_digests() {
     for name in [
         "buildah-oci.tar",
         "containerd.tar",
@@ -350,9 +350,9 @@ fn every_foreign_archive_is_loaded_with_its_digests() {
     }
 }
 
-/// Killed at any moment the store is as before or as after.
+/// After a kill at any time, the store is as before or after the load.
 #[test]
-fn a_load_that_is_killed_leaves_the_store_sound() {
+fn killed_load_leaves_a_sound_store() {
     let room = Room::new();
     room.write("old.tar", &build::oci(&[&tool()]).tar());
     store(&room, "imgload old.tar").code(0);
@@ -387,7 +387,7 @@ fn a_load_that_is_killed_leaves_the_store_sound() {
         let _ = child.kill();
         let _ = child.wait();
         let names = store(&room, "imgls --format '{{.Repository}}:{{.Tag}}'");
-        // Packed otherwise it takes the name from what was loaded before.
+        // With another compression it takes the name of the image that was loaded before.
         let known = ["tool:2", "big:1", "<none>:<none>"];
         assert!(
             names.out().lines().all(|line| known.contains(&line)),
@@ -412,7 +412,7 @@ fn a_load_that_is_killed_leaves_the_store_sound() {
     room.run("imgverify -q store").ok("");
 }
 
-/// A file of noise as the end of a tar.
+/// A file of random bytes at the end of a tar.
 fn noise_layer(noise: &[u8]) -> Vec<u8> {
     let mut header = tar::Header::new_ustar();
     header.set_path("noise").expect("a path");

@@ -1,4 +1,4 @@
-//! imgls, run for real.
+//! imgls as a user runs it.
 
 use serde_json::json;
 
@@ -19,7 +19,7 @@ fn app() -> Image {
         .layer("f etc/c three | o etc")
 }
 
-/// The same base; the second layer counts the file of zeros, the link's target and the hard link's file once.
+/// An image on the base of [`app`]; its second layer counts a file of zeros, a link target and a hard-linked file once.
 fn tool() -> Image {
     build::image("example.com/team/tool:2")
         .layer("d etc | f etc/a one | f etc/b two")
@@ -70,7 +70,7 @@ fn all_rows() -> String {
 }
 
 #[test]
-fn every_shape_lists_the_same_images() {
+fn all_formats_list_the_same_images() {
     let (app, tool, none) = (app(), tool(), untagged());
     let images = [&app, &tool, &none];
     let room = Room::new();
@@ -104,7 +104,7 @@ fn every_shape_lists_the_same_images() {
 }
 
 #[test]
-fn layers_may_be_packed_in_any_way() {
+fn layers_with_any_compression() {
     for pack in Pack::ALL {
         let image = build::image("demo:1")
             .layer("f a aaaa")
@@ -144,7 +144,7 @@ fn archives_of_docker_before_1_10() {
 }
 
 #[test]
-fn a_dir_has_no_names() {
+fn dir_format_has_no_names() {
     let room = Room::new();
     build::dir(&app()).write_to(&room.path("dir"));
     let row = format!(
@@ -156,7 +156,7 @@ fn a_dir_has_no_names() {
 }
 
 #[test]
-fn several_inputs_are_told_apart_by_a_column() {
+fn several_inputs_add_an_archive_column() {
     let room = Room::with("a.tar", &build::docker(&[&app()]));
     room.write("b.tar", &build::oci(&[&app()]).tar());
     let id = app().short();
@@ -173,7 +173,7 @@ fn several_inputs_are_told_apart_by_a_column() {
 }
 
 #[test]
-fn flags_of_the_table() {
+fn table_options() {
     let room = Room::with("app.tar", &build::docker25(&[&app()]));
     let (id, short, digest) = (app().id(), app().short(), app().manifest_digest());
     room.run("imgls -q app.tar")
@@ -198,7 +198,7 @@ fn flags_of_the_table() {
 }
 
 #[test]
-fn json_rows_have_dockers_keys_and_ours() {
+fn json_has_docker_keys_and_further_keys() {
     let image = tool();
     let room = Room::with("app.tar", &build::docker25(&[&image]));
     let stored = image.config().len()
@@ -216,7 +216,7 @@ fn json_rows_have_dockers_keys_and_ours() {
 }
 
 #[test]
-fn templates_as_dockers_users_know_them() {
+fn docker_templates() {
     let room = Room::with("app.tar", &build::docker(&[&app(), &tool()]));
     let (app, tool) = (app().short(), tool().short());
     room.run("imgls --format '{{.Repository}}:{{.Tag}} {{.ID}}' app.tar")
@@ -294,7 +294,7 @@ fn multi() -> (Files, Image, Image) {
 }
 
 #[test]
-fn an_index_shows_one_platform() {
+fn index_lists_one_platform() {
     let (files, amd, arm) = multi();
     let room = Room::with("app.tar", &files);
     let row = |image: &Image| {
@@ -315,7 +315,7 @@ fn an_index_shows_one_platform() {
                 "imgls: no such image '{platform}': available: linux/amd64 and linux/arm64/v8\n"
             ));
     }
-    // Without a choice it is the host's, or the first that is there.
+    // Without --platform, the host's image or the first one.
     let host = if cfg!(target_arch = "aarch64") {
         &arm
     } else {
@@ -328,7 +328,7 @@ fn an_index_shows_one_platform() {
 }
 
 #[test]
-fn the_tree_shows_platforms_attestations_and_what_is_absent() {
+fn tree_lists_platforms_attestations_and_missing_manifests() {
     let (files, amd, arm) = multi();
     let room = Room::with("app.tar", &files);
     let rows = room.run("imgls --tree app.tar");
@@ -367,7 +367,7 @@ fn the_tree_shows_platforms_attestations_and_what_is_absent() {
 }
 
 #[test]
-fn all_shows_what_is_no_image_too() {
+fn all_lists_artifacts_and_missing_manifests() {
     let mut files = build::oci(&[&app()]);
     let artifact = json!({
         "schemaVersion": 2,
@@ -405,7 +405,7 @@ fn all_shows_what_is_no_image_too() {
 }
 
 #[test]
-fn images_are_picked_in_every_spelling() {
+fn image_selection() {
     let images = [&app(), &tool(), &untagged()];
     let room = Room::with("d.tar", &build::docker(&images));
     room.write("o.tar", &build::oci(&images).tar());
@@ -432,7 +432,7 @@ fn images_are_picked_in_every_spelling() {
         "docker-archive:both.tar:demo:1",
         "oci-archive:both.tar:demo:1",
     ] {
-        // A name without a tag is all its tags.
+        // A repository without a tag selects all its tags.
         let expected = match line.ends_with(":demo") {
             true => twice.clone(),
             false if line.contains('@') => twice.clone(),
@@ -474,7 +474,7 @@ fn images_are_picked_in_every_spelling() {
 }
 
 #[test]
-fn what_is_not_there_is_answered_with_what_is() {
+fn unknown_images_are_answered_with_candidates() {
     let images = [&app(), &tool(), &untagged()];
     let room = Room::with("d.tar", &build::docker(&images));
     room.write("o.tar", &build::oci(&images).tar());
@@ -501,10 +501,10 @@ fn what_is_not_there_is_answered_with_what_is() {
 }
 
 #[test]
-fn the_store_is_a_layout() {
+fn store_is_a_layout() {
     let room = Room::new();
     build::oci(&[&app(), &tool(), &untagged()]).write_to(&room.path("store"));
-    // The newest first.
+    // Newest first.
     let rows = all_rows();
     let (head, rest) = rows.split_at(rows.find("\n").expect("a heading") + 1);
     let (named, untagged_row) = rest.split_at(rest.find("<none>").expect("a row"));
@@ -544,7 +544,7 @@ fn the_store_is_a_layout() {
         .fails(
             "imgls: no such file, and no image 'demo:7' in the store\nhint: the closest name in the store is demo:1\n",
         );
-    // What exists as a path is a path.
+    // An existing path takes precedence over a name in the store.
     room.write("demo", &build::docker(&[&untagged()]).tar());
     room.run("imgls --store store -q demo")
         .ok(&format!("{}\n", untagged().short()));
@@ -553,7 +553,7 @@ fn the_store_is_a_layout() {
 }
 
 #[test]
-fn the_default_store_may_not_be_there_yet() {
+fn missing_default_store_is_empty() {
     let room = Room::new();
     room.run("imgls").ok(EMPTY);
     std::fs::create_dir_all(room.path("data")).expect("a folder");
@@ -568,7 +568,7 @@ fn the_default_store_may_not_be_there_yet() {
         .env("XDG_DATA_HOME", data)
         .run()
         .ok(&format!("{id}\n{id}\n"));
-    // As the specification says, a relative path there is ignored.
+    // As specified for XDG_DATA_HOME, a relative path is ignored.
     room.command("imgls -q")
         .env("XDG_DATA_HOME", "data")
         .run()
@@ -576,7 +576,7 @@ fn the_default_store_may_not_be_there_yet() {
 }
 
 #[test]
-fn damage_that_leaves_the_rest_readable_is_said() {
+fn partial_damage_is_reported() {
     let mut files = build::docker(&[&app(), &tool()]);
     let config = format!("{}.json", tool().id().trim_start_matches("sha256:"));
     files.put(&config, "{");
@@ -589,7 +589,7 @@ fn damage_that_leaves_the_rest_readable_is_said() {
 }
 
 #[test]
-fn without_a_size_no_layer_is_read() {
+fn layers_are_read_for_sizes_only() {
     let image = build::image("demo:1").layer("f a aaaa").packed(Pack::Gzip);
     let mut files = build::oci(&[&image]);
     let blob = build::blob_name(&build::digest(&image.blobs()[0]));
@@ -609,11 +609,11 @@ fn without_a_size_no_layer_is_read() {
     assert_eq!(run.out(), format!("{HEADER}{row}"), "{run}");
 }
 
-// ---------------------------------------------------------------------------------------- what a review found
+// ---------------------------------------------------------------------------------------- regressions found in a review
 
-/// Whether sizes were needed was guessed from the text of the template.
+/// The need for sizes was guessed from the text of the template.
 #[test]
-fn sizes_are_measured_for_every_template_that_may_show_them() {
+fn templates_with_sizes_measure_layers() {
     let image = build::image("demo:1").layer("f a aaaa").packed(Pack::Gzip);
     let room = Room::with("app.tar", &build::oci(&[&image]));
     room.run("imgls --format '' app.tar").ok(&format!(
@@ -627,7 +627,7 @@ fn sizes_are_measured_for_every_template_that_may_show_them() {
         .ok("4B\n");
     room.run("imgls -q --format '{{.SizeBytes}}' app.tar")
         .ok("4\n");
-    // A damaged layer is not even opened where no size is shown.
+    // Without sizes a damaged layer is not opened.
     let damaged = damaged(&image);
     let room = Room::with("app.tar", &damaged);
     room.run("imgls --format '{{.Tag}} {{.StoredSize | len}}' app.tar")
@@ -643,9 +643,9 @@ fn damaged(image: &Image) -> Files {
     files
 }
 
-/// One damaged layer, and no row was shown.
+/// One damaged layer hid all rows.
 #[test]
-fn a_damaged_layer_leaves_the_other_rows() {
+fn damaged_layer_hides_no_other_row() {
     let bad = build::image("bad:1").layer("f b bbbb").packed(Pack::Gzip);
     let good = build::image("good:1").layer("f g gg").packed(Pack::Gzip);
     let mut files = build::oci(&[&bad, &good]);
@@ -665,7 +665,7 @@ fn a_damaged_layer_leaves_the_other_rows() {
     );
     assert_eq!(run.err().lines().count(), 1, "{run}");
     run.complains(&format!("imgls: app.tar: layer 1 of 1: {name}: "));
-    // What was not asked for does not matter.
+    // Damage outside of the selection is not reported.
     room.run("imgls app.tar:good:1").code(0);
     files.remove(&build::blob_name(&bad.id()));
     let room = Room::with("app.tar", &files);
@@ -675,9 +675,9 @@ fn a_damaged_layer_leaves_the_other_rows() {
         .complains("is not in the archive");
 }
 
-/// skopeo selects by the bare `ref.name`, whatever else an image is called.
+/// skopeo selects by the bare `ref.name` even if the image has a full name.
 #[test]
-fn the_text_of_a_ref_name_selects_beside_a_full_name() {
+fn ref_name_selects_beside_a_full_name() {
     let (app, tool) = (app(), tool());
     let mut files = build::docker25(&[&app, &tool]);
     files.remove("manifest.json").remove("repositories");
@@ -695,7 +695,7 @@ fn the_text_of_a_ref_name_selects_beside_a_full_name() {
 }
 
 #[test]
-fn digests_may_be_cut_and_follow_names() {
+fn digest_prefixes_and_names_with_digests() {
     let (app, tool) = (app(), tool());
     let room = Room::with("app.tar", &build::docker25(&[&app, &tool]));
     let tool_row = format!("{}\n", tool.short());
@@ -719,9 +719,9 @@ fn digests_may_be_cut_and_follow_names() {
         .complains("no such image 'sha256:00000000'");
 }
 
-/// The start of a digest below an index chose the index, and of it the host's image.
+/// A digest prefix below an index selected the index, and so the host's image.
 #[test]
-fn the_start_of_a_digest_below_an_index_is_that_image() {
+fn digest_prefix_selects_an_image_below_an_index() {
     let (files, _, arm) = multi();
     let room = Room::with("app.tar", &files);
     for digest in [arm.manifest_digest(), arm.id()] {
@@ -734,7 +734,7 @@ fn the_start_of_a_digest_below_an_index_is_that_image() {
 }
 
 #[test]
-fn a_name_that_is_not_there_is_answered_with_the_closest() {
+fn unknown_name_suggests_the_closest() {
     let room = Room::with("app.tar", &build::docker(&[&tool(), &app()]));
     for (wanted, hint) in [
         (
@@ -755,7 +755,7 @@ fn a_name_that_is_not_there_is_answered_with_the_closest() {
 }
 
 #[test]
-fn until_is_a_filter_as_in_docker() {
+fn until_filter() {
     let room = Room::with("app.tar", &build::docker(&[&app(), &tool(), &untagged()]));
     let line = "imgls --format '{{.Repository}}'";
     room.run(&format!("{line} --filter until=24h app.tar"))
@@ -767,9 +767,9 @@ fn until_is_a_filter_as_in_docker() {
     );
 }
 
-/// Of a list skopeo keeps the manifests as `<hex>.manifest.json`.
+/// skopeo stores the manifests of an index as `<hex>.manifest.json`.
 #[test]
-fn a_dir_that_holds_a_list() {
+fn dir_format_with_an_index() {
     let (amd, arm) = (app(), app().platform("linux/arm64/v8"));
     let mut files = Files::default();
     let mut list = Vec::new();
@@ -819,9 +819,9 @@ fn standard_input_is_read_once() {
     }
 }
 
-/// Indexes that share others made a tree without end, and each of its labels looked through all rows below.
+/// Indexes that share others gave an exponential tree, with quadratic time for its labels.
 #[test]
-fn a_tree_ends() {
+fn tree_size_is_limited() {
     let mut files = build::oci(&[&app()]);
     let index: serde_json::Value =
         serde_json::from_slice(files.get("index.json")).expect("an index");
@@ -861,9 +861,9 @@ fn a_tree_ends() {
         );
 }
 
-/// 100,000 tags took 38 seconds, 10,000 items of one large config as many copies of it.
+/// 100,000 tags took 38 seconds; 10,000 items with one large config copied it as often.
 #[test]
-fn many_names_and_many_items_are_no_burden() {
+fn many_names_and_items_are_fast() {
     let image = app();
     let mut files = build::docker(&[&image]);
     files.edit("manifest.json", |items| {
@@ -908,9 +908,9 @@ fn many_names_and_many_items_are_no_burden() {
     assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }
 
-/// Names fill no screen.
+/// Long names were printed in full in tables.
 #[test]
-fn names_in_tables_are_cut_and_whole_in_json() {
+fn long_names_are_truncated_in_tables_only() {
     let mut files = build::docker(&[&app()]);
     let long = format!("A{}", "x".repeat(100_000));
     files.edit("manifest.json", |items| {

@@ -1,4 +1,4 @@
-//! imgsave, run for real.
+//! imgsave as a user runs it.
 
 use crate::common::build::{self, Image};
 use crate::common::foreign;
@@ -85,7 +85,7 @@ fn formats_and_back() {
 }
 
 #[test]
-fn what_images_share_is_written_once() {
+fn shared_blobs_are_written_once() {
     let room = Room::with("one.tar", &build::docker(&[&app()]));
     room.write("two.tar", &build::oci(&[&tool()]).tar());
     store(&room, "imgsave -o both.tar one.tar two.tar").ok("");
@@ -108,7 +108,7 @@ fn what_images_share_is_written_once() {
 }
 
 #[test]
-fn names_as_docker_save_keeps_them() {
+fn names_of_docker_save() {
     let room = loaded();
     let names = "imgls --format '{{.Repository}}:{{.Tag}}' out.tar";
     for (images, kept) in [
@@ -126,7 +126,7 @@ fn names_as_docker_save_keeps_them() {
 }
 
 #[test]
-fn threads_change_nothing() {
+fn same_bytes_with_any_number_of_threads() {
     let room = loaded();
     for compression in ["keep", "none", "gzip", "zstd"] {
         store(
@@ -150,7 +150,7 @@ fn threads_change_nothing() {
 }
 
 #[test]
-fn bad_usage_and_what_is_not_there() {
+fn bad_usage_and_missing_images() {
     let room = loaded();
     std::fs::create_dir(room.path("full")).expect("a folder");
     room.write("full/file", b"x");
@@ -237,7 +237,7 @@ fn damaged_input_gives_no_output() {
 }
 
 #[test]
-fn an_archive_does_not_take_the_place_of_what_it_is_made_of() {
+fn output_must_not_be_an_input() {
     let room = Room::with("app.tar", &build::docker(&[&app()]));
     let before = std::fs::read(room.path("app.tar")).expect("an archive");
     let why = "app.tar: the output is the input: name another\n";
@@ -249,8 +249,8 @@ fn an_archive_does_not_take_the_place_of_what_it_is_made_of() {
     assert!(after == before, "it was written to");
 }
 
-/// Archive, store, archive, store: the blobs and what is listed are the same in both stores, in every format that can
-/// hold the images. docker, OCI, docker: the same bytes the second time.
+/// Archive, store, archive, store: blobs and lists of both stores are equal, in every format that can hold the images.
+/// Docker, OCI, Docker: the second archive has the bytes of the first.
 #[test]
 fn archives_of_other_tools_keep_their_digests_on_round_trips() {
     let files = |store: &std::path::Path| {

@@ -1,4 +1,4 @@
-//! imgtag, imgrm, imgprune and imgdf, run for real.
+//! imgtag, imgrm, imgprune and imgdf as a user runs them.
 
 use crate::common::build::{self, Image};
 use crate::common::run::{Output, Room};
@@ -9,7 +9,7 @@ fn app() -> Image {
         .layer("f etc/b two")
 }
 
-/// It has its first layer from `app`.
+/// An image that shares its first layer with [`app`].
 fn tool() -> Image {
     build::image("tool:2")
         .layer("d etc | f etc/a one")
@@ -33,12 +33,12 @@ fn names(room: &Room, expected: &str) {
 }
 
 #[test]
-fn tags() {
+fn tag() {
     let room = loaded();
     store(&room, "imgtag demo:1 other").ok("");
     store(&room, "imgtag demo:1 demo:1").ok("");
     names(&room, "demo:1\nother:latest\ntool:2\n");
-    // A name goes from one image to another; an ID and an archive will do, too.
+    // A tag moves to another image; IDs and archives are accepted, too.
     store(&room, &format!("imgtag {} other", tool().short())).ok("");
     names(&room, "demo:1\ntool:2\nother:latest\n");
     store(&room, "imgtag app.tar:demo:1 fresh:3").ok("");
@@ -66,7 +66,7 @@ fn tags() {
 }
 
 #[test]
-fn removals() {
+fn remove() {
     let room = loaded();
     store(&room, "imgtag demo:1 other").ok("");
     store(&room, "imgrm demo:1").ok("Untagged: demo:1\n");
@@ -82,7 +82,7 @@ fn removals() {
         "Untagged: other:latest\nUntagged: more:latest\nDeleted: {}\n",
         app().id()
     ));
-    // The layer that the other image needs is still there.
+    // The layer that the other image needs is kept.
     names(&room, "tool:2\n");
     store(&room, "imgrm tool:2").ok(&format!("Untagged: tool:2\nDeleted: {}\n", tool().id()));
     let blobs = std::fs::read_dir(room.path("store/blobs/sha256")).expect("blobs");
@@ -93,13 +93,13 @@ fn removals() {
 }
 
 #[test]
-fn prunes() {
+fn prune() {
     let room = loaded();
     store(&room, "imgprune").fails(
         "imgprune: cannot ask for confirmation without a terminal: use --force, or --dry-run to see what would be removed\n",
     );
     store(&room, "imgprune --force").ok("Total reclaimed space: 0B\n");
-    // The name goes to another image, the old one is left without.
+    // The tag moves to another image, and the old one becomes untagged.
     store(&room, "imgtag demo:1 tool:2").ok("");
     names(&room, "demo:1\ntool:2\n<none>:<none>\n");
     let size: usize = tool().blobs()[1].len() + tool().config().len() + tool().manifest().len();
@@ -137,7 +137,7 @@ fn prunes() {
 }
 
 #[test]
-fn what_images_take() {
+fn disk_usage() {
     let room = loaded();
     let rows = store(&room, "imgdf --format json").json_lines();
     assert_eq!(
@@ -154,15 +154,15 @@ fn what_images_take() {
     let rows = store(&room, "imgdf -v --format json").json_lines();
     assert_eq!(rows[0]["SharedBytes"], shared);
     assert_eq!(rows[1]["UniqueBytes"], sum(&tool()) - shared);
-    // The same images in an archive beside it take nothing more.
+    // The same images in an archive beside it need no further space.
     let rows = room.run("imgdf --format json store app.tar").json_lines();
     assert_eq!(rows[0]["SizeBytes"], total);
     store(&room, "imgdf gone").fails("imgdf: no such file, and no image 'gone' in the store\n");
 }
 
-/// `imgtag --platform` named the whole index.
+/// `imgtag --platform` tagged the whole index.
 #[test]
-fn one_platform_of_an_index_gets_a_name() {
+fn tag_one_platform_of_an_index() {
     let (amd, arm) = (app(), app().platform("linux/arm64/v8"));
     let room = Room::with("app.tar", &build::multi("demo:1", &[&amd, &arm], &[]));
     store(&room, "imgload app.tar").code(0);
@@ -177,16 +177,16 @@ fn one_platform_of_an_index_gets_a_name() {
     store(&room, "imgtag --platform linux/s390x demo:1 s390x")
         .code(2)
         .complains("no such image 'linux/s390x'");
-    // The index goes, and the image that has a name of its own stays.
+    // The index is removed, and the image with a tag of its own stays.
     store(&room, "imgrm demo:1").code(0);
     room.run("imgverify -q store").ok("");
     store(&room, "imginspect --format '{{.Architecture}}' arm").ok("arm64\n");
 }
 
 #[test]
-fn an_image_that_comes_by_on_a_pipe_gets_a_name() {
+fn tag_an_image_from_a_pipe() {
     let room = Room::new();
-    // Too large to be held in memory.
+    // Too large for memory.
     let image = app().layer(&format!("f big {}", "x".repeat(100_000)));
     let tar = build::docker(&[&image]).tar();
     let run = room.command("imgtag - mine").pipe(&tar);
@@ -195,9 +195,9 @@ fn an_image_that_comes_by_on_a_pipe_gets_a_name() {
     room.run("imgverify -q store").ok("");
 }
 
-/// The digest counted, whatever name was before it.
+/// The name before a digest was ignored.
 #[test]
-fn a_name_with_a_digest_has_to_have_that_digest() {
+fn name_with_a_digest_must_have_that_digest() {
     let room = loaded();
     store(&room, "imgtag demo:1 demo:2").ok("");
     let (demo, tool_id) = (app().manifest_digest(), tool().manifest_digest());
@@ -227,7 +227,7 @@ fn a_name_with_a_digest_has_to_have_that_digest() {
             ));
         }
     }
-    // All names of that repository; docker takes them all, too.
+    // All tags of that repository, as in docker.
     store(&room, &format!("imgrm demo@{demo}")).ok(&format!(
         "Untagged: demo:1\nUntagged: demo:2\nDeleted: {}\n",
         app().id()
@@ -235,9 +235,9 @@ fn a_name_with_a_digest_has_to_have_that_digest() {
     names(&room, "tool:2\n");
 }
 
-/// What a load that was killed left before anything had a name was never found again.
+/// Blobs of a load that was killed before it wrote an index were never found again.
 #[test]
-fn orphans_of_a_store_without_images_are_pruned() {
+fn prune_a_store_without_images() {
     let room = Room::new();
     let blobs = room.path("store/blobs/sha256");
     std::fs::create_dir_all(&blobs).expect("folders");
@@ -247,7 +247,7 @@ fn orphans_of_a_store_without_images_are_pruned() {
         "orphan",
     )
     .expect("a file");
-    // A folder that does not say that it is a layout may be anybody's.
+    // A directory without oci-layout may belong to another program.
     store(&room, "imgprune --force").ok("Total reclaimed space: 0B\n");
     room.write("store/oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
     std::fs::write(blobs.join(".imgkit-1-2-3"), "half").expect("a file");
@@ -256,17 +256,17 @@ fn orphans_of_a_store_without_images_are_pruned() {
     let lock = std::fs::File::open(&working).expect("a file");
     lock.lock().expect("a lock");
     store(&room, "imgprune --force").ok("Total reclaimed space: 10B\n");
-    // What another program is working on stays.
+    // Files of a running program stay.
     let left = |folder| std::fs::read_dir(folder).expect("blobs").count();
     assert_eq!(left(&blobs), 1);
-    // Not by closing it: a program that another test is just starting may hold the same file for a moment.
+    // Not by closing it: a program that another test starts may hold the same file for a moment.
     lock.unlock().expect("no lock");
     store(&room, "imgprune --force").ok("Total reclaimed space: 4B\n");
     assert_eq!(left(&blobs), 0);
 }
 
 #[test]
-fn a_store_that_is_not_there_stays_so() {
+fn missing_store_is_not_created() {
     let room = Room::new();
     for line in [
         "imgrm x",
@@ -283,7 +283,7 @@ fn a_store_that_is_not_there_stays_so() {
             assert_eq!(left, 0, "{line}\n{output}");
         }
     }
-    // A layout that never had a blob gets no folder for them.
+    // A layout without blobs gets no directory for them.
     std::fs::create_dir(room.path("empty")).expect("a folder");
     room.write("empty/oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
     room.write("empty/index.json", br#"{"schemaVersion":2,"manifests":[]}"#);

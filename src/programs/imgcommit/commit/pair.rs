@@ -22,7 +22,7 @@ pub(super) struct Pair {
 /// Result of the comparison of a path.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Status {
-    /// The same metadata; the contents may differ.
+    /// Equal metadata; the contents may differ.
     #[default]
     Same,
     /// New or changed: in the layer.

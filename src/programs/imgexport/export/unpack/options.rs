@@ -24,7 +24,7 @@ pub struct Unpack {
     pub target: PathBuf,
     /// Treatment of a directory that is not empty.
     pub existing: Existing,
-    /// Skip and report what requires root: owners, devices, setuid and setgid, attributes other than `user.*`.
+    /// Skip and report operations that require root: owners, devices, setuid and setgid, attributes other than `user.*`.
     pub rootless: bool,
 }
 

@@ -10,9 +10,8 @@
 //!
 //! Numbers have eight bytes, little-endian; texts are preceded by their length.
 
-use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::ops::Range;
 
 use crate::blob::{Piece, PieceStart};
 use crate::spec::Digest;
@@ -21,7 +20,7 @@ const MAGIC: &[u8; 16] = b"imgkit layers\0\0\x02";
 /// Suffix of index files.
 pub(super) const SUFFIX: &str = "layer";
 /// Size of the header in bytes.
-const HEADER: u64 = 56;
+const HEADER: usize = 56;
 /// Size of a piece in the index in bytes.
 const PIECE: usize = 6 * 8 + 2 + 32;
 /// Maximum size of a compressed window in bytes: zstd hardly expands incompressible bytes.
@@ -42,10 +41,8 @@ pub(super) struct CacheKey {
 pub(super) struct Index {
     pub(super) uncompressed_size: u64,
     pieces: Vec<Piece>,
-    /// Offset and length of each piece's window in the file, if the index was read from one.
-    windows: Vec<(u64, u64)>,
-    /// Serialised listing, with digests.
-    pub(super) listing: Vec<u8>,
+    /// Position of each piece's window in the file, if the index was read from one.
+    windows: Vec<Range<usize>>,
 }
 
 impl CacheKey {
@@ -66,13 +63,12 @@ impl CacheKey {
 }
 
 impl Index {
-    pub(super) fn new(pieces: Vec<Piece>, listing: Vec<u8>) -> Self {
+    pub(super) fn new(pieces: Vec<Piece>) -> Self {
         let uncompressed_size = pieces.iter().map(|piece| piece.length).sum();
         Index {
             uncompressed_size,
             pieces,
             windows: Vec::new(),
-            listing,
         }
     }
 
@@ -91,18 +87,23 @@ impl Index {
         from..to.max(from)
     }
 
-    /// Returns a piece with its window, which is read from the file.
-    pub(super) fn piece(&self, file: &File, at: usize) -> Option<Piece> {
+    /// Returns a piece with its window, which is copied from the bytes of the file.
+    pub(super) fn piece(&self, file: &[u8], at: usize) -> Option<Piece> {
         let mut piece = self.pieces.get(at)?.clone();
         if let PieceStart::Block { window, .. } = &mut piece.start {
-            let &(offset, length) = self.windows.get(at)?;
-            window.resize(usize::try_from(length).ok()?, 0);
-            file.read_exact_at(window, offset).ok()?;
+            let position = self.windows.get(at)?.clone();
+            window.extend_from_slice(file.get(position)?);
         }
         Some(piece)
     }
 
-    pub(super) fn write(&self, key: &CacheKey, out: &mut dyn Write) -> io::Result<()> {
+    /// Writes the index of a layer with its listing, which is serialised with digests.
+    pub(super) fn write(
+        &self,
+        key: &CacheKey,
+        listing: &[u8],
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
         let mut index = Vec::new();
         key.put(&mut index);
         put(&mut index, self.uncompressed_size);
@@ -128,7 +129,7 @@ impl Index {
             index.extend_from_slice(&piece.hash);
             at += length;
         }
-        index.extend_from_slice(&self.listing);
+        index.extend_from_slice(listing);
         let length = (index.len() as u64).to_le_bytes();
         let hash = *blake3::Hasher::new()
             .update(&length)
@@ -147,27 +148,25 @@ impl Index {
         Ok(())
     }
 
-    /// Reads an index from a file of `size` bytes. `None` if it is damaged, of another version, or of another layer.
-    pub(super) fn read(file: &File, size: u64, key: &CacheKey) -> Option<Self> {
-        let mut head = [0; HEADER as usize];
-        file.read_exact_at(&mut head, 0).ok()?;
-        let (magic, rest) = head.split_at_checked(16)?;
-        let (hash, length) = rest.split_at_checked(32)?;
+    /// Reads an index and its serialised listing from the bytes of a file. `None` if it is damaged, of another version,
+    /// or of another layer.
+    pub(super) fn read<'a>(file: &'a [u8], key: &CacheKey) -> Option<(Self, &'a [u8])> {
+        let (head, rest) = file.split_at_checked(HEADER)?;
+        let (magic, head) = head.split_at_checked(16)?;
+        let (hash, length) = head.split_at_checked(32)?;
         let length = u64::from_le_bytes(length.try_into().ok()?);
-        let windows_at = HEADER.checked_add(length).filter(|&end| end <= size)?;
+        let (bytes, windows) = rest.split_at_checked(usize::try_from(length).ok()?)?;
         if magic != MAGIC {
             return None;
         }
-        // The length is at most that of the file.
-        let mut bytes = vec![0; usize::try_from(length).ok()?];
-        file.read_exact_at(&mut bytes, HEADER).ok()?;
         let found = blake3::Hasher::new()
             .update(&length.to_le_bytes())
-            .update(&bytes)
+            .update(bytes)
             .finalize();
         if found.as_bytes() != hash {
             return None;
         }
+        let windows_at = file.len() - windows.len();
         let mut own = Vec::new();
         key.put(&mut own);
         let from = &mut bytes.strip_prefix(&own[..])?;
@@ -178,7 +177,6 @@ impl Index {
             uncompressed_size,
             pieces: Vec::with_capacity(count),
             windows: Vec::with_capacity(count),
-            listing: listing.to_vec(),
         };
         let mut next = 0_u64;
         for mut piece in pieces.chunks_exact(PIECE) {
@@ -198,9 +196,9 @@ impl Index {
             // Pieces follow one another without gaps.
             let follows = offset == next && compressed_offset <= key.size && window <= MAX_WINDOW;
             next = offset.checked_add(length).filter(|_| follows)?;
-            let at = windows_at.checked_add(at)?;
-            at.checked_add(window).filter(|&end| end <= size)?;
-            index.windows.push((at, window));
+            let at = windows_at.checked_add(usize::try_from(at).ok()?)?;
+            let end = at.checked_add(usize::try_from(window).ok()?)?;
+            index.windows.push((end <= file.len()).then_some(at..end)?);
             index.pieces.push(Piece {
                 offset,
                 length,
@@ -209,7 +207,7 @@ impl Index {
                 hash: hash.try_into().ok()?,
             });
         }
-        (next == uncompressed_size).then_some(index)
+        (next == uncompressed_size).then_some((index, listing))
     }
 }
 
@@ -253,33 +251,25 @@ mod tests {
             byte: 0xe5,
             window: vec![7; 99],
         };
-        Index::new(
-            vec![
-                piece(0, PieceStart::Header),
-                piece(50, block),
-                piece(100, PieceStart::Header),
-            ],
-            b"a listing".to_vec(),
-        )
+        Index::new(vec![
+            piece(0, PieceStart::Header),
+            piece(50, block),
+            piece(100, PieceStart::Header),
+        ])
     }
 
-    fn file(bytes: &[u8]) -> File {
-        let file = tempfile::tempfile().expect("a file");
-        file.write_all_at(bytes, 0).expect("written");
-        file
+    fn file() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let written = index().write(&key(), b"a listing", &mut bytes);
+        written.expect("memory");
+        bytes
     }
 
     #[test]
     fn an_index_is_read_as_written() {
-        let mut bytes = Vec::new();
-        index().write(&key(), &mut bytes).expect("memory");
-        let size = bytes.len() as u64;
-        let file = file(&bytes);
-        let read = Index::read(&file, size, &key()).expect("read");
-        assert_eq!(
-            (read.uncompressed_size, &read.listing[..]),
-            (150, &b"a listing"[..])
-        );
+        let file = file();
+        let (read, listing) = Index::read(&file, &key()).expect("read");
+        assert_eq!((read.uncompressed_size, listing), (150, &b"a listing"[..]));
         for at in 0..3 {
             assert_eq!(read.piece(&file, at).as_ref(), index().pieces.get(at));
         }
@@ -304,29 +294,22 @@ mod tests {
             },
         ];
         for other in others {
-            assert!(Index::read(&file, size, &other).is_none());
+            assert!(Index::read(&file, &other).is_none());
             assert_ne!(other.name(), key().name());
         }
     }
 
     #[test]
     fn a_damaged_index_is_not_read() {
-        let mut bytes = Vec::new();
-        index().write(&key(), &mut bytes).expect("memory");
+        let bytes = file();
         let windows = bytes.len() - 99;
         for end in 0..bytes.len() {
-            assert!(
-                Index::read(&file(&bytes[..end]), end as u64, &key()).is_none(),
-                "{end}"
-            );
+            assert!(Index::read(&bytes[..end], &key()).is_none(), "{end}");
         }
         for at in 0..windows {
             let mut other = bytes.clone();
             other[at] ^= 0x20;
-            assert!(
-                Index::read(&file(&other), bytes.len() as u64, &key()).is_none(),
-                "{at}"
-            );
+            assert!(Index::read(&other, &key()).is_none(), "{at}");
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Lookup, creation and removal of layer indexes.
 
-use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -8,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::index::{CacheKey, Index, SUFFIX};
 use crate::archive::Layer;
-use crate::blob::{Compression, FileRange, NewFile, PieceLog, open_regular};
+use crate::blob::{Compression, FileRange, MappedFile, NewFile, PieceLog, open_regular};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::Limits;
 use crate::spec::Digest;
@@ -28,7 +27,7 @@ pub struct IndexedLayer {
     key: CacheKey,
     pub(super) index: Index,
     /// File of the index.
-    pub(super) file: File,
+    pub(super) file: MappedFile,
     /// Compressed bytes of the layer.
     pub(super) compressed: FileRange,
     pub(super) compression: Compression,
@@ -97,10 +96,10 @@ impl Cache {
         // A file of another user was put there by root, or moved.
         let metadata = file.metadata().ok()?;
         (metadata.uid() == rustix::process::geteuid().as_raw()).then_some(())?;
-        let mut index = Index::read(&file, metadata.len(), &key)?;
+        let file = MappedFile::map(&file).ok()?;
+        let (index, listing) = Index::read(&file, &key)?;
         let compression = layer.content()?.compression().ok()?;
-        let listing = Listing::thaw(&index.listing, reading.digests)?.accepting(&reading.limits);
-        index.listing = Vec::new();
+        let listing = Listing::thaw(listing, reading.digests)?.accepting(&reading.limits);
         within_limits(
             &reading.limits,
             &listing,
@@ -146,8 +145,8 @@ impl Cache {
         let listing = hashing
             .list_compressed(layer, file.as_ref(), Some(&log))
             .ok()?;
-        let index = Index::new(log.take(), listing.freeze());
-        if let Err(error) = self.save(&key, &index) {
+        let frozen = listing.freeze();
+        if let Err(error) = self.save(&key, &Index::new(log.take()), &frozen) {
             let first = self.save_error.lock();
             first
                 .unwrap_or_else(PoisonError::into_inner)
@@ -159,7 +158,7 @@ impl Cache {
         };
         let listing = match reading.digests {
             true => listing,
-            false => Listing::thaw(&index.listing, false)?.accepting(&reading.limits),
+            false => Listing::thaw(&frozen, false)?.accepting(&reading.limits),
         };
         let index = match &uncompressed {
             Some(_) => None,
@@ -172,12 +171,12 @@ impl Cache {
         })
     }
 
-    fn save(&self, key: &CacheKey, index: &Index) -> Result<()> {
+    fn save(&self, key: &CacheKey, index: &Index, listing: &[u8]) -> Result<()> {
         let context = || self.directory.to_string_lossy().into_owned();
         let file = NewFile::in_directory(&self.directory, 0o600)?;
         let mut out = std::io::BufWriter::new(file.file());
         index
-            .write(key, &mut out)
+            .write(key, listing, &mut out)
             .and_then(|()| out.flush())
             .map_err(|error| Error::io("write", error))
             .at(context)?;

@@ -36,6 +36,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod trace;
+pub(crate) mod varint;
 mod walk;
 mod whiteout;
 

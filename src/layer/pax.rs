@@ -100,39 +100,26 @@ impl Values {
 
     /// Reports whether a record without a value deletes a field.
     pub(crate) fn deletes(&self) -> bool {
-        let texts = [
-            &self.path,
-            &self.link_path,
-            &self.user_name,
-            &self.group_name,
-        ];
-        let numbers = [self.size, self.uid, self.gid];
-        texts
-            .iter()
-            .any(|text| matches!(text.get(), Setting::Deleted))
-            || numbers
-                .iter()
-                .any(|number| matches!(number, Setting::Deleted))
-            || matches!(self.mtime, Setting::Deleted)
+        self.settings().contains(&Setting::Deleted)
     }
 
     /// Reports whether a record overrides fields of the entries' headers, or was ignored.
     pub(crate) fn overrides(&self) -> bool {
-        let texts = [
-            &self.path,
-            &self.link_path,
-            &self.user_name,
-            &self.group_name,
-        ];
-        let numbers = [self.size, self.uid, self.gid];
-        self.ignored_global
-            || texts
-                .iter()
-                .any(|text| matches!(text.get(), Setting::Value(_)))
-            || numbers
-                .iter()
-                .any(|number| matches!(number, Setting::Value(_)))
-            || matches!(self.mtime, Setting::Value(_))
+        self.ignored_global || self.settings().contains(&Setting::Value(()))
+    }
+
+    /// All overridable fields, without their values.
+    fn settings(&self) -> [Setting<()>; 8] {
+        [
+            self.path.setting,
+            self.link_path.setting,
+            self.user_name.setting,
+            self.group_name.setting,
+            self.size.without_value(),
+            self.uid.without_value(),
+            self.gid.without_value(),
+            self.mtime.without_value(),
+        ]
     }
 
     fn record(&mut self, key: &[u8], value: &[u8], scope: Scope) -> Result<(), PaxFault> {

@@ -34,12 +34,21 @@ impl<T: Copy> Setting<T> {
             _ => None,
         }
     }
+
+    /// Returns the setting without its value.
+    pub(super) fn without_value(self) -> Setting<()> {
+        match self {
+            Setting::Unset => Setting::Unset,
+            Setting::Deleted => Setting::Deleted,
+            Setting::Value(_) => Setting::Value(()),
+        }
+    }
 }
 
 /// A text field whose buffer is reused from entry to entry.
 #[derive(Debug, Default)]
 pub(crate) struct Text {
-    setting: Setting<()>,
+    pub(super) setting: Setting<()>,
     bytes: Vec<u8>,
 }
 

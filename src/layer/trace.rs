@@ -3,6 +3,7 @@
 use super::entry::Entry;
 use super::metadata::EntryKind;
 use super::path::common_prefix;
+use super::varint::{put, take_number, take_text};
 
 /// Compact record of a layer's entries: kind, clean path and link target, without contents, owners and times. Of each
 /// path, only the bytes that differ from the previous one are stored.
@@ -17,12 +18,12 @@ impl Trace {
         std::iter::from_fn(move || {
             let (&kind, after) = rest.split_first()?;
             rest = after;
-            path.truncate(number(&mut rest));
-            path.extend_from_slice(text(&mut rest));
+            path.truncate(usize::try_from(take_number(&mut rest)).unwrap_or(usize::MAX));
+            path.extend_from_slice(take_text(&mut rest));
             let mut entry = Entry::named(path.clone());
             entry.kind = EntryKind::of_letter(kind);
             if entry.kind.is_link() {
-                entry.link_target = text(&mut rest).to_vec();
+                entry.link_target = take_text(&mut rest).to_vec();
             }
             Some(entry)
         })
@@ -69,49 +70,19 @@ impl TraceRecorder {
         let own = path.get(shared..).unwrap_or_default();
         let out = &mut trace.0;
         out.push(entry.kind.letter());
-        put(shared, out);
-        put(own.len(), out);
+        put(shared as u64, out);
+        put(own.len() as u64, out);
         out.extend_from_slice(own);
         self.last.truncate(shared);
         self.last.extend_from_slice(own);
         if entry.kind.is_link() {
-            put(entry.link_target.len(), out);
+            put(entry.link_target.len() as u64, out);
             out.extend_from_slice(&entry.link_target);
         }
         if out.len() > self.limit {
             self.trace = None;
         }
     }
-}
-
-/// Appends a number with seven bits per byte, the lowest first.
-fn put(mut number: usize, out: &mut Vec<u8>) {
-    while number >= 0x80 {
-        out.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-fn number(bytes: &mut &[u8]) -> usize {
-    let mut number = 0;
-    let mut shift = 0;
-    while let Some((&byte, rest)) = bytes.split_first() {
-        *bytes = rest;
-        number |= usize::from(byte & 0x7f) << shift;
-        shift += 7;
-        if byte < 0x80 || shift > 56 {
-            break;
-        }
-    }
-    number
-}
-
-fn text<'a>(bytes: &mut &'a [u8]) -> &'a [u8] {
-    let length = number(bytes);
-    let (text, rest) = bytes.split_at(length.min(bytes.len()));
-    *bytes = rest;
-    text
 }
 
 #[cfg(test)]

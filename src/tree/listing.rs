@@ -12,6 +12,7 @@ use std::hash::{BuildHasher, RandomState};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Fault, Result};
+use crate::layer::varint::{put, take_number, take_text};
 use crate::layer::{
     Anomalies, Entry, EntryKind, Limits, Mtime, Segment, TarInput, Walker, Xattr, common_prefix,
 };
@@ -190,8 +191,8 @@ impl Listing {
             return &[];
         }
         let mut bytes = self.extras.get(record.extra as usize..).unwrap_or_default();
-        let _whole = number(&mut bytes);
-        text(&mut bytes)
+        let _whole = take_number(&mut bytes);
+        take_text(&mut bytes)
     }
 
     /// Passes each record to `take`, with its number and clean path.
@@ -310,7 +311,7 @@ impl Making {
         let (extras, limits) = (&mut self.listing.extras, &self.listing.limits);
         if let Some(&at) = self.known.get(&hash) {
             let mut bytes = extras.get(at as usize..).unwrap_or_default();
-            if text(&mut bytes) == self.scratch {
+            if take_text(&mut bytes) == self.scratch {
                 return Ok(at);
             }
         }
@@ -363,19 +364,19 @@ impl Extra {
 
     fn read(bytes: &[u8]) -> Self {
         let mut bytes = bytes;
-        let mut bytes = text(&mut bytes);
-        let link = text(&mut bytes).to_vec();
-        let device = (number(&mut bytes), number(&mut bytes));
-        let xattrs = (0..number(&mut bytes))
+        let mut bytes = take_text(&mut bytes);
+        let link = take_text(&mut bytes).to_vec();
+        let device = (take_number(&mut bytes), take_number(&mut bytes));
+        let xattrs = (0..take_number(&mut bytes))
             .map(|_| Xattr {
-                name: text(&mut bytes).to_vec(),
-                value: text(&mut bytes).to_vec(),
+                name: take_text(&mut bytes).to_vec(),
+                value: take_text(&mut bytes).to_vec(),
             })
             .collect();
-        let segments = number(&mut bytes).checked_sub(1).map(|count| {
+        let segments = take_number(&mut bytes).checked_sub(1).map(|count| {
             let segment = |_| Segment {
-                offset: number(&mut bytes),
-                length: number(&mut bytes),
+                offset: take_number(&mut bytes),
+                length: take_number(&mut bytes),
             };
             (0..count).map(segment).collect()
         });
@@ -386,36 +387,6 @@ impl Extra {
             segments,
         }
     }
-}
-
-/// LEB128: seven bits a byte, the lowest first.
-fn put(mut number: u64, out: &mut Vec<u8>) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-fn number(bytes: &mut &[u8]) -> u64 {
-    let mut number = 0;
-    let mut shift = 0;
-    while let Some((&byte, rest)) = bytes.split_first() {
-        *bytes = rest;
-        number |= u64::from(byte & 0x7f) << shift;
-        shift += 7;
-        if byte < 0x80 || shift > 63 {
-            break;
-        }
-    }
-    number
-}
-
-fn text<'a>(bytes: &mut &'a [u8]) -> &'a [u8] {
-    let length = usize::try_from(number(bytes)).unwrap_or(usize::MAX);
-    let (text, rest) = bytes.split_at(length.min(bytes.len()));
-    *bytes = rest;
-    text
 }
 
 impl Record {

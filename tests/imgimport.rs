@@ -355,7 +355,7 @@ fn excludes_as_in_dockerignore() {
         ["a/", "skip/", "skip/keep/", "skip/keep/yes"]
     );
     room.run("imgimport -o out.tar --exclude '[' root")
-        .fails("imgimport: not a pattern: '[': unclosed [\n");
+        .fails("imgimport: invalid pattern: '[': unclosed [\n");
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn a_packed_archive_with_bytes_behind_it_is_refused() {
     room.write("more", &[&whole[..], b"more"].concat());
     room.run("imgverify more")
         .code(2)
-        .complains("bytes follow the last member");
+        .complains("trailing data after the last compressed member");
 }
 
 #[test]

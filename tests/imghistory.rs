@@ -16,9 +16,9 @@ fn app() -> Image {
 fn table(image: &Image) -> String {
     format!(
         "IMAGE          CREATED      CREATED BY        SIZE      COMMENT\n\
-         {}   2 days ago   COPY layer 2 /    1.23MB    \n\
-         <missing>      2 days ago   CMD [\"/bin/sh\"]   0B        \n\
-         <missing>      2 days ago   COPY layer 1 /    6B        \n",
+         {}   2 days ago   COPY layer 2 /    1.23MB\n\
+         <missing>      2 days ago   CMD [\"/bin/sh\"]   0B\n\
+         <missing>      2 days ago   COPY layer 1 /    6B\n",
         image.short()
     )
 }

@@ -34,7 +34,7 @@ fn one_of_several_images_on_standard_input() {
     room.command("imgls -:")
         .pipe(&tar)
         .run()
-        .fails("imgls: a reference is missing after ':'\n");
+        .fails("imgls: missing reference after ':'\n");
 }
 
 /// A store that was named was an error where it is missing; the default one was empty.
@@ -60,7 +60,7 @@ fn steps_without_a_layer_leave_the_columns_of_layers_empty() {
         .run("imghistory --layers app.tar")
         .ok(&format!(
             "IMAGE          CREATED      CREATED BY       SIZE      COMMENT   LAYER     DIFF ID\n\
-             {}   2 days ago   CMD x            0B                            \n\
+             {}   2 days ago   CMD x            0B\n\
              <missing>      2 days ago   COPY layer 1 /   1B     {wide}          1         {diff_id}\n",
             app.short()
         ));

@@ -1,4 +1,4 @@
-//! What `--format` means for a listing: `table`, `json`, or a template, with a header row where it makes a table.
+//! `--format` of a listing: `table`, `json`, or a template, with a header row for a table.
 
 use std::io::Write;
 
@@ -48,21 +48,22 @@ impl Column {
 pub struct Format {
     kind: Kind,
     template: Template,
+    window: Option<u16>,
 }
 
-/// What a format makes of the rows.
+/// Kind of output for rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Aligned columns.
     Table,
     /// One JSON object per line.
     Json,
-    /// Whatever the template says, per row.
+    /// The output of the template for each row.
     Lines,
 }
 
 impl Format {
-    /// Parses what the user typed; `table` alone, and nothing at all, mean `default`, which is such a text itself.
+    /// Parses a format; `table` alone and an empty text are `default`, which is a format itself.
     ///
     /// As docker's listings do, `\t` and `\n` typed as two characters become a tab and a line end, blanks around the
     /// template are dropped, and every text that starts with `table` makes a table. Inside double quotes Go's own
@@ -84,15 +85,22 @@ impl Format {
         Ok(Format {
             kind,
             template: Template::parse(&template, Shape::ROW)?,
+            window: None,
         })
     }
 
-    /// What this format makes of the rows.
+    /// Fits tables to a window of this many columns, if any.
+    pub fn fitted(mut self, window: Option<u16>) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// Returns the kind of output.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Whether the rows are shown with this field; in doubt they are.
+    /// Tests if the output may depend on this field.
     pub fn uses(&self, field: &str) -> bool {
         self.template.uses(field)
     }
@@ -122,7 +130,7 @@ impl Format {
             table.text(&self.template.header(headings));
         }
         for mut row in rows {
-            // A cell of what is not known stays empty; elsewhere Go's words for it are kept.
+            // Cells of unknown values are empty; other output has Go's words for them.
             for (key, value) in row.as_object_mut().into_iter().flatten() {
                 if value.is_null() {
                     *value = "".into();
@@ -134,7 +142,7 @@ impl Format {
             }
             table.text(&self.template.render(&row)?);
         }
-        table.write_to(out)
+        table.write_to(out, self.window)
     }
 }
 
@@ -202,7 +210,7 @@ mod tests {
 
     #[test]
     fn formats_give_what_docker_history_gave() {
-        // The right side is what docker 20.10 wrote for these two layers, less the blanks that wider rows asked for.
+        // Expected: output of docker 20.10 for these two layers, without the blanks for wider rows.
         for (format, expected) in [
             (
                 r"table {{.ID}}\t{{.Size}}",

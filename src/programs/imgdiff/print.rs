@@ -99,11 +99,12 @@ fn print_many(
         _ if args.quiet => {}
         OutputFormat::Rows(format, _) => rows(io, format, output::many_rows(report).into_iter())?,
         _ => {
+            let window = io.window(false);
             for (i, table) in output::many_tables(report).iter().enumerate() {
                 if i > 0 {
                     io.line("")?;
                 }
-                table.write_to(io.out())?;
+                table.write_to(io.out(), window)?;
             }
         }
     }
@@ -125,9 +126,10 @@ fn print_waste(
         OutputFormat::Text => {
             let most = if args.all { usize::MAX } else { output::TOP };
             lines(io, output::waste_lines(report, by_dive).into_iter())?;
+            let window = io.window(false);
             for table in output::waste_tables(report, most) {
                 io.line("")?;
-                table.write_to(io.out())?;
+                table.write_to(io.out(), window)?;
             }
             let more = report.paths.len().saturating_sub(most);
             if more > 0 {

@@ -112,11 +112,53 @@ fn man_pages_are_what_the_programs_print_and_complete() {
             .collect();
         let known = programs();
         assert!(!related.is_empty(), "{page}");
+        let shared = "\\fBimgkit\\fR(7)";
+        assert!(page.out().contains(shared), "{name}.1: no {shared}");
         for other in related {
             assert!(
                 other != name && known.iter().any(|program| program == other),
                 "{name}.1 refers to {other}"
             );
+        }
+    }
+}
+
+#[test]
+fn the_shared_page_covers_what_the_pages_of_programs_refer_to() {
+    let mut page = Vec::new();
+    imgkit::cli::write_shared(&mut page).expect("a page");
+    let page = String::from_utf8(page).expect("UTF-8");
+    golden("man/imgkit.7", &page);
+    assert!(page.starts_with(".TH IMGKIT 7 \"\" \"imgkit "), "{page}");
+    for name in programs() {
+        let described = format!(".TP\n\\fB{name}\\fR\n");
+        assert!(page.contains(&described), "imgkit.7 has no {name}");
+        let related = format!("\\fB{name}\\fR(1)");
+        assert!(page.contains(&related), "imgkit.7 has no {related}");
+        let program = read(&format!("man/{name}.1"));
+        for line in program.lines() {
+            let Some(names) = line.split_once(" in \\fBimgkit\\fR(7)") else {
+                continue;
+            };
+            let (names, section) = names.0.rsplit_once("see ").expect("a section");
+            let (_, text) = page
+                .split_once(&format!(".SH {section}\n"))
+                .or_else(|| page.split_once(&format!(".SH \"{section}\"\n")))
+                .unwrap_or_else(|| panic!("imgkit.7 has no {section}"));
+            let text = text.split(".SH ").next().expect("a section");
+            for name in names
+                .split("\\fB")
+                .skip(1)
+                .filter_map(|name| name.split("\\fR").next())
+            {
+                let is_term = text
+                    .lines()
+                    .any(|line| line.starts_with("\\fB") && line.contains(name));
+                assert!(
+                    section == "IMAGES" || is_term,
+                    "imgkit.7: {section} has no {name}"
+                );
+            }
         }
     }
 }

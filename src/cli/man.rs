@@ -1,65 +1,60 @@
-//! The manual page of a program, from its options and the prose of its page.
+//! Manual pages: one for each program, from its options and the prose of its page, and imgkit(7) for everything that
+//! programs share.
 
 use std::io::{self, Write};
 
-use clap::Command;
+use clap::{Args, Command};
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, roman};
 
-use super::page::{Images, Page, Subcommand, has_json_alias};
+use super::args::{Coloring, Common};
+use super::caching::Caching;
+use super::page::{self, COMMON, Images, Page, Subcommand};
 use super::prose::{Prose, Section};
-use crate::limits;
 
-/// How an image is written, for every page that takes one.
-const IMAGE_FORMS: &[(&str, &str)] = &[
-    (
-        "PATH, PATH:NAME[:TAG], PATH:@N, PATH@DIGEST",
-        "a file or folder of any kind, detected by its content; with a reference, a position (from 0) or a digest where it holds several images",
-    ),
-    (
-        "docker-archive:PATH[:REF], oci-archive:PATH[:REF], oci:PATH[:REF], dir:PATH",
-        "the same in skopeo's spelling, with the kind forced",
-    ),
-    (
-        "-, -:REF",
-        "the archive on standard input, read in one pass",
-    ),
-    (
-        "NAME[:TAG], NAME@DIGEST, ID",
-        "an image in the local store; an ID may be cut to a unique start",
-    ),
-];
+/// Writes imgkit(7), the manual page about everything that programs share.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_shared(out: &mut dyn Write) -> io::Result<()> {
+    let prose = Prose::parse(include_str!("imgkit.md"));
+    title("imgkit", 7, out)?;
+    let mut roff = Roff::new();
+    roff.control("SH", ["NAME"]);
+    roff.text([roman("imgkit - container images as plain files")]);
+    for section in prose.sections() {
+        match section.title.as_str() {
+            "Common options" => {
+                roff.to_writer(out)?;
+                out.write_all(&common_options(section)?)?;
+                roff = Roff::new();
+            }
+            "Limits" => {
+                titled(&mut roff, "SH", section);
+                terms(&mut roff, &page::limits());
+            }
+            "See also" => see_also(&mut roff, section),
+            _ => titled(&mut roff, "SH", section),
+        }
+    }
+    roff.to_writer(out)
+}
 
-/// The variable of programs that take --cache.
-const CACHE: (&str, &str) = (
-    "IMGKIT_CACHE",
-    "the folder for indexes of packed layers, where --cache does not name one",
-);
-
-/// The variable of programs that make temporary files.
-const TMPDIR: (&str, &str) = (
-    "TMPDIR",
-    "the directory of temporary files, which are needed where something is read twice, as what comes through a pipe, and no output names a directory; by default /tmp",
-);
-
-/// The variable of programs that have colour.
-const NO_COLOR: (&str, &str) = ("NO_COLOR", "no colour, if it is set and not empty");
-
-/// The variables that every program looks at.
-const ENVIRONMENT: &[(&str, &str)] = &[
-    (
-        "IMGKIT_STORE",
-        "the folder of the local store, where --store does not name one",
-    ),
-    (
-        "XDG_DATA_HOME, HOME",
-        "where the store is without either: $XDG_DATA_HOME/imgkit, or ~/.local/share/imgkit",
-    ),
-    (
-        "SOURCE_DATE_EPOCH",
-        "seconds since 1970 that stand for now, so that ages, and the times of what is made, are the same on every run",
-    ),
-];
+/// Section on the options that all programs, or several, take.
+fn common_options(section: &Section) -> io::Result<Vec<u8>> {
+    let command = Command::new("imgkit").disable_help_flag(true);
+    let command = Caching::augment_args(Coloring::augment_args(Common::augment_args(command)));
+    let mut roff = Roff::new();
+    titled(&mut roff, "SH", section);
+    let mut out = roff.render().into_bytes();
+    let mut options = Vec::new();
+    Man::new(command).render_options_section(&mut options)?;
+    let options = String::from_utf8_lossy(&options);
+    let listed = options.split_once(".SH \"COMMON OPTIONS\"\n");
+    let (_, listed) = listed.unwrap_or(("", &options));
+    out.extend_from_slice(listed.as_bytes());
+    Ok(out)
+}
 
 /// Writes the manual page of a program, with a section for each subcommand.
 ///
@@ -72,14 +67,8 @@ pub(super) fn write(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let prose = page.prose();
-    let man = Man::new(command.clone().after_help("").after_long_help(""));
-    let title = page.name.to_uppercase();
-    // No date, because the same source makes the same page. An empty word has to be quoted, and roff does not.
-    writeln!(
-        out,
-        ".TH {title} 1 \"\" \"imgkit {}\" \"imgkit\"",
-        env!("CARGO_PKG_VERSION")
-    )?;
+    title(page.name, 1, out)?;
+    let man = Man::new(without_shared(command.clone()));
     man.render_name_section(out)?;
     let mut roff = Roff::new();
     synopsis(&mut roff, command);
@@ -87,7 +76,20 @@ pub(super) fn write(
     let mut roff = Roff::new();
     roff.control("SH", ["DESCRIPTION"]);
     paragraphs(&mut roff, &prose.section("Description").paragraphs);
-    images(&mut roff, page.uses.images);
+    let images = match page.uses.images {
+        Images::Any => {
+            "An image is a path to an archive or a layout, `-` for standard input, or a name, ID or digest in the local \
+             store; see IMAGES in `imgkit`(7)."
+        }
+        Images::Stored => {
+            "An image is a name, ID or digest in the local store; see IMAGES in `imgkit`(7). Archives and other \
+             directories are not changed."
+        }
+        Images::None => "",
+    };
+    if !images.is_empty() {
+        paragraphs(&mut roff, &[images]);
+    }
     roff.to_writer(out)?;
     for (page_of, _) in commands {
         if let Some(subcommand) = command.find_subcommand(page_of.name) {
@@ -96,17 +98,14 @@ pub(super) fn write(
     }
     man.render_options_section(out)?;
     let mut roff = Roff::new();
+    shared_options(&mut roff, command);
     for section in prose.own() {
-        roff.control("SH", [section.title.to_uppercase().as_str()]);
-        terms(&mut roff, &section.terms);
+        titled(&mut roff, "SH", section);
     }
-    output_format(&mut roff, &prose, command);
-    limits(&mut roff);
-    roff.control("SH", ["EXIT STATUS"]);
-    terms(&mut roff, &prose.section("Exit status").terms);
+    titled(&mut roff, "SH", prose.section("Output format"));
+    titled(&mut roff, "SH", prose.section("Exit status"));
     environment(&mut roff, page, command);
-    roff.control("SH", ["EXAMPLES"]);
-    terms(&mut roff, &prose.section("Examples").terms);
+    titled(&mut roff, "SH", prose.section("Examples"));
     see_also(&mut roff, prose.section("See also"));
     roff.to_writer(out)
 }
@@ -120,33 +119,39 @@ fn write_subcommand(
 ) -> io::Result<()> {
     let prose = page.prose();
     let full = format!("{program} {}", page.name);
-    let bare = command.clone().after_help("").after_long_help("");
-    let usage = bare.clone().bin_name(&full).render_usage().to_string();
-    let usage = usage.trim_start_matches("Usage: ").trim().to_owned();
-    let arguments = usage.strip_prefix(&full).unwrap_or(&usage);
+    let command = without_shared(command.clone()).disable_help_flag(true);
+    let usage = command.clone().bin_name(&full).render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage: ").trim();
+    let arguments = usage.strip_prefix(&full).unwrap_or(usage);
     let mut roff = Roff::new();
     roff.control("SH", [full.to_uppercase().as_str()]);
     roff.text([bold(&full), roman(arguments)]);
     paragraphs(&mut roff, &prose.section("Description").paragraphs);
     roff.to_writer(out)?;
     let mut options = Vec::new();
-    Man::new(bare.disable_help_flag(true)).render_options_section(&mut options)?;
+    Man::new(command).render_options_section(&mut options)?;
     let options = String::from_utf8_lossy(&options).replace(".SH OPTIONS\n", "");
     out.write_all(options.as_bytes())?;
     let mut roff = Roff::new();
     for section in prose.own() {
-        roff.control("SS", [section.title.as_str()]);
-        terms(&mut roff, &section.terms);
+        titled(&mut roff, "SS", section);
     }
-    let output = prose.section("Output format");
-    if !output.title.is_empty() {
-        roff.control("SS", ["Output"]);
-        paragraphs(&mut roff, &output.paragraphs);
-        terms(&mut roff, &output.terms);
+    for section in ["Output format", "Examples"].map(|title| prose.section(title)) {
+        if !section.title.is_empty() {
+            titled(&mut roff, "SS", section);
+        }
     }
-    roff.control("SS", ["Examples"]);
-    terms(&mut roff, &prose.section("Examples").terms);
     roff.to_writer(out)
+}
+
+/// Writes the first line of a page.
+fn title(name: &str, section: u8, out: &mut dyn Write) -> io::Result<()> {
+    // No date, because the same source makes the same page. An empty word has to be quoted, and roff does not.
+    let (title, version) = (name.to_uppercase(), env!("CARGO_PKG_VERSION"));
+    writeln!(
+        out,
+        ".TH {title} {section} \"\" \"imgkit {version}\" \"imgkit\""
+    )
 }
 
 fn synopsis(roff: &mut Roff, command: &Command) {
@@ -157,68 +162,59 @@ fn synopsis(roff: &mut Roff, command: &Command) {
     roff.text([bold(name), roman(format!(" {arguments}"))]);
 }
 
-fn images(roff: &mut Roff, images: Images) {
-    let last = IMAGE_FORMS.len() - 1;
-    let (forms, rest) = match images {
-        Images::Any => (
-            IMAGE_FORMS,
-            "What exists as a path is a path; ./ forces a path, store: forces the store.",
-        ),
-        Images::Stored => (
-            &IMAGE_FORMS[last..],
-            "Archives and other directories are left alone.",
-        ),
-        Images::None => return,
-    };
-    roff.control("SH", ["IMAGES"]);
-    roff.text([roman("An image is written as one of:")]);
-    terms(roff, forms);
-    roff.control("PP", []);
-    roff.text([roman(rest)]);
+/// Tests if imgkit(7) describes an option. The effect of --platform depends on the program.
+fn is_shared(arg: &clap::Arg) -> bool {
+    arg.get_help_heading() == Some(COMMON) && arg.get_id() != "platform"
 }
 
-fn output_format(roff: &mut Roff, prose: &Prose, command: &Command) {
-    let section = prose.section("Output format");
-    roff.control("SH", ["OUTPUT FORMAT"]);
-    paragraphs(roff, &section.paragraphs);
-    terms(roff, &section.terms);
-    if has_json_alias(command) {
-        paragraphs(roff, &["--json is short for --format json."]);
-    }
+/// Returns the command without the options that imgkit(7) describes, and without the texts of its page.
+fn without_shared(command: Command) -> Command {
+    let command = command.after_help("").after_long_help("");
+    command.mut_args(|arg| {
+        let is_hidden = arg.is_hide_set() || is_shared(&arg);
+        arg.hide(is_hidden)
+    })
 }
 
-fn limits(roff: &mut Roff) {
-    roff.control("SH", ["LIMITS"]);
-    roff.text([roman(
-        "What --limit moves, with the defaults. An error about one of them says what to type. A limit without a \
-         maximum here has none, and none stands for the maximum of all others but the two that bound recursion.",
-    )]);
-    let named = limits::NAMED.iter();
-    let named = named.map(|named| {
-        (
-            format!("{}={}", named.name, named.default),
-            named.described(),
-        )
-    });
-    terms(roff, &named.collect::<Vec<_>>());
+/// Writes the names of the options that imgkit(7) describes.
+fn shared_options(roff: &mut Roff, command: &Command) {
+    let shared = command
+        .get_arguments()
+        .filter(|arg| is_shared(arg) && !arg.is_hide_set());
+    let names = shared.filter_map(|arg| arg.get_long().map(|long| format!("`--{long}`")));
+    let names = listed(&names.collect::<Vec<_>>());
+    paragraphs(
+        roff,
+        &[format!("{names}: see COMMON OPTIONS in `imgkit`(7).")],
+    );
 }
 
+/// Writes the names of the variables that the program reads.
 fn environment(roff: &mut Roff, page: &Page, command: &Command) {
     let takes = |id: &str| command.get_arguments().any(|arg| arg.get_id() == id);
+    let variables = [
+        ("`IMGKIT_STORE`", true),
+        ("`SOURCE_DATE_EPOCH`", true),
+        ("`IMGKIT_CACHE`", takes("cache")),
+        ("`NO_COLOR`", takes("color")),
+        ("`TMPDIR`", page.uses.temporary),
+    ];
+    let variables = variables.into_iter().filter(|(_, is_used)| *is_used);
+    let names = variables.map(|(name, _)| name.to_owned());
+    let names = listed(&names.collect::<Vec<_>>());
     roff.control("SH", ["ENVIRONMENT"]);
-    terms(roff, ENVIRONMENT);
-    if takes("cache") {
-        terms(roff, &[CACHE]);
-    }
-    if takes("color") {
-        terms(roff, &[NO_COLOR]);
-    }
-    if page.uses.temporary {
-        terms(roff, &[TMPDIR]);
+    roff.text(inline(&format!("{names}: see ENVIRONMENT in `imgkit`(7).")));
+}
+
+/// Returns names as a list in a sentence: `A, B and C`.
+fn listed(names: &[String]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => names.concat(),
     }
 }
 
-/// Writes the section SEE ALSO: names of pages, the section of the manual in roman type.
+/// Writes the section SEE ALSO, which starts with imgkit(7): names of pages in bold type, their sections in roman.
 fn see_also(roff: &mut Roff, section: &Section) {
     let mut line: Vec<Inline> = Vec::new();
     for page in section
@@ -233,17 +229,39 @@ fn see_also(roff: &mut Roff, section: &Section) {
     roff.text(line);
 }
 
+/// Writes a section: `SH` with its title in capitals, or `SS`.
+fn titled(roff: &mut Roff, control: &str, section: &Section) {
+    let title = match control {
+        "SH" => section.title.to_uppercase(),
+        _ => section.title.clone(),
+    };
+    roff.control(control, [title.as_str()]);
+    paragraphs(roff, &section.paragraphs);
+    terms(roff, &section.terms);
+}
+
 fn paragraphs<T: AsRef<str>>(roff: &mut Roff, texts: &[T]) {
     for text in texts {
         roff.control("PP", []);
-        roff.text([roman(text.as_ref())]);
+        roff.text(inline(text.as_ref()));
     }
 }
 
-fn terms<T: AsRef<str>, M: AsRef<str>>(roff: &mut Roff, items: &[(T, M)]) {
+fn terms<M: AsRef<str>>(roff: &mut Roff, items: &[(String, M)]) {
     for (term, meaning) in items {
         roff.control("TP", []);
-        roff.text([bold(term.as_ref())]);
-        roff.text([roman(meaning.as_ref())]);
+        roff.text([bold(term)]);
+        roff.text(inline(meaning.as_ref()));
     }
+}
+
+/// Returns text with its code spans in bold type.
+fn inline(text: &str) -> Vec<Inline> {
+    let parts = text.split('`').enumerate();
+    let parts = parts.filter(|(_, part)| !part.is_empty());
+    let parts = parts.map(|(at, part)| match at % 2 {
+        0 => roman(part),
+        _ => bold(part),
+    });
+    parts.collect()
 }

@@ -3,6 +3,9 @@
 use super::prose::Prose;
 use crate::limits;
 
+/// Heading of the options that programs share.
+pub(super) const COMMON: &str = "Common options";
+
 /// Documentation of a program or of a subcommand, beyond its options.
 #[derive(Debug)]
 pub struct Page {
@@ -10,30 +13,30 @@ pub struct Page {
     pub name: &'static str,
     /// Use of options and variables that programs share.
     pub uses: Uses,
-    /// Prose in Markdown, parsed when help or the manual page is asked for; see `prose`.
+    /// Prose in Markdown, parsed for help and the manual page only; see `prose`.
     pub text: &'static str,
 }
 
-/// What a program does with what others have, too.
+/// Use of options, variables and images that programs share.
 #[derive(Debug, Clone, Copy)]
 pub struct Uses {
-    /// What --platform is for: a line, and after a blank line what holds without it. `None` where it has no effect, so
-    /// that it is refused.
+    /// Help of --platform: a line and, after an empty line, the default. `None` where the option has no effect and is
+    /// refused.
     pub platform: Option<&'static str>,
-    /// The images that it takes.
+    /// Images that the program takes.
     pub images: Images,
-    /// Whether it makes temporary files in the directory of the system.
+    /// True if the program makes temporary files in the directory of the system.
     pub temporary: bool,
 }
 
-/// Which images a program takes.
+/// Images that a program takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Images {
-    /// Wherever they are.
+    /// Files, standard input and images of the local store.
     Any,
-    /// Those of the local store.
+    /// Images of the local store.
     Stored,
-    /// None.
+    /// No images.
     None,
 }
 
@@ -41,38 +44,38 @@ impl Uses {
     /// A program that shows one image of an index.
     pub const ONE: Uses = Uses {
         platform: Some(
-            "Choose this platform in an index: os/architecture[/variant]\n\n\
-             Without it the host's platform is chosen, or the only one that is there.",
+            "Select this platform from an index: os/architecture[/variant]\n\n\
+             Default: the host's platform, or the only one of the index.",
         ),
         images: Images::Any,
         temporary: false,
     };
-    /// One that takes all images of an index.
+    /// A program that takes all images of an index.
     pub const ALL: Uses = Uses {
         platform: Some(
-            "Take only the images for this platform: os/architecture[/variant]\n\n\
-             Without it those for all platforms are taken.",
+            "Select only the images for this platform: os/architecture[/variant]\n\n\
+             Default: the images for all platforms.",
         ),
         ..Uses::ONE
     };
-    /// One that makes images of what is none.
+    /// A program that makes images of files.
     pub const MAKES: Uses = Uses {
         platform: Some(
-            "State this platform for the new image: os/architecture[/variant]\n\n\
-             Without it that of what goes into the image where it tells, or the host's.",
+            "Set the platform of the new image: os/architecture[/variant]\n\n\
+             Default: the platform of the input if it states one, or the host's.",
         ),
         images: Images::None,
         temporary: true,
     };
-    /// One that takes no images.
+    /// A program that takes no images.
     pub const NOTHING: Uses = Uses {
         platform: None,
         images: Images::None,
         temporary: false,
     };
 
-    /// The command with the help of --platform; without the option where it has no effect.
-    fn told(self, command: clap::Command) -> clap::Command {
+    /// Returns the command with the help of --platform, and hides the option where it has no effect.
+    fn with_platform(self, command: clap::Command) -> clap::Command {
         if !command
             .get_arguments()
             .any(|arg| arg.get_id() == "platform")
@@ -89,10 +92,10 @@ impl Uses {
     }
 }
 
-/// A subcommand: its page, and what adds what it takes to a command.
+/// A subcommand: its page, and the function that adds its arguments to a command.
 pub type Subcommand = (Page, fn(clap::Command) -> clap::Command);
 
-/// Options of a program with subcommands are those of each of them, too.
+/// Adds subcommands, each of which takes the options of the program, too.
 fn with_common(
     command: clap::Command,
     commands: impl ExactSizeIterator<Item = clap::Command>,
@@ -120,19 +123,12 @@ impl Page {
         let statuses = &prose.section("Exit status").terms;
         let statuses: Vec<String> = statuses
             .iter()
-            .map(|(code, meaning)| format!("{code} {meaning}"))
+            .map(|(code, meaning)| format!("{code} {}", unmarked(meaning)))
             .collect();
         if !statuses.is_empty() {
             text.push_str(&format!("\nExit status: {}\n", statuses.join("; ")));
         }
-        let named = limits::NAMED.iter();
-        let named = named.map(|named| {
-            (
-                format!("{}={}", named.name, named.default),
-                named.described(),
-            )
-        });
-        let mut long = listed("Limits", &named.collect::<Vec<_>>());
+        let mut long = listed("Limits", &limits());
         for section in prose.own() {
             long.push('\n');
             long.push_str(&listed(&section.title, &section.terms));
@@ -148,7 +144,7 @@ impl Page {
     /// Returns the command without the texts of the page. Arguments of a subcommand are added only if it is typed.
     pub(super) fn bare_of(&self, commands: &[Subcommand], command: clap::Command) -> clap::Command {
         let bare = |command: &Subcommand| clap::Command::new(command.0.name).defer(command.1);
-        let command = self.uses.told(command.name(self.name));
+        let command = self.uses.with_platform(command.name(self.name));
         with_common(command, commands.iter().map(bare))
     }
 
@@ -162,15 +158,33 @@ impl Page {
             let command = arguments(clap::Command::new(page.name));
             page.command(command)
         };
-        let command = self.uses.told(self.command(command));
+        let command = self.uses.with_platform(self.command(command));
         with_common(command, commands.iter().map(whole))
     }
+}
+
+/// Limits that --limit sets, with their defaults and meanings.
+pub(super) fn limits() -> Vec<(String, String)> {
+    let named = limits::NAMED.iter();
+    let named = named.map(|named| {
+        (
+            format!("{}={}", named.name, named.default),
+            named.described(),
+        )
+    });
+    named.collect()
+}
+
+/// Text without the backticks of its code spans.
+fn unmarked(text: &str) -> String {
+    text.replace('`', "")
 }
 
 /// Terms and meanings under a heading, as help shows them.
 fn listed<M: AsRef<str>>(heading: &str, items: &[(String, M)]) -> String {
     let items = items.iter();
-    let items = items.map(|(term, meaning)| format!("  {term}\n      {}\n", meaning.as_ref()));
+    let items =
+        items.map(|(term, meaning)| format!("  {term}\n      {}\n", unmarked(meaning.as_ref())));
     format!("{heading}:\n{}", items.collect::<String>())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A page has a title (`# imgls`) and sections (`## Filters`). A section has paragraphs, then a list of terms, each
 //! on a line that starts with "- `TERM`: meaning" and on indented lines after it. Code spans in paragraphs and
-//! meanings protect characters that Markdown would interpret; their backticks are not printed.
+//! meanings are bold in a manual page; help shows them without their backticks.
 
 /// Prose of one page.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct Prose {
 pub struct Section {
     /// Title, as in `Exit status`.
     pub title: String,
-    /// Paragraphs, each on one line.
+    /// Paragraphs, each on one line, with the backticks of code spans.
     pub paragraphs: Vec<String>,
     /// Terms and their meanings.
     pub terms: Vec<(String, String)>,
@@ -63,6 +63,11 @@ impl Prose {
             .unwrap_or(MISSING)
     }
 
+    /// Returns all sections in the order of the text.
+    pub fn sections(&self) -> impl Iterator<Item = &Section> {
+        self.sections.iter()
+    }
+
     /// Returns the sections that only this page has, in the order of the text.
     pub fn own(&self) -> impl Iterator<Item = &Section> {
         let sections = self.sections.iter();
@@ -70,17 +75,17 @@ impl Prose {
     }
 }
 
-/// Text of a block on one line, without the backticks of code spans.
+/// Text of a block on one line.
 fn joined(block: &str) -> String {
     let lines: Vec<&str> = block.lines().map(str::trim).collect();
-    lines.join(" ").replace('`', "")
+    lines.join(" ")
 }
 
 /// Term and meaning of a list item: "`TERM`: meaning".
 fn term(item: &str) -> (String, String) {
-    let item = item.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let item = joined(item);
     let (term, meaning) = item.split_once("`: ").unwrap_or((&item, ""));
-    (joined(term), joined(meaning))
+    (term.replace('`', ""), meaning.to_owned())
 }
 
 #[cfg(test)]
@@ -93,7 +98,7 @@ mod tests {
                     - `0`: done\n- `1, 2`:\n  not\n  done\n\n## Filters\n\n- `a: b`: c\n";
         let prose = Prose::parse(text);
         let description = prose.section("Description");
-        assert_eq!(description.paragraphs, ["Lists * images.", "More."]);
+        assert_eq!(description.paragraphs, ["Lists `*` images.", "More."]);
         let statuses = &prose.section("Exit status").terms;
         let expected = [("0", "done"), ("1, 2", "not done")];
         assert_eq!(

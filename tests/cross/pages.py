@@ -13,20 +13,21 @@ import tomllib
 
 from imgkit import BIN, ENV, REPO, Checks, tell
 
-# The headings that every man page has.
+# The headings of imgkit(7), and those of every other page.
+SHARED = ["NAME", "DESCRIPTION", "IMAGES", "FORMATS", "COMMON OPTIONS", "LIMITS", "EXIT STATUS", "ENVIRONMENT", "SEE ALSO"]
 HEADINGS = ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "EXAMPLES", "SEE ALSO"]
 
 checks = Checks("pages")
 
 
-def check_page(name, what, path, options):
+def check_page(what, path, options, headings=HEADINGS):
     plain = {**ENV, "MANWIDTH": "120", "MANROFFOPT": "", "MANPAGER": "cat", "MAN_KEEP_FORMATTING": ""}
     groff = subprocess.run(["man", "--warnings", "-l", path], env=plain, capture_output=True, text=True)
     checks.same(f"{what}: man --warnings has none", [groff.returncode, groff.stderr], [0, ""])
     mandoc = subprocess.run(["mandoc", "-T", "lint", "-W", "error", path], capture_output=True, text=True)
     checks.same(f"{what}: mandoc finds no error", [mandoc.returncode, mandoc.stdout], [0, ""])
     lines = [re.sub(r".\x08", "", line) for line in groff.stdout.splitlines()]
-    for heading in HEADINGS:
+    for heading in headings:
         checks.true(f"{what}: has {heading}", heading in lines)
     text = "\n".join(lines)
     for option in options:
@@ -68,11 +69,12 @@ def main():
         with tempfile.NamedTemporaryFile(suffix=".1") as page:
             page.write(run.out)
             page.flush()
-            check_page(name, f"{name} --generate man", page.name, options)
+            check_page(f"{name} --generate man", page.name, options)
         if name in pages:
-            check_page(name, f"man/{name}.1", pages[name], options)
+            check_page(f"man/{name}.1", pages[name], options)
         elif pages:
             checks.true(f"man/{name}.1 is there", False)
+    check_page("man/imgkit.7", REPO / "man/imgkit.7", ["--store", "--jobs", "--progress", "--limit", "--generate"], SHARED)
     if not pages:
         print("LEFT OUT: man/*.1: there are no pages yet; those that --generate man prints were checked")
 

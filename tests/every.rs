@@ -326,12 +326,13 @@ fn references_that_are_none() {
     let room = Room::with("app.tar", &build::docker(&[&app()]));
     for (name, line) in OPENING {
         room.run(&on(line, "app.tar:"))
-            .fails(&format!("{name}: a reference is missing after ':'\n"));
+            .fails(&format!("{name}: missing reference after ':'\n"));
         room.run(&on(line, "app.tar@sha256:xyz"))
             .code(2)
             .complains("invalid digest 'sha256:xyz'");
-        room.run(&on(line, "''"))
-            .fails(&format!("{name}: an image needs a name or a path\n"));
+        room.run(&on(line, "''")).fails(&format!(
+            "{name}: invalid image: expected a name or a path, found ''\n"
+        ));
     }
 }
 
@@ -556,7 +557,7 @@ fn file_names_that_are_no_utf8() {
     let wanted = "imgls: gon\\xe9.tar: cannot open: no such file or directory\n";
     assert_eq!((code, out.as_str(), err.as_str()), (Some(2), "", wanted));
     let (code, _, err) = run(&[b"caf\xe9.tar:\xff"]);
-    let wanted = "imgls: invalid image reference '\\xff': it is not UTF-8\n";
+    let wanted = "imgls: invalid image reference '\\xff': invalid UTF-8\n";
     assert_eq!((code, err.as_str()), (Some(2), wanted));
     let (code, _, err) = run(&[b"--progress", b"\xff"]);
     assert_eq!(code, Some(2));

@@ -170,7 +170,7 @@ fn bad_usage() {
         ),
         (
             "imgconvert --level 1 app.tar out.tar",
-            "--level is for --compression gzip and zstd".into(),
+            "--level requires --compression gzip or zstd".into(),
         ),
         (
             "imgconvert --platform linux/s390x app.tar out.tar",
@@ -442,7 +442,7 @@ fn zstd_chunked_requires_oci_media_types() {
         .complains("zstd layers under docker's media types");
     room.run("imgconvert --compression zstd:chunked --level 23 app.tar o.tar")
         .code(2)
-        .complains("--level is 1 to 22 for this codec, not 23");
+        .complains("invalid --level: expected 1 to 22, found 23");
 }
 
 #[test]

@@ -376,7 +376,7 @@ fn parts_tars_and_folders_are_compared() {
         .complains("the image has 3");
     room.run("imgdiff a.tar@3..2 a.tar")
         .code(2)
-        .complains("layers are counted from 1");
+        .complains("expected numbers from 1");
     let tar = build::layer("f a one | f b two | f c tree");
     room.write("root.tar", &tar);
     room.write("root.tar.gz", &Pack::Gzip.pack(&tar));

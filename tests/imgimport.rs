@@ -186,7 +186,7 @@ fn invalid_input_is_reported_and_not_stored() {
         ("-c '' root.tar", "-c: file with no instructions\n".to_owned()),
         ("root.tar UPPER", "invalid image reference 'UPPER': ".to_owned()),
         ("--config config.json root.tar", "the document: expected an object, found a list\n".to_owned()),
-        ("--owner me d", "invalid value 'me' for '--owner <UID[:GID]>': it is written UID or UID:GID, in numbers\n".to_owned() + hint),
+        ("--owner me d", "invalid value 'me' for '--owner <UID[:GID]>': expected UID or UID:GID, in numbers\n".to_owned() + hint),
         ("--owner 1 root.tar", "--owner and --exclude require a directory: archives are imported unchanged\n".to_owned()),
         ("gone.tar", "gone.tar: cannot open: no such file or directory\n".to_owned()),
         ("cut.tar", "cut.tar: damaged tar: header at byte 512: unexpected end: 324 bytes are missing\n".to_owned()),

@@ -174,11 +174,11 @@ fn bad_usage() {
         ),
         (
             "imgload --level 3 app.tar",
-            "--level is for --compression gzip and zstd\n".into(),
+            "--level requires --compression gzip or zstd\n".into(),
         ),
         (
             "imgload --compression gzip --level 13 app.tar",
-            "--level is 1 to 12 for this codec, not 13\n".into(),
+            "invalid --level: expected 1 to 12, found 13\n".into(),
         ),
         (
             "imgload --platform linux/s390x app.tar",

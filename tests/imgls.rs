@@ -814,7 +814,7 @@ fn standard_input_is_read_once() {
     ] {
         let name = line.split(' ').next().expect("a program");
         room.command(line).pipe(&tar).run().fails(&format!(
-            "{name}: standard input can be read once, and is named more often\n"
+            "{name}: cannot read two inputs from standard input\n"
         ));
     }
 }

@@ -10,18 +10,18 @@ use crate::write::Recode;
 
 use super::image::platform_arg;
 
-/// What every program takes.
+/// Options of all programs.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Common {
-    /// Choose this platform in an index: os/architecture[/variant]
+    /// Select this platform from an index: os/architecture[/variant]
     ///
-    /// Without it the host's platform is chosen, or the only one that is there.
+    /// Default: the host's platform, or the only one of the index.
     #[arg(long, value_name = "PLATFORM", value_parser = platform_arg, help_heading = "Common options")]
     pub platform: Option<Platform>,
 
-    /// Folder of the local store, an OCI image layout
+    /// Directory of the local store, an OCI image layout
     ///
-    /// By default $XDG_DATA_HOME/imgkit, or ~/.local/share/imgkit.
+    /// Default: $XDG_DATA_HOME/imgkit, or ~/.local/share/imgkit.
     #[arg(
         long,
         value_name = "DIR",
@@ -31,11 +31,11 @@ pub struct Common {
     )]
     pub store: Option<PathBuf>,
 
-    /// Use N threads; by default one for each core
+    /// Number of threads (default: one for each core)
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Common options")]
     pub jobs: Option<u16>,
 
-    /// How to show progress on standard error: a bar on terminals, plain lines, or nothing
+    /// Show progress on standard error: as a bar on terminals, as lines, or not at all
     #[arg(
         long,
         value_name = "HOW",
@@ -45,10 +45,10 @@ pub struct Common {
     )]
     pub progress: ProgressWhen,
 
-    /// Raise or lower a resource limit (see LIMITS in --help); may be repeated
+    /// Set a resource limit (see LIMITS in --help); may be repeated
     ///
-    /// Limits keep a hostile input from filling memory or disk. Exceeding one is exit status 2, and the error names
-    /// it. K, M, G and T after a number are powers of 1024; none is for no limit, or the highest that there is.
+    /// Limits keep hostile input from filling memory or disk. Exceeding one is an error that names it, with exit
+    /// status 2. K, M, G and T after a number are powers of 1024; none is no limit, or the maximum.
     #[arg(
         long = "limit",
         value_name = "NAME=VALUE",
@@ -69,34 +69,28 @@ pub struct Common {
 }
 
 impl Common {
-    /// What is accepted at most: the defaults, and what `--limit` moved, in the order in which it was typed.
+    /// Returns the default limits, changed by each `--limit` in order.
     pub fn limits(&self) -> Limits {
         let mut limits = Limits::default();
-        self.move_limits(&mut limits);
+        self.change_limits(&mut limits);
         limits
     }
 
-    /// Moves what `--limit` moves.
-    pub fn move_limits(&self, limits: &mut Limits) {
+    /// Changes limits by each `--limit` in order.
+    pub fn change_limits(&self, limits: &mut Limits) {
         for text in &self.limit {
-            // Was tried when it was taken in.
+            // Valid, because `limit_arg` has checked it.
             let _ = limits.set(text);
         }
     }
 }
 
-/// Reads `--limit`.
+/// Checks a value of `--limit`.
 fn limit_arg(text: &str) -> Result<String, String> {
     Limits::default().set(text).map(|()| text.to_owned())
 }
 
-impl AsRef<Common> for Common {
-    fn as_ref(&self) -> &Common {
-        self
-    }
-}
-
-/// Colour, for programs that have it.
+/// Option of programs with colour.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Coloring {
     /// When to use colour
@@ -110,28 +104,28 @@ pub struct Coloring {
     pub color: ColorWhen,
 }
 
-/// How layers are to be packed.
+/// Options for the compression of layers.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Packing {
-    /// How layers are packed: as they are, plain, in gzip, in zstd, or in zstd:chunked
+    /// Layer compression: keep, none, gzip, zstd or zstd:chunked
     ///
-    /// zstd:chunked is zstd with a table of contents, from which podman and others fetch only the files, and parts of
-    /// files, that they do not have. A layer that such a table cannot describe becomes plain zstd.
+    /// zstd:chunked is zstd with a table of contents, which lets podman and others fetch only missing files and parts
+    /// of files. A layer that such a table cannot describe is compressed with zstd.
     ///
-    /// Repacking changes the digests of layers and manifests; configs, image IDs and diff IDs stay.
+    /// Recompression changes the digests of layers and manifests; configs, image IDs and diff IDs stay the same.
     #[arg(long, value_name = "CODEC", value_enum, default_value_t)]
     pub compression: PackingWhen,
 
-    /// The codec's level: 1 to 12 for gzip (5), 1 to 22 for zstd (3)
+    /// Compression level: 1 to 12 for gzip (default: 5), 1 to 22 for zstd (default: 3)
     #[arg(long, value_name = "N")]
     pub level: Option<i32>,
 }
 
 impl Packing {
-    /// What is to be otherwise than it is.
+    /// Returns the requested changes to layers.
     ///
     /// # Errors
-    /// `Usage` for a level that the codec does not have.
+    /// `Usage` for an invalid level.
     pub fn recode(&self, common: &Common) -> Result<Recode> {
         let highest = match self.compression {
             PackingWhen::Keep | PackingWhen::None => 0,
@@ -140,11 +134,11 @@ impl Packing {
         };
         match self.level {
             Some(_) if highest == 0 => {
-                let why = "--level is for --compression gzip and zstd";
+                let why = "--level requires --compression gzip or zstd";
                 return Err(Fault::Usage(why.into()).into());
             }
             Some(level) if !(1..=highest).contains(&level) => {
-                let why = format!("--level is 1 to {highest} for this codec, not {level}");
+                let why = format!("invalid --level: expected 1 to {highest}, found {level}");
                 return Err(Fault::Usage(why).into());
             }
             _ => {}
@@ -165,19 +159,19 @@ impl Packing {
     }
 }
 
-/// How layers are packed.
+/// Compression of layers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum PackingWhen {
-    /// As they are.
+    /// Unchanged.
     #[default]
     Keep,
-    /// Not at all.
+    /// Uncompressed.
     None,
-    /// In gzip.
+    /// gzip.
     Gzip,
-    /// In zstd.
+    /// zstd.
     Zstd,
-    /// In zstd that can be fetched in parts.
+    /// zstd with a table of contents.
     #[value(name = "zstd:chunked")]
     ZstdChunked,
 }
@@ -185,23 +179,23 @@ pub enum PackingWhen {
 /// When to use colour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColorWhen {
-    /// On a terminal, unless NO_COLOR is set.
+    /// If standard output is a terminal and NO_COLOR is not set.
     #[default]
     Auto,
-    /// Whatever standard output is.
+    /// Always.
     Always,
-    /// Not at all.
+    /// Never.
     Never,
 }
 
-/// How to show progress.
+/// Form of progress.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ProgressWhen {
-    /// A bar if standard error is a terminal and the job takes longer than half a second.
+    /// A bar if standard error is a terminal and the operation takes longer than half a second.
     #[default]
     Auto,
-    /// A line now and then, for logs.
+    /// A line every five seconds, for logs.
     Plain,
-    /// Nothing.
+    /// No progress.
     None,
 }

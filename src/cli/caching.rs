@@ -1,4 +1,4 @@
-//! The folder in which programs that decode layers keep what they found out.
+//! The option for the cache of indexes of compressed layers.
 
 use std::path::PathBuf;
 
@@ -8,15 +8,15 @@ use super::Io;
 use crate::cache::Cache;
 use crate::error::Result;
 
-/// Where indexes of packed layers are kept.
+/// Option for the directory of the cache.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Caching {
-    /// Keep an index of each packed layer in DIR, and read from there what is known of layers
+    /// Keep indexes of compressed layers in DIR, and use existing ones
     ///
-    /// The first run makes the index while it decodes a layer; later ones answer without decoding it, or decode the
-    /// parts they need. Entries are believed as they were verified then, and the archive's bytes are not read for them:
-    /// imgverify notices damage. Contents are decoded from the archive and compared with the hash they had. DIR has to be
-    /// yours, and nobody else may be able to write to it; what is in it can be deleted at any time.
+    /// The first run makes the index while it decodes a layer; later runs decode nothing, or only the required parts.
+    /// Entries of an index were verified when it was made and are not compared with the archive again; imgverify finds
+    /// damage. File contents are decoded from the archive and compared with their recorded hashes. DIR must be owned
+    /// by you and writable for you only; its files may be deleted at any time.
     #[arg(
         long,
         value_name = "DIR",
@@ -29,18 +29,18 @@ pub struct Caching {
 }
 
 impl Caching {
-    /// Opens the folder, if one was named. An empty name is none.
+    /// Opens the cache if a directory was given. An empty name is ignored.
     ///
     /// # Errors
     /// As [`Cache::open`].
     pub fn open(&self) -> Result<Option<Cache>> {
         let named = self.cache.as_deref();
-        let named = named.filter(|folder| !folder.as_os_str().is_empty());
+        let named = named.filter(|directory| !directory.as_os_str().is_empty());
         named.map(Cache::open).transpose()
     }
 }
 
-/// Says once that nothing could be kept, if so: what was asked for was done all the same.
+/// Warns once if the cache could not be written, which does not affect the operation.
 pub fn warn_of_cache(cache: Option<&Cache>, io: &mut Io) {
     if let Some(error) = cache.and_then(Cache::save_error) {
         io.warn(&format!("cannot write the cache: {error}"));

@@ -1,8 +1,8 @@
-//! Completions beyond options: operands are files, images of the local store, and images in an archive after `FILE:`.
+//! Shell completions of operands: files, images of the local store and, after `FILE:`, images of an archive.
 
 use clap::{Command, ValueHint};
 
-/// Completes the operands of every program: words that `imgls` prints beside the names of files.
+/// Completes operands of all programs, with names that `imgls` prints and names of files.
 const OPERANDS: &str = r#"_imgkit_operands() {
     local IFS=$'\n' word="${COMP_LINE:0:COMP_POINT}" file names
     word="${word##* }"
@@ -25,7 +25,7 @@ const OPERANDS: &str = r#"_imgkit_operands() {
 
 "#;
 
-/// Says of each option whether a path is its value, so that shells offer files only there.
+/// Marks options whose value is a path, so that shells offer files only for these.
 pub(super) fn hinted(command: Command) -> Command {
     let names: Vec<String> = command
         .get_subcommands()
@@ -52,7 +52,7 @@ pub(super) fn hinted(command: Command) -> Command {
     command
 }
 
-/// Bash completions with operands: clap's offer options where a word begins, and nothing else.
+/// Adds operands to bash completions; those of clap have options only.
 pub(super) fn with_operands(script: &[u8], command: &Command) -> Vec<u8> {
     let script = String::from_utf8_lossy(script);
     let has_subcommands = command.has_subcommands();

@@ -1,4 +1,4 @@
-//! How an image is named on a command line.
+//! Images as given on a command line.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -14,21 +14,21 @@ use crate::error::{Error, Fault, Result};
 use crate::escape;
 use crate::spec::{Digest, Platform, Reference};
 
-/// An image as the user typed it; nothing has been looked up yet.
+/// An image as typed, not looked up yet.
 ///
 /// | form | meaning |
 /// |---|---|
-/// | `PATH`, `PATH:NAME[:TAG]`, `PATH:@N`, `PATH@sha256:…` | a file or folder, and which image in it |
+/// | `PATH`, `PATH:NAME[:TAG]`, `PATH:@N`, `PATH@sha256:…` | an archive or a directory, and the image in it |
 /// | `docker-archive:PATH[:REF]`, `oci-archive:PATH[:REF]`, `oci:PATH[:REF]`, `dir:PATH` | skopeo's spelling |
-/// | `-`, `-:REF` | the archive on standard input, which `/dev/stdin` means, too |
+/// | `-`, `-:REF` | the archive on standard input, also as `/dev/stdin` |
 /// | `NAME[:TAG]`, `NAME@DIGEST`, `ID`, `store:…` | an image in the local store |
 ///
-/// What exists as a path is a path.
+/// An existing path always is a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageArg {
-    /// As it was typed; paths are bytes.
+    /// The argument as typed; paths are bytes.
     typed: OsString,
-    /// The same to be shown: what is no UTF-8 is escaped.
+    /// The argument for messages, with invalid UTF-8 escaped.
     text: String,
 }
 
@@ -46,13 +46,13 @@ impl From<OsString> for ImageArg {
     }
 }
 
-/// Stands for the `-` of `-:REF` on its way through clap, which would take that for an option. No argument can hold
-/// it, because the system ends arguments with it.
+/// Replacement for the `-` of `-:REF`, which clap would take for an option. No argument can contain it, because the
+/// system ends arguments with it.
 const STDIN: &str = "\0";
-/// The same in what is shown, where clap takes control characters out: a character that nobody uses.
+/// Replacement in messages of clap, which removes control characters: a private-use character.
 const SHOWN_STDIN: &str = "\u{f8ff}";
 
-/// Arguments as clap can read them: `-:REF` is an image and no option.
+/// Returns an argument for clap, in which `-:REF` is an image instead of an option.
 pub(super) fn shield(argument: OsString) -> OsString {
     match argument.as_encoded_bytes() {
         [b'-', b':', rest @ ..] => {
@@ -64,8 +64,8 @@ pub(super) fn shield(argument: OsString) -> OsString {
     }
 }
 
-/// An argument as it can be shown: escaped and cut. What is plain stays what it is.
-pub(super) fn shown(argument: &OsString) -> OsString {
+/// Returns an argument for a message: escaped and cut.
+pub(super) fn displayed(argument: &OsString) -> OsString {
     let bytes = argument.as_bytes();
     let (shield, rest) = match bytes.strip_prefix(STDIN.as_bytes()) {
         Some(rest) => (SHOWN_STDIN, rest),
@@ -76,12 +76,12 @@ pub(super) fn shown(argument: &OsString) -> OsString {
     format!("{shield}{}", escape::brief(&text)).into()
 }
 
-/// A message of clap's about shielded arguments, with what was typed.
+/// Returns a message of clap with shielded arguments as they were typed.
 pub(super) fn unshielded(message: &str) -> String {
     message.replace(SHOWN_STDIN, "-")
 }
 
-/// How many of the images that were named are on standard input.
+/// Returns the number of images that are read from standard input.
 pub(super) fn standard_inputs(matches: &ArgMatches) -> usize {
     let images = |id: &Id| match matches.try_get_many::<ImageArg>(id.as_str()) {
         Ok(Some(images)) => images.filter(|image| image.is_stdin()).count(),
@@ -90,18 +90,18 @@ pub(super) fn standard_inputs(matches: &ArgMatches) -> usize {
     matches.ids().map(images).sum()
 }
 
-/// Reads `--platform`.
+/// Parses `--platform`.
 ///
 /// # Errors
-/// The message for the user.
+/// A message for the user.
 pub fn platform_arg(text: &str) -> Result<Platform, String> {
     Platform::parse(text).map_err(|error| error.to_string())
 }
 
-/// Some layers, counted from 0: the first one, and the one after the last; `None` for all that follow.
+/// Range of layers, from 0: the first one, and the one after the last; `None` for all that follow.
 pub type LayerRange = (usize, Option<usize>);
 
-/// What was noted about archives that were opened and was not said yet: those who open them have no stream for it.
+/// Notes about opened archives that are still to be printed, because opening has no access to the streams.
 static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 pub(super) fn remember(archive: &Archive) {
@@ -114,34 +114,34 @@ pub(super) fn remember(archive: &Archive) {
     }
 }
 
-/// Takes what has been noted about opened archives and not been said.
+/// Takes the notes about opened archives that are still to be printed.
 pub(super) fn notes() -> Vec<String> {
     std::mem::take(&mut *NOTES.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Where an image is, by the way it was typed.
+/// Location of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Place {
     Stdin,
     Path(PathBuf),
-    /// With the name that goes with a digest, where one was typed.
+    /// The local store, with the name in front of a digest if one was typed.
     Store(Option<String>),
 }
 
 impl ImageArg {
-    /// Standard input.
+    /// Returns the argument for standard input.
     pub fn stdin() -> Self {
         OsString::from("-").into()
     }
 
-    /// What was typed, to be shown.
+    /// Returns the argument for messages.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The folder that was named, if it is none of an image but one that may hold archives: a program that takes many
-    /// images searches it.
-    pub fn folder_to_search(&self) -> Option<PathBuf> {
+    /// Returns the directory if it is not an image itself and may hold archives: programs that take several images
+    /// search it.
+    pub fn directory_to_search(&self) -> Option<PathBuf> {
         match self.parse() {
             Ok((Place::Path(path), None, Pick::Only)) if path.is_dir() => {
                 (!holds_image(&path)).then_some(path)
@@ -150,30 +150,32 @@ impl ImageArg {
         }
     }
 
-    /// The image without a range of layers after it, and the range, counted from 0: `A@2..5` is `A` and `1..5`, `A@2` is
-    /// `A` and `1..2`.
+    /// Splits off a range of layers, counted from 0: `A@2..5` is `A` and `1..5`, `A@2` is `A` and `1..2`.
     ///
-    /// Either end may be left out; `None` stands for the last layer there is. What exists as a path has no range, and the
-    /// `@2` of `A:@2` is the position of an image.
+    /// Either end may be omitted; `None` is the end of the image. An existing path has no range, and the `@2` of `A:@2`
+    /// is the position of an image.
     ///
     /// # Errors
     /// `Usage` for a range that begins with layer 0 or ends before it begins.
     pub fn split_range(&self) -> Result<(Self, Option<LayerRange>)> {
         let typed = self.typed.as_bytes();
-        let whole = || Ok((self.clone(), None));
+        let complete = || Ok((self.clone(), None));
         let Some(at) = typed.iter().rposition(|byte| *byte == b'@') else {
-            return whole();
+            return complete();
         };
         let Ok(range) = std::str::from_utf8(&typed[at + 1..]) else {
-            return whole();
+            return complete();
         };
         let is_position = at.checked_sub(1).is_none_or(|before| typed[before] == b':');
         if !is_range(range) || is_position || Path::new(&self.typed).exists() {
-            return whole();
+            return complete();
         }
         let (first, last) = range.split_once("..").unwrap_or((range, range));
         let refused = || {
-            let why = format!("'{}': layers are counted from 1, as in @2..5", self.text);
+            let why = format!(
+                "invalid layers in '{}': expected numbers from 1, as in @2..5",
+                self.text
+            );
             Error::new(Fault::Usage(why))
         };
         let number = |text: &str| text.parse::<usize>().ok().filter(|number| *number > 0);
@@ -193,7 +195,7 @@ impl ImageArg {
         Ok((image, Some((first - 1, last))))
     }
 
-    /// The path that is meant, if it is one and no reference follows it.
+    /// Returns the path if no reference follows it.
     pub fn whole_path(&self) -> Option<PathBuf> {
         match self.parse() {
             Ok((Place::Path(path), _, Pick::Only)) => Some(path),
@@ -201,10 +203,10 @@ impl ImageArg {
         }
     }
 
-    /// The file or folder that is meant, standard input by its name in `/dev`; `None` for what is in the store.
+    /// Returns the path of the archive, `/dev/stdin` for standard input; `None` for an image in the store.
     ///
     /// # Errors
-    /// `Usage` for what cannot be an image.
+    /// `Usage` for an invalid argument.
     pub fn input_path(&self) -> Result<Option<PathBuf>> {
         Ok(match self.parse()?.0 {
             Place::Path(path) => Some(path),
@@ -213,7 +215,7 @@ impl ImageArg {
         })
     }
 
-    /// The file or folder that is meant, or that holds what is meant.
+    /// Returns the path of the archive; `None` for standard input and the store.
     pub fn path(&self) -> Option<PathBuf> {
         match self.parse() {
             Ok((Place::Path(path), ..)) => Some(path),
@@ -228,7 +230,9 @@ impl ImageArg {
     pub(super) fn parse(&self) -> Result<(Place, Option<Half>, Pick)> {
         let typed = self.typed.as_bytes();
         if typed.is_empty() {
-            return Err(Fault::Usage("an image needs a name or a path".into()).into());
+            return Err(
+                Fault::Usage("invalid image: expected a name or a path, found ''".into()).into(),
+            );
         }
         if !Path::new(&self.typed).exists() {
             for (prefix, half) in [
@@ -265,7 +269,7 @@ impl ImageArg {
         let suffixes: [&[u8]; 8] = [
             b"tar", b"gz", b"tgz", b"xz", b"zst", b"bz2", b"json", b"oci",
         ];
-        // No name in the store is anything but UTF-8.
+        // Names in the store are UTF-8.
         let is_path = typed.starts_with(b"/")
             || typed.starts_with(b".")
             || typed.starts_with(b"~")
@@ -280,7 +284,7 @@ impl ImageArg {
     }
 }
 
-/// What is meant of standard input, if that is what was typed: as `-` or as its device.
+/// Returns the selected image if the argument is standard input, as `-` or as its device.
 fn stdin(typed: &[u8]) -> Result<Option<Pick>> {
     let names: [&[u8]; 4] = [b"-", b"/dev/stdin", b"/dev/fd/0", b"/proc/self/fd/0"];
     for name in names {
@@ -293,22 +297,22 @@ fn stdin(typed: &[u8]) -> Result<Option<Pick>> {
     Ok(None)
 }
 
-/// Whether a path is one of the files that this process was started with, as shells write `<(…)`, and a pipe.
+/// Tests if a path is a pipe that the process inherited, as from the shell's `<(…)`.
 pub(super) fn is_descriptor(path: &Path) -> bool {
     let is_number = |name: &OsStr| name.as_bytes().iter().all(u8::is_ascii_digit);
-    let inside = path.parent().is_some_and(|folder| {
-        folder == Path::new("/dev/fd") || folder == Path::new("/proc/self/fd")
+    let inside = path.parent().is_some_and(|directory| {
+        directory == Path::new("/dev/fd") || directory == Path::new("/proc/self/fd")
     });
     inside
         && path.file_name().is_some_and(is_number)
         && std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
 }
 
-/// Everything but a path is text.
+/// Returns a part of the argument that must be UTF-8: everything but a path.
 fn utf8(bytes: &[u8]) -> Result<&str> {
     std::str::from_utf8(bytes).map_err(|_| {
         let text = escape::bytes(bytes).into_owned();
-        let why = "it is not UTF-8";
+        let why = "invalid UTF-8";
         Fault::BadReference { text, why }.into()
     })
 }
@@ -317,7 +321,7 @@ fn path(bytes: &[u8]) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(bytes))
 }
 
-/// The longest part of what was typed that exists as a path, and what follows it.
+/// Splits an argument into the longest part that is an existing path and the selected image.
 fn split(typed: &[u8]) -> Result<Option<(PathBuf, Pick)>> {
     if path(typed).exists() {
         return Ok(Some((path(typed), Pick::Only)));
@@ -337,13 +341,13 @@ fn split(typed: &[u8]) -> Result<Option<(PathBuf, Pick)>> {
     Ok(None)
 }
 
-/// A path that does not exist, cut where a reference would begin, so that the error names the file.
+/// Returns a missing path, cut at the reference, so that the error names the file.
 fn unsplit(typed: &[u8]) -> (PathBuf, Pick) {
     let end = typed.iter().position(|b| *b == b':');
     (path(&typed[..end.unwrap_or(typed.len())]), Pick::Only)
 }
 
-/// What follows a path: `@N`, a digest, a name, or a name with a digest, of which the digest counts.
+/// Parses the part after a path: `@N`, a digest, a name, or a name with a digest, in which the digest counts.
 fn pick(text: &str) -> Result<Pick> {
     if let Some(position) = text.strip_prefix('@') {
         return match position.parse() {
@@ -352,7 +356,7 @@ fn pick(text: &str) -> Result<Pick> {
         };
     }
     if text.is_empty() {
-        return Err(Fault::Usage("a reference is missing after ':'".into()).into());
+        return Err(Fault::Usage("missing reference after ':'".into()).into());
     }
     match text.split_once('@') {
         Some((_, digest)) if digest.starts_with("sha") => digest_pick(digest),
@@ -360,7 +364,7 @@ fn pick(text: &str) -> Result<Pick> {
     }
 }
 
-/// Tests if a text chooses layers: a number, or two with `..` between them of which either may be left out.
+/// Tests if a text selects layers: a number, or two with `..` between them, either of which may be omitted.
 fn is_range(text: &str) -> bool {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     match text.split_once("..") {
@@ -369,11 +373,11 @@ fn is_range(text: &str) -> bool {
     }
 }
 
-/// A digest, or the start of one.
+/// Parses a digest, or the start of one.
 fn digest_pick(text: &str) -> Result<Pick> {
     if is_range(text) {
         let why = format!(
-            "'@{text}': layers cannot be chosen here: imgdiff, imgexport and imgcommit --squash take IMAGE@N and IMAGE@A..B"
+            "unsupported selection of layers '@{text}': only imgdiff, imgexport and imgcommit --squash take IMAGE@N and IMAGE@A..B"
         );
         return Err(Fault::Usage(why).into());
     }
@@ -386,7 +390,7 @@ fn digest_pick(text: &str) -> Result<Pick> {
     }
 }
 
-/// A name, an ID, or a digest with the name that it has to have, if one was typed.
+/// Parses a name, an ID, or a digest with the name that it must have, if one was typed.
 fn store_pick(text: &str) -> Result<(Option<String>, Pick)> {
     let pick = match text.split_once('@') {
         Some((name, digest)) => {

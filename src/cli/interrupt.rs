@@ -1,7 +1,7 @@
-//! Interrupts: a program that is told to end removes what it was making, says so, and dies of the signal.
+//! Signals: an interrupted program removes its temporary files, reports the signal, and is killed by it.
 //!
-//! Most programs never need this, so nothing is set up before the first temporary name is taken or the first bar drawn.
-//! A second signal ends the program at once; what it leaves is removed by the next run.
+//! Handlers are installed with the first temporary file or the first progress bar; most runs have neither. A second
+//! signal kills the program at once; the next run removes its temporary files.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once, OnceLock};
@@ -13,25 +13,25 @@ use signal_hook::{flag, low_level};
 
 use crate::blob;
 
-/// The program's name, for the message.
+/// Name of the program, for messages.
 static PROGRAM: OnceLock<&'static str> = OnceLock::new();
-/// Whether the program is about to end by a signal.
+/// True after a signal.
 static ENDING: AtomicBool = AtomicBool::new(false);
-/// Whether a bar is on the terminal.
+/// True while a progress bar is on the terminal.
 static DRAWN: AtomicBool = AtomicBool::new(false);
 
-/// Has interrupts heeded as soon as there is something to clean up.
+/// Installs the handlers as soon as there is a temporary file.
 pub(super) fn prepare(program: &'static str) {
     let _ = PROGRAM.set(program);
     blob::before_unfinished(heed);
 }
 
-/// Whether the program is about to end by a signal.
+/// Tests if the program received a signal.
 pub(super) fn is_ending() -> bool {
     ENDING.load(Ordering::Acquire)
 }
 
-/// Notes that a bar is on the terminal, or is not any more.
+/// Records that a progress bar is on the terminal, or was removed.
 pub(super) fn drawn(drawn: bool) {
     if drawn {
         heed();
@@ -39,21 +39,21 @@ pub(super) fn drawn(drawn: bool) {
     DRAWN.store(drawn, Ordering::Release);
 }
 
-/// Returns at once, or never if the program is about to end by a signal: what fails now fails for that reason.
+/// Returns at once, or never after a signal: errors after a signal are consequences of it.
 pub(super) fn hold() {
     while is_ending() {
         std::thread::park();
     }
 }
 
-/// Starts to heed signals.
+/// Installs the handlers once.
 fn heed() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let wanted = heeded();
         let second = Arc::new(AtomicBool::new(false));
         for signal in &wanted {
-            // Without this the second signal is heeded as late as the first; nothing is lost.
+            // An error only delays the effect of the second signal.
             let _ = flag::register_conditional_default(*signal, Arc::clone(&second));
         }
         let Ok(mut signals) = Signals::new(&wanted) else {
@@ -69,7 +69,7 @@ fn heed() {
     });
 }
 
-/// The signals that end a program, without those that it was started to ignore, as `nohup` does.
+/// Returns the signals to handle, without those that were ignored at the start, as by `nohup`.
 fn heeded() -> Vec<i32> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status
@@ -78,7 +78,7 @@ fn heeded() -> Vec<i32> {
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     let is_heeded = |signal: &i32| match ignored {
         Some(mask) => mask & (1 << (signal - 1)) == 0,
-        // Unknown without /proc: the one that is ignored in practice is left alone.
+        // Unknown without /proc: only SIGHUP is ignored in practice.
         None => *signal != SIGHUP,
     };
     [SIGINT, SIGTERM, SIGHUP]
@@ -90,7 +90,7 @@ fn heeded() -> Vec<i32> {
 fn end(signal: i32) {
     const WAIT: Duration = Duration::from_millis(5);
     ENDING.store(true, Ordering::Release);
-    // Whoever draws takes the bar away within a redraw.
+    // The progress bar is removed within one redraw.
     for _ in 0..100 {
         if !DRAWN.load(Ordering::Acquire) {
             break;
@@ -112,7 +112,7 @@ fn end(signal: i32) {
     match signal {
         SIGINT => say("interrupted".into()),
         SIGTERM => say("terminated".into()),
-        // Nobody is there to read it.
+        // No terminal is left.
         _ => {}
     }
     let _ = low_level::emulate_default_handler(signal);

@@ -1,18 +1,18 @@
-//! What all programs share: arguments, streams, the way an image is named, errors and exit codes.
+//! Command line of all programs: common options, streams, names of images, errors and exit statuses.
 //!
-//! This room alone knows standard input and output, the environment and exit codes. A main is `cli::run` with a page
-//! of documentation and a closure: parse, open, call a job, print what it returns.
+//! Only this module uses standard input and output, the environment and exit statuses. A program is [`run`] with a page
+//! of documentation and a closure: parse, open, call the operation, print its result.
 
 mod args;
-mod beside;
 mod caching;
 mod complete;
+mod conflicts;
 mod image;
 mod interrupt;
-mod making;
 mod man;
 mod new_file;
-mod opened;
+mod open;
+mod output;
 mod page;
 mod progress;
 mod prose;
@@ -22,15 +22,18 @@ mod streams;
 mod transport;
 
 pub use args::{ColorWhen, Coloring, Common, Packing, ProgressWhen};
-pub use beside::no_effect;
 pub use caching::{Caching, warn_of_cache};
+pub use conflicts::no_effect;
 pub use image::{ImageArg, LayerRange, platform_arg};
-pub use making::{Making, Selecting, note_sockets, option_file, owner_arg};
+pub use man::write_shared;
 pub use new_file::write_file;
-pub use opened::{Opened, Openings, Takes, open_store, store, store_path};
+pub use open::{Opened, Openings, Takes, open_store, store, store_path};
+pub use output::{OutputArgs, Selecting, note_sockets, option_file, owner_arg};
 pub use page::{Images, Page, Subcommand, Uses};
 pub use progress::Progress;
 pub use run::{Verdict, run, run_commands};
 pub use search::Each;
-pub use streams::{Io, apart, is_root, is_stdout, landing, now, source_date_epoch};
+pub use streams::{
+    Io, is_root, is_stdout, now, reject_same_file, source_date_epoch, temporary_directory,
+};
 pub use transport::refuse_online;

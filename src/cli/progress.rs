@@ -1,4 +1,4 @@
-//! Progress on standard error: late enough that quick runs stay silent, gone when the work is done.
+//! Progress on standard error, for operations that take longer than half a second; removed at their end.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -14,16 +14,16 @@ use crate::blob::{Meter, Part};
 use crate::escape;
 use crate::render::human;
 
-/// How long a job may take before anything is shown.
+/// Time before progress is shown.
 const SILENCE: Duration = Duration::from_millis(500);
-/// How often a bar is drawn.
+/// Interval at which bars are drawn.
 const REDRAW: Duration = Duration::from_millis(100);
-/// Blobs of fewer bytes are done before their bar could be read.
+/// Size in bytes of the smallest blob with a bar of its own.
 const SHOWN_FROM: u64 = 4 << 20;
-/// How often a plain line is written.
+/// Interval at which lines are written.
 const LINE: Duration = Duration::from_secs(5);
 
-/// Shows how far a job is until it is dropped.
+/// Shows the progress of an operation until it is dropped.
 pub struct Progress {
     thread: Option<(Sender<()>, JoinHandle<()>)>,
 }
@@ -51,7 +51,7 @@ impl Progress {
             if bar {
                 draw(&label, total, &meter, wait)
             } else {
-                tell(&label, total, &meter, wait)
+                write_lines(&label, total, &meter, wait)
             }
         });
         Progress {
@@ -69,7 +69,7 @@ impl Drop for Progress {
     }
 }
 
-/// A bar for the whole, and one for each blob in work, as docker load shows them.
+/// Draws a bar for the operation, and one for each large blob in progress, as docker load does.
 fn draw(label: &str, total: Option<u64>, meter: &Meter, wait: impl Fn(Duration) -> bool) {
     let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
     let style = |template| {
@@ -124,15 +124,15 @@ fn draw(label: &str, total: Option<u64>, meter: &Meter, wait: impl Fn(Duration) 
     interrupt::drawn(false);
 }
 
-/// Columns that stay for the bar and what is said behind it.
+/// Columns reserved for a bar and the numbers after it.
 const REST: usize = 50;
 
-/// A label, cut so that a bar and its numbers have room beside it.
+/// Cuts a label to leave columns for a bar and its numbers.
 fn fitted(label: &str, width: usize) -> String {
     escape::brief_to(label, width.saturating_sub(REST).max(8)).into_owned()
 }
 
-/// Bytes done, of how many.
+/// Bytes done, and the total if known.
 fn of(done: u64, total: Option<u64>) -> String {
     match total {
         Some(total) => format!("{}/{}", human::size(done), human::size(total)),
@@ -140,7 +140,7 @@ fn of(done: u64, total: Option<u64>) -> String {
     }
 }
 
-/// Bytes done, the speed at which bytes are read, and the time that is left.
+/// Bytes done, bytes read in a second, and the remaining time.
 fn state(total: Option<u64>, meter: &Meter, elapsed: Duration) -> String {
     let (done, read) = (meter.done(), meter.read());
     let rate = read as f64 / elapsed.as_secs_f64();
@@ -158,7 +158,7 @@ fn state(total: Option<u64>, meter: &Meter, elapsed: Duration) -> String {
     text
 }
 
-fn tell(label: &str, total: Option<u64>, meter: &Meter, wait: impl Fn(Duration) -> bool) {
+fn write_lines(label: &str, total: Option<u64>, meter: &Meter, wait: impl Fn(Duration) -> bool) {
     let start = Instant::now();
     let mut last = 0;
     loop {

@@ -1,4 +1,4 @@
-//! From `main` to exit code.
+//! Running a program: from its arguments to its exit status.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -16,37 +16,37 @@ use crate::error::{Error, Fault, Result};
 use crate::escape::brief_to;
 use crate::store;
 
-/// What a job that worked has to say through the exit status.
+/// Result of a successful operation, as its exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Done, the same, sound: 0.
+    /// Done, equal, sound: 0.
     Yes,
     /// A difference or damage was found: 1.
     No,
 }
 
-/// The exit status of trouble: bad usage, input that cannot be read or trusted, output that cannot be written.
-const TROUBLE: u8 = 2;
+/// Exit status of an error: invalid usage, unreadable or untrusted input, failed output.
+const ERROR: u8 = 2;
 
-/// Runs a program: its arguments, then its job, then its exit status.
+/// Runs a program: parses its arguments, runs the operation, and returns the exit status.
 ///
-/// Trouble wins over "no"; a reader that goes away ends the run quietly with what is known so far.
-pub fn run<A: CommandFactory + FromArgMatches + AsRef<Common>>(
+/// An error has precedence over differences. A closed pipe ends the run without an error.
+pub fn run<A: CommandFactory + FromArgMatches>(
     page: &Page,
-    job: impl FnOnce(&A, &mut Io) -> Result<Verdict>,
+    operation: impl FnOnce(&A, &mut Io) -> Result<Verdict>,
 ) -> ExitCode {
-    run_commands(page, &[], job)
+    run_commands(page, &[], operation)
 }
 
-/// The same for a program with subcommands, which have pages of their own.
-pub fn run_commands<A: CommandFactory + FromArgMatches + AsRef<Common>>(
+/// Runs a program with subcommands, which have their own pages; see [`run`].
+pub fn run_commands<A: CommandFactory + FromArgMatches>(
     page: &Page,
     commands: &[Subcommand],
-    job: impl FnOnce(&A, &mut Io) -> Result<Verdict>,
+    operation: impl FnOnce(&A, &mut Io) -> Result<Verdict>,
 ) -> ExitCode {
     let argv: Vec<OsString> = std::env::args_os().map(image::shield).collect();
     let argv = with_alias(argv, A::command);
-    // The texts for who asks for help take longer to put together than all else that is done before the job.
+    // Building the texts of help takes longer than everything else before the operation.
     let documented = || page.command_of(commands, without_empty(A::command()));
     let mut io = Io::new(page.name);
     interrupt::prepare(page.name);
@@ -61,31 +61,33 @@ pub fn run_commands<A: CommandFactory + FromArgMatches + AsRef<Common>>(
     let streams = image::standard_inputs(&matches);
     let color = matches.try_get_one::<ColorWhen>("color").ok().flatten();
     let color = color.copied();
-    let args = match A::from_arg_matches_mut(&mut matches) {
+    let common = Common::from_arg_matches(&matches);
+    let args = common.and_then(|common| Ok((common, A::from_arg_matches_mut(&mut matches)?)));
+    let (common, args) = match args {
         Ok(args) => args,
         Err(error) => return refused(&error, commands, documented, &argv, &mut io),
     };
-    io.configure(args.as_ref(), color);
+    io.configure(&common, color);
     if let Err(error) = check_epoch() {
         io.fail(&error);
-        return ExitCode::from(TROUBLE);
+        return ExitCode::from(ERROR);
     }
-    if page.uses.platform.is_none() && args.as_ref().platform.is_some() {
+    if page.uses.platform.is_none() && common.platform.is_some() {
         let why = "--platform has no effect here";
         io.fail(&Fault::Usage(why.into()).into());
-        return ExitCode::from(TROUBLE);
+        return ExitCode::from(ERROR);
     }
     if streams > 1 {
-        let why = "standard input can be read once, and is named more often";
+        let why = "cannot read two inputs from standard input";
         io.fail(&Fault::Usage(why.into()).into());
-        return ExitCode::from(TROUBLE);
+        return ExitCode::from(ERROR);
     }
-    let outcome = job(&args, &mut io);
+    let outcome = operation(&args, &mut io);
     for note in image::notes() {
         io.warn(&note);
     }
     let outcome = outcome.and_then(|verdict| match io.finish() {
-        // A reader that went away changes nothing about what was found.
+        // A closed pipe does not change the result.
         Err(error) if !error.is_broken_pipe() => Err(error),
         _ => Ok(verdict),
     });
@@ -94,25 +96,25 @@ pub fn run_commands<A: CommandFactory + FromArgMatches + AsRef<Common>>(
         store::remove_unfinished();
     }
     match outcome {
-        Ok(_) if io.has_failed() => ExitCode::from(TROUBLE),
+        Ok(_) if io.has_failed() => ExitCode::from(ERROR),
         Ok(Verdict::Yes) => ExitCode::SUCCESS,
         Ok(Verdict::No) => ExitCode::from(1),
         Err(error) if error.is_broken_pipe() => {
             if io.has_failed() {
-                ExitCode::from(TROUBLE)
+                ExitCode::from(ERROR)
             } else {
                 ExitCode::SUCCESS
             }
         }
         Err(error) => {
             io.fail(&error);
-            ExitCode::from(TROUBLE)
+            ExitCode::from(ERROR)
         }
     }
 }
 
-/// Takes an empty `IMGKIT_STORE` for one that is not set. An empty value of --store stays an error: it is a variable of a
-/// script that was not set, and the default store is not what was meant.
+/// Ignores an empty `IMGKIT_STORE`. An empty value of --store is an error: it comes from an unset variable of a script,
+/// which did not mean the default store.
 fn without_empty(command: clap::Command) -> clap::Command {
     match std::env::var_os("IMGKIT_STORE").is_some_and(|value| value.is_empty()) {
         true => command.mut_arg("store", |arg| arg.env(None::<&'static str>)),
@@ -120,11 +122,11 @@ fn without_empty(command: clap::Command) -> clap::Command {
     }
 }
 
-/// Arguments with `--format=json` for `--json`, where the program has the one and not the other.
+/// Replaces `--json` with `--format=json` if the program has only the latter.
 fn with_alias(argv: Vec<OsString>, command: impl FnOnce() -> clap::Command) -> Vec<OsString> {
     let options = argv.iter().take_while(|word| *word != "--").count();
     let is_alias = |word: &OsString| word == "--json";
-    // A command takes longer to make than to look for a word.
+    // Building the command takes longer than the search for a word.
     if !argv.iter().take(options).any(is_alias) || !has_json_alias(&command()) {
         return argv;
     }
@@ -137,10 +139,10 @@ fn with_alias(argv: Vec<OsString>, command: impl FnOnce() -> clap::Command) -> V
         .collect()
 }
 
-/// Help and version go to standard output; what cannot be understood is one line on standard error.
+/// Prints help and version on standard output, and an error about arguments as one line on standard error.
 ///
-/// clap puts into its message what was typed, as it was typed. So that nothing of it reaches the terminal raw, and no
-/// line of it is taken for one of clap's, the same message is asked for again with arguments that are escaped and cut.
+/// Messages of clap contain arguments as typed. They are made again with escaped and cut arguments, so that no raw text
+/// reaches the terminal or looks like a line of clap's.
 fn refused(
     error: &clap::Error,
     commands: &[Subcommand],
@@ -150,16 +152,16 @@ fn refused(
 ) -> ExitCode {
     let text = match error.kind() {
         ErrorKind::DisplayVersion => error.render().to_string(),
-        // With the texts this time.
+        // With the texts of the page.
         ErrorKind::DisplayHelp => match command().try_get_matches_from(argv) {
             Err(again) => again.render().to_string(),
             Ok(_) => error.render().to_string(),
         },
         kind => {
-            let safe = argv.iter().map(image::shown);
+            let safe = argv.iter().map(image::displayed);
             match command().try_get_matches_from(safe) {
                 Err(again) if again.kind() == kind => again.render().to_string(),
-                // Escaping has cured it, as it does what is no UTF-8.
+                // Escaped arguments are valid, as after invalid UTF-8.
                 _ => format!("error: {}", brief_to(&kind.to_string(), 1000)),
             }
         }
@@ -179,7 +181,7 @@ fn refused(
         return match written.and_then(|()| io.finish()) {
             Err(error) if !error.is_broken_pipe() => {
                 io.fail(&error);
-                ExitCode::from(TROUBLE)
+                ExitCode::from(ERROR)
             }
             _ => ExitCode::SUCCESS,
         };
@@ -191,7 +193,7 @@ fn refused(
         .trim_start_matches("error: ")
         .to_owned();
     if first.ends_with(':') {
-        // clap lists what is missing on the lines below.
+        // clap lists missing arguments on the lines below.
         let rest: Vec<&str> = lines
             .clone()
             .take_while(|line| !line.starts_with("Usage:"))
@@ -217,10 +219,10 @@ fn refused(
         .or_else(|| nearest(error))
         .unwrap_or_else(help);
     io.hint(&hint);
-    ExitCode::from(TROUBLE)
+    ExitCode::from(ERROR)
 }
 
-/// What a string context of clap's error holds.
+/// Returns the strings of one context of a clap error.
 fn context(error: &clap::Error, kind: ContextKind) -> Vec<String> {
     match error.get(kind) {
         Some(ContextValue::String(text)) => vec![text.clone()],
@@ -229,7 +231,7 @@ fn context(error: &clap::Error, kind: ContextKind) -> Vec<String> {
     }
 }
 
-/// The remedy for an option that users of other tools have in their fingers.
+/// Returns a hint for an option that other tools have.
 fn habit(error: &clap::Error, program: &str) -> Option<String> {
     if error.kind() != ErrorKind::UnknownArgument {
         return None;
@@ -240,7 +242,7 @@ fn habit(error: &clap::Error, program: &str) -> Option<String> {
     let text = match option {
         "-t" | "--tag" if makes => "the name of the result is the last argument",
         "-t" | "--tag" if program == "imgsave" => "--name NAME[:TAG] names the saved image",
-        "-t" | "--tag" if program == "imgload" => "--rename OLD=NEW names what is loaded",
+        "-t" | "--tag" if program == "imgload" => "--rename OLD=NEW renames loaded images",
         "-t" | "--tag" if program == "imgconvert" => {
             "the name follows the destination: oci:DIR:TAG"
         }
@@ -255,9 +257,9 @@ fn habit(error: &clap::Error, program: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// The option or subcommand that was mistyped, if one is close enough not to mislead.
+/// Returns a hint for a mistyped option or subcommand, if one is similar enough.
 fn nearest(error: &clap::Error) -> Option<String> {
-    let (what, typed, kinds) = match error.kind() {
+    let (kind, typed, suggestions) = match error.kind() {
         ErrorKind::UnknownArgument => (
             "argument",
             ContextKind::InvalidArg,
@@ -281,11 +283,11 @@ fn nearest(error: &clap::Error) -> Option<String> {
         distance(known, typed) <= 2
             || (typed.len() > 3 && (known.starts_with(typed) || typed.starts_with(known.as_str())))
     };
-    let known = context(error, kinds).into_iter().find(is_near)?;
-    Some(format!("a similar {what} exists: '{known}'"))
+    let known = context(error, suggestions).into_iter().find(is_near)?;
+    Some(format!("a similar {kind} exists: '{known}'"))
 }
 
-/// `--generate KIND` prints a man page or shell completions, whatever else a command line would need.
+/// Prints a man page or shell completions for `--generate KIND`; `None` for any other command line.
 fn generate(
     page: &Page,
     commands: &[Subcommand],
@@ -318,7 +320,7 @@ fn generate(
     Some(match written {
         Err(error) if !error.is_broken_pipe() => {
             io.fail(&error);
-            ExitCode::from(TROUBLE)
+            ExitCode::from(ERROR)
         }
         _ => ExitCode::SUCCESS,
     })

@@ -1,29 +1,29 @@
-//! What one argument names where it may be a directory of archives.
+//! Opening all archives of one argument, which may be a directory of archives.
 
 use super::args::Common;
 use super::image::{ImageArg, remember};
-use super::opened::{Opened, Openings, Takes};
+use super::open::{Opened, Openings, Takes};
 use crate::archive::{Open, Search};
 use crate::error::{Error, Result};
 
-/// What one argument names, opened one after the other: one thing, or all archives below a directory.
+/// Archives of one argument, opened one at a time: one archive, or all archives below a directory.
 pub struct Each {
     one: Option<Result<Opened>>,
     search: Option<Search>,
-    /// What the directory is, which is the error if nothing is in it.
+    /// Error about the directory itself, for the case that it holds no archive.
     nothing: Option<Error>,
 }
 
 impl Openings {
-    /// Opens what an argument names; of a directory that is no image itself, the archives below it, in the order of their
-    /// paths. What cannot be opened is an error in its place, and the rest follows.
+    /// Opens the archive of an argument, or the archives below a directory in the order of their paths. An archive that
+    /// cannot be opened is an error, and the others follow.
     pub fn each(&mut self, image: &ImageArg, common: &Common, open: Open, takes: Takes) -> Each {
         let alone = |one| Each {
             one: Some(one),
             search: None,
             nothing: None,
         };
-        let Some(directory) = image.folder_to_search() else {
+        let Some(directory) = image.directory_to_search() else {
             return alone(self.open(image, common, open, takes));
         };
         let nothing = match open.path(&directory) {

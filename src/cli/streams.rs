@@ -12,10 +12,10 @@ use crate::error::{Error, Fault, Result};
 use crate::escape;
 use crate::spec::Timestamp;
 
-/// The most characters of a warning or note.
+/// Maximum length of a warning or note in characters.
 const LINE: usize = 1000;
 
-/// The streams of a program, and whether anything went wrong so far.
+/// Streams of a program, and a record of printed errors.
 pub struct Io {
     program: &'static str,
     out: BufWriter<Stdout>,
@@ -38,7 +38,7 @@ impl Io {
         }
     }
 
-    /// Takes in what was typed; `color` is `None` for a program without colour.
+    /// Applies options; `color` is `None` for a program without colour.
     pub(super) fn configure(&mut self, common: &Common, color: Option<ColorWhen>) {
         let wanted = || {
             io::stdout().is_terminal()
@@ -51,24 +51,24 @@ impl Io {
         };
         self.progress = common.progress;
         if let Some(jobs) = common.jobs {
-            // Fails only if a pool is there already, which would be a second call.
+            // Fails only for a second call.
             let _ = rayon::ThreadPoolBuilder::new()
                 .num_threads(usize::from(jobs))
                 .build_global();
         }
     }
 
-    /// The program's name.
+    /// Returns the name of the program.
     pub fn program(&self) -> &'static str {
         self.program
     }
 
-    /// Standard output, buffered.
+    /// Returns standard output, buffered.
     pub fn out(&mut self) -> &mut impl Write {
         &mut self.out
     }
 
-    /// Standard output as a file, for large data: nothing looks for line ends in it. What was held back comes first.
+    /// Returns standard output as a file for large data, after writing all buffered data.
     ///
     /// # Errors
     /// `Io`.
@@ -80,9 +80,16 @@ impl Io {
             .map_err(|error| Error::io("write", error))
     }
 
-    /// Whether to use colour on standard output.
+    /// Tests if standard output has colour.
     pub fn color(&self) -> bool {
         self.color
+    }
+
+    /// Columns of the terminal that tables are fitted to. `None` if standard output is no terminal, or if cells must not
+    /// be cut.
+    pub fn window(&self, no_trunc: bool) -> Option<u16> {
+        let size = terminal_size::terminal_size_of(io::stdout());
+        size.filter(|_| !no_trunc).map(|(width, _)| width.0)
     }
 
     /// Writes a line of data.
@@ -93,15 +100,15 @@ impl Io {
         writeln!(self.out, "{line}").map_err(|error| Error::io("write", error))
     }
 
-    /// Writes everything that is still held back.
+    /// Writes all buffered data.
     ///
     /// # Errors
-    /// `Io`: a full disk shows here at the latest.
+    /// `Io`, for a full disk at the latest here.
     pub fn finish(&mut self) -> Result<()> {
         self.out.flush().map_err(|error| Error::io("write", error))
     }
 
-    /// Says an error, with its hint; the exit status will be 2.
+    /// Prints an error with its hint; the exit status will be 2.
     pub fn fail(&mut self, error: &Error) {
         self.failed = true;
         self.say(&error.to_string());
@@ -110,12 +117,12 @@ impl Io {
         }
     }
 
-    /// Says something that is worth knowing and no error.
+    /// Prints a warning.
     pub fn warn(&mut self, text: &str) {
         self.say(&format!("warning: {}", escape::brief_to(text, LINE)));
     }
 
-    /// Says something for people to know, when nothing is wrong.
+    /// Prints a note.
     pub fn note(&self, text: &str) {
         let _ = writeln!(
             &self.err,
@@ -125,19 +132,19 @@ impl Io {
         );
     }
 
-    /// One line on standard error, after what has been printed so far.
+    /// Prints a line on standard error, after all buffered data.
     pub(super) fn say(&mut self, line: &str) {
         interrupt::hold();
         let _ = self.out.flush();
         let _ = writeln!(self.err, "{}: {line}", self.program);
     }
 
-    /// What to type instead, after an error.
+    /// Prints a hint, after an error.
     pub fn hint(&mut self, line: &str) {
         let _ = writeln!(self.err, "hint: {line}");
     }
 
-    /// Whether an error was said.
+    /// Tests if an error was printed.
     pub fn has_failed(&self) -> bool {
         self.failed
     }
@@ -164,7 +171,7 @@ impl Io {
     }
 }
 
-/// The time against which ages are told: `SOURCE_DATE_EPOCH` where it is set, else the clock.
+/// Returns the current time for ages: `SOURCE_DATE_EPOCH` if set, or the clock.
 pub fn now() -> Timestamp {
     let clock = || {
         let since = std::time::SystemTime::now()
@@ -175,13 +182,13 @@ pub fn now() -> Timestamp {
     Timestamp::from_unix(source_date_epoch().unwrap_or_else(clock), 0)
 }
 
-/// Value of `SOURCE_DATE_EPOCH` in seconds since 1970, if it is set and not empty. `check_epoch` has refused what is
-/// malformed.
+/// Returns the value of `SOURCE_DATE_EPOCH` in seconds since 1970, if it is set and not empty. `check_epoch` has
+/// rejected invalid values.
 pub fn source_date_epoch() -> Option<i64> {
     epoch().ok().flatten()
 }
 
-/// Refuses a malformed `SOURCE_DATE_EPOCH`, which must not count as not set: images would be of the time of the clock.
+/// Rejects an invalid `SOURCE_DATE_EPOCH`: ignored, it would give new images the time of the clock.
 ///
 /// # Errors
 /// `Usage`.
@@ -189,7 +196,7 @@ pub(super) fn check_epoch() -> Result<()> {
     epoch().map(drop)
 }
 
-/// The end of the year 9999, the last that RFC 3339 can write.
+/// End of the year 9999, the last one in RFC 3339.
 const LAST_EPOCH: i64 = 253_402_300_799;
 
 fn epoch() -> Result<Option<i64>> {
@@ -212,36 +219,35 @@ fn epoch() -> Result<Option<i64>> {
     }
 }
 
-/// Whether the program runs as root.
+/// Tests if the program runs as root.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Where bytes are kept until it is known where in an output they belong: beside it, because there must be room for
-/// them there anyway. The system's folder for temporary files where the output is a stream or a device.
-pub fn landing(output: Option<&Path>) -> PathBuf {
+/// Returns the directory for temporary files of an output: beside the output, which needs that space anyway, or the
+/// system's temporary directory if the output is a stream or a device.
+pub fn temporary_directory(output: Option<&Path>) -> PathBuf {
     let parent = output.and_then(Path::parent);
     let beside = parent.map(|parent| match parent.as_os_str().is_empty() {
         true => Path::new("."),
         false => parent,
     });
     beside
-        .filter(|folder| folder.is_dir() && *folder != Path::new("/dev"))
+        .filter(|directory| directory.is_dir() && *directory != Path::new("/dev"))
         .map_or_else(std::env::temp_dir, Path::to_owned)
 }
 
-/// Whether an output is standard output: `-`, or its name in `/dev`, which no file can take the place of.
+/// Tests if an output is standard output: `-`, or a name of it in `/dev`.
 pub fn is_stdout(path: &Path) -> bool {
     let names = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
     names.iter().any(|name| path == Path::new(name))
 }
 
-/// Refuses an output that is the input, by whatever name, or in the folder that is the input: what was read would be
-/// gone, or would hold what was made of it.
+/// Rejects an output that is the input, under any name, or is inside the directory that is the input.
 ///
 /// # Errors
 /// `Usage`, placed at the output.
-pub fn apart(output: Option<&Path>, input: Option<&Path>) -> Result<()> {
+pub fn reject_same_file(output: Option<&Path>, input: Option<&Path>) -> Result<()> {
     let (Some(output), Some(input)) = (output, input) else {
         return Ok(());
     };
@@ -255,9 +261,9 @@ pub fn apart(output: Option<&Path>, input: Option<&Path>) -> Result<()> {
     if !read.is_file() && !read.is_dir() {
         return Ok(());
     }
-    let is_same = |there: std::fs::Metadata| (there.dev(), there.ino()) == (read.dev(), read.ino());
+    let is_same = |other: std::fs::Metadata| (other.dev(), other.ino()) == (read.dev(), read.ino());
     if std::fs::metadata(output).is_ok_and(is_same) {
-        return refused("the output is the input: name another");
+        return refused("the output is the input");
     }
     let parent = output
         .parent()
@@ -265,10 +271,10 @@ pub fn apart(output: Option<&Path>, input: Option<&Path>) -> Result<()> {
     let parent = std::fs::canonicalize(parent.unwrap_or(".".as_ref()));
     let is_inside = |parent: std::path::PathBuf| {
         let mut above = parent.ancestors();
-        above.any(|folder| std::fs::metadata(folder).is_ok_and(is_same))
+        above.any(|directory| std::fs::metadata(directory).is_ok_and(is_same))
     };
     match read.is_dir() && parent.is_ok_and(is_inside) {
-        true => refused("the output is inside the input: name another"),
+        true => refused("the output is inside the input"),
         false => Ok(()),
     }
 }
@@ -278,12 +284,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_output_in_this_folder_has_this_folder_beside_it() {
+    fn temporary_files_are_beside_the_output() {
         let temporary = std::env::temp_dir();
-        assert_eq!(landing(Some("out.tar".as_ref())), Path::new("."));
-        assert_eq!(landing(Some("src/out.tar".as_ref())), Path::new("src"));
-        assert_eq!(landing(Some("none/out.tar".as_ref())), temporary);
-        assert_eq!(landing(Some("/dev/null".as_ref())), temporary);
-        assert_eq!(landing(None), temporary);
+        assert_eq!(
+            temporary_directory(Some("out.tar".as_ref())),
+            Path::new(".")
+        );
+        assert_eq!(
+            temporary_directory(Some("src/out.tar".as_ref())),
+            Path::new("src")
+        );
+        assert_eq!(
+            temporary_directory(Some("none/out.tar".as_ref())),
+            temporary
+        );
+        assert_eq!(temporary_directory(Some("/dev/null".as_ref())), temporary);
+        assert_eq!(temporary_directory(None), temporary);
     }
 }

@@ -1,8 +1,9 @@
-//! Transports of other tools that lead to a registry or an engine: imgkit is offline, and says which tool is not.
+//! Transports of other tools for registries and engines, which imgkit does not support.
 
 use crate::error::{Fault, Result};
 
-/// Prefixes of images that are no files, and how one comes by a file: `{}` is what follows the prefix.
+/// Prefixes of images in registries and engines, and the command that writes such an image to a file: `{}` is the part
+/// after the prefix.
 const ONLINE: [(&str, &str); 8] = [
     ("docker://", "skopeo copy docker://{} oci-archive:FILE.tar"),
     ("https://", "skopeo copy docker://{} oci-archive:FILE.tar"),
@@ -14,10 +15,10 @@ const ONLINE: [(&str, &str); 8] = [
     ("ostree:", "skopeo copy ostree:{} oci-archive:FILE.tar"),
 ];
 
-/// Refuses what names an image in a registry or an engine.
+/// Rejects an image in a registry or an engine.
 ///
 /// # Errors
-/// `Online`, with what to type.
+/// `Online`, with a command that writes the image to a file.
 pub fn refuse_online(typed: &str) -> Result<()> {
     let matches = |prefix: &str| {
         typed

@@ -57,7 +57,7 @@ fn trimmed(number: &str) -> &str {
     }
 }
 
-/// A length of time in words; what is shorter than a second or negative is `Less than a second`.
+/// A duration in words; one shorter than a second or negative is `Less than a second`.
 ///
 /// # Examples
 /// ```
@@ -82,7 +82,7 @@ pub fn duration(seconds: i64) -> String {
     }
 }
 
-/// How long before `now` something was, as docker's `CreatedSince`: `13 minutes ago`.
+/// Returns the time between `created` and `now`, as docker's `CreatedSince`: `13 minutes ago`.
 ///
 /// Go's durations end at 292 years, and docker shows just that for an image created in year 1; so does this.
 pub fn ago(created: Timestamp, now: Timestamp) -> String {
@@ -94,8 +94,8 @@ pub fn ago(created: Timestamp, now: Timestamp) -> String {
 
 /// The text cut to `max` columns, `…` included, as docker cuts `CREATED BY` to 45.
 ///
-/// For `max` 1 docker returns the first character without `…`, and for 0 nothing. Escape the text first if it is
-/// shown as it is, because escaping makes it longer.
+/// For `max` 1 docker returns the first character without `…`, and for 0 nothing. Escape the text first, because
+/// escaping makes it longer.
 pub fn ellipsis(text: &str, max: usize) -> String {
     if max <= 1 {
         return text.chars().take(max).collect();

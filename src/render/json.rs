@@ -1,12 +1,11 @@
 //! JSON as text: one line per record, or indented as docker inspect prints it.
 //!
-//! A hostile archive could try to reach the terminal through a JSON string. JSON itself escapes the C0 control
+//! A hostile archive could send control sequences to the terminal in a JSON string. JSON itself escapes the C0 control
 //! characters; here DEL, the C1 controls, the line and paragraph separators and the characters that change the
-//! direction of text are written as `\uXXXX`, too. That is the same JSON to every parser, so nothing is lost.
+//! direction of text are also written as `\uXXXX`. Every parser reads the same string, so nothing is lost.
 //!
-//! Names that need not be UTF-8 are carried by [`bytes_lossless`] in two keys: `Path` holds the text, with U+FFFD for
-//! what does not decode, and `PathBytes` the bytes in base64. The second key is there only if the first one lost
-//! something, and a reader that finds it takes it instead.
+//! Names that may be invalid UTF-8 are written by [`bytes_lossless`] in two keys: `Path` with U+FFFD for invalid bytes,
+//! and `PathBytes` with the bytes in base64. The second key exists only for invalid UTF-8, and has precedence.
 
 use std::io;
 
@@ -26,7 +25,7 @@ pub fn line<T: Serialize + ?Sized>(record: &T) -> Result<String> {
     written(record, Safe::new(CompactFormatter))
 }
 
-/// The same as Go's `json.Marshal` writes it: `<`, `>` and `&` as `\u003c`, `\u003e` and `\u0026`.
+/// One line of JSON as Go's `json.Marshal` writes it: `<`, `>` and `&` as `\u003c`, `\u003e` and `\u0026`.
 pub(super) fn line_html<T: Serialize + ?Sized>(record: &T) -> Result<String> {
     let mut formatter = Safe::new(CompactFormatter);
     formatter.html = true;

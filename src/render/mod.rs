@@ -1,8 +1,8 @@
-//! Turns data into text as users of docker know it: tables, Go templates, JSON, sizes and times.
+//! Rendering of data as docker renders it: tables, Go templates, JSON, sizes and times.
 //!
-//! In come plain values (strings, numbers, `serde_json::Value`), out go strings, or bytes to a writer the caller names.
-//! Nothing here opens an archive, reads the clock or the environment, or knows whether a terminal is listening.
-//! Text that came from an archive is escaped by [`crate::escape`] when it is shown and carried without loss as JSON.
+//! Input: plain values (strings, numbers, `serde_json::Value`). Output: strings, or bytes to a writer of the caller.
+//! Nothing here opens an archive or reads the clock, the environment or the size of a terminal. Text from an archive is
+//! escaped by [`crate::escape`] when it is shown, and is kept without loss in JSON.
 
 pub mod format;
 pub mod human;

@@ -1,6 +1,6 @@
 //! Backslashes in a template that came through a shell, where nobody can type a tab.
 
-/// Where in a template a backslash stands.
+/// Position of a backslash in a template.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum In {
     Text,

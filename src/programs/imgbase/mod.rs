@@ -96,12 +96,6 @@ impl FromArgMatches for Command {
     }
 }
 
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}
-
 /// Runs the program with the arguments, streams and environment of the process.
 pub fn main() -> ExitCode {
     cli::run_commands(&PAGE, &COMMANDS, |args: &Args, io| match &args.command {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::cli::{Caching, Common, ImageArg, Making, Packing, Selecting};
+use crate::cli::{Caching, Common, ImageArg, OutputArgs, Packing, Selecting};
 
 /// Commit a changed root filesystem as a new layer of an image
 #[derive(clap::Parser)]
@@ -41,17 +41,11 @@ pub struct Args {
     #[command(flatten)]
     pub selecting: Selecting,
     #[command(flatten)]
-    pub making: Making,
+    pub destination: OutputArgs,
     #[command(flatten)]
     pub packing: Packing,
     #[command(flatten)]
     pub caching: Caching,
     #[command(flatten)]
     pub common: Common,
-}
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
 }

@@ -30,8 +30,8 @@ const PAGE: Page = Page {
 pub fn main() -> ExitCode {
     cli::run(&PAGE, |args: &Args, io| {
         let name = name(args)?;
-        let (instructions, names) = args.making.taken_in(name.as_deref())?;
-        args.making.warn_of_lists(&instructions, io);
+        let (instructions, names) = args.destination.parse(name.as_deref())?;
+        args.destination.warn_of_lists(&instructions, io);
         let options = CommitOptions {
             names,
             author: args.author.clone(),
@@ -45,12 +45,12 @@ pub fn main() -> ExitCode {
         };
         let image = args.squash.as_ref().or(args.base.as_ref());
         let image = image.and_then(ImageArg::path);
-        for output in [args.making.file(), args.layer_out.as_deref()] {
-            cli::apart(output, image.as_deref())?;
+        for output in [args.destination.file(), args.layer_out.as_deref()] {
+            cli::reject_same_file(output, image.as_deref())?;
         }
         // Not with --squash, where the only argument is a name.
         let changed = args.input.as_deref().filter(|_| args.squash.is_none());
-        cli::apart(args.making.file(), changed)?;
+        cli::reject_same_file(args.destination.file(), changed)?;
         match (&args.squash, &args.base) {
             (Some(image), _) => squash(args, image, &options, io),
             (None, Some(base)) => commit(args, base, &options, io),
@@ -81,7 +81,7 @@ fn name(args: &Args) -> Result<Option<String>> {
 
 fn open(args: &Args, image: &ImageArg, temp_dir: &Path, io: &Io) -> Result<Opened> {
     let meter = Meter::default();
-    let _progress = io.progress(image.text(), None, &meter, args.making.quiet);
+    let _progress = io.progress(image.text(), None, &meter, args.destination.quiet);
     let opened = image.open_with(&args.common, &meter, Some(temp_dir.to_owned()))?;
     opened.archive.check_complete().map(|()| opened)
 }
@@ -89,8 +89,8 @@ fn open(args: &Args, image: &ImageArg, temp_dir: &Path, io: &Io) -> Result<Opene
 /// Returns the directory for temporary files: on the file system of the output.
 fn temp_dir(args: &Args) -> Result<PathBuf> {
     match &args.layer_out {
-        None => args.making.landing(&args.common),
-        Some(path) => Ok(cli::landing(
+        None => args.destination.temporary_directory(&args.common),
+        Some(path) => Ok(cli::temporary_directory(
             Some(path)
                 .filter(|path| *path != Path::new("-"))
                 .map(PathBuf::as_path),
@@ -126,7 +126,7 @@ fn squash(args: &Args, image: &ImageArg, options: &CommitOptions, io: &mut Io) -
         return Err(Fault::Usage(why).into());
     }
     let meter = Meter::default();
-    let progress = io.progress(image.text(), None, &meter, args.making.quiet);
+    let progress = io.progress(image.text(), None, &meter, args.destination.quiet);
     let packer = Packer {
         recode: &recode,
         temp_dir: &temp_dir,
@@ -136,7 +136,7 @@ fn squash(args: &Args, image: &ImageArg, options: &CommitOptions, io: &mut Io) -
     let from = args.from.map_or(first, |from| from as usize - 1);
     let (bundle, id) = commit::squash(&opened.archive, number, from, &packer, options)?;
     drop(progress);
-    let delivered = args.making.deliver(&bundle, &id, &args.common, io);
+    let delivered = args.destination.deliver(&bundle, &id, &args.common, io);
     delivered.map_err(|error| of_image(error, &opened))
 }
 
@@ -195,7 +195,7 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
         recode.compression = codec_of(selection.image());
     }
     let meter = Meter::default();
-    let progress = io.progress(&place(), None, &meter, args.making.quiet);
+    let progress = io.progress(&place(), None, &meter, args.destination.quiet);
     let packer = Packer {
         recode: &recode,
         temp_dir: &temp_dir,
@@ -222,7 +222,7 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
         io.note("no changes: the image has no new layer");
     }
     let (bundle, id) = commit::commit(&opened.archive, number, made, &packer, options)?;
-    let delivered = args.making.deliver(&bundle, &id, &args.common, io);
+    let delivered = args.destination.deliver(&bundle, &id, &args.common, io);
     delivered.map_err(|error| of_image(error, &opened))
 }
 

@@ -55,9 +55,3 @@ pub enum MediaTypesArg {
     /// Media types of docker.
     Docker,
 }
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}

@@ -134,12 +134,12 @@ impl Destination {
     /// Returns the directory for temporary files: on the file system of the output.
     ///
     /// # Errors
-    /// As [`Store::landing`].
+    /// As [`Store::blob_directory`].
     pub(super) fn temp_dir(&self) -> Result<PathBuf> {
         match self {
             Destination::Store(store) => store.blob_directory(),
             Destination::Layout(path) if is_layout(path) => Store::at(path).blob_directory(),
-            _ => Ok(cli::landing(self.path())),
+            _ => Ok(cli::temporary_directory(self.path())),
         }
     }
 

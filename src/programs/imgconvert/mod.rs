@@ -37,7 +37,7 @@ pub fn main() -> ExitCode {
                 .source
                 .path()
                 .filter(|_| !destination.is_existing_layout());
-            cli::apart(Some(path), input.as_deref())?;
+            cli::reject_same_file(Some(path), input.as_deref())?;
         }
         destination.check_vacant(args.force)?;
         let request = Request {

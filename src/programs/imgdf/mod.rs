@@ -26,8 +26,8 @@ pub fn main() -> ExitCode {
             "raw" => output::raw_format(args.verbose),
             text => text,
         };
-        let format = Format::parse(format, output::default_format(args.verbose))?
-            .fitted(io.window(false));
+        let format =
+            Format::parse(format, output::default_format(args.verbose))?.fitted(io.window(false));
         let opened = open(args, io)?;
         if opened.is_empty() && io.has_failed() {
             return Ok(Verdict::Yes);

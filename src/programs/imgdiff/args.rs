@@ -289,12 +289,6 @@ pub enum ScoreArg {
     Dive,
 }
 
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}
-
 /// Reads a size: bytes, or a number with a unit as docker or as dive writes it.
 fn size_arg(text: &str) -> std::result::Result<u64, String> {
     let text = text.trim();

@@ -92,12 +92,6 @@ pub enum FormatArg {
     Json,
 }
 
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}
-
 impl FormatArg {
     /// Tests if the format is a listing, and no archive.
     pub fn is_listing(self) -> bool {

@@ -34,7 +34,7 @@ pub fn main() -> ExitCode {
         check_layers(args, range.is_some())?;
         let output = args.output.as_deref().filter(|path| !is_dash(path));
         let input = image.path();
-        cli::apart(output.or(args.directory.as_deref()), input.as_deref())?;
+        cli::reject_same_file(output.or(args.directory.as_deref()), input.as_deref())?;
         let globs = Globs::new(&args.include, &args.exclude)?;
         // The cache does not prove the contents of the archive.
         let cache = args.caching.open()?.filter(|_| !args.verify);

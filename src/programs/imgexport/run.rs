@@ -42,7 +42,7 @@ pub(super) fn open(args: &Args, image: &ImageArg, io: &Io) -> Result<Opened> {
 fn temp_dir(args: &Args) -> PathBuf {
     let output = args.output.as_deref();
     let output = output.filter(|path| *path != Path::new("-"));
-    cli::landing(output.or(args.directory.as_deref()))
+    cli::temporary_directory(output.or(args.directory.as_deref()))
 }
 
 /// Returns the options of the export.

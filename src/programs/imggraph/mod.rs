@@ -126,12 +126,6 @@ enum RankArg {
     Bt,
 }
 
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}
-
 impl Args {
     /// Refuses options that do nothing in the view or format that was chosen.
     ///

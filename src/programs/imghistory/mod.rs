@@ -116,12 +116,6 @@ impl Args {
     }
 }
 
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}
-
 /// Runs the program with the arguments, streams and environment of the process.
 pub fn main() -> ExitCode {
     cli::run(&PAGE, |args: &Args, io| {
@@ -129,7 +123,8 @@ pub fn main() -> ExitCode {
         if args.dockerfile || args.annotate || args.extract.is_some() || !args.base.is_empty() {
             return reconstruct(args, io);
         }
-        let format = Format::parse(&args.format, &default_format(args))?;
+        let format =
+            Format::parse(&args.format, &default_format(args))?.fitted(io.window(args.no_trunc));
         let meter = Meter::default();
         let progress = io.progress(args.image.text(), None, &meter, args.quiet);
         let opened = args.image.open(&args.common, &meter)?;
@@ -151,7 +146,7 @@ pub fn main() -> ExitCode {
         for warning in &report.warnings {
             io.warn(&format!("{}: {warning}", opened.archive.place));
         }
-        let telling = RowFormat {
+        let row_format = RowFormat {
             truncate: !args.no_trunc,
             human: args.is_human(),
             now: cli::now(),
@@ -159,7 +154,7 @@ pub fn main() -> ExitCode {
         format.write(
             io.out(),
             Some(HISTORY_COLUMNS),
-            history_rows(&report, &telling),
+            history_rows(&report, &row_format),
         )?;
         Ok(Verdict::Yes)
     })
@@ -173,7 +168,7 @@ fn reconstruct(args: &Args, io: &mut Io) -> Result<Verdict> {
     // A Dockerfile is no table: only what was asked for is taken for a format.
     let format = match args.format.as_str() {
         "table" => None,
-        format => Some(Format::parse(format, "")?),
+        format => Some(Format::parse(format, "")?.fitted(io.window(false))),
     };
     let folder = args.extract.as_deref().map(fresh).transpose()?;
     let meter = Meter::default();
@@ -246,7 +241,7 @@ fn bases(args: &Args, io: &mut Io) -> Result<Vec<Usable>> {
     let mut found = Vec::new();
     let mut openings = Openings::of(&args.base);
     for base in &args.base {
-        let is_directory = base.folder_to_search().is_some();
+        let is_directory = base.directory_to_search().is_some();
         let open = Open::with(&args.common, &Meter::default(), None);
         let (mut faults, mut archives) = (Vec::new(), Vec::new());
         for opened in openings.each(base, &args.common, open, Takes::One) {

@@ -78,28 +78,28 @@ pub const HISTORY_COLUMNS: &[Column] = &[
 /// The rows of imghistory, newest first.
 pub fn history_rows<'a>(
     report: &'a HistoryReport,
-    telling: &'a RowFormat,
+    row_format: &'a RowFormat,
 ) -> impl Iterator<Item = Value> + use<'a> {
     report
         .rows
         .iter()
         .enumerate()
-        .map(move |(i, row)| history_row(report, i, row, telling))
+        .map(move |(i, row)| history_row(report, i, row, row_format))
 }
 
 fn history_row(
     report: &HistoryReport,
     position: usize,
     row: &HistoryRow,
-    telling: &RowFormat,
+    row_format: &RowFormat,
 ) -> Value {
     let created = row.created.as_deref();
     let one_line = row.created_by.replace('\t', " ");
     let created_at = created
         .and_then(Timestamp::parse)
         .map_or_else(|| UNKNOWN.to_owned(), Timestamp::rfc3339);
-    let since = match telling.human {
-        true => telling.since(created),
+    let since = match row_format.human {
+        true => row_format.since(created),
         // As in docker history -H=false.
         false => created_at.clone(),
     };
@@ -108,17 +108,17 @@ fn history_row(
         "Comment": row.comment,
         "Created": created,
         "CreatedAt": created_at,
-        "CreatedBy": if telling.truncate { human::ellipsis(&one_line, 45) } else { one_line },
+        "CreatedBy": if row_format.truncate { human::ellipsis(&one_line, 45) } else { one_line },
         "CreatedSince": since,
         "DiffID": row.diff_id,
         "EmptyLayer": row.empty_layer,
-        "ID": if position == 0 { telling.id(&report.id) } else { "<missing>".to_owned() },
+        "ID": if position == 0 { row_format.id(&report.id) } else { "<missing>".to_owned() },
         "Layer": row.layer,
         "LayerDigest": row.layer_digest,
         "Recorded": row.recorded,
-        "Size": telling.size(row.size),
+        "Size": row_format.size(row.size),
         "SizeBytes": row.size,
         "StoredBytes": row.stored,
-        "StoredSize": row.stored.map(|stored| telling.size(Some(stored))).unwrap_or_default(),
+        "StoredSize": row.stored.map(|stored| row_format.size(Some(stored))).unwrap_or_default(),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::cli::{self, Common, Making, Packing, Selecting};
+use crate::cli::{self, Common, OutputArgs, Packing, Selecting};
 
 /// Create an image from a root filesystem
 #[derive(clap::Parser)]
@@ -26,15 +26,9 @@ pub struct Args {
     #[command(flatten)]
     pub selecting: Selecting,
     #[command(flatten)]
-    pub making: Making,
+    pub destination: OutputArgs,
     #[command(flatten)]
     pub packing: Packing,
     #[command(flatten)]
     pub common: Common,
-}
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
 }

@@ -26,8 +26,8 @@ const PAGE: Page = Page {
 pub fn main() -> ExitCode {
     cli::run(&PAGE, |args: &Args, io| {
         check_order(args)?;
-        let (instructions, names) = args.making.taken_in(args.name.as_deref())?;
-        args.making.warn_of_lists(&instructions, io);
+        let (instructions, names) = args.destination.parse(args.name.as_deref())?;
+        args.destination.warn_of_lists(&instructions, io);
         let recode = args.packing.recode(&args.common)?;
         let excludes = args.selecting.excludes()?;
         let config = args.config.as_deref().map(cli::option_file).transpose()?;
@@ -39,7 +39,7 @@ pub fn main() -> ExitCode {
             instructions,
             created: cli::now(),
         };
-        cli::apart(args.making.file(), Some(&args.input))?;
+        cli::reject_same_file(args.destination.file(), Some(&args.input))?;
         let is_directory = args.input.is_dir();
         if !is_directory && (args.owner.is_some() || args.selecting.is_given()) {
             let why = "--owner and --exclude require a directory: archives are imported unchanged";
@@ -66,11 +66,11 @@ pub fn main() -> ExitCode {
         let meter = Meter::default();
         let packer = Packer {
             recode: &recode,
-            temp_dir: &args.making.landing(&args.common)?,
+            temp_dir: &args.destination.temporary_directory(&args.common)?,
             meter: &meter,
         };
         let (bundle, id) = import(args, source, &packer, &options, io)?;
-        args.making.deliver(&bundle, &id, &args.common, io)?;
+        args.destination.deliver(&bundle, &id, &args.common, io)?;
         Ok(Verdict::Yes)
     })
 }
@@ -93,14 +93,14 @@ fn import(
         Source::Archive(input) => input.len(),
     };
     let label = args.input.to_string_lossy();
-    let progress = io.progress(&label, total, packer.meter, args.making.quiet);
+    let progress = io.progress(&label, total, packer.meter, args.destination.quiet);
     let input = match source {
         Source::Directory(directory) => {
             return import::import_directory(&directory, packer, options);
         }
         Source::Archive(input) => input,
     };
-    let in_place = args.making.output.is_some();
+    let in_place = args.destination.output.is_some();
     let imported = import::import(input, in_place, packer, options);
     let imported = imported.map_err(|error| of_input(error, &args.input))?;
     drop(progress);

@@ -28,9 +28,3 @@ pub enum RawArg {
     /// Index of the image or archive: index.json, or manifest.json of a docker-archive without one.
     Index,
 }
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}

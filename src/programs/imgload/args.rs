@@ -44,12 +44,6 @@ pub struct Args {
     pub common: Common,
 }
 
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}
-
 /// Parses the argument of `--rename`.
 fn rename_arg(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

@@ -36,7 +36,7 @@ pub fn main() -> ExitCode {
             limits: limits(args),
             ..Open::with(&args.common, &meter, Some(store.blob_directory()?))
         };
-        let is_directory = input.folder_to_search().is_some();
+        let is_directory = input.directory_to_search().is_some();
         let mut openings = Openings::of([&input]);
         let mut each = openings.each(&input, &args.common, open, Takes::One);
         let mut next = each.next();

@@ -29,7 +29,9 @@ const PAGE: Page = Page {
 /// Runs the program with the arguments, streams and environment of the process.
 pub fn main() -> ExitCode {
     cli::run(&PAGE, |args: &Args, io| {
-        let format = Format::parse(&output::format_text(args), &output::default_format(args))?;
+        let window = io.window(args.no_trunc);
+        let format = Format::parse(&output::format_text(args), &output::default_format(args))?
+            .fitted(window);
         let mut run = Run {
             args,
             options: ListOptions {
@@ -63,7 +65,7 @@ pub fn main() -> ExitCode {
             now: cli::now(),
         };
         match args.tree {
-            true => output::write_tree(&rows, &style, io.out())?,
+            true => output::write_tree(&rows, &style, window, io.out())?,
             false => {
                 let values = rows.iter().map(|row| output::list_row(row, &style));
                 format.write(io.out(), Some(LIST_COLUMNS), values)?;

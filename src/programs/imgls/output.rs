@@ -68,7 +68,7 @@ pub(super) fn default_format(args: &Args) -> String {
         return "{{.ID}}".into();
     }
     let digest = if args.digests { r"\t{{.Digest}}" } else { "" };
-    let is_directory = |image: &ImageArg| image.folder_to_search().is_some();
+    let is_directory = |image: &ImageArg| image.directory_to_search().is_some();
     let archive = if args.images.len() > 1 || args.images.iter().any(is_directory) {
         r"\t{{.Archive}}"
     } else {
@@ -110,11 +110,16 @@ pub(super) fn list_row(row: &ListRow, style: &RowFormat) -> Value {
     })
 }
 
-/// Writes the rows of a tree as a table.
+/// Writes the rows of a tree as a table, fitted to a window of this many columns if any.
 ///
 /// # Errors
 /// `Io`.
-pub(super) fn write_tree(rows: &[ListRow], style: &RowFormat, out: &mut dyn Write) -> Result<()> {
+pub(super) fn write_tree(
+    rows: &[ListRow],
+    style: &RowFormat,
+    window: Option<u16>,
+    out: &mut dyn Write,
+) -> Result<()> {
     let mut table = Table::new(&["IMAGE", "ID", "CREATED", "SIZE", "STORED"]);
     for (row, label) in rows.iter().zip(tree_labels(rows)) {
         let value = list_row(row, style);
@@ -131,7 +136,7 @@ pub(super) fn write_tree(rows: &[ListRow], style: &RowFormat, out: &mut dyn Writ
             text("StoredSize", row.kind != RowKind::Absent),
         ]);
     }
-    table.write_to(out)
+    table.write_to(out, window)
 }
 
 /// Returns the first cell of each row of the tree: the name, or the branch that leads to the row.

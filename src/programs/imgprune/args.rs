@@ -21,9 +21,3 @@ pub struct Args {
     #[command(flatten)]
     pub common: Common,
 }
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}

@@ -43,9 +43,3 @@ pub enum FormatArg {
     /// Directory in skopeo's dir: format.
     Dir,
 }
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}

@@ -31,7 +31,7 @@ pub fn main() -> ExitCode {
         let name = args.name.as_deref().map(ListedName::new).transpose()?;
         target.check()?;
         for image in &args.images {
-            cli::apart(target.path(), image.path().as_deref())?;
+            cli::reject_same_file(target.path(), image.path().as_deref())?;
         }
         let mut recode = args.packing.recode(&args.common)?;
         let mut openings = Openings::of(&args.images);
@@ -69,7 +69,7 @@ fn open(
 
 /// Returns the directory for temporary files: on the file system of the output.
 fn temp_dir(target: &Target<'_>) -> PathBuf {
-    cli::landing(target.path())
+    cli::temporary_directory(target.path())
 }
 
 /// Collects the selected images.

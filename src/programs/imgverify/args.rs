@@ -81,7 +81,7 @@ impl Args {
         given(self.max_expansion, &mut limits.decode.ratio);
         given(self.max_size, &mut limits.decode.size);
         // The error for an exceeded limit gives the --limit option to type, so that one takes precedence.
-        self.common.move_limits(&mut limits);
+        self.common.change_limits(&mut limits);
         limits.trace = verify::TRACE;
         limits
     }
@@ -94,11 +94,5 @@ impl Args {
             examine: true,
             ..Open::default()
         }
-    }
-}
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
     }
 }

@@ -54,7 +54,7 @@ pub fn main() -> ExitCode {
             let meter = Meter::default();
             let opening = io.progress(image.text(), None, &meter, args.quiet);
             let open = args.open(&meter);
-            let directory = image.folder_to_search();
+            let directory = image.directory_to_search();
             let mut each = openings.each(image, &args.common, open, Takes::Several);
             let mut next = each.next();
             drop(opening);

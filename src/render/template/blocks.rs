@@ -1,15 +1,16 @@
-//! Whether the blocks of a template are closed, each by an `end` of its own.
+//! Check that the blocks of a template are closed, each by an `end` of its own.
 //!
 //! gotmpl takes an `{{end}}` or `{{else}}` that closes nothing for the end of the template, and the template's end for
 //! that of every block; Go refuses both.
 
-use super::NAME;
+/// Name of the template in errors.
+pub(super) const NAME: &str = "--format";
 
 /// A block that is open.
 struct Block<'a> {
     word: &'a str,
     has_else: bool,
-    /// Whether a `range` is around what is inside.
+    /// True inside a `range`.
     in_range: bool,
 }
 
@@ -26,7 +27,7 @@ pub(super) fn check(template: &str) -> Result<(), String> {
         let length = length(action);
         let words = words(action.get(..length).unwrap_or_default());
         rest = action.get(length + 2..).unwrap_or_default();
-        let unexpected = |what: &str| {
+        let unexpected = |problem: &str| {
             let before = template.get(..at).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
             let column = before
@@ -36,7 +37,7 @@ pub(super) fn check(template: &str) -> Result<(), String> {
                 .chars()
                 .count()
                 + 1;
-            Err(format!("template: {NAME}:{line}:{column}: {what}"))
+            Err(format!("template: {NAME}:{line}:{column}: {problem}"))
         };
         let in_range = open.last().is_some_and(|block| block.in_range);
         match words {

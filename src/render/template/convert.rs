@@ -1,4 +1,4 @@
-//! From JSON to template data, and from there to the JSON it came from.
+//! Conversion from JSON to template data, and back to the same JSON.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -9,10 +9,59 @@ use serde_json::{Number, Value as Json};
 
 use super::duration;
 use super::shape::Shape;
-use super::store::{Kind, Known, Store, address};
+use super::store::{Kind, Known, Loaded, Store, address};
 use crate::escape;
+use crate::render::json;
 
-/// A conversion under way, and what the store has to know about the values made so far.
+impl Store {
+    /// Converts the data of a template.
+    pub(super) fn load(&self, json: &Json) -> Loaded<'_> {
+        self.load_as(
+            json,
+            if self.shape.row {
+                Kind::Row
+            } else {
+                Kind::Struct
+            },
+        )
+    }
+
+    /// Converts the headings of a table, by field.
+    pub(super) fn load_headings(&self, json: &Json) -> Loaded<'_> {
+        self.load_as(json, Kind::Free)
+    }
+
+    fn load_as(&self, json: &Json, kind: Kind) -> Loaded<'_> {
+        let mut loading = Loading::new(self);
+        let value = loading.value(json, "", kind);
+        let addresses = loading.found.iter().map(|(address, _)| *address).collect();
+        self.known().extend(loading.found);
+        Loaded {
+            value,
+            store: self,
+            addresses,
+        }
+    }
+
+    /// Returns the JSON of a converted value.
+    pub(super) fn json(&self, value: &Value) -> crate::Result<String> {
+        let known = self.known();
+        let is_row = matches!(
+            address(value).and_then(|at| known.get(&at)),
+            Some(Known::Object {
+                kind: Kind::Row,
+                ..
+            })
+        );
+        let original = Original::new(value, &known);
+        match is_row {
+            true => json::line_html(&original),
+            false => json::line(&original),
+        }
+    }
+}
+
+/// Conversion in progress, and facts about its values for the store.
 pub(super) struct Loading<'a> {
     store: &'a Store,
     pub(super) found: Vec<(usize, Known)>,
@@ -50,7 +99,7 @@ impl<'a> Loading<'a> {
         }
     }
 
-    /// The value of `field`, which is empty for what is no field.
+    /// Converts the value of `field`; an empty name is for values that are no fields.
     pub(super) fn value(&mut self, json: &Json, field: &str, kind: Kind) -> Value {
         let Shape {
             lists, maps, sets, ..
@@ -117,7 +166,7 @@ impl<'a> Loading<'a> {
     }
 }
 
-/// A value that serializes as the JSON it came from.
+/// Template data that serializes as its original JSON.
 pub(super) struct Original<'a> {
     value: &'a Value,
     known: &'a HashMap<usize, Known>,

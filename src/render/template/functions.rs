@@ -1,4 +1,4 @@
-//! The functions of docker's templates, next to those of Go that gotmpl brings.
+//! Functions of docker's templates, in addition to those of Go that gotmpl has.
 
 use std::sync::Arc;
 
@@ -7,15 +7,15 @@ use gotmpl::{FuncMap, TemplateError, Value};
 use super::printf::printf;
 use super::store::Store;
 
-/// The function that stands for `.Name` once a template is rewritten; nobody can type that.
+/// Function that replaces `.Name` in a rewritten template; a template cannot name it.
 pub(super) const FIELD: &str = ".field";
 
-/// The function that gives a duration's number, and everything else as it is.
+/// Function that returns the number of a duration, and any other value unchanged.
 pub(super) const NUMBER: &str = ".number";
-/// The function that gives 0 for a duration of 0, and everything else as it is.
+/// Function that returns 0 for a duration of 0, and any other value unchanged.
 pub(super) const TRUTH: &str = ".truth";
 
-/// Most blanks that `pad` adds on a side.
+/// Maximum number of blanks that `pad` adds on a side.
 const MAX_PAD: i64 = 1 << 16;
 
 const GO: [&str; 18] = [
@@ -26,7 +26,7 @@ const OURS: [&str; 10] = [
     "urlquery", "json", "split", "join", "title", "lower", "upper", "pad", "truncate", "raw",
 ];
 
-/// Whether a template may call it.
+/// Tests if a template may call the function.
 pub(super) fn exists(name: &str) -> bool {
     GO.contains(&name) || OURS.contains(&name)
 }
@@ -73,9 +73,18 @@ fn string(text: impl AsRef<str>) -> Answer {
     Ok(Value::String(text.as_ref().into()))
 }
 
-/// docker's functions, and those of Go's that need to know where the data came from.
+/// Returns docker's functions, and those of Go's that need the original data.
 pub(super) fn of(store: &Store) -> FuncMap {
     let mut functions = FuncMap::new();
+    add_access(&mut functions, store);
+    add_output(&mut functions, store);
+    add_lists(&mut functions);
+    add_strings(&mut functions);
+    functions
+}
+
+/// Adds functions that read fields, keys and durations.
+fn add_access(functions: &mut FuncMap, store: &Store) {
     let its = store.clone();
     functions.insert(
         FIELD.into(),
@@ -89,22 +98,17 @@ pub(super) fn of(store: &Store) -> FuncMap {
         }),
     );
     let its = store.clone();
-    add(&mut functions, NUMBER, 1, move |given| {
+    add(functions, NUMBER, 1, move |given| {
         let number = its.duration(&given[0]).map(Value::Int);
         Ok(number.unwrap_or_else(|| given[0].clone()))
     });
     let its = store.clone();
-    add(&mut functions, TRUTH, 1, move |given| {
+    add(functions, TRUTH, 1, move |given| {
         Ok(match its.duration(&given[0]) {
             Some(0) => Value::Int(0),
             _ => given[0].clone(),
         })
     });
-    let its = store.clone();
-    functions.insert(
-        "printf".into(),
-        Arc::new(move |given: &[Value]| printf(&its, given)),
-    );
     let its = store.clone();
     functions.insert(
         "index".into(),
@@ -117,36 +121,44 @@ pub(super) fn of(store: &Store) -> FuncMap {
             keys.iter()
                 .try_fold(first.clone(), |value, key| match (&value, key) {
                     (Value::Map(map), Value::String(key)) if !map.contains_key(key) => {
-                        Ok(its.absent_key(&value))
+                        Ok(its.missing_key(&value))
                     }
                     _ => value.index(key),
                 })
         }),
     );
+}
+
+/// Adds functions that write values.
+fn add_output(functions: &mut FuncMap, store: &Store) {
     let its = store.clone();
-    add(&mut functions, "json", 1, move |given| {
+    functions.insert(
+        "printf".into(),
+        Arc::new(move |given: &[Value]| printf(&its, given)),
+    );
+    let its = store.clone();
+    add(functions, "json", 1, move |given| {
         string(
             its.json(&given[0])
                 .map_err(|error| wrong(error.to_string()))?,
         )
     });
     let its = store.clone();
-    add(
-        &mut functions,
-        "raw",
-        1,
-        move |given| Ok(its.raw(&given[0])),
-    );
-    add(&mut functions, "split", 2, |given| {
+    add(functions, "raw", 1, move |given| Ok(its.raw(&given[0])));
+}
+
+/// Adds functions that split and join lists.
+fn add_lists(functions: &mut FuncMap) {
+    add(functions, "split", 2, |given| {
         let (source, between) = (text(&given[0])?, text(&given[1])?);
         let parts: Vec<Value> = match between {
-            // Go's Split gives the characters, and no empty text around them.
+            // Go's Split returns the characters, without empty strings around them.
             "" => source.chars().map(|c| c.to_string().into()).collect(),
             between => source.split(between).map(Into::into).collect(),
         };
         Ok(parts.into())
     });
-    add(&mut functions, "join", 2, |given| {
+    add(functions, "join", 2, |given| {
         let Value::List(items) = &given[0] else {
             let kind = given[0].type_name();
             return Err(wrong(format!(
@@ -156,16 +168,20 @@ pub(super) fn of(store: &Store) -> FuncMap {
         let items: Result<Vec<&str>, _> = items.iter().map(text).collect();
         string(items?.join(text(&given[1])?))
     });
-    add(&mut functions, "lower", 1, |given| {
+}
+
+/// Adds functions that change strings.
+fn add_strings(functions: &mut FuncMap) {
+    add(functions, "lower", 1, |given| {
         string(text(&given[0])?.to_lowercase())
     });
-    add(&mut functions, "upper", 1, |given| {
+    add(functions, "upper", 1, |given| {
         string(text(&given[0])?.to_uppercase())
     });
-    add(&mut functions, "title", 1, |given| {
+    add(functions, "title", 1, |given| {
         string(title(text(&given[0])?))
     });
-    add(&mut functions, "pad", 3, |given| {
+    add(functions, "pad", 3, |given| {
         let source = text(&given[0])?;
         let side = |value| match int(value)? {
             blanks @ 0..=MAX_PAD => Ok(" ".repeat(blanks.unsigned_abs() as usize)),
@@ -179,7 +195,7 @@ pub(super) fn of(store: &Store) -> FuncMap {
             source => string(before + source + &after),
         }
     });
-    add(&mut functions, "truncate", 2, |given| {
+    add(functions, "truncate", 2, |given| {
         let source = text(&given[0])?;
         let Ok(mut length) = usize::try_from(int(&given[1])?) else {
             return Err(wrong("truncate: the length is negative"));
@@ -190,10 +206,9 @@ pub(super) fn of(store: &Store) -> FuncMap {
         }
         string(source.get(..length).unwrap_or(source))
     });
-    functions
 }
 
-/// What replaces them while a table's header is made: the heading stays as it is.
+/// Returns the functions for the header of a table, which leave headings unchanged.
 pub(super) fn of_header() -> FuncMap {
     let mut functions = FuncMap::new();
     for (name, arguments) in [
@@ -213,7 +228,7 @@ pub(super) fn of_header() -> FuncMap {
     functions
 }
 
-/// Go's `strings.Title`: the first letter of every word in its upper case, the rest as it is.
+/// Go's `strings.Title`: the first letter of every word in upper case.
 fn title(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut before = ' ';

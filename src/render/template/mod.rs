@@ -1,17 +1,16 @@
 //! Go templates as docker's users know them, over JSON instead of Go's types.
 //!
-//! gotmpl is the engine. What it cannot know is added here: docker's functions, the order of an object's keys for
-//! `json`, the names of the fields there are for the error about one that is not, and what docker's Go types say
-//! about a field that JSON does not (see [`Shape`]).
+//! gotmpl is the engine. These modules add docker's functions, the order of an object's keys for `json`, the names of
+//! existing fields for the error about a missing one, and facts of docker's Go types that JSON lacks (see [`Shape`]).
 //!
-//! A template is the user's own, so it is trusted; the data is not. Data is never parsed as a template, its texts are
-//! shown escaped by [`crate::escape`] (docker shows them raw), `{{json .X}}` writes them without loss, and `{{raw .X}}`
-//! gives them as they are to whoever asks for that. What comes out is limited in size, a loop in its rounds.
+//! A template is the user's own, so it is trusted; the data is not. Data is never parsed as a template. Its strings are
+//! escaped by [`crate::escape`] (docker shows them raw); `{{json .X}}` writes them without loss, and `{{raw .X}}`
+//! unescaped. The size of the output and the rounds of a loop are limited.
 //!
 //! Known differences from docker: a Go struct prints as `{a b}` there and as `map[k:a l:b]` here, a nil pointer as
 //! `<nil>` there and `<no value>` here; `printf` has no `%T`; 1e6 prints as 1000000, and numbers with a fraction go through `f64`; an error names
 //! no column once the template runs. docker inspect tries a template on its Go types first and on plain JSON when that
-//! fails, where `null` and absent keys behave differently; here it is always as on the types.
+//! fails, where `null` and missing keys behave differently; here it is always as on the types.
 
 mod blocks;
 mod convert;
@@ -30,11 +29,10 @@ use serde_json::Value;
 pub use shape::{Shape, Zero};
 
 use crate::error::{Error, Fault, Result};
+use blocks::NAME;
 use rewrite::Fields;
 use store::Store;
 
-/// What errors call the template.
-const NAME: &str = "--format";
 /// Most bytes that one rendering may have.
 const MAX_OUTPUT: usize = 64 << 20;
 
@@ -55,8 +53,8 @@ pub struct Template {
 }
 
 impl Template {
-    /// Parses a template for data of the given shape. The text is taken as it is, as docker inspect does; for the
-    /// backslash escapes and the keywords of docker's listings see [`Format`](super::Format).
+    /// Parses a template for data with these Go types, without escapes, as docker inspect does. For the backslash
+    /// escapes and the keywords of docker's listings see [`Format`](super::Format).
     ///
     /// # Errors
     /// `Usage` for a text that is no template, and for functions and variables that are not defined.
@@ -85,7 +83,7 @@ impl Template {
         })
     }
 
-    /// Whether what it renders may depend on a field of the data: it names that field, or takes an object as a whole.
+    /// Tests if the output may depend on a field of the data: the template names the field, or uses a whole object.
     pub fn uses(&self, field: &str) -> bool {
         self.fields.whole || self.fields.names.contains(field)
     }
@@ -93,8 +91,8 @@ impl Template {
     /// Executes the template over `data`; docker ends each rendering with a line end, which is left to the caller.
     ///
     /// # Errors
-    /// `Usage` for a field that is not there, naming those that are, and for a function that cannot take what it is
-    /// given; `Limit` past 64 MiB of output.
+    /// `Usage` for a missing field, with the names of existing ones, and for invalid arguments of a function; `Limit`
+    /// for more than 64 MiB of output.
     pub fn render(&self, data: &Value) -> Result<String> {
         let loaded = self.store.load(data);
         let mut out = Bounded::default();
@@ -137,7 +135,7 @@ fn execute(
     out: &mut Bounded,
     data: &gotmpl::Value,
 ) -> Result<(), TemplateError> {
-    // What is nothing but blanks has no entry among the named templates, where the rewritten trees are.
+    // A template of blanks only has no entry among the named templates, which hold the rewritten trees.
     match template.lookup(NAME) {
         Some(_) => template.execute_template_fmt(out, NAME, data),
         None => template.execute_fmt(out, data),
@@ -153,7 +151,7 @@ fn usage(error: TemplateError) -> Error {
     .into()
 }
 
-/// Text up to a limit; what comes after it is counted and refused.
+/// Text up to a limit; further text is counted and is an error.
 #[derive(Default)]
 struct Bounded {
     text: String,

@@ -1,4 +1,4 @@
-//! `printf` of what Go's formats take apart, lists and maps, and of durations.
+//! `printf` of lists, maps and durations, as Go formats them.
 //!
 //! gotmpl formats each of these as a whole and knows no verb for them but `%v`. In Go a verb goes to every item, and to
 //! the keys and the values of a map.
@@ -93,7 +93,7 @@ fn composed(
     Ok(out)
 }
 
-/// One value by one directive. Calls itself for what is inside, which is no deeper than JSON is read.
+/// Formats one value by one directive. Recursion is bounded by the depth of the JSON.
 fn one(
     store: &Store,
     spec: &str,

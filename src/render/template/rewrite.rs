@@ -1,6 +1,6 @@
-//! Turns `.Name` into a call of our own function before a template runs, and checks its names.
+//! Rewriting of `.Name` as a function call before a template runs, and checks of its names.
 //!
-//! gotmpl looks fields up by itself, in sorted maps that all behave alike. docker's data are Go types: an unknown
+//! gotmpl looks up fields in sorted maps that all behave alike. docker's data are Go types: an unknown
 //! field is an error, an unknown label is not. So every `.A.B`, `$x.A` and `(…).A` of the parsed template becomes
 //! `.field . "A" "B"`, which can tell them apart. Go also refuses unknown functions and variables when it parses, and
 //! gotmpl only when it meets them; a listing without rows would never report them.
@@ -12,9 +12,10 @@ use gotmpl::parse::{BranchNode, CommandNode, Expr, ListNode, Node, PipeNode, Pos
 
 use super::functions;
 
-/// The same template with its field lookups rewritten, or why it cannot be executed.
+/// Rewrites the field lookups of a template, and adds its fields to `fields`.
 ///
-/// What it looks at is added to `fields`.
+/// # Errors
+/// A message about an unknown function or variable.
 pub(super) fn checked(mut tree: ListNode, fields: &mut Fields) -> Result<ListNode, String> {
     let mut rewrite = Rewrite::default();
     rewrite.list(&mut tree);
@@ -31,12 +32,12 @@ pub(super) fn checked(mut tree: ListNode, fields: &mut Fields) -> Result<ListNod
     }
 }
 
-/// What a template looks at.
+/// Fields that a template uses.
 #[derive(Default)]
 pub(super) struct Fields {
-    /// The names of fields that it asks for, on any level.
+    /// Names of fields on any level.
     pub names: BTreeSet<String>,
-    /// Whether it takes an object as a whole: `{{.}}`, `{{json .}}`, `{{template "x" .}}`.
+    /// True if it uses a whole object: `{{.}}`, `{{json .}}`, `{{template "x" .}}`.
     pub whole: bool,
 }
 
@@ -160,7 +161,7 @@ fn lookup(pos: Pos, of: Expr, names: &[SmolStr]) -> Expr {
     as_pipe(call(pos, functions::FIELD, arguments))
 }
 
-/// What the arguments of Go's comparisons and logic are given to first: durations are texts here.
+/// Returns the function for the arguments of Go's comparisons and logic, because durations are strings here.
 fn taken_by(command: &CommandNode) -> Option<&'static str> {
     let Some(Expr::Identifier(_, name)) = command.args.first() else {
         return None;

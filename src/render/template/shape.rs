@@ -1,28 +1,28 @@
-//! What docker knows from its Go types, and JSON does not tell.
+//! Facts of docker's Go types that JSON lacks.
 
-/// What docker knows from its Go types about data that is plain JSON here. Fields are meant wherever they occur.
+/// Facts of docker's Go types about fields of JSON data, on any level.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Shape {
     /// Fields that are lists: their `null` prints as `[]` (and is `null` in `json`).
     pub lists: &'static [&'static str],
-    /// Fields that are maps from texts to texts with keys of anybody's choosing: their `null` prints as `map[]`, an
-    /// absent key is `<no value>` and no error, and `index` gives an empty text for it.
+    /// Fields that are maps of strings with arbitrary keys: their `null` prints as `map[]`, a missing key is
+    /// `<no value>` instead of an error, and `index` returns an empty string for it.
     pub maps: &'static [&'static str],
-    /// Fields that are maps whose values say nothing: as `maps`, and `{}` in them prints as `{}`.
+    /// Fields that are sets: like `maps`, and `{}` in them prints as `{}`.
     pub sets: &'static [&'static str],
     /// Fields that are nanoseconds and print as Go's durations, `1m30s`: the object's own field name and the field.
     pub durations: &'static [(&'static str, &'static str)],
-    /// Fields that JSON leaves out and docker knows nevertheless: the object's own field name (empty for the
-    /// outermost), the field, and what it is then.
+    /// Fields that JSON may omit: the object's own field name (empty for the outermost), the field, and its value
+    /// then.
     pub absent: &'static [(&'static str, &'static str, Zero)],
     /// Other names of fields, and the names they have in JSON: Go's field `ID` is `Id` there.
     pub aliases: &'static [(&'static str, &'static str)],
-    /// Whether the outermost object is a row of a listing: `{{json .}}` then sorts its keys and writes `<`, `>` and
+    /// True if the outermost object is a row of a listing: `{{json .}}` then sorts its keys and escapes `<`, `>` and
     /// `&` as Go's `json.Marshal` does.
     pub row: bool,
 }
 
-/// What a field that is not there is in Go.
+/// Go's value of a missing field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Zero {
     /// A nil list, `[]`.
@@ -53,7 +53,7 @@ impl Shape {
         row: true,
     };
 
-    /// What docker image inspect shows.
+    /// The output of docker image inspect.
     pub const INSPECT: Shape = Shape {
         lists: &[
             "RepoTags",

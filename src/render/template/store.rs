@@ -1,22 +1,19 @@
 //! JSON as template data, with the way back to the JSON it came from.
 //!
-//! gotmpl's maps are sorted, its texts are printed as they are, and it knows no types beyond JSON's. So the data is
-//! converted with its texts escaped, and a store beside it remembers, by the address of the shared value, what the
-//! engine does not carry: an object's keys in order, a text before it was escaped, whether an absent key is an error.
-//! An address stands for one value as long as that value lives, and [`Loaded`] keeps it until it takes the addresses
-//! out again; two renderings at the same time cannot meet at one.
+//! gotmpl sorts its maps, prints strings unescaped, and has only the types of JSON. So the data is converted with its
+//! strings escaped, and a store remembers facts that the engine lacks, by the address of the shared value: the order of
+//! an object's keys, unescaped strings, and whether a missing key is an error. An address belongs to one value during
+//! its life, and [`Loaded`] keeps the value until it removes the addresses; renderings at the same time do not share
+//! addresses.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gotmpl::Value;
-use serde_json::Value as Json;
-
-use super::convert::{Loading, Original};
 use super::duration;
 use super::shape::{Shape, Zero};
+use gotmpl::Value;
 
-/// Why a field cannot be given.
+/// Reason why a field has no value.
 pub(super) type Refused = String;
 
 /// The memory that the functions of one template share.
@@ -49,19 +46,19 @@ pub(super) enum Known {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Its fields are known.
+    /// An object with known fields.
     Struct,
-    /// The same, and docker marshals it from a map.
+    /// An object with known fields that docker marshals from a map.
     Row,
-    /// It has any keys, which Go sorts.
+    /// An object with arbitrary keys, which Go sorts.
     Free,
 }
 
-/// Converted data; the store knows it as long as this lives.
+/// Converted data, which the store remembers until this is dropped.
 pub(super) struct Loaded<'a> {
     pub(super) value: Value,
-    store: &'a Store,
-    addresses: Vec<usize>,
+    pub(super) store: &'a Store,
+    pub(super) addresses: Vec<usize>,
 }
 
 impl Drop for Loaded<'_> {
@@ -107,39 +104,12 @@ impl Store {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<usize, Known>> {
-        // Nothing in here can be left half done by a panic.
+    pub(super) fn known(&self) -> MutexGuard<'_, HashMap<usize, Known>> {
+        // No panic can leave the map inconsistent.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn load(&self, json: &Json) -> Loaded<'_> {
-        self.load_as(
-            json,
-            if self.shape.row {
-                Kind::Row
-            } else {
-                Kind::Struct
-            },
-        )
-    }
-
-    pub(super) fn load_headings(&self, json: &Json) -> Loaded<'_> {
-        self.load_as(json, Kind::Free)
-    }
-
-    fn load_as(&self, json: &Json, kind: Kind) -> Loaded<'_> {
-        let mut loading = Loading::new(self);
-        let value = loading.value(json, "", kind);
-        let addresses = loading.found.iter().map(|(address, _)| *address).collect();
-        self.known().extend(loading.found);
-        Loaded {
-            value,
-            store: self,
-            addresses,
-        }
-    }
-
-    /// What `.name` is on `value`.
+    /// Returns the value of `.name` on `value`.
     pub(super) fn field(&self, value: &Value, name: &str) -> Result<Value, Refused> {
         let map = match value {
             Value::Map(map) => map,
@@ -187,8 +157,8 @@ impl Store {
         })
     }
 
-    /// What `index value key` is where the key is absent.
-    pub(super) fn absent_key(&self, value: &Value) -> Value {
+    /// Returns the value of `index value key` if the key is missing.
+    pub(super) fn missing_key(&self, value: &Value) -> Value {
         let known = self.known();
         match address(value).and_then(|at| known.get(&at)) {
             Some(
@@ -201,7 +171,7 @@ impl Store {
         }
     }
 
-    /// A text as it was before it was escaped.
+    /// Returns a string before it was escaped.
     pub(super) fn raw(&self, value: &Value) -> Value {
         let known = self.known();
         match address(value).and_then(|at| known.get(&at)) {
@@ -210,7 +180,7 @@ impl Store {
         }
     }
 
-    /// Nanoseconds of a duration; `None` for anything else.
+    /// Returns a duration in nanoseconds; `None` for any other value.
     pub(super) fn duration(&self, value: &Value) -> Option<i64> {
         match self.known().get(&address(value)?) {
             Some(Known::Duration(nanoseconds)) => Some(*nanoseconds),
@@ -218,29 +188,12 @@ impl Store {
         }
     }
 
-    /// Whether it is a `{}` that prints as such.
+    /// Tests if the value is a `{}` that prints as such.
     pub(super) fn is_empty_set(&self, value: &Value) -> bool {
         let known = self.known();
         matches!(
             address(value).and_then(|at| known.get(&at)),
             Some(Known::Empty)
         )
-    }
-
-    /// The JSON the value came from.
-    pub(super) fn json(&self, value: &Value) -> crate::Result<String> {
-        let known = self.known();
-        let is_row = matches!(
-            address(value).and_then(|at| known.get(&at)),
-            Some(Known::Object {
-                kind: Kind::Row,
-                ..
-            })
-        );
-        let original = Original::new(value, &known);
-        match is_row {
-            true => super::super::json::line_html(&original),
-            false => super::super::json::line(&original),
-        }
     }
 }

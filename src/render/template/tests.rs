@@ -1,4 +1,4 @@
-//! Templates against what docker 20.10 printed for the same image.
+//! Templates against the output of docker 20.10 for the same image.
 
 use serde_json::json;
 
@@ -28,7 +28,7 @@ fn classic() -> Value {
     })
 }
 
-/// The same of an image with next to nothing set.
+/// Output for an image with a minimal config.
 fn web() -> Value {
     json!({
         "Config": {"Entrypoint": null, "OnBuild": null, "Volumes": null, "Labels": null, "Env": []},
@@ -161,7 +161,7 @@ fn null_prints_as_go_prints_the_field() {
     }
 }
 
-/// What docker 20.10 printed for an image with this health check, these labels and these ports.
+/// Output of docker 20.10 for an image with this health check, these labels and these ports.
 #[test]
 fn durations_and_maps_print_as_in_go() {
     let data = json!({"Config": {

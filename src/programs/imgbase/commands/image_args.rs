@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::blob::{Meter, PendingFile};
-use crate::cli::{Common, Io, Making, Packing, now, option_file};
+use crate::cli::{Common, Io, OutputArgs, Packing, now, option_file};
 use crate::error::{Error, Fault, Result};
 use crate::programs::imgbase::image::{ImageOptions, check_config, image};
 use crate::programs::imgbase::layers::Cut;
@@ -36,7 +36,7 @@ pub struct ImageArgs {
     annotation: Vec<(String, String)>,
 
     #[command(flatten)]
-    making: Making,
+    destination: OutputArgs,
 
     #[command(flatten)]
     packing: Packing,
@@ -76,7 +76,7 @@ impl ImageArgs {
     /// Validates the arguments. `side_files` are the paths of files that are written beside the image.
     ///
     /// # Errors
-    /// As [`Making::taken_in`], [`Packing::recode`] and [`check_config`]; `Usage` for a file that is a directory or is given
+    /// As [`OutputArgs::parse`], [`Packing::recode`] and [`check_config`]; `Usage` for a file that is a directory or is given
     /// twice.
     pub fn parse<'a>(
         &'a self,
@@ -84,7 +84,7 @@ impl ImageArgs {
         command: &str,
         side_files: &[&Path],
     ) -> Result<ImageRequest<'a>> {
-        let (instructions, names) = self.making.taken_in(self.tag.as_deref())?;
+        let (instructions, names) = self.destination.parse(self.tag.as_deref())?;
         let recode = self.packing.recode(common)?;
         let config = self.config.as_deref().map(option_file).transpose()?;
         let options = ImageOptions {
@@ -104,7 +104,7 @@ impl ImageArgs {
             },
         };
         check_config(&options)?;
-        let written = [self.making.file(), self.making.id_file.as_deref()];
+        let written = [self.destination.file(), self.destination.id_file.as_deref()];
         let written: Vec<&Path> = written
             .into_iter()
             .flatten()
@@ -121,7 +121,7 @@ impl ImageArgs {
                 return Err(Error::new(Fault::Usage(why.into())).at(context()));
             }
         }
-        let temp_dir = self.making.landing(common)?;
+        let temp_dir = self.destination.temporary_directory(common)?;
         Ok(ImageRequest {
             args: self,
             common,
@@ -138,7 +138,7 @@ impl ImageArgs {
 
     /// Returns whether `--quiet` is given.
     pub fn is_quiet(&self) -> bool {
-        self.making.quiet
+        self.destination.quiet
     }
 }
 
@@ -173,7 +173,7 @@ impl ImageRequest<'_> {
     /// contents. No side file exists under its name before the image does.
     ///
     /// # Errors
-    /// As [`check::check`], [`image`], [`PendingFile::new`] and [`Making::deliver`].
+    /// As [`check::check`], [`image`], [`PendingFile::new`] and [`OutputArgs::deliver`].
     pub fn deliver(
         &self,
         base: &Base,
@@ -195,7 +195,9 @@ impl ImageRequest<'_> {
         };
         let (bundle, id) = image(base, &packer, &self.options)?;
         drop(progress);
-        self.args.making.deliver(&bundle, &id, self.common, io)?;
+        self.args
+            .destination
+            .deliver(&bundle, &id, self.common, io)?;
         side_files.into_iter().try_for_each(PendingFile::commit)
     }
 }

@@ -1,4 +1,4 @@
-//! What programs that make an image share: where it goes, what it is called, how its config changes.
+//! Options of programs that make an image: its destination, its name and the changes of its config.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::args::Common;
-use super::beside::no_effect;
-use super::opened::store;
+use super::conflicts::no_effect;
+use super::open::store;
 use super::streams::{Io, is_stdout};
 use crate::blob::{FileRange, Meter, PendingFile, open_regular};
 use crate::disk::Excludes;
@@ -19,20 +19,20 @@ use crate::spec::instruction::{self, Instruction};
 use crate::store::Policy;
 use crate::write::{Bundle, Format, ListedName, archive};
 
-/// The most bytes that a file of options may have.
+/// Maximum size in bytes of the file of an option.
 const OPTIONS: u64 = 16 << 20;
 
-/// Where a new image goes and how its config changes.
+/// Destination of a new image, and changes of its config.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Making {
+pub struct OutputArgs {
     /// Change the config with a Dockerfile instruction; may be repeated
     ///
-    /// CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME and WORKDIR are understood,
-    /// in all forms that docker knows.
+    /// Supported: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME and WORKDIR, in
+    /// all forms of docker.
     #[arg(short = 'c', long = "change", value_name = "INSTRUCTION")]
     pub changes: Vec<String>,
 
-    /// Write an archive to FILE and leave the store alone; - is standard output
+    /// Write an archive to FILE instead of the store; - is standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
@@ -44,31 +44,31 @@ pub struct Making {
     #[arg(short, long)]
     pub quiet: bool,
 
-    /// What is printed of the image: text or json
+    /// Output format: text or json
     #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"], default_value = "text", hide_default_value = true)]
     pub format: String,
 }
 
-/// What of a folder is left out.
+/// Excluded paths of a directory.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Selecting {
-    /// Leave out what matches PATTERN, written as in a .dockerignore; may be repeated
+    /// Exclude paths that match PATTERN, as in a .dockerignore; may be repeated
     ///
-    /// Patterns are of whole paths from the top; * and ? stop at a slash, ** does not, and !PATTERN takes back what an
-    /// earlier one left out.
+    /// Patterns match whole paths from the root; * and ? do not match a slash, ** does, and !PATTERN includes paths that
+    /// an earlier one excluded.
     #[arg(long, value_name = "PATTERN")]
     pub exclude: Vec<String>,
 
-    /// Take patterns from FILE, one on each line, before those of --exclude
+    /// Read patterns from FILE, one on each line, before those of --exclude
     #[arg(long, value_name = "FILE")]
     pub exclude_from: Option<PathBuf>,
 }
 
 impl Selecting {
-    /// The patterns.
+    /// Returns all patterns.
     ///
     /// # Errors
-    /// `Usage` for what is no pattern; `Io`.
+    /// `Usage` for an invalid pattern; `Io`.
     pub fn excludes(&self) -> Result<Excludes> {
         let mut patterns = Vec::new();
         if let Some(path) = &self.exclude_from {
@@ -80,29 +80,29 @@ impl Selecting {
         Excludes::new(&patterns)
     }
 
-    /// Whether anything was given.
+    /// Tests if a pattern was given.
     pub fn is_given(&self) -> bool {
         !self.exclude.is_empty() || self.exclude_from.is_some()
     }
 }
 
-impl Making {
-    /// The output file, if the image is to go into one.
+impl OutputArgs {
+    /// Returns the output file, if the image is written to one.
     pub fn file(&self) -> Option<&Path> {
         let output = self.output.as_deref();
         output.filter(|path| !is_stdout(path))
     }
 
-    /// Whether the image goes to standard output.
+    /// Tests if the image is written to standard output.
     pub fn to_stdout(&self) -> bool {
         self.output.as_deref().is_some_and(is_stdout)
     }
 
-    /// Takes in what was typed: the instructions and the name, before anything is opened.
+    /// Parses the instructions and the name, and checks the output.
     ///
     /// # Errors
     /// `Instruction`, `BadReference`, and `Usage` for a terminal as output.
-    pub fn taken_in(&self, name: Option<&str>) -> Result<(Vec<Instruction>, Vec<ListedName>)> {
+    pub fn parse(&self, name: Option<&str>) -> Result<(Vec<Instruction>, Vec<ListedName>)> {
         if self.to_stdout() && std::io::stdout().is_terminal() {
             let why = "refusing to write an archive to the terminal: name a file with -o, or pipe the output";
             return Err(Fault::Usage(why.into()).into());
@@ -116,27 +116,27 @@ impl Making {
         Ok((instructions, name.into_iter().collect()))
     }
 
-    /// Warns of what begins like a list and is none, as BuildKit's JSONArgsRecommended does.
+    /// Warns about malformed lists, as BuildKit's JSONArgsRecommended does.
     pub fn warn_of_lists(&self, instructions: &[Instruction], io: &mut Io) {
         for instruction in instructions {
             if let Some(text) = instruction.malformed_list() {
                 io.warn(&format!(
-                    "-c: {}: '{text}' is not a JSON list, so it is taken as text: a list has double quotes, [\"a\", \"b\"]",
+                    "-c: {}: invalid JSON list, used as a string: expected double quotes, as in [\"a\", \"b\"], found '{text}'",
                     instruction.text
                 ));
             }
         }
     }
 
-    /// Where files without a name are made: where the image will be.
+    /// Returns the directory for anonymous temporary files, on the file system of the output.
     ///
     /// # Errors
-    /// As [`crate::store::Store::landing`].
-    pub fn landing(&self, common: &Common) -> Result<PathBuf> {
+    /// As [`crate::store::Store::blob_directory`].
+    pub fn temporary_directory(&self, common: &Common) -> Result<PathBuf> {
         match (self.file(), self.to_stdout()) {
-            (_, true) => Ok(super::landing(None)),
+            (_, true) => Ok(super::temporary_directory(None)),
             (None, _) => store(common)?.blob_directory(),
-            (Some(path), _) => Ok(super::landing(Some(path))),
+            (Some(path), _) => Ok(super::temporary_directory(Some(path))),
         }
     }
 
@@ -171,7 +171,7 @@ impl Making {
         common: &Common,
         io: &mut Io,
     ) -> Result<()> {
-        // What cannot be written is known before there is an image.
+        // Errors of writing are found before the image is added.
         let id_file = self.id_file.as_deref();
         let id_file = id_file.map(|path| PendingFile::new(path, format!("{id}\n").as_bytes()));
         let id_file = id_file.transpose()?;
@@ -222,20 +222,20 @@ pub fn note_sockets(sockets: &[Vec<u8>], io: &Io) {
     }
 }
 
-/// Reads `UID` or `UID:GID`.
+/// Parses `UID` or `UID:GID`.
 ///
 /// # Errors
-/// The message for the user.
+/// A message for the user.
 pub fn owner_arg(text: &str) -> Result<(u32, u32), String> {
     let number = |text: &str| text.parse::<u32>().ok().filter(|id| *id != u32::MAX);
     let owner = match text.split_once(':') {
         None => number(text).map(|uid| (uid, uid)),
         Some((uid, gid)) => number(uid).zip(number(gid)),
     };
-    owner.ok_or_else(|| "it is written UID or UID:GID, in numbers".to_owned())
+    owner.ok_or_else(|| "expected UID or UID:GID, in numbers".to_owned())
 }
 
-/// Reads a file that an option names.
+/// Reads the file of an option.
 ///
 /// # Errors
 /// `Limit` for more than 16 MiB; `Io`. The place is the path.

@@ -1,4 +1,4 @@
-//! Opening what was named on a command line: archives, layouts, and what is in the local store.
+//! Opening the images of a command line: in archives, layouts and the local store.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -12,18 +12,18 @@ use crate::error::{At, Error, Fault, Result};
 use crate::spec::Platform;
 use crate::store::Store;
 
-/// An opened archive and what in it the user means.
+/// An opened archive and the selected image.
 pub struct Opened {
-    /// The archive, which other arguments may name, too.
+    /// Archive, shared with other arguments that name it.
     pub archive: Arc<Archive>,
-    /// Which image.
+    /// Selected image.
     pub pick: Pick,
-    /// The name that goes with a digest, where one was typed.
+    /// Name in front of a digest, if one was typed.
     name: Option<String>,
 }
 
 impl Opened {
-    /// All of an archive.
+    /// Selects the whole archive.
     pub fn whole(archive: Archive) -> Self {
         Opened {
             archive: Arc::new(archive),
@@ -32,7 +32,7 @@ impl Opened {
         }
     }
 
-    /// The one image that is meant.
+    /// Returns the selected image.
     ///
     /// # Errors
     /// As [`Archive::select`], placed at the archive.
@@ -42,7 +42,7 @@ impl Opened {
             .at(|| self.archive.place.clone())
     }
 
-    /// What is meant of the archive's list: all of it, all tags of a repository, or what was picked.
+    /// Returns the selected items of the archive's list: all of them, all tags of a repository, or one image.
     ///
     /// # Errors
     /// As [`Archive::chosen`], placed at the archive.
@@ -57,8 +57,8 @@ impl Opened {
         Ok(chosen)
     }
 
-    /// What is meant as an archive of its own, with what refers to it; of indexes the image for the platform only, where
-    /// one is given.
+    /// Returns an archive of the selected images and their referrers only; of indexes the image for the platform, if one
+    /// is given.
     ///
     /// # Errors
     /// As [`Archive::part`], placed at the archive.
@@ -67,7 +67,7 @@ impl Opened {
         part.at(|| self.archive.place.clone())
     }
 
-    /// The roots of what is meant.
+    /// Returns the roots of the selected images.
     ///
     /// # Errors
     /// As [`Opened::chosen`].
@@ -95,7 +95,7 @@ impl Opened {
     }
 }
 
-/// How many images a program takes from one argument.
+/// Number of images that a program takes from one argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
     /// One.
@@ -104,18 +104,18 @@ pub enum Takes {
     Several,
 }
 
-/// What several arguments name, each archive and the store opened once.
+/// Archives of several arguments, each opened once.
 ///
-/// An archive is kept as long as arguments that name it are to come.
+/// An archive is kept until its last argument.
 #[derive(Debug, Default)]
 pub struct Openings {
-    /// How many arguments that name each are to come.
+    /// Number of remaining arguments for each archive.
     left: HashMap<(Place, Option<Half>), usize>,
     open: HashMap<(Place, Option<Half>), Arc<Archive>>,
 }
 
 impl Openings {
-    /// For these arguments, of which each is opened once.
+    /// Prepares for these arguments, each of which is opened once.
     pub fn of<'a>(images: impl IntoIterator<Item = &'a ImageArg>) -> Self {
         let mut openings = Openings::default();
         for image in images {
@@ -126,7 +126,7 @@ impl Openings {
         openings
     }
 
-    /// Opens what an argument names, or takes it from one before it.
+    /// Opens the archive of an argument, or reuses one that is open.
     ///
     /// # Errors
     /// As [`ImageArg::open`].
@@ -158,7 +158,7 @@ impl Openings {
 }
 
 impl Place {
-    /// The same without the name that goes with a digest.
+    /// Removes the name in front of a digest.
     fn anonymous(self) -> Self {
         match self {
             Place::Store(_) => Place::Store(None),
@@ -168,15 +168,15 @@ impl Place {
 }
 
 impl ImageArg {
-    /// Opens the archive that is meant; `meter` counts the bytes of a stream.
+    /// Opens the image; `meter` counts the bytes of a stream.
     ///
     /// # Errors
-    /// `NotFound` for what is neither a path nor in the store; as [`Open::path`].
+    /// `NotFound` if it is neither a path nor in the store; as [`Open::path`].
     pub fn open(&self, common: &Common, meter: &Meter) -> Result<Opened> {
         self.open_with(common, meter, None)
     }
 
-    /// The same; what comes by on a stream is kept in files without a name in `landing`.
+    /// Opens the image; anonymous temporary files with data of a stream are in `temporary`.
     ///
     /// # Errors
     /// As [`ImageArg::open`].
@@ -184,12 +184,12 @@ impl ImageArg {
         &self,
         common: &Common,
         meter: &Meter,
-        landing: Option<PathBuf>,
+        temporary: Option<PathBuf>,
     ) -> Result<Opened> {
-        self.open_by(common, Open::with(common, meter, landing))
+        self.open_by(common, Open::with(common, meter, temporary))
     }
 
-    /// The same, in any way; which half is wanted is told by what was typed.
+    /// Opens the image with any options; a format in the argument has precedence.
     ///
     /// # Errors
     /// As [`ImageArg::open`].
@@ -197,7 +197,7 @@ impl ImageArg {
         self.pick_in(Arc::new(self.archive(common, open)?), Takes::One)
     }
 
-    /// The archive that is meant, or the store.
+    /// Opens the archive, or the store.
     fn archive(&self, common: &Common, open: Open) -> Result<Archive> {
         let (place, only, _) = self.parse()?;
         let open = Open { only, ..open };
@@ -211,8 +211,8 @@ impl ImageArg {
         Ok(archive)
     }
 
-    /// What is meant of an archive that was opened for this argument or for another. What is in the store is looked up
-    /// right away, because a wrong name may be a file that is not there.
+    /// Selects the image of the argument in an open archive. An image of the store is looked up at once, because an
+    /// unknown name may be a missing file.
     fn pick_in(&self, archive: Arc<Archive>, takes: Takes) -> Result<Opened> {
         let (place, _, pick) = self.parse()?;
         let name = match place {
@@ -265,7 +265,7 @@ impl ImageArg {
 }
 
 impl Open {
-    /// As the arguments that all programs share ask for.
+    /// Returns the options of opening that the common options request.
     pub fn with(common: &Common, meter: &Meter, landing: Option<PathBuf>) -> Self {
         Open {
             meter: meter.clone(),
@@ -278,33 +278,33 @@ impl Open {
 
 /// Opens the local store; `None` if there is none yet.
 ///
-/// Only limits that were typed are for what its documents are, and how many.
+/// Limits on the documents of the store apply only if given.
 ///
 /// # Errors
-/// As [`Store::open`]; `NotAStore`; `Usage` if no home directory is known.
+/// As [`Store::open`]; `NotAStore`; `Usage` if there is no home directory.
 pub fn open_store(common: &Common, open: &Open) -> Result<Option<Archive>> {
     let mut limits = open.limits.for_store();
-    common.move_limits(&mut limits);
+    common.change_limits(&mut limits);
     store(common)?.open(&Open {
         limits,
         ..open.clone()
     })
 }
 
-/// The local store, which need not exist yet.
+/// Returns the local store, which may be missing.
 ///
 /// # Errors
-/// `NotAStore` for what is there and holds something else; `Usage` if no home directory is known.
+/// `NotAStore` for a directory with other contents; `Usage` if there is no home directory.
 pub fn store(common: &Common) -> Result<Store> {
     let store = Store::at(store_path(common)?);
     store.check()?;
     Ok(store)
 }
 
-/// The directory of the local store, which need not exist yet.
+/// Returns the directory of the local store, which may be missing.
 ///
 /// # Errors
-/// `Usage` if none was named and no home directory is known.
+/// `Usage` if no store was given and there is no home directory.
 pub fn store_path(common: &Common) -> Result<PathBuf> {
     if let Some(path) = &common.store {
         return Ok(path.clone());
@@ -316,7 +316,7 @@ pub fn store_path(common: &Common) -> Result<PathBuf> {
     };
     let data = set("XDG_DATA_HOME").filter(|path| path.is_absolute());
     let data = data.or_else(|| set("HOME").map(|home| home.join(".local/share")));
-    let why = "no home directory is known: name the store with --store";
+    let why = "no home directory: give the store with --store";
     data.map(|data| data.join("imgkit"))
         .ok_or_else(|| Fault::Usage(why.into()).into())
 }

@@ -241,7 +241,7 @@ pub fn list(cache: Option<&Cache>, reading: &Reading, layer: &Layer) -> Result<L
 /// be decoded later.
 ///
 /// # Errors
-/// Those of [`Reading::plain`].
+/// Those of [`Reading::decode`].
 pub fn uncompressed(
     cache: Option<&Cache>,
     reading: &Reading,

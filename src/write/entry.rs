@@ -5,7 +5,7 @@
 //! load, GNU tar, Go and Python agree on all of it). Nothing comes from the clock or the host.
 
 pub use super::ustar::{BLOCK, END, padding};
-use super::ustar::{Block, Checksum, split_path};
+use super::ustar::{Block, HeaderStyle, longest_prefix, split_path};
 use crate::layer::{EntryKind, Mtime, Xattr, acl};
 
 /// An entry to write, without its contents.
@@ -56,13 +56,13 @@ impl EntryOut<'_> {
     /// Appends the header, with a PAX header before it where it needs one: a whole number of blocks. `size` bytes of
     /// contents follow, then [`padding`].
     pub fn header(&self, out: &mut Vec<u8>) {
-        self.header_with(Checksum::SixDigits, out);
+        self.header_with(HeaderStyle::Layer, out);
     }
 
-    /// Appends the header with a form of checksum.
-    pub(super) fn header_with(&self, checksum: Checksum, out: &mut Vec<u8>) {
+    /// Appends the header in a style.
+    pub(super) fn header_with(&self, style: HeaderStyle, out: &mut Vec<u8>) {
         let (mut block, mut records) = (Block::default(), Records::new());
-        self.put_names(&mut block, &mut records);
+        self.put_names(style, &mut block, &mut records);
         self.put_numbers(&mut block, &mut records);
         self.put_mtime(&mut block, &mut records);
         for xattr in self.xattrs {
@@ -78,9 +78,9 @@ impl EntryOut<'_> {
                 .iter()
                 .flat_map(|(key, value)| pax_record(key, value))
                 .collect();
-            extension(&body, checksum, out);
+            extension(&body, style, out);
         }
-        out.extend_from_slice(&block.finish(self.type_flag(), checksum));
+        out.extend_from_slice(&block.finish(self.type_flag(), style));
     }
 
     fn type_flag(&self) -> u8 {
@@ -91,7 +91,7 @@ impl EntryOut<'_> {
     }
 
     /// Path, link target, and names of owner and group.
-    fn put_names(&self, block: &mut Block, records: &mut Records) {
+    fn put_names(&self, style: HeaderStyle, block: &mut Block, records: &mut Records) {
         let mut path = self.path.to_vec();
         if path.is_empty() {
             path.push(b'.');
@@ -107,6 +107,9 @@ impl EntryOut<'_> {
             None => {
                 // Readers without PAX see as much of the end as fits.
                 block.put(0, path.get(path.len() - 100..).unwrap_or_default());
+                if style == HeaderStyle::ImageArchive {
+                    block.put(345, longest_prefix(&path).unwrap_or_default());
+                }
                 records.push((b"path".into(), path));
             }
         }
@@ -157,7 +160,7 @@ impl EntryOut<'_> {
 }
 
 /// Appends a PAX header with its records.
-fn extension(body: &[u8], checksum: Checksum, out: &mut Vec<u8>) {
+fn extension(body: &[u8], style: HeaderStyle, out: &mut Vec<u8>) {
     let mut block = Block::default();
     block.put(0, b"pax");
     block.put_octal(100, 8, 0o644);
@@ -165,7 +168,7 @@ fn extension(body: &[u8], checksum: Checksum, out: &mut Vec<u8>) {
         block.put_octal(at, width, 0);
     }
     block.put_octal(124, 12, body.len() as u64);
-    out.extend_from_slice(&block.finish(b'x', checksum));
+    out.extend_from_slice(&block.finish(b'x', style));
     out.extend_from_slice(body);
     out.resize(out.len() + padding(body.len() as u64), 0);
 }

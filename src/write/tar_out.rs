@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use super::copy;
 use super::entry::{BLOCK, END, EntryOut, padding};
 use super::output::BlobOut;
-use super::ustar::Checksum;
+use super::ustar::HeaderStyle;
 use crate::blob::{Meter, SerialWriter};
 use crate::error::{Error, Fault, Result};
 use crate::layer::EntryKind;
@@ -55,7 +55,7 @@ impl Member<'_> {
             ..EntryOut::default()
         };
         let mut header = Vec::new();
-        entry.header_with(Checksum::SevenDigits, &mut header);
+        entry.header_with(HeaderStyle::ImageArchive, &mut header);
         header
     }
 }

@@ -12,14 +12,14 @@ pub fn padding(size: u64) -> usize {
     ((BLOCK - size % BLOCK) % BLOCK) as usize
 }
 
-/// The form of a header's checksum. Readers accept both; each kind of output keeps its own, so that its bytes stay the
-/// same from version to version.
+/// Details of headers that readers ignore. Each kind of output keeps its own, so that its bytes stay the same from
+/// version to version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Checksum {
-    /// Six digits, a NUL and a space: layers and root filesystems.
-    SixDigits,
-    /// Seven digits and a NUL: image archives.
-    SevenDigits,
+pub(super) enum HeaderStyle {
+    /// Layers and root filesystems: a checksum of six digits, a NUL and a space.
+    Layer,
+    /// Image archives: a checksum of seven digits and a NUL. A path in a PAX record has its prefix in the header, too.
+    ImageArchive,
 }
 
 /// A header that is being filled in.
@@ -49,14 +49,14 @@ impl Block {
     }
 
     /// Adds type flag, magic number and checksum.
-    pub(super) fn finish(mut self, type_flag: u8, checksum: Checksum) -> [u8; BLOCK as usize] {
+    pub(super) fn finish(mut self, type_flag: u8, style: HeaderStyle) -> [u8; BLOCK as usize] {
         self.put(156, &[type_flag]);
         self.put(257, b"ustar\x0000");
         self.put(148, b"        ");
         let sum: u32 = self.0.iter().map(|&byte| u32::from(byte)).sum();
-        let text = match checksum {
-            Checksum::SixDigits => format!("{sum:06o}\0 "),
-            Checksum::SevenDigits => format!("{sum:07o}\0"),
+        let text = match style {
+            HeaderStyle::Layer => format!("{sum:06o}\0 "),
+            HeaderStyle::ImageArchive => format!("{sum:07o}\0"),
         };
         self.put(148, text.as_bytes());
         self.0
@@ -68,9 +68,14 @@ pub(super) fn split_path(path: &[u8]) -> Option<(&[u8], &[u8])> {
     if path.len() <= 100 {
         return Some((b"", path));
     }
-    // The last slash that leaves a short enough prefix; a closing slash belongs to the name.
-    let most = path.len().min(156).min(path.len() - 1);
-    let slash = path.get(..most)?.iter().rposition(|&byte| byte == b'/')?;
-    let (prefix, name) = (path.get(..slash)?, path.get(slash + 1..)?);
-    (slash > 0 && name.len() <= 100).then_some((prefix, name))
+    let prefix = longest_prefix(path)?;
+    let name = path.get(prefix.len() + 1..)?;
+    (!prefix.is_empty() && name.len() <= 100).then_some((prefix, name))
+}
+
+/// Returns the longest parent directory that fits the prefix field; a closing slash belongs to the name.
+pub(super) fn longest_prefix(path: &[u8]) -> Option<&[u8]> {
+    let limit = path.len().min(156).min(path.len().saturating_sub(1));
+    let slash = path.get(..limit)?.iter().rposition(|&byte| byte == b'/')?;
+    path.get(..slash)
 }

@@ -1,7 +1,7 @@
 //! Installed packages, read from the databases of package managers.
 //!
-//! The caller looks for files that [`DatabaseKind::of`] accepts, and passes their bytes to [`Packages::add`]. Nothing is run
-//! and no file is opened here.
+//! The caller looks for files that [`DatabaseKind::of`] accepts, and passes their bytes to [`Packages::add`]. Nothing
+//! is run and no file is opened here.
 //!
 //! | file | reads |
 //! |---|---|
@@ -11,9 +11,9 @@
 //! | `sqlite` | the table with the headers in `rpmdb.sqlite` |
 //! | `language` | `METADATA` of Python distributions, `package.json` of installed npm packages |
 //!
-//! Attacks and defences: databases of gigabytes ([`MAX_FILE_SIZE`]), millions of packages ([`MAX_PACKAGES`]), invalid or
-//! circular references between pages and headers (checked, followed once). A file that cannot be read is reported as a
-//! fault, and the others are read all the same.
+//! Attacks and defences: databases of gigabytes ([`MAX_FILE_SIZE`]), millions of packages ([`MAX_PACKAGES`]), invalid
+//! or circular references between pages and headers (checked, followed once). A file that cannot be read is reported as
+//! a fault, and the others are read all the same.
 
 mod apk;
 mod database;

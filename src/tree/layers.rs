@@ -34,9 +34,9 @@ impl Reading {
     /// diff ID.
     ///
     /// # Errors
-    /// `BlobMissing` or `MemberMissing` for a missing layer, `Unsupported` for a layer that is no filesystem, `StreamConsumed` for
-    /// one that came from a stream and was not kept; `DigestMismatch`, `SizeMismatch`, `DiffIdMismatch`, `Codec`,
-    /// `Tar`, `Limit`, `Io`. All are placed at the layer's member.
+    /// `BlobMissing` or `MemberMissing` for a missing layer, `Unsupported` for a layer that is no filesystem,
+    /// `StreamConsumed` for one that came from a stream and was not kept; `DigestMismatch`, `SizeMismatch`,
+    /// `DiffIdMismatch`, `Codec`, `Tar`, `Limit`, `Io`. All are placed at the layer's member.
     pub fn list(&self, layer: &Layer) -> Result<Listing> {
         let list = || match self.uncompressed_range(layer)?.filter(|_| !self.digests) {
             Some(range) => self.list_range(&range),

@@ -1,6 +1,6 @@
 //! Layers applied: the file at each path, and the layers that wrote, replaced or deleted it.
 //!
-//! Each layer is read into a [`Listing`]: its entries in compact form, without contents. TreeBuilder listings gives a
+//! Each layer is read into a [`Listing`]: its entries in compact form, without contents. Applying listings gives a
 //! [`Tree`]: each file as a [`Node`], and the history of each path as a [`History`]. Reading and writing contents, and
 //! file systems, are outside of this module.
 //!
@@ -10,7 +10,7 @@
 //!
 //! let archive = Open::default().path("app.tar".as_ref())?;
 //! let image = archive.select(&Pick::Only, None)?.image();
-//! // Of uncompressed layers in files only headers are read. Compressed ones are decoded once, on all cores, and verified.
+//! // Uncompressed layers in files: headers only. Compressed ones: decoded once, on all cores, and verified.
 //! let tree = Tree::apply(Reading::default().list_all(image)?)?.checked()?;
 //! for node in tree.walk() {
 //!     println!("{:?} {:?} by layer {}", node.kind(), node.path(), node.layer());

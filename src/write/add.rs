@@ -25,8 +25,8 @@ impl Bundle {
     /// attestations. `chosen` is the image for `manifest.json`.
     ///
     /// # Errors
-    /// The first known fault of the image; `BlobMissing` if a layer of the chosen image is missing, or all images of the
-    /// root are.
+    /// The first known fault of the image; `BlobMissing` if a layer of the chosen image is missing, or all images of
+    /// the root are.
     pub fn add(
         &mut self,
         archive: &Archive,

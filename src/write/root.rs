@@ -40,7 +40,8 @@ fn holds_cpio(head: &[u8], compression: Compression, limits: &Limits) -> bool {
 /// Reads an archive once: hashes it, lists its entries and keeps its bytes.
 ///
 /// # Errors
-/// `Unsupported` for input that is neither a tar nor a cpio archive; `Tar`, `Cpio`, `Codec`, `Entry`, `BadLink`, `Limit`, `Io`.
+/// `Unsupported` for input that is neither a tar nor a cpio archive; `Tar`, `Cpio`, `Codec`, `Entry`, `BadLink`,
+/// `Limit`, `Io`.
 pub(crate) fn pass(
     mut stream: ReadAhead,
     range: Option<FileRange>,

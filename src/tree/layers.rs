@@ -72,15 +72,9 @@ impl Reading {
     /// # Errors
     /// As [`Reading::list`], for the lowest layer with an error, placed at `layer N of M`.
     pub fn list_all(&self, image: &Image) -> Result<Vec<Arc<Listing>>> {
-        self.list_some(image, 0..image.layers.len())
-    }
-
-    /// Lists some of an image's layers on all cores, from the base upward.
-    ///
-    /// # Errors
-    /// As [`Reading::list_all`].
-    pub fn list_some(&self, image: &Image, layers: Range<usize>) -> Result<Vec<Arc<Listing>>> {
-        self.each(image, layers, |layer| self.list(layer).map(Arc::new))
+        self.each(image, 0..image.layers.len(), |layer| {
+            self.list(layer).map(Arc::new)
+        })
     }
 
     /// Lists an image's layers and decodes the compressed ones, on all cores, into anonymous temporary files in

@@ -87,14 +87,5 @@ impl BlobOut {
 }
 
 pub(super) fn descriptor(media_type: &str, digest: &Digest, size: u64) -> Descriptor {
-    Descriptor {
-        media_type: MediaType::new(media_type),
-        digest: digest.clone(),
-        size,
-        urls: Vec::new(),
-        annotations: Vec::new(),
-        data: None,
-        artifact_type: None,
-        platform: None,
-    }
+    Descriptor::new(MediaType::new(media_type), digest.clone(), size)
 }

@@ -15,7 +15,7 @@ use crate::error::{At, Fault, Result};
 use crate::escape;
 use crate::render::json;
 use crate::spec::Digest;
-use crate::spec::instruction::{self, Instruction};
+use crate::spec::instruction::{self, Change};
 use crate::store::Policy;
 use crate::write::{Bundle, Format, ListedName, archive};
 
@@ -102,7 +102,7 @@ impl OutputArgs {
     ///
     /// # Errors
     /// `Instruction`, `BadReference`, and `Usage` for a terminal as output.
-    pub fn parse(&self, name: Option<&str>) -> Result<(Vec<Instruction>, Vec<ListedName>)> {
+    pub fn parse(&self, name: Option<&str>) -> Result<(Vec<Change>, Vec<ListedName>)> {
         if self.to_stdout() && std::io::stdout().is_terminal() {
             let why = "refusing to write an archive to the terminal: name a file with -o, or pipe the output";
             return Err(Fault::Usage(why.into()).into());
@@ -117,7 +117,7 @@ impl OutputArgs {
     }
 
     /// Warns about malformed lists, as BuildKit's JSONArgsRecommended does.
-    pub fn warn_of_lists(&self, instructions: &[Instruction], io: &mut Io) {
+    pub fn warn_of_lists(&self, instructions: &[Change], io: &mut Io) {
         for instruction in instructions {
             if let Some(text) = instruction.malformed_list() {
                 io.warn(&format!(

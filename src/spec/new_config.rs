@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::instruction::{self, Instruction};
+use super::instruction::{self, Change};
 use super::json::{self, Node};
 use super::{Digest, History, Platform, Timestamp, fields, texts};
 use crate::error::{Fault, Result};
@@ -74,8 +74,8 @@ impl NewConfig {
     ///
     /// # Errors
     /// As [`instruction::apply`].
-    pub fn apply(&mut self, instructions: &[Instruction]) -> Result<()> {
-        if instructions.is_empty() {
+    pub fn apply(&mut self, changes: &[Change]) -> Result<()> {
+        if changes.is_empty() {
             return Ok(());
         }
         let mut config = match self.get("config") {
@@ -83,7 +83,7 @@ impl NewConfig {
             Some(Value::Object(config)) => config.clone(),
             Some(other) => return Err(wrong("config", "an object", other)),
         };
-        instruction::apply(&mut config, instructions)?;
+        instruction::apply(&mut config, changes)?;
         self.set("config", config.into());
         Ok(())
     }

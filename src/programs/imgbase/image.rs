@@ -4,7 +4,7 @@ use super::Base;
 use super::layers::{self, Cut};
 
 use crate::error::{At, Result};
-use crate::spec::instruction::{self, Instruction};
+use crate::spec::instruction::{self, Change};
 use crate::spec::{Digest, History, NewConfig, Platform, Timestamp};
 use crate::write::Packer;
 use crate::write::{Bundle, ListedName, MediaTypes, NewImage};
@@ -25,7 +25,7 @@ pub struct ImageOptions {
     /// Config document to start from.
     pub config: Option<Vec<u8>>,
     /// Changes to the config.
-    pub instructions: Vec<Instruction>,
+    pub instructions: Vec<Change>,
     /// Creation time.
     pub created: Timestamp,
     /// Command in the history; without paths of the host.

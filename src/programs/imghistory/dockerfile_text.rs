@@ -6,14 +6,14 @@ use crate::escape;
 use crate::programs::imghistory::dockerfile::{Dockerfile, Finding, Line};
 use crate::render::{Column, human, json as lossless};
 
-/// The most columns of a comment; longer ones go on in the next line.
+/// Columns of a comment; a longer one continues on the next line.
 const WIDTH: usize = 110;
-/// The most characters of one comment.
+/// Limit on the characters of one comment.
 const COMMENT: usize = 4000;
-/// The most paths of a layer that are listed in comments.
+/// Limit on the paths of a layer in comments.
 const PATHS: usize = 50;
 
-/// The fields of a row and their headings.
+/// Fields of a row and their headings.
 pub const DOCKERFILE_COLUMNS: &[Column] = &[
     Column {
         field: "Kind",
@@ -61,17 +61,17 @@ pub const DOCKERFILE_COLUMNS: &[Column] = &[
     },
 ];
 
-/// How a Dockerfile is laid out.
+/// Form of a Dockerfile's text.
 #[derive(Debug, Clone, Copy)]
 pub struct Layout {
-    /// Whether each line says where it comes from and how sure it is.
+    /// Adds the source of each line and the confidence in it.
     pub annotate: bool,
-    /// Whether people may look at it: then characters that a terminal acts on are escaped.
+    /// Escapes characters that a terminal acts on.
     pub safe: bool,
 }
 
-/// The text of a Dockerfile. The first line is always a comment of our own, so that none of the history can be taken
-/// for a directive of the builder.
+/// Returns the text of a Dockerfile. Its first line is a comment of imghistory, so that no text of the history can become
+/// a directive.
 pub fn dockerfile(file: &Dockerfile, layout: Layout) -> String {
     let mut out = String::new();
     if file.windows {
@@ -113,46 +113,47 @@ pub fn dockerfile(file: &Dockerfile, layout: Layout) -> String {
     out
 }
 
-/// Lines of one kind stand together.
+/// Returns the group of a line: lines of one group have no blank line between them.
 fn group(line: &Line) -> &'static str {
-    match line.instruction.keyword() {
+    match line.statement.keyword() {
         "ADD" | "COPY" => "COPY",
         "CMD" | "ENTRYPOINT" | "EXPOSE" | "VOLUME" | "USER" | "STOPSIGNAL" | "HEALTHCHECK" => "CMD",
         word => word,
     }
 }
 
+/// Writes the annotations of a line as comments.
 fn annotate(out: &mut String, line: &Line, file: &Dockerfile) {
-    let mut what = vec![line.certainty.name().to_owned()];
-    match line.entry {
-        Some(entry) => what.push(format!("entry {entry}")),
-        None if line.instruction.keyword() != "FROM" => what.push("no entry".to_owned()),
+    let mut facts = vec![line.certainty.name().to_owned()];
+    match line.entry_number() {
+        Some(entry) => facts.push(format!("entry {entry}")),
+        None if line.statement.keyword() != "FROM" => facts.push("no entry".to_owned()),
         None => {}
     }
-    if let Some(layer) = line.layer {
-        what.push(format!("layer {layer}"));
-        if let Some(digest) = line.layer_digest.as_ref().or(line.diff_id.as_ref()) {
-            what.push(digest.clone());
+    if let Some(layer) = &line.layer {
+        facts.push(format!("layer {}", layer.number));
+        if let Some(digest) = layer.digest.as_ref().or(layer.diff_id.as_ref()) {
+            facts.push(digest.clone());
         }
-        if let Some(size) = line.size {
-            what.push(human::size(size));
+        if let Some(size) = layer.size {
+            facts.push(human::size(size));
         }
-        if let Some(files) = line.files {
-            what.push(format!(
+        if let Some(files) = layer.files {
+            facts.push(format!(
                 "{files} {}",
                 if files == 1 { "file" } else { "files" }
             ));
         }
     }
-    comment(out, &what.join(", "));
-    if let Some(raw) = &line.created_by {
-        comment(out, &format!("created by: {raw}"));
+    comment(out, &facts.join(", "));
+    if let Some(entry) = &line.entry {
+        comment(out, &format!("created by: {}", entry.created_by));
     }
     for remark in &line.remarks {
         comment(out, remark);
     }
     for finding in &file.findings {
-        if finding.entry.is_some() && finding.entry == line.entry {
+        if finding.is_about(line) {
             comment(
                 out,
                 &format!("contradicted: {}", finding.text).replacen(
@@ -163,15 +164,16 @@ fn annotate(out: &mut String, line: &Line, file: &Dockerfile) {
             );
         }
     }
-    for path in line.paths.iter().take(PATHS) {
+    for path in line.paths().iter().take(PATHS) {
         comment(out, &format!("  /{}", String::from_utf8_lossy(path)));
     }
-    if line.paths.len() > PATHS {
-        comment(out, &format!("  … and {} more", line.paths.len() - PATHS));
+    if line.paths().len() > PATHS {
+        let more = line.paths().len() - PATHS;
+        comment(out, &format!("  … and {more} more"));
     }
 }
 
-/// A comment, on more lines where it is long.
+/// Writes a comment, a long one on several lines.
 fn comment(out: &mut String, text: &str) {
     let text = escape::brief_to(text, COMMENT);
     let mut width = 0;
@@ -189,78 +191,75 @@ fn comment(out: &mut String, text: &str) {
     out.push('\n');
 }
 
+/// Writes the text of an instruction; with `safe`, escaped.
 fn text(out: &mut String, text: &str, safe: bool) {
-    let shown: Vec<String> = match safe {
+    let lines: Vec<String> = match safe {
         false => text.split('\n').map(str::to_owned).collect(),
-        true => text.split('\n').map(shown).collect(),
+        true => text.split('\n').map(visible).collect(),
     };
-    if safe && shown.join("\n") != text {
+    if safe && lines.join("\n") != text {
         comment(
             out,
             "characters that a terminal acts on are escaped in what follows",
         );
     }
-    for line in shown {
+    for line in lines {
         out.push_str(&line);
         out.push('\n');
     }
 }
 
-/// A line with escapes for what a terminal acts on; tabs stay.
-fn shown(line: &str) -> String {
+/// Escapes the characters of a line that a terminal acts on; tabs stay.
+fn visible(line: &str) -> String {
     let parts: Vec<_> = line.split('\t').map(escape::text).collect();
     parts.join("\t")
 }
 
-/// One row for each instruction, oldest first, then one for each finding.
+/// Returns a row for each instruction, oldest first, then one for each finding.
 pub fn dockerfile_rows(file: &Dockerfile) -> impl Iterator<Item = Value> + use<'_> {
     let lines = file.lines.iter().map(|line| row(line, file));
     lines.chain(file.findings.iter().map(finding_row))
 }
 
 fn row(line: &Line, file: &Dockerfile) -> Value {
-    let of_line = |finding: &&Finding| finding.entry.is_some() && finding.entry == line.entry;
-    let lies: Vec<&str> = file
+    let findings = file
         .findings
         .iter()
-        .filter(of_line)
-        .filter(|finding| finding.kind != "secret")
-        .map(|finding| finding.text.as_str())
-        .collect();
-    let secrets: Vec<&str> = file
-        .findings
-        .iter()
-        .filter(of_line)
-        .filter(|finding| finding.kind == "secret")
-        .map(|finding| finding.text.as_str())
-        .collect();
+        .filter(|finding| finding.is_about(line));
+    let (secrets, others): (Vec<&Finding>, Vec<_>) =
+        findings.partition(|finding| finding.kind == "secret");
+    let texts = |findings: &[&Finding]| -> Vec<Value> {
+        let texts = findings.iter().map(|finding| finding.text.as_str().into());
+        texts.collect()
+    };
+    let layer = line.layer.as_ref();
     let args: serde_json::Map<String, Value> = line
         .build_args
         .iter()
         .map(|(name, value)| (name.clone(), json!(value)))
         .collect();
     let paths: Vec<String> = line
-        .paths
+        .paths()
         .iter()
         .map(|path| lossless::bytes_lossless(path).0)
         .collect();
     json!({
         "BuildArgs": args,
         "Confidence": line.certainty.name(),
-        "CreatedBy": line.created_by,
-        "DiffID": line.diff_id,
-        "Entry": line.entry,
-        "Files": line.files,
-        "Instruction": line.instruction.keyword(),
+        "CreatedBy": line.entry.as_ref().map(|entry| &entry.created_by),
+        "DiffID": layer.and_then(|layer| layer.diff_id.as_ref()),
+        "Entry": line.entry_number(),
+        "Files": layer.and_then(|layer| layer.files),
+        "Instruction": line.statement.keyword(),
         "Kind": if line.text.is_empty() { "remark" } else { "instruction" },
-        "Layer": line.layer,
-        "LayerDigest": line.layer_digest,
-        "Lies": lies,
+        "Layer": line.layer_number(),
+        "LayerDigest": layer.and_then(|layer| layer.digest.as_ref()),
+        "Lies": texts(&others),
         "Notes": line.notes,
         "Paths": paths,
         "Remarks": line.remarks,
-        "Secrets": secrets,
-        "SizeBytes": line.size,
+        "Secrets": texts(&secrets),
+        "SizeBytes": line.size(),
         "Text": line.text,
     })
 }

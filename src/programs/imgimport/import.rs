@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::blob::Input;
 use crate::disk::Directory;
 use crate::error::{At, Fault, Result};
-use crate::spec::instruction::Instruction;
+use crate::spec::instruction::Change;
 use crate::spec::{Digest, History, ImageConfig, NewConfig, Platform, Timestamp};
 use crate::tree::{NodeKind, Tree};
 use crate::write::{
@@ -28,7 +28,7 @@ pub struct ImportOptions {
     /// Image config to start from.
     pub config: Option<Vec<u8>>,
     /// Dockerfile instructions that change the config.
-    pub instructions: Vec<Instruction>,
+    pub instructions: Vec<Change>,
     /// Creation time.
     pub created: Timestamp,
 }

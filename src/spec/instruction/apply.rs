@@ -1,35 +1,38 @@
-//! Application of instructions to a config object: other fields stay, and new ones are inserted in docker's order.
+//! Changes of a config object: other fields stay untouched, new ones are placed where docker writes them.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::model::{Change, Command, Healthcheck, Instruction, rejected};
+use super::change::Change;
+use super::invalid::invalid;
+use super::model::{Command, Healthcheck, Instruction, resolve_path};
 use super::{expand, values};
 use crate::error::{At, Error, Fault, Result};
-use crate::spec::{fields, join_paths};
+use crate::spec::fields;
 
-/// Applies instructions to the `config` object of an image config, in their order.
+/// Applies changes to the `config` object of an image's config, in order.
 ///
-/// As in docker, an `ENTRYPOINT` removes a `CMD` that is not among the same instructions, and the shell form is run by
-/// the config's `Shell`, or by `/bin/sh -c`.
+/// As with docker, an `ENTRYPOINT` removes a `CMD` that is not among the same changes, and shell forms are run by the
+/// config's `Shell`, by default `/bin/sh -c`.
 ///
 /// # Errors
-/// `Instruction` with docker's text, the context is the instruction; `Schema` for a config with fields of other types.
-pub fn apply(config: &mut Map<String, Value>, instructions: &[Instruction]) -> Result<()> {
+/// `Instruction` with docker's words, its context is the instruction; `Schema` for a config with a field of the wrong
+/// type.
+pub fn apply(config: &mut Map<String, Value>, changes: &[Change]) -> Result<()> {
     let mut cmd_set = false;
-    for instruction in instructions {
-        let place = || instruction.text.clone();
+    for change in changes {
+        let context = || change.text.clone();
         let env = texts(config, "Env")?;
-        let word = |text: &str| expand::word(text, &env, instruction.escape);
-        match &instruction.change {
-            Change::Cmd(command) => {
+        let word = |text: &str| expand::word(text, &env, change.escape);
+        match &change.instruction {
+            Instruction::Cmd(command) => {
                 let words = command_line(config, command)?;
                 set(config, "Cmd", words.into());
                 fields::remove(config, "ArgsEscaped");
                 cmd_set |= !matches!(command, Command::Exec(words) if words.is_empty());
             }
-            Change::Entrypoint(command) => {
+            Instruction::Entrypoint(command) => {
                 let words = command_line(config, command)?;
                 match words.is_empty() {
                     true => fields::remove(config, "Entrypoint"),
@@ -40,10 +43,10 @@ pub fn apply(config: &mut Map<String, Value>, instructions: &[Instruction]) -> R
                     fields::remove(config, "Cmd");
                 }
             }
-            Change::Env(pairs) => {
+            Instruction::Env(pairs) => {
                 let mut env = env.clone();
                 for (name, value) in pairs {
-                    let (name, value) = (word(name).at(place)?, word(value).at(place)?);
+                    let (name, value) = (word(name).at(context)?, word(value).at(context)?);
                     let variable = format!("{name}={value}");
                     let known = |known: &String| known.split('=').next() == Some(&name);
                     match env.iter().position(known) {
@@ -53,75 +56,79 @@ pub fn apply(config: &mut Map<String, Value>, instructions: &[Instruction]) -> R
                 }
                 set(config, "Env", env.into());
             }
-            Change::Expose(arguments) => {
+            Instruction::Expose(arguments) => {
                 let mut ports = Vec::new();
                 for argument in arguments {
-                    let words = expand::words(argument, &env, instruction.escape).at(place)?;
+                    let words = expand::words(argument, &env, change.escape).at(context)?;
                     for word in words {
-                        ports.extend(values::ports(&word).at(place)?);
+                        ports.extend(values::ports(&word).at(context)?);
                     }
                 }
                 let ports = ports.into_iter().map(|port| (port, json!({})));
                 insert_all(config, "ExposedPorts", ports)?;
             }
-            Change::Healthcheck(check) => set(config, "Healthcheck", healthcheck(check)),
-            Change::Label(pairs) => {
+            Instruction::Healthcheck(check) => set(config, "Healthcheck", healthcheck(check)),
+            Instruction::Label(pairs) => {
                 let label = |(name, value): &(String, String)| -> Result<(String, Value)> {
                     Ok((word(name)?, word(value)?.into()))
                 };
                 let labels = pairs.iter().map(label).collect::<Result<Vec<_>>>();
-                insert_all(config, "Labels", labels.at(place)?)?;
+                insert_all(config, "Labels", labels.at(context)?)?;
             }
-            Change::OnBuild(text) => {
+            Instruction::OnBuild(text) => {
                 let mut list = texts(config, "OnBuild")?;
                 list.push(text.clone());
                 set(config, "OnBuild", list.into());
             }
-            Change::StopSignal(text) => {
-                let signal = word(text).at(place)?;
-                values::signal(&signal).at(place)?;
+            Instruction::StopSignal(text) => {
+                let signal = word(text).at(context)?;
+                values::signal(&signal).at(context)?;
                 set(config, "StopSignal", signal.into());
             }
-            Change::User(text) => {
-                let user = word(text).at(place)?;
+            Instruction::User(text) => {
+                let user = word(text).at(context)?;
                 set(config, "User", user.into());
             }
-            Change::Volume(paths) => {
+            Instruction::Volume(paths) => {
                 let volume = |path: &String| match word(path)? {
                     path if path.is_empty() => {
-                        Err(rejected("VOLUME specified can not be an empty string"))
+                        Err(invalid("VOLUME specified can not be an empty string"))
                     }
                     path => Ok((path, json!({}))),
                 };
                 let volumes = paths.iter().map(volume).collect::<Result<Vec<_>>>();
-                insert_all(config, "Volumes", volumes.at(place)?)?;
+                insert_all(config, "Volumes", volumes.at(context)?)?;
             }
-            Change::Workdir(text) => {
-                let path = word(text).at(place)?;
-                let folder = match path.as_str() {
-                    "" => return Err(rejected("cannot normalize nothing").at(place())),
+            Instruction::Workdir(text) => {
+                let path = word(text).at(context)?;
+                let directory = match path.as_str() {
+                    "" => return Err(invalid("cannot normalize nothing").at(context())),
                     path if path.starts_with('/') => path.to_owned(),
-                    path => join_paths(&text_of(config, "WorkingDir")?, path),
+                    path => resolve_path(&text_of(config, "WorkingDir")?, path),
                 };
-                set(config, "WorkingDir", folder.into());
+                set(config, "WorkingDir", directory.into());
             }
+            // Not among the instructions that a change may have.
+            Instruction::From(_)
+            | Instruction::Run(_)
+            | Instruction::Copy(_)
+            | Instruction::Arg(_)
+            | Instruction::Shell(_)
+            | Instruction::Maintainer(_) => {}
         }
     }
     Ok(())
 }
 
 fn command_line(config: &Map<String, Value>, command: &Command) -> Result<Vec<String>> {
-    Ok(match command {
-        Command::Exec(words) => words.clone(),
-        Command::Shell(text) => {
-            let mut words = texts(config, "Shell")?;
-            if words.is_empty() {
-                words = vec!["/bin/sh".to_owned(), "-c".to_owned()];
-            }
-            words.push(text.clone());
-            words
-        }
-    })
+    if let Command::Exec(words) = command {
+        return Ok(words.clone());
+    }
+    let mut shell = texts(config, "Shell")?;
+    if shell.is_empty() {
+        shell = vec!["/bin/sh".to_owned(), "-c".to_owned()];
+    }
+    Ok(command.argv(shell))
 }
 
 fn healthcheck(check: &Healthcheck) -> Value {
@@ -141,15 +148,15 @@ fn healthcheck(check: &Healthcheck) -> Value {
     value.into()
 }
 
-// Configs of other writers spell fields in any case, which Go accepts.
+/// Returns a field, its name in any case, as Go reads it; `Null` for a missing one.
 fn get<'a>(config: &'a Map<String, Value>, name: &str) -> &'a Value {
     fields::get(config, name).unwrap_or(&Value::Null)
 }
 
-/// Sets a field under its existing key, or inserts it after the fields that precede it in docker's order.
+/// Sets a field; a new one is placed after those that docker writes before it.
 fn set(config: &mut Map<String, Value>, name: &str, value: Value) {
-    if let Some(place) = fields::get_mut(config, name) {
-        *place = value;
+    if let Some(field) = fields::get_mut(config, name) {
+        *field = value;
         return;
     }
     let rank = |name: &str| {
@@ -195,7 +202,7 @@ fn text_of(config: &Map<String, Value>, name: &str) -> Result<String> {
     }
 }
 
-/// Adds keys to an object field in the order of keys, as docker writes maps.
+/// Adds to an object field, in the order of the keys, as docker writes its maps.
 fn insert_all(
     config: &mut Map<String, Value>,
     name: &str,
@@ -205,20 +212,20 @@ fn insert_all(
     if items.is_empty() {
         return Ok(());
     }
-    let mut there = match get(config, name) {
+    let mut existing = match get(config, name) {
         Value::Null => Map::new(),
         Value::Object(map) => map.clone(),
         _ => return Err(schema(name, "an object")),
     };
-    for (key, known) in &mut there {
+    for (key, known) in &mut existing {
         if let Some(value) = items.remove(key) {
             *known = value;
         }
     }
-    // Each key is inserted before the first greater one; existing keys keep their order, which need not be sorted.
+    // Each goes before the first greater key; existing ones keep their order, which need not be sorted.
     let mut items = items.into_iter().peekable();
     let mut map = Map::new();
-    for (key, value) in there {
+    for (key, value) in existing {
         while let Some((new, value)) = items.next_if(|(new, _)| *new < key) {
             map.insert(new, value);
         }

@@ -1,20 +1,20 @@
-//! Variables, quotes and escapes in arguments, by docker's rules of expansion.
+//! Variables, quotes and escapes in arguments, by the rules of docker's shell-like expansion.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
-use super::model::rejected;
+use super::invalid::invalid;
 use crate::error::Result;
 
-/// Nesting depth of `${a:-${b:-…}}`.
+/// Limit on the nesting of `${a:-${b:-…}}`.
 const NESTING: usize = 64;
 
-/// Expands to one word; white space does not separate.
+/// Expands one word; blanks in it do not separate.
 pub(super) fn word(text: &str, env: &[String], escape: char) -> Result<String> {
     expand(text, env, escape).map(|(word, _)| word)
 }
 
-/// Expands to any number of words: white space from variables separates.
+/// Expands one word to any number of words: blanks in values of variables separate.
 pub(super) fn words(text: &str, env: &[String], escape: char) -> Result<Vec<String>> {
     expand(text, env, escape).map(|(_, words)| words)
 }
@@ -28,7 +28,7 @@ fn expand(text: &str, env: &[String], escape: char) -> Result<(String, Vec<Strin
     };
     lexer
         .until(None)
-        .map_err(|why| rejected(format!("failed to process {text:?}: {why}")))
+        .map_err(|why| invalid(format!("failed to process {text:?}: {why}")))
 }
 
 struct Lexer<'a> {
@@ -38,7 +38,7 @@ struct Lexer<'a> {
     depth: usize,
 }
 
-/// Words so far.
+/// Words that are being collected.
 #[derive(Default)]
 struct Words {
     done: Vec<String>,
@@ -65,7 +65,7 @@ impl Words {
 type Lexed<T> = std::result::Result<T, String>;
 
 impl Lexer<'_> {
-    /// Expands up to `stop`, which is consumed, or to the end.
+    /// Reads up to and including `stop`, or to the end.
     fn until(&mut self, stop: Option<char>) -> Lexed<(String, Vec<String>)> {
         let mut result = String::new();
         let mut words = Words::default();
@@ -136,7 +136,7 @@ impl Lexer<'_> {
         Err("unexpected end of statement while looking for matching double-quote".to_owned())
     }
 
-    /// Expands after a `$`.
+    /// After a `$`.
     fn dollar(&mut self) -> Lexed<String> {
         if self.chars.peek() != Some(&'{') {
             let name = self.name();
@@ -187,7 +187,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// Returns the word after a modifier, up to the brace.
+    /// Reads the word after a modifier, up to the brace.
     fn alternative(&mut self) -> Lexed<String> {
         self.depth += 1;
         if self.depth > NESTING {
@@ -201,7 +201,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// Returns the name of a variable: letters, digits and `_`, or digits alone, or one special character.
+    /// Reads the name of a variable: letters, digits and `_`, or digits alone, or one special character.
     fn name(&mut self) -> String {
         let mut name = String::new();
         while let Some(&c) = self.chars.peek() {

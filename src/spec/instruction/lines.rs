@@ -1,49 +1,49 @@
-//! Division of text into lines (continuations, comments, directives), and of lines into names, flags and arguments.
+//! Text to lines: continuations, comments and directives; then each line to a name, flags and arguments.
 //!
-//! The meaning of arguments is left to [`command`](super::command). The division follows docker's parser rule by rule,
-//! because white space decides there between two forms.
+//! The meaning of arguments is left to `arguments`. Cutting follows docker's parser rule by rule: a blank decides there
+//! between two forms.
 
 use serde_json::Value;
 
-use super::model::rejected;
+use super::invalid::invalid;
 use crate::error::{At, Result};
 
-/// Instruction divided into words.
+/// One instruction, cut into words.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
-    /// Text of the instruction, continued lines joined.
+    /// The text as written, continuation lines joined.
     pub text: String,
-    /// Name of the instruction in lower case.
+    /// The instruction's name in lower case.
     pub name: String,
-    /// Flags `--name=value` before the arguments, without quotes and escapes.
+    /// `--name=value` before the arguments, without quotes and escapes.
     pub flags: Vec<String>,
     pub arguments: Arguments,
 }
 
-/// Arguments after name and flags.
+/// Text after the name and flags.
 #[derive(Debug, Clone)]
 pub(super) enum Arguments {
-    /// JSON form.
+    /// The JSON form.
     Json(Vec<String>),
     /// Text, of one or more parts.
     Words(Vec<String>),
     /// Names and values.
     Pairs(Vec<(String, String)>),
-    /// Type of a health check and its command.
+    /// The type of a health check and its command.
     Check(String, Box<Arguments>),
-    /// Instruction after `ONBUILD`.
+    /// The instruction after `ONBUILD`.
     Nested(Box<Line>),
 }
 
-/// Nesting depth of `ONBUILD`; docker allows one.
+/// Depth at which nested `ONBUILD` is refused while parsing: docker does not allow two.
 const NESTING: usize = 3;
 
-/// Tests for white space between arguments; a no-break space is not.
+/// Tests for a blank between arguments; a no-break space does not count.
 fn is_blank(c: char) -> bool {
     matches!(c, '\t' | '\u{b}' | '\u{c}' | '\r' | ' ')
 }
 
-/// Divides a text into instructions, and returns the escape character.
+/// Cuts a text into instructions; also returns the escape character.
 pub(super) fn parse(text: &str) -> Result<(Vec<Line>, char)> {
     let mut parsed = Vec::new();
     let mut directives = Directives::default();
@@ -54,29 +54,29 @@ pub(super) fn parse(text: &str) -> Result<(Vec<Line>, char)> {
         if line.starts_with('#') {
             continue;
         }
-        let (mut whole, mut continues) = continued(line, directives.escape);
+        let (mut joined, mut continues) = continued(line, directives.escape);
         while continues {
             let Some(next) = lines.next() else { break };
             if next.trim_start().starts_with('#') || next.trim().is_empty() {
                 continue;
             }
             let (rest, more) = continued(next, directives.escape);
-            whole.push_str(&rest);
+            joined.push_str(&rest);
             continues = more;
         }
-        if whole.trim().is_empty() {
+        if joined.trim().is_empty() {
             continue;
         }
-        let line = cut(&whole, directives.escape, 0).at(|| whole.trim().to_owned())?;
+        let line = cut(&joined, directives.escape, 0).at(|| joined.trim().to_owned())?;
         parsed.push(line);
     }
     match parsed.is_empty() {
-        true => Err(rejected("file with no instructions")),
+        true => Err(invalid("file with no instructions")),
         false => Ok((parsed, directives.escape)),
     }
 }
 
-/// Parses directives such as `# escape=`, which count only before everything else.
+/// Parser directives such as `# escape=`, which count only at the top.
 struct Directives {
     escape: char,
     escape_set: bool,
@@ -106,14 +106,14 @@ impl Directives {
         match directive() {
             Some((name, value)) if name == "escape" && !value.is_empty() => {
                 if self.escape_set {
-                    return Err(rejected("only one escape parser directive can be used"));
+                    return Err(invalid("only one escape parser directive can be used"));
                 }
                 self.escape = match value.chars().next() {
                     Some(token @ ('\\' | '`')) => token,
                     token => {
                         let token: String = token.into_iter().collect();
                         let why = format!("invalid escape token '{token}' does not match ` or \\");
-                        return Err(rejected(why));
+                        return Err(invalid(why));
                     }
                 };
                 self.escape_set = true;
@@ -125,7 +125,7 @@ impl Directives {
     }
 }
 
-/// Returns a line without its continuation mark, and whether it had one. A doubled mark is not one.
+/// Splits off the continuation mark of a line; returns true if it had one. A doubled mark does not count.
 fn continued(line: &str, escape: char) -> (String, bool) {
     let end = line.trim_end_matches([' ', '\t']);
     match end.strip_suffix(escape) {
@@ -158,7 +158,7 @@ fn cut(text: &str, escape: char, depth: usize) -> Result<Line> {
         }
         "onbuild" if !rest.is_empty() => {
             if depth == NESTING {
-                return Err(rejected(
+                return Err(invalid(
                     "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed",
                 ));
             }
@@ -177,7 +177,7 @@ fn cut(text: &str, escape: char, depth: usize) -> Result<Line> {
     })
 }
 
-/// Divides a line into the words that begin with `--` and the rest. A lone `--` ends the flags.
+/// Splits off the words that begin with `--`. A lone `--` ends them.
 fn flags(text: &str) -> (Vec<String>, &str) {
     let mut flags = Vec::new();
     let mut rest = text;
@@ -213,13 +213,14 @@ fn flags(text: &str) -> (Vec<String>, &str) {
     }
 }
 
-/// Divides a text at white space.
+/// Returns the words between blanks.
 fn blank_separated(text: &str) -> Vec<String> {
     let words = text.split(is_blank).filter(|word| !word.is_empty());
     words.map(str::to_owned).collect()
 }
 
-/// Parses the JSON form. Text after the array is ignored, as in docker.
+/// Returns the words of the JSON form, or `None` for a text in another form. Text after the array is ignored, as docker
+/// does.
 fn json(text: &str) -> Result<Option<Vec<String>>> {
     if !text.starts_with('[') {
         return Ok(None);
@@ -232,7 +233,7 @@ fn json(text: &str) -> Result<Option<Vec<String>>> {
     };
     let texts = items.into_iter().map(|item| match item {
         Value::String(text) => Ok(text),
-        _ => Err(rejected(
+        _ => Err(invalid(
             "when using JSON array syntax, arrays must be comprised of strings only",
         )),
     });
@@ -247,7 +248,7 @@ fn maybe_json(text: &str) -> Result<Arguments> {
     })
 }
 
-/// Parses `NAME=VALUE …`, or the old form `NAME VALUE`, distinguished by the first word. Quotes and escapes are kept.
+/// Returns the pairs of `NAME=VALUE …`, or of the old form `NAME VALUE`: the first word decides. Quotes and escapes stay.
 fn pairs(text: &str, name: &str, escape: char) -> Result<Vec<(String, String)>> {
     let words = words(text, escape);
     let Some(first) = words.first() else {
@@ -255,21 +256,21 @@ fn pairs(text: &str, name: &str, escape: char) -> Result<Vec<(String, String)>> 
     };
     if !first.contains('=') {
         let Some(at) = text.find(is_blank) else {
-            return Err(rejected(format!("{name} must have two arguments")));
+            return Err(invalid(format!("{name} must have two arguments")));
         };
         let value = text[at..].trim_start_matches(is_blank);
         return Ok(vec![(text[..at].to_owned(), value.to_owned())]);
     }
     let pair = |word: &String| match word.split_once('=') {
         Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-        None => Err(rejected(format!(
+        None => Err(invalid(format!(
             "Syntax error - can't find = in {word:?}. Must be of the form: name=value"
         ))),
     };
     words.iter().map(pair).collect()
 }
 
-/// Divides a text at white space that is neither quoted nor escaped.
+/// Splits a text at blanks that are neither quoted nor escaped.
 fn words(text: &str, escape: char) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
@@ -289,7 +290,7 @@ fn words(text: &str, escape: char) -> Vec<String> {
         } else if quote.is_none() && matches!(c, '\'' | '"') {
             (quote, blank_counts) = (Some(c), true);
         } else if c == escape && quote != Some('\'') {
-            // An escape at the end is dropped; otherwise it makes the next character literal.
+            // At the very end it is dropped; elsewhere the next character loses its special meaning.
             if let Some(next) = chars.next() {
                 word.push(c);
                 word.push(next);

@@ -1,9 +1,21 @@
-//! Dockerfile instructions that change a config, as accepted by `docker import -c` and `docker commit -c`.
+//! Dockerfile instructions: one model, read from `-c` options, printed as the text of a Dockerfile, applied to a
+//! config.
 //!
-//! The input is the text of instructions, the output a changed config object. Rules, order of errors and their texts
-//! are those of docker's Dockerfile parser, its expansion and its dispatcher. Where versions differ, newer ones than
-//! docker 20.10 are followed: `STOPSIGNAL` and `--start-interval` are known, `CMD` without a command clears it, zero
-//! inherits a health check setting, and variables may be expanded with `-`, `+` and `?` alone.
+//! | file | holds |
+//! |---|---|
+//! | `model` | [`Instruction`] and its parts |
+//! | `change` | [`Change`]: an instruction as given to `docker import -c` and `docker commit -c`, and its expansion |
+//! | `lines`, `arguments` | docker's parser: text to lines, lines to instructions |
+//! | `expand` | docker's shell-like expansion of variables |
+//! | `values`, `duration` | ports, signals, numbers and durations |
+//! | `apply` | changes of a config object |
+//! | `print`, `shell_lines`, `trigger`, `words` | instructions as text that docker's parser reads back as the same values |
+//! | [`go`] | values in the notation of Go's `fmt` and `strconv` |
+//!
+//! The rules, the order in which errors are found and their words are those of docker's Dockerfile parser, its
+//! expansion and its dispatcher. Where docker 20.10 and newer releases differ, the newer are followed: `STOPSIGNAL` and
+//! `--start-interval` are known, `CMD` without a command clears it, zero means an inherited health check setting, and
+//! variables may be expanded with `-`, `+` and `?` alone.
 //!
 //! ```
 //! use imgkit::spec::instruction::{apply, parse};
@@ -18,17 +30,25 @@
 //! ```
 
 mod apply;
-mod command;
+mod arguments;
+mod change;
+mod duration;
 mod expand;
-mod expanded;
+pub mod go;
+mod invalid;
 mod lines;
 mod model;
-mod parse;
+mod print;
+mod shell_lines;
 #[cfg(test)]
 mod tests;
+mod trigger;
 mod values;
+mod words;
 
 pub use apply::apply;
-pub use expanded::{expanded, expanded_word};
-pub use model::{Change, Command, Healthcheck, Instruction};
-pub use parse::parse;
+pub use change::{Change, expand_word, parse};
+pub use duration::{format_duration, parse_duration};
+pub use model::{Command, Copy, Healthcheck, Instruction, KEYWORDS, Pairs, resolve_path};
+pub use print::{Printed, Printer};
+pub use words::is_plain_word;

@@ -1,90 +1,212 @@
-//! Parsed instructions.
+//! Dockerfile instructions as values.
 
-use crate::error::{Error, Fault};
+/// Keys and values, in order.
+pub type Pairs = Vec<(String, String)>;
 
-/// Parsed instruction, not yet expanded.
+/// Keywords of all instructions.
+pub const KEYWORDS: [&str; 18] = [
+    "ADD",
+    "ARG",
+    "CMD",
+    "COPY",
+    "ENTRYPOINT",
+    "ENV",
+    "EXPOSE",
+    "FROM",
+    "HEALTHCHECK",
+    "LABEL",
+    "MAINTAINER",
+    "ONBUILD",
+    "RUN",
+    "SHELL",
+    "STOPSIGNAL",
+    "USER",
+    "VOLUME",
+    "WORKDIR",
+];
+
+/// One instruction. Values are final (nothing quoted, escaped or to be expanded), except within a
+/// [`Change`](super::Change).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Instruction {
-    /// Instruction as written, continued lines joined.
-    pub text: String,
-    /// Change it makes.
-    pub change: Change,
-    /// Escape character of its arguments: a backslash, or that of `# escape=`.
-    pub(super) escape: char,
-}
-
-/// Change of a config.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub enum Instruction {
+    /// `FROM`.
+    From(String),
+    /// `RUN`.
+    Run(Command),
+    /// `COPY` and `ADD`.
+    Copy(Copy),
+    /// `ENV`.
+    Env(Pairs),
+    /// `LABEL`.
+    Label(Pairs),
+    /// `ARG`: names and default values.
+    Arg(Vec<(String, Option<String>)>),
+    /// `EXPOSE`: ports and ranges of ports, with or without a protocol.
+    Expose(Vec<String>),
+    /// `VOLUME`.
+    Volume(Vec<String>),
+    /// `USER`.
+    User(String),
+    /// `WORKDIR`.
+    Workdir(String),
+    /// `STOPSIGNAL`.
+    StopSignal(String),
+    /// `SHELL`.
+    Shell(Vec<String>),
     /// `CMD`.
     Cmd(Command),
     /// `ENTRYPOINT`.
     Entrypoint(Command),
-    /// `ENV`: names and values.
-    Env(Vec<(String, String)>),
-    /// `EXPOSE`: ports, port ranges and variables.
-    Expose(Vec<String>),
     /// `HEALTHCHECK`.
     Healthcheck(Healthcheck),
-    /// `LABEL`: names and values.
-    Label(Vec<(String, String)>),
-    /// `ONBUILD`: the deferred instruction.
+    /// `ONBUILD`: the text of an instruction.
     OnBuild(String),
-    /// `STOPSIGNAL`.
-    StopSignal(String),
-    /// `USER`.
-    User(String),
-    /// `VOLUME`.
-    Volume(Vec<String>),
-    /// `WORKDIR`.
-    Workdir(String),
+    /// `MAINTAINER`.
+    Maintainer(String),
 }
 
-/// Command line.
+/// Command in one of the forms of a Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// JSON form, run without a shell. May be empty.
+    /// The JSON form: a program and its arguments. May be empty.
     Exec(Vec<String>),
-    /// Shell form, run by the image's shell.
+    /// The shell form: a command line, run by the image's shell.
     Shell(String),
+    /// A heredoc with a script for the shell (RUN only).
+    Script(String),
+    /// A command line with heredocs of its own (RUN only).
+    Heredocs(String),
 }
 
-/// Health check; durations in nanoseconds, 0 for the default.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// `COPY` or `ADD`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Copy {
+    /// True for `ADD`.
+    pub add: bool,
+    /// Options, as written.
+    pub flags: Vec<String>,
+    /// Source paths; a placeholder in angle brackets for a source of unknown name.
+    pub sources: Vec<String>,
+    /// Target path.
+    pub destination: String,
+    /// Body of a heredoc source.
+    pub body: Option<String>,
+}
+
+/// `HEALTHCHECK`; durations in nanoseconds, 0 for the default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Healthcheck {
-    /// `NONE`, or `CMD` or `CMD-SHELL` and the command.
+    /// `NONE`; or `CMD` and the words of a command; or `CMD-SHELL` and a command line.
     pub test: Vec<String>,
     /// Time between two checks.
-    pub interval: i64,
-    /// Time limit of a check.
-    pub timeout: i64,
+    pub interval: u64,
+    /// Time that a check may take.
+    pub timeout: u64,
     /// Time in which failures do not count.
-    pub start_period: i64,
+    pub start_period: u64,
     /// Time between two checks during the start period.
-    pub start_interval: i64,
-    /// Consecutive failures that make a container unhealthy.
-    pub retries: i64,
+    pub start_interval: u64,
+    /// Number of failures in a row that make a container unhealthy; 0 for the default.
+    pub retries: u64,
 }
 
 impl Instruction {
-    /// Returns a text that begins like a JSON list but is not one, probably because of missing quotes.
-    pub fn malformed_list(&self) -> Option<&str> {
-        let begins = |text: &&str| text.trim_start().starts_with('[');
-        match &self.change {
-            Change::Cmd(Command::Shell(text)) | Change::Entrypoint(Command::Shell(text)) => {
-                Some(text.as_str()).filter(begins)
-            }
-            Change::Healthcheck(check) => match &check.test[..] {
-                [kind, text] if kind == "CMD-SHELL" => Some(text.as_str()).filter(begins),
-                _ => None,
-            },
-            Change::Volume(paths) => paths.first().map(String::as_str).filter(begins),
-            _ => None,
+    /// Returns the keyword, in upper case.
+    pub fn keyword(&self) -> &'static str {
+        match self {
+            Instruction::From(_) => "FROM",
+            Instruction::Run(_) => "RUN",
+            Instruction::Copy(copy) => copy.keyword(),
+            Instruction::Env(_) => "ENV",
+            Instruction::Label(_) => "LABEL",
+            Instruction::Arg(_) => "ARG",
+            Instruction::Expose(_) => "EXPOSE",
+            Instruction::Volume(_) => "VOLUME",
+            Instruction::User(_) => "USER",
+            Instruction::Workdir(_) => "WORKDIR",
+            Instruction::StopSignal(_) => "STOPSIGNAL",
+            Instruction::Shell(_) => "SHELL",
+            Instruction::Cmd(_) => "CMD",
+            Instruction::Entrypoint(_) => "ENTRYPOINT",
+            Instruction::Healthcheck(_) => "HEALTHCHECK",
+            Instruction::OnBuild(_) => "ONBUILD",
+            Instruction::Maintainer(_) => "MAINTAINER",
         }
     }
 }
 
-/// Returns the error of an invalid instruction, in docker's words.
-pub(super) fn rejected(why: impl Into<String>) -> Error {
-    Fault::Instruction { why: why.into() }.into()
+impl Command {
+    /// Returns the argument list that a container runs; `shell` precedes a command line.
+    pub fn argv(&self, shell: Vec<String>) -> Vec<String> {
+        match self {
+            Command::Exec(words) => words.clone(),
+            Command::Shell(text) | Command::Script(text) | Command::Heredocs(text) => {
+                let mut words = shell;
+                words.push(text.clone());
+                words
+            }
+        }
+    }
+
+    /// Returns the command as one text.
+    pub fn text(&self) -> String {
+        match self {
+            Command::Exec(words) => words.join(" "),
+            Command::Shell(text) | Command::Script(text) | Command::Heredocs(text) => text.clone(),
+        }
+    }
+}
+
+impl Copy {
+    /// Returns `ADD` or `COPY`.
+    pub fn keyword(&self) -> &'static str {
+        match self.add {
+            true => "ADD",
+            false => "COPY",
+        }
+    }
+}
+
+impl Healthcheck {
+    /// Names of the flags for [`times_mut`](Self::times_mut), in that order.
+    pub const TIME_FLAGS: [&str; 4] = ["interval", "timeout", "start-period", "start-interval"];
+
+    /// Returns the durations: interval, timeout, start period, start interval.
+    pub fn times(&self) -> [u64; 4] {
+        [
+            self.interval,
+            self.timeout,
+            self.start_period,
+            self.start_interval,
+        ]
+    }
+
+    /// Returns the durations for change: interval, timeout, start period, start interval.
+    pub fn times_mut(&mut self) -> [&mut u64; 4] {
+        [
+            &mut self.interval,
+            &mut self.timeout,
+            &mut self.start_period,
+            &mut self.start_interval,
+        ]
+    }
+}
+
+/// Returns `path` relative to `workdir` as an absolute path without `.`, `..` and doubled slashes.
+pub fn resolve_path(workdir: &str, path: &str) -> String {
+    let above = match path.starts_with('/') {
+        true => "",
+        false => workdir,
+    };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in above.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
 }

@@ -1,111 +1,47 @@
-//! Ports, durations, signals and numbers as docker reads them.
+//! Ports, intervals, signals and numbers as docker reads them.
 
-use super::model::rejected;
+use super::duration::parse_duration;
+use super::invalid::invalid;
 use crate::error::Result;
 
-/// Shortest duration of a health check that docker accepts: a millisecond.
-const SHORTEST: i64 = 1_000_000;
+/// Nanoseconds of the shortest interval that docker accepts in a health check.
+const SHORTEST: u64 = 1_000_000;
 
-/// Parses the duration of a flag in nanoseconds; 0 if empty.
-pub(super) fn interval(flag: &str, text: &str) -> Result<i64> {
+/// Returns a flag's duration in nanoseconds; 0 for an empty text.
+pub(super) fn interval(flag: &str, text: &str) -> Result<u64> {
     if text.is_empty() {
         return Ok(0);
     }
-    match duration(text)? {
-        0 => Ok(0),
-        nanos if nanos < SHORTEST => Err(rejected(format!(
+    match u64::try_from(parse_duration(text)?) {
+        Ok(0) => Ok(0),
+        Ok(nanos) if nanos >= SHORTEST => Ok(nanos),
+        _ => Err(invalid(format!(
             "Interval {flag:?} cannot be less than 1ms"
         ))),
-        nanos => Ok(nanos),
     }
 }
 
-/// Parses a duration as Go writes it: `1h2m3.5s`.
-fn duration(text: &str) -> Result<i64> {
-    let invalid = || rejected(format!("time: invalid duration {text:?}"));
-    let (negative, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest == "0" {
-        return Ok(0);
-    }
-    if rest.is_empty() {
-        return Err(invalid());
-    }
-    let mut total = 0i128;
-    while !rest.is_empty() {
-        let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
-        let whole = digits(rest);
-        let mut end = whole;
-        let mut fraction = "";
-        if rest[whole..].starts_with('.') {
-            let length = digits(&rest[whole + 1..]);
-            fraction = &rest[whole + 1..whole + 1 + length];
-            end += 1 + length;
-        }
-        if whole == 0 && fraction.is_empty() {
-            return Err(invalid());
-        }
-        let number = match &rest[..whole] {
-            "" => 0,
-            digits => digits.parse::<i64>().map_err(|_| invalid())?,
-        };
-        rest = &rest[end..];
-        let unit = rest
-            .find(|c: char| c == '.' || c.is_ascii_digit())
-            .unwrap_or(rest.len());
-        let (unit, after) = rest.split_at(unit);
-        let nanos: i128 = match unit {
-            "" => return Err(rejected(format!("time: missing unit in duration {text:?}"))),
-            "ns" => 1,
-            "us" | "µs" | "μs" => 1_000,
-            "ms" => 1_000_000,
-            "s" => 1_000_000_000,
-            "m" => 60_000_000_000,
-            "h" => 3_600_000_000_000,
-            _ => {
-                let why = format!("time: unknown unit {unit:?} in duration {text:?}");
-                return Err(rejected(why));
-            }
-        };
-        total += i128::from(number) * nanos;
-        let mut scale = nanos;
-        for digit in fraction.bytes() {
-            scale /= 10;
-            total += i128::from(digit - b'0') * scale;
-        }
-        // Checked at each step, so that no number of parts can overflow the sum.
-        i64::try_from(total).map_err(|_| invalid())?;
-        rest = after;
-    }
-    let total = i64::try_from(total).map_err(|_| invalid())?;
-    Ok(if negative { -total } else { total })
-}
-
-/// Parses `--retries`; 0 if empty.
-pub(super) fn retries(text: &str) -> Result<i64> {
+/// Returns the number of `--retries`; 0 for an empty text.
+pub(super) fn retries(text: &str) -> Result<u64> {
     if text.is_empty() {
         return Ok(0);
     }
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         let why = format!("strconv.ParseInt: parsing {text:?}: invalid syntax");
-        return Err(rejected(why));
+        return Err(invalid(why));
     }
     match text.parse::<i32>() {
-        Ok(number) if number < 0 => {
-            Err(rejected(format!("--retries cannot be negative ({number})")))
-        }
-        Ok(number) => Ok(number.into()),
-        Err(_) => Err(rejected(format!(
+        Ok(number) => u64::try_from(number)
+            .map_err(|_| invalid(format!("--retries cannot be negative ({number})"))),
+        Err(_) => Err(invalid(format!(
             "strconv.ParseInt: parsing {text:?}: value out of range"
         ))),
     }
 }
 
-/// Returns the ports of an argument of `EXPOSE`, as `PORT/PROTOCOL`. A host port as in `docker run -p` is accepted and
-/// ignored.
+/// Returns the ports of an argument of `EXPOSE` as `PORT/PROTOCOL`. As for `docker run -p`, a host port may precede; it
+/// has no effect.
 pub(super) fn ports(text: &str) -> Result<Vec<String>> {
     let parts: Vec<&str> = text.split(':').collect();
     let (address, host, port) = match parts[..] {
@@ -123,21 +59,21 @@ pub(super) fn ports(text: &str) -> Result<Vec<String>> {
         },
     };
     if port.is_empty() {
-        return Err(rejected(format!("No port specified: {text}<empty>")));
+        return Err(invalid(format!("No port specified: {text}<empty>")));
     }
-    let invalid = |what: &str, text: &str| rejected(format!("Invalid {what}: {text}"));
-    let (first, last) = range(port).ok_or_else(|| invalid("containerPort", port))?;
+    let malformed = |part: &str, text: &str| invalid(format!("Invalid {part}: {text}"));
+    let (first, last) = range(port).ok_or_else(|| malformed("containerPort", port))?;
     if !host.is_empty() {
-        let (low, high) = range(host).ok_or_else(|| invalid("hostPort", host))?;
+        let (low, high) = range(host).ok_or_else(|| malformed("hostPort", host))?;
         if last - first != high - low && first != last {
-            return Err(rejected(format!(
+            return Err(invalid(format!(
                 "Invalid ranges specified for container and host Ports: {port} and {host}"
             )));
         }
     }
     let protocol = protocol.to_lowercase();
     if !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
-        return Err(invalid("proto", &protocol));
+        return Err(malformed("proto", &protocol));
     }
     Ok((first..=last)
         .map(|port| format!("{port}/{protocol}"))
@@ -153,20 +89,20 @@ fn check_address(text: &str) -> Result<()> {
         None if text.contains(':') => {
             let why =
                 format!("Invalid ip address {text}: address {text}:: too many colons in address");
-            return Err(rejected(why));
+            return Err(invalid(why));
         }
         None => text,
     };
     match bare.is_empty() || bare.parse::<std::net::IpAddr>().is_ok() {
         true => Ok(()),
-        false => Err(rejected(format!("Invalid ip address: {bare}"))),
+        false => Err(invalid(format!("Invalid ip address: {bare}"))),
     }
 }
 
 fn range(text: &str) -> Option<(u16, u16)> {
     let number = |text: &str| {
-        let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        plain.then(|| text.parse().ok()).flatten()
+        let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        is_number.then(|| text.parse().ok()).flatten()
     };
     let mut parts = text.split('-');
     let first = number(parts.next()?)?;
@@ -185,7 +121,7 @@ const SIGNALS: [&str; 34] = [
     "TTIN", "TTOU", "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ",
 ];
 
-/// Checks the name or number of a signal.
+/// Checks a signal's name or number.
 pub(super) fn signal(text: &str) -> Result<()> {
     let name = text.to_uppercase();
     let name = name.strip_prefix("SIG").unwrap_or(&name);
@@ -206,6 +142,6 @@ pub(super) fn signal(text: &str) -> Result<()> {
     };
     match known {
         true => Ok(()),
-        false => Err(rejected(format!("Invalid signal: {text}"))),
+        false => Err(invalid(format!("Invalid signal: {text}"))),
     }
 }

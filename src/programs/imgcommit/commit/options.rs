@@ -4,7 +4,7 @@ use crate::blob::Input;
 use crate::cache::Cache;
 use crate::disk::{Directory, Excludes};
 use crate::spec::Timestamp;
-use crate::spec::instruction::Instruction;
+use crate::spec::instruction::Change;
 use crate::write::ListedName;
 
 /// Options of a commit.
@@ -17,7 +17,7 @@ pub struct CommitOptions {
     /// History comment of the change.
     pub message: Option<String>,
     /// Dockerfile instructions that change the config.
-    pub instructions: Vec<Instruction>,
+    pub instructions: Vec<Change>,
     /// Paths that stay unchanged from the base image.
     pub excludes: Excludes,
     /// Take owners from the base image, and 0:0 for new files, for a directory that was unpacked without root.

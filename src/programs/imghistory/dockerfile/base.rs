@@ -1,51 +1,88 @@
-//! What an image was built upon.
+//! Second stage: the base image.
 
-use super::instruction::Instruction;
-use super::read::{Parsed, Producer};
-use crate::archive::{Image, Step};
-use crate::spec::{History, Reference, Timestamp};
+use super::history::{History, ReadStep, unrecorded};
+use super::read::Producer;
+use super::settings::Settings;
+use crate::archive::Image;
+use crate::spec::instruction::Instruction;
+use crate::spec::{self, Reference, Timestamp};
 
-/// An image that may be the base of another one.
+/// Image that may be the base of another one.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
-    /// How a Dockerfile names it.
+    /// Name in `FROM`.
     pub name: &'a str,
     /// The image.
     pub image: &'a Image,
-    /// Whether it was named itself, and not found with others: then it may be the very same image.
+    /// True for an image that was named itself, instead of found in a directory: then it may be the same image.
     pub named: bool,
 }
 
-/// What an image was built upon, and how that was found.
+/// Base image, and the way it was found.
 #[derive(Debug, Clone)]
 pub struct Base<'a> {
-    /// What stands behind `FROM`.
+    /// Name in `FROM`.
     pub name: String,
-    /// How it was found, in words.
-    pub how: String,
-    /// Whether that is certain.
+    /// The reason for it, in words.
+    pub reason: String,
+    /// True for a certain base.
     pub sure: bool,
-    /// How many steps are the base's.
+    /// Number of steps of the base.
     pub steps: usize,
-    /// The base itself, where it is at hand.
+    /// The base image, if it is among the candidates.
     pub image: Option<&'a Image>,
-    /// What else is worth saying, each a line.
+    /// Comments for the top of the file.
     pub remarks: Vec<String>,
+}
+
+/// Result of the second stage.
+#[derive(Debug)]
+pub struct Based<'a> {
+    /// The image.
+    pub image: &'a Image,
+    /// True for an image for Windows.
+    pub windows: bool,
+    /// The base image.
+    pub base: Base<'a>,
+    /// Steps, oldest first, those of the base included.
+    pub steps: Vec<ReadStep<'a>>,
+    /// Settings that the history makes.
+    pub recorded: Settings,
+    /// True if buildah made some of the entries.
+    pub buildah: bool,
+}
+
+impl<'a> History<'a> {
+    /// Finds the base image, and reads the history again with its settings if it is among the candidates.
+    pub fn find_base(self, candidates: &[Candidate<'a>]) -> Based<'a> {
+        let base = find(self.image, &self.steps, candidates);
+        let history = match base.image {
+            Some(image) => {
+                let entries = base.steps.saturating_sub(self.unrecorded());
+                self.read_on(entries, Settings::of(image.config.config()))
+            }
+            None => self,
+        };
+        Based {
+            image: history.image,
+            windows: history.windows,
+            base,
+            recorded: history.settings().clone(),
+            buildah: history.is_buildah(),
+            steps: history.steps,
+        }
+    }
 }
 
 const BASE_NAME: &str = "org.opencontainers.image.base.name";
 const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 
 /// Finds the base: by buildah's comment, by annotations, by the layers of other images, by signs in the history.
-pub fn find<'a>(
-    image: &Image,
-    steps: &[(Step<'_>, Parsed)],
-    candidates: &[Candidate<'a>],
-) -> Base<'a> {
+fn find<'a>(image: &Image, steps: &[ReadStep<'_>], candidates: &[Candidate<'a>]) -> Base<'a> {
     let mut remarks = Vec::new();
     let shared = by_layers(image, candidates);
     if let Some((name, noted)) = by_comment(steps) {
-        // The image itself may be at hand, too: then its config and the end of its history are known.
+        // If it is among the candidates, too, its config and the end of its history are known.
         let start = before_stage(steps, noted);
         let layers = layers_before(steps, start);
         let known = shared.filter(|(_, layers_of)| *layers_of == layers);
@@ -57,7 +94,7 @@ pub fn find<'a>(
         };
         return Base {
             name,
-            how: "buildah's comment".into(),
+            reason: "buildah's comment".into(),
             sure: true,
             steps: at,
             image: known.map(|(candidate, _)| candidate.image),
@@ -71,7 +108,7 @@ pub fn find<'a>(
             Some(name) => name.clone(),
             None => candidate.name.to_owned(),
         };
-        let how = match &annotated {
+        let reason = match &annotated {
             Some(_) => format!(
                 "the annotation {BASE_NAME}; {} holds its layers",
                 candidate.name
@@ -84,7 +121,7 @@ pub fn find<'a>(
         };
         return Base {
             name,
-            how,
+            reason,
             sure: true,
             steps: steps_of,
             image: Some(candidate.image),
@@ -93,10 +130,10 @@ pub fn find<'a>(
     }
     let guess = by_signs(steps);
     if let Some(name) = annotated {
-        if let Some((at, why)) = &guess {
+        if let Some((at, end)) = &guess {
             return Base {
                 name,
-                how: format!("the annotation {BASE_NAME}; where it ends is a guess: {why}"),
+                reason: format!("the annotation {BASE_NAME}; where it ends is a guess: {end}"),
                 sure: false,
                 steps: *at,
                 image: None,
@@ -112,77 +149,76 @@ pub fn find<'a>(
     }
     let from_nothing = steps
         .iter()
-        .find(|(step, _)| step.layer.is_some())
-        .is_some_and(|(_, parsed)| starts_from_nothing(&parsed.instruction));
-    let how = match &guess {
-        Some((_, why)) => {
-            format!("no base image is known, so all of the history follows; {why}")
+        .find(|step| step.layer.is_some())
+        .is_some_and(is_root_filesystem);
+    let reason = match &guess {
+        Some((_, end)) => {
+            format!("no base image is known, so all of the history follows; {end}")
         }
         None if from_nothing => "its first layer is a root filesystem that was added".to_owned(),
         None => "no base image is known, and nothing in the history looks like one".to_owned(),
     };
     Base {
         name: "scratch".into(),
-        how,
-        sure: steps
-            .first()
-            .is_some_and(|(_, parsed)| starts_from_nothing(&parsed.instruction)),
+        reason,
+        sure: steps.first().is_some_and(is_root_filesystem),
         steps: 0,
         image: None,
         remarks,
     }
 }
 
-fn layers_before(steps: &[(Step<'_>, Parsed)], at: usize) -> usize {
+fn layers_before(steps: &[ReadStep<'_>], at: usize) -> usize {
     let before = steps.get(..at).unwrap_or_default();
-    before
-        .iter()
-        .filter(|(step, _)| step.layer.is_some())
-        .count()
+    before.iter().filter(|step| step.layer.is_some()).count()
 }
 
-fn starts_from_nothing(instruction: &Instruction) -> bool {
-    matches!(instruction, Instruction::Copy(copy) if copy.add && matches!(copy.destination.as_str(), "/" | "./"))
+/// Tests for a step that adds a root filesystem.
+fn is_root_filesystem(step: &ReadStep<'_>) -> bool {
+    let copy = step.parsed.statement.copy();
+    copy.is_some_and(|copy| copy.add && matches!(copy.destination.as_str(), "/" | "./"))
 }
 
-/// Where a stage begins whose base is noted at `at`: with a layer for each step there, else buildah notes it on the one
-/// entry that has a layer, the last one, and what is before it without a remark is the stage's, too.
-fn before_stage(steps: &[(Step<'_>, Parsed)], at: usize) -> usize {
+/// Returns the first step of a stage whose base is in the comment of step `at`. With a layer for each step that is `at`.
+/// Else buildah writes the comment on the one entry with a layer, the last one, and the entries without a comment before
+/// it belong to the stage.
+fn before_stage(steps: &[ReadStep<'_>], at: usize) -> usize {
     let is_noted = |at: usize| {
-        let comment = steps.get(at).map(|(_, parsed)| parsed.comment.as_str());
+        let comment = steps.get(at).map(|step| step.parsed.comment.as_str());
         comment.is_some_and(|comment| comment.starts_with("FROM "))
     };
-    let has_layer = steps.get(at).is_some_and(|(step, _)| step.layer.is_some());
-    // Each step has its own remark then.
+    let has_layer = steps.get(at).is_some_and(|step| step.layer.is_some());
+    // Each step has its own comment then.
     if !has_layer || is_noted(at + 1) {
         return at;
     }
-    let of_stage = |(step, parsed): &&(Step<'_>, Parsed)| {
+    let of_stage = |step: &&ReadStep<'_>| {
         step.layer.is_none()
             && step.history.is_some()
-            && parsed.buildah
-            && parsed.comment.is_empty()
+            && step.parsed.buildah
+            && step.parsed.comment.is_empty()
     };
     let before = steps.get(..at).unwrap_or_default();
     at - before.iter().rev().take_while(of_stage).count()
 }
 
-/// `FROM <ref>` as buildah notes it on the first entry of its own; ids of intermediate images are none.
-fn by_comment(steps: &[(Step<'_>, Parsed)]) -> Option<(String, usize)> {
-    steps.iter().enumerate().rev().find_map(|(at, (step, _))| {
+/// Finds the last comment `FROM <ref>`, which buildah writes on the first entry of a stage; IDs of intermediate images
+/// do not count.
+fn by_comment(steps: &[ReadStep<'_>]) -> Option<(String, usize)> {
+    steps.iter().enumerate().rev().find_map(|(at, step)| {
         let name = step.history?.comment.strip_prefix("FROM ")?.trim();
         let is_id = name.len() >= 12 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
         (!is_id && is_image_name(name) && at > 0).then(|| (name.to_owned(), at))
     })
 }
 
-/// Whether `FROM` takes a text.
+/// Tests if `FROM` accepts a name.
 pub fn is_image_name(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
     name.len() <= 512 && name.chars().all(fits) && Reference::parse(name).is_ok()
 }
 
-/// What annotations of the manifest, or labels of the same names, say.
+/// Returns the base that annotations of the manifest name, or labels of the same names.
 fn by_annotation(image: &Image) -> Option<String> {
     let annotations = image
         .manifest
@@ -206,7 +242,7 @@ fn by_annotation(image: &Image) -> Option<String> {
     )
 }
 
-/// The image whose layers are the longest start of this one's.
+/// Returns the candidate whose layers are the longest start of the image's layers, and their number.
 fn by_layers<'a>(image: &Image, candidates: &[Candidate<'a>]) -> Option<(Candidate<'a>, usize)> {
     let own = ids(image)?;
     let fits = |candidate: &&Candidate<'_>| {
@@ -214,7 +250,7 @@ fn by_layers<'a>(image: &Image, candidates: &[Candidate<'a>]) -> Option<(Candida
         let Some(layers) = ids(other) else {
             return false;
         };
-        // The same, or what makes no difference to a builder, as labels of its own: FROM alone.
+        // The same layers: an image of FROM alone, or with settings that make no layer.
         let not_older = || match (&other.config.created, &image.config.created) {
             (Some(a), Some(b)) => Timestamp::parse(a)
                 .zip(Timestamp::parse(b))
@@ -231,7 +267,7 @@ fn by_layers<'a>(image: &Image, candidates: &[Candidate<'a>]) -> Option<(Candida
             && (layers.len() < own.len()
                 || longer && is_start(&other.config.history, &image.config.history))
     };
-    // The first of several that are as long, so that the order of the arguments decides.
+    // Of several with equal length the first, so that the order of the arguments decides.
     let mut best: Option<(Candidate<'a>, usize, usize)> = None;
     let same = |candidate: &&Candidate<'_>| candidate.image.id == image.id;
     let fitting = candidates.iter().filter(fits);
@@ -257,36 +293,27 @@ fn ids(image: &Image) -> Option<Vec<String>> {
     Some(ids.iter().map(ToString::to_string).collect())
 }
 
-fn is_start(base: &[History], own: &[History]) -> bool {
-    let same = |(a, b): (&History, &History)| {
+fn is_start(base: &[spec::History], own: &[spec::History]) -> bool {
+    let same = |(a, b): (&spec::History, &spec::History)| {
         a.created_by == b.created_by && a.created == b.created && a.empty_layer == b.empty_layer
     };
     base.len() <= own.len() && base.iter().zip(own).all(same)
 }
 
-/// How many steps belong to a base that is at hand.
-fn steps_of_base(
-    base: &Image,
-    image: &Image,
-    steps: &[(Step<'_>, Parsed)],
-    layers: usize,
-) -> usize {
-    let without_entry = steps
-        .iter()
-        .take_while(|(step, _)| step.history.is_none())
-        .count();
+/// Returns the number of steps of a base image that is among the candidates.
+fn steps_of_base(base: &Image, image: &Image, steps: &[ReadStep<'_>], layers: usize) -> usize {
     let entries = base.config.history.len();
     if entries > 0 && is_start(&base.config.history, &image.config.history) {
-        return without_entry + entries;
+        return unrecorded(steps) + entries;
     }
     // Up to the step that made the last of its layers.
     let last = steps
         .iter()
-        .rposition(|(step, _)| step.layer.is_some_and(|layer| layer < layers));
+        .rposition(|step| step.layer.is_some_and(|layer| layer < layers));
     last.map_or(0, |last| last + 1)
 }
 
-/// Another image that shares some of the layers, without being the base.
+/// Returns a candidate that shares layers with the image without being its base, and their number.
 fn sibling<'a>(image: &Image, candidates: &[Candidate<'a>]) -> Option<(usize, &'a str)> {
     let own = ids(image)?;
     let mut best: Option<(usize, &str)> = None;
@@ -303,12 +330,9 @@ fn sibling<'a>(image: &Image, candidates: &[Candidate<'a>]) -> Option<(usize, &'
     best
 }
 
-/// Signs of a seam between a base and what was built upon it.
-fn by_signs(steps: &[(Step<'_>, Parsed)]) -> Option<(usize, String)> {
-    let unrecorded = steps
-        .iter()
-        .take_while(|(step, _)| step.history.is_none())
-        .count();
+/// Guesses the end of the base by signs in the history: returns the number of its steps, and the reason.
+fn by_signs(steps: &[ReadStep<'_>]) -> Option<(usize, String)> {
+    let unrecorded = unrecorded(steps);
     if unrecorded > 0 && unrecorded < steps.len() {
         return Some((unrecorded, "the layers below have no history".into()));
     }
@@ -316,35 +340,32 @@ fn by_signs(steps: &[(Step<'_>, Parsed)]) -> Option<(usize, String)> {
         Producer::Import => 1,
         Producer::Classic => 2,
         Producer::BuildKit => 3,
-        Producer::Plain => 4,
+        Producer::Verbatim => 4,
         Producer::Commit | Producer::Other => 5,
     };
-    let changes = |(at, pair): (usize, &[(Step<'_>, Parsed)])| match pair {
-        [(_, before), (_, after)] if group(before.producer) != group(after.producer) => {
+    let changes = |(at, pair): (usize, &[ReadStep<'_>])| match pair {
+        [before, after] if group(before.parsed.producer) != group(after.parsed.producer) => {
             Some(at + 1)
         }
         _ => None,
     };
-    let seam = steps.windows(2).enumerate().rev().find_map(changes);
-    if let Some(at) = seam {
-        let why = "another tool wrote what follows the base";
-        return Some((at, format!("{why}, at entry {}", at + 1)));
+    let end = steps.windows(2).enumerate().rev().find_map(changes);
+    if let Some(at) = end {
+        let reason = "another tool wrote what follows the base";
+        return Some((at, format!("{reason}, at entry {}", at + 1)));
     }
-    // A base mostly ends with what it runs; what is built upon it brings new layers.
-    let ends = |parsed: &Parsed| {
+    // A base mostly ends with its command; descendants bring new layers.
+    let ends = |step: &ReadStep<'_>| {
         matches!(
-            parsed.instruction,
-            Instruction::Cmd(_) | Instruction::Entrypoint(_)
+            step.parsed.instruction(),
+            Some(Instruction::Cmd(_) | Instruction::Entrypoint(_))
         )
     };
-    let last_layer = steps.iter().rposition(|(step, _)| step.layer.is_some())?;
-    let end = steps
-        .get(..last_layer)?
-        .iter()
-        .rposition(|(_, parsed)| ends(parsed))?;
-    let why = format!(
+    let last_layer = steps.iter().rposition(|step| step.layer.is_some())?;
+    let end = steps.get(..last_layer)?.iter().rposition(ends)?;
+    let reason = format!(
         "a base probably ends with entry {}, which sets what runs",
         end + 1
     );
-    Some((end + 1, why))
+    Some((end + 1, reason))
 }

@@ -1,165 +1,199 @@
-//! A build context: the Dockerfile with the files that its copies brought.
+//! A build context: the Dockerfile with the files of its copies.
 //!
-//! A copy's layer becomes a folder that `COPY` takes over as it is, where that gives the same without root: all of it
-//! root's own, plain files, folders and links. Anything else becomes a tar that `ADD` unpacks, which keeps owners,
-//! modes, attributes and times.
-//!
-//! What a hostile layer could try here is to write outside the folder: files are only made in fresh folders of our
-//! own, below names that were checked, and never through a link, because every parent has to be a folder of the same
-//! layer. All else is bytes of one tar.
+//! A copy's layer becomes a directory for `COPY` if that gives the same layer without root: only regular files,
+//! directories and links, all owned by root. Any other layer becomes a tar for `ADD`, which keeps owners, modes,
+//! attributes and times.
 
 use std::collections::HashSet;
-use std::fs::{self, File, FileTimes};
-use std::io::{self, BufWriter, Write};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::path::Path;
 
-use super::write::Writer;
-use super::{Certainty, Command, Copy, Dockerfile, Instruction, Line, escape, layers};
+use super::context;
+use super::line::{Certainty, Dockerfile, Files, Line, LineLayer, Statement, plain_printer};
 use crate::archive::{Image, Layer};
 use crate::blob::Meter;
-use crate::error::{At, Error, Fault, Result};
-use crate::layer::{Entry, EntryKind, FileInput, Limits, TarInput, Walker, Whiteout};
+use crate::error::{At, Result};
+use crate::layer::Limits;
+use crate::spec::instruction::{Command, Copy, Instruction};
 use crate::tree::Proof;
 
-/// The folder of the context that holds what copies brought.
-const FOLDER: &str = "layers";
+/// Directory of the context with the files of copies.
+const DIRECTORY: &str = "layers";
 
-/// Writes what copies, imports and commits brought into `folder`, and changes their lines so that a build takes it.
+/// Writes the files of copies, imports and commits into `directory`, and changes their lines so that a build copies them.
 ///
-/// `folder` has to be there and empty; the Dockerfile itself is left to the caller, who writes it last.
+/// `directory` has to exist and to be empty. The Dockerfile itself is left to the caller, who writes it last.
 ///
 /// # Errors
-/// `Io` from writing, and what is wrong with a damaged layer.
+/// `Io` of writing; the fault of a damaged layer.
 pub fn extract(
     dockerfile: &mut Dockerfile,
     image: &Image,
-    folder: &Path,
+    directory: &Path,
     limits: &Limits,
     meter: &Meter,
 ) -> Result<()> {
     if dockerfile.windows {
-        // Their layers hold registry hives beside files, which no COPY makes.
+        // Their layers have registry hives beside files, which no COPY makes.
         dockerfile
             .remarks
             .push("the files of Windows layers are not extracted".into());
         return Ok(());
     }
-    let mut out: Vec<Line> = Vec::new();
-    let mut read = HashSet::new();
-    for mut line in std::mem::take(&mut dockerfile.lines) {
-        let is_import = matches!(&line.instruction, Instruction::Copy(copy) if copy.sources.iter().any(|source| source.starts_with("<import") || source.starts_with("<rootfs")));
-        let has_content = line.stands_for_files
-            || matches!(
-                line.instruction,
-                Instruction::Copy(_) | Instruction::Layer(_)
-            );
-        if let Some(number) = line.in_layer {
-            let text = shown(&line);
+    let mut extraction = Extraction {
+        image,
+        directory,
+        limits,
+        meter,
+        read: HashSet::new(),
+        lines: Vec::new(),
+    };
+    for line in std::mem::take(&mut dockerfile.lines) {
+        extraction.add(line)?;
+    }
+    dockerfile.lines = extraction.lines;
+    // The headers of the other layers decided on the lines, and so on the extracted files.
+    let count = image.layers.len();
+    let others = image.layers.iter().enumerate();
+    let others = others.filter(|(i, _)| !extraction.read.contains(&(i + 1)));
+    let contexts = others.map(|(i, layer)| (layer, format!("layer {} of {count}", i + 1)));
+    Proof::of_layers(contexts)?.check(meter)
+}
+
+struct Extraction<'a> {
+    image: &'a Image,
+    directory: &'a Path,
+    limits: &'a Limits,
+    meter: &'a Meter,
+    /// Numbers of the layers that were read and verified.
+    read: HashSet<usize>,
+    lines: Vec<Line>,
+}
+
+impl Extraction<'_> {
+    /// Adds a line, and writes the files of its layer.
+    fn add(&mut self, mut line: Line) -> Result<()> {
+        if let Files::InLayer(number) = line.files {
+            let text = first_line(&line);
             line.notes.push(format!(
                 "{text}, whose files come with layer {number} below"
             ));
             line.text.clear();
-            out.push(line);
-            continue;
+        } else if line.files == Files::Layer || is_copy(&line) {
+            match line.layer.take() {
+                Some(facts) if facts.number <= self.image.layers.len() => {
+                    return self.add_layer(line, facts);
+                }
+                layer => {
+                    line.layer = layer;
+                    // Its source would be missing in the context.
+                    let text = first_line(&line);
+                    line.notes.push(format!("{text}, which made no layer"));
+                    line.text.clear();
+                }
+            }
         }
-        let layer = line.layer.and_then(|number| image.layers.get(number - 1));
-        if !has_content {
-            out.push(line);
-            continue;
-        }
-        let (Some(number), Some(layer)) = (line.layer, layer) else {
-            // What it copied would be missing in the context.
-            let text = shown(&line);
-            line.notes.push(format!("{text}, which made no layer"));
-            line.text.clear();
-            out.push(line);
-            continue;
-        };
-        if layer.content().is_none() || line.files.is_none() {
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// Adds a line whose files come from its layer.
+    fn add_layer(&mut self, mut line: Line, facts: LineLayer) -> Result<()> {
+        let stored = self.image.layers.get(facts.number - 1);
+        let stored = stored.filter(|layer| layer.content().is_some() && facts.files.is_some());
+        let Some(stored) = stored else {
             line.notes.push("its layer is not in the archive".into());
             line.certainty = Certainty::Lost;
-            out.push(line);
-            continue;
-        }
-        let shown = shown(&line);
-        if !line.removed.is_empty() {
-            out.push(removal(&line));
-        }
-        let top = folder.join(FOLDER);
-        let place = || format!("layer {number} of {}", image.layers.len());
-        if !line.paths.is_empty() {
-            read.insert(number);
-        }
-        let copy = if line.paths.is_empty() {
-            None
-        } else if line.as_files && !is_import {
-            make_folder(&top)?;
-            files(layer, &top.join(number.to_string()), limits, meter).at(place)?;
-            Some((false, format!("{FOLDER}/{number}/")))
-        } else {
-            make_folder(&top)?;
-            tar(layer, &top.join(format!("{number}.tar")), limits, meter).at(place)?;
-            Some((true, format!("{FOLDER}/{number}.tar")))
+            line.layer = Some(facts);
+            self.lines.push(line);
+            return Ok(());
         };
-        line.text.clear();
-        line.typed = None;
-        line.options.clear();
-        line.notes.retain(|note| !note.starts_with("--from "));
-        if !shown.is_empty() {
-            line.notes.push(shown);
+        if !facts.removed.is_empty() {
+            self.lines.push(removal(&facts));
         }
-        match copy {
+        let as_files = facts.as_files && !is_import(&line);
+        let source = match facts.paths.is_empty() {
+            true => None,
+            false => Some(self.write(stored, facts.number, as_files)?),
+        };
+        let text = first_line(&line);
+        line.text.clear();
+        line.notes.retain(|note| !note.starts_with("--from "));
+        if !text.is_empty() {
+            line.notes.push(text);
+        }
+        match source {
             None => line.notes.push("nothing in its layer".into()),
-            Some((add, source)) => {
-                line.instruction = Instruction::Copy(Copy {
-                    add,
+            Some(source) => {
+                line.statement = Instruction::Copy(Copy {
+                    add: !as_files,
                     sources: vec![source],
                     destination: "/".into(),
                     ..Copy::default()
-                });
-                line.write(&Writer {
-                    escape: escape(false),
-                    shell: &[],
-                    heredocs: false,
-                });
+                })
+                .into();
+                line.print(&plain_printer(false));
                 line.certainty = Certainty::Inferred;
                 line.remarks.push("with all that its layer holds".into());
             }
         }
-        out.push(line);
+        line.layer = Some(facts);
+        self.lines.push(line);
+        Ok(())
     }
-    dockerfile.lines = out;
-    // The headers of the others say which lines there are, and so what is extracted.
-    let count = image.layers.len();
-    let others = image.layers.iter().enumerate();
-    let others = others.filter(|(i, _)| !read.contains(&(i + 1)));
-    let places = others.map(|(i, layer)| (layer, format!("layer {} of {count}", i + 1)));
-    Proof::of_layers(places)?.check(meter)
+
+    /// Writes a layer as a directory or as a tar; returns its path in the context.
+    fn write(&mut self, layer: &Layer, number: usize, as_files: bool) -> Result<String> {
+        self.read.insert(number);
+        let (top, limits, meter) = (self.directory.join(DIRECTORY), self.limits, self.meter);
+        context::create_directory(&top)?;
+        let (written, source) = match as_files {
+            true => (
+                context::write_files(layer, &top.join(number.to_string()), limits, meter),
+                format!("{DIRECTORY}/{number}/"),
+            ),
+            false => (
+                context::write_tar(layer, &top.join(format!("{number}.tar")), limits, meter),
+                format!("{DIRECTORY}/{number}.tar"),
+            ),
+        };
+        written.at(|| format!("layer {number} of {}", self.image.layers.len()))?;
+        Ok(source)
+    }
 }
 
-/// What stood there, in one line.
-fn shown(line: &Line) -> String {
-    match line.instruction {
-        Instruction::Layer(_) => String::new(),
+/// Tests for a line with files of its own: a copy, an import or a commit.
+fn is_copy(line: &Line) -> bool {
+    line.statement.copy().is_some() || matches!(line.statement, Statement::Layer(_))
+}
+
+/// Tests for a root filesystem of unknown source.
+fn is_import(line: &Line) -> bool {
+    let copy = line.statement.copy();
+    copy.is_some_and(|copy| {
+        let mut sources = copy.sources.iter();
+        sources.any(|source| source.starts_with("<import") || source.starts_with("<rootfs"))
+    })
+}
+
+/// Returns the first line of an instruction; empty for a layer without one.
+fn first_line(line: &Line) -> String {
+    match line.statement {
+        Statement::Layer(_) => String::new(),
         _ => line.text.split('\n').next().unwrap_or_default().to_owned(),
     }
 }
 
-/// A command that removes what a layer hides: no copy does that.
-fn removal(line: &Line) -> Line {
+/// Returns a command for the removals of a layer, which no copy makes.
+fn removal(layer: &LineLayer) -> Line {
     let mut words: Vec<String> = vec!["rm".into(), "-rf".into(), "--".into()];
-    let mut whole = true;
+    let mut complete = true;
     let mut inside = Vec::new();
-    for path in &line.removed {
+    for path in &layer.removed {
         match (std::str::from_utf8(path), path.last()) {
-            // The content of a folder, and not the folder.
+            // The content of a directory, but not the directory.
             (Ok(path), Some(b'/')) => inside.push(format!("/{}", path.trim_end_matches('/'))),
             (Ok(path), _) => words.push(format!("/{path}")),
-            (Err(_), _) => whole = false,
+            (Err(_), _) => complete = false,
         }
     }
     let command = match inside.is_empty() {
@@ -177,170 +211,26 @@ fn removal(line: &Line) -> Line {
         }
     };
     let mut made = Line::new(Instruction::Run(command), Certainty::Inferred);
-    made.layer = line.layer;
+    made.layer = Some(LineLayer {
+        number: layer.number,
+        size: Some(0),
+        ..LineLayer::default()
+    });
     made.remarks
         .push("what the layer removes, which a copy does not".into());
-    if !whole {
+    if !complete {
         made.certainty = Certainty::Lost;
         made.notes
             .push("a name that is not UTF-8 is not removed".into());
     }
-    made.write(&Writer {
-        escape: escape(false),
-        shell: &[],
-        heredocs: false,
-    });
+    made.print(&plain_printer(false));
     made
 }
 
+/// Quotes words for the shell.
 fn shell_words(words: &[String]) -> String {
     let quoted = words
         .iter()
         .map(|word| format!("'{}'", word.replace('\'', "'\\''")));
     quoted.collect::<Vec<_>>().join(" ")
-}
-
-fn make_folder(path: &Path) -> Result<()> {
-    match fs::create_dir(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(failed("create", error, path))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn failed(action: &'static str, error: io::Error, path: &Path) -> Error {
-    Error::io(action, error).at(path.to_string_lossy())
-}
-
-/// The plain layer as one file. Whiteouts are left out: `ADD` would make files of them.
-fn tar(layer: &Layer, path: &Path, limits: &Limits, meter: &Meter) -> Result<()> {
-    let write = |error| failed("write", error, path);
-    let file = create(path, 0o644)?;
-    layers::plain(layer, limits, meter, |plain| {
-        let mut out = BufWriter::with_capacity(crate::blob::CHUNK, &file);
-        io::copy(plain, &mut out)
-            .and_then(|_| out.flush())
-            .map_err(|error| Error::io("write", error))
-    })?;
-    let size = file.metadata().map_err(write)?.len();
-    let file = Arc::new(file);
-    let mut walker = Walker::new(FileInput::new(Arc::clone(&file), 0, size)).within(limits);
-    let mut kept: Vec<(u64, u64)> = Vec::new();
-    let (mut start, mut dropped) = (0, false);
-    while let Some(entry) = walker.next_entry()? {
-        let end = entry
-            .data_offset
-            .saturating_add(entry.stored_size)
-            .next_multiple_of(512);
-        if Whiteout::of(entry.clean_path()) != Whiteout::None {
-            dropped = true;
-        } else {
-            match kept.last_mut() {
-                Some((_, last)) if *last == start => *last = end,
-                _ => kept.push((start, end)),
-            }
-        }
-        start = end;
-    }
-    let has_marker = walker.end().is_some_and(|end| end.zero_blocks == 2);
-    if !dropped && has_marker {
-        return Ok(());
-    }
-    let part = path.with_extension("part");
-    let mut out = BufWriter::with_capacity(crate::blob::CHUNK, create(&part, 0o644)?);
-    for (from, to) in kept {
-        let mut input = FileInput::new(Arc::clone(&file), from, to - from);
-        let mut left = to - from;
-        let mut buf = vec![0; 64 << 10];
-        while left > 0 {
-            let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
-            let found = input.read_full(&mut buf[..wanted]).map_err(write)?;
-            // The last entry may end without its padding.
-            buf[found..wanted].fill(0);
-            out.write_all(&buf[..wanted]).map_err(write)?;
-            left -= wanted as u64;
-        }
-    }
-    out.write_all(&[0; 1024])
-        .and_then(|()| out.flush())
-        .and_then(|()| fs::rename(&part, path))
-        .map_err(write)
-}
-
-fn create(path: &Path, mode: u32) -> Result<File> {
-    File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .map_err(|error| failed("create", error, path))
-}
-
-/// The layer as files below `top`, which is made. Only for layers whose entries were found to be ordinary.
-fn files(layer: &Layer, top: &Path, limits: &Limits, meter: &Meter) -> Result<()> {
-    fs::create_dir(top).map_err(|error| failed("create", error, top))?;
-    let mode = |path: &Path, mode: u32| {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode))
-            .map_err(|error| failed("change", error, path))
-    };
-    // As `/` is, whatever the mask of the user: a copy of the folder may set it.
-    mode(top, 0o755)?;
-    let mut folders: Vec<(PathBuf, u32, Option<SystemTime>)> = Vec::new();
-    layers::read(layer, layers::Extent::Whole, limits, meter, |walker| {
-        while let Some(entry) = walker.next_entry()? {
-            let clean = entry.clean_path();
-            if clean.is_empty() {
-                continue;
-            }
-            let path = top.join(std::ffi::OsStr::from_bytes(clean));
-            let time = time(entry);
-            match entry.kind {
-                EntryKind::Directory => {
-                    fs::create_dir(&path).map_err(|error| failed("create", error, &path))?;
-                    folders.push((path, entry.metadata.mode.into(), time));
-                }
-                EntryKind::Symlink => {
-                    let target = std::ffi::OsStr::from_bytes(&entry.link_target);
-                    std::os::unix::fs::symlink(target, &path)
-                        .map_err(|error| failed("create", error, &path))?;
-                }
-                EntryKind::File => {
-                    let bits = entry.metadata.mode;
-                    let mut file = create(&path, 0o600)?;
-                    let mut buf = vec![0; 64 << 10];
-                    loop {
-                        match walker.read_data(&mut buf)? {
-                            0 => break,
-                            n => file
-                                .write_all(&buf[..n])
-                                .map_err(|error| failed("write", error, &path))?,
-                        }
-                    }
-                    if let Some(time) = time {
-                        // The time is a kindness; a file system that cannot hold it may keep its own.
-                        let _ = file.set_times(FileTimes::new().set_modified(time));
-                    }
-                    mode(&path, bits.into())?;
-                }
-                // The walk that judged the layer has seen none.
-                _ => return Err(Fault::StreamConsumed.into()),
-            }
-        }
-        Ok(())
-    })?;
-    // Inner ones first, so that what is done inside does not touch them again.
-    for (path, bits, time) in folders.into_iter().rev() {
-        if let (Some(time), Ok(folder)) = (time, File::open(&path)) {
-            let _ = folder.set_times(FileTimes::new().set_modified(time));
-        }
-        mode(&path, bits)?;
-    }
-    Ok(())
-}
-
-fn time(entry: &Entry) -> Option<SystemTime> {
-    let seconds = u64::try_from(entry.metadata.mtime.seconds).ok()?;
-    SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, entry.metadata.mtime.nanos))
 }

@@ -1,15 +1,15 @@
-//! What an image's config sets, read from the config or added up from instructions.
+//! Settings of an image: read from its config, or added up from instructions.
 
 use serde_json::Value;
 
-use crate::spec::{fields, join_paths};
+use crate::spec::fields;
 
-use super::instruction::{Command, Health, Instruction, Pairs};
+use crate::spec::instruction::{Healthcheck, Instruction, Pairs, resolve_path};
 
-/// The most values of one kind that are added up: no real image has as many, and each is looked for among all.
+/// Limit on the values of one kind that are added up: more than any real image has, as adding is quadratic.
 const MOST: usize = 2000;
 
-/// The settings that instructions make. Both sides of a comparison: what the config holds, what the lines add up to.
+/// Settings made by instructions. Those of the config are compared with the sum of the lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     /// `ENV`, in order.
@@ -29,7 +29,7 @@ pub struct Settings {
     /// `CMD`; empty if not set.
     pub cmd: Vec<String>,
     /// `HEALTHCHECK`.
-    pub health: Option<Health>,
+    pub health: Option<Healthcheck>,
     /// `STOPSIGNAL`; empty if not set.
     pub stop_signal: String,
     /// `SHELL`; empty if not set.
@@ -39,12 +39,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads docker's `Config` object; what is not as it should be counts as not set.
+    /// Reads docker's `Config` object; fields of the wrong type count as not set.
     pub fn of(config: Option<&Value>) -> Self {
         let Some(config) = config else {
             return Settings::default();
         };
-        // Go reads the names of fields in any case.
+        // Go accepts names of fields in any case.
         let field = |name: &str| fields::of(config, name);
         let text = |name: &str| {
             field(name)
@@ -85,8 +85,8 @@ impl Settings {
         }
     }
 
-    /// How many values the longest list has.
-    pub fn most(&self) -> usize {
+    /// Returns the length of the longest list.
+    pub fn longest(&self) -> usize {
         let lists = [
             self.env.len(),
             self.labels.len(),
@@ -97,7 +97,7 @@ impl Settings {
         lists.into_iter().max().unwrap_or_default()
     }
 
-    /// The shell that commands run in.
+    /// Returns the shell that runs commands.
     pub fn shell(&self, windows: bool) -> Vec<String> {
         if !self.shell.is_empty() {
             return self.shell.clone();
@@ -109,18 +109,14 @@ impl Settings {
         default.iter().map(|&word| word.to_owned()).collect()
     }
 
-    /// Applies an instruction as the builder does. `cmd_set` tells whether a CMD came since FROM.
+    /// Applies an instruction as the builder does. `cmd_set` is true if a CMD came after FROM.
     pub fn apply(&mut self, instruction: &Instruction, windows: bool, cmd_set: &mut bool) {
         match instruction {
             Instruction::Env(pairs) => pairs.iter().for_each(|pair| put(&mut self.env, pair)),
             Instruction::Label(pairs) => pairs.iter().for_each(|pair| put(&mut self.labels, pair)),
             Instruction::Expose(ports) => {
                 for port in ports {
-                    let port = match port.contains('/') {
-                        true => port.clone(),
-                        false => format!("{port}/tcp"),
-                    };
-                    add(&mut self.ports, port);
+                    add(&mut self.ports, with_protocol(port));
                 }
             }
             Instruction::Volume(paths) => {
@@ -129,35 +125,36 @@ impl Settings {
                     .for_each(|path| add(&mut self.volumes, path.clone()));
             }
             Instruction::User(user) => self.user.clone_from(user),
-            Instruction::Workdir(path) => self.workdir = join_paths(&self.workdir, path),
+            Instruction::Workdir(path) => self.workdir = resolve_path(&self.workdir, path),
             Instruction::StopSignal(signal) => self.stop_signal.clone_from(signal),
             Instruction::Shell(words) => self.shell.clone_from(words),
             Instruction::Cmd(command) => {
-                self.cmd = self.words(command, windows);
+                self.cmd = command.argv(self.shell(windows));
                 *cmd_set = true;
             }
             Instruction::Entrypoint(command) => {
-                self.entrypoint = self.words(command, windows);
-                // The builder drops a CMD that came with the base.
+                self.entrypoint = command.argv(self.shell(windows));
+                // The builder drops a CMD of the base.
                 if !*cmd_set {
                     self.cmd.clear();
                 }
             }
             Instruction::Healthcheck(health) => self.health = Some(health.clone()),
-            Instruction::Onbuild(text) => self.onbuild.push(text.clone()),
-            _ => {}
+            Instruction::OnBuild(text) => self.onbuild.push(text.clone()),
+            Instruction::From(_)
+            | Instruction::Run(_)
+            | Instruction::Copy(_)
+            | Instruction::Arg(_)
+            | Instruction::Maintainer(_) => {}
         }
     }
+}
 
-    fn words(&self, command: &Command, windows: bool) -> Vec<String> {
-        match command {
-            Command::Exec(words) => words.clone(),
-            Command::Shell(text) | Command::Script(text) | Command::Heredocs(text) => {
-                let mut words = self.shell(windows);
-                words.push(text.clone());
-                words
-            }
-        }
+/// Returns a port with its protocol, by default TCP.
+pub fn with_protocol(port: &str) -> String {
+    match port.contains('/') {
+        true => port.to_owned(),
+        false => format!("{port}/tcp"),
     }
 }
 
@@ -187,16 +184,19 @@ fn strings(value: Option<&Value>) -> Vec<String> {
     }
 }
 
-fn health(value: &Value) -> Option<Health> {
+fn health(value: &Value) -> Option<Healthcheck> {
     let number = |name: &str| {
         fields::of(value, name)
             .and_then(Value::as_u64)
             .unwrap_or_default()
     };
     let test = strings(fields::of(value, "Test"));
-    let health = Health {
+    let health = Healthcheck {
         test,
-        times: ["Interval", "Timeout", "StartPeriod", "StartInterval"].map(number),
+        interval: number("Interval"),
+        timeout: number("Timeout"),
+        start_period: number("StartPeriod"),
+        start_interval: number("StartInterval"),
         retries: number("Retries"),
     };
     (!health.test.is_empty()).then_some(health)

@@ -1,21 +1,21 @@
-//! Long shell commands over several lines, without changing what the shell sees.
+//! Long shell commands on several lines; the shell sees the same command.
 
-/// Columns from which a command is broken.
+/// Columns up to which a command stays on one line.
 const WIDTH: usize = 100;
 
-/// The lines of a command, broken before `&&` and after `;`; one line where it is short or nothing is safe to break.
+/// Breaks a command before `&&` and after `;`. A short command, or one without a safe place to break, stays one line.
 ///
-/// Blanks between words are what continuation lines of the original left behind, so runs of them become one. Nothing
-/// is touched within quotes, substitutions and comments, and nothing at all in a text that does not scan.
-pub fn wrap(text: &str) -> Vec<String> {
-    let whole = || vec![text.to_owned()];
-    // Patterns of `case` have a parenthesis without its like, which misleads the scan where it matters: in quotes.
+/// Runs of blanks between words are left over from continuation lines and become one blank. Quotes, substitutions and
+/// comments stay untouched, and so does a text that cannot be scanned.
+pub(super) fn shell_lines(text: &str) -> Vec<String> {
+    let unchanged = || vec![text.to_owned()];
+    // The lone parentheses of `case` patterns mislead the scan where it matters: in quotes.
     let misleading = text.contains("case ") && text.contains('"') && text.contains("$(");
     if text.contains("<<") || misleading {
-        return whole();
+        return unchanged();
     }
     let Some(pieces) = pieces(text) else {
-        return whole();
+        return unchanged();
     };
     let had_lines = text.contains("   ") || text.contains('\t');
     let joined = pieces.join(" ");
@@ -25,7 +25,7 @@ pub fn wrap(text: &str) -> Vec<String> {
     }
 }
 
-/// Whether these are blanks to the shell as well as to the builder.
+/// Tests for a blank of both the shell and the builder.
 fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t')
 }
@@ -33,7 +33,7 @@ fn is_blank(c: char) -> bool {
 fn pieces(text: &str) -> Option<Vec<String>> {
     let mut pieces: Vec<String> = Vec::new();
     let mut piece = String::new();
-    // What encloses the current place: `"`, `(`, `{` or a backquote.
+    // The open delimiters around the current character: `"`, `(`, `{` or a backquote.
     let mut stack: Vec<char> = Vec::new();
     let mut chars = text.chars().peekable();
     let mut before = ' ';
@@ -76,7 +76,7 @@ fn pieces(text: &str) -> Option<Vec<String>> {
             }
             (_, '(') => stack.push('('),
             (None, '#') if is_blank(before) || before == ';' => {
-                // A comment takes the rest, and no line may start with it.
+                // A comment takes the rest; no line may start with one.
                 let mut line = match piece.trim().is_empty() {
                     true => pieces.pop().map_or_else(String::new, |last| last + " "),
                     false => piece,
@@ -181,7 +181,7 @@ mod tests {
             ("(a   && b)   && c", &["(a   && b)", "&& c"]),
             ("cat <<E   && x", &["cat <<E   && x"]),
         ] {
-            assert_eq!(wrap(text), lines, "{text}");
+            assert_eq!(shell_lines(text), lines, "{text}");
         }
     }
 }

@@ -1,47 +1,21 @@
-//! The forms that entries of the history come in: how to tell them, and their parts.
+//! Notations in history entries: their detection and their parts.
 
-use super::go;
-use super::instruction::{Command, Health};
 use crate::spec::History;
+use crate::spec::instruction::{Command, Healthcheck, go, parse_duration};
 
-/// Whether BuildKit wrote an entry, by its remark.
+/// Tests if BuildKit wrote an entry, by its comment.
 pub fn is_buildkit(entry: &History) -> bool {
     entry.comment.starts_with("buildkit.")
 }
 
-/// Whether a word starts an instruction.
-pub fn is_keyword(word: &str) -> bool {
-    const KEYWORDS: [&str; 18] = [
-        "ADD",
-        "ARG",
-        "CMD",
-        "COPY",
-        "ENTRYPOINT",
-        "ENV",
-        "EXPOSE",
-        "FROM",
-        "HEALTHCHECK",
-        "LABEL",
-        "MAINTAINER",
-        "ONBUILD",
-        "RUN",
-        "SHELL",
-        "STOPSIGNAL",
-        "USER",
-        "VOLUME",
-        "WORKDIR",
-    ];
-    KEYWORDS.contains(&word)
-}
-
-/// Whether what stands before `#(nop)` is a shell: words, the last one an option.
+/// Tests if the text before `#(nop)` is a shell: words, the last one an option.
 pub fn is_shell_prefix(before: &str) -> bool {
     before.len() <= 4096
         && !before.contains('\n')
         && (before.trim().is_empty() || before.ends_with(' '))
 }
 
-/// Whether a text is the name of a shell and nothing else.
+/// Tests for the name of a shell and nothing else.
 pub fn is_bare_shell(text: &str) -> bool {
     let name = text.rsplit(['/', '\\']).next().unwrap_or_default();
     !text.contains(' ')
@@ -62,13 +36,13 @@ pub fn is_bare_shell(text: &str) -> bool {
         )
 }
 
-/// Whether a text begins with a shell and an option that takes a command.
+/// Tests if a text begins with a shell and an option that takes a command.
 pub fn is_shell_command(text: &str) -> bool {
     let words = exec_words(text);
     words.first().is_some_and(|word| is_bare_shell(word)) && words.len() > 2
 }
 
-/// What programs without Dockerfiles write.
+/// Tests for an entry of a program without Dockerfiles.
 pub fn is_foreign(text: &str, author: &str) -> bool {
     const BEGINNINGS: [&str; 22] = [
         "bazel build",
@@ -104,7 +78,8 @@ pub fn is_foreign(text: &str, author: &str) -> bool {
     BEGINNINGS.iter().any(|start| text.starts_with(start)) || AUTHORS.contains(&author)
 }
 
-/// The words of a command in the exec form, as far as they can be told: a shell takes all of the rest as one.
+/// Splits a command into the words of the exec form, as far as they are known: the command line of a shell, or the text
+/// after PowerShell's `-Command`, is one word.
 pub fn exec_words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut rest = text.trim();
@@ -127,12 +102,7 @@ pub fn exec_words(text: &str) -> Vec<String> {
     words
 }
 
-/// The words of a shell, as in `SHELL`: with PowerShell the text behind `-Command` is one.
-pub fn shell_words(text: &str) -> Vec<String> {
-    exec_words(text)
-}
-
-/// The text of a RUN: one line, a script, or a command line with heredocs.
+/// Returns the command of a RUN: one line, a script, or a command line with heredocs.
 pub fn script(text: &str) -> Command {
     let Some((first, _)) = text.split_once('\n') else {
         return Command::Shell(text.to_owned());
@@ -143,7 +113,7 @@ pub fn script(text: &str) -> Command {
     }
 }
 
-/// What stands between brackets, if there are any.
+/// Removes brackets around a text, if there are any.
 pub fn unbracketed(value: &str) -> &str {
     value
         .strip_prefix('[')
@@ -151,7 +121,7 @@ pub fn unbracketed(value: &str) -> &str {
         .unwrap_or(value)
 }
 
-/// `map[80/tcp:{} 443/tcp:{}]`, `[80/tcp]`, `80/tcp 443/tcp`.
+/// Reads the ports of `map[80/tcp:{} 443/tcp:{}]`, `[80/tcp]` or `80/tcp 443/tcp`.
 pub fn ports(value: &str) -> Vec<String> {
     let inner = value.strip_prefix("map").unwrap_or(value);
     let words = unbracketed(inner).split([' ', ',']);
@@ -162,12 +132,17 @@ pub fn ports(value: &str) -> Vec<String> {
         .collect()
 }
 
-/// `["CMD-SHELL" "x"] "30s" "3s" "5s" "0s" '\x03'`, with two, three or four durations.
-pub fn printed_health(inner: &str) -> Option<Health> {
+/// Reads a duration in Go's notation; returns nanoseconds.
+pub fn duration(text: &str) -> Option<u64> {
+    u64::try_from(parse_duration(text).ok()?).ok()
+}
+
+/// Reads `["CMD-SHELL" "x"] "30s" "3s" "5s" "0s" '\x03'`, with two, three or four durations.
+pub fn printed_health(inner: &str) -> Option<Healthcheck> {
     let (test, mut rest) = go::quoted_list(inner)?;
-    let mut health = Health {
+    let mut health = Healthcheck {
         test,
-        ..Health::default()
+        ..Healthcheck::default()
     };
     let mut at = 0;
     loop {
@@ -178,28 +153,26 @@ pub fn printed_health(inner: &str) -> Option<Health> {
             return end.is_empty().then_some(health);
         }
         let (time, after) = go::quoted(rest)?;
-        *health.times.get_mut(at)? = go::duration(&time)?;
+        **health.times_mut().get_mut(at)? = duration(&time)?;
         at += 1;
         rest = after;
     }
 }
 
-/// The instruction as it stands in a Dockerfile.
-pub fn written_health(value: &str) -> Option<Health> {
-    let mut health = Health::default();
+/// Reads the arguments of HEALTHCHECK as written in a Dockerfile.
+pub fn written_health(value: &str) -> Option<Healthcheck> {
+    let mut health = Healthcheck::default();
     let mut rest = value.trim();
     while rest.starts_with("--") {
         let (flag, after) = rest.split_once(' ')?;
         let (name, value) = flag.split_once('=')?;
-        let names = [
-            "--interval",
-            "--timeout",
-            "--start-period",
-            "--start-interval",
-        ];
-        match names.iter().position(|known| *known == name) {
-            Some(i) => *health.times.get_mut(i)? = go::duration(value)?,
-            None if name == "--retries" => health.retries = value.parse().ok()?,
+        let name = name.strip_prefix("--")?;
+        match Healthcheck::TIME_FLAGS
+            .iter()
+            .position(|flag| *flag == name)
+        {
+            Some(i) => *health.times_mut()[i] = duration(value)?,
+            None if name == "retries" => health.retries = value.parse().ok()?,
             None => return None,
         }
         rest = after.trim_start();
@@ -222,7 +195,7 @@ pub fn written_health(value: &str) -> Option<Health> {
     Some(health)
 }
 
-/// Takes the options of RUN off what was typed behind it: words in front that begin with `--`.
+/// Splits off the options of RUN: leading words that begin with `--`.
 pub fn run_options(text: &str) -> (Vec<&str>, &str) {
     let mut options = Vec::new();
     let mut rest = text;
@@ -232,7 +205,7 @@ pub fn run_options(text: &str) -> (Vec<&str>, &str) {
         let (word, after) = trimmed.split_at(end);
         let known = ["--mount=", "--network=", "--security=", "--device="];
         if !known.iter().any(|name| word.starts_with(name)) || after.is_empty() {
-            // Blanks in front stay with a command that has none.
+            // A command without options keeps its leading blanks.
             return match options.is_empty() {
                 true => (options, text),
                 false => (options, trimmed),
@@ -243,13 +216,13 @@ pub fn run_options(text: &str) -> (Vec<&str>, &str) {
     }
 }
 
-/// A command of buildah's without the checksums of what was mounted for it.
+/// Removes the checksums of mounts that buildah appends to a command.
 pub fn without_sums(command: &str) -> &str {
     let mut rest = command;
     while let Some((before, sum)) = rest.rsplit_once(":sha256:") {
         let is_sum =
             sum.len() == 64 && sum.bytes().all(|byte| byte.is_ascii_hexdigit()) || sum == "…";
-        // The body of a heredoc or the place of a mount stands before it.
+        // The body of a heredoc or the target of a mount precedes it.
         match (is_sum, before.rsplit_once('\n')) {
             (true, Some((command, _))) => rest = command,
             (true, None) => return before,
@@ -259,7 +232,7 @@ pub fn without_sums(command: &str) -> &str {
     rest
 }
 
-/// What buildah appends to entries: `|inheritLabels=false`, `|force-mtime=…`.
+/// Splits off the options that buildah appends to entries: `|inheritLabels=false`, `|force-mtime=…`.
 pub fn without_tails(value: &str) -> (&str, Vec<&str>) {
     let mut rest = value;
     let mut dropped = Vec::new();

@@ -1,18 +1,17 @@
-//! Lists whose quotes the history lost, taken apart with the help of the config.
+//! Lists whose quotes the history lost, split with the help of the config.
 
-use super::go;
-use super::instruction::Pairs;
+use crate::spec::instruction::{Pairs, go};
 
-/// The most bytes of a name that is looked for.
+/// Limit on the bytes of a name.
 const NAME: usize = 256;
-/// The most names and values of a config that are compared.
+/// Limit on the names and values of a config that are compared.
 const KNOWN: usize = 1000;
-/// The most places at which the shell may stand in a command with build arguments.
+/// Limit on the positions tried for the shell in a command with build arguments.
 const STARTS: usize = 64;
 
-/// Takes `A=b c D=e` apart. `known` are the pairs of the config, which tell where a value ends.
+/// Splits `A=b c D=e`. `known` are the pairs of the config, by which the ends of values are found.
 ///
-/// The flag says whether the config confirms all of it, or nothing in it could be read in two ways.
+/// Also returns true if the config confirms all of it, or if nothing in it is ambiguous.
 pub fn pairs(text: &str, known: &[(String, String)]) -> (Pairs, bool) {
     let known = known.get(..KNOWN).unwrap_or(known);
     let mut out: Pairs = Vec::new();
@@ -26,7 +25,7 @@ pub fn pairs(text: &str, known: &[(String, String)]) -> (Pairs, bool) {
                     value.push(' ');
                     value.push_str(rest);
                 }
-                // `ENV A b` of old: a blank stands for the sign.
+                // The old form `ENV A b`.
                 None => {
                     let (key, value) = rest.split_once(' ').unwrap_or((rest, ""));
                     out.push((key.to_owned(), value.trim().to_owned()));
@@ -42,7 +41,7 @@ pub fn pairs(text: &str, known: &[(String, String)]) -> (Pairs, bool) {
     (out, sure)
 }
 
-/// A key and what follows the sign behind it.
+/// Splits off a key and the sign after it.
 fn key(text: &str) -> Option<(String, &str)> {
     if let Some((key, rest)) = go::quoted(text)
         && let Some(rest) = rest.strip_prefix('=')
@@ -53,7 +52,7 @@ fn key(text: &str) -> Option<(String, &str)> {
     Some((key.to_owned(), rest))
 }
 
-/// A value, what follows it, and whether that is certain.
+/// Splits off a value; also returns true for one that is certain.
 fn value<'a>(key: &str, text: &'a str, known: &[(String, String)]) -> (String, &'a str, bool) {
     let ends = |rest: &str| rest.is_empty() || rest.starts_with(' ');
     let stated = known.iter().find(|(name, _)| name == key);
@@ -68,7 +67,7 @@ fn value<'a>(key: &str, text: &'a str, known: &[(String, String)]) -> (String, &
             return (value.clone(), rest, true);
         }
     }
-    // Quotes that belong to the value stay where the config has them; here it says nothing.
+    // Quotes that belong to the value were found in the config above; these do not.
     if let Some((value, rest)) = unquoted {
         return (value, rest, false);
     }
@@ -85,7 +84,7 @@ fn value<'a>(key: &str, text: &'a str, known: &[(String, String)]) -> (String, &
     (value.to_owned(), rest, !value.contains(' '))
 }
 
-/// Whether a text can be the name of a variable.
+/// Tests for the name of a variable.
 pub fn is_identifier(text: &str) -> bool {
     let mut bytes = text.bytes();
     bytes
@@ -94,7 +93,7 @@ pub fn is_identifier(text: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// Takes `/a /b c` apart; items of the config may hold blanks.
+/// Splits `/a /b c`; items of the config may have blanks.
 pub fn list(text: &str, known: &[String]) -> Vec<String> {
     let mut out = Vec::new();
     let mut rest = text.trim();
@@ -121,10 +120,10 @@ pub fn list(text: &str, known: &[String]) -> Vec<String> {
     out
 }
 
-/// Takes the build arguments off a command: `|2 A=1 B=x y /bin/sh -c make` is `A=1`, `B=x y` and `/bin/sh -c make`.
+/// Splits build arguments off a command: `|2 A=1 B=x y /bin/sh -c make` is `A=1`, `B=x y` and `/bin/sh -c make`.
 ///
-/// `declared` are the names seen so far, `had` the values they had elsewhere, `shell` the shell's words joined. `None`
-/// if there are none to take off.
+/// `declared` are the names seen so far, `had` their values elsewhere, `shell` the shell's words joined. Returns `None`
+/// for a command without build arguments.
 pub fn build_args<'a>(
     text: &'a str,
     declared: &[String],
@@ -137,7 +136,7 @@ pub fn build_args<'a>(
         return Some((Vec::new(), rest));
     }
     let with_blank = format!("{shell} ");
-    // Where the command may start: at the shell, else anywhere behind the last name.
+    // The command may start at the shell, else anywhere after the last name.
     let starts: Vec<usize> = rest
         .match_indices(&with_blank)
         .map(|(at, _)| at)
@@ -151,7 +150,7 @@ pub fn build_args<'a>(
     }
     exec_args(rest, count, declared, had)
         .or_else(|| {
-            // buildah counts those without a value, too, and leaves them out.
+            // buildah omits arguments without a value, but counts them.
             let start = *starts.first()?;
             let head = rest.get(..start)?.strip_suffix(' ')?;
             let fewer = names(head, declared).len();
@@ -159,7 +158,7 @@ pub fn build_args<'a>(
             Some((pairs??, rest.get(start..)?))
         })
         .or_else(|| {
-            // Arguments that cannot be told apart are lost, the command is not.
+            // Arguments that cannot be split are lost, the command is not.
             let start = *starts.first()?;
             Some((Vec::new(), rest.get(start..)?))
         })
@@ -171,7 +170,7 @@ fn exec_args<'a>(
     declared: &[String],
     had: &[(String, String)],
 ) -> Option<(Pairs, &'a str)> {
-    // The exec form: the last value is the one it has elsewhere, or ends at the first blank, as most do.
+    // The exec form: the last value is that of another entry, or ends at the first blank, as most do.
     let names = names(rest, declared);
     let names = match names.len() < count {
         true => self::names(rest, &[]),
@@ -203,7 +202,7 @@ fn split_args(text: &str, count: usize, declared: &[String]) -> Option<Pairs> {
     let all = starts.len() == count;
     for at in starts {
         let (name, _) = text.get(at..)?.split_once('=')?;
-        // BuildKit notes one that is declared again twice.
+        // BuildKit records an argument that is declared again twice.
         let again = chosen.iter().any(|(_, known)| *known == name);
         if chosen.len() < count && (all || !again) {
             chosen.push((at, name));
@@ -224,7 +223,8 @@ fn split_args(text: &str, count: usize, declared: &[String]) -> Option<Pairs> {
     Some(out)
 }
 
-/// Where arguments may start: at each `NAME=` behind a blank, of the declared names or, if that is empty, of any.
+/// Returns the positions at which arguments may start: each `NAME=` after a blank, with a declared name or, if none are
+/// declared, any name.
 fn names(text: &str, declared: &[String]) -> Vec<usize> {
     let blanks = text.match_indices(' ').map(|(at, _)| at + 1);
     std::iter::once(0)
@@ -238,7 +238,7 @@ fn names(text: &str, declared: &[String]) -> Vec<usize> {
         .collect()
 }
 
-/// The text from `at` up to the next `=`, if that is near: looking further at each blank would take for ever.
+/// Returns the text from `at` up to the next `=`, if that is near: a longer search at each blank would take too long.
 fn name(text: &str, at: usize) -> Option<&str> {
     let bytes = text.as_bytes().get(at..)?;
     let window = bytes.get(..bytes.len().min(NAME))?;
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn the_config_tells_where_a_value_ends() {
+    fn ends_of_values_are_found_by_the_config() {
         let known = owned(&[
             ("A", "b c"),
             ("D", "e"),
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn items_may_hold_blanks() {
+    fn items_may_have_blanks() {
         let known = ["/data".to_owned(), "/my data".to_owned()];
         assert_eq!(
             list("/my data /data /x", &known),
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn build_arguments() {
+    fn build_arguments_are_split_off() {
         let declared: Vec<String> = ["A", "B", "C"].map(str::to_owned).into();
         let had = owned(&[("C", "x y"), ("C", "z")]);
         for (text, expected, command) in [

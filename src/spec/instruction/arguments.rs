@@ -1,14 +1,15 @@
-//! Arguments of instructions.
+//! Lines to instructions: the arguments that each takes.
 
+use super::invalid::invalid;
 use super::lines::{Arguments, Line};
-use super::model::{Change, Command, Healthcheck, rejected};
+use super::model::{Command, Healthcheck, Instruction};
 use super::values;
 use crate::error::Result;
 
-/// Returns the change that a line makes.
-pub(super) fn change(line: &Line) -> Result<Change> {
+/// Returns the instruction of a line, its arguments as written.
+pub(super) fn instruction(line: &Line) -> Result<Instruction> {
     let name = line.name.to_uppercase();
-    let at_least_one = || rejected(format!("{name} requires at least one argument"));
+    let at_least_one = || invalid(format!("{name} requires at least one argument"));
     match line.name.as_str() {
         "env" | "label" => {
             let pairs = match &line.arguments {
@@ -17,20 +18,20 @@ pub(super) fn change(line: &Line) -> Result<Change> {
             };
             no_flags(line)?;
             if pairs.iter().any(|(name, _)| name.is_empty()) {
-                return Err(rejected(format!("{name} names can not be blank")));
+                return Err(invalid(format!("{name} names can not be blank")));
             }
             Ok(match line.name.as_str() {
-                "env" => Change::Env(pairs.clone()),
-                _ => Change::Label(pairs.clone()),
+                "env" => Instruction::Env(pairs.clone()),
+                _ => Instruction::Label(pairs.clone()),
             })
         }
         "cmd" => {
             no_flags(line)?;
-            Ok(Change::Cmd(command(&line.arguments)))
+            Ok(Instruction::Cmd(command(&line.arguments)))
         }
         "entrypoint" => {
             no_flags(line)?;
-            Ok(Change::Entrypoint(command(&line.arguments)))
+            Ok(Instruction::Entrypoint(command(&line.arguments)))
         }
         "expose" => {
             let mut ports = texts(&line.arguments);
@@ -39,7 +40,7 @@ pub(super) fn change(line: &Line) -> Result<Change> {
             }
             no_flags(line)?;
             ports.sort();
-            Ok(Change::Expose(ports))
+            Ok(Instruction::Expose(ports))
         }
         "volume" => {
             let volumes = texts(&line.arguments);
@@ -49,19 +50,19 @@ pub(super) fn change(line: &Line) -> Result<Change> {
             no_flags(line)?;
             let volumes: Vec<String> = volumes.iter().map(|path| path.trim().to_owned()).collect();
             if volumes.iter().any(String::is_empty) {
-                return Err(rejected("VOLUME specified can not be an empty string"));
+                return Err(invalid("VOLUME specified can not be an empty string"));
             }
-            Ok(Change::Volume(volumes))
+            Ok(Instruction::Volume(volumes))
         }
         "stopsignal" | "user" | "workdir" => {
             let [text] = &texts(&line.arguments)[..] else {
-                return Err(rejected(format!("{name} requires exactly one argument")));
+                return Err(invalid(format!("{name} requires exactly one argument")));
             };
             no_flags(line)?;
             Ok(match line.name.as_str() {
-                "stopsignal" => Change::StopSignal(text.clone()),
-                "user" => Change::User(text.clone()),
-                _ => Change::Workdir(text.clone()),
+                "stopsignal" => Instruction::StopSignal(text.clone()),
+                "user" => Instruction::User(text.clone()),
+                _ => Instruction::Workdir(text.clone()),
             })
         }
         "onbuild" => {
@@ -70,20 +71,20 @@ pub(super) fn change(line: &Line) -> Result<Change> {
             };
             no_flags(line)?;
             match inner.name.to_uppercase().as_str() {
-                "ONBUILD" => Err(rejected(
+                "ONBUILD" => Err(invalid(
                     "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed",
                 )),
-                trigger @ ("MAINTAINER" | "FROM") => Err(rejected(format!(
+                trigger @ ("MAINTAINER" | "FROM") => Err(invalid(format!(
                     "{trigger} isn't allowed as an ONBUILD trigger"
                 ))),
                 _ => {
                     let rest = line.text.get("onbuild".len()..).unwrap_or_default();
-                    Ok(Change::OnBuild(rest.trim_start().to_owned()))
+                    Ok(Instruction::OnBuild(rest.trim_start().to_owned()))
                 }
             }
         }
-        "healthcheck" => healthcheck(line).map(Change::Healthcheck),
-        other => Err(rejected(format!("{other} is not a valid change command"))),
+        "healthcheck" => healthcheck(line).map(Instruction::Healthcheck),
+        other => Err(invalid(format!("{other} is not a valid change command"))),
     }
 }
 
@@ -106,7 +107,7 @@ fn no_flags(line: &Line) -> Result<()> {
     flags(line, &[]).map(drop)
 }
 
-/// Returns the values of flags, in the order of `known`; empty where not given.
+/// The values of the flags that an instruction takes, in the order of `known`; empty where not given.
 fn flags(line: &Line, known: &[&str]) -> Result<Vec<String>> {
     let mut values = vec![None; known.len()];
     for flag in &line.flags {
@@ -116,12 +117,12 @@ fn flags(line: &Line, known: &[&str]) -> Result<Vec<String>> {
             None => (flag, None),
         };
         let Some(position) = known.iter().position(|known| *known == name) else {
-            return Err(rejected(format!("Unknown flag: {name}")));
+            return Err(invalid(format!("Unknown flag: {name}")));
         };
         if values[position].is_some() {
-            return Err(rejected(format!("Duplicate flag specified: {name}")));
+            return Err(invalid(format!("Duplicate flag specified: {name}")));
         }
-        let value = value.ok_or_else(|| rejected(format!("Missing a value on flag: {name}")))?;
+        let value = value.ok_or_else(|| invalid(format!("Missing a value on flag: {name}")))?;
         values[position] = Some(value.to_owned());
     }
     Ok(values.into_iter().map(Option::unwrap_or_default).collect())
@@ -129,12 +130,12 @@ fn flags(line: &Line, known: &[&str]) -> Result<Vec<String>> {
 
 fn healthcheck(line: &Line) -> Result<Healthcheck> {
     let Arguments::Check(kind, command) = &line.arguments else {
-        return Err(rejected("HEALTHCHECK requires at least one argument"));
+        return Err(invalid("HEALTHCHECK requires at least one argument"));
     };
     let words = texts(command);
     match kind.to_uppercase().as_str() {
-        "" => Err(rejected("HEALTHCHECK requires at least one argument")),
-        "NONE" if !words.is_empty() => Err(rejected("HEALTHCHECK NONE takes no arguments")),
+        "" => Err(invalid("HEALTHCHECK requires at least one argument")),
+        "NONE" if !words.is_empty() => Err(invalid("HEALTHCHECK NONE takes no arguments")),
         "NONE" => Ok(Healthcheck {
             test: vec!["NONE".to_owned()],
             ..Healthcheck::default()
@@ -149,12 +150,12 @@ fn healthcheck(line: &Line) -> Result<Healthcheck> {
             ];
             let values = flags(line, &KNOWN)?;
             if kind != "CMD" {
-                return Err(rejected(format!(
+                return Err(invalid(format!(
                     "Unknown type {kind:?} in HEALTHCHECK (try CMD)"
                 )));
             }
             if words.is_empty() {
-                return Err(rejected("Missing command after HEALTHCHECK CMD"));
+                return Err(invalid("Missing command after HEALTHCHECK CMD"));
             }
             let kind = match **command {
                 Arguments::Json(_) => "CMD",

@@ -1,6 +1,6 @@
-//! What Go's `fmt` and `strconv` print, read back: builders put their data structures into the history that way.
+//! Values as Go's `fmt` and `strconv` print them, read back: builders write such into the history.
 
-/// A list as `%q` prints it, `["a" "b"]`, or as JSON has it, `["a","b"]`; and what follows it.
+/// Reads a list as printed by `%q`, `["a" "b"]`, or in JSON, `["a","b"]`; also returns the rest of the text.
 pub fn quoted_list(text: &str) -> Option<(Vec<String>, &str)> {
     let mut rest = text.strip_prefix('[')?;
     let mut items = Vec::new();
@@ -15,7 +15,7 @@ pub fn quoted_list(text: &str) -> Option<(Vec<String>, &str)> {
     }
 }
 
-/// A string in double quotes, and what follows it.
+/// Reads a string in double quotes; also returns the rest of the text.
 pub fn quoted(text: &str) -> Option<(String, &str)> {
     let mut rest = text.strip_prefix('"')?;
     // Bytes, because `\xNN` is one byte of a text that need not be UTF-8.
@@ -31,7 +31,8 @@ pub fn quoted(text: &str) -> Option<(String, &str)> {
     }
 }
 
-/// A rune in single quotes as `%q` prints a number, and what follows it: `'\x03'` is 3, `'\n'` 10.
+/// Reads a number as printed by `%q`, a rune in single quotes: `'\x03'` is 3, `'\n'` 10; also returns the rest of the
+/// text.
 pub fn rune(text: &str) -> Option<(u64, &str)> {
     let inner = text.strip_prefix('\'')?;
     let mut out = Vec::new();
@@ -52,7 +53,7 @@ pub fn rune(text: &str) -> Option<(u64, &str)> {
     Some((u32::from(number).into(), rest.strip_prefix('\'')?))
 }
 
-/// Reads what follows a backslash.
+/// Reads the part of an escape after the backslash; returns the rest of the text.
 fn escape<'a>(text: &'a str, out: &mut Vec<u8>) -> Option<&'a str> {
     let c = text.chars().next()?;
     let plain = match c {
@@ -75,7 +76,7 @@ fn escape<'a>(text: &'a str, out: &mut Vec<u8>) -> Option<&'a str> {
         return Some(rest);
     }
     if let Some((unit, rest)) = hex_digits(text, 'u', 4) {
-        // JSON writes what is beyond the basic plane as two of them.
+        // JSON writes a character beyond the basic plane as two of them.
         let low = rest
             .strip_prefix('\\')
             .and_then(|rest| hex_digits(rest, 'u', 4));
@@ -111,98 +112,12 @@ fn hex_digits(text: &str, letter: char, count: usize) -> Option<(u32, &str)> {
     })?
 }
 
-/// A duration as Go prints it, in nanoseconds: `30s`, `1m30s`, `1h0m0.5s`, `500ms`, `0s`.
-pub fn duration(text: &str) -> Option<u64> {
-    let mut rest = text;
-    let mut sum: u64 = 0;
-    if rest == "0" {
-        return Some(0);
-    }
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let (whole, tail) = rest.split_at(digits);
-        let (part, tail) = match tail.strip_prefix('.') {
-            None => ("", tail),
-            Some(tail) => tail.split_at(tail.find(|c: char| !c.is_ascii_digit())?),
-        };
-        let (unit, tail) = [
-            ("ns", 1_u64),
-            ("us", 1_000),
-            ("µs", 1_000),
-            ("ms", 1_000_000),
-            ("s", 1_000_000_000),
-            ("m", 60_000_000_000),
-            ("h", 3_600_000_000_000),
-        ]
-        .into_iter()
-        .find_map(|(name, unit)| Some((unit, tail.strip_prefix(name)?)))?;
-        if whole.is_empty() && part.is_empty() {
-            return None;
-        }
-        let whole: u64 = if whole.is_empty() {
-            0
-        } else {
-            whole.parse().ok()?
-        };
-        sum = sum.checked_add(whole.checked_mul(unit)?)?;
-        let mut weight = unit;
-        for digit in part.bytes() {
-            weight /= 10;
-            sum = sum.checked_add(u64::from(digit - b'0').checked_mul(weight)?)?;
-        }
-        rest = tail;
-    }
-    Some(sum)
-}
-
-/// Nanoseconds as an option of HEALTHCHECK has them: `30s`, `1m30s`, `1.5s`, `250ms`.
-pub fn show_duration(nanos: u64) -> String {
-    const SECOND: u64 = 1_000_000_000;
-    if nanos == 0 {
-        return "0s".to_owned();
-    }
-    if nanos < SECOND {
-        let (unit, name) = match nanos {
-            1_000_000.. => (1_000_000, "ms"),
-            1_000.. => (1_000, "us"),
-            _ => (1, "ns"),
-        };
-        return format!("{}{name}", decimal(nanos, unit));
-    }
-    let (hours, rest) = (nanos / (3600 * SECOND), nanos % (3600 * SECOND));
-    let (minutes, rest) = (rest / (60 * SECOND), rest % (60 * SECOND));
-    let mut out = String::new();
-    for (count, unit) in [(hours, "h"), (minutes, "m")] {
-        if count > 0 {
-            out.push_str(&format!("{count}{unit}"));
-        }
-    }
-    if rest > 0 {
-        out.push_str(&decimal(rest, SECOND));
-        out.push('s');
-    }
-    out
-}
-
-fn decimal(nanos: u64, unit: u64) -> String {
-    let part = nanos % unit;
-    if part == 0 {
-        return (nanos / unit).to_string();
-    }
-    let width = unit.ilog10() as usize;
-    let part = format!("{part:0width$}");
-    format!("{}.{}", nanos / unit, part.trim_end_matches('0'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn lists() {
+    fn quoted_lists() {
         for (text, items, rest) in [
             (
                 r#"["nginx" "-g" "daemon off;"]"#,
@@ -236,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn runes_and_durations() {
+    fn runes() {
         for (text, number) in [
             (r"'\x03'", 3),
             (r"'\n'", 10),
@@ -248,22 +163,6 @@ mod tests {
             ("'Ā'", 256),
         ] {
             assert_eq!(rune(text), Some((number, "")), "{text}");
-        }
-        for (text, nanos) in [
-            ("0s", 0),
-            ("30s", 30_000_000_000),
-            ("1m30s", 90_000_000_000),
-            ("1.5s", 1_500_000_000),
-            ("500ms", 500_000_000),
-            ("2h", 7_200_000_000_000),
-        ] {
-            assert_eq!(duration(text), Some(nanos), "{text}");
-            assert_eq!(show_duration(nanos), text);
-        }
-        assert_eq!(duration("1h0m0s"), Some(3_600_000_000_000));
-        assert_eq!(show_duration(90_250_000_000), "1m30.25s");
-        for text in ["", "s", "5", "1x", "99999999999999999999h", "-1s"] {
-            assert_eq!(duration(text), None, "{text}");
         }
     }
 }

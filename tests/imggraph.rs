@@ -962,7 +962,7 @@ fn usage_is_checked_before_anything_is_opened() {
     let room = Room::new();
     room.run("imggraph --view packages --filter dangling=true gone.tar")
         .code(2)
-        .complains("--filter is about images");
+        .complains("--filter selects images");
     room.run("imggraph --format pdf gone.tar")
         .code(2)
         .complains("'pdf'");

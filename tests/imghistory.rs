@@ -199,7 +199,7 @@ fn fewer_entries_than_layers_are_aligned_from_the_top() {
     );
     assert_eq!(
         error,
-        "imghistory: warning: app.tar: history speaks of 2 layers, the image has 3: the history is aligned from the top \
+        "imghistory: warning: app.tar: history lists 2 layers, the image has 3: the history is aligned from the top \
          and the lowest layers have no entry\n"
     );
 }
@@ -224,7 +224,7 @@ fn more_entries_than_layers_leave_the_last_ones_without() {
     );
     assert_eq!(
         error,
-        "imghistory: warning: app.tar: history speaks of 3 layers, the image has 1: the last entries have no layer\n"
+        "imghistory: warning: app.tar: history lists 3 layers, the image has 1: the last entries have no layer\n"
     );
 }
 

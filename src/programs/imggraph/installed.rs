@@ -1,4 +1,4 @@
-//! What packages are installed in an image.
+//! Installed packages of an image.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -9,18 +9,18 @@ use crate::layer::Limits;
 use crate::packages::{self, DatabaseKind, Packages};
 use crate::tree::{NodeKind, Reading, Tree};
 
-/// The most bytes of all databases and metadata files of an image together.
+/// Limit on the bytes of all package databases and metadata files of an image.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// A file to be read: where it starts in the plain tar, how long it is, what it is, and its path.
-type Wish = (u64, u64, DatabaseKind, Vec<u8>);
+/// File to read: offset in the uncompressed tar, size, kind, path.
+type Request = (u64, u64, DatabaseKind, Vec<u8>);
 
-/// Reads the package databases of an image: dpkg's, apk's, RPM's, and what Python and npm packages say of themselves.
+/// Reads the package databases of an image (dpkg, apk, RPM) and the metadata files of Python and npm packages.
 ///
-/// Lists the layers to know what is there in the end, and reads those again that hold something that is wanted.
+/// Lists all layers, and reads those again that have one of these files.
 ///
 /// # Errors
-/// As [`Reading::list_all`] and [`Tree::apply`]; `Limit` for databases of more than a gigabyte together. A database
+/// Those of [`Reading::list_all`] and [`Tree::apply`]; `Limit` for databases of more than a gigabyte together. A database
 /// that cannot be read is in [`Packages::faults`], and the first entry that cannot be applied.
 pub fn installed(image: &Image, limits: &Limits, meter: &Meter) -> Result<Packages> {
     let reading = Reading {
@@ -30,9 +30,9 @@ pub fn installed(image: &Image, limits: &Limits, meter: &Meter) -> Result<Packag
     };
     let tree = Tree::apply(reading.list_all(image)?)?;
     let mut packages = Packages::default();
-    // What is left out of the tree may be what others take for a database.
+    // An entry that cannot be applied may be a database to other tools.
     packages.faults.extend(tree.faults().first().cloned());
-    let mut wishes: Vec<Vec<Wish>> = vec![Vec::new(); image.layers.len()];
+    let mut requests: Vec<Vec<Request>> = vec![Vec::new(); image.layers.len()];
     let mut sum = 0u64;
     for node in tree.walk() {
         if node.kind() != NodeKind::File {
@@ -48,7 +48,7 @@ pub fn installed(image: &Image, limits: &Limits, meter: &Meter) -> Result<Packag
         let shown = || crate::escape::bytes(&path).into_owned();
         let refused = match () {
             () if place.segments.is_some() => Some(Fault::Unsupported {
-                what: "a package database with holes".into(),
+                what: "sparse package database".into(),
             }),
             () if place.stored > packages::MAX_FILE_SIZE => Some(Fault::Limit {
                 what: "bytes of a package database",
@@ -71,19 +71,19 @@ pub fn installed(image: &Image, limits: &Limits, meter: &Meter) -> Result<Packag
             };
             return Err(Error::new(fault).at(shown()));
         }
-        if let Some(list) = wishes.get_mut(place.layer) {
+        if let Some(list) = requests.get_mut(place.layer) {
             list.push((place.offset, place.stored, wanted, path));
         }
     }
-    for (i, mut wishes) in wishes.into_iter().enumerate() {
-        wishes.sort_by_key(|wish| wish.0);
+    for (i, mut requests) in requests.into_iter().enumerate() {
+        requests.sort_by_key(|request| request.0);
         let layer = &image.layers[i];
         let place = || format!("layer {} of {}", i + 1, image.layers.len());
-        let read = match (wishes.is_empty(), layer.content()) {
+        let read = match (requests.is_empty(), layer.content()) {
             (true, _) => Ok(()),
             (false, Some(content)) => content
                 .reader()
-                .and_then(|reader| read(reader, wishes, limits, &mut packages)),
+                .and_then(|reader| read(reader, requests, limits, &mut packages)),
             (false, None) => Err(Fault::StreamConsumed.into()),
         };
         read.at(|| layer.member.clone()).at(place)?;
@@ -91,29 +91,29 @@ pub fn installed(image: &Image, limits: &Limits, meter: &Meter) -> Result<Packag
     Ok(packages.sorted())
 }
 
-/// Reads the wanted parts of a layer, going forward only.
+/// Reads the requested parts of a layer, in order of offsets.
 fn read(
     stored: impl Read,
-    wishes: Vec<Wish>,
+    requests: Vec<Request>,
     limits: &Limits,
     packages: &mut Packages,
 ) -> Result<()> {
     let broken = |error| Error::io("read", error);
     let mut stored = BufReader::with_capacity(CHUNK, stored);
     let compression = Compression::sniff(stored.fill_buf().map_err(broken)?);
-    let mut plain = Decoder::new(stored, compression, limits.decode)?;
+    let mut uncompressed = Decoder::new(stored, compression, limits.decode)?;
     let mut at = 0;
-    // The names of one file are one place.
+    // Hard links have one offset.
     let mut last: Option<(u64, Vec<u8>)> = None;
-    for (offset, size, wanted, path) in wishes {
+    for (offset, size, wanted, path) in requests {
         if let Some((_, bytes)) = last.as_ref().filter(|(known, _)| *known == offset) {
             packages.add(wanted, &path, bytes)?;
             continue;
         }
         let skip = offset.saturating_sub(at);
-        io::copy(&mut (&mut plain).take(skip), &mut io::sink()).map_err(broken)?;
+        io::copy(&mut (&mut uncompressed).take(skip), &mut io::sink()).map_err(broken)?;
         let mut bytes = Vec::new();
-        (&mut plain)
+        (&mut uncompressed)
             .take(size)
             .read_to_end(&mut bytes)
             .map_err(broken)?;

@@ -1,4 +1,4 @@
-//! imghistory: what was done to make an image, and which layer each step made.
+//! The history of an image, each step with its layer.
 
 use crate::archive::Image;
 use crate::archive::Sizes;
@@ -6,53 +6,53 @@ use crate::archive::Sizes;
 /// The history of an image.
 #[derive(Debug)]
 pub struct HistoryReport {
-    /// The image's ID in full.
+    /// Image ID in full.
     pub id: String,
-    /// The steps, newest first as docker prints them.
+    /// Steps, newest first as docker prints them.
     pub rows: Vec<HistoryRow>,
-    /// Where history and layers do not match, in words.
+    /// Mismatches of history and layers, in words.
     pub warnings: Vec<String>,
 }
 
-/// One step.
+/// Step of the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryRow {
-    /// When, as written.
+    /// Creation time, as written.
     pub created: Option<String>,
-    /// The command, as the builder wrote it; empty for a layer that no entry speaks of.
+    /// Command, as the builder wrote it; empty for a layer without an entry.
     pub created_by: String,
-    /// A remark.
+    /// Comment.
     pub comment: String,
-    /// Who.
+    /// Author.
     pub author: Option<String>,
-    /// Whether the entry says that it made no layer.
+    /// True if the entry says that it made no layer.
     pub empty_layer: bool,
-    /// Whether an entry speaks of it: without one, the layer is known and nothing else.
+    /// True for a history entry; false for a layer without one.
     pub recorded: bool,
-    /// The number of the layer it made, 1 being the base.
+    /// Number of the layer, 1 = base layer.
     pub layer: Option<usize>,
-    /// The digest of the stored layer, where a manifest states it.
+    /// Digest of the stored layer, if a manifest states it.
     pub layer_digest: Option<String>,
-    /// The digest of the plain layer.
+    /// Digest of the uncompressed layer.
     pub diff_id: Option<String>,
-    /// Bytes of the layer's files; 0 for a step without a layer, `None` for a layer that is not in the archive.
+    /// Bytes of the layer's files; 0 without a layer, `None` for a layer that is not in the archive.
     pub size: Option<u64>,
-    /// Bytes of the layer as stored.
+    /// Stored bytes of the layer.
     pub stored: Option<u64>,
 }
 
-/// Lists the steps of an image. `sizes` are those of its layers.
+/// Returns the history of an image. `sizes` are those of its layers.
 pub fn history(image: &Image, sizes: &Sizes) -> HistoryReport {
     let mut warnings = Vec::new();
     if let Some(entries) = image.history_mismatch() {
         let layers = image.layers.len();
-        let what = if entries < layers {
+        let detail = if entries < layers {
             "the history is aligned from the top and the lowest layers have no entry"
         } else {
             "the last entries have no layer"
         };
         warnings.push(format!(
-            "history speaks of {entries} layers, the image has {layers}: {what}"
+            "history lists {entries} layers, the image has {layers}: {detail}"
         ));
     } else if image.config.history.is_empty() && !image.layers.is_empty() {
         warnings.push(format!(

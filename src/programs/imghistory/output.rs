@@ -1,4 +1,4 @@
-//! Rows of imghistory: docker's keys with docker's values, then our own.
+//! Rows of imghistory: docker's keys with docker's values, and further keys.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::render::images::{RowFormat, UNKNOWN};
 use crate::render::{Column, human};
 use crate::spec::Timestamp;
 
-/// The fields of a row of imghistory and their headings.
+/// Fields of a row of imghistory and their headings.
 pub const HISTORY_COLUMNS: &[Column] = &[
     Column {
         field: "ID",
@@ -75,7 +75,7 @@ pub const HISTORY_COLUMNS: &[Column] = &[
     },
 ];
 
-/// The rows of imghistory, newest first.
+/// Returns the rows of imghistory, newest first.
 pub fn history_rows<'a>(
     report: &'a HistoryReport,
     row_format: &'a RowFormat,

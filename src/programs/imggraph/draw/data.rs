@@ -1,4 +1,4 @@
-//! The graph as JSON.
+//! JSON document.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use crate::programs::imggraph::graph::{Edge, Graph, Node};
 use crate::render::human;
 use crate::render::json::pretty;
 
-/// Writes the graph as one JSON document, indented. Its keys are described in the man page and only grow.
+/// Writes the graph as one JSON document, indented. The man page describes its keys; new ones may be added.
 ///
 /// # Errors
 /// `Io` of the writer.
@@ -43,14 +43,14 @@ pub fn json(graph: &Graph, out: &mut dyn Write) -> Result<()> {
     writeln!(out, "\n}}").map_err(write)
 }
 
-/// One value after the other, so that never more than one is held.
+/// Writes a list value by value, so that one value at a time is in memory.
 fn list(key: &str, values: impl Iterator<Item = Value>, out: &mut dyn Write) -> io::Result<()> {
     write!(out, ",\n    \"{key}\": [")?;
     let mut any = false;
     for value in values {
         let comma = if any { "," } else { "" };
         any = true;
-        // Line ends inside texts are escaped, so every one is between values.
+        // Line ends inside texts are escaped, so all others are between values.
         write!(
             out,
             "{comma}\n        {}",
@@ -60,10 +60,11 @@ fn list(key: &str, values: impl Iterator<Item = Value>, out: &mut dyn Write) -> 
     write!(out, "{}]", if any { "\n    " } else { "" })
 }
 
+/// Returns a node as JSON.
 fn node(node: &Node) -> Value {
     let mut facts = Map::new();
     for (key, value) in &node.facts {
-        // What can come more than once is a list.
+        // A key that can occur several times has a list.
         match facts.get_mut(*key) {
             Some(Value::Array(list)) => list.push(value.clone().into()),
             Some(_) => {}
@@ -88,7 +89,7 @@ fn node(node: &Node) -> Value {
                 "ChainID": text(&layer.chain_id),
                 "DiffID": text(&layer.diff_id),
                 "LayerDigest": text(&layer.digest),
-                "CreatedBy": layer.made_by,
+                "CreatedBy": layer.created_by,
                 "SizeBytes": layer.size,
             })
         })
@@ -99,12 +100,12 @@ fn node(node: &Node) -> Value {
         "Names": node.names,
         "Label": node.label,
         "Digest": node.digest,
-        "CreatedBy": node.made_by,
+        "CreatedBy": node.created_by,
         "Size": node.size.map(human::size),
         "SizeBytes": node.size,
         "CumulativeBytes": node.cumulative,
         "SharedBy": node.shared_by,
-        "Absent": node.absent,
+        "Absent": node.missing,
         "Hidden": node.hidden,
         "Facts": facts,
         "Layers": layers,

@@ -1,24 +1,25 @@
-//! Graphviz's language.
+//! The language of Graphviz.
 
 use std::io::Write;
 
-use super::{RankDir, details, lines, shown};
+use super::labels::{RankDir, details, lines, visible};
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::programs::imggraph::graph::{EdgeKind, Graph, Node, NodeKind};
 
-/// The most columns of a line in a box, and of a tooltip.
+/// Limit on the columns of a line in a box.
 const LABEL: usize = 48;
+/// Limit on the columns of a tooltip.
 const TOOLTIP: usize = 2000;
 
-/// Writes the graph for `dot`. Edges point from what stands on something to what it stands on, and drawings grow in the
-/// direction of `rankdir` from what they begin with.
+/// Writes the graph for `dot`. Edges point from dependents to dependencies; the drawing grows in the direction of
+/// `rankdir`.
 ///
 /// # Errors
 /// `Io` of the writer.
 pub fn dot(graph: &Graph, rankdir: RankDir, out: &mut dyn Write) -> Result<()> {
     let write = |error| Error::io("write", error);
-    let back = graph.view.from_the_base();
+    let back = graph.view.runs_from_base();
     (|| {
         writeln!(out, "digraph \"{}\" {{", graph.view.name())?;
         writeln!(out, "  rankdir={};", rankdir.name())?;
@@ -28,14 +29,14 @@ pub fn dot(graph: &Graph, rankdir: RankDir, out: &mut dyn Write) -> Result<()> {
             let label: Vec<String> = lines(node)
                 .iter()
                 .filter(|line| !line.is_empty())
-                .map(|line| quoted(&shown(line, LABEL)))
+                .map(|line| quoted(&visible(line, LABEL)))
                 .collect();
             let label = label.join("\\n");
             let tooltip: Vec<String> = details(node)
                 .iter()
                 .map(|(key, value)| format!("{key}: {value}"))
                 .collect();
-            let tooltip = quoted(&shown(&tooltip.join(" | "), TOOLTIP));
+            let tooltip = quoted(&visible(&tooltip.join(" | "), TOOLTIP));
             let (fill, shape, style) = look(node);
             write!(out, "  n{i} [id=\"{}\", label=\"{label}\", tooltip=\"{tooltip}\", fillcolor=\"{fill}\"", quoted(&escape::text(&node.id)))?;
             if shape != "box" {
@@ -47,7 +48,7 @@ pub fn dot(graph: &Graph, rankdir: RankDir, out: &mut dyn Write) -> Result<()> {
             writeln!(out, "];")?;
         }
         for edge in &graph.edges {
-            // Ranks follow the order in which ends are written.
+            // Ranks follow the order of the ends.
             let (a, b) = if back { (edge.to, edge.from) } else { (edge.from, edge.to) };
             let mut marks = Vec::new();
             if back {
@@ -66,11 +67,12 @@ pub fn dot(graph: &Graph, rankdir: RankDir, out: &mut dyn Write) -> Result<()> {
     .map_err(write)
 }
 
-/// Text between quotes. A backslash would start an escape, and what is no visible character was escaped before.
+/// Escapes text for double quotes. Invisible characters were escaped before.
 fn quoted(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
+/// Returns fill colour, shape and style of a node.
 fn look(node: &Node) -> (&'static str, &'static str, &'static str) {
     let (fill, shape) = match node.kind {
         NodeKind::Image => ("#dbeafe", "box"),
@@ -84,7 +86,7 @@ fn look(node: &Node) -> (&'static str, &'static str, &'static str) {
         NodeKind::Artifact | NodeKind::Blob => ("#f3f4f6", "note"),
         NodeKind::Package => ("#f3f4f6", "box"),
     };
-    match node.absent {
+    match node.missing {
         true => ("#ffffff", shape, "dashed"),
         false => (fill, shape, "filled"),
     }

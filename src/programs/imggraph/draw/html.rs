@@ -1,8 +1,7 @@
-//! One page with everything in it: the picture to move about in, search, details, and a treemap of each image.
+//! Self-contained HTML page: the picture with zoom, search, details, and a treemap of each image.
 //!
-//! Nothing is fetched, and nothing from an archive is ever read as markup: the picture is escaped as XML, the rest is
-//! JSON in which no tag can end, and the script puts it into the page as text. The page's policy runs that script and no
-//! other.
+//! The page fetches nothing, and no text of an archive becomes markup: the picture is escaped as XML, all else is JSON
+//! without tags, which the script inserts as text. The page's content security policy allows this script only.
 
 use std::io::Write;
 
@@ -10,8 +9,8 @@ use base64::Engine;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::labels::{RankDir, details, lines, totals};
 use super::svg::{picture, xml};
-use super::{RankDir, details, lines};
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::programs::imggraph::graph::{Graph, ImageMap, View};
@@ -19,7 +18,7 @@ use crate::programs::imggraph::graph::{Graph, ImageMap, View};
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// Writes the page. `maps` are the files of images, by the ID of the image; the page shows a treemap for those.
+/// Writes the page. `maps` are the treemaps of images, with the image IDs.
 ///
 /// # Errors
 /// `Io` of the writer.
@@ -47,16 +46,16 @@ pub fn html(
     let maps: Vec<Value> = maps
         .iter()
         .map(|(id, map)| {
-            let folders: Vec<Value> = map
-                .folders
+            let rows: Vec<Value> = map
+                .directories
                 .iter()
                 .map(|row| json!([row.path, row.layer, row.bytes, row.files]))
                 .collect();
-            json!({"i": id, "f": folders})
+            json!({"i": id, "f": rows})
         })
         .collect();
     let data = json!({"nodes": nodes, "maps": maps, "grows": rankdir.name()});
-    // No tag and no comment can begin or end in it.
+    // So that no tag or comment can begin or end in it.
     let data = data
         .to_string()
         .replace('<', "\\u003c")
@@ -70,7 +69,7 @@ pub fn html(
         View::Blobs => "Blobs",
         View::Packages => "Packages",
     };
-    let totals = xml(&super::tree::totals(graph).join("; "));
+    let totals = xml(&totals(graph));
     let picture = picture(graph, rankdir, false);
     write!(
         out,

@@ -1,46 +1,48 @@
-//! Where boxes go: ranks in the direction of drawing, rows across it, no two boxes in one place.
+//! Positions of boxes: ranks in the direction of the drawing, rows across it, without overlaps.
 //!
-//! A node's rank is the length of the longest way to it. Each node hangs on one of those before it, which makes a
-//! forest; a node without followers gets a row of its own, and one with followers stands in the middle of theirs. So the
-//! rows of two nodes of one rank are never the same: those of their followers lie apart.
+//! The rank of a node is the length of the longest path to it. Each node has one of its predecessors as parent, which
+//! makes a forest; a leaf gets a row of its own, any other node the middle of its children's rows. So two nodes of one
+//! rank never have the same row: their children's rows are apart.
 
-use super::RankDir;
+use super::labels::RankDir;
 use crate::programs::imggraph::graph::Graph;
 
-/// The width and height of a box.
+/// Width and height of a box.
 pub(super) const BOX: (f64, f64) = (252.0, 66.0);
-/// Room between boxes of one rank, and between ranks.
+/// Space between boxes of one rank.
 const GAP: f64 = 14.0;
+/// Space between ranks.
 const RANK_GAP: f64 = 56.0;
-/// Room around everything, and above it for a heading.
+/// Space around the drawing.
 pub(super) const MARGIN: f64 = 20.0;
+/// Space above it for a heading.
 pub(super) const HEAD: f64 = 56.0;
 
-/// The places of all boxes.
+/// Positions of all boxes.
 #[derive(Debug)]
 pub(super) struct Layout {
-    /// The upper left corner of each.
+    /// Upper left corner of each box.
     pub at: Vec<(f64, f64)>,
-    /// The width and height of the whole.
+    /// Width and height of the drawing.
     pub size: (f64, f64),
-    /// The rank of each: how far it is from where the drawing begins.
+    /// Rank of each box.
     pub rank: Vec<usize>,
 }
 
-/// Places the boxes of a graph, `head` below the upper edge. Costs time and memory in proportion to nodes and edges.
+/// Places the boxes of a graph, `head` below the upper edge. Takes time and memory in proportion to nodes and edges.
 pub(super) fn layout(graph: &Graph, rankdir: RankDir, head: f64) -> Layout {
     let count = graph.nodes.len();
-    let (next, _) = graph.steps();
-    let (rank, hangs_on) = ranks(&next);
+    let (next, _) = graph.neighbors();
+    let (rank, parents) = ranks(&next);
     let mut under = vec![Vec::new(); count];
     let mut roots = Vec::new();
-    for (i, parent) in hangs_on.iter().enumerate() {
+    for (i, parent) in parents.iter().enumerate() {
         match parent {
             Some(parent) => under[*parent].push(i),
             None => roots.push(i),
         }
     }
-    // Rows from the ends of branches inward, without recursion: a node is done when its followers are.
+    // Rows from the leaves inward, without recursion: a node is done after its children.
     let mut row = vec![0.0; count];
     let mut rows: f64 = 0.0;
     let mut work: Vec<(usize, bool)> = roots.iter().rev().map(|&root| (root, false)).collect();
@@ -67,7 +69,7 @@ pub(super) fn layout(graph: &Graph, rankdir: RankDir, head: f64) -> Layout {
         true => (along(width), across(height)),
         false => (across(width), along(height)),
     };
-    let place = |i: usize| {
+    let position = |i: usize| {
         let (rank, row) = (rank[i] as f64, row[i]);
         let (x, y) = match is_flat {
             true => (rank * (width + RANK_GAP), row * (height + GAP)),
@@ -81,13 +83,13 @@ pub(super) fn layout(graph: &Graph, rankdir: RankDir, head: f64) -> Layout {
         (x + MARGIN, y + MARGIN + head)
     };
     Layout {
-        at: (0..count).map(place).collect(),
+        at: (0..count).map(position).collect(),
         size: (inner.0 + 2.0 * MARGIN, inner.1 + 2.0 * MARGIN + head),
         rank,
     }
 }
 
-/// The rank of each node and the node it hangs on, which is one rank before it. Edges that close a circle do not count.
+/// Returns the rank of each node and its parent, which is one rank before it. Edges that close a cycle do not count.
 fn ranks(next: &[Vec<usize>]) -> (Vec<usize>, Vec<Option<usize>>) {
     let count = next.len();
     let mut is_follower = vec![false; count];
@@ -97,7 +99,7 @@ fn ranks(next: &[Vec<usize>]) -> (Vec<usize>, Vec<Option<usize>>) {
     // Where a circle hangs on nothing it begins at its first node.
     let mut starts: Vec<usize> = (0..count).filter(|&i| !is_follower[i]).collect();
     starts.extend((0..count).filter(|&i| is_follower[i]));
-    // 0 new, 1 on the way, 2 done; `order` has what is done, followers first.
+    // 0 new, 1 in progress, 2 done; `order` has the finished nodes, followers first.
     let mut state = vec![0u8; count];
     let mut order = Vec::with_capacity(count);
     let mut forward: Vec<Vec<usize>> = vec![Vec::new(); count];
@@ -127,16 +129,16 @@ fn ranks(next: &[Vec<usize>]) -> (Vec<usize>, Vec<Option<usize>>) {
         }
     }
     let mut rank = vec![0; count];
-    let mut hangs_on = vec![None; count];
+    let mut parents = vec![None; count];
     for &i in order.iter().rev() {
         for &follower in &forward[i] {
             if rank[i] + 1 > rank[follower] {
                 rank[follower] = rank[i] + 1;
-                hangs_on[follower] = Some(i);
+                parents[follower] = Some(i);
             }
         }
     }
-    (rank, hangs_on)
+    (rank, parents)
 }
 
 #[cfg(test)]
@@ -144,11 +146,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn circles_and_diamonds_have_ranks() {
-        // 0 -> 1 -> 3, 0 -> 2 -> 1, 3 -> 1 closes a circle; 4 <-> 5 stand alone.
+    fn cycles_and_diamonds_have_ranks() {
+        // 0 -> 1 -> 3, 0 -> 2 -> 1, 3 -> 1 closes a cycle; 4 <-> 5 are separate.
         let next = vec![vec![1, 2], vec![3], vec![1], vec![1], vec![5], vec![4]];
-        let (rank, hangs_on) = ranks(&next);
+        let (rank, parents) = ranks(&next);
         assert_eq!(rank, [0, 2, 1, 3, 0, 1]);
-        assert_eq!(hangs_on, [None, Some(2), Some(0), Some(1), None, Some(4)]);
+        assert_eq!(parents, [None, Some(2), Some(0), Some(1), None, Some(4)]);
     }
 }

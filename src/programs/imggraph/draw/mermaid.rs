@@ -1,22 +1,22 @@
-//! Mermaid's language: a flowchart.
+//! The language of Mermaid: a flowchart.
 
 use std::io::Write;
 
-use super::{RankDir, lines, shown};
+use super::labels::{RankDir, class, lines, visible};
 use crate::error::{Error, Result};
 use crate::programs::imggraph::graph::{EdgeKind, Graph, NodeKind};
 
-/// The most columns of a line in a box.
+/// Limit on the columns of a line in a box.
 const LABEL: usize = 48;
 
-/// Writes the graph as a flowchart. Arrows point from what stands on something to what it stands on.
+/// Writes the graph as a flowchart. Arrows point from dependents to dependencies.
 ///
 /// # Errors
 /// `Io` of the writer.
 pub fn mermaid(graph: &Graph, rankdir: RankDir, out: &mut dyn Write) -> Result<()> {
     let write = |error| Error::io("write", error);
-    // Mermaid puts the start of an arrow first, so a drawing from the base up is turned around.
-    let direction = match (graph.view.from_the_base(), rankdir) {
+    // Mermaid places the start of an arrow first, so a drawing from the base is reversed.
+    let direction = match (graph.view.runs_from_base(), rankdir) {
         (false, rankdir) => rankdir.name(),
         (true, RankDir::LeftToRight) => "RL",
         (true, RankDir::RightToLeft) => "LR",
@@ -29,7 +29,7 @@ pub fn mermaid(graph: &Graph, rankdir: RankDir, out: &mut dyn Write) -> Result<(
             let label: Vec<String> = lines(node)
                 .iter()
                 .filter(|line| !line.is_empty())
-                .map(|line| quoted(&shown(line, LABEL)))
+                .map(|line| quoted(&visible(line, LABEL)))
                 .collect();
             let label = label.join("<br/>");
             let (open, close) = match node.kind {
@@ -47,7 +47,7 @@ pub fn mermaid(graph: &Graph, rankdir: RankDir, out: &mut dyn Write) -> Result<(
             };
             writeln!(out, "  n{} {arrow} n{}", edge.from, edge.to)?;
         }
-        for (class, look) in [
+        for (name, style) in [
             ("image", "fill:#dbeafe,stroke:#1d4ed8,color:#111827"),
             ("shared", "fill:#fde68a,stroke:#b45309,color:#111827"),
             ("own", "fill:#f3f4f6,stroke:#6b7280,color:#111827"),
@@ -60,14 +60,14 @@ pub fn mermaid(graph: &Graph, rankdir: RankDir, out: &mut dyn Write) -> Result<(
                 .nodes
                 .iter()
                 .enumerate()
-                .filter(|(_, node)| super::class(node) == class)
+                .filter(|(_, node)| class(node) == name)
                 .map(|(i, _)| format!("n{i}"))
                 .collect();
             if !members.is_empty() {
-                writeln!(out, "  classDef {class} {look}")?;
-                // A line with every node would be too long for some readers.
+                writeln!(out, "  classDef {name} {style}")?;
+                // Some parsers limit the length of a line.
                 for members in members.chunks(50) {
-                    writeln!(out, "  class {} {class}", members.join(","))?;
+                    writeln!(out, "  class {} {name}", members.join(","))?;
                 }
             }
         }
@@ -76,8 +76,7 @@ pub fn mermaid(graph: &Graph, rankdir: RankDir, out: &mut dyn Write) -> Result<(
     .map_err(write)
 }
 
-/// Text between quotes: Mermaid's entities for all that could end it or mean something, in it or in the HTML that
-/// becomes of it.
+/// Escapes text for double quotes: entities for all characters with a meaning in Mermaid or in HTML.
 fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -87,6 +86,6 @@ fn quoted(text: &str) -> String {
             c => out.push_str(&format!("#{};", u32::from(c))),
         }
     }
-    // Two dashes and an angle are an arrow elsewhere; a text that begins like a list is read as Markdown.
+    // Two dashes could begin an arrow.
     out.replace("--", "#45;#45;")
 }

@@ -1,21 +1,23 @@
-//! The picture, written directly.
+//! SVG picture, written directly.
 
 use std::fmt::Write as _;
 use std::io::Write;
 
+use super::labels::{RankDir, class, details, lines, totals, visible};
 use super::layout::{BOX, HEAD, Layout, MARGIN, layout};
-use super::{RankDir, class, details, lines, shown};
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::programs::imggraph::graph::{EdgeKind, Graph, Node, NodeKind, View};
 
-/// Columns of the three lines in a box: none is wider than the box in the fonts asked for.
+/// Columns of the three lines in a box, which fit in it with the preferred fonts.
 const COLUMNS: [usize; 3] = [30, 38, 38];
-/// Room left and right of text and bar, and the bar's place.
+/// Space left and right of text and bar.
 const PAD: f64 = 10.0;
+/// Position and height of the bar.
 const BAR: (f64, f64) = (56.0, 5.0);
-/// The most characters of a line of a tooltip, and the most lines.
+/// Limit on the characters of a line of a tooltip.
 const TOOLTIP: usize = 1000;
+/// Limit on the lines of a tooltip.
 const TOOLTIP_LINES: usize = 60;
 
 const STYLE: &str = "\
@@ -27,10 +29,10 @@ const STYLE: &str = "\
 .imggraph .edge{fill:none;stroke:#9aa1ac;stroke-width:1.4}.imggraph .extra{stroke:#c3c9d3;stroke-width:1}\
 .imggraph .describes{stroke-dasharray:4 3}.imggraph .h{font-weight:600;font-size:15px;fill:#16191f}.imggraph .s{fill:#4c566a}";
 
-/// Writes the graph as an SVG picture. It needs nothing besides: no Graphviz, no fonts, no script.
+/// Writes the graph as a self-contained SVG picture.
 ///
-/// Each box has a bar as wide as its bytes are in proportion to the largest stack: light up to all that it stands on
-/// and itself, dark for itself. Shared layers are coloured; a tooltip tells everything in full.
+/// The bar in each box shows bytes in proportion to the largest stack: own bytes dark, those of dependencies light.
+/// Shared layers are coloured; a tooltip has all properties in full.
 ///
 /// # Errors
 /// `Io` of the writer.
@@ -40,12 +42,12 @@ pub fn svg(graph: &Graph, rankdir: RankDir, out: &mut dyn Write) -> Result<()> {
         .map_err(|error| Error::io("write", error))
 }
 
-/// The picture as a text; with a head of its own if it is to stand alone.
+/// Returns the picture; with `alone`, it has a heading.
 pub(super) fn picture(graph: &Graph, rankdir: RankDir, alone: bool) -> String {
     let layout = layout(graph, rankdir, if alone { HEAD } else { 0.0 });
     let (width, height) = (layout.size.0.max(640.0), layout.size.1);
     let mut out = String::new();
-    // Writing to a text does not fail.
+    // Writing to a String does not fail.
     let _ = write!(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"imggraph\" width=\"{width:.0}\" height=\"{height:.0}\" viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\">\n<style>{STYLE}</style>\n"
@@ -71,10 +73,10 @@ pub(super) fn picture(graph: &Graph, rankdir: RankDir, alone: bool) -> String {
             "<text class=\"h\" x=\"{MARGIN}\" y=\"30\">{heading}</text>"
         );
         legend(graph, &mut out);
-        let totals = super::tree::totals(graph).join("; ");
-        // As wide as the picture is at least.
+        let totals = totals(graph);
+        // Up to the width of the picture.
         let columns = ((width - 2.0 * MARGIN) / 7.0) as usize;
-        let totals = shown(&totals, columns.max(20));
+        let totals = visible(&totals, columns.max(20));
         let _ = writeln!(
             out,
             "<text class=\"s\" x=\"{MARGIN}\" y=\"50\">{}</text>",
@@ -92,7 +94,7 @@ pub(super) fn picture(graph: &Graph, rankdir: RankDir, alone: bool) -> String {
     out
 }
 
-/// What the colours mean, right of the heading: those that are there.
+/// Writes the legend right of the heading: the colours in use.
 fn legend(graph: &Graph, out: &mut String) {
     let (image, shared, own) = match graph.view {
         View::Layers => ("image", "shared layer", "layer of one image"),
@@ -119,8 +121,9 @@ fn legend(graph: &Graph, out: &mut String) {
     }
 }
 
+/// Writes the edges.
 fn edges(graph: &Graph, layout: &Layout, rankdir: RankDir, out: &mut String) {
-    let back = graph.view.from_the_base();
+    let back = graph.view.runs_from_base();
     out.push_str("<g class=\"edges\">\n");
     let (width, height) = BOX;
     for edge in &graph.edges {
@@ -161,6 +164,7 @@ fn edges(graph: &Graph, layout: &Layout, rankdir: RankDir, out: &mut String) {
     out.push_str("</g>\n");
 }
 
+/// Writes the box of a node.
 fn card(view: View, node: &Node, i: usize, at: (f64, f64), scale: u64, out: &mut String) {
     let (width, height) = BOX;
     let [title, second, third] = lines(node);
@@ -179,27 +183,27 @@ fn card(view: View, node: &Node, i: usize, at: (f64, f64), scale: u64, out: &mut
         (&third, COLUMNS[2], "c", 47.0),
     ] {
         if !text.is_empty() {
-            let text = xml(&shown(text, columns));
+            let text = xml(&visible(text, columns));
             let _ = writeln!(
                 out,
                 "<text class=\"{kind}\" x=\"{PAD}\" y=\"{y}\">{text}</text>"
             );
         }
     }
-    let room = width - 2.0 * PAD;
+    let space = width - 2.0 * PAD;
     // Exact as long as sums of bytes are below 2^53.
     let long = |bytes: u64| match scale {
         0 => 0.0,
-        _ => room * (bytes as f64) / (scale as f64),
+        _ => space * (bytes as f64) / (scale as f64),
     };
-    let whole = node.cumulative.or(node.size).unwrap_or_default();
+    let total = node.cumulative.or(node.size).unwrap_or_default();
     let own = match (view, node.kind) {
-        // The layers drawn below it are these bytes.
+        // These bytes are those of the layers below.
         (View::Layers, NodeKind::Image) => 0,
-        _ => node.size.unwrap_or_default().min(whole),
+        _ => node.size.unwrap_or_default().min(total),
     };
     let (y, thick) = BAR;
-    for (kind, from, bytes) in [("all", 0, whole), ("own", whole - own, own)] {
+    for (kind, from, bytes) in [("all", 0, total), ("own", total - own, own)] {
         if bytes > 0 && scale > 0 {
             let _ = writeln!(
                 out,
@@ -212,7 +216,7 @@ fn card(view: View, node: &Node, i: usize, at: (f64, f64), scale: u64, out: &mut
     out.push_str("</g></g>\n");
 }
 
-/// Everything that is known, a line each.
+/// Returns all properties, a line each.
 fn tooltip(node: &Node) -> String {
     let mut text = String::new();
     for (n, (key, value)) in details(node).into_iter().enumerate() {
@@ -222,15 +226,15 @@ fn tooltip(node: &Node) -> String {
         }
         let value = value
             .lines()
-            .map(|line| xml(&shown(line, TOOLTIP)))
+            .map(|line| xml(&visible(line, TOOLTIP)))
             .collect::<Vec<_>>();
         let _ = writeln!(text, "{key}: {}", value.join("\n  "));
     }
     text.trim_end().to_owned()
 }
 
-/// Text in XML and HTML, between tags and between quotes. What is no visible character is escaped first, and with it
-/// everything that XML has no way to write.
+/// Escapes text for XML and HTML, between tags and between quotes. Invisible characters are escaped first, which
+/// includes those that XML cannot hold.
 pub(super) fn xml(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in escape::text(text).chars() {

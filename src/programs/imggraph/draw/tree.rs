@@ -1,45 +1,46 @@
-//! The tree of lines.
+//! Tree of lines for terminals.
 
 use std::io::Write;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{bytes, command, shown, title};
+use super::labels::{bytes, command, title, totals, visible};
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::programs::imggraph::graph::{Graph, Node, NodeKind, View};
 use crate::render::human;
 
-/// How the tree is drawn.
+/// Form of the tree.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TreeOptions {
-    /// Lines of `|` and `-` instead of box drawing.
+    /// ASCII characters instead of box drawing.
     pub ascii: bool,
-    /// Columns that a line may take; `None` for as many as it needs.
+    /// Limit on the columns of a line; `None` for no limit.
     pub width: Option<usize>,
-    /// Digests in full, commands uncut.
+    /// Digests and commands in full.
     pub no_trunc: bool,
-    /// Colour for names, shared layers and what is missing.
+    /// Colour for names, shared layers and missing nodes.
     pub color: bool,
 }
 
-/// How many levels are drawn by indenting; what is deeper says how deep it is.
+/// Limit on the indentation; deeper lines show their depth as a number.
 const MAX_INDENT: usize = 24;
-/// Columns of the first column and of a command, where nothing else bounds them.
+/// Limit on the columns of a name.
 const MAX_NAME: usize = 60;
+/// Limit on the columns of a command.
 const MAX_COMMAND: usize = 60;
 
-/// One line.
+/// Line of the tree.
 struct Line {
     stem: String,
     node: usize,
     repeated: bool,
 }
 
-/// Writes the graph as a tree, and its totals below it. A single node that follows another is written below it without
-/// indenting: a line is on the one above, and branches where there are several.
+/// Writes the graph as a tree, and a line of totals. A single successor is written below its node without indentation;
+/// several successors are branches.
 ///
-/// What is reached in several ways is drawn out once and marked with `(*)` where it comes again.
+/// The subtree of a node with several predecessors is drawn once; further lines of the node are marked with `(*)`.
 ///
 /// # Errors
 /// `Io` of the writer.
@@ -94,7 +95,7 @@ pub fn tree(graph: &Graph, options: &TreeOptions, out: &mut dyn Write) -> Result
             if i > 0 && !line.is_empty() {
                 line.push_str("   ");
             }
-            // Numbers end in one column.
+            // Numbers are aligned right.
             let right = matches!(i, 2..=4);
             let blank = " ".repeat(pad);
             let cell = match (i, node) {
@@ -113,51 +114,14 @@ pub fn tree(graph: &Graph, options: &TreeOptions, out: &mut dyn Write) -> Result
     for (row, line) in rows.iter().zip(&lines) {
         put(row, Some(&graph.nodes[line.node]))?;
     }
-    for line in totals(graph) {
-        writeln!(out, "{line}").map_err(write)?;
-    }
-    Ok(())
+    writeln!(out, "{}", totals(graph)).map_err(write)
 }
 
-/// The totals in words, a line each.
-pub(super) fn totals(graph: &Graph) -> Vec<String> {
-    let totals = &graph.totals;
-    let count = |n: usize, what: &str| match n {
-        1 => format!("1 {what}"),
-        _ => format!("{n} {what}s"),
-    };
-    let what = match graph.view {
-        View::Layers | View::Images => "layer",
-        View::Blobs => "blob",
-        View::Packages => "package",
-    };
-    let mut line = match graph.view {
-        View::Packages => format!(
-            "{}, {} installed",
-            count(totals.layers, what),
-            human::size(totals.once)
-        ),
-        _ => format!(
-            "{}, {}: {} in all, {} {} once, {} saved by sharing",
-            count(totals.images, "image"),
-            count(totals.layers, what),
-            human::size(totals.all),
-            human::size(totals.once),
-            graph.size_of.words(),
-            human::size(totals.saved()),
-        ),
-    };
-    if totals.unknown > 0 {
-        line.push_str(&format!("; {} of unknown size", totals.unknown));
-    }
-    vec![line]
-}
-
-/// Makes columns narrower until a line fits: first the last one, then the names; IDs and sizes stay.
+/// Narrows columns until a line fits: first the last one, then the names; IDs and sizes last.
 fn fit(widths: &mut [usize; 6], limit: usize) {
     let total = |widths: &[usize; 6]| {
-        let shown = widths.iter().filter(|&&width| width > 0);
-        shown.clone().sum::<usize>() + 3 * (shown.count().max(1) - 1)
+        let used = widths.iter().filter(|&&width| width > 0);
+        used.clone().sum::<usize>() + 3 * (used.count().max(1) - 1)
     };
     for (i, least) in [
         (5, 12),
@@ -173,34 +137,35 @@ fn fit(widths: &mut [usize; 6], limit: usize) {
         let over = total(widths).saturating_sub(limit);
         if over > 0 {
             let new = widths[i].saturating_sub(over).max(least.min(widths[i]));
-            // A column that is left out takes its gap along.
             widths[i] = new;
         }
     }
 }
 
+/// Adds colour to the first cell of a line.
 fn painted(cell: &str, node: &Node) -> String {
     let code = match node.kind {
-        _ if node.absent => "31",
+        _ if node.missing => "31",
         NodeKind::Image | NodeKind::Archive => "1",
         NodeKind::Layer | NodeKind::Layers if node.shared_by > 1 => "36",
         _ => return cell.to_owned(),
     };
-    // The lines of the tree stay as they are.
+    // The lines of the tree get no colour.
     let start = cell
         .find(|c: char| c.is_alphanumeric() || c == '<')
         .unwrap_or(0);
     format!("{}\x1b[{code}m{}\x1b[0m", &cell[..start], &cell[start..])
 }
 
+/// Returns the cells of a line.
 fn cells(graph: &Graph, line: &Line, options: &TreeOptions) -> [String; 6] {
     let node = &graph.nodes[line.node];
     let name = match options.no_trunc {
         true => escape::text(&title(node)).into_owned(),
-        false => shown(&title(node), MAX_NAME),
+        false => visible(&title(node), MAX_NAME),
     };
     let mut first = format!("{}{name}", line.stem);
-    if node.absent {
+    if node.missing {
         first.push_str(" (absent)");
     }
     if line.repeated {
@@ -212,7 +177,7 @@ fn cells(graph: &Graph, line: &Line, options: &TreeOptions) -> [String; 6] {
     let id = match (options.no_trunc, node.kind) {
         (_, NodeKind::Archive) => String::new(),
         (true, _) => escape::text(&node.digest).into_owned(),
-        (false, _) => shown(node.short(), 24),
+        (false, _) => visible(node.short(), 24),
     };
     let fact = |wanted: &[&str]| {
         let facts = node.facts.iter().filter(|(key, _)| wanted.contains(key));
@@ -236,7 +201,7 @@ fn cells(graph: &Graph, line: &Line, options: &TreeOptions) -> [String; 6] {
     };
     let last = match options.no_trunc || options.width.is_some() {
         true => escape::text(&last).into_owned(),
-        false => shown(&last, MAX_COMMAND),
+        false => visible(&last, MAX_COMMAND),
     };
     let sized = node.kind != NodeKind::Archive;
     [
@@ -259,9 +224,9 @@ fn cells(graph: &Graph, line: &Line, options: &TreeOptions) -> [String; 6] {
     ]
 }
 
-/// The lines from top to bottom, depth first, without recursion.
+/// Returns the lines from top to bottom, depth first, without recursion.
 fn walk(graph: &Graph, ascii: bool) -> Vec<Line> {
-    let (next, before) = graph.steps();
+    let (next, before) = graph.neighbors();
     let (branch, last_branch, bar) = match ascii {
         false => ("├─ ", "└─ ", "│  "),
         true => ("|- ", "`- ", "|  "),
@@ -270,22 +235,23 @@ fn walk(graph: &Graph, ascii: bool) -> Vec<Line> {
     let mut lines = Vec::new();
     struct Work {
         node: usize,
-        /// What stands before it on its own line, and on lines that follow it.
+        /// Prefix of its own line.
         stem: String,
+        /// Prefix of the lines below it.
         below: String,
         level: usize,
     }
     let mut starts: Vec<usize> = (0..graph.nodes.len())
         .filter(|&i| before[i].is_empty())
         .collect();
-    // What goes in circles and hangs on nothing else begins at its first node.
+    // A cycle without predecessors begins at its first node.
     let rest: Vec<usize> = (0..graph.nodes.len())
         .filter(|&i| !before[i].is_empty())
         .collect();
     starts.extend(rest);
     for start in starts {
-        let is_circle = !before[start].is_empty();
-        if is_circle && drawn[start] {
+        let is_cycle = !before[start].is_empty();
+        if is_cycle && drawn[start] {
             continue;
         }
         let mut work = vec![Work {
@@ -310,7 +276,7 @@ fn walk(graph: &Graph, ascii: bool) -> Vec<Line> {
                 let is_last = i + 1 == followers.len();
                 let deep = one.level + 1 > MAX_INDENT;
                 let (stem, below, level) = if flat {
-                    // On top of the one above, which has nothing else on it.
+                    // The only successor of the node above.
                     let is_image = graph.nodes[follower].kind == NodeKind::Image;
                     match is_image {
                         true => (

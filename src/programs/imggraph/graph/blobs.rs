@@ -1,37 +1,41 @@
-//! The view of blobs: what names what, and what is missing.
+//! The view of blobs: references between them, and missing ones.
 
 use std::collections::HashSet;
 
-use super::{EdgeKind, Graph, LayerFact, Maker, Node, NodeKind, Source, Totals, View};
+use super::builder::Builder;
+use super::{EdgeKind, Graph, LayerInfo, Node, NodeKind, Source, Totals, View};
 use crate::archive::{Archive, Image, Layer, NodeKind as Kind, Presence, Root};
 use crate::spec::{Descriptor, Manifest, annotations};
 
-/// Draws archives as blobs: what an archive lists, indexes, manifests, configs, layers, attestations, signatures and
-/// referrers. Blobs of several archives are one node if they have one digest. Sizes are as stored.
+/// Returns the graph of blobs: archives, indexes, manifests, configs, layers, attestations, signatures and referrers. Blobs
+/// of one digest in several archives are one node. Sizes are stored bytes.
 ///
-/// `roots` are those of each source that are meant, in the order of `sources`.
+/// `roots` are the selected roots of each source, in the order of `sources`.
 pub fn blobs(sources: &[Source<'_>], roots: &[Vec<&Root>]) -> Graph {
-    let mut drawing = Drawing::default();
+    let mut collector = Collector::default();
     for (source, roots) in sources.iter().zip(roots) {
-        drawing.archive(source.archive, roots);
+        collector.archive(source.archive, roots);
     }
-    drawing.finish()
+    collector.finish()
 }
 
+/// Collects nodes and edges.
 #[derive(Default)]
-struct Drawing {
-    maker: Maker,
-    /// What describes what, by digest, to be joined when all blobs are known.
+struct Collector {
+    builder: Builder,
+    /// Referrers with the digests of their subjects, to be joined at the end.
     subjects: Vec<(usize, String)>,
-    /// The bytes that each place which names a blob would need for a copy of its own.
+    /// Bytes if each reference had a copy of its blob.
     all: u64,
+    /// IDs of the images.
     images: HashSet<String>,
 }
 
-impl Drawing {
+impl Collector {
+    /// Adds an archive and its roots.
     fn archive(&mut self, archive: &Archive, roots: &[&Root]) {
         let place = archive.place.clone();
-        let top = self.maker.node(format!("archive:{place}"), || Node {
+        let top = self.builder.node(format!("archive:{place}"), || Node {
             kind: NodeKind::Archive,
             names: vec![place.clone()],
             label: "archive".into(),
@@ -46,22 +50,22 @@ impl Drawing {
                 (None, None) => continue,
             };
             for name in root.names.iter().map(ToString::to_string) {
-                let names = &mut self.maker.nodes[at].names;
+                let names = &mut self.builder.nodes[at].names;
                 if !names.contains(&name) {
                     names.push(name);
                 }
             }
             for name in &root.ref_names {
-                if let Some(subject) = signed(name) {
-                    self.maker.nodes[at].kind = NodeKind::Signature;
+                if let Some(subject) = cosign_subject(name) {
+                    self.builder.nodes[at].kind = NodeKind::Signature;
                     self.subjects.push((at, subject));
                 }
             }
-            self.maker.edge(top, at, EdgeKind::Lists);
+            self.builder.edge(top, at, EdgeKind::Lists);
         }
     }
 
-    /// A node of the archive's graph and everything below it; without recursion.
+    /// Adds a node of the archive's graph and all nodes below it, without recursion.
     fn below(&mut self, archive: &Archive, node: usize, seen: &mut HashSet<usize>) -> usize {
         let first = self.document(archive, node);
         let mut work = vec![(node, first)];
@@ -74,9 +78,13 @@ impl Drawing {
                     let mut below = Vec::new();
                     for edge in edges {
                         let to = self.document(archive, edge.node);
-                        self.maker.edge(at, to, EdgeKind::Lists);
+                        self.builder.edge(at, to, EdgeKind::Lists);
                         if let Some(platform) = &edge.descriptor.platform {
-                            set(&mut self.maker.nodes[to], "platform", platform.to_string());
+                            set(
+                                &mut self.builder.nodes[to],
+                                "platform",
+                                platform.to_string(),
+                            );
                         }
                         let about = edge.descriptor.annotation(annotations::REFERENCE_DIGEST);
                         if let Some(about) = about {
@@ -107,13 +115,14 @@ impl Drawing {
         first
     }
 
+    /// Remembers the subject of a referrer.
     fn subject(&mut self, at: usize, subject: Option<&Descriptor>) {
         if let Some(subject) = subject {
             self.subjects.push((at, subject.digest.to_string()));
         }
     }
 
-    /// An index or manifest as a node.
+    /// Adds an index or manifest.
     fn document(&mut self, archive: &Archive, node: usize) -> usize {
         let node = &archive.nodes[node];
         let descriptor = &node.descriptor;
@@ -131,9 +140,9 @@ impl Drawing {
             Kind::Schema1 => (NodeKind::Manifest, "manifest of schema 1"),
             Kind::Opaque => (NodeKind::Blob, "blob"),
         };
-        let absent = matches!(node.kind, Kind::Missing);
-        let at = self.blob(descriptor, kind, label, absent);
-        let drawn = &mut self.maker.nodes[at];
+        let missing = matches!(node.kind, Kind::Missing);
+        let at = self.blob(descriptor, kind, label, missing);
+        let drawn = &mut self.builder.nodes[at];
         if let Kind::Image(image) = &node.kind {
             let image = &archive.images[*image];
             set(drawn, "image_id", image.id.to_string());
@@ -154,25 +163,26 @@ impl Drawing {
         at
     }
 
+    /// Adds a blob.
     fn blob(
         &mut self,
         descriptor: &Descriptor,
         kind: NodeKind,
         label: &str,
-        absent: bool,
+        missing: bool,
     ) -> usize {
         let digest = descriptor.digest.to_string();
-        let at = self.maker.node(format!("blob:{digest}"), || Node {
+        let at = self.builder.node(format!("blob:{digest}"), || Node {
             kind,
             label: label.to_owned(),
             digest,
             size: Some(descriptor.size),
-            absent,
+            missing,
             ..Node::default()
         });
-        let node = &mut self.maker.nodes[at];
-        node.absent &= absent;
-        self.all = self.all.saturating_add(match absent {
+        let node = &mut self.builder.nodes[at];
+        node.missing &= missing;
+        self.all = self.all.saturating_add(match missing {
             true => 0,
             false => descriptor.size,
         });
@@ -182,6 +192,7 @@ impl Drawing {
         at
     }
 
+    /// Adds the config of an image.
     fn config_of(&mut self, image: &Image, at: usize) {
         let stated = image
             .manifest
@@ -194,10 +205,11 @@ impl Drawing {
                 "config",
                 image.config_bytes.is_none(),
             );
-            self.maker.edge(at, to, EdgeKind::Config);
+            self.builder.edge(at, to, EdgeKind::Config);
         }
     }
 
+    /// Adds the layers of an image.
     fn layers_of(&mut self, image: &Image, at: usize) {
         let mut commands = vec![String::new(); image.layers.len()];
         for step in image.steps() {
@@ -207,13 +219,14 @@ impl Drawing {
                 *slot = history.created_by.clone();
             }
         }
-        for ((i, layer), made_by) in image.layers.iter().enumerate().zip(commands) {
-            let to = self.layer(layer, i + 1, made_by);
-            self.maker.edge(at, to, EdgeKind::Layer);
+        for ((i, layer), created_by) in image.layers.iter().enumerate().zip(commands) {
+            let to = self.layer(layer, i + 1, created_by);
+            self.builder.edge(at, to, EdgeKind::Layer);
         }
     }
 
-    fn layer(&mut self, layer: &Layer, number: usize, made_by: String) -> usize {
+    /// Adds a layer.
+    fn layer(&mut self, layer: &Layer, number: usize, created_by: String) -> usize {
         let stated = layer
             .descriptor
             .as_ref()
@@ -224,31 +237,31 @@ impl Drawing {
             (None, Some(descriptor)) => Some(descriptor.size),
             (None, None) => None,
         };
-        let absent = matches!(layer.presence, Presence::Missing | Presence::Unreadable);
-        // docker-archives without an OCI half keep layers plain, so their diff IDs are their digests.
+        let missing = matches!(layer.presence, Presence::Missing | Presence::Unreadable);
+        // docker-archives without an OCI layout have uncompressed layers, whose diff IDs are their digests.
         let digest = stated.clone().or_else(|| diff_id.clone());
         let digest = digest.unwrap_or_else(|| layer.member.clone());
-        let fact = LayerFact {
+        let fact = LayerInfo {
             number,
             chain_id: String::new(),
             diff_id: diff_id.unwrap_or_default(),
             digest: stated.unwrap_or_default(),
-            made_by: made_by.clone(),
+            created_by: created_by.clone(),
             size,
         };
-        let at = self.maker.node(format!("blob:{digest}"), || Node {
+        let at = self.builder.node(format!("blob:{digest}"), || Node {
             kind: NodeKind::Layer,
             label: "layer".into(),
             digest,
-            made_by,
+            created_by,
             size,
             layers: vec![fact],
-            absent,
+            missing,
             ..Node::default()
         });
-        let node = &mut self.maker.nodes[at];
-        node.absent &= absent;
-        if !absent {
+        let node = &mut self.builder.nodes[at];
+        node.missing &= missing;
+        if !missing {
             self.all = self.all.saturating_add(size.unwrap_or_default());
         }
         let media_type = layer
@@ -264,7 +277,7 @@ impl Drawing {
         at
     }
 
-    /// What an attestation or artifact is made of.
+    /// Adds config and layers of an attestation or artifact.
     fn parts(&mut self, archive: &Archive, manifest: &Manifest, at: usize) {
         let names = archive.oci.as_ref().map(|half| half.names);
         let is_here = |descriptor: &Descriptor| {
@@ -272,32 +285,36 @@ impl Drawing {
             descriptor.data.is_some() || matches!(here, Some(Ok(Some(_))))
         };
         if let Some(config) = &manifest.config {
-            let absent = !is_here(config) && !config.may_be_absent();
-            let to = self.blob(config, NodeKind::Config, "config", absent);
-            self.maker.edge(at, to, EdgeKind::Config);
+            let missing = !is_here(config) && !config.may_be_absent();
+            let to = self.blob(config, NodeKind::Config, "config", missing);
+            self.builder.edge(at, to, EdgeKind::Config);
         }
         for layer in &manifest.layers {
-            let absent = !is_here(layer) && !layer.may_be_absent();
-            let to = self.blob(layer, NodeKind::Blob, "blob", absent);
+            let missing = !is_here(layer) && !layer.may_be_absent();
+            let to = self.blob(layer, NodeKind::Blob, "blob", missing);
             if let Some(kind) = layer.annotation("in-toto.io/predicate-type") {
-                set(&mut self.maker.nodes[to], "predicate_type", kind.to_owned());
+                set(
+                    &mut self.builder.nodes[to],
+                    "predicate_type",
+                    kind.to_owned(),
+                );
             }
-            self.maker.edge(at, to, EdgeKind::Layer);
+            self.builder.edge(at, to, EdgeKind::Layer);
         }
     }
 
-    /// An image that only `manifest.json` describes: its config and layers.
+    /// Adds config and layers of an image that only `manifest.json` lists.
     fn docker_image(&mut self, archive: &Archive, position: usize) -> usize {
         let image = &archive.images[position];
         let id = image.id.to_string();
         self.images.insert(id.clone());
         let bytes = image.config_bytes.as_ref().map(|bytes| bytes.len() as u64);
-        let at = self.maker.node(format!("blob:{id}"), || Node {
+        let at = self.builder.node(format!("blob:{id}"), || Node {
             kind: NodeKind::Config,
             label: "config".into(),
             digest: id.clone(),
             size: bytes,
-            absent: bytes.is_none(),
+            missing: bytes.is_none(),
             facts: vec![("platform", image.platform.to_string())],
             ..Node::default()
         });
@@ -306,17 +323,18 @@ impl Drawing {
         at
     }
 
+    /// Joins subjects, counts users and adds up sizes.
     fn finish(mut self) -> Graph {
         for (at, digest) in std::mem::take(&mut self.subjects) {
-            let to = self.maker.node(format!("blob:{digest}"), || Node {
+            let to = self.builder.node(format!("blob:{digest}"), || Node {
                 kind: NodeKind::Manifest,
                 label: "manifest".into(),
                 digest: digest.clone(),
-                absent: true,
+                missing: true,
                 ..Node::default()
             });
             if to != at {
-                self.maker.edge(at, to, EdgeKind::Describes);
+                self.builder.edge(at, to, EdgeKind::Describes);
             }
         }
         let mut graph = Graph {
@@ -325,7 +343,7 @@ impl Drawing {
             totals: Totals {
                 images: self.images.len(),
                 layers: self
-                    .maker
+                    .builder
                     .nodes
                     .iter()
                     .filter(|node| node.kind != NodeKind::Archive)
@@ -333,8 +351,8 @@ impl Drawing {
                 all: self.all,
                 ..Totals::default()
             },
-            nodes: self.maker.nodes,
-            edges: self.maker.edges,
+            nodes: self.builder.nodes,
+            edges: self.builder.edges,
         };
         let mut users = vec![HashSet::new(); graph.nodes.len()];
         for edge in graph
@@ -346,7 +364,7 @@ impl Drawing {
         }
         for (node, users) in graph.nodes.iter_mut().zip(users) {
             node.shared_by = users.len();
-            match (node.size, node.absent) {
+            match (node.size, node.missing) {
                 (Some(size), false) => {
                     graph.totals.once = graph.totals.once.saturating_add(size);
                 }
@@ -358,6 +376,7 @@ impl Drawing {
     }
 }
 
+/// Adds a property, unless it exists or has no value.
 fn set(node: &mut Node, key: &'static str, value: String) {
     if value.is_empty() || value == "unknown/unknown" {
         return;
@@ -368,8 +387,8 @@ fn set(node: &mut Node, key: &'static str, value: String) {
     }
 }
 
-/// The digest that a tag of cosign's is about: `sha256-<hex>.sig`, `.att` or `.sbom`.
-fn signed(name: &str) -> Option<String> {
+/// Returns the subject's digest of a cosign tag: `sha256-<hex>.sig`, `.att` or `.sbom`.
+fn cosign_subject(name: &str) -> Option<String> {
     let tag = name.rsplit(['/', ':']).next()?;
     let (digest, suffix) = tag.rsplit_once('.')?;
     let hex = digest.strip_prefix("sha256-")?;
@@ -382,7 +401,7 @@ fn is_signature(image: &Image) -> bool {
     image.manifest.as_ref().is_some_and(signs)
 }
 
-/// Whether a manifest holds a signature, by the types of its parts.
+/// Tests for a manifest of a signature, by its media types.
 fn signs(manifest: &Manifest) -> bool {
     let known = |text: &str| {
         text.starts_with("application/vnd.dev.cosign.")

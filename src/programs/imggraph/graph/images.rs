@@ -1,11 +1,11 @@
-//! The view of images: which is based on which.
+//! The view of images and their base images.
 
-use super::layers::image_node;
-use super::{Edge, EdgeKind, Graph, LayerFact, NodeKind, Stacks, View};
+use super::layers::{image_node, layer_info};
+use super::{Edge, EdgeKind, Graph, LayerInfo, NodeKind, Stacks, View};
 
-/// Draws which image is based on which. A base that several images share but that is no image here is not drawn.
+/// Returns the graph of images and their base images. Shared layers without an image are not drawn.
 ///
-/// The size of a node is what it adds to its base; how many images share it counts itself and all that stand on it.
+/// The size of a node is the bytes it adds to its base; its number of users counts itself and its descendants.
 pub fn images(stacks: &Stacks) -> Graph {
     let mut on: Vec<Vec<usize>> = vec![Vec::new(); stacks.images.len()];
     let mut bases = Vec::new();
@@ -39,7 +39,7 @@ pub fn images(stacks: &Stacks) -> Graph {
         }));
         work.extend(on[image].iter().rev().map(|&next| (next, Some(at))));
     }
-    // What stands on a node comes after it, so from the end each node is complete when it is passed on.
+    // Dependents follow their dependency, so from the end each node is complete when it is added.
     for at in (0..below.len()).rev() {
         if let Some(to) = below[at] {
             graph.nodes[to].shared_by += graph.nodes[at].shared_by;
@@ -48,15 +48,15 @@ pub fn images(stacks: &Stacks) -> Graph {
     graph
 }
 
-/// The layers that an image adds to its base, from the base upward.
-fn own_layers(stacks: &Stacks, image: usize) -> Vec<LayerFact> {
+/// Returns the layers that an image adds to its base, from the base upward.
+fn own_layers(stacks: &Stacks, image: usize) -> Vec<LayerInfo> {
     let stop = stacks.images[image]
         .base
         .and_then(|base| stacks.images[base].top);
     let mut layers = Vec::new();
     let mut at = stacks.images[image].top;
     while let Some(position) = at.filter(|_| at != stop) {
-        layers.push(super::layers::fact(&stacks.layers[position]));
+        layers.push(layer_info(&stacks.layers[position]));
         at = stacks.layers[position].below;
     }
     layers.reverse();

@@ -1,17 +1,17 @@
-//! The view of layers: the trie, with the images that stand on its layers.
+//! The view of layers: the trie with its images.
 
-use super::{Edge, EdgeKind, Graph, LayerFact, Node, NodeKind, SizeOf, StackLayer, Stacks, View};
+use super::{Edge, EdgeKind, Graph, LayerInfo, Node, NodeKind, StackLayer, Stacks, View};
 
-/// Draws stacks as layers and images. With `fold`, runs of layers that belong to one image alone are one node.
+/// Returns the graph of layers and images. With `fold`, a run of layers of one image is one node.
 ///
-/// What stands on a layer comes after it: its images first, then further layers, each in the order they were found.
+/// Dependents follow their layer: images first, then layers, each in the order of the input.
 pub fn layers(stacks: &Stacks, fold: bool) -> Graph {
     let mut images_on = vec![Vec::new(); stacks.layers.len()];
-    let mut on_nothing = Vec::new();
+    let mut without_layers = Vec::new();
     for (i, image) in stacks.images.iter().enumerate() {
         match image.top {
             Some(top) => images_on[top].push(i),
-            None => on_nothing.push(i),
+            None => without_layers.push(i),
         }
     }
     let mut layers_on = vec![Vec::new(); stacks.layers.len()];
@@ -29,7 +29,7 @@ pub fn layers(stacks: &Stacks, fold: bool) -> Graph {
         edges: Vec::new(),
         totals: stacks.totals,
     };
-    // Depth first, without recursion: the layer, and the node it stands on.
+    // Depth first, without recursion: the layer, and the node below it.
     let mut work: Vec<(usize, Option<usize>)> =
         bases.iter().rev().map(|&base| (base, None)).collect();
     while let Some((first, below)) = work.pop() {
@@ -60,30 +60,33 @@ pub fn layers(stacks: &Stacks, fold: bool) -> Graph {
         }
         work.extend(layers_on[top].iter().rev().map(|&next| (next, Some(at))));
     }
-    graph
-        .nodes
-        .extend(on_nothing.iter().map(|&image| image_node(stacks, image)));
+    graph.nodes.extend(
+        without_layers
+            .iter()
+            .map(|&image| image_node(stacks, image)),
+    );
     graph
 }
 
-pub(super) fn fact(layer: &StackLayer) -> LayerFact {
+/// Returns the properties of a layer.
+pub(super) fn layer_info(layer: &StackLayer) -> LayerInfo {
     let text = |digest: &Option<crate::spec::Digest>| {
         digest.as_ref().map(ToString::to_string).unwrap_or_default()
     };
-    LayerFact {
+    LayerInfo {
         number: layer.number,
         chain_id: text(&layer.chain_id),
         diff_id: text(&layer.diff_id),
         digest: text(&layer.digest),
-        made_by: layer.made_by.clone(),
+        created_by: layer.created_by.clone(),
         size: layer.size,
     }
 }
 
 fn layer_node(stacks: &Stacks, run: &[usize]) -> Node {
-    let facts: Vec<LayerFact> = run.iter().map(|&i| fact(&stacks.layers[i])).collect();
+    let facts: Vec<LayerInfo> = run.iter().map(|&i| layer_info(&stacks.layers[i])).collect();
     let top = &stacks.layers[run[run.len() - 1]];
-    let absent = run.iter().all(|&i| stacks.layers[i].absent);
+    let missing = run.iter().all(|&i| stacks.layers[i].missing);
     let first = stacks.layers[run[0]].number;
     let (kind, label) = match run.len() {
         1 => (NodeKind::Layer, format!("layer {first}")),
@@ -94,25 +97,25 @@ fn layer_node(stacks: &Stacks, run: &[usize]) -> Node {
     let last = facts.last();
     let chain = last.map(|layer| layer.chain_id.clone()).unwrap_or_default();
     let mut more = Vec::new();
-    if absent {
+    if missing {
         more.push(("absent", "true".to_owned()));
     }
     Node {
-        // Without diff IDs there is no chain ID, and one layer may stand on several stacks.
+        // Without diff IDs there is no chain ID, and one layer may be in several stacks.
         id: match chain.is_empty() {
             false => format!("layer:{chain}"),
-            true => format!("layer:{}:{}", run[run.len() - 1], top.mark),
+            true => format!("layer:{}:{}", run[run.len() - 1], top.identity),
         },
         kind,
         label,
         digest: match chain.is_empty() {
             false => chain,
-            true => top.mark.clone(),
+            true => top.identity.clone(),
         },
-        made_by: facts
+        created_by: facts
             .iter()
             .rev()
-            .map(|layer| layer.made_by.as_str())
+            .map(|layer| layer.created_by.as_str())
             .find(|command| !command.is_empty())
             .unwrap_or_default()
             .to_owned(),
@@ -120,12 +123,12 @@ fn layer_node(stacks: &Stacks, run: &[usize]) -> Node {
         cumulative: top.cumulative,
         shared_by: top.shared_by,
         layers: facts,
-        absent,
+        missing,
         ..Node::default()
     }
 }
 
-/// An image as a node, in this view and the next.
+/// Returns the node of an image, for this view and that of images.
 pub(super) fn image_node(stacks: &Stacks, position: usize) -> Node {
     let image = &stacks.images[position];
     let mut facts = Vec::new();
@@ -143,30 +146,22 @@ pub(super) fn image_node(stacks: &Stacks, position: usize) -> Node {
     }
     facts.push(("layer_count", stacks.height(position).to_string()));
     facts.push(("archives", image.archives.join(", ")));
-    let own = image.base.map_or(Some(0), |base| stacks.size(base));
-    let whole = stacks.size(position);
+    let base = image.base.map_or(Some(0), |base| stacks.size(base));
+    let total = stacks.size(position);
     Node {
         id: format!("image:{}", image.id),
         kind: NodeKind::Image,
         names: image.names.clone(),
         label: "<none>".into(),
         digest: image.id.clone(),
-        made_by: image.made_by.clone(),
-        // What it adds to the image it is based on.
-        size: whole.zip(own).map(|(whole, own)| whole.saturating_sub(own)),
-        cumulative: whole,
+        created_by: image.created_by.clone(),
+        // Bytes added to the base image.
+        size: total
+            .zip(base)
+            .map(|(total, base)| total.saturating_sub(base)),
+        cumulative: total,
         shared_by: 1,
         facts,
         ..Node::default()
-    }
-}
-
-impl SizeOf {
-    /// What its numbers are, in words.
-    pub fn words(self) -> &'static str {
-        match self {
-            SizeOf::Stored => "stored",
-            SizeOf::Raw => "unpacked",
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! The files of an image by folder and layer, for a treemap.
+//! The files of an image by directory and layer, for a treemap.
 
 use std::collections::BTreeMap;
 
@@ -9,36 +9,37 @@ use crate::escape;
 use crate::layer::Limits;
 use crate::tree::{NodeKind, Reading, Tree};
 
-/// How deep folders are told apart, and how many rows an image may have.
+/// Depth of the directories with rows of their own.
 const MAX_DEPTH: usize = 5;
+/// Limit on the rows of an image.
 const MAX_ROWS: usize = 600;
 
-/// What the files of an image take.
+/// Sizes of the files of an image.
 #[derive(Debug, Clone, Default)]
 pub struct ImageMap {
-    /// By folder and layer; folders by the bytes of their paths, layers from the base upward.
-    pub folders: Vec<FolderSize>,
+    /// Sizes by directory and layer; directories in the order of the bytes of their paths, layers from the base upward.
+    pub directories: Vec<DirectorySize>,
 }
 
-/// The files right in a folder (or further below, where folders are not told apart) that one layer brought.
+/// Files of one layer in one directory, or below it at the depth limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FolderSize {
-    /// The folder, from the top without `/` before it; escaped.
+pub struct DirectorySize {
+    /// Path of the directory without a leading `/`, escaped.
     pub path: String,
-    /// The layer, from 0.
+    /// Position of the layer, from 0.
     pub layer: usize,
-    /// Their bytes; names of one file count once.
+    /// Bytes of the files; hard links count once.
     pub bytes: u64,
-    /// How many there are.
+    /// Number of files.
     pub files: u64,
 }
 
-/// Adds up the files of an image that are there in the end. Walks the headers of plain layers and decodes packed ones.
+/// Adds up the files of an image, all layers applied. Walks the headers of uncompressed layers and decodes compressed ones.
 ///
-/// Where there are more than 600 rows, the smallest are told with the folder above them, deepest first.
+/// Of more than 600 rows, the smallest are merged into the directory above, deepest first.
 ///
 /// # Errors
-/// As [`Reading::list_all`] and [`Tree::checked`].
+/// Those of [`Reading::list_all`] and [`Tree::checked`].
 pub fn map(image: &Image, limits: &Limits, meter: &Meter) -> Result<ImageMap> {
     let reading = Reading {
         limits: *limits,
@@ -54,29 +55,29 @@ pub fn map(image: &Image, limits: &Limits, meter: &Meter) -> Result<ImageMap> {
         }
         let path = node.path();
         let parts: Vec<&[u8]> = path.split(|&byte| byte == b'/').collect();
-        let folders = &parts[..parts.len() - 1];
-        let folder = folders[..folders.len().min(MAX_DEPTH)].join(&b'/');
-        // Contents are where the file was written, whatever layer gave it a further name.
+        let above = &parts[..parts.len() - 1];
+        let directory = above[..above.len().min(MAX_DEPTH)].join(&b'/');
+        // The layer with the content, not that of a later hard link.
         let layer = node.location().map_or(node.layer(), |place| place.layer);
-        let row = rows.entry((folder, layer)).or_default();
+        let row = rows.entry((directory, layer)).or_default();
         row.0 = row.0.saturating_add(node.size());
         row.1 += 1;
     }
     merge_small(&mut rows);
-    let folders = rows
+    let directories = rows
         .into_iter()
-        .map(|((path, layer), (bytes, files))| FolderSize {
+        .map(|((path, layer), (bytes, files))| DirectorySize {
             path: escape::bytes(&path).into_owned(),
             layer,
             bytes,
             files,
         });
     Ok(ImageMap {
-        folders: folders.collect(),
+        directories: directories.collect(),
     })
 }
 
-/// Puts small rows into the folder above, the deepest level first, until there are few enough.
+/// Merges small rows into the directory above, the deepest level first, down to the limit.
 fn merge_small(rows: &mut BTreeMap<(Vec<u8>, usize), (u64, u64)>) {
     for depth in (1..=MAX_DEPTH).rev() {
         if rows.len() <= MAX_ROWS {
@@ -111,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn small_rows_go_into_the_folder_above_and_nothing_is_lost() {
+    fn small_rows_are_merged_into_the_directory_above() {
         let mut rows = BTreeMap::new();
         for i in 0..2000u64 {
             rows.insert((format!("a/b{}/c{i}", i % 7).into_bytes(), 0), (i, 1));

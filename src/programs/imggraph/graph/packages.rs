@@ -1,17 +1,18 @@
-//! The view of packages: which depends on which, inside one image.
+//! The view of packages: dependencies inside one image.
 
 use std::collections::{HashMap, HashSet};
 
 use super::{Edge, EdgeKind, Graph, Node, NodeKind, SizeOf, Totals, View};
 use crate::packages::{Manager, Need, Package, Packages};
 
-/// How many packages there may be for the bytes of all that each needs to be added up: it takes their number squared.
+/// Limit on the packages whose cumulative sizes are computed, in quadratic time.
 const MAX_SUMS: usize = 5_000;
 
-/// Draws packages and what they depend on. What nothing satisfies is told with the package that needs it.
+/// Returns the graph of packages and their dependencies. Unsatisfied dependencies are facts of the package.
 ///
-/// Of alternatives the first that is installed counts; a package of the name itself beats one that provides it, and of
-/// several that do, the first by name is taken. npm packages find what they need as Node does, folder by folder upward.
+/// Of alternatives the first installed one counts; a package of that name precedes one that provides it, and of several
+/// that provide it the first by name is taken. Dependencies of npm packages are resolved as by Node, from the directory
+/// upward.
 pub fn packages(packages: &Packages) -> Graph {
     let list = &packages.list;
     let names = Names::of(list);
@@ -41,7 +42,7 @@ pub fn packages(packages: &Packages) -> Graph {
                         });
                     }
                 }
-                None => unmet.push(words(alternatives)),
+                None => unmet.push(dependency_text(alternatives)),
             }
         }
         graph.nodes.push(node(package, unmet, &mut ids));
@@ -61,7 +62,8 @@ pub fn packages(packages: &Packages) -> Graph {
     graph
 }
 
-fn words(alternatives: &[Need]) -> String {
+/// Returns the text of a dependency.
+fn dependency_text(alternatives: &[Need]) -> String {
     let words = alternatives
         .iter()
         .map(|need| match need.version.is_empty() {
@@ -78,7 +80,7 @@ fn node(package: &Package, unmet: Vec<String>, ids: &mut HashMap<String, usize>)
             id = format!("{id}:{part}");
         }
     }
-    // One version may be installed in several places.
+    // One version may be installed several times.
     let twins = ids.entry(id.clone()).or_default();
     *twins += 1;
     if *twins > 1 {
@@ -107,7 +109,7 @@ fn node(package: &Package, unmet: Vec<String>, ids: &mut HashMap<String, usize>)
     }
 }
 
-/// What each package takes with all that it needs.
+/// Computes the size of each package with all its dependencies.
 fn sum_up(graph: &mut Graph) {
     if graph.nodes.len() > MAX_SUMS {
         return;
@@ -136,11 +138,14 @@ fn sum_up(graph: &mut Graph) {
     }
 }
 
-/// Who goes by which name.
+/// Packages by name.
 struct Names<'a> {
+    /// Packages by their own names.
     own: HashMap<(Manager, &'a str), usize>,
+    /// Packages by provided names.
     provided: HashMap<(Manager, &'a str), usize>,
-    places: HashMap<&'a str, usize>,
+    /// npm packages by the path of their metadata file.
+    paths: HashMap<&'a str, usize>,
 }
 
 impl<'a> Names<'a> {
@@ -148,7 +153,7 @@ impl<'a> Names<'a> {
         let mut names = Names {
             own: HashMap::new(),
             provided: HashMap::new(),
-            places: HashMap::new(),
+            paths: HashMap::new(),
         };
         for (i, package) in list.iter().enumerate() {
             names
@@ -159,7 +164,7 @@ impl<'a> Names<'a> {
                 names.provided.entry((package.manager, name)).or_insert(i);
             }
             if package.manager == Manager::Npm {
-                names.places.entry(&package.place).or_insert(i);
+                names.paths.entry(&package.place).or_insert(i);
             }
         }
         names
@@ -177,21 +182,21 @@ impl<'a> Names<'a> {
             .copied()
     }
 
-    /// `node_modules` of the package's own folder, then of each folder above it.
+    /// Searches `node_modules` of the package's directory, then of each directory above it.
     fn find_npm(&self, package: &Package, need: &Need) -> Option<usize> {
-        let mut folder = package.place.strip_suffix("/package.json")?;
+        let mut directory = package.place.strip_suffix("/package.json")?;
         loop {
-            let place = match folder.ends_with("node_modules") {
-                true => format!("{folder}/{}/package.json", need.name),
-                false => format!("{folder}/node_modules/{}/package.json", need.name),
+            let path = match directory.ends_with("node_modules") {
+                true => format!("{directory}/{}/package.json", need.name),
+                false => format!("{directory}/node_modules/{}/package.json", need.name),
             };
-            if let Some(&found) = self.places.get(place.trim_start_matches('/')) {
+            if let Some(&found) = self.paths.get(path.trim_start_matches('/')) {
                 return Some(found);
             }
-            if folder.is_empty() {
+            if directory.is_empty() {
                 return None;
             }
-            folder = folder.rsplit_once('/').map_or("", |(folder, _)| folder);
+            directory = directory.rsplit_once('/').map_or("", |(above, _)| above);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The trie of layers, and the images that stand on it.
+//! The trie of layers, with the images on it.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,89 +9,89 @@ use crate::archive::{Archive, Image, Layer, Presence};
 use crate::blob::sha256;
 use crate::spec::{Digest, History, Platform};
 
-/// An archive, and which of its images are meant.
+/// Archive and selected images.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
-    /// The archive.
+    /// Archive.
     pub archive: &'a Archive,
-    /// Positions of images, each once.
+    /// Positions of the selected images, each once.
     pub images: &'a [usize],
-    /// What its layers take unpacked, where that was measured.
+    /// Uncompressed sizes of its layers, if measured.
     pub sizes: &'a Sizes,
 }
 
-/// All layer stacks of a pile of archives, shared starts once.
+/// Layer stacks of all archives; a common start is stored once.
 #[derive(Debug, Default)]
 pub struct Stacks {
-    /// The layers; what is stood on comes before what stands on it.
+    /// Layers; each after the layer below.
     pub layers: Vec<StackLayer>,
-    /// The images, each once by its ID, in the order in which they were found.
+    /// Images, each once by its ID, in the order of the input.
     pub images: Vec<StackImage>,
-    /// What they take.
+    /// Sums of sizes.
     pub totals: Totals,
-    /// Which bytes sizes count.
+    /// Bytes that sizes count.
     pub size_of: SizeOf,
 }
 
-/// A layer on what is below it: the same layer on another stack is another one.
+/// Layer in its stack: in another stack it is another node.
 #[derive(Debug)]
 pub struct StackLayer {
-    /// What it stands on; `None` for a base.
+    /// Position of the layer below; `None` for a base layer.
     pub below: Option<usize>,
-    /// Its number, 1 being the base.
+    /// Number, 1 = base layer.
     pub number: usize,
-    /// The digest of the plain layer.
+    /// Digest of the uncompressed layer.
     pub diff_id: Option<Digest>,
-    /// The digest of the stack up to here; `None` if a diff ID is not known.
+    /// Chain ID; `None` if a diff ID is unknown.
     pub chain_id: Option<Digest>,
-    /// The digest of the stored layer; `None` if no manifest states it.
+    /// Digest of the stored layer; `None` if no manifest states it.
     pub digest: Option<Digest>,
-    /// What tells it from others where no diff ID does: its blob or member.
-    pub mark: String,
-    /// The command that made it, as the first image tells it.
-    pub made_by: String,
-    /// Its bytes: the smallest of its copies.
+    /// Diff ID, or else blob or member: identifies the layer.
+    pub identity: String,
+    /// Command that made it, by the first image with one.
+    pub created_by: String,
+    /// Bytes of its smallest copy; `None` if unknown.
     pub size: Option<u64>,
-    /// Bytes of the stack up to here.
+    /// Bytes of the stack up to here; `None` if any are unknown.
     pub cumulative: Option<u64>,
-    /// How many images have it in their stack.
+    /// Number of images with the layer.
     pub shared_by: usize,
-    /// Whether no archive has it.
-    pub absent: bool,
+    /// True if no archive has it.
+    pub missing: bool,
 }
 
-/// An image on its stack.
+/// Image on its stack.
 #[derive(Debug)]
 pub struct StackImage {
-    /// Its ID in full.
+    /// Image ID in full.
     pub id: String,
-    /// Its names in short form, each once.
+    /// Names in short form, each once.
     pub names: Vec<String>,
-    /// What machine it is for; empty if nothing says so.
+    /// Platform; empty if unknown.
     pub platform: String,
-    /// When it was made, as written.
+    /// Creation time, as written.
     pub created: Option<String>,
-    /// Its topmost layer; `None` if it has none.
+    /// Position of the topmost layer; `None` without layers.
     pub top: Option<usize>,
-    /// The archives it was found in.
+    /// Archives with the image.
     pub archives: Vec<String>,
-    /// The image it is based on.
+    /// Position of the base image.
     pub base: Option<usize>,
-    /// What the last step of its history did.
-    pub made_by: String,
-    /// Where it is: the positions of a source and of an image in its archive.
+    /// Command of the last step of its history.
+    pub created_by: String,
+    /// Positions of the source and of the image in its archive.
     pub found: (usize, usize),
 }
 
 impl Stacks {
-    /// The bytes of an image's layers.
+    /// Returns the bytes of an image's layers; `None` if unknown.
     pub fn size(&self, image: usize) -> Option<u64> {
         self.images[image]
             .top
             .map_or(Some(0), |top| self.layers[top].cumulative)
     }
 
-    /// How many layers an image has.
+    /// Returns the number of layers of an image.
     pub fn height(&self, image: usize) -> usize {
         self.images[image]
             .top
@@ -99,16 +99,16 @@ impl Stacks {
     }
 }
 
-/// What tells a layer from others on the same stack.
+/// Identity of a layer among those above the same layer.
 #[derive(PartialEq, Eq, Hash)]
 enum Key {
     Diff(Digest),
-    Mark(String),
+    Blob(String),
 }
 
-/// Reads the stacks of images. Costs a hash of 140 bytes for each distinct layer; nothing is opened.
+/// Builds the stacks of images. Costs a hash of 140 bytes for each distinct layer; no file is opened.
 ///
-/// Signatures and other things that have an image's config but no file system are left out.
+/// Signatures and other artifacts with an image's config but without a file system are left out.
 pub fn stacks(sources: &[Source<'_>], size_of: SizeOf) -> Stacks {
     let mut made = Stacks {
         size_of,
@@ -127,7 +127,7 @@ pub fn stacks(sources: &[Source<'_>], size_of: SizeOf) -> Stacks {
             let names = names.iter().map(ToString::to_string);
             let id = image.id.to_string();
             let known = by_id.get(&id).copied();
-            let top = climb(&mut made, &mut tries, source, image, known.is_none());
+            let top = add_layers(&mut made, &mut tries, source, image, known.is_none());
             let at = known.unwrap_or_else(|| {
                 by_id.insert(id.clone(), made.images.len());
                 lineages.push(Lineage::of(&image.config.history));
@@ -139,7 +139,7 @@ pub fn stacks(sources: &[Source<'_>], size_of: SizeOf) -> Stacks {
                     top,
                     archives: Vec::new(),
                     base: None,
-                    made_by: image
+                    created_by: image
                         .config
                         .history
                         .last()
@@ -172,8 +172,8 @@ fn platform(platform: &Platform) -> String {
     }
 }
 
-/// Puts the layers of an image on the trie; its topmost one.
-fn climb(
+/// Adds the layers of an image to the trie; returns the topmost one.
+fn add_layers(
     made: &mut Stacks,
     tries: &mut HashMap<(usize, Key), usize>,
     source: &Source<'_>,
@@ -198,13 +198,13 @@ fn climb(
             .descriptor
             .as_ref()
             .map(|stated| stated.digest.clone());
-        let mark = || match &digest {
+        let identity = || match &digest {
             Some(digest) => digest.to_string(),
             None => layer.member.clone(),
         };
         let key = match &layer.diff_id {
             Some(diff_id) => Key::Diff(diff_id.clone()),
-            None => Key::Mark(mark()),
+            None => Key::Blob(identity()),
         };
         let stored = match (&layer.descriptor, layer.content()) {
             (_, Some(content)) => Some(content.len()),
@@ -215,7 +215,7 @@ fn climb(
             SizeOf::Stored => stored,
             SizeOf::Raw => raw.get(i).copied().flatten(),
         };
-        let absent = matches!(layer.presence, Presence::Missing | Presence::Unreadable);
+        let missing = matches!(layer.presence, Presence::Missing | Presence::Unreadable);
         let at = below.map_or(0, |below| below + 1);
         let next = made.layers.len();
         let position = *tries.entry((at, key)).or_insert(next);
@@ -231,28 +231,28 @@ fn climb(
             made.layers.push(StackLayer {
                 below,
                 number: i + 1,
-                mark: layer
+                identity: layer
                     .diff_id
                     .as_ref()
-                    .map_or_else(mark, ToString::to_string),
+                    .map_or_else(identity, ToString::to_string),
                 diff_id: layer.diff_id.clone(),
                 chain_id,
                 digest,
-                made_by: commands[i].to_owned(),
+                created_by: commands[i].to_owned(),
                 size,
                 cumulative: None,
                 shared_by: 0,
-                absent,
+                missing,
             });
         } else {
             let known = &mut made.layers[position];
-            known.absent &= absent;
+            known.missing &= missing;
             known.size = match (known.size, size) {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             };
-            if known.made_by.is_empty() {
-                known.made_by = commands[i].to_owned();
+            if known.created_by.is_empty() {
+                known.created_by = commands[i].to_owned();
             }
         }
         made.layers[position].shared_by += usize::from(counts);
@@ -261,12 +261,12 @@ fn climb(
     below
 }
 
-/// Sums from the base upward, and the totals.
+/// Computes cumulative sizes and totals.
 fn add_up(made: &mut Stacks) {
     let mut once: HashMap<&str, Option<u64>> = HashMap::new();
     for layer in &made.layers {
-        let size = once.entry(&layer.mark).or_insert(layer.size);
-        // Copies of one layer may be packed differently.
+        let size = once.entry(&layer.identity).or_insert(layer.size);
+        // Copies of one layer may differ in compression.
         *size = match (*size, layer.size) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -283,7 +283,7 @@ fn add_up(made: &mut Stacks) {
     }
     let mut sums: Vec<Option<u64>> = Vec::with_capacity(made.layers.len());
     for layer in &made.layers {
-        let size = once.get(layer.mark.as_str()).copied().flatten();
+        let size = once.get(layer.identity.as_str()).copied().flatten();
         let users = layer.shared_by as u64;
         let all = size.unwrap_or_default().saturating_mul(users);
         totals.all = totals.all.saturating_add(all);
@@ -311,18 +311,18 @@ impl Lineage {
     }
 }
 
-/// Finds for each image the one that it is based on: the nearest below it whose stack is a start of its own.
+/// Finds the base of each image: the one with the longest stack that is a start of the image's stack.
 ///
-/// Where several images have that stack, the one with the longest history that is a start of the image's own; where
-/// none has, as when a builder wrote the history anew, the one with the shortest history, and of these the first. Of
-/// images with one and the same stack, only one whose history is a true start of the other's can be its base.
+/// Of several images with that stack it is the one with the longest history that is a start of the image's history; if
+/// no history is, as after a rewrite of the history, the one with the shortest history, and of these the first. Among
+/// images with the same stack, a base has a shorter history that is a start of the other's.
 fn find_bases(made: &mut Stacks, lineages: &[Lineage]) {
     let mut at: HashMap<(usize, u64), usize> = HashMap::new();
     let mut shortest: HashMap<usize, usize> = HashMap::new();
     for (i, image) in made.images.iter().enumerate() {
         let Some(top) = image.top else { continue };
-        let whole = lineages[i].0.last().copied().unwrap_or_default();
-        at.entry((top, whole)).or_insert(i);
+        let complete = lineages[i].0.last().copied().unwrap_or_default();
+        at.entry((top, complete)).or_insert(i);
         let best = shortest.entry(top).or_insert(i);
         if lineages[i].0.len() < lineages[*best].0.len() {
             *best = i;

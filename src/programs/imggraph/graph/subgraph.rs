@@ -6,29 +6,28 @@ use super::{Graph, Node, NodeKind, View};
 use crate::archive::Name;
 use crate::error::{Fault, Result};
 
-/// Which part of a graph is meant.
+/// Selected part of a graph.
 #[derive(Debug, Clone, Default)]
-pub struct Narrow {
-    /// What this stands on.
+pub struct Bounds {
+    /// Node whose ancestors are kept.
     pub up: Option<String>,
-    /// What stands on this.
+    /// Node whose descendants are kept.
     pub down: Option<String>,
-    /// How many edges away from where a drawing begins.
+    /// Limit on the distance from the start of the drawing, in edges.
     pub depth: Option<usize>,
 }
 
-/// Keeps the part of a graph that is meant. Totals stay those of the whole.
+/// Keeps the selected part of a graph. Totals stay those of the whole graph.
 ///
-/// `up` and `down` name an image (or a blob, or a package) by its name, its ID or at least 4 digits of its start; with
-/// both, what satisfies either is kept. In the view of layers an image's stack brings the images along that stand on
-/// parts of it, and of the images that stand on the very same stack only those count as standing on it that are based
-/// on it.
+/// `up` and `down` are a name, an ID or at least 4 leading digits of an ID of an image, a blob or a package; with both,
+/// the union is kept. In the view of layers, the base images of an image are kept with its stack; an image with the same
+/// stack is a descendant only if it is based on the image.
 ///
 /// # Errors
-/// `NoSuchImage` for a name that no node has.
-pub fn narrow(mut graph: Graph, narrow: &Narrow) -> Result<Graph> {
+/// `NoSuchImage` for an unknown name.
+pub fn subgraph(mut graph: Graph, bounds: &Bounds) -> Result<Graph> {
     let mut kept: Option<HashSet<usize>> = None;
-    if let Some(wanted) = &narrow.up {
+    if let Some(wanted) = &bounds.up {
         let found = find(&graph, wanted)?;
         let mut part = reach(&graph, &found, false);
         if graph.view == View::Layers {
@@ -37,7 +36,7 @@ pub fn narrow(mut graph: Graph, narrow: &Narrow) -> Result<Graph> {
         }
         kept.get_or_insert_default().extend(part);
     }
-    if let Some(wanted) = &narrow.down {
+    if let Some(wanted) = &bounds.down {
         let found = find(&graph, wanted)?;
         let part = match graph.view {
             View::Layers => down_in_layers(&graph, &found),
@@ -46,16 +45,16 @@ pub fn narrow(mut graph: Graph, narrow: &Narrow) -> Result<Graph> {
         kept.get_or_insert_default().extend(part);
     }
     if let Some(kept) = kept {
-        graph = subgraph(graph, &kept, &HashSet::new());
+        graph = keep(graph, &kept, &HashSet::new());
     }
-    if let Some(depth) = narrow.depth {
-        let (next, before) = graph.steps();
+    if let Some(depth) = bounds.depth {
+        let (next, before) = graph.neighbors();
         let mut level = vec![usize::MAX; graph.nodes.len()];
         let mut queue: std::collections::VecDeque<usize> = (0..graph.nodes.len())
             .filter(|&i| before[i].is_empty())
             .collect();
         if queue.is_empty() && !graph.nodes.is_empty() {
-            // Nothing but cycles: they begin at the first node.
+            // A graph of cycles only begins at its first node.
             queue.push_back(0);
         }
         for &i in &queue {
@@ -70,17 +69,17 @@ pub fn narrow(mut graph: Graph, narrow: &Narrow) -> Result<Graph> {
             }
         }
         let kept: HashSet<usize> = (0..level.len()).filter(|&i| level[i] <= depth).collect();
-        let edge_of: HashSet<usize> = kept
+        let outermost: HashSet<usize> = kept
             .iter()
             .copied()
             .filter(|&i| level[i] == depth)
             .collect();
-        graph = subgraph(graph, &kept, &edge_of);
+        graph = keep(graph, &kept, &outermost);
     }
     Ok(graph)
 }
 
-/// The nodes that are called that.
+/// Returns the nodes with a name or ID.
 fn find(graph: &Graph, wanted: &str) -> Result<Vec<usize>> {
     let hex = wanted.strip_prefix("sha256:").unwrap_or(wanted);
     let is_start = hex.len() >= 4 && hex.bytes().all(|b| b.is_ascii_hexdigit());
@@ -181,7 +180,7 @@ fn bases_of(graph: &Graph, images: &[usize]) -> Vec<usize> {
     found
 }
 
-/// What stands on images or layers in the view of layers.
+/// Returns images or layers with their descendants, in the view of layers.
 fn down_in_layers(graph: &Graph, found: &[usize]) -> HashSet<usize> {
     let mut tops: Vec<usize> = Vec::new();
     for edge in &graph.edges {
@@ -197,13 +196,13 @@ fn down_in_layers(graph: &Graph, found: &[usize]) -> HashSet<usize> {
         .collect();
     let mut part = reach(graph, &from, true);
     part.extend(found);
-    // Twins on the same stack do not stand on it.
+    // Images with the same stack are not descendants.
     let named: HashSet<usize> = found.iter().copied().collect();
     for edge in &graph.edges {
         let image = &graph.nodes[edge.from];
-        let is_twin =
+        let has_same_stack =
             image.kind == NodeKind::Image && tops.contains(&edge.to) && !named.contains(&edge.from);
-        if is_twin
+        if has_same_stack
             && !bases_of(graph, &[edge.from])
                 .iter()
                 .any(|base| named.contains(base))
@@ -214,19 +213,19 @@ fn down_in_layers(graph: &Graph, found: &[usize]) -> HashSet<usize> {
     part
 }
 
-/// The nodes that are kept and the edges between them. Nodes in `count` say how many that follow them are not.
-fn subgraph(graph: Graph, kept: &HashSet<usize>, count: &HashSet<usize>) -> Graph {
-    let (next, _) = graph.steps();
+/// Keeps nodes and the edges between them. Nodes in `count` get the number of nodes after them that are dropped.
+fn keep(graph: Graph, kept: &HashSet<usize>, count: &HashSet<usize>) -> Graph {
+    let (next, _) = graph.neighbors();
     let mut hidden = vec![0; graph.nodes.len()];
     for &i in count {
         let lost = reach_from(&next, i);
         hidden[i] = lost.iter().filter(|j| !kept.contains(j)).count();
     }
-    let mut place = vec![None; graph.nodes.len()];
+    let mut positions = vec![None; graph.nodes.len()];
     let mut nodes = Vec::new();
     for (i, node) in graph.nodes.into_iter().enumerate() {
         if kept.contains(&i) {
-            place[i] = Some(nodes.len());
+            positions[i] = Some(nodes.len());
             nodes.push(Node {
                 hidden: hidden[i],
                 ..node
@@ -234,7 +233,7 @@ fn subgraph(graph: Graph, kept: &HashSet<usize>, count: &HashSet<usize>) -> Grap
         }
     }
     let mut edges = graph.edges;
-    edges.retain_mut(|edge| match (place[edge.from], place[edge.to]) {
+    edges.retain_mut(|edge| match (positions[edge.from], positions[edge.to]) {
         (Some(from), Some(to)) => {
             (edge.from, edge.to) = (from, to);
             true

@@ -1,4 +1,4 @@
-//! imghistory, run for real.
+//! imghistory.
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ fn table(image: &Image) -> String {
 }
 
 #[test]
-fn the_table_is_dockers_in_every_shape() {
+fn the_table_is_dockers_in_every_format() {
     let app = app();
     let expected = table(&app);
     let room = Room::new();
@@ -53,7 +53,7 @@ fn the_table_is_dockers_in_every_shape() {
 }
 
 #[test]
-fn layers_may_be_packed() {
+fn layers_may_be_compressed() {
     for pack in Pack::ALL {
         let image = build::image("demo:1")
             .layer("f a one")
@@ -177,7 +177,7 @@ fn steps(image: &Image) -> (Vec<Value>, String) {
 
 #[test]
 fn fewer_entries_than_layers_are_aligned_from_the_top() {
-    // As images built on an imported base without history look.
+    // As in images built on an imported base without a history.
     let image = build::image("demo:1")
         .layer("f base 1234567")
         .layer("f b 12")
@@ -260,7 +260,7 @@ fn history_without_layers_and_nothing_of_either() {
 }
 
 #[test]
-fn times_and_texts_that_are_odd() {
+fn unusual_times_and_texts() {
     let image = build::image("demo:1").layer("f a 1").history(json!([
         {"created_by": "no time", "empty_layer": true},
         {"created": "yesterday", "created_by": "a\tb\nc", "empty_layer": true},
@@ -283,7 +283,7 @@ fn times_and_texts_that_are_odd() {
 }
 
 #[test]
-fn a_layer_that_is_not_there_has_no_size() {
+fn a_missing_layer_has_no_size() {
     let app = app();
     let mut files = build::oci(&[&app]);
     files.remove(&build::blob_name(&app.diff_ids()[0]));
@@ -310,7 +310,7 @@ fn the_platform_of_an_index() {
 
 #[test]
 fn the_size_rule_in_a_table_of_layers() {
-    // What docker counts for a layer: every inode once, links by their target's length, markers nothing.
+    // Docker counts each inode once, links with the length of their target, whiteouts as 0.
     for (line, size) in [
         ("d a | d a/b", 0),
         ("f a 12345", 5),

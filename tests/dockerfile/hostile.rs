@@ -1,4 +1,4 @@
-//! Whatever the history holds, what comes out parses.
+//! Any history gives a Dockerfile that parses.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::*;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
-/// Pieces of which entries are put together: all that any form gives a meaning to.
+/// Pieces of entries: all texts with a meaning in any form.
 fn piece() -> impl Strategy<Value = String> {
     let words = prop::sample::select(vec![
         "RUN ",

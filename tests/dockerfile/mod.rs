@@ -1,7 +1,9 @@
-//! imghistory --dockerfile, run for real: every form that builders have written, and what must become of it.
+//! imghistory --dockerfile: forms of history entries and their instructions.
 
-mod forms;
+mod buildkit;
+mod classic;
 mod hostile;
+mod others;
 mod whole;
 
 use serde_json::{Value, json};
@@ -9,7 +11,7 @@ use serde_json::{Value, json};
 use crate::common::build::{self, Image};
 use crate::common::run::Room;
 
-/// One step: the command, the remark, and the layer it made (none if it is empty).
+/// One step: command, comment, and layer (empty for none).
 pub type Step<'a> = (&'a str, &'a str, &'a str);
 
 pub const BUILDKIT: &str = "buildkit.dockerfile.v0";
@@ -36,7 +38,7 @@ pub fn image(config: Value, author: &str, steps: &[Step<'_>]) -> Image {
     image.history(history.into())
 }
 
-/// What stands below FROM, without blank lines.
+/// Returns the lines below FROM, without blank lines.
 pub fn body(output: &str) -> String {
     let lines = output.lines().skip_while(|line| !line.starts_with("FROM "));
     let lines: Vec<&str> = lines.skip(1).filter(|line| !line.is_empty()).collect();
@@ -53,7 +55,7 @@ pub fn becomes(what: &str, config: Value, author: &str, steps: &[Step<'_>], expe
     parses(run.out());
 }
 
-/// The oracle is a parser that others wrote.
+/// Checks a Dockerfile with an independent parser.
 #[track_caller]
 fn parses(text: &str) {
     if let Err(error) = parse_dockerfile::parse(&without_bodies(text)) {
@@ -61,13 +63,13 @@ fn parses(text: &str) {
     }
 }
 
-/// A text without heredocs that begin later than with the first word of a RUN, which that parser does not know.
-/// BuildKit reads each body up to a line that is its name, and wants that line.
+/// Removes heredocs that do not begin with the first word of a RUN, which that parser does not read. BuildKit reads each
+/// body up to the line with its delimiter, which must exist.
 fn without_bodies(text: &str) -> String {
     let mut out = Vec::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        // Docker takes an empty list to mean none.
+        // Docker reads an empty list as no command.
         if matches!(line, "ENTRYPOINT []" | "CMD []") {
             continue;
         }

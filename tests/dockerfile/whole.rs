@@ -32,7 +32,7 @@ fn the_base_is_found_among_other_images() {
         .history(above(&middle, "/bin/sh -c c", "x"));
     let other = build::image("other:1").layer("f x 1");
     let room = Room::with("app.tar", &build::docker(&[&top]));
-    std::fs::create_dir(room.path("images")).expect("a folder");
+    std::fs::create_dir(room.path("images")).expect("a directory");
     room.write("images/a.tar", &build::docker(&[&other, &base]).tar());
     room.write(
         "images/b.tar",
@@ -72,7 +72,7 @@ fn the_base_is_found_among_other_images() {
         }
         parses(run.out());
     }
-    // The store is looked at only if it is asked for: the same image has the same Dockerfile everywhere.
+    // The store is used only on request: an image has the same Dockerfile everywhere.
     room.run("imgload -q -i base.tar --store store").code(0);
     let run = room.run("imghistory --dockerfile --store store app.tar");
     run.says("\nFROM scratch\n");
@@ -115,7 +115,7 @@ fn the_base_is_named_by_buildah_or_by_annotations() {
 }
 
 #[test]
-fn lies_are_told() {
+fn contradictions_are_reported() {
     let config = json!({"Env": ["A=1"], "User": "u"});
     let history = json!([
         {"created": "2024-01-02T00:00:00Z", "created_by": "COPY a /srv/a # buildkit", "comment": BUILDKIT},
@@ -160,7 +160,7 @@ fn lies_are_told() {
         copy["Lies"],
         json!(["COPY to /srv/a, where its layer has nothing"])
     );
-    // What is true is not doubted: links on the way, a folder that a WORKDIR names.
+    // No finding: links in the path, a directory of WORKDIR.
     let honest = image(
         json!({"WorkingDir": "/var/app"}),
         "",
@@ -264,7 +264,7 @@ fn annotations_and_rows() {
 }
 
 #[test]
-fn contexts_hold_what_copies_brought() {
+fn contexts_have_the_files_of_copies() {
     let steps: &[Step<'_>] = &[
         (
             "ADD rootfs.tar / # buildkit",
@@ -345,7 +345,7 @@ fn contexts_hold_what_copies_brought() {
         // It is not written twice, nor over something.
         let again = room.run("imghistory --dockerfile --extract out app.tar");
         again.fails("imghistory: out: it is there already, and not empty\n");
-        std::fs::create_dir(room.path("empty")).expect("a folder");
+        std::fs::create_dir(room.path("empty")).expect("a directory");
         room.command("imghistory --dockerfile --extract empty -")
             .pipe(&files.tar())
             .run()
@@ -387,7 +387,7 @@ fn nothing_is_written_outside_the_context() {
         let tar = room.path("context/layers/1.tar").exists();
         assert_eq!(tar, !layer.starts_with("f /out"), "{layer}\n{run}");
     }
-    // Damage leaves nothing behind.
+    // A damaged archive leaves no files.
     let made = image(
         json!({}),
         "",

@@ -45,7 +45,7 @@ pub fn installed(image: &Image, limits: &Limits, meter: &Meter) -> Result<Packag
         let Some(place) = node.location() else {
             continue;
         };
-        let shown = || crate::escape::bytes(&path).into_owned();
+        let context = || crate::escape::bytes(&path).into_owned();
         let refused = match () {
             () if place.segments.is_some() => Some(Fault::Unsupported {
                 what: "sparse package database".into(),
@@ -58,7 +58,7 @@ pub fn installed(image: &Image, limits: &Limits, meter: &Meter) -> Result<Packag
             () => None,
         };
         if let Some(fault) = refused {
-            packages.faults.push(Error::new(fault).at(shown()));
+            packages.faults.push(Error::new(fault).at(context()));
             continue;
         }
         sum = sum.saturating_add(place.stored);
@@ -69,7 +69,7 @@ pub fn installed(image: &Image, limits: &Limits, meter: &Meter) -> Result<Packag
                 limit,
                 found: sum,
             };
-            return Err(Error::new(fault).at(shown()));
+            return Err(Error::new(fault).at(context()));
         }
         if let Some(list) = requests.get_mut(place.layer) {
             list.push((place.offset, place.stored, wanted, path));
@@ -78,7 +78,7 @@ pub fn installed(image: &Image, limits: &Limits, meter: &Meter) -> Result<Packag
     for (i, mut requests) in requests.into_iter().enumerate() {
         requests.sort_by_key(|request| request.0);
         let layer = &image.layers[i];
-        let place = || format!("layer {} of {}", i + 1, image.layers.len());
+        let layer_context = || format!("layer {} of {}", i + 1, image.layers.len());
         let read = match (requests.is_empty(), layer.content()) {
             (true, _) => Ok(()),
             (false, Some(content)) => content
@@ -86,7 +86,7 @@ pub fn installed(image: &Image, limits: &Limits, meter: &Meter) -> Result<Packag
                 .and_then(|reader| read(reader, requests, limits, &mut packages)),
             (false, None) => Err(Fault::StreamConsumed.into()),
         };
-        read.at(|| layer.member.clone()).at(place)?;
+        read.at(|| layer.member.clone()).at(layer_context)?;
     }
     Ok(packages.sorted())
 }

@@ -77,8 +77,8 @@ impl Args {
     pub fn check(&self) -> Result<()> {
         let has_rows = self.format != "table";
         if self.annotate && has_rows && self.extract.is_none() {
-            let place = "with --format, whose rows have all of it";
-            return no_effect(place, &[("--annotate", true)]);
+            let context = "with --format, whose rows have all of it";
+            return no_effect(context, &[("--annotate", true)]);
         }
         let layers = ("--layers", self.layers);
         if self.quiet {

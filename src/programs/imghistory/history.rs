@@ -60,7 +60,7 @@ pub fn history(image: &Image, sizes: &Sizes) -> HistoryReport {
             image.layers.len()
         ));
     }
-    let shown = sizes.docker_sizes(image);
+    let docker_sizes = sizes.docker_sizes(image);
     let mut rows: Vec<HistoryRow> = image
         .steps()
         .into_iter()
@@ -91,7 +91,7 @@ pub fn history(image: &Image, sizes: &Sizes) -> HistoryReport {
                     .map(|descriptor| descriptor.digest.to_string()),
                 diff_id: diff_id.map(|id| id.to_string()),
                 size: match step.layer {
-                    Some(i) => shown.get(i).copied().flatten(),
+                    Some(i) => docker_sizes.get(i).copied().flatten(),
                     None => Some(0),
                 },
                 stored: measured.map(|size| size.stored),

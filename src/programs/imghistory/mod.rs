@@ -40,7 +40,7 @@ pub fn main() -> ExitCode {
         let progress = io.progress(args.image.text(), None, &meter, args.quiet);
         let opened = args.image.open(&args.common, &meter)?;
         let selection = opened.select(&args.common)?;
-        let place = || opened.archive.place.clone();
+        let context = || opened.archive.place.clone();
         let sizes = match args.quiet {
             true => Sizes::default(),
             false => archive::measure(
@@ -50,7 +50,7 @@ pub fn main() -> ExitCode {
                 &meter,
             )
             .complete()
-            .at(place)?,
+            .at(context)?,
         };
         drop(progress);
         let report = history::history(selection.image(), &sizes);

@@ -22,18 +22,18 @@ pub fn parse_duration(text: &str) -> Result<i64> {
     let mut total = 0i128;
     while !rest.is_empty() {
         let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
-        let whole = digits(rest);
-        let mut end = whole;
+        let integer = digits(rest);
+        let mut end = integer;
         let mut fraction = "";
-        if rest[whole..].starts_with('.') {
-            let length = digits(&rest[whole + 1..]);
-            fraction = &rest[whole + 1..whole + 1 + length];
+        if rest[integer..].starts_with('.') {
+            let length = digits(&rest[integer + 1..]);
+            fraction = &rest[integer + 1..integer + 1 + length];
             end += 1 + length;
         }
-        if whole == 0 && fraction.is_empty() {
+        if integer == 0 && fraction.is_empty() {
             return Err(malformed());
         }
-        let number = match &rest[..whole] {
+        let number = match &rest[..integer] {
             "" => 0,
             digits => digits.parse::<i64>().map_err(|_| malformed())?,
         };

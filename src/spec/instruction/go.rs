@@ -22,8 +22,8 @@ pub fn quoted(text: &str) -> Option<(String, &str)> {
     let mut out = Vec::new();
     loop {
         let stop = rest.find(['"', '\\'])?;
-        let (plain, tail) = rest.split_at(stop);
-        out.extend_from_slice(plain.as_bytes());
+        let (literal, tail) = rest.split_at(stop);
+        out.extend_from_slice(literal.as_bytes());
         if let Some(tail) = tail.strip_prefix('"') {
             return Some((String::from_utf8_lossy(&out).into_owned(), tail));
         }
@@ -56,7 +56,7 @@ pub fn rune(text: &str) -> Option<(u64, &str)> {
 /// Reads the part of an escape after the backslash; returns the rest of the text.
 fn escape<'a>(text: &'a str, out: &mut Vec<u8>) -> Option<&'a str> {
     let c = text.chars().next()?;
-    let plain = match c {
+    let simple = match c {
         'a' => Some(7),
         'b' => Some(8),
         't' => Some(b'\t'),
@@ -67,7 +67,7 @@ fn escape<'a>(text: &'a str, out: &mut Vec<u8>) -> Option<&'a str> {
         '\\' | '"' | '\'' | '/' => u8::try_from(c).ok(),
         _ => None,
     };
-    if let Some(byte) = plain {
+    if let Some(byte) = simple {
         out.push(byte);
         return text.get(1..);
     }

@@ -51,4 +51,4 @@ pub use change::{Change, expand_word, parse};
 pub use duration::{format_duration, parse_duration};
 pub use model::{Command, Copy, Healthcheck, Instruction, KEYWORDS, Pairs, resolve_path};
 pub use print::{Printed, Printer};
-pub use words::is_plain_word;
+pub use words::is_bare_word;

@@ -9,7 +9,7 @@ use super::duration::format_duration;
 use super::model::{Command, Copy, Healthcheck, Instruction, Pairs};
 use super::shell_lines::shell_lines;
 use super::trigger::is_trigger;
-use super::words::{is_plain_char, is_plain_word, is_port};
+use super::words::{is_bare_char, is_bare_word, is_port};
 
 /// Limit on the bytes of a line, with room for the escape character.
 const LINE: usize = 60_000;
@@ -227,7 +227,7 @@ impl Printer<'_> {
         let mut items = Vec::new();
         for (key, value) in pairs {
             let value = self.value(key, value, lost);
-            if is_plain_word(key) {
+            if is_bare_word(key) {
                 items.push(format!("{key}={value}"));
             } else if !key.is_empty() && !key.contains(['=', '\n', '\r', '\0']) && word == "LABEL" {
                 items.push(format!("{}={value}", self.quoted(key)));
@@ -247,7 +247,7 @@ impl Printer<'_> {
     fn args(&self, args: &[(String, Option<String>)], lost: &mut Vec<String>) -> Option<String> {
         let mut lines = Vec::new();
         for (name, value) in args {
-            if !is_plain_word(name) {
+            if !is_bare_word(name) {
                 lost.push(format!(
                     "the name '{name}' cannot be written in a Dockerfile"
                 ));
@@ -255,7 +255,7 @@ impl Printer<'_> {
             }
             lines.push(match value {
                 None => format!("ARG {name}"),
-                Some(value) if value.chars().all(is_plain_char) => {
+                Some(value) if value.chars().all(is_bare_char) => {
                     format!("ARG {name}={value}")
                 }
                 Some(value) => format!("ARG {name}={}", self.value(name, value, lost)),
@@ -288,7 +288,7 @@ impl Printer<'_> {
             words.push("<unknown>");
         }
         words.push(&copy.destination);
-        let plain = |word: &&str| {
+        let is_bare = |word: &&str| {
             !word.is_empty()
                 && !word.chars().any(|c| c.is_whitespace() || c.is_control())
                 && !word.starts_with(['[', '-'])
@@ -297,7 +297,7 @@ impl Printer<'_> {
         let escaped: Vec<String> = words.iter().map(|word| self.word(word)).collect();
         // The JSON form holds words with blanks and words that would begin a list or a heredoc.
         let joined = escaped.join(" ");
-        match words.iter().all(plain) && !joined.ends_with(self.escape) {
+        match words.iter().all(is_bare) && !joined.ends_with(self.escape) {
             true => Some(format!("{out} {joined}")),
             false => Some(format!("{out} {}", json_list(&escaped))),
         }
@@ -305,7 +305,7 @@ impl Printer<'_> {
 
     /// Returns a heredoc source with its target and body: the word after `<<` is delimiter and file name.
     fn copied_text(&self, name: &str, body: &str, destination: &str) -> Option<String> {
-        let fits = is_plain_word(name)
+        let fits = is_bare_word(name)
             && self.heredocs
             && body.ends_with('\n')
             && lines_fit(body)
@@ -449,7 +449,7 @@ fn is_complete(text: &str) -> bool {
             None => (name, false),
         };
         let name = name.trim_matches(['"', '\'']);
-        if !is_plain_word(name) || !before.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !is_bare_word(name) || !before.bytes().all(|byte| byte.is_ascii_digit()) {
             return false;
         }
         any = true;
@@ -483,6 +483,6 @@ fn is_copy_flag(flag: &str) -> bool {
         "--keep-git-dir",
         "--unpack",
     ];
-    let plain = |c: char| is_plain_char(c) || matches!(c, '*' | '?');
-    known.contains(&name) && !value.is_empty() && value.chars().all(plain)
+    let is_allowed = |c: char| is_bare_char(c) || matches!(c, '*' | '?');
+    known.contains(&name) && !value.is_empty() && value.chars().all(is_allowed)
 }

@@ -1,7 +1,7 @@
 //! Triggers: the instructions that `ONBUILD` accepts.
 
 use super::go;
-use super::words::{is_plain_char, is_plain_word, is_port};
+use super::words::{is_bare_char, is_bare_word, is_port};
 
 /// Tests if ONBUILD accepts a text: an instruction with arguments that parses by itself.
 pub(super) fn is_trigger(text: &str) -> bool {
@@ -23,7 +23,7 @@ pub(super) fn is_trigger(text: &str) -> bool {
         "ENV" | "LABEL" => {
             words().all(|word| {
                 word.split_once('=').is_some_and(|(key, value)| {
-                    is_plain_word(key) && !value.is_empty() && value.chars().all(is_plain_char)
+                    is_bare_word(key) && !value.is_empty() && value.chars().all(is_bare_char)
                 })
             }) || is_quoted_pairs(rest)
         }
@@ -31,7 +31,7 @@ pub(super) fn is_trigger(text: &str) -> bool {
             words().count() == 1
                 && words().all(|word| {
                     let (key, value) = word.split_once('=').unwrap_or((word, ""));
-                    is_plain_word(key) && value.chars().all(is_plain_char)
+                    is_bare_word(key) && value.chars().all(is_bare_char)
                 })
         }
         "SHELL" => is_json_list(rest),
@@ -53,9 +53,7 @@ fn is_quoted_pairs(text: &str) -> bool {
         let Some((value, tail)) = tail.split_once('"') else {
             return false;
         };
-        if !is_plain_word(key)
-            || value.contains('\\')
-            || !(tail.is_empty() || tail.starts_with(' '))
+        if !is_bare_word(key) || value.contains('\\') || !(tail.is_empty() || tail.starts_with(' '))
         {
             return false;
         }

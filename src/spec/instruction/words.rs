@@ -1,13 +1,13 @@
 //! Words that need no quotes.
 
 /// Tests for a word that needs no quotes anywhere.
-pub fn is_plain_word(key: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/');
-    !key.is_empty() && !key.starts_with('-') && key.chars().all(plain)
+pub fn is_bare_word(key: &str) -> bool {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/');
+    !key.is_empty() && !key.starts_with('-') && key.chars().all(is_bare)
 }
 
 /// Tests for a character that needs no quotes in a value.
-pub(super) fn is_plain_char(c: char) -> bool {
+pub(super) fn is_bare_char(c: char) -> bool {
     c.is_ascii_alphanumeric()
         || matches!(c, '_' | '.' | '-' | '/' | ':' | '@' | '%' | '+' | ',' | '=')
 }

@@ -48,13 +48,13 @@ pub fn layers(stacks: &Stacks, fold: bool) -> Graph {
         graph.edges.extend(below.map(|to| Edge {
             from: at,
             to,
-            kind: EdgeKind::StandsOn,
+            kind: EdgeKind::Stacked,
         }));
         for &image in &images_on[top] {
             graph.edges.push(Edge {
                 from: graph.nodes.len(),
                 to: at,
-                kind: EdgeKind::StandsOn,
+                kind: EdgeKind::Stacked,
             });
             graph.nodes.push(image_node(stacks, image));
         }

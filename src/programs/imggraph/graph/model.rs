@@ -225,7 +225,7 @@ pub struct Edge {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EdgeKind {
     /// Layer to the layer below, image to its topmost layer.
-    StandsOn,
+    Stacked,
     /// Image to its base image.
     BasedOn,
     /// Archive or index to a listed manifest or index.
@@ -244,7 +244,7 @@ impl EdgeKind {
     /// Returns the name in JSON and beside drawn edges.
     pub fn name(self) -> &'static str {
         match self {
-            EdgeKind::StandsOn => "stands on",
+            EdgeKind::Stacked => "stands on",
             EdgeKind::BasedOn => "is based on",
             EdgeKind::Lists => "lists",
             EdgeKind::Config => "config",

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::layer_facts::{LayerFacts, Links};
 use super::line::{Certainty, Line};
-use crate::spec::instruction::{is_plain_word, resolve_path};
+use crate::spec::instruction::{is_bare_word, resolve_path};
 
 /// Layer of a copy, and the state that its target path depends on.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +51,7 @@ pub fn add_body(line: &mut Line, facts: Option<&LayerFacts>) {
         copy.sources.as_mut_slice(),
         facts.and_then(|facts| facts.body.as_ref()),
     ) && body.ends_with('\n')
-        && is_plain_word(&name(source))
+        && is_bare_word(&name(source))
         && !body.lines().any(|line| line == name(source))
     {
         *source = name(source);

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::context;
-use super::line::{Certainty, Dockerfile, Files, Line, LineLayer, Statement, plain_printer};
+use super::line::{Certainty, Dockerfile, Files, Line, LineLayer, Statement, default_printer};
 use crate::archive::{Image, Layer};
 use crate::blob::Meter;
 use crate::error::{At, Result};
@@ -131,7 +131,7 @@ impl Extraction<'_> {
                     ..Copy::default()
                 })
                 .into();
-                line.print(&plain_printer(false));
+                line.print(&default_printer(false));
                 line.certainty = Certainty::Inferred;
                 line.remarks.push("with all that its layer holds".into());
             }
@@ -223,7 +223,7 @@ fn removal(layer: &LineLayer) -> Line {
         made.notes
             .push("a name that is not UTF-8 is not removed".into());
     }
-    made.print(&plain_printer(false));
+    made.print(&default_printer(false));
     made
 }
 

@@ -147,15 +147,15 @@ pub fn read_all(
         if !layer.is_filesystem() {
             return Ok(None);
         }
-        let place = format!("layer {} of {}", i + 1, image.layers.len());
+        let context = format!("layer {} of {}", i + 1, image.layers.len());
         let found = walk(layer, Extent::Headers, limits, meter, |walker| {
             Gatherer::new(request, searched, &budget).gather(walker)
         })
         .at(|| layer.member.clone())
-        .at(|| place.clone())?;
+        .at(|| context.clone())?;
         // Content that becomes part of the Dockerfile is verified: it is the only file of its layer, and small.
         if found.as_ref().is_some_and(|facts| facts.body.is_some()) {
-            Proof::of_layers([(layer, place)])?.check(meter)?;
+            Proof::of_layers([(layer, context)])?.check(meter)?;
         }
         Ok(found)
     })

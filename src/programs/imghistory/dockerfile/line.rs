@@ -262,7 +262,7 @@ pub fn escape_character(windows: bool) -> char {
 }
 
 /// Returns a printer for instructions to which neither shell nor heredocs matter.
-pub fn plain_printer(windows: bool) -> Printer<'static> {
+pub fn default_printer(windows: bool) -> Printer<'static> {
     Printer {
         escape: escape_character(windows),
         shell: &[],

@@ -121,7 +121,6 @@ fn build_arguments() {
 
 #[test]
 fn shell() {
-    let nop = |text: &str| format!("/bin/sh -c #(nop) {text}");
     let layer = "d app | f app/x one";
     // 9 and 10
     let bash = "/bin/bash -o pipefail -c";

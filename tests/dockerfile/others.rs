@@ -44,7 +44,6 @@ fn buildah() {
 
 #[test]
 fn commits() {
-    let nop = |text: &str| format!("/bin/sh -c #(nop) {text}");
     let layer = "d app | f app/x one";
     // 42
     for shell in ["/bin/sh", "bash"] {
@@ -75,7 +74,6 @@ fn commits() {
 
 #[test]
 fn imports() {
-    let nop = |text: &str| format!("/bin/sh -c #(nop) {text}");
     let layer = "d app | f app/x one";
     // 43 to 45
     becomes(

@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::change::Change;
 use super::invalid::invalid;
-use super::model::{Command, Healthcheck, Instruction, resolve_path};
+use super::model::{Command, Healthcheck, Instruction};
 use super::{expand, values};
 use crate::error::{At, Error, Fault, Result};
-use crate::spec::fields;
+use crate::spec::{fields, join_paths};
 
 /// Applies changes to the `config` object of an image's config, in order.
 ///
@@ -104,7 +104,7 @@ pub fn apply(config: &mut Map<String, Value>, changes: &[Change]) -> Result<()> 
                 let directory = match path.as_str() {
                     "" => return Err(invalid("cannot normalize nothing").at(context())),
                     path if path.starts_with('/') => path.to_owned(),
-                    path => resolve_path(&text_of(config, "WorkingDir")?, path),
+                    path => join_paths(&text_of(config, "WorkingDir")?, path),
                 };
                 set(config, "WorkingDir", directory.into());
             }

@@ -49,6 +49,6 @@ mod words;
 pub use apply::apply;
 pub use change::{Change, expand_word, parse};
 pub use duration::{format_duration, parse_duration};
-pub use model::{Command, Copy, Healthcheck, Instruction, KEYWORDS, Pairs, resolve_path};
+pub use model::{Command, Copy, Healthcheck, Instruction, KEYWORDS, Pairs};
 pub use print::{Printed, Printer};
 pub use words::is_bare_word;

@@ -191,22 +191,3 @@ impl Healthcheck {
         ]
     }
 }
-
-/// Returns `path` relative to `workdir` as an absolute path without `.`, `..` and doubled slashes.
-pub fn resolve_path(workdir: &str, path: &str) -> String {
-    let above = match path.starts_with('/') {
-        true => "",
-        false => workdir,
-    };
-    let mut parts: Vec<&str> = Vec::new();
-    for part in above.split('/').chain(path.split('/')) {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
-}

@@ -4,7 +4,8 @@ use super::copies::Target;
 use super::line::Finding;
 use super::settings::Settings;
 use crate::archive::Image;
-use crate::spec::instruction::{Copy, resolve_path};
+use crate::spec::instruction::Copy;
+use crate::spec::join_paths;
 use crate::spec::{History, Timestamp};
 
 /// Returns a finding for a copy whose target is not in its layer.
@@ -93,7 +94,7 @@ pub fn settings(recorded: &Settings, known: &Settings, committed: bool) -> Vec<F
             out.push(different(kind, &format!("{word} {recorded}")));
         }
     }
-    let or_root = |path: &str| resolve_path("/", path);
+    let or_root = |path: &str| join_paths("/", path);
     if !recorded.workdir.is_empty() && or_root(&recorded.workdir) != or_root(&known.workdir) {
         let workdir = format!("WORKDIR {}", recorded.workdir);
         out.push(different("workdir", &workdir));

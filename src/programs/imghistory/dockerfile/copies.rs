@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use super::layer_facts::{LayerFacts, Links};
 use super::line::{Certainty, Line};
-use crate::spec::instruction::{is_bare_word, resolve_path};
+use crate::spec::instruction::is_bare_word;
+use crate::spec::join_paths;
 
 /// Layer of a copy, and the state that its target path depends on.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +21,7 @@ pub struct Target<'a> {
 impl Target<'_> {
     /// Returns the absolute path of a target.
     pub fn absolute(&self, path: &str) -> String {
-        resolve_path(self.workdir, path)
+        join_paths(self.workdir, path)
     }
 
     /// Tests if the layer has an absolute path, directly or through links.

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use crate::spec::fields;
 
-use crate::spec::instruction::{Healthcheck, Instruction, Pairs, resolve_path};
+use crate::spec::instruction::{Healthcheck, Instruction, Pairs};
+use crate::spec::join_paths;
 
 /// Limit on the values of one kind that are added up: more than any real image has, as adding is quadratic.
 const MOST: usize = 2000;
@@ -125,7 +126,7 @@ impl Settings {
                     .for_each(|path| add(&mut self.volumes, path.clone()));
             }
             Instruction::User(user) => self.user.clone_from(user),
-            Instruction::Workdir(path) => self.workdir = resolve_path(&self.workdir, path),
+            Instruction::Workdir(path) => self.workdir = join_paths(&self.workdir, path),
             Instruction::StopSignal(signal) => self.stop_signal.clone_from(signal),
             Instruction::Shell(words) => self.shell.clone_from(words),
             Instruction::Cmd(command) => {

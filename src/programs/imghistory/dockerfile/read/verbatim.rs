@@ -4,7 +4,8 @@
 //! is not recorded is solved for: the config has the final value.
 
 use crate::programs::imghistory::dockerfile::settings::{Settings, with_protocol};
-use crate::spec::instruction::{Change, Instruction, Pairs, expand_word, parse, resolve_path};
+use crate::spec::instruction::{Change, Instruction, Pairs, expand_word, parse};
+use crate::spec::join_paths;
 
 /// Limit on the variables of one instruction that are solved for.
 const VARIABLES: usize = 16;
@@ -211,8 +212,8 @@ impl Solver<'_> {
             }
             (Instruction::Workdir(text), Instruction::Workdir(open)) => {
                 let workdir = &self.scope.so_far.workdir;
-                let (path, open) = (resolve_path(workdir, &text), resolve_path(workdir, &open));
-                let end = resolve_path("/", &known.workdir);
+                let (path, open) = (join_paths(workdir, &text), join_paths(workdir, &open));
+                let end = join_paths("/", &known.workdir);
                 match self.one("WORKDIR", path.clone(), &open, &end) {
                     // As written: it may be relative.
                     found if found == path => Instruction::Workdir(text),

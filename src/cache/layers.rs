@@ -309,6 +309,8 @@ pub fn prune(cache: &Cache, most: u64) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     #[test]

@@ -7,16 +7,13 @@
 use std::io::{BufReader, Read};
 
 use super::finding::{Found, Severity};
-use super::toc::{self, Style, Wrong};
+use super::toc::{self, ESTARGZ_NAME, Style, Wrong};
 use crate::archive::Content;
 use crate::blob::{CHUNK, Compression, Decoder, FileRange, sha256};
 use crate::error::Error;
 use crate::layer::{Limits, StreamInput, Walker};
 use crate::spec::Descriptor;
 use crate::write::chunked::toc::MAX_SIZE;
-
-/// The table's name in the tar.
-pub(super) const NAME: &[u8] = b"stargz.index.json";
 
 /// Bytes of the footer.
 const FOOTER: u64 = 51;
@@ -92,7 +89,7 @@ fn table(range: &FileRange, offset: u64, end: u64, limits: &Limits) -> Result<Ve
     let plain = Decoder::new(stored, Compression::Gzip, limits.decode)?;
     let mut walker = Walker::new(StreamInput::new(BufReader::with_capacity(CHUNK, plain)));
     let size = match walker.next_entry() {
-        Ok(Some(entry)) if entry.clean_path() == NAME => entry.stored_size,
+        Ok(Some(entry)) if entry.clean_path() == ESTARGZ_NAME => entry.stored_size,
         Ok(_) => return Err(damaged("it is not where the footer says")),
         Err(error) => return Err(damaged(&error.fault().to_string())),
     };

@@ -1,7 +1,7 @@
-//! imgbase deb and explain on repositories, run for real.
+//! imgbase deb and explain on repositories.
 //!
-//! The repository is what apt-ftparchive, dpkg-deb and gpg made, see testdata/debian/make-repository. What becomes of
-//! hostile packages is tested where they are unpacked, and in the rows of hostile input.
+//! The repository was made by apt-ftparchive, dpkg-deb and gpg, see testdata/debian/make-repository. Hostile packages are
+//! tested in the unit tests of unpacking, and in the rows of hostile input.
 
 use std::fs;
 use std::path::Path;
@@ -18,8 +18,8 @@ fn room() -> Room {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/debian/repository");
     let mut work = vec![(from, room.path("r"))];
     while let Some((from, to)) = work.pop() {
-        fs::create_dir(&to).expect("a folder");
-        for entry in fs::read_dir(from).expect("a folder") {
+        fs::create_dir(&to).expect("a directory");
+        for entry in fs::read_dir(from).expect("a directory") {
             let entry = entry.expect("an entry");
             let to = to.join(entry.file_name());
             match entry.path().is_dir() {
@@ -31,12 +31,12 @@ fn room() -> Room {
     room
 }
 
-/// `imgbase deb` on the repository, into `out`.
+/// Runs `imgbase deb` on the repository, with `out` as output.
 fn deb(room: &Room, rest: &str) -> Output {
     room.run(&format!("imgbase deb {SELECTION} {rest} -o out"))
 }
 
-/// Exit status 2, one line and perhaps a hint, and nothing was written.
+/// Expects exit status 2, an error of one line and perhaps a hint, and no output file.
 #[track_caller]
 fn refused(room: &Room, output: &Output, line: &str) {
     output.code(2);
@@ -97,15 +97,15 @@ fn packages_of_a_signed_repository_become_an_image() {
 }
 
 #[test]
-fn what_would_be_taken_is_printed_in_the_order_of_installation() {
+fn selected_packages_are_printed_in_the_order_of_installation() {
     let room = room();
     let list = |rest: &str| deb(&room, &format!("{KEYRING} --dry-run {rest}"));
     list("--include tool").ok(&format!("{}\n", TOOL.join("\n")));
     list("--include tool=1").says("tool\t1\tall\n");
-    // A real package comes before those that provide its name, and those only if it is not wanted.
+    // A real package is preferred to packages that provide its name.
     list("--include tool --exclude service").ok("core\t1\tall\ngiver\t1\tall\ntool\t2\tall\n");
     assert!(!room.path("out").exists());
-    // The suite and the components may stand with the repository, or be the only ones there are.
+    // Suite and components may follow the repository; the only ones are the default.
     for how in [
         "--repo r",
         "--repo 'file:///{} suite main'",
@@ -132,7 +132,7 @@ fn a_repository_is_trusted_by_its_signature() {
         "core\t1\tall\n",
         "imgbase: warning: r: suite: signature not verified\n",
     );
-    // A signature in a file of its own does as well.
+    // A detached signature.
     let inside = fs::read(room.path("r/dists/suite/InRelease")).expect("a release");
     fs::remove_file(room.path("r/dists/suite/InRelease")).expect("a file");
     take(&format!("{KEYRING} --dry-run")).ok("core\t1\tall\n");
@@ -147,7 +147,7 @@ fn a_repository_is_trusted_by_its_signature() {
         &output,
         &format!("{place}/Release: no valid signature: there is none"),
     );
-    // Signed by somebody else, and changed after it was signed.
+    // Signed by an unknown key, and changed after signing.
     fs::copy(
         room.path("r/InRelease.stranger"),
         room.path("r/dists/suite/InRelease"),
@@ -170,7 +170,7 @@ fn a_repository_is_trusted_by_its_signature() {
         .complains("r: dists/suite/InRelease: no valid signature: ");
     assert_eq!(output.err().lines().count(), 1, "{output}");
     assert!(!room.path("out").exists());
-    // Digests by SHA-512 alone.
+    // Digests of SHA-512 only.
     fs::copy(
         room.path("r/InRelease.sha512"),
         room.path("r/dists/suite/InRelease"),
@@ -195,7 +195,7 @@ fn a_release_that_has_expired_is_a_warning_and_changes_nothing() {
 }
 
 #[test]
-fn what_is_not_what_the_release_says_is_refused() {
+fn mismatches_with_the_release_are_refused() {
     let room = room();
     let take = || deb(&room, &format!("{KEYRING} --include tool"));
     let good = fs::read(room.path(INDEX)).expect("an index");
@@ -216,7 +216,7 @@ fn what_is_not_what_the_release_says_is_refused() {
         &line.replace("r: main", "r: dists/suite/main"),
     );
     room.write(INDEX, &good);
-    // The same for a package.
+    // A package that differs from the index.
     let name = "r/pool/service_1_all.deb";
     change(&room, name, |bytes| *bytes.last_mut().expect("a byte") ^= 1);
     let output = take();
@@ -239,26 +239,26 @@ fn what_is_not_what_the_release_says_is_refused() {
 }
 
 #[test]
-fn a_lock_brings_the_same_image_back_without_an_index() {
+fn a_lock_reproduces_the_image_without_an_index() {
     let room = room();
     let first = deb(&room, &format!("{KEYRING} --include tool --lock lock"));
     let lock = fs::read_to_string(room.path("lock")).expect("a lock");
     assert!(lock.contains("BEGIN PGP SIGNED MESSAGE"), "{lock}");
     fs::remove_file(room.path("out")).expect("a file");
-    fs::remove_dir_all(room.path("r/dists")).expect("a folder");
+    fs::remove_dir_all(room.path("r/dists")).expect("a directory");
     let again = |rest: &str| room.run(&format!("imgbase deb --locked lock {rest} -o out"));
     let second = again(&format!("--repo r {KEYRING}"));
     assert_eq!(id(&first), id(&second));
     fs::remove_file(room.path("out")).expect("a file");
     again("--repo r --dry-run").ok(&format!("{}\n", TOOL.join("\n")));
-    // Another mirror of the same packages does as well, whichever is named first.
-    fs::create_dir(room.path("debs")).expect("a folder");
+    // Another mirror of the same packages, whichever is named first.
+    fs::create_dir(room.path("debs")).expect("a directory");
     let third = again("--repo debs --repo r");
     assert_eq!(id(&first), id(&third));
     fs::remove_file(room.path("out")).expect("a file");
     let output = again("");
     output.code(2).complains("imgbase: lock: ");
-    // The release in the lock is held against the keyring.
+    // The release in the lock is verified with the keyring.
     let other = lock.replace("Codename: code", "Codename: other");
     room.write("lock", other.as_bytes());
     again(&format!("--repo r {KEYRING}"))
@@ -270,8 +270,8 @@ fn a_lock_brings_the_same_image_back_without_an_index() {
     for rest in ["--repo r", "--repo r --dry-run"] {
         again(rest).code(2).complains(wrong);
     }
-    // Who puts a mirror right hears of all: one that is cut short, which is found before anything is read, and one that
-    // cannot be unpacked because of its damage.
+    // All mismatches are reported: a truncated package, which is found by its size, and one that cannot be unpacked
+    // because of its damage.
     change(&room, "r/pool/core_1_all.deb", |bytes| {
         let at = bytes.len() - 20;
         bytes[at] ^= 0xff;
@@ -300,7 +300,7 @@ fn a_lock_brings_the_same_image_back_without_an_index() {
         );
         assert!(!room.path("out").exists(), "{output}");
     }
-    // What was asked for then is asked for again, and nothing else.
+    // The lock determines the selection.
     for more in [
         "--include core",
         "--variant minbase",
@@ -314,9 +314,9 @@ fn a_lock_brings_the_same_image_back_without_an_index() {
 }
 
 #[test]
-fn packages_given_as_files_mix_with_a_repository() {
+fn package_files_and_repositories_combine() {
     let room = room();
-    fs::create_dir(room.path("debs")).expect("a folder");
+    fs::create_dir(room.path("debs")).expect("a directory");
     let to = |name: &str| room.path(&format!("debs/{name}"));
     fs::rename(room.path("r/pool/tool_2_all.deb"), to("tool_2_all.deb")).expect("a rename");
     change(&room, INDEX, |bytes| {
@@ -351,12 +351,12 @@ fn packages_given_as_files_mix_with_a_repository() {
     assert_eq!(tool["digest"], crate::common::build::digest(&bytes));
     let second = room.run("imgbase deb --locked lock --repo r -o out");
     assert_eq!(id(&first), id(&second));
-    // A file that was changed since is not the lock's.
+    // A file that was changed since differs from the lock.
     change(&room, "debs/tool_2_all.deb", |bytes| bytes[700] ^= 1);
     room.run("imgbase deb --locked lock --repo r -o out2")
         .code(2)
         .complains("imgbase: debs/tool_2_all.deb: digest mismatch: expected sha256:");
-    // Damaged, without a word on what it should be.
+    // Damaged, without a known digest.
     change(&room, "debs/tool_2_all.deb", |bytes| bytes.truncate(600));
     let output = room.run("imgbase deb --debs debs --arch amd64 -o out2");
     output.fails(
@@ -366,7 +366,7 @@ fn packages_given_as_files_mix_with_a_repository() {
 }
 
 #[test]
-fn what_cannot_be_is_said_in_one_line() {
+fn unsatisfiable_requests_are_reported_in_one_line() {
     let room = room();
     let take = |rest: &str| deb(&room, &format!("{KEYRING} {rest}"));
     let output = take("--include lost");
@@ -390,7 +390,7 @@ fn what_cannot_be_is_said_in_one_line() {
 }
 
 #[test]
-fn a_place_that_is_none_is_bad_usage() {
+fn invalid_sources_are_bad_usage() {
     let room = room();
     let run = |rest: &str| room.run(&format!("imgbase deb {rest} --arch amd64 -o out"));
     refused(
@@ -411,10 +411,10 @@ fn a_place_that_is_none_is_bad_usage() {
 }
 
 #[test]
-fn what_apt_has_is_taken_from_its_lists_and_its_cache() {
+fn apt_packages_are_in_its_lists_and_its_cache() {
     let room = room();
-    fs::create_dir(room.path("lists")).expect("a folder");
-    fs::create_dir(room.path("debs")).expect("a folder");
+    fs::create_dir(room.path("lists")).expect("a directory");
+    fs::create_dir(room.path("debs")).expect("a directory");
     let prefix = "lists/mirror_debian_dists_suite";
     fs::copy(
         room.path("r/dists/suite/InRelease"),
@@ -438,7 +438,7 @@ fn what_apt_has_is_taken_from_its_lists_and_its_cache() {
     );
     let first = room.run(&format!("{line} --include tool -o out --lock lock"));
     id(&first);
-    // Version 2 is in the list, and not in the cache.
+    // Version 2 is in the list, but not in the cache.
     room.run(&format!("{line} --include tool --dry-run"))
         .says("tool\t1\tall\n");
     let second = room.run("imgbase deb --locked lock --apt-archives debs -o out");

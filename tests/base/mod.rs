@@ -1,5 +1,5 @@
-//! imgbase, run for real: what people say themselves, ready trees, hosts, binaries, and what is written beside the image.
-//! Where packages come from is tested elsewhere.
+//! imgbase: changes of the user, ready trees, hosts, binaries, and files beside the image. Sources of packages are tested
+//! in `tests/imgbase.rs`.
 
 mod packages;
 mod ready;
@@ -11,7 +11,7 @@ use std::io::Read;
 use crate::common::deb::{TIME, deb, tar_of};
 use crate::common::run::Room;
 
-/// What is at a path: mode, owner, group, and the text of a file or link.
+/// Mode, owner, group, and the text of a file or link at a path.
 type Found = (u32, u64, u64, String);
 
 /// The files of an image, by their paths.
@@ -46,7 +46,7 @@ fn listed(tar: &[u8]) -> BTreeMap<String, Found> {
     files
 }
 
-/// Unpacks a tar into a directory of the room, as whoever runs the test.
-fn unpack(room: &Room, tar: &[u8], folder: &str) {
-    crate::common::deb::unpack(tar, &room.path(folder));
+/// Unpacks a tar into a directory of the test, as the current user.
+fn unpack(room: &Room, tar: &[u8], directory: &str) {
+    crate::common::deb::unpack(tar, &room.path(directory));
 }

@@ -1,4 +1,4 @@
-//! Packages, and what people say of them.
+//! Packages, and changes of the user.
 
 use serde_json::Value;
 
@@ -8,10 +8,10 @@ use crate::common::run::Room;
 const POSTINST: &str =
     "#!/bin/sh\nset -e\nadduser --system --group --home /var/lib/srv srv\nsrv-keygen --new\n";
 
-/// A room with packages: accounts, a service whose script does what nobody knows, and dpkg for its database.
+/// Makes packages: accounts, a service with an uncovered script, and dpkg for its database.
 fn room() -> Room {
     let room = Room::new();
-    std::fs::create_dir(room.path("debs")).expect("a folder");
+    std::fs::create_dir(room.path("debs")).expect("a directory");
     let packages = [
         (
             "accounts",
@@ -72,7 +72,7 @@ fn accounts_files_and_modes() {
         passwd.contains("\napp:*:2000:2000::/home/app:/bin/app\n"),
         "{passwd}"
     );
-    // 100 went to the user of the package's script.
+    // The package's script uses 100.
     assert!(
         passwd.contains("\nweb:*:101:33::/nonexistent:/usr/sbin/nologin\n"),
         "{passwd}"
@@ -108,7 +108,7 @@ fn accounts_files_and_modes() {
 }
 
 #[test]
-fn recipes_answer_what_is_uncovered() {
+fn recipes_cover_scripts() {
     let room = room();
     let report = || -> Value {
         let bytes = std::fs::read(room.path("report.json")).expect("a report");
@@ -142,7 +142,7 @@ fn recipes_answer_what_is_uncovered() {
         (0o600, 100, 0, "none\n".to_owned())
     );
 
-    // One that is for another version is told, and answers nothing.
+    // A recipe for another version is unused, and covers nothing.
     room.write("recipes.json", recipe("2:1.6").as_bytes());
     room.run(&line)
         .code(2)
@@ -181,7 +181,7 @@ fn scripts_are_left_to_a_container() {
 }
 
 #[test]
-fn what_is_beside_the_image_is_there_if_the_image_is() {
+fn side_files_exist_only_with_the_image() {
     let room = room();
     let line = format!("{DEB} -q --report report.json --sbom spdx sbom.json");
     for more in ["--strict", "--user app:33", "-c 'USER'"] {
@@ -190,7 +190,7 @@ fn what_is_beside_the_image_is_there_if_the_image_is() {
             assert!(!room.path(name).exists(), "{more}: {name}");
         }
     }
-    // Nor is a place without a folder found out too late.
+    // A missing directory of a side file is found in time.
     room.run(&format!("{line} --layers per-package --id-file gone/id"))
         .code(2);
     room.run(&format!("{DEB} -q --report gone/report.json"))
@@ -228,7 +228,7 @@ fn what_is_beside_the_image_is_there_if_the_image_is() {
 }
 
 #[test]
-fn layers_are_cut_and_the_tree_is_the_same() {
+fn the_division_into_layers_does_not_change_the_tree() {
     let room = room();
     let mut trees = Vec::new();
     for (how, layers) in [("one", 1), ("base,packages,config", 2), ("per-package", 4)] {

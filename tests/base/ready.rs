@@ -1,4 +1,4 @@
-//! Ready trees: folders, tar and cpio archives.
+//! Ready trees: directories, tar and cpio archives.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -21,7 +21,7 @@ const TREE: [(&str, u32, (u64, u64), &str); 8] = [
     ("./etc/shadow", 0o640, (0, 0), "root:*:1::::::\n"),
 ];
 
-/// The same as a cpio archive of the form newc (`cpio(5)`).
+/// Makes the cpio archive (newc, `cpio(5)`) of the same files as the tar.
 fn cpio() -> Vec<u8> {
     let mut out = Vec::new();
     let mut put = |name: &str, mode: u32, data: &[u8], ino: usize| {
@@ -66,8 +66,8 @@ fn cpio() -> Vec<u8> {
     out
 }
 
-/// Gives all that was unpacked the time it has in the archive: not all of it keeps it on the way.
-fn settle(room: &Room, folder: &str) {
+/// Sets the times of unpacked files to those in the archive, because unpacking changes some.
+fn settle(room: &Room, directory: &str) {
     use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
     let time = Timespec {
         tv_sec: i64::try_from(TIME).expect("a time"),
@@ -78,15 +78,15 @@ fn settle(room: &Room, folder: &str) {
         last_modification: time,
     };
     for (path, ..) in TREE {
-        let path = room.path(folder).join(path);
+        let path = room.path(directory).join(path);
         utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).expect("a time");
     }
     let top = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(room.path(folder), top).expect("a mode");
+    std::fs::set_permissions(room.path(directory), top).expect("a mode");
 }
 
 #[test]
-fn a_folder_a_tar_and_a_cpio_archive_are_the_same_image() {
+fn a_directory_a_tar_and_a_cpio_archive_give_the_same_image() {
     let room = Room::new();
     let tar = tar_of(&TREE);
     unpack(&room, &tar, "tree");
@@ -104,7 +104,7 @@ fn a_folder_a_tar_and_a_cpio_archive_are_the_same_image() {
 }
 
 #[test]
-fn owners_come_from_a_file_beside_the_tree() {
+fn owners_are_read_from_a_file() {
     let room = Room::new();
     unpack(&room, &tar_of(&TREE), "tree");
     room.write(
@@ -177,7 +177,7 @@ fn an_account_is_added_and_documentation_left_out() {
     );
 }
 
-/// A tree with dpkg's database in `var/lib/dpkg`, or a database as distroless images have it.
+/// Makes a tree with a dpkg database in `var/lib/dpkg`, or one in the form of distroless images.
 fn debian(distroless: bool) -> Vec<u8> {
     let paragraph = |name: &str, rest: &str| {
         format!(
@@ -236,7 +236,7 @@ fn debian(distroless: bool) -> Vec<u8> {
 }
 
 #[test]
-fn packages_of_a_ready_tree_are_those_of_its_database() {
+fn packages_of_a_ready_tree_are_read_from_its_database() {
     let room = Room::new();
     room.write("tree.tar", &debian(false));
     let pack = |rest: &str| room.run(&format!("imgbase pack {rest}"));
@@ -297,7 +297,7 @@ fn packages_of_a_ready_tree_are_those_of_its_database() {
         let tree = |image: &str| room.run(&format!("imgexport {image}")).stdout;
         assert!(tree("one.tar") == tree("cut.tar"), "{how}");
     }
-    // As distroless images have it, and without any.
+    // In the form of distroless images, and without a database.
     room.write("tree.tar", &debian(true));
     pack("-o cut.tar --layers per-package --sbom cyclonedx sbom.json tree.tar").code(0);
     assert!(steps("cut.tar")[0].contains("libc 1:1.0-1"));
@@ -310,7 +310,7 @@ fn packages_of_a_ready_tree_are_those_of_its_database() {
     );
     let sbom = std::fs::read_to_string(room.path("sbom.json")).expect("a bill");
     assert!(sbom.contains("\"components\": []"), "{sbom}");
-    // A damaged one is an error where it is asked for.
+    // A damaged database is an error if it is needed.
     let mut tree = TREE.to_vec();
     tree.push(("./var/lib/dpkg/status", 0o644, (0, 0), "no field\n"));
     room.write("tree.tar", &tar_of(&tree));

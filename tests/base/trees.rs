@@ -1,4 +1,4 @@
-//! Installed systems and binaries: trees with dpkg's database, trees with libraries.
+//! Installed systems and binaries: trees with a dpkg database, trees with libraries.
 
 use md5::{Digest as _, Md5};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::common::run::Room;
 
 const CONF: &str = "colour red\n";
 
-/// A small installed system below `root`, whose tool has a setting that was edited and a file that is gone.
+/// Makes a small installed system below `root`, whose package `tool` has an edited file and a missing one.
 fn system(room: &Room) {
     let sum = |text: &str| hex::encode(Md5::digest(text.as_bytes()));
     let status = format!(
@@ -57,7 +57,7 @@ fn system(room: &Room) {
 const HOST: &str = "imgbase host --root root -o out.tar tool";
 
 #[test]
-fn changed_files_are_an_error_or_come_from_their_package() {
+fn changed_files_are_an_error_or_restored() {
     let room = Room::new();
     system(&room);
     room.run(HOST)
@@ -77,7 +77,7 @@ fn changed_files_are_an_error_or_come_from_their_package() {
             ],
         )
     };
-    // Of another version it is another file.
+    // A package of another version is not used.
     room.write("tool.deb", &tool("1.0-2"));
     room.run(&format!("{HOST} --debs tool.deb")).code(2);
     room.write("tool.deb", &tool("1.0-1"));
@@ -113,7 +113,7 @@ fn changed_files_are_an_error_or_come_from_their_package() {
 }
 
 #[test]
-fn documentation_stays_behind_and_what_is_left_out_is_not_missed() {
+fn left_out_files_are_not_missing() {
     let room = Room::new();
     system(&room);
     room.run(&format!(
@@ -131,30 +131,30 @@ fn documentation_stays_behind_and_what_is_left_out_is_not_missed() {
         "{}",
         found["etc/passwd"].3
     );
-    // A changed file that is left out is nobody's trouble.
+    // A changed file that is left out is no error.
     let excluded = "--path-exclude /etc/tool.conf --path-exclude '/usr/lib/tool/*'";
     room.run(&format!("{HOST} -q {excluded}")).code(0);
 }
 
 #[test]
-fn libraries_that_only_the_cache_leads_to_have_one() {
+fn libraries_that_need_the_cache_get_one() {
     let room = Room::new();
     let tree = crate::common::repository("testdata/elf/tree.tar");
     unpack(&room, &std::fs::read(tree).expect("a tree"), "root");
     let only = "root/usr/lib/x86_64-linux-gnu/libfake.so.1.2";
     let line = "imgbase scratch -q --root root -o out.tar /usr/bin/prog --sbom spdx sbom.json";
-    // Its loader: any program does.
-    std::fs::create_dir(room.path("root/lib64")).expect("a folder");
+    // Any program serves as the loader.
+    std::fs::create_dir(room.path("root/lib64")).expect("a directory");
     std::fs::copy(
         room.path("root/usr/bin/static"),
         room.path("root/lib64/ld-linux-x86-64.so.2"),
     )
     .expect("a file");
-    // The folder that ld.so.conf names first would hide the loader's own.
+    // The first directory of ld.so.conf would hide the built-in one.
     std::fs::remove_file(room.path("root/usr/local/lib/libfake.so.1")).expect("a file");
-    // Packages of which nothing was taken, though they too list the folder that is a link.
+    // Packages without copied files that list the directory that is a link.
     let info = room.path("root/var/lib/dpkg/info");
-    std::fs::create_dir_all(&info).expect("a folder");
+    std::fs::create_dir_all(&info).expect("a directory");
     let paragraph = |name: &str| {
         format!(
             "Package: {name}\nStatus: install ok installed\nMaintainer: A B <a@example.org>\nArchitecture: amd64\nVersion: 1\n\n"
@@ -191,7 +191,7 @@ fn libraries_that_only_the_cache_leads_to_have_one() {
     );
     assert!(!sbom.contains("bystander"));
 
-    // Now the library is in a folder that ld.so.conf alone names.
+    // Now the library is in a directory that only ld.so.conf names.
     std::fs::remove_file(room.path(only)).expect("a file");
     std::fs::remove_file(room.path("root/usr/lib/libfake.so.1")).expect("a file");
     room.run(line).code(0);

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Packages whose scripts are left to a container, and what the stand-ins make of the same packages.
+"""Packages whose scripts are left to a container, compared with the emulation of the same scripts.
 
     tests/cross/configure.py MIRROR      (what make-mirror made: debs/; an engine at DOCKER_HOST, else all is LEFT OUT)
 
-The image of --configure emit is finished by dpkg in a container. Its tree is the oracle for the one that the stand-ins
-made without running anything: what differs has to be named by a package that the report calls uncovered. Accounts are
+dpkg configures the image of --configure emit in a container. Its tree is the oracle for the emulation, which runs
+nothing: each difference must belong to a package that the report calls uncovered. Accounts are
 compared by name, because dpkg numbers them in its own order.
 """
 import io
@@ -26,7 +26,7 @@ LEFT_OUT = ("dev/", "proc/", "sys/", "run/", "tmp/", "var/cache/debconf", "var/c
             "usr/sbin/imgbase-configure")
 BACKUPS = {"etc/passwd-", "etc/group-", "etc/shadow-", "etc/gshadow-", "var/lib/dpkg/status-old", "var/lib/dpkg/diversions-old",
            "var/lib/dpkg/statoverride-old"}
-# Made by apt when it runs, and by its stand-in.
+# Made by apt when it runs, and by its emulation.
 APT = {"var/cache/apt/archives/partial", "var/lib/apt/lists/partial"}
 # By the package whose script makes it; the report must name that package as uncovered.
 UNCOVERED = {
@@ -72,7 +72,7 @@ def main():
         run = checks.run(*given, "--configure", "emit", "-t", NAME, "-o", emitted, timeout=600)
         checks.true("imgbase deb --configure emit", run.code == 0, run.err)
         run = checks.run(*given, "--report", report, "-o", made, timeout=600)
-        checks.true("imgbase deb with stand-ins", run.code == 0, run.err)
+        checks.true("imgbase deb with emulation", run.code == 0, run.err)
         run = checks.run("imgexport", "-o", rootfs, made, timeout=600)
         checks.true("imgexport", run.code == 0, run.err)
         try:

@@ -23,11 +23,11 @@ const FILE: u64 = 64 << 20;
 pub struct Rules {
     /// Filters of the files that were left out.
     pub filters: Filters,
-    /// Whether files of packages may be missing or changed, as on a host.
+    /// Accepts missing and changed files of packages, as on a host.
     pub changed: bool,
-    /// Whether configuration files have the suffix `.dpkg-new`.
+    /// Expects configuration files with the suffix `.dpkg-new`.
     pub unconfigured: bool,
-    /// Whether the tree was made elsewhere, so that only its structure is checked.
+    /// Limits the check to the structure of the tree, for one that was made elsewhere.
     pub ready: bool,
 }
 
@@ -210,7 +210,7 @@ mod tests {
         base
     }
 
-    fn said(base: &Base) -> String {
+    fn error(base: &Base) -> String {
         match check(base, &Rules::default()) {
             Ok(()) => String::new(),
             Err(error) => error.to_string(),
@@ -218,13 +218,13 @@ mod tests {
     }
 
     #[test]
-    fn what_packages_say_is_compared() {
+    fn files_are_compared_with_their_packages() {
         let sum = "b1946ac92492d2347c6235b4d2611184  usr/bin/p\n";
-        assert_eq!(said(&package(sum, &["/.", "/usr", "/usr/bin/p"])), "");
-        let found = said(&package(sum, &["/usr/bin/q"]));
+        assert_eq!(error(&package(sum, &["/.", "/usr", "/usr/bin/p"])), "");
+        let found = error(&package(sum, &["/usr/bin/q"]));
         assert_eq!(found, "p: /usr/bin/q: listed by the package, but missing");
         let other = sum.replace("b194", "c194");
-        let found = said(&package(&other, &[]));
+        let found = error(&package(&other, &[]));
         assert_eq!(
             found,
             "usr/bin/p: contents differ from the package's md5sums"
@@ -232,12 +232,12 @@ mod tests {
     }
 
     #[test]
-    fn accounts_are_read() {
+    fn invalid_accounts_are_found() {
         let mut base = Base::new(0);
         let mut put = |text: &str| {
             let node = Node::file(0o644, text.as_bytes().to_vec());
             base.rootfs.put(b"etc/passwd", node).expect("a file");
-            said(&base)
+            error(&base)
         };
         assert_eq!(put("root:x:0:0:root:/root:/bin/sh\n\n"), "");
         for bad in ["root:x:0:0:root:/root", "root:x:a:0::/:\n", ":x:0:0:::"] {

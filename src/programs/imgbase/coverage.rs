@@ -46,7 +46,7 @@ pub struct UncoveredCommand {
     pub text: String,
     /// Words of the command, with `…` for each unknown one.
     pub command: String,
-    /// Whether the command is certain to be reached.
+    /// True if the command is certain to be reached.
     pub certain: bool,
 }
 

@@ -20,7 +20,7 @@ use crate::error::Result;
 /// Options of a tree of packages.
 #[derive(Debug, Clone, Default)]
 pub struct DebOptions {
-    /// Whether `/bin`, `/sbin` and `/lib` are links into `/usr`.
+    /// Makes `/bin`, `/sbin` and `/lib` links into `/usr`.
     pub merged: bool,
     /// Options of the emulation.
     pub emulation: EmulationOptions,
@@ -30,7 +30,7 @@ pub struct DebOptions {
     pub recipes: Vec<Recipe>,
     /// Actions after everything else.
     pub actions: Vec<Action>,
-    /// Whether to leave the scripts to a container instead of emulating them, see [`leave_unconfigured`].
+    /// Leaves the scripts to a container instead of emulating them, see [`leave_unconfigured`].
     pub unconfigured: bool,
 }
 

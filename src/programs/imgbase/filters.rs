@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn licences_stay_and_directories_without_anything_go() {
+    fn licences_are_kept_and_empty_directories_removed() {
         let mut tree = Rootfs::default();
         for path in [
             "usr/share/doc/a/copyright",

@@ -32,7 +32,7 @@ pub struct ImageOptions {
     pub command: String,
     /// Default command of a container, if its program exists in the tree.
     pub default_command: Vec<String>,
-    /// Whether the default command is the entry point.
+    /// Makes the default command the entry point.
     pub is_entry_point: bool,
     /// Annotations of the manifest.
     pub annotations: Vec<(String, String)>,

@@ -121,7 +121,7 @@ mod tests {
     use crate::base::rootfs::Node;
 
     #[test]
-    fn a_list_is_of_one_package_however_it_is_called() {
+    fn a_list_counts_once_whatever_its_names() {
         let mut base = Base::new(1);
         let status = "Package: a\nVersion: 1\n\nPackage: b\nVersion: 1\n\nPackage: c\nVersion: 1\n";
         for (path, text) in [

@@ -301,7 +301,7 @@ mod tests {
         base
     }
 
-    fn shown(slice: &Slice<'_>) -> String {
+    fn display(slice: &Slice<'_>) -> String {
         let entries = slice.entries.iter();
         let entries =
             entries.map(|(named, time)| format!("{}@{time}", String::from_utf8_lossy(named.path)));
@@ -313,10 +313,10 @@ mod tests {
     }
 
     #[test]
-    fn layers_of_packages_hold_nothing_that_others_change() {
+    fn layers_of_packages_do_not_depend_on_other_packages() {
         let base = base("1");
         let slices = cut(&base, Cut::Each);
-        let slices: Vec<String> = slices.iter().map(shown).collect();
+        let slices: Vec<String> = slices.iter().map(display).collect();
         assert_eq!(
             slices,
             [
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn three_layers_are_called_by_what_is_in_them() {
+    fn three_layers_have_descriptions() {
         let base = base("1");
         let slices = cut(&base, Cut::Three);
         let names: Vec<&str> = slices

@@ -24,7 +24,7 @@ pub struct PackOptions {
     pub excludes: Excludes,
     /// Owner of all files; by default as stated in the input.
     pub owner: Option<(u32, u32)>,
-    /// Whether to apply whiteouts (`.wh.` names), which remove earlier entries of the archive, instead of refusing them.
+    /// Applies whiteouts (`.wh.` names), which remove earlier entries of the archive, instead of refusing them.
     pub whiteouts: bool,
     /// Limits on archives.
     pub limits: Limits,

@@ -85,7 +85,7 @@ fn unpacked(path: &std::path::Path, landing: &std::path::Path) -> Result<Vec<u8>
     Ok(all)
 }
 
-/// What is made behind the packages; whatever comes of it, the tree is one.
+/// Runs the emulation; the tree stays valid whatever its result.
 fn finished(base: &mut Base) {
     let made = emulation::run(base, &EmulationOptions::default());
     for named in base.rootfs.walk() {
@@ -112,8 +112,8 @@ fn finished(base: &mut Base) {
     }
 }
 
-/// Maintainer scripts and what the stand-ins read: `NAME\n` and bytes, divided by zeros. What begins with `@` is a member
-/// of the package's control archive, anything else is a file of the tree.
+/// Maintainer scripts and files that the emulation reads: `NAME\n` and bytes, separated by zeros. A name that begins with
+/// `@` is a member of the package's control archive, any other one a file of the tree.
 pub fn script(data: &[u8]) {
     let mut base = Base::new(1_700_000_000);
     for (path, text) in [

@@ -26,7 +26,7 @@ pub struct Document<'a> {
     pub changed: &'a [Changed],
     /// Packages of recipes that applied to none.
     pub unused: &'a [String],
-    /// Whether the scripts are left to a container.
+    /// True if the scripts are left to a container.
     pub unconfigured: bool,
 }
 

@@ -16,7 +16,7 @@ pub struct HostOptions {
     pub packages: Vec<Wanted>,
     /// Packages to leave out.
     pub exclude: Vec<Wanted>,
-    /// Whether to include recommended packages that are installed.
+    /// Includes recommended packages that are installed.
     pub recommends: bool,
     /// Packages to include although none depends on them.
     pub essential: Essential,
@@ -86,8 +86,8 @@ pub struct Changed {
     pub package: String,
     /// Path, as dpkg lists it.
     pub path: Vec<u8>,
-    /// Whether the file exists.
+    /// True if the file exists.
     pub is_there: bool,
-    /// Whether the file was restored from its package.
+    /// True if the file was restored from its package.
     pub pristine: bool,
 }

@@ -25,7 +25,7 @@ pub struct Directory {
     pub path: Vec<u8>,
     /// Path in the image.
     pub new: Vec<u8>,
-    /// Whether only glibc's `ld.so.conf` names it, so that a loader needs its cache to find it.
+    /// True if only glibc's `ld.so.conf` names it, so that a loader needs its cache to find it.
     pub by_cache: bool,
 }
 

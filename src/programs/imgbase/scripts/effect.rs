@@ -1,6 +1,6 @@
 //! Commands to which a maintainer script evaluates.
 
-/// Prefix of the path that stands for a temporary file of mktemp: it exists only while the script runs.
+/// Prefix of the path that stands for a temporary file of mktemp: such a file exists only while the script runs.
 pub(crate) const TEMPORARY: &str = "/tmp/made-by-mktemp.";
 
 /// A command that a script would run.
@@ -14,7 +14,7 @@ pub(crate) struct Effect {
     pub outputs: Vec<(Option<String>, bool)>,
     /// Text of its here-document.
     pub input: Option<String>,
-    /// Whether the command is certain to be reached.
+    /// True if the command is certain to be reached.
     pub certain: bool,
     /// Permission bits that new files do not get.
     pub umask: u16,

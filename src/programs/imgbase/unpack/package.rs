@@ -16,7 +16,7 @@ pub struct DebToUnpack {
     pub expected: Option<Expected>,
     /// Fields that the repository states otherwise, see [`Unpacked::overrides`](crate::base::debian::Unpacked).
     pub overrides: Control,
-    /// Whether the package was requested by name.
+    /// True if the package was requested by name.
     pub asked_for: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Rules that dpkg has, one package after the other.
+//! Rules of dpkg, by example.
 
 use super::decode::{check_name, text};
 use super::*;
@@ -25,7 +25,7 @@ impl Case {
         }
     }
 
-    /// A package by its name, other fields, other control files and files.
+    /// Adds a package with a name, further fields, further control files and files.
     fn with(mut self, name: &str, fields: &str, members: &str, files: &str) -> Self {
         let control = format!("Package: {name}\nVersion: 1-2\nArchitecture: amd64\n{fields}");
         let control = match fields.contains("Architecture:") {
@@ -67,9 +67,9 @@ impl Case {
     }
 }
 
-/// The tree as a line: names, modes where unusual, contents.
+/// Formats the tree as a line: names, unusual modes, contents.
 fn tree(base: &Base) -> String {
-    let shown = base.rootfs.walk().skip(1).map(|named| {
+    let lines = base.rootfs.walk().skip(1).map(|named| {
         let path = text(named.path);
         let mode = match (&named.node.kind, named.node.mode) {
             (Kind::Folder, 0o755) | (Kind::File(_), 0o644) | (Kind::Symlink(_), _) => String::new(),
@@ -85,7 +85,7 @@ fn tree(base: &Base) -> String {
             _ => format!("? {path}{mode}"),
         }
     });
-    shown.collect::<Vec<_>>().join(" | ")
+    lines.collect::<Vec<_>>().join(" | ")
 }
 
 fn lists(base: &Base) -> Vec<String> {
@@ -101,7 +101,7 @@ fn lists(base: &Base) -> Vec<String> {
 }
 
 #[test]
-fn files_land_where_links_lead_and_lists_say_what_was_shipped() {
+fn files_go_where_links_lead_and_lists_name_the_shipped_paths() {
     let base = Case::new()
         .put("usr/bin", Node::folder(0o755))
         .put("bin", Node::symlink("usr/bin"))
@@ -139,7 +139,7 @@ fn files_land_where_links_lead_and_lists_say_what_was_shipped() {
 }
 
 #[test]
-fn the_first_package_that_has_an_entry_for_a_directory_says_what_it_is_like() {
+fn the_first_entry_of_a_directory_determines_its_attributes() {
     let base = Case::new()
         .with("one", "", "", "f tmp/x 1")
         .with("two", "", "", "d tmp=1777")
@@ -173,7 +173,7 @@ fn a_file_of_two_packages_needs_a_replaces() {
         );
         assert_eq!(lists(&base), ["one: /b", "two: /a"]);
     }
-    // The other way round what is there stays.
+    // Vice versa, the existing file is kept.
     let base = Case::new()
         .with("one", "Replaces: two\n", "", "f a 1")
         .with("two", "", "", "f a 2 | h b a")
@@ -195,7 +195,7 @@ fn a_file_of_two_packages_needs_a_replaces() {
 }
 
 #[test]
-fn a_package_of_two_architectures_shares_what_is_the_same() {
+fn a_package_of_two_architectures_shares_equal_files() {
     let same = |two: &str| {
         Case::new()
             .with(
@@ -220,7 +220,7 @@ fn a_package_of_two_architectures_shares_what_is_the_same() {
 }
 
 #[test]
-fn what_is_diverted_goes_elsewhere_but_for_its_owner() {
+fn diversions_apply_to_all_packages_but_one() {
     let mut case = Case::new().with("dash", "", "", "f bin/sh dash").with(
         "bash",
         "",
@@ -241,7 +241,7 @@ fn what_is_diverted_goes_elsewhere_but_for_its_owner() {
 }
 
 #[test]
-fn links_to_the_same_directory_are_the_same() {
+fn links_to_the_same_directory_are_equal() {
     let base = Case::new()
         .put("usr/lib", Node::folder(0o755))
         .put("lib", Node::symlink("usr/lib"))
@@ -256,7 +256,7 @@ fn links_to_the_same_directory_are_the_same() {
 }
 
 #[test]
-fn what_a_hostile_package_tries_is_refused() {
+fn hostile_packages_are_refused() {
     for (files, why) in [
         ("f ../x y", "0.deb: ../x: path with '..'"),
         ("f etc/.wh.passwd y", "name is a whiteout in a layer"),
@@ -292,7 +292,7 @@ fn what_a_hostile_package_tries_is_refused() {
 }
 
 impl Case {
-    /// A name too long for the builder's headers, checked by itself.
+    /// Checks a name that is too long for the builder's headers.
     fn error_of_tar(self, line: &str) -> String {
         let path = line.split(' ').nth(1).unwrap_or_default();
         check_name(path.as_bytes(), false)
@@ -302,7 +302,7 @@ impl Case {
 }
 
 #[test]
-fn a_package_must_be_the_one_that_was_expected() {
+fn unexpected_packages_are_refused() {
     let case = || Case::new().with("one", "", "", "f a x");
     let bytes = std::fs::read(&case().debs[0].path).expect("a package");
     let right = Expected {
@@ -328,7 +328,7 @@ fn a_package_must_be_the_one_that_was_expected() {
     fine.debs[0].expected = Some(right.clone());
     let base = fine.run().expect("the right package");
     assert_eq!(base.packages[0].digest, Some(sha256(&bytes)));
-    // What nobody has said is found out.
+    // An unknown digest is computed.
     let mut unsaid = case();
     unsaid.debs[0].expected = Some(Expected {
         digest: None,
@@ -345,7 +345,7 @@ fn a_package_must_be_the_one_that_was_expected() {
         false,
     );
     assert!(wrong.contains("digest mismatch"), "{wrong}");
-    // Damage shows as what it is: other bytes than were meant.
+    // Damage is reported as a digest mismatch.
     let damaged = error(right.clone(), true);
     assert!(damaged.contains("digest mismatch"), "{damaged}");
     let size = error(
@@ -370,7 +370,7 @@ fn a_package_must_be_the_one_that_was_expected() {
 }
 
 #[test]
-fn the_tree_does_not_depend_on_which_package_was_decoded_first() {
+fn the_tree_does_not_depend_on_the_order_of_decoding() {
     let big = "x".repeat(300_000);
     let run = || {
         let mut case = Case::new();

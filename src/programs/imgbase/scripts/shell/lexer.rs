@@ -26,9 +26,9 @@ pub(super) struct Lexer {
 struct Pending {
     token: usize,
     end: String,
-    /// Whether its text is literal.
+    /// True if its text is literal.
     is_literal: bool,
-    /// Whether tabs at the start of lines are removed.
+    /// Removes tabs at the start of lines.
     no_tabs: bool,
 }
 

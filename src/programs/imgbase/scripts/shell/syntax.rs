@@ -23,7 +23,7 @@ pub(in super::super) enum Part {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in super::super) struct Word {
     pub parts: Vec<Part>,
-    /// Whether a part is quoted, so that an empty word is kept.
+    /// True if a part is quoted, so that an empty word is kept.
     pub quoted: bool,
 }
 

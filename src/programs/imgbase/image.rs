@@ -1,7 +1,7 @@
 //! The image of a tree: layers, config, history.
 
 use super::Base;
-use super::layers::{self, Cut};
+use super::layers::{self, Division};
 
 use crate::error::{At, Result};
 use crate::spec::instruction::{self, Change};
@@ -37,7 +37,7 @@ pub struct ImageOptions {
     /// Annotations of the manifest.
     pub annotations: Vec<(String, String)>,
     /// Division of the tree into layers.
-    pub cut: Cut,
+    pub division: Division,
 }
 
 /// Makes an image of a tree, without the consistency check of [`check`](super::check).
@@ -48,7 +48,7 @@ pub fn image(base: &Base, packer: &Packer<'_>, options: &ImageOptions) -> Result
     let mut config = config(base, options)?;
     let created = options.created.rfc3339_nano();
     let mut made = Vec::new();
-    for slice in layers::cut(base, options.cut) {
+    for slice in layers::divide(base, options.division) {
         let layer = packer.layer(layers::write(&slice, packer)?, MediaTypes::Oci)?;
         config.add_history(&History {
             created: Some(created.clone()),

@@ -7,15 +7,11 @@
 use std::collections::HashSet;
 
 use super::Base;
-use crate::base::debian::{Paragraph, Paragraphs, Unpacked, database};
+use super::dpkg_files::{self, INFO, ReadFile, paragraphs};
+use crate::base::debian::{Paragraph, Unpacked, database};
 use crate::base::rootfs::{Inode, Kind, Origin};
-use crate::error::{At, Result};
+use crate::error::Result;
 
-/// Largest file of the database that is read, in bytes.
-const FILE: u64 = 64 << 20;
-
-const STATUS: &str = "var/lib/dpkg/status";
-const INFO: &str = "var/lib/dpkg/info";
 const DIRECTORY: &str = "var/lib/dpkg/status.d";
 
 /// Adds the packages to [`Base::packages`], each with an origin of its own, and sets the origin of its files; a path that
@@ -26,9 +22,9 @@ const DIRECTORY: &str = "var/lib/dpkg/status.d";
 pub fn packages(base: &mut Base) -> Result<bool> {
     let mut found = false;
     let mut lists = Lists::default();
-    if let Some(status) = read(base, STATUS)? {
+    if let Some(status) = dpkg_files::status(&base.rootfs)? {
         found = true;
-        for paragraph in database::unpacked(&paragraphs(&status, STATUS)?) {
+        for paragraph in database::unpacked(&status) {
             let name = database::file_name(paragraph);
             let mut list = lists.read(base, &format!("{INFO}/{name}.list"))?;
             if list.is_empty() {
@@ -62,10 +58,13 @@ struct Lists(HashSet<Inode>);
 impl Lists {
     /// Reads a file; empty if it is missing or was read before.
     fn read(&mut self, base: &Base, path: &str) -> Result<Vec<u8>> {
-        let there = base.rootfs.follow(path.as_bytes());
-        let named = there.as_ref().ok().and_then(|path| base.rootfs.named(path));
+        let resolved = base.rootfs.follow(path.as_bytes());
+        let named = resolved
+            .as_ref()
+            .ok()
+            .and_then(|path| base.rootfs.named(path));
         match named.is_some_and(|named| self.0.insert(named.inode)) {
-            true => Ok(read(base, path)?.unwrap_or_default()),
+            true => Ok(base.rootfs.read_file(path)?.unwrap_or_default()),
             false => Ok(Vec::new()),
         }
     }
@@ -79,8 +78,8 @@ fn add<'p>(base: &mut Base, paragraph: Paragraph<'_>, paths: impl Iterator<Item 
     let origin = base.origin(name);
     for path in paths.filter(|path| !path.is_empty()) {
         // Packages may list `/bin/x` for a file in `/usr/bin`.
-        if let Ok(there) = base.rootfs.resolve(path)
-            && let Some(node) = base.rootfs.get_mut(&there)
+        if let Ok(resolved) = base.rootfs.resolve(path)
+            && let Some(node) = base.rootfs.get_mut(&resolved)
             && node.origin == Origin::default()
         {
             node.origin = origin;
@@ -107,16 +106,9 @@ fn names(base: &Base) -> Vec<String> {
     files.collect()
 }
 
-fn read(base: &Base, path: &str) -> Result<Option<Vec<u8>>> {
-    base.rootfs.read(path.as_bytes(), FILE)
-}
-
-fn paragraphs(text: &[u8], path: &str) -> Result<Paragraphs> {
-    Paragraphs::new(&String::from_utf8_lossy(text)).at(|| path.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::dpkg_files::STATUS;
     use super::*;
     use crate::base::rootfs::Node;
 

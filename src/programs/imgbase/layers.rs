@@ -28,7 +28,7 @@ const MOST: usize = 100;
 
 /// Division into layers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Cut {
+pub enum Division {
     /// A single layer.
     #[default]
     One,
@@ -61,16 +61,16 @@ impl Slice<'_> {
 }
 
 /// Divides a tree into layers, from the base upward. Empty layers are left out, except a single one.
-pub fn cut(base: &Base, how: Cut) -> Vec<Slice<'_>> {
+pub fn divide(base: &Base, division: Division) -> Vec<Slice<'_>> {
     let time = |named: &Named<'_>| named.node.mtime.min(base.epoch);
-    if how == Cut::One {
+    if division == Division::One {
         let entries = base.rootfs.walk().map(|named| (named, time(&named)));
         return vec![Slice {
             description: String::new(),
             entries: entries.collect(),
         }];
     }
-    let (groups, names) = groups(base, how);
+    let (groups, names) = groups(base, division);
     let last = names.len();
     let group_of = |named: &Named<'_>| groups.get(&named.node.origin).copied().unwrap_or(last);
     let owners = owners(base, last, group_of);
@@ -109,8 +109,8 @@ pub fn cut(base: &Base, how: Cut) -> Vec<Slice<'_>> {
 }
 
 /// Returns the index of the layer for the files of each package, and the descriptions of the layers.
-fn groups(base: &Base, how: Cut) -> (HashMap<Origin, usize>, Vec<String>) {
-    if how == Cut::Three {
+fn groups(base: &Base, division: Division) -> (HashMap<Origin, usize>, Vec<String>) {
+    if division == Division::Three {
         let is_base = |package: &Unpacked| {
             let field = |name| {
                 let overrides = package.overrides.get(name);
@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn layers_of_packages_do_not_depend_on_other_packages() {
         let base = base("1");
-        let slices = cut(&base, Cut::Each);
+        let slices = divide(&base, Division::Each);
         let slices: Vec<String> = slices.iter().map(display).collect();
         assert_eq!(
             slices,
@@ -330,12 +330,12 @@ mod tests {
     #[test]
     fn three_layers_have_descriptions() {
         let base = base("1");
-        let slices = cut(&base, Cut::Three);
+        let slices = divide(&base, Division::Three);
         let names: Vec<&str> = slices
             .iter()
             .map(|slice| slice.description.as_str())
             .collect();
         assert_eq!(names, ["1 essential package", "1 other package", "config"]);
-        assert_eq!(cut(&base, Cut::One)[0].len(), base.rootfs.len());
+        assert_eq!(divide(&base, Division::One)[0].len(), base.rootfs.len());
     }
 }

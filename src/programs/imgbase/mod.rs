@@ -5,6 +5,7 @@ pub mod check;
 pub mod commands;
 pub mod coverage;
 pub mod deb;
+mod dpkg_files;
 pub mod emulation;
 pub mod filters;
 pub mod host;

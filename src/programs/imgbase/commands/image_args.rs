@@ -6,7 +6,7 @@ use crate::blob::{Meter, PendingFile};
 use crate::cli::{Common, Io, OutputArgs, Packing, now, option_file};
 use crate::error::{Error, Fault, Result};
 use crate::programs::imgbase::image::{ImageOptions, check_config, image};
-use crate::programs::imgbase::layers::Cut;
+use crate::programs::imgbase::layers::Division;
 use crate::programs::imgbase::{Base, check};
 use crate::spec::{Platform, Timestamp};
 use crate::write::Packer;
@@ -97,10 +97,10 @@ impl ImageArgs {
             default_command: Vec::new(),
             is_entry_point: false,
             annotations: self.annotation.clone(),
-            cut: match self.layers {
-                Layers::One => Cut::One,
-                Layers::Three => Cut::Three,
-                Layers::PerPackage => Cut::Each,
+            division: match self.layers {
+                Layers::One => Division::One,
+                Layers::Three => Division::Three,
+                Layers::PerPackage => Division::Each,
             },
         };
         check_config(&options)?;

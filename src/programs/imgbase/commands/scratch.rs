@@ -8,7 +8,7 @@ use crate::base::elf::machine;
 use crate::cli::{Common, Io, Page, Uses, Verdict, source_date_epoch};
 use crate::error::Result;
 use crate::escape;
-use crate::programs::imgbase::scratch::{Bundle, Wanted, scratch, wanted};
+use crate::programs::imgbase::scratch::{Bundle, RequestedFile, scratch};
 use crate::programs::imgbase::{Base, check};
 use crate::spec::Platform;
 
@@ -23,8 +23,8 @@ pub const PAGE: Page = Page {
 #[derive(Debug, Clone, clap::Args)]
 pub struct Scratch {
     /// Program, script, library, other file or directory, and its path in the image
-    #[arg(value_name = "FILE[:DEST]", required = true, value_parser = wanted)]
-    files: Vec<Wanted>,
+    #[arg(value_name = "FILE[:DEST]", required = true, value_parser = RequestedFile::parse)]
+    files: Vec<RequestedFile>,
 
     /// Root directory of files and libraries
     #[arg(
@@ -56,7 +56,7 @@ impl Scratch {
         let paths: Vec<&Path> = sbom.iter().map(|(_, path)| *path).collect();
         let mut request = self.image.parse(common, "imgbase scratch", &paths)?;
         let mut base = Base::new(source_date_epoch().unwrap_or(i64::MAX));
-        let files: Vec<Wanted> = self.files.iter().map(|file| self.in_path(file)).collect();
+        let files: Vec<RequestedFile> = self.files.iter().map(|file| self.in_path(file)).collect();
         let closure = scratch(&mut base, &self.root, &files, &self.with)?;
         if let Some(machine) = closure.machine.and_then(platform) {
             request.set_platform(machine);
@@ -93,11 +93,12 @@ impl Scratch {
     }
 
     /// Looks up a program name in `PATH`, below the root; other paths are returned unchanged.
-    fn in_path(&self, wanted: &Wanted) -> Wanted {
+    fn in_path(&self, requested: &RequestedFile) -> RequestedFile {
         use std::os::unix::fs::PermissionsExt;
-        let is_name = wanted.file.components().count() == 1 && wanted.file.file_name().is_some();
-        if !is_name || wanted.file.exists() {
-            return wanted.clone();
+        let is_name =
+            requested.file.components().count() == 1 && requested.file.file_name().is_some();
+        if !is_name || requested.file.exists() {
+            return requested.clone();
         }
         let path = std::env::var_os("PATH").unwrap_or_default();
         let is_program = |file: &PathBuf| {
@@ -107,11 +108,11 @@ impl Scratch {
         };
         let found = std::env::split_paths(&path)
             .filter(|directory| directory.is_absolute())
-            .map(|directory| directory.join(&wanted.file))
+            .map(|directory| directory.join(&requested.file))
             .find(is_program);
-        Wanted {
-            file: found.unwrap_or_else(|| wanted.file.clone()),
-            destination: wanted.destination.clone(),
+        RequestedFile {
+            file: found.unwrap_or_else(|| requested.file.clone()),
+            destination: requested.destination.clone(),
         }
     }
 }

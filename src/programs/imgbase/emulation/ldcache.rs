@@ -57,8 +57,8 @@ pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
 /// Returns the machine of the tree's own ldconfig, and the generator name that it writes into caches.
 fn program(rootfs: &Rootfs) -> Result<Option<(Target, Option<Vec<u8>>)>> {
     for path in ["usr/sbin/ldconfig", "sbin/ldconfig", "usr/bin/ldconfig"] {
-        let there = rootfs.follow(path.as_bytes())?;
-        let Some(contents) = rootfs.get(&there).and_then(|node| node.contents()) else {
+        let resolved = rootfs.follow(path.as_bytes())?;
+        let Some(contents) = rootfs.get(&resolved).and_then(|node| node.contents()) else {
             continue;
         };
         let Ok(Some(elf)) = Elf::read(contents.reader()?) else {
@@ -92,19 +92,26 @@ fn scan(rootfs: &Rootfs, machine: Option<u16>) -> Result<Found> {
     let mut found = Found::default();
     let mut seen = BTreeSet::new();
     for directory in directories(rootfs)? {
-        let there = match rootfs.follow(&directory) {
-            Ok(there) => there,
+        let resolved = match rootfs.follow(&directory) {
+            Ok(resolved) => resolved,
             Err(_) => continue,
         };
         if rootfs
-            .get(&there)
+            .get(&resolved)
             .is_none_or(|node| node.kind != NodeKind::Folder)
-            || !seen.insert(there.clone())
+            || !seen.insert(resolved.clone())
         {
             continue;
         }
-        scan_directory(rootfs, &directory, &there, None, &mut machine, &mut found)?;
-        let hwcaps = [there.as_slice(), b"/glibc-hwcaps"].concat();
+        scan_directory(
+            rootfs,
+            &directory,
+            &resolved,
+            None,
+            &mut machine,
+            &mut found,
+        )?;
+        let hwcaps = [resolved.as_slice(), b"/glibc-hwcaps"].concat();
         for named in rootfs
             .children(&hwcaps)
             .filter(|named| named.node.kind == NodeKind::Folder)
@@ -178,12 +185,12 @@ fn matching(rootfs: &Rootfs, pattern: &str) -> Vec<String> {
     let Ok(glob) = Glob::new(name, Dialect::Shell) else {
         return Vec::new();
     };
-    let Ok(there) = rootfs.follow(directory.as_bytes()) else {
+    let Ok(resolved) = rootfs.follow(directory.as_bytes()) else {
         return Vec::new();
     };
-    let children = rootfs.children(&there);
-    let names =
-        children.map(|named| String::from_utf8_lossy(&named.path[there.len() + 1..]).into_owned());
+    let children = rootfs.children(&resolved);
+    let names = children
+        .map(|named| String::from_utf8_lossy(&named.path[resolved.len() + 1..]).into_owned());
     let mut paths: Vec<String> = names
         .filter(|name| {
             glob.is_match(name.as_bytes()) && (!name.starts_with('.') || pattern.contains("/."))
@@ -222,10 +229,10 @@ fn scan_directory(
         if !is_library {
             continue;
         }
-        let Ok(there) = rootfs.follow(named.path) else {
+        let Ok(resolved) = rootfs.follow(named.path) else {
             continue;
         };
-        let Some(contents) = rootfs.get(&there).and_then(|node| node.contents()) else {
+        let Some(contents) = rootfs.get(&resolved).and_then(|node| node.contents()) else {
             continue;
         };
         let elf = match Elf::read(contents.reader()?) {

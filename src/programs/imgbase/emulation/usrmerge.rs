@@ -41,7 +41,7 @@ pub fn merge_usr(base: &mut Base, architecture: &str) -> Result<()> {
 /// Returns whether a tree has merged `/usr`.
 pub fn is_merged(base: &Base) -> bool {
     ["bin", "sbin", "lib"].iter().all(|directory| {
-        let there = base.rootfs.follow(directory.as_bytes());
-        there.is_ok_and(|there| there == format!("usr/{directory}").into_bytes())
+        let resolved = base.rootfs.follow(directory.as_bytes());
+        resolved.is_ok_and(|resolved| resolved == format!("usr/{directory}").into_bytes())
     })
 }

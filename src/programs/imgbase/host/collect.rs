@@ -7,9 +7,10 @@ use std::path::Path;
 use super::options::{Essential, HostOptions, HostReport, Modified};
 use super::{files, owners, pristine};
 use crate::base::debian::solver::{Candidate, Request, Solution, Universe, Variant, Wanted, solve};
-use crate::base::debian::{Member, Paragraph, Paragraphs, Unpacked, database};
+use crate::base::debian::{Member, Paragraph, Unpacked, database};
 use crate::blob::open_regular;
 use crate::error::{At, Error, Fault, Result};
+use crate::programs::imgbase::dpkg_files::{self, INFO, STATUS};
 use crate::programs::imgbase::root::Root;
 use crate::programs::imgbase::{Base, coverage, emulation};
 
@@ -28,9 +29,9 @@ const ALWAYS: [&str; 4] = [
 /// [`Modified::Fail`]; `Io` for a file that cannot be read. The context is the package and the path.
 pub fn host(base: &mut Base, root: &Path, options: &HostOptions) -> Result<HostReport> {
     let root = Root::at(root);
-    let status = require(&root, "var/lib/dpkg/status")?;
-    let status = Paragraphs::new(&String::from_utf8_lossy(&status))
-        .at(|| "/var/lib/dpkg/status".to_owned())?;
+    let status = dpkg_files::status(&root)?
+        .ok_or_else(|| Error::io("open", std::io::ErrorKind::NotFound.into()))
+        .at(|| STATUS.to_owned())?;
     let installed: Vec<Paragraph<'_>> = database::installed(&status).collect();
     let architectures = architectures(&root, &installed)?;
     let (native, foreign) = match &architectures[..] {
@@ -39,9 +40,8 @@ pub fn host(base: &mut Base, root: &Path, options: &HostOptions) -> Result<HostR
     };
     let foreign: Vec<&str> = foreign.iter().map(String::as_str).collect();
     let candidates = installed.iter().map(|one| Candidate::of(one.fields()));
-    let candidates: Vec<Candidate<'_>> = candidates
-        .collect::<Result<_>>()
-        .at(|| "/var/lib/dpkg/status".to_owned())?;
+    let candidates: Vec<Candidate<'_>> =
+        candidates.collect::<Result<_>>().at(|| STATUS.to_owned())?;
     let universe = Universe::new(candidates, native, &foreign)?;
     let system = System {
         root: &root,
@@ -149,7 +149,7 @@ fn owners_by_path(root: &Root, installed: &[Paragraph<'_>]) -> Result<HashMap<Ve
 
 /// Returns the paths that dpkg lists for a package.
 fn list(root: &Root, paragraph: Paragraph<'_>) -> Result<Vec<Vec<u8>>> {
-    let path = format!("var/lib/dpkg/info/{}.list", database::file_name(paragraph));
+    let path = format!("{INFO}/{}.list", database::file_name(paragraph));
     let list = require(root, &path)?;
     let lines = list.split(|byte| *byte == b'\n');
     let lines = lines.filter(|line| line.first() == Some(&b'/'));
@@ -273,7 +273,7 @@ impl System<'_> {
             "templates",
             "triggers",
         ] {
-            let path = format!("var/lib/dpkg/info/{prefix}{name}");
+            let path = format!("{INFO}/{prefix}{name}");
             let Some(bytes) = self.root.text(path.as_bytes())? else {
                 continue;
             };

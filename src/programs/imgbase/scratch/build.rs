@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::bundle::{self, Bundle};
-use super::closure::{Builder, Closure, Wanted};
+use super::closure::{Builder, Closure, RequestedFile};
 use super::owners;
 use crate::base::rootfs::Node;
 use crate::error::Result;
@@ -19,12 +19,12 @@ use crate::programs::imgbase::{Base, emulation};
 pub fn scratch(
     base: &mut Base,
     top: &Path,
-    wanted: &[Wanted],
+    requested: &[RequestedFile],
     bundles: &[Bundle],
 ) -> Result<Closure> {
     let mut builder = Builder::new(base, Root::at(top));
-    for one in wanted {
-        builder.wanted(one)?;
+    for one in requested {
+        builder.add(one)?;
     }
     builder.libraries()?;
     for one in bundles {
@@ -32,8 +32,12 @@ pub fn scratch(
     }
     builder.libraries()?;
     bundle::accounts(&mut builder, bundles)?;
-    let asked: BTreeSet<Vec<u8>> = wanted.iter().map(Wanted::image_path).collect();
-    let needed = builder.places.keys().filter(|path| !asked.contains(*path));
+    let requested_paths: BTreeSet<Vec<u8>> =
+        requested.iter().map(RequestedFile::image_path).collect();
+    let needed = builder
+        .places
+        .keys()
+        .filter(|path| !requested_paths.contains(*path));
     builder.closure.needed = needed.cloned().collect();
     let cached = std::mem::take(&mut builder.cached);
     let (taken, root) = (std::mem::take(&mut builder.taken), &builder.root);

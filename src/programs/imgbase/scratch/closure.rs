@@ -17,14 +17,32 @@ const MAX_SCRIPTS: u32 = 4;
 
 /// A requested file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct RequestedFile {
     /// Path of the file: below the root if absolute, else relative to the current directory of the host.
     pub file: PathBuf,
     /// Path in the image; by default the path below the root.
     pub destination: Option<Vec<u8>>,
 }
 
-impl Wanted {
+impl RequestedFile {
+    /// Parses `FILE[:DEST]`.
+    ///
+    /// # Errors
+    /// A message for the user.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (file, destination) = match text.rsplit_once(':') {
+            Some((file, destination)) if destination.starts_with('/') => (file, Some(destination)),
+            _ => (text, None),
+        };
+        if file.is_empty() {
+            return Err("missing file: expected FILE or FILE:/PATH".to_owned());
+        }
+        Ok(RequestedFile {
+            file: file.into(),
+            destination: destination.map(|path| path.as_bytes().to_vec()),
+        })
+    }
+
     /// Returns the absolute path in the image.
     pub fn image_path(&self) -> Vec<u8> {
         use std::os::unix::ffi::OsStrExt;
@@ -54,24 +72,6 @@ pub struct Closure {
     pub needed: Vec<Vec<u8>>,
     /// Contents of `os-release` of the root.
     pub os_release: Option<Vec<u8>>,
-}
-
-/// Parses `FILE[:DEST]`.
-///
-/// # Errors
-/// A message for the user.
-pub fn wanted(text: &str) -> Result<Wanted, String> {
-    let (file, destination) = match text.rsplit_once(':') {
-        Some((file, destination)) if destination.starts_with('/') => (file, Some(destination)),
-        _ => (text, None),
-    };
-    if file.is_empty() {
-        return Err("missing file: expected FILE or FILE:/PATH".to_owned());
-    }
-    Ok(Wanted {
-        file: file.into(),
-        destination: destination.map(|path| path.as_bytes().to_vec()),
-    })
 }
 
 /// Builder of a tree and its closure.
@@ -107,16 +107,16 @@ impl<'a> Builder<'a> {
     }
 
     /// Copies a requested file or directory.
-    pub(super) fn wanted(&mut self, wanted: &Wanted) -> Result<()> {
-        let context = || wanted.file.to_string_lossy().into_owned();
+    pub(super) fn add(&mut self, file: &RequestedFile) -> Result<()> {
+        let context = || file.file.to_string_lossy().into_owned();
         let not_found = || {
             Error::from(Fault::Io {
                 action: "open",
                 source: std::sync::Arc::new(std::io::ErrorKind::NotFound.into()),
             })
         };
-        if wanted.file.is_absolute() {
-            let inside = std::os::unix::ffi::OsStrExt::as_bytes(wanted.file.as_os_str()).to_vec();
+        if file.file.is_absolute() {
+            let inside = std::os::unix::ffi::OsStrExt::as_bytes(file.file.as_os_str()).to_vec();
             let resolved = self
                 .root
                 .resolve(&inside)?
@@ -125,17 +125,17 @@ impl<'a> Builder<'a> {
             let outside = self.root.outside(&resolved.path);
             if outside.is_dir() {
                 return self
-                    .directory(&outside, wanted.destination.as_deref().unwrap_or(&inside))
+                    .directory(&outside, file.destination.as_deref().unwrap_or(&inside))
                     .at(context);
             }
-            return match &wanted.destination {
+            return match &file.destination {
                 None => self.take(&inside, 0, None).map(drop),
                 Some(destination) => self.copy(&outside, &resolved.path, destination, 0, None),
             }
             .at(context);
         }
-        let destination = wanted.image_path();
-        let outside = std::fs::canonicalize(&wanted.file)
+        let destination = file.image_path();
+        let outside = std::fs::canonicalize(&file.file)
             .map_err(|error| Error::io("open", error))
             .at(context)?;
         if outside.is_dir() {

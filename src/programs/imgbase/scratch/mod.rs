@@ -16,4 +16,4 @@ mod search;
 
 pub use build::scratch;
 pub use bundle::Bundle;
-pub use closure::{Closure, Wanted, wanted};
+pub use closure::{Closure, RequestedFile};

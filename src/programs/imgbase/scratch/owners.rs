@@ -2,28 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::debian::{Control, Member, Paragraphs, Unpacked, database};
+use crate::base::debian::{Control, Member, Unpacked, database};
 use crate::base::rootfs::{Kind, Node};
-use crate::error::{At, Result};
+use crate::error::Result;
 use crate::programs::imgbase::Base;
+use crate::programs::imgbase::dpkg_files::{self, INFO};
 use crate::programs::imgbase::root::Root;
 
 /// Records the packages that own copied files: pairs of path below the root and path in the image. Returns the names of
 /// the packages.
 ///
 /// # Errors
-/// As [`Root::text`] and [`Paragraphs::new`].
+/// As [`Root::text`] and [`dpkg_files::status`].
 pub(super) fn note(
     base: &mut Base,
     root: &Root,
     taken: &BTreeSet<(Vec<u8>, Vec<u8>)>,
 ) -> Result<Vec<String>> {
-    const STATUS: &[u8] = b"var/lib/dpkg/status";
-    let Some(status) = root.text(STATUS)? else {
+    let Some(status) = dpkg_files::status(root)? else {
         return Ok(Vec::new());
     };
-    let status = Paragraphs::new(&String::from_utf8_lossy(&status))
-        .at(|| "/var/lib/dpkg/status".to_owned())?;
     // Packages from before the merge of /usr list `/lib/x` for `usr/lib/x`.
     let mut wanted: BTreeMap<Vec<u8>, Vec<&Vec<u8>>> = BTreeMap::new();
     for (inside, new) in taken {
@@ -43,17 +41,17 @@ pub(super) fn note(
         }
     }
     let mut names = Vec::new();
-    for name in root.names(b"var/lib/dpkg/info")? {
+    for name in root.names(INFO.as_bytes())? {
         let Some(package) = name.strip_suffix(b".list") else {
             continue;
         };
-        let info = |suffix: &[u8]| [b"var/lib/dpkg/info/", package, suffix].concat();
+        let info = |suffix: &[u8]| [INFO.as_bytes(), b"/", package, suffix].concat();
         let list = root.text(&info(b".list"))?.unwrap_or_default();
         let lines = list.split(|byte| *byte == b'\n');
         let owned: Vec<(Vec<u8>, &Vec<u8>)> = lines
             .filter_map(|line| line.strip_prefix(b"/"))
             .filter_map(|path| Some((path, wanted.get(path)?)))
-            .flat_map(|(path, places)| places.iter().map(|place| (path.to_vec(), *place)))
+            .flat_map(|(path, paths)| paths.iter().map(|new_path| (path.to_vec(), *new_path)))
             .collect();
         if owned.is_empty() {
             continue;
@@ -77,7 +75,7 @@ pub(super) fn note(
                 let path = line.get(34..).unwrap_or_default();
                 owned
                     .iter()
-                    .any(|(owned, place)| owned == path && place.as_slice() == path)
+                    .any(|(owned, new_path)| owned == path && new_path.as_slice() == path)
             })
             .collect();
         let mut sums = sums.join(&b'\n');
@@ -85,8 +83,8 @@ pub(super) fn note(
             sums.push(b'\n');
         }
         let origin = base.origin(short);
-        for (_, place) in &owned {
-            if let Some(node) = base.rootfs.get_mut(place) {
+        for (_, new_path) in &owned {
+            if let Some(node) = base.rootfs.get_mut(new_path) {
                 node.origin = origin;
             }
         }

@@ -305,7 +305,7 @@ mod tests {
             object(Some("$ORIGIN/s"), None, Some(0)),
             object(Some("/t"), Some("/u"), Some(0)),
         ];
-        let shown = |of, libc| {
+        let display = |of, libc| {
             let directories = directories(&root, &objects, of, libc).expect("directories");
             let texts = directories.iter().map(|directory| {
                 let (path, new) = (
@@ -321,8 +321,8 @@ mod tests {
             texts.collect::<Vec<_>>().join(" ")
         };
         let usual = "/opt/lib /lib/x86_64-linux-gnu /usr/lib/x86_64-linux-gnu /lib64 /usr/lib64 /lib /usr/lib";
-        assert_eq!(shown(1, Libc::Glibc), format!("/o/s=/n/s /r {usual}"));
-        assert_eq!(shown(2, Libc::Glibc), format!("/u {usual}"));
-        assert_eq!(shown(2, Libc::Musl), "/u /r /lib /usr/local/lib /usr/lib");
+        assert_eq!(display(1, Libc::Glibc), format!("/o/s=/n/s /r {usual}"));
+        assert_eq!(display(2, Libc::Glibc), format!("/u {usual}"));
+        assert_eq!(display(2, Libc::Musl), "/u /r /lib /usr/local/lib /usr/lib");
     }
 }

@@ -60,11 +60,11 @@ impl<'a> Environment<'a> {
 
     /// Returns the kind of the node at a path; with `follow`, of the node that links lead to.
     pub(super) fn kind(&self, path: &str, follow: bool) -> Option<&Kind> {
-        let there = match follow {
+        let resolved = match follow {
             true => self.rootfs.follow(path.as_bytes()),
             false => self.rootfs.resolve(path.as_bytes()),
         };
-        self.rootfs.get(&there.ok()?).map(|node| &node.kind)
+        self.rootfs.get(&resolved.ok()?).map(|node| &node.kind)
     }
 
     /// Evaluates `getent passwd NAME`, `getent group NAME` and `id NAME`.

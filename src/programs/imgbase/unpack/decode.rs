@@ -48,7 +48,7 @@ pub(super) enum ItemKind {
 /// Decodes a package: verifies its digest, writes its files to the temporary file, and reads its control data.
 pub(super) fn decode(
     deb: &DebToUnpack,
-    how: &UnpackOptions<'_>,
+    options: &UnpackOptions<'_>,
     contents: &ContentFile,
 ) -> Result<Decoded> {
     let range = FileRange::whole(open_regular(&deb.path, true)?)?;
@@ -67,7 +67,7 @@ pub(super) fn decode(
         Some(digest) => Hasher::like(digest)?,
         None => Hasher::default(),
     };
-    let mut data = opened.data(hasher, how.limits, how.meter)?;
+    let mut data = opened.data(hasher, options.limits, options.meter)?;
     let source = BufReader::with_capacity(CHUNK, &mut data);
     let mut writer = contents.writer();
     let items = read_items(Walker::new(StreamInput::new(source)), &mut writer);

@@ -176,10 +176,10 @@ impl<'b> Installer<'b> {
         if let Some(was) = put.was
             && self.owners.contains_key(&was.origin)
             && !self.stated.contains(&put.path)
-            && let Some(there) = self.base.rootfs.get_mut(&put.path)
+            && let Some(existing) = self.base.rootfs.get_mut(&put.path)
         {
             // An earlier package implied the directory, so its attributes were not stated.
-            *there = node;
+            *existing = node;
         }
         self.stated.insert(put.path);
         Ok(())
@@ -188,21 +188,21 @@ impl<'b> Installer<'b> {
     /// Resolves a conflict with an existing node.
     fn resolve(&self, work: &mut Work<'_>, item: &Item, path: &[u8]) -> Result<Resolution> {
         let tree = &self.base.rootfs;
-        let Some(there) = tree.get(path) else {
+        let Some(existing) = tree.get(path) else {
             return Ok(Resolution::Replaces(None));
         };
-        if there.kind == Kind::Folder {
+        if existing.kind == Kind::Folder {
             return Err(invalid("cannot replace a directory"));
         }
-        if let (Kind::Symlink(_), ItemKind::Symlink(target)) = (&there.kind, &item.kind)
+        if let (Kind::Symlink(_), ItemKind::Symlink(target)) = (&existing.kind, &item.kind)
             && same_directory(tree, path, target)
         {
             return Ok(Resolution::Shared);
         }
-        if there.origin == work.package.origin {
+        if existing.origin == work.package.origin {
             return Err(invalid("duplicate path in the package"));
         }
-        let Some(owner) = self.owners.get(&there.origin).copied() else {
+        let Some(owner) = self.owners.get(&existing.origin).copied() else {
             // A link of the layout, such as `bin` with merged `/usr`.
             return match leads_to_directory(tree, path) {
                 Some(_) => Err(invalid("cannot replace a link to a directory")),
@@ -212,7 +212,7 @@ impl<'b> Installer<'b> {
         let other = &self.base.packages[owner];
         let ours = &work.package;
         if other.name() == ours.name() && other.is_multi_arch_same() && ours.is_multi_arch_same() {
-            return match work.is_same(item, there)? {
+            return match work.is_same(item, existing)? {
                 true => Ok(Resolution::Shared),
                 false => Err(conflict(other, ours, "file differs between architectures")),
             };
@@ -290,9 +290,9 @@ impl Work<'_> {
     }
 
     /// Returns whether an entry equals an existing node.
-    fn is_same(&self, item: &Item, there: &Node) -> Result<bool> {
+    fn is_same(&self, item: &Item, existing: &Node) -> Result<bool> {
         let file = self.files.get(item.path.as_slice());
-        Ok(match (&item.kind, &there.kind) {
+        Ok(match (&item.kind, &existing.kind) {
             (ItemKind::File(..) | ItemKind::HardLink(_), Kind::File(other)) => match file {
                 Some(ours) => same_bytes(ours, other)?,
                 None => false,
@@ -316,20 +316,20 @@ fn listed(path: &[u8]) -> Vec<u8> {
 
 /// Returns the directory that a path leads to.
 fn leads_to_directory(tree: &Rootfs, path: &[u8]) -> Option<Vec<u8>> {
-    let there = tree.follow(path).ok()?;
-    let is_directory = matches!(tree.get(&there), Some(node) if node.kind == Kind::Folder);
-    is_directory.then_some(there)
+    let resolved = tree.follow(path).ok()?;
+    let is_directory = matches!(tree.get(&resolved), Some(node) if node.kind == Kind::Folder);
+    is_directory.then_some(resolved)
 }
 
-/// Returns whether an existing link and one that would replace it lead to the same directory.
+/// Returns whether an resolved link and one that would replace it lead to the same directory.
 fn same_directory(tree: &Rootfs, path: &[u8], target: &[u8]) -> bool {
     let parent = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
     let other = match target.first() {
         Some(b'/') => target.to_vec(),
         _ => [&path[..parent], b"/", target].concat(),
     };
-    let there = leads_to_directory(tree, path);
-    there.is_some() && there == leads_to_directory(tree, &other)
+    let resolved = leads_to_directory(tree, path);
+    resolved.is_some() && resolved == leads_to_directory(tree, &other)
 }
 
 /// Returns whether a package states that it replaces files of another one.

@@ -16,8 +16,8 @@ use crate::programs::imgbase::Base;
 /// `Deb`, `Deb822`, `Tar`, `Codec`, `Limit` for a damaged package; `DigestMismatch`, `SizeMismatch`,
 /// `OtherPackage` for an unexpected one; `Entry`, `BadLink`, `FileConflict` for entries that cannot be installed.
 /// The context is the package file and the path in it. After an error the base must not be used.
-pub fn unpack(base: &mut Base, debs: &[DebToUnpack], how: &UnpackOptions<'_>) -> Result<()> {
-    let file = ContentFile::new(how.temp_dir)?;
+pub fn unpack(base: &mut Base, debs: &[DebToUnpack], options: &UnpackOptions<'_>) -> Result<()> {
+    let file = ContentFile::new(options.temp_dir)?;
     // The largest first, so that all cores finish at about the same time.
     let mut order: Vec<(usize, u64)> = Vec::with_capacity(debs.len());
     for (index, deb) in debs.iter().enumerate() {
@@ -26,7 +26,7 @@ pub fn unpack(base: &mut Base, debs: &[DebToUnpack], how: &UnpackOptions<'_>) ->
     order.sort_by_key(|(index, size)| (std::cmp::Reverse(*size), *index));
     let decoded = in_parallel(&order, |(index, _)| {
         let deb = &debs[*index];
-        (*index, decode(deb, how, &file).at(|| context(deb)))
+        (*index, decode(deb, options, &file).at(|| context(deb)))
     });
     let mut slots: Vec<Option<Result<Decoded>>> = debs.iter().map(|_| None).collect();
     for (index, result) in decoded {
@@ -38,7 +38,7 @@ pub fn unpack(base: &mut Base, debs: &[DebToUnpack], how: &UnpackOptions<'_>) ->
         all.push(result?);
     }
     let contents = file.finish()?;
-    let mut installer = Installer::new(base, how.diversions);
+    let mut installer = Installer::new(base, options.diversions);
     for (decoded, deb) in all.into_iter().zip(debs) {
         installer
             .package(decoded, deb, &contents)

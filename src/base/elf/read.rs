@@ -1,4 +1,4 @@
-//! The header, the program headers, and what they point to.
+//! Parser of the header, the program headers, and the data they point to.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -6,40 +6,57 @@ use object::elf as is;
 use object::read::elf::{Dyn, FileHeader, ProgramHeader, Sym};
 use object::read::{ReadCache, ReadCacheOps, ReadRef, StringTable};
 
-use super::{Elf, Kind, MAX_NEEDED, MAX_READ, Target};
+use super::types::{Elf, Kind, Target};
 use crate::error::{Error, Fault, Result};
 
-/// The most entries of a dynamic section and of a symbol table.
+/// Maximum size in bytes of one read: ten times the dynamic strings of the largest known library.
+pub const MAX_READ: u64 = 64 << 20;
+
+/// Maximum number of `DT_NEEDED` entries of one file.
+pub const MAX_NEEDED: usize = 4096;
+
+/// Maximum number of entries of a dynamic section or symbol table.
 const MAX_ENTRIES: u64 = 1 << 20;
 
-pub(super) fn read(mut from: impl Read + Seek) -> Result<Option<Elf>> {
-    let mut ident = [0; 16];
-    let mut filled = 0;
-    while filled < ident.len() {
-        match from.read(&mut ident[filled..]) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::io("read", error)),
+/// Maximum size in bytes of the interpreter path.
+const MAX_INTERPRETER: usize = 4096;
+
+impl Elf {
+    /// Reads the properties of a file; `None` if it does not begin with the ELF magic number.
+    ///
+    /// Reads a few kilobytes of most files, at scattered offsets.
+    ///
+    /// # Errors
+    /// `Elf` for a file that is damaged or exceeds a limit, `Io`.
+    pub fn read(mut from: impl Read + Seek) -> Result<Option<Self>> {
+        let mut ident = [0; 16];
+        let mut filled = 0;
+        while filled < ident.len() {
+            match from.read(&mut ident[filled..]) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::io("read", error)),
+            }
         }
-    }
-    if !ident.starts_with(&is::ELFMAG) {
-        return Ok(None);
-    }
-    let cache = ReadCache::new(Watched { from, failed: None });
-    let read = match ident[4] {
-        1 => facts::<is::FileHeader32<object::Endianness>, _>(Capped(&cache)),
-        2 => facts::<is::FileHeader64<object::Endianness>, _>(Capped(&cache)),
-        _ => Err("neither of 32 nor of 64 bits"),
-    };
-    match (read, cache.into_inner().failed) {
-        (_, Some(error)) => Err(Error::io("read", error)),
-        (Ok(elf), None) => Ok(Some(elf)),
-        (Err(why), None) => Err(Fault::Elf { why }.into()),
+        if !ident.starts_with(&is::ELFMAG) {
+            return Ok(None);
+        }
+        let cache = ReadCache::new(Watched { from, failed: None });
+        let read = match ident[4] {
+            1 => parse::<is::FileHeader32<object::Endianness>, _>(Capped(&cache)),
+            2 => parse::<is::FileHeader64<object::Endianness>, _>(Capped(&cache)),
+            _ => Err("unknown class: expected 32 or 64 bits"),
+        };
+        match (read, cache.into_inner().failed) {
+            (_, Some(error)) => Err(Error::io("read", error)),
+            (Ok(elf), None) => Ok(Some(elf)),
+            (Err(why), None) => Err(Fault::Elf { why }.into()),
+        }
     }
 }
 
-/// Keeps the system's answer, which the reader of ELF files does not pass on.
+/// Reader that records I/O errors, which the ELF parser does not pass on.
 struct Watched<R> {
     from: R,
     failed: Option<io::Error>,
@@ -48,7 +65,7 @@ struct Watched<R> {
 impl<R> Watched<R> {
     fn keep<T>(&mut self, result: io::Result<T>) -> Result<T, ()> {
         result.map_err(|error| {
-            // The end of the file is the file's fault, not the system's.
+            // An unexpected end of file is damage, not an I/O error.
             if error.kind() != io::ErrorKind::UnexpectedEof {
                 self.failed.get_or_insert(error);
             }
@@ -78,7 +95,7 @@ impl<R: Read + Seek> ReadCacheOps for Watched<R> {
     }
 }
 
-/// Refuses to read much at once: memory for it would be taken before the first byte is there.
+/// Limits the size of one read: the cache allocates memory before it reads the first byte.
 struct Capped<'a, R: ReadCacheOps>(&'a ReadCache<R>);
 
 impl<R: ReadCacheOps> Clone for Capped<'_, R> {
@@ -106,7 +123,26 @@ impl<'a, R: ReadCacheOps> ReadRef<'a> for Capped<'a, R> {
     }
 }
 
-/// What the dynamic section says, before addresses are looked up.
+/// Parses a file of one class, 32 or 64 bits.
+fn parse<'d, H, D>(data: D) -> Result<Elf, &'static str>
+where
+    H: FileHeader<Endian = object::Endianness>,
+    D: ReadRef<'d>,
+{
+    let (mut elf, headers) = Headers::<H, D>::parse(data)?;
+    let Some(dynamic) = headers.read_segments(&mut elf)? else {
+        return Ok(elf);
+    };
+    elf.is_dynamic = true;
+    let Some((start, end)) = headers.string_range(&dynamic)? else {
+        return Ok(elf);
+    };
+    headers.read_names(&mut elf, &dynamic, start, end)?;
+    elf.opens_libraries = headers.imports_dlopen(&dynamic, start, end)?;
+    Ok(elf)
+}
+
+/// Values of the dynamic section: addresses and string offsets, not resolved yet.
 #[derive(Default)]
 struct Dynamic {
     strings: Option<u64>,
@@ -118,116 +154,194 @@ struct Dynamic {
     runpath: Option<u32>,
 }
 
-fn facts<'d, H, D>(data: D) -> Result<Elf, &'static str>
+impl Dynamic {
+    fn parse<D: Dyn<Endian = object::Endianness>>(
+        entries: &[D],
+        endian: object::Endianness,
+    ) -> Result<Self, &'static str> {
+        let mut dynamic = Dynamic::default();
+        for entry in entries {
+            let value: u64 = entry.d_val(endian).into();
+            let offset = u32::try_from(value).map_err(|_| "dynamic string offset out of range");
+            match entry.d_tag(endian) {
+                is::DT_NULL => break,
+                is::DT_STRTAB => dynamic.strings = Some(value),
+                is::DT_STRSZ => dynamic.strings_size = value,
+                is::DT_SYMTAB => dynamic.symbols = Some(value),
+                is::DT_SONAME => dynamic.soname = Some(offset?),
+                is::DT_RPATH => dynamic.rpath = Some(offset?),
+                is::DT_RUNPATH => dynamic.runpath = Some(offset?),
+                is::DT_NEEDED if dynamic.needed.len() == MAX_NEEDED => {
+                    return Err("too many needed libraries");
+                }
+                is::DT_NEEDED => dynamic.needed.push(offset?),
+                _ => {}
+            }
+        }
+        Ok(dynamic)
+    }
+}
+
+/// Program headers of a file, with access to its data.
+struct Headers<'d, H: FileHeader, D> {
+    data: D,
+    endian: object::Endianness,
+    segments: &'d [H::ProgramHeader],
+}
+
+impl<'d, H, D> Headers<'d, H, D>
 where
     H: FileHeader<Endian = object::Endianness>,
     D: ReadRef<'d>,
 {
-    let header = H::parse(data).map_err(|_| "its header is damaged")?;
-    let endian = header.endian().map_err(|_| "of no known byte order")?;
-    let segments = header.program_headers(endian, data);
-    let segments = segments.map_err(|_| "its program headers are damaged")?;
-    let mut elf = Elf {
-        target: Target {
-            is_64: header.is_type_64(),
-            is_big_endian: header.is_big_endian(),
-            machine: header.e_machine(endian).0,
-            flags: header.e_flags(endian).0,
-        },
-        kind: match header.e_type(endian) {
-            is::ET_EXEC => Kind::Program,
-            is::ET_DYN => Kind::Shared,
-            _ => Kind::Other,
-        },
-        ..Elf::default()
-    };
-    let mut dynamic = None;
-    for segment in segments {
-        match segment.p_type(endian) {
-            is::PT_INTERP => {
-                let path = segment.interpreter(endian, data);
-                let path = path.map_err(|_| "the interpreter's name is damaged")?;
-                if path.is_some_and(|path| path.len() > 4096) {
-                    return Err("the interpreter's name is too long");
+    /// Parses the file header: target, kind and the table of segments.
+    fn parse(data: D) -> Result<(Elf, Self), &'static str> {
+        let header = H::parse(data).map_err(|_| "damaged file header")?;
+        let endian = header.endian().map_err(|_| "unknown byte order")?;
+        let segments = header.program_headers(endian, data);
+        let segments = segments.map_err(|_| "damaged program headers")?;
+        let elf = Elf {
+            target: Target {
+                is_64: header.is_type_64(),
+                is_big_endian: header.is_big_endian(),
+                machine: header.e_machine(endian).0,
+                flags: header.e_flags(endian).0,
+            },
+            kind: match header.e_type(endian) {
+                is::ET_EXEC => Kind::Program,
+                is::ET_DYN => Kind::Shared,
+                _ => Kind::Other,
+            },
+            ..Elf::default()
+        };
+        let headers = Headers {
+            data,
+            endian,
+            segments,
+        };
+        Ok((elf, headers))
+    }
+
+    /// Reads the interpreter, the ABI note and the dynamic section.
+    fn read_segments(&self, elf: &mut Elf) -> Result<Option<Dynamic>, &'static str> {
+        let (endian, data) = (self.endian, self.data);
+        let mut dynamic = None;
+        for segment in self.segments {
+            match segment.p_type(endian) {
+                is::PT_INTERP => {
+                    let path = segment.interpreter(endian, data);
+                    let path = path.map_err(|_| "damaged interpreter path")?;
+                    if path.is_some_and(|path| path.len() > MAX_INTERPRETER) {
+                        return Err("interpreter path too long");
+                    }
+                    elf.interpreter = path.map(<[u8]>::to_vec);
                 }
-                elf.interpreter = path.map(<[u8]>::to_vec);
-            }
-            is::PT_DYNAMIC => {
-                if segment.p_filesz(endian).into() / 8 > MAX_ENTRIES {
-                    return Err("its dynamic section is too large");
+                is::PT_DYNAMIC => {
+                    if segment.p_filesz(endian).into() / 8 > MAX_ENTRIES {
+                        return Err("dynamic section too large");
+                    }
+                    let entries = segment.dynamic(endian, data);
+                    let entries = entries.map_err(|_| "damaged dynamic section")?;
+                    dynamic = entries
+                        .map(|entries| Dynamic::parse(entries, endian))
+                        .transpose()?;
                 }
-                let entries = segment.dynamic(endian, data);
-                let entries = entries.map_err(|_| "its dynamic section is damaged")?;
-                dynamic = entries.map(|entries| gather(entries, endian)).transpose()?;
-            }
-            is::PT_NOTE if elf.abi.is_none() => {
-                // Notes are for those who want them: damage there keeps nobody from loading the file.
-                if let Ok(Some(mut notes)) = segment.notes(endian, data) {
-                    while let Ok(Some(note)) = notes.next() {
-                        if note.name() == b"GNU" && note.n_type(endian) == is::NT_GNU_ABI_TAG {
-                            elf.abi = words(note.desc(), header.is_big_endian());
+                is::PT_NOTE if elf.abi.is_none() => {
+                    // Notes are optional: a damaged one does not prevent loading.
+                    if let Ok(Some(mut notes)) = segment.notes(endian, data) {
+                        while let Ok(Some(note)) = notes.next() {
+                            if note.name() == b"GNU" && note.n_type(endian) == is::NT_GNU_ABI_TAG {
+                                elf.abi = words(note.desc(), elf.target.is_big_endian);
+                            }
                         }
                     }
                 }
+                _ => {}
             }
-            _ => {}
         }
+        Ok(dynamic)
     }
-    let Some(dynamic) = dynamic else {
-        return Ok(elf);
-    };
-    elf.is_dynamic = true;
-    // Where an address is in the file: PT_LOAD says.
-    let place = |address: u64| {
-        segments.iter().find_map(|segment| {
+
+    /// File offset of an address, by the `PT_LOAD` segment that contains it.
+    fn file_offset(&self, address: u64) -> Option<u64> {
+        let endian = self.endian;
+        self.segments.iter().find_map(|segment| {
             let start: u64 = segment.p_vaddr(endian).into();
             let inside = address.checked_sub(start)?;
-            let there =
+            let contains =
                 segment.p_type(endian) == is::PT_LOAD && inside < segment.p_filesz(endian).into();
             let offset: u64 = segment.p_offset(endian).into();
-            there.then(|| offset.checked_add(inside)).flatten()
+            contains.then(|| offset.checked_add(inside)).flatten()
         })
-    };
-    let names = [dynamic.soname, dynamic.rpath, dynamic.runpath];
-    let wants_strings = !dynamic.needed.is_empty() || names.iter().any(Option::is_some);
-    let Some(start) = dynamic.strings.and_then(place) else {
-        return match wants_strings {
-            true => Err("its dynamic strings are nowhere"),
-            false => Ok(elf),
-        };
-    };
-    let end = start.checked_add(dynamic.strings_size);
-    let end = end.filter(|end| data.len().is_ok_and(|len| *end <= len));
-    let end = end.ok_or("its dynamic strings lead out of the file")?;
-    let strings = StringTable::new(data, start, end);
-    let string = |offset: u32| {
-        let string = strings.get(offset).map(<[u8]>::to_vec);
-        string.map_err(|_| "a dynamic string is damaged")
-    };
-    elf.soname = dynamic.soname.map(string).transpose()?;
-    elf.rpath = dynamic.rpath.map(string).transpose()?;
-    elf.runpath = dynamic.runpath.map(string).transpose()?;
-    elf.needed = dynamic
-        .needed
-        .into_iter()
-        .map(string)
-        .collect::<Result<_, _>>()?;
+    }
 
-    let bytes = data.read_bytes_at(start, end - start);
-    let bytes = bytes.map_err(|()| "its dynamic strings are too large")?;
-    // A name may be the end of another one.
-    let offsets: Vec<u32> = [b"dlopen\0".as_slice(), b"dlmopen\0"]
-        .iter()
-        .flat_map(|name| {
-            let windows = bytes.windows(name.len()).enumerate();
-            windows.filter_map(move |(at, found)| (found == *name).then_some(at))
-        })
-        .filter_map(|at| u32::try_from(at).ok())
-        .take(MAX_NEEDED)
-        .collect();
-    if !offsets.is_empty() {
-        // The number of symbols is written nowhere, but linkers put the strings right behind them.
-        let symbols = dynamic.symbols.and_then(place);
+    /// File offsets of the start and end of the dynamic strings; `None` if there are none and none is needed.
+    fn string_range(&self, dynamic: &Dynamic) -> Result<Option<(u64, u64)>, &'static str> {
+        let names = [dynamic.soname, dynamic.rpath, dynamic.runpath];
+        let needs_strings = !dynamic.needed.is_empty() || names.iter().any(Option::is_some);
+        let start = dynamic
+            .strings
+            .and_then(|address| self.file_offset(address));
+        let Some(start) = start else {
+            return match needs_strings {
+                true => Err("missing dynamic strings"),
+                false => Ok(None),
+            };
+        };
+        let end = start.checked_add(dynamic.strings_size);
+        let end = end.filter(|end| self.data.len().is_ok_and(|len| *end <= len));
+        let end = end.ok_or("dynamic strings extend past the end of the file")?;
+        Ok(Some((start, end)))
+    }
+
+    /// Resolves the library names and search paths of the dynamic section.
+    fn read_names(
+        &self,
+        elf: &mut Elf,
+        dynamic: &Dynamic,
+        start: u64,
+        end: u64,
+    ) -> Result<(), &'static str> {
+        let strings = StringTable::new(self.data, start, end);
+        let string = |offset: u32| {
+            let string = strings.get(offset).map(<[u8]>::to_vec);
+            string.map_err(|_| "damaged dynamic string")
+        };
+        elf.soname = dynamic.soname.map(string).transpose()?;
+        elf.rpath = dynamic.rpath.map(string).transpose()?;
+        elf.runpath = dynamic.runpath.map(string).transpose()?;
+        let needed = dynamic.needed.iter().map(|offset| string(*offset));
+        elf.needed = needed.collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    /// Returns whether the file imports `dlopen` or `dlmopen`.
+    fn imports_dlopen(
+        &self,
+        dynamic: &Dynamic,
+        start: u64,
+        end: u64,
+    ) -> Result<bool, &'static str> {
+        let (data, endian) = (self.data, self.endian);
+        let bytes = data.read_bytes_at(start, end - start);
+        let bytes = bytes.map_err(|()| "dynamic strings too large")?;
+        // Linkers merge strings: a name may be the end of a longer one.
+        let offsets: Vec<u32> = [b"dlopen\0".as_slice(), b"dlmopen\0"]
+            .iter()
+            .flat_map(|name| {
+                let windows = bytes.windows(name.len()).enumerate();
+                windows.filter_map(move |(at, found)| (found == *name).then_some(at))
+            })
+            .filter_map(|at| u32::try_from(at).ok())
+            .take(MAX_NEEDED)
+            .collect();
+        if offsets.is_empty() {
+            return Ok(false);
+        }
+        // The number of symbols is not recorded, but linkers put the strings directly after the symbols.
+        let symbols = dynamic
+            .symbols
+            .and_then(|address| self.file_offset(address));
         let count = symbols
             .and_then(|symbols| start.checked_sub(symbols))
             .map(|size| size / std::mem::size_of::<H::Sym>() as u64)
@@ -236,44 +350,17 @@ where
             let count = usize::try_from(count).ok()?;
             data.read_slice_at::<H::Sym>(symbols, count).ok()
         });
-        // Unknown is yes: it is for people to look at.
-        elf.opens_libraries = table.is_none_or(|table| {
+        // An unreadable table counts as an import, so that the file is reported.
+        Ok(table.is_none_or(|table| {
             table.iter().any(|symbol| {
                 offsets.contains(&symbol.st_name(endian))
                     && symbol.st_shndx(endian) == is::SHN_UNDEF
             })
-        });
+        }))
     }
-    Ok(elf)
 }
 
-fn gather<D: Dyn<Endian = object::Endianness>>(
-    entries: &[D],
-    endian: object::Endianness,
-) -> Result<Dynamic, &'static str> {
-    let mut dynamic = Dynamic::default();
-    for entry in entries {
-        let value: u64 = entry.d_val(endian).into();
-        let offset = u32::try_from(value).map_err(|_| "a dynamic string is nowhere");
-        match entry.d_tag(endian) {
-            is::DT_NULL => break,
-            is::DT_STRTAB => dynamic.strings = Some(value),
-            is::DT_STRSZ => dynamic.strings_size = value,
-            is::DT_SYMTAB => dynamic.symbols = Some(value),
-            is::DT_SONAME => dynamic.soname = Some(offset?),
-            is::DT_RPATH => dynamic.rpath = Some(offset?),
-            is::DT_RUNPATH => dynamic.runpath = Some(offset?),
-            is::DT_NEEDED if dynamic.needed.len() == MAX_NEEDED => {
-                return Err("it needs too many libraries");
-            }
-            is::DT_NEEDED => dynamic.needed.push(offset?),
-            _ => {}
-        }
-    }
-    Ok(dynamic)
-}
-
-/// Four numbers of a note.
+/// Decodes the four 32-bit words of an ABI note.
 fn words(bytes: &[u8], is_big_endian: bool) -> Option<[u32; 4]> {
     let mut words = [0; 4];
     for (word, bytes) in words.iter_mut().zip(bytes.get(..16)?.chunks_exact(4)) {
@@ -294,7 +381,7 @@ mod tests {
     use super::*;
     use crate::base::elf::{Abi, Libc};
 
-    /// The regular files of testdata/elf/tree.tar, which gcc made.
+    /// Regular files of testdata/elf/tree.tar, built with gcc.
     fn files() -> BTreeMap<String, Vec<u8>> {
         let tar = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/elf/tree.tar");
         let mut archive = tar::Archive::new(std::fs::File::open(tar).expect("a tar"));
@@ -315,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_are_what_readelf_shows() {
+    fn properties_match_readelf() {
         let files = files();
         let gnu = "usr/lib/x86_64-linux-gnu";
         let opens = elf(&files[&format!("{gnu}/libopens.so.2")]);
@@ -362,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_an_error_or_facts_but_never_worse() {
+    fn damaged_files_never_panic() {
         let files = files();
         for name in [
             "usr/bin/prog",
@@ -389,6 +476,6 @@ mod tests {
         let error = Elf::read(Cursor::new(bad))
             .expect_err("too large")
             .to_string();
-        assert_eq!(error, "damaged ELF file: its dynamic section is too large");
+        assert_eq!(error, "damaged ELF file: dynamic section too large");
     }
 }

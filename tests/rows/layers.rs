@@ -209,7 +209,7 @@ pub fn paths() -> Vec<Case> {
             what,
             tar,
             refused,
-            &["link to", "a name with '..'"],
+            &["link to", "path contains '..'"],
         );
     }
     let tar = whole(&[

@@ -1,9 +1,8 @@
-//! A `.deb`: an ar archive of a version, a tar of control files and a tar of the package's files, `deb(5)`.
+//! `.deb` files, `deb(5)`: an ar archive of a format version, a control archive and a data archive.
 //!
-//! What a hostile package could try, and what stops it: sizes that lead out of the file (each is compared with what is
-//! there), a second data archive for readers that take the last one (refused), control files that fill the memory
-//! ([`ControlLimits`]), other bytes for whoever looks a second time (the digest is computed over the very bytes that
-//! are decoded, in the pass that decodes them).
+//! Threats: sizes that exceed the file (checked), a second data archive for readers that use the last one (refused),
+//! control files that exhaust memory ([`ControlLimits`]), files that change between two reads (the digest is computed in
+//! the pass that decodes the data).
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Cursor, Read};
@@ -17,80 +16,82 @@ use crate::error::{At, Error, Fault, Result};
 use crate::layer::{EntryKind, StreamInput, Walker};
 use crate::spec::Digest;
 
+/// Magic number of an ar archive.
 const MAGIC: &[u8; 8] = b"!<arch>\n";
+/// Size of an ar header in bytes.
 const HEADER: usize = 60;
 
-/// What is accepted of a control archive.
+/// Limits of a control archive.
 #[derive(Debug, Clone, Copy)]
 pub struct ControlLimits {
-    /// Bytes of all members before the data archive, as stored.
-    pub stored: u64,
-    /// Bytes of all control files, unpacked.
-    pub unpacked: u64,
-    /// Control files.
+    /// Compressed bytes of all members before the data archive.
+    pub compressed: u64,
+    /// Uncompressed bytes of all control files.
+    pub uncompressed: u64,
+    /// Number of control files.
     pub members: u64,
 }
 
 impl Default for ControlLimits {
     fn default() -> Self {
         ControlLimits {
-            stored: 16 << 20,
-            unpacked: 64 << 20,
+            compressed: 16 << 20,
+            uncompressed: 64 << 20,
             members: 4096,
         }
     }
 }
 
-/// How a member is packed, which its name says.
+/// Compression of a member, as its file name states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Packing {
-    /// As every program of the suite knows it.
+pub enum DebCompression {
+    /// Compression also used for layers.
     Common(Compression),
-    /// `.lzma`, of the years before xz.
+    /// Legacy `.lzma`.
     Lzma,
 }
 
-impl Packing {
-    /// What the end of a name says: nothing, `.gz`, `.bz2`, `.xz`, `.zst`, `.lzma`.
+impl DebCompression {
+    /// Returns the compression of a suffix: empty, `.gz`, `.bz2`, `.xz`, `.zst`, `.lzma`.
     pub fn of_suffix(suffix: &str) -> Option<Self> {
         Some(match suffix {
-            "" => Packing::Common(Compression::None),
-            ".gz" => Packing::Common(Compression::Gzip),
-            ".bz2" => Packing::Common(Compression::Bzip2),
-            ".xz" => Packing::Common(Compression::Xz),
-            ".zst" => Packing::Common(Compression::Zstd),
-            ".lzma" => Packing::Lzma,
+            "" => DebCompression::Common(Compression::None),
+            ".gz" => DebCompression::Common(Compression::Gzip),
+            ".bz2" => DebCompression::Common(Compression::Bzip2),
+            ".xz" => DebCompression::Common(Compression::Xz),
+            ".zst" => DebCompression::Common(Compression::Zstd),
+            ".lzma" => DebCompression::Lzma,
             _ => return None,
         })
     }
 
-    /// A decoder.
+    /// Creates a decoder.
     ///
     /// # Errors
     /// As [`Decoder::new`].
     pub fn decoder<R: BufRead>(self, source: R, limits: DecodeLimits) -> Result<Decoder<R>> {
         match self {
-            Packing::Common(compression) => Decoder::new(source, compression, limits),
-            Packing::Lzma => Decoder::lzma(source, limits),
+            DebCompression::Common(common) => Decoder::new(source, common, limits),
+            DebCompression::Lzma => Decoder::lzma(source, limits),
         }
     }
 }
 
-/// An opened `.deb`. What is before the data archive is in memory, and is read no second time.
+/// Opened `.deb`. Everything before the data archive is in memory and not read again.
 #[derive(Debug, Clone)]
 pub struct Deb {
     range: FileRange,
-    /// The bytes up to the data archive.
+    /// Bytes before the data archive.
     head: Arc<[u8]>,
-    control: (Range<usize>, Packing),
-    data: (Range<u64>, Packing),
+    control: (Range<usize>, DebCompression),
+    data: (Range<u64>, DebCompression),
 }
 
 impl Deb {
-    /// Reads the headers of a `.deb`, and its control archive as it is stored.
+    /// Reads the headers of a `.deb` and its compressed control archive.
     ///
     /// # Errors
-    /// `Deb` for what is none, `Limit`, `Io`.
+    /// `Deb` for an invalid package, `Limit`, `Io`.
     pub fn open(range: FileRange) -> Result<Self> {
         let limits = ControlLimits::default();
         let mut source = range.reader();
@@ -98,15 +99,15 @@ impl Deb {
         let mut control = None;
         take(&mut source, &mut head, MAGIC.len() as u64)?;
         if head != MAGIC {
-            return Err(wrong("it is no ar archive"));
+            return Err(wrong("not an ar archive"));
         }
         for number in 0_usize.. {
             let at = head.len();
             let left = range.len().saturating_sub(at as u64);
             if left == 0 {
                 return Err(match control {
-                    Some(_) => wrong("it has no data archive"),
-                    None => wrong("it has no control archive"),
+                    Some(_) => wrong("missing data archive"),
+                    None => wrong("missing control archive"),
                 });
             }
             take(&mut source, &mut head, HEADER as u64)?;
@@ -115,54 +116,56 @@ impl Deb {
             let start = head.len();
             let end = (start as u64).checked_add(size);
             let end = end.filter(|end| *end <= range.len());
-            let end = end.ok_or_else(|| wrong("a member is longer than the file"))?;
+            let end = end.ok_or_else(|| wrong("member exceeds the file"))?;
             if let Some(suffix) = name.strip_prefix("data.tar") {
-                let packing = Packing::of_suffix(suffix);
-                let packing = packing.ok_or_else(|| wrong("an unknown kind of data archive"))?;
-                let control = control.ok_or_else(|| wrong("its data archive comes first"))?;
+                let compression = DebCompression::of_suffix(suffix);
+                let compression = compression
+                    .ok_or_else(|| wrong("unsupported compression of the data archive"))?;
+                let control =
+                    control.ok_or_else(|| wrong("data archive before the control archive"))?;
                 let deb = Deb {
                     head: head.into(),
                     control,
-                    data: (start as u64..end, packing),
+                    data: (start as u64..end, compression),
                     range,
                 };
                 deb.check_rest()?;
                 return Ok(deb);
             }
             let padded = size.checked_next_multiple_of(2).unwrap_or(size);
-            if head.len() as u64 + padded > limits.stored {
+            if head.len() as u64 + padded > limits.compressed {
                 return Err(Error::new(Fault::Limit {
                     what: "size of a control archive in bytes",
-                    limit: limits.stored,
+                    limit: limits.compressed,
                     found: size,
                 }));
             }
-            // The last member may lack the byte that makes its length even.
+            // The padding byte of the last member may be missing.
             take(&mut source, &mut head, padded.min(left - HEADER as u64))?;
             let end = start + usize::try_from(size).unwrap_or_default();
             match (number, name.strip_prefix("control.tar")) {
                 (0, _) if name == "debian-binary" => {
                     if !head[start..end].starts_with(b"2.") {
-                        return Err(wrong("its format is not 2.x"));
+                        return Err(wrong("unsupported format version: expected 2.x"));
                     }
                 }
-                (0, _) => return Err(wrong("its first member is not debian-binary")),
+                (0, _) => return Err(wrong("first member is not debian-binary")),
                 (_, Some(suffix)) if control.is_none() => {
-                    let packing = Packing::of_suffix(suffix);
-                    let packing =
-                        packing.ok_or_else(|| wrong("an unknown kind of control archive"))?;
-                    control = Some((start..end, packing));
+                    let compression = DebCompression::of_suffix(suffix);
+                    let compression = compression
+                        .ok_or_else(|| wrong("unsupported compression of the control archive"))?;
+                    control = Some((start..end, compression));
                 }
-                (_, Some(_)) => return Err(wrong("it has two control archives")),
-                // Such members are for others, and are allowed before the data archive.
+                (_, Some(_)) => return Err(wrong("duplicate control archive")),
+                // deb(5) allows additional members that begin with '_'.
                 (_, None) if name.starts_with('_') => {}
-                (_, None) => return Err(wrong("a member that is not known")),
+                (_, None) => return Err(wrong("unknown member")),
             }
         }
-        Err(wrong("it has no data archive"))
+        Err(wrong("missing data archive"))
     }
 
-    /// What follows the data archive is nothing of the package's, but it must not be another of its archives.
+    /// Checks that no second control or data archive follows the data archive; other members are ignored.
     fn check_rest(&self) -> Result<()> {
         let mut at = self.data.0.end.next_multiple_of(2);
         for _ in 0..16 {
@@ -173,62 +176,62 @@ impl Deb {
             let bytes = rest.bytes(HEADER as u64)?;
             let (name, size) = header(&bytes)?;
             if name.starts_with("data.tar") || name.starts_with("control.tar") {
-                return Err(wrong("an archive follows its data archive"));
+                return Err(wrong("unexpected archive after the data archive"));
             }
             let end = at.checked_add(HEADER as u64 + size);
             let end = end.filter(|end| *end <= self.range.len());
             at = end
-                .ok_or_else(|| wrong("a member is longer than the file"))?
+                .ok_or_else(|| wrong("member exceeds the file"))?
                 .next_multiple_of(2);
         }
-        Err(wrong("too many members follow its data archive"))
+        Err(wrong("too many members after the data archive"))
     }
 
-    /// Bytes of the file.
+    /// Returns the size of the file in bytes.
     pub fn size(&self) -> u64 {
         self.range.len()
     }
 
-    /// The control data, and the other files of the control archive by name.
+    /// Returns the control data, and the other files of the control archive by name.
     ///
     /// # Errors
-    /// `Deb` for an archive without control data or with anything but files; `Deb822`, `Tar`, `Codec`, `Limit`.
+    /// `Deb` for an archive without control data or with entries other than files; `Deb822`, `Tar`, `Codec`, `Limit`.
     pub fn control(&self, limits: ControlLimits) -> Result<(Control, BTreeMap<String, Member>)> {
-        let (range, packing) = &self.control;
+        let (range, compression) = &self.control;
         let decode = DecodeLimits {
-            size: limits.unpacked,
+            size: limits.uncompressed,
             ..DecodeLimits::default()
         };
-        let decoder = packing.decoder(&self.head[range.clone()], decode)?;
+        let decoder = compression.decoder(&self.head[range.clone()], decode)?;
         let mut members = control_files(decoder, limits).at(|| "control archive".to_owned())?;
         let control = members.remove("control");
-        let control = control.ok_or_else(|| wrong("its control archive has no control data"))?;
+        let control = control.ok_or_else(|| wrong("missing control data"))?;
         let text = String::from_utf8_lossy(&control.bytes);
         let control = Control::parse(&text).at(|| "control".to_owned())?;
         for field in ["Package", "Version", "Architecture"] {
             if control.get(field).is_none_or(str::is_empty) {
                 return Err(wrong(match field {
-                    "Package" => "its control data names no package",
-                    "Version" => "its control data has no version",
-                    _ => "its control data has no architecture",
+                    "Package" => "control data: missing package name",
+                    "Version" => "control data: missing version",
+                    _ => "control data: missing architecture",
                 }));
             }
         }
         Ok((control, members))
     }
 
-    /// The data archive, unpacked: a tar. Read it to its end, then ask [`Data::finish`] whether it is what it should be.
+    /// Returns a reader of the uncompressed data archive, a tar. After the end, [`Data::finish`] returns the digest.
     ///
     /// # Errors
     /// As [`Decoder::new`].
     pub fn data(&self, mut hasher: Hasher, limits: DecodeLimits, meter: &Meter) -> Result<Data> {
         hasher.update(&self.head);
         meter.add(self.head.len() as u64);
-        let (range, packing) = &self.data;
+        let (range, compression) = &self.data;
         let source = HashingReader::new(self.data_range().reader(), hasher);
         let source = BufReader::with_capacity(CHUNK, meter.counting(source));
         Ok(Data {
-            decoder: packing.decoder(source, limits)?,
+            decoder: compression.decoder(source, limits)?,
             rest: self.range.slice(range.end, u64::MAX),
         })
     }
@@ -239,24 +242,24 @@ impl Deb {
     }
 }
 
-/// A data archive while it is read.
+/// Reader of a data archive.
 pub struct Data {
     decoder: Decoder<BufReader<Counting<HashingReader<RangeReader>>>>,
     rest: FileRange,
 }
 
 impl Data {
-    /// Reads what is left of the package and gives the digest of all its bytes.
+    /// Reads the rest of the package and returns the digest of the whole file.
     ///
     /// # Errors
-    /// `Deb` for bytes behind the compressed archive, `Codec`, `Io`.
+    /// `Deb` for bytes after the compressed archive, `Codec`, `Io`.
     pub fn finish(mut self) -> Result<Digest> {
         let read = |error| Error::io("read", error);
         std::io::copy(&mut self.decoder, &mut std::io::sink()).map_err(read)?;
-        let gone = || wrong("its data archive ends early");
-        let mut source = self.decoder.into_inner().ok_or_else(gone)?;
+        let truncated = || wrong("truncated data archive");
+        let mut source = self.decoder.into_inner().ok_or_else(truncated)?;
         if !source.fill_buf().map_err(read)?.is_empty() {
-            return Err(wrong("bytes follow the compressed data archive"));
+            return Err(wrong("unexpected bytes after the compressed data archive"));
         }
         let hashing = source.into_inner().into_inner();
         let mut rest = Rest(hashing.into_hasher());
@@ -271,7 +274,7 @@ impl Read for Data {
     }
 }
 
-/// Hashes what is written to it.
+/// Writer that hashes.
 struct Rest(Hasher);
 
 impl std::io::Write for Rest {
@@ -285,7 +288,7 @@ impl std::io::Write for Rest {
     }
 }
 
-/// The files of a control archive, all of them plain ones at its top.
+/// Reads the files of a control archive, which must all be regular files at the top level.
 fn control_files(
     mut decoder: Decoder<&[u8]>,
     limits: ControlLimits,
@@ -294,7 +297,7 @@ fn control_files(
     let read = decoder.read_to_end(&mut bytes);
     read.map_err(|error| Error::io("read", error))?;
     if decoder.into_inner().is_none_or(|rest| !rest.is_empty()) {
-        return Err(wrong("bytes follow a compressed archive"));
+        return Err(wrong("unexpected bytes after the compressed archive"));
     }
     let mut members = BTreeMap::new();
     let mut walker = Walker::new(StreamInput::new(Cursor::new(bytes))).max_entries(limits.members);
@@ -303,10 +306,10 @@ fn control_files(
         match entry.kind {
             EntryKind::Directory if name.is_empty() => continue,
             EntryKind::File if entry.sparse.is_none() && !entry.climbs() => {}
-            _ => return Err(wrong("something that is no file").at(name)),
+            _ => return Err(wrong("not a regular file").at(name)),
         }
         if name.is_empty() || name.contains('/') {
-            return Err(wrong("a file that is not at the top").at(name));
+            return Err(wrong("file below the top level").at(name));
         }
         let mode = entry.metadata.mode;
         let mut bytes = Vec::new();
@@ -318,27 +321,27 @@ fn control_files(
             }
         }
         if members.contains_key(&name) {
-            return Err(wrong("a file that is there twice").at(name));
+            return Err(wrong("duplicate file").at(name));
         }
         members.insert(name, Member { mode, bytes });
     }
     Ok(members)
 }
 
-/// Reads exactly so many bytes more.
+/// Appends exactly `bytes` bytes of the source.
 fn take(source: &mut RangeReader, head: &mut Vec<u8>, bytes: u64) -> Result<()> {
     let read = source.take(bytes).read_to_end(head);
     match read.map_err(|error| Error::io("read", error))? as u64 == bytes {
         true => Ok(()),
-        false => Err(wrong("it ends early")),
+        false => Err(wrong("truncated file")),
     }
 }
 
-/// The name and size that an ar header states. Only the common form is known: names of 16 bytes, no tables.
+/// Parses name and size of an ar header. Only the common format is supported: names of 16 bytes, no name table.
 fn header(bytes: &[u8]) -> Result<(&str, u64)> {
-    let header = bytes.get(..HEADER).ok_or_else(|| wrong("it ends early"))?;
+    let header = bytes.get(..HEADER).ok_or_else(|| wrong("truncated file"))?;
     if &header[58..] != b"`\n" {
-        return Err(wrong("an ar header is damaged"));
+        return Err(wrong("damaged ar header"));
     }
     let text = |range: Range<usize>| std::str::from_utf8(&header[range]).ok();
     let name = text(0..16).map(|name| name.trim_end_matches(' '));
@@ -347,7 +350,7 @@ fn header(bytes: &[u8]) -> Result<(&str, u64)> {
     let size = size.filter(|size| size.bytes().all(|byte| byte.is_ascii_digit()));
     match (name, size.and_then(|size| size.parse().ok())) {
         (Some(name), Some(size)) if !name.is_empty() => Ok((name, size)),
-        _ => Err(wrong("an ar header is damaged")),
+        _ => Err(wrong("damaged ar header")),
     }
 }
 
@@ -379,7 +382,7 @@ mod tests {
         Ok((control, members, plain, digest))
     }
 
-    fn packed(bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    fn compressed(bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
         gzip.write_all(bytes).expect("memory");
         let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::new(6));
@@ -401,16 +404,18 @@ mod tests {
     }
 
     #[test]
-    fn every_packing_of_a_package_is_read() {
+    fn all_compressions_are_supported() {
         let control = control_tar(CONTROL, "f md5sums=600 x | f postinst=755 #!/bin/sh");
         let data = tar("d  | f a text");
-        for ((suffix, control), (_, packed)) in packed(&control).iter().zip(packed(&data)) {
+        for ((suffix, control), (_, compressed)) in
+            compressed(&control).iter().zip(compressed(&data))
+        {
             let bytes = ar(&[
                 ("debian-binary", b"2.0\nmore\n"),
                 ("_note/", b"odd"),
                 (&format!("control.tar{suffix}"), control),
                 ("_gpgorigin", b"x"),
-                (&format!("data.tar{suffix}/"), &packed),
+                (&format!("data.tar{suffix}/"), &compressed),
                 ("_after", b"y"),
             ]);
             let (control, members, plain, digest) = open(&bytes).expect(suffix);
@@ -424,32 +429,38 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_package_is_refused() {
+    fn invalid_packages_are_refused() {
         let (control, data) = (control_tar(CONTROL, ""), tar("f a text"));
         let version = ("debian-binary", &b"2.0\n"[..]);
         let (c, d) = (("control.tar", &control[..]), ("data.tar", &data[..]));
         for (members, why) in [
-            (vec![], "no control archive"),
-            (vec![version], "no control archive"),
-            (vec![version, c], "no data archive"),
+            (vec![], "missing control archive"),
+            (vec![version], "missing control archive"),
+            (vec![version, c], "missing data archive"),
             (vec![c, version, d], "first member"),
-            (vec![("debian-binary", b"3.0\n"), c, d], "not 2.x"),
-            (vec![version, d, c], "data archive comes first"),
-            (vec![version, c, c, d], "two control archives"),
-            (vec![version, c, d, d], "follows its data"),
-            (vec![version, c, ("other", b""), d], "not known"),
-            (vec![version, c, ("data.tar.Z", b"")], "unknown kind"),
-            (vec![version, ("control.tar.7z", b""), d], "unknown kind"),
+            (vec![("debian-binary", b"3.0\n"), c, d], "expected 2.x"),
+            (vec![version, d, c], "before the control archive"),
+            (vec![version, c, c, d], "duplicate control archive"),
+            (vec![version, c, d, d], "after the data archive"),
+            (vec![version, c, ("other", b""), d], "unknown member"),
+            (
+                vec![version, c, ("data.tar.Z", b"")],
+                "unsupported compression",
+            ),
+            (
+                vec![version, ("control.tar.7z", b""), d],
+                "unsupported compression",
+            ),
         ] {
             let error = open(&ar(&members)).expect_err(why).to_string();
             assert!(error.contains(why), "{why}: {error}");
         }
         for (members, why) in [
-            ("d sub", "something that is no file"),
-            ("l control control", "something that is no file"),
-            ("f sub/file x", "not at the top"),
-            ("f md5sums x | f md5sums y", "a file that is there twice"),
-            ("f ../x y", "something that is no file"),
+            ("d sub", "not a regular file"),
+            ("l control control", "not a regular file"),
+            ("f sub/file x", "below the top level"),
+            ("f md5sums x | f md5sums y", "duplicate file"),
+            ("f ../x y", "not a regular file"),
         ] {
             let error = open(&deb(CONTROL, members, "")).expect_err(why).to_string();
             assert!(error.contains(why), "{why}: {error}");
@@ -460,15 +471,15 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_is_an_error() {
-        let xz = packed(&tar("f a text")).swap_remove(3).1;
+    fn truncated_packages_are_refused() {
+        let xz = compressed(&tar("f a text")).swap_remove(3).1;
         let control = control_tar(CONTROL, "");
         let bytes = ar(&[
             ("debian-binary", b"2.0\n"),
             ("control.tar", &control),
             ("data.tar.xz", &xz),
         ]);
-        // The last byte may be what makes the length even.
+        // The last byte is padding and may be missing.
         for end in 0..bytes.len() - 1 {
             assert!(open(&bytes[..end]).is_err(), "cut at {end}");
         }
@@ -482,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn a_control_archive_is_limited() {
+    fn limits_of_control_archives_are_enforced() {
         let bytes = deb(CONTROL, "f a x | f b y", "");
         let deb = Deb::open(range(&bytes)).expect("a package");
         for limits in [
@@ -491,12 +502,12 @@ mod tests {
                 ..ControlLimits::default()
             },
             ControlLimits {
-                unpacked: 1024,
+                uncompressed: 1024,
                 ..ControlLimits::default()
             },
         ] {
             let result = deb.control(limits);
-            // Of what is not packed only the files are counted.
+            // Only compressed archives are limited by size.
             assert_eq!(result.is_err(), limits.members == 3);
         }
         let zeros = vec![0; 17 << 20];

@@ -1,7 +1,7 @@
-//! Clear-signed text, RFC 9580 section 7, and armor, section 6: exactly the bytes that were signed, and nothing else.
+//! Cleartext signatures (RFC 9580 section 7) and ASCII armor (section 6): exactly the signed bytes, and nothing else.
 //!
-//! A reader that takes more than what was signed can be shown anything: text before or behind the signed part, lines
-//! between the headers, lines that only look like the beginning of the signature. All of these are refused.
+//! Threats: unsigned text before or after the signed part, lines between the headers, lines that resemble the start of the
+//! signature. All of these are refused.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,43 +11,47 @@ use crate::error::{Error, Fault, Result};
 const MESSAGE: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
 const SIGNATURE: &str = "-----BEGIN PGP SIGNATURE-----";
 
-/// A clear-signed text, taken apart.
+/// Parts of a cleartext-signed message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ClearSigned {
-    /// The text, its lines ended by `\n`.
+    /// Text, with lines terminated by `\n`.
     pub(super) text: String,
-    /// The bytes that the signature is over: lines ended by `\r\n`, the last one not.
+    /// Signed bytes: lines terminated by `\r\n`, except the last.
     pub(super) signed: Vec<u8>,
-    /// The signature packets.
+    /// Signature packets.
     pub(super) signature: Vec<u8>,
 }
 
 impl ClearSigned {
-    /// Whether a text begins like one.
+    /// Returns whether a text begins like a cleartext-signed message.
     pub(super) fn is_one(text: &str) -> bool {
         text.starts_with(MESSAGE)
     }
 
+    /// Parses a cleartext-signed message.
+    ///
+    /// # Errors
+    /// `Signature` for an invalid message or text outside the signed part.
     pub(super) fn parse(text: &str) -> Result<Self> {
-        let mut lines = text.split('\n').map(end_cut);
+        let mut lines = text.split('\n').map(trim_line_end);
         if lines.next() != Some(MESSAGE) {
-            return Err(wrong("it does not begin as a clear-signed text"));
+            return Err(wrong("not a cleartext-signed message"));
         }
         for line in lines.by_ref().take_while(|line| !line.is_empty()) {
-            // The algorithm is told by the signature itself.
+            // The header is ignored: the signature states the algorithm.
             if !line.starts_with("Hash: ") {
-                return Err(wrong("a line between its beginning and the text"));
+                return Err(wrong("unexpected line before the signed text"));
             }
         }
         let mut kept = Vec::new();
         loop {
             match lines.next() {
-                None => return Err(wrong("it ends before its signature")),
+                None => return Err(wrong("missing signature after the text")),
                 Some(SIGNATURE) => break,
                 Some(line) => match (line.strip_prefix("- "), line.starts_with('-')) {
                     (Some(rest), _) => kept.push(rest),
                     (None, true) => {
-                        return Err(wrong("a line that begins with '-' as it must not"));
+                        return Err(wrong("unescaped '-' at the start of a line"));
                     }
                     (None, false) => kept.push(line),
                 },
@@ -55,7 +59,7 @@ impl ClearSigned {
         }
         let signature = body(&mut lines)?;
         if lines.any(|line| !line.is_empty()) {
-            return Err(wrong("something follows its signature"));
+            return Err(wrong("unexpected text after the signature"));
         }
         Ok(ClearSigned {
             text: kept.iter().flat_map(|line| [*line, "\n"]).collect(),
@@ -65,38 +69,38 @@ impl ClearSigned {
     }
 }
 
-/// The packets of a signature in a file of its own, armored or not.
-pub(super) fn detached(bytes: &[u8]) -> Result<Vec<u8>> {
+/// Returns the packets of a detached signature, armored or binary.
+pub(super) fn parse_detached(bytes: &[u8]) -> Result<Vec<u8>> {
     match bytes.first() {
-        None => Err(wrong("it is empty")),
-        // Every packet begins with this bit, no text does.
+        None => Err(wrong("empty file")),
+        // Every packet begins with this bit set, ASCII text does not.
         Some(byte) if byte & 0x80 != 0 => Ok(bytes.to_vec()),
         Some(_) => armored(bytes, SIGNATURE),
     }
 }
 
-/// The packets of all blocks of that kind in a text. What is between them is for people.
+/// Returns the packets of all armored blocks with a header line `begin`. Text between blocks is ignored.
 pub(super) fn armored(bytes: &[u8], begin: &str) -> Result<Vec<u8>> {
-    let text = std::str::from_utf8(bytes).map_err(|_| wrong("it is neither packets nor a text"))?;
-    let mut lines = text.split('\n').map(end_cut);
+    let text = std::str::from_utf8(bytes).map_err(|_| wrong("neither binary packets nor text"))?;
+    let mut lines = text.split('\n').map(trim_line_end);
     let mut packets = Vec::new();
     while lines.by_ref().any(|line| line == begin) {
         packets.extend(body(&mut lines)?);
     }
     match packets.is_empty() {
-        true => Err(wrong("there is nothing of the kind in it")),
+        true => Err(wrong("no armored block")),
         false => Ok(packets),
     }
 }
 
-/// What is between the beginning of a block and its end. Its checksum is not looked at, as RFC 9580 has it.
+/// Decodes the body of an armored block. The checksum is ignored, as RFC 9580 recommends.
 fn body<'t>(lines: &mut impl Iterator<Item = &'t str>) -> Result<Vec<u8>> {
-    let cut = || wrong("a block of armor has no end");
+    let cut = || wrong("armor: missing end");
     for line in lines.by_ref() {
         match line {
             "" => break,
             line if line.contains(": ") => {}
-            _ => return Err(wrong("a block of armor has no empty line before its body")),
+            _ => return Err(wrong("armor: missing empty line before the body")),
         }
     }
     let mut coded = String::new();
@@ -110,11 +114,11 @@ fn body<'t>(lines: &mut impl Iterator<Item = &'t str>) -> Result<Vec<u8>> {
         }
     }
     let decoded = STANDARD.decode(coded);
-    decoded.map_err(|_| wrong("a block of armor is damaged"))
+    decoded.map_err(|_| wrong("armor: damaged body"))
 }
 
-/// A line without the white space at its end, which is not signed.
-fn end_cut(line: &str) -> &str {
+/// Strips trailing whitespace, which is not signed.
+fn trim_line_end(line: &str) -> &str {
     line.trim_end_matches([' ', '\t', '\r'])
 }
 
@@ -135,15 +139,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_signed_is_taken_and_nothing_else() {
+    fn only_signed_text_is_returned() {
         let text =
             format!("{MESSAGE}\r\nHash: SHA256\n\nA: 1 \t\n- - B: 2\n\n- -----BEGIN\n{BLOCK}\n");
         let signed = parse(&text).expect("a signed text");
         assert_eq!(signed.text, "A: 1\n- B: 2\n\n-----BEGIN\n");
         assert_eq!(signed.signed, b"A: 1\r\n- B: 2\r\n\r\n-----BEGIN");
         assert_eq!(signed.signature, [0, 1, 2, 3]);
-        assert_eq!(detached(BLOCK.as_bytes()).expect("armor"), [0, 1, 2, 3]);
-        assert_eq!(detached(b"\x88x").expect("packets"), b"\x88x");
+        assert_eq!(
+            parse_detached(BLOCK.as_bytes()).expect("armor"),
+            [0, 1, 2, 3]
+        );
+        assert_eq!(parse_detached(b"\x88x").expect("packets"), b"\x88x");
     }
 
     #[test]
@@ -151,27 +158,33 @@ mod tests {
         for (text, why) in [
             (
                 format!("A: 1\n{MESSAGE}\n\nA: 1\n{BLOCK}"),
-                "does not begin",
+                "not a cleartext",
             ),
             (
                 format!("{MESSAGE}\nA: 1\n\nA: 1\n{BLOCK}"),
-                "between its beginning",
+                "before the signed text",
             ),
-            (format!("{MESSAGE}\n\n-A: 1\n{BLOCK}"), "begins with '-'"),
+            (format!("{MESSAGE}\n\n-A: 1\n{BLOCK}"), "unescaped '-'"),
             (
                 format!("{MESSAGE}\n\nA: 1\n{MESSAGE}\n{BLOCK}"),
-                "begins with '-'",
+                "unescaped '-'",
             ),
-            (format!("{MESSAGE}\n\nA: 1\n"), "ends before"),
-            (format!("{MESSAGE}\n\nA: 1\n{BLOCK}A: 1\n"), "follows"),
-            (format!("{MESSAGE}\n\nA: 1\n{BLOCK}{BLOCK}"), "follows"),
+            (format!("{MESSAGE}\n\nA: 1\n"), "missing signature"),
+            (
+                format!("{MESSAGE}\n\nA: 1\n{BLOCK}A: 1\n"),
+                "after the signature",
+            ),
+            (
+                format!("{MESSAGE}\n\nA: 1\n{BLOCK}{BLOCK}"),
+                "after the signature",
+            ),
             (
                 format!("{MESSAGE}\n\nA: 1\n{SIGNATURE}\nAAEC\n{END}"),
-                "no empty line",
+                "missing empty line",
             ),
             (
                 format!("{MESSAGE}\n\nA: 1\n{SIGNATURE}\n\nAAEC\n"),
-                "has no end",
+                "missing end",
             ),
             (
                 format!("{MESSAGE}\n\nA: 1\n{SIGNATURE}\n\nA*EC\n{END}"),
@@ -181,6 +194,6 @@ mod tests {
             let error = parse(&text).expect_err(why).to_string();
             assert!(error.contains(why), "{why}: {error}");
         }
-        assert!(detached(b"").is_err() && detached(b"text").is_err());
+        assert!(parse_detached(b"").is_err() && parse_detached(b"text").is_err());
     }
 }

@@ -1,7 +1,7 @@
-//! Paragraphs of control data, `deb822(5)`: one that is kept, and many that stay the text they were read from.
+//! Paragraphs of control data, `deb822(5)`: owned, or as ranges of the text.
 //!
-//! A suite's index is 50 MB with 63,000 paragraphs, of which a base image needs a hundred. So [`Paragraphs`] only finds
-//! where each begins and ends, and a [`Paragraph`] looks its fields up in the text.
+//! The index of a suite has 50 MB and 63,000 paragraphs, of which a base image needs a hundred. [`Paragraphs`] only finds
+//! the start and end of each; a [`Paragraph`] looks up fields in the text.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,34 +9,33 @@ use std::sync::Arc;
 
 use crate::error::{Error, Fault, Result};
 
-/// The most fields of a paragraph that is read on its own: packages have some twenty.
+/// Maximum number of fields of an owned paragraph: packages have about twenty.
 const MAX_FIELDS: usize = 10_000;
 
-/// A paragraph of `deb822(5)`: fields in the order they were written, continuation lines as they are.
+/// Owned paragraph of `deb822(5)`: fields in their original order, with unchanged continuation lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Control {
     fields: Vec<(String, String)>,
 }
 
 impl Control {
-    /// Reads the one paragraph of a text.
+    /// Parses the only paragraph of a text.
     ///
     /// # Errors
-    /// `Deb822` for no paragraph, for several, for a field that is there twice, and as [`Paragraphs::new`]; `Limit` for
-    /// more fields than any has.
+    /// `Deb822` for no paragraph, several, or a duplicate field, and as [`Paragraphs::new`]; `Limit` for too many fields.
     pub fn parse(text: &str) -> Result<Self> {
         let paragraphs = Paragraphs::new(text)?;
         let mut all = paragraphs.iter();
         let Some(first) = all.next() else {
-            return Err(wrong(1, "there is no field"));
+            return Err(wrong(1, "missing field"));
         };
         if let Some(second) = all.next() {
             let line = text[..second.offset()].lines().count() + 1;
-            return Err(wrong(line, "there is a second paragraph"));
+            return Err(wrong(line, "unexpected second paragraph"));
         }
         let mut control = Control::default();
         for (name, value) in first.fields() {
-            // Each is compared with those before it.
+            // The check for duplicates is quadratic.
             if control.fields.len() >= MAX_FIELDS {
                 return Err(Error::new(Fault::Limit {
                     what: "fields of control data",
@@ -47,33 +46,33 @@ impl Control {
             if control.get(name).is_some() {
                 let line = name.as_ptr() as usize - first.text.as_ptr() as usize + first.offset();
                 let line = text[..line].lines().count() + 1;
-                return Err(wrong(line, "the field is there twice"));
+                return Err(wrong(line, "duplicate field"));
             }
             control.push(name, value);
         }
         Ok(control)
     }
 
-    /// The fields, with their values as written: lines of a longer value are joined by `\n` and keep their first blank.
+    /// Returns the fields with values as written: lines are separated by `\n` and keep their leading space.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         let fields = self.fields.iter();
         fields.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The value of a field, whose name is compared without case.
+    /// Returns the value of a field; names are case-insensitive.
     pub fn get(&self, name: &str) -> Option<&str> {
         let mut fields = self.fields();
         fields.find_map(|(field, value)| field.eq_ignore_ascii_case(name).then_some(value))
     }
 
-    /// Adds a field at the end.
+    /// Appends a field.
     pub fn push(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.fields.push((name.into(), value.into()));
     }
 }
 
 impl fmt::Display for Control {
-    /// As a file holds it, each line ended, without the empty line that divides paragraphs.
+    /// Writes the paragraph, each line terminated, without the empty line that separates paragraphs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in self.fields() {
             let blank = match value.starts_with('\n') || value.is_empty() {
@@ -86,9 +85,9 @@ impl fmt::Display for Control {
     }
 }
 
-/// A text of paragraphs. Cheap to clone.
+/// Text of several paragraphs. Cheap to clone.
 ///
-/// Memory: the text and eight bytes for each paragraph.
+/// Memory: the text and eight bytes per paragraph.
 #[derive(Debug, Clone)]
 pub struct Paragraphs {
     text: Arc<str>,
@@ -96,15 +95,15 @@ pub struct Paragraphs {
 }
 
 impl Paragraphs {
-    /// Finds the paragraphs of a text. Every line is looked at, values are not.
+    /// Finds the paragraphs of a text. Checks the syntax of every line, not the values.
     ///
     /// # Errors
-    /// `Deb822` for a line that is neither a field, the continuation of one nor empty; `Limit` for 4 GiB and more.
+    /// `Deb822` for a line that is neither a field, a continuation nor empty; `Limit` for 4 GiB and more.
     pub fn new(text: &str) -> Result<Self> {
         Paragraphs::of(Arc::from(text))
     }
 
-    /// The same of a text that is held already.
+    /// Finds the paragraphs of a shared text, without a copy.
     ///
     /// # Errors
     /// As [`Paragraphs::new`].
@@ -129,12 +128,12 @@ impl Paragraphs {
                     None
                 }
                 Some(b' ' | b'\t') if start.is_some() => None,
-                Some(b' ' | b'\t') => Some("a continuation without a field"),
+                Some(b' ' | b'\t') => Some("continuation line without a field"),
                 _ if is_field(bytes) => {
                     start.get_or_insert(at);
                     None
                 }
-                _ => Some("neither a field nor the continuation of one"),
+                _ => Some("neither a field nor a continuation line"),
             };
             if let Some(why) = why {
                 return Err(wrong(number + 1, why));
@@ -148,22 +147,22 @@ impl Paragraphs {
         })
     }
 
-    /// How many there are.
+    /// Returns the number of paragraphs.
     pub fn len(&self) -> usize {
         self.ranges.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no paragraphs.
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }
 
-    /// One of them, counted from 0.
+    /// Returns a paragraph by index, from 0.
     pub fn get(&self, index: usize) -> Option<Paragraph<'_>> {
         self.ranges.get(index).map(|range| self.at(range))
     }
 
-    /// All of them, in the order of the text.
+    /// Returns all paragraphs, in the order of the text.
     pub fn iter(&self) -> impl Iterator<Item = Paragraph<'_>> {
         self.ranges.iter().map(|range| self.at(range))
     }
@@ -176,7 +175,7 @@ impl Paragraphs {
     }
 }
 
-/// A paragraph in the text it was found in: for fields that are looked up once.
+/// Borrowed paragraph, for fields that are looked up once.
 #[derive(Debug, Clone, Copy)]
 pub struct Paragraph<'t> {
     text: &'t str,
@@ -184,23 +183,23 @@ pub struct Paragraph<'t> {
 }
 
 impl<'t> Paragraph<'t> {
-    /// Where in the text it begins.
+    /// Returns the byte offset in the text.
     pub fn offset(self) -> usize {
         self.offset
     }
 
-    /// The fields in their order, values as in [`Control::fields`].
+    /// Returns the fields in order, with values as in [`Control::fields`].
     pub fn fields(self) -> Fields<'t> {
         Fields { rest: self.text }
     }
 
-    /// The value of the first field of that name, compared without case.
+    /// Returns the value of the first field of a name; names are case-insensitive.
     pub fn get(self, name: &str) -> Option<&'t str> {
         let mut fields = self.fields();
         fields.find_map(|(field, value)| field.eq_ignore_ascii_case(name).then_some(value))
     }
 
-    /// The same on its own.
+    /// Returns an owned copy.
     pub fn to_control(self) -> Control {
         let fields = self.fields();
         let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -210,7 +209,7 @@ impl<'t> Paragraph<'t> {
     }
 }
 
-/// The fields of a [`Paragraph`].
+/// Iterator over the fields of a [`Paragraph`].
 #[derive(Debug, Clone)]
 pub struct Fields<'t> {
     rest: &'t str,
@@ -235,7 +234,7 @@ impl<'t> Iterator for Fields<'t> {
     }
 }
 
-/// Whether a line begins with a name and a colon.
+/// Returns whether a line begins with a field name and a colon.
 fn is_field(line: &[u8]) -> bool {
     let end = line.iter().position(|byte| *byte == b':');
     let name = &line[..end.unwrap_or_default()];
@@ -273,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn paragraphs_are_divided_by_lines_of_blanks() {
+    fn blank_lines_separate_paragraphs() {
         let text = "\n\nA: 1\nB: 2\n \t\nA: 3\n\n\r\nA: 4";
         let all = Paragraphs::new(text).expect("paragraphs");
         let values: Vec<_> = all.iter().map(|one| one.get("a")).collect();
@@ -286,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_paragraph_is_refused_with_its_line() {
+    fn invalid_paragraphs_are_refused_with_line_number() {
         for (text, line) in [
             ("", 1),
             ("A: 1\n\nB: 2\n", 3),

@@ -1,12 +1,12 @@
-//! dpkg's database of an installed system, as text: what is installed, with which files and sums.
+//! dpkg's database of an installed system: installed packages, their files and checksums.
 //!
-//! In come the bytes of `/var/lib/dpkg/status`, of `info/*` and of `diversions`; reading the files is left to others.
-//! The formats are those of `deb822(5)`, `dpkg-query(1)` and `dpkg-divert(1)`.
+//! Input: the contents of `/var/lib/dpkg/status`, `info/*` and `diversions`, which callers read. Formats: `deb822(5)`,
+//! `dpkg-query(1)` and `dpkg-divert(1)`.
 
 use super::control::{Control, Paragraph, Paragraphs};
 
-/// What of an installed package's paragraph is about its being installed there.
-const OF_THE_SYSTEM: [&str; 5] = [
+/// Fields that dpkg adds to the control data of an installed package.
+const STATUS_FIELDS: [&str; 5] = [
     "Status",
     "Conffiles",
     "Config-Version",
@@ -14,7 +14,7 @@ const OF_THE_SYSTEM: [&str; 5] = [
     "Triggers-Awaited",
 ];
 
-/// The paragraphs of packages that are installed and configured; triggers may still wait.
+/// Returns the paragraphs of installed and configured packages, also with pending triggers.
 pub fn installed(status: &Paragraphs) -> impl Iterator<Item = Paragraph<'_>> {
     status.iter().filter(|paragraph| {
         let state = paragraph.get("Status").unwrap_or_default();
@@ -26,7 +26,7 @@ pub fn installed(status: &Paragraphs) -> impl Iterator<Item = Paragraph<'_>> {
     })
 }
 
-/// The paragraphs of packages whose files are there, configured or not; without a status, as in `status.d`, they are.
+/// Returns the paragraphs of unpacked packages, configured or not; also those without a status, as in `status.d`.
 pub fn unpacked(status: &Paragraphs) -> impl Iterator<Item = Paragraph<'_>> {
     status.iter().filter(|paragraph| {
         let state = paragraph.get("Status").unwrap_or_default();
@@ -38,11 +38,11 @@ pub fn unpacked(status: &Paragraphs) -> impl Iterator<Item = Paragraph<'_>> {
     })
 }
 
-/// The control data of a package as it was before it was installed.
+/// Returns the original control data of an installed package.
 pub fn control(paragraph: Paragraph<'_>) -> Control {
     let mut control = Control::default();
     for (field, value) in paragraph.fields() {
-        if !OF_THE_SYSTEM
+        if !STATUS_FIELDS
             .iter()
             .any(|own| own.eq_ignore_ascii_case(field))
         {
@@ -52,19 +52,19 @@ pub fn control(paragraph: Paragraph<'_>) -> Control {
     control
 }
 
-/// The settings that a package came with and their MD5 sums, out of the field `Conffiles`: paths as dpkg has them, with
-/// a `/` before them. Those that are no more of the package, or not there yet, are left out.
+/// Returns the conffiles of a package, absolute paths and MD5 checksums, from the field `Conffiles`. Obsolete and new
+/// ones are skipped.
 pub fn conffiles(paragraph: Paragraph<'_>) -> impl Iterator<Item = (&str, &str)> {
     let field = paragraph.get("Conffiles").unwrap_or_default();
     field.lines().filter_map(|line| {
-        // Paths may hold blanks; what follows them does not.
+        // Paths may contain spaces; checksums do not.
         let line = line.trim();
         let (path, sum) = line.rsplit_once(' ')?;
         (sum.len() == 32).then_some((path, sum))
     })
 }
 
-/// The lines of a file `md5sums`: paths without a `/` before them, and sums.
+/// Returns the lines of a file `md5sums`: relative paths and checksums.
 pub fn sums(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     bytes.split(|byte| *byte == b'\n').filter_map(|line| {
         let (sum, path) = line.split_at_checked(32)?;
@@ -72,7 +72,7 @@ pub fn sums(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// A line of the file `diversions`: what goes elsewhere, where, and the package that it stays for; `:` for none.
+/// Returns the entries of the file `diversions`: original path, diverted path, and the package; `:` for none.
 pub fn diversions(bytes: &[u8]) -> impl Iterator<Item = [&[u8]; 3]> {
     let mut lines = bytes.split(|byte| *byte == b'\n');
     std::iter::from_fn(move || {
@@ -81,7 +81,7 @@ pub fn diversions(bytes: &[u8]) -> impl Iterator<Item = [&[u8]; 3]> {
     })
 }
 
-/// What the files of a package are called in `info`, before the `.`.
+/// Returns the base name of a package's files in `info`, up to the `.`.
 pub fn file_name(paragraph: Paragraph<'_>) -> String {
     let name = paragraph.get("Package").unwrap_or_default();
     match paragraph.get("Multi-Arch") {
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_installed_with_its_settings() {
+    fn installed_packages_and_their_conffiles() {
         let status = "Package: a\nStatus: install ok installed\nArchitecture: amd64\nMulti-Arch: same\nVersion: 1\n\
             Conffiles:\n /etc/a b.conf d41d8cd98f00b204e9800998ecf8427e\n /etc/old d41d8cd98f00b204e9800998ecf8427e obsolete\n \
             /etc/new newconffile\n\nPackage: b\nStatus: deinstall ok config-files\nVersion: 1\n\n\

@@ -1,4 +1,4 @@
-//! `.deb` files that are given as they are, one by one or in folders, without an index.
+//! `.deb` files given by path, singly or in directories, without an index.
 
 use std::path::{Path, PathBuf};
 
@@ -7,23 +7,23 @@ use crate::blob::{FileRange, open_regular};
 use crate::error::{At, Error, Fault, Result};
 use crate::parallel::in_parallel;
 
-/// A `.deb` that was given as a file.
+/// `.deb` file given by path.
 #[derive(Debug, Clone)]
-pub struct Given {
-    /// Its control data.
+pub struct DebFile {
+    /// Control data.
     pub control: Control,
-    /// Where it is.
+    /// Path.
     pub path: PathBuf,
-    /// Its bytes.
+    /// Size in bytes.
     pub size: u64,
 }
 
-/// Reads the control data of `.deb` files, and of those in folders (not in folders within them), in the order of their
-/// file names, whatever the order of the paths is. Nothing else of them is read; on all cores.
+/// Reads the control data of `.deb` files and of those directly in directories, in parallel. Files are sorted by file
+/// name, regardless of the order of the paths. Data archives are not read.
 ///
 /// # Errors
-/// `Usage` for a folder without any; as [`Deb::open`] and [`Deb::control`]. The place is the path.
-pub fn given(paths: &[PathBuf]) -> Result<Vec<Given>> {
+/// `Usage` for a directory without `.deb` files; as [`Deb::open`] and [`Deb::control`]. The context is the path.
+pub fn read_debs(paths: &[PathBuf]) -> Result<Vec<DebFile>> {
     let files = files(paths)?;
     let read = in_parallel(&files, |path| {
         read(path).at(|| path.to_string_lossy().into_owned())
@@ -31,6 +31,7 @@ pub fn given(paths: &[PathBuf]) -> Result<Vec<Given>> {
     read.into_iter().collect()
 }
 
+/// Returns the `.deb` files of paths and directories, sorted by file name.
 fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
@@ -47,7 +48,7 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
             }
         }
         if files.len() == before {
-            let why = "there is no file here whose name ends with .deb".to_owned();
+            let why = "no .deb files in this directory".to_owned();
             return Err(Error::new(Fault::Usage(why)).at(path.to_string_lossy()));
         }
     }
@@ -55,11 +56,11 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read(path: &Path) -> Result<Given> {
+fn read(path: &Path) -> Result<DebFile> {
     let range = FileRange::whole(open_regular(path, true)?)?;
     let size = range.len();
     let (control, _) = Deb::open(range)?.control(ControlLimits::default())?;
-    Ok(Given {
+    Ok(DebFile {
         control,
         path: path.to_owned(),
         size,

@@ -1,62 +1,62 @@
-//! Why a package was taken, or was not.
+//! Explanation of a solution: why a package was taken or not.
 //!
-//! In come the [`Universe`], the [`Request`] and the [`Solution`] that came of them; out go answers as data, for who
-//! draws them. To find out why a package is not there, the request is asked again with it: then it either could have been
-//! there, or the facts that speak against it come out.
+//! Input: the [`Universe`], the [`Request`] and the resulting [`Solution`]. Output: plain data. To explain a package that
+//! was not taken, the request is solved again with the package included: the result is either a solution or the facts
+//! that rule it out.
 
 use super::Version;
 use super::relation::{self, Relation};
 use super::solver::{
-    Choice, Fact, Reason, Request, Solution, Universe, Unsolvable, Wanted, shown, solve,
+    Choice, Fact, Reason, Request, Solution, Universe, Unsolvable, Wanted, display_name, solve,
 };
 use crate::error::Result;
 
-/// What is to be known about a package.
+/// Explanation for one package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Explanation {
-    /// It was taken.
+    /// The package was taken.
     Taken {
-        /// The chain from what was asked for, or belongs to every system, to the package, which is the last.
+        /// Chain of reasons from the request to the package, which is the last step.
         chain: Vec<Step>,
-        /// The others of its name that are there, the best first.
+        /// Other available packages of the name, best first.
         others: Vec<String>,
-        /// The packages taken that need it, `NAME VERSION` and what they say.
+        /// Taken packages that mention it: `NAME VERSION`, and the relation.
         needed_by: Vec<(String, String)>,
     },
-    /// It was not.
-    Left {
-        /// The packages of that name that are there, the best first, as `NAME VERSION`.
+    /// The package was not taken.
+    NotTaken {
+        /// Available packages of the name, best first, as `NAME VERSION`.
         versions: Vec<String>,
-        /// The packages that provide the name.
+        /// Packages that provide the name.
         providers: Vec<String>,
-        /// Why not.
-        why: WhyNot,
-        /// The packages taken that would have been content with it.
+        /// Reason.
+        why: NotTaken,
+        /// Taken packages that mention it: `NAME VERSION`, and the relation.
         wanted_by: Vec<(String, String)>,
     },
 }
 
-/// A step of the chain to a package.
+/// Step of the chain of reasons.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// The package, as `NAME VERSION`.
+    /// Package, as `NAME VERSION`.
     pub package: String,
-    /// Why it was taken. If another one needs it, that is the step before.
+    /// Reason that it was taken. A package that needs it is the previous step.
     pub reason: Reason,
 }
 
-/// Why a package was not taken.
+/// Reason that a package was not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WhyNot {
-    /// There is none of that name.
-    Absent,
-    /// Nothing that was taken needs it; it could be asked for.
+pub enum NotTaken {
+    /// No package of the name is available.
+    Missing,
+    /// No taken package needs it; it can be requested.
     NotNeeded,
-    /// It cannot be taken together with what was asked for.
-    Impossible(Unsolvable),
+    /// It contradicts the request.
+    Unsatisfiable(Unsolvable),
 }
 
-/// Explains what became of a package, of the version and architecture that are given, if they are.
+/// Explains why a package was taken or not; version and architecture are optional in `wanted`.
 ///
 /// # Errors
 /// As [`solve`].
@@ -66,46 +66,46 @@ pub fn explain(
     solution: &Solution,
     wanted: &Wanted,
 ) -> Result<Explanation> {
-    let show = |choice: Choice| shown(universe, choice);
-    let here: Vec<Choice> = universe.named(wanted.name()).collect();
+    let name_of = |choice: Choice| display_name(universe, choice);
+    let available: Vec<Choice> = universe.named(wanted.name()).collect();
     let meant: Vec<Choice> = wanted.choices(universe).unwrap_or_default();
     let taken = solution
         .taken
         .iter()
-        .position(|taken| here.contains(&taken.choice) && meant.contains(&taken.choice));
+        .position(|taken| available.contains(&taken.choice) && meant.contains(&taken.choice));
     if let Some(place) = taken {
         let choice = solution.taken[place].choice;
-        let others = here.iter().filter(|other| **other != choice);
+        let others = available.iter().filter(|other| **other != choice);
         return Ok(Explanation::Taken {
             chain: chain(universe, solution, place),
-            others: others.map(|other| show(*other)).collect(),
+            others: others.map(|other| name_of(*other)).collect(),
             needed_by: mentions(universe, solution, wanted.name(), Some(choice))?,
         });
     }
-    let why = if meant.is_empty() || here.is_empty() {
-        WhyNot::Absent
+    let why = if meant.is_empty() || available.is_empty() {
+        NotTaken::Missing
     } else {
         let mut request = request.clone();
         request.include.push(wanted.clone());
         match solve(universe, &request)? {
-            Ok(_) => WhyNot::NotNeeded,
-            Err(unsolvable) => WhyNot::Impossible(unsolvable),
+            Ok(_) => NotTaken::NotNeeded,
+            Err(unsolvable) => NotTaken::Unsatisfiable(unsolvable),
         }
     };
     let providers = universe.providers(wanted.name()).iter();
-    Ok(Explanation::Left {
-        versions: here.iter().map(|choice| show(*choice)).collect(),
-        providers: providers.map(|(choice, _)| show(*choice)).collect(),
+    Ok(Explanation::NotTaken {
+        versions: available.iter().map(|choice| name_of(*choice)).collect(),
+        providers: providers.map(|(choice, _)| name_of(*choice)).collect(),
         why,
         wanted_by: mentions(universe, solution, wanted.name(), None)?,
     })
 }
 
-/// The chain of reasons to a package that was taken.
+/// Returns the chain of reasons to the taken package of index `place`.
 pub fn chain(universe: &Universe<'_>, solution: &Solution, place: usize) -> Vec<Step> {
     let mut chain = Vec::new();
     let mut next = Some(place);
-    // Reasons lead back to the request in fewer steps than there are packages.
+    // The limit guards against a cycle of reasons.
     while let Some(taken) = next.and_then(|place| solution.taken.get(place))
         && chain.len() <= solution.taken.len()
     {
@@ -114,7 +114,7 @@ pub fn chain(universe: &Universe<'_>, solution: &Solution, place: usize) -> Vec<
             _ => None,
         };
         chain.push(Step {
-            package: shown(universe, taken.choice),
+            package: display_name(universe, taken.choice),
             reason: taken.reason.clone(),
         });
     }
@@ -122,7 +122,7 @@ pub fn chain(universe: &Universe<'_>, solution: &Solution, place: usize) -> Vec<
     chain
 }
 
-/// Which of the packages taken name another one in what they depend on or recommend, and how.
+/// Returns the taken packages with a dependency or recommendation on a name, and the relation.
 fn mentions(
     universe: &Universe<'_>,
     solution: &Solution,
@@ -151,8 +151,8 @@ fn mentions(
             for alternatives in relation::parse(text)? {
                 if alternatives.iter().any(is_meant) {
                     let texts: Vec<String> = alternatives.iter().map(Relation::to_string).collect();
-                    let says = format!("{} {}", super::solver::verb(field), texts.join(" | "));
-                    found.push((shown(universe, taken.choice), says));
+                    let text = format!("{} {}", super::solver::verb(field), texts.join(" | "));
+                    found.push((display_name(universe, taken.choice), text));
                 }
             }
         }
@@ -160,12 +160,12 @@ fn mentions(
     Ok(found)
 }
 
-impl WhyNot {
-    /// The facts against it, if there are.
+impl NotTaken {
+    /// Returns the facts that rule the package out; empty for other reasons.
     pub fn facts(&self) -> &[Fact] {
         match self {
-            WhyNot::Impossible(unsolvable) => &unsolvable.facts,
-            WhyNot::Absent | WhyNot::NotNeeded => &[],
+            NotTaken::Unsatisfiable(unsolvable) => &unsolvable.facts,
+            NotTaken::Missing | NotTaken::NotNeeded => &[],
         }
     }
 }

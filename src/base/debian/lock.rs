@@ -1,8 +1,8 @@
-//! A lock: which packages an image is made of, by digest, so that it can be made again without index or solver.
+//! Lock file: the packages of an image with their digests, to build it again without index or solver.
 //!
-//! JSON, written with two blanks for each level and a newline at its end. `version` is 1; unknown fields are refused,
-//! because who reads a lock must not miss a condition. The `InRelease` of every repository is within, as it was, so that
-//! the signature stays checkable long after the mirror has moved on.
+//! JSON, indented by two spaces, with a final newline. `version` is 1; unknown fields are refused, so that no condition is
+//! ignored. The lock includes the unchanged `InRelease` of every repository, so that signatures can still be verified
+//! after the mirror has changed.
 
 use std::path::{Path, PathBuf};
 
@@ -17,65 +17,65 @@ use crate::error::{At, Error, Fault, Result};
 use crate::parallel::in_parallel;
 use crate::spec::Digest;
 
-/// The form that is written and read.
+/// Format version written and read.
 const VERSION: u32 = 1;
 
-/// A lock.
+/// Lock file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lock {
     version: u32,
-    /// The architecture of the image.
+    /// Architecture of the image.
     pub architecture: String,
-    /// What was asked for to begin with, in imgbase's words.
+    /// Variant, as imgbase names it.
     pub variant: String,
-    /// Where the packages came from, in the order that they were named.
+    /// Sources of the packages, in command-line order.
     pub sources: Vec<LockedSource>,
-    /// The packages, in the order that they are unpacked.
+    /// Packages, in the order of unpacking.
     pub packages: Vec<LockedPackage>,
 }
 
-/// A repository of a lock.
+/// Source of a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedSource {
-    /// What it is.
+    /// Kind of source.
     pub kind: SourceKind,
-    /// Its suite; empty for packages that were given as files.
+    /// Suite; empty for `.deb` files.
     pub suite: String,
-    /// The fingerprints of the keys whose good signatures it bore.
+    /// Fingerprints of the keys with valid signatures.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signed_by: Vec<String>,
-    /// Its `InRelease` as it was, or `Release`.
+    /// Unchanged `InRelease`, or `Release`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub in_release: String,
 }
 
-/// A package of a lock.
+/// Package of a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedPackage {
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// Its version.
+    /// Version.
     pub version: String,
-    /// Its architecture, or `all`.
+    /// Architecture, or `all`.
     pub architecture: String,
-    /// Bytes of its file.
+    /// Size of the file in bytes.
     pub size: u64,
-    /// Digest of its file; empty where nobody knows it until [`Lock::complete`].
+    /// Digest of the file; empty for `.deb` files until [`Lock::complete`].
     pub digest: String,
-    /// Its file in the source; for packages that were given as files the path.
+    /// Path of the file in the source; for `.deb` files the path given.
     pub path: String,
-    /// The number of its source, from 0.
+    /// Index of the source, from 0.
     pub source: usize,
-    /// Whether somebody asked for it by name.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub asked_for: bool,
-    /// The repository's word on its priority.
+    /// Set if the package was requested by name.
+    #[serde(rename = "asked_for", default, skip_serializing_if = "is_false")]
+    pub is_requested: bool,
+    /// Priority in the index of the repository.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub priority: String,
-    /// The repository's word on its section.
+    /// Section in the index of the repository.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub section: String,
 }
@@ -86,7 +86,7 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl Lock {
-    /// An empty one over these repositories, which packages refer to by their order.
+    /// Creates a lock without packages. Packages refer to the repositories by index.
     pub fn new(architecture: &str, variant: &str, repositories: &[Repository]) -> Self {
         let sources = repositories.iter().map(|repository| LockedSource {
             kind: repository.kind(),
@@ -107,11 +107,16 @@ impl Lock {
         }
     }
 
-    /// Adds a package of the source of that number.
+    /// Adds a package of the source with index `source`.
     ///
     /// # Errors
     /// As [`IndexEntry::file`].
-    pub fn push(&mut self, entry: &IndexEntry<'_>, source: usize, asked_for: bool) -> Result<()> {
+    pub fn push(
+        &mut self,
+        entry: &IndexEntry<'_>,
+        source: usize,
+        is_requested: bool,
+    ) -> Result<()> {
         let file = entry.file()?;
         self.packages.push(LockedPackage {
             name: entry.field("Package").to_owned(),
@@ -121,14 +126,14 @@ impl Lock {
             digest: file.digest.map_or_else(String::new, |it| it.to_string()),
             path: file.name,
             source,
-            asked_for,
+            is_requested,
             priority: entry.field("Priority").to_owned(),
             section: entry.field("Section").to_owned(),
         });
         Ok(())
     }
 
-    /// Puts in the digests of packages that were given as files: these are its packages, unpacked, in the same order.
+    /// Fills in missing digests from the unpacked packages, given in the order of the lock.
     pub fn complete(&mut self, packages: &[Unpacked]) {
         for (locked, package) in self.packages.iter_mut().zip(packages) {
             if let (true, Some(digest)) = (locked.digest.is_empty(), &package.digest) {
@@ -137,10 +142,10 @@ impl Lock {
         }
     }
 
-    /// Reads one.
+    /// Parses a lock file.
     ///
     /// # Errors
-    /// `Json`, `Schema`, `BadDigest` for what is none.
+    /// `Json`, `Schema`, `BadDigest` for an invalid lock.
     pub fn parse(text: &str) -> Result<Self> {
         let lock: Lock = serde_json::from_str(text).map_err(|error| {
             let why = error.to_string();
@@ -162,16 +167,16 @@ impl Lock {
             Digest::parse(&package.digest).at(|| field("digest"))?;
             if lock.sources.get(package.source).is_none() {
                 let found = package.source.to_string();
-                return bad(field("source"), "the number of a source", found);
+                return bad(field("source"), "the index of a source", found);
             }
         }
         Ok(lock)
     }
 
-    /// As a file.
+    /// Returns the text of the lock file.
     ///
     /// # Errors
-    /// `Schema` if it is not complete; `Json` never in practice: everything in it is text and numbers.
+    /// `Schema` for a missing digest; `Json` if serialization fails.
     pub fn to_text(&self) -> Result<String> {
         if let Some(package) = self.packages.iter().find(|it| it.digest.is_empty()) {
             let missing = Error::new(Fault::Schema {
@@ -188,15 +193,15 @@ impl Lock {
         Ok(format!("{text}\n"))
     }
 
-    /// The files of its packages, below the folders that stand for its sources now. A source that is an empty path has
-    /// its packages where they were; those that were given as files are looked for by their names alone.
+    /// Returns the files of the packages, with one root directory per source. An empty root leaves paths unchanged;
+    /// `.deb` files are expected directly in the root of their source.
     ///
     /// # Errors
-    /// `Usage` for another number of folders than it has sources, `Schema` for a path that leads out of one.
+    /// `Usage` if the number of roots is not that of the sources, `Schema` for a path outside the root.
     pub fn files(&self, roots: &[PathBuf]) -> Result<Vec<PackageFile>> {
         if roots.len() != self.sources.len() {
             let (expected, found) = (self.sources.len(), roots.len());
-            let why = format!("the lock has {expected} sources, and {found} were given");
+            let why = format!("number of sources mismatch: expected {expected}, found {found}");
             return Err(Fault::Usage(why).into());
         }
         let file = |package: &LockedPackage| {
@@ -211,7 +216,7 @@ impl Lock {
                     let clean = inside(&package.path).ok_or_else(|| {
                         Error::new(Fault::Schema {
                             field: "path".to_owned(),
-                            expected: "a path in it",
+                            expected: "a path inside the repository",
                             found: format!("'{}'", package.path),
                         })
                     });
@@ -228,21 +233,21 @@ impl Lock {
         self.packages.iter().map(file).collect()
     }
 
-    /// Whether each of its packages has a file of the right size. No file is opened.
+    /// Returns whether every package has a file of the expected size. No file is opened.
     ///
     /// # Errors
     /// As [`Lock::files`].
     pub fn is_at(&self, roots: &[PathBuf]) -> Result<bool> {
         let files = self.files(roots)?;
-        let is_there = |file: &PackageFile| {
+        let exists = |file: &PackageFile| {
             let found = file.path.metadata();
             found.is_ok_and(|found| found.is_file() && found.len() == file.size)
         };
-        Ok(files.iter().all(is_there))
+        Ok(files.iter().all(exists))
     }
 
-    /// Compares all files with the lock and says of each that is not what it should be why: the package's number and
-    /// the error. Reads everything once, on all cores.
+    /// Compares all files with the lock and returns the index and the error of each package that differs. Reads all
+    /// files once, in parallel.
     ///
     /// # Errors
     /// As [`Lock::files`].
@@ -257,7 +262,7 @@ impl Lock {
             .collect())
     }
 
-    /// When the newest of its repositories was made, where one says so: the same as it was when the lock was made.
+    /// Returns the date of the newest release, in seconds since 1970; `None` if no release states one.
     ///
     /// # Errors
     /// As [`Release::parse`].
@@ -273,7 +278,7 @@ impl Lock {
 }
 
 impl LockedSource {
-    /// Its release, without a word on who signed it.
+    /// Returns the release. The signature is not verified.
     ///
     /// # Errors
     /// As [`Release::parse`].
@@ -284,13 +289,13 @@ impl LockedSource {
         }
     }
 
-    /// Who signed its release, by a keyring of today.
+    /// Returns the signers of the release by a keyring.
     ///
     /// # Errors
-    /// `Signature`, also where the lock has no signature within.
+    /// `Signature` for an invalid or missing signature.
     pub fn signers(&self, keyring: &Keyring) -> Result<Vec<Signer>> {
         if !ClearSigned::is_one(&self.in_release) {
-            let why = "there is none".to_owned();
+            let why = "missing signature".to_owned();
             return Err(Fault::Signature { why }.into());
         }
         let parts = ClearSigned::parse(&self.in_release)?;
@@ -299,7 +304,7 @@ impl LockedSource {
 }
 
 impl LockedPackage {
-    /// The repository's word on it where that may differ.
+    /// Returns the control fields of the index that may differ from the package.
     pub fn overrides(&self) -> Control {
         let mut overrides = Control::default();
         for (field, value) in [("Priority", &self.priority), ("Section", &self.section)] {
@@ -311,7 +316,7 @@ impl LockedPackage {
     }
 }
 
-/// Whether a file has the size and the digest that it must have.
+/// Checks size and digest of a file.
 fn compare(file: &PackageFile) -> Result<()> {
     let range = FileRange::whole(open_regular(&file.path, true)?)?;
     if range.len() != file.size {

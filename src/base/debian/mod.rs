@@ -1,14 +1,14 @@
-//! Debian's packages as files: `.deb` archives, their control data, repositories of them, and what depends on what.
+//! Debian packages: `.deb` archives, control data, repositories, dependency resolution.
 //!
-//! Nothing of a package is ever run. Sources are Debian's policy manual (control fields, relations, versions), `deb(5)`,
-//! `deb822(5)`, and the repository format.
+//! No code of a package is executed. Sources: Debian Policy (control fields, relations, versions), `deb(5)`, `deb822(5)`,
+//! and the Debian repository format.
 
 mod archive;
 mod clearsign;
 mod control;
 pub mod database;
+mod deb_files;
 mod explain;
-mod heap;
 mod lock;
 mod openpgp;
 mod package;
@@ -20,15 +20,17 @@ pub mod solver;
 pub(crate) mod testing;
 mod version;
 
-pub use archive::{ControlLimits, Data, Deb, Packing};
+pub use archive::{ControlLimits, Data, Deb, DebCompression};
 pub use control::{Control, Fields, Paragraph, Paragraphs};
-pub use explain::{Explanation, Step, WhyNot, explain};
-pub use heap::{Given, given};
+pub use deb_files::{DebFile, read_debs};
+pub use explain::{Explanation, NotTaken, Step, explain};
 pub use lock::{Lock, LockedPackage, LockedSource};
 pub use openpgp::{Keyring, Signer};
 pub use package::{Member, Unpacked};
 pub use relation::Relation;
 pub use release::{Listed, Release};
-pub use repository::{IndexEntry, Note, Opening, PackageFile, Repository, SourceKind, Trust};
+pub use repository::{
+    IndexEntry, Note, PackageFile, Repository, RepositoryOptions, SourceKind, Trust,
+};
 pub use solver::{Request, Solution, Universe, Unsolvable, solve};
 pub use version::Version;

@@ -1,15 +1,15 @@
-//! Signatures of repositories: whether a key of a keyring made one, and might.
+//! Verification of repository signatures by the keys of a keyring.
 //!
-//! Packets and arithmetic are the crate `pgp`'s; what is accepted is decided here, in the spirit of gpgv:
-//! - the signature, and each by which a key speaks for itself, is of version 4 or 6 and over a SHA-2 or SHA-3 digest of
-//!   256 bits or more: MD5, SHA-1 and RIPEMD-160 are refused;
-//! - the key existed, was neither expired nor revoked, and was one for signing, when the signature was made (a key that
-//!   is revoked because others have it, or without a reason, never counts);
-//! - a subkey is bound by its primary key, and says by a signature of its own that it belongs to it;
+//! The crate `pgp` parses packets and verifies cryptographically; the policy here follows gpgv:
+//! - the signature, and every self-signature of a key, has version 4 or 6 and a SHA-2 or SHA-3 digest of 256 bits or
+//!   more: MD5, SHA-1 and RIPEMD-160 are refused;
+//! - at the time of the signature the key existed, was neither expired nor revoked, and was allowed to sign (a key that is
+//!   revoked as compromised, or without a reason, is never valid);
+//! - a subkey is bound by its primary key, and has a cross-signature that confirms the binding;
 //! - RSA keys have 2048 bits or more, DSA keys are refused;
-//! - something critical in a signature that is not understood makes it void.
+//! - an unknown critical subpacket invalidates a signature.
 //!
-//! Of a key's words on itself the latest counts, as gpg has it: keyrings keep only that one.
+//! The latest self-signature of a key counts, as in gpg: keyrings keep only that one.
 
 use std::path::PathBuf;
 
@@ -24,38 +24,39 @@ use super::clearsign;
 use crate::blob::{FileRange, open_regular};
 use crate::error::{At, Error, Fault, Result};
 
-/// Bytes of one keyring, and of a signature's packets.
+/// Maximum size of a keyring in bytes.
 const MAX_KEYRING: u64 = 16 << 20;
+/// Maximum size of the packets of a signature in bytes.
 const MAX_SIGNATURE: usize = 1 << 20;
 
-/// Signatures of one file that are looked at.
+/// Maximum number of signatures of one file.
 const MAX_SIGNATURES: usize = 64;
 
-/// The keys that are trusted.
+/// Trusted keys.
 #[derive(Debug, Clone)]
 pub struct Keyring {
     keys: Vec<SignedPublicKey>,
 }
 
-/// A key that made a good signature.
+/// Key with a valid signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signer {
-    /// The fingerprint of the primary key, in upper-case hexadecimal digits.
+    /// Fingerprint of the primary key, in upper-case hexadecimal digits.
     pub fingerprint: String,
-    /// The fingerprint of the key that signed: the same, or a subkey's.
+    /// Fingerprint of the signing key: the primary key or a subkey.
     pub signing_key: String,
-    /// The first of the key's user IDs.
+    /// First user ID of the key.
     pub user: String,
-    /// When it was signed, in seconds since 1970.
+    /// Time of the signature, in seconds since 1970.
     pub time: i64,
 }
 
-/// Signatures that were looked at.
+/// Result of verification.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Verdict {
-    /// Those that are good.
+    /// Signers of valid signatures.
     pub(super) signers: Vec<Signer>,
-    /// What is wrong with the others.
+    /// Problems of the other signatures.
     pub(super) bad: Vec<String>,
 }
 
@@ -63,7 +64,7 @@ impl Keyring {
     /// Reads keyrings, binary or armored, as `gpg --export` writes them.
     ///
     /// # Errors
-    /// `Keyring` for what is none, also for gpg's own `.kbx`; `Io`, `Limit`. The place is the file.
+    /// `Keyring` for an invalid keyring, also for a keybox (`.kbx`) of gpg; `Io`, `Limit`. The context is the path.
     pub fn read(paths: &[PathBuf]) -> Result<Self> {
         let mut keys = Vec::new();
         for path in paths {
@@ -76,110 +77,111 @@ impl Keyring {
         Ok(Keyring { keys })
     }
 
-    /// The same of bytes.
+    /// Parses a keyring, binary or armored.
     ///
     /// # Errors
-    /// `Keyring`.
+    /// `Keyring` for an invalid keyring.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let wrong = |why: &str, keybox| {
             let why = why.to_owned();
             Error::new(Fault::Keyring { why, keybox })
         };
         if bytes.get(8..12) == Some(b"KBXf") {
-            return Err(wrong("it is a keybox of gpg's own", true));
+            return Err(wrong("unsupported format: gpg keybox", true));
         }
         let packets = match bytes.first() {
-            None => return Err(wrong("it is empty", false)),
+            None => return Err(wrong("empty file", false)),
             Some(byte) if byte & 0x80 != 0 => bytes.to_vec(),
             Some(_) => clearsign::armored(bytes, "-----BEGIN PGP PUBLIC KEY BLOCK-----")
-                .map_err(|_| wrong("it has no public key", false))?,
+                .map_err(|_| wrong("no public keys", false))?,
         };
         let damaged = |error: pgp::errors::Error| wrong(&error.to_string(), false);
         let keys = SignedPublicKey::from_bytes_many(&packets[..]).map_err(damaged)?;
         let keys: Result<Vec<_>, _> = keys.collect();
         let keys = keys.map_err(damaged)?;
         match keys.is_empty() {
-            true => Err(wrong("it has no public key", false)),
+            true => Err(wrong("no public keys", false)),
             false => Ok(Keyring { keys }),
         }
     }
 
-    /// The fingerprints of the primary keys.
+    /// Returns the fingerprints of the primary keys.
     pub fn fingerprints(&self) -> Vec<String> {
         let keys = self.keys.iter();
-        keys.map(|key| shown(&key.primary_key)).collect()
+        keys.map(|key| fingerprint_of(&key.primary_key)).collect()
     }
 
-    /// Looks at the signatures over some bytes. One good one is enough.
+    /// Verifies signatures of bytes. One valid signature is enough.
     ///
     /// # Errors
-    /// `Signature` where there is no good one.
+    /// `Signature` if there is no valid signature.
     pub(super) fn verify(&self, packets: &[u8], signed: &[u8]) -> Result<Verdict> {
         let mut verdict = Verdict::default();
         if packets.len() > MAX_SIGNATURE {
-            return Err(none("its signatures are too long"));
+            return Err(invalid("signatures too large"));
         }
         for (number, packet) in PacketParser::new(packets).enumerate() {
             if number >= MAX_SIGNATURES {
-                verdict.bad.push("there are too many".to_owned());
+                verdict.bad.push("too many signatures".to_owned());
                 break;
             }
             match packet {
-                Ok(Packet::Signature(signature)) => match self.judge(&signature, signed) {
+                Ok(Packet::Signature(signature)) => match self.verify_one(&signature, signed) {
                     Ok(signer) => verdict.signers.push(signer),
                     Err(why) => verdict.bad.push(why),
                 },
                 Ok(_) => verdict
                     .bad
-                    .push("something that is no signature".to_owned()),
-                Err(_) => verdict.bad.push("a damaged signature".to_owned()),
+                    .push("unexpected packet: expected a signature".to_owned()),
+                Err(_) => verdict.bad.push("damaged signature".to_owned()),
             }
         }
         match (verdict.signers.is_empty(), verdict.bad.is_empty()) {
             (false, _) => Ok(verdict),
-            (true, true) => Err(none("there is none")),
-            (true, false) => Err(none(&verdict.bad.join("; "))),
+            (true, true) => Err(invalid("missing signature")),
+            (true, false) => Err(invalid(&verdict.bad.join("; "))),
         }
     }
 
-    fn judge(&self, signature: &Signature, signed: &[u8]) -> Result<Signer, String> {
+    /// Verifies one signature; the error is its problem.
+    fn verify_one(&self, signature: &Signature, signed: &[u8]) -> Result<Signer, String> {
         if !matches!(
             signature.typ(),
             Some(SignatureType::Binary | SignatureType::Text)
         ) {
-            return Err("a signature that is not one over a file".to_owned());
+            return Err("unsupported signature type: expected a signature of a file".to_owned());
         }
-        check(signature)?;
-        let time = created(signature).ok_or("a signature without a time")?;
+        check_policy(signature)?;
+        let time = created(signature).ok_or("signature without creation time")?;
         let mut tried = None;
         for key in &self.keys {
-            if is_by(signature, &key.primary_key) {
-                tried.get_or_insert_with(|| shown(&key.primary_key));
+            if may_be_by(signature, &key.primary_key) {
+                tried.get_or_insert_with(|| fingerprint_of(&key.primary_key));
                 if signature.verify(&key.primary_key, signed).is_ok() {
-                    may_sign(key, time)?;
-                    return Ok(signer(key, shown(&key.primary_key), time));
+                    check_primary(key, time)?;
+                    return Ok(signer(key, fingerprint_of(&key.primary_key), time));
                 }
             }
             for subkey in &key.public_subkeys {
-                if !is_by(signature, &subkey.key) {
+                if !may_be_by(signature, &subkey.key) {
                     continue;
                 }
-                tried.get_or_insert_with(|| shown(&subkey.key));
+                tried.get_or_insert_with(|| fingerprint_of(&subkey.key));
                 if signature.verify(&subkey.key, signed).is_ok() {
-                    subkey_may_sign(key, subkey, time)?;
-                    return Ok(signer(key, shown(&subkey.key), time));
+                    check_subkey(key, subkey, time)?;
+                    return Ok(signer(key, fingerprint_of(&subkey.key), time));
                 }
             }
         }
         Err(match tried {
-            Some(key) => format!("the signature by {key} is not over these bytes"),
+            Some(key) => format!("signature by {key} does not match the data"),
             None => {
                 let ids = signature.issuer_fingerprint();
                 let ids = ids.iter().map(|id| format!("{id:X}"));
                 let short = signature.issuer_key_id();
                 let short = short.iter().map(|id| hex::encode_upper(id.as_ref()));
                 let id = ids.chain(short).next().unwrap_or_default();
-                format!("no key of the keyring made the signature by {id}")
+                format!("signature by {id}: key not in the keyring")
             }
         })
     }
@@ -188,7 +190,7 @@ impl Keyring {
 fn signer(key: &SignedPublicKey, signing_key: String, time: i64) -> Signer {
     let user = key.details.users.first();
     Signer {
-        fingerprint: shown(&key.primary_key),
+        fingerprint: fingerprint_of(&key.primary_key),
         signing_key,
         user: user
             .map(|user| String::from_utf8_lossy(user.id.id()).into_owned())
@@ -197,30 +199,30 @@ fn signer(key: &SignedPublicKey, signing_key: String, time: i64) -> Signer {
     }
 }
 
-/// Whether a signature says that a key made it, or does not say who did.
-fn is_by(signature: &Signature, key: &impl KeyDetails) -> bool {
+/// Returns whether a signature names a key as its issuer, or names no issuer.
+fn may_be_by(signature: &Signature, key: &impl KeyDetails) -> bool {
     let (prints, ids) = (signature.issuer_fingerprint(), signature.issuer_key_id());
     prints.contains(&&key.fingerprint())
         || ids.contains(&&key.legacy_key_id())
         || prints.is_empty() && ids.is_empty()
 }
 
-/// What holds for every signature, whatever it is over.
-fn check(signature: &Signature) -> Result<(), String> {
+/// Checks version, digest algorithm and critical subpackets of any signature.
+fn check_policy(signature: &Signature) -> Result<(), String> {
     if !matches!(
         signature.version(),
         SignatureVersion::V4 | SignatureVersion::V6
     ) {
-        return Err("a signature of an old or unknown version".to_owned());
+        return Err("unsupported signature version".to_owned());
     }
-    let config = signature.config().ok_or("a signature of an unknown form")?;
+    let config = signature.config().ok_or("unsupported signature format")?;
     match config.hash_alg {
         HashAlgorithm::Sha256
         | HashAlgorithm::Sha384
         | HashAlgorithm::Sha512
         | HashAlgorithm::Sha3_256
         | HashAlgorithm::Sha3_512 => {}
-        weak => return Err(format!("a signature over a weak digest, {weak}")),
+        weak => return Err(format!("weak digest algorithm {weak}")),
     }
     let unknown = config.hashed_subpackets().any(|packet| {
         packet.is_critical
@@ -232,95 +234,94 @@ fn check(signature: &Signature) -> Result<(), String> {
             )
     });
     match unknown {
-        true => Err("a signature with something critical that is not known".to_owned()),
+        true => Err("unsupported critical subpacket".to_owned()),
         false => Ok(()),
     }
 }
 
-/// Whether a primary key was one to sign with at that time.
-fn may_sign(key: &SignedPublicKey, time: i64) -> Result<(), String> {
-    let word = primary(key, time)?;
-    signs(&key.primary_key, word)
+/// Checks that a primary key was valid for signing at a time.
+fn check_primary(key: &SignedPublicKey, time: i64) -> Result<(), String> {
+    let own = self_signature(key, time)?;
+    check_signing(&key.primary_key, own)
 }
 
-/// The latest word of a primary key on itself, if it was good at that time.
-fn primary(key: &SignedPublicKey, time: i64) -> Result<&Signature, String> {
+/// Returns the latest self-signature of a primary key that was valid at a time.
+fn self_signature(key: &SignedPublicKey, time: i64) -> Result<&Signature, String> {
     let (primary, details) = (&key.primary_key, &key.details);
-    let name = shown(primary);
+    let name = fingerprint_of(primary);
     let revocations = details.revocation_signatures.iter();
     for revocation in revocations {
-        if counts(revocation, time) && revocation.verify_key(primary).is_ok() {
-            return Err(format!("its key {name} is revoked"));
+        if applies(revocation, time) && revocation.verify_key(primary).is_ok() {
+            return Err(format!("key {name} is revoked"));
         }
     }
     let direct = details.direct_signatures.iter();
-    let direct = direct.filter(|word| word.typ() == Some(SignatureType::Key));
-    let direct = direct.filter(|word| word.verify_key(primary).is_ok());
+    let direct = direct.filter(|own| own.typ() == Some(SignatureType::Key));
+    let direct = direct.filter(|own| own.verify_key(primary).is_ok());
     let users = details.users.iter().filter_map(|user| {
-        let ours = user.signatures.iter().filter(|word| {
-            let is_ours = is_by(word, primary);
+        let ours = user.signatures.iter().filter(|own| {
+            let is_ours = may_be_by(own, primary);
             is_ours
-                && word
+                && own
                     .verify_certification(primary, Tag::UserId, &user.id)
                     .is_ok()
         });
-        let last = ours.max_by_key(|word| created(word))?;
-        // A user ID that was taken back says nothing any more.
+        let last = ours.max_by_key(|own| created(own))?;
+        // A revoked user ID does not count.
         last.is_certification().then_some(last)
     });
-    let words = direct.chain(users).filter(|word| check(word).is_ok());
-    let word = words.max_by_key(|word| created(word));
-    let word = word.ok_or_else(|| format!("its key {name} has no good signature of its own"))?;
-    lives(primary, word, time)?;
-    Ok(word)
+    let all = direct.chain(users).filter(|own| check_policy(own).is_ok());
+    let own = all.max_by_key(|own| created(own));
+    let own = own.ok_or_else(|| format!("key {name} has no valid self-signature"))?;
+    check_lifetime(primary, own, time)?;
+    Ok(own)
 }
 
-/// Whether a subkey was one to sign with at that time.
-fn subkey_may_sign(
+/// Checks that a subkey was valid for signing at a time.
+fn check_subkey(
     key: &SignedPublicKey,
     subkey: &SignedPublicSubKey,
     time: i64,
 ) -> Result<(), String> {
-    primary(key, time)?;
-    let name = shown(&subkey.key);
+    self_signature(key, time)?;
+    let name = fingerprint_of(&subkey.key);
     let mut binding: Option<&Signature> = None;
-    for word in &subkey.signatures {
-        if word
+    for own in &subkey.signatures {
+        if own
             .verify_subkey_binding(&key.primary_key, &subkey.key)
             .is_err()
         {
             continue;
         }
-        match word.typ() {
-            Some(SignatureType::SubkeyRevocation) if counts(word, time) => {
-                return Err(format!("its subkey {name} is revoked"));
+        match own.typ() {
+            Some(SignatureType::SubkeyRevocation) if applies(own, time) => {
+                return Err(format!("subkey {name} is revoked"));
             }
             Some(SignatureType::SubkeyBinding)
-                if check(word).is_ok()
-                    && binding.is_none_or(|last| created(last) <= created(word)) =>
+                if check_policy(own).is_ok()
+                    && binding.is_none_or(|last| created(last) <= created(own)) =>
             {
-                binding = Some(word);
+                binding = Some(own);
             }
             _ => {}
         }
     }
-    let binding = binding.ok_or_else(|| format!("its subkey {name} is not bound to its key"))?;
-    lives(&subkey.key, binding, time)?;
-    signs(&subkey.key, binding)?;
+    let binding =
+        binding.ok_or_else(|| format!("subkey {name} is not bound to its primary key"))?;
+    check_lifetime(&subkey.key, binding, time)?;
+    check_signing(&subkey.key, binding)?;
     let back = binding.embedded_signature().filter(|back| {
         let verified = back.verify_primary_key_binding(&subkey.key, &key.primary_key);
-        check(back).is_ok() && verified.is_ok()
+        check_policy(back).is_ok() && verified.is_ok()
     });
     match back {
         Some(_) => Ok(()),
-        None => Err(format!(
-            "its subkey {name} does not say that it belongs to its key"
-        )),
+        None => Err(format!("subkey {name} has no valid cross-signature")),
     }
 }
 
-/// Whether a revocation is of a time: one for a harmless reason does not void what was before it.
-fn counts(revocation: &Signature, time: i64) -> bool {
+/// Returns whether a revocation applies at a time: a superseded or retired key stays valid for earlier signatures.
+fn applies(revocation: &Signature, time: i64) -> bool {
     let harmless = matches!(
         revocation.revocation_reason_code(),
         Some(RevocationCode::KeySuperseded | RevocationCode::KeyRetired)
@@ -328,13 +329,16 @@ fn counts(revocation: &Signature, time: i64) -> bool {
     !harmless || created(revocation).is_none_or(|at| at <= time)
 }
 
-/// Whether a key was there and not expired.
-fn lives(key: &impl KeyDetails, word: &Signature, time: i64) -> Result<(), String> {
+/// Checks that a key existed and had not expired at a time.
+fn check_lifetime(key: &impl KeyDetails, own: &Signature, time: i64) -> Result<(), String> {
     let start = i64::from(key.created_at().as_secs());
     if start > time {
-        return Err(format!("its key {} is younger", shown(key)));
+        return Err(format!(
+            "key {} is newer than the signature",
+            fingerprint_of(key)
+        ));
     }
-    let lifetime = word.key_expiration_time();
+    let lifetime = own.key_expiration_time();
     let lifetime = lifetime
         .map(|it| i64::from(it.as_secs()))
         .filter(|it| *it > 0);
@@ -342,36 +346,36 @@ fn lives(key: &impl KeyDetails, word: &Signature, time: i64) -> Result<(), Strin
         (Some(from), Some(after)) => from.saturating_add(after) <= time,
         _ => false,
     };
-    let validity = word.signature_expiration_time();
+    let validity = own.signature_expiration_time();
     let validity = validity
         .map(|it| i64::from(it.as_secs()))
         .filter(|it| *it > 0);
-    match ended(Some(start), lifetime) || ended(created(word), validity) {
-        true => Err(format!("its key {} was expired", shown(key))),
+    match ended(Some(start), lifetime) || ended(created(own), validity) {
+        true => Err(format!("key {} had expired", fingerprint_of(key))),
         false => Ok(()),
     }
 }
 
-/// Whether a key is one to sign with, by what it is and what it says.
-fn signs(key: &impl KeyDetails, word: &Signature) -> Result<(), String> {
-    let name = shown(key);
+/// Checks that algorithm, size and key flags of a key allow signing.
+fn check_signing(key: &impl KeyDetails, own: &Signature) -> Result<(), String> {
+    let name = fingerprint_of(key);
     match key.public_params() {
-        // 2048 bits of the modulus, the exponent and two lengths.
+        // 2048 bits of the modulus, plus the exponent and two lengths.
         PublicParams::RSA(rsa) if rsa.write_len() >= 2048 / 8 => {}
-        PublicParams::RSA(_) => return Err(format!("its key {name} is too short")),
+        PublicParams::RSA(_) => return Err(format!("key {name} is too short")),
         PublicParams::ECDSA(_)
         | PublicParams::EdDSALegacy(_)
         | PublicParams::Ed25519(_)
         | PublicParams::Ed448(_) => {}
-        _ => return Err(format!("its key {name} is of a kind that is not accepted")),
+        _ => return Err(format!("key {name}: unsupported algorithm")),
     }
-    let config = word.config();
-    let says = config.is_some_and(|config| {
+    let config = own.config();
+    let has_flags = config.is_some_and(|config| {
         let mut packets = config.hashed_subpackets();
         packets.any(|packet| matches!(packet.data, SubpacketData::KeyFlags(_)))
     });
-    match says && !word.key_flags().sign() {
-        true => Err(format!("its key {name} is not one for signing")),
+    match has_flags && !own.key_flags().sign() {
+        true => Err(format!("key {name} is not a signing key")),
         false => Ok(()),
     }
 }
@@ -380,18 +384,18 @@ fn created(signature: &Signature) -> Option<i64> {
     signature.created().map(|time| i64::from(time.as_secs()))
 }
 
-fn shown(key: &impl KeyDetails) -> String {
+fn fingerprint_of(key: &impl KeyDetails) -> String {
     format!("{:X}", key.fingerprint())
 }
 
-fn none(why: &str) -> Error {
+fn invalid(why: &str) -> Error {
     let why = why.to_owned();
     Fault::Signature { why }.into()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::clearsign::{ClearSigned, detached};
+    use super::super::clearsign::{ClearSigned, parse_detached};
     use super::*;
 
     macro_rules! signed {
@@ -410,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn good_signatures_are_good() {
+    fn valid_signatures_are_accepted() {
         for (text, user) in [
             (&signed!("InRelease.good")[..], "good"),
             (signed!("InRelease.rsa"), "rsa"),
@@ -432,7 +436,7 @@ mod tests {
             &signed!("Release.gpg.binary")[..],
             signed!("Release.gpg.armored"),
         ] {
-            let packets = detached(signature).expect("a signature");
+            let packets = parse_detached(signature).expect("a signature");
             assert_eq!(
                 keyring
                     .verify(&packets, RELEASE)
@@ -446,15 +450,15 @@ mod tests {
     }
 
     #[test]
-    fn every_other_signature_is_bad_for_its_own_reason() {
+    fn invalid_signatures_are_refused_with_a_reason() {
         for (text, why) in [
-            (&signed!("InRelease.stranger")[..], "no key of the keyring"),
-            (signed!("InRelease.sha1"), "weak digest, SHA1"),
+            (&signed!("InRelease.stranger")[..], "key not in the keyring"),
+            (signed!("InRelease.sha1"), "weak digest algorithm SHA1"),
             (signed!("InRelease.short"), "too short"),
-            (signed!("InRelease.dsa"), "not accepted"),
+            (signed!("InRelease.dsa"), "unsupported algorithm"),
             (signed!("InRelease.revoked"), "is revoked"),
-            (signed!("InRelease.expired"), "was expired"),
-            (signed!("InRelease.early"), "is younger"),
+            (signed!("InRelease.expired"), "had expired"),
+            (signed!("InRelease.early"), "is newer than the signature"),
         ] {
             let error = verify(KEYRING, text).expect_err(why).to_string();
             assert!(error.contains(why), "{why}: {error}");
@@ -464,34 +468,34 @@ mod tests {
         let error = verify(KEYRING, changed.as_bytes())
             .expect_err("changed")
             .to_string();
-        assert!(error.contains("is not over these bytes"), "{error}");
+        assert!(error.contains("does not match the data"), "{error}");
     }
 
     #[test]
-    fn a_subkey_without_its_binding_signs_nothing() {
+    fn unbound_subkeys_are_refused() {
         let text = signed!("InRelease.sub");
         let mut keyring = Keyring::parse(KEYRING).expect("a keyring");
         let parts = ClearSigned::parse(std::str::from_utf8(text).expect("text")).expect("signed");
         let (mut other, mut owner) = (None, None);
         for (number, key) in keyring.keys.iter().enumerate() {
-            // The first is the good one.
+            // The first key is valid.
             match key.public_subkeys.is_empty() {
                 true => other = other.or(Some(number)),
                 false => owner = Some(number),
             }
         }
         let (other, owner) = (other.expect("a key"), owner.expect("a key with a subkey"));
-        // A subkey that somebody else takes for his own is not bound to him.
+        // A subkey attached to another primary key is not bound to it.
         let taken = keyring.keys[owner].public_subkeys.clone();
         keyring.keys[other].public_subkeys = taken;
         keyring.keys.remove(owner);
         let error = keyring.verify(&parts.signature, &parts.signed);
         let error = error.expect_err("not bound").to_string();
-        assert!(error.contains("is not bound to its key"), "{error}");
+        assert!(error.contains("is not bound to its primary key"), "{error}");
     }
 
     #[test]
-    fn what_is_no_keyring_or_no_signature_is_refused() {
+    fn invalid_keyrings_and_signatures_are_refused() {
         let error = Keyring::parse(signed!("keyring.kbx")).expect_err("a keybox");
         assert!(
             matches!(error.fault(), Fault::Keyring { keybox: true, .. }),
@@ -501,7 +505,7 @@ mod tests {
             assert!(Keyring::parse(bytes).is_err());
         }
         let keyring = Keyring::parse(KEYRING).expect("a keyring");
-        let packets = detached(signed!("Release.gpg.binary")).expect("a signature");
+        let packets = parse_detached(signed!("Release.gpg.binary")).expect("a signature");
         for cut in 0..packets.len() {
             assert!(
                 keyring.verify(&packets[..cut], RELEASE).is_err(),

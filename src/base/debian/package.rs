@@ -1,4 +1,4 @@
-//! A package as it was unpacked.
+//! Unpacked packages.
 
 use std::collections::BTreeMap;
 
@@ -6,52 +6,52 @@ use super::Control;
 use crate::base::rootfs::Origin;
 use crate::spec::Digest;
 
-/// A file of a package's control archive.
+/// File of a control archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Its permission bits.
+    /// Permission bits.
     pub mode: u16,
-    /// Its bytes.
+    /// Contents.
     pub bytes: Vec<u8>,
 }
 
-/// A package whose files are in a tree: what stand-ins for its maintainer scripts and the package database are made of.
+/// Package whose files are in a tree: input for the emulation of its maintainer scripts and for the package database.
 #[derive(Debug, Clone, Default)]
 pub struct Unpacked {
-    /// Its control data, as in the package.
+    /// Control data of the package.
     pub control: Control,
-    /// The repository's word on it where that differs, as `Priority` and `Section` may.
+    /// Fields that the index of the repository overrides: `Priority` and `Section`.
     pub overrides: Control,
-    /// The other members of the control archive by name: `preinst`, `md5sums`, `conffiles`, `triggers`, ….
+    /// Other members of the control archive by name: `preinst`, `md5sums`, `conffiles`, `triggers`, ….
     pub members: BTreeMap<String, Member>,
-    /// Every entry of the data archive in its order, as dpkg lists it: `/.`, `/usr`, `/usr/bin/env`, before any
-    /// resolving of links and without a `/` at the end.
+    /// Paths of the data archive in archive order, as dpkg lists them: `/.`, `/usr`, `/usr/bin/env`, links not resolved,
+    /// without a trailing `/`.
     pub paths: Vec<Vec<u8>>,
-    /// What its nodes in the tree have as origin.
+    /// Origin of its nodes in the tree.
     pub origin: Origin,
-    /// Whether somebody asked for it by name, and not another package.
-    pub asked_for: bool,
-    /// The digest of its `.deb`, by SHA-256 where nobody said what it must be; none where it came from elsewhere.
+    /// Set if the package was requested by name.
+    pub is_requested: bool,
+    /// Digest of the `.deb`, SHA-256 unless the index lists another; `None` for packages from other sources.
     pub digest: Option<Digest>,
 }
 
 impl Unpacked {
-    /// The package's name.
+    /// Returns the name.
     pub fn name(&self) -> &str {
         self.control.get("Package").unwrap_or_default()
     }
 
-    /// Its version.
+    /// Returns the version.
     pub fn version(&self) -> &str {
         self.control.get("Version").unwrap_or_default()
     }
 
-    /// Its architecture, or `all`.
+    /// Returns the architecture, or `all`.
     pub fn architecture(&self) -> &str {
         self.control.get("Architecture").unwrap_or_default()
     }
 
-    /// Whether it can be installed for several architectures at once, so that dpkg's files are named `NAME:ARCH`.
+    /// Returns whether the package is `Multi-Arch: same`, so that dpkg names its files `NAME:ARCH`.
     pub fn is_multi_arch_same(&self) -> bool {
         self.control.get("Multi-Arch") == Some("same")
     }

@@ -1,48 +1,48 @@
-//! What a package says of others: the fields that declare relationships.
+//! Relations between packages: fields such as `Depends` and `Conflicts`.
 //!
 //! Debian Policy chapter 7: `a (>= 1), b:any | c`, with the restrictions of source packages, `[amd64]` and `<!nocheck>`,
-//! which are read because repositories of odd making carry them.
+//! which some repositories also use in binary packages.
 
 use std::fmt;
 
 use super::Version;
 use crate::error::{Error, Fault, Result};
 
-/// The most relations of one field: the largest of Debian have some thousands.
+/// Maximum number of relations of one field: the largest fields in Debian have a few thousand.
 const MAX_RELATIONS: usize = 100_000;
 
-/// One package that is named, with what is asked of it.
+/// Package name with restrictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Relation<'t> {
-    /// The package's name, real or virtual.
+    /// Package name, real or virtual.
     pub name: &'t str,
-    /// What stands after a `:`: an architecture, `any` or `native`.
+    /// Architecture qualifier after `:`: an architecture, `any` or `native`.
     pub qualifier: Option<&'t str>,
-    /// Which versions.
+    /// Version restriction.
     pub version: Option<(Operator, Version<'t>)>,
-    /// The words between `[` and `]`.
+    /// Architecture restriction, between `[` and `]`.
     architectures: &'t str,
-    /// What stands between the first `<` and the last `>`.
+    /// Build profiles, between the first `<` and the last `>`.
     profiles: &'t str,
 }
 
-/// How a version is compared.
+/// Comparison operator of a version restriction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operator {
     /// `<<`
     Earlier,
-    /// `<=`, and `<` as it was written once.
+    /// `<=`, and the obsolete `<`.
     EarlierOrEqual,
     /// `=`
     Equal,
-    /// `>=`, and `>` as it was written once.
+    /// `>=`, and the obsolete `>`.
     LaterOrEqual,
     /// `>>`
     Later,
 }
 
 impl Operator {
-    /// As it is written.
+    /// Returns the operator as written.
     pub fn as_str(self) -> &'static str {
         match self {
             Operator::Earlier => "<<",
@@ -54,15 +54,15 @@ impl Operator {
     }
 }
 
-/// Relations of which one must hold, written with `|`.
+/// Relations of which one must be satisfied, separated by `|`.
 pub type Alternatives<'t> = Vec<Relation<'t>>;
 
-/// Reads a field: all of its items must hold, and of each item one alternative.
+/// Parses a field: every item must be satisfied by one of its alternatives.
 ///
-/// Empty items, as a comma too many leaves them, do not count.
+/// Empty items, as of a trailing comma, are ignored.
 ///
 /// # Errors
-/// `Schema` for what is no relation, `Limit` for more than anybody has.
+/// `Schema` for an invalid relation, `Limit` for too many relations.
 pub fn parse(field: &str) -> Result<Vec<Alternatives<'_>>> {
     let mut all = Vec::new();
     let mut count = 0;
@@ -87,7 +87,7 @@ pub fn parse(field: &str) -> Result<Vec<Alternatives<'_>>> {
     Ok(all)
 }
 
-/// Reads a field without alternatives: `Conflicts`, `Breaks`, `Replaces`, `Provides`.
+/// Parses a field without alternatives: `Conflicts`, `Breaks`, `Replaces`, `Provides`.
 ///
 /// # Errors
 /// As [`parse`]; `Schema` for alternatives.
@@ -112,7 +112,7 @@ fn bad(expected: &'static str, found: &str) -> Error {
 }
 
 impl<'t> Relation<'t> {
-    /// A relation to any version of a package.
+    /// Creates a relation to any version of a package.
     pub fn to(name: &'t str) -> Self {
         Relation {
             name,
@@ -123,10 +123,10 @@ impl<'t> Relation<'t> {
         }
     }
 
-    /// Reads one: `name[:arch] [(op version)] [[arch ...]] [<profile ...> ...]`.
+    /// Parses a relation: `name[:arch] [(op version)] [[arch ...]] [<profile ...> ...]`.
     ///
     /// # Errors
-    /// `Schema` for what is none.
+    /// `Schema` for an invalid relation.
     pub fn parse(text: &'t str) -> Result<Self> {
         let trimmed = text.trim();
         let end = trimmed.find(|c: char| c.is_ascii_whitespace() || matches!(c, '(' | '[' | '<'));
@@ -134,10 +134,10 @@ impl<'t> Relation<'t> {
         let (name, qualifier) = match name.split_once(':') {
             None => (name, None),
             Some((name, qualifier)) if is_name(qualifier) => (name, Some(qualifier)),
-            Some(_) => return Err(bad("an architecture after the ':'", trimmed)),
+            Some(_) => return Err(bad("an architecture after ':'", trimmed)),
         };
         if !is_name(name) {
-            return Err(bad("the name of a package", trimmed));
+            return Err(bad("a package name", trimmed));
         }
         let mut relation = Relation {
             qualifier,
@@ -155,12 +155,12 @@ impl<'t> Relation<'t> {
         if let Some(inner) = rest.strip_prefix('<') {
             relation.profiles = inner
                 .strip_suffix('>')
-                .ok_or_else(|| bad("a '>' at the end", trimmed))?;
+                .ok_or_else(|| bad("a closing '>'", trimmed))?;
             rest = "";
         }
         match rest {
             "" => Ok(relation),
-            _ => Err(bad("nothing after a relation", trimmed)),
+            _ => Err(bad("end of relation", trimmed)),
         }
     }
 
@@ -171,7 +171,7 @@ impl<'t> Relation<'t> {
         let operator = match operator {
             "<<" => Operator::Earlier,
             "<=" | "<" => Operator::EarlierOrEqual,
-            // Without an operator dpkg takes the version to be meant exactly.
+            // dpkg treats a missing operator as `=`.
             "=" | "" => Operator::Equal,
             ">=" | ">" => Operator::LaterOrEqual,
             ">>" => Operator::Later,
@@ -181,7 +181,7 @@ impl<'t> Relation<'t> {
         Ok((operator, version))
     }
 
-    /// Whether a package of that version is what is asked for.
+    /// Returns whether a version satisfies the version restriction.
     pub fn allows(&self, version: &Version<'_>) -> bool {
         let Some((operator, wanted)) = &self.version else {
             return true;
@@ -196,9 +196,9 @@ impl<'t> Relation<'t> {
         }
     }
 
-    /// Whether it counts where that is the architecture: there is no list, or the list has it.
+    /// Returns whether the architecture restriction is empty or includes an architecture.
     ///
-    /// Of wildcards `any`, `linux-any` and `any-ARCH` are known, which is all that Linux has.
+    /// Supported wildcards: `any`, `linux-any` and `any-ARCH`, all that apply to Linux.
     pub fn is_for(&self, architecture: &str) -> bool {
         let mut words = self.architectures.split_ascii_whitespace().peekable();
         let Some(first) = words.peek() else {
@@ -215,13 +215,13 @@ impl<'t> Relation<'t> {
         found != negated
     }
 
-    /// Whether it counts only in some build profiles, so that it says nothing about installed packages.
+    /// Returns whether the relation is restricted to build profiles, and so does not apply to installed packages.
     pub fn is_for_builds(&self) -> bool {
         !self.profiles.is_empty()
     }
 }
 
-/// What is between an opening bracket and its closing one, and what comes after it.
+/// Splits at the closing bracket: the text inside, and the rest.
 fn closed<'t>(inner: &'t str, bracket: char, whole: &str) -> Result<(&'t str, &'t str)> {
     let (inner, after) = inner
         .split_once(bracket)
@@ -229,7 +229,8 @@ fn closed<'t>(inner: &'t str, bracket: char, whole: &str) -> Result<(&'t str, &'
     Ok((inner, after.trim_start()))
 }
 
-/// A package or an architecture: Policy has lower case, digits and `+-.`; upper case and `_` are in old packages.
+/// Returns whether a text is a package or architecture name. Policy allows lower case, digits and `+-.`; old packages
+/// also use upper case and `_`.
 fn is_name(text: &str) -> bool {
     let mut bytes = text.bytes();
     bytes
@@ -256,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn relations_of_every_form() {
+    fn relations_are_parsed() {
         let field = "libc6 (>= 2.36), python3:any (<<3.12) |\n perl,\n awk , x(=1:2-3)[linux-any !hurd-i386] <!nocheck> <a>,, y (1)";
         let read = parse(field).expect("relations");
         let shown = |alternatives: &Alternatives<'_>| {
@@ -280,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_and_architectures_that_are_meant() {
+    fn version_and_architecture_restrictions() {
         for (relation, version, allowed) in [
             ("a (<< 2)", "2", false),
             ("a (<< 2)", "2~", true),
@@ -313,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_refused() {
+    fn invalid_relations_are_refused() {
         for bad in [
             "a b",
             "a (>= 1",

@@ -1,6 +1,6 @@
-//! `Release`: what a repository says of itself, and the digests of its indices.
+//! `Release` file: metadata of a repository and digests of its indices.
 //!
-//! Of the digests only SHA512 and SHA256 count, the first where both are there. What the other sums say is not read.
+//! Only SHA512 and SHA256 digests are read; SHA512 takes precedence.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::error::{Error, Fault, Result};
 use crate::layer::clean_path;
 use crate::spec::Digest;
 
-/// A `Release` file, without a word on whether its signature is good.
+/// `Release` file. The signature is verified elsewhere.
 #[derive(Debug, Clone)]
 pub struct Release {
     control: Control,
@@ -18,24 +18,24 @@ pub struct Release {
     valid_until: Option<i64>,
 }
 
-/// A file that a release lists.
+/// File listed in a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// Its digest, the strongest that is given.
+    /// Strongest digest listed.
     pub digest: Digest,
-    /// Its bytes.
+    /// Size in bytes.
     pub size: u64,
 }
 
 impl Release {
-    /// Reads one.
+    /// Parses a `Release` file.
     ///
     /// # Errors
-    /// `Release` for one without usable digests, `Deb822`.
+    /// `Release` for missing or invalid digests, `Deb822`.
     pub fn parse(text: &str) -> Result<Self> {
         let control = Control::parse(text)?;
         let mut files = HashMap::new();
-        // The stronger later: it takes the place of the other.
+        // The stronger algorithm comes last and overwrites the weaker one.
         for (field, algorithm) in [("SHA256", "sha256"), ("SHA512", "sha512")] {
             for line in control.get(field).unwrap_or_default().lines() {
                 let words: Vec<&str> = line.split_ascii_whitespace().collect();
@@ -43,7 +43,7 @@ impl Release {
                     match words.is_empty() {
                         true => continue,
                         false => {
-                            return Err(wrong(format!("{field}: '{line}' is no sum of a file")));
+                            return Err(wrong(format!("{field}: invalid line '{line}'")));
                         }
                     }
                 };
@@ -53,20 +53,20 @@ impl Release {
                     .ok()
                     .filter(|_| !clean.absolute && !clean.climbs);
                 let (Some(size), Ok(path)) = (size, std::str::from_utf8(&clean.path)) else {
-                    return Err(wrong(format!("{field}: '{line}' is no sum of a file")));
+                    return Err(wrong(format!("{field}: invalid line '{line}'")));
                 };
                 let digest = Digest::from_hex(algorithm, hex)?;
                 files.insert(path.to_owned(), Listed { digest, size });
             }
         }
         if files.is_empty() {
-            return Err(wrong("it has neither SHA256 nor SHA512 sums".to_owned()));
+            return Err(wrong("neither SHA256 nor SHA512 digests".to_owned()));
         }
         let time = |field: &str| match control.get(field) {
             None => Ok(None),
             Some(text) => date(text)
                 .map(Some)
-                .ok_or_else(|| wrong(format!("{field}: '{text}' is no date"))),
+                .ok_or_else(|| wrong(format!("{field}: invalid date '{text}'"))),
         };
         let (date, valid_until) = (time("Date")?, time("Valid-Until")?);
         Ok(Release {
@@ -77,53 +77,53 @@ impl Release {
         })
     }
 
-    /// All of its fields.
+    /// Returns all fields.
     pub fn control(&self) -> &Control {
         &self.control
     }
 
-    /// A file that it lists, by its path beside the release.
+    /// Returns a listed file by its path relative to the release.
     pub fn file(&self, path: &str) -> Option<&Listed> {
         self.files.get(path)
     }
 
-    /// When it was made, in seconds since 1970.
+    /// Returns the creation date, in seconds since 1970.
     pub fn date(&self) -> Option<i64> {
         self.date
     }
 
-    /// Until when it is meant to be used, in seconds since 1970.
+    /// Returns the expiration date, in seconds since 1970.
     pub fn valid_until(&self) -> Option<i64> {
         self.valid_until
     }
 
-    /// Whether indices are also named by their digests, `by-hash/SHA256/…`.
+    /// Returns whether indices are also available by digest, as `by-hash/SHA256/…`.
     pub fn is_by_hash(&self) -> bool {
         self.control.get("Acquire-By-Hash") == Some("yes")
     }
 
-    /// Whether packages for all architectures are in the index of each architecture, and need not be looked for.
+    /// Returns whether the index of each architecture includes the packages of architecture `all`.
     pub fn has_all_everywhere(&self) -> bool {
         self.control.get("No-Support-for-Architecture-all") == Some("Packages")
     }
 
-    /// The words of a field: `Components`, `Architectures`.
+    /// Returns the words of a field: `Components`, `Architectures`.
     pub fn words(&self, field: &str) -> impl Iterator<Item = &str> {
         let words = self.control.get(field).unwrap_or_default();
         words.split_ascii_whitespace()
     }
 
-    /// Whether that is one of the names of its suite.
+    /// Returns whether the suite has this name.
     pub fn is_called(&self, suite: &str) -> bool {
         let mut names = ["Suite", "Codename"]
             .iter()
             .filter_map(|field| self.control.get(field));
-        // `bookworm-security/updates` was the way to write it for long.
+        // Older sources lists write `bookworm-security/updates`.
         names.any(|name| name == suite || suite.split('/').next() == Some(name))
     }
 }
 
-/// A date of a release: as in mails, with `UTC` as the zone.
+/// Parses a date in the format of RFC 2822, with `UTC` as time zone.
 fn date(text: &str) -> Option<i64> {
     let zoned = text.trim();
     let zoned = ["UTC", "GMT", "Z"]
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stronger_digest_counts_and_weak_ones_do_not() {
+    fn the_strongest_digest_counts_and_weak_ones_are_ignored() {
         let (a, b) = ("a".repeat(64), "b".repeat(128));
         let both = sums("SHA512", &b, "main/Packages");
         let both = format!("{both}SHA256:\n {a} 8 ./main//Packages\n {a} 9 other\n");
@@ -172,8 +172,8 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_those_of_mails() {
-        // As date(1) gives them.
+    fn dates_have_the_format_of_rfc_2822() {
+        // Expected values from date(1).
         for (text, seconds) in [
             ("Sat, 21 Nov 2026 12:48:20 +0000", 1_795_265_300),
             ("Sat, 10 May 2025 09:21:34 UTC", 1_746_868_894),

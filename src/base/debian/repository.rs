@@ -1,13 +1,13 @@
-//! Repositories as files: what packages there are, and where.
+//! Package repositories on disk.
 //!
-//! In comes a mirror's folder (`dists/SUITE/…` and `pool/…`, or a flat one), a heap of `.deb` files, or the lists and the
-//! cache of the host's apt; out go [`IndexEntry`]s. From the keyring to each package every step is checked: the
-//! signature over `InRelease`, the digests in it of the indices, the digests in those of the packages (which whoever
-//! reads a package compares, see [`PackageFile`]). Sums by MD5 and SHA-1 count for nothing.
+//! Input: the directory of a mirror (`dists/SUITE/…` and `pool/…`, or a flat repository), `.deb` files, or the lists and
+//! the cache of the host's apt. Output: [`IndexEntry`]s. Every step from the keyring to a package is verified: the
+//! signature of `InRelease`, the digests of the indices in it, and the digests of the packages in those (compared by the
+//! reader of a package, see [`PackageFile`]). MD5 and SHA-1 digests are ignored.
 //!
-//! What a hostile mirror could try, and what stops it: text outside the signed part (refused), names that climb out of
-//! the mirror (refused), an old release with known holes (its `Valid-Until` is said, see [`Note`]), an index that grows
-//! without end when it is unpacked (limits). Links within a mirror are followed: what they lead to has a digest.
+//! Threats: text outside the signed part (refused), paths outside the mirror (refused), an old release with known
+//! vulnerabilities (an expired `Valid-Until` is reported, see [`Note`]), decompression bombs (limits). Links within a
+//! mirror are followed: digests cover their targets.
 
 mod entry;
 mod index;
@@ -21,49 +21,50 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::clearsign::{self, ClearSigned};
+use super::deb_files::{DebFile, read_debs};
 use super::openpgp::{Keyring, Signer};
 use super::release::{Release, wrong};
-use super::{Control, Given, Paragraphs, given};
+use super::{Control, Paragraphs};
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::clean_path;
 use crate::parallel::in_parallel;
 pub(super) use entry::inside;
 pub use entry::{IndexEntry, PackageFile};
-use index::{exists, read_index, read_list, whole};
+use index::{exists, read_file, read_index, read_list};
 
-/// Bytes of a release file and of its signature.
+/// Maximum size of a release file or a detached signature in bytes.
 const MAX_RELEASE: u64 = 64 << 20;
 
-/// Whose word counts.
+/// Trust in repositories.
 #[derive(Debug, Clone, Default)]
 pub enum Trust {
-    /// Nobody's: a repository is an error.
+    /// No trust: opening a repository is an error.
     #[default]
     Nobody,
-    /// That of these keys.
+    /// Trust in the signatures of these keys.
     Keyring(Keyring),
-    /// Everybody's, as somebody has said in so many words.
+    /// Trust without signatures, on explicit request.
     Anybody,
 }
 
-/// How repositories are opened.
+/// Options for opening repositories.
 #[derive(Debug, Clone, Copy)]
-pub struct Opening<'a> {
-    /// Architectures that packages are wanted for, the machine's first. `all` need not be among them.
+pub struct RepositoryOptions<'a> {
+    /// Architectures of packages, native first. `all` is implied.
     pub architectures: &'a [String],
-    /// Whose signatures count.
+    /// Trusted signatures.
     pub trust: &'a Trust,
-    /// The time that releases are held against, in seconds since 1970.
+    /// Current time for date checks, in seconds since 1970.
     pub now: i64,
 }
 
-/// A repository, one suite of it.
+/// One suite of a repository.
 #[derive(Debug, Clone)]
 pub struct Repository {
     root: PathBuf,
     suite: String,
     kind: Kind,
-    /// Nothing for a heap of packages, and for a flat repository without one.
+    /// Release; `None` for `.deb` files, and for a flat repository without one.
     release: Option<Release>,
     signed: String,
     signers: Vec<Signer>,
@@ -71,66 +72,67 @@ pub struct Repository {
     indices: Vec<Index>,
 }
 
+/// Kind of source, with the data to locate packages.
 #[derive(Debug, Clone)]
 enum Kind {
-    /// `Filename` says where packages are, below the root.
+    /// Mirror: the field `Filename` has the path below the root.
     Mirror,
-    /// The packages as they were named, by the number of their paragraph.
-    Heap(Arc<[PathBuf]>),
-    /// Names of the files that are in the root.
+    /// `.deb` files: paths by index of the paragraph.
+    Files(Arc<[PathBuf]>),
+    /// Cache of apt: names of the files in the root.
     Cache(Arc<HashSet<String>>),
 }
 
-/// What kind of source a repository is.
+/// Kind of source of packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SourceKind {
-    /// A mirror's folder.
+    /// Directory of a mirror.
     Repository,
-    /// Apt's lists and its cache.
+    /// Lists and cache of apt.
     Apt,
-    /// Packages that were given as files.
+    /// `.deb` files.
     Debs,
 }
 
+/// Parsed index of one component.
 #[derive(Debug, Clone)]
 struct Index {
     component: String,
     paragraphs: Paragraphs,
 }
 
-/// What is worth saying of a repository that can be used. Times in seconds since 1970.
+/// Warning about a usable repository. Times in seconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
-    /// Nobody's signature was checked.
+    /// No signature was verified.
     Unsigned,
-    /// A signature beside a good one is not good.
+    /// Invalid signature in addition to a valid one.
     BadSignature(String),
-    /// It was meant to be used until then.
+    /// Expired at this time.
     Expired(i64),
-    /// It says that it is of a time to come.
+    /// Created at this time in the future.
     NotYet(i64),
-    /// It calls itself otherwise than it was asked for.
+    /// Codename or suite that differs from the requested suite.
     OtherSuite(String),
 }
 
 impl Repository {
-    /// Opens one suite of a mirror. A suite that ends with `/`, as in apt's lists of sources, is a flat repository in
-    /// that folder, without components.
+    /// Opens one suite of a mirror. A suite that ends with `/`, as in `sources.list`, is a flat repository in that
+    /// directory, without components.
     ///
-    /// Without components all of the release's are taken.
+    /// An empty list of components means all components of the release.
     ///
     /// # Errors
-    /// `Unverified`, `Signature` where the release cannot be trusted; `Release`, `Deb822`, `Codec`, `DigestMismatch`,
-    /// `SizeMismatch`, `Limit`, `Io` for what cannot be read or is not what it should be. The places are the root and
-    /// the path in it.
+    /// `Unverified`, `Signature` for an untrusted release; `Release`, `Deb822`, `Codec`, `DigestMismatch`,
+    /// `SizeMismatch`, `Limit`, `Io` for unreadable or invalid files. The context is the root and the path in it.
     pub fn open(
         root: &Path,
         suite: &str,
         components: &[String],
-        how: &Opening<'_>,
+        options: &RepositoryOptions<'_>,
     ) -> Result<Self> {
-        let open = || Repository::of_mirror(root, suite, components, how);
+        let open = || Repository::of_mirror(root, suite, components, options);
         open().at(|| root.to_string_lossy().into_owned())
     }
 
@@ -138,16 +140,16 @@ impl Repository {
         root: &Path,
         suite: &str,
         components: &[String],
-        how: &Opening<'_>,
+        options: &RepositoryOptions<'_>,
     ) -> Result<Self> {
         let clean = clean_path(suite.as_bytes());
         if clean.climbs || clean.absolute {
-            let why = format!("'{suite}' is no suite: it leads out of the repository");
+            let why = format!("invalid suite '{suite}': outside the repository");
             return Err(Fault::Usage(why).into());
         }
         let is_flat = suite.ends_with('/') || clean.path.is_empty();
         let clean = String::from_utf8_lossy(&clean.path).into_owned();
-        let folder = match (is_flat, clean.is_empty()) {
+        let directory = match (is_flat, clean.is_empty()) {
             (true, true) => String::new(),
             (true, false) => format!("{clean}/"),
             (false, _) => format!("dists/{clean}/"),
@@ -162,32 +164,32 @@ impl Repository {
             notes: Vec::new(),
             indices: Vec::new(),
         };
-        let at = |name: &str| root.join(format!("{folder}{name}"));
-        let place = |name: &str| format!("{folder}{name}");
-        let beside = (at("Release.gpg"), "Release.gpg");
+        let at = |name: &str| root.join(format!("{directory}{name}"));
+        let place = |name: &str| format!("{directory}{name}");
+        let detached = (at("Release.gpg"), "Release.gpg");
         if exists(&at("InRelease")) {
             let name = "InRelease";
             repository
-                .trusted(&at(name), None, how)
+                .read_release(&at(name), None, options)
                 .at(|| place(name))?;
         } else if exists(&at("Release")) {
             let name = "Release";
             repository
-                .trusted(&at(name), Some(&beside.0), how)
+                .read_release(&at(name), Some(&detached.0), options)
                 .at(|| place(name))?;
-        } else if !(is_flat && matches!(how.trust, Trust::Anybody)) {
-            let why = "it has neither InRelease nor Release".to_owned();
+        } else if !(is_flat && matches!(options.trust, Trust::Anybody)) {
+            let why = "neither InRelease nor Release".to_owned();
             return Err(wrong(why).at(place("")));
         } else {
             repository.notes.push(Note::Unsigned);
         }
         let stems = match is_flat {
             true => vec![(String::new(), "Packages".to_owned(), true)],
-            false => repository.stems(components, how)?,
+            false => repository.stems(components, options)?,
         };
         let release = repository.release.as_ref();
         let read = in_parallel(&stems, |(component, stem, is_needed)| {
-            let read = read_index(root, &folder, stem, release, *is_needed);
+            let read = read_index(root, &directory, stem, release, *is_needed);
             let index = read.and_then(|text| text.map(index_of(component)).transpose());
             index.at(|| place(stem))
         });
@@ -197,11 +199,11 @@ impl Repository {
         Ok(repository)
     }
 
-    /// The indices to read: component, path beside the release, whether it must be there.
+    /// Returns the indices to read: component, path relative to the release, and whether the index is mandatory.
     fn stems(
         &self,
         components: &[String],
-        how: &Opening<'_>,
+        options: &RepositoryOptions<'_>,
     ) -> Result<Vec<(String, String, bool)>> {
         let Some(release) = &self.release else {
             return Ok(Vec::new());
@@ -214,23 +216,20 @@ impl Repository {
         let mut stems = Vec::new();
         for component in &all {
             let clean = clean_path(component.as_bytes());
-            // Old security suites have `updates/main` as component and list it below `main`.
+            // Old security suites name the component `updates/main` and list it under `main`.
             let last = component.rsplit('/').next().unwrap_or_default();
             let is_known = known
                 .iter()
                 .any(|name| name == component || name.ends_with(&format!("/{last}")));
             if clean.climbs || clean.absolute || !is_known {
-                let why = format!(
-                    "it has no component '{component}': it has {}",
-                    known.join(" ")
-                );
+                let why = format!("no component '{component}': available: {}", known.join(" "));
                 return Err(wrong(why));
             }
-            for architecture in how.architectures {
+            for architecture in options.architectures {
                 let stem = format!("{component}/binary-{architecture}/Packages");
                 stems.push((component.clone(), stem, true));
             }
-            let is_all_wanted = how.architectures.iter().any(|name| name == "all");
+            let is_all_wanted = options.architectures.iter().any(|name| name == "all");
             if !release.has_all_everywhere() && !is_all_wanted {
                 stems.push((
                     component.clone(),
@@ -242,37 +241,42 @@ impl Repository {
         Ok(stems)
     }
 
-    /// Reads a release and checks who signed it: within, or in the file beside it.
-    fn trusted(&mut self, path: &Path, beside: Option<&Path>, how: &Opening<'_>) -> Result<()> {
-        let bytes = whole(path, MAX_RELEASE)?;
+    /// Reads a release and verifies its inline or detached signature.
+    fn read_release(
+        &mut self,
+        path: &Path,
+        detached: Option<&Path>,
+        options: &RepositoryOptions<'_>,
+    ) -> Result<()> {
+        let bytes = read_file(path, MAX_RELEASE)?;
         let text = String::from_utf8(bytes);
-        let text = text.map_err(|_| wrong("it is no text".to_owned()))?;
-        let parts = match beside {
+        let text = text.map_err(|_| wrong("not UTF-8 text".to_owned()))?;
+        let parts = match detached {
             None if ClearSigned::is_one(&text) => Some(ClearSigned::parse(&text)?),
-            // Signed by the file beside it; or not at all, which somebody may have agreed to.
+            // Detached signature, or none, which `Trust::Anybody` accepts.
             _ => None,
         };
-        match (how.trust, &parts, beside) {
+        match (options.trust, &parts, detached) {
             (Trust::Anybody, ..) => self.notes.push(Note::Unsigned),
             (Trust::Nobody, ..) => return Err(Fault::Unverified.into()),
             (Trust::Keyring(keyring), Some(parts), _) => {
-                self.judged(keyring, &parts.signature, &parts.signed)?;
+                self.verify(keyring, &parts.signature, &parts.signed)?;
             }
-            (Trust::Keyring(keyring), None, Some(beside)) if exists(beside) => {
-                let signature = whole(beside, MAX_RELEASE)?;
-                let packets = clearsign::detached(&signature)?;
-                self.judged(keyring, &packets, text.as_bytes())?;
+            (Trust::Keyring(keyring), None, Some(detached)) if exists(detached) => {
+                let signature = read_file(detached, MAX_RELEASE)?;
+                let packets = clearsign::parse_detached(&signature)?;
+                self.verify(keyring, &packets, text.as_bytes())?;
             }
             (Trust::Keyring(_), None, _) => {
-                let why = "there is none".to_owned();
+                let why = "missing signature".to_owned();
                 return Err(Fault::Signature { why }.into());
             }
         }
         let release = Release::parse(parts.as_ref().map_or(&text, |parts| &parts.text))?;
-        if let Some(until) = release.valid_until().filter(|until| *until < how.now) {
+        if let Some(until) = release.valid_until().filter(|until| *until < options.now) {
             self.notes.push(Note::Expired(until));
         }
-        if let Some(date) = release.date().filter(|date| *date > how.now) {
+        if let Some(date) = release.date().filter(|date| *date > options.now) {
             self.notes.push(Note::NotYet(date));
         }
         if !self.suite.is_empty() && !release.is_called(&self.suite) {
@@ -285,7 +289,8 @@ impl Repository {
         Ok(())
     }
 
-    fn judged(&mut self, keyring: &Keyring, packets: &[u8], signed: &[u8]) -> Result<()> {
+    /// Verifies a signature and records its signers and notes.
+    fn verify(&mut self, keyring: &Keyring, packets: &[u8], signed: &[u8]) -> Result<()> {
         let verdict = keyring.verify(packets, signed)?;
         self.notes
             .extend(verdict.bad.into_iter().map(Note::BadSignature));
@@ -293,23 +298,23 @@ impl Repository {
         Ok(())
     }
 
-    /// Packages that are given as files, or as folders with such, see [`given`]. Only their control data is read here:
-    /// what else is in them, and the digest, is known once they are unpacked. Nobody vouches for them.
+    /// Creates a repository of `.deb` files, or directories of them, see [`read_debs`]. Only control data is read here;
+    /// contents and digests are known after unpacking. There is no signature.
     ///
     /// # Errors
-    /// As [`given`].
-    pub fn of_debs(paths: &[PathBuf]) -> Result<Self> {
+    /// As [`read_debs`].
+    pub fn from_debs(paths: &[PathBuf]) -> Result<Self> {
         let mut files = Vec::new();
         let mut text = String::new();
-        for one in given(paths)? {
-            text.push_str(&described(&one));
+        for one in read_debs(paths)? {
+            text.push_str(&index_paragraph(&one));
             text.push('\n');
             files.push(one.path);
         }
         Ok(Repository {
             root: PathBuf::new(),
             suite: String::new(),
-            kind: Kind::Heap(files.into()),
+            kind: Kind::Files(files.into()),
             release: None,
             signed: String::new(),
             signers: Vec::new(),
@@ -318,17 +323,21 @@ impl Repository {
         })
     }
 
-    /// What the apt of a system knows and has: its lists, as in `/var/lib/apt/lists`, and of the packages in them those
-    /// in its cache, as in `/var/cache/apt/archives`. Nothing is changed, and apt's locks are not taken: what it is just
-    /// writing is not there yet.
+    /// Opens the repositories of a system's apt: its lists, as in `/var/lib/apt/lists`, and the packages in its cache, as
+    /// in `/var/cache/apt/archives`. Nothing is changed and no lock of apt is taken; files that apt is writing are
+    /// ignored.
     ///
     /// # Errors
     /// As [`Repository::open`].
-    pub fn of_apt(lists: &Path, archives: &Path, how: &Opening<'_>) -> Result<Vec<Self>> {
-        let names = |folder: &Path| -> Result<Vec<String>> {
-            let failed = |error| Error::io("read", error).at(folder.to_string_lossy());
+    pub fn from_apt(
+        lists: &Path,
+        archives: &Path,
+        options: &RepositoryOptions<'_>,
+    ) -> Result<Vec<Self>> {
+        let names = |directory: &Path| -> Result<Vec<String>> {
+            let failed = |error| Error::io("read", error).at(directory.to_string_lossy());
             let mut names = Vec::new();
-            for entry in std::fs::read_dir(folder).map_err(failed)? {
+            for entry in std::fs::read_dir(directory).map_err(failed)? {
                 names.extend(entry.map_err(failed)?.file_name().into_string().ok());
             }
             names.sort();
@@ -338,7 +347,7 @@ impl Repository {
         let all = names(lists)?;
         let mut repositories = Vec::new();
         for name in &all {
-            let (prefix, beside) = match name.strip_suffix("_InRelease") {
+            let (prefix, detached) = match name.strip_suffix("_InRelease") {
                 Some(prefix) => (prefix, None),
                 None => match name.strip_suffix("_Release") {
                     Some(prefix) => (prefix, Some(lists.join(format!("{name}.gpg")))),
@@ -358,7 +367,7 @@ impl Repository {
             let path = lists.join(name);
             let place = || path.to_string_lossy().into_owned();
             repository
-                .trusted(&path, beside.as_deref(), how)
+                .read_release(&path, detached.as_deref(), options)
                 .at(place)?;
             let release = repository.release.as_ref();
             let name = release.and_then(|release| {
@@ -366,7 +375,7 @@ impl Repository {
                 names.get("Codename").or(names.get("Suite"))
             });
             let suite = name.unwrap_or_default().to_owned();
-            let stems = repository.stems(&[], how)?;
+            let stems = repository.stems(&[], options)?;
             let mut indices = Vec::new();
             for (component, stem, _) in stems {
                 let mangled = format!("{prefix}_{}", stem.replace('/', "_"));
@@ -381,46 +390,46 @@ impl Repository {
         Ok(repositories)
     }
 
-    /// Where it is: a mirror's folder, apt's cache, nothing for a heap of packages.
+    /// Returns the root: directory of the mirror or cache of apt; empty for `.deb` files.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// What kind of source it is.
+    /// Returns the kind of source.
     pub fn kind(&self) -> SourceKind {
         match self.kind {
             Kind::Mirror => SourceKind::Repository,
             Kind::Cache(_) => SourceKind::Apt,
-            Kind::Heap(_) => SourceKind::Debs,
+            Kind::Files(_) => SourceKind::Debs,
         }
     }
 
-    /// The suite that was asked for.
+    /// Returns the requested suite.
     pub fn suite(&self) -> &str {
         &self.suite
     }
 
-    /// What it says of itself.
+    /// Returns the release, if there is one.
     pub fn release(&self) -> Option<&Release> {
         self.release.as_ref()
     }
 
-    /// `InRelease` as it is, or `Release`; empty where there is none.
+    /// Returns the unchanged `InRelease`, or `Release`; empty if there is none.
     pub fn signed_text(&self) -> &str {
         &self.signed
     }
 
-    /// Whose good signatures it bears.
+    /// Returns the signers of valid signatures.
     pub fn signers(&self) -> &[Signer] {
         &self.signers
     }
 
-    /// What is worth saying of it.
+    /// Returns the warnings.
     pub fn notes(&self) -> &[Note] {
         &self.notes
     }
 
-    /// Its packages, in the order of its indices; of a cache only those that are there.
+    /// Returns the packages in the order of the indices; of a cache only those with an existing file.
     pub fn packages(&self) -> impl Iterator<Item = IndexEntry<'_>> {
         let all = self.indices.iter().flat_map(move |index| {
             let paragraphs = index.paragraphs.iter().enumerate();
@@ -438,6 +447,7 @@ impl Repository {
     }
 }
 
+/// Returns a function that parses the index of a component.
 fn index_of(component: &str) -> impl Fn(String) -> Result<Index> + '_ {
     move |text| {
         Ok(Index {
@@ -447,11 +457,11 @@ fn index_of(component: &str) -> impl Fn(String) -> Result<Index> + '_ {
     }
 }
 
-/// What an index would say of a package, without a digest.
-fn described(given: &Given) -> String {
+/// Returns the index paragraph of a `.deb` file, without a digest.
+fn index_paragraph(deb: &DebFile) -> String {
     let mut all = Control::default();
-    for (name, value) in given.control.fields() {
-        // Its own word on what it cannot know.
+    for (name, value) in deb.control.fields() {
+        // Fields that only an index can state.
         if !["Filename", "Size", "SHA256", "SHA512"]
             .iter()
             .any(|field| field.eq_ignore_ascii_case(name))
@@ -459,6 +469,6 @@ fn described(given: &Given) -> String {
             all.push(name, value);
         }
     }
-    all.push("Size", given.size.to_string());
+    all.push("Size", deb.size.to_string());
     all.to_string()
 }

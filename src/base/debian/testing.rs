@@ -5,8 +5,8 @@ use std::io::Write;
 use crate::blob::FileRange;
 use crate::layer::testing::{Head, Tar};
 
-/// A tar by a line of entries: `d NAME`, `f NAME TEXT`, `l NAME TARGET`, `h NAME TARGET`, `p NAME`, divided by ` | `; a
-/// name may be followed by `=MODE`.
+/// Builds a tar from a line of entries: `d NAME`, `f NAME TEXT`, `l NAME TARGET`, `h NAME TARGET`, `p NAME`, separated by
+/// ` | `; a name may be followed by `=MODE`.
 pub(crate) fn tar(entries: &str) -> Vec<u8> {
     let mut tar = Tar::default();
     for entry in entries.split(" | ").filter(|entry| !entry.is_empty()) {
@@ -20,7 +20,7 @@ pub(crate) fn tar(entries: &str) -> Vec<u8> {
             "l" => (b'2', "", rest),
             "h" => (b'1', "", rest),
             "p" => (b'6', "", ""),
-            other => panic!("no kind: {other:?}"),
+            other => panic!("unknown kind {other:?}"),
         };
         let default = if kind == "d" { "755" } else { "644" };
         let mode = if mode.is_empty() { default } else { mode };
@@ -32,7 +32,7 @@ pub(crate) fn tar(entries: &str) -> Vec<u8> {
     tar.end()
 }
 
-/// An ar archive.
+/// Builds an ar archive.
 pub(crate) fn ar(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut bytes = b"!<arch>\n".to_vec();
     for (name, data) in members {
@@ -50,7 +50,7 @@ pub(crate) fn ar(members: &[(&str, &[u8])]) -> Vec<u8> {
     bytes
 }
 
-/// A package: its control data, its other control files as a line for [`tar`], its files as another.
+/// Builds a package from control data, and lines for [`tar`] of the other control files and of the data.
 pub(crate) fn deb(control: &str, members: &str, data: &str) -> Vec<u8> {
     let control = control_tar(control, members);
     ar(&[
@@ -60,13 +60,14 @@ pub(crate) fn deb(control: &str, members: &str, data: &str) -> Vec<u8> {
     ])
 }
 
+/// Builds a control archive.
 pub(crate) fn control_tar(control: &str, members: &str) -> Vec<u8> {
     let entries = Tar::default().entry(b'5', "./", b"");
     let entries = entries.file("./control", control.as_bytes());
     [&entries.0[..], &tar(members)].concat()
 }
 
-/// Bytes as a file without a name.
+/// Writes bytes to an anonymous temporary file.
 pub(crate) fn range(bytes: &[u8]) -> FileRange {
     let mut file = tempfile::tempfile().expect("a file");
     file.write_all(bytes).expect("a write");

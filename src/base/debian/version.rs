@@ -1,4 +1,4 @@
-//! The order of Debian's versions.
+//! Debian versions and their order.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -6,9 +6,9 @@ use std::hash::{Hash, Hasher};
 
 use crate::error::{Fault, Result};
 
-/// A version, `[epoch:]upstream[-revision]`, ordered as Debian Policy section 5.6.12 has it.
+/// Version, `[epoch:]upstream[-revision]`, ordered by Debian Policy section 5.6.12.
 ///
-/// Versions that say the same in different letters are equal: `1.0` is `0:1.00-0`.
+/// Equivalent versions are equal: `1.0` is `0:1.00-0`.
 #[derive(Debug, Clone, Copy)]
 pub struct Version<'t> {
     text: &'t str,
@@ -18,14 +18,14 @@ pub struct Version<'t> {
 }
 
 impl<'t> Version<'t> {
-    /// Reads one. Blanks around it do not count.
+    /// Parses a version. Surrounding whitespace is ignored.
     ///
-    /// What dpkg warns of is let through, because databases hold it: a version that starts with no digit, or with
-    /// characters that Policy does not know.
+    /// Versions that dpkg only warns about are accepted, because databases contain them: without a leading digit, or with
+    /// characters that Policy does not allow.
     ///
     /// # Errors
-    /// `Schema` for what dpkg refuses: nothing at all, blanks inside, an epoch that is no number below 2³¹, nothing
-    /// after the epoch or after the `-`.
+    /// `Schema` for versions that dpkg refuses: empty, with inner whitespace, an epoch that is no number below 2³¹, an
+    /// empty upstream part or an empty revision.
     pub fn parse(text: &'t str) -> Result<Self> {
         let text = text.trim_matches([' ', '\t', '\n', '\r']);
         let bad = |expected| {
@@ -37,7 +37,7 @@ impl<'t> Version<'t> {
             .into())
         };
         if text.is_empty() || text.contains(char::is_whitespace) {
-            return bad("a version without blanks");
+            return bad("a version without whitespace");
         }
         let (epoch, rest) = match text.split_once(':') {
             None => (0, text),
@@ -45,16 +45,16 @@ impl<'t> Version<'t> {
                 Ok(number) if number <= i32::MAX.cast_unsigned() && !epoch.starts_with('+') => {
                     (number, rest)
                 }
-                _ => return bad("an epoch that is a number"),
+                _ => return bad("a numeric epoch"),
             },
         };
         let (upstream, revision) = match rest.rsplit_once('-') {
             None => (rest, ""),
-            Some((_, "")) => return bad("a revision after the '-'"),
+            Some((_, "")) => return bad("a revision after '-'"),
             Some(parts) => parts,
         };
         if upstream.is_empty() {
-            return bad("a version with an upstream part");
+            return bad("an upstream version");
         }
         Ok(Version {
             text,
@@ -64,15 +64,15 @@ impl<'t> Version<'t> {
         })
     }
 
-    /// As it was written.
+    /// Returns the version as written.
     pub fn as_str(&self) -> &'t str {
         self.text
     }
 }
 
-/// Compares upstream parts, or revisions: letters and digits by turns, digits as numbers.
+/// Compares upstream parts or revisions: alternately non-digits, and digits as numbers.
 fn compare(mut a: &[u8], mut b: &[u8]) -> Ordering {
-    // Where a letter stands in the order; digits and the end stand where letters have nothing.
+    // Order of a character; a digit or the end has the order of no character.
     fn rank(byte: Option<&u8>) -> i32 {
         match byte {
             Some(b'~') => -1,
@@ -97,7 +97,7 @@ fn compare(mut a: &[u8], mut b: &[u8]) -> Ordering {
             if x == 0 {
                 break;
             }
-            // Neither is at its end, or the rank were 0.
+            // A rank other than 0 means that neither is at its end.
             (a, b) = (&a[1..], &b[1..]);
         }
         let (x, y) = (number(&mut a), number(&mut b));
@@ -136,7 +136,7 @@ impl PartialEq for Version<'_> {
 impl Eq for Version<'_> {}
 
 impl Hash for Version<'_> {
-    /// Of the epoch alone: that much is the same in all ways to write a version.
+    /// Hashes the epoch only, which is the same for all equal versions.
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.epoch.hash(state);
     }
@@ -162,8 +162,8 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_policy_and_dpkg() {
-        // Each is older than the next. The first row is Policy 5.6.12's; dpkg was asked about the others.
+    fn order_matches_policy_and_dpkg() {
+        // Each version is older than the next. The first row is from Policy 5.6.12, the others were checked with dpkg.
         for row in [
             &["1.0~~", "1.0~~a", "1.0~", "1.0", "1.0a"][..],
             &["1.0~beta1~svn1245", "1.0~beta1", "1.0", "1.0-1", "1.0-1.1"],
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_dpkg_refuses_is_refused() {
+    fn versions_refused_by_dpkg_are_refused() {
         for bad in [
             "",
             " ",
@@ -209,7 +209,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn another_implementation_agrees(
+    fn order_matches_another_implementation(
             a in "([0-2]:)?[0-9][0-9a-b.+~]{0,6}(-[0-9a-b.+~]{1,4})?",
             b in "([0-2]:)?[0-9][0-9a-b.+~]{0,6}(-[0-9a-b.+~]{1,4})?",
         ) {

@@ -427,7 +427,7 @@ mod tests {
         let interpreter = b"/lib64/ld-linux-x86-64.so.2".as_slice();
         assert_eq!(program.interpreter.as_deref(), Some(interpreter));
         assert_eq!(program.libc(), Some(Libc::Glibc));
-        assert!(program.target.is_64 && program.target.goes_with(&opens.target));
+        assert!(program.target.is_64 && program.target.is_compatible_with(&opens.target));
         assert_eq!(
             (program.target.machine, program.target.abi()),
             (62, Abi::Plain)
@@ -439,7 +439,7 @@ mod tests {
         );
         let other = elf(&files["usr/lib32/libfake.so.1"]).target;
         assert_eq!((other.is_64, other.machine), (false, 3));
-        assert!(!other.goes_with(&opens.target));
+        assert!(!other.is_compatible_with(&opens.target));
         for text in ["etc/ld.so.conf".to_owned(), format!("{gnu}/libempty.so.1")] {
             assert_eq!(
                 Elf::read(Cursor::new(&files[&text])).expect("no damage"),

@@ -137,7 +137,7 @@ impl Target {
     }
 
     /// Returns whether files of both targets can be loaded into one process.
-    pub fn goes_with(&self, other: &Target) -> bool {
+    pub fn is_compatible_with(&self, other: &Target) -> bool {
         let (a, b) = (self.abi(), other.abi());
         // ARM code that states neither hard nor soft float is compatible with both.
         let abis = a == b || self.machine == machine::ARM && (a == Abi::Plain || b == Abi::Plain);

@@ -1,4 +1,4 @@
-//! Where the bytes of a file are until a layer is written.
+//! File contents: in memory or on disk until a layer is written.
 
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
@@ -8,37 +8,37 @@ use std::sync::Arc;
 use crate::blob::{FileRange, RangeReader, open_regular};
 use crate::error::{At, Error, Fault, Result};
 
-/// The bytes of a regular file.
+/// Contents of a regular file.
 #[derive(Debug, Clone)]
 pub enum Contents {
-    /// In memory.
+    /// Bytes in memory.
     Bytes(Arc<[u8]>),
-    /// In a file that is open: what packages were unpacked into, or an archive that was given.
+    /// Range of an open file: unpacked package data, or an archive.
     Range(FileRange),
-    /// In a file of the system that is opened when it is read.
-    Path(PathBuf, Seen),
+    /// File of the host, opened for each read.
+    Path(PathBuf, Snapshot),
 }
 
-/// What a file of the system was when it was looked at.
+/// Identity of a file of the host, to detect changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
+pub struct Snapshot {
     size: u64,
     inode: (u64, u64),
     changed: (i64, i64),
 }
 
 impl Contents {
-    /// A file of the system, to be read later. The last part of the path is not followed.
+    /// Refers to a file of the host, to be read later. A symbolic link as the last component is not followed.
     ///
     /// # Errors
-    /// `NotAFile`, and `Io` for a file that cannot be opened: it would be missing in the image.
+    /// `NotAFile`, and `Io` for a file that cannot be opened.
     pub fn of_path(path: &Path) -> Result<Self> {
         let file = open_regular(path, false)?;
         let metadata = file.metadata().map_err(|error| Error::io("read", error))?;
-        Ok(Contents::Path(path.to_owned(), Seen::of(&metadata)))
+        Ok(Contents::Path(path.to_owned(), Snapshot::of(&metadata)))
     }
 
-    /// How many bytes.
+    /// Returns the size in bytes.
     pub fn len(&self) -> u64 {
         match self {
             Contents::Bytes(bytes) => bytes.len() as u64,
@@ -47,15 +47,15 @@ impl Contents {
         }
     }
 
-    /// Whether there are none.
+    /// Returns whether the size is 0.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Reads them from the start.
+    /// Returns a reader at the start.
     ///
     /// # Errors
-    /// `Changed` for a file of the system that is not the same any more; `Io`. The place is its path.
+    /// `Changed` for a file of the host that has changed; `Io`. The context is its path.
     pub fn reader(&self) -> Result<Reader> {
         Ok(match self {
             Contents::Bytes(bytes) => Reader::Bytes(Cursor::new(Arc::clone(bytes))),
@@ -64,7 +64,7 @@ impl Contents {
                 let open = || {
                     let file = open_regular(path, false)?;
                     let now = file.metadata().map_err(|error| Error::io("read", error))?;
-                    match Seen::of(&now) == *seen {
+                    match Snapshot::of(&now) == *seen {
                         true => FileRange::whole(file),
                         false => Err(Fault::Changed.into()),
                     }
@@ -75,10 +75,10 @@ impl Contents {
         })
     }
 
-    /// All of them in memory.
+    /// Reads all bytes.
     ///
     /// # Errors
-    /// As [`Contents::reader`]; `Limit` for more than `limit`.
+    /// As [`Contents::reader`]; `Limit` for more than `limit` bytes.
     pub fn bytes(&self, limit: u64) -> Result<Vec<u8>> {
         let found = self.len();
         if found > limit {
@@ -93,9 +93,9 @@ impl Contents {
     }
 }
 
-impl Seen {
+impl Snapshot {
     fn of(metadata: &std::fs::Metadata) -> Self {
-        Seen {
+        Snapshot {
             size: metadata.len(),
             inode: (metadata.dev(), metadata.ino()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
@@ -110,7 +110,7 @@ impl From<Vec<u8>> for Contents {
 }
 
 impl PartialEq for Contents {
-    /// Whether they are held in the same place; bytes in memory are compared.
+    /// Compares bytes in memory by content, and files by identity and range.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Contents::Bytes(a), Contents::Bytes(b)) => a == b,
@@ -126,11 +126,11 @@ impl PartialEq for Contents {
 
 impl Eq for Contents {}
 
-/// Reads [`Contents`].
+/// Reader of [`Contents`].
 pub enum Reader {
-    /// Out of memory.
+    /// Reader of bytes in memory.
     Bytes(Cursor<Arc<[u8]>>),
-    /// Out of a file.
+    /// Reader of a file range.
     Range(RangeReader),
 }
 

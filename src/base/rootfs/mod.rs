@@ -1,16 +1,15 @@
-//! A root filesystem in the making: path -> node, before it is a layer.
+//! Root filesystem under construction: a map from path to node, before layers are written.
 //!
-//! In come files of packages, of the host, of archives, and what is computed from them; out goes a tree in a fixed
-//! order that [`write`](mod@crate::write) makes layers of. Nothing here touches the file system: owners, modes and
-//! devices are data, so that whoever runs the program gets the same image, and a link cannot lead out of the tree.
+//! Input: files of packages, of the host and of archives, and generated files. Output: a tree in a fixed order that
+//! [`write`](mod@crate::write) turns into layers. Nothing here writes to disk: owners, modes and devices are data, so that
+//! every user gets the same image, and links cannot point outside the tree.
 //!
-//! Paths are clean bytes from the top without a leading `/` (see [`clean_path`]); the top itself is the empty path.
-//! What is put below a symbolic link to a folder lands in that folder, as on a system where `/bin` is a link to
-//! `usr/bin`: every way in resolves the folders on the way within the tree ([`Rootfs::resolve`]).
+//! Paths are clean bytes without a leading `/` (see [`clean_path`]); the root is the empty path. A path below a symbolic
+//! link to a directory refers to that directory, as on a system with `/bin` linked to `usr/bin`: all insertions resolve
+//! parent directories within the tree ([`Rootfs::resolve`]).
 //!
-//! What a hostile package could try: to put a folder or a file in the place of a link that others rely on, to climb
-//! with `..`, or to make links that go round. The first is refused, the second is refused in names and stopped at the
-//! top in links, the third is an error after [`MAX_LINKS`] links.
+//! Threats: packages that replace a link other packages rely on (refused), `..` (refused in paths, confined to the root in
+//! links), link loops (an error after [`MAX_LINKS`] links).
 
 mod contents;
 mod node;
@@ -24,98 +23,98 @@ use crate::layer::clean_path;
 pub use contents::{Contents, Reader};
 pub use node::{Kind, Node, Origin};
 
-/// How many symbolic links one path may lead through, as in Linux.
+/// Maximum number of symbolic links in the resolution of one path, as in Linux.
 pub const MAX_LINKS: usize = 40;
 
-/// A tree of nodes. There is always a folder at the top.
+/// Tree of nodes. The root is always a directory.
 #[derive(Debug, Clone)]
 pub struct Rootfs {
-    /// By the bytes of whole paths: a folder comes before what is in it, but `a-b` comes between `a` and `a/b`.
+    /// Inodes by bytes of full paths: a directory comes before its contents, but `a-b` comes between `a` and `a/b`.
     names: BTreeMap<Vec<u8>, Inode>,
-    /// Those that lost their last name stay as they were.
+    /// Nodes by inode; unlinked nodes are kept.
     nodes: Vec<Node>,
 }
 
-/// What the names of one file have in common.
+/// Number of a node; hard links share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Inode(u32);
 
-/// One name of the tree.
+/// Path of the tree with its node.
 #[derive(Debug, Clone, Copy)]
 pub struct Named<'t> {
-    /// From the top, clean.
+    /// Clean path.
     pub path: &'t [u8],
-    /// What is there.
+    /// Node at the path.
     pub node: &'t Node,
-    /// The same for all names of a file.
+    /// Inode, shared by hard links.
     pub inode: Inode,
 }
 
-/// What was met where something was put.
+/// Result of an insertion.
 #[derive(Debug, Clone)]
 pub struct Put {
-    /// Where it went: the path with the links on the way resolved.
+    /// Resolved path.
     pub path: Vec<u8>,
-    /// What was there before and is no more, or, for a folder put onto a folder, the folder that stays as it was.
-    pub was: Option<Node>,
+    /// Replaced node, or the existing directory that an inserted directory leaves unchanged.
+    pub previous: Option<Node>,
 }
 
 impl Default for Rootfs {
     fn default() -> Self {
         Rootfs {
             names: BTreeMap::from([(Vec::new(), Inode(0))]),
-            nodes: vec![Node::folder(0o755)],
+            nodes: vec![Node::directory(0o755)],
         }
     }
 }
 
 impl Rootfs {
-    /// How many names there are, the top included.
+    /// Returns the number of paths, including the root.
     pub fn len(&self) -> usize {
         self.names.len()
     }
 
-    /// Whether there is nothing but the top.
+    /// Returns whether there is only the root.
     pub fn is_empty(&self) -> bool {
         self.names.len() == 1
     }
 
-    /// What is at a clean path, no link followed.
+    /// Returns the node at a clean path; links are not followed.
     pub fn get(&self, path: &[u8]) -> Option<&Node> {
         self.nodes.get(self.names.get(path)?.0 as usize)
     }
 
-    /// The same, to change its mode, owner, time or contents. All names of a file change together.
+    /// Returns the node at a clean path for modification; a change applies to all hard links.
     pub fn get_mut(&mut self, path: &[u8]) -> Option<&mut Node> {
         self.nodes.get_mut(self.names.get(path)?.0 as usize)
     }
 
-    /// The name at a clean path.
+    /// Returns path and node at a clean path.
     pub fn named(&self, path: &[u8]) -> Option<Named<'_>> {
         let (path, inode) = self.names.get_key_value(path)?;
         self.to_named(path, *inode)
     }
 
-    /// Every name, the top first, folders before what is in them, by the bytes of whole paths.
+    /// Returns all paths sorted by bytes: the root first, directories before their contents.
     pub fn walk(&self) -> impl Iterator<Item = Named<'_>> {
         let names = self.names.iter();
         names.filter_map(|(path, inode)| self.to_named(path, *inode))
     }
 
-    /// The names below a folder at any depth, without the folder itself, in the same order.
-    pub fn below<'t>(&'t self, folder: &[u8]) -> impl Iterator<Item = Named<'t>> + use<'t> {
-        let names = self.names.range(paths::below(folder));
+    /// Returns the paths below a directory at any depth, without the directory, sorted by bytes.
+    pub fn below<'t>(&'t self, directory: &[u8]) -> impl Iterator<Item = Named<'t>> + use<'t> {
+        let names = self.names.range(paths::below(directory));
         names.filter_map(|(path, inode)| self.to_named(path, *inode))
     }
 
-    /// The names right in a folder.
-    pub fn children<'t>(&'t self, folder: &[u8]) -> impl Iterator<Item = Named<'t>> + use<'t> {
-        let start = if folder.is_empty() {
+    /// The names right in a directory.
+    pub fn children<'t>(&'t self, directory: &[u8]) -> impl Iterator<Item = Named<'t>> + use<'t> {
+        let start = if directory.is_empty() {
             0
         } else {
-            folder.len() + 1
+            directory.len() + 1
         };
-        self.below(folder)
+        self.below(directory)
             .filter(move |named| !named.path[start..].contains(&b'/'))
     }
 
@@ -124,40 +123,42 @@ impl Rootfs {
         Some(Named { path, node, inode })
     }
 
-    /// Where a path leads when the links on its way are followed, the last part not: where the kernel would make it.
+    /// Resolves the symbolic links in all but the last component of a path, as the kernel does for a new file.
     ///
-    /// Parts that do not exist stay as they are.
+    /// Components that do not exist are kept.
     ///
     /// # Errors
-    /// `Entry` for a path with `..` or a NUL, below something that is no folder, or through more than [`MAX_LINKS`]
-    /// links. The place is the path.
+    /// `Entry` for a path with `..` or NUL, below a node that is not a directory, or with more than [`MAX_LINKS`] links.
+    /// The context is the path.
     pub fn resolve(&self, path: &[u8]) -> Result<Vec<u8>> {
         let clean = clean_path(path);
         match clean.climbs {
-            true => Err(entry("a name with '..'")),
-            // A tar would end the name there.
-            false if path.contains(&0) => Err(entry("a name with a NUL")),
-            false => self.way(&clean.path, false),
+            true => Err(entry("path contains '..'")),
+            // NUL terminates a name in a tar header.
+            false if path.contains(&0) => Err(entry("path contains a NUL byte")),
+            false => self.walk_links(&clean.path, false),
         }
         .at(|| text(path))
     }
 
-    /// The same with the last part followed too, and `..` in links and path as the kernel takes it: what opening the
-    /// path would open. What is there may be nothing, see [`Rootfs::get`].
+    /// Resolves all symbolic links and `..` of a path, as the kernel does to open a file. The result may not exist, see
+    /// [`Rootfs::get`].
     ///
     /// # Errors
-    /// `Entry` for a way through something that is no folder or more than [`MAX_LINKS`] links. The place is the path.
+    /// `Entry` for a path through a node that is not a directory, or with more than [`MAX_LINKS`] links. The context is
+    /// the path.
     pub fn follow(&self, path: &[u8]) -> Result<Vec<u8>> {
-        self.way(path, true).at(|| text(path))
+        self.walk_links(path, true).at(|| text(path))
     }
 
-    fn way(&self, path: &[u8], last: bool) -> Result<Vec<u8>> {
+    fn walk_links(&self, path: &[u8], follow_last: bool) -> Result<Vec<u8>> {
         let mut done: Vec<u8> = Vec::with_capacity(path.len());
-        // The parts still to go, the next one last.
-        let mut ahead: Vec<Vec<u8>> = paths::parts(path).rev().map(<[u8]>::to_vec).collect();
+        // Remaining components, the next one last.
+        let mut remaining: Vec<Vec<u8>> =
+            paths::components(path).rev().map(<[u8]>::to_vec).collect();
         let mut links = 0;
-        while let Some(part) = ahead.pop() {
-            if part == b".." {
+        while let Some(component) = remaining.pop() {
+            if component == b".." {
                 done.truncate(paths::parent(&done).len());
                 continue;
             }
@@ -165,75 +166,78 @@ impl Rootfs {
             if !done.is_empty() {
                 done.push(b'/');
             }
-            done.extend(part);
-            let is_last = ahead.is_empty();
+            done.extend(component);
+            let is_last = remaining.is_empty();
             match self.get(&done).map(|node| &node.kind) {
-                Some(Kind::Symlink(target)) if last || !is_last => {
+                Some(Kind::Symlink(target)) if follow_last || !is_last => {
                     links += 1;
                     if links > MAX_LINKS {
-                        return Err(entry("it leads through too many symbolic links"));
+                        return Err(entry("too many symbolic links"));
                     }
                     match target.first() {
                         Some(b'/') => done.clear(),
                         _ => done.truncate(parent),
                     }
-                    ahead.extend(paths::parts(target).rev().map(<[u8]>::to_vec));
+                    remaining.extend(paths::components(target).rev().map(<[u8]>::to_vec));
                 }
-                Some(Kind::Folder) | None => {}
+                Some(Kind::Directory) | None => {}
                 Some(_) if is_last => {}
-                Some(_) => return Err(entry("below something that is not a folder")),
+                Some(_) => return Err(entry("parent is not a directory")),
             }
         }
         Ok(done)
     }
 
-    /// Puts a node at a path. Folders on the way that are not there are made, as plain ones of the same origin.
+    /// Inserts a node at a path. Missing parent directories are created with mode 755 and the same origin.
     ///
-    /// A folder onto a folder, or onto a link to a folder, changes nothing. A file, link or device takes the place of
-    /// another; the names that shared a file with it keep it.
+    /// A directory inserted over a directory, or over a link to one, changes nothing. A file, link or device replaces
+    /// another; hard links of the replaced file keep it.
     ///
     /// # Errors
-    /// As [`Rootfs::resolve`]; `Entry` for a folder onto something else, for something else onto a folder, even an empty
-    /// one, and for a link whose target has a NUL. The place is the path. Then nothing has changed.
+    /// As [`Rootfs::resolve`]; `Entry` for a directory over another file type, for another file type over a directory,
+    /// even an empty one, and for a link target with NUL. The context is the path. The tree is unchanged on error.
     pub fn put(&mut self, path: &[u8], node: Node) -> Result<Put> {
         let resolved = self.resolve(path)?;
-        let met = |why| entry(why).at(text(path));
+        let fail = |why| entry(why).at(text(path));
         if matches!(&node.kind, Kind::Symlink(target) if target.contains(&0)) {
-            return Err(met("a link with a NUL in its target"));
+            return Err(fail("link target contains a NUL byte"));
         }
-        if node.kind == Kind::Folder {
-            let there = self.follow(&resolved)?;
-            match self.get(&there) {
-                Some(folder) if folder.kind == Kind::Folder => {
-                    let was = Some(folder.clone());
-                    return Ok(Put { path: there, was });
+        if node.kind == Kind::Directory {
+            let target = self.follow(&resolved)?;
+            match self.get(&target) {
+                Some(directory) if directory.kind == Kind::Directory => {
+                    let previous = Some(directory.clone());
+                    return Ok(Put {
+                        path: target,
+                        previous,
+                    });
                 }
-                Some(_) => return Err(met("a folder in the place of something else")),
-                None if there != resolved => {
-                    return Err(met("a folder in the place of a link that leads nowhere"));
+                Some(_) => return Err(fail("cannot replace another file type with a directory")),
+                None if target != resolved => {
+                    return Err(fail("cannot replace a broken link with a directory"));
                 }
                 None => {}
             }
         } else if matches!(
             self.get(&resolved).map(|node| &node.kind),
-            Some(Kind::Folder)
+            Some(Kind::Directory)
         ) {
-            return Err(met("something else in the place of a folder"));
+            return Err(fail("cannot replace a directory"));
         }
-        self.make_way(&resolved, &node);
-        let was = self.get(&resolved).cloned();
+        self.make_parents(&resolved, &node);
+        let previous = self.get(&resolved).cloned();
         let inode = self.add(node);
         self.names.insert(resolved.clone(), inode);
         Ok(Put {
             path: resolved,
-            was,
+            previous,
         })
     }
 
-    /// Gives a file that is there another name. Both paths are resolved; neither is followed at its end.
+    /// Creates a hard link to an existing file. Both paths are resolved as in [`Rootfs::resolve`].
     ///
     /// # Errors
-    /// As [`Rootfs::put`]; `BadLink` if the target is not there or is a folder. The place is the path.
+    /// As [`Rootfs::put`]; `BadLink` if the target is missing or a directory. The context is the path.
     pub fn link(&mut self, path: &[u8], target: &[u8]) -> Result<Put> {
         let bad = |why| {
             let target = text(target);
@@ -241,27 +245,29 @@ impl Rootfs {
         };
         let from = self.resolve(target).at(|| text(path))?;
         let inode = match self.named(&from) {
-            None => return Err(bad("it is not there")),
-            Some(named) if named.node.kind == Kind::Folder => return Err(bad("it is a folder")),
+            None => return Err(bad("missing target")),
+            Some(named) if named.node.kind == Kind::Directory => {
+                return Err(bad("target is a directory"));
+            }
             Some(named) => named.inode,
         };
         let resolved = self.resolve(path)?;
-        if let Some(Kind::Folder) = self.get(&resolved).map(|met| &met.kind) {
-            return Err(entry("something else in the place of a folder").at(text(path)));
+        if let Some(Kind::Directory) = self.get(&resolved).map(|node| &node.kind) {
+            return Err(entry("cannot replace a directory").at(text(path)));
         }
         let like = self.nodes[inode.0 as usize].clone();
-        self.make_way(&resolved, &like);
-        let was = self.get(&resolved).cloned();
+        self.make_parents(&resolved, &like);
+        let previous = self.get(&resolved).cloned();
         self.names.insert(resolved.clone(), inode);
         Ok(Put {
             path: resolved,
-            was,
+            previous,
         })
     }
 
-    /// Removes a name, and everything below it if it is a folder. Returns whether it was there.
+    /// Removes a path and everything below it. Returns whether the path existed.
     ///
-    /// The top cannot be removed; what is below it is.
+    /// The root itself is kept.
     pub fn remove(&mut self, path: &[u8]) -> bool {
         let below: Vec<Vec<u8>> = self
             .names
@@ -274,20 +280,20 @@ impl Rootfs {
         !path.is_empty() && self.names.remove(path).is_some()
     }
 
-    /// The contents of a regular file that a path leads to, links followed; `None` if there is no such file.
+    /// Reads a regular file, following links; `None` if there is no such file.
     ///
     /// # Errors
-    /// As [`Rootfs::follow`]; `Limit` for more than `limit` bytes; what reading them gives. The place is the path.
+    /// As [`Rootfs::follow`] and [`Contents::bytes`]. The context is the path.
     pub fn read(&self, path: &[u8], limit: u64) -> Result<Option<Vec<u8>>> {
-        let there = self.follow(path)?;
-        match self.get(&there).map(|node| &node.kind) {
+        let target = self.follow(path)?;
+        match self.get(&target).map(|node| &node.kind) {
             Some(Kind::File(contents)) => contents.bytes(limit).map(Some).at(|| text(path)),
             _ => Ok(None),
         }
     }
 
-    /// Makes the folders on the way to a resolved path.
-    fn make_way(&mut self, path: &[u8], like: &Node) {
+    /// Creates the missing parent directories of a resolved path.
+    fn make_parents(&mut self, path: &[u8], like: &Node) {
         let mut missing = Vec::new();
         let mut parent = paths::parent(path);
         while !self.names.contains_key(parent) {
@@ -298,37 +304,37 @@ impl Rootfs {
             let inode = self.add(Node {
                 mtime: like.mtime,
                 origin: like.origin,
-                ..Node::folder(0o755)
+                ..Node::directory(0o755)
             });
             self.names.insert(path, inode);
         }
     }
 
     fn add(&mut self, node: Node) -> Inode {
-        // Each node takes hundreds of bytes: memory ends long before the numbers do.
+        // Memory is exhausted long before the numbers.
         let inode = Inode(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
         self.nodes.push(node);
         inode
     }
 }
 
-/// A path with its `.` and `..` taken out by the text alone, and what climbs over the top with them.
-pub fn flat(path: &[u8]) -> Vec<u8> {
-    let mut flat: Vec<&[u8]> = Vec::new();
-    for part in paths::parts(path) {
-        match part {
-            b".." => drop(flat.pop()),
-            _ => flat.push(part),
+/// Removes `.` and `..` lexically; `..` at the root is dropped.
+pub fn normalize(path: &[u8]) -> Vec<u8> {
+    let mut kept: Vec<&[u8]> = Vec::new();
+    for component in paths::components(path) {
+        match component {
+            b".." => drop(kept.pop()),
+            _ => kept.push(component),
         }
     }
-    flat.join(&b'/')
+    kept.join(&b'/')
 }
 
 fn entry(why: &'static str) -> Error {
     Fault::Entry { why }.into()
 }
 
-/// A path as the place of an error.
+/// Path as context of an error.
 fn text(path: &[u8]) -> String {
     String::from_utf8_lossy(path).into_owned()
 }
@@ -345,14 +351,14 @@ mod tests {
         tree
     }
 
-    fn shown(tree: &Rootfs) -> Vec<String> {
+    fn paths_of(tree: &Rootfs) -> Vec<String> {
         tree.walk().skip(1).map(|named| text(named.path)).collect()
     }
 
     #[test]
-    fn what_is_put_below_a_link_lands_where_the_link_leads() {
+    fn insertions_below_a_link_resolve_it() {
         let mut tree = tree(&[
-            ("usr/bin", Node::folder(0o755)),
+            ("usr/bin", Node::directory(0o755)),
             ("bin", Node::symlink("usr/bin")),
             ("sbin", Node::symlink("/../../usr/sbin/../bin")),
         ]);
@@ -360,11 +366,11 @@ mod tests {
             let put = tree.put(path.as_bytes(), Node::file(0o755, *b"x"));
             assert_eq!(text(&put.expect("a file").path), format!("usr/bin/{name}"));
         }
-        let kept = tree.put(b"bin", Node::folder(0o700)).expect("the link");
+        let kept = tree.put(b"bin", Node::directory(0o700)).expect("the link");
         assert_eq!(kept.path, b"usr/bin");
         assert_eq!(tree.get(b"bin"), Some(&Node::symlink("usr/bin")));
         assert_eq!(
-            shown(&tree),
+            paths_of(&tree),
             ["bin", "sbin", "usr", "usr/bin", "usr/bin/awk", "usr/bin/sh"]
         );
         let children = tree.children(b"usr").map(|named| text(named.path));
@@ -372,31 +378,35 @@ mod tests {
     }
 
     #[test]
-    fn nothing_climbs_goes_round_or_takes_a_folders_place() {
+    fn invalid_insertions_leave_the_tree_unchanged() {
         let mut tree = tree(&[
-            ("etc", Node::folder(0o755)),
+            ("etc", Node::directory(0o755)),
             ("a", Node::symlink("b")),
             ("b", Node::symlink("a")),
             ("gone", Node::symlink("nowhere")),
             ("file", Node::file(0o644, *b"")),
         ]);
-        let before = shown(&tree);
+        let before = paths_of(&tree);
         for (path, node, why) in [
-            ("../x", Node::file(0o644, *b""), "a name with '..'"),
+            ("../x", Node::file(0o644, *b""), "path contains '..'"),
             ("a/x", Node::file(0o644, *b""), "too many symbolic links"),
-            ("etc", Node::symlink("x"), "in the place of a folder"),
-            ("file", Node::folder(0o755), "in the place of something"),
-            ("gone", Node::folder(0o755), "leads nowhere"),
-            ("file/x", Node::folder(0o755), "not a folder"),
+            ("etc", Node::symlink("x"), "cannot replace a directory"),
+            (
+                "file",
+                Node::directory(0o755),
+                "another file type with a directory",
+            ),
+            ("gone", Node::directory(0o755), "broken link"),
+            ("file/x", Node::directory(0o755), "not a directory"),
         ] {
             let error = tree.put(path.as_bytes(), node).expect_err(path).to_string();
             assert!(error.contains(why), "{error}");
         }
-        assert_eq!(shown(&tree), before);
+        assert_eq!(paths_of(&tree), before);
     }
 
     #[test]
-    fn names_of_one_file_share_it_until_one_is_replaced() {
+    fn hard_links_share_a_file_until_one_is_replaced() {
         let mut tree = tree(&[("a", Node::file(0o644, *b"one"))]);
         tree.link(b"b", b"./a").expect("a link");
         tree.get_mut(b"a").expect("a file").mode = 0o600;

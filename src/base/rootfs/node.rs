@@ -1,45 +1,45 @@
-//! What a path of a root filesystem in the making is.
+//! Nodes of a root filesystem under construction.
 
 use super::contents::Contents;
 use crate::layer::Xattr;
 
-/// What a node is.
+/// File type of a node, with its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// A folder.
-    Folder,
-    /// A regular file.
+    /// Directory.
+    Directory,
+    /// Regular file.
     File(Contents),
-    /// A symbolic link and its text.
+    /// Symbolic link with its target.
     Symlink(Vec<u8>),
-    /// A character device, major and minor number.
+    /// Character device, major and minor number.
     CharDevice(u64, u64),
-    /// A block device, major and minor number.
+    /// Block device, major and minor number.
     BlockDevice(u64, u64),
-    /// A FIFO.
+    /// FIFO.
     Fifo,
 }
 
-/// Who brought a node: the number of a package, an input or a stand-in, counted by the job.
+/// Origin of a node: number of a package, an input or an emulation, assigned by the operation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Origin(pub u32);
 
-/// What is at a path. Equal nodes have equal contents only if they are held in the same way, see [`Contents`].
+/// Node of the tree. Contents of equal nodes are compared as described at [`Contents`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// What it is.
+    /// File type and data.
     pub kind: Kind,
-    /// Permission bits with setuid, setgid and sticky: 12 bits.
+    /// Mode: 12 bits, permissions with setuid, setgid and sticky.
     pub mode: u16,
-    /// Owner.
+    /// User ID of the owner.
     pub uid: u32,
-    /// Group.
+    /// Group ID.
     pub gid: u32,
     /// Modification time, in seconds since 1970.
     pub mtime: i64,
     /// Extended attributes.
     pub xattrs: Vec<Xattr>,
-    /// Who brought it.
+    /// Origin.
     pub origin: Origin,
 }
 
@@ -56,40 +56,40 @@ impl Node {
         }
     }
 
-    /// A folder of root's.
-    pub fn folder(mode: u16) -> Self {
-        Node::of(Kind::Folder, mode)
+    /// Creates a directory owned by root.
+    pub fn directory(mode: u16) -> Self {
+        Node::of(Kind::Directory, mode)
     }
 
-    /// A file of root's that holds these bytes.
+    /// Creates a regular file owned by root.
     pub fn file(mode: u16, bytes: impl Into<Vec<u8>>) -> Self {
         Node::of(Kind::File(Contents::from(bytes.into())), mode)
     }
 
-    /// A symbolic link of root's.
+    /// Creates a symbolic link owned by root.
     pub fn symlink(target: impl AsRef<[u8]>) -> Self {
         Node::of(Kind::Symlink(target.as_ref().to_vec()), 0o777)
     }
 
-    /// The same owned by others.
+    /// Sets the owner.
     #[must_use]
     pub fn owned(self, uid: u32, gid: u32) -> Self {
         Node { uid, gid, ..self }
     }
 
-    /// The same with that time.
+    /// Sets the modification time.
     #[must_use]
     pub fn at(self, mtime: i64) -> Self {
         Node { mtime, ..self }
     }
 
-    /// The same brought by that one.
+    /// Sets the origin.
     #[must_use]
     pub fn from(self, origin: Origin) -> Self {
         Node { origin, ..self }
     }
 
-    /// Its contents, if it is a regular file.
+    /// Returns the contents of a regular file; `None` for other types.
     pub fn contents(&self) -> Option<&Contents> {
         match &self.kind {
             Kind::File(contents) => Some(contents),

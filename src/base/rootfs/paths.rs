@@ -1,27 +1,27 @@
-//! Clean paths as bytes.
+//! Functions on clean paths.
 
 use std::ops::Bound;
 
-/// The parts of a path that say anything: neither empty nor `.`.
-pub(super) fn parts(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+/// Returns the components of a path, without empty ones and `.`.
+pub(super) fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     path.split(|byte| *byte == b'/')
-        .filter(|part| !matches!(*part, b"" | b"."))
+        .filter(|component| !matches!(*component, b"" | b"."))
 }
 
-/// The folder that a clean path is in; of the top the top.
+/// Returns the parent directory of a clean path; the root for the root.
 pub(super) fn parent(path: &[u8]) -> &[u8] {
     let cut = path.iter().rposition(|byte| *byte == b'/');
     &path[..cut.unwrap_or(0)]
 }
 
-/// The range of all paths below a folder.
-pub(super) fn below(folder: &[u8]) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
-    match folder {
+/// Returns the range of all paths below a directory.
+pub(super) fn below(directory: &[u8]) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    match directory {
         b"" => (Bound::Excluded(Vec::new()), Bound::Unbounded),
         // '0' is the byte after '/'.
         _ => (
-            Bound::Included([folder, b"/"].concat()),
-            Bound::Excluded([folder, b"0"].concat()),
+            Bound::Included([directory, b"/"].concat()),
+            Bound::Excluded([directory, b"0"].concat()),
         ),
     }
 }

@@ -59,7 +59,7 @@ fn parents(rootfs: &Rootfs) -> Result<()> {
         let cut = named.path.iter().rposition(|byte| *byte == b'/');
         let parent = &named.path[..cut.unwrap_or(0)];
         match rootfs.get(parent).map(|node| &node.kind) {
-            Some(Kind::Folder) => {}
+            Some(Kind::Directory) => {}
             _ => return Err(error_at(named.path, "parent is not a directory")),
         }
     }

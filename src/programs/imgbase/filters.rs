@@ -78,7 +78,7 @@ impl Filters {
         let out: Vec<(Vec<u8>, bool)> = rootfs
             .walk()
             .filter(|named| !named.path.is_empty() && self.leave_out(named.path))
-            .map(|named| (named.path.to_vec(), named.node.kind == Kind::Folder))
+            .map(|named| (named.path.to_vec(), named.node.kind == Kind::Directory))
             .collect();
         // Entries of a directory come after it.
         for (path, is_directory) in out.into_iter().rev() {

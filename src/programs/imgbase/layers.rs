@@ -84,7 +84,7 @@ pub fn divide(base: &Base, division: Division) -> Vec<Slice<'_>> {
     let mut passed: HashSet<(usize, &[u8])> = HashSet::new();
     for named in base.rootfs.walk() {
         let group = match named.node.kind {
-            Kind::Folder => owners.get(named.path).copied().unwrap_or(last),
+            Kind::Directory => owners.get(named.path).copied().unwrap_or(last),
             _ => group_of(&named),
         };
         slices[group].entries.push((named, time(&named)));
@@ -174,7 +174,7 @@ fn owners(
     let mut owners: HashMap<&[u8], usize> = HashMap::new();
     for named in base.rootfs.walk() {
         let group = group_of(&named);
-        if named.node.kind == Kind::Folder {
+        if named.node.kind == Kind::Directory {
             owners.insert(named.path, group);
         }
         for directory in above(named.path) {
@@ -223,7 +223,7 @@ pub fn write(slice: &Slice<'_>, packer: &Packer<'_>) -> Result<Kept> {
             xattrs: &node.xattrs,
             ..EntryOut::default()
         };
-        if node.kind != Kind::Folder {
+        if node.kind != Kind::Directory {
             if let Some(first) = first.get(&named.inode) {
                 entry.kind = EntryKind::HardLink;
                 entry.link_target = first;
@@ -233,7 +233,7 @@ pub fn write(slice: &Slice<'_>, packer: &Packer<'_>) -> Result<Kept> {
             first.insert(named.inode, path);
         }
         match &node.kind {
-            Kind::Folder => entry.kind = EntryKind::Directory,
+            Kind::Directory => entry.kind = EntryKind::Directory,
             Kind::File(contents) => {
                 entry.size = contents.len();
                 let written = contents
@@ -283,8 +283,8 @@ mod tests {
             let directory = format!("usr/share/doc/{name}");
             let time = if name == "a" { 10 } else { 20 };
             for (path, node) in [
-                ("usr/share".to_owned(), Node::folder(0o755).at(time)),
-                (directory.clone(), Node::folder(0o755).at(time)),
+                ("usr/share".to_owned(), Node::directory(0o755).at(time)),
+                (directory.clone(), Node::directory(0o755).at(time)),
                 (
                     format!("{directory}/copyright"),
                     Node::file(0o644, name).at(time),

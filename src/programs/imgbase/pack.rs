@@ -94,7 +94,7 @@ fn node_of(item: &Item, kind: Kind, options: &PackOptions) -> Result<Node> {
 /// Returns the node kind of a link, directory, device or FIFO; `None` for other entries.
 fn kind_of(kind: EntryKind, target: &[u8], (major, minor): (u64, u64)) -> Option<Kind> {
     Some(match kind {
-        EntryKind::Directory => Kind::Folder,
+        EntryKind::Directory => Kind::Directory,
         EntryKind::Symlink => Kind::Symlink(target.to_vec()),
         EntryKind::CharDevice => Kind::CharDevice(major, minor),
         EntryKind::BlockDevice => Kind::BlockDevice(major, minor),
@@ -118,10 +118,10 @@ fn id(id: u64) -> Result<u32> {
 
 /// Puts a node; an existing directory takes its attributes, as when an archive is unpacked.
 fn put(base: &mut Base, path: &[u8], node: Node) -> Result<()> {
-    let is_directory = node.kind == Kind::Folder;
+    let is_directory = node.kind == Kind::Directory;
     let put = base.rootfs.put(path, node.clone())?;
     if is_directory
-        && put.was.is_some()
+        && put.previous.is_some()
         && let Some(directory) = base.rootfs.get_mut(&put.path)
     {
         *directory = node;

@@ -103,7 +103,7 @@ fn finished(base: &mut Base) {
         );
         let parent = named.path.iter().rposition(|byte| *byte == b'/');
         let parent = base.rootfs.get(&named.path[..parent.unwrap_or(0)]);
-        assert!(parent.is_some_and(|node| node.kind == Kind::Folder));
+        assert!(parent.is_some_and(|node| node.kind == Kind::Directory));
     }
     if made.is_ok() {
         let report = coverage::report(base, &[]);
@@ -389,7 +389,7 @@ pub fn elf(data: &[u8]) {
         let _ = (
             elf.libc(),
             elf.target.abi(),
-            elf.target.goes_with(&elf.target),
+            elf.target.is_compatible_with(&elf.target),
         );
     }
 }

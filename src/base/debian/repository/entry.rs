@@ -1,4 +1,4 @@
-//! The packages of a repository, as its indices list them.
+//! Packages of a repository, as listed in its indices.
 
 use std::path::PathBuf;
 
@@ -8,44 +8,44 @@ use crate::error::{At, Error, Fault, Result};
 use crate::layer::clean_path;
 use crate::spec::Digest;
 
-/// A package that a repository has.
+/// Package in an index.
 #[derive(Debug, Clone, Copy)]
 pub struct IndexEntry<'r> {
-    /// Where it is listed.
+    /// Repository of the index.
     pub repository: &'r Repository,
-    /// The component that it belongs to; none in flat repositories and heaps.
+    /// Component; empty in flat repositories and for `.deb` files.
     pub component: &'r str,
-    /// What the index says of it.
+    /// Paragraph of the index.
     pub paragraph: Paragraph<'r>,
     pub(super) number: usize,
 }
 
-/// The file of a package, and what it must be.
+/// File of a package, with its expected size and digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackageFile {
-    /// Where it is.
+    /// Path on disk.
     pub path: PathBuf,
-    /// As the repository calls it.
+    /// Path in the repository.
     pub name: String,
-    /// Its bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Their digest, the strongest that is given; none for one of a heap, which is not known before it is read.
+    /// Strongest digest listed; `None` for `.deb` files, whose digest is unknown until they are read.
     pub digest: Option<Digest>,
 }
 
 impl<'r> IndexEntry<'r> {
-    /// The value of a field, empty where there is none.
+    /// Returns the value of a field; empty if missing.
     pub fn field(&self, name: &str) -> &'r str {
         self.paragraph.get(name).unwrap_or_default()
     }
 
-    /// Its file, which is not looked at.
+    /// Returns the file of the package. The file is not accessed.
     ///
     /// # Errors
-    /// `Schema` where the index does not say enough of it, or what cannot be. The place is the package.
+    /// `Schema` for missing or invalid fields. The context is the package.
     pub fn file(&self) -> Result<PackageFile> {
         let read = || {
-            let need = |field: &str, expected, found: &str| {
+            let invalid = |field: &str, expected, found: &str| {
                 let found = match found {
                     "" => "nothing".to_owned(),
                     found => format!("'{found}'"),
@@ -58,16 +58,18 @@ impl<'r> IndexEntry<'r> {
                 })
             };
             let size = self.field("Size");
-            let size = size.parse().map_err(|_| need("Size", "a number", size))?;
+            let size = size
+                .parse()
+                .map_err(|_| invalid("Size", "a number", size))?;
             let digests = (self.paragraph.get("SHA512"), self.paragraph.get("SHA256"));
             let digest = match (&self.repository.kind, digests) {
-                (Kind::Heap(_), _) => None,
+                (Kind::Files(_), _) => None,
                 (_, (Some(hex), _)) => Some(Digest::from_hex("sha512", hex)?),
                 (_, (None, Some(hex))) => Some(Digest::from_hex("sha256", hex)?),
-                (_, (None, None)) => return Err(need("SHA256", "a digest", "")),
+                (_, (None, None)) => return Err(invalid("SHA256", "a digest", "")),
             };
             let (path, name) = match &self.repository.kind {
-                Kind::Heap(paths) => {
+                Kind::Files(paths) => {
                     let path = paths.get(self.number).cloned().unwrap_or_default();
                     let name = path.to_string_lossy().into_owned();
                     (path, name)
@@ -79,7 +81,8 @@ impl<'r> IndexEntry<'r> {
                 Kind::Mirror => {
                     let name = self.field("Filename");
                     let clean = inside(name);
-                    let clean = clean.ok_or_else(|| need("Filename", "a path in it", name))?;
+                    let clean = clean
+                        .ok_or_else(|| invalid("Filename", "a path inside the repository", name))?;
                     (self.repository.root.join(&clean), clean)
                 }
             };
@@ -93,14 +96,14 @@ impl<'r> IndexEntry<'r> {
         read().at(|| format!("package {}", self.field("Package")))
     }
 
-    /// What apt calls its file.
+    /// Returns the file name in the cache of apt.
     pub(super) fn cached_name(&self) -> String {
         let version = self.field("Version").replace(':', "%3a");
         let (name, architecture) = (self.field("Package"), self.field("Architecture"));
         format!("{name}_{version}_{architecture}.deb")
     }
 
-    /// The fields in which the index may differ from the package: the archive's own word on its priority and section.
+    /// Returns the fields that the index overrides: priority and section.
     pub fn overrides(&self) -> Control {
         let mut overrides = Control::default();
         for field in ["Priority", "Section"] {
@@ -112,7 +115,7 @@ impl<'r> IndexEntry<'r> {
     }
 }
 
-/// A path that stays below where it starts, clean.
+/// Returns a cleaned relative path; `None` if it is absolute, empty or outside its root.
 pub(in crate::base::debian) fn inside(name: &str) -> Option<String> {
     let clean = clean_path(name.as_bytes());
     let is_inside = !clean.absolute && !clean.climbs && !clean.path.is_empty();

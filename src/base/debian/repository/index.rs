@@ -1,113 +1,122 @@
-//! The files of a repository that list its packages: found in whatever form is there, unpacked, and compared with what
-//! the release says of them.
+//! Package indices of a repository: found in any supported compression, decompressed, and verified by the digests in the
+//! release.
 
 use std::io::Read;
 use std::path::Path;
 
-use super::super::Packing;
+use super::super::DebCompression;
 use super::super::release::{Listed, Release, wrong};
 use crate::blob::{DecodeLimits, FileRange, Hasher, open_regular};
 use crate::error::{Error, Fault, Result};
 
-/// Bytes of an index, as it is stored and unpacked.
+/// Maximum size of an index in bytes, compressed and uncompressed.
 const MAX_INDEX: u64 = 1 << 30;
 
-/// How an index may be packed, the cheapest first.
+/// Suffixes of compressed indices, cheapest to decompress first.
 const SUFFIXES: [&str; 6] = ["", ".zst", ".gz", ".xz", ".bz2", ".lzma"];
 
-/// Whether something has that name; a link that leads nowhere has it too, and is an error when it is read.
+/// Returns whether a path exists. A broken link counts as existing, and is an error when read.
 pub(super) fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-pub(super) fn whole(path: &Path, limit: u64) -> Result<Vec<u8>> {
+/// Reads a whole file of at most `limit` bytes.
+pub(super) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     FileRange::whole(open_regular(path, true)?)?.bytes(limit)
 }
 
-/// An index out of a mirror, in whatever form is there.
+/// Reads an index of a mirror in any compression; `None` if it is missing and neither needed nor listed.
 pub(super) fn read_index(
     root: &Path,
-    folder: &str,
+    directory: &str,
     stem: &str,
     release: Option<&Release>,
     is_needed: bool,
 ) -> Result<Option<String>> {
-    let plain = release.and_then(|release| release.file(stem));
-    let mut is_listed = plain.is_some();
+    let uncompressed = release.and_then(|release| release.file(stem));
+    let mut is_listed = uncompressed.is_some();
     for suffix in SUFFIXES {
         let name = format!("{stem}{suffix}");
         let listed = release.and_then(|release| release.file(&name));
         is_listed |= listed.is_some();
-        let mut path = root.join(format!("{folder}{name}"));
+        let mut path = root.join(format!("{directory}{name}"));
         if let (Some(release), Some(listed)) = (release, listed)
             && release.is_by_hash()
         {
             let parent = name.rsplit_once('/').map_or("", |(parent, _)| parent);
             let kind = listed.digest.algorithm().to_ascii_uppercase();
             let hex = listed.digest.encoded();
-            let by_hash = root.join(format!("{folder}{parent}/by-hash/{kind}/{hex}"));
+            let by_hash = root.join(format!("{directory}{parent}/by-hash/{kind}/{hex}"));
             if exists(&by_hash) {
                 path = by_hash;
             }
         }
-        if exists(&path) && (listed.is_some() || plain.is_some() || release.is_none()) {
-            let checked = if suffix.is_empty() { None } else { plain };
-            return read_packed(&path, suffix, listed, checked).map(Some);
+        if exists(&path) && (listed.is_some() || uncompressed.is_some() || release.is_none()) {
+            let checked = if suffix.is_empty() {
+                None
+            } else {
+                uncompressed
+            };
+            return read_compressed(&path, suffix, listed, checked).map(Some);
         }
     }
     match (is_needed, is_listed) {
-        (_, true) => Err(wrong("it lists an index that is not there".to_owned())),
-        (true, false) => Err(wrong("it has no such index".to_owned())),
+        (_, true) => Err(wrong("listed index is missing".to_owned())),
+        (true, false) => Err(wrong("missing index".to_owned())),
         (false, false) => Ok(None),
     }
 }
 
-/// A list of apt's, which keeps it unpacked, or packed by lz4 where it is to save room.
+/// Reads an index from the lists of apt, which are uncompressed, or compressed with lz4 if so configured.
 pub(super) fn read_list(
     lists: &Path,
     mangled: &str,
     stem: &str,
     release: Option<&Release>,
 ) -> Result<Option<String>> {
-    let plain = release.and_then(|release| release.file(stem));
+    let uncompressed = release.and_then(|release| release.file(stem));
     for suffix in SUFFIXES.into_iter().chain([".lz4"]) {
         let path = lists.join(format!("{mangled}{suffix}"));
         let listed = release.and_then(|release| release.file(&format!("{stem}{suffix}")));
-        if exists(&path) && (listed.is_some() || plain.is_some()) {
-            let checked = if suffix.is_empty() { None } else { plain };
-            return read_packed(&path, suffix, listed, checked).map(Some);
+        if exists(&path) && (listed.is_some() || uncompressed.is_some()) {
+            let checked = if suffix.is_empty() {
+                None
+            } else {
+                uncompressed
+            };
+            return read_compressed(&path, suffix, listed, checked).map(Some);
         }
     }
     Ok(None)
 }
 
-/// A file and, unpacked, the text in it. What is listed for neither is not compared.
-fn read_packed(
+/// Reads, verifies and decompresses an index; `compressed` and `uncompressed` are the listed digests, if any.
+fn read_compressed(
     path: &Path,
     suffix: &str,
-    stored: Option<&Listed>,
-    unpacked: Option<&Listed>,
+    compressed: Option<&Listed>,
+    uncompressed: Option<&Listed>,
 ) -> Result<String> {
-    let bytes = whole(path, MAX_INDEX)?;
-    if let Some(listed) = stored {
+    let bytes = read_file(path, MAX_INDEX)?;
+    if let Some(listed) = compressed {
         compare(&bytes, listed)?;
     }
-    let bytes = match Packing::of_suffix(suffix) {
-        None if suffix == ".lz4" => unpacked_lz4(&bytes)?,
-        None | Some(Packing::Common(crate::blob::Compression::None)) => bytes,
-        Some(packing) => {
+    let bytes = match DebCompression::of_suffix(suffix) {
+        None if suffix == ".lz4" => decompress_lz4(&bytes)?,
+        None | Some(DebCompression::Common(crate::blob::Compression::None)) => bytes,
+        Some(compression) => {
             let limits = DecodeLimits {
                 size: MAX_INDEX,
                 ..DecodeLimits::default()
             };
-            let mut plain = Vec::new();
-            let mut decoder = packing.decoder(&bytes[..], limits)?;
-            let read = decoder.read_to_end(&mut plain);
+            let mut uncompressed = Vec::new();
+            let mut decoder = compression.decoder(&bytes[..], limits)?;
+            let read = decoder.read_to_end(&mut uncompressed);
             read.map_err(|error| Error::io("read", error))?;
-            plain
+            uncompressed
         }
     };
-    if let (None, Some(listed)) = (stored, unpacked) {
+    if let (None, Some(listed)) = (compressed, uncompressed) {
         compare(&bytes, listed)?;
     }
     Ok(match String::from_utf8(bytes) {
@@ -116,13 +125,14 @@ fn read_packed(
     })
 }
 
-fn unpacked_lz4(bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut plain = Vec::new();
+/// Decompresses lz4, up to the size limit.
+fn decompress_lz4(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut uncompressed = Vec::new();
     let decoder = lz4_flex::frame::FrameDecoder::new(bytes);
-    let read = decoder.take(MAX_INDEX + 1).read_to_end(&mut plain);
+    let read = decoder.take(MAX_INDEX + 1).read_to_end(&mut uncompressed);
     read.map_err(|error| Error::io("read", error))?;
-    match plain.len() as u64 {
-        0..=MAX_INDEX => Ok(plain),
+    match uncompressed.len() as u64 {
+        0..=MAX_INDEX => Ok(uncompressed),
         found => Err(Error::new(Fault::Limit {
             what: "size of an index in bytes",
             limit: MAX_INDEX,
@@ -131,6 +141,7 @@ fn unpacked_lz4(bytes: &[u8]) -> Result<Vec<u8>> {
     }
 }
 
+/// Compares size and digest.
 fn compare(bytes: &[u8], listed: &Listed) -> Result<()> {
     if bytes.len() as u64 != listed.size {
         return Err(Error::new(Fault::SizeMismatch {

@@ -1,4 +1,4 @@
-//! Mirrors in folders, made by hand, and signed ones.
+//! Tests with generated and signed mirrors.
 
 use std::fs;
 use std::io::Write;
@@ -13,17 +13,17 @@ struct Mirror(tempfile::TempDir);
 
 impl Mirror {
     fn new() -> Self {
-        Mirror(tempfile::tempdir().expect("a folder"))
+        Mirror(tempfile::tempdir().expect("a directory"))
     }
 
     fn with(self, name: &str, bytes: &[u8]) -> Self {
         let path = self.0.path().join(name);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
+        fs::create_dir_all(path.parent().expect("a directory")).expect("directories");
         fs::write(path, bytes).expect("a write");
         self
     }
 
-    /// A release that lists these files.
+    /// Writes a release that lists these files.
     fn release(self, fields: &str, files: &[(&str, &[u8])]) -> Self {
         let mut text = format!("Suite: s\nComponents: main\n{fields}SHA256:\n");
         for (name, bytes) in files {
@@ -34,12 +34,12 @@ impl Mirror {
 
     fn open(&self, suite: &str, components: &[&str], trust: &Trust) -> Result<Repository> {
         let components: Vec<String> = components.iter().map(|it| (*it).to_owned()).collect();
-        let how = Opening {
+        let options = RepositoryOptions {
             architectures: &["amd64".to_owned()],
             trust,
             now: NOW,
         };
-        Repository::open(self.0.path(), suite, &components, &how)
+        Repository::open(self.0.path(), suite, &components, &options)
     }
 
     fn error(&self, suite: &str, components: &[&str], trust: &Trust) -> String {
@@ -57,7 +57,7 @@ fn names(repository: &Repository) -> Vec<&str> {
 const ONE: &[u8] = b"Package: one\nVersion: 1\nArchitecture: amd64\nFilename: pool/one.deb\nSize: 5\nSHA256: 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824\n";
 const STEM: &str = "main/binary-amd64/Packages";
 
-fn packed(suffix: &str) -> Vec<u8> {
+fn compressed(suffix: &str) -> Vec<u8> {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
     gzip.write_all(ONE).expect("memory");
     match suffix {
@@ -69,16 +69,16 @@ fn packed(suffix: &str) -> Vec<u8> {
 }
 
 #[test]
-fn an_index_is_read_in_whatever_form_is_there() {
+fn indices_of_all_compressions_are_read() {
     for suffix in ["", ".gz", ".zst"] {
-        let (bytes, name) = (packed(suffix), format!("{STEM}{suffix}"));
+        let (bytes, name) = (compressed(suffix), format!("{STEM}{suffix}"));
         let listed = [(STEM, ONE), (&name, &bytes)];
         let mirror = Mirror::new().release("", &listed);
         let mirror = mirror.with(&format!("dists/s/{name}"), &bytes);
         let repository = mirror.open("s", &[], &Trust::Anybody).expect(suffix);
         assert_eq!(names(&repository), ["one"]);
         assert_eq!(repository.notes(), [Note::Unsigned]);
-        // Where only the plain index is listed, that is what it must be.
+        // If only the uncompressed index is listed, its digest is verified.
         let mirror = Mirror::new().release("", &[(STEM, ONE)]);
         let mirror = mirror.with(&format!("dists/s/{name}"), &bytes);
         assert!(mirror.open("s", &[], &Trust::Anybody).is_ok());
@@ -89,7 +89,7 @@ fn an_index_is_read_in_whatever_form_is_there() {
                 .error("s", &[], &Trust::Anybody)
                 .contains("size mismatch")
         );
-        // By its digest.
+        // Index by digest.
         let by_hash = sha256(&bytes);
         let by_hash = format!(
             "dists/s/main/binary-amd64/by-hash/SHA256/{}",
@@ -109,7 +109,7 @@ fn an_index_is_read_in_whatever_form_is_there() {
 }
 
 #[test]
-fn what_does_not_match_is_named() {
+fn mismatches_are_reported_with_path() {
     let other = [ONE, b"X: y\n"].concat();
     let mut same_size = ONE.to_vec();
     same_size[9] = b'x';
@@ -125,13 +125,10 @@ fn what_does_not_match_is_named() {
     }
     let mirror = Mirror::new().release("", listed);
     let error = mirror.error("s", &[], &Trust::Anybody);
-    assert!(
-        error.contains("lists an index that is not there"),
-        "{error}"
-    );
+    assert!(error.contains("listed index is missing"), "{error}");
     let error = mirror.error("s", &["contrib"], &Trust::Anybody);
     assert!(
-        error.contains("no component 'contrib': it has main"),
+        error.contains("no component 'contrib': available: main"),
         "{error}"
     );
     assert!(
@@ -142,7 +139,7 @@ fn what_does_not_match_is_named() {
     assert!(
         mirror
             .error("../s", &[], &Trust::Anybody)
-            .contains("leads out")
+            .contains("outside the repository")
     );
     assert!(
         mirror
@@ -152,7 +149,7 @@ fn what_does_not_match_is_named() {
 }
 
 #[test]
-fn a_package_must_be_in_the_mirror() {
+fn packages_outside_the_mirror_are_refused() {
     let path = |filename: &str| {
         let text = String::from_utf8_lossy(ONE).replace("pool/one.deb", filename);
         let mirror = Mirror::new().release("", &[(STEM, text.as_bytes())]);
@@ -171,7 +168,7 @@ fn a_package_must_be_in_the_mirror() {
 }
 
 #[test]
-fn a_flat_repository_needs_no_release_where_nobody_is_asked() {
+fn flat_repositories_need_no_release_without_verification() {
     let mirror = Mirror::new().with("Packages", ONE);
     let repository = mirror
         .open("./", &[], &Trust::Anybody)
@@ -182,7 +179,7 @@ fn a_flat_repository_needs_no_release_where_nobody_is_asked() {
         mirror.0.path().join("pool/one.deb")
     );
     assert!(mirror.open("./", &[], &Trust::Nobody).is_err());
-    let mirror = Mirror::new().with("sub/Packages.gz", &packed(".gz"));
+    let mirror = Mirror::new().with("sub/Packages.gz", &compressed(".gz"));
     assert_eq!(
         names(&mirror.open("sub/", &[], &Trust::Anybody).expect("one")),
         ["one"]
@@ -190,10 +187,10 @@ fn a_flat_repository_needs_no_release_where_nobody_is_asked() {
 }
 
 #[test]
-fn a_signed_mirror_is_believed_and_says_what_is_odd() {
+fn signed_mirrors_are_verified_with_notes() {
     let read = |name: &str| {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/debian/signed");
-        fs::read(folder.join(name)).expect("test data")
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/debian/signed");
+        fs::read(directory.join(name)).expect("test data")
     };
     let trust = Trust::Keyring(Keyring::parse(&read("keyring.gpg")).expect("a keyring"));
     let index = "dists/bookworm/main/binary-amd64/Packages";
@@ -205,27 +202,27 @@ fn a_signed_mirror_is_believed_and_says_what_is_odd() {
     assert_eq!(repository.signers().len(), 1);
     assert!(matches!(repository.notes(), [Note::BadSignature(_)]));
     assert_eq!(names(&repository), ["one"]);
-    let beside = mirror().with("dists/bookworm/Release", &read("Release"));
-    let error = beside.error("bookworm", &[], &trust);
+    let detached = mirror().with("dists/bookworm/Release", &read("Release"));
+    let error = detached.error("bookworm", &[], &trust);
     assert_eq!(
         error,
-        "dists/bookworm/Release: no valid signature: there is none"
+        "dists/bookworm/Release: no valid signature: missing signature"
     );
-    let beside = beside.with("dists/bookworm/Release.gpg", &read("Release.gpg.armored"));
-    assert!(beside.open("bookworm", &[], &trust).is_ok());
+    let detached = detached.with("dists/bookworm/Release.gpg", &read("Release.gpg.armored"));
+    assert!(detached.open("bookworm", &[], &trust).is_ok());
     let stranger = mirror().with("dists/bookworm/InRelease", &read("InRelease.stranger"));
     assert!(
         stranger
             .error("bookworm", &[], &trust)
-            .contains("no key of the keyring")
+            .contains("key not in the keyring")
     );
     assert!(stranger.open("bookworm", &[], &Trust::Anybody).is_ok());
-    // Unsigned text in the place of a signed one.
-    let plain = mirror().with("dists/bookworm/InRelease", &read("Release"));
+    // Unsigned text as InRelease.
+    let unsigned = mirror().with("dists/bookworm/InRelease", &read("Release"));
     assert!(
-        plain
+        unsigned
             .error("bookworm", &[], &trust)
-            .contains("there is none")
+            .contains("missing signature")
     );
 
     let late = |suite: &str, now| {
@@ -235,12 +232,12 @@ fn a_signed_mirror_is_believed_and_says_what_is_odd() {
                 &read("Packages"),
             )
             .with(&format!("dists/{suite}/InRelease"), &read("InRelease.good"));
-        let how = Opening {
+        let options = RepositoryOptions {
             architectures: &["amd64".to_owned()],
             trust: &trust,
             now,
         };
-        let repository = Repository::open(mirror.0.path(), suite, &[], &how);
+        let repository = Repository::open(mirror.0.path(), suite, &[], &options);
         repository.expect("a repository").notes().to_vec()
     };
     assert_eq!(
@@ -255,7 +252,7 @@ fn a_signed_mirror_is_believed_and_says_what_is_odd() {
 }
 
 #[test]
-fn files_and_folders_of_packages_are_a_repository() {
+fn files_and_directories_of_packages_are_a_repository() {
     let make = |name: &str| {
         deb(
             &format!(
@@ -273,12 +270,12 @@ fn files_and_folders_of_packages_are_a_repository() {
         .with("debs/readme", b"x")
         .with("c", &make("c"));
     let paths = ["debs", "c"].map(|name| mirror.0.path().join(name));
-    let repository = Repository::of_debs(&paths).expect("a repository");
+    let repository = Repository::from_debs(&paths).expect("a repository");
     assert_eq!(names(&repository), ["a", "b", "c"]);
     for entry in repository.packages() {
         let file = entry.file().expect("a file");
         let bytes = fs::read(&file.path).expect("a package");
-        // Neither its own word counts, nor is all of it read to find out.
+        // Its own fields are ignored, and the data is not read for the digest.
         assert_eq!((file.size, file.digest), (bytes.len() as u64, None));
         assert_eq!(entry.field("Filename"), "");
     }
@@ -297,11 +294,11 @@ fn files_and_folders_of_packages_are_a_repository() {
     let locked = crate::base::debian::Lock::parse(&lock.to_text().expect("text")).expect("a lock");
     assert_eq!(locked.packages[0].digest, sha256(b"x").to_string());
     let damaged = mirror.with("debs/d.deb", b"!<arch>\n");
-    assert!(Repository::of_debs(&[damaged.0.path().join("debs")]).is_err());
+    assert!(Repository::from_debs(&[damaged.0.path().join("debs")]).is_err());
 }
 
 #[test]
-fn the_host_s_lists_offer_what_is_in_its_cache() {
+fn lists_of_apt_are_restricted_to_the_cache() {
     let lists = "var/lib/apt/lists/mirror_debian_dists_s";
     let two = [ONE, b"\nPackage: two\nVersion: 1:2~x\nArchitecture: all\n"].concat();
     let sum = format!(
@@ -315,37 +312,39 @@ fn the_host_s_lists_offer_what_is_in_its_cache() {
         .with("var/lib/apt/lists/lock", b"")
         .with("var/cache/apt/archives/two_1%3a2~x_all.deb", b"x");
     let trust = Trust::Anybody;
-    let how = Opening {
+    let options = RepositoryOptions {
         architectures: &["amd64".to_owned()],
         trust: &trust,
         now: NOW,
     };
-    let folder = |name| host.0.path().join(name);
-    let folders = (
-        folder("var/lib/apt/lists"),
-        folder("var/cache/apt/archives"),
+    let directory = |name| host.0.path().join(name);
+    let directories = (
+        directory("var/lib/apt/lists"),
+        directory("var/cache/apt/archives"),
     );
-    let repositories = Repository::of_apt(&folders.0, &folders.1, &how).expect("the host's");
+    let repositories =
+        Repository::from_apt(&directories.0, &directories.1, &options).expect("the host's");
     assert_eq!(repositories.len(), 1);
     assert_eq!(names(&repositories[0]), ["two"]);
     assert_eq!(repositories[0].suite(), "s");
-    // Packed, as apt keeps lists where it is to save room: a frame of lz4 with one block that is stored.
-    let mut packed = b"\x04\x22\x4d\x18\x60\x40\x82".to_vec();
+    // Compressed list: an lz4 frame with one uncompressed block.
+    let mut compressed = b"\x04\x22\x4d\x18\x60\x40\x82".to_vec();
     let size = u32::try_from(two.len()).expect("a small list") | 0x8000_0000;
-    packed.extend(size.to_le_bytes());
-    packed.extend([&two[..], &[0; 4]].concat());
+    compressed.extend(size.to_le_bytes());
+    compressed.extend([&two[..], &[0; 4]].concat());
     let name = format!("{lists}_main_binary-amd64_Packages");
-    fs::remove_file(folder(&name)).expect("a file");
-    let host = host.with(&format!("{name}.lz4"), &packed);
-    let repositories = Repository::of_apt(&folders.0, &folders.1, &how).expect("the host's");
+    fs::remove_file(directory(&name)).expect("a file");
+    let host = host.with(&format!("{name}.lz4"), &compressed);
+    let repositories =
+        Repository::from_apt(&directories.0, &directories.1, &options).expect("the host's");
     assert_eq!(names(&repositories[0]), ["two"]);
-    *packed.last_mut().expect("a byte") = 1;
-    drop(host.with(&format!("{name}.lz4"), &packed));
-    assert!(Repository::of_apt(&folders.0, &folders.1, &how).is_err());
+    *compressed.last_mut().expect("a byte") = 1;
+    drop(host.with(&format!("{name}.lz4"), &compressed));
+    assert!(Repository::from_apt(&directories.0, &directories.1, &options).is_err());
 }
 
 #[test]
-fn a_lock_brings_back_the_same_packages_and_says_what_is_not_them() {
+fn locks_restore_packages_and_report_mismatches() {
     let mirror = Mirror::new()
         .release("", &[(STEM, ONE)])
         .with(&format!("dists/s/{STEM}"), ONE)

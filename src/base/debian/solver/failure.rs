@@ -1,69 +1,71 @@
-//! Why no packages fit together.
+//! Explanation of unsatisfiable requests.
 
 use std::fmt;
 
-use super::{Choice, Priority, Reason, Says, Universe};
+use super::clause::Meaning;
+use super::solution::Reason;
+use super::universe::{Choice, Priority, Universe};
 use crate::error::{Error, Fault};
 
-/// Facts that cannot all hold: each is true of the packages or the request, and together they contradict each other.
+/// Facts about packages and request that contradict each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsolvable {
-    /// From what was asked for to where it ends.
+    /// Facts from the request to the contradiction.
     pub facts: Vec<Fact>,
 }
 
-/// One of them. Packages are named `NAME VERSION`, with `:ARCH` where it is not the machine's.
+/// Fact of an [`Unsolvable`]. Packages are named `NAME VERSION`, with `:ARCH` unless native.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
-    /// The request has it.
-    Root {
-        /// The package's name, or what was typed.
-        what: String,
-        /// Why.
+    /// Need of the request.
+    Requested {
+        /// Package name, or the text typed.
+        name: String,
+        /// Reason.
         reason: Reason,
     },
-    /// A package needs another.
-    Needs {
-        /// The one.
+    /// Dependency of a package.
+    Dependency {
+        /// Package with the field.
         package: String,
-        /// The field.
+        /// Field name.
         field: &'static str,
-        /// What it says.
+        /// Relation in the field.
         relation: String,
-        /// The packages that would do.
+        /// Packages that satisfy the relation.
         choices: Vec<String>,
-        /// If there are none: those that have one of the names, which are of the wrong version or architecture.
+        /// Packages of the names in the relation, of a wrong version or architecture; empty if `choices` is not.
         near: Vec<String>,
     },
-    /// Two packages cannot be there together.
-    Against {
-        /// The one that says so.
+    /// Conflict of two packages.
+    Conflict {
+        /// Package with the field.
         package: String,
         /// `Conflicts` or `Breaks`.
         field: &'static str,
-        /// What it says.
+        /// Relation in the field.
         relation: String,
-        /// The other.
+        /// Other package.
         other: String,
     },
-    /// Two versions of a package cannot be there together.
-    Same {
-        /// The one.
+    /// Two packages of one name that cannot be installed together.
+    SameName {
+        /// First package.
         package: String,
-        /// The other.
+        /// Second package.
         other: String,
     },
-    /// The request wants it not to be taken.
+    /// Exclusion by the request.
     Excluded {
-        /// The package.
+        /// Excluded package.
         package: String,
-        /// As it was typed.
+        /// Exclusion as typed.
         by: String,
     },
 }
 
-/// How a package is named to people.
-pub(in crate::base::debian) fn shown(universe: &Universe<'_>, choice: Choice) -> String {
+/// Returns the name of a package for messages: `NAME VERSION` or `NAME:ARCH VERSION`.
+pub(in crate::base::debian) fn display_name(universe: &Universe<'_>, choice: Choice) -> String {
     let candidate = universe.candidate(choice);
     match universe.machine(candidate) == universe.native() {
         true => format!("{} {}", candidate.name, candidate.version),
@@ -74,25 +76,26 @@ pub(in crate::base::debian) fn shown(universe: &Universe<'_>, choice: Choice) ->
     }
 }
 
-pub(super) fn explain(universe: &Universe<'_>, core: Vec<(Says, Vec<Choice>)>) -> Unsolvable {
-    let shown = |choice: Choice| shown(universe, choice);
-    let facts = core.into_iter().filter_map(|(says, choices)| {
-        Some(match says {
-            Says::Learnt => return None,
-            Says::Root(reason) => {
-                let name = |choice: &Choice| universe.candidate(*choice).name.to_owned();
-                let what = match &reason {
-                    Reason::Asked(text) => text.clone(),
-                    _ => choices.first().map(name).unwrap_or_default(),
+/// Turns clauses that contradict each other into facts.
+pub(super) fn explain(universe: &Universe<'_>, core: Vec<(Meaning, Vec<Choice>)>) -> Unsolvable {
+    let shown = |choice: Choice| display_name(universe, choice);
+    let facts = core.into_iter().filter_map(|(meaning, choices)| {
+        Some(match meaning {
+            Meaning::Learnt => return None,
+            Meaning::Requested(reason) => {
+                let name_of = |choice: &Choice| universe.candidate(*choice).name.to_owned();
+                let name = match &reason {
+                    Reason::Requested(text) => text.clone(),
+                    _ => choices.first().map(name_of).unwrap_or_default(),
                 };
-                Fact::Root { what, reason }
+                Fact::Requested { name, reason }
             }
-            Says::Needs(package, field, relation) => {
+            Meaning::Dependency(package, field, relation) => {
                 let near = match choices.is_empty() {
                     true => near(universe, &relation).map(shown).collect(),
                     false => Vec::new(),
                 };
-                Fact::Needs {
+                Fact::Dependency {
                     package: shown(package),
                     field,
                     relation,
@@ -100,17 +103,17 @@ pub(super) fn explain(universe: &Universe<'_>, core: Vec<(Says, Vec<Choice>)>) -
                     near,
                 }
             }
-            Says::Against(package, other, field, relation) => Fact::Against {
+            Meaning::Conflict(package, other, field, relation) => Fact::Conflict {
                 package: shown(package),
                 field,
                 relation,
                 other: shown(other),
             },
-            Says::Same(package, other) => Fact::Same {
+            Meaning::SameName(package, other) => Fact::SameName {
                 package: shown(package),
                 other: shown(other),
             },
-            Says::Excluded(package, by) => Fact::Excluded {
+            Meaning::Excluded(package, by) => Fact::Excluded {
                 package: shown(package),
                 by,
             },
@@ -130,21 +133,21 @@ fn near(universe: &Universe<'_>, relation: &str) -> impl Iterator<Item = Choice>
         .take(LISTED)
 }
 
-/// How many packages and facts a line names.
+/// Maximum number of packages or facts in a message.
 const LISTED: usize = 8;
 
 impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fact::Root { what, reason } => match reason {
-                Reason::Essential => write!(f, "{what} is essential"),
+            Fact::Requested { name, reason } => match reason {
+                Reason::Essential => write!(f, "{name} is essential"),
                 Reason::Priority(priority) => {
-                    write!(f, "{what} is of priority {}", priority.as_str())
+                    write!(f, "{name} has priority {}", priority.as_str())
                 }
-                Reason::Variant => write!(f, "{what} is in every image of this variant"),
-                Reason::Asked(_) | Reason::Needed { .. } => write!(f, "'{what}' was asked for"),
+                Reason::Variant => write!(f, "{name} is part of the variant"),
+                Reason::Requested(_) | Reason::Needed { .. } => write!(f, "'{name}' requested"),
             },
-            Fact::Needs {
+            Fact::Dependency {
                 package,
                 field,
                 relation,
@@ -153,12 +156,12 @@ impl fmt::Display for Fact {
             } => {
                 write!(f, "{package} {} {relation}", verb(field))?;
                 match &near[..] {
-                    [] if choices.is_empty() => f.write_str(", which is not there"),
+                    [] if choices.is_empty() => f.write_str(", which is missing"),
                     [] => Ok(()),
-                    near => write!(f, ", of which there is only {}", near.join(", ")),
+                    near => write!(f, ", available: {}", near.join(", ")),
                 }
             }
-            Fact::Against {
+            Fact::Conflict {
                 package,
                 field,
                 relation,
@@ -171,15 +174,15 @@ impl fmt::Display for Fact {
                     false => write!(f, ", which is {other}"),
                 }
             }
-            Fact::Same { package, other } => {
-                write!(f, "{package} and {other} cannot be there together")
+            Fact::SameName { package, other } => {
+                write!(f, "{package} and {other} cannot be installed together")
             }
             Fact::Excluded { package, by } => write!(f, "{package} is excluded by '{by}'"),
         }
     }
 }
 
-/// A field as a sentence has it.
+/// Returns the verb of a field in messages.
 pub(in crate::base::debian) fn verb(field: &str) -> &'static str {
     match field {
         "Pre-Depends" => "pre-depends on",
@@ -191,7 +194,7 @@ pub(in crate::base::debian) fn verb(field: &str) -> &'static str {
 }
 
 impl Priority {
-    /// As the field has it.
+    /// Returns the value as in the field.
     pub fn as_str(self) -> &'static str {
         match self {
             Priority::Required => "required",
@@ -210,7 +213,7 @@ impl fmt::Display for Unsolvable {
         }
         match self.facts.len().saturating_sub(LISTED) {
             0 => Ok(()),
-            more => write!(f, "; and {more} facts more"),
+            more => write!(f, "; and {more} more"),
         }
     }
 }

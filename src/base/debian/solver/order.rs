@@ -1,13 +1,44 @@
-//! The order in which packages are installed.
+//! Installation order of packages.
 
 use std::collections::BTreeSet;
 
-use super::{Reached, Universe};
+use super::solution::{Reached, Reason, Solution, Taken};
+use super::universe::Universe;
 
-/// The places of packages in the order of installation: whatever a package depends on comes before it, and of a circle
-/// first what the others pre-depend on, then what waits for the fewest. Where all that leaves a choice, essential packages
-/// and names in their order decide.
-pub(super) fn of(universe: &Universe<'_>, reached: &[Reached]) -> Vec<usize> {
+/// Sorts packages into installation order and renumbers their reasons accordingly.
+pub(super) fn ordered(universe: &Universe<'_>, reached: Vec<Reached>) -> Solution {
+    let order = installation_order(universe, &reached);
+    let mut positions = vec![0; reached.len()];
+    for (place, one) in order.iter().enumerate() {
+        positions[*one] = place;
+    }
+    let mut taken: Vec<(usize, Taken)> = Vec::with_capacity(reached.len());
+    for (one, mut reached) in reached.into_iter().enumerate() {
+        if let Reason::Needed { by, .. } = &mut reached.reason {
+            *by = positions[*by];
+        }
+        let choice = reached.choice;
+        let source = universe.source(choice);
+        let reason = reached.reason;
+        taken.push((
+            positions[one],
+            Taken {
+                choice,
+                source,
+                reason,
+            },
+        ));
+    }
+    taken.sort_by_key(|(place, _)| *place);
+    Solution {
+        taken: taken.into_iter().map(|(_, taken)| taken).collect(),
+    }
+}
+
+/// Returns indices of packages in installation order: dependencies come first. In a cycle, packages with the fewest open
+/// pre-dependencies come first, then those with the fewest open dependencies. Ties: essential packages first, then by
+/// name.
+fn installation_order(universe: &Universe<'_>, reached: &[Reached]) -> Vec<usize> {
     let key = |place: usize| {
         let candidate = universe.candidate(reached[place].choice);
         (
@@ -23,21 +54,22 @@ pub(super) fn of(universe: &Universe<'_>, reached: &[Reached]) -> Vec<usize> {
         rank[*place] = i;
     }
     let mut order = Vec::with_capacity(reached.len());
-    for circle in circles(reached, &roots) {
-        match circle[..] {
+    for cycle in components(reached, &roots) {
+        match cycle[..] {
             [one] => order.push(one),
-            _ => break_circle(reached, &circle, &rank, &mut order),
+            _ => order_cycle(reached, &cycle, &rank, &mut order),
         }
     }
     order
 }
 
+/// Returns the indices of all dependencies of a package.
 fn edges(reached: &Reached) -> impl Iterator<Item = usize> {
     reached.pre_depends.iter().chain(&reached.depends).copied()
 }
 
-/// The strongly connected parts, what is depended on first: Tarjan's algorithm with a stack of its own.
-fn circles(reached: &[Reached], roots: &[usize]) -> Vec<Vec<usize>> {
+/// Returns the strongly connected components, dependencies first: Tarjan's algorithm with an explicit stack.
+fn components(reached: &[Reached], roots: &[usize]) -> Vec<Vec<usize>> {
     const NEW: usize = usize::MAX;
     let mut number = vec![NEW; reached.len()];
     let mut low = vec![0; reached.len()];
@@ -83,19 +115,19 @@ fn circles(reached: &[Reached], roots: &[usize]) -> Vec<Vec<usize>> {
     found
 }
 
-/// Orders the packages of a circle.
-fn break_circle(reached: &[Reached], circle: &[usize], rank: &[usize], order: &mut Vec<usize>) {
-    let members: BTreeSet<usize> = circle.iter().copied().collect();
-    let within = |places: &[usize], of: usize| -> BTreeSet<usize> {
-        let places = places.iter().copied();
-        places
+/// Appends the packages of a cycle to the order.
+fn order_cycle(reached: &[Reached], cycle: &[usize], rank: &[usize], order: &mut Vec<usize>) {
+    let members: BTreeSet<usize> = cycle.iter().copied().collect();
+    let within = |positions: &[usize], of: usize| -> BTreeSet<usize> {
+        let positions = positions.iter().copied();
+        positions
             .filter(|one| *one != of && members.contains(one))
             .collect()
     };
-    // How many of the circle each waits for, and who waits for it.
+    // Open pre-dependencies and dependencies of each package within the cycle, and the packages that wait for it.
     let mut waits = vec![(0usize, 0usize); reached.len()];
     let mut waiting: Vec<Vec<(usize, bool)>> = vec![Vec::new(); reached.len()];
-    for one in circle {
+    for one in cycle {
         let before = within(&reached[*one].pre_depends, *one);
         let depends = within(&reached[*one].depends, *one);
         waits[*one] = (before.len(), depends.len());
@@ -106,21 +138,21 @@ fn break_circle(reached: &[Reached], circle: &[usize], rank: &[usize], order: &m
             waiting[other].push((*one, false));
         }
     }
-    let mut ahead: BTreeSet<((usize, usize), usize, usize)> = circle
+    let mut ready: BTreeSet<((usize, usize), usize, usize)> = cycle
         .iter()
         .map(|one| (waits[*one], rank[*one], *one))
         .collect();
-    while let Some((_, _, one)) = ahead.pop_first() {
+    while let Some((_, _, one)) = ready.pop_first() {
         order.push(one);
         for (other, before) in std::mem::take(&mut waiting[one]) {
-            if !ahead.remove(&(waits[other], rank[other], other)) {
+            if !ready.remove(&(waits[other], rank[other], other)) {
                 continue;
             }
             match before {
                 true => waits[other].0 -= 1,
                 false => waits[other].1 -= 1,
             }
-            ahead.insert((waits[other], rank[other], other));
+            ready.insert((waits[other], rank[other], other));
         }
     }
 }

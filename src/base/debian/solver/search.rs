@@ -1,20 +1,20 @@
-//! The search: which packages to take so that every clause holds.
+//! Boolean satisfiability search over packages.
 //!
-//! In come clauses, each a list of packages to take or to leave of which one must come true; out goes an assignment, or
-//! the clauses that cannot hold together. It is conflict-driven clause learning, as in MiniSat: two literals of each
-//! clause are watched, a conflict is traced back to what was decided last, and what was learnt from it becomes a clause.
-//! Clauses may be added at any time, so that only those of packages that are looked at are ever made.
+//! Input: clauses, each a list of literals (take or leave a package) of which one must be true. Output: an assignment, or
+//! the clauses that contradict each other. The algorithm is conflict-driven clause learning, as in MiniSat: two literals
+//! of each clause are watched, a conflict is traced back to the last decision, and the learnt clause is added. Clauses may
+//! be added at any time, so that only those of considered packages are ever created.
 //!
-//! Nothing is random, and what is decided is up to the caller. Left to it too: what the clauses mean.
+//! The search is deterministic. The caller makes the decisions and knows the meaning of clauses.
 
 use crate::error::{Error, Fault, Result};
 
-/// The most literals of all clauses together: some 100 MB.
+/// Maximum number of literals of all clauses: about 100 MB.
 const MAX_LITERALS: usize = 20_000_000;
-/// How often the search may find itself in a dead end: no repository has been seen to need a hundred.
+/// Maximum number of conflicts; known repositories need fewer than a hundred.
 const MAX_CONFLICTS: u64 = 20_000;
 
-/// To take a package, or to leave it.
+/// Literal: take a package, or leave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Literal(u32);
 
@@ -44,47 +44,49 @@ impl Literal {
     }
 }
 
-/// A clause by its number.
+/// Index of a clause.
 pub(super) type ClauseId = u32;
 
+/// Disjunction of literals.
 #[derive(Debug)]
 struct Clause {
-    /// The first two are watched.
+    /// Literals, of which the first two are watched.
     literals: Vec<Literal>,
-    /// What a learnt clause follows from.
+    /// Clauses that a learnt clause follows from.
     parents: Vec<ClauseId>,
 }
 
-/// What is known of a variable.
+/// State of a variable.
 #[derive(Debug, Clone, Copy, Default)]
 struct Variable {
     value: Option<bool>,
     level: u32,
-    /// The clause that left no choice.
+    /// Clause that forced the value.
     reason: Option<ClauseId>,
     is_seen: bool,
 }
 
-/// Why there is no assignment: clauses that contradict each other.
+/// Clauses that contradict each other.
 #[derive(Debug)]
 pub(super) struct Contradiction(pub(super) Vec<ClauseId>);
 
+/// State of the search.
 #[derive(Debug, Default)]
 pub(super) struct Search {
     clauses: Vec<Clause>,
     literals: usize,
-    /// By literal: the clauses that have to be looked at when it becomes false.
+    /// Clauses to check when a literal becomes false, by literal.
     watches: Vec<Vec<ClauseId>>,
     variables: Vec<Variable>,
-    /// What is assigned, in this order.
+    /// Assigned literals, in order of assignment.
     trail: Vec<Literal>,
-    /// How long the trail was before each decision.
+    /// Length of the trail before each decision.
     decisions: Vec<usize>,
-    /// How much of the trail was propagated.
+    /// Length of the propagated part of the trail.
     head: usize,
-    /// A clause that was false when it was added.
+    /// Clause that was false when it was added.
     pending: Option<ClauseId>,
-    /// Clauses of one literal. Added late, they hold since before the decisions that were made meanwhile.
+    /// Clauses of one literal; they hold at every decision level, whenever they were added.
     units: Vec<ClauseId>,
     conflicts: u64,
 }
@@ -98,7 +100,7 @@ impl Search {
         }
     }
 
-    /// Whether a literal is true or false, if that is known.
+    /// Returns the value of a literal; `None` if unassigned.
     pub(super) fn value(&self, literal: Literal) -> Option<bool> {
         let value = self.variables[literal.variable() as usize].value?;
         Some(value == literal.is_take())
@@ -108,12 +110,12 @@ impl Search {
         self.variables[variable as usize].value == Some(true)
     }
 
-    /// The literals of a clause, in no order.
+    /// Returns the literals of a clause, in unspecified order.
     pub(super) fn literals(&self, clause: ClauseId) -> &[Literal] {
         &self.clauses[clause as usize].literals
     }
 
-    /// Adds a clause, which may be one literal, or none, which is a contradiction.
+    /// Adds a clause of any length; an empty one is a contradiction.
     pub(super) fn add(&mut self, literals: Vec<Literal>) -> Result<ClauseId> {
         self.push(literals, Vec::new())
     }
@@ -127,7 +129,7 @@ impl Search {
                 found: self.literals as u64,
             }));
         }
-        // To be watched: first what is true or open, then what became false last.
+        // Watch true or unassigned literals first, then those assigned last.
         for place in 0..literals.len().min(2) {
             let rank = |literal: &Literal| match self.value(*literal) {
                 Some(false) => self.variables[literal.variable() as usize].level,
@@ -138,7 +140,7 @@ impl Search {
                 .max_by_key(|i| rank(&literals[*i]));
             literals.swap(place, best.unwrap_or(place));
         }
-        // There are fewer clauses than literals, so that the numbers suffice; each clause has one or is the last.
+        // The cast is lossless: there are fewer clauses than literals, since an empty clause is the last.
         let id = self.clauses.len() as ClauseId;
         let state = |i: usize| literals.get(i).map(|literal| self.value(*literal));
         let (first, second) = (state(0), state(1));
@@ -176,13 +178,13 @@ impl Search {
         self.trail.push(literal);
     }
 
-    /// Makes an open literal true until a conflict shows that it cannot be.
+    /// Assigns an unassigned literal as a decision, which a conflict may undo.
     pub(super) fn decide(&mut self, literal: Literal) {
         self.decisions.push(self.trail.len());
         self.assign(literal, None);
     }
 
-    /// Draws all consequences. Returns whether decisions had to be taken back.
+    /// Propagates all consequences. Returns whether decisions were undone.
     pub(super) fn settle(&mut self) -> Result<Result<bool, Contradiction>> {
         let mut went_back = false;
         while let Some(conflict) = self.pending.take().or_else(|| self.propagate()) {
@@ -190,7 +192,7 @@ impl Search {
             self.conflicts += 1;
             if self.conflicts > MAX_CONFLICTS {
                 return Err(Error::new(Fault::Limit {
-                    what: "dead ends in the search for packages that fit together",
+                    what: "conflicts in dependency resolution",
                     limit: MAX_CONFLICTS,
                     found: self.conflicts,
                 }));
@@ -202,12 +204,12 @@ impl Search {
         Ok(Ok(went_back))
     }
 
-    /// Makes true what clauses leave no choice about. Returns a clause that is false.
+    /// Assigns literals forced by clauses. Returns a false clause, if one is found.
     fn propagate(&mut self) -> Option<ClauseId> {
         while self.head < self.trail.len() {
-            let gone = self.trail[self.head].not();
+            let falsified = self.trail[self.head].not();
             self.head += 1;
-            let watching = std::mem::take(&mut self.watches[gone.index()]);
+            let watching = std::mem::take(&mut self.watches[falsified.index()]);
             let mut kept = Vec::with_capacity(watching.len());
             let mut conflict = None;
             for id in watching {
@@ -216,7 +218,7 @@ impl Search {
                     continue;
                 }
                 let literals = &mut self.clauses[id as usize].literals;
-                if literals[0] == gone {
+                if literals[0] == falsified {
                     literals.swap(0, 1);
                 }
                 let value = |literal: Literal| {
@@ -240,7 +242,7 @@ impl Search {
                     _ => conflict = Some(id),
                 }
             }
-            self.watches[gone.index()] = kept;
+            self.watches[falsified.index()] = kept;
             if conflict.is_some() {
                 return conflict;
             }
@@ -248,9 +250,9 @@ impl Search {
         None
     }
 
-    /// Learns from a clause that is false, goes back as far as that takes, and draws the first consequence.
+    /// Learns a clause from a false clause, undoes decisions, and propagates the first consequence.
     fn learn(&mut self, conflict: ClauseId) -> Result<Result<(), Contradiction>> {
-        // Clauses that were added late may be false since an earlier decision.
+        // A clause added late may be false since an earlier decision.
         let levels = self.clauses[conflict as usize].literals.iter();
         let level = levels.map(|literal| self.variables[literal.variable() as usize].level);
         let level = level.max().unwrap_or(0);
@@ -261,9 +263,9 @@ impl Search {
         let mut learnt = Vec::new();
         let mut parents = Vec::new();
         let mut seen = Vec::new();
-        // Clauses that left no choice without any decision.
+        // Clauses that forced literals without any decision.
         let mut ground: Vec<ClauseId> = Vec::new();
-        // How many literals of this level still have to be traced back.
+        // Number of literals of this level left to trace back.
         let mut open = 0;
         let mut next = self.trail.len();
         let mut clause = Some(conflict);
@@ -272,7 +274,7 @@ impl Search {
                 parents.push(id);
                 for literal in &self.clauses[id as usize].literals {
                     let variable = &mut self.variables[literal.variable() as usize];
-                    // The literal that a reason made true was seen before.
+                    // The literal that a reason forced was seen before.
                     if variable.is_seen {
                         continue;
                     }
@@ -285,7 +287,7 @@ impl Search {
                     }
                 }
             }
-            // The latest of this level that was met. There is one: the decision itself at the last.
+            // Latest seen literal of this level; the decision itself at the latest.
             let found = self.trail[..next].iter().rposition(|literal| {
                 let variable = &self.variables[literal.variable() as usize];
                 variable.is_seen && variable.level == level
@@ -322,6 +324,7 @@ impl Search {
         Ok(Ok(()))
     }
 
+    /// Undoes decisions above a level.
     fn back_to(&mut self, level: u32) {
         if level >= self.level() {
             return;
@@ -343,33 +346,33 @@ impl Search {
         }
     }
 
-    /// The clauses, none of them learnt, from which a conflict without any decision follows; in the order they were added.
+    /// Returns the original clauses that a conflict without decisions follows from, in order of addition.
     fn contradiction(&self, conflict: ClauseId) -> Contradiction {
-        let mut met = vec![false; self.clauses.len()];
-        let mut ahead = vec![conflict];
+        let mut visited = vec![false; self.clauses.len()];
+        let mut queue = vec![conflict];
         let mut found = Vec::new();
-        // Nothing was decided here, so that every literal has a reason that holds for good. Of clauses that something was
-        // learnt from, the parents have those of their literals.
+        // Without decisions every literal has a permanent reason. Parents of learnt clauses include the reasons of their
+        // own literals.
         let mut reasons = vec![conflict];
         while let Some(id) = reasons.pop() {
             for literal in &self.clauses[id as usize].literals {
                 let reason = self.variables[literal.variable() as usize].reason;
                 if let Some(reason) = reason
-                    && !met[reason as usize]
+                    && !visited[reason as usize]
                 {
-                    met[reason as usize] = true;
+                    visited[reason as usize] = true;
                     reasons.push(reason);
-                    ahead.push(reason);
+                    queue.push(reason);
                 }
             }
         }
-        met.fill(false);
-        while let Some(id) = ahead.pop() {
-            if std::mem::replace(&mut met[id as usize], true) {
+        visited.fill(false);
+        while let Some(id) = queue.pop() {
+            if std::mem::replace(&mut visited[id as usize], true) {
                 continue;
             }
             let parents = &self.clauses[id as usize].parents;
-            ahead.extend(parents);
+            queue.extend(parents);
             if parents.is_empty() {
                 found.push(id);
             }
@@ -393,7 +396,7 @@ mod tests {
             .any(|(variable, take)| (taken >> variable & 1 == 1) == *take)
     }
 
-    /// Whether any assignment makes all clauses true, by trying each.
+    /// Returns whether any assignment satisfies all clauses, by trying each.
     fn can_hold(clauses: &[Vec<(u32, bool)>]) -> bool {
         (0..1 << VARIABLES).any(|taken| clauses.iter().all(|clause| holds(clause, taken)))
     }
@@ -405,11 +408,11 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
-        /// Clauses come one after the other while the search goes on, as packages are looked at.
+        /// Adds clauses during the search, as the solver does.
         #[test]
         fn finds_an_assignment_if_there_is_one(clauses in clauses(), early in 0usize..40) {
             let mut search = Search::new(VARIABLES as usize);
-            let mut ahead = clauses.iter().peekable();
+            let mut queue = clauses.iter().peekable();
             let add = |search: &mut Search, clause: &Vec<(u32, bool)>| {
                 let literals = clause.iter().map(|(variable, take)| match take {
                     true => Literal::take(*variable),
@@ -417,7 +420,7 @@ mod tests {
                 });
                 search.add(literals.collect()).expect("few literals");
             };
-            for clause in ahead.by_ref().take(early) {
+            for clause in queue.by_ref().take(early) {
                 add(&mut search, clause);
             }
             let found = loop {
@@ -427,8 +430,8 @@ mod tests {
                     Ok(false) => {}
                 }
                 let open = (0..VARIABLES).find(|variable| search.value(Literal::take(*variable)).is_none());
-                // An odd one waits for a clause, so that clauses come before and after decisions.
-                let clause = ahead.next_if(|_| open.is_none_or(|open| open % 2 == 1));
+                // Odd variables wait for a clause, so that clauses come before and after decisions.
+                let clause = queue.next_if(|_| open.is_none_or(|open| open % 2 == 1));
                 match (clause, open) {
                     (Some(clause), _) => add(&mut search, clause),
                     (None, Some(open)) => search.decide(Literal::take(open)),
@@ -441,7 +444,7 @@ mod tests {
             match found {
                 Ok(taken) => prop_assert!(clauses.iter().all(|clause| holds(clause, taken))),
                 Err(core) => {
-                    // The numbers of clauses are not those of the list once something was learnt.
+                    // Learnt clauses shift the indices: compare by content.
                     let core: Vec<Vec<(u32, bool)>> = core
                         .iter()
                         .map(|id| search.literals(*id).iter().map(|l| (l.variable(), l.is_take())).collect())

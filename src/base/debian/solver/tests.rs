@@ -1,9 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::base::debian::{Explanation, Paragraphs, WhyNot, explain};
+use crate::base::debian::{Explanation, NotTaken, Paragraphs, explain};
+use crate::error::Result;
 
-/// Packages in a short language, one a line: `NAME VERSION [ARCH]; Field: value; ...`.
+/// Paragraphs of packages, one per line: `NAME VERSION [ARCH]; Field: value; ...`.
 fn paragraphs(lines: &str) -> Paragraphs {
     let mut text = String::new();
     for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -39,7 +40,7 @@ fn request(include: &str) -> Request {
     }
 }
 
-/// `NAME=VERSION` of what is taken, sorted; or why nothing is.
+/// `NAME=VERSION` of the packages taken, sorted, or the error.
 fn answer(universe: &Universe<'_>, request: &Request) -> String {
     match solve(universe, request) {
         Err(error) => error.to_string(),
@@ -62,7 +63,7 @@ fn answer(universe: &Universe<'_>, request: &Request) -> String {
     }
 }
 
-/// Each line of packages, what is asked for, what comes of it; whatever the order of the packages.
+/// Checks requests and their results, independent of the order of packages.
 fn check(lines: &str, cases: &[(&str, &str)]) {
     let backwards: Vec<&str> = lines.lines().rev().collect();
     for lines in [lines.to_owned(), backwards.join("\n")] {
@@ -75,7 +76,7 @@ fn check(lines: &str, cases: &[(&str, &str)]) {
 }
 
 #[test]
-fn a_real_package_is_taken_before_those_that_provide_its_name() {
+fn real_packages_are_preferred_to_providers() {
     check(
         "aaa 9; Provides: real; Priority: required
          real 1
@@ -86,16 +87,16 @@ fn a_real_package_is_taken_before_those_that_provide_its_name() {
             ("a", "a=1 real=1"),
             (
                 "b",
-                "'b' was asked for; b 1 depends on real (>= 2), of which there is only real 1",
+                "'b' requested; b 1 depends on real (>= 2), available: real 1",
             ),
-            // What is there already satisfies it.
+            // A package already taken satisfies it.
             ("c", "aaa=9 c=1"),
         ],
     );
 }
 
 #[test]
-fn a_version_that_stopped_to_provide_a_name_is_not_taken_for_it() {
+fn stale_providers_are_not_taken() {
     check(
         "mover 1; Provides: thing
          mover 2
@@ -146,11 +147,11 @@ fn versions_of_two_suites_do_not_hide_each_other() {
     let found = answer(&universe, &request("d"));
     assert!(found.contains("d 1 depends on lib (<< 2)"), "{found}");
     assert!(found.contains("c 1 depends on lib (= 2)"), "{found}");
-    assert!(found.contains("cannot be there together"), "{found}");
+    assert!(found.contains("cannot be installed together"), "{found}");
 }
 
 #[test]
-fn a_provided_name_has_the_version_that_is_stated() {
+fn provided_versions_are_those_stated() {
     check(
         "plain 5; Provides: v
          stated 5; Provides: v (= 2)
@@ -166,7 +167,7 @@ fn a_provided_name_has_the_version_that_is_stated() {
             ("b", "b=1 stated=5"),
             (
                 "c",
-                "'c' was asked for; c 1 depends on v (>= 3), which is not there",
+                "'c' requested; c 1 depends on v (>= 3), which is missing",
             ),
             ("d a", "a=1 d=1 plain=5"),
             ("e", "e=1 mawk=1"),
@@ -176,7 +177,7 @@ fn a_provided_name_has_the_version_that_is_stated() {
 }
 
 #[test]
-fn what_leads_nowhere_is_taken_back() {
+fn decisions_that_conflict_are_undone() {
     check(
         "a 1; Depends: x | y
          x 1; Depends: deep
@@ -200,7 +201,7 @@ fn what_leads_nowhere_is_taken_back() {
             ("self", "self=1"),
             (
                 "self s",
-                "'self' was asked for; 's' was asked for; self 1 conflicts with s",
+                "'self' requested; 's' requested; self 1 conflicts with s",
             ),
         ],
     );
@@ -225,12 +226,12 @@ fn architectures() {
             ("app lib", "app:i386=1 lang=1 lib:i386=1 lib=1 tool=1"),
             (
                 "bad",
-                "'bad' was asked for; bad:i386 1 depends on data, of which there is only data 1",
+                "'bad' requested; bad:i386 1 depends on data, available: data 1",
             ),
             ("two", "odd:i386=2 two:i386=1"),
             (
                 "three",
-                "'three' was asked for; three 1 depends on tool:any, of which there is only tool 1",
+                "'three' requested; three 1 depends on tool:any, available: tool 1",
             ),
         ],
     );
@@ -296,7 +297,7 @@ fn variants_exclusions_and_recommendations() {
 }
 
 #[test]
-fn what_others_need_is_installed_first() {
+fn dependencies_are_installed_first() {
     let paragraphs = paragraphs(
         "a 1; Depends: z, c
          z 1; Depends: y
@@ -306,7 +307,7 @@ fn what_others_need_is_installed_first() {
          e 1; Depends: a; Essential: yes",
     );
     let universe = universe(&paragraphs);
-    let solution = solve(&universe, &request("e")).expect("no trouble");
+    let solution = solve(&universe, &request("e")).expect("no error");
     let solution = solution.expect("a solution");
     let names: Vec<&str> = solution
         .taken
@@ -314,7 +315,7 @@ fn what_others_need_is_installed_first() {
         .map(|taken| universe.candidate(taken.choice).name)
         .collect();
     assert_eq!(names, ["y", "z", "c", "d", "a", "e"]);
-    // Reasons name their packages by the places in that order.
+    // Reasons refer to packages by index in installation order.
     let reason = &solution.taken[0].reason;
     let expected = Reason::Needed {
         by: 1,
@@ -322,7 +323,7 @@ fn what_others_need_is_installed_first() {
         relation: "y".to_owned(),
     };
     assert_eq!(*reason, expected);
-    assert!(solution.taken[5].is_asked_for());
+    assert!(solution.taken[5].is_requested());
 }
 
 #[test]
@@ -339,7 +340,7 @@ fn explanations() {
     );
     let universe = universe(&paragraphs);
     let request = request("a");
-    let solution = solve(&universe, &request).expect("no trouble");
+    let solution = solve(&universe, &request).expect("no error");
     let solution = solution.expect("a solution");
     let ask = |name: &str| {
         let wanted = Wanted::parse(name).expect("a package");
@@ -355,21 +356,21 @@ fn explanations() {
     };
     let steps: Vec<&str> = chain.iter().map(|step| step.package.as_str()).collect();
     assert_eq!(steps, ["a 1", "b 1", "c 2"]);
-    assert_eq!(chain[0].reason, Reason::Asked("a".to_owned()));
+    assert_eq!(chain[0].reason, Reason::Requested("a".to_owned()));
     assert_eq!(others, ["c 1"]);
     let mentions = [("b 1".to_owned(), "depends on c (>= 1)".to_owned())];
     assert_eq!(needed_by, mentions);
     for (name, expected) in [
-        ("nothing", "Absent"),
-        ("virtual", "Absent"),
+        ("nothing", "Missing"),
+        ("virtual", "Missing"),
         ("alternative", "NotNeeded"),
         ("enemy", "enemy 1 conflicts with c"),
     ] {
-        let Explanation::Left { why, .. } = ask(name) else {
+        let Explanation::NotTaken { why, .. } = ask(name) else {
             panic!("{name} is not taken");
         };
         let found = match why {
-            WhyNot::Impossible(unsolvable) => unsolvable.to_string(),
+            NotTaken::Unsatisfiable(unsolvable) => unsolvable.to_string(),
             why => format!("{why:?}"),
         };
         assert!(found.contains(expected), "{name}: {found}");
@@ -377,7 +378,7 @@ fn explanations() {
 }
 
 #[test]
-fn what_is_no_package_is_refused() {
+fn invalid_selections_and_relations_are_refused() {
     for bad in [
         "", "a b", "a=", "a=1 2", "a/", "A B", "-a", "a (>= 1)", "a:b:c",
     ] {
@@ -388,15 +389,15 @@ fn what_is_no_package_is_refused() {
     let found = answer(&universe, &request("a"));
     assert_eq!(
         found,
-        "a 1: Depends: relation: expected nothing after a relation, found 'b c'"
+        "a 1: Depends: relation: expected end of relation, found 'b c'"
     );
-    // Nobody looked at the other one.
+    // Relations of packages outside the closure are not parsed.
     assert_eq!(answer(&universe, &request("d")), "d=1");
 }
 
-/// What apt answered, and what mmdebstrap took for minbase: see testdata/README.md.
+/// Compares with recorded choices of apt, and of mmdebstrap for minbase: see testdata/README.md.
 #[test]
-fn apt_chooses_the_same() {
+fn choices_match_apt() {
     let read = |name: &str| {
         let path = format!("{}/testdata/solver/{name}", env!("CARGO_MANIFEST_DIR"));
         std::fs::read_to_string(path).expect("test data")
@@ -414,7 +415,7 @@ fn apt_chooses_the_same() {
             },
             name => request(name),
         };
-        let solution = solve(&universe, &request).expect("no trouble");
+        let solution = solve(&universe, &request).expect("no error");
         let solution = solution.expect("a solution");
         let mut names: Vec<&str> = solution
             .taken
@@ -430,11 +431,11 @@ fn apt_chooses_the_same() {
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
-/// A package of the model: dependencies as lists of alternatives, and conflicts, all by number.
+/// Packages of the model: dependencies as lists of alternatives, and conflicts, all by index.
 type Model = Vec<(Vec<Vec<usize>>, Vec<usize>)>;
 
-/// Whether those packages fit together, as Policy says, in the plainest way.
-fn fits(model: &Model, taken: u32) -> bool {
+/// Returns whether a set of packages satisfies the model.
+fn is_solution(model: &Model, taken: u32) -> bool {
     let has = |one: usize| taken >> one & 1 == 1;
     (0..NAMES.len()).filter(|one| has(*one)).all(|one| {
         let (depends, conflicts) = &model[one];
@@ -449,7 +450,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
     /// The oracle tries all sets of packages.
     #[test]
-    fn finds_packages_that_fit_if_there_are_any(
+    fn finds_a_solution_if_one_exists(
         model in prop::collection::vec(
             (
                 prop::collection::vec(prop::collection::vec(0..NAMES.len(), 1..4), 0..3),
@@ -470,15 +471,15 @@ proptest! {
         }
         let paragraphs = paragraphs(&lines);
         let universe = universe(&paragraphs);
-        let possible = (0..1 << NAMES.len()).any(|taken| taken & 1 == 1 && fits(&model, taken));
-        match solve(&universe, &request("a")).expect("no trouble") {
+        let possible = (0..1 << NAMES.len()).any(|taken| taken & 1 == 1 && is_solution(&model, taken));
+        match solve(&universe, &request("a")).expect("no error") {
             Ok(solution) => {
                 let numbers = solution.taken.iter().map(|taken| {
                     let name = universe.candidate(taken.choice).name;
                     NAMES.iter().position(|one| *one == name).expect("a name")
                 });
                 let taken = numbers.fold(0, |all, one| all | 1 << one);
-                prop_assert!(fits(&model, taken), "{}{:b}", lines, taken);
+                prop_assert!(is_solution(&model, taken), "{}{:b}", lines, taken);
                 prop_assert!(taken & 1 == 1);
             }
             Err(unsolvable) => prop_assert!(!possible, "{}{}", lines, unsolvable),

@@ -1,4 +1,4 @@
-//! The packages that there are to choose from, and who satisfies whom.
+//! Available packages, and the relations they satisfy.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -7,27 +7,27 @@ use crate::base::debian::Version;
 use crate::base::debian::relation::{Relation, parse_plain};
 use crate::error::{At, Error, Fault, Result};
 
-/// The most packages of all repositories together: Debian has some 65,000 for one architecture.
+/// Maximum number of packages of all repositories: Debian has about 65,000 for one architecture.
 const MAX_CANDIDATES: usize = 2_000_000;
 
-/// A package that could be taken: what the solver has to know of its control data.
+/// Available package: the control fields that the solver uses.
 #[derive(Debug, Clone)]
 pub struct Candidate<'t> {
-    /// Its name.
+    /// Package name.
     pub name: &'t str,
-    /// Its version.
+    /// Version.
     pub version: Version<'t>,
-    /// Its architecture, or `all`.
+    /// Architecture, or `all`.
     pub architecture: &'t str,
-    /// How it may be combined with other architectures.
+    /// Multi-arch behavior.
     pub multi_arch: MultiArch,
-    /// Whether every system has it without being asked.
+    /// Set for essential packages.
     pub is_essential: bool,
-    /// How much it belongs to every system.
+    /// Priority.
     pub priority: Priority,
-    /// Of two that fit, the one with the higher rank is taken whatever the versions are.
+    /// Rank: a package of a higher rank is preferred regardless of version.
     pub rank: i32,
-    /// The suite it is from, for requests that name one; empty if none does.
+    /// Suite, for requests that name one; empty if none does.
     pub suite: &'t str,
     pub(in crate::base::debian) pre_depends: &'t str,
     pub(in crate::base::debian) depends: &'t str,
@@ -37,45 +37,45 @@ pub struct Candidate<'t> {
     pub(super) provides: &'t str,
 }
 
-/// The field `Multi-Arch`.
+/// Value of the field `Multi-Arch`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum MultiArch {
-    /// It satisfies packages of its own architecture.
+    /// Satisfies packages of its own architecture.
     #[default]
     No,
-    /// It can be there for several architectures at once.
+    /// Can be installed for several architectures at once.
     Same,
-    /// It satisfies packages of any architecture.
+    /// Satisfies packages of any architecture.
     Foreign,
-    /// It satisfies those of any architecture that ask for `NAME:any`.
+    /// Satisfies relations to `NAME:any` of any architecture.
     Allowed,
 }
 
-/// The field `Priority`, the highest first.
+/// Value of the field `Priority`, highest first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
-    /// Needed for the system to work.
+    /// Necessary for the system to work.
     Required,
     /// Expected on any system.
     Important,
-    /// On every system that has no reason against.
+    /// Part of a standard system.
     Standard,
-    /// All others.
+    /// All other packages.
     #[default]
     Optional,
-    /// What Policy had below that once.
+    /// Below optional; deprecated by Policy.
     Extra,
 }
 
 impl<'t> Candidate<'t> {
-    /// Reads one from the fields of its control data.
+    /// Reads a package from its control fields.
     ///
     /// # Errors
-    /// `Schema` for a package without a name or a usable version. The place is its name.
+    /// `Schema` for a package without a name or a valid version. The context is the name.
     pub fn of(fields: impl Iterator<Item = (&'t str, &'t str)>) -> Result<Self> {
         let mut name = "";
         let mut version = "";
-        // Versions are only looked at below; a literal keeps the struct whole until then.
+        // Name and version are set below, after the loop.
         let mut candidate = Candidate {
             name,
             version: Version::parse("0")?,
@@ -92,7 +92,7 @@ impl<'t> Candidate<'t> {
             breaks: "",
             provides: "",
         };
-        // One pass: indexes have tens of thousands of these.
+        // One pass: an index has tens of thousands of packages.
         for (field, value) in fields {
             let place = match field.as_bytes().first().map(u8::to_ascii_lowercase) {
                 Some(b'p') if field.eq_ignore_ascii_case("Package") => &mut name,
@@ -132,7 +132,7 @@ impl<'t> Candidate<'t> {
         if name.is_empty() {
             return Err(Error::new(Fault::Schema {
                 field: "Package".into(),
-                expected: "a name",
+                expected: "package name",
                 found: "none".into(),
             }));
         }
@@ -154,7 +154,7 @@ impl Priority {
     }
 }
 
-/// A package by its place in the [`Universe`].
+/// Index of a package in the [`Universe`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Choice(pub(super) u32);
 
@@ -164,26 +164,26 @@ impl Choice {
     }
 }
 
-/// All packages, by name. Which order they came in does not matter, but for packages that are equal in name, version,
-/// architecture and rank: of those the first is taken.
+/// All packages, by name. The order of the input matters only for packages of equal name, version, architecture and
+/// rank: of those the first is taken.
 #[derive(Debug)]
 pub struct Universe<'t> {
     native: &'t str,
-    /// By name; of a name the best first.
+    /// Packages by name, best first.
     candidates: Vec<Candidate<'t>>,
-    /// Where each was in what was given.
+    /// Index of each package in the input.
     sources: Vec<usize>,
     by_name: HashMap<&'t str, (u32, u32)>,
-    /// Those that provide a name, the likeliest first, with how they provide it.
+    /// Providers of each name, most preferred first, with the provided relation.
     providers: HashMap<&'t str, Vec<(Choice, Relation<'t>)>>,
 }
 
 impl<'t> Universe<'t> {
-    /// Sorts packages for a machine of that architecture. Packages of architectures that are neither native, `all` nor
-    /// in `foreign` are left out.
+    /// Sorts packages for a native architecture. Packages of architectures other than native, `all` and `foreign` are
+    /// ignored.
     ///
     /// # Errors
-    /// `Schema` for a field `Provides` that cannot be read, placed at the package; `Limit` for more than anybody has.
+    /// `Schema` for an invalid field `Provides`, with the package as context; `Limit` for too many packages.
     pub fn new(
         candidates: impl IntoIterator<Item = Candidate<'t>>,
         native: &'t str,
@@ -214,7 +214,7 @@ impl<'t> Universe<'t> {
                 .then_with(|| a.architecture.cmp(b.architecture))
                 .then_with(|| i.cmp(j))
         });
-        // The same package from two repositories: the first is as good as the other.
+        // Duplicates from several repositories: keep the first.
         all.dedup_by(|(_, b), (_, a)| {
             let key = |one: &Candidate<'t>| (one.name, one.architecture, one.rank);
             key(a) == key(b) && a.version.as_str() == b.version.as_str() && a.suite == b.suite
@@ -240,14 +240,14 @@ impl<'t> Universe<'t> {
             }
             let place = || format!("{}: Provides", candidate.name);
             for provided in parse_plain(candidate.provides).at(place)? {
-                // What a package provides under its own name is the package.
+                // A package is no provider of its own name.
                 if provided.name != candidate.name {
                     let list = self.providers.entry(provided.name).or_default();
                     list.push((Choice(i), provided));
                 }
             }
         }
-        // Those of one name follow each other, the best first: a further one of an architecture is stale.
+        // Packages of one name are adjacent, best first: further ones of the same architecture are stale.
         let candidates = &self.candidates;
         let (mut name, mut architectures) = ("", Vec::new());
         let stale = candidates.iter().map(|candidate| {
@@ -263,8 +263,8 @@ impl<'t> Universe<'t> {
         });
         let stale: Vec<bool> = stale.collect();
         for list in self.providers.values_mut() {
-            // The sort keeps those of one name in their order, the best first. A version that there is a better one of
-            // comes last: what it provides may have moved elsewhere since.
+            // The stable sort keeps packages of one name best first. Stale versions come last: the names they provide may
+            // have moved to another package.
             list.sort_by_key(|(choice, _)| {
                 let provider = &candidates[choice.index()];
                 (stale[choice.index()], provider.priority, provider.name)
@@ -273,44 +273,44 @@ impl<'t> Universe<'t> {
         Ok(())
     }
 
-    /// A package.
+    /// Returns a package.
     pub fn candidate(&self, choice: Choice) -> &Candidate<'t> {
         &self.candidates[choice.index()]
     }
 
-    /// Where it was in what the universe was made of.
+    /// Returns the index of a package in the input of [`Universe::new`].
     pub fn source(&self, choice: Choice) -> usize {
         self.sources[choice.index()]
     }
 
-    /// The architecture of the machine.
+    /// Returns the native architecture.
     pub fn native(&self) -> &'t str {
         self.native
     }
 
-    /// All packages, by name, those of one name the best first.
+    /// Returns all packages by name, best first within a name.
     pub fn all(&self) -> impl Iterator<Item = Choice> + use<> {
-        // There are no more than MAX_CANDIDATES.
+        // The cast is lossless: there are at most MAX_CANDIDATES.
         (0..self.candidates.len() as u32).map(Choice)
     }
 
-    /// The packages of a name, the native and best first.
+    /// Returns the packages of a name, native packages first, then best first.
     pub fn named(&self, name: &str) -> impl Iterator<Item = Choice> + use<> {
         let (start, end) = self.by_name.get(name).copied().unwrap_or_default();
         (start..end).map(Choice)
     }
 
-    /// The packages that provide a name without having it, the likeliest first: the highest priority, then by name.
+    /// Returns the packages that provide a name without having it, by priority, then by name.
     pub fn providers(&self, name: &str) -> &[(Choice, Relation<'t>)] {
         self.providers.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// What a package provides.
+    /// Returns the provided relations of a package.
     pub(in crate::base::debian) fn provided(&self, choice: Choice) -> Result<Vec<Relation<'t>>> {
         parse_plain(self.candidate(choice).provides)
     }
 
-    /// The architecture a package counts as.
+    /// Returns the effective architecture of a package: native for `all`.
     pub fn machine(&self, candidate: &Candidate<'t>) -> &'t str {
         match candidate.architecture {
             "all" | "" => self.native,
@@ -318,11 +318,11 @@ impl<'t> Universe<'t> {
         }
     }
 
-    /// Who satisfies a relation of that package, the first choice first: packages of that name, its own architecture
-    /// first, then those that provide the name.
+    /// Returns the packages that satisfy a relation of package `from`, in order of preference: packages of the name, of
+    /// the same architecture first, then providers.
     pub(super) fn satisfiers(&self, from: Option<Choice>, relation: &Relation<'_>) -> Vec<Choice> {
         let machine = from.map_or(self.native, |from| self.machine(self.candidate(from)));
-        let fits = |choice: &Choice| self.is_seen(machine, relation, *choice, None);
+        let fits = |choice: &Choice| self.is_visible(machine, relation, *choice, None);
         let mut found: Vec<Choice> = self
             .named(relation.name)
             .filter(|choice| relation.allows(&self.candidate(*choice).version) && fits(choice))
@@ -335,15 +335,16 @@ impl<'t> Universe<'t> {
             providers
                 .filter(|(choice, provided)| {
                     provides(provided, relation)
-                        && self.is_seen(machine, relation, *choice, Some(provided))
+                        && self.is_visible(machine, relation, *choice, Some(provided))
                 })
                 .map(|(choice, _)| *choice),
         );
         found
     }
 
-    /// Who a field `Conflicts` or `Breaks` of that package is against: of any architecture, itself never.
-    pub(super) fn enemies(&self, of: Choice, relation: &Relation<'_>) -> Vec<Choice> {
+    /// Returns the packages that a field `Conflicts` or `Breaks` of package `of` excludes: of any architecture, never the
+    /// package itself.
+    pub(super) fn conflicting(&self, of: Choice, relation: &Relation<'_>) -> Vec<Choice> {
         let name = self.candidate(of).name;
         let is_meant = |choice: &Choice| {
             let other = self.candidate(*choice);
@@ -363,15 +364,16 @@ impl<'t> Universe<'t> {
         real.chain(virtually).filter(is_meant).collect()
     }
 
-    /// Whether two packages of one name can be there together: the same version for two architectures.
+    /// Returns whether two packages of one name can be installed together: the same version for two architectures.
     pub(super) fn coexist(&self, a: Choice, b: Choice) -> bool {
         let (a, b) = (self.candidate(a), self.candidate(b));
         let same = |one: &Candidate| one.multi_arch == MultiArch::Same;
         self.machine(a) != self.machine(b) && same(a) && same(b) && a.version == b.version
     }
 
-    /// Whether a package of that machine sees the other one, by dpkg's rules on architectures.
-    fn is_seen(
+    /// Returns whether a relation of a package of architecture `machine` can be satisfied by another package, by dpkg's
+    /// multi-arch rules.
+    fn is_visible(
         &self,
         machine: &str,
         relation: &Relation<'_>,
@@ -391,7 +393,7 @@ impl<'t> Universe<'t> {
     }
 }
 
-/// Whether a name that is provided is what a relation asks for: a version is satisfied only by one that is stated.
+/// Returns whether a provided name satisfies a relation: a versioned relation needs a provided version.
 fn provides(provided: &Relation<'_>, wanted: &Relation<'_>) -> bool {
     match (&wanted.version, &provided.version) {
         (None, _) => true,

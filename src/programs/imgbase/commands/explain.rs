@@ -3,7 +3,7 @@
 use super::Selection;
 use super::sources::universe;
 use crate::base::debian::solver::{Reason, Wanted};
-use crate::base::debian::{Explanation, Step, WhyNot, explain, solve};
+use crate::base::debian::{Explanation, NotTaken, Step, explain, solve};
 use crate::cli::{Common, Io, Page, Uses, Verdict, no_effect};
 use crate::error::Result;
 use crate::escape;
@@ -63,7 +63,7 @@ impl Explain {
                         io.line(&format!("  also here: {}", others.join(", ")))?;
                     }
                 }
-                Explanation::Left {
+                Explanation::NotTaken {
                     versions,
                     providers,
                     why,
@@ -71,9 +71,9 @@ impl Explain {
                 } => {
                     io.line(&format!("{name}: not taken"))?;
                     match why {
-                        WhyNot::Absent => io.line("  no package of that name is here")?,
-                        WhyNot::NotNeeded => io.line("  nothing that is taken needs it")?,
-                        WhyNot::Impossible(unsolvable) => {
+                        NotTaken::Missing => io.line("  no package of that name is here")?,
+                        NotTaken::NotNeeded => io.line("  nothing that is taken needs it")?,
+                        NotTaken::Unsatisfiable(unsolvable) => {
                             for fact in &unsolvable.facts {
                                 io.line(&format!("  {fact}"))?;
                             }
@@ -99,7 +99,7 @@ impl Explain {
 fn because(step: &Step) -> String {
     let package = &step.package;
     match &step.reason {
-        Reason::Asked(words) => format!("{package}: asked for as {words}"),
+        Reason::Requested(words) => format!("{package}: asked for as {words}"),
         Reason::Essential => format!("{package}: essential"),
         Reason::Priority(priority) => format!("{package}: of priority {}", priority.as_str()),
         Reason::Variant => format!("{package}: of the variant"),

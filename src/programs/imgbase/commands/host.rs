@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::ImageArgs;
 use super::report::{self, Document};
-use crate::base::debian::given;
+use crate::base::debian::read_debs;
 use crate::base::debian::solver::Wanted;
 use crate::cli::{Common, Io, Page, Uses, Verdict, no_effect, source_date_epoch};
 use crate::error::{Error, Result};
@@ -133,7 +133,7 @@ impl Host {
                 Modifieds::Keep => Modified::Keep,
             },
             emulation: EmulationOptions::default(),
-            debs: given(&self.debs)?,
+            debs: read_debs(&self.debs)?,
             temp_dir: request.temp_dir.clone(),
             filters: self.filter.filters()?,
             recipes: self.recipes.read()?,

@@ -108,8 +108,8 @@ fn by_request(selection: &Selection, merged: bool, io: &mut Io) -> Result<Packag
     let mut debs = Vec::with_capacity(taken.len());
     for taken in &taken {
         let (number, entry) = entries.get(taken.source).ok_or(Fault::StreamConsumed)?;
-        lock.push(entry, *number, taken.is_asked_for())?;
-        debs.push(DebToUnpack::of_entry(entry, taken.is_asked_for())?);
+        lock.push(entry, *number, taken.is_requested())?;
+        debs.push(DebToUnpack::of_entry(entry, taken.is_requested())?);
     }
     Ok(PackageSet {
         variant,

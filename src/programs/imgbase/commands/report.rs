@@ -86,7 +86,7 @@ impl Document<'_> {
             package.map(|package| package.name().to_owned())
         };
         let reason = |reason: &Reason| match reason {
-            Reason::Asked(words) => json!({"asked": words}),
+            Reason::Requested(words) => json!({"asked": words}),
             Reason::Essential => json!("essential"),
             Reason::Priority(priority) => json!({"priority": priority.as_str()}),
             Reason::Variant => json!("variant"),

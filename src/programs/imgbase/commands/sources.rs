@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::debian::solver::Candidate;
 use crate::base::debian::{
-    IndexEntry, Keyring, Note, Opening, Repository, SourceKind, Trust, Universe,
+    IndexEntry, Keyring, Note, Repository, RepositoryOptions, SourceKind, Trust, Universe,
 };
 use crate::cli::{Io, now};
 use crate::error::{At, Error, Fault, Result};
@@ -207,7 +207,7 @@ impl Sources {
     /// Opens all sources, and prints warnings about them.
     ///
     /// # Errors
-    /// `Usage` without a source; as [`Repository::open`], [`Repository::of_apt`] and [`Repository::of_debs`].
+    /// `Usage` without a source; as [`Repository::open`], [`Repository::from_apt`] and [`Repository::from_debs`].
     pub fn open(&self, io: &mut Io) -> Result<AvailablePackages> {
         let apt = self.apt_directories();
         if self.repo.is_empty() && self.debs.is_empty() && apt.is_none() {
@@ -216,7 +216,7 @@ impl Sources {
         }
         let architecture = self.architecture();
         let trust = self.trust()?;
-        let options = Opening {
+        let options = RepositoryOptions {
             architectures: std::slice::from_ref(&architecture),
             trust: &trust,
             now: self.at.unwrap_or_else(|| now().seconds()),
@@ -232,10 +232,10 @@ impl Sources {
             }
         }
         if let Some((lists, archives)) = &apt {
-            repositories.extend(Repository::of_apt(lists, archives, &options)?);
+            repositories.extend(Repository::from_apt(lists, archives, &options)?);
         }
         if !self.debs.is_empty() {
-            repositories.push(Repository::of_debs(&self.debs)?);
+            repositories.push(Repository::from_debs(&self.debs)?);
         }
         for repository in &repositories {
             for note in repository.notes() {

@@ -75,7 +75,7 @@ fn apply_to(editor: &mut TreeEditor<'_>, action: &Action) -> Result<()> {
             accounts.save(editor)?;
             match home {
                 Some(home) if !editor.is_directory(home) => {
-                    editor.put(home, Node::folder(0o755).owned(uid, gid))
+                    editor.put(home, Node::directory(0o755).owned(uid, gid))
                 }
                 _ => Ok(()),
             }
@@ -101,7 +101,7 @@ fn apply_to(editor: &mut TreeEditor<'_>, action: &Action) -> Result<()> {
         }
         Action::Directory { path, mode } => match editor.is_directory(path) {
             true => Ok(()),
-            false => editor.put(path, Node::folder(mode.unwrap_or(0o755))),
+            false => editor.put(path, Node::directory(mode.unwrap_or(0o755))),
         },
         Action::Link { path, to } => editor.put(path, Node::symlink(to)),
         Action::Text { path, text, mode } => {

@@ -40,7 +40,7 @@ pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
         editor.write("etc/ca-certificates.conf", format!("{HEAD}{names}"))?;
     }
     if !editor.is_directory(DIRECTORIES[1]) {
-        editor.put(DIRECTORIES[1], Node::folder(0o755))?;
+        editor.put(DIRECTORIES[1], Node::directory(0o755))?;
     }
     let chosen = chosen
         .iter()

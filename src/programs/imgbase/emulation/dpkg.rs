@@ -141,7 +141,7 @@ fn write(editor: &mut TreeEditor<'_>, packages: &[Unpacked], state: State) -> Re
         editor.put(&format!("{root}/{lock}"), Node::file(0o640, ""))?;
     }
     for directory in ["alternatives", "info", "parts", "updates"] {
-        editor.add(&format!("{root}/{directory}"), Node::folder(0o755))?;
+        editor.add(&format!("{root}/{directory}"), Node::directory(0o755))?;
     }
     Ok(())
 }

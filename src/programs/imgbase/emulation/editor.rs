@@ -72,7 +72,7 @@ impl<'a> TreeEditor<'a> {
     pub(super) fn is_directory(&self, path: &str) -> bool {
         let found = self.base.rootfs.follow(path.as_bytes());
         let node = found.ok().and_then(|path| self.base.rootfs.get(&path));
-        node.is_some_and(|node| node.kind == Kind::Folder)
+        node.is_some_and(|node| node.kind == Kind::Directory)
     }
 
     /// Returns the bytes of a file, links followed; `None` if it is missing.

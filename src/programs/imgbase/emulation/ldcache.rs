@@ -98,7 +98,7 @@ fn scan(rootfs: &Rootfs, machine: Option<u16>) -> Result<Found> {
         };
         if rootfs
             .get(&resolved)
-            .is_none_or(|node| node.kind != NodeKind::Folder)
+            .is_none_or(|node| node.kind != NodeKind::Directory)
             || !seen.insert(resolved.clone())
         {
             continue;
@@ -114,7 +114,7 @@ fn scan(rootfs: &Rootfs, machine: Option<u16>) -> Result<Found> {
         let hwcaps = [resolved.as_slice(), b"/glibc-hwcaps"].concat();
         for named in rootfs
             .children(&hwcaps)
-            .filter(|named| named.node.kind == NodeKind::Folder)
+            .filter(|named| named.node.kind == NodeKind::Directory)
         {
             let name = &named.path[hwcaps.len() + 1..];
             let written = [directory.as_slice(), b"/glibc-hwcaps/", name].concat();
@@ -500,7 +500,7 @@ mod tests {
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes).expect("bytes");
             let node = match entry.header().entry_type() {
-                tar::EntryType::Directory => Node::folder(0o755),
+                tar::EntryType::Directory => Node::directory(0o755),
                 tar::EntryType::Symlink => Node::symlink(link.expect("a link")),
                 _ => Node::file(0o755, bytes),
             };

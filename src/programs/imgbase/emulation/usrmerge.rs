@@ -30,7 +30,7 @@ pub fn merge_usr(base: &mut Base, architecture: &str) -> Result<()> {
     let epoch = base.epoch;
     for directory in directories(architecture) {
         let target = format!("usr/{directory}");
-        let made = Node::folder(0o755).at(epoch).from(origin);
+        let made = Node::directory(0o755).at(epoch).from(origin);
         base.rootfs.put(target.as_bytes(), made)?;
         let link = Node::symlink(&target).at(epoch).from(origin);
         base.rootfs.put(directory.as_bytes(), link)?;

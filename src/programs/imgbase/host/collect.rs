@@ -60,7 +60,7 @@ pub fn host(base: &mut Base, root: &Path, options: &HostOptions) -> Result<HostR
         let list = lists.get(&taken.source).map_or(&[][..], Vec::as_slice);
         let mut package = system.package(paragraph)?;
         package.origin = base.origin(name);
-        package.asked_for = options.packages.iter().any(|wanted| wanted.name() == name);
+        package.is_requested = options.packages.iter().any(|wanted| wanted.name() == name);
         package.paths = list.to_vec();
         copier
             .package(&mut base.rootfs, &package, paragraph)

@@ -189,7 +189,7 @@ impl<'r> FileCopier<'r> {
             }
         }
         let mut node = if kind.is_dir() {
-            Node::folder(mode(metadata))
+            Node::directory(mode(metadata))
         } else if kind.is_symlink() {
             let target = std::fs::read_link(&found.outside);
             let target = target.map_err(|error| Error::io("read", error))?;
@@ -199,7 +199,7 @@ impl<'r> FileCopier<'r> {
             Node {
                 kind: Kind::File(contents),
                 mode: mode(metadata),
-                ..Node::folder(0)
+                ..Node::directory(0)
             }
         } else {
             let why = "unsupported file type: neither a file, a directory nor a link";
@@ -265,7 +265,7 @@ impl<'r> FileCopier<'r> {
     pub(super) fn set_directory_times(&self, rootfs: &mut Rootfs, epoch: i64) {
         let directories: BTreeSet<Vec<u8>> = rootfs
             .walk()
-            .filter(|named| named.node.kind == Kind::Folder)
+            .filter(|named| named.node.kind == Kind::Directory)
             .map(|named| named.path.to_vec())
             .collect();
         for path in directories {

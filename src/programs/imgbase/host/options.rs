@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::base::debian::Given;
+use crate::base::debian::DebFile;
 use crate::base::debian::solver::{Reason, Wanted};
 use crate::programs::imgbase::coverage::ScriptCoverage;
 use crate::programs::imgbase::emulation::{EmulationOptions, EmulationReport};
@@ -25,7 +25,7 @@ pub struct HostOptions {
     /// Options of the emulation.
     pub emulation: EmulationOptions,
     /// Package files from which changed and missing files are restored.
-    pub debs: Vec<Given>,
+    pub debs: Vec<DebFile>,
     /// Directory for temporary files.
     pub temp_dir: PathBuf,
     /// Filters of the packages' files.

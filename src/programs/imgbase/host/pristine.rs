@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::options::Changed;
-use crate::base::debian::Given;
+use crate::base::debian::DebFile;
 use crate::blob::Meter;
 use crate::error::Result;
 use crate::programs::imgbase::Base;
@@ -18,7 +18,7 @@ use crate::programs::imgbase::unpack::{DebToUnpack, UnpackOptions, unpack};
 pub(super) fn restore(
     base: &mut Base,
     changed: &mut [Changed],
-    debs: &[Given],
+    debs: &[DebFile],
     temp_dir: &Path,
 ) -> Result<()> {
     let mut wanted: BTreeMap<PathBuf, Vec<&mut Changed>> = BTreeMap::new();
@@ -26,7 +26,7 @@ pub(super) fn restore(
         let mut packages = base.packages.iter();
         let package = packages.find(|package| package.name() == one.package);
         let Some(package) = package else { continue };
-        let is_same = |given: &&Given| {
+        let is_same = |given: &&DebFile| {
             let same = |field| given.control.get(field) == package.control.get(field);
             same("Package") && same("Version") && same("Architecture")
         };

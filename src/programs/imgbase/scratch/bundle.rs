@@ -70,7 +70,7 @@ pub(super) fn add(builder: &mut Builder<'_>, bundle: &Bundle) -> Result<()> {
         Bundle::Tmp => builder
             .base
             .rootfs
-            .put(b"tmp", Node::folder(0o1777))
+            .put(b"tmp", Node::directory(0o1777))
             .map(drop),
         Bundle::User(..) => Ok(()),
     }
@@ -219,7 +219,7 @@ pub(super) fn accounts(builder: &mut Builder<'_>, bundles: &[Bundle]) -> Result<
         builder
             .base
             .rootfs
-            .put(home.as_bytes(), Node::folder(0o700).owned(uid, uid))?;
+            .put(home.as_bytes(), Node::directory(0o700).owned(uid, uid))?;
     }
     builder
         .base

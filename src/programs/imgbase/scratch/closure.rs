@@ -154,7 +154,7 @@ impl<'a> Builder<'a> {
             ..crate::disk::Options::default()
         };
         let directory = crate::disk::Directory::read(outside, &options)?;
-        self.base.rootfs.put(destination, Node::folder(0o755))?;
+        self.base.rootfs.put(destination, Node::directory(0o755))?;
         for (item, _) in directory.items() {
             let path = [destination, b"/", &item.path].concat();
             let from = outside
@@ -172,7 +172,7 @@ impl<'a> Builder<'a> {
                     self.base.rootfs.put(&path, node)?;
                 }
                 crate::layer::EntryKind::Directory => {
-                    let node = Node::folder(item.metadata.mode).at(item.metadata.mtime.seconds);
+                    let node = Node::directory(item.metadata.mode).at(item.metadata.mtime.seconds);
                     self.base.rootfs.put(&path, node)?;
                 }
                 _ => {}
@@ -216,7 +216,7 @@ impl<'a> Builder<'a> {
             };
             if metadata.is_dir() {
                 let mode = u16::try_from(metadata.mode() & 0o7777).unwrap_or(0o755);
-                let node = Node::folder(mode).at(metadata.mtime());
+                let node = Node::directory(mode).at(metadata.mtime());
                 self.base.rootfs.put(directory, node)?;
             }
         }
@@ -389,7 +389,7 @@ impl<'a> Builder<'a> {
                 continue;
             }
             match self.elves.of(&outside)? {
-                Some(elf) if elf.target.goes_with(&target) => {}
+                Some(elf) if elf.target.is_compatible_with(&target) => {}
                 // Loaders skip libraries for another machine.
                 _ => continue,
             }
@@ -400,7 +400,7 @@ impl<'a> Builder<'a> {
                 self.take(&path, 0, Some(by))?;
             } else {
                 let new = [&directory.new, b"/".as_slice(), name].concat();
-                let new = crate::base::rootfs::flat(&new);
+                let new = crate::base::rootfs::normalize(&new);
                 self.copy(&outside, &resolved.path, &new, 0, Some(by))?;
             }
             return Ok(());

@@ -42,7 +42,7 @@ pub(super) fn test(env: &Environment<'_>, args: &[Option<String>]) -> Status {
             ("-h" | "-L", Some(path)) => {
                 matches!(env.kind(path, false), Some(Kind::Symlink(_))).into()
             }
-            ("-d", Some(path)) => matches!(env.kind(path, true), Some(Kind::Folder)).into(),
+            ("-d", Some(path)) => matches!(env.kind(path, true), Some(Kind::Directory)).into(),
             ("-f", Some(path)) => matches!(env.kind(path, true), Some(Kind::File(_))).into(),
             ("-e" | "-x" | "-r" | "-w" | "-s", Some(path)) => {
                 (!path.is_empty() && env.kind(path, true).is_some()).into()

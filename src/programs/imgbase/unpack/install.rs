@@ -64,7 +64,7 @@ impl<'b> Installer<'b> {
             members: decoded.members,
             paths: Vec::with_capacity(decoded.items.len()),
             origin,
-            asked_for: deb.asked_for,
+            is_requested: deb.is_requested,
             digest: decoded.digest,
         };
         let mut work = Work {
@@ -147,7 +147,7 @@ impl<'b> Installer<'b> {
             }
         }
         let kind = match &item.kind {
-            ItemKind::Directory => Kind::Folder,
+            ItemKind::Directory => Kind::Directory,
             ItemKind::File(offset, size) => {
                 Kind::File(Contents::Range(work.contents.slice(*offset, *size)))
             }
@@ -171,9 +171,9 @@ impl<'b> Installer<'b> {
     }
 
     fn directory(&mut self, work: &Work<'_>, item: &Item, path: Vec<u8>) -> Result<()> {
-        let node = work.node(item, Kind::Folder);
+        let node = work.node(item, Kind::Directory);
         let put = self.base.rootfs.put(&path, node.clone())?;
-        if let Some(was) = put.was
+        if let Some(was) = put.previous
             && self.owners.contains_key(&was.origin)
             && !self.stated.contains(&put.path)
             && let Some(existing) = self.base.rootfs.get_mut(&put.path)
@@ -191,7 +191,7 @@ impl<'b> Installer<'b> {
         let Some(existing) = tree.get(path) else {
             return Ok(Resolution::Replaces(None));
         };
-        if existing.kind == Kind::Folder {
+        if existing.kind == Kind::Directory {
             return Err(invalid("cannot replace a directory"));
         }
         if let (Kind::Symlink(_), ItemKind::Symlink(target)) = (&existing.kind, &item.kind)
@@ -317,7 +317,7 @@ fn listed(path: &[u8]) -> Vec<u8> {
 /// Returns the directory that a path leads to.
 fn leads_to_directory(tree: &Rootfs, path: &[u8]) -> Option<Vec<u8>> {
     let resolved = tree.follow(path).ok()?;
-    let is_directory = matches!(tree.get(&resolved), Some(node) if node.kind == Kind::Folder);
+    let is_directory = matches!(tree.get(&resolved), Some(node) if node.kind == Kind::Directory);
     is_directory.then_some(resolved)
 }
 

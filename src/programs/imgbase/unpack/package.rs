@@ -17,7 +17,7 @@ pub struct DebToUnpack {
     /// Fields that the repository states otherwise, see [`Unpacked::overrides`](crate::base::debian::Unpacked).
     pub overrides: Control,
     /// True if the package was requested by name.
-    pub asked_for: bool,
+    pub is_requested: bool,
 }
 
 impl DebToUnpack {
@@ -25,7 +25,7 @@ impl DebToUnpack {
     ///
     /// # Errors
     /// As [`IndexEntry::file`].
-    pub fn of_entry(entry: &IndexEntry<'_>, asked_for: bool) -> Result<Self> {
+    pub fn of_entry(entry: &IndexEntry<'_>, is_requested: bool) -> Result<Self> {
         let file = entry.file()?;
         Ok(DebToUnpack {
             path: file.path,
@@ -37,7 +37,7 @@ impl DebToUnpack {
                 digest: file.digest,
             }),
             overrides: entry.overrides(),
-            asked_for,
+            is_requested,
         })
     }
 
@@ -59,7 +59,7 @@ impl DebToUnpack {
                     digest: file.digest,
                 }),
                 overrides: package.overrides(),
-                asked_for: package.asked_for,
+                is_requested: package.is_requested,
             });
         Ok(all.collect())
     }

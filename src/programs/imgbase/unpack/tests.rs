@@ -72,11 +72,13 @@ fn tree(base: &Base) -> String {
     let lines = base.rootfs.walk().skip(1).map(|named| {
         let path = text(named.path);
         let mode = match (&named.node.kind, named.node.mode) {
-            (Kind::Folder, 0o755) | (Kind::File(_), 0o644) | (Kind::Symlink(_), _) => String::new(),
+            (Kind::Directory, 0o755) | (Kind::File(_), 0o644) | (Kind::Symlink(_), _) => {
+                String::new()
+            }
             (_, mode) => format!("={mode:o}"),
         };
         match &named.node.kind {
-            Kind::Folder => format!("d {path}{mode}"),
+            Kind::Directory => format!("d {path}{mode}"),
             Kind::File(contents) => {
                 let bytes = contents.bytes(100).expect("contents");
                 format!("f {path}{mode} {}", text(&bytes))
@@ -103,7 +105,7 @@ fn lists(base: &Base) -> Vec<String> {
 #[test]
 fn files_go_where_links_lead_and_lists_name_the_shipped_paths() {
     let base = Case::new()
-        .put("usr/bin", Node::folder(0o755))
+        .put("usr/bin", Node::directory(0o755))
         .put("bin", Node::symlink("usr/bin"))
         .with(
             "one",
@@ -183,7 +185,7 @@ fn a_file_of_two_packages_needs_a_replaces() {
     assert_eq!(lists(&base), ["one: /a", "two: /b"]);
     // Names that links make the same are the same.
     let error = Case::new()
-        .put("usr/bin", Node::folder(0o755))
+        .put("usr/bin", Node::directory(0o755))
         .put("bin", Node::symlink("usr/bin"))
         .with("one", "", "", "f bin/a 1")
         .with("two", "", "", "f usr/bin/a 1")
@@ -243,7 +245,7 @@ fn diversions_apply_to_all_packages_but_one() {
 #[test]
 fn links_to_the_same_directory_are_equal() {
     let base = Case::new()
-        .put("usr/lib", Node::folder(0o755))
+        .put("usr/lib", Node::directory(0o755))
         .put("lib", Node::symlink("usr/lib"))
         .with("one", "", "", "l lib /usr/lib | f lib/x 1")
         .with("two", "", "", "l lib usr/../usr/lib")
@@ -264,7 +266,10 @@ fn hostile_packages_are_refused() {
         ("l bin etc", "bin: cannot replace a link to a directory"),
         ("l etc usr", "etc: cannot replace a directory"),
         ("f a x | f a y", "a: duplicate path in the package"),
-        ("f a x | d a", "a: a folder in the place of something else"),
+        (
+            "f a x | d a",
+            "a: cannot replace another file type with a directory",
+        ),
         ("l a b | l b a | f a/x y", "too many symbolic links"),
         (
             "h a etc/passwd",
@@ -274,12 +279,12 @@ fn hostile_packages_are_refused() {
             "h a ../etc/passwd",
             "a: link to '../etc/passwd': path with '..'",
         ),
-        ("h a none", "link to 'none': it is not there"),
-        ("h a a", "link to 'a': it is not there"),
+        ("h a none", "link to 'none': missing target"),
+        ("h a a", "link to 'a': missing target"),
         ("h a etc", "link to 'etc': it is"),
     ] {
         let error = Case::new()
-            .put("usr/bin", Node::folder(0o755))
+            .put("usr/bin", Node::directory(0o755))
             .put("bin", Node::symlink("usr/bin"))
             .put("etc/passwd", Node::file(0o644, *b"root"))
             .with("one", "", "", files)

@@ -178,7 +178,7 @@ pub(super) fn tmpfiles(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<boo
         let mode = mode.flatten();
         match kind.trim_end_matches(['!', '-', '=']) {
             "d" | "D" | "v" | "q" | "Q" => {
-                editor.add(path, owned(Node::folder(mode.unwrap_or(0o755))))?
+                editor.add(path, owned(Node::directory(mode.unwrap_or(0o755))))?
             }
             "f" => editor.add(
                 path,

@@ -67,7 +67,7 @@ pub(super) fn mkdir(editor: &mut TreeEditor<'_>, args: &[&str], umask: u16) -> R
     };
     for path in &words.operands {
         if !editor.is_directory(path) {
-            editor.put(path, Node::folder(mode))?;
+            editor.put(path, Node::directory(mode))?;
         }
     }
     Ok(true)
@@ -191,7 +191,7 @@ pub(super) fn ln(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
     let resolved = editor.base.rootfs.resolve(path.as_bytes())?;
     match editor.base.rootfs.get(&resolved).map(|node| &node.kind) {
         Some(Kind::Symlink(found)) if found == target.as_bytes() => Ok(true),
-        Some(Kind::Folder) => Ok(false),
+        Some(Kind::Directory) => Ok(false),
         Some(_) if !words.letter('f') && !words.has("--force") => Ok(false),
         _ => editor.put(&path, Node::symlink(target)).map(|()| true),
     }
@@ -244,7 +244,7 @@ pub(super) fn rmdir(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> 
         let resolved = editor.base.rootfs.resolve(path.as_bytes())?;
         match editor.base.rootfs.get(&resolved).map(|node| &node.kind) {
             None => {}
-            Some(Kind::Folder) if editor.base.rootfs.below(&resolved).next().is_none() => {
+            Some(Kind::Directory) if editor.base.rootfs.below(&resolved).next().is_none() => {
                 editor.base.rootfs.remove(&resolved);
                 editor.made.insert(resolved);
             }
@@ -283,7 +283,7 @@ pub(super) fn install(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool
     }
     for path in &words.operands {
         if !editor.is_directory(path) {
-            editor.put(path, Node::folder(0o755))?;
+            editor.put(path, Node::directory(0o755))?;
         }
         editor.change(path, |node| {
             node.mode = mode.flatten().unwrap_or(0o755);

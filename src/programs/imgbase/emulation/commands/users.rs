@@ -103,7 +103,7 @@ pub(super) fn adduser(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool
     accounts.save(editor)?;
     let makes_home = !words.has("--no-create-home") && home != "/nonexistent" && !home.is_empty();
     if makes_home && !editor.is_directory(home) {
-        editor.put(home, Node::folder(0o755).owned(uid, gid))?;
+        editor.put(home, Node::directory(0o755).owned(uid, gid))?;
     }
     Ok(true)
 }

@@ -303,7 +303,7 @@ def save(c, i):
 
 
 def gzip_jobs(c, i):
-    if not c.any_wanted("save plain from gzip") and not c.any_wanted("verify gzip"):
+    if not c.any_wanted("save uncompressed from gzip") and not c.any_wanted("verify gzip"):
         return
     layout, tag = i.layout()
     source = f"oci:{layout}:{tag}"
@@ -313,7 +313,7 @@ def gzip_jobs(c, i):
     layers = json.loads(sh(f"skopeo --insecure-policy inspect --raw {source}", check=True))["layers"]
     blobs = " ".join(f"{layout}/blobs/sha256/{layer['digest'][7:]}" for layer in layers)
     unpacker = "igzip -dc" if sh("command -v igzip") else "pigz -dc"
-    c.job("save plain from gzip", i.shown, one("imgsave", f"{c.bin}/imgsave -q --format docker --compression none -o {{out}} {source}"),
+    c.job("save uncompressed from gzip", i.shown, one("imgsave", f"{c.bin}/imgsave -q --format docker --compression none -o {{out}} {source}"),
           [one("skopeo", f"skopeo --insecure-policy copy -q {source} docker-archive:{{out}}:{i.name} && sync {{out}}")], [layout],
           Contender(f"{unpacker.split()[0]}, a layer on each core", f"echo {blobs} | xargs -n 1 -P {os.cpu_count()} {unpacker} >/dev/null"), target=3)
     store = f"{c.work}/gzip-store"
@@ -374,7 +374,7 @@ def export(c, i):
     sh(f"{c.bin}/imgexport -q -o {c.work}/reference.tar {i.path}", check=True)
     docker = [one("docker", f"{c.docker} export -o {{out}} {container} && sync {{out}}")]
     c.job("export to a tar", i.shown, one("imgexport", f"{c.bin}/imgexport -q -o {{out}} {i.path}"), docker, [i.path, c.work / "reference.tar", c.work / "engine"], copied, target=2, limit_target=1.3)
-    if c.any_wanted("export to a tar from gzip") or c.any_wanted("export to a folder from gzip"):
+    if c.any_wanted("export to a tar from gzip") or c.any_wanted("export to a directory from gzip"):
         layout, tag = i.layout()
     if c.wanted("export to a tar from gzip"):
         c.job("export to a tar from gzip", i.shown, one("imgexport", f"{c.bin}/imgexport -q -o {{out}} oci:{layout}:{tag}"),
@@ -383,12 +383,12 @@ def export(c, i):
     if c.has_docker:
         sh(f"{c.docker} rm -f {container}; {c.docker} rmi -f {i.name}")
     sh(f"rm -f {c.work}/copy {c.work}/export-*.tar")
-    if c.wanted("export to a folder from gzip"):
+    if c.wanted("export to a directory from gzip"):
         target = f"{c.work}/root"
         ours = Contender("imgexport", f"{c.bin}/imgexport -q -C {target}-imgexport oci:{layout}:{tag}", c.away(f"{target}-imgexport"), unpacked(f"{target}-imgexport"))
         umoci = Contender("umoci", f"umoci unpack --image {layout}:{tag} {target}-umoci && sync -f {target}-umoci", c.away(f"{target}-umoci"), unpacked(f"{target}-umoci/rootfs"))
         tar = Contender("tar -x of the export", f"mkdir {target}-tar && tar -xpf {c.work}/reference.tar -C {target}-tar && sync -f {target}-tar", c.away(f"{target}-tar"))
-        c.job("export to a folder from gzip", i.shown, ours, [umoci], [layout, c.work / "reference.tar"], tar, target=2)
+        c.job("export to a directory from gzip", i.shown, ours, [umoci], [layout, c.work / "reference.tar"], tar, target=2)
     sh(f"rm -f {c.work}/reference.tar")
 
 

@@ -340,7 +340,7 @@ mod tests {
         let cache = Cache::open(directory.path()).expect("a cache");
         for (name, age) in [("a", 30), ("b", 20), ("c", 10)] {
             let path = directory.path().join(format!("{name}.{}", SUFFIX));
-            let file = std::fs::File::create(path).expect("a file");
+            let file = File::create(path).expect("a file");
             file.set_len(100).expect("bytes");
             let time = std::time::SystemTime::now() - std::time::Duration::from_secs(age);
             file.set_modified(time).expect("a time");

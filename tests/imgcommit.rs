@@ -161,7 +161,7 @@ fn files_of_docker_in_containers_are_left_out() {
     let tree = "z .dockerenv 0 | d etc | z etc/hosts 0 | f etc/k 2 | d dev | d dev/pts | z dev/console 0 | d proc";
     room.write("tree.tar", &layer(tree));
     let run = room.run("imgcommit --base base.tar --layer-out layer.tar tree.tar");
-    run.code(0).complains("the tree is a container's");
+    run.code(0).complains("the tree is that of a container");
     let bytes = std::fs::read(room.path("layer.tar")).expect("a layer");
     assert_eq!(words(&bytes), "d etc | f etc/k 2");
 }

@@ -11,6 +11,9 @@ use super::options::{Half, Open};
 use crate::error::{At, Error, Fault, NotAnImage, Result};
 use crate::spec::json;
 
+/// `manifest.json`, if there is one, and the items of docker.
+type DockerDocuments = (Option<Arc<[u8]>>, Vec<DockerItem>);
+
 /// Top-level documents of a container.
 pub(super) struct Documents {
     /// `index.json`, or the manifest of a `dir:`.
@@ -18,7 +21,7 @@ pub(super) struct Documents {
     /// Naming of blobs below `index`.
     pub names: BlobNames,
     /// `manifest.json` of docker and its items. The document is `None` before docker 1.10, which wrote `repositories` only.
-    pub docker: Option<(Option<Arc<[u8]>>, Vec<DockerItem>)>,
+    pub docker: Option<DockerDocuments>,
     /// A `manifest.json` beside `index.json` that holds an object, as skopeo's `dir:` writes it, not docker's list.
     pub other_manifest: Option<Arc<[u8]>>,
     /// Damage of one half beside another.

@@ -513,17 +513,19 @@ fn the_page_has_the_texts_that_are_asked_for() {
         [[
             "C",
             "<a href=\"#t2\">/etc/motd</a>",
-            "size 15 B -&gt; 14 B, content",
+            "size 14 B -&gt; 13 B, content",
             "<a href=\"#n1\">layer 1</a>"
         ]]
     );
     for part in [
         "<details open id=\"t1\"><summary class=\"C\">C /etc/&lt;i&gt;</summary>\n\
          <pre>--- a/etc/&lt;i&gt;\n+++ b/etc/&lt;i&gt;\n@@ -1 +1 @@\n\
-         <span class=\"D\">-x</span>\n<span class=\"A\">+yy</span>\n</pre></details>",
+         <span class=\"D\">-x</span>\n\\ No newline at end of file\n\
+         <span class=\"A\">+yy</span>\n\\ No newline at end of file\n</pre></details>",
         "<details open id=\"t2\"><summary class=\"C\">C /etc/motd</summary>\n\
          <pre>--- a/etc/motd\n+++ b/etc/motd\n@@ -1,3 +1,3 @@\n one\n\
-         <span class=\"D\">--- &lt;b&gt;</span>\n<span class=\"A\">+three</span>\n two\n</pre></details>",
+         <span class=\"D\">--- &lt;b&gt;</span>\n<span class=\"A\">+three</span>\n two\n\
+         \\ No newline at end of file\n</pre></details>",
         "<details open id=\"t3\"><summary class=\"C\">C /usr/raw</summary>\n\
          <pre>Binary files a/usr/raw and b/usr/raw differ\n</pre></details>",
     ] {
@@ -536,7 +538,7 @@ fn the_page_has_the_texts_that_are_asked_for() {
         .says("id=\"t2\"");
     assert!(!page.out().contains("/usr/raw") && !page.out().contains("verdict"));
     let page = room.run("imgdiff --format html --text --max-text 3B a.tar b.tar");
-    page.code(1).says("differ: too large to be shown (15 B)");
+    page.code(1).says("differ: too large to be shown (14 B)");
     let page = room.run("imgdiff --format html --text a.tar a.tar");
     page.code(0).says("<p>No file differs in its contents.</p>");
     let page = room.run("imgdiff --format html a.tar b.tar");

@@ -360,7 +360,7 @@ fn a_manifest_that_is_called_an_index_is_ambiguous_to_all() {
             "imgconvert app.tar oci:out",
         ] {
             let run = room.run(line);
-            assert!(run.err().contains("the document"), "{name}: {run}");
+            assert!(run.err().contains("document"), "{name}: {run}");
             run.code(2);
         }
     }

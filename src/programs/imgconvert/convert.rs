@@ -53,7 +53,7 @@ pub(super) fn convert(opened: &Opened, request: &Request<'_>, io: &mut Io) -> Re
     let place = || source.place.clone();
     source.check_complete()?;
     let bundle = select(opened, request)?;
-    let mut recode = request.recode.clone();
+    let mut recode = request.recode;
     if destination.is_docker_legacy() && recode.compression.is_none() {
         recode.compression = Some(Compression::None);
     }

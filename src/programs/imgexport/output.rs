@@ -141,8 +141,11 @@ pub(super) fn json(item: &Item<'_>, more: Map<String, Value>) -> Result<String> 
     lossless::line(&Value::Object(row))
 }
 
+/// Tests one kind of metadata.
+type IsMissing = fn(&NotApplied) -> bool;
+
 /// Metadata that can be missing, with its name in the record.
-const KINDS: [(&str, fn(&NotApplied) -> bool); 4] = [
+const KINDS: [(&str, IsMissing); 4] = [
     ("owner", |missing| missing.owner),
     ("mode", |missing| missing.mode),
     ("device", |missing| missing.device),

@@ -94,7 +94,7 @@ impl Run<'_> {
         }
     }
 
-    fn progress<'p>(&self, total: Option<u64>, meter: &Meter, io: &'p Io) -> cli::Progress {
+    fn progress(&self, total: Option<u64>, meter: &Meter, io: &Io) -> cli::Progress {
         io.progress(self.args.image.text(), total, meter, self.args.quiet)
     }
 

@@ -124,7 +124,7 @@ impl Accounts {
 
     /// Returns the highest number of the system range that passes `is_free`, as useradd and systemd choose it.
     pub(super) fn highest_free(&self, is_free: impl Fn(&Self, u32) -> bool) -> Option<u32> {
-        SYSTEM.into_iter().rev().find(|id| is_free(self, *id))
+        SYSTEM.rev().find(|id| is_free(self, *id))
     }
 
     /// Parses an owner, and returns the user and group number: `USER`, `USER:GROUP`, `USER:` (the user's group) or

@@ -1,6 +1,6 @@
 //! Which layer did it.
 
-use super::compare::Change;
+use super::files::Change;
 use super::side::Side;
 use crate::tree::{Event, Node};
 

@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use super::compare::{Change, compare};
 use super::documents::align;
+use super::files::{Change, compare};
 use super::side::{Input, Side, SideLayer, load};
 use super::{Options, sort};
 use crate::error::Result;

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::compare::Compared;
 use super::documents::created_differs;
 use super::fields::Field;
+use super::files::Compared;
 use super::side::{Side, SideLayer};
 use crate::blob::Compression;
 use crate::error::Result;

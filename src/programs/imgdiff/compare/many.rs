@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::body::Body;
-use super::compare::{body_of, differences, number};
 use super::fields::Fields;
+use super::files::{body_of, differences, number};
 use super::many_documents::{self, ManyStep, ManyValue};
 use super::packages::installed;
 use super::side::{Input, Loading, Side, load};

@@ -7,9 +7,9 @@
 mod blame;
 mod body;
 mod capability;
-mod compare;
 mod documents;
 mod fields;
+mod files;
 mod layers;
 mod likeness;
 mod many;
@@ -24,11 +24,11 @@ use std::cmp::Reverse;
 
 pub use blame::{Made, blame, verb};
 pub use capability::capabilities;
-pub use compare::{Change, ChangeKind, Compared, Ignored, compare};
 pub use documents::{
     DocChange, PairedStep, Position, StepChange, config_changes, history_changes, paired_steps,
 };
 pub use fields::{Field, Fields};
+pub use files::{Change, ChangeKind, Compared, Ignored, compare};
 pub use layers::{LayerPair, LayerReport, Marker, Match, diff_layers};
 pub use likeness::{Cause, Likeness, Packing, Repacked};
 pub use many::{Cell, ManyLayer, ManyPackage, ManyPath, ManyReport, diff_many};
@@ -119,11 +119,11 @@ fn report(mut sides: [Side; 2], same_layers: bool, options: &Options) -> Result<
     )?;
     let changes = &mut compared.changes;
     if options.renames {
-        compare::renames(&mut sides, changes, options.fields, &options.loading)?;
+        files::renames(&mut sides, changes, options.fields, &options.loading)?;
     }
     let [a, b] = &sides;
     if options.parents {
-        compare::with_parents(&a.tree, &b.tree, changes);
+        files::with_parents(&a.tree, &b.tree, changes);
     }
     sort(&sides, changes, options.sort);
     let (mut config, mut history) = (Vec::new(), Vec::new());

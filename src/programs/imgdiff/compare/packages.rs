@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::body::Body;
-use super::compare::body_of;
+use super::files::body_of;
 use super::side::{Loading, Side};
 use super::text::bytes_of;
 use crate::error::{At, Error, Fault, Result};

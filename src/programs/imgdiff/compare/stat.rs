@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::compare::{Change, ChangeKind};
 use super::fields::Field;
+use super::files::{Change, ChangeKind};
 use super::side::Side;
 use crate::tree::{Node, NodeKind};
 

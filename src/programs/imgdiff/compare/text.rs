@@ -3,8 +3,8 @@
 use std::io::Read;
 
 use super::body::{Body, open};
-use super::compare::{Change, body_of};
 use super::fields::Field;
+use super::files::{Change, body_of};
 use super::side::{Input, Loading, Side, load};
 use crate::error::{Error, Result};
 use crate::layer::clean_path;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::body::{Body, same};
-use super::compare::{Ignored, body_of};
+use super::files::{Ignored, body_of};
 use super::side::{Input, Loading, Side, load};
 use crate::error::Result;
 use crate::parallel::in_parallel;

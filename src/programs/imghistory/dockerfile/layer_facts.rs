@@ -354,10 +354,10 @@ impl<'a> Gatherer<'a> {
                     self.facts.removed.push(path);
                 }
             }
-            Whiteout::Opaque => {
-                if self.facts.opaque.len() < WHITEOUTS && self.fits(directory.len()) {
-                    self.facts.opaque.push(directory.to_vec());
-                }
+            Whiteout::Opaque
+                if self.facts.opaque.len() < WHITEOUTS && self.fits(directory.len()) =>
+            {
+                self.facts.opaque.push(directory.to_vec());
             }
             _ => {}
         }

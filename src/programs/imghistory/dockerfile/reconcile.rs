@@ -112,7 +112,7 @@ impl Written {
         let own_cmd = self.lines.iter().any(is_cmd);
         let sets_entrypoint = known.entrypoint != self.sum.entrypoint;
         let reset = sets_entrypoint && !own_cmd;
-        if known.cmd == self.sum.cmd && !(reset && !known.cmd.is_empty()) {
+        if known.cmd == self.sum.cmd && (!reset || known.cmd.is_empty()) {
             return None;
         }
         if !known.cmd.is_empty() {

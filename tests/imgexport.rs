@@ -296,7 +296,7 @@ fn paths_and_patterns() {
     );
     room.run("imgexport --include '[' app.tar")
         .code(2)
-        .complains("'[' is no pattern");
+        .complains("invalid pattern '['");
 }
 
 /// `ls -lR` in the words of the builder.

@@ -259,7 +259,7 @@ fn up_selects_ancestors_and_down_descendants() {
         .fails("imggraph: no such image 'gone:1': available: base:1, app:1, label:1 and web:1\n");
     room.run("imggraph --filter size=1 a.tar")
         .code(2)
-        .complains("the keys are");
+        .complains("unknown key: expected reference");
     let cut = room.run("imggraph --depth 1 a.tar");
     cut.code(0).says("└─ layer 2 … 5 more");
     assert_eq!(cut.out().lines().count(), 5, "{cut}");
@@ -479,7 +479,7 @@ fn usage_is_checked_before_anything_is_opened() {
     let room = Room::with("a.tar", &archive());
     room.run("imggraph --view packages a.tar a.tar")
         .code(2)
-        .complains("about one image");
+        .complains("needs one image");
     room.run("imggraph --view packages a.tar")
         .code(2)
         .complains("several images, expected one");

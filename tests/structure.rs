@@ -382,7 +382,7 @@ fn modules_use_those_that_the_table_allows() {
     let library = Library::read();
     assert!(library.0.len() > 200, "{} modules", library.0.len());
     let table = table();
-    assert!(table.len() > 20, "{table:?}");
+    assert!(table.len() > 15, "{table:?}");
     let top = |path: &str| path.split("::").next().unwrap_or_default().to_owned();
     let mut seen = BTreeSet::new();
     for (path, used) in library.edges() {
@@ -451,7 +451,9 @@ fn files_and_functions_stay_small() {
         for (start, line) in lines.iter().enumerate() {
             let code = line.trim_start();
             let is_function = code.split('(').next().is_some_and(|head| {
-                head.split_whitespace().any(|word| word == "fn") && !code.starts_with("//")
+                let words: Vec<&str> = head.split_whitespace().collect();
+                let is_named = words.windows(2).any(|pair| pair[0] == "fn");
+                is_named && !code.starts_with("//")
             });
             if !is_function || line.ends_with(['}', ';']) {
                 continue;

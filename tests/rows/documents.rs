@@ -442,7 +442,7 @@ pub fn cases() -> Vec<Case> {
         let id = top.trim_end_matches("/json").to_owned();
         files.edit(top, |json| json["parent"] = id.into());
     };
-    add("M14", "its own parent", v1(&own), "*=2", &["circle"]);
+    add("M14", "its own parent", v1(&own), "*=2", &["circular"]);
     let missing = |files: &mut Files, top: &str| {
         files.edit(top, |json| json["parent"] = "b".repeat(64).into());
     };

@@ -67,7 +67,7 @@ pub fn paths() -> Vec<Case> {
     let refused = ["verify=01 apply=2", "*=2"];
     // What is below a link goes where that leads within the tree: packages need it so. Which is which, the golden file says.
     let below_link = ["verify=01 apply=2", "*=2 imgbase=02"];
-    let leads_nowhere = ["symbolic link where its directory should be", "folder"];
+    let leads_nowhere = ["a parent is a symbolic link", "directory"];
 
     for name in [
         "../outside/x",
@@ -82,7 +82,7 @@ pub fn paths() -> Vec<Case> {
             name,
             whole(&[file(name.as_bytes(), b"evil")]),
             refused,
-            &["its name leads out", "escapes the root directory"],
+            &["leads outside of the root", "escapes the root directory"],
         );
     }
     let both = whole(&[
@@ -96,7 +96,7 @@ pub fn paths() -> Vec<Case> {
         "folders, links and FIFOs",
         both,
         refused,
-        &["its name leads out", "escapes the root directory"],
+        &["leads outside of the root", "escapes the root directory"],
     );
 
     for name in ["//etc/x", "/etc/x", "\\etc\\x", "C:\\x", "C:x"] {
@@ -115,7 +115,7 @@ pub fn paths() -> Vec<Case> {
         "an absolute path that leads out",
         whole(&[file(&out("x"), b"evil")]),
         refused,
-        &["its name leads out", "escapes the root directory"],
+        &["leads outside of the root", "escapes the root directory"],
     );
 
     for (what, target) in [
@@ -590,7 +590,7 @@ pub fn headers() -> Vec<Case> {
             "imgexport_-o=2 imgexport_-C=2 imgexport_--format_cpio=2 imgcommit_--squash=2 recode=02",
             "imgimport=0 *=02",
         ],
-        &["limit exceeded", "a file with holes"],
+        &["limit exceeded", "a sparse file"],
     );
     let map = |text: &[u8]| {
         pax(&[
@@ -703,7 +703,7 @@ pub fn headers() -> Vec<Case> {
         "below a file",
         below,
         ["verify=01 apply=2", "*=2"],
-        &["folder"],
+        &["directory"],
     );
 
     layer(

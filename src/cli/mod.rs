@@ -1,6 +1,6 @@
 //! Command line of all programs: common options, streams, names of images, errors and exit statuses.
 //!
-//! Only this module uses standard input and output, the environment and exit statuses. A program is [`run`] with a page
+//! Only this module uses standard input and output, the environment and exit statuses. A program is [`run()`] with a page
 //! of documentation and a closure: parse, open, call the operation, print its result.
 
 mod args;

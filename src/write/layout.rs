@@ -111,7 +111,7 @@ fn has_blob(layout: &Path, blob: &BlobOut) -> Result<bool> {
 /// Writes a bundle as a new OCI layout: blobs first, `index.json` last.
 ///
 /// # Errors
-/// `Io` if the directory exists and is not empty; as [`blobs`].
+/// `Io` if the directory exists and is not empty; the errors of copying blobs.
 pub fn layout(bundle: &Bundle, path: &Path, meter: &Meter) -> Result<()> {
     write_new(path, |directory| {
         std::fs::create_dir_all(directory.join("blobs/sha256"))

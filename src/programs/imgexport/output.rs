@@ -155,7 +155,7 @@ const KINDS: [(&str, IsMissing); 4] = [
 /// Returns the entries that were not applied in full, as lines of JSON.
 ///
 /// # Errors
-/// As [`json`].
+/// As [`json()`].
 pub(super) fn record(export: &Export, unpacked: &Unpacked) -> Result<String> {
     let mut text = String::new();
     for (row, missing) in &unpacked.not_applied {

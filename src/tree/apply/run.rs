@@ -15,7 +15,7 @@ impl Tree {
     /// An entry that engines disagree about is a fault of the tree, and is omitted; see [`Tree::checked`].
     ///
     /// # Errors
-    /// `Limit` for more paths than [`Limits::paths`], for names of more than [`Limits::path_text`] bytes in all layers,
+    /// `Limit` for more paths than `Limits::paths`, for names of more than `Limits::path_text` bytes in all layers,
     /// or for more than 65,535 layers.
     pub fn apply(listings: Vec<Arc<Listing>>) -> Result<Self> {
         let all = listings.len();

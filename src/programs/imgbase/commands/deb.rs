@@ -100,7 +100,7 @@ impl Deb {
     /// Runs the subcommand.
     ///
     /// # Errors
-    /// As [`LockArgs::select`], [`deb`] and [`ImageRequest::deliver`](super::image_args::ImageRequest::deliver).
+    /// As `LockArgs::select`, [`deb`] and `ImageRequest::deliver`.
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
         let files = self.report.parse()?;
         let mut paths = files.paths();

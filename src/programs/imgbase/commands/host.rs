@@ -106,7 +106,7 @@ impl Host {
     /// Runs the subcommand.
     ///
     /// # Errors
-    /// As [`host`] and [`ImageRequest::deliver`](super::image_args::ImageRequest::deliver).
+    /// As [`host`] and `ImageRequest::deliver`.
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
         if self.modified == Modifieds::Keep {
             let debs = ("--debs", !self.debs.is_empty());

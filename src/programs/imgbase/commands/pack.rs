@@ -67,7 +67,7 @@ impl Pack {
     ///
     /// # Errors
     /// As [`directory`] and [`archive`], with the input as context; as
-    /// [`ImageRequest::deliver`](super::image_args::ImageRequest::deliver).
+    /// `ImageRequest::deliver`.
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
         let sbom = self.sbom.parse()?;
         let paths: Vec<&Path> = sbom.iter().map(|(_, path)| *path).collect();

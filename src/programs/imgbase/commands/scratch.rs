@@ -50,7 +50,7 @@ impl Scratch {
     /// Runs the subcommand.
     ///
     /// # Errors
-    /// As [`scratch`] and [`ImageRequest::deliver`](super::image_args::ImageRequest::deliver).
+    /// As [`scratch`] and `ImageRequest::deliver`.
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
         let sbom = self.sbom.parse()?;
         let paths: Vec<&Path> = sbom.iter().map(|(_, path)| *path).collect();

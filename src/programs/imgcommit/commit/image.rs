@@ -92,7 +92,7 @@ fn bundle(
 ///
 /// # Errors
 /// `Usage` for a number that no layer has, and for an excluded path in a layer below `from`; as
-/// [`commit_layer`].
+/// [`commit_layer`](super::commit_layer).
 pub fn squash(
     archive: &Archive,
     image: usize,

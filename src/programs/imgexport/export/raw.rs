@@ -13,7 +13,7 @@ use crate::tree::Reading;
 /// Writes the uncompressed tar of a layer, numbered from 0, and compares it with its diff ID.
 ///
 /// # Errors
-/// As [`Reading::plain`]; `DiffIdMismatch`, after the layer was written; `Io`.
+/// As [`Reading::decode`](crate::tree::Reading::decode); `DiffIdMismatch`, after the layer was written; `Io`.
 pub fn raw_layer(
     image: &Image,
     layer: usize,

@@ -4,7 +4,7 @@
 //!
 //! | file | stage |
 //! |---|---|
-//! | `history` | [`History`](history::History): history entries read back, by `read` |
+//! | `history` | `History`: history entries read back, by `read` |
 //! | `base` | `Based`: the base image; the history is read again with its settings |
 //! | `place` | `Placed`: each step with its layer, by `shares`; facts about the layers, by `layer_facts` |
 //! | `complete` | `Completed`: missing parts from layers and later entries, by `copies`, `build_args`, `mounts`, `checks` |

@@ -11,7 +11,7 @@ pub(super) fn is_trigger(text: &str) -> bool {
         return false;
     }
     let words = || {
-        rest.split_whitespace()
+        rest.split_ascii_whitespace()
             .filter(|word| !word.starts_with("--"))
     };
     match word.to_ascii_uppercase().as_str() {
@@ -60,4 +60,16 @@ fn is_quoted_pairs(text: &str) -> bool {
         rest = tail.trim_start();
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ascii_blanks_divide_arguments() {
+        assert!(is_trigger("COPY --chown=x a b"));
+        assert!(!is_trigger("COPY --chown=x \"\u{2028}b"));
+        assert!(!is_trigger("EXPOSE 1\u{2028}2"));
+    }
 }

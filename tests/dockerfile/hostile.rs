@@ -99,7 +99,9 @@ fn entry() -> impl Strategy<Value = (String, usize, bool)> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 60, max_shrink_iters: 400, ..Config::default() })]
+    #![proptest_config(Config {
+        cases: 60, max_shrink_iters: 400, failure_persistence: None, ..Config::default()
+    })]
 
     #[test]
     fn whatever_the_history_holds_parses(

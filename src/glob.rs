@@ -101,8 +101,8 @@ impl Glob {
     /// Tests if the pattern matches a path or one of its parent directories.
     pub fn covers(&self, path: &[u8]) -> bool {
         let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-        let mut folders = slashes.map(|(at, _)| &path[..at]);
-        self.is_match(path) || folders.any(|folder| self.is_match(folder))
+        let mut directories = slashes.map(|(at, _)| &path[..at]);
+        self.is_match(path) || directories.any(|directory| self.is_match(directory))
     }
 }
 

@@ -753,7 +753,7 @@ fn options() -> Options {
         sort: Sort::Path,
         loading: Loading {
             reading: Reading::default(),
-            landing: std::env::temp_dir(),
+            temp_dir: std::env::temp_dir(),
             digests: true,
             cache: None,
         },

@@ -266,10 +266,10 @@ impl ImageArg {
 
 impl Open {
     /// Returns the options of opening that the common options request.
-    pub fn with(common: &Common, meter: &Meter, landing: Option<PathBuf>) -> Self {
+    pub fn with(common: &Common, meter: &Meter, temp_dir: Option<PathBuf>) -> Self {
         Open {
             meter: meter.clone(),
-            temp_dir: landing,
+            temp_dir,
             limits: common.limits(),
             ..Open::default()
         }

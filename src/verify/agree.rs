@@ -458,8 +458,11 @@ pub(super) fn repositories(archive: &Archive, found: &mut Found) {
                 .split(['/', '.', ':'])
                 .any(|part| part == record.id.as_str());
         let agrees = item.layers.is_empty() || names_it || {
-            let folder = format!("{}/layer.tar", record.id);
-            let (a, b) = (archive.container.get(&folder), archive.container.get(top));
+            let directory = format!("{}/layer.tar", record.id);
+            let (a, b) = (
+                archive.container.get(&directory),
+                archive.container.get(top),
+            );
             matches!((a, b), (Ok(Some(a)), Ok(Some(b))) if a.same_as(&b).unwrap_or_default())
         };
         if !agrees {

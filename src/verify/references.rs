@@ -75,8 +75,8 @@ pub(super) fn unreferenced(archive: &Archive, names: &[String], found: &mut Foun
     if archive.docker.is_some() {
         // Archives keep the directories of docker before 1.10: VERSION, json and a link to the layer.
         for name in names {
-            if let Some((folder, "VERSION" | "json" | "layer.tar")) = name.rsplit_once('/') {
-                legacy.insert(folder.to_owned());
+            if let Some((directory, "VERSION" | "json" | "layer.tar")) = name.rsplit_once('/') {
+                legacy.insert(directory.to_owned());
             }
         }
     }
@@ -87,8 +87,8 @@ pub(super) fn unreferenced(archive: &Archive, names: &[String], found: &mut Foun
         if known.contains(name.as_str()) {
             continue;
         }
-        if let Some((folder, base)) = name.rsplit_once('/')
-            && legacy.contains(folder)
+        if let Some((directory, base)) = name.rsplit_once('/')
+            && legacy.contains(directory)
             && matches!(base, "VERSION" | "json" | "layer.tar")
         {
             continue;

@@ -128,7 +128,7 @@ fn operands(args: &Args, meter: &Meter, options: &Options) -> Result<Operands> {
     let mut path = typed
         .filter(|path| !path.is_empty())
         .map(|path| path.clone().into_bytes());
-    let landing = &options.loading.landing;
+    let temp_dir = &options.loading.temp_dir;
     let mut images = &args.images[..];
     let mut openings = Openings::of_sides(images);
     let mut inputs = Vec::new();
@@ -140,7 +140,7 @@ fn operands(args: &Args, meter: &Meter, options: &Options) -> Result<Operands> {
     if let (None, Some((first, rest))) = (&path, images.split_first())
         && with_path.contains(&images.len())
     {
-        let opened = first.open_side(&mut openings, &args.common, meter, landing);
+        let opened = first.open_side(&mut openings, &args.common, meter, temp_dir);
         match opened {
             Ok(opened) if opened.is_image => inputs.push(opened.input),
             // With --blame two directories are possible, too; a path of an image is the better guess.
@@ -149,7 +149,7 @@ fn operands(args: &Args, meter: &Meter, options: &Options) -> Result<Operands> {
         images = rest;
     }
     for image in images {
-        let opened = image.open_side(&mut openings, &args.common, meter, landing)?;
+        let opened = image.open_side(&mut openings, &args.common, meter, temp_dir)?;
         inputs.push(opened.input);
     }
     Ok(Operands { inputs, path })
@@ -251,7 +251,7 @@ fn options(args: &Args, meter: &Meter) -> Result<Options> {
                 limits: args.common.limits(),
                 ..Reading::default()
             },
-            landing: std::env::temp_dir(),
+            temp_dir: std::env::temp_dir(),
             digests: true,
             cache: args.caching.open()?.filter(|_| !args.verify),
         },

@@ -27,7 +27,7 @@ impl Openings {
 }
 
 impl ImageArg {
-    /// Opens an image, `IMAGE@2..5`, a tar of files or a directory. `landing` keeps the contents of streams.
+    /// Opens an image, `IMAGE@2..5`, a tar of files or a directory. `temp_dir` keeps the contents of streams.
     ///
     /// # Errors
     /// As [`ImageArg::open`]; `Usage` for layers that the image does not have.
@@ -36,10 +36,10 @@ impl ImageArg {
         openings: &mut Openings,
         common: &Common,
         meter: &Meter,
-        landing: &Path,
+        temp_dir: &Path,
     ) -> Result<OpenedSide> {
         let (image, range) = self.split_range()?;
-        let open = Open::with(common, meter, Some(landing.to_owned()));
+        let open = Open::with(common, meter, Some(temp_dir.to_owned()));
         let name = self.text().to_owned();
         let opened = match openings.open(&image, common, open, Takes::One) {
             Ok(opened) => opened,
@@ -76,7 +76,7 @@ impl ImageArg {
 
 fn files(name: String, path: &Path, common: &Common) -> Result<Input> {
     if path.is_dir() {
-        let folder = Directory::read(
+        let directory = Directory::read(
             path,
             &disk::Options {
                 limits: common.limits(),
@@ -84,7 +84,7 @@ fn files(name: String, path: &Path, common: &Common) -> Result<Input> {
                 ..disk::Options::default()
             },
         )?;
-        return Ok(Input::folder(name, folder));
+        return Ok(Input::directory(name, directory));
     }
     let file = open_regular(path, true).at(|| name.clone())?;
     Ok(Input::tar(

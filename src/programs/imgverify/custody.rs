@@ -23,7 +23,7 @@ pub enum Input {
     /// A file or a stream.
     Bytes(InputDigests),
     /// A directory: each file's name, size in bytes and SHA-256 digest, in the byte order of the names.
-    Folder(Vec<(String, u64, Digest)>),
+    Directory(Vec<(String, u64, Digest)>),
 }
 
 impl Input {
@@ -31,7 +31,7 @@ impl Input {
     ///
     /// # Errors
     /// `Io`, and the errors of reading each file.
-    pub fn of_folder(archive: &Archive, limits: &Limits) -> Result<Option<Self>> {
+    pub fn of_directory(archive: &Archive, limits: &Limits) -> Result<Option<Self>> {
         if !matches!(archive.container.holder, Holder::Directory(_)) {
             return Ok(None);
         }
@@ -42,7 +42,7 @@ impl Input {
                 files.push((name, content.len(), digest));
             }
         }
-        Ok(Some(Input::Folder(files)))
+        Ok(Some(Input::Directory(files)))
     }
 
     /// JSON value of the record.
@@ -55,7 +55,7 @@ impl Input {
                 "SHA256": seen.sha256.as_str(),
                 "SHA512": seen.sha512.as_str(),
             }),
-            Input::Folder(files) => {
+            Input::Directory(files) => {
                 // The digest of the output of sha256sum for these files in this order.
                 let list: String = files
                     .iter()

@@ -78,12 +78,12 @@ fn input(
     tap: &StreamDigester,
     limits: &Limits,
 ) -> Result<custody::Input> {
-    if let Some(folder) = archive
-        .map(|archive| custody::Input::of_folder(archive, limits))
+    if let Some(directory) = archive
+        .map(|archive| custody::Input::of_directory(archive, limits))
         .transpose()?
         .flatten()
     {
-        return Ok(folder);
+        return Ok(directory);
     }
     if let Some(seen) = tap.digests() {
         return Ok(custody::Input::Bytes(seen));
@@ -114,7 +114,7 @@ pub fn check_custody(args: &Args, record: &Path, io: &mut Io) -> Result<Verdict>
         return Err(Fault::Usage(why.into()).into());
     }
     for path in &args.images {
-        let is_folder = path.input_path()?.is_some_and(|path| path.is_dir());
+        let is_directory = path.input_path()?.is_some_and(|path| path.is_dir());
         let limits = args.limits();
         let open = Open {
             limits,
@@ -123,7 +123,7 @@ pub fn check_custody(args: &Args, record: &Path, io: &mut Io) -> Result<Verdict>
         };
         // A name that picks one image has to exist, although the whole input is compared.
         let is_picked = path.input_path()?.is_some() && path.whole_path().is_none();
-        let archive = match is_folder || is_picked {
+        let archive = match is_directory || is_picked {
             true => {
                 let opened = path.open_by(&args.common, open)?;
                 opened.roots()?;

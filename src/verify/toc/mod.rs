@@ -1,6 +1,6 @@
 //! zstd:chunked layers: the table of contents compared with the tar.
 //!
-//! Who fetches a layer in parts makes files from the table of contents and never sees the tar; everybody else sees the
+//! Readers that fetch a layer in parts make files from the table of contents and never see the tar; all others see the
 //! tar only. A layer whose two halves differ is two layers. All is compared in one pass over the tar: each entry with
 //! its row, contents with the digests of file and chunks, and every byte with the tar-split. The order has to be the
 //! tar's, as all writers have it. Where frames lie is left to whoever fetches them: a wrong place gives a wrong digest.

@@ -21,9 +21,9 @@ pub(super) fn open<'a>(
     place: &Location,
     size: u64,
 ) -> Result<Box<dyn Read + Send + 'a>> {
-    if let Some(folder) = &side.folder {
+    if let Some(directory) = &side.directory {
         let number = usize::try_from(place.offset).map_err(|_| gone())?;
-        return Ok(Box::new(folder.contents(number)?));
+        return Ok(Box::new(directory.contents(number)?));
     }
     let plain = side
         .layers

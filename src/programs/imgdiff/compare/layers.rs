@@ -144,7 +144,7 @@ fn alone(side: &Side, layer: Option<usize>) -> Result<Side> {
         below: side.below + layer.unwrap_or_default(),
         of: side.of,
         steps: side.steps.clone(),
-        folder: None,
+        directory: None,
     })
 }
 

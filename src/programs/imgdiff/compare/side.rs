@@ -33,7 +33,7 @@ pub struct Input {
     pub image: Option<Facts>,
     /// The image's steps, for each layer the one that made it.
     pub steps: Vec<(Option<History>, Option<usize>)>,
-    folder: Option<Directory>,
+    directory: Option<Directory>,
 }
 
 /// Facts from the documents of an image.
@@ -104,7 +104,7 @@ impl Input {
             of,
             image: range.is_none().then_some(facts),
             steps: steps.collect(),
-            folder: None,
+            directory: None,
         })
     }
 
@@ -123,12 +123,12 @@ impl Input {
             of: 1,
             image: None,
             steps: Vec::new(),
-            folder: None,
+            directory: None,
         }
     }
 
     /// Operand for a directory.
-    pub fn folder(name: String, folder: Directory) -> Self {
+    pub fn directory(name: String, directory: Directory) -> Self {
         Input {
             name,
             layers: Vec::new(),
@@ -136,7 +136,7 @@ impl Input {
             of: 1,
             image: None,
             steps: Vec::new(),
-            folder: Some(folder),
+            directory: Some(directory),
         }
     }
 
@@ -174,15 +174,15 @@ impl Input {
             of: self.of,
             image: self.image.clone(),
             steps: self.steps.clone(),
-            folder: None,
+            directory: None,
         }
     }
 
     /// Tests if both are known to have equal files without reading them: equal layers.
     pub fn has_layers_of(&self, other: &Input) -> bool {
         let same = |(a, b): (&Layer, &Layer)| a.diff_id.is_some() && a.diff_id == b.diff_id;
-        self.folder.is_none()
-            && other.folder.is_none()
+        self.directory.is_none()
+            && other.directory.is_none()
             && self.layers.len() == other.layers.len()
             && self.layers.iter().zip(&other.layers).all(same)
     }
@@ -231,7 +231,7 @@ pub struct Side {
     pub steps: Vec<(Option<History>, Option<usize>)>,
     /// The files.
     pub tree: Tree,
-    pub(super) folder: Option<Directory>,
+    pub(super) directory: Option<Directory>,
 }
 
 impl Side {
@@ -270,7 +270,7 @@ pub struct Loading {
     /// Options for reading layers.
     pub reading: Reading,
     /// Directory of the anonymous temporary files for uncompressed layers that are read at any position.
-    pub landing: PathBuf,
+    pub temp_dir: PathBuf,
     /// Hash the files of compressed layers while they are decoded.
     pub digests: bool,
     /// Indexes of compressed layers from earlier runs.
@@ -382,7 +382,7 @@ fn side(
             compression,
         });
     }
-    if let Some(folder) = &input.folder {
+    if let Some(directory) = &input.directory {
         layers.push(SideLayer {
             layer: Layer {
                 descriptor: None,
@@ -391,7 +391,7 @@ fn side(
                 presence: Presence::External,
             },
             listing: Arc::new(
-                Listing::of_entries(entries(folder))?.accepting(&loading.reading.limits),
+                Listing::of_entries(entries(directory))?.accepting(&loading.reading.limits),
             ),
             plain: None,
             known: None,
@@ -409,7 +409,7 @@ fn side(
         below: input.below,
         of: input.of,
         steps: input.steps,
-        folder: input.folder,
+        directory: input.directory,
     })
 }
 
@@ -435,9 +435,9 @@ fn list(layer: &Layer, loading: &Loading) -> Result<ListedLayer> {
 }
 
 /// Contents of a directory as entries, with their numbers as offsets.
-fn entries(folder: &Directory) -> impl Iterator<Item = Result<Entry>> + '_ {
+fn entries(directory: &Directory) -> impl Iterator<Item = Result<Entry>> + '_ {
     let mut first: HashMap<u64, Vec<u8>> = HashMap::new();
-    folder.items().enumerate().map(move |(i, (item, _))| {
+    directory.items().enumerate().map(move |(i, (item, _))| {
         let mut entry = Entry {
             kind: item.kind,
             metadata: item.metadata,
@@ -492,7 +492,7 @@ impl Side {
         };
         let found = in_parallel(&missing, |&i| {
             let layer = &self.layers[i].layer;
-            let plain = reading.decode(layer, &loading.landing);
+            let plain = reading.decode(layer, &loading.temp_dir);
             plain
                 .map(|plain| plain.bytes)
                 .at(|| format!("{name}: layer {} of {of}", below + i + 1))
@@ -515,7 +515,7 @@ impl Side {
             let parts = match (&layer.parts, &layer.known) {
                 (Some(parts), _) => Arc::clone(parts),
                 (None, Some(known)) => {
-                    Arc::new(PartialTar::new(Arc::clone(known), &loading.landing)?)
+                    Arc::new(PartialTar::new(Arc::clone(known), &loading.temp_dir)?)
                 }
                 (None, None) => continue,
             };
@@ -544,7 +544,7 @@ impl Side {
 
     /// Tests if all contents of a layer can be read at any position now.
     fn is_plain(&self, layer: usize) -> bool {
-        self.folder.is_some()
+        self.directory.is_some()
             || self
                 .layers
                 .get(layer)

@@ -299,12 +299,12 @@ fn dive(side: &Side) -> Result<Dive> {
                         let listings = side.layers[..i].iter().map(|layer| layer.listing.clone());
                         below = Some(Tree::apply(listings.collect())?);
                     }
-                    let folder = below.as_ref().and_then(|below| below.get(&path));
-                    folder
+                    let directory = below.as_ref().and_then(|below| below.get(&path));
+                    directory
                         .filter(|node| node.kind() == NodeKind::Directory)
-                        .map_or(0, |folder| {
+                        .map_or(0, |directory| {
                             let mut sum = 0;
-                            let mut work = vec![folder];
+                            let mut work = vec![directory];
                             while let Some(node) = work.pop() {
                                 if node.kind() == NodeKind::File && node.first_name().is_none() {
                                     sum += node.size();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::model::{Archive, Root};
 use super::name::{Name, NameKey};
-use crate::error::{Candidates, Error, Fault};
+use crate::error::{Candidates, Error};
 
 impl Archive {
     /// Returns the error for an image that is not in the archive, with the candidates and the closest name.
@@ -16,11 +16,7 @@ impl Archive {
         let mut candidates = self.candidates(roots);
         let closest = self.closest(wanted);
         candidates.closest = closest.map(|name| format!("{}:{name}", self.place));
-        Fault::NoSuchImage {
-            wanted: wanted.to_owned(),
-            candidates,
-        }
-        .into()
+        Error::no_such_image(wanted.to_owned(), candidates)
     }
 
     /// Returns the one name that `wanted` is most likely a mistyped form of.

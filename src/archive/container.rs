@@ -14,7 +14,7 @@ use super::members::MemberTable;
 use super::options::Open;
 use super::signs::{SIGN_DEPTH, Signs};
 use crate::blob::{self, Compression, Decoder, FileRange, ReadAhead};
-use crate::error::{At, Error, Fault, NotAnImage, Result, TarFault};
+use crate::error::{At, Error, Fault, NotAnImage, Result, TarFault, within};
 use crate::layer::Limits;
 use crate::limits::Bound;
 
@@ -79,7 +79,7 @@ impl Container {
         let stdin = io::stdin();
         if io::IsTerminal::is_terminal(&stdin) {
             let why = "refusing to read an archive from the terminal: name a file, or pipe one in";
-            return Err(Fault::Usage(why.into()).into());
+            return Err(Error::usage(why));
         }
         let file: File = stdin
             .as_fd()
@@ -146,15 +146,7 @@ impl Container {
             let limit = open.limits.document;
             let read = stream.take(limit + 1).read_to_end(&mut bytes);
             read.map_err(|error| Error::io("read", error))?;
-            if bytes.len() as u64 > limit {
-                let found = bytes.len() as u64;
-                return Err(Fault::Limit {
-                    what: "document size in bytes",
-                    limit,
-                    found,
-                }
-                .into());
-            }
+            within("document size in bytes", limit, bytes.len() as u64)?;
             return Container::document(bytes.into(), open);
         }
         let table = if outer == Compression::None {
@@ -226,14 +218,8 @@ impl Container {
         let known = position.and_then(|position| documents.by_position.get(&position).cloned());
         let is_known = known.is_some();
         if (again || !is_known) && content.len() <= bound.most {
-            let (limit, found) = (
-                self.limits.held,
-                documents.bytes.saturating_add(content.len()),
-            );
-            if found > limit {
-                let what = "bytes of documents";
-                return Err(Fault::Limit { what, limit, found }.into());
-            }
+            let found = documents.bytes.saturating_add(content.len());
+            within("bytes of documents", self.limits.held, found)?;
             documents.bytes = found;
         }
         if let Some(known) = known {

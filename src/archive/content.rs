@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::directory_file::DirectoryFile;
 use crate::blob::{Compression, FileRange, Hasher, Meter, NewFile};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Result, within};
 use crate::layer::{Limits, Scan};
 use crate::limits::Bound;
 use crate::spec::Digest;
@@ -72,10 +72,7 @@ impl Content {
     /// `Limit` if there are more; `StreamConsumed` for a stream's; `Io`.
     pub fn bytes(&self, bound: Bound) -> Result<Arc<[u8]>> {
         let Bound { what, most } = bound;
-        if self.len() > most {
-            let (limit, found) = (most, self.len());
-            return Err(Fault::Limit { what, limit, found }.into());
-        }
+        within(what, most, self.len())?;
         match self {
             Content::Range(range) => Ok(range.bytes(most)?.into()),
             Content::File(file) => Ok(file.open()?.bytes(most)?.into()),

@@ -197,12 +197,7 @@ impl Directory {
                     names.push(name);
                 }
                 if names.len() as u64 > limit {
-                    return Err(Fault::Limit {
-                        what: "files",
-                        limit,
-                        found: limit + 1,
-                    }
-                    .into());
+                    return Err(Error::limit("files", limit, limit + 1));
                 }
             }
         }

@@ -7,7 +7,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::blob::FileRange;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 
 /// File of a directory, opened when it is read: a layout may hold more files than a program may have open.
 #[derive(Debug)]
@@ -63,12 +63,7 @@ impl DirectoryFile {
             return Err(Error::io("read", replaced));
         }
         if len != self.len {
-            return Err(Fault::Truncated {
-                what: "the file",
-                expected: self.len,
-                found: len,
-            }
-            .into());
+            return Err(Error::truncated("the file", self.len, len));
         }
         FileRange::whole(fd.into())
     }

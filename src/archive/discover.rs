@@ -114,7 +114,7 @@ fn no_image(container: &Container, only: Option<Half>) -> Error {
         None => None,
     };
     match missing {
-        Some(name) => Fault::MemberMissing { name: name.into() }.into(),
+        Some(name) => Error::member_missing(name),
         None => Fault::NotAnImage(kind_of_input(container)).into(),
     }
 }

@@ -1,7 +1,7 @@
 //! Documents of the docker half: `manifest.json`, `repositories`, v1 `json` files.
 
 use super::container::Container;
-use crate::error::{At, Fault, NotAnImage, Result};
+use crate::error::{At, Error, Fault, NotAnImage, Result, within};
 use crate::limits::Limits;
 use crate::spec::fields::GoType;
 use crate::spec::json::{self, Node};
@@ -35,20 +35,12 @@ pub(super) fn parse_manifest(value: &Value, limits: &Limits) -> Result<Vec<Docke
     GoType::ITEMS.check(value)?;
     let mut items = Vec::new();
     for (i, item) in Node::root(value).items()?.enumerate() {
-        within("images", i as u64 + 1, limits.images)?;
+        within("images", limits.images, i as u64 + 1)?;
         let item = DockerItem::from_node(&item)?;
-        within("layers", item.layers.len() as u64, limits.layers)?;
+        within("layers", limits.layers, item.layers.len() as u64)?;
         items.push(item);
     }
     Ok(items)
-}
-
-/// Checks a number against a limit.
-pub(super) fn within(what: &'static str, found: u64, limit: u64) -> Result<()> {
-    match found > limit {
-        true => Err(Fault::Limit { what, limit, found }.into()),
-        false => Ok(()),
-    }
 }
 
 impl DockerItem {
@@ -149,20 +141,12 @@ pub(super) fn v1_chain(container: &Container, name: &str, id: &str) -> Result<V1
                 true => format!("repositories: {name}"),
                 false => "parent".to_owned(),
             };
-            return Err(Fault::Schema {
-                field,
-                expected: "a v1 image ID",
-                found,
-            }
-            .into());
+            return Err(Error::schema(field, "a v1 image ID", found));
         }
         if !seen.insert(id.clone()) {
-            return Err(Fault::Ambiguous {
-                why: format!("circular parents of {id}"),
-            }
-            .into());
+            return Err(Error::ambiguous(format!("circular parents of {id}")));
         }
-        within("layers", seen.len() as u64, limits.layers)?;
+        within("layers", limits.layers, seen.len() as u64)?;
         let name = format!("{id}/json");
         // The topmost one is kept with the image, the others are not.
         let bytes = match (container.get(&name)?, &top) {
@@ -170,7 +154,7 @@ pub(super) fn v1_chain(container: &Container, name: &str, id: &str) -> Result<V1
             (Some(_), Some(_)) => container.read(&name, limits.of_config())?,
             (None, _) => None,
         };
-        let bytes = bytes.ok_or_else(|| Fault::MemberMissing { name: name.clone() })?;
+        let bytes = bytes.ok_or_else(|| Error::member_missing(name.clone()))?;
         let value = json::parse(&bytes, &limits.json).at(|| name.clone())?;
         GoType::CONFIG.check(&value).at(|| name.clone())?;
         let node = Node::root(&value);

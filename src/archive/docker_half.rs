@@ -152,7 +152,7 @@ impl Assembly {
     ) -> usize {
         if faults.is_empty() {
             let name = item.config.clone();
-            faults.push(Fault::MemberMissing { name }.into());
+            faults.push(Error::member_missing(name));
         }
         // An unreadable config that is named by its digest is still that of the image in the other half.
         let named = Digest::from_blob_path(&item.config).map(ImageId::Config);

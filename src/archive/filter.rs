@@ -1,7 +1,7 @@
 //! Filters of `--filter`.
 
 use super::{Image, Name};
-use crate::error::{Fault, Result};
+use crate::error::{Error, Result};
 use crate::glob::{Dialect, Glob};
 use crate::spec::{Reference, Timestamp};
 
@@ -28,7 +28,7 @@ impl Filter {
     /// # Errors
     /// `Usage` for an unknown key or an invalid value.
     pub fn parse(text: &str, now: Timestamp) -> Result<Self> {
-        let usage = |why: String| Err(Fault::Usage(why).into());
+        let usage = |why: String| Err(Error::usage(why));
         let Some((key, value)) = Filter::split(text) else {
             return usage(format!("filter '{text}': expected KEY=VALUE"));
         };

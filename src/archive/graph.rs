@@ -9,10 +9,9 @@ use std::sync::Arc;
 use super::blob_names::BlobNames;
 use super::container::Container;
 use super::content::Content;
-use super::docker::within;
 use super::image::{Image, ImageId, Layer, Presence};
 use crate::blob::Hasher;
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Fault, Result, within};
 use crate::spec::{Descriptor, Digest, Document, ImageConfig, Manifest, MediaType, annotations};
 
 /// Manifest, index, or other blob that an index points to.
@@ -198,14 +197,7 @@ impl<'a> GraphReader<'a> {
                 None => {
                     let node = self.nodes.len();
                     let limit = self.container.limits.manifests;
-                    if node as u64 >= limit {
-                        let fault = Fault::Limit {
-                            what: "manifests",
-                            limit,
-                            found: node as u64 + 1,
-                        };
-                        return Err(fault.into());
-                    }
+                    within("manifests", limit, node as u64 + 1)?;
                     self.by_digest.insert(descriptor.digest.clone(), node);
                     let (kind, faults) = (NodeKind::Missing, Vec::new());
                     self.nodes.push(Node {
@@ -300,14 +292,7 @@ impl<'a> GraphReader<'a> {
             Document::Schema1(_) => NodeKind::Schema1,
             Document::Index(index) => {
                 let limit = self.container.limits.index_depth;
-                if depth >= limit {
-                    let fault = Fault::Limit {
-                        what: "depth of indexes",
-                        limit,
-                        found: depth + 1,
-                    };
-                    return Err(fault.into());
-                }
+                within("depth of indexes", limit, depth + 1)?;
                 NodeKind::Index(self.edges(index.manifests, depth + 1)?)
             }
             Document::Manifest(manifest) => {
@@ -328,7 +313,7 @@ impl<'a> GraphReader<'a> {
                     NodeKind::Attestation(*manifest)
                 } else if manifest.is_image() || self.reads_as_image(&manifest) {
                     let layers = manifest.layers.len() as u64;
-                    within("layers", layers, self.container.limits.layers)
+                    within("layers", self.container.limits.layers, layers)
                         .at(|| self.names.path(&self.nodes[node].descriptor.digest))?;
                     self.image(node, *manifest)
                 } else {
@@ -409,12 +394,9 @@ impl<'a> GraphReader<'a> {
             let mut read = known.clone();
             let size = read.bytes.as_ref().map(|bytes| bytes.len() as u64);
             if let Some(found) = size.filter(|size| *size != descriptor.size) {
-                let fault = Fault::SizeMismatch {
-                    expected: descriptor.size,
-                    found,
-                };
                 let place = self.names.path(&descriptor.digest);
-                read.faults.push(Error::new(fault).at(place));
+                read.faults
+                    .push(Error::size_mismatch(descriptor.size, found).at(place));
             }
             return read;
         }
@@ -430,10 +412,8 @@ impl<'a> GraphReader<'a> {
                 }
             }
             Ok(_) => {
-                let fault = Fault::BlobMissing {
-                    digest: descriptor.digest.to_string(),
-                };
-                read.faults.push(Error::new(fault).at("config"));
+                read.faults
+                    .push(Error::blob_missing(&descriptor.digest).at("config"));
             }
             Err(error) => read.faults.push(error),
         }
@@ -476,16 +456,12 @@ fn contradiction(stated: &MediaType, is_index: bool, what: &str) -> Option<Error
         _ => return None,
     };
     let why = format!("the document is {is}, but its {what} states {is_not} ({stated})");
-    Some(Fault::Ambiguous { why }.into())
+    Some(Error::ambiguous(why))
 }
 
 /// Returns the fault of a config that lists no diff IDs although there are layers.
 pub(super) fn no_rootfs() -> Error {
-    Error::new(Fault::Schema {
-        field: "rootfs".into(),
-        expected: "an object",
-        found: "nothing".into(),
-    })
+    Error::schema("rootfs", "an object", "nothing")
 }
 
 /// Compares bytes with the size and digest that their descriptor states.
@@ -494,11 +470,7 @@ pub(super) fn no_rootfs() -> Error {
 /// `SizeMismatch`, `DigestMismatch`, `UnsupportedDigest`.
 pub fn check(bytes: &[u8], descriptor: &Descriptor) -> Result<()> {
     if bytes.len() as u64 != descriptor.size {
-        return Err(Fault::SizeMismatch {
-            expected: descriptor.size,
-            found: bytes.len() as u64,
-        }
-        .into());
+        return Err(Error::size_mismatch(descriptor.size, bytes.len() as u64));
     }
     check_digest(bytes, &descriptor.digest)
 }
@@ -514,9 +486,5 @@ pub fn check_digest(bytes: &[u8], expected: &Digest) -> Result<()> {
     if found == *expected {
         return Ok(());
     }
-    Err(Fault::DigestMismatch {
-        expected: expected.to_string(),
-        found: found.to_string(),
-    }
-    .into())
+    Err(Error::digest_mismatch(&expected, &found))
 }

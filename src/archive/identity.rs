@@ -86,16 +86,11 @@ impl Layer {
                     None => Ok(()),
                     Some(codec) => {
                         let why = "the layer is empty".to_owned();
-                        Err(Fault::Codec { codec, why }.into())
+                        Err(Error::codec(codec, why))
                     }
                 }
             }
-            (None, _) => Err(Fault::Truncated {
-                what: "the layer",
-                expected: END_MARKER,
-                found: 0,
-            }
-            .into()),
+            (None, _) => Err(Error::truncated("the layer", END_MARKER, 0)),
         }
     }
 
@@ -142,15 +137,11 @@ impl Layer {
 /// `SizeMismatch`, `DigestMismatch`.
 pub fn check_blob(digest: &Digest, size: u64, scan: &Scan) -> Result<()> {
     if scan.size != size {
-        return Err(Fault::SizeMismatch {
-            expected: size,
-            found: scan.size,
-        }
-        .into());
+        return Err(Error::size_mismatch(size, scan.size));
     }
     if scan.digest != *digest {
         let (expected, found) = (digest.to_string(), scan.digest.to_string());
-        return Err(Fault::DigestMismatch { expected, found }.into());
+        return Err(Error::digest_mismatch(expected, found));
     }
     Ok(())
 }

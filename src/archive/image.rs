@@ -131,11 +131,7 @@ impl Layer {
     pub fn check_size(&self) -> Result<()> {
         match (&self.descriptor, self.content()) {
             (Some(descriptor), Some(content)) if content.len() != descriptor.size => {
-                let fault = Fault::SizeMismatch {
-                    expected: descriptor.size,
-                    found: content.len(),
-                };
-                Err(fault.into())
+                Err(Error::size_mismatch(descriptor.size, content.len()))
             }
             _ => Ok(()),
         }

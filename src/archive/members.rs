@@ -9,7 +9,7 @@ use super::detours::Detours;
 use super::member::{Member, MemberKind, resolve};
 use super::options::Open;
 use crate::blob::{Chunk, FileRange, Hasher, NewFile, ReadAhead, WriteBehind};
-use crate::error::{Error, Fault, Result, TarFault};
+use crate::error::{Error, Fault, Result, TarFault, within};
 use crate::layer::{self, Limits};
 use crate::layer::{
     Anomalies, EntryKind, FileInput, StreamInput, Tail, TarInput, Walker, clean_path,
@@ -73,14 +73,7 @@ impl MemberTable {
                 let small = member.size <= MAX_SMALL && held <= most / 2;
                 if small || (member.size <= document && looks_like_json(&head)) {
                     held += member.size;
-                    if held > most {
-                        return Err(Fault::Limit {
-                            what: "bytes of documents",
-                            limit: most,
-                            found: held,
-                        }
-                        .into());
-                    }
+                    within("bytes of documents", most, held)?;
                     data.read_to_end(&mut head).map_err(read_error)?;
                     return Ok(Content::Memory(head.into()));
                 }
@@ -139,24 +132,9 @@ impl MemberTable {
                     break;
                 }
             };
-            if table.members.len() as u64 >= limits.entries {
-                let fault = Fault::Limit {
-                    what: "members",
-                    limit: limits.entries,
-                    found: limits.entries + 1,
-                };
-                return Err(fault.into());
-            }
+            within("members", limits.entries, table.members.len() as u64 + 1)?;
             named += (entry.path.len() + entry.link_target.len()) as u64;
-            if named > most_named {
-                let (what, limit) = ("bytes of members' names", most_named);
-                return Err(Fault::Limit {
-                    what,
-                    limit,
-                    found: named,
-                }
-                .into());
-            }
+            within("bytes of members' names", most_named, named)?;
             let sparse = entry.sparse.is_some();
             stated = entry.stored_size;
             let new = NewMember {
@@ -232,12 +210,7 @@ impl MemberTable {
             return error;
         }
         let what = "the member";
-        let fault = Fault::Truncated {
-            what,
-            expected,
-            found,
-        };
-        Error::new(fault).at(String::from_utf8_lossy(&last.name))
+        Error::truncated(what, expected, found).at(String::from_utf8_lossy(&last.name))
     }
 
     /// Members in the order of the tar.
@@ -293,7 +266,7 @@ impl MemberTable {
                 }
                 MemberKind::Sparse => {
                     let what = "sparse member: recreate the archive without sparse files";
-                    return Err(Fault::Unsupported { what: what.into() }.into());
+                    return Err(Error::unsupported(what));
                 }
                 MemberKind::Other => {
                     return Err(Fault::NotAFile {
@@ -331,7 +304,7 @@ impl MemberTable {
         if let Some(position) = self.detours.extracted_to(name) {
             let member = String::from_utf8_lossy(&self.members[position].name);
             let why = format!("some loaders extract member '{member}' to this path, others do not");
-            return Err(Fault::Ambiguous { why }.into());
+            return Err(Error::ambiguous(why));
         }
         match self.detours.link_above(name) {
             Some(link) => {
@@ -369,7 +342,7 @@ impl MemberTable {
             if !same {
                 let why =
                     "several different members have this name; loaders take the first or the last";
-                return Err(Fault::Ambiguous { why: why.into() }.into());
+                return Err(Error::ambiguous(why));
             }
         }
         Ok(())
@@ -465,12 +438,9 @@ impl BufRead for MemberData<'_> {
         if self.position == self.chunk.len() && self.left > 0 {
             let chunk = self.walker.take_data().map_err(Error::into_io)?;
             if chunk.is_empty() {
-                let fault = Fault::Truncated {
-                    what: "the member",
-                    expected: self.size,
-                    found: self.size - self.left,
-                };
-                return Err(Error::new(fault).into_io());
+                return Err(
+                    Error::truncated("the member", self.size, self.size - self.left).into_io(),
+                );
             }
             self.left = self.left.saturating_sub(chunk.len() as u64);
             if let Some(behind) = &mut self.behind {

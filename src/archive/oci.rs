@@ -52,12 +52,9 @@ impl Assembly {
             let document =
                 Document::parse(&index, &container.limits.json).at(|| "index.json".into())?;
             let Document::Index(Index { manifests, .. }) = document else {
-                let fault = Fault::Schema {
-                    field: "the document".into(),
-                    expected: "an index",
-                    found: "a manifest".into(),
-                };
-                return Err(Error::new(fault).at("index.json"));
+                return Err(
+                    Error::schema("the document", "an index", "a manifest").at("index.json")
+                );
             };
             layout_version = read_layout_version(container)?;
             reader.follow(manifests)?
@@ -80,8 +77,7 @@ impl Assembly {
         let is_manifest = matches!(Document::parse_known(bytes), Ok(Document::Manifest(_)));
         if is_manifest && !self.nodes.iter().any(known) {
             let why = "not a manifest of index.json: skopeo's dir: would read this image, others index.json";
-            let fault = Fault::Ambiguous { why: why.into() };
-            self.faults.push(Error::new(fault).at("manifest.json"));
+            self.faults.push(Error::ambiguous(why).at("manifest.json"));
         }
     }
 }

@@ -8,7 +8,7 @@ use super::discover::DRIVERS;
 use super::model::Archive;
 use super::options::Open;
 use crate::blob::{Compression, Decoder, FileRange};
-use crate::error::{At, Error, Fault, NotAnImage, Result};
+use crate::error::{At, Error, Fault, NotAnImage, Result, within};
 use crate::layer::Limits;
 
 /// Depth of the search, and number of names looked at.
@@ -65,14 +65,7 @@ impl Search {
                     continue;
                 };
                 names += 1;
-                if names > MAX_NAMES {
-                    let fault = Fault::Limit {
-                        what: "names in a directory",
-                        limit: MAX_NAMES as u64,
-                        found: names as u64,
-                    };
-                    return Err(Error::new(fault).at(place()));
-                }
+                within("names in a directory", MAX_NAMES as u64, names as u64).at(place)?;
                 if kind.is_file() || kind.is_dir() && deeper {
                     inside.insert(entry.path());
                 }

@@ -54,7 +54,7 @@ impl Archive {
                     let why = format!(
                         "'{name}' is the name of two different images; select one with :@N, docker-archive: or oci:"
                     );
-                    return Err(Fault::Ambiguous { why }.into());
+                    return Err(Error::ambiguous(why));
                 }
             }
         }
@@ -100,11 +100,9 @@ impl Archive {
         };
         match found[..] {
             [root] => Ok(root),
-            [] if *pick == Pick::Only => Err(Fault::NoSuchImage {
-                wanted: String::new(),
-                candidates: Candidates::default(),
+            [] if *pick == Pick::Only => {
+                Err(Error::no_such_image(String::new(), Candidates::default()))
             }
-            .into()),
             [] => self.target(pick).map(|target| &self.roots[target.root()]),
             [..] => {
                 // One image listed several times is no ambiguity.
@@ -210,11 +208,9 @@ impl Archive {
             .map(|&i| self.images[i].platform.to_string())
             .collect();
         match platform {
-            Some(platform) => Fault::NoSuchImage {
-                wanted: platform.to_string(),
-                candidates: platforms.into_iter().collect(),
+            Some(platform) => {
+                Error::no_such_image(platform.to_string(), platforms.into_iter().collect())
             }
-            .into(),
             None if images.is_empty() => {
                 let wanted = root
                     .names
@@ -224,22 +220,12 @@ impl Archive {
                 match (faults, root.node.map(|node| &self.nodes[node])) {
                     (Some(error), _) => error.clone(),
                     (None, Some(node)) if matches!(node.kind, NodeKind::Missing) => {
-                        Fault::BlobMissing {
-                            digest: node.descriptor.digest.to_string(),
-                        }
-                        .into()
+                        Error::blob_missing(&node.descriptor.digest)
                     }
                     (None, Some(node)) if !matches!(node.kind, NodeKind::Index(_)) => {
-                        Fault::Unsupported {
-                            what: format!("'{wanted}' is not a container image"),
-                        }
-                        .into()
+                        Error::unsupported(format!("'{wanted}' is not a container image"))
                     }
-                    _ => Fault::NoSuchImage {
-                        wanted,
-                        candidates: Candidates::default(),
-                    }
-                    .into(),
+                    _ => Error::no_such_image(wanted, Candidates::default()),
                 }
             }
             None => {

@@ -12,7 +12,7 @@ use super::piece::PieceLog;
 use super::trailer::{skip_zero_padding, trailing_data};
 use super::window;
 use super::zstd_pool::PooledZstd;
-use crate::error::{Error, Fault};
+use crate::error::{Error, within};
 
 pub use crate::limits::DecodeLimits;
 
@@ -251,22 +251,10 @@ impl<R: BufRead> Decoder<R> {
         let DecodeLimits {
             size, ratio, grace, ..
         } = self.limits;
-        if self.decoded > size {
-            let fault = Fault::Limit {
-                what: SIZE,
-                limit: size,
-                found: self.decoded,
-            };
-            return Err(Error::new(fault).into_io());
-        }
+        within(SIZE, size, self.decoded).map_err(Error::into_io)?;
         if self.decoded > grace && self.decoded / ratio > self.stored() {
             let found = self.decoded / self.stored().max(1);
-            return Err(Error::new(Fault::Limit {
-                what: RATIO,
-                limit: ratio,
-                found,
-            })
-            .into_io());
+            return Err(Error::limit(RATIO, ratio, found).into_io());
         }
         Ok(())
     }
@@ -332,20 +320,17 @@ fn codec_error(
     };
     if is_window {
         let limit = 1u64 << limits.window_log;
-        return Error::new(Fault::Limit {
-            what: WINDOW,
+        return Error::limit(
+            WINDOW,
             limit,
-            found: window.filter(|window| *window > limit).unwrap_or(limit + 1),
-        });
+            window.filter(|window| *window > limit).unwrap_or(limit + 1),
+        );
     }
     let why = match error.kind() {
         io::ErrorKind::UnexpectedEof => "unexpected end".to_owned(),
         _ => error.to_string(),
     };
-    Error::new(Fault::Codec {
-        codec: compression.name(),
-        why,
-    })
+    Error::codec(compression.name(), why)
 }
 
 /// Counts the stored bytes that a decoder has consumed.

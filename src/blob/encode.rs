@@ -7,7 +7,7 @@ use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
 use super::buffer::CHUNK;
 use super::compression::Compression;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 
 /// Uncompressed bytes per gzip member. Concatenated members are one stream to every reader, and compress in parallel.
 const MEMBER: usize = 1 << 20;
@@ -40,13 +40,10 @@ pub fn encode(
         Compression::None => copy(input, out),
         Compression::Gzip => gzip(input, out, level.unwrap_or(GZIP)),
         Compression::Zstd => zstd(input, out, level.unwrap_or(ZSTD)),
-        Compression::Bzip2 | Compression::Xz => Err(Fault::Unsupported {
-            what: format!(
-                "writing {}: layers are written uncompressed, in gzip or in zstd",
-                to.name()
-            ),
-        }
-        .into()),
+        Compression::Bzip2 | Compression::Xz => Err(Error::unsupported(format!(
+            "writing {}: layers are written uncompressed, in gzip or in zstd",
+            to.name()
+        ))),
     }
 }
 
@@ -66,7 +63,7 @@ fn copy(mut input: impl Read, out: &mut dyn Write) -> Result<()> {
 
 fn level_error(codec: &str, level: i32, highest: i32) -> Error {
     let why = format!("invalid {codec} level: expected 1 to {highest}, found {level}");
-    Fault::Usage(why).into()
+    Error::usage(why)
 }
 
 /// A gzip member being compressed. Buffer and tables are reused for other members.
@@ -100,10 +97,7 @@ impl Member {
             *buffer = vec![0; most];
         }
         let compressed = self.compressor.gzip_compress(&self.input, buffer);
-        *length = compressed.map_err(|error| Fault::Codec {
-            codec: "gzip",
-            why: error.to_string(),
-        })?;
+        *length = compressed.map_err(|error| Error::codec("gzip", error.to_string()))?;
         Ok(())
     }
 }

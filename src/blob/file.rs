@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::hash::{Hasher, HashingReader};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Result, within};
 use crate::spec::Digest;
 
 /// Opens a regular file for reading; never blocks and never opens anything else.
@@ -183,14 +183,7 @@ impl FileRange {
     /// # Errors
     /// `Limit` if it is longer; `Truncated` if the file has become shorter; `Io`.
     pub fn bytes(&self, limit: u64) -> Result<Vec<u8>> {
-        if self.len > limit {
-            return Err(Fault::Limit {
-                what: "size in bytes",
-                limit,
-                found: self.len,
-            }
-            .into());
-        }
+        within("size in bytes", limit, self.len)?;
         // A short range is allocated at once, a long one as it is read: a claimed length takes no memory.
         let capacity = usize::try_from(self.len.min(1 << 16)).unwrap_or_default();
         let mut bytes = Vec::with_capacity(capacity);
@@ -235,12 +228,9 @@ impl Read for RangeReader {
                 .read_at(&mut buf[..want], self.range.offset + self.position)
             {
                 Ok(0) => {
-                    let fault = Fault::Truncated {
-                        what: "the file",
-                        expected: self.range.len,
-                        found: self.position,
-                    };
-                    return Err(Error::new(fault).into_io());
+                    return Err(
+                        Error::truncated("the file", self.range.len, self.position).into_io()
+                    );
                 }
                 Ok(n) => {
                     self.position += n as u64;

@@ -38,7 +38,7 @@ impl Input {
         let stdin = io::stdin();
         if io::IsTerminal::is_terminal(&stdin) {
             let why = "refusing to read an archive from the terminal: name a file, or pipe one in";
-            return Err(Fault::Usage(why.into()).into());
+            return Err(Error::usage(why));
         }
         let failed = |error| Error::io("read", error);
         let file: File = stdin.as_fd().try_clone_to_owned().map_err(failed)?.into();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::directory::{parent_directory, sync_directory};
 use super::new_file::NewFile;
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Result};
 
 /// Writes a small file that appears under its name only when it is complete.
 ///
@@ -56,7 +56,7 @@ impl PendingFile {
         let context = || path.to_string_lossy().into_owned();
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name
-            .ok_or_else(|| Error::new(Fault::Usage("not a file name".into())))
+            .ok_or_else(|| Error::usage("not a file name"))
             .at(context)?;
         let existing = std::fs::metadata(path);
         let has_slash = path.as_os_str().as_encoded_bytes().ends_with(b"/");

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use super::window;
-use crate::error::{Error, Fault};
+use crate::error::Error;
 use crate::limits::DecodeLimits;
 
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer, WriteBuf};
@@ -54,12 +54,7 @@ impl PooledZstd {
     fn with_window(&self, error: io::Error, input: &[u8]) -> io::Error {
         let is_window = error.to_string().contains("too much memory");
         match window::of_zstd(input).filter(|window| is_window && *window > self.limit) {
-            Some(found) => Error::new(Fault::Limit {
-                what: DecodeLimits::NAMES[2],
-                limit: self.limit,
-                found,
-            })
-            .into_io(),
+            Some(found) => Error::limit(DecodeLimits::NAMES[2], self.limit, found).into_io(),
             None => error,
         }
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::index::{CacheKey, Index, SUFFIX};
 use crate::archive::Layer;
 use crate::blob::{Compression, FileRange, MappedFile, NewFile, PieceLog, open_regular};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Result};
 use crate::layer::Limits;
 use crate::spec::Digest;
 use crate::tree::{DecodedLayer, Listing, Reading};
@@ -69,7 +69,7 @@ impl Cache {
             .and_then(|()| std::fs::metadata(directory))
             .map_err(|error| Error::io("open", error))
             .at(context)?;
-        let refused = |why: &str| Err(Error::new(Fault::Usage(why.into())).at(context()));
+        let refused = |why: &str| Err(Error::usage(why).at(context()));
         if metadata.uid() != rustix::process::geteuid().as_raw() {
             return refused("unsafe cache directory: it belongs to another user");
         }

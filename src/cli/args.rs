@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::blob::Compression;
-use crate::error::{Fault, Result};
+use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::spec::Platform;
 use crate::write::Recode;
@@ -134,12 +134,11 @@ impl Packing {
         };
         match self.level {
             Some(_) if highest == 0 => {
-                let why = "--level requires --compression gzip or zstd";
-                return Err(Fault::Usage(why.into()).into());
+                return Err(Error::usage("--level requires --compression gzip or zstd"));
             }
             Some(level) if !(1..=highest).contains(&level) => {
                 let why = format!("invalid --level: expected 1 to {highest}, found {level}");
-                return Err(Fault::Usage(why).into());
+                return Err(Error::usage(why));
             }
             _ => {}
         }

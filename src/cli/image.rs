@@ -176,7 +176,7 @@ impl ImageArg {
                 "invalid layers in '{}': expected numbers from 1, as in @2..5",
                 self.text
             );
-            Error::new(Fault::Usage(why))
+            Error::usage(why)
         };
         let number = |text: &str| text.parse::<usize>().ok().filter(|number| *number > 0);
         let first = match first {
@@ -230,9 +230,8 @@ impl ImageArg {
     pub(super) fn parse(&self) -> Result<(Place, Option<Half>, Pick)> {
         let typed = self.typed.as_bytes();
         if typed.is_empty() {
-            return Err(
-                Fault::Usage("invalid image: expected a name or a path, found ''".into()).into(),
-            );
+            let why = "invalid image: expected a name or a path, found ''";
+            return Err(Error::usage(why));
         }
         if !Path::new(&self.typed).exists() {
             for (prefix, half) in [
@@ -356,7 +355,7 @@ fn pick(text: &str) -> Result<Pick> {
         };
     }
     if text.is_empty() {
-        return Err(Fault::Usage("missing reference after ':'".into()).into());
+        return Err(Error::usage("missing reference after ':'"));
     }
     match text.split_once('@') {
         Some((_, digest)) if digest.starts_with("sha") => digest_pick(digest),
@@ -376,10 +375,9 @@ fn is_range(text: &str) -> bool {
 /// Parses a digest, or the start of one.
 fn digest_pick(text: &str) -> Result<Pick> {
     if is_range(text) {
-        let why = format!(
+        return Err(Error::usage(format!(
             "unsupported selection of layers '@{text}': only imgdiff, imgexport and imgcommit --squash take IMAGE@N and IMAGE@A..B"
-        );
-        return Err(Fault::Usage(why).into());
+        )));
     }
     let hex = text.strip_prefix("sha256:").unwrap_or_default();
     let is_start =

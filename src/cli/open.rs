@@ -318,5 +318,5 @@ pub fn store_path(common: &Common) -> Result<PathBuf> {
     let data = data.or_else(|| set("HOME").map(|home| home.join(".local/share")));
     let why = "no home directory: give the store with --store";
     data.map(|data| data.join("imgkit"))
-        .ok_or_else(|| Fault::Usage(why.into()).into())
+        .ok_or_else(|| Error::usage(why))
 }

@@ -11,7 +11,7 @@ use super::open::store;
 use super::streams::{Io, is_stdout};
 use crate::blob::{FileRange, Meter, PendingFile, open_regular};
 use crate::disk::Excludes;
-use crate::error::{At, Fault, Result};
+use crate::error::{At, Error, Fault, Result};
 use crate::escape;
 use crate::render::json;
 use crate::spec::Digest;
@@ -105,7 +105,7 @@ impl OutputArgs {
     pub fn parse(&self, name: Option<&str>) -> Result<(Vec<Change>, Vec<ListedName>)> {
         if self.to_stdout() && std::io::stdout().is_terminal() {
             let why = "refusing to write an archive to the terminal: name a file with -o, or pipe the output";
-            return Err(Fault::Usage(why.into()).into());
+            return Err(Error::usage(why));
         }
         if self.to_stdout() {
             let json = ("--format json", self.is_json());

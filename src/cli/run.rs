@@ -12,7 +12,7 @@ use super::page::{Page, Subcommand, has_json_alias};
 use super::streams::{Io, check_epoch};
 use super::{complete, image, interrupt, man};
 use crate::archive::distance;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 use crate::escape::brief_to;
 use crate::store;
 
@@ -74,12 +74,12 @@ pub fn run_commands<A: CommandFactory + FromArgMatches>(
     }
     if page.uses.platform.is_none() && common.platform.is_some() {
         let why = "--platform has no effect here";
-        io.fail(&Fault::Usage(why.into()).into());
+        io.fail(&Error::usage(why));
         return ExitCode::from(ERROR);
     }
     if streams > 1 {
         let why = "cannot read two inputs from standard input";
-        io.fail(&Fault::Usage(why.into()).into());
+        io.fail(&Error::usage(why));
         return ExitCode::from(ERROR);
     }
     let outcome = operation(&args, &mut io);

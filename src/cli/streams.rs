@@ -8,7 +8,7 @@ use super::args::{ColorWhen, Common, ProgressWhen};
 use super::interrupt;
 use super::progress::Progress;
 use crate::blob::Meter;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 use crate::escape;
 use crate::spec::Timestamp;
 
@@ -211,10 +211,9 @@ fn epoch() -> Result<Option<i64>> {
         Some(seconds) => Ok(Some(seconds)),
         None => {
             let shown = escape::text(&value.to_string_lossy()).into_owned();
-            let why = format!(
+            Err(Error::usage(format!(
                 "SOURCE_DATE_EPOCH: invalid time '{shown}': expected whole seconds since 1970, at most {LAST_EPOCH}"
-            );
-            Err(Fault::Usage(why).into())
+            )))
         }
     }
 }
@@ -252,7 +251,7 @@ pub fn reject_same_file(output: Option<&Path>, input: Option<&Path>) -> Result<(
         return Ok(());
     };
     let refused = |why: &str| {
-        let error = Error::new(Fault::Usage(why.into()));
+        let error = Error::usage(why);
         Err(error.at(output.to_string_lossy().into_owned()))
     };
     let Ok(read) = std::fs::metadata(input) else {

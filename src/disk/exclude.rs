@@ -3,7 +3,7 @@
 //! As in docker's matcher: patterns match whole paths from the root, `*` and `?` stop at a `/`, `**` does not, a match of
 //! a directory includes its contents, `!` marks an exception, and the last pattern that matches decides.
 
-use crate::error::{Fault, Result};
+use crate::error::{Error, Result};
 use crate::glob::{Dialect, Glob};
 
 /// Exclusion patterns, in order.
@@ -44,7 +44,7 @@ impl Excludes {
                 continue;
             }
             let glob = Glob::new(&clean, Dialect::Dockerignore)
-                .map_err(|why| Fault::Usage(format!("invalid pattern: '{text}': {why}")))?;
+                .map_err(|why| Error::usage(format!("invalid pattern: '{text}': {why}")))?;
             excludes.patterns.push(Pattern { glob, is_exception });
         }
         Ok(excludes)

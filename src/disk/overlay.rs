@@ -1,7 +1,7 @@
 //! Markers of overlay mounts in their upper directory (Linux, "Overlay Filesystem", whiteouts and opaque directories):
 //! devices 0/0 and extended attributes.
 
-use crate::error::{Fault, Result};
+use crate::error::{Error, Result};
 use crate::layer::EntryKind;
 
 /// Marker of a file in the upper directory of an overlay mount.
@@ -29,7 +29,7 @@ pub(super) fn mark(
     size: u64,
     attribute: impl Fn(&str) -> Option<Vec<u8>>,
 ) -> Result<OverlayMark> {
-    let unsupported = |what: &str| Err(Fault::Unsupported { what: what.into() }.into());
+    let unsupported = |what: &str| Err(Error::unsupported(what));
     match kind {
         EntryKind::CharDevice if device == (0, 0) => Ok(OverlayMark::Removed),
         EntryKind::Directory => {

@@ -15,7 +15,7 @@ use super::access::{Access, open_below};
 use super::exclude::Inherited;
 use super::item::{Item, Options, is_portable};
 use super::overlay::{OverlayMark, mark};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Fault, Result, within};
 use crate::escape;
 use crate::layer::{EntryKind, Metadata, Mtime, Xattr, limits};
 
@@ -195,17 +195,11 @@ impl Directory {
                 && !is_marker
                 && record.mark == OverlayMark::None
             {
-                let what = "file name with the whiteout prefix '.wh.'".to_owned();
-                return Err(Error::new(Fault::Unsupported { what }).at(context()));
+                let what = "file name with the whiteout prefix '.wh.'";
+                return Err(Error::unsupported(what).at(context()));
             }
             let index = self.records.len();
-            if index as u64 >= options.limits.entries {
-                return Err(Error::new(Fault::Limit {
-                    what: "files",
-                    limit: options.limits.entries,
-                    found: index as u64 + 1,
-                }));
-            }
+            within("files", options.limits.entries, index as u64 + 1)?;
             record.name = number(self.names.len())?;
             record.name_len = u16::try_from(name.len()).unwrap_or(u16::MAX);
             self.names.extend_from_slice(name);
@@ -558,11 +552,5 @@ fn changed(stat: &Stat) -> (i64, i64) {
 }
 
 fn number(index: usize) -> Result<u32> {
-    u32::try_from(index).map_err(|_| {
-        Error::new(Fault::Limit {
-            what: "bytes of names",
-            limit: u32::MAX.into(),
-            found: index as u64,
-        })
-    })
+    u32::try_from(index).map_err(|_| Error::limit("bytes of names", u32::MAX.into(), index as u64))
 }

@@ -10,8 +10,10 @@ mod display;
 mod fault;
 mod hint;
 mod kinds;
+mod make;
 
 pub use candidates::Candidates;
 pub use context::{At, Error, Result};
 pub use fault::Fault;
 pub use kinds::{NotAnImage, TarFault};
+pub use make::within;

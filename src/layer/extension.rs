@@ -4,7 +4,7 @@ use super::header::BLOCK;
 use super::input::TarInput;
 use super::pax::{Scope, Values};
 use super::pax_value::Setting;
-use crate::error::{Error, Fault, Result, TarFault};
+use crate::error::{Error, Fault, Result, TarFault, within};
 use crate::limits::EntryLimits;
 
 /// A GNU long name (`L`) or long link (`K`).
@@ -164,13 +164,7 @@ impl Extensions {
         self.first = self.first.or(Some(offset));
         self.taken = self.taken.saturating_add(size);
         let limit = self.local.limits.headers;
-        if self.taken > limit {
-            return Err(Error::new(Fault::Limit {
-                what: "extension headers of one entry",
-                limit,
-                found: self.taken,
-            }));
-        }
+        within("extension headers of one entry", limit, self.taken)?;
         self.scratch.clear();
         let mut left = size;
         let mut block = [0; BLOCK];

@@ -7,7 +7,7 @@ use super::header::{BLOCK, Header};
 use super::input::TarInput;
 use super::metadata::{EntryKind, Mtime};
 use super::sparse::{self, Form};
-use crate::error::{Error, Fault, Result, TarFault};
+use crate::error::{Error, Fault, Result, TarFault, within};
 
 /// Largest size that the twelve bytes of a header hold in octal digits.
 const MAX_OCTAL: u64 = 0o77_777_777_777;
@@ -203,12 +203,5 @@ fn kind(type_flag: u8, path: &[u8]) -> EntryKind {
 }
 
 fn check_length(what: &'static str, name: &[u8], limit: u64) -> Result<()> {
-    if name.len() as u64 > limit {
-        return Err(Error::new(Fault::Limit {
-            what,
-            limit,
-            found: name.len() as u64,
-        }));
-    }
-    Ok(())
+    within(what, limit, name.len() as u64)
 }

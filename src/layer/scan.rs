@@ -162,14 +162,7 @@ pub fn scan(stored: impl BufRead, hasher: Hasher, limits: &Limits, meter: &Meter
         (false, None) => (digest.clone(), 0),
     };
     if size == 0 && walked.fault.is_none() {
-        walked.fault = Some(
-            Fault::Truncated {
-                what: "the layer",
-                expected: 1024,
-                found: 0,
-            }
-            .into(),
-        );
+        walked.fault = Some(Error::truncated("the layer", 1024, 0));
     }
     Ok(Scan {
         size,

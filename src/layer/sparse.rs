@@ -8,7 +8,7 @@ use super::header::{BLOCK, Block, Dialect, Header, number, part};
 use super::input::TarInput;
 use super::limits;
 use super::pax::SparseRecords;
-use crate::error::{Error, Fault, Result, TarFault};
+use crate::error::{Error, Fault, Result, TarFault, within};
 
 /// Error for a malformed sparse map of the entry at `offset`.
 pub(crate) fn fault(offset: u64, why: &'static str) -> Error {
@@ -42,13 +42,7 @@ pub(crate) fn check(offset: u64, segments: &[Segment], size: u64, stored: u64) -
 }
 
 fn push(segments: &mut Vec<Segment>, segment: Segment, limit: u64) -> Result<()> {
-    if segments.len() as u64 >= limit {
-        return Err(Error::new(Fault::Limit {
-            what: "sparse segments",
-            limit,
-            found: segments.len() as u64 + 1,
-        }));
-    }
+    within("sparse segments", limit, segments.len() as u64 + 1)?;
     segments.push(segment);
     Ok(())
 }
@@ -156,11 +150,7 @@ pub(crate) fn data_map(
                     return Err(fault(offset, "the map is longer than the stored contents"));
                 }
                 if *taken >= most {
-                    return Err(Error::new(Fault::Limit {
-                        what: "sparse map size",
-                        limit: most,
-                        found: *taken + BLOCK as u64,
-                    }));
+                    return Err(Error::limit("sparse map size", most, *taken + BLOCK as u64));
                 }
                 read_block(input, &mut block)?;
                 *taken += BLOCK as u64;
@@ -182,13 +172,7 @@ pub(crate) fn data_map(
         }
     };
     let count = next(&mut taken)?;
-    if count > limit {
-        return Err(Error::new(Fault::Limit {
-            what: "sparse segments",
-            limit,
-            found: count,
-        }));
-    }
+    within("sparse segments", limit, count)?;
     let mut segments = Vec::new();
     for _ in 0..count {
         let offset = next(&mut taken)?;

@@ -6,7 +6,7 @@ use super::names::Names;
 use super::observer::EntryObserver;
 use super::walk::{WalkEnd, Walker};
 use super::whiteout::Whiteout;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Result, within};
 
 /// Counts and sizes of one layer. Every entry is in exactly one of the counts from `files` to `ignored`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -116,20 +116,8 @@ impl LayerSummary {
             };
             summary.repeated += u64::from(repeated);
             // One name can imply thousands of directories, so the number of entries is no bound.
-            if names.text() > limits.path_text {
-                return Err(Error::new(Fault::Limit {
-                    what: "bytes of names",
-                    limit: limits.path_text,
-                    found: names.text(),
-                }));
-            }
-            if names.len() > limits.paths {
-                return Err(Error::new(Fault::Limit {
-                    what: "paths",
-                    limit: limits.paths,
-                    found: names.len(),
-                }));
-            }
+            within("bytes of names", limits.path_text, names.text())?;
+            within("paths", limits.paths, names.len())?;
         }
         let WalkEnd {
             entries, offset, ..

@@ -11,7 +11,7 @@ use super::lint::report;
 use super::metadata::Mtime;
 use super::path::CleanSpan;
 use crate::blob::{Chunk, ReadAhead};
-use crate::error::{Error, Fault, Result, TarFault};
+use crate::error::{Error, Fault, Result, TarFault, within};
 
 /// Reader of a tar, entry by entry in archive order, from any forward-only input.
 ///
@@ -409,13 +409,7 @@ impl<I: TarInput> Walker<I> {
 
     fn count(&mut self) -> Result<()> {
         self.entries = self.entries.saturating_add(1);
-        if self.entries > self.limits.entries {
-            return Err(Error::new(Fault::Limit {
-                what: "entries",
-                limit: self.limits.entries,
-                found: self.entries,
-            }));
-        }
+        within("entries", self.limits.entries, self.entries)?;
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
-use crate::error::{Fault, Result};
+use crate::error::{Error, Result};
 
 /// One record as compact JSON without a line end, for NDJSON.
 ///
@@ -52,7 +52,7 @@ pub fn bytes_lossless(bytes: &[u8]) -> (String, Option<String>) {
 
 fn written<T: Serialize + ?Sized>(record: &T, formatter: impl Formatter) -> Result<String> {
     let mut out = Vec::new();
-    let malformed = |why: String| Fault::Json { why };
+    let malformed = |why: String| Error::json(why);
     record
         .serialize(&mut Serializer::with_formatter(&mut out, formatter))
         .map_err(|error| malformed(error.to_string()))?;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::fields::{self, GoType};
 use super::json::{self, Node};
 use super::{Descriptor, Digest, ImageConfig, MediaType};
-use crate::error::{Fault, Result};
+use crate::error::{Error, Result};
 use crate::limits::JsonLimits;
 
 /// Document that points to other blobs.
@@ -91,7 +91,7 @@ impl Document {
         let (config, blobs) = (has("config")?, has("blobs")?);
         if manifests && (layers || config || fs_layers) || fs_layers && (layers || config) {
             let why = "document has fields of two kinds (manifests, layers or config, fsLayers)";
-            return Err(Fault::Ambiguous { why: why.into() }.into());
+            return Err(Error::ambiguous(why));
         }
         if fs_layers {
             return Schema1::from_node(&node).map(Document::Schema1);

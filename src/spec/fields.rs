@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use crate::error::{Fault, Result};
+use crate::error::{Error, Result};
 
 /// U+017F, LATIN SMALL LETTER LONG S, which folds to `s`.
 const LONG_S: char = '\u{17f}';
@@ -255,10 +255,9 @@ fn distinct(object: &Map<String, Value>, path: &str) -> Result<()> {
                 true => String::new(),
                 false => format!(" in '{path}'"),
             };
-            let why = format!(
+            return Err(Error::ambiguous(format!(
                 "keys '{first}' and '{key}'{inside} are several spellings of one field: engines take the last"
-            );
-            return Err(Fault::Ambiguous { why }.into());
+            )));
         }
     }
     Ok(())

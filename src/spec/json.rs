@@ -12,7 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::{Digest, fields, texts};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 use crate::limits::JsonLimits;
 
 /// Parses one JSON document that fills `bytes` to the end. Invalid Unicode in strings is read as Go reads it, see
@@ -23,10 +23,7 @@ use crate::limits::JsonLimits;
 /// `Limit` if it exceeds `limits`.
 pub fn parse(bytes: &[u8], limits: &JsonLimits) -> Result<Value> {
     if bytes.starts_with(b"\xef\xbb\xbf") {
-        return Err(Fault::Json {
-            why: "byte order mark at the start".into(),
-        }
-        .into());
+        return Err(Error::json("byte order mark at the start"));
     }
     let limit = Cell::new(None);
     let items = Cell::new(0);
@@ -42,11 +39,8 @@ pub fn parse(bytes: &[u8], limits: &JsonLimits) -> Result<Value> {
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value));
     value.map_err(|error| match limit.take() {
-        Some((what, limit, found)) => Fault::Limit { what, limit, found }.into(),
-        None => Fault::Json {
-            why: error.to_string(),
-        }
-        .into(),
+        Some((what, limit, found)) => Error::limit(what, limit, found),
+        None => Error::json(error.to_string()),
     })
 }
 
@@ -215,12 +209,7 @@ impl<'a> Node<'a> {
         } else {
             self.path.clone()
         };
-        Fault::Schema {
-            field,
-            expected,
-            found,
-        }
-        .into()
+        Error::schema(field, expected, found)
     }
 
     /// Returns the field of that name, matched as in Go, see [`fields::same`]; `None` if missing or `null`.
@@ -238,10 +227,8 @@ impl<'a> Node<'a> {
             }
             if found.is_some() {
                 let path = self.child(name);
-                return Err(Fault::Ambiguous {
-                    why: format!("key '{path}' has several spellings"),
-                }
-                .into());
+                let why = format!("key '{path}' has several spellings");
+                return Err(Error::ambiguous(why));
             }
             found = Some(value);
         }
@@ -255,12 +242,7 @@ impl<'a> Node<'a> {
     pub fn required(&self, name: &str, expected: &'static str) -> Result<Node<'a>> {
         match self.field(name)? {
             Some(node) => Ok(node),
-            None => Err(Fault::Schema {
-                field: self.child(name),
-                expected,
-                found: "nothing".into(),
-            }
-            .into()),
+            None => Err(Error::schema(self.child(name), expected, "nothing")),
         }
     }
 

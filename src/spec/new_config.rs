@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::instruction::{self, Change};
 use super::json::{self, Node};
 use super::{Digest, History, Platform, Timestamp, fields, texts};
-use crate::error::{Fault, Result};
+use crate::error::{Error, Result};
 
 /// Config document for modification. Everything else stays as written, unknown fields and invalid Unicode included.
 #[derive(Debug, Clone)]
@@ -205,12 +205,7 @@ fn wrong(field: &str, expected: &'static str, found: &Value) -> crate::Error {
         Value::Object(_) => "an object",
         _ => "another type",
     };
-    Fault::Schema {
-        field: field.to_owned(),
-        expected,
-        found: found.to_owned(),
-    }
-    .into()
+    Error::schema(field.to_owned(), expected, found.to_owned())
 }
 
 #[cfg(test)]

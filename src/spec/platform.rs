@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::json::{self, Node};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 
 /// Operating system and processor, in Go's words (`linux`, `amd64`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -53,7 +53,7 @@ impl Platform {
         };
         if parts.iter().any(malformed) || parts.len() > 3 {
             let why = format!("invalid platform '{text}': expected os/architecture[/variant]");
-            return Err(Error::new(Fault::Usage(why)));
+            return Err(Error::usage(why));
         }
         let host = Platform::host();
         let known_os = |os: &str| {

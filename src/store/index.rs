@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::archive::Name;
 use crate::blob::FileRange;
-use crate::error::{At, Candidates, Error, Fault, Result};
+use crate::error::{At, Candidates, Error, Result};
 use crate::limits::Limits;
 use crate::spec::fields::{self, GoType};
 use crate::spec::json::{self, Node, parse_known};
@@ -117,12 +117,7 @@ impl StoreIndex {
         };
         let Value::Object(document) = written else {
             let (field, expected) = ("the document".to_owned(), "an object");
-            return Err(Error::new(Fault::Schema {
-                field,
-                expected,
-                found: "something else".into(),
-            })
-            .at(context()));
+            return Err(Error::schema(field, expected, "something else").at(context()));
         };
         Ok(StoreIndex {
             document,
@@ -159,10 +154,8 @@ impl StoreIndex {
     pub(super) fn tag(&mut self, target: &Digest, name: &ListedName) -> Result<NameResult> {
         let entry = self.entries.iter().find(|entry| entry.digest == *target);
         // Another program may have removed it since it was looked up.
-        let entry = entry.ok_or_else(|| Fault::NoSuchImage {
-            wanted: target.to_string(),
-            candidates: Candidates::default(),
-        })?;
+        let entry =
+            entry.ok_or_else(|| Error::no_such_image(target.to_string(), Candidates::default()))?;
         let mut value = entry.value.as_object().cloned().unwrap_or_default();
         set_name(&mut value, Some(name));
         Ok(self.put(value, target, Some(name), Policy::Replace))

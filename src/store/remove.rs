@@ -157,11 +157,10 @@ fn for_platform<'a>(
         let fitting: Vec<usize> = images.iter().filter(fits).copied().collect();
         if fitting.is_empty() {
             let here = images.iter().map(|&image| &archive.images[image].platform);
-            return Err(Fault::NoSuchImage {
-                wanted: platform.to_string(),
-                candidates: here.map(ToString::to_string).collect(),
-            }
-            .into());
+            return Err(Error::no_such_image(
+                platform.to_string(),
+                here.map(ToString::to_string).collect(),
+            ));
         }
         if fitting.len() == images.len() {
             // All images of the index are selected.
@@ -217,11 +216,10 @@ fn add(
     if !force && (repositories.len() > 1 || is_shared) {
         let mut all: Vec<String> = names.iter().map(ToString::to_string).collect();
         all.extend(parts.iter().map(|(root, _)| display_name(archive, root)));
-        let why = format!(
+        return Err(Error::usage(format!(
             "'{text}' has several names ({}): name one of them, or use --force",
             all.join(", ")
-        );
-        return Err(Fault::Usage(why).into());
+        )));
     }
     for (root, image) in parts {
         add_part(archive, text, root, image, force, removals)?;
@@ -255,11 +253,10 @@ fn add_part(
     }
     if names.len() > 1 && !force {
         let platform = &archive.images[image].platform;
-        let why = format!(
+        return Err(Error::usage(format!(
             "'{text}': its image for {platform} is in {} too: use --force to remove it from all of them",
             names.join(" and ")
-        );
-        return Err(Fault::Usage(why).into());
+        )));
     }
     let mut attestations: BTreeSet<usize> = BTreeSet::new();
     for holder in holders {

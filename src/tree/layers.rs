@@ -251,10 +251,10 @@ fn content_of(layer: &Layer) -> Result<&Content> {
             .descriptor
             .as_ref()
             .map(|descriptor| descriptor.media_type.as_str());
-        return Err(Fault::Unsupported {
-            what: format!("a layer of type {}", media_type.unwrap_or_default()),
-        }
-        .into());
+        return Err(Error::unsupported(format!(
+            "a layer of type {}",
+            media_type.unwrap_or_default()
+        )));
     }
     layer.check_identity()?;
     layer.content().ok_or_else(|| layer.missing_error())
@@ -282,19 +282,12 @@ impl<R: Read> Read for Checked<R> {
             return Ok(0);
         };
         let found = std::mem::take(&mut self.hasher).finish();
-        let fault = if self.size != size {
-            Fault::SizeMismatch {
-                expected: size,
-                found: self.size,
-            }
-        } else if found != digest {
-            Fault::DigestMismatch {
-                expected: digest.to_string(),
-                found: found.to_string(),
-            }
-        } else {
-            return Ok(0);
-        };
-        Err(Error::new(fault).into_io())
+        if self.size != size {
+            return Err(Error::size_mismatch(size, self.size).into_io());
+        }
+        match found == digest {
+            true => Ok(0),
+            false => Err(Error::digest_mismatch(digest, found).into_io()),
+        }
     }
 }

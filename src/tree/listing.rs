@@ -11,7 +11,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 use crate::layer::varint::{put, take_number, take_text};
 use crate::layer::{
     Anomalies, Entry, EntryKind, Limits, Mtime, Segment, TarInput, Walker, Xattr, common_prefix,
@@ -331,11 +331,7 @@ impl Making {
 fn within(what: &'static str, length: usize, limits: &Limits) -> Result<u32> {
     match u32::try_from(length) {
         Ok(at) if u64::from(at) <= limits.path_text => Ok(at),
-        _ => Err(Error::new(Fault::Limit {
-            what,
-            limit: limits.path_text,
-            found: length as u64,
-        })),
+        _ => Err(Error::limit(what, limits.path_text, length as u64)),
     }
 }
 

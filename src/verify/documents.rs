@@ -92,12 +92,15 @@ fn violations(document: &serde_json::Value, kind: Kind, place: &str) -> Vec<(Sev
         })
         .collect();
     if left_out > 0 {
-        let fault = Fault::Schema {
-            field: "the document".into(),
-            expected: "fields by the rules",
-            found: format!("{left_out} more that break them"),
-        };
-        all.push((Severity::Warning, Error::new(fault).at(place.to_owned())));
+        all.push((
+            Severity::Warning,
+            Error::schema(
+                "the document",
+                "fields by the rules",
+                format!("{left_out} more that break them"),
+            )
+            .at(place.to_owned()),
+        ));
     }
     all
 }

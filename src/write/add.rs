@@ -15,7 +15,7 @@ use crate::archive::{
     Archive, BlobNames, Content, Image, ImageId, Layer, NodeKind, Presence, Root,
 };
 use crate::blob::{Compression, sha256};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Result};
 use crate::spec::{Descriptor, Digest, MediaType};
 
 impl Bundle {
@@ -45,11 +45,7 @@ impl Bundle {
             (Some(node), _) => self.add_root_node(archive, node)?,
             (None, Some(image)) => self.synthesize(archive, &archive.images[image])?,
             (None, None) => {
-                return Err(Fault::NoSuchImage {
-                    wanted: String::new(),
-                    candidates: Default::default(),
-                }
-                .into());
+                return Err(Error::no_such_image(String::new(), Default::default()));
             }
         };
         let stated = root.positions.first();
@@ -140,11 +136,7 @@ impl Bundle {
             return Ok(());
         };
         if known.size != size {
-            return Err(Fault::SizeMismatch {
-                expected: known.size,
-                found: size,
-            }
-            .into());
+            return Err(Error::size_mismatch(known.size, size));
         }
         let is_same = match &known.source {
             Source::Stored(first) => first.address() == content.address(),
@@ -154,7 +146,7 @@ impl Bundle {
             let found = content.digest(digest)?;
             if found != *digest {
                 let (expected, found) = (digest.to_string(), found.to_string());
-                return Err(Fault::DigestMismatch { expected, found }.into());
+                return Err(Error::digest_mismatch(expected, found));
             }
         }
         Ok(())
@@ -191,8 +183,7 @@ impl Bundle {
                     if image.node.is_none() {
                         let why =
                             "the manifest in index.json lists other layers than manifest.json";
-                        let fault = Fault::Ambiguous { why: why.into() };
-                        return Err(Error::new(fault).at(node.descriptor.digest.to_string()));
+                        return Err(Error::ambiguous(why).at(node.descriptor.digest.to_string()));
                     }
                     if let (Some(bytes), ImageId::Config(digest)) = (&image.config_bytes, &image.id)
                     {
@@ -231,11 +222,7 @@ impl Bundle {
             let context = || names.path(&descriptor.digest);
             if let Some(content) = archive.container.get(&context())? {
                 if content.len() != descriptor.size {
-                    let fault = Fault::SizeMismatch {
-                        expected: descriptor.size,
-                        found: content.len(),
-                    };
-                    return Err(Error::new(fault).at(context()));
+                    return Err(Error::size_mismatch(descriptor.size, content.len()).at(context()));
                 }
                 self.push(&descriptor.digest, descriptor.size, Source::Stored(content));
             } else if let Some(data) = &descriptor.data {
@@ -249,8 +236,8 @@ impl Bundle {
     /// Adds an image that has no manifest: its config, its layers and a new manifest.
     fn synthesize(&mut self, archive: &Archive, image: &Image) -> Result<Descriptor> {
         let (Some(config), ImageId::Config(id)) = (&image.config_bytes, &image.id) else {
-            let what = "an image of docker before 1.10, which has no config".to_owned();
-            return Err(Fault::Unsupported { what }.into());
+            let what = "an image of docker before 1.10, which has no config";
+            return Err(Error::unsupported(what));
         };
         let mut layers = Vec::with_capacity(image.layers.len());
         for (i, layer) in image.layers.iter().enumerate() {
@@ -290,10 +277,7 @@ impl Bundle {
     /// one is hashed here.
     pub(super) fn docker_layer(layer: &Layer) -> Result<(Descriptor, Content)> {
         let (Some(diff_id), Presence::Present(content)) = (&layer.diff_id, &layer.presence) else {
-            return Err(Fault::MemberMissing {
-                name: layer.member.clone(),
-            }
-            .into());
+            return Err(Error::member_missing(layer.member.clone()));
         };
         layer.check_identity().at(|| layer.member.clone())?;
         let compression = content.compression()?;
@@ -308,9 +292,7 @@ impl Bundle {
             && stated.digest != digest
         {
             let (expected, found) = (stated.digest.to_string(), digest.to_string());
-            return Err(
-                Error::new(Fault::DigestMismatch { expected, found }).at(layer.member.clone())
-            );
+            return Err(Error::digest_mismatch(expected, found).at(layer.member.clone()));
         }
         Ok((
             descriptor(media_type, &digest, content.len()),
@@ -320,31 +302,20 @@ impl Bundle {
 
     fn image_out(&self, image: &Image) -> Result<ImageOut> {
         let ImageId::Config(config) = &image.id else {
-            return Err(Fault::Unsupported {
-                what: "an image of docker before 1.10".into(),
-            }
-            .into());
+            return Err(Error::unsupported("an image of docker before 1.10"));
         };
         let mut layers = Vec::with_capacity(image.layers.len());
         for (i, layer) in image.layers.iter().enumerate() {
             let context = || format!("layer {} of {}", i + 1, image.layers.len());
             let Some(diff_id) = layer.diff_id.clone() else {
-                let fault = Fault::Schema {
-                    field: "rootfs".into(),
-                    expected: "diff IDs",
-                    found: "fewer".into(),
-                };
-                return Err(Error::new(fault).at(context()));
+                return Err(Error::schema("rootfs", "diff IDs", "fewer").at(context()));
             };
             let descriptor = match (&layer.descriptor, &image.manifest) {
                 (Some(descriptor), Some(_)) => descriptor.clone(),
                 _ => Bundle::docker_layer(layer).at(context)?.0,
             };
             if self.blob(&descriptor.digest).is_none() && !descriptor.may_be_absent() {
-                return Err(Error::new(Fault::BlobMissing {
-                    digest: descriptor.digest.to_string(),
-                })
-                .at(context()));
+                return Err(Error::blob_missing(&descriptor.digest).at(context()));
             }
             layers.push(LayerOut {
                 descriptor,
@@ -379,10 +350,7 @@ fn check_has_images(archive: &Archive, top: usize) -> Result<()> {
         }
     }
     match missing {
-        Some(digest) => Err(Fault::BlobMissing {
-            digest: digest.to_string(),
-        }
-        .into()),
+        Some(digest) => Err(Error::blob_missing(&digest)),
         None => Ok(()),
     }
 }

@@ -40,10 +40,7 @@ pub fn check_target(path: &Path) -> Result<()> {
     let bytes = path.as_os_str().as_encoded_bytes();
     let is_like_one = bytes.ends_with(b"/") || bytes.ends_with(b"/.");
     match is_like_one || path.is_dir() || path.file_name().is_none() {
-        true => Err(Fault::Exists {
-            kind: "a directory",
-        }
-        .into()),
+        true => Err(Error::exists("a directory")),
         false => Ok(()),
     }
 }

@@ -229,8 +229,10 @@ impl Bundle {
                 };
                 let first = *seen.entry(key).or_insert(listed);
                 if !first.may_share_name(listed) {
-                    let why = format!("'{}' is the name of two different images", name.name);
-                    return Err(Fault::Ambiguous { why }.into());
+                    return Err(Error::ambiguous(format!(
+                        "'{}' is the name of two different images",
+                        name.name
+                    )));
                 }
             }
         }

@@ -6,7 +6,7 @@ use super::decoding::DiffIdCheck;
 use super::output::{BlobOut, Source};
 use crate::archive::Content;
 use crate::blob::{CHUNK, Hasher, Meter, SerialWriter};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Result};
 
 /// Writes a blob to a file, from `offset` on.
 ///
@@ -82,11 +82,7 @@ fn read_verified(
         written += bytes.len() as u64;
         // Stop at the first excess byte: nothing is written past the space reserved for the blob.
         if written > blob.size {
-            return Err(Fault::SizeMismatch {
-                expected: blob.size,
-                found: written,
-            }
-            .into());
+            return Err(Error::size_mismatch(blob.size, written));
         }
         if let Some(hasher) = &mut hasher {
             hasher.update(bytes);
@@ -109,20 +105,12 @@ fn read_verified(
         }
     }
     if written != blob.size {
-        return Err(Error::new(Fault::SizeMismatch {
-            expected: blob.size,
-            found: written,
-        })
-        .at(context()));
+        return Err(Error::size_mismatch(blob.size, written).at(context()));
     }
     if let Some(found) = hasher.map(Hasher::finish)
         && found != blob.digest
     {
-        let fault = Fault::DigestMismatch {
-            expected: blob.digest.to_string(),
-            found: found.to_string(),
-        };
-        return Err(Error::new(fault).at(context()));
+        return Err(Error::digest_mismatch(&blob.digest, &found).at(context()));
     }
     // The digest comes first: bytes that differ from it need not decode.
     diff_ids.map_or(Ok(()), DiffIdCheck::finish).at(context)

@@ -128,11 +128,7 @@ pub fn layout(bundle: &Bundle, path: &Path, meter: &Meter) -> Result<()> {
 /// `Unsupported` for several images; as [`layout`].
 pub fn dir(bundle: &Bundle, path: &Path, meter: &Meter) -> Result<()> {
     let listed = one_only(bundle)?;
-    let missing = || {
-        Error::new(Fault::BlobMissing {
-            digest: listed.descriptor.digest.to_string(),
-        })
-    };
+    let missing = || Error::blob_missing(&listed.descriptor.digest);
     let manifest = bundle.blob(&listed.descriptor.digest).ok_or_else(missing)?;
     write_new(path, |directory| {
         put(directory, "version", b"Directory Transport Version: 1.1\n")?;

@@ -9,7 +9,7 @@ use super::manifest::{images, repo_tags, repositories};
 use super::output::{BlobOut, ImageOut, LayerOut, Source};
 use super::tar_out::{Body, Member};
 use crate::blob::sha256;
-use crate::error::{Fault, Result};
+use crate::error::{Error, Fault, Result};
 use crate::spec::Digest;
 
 /// Members of the archive, collected image by image.
@@ -31,8 +31,8 @@ struct Members<'a> {
 /// `Unsupported` for artifacts and for compressed layers, `BlobMissing`.
 pub(super) fn members(bundle: &Bundle) -> Result<Vec<Member<'_>>> {
     if images(bundle).next().is_none() && !bundle.listed.is_empty() {
-        let what = "an artifact: this format holds images only".to_owned();
-        return Err(Fault::Unsupported { what }.into());
+        let what = "an artifact: this format holds images only";
+        return Err(Error::unsupported(what));
     }
     let mut members = Members::default();
     let mut items = Vec::new();
@@ -83,10 +83,9 @@ impl<'a> Members<'a> {
             let stored = bundle.blob(&layer.descriptor.digest);
             if !stored.is_some_and(BlobOut::is_uncompressed) {
                 let number = i + 1;
-                let what = format!(
+                return Err(Error::unsupported(format!(
                     "layer {number} of {count}: this format holds uncompressed layers only"
-                );
-                return Err(Fault::Unsupported { what }.into());
+                )));
             }
             let above = parent.as_deref().unwrap_or_default();
             let chain = format!("{above} {}", layer.diff_id);

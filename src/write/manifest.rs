@@ -8,7 +8,7 @@ use super::bundle::Bundle;
 use super::listed::{Listed, ListedName, descriptor_json};
 use super::output::ImageOut;
 use crate::archive::Name;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 use crate::spec::{Descriptor, MediaType, texts};
 
 /// Content of `oci-layout`; readers accept no other.
@@ -97,9 +97,9 @@ pub(super) fn repositories(
 pub(super) fn one_only(bundle: &Bundle) -> Result<&Listed> {
     match &bundle.listed[..] {
         [one] => Ok(one),
-        many => {
-            let what = format!("{} images: this format holds one", many.len());
-            Err(Error::new(Fault::Unsupported { what }))
-        }
+        many => Err(Error::unsupported(format!(
+            "{} images: this format holds one",
+            many.len()
+        ))),
     }
 }

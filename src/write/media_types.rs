@@ -1,7 +1,7 @@
 //! Media types of the documents and layers that are written.
 
 use crate::blob::Compression;
-use crate::error::{Fault, Result};
+use crate::error::{Error, Result};
 use crate::spec::{LayerKind, MediaType};
 
 /// A family of media types.
@@ -45,8 +45,10 @@ impl MediaTypes {
             Compression::Gzip => LayerKind::Gzip,
             Compression::Zstd => LayerKind::Zstd,
             other => {
-                let what = format!("a layer compressed with {}", other.name());
-                return Err(Fault::Unsupported { what }.into());
+                return Err(Error::unsupported(format!(
+                    "a layer compressed with {}",
+                    other.name()
+                )));
             }
         };
         Ok(self.layer_type(kind, false))

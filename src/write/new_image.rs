@@ -117,7 +117,7 @@ impl NewLayer {
             let content = layer.content().cloned();
             if content.is_none() && !descriptor.may_be_absent() {
                 let digest = descriptor.digest.to_string();
-                return Err(Error::new(Fault::BlobMissing { digest }).at(place()));
+                return Err(Error::blob_missing(digest).at(place()));
             }
             Ok(NewLayer {
                 descriptor,
@@ -135,11 +135,9 @@ impl NewLayer {
             let expected = *sizes.entry(digest).or_insert(*size);
             // Two copies of one layer that differ: only the first would be read.
             if expected != *size {
-                let fault = Fault::SizeMismatch {
-                    expected,
-                    found: *size,
-                };
-                return Err(Error::new(fault).at(format!("layer {} of {count}", i + 1)));
+                return Err(
+                    Error::size_mismatch(expected, *size).at(format!("layer {} of {count}", i + 1))
+                );
             }
         }
         Ok((layers, types))

@@ -50,8 +50,7 @@ pub(crate) fn pass(
     let limits = packer.recode.limits;
     let head = stream.fill_buf().map_err(read_error)?;
     if head.is_empty() {
-        let what = "an empty file".to_owned();
-        return Err(Fault::Unsupported { what }.into());
+        return Err(Error::unsupported("an empty file"));
     }
     let compression = Compression::sniff(head);
     let is_cpio = holds_cpio(head, compression, &limits);
@@ -101,10 +100,7 @@ pub fn check_root(listing: &Listing, skip: impl Fn(&[u8]) -> bool) -> Result<()>
     });
     match refused {
         None => Ok(()),
-        Some(path) => {
-            let what = "file name with the whiteout prefix '.wh.'".to_owned();
-            Err(Error::new(Fault::Unsupported { what }).at(path))
-        }
+        Some(path) => Err(Error::unsupported("file name with the whiteout prefix '.wh.'").at(path)),
     }
 }
 
@@ -115,13 +111,12 @@ pub fn check_types(listing: &Listing) -> Result<()> {
         return Ok(());
     };
     let path = odd.path.as_deref().unwrap_or_default();
-    let why = "an entry of a type that no engine unpacks, such as a dump directory of tar -g or a volume label";
-    Err(Error::new(Fault::Entry { why }).at(crate::escape::bytes(path).into_owned()))
+    Err(Error::entry("an entry of a type that no engine unpacks, such as a dump directory of tar -g or a volume label").at(crate::escape::bytes(path).into_owned()))
 }
 
 fn neither() -> Error {
     let what = "input that is neither a tar nor a cpio archive, compressed or not".to_owned();
-    Fault::Unsupported { what }.into()
+    Error::unsupported(what)
 }
 
 /// Hashes, lists and keeps a tar in one pass.
@@ -281,9 +276,7 @@ fn cpio(stream: ReadAhead, packer: &Packer<'_>) -> Result<Passed> {
         };
         let path = clean_path(&entry.path);
         if path.climbs {
-            let error = Error::new(Fault::Entry {
-                why: "its name leads out of the archive with '..'",
-            });
+            let error = Error::entry("its name leads out of the archive with '..'");
             return Err(error.at(String::from_utf8_lossy(&entry.path)));
         }
         let item = item_of(&entry, kind);

@@ -1,7 +1,7 @@
 //! The selected images of archives, collected in one bundle.
 
 use crate::archive::{Archive, Chosen, Name, Root};
-use crate::error::{Fault, Result};
+use crate::error::{Error, Fault, Result};
 use crate::spec::Platform;
 use crate::write::{Bundle, ListedName};
 
@@ -88,9 +88,5 @@ pub fn add_root(
     let here = images
         .iter()
         .map(|&image| archive.images[image].platform.to_string());
-    Err(Fault::NoSuchImage {
-        wanted: platform.to_string(),
-        candidates: here.collect(),
-    }
-    .into())
+    Err(Error::no_such_image(platform.to_string(), here.collect()))
 }

@@ -42,15 +42,11 @@ impl Check {
             .recv()
             .map_err(|_| Error::from(Fault::StreamConsumed))?;
         if size != self.size {
-            return Err(Fault::SizeMismatch {
-                expected: self.size,
-                found: size,
-            }
-            .into());
+            return Err(Error::size_mismatch(self.size, size));
         }
         if digest != self.digest {
             let (expected, found) = (self.digest.to_string(), digest.to_string());
-            return Err(Fault::DigestMismatch { expected, found }.into());
+            return Err(Error::digest_mismatch(expected, found));
         }
         Ok(())
     }

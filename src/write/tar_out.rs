@@ -12,7 +12,7 @@ use super::entry::{BLOCK, END, EntryOut, padding};
 use super::output::BlobOut;
 use super::ustar::HeaderStyle;
 use crate::blob::{Meter, SerialWriter};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 use crate::layer::EntryKind;
 use crate::parallel::in_parallel;
 
@@ -61,12 +61,11 @@ impl Member<'_> {
 }
 
 fn too_large() -> Error {
-    Fault::Limit {
-        what: "size of the archive in bytes",
-        limit: i64::MAX.cast_unsigned(),
-        found: u64::MAX,
-    }
-    .into()
+    Error::limit(
+        "size of the archive in bytes",
+        i64::MAX.cast_unsigned(),
+        u64::MAX,
+    )
 }
 
 /// Writes the tar into an empty file: space is reserved for all members, then blobs are copied on all cores.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::reader::CpioEntry;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Result, within};
 use crate::layer::Limits;
 use crate::layer::metadata::EntryKind;
 
@@ -56,13 +56,7 @@ impl CpioLinks {
             return Ok(CpioName::File(Vec::new()));
         }
         self.held += entry.path.len() + size_of::<CpioEntry>();
-        if self.held as u64 > self.limits.path_text {
-            return Err(Error::new(Fault::Limit {
-                what: "bytes of names",
-                limit: self.limits.path_text,
-                found: self.held as u64,
-            }));
-        }
+        within("bytes of names", self.limits.path_text, self.held as u64)?;
         let key = (archive, entry.inode);
         let waits = entry.kind == Some(EntryKind::File) && entry.size == 0;
         match self.files.get_mut(&key) {

@@ -2,7 +2,7 @@
 
 use super::header::{Format, Header, damaged, is_old_binary, truncated};
 use crate::blob::{Compression, ConcatenatedStreams, ReadAhead};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result, within};
 use crate::layer::Limits;
 use crate::layer::input::{StreamInput, TarInput};
 use crate::layer::metadata::{EntryKind, Metadata, Mtime};
@@ -102,14 +102,8 @@ impl Cpio {
             }
             if self.between && Compression::sniff(&magic) != Compression::None {
                 self.compressed += 1;
-                if self.compressed > MAX_COMPRESSED {
-                    let what = "compressed archives that follow uncompressed ones";
-                    return Err(Error::new(Fault::Limit {
-                        what,
-                        limit: MAX_COMPRESSED.into(),
-                        found: self.compressed.into(),
-                    }));
-                }
+                let what = "compressed archives that follow uncompressed ones";
+                within(what, MAX_COMPRESSED.into(), self.compressed.into())?;
                 let decode = self.limits.decode;
                 self.input
                     .continue_with(|rest| {
@@ -135,13 +129,7 @@ impl Cpio {
                 continue;
             }
             self.entries += 1;
-            if self.entries > self.limits.entries {
-                return Err(Error::new(Fault::Limit {
-                    what: "entries",
-                    limit: self.limits.entries,
-                    found: self.entries,
-                }));
-            }
+            within("entries", self.limits.entries, self.entries)?;
             return Ok(Some(&self.entry));
         }
     }
@@ -243,11 +231,7 @@ impl Cpio {
     /// Reads a name of `size` bytes and the padding after it.
     fn name(&mut self, format: Format, size: u64, at: u64) -> Result<Vec<u8>> {
         if size == 0 || size > self.limits.entry.name {
-            return Err(Error::new(Fault::Limit {
-                what: "name",
-                limit: self.limits.entry.name,
-                found: size,
-            }));
+            return Err(Error::limit("name", self.limits.entry.name, size));
         }
         let mut name = vec![0; usize::try_from(size).unwrap_or_default()];
         if self.fill(&mut name)? < name.len() {

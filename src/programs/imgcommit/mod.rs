@@ -54,7 +54,7 @@ pub fn main() -> ExitCode {
         match (&args.squash, &args.base) {
             (Some(image), _) => squash(args, image, &options, io),
             (None, Some(base)) => commit(args, base, &options, io),
-            (None, None) => Err(Fault::Usage("missing --base".into()).into()),
+            (None, None) => Err(Error::usage("missing --base")),
         }?;
         Ok(Verdict::Yes)
     })
@@ -62,7 +62,7 @@ pub fn main() -> ExitCode {
 
 /// Returns the name of the new image, which is the only argument of `--squash`.
 fn name(args: &Args) -> Result<Option<String>> {
-    let usage = |why: &str| Error::new(Fault::Usage(why.into()));
+    let usage = |why: &str| Error::usage(why);
     match (&args.squash, &args.input, &args.name) {
         (Some(_), _, Some(_)) => Err(usage(
             "--squash takes no directory or tar archive, only a name",
@@ -120,10 +120,9 @@ fn squash(args: &Args, image: &ImageArg, options: &CommitOptions, io: &mut Io) -
     if let Some((_, Some(last))) = range
         && *last != count
     {
-        let why = format!(
+        return Err(Error::usage(format!(
             "--squash: cannot merge up to layer {last}: the last layer, {count}, must be included, as in IMAGE@N.."
-        );
-        return Err(Fault::Usage(why).into());
+        )));
     }
     let meter = Meter::default();
     let progress = io.progress(image.text(), None, &meter, args.destination.quiet);
@@ -142,18 +141,17 @@ fn squash(args: &Args, image: &ImageArg, options: &CommitOptions, io: &mut Io) -
 
 fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) -> Result<()> {
     let Some(input) = &args.input else {
-        return Err(Fault::Usage("missing root filesystem".into()).into());
+        return Err(Error::usage("missing root filesystem"));
     };
     let stdin = input == Path::new("-");
     if stdin && base.text().starts_with('-') {
-        let why = "cannot read two inputs from standard input";
-        return Err(Fault::Usage(why.into()).into());
+        return Err(Error::usage("cannot read two inputs from standard input"));
     }
     let to_terminal =
         args.layer_out.as_deref() == Some(Path::new("-")) && std::io::stdout().is_terminal();
     if to_terminal {
         let why = "refusing to write a layer to the terminal: name a file, or pipe the output";
-        return Err(Fault::Usage(why.into()).into());
+        return Err(Error::usage(why));
     }
     let mut recode = args.packing.recode(&args.common)?;
     let display = match stdin {
@@ -182,7 +180,7 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
         (Some(directory), true) => Changed::Upper(directory),
         (Some(directory), false) => Changed::Directory(directory),
         (None, true) => {
-            return Err(Fault::Usage("--upper requires a directory".into()).into());
+            return Err(Error::usage("--upper requires a directory"));
         }
         (None, false) if stdin => Changed::Tar(Input::stdin().at(place)?, &display),
         (None, false) => Changed::Tar(Input::path(input).at(place)?, &display),

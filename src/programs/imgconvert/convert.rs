@@ -6,7 +6,7 @@ use super::destination::Destination;
 use super::output;
 use crate::blob::{Compression, Meter, PendingFile};
 use crate::cli::{Io, Opened};
-use crate::error::{At, Fault, Result};
+use crate::error::{At, Error, Fault, Result};
 use crate::spec::Platform;
 use crate::write::{self, Bundle, Change, ListedName, Loss, Recode, archive};
 
@@ -115,8 +115,10 @@ fn check_unchanged(changes: &[Change]) -> Result<()> {
         None => Ok(()),
         Some(change) => {
             let (old, new) = (change.old.as_deref().unwrap_or_default(), &change.new);
-            let why = format!("{} {old} would become {new}: {}", change.what, change.why);
-            Err(Fault::Usage(why).into())
+            Err(Error::usage(format!(
+                "{} {old} would become {new}: {}",
+                change.what, change.why
+            )))
         }
     }
 }

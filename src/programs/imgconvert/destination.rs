@@ -50,7 +50,7 @@ impl Destination {
             "" | "dir" => (rest, ""),
             _ => rest.split_once(':').unwrap_or((rest, "")),
         };
-        let usage = |why: String| Err(Fault::Usage(why).into());
+        let usage = |why: String| Err(Error::usage(why));
         if path.is_empty() || text.starts_with(':') {
             return usage(format!("'{text}': missing file name"));
         }
@@ -153,7 +153,7 @@ impl Destination {
             return Ok(());
         };
         let place = || path.to_string_lossy().into_owned();
-        let exists = |kind| Err(Error::new(Fault::Exists { kind }).at(place()));
+        let exists = |kind| Err(Error::exists(kind).at(place()));
         let metadata = std::fs::metadata(path);
         if let Destination::Archive(..) = self {
             archive::check_target(path).at(place)?;

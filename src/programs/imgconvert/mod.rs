@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use crate::blob::Meter;
 use crate::cli::{self, Page, Uses, Verdict};
 use crate::write::{MediaTypes, Recode};
-use crate::{Fault, Result};
+use crate::{Error, Result};
 use args::{Args, MediaTypesArg};
 use convert::Request;
 use destination::Destination;
@@ -86,7 +86,7 @@ fn check_streams(args: &Args, destination: &Destination) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(Fault::Usage(why.into()).into())
+    Err(Error::usage(why))
 }
 
 /// Returns the requested changes to layers and documents.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cli::{Caching, Coloring, Common, ImageArg, no_effect};
-use crate::error::{Fault, Result};
+use crate::error::{Error, Result};
 use crate::programs::imgdiff::compare::{Field, Fields};
 
 /// Compare images: files, metadata, configuration, packages
@@ -216,7 +216,8 @@ impl Args {
             _ => return Ok(()),
         };
         if !chosen.has(field) {
-            return Err(Fault::Usage(format!("nothing is left to compare with {view}")).into());
+            let why = format!("nothing is left to compare with {view}");
+            return Err(Error::usage(why));
         }
         let mut counts = false;
         for ignored in &self.ignore {

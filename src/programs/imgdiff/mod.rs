@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use crate::blob::Meter;
 use crate::cli::{self, Openings, Page, Uses};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Result};
 use crate::tree::Reading;
 use compare::{self as diff, Field, Fields, Ignored, Input, Loading, Options, Sort};
 
@@ -70,7 +70,7 @@ pub fn main() -> ExitCode {
                     (_, true) => "--blame is about two images, or with --blame=PATH about one",
                     _ => "two images are compared",
                 };
-                return Err(Fault::Usage(why.into()).into());
+                return Err(Error::usage(why));
             }
             _ if args.layers
                 || args.config
@@ -80,8 +80,7 @@ pub fn main() -> ExitCode {
                 || args.blame.is_some()
                 || args.is_about_waste() =>
             {
-                let why = "this view is about fewer images";
-                return Err(Fault::Usage(why.into()).into());
+                return Err(Error::usage("this view is about fewer images"));
             }
             _ => {
                 args.check(true)?;
@@ -97,7 +96,7 @@ pub fn main() -> ExitCode {
             {
                 let path = crate::escape::bytes(path);
                 let why = format!("no such path in either image: '{path}'");
-                return Err(Fault::Usage(why).into());
+                return Err(Error::usage(why));
             }
         }
         drop(progress);
@@ -112,7 +111,7 @@ pub fn main() -> ExitCode {
 }
 
 fn no_page() -> Error {
-    Fault::Usage("--format html is for the comparison of two images and for --waste".into()).into()
+    Error::usage("--format html is for the comparison of two images and for --waste")
 }
 
 struct Operands {
@@ -159,16 +158,17 @@ fn single(inputs: Vec<Input>) -> Result<Input> {
     inputs
         .into_iter()
         .next()
-        .ok_or_else(|| Fault::Usage("an image is missing".into()).into())
+        .ok_or_else(|| Error::usage("an image is missing"))
 }
 
 fn two(args: &Args, inputs: Vec<Input>, options: &Options) -> Result<Outcome> {
     let [a, b]: [Input; 2] = inputs
         .try_into()
-        .map_err(|_| Error::new(Fault::Usage("two images are compared".into())))?;
+        .map_err(|_| Error::usage("two images are compared"))?;
     let images = a.image.is_some() && b.image.is_some();
     if (args.config || args.history) && !images {
-        return Err(Fault::Usage("only whole images have a config and a history".into()).into());
+        let why = "only whole images have a config and a history";
+        return Err(Error::usage(why));
     }
     if args.layers {
         return Ok(Outcome::Layers(Box::new(diff::diff_layers(a, b, options)?)));
@@ -221,7 +221,7 @@ fn options(args: &Args, meter: &Meter) -> Result<Options> {
         }
     }
     if fields.is_empty() {
-        return Err(Fault::Usage("nothing is left to compare".into()).into());
+        return Err(Error::usage("nothing is left to compare"));
     }
     let mut globs = args.ignore_path.clone();
     for file in &args.ignore_from {

@@ -175,9 +175,8 @@ fn print_life(
         .into()
     };
     let side = sides.first().ok_or_else(unknown)?;
-    let missing = || -> Error {
-        Fault::Usage(format!("no layer of {} has '{}'", side.name, wanted())).into()
-    };
+    let missing =
+        || -> Error { Error::usage(format!("no layer of {} has '{}'", side.name, wanted())) };
     match format {
         OutputFormat::Rows(format, _) => {
             let life = output::life_rows(side, path).ok_or_else(missing)?;

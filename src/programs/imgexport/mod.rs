@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use crate::blob::PendingFile;
 use crate::cli::{self, Page, Uses, Verdict, no_effect};
 use crate::error::At;
-use crate::{Error, Fault, Result};
+use crate::{Error, Result};
 use args::Args;
 use export::{Globs, layer_range, since};
 use run::Run;
@@ -59,8 +59,7 @@ pub fn main() -> ExitCode {
             // Before the output, so that there is no output if the config cannot be written.
             (Some(path), Some(bytes)) => Some(PendingFile::new(path, bytes)?),
             (Some(_), None) => {
-                let what = "an image without config".to_owned();
-                return Err(Error::new(Fault::Unsupported { what }).at(place()));
+                return Err(Error::unsupported("an image without config").at(place()));
             }
         };
         let run = Run {
@@ -83,7 +82,7 @@ fn is_dash(path: &Path) -> bool {
 }
 
 fn usage<T>(why: &str) -> Result<T> {
-    Err(Fault::Usage(why.into()).into())
+    Err(Error::usage(why))
 }
 
 /// Checks the options for the format and the output.

@@ -6,7 +6,7 @@ use super::args::{Args, FormatArg, SizeArg, ViewArg};
 use crate::archive::{self, Archive, Filter, Name, Open, Pick, Root, Sizes};
 use crate::blob::Meter;
 use crate::cli::{self, Io, Openings, Takes};
-use crate::error::{At, Fault};
+use crate::error::At;
 use crate::{Error, Result};
 
 /// An opened archive and the images selected from it.
@@ -129,11 +129,7 @@ fn age_limits(inputs: &[Input], filters: &[Filter]) -> Result<Vec<(bool, Option<
         let Some(created) = found else {
             let names = inputs.iter().flat_map(|one| one.archive.roots.iter());
             let names = names.flat_map(|root| root.names.iter().map(Name::to_string));
-            return Err(Fault::NoSuchImage {
-                wanted: wanted.clone(),
-                candidates: names.collect(),
-            }
-            .into());
+            return Err(Error::no_such_image(wanted.clone(), names.collect()));
         };
         limits.push((before, created));
     }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use crate::archive::Image;
 use crate::blob::{CHUNK, Compression, Decoder, Meter};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Fault, Result, within};
 use crate::layer::Limits;
 use crate::packages::{self, DatabaseKind, Packages};
 use crate::tree::{NodeKind, Reading, Tree};
@@ -46,31 +46,17 @@ pub fn installed(image: &Image, limits: &Limits, meter: &Meter) -> Result<Packag
             continue;
         };
         let context = || crate::escape::bytes(&path).into_owned();
-        let refused = match () {
-            () if place.segments.is_some() => Some(Fault::Unsupported {
-                what: "sparse package database".into(),
-            }),
-            () if place.stored > packages::MAX_FILE_SIZE => Some(Fault::Limit {
-                what: "bytes of a package database",
-                limit: packages::MAX_FILE_SIZE,
-                found: place.stored,
-            }),
-            () => None,
+        let (what, limit) = ("bytes of a package database", packages::MAX_FILE_SIZE);
+        let checked = match place.segments {
+            Some(_) => Err(Error::unsupported("sparse package database")),
+            None => within(what, limit, place.stored),
         };
-        if let Some(fault) = refused {
-            packages.faults.push(Error::new(fault).at(context()));
+        if let Err(error) = checked {
+            packages.faults.push(error.at(context()));
             continue;
         }
         sum = sum.saturating_add(place.stored);
-        if sum > MAX_BYTES {
-            let (what, limit) = ("bytes of package databases", MAX_BYTES);
-            let fault = Fault::Limit {
-                what,
-                limit,
-                found: sum,
-            };
-            return Err(Error::new(fault).at(context()));
-        }
+        within("bytes of package databases", MAX_BYTES, sum).at(context)?;
         if let Some(list) = requests.get_mut(place.layer) {
             list.push((place.offset, place.stored, wanted, path));
         }

@@ -9,11 +9,11 @@ mod output;
 
 use std::process::ExitCode;
 
-use crate::Result;
 use crate::archive::Filter;
 use crate::blob::Meter;
 use crate::cli::{self, Io, Page, Uses, Verdict};
-use crate::error::{At, Fault};
+use crate::error::At;
+use crate::{Error, Result};
 use args::{Args, SizeArg, ViewArg};
 use graph::{Bounds, Graph, SizeOf, Source};
 use inputs::Input;
@@ -38,7 +38,7 @@ pub fn main() -> ExitCode {
         args.check()?;
         if args.view == ViewArg::Packages && !filters.is_empty() {
             let why = "--filter selects images, and --view packages shows one image: --up and --down select packages";
-            return Err(Fault::Usage(why.into()).into());
+            return Err(Error::usage(why));
         }
         let mut inputs = inputs::open(args, io)?;
         if inputs.is_empty() && io.has_failed() {
@@ -101,11 +101,10 @@ fn images(args: &Args, inputs: &[Input]) -> Result<Graph> {
 /// Returns the graph of the packages of the given image.
 fn packages(args: &Args, inputs: &[Input], io: &mut Io) -> Result<Graph> {
     let [one] = inputs else {
-        let why = format!(
+        return Err(Error::usage(format!(
             "--view packages needs one image, {} archives given",
             inputs.len()
-        );
-        return Err(Fault::Usage(why).into());
+        )));
     };
     let context = || one.archive.place.clone();
     let selection = one

@@ -13,7 +13,7 @@ use super::dockerfile_text::{
 use crate::archive::{Archive, Image, Open};
 use crate::blob::{Meter, NewDirectory};
 use crate::cli::{Io, Openings, Takes, Verdict};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Result};
 use crate::render::Format;
 
 /// Limit on the warnings about one image.
@@ -157,8 +157,7 @@ fn new_directory(target: &Path) -> Result<NewDirectory> {
     let context = || target.to_string_lossy().into_owned();
     match fs::read_dir(target).map(|mut entries| entries.next().is_some()) {
         Ok(true) => {
-            let why = "it is there already, and not empty".to_owned();
-            return Err(Error::from(Fault::Usage(why)).at(context()));
+            return Err(Error::usage("it is there already, and not empty").at(context()));
         }
         Ok(false) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::blob::Input;
 use crate::disk::Directory;
-use crate::error::{At, Fault, Result};
+use crate::error::{At, Error, Result};
 use crate::spec::instruction::Change;
 use crate::spec::{Digest, History, ImageConfig, NewConfig, Platform, Timestamp};
 use crate::tree::{NodeKind, Tree};
@@ -80,7 +80,7 @@ pub fn import(
     let tree = Tree::apply(vec![Arc::new(passed.listing)])?.checked()?;
     if is_image_archive(&tree) {
         let why = "the archive holds images, not a root filesystem: imgload loads the images";
-        return Err(Fault::Usage(why.into()).into());
+        return Err(Error::usage(why));
     }
     let looks_like_image = ["manifest.json", "oci-layout"]
         .iter()

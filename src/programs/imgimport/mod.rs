@@ -43,7 +43,7 @@ pub fn main() -> ExitCode {
         let is_directory = args.input.is_dir();
         if !is_directory && (args.owner.is_some() || args.selecting.is_given()) {
             let why = "--owner and --exclude require a directory: archives are imported unchanged";
-            return Err(Fault::Usage(why.into()).into());
+            return Err(Error::usage(why));
         }
         let source = match is_directory {
             true => {
@@ -121,7 +121,7 @@ fn check_order(args: &Args) -> Result<()> {
             let (input, name) = (display(&args.input), display(name));
             let why =
                 format!("no such file '{input}': the file comes first: imgimport {name} {input}");
-            Err(Fault::Usage(why).into())
+            Err(Error::usage(why))
         }
         _ => Ok(()),
     }

@@ -15,7 +15,7 @@ use crate::blob::Meter;
 use crate::cli::{self, ImageArg, Io, Openings, Page, Takes, Uses, Verdict};
 use crate::error::At;
 use crate::render::{Shape, Template, json};
-use crate::{Error, Fault, Result};
+use crate::{Error, Result};
 use args::{Args, RawArg};
 use raw::Document;
 
@@ -34,7 +34,7 @@ pub fn main() -> ExitCode {
             .filter(|format| !matches!(*format, "json" | ""));
         if format == Some("table") {
             let why = "--format table is not supported: expected json or a Go template";
-            return Err(Fault::Usage(why.into()).into());
+            return Err(Error::usage(why));
         }
         let template = format
             .map(|format| Template::parse(format, Shape::INSPECT))

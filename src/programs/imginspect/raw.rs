@@ -91,10 +91,9 @@ fn artifact_document(
     let config = manifest.and_then(|manifest| manifest.config.as_ref());
     Some(match config {
         Some(config) => artifact_config(archive, config),
-        None => {
-            let what = "--raw config: the manifest has no config".to_owned();
-            Err(Fault::Unsupported { what }.into())
-        }
+        None => Err(Error::unsupported(
+            "--raw config: the manifest has no config",
+        )),
     })
 }
 
@@ -108,7 +107,7 @@ fn artifact_config(archive: &Archive, config: &Descriptor) -> Result<Arc<[u8]>> 
         (None, Some(data)) => data.as_slice().into(),
         (None, None) => {
             let digest = config.digest.to_string();
-            return Err(Error::new(Fault::BlobMissing { digest }).at("config"));
+            return Err(Error::blob_missing(digest).at("config"));
         }
     };
     check(&bytes, config).at(|| "config".to_owned())?;
@@ -143,5 +142,5 @@ fn archive_list(archive: &Archive) -> Result<Arc<[u8]>> {
 
 fn missing(name: &str) -> Error {
     let name = name.to_owned();
-    Fault::MemberMissing { name }.into()
+    Error::member_missing(name)
 }

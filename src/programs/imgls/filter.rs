@@ -2,7 +2,7 @@
 
 use super::rows::ListRow;
 use crate::archive::{Archive, Filter, Image, Pick};
-use crate::error::{Candidates, Fault, Result};
+use crate::error::{Candidates, Error, Result};
 use crate::spec::{Digest, Timestamp};
 
 /// All conditions of one run, with the images that `before=` and `since=` name.
@@ -102,10 +102,9 @@ impl Filters {
     /// `NoSuchImage` for an image that no archive has.
     pub(super) fn retain_by_age(self, mut rows: Vec<ListRow>) -> Result<Vec<ListRow>> {
         for age in self.ages {
-            let limit = age.created.ok_or_else(|| Fault::NoSuchImage {
-                wanted: age.wanted.clone(),
-                candidates: self.names.clone(),
-            })?;
+            let limit = age
+                .created
+                .ok_or_else(|| Error::no_such_image(age.wanted.clone(), self.names.clone()))?;
             retain_roots(&mut rows, |row| {
                 let created = nanoseconds(row.created.as_deref());
                 match age.before {

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::filter::Filters;
 use super::rows::ListRow;
 use crate::archive::{Archive, Chosen, NodeKind, Pick, Root, Sizes};
-use crate::error::{At, Fault, Result};
+use crate::error::{At, Error, Result};
 use crate::spec::{Platform, Timestamp};
 
 /// Most rows of a tree.
@@ -213,9 +213,8 @@ pub fn tree(archive: &Archive, roots: &[&Root], sizes: &Sizes) -> Result<Vec<Lis
         // Depth first, without recursion.
         while let Some((node, depth)) = work.pop() {
             if rows.len() >= MAX_TREE {
-                let (what, limit) = ("rows of a tree", MAX_TREE as u64);
-                let found = limit + 1 + work.len() as u64;
-                return Err(Fault::Limit { what, limit, found }.into());
+                let found = (rows.len() + 1 + work.len()) as u64;
+                return Err(Error::limit("rows of a tree", MAX_TREE as u64, found));
             }
             let row = row_of(node);
             let edge_platform = archive.nodes[node].descriptor.platform.clone();

@@ -13,7 +13,7 @@ use crate::blob::Meter;
 use crate::cli::{self, Io, Opened, Openings, Page, Takes, Uses, Verdict};
 use crate::render::Format;
 use crate::render::images::RowFormat;
-use crate::{Fault, Result};
+use crate::{Error, Result};
 use args::Args;
 use filter::Filters;
 use list::{ListOptions, Selected};
@@ -49,11 +49,10 @@ pub fn main() -> ExitCode {
             rows.is_empty(),
             run.other_platforms.is_empty(),
         ) {
-            let fault = Fault::NoSuchImage {
-                wanted: platform.to_string(),
-                candidates: run.other_platforms.into_iter().collect(),
-            };
-            return Err(fault.into());
+            return Err(Error::no_such_image(
+                platform.to_string(),
+                run.other_platforms.into_iter().collect(),
+            ));
         }
         let rows = run.filters.retain_by_age(rows)?;
         if rows.is_empty() && io.has_failed() {

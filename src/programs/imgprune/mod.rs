@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use crate::archive::Filter;
 use crate::cli::{self, Page, Uses, Verdict};
 use crate::store::{self, PruneOptions, Removal};
-use crate::{Error, Fault, Result};
+use crate::{Error, Result};
 use args::Args;
 
 const PAGE: Page = Page {
@@ -51,7 +51,7 @@ fn parse_filter(text: &str) -> Result<(Filter, bool)> {
         Some((key, _)) if key == "until" || key == "label" => (text.to_owned(), true),
         _ => {
             let why = format!("invalid filter '{text}': expected until, label or label!");
-            return Err(Fault::Usage(why).into());
+            return Err(Error::usage(why));
         }
     };
     Ok((Filter::parse(&filter, cli::now())?, wanted))
@@ -61,7 +61,7 @@ fn parse_filter(text: &str) -> Result<(Filter, bool)> {
 fn confirm(all: bool) -> Result<bool> {
     if !std::io::stdin().is_terminal() {
         let why = "cannot ask for confirmation without a terminal: use --force, or --dry-run to see what would be removed";
-        return Err(Fault::Usage(why.into()).into());
+        return Err(Error::usage(why));
     }
     let images = match all {
         true => "all images",

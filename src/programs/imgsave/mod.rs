@@ -81,11 +81,10 @@ fn collect(args: &Args, opened: &[Opened], name: Option<&ListedName>) -> Result<
             .at(|| archive.place.clone())?;
     }
     if let (Some(name), [_, _, ..]) = (&args.name, &bundle.listed[..]) {
-        let why = format!(
+        return Err(Error::usage(format!(
             "--name {name}: expected one image, found {}",
             bundle.listed.len()
-        );
-        return Err(Fault::Usage(why).into());
+        )));
     }
     Ok(bundle)
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::args::FormatArg;
 use crate::blob::Meter;
 use crate::cli::{self, Io};
-use crate::error::{At, Fault, Result};
+use crate::error::{At, Error, Fault, Result};
 use crate::write::{Bundle, Format, Holds, archive, layout};
 
 /// Output and its format.
@@ -33,7 +33,7 @@ impl<'a> Target<'a> {
             }
             _ => return Ok(target),
         };
-        Err(Fault::Usage(why.into()).into())
+        Err(Error::usage(why))
     }
 
     /// Refuses a path that cannot be replaced by an archive.

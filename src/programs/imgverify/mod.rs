@@ -16,7 +16,7 @@ use verify::{meant, verify, verify_store};
 
 use crate::blob::Meter;
 use crate::cli::{self, Openings, Page, Takes, Uses, Verdict};
-use crate::error::Fault;
+use crate::error::Error;
 
 const PAGE: Page = Page {
     name: "imgverify",
@@ -34,7 +34,7 @@ pub fn main() -> ExitCode {
         }
         if args.custody.is_some() && args.images.len() != 1 {
             let why = "--custody is a record of one input: name one IMAGE";
-            return Err(Fault::Usage(why.into()).into());
+            return Err(Error::usage(why));
         }
         let to_stdout = args.custody.as_deref() == Some(Path::new("-"));
         let mut out = Out {

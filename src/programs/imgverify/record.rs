@@ -11,7 +11,7 @@ use super::verify::verify;
 use crate::archive::{Archive, Open};
 use crate::blob::{InputDigests, Meter, StreamDigester, write_atomically};
 use crate::cli::{self, ImageArg, Io, Verdict};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Result};
 use crate::layer::Limits;
 use crate::render::json;
 
@@ -90,7 +90,7 @@ fn input(
     }
     let Some(file) = path.input_path()? else {
         let why = "unsupported: custody record of an image in the store (name a file, a directory or a stream)";
-        return Err(Fault::Usage(why.into()).into());
+        return Err(Error::usage(why));
     };
     let seen = std::fs::File::open(file).map_err(|error| Error::io("open", error));
     let seen = seen.and_then(InputDigests::of);
@@ -104,14 +104,12 @@ pub fn check_custody(args: &Args, record: &Path, io: &mut Io) -> Result<Verdict>
     let stated =
         crate::spec::json::parse(&bytes, &crate::limits::JsonLimits::default()).at(place)?;
     let Some(stated) = stated.get("Input").filter(|input| input.is_object()) else {
-        let why = "not a record of custody: it has no Input";
-        return Err(Error::from(Fault::Usage(why.into()))).at(place);
+        return Err(Error::usage("not a record of custody: it has no Input")).at(place);
     };
     let stated = custody::identity(stated);
     let mut verdict = Verdict::Yes;
     if args.images.is_empty() {
-        let why = "--check-custody needs an IMAGE";
-        return Err(Fault::Usage(why.into()).into());
+        return Err(Error::usage("--check-custody needs an IMAGE"));
     }
     for path in &args.images {
         let is_directory = path.input_path()?.is_some_and(|path| path.is_dir());

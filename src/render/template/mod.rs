@@ -71,7 +71,7 @@ impl Template {
         for name in names {
             if let Some(tree) = body.lookup(&name).cloned() {
                 let tree = rewrite::checked(tree, &mut fields)
-                    .map_err(|why| Fault::Usage(format!("template: {NAME}: {why}")))?;
+                    .map_err(|why| Error::usage(format!("template: {NAME}: {why}")))?;
                 body = body.add_parse_tree(&name, tree);
             }
         }
@@ -98,12 +98,11 @@ impl Template {
         let mut out = Bounded::default();
         let result = execute(&self.body, &mut out, &loaded.value);
         match result {
-            _ if out.found > MAX_OUTPUT => Err(Fault::Limit {
-                what: "template output in bytes",
-                limit: MAX_OUTPUT as u64,
-                found: out.found as u64,
-            }
-            .into()),
+            _ if out.found > MAX_OUTPUT => Err(Error::limit(
+                "template output in bytes",
+                MAX_OUTPUT as u64,
+                out.found as u64,
+            )),
             Ok(()) => Ok(out.text),
             Err(error) => Err(usage(error)),
         }
@@ -143,12 +142,11 @@ fn execute(
 }
 
 fn usage(error: TemplateError) -> Error {
-    Fault::Usage(match error {
+    Error::usage(match error {
         TemplateError::Exec(why) => format!("template: {NAME}: {why}"),
         error @ (TemplateError::Parse { .. } | TemplateError::Lex { .. }) => error.to_string(),
         error => format!("template: {NAME}: {error}"),
     })
-    .into()
 }
 
 /// Text up to a limit; further text is counted and is an error.

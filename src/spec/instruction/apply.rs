@@ -8,7 +8,7 @@ use super::change::Change;
 use super::invalid::invalid;
 use super::model::{Command, Healthcheck, Instruction};
 use super::{expand, values};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Result};
 use crate::spec::{fields, join_paths};
 
 /// Applies changes to the `config` object of an image's config, in order.
@@ -175,12 +175,7 @@ fn set(config: &mut Map<String, Value>, name: &str, value: Value) {
 fn schema(name: &str, expected: &'static str) -> Error {
     let field = format!("config.{name}");
     let found = "something else".to_owned();
-    Fault::Schema {
-        field,
-        expected,
-        found,
-    }
-    .into()
+    Error::schema(field, expected, found)
 }
 
 fn texts(config: &Map<String, Value>, name: &str) -> Result<Vec<String>> {

@@ -13,7 +13,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value};
 
 use super::{Digest, MediaType, fields, json};
-use crate::error::{Error, Fault};
+use crate::error::Error;
 use form::Fit;
 use rule::{Need, Rule};
 
@@ -194,12 +194,7 @@ impl<'a> Check<'a> {
 
     fn fault(&self, expected: &'static str, found: String) -> Error {
         let field = self.field();
-        Fault::Schema {
-            field,
-            expected,
-            found,
-        }
-        .into()
+        Error::schema(field, expected, found)
     }
 
     fn add(&mut self, error: Error, unreadable: bool) {

@@ -7,7 +7,7 @@
 //! that unpack onto the lower layers find the directory, and so does this tree.
 
 use super::state::{State, TreeBuilder};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Result, within};
 use crate::layer::clean_path;
 use crate::tree::paths::{NONE, ROOT};
 use crate::tree::version::Change;
@@ -223,14 +223,8 @@ impl TreeBuilder {
     /// Counts components walked because of links.
     fn count_steps(&mut self, parts: u64) -> Result<()> {
         self.followed += parts;
-        match self.followed > FOLLOWED {
-            true => Err(Error::new(Fault::Limit {
-                what: "path components behind symbolic links",
-                limit: FOLLOWED,
-                found: self.followed,
-            })),
-            false => Ok(()),
-        }
+        let what = "path components behind symbolic links";
+        within(what, FOLLOWED, self.followed)
     }
 
     /// Returns the target of a symbolic link; `None` for other versions.

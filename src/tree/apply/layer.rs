@@ -1,7 +1,7 @@
 //! One layer applied to the layers below it: its whiteouts, then its entries in archive order.
 
 use super::state::TreeBuilder;
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Result, within};
 use crate::layer::{EntryKind, Whiteout, common_components};
 use crate::tree::listing::{Listing, Record};
 use crate::tree::paths::{NONE, ROOT};
@@ -57,19 +57,8 @@ impl TreeBuilder {
     }
 
     pub(super) fn within_length(&self, path: &[u8]) -> Result<()> {
-        let (limit, found) = (self.limits.path_length, path.len() as u64);
-        match found > limit {
-            true => Err(self.placed(
-                Fault::Limit {
-                    what: "path in bytes",
-                    limit,
-                    found,
-                }
-                .into(),
-                path,
-            )),
-            false => Ok(()),
-        }
+        within("path in bytes", self.limits.path_length, path.len() as u64)
+            .map_err(|error| self.placed(error, path))
     }
 
     fn entry(&mut self, listing: &Listing, at: u32, record: &Record, path: &[u8]) -> Result<()> {

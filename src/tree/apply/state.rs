@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result, within};
 use crate::layer::Limits;
 use crate::tree::applied::Tree;
 use crate::tree::listing::Listing;
@@ -62,13 +62,7 @@ pub(super) struct State {
 impl TreeBuilder {
     pub(super) fn new(listings: Vec<Arc<Listing>>) -> Result<Self> {
         let (most, layers) = (u16::MAX, listings.len());
-        if layers > usize::from(most) {
-            return Err(Error::new(Fault::Limit {
-                what: "layers",
-                limit: u64::from(most),
-                found: layers as u64,
-            }));
-        }
+        within("layers", u64::from(most), layers as u64)?;
         let mut builder = TreeBuilder {
             limits: limits(&listings),
             listings,
@@ -174,9 +168,7 @@ impl TreeBuilder {
                 self.versions.len() as u64 + 8,
             ),
         ] {
-            if found > limit {
-                return Err(Error::new(Fault::Limit { what, limit, found }));
-            }
+            within(what, limit, found)?;
         }
         Ok(name)
     }
@@ -230,7 +222,7 @@ impl TreeBuilder {
     }
 
     pub(super) fn fault(&mut self, why: &'static str, path: &[u8]) {
-        self.add_fault(Fault::Entry { why }.into(), path);
+        self.add_fault(Error::entry(why), path);
     }
 
     pub(super) fn add_fault(&mut self, error: Error, path: &[u8]) {
@@ -245,7 +237,7 @@ impl TreeBuilder {
     pub(super) fn notice(&mut self, why: &'static str, path: &[u8]) {
         self.notice_count += 1;
         if self.notices.len() < Tree::FAULTS {
-            let error = self.placed(Fault::Entry { why }.into(), path);
+            let error = self.placed(Error::entry(why), path);
             self.notices.push(error);
         }
     }

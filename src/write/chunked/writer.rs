@@ -6,7 +6,7 @@ use std::sync::mpsc::sync_channel;
 use super::frames::FrameWriter;
 use super::toc::Annotations;
 use super::walk::Walk;
-use crate::error::{Fault, Result};
+use crate::error::{Error, Fault, Result};
 
 /// Compresses a tar as zstd:chunked. The default of `level` is 3.
 ///
@@ -25,7 +25,7 @@ pub(crate) fn write(
     let level = level.unwrap_or(3);
     if !(1..=22).contains(&level) {
         let why = format!("zstd has levels 1 to 22, not {level}");
-        return Err(Fault::Usage(why).into());
+        return Err(Error::usage(why));
     }
     let threads = rayon::current_num_threads().max(1);
     std::thread::scope(|scope| {

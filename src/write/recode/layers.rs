@@ -83,10 +83,10 @@ impl Bundle {
             };
             let from = content.compression()?;
             if layer.media_type.layer_kind() == Some(LayerKind::Encrypted) {
-                return Err(Fault::Unsupported {
-                    what: format!("the encrypted layer {}", layer.digest),
-                }
-                .into());
+                return Err(Error::unsupported(format!(
+                    "the encrypted layer {}",
+                    layer.digest
+                )));
             }
             let has_compression = match recode.compression {
                 Some(to) => from == to && (!recode.chunked || is_chunked(&layer, content)?),

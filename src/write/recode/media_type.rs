@@ -3,7 +3,7 @@
 use super::layers::ConvertedLayer;
 use super::options::Recode;
 use crate::blob::Compression;
-use crate::error::{Fault, Result};
+use crate::error::{Error, Result};
 use crate::spec::{LayerKind, MediaType};
 use crate::write::media_types::MediaTypes;
 
@@ -48,7 +48,7 @@ pub(super) fn media_type(
         };
         if !what.is_empty() {
             let what = what.to_owned();
-            return Err(Fault::Unsupported { what }.into());
+            return Err(Error::unsupported(what));
         }
     }
     Ok(MediaType::new(types.layer_type(kind, old.is_foreign())))

@@ -9,7 +9,7 @@ use std::io::{BufRead, Write};
 use serde_json::{Map, Value};
 
 use crate::blob::CHUNK;
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Result};
 use crate::layer::{EntryKind, Limits, Mtime, StreamInput, Walker, clean_path};
 use crate::spec::{Timestamp, fields};
 use crate::write::entry::{BLOCK, END, EntryOut};
@@ -31,8 +31,10 @@ pub(super) fn layer(
     while let Some(entry) = walker.next_entry()? {
         let context = || String::from_utf8_lossy(&entry.path).into_owned();
         if entry.sparse.is_some() {
-            let what = "a sparse file in a layer that is rewritten".to_owned();
-            return Err(Error::from(Fault::Unsupported { what })).at(context);
+            return Err(Error::unsupported(
+                "a sparse file in a layer that is rewritten",
+            ))
+            .at(context);
         }
         let size = if entry.has_contents() { entry.size } else { 0 };
         let target = match entry.kind {

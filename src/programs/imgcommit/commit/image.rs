@@ -9,7 +9,7 @@ use super::plan::plan;
 use super::side::Layers;
 use crate::archive::Archive;
 use crate::disk::Excludes;
-use crate::error::{At, Fault, Result};
+use crate::error::{At, Error, Result};
 use crate::escape;
 use crate::parallel::in_parallel;
 use crate::spec::{Digest, History, NewConfig};
@@ -62,9 +62,7 @@ pub fn commit(
 /// Returns the config of an image, to be changed.
 fn config_of(archive: &Archive, image: usize) -> Result<NewConfig> {
     let bytes = archive.images[image].config_bytes.as_ref();
-    let bytes = bytes.ok_or_else(|| Fault::Unsupported {
-        what: "an image without config".into(),
-    })?;
+    let bytes = bytes.ok_or_else(|| Error::unsupported("an image without config"))?;
     NewConfig::like(bytes)
 }
 
@@ -104,11 +102,10 @@ pub fn squash(
     let (mut layers, types) = NewLayer::of_image(archive, image).at(place)?;
     let count = layers.len();
     if from >= count {
-        let why = format!(
+        return Err(Error::usage(format!(
             "--from {}: no such layer: the image has {count} layers, numbered from 1",
             from + 1
-        );
-        return Err(Fault::Usage(why).into());
+        )));
     }
     let layer_bytes = reading(archive).decode_all(&archive.images[image], packer.temp_dir);
     let (listings, plain): (Vec<_>, Vec<_>) = layer_bytes
@@ -185,10 +182,9 @@ fn check_excluded<'a>(
         });
         if let Some(path) = found {
             let layer = number + 1;
-            let why = format!(
+            return Err(Error::usage(format!(
                 "cannot exclude '{path}': layer {layer} holds it and stays unchanged: merge it, too, with --from {layer}"
-            );
-            return Err(Fault::Usage(why).into());
+            )));
         }
     }
     Ok(())

@@ -74,12 +74,7 @@ impl<'t> Layers<'t> {
         let plain = plain.ok_or_else(missing)?;
         let stored = plain.slice(place.offset, place.stored);
         if stored.len() != place.stored {
-            return Err(Fault::Truncated {
-                what: "the layer",
-                expected: place.stored,
-                found: stored.len(),
-            }
-            .into());
+            return Err(Error::truncated("the layer", place.stored, stored.len()));
         }
         Ok(match place.segments {
             None => Box::new(stored.reader()),
@@ -206,12 +201,11 @@ fn check_holes(stored: u64, size: u64, limits: &DecodeLimits) -> Result<()> {
     if size <= limits.grace || size / limits.ratio <= stored {
         return Ok(());
     }
-    Err(Fault::Limit {
-        what: "size of a sparse file for each stored byte",
-        limit: limits.ratio,
-        found: size.checked_div(stored).unwrap_or(size),
-    }
-    .into())
+    Err(Error::limit(
+        "size of a sparse file for each stored byte",
+        limits.ratio,
+        size.checked_div(stored).unwrap_or(size),
+    ))
 }
 
 /// A sparse file with its holes as zeros.

@@ -5,7 +5,7 @@ use std::io::Read;
 use sha2::{Digest as _, Sha256};
 
 use super::side::{Side, gone};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Result};
 use crate::layer::Segment;
 use crate::tree::Location;
 
@@ -31,12 +31,7 @@ pub(super) fn open<'a>(
         .and_then(|layer| layer.plain.as_ref());
     let stored = plain.ok_or_else(gone)?.slice(place.offset, place.stored);
     if stored.len() != place.stored {
-        return Err(Fault::Truncated {
-            what: "the layer",
-            expected: place.stored,
-            found: stored.len(),
-        }
-        .into());
+        return Err(Error::truncated("the layer", place.stored, stored.len()));
     }
     Ok(match &place.segments {
         None => Box::new(stored.reader()),

@@ -1,6 +1,6 @@
 //! Fields of files and images that are compared.
 
-use crate::error::{Fault, Result};
+use crate::error::{Error, Result};
 
 /// One thing that can differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -155,8 +155,10 @@ impl Fields {
                     None => {
                         let known: Vec<&str> =
                             Field::ALL.iter().map(|field| field.name()).collect();
-                        let why = format!("no field '{name}': there are {}", known.join(", "));
-                        return Err(Fault::Usage(why).into());
+                        return Err(Error::usage(format!(
+                            "no field '{name}': there are {}",
+                            known.join(", ")
+                        )));
                     }
                 },
             };

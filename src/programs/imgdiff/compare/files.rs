@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use super::body::{Body, same};
 use super::fields::{Field, Fields};
 use super::side::{Loading, Side};
-use crate::error::{Fault, Result};
+use crate::error::{Error, Result};
 use crate::glob::{Dialect, Glob};
 use crate::parallel::in_parallel;
 use crate::tree::{Inode, Node, NodeKind, Tree, cmp_paths};
@@ -82,7 +82,7 @@ impl Ignored {
                 None => format!("**/{inner}"),
             };
             let glob = Glob::new(&anchored, Dialect::Shell);
-            let refused = |why| Fault::Usage(format!("no glob '{text}': {why}"));
+            let refused = |why| Error::usage(format!("no glob '{text}': {why}"));
             ignored.0.push(glob.map_err(refused)?);
         }
         Ok(ignored)

@@ -6,7 +6,7 @@ use super::body::Body;
 use super::files::body_of;
 use super::side::{Loading, Side};
 use super::text::bytes_of;
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Result, within};
 use crate::packages::{self, DatabaseKind, Manager, Packages};
 use crate::tree::NodeKind;
 
@@ -46,20 +46,12 @@ pub fn installed(side: &mut Side, loading: &Loading) -> Result<Packages> {
             continue;
         };
         sum = sum.saturating_add(body.size);
-        let over = |what, limit, found| Error::new(Fault::Limit { what, limit, found });
-        if body.size > packages::MAX_FILE_SIZE {
-            let fault = over(
-                "bytes of a package database",
-                packages::MAX_FILE_SIZE,
-                body.size,
-            );
-            found.faults.push(fault.at(crate::escape::bytes(&path)));
+        let (what, limit) = ("bytes of a package database", packages::MAX_FILE_SIZE);
+        if let Err(error) = within(what, limit, body.size) {
+            found.faults.push(error.at(crate::escape::bytes(&path)));
             continue;
         }
-        if sum > MAX_BYTES {
-            return Err(over("bytes of package databases", MAX_BYTES, sum))
-                .at(|| side.name.clone());
-        }
+        within("bytes of package databases", MAX_BYTES, sum).at(|| side.name.clone())?;
         wanted.push((path, kind, body));
     }
     side.make_plain(wanted.iter().map(|(.., body)| &body.place), loading)?;

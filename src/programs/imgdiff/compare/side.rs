@@ -69,12 +69,11 @@ impl Input {
             .get(part.clone())
             .filter(|part| !part.is_empty() || range.is_none())
         else {
-            let why = format!(
+            return Err(Error::usage(format!(
                 "{name}: no layers {} to {}: the image has {of}",
                 part.start + 1,
                 part.end
-            );
-            return Err(Fault::Usage(why).into());
+            )));
         };
         // Also for layers that are not read because another image has the same ones by their diff IDs.
         for (i, layer) in layers.iter().enumerate() {

@@ -12,7 +12,7 @@ use super::item::Item;
 use super::plan::Export;
 use super::select::display;
 use crate::blob::{CHUNK, FileRange, Meter, SerialWriter};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Result};
 use crate::parallel::in_parallel;
 
 /// Minimum size of contents in bytes that are copied in the kernel and not through a buffer.
@@ -228,12 +228,11 @@ fn zeros(batch: &mut Vec<u8>, mut count: u64, send: &dyn Fn(&mut Vec<u8>) -> boo
 }
 
 fn too_large() -> Error {
-    Fault::Limit {
-        what: "size of the archive in bytes",
-        limit: i64::MAX.cast_unsigned(),
-        found: u64::MAX,
-    }
-    .into()
+    Error::limit(
+        "size of the archive in bytes",
+        i64::MAX.cast_unsigned(),
+        u64::MAX,
+    )
 }
 
 /// Appends small contents with their holes.

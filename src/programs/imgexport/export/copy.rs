@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use rustix::io::Errno;
 
 use crate::blob::{CHUNK, FileRange, Meter, SerialWriter};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 
 /// Size of a page in the kernel's cache, in bytes.
 const PAGE: u64 = 4096;
@@ -23,11 +23,11 @@ pub(super) fn read(range: &FileRange, batch: &mut Vec<u8>) -> Result<()> {
     let buf = batch.get_mut(start..).unwrap_or_default();
     file.read_exact_at(buf, offset)
         .map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => Error::new(Fault::Truncated {
-                what: "the file",
-                expected: offset + range.len(),
-                found: file.metadata().map_or(0, |metadata| metadata.len()),
-            }),
+            io::ErrorKind::UnexpectedEof => Error::truncated(
+                "the file",
+                offset + range.len(),
+                file.metadata().map_or(0, |metadata| metadata.len()),
+            ),
             _ => Error::io("read", error),
         })
 }

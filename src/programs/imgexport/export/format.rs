@@ -2,7 +2,7 @@
 
 use super::item::{Item, ItemKind};
 use super::select::display;
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Result};
 use crate::tree::NodeKind;
 use crate::write::entry;
 
@@ -53,13 +53,7 @@ impl ArchiveFormat {
 /// Appends the header of an item, and the target of a symbolic link; returns true if contents follow.
 fn cpio(item: &Item<'_>, name: &[u8], out: &mut Vec<u8>) -> Result<bool> {
     let number = |what: &'static str, value: u64| {
-        u32::try_from(value).map_err(|_| {
-            Error::new(Fault::Limit {
-                what,
-                limit: u64::from(u32::MAX),
-                found: value,
-            })
-        })
+        u32::try_from(value).map_err(|_| Error::limit(what, u64::from(u32::MAX), value))
     };
     let type_bits = match item.kind {
         ItemKind::Node(NodeKind::Directory) => 0o040_000,

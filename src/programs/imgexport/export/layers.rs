@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::archive::{Image, Layer};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 use crate::spec::Digest;
 
 /// Parses a selection of layers: `N`, `A..B`, `A..`, `..B` (from 1, both ends included), or a digest or digest prefix.
@@ -12,7 +12,7 @@ use crate::spec::Digest;
 /// `Usage` for an invalid selection, and for one that no layer or several layers match.
 pub fn layer_range(image: &Image, text: &str) -> Result<Range<usize>> {
     let count = image.layers.len();
-    let usage = |why: String| Error::new(Fault::Usage(why));
+    let usage = |why: String| Error::usage(why);
     let number = |text: &str| match text.parse::<usize>() {
         Ok(number) if (1..=count).contains(&number) => Ok(number),
         Ok(_) => Err(usage(format!(
@@ -79,11 +79,10 @@ pub fn since(image: &Image, base: &Image) -> Result<Range<usize>> {
             .get(i)
             .is_some_and(|layer| name(layer).is_some() && name(layer) == name(below));
         if !same {
-            let why = format!(
+            return Err(Error::usage(format!(
                 "the image does not descend from the base image: layer {} differs",
                 i + 1
-            );
-            return Err(Fault::Usage(why).into());
+            )));
         }
     }
     Ok(base.layers.len()..image.layers.len())

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 use crate::glob::{Dialect, Glob};
 
 /// Selection and form of the files to export.
@@ -68,7 +68,7 @@ fn parse_all(patterns: &[String]) -> Result<Vec<Glob>> {
             clean.to_owned()
         };
         Glob::new(&text, Dialect::Shell)
-            .map_err(|why| Error::new(Fault::Usage(format!("invalid pattern '{pattern}': {why}"))))
+            .map_err(|why| Error::usage(format!("invalid pattern '{pattern}': {why}")))
     });
     globs.collect()
 }

@@ -268,24 +268,17 @@ impl Export {
             };
             let decode = &limits.decode;
             let size = node.size();
-            let fault = if size > decode.grace && size / decode.ratio > place.stored {
-                Fault::Limit {
-                    what: "expansion ratio of a sparse file",
-                    limit: decode.ratio,
-                    found: size / place.stored.max(1),
-                }
+            let error = if size > decode.grace && size / decode.ratio > place.stored {
+                let found = size / place.stored.max(1);
+                Error::limit("expansion ratio of a sparse file", decode.ratio, found)
             } else {
                 holes = holes.saturating_add(size - place.stored.min(size));
                 if holes <= decode.size {
                     continue;
                 }
-                Fault::Limit {
-                    what: "holes of sparse files in bytes",
-                    limit: decode.size,
-                    found: holes,
-                }
+                Error::limit("holes of sparse files in bytes", decode.size, holes)
             };
-            return Err(Error::new(fault)).at(|| display(&node.path()));
+            return Err(error).at(|| display(&node.path()));
         }
         Ok(())
     }
@@ -300,12 +293,7 @@ impl Export {
             .slice(offset, length);
         match range.len() == length {
             true => Ok(range),
-            false => Err(Fault::Truncated {
-                what: "the contents",
-                expected: length,
-                found: range.len(),
-            }
-            .into()),
+            false => Err(Error::truncated("the contents", length, range.len())),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Selection of paths by name and pattern.
 
 use super::options::ExportOptions;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 use crate::escape;
 use crate::glob::Glob;
 use crate::layer::clean_path;
@@ -91,7 +91,7 @@ fn no_such_path(tree: &Tree, path: &[u8]) -> Error {
         ),
         None => "no such file or directory".to_owned(),
     };
-    Error::new(Fault::Usage(why)).at(display(&clean))
+    Error::usage(why).at(display(&clean))
 }
 
 /// Returns a path for error messages, escaped.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{Graph, Node, NodeKind, View};
 use crate::archive::Name;
-use crate::error::{Fault, Result};
+use crate::error::{Error, Result};
 
 /// Selected part of a graph.
 #[derive(Debug, Clone, Default)]
@@ -124,11 +124,10 @@ fn find(graph: &Graph, wanted: &str) -> Result<Vec<usize>> {
         return Ok(found);
     }
     let names = graph.nodes.iter().filter_map(|node| node.names.first());
-    Err(Fault::NoSuchImage {
-        wanted: wanted.to_owned(),
-        candidates: names.cloned().collect(),
-    }
-    .into())
+    Err(Error::no_such_image(
+        wanted.to_owned(),
+        names.cloned().collect(),
+    ))
 }
 
 /// Everything that can be reached: along the edges, or against them.

@@ -3,7 +3,7 @@
 use super::read::{BuildRecord, ParsedEntry, Reader};
 use super::settings::Settings;
 use crate::archive::{Image, Step};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Result, within};
 use crate::spec;
 
 /// Limit on the entries of a history, and on the values of one kind in a config.
@@ -44,13 +44,7 @@ impl<'a> History<'a> {
             ("history entries", history.len()),
             ("settings of one kind", known.longest()),
         ] {
-            if found > ENTRIES {
-                return Err(Error::new(Fault::Limit {
-                    what,
-                    limit: ENTRIES as u64,
-                    found: found as u64,
-                }));
-            }
+            within(what, ENTRIES as u64, found as u64)?;
         }
         let mut reader = Reader::new(known, windows, history, BuildRecord::of(&image.config));
         let steps = image.steps();

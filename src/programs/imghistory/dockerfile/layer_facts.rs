@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::archive::{Image, Layer};
 use crate::blob::{CHUNK, Compression, Decoder, Hasher, HashingReader, Meter};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Result};
 use crate::layer::{
     Entry, EntryKind, FileInput, Limits, StreamInput, TarInput, Walker, Whiteout, clean_path,
 };
@@ -231,7 +231,7 @@ pub fn walk<T>(
         && *expected != found
     {
         let (expected, found) = (expected.to_string(), found.to_string());
-        return Err(Fault::DigestMismatch { expected, found }.into());
+        return Err(Error::digest_mismatch(expected, found));
     }
     layer.check_diff_id(&diff_id)?;
     Ok(Some(result))

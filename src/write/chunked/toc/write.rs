@@ -12,7 +12,7 @@ use super::format::{
 };
 use super::row::{Line, Row};
 use crate::blob::sha256;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 use crate::spec::Digest;
 
 /// Approximate size in bytes of a chunk's row, without the name of its file.
@@ -243,9 +243,5 @@ pub(crate) fn trailer(
 
 /// An error of the codec.
 pub(crate) fn codec_error(why: impl ToString) -> Error {
-    Fault::Codec {
-        codec: "zstd",
-        why: why.to_string(),
-    }
-    .into()
+    Error::codec("zstd", why.to_string())
 }

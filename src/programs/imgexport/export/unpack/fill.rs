@@ -13,7 +13,7 @@ use super::new_entry::NewEntry;
 use super::options::{Existing, NotApplied, Unpack, Unpacked, io_error};
 use super::target::Target;
 use crate::blob::{Meter, NewDirectory, SerialWriter};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Result, within};
 use crate::layer::acl;
 use crate::parallel::in_parallel;
 use crate::programs::imgexport::export::copy::copy;
@@ -80,11 +80,7 @@ impl Export {
                     part.unwrap_or_default(),
                 ),
             ] {
-                if found > limit {
-                    let (limit, found) = (limit as u64, found as u64);
-                    return Err(Error::new(Fault::Limit { what, limit, found }))
-                        .at(|| display(&name));
-                }
+                within(what, limit as u64, found as u64).at(|| display(&name))?;
             }
         }
         Ok(())
@@ -264,13 +260,8 @@ impl Unpacker<'_> {
                     });
                 }
                 let number = |number: u64| {
-                    u32::try_from(number).map_err(|_| {
-                        Error::new(Fault::Limit {
-                            what: "device number",
-                            limit: u64::from(u32::MAX),
-                            found: number,
-                        })
-                    })
+                    u32::try_from(number)
+                        .map_err(|_| Error::limit("device number", u64::from(u32::MAX), number))
                 };
                 let device: Dev =
                     rustix::fs::makedev(number(item.device.0)?, number(item.device.1)?);
@@ -362,11 +353,7 @@ impl Unpacker<'_> {
         } else {
             let id = |what, id: u64| match u32::try_from(id) {
                 Ok(id) if id != u32::MAX => Ok(id),
-                _ => Err(Error::new(Fault::Limit {
-                    what,
-                    limit: u64::from(u32::MAX - 1),
-                    found: id,
-                })),
+                _ => Err(Error::limit(what, u64::from(u32::MAX - 1), id)),
             };
             let owner = Some(Uid::from_raw(id("owner", owner.0)?));
             let group = Some(Gid::from_raw(id("group", meta.owner.gid)?));
@@ -424,10 +411,9 @@ fn remove_file(above: &OwnedFd, part: &[u8]) -> Result<()> {
     };
     match removed {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(Errno::NOTEMPTY | Errno::EXIST) => Err(Fault::Entry {
-            why: "a directory that is not empty has its path",
+        Err(Errno::NOTEMPTY | Errno::EXIST) => {
+            Err(Error::entry("a directory that is not empty has its path"))
         }
-        .into()),
         Err(errno) => Err(io_error("remove", errno)),
     }
 }

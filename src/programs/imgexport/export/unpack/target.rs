@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::options::{Existing, Unpack};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 
 /// Directory into which files are unpacked.
 pub(super) enum Target {
@@ -20,7 +20,7 @@ impl Target {
     /// # Errors
     /// `Usage` for `/`, a file, and a directory that is not empty; `Io`.
     pub(super) fn find(unpack: &Unpack) -> Result<Self> {
-        let usage = |why: &str| Error::new(Fault::Usage(why.into()));
+        let usage = |why: &str| Error::usage(why);
         let target = &unpack.target;
         let metadata = match std::fs::metadata(target) {
             Ok(metadata) => metadata,

@@ -14,7 +14,7 @@ use super::members::MemberTable;
 use super::options::Open;
 use super::signs::{SIGN_DEPTH, Signs};
 use crate::blob::{self, Compression, Decoder, FileRange, ReadAhead};
-use crate::error::{At, Error, Fault, NotAnImage, Result, TarFault, within};
+use crate::error::{At, During, Error, Fault, NotAnImage, Result, TarFault, within};
 use crate::layer::Limits;
 use crate::limits::Bound;
 
@@ -57,7 +57,7 @@ impl Container {
     /// # Errors
     /// `NotAnImage` for unknown bytes, `NotAFile` for FIFOs and devices, `Io`.
     pub fn open(path: &Path, open: &Open) -> Result<Self> {
-        let metadata = std::fs::metadata(path).map_err(|error| Error::io("open", error))?;
+        let metadata = std::fs::metadata(path).during("open")?;
         if metadata.is_dir() {
             let holder = Holder::Directory(Directory::open(path)?);
             return Ok(Container {
@@ -81,12 +81,8 @@ impl Container {
             let why = "refusing to read an archive from the terminal: name a file, or pipe one in";
             return Err(Error::usage(why));
         }
-        let file: File = stdin
-            .as_fd()
-            .try_clone_to_owned()
-            .map_err(|error| Error::io("read", error))?
-            .into();
-        let metadata = file.metadata().map_err(|error| Error::io("read", error))?;
+        let file: File = stdin.as_fd().try_clone_to_owned().during("read")?.into();
+        let metadata = file.metadata().during("read")?;
         if metadata.is_dir() {
             return Err(Fault::NotAFile {
                 kind: "a directory",
@@ -134,9 +130,7 @@ impl Container {
     /// # Errors
     /// As [`Container::open`]; `Codec` if the stream is truncated or damaged.
     pub fn from_stream(mut stream: ReadAhead, open: &Open) -> Result<Self> {
-        let head = stream
-            .fill_buf()
-            .map_err(|error| Error::io("read", error))?;
+        let head = stream.fill_buf().during("read")?;
         if head.is_empty() {
             return Err(Fault::NotAnImage(NotAnImage::Empty).into());
         }
@@ -145,7 +139,7 @@ impl Container {
             let mut bytes = Vec::new();
             let limit = open.limits.document;
             let read = stream.take(limit + 1).read_to_end(&mut bytes);
-            read.map_err(|error| Error::io("read", error))?;
+            read.during("read")?;
             within("document size in bytes", limit, bytes.len() as u64)?;
             return Container::document(bytes.into(), open);
         }

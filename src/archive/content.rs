@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::directory_file::DirectoryFile;
 use crate::blob::{Compression, FileRange, Hasher, Meter, NewFile};
-use crate::error::{Error, Fault, Result, within};
+use crate::error::{During, Error, Fault, Result, within};
 use crate::layer::{Limits, Scan};
 use crate::limits::Bound;
 use crate::spec::Digest;
@@ -188,10 +188,7 @@ impl Content {
         let mut reader = self.reader()?;
         let mut buf = vec![0; crate::blob::CHUNK];
         loop {
-            match reader
-                .read(&mut buf)
-                .map_err(|error| Error::io("read", error))?
-            {
+            match reader.read(&mut buf).during("read")? {
                 0 => return Ok(hasher.finish()),
                 n => hasher.update(&buf[..n]),
             }

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::content::Content;
 use super::directory_file::{DirectoryFile, os_error};
 use super::member::resolve;
-use crate::error::{Error, Fault, Result};
+use crate::error::{During, Error, Fault, Result};
 use crate::layer::clean_path;
 
 /// Depth to which directories are listed: `blobs/sha256/<hex>` is three, a v1 layer two.
@@ -181,16 +181,14 @@ impl Directory {
             let entries = std::fs::read_dir(&path)
                 .map_err(|error| Error::io("list", error).at(prefix.clone()))?;
             for entry in entries {
-                let entry = entry.map_err(|error| Error::io("list", error))?;
+                let entry = entry.during("list")?;
                 let base = String::from_utf8_lossy(entry.file_name().as_bytes()).into_owned();
                 let name = if prefix.is_empty() {
                     base
                 } else {
                     format!("{prefix}/{base}")
                 };
-                let kind = entry
-                    .file_type()
-                    .map_err(|error| Error::io("list", error))?;
+                let kind = entry.file_type().during("list")?;
                 if kind.is_dir() && depth < MAX_DEPTH {
                     work.push((name, entry.path(), depth + 1));
                 } else if !kind.is_dir() {

@@ -9,7 +9,7 @@ use super::detours::Detours;
 use super::member::{Member, MemberKind, resolve};
 use super::options::Open;
 use crate::blob::{Chunk, FileRange, Hasher, NewFile, ReadAhead, WriteBehind};
-use crate::error::{Error, Fault, Result, TarFault, within};
+use crate::error::{During, Error, Fault, Result, TarFault, within};
 use crate::layer::{self, Limits};
 use crate::layer::{
     Anomalies, EntryKind, FileInput, StreamInput, Tail, TarInput, Walker, clean_path,
@@ -92,13 +92,10 @@ impl MemberTable {
                 data.keep(&head, &file).map_err(read_error)?;
                 let stored = io::Cursor::new(head).chain(&mut data);
                 let scan = layer::scan(stored, hasher, &limits, &meter)?;
-                data.finish().map_err(|error| Error::io("write", error))?;
+                data.finish().during("write")?;
                 deduct(&mut limits, &scan);
                 let scan = Arc::new(scan);
-                let copy = file
-                    .file()
-                    .try_clone()
-                    .map_err(|error| Error::io("read", error))?;
+                let copy = file.file().try_clone().during("read")?;
                 let range = FileRange::whole(copy)?;
                 Ok(Content::Kept(Arc::new(Kept { file, range, scan })))
             },

@@ -8,7 +8,7 @@ use super::discover::DRIVERS;
 use super::model::Archive;
 use super::options::Open;
 use crate::blob::{Compression, Decoder, FileRange};
-use crate::error::{At, Error, Fault, NotAnImage, Result, within};
+use crate::error::{At, During, Error, Fault, NotAnImage, Result, within};
 use crate::layer::Limits;
 
 /// Depth of the search, and number of names looked at.
@@ -60,7 +60,7 @@ impl Search {
             let deeper = depth < MAX_DEPTH && !is_storage(&path);
             let mut inside = BTreeSet::new();
             for entry in entries {
-                let entry = entry.map_err(|error| Error::io("read", error)).at(place)?;
+                let entry = entry.during("read").at(place)?;
                 let Ok(kind) = entry.file_type() else {
                     continue;
                 };

@@ -7,7 +7,7 @@ use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
 use super::buffer::CHUNK;
 use super::compression::Compression;
-use crate::error::{Error, Result};
+use crate::error::{During, Error, Result};
 
 /// Uncompressed bytes per gzip member. Concatenated members are one stream to every reader, and compress in parallel.
 const MEMBER: usize = 1 << 20;
@@ -52,9 +52,7 @@ fn copy(mut input: impl Read, out: &mut dyn Write) -> Result<()> {
     loop {
         match input.read(&mut buf) {
             Ok(0) => return Ok(()),
-            Ok(n) => out
-                .write_all(&buf[..n])
-                .map_err(|error| Error::io("write", error))?,
+            Ok(n) => out.write_all(&buf[..n]).during("write")?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(Error::io("read", error)),
         }
@@ -120,7 +118,7 @@ fn gzip(input: impl Read, out: &mut (dyn Write + Send), level: i32) -> Result<()
         });
         let read = compress_members(input, level, sender, &spares);
         match writer.join() {
-            Ok(written) => read.and(written.map_err(|error| Error::io("write", error))),
+            Ok(written) => read.and(written.during("write")),
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })
@@ -149,7 +147,7 @@ fn compress_members(
                 .by_ref()
                 .take(MEMBER as u64)
                 .read_to_end(member)
-                .map_err(|error| Error::io("read", error))?;
+                .during("read")?;
             ended = member.len() < MEMBER;
             // An empty input is one empty member.
             if !member.is_empty() || (ended && is_first) {
@@ -175,8 +173,7 @@ fn zstd(mut input: impl Read, out: &mut dyn Write, level: i32) -> Result<()> {
     if !(1..=22).contains(&level) {
         return Err(level_error("zstd", level, 22));
     }
-    let failed = |error| Error::io("write", error);
-    let mut encoder = zstd::stream::write::Encoder::new(out, level).map_err(failed)?;
+    let mut encoder = zstd::stream::write::Encoder::new(out, level).during("write")?;
     // One worker and many give the same result; zstd without workers gives another.
     let workers = u32::try_from(rayon::current_num_threads())
         .unwrap_or(1)
@@ -184,21 +181,21 @@ fn zstd(mut input: impl Read, out: &mut dyn Write, level: i32) -> Result<()> {
     encoder
         .multithread(workers)
         .and_then(|()| encoder.include_checksum(true))
-        .map_err(failed)?;
+        .during("write")?;
     if level <= SMALL_JOBS {
         let job = zstd::zstd_safe::CParameter::JobSize(JOB);
-        encoder.set_parameter(job).map_err(failed)?;
+        encoder.set_parameter(job).during("write")?;
     }
     let mut buf = vec![0; CHUNK];
     loop {
         match input.read(&mut buf) {
             Ok(0) => break,
-            Ok(n) => encoder.write_all(&buf[..n]).map_err(failed)?,
+            Ok(n) => encoder.write_all(&buf[..n]).during("write")?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(Error::io("read", error)),
         }
     }
-    encoder.finish().map(|_| ()).map_err(failed)
+    encoder.finish().map(|_| ()).during("write")
 }
 
 #[cfg(test)]

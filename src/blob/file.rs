@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::hash::{Hasher, HashingReader};
-use crate::error::{Error, Fault, Result, within};
+use crate::error::{During, Error, Fault, Result, within};
 use crate::spec::Digest;
 
 /// Opens a regular file for reading; never blocks and never opens anything else.
@@ -47,10 +47,7 @@ pub fn open_regular(path: &Path, follow: bool) -> Result<File> {
             None => Error::io("open", error),
         }
     })?;
-    let kind = file
-        .metadata()
-        .map_err(|error| Error::io("open", error))?
-        .file_type();
+    let kind = file.metadata().during("open")?.file_type();
     if kind.is_dir() {
         return Err(Fault::NotAFile {
             kind: "a directory",
@@ -72,10 +69,10 @@ pub fn open_fifo(path: &Path) -> Result<File> {
         .read(true)
         .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
         .open(path);
-    let file = opened.map_err(|error| Error::io("open", error))?;
+    let file = opened.during("open")?;
     rustix::fs::fcntl_getfl(&file)
         .and_then(|flags| rustix::fs::fcntl_setfl(&file, flags - rustix::fs::OFlags::NONBLOCK))
-        .map_err(|errno| Error::io("open", errno.into()))?;
+        .during("open")?;
     Ok(file)
 }
 
@@ -105,10 +102,7 @@ impl FileRange {
     /// # Errors
     /// `Io` if the length cannot be determined.
     pub fn whole(file: File) -> Result<Self> {
-        let len = file
-            .metadata()
-            .map_err(|error| Error::io("read", error))?
-            .len();
+        let len = file.metadata().during("read")?.len();
         Ok(FileRange {
             file: Arc::new(file),
             offset: 0,
@@ -174,7 +168,7 @@ impl FileRange {
     pub fn digest(&self, like: &Digest) -> Result<Digest> {
         let mut hashing = HashingReader::new(self.reader(), Hasher::like(like)?);
         let copied = io::copy(&mut hashing, &mut io::sink());
-        copied.map_err(|error| Error::io("read", error))?;
+        copied.during("read")?;
         Ok(hashing.finish().0)
     }
 
@@ -187,9 +181,7 @@ impl FileRange {
         // A short range is allocated at once, a long one as it is read: a claimed length takes no memory.
         let capacity = usize::try_from(self.len.min(1 << 16)).unwrap_or_default();
         let mut bytes = Vec::with_capacity(capacity);
-        self.reader()
-            .read_to_end(&mut bytes)
-            .map_err(|error| Error::io("read", error))?;
+        self.reader().read_to_end(&mut bytes).during("read")?;
         Ok(bytes)
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::file::{FileRange, open_fifo, open_regular};
 use super::read_ahead::ReadAhead;
-use crate::error::{Error, Fault, Result};
+use crate::error::{During, Error, Fault, Result};
 
 /// An input that the user named.
 pub enum Input {
@@ -40,9 +40,8 @@ impl Input {
             let why = "refusing to read an archive from the terminal: name a file, or pipe one in";
             return Err(Error::usage(why));
         }
-        let failed = |error| Error::io("read", error);
-        let file: File = stdin.as_fd().try_clone_to_owned().map_err(failed)?.into();
-        let metadata = file.metadata().map_err(failed)?;
+        let file: File = stdin.as_fd().try_clone_to_owned().during("read")?.into();
+        let metadata = file.metadata().during("read")?;
         if metadata.is_dir() {
             return Err(Fault::NotAFile {
                 kind: "a directory",

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::directory::{parent_directory, sync_directory};
 use super::temporary::{self, Unfinished, lock, prefix_of, remove_leftovers_of, unique_name};
-use crate::error::{Error, Result};
+use crate::error::{During, Error, Result};
 
 /// A temporary directory; removed with all its contents when dropped.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl NewDirectory {
     /// `Io`.
     pub fn become_target(self, target: &Path) -> Result<()> {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(self.path(), mode).map_err(|error| Error::io("write", error))?;
+        std::fs::set_permissions(self.path(), mode).during("write")?;
         self.rename(target)
     }
 
@@ -72,7 +72,7 @@ impl NewDirectory {
     /// # Errors
     /// `Io`.
     pub fn rename(mut self, target: &Path) -> Result<()> {
-        std::fs::rename(self.path(), target).map_err(|error| Error::io("write", error))?;
+        std::fs::rename(self.path(), target).during("write")?;
         self.temporary = None;
         sync_directory(parent_directory(target))
     }

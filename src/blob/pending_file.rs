@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::directory::{parent_directory, sync_directory};
 use super::new_file::NewFile;
-use crate::error::{At, Error, Result};
+use crate::error::{At, During, Error, Result};
 
 /// Writes a small file that appears under its name only when it is complete.
 ///
@@ -42,7 +42,7 @@ impl PendingFile {
         if let Output::File(file, _) = &pending.output {
             let synced = file.file().sync_all();
             synced
-                .map_err(|error| Error::io("write", error))
+                .during("write")
                 .at(|| path.to_string_lossy().into_owned())?;
         }
         Ok(pending)
@@ -67,7 +67,7 @@ impl PendingFile {
         let output = match existing.is_ok_and(|existing| !existing.is_file()) {
             true => {
                 let device = OpenOptions::new().write(true).open(path);
-                let device = device.map_err(|error| Error::io("open", error));
+                let device = device.during("open");
                 Output::Device(device.at(context)?, Vec::new())
             }
             false => Output::File(NewFile::beside(path, 0o644).at(context)?, name.to_owned()),
@@ -90,7 +90,7 @@ impl PendingFile {
             }
             Output::File(file, _) => std::io::Write::write_all(&mut file.file(), bytes),
         };
-        let written = written.map_err(|error| Error::io("write", error));
+        let written = written.during("write");
         written.at(|| self.path.to_string_lossy().into_owned())
     }
 
@@ -105,7 +105,7 @@ impl PendingFile {
                 sync_directory(parent_directory(&self.path))
             }
             Output::Device(mut device, bytes) => std::io::Write::write_all(&mut device, &bytes)
-                .map_err(|error| Error::io("write", error))
+                .during("write")
                 .at(|| self.path.to_string_lossy().into_owned()),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::buffer::CHUNK;
 use super::hash::Hasher;
-use crate::error::{Error, Result};
+use crate::error::{During, Result};
 use crate::spec::Digest;
 
 /// Size and digests of an input.
@@ -27,7 +27,7 @@ impl InputDigests {
     pub fn of(mut reader: impl Read) -> Result<Self> {
         let mut running = RunningDigests::default();
         let read = running.drain(&mut reader);
-        read.map_err(|error| Error::io("read", error))?;
+        read.during("read")?;
         Ok(running.finish())
     }
 }

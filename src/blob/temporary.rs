@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use super::directory::parent_directory;
 use super::fault_injection::fail_point;
 use super::removal::Held;
-use crate::error::{At, Error, Result};
+use crate::error::{At, During, Error, Result};
 
 /// Prefix of all temporary names.
 pub(super) const PREFIX: &str = ".imgkit-";
@@ -185,7 +185,7 @@ pub(super) fn remove_leftovers_of(target: &Path) {
 /// `Io`, with the path as context.
 pub(super) fn remove(path: &Path) -> Result<()> {
     remove_at(path)
-        .map_err(|errno| Error::io("remove", errno.into()))
+        .during("remove")
         .at(|| path.to_string_lossy().into_owned())
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::index::{CacheKey, Index, SUFFIX};
 use crate::archive::Layer;
 use crate::blob::{Compression, FileRange, MappedFile, NewFile, PieceLog, open_regular};
-use crate::error::{At, Error, Result};
+use crate::error::{At, During, Error, Result};
 use crate::layer::Limits;
 use crate::spec::Digest;
 use crate::tree::{DecodedLayer, Listing, Reading};
@@ -67,7 +67,7 @@ impl Cache {
             .create(directory);
         let metadata = made
             .and_then(|()| std::fs::metadata(directory))
-            .map_err(|error| Error::io("open", error))
+            .during("open")
             .at(context)?;
         let refused = |why: &str| Err(Error::usage(why).at(context()));
         if metadata.uid() != rustix::process::geteuid().as_raw() {
@@ -178,7 +178,7 @@ impl Cache {
         index
             .write(key, listing, &mut out)
             .and_then(|()| out.flush())
-            .map_err(|error| Error::io("write", error))
+            .during("write")
             .at(context)?;
         drop(out);
         file.replace(&key.name())
@@ -278,7 +278,7 @@ impl IndexedLayer {
 pub fn prune(cache: &Cache, most: u64) -> Result<u64> {
     let context = || cache.directory.to_string_lossy().into_owned();
     let entries = std::fs::read_dir(&cache.directory)
-        .map_err(|error| Error::io("read", error))
+        .during("read")
         .at(context)?;
     let mut files: Vec<(i64, u64, PathBuf)> = Vec::new();
     for entry in entries.flatten() {

@@ -12,7 +12,7 @@ use super::page::{Page, Subcommand, has_json_alias};
 use super::streams::{Io, check_epoch};
 use super::{complete, image, interrupt, man};
 use crate::archive::distance;
-use crate::error::{Error, Result};
+use crate::error::{During, Error, Result};
 use crate::escape::brief_to;
 use crate::store;
 
@@ -174,10 +174,7 @@ fn refused(
         // clap indents its blank lines.
         let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
         let text = lines.join("\n") + "\n";
-        let written = io
-            .out()
-            .write_all(text.as_bytes())
-            .map_err(|error| Error::io("write", error));
+        let written = io.out().write_all(text.as_bytes()).during("write");
         return match written.and_then(|()| io.finish()) {
             Err(error) if !error.is_broken_pipe() => {
                 io.fail(&error);
@@ -315,7 +312,7 @@ fn generate(
     let written = io
         .out()
         .write_all(&bytes)
-        .map_err(|error| Error::io("write", error))
+        .during("write")
         .and_then(|()| io.finish());
     Some(match written {
         Err(error) if !error.is_broken_pipe() => {

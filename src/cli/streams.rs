@@ -8,7 +8,7 @@ use super::args::{ColorWhen, Common, ProgressWhen};
 use super::interrupt;
 use super::progress::Progress;
 use crate::blob::Meter;
-use crate::error::{Error, Result};
+use crate::error::{During, Error, Result};
 use crate::escape;
 use crate::spec::Timestamp;
 
@@ -76,8 +76,7 @@ impl Io {
         use std::os::fd::AsFd;
         self.finish()?;
         let out = io::stdout().as_fd().try_clone_to_owned();
-        out.map(std::fs::File::from)
-            .map_err(|error| Error::io("write", error))
+        out.map(std::fs::File::from).during("write")
     }
 
     /// Tests if standard output has colour.
@@ -97,7 +96,7 @@ impl Io {
     /// # Errors
     /// `Io`, a broken pipe among them.
     pub fn line(&mut self, line: &str) -> Result<()> {
-        writeln!(self.out, "{line}").map_err(|error| Error::io("write", error))
+        writeln!(self.out, "{line}").during("write")
     }
 
     /// Writes all buffered data.
@@ -105,7 +104,7 @@ impl Io {
     /// # Errors
     /// `Io`, for a full disk at the latest here.
     pub fn finish(&mut self) -> Result<()> {
-        self.out.flush().map_err(|error| Error::io("write", error))
+        self.out.flush().during("write")
     }
 
     /// Prints an error with its hint; the exit status will be 2.

@@ -15,7 +15,7 @@ use super::access::{Access, open_below};
 use super::exclude::Inherited;
 use super::item::{Item, Options, is_portable};
 use super::overlay::{OverlayMark, mark};
-use crate::error::{At, Error, Fault, Result, within};
+use crate::error::{At, During, Error, Fault, Result, within};
 use crate::escape;
 use crate::layer::{EntryKind, Metadata, Mtime, Xattr, limits};
 
@@ -237,10 +237,10 @@ impl Directory {
             ),
             path => self.open(path, OFlags::DIRECTORY | OFlags::RDONLY),
         };
-        let opened = opened.map_err(|errno| Error::io("open", errno.into()))?;
+        let opened = opened.during("open")?;
         let mut names: Vec<Vec<u8>> = Vec::new();
-        for entry in Dir::new(opened).map_err(|errno| Error::io("read", errno.into()))? {
-            let entry = entry.map_err(|errno| Error::io("read", errno.into()))?;
+        for entry in Dir::new(opened).during("read")? {
+            let entry = entry.during("read")?;
             let name = entry.file_name().to_bytes();
             if !matches!(name, b"." | b"..") {
                 names.push(name.to_vec());
@@ -322,8 +322,7 @@ impl Directory {
     }
 
     fn stat(&self, path: &CStr) -> Result<Stat> {
-        rustix::fs::statat(&self.root, path, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|errno| Error::io("read", errno.into()))
+        rustix::fs::statat(&self.root, path, AtFlags::SYMLINK_NOFOLLOW).during("read")
     }
 
     /// Stores link target and attributes and returns their number from 1; 0 if there are none.
@@ -433,7 +432,7 @@ impl Directory {
         let context = || format!("{}/{}", self.context, escape::bytes(&path));
         let file = self
             .open(&path, OFlags::RDONLY)
-            .map_err(|errno| Error::io("open", errno.into()))
+            .during("open")
             .at(context)?;
         let contents = Contents {
             file: file.into(),
@@ -463,8 +462,7 @@ pub struct Contents {
 
 impl Contents {
     fn check(&self) -> Result<()> {
-        let stat = rustix::fs::fstat(self.file.as_fd())
-            .map_err(|errno| Error::io("read", errno.into()))?;
+        let stat = rustix::fs::fstat(self.file.as_fd()).during("read")?;
         let same = (stat.st_dev, stat.st_ino) == (self.record.dev, self.record.ino)
             && size_of(&stat) == self.record.size
             && changed(&stat) == self.record.changed;

@@ -117,3 +117,15 @@ impl<T, E: Into<Error>> At<T> for Result<T, E> {
         self.map_err(|error| error.into().at(context()))
     }
 }
+
+/// Names the action of an error of the operating system.
+pub trait During<T> {
+    /// Makes an `Io` error of it, see [`Error::io`]; `action` is a verb: `open`, `read`, `write`.
+    fn during(self, action: &'static str) -> Result<T>;
+}
+
+impl<T, E: Into<io::Error>> During<T> for Result<T, E> {
+    fn during(self, action: &'static str) -> Result<T> {
+        self.map_err(|error| Error::io(action, error.into()))
+    }
+}

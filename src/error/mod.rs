@@ -13,7 +13,7 @@ mod kinds;
 mod make;
 
 pub use candidates::Candidates;
-pub use context::{At, Error, Result};
+pub use context::{At, During, Error, Result};
 pub use fault::Fault;
 pub use kinds::{NotAnImage, TarFault};
 pub use make::within;

@@ -4,7 +4,7 @@ use super::header::BLOCK;
 use super::input::TarInput;
 use super::pax::{Scope, Values};
 use super::pax_value::Setting;
-use crate::error::{Error, Fault, Result, TarFault, within};
+use crate::error::{During, Error, Fault, Result, TarFault, within};
 use crate::limits::EntryLimits;
 
 /// A GNU long name (`L`) or long link (`K`).
@@ -169,9 +169,7 @@ impl Extensions {
         let mut left = size;
         let mut block = [0; BLOCK];
         while left > 0 {
-            let read = input
-                .read_full(&mut block)
-                .map_err(|error| Error::io("read", error))?;
+            let read = input.read_full(&mut block).during("read")?;
             if read < BLOCK {
                 let missing = left.next_multiple_of(BLOCK as u64) - read as u64;
                 return Err(Error::new(Fault::Tar {

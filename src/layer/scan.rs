@@ -13,7 +13,7 @@ use super::walk::{Tail, Walker};
 use crate::blob::{
     CHUNK, Compression, DecodeLimits, Decoder, Hasher, HashingBuf, Meter, ReadAhead,
 };
-use crate::error::{Error, Fault, Result};
+use crate::error::{During, Error, Fault, Result};
 use crate::spec::Digest;
 
 /// Optional fields in the header of a gzip stream's first member.
@@ -124,8 +124,7 @@ impl Scan {
 /// `Io` and other errors of the reader; damage of the bytes themselves is in [`Scan::fault`].
 pub fn scan(stored: impl BufRead, hasher: Hasher, limits: &Limits, meter: &Meter) -> Result<Scan> {
     let mut stored = HashingBuf::new(stored, hasher.clone(), meter);
-    let read_error = |error| Error::io("read", error);
-    let head = stored.fill_buf().map_err(read_error)?;
+    let head = stored.fill_buf().during("read")?;
     let compression = Compression::sniff(head);
     let gzip = GzipHeader::read(head);
     let one_hash = compression == Compression::None && hasher.is_sha256();
@@ -154,7 +153,7 @@ pub fn scan(stored: impl BufRead, hasher: Hasher, limits: &Limits, meter: &Meter
         return Err(error);
     }
     // A walk or decoder that stopped early leaves bytes unread.
-    io::copy(&mut stored, &mut io::sink()).map_err(read_error)?;
+    io::copy(&mut stored, &mut io::sink()).during("read")?;
     let (digest, size) = stored.finish();
     let (diff_id, uncompressed_size) = match (one_hash, walked.decoded_digest) {
         (true, _) => (digest.clone(), size),

@@ -8,7 +8,7 @@ use super::header::{BLOCK, Block, Dialect, Header, number, part};
 use super::input::TarInput;
 use super::limits;
 use super::pax::SparseRecords;
-use crate::error::{Error, Fault, Result, TarFault, within};
+use crate::error::{During, Error, Fault, Result, TarFault, within};
 
 /// Error for a malformed sparse map of the entry at `offset`.
 pub(crate) fn fault(offset: u64, why: &'static str) -> Error {
@@ -184,9 +184,7 @@ pub(crate) fn data_map(
 
 fn read_block(input: &mut impl TarInput, block: &mut Block) -> Result<()> {
     let start = input.position();
-    let read = input
-        .read_full(block)
-        .map_err(|error| Error::io("read", error))?;
+    let read = input.read_full(block).during("read")?;
     if read < BLOCK {
         let missing = (BLOCK - read) as u64;
         return Err(Error::new(Fault::Tar {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::typed::unescaped;
 use super::{Shape, Table, Template, human};
-use crate::error::{Error, Result};
+use crate::error::{During, Result};
 
 /// Fields that hold names, which an archive may make as long as it likes.
 const NAMES: [&str; 4] = ["Repository", "Tag", "Platform", "Archive"];
@@ -119,8 +119,7 @@ impl Format {
         if self.kind != Kind::Table {
             for row in rows {
                 let line = self.template.render(&row)? + "\n";
-                out.write_all(line.as_bytes())
-                    .map_err(|error| Error::io("write", error))?;
+                out.write_all(line.as_bytes()).during("write")?;
             }
             return Ok(());
         }

@@ -10,7 +10,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Row, Width};
 use unicode_width::UnicodeWidthStr;
 
 use super::human;
-use crate::error::{Error, Result};
+use crate::error::{During, Result};
 use crate::escape;
 
 /// Minimum width of a column, its padding included.
@@ -85,7 +85,7 @@ impl Table {
         };
         for line in lines {
             let line = line.trim_end_matches(' ');
-            writeln!(out, "{line}").map_err(|error| Error::io("write", error))?;
+            writeln!(out, "{line}").during("write")?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::index::StoreIndex;
 use super::lock::{self, Lock, OCI_LAYOUT};
 use crate::archive::{Archive, Half, Open};
 use crate::blob::{is_leftover, sync_directory};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, During, Error, Fault, Result};
 use crate::limits::Limits;
 use crate::write::layout;
 
@@ -65,9 +65,7 @@ impl Store {
             return Ok(());
         }
         for entry in entries {
-            let name = entry
-                .map_err(|error| Error::io("read", error))
-                .at(context)?;
+            let name = entry.during("read").at(context)?;
             let name = name.file_name();
             // Left by programs that were killed before they had created a layout.
             let is_ours = name

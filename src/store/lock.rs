@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use crate::error::{Error, Result};
+use crate::error::{During, Error, Result};
 
 /// Name of the file that marks a directory as an OCI layout.
 pub(super) const OCI_LAYOUT: &str = "oci-layout";
@@ -42,8 +42,7 @@ impl Lock {
     }
 
     fn take(store: &Path, directory: &str, how: FlockOperation) -> Result<Self> {
-        let directory =
-            File::open(store.join(directory)).map_err(|error| Error::io("lock", error))?;
+        let directory = File::open(store.join(directory)).during("lock")?;
         loop {
             match flock(&directory, how) {
                 Ok(()) => return Ok(Lock { directory }),

@@ -12,7 +12,7 @@ use crate::blob::{
     Compression, Decoder, FileRange, Hasher, HashingBuf, Meter, NewFile, PieceLog, ReadAhead,
     TeeReader,
 };
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, During, Error, Fault, Result};
 use crate::layer::{FileInput, StreamInput, Walker};
 use crate::parallel::in_parallel;
 use crate::spec::Digest;
@@ -112,7 +112,7 @@ impl Reading {
             let file = Arc::new(NewFile::in_directory(temp_dir, 0o600)?);
             let listing = Arc::new(self.list_compressed(layer, Some(&file), None)?);
             let file = file.file().try_clone();
-            let bytes = FileRange::whole(file.map_err(|error| Error::io("open", error))?)?;
+            let bytes = FileRange::whole(file.during("open")?)?;
             Ok(DecodedLayer { listing, bytes })
         };
         decode().at(|| layer.member.clone())
@@ -202,7 +202,7 @@ impl Reading {
                 let listing = self.list_stream(&mut hashing)?;
                 let found = hashing.finish();
                 let written = keeping.finish();
-                written.map_err(|error| Error::io("write", error))?;
+                written.during("write")?;
                 (listing, found)
             }
             None => {
@@ -231,9 +231,7 @@ impl Reading {
             done: false,
         };
         let mut stored = ReadAhead::new(checked);
-        let head = stored
-            .fill_buf()
-            .map_err(|error| Error::io("read", error))?;
+        let head = stored.fill_buf().during("read")?;
         let compression = Compression::sniff(head);
         let decode = self.limits.decode;
         Ok(ReadAhead::new(match log {

@@ -6,7 +6,7 @@ use super::finding::{Found, Severity};
 use super::tasks::{Claim, Mismatch, Task};
 use crate::archive::Content;
 use crate::blob::{CHUNK, Compression, Decoder, Hasher, HashingReader};
-use crate::error::{Error, Fault, Result};
+use crate::error::{During, Error, Fault, Result};
 use crate::layer::{Limits, Scan};
 use crate::spec::Digest;
 
@@ -140,7 +140,7 @@ fn plain_digest(
     let stored = BufReader::with_capacity(CHUNK, content.reader()?);
     let decoder = Decoder::new(stored, compression, limits.decode)?;
     let mut hashing = HashingReader::new(decoder, hasher);
-    std::io::copy(&mut hashing, &mut std::io::sink()).map_err(|error| Error::io("read", error))?;
+    std::io::copy(&mut hashing, &mut std::io::sink()).during("read")?;
     Ok(hashing.finish().0)
 }
 

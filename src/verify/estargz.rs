@@ -10,7 +10,7 @@ use super::finding::{Found, Severity};
 use super::toc::{self, ESTARGZ_NAME, Style, Wrong};
 use crate::archive::Content;
 use crate::blob::{CHUNK, Compression, Decoder, FileRange, sha256};
-use crate::error::Error;
+use crate::error::During;
 use crate::layer::{Limits, StreamInput, Walker};
 use crate::spec::Descriptor;
 use crate::write::chunked::toc::MAX_SIZE;
@@ -98,8 +98,7 @@ fn table(range: &FileRange, offset: u64, end: u64, limits: &Limits) -> Result<Ve
     }
     let mut table = Vec::new();
     let mut data = walker.into_parts().0.into_inner().take(size);
-    data.read_to_end(&mut table)
-        .map_err(|error| Error::io("read", error))?;
+    data.read_to_end(&mut table).during("read")?;
     if table.len() as u64 != size {
         return Err(damaged("it ends early"));
     }

@@ -9,7 +9,7 @@ use super::legacy;
 use super::manifest::{OCI_LAYOUT, index, manifest, repositories};
 use super::tar_out::{self, Body, Member};
 use crate::blob::{CHUNK, Meter, NewFile, parent_directory, sync_directory};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, During, Error, Fault, Result};
 
 /// Format of an archive to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,10 +75,7 @@ pub fn to_path(bundle: &Bundle, format: Format, path: &Path, meter: &Meter) -> R
         .into());
     };
     if !is_replaceable(path) {
-        let file = OpenOptions::new()
-            .write(true)
-            .open(path)
-            .map_err(|error| Error::io("open", error))?;
+        let file = OpenOptions::new().write(true).open(path).during("open")?;
         return to_stream(
             bundle,
             format,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::blob::encode::encode;
 use crate::blob::{Compression, Hasher, NewFile, ReadAhead, WriteBehind};
-use crate::error::{Error, Result};
+use crate::error::{During, Result};
 use crate::spec::Digest;
 
 /// Writes bytes into a file and hashes them. Returns their digest and size.
@@ -14,18 +14,15 @@ pub(super) fn copy_into(
     mut bytes: ReadAhead,
     mut hasher: Hasher,
 ) -> Result<(Digest, u64)> {
-    let failed = |error| Error::io("write", error);
     let mut behind = WriteBehind::new(Arc::clone(file));
     let mut size = 0;
     loop {
-        let chunk = bytes
-            .take_chunk(u64::MAX)
-            .map_err(|error| Error::io("read", error))?;
+        let chunk = bytes.take_chunk(u64::MAX).during("read")?;
         if chunk.is_empty() {
-            behind.finish().map_err(failed)?;
+            behind.finish().during("write")?;
             return Ok((hasher.finish(), size));
         }
-        behind.write(chunk.clone()).map_err(failed)?;
+        behind.write(chunk.clone()).during("write")?;
         hasher.update(&chunk);
         size += chunk.len() as u64;
     }

@@ -6,7 +6,7 @@ use super::decoding::DiffIdCheck;
 use super::output::{BlobOut, Source};
 use crate::archive::Content;
 use crate::blob::{CHUNK, Hasher, Meter, SerialWriter};
-use crate::error::{At, Error, Result};
+use crate::error::{At, During, Error, Result};
 
 /// Writes a blob to a file, from `offset` on.
 ///
@@ -90,7 +90,7 @@ fn read_verified(
         if let Some(diff_ids) = &mut diff_ids {
             diff_ids.feed(bytes);
         }
-        put(bytes).map_err(|error| Error::io("write", error))?;
+        put(bytes).during("write")?;
         meter.add(bytes.len() as u64);
         Ok(())
     };

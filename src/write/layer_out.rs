@@ -10,7 +10,7 @@ use crate::archive::Kept;
 use crate::blob::{
     CHUNK, Compression, FeedingWriter, FileRange, Hasher, Meter, NewFile, ReadAhead,
 };
-use crate::error::{Error, Fault, Result};
+use crate::error::{During, Error, Fault, Result};
 use crate::layer::Scan;
 use crate::spec::Digest;
 
@@ -144,7 +144,7 @@ impl LayerWriter {
         match &mut self.compressor {
             None => {
                 let written = self.file.file().write_all(&self.buf);
-                written.map_err(|error| Error::io("write", error))?;
+                written.during("write")?;
             }
             Some(compressor) => {
                 if !compressor.feed(&self.buf) {
@@ -172,7 +172,7 @@ impl LayerWriter {
         };
         let scan = Scan::written(digest, size, to, diff_id, self.count);
         let copy = self.file.file().try_clone();
-        let range = FileRange::whole(copy.map_err(|error| Error::io("read", error))?)?;
+        let range = FileRange::whole(copy.during("read")?)?;
         Ok(Kept {
             file: self.file,
             range,

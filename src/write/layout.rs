@@ -9,7 +9,7 @@ use super::manifest::{OCI_LAYOUT, index, one_only};
 use super::output::{BlobOut, Source};
 use crate::archive::Content;
 use crate::blob::{Meter, NewDirectory, NewFile, SerialWriter, make_directory, sync_directory};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, During, Error, Fault, Result};
 use crate::parallel::in_parallel;
 use crate::spec::Digest;
 
@@ -114,8 +114,7 @@ fn has_blob(layout: &Path, blob: &BlobOut) -> Result<bool> {
 /// `Io` if the directory exists and is not empty; the errors of copying blobs.
 pub fn layout(bundle: &Bundle, path: &Path, meter: &Meter) -> Result<()> {
     write_new(path, |directory| {
-        std::fs::create_dir_all(directory.join("blobs/sha256"))
-            .map_err(|error| Error::io("create", error))?;
+        std::fs::create_dir_all(directory.join("blobs/sha256")).during("create")?;
         blobs(bundle, directory, meter, &Mutex::default())?;
         put(directory, "oci-layout", OCI_LAYOUT)?;
         put(directory, "index.json", &index(&bundle.listed))

@@ -12,7 +12,7 @@ use crate::blob::{
     Input, Meter, NewFile, ReadAhead, TeeReader,
 };
 use crate::disk::Item;
-use crate::error::{Error, Fault, Result, TarFault};
+use crate::error::{During, Error, Fault, Result, TarFault};
 use crate::layer::cpio::{Cpio, CpioEntry, CpioLinks, CpioName, is_cpio};
 use crate::layer::{AnomalyKind, EntryKind, Limits, Scan, clean_path};
 use crate::tree::{Listing, Reading};
@@ -140,7 +140,7 @@ fn tar(
             let file = Arc::new(NewFile::in_directory(packer.temp_dir, 0o644)?);
             let mut tee = TeeReader::new(stream, Arc::clone(&file));
             let (scan, listing) = walk(&mut tee, compression, &packer.recode.limits, packer.meter)?;
-            tee.finish().map_err(|error| Error::io("write", error))?;
+            tee.finish().during("write")?;
             let scan = Arc::new(scan);
             let copy = file.file().try_clone().map_err(read_error)?;
             let range = FileRange::whole(copy)?;

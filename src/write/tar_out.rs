@@ -12,7 +12,7 @@ use super::entry::{BLOCK, END, EntryOut, padding};
 use super::output::BlobOut;
 use super::ustar::HeaderStyle;
 use crate::blob::{Meter, SerialWriter};
-use crate::error::{Error, Result};
+use crate::error::{During, Error, Result};
 use crate::layer::EntryKind;
 use crate::parallel::in_parallel;
 
@@ -77,8 +77,7 @@ pub(super) fn to_file(members: &[Member<'_>], file: &File, meter: &Meter) -> Res
         if let Body::Document(document) = &member.body {
             bytes.extend_from_slice(document);
         }
-        file.write_all_at(&bytes, offset)
-            .map_err(|error| Error::io("write", error))?;
+        file.write_all_at(&bytes, offset).during("write")?;
         let start = offset + bytes.len() as u64;
         let mut end = start;
         if let Body::Blob(blob) = &member.body {
@@ -91,8 +90,7 @@ pub(super) fn to_file(members: &[Member<'_>], file: &File, meter: &Meter) -> Res
         .checked_add(2 * BLOCK)
         .filter(|&end| i64::try_from(end).is_ok())
         .ok_or_else(too_large)?;
-    file.set_len(end)
-        .map_err(|error| Error::io("write", error))?;
+    file.set_len(end).during("write")?;
     blobs.sort_by_key(|(blob, start)| (std::cmp::Reverse(blob.size), *start));
     let turns = SerialWriter::new(file);
     in_parallel(&blobs, |(blob, start)| {
@@ -104,20 +102,19 @@ pub(super) fn to_file(members: &[Member<'_>], file: &File, meter: &Meter) -> Res
 
 /// Writes the tar to a stream, member after member.
 pub(super) fn to_stream(members: &[Member<'_>], out: &mut dyn Write, meter: &Meter) -> Result<()> {
-    let failed = |error| Error::io("write", error);
     for member in members {
-        out.write_all(&member.header()).map_err(failed)?;
+        out.write_all(&member.header()).during("write")?;
         match &member.body {
             Body::Directory | Body::Link(_) => {}
-            Body::Document(bytes) => out.write_all(bytes).map_err(failed)?,
+            Body::Document(bytes) => out.write_all(bytes).during("write")?,
             Body::Blob(blob) => copy::to_stream(blob, out, meter)?,
         }
         let zeros = &END[..padding(member.size())];
-        out.write_all(zeros).map_err(failed)?;
+        out.write_all(zeros).during("write")?;
     }
     out.write_all(&END)
         .and_then(|()| out.flush())
-        .map_err(failed)
+        .during("write")
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::archive::{Content, Image};
 use crate::blob::{CHUNK, Compression, Input, Meter};
 use crate::cli::{self, ImageArg, Io, Opened, Page, Uses, Verdict, no_effect};
 use crate::disk::{Directory, Options};
-use crate::error::At;
+use crate::error::{At, During};
 use crate::write::{MediaTypes, Packer};
 use crate::{Error, Fault, Result};
 use args::Args;
@@ -239,9 +239,7 @@ fn write_layer(content: &Content, path: &Path, io: &mut Io) -> Result<()> {
         loop {
             match reader.read(&mut buf) {
                 Ok(0) => return Ok(()),
-                Ok(n) => out
-                    .write_all(&buf[..n])
-                    .map_err(|error| Error::io("write", error))?,
+                Ok(n) => out.write_all(&buf[..n]).during("write")?,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Error::io("read", error)),
             }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::archive::Name;
 use crate::blob::Meter;
 use crate::cli::{self, Common, Io};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, During, Error, Fault, Result};
 use crate::spec::Reference;
 use crate::store::{Policy, Store};
 use crate::write::{Bundle, Format, Holds, ListedName, archive, layout};
@@ -174,8 +174,7 @@ impl Destination {
         if takes_layout && is_layout(path) {
             return Ok(());
         }
-        let mut entries =
-            std::fs::read_dir(path).map_err(|error| Error::io("open", error).at(place()))?;
+        let mut entries = std::fs::read_dir(path).during("open").at(place)?;
         match (entries.next().is_some(), takes_layout) {
             (false, _) => Ok(()),
             (true, true) => exists("a directory that is neither empty nor an OCI layout"),

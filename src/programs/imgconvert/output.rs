@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::json;
 
 use crate::cli::Io;
-use crate::error::{Error, Result};
+use crate::error::{During, Result};
 use crate::render::json;
 use crate::write::Change;
 
@@ -26,7 +26,5 @@ pub(super) fn digest_map(changes: &[Change]) -> Result<String> {
 /// `Io`.
 pub(super) fn print_digest_map(changes: &[Change], io: &mut Io) -> Result<()> {
     let text = digest_map(changes)?;
-    io.out()
-        .write_all(text.as_bytes())
-        .map_err(|error| Error::io("write", error))
+    io.out().write_all(text.as_bytes()).during("write")
 }

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use crate::blob::Meter;
 use crate::cli::{self, Openings, Page, Uses};
-use crate::error::{At, Error, Result};
+use crate::error::{At, During, Error, Result};
 use crate::tree::Reading;
 use compare::{self as diff, Field, Fields, Ignored, Input, Loading, Options, Sort};
 
@@ -226,7 +226,7 @@ fn options(args: &Args, meter: &Meter) -> Result<Options> {
     let mut globs = args.ignore_path.clone();
     for file in &args.ignore_from {
         let text = std::fs::read_to_string(file)
-            .map_err(|error| Error::io("read", error))
+            .during("read")
             .at(|| file.to_string_lossy().into_owned())?;
         let lines = text.lines().map(str::trim);
         globs.extend(

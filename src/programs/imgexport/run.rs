@@ -17,7 +17,7 @@ use crate::archive::Image;
 use crate::blob::{Meter, NewFile, PendingFile};
 use crate::cache::Cache;
 use crate::cli::{self, ImageArg, Io, Opened};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, During, Error, Fault, Result};
 use crate::tree::{Proof, Reading};
 
 /// An export with its arguments and input.
@@ -141,18 +141,17 @@ impl Run<'_> {
         };
         self.to_output(io, |out| {
             let mut out = BufWriter::new(out);
-            let failed = |error| Error::io("write", error);
             if args.format == FormatArg::Mtree {
-                writeln!(out, "{}", output::MTREE).map_err(failed)?;
+                writeln!(out, "{}", output::MTREE).during("write")?;
             }
             for item in export.items() {
                 let line = match args.format {
                     FormatArg::Mtree => output::mtree(&item),
                     _ => output::json(&item, Map::new())?,
                 };
-                writeln!(out, "{line}").map_err(failed)?;
+                writeln!(out, "{line}").during("write")?;
             }
-            out.flush().map_err(failed)
+            out.flush().during("write")
         })
     }
 
@@ -197,7 +196,7 @@ impl Run<'_> {
         };
         if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
             let file = OpenOptions::new().write(true).open(path);
-            let opened = file.map_err(|error| Error::io("open", error));
+            let opened = file.during("open");
             return write(&mut opened.at(|| path.to_string_lossy().into_owned())?);
         }
         cli::write_file(path, MODE, |file: &NewFile| write(&mut file.file()))

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use crate::archive::Image;
 use crate::blob::{CHUNK, Compression, Decoder, Meter};
-use crate::error::{At, Error, Fault, Result, within};
+use crate::error::{At, During, Error, Fault, Result, within};
 use crate::layer::Limits;
 use crate::packages::{self, DatabaseKind, Packages};
 use crate::tree::{NodeKind, Reading, Tree};
@@ -84,9 +84,8 @@ fn read(
     limits: &Limits,
     packages: &mut Packages,
 ) -> Result<()> {
-    let broken = |error| Error::io("read", error);
     let mut stored = BufReader::with_capacity(CHUNK, stored);
-    let compression = Compression::sniff(stored.fill_buf().map_err(broken)?);
+    let compression = Compression::sniff(stored.fill_buf().during("read")?);
     let mut uncompressed = Decoder::new(stored, compression, limits.decode)?;
     let mut at = 0;
     // Hard links have one offset.
@@ -97,12 +96,12 @@ fn read(
             continue;
         }
         let skip = offset.saturating_sub(at);
-        io::copy(&mut (&mut uncompressed).take(skip), &mut io::sink()).map_err(broken)?;
+        io::copy(&mut (&mut uncompressed).take(skip), &mut io::sink()).during("read")?;
         let mut bytes = Vec::new();
         (&mut uncompressed)
             .take(size)
             .read_to_end(&mut bytes)
-            .map_err(broken)?;
+            .during("read")?;
         at = offset + bytes.len() as u64;
         packages.add(wanted, &path, &bytes)?;
         last = Some((offset, bytes));

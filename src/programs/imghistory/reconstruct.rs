@@ -13,7 +13,7 @@ use super::dockerfile_text::{
 use crate::archive::{Archive, Image, Open};
 use crate::blob::{Meter, NewDirectory};
 use crate::cli::{Io, Openings, Takes, Verdict};
-use crate::error::{At, Error, Result};
+use crate::error::{At, During, Error, Result};
 use crate::render::Format;
 
 /// Limit on the warnings about one image.
@@ -82,9 +82,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Verdict> {
                 safe: true,
             };
             let text = dockerfile_text(&found, layout);
-            io.out()
-                .write_all(text.as_bytes())
-                .map_err(|error| Error::io("write", error))?;
+            io.out().write_all(text.as_bytes()).during("write")?;
         }
         None => {}
     }

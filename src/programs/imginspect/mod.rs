@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::archive::{self, Open};
 use crate::blob::Meter;
 use crate::cli::{self, ImageArg, Io, Openings, Page, Takes, Uses, Verdict};
-use crate::error::At;
+use crate::error::{At, During};
 use crate::render::{Shape, Template, json};
 use crate::{Error, Result};
 use args::{Args, RawArg};
@@ -107,7 +107,5 @@ fn write_raw(
     let platform = args.common.platform.as_ref();
     let bytes = raw::document(&opened.archive, &opened.pick, platform, document);
     let bytes = bytes.at(|| opened.archive.place.clone())?;
-    io.out()
-        .write_all(&bytes)
-        .map_err(|error| Error::io("write", error))
+    io.out().write_all(&bytes).during("write")
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use crate::archive::Filter;
 use crate::cli::{self, Page, Uses, Verdict};
+use crate::error::During;
 use crate::store::{self, PruneOptions, Removal};
 use crate::{Error, Result};
 use args::Args;
@@ -72,13 +73,11 @@ fn confirm(all: bool) -> Result<bool> {
         err,
         "WARNING! This will remove {images} and all unreferenced blobs.\nAre you sure you want to continue? [y/N] "
     );
-    asked
-        .and_then(|()| err.flush())
-        .map_err(|error| Error::io("write", error))?;
+    asked.and_then(|()| err.flush()).during("write")?;
     let mut answer = String::new();
     std::io::stdin()
         .lock()
         .read_line(&mut answer)
-        .map_err(|error| Error::io("read", error))?;
+        .during("read")?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

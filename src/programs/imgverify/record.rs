@@ -11,7 +11,7 @@ use super::verify::verify;
 use crate::archive::{Archive, Open};
 use crate::blob::{InputDigests, Meter, StreamDigester, write_atomically};
 use crate::cli::{self, ImageArg, Io, Verdict};
-use crate::error::{At, Error, Result};
+use crate::error::{At, During, Error, Result};
 use crate::layer::Limits;
 use crate::render::json;
 
@@ -92,7 +92,7 @@ fn input(
         let why = "unsupported: custody record of an image in the store (name a file, a directory or a stream)";
         return Err(Error::usage(why));
     };
-    let seen = std::fs::File::open(file).map_err(|error| Error::io("open", error));
+    let seen = std::fs::File::open(file).during("open");
     let seen = seen.and_then(InputDigests::of);
     Ok(custody::Input::Bytes(seen.at(|| path.text().to_owned())?))
 }

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use super::finding::{Found, Severity};
 use crate::archive::Content;
 use crate::blob::{CHUNK, Compression, DecodeLimits, Decoder, FileRange, Hasher, HashingReader};
-use crate::error::{Error, Result};
+use crate::error::{During, Error, Result};
 use crate::layer::{Limits, StreamInput, Walker, clean_path};
 use crate::spec::{Descriptor, Timestamp};
 use crate::write::chunked::toc::{
@@ -101,7 +101,7 @@ fn document(
     let part = range.slice(offset, compressed_size);
     if let Some(expected) = checksum {
         let mut hashing = HashingReader::new(part.reader(), Hasher::default());
-        io::copy(&mut hashing, &mut io::sink()).map_err(|error| Error::io("read", error))?;
+        io::copy(&mut hashing, &mut io::sink()).during("read")?;
         let (found, _) = hashing.finish();
         if found.as_str() != expected {
             let message = format!("the {what}'s digest: expected {expected}, found {found}");
@@ -286,7 +286,7 @@ fn walk<R: BufRead>(
     }
     let (input, _) = walker.into_parts();
     let mut rest = input.into_inner();
-    io::copy(&mut rest, &mut io::sink()).map_err(|error| Error::io("read", error))?;
+    io::copy(&mut rest, &mut io::sink()).during("read")?;
     match rest.into_inner().split {
         Some(split) => split.finish(),
         None => Ok(()),

@@ -8,7 +8,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use super::toc::{Annotations, Chunk, CompressedDocument, Toc, codec_error, trailer};
 use super::walk::Item;
 use crate::blob::sha256;
-use crate::error::{Error, Result};
+use crate::error::{During, Result};
 
 /// Compresses frames side by side and writes them in their order.
 pub(super) struct FrameWriter<'a> {
@@ -53,9 +53,7 @@ impl<'a> FrameWriter<'a> {
 
     fn item(&mut self, item: Item, frame: &[u8]) -> Result<()> {
         let offset = self.offset;
-        self.out
-            .write_all(frame)
-            .map_err(|error| Error::io("write", error))?;
+        self.out.write_all(frame).during("write")?;
         self.offset += frame.len() as u64;
         match item {
             Item::Raw(_) => {}
@@ -98,10 +96,7 @@ impl<'a> FrameWriter<'a> {
 
     /// Writes the frames after the layer: table of contents, tar-split and footer.
     pub(super) fn finish(self, split: Option<CompressedDocument>) -> Result<Annotations> {
-        let write = |out: &mut dyn Write, bytes: &[u8]| {
-            out.write_all(bytes)
-                .map_err(|error| Error::io("write", error))
-        };
+        let write = |out: &mut dyn Write, bytes: &[u8]| out.write_all(bytes).during("write");
         if self.offset == 0 {
             // An empty output must still be recognized as zstd.
             let (_, empty) = frame(&mut None, self.level, Item::Raw(Vec::new()))?;

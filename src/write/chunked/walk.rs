@@ -6,7 +6,7 @@ use std::sync::mpsc::SyncSender;
 use super::cut::{self, Cutter, PIECE};
 use super::toc::{CRC, CompressedDocument, Row, Split};
 use crate::blob::{DecodeLimits, Hasher};
-use crate::error::{Error, Fault, Result};
+use crate::error::{During, Error, Fault, Result};
 use crate::layer::{Anomalies, AnomalyKind, Recorder, StreamInput, TarInput, Walker};
 use crate::spec::Digest;
 
@@ -97,9 +97,7 @@ impl Walk {
         loop {
             let kept = std::mem::take(recorder.kept());
             self.raw(&kept)?;
-            let read = recorder
-                .read_full(&mut buf)
-                .map_err(|error| Error::io("read", error))?;
+            let read = recorder.read_full(&mut buf).during("read")?;
             if read == 0 {
                 break;
             }

@@ -9,7 +9,7 @@ use super::options::Recode;
 use super::reproduce;
 use crate::archive::{Content, Kept};
 use crate::blob::{Compression, FileRange, Hasher, Meter, NewFile, ReadAhead};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, During, Error, Fault, Result};
 use crate::layer::{Limits, Scan};
 use crate::parallel::in_parallel;
 use crate::spec::{Descriptor, Digest, LayerKind};
@@ -211,10 +211,7 @@ fn recompress(
         let (expected, found) = (stored.diff_id.to_string(), found.to_string());
         return Err(Fault::DiffIdMismatch { expected, found }.into());
     }
-    let copy = file
-        .file()
-        .try_clone()
-        .map_err(|error| Error::io("read", error))?;
+    let copy = file.file().try_clone().during("read")?;
     let range = FileRange::whole(copy)?;
     let scan = Scan::written(digest.clone(), size, to, diff_id.clone(), tar_size);
     let scan = Arc::new(scan);

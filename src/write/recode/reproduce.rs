@@ -9,7 +9,7 @@ use std::io::{BufRead, Write};
 use serde_json::{Map, Value};
 
 use crate::blob::CHUNK;
-use crate::error::{At, Error, Result};
+use crate::error::{At, During, Error, Result};
 use crate::layer::{EntryKind, Limits, Mtime, StreamInput, Walker, clean_path};
 use crate::spec::{Timestamp, fields};
 use crate::write::entry::{BLOCK, END, EntryOut};
@@ -24,7 +24,6 @@ pub(super) fn layer(
     limits: &Limits,
     out: &mut dyn Write,
 ) -> Result<()> {
-    let failed = |error| Error::io("write", error);
     let mut walker = Walker::new(StreamInput::new(tar)).within(limits);
     let mut header = Vec::new();
     let mut data = vec![0; CHUNK];
@@ -57,21 +56,21 @@ pub(super) fn layer(
             xattrs: &entry.metadata.xattrs,
         }
         .header(&mut header);
-        out.write_all(&header).map_err(failed)?;
+        out.write_all(&header).during("write")?;
         let mut left = size;
         while left > 0 {
             let n = walker.read_data(&mut data)?;
             if n == 0 {
                 break;
             }
-            out.write_all(&data[..n]).map_err(failed)?;
+            out.write_all(&data[..n]).during("write")?;
             left = left.saturating_sub(n as u64);
         }
         let padding = size.next_multiple_of(BLOCK) - size;
-        out.write_all(&END[..padding as usize]).map_err(failed)?;
+        out.write_all(&END[..padding as usize]).during("write")?;
     }
     walker.check_tail()?;
-    out.write_all(&END).map_err(failed)
+    out.write_all(&END).during("write")
 }
 
 fn clamped(mtime: Mtime, epoch: i64) -> Mtime {

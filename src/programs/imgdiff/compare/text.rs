@@ -6,7 +6,7 @@ use super::body::{Body, open};
 use super::fields::Field;
 use super::files::{Change, body_of};
 use super::side::{Input, Loading, Side, load};
-use crate::error::{Error, Result};
+use crate::error::{During, Result};
 use crate::layer::clean_path;
 use crate::tree::{Node, NodeKind};
 
@@ -128,8 +128,6 @@ fn read(side: &Side, node: Option<Node<'_>>, limit: u64) -> Result<Result<Vec<u8
 pub(super) fn bytes_of(side: &Side, body: &super::body::Body) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut reader = open(side, &body.place, body.size)?;
-    reader
-        .read_to_end(&mut bytes)
-        .map_err(|error| Error::io("read", error))?;
+    reader.read_to_end(&mut bytes).during("read")?;
     Ok(bytes)
 }

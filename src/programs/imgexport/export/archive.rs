@@ -12,7 +12,7 @@ use super::item::Item;
 use super::plan::Export;
 use super::select::display;
 use crate::blob::{CHUNK, FileRange, Meter, SerialWriter};
-use crate::error::{At, Error, Result};
+use crate::error::{At, During, Error, Result};
 use crate::parallel::in_parallel;
 
 /// Minimum size of contents in bytes that are copied in the kernel and not through a buffer.
@@ -37,7 +37,6 @@ impl Export {
     /// `DiffIdMismatch` for a damaged layer; `Limit` for numbers that the format cannot hold; `Truncated` if a layer has
     /// become shorter; `Io`.
     pub fn to_file(&self, format: ArchiveFormat, file: &File, meter: &Meter) -> Result<()> {
-        let write_error = |error| Error::io("write", error);
         let mut rows = Vec::new();
         let mut large = Vec::new();
         let mut header = Vec::new();
@@ -75,8 +74,8 @@ impl Export {
         rows.push(Task::Rows(from..self.len(), from_offset));
         let end = format.end();
         let length = offset.checked_add(end.len() as u64).ok_or_else(too_large)?;
-        file.set_len(length).map_err(write_error)?;
-        file.write_all_at(&end, offset).map_err(write_error)?;
+        file.set_len(length).during("write")?;
+        file.write_all_at(&end, offset).during("write")?;
         // In the order of the output, which is mostly that of the layers.
         large.append(&mut rows);
         large.sort_by_key(|task| match task {
@@ -108,8 +107,7 @@ impl Export {
         let mut batch = Vec::new();
         let mut offset = at;
         let flush = |batch: &mut Vec<u8>, offset: &mut u64| -> Result<()> {
-            file.write_all_at(batch, *offset)
-                .map_err(|error| Error::io("write", error))?;
+            file.write_all_at(batch, *offset).during("write")?;
             *offset += batch.len() as u64;
             batch.clear();
             Ok(())
@@ -195,9 +193,7 @@ impl Export {
             });
             let mut written = Ok(());
             for batch in batches {
-                written = out
-                    .write_all(&batch)
-                    .map_err(|error| Error::io("write", error));
+                written = out.write_all(&batch).during("write");
                 if written.is_err() {
                     break;
                 }
@@ -209,7 +205,7 @@ impl Export {
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         })?;
-        out.flush().map_err(|error| Error::io("write", error))
+        out.flush().during("write")
     }
 }
 

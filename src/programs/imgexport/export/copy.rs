@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use rustix::io::Errno;
 
 use crate::blob::{CHUNK, FileRange, Meter, SerialWriter};
-use crate::error::{Error, Result};
+use crate::error::{During, Error, Result};
 
 /// Size of a page in the kernel's cache, in bytes.
 const PAGE: u64 = 4096;
@@ -75,8 +75,7 @@ pub(super) fn copy(range: &FileRange, to: &SerialWriter<'_>, at: u64, meter: &Me
         buf.clear();
         let piece = range.slice(done, CHUNK as u64);
         read(&piece, &mut buf)?;
-        to.write_all_at(&buf, at + done)
-            .map_err(|error| Error::io("write", error))?;
+        to.write_all_at(&buf, at + done).during("write")?;
         done += piece.len();
         meter.add(piece.len());
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::archive::Image;
 use crate::blob::{CHUNK, FileRange, Hasher, HashingReader, Meter};
-use crate::error::{At, Error, Result};
+use crate::error::{At, During, Result};
 use crate::layer::Limits;
 use crate::spec::Digest;
 use crate::tree::Reading;
@@ -39,7 +39,7 @@ pub fn raw_layer(
                 .at(|| format!("layer {} of {}", layer + 1, image.layers.len()))?;
         }
     }
-    out.flush().map_err(|error| Error::io("write", error))
+    out.flush().during("write")
 }
 
 /// Writes a range and returns its digest.
@@ -47,11 +47,10 @@ fn copy(range: &FileRange, hasher: Hasher, out: &mut dyn Write, meter: &Meter) -
     let mut reader = HashingReader::new(meter.counting(range.reader()), hasher);
     let mut buf = vec![0; CHUNK];
     loop {
-        let n = io::Read::read(&mut reader, &mut buf).map_err(|error| Error::io("read", error))?;
+        let n = io::Read::read(&mut reader, &mut buf).during("read")?;
         if n == 0 {
             return Ok(reader.finish().0);
         }
-        out.write_all(&buf[..n])
-            .map_err(|error| Error::io("write", error))?;
+        out.write_all(&buf[..n]).during("write")?;
     }
 }

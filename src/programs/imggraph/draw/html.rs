@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::labels::{RankDir, details, lines, totals};
 use super::svg::{picture, xml};
-use crate::error::{Error, Result};
+use crate::error::{During, Result};
 use crate::escape;
 use crate::programs::imggraph::graph::{Graph, ImageMap, View};
 
@@ -84,5 +84,5 @@ pub fn html(
          <aside id=\"panel\" hidden><button id=\"close\" aria-label=\"Close\">&#215;</button><h2 id=\"name\"></h2><div id=\"map\" hidden><p class=\"tabs\"><button id=\"by-folder\">by folder</button><button id=\"by-layer\">by layer</button></p><div id=\"tiles\"></div><p id=\"tile\"></p></div><dl id=\"details\"></dl></aside></main>\n\
          <script type=\"application/json\" id=\"data\">{data}</script>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
     )
-    .map_err(|error| Error::io("write", error))
+    .during("write")
 }

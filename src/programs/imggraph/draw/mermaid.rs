@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::labels::{RankDir, class, lines, visible};
-use crate::error::{Error, Result};
+use crate::error::{During, Result};
 use crate::programs::imggraph::graph::{EdgeKind, Graph, NodeKind};
 
 /// Limit on the columns of a line in a box.
@@ -14,7 +14,6 @@ const LABEL: usize = 48;
 /// # Errors
 /// `Io` of the writer.
 pub fn mermaid(graph: &Graph, rankdir: RankDir, out: &mut dyn Write) -> Result<()> {
-    let write = |error| Error::io("write", error);
     // Mermaid places the start of an arrow first, so a drawing from the base is reversed.
     let direction = match (graph.view.runs_from_base(), rankdir) {
         (false, rankdir) => rankdir.name(),
@@ -73,7 +72,7 @@ pub fn mermaid(graph: &Graph, rankdir: RankDir, out: &mut dyn Write) -> Result<(
         }
         Ok(())
     })()
-    .map_err(write)
+    .during("write")
 }
 
 /// Escapes text for double quotes: entities for all characters with a meaning in Mermaid or in HTML.

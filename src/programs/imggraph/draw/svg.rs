@@ -5,7 +5,7 @@ use std::io::Write;
 
 use super::labels::{RankDir, class, details, lines, totals, visible};
 use super::layout::{BOX, HEAD, Layout, MARGIN, layout};
-use crate::error::{Error, Result};
+use crate::error::{During, Result};
 use crate::escape;
 use crate::programs::imggraph::graph::{EdgeKind, Graph, Node, NodeKind, View};
 
@@ -38,8 +38,7 @@ const STYLE: &str = "\
 /// `Io` of the writer.
 pub fn svg(graph: &Graph, rankdir: RankDir, out: &mut dyn Write) -> Result<()> {
     let picture = picture(graph, rankdir, true);
-    out.write_all(picture.as_bytes())
-        .map_err(|error| Error::io("write", error))
+    out.write_all(picture.as_bytes()).during("write")
 }
 
 /// Returns the picture; with `alone`, it has a heading.

@@ -5,7 +5,7 @@ use std::io::Write;
 use unicode_width::UnicodeWidthStr;
 
 use super::labels::{bytes, command, title, totals, visible};
-use crate::error::{Error, Result};
+use crate::error::{During, Result};
 use crate::escape;
 use crate::programs::imggraph::graph::{Graph, Node, NodeKind, View};
 use crate::render::human;
@@ -80,7 +80,6 @@ pub fn tree(graph: &Graph, options: &TreeOptions, out: &mut dyn Write) -> Result
     if let Some(limit) = options.width {
         fit(&mut widths, limit);
     }
-    let write = |error| Error::io("write", error);
     let mut put = |row: &[String; 6], node: Option<&Node>| -> Result<()> {
         let mut line = String::new();
         for (i, cell) in row.iter().enumerate() {
@@ -108,13 +107,13 @@ pub fn tree(graph: &Graph, options: &TreeOptions, out: &mut dyn Write) -> Result
                 cell + &blank
             });
         }
-        writeln!(out, "{}", line.trim_end()).map_err(write)
+        writeln!(out, "{}", line.trim_end()).during("write")
     };
     put(&headings, None)?;
     for (row, line) in rows.iter().zip(&lines) {
         put(row, Some(&graph.nodes[line.node]))?;
     }
-    writeln!(out, "{}", totals(graph)).map_err(write)
+    writeln!(out, "{}", totals(graph)).during("write")
 }
 
 /// Narrows columns until a line fits: first the last one, then the names; IDs and sizes last.

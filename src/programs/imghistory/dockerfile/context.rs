@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use super::layer_facts::{self, Extent, Walk};
 use crate::archive::Layer;
 use crate::blob::{CHUNK, Meter};
-use crate::error::{Error, Fault, Result};
+use crate::error::{During, Error, Fault, Result};
 use crate::layer::{Entry, EntryKind, FileInput, Limits, TarInput, Walker, Whiteout};
 
 /// Creates a directory, unless it exists.
@@ -43,7 +43,7 @@ pub fn write_tar(layer: &Layer, path: &Path, limits: &Limits, meter: &Meter) -> 
         let mut out = BufWriter::with_capacity(CHUNK, &file);
         io::copy(tar, &mut out)
             .and_then(|_| out.flush())
-            .map_err(|error| Error::io("write", error))
+            .during("write")
     })?;
     let size = file.metadata().map_err(write)?.len();
     let file = Arc::new(file);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::archive::{Image, Layer};
 use crate::blob::{CHUNK, Compression, Decoder, Hasher, HashingReader, Meter};
-use crate::error::{At, Error, Result};
+use crate::error::{At, During, Error, Result};
 use crate::layer::{
     Entry, EntryKind, FileInput, Limits, StreamInput, TarInput, Walker, Whiteout, clean_path,
 };
@@ -205,10 +205,9 @@ pub fn walk<T>(
         .as_ref()
         .map(|descriptor| &descriptor.digest);
     let hasher = stored.map_or_else(|| Ok(Hasher::default()), Hasher::like)?;
-    let read_error = |error| Error::io("read", error);
     let counted = meter.counting(content.reader()?);
     let mut compressed = BufReader::with_capacity(CHUNK, HashingReader::new(counted, hasher));
-    let compression = Compression::sniff(compressed.fill_buf().map_err(read_error)?);
+    let compression = Compression::sniff(compressed.fill_buf().during("read")?);
     let result;
     let diff_id;
     {
@@ -222,10 +221,10 @@ pub fn walk<T>(
             let mut walker: Walk<'_> = Walker::new(&mut input as &mut dyn TarInput).within(limits);
             result = read(&mut walker)?;
         }
-        io::copy(&mut uncompressed, &mut io::sink()).map_err(read_error)?;
+        io::copy(&mut uncompressed, &mut io::sink()).during("read")?;
         diff_id = uncompressed.into_inner().finish().0;
     }
-    io::copy(&mut compressed, &mut io::sink()).map_err(read_error)?;
+    io::copy(&mut compressed, &mut io::sink()).during("read")?;
     let (found, _) = compressed.into_inner().finish();
     if let Some(expected) = stored
         && *expected != found
@@ -251,15 +250,14 @@ pub fn read_uncompressed<T>(
     let Some(content) = layer.content() else {
         return Ok(None);
     };
-    let read_error = |error| Error::io("read", error);
     let mut compressed = BufReader::with_capacity(CHUNK, meter.counting(content.reader()?));
-    let compression = Compression::sniff(compressed.fill_buf().map_err(read_error)?);
+    let compression = Compression::sniff(compressed.fill_buf().during("read")?);
     let mut decoder = Decoder::new(&mut compressed, compression, limits.decode)?;
     let like = layer.diff_id.as_ref();
     let hasher = like.map_or_else(|| Ok(Hasher::default()), Hasher::like)?;
     let mut uncompressed = HashingReader::new(&mut decoder, hasher);
     let result = read(&mut uncompressed)?;
-    io::copy(&mut uncompressed, &mut io::sink()).map_err(read_error)?;
+    io::copy(&mut uncompressed, &mut io::sink()).during("read")?;
     layer.check_diff_id(&uncompressed.finish().0)?;
     Ok(Some(result))
 }

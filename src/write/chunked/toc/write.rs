@@ -12,7 +12,7 @@ use super::format::{
 };
 use super::row::{Line, Row};
 use crate::blob::sha256;
-use crate::error::{Error, Result};
+use crate::error::{During, Error, Result};
 use crate::spec::Digest;
 
 /// Approximate size in bytes of a chunk's row, without the name of its file.
@@ -49,8 +49,7 @@ impl DocumentWriter {
     }
 
     fn json(&mut self, value: &impl Serialize) -> Result<()> {
-        let text =
-            serde_json::to_string(value).map_err(|error| Error::io("write", error.into()))?;
+        let text = serde_json::to_string(value).during("write")?;
         self.text(&text)
     }
 

@@ -13,7 +13,7 @@ use super::new_entry::NewEntry;
 use super::options::{Existing, NotApplied, Unpack, Unpacked, io_error};
 use super::target::Target;
 use crate::blob::{Meter, NewDirectory, SerialWriter};
-use crate::error::{At, Error, Result, within};
+use crate::error::{At, During, Error, Result, within};
 use crate::layer::acl;
 use crate::parallel::in_parallel;
 use crate::programs::imgexport::export::copy::copy;
@@ -289,8 +289,7 @@ impl Unpacker<'_> {
                     end = at + range.len();
                 }
                 if end < item.size {
-                    file.set_len(item.size)
-                        .map_err(|error| Error::io("write", error))?;
+                    file.set_len(item.size).during("write")?;
                 }
                 self.apply(&NewEntry::Open(&file), item)
             }

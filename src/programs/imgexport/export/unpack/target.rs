@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::options::{Existing, Unpack};
-use crate::error::{Error, Result};
+use crate::error::{During, Error, Result};
 
 /// Directory into which files are unpacked.
 pub(super) enum Target {
@@ -44,11 +44,11 @@ impl Target {
         if !metadata.is_dir() {
             return Err(usage("exists and is not a directory"));
         }
-        let target = std::fs::canonicalize(target).map_err(|error| Error::io("open", error))?;
+        let target = std::fs::canonicalize(target).during("open")?;
         let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
             return Err(usage("refusing to unpack into /"));
         };
-        let mut entries = std::fs::read_dir(&target).map_err(|error| Error::io("open", error))?;
+        let mut entries = std::fs::read_dir(&target).during("open")?;
         if entries.next().is_some() {
             return match unpack.existing {
                 Existing::Refuse => Err(usage("directory not empty: --overwrite unpacks into it")),

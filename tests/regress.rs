@@ -343,6 +343,37 @@ fn an_archive_without_a_whole_image_is_not_sparse() {
     ));
 }
 
+/// An image of an index that lacked only its own layers, beside a complete image with which it shares others, was called
+/// damaged; one that had kept some of its own was loaded and saved.
+#[test]
+fn a_sparse_image_lacks_all_layers_of_its_own() {
+    let base = || build::image("demo:1").layer("f base same");
+    let here = base().layer("f a here").platform("linux/amd64");
+    let other = base().layer("f b one").layer("f c two");
+    let other = other.platform("linux/arm64");
+    let own = &other.diff_ids()[1..];
+    let mut files = build::multi("demo:1", &[&here, &other], &[]);
+    files.remove(&build::blob_name(&own[0]));
+    damaged(&files, "blob-absent");
+    let room = Room::with("i", &files);
+    for line in [
+        "imgload -q --store out ./i",
+        "imgsave -q -o out ./i",
+        "imgconvert -q ./i oci:out",
+    ] {
+        let run = room.run(line);
+        run.code(2).complains("layer 2 of 3: blob ");
+        assert!(!room.path("out").exists(), "{run}");
+    }
+    files.remove(&build::blob_name(&own[1]));
+    let room = Room::with("i", &files);
+    room.run("imgverify i").code(0).says("it is sparse");
+    room.run("imgsave -q -o out ./i").code(0);
+    room.run("imgverify -q out").code(0);
+    room.run("imgload -q --store store ./i").code(0);
+    room.run("imgverify -q ./store").code(0);
+}
+
 /// Names were compared within manifest.json only.
 #[test]
 fn one_name_is_one_image() {

@@ -16,6 +16,7 @@
 //! | `halves`, `join` | images that both halves describe |
 //! | `assembly`, `open` | an archive being opened, from path or stream to images |
 //! | `model`, `image`, `name`, `faults` | the opened archive |
+//! | `gaps` | missing documents and layers that are no damage |
 //! | `identity` | layers that differ from their statement, found before hashing |
 //! | `pick`, `target`, `lookup`, `candidates`, `select`, `chosen` | images by name, position, ID and digest |
 //! | `part` | some images of an archive as an archive |
@@ -36,6 +37,7 @@ mod docker;
 mod docker_half;
 mod faults;
 mod filter;
+mod gaps;
 mod graph;
 mod halves;
 mod identity;
@@ -68,6 +70,7 @@ pub use detours::{Detour, Detours};
 pub use directory_file::DirectoryFile;
 pub use docker::{DockerItem, RepositoryRecord};
 pub use filter::Filter;
+pub use gaps::Gaps;
 pub use graph::{Edge, Node, NodeKind, check, check_digest};
 pub use identity::check_blob;
 pub use image::{Image, ImageId, Layer, Presence, Step};

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::finding::{Found, Severity};
 use super::labels::Labels;
 use super::references::{path, schema1_layers};
-use crate::archive::{Archive, Format, Image, NodeKind, Presence};
+use crate::archive::{Archive, Format, Gaps, NodeKind, Presence};
 use crate::error::Fault;
 
 /// Adds the faults that were found when the archive was opened.
@@ -16,70 +16,17 @@ pub(super) fn opening(archive: &Archive, gaps: &Gaps, found: &mut Found) {
     }
     let lone = archive.format == Format::Document;
     for (i, node) in archive.nodes.iter().enumerate() {
-        let hollow = matches!(node.kind, NodeKind::Image(image) if gaps.hollow[image]);
+        let is_sparse = matches!(node.kind, NodeKind::Image(image) if gaps.is_sparse(image));
         for error in &node.faults {
             // A missing config of an image without layers is part of the same gap.
             let absent = matches!(error.fault(), Fault::BlobMissing { .. });
-            if !(absent && (lone || hollow && !gaps.lost[i])) {
+            if !(absent && (lone || is_sparse && !gaps.is_damage(i))) {
                 found.error(error);
             }
         }
     }
     for error in archive.images.iter().flat_map(|image| &image.faults) {
         found.error(error);
-    }
-}
-
-/// Permitted gaps: an engine that holds one platform of several writes the index of all of them.
-pub(super) struct Gaps {
-    /// For each image, true if all layers are missing and only an index lists it.
-    hollow: Vec<bool>,
-    /// For each node, true if an index that contains it has no complete image: such a gap is damage.
-    lost: Vec<bool>,
-}
-
-impl Gaps {
-    pub fn of(archive: &Archive) -> Self {
-        let top: HashSet<usize> = archive.roots.iter().filter_map(|root| root.node).collect();
-        let here = |image: &Image, wanted: fn(&Presence) -> bool| {
-            image.layers.iter().all(|layer| wanted(&layer.presence))
-        };
-        let whole: Vec<bool> = archive
-            .images
-            .iter()
-            .map(|image| {
-                let present = |presence: &Presence| {
-                    matches!(presence, Presence::Present(_) | Presence::External)
-                };
-                image.config_bytes.is_some() && here(image, present)
-            })
-            .collect();
-        let hollow = archive
-            .images
-            .iter()
-            .map(|image| {
-                let absent = |presence: &Presence| matches!(presence, Presence::Missing);
-                let below = image.node.is_some_and(|node| !top.contains(&node));
-                below && image.item.is_none() && !image.layers.is_empty() && here(image, absent)
-            })
-            .collect();
-        let mut lost = vec![false; archive.nodes.len()];
-        for root in &archive.roots {
-            let Some(node) = root.node else { continue };
-            if archive.images_of(root).iter().any(|&image| whole[image]) {
-                continue;
-            }
-            let mut work = vec![node];
-            while let Some(node) = work.pop() {
-                if std::mem::replace(&mut lost[node], true) {
-                    continue;
-                }
-                if let NodeKind::Index(edges) = &archive.nodes[node].kind {
-                    work.extend(edges.iter().map(|edge| edge.node));
-                }
-            }
-        }
-        Gaps { hollow, lost }
     }
 }
 
@@ -114,7 +61,7 @@ pub(super) fn presence(archive: &Archive, gaps: &Gaps, labels: &Labels, found: &
         } else if top.contains(&i) {
             let message = format!("blob {digest}{platform} is listed and not in the archive");
             found.add(Severity::Error, "blob-absent", "index.json", message);
-        } else if gaps.lost[i] {
+        } else if gaps.is_damage(i) {
             let message = format!(
                 "manifest {digest}{platform} is not in the archive, and no image beside it is whole"
             );
@@ -127,8 +74,8 @@ pub(super) fn presence(archive: &Archive, gaps: &Gaps, labels: &Labels, found: &
         }
     }
     for (position, image) in archive.images.iter().enumerate() {
-        let lost = image.node.is_none_or(|node| gaps.lost[node]);
-        let hollow = gaps.hollow[position] && !lost;
+        let lost = image.node.is_none_or(|node| gaps.is_damage(node));
+        let is_sparse = gaps.is_sparse(position) && !lost;
         for (i, layer) in image.layers.iter().enumerate() {
             let place = || labels.layer(archive, position, i);
             match &layer.presence {
@@ -140,7 +87,7 @@ pub(super) fn presence(archive: &Archive, gaps: &Gaps, labels: &Labels, found: &
                     place(),
                     "the layer is not in the archive and need not be: it is to be found elsewhere",
                 ),
-                Presence::Missing if hollow => {
+                Presence::Missing if is_sparse => {
                     sparse = true;
                     let message = format!("{} is not in the archive: it is sparse", layer.member);
                     found.add(Severity::Note, "sparse", place(), message);

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use super::finding::Found;
 use super::labels::Labels;
 use super::members::members;
-use super::presence::{Gaps, opening, presence};
+use super::presence::{opening, presence};
 use super::references::{bare, referenced, unreferenced};
 use super::report::VerifyReport;
 use super::{agree, blobs, documents, texts};
-use crate::archive::{Archive, Content, Holder, MemberKind};
+use crate::archive::{Archive, Content, Gaps, Holder, MemberKind};
 use crate::blob::Meter;
 use crate::layer::Limits;
 

@@ -12,7 +12,7 @@ use super::media_types::MediaTypes;
 use super::output::{Change, ImageOut, LayerOut, Source, descriptor};
 use super::signatures;
 use crate::archive::{
-    Archive, BlobNames, Content, Image, ImageId, Layer, NodeKind, Presence, Root,
+    Archive, BlobNames, Content, Gaps, Image, ImageId, Layer, NodeKind, Presence, Root,
 };
 use crate::blob::{Compression, sha256};
 use crate::error::{At, Error, Result};
@@ -156,6 +156,7 @@ impl Bundle {
     fn add_nodes(&mut self, archive: &Archive, top: usize) -> Result<()> {
         let mut seen = HashSet::new();
         let mut work = VecDeque::from([top]);
+        let mut gaps = None;
         let mut layers: Vec<&Layer> = Vec::new();
         let mut others: Vec<&Descriptor> = Vec::new();
         while let Some(node) = work.pop_front() {
@@ -178,8 +179,8 @@ impl Bundle {
             }
             match &node.kind {
                 NodeKind::Index(edges) => work.extend(edges.iter().map(|edge| edge.node)),
-                NodeKind::Image(image) => {
-                    let image = &archive.images[*image];
+                NodeKind::Image(position) => {
+                    let image = &archive.images[*position];
                     if image.node.is_none() {
                         let why =
                             "the manifest in index.json lists other layers than manifest.json";
@@ -192,6 +193,20 @@ impl Bundle {
                             bytes.len() as u64,
                             Source::Document(Arc::clone(bytes)),
                         );
+                    }
+                    let missing = |layer: &Layer| {
+                        matches!(layer.presence, Presence::Missing)
+                            && layer
+                                .descriptor
+                                .as_ref()
+                                .is_none_or(|d| self.blob(&d.digest).is_none())
+                    };
+                    if let Some(i) = image.layers.iter().position(missing) {
+                        let gaps = gaps.get_or_insert_with(|| Gaps::of(archive));
+                        if !gaps.is_sparse(*position) {
+                            let place = format!("layer {} of {}", i + 1, image.layers.len());
+                            return Err(image.layers[i].missing_error().at(place));
+                        }
                     }
                     layers.extend(&image.layers);
                 }

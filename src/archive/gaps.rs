@@ -1,0 +1,89 @@
+//! Permitted gaps of an archive: an engine that holds one platform of several writes the index of all of them.
+
+use std::collections::HashSet;
+
+use super::graph::NodeKind;
+use super::image::{Image, Layer, Presence};
+use super::model::Archive;
+use crate::spec::Digest;
+
+/// Missing documents and layers that are no damage, and those that are.
+pub struct Gaps {
+    /// For each image, true if its missing layers may be missing.
+    sparse: Vec<bool>,
+    /// For each node, true if an index that contains it has no complete image.
+    lost: Vec<bool>,
+}
+
+impl Gaps {
+    /// Finds the gaps of an archive in one pass over its images and nodes.
+    ///
+    /// An image may lack layers if only an index lists it and each layer of it that is present also belongs to a
+    /// complete image: then nothing in the archive says that it was ever complete. A platform of which an engine has the
+    /// documents alone shares layers with one that it pulled.
+    pub fn of(archive: &Archive) -> Self {
+        let top: HashSet<usize> = archive.roots.iter().filter_map(|root| root.node).collect();
+        let complete: Vec<bool> = archive.images.iter().map(is_complete).collect();
+        let shared: HashSet<&Digest> = archive
+            .images
+            .iter()
+            .zip(&complete)
+            .filter(|(_, complete)| **complete)
+            .flat_map(|(image, _)| image.layers.iter().filter_map(stored_digest))
+            .collect();
+        let may_be_partial = |image: &Image| {
+            let below = image.node.is_some_and(|node| !top.contains(&node));
+            let missing = |layer: &Layer| matches!(layer.presence, Presence::Missing);
+            below
+                && image.item.is_none()
+                && image.layers.iter().any(missing)
+                && image.layers.iter().all(|layer| {
+                    missing(layer)
+                        || stored_digest(layer).is_some_and(|digest| shared.contains(digest))
+                })
+        };
+        let sparse = archive.images.iter().map(may_be_partial).collect();
+        let mut lost = vec![false; archive.nodes.len()];
+        for root in &archive.roots {
+            let Some(node) = root.node else { continue };
+            if archive.images_of(root).iter().any(|&image| complete[image]) {
+                continue;
+            }
+            let mut work = vec![node];
+            while let Some(node) = work.pop() {
+                if std::mem::replace(&mut lost[node], true) {
+                    continue;
+                }
+                if let NodeKind::Index(edges) = &archive.nodes[node].kind {
+                    work.extend(edges.iter().map(|edge| edge.node));
+                }
+            }
+        }
+        Gaps { sparse, lost }
+    }
+
+    /// Tests if missing layers of an image, by its position, are no damage.
+    pub fn is_sparse(&self, image: usize) -> bool {
+        self.sparse[image]
+    }
+
+    /// Tests if what a node, by its position, lacks is damage: no image beside it is complete.
+    pub fn is_damage(&self, node: usize) -> bool {
+        self.lost[node]
+    }
+}
+
+fn is_complete(image: &Image) -> bool {
+    image.config_bytes.is_some()
+        && image
+            .layers
+            .iter()
+            .all(|layer| matches!(layer.presence, Presence::Present(_) | Presence::External))
+}
+
+fn stored_digest(layer: &Layer) -> Option<&Digest> {
+    layer
+        .descriptor
+        .as_ref()
+        .map(|descriptor| &descriptor.digest)
+}

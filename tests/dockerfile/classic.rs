@@ -174,6 +174,7 @@ fn commands() {
             r#"ENTRYPOINT ["/x"]"#,
         ),
         (" ENTRYPOINT []", json!({}), "ENTRYPOINT []"),
+        ("ENTRYPOINT ", json!({}), "ENTRYPOINT []"),
         (
             " CMD [/bin/sh -c a b]",
             json!({"Cmd": ["/bin/sh", "-c", "a b"]}),

@@ -111,7 +111,8 @@ impl Reader<'_> {
         for key in verbatim::keys(word, value) {
             *self.set.entry(key).or_default() += 1;
         }
-        if found.can_be_copied {
+        // A keyword alone, which docker takes for an empty command, other parsers refuse: it is printed as a list.
+        if found.can_be_copied && !value.trim().is_empty() {
             out.verbatim = Some(format!("{word} {value}"));
         } else if !found.sure {
             out.infer("the value of a build argument in it is not recorded");

@@ -135,6 +135,7 @@ impl Reader<'_> {
                     false => exec_words(inner),
                 }
             }
+            _ if value.trim().is_empty() => return Command::Exec(Vec::new()),
             _ => return Command::Shell(value.to_owned()),
         };
         match words.strip_prefix(self.shell.as_slice()) {

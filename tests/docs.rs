@@ -269,8 +269,8 @@ fn every_finding_is_explained_and_nothing_else() {
     assert_eq!(explained, codes, "left: man page; right: the source");
 }
 
-/// The day on which the output in README.md was taken, 2026-11-21: ages in it are told from then.
-const README_TIME: &str = "1795219200";
+/// The day on which the output in README.md was taken, 2026-11-29: ages in it are told from then.
+const README_TIME: &str = "1795910400";
 
 /// The examples of README.md: each command and the output below it, up to the next command.
 fn console_blocks(text: &str) -> Vec<(String, String)> {
@@ -316,12 +316,15 @@ fn the_commands_of_the_readme_print_what_it_shows() {
     path.push(std::env::var_os("PATH").unwrap_or_default());
     for (line, expected) in blocks {
         // Readers without the programs are shown how to run one from the sources; here they are built.
-        let line = line
-            .strip_prefix("cargo run --release --locked --quiet --bin ")
-            .map_or(line.clone(), |line| line.replacen(" -- ", " ", 1));
+        let from_sources = line.strip_prefix("cargo run --release --locked --quiet --bin ");
+        let directory = repository(match from_sources {
+            Some(_) => "",
+            None => "testdata/foreign",
+        });
+        let line = from_sources.map_or(line.clone(), |line| line.replacen(" -- ", " ", 1));
         let mut command = Command::new("sh");
         command.arg("-c").arg(format!("exec 2>&1; {line}"));
-        clean(&mut command, &repository(""));
+        clean(&mut command, &directory);
         command
             .env("PATH", &path)
             .env("SOURCE_DATE_EPOCH", README_TIME)

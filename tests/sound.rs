@@ -1,5 +1,5 @@
 //! Archives that are damaged in every way that can be listed, read by every program: the result is an error, or what
-//! the sound archive gives. What is verified by which program stands in the README's table, which is the rule here.
+//! the sound archive gives. imgkit(7) has the list of what each program verifies, which is the rule here.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,9 +10,9 @@ use serde_json::Value;
 use sha2::Digest as _;
 
 use crate::common::build::{self, Files};
+use crate::common::foreign;
 use crate::common::pack::Pack;
 use crate::common::run::{Output, Room};
-use crate::common::{foreign, repository};
 
 // ---------------------------------------------------------------------------------------------------- the archives
 
@@ -522,7 +522,7 @@ enum Gives {
     Verdict,
 }
 
-/// Every program that reads images: the row of the README's table, the command line, and what it gives. `IMAGE` is one
+/// Every program that reads images: the row of the list of imgkit(7), the command line, and what it gives. `IMAGE` is one
 /// image, `i` all of the archive, `sound` the sound one.
 const COMMANDS: [(&str, &str, Gives); 39] = [
     ("imgexport", "imgexport IMAGE", Gives::Files),
@@ -659,20 +659,20 @@ const COMMANDS: [(&str, &str, Gives); 39] = [
     ("imgverify", "imgverify -q i", Gives::Verdict),
 ];
 
-/// The README's table: for each row what is verified of uncompressed and of compressed layers.
+/// The list of imgkit(7): for each row what is verified of uncompressed and of compressed layers.
 fn table() -> BTreeMap<String, (String, String)> {
-    let readme = std::fs::read_to_string(repository("README.md")).expect("README.md");
-    let start = readme.find("| reads layers with |").expect("the table");
-    let lines = readme[start..].lines().map(str::trim).skip(2);
+    let page = include_str!("../src/cli/imgkit.md");
     let mut rows = BTreeMap::new();
-    for line in lines.take_while(|line| line.starts_with('|')) {
-        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let [programs, plain, compressed] = cells[..] else {
-            panic!("three cells: {line}");
+    for line in page.lines().filter_map(|line| line.strip_prefix("- `")) {
+        let Some((programs, rest)) = line.split_once("`: uncompressed layers: ") else {
+            continue;
         };
+        let (plain, compressed) = rest.split_once("; compressed layers: ").expect("both");
         for program in programs.split(", ") {
-            let program = program.trim_matches('`').to_owned();
-            rows.insert(program, (plain.to_owned(), compressed.to_owned()));
+            rows.insert(
+                program.to_owned(),
+                (plain.to_owned(), compressed.to_owned()),
+            );
         }
     }
     rows
@@ -888,7 +888,7 @@ fn is_right(
         (Gives::Text, Kind::Missing) => true,
         // Headers, and what has been verified in another archive: --verify is for that.
         (_, Kind::FlippedPlain) => plain != "diff ID",
-        (_, Kind::FlippedCompressed | Kind::ReorderedCompressed) => compressed == "—",
+        (_, Kind::FlippedCompressed | Kind::ReorderedCompressed) => compressed == "none",
         _ => false,
     }
 }

@@ -312,6 +312,7 @@ mod tests {
     use std::fs::File;
 
     use super::*;
+    use crate::error::Fault;
 
     #[test]
     fn a_directory_writable_by_others_is_refused() {

@@ -22,7 +22,7 @@ pub fn mermaid(graph: &Graph, rankdir: RankDir, out: &mut dyn Write) -> Result<(
         (true, RankDir::TopToBottom) => "BT",
         (true, RankDir::BottomToTop) => "TB",
     };
-    (|| {
+    (|| -> std::io::Result<()> {
         writeln!(out, "flowchart {direction}")?;
         for (i, node) in graph.nodes.iter().enumerate() {
             let label: Vec<String> = lines(node)

@@ -383,6 +383,26 @@ fn the_page_about_tests_describes_every_file() {
 }
 
 #[test]
+fn the_readme_and_the_manual_say_alike_what_is_verified() {
+    let page = read("src/cli/imgkit.md");
+    let listed = page.lines().filter_map(|line| {
+        let (programs, rest) = line
+            .strip_prefix("- `")?
+            .split_once("`: uncompressed layers: ")?;
+        let (plain, compressed) = rest.split_once("; compressed layers: ")?;
+        let programs = programs.replace(", ", "`, `");
+        Some(format!("  | `{programs}` | {plain} | {compressed} |"))
+    });
+    let listed: Vec<String> = listed.collect();
+    assert!(listed.len() > 4, "{listed:?}");
+    let readme = read("README.md");
+    let head = "  | program | uncompressed layers | compressed layers |";
+    let rows = readme.lines().skip_while(|line| *line != head).skip(2);
+    let rows: Vec<&str> = rows.take_while(|line| line.starts_with("  |")).collect();
+    assert_eq!(rows, listed);
+}
+
+#[test]
 fn the_readme_lists_every_dependency() {
     let manifest = read("Cargo.toml");
     let rest = manifest

@@ -5,7 +5,7 @@
 //!
 //! | module | holds | may use |
 //! |---|---|---|
-//! | [`escape`], [`limits`], [`parallel`] | text that is safe to print; limits on input; work on all cores | nothing |
+//! | [`escape`], [`limits`], [`parallel`], [`index_vec`] | text that is safe to print; limits on input; work on all cores; typed positions | nothing |
 //! | [`error`] | errors as facts | escape, limits |
 //! | [`spec`] | the image specification's nouns, as views over bytes that are kept | nothing else |
 //! | [`glob`] | patterns for paths and names | nothing else |
@@ -24,8 +24,8 @@
 //! | [`cli`] | arguments, streams, exit statuses | all above |
 //! | [`programs`] | the programs: arguments, man page, operation and output of each | all above |
 //!
-//! What serves all modules ([`escape`], [`limits`], [`parallel`], [`error`]) is used by all that come after it. A test
-//! reads this table and compares it with the imports.
+//! What serves all modules ([`escape`], [`limits`], [`parallel`], [`index_vec`], [`error`]) is used by all that come
+//! after it. A test reads this table and compares it with the imports.
 //!
 //! For contributors: `src/README.md` has the modules as a picture, the way of a byte from file to output, and the files
 //! that each kind of change touches; `tests/README.md` describes the tests.
@@ -51,6 +51,7 @@ pub mod disk;
 pub mod error;
 pub mod escape;
 pub mod glob;
+pub mod index_vec;
 pub mod layer;
 pub mod limits;
 pub mod packages;

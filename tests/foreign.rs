@@ -1,6 +1,6 @@
 //! Archives that other tools wrote, against what those tools said of them (testdata/README.md).
 
-use imgkit::archive::{Archive, Edge, Format, Image, NodeKind, Open, Pick, Presence};
+use imgkit::archive::{Archive, Edge, Format, Image, ImageIdx, NodeKind, Open, Pick, Presence};
 use imgkit::blob::Meter;
 use imgkit::layer::{LayerSummary, Limits};
 use serde_json::{Map, Value, json};
@@ -65,8 +65,8 @@ fn shapes_and_packing() {
 }
 
 /// The image that is meant: by its manifest, else by its ID.
-fn find<'a>(archive: &'a Archive, wanted: &Value) -> (usize, &'a Image) {
-    let is_meant = |image: &&Image| {
+fn find<'a>(archive: &'a Archive, wanted: &Value) -> (ImageIdx, &'a Image) {
+    let is_meant = |(_, image): &(ImageIdx, &Image)| {
         let node = image
             .node
             .map(|node| archive.nodes[node].descriptor.digest.as_str());
@@ -80,9 +80,8 @@ fn find<'a>(archive: &'a Archive, wanted: &Value) -> (usize, &'a Image) {
             }
         }
     };
-    let found = archive.images.iter().position(|image| is_meant(&image));
-    let found = found.unwrap_or_else(|| panic!("{}: no image {wanted}", archive.place));
-    (found, &archive.images[found])
+    let found = archive.images.iter_enumerated().find(is_meant);
+    found.unwrap_or_else(|| panic!("{}: no image {wanted}", archive.place))
 }
 
 #[test]

@@ -12,7 +12,7 @@ const MAX_FILE: usize = 600;
 /// The most lines of a function.
 const MAX_FUNCTION: usize = 100;
 /// Modules that all others may use.
-const FOR_ALL: [&str; 4] = ["escape", "error", "limits", "parallel"];
+const FOR_ALL: [&str; 5] = ["escape", "error", "index_vec", "limits", "parallel"];
 
 /// Adds the Rust files below a directory to `found`.
 pub fn sources(directory: &Path, found: &mut Vec<PathBuf>) {

@@ -6,14 +6,16 @@ use super::container::Container;
 use super::graph::Node;
 use super::image::Image;
 use super::model::{Archive, DockerHalf, Format, OciHalf, Root};
+use super::positions::{ImageIdx, NodeIdx, RootIdx};
 use crate::error::{Error, Fault};
+use crate::index_vec::IndexVec;
 
 /// Parts of an [`Archive`] read so far.
 #[derive(Default)]
 pub(super) struct Assembly {
-    pub nodes: Vec<Node>,
-    pub images: Vec<Image>,
-    pub roots: Vec<Root>,
+    pub nodes: IndexVec<NodeIdx, Node>,
+    pub images: IndexVec<ImageIdx, Image>,
+    pub roots: IndexVec<RootIdx, Root>,
     /// Damage that concerns no single image.
     pub faults: Vec<Error>,
     /// Remarks on how the archive is read that are no errors.
@@ -25,7 +27,7 @@ pub(super) struct Assembly {
 impl Assembly {
     /// Adds to each image the first layer that its documents prove to be another than its config lists.
     pub fn check_layers(&mut self) {
-        for image in &mut self.images {
+        for image in self.images.iter_mut() {
             let checked = image.check_layers();
             // A wrong number of layers is among the faults of the manifest and of the item already.
             let fault = checked

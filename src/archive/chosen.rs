@@ -3,6 +3,7 @@
 use super::model::{Archive, Root};
 use super::name::{Name, Wanted};
 use super::pick::Pick;
+use super::positions::ImageIdx;
 use super::target::Target;
 use crate::error::Result;
 
@@ -14,7 +15,7 @@ pub struct Chosen<'a> {
     /// Selected names of the root.
     pub names: Vec<Name>,
     /// The one image selected by ID or digest below a root with several images.
-    pub image: Option<usize>,
+    pub image: Option<ImageIdx>,
     /// True if selected by ID or digest, false if by name.
     pub by_id: bool,
 }

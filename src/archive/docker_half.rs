@@ -11,6 +11,7 @@ use super::halves::{docker_layers, name_layers};
 use super::image::{Image, ImageId, Layer, Presence};
 use super::model::{DockerHalf, Root};
 use super::name::{Name, NameSet};
+use super::positions::ImageIdx;
 use crate::blob::sha256;
 use crate::error::{At, Error, Fault, Result};
 use crate::spec::{Digest, ImageConfig};
@@ -19,7 +20,7 @@ use crate::spec::{Digest, ImageConfig};
 struct Items<'a> {
     container: &'a Container,
     /// Images so far by ID; several manifests may share a config.
-    by_id: HashMap<ImageId, Vec<usize>>,
+    by_id: HashMap<ImageId, Vec<ImageIdx>>,
     /// Configs so far by member; several items may share one.
     configs: HashMap<&'a str, ItemConfig>,
 }
@@ -67,8 +68,8 @@ impl Assembly {
     }
 
     fn add_items(&mut self, container: &Container, items: &[DockerItem]) {
-        let mut by_id: HashMap<ImageId, Vec<usize>> = HashMap::new();
-        for (i, image) in self.images.iter().enumerate() {
+        let mut by_id: HashMap<ImageId, Vec<ImageIdx>> = HashMap::new();
+        for (i, image) in self.images.iter_enumerated() {
             by_id.entry(image.id.clone()).or_default().push(i);
         }
         let mut state = Items {
@@ -96,7 +97,7 @@ impl Assembly {
         state: &mut Items<'a>,
         position: usize,
         item: &'a DockerItem,
-    ) -> usize {
+    ) -> ImageIdx {
         let container = state.container;
         let read = state
             .configs
@@ -115,7 +116,7 @@ impl Assembly {
         // The OCI half has the same image if a manifest there has this config; of several, the one whose blobs are the
         // layers of the item.
         let known = state.by_id.entry(id.clone()).or_default();
-        let has_layers = |i: &&usize| {
+        let has_layers = |i: &&ImageIdx| {
             let layers = &self.images[**i].layers;
             layers.iter().map(|layer| &layer.member).eq(&item.layers)
         };
@@ -149,7 +150,7 @@ impl Assembly {
         position: usize,
         item: &DockerItem,
         mut faults: Vec<Error>,
-    ) -> usize {
+    ) -> ImageIdx {
         if faults.is_empty() {
             let name = item.config.clone();
             faults.push(Error::member_missing(name));
@@ -166,7 +167,7 @@ impl Assembly {
         }
     }
 
-    fn join_item(&mut self, twin: usize, position: usize, faults: Vec<Error>) -> usize {
+    fn join_item(&mut self, twin: ImageIdx, position: usize, faults: Vec<Error>) -> ImageIdx {
         let image = &mut self.images[twin];
         image.item.get_or_insert(position);
         image.faults.extend(faults);
@@ -181,7 +182,7 @@ impl Assembly {
         config: Arc<ImageConfig>,
         config_bytes: Option<Arc<[u8]>>,
         mut faults: Vec<Error>,
-    ) -> usize {
+    ) -> ImageIdx {
         let diff_ids = config.diff_ids.as_ref();
         if let Some(ids) = diff_ids.filter(|ids| ids.len() != item.layers.len()) {
             let fault = Fault::LayerCount {
@@ -204,8 +205,7 @@ impl Assembly {
             item: Some(position),
             layers,
             faults,
-        });
-        self.images.len() - 1
+        })
     }
 
     /// Adds the images of an archive that has `repositories` alone. Returns the errors of those whose chain of parents is
@@ -249,8 +249,7 @@ impl Assembly {
                 }
             });
             let layers = layers.collect();
-            let image = self.images.len();
-            self.images.push(Image {
+            let image = self.images.push(Image {
                 id: ImageId::V1(v1.id),
                 platform: v1.config.platform.clone(),
                 config: Arc::new(v1.config),

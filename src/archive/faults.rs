@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::container::Holder;
 use super::graph::NodeKind;
 use super::model::{Archive, Root};
+use super::positions::{ImageIdx, NodeIdx};
 use crate::error::{Error, Fault, Result, TarFault};
 use crate::layer::{Anomaly, AnomalyKind};
 
@@ -34,7 +35,7 @@ impl Archive {
     }
 
     /// Returns the damage of an image and of the manifest and config it is read from.
-    pub fn faults_of(&self, image: usize) -> impl Iterator<Item = &Error> {
+    pub fn faults_of(&self, image: ImageIdx) -> impl Iterator<Item = &Error> {
         let image = &self.images[image];
         let node = image.node.map(|node| &self.nodes[node].faults);
         image.faults.iter().chain(node.into_iter().flatten())
@@ -56,8 +57,8 @@ impl Archive {
     pub fn faults_below<'a>(&'a self, roots: &[&Root]) -> Vec<&'a Error> {
         let mut faults: Vec<&Error> = self.container.fault().into_iter().collect();
         let mut seen = HashSet::new();
-        let mut work: Vec<usize> = roots.iter().rev().filter_map(|root| root.node).collect();
-        let mut images: Vec<usize> = roots.iter().filter_map(|root| root.image).collect();
+        let mut work: Vec<NodeIdx> = roots.iter().rev().filter_map(|root| root.node).collect();
+        let mut images: Vec<ImageIdx> = roots.iter().filter_map(|root| root.image).collect();
         while let Some(node) = work.pop() {
             if !seen.insert(node) {
                 continue;

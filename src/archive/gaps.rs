@@ -5,14 +5,16 @@ use std::collections::HashSet;
 use super::graph::NodeKind;
 use super::image::{Image, Layer, Presence};
 use super::model::Archive;
+use super::positions::{ImageIdx, NodeIdx};
+use crate::index_vec::IndexVec;
 use crate::spec::Digest;
 
 /// Missing documents and layers that are no damage, and those that are.
 pub struct Gaps {
     /// For each image, true if its missing layers may be missing.
-    sparse: Vec<bool>,
+    sparse: IndexVec<ImageIdx, bool>,
     /// For each node, true if an index that contains it has no complete image.
-    lost: Vec<bool>,
+    lost: IndexVec<NodeIdx, bool>,
 }
 
 impl Gaps {
@@ -22,8 +24,9 @@ impl Gaps {
     /// complete image: then nothing in the archive says that it was ever complete. A platform of which an engine has the
     /// documents alone shares layers with one that it pulled.
     pub fn of(archive: &Archive) -> Self {
-        let top: HashSet<usize> = archive.roots.iter().filter_map(|root| root.node).collect();
-        let complete: Vec<bool> = archive.images.iter().map(is_complete).collect();
+        let top: HashSet<NodeIdx> = archive.roots.iter().filter_map(|root| root.node).collect();
+        let complete = archive.images.iter().map(is_complete);
+        let complete: IndexVec<ImageIdx, bool> = complete.collect();
         let shared: HashSet<&Digest> = archive
             .images
             .iter()
@@ -43,7 +46,7 @@ impl Gaps {
                 })
         };
         let sparse = archive.images.iter().map(may_be_partial).collect();
-        let mut lost = vec![false; archive.nodes.len()];
+        let mut lost = IndexVec::from_elem(false, &archive.nodes);
         for root in &archive.roots {
             let Some(node) = root.node else { continue };
             if archive.images_of(root).iter().any(|&image| complete[image]) {
@@ -62,13 +65,13 @@ impl Gaps {
         Gaps { sparse, lost }
     }
 
-    /// Tests if missing layers of an image, by its position, are no damage.
-    pub fn is_sparse(&self, image: usize) -> bool {
+    /// Tests if missing layers of an image, are no damage.
+    pub fn is_sparse(&self, image: ImageIdx) -> bool {
         self.sparse[image]
     }
 
-    /// Tests if what a node, by its position, lacks is damage: no image beside it is complete.
-    pub fn is_damage(&self, node: usize) -> bool {
+    /// Tests if what a node lacks is damage: no image beside it is complete.
+    pub fn is_damage(&self, node: NodeIdx) -> bool {
         self.lost[node]
     }
 }

@@ -10,8 +10,10 @@ use super::blob_names::BlobNames;
 use super::container::Container;
 use super::content::Content;
 use super::image::{Image, ImageId, Layer, Presence};
+use super::positions::{ImageIdx, NodeIdx};
 use crate::blob::Hasher;
 use crate::error::{At, Error, Fault, Result, within};
+use crate::index_vec::IndexVec;
 use crate::spec::{Descriptor, Digest, Document, ImageConfig, Manifest, MediaType, annotations};
 
 /// Manifest, index, or other blob that an index points to.
@@ -31,7 +33,7 @@ pub struct Node {
 #[derive(Debug, Clone)]
 pub enum NodeKind {
     /// Container image: its position among the images.
-    Image(usize),
+    Image(ImageIdx),
     /// Index: its edges.
     Index(Vec<Edge>),
     /// Statement about another manifest, as BuildKit writes them. Never an image.
@@ -52,7 +54,7 @@ pub struct Edge {
     /// Descriptor as it stands in the index.
     pub descriptor: Descriptor,
     /// Position of the node.
-    pub node: usize,
+    pub node: NodeIdx,
 }
 
 impl Edge {
@@ -74,10 +76,10 @@ fn is_attestation(descriptor: &Descriptor) -> bool {
 pub(super) struct GraphReader<'a> {
     container: &'a Container,
     names: BlobNames,
-    pub nodes: Vec<Node>,
-    pub images: Vec<Image>,
-    by_digest: HashMap<Digest, usize>,
-    queue: VecDeque<(usize, u64)>,
+    pub nodes: IndexVec<NodeIdx, Node>,
+    pub images: IndexVec<ImageIdx, Image>,
+    by_digest: HashMap<Digest, NodeIdx>,
+    queue: VecDeque<(NodeIdx, u64)>,
     configs: HashMap<Digest, ReadConfig>,
 }
 
@@ -94,8 +96,8 @@ impl<'a> GraphReader<'a> {
         GraphReader {
             container,
             names,
-            nodes: Vec::new(),
-            images: Vec::new(),
+            nodes: IndexVec::default(),
+            images: IndexVec::default(),
             by_digest: HashMap::new(),
             queue: VecDeque::new(),
             configs: HashMap::new(),
@@ -118,22 +120,19 @@ impl<'a> GraphReader<'a> {
     /// Adds a document that no descriptor in the archive points to as the root.
     pub fn document(&mut self, bytes: Arc<[u8]>, descriptor: Descriptor) -> Result<Edge> {
         let document = Document::parse(&bytes, &self.container.limits.json)?;
-        self.by_digest.insert(descriptor.digest.clone(), 0);
         let (kind, faults) = (NodeKind::Opaque, Vec::new());
-        self.nodes.push(Node {
+        let node = self.nodes.push(Node {
             descriptor: descriptor.clone(),
             kind,
             bytes: Some(bytes),
             faults,
         });
-        self.classify(0, document, 1)?;
+        self.by_digest.insert(descriptor.digest.clone(), node);
+        self.classify(node, document, 1)?;
         while let Some((node, depth)) = self.queue.pop_front() {
             self.read(node, depth)?;
         }
-        let edge = Edge {
-            descriptor,
-            node: 0,
-        };
+        let edge = Edge { descriptor, node };
         self.check_kinds(std::slice::from_ref(&edge));
         Ok(edge)
     }
@@ -168,15 +167,15 @@ impl<'a> GraphReader<'a> {
     /// Adds the fault of an ambiguous index to the images below it, because reading such an image has read the index.
     fn spread_ambiguity(&mut self) {
         let ambiguous = |fault: &&Error| matches!(fault.fault(), Fault::Ambiguous { .. });
-        let mut work: Vec<(usize, Error)> = Vec::new();
-        for (i, node) in self.nodes.iter().enumerate() {
+        let mut work: Vec<(NodeIdx, Error)> = Vec::new();
+        for (i, node) in self.nodes.iter_enumerated() {
             if let (NodeKind::Index(_), Some(fault)) =
                 (&node.kind, node.faults.iter().find(ambiguous))
             {
                 work.push((i, fault.clone()));
             }
         }
-        let mut seen: HashSet<usize> = work.iter().map(|(node, _)| *node).collect();
+        let mut seen: HashSet<NodeIdx> = work.iter().map(|(node, _)| *node).collect();
         while let Some((node, fault)) = work.pop() {
             match &self.nodes[node].kind {
                 NodeKind::Index(edges) => {
@@ -195,17 +194,16 @@ impl<'a> GraphReader<'a> {
             let node = match self.by_digest.get(&descriptor.digest) {
                 Some(&node) => node,
                 None => {
-                    let node = self.nodes.len();
                     let limit = self.container.limits.manifests;
-                    within("manifests", limit, node as u64 + 1)?;
-                    self.by_digest.insert(descriptor.digest.clone(), node);
+                    within("manifests", limit, self.nodes.len() as u64 + 1)?;
                     let (kind, faults) = (NodeKind::Missing, Vec::new());
-                    self.nodes.push(Node {
+                    let node = self.nodes.push(Node {
                         descriptor: descriptor.clone(),
                         kind,
                         bytes: None,
                         faults,
                     });
+                    self.by_digest.insert(descriptor.digest.clone(), node);
                     self.queue.push_back((node, depth));
                     node
                 }
@@ -235,7 +233,7 @@ impl<'a> GraphReader<'a> {
         }
     }
 
-    fn read(&mut self, node: usize, depth: u64) -> Result<()> {
+    fn read(&mut self, node: NodeIdx, depth: u64) -> Result<()> {
         let descriptor = self.nodes[node].descriptor.clone();
         let place = || self.names.path(&descriptor.digest);
         let content = match self.presence(&descriptor) {
@@ -277,7 +275,7 @@ impl<'a> GraphReader<'a> {
         }
     }
 
-    fn classify(&mut self, node: usize, document: Document, depth: u64) -> Result<()> {
+    fn classify(&mut self, node: NodeIdx, document: Document, depth: u64) -> Result<()> {
         let is_index = match &document {
             Document::Index(_) => Some(true),
             Document::Manifest(_) => Some(false),
@@ -337,7 +335,7 @@ impl<'a> GraphReader<'a> {
         manifest.is_image_with(config)
     }
 
-    fn image(&mut self, node: usize, manifest: Manifest) -> NodeKind {
+    fn image(&mut self, node: NodeIdx, manifest: Manifest) -> NodeKind {
         let Some(descriptor) = manifest.config.clone() else {
             return NodeKind::Artifact(manifest);
         };
@@ -372,8 +370,7 @@ impl<'a> GraphReader<'a> {
                 presence,
             });
         }
-        let position = self.images.len();
-        self.images.push(Image {
+        let position = self.images.push(Image {
             id: ImageId::Config(descriptor.digest.clone()),
             platform: config.platform.completed_by(platform.as_ref()),
             config,

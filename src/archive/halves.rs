@@ -8,6 +8,7 @@ use super::assembly::Assembly;
 use super::container::Container;
 use super::docker::DockerItem;
 use super::image::{Image, ImageId, Layer, Presence};
+use super::positions::ImageIdx;
 use crate::error::{Error, Result};
 use crate::spec::{Descriptor, Digest, MediaType};
 
@@ -20,7 +21,7 @@ impl Assembly {
         container: &Container,
         position: usize,
         item: &DockerItem,
-        twin: usize,
+        twin: ImageIdx,
     ) {
         let Some(image) = self.images.get(twin) else {
             return;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::content::Content;
+use super::positions::NodeIdx;
 use crate::error::{Error, Fault, Result};
 use crate::spec::{Descriptor, Digest, History, ImageConfig, LayerKind, Manifest, Platform};
 
@@ -34,7 +35,7 @@ pub struct Image {
     /// Parsed manifest; `None` in a docker-archive without an OCI half.
     pub manifest: Option<Manifest>,
     /// Graph node of the manifest.
-    pub node: Option<usize>,
+    pub node: Option<NodeIdx>,
     /// Position of the item of `manifest.json` that describes the image.
     pub item: Option<usize>,
     /// Layers, from the base upward.

@@ -6,11 +6,12 @@ use super::assembly::Assembly;
 use super::graph::{Edge, NodeKind};
 use super::model::{Root, images_below};
 use super::name::{Name, NameSet};
+use super::positions::{ImageIdx, NodeIdx, RootIdx};
 use crate::spec::annotations;
 
 impl Assembly {
     /// Tests if a node is the manifest of an image that is read from the docker half.
-    fn is_unused(&self, node: usize) -> bool {
+    fn is_unused(&self, node: NodeIdx) -> bool {
         match self.nodes.get(node).map(|node| &node.kind) {
             Some(NodeKind::Image(image)) => self.images[*image].node.is_none(),
             _ => false,
@@ -19,10 +20,10 @@ impl Assembly {
 
     /// Adds the entries of `index.json` to the roots; an entry that leads to an image of `manifest.json` joins its root.
     pub fn join(&mut self, edges: &[Edge]) {
-        let mut by_node: HashMap<usize, usize> = HashMap::new();
-        let mut by_image: HashMap<usize, VecDeque<usize>> = HashMap::new();
-        let mut seen: HashMap<usize, NameSet> = HashMap::new();
-        for (i, root) in self.roots.iter().enumerate() {
+        let mut by_node: HashMap<NodeIdx, RootIdx> = HashMap::new();
+        let mut by_image: HashMap<ImageIdx, VecDeque<RootIdx>> = HashMap::new();
+        let mut seen: HashMap<RootIdx, NameSet> = HashMap::new();
+        for (i, root) in self.roots.iter_enumerated() {
             if let Some(image) = root.image {
                 by_image.entry(image).or_default().push_back(i);
             }
@@ -35,10 +36,7 @@ impl Assembly {
                 let first = |image| by_image.get(image)?.front().copied();
                 images.iter().filter_map(first).min()
             });
-            let at = known.unwrap_or_else(|| {
-                self.roots.push(Root::default());
-                self.roots.len() - 1
-            });
+            let at = known.unwrap_or_else(|| self.roots.push(Root::default()));
             let is_unused = self.is_unused(edge.node);
             let root = &mut self.roots[at];
             if root.node.is_none() {

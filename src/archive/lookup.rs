@@ -4,6 +4,7 @@ use super::image::ImageId;
 use super::model::{Archive, Root};
 use super::name::{Name, NameKey};
 use super::pick::Pick;
+use super::positions::NodeIdx;
 use super::target::{KnownId, Lookup, Target};
 use crate::error::{Fault, Result};
 use crate::spec::{Digest, Reference};
@@ -11,10 +12,10 @@ use crate::spec::{Digest, Reference};
 impl Lookup {
     fn of(archive: &Archive) -> Self {
         let mut lookup = Lookup::default();
-        for (i, node) in archive.nodes.iter().enumerate() {
+        for (i, node) in archive.nodes.iter_enumerated() {
             lookup.nodes.insert(node.descriptor.digest.clone(), i);
         }
-        for (i, root) in archive.roots.iter().enumerate() {
+        for (i, root) in archive.roots.iter_enumerated() {
             let texts = root.ref_names.iter().cloned().map(NameKey::Text);
             for key in root.names.iter().map(Name::key).chain(texts) {
                 let roots = lookup.names.entry(key).or_default();
@@ -34,7 +35,7 @@ impl Archive {
     }
 
     /// Returns the node with that digest.
-    pub fn node_of(&self, digest: &Digest) -> Option<usize> {
+    pub fn node_of(&self, digest: &Digest) -> Option<NodeIdx> {
         self.lookup().nodes.get(digest).copied()
     }
 
@@ -148,7 +149,7 @@ impl Archive {
             });
         };
         let mut labels = Vec::new();
-        for (position, root) in self.roots.iter().enumerate() {
+        for (position, root) in self.roots.iter_enumerated() {
             let whole = Target::Root(position);
             if let Some(node) = root.node {
                 add(&self.nodes[node].descriptor.digest, whole);

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::archive::{Archive, Content, Image, Layer};
+use crate::archive::{Archive, Content, Image, ImageIdx, Layer};
 use crate::blob::{Compression, Meter};
 use crate::error::{At, Error, Result};
 use crate::layer::{FileInput, LayerSummary, Limits, Walker};
@@ -88,7 +88,7 @@ impl Sizes {
 ///
 /// A damaged layer has no size and an error in [`Sizes::faults`]: `DigestMismatch`, `SizeMismatch`, `DiffIdMismatch`,
 /// `Tar`, `Codec`, `Limit` or `Io`, with the layer as context.
-pub fn measure(archive: &Archive, images: &[usize], limits: &Limits, meter: &Meter) -> Sizes {
+pub fn measure(archive: &Archive, images: &[ImageIdx], limits: &Limits, meter: &Meter) -> Sizes {
     let mut seen = HashSet::new();
     let mut work: Vec<(&Layer, &Content, usize, usize)> = Vec::new();
     for &image in images {

@@ -15,7 +15,7 @@
 //! | `graph`, `oci`, `stated` | `index.json` and everything it leads to |
 //! | `halves`, `join` | images that both halves describe |
 //! | `assembly`, `open` | an archive being opened, from path or stream to images |
-//! | `model`, `image`, `name`, `faults` | the opened archive |
+//! | `model`, `positions`, `image`, `name`, `faults` | the opened archive |
 //! | `gaps` | missing documents and layers that are no damage |
 //! | `identity` | layers that differ from their statement, found before hashing |
 //! | `pick`, `target`, `lookup`, `candidates`, `select`, `chosen` | images by name, position, ID and digest |
@@ -54,6 +54,7 @@ mod open;
 mod options;
 mod part;
 mod pick;
+mod positions;
 mod referrers;
 mod search;
 mod select;
@@ -81,6 +82,7 @@ pub use model::{Archive, DockerHalf, Format, OciHalf, Root};
 pub use name::{Name, Wanted};
 pub use options::{Half, Open};
 pub use pick::Pick;
+pub use positions::{ImageIdx, NodeIdx, RootIdx};
 pub use referrers::{Retention, subject_of_tag};
 pub use search::{Search, holds_image};
 pub use select::Selection;

@@ -12,8 +12,10 @@ use super::docker::{DockerItem, RepositoryRecord};
 use super::graph::{Edge, Node, NodeKind};
 use super::image::Image;
 use super::name::{Name, NameSet};
+use super::positions::{ImageIdx, NodeIdx, RootIdx};
 use super::target::Lookup;
 use crate::error::Error;
+use crate::index_vec::IndexVec;
 
 /// Opened archive of any format.
 ///
@@ -39,12 +41,12 @@ pub struct Archive {
     /// `index.json`, if the archive has one; the lone manifest of a `dir:` or a document counts as one.
     pub oci: Option<OciHalf>,
     /// Every blob that `index.json` leads to, once.
-    pub nodes: Vec<Node>,
+    pub nodes: IndexVec<NodeIdx, Node>,
     /// Container images, each once, in the order in which they were found.
-    pub images: Vec<Image>,
+    pub images: IndexVec<ImageIdx, Image>,
     /// Listed images and indexes with their names: the items of `manifest.json` in their order, then entries only in
     /// `index.json`.
-    pub roots: Vec<Root>,
+    pub roots: IndexVec<RootIdx, Root>,
     /// Damage that concerns no single image.
     pub faults: Vec<Error>,
     /// Remarks on how it is read that are no errors.
@@ -52,7 +54,7 @@ pub struct Archive {
     /// True for a part of the container's images, see [`Archive::part`].
     pub is_part: bool,
     /// Roots that lead to each image; made on first use.
-    pub(super) roots_of: OnceLock<Vec<Vec<usize>>>,
+    pub(super) roots_of: OnceLock<IndexVec<ImageIdx, Vec<RootIdx>>>,
     /// Index of names and digests; made on first use.
     pub(super) lookup: OnceLock<Lookup>,
 }
@@ -108,9 +110,9 @@ pub struct Root {
     /// Values of `org.opencontainers.image.ref.name` in `index.json`, by which skopeo selects.
     pub ref_names: Vec<String>,
     /// Node that `index.json` points to.
-    pub node: Option<usize>,
+    pub node: Option<NodeIdx>,
     /// Image that `manifest.json` describes.
-    pub image: Option<usize>,
+    pub image: Option<ImageIdx>,
     /// Positions of its entries in `index.json`.
     pub positions: Vec<usize>,
     /// Position of its item in `manifest.json`.
@@ -145,7 +147,7 @@ impl Root {
 }
 
 /// Returns the images that a node leads to, each once, in the order of the indexes, without attestations and artifacts.
-pub(super) fn images_below(nodes: &[Node], node: usize) -> Vec<usize> {
+pub(super) fn images_below(nodes: &IndexVec<NodeIdx, Node>, node: NodeIdx) -> Vec<ImageIdx> {
     let mut images = Vec::new();
     let mut seen = HashSet::new();
     let mut work = vec![node];
@@ -164,7 +166,7 @@ pub(super) fn images_below(nodes: &[Node], node: usize) -> Vec<usize> {
 
 impl Archive {
     /// Returns the images of a root in the order of the index: one, or one for each platform in the archive.
-    pub fn images_of(&self, root: &Root) -> Vec<usize> {
+    pub fn images_of(&self, root: &Root) -> Vec<ImageIdx> {
         match root.node {
             Some(node) => images_below(&self.nodes, node),
             None => root.image.into_iter().collect(),
@@ -172,15 +174,15 @@ impl Archive {
     }
 
     /// Returns the images that a node leads to, in the order of the indexes.
-    pub fn images_below(&self, node: usize) -> Vec<usize> {
+    pub fn images_below(&self, node: NodeIdx) -> Vec<ImageIdx> {
         images_below(&self.nodes, node)
     }
 
     /// Returns the names of an image: those of every root that leads to it.
-    pub fn names_of(&self, image: usize) -> Vec<Name> {
+    pub fn names_of(&self, image: ImageIdx) -> Vec<Name> {
         let roots_of = self.roots_of.get_or_init(|| {
-            let mut roots_of = vec![Vec::new(); self.images.len()];
-            for (i, root) in self.roots.iter().enumerate() {
+            let mut roots_of = IndexVec::from_elem(Vec::new(), &self.images);
+            for (i, root) in self.roots.iter_enumerated() {
                 for image in self.images_of(root) {
                     roots_of[image].push(i);
                 }

@@ -5,17 +5,18 @@ use std::sync::{Arc, OnceLock};
 
 use super::chosen::Chosen;
 use super::graph::{Node, NodeKind};
-use super::image::Image;
 use super::model::{Archive, Root};
+use super::positions::{ImageIdx, NodeIdx, RootIdx};
 use crate::error::Result;
+use crate::index_vec::IndexVec;
 use crate::spec::{Platform, Reference};
 
 /// Positions that are kept.
 #[derive(Default)]
 struct Selected {
-    roots: HashSet<usize>,
-    nodes: HashSet<usize>,
-    images: HashSet<usize>,
+    roots: HashSet<RootIdx>,
+    nodes: HashSet<NodeIdx>,
+    images: HashSet<ImageIdx>,
 }
 
 impl Archive {
@@ -28,12 +29,14 @@ impl Archive {
     /// `NoSuchImage` if no chosen image is for the platform.
     pub fn part(&self, chosen: &[Chosen<'_>], platform: Option<&Platform>) -> Result<Archive> {
         let kept = self.kept(chosen, platform)?;
-        let number = |all: usize, kept: &HashSet<usize>| -> HashMap<usize, usize> {
-            let positions = (0..all).filter(|position| kept.contains(position));
-            positions.enumerate().map(|(new, old)| (old, new)).collect()
-        };
-        let images_at = number(self.images.len(), &kept.images);
-        let nodes = self.nodes.iter().enumerate();
+        let mut images = IndexVec::default();
+        let mut images_at = HashMap::new();
+        for (old, image) in self.images.iter_enumerated() {
+            if kept.images.contains(&old) {
+                images_at.insert(old, images.push(image.clone()));
+            }
+        }
+        let nodes = self.nodes.iter_enumerated();
         let nodes = nodes.map(|(position, node)| match kept.nodes.contains(&position) {
             true => kept_node(node, &kept, &images_at),
             false => Node {
@@ -43,17 +46,12 @@ impl Archive {
                 faults: Vec::new(),
             },
         });
-        let images = self.images.iter().enumerate();
-        let images = images.filter(|(position, _)| kept.images.contains(position));
-        let images: Vec<Image> = images.map(|(_, image)| image.clone()).collect();
-        let roots = self.roots.iter().enumerate();
+        let roots = self.roots.iter_enumerated();
         let roots = roots.filter(|(position, _)| kept.roots.contains(position));
-        let roots: Vec<Root> = roots
-            .map(|(_, root)| Root {
-                image: root.image.and_then(|image| images_at.get(&image).copied()),
-                ..root.clone()
-            })
-            .collect();
+        let roots = roots.map(|(_, root)| Root {
+            image: root.image.and_then(|image| images_at.get(&image).copied()),
+            ..root.clone()
+        });
         let mut part = Archive {
             place: self.place.clone(),
             format: self.format,
@@ -62,7 +60,7 @@ impl Archive {
             oci: self.oci.clone(),
             nodes: nodes.collect(),
             images,
-            roots,
+            roots: roots.collect(),
             faults: self.faults.clone(),
             notes: Vec::new(),
             is_part: true,
@@ -74,10 +72,9 @@ impl Archive {
     }
 
     fn kept(&self, chosen: &[Chosen<'_>], platform: Option<&Platform>) -> Result<Selected> {
-        let positions: HashMap<*const Root, usize> = self
+        let positions: HashMap<*const Root, RootIdx> = self
             .roots
-            .iter()
-            .enumerate()
+            .iter_enumerated()
             .map(|(position, root)| (std::ptr::from_ref(root), position))
             .collect();
         let mut kept = Selected::default();
@@ -111,13 +108,13 @@ impl Archive {
             let roots = chosen.iter().map(|one| one.root);
             return Err(self.no_such_image(&platform.to_string(), roots));
         }
-        let mut about: HashMap<usize, Vec<usize>> = HashMap::new();
-        for (position, root) in self.roots.iter().enumerate() {
+        let mut about: HashMap<NodeIdx, Vec<RootIdx>> = HashMap::new();
+        for (position, root) in self.roots.iter_enumerated() {
             for subject in self.subjects_of(root) {
                 about.entry(subject).or_default().push(position);
             }
         }
-        let mut waiting: Vec<usize> = kept.nodes.iter().copied().collect();
+        let mut waiting: Vec<NodeIdx> = kept.nodes.iter().copied().collect();
         loop {
             while let Some(node) = work.pop() {
                 if kept.nodes.insert(node) {
@@ -149,12 +146,12 @@ impl Archive {
     fn keep_image(
         &self,
         root: &Root,
-        image: usize,
-        nodes: &mut HashSet<usize>,
-        work: &mut Vec<usize>,
+        image: ImageIdx,
+        nodes: &mut HashSet<NodeIdx>,
+        work: &mut Vec<NodeIdx>,
     ) {
         let below = self.nodes_below(root.node);
-        let is_index = |node: &usize| matches!(self.nodes[*node].kind, NodeKind::Index(_));
+        let is_index = |node: &NodeIdx| matches!(self.nodes[*node].kind, NodeKind::Index(_));
         nodes.extend(below.into_iter().filter(is_index));
         if let Some(node) = self.images[image].node {
             work.push(node);
@@ -202,7 +199,7 @@ impl Archive {
 }
 
 /// Copies a kept node, without the edges of an index to nodes that are not kept.
-fn kept_node(node: &Node, kept: &Selected, images_at: &HashMap<usize, usize>) -> Node {
+fn kept_node(node: &Node, kept: &Selected, images_at: &HashMap<ImageIdx, ImageIdx>) -> Node {
     let kind = match &node.kind {
         NodeKind::Index(edges) => {
             let edges = edges.iter().filter(|edge| kept.nodes.contains(&edge.node));

@@ -10,6 +10,8 @@ use std::collections::{HashMap, HashSet};
 use super::graph::{Edge, NodeKind};
 use super::model::{Archive, Root};
 use super::name::Name;
+use super::positions::{NodeIdx, RootIdx};
+use crate::index_vec::IndexVec;
 use crate::spec::{Digest, Document, annotations};
 
 /// Returns the digest of a referrer tag's subject: `sha256-<hex>`, alone or with a suffix after a dot.
@@ -43,7 +45,7 @@ pub enum Retention {
 
 impl Archive {
     /// Returns the digest of a node's subject, if it is a referrer.
-    pub fn subject_of(&self, node: usize) -> Option<Digest> {
+    pub fn subject_of(&self, node: NodeIdx) -> Option<Digest> {
         let node = &self.nodes[node];
         let subject = match &node.kind {
             NodeKind::Image(image) => self.images[*image].manifest.as_ref()?.subject.as_ref(),
@@ -72,7 +74,7 @@ impl Archive {
     }
 
     /// Returns the subjects of a root, by its manifest and its tags, as far as they are in the graph.
-    pub fn subjects_of(&self, root: &Root) -> Vec<usize> {
+    pub fn subjects_of(&self, root: &Root) -> Vec<NodeIdx> {
         let stated = root.node.and_then(|node| self.subject_of(node));
         let tagged = root.names.iter().filter_map(subject_of_name);
         let subjects = stated.into_iter().chain(tagged);
@@ -84,12 +86,12 @@ impl Archive {
     /// Returns which roots are kept, in the order of the roots.
     ///
     /// A referrer to a kept root is kept, and so are its own referrers. Linear in the size of the graph.
-    pub fn retained(&self, retention: impl Fn(&Root) -> Retention) -> Vec<bool> {
-        let mut kept = vec![false; self.roots.len()];
+    pub fn retained(&self, retention: impl Fn(&Root) -> Retention) -> IndexVec<RootIdx, bool> {
+        let mut kept = IndexVec::from_elem(false, &self.roots);
         // Roots waiting for a node to be kept.
-        let mut waiting: HashMap<usize, Vec<usize>> = HashMap::new();
+        let mut waiting: HashMap<NodeIdx, Vec<RootIdx>> = HashMap::new();
         let mut work = Vec::new();
-        for (i, root) in self.roots.iter().enumerate() {
+        for (i, root) in self.roots.iter_enumerated() {
             if retention(root) == Retention::Keep {
                 work.push(i);
                 continue;
@@ -103,7 +105,7 @@ impl Archive {
             if std::mem::replace(&mut kept[root], true) {
                 continue;
             }
-            let mut below: Vec<usize> = self.roots[root].node.into_iter().collect();
+            let mut below: Vec<NodeIdx> = self.roots[root].node.into_iter().collect();
             while let Some(node) = below.pop() {
                 if !seen.insert(node) {
                     continue;
@@ -118,7 +120,7 @@ impl Archive {
     }
 
     /// Returns the nodes of the attestations about a manifest in the indexes below a root.
-    pub fn attestations_about(&self, root: &Root, manifest: &Digest) -> Vec<usize> {
+    pub fn attestations_about(&self, root: &Root, manifest: &Digest) -> Vec<NodeIdx> {
         let mut found = Vec::new();
         for node in self.nodes_below(root.node) {
             let NodeKind::Index(edges) = &self.nodes[node].kind else {
@@ -134,10 +136,10 @@ impl Archive {
     }
 
     /// Returns the nodes below some nodes, including them, each once.
-    pub fn nodes_below(&self, tops: impl IntoIterator<Item = usize>) -> Vec<usize> {
+    pub fn nodes_below(&self, tops: impl IntoIterator<Item = NodeIdx>) -> Vec<NodeIdx> {
         let mut found = Vec::new();
         let mut seen = HashSet::new();
-        let mut work: Vec<usize> = tops.into_iter().collect();
+        let mut work: Vec<NodeIdx> = tops.into_iter().collect();
         while let Some(node) = work.pop() {
             if !seen.insert(node) {
                 continue;

@@ -7,6 +7,7 @@ use super::image::Image;
 use super::model::{Archive, Root};
 use super::name::{Name, NameKey};
 use super::pick::Pick;
+use super::positions::{ImageIdx, NodeIdx, RootIdx};
 use super::target::Target;
 use crate::error::{Candidates, Error, Fault, Result};
 use crate::spec::Platform;
@@ -19,7 +20,7 @@ pub struct Selection<'a> {
     /// The root; `None` for an image below an index that was selected by digest.
     pub root: Option<&'a Root>,
     /// Position of the image in [`Archive::images`].
-    pub index: usize,
+    pub index: ImageIdx,
 }
 
 impl<'a> Selection<'a> {
@@ -84,16 +85,12 @@ impl Archive {
             Pick::Only => self.roots.iter().collect(),
             Pick::Position(position) => {
                 let by_index = self.docker.is_none();
-                let is_meant = |i: usize, root: &Root| match by_index {
+                let is_meant = |(i, root): &(RootIdx, &Root)| match by_index {
                     true => root.positions.contains(position),
-                    false => i == *position,
+                    false => *i == RootIdx::from(*position),
                 };
-                self.roots
-                    .iter()
-                    .enumerate()
-                    .filter(|(i, root)| is_meant(*i, root))
-                    .map(|(_, root)| root)
-                    .collect()
+                let meant = self.roots.iter_enumerated().filter(is_meant);
+                meant.map(|(_, root)| root).collect()
             }
             Pick::Name(wanted) => self.roots_named(wanted),
             Pick::Digest(_) => Vec::new(),
@@ -170,7 +167,7 @@ impl Archive {
     }
 
     /// Returns the image for a platform; without a platform the one for the host, or the only one.
-    pub fn choose(&self, images: &[usize], platform: Option<&Platform>) -> Option<usize> {
+    pub fn choose(&self, images: &[ImageIdx], platform: Option<&Platform>) -> Option<ImageIdx> {
         let find = |wanted: &Platform| {
             let ranked = images.iter().copied();
             let ranked = ranked.filter_map(|i| Some((self.images[i].platform.rank(wanted)?, i)));
@@ -202,7 +199,12 @@ impl Archive {
         }
     }
 
-    fn no_choice_error(&self, root: &Root, images: &[usize], platform: Option<&Platform>) -> Error {
+    fn no_choice_error(
+        &self,
+        root: &Root,
+        images: &[ImageIdx],
+        platform: Option<&Platform>,
+    ) -> Error {
         let platforms: Vec<String> = images
             .iter()
             .map(|&i| self.images[i].platform.to_string())
@@ -256,7 +258,7 @@ impl Archive {
     /// Returns the indexes that lead from the root to the image: if one is damaged, another image may be meant.
     fn indexes_above(&self, selection: &Selection<'_>) -> impl Iterator<Item = &Node> {
         let mut seen = std::collections::HashSet::new();
-        let mut work: Vec<usize> = selection
+        let mut work: Vec<NodeIdx> = selection
             .root
             .and_then(|root| root.node)
             .into_iter()

@@ -3,25 +3,26 @@
 use std::collections::HashMap;
 
 use super::name::NameKey;
+use super::positions::{ImageIdx, NodeIdx, RootIdx};
 use crate::spec::Digest;
 
 /// Target of an ID or digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Target {
     /// Root, by position: selected by its own digest, or by the only image in it.
-    Root(usize),
+    Root(RootIdx),
     /// One of several images below a root.
     Image {
         /// Position of the root.
-        root: usize,
+        root: RootIdx,
         /// Position of the image.
-        image: usize,
+        image: ImageIdx,
     },
 }
 
 impl Target {
     /// Returns the position of the root.
-    pub fn root(self) -> usize {
+    pub fn root(self) -> RootIdx {
         match self {
             Target::Root(root) | Target::Image { root, .. } => root,
         }
@@ -31,9 +32,9 @@ impl Target {
 /// Index of names, IDs and digests, made on first use.
 #[derive(Debug, Default)]
 pub(super) struct Lookup {
-    pub nodes: HashMap<Digest, usize>,
+    pub nodes: HashMap<Digest, NodeIdx>,
     /// Roots by each of their names, and by the texts of their `ref.name`.
-    pub names: HashMap<NameKey, Vec<usize>>,
+    pub names: HashMap<NameKey, Vec<RootIdx>>,
     pub ids: Vec<KnownId>,
 }
 

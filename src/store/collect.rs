@@ -168,7 +168,7 @@ impl Store {
 fn reachable(archive: &Archive, parts: &HashSet<&Digest>, strict: bool) -> Result<HashSet<Digest>> {
     let mut digests = HashSet::new();
     let mut seen = HashSet::new();
-    let mut work: Vec<usize> = archive.roots.iter().filter_map(|root| root.node).collect();
+    let mut work: Vec<_> = archive.roots.iter().filter_map(|root| root.node).collect();
     while let Some(position) = work.pop() {
         let node = &archive.nodes[position];
         if parts.contains(&node.descriptor.digest) || !seen.insert(position) {

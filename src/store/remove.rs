@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::archive::{Archive, Name, Pick, Root, Target};
+use crate::archive::{Archive, ImageIdx, Name, NodeIdx, Pick, Root, Target};
 use crate::error::{Error, Fault, Result};
 use crate::spec::{Digest, Platform};
 use crate::store::{Freed, RemovalTarget, Store};
@@ -153,8 +153,8 @@ fn for_platform<'a>(
     let mut targets = Vec::new();
     for root in roots {
         let images = archive.images_of(root);
-        let fits = |image: &&usize| archive.images[**image].platform.is_same_as(platform);
-        let fitting: Vec<usize> = images.iter().filter(fits).copied().collect();
+        let fits = |&image: &ImageIdx| archive.images[image].platform.is_same_as(platform);
+        let fitting: Vec<_> = images.iter().copied().filter(fits).collect();
         if fitting.is_empty() {
             let here = images.iter().map(|&image| &archive.images[image].platform);
             return Err(Error::no_such_image(
@@ -166,12 +166,10 @@ fn for_platform<'a>(
             // All images of the index are selected.
             continue;
         }
-        let position = archive
-            .roots
-            .iter()
-            .position(|other| std::ptr::eq(other, root));
-        for image in fitting {
-            targets.extend(position.map(|root| Target::Image { root, image }));
+        let mut roots = archive.roots.iter_enumerated();
+        if let Some((root, _)) = roots.find(|(_, other)| std::ptr::eq(*other, root)) {
+            let fitting = fitting.into_iter();
+            targets.extend(fitting.map(|image| Target::Image { root, image }));
         }
     }
     match targets.is_empty() {
@@ -187,7 +185,7 @@ fn add(
     selected: Selected<'_>,
     force: bool,
     removals: &mut Vec<RemovalTarget>,
-    gone: &mut Vec<usize>,
+    gone: &mut Vec<ImageIdx>,
 ) -> Result<()> {
     let targets = match selected {
         Selected::Names(names) => {
@@ -234,7 +232,7 @@ fn add_part(
     archive: &Archive,
     text: &str,
     root: &Root,
-    image: usize,
+    image: ImageIdx,
     force: bool,
     removals: &mut Vec<RemovalTarget>,
 ) -> Result<()> {
@@ -258,7 +256,7 @@ fn add_part(
             names.join(" and ")
         )));
     }
-    let mut attestations: BTreeSet<usize> = BTreeSet::new();
+    let mut attestations: BTreeSet<NodeIdx> = BTreeSet::new();
     for holder in holders {
         attestations.extend(archive.attestations_about(holder, &digest));
         if holder.node == Some(node) || archive.images_of(holder) == [image] {
@@ -271,7 +269,7 @@ fn add_part(
     removals.extend(about.map(RemovalTarget::Part));
     removals.push(RemovalTarget::Part(digest));
     // The index is removed if all of its images are.
-    let is_out = |&image: &usize| {
+    let is_out = |&image: &ImageIdx| {
         let node = archive.images[image].node;
         node.is_some_and(|node| {
             let digest = &archive.nodes[node].descriptor.digest;

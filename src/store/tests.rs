@@ -208,7 +208,8 @@ fn an_interrupted_first_load_is_consistent() {
 #[test]
 fn an_interrupted_tag_is_consistent() {
     let archive = foreign("skopeo-oci.tar");
-    let node = archive.roots[0].node.expect("a node");
+    let root = archive.roots.first().expect("a root");
+    let node = root.node.expect("a node");
     let target = archive.nodes[node].descriptor.digest.clone();
     interrupt_everywhere("tag", |store| {
         store
@@ -230,10 +231,9 @@ fn a_tag_for_a_removed_image_is_refused() {
     let directory = tempfile::tempdir().expect("a directory");
     let store = Store::at(directory.path().join("store"));
     let archive = foreign("skopeo-oci.tar");
-    let target = archive.nodes[archive.roots[0].node.expect("a node")]
-        .descriptor
-        .digest
-        .clone();
+    let root = archive.roots.first().expect("a root");
+    let node = root.node.expect("a node");
+    let target = archive.nodes[node].descriptor.digest.clone();
     let bundle = bundle(&archive, "a:1");
     store
         .add(&bundle, Policy::Replace, &Meter::default())

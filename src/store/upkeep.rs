@@ -3,8 +3,10 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::remove::{Removal, digest_of, id_of, remove_targets};
-use crate::archive::Filter;
-use crate::archive::{Archive, BlobNames, Container, Name, NodeKind, Retention, Root};
+use crate::archive::{
+    Archive, BlobNames, Container, Filter, ImageIdx, Name, NodeIdx, NodeKind, Retention, Root,
+    RootIdx,
+};
 use crate::error::Result;
 use crate::layer::Limits;
 use crate::spec::Digest;
@@ -36,7 +38,7 @@ pub fn prune(store: &Store, archive: &Archive, options: &PruneOptions) -> Result
         .map(|(root, _)| root)
         .collect();
     if options.dry_run {
-        let gone: HashSet<usize> = roots.iter().filter_map(|root| root.node).collect();
+        let gone: HashSet<NodeIdx> = roots.iter().filter_map(|root| root.node).collect();
         let kept = archive
             .roots
             .iter()
@@ -113,7 +115,7 @@ fn retention(archive: &Archive, root: &Root, options: &PruneOptions) -> Retentio
 }
 
 /// All blobs below a node that are present, with their stored sizes.
-fn blobs_below(archive: &Archive, top: usize) -> HashMap<Digest, u64> {
+fn blobs_below(archive: &Archive, top: NodeIdx) -> HashMap<Digest, u64> {
     let mut blobs = HashMap::new();
     let mut seen = HashSet::new();
     let mut work = vec![top];
@@ -194,7 +196,7 @@ pub fn usage(sources: &[(&Archive, Option<Vec<&Root>>)], limits: &Limits) -> Res
     let mut held: Vec<HashMap<Digest, u64>> = Vec::new();
     for (archive, selected) in grouped(sources) {
         let stays = archive.retained(|root| retention(archive, root, &PruneOptions::default()));
-        for ((position, root), stays) in archive.roots.iter().enumerate().zip(stays) {
+        for ((position, root), stays) in archive.roots.iter_enumerated().zip(stays) {
             let blobs = match (root.node, root.image) {
                 (Some(node), _) => blobs_below(archive, node),
                 (None, Some(image)) => docker_blobs(archive, image),
@@ -260,16 +262,16 @@ pub fn usage(sources: &[(&Archive, Option<Vec<&Root>>)], limits: &Limits) -> Res
 /// Each archive once, with the positions of its selected roots; `None` for all.
 fn grouped<'a>(
     sources: &[(&'a Archive, Option<Vec<&Root>>)],
-) -> Vec<(&'a Archive, Option<HashSet<usize>>)> {
-    let mut groups: Vec<(&Archive, Option<HashSet<usize>>)> = Vec::new();
+) -> Vec<(&'a Archive, Option<HashSet<RootIdx>>)> {
+    let mut groups: Vec<(&Archive, Option<HashSet<RootIdx>>)> = Vec::new();
     let mut known: HashMap<*const Archive, usize> = HashMap::new();
-    let mut positions: HashMap<*const Root, usize> = HashMap::new();
+    let mut positions: HashMap<*const Root, RootIdx> = HashMap::new();
     for (archive, roots) in sources {
         let group = *known
             .entry(std::ptr::from_ref(*archive))
             .or_insert_with(|| {
                 groups.push((archive, Some(HashSet::new())));
-                for (position, root) in archive.roots.iter().enumerate() {
+                for (position, root) in archive.roots.iter_enumerated() {
                     positions.insert(std::ptr::from_ref(root), position);
                 }
                 groups.len() - 1
@@ -288,7 +290,7 @@ fn grouped<'a>(
 }
 
 /// Blobs of an image without a manifest: its config, and its layers by diff ID.
-fn docker_blobs(archive: &Archive, image: usize) -> HashMap<Digest, u64> {
+fn docker_blobs(archive: &Archive, image: ImageIdx) -> HashMap<Digest, u64> {
     let image = &archive.images[image];
     let mut blobs = HashMap::new();
     if let (Some(bytes), crate::archive::ImageId::Config(id)) = (&image.config_bytes, &image.id) {

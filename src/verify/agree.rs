@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use super::finding::{Found, Severity};
 use super::labels::Labels;
 use crate::archive::{
-    self, Archive, Content, DockerItem, Edge, Format, ImageId, Name, NodeKind, Presence,
+    self, Archive, Content, DockerItem, Edge, Format, ImageId, ImageIdx, Name, NodeIdx, NodeKind,
+    Presence, Root,
 };
 use crate::error::{At, Fault};
 use crate::spec::{Descriptor, Document, Reference};
@@ -63,7 +64,7 @@ pub(super) fn documents(archive: &Archive, labels: &Labels, found: &mut Found) {
             );
         }
     }
-    for (i, image) in archive.images.iter().enumerate() {
+    for (i, image) in archive.images.iter_enumerated() {
         let place = || labels.image(i);
         if let Some(entries) = image.history_mismatch() {
             let message = format!(
@@ -181,7 +182,7 @@ pub(super) fn halves(archive: &Archive, found: &mut Found) {
 }
 
 /// The image of each item of `manifest.json`.
-fn item_images(archive: &Archive) -> HashMap<usize, usize> {
+pub(super) fn item_images(archive: &Archive) -> HashMap<usize, ImageIdx> {
     let roots = archive.roots.iter();
     roots
         .filter_map(|root| Some((root.item?, root.image?)))
@@ -202,7 +203,7 @@ pub(super) fn names(archive: &Archive, found: &mut Found) {
         return;
     }
     let images = item_images(archive);
-    let mut below: HashMap<usize, HashSet<&ImageId>> = HashMap::new();
+    let mut below: HashMap<NodeIdx, HashSet<&ImageId>> = HashMap::new();
     let mut clash = HashSet::new();
     let mut both: Vec<(&String, usize, usize)> = tags
         .iter()
@@ -234,14 +235,10 @@ pub(super) fn names(archive: &Archive, found: &mut Found) {
             );
         }
     }
-    let roots: HashMap<usize, usize> = archive
-        .roots
-        .iter()
-        .enumerate()
-        .filter_map(|(i, root)| Some((root.item?, i)))
-        .collect();
+    let roots = archive.roots.iter();
+    let roots: HashMap<usize, &Root> = roots.filter_map(|root| Some((root.item?, root))).collect();
     for (i, item) in docker.items.iter().enumerate() {
-        let (Some(&image), Some(&root)) = (images.get(&i), roots.get(&i)) else {
+        let (Some(&image), Some(root)) = (images.get(&i), roots.get(&i)) else {
             continue;
         };
         let place = format!("manifest.json[{i}]");
@@ -256,7 +253,7 @@ pub(super) fn names(archive: &Archive, found: &mut Found) {
             }
             continue;
         }
-        let listed = archive.roots[root].positions.iter();
+        let listed = root.positions.iter();
         let there: HashSet<String> = listed
             .filter_map(|&position| Name::from_annotations(&oci.edges[position].descriptor))
             .filter_map(|name| full_name(&name))
@@ -291,7 +288,7 @@ pub(super) fn unlisted(archive: &Archive, labels: &Labels, found: &mut Found) {
     }
     for root in archive.roots.iter().filter(|root| root.item.is_none()) {
         let images = archive.images_of(root);
-        let listed = |&image: &usize| archive.images[image].item.is_some();
+        let listed = |&image: &ImageIdx| archive.images[image].item.is_some();
         let (Some(&image), Some(position)) = (images.first(), root.positions.first()) else {
             continue;
         };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::finding::{Found, Severity};
 use super::labels::Labels;
-use crate::archive::Archive;
+use crate::archive::{Archive, ImageIdx};
 use crate::layer::Whiteout;
 use crate::tree::{Listing, Tree};
 
@@ -23,13 +23,13 @@ const FAULTS: usize = 20;
 pub(super) fn layers(
     archive: &Archive,
     labels: &Labels,
-    listing: impl Fn(usize, usize) -> Option<(usize, Arc<Listing>)>,
+    listing: impl Fn(ImageIdx, usize) -> Option<(usize, Arc<Listing>)>,
     found: &mut Found,
 ) {
     let mut seen = HashSet::new();
     let mut applied = 0_usize;
     let mut left_out = 0;
-    for (image, described) in archive.images.iter().enumerate() {
+    for (image, described) in archive.images.iter_enumerated() {
         let known: Option<Vec<_>> = (0..described.layers.len())
             .map(|layer| listing(image, layer))
             .collect();

@@ -76,7 +76,7 @@ pub(super) fn read(
             applicable.insert(key, (number, Arc::new(listing)));
         }
     }
-    let listing = |image: usize, layer: usize| {
+    let listing = |image, layer: usize| {
         let content = archive.images.get(image)?.layers.get(layer)?.content()?;
         applicable.get(&key(content)).cloned()
     };

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::finding::{Found, Severity};
 use super::references::path;
-use crate::archive::{Archive, Edge, Format, ImageId, Node, NodeKind};
+use crate::archive::{Archive, Edge, Format, Image, ImageId, Node, NodeKind};
 use crate::error::{Error, Fault};
 use crate::spec::schema::{self, Kind};
 use crate::spec::{Document, MediaType, json};
@@ -26,8 +26,8 @@ pub(super) fn schemas(archive: &Archive, found: &mut Found) {
         }
     }
     let mut seen = HashSet::new();
-    for image in 0..archive.images.len() {
-        let bytes = archive.images[image].config_bytes.as_ref();
+    for image in &archive.images {
+        let bytes = image.config_bytes.as_ref();
         if bytes.is_none_or(|bytes| seen.insert(bytes.as_ptr())) {
             for (severity, error) in config(archive, image) {
                 found.schema(severity, &error);
@@ -39,8 +39,7 @@ pub(super) fn schemas(archive: &Archive, found: &mut Found) {
 /// Violations of the schema rules in the config of an image: errors where engines fail to read it, else warnings.
 ///
 /// Each has the config as its context.
-pub(crate) fn config(archive: &Archive, image: usize) -> Vec<(Severity, Error)> {
-    let image = &archive.images[image];
+pub(crate) fn config(archive: &Archive, image: &Image) -> Vec<(Severity, Error)> {
     let (kind, place) = match (&image.manifest, &image.id) {
         (Some(manifest), _) => {
             let config = manifest.config.as_ref();

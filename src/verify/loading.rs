@@ -12,7 +12,7 @@ use super::finding::{Found, Severity, oddity};
 use super::labels::Labels;
 use super::report::key;
 use super::{Finding, apply, documents};
-use crate::archive::{Archive, Content, Layer};
+use crate::archive::{Archive, Content, ImageIdx, Layer};
 use crate::error::Result;
 use crate::layer::{Anomalies, Limits};
 use crate::parallel::in_parallel;
@@ -23,7 +23,12 @@ use crate::write::Scans;
 ///
 /// `scans` holds the scans of layers that were copied. Costs reading the headers of uncompressed layers;
 /// contents are skipped. Layers that `scans` lacks are decoded. Layers apply to one another only where all of an image could be seen.
-pub fn glance(archive: &Archive, images: &[usize], limits: &Limits, scans: &Scans) -> Vec<Finding> {
+pub fn glance(
+    archive: &Archive,
+    images: &[ImageIdx],
+    limits: &Limits,
+    scans: &Scans,
+) -> Vec<Finding> {
     let mut found = Found::default();
     documents::schemas(archive, &mut found);
     let labels = Labels::new(archive);
@@ -51,8 +56,8 @@ pub fn glance(archive: &Archive, images: &[usize], limits: &Limits, scans: &Scan
             Err(error) => found.error_within(&error, places),
         }
     }
-    let wanted: HashSet<usize> = images.iter().copied().collect();
-    let listing = |image: usize, layer: usize| {
+    let wanted: HashSet<ImageIdx> = images.iter().copied().collect();
+    let listing = |image, layer: usize| {
         let layers = &archive
             .images
             .get(image)

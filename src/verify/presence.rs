@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::finding::{Found, Severity};
 use super::labels::Labels;
 use super::references::{path, schema1_layers};
-use crate::archive::{Archive, Format, Gaps, NodeKind, Presence};
+use crate::archive::{Archive, Format, Gaps, NodeIdx, NodeKind, Presence};
 use crate::error::Fault;
 
 /// Adds the faults that were found when the archive was opened.
@@ -15,7 +15,7 @@ pub(super) fn opening(archive: &Archive, gaps: &Gaps, found: &mut Found) {
         found.error(error);
     }
     let lone = archive.format == Format::Document;
-    for (i, node) in archive.nodes.iter().enumerate() {
+    for (i, node) in archive.nodes.iter_enumerated() {
         let is_sparse = matches!(node.kind, NodeKind::Image(image) if gaps.is_sparse(image));
         for error in &node.faults {
             // A missing config of an image without layers is part of the same gap.
@@ -35,9 +35,9 @@ pub(super) fn presence(archive: &Archive, gaps: &Gaps, labels: &Labels, found: &
     if archive.format == Format::Document {
         return false;
     }
-    let top: HashSet<usize> = archive.roots.iter().filter_map(|root| root.node).collect();
+    let top: HashSet<NodeIdx> = archive.roots.iter().filter_map(|root| root.node).collect();
     let mut sparse = false;
-    for (i, node) in archive.nodes.iter().enumerate() {
+    for (i, node) in archive.nodes.iter_enumerated() {
         let digest = &node.descriptor.digest;
         for layer in schema1_layers(node) {
             if let Ok(None) = archive.container.get(&path(archive, &layer)) {
@@ -73,7 +73,7 @@ pub(super) fn presence(archive: &Archive, gaps: &Gaps, labels: &Labels, found: &
             found.add(Severity::Note, "sparse", "", message);
         }
     }
-    for (position, image) in archive.images.iter().enumerate() {
+    for (position, image) in archive.images.iter_enumerated() {
         let lost = image.node.is_none_or(|node| gaps.is_damage(node));
         let is_sparse = gaps.is_sparse(position) && !lost;
         for (i, layer) in image.layers.iter().enumerate() {

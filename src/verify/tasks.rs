@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use super::agree::item_images;
 use super::finding::{Found, Severity};
 use super::labels::Labels;
 use super::references::path;
 use super::report::{Key, key};
-use crate::archive::{Archive, Content, Format, NodeKind};
+use crate::archive::{Archive, Content, Format, ImageIdx, NodeKind};
 use crate::spec::{Descriptor, Digest, LayerKind, MediaType};
 
 /// One run of bytes to read, with everything that documents state of it.
@@ -17,7 +18,7 @@ pub(super) struct Task<'a> {
     pub digest: Option<Digest>,
     pub descriptors: Vec<&'a Descriptor>,
     /// First image and layer that use it, for the order of the findings; other blobs come last.
-    pub order: (usize, usize),
+    pub order: (ImageIdx, usize),
     /// Layers of images that use it.
     pub claims: Vec<Claim<'a>>,
     /// Number of equal claims; only the first ones are kept.
@@ -104,7 +105,7 @@ impl<'a> Tasks<'a> {
                 content: content.clone(),
                 digest: None,
                 descriptors: Vec::new(),
-                order: (usize::MAX, 0),
+                order: (usize::MAX.into(), 0),
                 claims: Vec::new(),
                 claimed: HashMap::new(),
             });
@@ -115,7 +116,7 @@ impl<'a> Tasks<'a> {
 
     /// Adds the layers of all images.
     pub fn layers(&mut self, archive: &'a Archive, labels: &Labels) {
-        for (i, image) in archive.images.iter().enumerate() {
+        for (i, image) in archive.images.iter_enumerated() {
             for (n, layer) in image.layers.iter().enumerate() {
                 let Some(content) = layer.content() else {
                     continue;
@@ -140,10 +141,7 @@ impl<'a> Tasks<'a> {
         let Some(docker) = &archive.docker else {
             return;
         };
-        let roots = archive.roots.iter();
-        let images: HashMap<usize, usize> = roots
-            .filter_map(|root| Some((root.item?, root.image?)))
-            .collect();
+        let images = item_images(archive);
         for (i, item) in docker.items.iter().enumerate() {
             let Some(&position) = images.get(&i) else {
                 continue;

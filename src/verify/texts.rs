@@ -35,7 +35,7 @@ pub(super) fn check(archive: &Archive, labels: &Labels, found: &mut Found) {
         }
     }
     let mut seen = HashSet::new();
-    for (i, image) in archive.images.iter().enumerate() {
+    for (i, image) in archive.images.iter_enumerated() {
         let bytes = image.config_bytes.as_ref();
         if let Some(bytes) = bytes.filter(|_| seen.insert(&image.id)) {
             document(labels.image(i).to_owned(), bytes, found);

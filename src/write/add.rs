@@ -12,7 +12,8 @@ use super::media_types::MediaTypes;
 use super::output::{Change, ImageOut, LayerOut, Source, descriptor};
 use super::signatures;
 use crate::archive::{
-    Archive, BlobNames, Content, Gaps, Image, ImageId, Layer, NodeKind, Presence, Root,
+    Archive, BlobNames, Content, Gaps, Image, ImageId, ImageIdx, Layer, NodeIdx, NodeKind,
+    Presence, Root,
 };
 use crate::blob::{Compression, sha256};
 use crate::error::{At, Error, Result};
@@ -31,7 +32,7 @@ impl Bundle {
         &mut self,
         archive: &Archive,
         root: &Root,
-        chosen: Option<usize>,
+        chosen: Option<ImageIdx>,
         names: Vec<ListedName>,
     ) -> Result<()> {
         let image = chosen.or(root.image);
@@ -60,7 +61,7 @@ impl Bundle {
     pub fn add_image(
         &mut self,
         archive: &Archive,
-        image: usize,
+        image: ImageIdx,
         names: Vec<ListedName>,
     ) -> Result<()> {
         if let Some(fault) = archive.faults_of(image).next() {
@@ -79,7 +80,7 @@ impl Bundle {
         self.add_entry(archive, descriptor, Some(image), names, None)
     }
 
-    fn add_root_node(&mut self, archive: &Archive, node: usize) -> Result<Descriptor> {
+    fn add_root_node(&mut self, archive: &Archive, node: NodeIdx) -> Result<Descriptor> {
         self.add_nodes(archive, node)?;
         let descriptor = &archive.nodes[node].descriptor;
         // The names replace the annotations of the entry; all others are inside the document.
@@ -94,7 +95,7 @@ impl Bundle {
         &mut self,
         archive: &Archive,
         descriptor: Descriptor,
-        image: Option<usize>,
+        image: Option<ImageIdx>,
         names: Vec<ListedName>,
         stated: Option<Stated>,
     ) -> Result<()> {
@@ -153,7 +154,7 @@ impl Bundle {
     }
 
     /// Adds a node and all nodes and blobs that it leads to.
-    fn add_nodes(&mut self, archive: &Archive, top: usize) -> Result<()> {
+    fn add_nodes(&mut self, archive: &Archive, top: NodeIdx) -> Result<()> {
         let mut seen = HashSet::new();
         let mut work = VecDeque::from([top]);
         let mut gaps = None;
@@ -346,7 +347,7 @@ impl Bundle {
 
 /// Refuses a root that leads to no image because its documents are missing. An index that lacks only some of its
 /// platforms passes.
-fn check_has_images(archive: &Archive, top: usize) -> Result<()> {
+fn check_has_images(archive: &Archive, top: NodeIdx) -> Result<()> {
     let (mut seen, mut work) = (HashSet::new(), vec![top]);
     let mut missing = None;
     while let Some(number) = work.pop() {

@@ -8,7 +8,7 @@ use super::bundle::Bundle;
 use super::listed::{Listed, ListedName};
 use super::media_types::MediaTypes;
 use super::output::{ImageOut, LayerOut, Source, descriptor};
-use crate::archive::{Archive, Content, Kept};
+use crate::archive::{Archive, Content, ImageIdx, Kept};
 use crate::blob::sha256;
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::Scan;
@@ -78,7 +78,7 @@ impl NewLayer {
     /// # Errors
     /// The first known fault of the image; `BlobMissing` and `MemberMissing` for missing layers; `LayerCount` for a
     /// config that does not match.
-    pub fn of_image(archive: &Archive, image: usize) -> Result<(Vec<Self>, MediaTypes)> {
+    pub fn of_image(archive: &Archive, image: ImageIdx) -> Result<(Vec<Self>, MediaTypes)> {
         if let Some(fault) = archive.faults_of(image).next() {
             return Err(fault.clone());
         }

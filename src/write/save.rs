@@ -1,6 +1,6 @@
 //! The selected images of archives, collected in one bundle.
 
-use crate::archive::{Archive, Chosen, Name, Root};
+use crate::archive::{Archive, Chosen, ImageIdx, Name, Root};
 use crate::error::{Error, Fault, Result};
 use crate::spec::Platform;
 use crate::write::{Bundle, ListedName};
@@ -60,7 +60,7 @@ pub fn add_root(
     all: &[&Root],
     platform: Option<&Platform>,
     names: Vec<ListedName>,
-) -> Result<Option<usize>> {
+) -> Result<Option<ImageIdx>> {
     let images = archive.images_of(root);
     let chosen = archive.choose(&images, platform);
     let one = chosen.or(images.first().copied());

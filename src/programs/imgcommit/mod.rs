@@ -116,7 +116,7 @@ fn squash(args: &Args, image: &ImageArg, options: &CommitOptions, io: &mut Io) -
     }
     let opened = open(args, image, &temp_dir, io)?;
     let selection = opened.select(&args.common)?;
-    let (number, count) = (selection.index, selection.image().layers.len());
+    let (position, count) = (selection.index, selection.image().layers.len());
     if let Some((_, Some(last))) = range
         && *last != count
     {
@@ -133,7 +133,7 @@ fn squash(args: &Args, image: &ImageArg, options: &CommitOptions, io: &mut Io) -
     };
     let first = range.as_ref().map_or(0, |(first, _)| *first);
     let from = args.from.map_or(first, |from| from as usize - 1);
-    let (bundle, id) = commit::squash(&opened.archive, number, from, &packer, options)?;
+    let (bundle, id) = commit::squash(&opened.archive, position, from, &packer, options)?;
     drop(progress);
     let delivered = args.destination.deliver(&bundle, &id, &args.common, io);
     delivered.map_err(|error| of_image(error, &opened))
@@ -188,7 +188,7 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
     let temp_dir = temp_dir(args)?;
     let opened = open(args, base, &temp_dir, io)?;
     let selection = opened.select(&args.common)?;
-    let number = selection.index;
+    let position = selection.index;
     if recode.compression.is_none() && args.layer_out.is_none() {
         recode.compression = codec_of(selection.image());
     }
@@ -199,7 +199,7 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
         temp_dir: &temp_dir,
         meter: &meter,
     };
-    let made = commit::commit_layer(&opened.archive, number, changed, &packer, options)?;
+    let made = commit::commit_layer(&opened.archive, position, changed, &packer, options)?;
     drop(progress);
     cli::warn_of_cache(options.cache.as_ref(), io);
     if made.left_out {
@@ -219,7 +219,7 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
     if made.layer.is_none() {
         io.note("no changes: the image has no new layer");
     }
-    let (bundle, id) = commit::commit(&opened.archive, number, made, &packer, options)?;
+    let (bundle, id) = commit::commit(&opened.archive, position, made, &packer, options)?;
     let delivered = args.destination.deliver(&bundle, &id, &args.common, io);
     delivered.map_err(|error| of_image(error, &opened))
 }

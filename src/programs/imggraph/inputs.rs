@@ -1,9 +1,10 @@
 //! Archives that are drawn, and the images selected from them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::args::{Args, FormatArg, SizeArg, ViewArg};
-use crate::archive::{self, Archive, Filter, Name, Open, Pick, Root, Sizes};
+use crate::archive::{self, Archive, Filter, ImageIdx, Name, Open, Pick, Root, Sizes};
 use crate::blob::Meter;
 use crate::cli::{self, Io, Openings, Takes};
 use crate::error::At;
@@ -16,7 +17,7 @@ pub struct Input {
     /// Selection on the command line.
     pub pick: Pick,
     /// Positions of the images that the filters accept.
-    pub images: Vec<usize>,
+    pub images: Vec<ImageIdx>,
     /// Sizes of the layers, if measured.
     pub sizes: Sizes,
 }
@@ -92,19 +93,15 @@ pub fn select(args: &Args, inputs: &mut [Input], filters: &[Filter], io: &mut Io
         for fault in faults {
             io.fail(&fault.clone().at(archive.place.clone()));
         }
-        let mut images: Vec<usize> = Vec::new();
-        let mut seen = vec![false; archive.images.len()];
+        let mut images: Vec<ImageIdx> = Vec::new();
+        let mut seen = HashSet::new();
         for root in roots {
             let below = archive.images_of(root);
             let below = match &args.common.platform {
                 Some(platform) => archive.choose(&below, Some(platform)).into_iter().collect(),
                 None => below,
             };
-            images.extend(
-                below
-                    .into_iter()
-                    .filter(|&i| !std::mem::replace(&mut seen[i], true)),
-            );
+            images.extend(below.into_iter().filter(|&image| seen.insert(image)));
         }
         images.retain(|&i| is_selected(archive, i, filters, &limits));
         one.images = images;
@@ -137,7 +134,7 @@ fn age_limits(inputs: &[Input], filters: &[Filter]) -> Result<Vec<(bool, Option<
 }
 
 /// Returns the creation time of an image in nanoseconds.
-fn created(archive: &Archive, image: usize) -> Option<i128> {
+fn created(archive: &Archive, image: ImageIdx) -> Option<i128> {
     let text = archive.images[image].config.created.as_deref()?;
     crate::spec::Timestamp::parse(text).map(crate::spec::Timestamp::nanoseconds)
 }
@@ -145,7 +142,7 @@ fn created(archive: &Archive, image: usize) -> Option<i128> {
 /// Tests if the filters accept an image.
 fn is_selected(
     archive: &Archive,
-    i: usize,
+    i: ImageIdx,
     filters: &[Filter],
     limits: &[(bool, Option<i128>)],
 ) -> bool {

@@ -10,7 +10,7 @@ use super::dockerfile::{self, Candidate, Dockerfile};
 use super::dockerfile_text::{
     DOCKERFILE_COLUMNS, Layout, dockerfile as dockerfile_text, dockerfile_rows,
 };
-use crate::archive::{Archive, Image, Open};
+use crate::archive::{Archive, Image, ImageIdx, Open};
 use crate::blob::{Meter, NewDirectory};
 use crate::cli::{Io, Openings, Takes, Verdict};
 use crate::error::{At, During, Error, Result};
@@ -90,7 +90,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Verdict> {
 }
 
 /// Archive, positions of the images that may be a base, and true for an image that was named itself.
-type Usable = (Arc<Archive>, Vec<usize>, bool);
+type Usable = (Arc<Archive>, Vec<ImageIdx>, bool);
 
 /// Opens the archives that may have the base: those given, and those below given directories. Warns of those in a
 /// directory that cannot be read, and goes on.
@@ -114,10 +114,9 @@ fn open_bases(args: &Args, io: &mut Io) -> Result<Vec<Usable>> {
             io.warn(&fault.to_string());
         }
         for opened in archives {
-            let mut images: Vec<usize> = Vec::new();
-            for root in opened.roots()? {
-                images.extend(opened.archive.images_of(root));
-            }
+            let roots = opened.roots()?.into_iter();
+            let images = roots.flat_map(|root| opened.archive.images_of(root));
+            let images: Vec<ImageIdx> = images.collect();
             // An image is not based on itself.
             let named = !is_directory && images.len() == 1 && base.text() != args.image.text();
             found.push((opened.archive, images, named));
@@ -131,9 +130,7 @@ fn candidates<'a>(archives: &'a [Usable], of: &Image) -> Vec<(String, &'a Image,
     let mut out = Vec::new();
     for (archive, images, named) in archives {
         for &index in images {
-            let Some(image) = archive.images.get(index) else {
-                continue;
-            };
+            let image = &archive.images[index];
             let same_platform = (&image.platform.os, &image.platform.architecture)
                 == (&of.platform.os, &of.platform.architecture);
             if !same_platform {

@@ -1,6 +1,6 @@
 //! Checks of an archive before and after loading.
 
-use crate::archive::Archive;
+use crate::archive::{Archive, ImageIdx};
 use crate::blob::Meter;
 use crate::cli::Io;
 use crate::error::{Error, Fault, Result};
@@ -41,7 +41,7 @@ pub(super) fn check(archive: &Archive, limits: &Limits, quiet: bool, io: &Io) ->
 /// Warns of the errors in loaded images that show in their documents and in the scans of their layers.
 pub(super) fn warn(
     archive: &Archive,
-    images: &[usize],
+    images: &[ImageIdx],
     limits: &Limits,
     scans: &Scans,
     io: &mut Io,

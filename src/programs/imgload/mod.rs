@@ -172,7 +172,7 @@ fn load(
         let roots = roots
             .iter()
             .filter(|root| only.is_empty() || only.iter().any(|name| root.matches_name(name)));
-        let images: Vec<usize> = roots.flat_map(|root| archive.images_of(root)).collect();
+        let images: Vec<_> = roots.flat_map(|root| archive.images_of(root)).collect();
         check::warn(archive, &images, &limits, &scans, io);
     }
     Ok(loaded)

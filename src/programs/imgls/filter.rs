@@ -1,7 +1,7 @@
 //! Selection of images and rows by `--filter`.
 
 use super::rows::ListRow;
-use crate::archive::{Archive, Filter, Image, Pick};
+use crate::archive::{Archive, Filter, Image, ImageIdx, Pick};
 use crate::error::{Candidates, Error, Result};
 use crate::spec::{Digest, Timestamp};
 
@@ -129,7 +129,7 @@ fn retain_roots(rows: &mut Vec<ListRow>, keep_root: impl Fn(&ListRow) -> bool) {
 }
 
 /// Finds an image by name, ID or digest; in an index the host's, or else the first.
-fn find(archive: &Archive, wanted: &str) -> Option<usize> {
+fn find(archive: &Archive, wanted: &str) -> Option<ImageIdx> {
     let by_name = || Pick::Name(wanted.to_owned());
     let pick = match wanted.split_once('@') {
         Some((_, digest)) => Digest::parse(digest).map_or_else(|_| by_name(), Pick::Digest),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::filter::Filters;
 use super::rows::ListRow;
-use crate::archive::{Archive, Chosen, NodeKind, Pick, Root, Sizes};
+use crate::archive::{Archive, Chosen, ImageIdx, NodeIdx, NodeKind, Pick, Root, Sizes};
 use crate::error::{At, Error, Result};
 use crate::spec::{Platform, Timestamp};
 
@@ -58,7 +58,7 @@ impl<'a> Selected<'a> {
     }
 
     /// Returns the images whose rows show a size.
-    pub(super) fn images(&self, options: ListOptions<'_>) -> Vec<usize> {
+    pub(super) fn images(&self, options: ListOptions<'_>) -> Vec<ImageIdx> {
         let images = self.chosen.iter().flat_map(|one| match one.image {
             Some(image) if !options.tree => vec![image],
             _ => listed_images(self.archive, one.root, options),
@@ -137,7 +137,7 @@ fn created(archive: &Archive, root: &Root) -> Option<i128> {
 ///
 /// In a flat listing that is one image for each index: the one for the platform; without a platform the host's, or
 /// else the first in the archive.
-fn listed_images(archive: &Archive, root: &Root, options: ListOptions<'_>) -> Vec<usize> {
+fn listed_images(archive: &Archive, root: &Root, options: ListOptions<'_>) -> Vec<ImageIdx> {
     let images = archive.images_of(root);
     if options.tree {
         return images;
@@ -185,7 +185,7 @@ pub fn list(
 /// # Errors
 /// `Limit` for more than 10,000 rows.
 pub fn tree(archive: &Archive, roots: &[&Root], sizes: &Sizes) -> Result<Vec<ListRow>> {
-    let row_of = |node: usize| match &archive.nodes[node].kind {
+    let row_of = |node: NodeIdx| match &archive.nodes[node].kind {
         NodeKind::Image(image) => ListRow::image(archive, *image, sizes),
         _ => ListRow::node(archive, node),
     };
@@ -197,8 +197,8 @@ pub fn tree(archive: &Archive, roots: &[&Root], sizes: &Sizes) -> Result<Vec<Lis
             (None, Some(image)) => ListRow::image(archive, image, sizes),
             (None, None) => continue,
         };
-        let mut work: Vec<(usize, usize)> = Vec::new();
-        let mut open = |node: usize, depth: usize, work: &mut Vec<(usize, usize)>| {
+        let mut work: Vec<(NodeIdx, usize)> = Vec::new();
+        let mut open = |node, depth, work: &mut Vec<(NodeIdx, usize)>| {
             let NodeKind::Index(edges) = &archive.nodes[node].kind else {
                 return false;
             };

@@ -1,6 +1,6 @@
 //! Rows of a listing: one image, index, attestation or artifact each.
 
-use crate::archive::{Archive, Image, Name, NodeKind, Root, Sizes};
+use crate::archive::{Archive, Image, ImageIdx, Name, NodeIdx, NodeKind, Root, Sizes};
 use crate::spec::Platform;
 
 /// One row of a listing.
@@ -63,7 +63,7 @@ impl RowKind {
 
 impl ListRow {
     /// Creates the row of an image, untagged and at depth 0.
-    pub(super) fn image(archive: &Archive, position: usize, sizes: &Sizes) -> Self {
+    pub(super) fn image(archive: &Archive, position: ImageIdx, sizes: &Sizes) -> Self {
         let image = &archive.images[position];
         ListRow {
             archive: archive.place.clone(),
@@ -84,7 +84,7 @@ impl ListRow {
     }
 
     /// Creates the row of an index or manifest that is not an image, untagged and at depth 0.
-    pub(super) fn node(archive: &Archive, position: usize) -> Self {
+    pub(super) fn node(archive: &Archive, position: NodeIdx) -> Self {
         let node = &archive.nodes[position];
         let (kind, blobs) = match &node.kind {
             NodeKind::Index(_) => (RowKind::Index, 0),

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::archive::{Archive, Holder, ImageId, NodeKind};
 use crate::blob::{InputDigests, sha256};
 use crate::error::{Error, Result};
+use crate::index_vec::IndexVec;
 use crate::layer::Limits;
 use crate::spec::{Digest, MediaType};
 use crate::verify::{Severity, VerifyReport, key, path};
@@ -142,12 +143,10 @@ pub fn report(archive: &Archive, report: &VerifyReport, limits: &Limits) -> Valu
 }
 
 fn images(archive: &Archive) -> Vec<Value> {
-    let mut names: Vec<Vec<String>> = vec![Vec::new(); archive.images.len()];
+    let mut names: IndexVec<_, Vec<String>> = IndexVec::from_elem(Vec::new(), &archive.images);
     for root in &archive.roots {
         for image in archive.images_of(root) {
-            if let Some(names) = names.get_mut(image) {
-                names.extend(root.names.iter().map(ToString::to_string));
-            }
+            names[image].extend(root.names.iter().map(ToString::to_string));
         }
     }
     let images = archive.images.iter().zip(names);

@@ -80,7 +80,7 @@ fn looked(archive: &Archive, limits: &Limits) {
     let _ = archive.all_faults().map(ToString::to_string).count();
     let _ = archive.check_complete();
     let roots: Vec<_> = archive.roots.iter().collect();
-    let images: Vec<usize> = (0..archive.images.len()).collect();
+    let images: Vec<_> = archive.images.indices().collect();
     let sizes = archive::measure(archive, &images, limits, &Meter::default());
     let options = ListOptions {
         all: true,
@@ -318,7 +318,7 @@ pub fn image(data: &[u8]) {
     let (limits, meter) = (limits(), Meter::default());
     looked(&archive, &limits);
     let report = verify(&archive, &limits, &meter);
-    let images: Vec<usize> = (0..archive.images.len()).collect();
+    let images: Vec<_> = archive.images.indices().collect();
     let sizes = archive::measure(&archive, &images, &limits, &meter);
     for image in &archive.images {
         let history = imgkit::programs::imghistory::history::history(image, &sizes);

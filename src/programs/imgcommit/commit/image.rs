@@ -7,7 +7,7 @@ use super::options::CommitOptions;
 use super::pairs::Rules;
 use super::plan::plan;
 use super::side::Layers;
-use crate::archive::Archive;
+use crate::archive::{Archive, ImageIdx};
 use crate::disk::Excludes;
 use crate::error::{At, Error, Result};
 use crate::escape;
@@ -25,7 +25,7 @@ const EMPTY_LAYER: &str = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755
 /// As [`NewLayer::of_image`] and [`NewConfig::like`].
 pub fn commit(
     archive: &Archive,
-    image: usize,
+    image: ImageIdx,
     made: CommitLayer,
     packer: &Packer<'_>,
     options: &CommitOptions,
@@ -60,7 +60,7 @@ pub fn commit(
 }
 
 /// Returns the config of an image, to be changed.
-fn config_of(archive: &Archive, image: usize) -> Result<NewConfig> {
+fn config_of(archive: &Archive, image: ImageIdx) -> Result<NewConfig> {
     let bytes = archive.images[image].config_bytes.as_ref();
     let bytes = bytes.ok_or_else(|| Error::unsupported("an image without config"))?;
     NewConfig::like(bytes)
@@ -93,7 +93,7 @@ fn bundle(
 /// [`commit_layer`](super::commit_layer).
 pub fn squash(
     archive: &Archive,
-    image: usize,
+    image: ImageIdx,
     from: usize,
     packer: &Packer<'_>,
     options: &CommitOptions,

@@ -11,7 +11,7 @@ use super::options::{Changed, CommitOptions};
 use super::pairs::Rules;
 use super::plan::{Step, plan};
 use super::side::{Layers, Side};
-use crate::archive::{Archive, Image, Kept, Layer};
+use crate::archive::{Archive, Image, ImageIdx, Kept, Layer};
 use crate::blob::{CHUNK, FileRange};
 use crate::cache::{self, ListedLayer};
 use crate::disk::{Directory, Item, OverlayMark};
@@ -51,7 +51,7 @@ pub(super) fn reading(archive: &Archive) -> Reading {
 /// As [`Reading::decode_all`] and [`Tree::checked`], with the archive as context; those of reading the changed root filesystem.
 pub fn commit_layer(
     archive: &Archive,
-    image: usize,
+    image: ImageIdx,
     changed: Changed<'_>,
     packer: &Packer<'_>,
     options: &CommitOptions,

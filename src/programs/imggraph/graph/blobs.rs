@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::builder::Builder;
 use super::{EdgeKind, Graph, LayerInfo, Node, NodeKind, Source, Totals, View};
-use crate::archive::{Archive, Image, Layer, NodeKind as Kind, Presence, Root};
+use crate::archive::{Archive, Image, ImageIdx, Layer, NodeIdx, NodeKind as Kind, Presence, Root};
 use crate::spec::{Descriptor, Manifest, annotations};
 
 /// Returns the graph of blobs: archives, indexes, manifests, configs, layers, attestations, signatures and referrers. Blobs
@@ -66,7 +66,7 @@ impl Collector {
     }
 
     /// Adds a node of the archive's graph and all nodes below it, without recursion.
-    fn below(&mut self, archive: &Archive, node: usize, seen: &mut HashSet<usize>) -> usize {
+    fn below(&mut self, archive: &Archive, node: NodeIdx, seen: &mut HashSet<NodeIdx>) -> usize {
         let first = self.document(archive, node);
         let mut work = vec![(node, first)];
         while let Some((node, at)) = work.pop() {
@@ -123,7 +123,7 @@ impl Collector {
     }
 
     /// Adds an index or manifest.
-    fn document(&mut self, archive: &Archive, node: usize) -> usize {
+    fn document(&mut self, archive: &Archive, node: NodeIdx) -> usize {
         let node = &archive.nodes[node];
         let descriptor = &node.descriptor;
         let (kind, label) = match &node.kind {
@@ -304,7 +304,7 @@ impl Collector {
     }
 
     /// Adds config and layers of an image that only `manifest.json` lists.
-    fn docker_image(&mut self, archive: &Archive, position: usize) -> usize {
+    fn docker_image(&mut self, archive: &Archive, position: ImageIdx) -> usize {
         let image = &archive.images[position];
         let id = image.id.to_string();
         self.images.insert(id.clone());

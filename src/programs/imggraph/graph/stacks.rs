@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::{SizeOf, Totals};
-use crate::archive::Sizes;
-use crate::archive::{Archive, Image, Layer, Presence};
+use crate::archive::{Archive, Image, ImageIdx, Layer, Presence, Sizes};
 use crate::blob::sha256;
 use crate::spec::{Digest, History, Platform};
 
@@ -15,7 +14,7 @@ pub struct Source<'a> {
     /// Archive.
     pub archive: &'a Archive,
     /// Positions of the selected images, each once.
-    pub images: &'a [usize],
+    pub images: &'a [ImageIdx],
     /// Uncompressed sizes of its layers, if measured.
     pub sizes: &'a Sizes,
 }
@@ -80,7 +79,7 @@ pub struct StackImage {
     /// Command of the last step of its history.
     pub created_by: String,
     /// Positions of the source and of the image in its archive.
-    pub found: (usize, usize),
+    pub found: (usize, ImageIdx),
 }
 
 impl Stacks {

@@ -1,7 +1,8 @@
 //! Compression formats and their detection.
 
 /// A compression format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Compression {
     /// Uncompressed.
     None,
@@ -31,13 +32,7 @@ impl Compression {
 
     /// Lower-case name of the format; `none` for uncompressed bytes.
     pub fn name(self) -> &'static str {
-        match self {
-            Compression::None => "none",
-            Compression::Gzip => "gzip",
-            Compression::Bzip2 => "bzip2",
-            Compression::Xz => "xz",
-            Compression::Zstd => "zstd",
-        }
+        self.into()
     }
 
     /// Reports whether streams of this format can be indexed for random access (see [`Piece`](super::Piece)).

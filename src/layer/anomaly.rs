@@ -1,7 +1,12 @@
 //! Anomalies of tars: valid for this reader, but handled differently by others.
 
+use strum::EnumCount;
+
 /// Kind of an anomaly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, strum::IntoStaticStr, EnumCount,
+)]
+#[strum(serialize_all = "kebab-case")]
 #[non_exhaustive]
 pub enum AnomalyKind {
     /// A link, device, directory or FIFO states a size; common readers skip no contents there, GNU tar does.
@@ -56,64 +61,9 @@ pub enum AnomalyKind {
 }
 
 impl AnomalyKind {
-    const COUNT: usize = AnomalyKind::OddSparse as usize + 1;
-
-    /// All kinds.
-    pub const ALL: [AnomalyKind; Self::COUNT] = [
-        AnomalyKind::SizeOnLink,
-        AnomalyKind::UnknownType,
-        AnomalyKind::DuplicateExtension,
-        AnomalyKind::ConflictingNames,
-        AnomalyKind::GlobalPax,
-        AnomalyKind::AbsolutePath,
-        AnomalyKind::ClimbingPath,
-        AnomalyKind::EmptyName,
-        AnomalyKind::RootNotDirectory,
-        AnomalyKind::InvalidWhiteout,
-        AnomalyKind::NulInName,
-        AnomalyKind::MissingEndMarker,
-        AnomalyKind::OneEndBlock,
-        AnomalyKind::MissingPadding,
-        AnomalyKind::SizeDesync,
-        AnomalyKind::GlobalOverride,
-        AnomalyKind::OddNumber,
-        AnomalyKind::PrefixInDoubt,
-        AnomalyKind::SlashOnFile,
-        AnomalyKind::EmptyLink,
-        AnomalyKind::HiddenBytes,
-        AnomalyKind::PaddingData,
-        AnomalyKind::EmptyRecord,
-        AnomalyKind::OddSparse,
-    ];
-
     /// The stable name of the finding, in kebab case.
     pub fn code(self) -> &'static str {
-        match self {
-            AnomalyKind::SizeOnLink => "size-on-link",
-            AnomalyKind::UnknownType => "unknown-type",
-            AnomalyKind::DuplicateExtension => "duplicate-extension",
-            AnomalyKind::ConflictingNames => "conflicting-names",
-            AnomalyKind::GlobalPax => "global-pax",
-            AnomalyKind::AbsolutePath => "absolute-path",
-            AnomalyKind::ClimbingPath => "climbing-path",
-            AnomalyKind::EmptyName => "empty-name",
-            AnomalyKind::RootNotDirectory => "root-not-directory",
-            AnomalyKind::InvalidWhiteout => "invalid-whiteout",
-            AnomalyKind::NulInName => "nul-in-name",
-            AnomalyKind::MissingEndMarker => "missing-end-marker",
-            AnomalyKind::OneEndBlock => "one-end-block",
-            AnomalyKind::MissingPadding => "missing-padding",
-            AnomalyKind::SizeDesync => "size-desync",
-            AnomalyKind::GlobalOverride => "global-override",
-            AnomalyKind::OddNumber => "odd-number",
-            AnomalyKind::PrefixInDoubt => "prefix-in-doubt",
-            AnomalyKind::SlashOnFile => "slash-on-file",
-            AnomalyKind::EmptyLink => "empty-link",
-            AnomalyKind::HiddenBytes => "hidden-bytes",
-            AnomalyKind::PaddingData => "padding-data",
-            AnomalyKind::EmptyRecord => "empty-record",
-            AnomalyKind::OddSparse => "odd-sparse",
-        }
+        self.into()
     }
 }
 

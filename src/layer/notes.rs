@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::hash::{BuildHasher, RandomState};
 
+use strum::VariantArray;
 use unicode_normalization::UnicodeNormalization;
 
 use super::acl::is_acl;
@@ -12,7 +13,8 @@ use super::entry::Entry;
 use super::metadata::EntryKind;
 
 /// Property of an entry that is valid but worth a note.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 #[non_exhaustive]
 pub enum NoteKind {
     /// A file that runs as its owner (set-user-ID).
@@ -29,36 +31,17 @@ pub enum NoteKind {
     ClimbingLink,
     /// A name that differs from another one only in case or in the composition of its characters: on some file systems they
     /// are one file.
+    #[strum(serialize = "name-twin")]
     Twin,
     /// A name with control characters.
+    #[strum(serialize = "control-characters")]
     Control,
 }
 
 impl NoteKind {
-    /// All kinds.
-    pub const ALL: [NoteKind; 8] = [
-        NoteKind::Setuid,
-        NoteKind::Setgid,
-        NoteKind::Capability,
-        NoteKind::AccessList,
-        NoteKind::Device,
-        NoteKind::ClimbingLink,
-        NoteKind::Twin,
-        NoteKind::Control,
-    ];
-
     /// The stable name of the finding, in kebab case.
     pub fn code(self) -> &'static str {
-        match self {
-            NoteKind::Setuid => "setuid",
-            NoteKind::Setgid => "setgid",
-            NoteKind::Capability => "capability",
-            NoteKind::AccessList => "access-list",
-            NoteKind::Device => "device",
-            NoteKind::ClimbingLink => "climbing-link",
-            NoteKind::Twin => "name-twin",
-            NoteKind::Control => "control-characters",
-        }
+        self.into()
     }
 }
 
@@ -73,7 +56,7 @@ pub struct NoteCount {
 
 /// Notes on the entries of one layer.
 #[derive(Debug, Clone, Default)]
-pub struct Notes([NoteCount; NoteKind::ALL.len()]);
+pub struct Notes([NoteCount; NoteKind::VARIANTS.len()]);
 
 impl Notes {
     /// Number of paths kept for each kind.

@@ -152,30 +152,12 @@ mod tests {
     use super::*;
 
     const COLUMNS: [Column; 6] = [
-        Column {
-            field: "ID",
-            heading: "IMAGE",
-        },
-        Column {
-            field: "CreatedSince",
-            heading: "CREATED",
-        },
-        Column {
-            field: "CreatedAt",
-            heading: "CREATED AT",
-        },
-        Column {
-            field: "CreatedBy",
-            heading: "CREATED BY",
-        },
-        Column {
-            field: "Size",
-            heading: "SIZE",
-        },
-        Column {
-            field: "Comment",
-            heading: "COMMENT",
-        },
+        Column::new("ID", "IMAGE"),
+        Column::new("CreatedSince", "CREATED"),
+        Column::new("CreatedAt", "CREATED AT"),
+        Column::new("CreatedBy", "CREATED BY"),
+        Column::new("Size", "SIZE"),
+        Column::new("Comment", "COMMENT"),
     ];
     const DEFAULT: &str =
         r"table {{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}";

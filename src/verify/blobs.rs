@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use strum::VariantArray;
+
 use super::compare::{compare, layer_findings, others};
 use super::finding::{Found, Severity, oddity};
 use super::labels::Labels;
@@ -201,7 +203,7 @@ fn pass(task: &Task<'_>, limits: &Limits, meter: &Meter) -> Passed {
 
 /// Adds the notes on a sound layer.
 fn notes(scan: &Scan, places: &[String], found: &mut Found) {
-    for kind in NoteKind::ALL {
+    for &kind in NoteKind::VARIANTS {
         if let Some(noted) = scan.notes.of(kind) {
             let message = super::finding::noted(kind, noted);
             found.within(Severity::Note, kind.code(), places, message);

@@ -8,7 +8,8 @@ use crate::escape;
 use crate::layer::{AnomalyKind, NoteCount, NoteKind, Tail};
 
 /// Severity of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Severity {
     /// Information; nothing is wrong.
     Note,
@@ -21,11 +22,7 @@ pub enum Severity {
 impl Severity {
     /// Its name in output.
     pub fn name(self) -> &'static str {
-        match self {
-            Severity::Note => "note",
-            Severity::Warning => "warning",
-            Severity::Error => "error",
-        }
+        self.into()
     }
 }
 

@@ -15,50 +15,17 @@ const PATHS: usize = 50;
 
 /// Fields of a row and their headings.
 pub const DOCKERFILE_COLUMNS: &[Column] = &[
-    Column {
-        field: "Kind",
-        heading: "KIND",
-    },
-    Column {
-        field: "Instruction",
-        heading: "INSTRUCTION",
-    },
-    Column {
-        field: "Confidence",
-        heading: "CONFIDENCE",
-    },
-    Column {
-        field: "Entry",
-        heading: "ENTRY",
-    },
-    Column {
-        field: "Layer",
-        heading: "LAYER",
-    },
-    Column {
-        field: "LayerDigest",
-        heading: "LAYER DIGEST",
-    },
-    Column {
-        field: "DiffID",
-        heading: "DIFF ID",
-    },
-    Column {
-        field: "SizeBytes",
-        heading: "SIZE",
-    },
-    Column {
-        field: "Files",
-        heading: "FILES",
-    },
-    Column {
-        field: "Text",
-        heading: "TEXT",
-    },
-    Column {
-        field: "CreatedBy",
-        heading: "CREATED BY",
-    },
+    Column::new("Kind", "KIND"),
+    Column::new("Instruction", "INSTRUCTION"),
+    Column::new("Confidence", "CONFIDENCE"),
+    Column::new("Entry", "ENTRY"),
+    Column::new("Layer", "LAYER"),
+    Column::new("LayerDigest", "LAYER DIGEST"),
+    Column::new("DiffID", "DIFF ID"),
+    Column::new("SizeBytes", "SIZE"),
+    Column::new("Files", "FILES"),
+    Column::new("Text", "TEXT"),
+    Column::new("CreatedBy", "CREATED BY"),
 ];
 
 /// Form of a Dockerfile's text.

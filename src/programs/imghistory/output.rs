@@ -9,70 +9,22 @@ use crate::spec::Timestamp;
 
 /// Fields of a row of imghistory and their headings.
 pub const HISTORY_COLUMNS: &[Column] = &[
-    Column {
-        field: "ID",
-        heading: "IMAGE",
-    },
-    Column {
-        field: "CreatedSince",
-        heading: "CREATED",
-    },
-    Column {
-        field: "CreatedAt",
-        heading: "CREATED AT",
-    },
-    Column {
-        field: "CreatedBy",
-        heading: "CREATED BY",
-    },
-    Column {
-        field: "Size",
-        heading: "SIZE",
-    },
-    Column {
-        field: "Comment",
-        heading: "COMMENT",
-    },
-    Column {
-        field: "Layer",
-        heading: "LAYER",
-    },
-    Column {
-        field: "LayerDigest",
-        heading: "LAYER DIGEST",
-    },
-    Column {
-        field: "DiffID",
-        heading: "DIFF ID",
-    },
-    Column {
-        field: "StoredSize",
-        heading: "STORED",
-    },
-    Column {
-        field: "Created",
-        heading: "CREATED",
-    },
-    Column {
-        field: "Author",
-        heading: "AUTHOR",
-    },
-    Column {
-        field: "EmptyLayer",
-        heading: "EMPTY LAYER",
-    },
-    Column {
-        field: "Recorded",
-        heading: "RECORDED",
-    },
-    Column {
-        field: "SizeBytes",
-        heading: "SIZE",
-    },
-    Column {
-        field: "StoredBytes",
-        heading: "STORED",
-    },
+    Column::new("ID", "IMAGE"),
+    Column::new("CreatedSince", "CREATED"),
+    Column::new("CreatedAt", "CREATED AT"),
+    Column::new("CreatedBy", "CREATED BY"),
+    Column::new("Size", "SIZE"),
+    Column::new("Comment", "COMMENT"),
+    Column::new("Layer", "LAYER"),
+    Column::new("LayerDigest", "LAYER DIGEST"),
+    Column::new("DiffID", "DIFF ID"),
+    Column::new("StoredSize", "STORED"),
+    Column::new("Created", "CREATED"),
+    Column::new("Author", "AUTHOR"),
+    Column::new("EmptyLayer", "EMPTY LAYER"),
+    Column::new("Recorded", "RECORDED"),
+    Column::new("SizeBytes", "SIZE"),
+    Column::new("StoredBytes", "STORED"),
 ];
 
 /// Returns the rows of imghistory, newest first.

@@ -31,7 +31,8 @@ pub struct ListRow {
 }
 
 /// Kind of the object that a row lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum RowKind {
     /// A container image.
     Image,
@@ -50,14 +51,7 @@ pub enum RowKind {
 impl RowKind {
     /// Returns the name of the kind in JSON.
     pub fn name(self) -> &'static str {
-        match self {
-            RowKind::Image => "image",
-            RowKind::Index => "index",
-            RowKind::Attestation => "attestation",
-            RowKind::Artifact => "artifact",
-            RowKind::Absent => "absent",
-            RowKind::Unknown => "unknown",
-        }
+        self.into()
     }
 }
 

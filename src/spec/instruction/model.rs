@@ -27,7 +27,8 @@ pub const KEYWORDS: [&str; 18] = [
 
 /// One instruction. Values are final (nothing quoted, escaped or to be expanded), except within a
 /// [`Change`](super::Change).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "UPPERCASE")]
 pub enum Instruction {
     /// `FROM`.
     From(String),
@@ -114,23 +115,8 @@ impl Instruction {
     /// Returns the keyword, in upper case.
     pub fn keyword(&self) -> &'static str {
         match self {
-            Instruction::From(_) => "FROM",
-            Instruction::Run(_) => "RUN",
             Instruction::Copy(copy) => copy.keyword(),
-            Instruction::Env(_) => "ENV",
-            Instruction::Label(_) => "LABEL",
-            Instruction::Arg(_) => "ARG",
-            Instruction::Expose(_) => "EXPOSE",
-            Instruction::Volume(_) => "VOLUME",
-            Instruction::User(_) => "USER",
-            Instruction::Workdir(_) => "WORKDIR",
-            Instruction::StopSignal(_) => "STOPSIGNAL",
-            Instruction::Shell(_) => "SHELL",
-            Instruction::Cmd(_) => "CMD",
-            Instruction::Entrypoint(_) => "ENTRYPOINT",
-            Instruction::Healthcheck(_) => "HEALTHCHECK",
-            Instruction::OnBuild(_) => "ONBUILD",
-            Instruction::Maintainer(_) => "MAINTAINER",
+            other => other.into(),
         }
     }
 }

@@ -1,9 +1,14 @@
 //! Fields of files and images that are compared.
 
+use strum::VariantArray;
+
 use crate::error::{Error, Result};
 
 /// One thing that can differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, strum::IntoStaticStr, VariantArray,
+)]
+#[strum(serialize_all = "lowercase")]
 #[repr(u8)]
 pub enum Field {
     /// Kind: file, directory, symbolic link, device, FIFO.
@@ -37,42 +42,9 @@ pub enum Field {
 }
 
 impl Field {
-    /// Every field, in the order in which differences are told.
-    pub const ALL: [Field; 14] = [
-        Field::Type,
-        Field::Mode,
-        Field::Uid,
-        Field::Gid,
-        Field::Names,
-        Field::Size,
-        Field::Content,
-        Field::Target,
-        Field::Links,
-        Field::Device,
-        Field::Xattrs,
-        Field::Mtime,
-        Field::Config,
-        Field::History,
-    ];
-
     /// Its name on the command line and in JSON.
     pub fn name(self) -> &'static str {
-        match self {
-            Field::Type => "type",
-            Field::Mode => "mode",
-            Field::Uid => "uid",
-            Field::Gid => "gid",
-            Field::Names => "names",
-            Field::Size => "size",
-            Field::Content => "content",
-            Field::Target => "target",
-            Field::Links => "links",
-            Field::Device => "device",
-            Field::Xattrs => "xattrs",
-            Field::Mtime => "mtime",
-            Field::Config => "config",
-            Field::History => "history",
-        }
+        self.into()
     }
 
     fn bit(self) -> u16 {
@@ -90,7 +62,10 @@ impl Fields {
 
     /// All of them.
     pub fn all() -> Self {
-        Field::ALL.into_iter().fold(Fields(0), Fields::with)
+        Field::VARIANTS
+            .iter()
+            .copied()
+            .fold(Fields(0), Fields::with)
     }
 
     /// Default fields: all except times and owner names, which add nothing to
@@ -134,7 +109,10 @@ impl Fields {
 
     /// Them, in their order.
     pub fn iter(self) -> impl Iterator<Item = Field> {
-        Field::ALL.into_iter().filter(move |field| self.has(*field))
+        Field::VARIANTS
+            .iter()
+            .copied()
+            .filter(move |field| self.has(*field))
     }
 
     /// Reads names between commas; `owner` is both of its numbers, `files` all that is not `config` or `history`.
@@ -150,11 +128,15 @@ impl Fields {
                 "usual" => Fields::usual(),
                 "files" => Fields::all().without(Field::Config).without(Field::History),
                 "xattr" => Fields::NONE.with(Field::Xattrs),
-                name => match Field::ALL.into_iter().find(|field| field.name() == name) {
+                name => match Field::VARIANTS
+                    .iter()
+                    .copied()
+                    .find(|field| field.name() == name)
+                {
                     Some(field) => Fields::NONE.with(field),
                     None => {
                         let known: Vec<&str> =
-                            Field::ALL.iter().map(|field| field.name()).collect();
+                            Field::VARIANTS.iter().map(|field| field.name()).collect();
                         return Err(Error::usage(format!(
                             "no field '{name}': there are {}",
                             known.join(", ")

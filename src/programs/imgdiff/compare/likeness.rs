@@ -38,7 +38,8 @@ impl Likeness {
 }
 
 /// Something that makes bytes differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Cause {
     /// Files are not the same.
     Files,
@@ -47,18 +48,22 @@ pub enum Cause {
     /// Modification times, or times of the image and its steps.
     Times,
     /// Names of owners and groups.
+    #[strum(serialize = "owner names")]
     OwnerNames,
     /// Equal entries in another order.
     Order,
     /// Equal entries in another dialect of tar.
+    #[strum(serialize = "tar dialect")]
     Dialect,
     /// Equal files in other layers.
     Layers,
     /// Another codec.
     Compression,
     /// The header of a gzip file: its time, name or system.
+    #[strum(serialize = "gzip header")]
     GzipHeader,
     /// The same codec at another level, or another encoder.
+    #[strum(serialize = "compression level")]
     Level,
     /// Command and environment.
     Config,
@@ -71,21 +76,7 @@ pub enum Cause {
 impl Cause {
     /// In words.
     pub fn text(self) -> &'static str {
-        match self {
-            Cause::Files => "files",
-            Cause::Attributes => "attributes",
-            Cause::Times => "times",
-            Cause::OwnerNames => "owner names",
-            Cause::Order => "order",
-            Cause::Dialect => "tar dialect",
-            Cause::Layers => "layers",
-            Cause::Compression => "compression",
-            Cause::GzipHeader => "gzip header",
-            Cause::Level => "compression level",
-            Cause::Config => "config",
-            Cause::History => "history",
-            Cause::Manifest => "manifest",
-        }
+        self.into()
     }
 }
 

@@ -1,7 +1,8 @@
 //! Graphs: nodes and edges.
 
 /// View of a graph.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum View {
     /// Layers, and the images built of them.
     Layers,
@@ -16,12 +17,7 @@ pub enum View {
 impl View {
     /// Returns the name on the command line and in JSON.
     pub fn name(self) -> &'static str {
-        match self {
-            View::Layers => "layers",
-            View::Images => "images",
-            View::Blobs => "blobs",
-            View::Packages => "packages",
-        }
+        self.into()
     }
 
     /// Tests if drawings run from dependencies to dependents, as those of layers and images do. Others run from
@@ -161,7 +157,8 @@ pub struct LayerInfo {
 }
 
 /// Kind of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum NodeKind {
     /// Layer.
     #[default]
@@ -193,20 +190,7 @@ pub enum NodeKind {
 impl NodeKind {
     /// Returns the name in JSON.
     pub fn name(self) -> &'static str {
-        match self {
-            NodeKind::Layer => "layer",
-            NodeKind::Layers => "layers",
-            NodeKind::Image => "image",
-            NodeKind::Archive => "archive",
-            NodeKind::Index => "index",
-            NodeKind::Manifest => "manifest",
-            NodeKind::Config => "config",
-            NodeKind::Attestation => "attestation",
-            NodeKind::Signature => "signature",
-            NodeKind::Artifact => "artifact",
-            NodeKind::Blob => "blob",
-            NodeKind::Package => "package",
-        }
+        self.into()
     }
 }
 

@@ -57,7 +57,8 @@ pub enum Statement {
 }
 
 /// Confidence in a reconstructed line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Certainty {
     /// The history has all of it.
     Exact,
@@ -141,11 +142,7 @@ impl Finding {
 impl Certainty {
     /// Returns the word for it in JSON and in comments.
     pub fn name(self) -> &'static str {
-        match self {
-            Certainty::Exact => "exact",
-            Certainty::Inferred => "inferred",
-            Certainty::Lost => "lost",
-        }
+        self.into()
     }
 }
 

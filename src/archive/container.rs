@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead, Read, Seek};
-use std::os::fd::AsFd;
+use std::io::{BufRead, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -60,13 +59,7 @@ impl Container {
         let metadata = std::fs::metadata(path).during("open")?;
         if metadata.is_dir() {
             let holder = Holder::Directory(Directory::open(path)?);
-            return Ok(Container {
-                holder,
-                outer: Compression::None,
-                streamed: false,
-                limits: open.limits,
-                documents: Mutex::default(),
-            });
+            return Ok(Container::seekable(holder, open));
         }
         Container::from_file(blob::open_regular(path, true)?, 0, open)
     }
@@ -76,22 +69,8 @@ impl Container {
     /// # Errors
     /// `Usage` if it is a terminal; else as [`Container::open`].
     pub fn stdin(open: &Open) -> Result<Self> {
-        let stdin = io::stdin();
-        if io::IsTerminal::is_terminal(&stdin) {
-            let why = "refusing to read an archive from the terminal: name a file, or pipe one in";
-            return Err(Error::usage(why));
-        }
-        let file: File = stdin.as_fd().try_clone_to_owned().during("read")?.into();
-        let metadata = file.metadata().during("read")?;
-        if metadata.is_dir() {
-            return Err(Fault::NotAFile {
-                kind: "a directory",
-            }
-            .into());
-        }
-        if metadata.is_file()
-            && let Ok(position) = (&file).stream_position()
-        {
+        let (file, position) = blob::stdin()?;
+        if let Some(position) = position {
             return Container::from_file(file, position, open);
         }
         // Fewer and longer reads. Failure is harmless: the pipe keeps its size.
@@ -113,16 +92,10 @@ impl Container {
         }
         if is_document(&head[..n]) {
             let whole = Content::Range(range).bytes(open.limits.of_document())?;
-            return Container::document(whole, open);
+            return Ok(Container::seekable(Holder::Document(whole), open));
         }
         let table = MemberTable::index(&range, &open.limits).map_err(not_a_tar)?;
-        Ok(Container {
-            holder: Holder::Table(Box::new(table)),
-            outer: Compression::None,
-            streamed: false,
-            limits: open.limits,
-            documents: Mutex::default(),
-        })
+        Ok(Container::seekable(Holder::Table(Box::new(table)), open))
     }
 
     /// Reads an archive from a stream in one pass, decoding it if it is compressed.
@@ -141,7 +114,7 @@ impl Container {
             let read = stream.take(limit + 1).read_to_end(&mut bytes);
             read.during("read")?;
             within("document size in bytes", limit, bytes.len() as u64)?;
-            return Container::document(bytes.into(), open);
+            return Ok(Container::seekable(Holder::Document(bytes.into()), open));
         }
         let table = if outer == Compression::None {
             MemberTable::pass(stream, open)
@@ -152,22 +125,21 @@ impl Container {
         };
         let table = table.map_err(not_a_tar)?;
         Ok(Container {
-            holder: Holder::Table(Box::new(table)),
             outer,
             streamed: true,
-            limits: open.limits,
-            documents: Mutex::default(),
+            ..Container::seekable(Holder::Table(Box::new(table)), open)
         })
     }
 
-    fn document(bytes: Arc<[u8]>, open: &Open) -> Result<Self> {
-        Ok(Container {
-            holder: Holder::Document(bytes),
+    /// Creates an uncompressed container that is read by position.
+    fn seekable(holder: Holder, open: &Open) -> Self {
+        Container {
+            holder,
             outer: Compression::None,
             streamed: false,
             limits: open.limits,
             documents: Mutex::default(),
-        })
+        }
     }
 
     /// Returns the content of a member; `None` if it is missing.

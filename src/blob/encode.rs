@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 
 use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
-use super::buffer::CHUNK;
+use super::buffer::each_chunk;
 use super::compression::Compression;
 use crate::error::{During, Error, Result};
 
@@ -37,25 +37,13 @@ pub fn encode(
     level: Option<i32>,
 ) -> Result<()> {
     match to {
-        Compression::None => copy(input, out),
+        Compression::None => each_chunk(input, |bytes| out.write_all(bytes).during("write")),
         Compression::Gzip => gzip(input, out, level.unwrap_or(GZIP)),
         Compression::Zstd => zstd(input, out, level.unwrap_or(ZSTD)),
         Compression::Bzip2 | Compression::Xz => Err(Error::unsupported(format!(
             "writing {}: layers are written uncompressed, in gzip or in zstd",
             to.name()
         ))),
-    }
-}
-
-fn copy(mut input: impl Read, out: &mut dyn Write) -> Result<()> {
-    let mut buf = vec![0; CHUNK];
-    loop {
-        match input.read(&mut buf) {
-            Ok(0) => return Ok(()),
-            Ok(n) => out.write_all(&buf[..n]).during("write")?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::io("read", error)),
-        }
     }
 }
 
@@ -169,7 +157,7 @@ fn compress_members(
     }
 }
 
-fn zstd(mut input: impl Read, out: &mut dyn Write, level: i32) -> Result<()> {
+fn zstd(input: impl Read, out: &mut dyn Write, level: i32) -> Result<()> {
     if !(1..=22).contains(&level) {
         return Err(level_error("zstd", level, 22));
     }
@@ -186,15 +174,7 @@ fn zstd(mut input: impl Read, out: &mut dyn Write, level: i32) -> Result<()> {
         let job = zstd::zstd_safe::CParameter::JobSize(JOB);
         encoder.set_parameter(job).during("write")?;
     }
-    let mut buf = vec![0; CHUNK];
-    loop {
-        match input.read(&mut buf) {
-            Ok(0) => break,
-            Ok(n) => encoder.write_all(&buf[..n]).during("write")?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::io("read", error)),
-        }
-    }
+    each_chunk(input, |bytes| encoder.write_all(bytes).during("write"))?;
     encoder.finish().map(|_| ()).during("write")
 }
 

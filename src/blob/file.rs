@@ -10,8 +10,9 @@ use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::buffer::read_full;
 use super::hash::{Hasher, HashingReader};
-use crate::error::{During, Error, Fault, Result, within};
+use crate::error::{During, Error, Result, within};
 use crate::spec::Digest;
 
 /// Opens a regular file for reading; never blocks and never opens anything else.
@@ -34,28 +35,23 @@ pub fn open_regular(path: &Path, follow: bool) -> Result<File> {
         .open(path);
     let file = opened.map_err(|error| {
         if !follow && error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
-            return Error::new(Fault::NotAFile {
-                kind: "a symbolic link",
-            });
+            return Error::not_a_file("a symbolic link");
         }
         // A socket cannot be opened at all; its kind says more than the system's error.
         match std::fs::metadata(path)
             .ok()
             .and_then(|metadata| special_kind(metadata.file_type()))
         {
-            Some(kind) => Error::new(Fault::NotAFile { kind }),
+            Some(kind) => Error::not_a_file(kind),
             None => Error::io("open", error),
         }
     })?;
     let kind = file.metadata().during("open")?.file_type();
     if kind.is_dir() {
-        return Err(Fault::NotAFile {
-            kind: "a directory",
-        }
-        .into());
+        return Err(Error::not_a_file("a directory"));
     }
     match special_kind(kind) {
-        Some(kind) => Err(Fault::NotAFile { kind }.into()),
+        Some(kind) => Err(Error::not_a_file(kind)),
         None => Ok(file),
     }
 }
@@ -149,16 +145,7 @@ impl FileRange {
     /// # Errors
     /// `Io`.
     pub fn head(&self, buf: &mut [u8]) -> Result<usize> {
-        let mut reader = self.reader();
-        let mut filled = 0;
-        while filled < buf.len() {
-            match reader.read(&mut buf[filled..]) {
-                Ok(0) => break,
-                Ok(n) => filled += n,
-                Err(error) => return Err(Error::io("read", error)),
-            }
-        }
-        Ok(filled)
+        read_full(self.reader(), buf)
     }
 
     /// Digest of the range, with the algorithm of `like`. Reads it once.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::file::{FileRange, open_fifo, open_regular};
 use super::read_ahead::ReadAhead;
-use crate::error::{During, Error, Fault, Result};
+use crate::error::{During, Error, Result};
 
 /// An input that the user named.
 pub enum Input {
@@ -35,26 +35,12 @@ impl Input {
     /// # Errors
     /// `Usage` if it is a terminal, `NotAFile` if it is a directory, `Io`.
     pub fn stdin() -> Result<Self> {
-        let stdin = io::stdin();
-        if io::IsTerminal::is_terminal(&stdin) {
-            let why = "refusing to read an archive from the terminal: name a file, or pipe one in";
-            return Err(Error::usage(why));
-        }
-        let file: File = stdin.as_fd().try_clone_to_owned().during("read")?.into();
-        let metadata = file.metadata().during("read")?;
-        if metadata.is_dir() {
-            return Err(Fault::NotAFile {
-                kind: "a directory",
-            }
-            .into());
-        }
-        if metadata.is_file()
-            && let Ok(position) = (&file).stream_position()
-        {
-            let whole = FileRange::whole(file)?;
-            return Ok(Input::Range(whole.slice(position, whole.len())));
-        }
-        Ok(Input::Stream(ReadAhead::new(file)))
+        let (file, position) = stdin()?;
+        let Some(position) = position else {
+            return Ok(Input::Stream(ReadAhead::new(file)));
+        };
+        let whole = FileRange::whole(file)?;
+        Ok(Input::Range(whole.slice(position, whole.len())))
     }
 
     /// Length in bytes; `None` for a stream.
@@ -77,4 +63,23 @@ impl Input {
             Input::Stream(stream) => stream,
         }
     }
+}
+
+/// Returns standard input, and its current position if it is a file.
+///
+/// # Errors
+/// `Usage` if it is a terminal, `NotAFile` if it is a directory, `Io`.
+pub fn stdin() -> Result<(File, Option<u64>)> {
+    let stdin = io::stdin();
+    if io::IsTerminal::is_terminal(&stdin) {
+        let why = "refusing to read an archive from the terminal: name a file, or pipe one in";
+        return Err(Error::usage(why));
+    }
+    let mut file: File = stdin.as_fd().try_clone_to_owned().during("read")?.into();
+    let metadata = file.metadata().during("read")?;
+    if metadata.is_dir() {
+        return Err(Error::not_a_file("a directory"));
+    }
+    let position = metadata.is_file().then(|| file.stream_position().ok());
+    Ok((file, position.flatten()))
 }

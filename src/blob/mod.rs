@@ -31,8 +31,8 @@ mod window;
 mod write_behind;
 mod zstd_pool;
 
-pub use buffer::CHUNK;
 pub(crate) use buffer::read_buffered;
+pub use buffer::{CHUNK, each_chunk, read_full};
 pub use compression::Compression;
 pub use concatenated::ConcatenatedStreams;
 pub use decode::{DecodeLimits, Decoder};
@@ -40,7 +40,7 @@ pub(crate) use directory::parent_directory;
 pub use directory::{make_directory, sync_directory};
 pub use file::{FileRange, RangeReader, open_fifo, open_regular};
 pub use hash::{Hasher, HashingBuf, HashingReader, sha256};
-pub use input::Input;
+pub use input::{Input, stdin};
 pub use mapped::MappedFile;
 pub use meter::{Counting, Meter, Part};
 pub use new_directory::NewDirectory;

@@ -3,9 +3,9 @@
 use std::io::{self, Read};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use super::buffer::CHUNK;
+use super::buffer::each_chunk;
 use super::hash::Hasher;
-use crate::error::{During, Result};
+use crate::error::Result;
 use crate::spec::Digest;
 
 /// Size and digests of an input.
@@ -24,10 +24,9 @@ impl InputDigests {
     ///
     /// # Errors
     /// `Io`.
-    pub fn of(mut reader: impl Read) -> Result<Self> {
+    pub fn of(reader: impl Read) -> Result<Self> {
         let mut running = RunningDigests::default();
-        let read = running.drain(&mut reader);
-        read.during("read")?;
+        running.drain(reader)?;
         Ok(running.finish())
     }
 }
@@ -56,16 +55,11 @@ impl RunningDigests {
         self.sha512.update(bytes);
     }
 
-    fn drain(&mut self, reader: &mut impl Read) -> io::Result<()> {
-        let mut buf = vec![0; CHUNK];
-        loop {
-            match reader.read(&mut buf) {
-                Ok(0) => return Ok(()),
-                Ok(read) => self.update(buf.get(..read).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+    fn drain(&mut self, reader: impl Read) -> Result<()> {
+        each_chunk(reader, |bytes| {
+            self.update(bytes);
+            Ok(())
+        })
     }
 
     fn finish(self) -> InputDigests {

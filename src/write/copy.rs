@@ -1,11 +1,11 @@
 //! Blobs copied from their source to the output, and verified on the way.
 
-use std::io::{Read, Write};
+use std::io::Write;
 
 use super::decoding::DiffIdCheck;
 use super::output::{BlobOut, Source};
 use crate::archive::Content;
-use crate::blob::{CHUNK, Hasher, Meter, SerialWriter};
+use crate::blob::{Hasher, Meter, SerialWriter, each_chunk};
 use crate::error::{At, During, Error, Result};
 
 /// Writes a blob to a file, from `offset` on.
@@ -114,16 +114,4 @@ fn read_verified(
     }
     // The digest comes first: bytes that differ from it need not decode.
     diff_ids.map_or(Ok(()), DiffIdCheck::finish).at(context)
-}
-
-fn each_chunk(mut reader: impl Read, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-    let mut buf = vec![0; CHUNK];
-    loop {
-        match reader.read(&mut buf) {
-            Ok(0) => return Ok(()),
-            Ok(n) => take(&buf[..n])?,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::io("read", error)),
-        }
-    }
 }

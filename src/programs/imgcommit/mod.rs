@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::archive::{Content, Image};
-use crate::blob::{CHUNK, Compression, Input, Meter};
+use crate::blob::{Compression, Input, Meter, each_chunk};
 use crate::cli::{self, ImageArg, Io, Opened, Page, Uses, Verdict, no_effect};
 use crate::disk::{Directory, Options};
 use crate::error::{At, During};
@@ -19,10 +19,7 @@ use commit::{Changed, CommitOptions};
 
 const PAGE: Page = Page {
     name: "imgcommit",
-    uses: Uses {
-        temporary: true,
-        ..Uses::ONE
-    },
+    uses: Uses::ONE.with_temporary_files(),
     text: include_str!("page.md"),
 };
 
@@ -234,17 +231,8 @@ fn codec_of(image: &Image) -> Option<Compression> {
 /// Writes a layer to a file or to standard output.
 fn write_layer(content: &Content, path: &Path, io: &mut Io) -> Result<()> {
     let mut reader = content.reader()?;
-    let mut buf = vec![0; CHUNK];
-    let mut copy = |out: &mut dyn Write| -> Result<()> {
-        loop {
-            match reader.read(&mut buf) {
-                Ok(0) => return Ok(()),
-                Ok(n) => out.write_all(&buf[..n]).during("write")?,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::io("read", error)),
-            }
-        }
-    };
+    let mut copy =
+        |out: &mut dyn Write| each_chunk(&mut reader, |bytes| out.write_all(bytes).during("write"));
     if path == Path::new("-") {
         return copy(io.out());
     }

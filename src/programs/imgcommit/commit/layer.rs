@@ -1,7 +1,6 @@
 //! The new layer of a commit.
 
 use std::collections::HashMap;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,10 +11,10 @@ use super::pairs::Rules;
 use super::plan::{Step, plan};
 use super::side::{Layers, Side};
 use crate::archive::{Archive, Image, ImageIdx, Kept, Layer};
-use crate::blob::{CHUNK, FileRange};
+use crate::blob::{CHUNK, FileRange, read_full};
 use crate::cache::{self, ListedLayer};
 use crate::disk::{Directory, Item, OverlayMark};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Fault, Result};
 use crate::parallel::in_parallel;
 use crate::tree::{Reading, Tree};
 use crate::write::{LayerWriter, Packer, check_root, entry_of, root_listing, write_item};
@@ -205,20 +204,6 @@ pub(super) fn same_contents(base: &dyn Side, a: usize, new: &dyn Side, b: usize)
             return Ok(true);
         }
     }
-}
-
-/// Reads until the buffer is full or the input ends; returns the number of bytes.
-fn read_full(reader: &mut dyn Read, buf: &mut [u8]) -> Result<usize> {
-    let mut filled = 0;
-    while filled < buf.len() {
-        match reader.read(&mut buf[filled..]) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::io("read", error)),
-        }
-    }
-    Ok(filled)
 }
 
 /// Writes the entries of a layer; `owner` changes the owner of each.

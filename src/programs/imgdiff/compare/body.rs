@@ -5,6 +5,7 @@ use std::io::Read;
 use sha2::{Digest as _, Sha256};
 
 use super::side::{Side, gone};
+use crate::blob::read_full;
 use crate::error::{At, Error, Result};
 use crate::layer::Segment;
 use crate::tree::Location;
@@ -86,20 +87,6 @@ impl<R> Expanded<R> {
     }
 }
 
-/// Fills as much of a buffer as there is.
-fn fill(from: &mut dyn Read, buf: &mut [u8]) -> Result<usize> {
-    let mut filled = 0;
-    while filled < buf.len() {
-        match from.read(&mut buf[filled..]) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::io("read", error)),
-        }
-    }
-    Ok(filled)
-}
-
 /// A file's contents on one side.
 #[derive(Debug, Clone)]
 pub(super) struct Body {
@@ -119,7 +106,7 @@ impl Body {
             let mut hasher = Sha256::new();
             let mut buf = vec![0; buffer(self.size)];
             loop {
-                match fill(&mut reader, &mut buf)? {
+                match read_full(&mut reader, &mut buf)? {
                     0 => return Ok(hasher.finalize().into()),
                     n => hasher.update(&buf[..n]),
                 }
@@ -145,8 +132,8 @@ pub(super) fn same(a: (&Side, &Body), b: (&Side, &Body)) -> Result<bool> {
     let mut buf_a = vec![0; buffer(body_a.size)];
     let mut buf_b = buf_a.clone();
     loop {
-        let n = fill(&mut reader_a, &mut buf_a).at(|| side_a.name.clone())?;
-        let m = fill(&mut reader_b, &mut buf_b).at(|| side_b.name.clone())?;
+        let n = read_full(&mut reader_a, &mut buf_a).at(|| side_a.name.clone())?;
+        let m = read_full(&mut reader_b, &mut buf_b).at(|| side_b.name.clone())?;
         if buf_a[..n] != buf_b[..m] {
             return Ok(false);
         }

@@ -1,10 +1,10 @@
 //! Writing of one layer as an uncompressed tar, byte for byte.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 use crate::archive::Image;
-use crate::blob::{CHUNK, FileRange, Hasher, HashingReader, Meter};
+use crate::blob::{FileRange, Hasher, HashingReader, Meter, each_chunk};
 use crate::error::{At, During, Result};
 use crate::layer::Limits;
 use crate::spec::Digest;
@@ -45,12 +45,6 @@ pub fn raw_layer(
 /// Writes a range and returns its digest.
 fn copy(range: &FileRange, hasher: Hasher, out: &mut dyn Write, meter: &Meter) -> Result<Digest> {
     let mut reader = HashingReader::new(meter.counting(range.reader()), hasher);
-    let mut buf = vec![0; CHUNK];
-    loop {
-        let n = io::Read::read(&mut reader, &mut buf).during("read")?;
-        if n == 0 {
-            return Ok(reader.finish().0);
-        }
-        out.write_all(&buf[..n]).during("write")?;
-    }
+    each_chunk(&mut reader, |bytes| out.write_all(bytes).during("write"))?;
+    Ok(reader.finish().0)
 }

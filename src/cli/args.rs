@@ -12,37 +12,26 @@ use super::image::platform_arg;
 
 /// Options of all programs.
 #[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Common options")]
 pub struct Common {
     /// Select this platform from an index: os/architecture[/variant]
     ///
     /// Default: the host's platform, or the only one of the index.
-    #[arg(long, value_name = "PLATFORM", value_parser = platform_arg, help_heading = "Common options")]
+    #[arg(long, value_name = "PLATFORM", value_parser = platform_arg)]
     pub platform: Option<Platform>,
 
     /// Directory of the local store, an OCI image layout
     ///
     /// Default: $XDG_DATA_HOME/imgkit, or ~/.local/share/imgkit.
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "IMGKIT_STORE",
-        hide_env_values = true,
-        help_heading = "Common options"
-    )]
+    #[arg(long, value_name = "DIR", env = "IMGKIT_STORE", hide_env_values = true)]
     pub store: Option<PathBuf>,
 
     /// Number of threads (default: one for each core)
-    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Common options")]
+    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
 
     /// Show progress on standard error: as a bar on terminals, as lines, or not at all
-    #[arg(
-        long,
-        value_name = "HOW",
-        value_enum,
-        default_value_t,
-        help_heading = "Common options"
-    )]
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     pub progress: ProgressWhen,
 
     /// Set a resource limit (see LIMITS in --help); may be repeated
@@ -52,8 +41,7 @@ pub struct Common {
     #[arg(
         long = "limit",
         value_name = "NAME=VALUE",
-        value_parser = limit_arg,
-        help_heading = "Common options"
+        value_parser = limit_arg
     )]
     pub limit: Vec<String>,
 
@@ -62,8 +50,7 @@ pub struct Common {
         long,
         value_name = "KIND",
         value_parser = ["man", "bash", "elvish", "fish", "powershell", "zsh"],
-        exclusive = true,
-        help_heading = "Common options"
+        exclusive = true
     )]
     pub generate: Option<String>,
 }
@@ -92,15 +79,10 @@ fn limit_arg(text: &str) -> Result<String, String> {
 
 /// Option of programs with colour.
 #[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Common options")]
 pub struct Coloring {
     /// When to use colour
-    #[arg(
-        long,
-        value_name = "WHEN",
-        value_enum,
-        default_value_t,
-        help_heading = "Common options"
-    )]
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub color: ColorWhen,
 }
 

@@ -10,6 +10,7 @@ use crate::error::Result;
 
 /// Option for the directory of the cache.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Common options")]
 pub struct Caching {
     /// Keep indexes of compressed layers in DIR, and use existing ones
     ///
@@ -22,8 +23,7 @@ pub struct Caching {
         value_name = "DIR",
         env = "IMGKIT_CACHE",
         value_parser = OsStringValueParser::new().map(PathBuf::from),
-        hide_env_values = true,
-        help_heading = "Common options"
+        hide_env_values = true
     )]
     pub cache: Option<PathBuf>,
 }

@@ -17,10 +17,7 @@ pub fn write_file(
     let place = || path.to_string_lossy().into_owned();
     let name = path.file_name().and_then(|name| name.to_str());
     let Some(name) = name.filter(|_| !path.is_dir()) else {
-        return Err(Error::new(Fault::NotAFile {
-            kind: "a directory",
-        }))
-        .at(place);
+        return Err(Error::not_a_file("a directory")).at(place);
     };
     let file = NewFile::beside(path, mode)?;
     write(&file).map_err(|error| match error.fault() {

@@ -74,6 +74,14 @@ impl Uses {
         temporary: false,
     };
 
+    /// Returns the uses of a program that also makes temporary files.
+    pub const fn with_temporary_files(self) -> Self {
+        Uses {
+            temporary: true,
+            ..self
+        }
+    }
+
     /// Returns the command with the help of --platform, and hides the option where it has no effect.
     fn with_platform(self, command: clap::Command) -> clap::Command {
         if !command

@@ -19,10 +19,7 @@ use destination::Destination;
 
 const PAGE: Page = Page {
     name: "imgconvert",
-    uses: Uses {
-        temporary: true,
-        ..Uses::ALL
-    },
+    uses: Uses::ALL.with_temporary_files(),
     text: include_str!("page.md"),
 };
 

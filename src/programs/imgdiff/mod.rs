@@ -22,10 +22,7 @@ use self::result::{Outcome, OutputFormat};
 
 const PAGE: Page = Page {
     name: "imgdiff",
-    uses: Uses {
-        temporary: true,
-        ..Uses::ONE
-    },
+    uses: Uses::ONE.with_temporary_files(),
     text: include_str!("page.md"),
 };
 

@@ -19,10 +19,7 @@ use run::Run;
 
 const PAGE: Page = Page {
     name: "imgexport",
-    uses: Uses {
-        temporary: true,
-        ..Uses::ONE
-    },
+    uses: Uses::ONE.with_temporary_files(),
     text: include_str!("page.md"),
 };
 

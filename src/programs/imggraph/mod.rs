@@ -20,10 +20,7 @@ use inputs::Input;
 
 const PAGE: Page = Page {
     name: "imggraph",
-    uses: Uses {
-        temporary: true,
-        ..Uses::ALL
-    },
+    uses: Uses::ALL.with_temporary_files(),
     text: include_str!("page.md"),
 };
 

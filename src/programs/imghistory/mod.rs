@@ -20,10 +20,7 @@ use output::{HISTORY_COLUMNS, history_rows};
 
 const PAGE: Page = Page {
     name: "imghistory",
-    uses: Uses {
-        temporary: true,
-        ..Uses::ONE
-    },
+    uses: Uses::ONE.with_temporary_files(),
     text: include_str!("page.md"),
 };
 

@@ -17,7 +17,6 @@ use crate::error::{At, During};
 use crate::render::{Shape, Template, json};
 use crate::{Error, Result};
 use args::{Args, RawArg};
-use raw::Document;
 
 const PAGE: Page = Page {
     name: "imginspect",
@@ -99,11 +98,6 @@ fn write_raw(
 ) -> Result<()> {
     let open = Open::with(&args.common, &Meter::default(), None);
     let opened = openings.open(image, &args.common, open, Takes::One)?;
-    let document = match document {
-        RawArg::Manifest => Document::Manifest,
-        RawArg::Config => Document::Config,
-        RawArg::Index => Document::Index,
-    };
     let platform = args.common.platform.as_ref();
     let bytes = raw::document(&opened.archive, &opened.pick, platform, document);
     let bytes = bytes.at(|| opened.archive.place.clone())?;

@@ -17,10 +17,7 @@ use target::Target;
 
 const PAGE: Page = Page {
     name: "imgsave",
-    uses: Uses {
-        temporary: true,
-        ..Uses::ALL
-    },
+    uses: Uses::ALL.with_temporary_files(),
     text: include_str!("page.md"),
 };
 

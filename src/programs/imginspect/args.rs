@@ -19,7 +19,8 @@ pub struct Args {
     pub common: Common,
 }
 
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+/// Document that `--raw` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum RawArg {
     /// Manifest of the image.
     Manifest,

@@ -2,20 +2,10 @@
 
 use std::sync::Arc;
 
+pub use super::args::RawArg;
 use crate::archive::{Archive, Node, NodeKind, Pick, Selection, check};
 use crate::error::{At, Error, Fault, Result};
 use crate::spec::{Descriptor, Platform};
-
-/// Document that `--raw` writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Document {
-    /// Manifest of the image.
-    Manifest,
-    /// Config of the image.
-    Config,
-    /// Index of the image, or list of the archive: `index.json`, or docker's `manifest.json`.
-    Index,
-}
 
 /// Returns the exact bytes of a document of an image, artifact or attestation.
 ///
@@ -28,13 +18,13 @@ pub fn document(
     archive: &Archive,
     pick: &Pick,
     platform: Option<&Platform>,
-    document: Document,
+    document: RawArg,
 ) -> Result<Arc<[u8]>> {
-    if document == Document::Index {
+    if document == RawArg::Index {
         return index(archive, pick);
     }
     match archive.find(pick, platform) {
-        Ok(selection) if document == Document::Config => image_config(&selection),
+        Ok(selection) if document == RawArg::Config => image_config(&selection),
         Ok(selection) => image_manifest(&selection),
         Err(error) => artifact_document(archive, pick, document).unwrap_or(Err(error)),
     }
@@ -64,7 +54,7 @@ fn image_manifest(selection: &Selection<'_>) -> Result<Arc<[u8]>> {
 fn artifact_document(
     archive: &Archive,
     pick: &Pick,
-    document: Document,
+    document: RawArg,
 ) -> Option<Result<Arc<[u8]>>> {
     let node = match pick {
         Pick::Digest(digest) => archive
@@ -84,7 +74,7 @@ fn artifact_document(
         NodeKind::Schema1 => None,
         _ => return None,
     };
-    if document == Document::Manifest {
+    if document == RawArg::Manifest {
         let checked = check(bytes, &node.descriptor).at(|| "manifest".to_owned());
         return Some(checked.map(|()| Arc::clone(bytes)));
     }

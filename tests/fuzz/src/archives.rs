@@ -12,7 +12,7 @@ use imgkit::layer::Limits;
 use imgkit::programs::imghistory::dockerfile::dockerfile;
 use imgkit::programs::imghistory::dockerfile_text;
 use imgkit::programs::imginspect::inspect;
-use imgkit::programs::imginspect::raw::{self, Document};
+use imgkit::programs::imginspect::raw::{self, RawArg};
 use imgkit::programs::imgls::list::{self, ListOptions};
 use imgkit::tree::{Reading, Tree};
 use imgkit::verify::{VerifyReport, verify};
@@ -95,7 +95,7 @@ fn looked(archive: &Archive, limits: &Limits) {
         if let Ok(selection) = archive.find(&pick, None) {
             let _ = inspect::inspect(&selection, &sizes);
         }
-        for document in [Document::Manifest, Document::Config, Document::Index] {
+        for document in [RawArg::Manifest, RawArg::Config, RawArg::Index] {
             let _ = raw::document(archive, &pick, None, document);
         }
     }

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use super::finding::{Found, Severity};
 use super::labels::Labels;
 use crate::archive::{
-    self, Archive, Content, DockerItem, Edge, Format, ImageId, ImageIdx, Name, NodeIdx, NodeKind,
-    Presence, Root,
+    self, Archive, Content, DockerItem, Edge, Format, ImageId, ImageIdx, Name, Node, NodeIdx,
+    NodeKind, Presence, Root,
 };
 use crate::error::{At, Fault};
 use crate::spec::{Descriptor, Document, Reference};
@@ -148,11 +148,7 @@ pub(super) fn data(archive: &Archive, found: &mut Found) {
 /// All edges of the graph.
 pub(super) fn edges(archive: &Archive) -> impl Iterator<Item = &Edge> {
     let listed = archive.oci.iter().flat_map(|oci| &oci.edges);
-    let inside = archive.nodes.iter().flat_map(|node| match &node.kind {
-        NodeKind::Index(edges) => edges.as_slice(),
-        _ => &[],
-    });
-    listed.chain(inside)
+    listed.chain(archive.nodes.iter().flat_map(Node::edges))
 }
 
 /// Compares the items of `manifest.json` with the names of their members, and with the same image in `index.json`.

@@ -6,7 +6,7 @@
 
 use std::io::{BufReader, Read};
 
-use super::finding::{Found, Severity};
+use super::finding::Found;
 use super::toc::{self, ESTARGZ_NAME, Style, Wrong};
 use crate::archive::Content;
 use crate::blob::{CHUNK, Compression, Decoder, FileRange, sha256};
@@ -37,13 +37,7 @@ pub(super) fn check(
     let digest = descriptors
         .iter()
         .find_map(|descriptor| descriptor.annotation(DIGEST));
-    let (code, message) = match compare(&range, digest, limits) {
-        Ok(()) => return,
-        Err(Wrong::Trouble(error)) => return found.error_within(&error, at),
-        Err(Wrong::Differs(message)) => ("toc-mismatch", message),
-        Err(Wrong::Damaged(message)) => ("toc-damaged", message),
-    };
-    found.within(Severity::Error, code, at, message);
+    toc::report(compare(&range, digest, limits), found, at);
 }
 
 /// Offset of the table's member, from the footer: an empty gzip member with an extra field `SG` of 22 bytes, 16

@@ -127,7 +127,7 @@ impl<'a> Tasks<'a> {
                 let places = vec![labels.layer(archive, i, n), task.place.clone()];
                 task.claim(Claim {
                     diff_id: layer.diff_id.as_ref(),
-                    media_type: layer.descriptor.as_ref().map(|d| &d.media_type),
+                    media_type: layer.media_type(),
                     places,
                     mismatch: Mismatch::Damage,
                 });
@@ -236,12 +236,7 @@ impl<'a> Tasks<'a> {
             .enumerate()
             .filter_map(|(i, task)| Some((task.digest.clone()?, i)))
             .collect();
-        let listed = archive.oci.iter().flat_map(|oci| &oci.edges);
-        let inside = archive.nodes.iter().flat_map(|node| match &node.kind {
-            NodeKind::Index(edges) => edges.as_slice(),
-            _ => &[],
-        });
-        for edge in listed.chain(inside) {
+        for edge in super::agree::edges(archive) {
             let first = &archive.nodes[edge.node].descriptor;
             match by_digest.get(&edge.descriptor.digest) {
                 Some(&task) => self.list[task].descriptors.push(&edge.descriptor),

@@ -47,16 +47,6 @@ pub(super) fn check(
         Ok(None) => return,
         Err(error) => return found.error_within(&error, at),
     };
-    let mut checked = |positions: Result<Positions, Wrong>, range: &FileRange| {
-        let wrong = positions.and_then(|positions| compare(range, &positions, limits));
-        let (code, message) = match wrong {
-            Ok(()) => return,
-            Err(Wrong::Trouble(error)) => return found.error_within(&error, at),
-            Err(Wrong::Differs(message)) => ("toc-mismatch", message),
-            Err(Wrong::Damaged(message)) => ("toc-damaged", message),
-        };
-        found.within(Severity::Error, code, at, message);
-    };
     let invalid = |text| Wrong::Damaged(format!("'{text}' is no position"));
     let mut stated: Vec<Result<Positions, Wrong>> = descriptors
         .iter()
@@ -73,7 +63,18 @@ pub(super) fn check(
         }
     }
     for positions in stated {
-        checked(positions, &range);
+        let compared = positions.and_then(|positions| compare(&range, &positions, limits));
+        report(compared, found, at);
+    }
+}
+
+/// Adds the result of a comparison.
+pub(super) fn report(compared: Result<(), Wrong>, found: &mut Found, at: &[String]) {
+    match compared {
+        Ok(()) => {}
+        Err(Wrong::Trouble(error)) => found.error_within(&error, at),
+        Err(Wrong::Differs(message)) => found.within(Severity::Error, "toc-mismatch", at, message),
+        Err(Wrong::Damaged(message)) => found.within(Severity::Error, "toc-damaged", at, message),
     }
 }
 

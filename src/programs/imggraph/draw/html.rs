@@ -9,11 +9,11 @@ use base64::Engine;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::labels::{RankDir, details, lines, totals};
+use super::labels::{RankDir, details, heading, lines, totals};
 use super::svg::{picture, xml};
 use crate::error::{During, Result};
 use crate::escape;
-use crate::programs::imggraph::graph::{Graph, ImageMap, View};
+use crate::programs::imggraph::graph::{Graph, ImageMap};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -63,12 +63,7 @@ pub fn html(
         .replace('\u{2028}', "\\u2028")
         .replace('\u{2029}', "\\u2029");
     let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(SCRIPT));
-    let title = match graph.view {
-        View::Layers => "Layers and images",
-        View::Images => "Images and their bases",
-        View::Blobs => "Blobs",
-        View::Packages => "Packages",
-    };
+    let title = heading(graph.view);
     let totals = xml(&totals(graph));
     let picture = picture(graph, rankdir, false);
     write!(

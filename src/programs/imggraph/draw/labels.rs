@@ -30,6 +30,16 @@ impl RankDir {
     }
 }
 
+/// Returns the heading of a page or drawing.
+pub(super) fn heading(view: View) -> &'static str {
+    match view {
+        View::Layers => "Layers and images",
+        View::Images => "Images and their bases",
+        View::Blobs => "Blobs",
+        View::Packages => "Packages",
+    }
+}
+
 /// Escapes a text and truncates it to a number of columns.
 pub(super) fn visible(text: &str, columns: usize) -> String {
     // Text far beyond the cut need not be escaped.

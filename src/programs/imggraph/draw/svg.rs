@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write;
 
-use super::labels::{RankDir, class, details, lines, totals, visible};
+use super::labels::{RankDir, class, details, heading, lines, totals, visible};
 use super::layout::{BOX, HEAD, Layout, MARGIN, layout};
 use crate::error::{During, Result};
 use crate::escape;
@@ -61,12 +61,7 @@ pub(super) fn picture(graph: &Graph, rankdir: RankDir, alone: bool) -> String {
             out,
             "<rect width=\"{width:.0}\" height=\"{height:.0}\" fill=\"#fff\"/>"
         );
-        let heading = match graph.view {
-            View::Layers => "Layers and images",
-            View::Images => "Images and their bases",
-            View::Blobs => "Blobs",
-            View::Packages => "Packages",
-        };
+        let heading = heading(graph.view);
         let _ = writeln!(
             out,
             "<text class=\"h\" x=\"{MARGIN}\" y=\"30\">{heading}</text>"

@@ -103,7 +103,7 @@ impl Directory {
                 FileType::Socket => "a socket",
                 _ => "a device",
             };
-            return Err(Fault::NotAFile { kind }.into());
+            return Err(Error::not_a_file(kind));
         }
         let why = "too many links in a row";
         Err(Fault::BadLink {
@@ -156,10 +156,7 @@ impl Directory {
                 Err(Errno::NOTDIR | Errno::LOOP) => {
                     let stat = rustix::fs::statat(&*directory, part, AtFlags::SYMLINK_NOFOLLOW);
                     return match stat.map(|stat| FileType::from_raw_mode(stat.st_mode)) {
-                        Ok(FileType::Symlink) => Err(Error::new(Fault::NotAFile {
-                            kind: "a symbolic link",
-                        })
-                        .at(part)),
+                        Ok(FileType::Symlink) => Err(Error::not_a_file("a symbolic link").at(part)),
                         _ => Ok(None),
                     };
                 }

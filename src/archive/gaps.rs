@@ -32,7 +32,7 @@ impl Gaps {
             .iter()
             .zip(&complete)
             .filter(|(_, complete)| **complete)
-            .flat_map(|(image, _)| image.layers.iter().filter_map(stored_digest))
+            .flat_map(|(image, _)| image.layers.iter().filter_map(Layer::digest))
             .collect();
         let may_be_partial = |image: &Image| {
             let below = image.node.is_some_and(|node| !top.contains(&node));
@@ -41,8 +41,7 @@ impl Gaps {
                 && image.item.is_none()
                 && image.layers.iter().any(missing)
                 && image.layers.iter().all(|layer| {
-                    missing(layer)
-                        || stored_digest(layer).is_some_and(|digest| shared.contains(digest))
+                    missing(layer) || layer.digest().is_some_and(|digest| shared.contains(digest))
                 })
         };
         let sparse = archive.images.iter().map(may_be_partial).collect();
@@ -82,11 +81,4 @@ fn is_complete(image: &Image) -> bool {
             .layers
             .iter()
             .all(|layer| matches!(layer.presence, Presence::Present(_) | Presence::External))
-}
-
-fn stored_digest(layer: &Layer) -> Option<&Digest> {
-    layer
-        .descriptor
-        .as_ref()
-        .map(|descriptor| &descriptor.digest)
 }

@@ -29,6 +29,16 @@ pub struct Node {
     pub faults: Vec<Error>,
 }
 
+impl Node {
+    /// Edges of an index; none for other kinds.
+    pub fn edges(&self) -> &[Edge] {
+        match &self.kind {
+            NodeKind::Index(edges) => edges,
+            _ => &[],
+        }
+    }
+}
+
 /// Kinds of nodes.
 #[derive(Debug, Clone)]
 pub enum NodeKind {
@@ -139,10 +149,7 @@ impl<'a> GraphReader<'a> {
 
     /// Adds a fault to each node for which any descriptor states another kind of document.
     fn check_kinds(&mut self, listed: &[Edge]) {
-        let inside = self.nodes.iter().flat_map(|node| match &node.kind {
-            NodeKind::Index(edges) => edges.as_slice(),
-            _ => &[],
-        });
+        let inside = self.nodes.iter().flat_map(Node::edges);
         let mut seen = HashSet::new();
         let mut faults = Vec::new();
         for edge in listed.iter().chain(inside) {

@@ -96,7 +96,7 @@ impl Image {
     /// Tests if every layer is stored under its diff ID.
     fn has_proven_layers(&self) -> bool {
         self.layers.iter().all(|layer| {
-            let stored = layer.descriptor.as_ref().map(|stated| &stated.digest);
+            let stored = layer.digest();
             stored.is_some() && stored == layer.diff_id.as_ref()
         })
     }

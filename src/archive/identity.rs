@@ -49,7 +49,7 @@ impl Layer {
         if content.is_empty() {
             return self.check_empty(kind);
         }
-        let stated = self.descriptor.as_ref().map(|stated| stated.digest.clone());
+        let stated = self.digest().cloned();
         let named = || Digest::from_blob_path(&self.member);
         let (Some(found), Some(expected)) = (stated.or_else(named), &self.diff_id) else {
             return Ok(());
@@ -60,10 +60,7 @@ impl Layer {
             return Ok(());
         }
         match content.compression()? {
-            Compression::None => {
-                let (expected, found) = (expected.to_string(), found.to_string());
-                Err(Fault::DiffIdMismatch { expected, found }.into())
-            }
+            Compression::None => Err(Error::diff_id_mismatch(expected, found)),
             _ => Ok(()),
         }
     }
@@ -79,8 +76,7 @@ impl Layer {
             (Some(expected), codec) => {
                 let found = Hasher::like(expected)?.finish();
                 if found != *expected {
-                    let (expected, found) = (expected.to_string(), found.to_string());
-                    return Err(Fault::DiffIdMismatch { expected, found }.into());
+                    return Err(Error::diff_id_mismatch(expected, found));
                 }
                 match codec {
                     None => Ok(()),
@@ -123,8 +119,7 @@ impl Layer {
     pub fn check_diff_id(&self, found: &Digest) -> Result<()> {
         match &self.diff_id {
             Some(expected) if expected != found && expected.algorithm() == found.algorithm() => {
-                let (expected, found) = (expected.to_string(), found.to_string());
-                Err(Fault::DiffIdMismatch { expected, found }.into())
+                Err(Error::diff_id_mismatch(expected, found))
             }
             _ => Ok(()),
         }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::content::Content;
 use super::positions::NodeIdx;
-use crate::error::{Error, Fault, Result};
-use crate::spec::{Descriptor, Digest, History, ImageConfig, LayerKind, Manifest, Platform};
+use crate::error::{Error, Result};
+use crate::spec::{
+    Descriptor, Digest, History, ImageConfig, LayerKind, Manifest, MediaType, Platform,
+};
 
 /// A container image: manifest (where the archive has one), config, layers.
 ///
@@ -125,6 +127,16 @@ pub enum Presence {
 }
 
 impl Layer {
+    /// Digest of the stored blob, as its descriptor states it.
+    pub fn digest(&self) -> Option<&Digest> {
+        self.descriptor.as_ref().map(|stated| &stated.digest)
+    }
+
+    /// Media type of the stored blob, as its descriptor states it.
+    pub fn media_type(&self) -> Option<&MediaType> {
+        self.descriptor.as_ref().map(|stated| &stated.media_type)
+    }
+
     /// Refuses a blob whose size differs from its descriptor, before buffers of that size are made.
     ///
     /// # Errors
@@ -141,11 +153,7 @@ impl Layer {
     /// Tests if it is a readable filesystem, judged by its media type: signatures also have an image config, with other
     /// blobs as layers.
     pub fn is_filesystem(&self) -> bool {
-        let media_type = self
-            .descriptor
-            .as_ref()
-            .map(|descriptor| &descriptor.media_type);
-        media_type.is_none_or(|media_type| {
+        self.media_type().is_none_or(|media_type| {
             media_type.as_str().is_empty()
                 || media_type
                     .layer_kind()
@@ -155,15 +163,10 @@ impl Layer {
 
     /// Returns the error for a missing layer.
     pub(crate) fn missing_error(&self) -> Error {
-        let fault = match &self.descriptor {
-            Some(descriptor) => Fault::BlobMissing {
-                digest: descriptor.digest.to_string(),
-            },
-            None => Fault::MemberMissing {
-                name: self.member.clone(),
-            },
-        };
-        fault.into()
+        match self.digest() {
+            Some(digest) => Error::blob_missing(digest),
+            None => Error::member_missing(&self.member),
+        }
     }
 
     /// Content of the layer; `None` if it is not in the archive.

@@ -144,10 +144,7 @@ fn one(layer: &Layer, content: &Content, limits: &Limits, meter: &Meter) -> Resu
             });
         }
     }
-    let expected = layer
-        .descriptor
-        .as_ref()
-        .map(|descriptor| &descriptor.digest);
+    let expected = layer.digest();
     let scan = content.scan(expected, limits, meter)?;
     layer.check_scan(&scan)?;
     if let Some(fault) = &scan.fault {

@@ -67,14 +67,14 @@ impl MemberTable {
                 let mut data = MemberData::new(walker, member.size);
                 let mut head = Vec::new();
                 let mut first = data.by_ref().take(512);
-                first.read_to_end(&mut head).map_err(read_error)?;
+                first.read_to_end(&mut head).during("read")?;
                 let most = open.limits.held;
                 let document = open.limits.document.max(open.limits.config);
                 let small = member.size <= MAX_SMALL && held <= most / 2;
                 if small || (member.size <= document && looks_like_json(&head)) {
                     held += member.size;
                     within("bytes of documents", most, held)?;
-                    data.read_to_end(&mut head).map_err(read_error)?;
+                    data.read_to_end(&mut head).during("read")?;
                     return Ok(Content::Memory(head.into()));
                 }
                 let named = Digest::from_blob_path(&String::from_utf8_lossy(&member.clean));
@@ -89,7 +89,7 @@ impl MemberTable {
                     return Ok(Content::Passed(Arc::new(scan)));
                 };
                 let file = Arc::new(NewFile::in_directory(directory, 0o644)?);
-                data.keep(&head, &file).map_err(read_error)?;
+                data.keep(&head, &file).during("read")?;
                 let stored = io::Cursor::new(head).chain(&mut data);
                 let scan = layer::scan(stored, hasher, &limits, &meter)?;
                 data.finish().during("write")?;
@@ -256,20 +256,14 @@ impl MemberTable {
             let next = match &self.members[last].kind {
                 MemberKind::File(content) => return Ok(Some(content.clone())),
                 MemberKind::Directory => {
-                    return Err(Fault::NotAFile {
-                        kind: "a directory",
-                    }
-                    .into());
+                    return Err(Error::not_a_file("a directory"));
                 }
                 MemberKind::Sparse => {
                     let what = "sparse member: recreate the archive without sparse files";
                     return Err(Error::unsupported(what));
                 }
                 MemberKind::Other => {
-                    return Err(Fault::NotAFile {
-                        kind: "a special file",
-                    }
-                    .into());
+                    return Err(Error::not_a_file("a special file"));
                 }
                 MemberKind::HardLink(link) => {
                     target.clone_from(link);
@@ -305,9 +299,7 @@ impl MemberTable {
         }
         match self.detours.link_above(name) {
             Some(link) => {
-                let error = Error::new(Fault::NotAFile {
-                    kind: "a symbolic link",
-                });
+                let error = Error::not_a_file("a symbolic link");
                 Err(error.at(String::from_utf8_lossy(&link).into_owned()))
             }
             None => Ok(()),
@@ -379,10 +371,6 @@ fn deduct(limits: &mut Limits, scan: &layer::Scan) {
     if scan.uncompressed_size / 100 > scan.size {
         limits.decode.grace = limits.decode.grace.saturating_sub(scan.uncompressed_size);
     }
-}
-
-fn read_error(error: io::Error) -> Error {
-    Error::io("read", error)
 }
 
 fn bad_link(target: &[u8], why: &'static str) -> Error {

@@ -196,10 +196,7 @@ fn key(layer: &Layer) -> Option<(CacheKey, FileRange)> {
         return None;
     }
     let compression = content.compression().ok()?;
-    let stored = layer
-        .descriptor
-        .as_ref()
-        .map(|descriptor| descriptor.digest.clone());
+    let stored = layer.digest().cloned();
     let key = CacheKey {
         diff_id: diff_id.clone(),
         stored,

@@ -44,6 +44,17 @@ impl Error {
         Error::new(Fault::DigestMismatch { expected, found })
     }
 
+    /// Returns a `DiffIdMismatch` error.
+    pub fn diff_id_mismatch(expected: impl Display, found: impl Display) -> Self {
+        let (expected, found) = (expected.to_string(), found.to_string());
+        Error::new(Fault::DiffIdMismatch { expected, found })
+    }
+
+    /// Returns a `NotAFile` error.
+    pub fn not_a_file(kind: &'static str) -> Self {
+        Error::new(Fault::NotAFile { kind })
+    }
+
     /// Returns a `BlobMissing` error.
     pub fn blob_missing(digest: impl Display) -> Self {
         let digest = digest.to_string();

@@ -11,7 +11,7 @@ use super::lint::report;
 use super::metadata::Mtime;
 use super::path::CleanSpan;
 use crate::blob::{Chunk, ReadAhead};
-use crate::error::{Error, Fault, Result, TarFault, within};
+use crate::error::{During, Error, Fault, Result, TarFault, within};
 
 /// Reader of a tar, entry by entry in archive order, from any forward-only input.
 ///
@@ -97,7 +97,7 @@ impl Walker<StreamInput<ReadAhead>> {
     /// # Errors
     /// `UnexpectedEnd` if the archive ends first, and errors of the input.
     pub fn take_data(&mut self) -> Result<Chunk> {
-        let chunk = self.input.take_chunk(self.left).map_err(read_error)?;
+        let chunk = self.input.take_chunk(self.left).during("read")?;
         self.left = self.left.saturating_sub(chunk.len() as u64);
         if chunk.is_empty() && self.left > 0 {
             self.state = State::Failed;
@@ -205,7 +205,7 @@ impl<I: TarInput> Walker<I> {
         let Some(buf) = buf.get_mut(..wanted).filter(|buf| !buf.is_empty()) else {
             return Ok(0);
         };
-        let read = self.input.read_full(buf).map_err(read_error)?;
+        let read = self.input.read_full(buf).during("read")?;
         self.left = self.left.saturating_sub(read as u64);
         if read < wanted {
             self.state = State::Failed;
@@ -244,7 +244,7 @@ impl<I: TarInput> Walker<I> {
         let mut buf = vec![0; 64 << 10];
         loop {
             let start = self.input.position();
-            let read = self.input.read_full(&mut buf).map_err(read_error)?;
+            let read = self.input.read_full(&mut buf).during("read")?;
             if first_nonzero.is_none() {
                 let at = buf.iter().take(read).position(|&byte| byte != 0);
                 first_nonzero = at.map(|at| start.saturating_add(at as u64));
@@ -280,7 +280,7 @@ impl<I: TarInput> Walker<I> {
         self.extensions.clear();
         loop {
             let offset = self.input.position();
-            let read = self.input.read_full(&mut self.block).map_err(read_error)?;
+            let read = self.input.read_full(&mut self.block).during("read")?;
             if read == 0 {
                 return self.ended(0, offset, false);
             }
@@ -351,7 +351,7 @@ impl<I: TarInput> Walker<I> {
         if rest == 0 {
             return Ok(());
         }
-        let skipped = self.input.skip(left).map_err(read_error)?;
+        let skipped = self.input.skip(left).during("read")?;
         if skipped < left {
             return Err(ends_early(self.entry.header_offset, rest - skipped));
         }
@@ -359,7 +359,7 @@ impl<I: TarInput> Walker<I> {
         let mut block = [0; BLOCK];
         let wanted = usize::try_from(padding).unwrap_or(BLOCK).min(BLOCK);
         let filler = block.get_mut(..wanted).unwrap_or_default();
-        let read = self.input.read_full(filler).map_err(read_error)?;
+        let read = self.input.read_full(filler).during("read")?;
         let mut add = |kind| {
             let at = self.entry.header_offset;
             self.anomalies.add(kind, at, Some(&self.entry.path));
@@ -376,7 +376,7 @@ impl<I: TarInput> Walker<I> {
 
     fn end_marker(&mut self) -> Result<bool> {
         let after_one = self.input.position();
-        let read = self.input.read_full(&mut self.block).map_err(read_error)?;
+        let read = self.input.read_full(&mut self.block).during("read")?;
         let rest = self.block.get(read..).map_or(0, <[u8]>::len);
         // The rest of the buffer after a short read is still zero, so only bytes that were read can be dirty.
         let dirty = self.block != [0; BLOCK];
@@ -444,8 +444,4 @@ fn tar_fault(offset: u64, why: TarFault) -> Error {
 
 fn ends_early(offset: u64, missing: u64) -> Error {
     tar_fault(offset, TarFault::UnexpectedEnd { missing })
-}
-
-fn read_error(error: std::io::Error) -> Error {
-    Error::io("read", error)
 }

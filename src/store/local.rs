@@ -128,9 +128,7 @@ impl Store {
             let directory = self.path.join(directory);
             is_present = match directory.symlink_metadata() {
                 // Links within a store are not followed for reading, so nothing is written through one either.
-                Ok(found) if found.is_symlink() => Err(Error::new(Fault::NotAFile {
-                    kind: "a symbolic link",
-                })),
+                Ok(found) if found.is_symlink() => Err(Error::not_a_file("a symbolic link")),
                 Ok(found) if found.is_dir() => Ok(true),
                 Ok(_) => Err(Error::io("open", ErrorKind::NotADirectory.into())),
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),

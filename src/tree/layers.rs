@@ -15,7 +15,7 @@ use crate::blob::{
 use crate::error::{At, During, Error, Fault, Result};
 use crate::layer::{FileInput, StreamInput, Walker};
 use crate::parallel::in_parallel;
-use crate::spec::Digest;
+use crate::spec::{Digest, MediaType};
 
 /// A layer's listing and its uncompressed tar.
 #[derive(Debug, Clone)]
@@ -245,10 +245,7 @@ impl Reading {
 
 fn content_of(layer: &Layer) -> Result<&Content> {
     if !layer.is_filesystem() {
-        let media_type = layer
-            .descriptor
-            .as_ref()
-            .map(|descriptor| descriptor.media_type.as_str());
+        let media_type = layer.media_type().map(MediaType::as_str);
         return Err(Error::unsupported(format!(
             "a layer of type {}",
             media_type.unwrap_or_default()

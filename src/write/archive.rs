@@ -9,7 +9,7 @@ use super::legacy;
 use super::manifest::{OCI_LAYOUT, index, manifest, repositories};
 use super::tar_out::{self, Body, Member};
 use crate::blob::{CHUNK, Meter, NewFile, parent_directory, sync_directory};
-use crate::error::{At, During, Error, Fault, Result};
+use crate::error::{At, During, Error, Result};
 
 /// Format of an archive to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,10 +69,7 @@ pub fn check_target(path: &Path) -> Result<()> {
 pub fn to_path(bundle: &Bundle, format: Format, path: &Path, meter: &Meter) -> Result<()> {
     check_target(path).at(|| path.to_string_lossy().into_owned())?;
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-        return Err(Fault::NotAFile {
-            kind: "no name in UTF-8",
-        }
-        .into());
+        return Err(Error::not_a_file("no name in UTF-8"));
     };
     if !is_replaceable(path) {
         let file = OpenOptions::new().write(true).open(path).during("open")?;

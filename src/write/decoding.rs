@@ -112,8 +112,7 @@ fn same(expected: &Digest, found: &Digest) -> Result<()> {
     if found == expected {
         return Ok(());
     }
-    let (expected, found) = (expected.to_string(), found.to_string());
-    Err(Fault::DiffIdMismatch { expected, found }.into())
+    Err(Error::diff_id_mismatch(expected, found))
 }
 
 /// Reads uncompressed bytes to their end and compares their digests with the diff IDs.

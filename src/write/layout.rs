@@ -100,10 +100,7 @@ fn has_blob(layout: &Path, blob: &BlobOut) -> Result<bool> {
     let path = layout.join(blob.digest.blob_path());
     match std::fs::symlink_metadata(&path) {
         Ok(metadata) if metadata.is_file() => Ok(metadata.len() == blob.size),
-        Ok(_) => Err(Error::new(Fault::NotAFile {
-            kind: "no regular file",
-        })
-        .at(path.to_string_lossy())),
+        Ok(_) => Err(Error::not_a_file("no regular file").at(path.to_string_lossy())),
         Err(_) => Ok(false),
     }
 }

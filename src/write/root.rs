@@ -25,10 +25,6 @@ pub(crate) struct Passed {
     pub(crate) skipped: Vec<Vec<u8>>,
 }
 
-fn read_error(error: std::io::Error) -> Error {
-    Error::io("read", error)
-}
-
 /// Returns true if the first bytes decode to the beginning of a cpio archive.
 fn holds_cpio(head: &[u8], compression: Compression, limits: &Limits) -> bool {
     let mut magic = [0; 6];
@@ -48,7 +44,7 @@ pub(crate) fn pass(
     packer: &Packer<'_>,
 ) -> Result<Passed> {
     let limits = packer.recode.limits;
-    let head = stream.fill_buf().map_err(read_error)?;
+    let head = stream.fill_buf().during("read")?;
     if head.is_empty() {
         return Err(Error::unsupported("an empty file"));
     }
@@ -66,7 +62,7 @@ pub(crate) fn pass(
             Compression::None => stream,
             _ => {
                 let segments =
-                    ConcatenatedStreams::new(&[], stream, limits.decode).map_err(read_error)?;
+                    ConcatenatedStreams::new(&[], stream, limits.decode).during("read")?;
                 ReadAhead::new(segments)
             }
         };
@@ -142,7 +138,7 @@ fn tar(
             let (scan, listing) = walk(&mut tee, compression, &packer.recode.limits, packer.meter)?;
             tee.finish().during("write")?;
             let scan = Arc::new(scan);
-            let copy = file.file().try_clone().map_err(read_error)?;
+            let copy = file.file().try_clone().during("read")?;
             let range = FileRange::whole(copy)?;
             let kept = Kept {
                 file,
@@ -188,7 +184,7 @@ fn walk(
         }
     };
     // Zeros may follow the compressed stream.
-    std::io::copy(&mut stored, &mut std::io::sink()).map_err(read_error)?;
+    std::io::copy(&mut stored, &mut std::io::sink()).during("read")?;
     let (digest, size) = stored.finish();
     let (diff_id, uncompressed_size) = plain.unwrap_or_else(|| (digest.clone(), size));
     let mut scan = Scan::written(digest, size, compression, diff_id, uncompressed_size);
@@ -245,7 +241,7 @@ pub fn root_listing(
         }
     }
     let mut stream = input.read();
-    let head = stream.fill_buf().map_err(read_error)?;
+    let head = stream.fill_buf().during("read")?;
     let compression = Compression::sniff(head);
     let passed = match compression {
         Compression::None => pass(stream, None, &packer)?,

@@ -2,7 +2,7 @@
 
 use super::header::{Format, Header, damaged, is_old_binary, truncated};
 use crate::blob::{Compression, ConcatenatedStreams, ReadAhead};
-use crate::error::{Error, Result, within};
+use crate::error::{During, Error, Result, within};
 use crate::layer::Limits;
 use crate::layer::input::{StreamInput, TarInput};
 use crate::layer::metadata::{EntryKind, Metadata, Mtime};
@@ -89,7 +89,7 @@ impl Cpio {
         while self.read_data(&mut buf)? > 0 {}
         loop {
             // Archives are padded with zeros, to a record of 512 bytes or up to the next archive.
-            if self.between && !self.input.skip_zeros().map_err(read_error)? {
+            if self.between && !self.input.skip_zeros().during("read")? {
                 return Ok(None);
             }
             let at = self.input.position();
@@ -111,7 +111,7 @@ impl Cpio {
                             &magic, rest, decode,
                         )?))
                     })
-                    .map_err(read_error)?;
+                    .during("read")?;
                 continue;
             }
             let Some(format) = Format::of(&magic) else {
@@ -148,13 +148,13 @@ impl Cpio {
         let Some(buf) = buf.get_mut(..wanted).filter(|buf| !buf.is_empty()) else {
             if self.left == 0 && self.padding > 0 {
                 let padding = std::mem::take(&mut self.padding);
-                if self.input.skip(padding).map_err(read_error)? < padding {
+                if self.input.skip(padding).during("read")? < padding {
                     return Err(truncated(self.input.position()));
                 }
             }
             return Ok(0);
         };
-        let read = self.input.read_full(buf).map_err(read_error)?;
+        let read = self.input.read_full(buf).during("read")?;
         if read < wanted {
             return Err(truncated(self.input.position()));
         }
@@ -174,7 +174,7 @@ impl Cpio {
     }
 
     fn fill(&mut self, buf: &mut [u8]) -> Result<usize> {
-        self.input.read_full(buf).map_err(read_error)
+        self.input.read_full(buf).during("read")
     }
 
     /// Reads the rest of a header and the name. Returns whether it is the trailer.
@@ -242,7 +242,7 @@ impl Cpio {
         }
         // Positions count from the start of the header, which is aligned.
         let padding = format.padding(MAGIC + format.header_length() as u64 + size);
-        if self.input.skip(padding).map_err(read_error)? < padding {
+        if self.input.skip(padding).during("read")? < padding {
             return Err(truncated(at));
         }
         Ok(name)
@@ -276,10 +276,6 @@ fn kind(mode: u64, at: u64) -> Result<Option<EntryKind>> {
         0o140_000 => Ok(None),
         _ => Err(damaged(at, "unknown file type in the mode")),
     }
-}
-
-fn read_error(error: std::io::Error) -> Error {
-    Error::io("read", error)
 }
 
 #[cfg(test)]

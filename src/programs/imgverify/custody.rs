@@ -159,7 +159,7 @@ fn images(archive: &Archive) -> Vec<Value> {
                     json!({
                         "Member": layer.member,
                         "DiffID": layer.diff_id.as_ref().map(Digest::as_str),
-                        "Digest": layer.descriptor.as_ref().map(|d| d.digest.as_str()),
+                        "Digest": layer.digest().map(Digest::as_str),
                     })
                 })
                 .collect();
@@ -277,11 +277,7 @@ fn roles(archive: &Archive) -> HashMap<String, Role> {
         }
     }
     for layer in archive.images.iter().flat_map(|image| &image.layers) {
-        is(
-            &layer.member,
-            "layer",
-            layer.descriptor.as_ref().map(|d| &d.media_type),
-        );
+        is(&layer.member, "layer", layer.media_type());
     }
     roles
 }

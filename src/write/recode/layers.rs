@@ -208,8 +208,7 @@ fn recompress(
         }
     };
     if found != stored.diff_id {
-        let (expected, found) = (stored.diff_id.to_string(), found.to_string());
-        return Err(Fault::DiffIdMismatch { expected, found }.into());
+        return Err(Error::diff_id_mismatch(&stored.diff_id, &found));
     }
     let copy = file.file().try_clone().during("read")?;
     let range = FileRange::whole(copy)?;

@@ -164,8 +164,7 @@ fn writing(old: &SideLayer, new: &SideLayer) -> Option<Cause> {
 
 /// Reasons why two layers with one diff ID are stored as different bytes.
 fn stored(old: &SideLayer, new: &SideLayer) -> Result<Option<Cause>> {
-    let digests =
-        [old, new].map(|layer| layer.layer.descriptor.as_ref().map(|stated| &stated.digest));
+    let digests = [old, new].map(|layer| layer.layer.digest());
     if let [Some(a), Some(b)] = digests
         && a == b
     {

@@ -40,14 +40,7 @@ pub fn layer_range(image: &Image, text: &str) -> Result<Range<usize>> {
             digest.as_str() == text || hex.len() >= 4 && digest.encoded().starts_with(hex)
         })
     };
-    let stored = |layer: &Layer| {
-        matches(
-            layer
-                .descriptor
-                .as_ref()
-                .map(|descriptor| &descriptor.digest),
-        )
-    };
+    let stored = |layer: &Layer| matches(layer.digest());
     let found: Vec<usize> = (0..count)
         .filter(|&i| stored(&image.layers[i]) || matches(image.layers[i].diff_id.as_ref()))
         .collect();
@@ -67,10 +60,7 @@ pub fn layer_range(image: &Image, text: &str) -> Result<Range<usize>> {
 /// `Usage` if the image does not descend from the base image.
 pub fn since(image: &Image, base: &Image) -> Result<Range<usize>> {
     let name = |layer: &Layer| {
-        let stored = layer
-            .descriptor
-            .as_ref()
-            .map(|descriptor| &descriptor.digest);
+        let stored = layer.digest();
         layer.diff_id.as_ref().or(stored).cloned()
     };
     for (i, below) in base.layers.iter().enumerate() {

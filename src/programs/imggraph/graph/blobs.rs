@@ -227,10 +227,7 @@ impl Collector {
 
     /// Adds a layer.
     fn layer(&mut self, layer: &Layer, number: usize, created_by: String) -> usize {
-        let stated = layer
-            .descriptor
-            .as_ref()
-            .map(|descriptor| descriptor.digest.to_string());
+        let stated = layer.digest().map(ToString::to_string);
         let diff_id = layer.diff_id.as_ref().map(ToString::to_string);
         let size = match (layer.content(), &layer.descriptor) {
             (Some(content), _) => Some(content.len()),
@@ -264,10 +261,7 @@ impl Collector {
         if !missing {
             self.all = self.all.saturating_add(size.unwrap_or_default());
         }
-        let media_type = layer
-            .descriptor
-            .as_ref()
-            .map(|descriptor| &descriptor.media_type);
+        let media_type = layer.media_type();
         if let Some(media_type) = media_type.filter(|media_type| !media_type.as_str().is_empty()) {
             set(node, "media_type", media_type.to_string());
         }

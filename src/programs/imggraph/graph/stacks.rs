@@ -193,10 +193,7 @@ fn add_layers(
     }
     let mut below: Option<usize> = None;
     for (i, layer) in image.layers.iter().enumerate() {
-        let digest = layer
-            .descriptor
-            .as_ref()
-            .map(|stated| stated.digest.clone());
+        let digest = layer.digest().cloned();
         let identity = || match &digest {
             Some(digest) => digest.to_string(),
             None => layer.member.clone(),

@@ -200,10 +200,7 @@ pub fn walk<T>(
             return read(&mut walker).map(Some);
         }
     }
-    let stored = layer
-        .descriptor
-        .as_ref()
-        .map(|descriptor| &descriptor.digest);
+    let stored = layer.digest();
     let hasher = stored.map_or_else(|| Ok(Hasher::default()), Hasher::like)?;
     let counted = meter.counting(content.reader()?);
     let mut compressed = BufReader::with_capacity(CHUNK, HashingReader::new(counted, hasher));

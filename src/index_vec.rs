@@ -11,22 +11,22 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut, Index, IndexMut};
 use std::slice;
 
-/// Defines types for positions in an [`IndexVec`]; they convert from and to `usize` and are as large.
+/// Defines types of 32 bits for positions in an [`IndexVec`] or a similar table; they convert from and to `usize`.
 macro_rules! index_types {
-    ($($(#[$meta:meta])* $name:ident;)+) => {$(
+    ($($(#[$meta:meta])* $visibility:vis struct $name:ident;)+) => {$(
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(usize);
+        $visibility struct $name(u32);
 
         impl From<usize> for $name {
             fn from(position: usize) -> Self {
-                $name(position)
+                $name(u32::try_from(position).unwrap_or(u32::MAX))
             }
         }
 
         impl From<$name> for usize {
             fn from(position: $name) -> usize {
-                position.0
+                position.0 as usize
             }
         }
     )+};
@@ -53,6 +53,11 @@ impl<I: From<usize>, T> IndexVec<I, T> {
     pub fn push(&mut self, item: T) -> I {
         self.items.push(item);
         I::from(self.items.len() - 1)
+    }
+
+    /// Returns the position of the next item that is pushed.
+    pub fn next_index(&self) -> I {
+        I::from(self.items.len())
     }
 
     /// Returns all positions in order.

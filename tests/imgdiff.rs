@@ -6,7 +6,7 @@ use imgkit::archive::{Open, Pick};
 use imgkit::programs::imgdiff::compare::{
     self as diff, ChangeKind, Field, Fields, Ignored, Input, Loading, Options, Sort,
 };
-use imgkit::tree::{NodeKind, Reading, Tree};
+use imgkit::tree::{NodeKind, PathIdx, Reading, Tree};
 use proptest::prelude::*;
 
 use crate::common::build;
@@ -665,7 +665,7 @@ fn canonical(model: &Model) -> Vec<String> {
 fn apply(model: &mut Model, report: &diff::Report) {
     let [a, b] = &report.sides;
     let text = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
-    let other = |tree: &Tree, index: usize| -> Option<String> {
+    let other = |tree: &Tree, index: PathIdx| -> Option<String> {
         let node = tree.at(index)?;
         let other = tree
             .names_of(node.inode()?)

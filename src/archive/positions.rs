@@ -4,9 +4,9 @@ use crate::index_vec::index_types;
 
 index_types! {
     /// Position in [`Archive::images`](super::Archive::images).
-    ImageIdx;
+    pub struct ImageIdx;
     /// Position in [`Archive::nodes`](super::Archive::nodes).
-    NodeIdx;
+    pub struct NodeIdx;
     /// Position in [`Archive::roots`](super::Archive::roots).
-    RootIdx;
+    pub struct RootIdx;
 }

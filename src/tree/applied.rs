@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::listing::Listing;
 use super::paths::Paths;
+use super::positions::{PathIdx, VersionIdx};
 use super::version::Version;
 use crate::error::{Error, Result};
+use crate::index_vec::IndexVec;
 use crate::layer::Limits;
 
 /// The files after applying layers, and the history of every path. See the [module](super).
@@ -27,15 +29,15 @@ use crate::layer::Limits;
 pub struct Tree {
     pub(super) listings: Vec<Arc<Listing>>,
     pub(super) paths: Paths,
-    pub(super) versions: Vec<Version>,
+    pub(super) versions: IndexVec<VersionIdx, Version>,
     /// The latest version of each name.
-    pub(super) last: Vec<u32>,
+    pub(super) last: IndexVec<PathIdx, VersionIdx>,
     /// The version of each name after all layers; `NONE` if there is no file.
-    pub(super) now: Vec<u32>,
+    pub(super) now: IndexVec<PathIdx, VersionIdx>,
     /// Files with several names after all layers, each with its names in the order of the walk.
-    pub(super) links: HashMap<u32, Vec<u32>>,
+    pub(super) links: HashMap<VersionIdx, Vec<PathIdx>>,
     /// The last hard link made to a file, which set the file's owner, mode and time.
-    pub(super) restated: HashMap<u32, u32>,
+    pub(super) restated: HashMap<VersionIdx, VersionIdx>,
     pub(super) faults: Vec<Error>,
     pub(super) fault_count: u64,
     pub(super) notices: Vec<Error>,

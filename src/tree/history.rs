@@ -2,7 +2,7 @@
 
 use super::applied::Tree;
 use super::node::{Inode, Location, Meta, Node, NodeKind, ROOT_NAME, Walk};
-use super::paths::{NONE, ROOT};
+use super::positions::{PathIdx, VersionIdx};
 use super::version::{Change, Version};
 use crate::layer::clean_path;
 
@@ -27,21 +27,20 @@ pub struct Step<'t> {
     /// Effect of the layer.
     pub event: Event,
     tree: &'t Tree,
-    version: u32,
+    version: VersionIdx,
 }
 
 /// A path of any layer, present or not after all layers.
 #[derive(Clone, Copy)]
 pub struct History<'t> {
     pub(super) tree: &'t Tree,
-    pub(super) name: u32,
+    pub(super) name: PathIdx,
 }
 
 impl Tree {
     /// Returns the path with a number, present or not, see [`History::index`].
-    pub fn history_at(&self, index: usize) -> Option<History<'_>> {
-        let name = u32::try_from(index).ok().filter(|_| index < self.size())?;
-        Some(History { tree: self, name })
+    pub fn history_at(&self, name: PathIdx) -> Option<History<'_>> {
+        (usize::from(name) < self.size()).then_some(History { tree: self, name })
     }
 
     /// All paths of all layers, present or not, in the order of [`Tree::walk`].
@@ -80,52 +79,45 @@ impl<'t> History<'t> {
     }
 
     /// Number of the path, that of the node if there is one.
-    pub fn index(&self) -> usize {
-        self.name as usize
+    pub fn index(&self) -> PathIdx {
+        self.name
     }
 
     /// Number of the parent directory; `None` for the root.
-    pub fn parent_index(&self) -> Option<usize> {
-        (self.name != ROOT).then(|| self.tree.paths.parent(self.name) as usize)
+    pub fn parent_index(&self) -> Option<PathIdx> {
+        (self.name != PathIdx::ROOT).then(|| self.tree.paths.parent(self.name))
     }
 
     /// The node after all layers.
     pub fn node(&self) -> Option<Node<'t>> {
-        self.tree.node(self.name)
+        self.tree.at(self.name)
     }
 
     /// Returns true if the last change is a whiteout, which also hides the path in layers below those of this tree.
     ///
     /// False if a directory above is removed, too.
     pub fn is_removed(&self) -> bool {
-        let latest = self
-            .tree
-            .last
-            .get(self.name as usize)
-            .copied()
-            .unwrap_or(NONE);
-        let removed = self
-            .tree
-            .version(latest)
-            .is_some_and(|version| version.change == Change::Removed);
-        let parent = self.tree.node(self.tree.paths.parent(self.name));
+        let latest = self.tree.last.get(self.name);
+        let latest = latest.and_then(|&latest| self.tree.version(latest));
+        let removed = latest.is_some_and(|version| version.change == Change::Removed);
+        let parent = self.tree.at(self.tree.paths.parent(self.name));
         removed && parent.is_some_and(|parent| parent.kind() == NodeKind::Directory)
     }
 
     /// The changes, from the base layer upward. A layer may have several.
     pub fn steps(&self) -> Vec<Step<'t>> {
         let tree = self.tree;
-        let latest = |name: u32| tree.last.get(name as usize).copied();
-        let mut own: Vec<(u32, &Version)> = tree.chain(latest(self.name)).collect();
+        let latest = |name: PathIdx| tree.last.get(name).copied();
+        let mut own: Vec<(VersionIdx, &Version)> = tree.chain(latest(self.name)).collect();
         own.reverse();
         // Changes that hide everything below a directory, and up to which version: a whiteout spares its own layer.
-        let mut cuts: Vec<(u32, u32, u16)> = Vec::new();
+        let mut cuts: Vec<(VersionIdx, VersionIdx, u16)> = Vec::new();
         let mut above = self.name;
-        while above != ROOT {
+        while above != PathIdx::ROOT {
             above = tree.paths.parent(above);
             for (at, version) in tree.chain(latest(above)) {
                 let until = match version.change {
-                    Change::Removed | Change::Opaque => tree.layer_start(at, version.layer),
+                    Change::Removed | Change::Opaque => tree.layer_start(version.layer),
                     Change::Entry if tree.kind_of(at) != NodeKind::Directory => at,
                     _ => continue,
                 };
@@ -135,17 +127,16 @@ impl<'t> History<'t> {
         cuts.sort_unstable();
         let mut cuts = cuts.into_iter().peekable();
         let mut life = Vec::new();
-        let mut here: Option<u32> = None;
+        let mut here: Option<VersionIdx> = None;
         let step = |layer: u16, event, version| Step {
             layer: usize::from(layer),
             event,
             tree,
             version,
         };
-        let hide = |cut: (u32, u32, u16), here: &mut Option<u32>, life: &mut Vec<Step<'t>>| {
-            if let Some(was) = here.filter(|&was| was < cut.0) {
+        let hide = |cut: (VersionIdx, _, u16), here: &mut Option<VersionIdx>, life: &mut Vec<_>| {
+            if let Some(was) = here.take_if(|was| *was < cut.0) {
                 life.push(step(cut.2, Event::Hidden, was));
-                *here = None;
             }
         };
         for (at, version) in own {
@@ -191,7 +182,9 @@ impl<'t> Step<'t> {
     /// Returns true for a further name of an existing file.
     pub fn is_hard_link(&self) -> bool {
         let version = self.tree.version(self.version);
-        version.is_some_and(|version| version.inode != NONE && version.inode != self.version)
+        version.is_some_and(|version| {
+            version.inode != VersionIdx::NONE && version.inode != self.version
+        })
     }
 
     /// Owner, mode, time and attributes as the entry states them.
@@ -202,7 +195,7 @@ impl<'t> Step<'t> {
     /// Identity shared with the file's other names; `None` for a directory.
     pub fn inode(&self) -> Option<Inode> {
         let version = self.tree.version(self.version)?;
-        (version.inode != NONE).then_some(Inode(version.inode))
+        (version.inode != VersionIdx::NONE).then_some(Inode(version.inode))
     }
 
     /// Location of the contents; `None` without contents.

@@ -11,6 +11,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use sha2::{Digest as _, Sha256};
 
+use super::positions::EntryIdx;
 use crate::error::{Error, Result};
 use crate::layer::varint::{put, take_number, take_text};
 use crate::layer::{
@@ -165,16 +166,16 @@ impl Listing {
         kinds.any(|kind| kind == EntryKind::Symlink)
     }
 
-    pub(super) fn record(&self, at: u32) -> Option<&Record> {
-        self.records.get(at as usize)
+    pub(super) fn record(&self, at: EntryIdx) -> Option<&Record> {
+        self.records.get(usize::from(at))
     }
 
     pub(super) fn owner(&self, record: &Record) -> Option<&Owner> {
         self.owners.get(record.owner as usize)
     }
 
-    pub(super) fn digest(&self, at: u32) -> Option<[u8; 32]> {
-        let digest = self.digests.get(at as usize).copied();
+    pub(super) fn digest(&self, at: EntryIdx) -> Option<[u8; 32]> {
+        let digest = self.digests.get(usize::from(at)).copied();
         digest.filter(|digest| *digest != [0; 32])
     }
 
@@ -198,7 +199,7 @@ impl Listing {
     /// Passes each record to `take`, with its number and clean path.
     pub(super) fn each(
         &self,
-        mut take: impl FnMut(u32, &Record, &[u8]) -> Result<()>,
+        mut take: impl FnMut(EntryIdx, &Record, &[u8]) -> Result<()>,
     ) -> Result<()> {
         let mut path = Vec::new();
         for (at, record) in self.records.iter().enumerate() {
@@ -208,7 +209,7 @@ impl Listing {
                 .map_or(self.text.len(), |next| next.text as usize);
             path.truncate(usize::from(record.shared));
             path.extend_from_slice(self.text.get(record.text as usize..end).unwrap_or_default());
-            take(u32::try_from(at).unwrap_or(u32::MAX), record, &path)?;
+            take(EntryIdx::from(at), record, &path)?;
         }
         Ok(())
     }

@@ -73,6 +73,7 @@ mod layers;
 mod listing;
 mod node;
 mod paths;
+mod positions;
 mod proof;
 mod version;
 
@@ -81,4 +82,5 @@ pub use history::{Event, History, Step};
 pub use layers::DecodedLayer;
 pub use listing::{Listing, Owner, Reading};
 pub use node::{Hides, Inode, Location, Meta, Node, NodeKind, Walk, cmp_paths};
+pub use positions::PathIdx;
 pub use proof::Proof;

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::applied::Tree;
 use super::listing::{Listing, Owner, Record};
-use super::paths::{NONE, ROOT};
+use super::positions::{EntryIdx, PathIdx, VersionIdx};
 use super::version::{Change, Version};
 use crate::layer::{EntryKind, Mtime, Segment, Xattr, clean_path};
 
@@ -29,7 +29,7 @@ pub enum NodeKind {
 #[derive(Clone, Copy)]
 pub struct Node<'t> {
     pub(super) tree: &'t Tree,
-    pub(super) name: u32,
+    pub(super) name: PathIdx,
 }
 
 /// Effect of a node on lower layers that may have its path.
@@ -45,7 +45,7 @@ pub enum Hides {
 
 /// Identity of a file, the same for all of its names; valid within one tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Inode(pub(super) u32);
+pub struct Inode(pub(super) VersionIdx);
 
 /// Owner, mode, time and attributes of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Tree {
     pub fn root(&self) -> Node<'_> {
         Node {
             tree: self,
-            name: ROOT,
+            name: PathIdx::ROOT,
         }
     }
 
@@ -97,12 +97,13 @@ impl Tree {
     /// Symbolic links are not followed.
     pub fn get(&self, path: &[u8]) -> Option<Node<'_>> {
         let name = self.paths.lookup(&clean_path(path).path)?;
-        self.node(name)
+        self.at(name)
     }
 
     /// Returns the node with a number, see [`Node::index`].
-    pub fn at(&self, index: usize) -> Option<Node<'_>> {
-        self.node(u32::try_from(index).ok()?)
+    pub fn at(&self, name: PathIdx) -> Option<Node<'_>> {
+        let now = self.now.get(name).copied()?;
+        (now != VersionIdx::NONE).then_some(Node { tree: self, name })
     }
 
     /// All nodes, the root first, each directory before its contents, sorted by the bytes of their names: the order of
@@ -121,13 +122,8 @@ impl Tree {
         names.iter().map(|&name| Node { tree: self, name })
     }
 
-    pub(super) fn node(&self, name: u32) -> Option<Node<'_>> {
-        let now = self.now.get(name as usize).copied()?;
-        (now != NONE).then_some(Node { tree: self, name })
-    }
-
-    pub(super) fn version(&self, at: u32) -> Option<&Version> {
-        self.versions.get(at as usize)
+    pub(super) fn version(&self, at: VersionIdx) -> Option<&Version> {
+        self.versions.get(at)
     }
 
     pub(super) fn record_of(&self, version: &Version) -> Option<(&Listing, &Record)> {
@@ -136,15 +132,15 @@ impl Tree {
     }
 
     /// The version with a version's contents: itself, or the file that it is a hard link to.
-    pub(super) fn made(&self, version: u32) -> Option<&Version> {
+    pub(super) fn made(&self, version: VersionIdx) -> Option<&Version> {
         let own = self.version(version)?;
         match own.inode {
-            NONE => Some(own),
+            VersionIdx::NONE => Some(own),
             inode => self.version(inode),
         }
     }
 
-    pub(super) fn kind_of(&self, version: u32) -> NodeKind {
+    pub(super) fn kind_of(&self, version: VersionIdx) -> NodeKind {
         let made = self.made(version).and_then(|made| self.record_of(made));
         match made.map(|(_, record)| record.kind) {
             None | Some(EntryKind::Directory) => NodeKind::Directory,
@@ -156,7 +152,7 @@ impl Tree {
         }
     }
 
-    pub(super) fn location_of(&self, version: u32) -> Option<Location> {
+    pub(super) fn location_of(&self, version: VersionIdx) -> Option<Location> {
         let made = self.made(version)?;
         let (listing, record) = self.record_of(made)?;
         if record.kind != EntryKind::File {
@@ -175,13 +171,13 @@ impl Tree {
         })
     }
 
-    pub(super) fn digest_of(&self, version: u32) -> Option<[u8; 32]> {
+    pub(super) fn digest_of(&self, version: VersionIdx) -> Option<[u8; 32]> {
         let made = self.made(version)?;
         self.listing(usize::from(made.layer))?.digest(made.record)
     }
 
     /// Owner, mode, time and attributes, as the version `stated` sets them.
-    pub(super) fn meta_of(&self, made: u32, stated: u32) -> Meta {
+    pub(super) fn meta_of(&self, made: VersionIdx, stated: VersionIdx) -> Meta {
         let record = |version| {
             self.version(version)
                 .and_then(|version| self.record_of(version))
@@ -209,7 +205,7 @@ impl Tree {
     }
 }
 
-pub(super) static ROOT_NAME: u32 = ROOT;
+pub(super) static ROOT_NAME: PathIdx = PathIdx::ROOT;
 
 impl<'t> Node<'t> {
     /// The path from the root without a leading `/`; empty for the root. Costs its length.
@@ -224,7 +220,7 @@ impl<'t> Node<'t> {
 
     /// The parent directory; `None` for the root.
     pub fn parent(&self) -> Option<Node<'t>> {
-        (self.name != ROOT).then(|| Node {
+        (self.name != PathIdx::ROOT).then(|| Node {
             tree: self.tree,
             name: self.tree.paths.parent(self.name),
         })
@@ -232,15 +228,15 @@ impl<'t> Node<'t> {
 
     /// Number of the node, unique in the tree and below [`Tree::size`]. A directory's is lower than those of its
     /// contents.
-    pub fn index(&self) -> usize {
-        self.name as usize
+    pub fn index(&self) -> PathIdx {
+        self.name
     }
 
     /// Contents of a directory, by the bytes of the names.
     pub fn children(&self) -> impl Iterator<Item = Node<'t>> + use<'t> {
         let tree = self.tree;
         let children = tree.paths.children(self.name);
-        children.iter().filter_map(move |&name| tree.node(name))
+        children.iter().filter_map(move |&name| tree.at(name))
     }
 
     /// Kind of the file.
@@ -259,7 +255,7 @@ impl<'t> Node<'t> {
     pub fn is_implied(&self) -> bool {
         self.tree
             .version(self.now())
-            .is_none_or(|version| version.record == NONE)
+            .is_none_or(|version| version.record == EntryIdx::NONE)
     }
 
     /// Effect on layers below those of this tree, for trees of upper layers only.
@@ -268,10 +264,8 @@ impl<'t> Node<'t> {
             return Hides::Everything;
         }
         let mut hides = Hides::Nothing;
-        for (at, version) in self
-            .tree
-            .chain(self.tree.last.get(self.name as usize).copied())
-        {
+        let latest = self.tree.last.get(self.name).copied();
+        for (at, version) in self.tree.chain(latest) {
             match version.change {
                 Change::Removed => return Hides::Everything,
                 Change::Entry if self.tree.kind_of(at) != NodeKind::Directory => {
@@ -289,10 +283,9 @@ impl<'t> Node<'t> {
     /// Names of one file share them: they are those of the last hard link made to it, as in engines.
     pub fn meta(&self) -> Meta {
         let now = self.now();
-        let inode = self.tree.version(now).map_or(NONE, |version| version.inode);
-        match inode {
-            NONE => self.tree.meta_of(now, now),
-            inode => {
+        match self.inode() {
+            None => self.tree.meta_of(now, now),
+            Some(Inode(inode)) => {
                 let stated = self.tree.restated.get(&inode).copied().unwrap_or(inode);
                 self.tree.meta_of(inode, stated)
             }
@@ -325,7 +318,7 @@ impl<'t> Node<'t> {
     /// Identity shared with the file's other names; `None` for a directory.
     pub fn inode(&self) -> Option<Inode> {
         let version = self.tree.version(self.now())?;
-        (version.inode != NONE).then_some(Inode(version.inode))
+        (version.inode != VersionIdx::NONE).then_some(Inode(version.inode))
     }
 
     /// Number of names of the file.
@@ -338,7 +331,7 @@ impl<'t> Node<'t> {
     pub fn first_name(&self) -> Option<Node<'t>> {
         let names = self.tree.links.get(&self.inode()?.0)?;
         let first = names.first().copied().filter(|&first| first != self.name)?;
-        self.tree.node(first)
+        self.tree.at(first)
     }
 
     /// Returns true if both nodes come from the same entries of the same listings: then nothing differs, contents
@@ -346,18 +339,18 @@ impl<'t> Node<'t> {
     ///
     /// Entries are not compared; false does not mean that the nodes differ.
     pub fn is_same_entry(&self, other: &Node<'_>) -> bool {
-        let entries = |node: &Node<'_>| -> Option<[(*const Listing, u32); 2]> {
+        let entries = |node: &Node<'_>| -> Option<[(*const Listing, EntryIdx); 2]> {
             let tree = node.tree;
             let now = node.now();
             let version = tree.version(now)?;
             let (made, stated) = match version.inode {
-                NONE => (now, now),
+                VersionIdx::NONE => (now, now),
                 inode => (inode, tree.restated.get(&inode).copied().unwrap_or(inode)),
             };
-            let entry = |at: u32| {
-                let version = tree.version(at).filter(|version| version.record != NONE)?;
-                let listing = tree.listing(usize::from(version.layer))?;
-                Some((std::ptr::from_ref(listing), version.record))
+            let entry = |at| {
+                let own = tree.version(at)?;
+                let listing = tree.listing(usize::from(own.layer))?;
+                (own.record != EntryIdx::NONE).then_some((std::ptr::from_ref(listing), own.record))
             };
             Some([entry(made)?, entry(stated)?])
         };
@@ -374,12 +367,9 @@ impl<'t> Node<'t> {
         self.tree.digest_of(self.now())
     }
 
-    fn now(&self) -> u32 {
-        self.tree
-            .now
-            .get(self.name as usize)
-            .copied()
-            .unwrap_or(NONE)
+    fn now(&self) -> VersionIdx {
+        let now = self.tree.now.get(self.name);
+        now.copied().unwrap_or(VersionIdx::NONE)
     }
 
     fn record(&self) -> Option<(&'t Listing, &'t Record)> {
@@ -390,8 +380,11 @@ impl<'t> Node<'t> {
 
 impl Tree {
     /// Versions of a name, the latest first.
-    pub(super) fn chain(&self, latest: Option<u32>) -> impl Iterator<Item = (u32, &Version)> {
-        let found = |at: u32| self.version(at).map(|version| (at, version));
+    pub(super) fn chain(
+        &self,
+        latest: Option<VersionIdx>,
+    ) -> impl Iterator<Item = (VersionIdx, &Version)> {
+        let found = |at| self.version(at).map(|version| (at, version));
         std::iter::successors(latest.and_then(found), move |(_, version)| {
             found(version.prev)
         })
@@ -402,14 +395,13 @@ impl Tree {
         self.paths.len()
     }
 
-    /// The first version of the layer that made the version `at`.
-    pub(super) fn layer_start(&self, at: u32, layer: u16) -> u32 {
-        let before = self.versions.get(..=at as usize).unwrap_or_default();
-        let start = before.partition_point(|version| version.layer < layer);
+    /// The first version that a layer made.
+    pub(super) fn layer_start(&self, layer: u16) -> VersionIdx {
+        let start = self
+            .versions
+            .partition_point(|version| version.layer < layer);
         // The root's initial version belongs to no layer, and comes first.
-        u32::try_from(start)
-            .unwrap_or(NONE)
-            .max(u32::from(layer == 0))
+        start.max(usize::from(layer == 0)).into()
     }
 }
 
@@ -417,13 +409,13 @@ impl Tree {
 pub struct Walk<'t> {
     pub(super) tree: &'t Tree,
     /// Rest of each directory on the way to the current node. No recursion; no more items than the tree is deep.
-    pub(super) rest: Vec<&'t [u32]>,
+    pub(super) rest: Vec<&'t [PathIdx]>,
     /// True to include paths that are not present.
     pub(super) all: bool,
 }
 
 impl<'t> Walk<'t> {
-    fn next_name(&mut self) -> Option<u32> {
+    fn next_name(&mut self) -> Option<PathIdx> {
         loop {
             let run = self.rest.last_mut()?;
             let Some((&name, rest)) = run.split_first() else {
@@ -431,7 +423,7 @@ impl<'t> Walk<'t> {
                 continue;
             };
             *run = rest;
-            if !self.all && self.tree.node(name).is_none() {
+            if !self.all && self.tree.at(name).is_none() {
                 continue;
             }
             let children = self.tree.paths.children(name);
@@ -442,7 +434,7 @@ impl<'t> Walk<'t> {
         }
     }
 
-    pub(super) fn names(mut self) -> impl Iterator<Item = u32> {
+    pub(super) fn names(mut self) -> impl Iterator<Item = PathIdx> {
         std::iter::from_fn(move || self.next_name())
     }
 }

@@ -1,14 +1,16 @@
 //! Versions of paths: one for each change that a layer makes to a path.
 
+use super::positions::{EntryIdx, VersionIdx};
+
 /// A change that a layer makes to a path.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Version {
     /// The preceding version of the path.
-    pub prev: u32,
+    pub prev: VersionIdx,
     /// The layer's entry; `NONE` without one.
-    pub record: u32,
+    pub record: EntryIdx,
     /// The version that created the file: itself, except for hard links.
-    pub inode: u32,
+    pub inode: VersionIdx,
     pub layer: u16,
     pub change: Change,
 }

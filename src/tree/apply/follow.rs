@@ -9,7 +9,7 @@
 use super::state::{State, TreeBuilder};
 use crate::error::{Result, within};
 use crate::layer::clean_path;
-use crate::tree::paths::{NONE, ROOT};
+use crate::tree::positions::{EntryIdx, PathIdx, VersionIdx};
 use crate::tree::version::Change;
 
 /// Maximum number of links followed for one path, as in Linux.
@@ -29,14 +29,14 @@ pub(super) enum Moment {
     /// After all of the layer's whiteouts.
     Now,
     /// Before the whiteouts that come after this entry of the layer.
-    Before(u32),
+    Before(EntryIdx),
 }
 
 /// Result of a lookup.
 struct Found {
-    name: u32,
+    name: PathIdx,
     /// The latest cut from the root to the parent directory; for a directory, to itself.
-    above: u32,
+    above: VersionIdx,
     state: State,
     /// True if a directory or link on the way is of lower layers only.
     is_lower: bool,
@@ -50,10 +50,10 @@ impl TreeBuilder {
     /// it leads to, and the latest cut from the root to that.
     pub(super) fn follow_link(
         &mut self,
-        link: u32,
-        version: u32,
-        from: (u32, u32),
-    ) -> Lookup<(u32, u32)> {
+        link: PathIdx,
+        version: VersionIdx,
+        from: (PathIdx, VersionIdx),
+    ) -> Lookup<(PathIdx, VersionIdx)> {
         let Some(text) = self.link_text(version) else {
             return Ok(Err("a parent is not a directory"));
         };
@@ -73,10 +73,10 @@ impl TreeBuilder {
         let mut at = found.name;
         loop {
             let latest = self.latest(at);
-            if at != ROOT && (latest == NONE || latest < self.start) {
-                self.push(at, Change::Passed, NONE, NONE);
+            if at != PathIdx::ROOT && (latest == VersionIdx::NONE || latest < self.start) {
+                self.push_mark(at, Change::Passed);
             }
-            if at == ROOT {
+            if at == PathIdx::ROOT {
                 break;
             }
             at = self.paths.parent(at);
@@ -95,7 +95,12 @@ impl TreeBuilder {
 
     /// Returns the file that the target of a hard link names when its entry, the layer's entry number `entry`, is
     /// applied.
-    pub(super) fn target(&mut self, target: &[u8], link: Option<u32>, entry: u32) -> Lookup<u32> {
+    pub(super) fn target(
+        &mut self,
+        target: &[u8],
+        link: Option<PathIdx>,
+        entry: EntryIdx,
+    ) -> Lookup<VersionIdx> {
         let target = clean_path(target);
         if target.climbs {
             return Ok(Err("target is outside of the root"));
@@ -118,8 +123,8 @@ impl TreeBuilder {
         }))
     }
 
-    fn find_target(&mut self, path: &[u8], link: Option<u32>, moment: Moment) -> Lookup<Found> {
-        let from = (ROOT, self.cut_of(ROOT));
+    fn find_target(&mut self, path: &[u8], link: Option<PathIdx>, moment: Moment) -> Lookup<Found> {
+        let from = (PathIdx::ROOT, self.cut_of(PathIdx::ROOT));
         self.locate(from, path.to_vec(), 0, false, link, moment)
     }
 
@@ -127,11 +132,11 @@ impl TreeBuilder {
     /// so far; with `last` a link at the end is followed, too; nothing can be below the name `gone`.
     fn locate(
         &mut self,
-        from: (u32, u32),
+        from: (PathIdx, VersionIdx),
         path: Vec<u8>,
         links: usize,
         last: bool,
-        gone: Option<u32>,
+        gone: Option<PathIdx>,
         moment: Moment,
     ) -> Lookup<Found> {
         let (mut rest, mut at, mut links) = (path, 0, links);
@@ -142,7 +147,7 @@ impl TreeBuilder {
         };
         let mut is_lower = false;
         if links > 0 && rest.first() == Some(&b'/') {
-            (name, above) = (ROOT, self.cut_of(ROOT));
+            (name, above) = (PathIdx::ROOT, self.cut_of(PathIdx::ROOT));
         }
         loop {
             let left = rest.get(at..).unwrap_or_default();
@@ -169,7 +174,7 @@ impl TreeBuilder {
                     name = self.paths.parent(name);
                     above = self.cut_of(name);
                     let mut up = name;
-                    while up != ROOT {
+                    while up != PathIdx::ROOT {
                         up = self.paths.parent(up);
                         above = above.max(self.cut_of(up));
                         self.count_steps(1)?;
@@ -212,7 +217,7 @@ impl TreeBuilder {
             }
             self.count_steps(text.len() as u64 / 16)?;
             if text.first() == Some(&b'/') {
-                (name, above) = (ROOT, self.cut_of(ROOT));
+                (name, above) = (PathIdx::ROOT, self.cut_of(PathIdx::ROOT));
             }
             let behind = rest.get(at..).unwrap_or_default();
             rest = [&text, b"/".as_slice(), behind].concat();
@@ -228,7 +233,7 @@ impl TreeBuilder {
     }
 
     /// Returns the target of a symbolic link; `None` for other versions.
-    pub(super) fn link_text(&self, version: u32) -> Option<Vec<u8>> {
+    pub(super) fn link_text(&self, version: VersionIdx) -> Option<Vec<u8>> {
         let inode = self.version(version)?.inode;
         let made = self.version(inode)?;
         let listing = self.listings.get(usize::from(made.layer))?;
@@ -237,7 +242,7 @@ impl TreeBuilder {
         is_link.then(|| listing.link(record).to_vec())
     }
 
-    fn state_at(&self, name: u32, above: u32, moment: Moment) -> Option<State> {
+    fn state_at(&self, name: PathIdx, above: VersionIdx, moment: Moment) -> Option<State> {
         match moment {
             Moment::Now => self.state(name, above),
             Moment::Before(entry) => self.state_but(name, above, |at, version| {
@@ -246,7 +251,7 @@ impl TreeBuilder {
         }
     }
 
-    fn cut_at(&self, name: u32, moment: Moment) -> u32 {
+    fn cut_at(&self, name: PathIdx, moment: Moment) -> VersionIdx {
         let cut = self.cut_of(name);
         match (moment, self.marks.get(&name)) {
             (Moment::Before(entry), Some(mark)) if mark.entry > entry && cut == self.start => {
@@ -257,7 +262,7 @@ impl TreeBuilder {
     }
 
     /// Returns true if the layer's first whiteout for a name comes after an entry.
-    fn is_later(&self, name: u32, entry: u32) -> bool {
+    fn is_later(&self, name: PathIdx, entry: EntryIdx) -> bool {
         self.marks.get(&name).is_some_and(|mark| mark.entry > entry)
     }
 }

@@ -4,7 +4,7 @@ use super::state::TreeBuilder;
 use crate::error::{Fault, Result, within};
 use crate::layer::{EntryKind, Whiteout, common_components};
 use crate::tree::listing::{Listing, Record};
-use crate::tree::paths::{NONE, ROOT};
+use crate::tree::positions::{EntryIdx, PathIdx, VersionIdx};
 use crate::tree::version::Change;
 
 const REPLACES_LINK: &str = "the layer writes below a symbolic link of a lower layer: a directory without an entry \
@@ -61,7 +61,13 @@ impl TreeBuilder {
             .map_err(|error| self.placed(error, path))
     }
 
-    fn entry(&mut self, listing: &Listing, at: u32, record: &Record, path: &[u8]) -> Result<()> {
+    fn entry(
+        &mut self,
+        listing: &Listing,
+        at: EntryIdx,
+        record: &Record,
+        path: &[u8],
+    ) -> Result<()> {
         match record.kind {
             EntryKind::Other(b'D') => {
                 self.fault(DUMP_DIRECTORY, path);
@@ -77,7 +83,9 @@ impl TreeBuilder {
         }
         if path.is_empty() {
             match record.kind {
-                EntryKind::Directory => self.push(ROOT, Change::Entry, at, NONE),
+                EntryKind::Directory => {
+                    self.push(PathIdx::ROOT, Change::Entry, at, VersionIdx::NONE)
+                }
                 _ => self.fault("the root must be a directory", b"."),
             }
             return Ok(());
@@ -98,12 +106,12 @@ impl TreeBuilder {
                     }
                 }
             }
-            EntryKind::Directory => NONE,
+            EntryKind::Directory => VersionIdx::NONE,
             _ => self.next(),
         };
         let name = self.child(parent, part)?;
         let before = self.latest(name);
-        let was_known = before != NONE;
+        let was_known = before != VersionIdx::NONE;
         let version = self.next();
         self.push(name, Change::Entry, at, inode);
         if record.kind == EntryKind::HardLink {
@@ -130,12 +138,16 @@ impl TreeBuilder {
     /// Symbolic links of this layer are followed inside the root, as by engines that unpack each layer into a directory
     /// of its own; those of lower layers are replaced by a directory. `None` if another entry of this layer is in the
     /// way, which is a fault of `entry`.
-    pub(super) fn enter(&mut self, directory: &[u8], entry: &[u8]) -> Result<Option<(u32, u32)>> {
+    pub(super) fn enter(
+        &mut self,
+        directory: &[u8],
+        entry: &[u8],
+    ) -> Result<Option<(PathIdx, VersionIdx)>> {
         let same = common_components(&self.trail_path, directory);
         while self.trail.pop_if(|(end, ..)| *end > same).is_some() {}
         let (mut start, mut name, mut above) = match self.trail.last() {
             Some(&(end, name, above)) => (end + 1, name, above),
-            None => (0, ROOT, self.cut_of(ROOT)),
+            None => (0, PathIdx::ROOT, self.cut_of(PathIdx::ROOT)),
         };
         self.trail_path.clear();
         self.trail_path.extend_from_slice(directory);
@@ -165,19 +177,19 @@ impl TreeBuilder {
     }
 
     /// Makes a name a directory in this layer. Returns the version in its place if that is another entry of this layer.
-    fn enter_component(&mut self, name: u32, above: u32) -> Option<u32> {
+    fn enter_component(&mut self, name: PathIdx, above: VersionIdx) -> Option<VersionIdx> {
         let latest = self.latest(name);
         let state = self.state(name, above);
-        let is_own = latest != NONE && latest >= self.start && latest >= above;
+        let is_own = latest != VersionIdx::NONE && latest >= self.start && latest >= above;
         match state {
             Some(state) if state.is_directory && is_own => {}
-            Some(state) if state.is_directory => self.push(name, Change::Passed, NONE, NONE),
+            Some(state) if state.is_directory => self.push_mark(name, Change::Passed),
             Some(state) if is_own => return Some(state.version),
             Some(state) => {
-                self.push(name, Change::Implied, NONE, NONE);
+                self.push_mark(name, Change::Implied);
                 self.blocked.insert(name, state.version);
             }
-            None => self.push(name, Change::Implied, NONE, NONE),
+            None => self.push_mark(name, Change::Implied),
         }
         None
     }

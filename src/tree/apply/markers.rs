@@ -7,15 +7,15 @@ use super::state::{Mark, TreeBuilder};
 use crate::error::Result;
 use crate::layer::{EntryKind, Whiteout};
 use crate::tree::listing::Listing;
-use crate::tree::paths::NONE;
+use crate::tree::positions::{EntryIdx, PathIdx, VersionIdx};
 use crate::tree::version::Change;
 
 impl TreeBuilder {
     /// Applies a layer's whiteouts, except those below symbolic links of the layer itself. Returns the numbers of the
     /// latter, which can be applied only after the link.
-    pub(super) fn markers(&mut self, listing: &Listing) -> Result<BTreeSet<u32>> {
+    pub(super) fn markers(&mut self, listing: &Listing) -> Result<BTreeSet<EntryIdx>> {
         let has_links = listing.has_links();
-        let mut held: Vec<(u32, Vec<u8>)> = Vec::new();
+        let mut held: Vec<(EntryIdx, Vec<u8>)> = Vec::new();
         listing.each(|at, record, path| match Whiteout::of(path) {
             Whiteout::None | Whiteout::Aufs => Ok(()),
             Whiteout::Invalid => {
@@ -57,7 +57,7 @@ impl TreeBuilder {
         Ok(late)
     }
 
-    fn marker(&mut self, at: u32, path: &[u8], marker: Whiteout<'_>) -> Result<()> {
+    fn marker(&mut self, at: EntryIdx, path: &[u8], marker: Whiteout<'_>) -> Result<()> {
         let directory = parent_of(path);
         match marker {
             Whiteout::Opaque => {
@@ -68,7 +68,7 @@ impl TreeBuilder {
                 if latest.is_none_or(|latest| {
                     latest.change != Change::Opaque || latest.layer != self.number()
                 }) {
-                    self.push(name, Change::Opaque, NONE, NONE);
+                    self.push_mark(name, Change::Opaque);
                 }
                 self.mark_removed(name, at);
             }
@@ -78,12 +78,12 @@ impl TreeBuilder {
                 };
                 let name = self.child(parent, part)?;
                 let latest = self.latest(name);
-                if latest != NONE && latest >= self.start {
+                if latest != VersionIdx::NONE && latest >= self.start {
                     // Whiteouts of this layer are below it: it stays, as a new directory without files of lower layers.
                     self.recreate(name);
                     self.blocked.remove(&name);
                 } else {
-                    self.push(name, Change::Removed, NONE, NONE);
+                    self.push_mark(name, Change::Removed);
                 }
                 self.mark_removed(name, at);
             }
@@ -93,7 +93,12 @@ impl TreeBuilder {
     }
 
     /// Applies a whiteout among the entries: paths that the layer wrote before stay.
-    pub(super) fn late_marker(&mut self, at: u32, path: &[u8], marker: Whiteout<'_>) -> Result<()> {
+    pub(super) fn late_marker(
+        &mut self,
+        at: EntryIdx,
+        path: &[u8],
+        marker: Whiteout<'_>,
+    ) -> Result<()> {
         let Whiteout::Removes(part) = marker else {
             return self.marker(at, path, marker);
         };
@@ -102,18 +107,18 @@ impl TreeBuilder {
         };
         let name = self.child(parent, part)?;
         let latest = self.latest(name);
-        if latest == NONE || latest < self.start {
-            self.push(name, Change::Removed, NONE, NONE);
+        if latest == VersionIdx::NONE || latest < self.start {
+            self.push_mark(name, Change::Removed);
         } else if let Some(state) = self.state(name, above).filter(|state| state.is_directory)
             && let Some(own) = self.version(state.version).copied()
         {
             // A directory without files of lower layers, with the attributes of this layer.
-            self.push(name, Change::Removed, NONE, NONE);
+            self.push_mark(name, Change::Removed);
             match own.change {
                 Change::Entry if state.version >= self.start => {
                     self.push(name, Change::Entry, own.record, own.inode);
                 }
-                _ => self.push(name, Change::Implied, NONE, NONE),
+                _ => self.push_mark(name, Change::Implied),
             }
         }
         self.mark_removed(name, at);
@@ -121,14 +126,14 @@ impl TreeBuilder {
     }
 
     /// Cuts off the files of lower layers below a name.
-    fn mark_removed(&mut self, name: u32, entry: u32) {
+    fn mark_removed(&mut self, name: PathIdx, entry: EntryIdx) {
         let cut = self.cut_of(name);
         self.marks.entry(name).or_insert(Mark { entry, cut });
         self.cut(name, self.start);
     }
 
     /// Creates a directory again that one whiteout of this layer removes and others are below.
-    fn recreate(&mut self, name: u32) {
+    fn recreate(&mut self, name: PathIdx) {
         let latest = self.version(self.latest(name)).copied();
         let Some(latest) = latest.filter(|latest| latest.change != Change::Removed) else {
             return;
@@ -139,8 +144,8 @@ impl TreeBuilder {
         if latest.change != Change::Implied
             || before.is_none_or(|before| before.change != Change::Removed)
         {
-            self.push(name, Change::Removed, NONE, NONE);
-            self.push(name, Change::Implied, NONE, NONE);
+            self.push_mark(name, Change::Removed);
+            self.push_mark(name, Change::Implied);
         }
     }
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::state::TreeBuilder;
 use crate::error::Result;
+use crate::index_vec::IndexVec;
 use crate::layer::Whiteout;
 use crate::tree::applied::Tree;
 use crate::tree::listing::Listing;
-use crate::tree::paths::{NONE, ROOT};
+use crate::tree::positions::{PathIdx, VersionIdx};
 
 impl Tree {
     /// Applies layers, from the base upward.
@@ -40,25 +41,22 @@ impl Tree {
 
 impl TreeBuilder {
     fn finish(mut self) -> Tree {
-        let names = u32::try_from(self.paths.len()).unwrap_or(NONE);
-        let mut now = vec![NONE; self.paths.len()];
+        let mut now: IndexVec<PathIdx, _> = vec![VersionIdx::NONE; self.paths.len()].into();
         // A directory comes before its contents, so one pass is enough.
-        for name in 0..names {
+        for name in now.indices() {
             let parent = self.paths.parent(name);
-            let mut above = 0;
-            if name != ROOT {
+            let mut above = VersionIdx::FIRST;
+            if name != PathIdx::ROOT {
                 above = self.cut_of(parent);
-                let parent_now = now.get(parent as usize).copied().unwrap_or(NONE);
-                let is_hidden = parent_now == NONE || is_metadata(self.paths.part(name));
+                let is_hidden =
+                    now[parent] == VersionIdx::NONE || is_metadata(self.paths.part(name));
                 self.set_cut(name, above);
                 if is_hidden {
                     continue;
                 }
             }
-            if let Some(state) = self.state(name, above)
-                && let Some(slot) = now.get_mut(name as usize)
-            {
-                *slot = state.version;
+            if let Some(state) = self.state(name, above) {
+                now[name] = state.version;
             }
         }
         self.paths.seal();

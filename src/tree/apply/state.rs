@@ -4,22 +4,24 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::error::{Error, Result, within};
+use crate::index_vec::IndexVec;
 use crate::layer::Limits;
 use crate::tree::applied::Tree;
 use crate::tree::listing::Listing;
-use crate::tree::paths::{NONE, Paths, ROOT};
+use crate::tree::paths::Paths;
+use crate::tree::positions::{EntryIdx, PathIdx, VersionIdx};
 use crate::tree::version::{Change, Version};
 
 /// Tables of a tree while layers are applied.
 pub(super) struct TreeBuilder {
     pub(super) listings: Vec<Arc<Listing>>,
     pub(super) paths: Paths,
-    pub(super) versions: Vec<Version>,
-    pub(super) last: Vec<u32>,
+    pub(super) versions: IndexVec<VersionIdx, Version>,
+    pub(super) last: IndexVec<PathIdx, VersionIdx>,
     /// Versions below a name that are older than this one are hidden.
-    pub(super) cuts: Vec<u32>,
-    pub(super) linked: Vec<u32>,
-    pub(super) restated: HashMap<u32, u32>,
+    pub(super) cuts: IndexVec<PathIdx, VersionIdx>,
+    pub(super) linked: Vec<VersionIdx>,
+    pub(super) restated: HashMap<VersionIdx, VersionIdx>,
     pub(super) faults: Vec<Error>,
     pub(super) fault_count: u64,
     pub(super) notices: Vec<Error>,
@@ -31,15 +33,15 @@ pub(super) struct TreeBuilder {
     pub(super) followed: u64,
     /// The layer being applied and its first version.
     pub(super) layer: usize,
-    pub(super) start: u32,
+    pub(super) start: VersionIdx,
     /// Implied directories in the place of something else in lower layers, and the version of that.
-    pub(super) blocked: BTreeMap<u32, u32>,
+    pub(super) blocked: BTreeMap<PathIdx, VersionIdx>,
     /// Names affected by the layer's whiteouts, for hard links that come before these.
-    pub(super) marks: HashMap<u32, Mark>,
+    pub(super) marks: HashMap<PathIdx, Mark>,
     /// Symbolic links of the layer that have a notice.
-    pub(super) noticed: HashSet<u32>,
+    pub(super) noticed: HashSet<PathIdx>,
     /// Directories of the last path: end of the component, name, and latest cut from the root to it.
-    pub(super) trail: Vec<(usize, u32, u32)>,
+    pub(super) trail: Vec<(usize, PathIdx, VersionIdx)>,
     pub(super) trail_path: Vec<u8>,
 }
 
@@ -47,15 +49,15 @@ pub(super) struct TreeBuilder {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mark {
     /// Number of the whiteout among the layer's entries.
-    pub(super) entry: u32,
+    pub(super) entry: EntryIdx,
     /// The name's cut before it.
-    pub(super) cut: u32,
+    pub(super) cut: VersionIdx,
 }
 
 /// State of a name at some moment.
 #[derive(Clone, Copy)]
 pub(super) struct State {
-    pub(super) version: u32,
+    pub(super) version: VersionIdx,
     pub(super) is_directory: bool,
 }
 
@@ -67,9 +69,9 @@ impl TreeBuilder {
             limits: limits(&listings),
             listings,
             paths: Paths::default(),
-            versions: Vec::new(),
-            last: vec![NONE],
-            cuts: vec![0],
+            versions: IndexVec::default(),
+            last: vec![VersionIdx::NONE].into(),
+            cuts: vec![VersionIdx::FIRST].into(),
             linked: Vec::new(),
             restated: HashMap::new(),
             faults: Vec::new(),
@@ -80,7 +82,7 @@ impl TreeBuilder {
             base: 0,
             followed: 0,
             layer: 0,
-            start: 0,
+            start: VersionIdx::FIRST,
             blocked: BTreeMap::new(),
             marks: HashMap::new(),
             noticed: HashSet::new(),
@@ -88,21 +90,21 @@ impl TreeBuilder {
             trail_path: Vec::new(),
         };
         // The root exists from the beginning.
-        builder.push(ROOT, Change::Implied, NONE, NONE);
+        builder.push_mark(PathIdx::ROOT, Change::Implied);
         Ok(builder)
     }
 
     /// Returns the state of a name if all versions older than `above` are hidden.
-    pub(super) fn state(&self, name: u32, above: u32) -> Option<State> {
+    pub(super) fn state(&self, name: PathIdx, above: VersionIdx) -> Option<State> {
         self.state_but(name, above, |_, _| false)
     }
 
     /// Returns the state of a name without the versions that `leave_out` returns true for.
     pub(super) fn state_but(
         &self,
-        name: u32,
-        above: u32,
-        leave_out: impl Fn(u32, &Version) -> bool,
+        name: PathIdx,
+        above: VersionIdx,
+        leave_out: impl Fn(VersionIdx, &Version) -> bool,
     ) -> Option<State> {
         let mut at = self.latest(name);
         let mut found = None;
@@ -132,39 +134,49 @@ impl TreeBuilder {
         }
     }
 
-    pub(super) fn is_directory(&self, version: u32) -> bool {
+    pub(super) fn is_directory(&self, version: VersionIdx) -> bool {
         // Directories have no inode.
         self.version(version)
-            .is_none_or(|version| version.inode == NONE)
+            .is_none_or(|version| version.inode == VersionIdx::NONE)
     }
 
-    pub(super) fn push(&mut self, name: u32, change: Change, record: u32, inode: u32) {
-        let version = self.next();
+    /// Adds a version without an entry.
+    pub(super) fn push_mark(&mut self, name: PathIdx, change: Change) {
+        self.push(name, change, EntryIdx::NONE, VersionIdx::NONE);
+    }
+
+    pub(super) fn push(
+        &mut self,
+        name: PathIdx,
+        change: Change,
+        record: EntryIdx,
+        inode: VersionIdx,
+    ) {
         let prev = self.latest(name);
-        self.versions.push(Version {
+        let version = self.versions.push(Version {
             prev,
             record,
             inode,
             layer: self.number(),
             change,
         });
-        if let Some(last) = self.last.get_mut(name as usize) {
+        if let Some(last) = self.last.get_mut(name) {
             *last = version;
         }
     }
 
-    pub(super) fn child(&mut self, parent: u32, part: &[u8]) -> Result<u32> {
+    pub(super) fn child(&mut self, parent: PathIdx, part: &[u8]) -> Result<PathIdx> {
         let name = self.paths.child(parent, part);
         while self.last.len() < self.paths.len() {
-            self.last.push(NONE);
-            self.cuts.push(0);
+            self.last.push(VersionIdx::NONE);
+            self.cuts.push(VersionIdx::FIRST);
         }
         for (what, limit, found) in [
             ("paths", self.limits.paths, self.paths.len() as u64),
             ("bytes of names", self.limits.path_text, self.paths.text()),
             (
                 "changes of paths",
-                u64::from(NONE),
+                u64::from(u32::MAX),
                 self.versions.len() as u64 + 8,
             ),
         ] {
@@ -174,26 +186,26 @@ impl TreeBuilder {
     }
 
     /// Hides all older versions below a name, which may be on the trail.
-    pub(super) fn cut(&mut self, name: u32, version: u32) {
+    pub(super) fn cut(&mut self, name: PathIdx, version: VersionIdx) {
         self.set_cut(name, version);
         self.reset_trail();
     }
 
-    pub(super) fn set_cut(&mut self, name: u32, version: u32) {
-        if let Some(cut) = self.cuts.get_mut(name as usize) {
+    pub(super) fn set_cut(&mut self, name: PathIdx, version: VersionIdx) {
+        if let Some(cut) = self.cuts.get_mut(name) {
             *cut = version.max(*cut);
         }
     }
 
-    pub(super) fn cut_of(&self, name: u32) -> u32 {
-        self.cuts.get(name as usize).copied().unwrap_or_default()
+    pub(super) fn cut_of(&self, name: PathIdx) -> VersionIdx {
+        self.cuts.get(name).copied().unwrap_or(VersionIdx::FIRST)
     }
 
     /// The latest cut of the directories above a name.
-    pub(super) fn cut_above(&self, name: u32) -> u32 {
-        let mut above = 0;
+    pub(super) fn cut_above(&self, name: PathIdx) -> VersionIdx {
+        let mut above = VersionIdx::FIRST;
         let mut at = name;
-        while at != ROOT {
+        while at != PathIdx::ROOT {
             at = self.paths.parent(at);
             above = above.max(self.cut_of(at));
         }
@@ -205,16 +217,16 @@ impl TreeBuilder {
         self.trail_path.clear();
     }
 
-    pub(super) fn latest(&self, name: u32) -> u32 {
-        self.last.get(name as usize).copied().unwrap_or(NONE)
+    pub(super) fn latest(&self, name: PathIdx) -> VersionIdx {
+        self.last.get(name).copied().unwrap_or(VersionIdx::NONE)
     }
 
-    pub(super) fn version(&self, at: u32) -> Option<&Version> {
-        self.versions.get(at as usize)
+    pub(super) fn version(&self, at: VersionIdx) -> Option<&Version> {
+        self.versions.get(at)
     }
 
-    pub(super) fn next(&self) -> u32 {
-        u32::try_from(self.versions.len()).unwrap_or(NONE)
+    pub(super) fn next(&self) -> VersionIdx {
+        self.versions.next_index()
     }
 
     pub(super) fn number(&self) -> u16 {

@@ -170,6 +170,7 @@ mod tests {
     use crate::error::Result;
     use crate::layer::testing::{Head, Tar};
     use crate::layer::{Entry, Segment, StreamInput, Walker};
+    use crate::tree::positions::EntryIdx;
 
     fn listing() -> Listing {
         let tar = Tar::default()
@@ -206,8 +207,9 @@ mod tests {
         assert_eq!(thawed.freeze(), frozen);
         assert_eq!(listing.len(), 3);
         let bare = Listing::thaw(&frozen, false).expect("thawed");
-        assert_eq!(bare.digest(1), None);
-        assert!(listing.digest(1).is_some());
+        let second = EntryIdx::from(1);
+        assert_eq!(bare.digest(second), None);
+        assert!(listing.digest(second).is_some());
     }
 
     #[test]

@@ -172,8 +172,7 @@ pub(super) fn item(node: &Node<'_>) -> Item {
     xattrs.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let inode = node
         .first_name()
-        .map(|first| first.index())
-        .or_else(|| (node.link_count() > 1).then(|| node.index()));
+        .or((node.link_count() > 1).then_some(*node));
     Item {
         path: node.path(),
         kind,
@@ -191,7 +190,7 @@ pub(super) fn item(node: &Node<'_>) -> Item {
         },
         link_target: node.link_target().to_vec(),
         device: node.device(),
-        inode: inode.map(|inode| inode as u64),
+        inode: inode.map(|first| usize::from(first.index()) as u64),
     }
 }
 

@@ -9,7 +9,7 @@ use super::side::{Loading, Side};
 use crate::error::{Error, Result};
 use crate::glob::{Dialect, Glob};
 use crate::parallel::in_parallel;
-use crate::tree::{Inode, Node, NodeKind, Tree, cmp_paths};
+use crate::tree::{Inode, Node, NodeKind, PathIdx, Tree, cmp_paths};
 
 /// Kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,20 +44,20 @@ pub struct Change {
     /// Fields that differ. Empty for a directory that is listed only because of its contents.
     pub what: Fields,
     /// The node of the first tree, see [`Tree::at`].
-    pub old: Option<u32>,
+    pub old: Option<PathIdx>,
     /// The node of the second.
-    pub new: Option<u32>,
+    pub new: Option<PathIdx>,
 }
 
 impl Change {
     /// The node of the first tree.
     pub fn before<'t>(&self, tree: &'t Tree) -> Option<Node<'t>> {
-        tree.at(self.old? as usize)
+        tree.at(self.old?)
     }
 
     /// The node of the second.
     pub fn after<'t>(&self, tree: &'t Tree) -> Option<Node<'t>> {
-        tree.at(self.new? as usize)
+        tree.at(self.new?)
     }
 }
 
@@ -136,15 +136,10 @@ pub(super) fn together<'t>(
     }
 }
 
-/// A node's number, as changes hold it.
-pub(super) fn number(node: &Node<'_>) -> u32 {
-    u32::try_from(node.index()).unwrap_or(u32::MAX)
-}
-
 /// Files of one size whose contents have to be compared.
 struct Pending {
-    old: u32,
-    new: u32,
+    old: PathIdx,
+    new: PathIdx,
     what: Fields,
     at: usize,
 }
@@ -187,8 +182,8 @@ pub fn compare(
                         ChangeKind::Deleted
                     },
                     what: Fields::NONE,
-                    old: old.as_ref().map(number),
-                    new: new.as_ref().map(number),
+                    old: old.as_ref().map(Node::index),
+                    new: new.as_ref().map(Node::index),
                 });
                 return;
             }
@@ -203,8 +198,8 @@ pub fn compare(
             if readable && old.size() == new.size() && old.size() > 0 && fields.has(Field::Content)
             {
                 pending.push(Pending {
-                    old: number(&old),
-                    new: number(&new),
+                    old: old.index(),
+                    new: new.index(),
                     what,
                     at: compared.changes.len(),
                 });
@@ -212,7 +207,7 @@ pub fn compare(
         }
         let pends = pending
             .last()
-            .is_some_and(|last| last.at == compared.changes.len() && last.new == number(&new));
+            .is_some_and(|last| last.at == compared.changes.len() && last.new == new.index());
         for field in what.iter() {
             *compared.counts.entry(field).or_default() += 1;
         }
@@ -220,8 +215,8 @@ pub fn compare(
             compared.changes.push(Change {
                 kind: ChangeKind::Changed,
                 what: what.and(fields),
-                old: Some(number(&old)),
-                new: Some(number(&new)),
+                old: Some(old.index()),
+                new: Some(new.index()),
             });
         }
     });
@@ -239,8 +234,8 @@ pub fn compare(
 
 /// Which of the files differ in their contents.
 fn contents(sides: &mut [Side; 2], pending: &[Pending], loading: &Loading) -> Result<Vec<bool>> {
-    let body = |side: &Side, index: u32| -> Option<Body> {
-        let node = side.tree.at(index as usize)?;
+    let body = |side: &Side, index: PathIdx| -> Option<Body> {
+        let node = side.tree.at(index)?;
         body_of(&node)
     };
     let [a, b] = &*sides;
@@ -365,8 +360,8 @@ pub fn renames(
     fields: Fields,
     loading: &Loading,
 ) -> Result<()> {
-    let file = |side: &Side, index: Option<u32>| -> Option<Body> {
-        let node = side.tree.at(index? as usize)?;
+    let file = |side: &Side, index: Option<PathIdx>| -> Option<Body> {
+        let node = side.tree.at(index?)?;
         let single = node.kind() == NodeKind::File && node.link_count() == 1 && node.size() > 0;
         single.then(|| body_of(&node)).flatten()
     };
@@ -475,8 +470,8 @@ fn equal_contents(
 /// Turns changes into the output of `docker diff`: directories with changed contents are changed, and of a deleted
 /// directory only the directory itself is listed.
 pub fn with_parents(a: &Tree, b: &Tree, changes: &mut Vec<Change>) {
-    let told: HashSet<u32> = changes.iter().filter_map(|change| change.new).collect();
-    let mut parents: HashSet<u32> = HashSet::new();
+    let told: HashSet<PathIdx> = changes.iter().filter_map(|change| change.new).collect();
+    let mut parents: HashSet<PathIdx> = HashSet::new();
     let mut more = Vec::new();
     changes.retain(|change| {
         let old = change.before(a);
@@ -497,15 +492,15 @@ pub fn with_parents(a: &Tree, b: &Tree, changes: &mut Vec<Change>) {
                 .and_then(|node| b.get(&node.path())),
         };
         while let Some(node) = above.filter(|node| node.parent().is_some()) {
-            if !parents.insert(number(&node)) {
+            if !parents.insert(node.index()) {
                 break;
             }
-            if !told.contains(&number(&node)) {
+            if !told.contains(&node.index()) {
                 more.push(Change {
                     kind: ChangeKind::Changed,
                     what: Fields::NONE,
-                    old: a.get(&node.path()).as_ref().map(number),
-                    new: Some(number(&node)),
+                    old: a.get(&node.path()).as_ref().map(Node::index),
+                    new: Some(node.index()),
                 });
             }
             above = node.parent();

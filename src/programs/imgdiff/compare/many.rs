@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::body::Body;
 use super::fields::Fields;
-use super::files::{body_of, differences, number};
+use super::files::{body_of, differences};
 use super::many_documents::{self, ManyStep, ManyValue};
 use super::packages::installed;
 use super::side::{Input, Loading, Side, load};
@@ -12,7 +12,7 @@ use super::{Field, Options};
 use crate::error::{Error, Result};
 use crate::packages::Manager;
 use crate::parallel::in_parallel;
-use crate::tree::{Node, NodeKind, cmp_paths};
+use crate::tree::{Node, NodeKind, PathIdx, cmp_paths};
 
 /// Node of one side at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl ManyReport {
 }
 
 /// A path with the number of its node on each side.
-type Candidate = (Vec<u8>, Vec<Option<u32>>);
+type Candidate = (Vec<u8>, Vec<Option<PathIdx>>);
 
 /// Compares any number of sides.
 ///
@@ -118,7 +118,7 @@ pub fn diff_many(inputs: Vec<Input>, options: &Options) -> Result<ManyReport> {
             nodes.iter().all(same)
         });
         if !same {
-            let numbers = nodes.iter().map(|node| node.as_ref().map(number));
+            let numbers = nodes.iter().map(|node| node.as_ref().map(Node::index));
             candidates.push((path.to_vec(), numbers.collect()));
         }
     });
@@ -151,7 +151,7 @@ fn path_rows(
         let nodes: Vec<Option<Node<'_>>> = sides
             .iter()
             .zip(&numbers)
-            .map(|(side, number)| side.tree.at((*number)? as usize))
+            .map(|(side, number)| side.tree.at((*number)?))
             .collect();
         let same = |i: usize, j: usize| -> bool {
             let (Some(a), Some(b)) = (nodes[i], nodes[j]) else {
@@ -271,7 +271,7 @@ fn digests(
                 .iter()
                 .enumerate()
                 .filter_map(|(i, number)| {
-                    let node = sides[i].tree.at((*number)? as usize)?;
+                    let node = sides[i].tree.at((*number)?)?;
                     Some((i, body_of(&node)?))
                 })
                 .collect();

@@ -53,7 +53,7 @@ impl Export {
     /// Returns the item of a row, as numbered in [`super::Unpacked::not_applied`].
     pub fn item(&self, row: usize) -> Option<Item<'_>> {
         let at = self.rows.get(row)?;
-        let past = self.tree.history_at(at.index as usize)?;
+        let past = self.tree.history_at(at.index)?;
         let bare = |kind| Item {
             export: self,
             row,

@@ -193,7 +193,7 @@ impl Export {
             // A root directory without an entry of its own is not exported either.
             let nodes = tree
                 .walk()
-                .filter(|node| node.index() > 0 || options.top && !node.is_implied());
+                .filter(|node| node.parent().is_some() || options.top && !node.is_implied());
             let nodes = nodes.filter(|node| selected.contains(node.index()));
             return Ok(nodes.map(|node| Row::node(node.index())).collect());
         }

@@ -4,11 +4,12 @@ use super::options::ExportOptions;
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::glob::Glob;
+use crate::index_vec::IndexVec;
 use crate::layer::clean_path;
-use crate::tree::{NodeKind, Tree};
+use crate::tree::{NodeKind, PathIdx, Tree};
 
 /// Paths that are selected, by their indices in the tree; `None` selects all.
-pub(super) struct Selected(Option<Vec<bool>>);
+pub(super) struct Selected(Option<IndexVec<PathIdx, bool>>);
 
 /// Marks of a path that its contents inherit.
 const NAMED: u8 = 1;
@@ -25,7 +26,7 @@ impl Selected {
         if options.paths.is_empty() && globs.is_empty() {
             return Ok(Selected(None));
         }
-        let mut marks = vec![0_u8; tree.size()];
+        let mut marks: IndexVec<PathIdx, u8> = vec![0; tree.size()].into();
         for path in &options.paths {
             let past = tree
                 .history(path)
@@ -38,7 +39,7 @@ impl Selected {
         let always = (u8::from(options.paths.is_empty()) * NAMED)
             | (u8::from(globs.include.is_empty()) * INCLUDED);
         let matches = |globs: &[Glob], path: &[u8]| globs.iter().any(|glob| glob.is_match(path));
-        let mut selected = vec![false; tree.size()];
+        let mut selected = IndexVec::from_elem(false, &marks);
         for past in tree.all_paths() {
             let index = past.index();
             let mut mark = marks[index] | always;
@@ -65,7 +66,7 @@ impl Selected {
     }
 
     /// Tests if the path with that index is selected.
-    pub(super) fn contains(&self, index: usize) -> bool {
+    pub(super) fn contains(&self, index: PathIdx) -> bool {
         self.0
             .as_ref()
             .is_none_or(|selected| selected.get(index).copied().unwrap_or_default())

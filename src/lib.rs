@@ -20,7 +20,7 @@
 //! | [`write`](mod@write) | new layers, and images in any container format | spec, blob, layer, disk, archive, tree |
 //! | [`store`] | the local store: an OCI layout, its lock, its index | spec, blob, archive, write |
 //! | [`verify`](mod@verify) | findings of a full check of archives and layers | spec, blob, layer, archive, tree, write |
-//! | [`render`] | tables, templates, JSON, sizes and times | spec |
+//! | [`render`] | tables, templates, JSON, sizes and times, the frame of HTML pages | spec |
 //! | [`cli`] | arguments, streams, exit statuses | all above |
 //! | [`programs`] | the programs: arguments, man page, operation and output of each | all above |
 //!

@@ -26,7 +26,7 @@ pub fn line<T: Serialize + ?Sized>(record: &T) -> Result<String> {
 }
 
 /// One line of JSON as Go's `json.Marshal` writes it: `<`, `>` and `&` as `\u003c`, `\u003e` and `\u0026`.
-pub(super) fn line_html<T: Serialize + ?Sized>(record: &T) -> Result<String> {
+pub fn line_html<T: Serialize + ?Sized>(record: &T) -> Result<String> {
     let mut formatter = Safe::new(CompactFormatter);
     formatter.html = true;
     written(record, formatter)

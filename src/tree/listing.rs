@@ -150,6 +150,15 @@ impl Listing {
         self.records.len()
     }
 
+    /// Sum of the sizes of all files in bytes, with their holes; hard links count nothing.
+    pub fn file_bytes(&self) -> u64 {
+        let files = self
+            .records
+            .iter()
+            .filter(|record| record.kind == EntryKind::File);
+        files.fold(0, |sum, record| sum.saturating_add(record.size))
+    }
+
     /// Returns true without entries.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""imggraph against those who know better: Graphviz, Mermaid, Chromium, podman, rpm, and an XML parser.
+"""imggraph against those who know better: Graphviz, Mermaid, Chromium, podman, rpm, and an XML parser; and the pages of
+imgdiff in Chromium (report.py).
 
     tests/cross/graph.py [CORPUS] [--pictures]
 
@@ -17,6 +18,7 @@ import tarfile
 import xml.dom.minidom
 from pathlib import Path
 
+import report
 from imgkit import ENV, REPO, Checks, scratch, tell, tool
 
 checks = Checks("graph")
@@ -57,7 +59,7 @@ const boxes = () => {
   return { cards: cards.map((card) => ({ box: box(card.querySelector(".card")), labels: [...card.querySelectorAll("text")].map(box) })), free };
 };
 async function open(job, errors) {
-  const page = await browser.newPage({ viewport: { width: job.width || 1280, height: job.height || 800 }, hasTouch: !!job.touch });
+  const page = await browser.newPage({ viewport: { width: job.width || 1280, height: job.height || 800 }, hasTouch: !!job.touch, colorScheme: job.scheme || "light" });
   page.on("pageerror", (error) => errors.push(error.message));
   page.on("console", (message) => { if (message.type() === "error") errors.push(message.text()); });
   page.on("dialog", (dialog) => { errors.push("dialog: " + dialog.message()); dialog.dismiss(); });
@@ -94,6 +96,15 @@ const jobs = {
     const errors = [], seen = {};
     const page = await open(job, errors);
     seen.boxes = (await page.evaluate(boxes)).cards;
+    // All of the picture is in sight, and nothing of it below the buttons.
+    seen.inView = await page.evaluate(() => {
+      const stage = document.getElementById("stage").getBoundingClientRect(), bar = document.querySelector("nav").getBoundingClientRect();
+      return [...document.querySelectorAll("#stage .node")].every((node) => {
+        const box = node.getBoundingClientRect();
+        const apart = box.right <= bar.left || box.left >= bar.right || box.bottom <= bar.top || box.top >= bar.bottom;
+        return apart && box.left >= stage.left && box.right <= stage.right && box.top >= stage.top && box.bottom <= stage.bottom;
+      });
+    });
     const transform = () => page.evaluate(() => document.querySelector("#stage>svg").style.transform);
     seen.overflow = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
     const before = await transform();
@@ -116,7 +127,7 @@ const jobs = {
       await page.waitForTimeout(50);
       seen.name = await page.evaluate(() => document.getElementById("name").textContent);
       seen.details = await page.evaluate(() => document.getElementById("details").innerText);
-      seen.tiles = await page.evaluate(() => document.querySelectorAll("#tiles rect[stroke]").length);
+      seen.tiles = await page.evaluate(() => document.querySelectorAll("#tiles .tile").length);
       seen.tileText = await page.evaluate(() => document.getElementById("tile").textContent);
       seen.visible = await page.evaluate(() => {
         const card = document.querySelector(".node.picked").getBoundingClientRect(), stage = document.getElementById("stage").getBoundingClientRect();
@@ -124,8 +135,8 @@ const jobs = {
       });
       if (seen.tiles) {
         await page.click("#by-layer");
-        seen.byLayer = await page.evaluate(() => document.querySelectorAll("#tiles rect[stroke]").length);
-        await page.click("#by-folder");
+        seen.byLayer = await page.evaluate(() => document.querySelectorAll("#tiles .tile").length);
+        await page.click("#by-directory");
       }
       if (job.second) {
         await page.evaluate(() => { document.getElementById("query").value = ""; document.getElementById("query").dispatchEvent(new Event("input")); });
@@ -134,6 +145,54 @@ const jobs = {
       await page.click("#close");
       seen.closed = await page.evaluate(() => document.getElementById("panel").hidden);
     }
+    await page.close();
+    return { ...seen, errors };
+  },
+  async report(job) {
+    const errors = [], seen = {};
+    const page = await open(job, errors);
+    const ask = (run, what) => page.evaluate(run, what);
+    const frame = () => ask(() => new Promise((done) => setTimeout(done, 250)));
+    const timed = async (run) => { const start = Date.now(); await run(); return Date.now() - start; };
+    await frame();
+    seen.load = await ask(() => Math.round(performance.getEntriesByType("navigation")[0].loadEventEnd));
+    seen.overflow = await ask(() => document.documentElement.scrollWidth > innerWidth);
+    seen.unsafe = await ask(() => document.querySelector("meta[http-equiv]").content.includes("unsafe"));
+    seen.parts = await ask(() => [...document.querySelectorAll("main > section")].map((one) => one.id));
+    seen.odd = await ask(() => document.querySelectorAll("img, iframe, object, [onload], [onerror], [style*=url]").length);
+    seen.tiles = await ask(() => document.querySelectorAll("#tiles .tile").length);
+    // The picture of README.md: from the verdict to the first lines of the tree.
+    if (job.first) await page.screenshot({ path: job.first, fullPage: true, clip: { x: 0, y: 0, width: job.width, height: job.width > 720 ? 1640 : 1500 } });
+    seen.unfold = await timed(() => page.click("#unfold"));
+    const lines = () => ask(() => document.querySelectorAll("#rows .row").length);
+    const high = () => ask(() => document.getElementById("rows").offsetHeight);
+    seen.lines = await lines();
+    const unfolded = await high();
+    await page.click("#fold");
+    seen.folds = (await high()) < unfolded || unfolded === 0;
+    const chips = await page.$$("#kinds .chip");
+    await chips[0].click();
+    const less = await ask(() => document.getElementById("count").textContent);
+    seen.kinds = less.includes(" of ");
+    await chips[0].click();
+    seen.filter = await timed(() => page.fill("#query", job.search));
+    await frame();
+    seen.shown = await lines();
+    seen.label = await ask(() => document.getElementById("rows").textContent);
+    // With keys alone: into the tree, to its last line, and its details.
+    await page.press("#query", "Enter");
+    await page.press("#tree", "End");
+    await page.press("#tree", "Enter");
+    seen.name = await ask(() => document.getElementById("name").textContent);
+    await page.press("#tree", "Escape");
+    seen.closed = await ask(() => document.getElementById("panel").hidden);
+    await page.fill("#query", "");
+    await page.click("#by-layer");
+    seen.byLayer = await ask(() => document.querySelectorAll("#tiles .tile").length);
+    await ask(() => window.dispatchEvent(new Event("beforeprint")));
+    await page.emulateMedia({ media: "print" });
+    seen.paper = await lines();
+    seen.paperOverflow = await ask(() => document.documentElement.scrollWidth > innerWidth);
     await page.close();
     return { ...seen, errors };
   },
@@ -256,11 +315,12 @@ def check_page(browser, folder, what, args, search, codes=(0,), pictures=None):
         if seen["errors"]:
             continue
         checks.same(f"{where}: fits, zooms, pans", [seen["overflow"], seen["zoomed"], seen["panned"], seen["shut"]], [False, True, True, True])
+        checks.true(f"{where}: it opens with everything in view", seen["inView"])
         check_boxes(where, {"cards": seen["boxes"]})
         checks.true(f"{where}: search finds '{search}'", seen["hits"] != "0 found" and seen["name"] != "", seen["hits"])
         checks.same(f"{where}: what was found is in sight, and the panel closes", [seen["visible"], seen["closed"]], [True, True])
         if seen["tiles"]:
-            checks.true(f"{where}: treemap by folder and by layer", seen["byLayer"] > 0 and "files" in seen["tileText"], seen["tileText"])
+            checks.true(f"{where}: treemap by directory and by layer", seen["byLayer"] > 0 and "files" in seen["tileText"], seen["tileText"])
     return seen
 
 
@@ -499,6 +559,8 @@ def main():
         checks.true("hostile names: shown as text", "<img src=x onerror=alert(1)>" in seen["name"] + seen["details"], seen["name"])
         check_page(browser, folder, "docker-multi.tar", [FOREIGN / "docker-multi.tar"], "imgkit-test/web:1")
         check_podman(folder / "podman", [FOREIGN / "docker-multi.tar", FOREIGN / "docker-classic.tar", FOREIGN / "docker-buildkit.tar"])
+        (folder / "report").mkdir()
+        report.check(checks, browser, folder / "report", NASTY, pictures)
         (folder / "rpm").mkdir()
         check_rpm(folder / "rpm")
         if corpus:

@@ -69,8 +69,8 @@ fn hostile_names_are_escaped_in_all_formats() {
                 }
                 "svg" => check_xml(run.out()),
                 "html" => {
-                    assert_eq!(run.out().matches("<script").count(), 2, "{view}");
-                    assert_eq!(run.out().matches("</script").count(), 2, "{view}");
+                    assert_eq!(run.out().matches("<script").count(), 3, "{view}");
+                    assert_eq!(run.out().matches("</script").count(), 3, "{view}");
                     assert!(!run.out().contains("<svg onload"), "{view}");
                     let start = run.out().find("<svg ").expect("a picture");
                     let end = run.out().find("</svg>").expect("its end") + 6;

@@ -366,19 +366,56 @@ fn served(command: &str, files: &[(String, String)]) -> build::Image {
         ]))
 }
 
-/// Cells of the table rows that contain `text`, with their markup.
-fn rows_with<'a>(page: &'a str, text: &str) -> Vec<Vec<&'a str>> {
-    let rows = page.split("<tr").skip(1);
-    let rows = rows.map(|row| row.split_once("</tr>").expect("the end of a row").0);
-    rows.filter(|row| row.contains(text))
-        .map(|row| {
-            let cells = row.split("<td").skip(1);
-            cells
-                .map(|cell| cell.split_once('>').expect("a cell").1)
-                .map(|cell| cell.strip_suffix("</td>").unwrap_or(cell))
-                .collect()
-        })
-        .collect()
+/// The data of a page: of each path, by name, its letter, its differences, its layers, and the number of its text.
+fn paths_of(page: &str) -> std::collections::BTreeMap<String, [String; 4]> {
+    let (_, data) = page.split_once("id=\"data\">").expect("data");
+    let (data, _) = data.split_once("</script>").expect("their end");
+    let data: serde_json::Value = serde_json::from_str(data).expect("JSON");
+    let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
+    let at = |value: &serde_json::Value| value.as_u64().expect("a number") as usize;
+    let layer = |value: &serde_json::Value| {
+        let layer = &data["layers"][at(value)];
+        format!("{}: {}", text(&layer[0]), text(&layer[1]))
+    };
+    let rows = data["rows"].as_array().expect("rows").iter().map(|row| {
+        let above = text(&data["directories"][at(&row[0])]);
+        let path = format!("/{above}/{}", text(&row[1])).replace("//", "/");
+        let layers = match &row[9] {
+            serde_json::Value::Array(layers) => {
+                let layers: Vec<String> = layers.iter().map(layer).collect();
+                layers.join(", ")
+            }
+            one if one.as_i64() == Some(-1) => String::new(),
+            one => layer(one),
+        };
+        let letter = text(&data["kinds"][at(&row[2])][0]);
+        (path, [letter, text(&row[8]), layers, row[10].to_string()])
+    });
+    rows.collect()
+}
+
+/// Elements of the history that contain `text`, without their markup and with blanks between their parts.
+fn steps_with(page: &str, text: &str) -> Vec<String> {
+    let (_, steps) = page
+        .split_once("<section id=\"history\"")
+        .expect("a history");
+    let (steps, _) = steps.split_once("</section>").expect("its end");
+    let rows = steps.split("<div class=\"row2 find\">").skip(1);
+    let rows = rows.filter(|row| row.contains(text)).map(|row| {
+        let row = row
+            .replace("<del>", "")
+            .replace("</del>", "")
+            .replace("<ins>", "");
+        let row = row.replace("</ins>", "");
+        let parts: Vec<&str> = row
+            .split('<')
+            .map(|part| part.split_once('>').map_or(part, |(_, text)| text))
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .collect();
+        parts.join(" ")
+    });
+    rows.collect()
 }
 
 /// Each row of the page repeated the command of its layer, so that 500 files of one long RUN made megabytes.
@@ -397,50 +434,45 @@ fn the_page_has_each_command_once_and_rows_refer_to_it() {
     let room = pair(&old, &new);
     let page = room.run("imgdiff --format html a.tar b.tar");
     let page = page.code(1).out();
-    assert_eq!(page.matches(&shown("old")).count(), 1);
-    assert_eq!(page.matches(&shown("new")).count(), 1);
-    assert_eq!(page.matches("COPY base /").count(), 1);
-    let ids = [&old, &new].map(|image| {
-        let ids = image.diff_ids();
-        ids.iter()
-            .map(|id| build::short(id).to_owned())
-            .collect::<Vec<_>>()
-    });
+    // Side by side, with the word that differs marked.
+    let marked = |word: &str, tag: &str| {
+        let text = shown(word);
+        let (text, _) = text.rsplit_once(' ').expect("two words");
+        format!("{text} <{tag}>{word}</{tag}>")
+    };
+    assert_eq!(page.matches(&marked("old", "del")).count(), 1);
+    assert_eq!(page.matches(&marked("new", "ins")).count(), 1);
     assert_eq!(
-        rows_with(page, "COPY base /"),
-        [["", "1", "1", &ids[0][0], "COPY base /"]]
-    );
-    let (was, is) = (shown("old"), shown("new"));
-    assert_eq!(
-        rows_with(page, &was),
-        [["D", "old 2", "old 2", &ids[0][1], &was]]
+        steps_with(page, "del>"),
+        [format!(
+            "C step 2, layer 2 {} C step 2, layer 2 {}",
+            shown("old"),
+            shown("new")
+        )]
     );
     assert_eq!(
-        rows_with(page, &is),
-        [["A", "new 2", "new 2", &ids[1][1], &is]]
+        steps_with(page, "COPY base /"),
+        ["step 1, layer 1 = step 1, layer 1 COPY base /"]
     );
-    assert_eq!(rows_with(page, "ENV A=b"), [["", "3", "", "", "ENV A=b"]]);
+    assert_eq!(steps_with(page, "ENV A=b"), ["step 3 = step 3 ENV A=b"]);
+    let paths = paths_of(page);
+    assert_eq!(paths.len(), 101);
     assert_eq!(
-        rows_with(page, "/srv/042"),
-        [[
-            "C",
-            "/srv/042",
-            "size 3 B -&gt; 4 B, content",
-            "<a href=\"#n2\">layer 2</a>"
-        ]]
+        paths["/srv/042"],
+        ["C", "size 3 B -> 4 B, content", "n2: layer 2", "43"]
     );
-    assert_eq!(
-        rows_with(page, "/srv/100"),
-        [["D", "/srv/100", "", "<a href=\"#o2\">old layer 2</a>"]]
-    );
+    assert_eq!(paths["/srv/100"], ["D", "", "o2: old layer 2", "0"]);
     for id in ["n2", "o2"] {
         assert_eq!(page.matches(&format!(" id=\"{id}\"")).count(), 1);
     }
+    // 100 texts without --text, and no more.
+    assert_eq!(page.matches("<details class=\"find\" id=\"t").count(), 100);
     // Linear in the number of files, whatever the length of their command.
     let more = pair(&old, &served(&command("new"), &files(600, "two!")));
     let more = more.run("imgdiff --format html a.tar b.tar");
     let growth = more.code(1).out().len() - page.len();
     assert!(growth < 500 * 200, "{growth} bytes for 500 files");
+    more.says("The contents of 1 more file differ, too;");
 }
 
 /// Layers that no history entry lists, and layers of a part of an image, have no command to refer to.
@@ -456,40 +488,24 @@ fn the_page_lists_layers_without_commands() {
     let room = pair(&old, &new);
     let page = room.run("imgdiff --format html a.tar b.tar");
     let page = page.code(1).out();
-    let first = &old.diff_ids()[0];
+    let first = build::short(&old.diff_ids()[0]).to_owned();
+    // The stacks have it on both sides, the history without a command.
+    assert_eq!(page.matches(&first).count(), 2);
     assert_eq!(
-        rows_with(page, build::short(first)),
-        [["", "", "1", build::short(first), ""]]
+        steps_with(page, "layer 1"),
+        ["not in the history, layer 1 = not in the history, layer 1"]
     );
-    assert_eq!(
-        rows_with(page, ">/b<"),
-        [[
-            "C",
-            "/b",
-            "size 3 B -&gt; 5 B, content",
-            "<a href=\"#n2\">layer 2</a>"
-        ]]
-    );
+    let changed = ["C", "size 3 B -> 5 B, content", "n2: layer 2", "1"];
+    assert_eq!(paths_of(page)["/b"], changed);
     let part = room.run("imgdiff --format html a.tar@2 b.tar@2");
     let part = part.code(1).out();
-    assert!(rows_with(part, build::short(first)).is_empty());
-    assert_eq!(
-        rows_with(part, ">/b<"),
-        [[
-            "C",
-            "/b",
-            "size 3 B -&gt; 5 B, content",
-            "<a href=\"#n2\">layer 2</a>"
-        ]]
-    );
+    assert!(!part.contains(&first));
+    assert_eq!(paths_of(part)["/b"], changed);
     // A directory has no steps at all.
     std::fs::create_dir(room.path("dir")).expect("a directory");
     let none = room.run("imgdiff --format html a.tar@2 dir");
     let none = none.code(1).out();
-    assert_eq!(
-        rows_with(none, ">/b<"),
-        [["D", "/b", "", "<a href=\"#o2\">old layer 2</a>"]]
-    );
+    assert_eq!(paths_of(none)["/b"], ["D", "", "o2: old layer 2", "0"]);
 }
 
 /// `--text` was refused with a page, which had no texts.
@@ -507,42 +523,38 @@ fn the_page_has_the_texts_that_are_asked_for() {
     let page = room.run("imgdiff --format html --text a.tar b.tar");
     let page = page.code(1).out();
     // The rest of the page is there, too.
-    assert!(page.contains("verdict: different"));
+    assert!(page.contains("<b>different</b>"));
     assert_eq!(
-        rows_with(page, "/etc/motd"),
-        [[
-            "C",
-            "<a href=\"#t2\">/etc/motd</a>",
-            "size 14 B -&gt; 13 B, content",
-            "<a href=\"#n1\">layer 1</a>"
-        ]]
+        paths_of(page)["/etc/motd"],
+        ["C", "size 14 B -> 13 B, content", "n1: layer 1", "2"]
     );
     for part in [
-        "<details open id=\"t1\"><summary class=\"C\">C /etc/&lt;i&gt;</summary>\n\
-         <pre>--- a/etc/&lt;i&gt;\n+++ b/etc/&lt;i&gt;\n@@ -1 +1 @@\n\
-         <span class=\"D\">-x</span>\n\\ No newline at end of file\n\
-         <span class=\"A\">+yy</span>\n\\ No newline at end of file\n</pre></details>",
-        "<details open id=\"t2\"><summary class=\"C\">C /etc/motd</summary>\n\
-         <pre>--- a/etc/motd\n+++ b/etc/motd\n@@ -1,3 +1,3 @@\n one\n\
-         <span class=\"D\">--- &lt;b&gt;</span>\n<span class=\"A\">+three</span>\n two\n\
-         \\ No newline at end of file\n</pre></details>",
-        "<details open id=\"t3\"><summary class=\"C\">C /usr/raw</summary>\n\
-         <pre>Binary files a/usr/raw and b/usr/raw differ\n</pre></details>",
+        "<details class=\"find\" open id=\"t1\"><summary><span class=\"badge C\">C</span> /etc/&lt;i&gt;</summary>\n\
+         <pre><span>--- a/etc/&lt;i&gt;\n</span><span>+++ b/etc/&lt;i&gt;\n</span><span class=\"H\">@@ -1 +1 @@\n</span>\
+         <span class=\"D\">-x\n</span><span>\\ No newline at end of file\n</span>\
+         <span class=\"A\">+yy\n</span><span>\\ No newline at end of file\n</span></pre></details>",
+        "/etc/motd</summary>\n\
+         <pre><span>--- a/etc/motd\n</span><span>+++ b/etc/motd\n</span><span class=\"H\">@@ -1,3 +1,3 @@\n</span><span> one\n</span>\
+         <span class=\"D\">--- &lt;b&gt;\n</span><span class=\"A\">+three\n</span><span> two\n</span>\
+         <span>\\ No newline at end of file\n</span></pre></details>",
+        "/usr/raw</summary>\n\
+         <pre><span>Binary files a/usr/raw and b/usr/raw differ\n</span></pre></details>",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
     // Of a path, nothing but what is below it.
     let page = room.run("imgdiff --format html --text=/etc a.tar b.tar");
-    page.code(1)
-        .says("<h2>Files below /etc</h2>")
-        .says("id=\"t2\"");
-    assert!(!page.out().contains("/usr/raw") && !page.out().contains("verdict"));
+    page.code(1).says("<h2>Files below /etc ").says("id=\"t2\"");
+    assert!(!page.out().contains("/usr/raw") && !page.out().contains("class=\"verdict"));
     let page = room.run("imgdiff --format html --text --max-text 3B a.tar b.tar");
     page.code(1).says("differ: too large to be shown (14 B)");
     let page = room.run("imgdiff --format html --text a.tar a.tar");
-    page.code(0).says("<p>No file differs in its contents.</p>");
+    page.code(0).says("No path differs.");
+    // Without --text those that both have, if they are text.
     let page = room.run("imgdiff --format html a.tar b.tar");
-    assert!(!page.code(1).out().contains("<details"));
+    let page = page.code(1).out();
+    assert_eq!(page.matches("<details class=\"find\"").count(), 2);
+    assert!(page.contains("id=\"t2\"") && !page.contains("Binary files"));
 }
 
 /// `--waste` was refused with a page.
@@ -557,35 +569,36 @@ fn waste_is_shown_as_a_page() {
     let page = room.run("imgdiff --format html --waste a.tar");
     let page = page.code(0).out();
     assert!(page.contains("<title>imgdiff: waste in a.tar</title>"));
-    assert!(page.contains("wasted: 35 B (35 bytes)"));
-    assert_eq!(page.matches("RUN &lt;i&gt;one").count(), 1);
-    let layers = rows_with(page, "RUN ");
+    assert!(page.contains("<h3>wasted</h3><p class=\"big\">35 B</p><p class=\"sub\">35 bytes</p>"));
     // The files of the first layer have 10 + 20 + 5 + 5 bytes.
-    assert_eq!(
-        [layers[0][..3].to_vec(), vec![layers[0][5]]].concat(),
-        ["1", "40B", "35B", "RUN &lt;i&gt;one"]
-    );
-    assert_eq!(
-        [layers[1][..3].to_vec(), vec![layers[1][5]]].concat(),
-        ["2", "9B", "0B", "RUN two"]
-    );
-    let layer = "<a href=\"#n1\">1</a>";
-    assert_eq!(
-        rows_with(page, "/&lt;b&gt;"),
-        [["20B", "1", "deleted", layer, "/&lt;b&gt;"]]
-    );
-    assert_eq!(
-        rows_with(page, ">/a<"),
-        [["10B", "1", "shadowed", layer, "/a"]]
-    );
-    assert_eq!(
-        rows_with(page, ">/d<"),
-        [["5B", "1", "duplicate", layer, "/d"]]
-    );
-    assert!(!page.contains("dive:"));
+    for (id, size, command) in [
+        ("n1", "40 B, 35 B wasted", "RUN &lt;i&gt;one"),
+        ("n2", "9 B, 0 B wasted", "RUN two"),
+    ] {
+        let (_, layer) = page
+            .split_once(&format!("data-by=\"{id}\""))
+            .expect("a layer");
+        let (layer, _) = layer.split_once("</button>").expect("its end");
+        assert!(
+            layer.contains(&format!("<b class=\"size\">{size}</b>")),
+            "{layer}"
+        );
+        assert!(
+            layer.ends_with(&format!("<code>{command}</code>")),
+            "{layer}"
+        );
+    }
+    let paths = paths_of(page);
+    let layer = "n1: layer 1";
+    assert_eq!(paths.len(), 3);
+    assert_eq!(paths["/<b>"], ["D", "deleted, 1 copy", layer, "0"]);
+    assert_eq!(paths["/a"], ["S", "shadowed, 1 copy", layer, "0"]);
+    assert_eq!(paths["/d"], ["U", "duplicate, 1 copy", layer, "0"]);
+    assert!(!page.contains("dive"));
     room.run("imgdiff --format html --score dive a.tar")
         .code(0)
-        .says("dive: efficiency ");
+        .says("<h3>by dive&#39;s formula</h3>")
+        .says("efficiency ");
     let limit = room.run("imgdiff --format html --max-waste 34 a.tar");
     limit
         .code(1)

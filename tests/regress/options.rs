@@ -335,18 +335,34 @@ fn the_page_of_a_comparison_fits_small_screens_and_explains_itself() {
     let page = room.run("imgdiff --format html old.tar new.tar");
     page.code(1)
         .says("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">")
-        .says("A added")
-        .says("D deleted")
-        .says("<th>Path</th>")
-        .says("Changes by directory");
-    let (_, policy) = page.out().split_once("script-src '").expect("a policy");
-    let (policy, _) = policy.split_once('\'').expect("its end");
-    let (_, script) = page.out().split_once("<script>").expect("a script");
-    let (script, _) = script.split_once("</script>").expect("its end");
+        .says("[\"A\",\"added\",\"A\"]")
+        .says("[\"D\",\"deleted\",\"D\"]")
+        .says("<kbd>/</kbd> filter")
+        .says("Where the bytes went");
+    // What the policy permits is what the page has.
     use base64::Engine;
     use sha2::Digest;
-    let hash = base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(script));
-    assert_eq!(policy, format!("sha256-{hash}"));
+    let (_, policy) = page
+        .out()
+        .split_once("Content-Security-Policy")
+        .expect("a policy");
+    let (policy, _) = policy.split_once('>').expect("its end");
+    assert!(
+        policy.contains("default-src 'none'") && !policy.contains("unsafe"),
+        "{policy}"
+    );
+    let mut allowed = 0;
+    for tag in ["style", "script"] {
+        let (start, end) = (format!("<{tag}>"), format!("</{tag}>"));
+        let parts = page.out().split(&start).skip(1);
+        for text in parts.filter_map(|part| part.split(&end).next()) {
+            let hash = base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(text));
+            assert!(policy.contains(&format!("'sha256-{hash}'")), "{text:.80}");
+            allowed += 1;
+        }
+    }
+    assert_eq!([allowed, policy.matches("'sha256-").count()], [4, 4]);
+    assert!(!page.out().contains("style=\""));
     for view in [
         "--config",
         "--history",

@@ -173,22 +173,8 @@ fn two(args: &Args, inputs: Vec<Input>, options: &Options) -> Result<Outcome> {
     if args.packages {
         let skip = a.has_layers_of(&b);
         let mut sides = diff::load(vec![a, b], &options.loading, skip)?;
-        let mut lists = Vec::new();
-        let mut faults = Vec::new();
-        for side in &mut sides {
-            let mut found = diff::installed(side, &options.loading)?;
-            faults.extend(
-                found
-                    .faults
-                    .drain(..)
-                    .map(|fault| fault.at(side.name.clone())),
-            );
-            lists.push(found);
-        }
-        return Ok(Outcome::Packages(
-            diff::package_changes(&lists[0], &lists[1]),
-            faults,
-        ));
+        let (changes, faults) = diff::packages_of(&mut sides, &options.loading)?;
+        return Ok(Outcome::Packages(changes, faults));
     }
     let only = |field: Field| Options {
         fields: match options.fields.has(Field::Mtime) {

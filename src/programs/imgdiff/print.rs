@@ -223,7 +223,12 @@ fn print_texts(
     Ok(any)
 }
 
-/// Prints a comparison as a page, with `--text` its texts, too.
+/// Limit on the texts of a page without `--text`.
+const PAGE_TEXTS: usize = 100;
+/// Limit on the bytes of such a text.
+const PAGE_TEXT: u64 = 100_000;
+
+/// Prints a comparison as a page: with `--text` all texts, otherwise small ones that changed.
 fn print_page(
     args: &Args,
     io: &mut Io,
@@ -231,29 +236,54 @@ fn print_page(
     path: Option<&[u8]>,
     options: &Options,
 ) -> Result<()> {
+    let changes = report.compared.changes.clone();
+    let mut packages = Vec::new();
+    if path.is_none() && diff::has_database(&report.sides, &changes) {
+        let (found, faults) = diff::packages_of(&mut report.sides, &options.loading)?;
+        warn(io, &faults);
+        packages = found;
+    }
+    let is_all = args.text.is_some();
+    let (texts, mut left_out) = match is_all {
+        true => {
+            let all = 0..changes.len();
+            let has_text = |i: &usize| diff::has_text(&report.sides, &changes[*i], path);
+            (all.filter(has_text).collect(), 0)
+        }
+        false => diff::small_texts(&report.sides, &changes, path, PAGE_TEXT, PAGE_TEXTS),
+    };
     let parts = output::PageOptions {
         fields: options.fields,
         strict: args.strict,
-        texts: args.text.is_some(),
+        texts: &texts,
         path,
+        packages: &packages,
     };
     output::write_page(io.out(), &report, &parts)?;
-    if parts.texts {
-        let changes = std::mem::take(&mut report.compared.changes);
-        let mut number = 0;
-        diff::texts(
-            &mut report.sides,
-            &changes,
-            path,
-            args.max_text,
-            &options.loading,
-            |sides, change, text| {
-                number += 1;
-                output::write_page_text(io.out(), sides, change, number, &text)
-            },
-        )?;
+    let chosen: Vec<diff::Change> = texts.iter().map(|i| changes[*i]).collect();
+    let limit = if is_all { args.max_text } else { PAGE_TEXT };
+    let (mut number, mut written) = (0, 0);
+    diff::texts(
+        &mut report.sides,
+        &chosen,
+        path,
+        limit,
+        &options.loading,
+        |sides, change, text| {
+            number += 1;
+            // That a program is not a text need not be said of each.
+            if !is_all && text == diff::TextChange::Binary {
+                return Ok(());
+            }
+            written += 1;
+            let place = (number, texts.len(), written == 1);
+            output::write_page_text(io.out(), sides, change, place, &text)
+        },
+    )?;
+    if path.is_some() {
+        left_out = 0;
     }
-    output::end_page(io.out())
+    output::end_page(io.out(), written > 0, left_out)
 }
 
 /// Prints the changes of a comparison; only those below the path if it `is_part`.

@@ -93,7 +93,7 @@ pub fn diff_layers(a: Input, b: Input, options: &Options) -> Result<LayerReport>
     let sides: [Side; 2] = sides.try_into().map_err(|_| super::side::gone())?;
     let [a, b] = &sides;
     let mut pairs = Vec::new();
-    for (old, new, by) in aligned(a, b) {
+    for (old, new, by) in align_layers(a, b) {
         let mut pair = LayerPair {
             old,
             new,
@@ -189,7 +189,8 @@ impl PartialEq for Known<'_> {
 
 type Pair = (Option<usize>, Option<usize>, Match);
 
-fn aligned(a: &Side, b: &Side) -> Vec<Pair> {
+/// Pairs the layers of two sides, from the base upward: positions from 0, and the reason for each pair.
+pub fn align_layers(a: &Side, b: &Side) -> Vec<Pair> {
     let ids = |side: &'_ Side| -> Vec<Option<String>> {
         let id = |layer: &SideLayer| layer.layer.diff_id.as_ref().map(ToString::to_string);
         side.layers.iter().map(id).collect()
@@ -253,33 +254,51 @@ fn between(a: &Side, b: &Side, left: &[usize], right: &[usize], pairs: &mut Vec<
             (false, false) => (0.0, Match::Alone),
         }
     };
+    let scores: Vec<(f64, Match)> = match close {
+        true => (0..n * m).map(|at| score(at / m, at % m)).collect(),
+        false => Vec::new(),
+    };
+    let values: Vec<f64> = scores.iter().map(|score| score.0).collect();
+    pairs.extend(best_pairs(n, m, &values).into_iter().map(|(i, j)| {
+        let by = match (i, j) {
+            (Some(i), Some(j)) => scores[i * m + j].1,
+            _ => Match::Alone,
+        };
+        (i.map(|i| left[i]), j.map(|j| right[j]), by)
+    }));
+}
+
+/// Pairs the items of two lists in order, so that the sum of the scores of the pairs is as large as it can be; items with
+/// score 0 are never paired. `scores` has a row of `m` for each of the first `n`; without it no items are paired.
+pub fn best_pairs(n: usize, m: usize, scores: &[f64]) -> Vec<(Option<usize>, Option<usize>)> {
+    let mut pairs = Vec::new();
     let (mut i, mut j) = (0, 0);
-    if close && n > 0 && m > 0 {
+    if n > 0 && m > 0 && scores.len() == n.saturating_mul(m) {
         let width = m + 1;
-        let scores: Vec<(f64, Match)> = (0..n * m).map(|at| score(at / m, at % m)).collect();
         let mut best = vec![0.0f64; (n + 1) * width];
         for i in (0..n).rev() {
             for j in (0..m).rev() {
-                let with = scores[i * m + j].0 + best[(i + 1) * width + j + 1];
+                let with = scores[i * m + j] + best[(i + 1) * width + j + 1];
                 best[i * width + j] = with
                     .max(best[(i + 1) * width + j])
                     .max(best[i * width + j + 1]);
             }
         }
         while i < n && j < m {
-            let (score, by) = scores[i * m + j];
-            if by != Match::Alone && best[i * width + j] <= score + best[(i + 1) * width + j + 1] {
-                pairs.push((Some(left[i]), Some(right[j]), by));
+            let score = scores[i * m + j];
+            if score > 0.0 && best[i * width + j] <= score + best[(i + 1) * width + j + 1] {
+                pairs.push((Some(i), Some(j)));
                 (i, j) = (i + 1, j + 1);
             } else if best[(i + 1) * width + j] >= best[i * width + j + 1] {
-                pairs.push((Some(left[i]), None, Match::Alone));
+                pairs.push((Some(i), None));
                 i += 1;
             } else {
-                pairs.push((None, Some(right[j]), Match::Alone));
+                pairs.push((None, Some(j)));
                 j += 1;
             }
         }
     }
-    pairs.extend(left[i..].iter().map(|&i| (Some(i), None, Match::Alone)));
-    pairs.extend(right[j..].iter().map(|&j| (None, Some(j), Match::Alone)));
+    pairs.extend((i..n).map(|i| (Some(i), None)));
+    pairs.extend((j..m).map(|j| (None, Some(j))));
+    pairs
 }

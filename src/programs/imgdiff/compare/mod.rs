@@ -29,14 +29,14 @@ pub use documents::{
 };
 pub use fields::{Field, Fields};
 pub use files::{Change, ChangeKind, Compared, Ignored, compare};
-pub use layers::{LayerPair, LayerReport, Marker, Match, diff_layers};
+pub use layers::{LayerPair, LayerReport, Marker, Match, align_layers, best_pairs, diff_layers};
 pub use likeness::{Cause, Likeness, Packing, Repacked};
 pub use many::{Cell, ManyLayer, ManyPackage, ManyPath, ManyReport, diff_many};
 pub use many_documents::{ManyStep, ManyValue};
-pub use packages::{PackageChange, installed, package_changes};
+pub use packages::{PackageChange, has_database, packages_of};
 pub use side::{Facts, Input, Loading, Side, SideLayer, load};
 pub use stat::{Stat, stat};
-pub use text::{TextChange, has_text, is_below, is_in_any, texts};
+pub use text::{TextChange, has_text, is_below, is_in_any, small_texts, texts};
 pub use waste::{Bytes, Dive, LayerWaste, PathWaste, WasteReport, waste};
 
 pub use crate::layer::Xattr;

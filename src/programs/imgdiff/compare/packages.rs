@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::body::Body;
-use super::files::body_of;
+use super::files::{Change, body_of};
 use super::side::{Loading, Side};
 use super::text::bytes_of;
-use crate::error::{At, Result, within};
+use crate::error::{At, Error, Result, within};
 use crate::packages::{self, DatabaseKind, Manager, Packages};
 use crate::tree::NodeKind;
 
@@ -26,6 +26,15 @@ pub struct PackageChange {
     pub old: Vec<String>,
     /// The versions that the second has alone.
     pub new: Vec<String>,
+}
+
+/// Tests if a package database is among the paths that differ.
+pub fn has_database(sides: &[Side; 2], changes: &[Change]) -> bool {
+    let [a, b] = sides;
+    changes.iter().any(|change| {
+        let node = change.after(&b.tree).or(change.before(&a.tree));
+        node.is_some_and(|node| DatabaseKind::of(&node.path()).is_some())
+    })
 }
 
 /// Reads the package databases of a side.
@@ -59,6 +68,27 @@ pub fn installed(side: &mut Side, loading: &Loading) -> Result<Packages> {
         found.add(kind, &path, &bytes_of(side, &body)?)?;
     }
     Ok(found.sorted())
+}
+
+/// Differences of the packages of two sides, and the faults of their databases, each with the name of its side.
+///
+/// # Errors
+/// As [`installed`].
+pub fn packages_of(
+    sides: &mut [Side],
+    loading: &Loading,
+) -> Result<(Vec<PackageChange>, Vec<Error>)> {
+    let mut lists = Vec::new();
+    let mut faults = Vec::new();
+    for side in sides {
+        let mut found = installed(side, loading)?;
+        let own = found.faults.drain(..);
+        faults.extend(own.map(|fault| fault.at(side.name.clone())));
+        lists.push(found);
+    }
+    let none = Packages::default();
+    let [old, new] = [0, 1].map(|i| lists.get(i).unwrap_or(&none));
+    Ok((package_changes(old, new), faults))
 }
 
 type Key = (Manager, String, String);

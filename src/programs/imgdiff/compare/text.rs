@@ -38,6 +38,31 @@ pub fn has_text(sides: &[Side; 2], change: &Change, path: Option<&[u8]>) -> bool
     written && within && (is_file(&old) || is_file(&new))
 }
 
+/// Positions of the first `most` changes of files that both sides have and that are no larger than `limit` bytes, and
+/// the number of such changes beyond these, whatever their size.
+pub fn small_texts(
+    sides: &[Side; 2],
+    changes: &[Change],
+    path: Option<&[u8]>,
+    limit: u64,
+    most: usize,
+) -> (Vec<usize>, usize) {
+    let [a, b] = sides;
+    let (mut small, mut others) = (Vec::new(), 0);
+    for (i, change) in changes.iter().enumerate() {
+        let (Some(old), Some(new)) = (change.before(&a.tree), change.after(&b.tree)) else {
+            continue;
+        };
+        if has_text(sides, change, path) {
+            match old.size().max(new.size()) <= limit && small.len() < most {
+                true => small.push(i),
+                false => others += 1,
+            }
+        }
+    }
+    (small, others)
+}
+
 /// Tests if a change is at or below `path`.
 pub fn is_below(sides: &[Side; 2], change: &Change, path: &[u8]) -> bool {
     let [a, b] = sides;

@@ -87,7 +87,7 @@ pub(super) fn signed(old: u64, new: u64) -> String {
 }
 
 /// A value as compact JSON that is safe to print.
-fn value(value: &Value) -> String {
+pub(super) fn value(value: &Value) -> String {
     let text = crate::render::json::line(value).unwrap_or_default();
     escape::text(&text).into_owned()
 }

@@ -217,7 +217,8 @@ fn none(text: &str) -> &str {
     if text.is_empty() { "none" } else { text }
 }
 
-fn letter(change: &PackageChange) -> char {
+/// docker's letter for a change of a package.
+pub(super) fn letter(change: &PackageChange) -> char {
     match (change.old.is_empty(), change.new.is_empty()) {
         (true, _) => 'A',
         (_, true) => 'D',

@@ -1,52 +1,44 @@
 "use strict";
 (() => {
-  const $ = (id) => document.getElementById(id);
+  const { $, human, describe, treemap } = page;
   const data = JSON.parse($("data").textContent);
   const stage = $("stage"), picture = stage.querySelector("svg"), panel = $("panel");
   const cards = [...picture.querySelectorAll(".node")], lines = [...picture.querySelectorAll(".edge")];
   const size = picture.viewBox.baseVal;
-  const make = (name, attributes, parent) => {
-    const one = document.createElementNS("http://www.w3.org/2000/svg", name);
-    for (const key in attributes) one.setAttribute(key, attributes[key]);
-    if (parent) parent.append(one);
-    return one;
-  };
-  const human = (bytes) => {
-    const units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
-    let unit = 0;
-    while (bytes >= 1000 && unit < units.length - 1) { bytes /= 1000; unit++; }
-    return Number(bytes.toPrecision(3)) + units[unit];
-  };
-
   // Where the picture is: its upper left corner and its scale.
   let x = 0, y = 0, scale = 1;
   const place = () => { picture.style.transform = `translate(${x}px,${y}px) scale(${scale})`; };
-  const bounded = (wanted) => Math.min(4, Math.max(0.02, wanted));
+  // All of it can be seen, however large it is.
+  const least = () => Math.min(0.02, stage.clientWidth / size.width, stage.clientHeight / size.height);
+  const bounded = (wanted) => Math.min(4, Math.max(least(), wanted));
   const zoom = (factor, cx, cy) => {
     const next = bounded(scale * factor);
     x = cx - (cx - x) * next / scale;
     y = cy - (cy - y) * next / scale;
     scale = next;
+    fitted = false;
     place();
   };
   const middle = () => [stage.clientWidth / 2, stage.clientHeight / 2];
-  const fit = (least) => {
-    const whole = Math.min(stage.clientWidth / size.width, stage.clientHeight / size.height, 1);
-    scale = bounded(Math.max(whole, least));
-    const room = [stage.clientWidth - size.width * scale, stage.clientHeight - size.height * scale];
-    // What does not fit begins where the drawing does.
-    x = room[0] >= 0 ? room[0] / 2 : data.grows === "RL" ? room[0] : 0;
-    y = room[1] >= 0 ? room[1] / 2 : data.grows === "BT" ? room[1] : 0;
-    if (room[1] < 0 && data.grows !== "BT" && cards.length) {
-      const first = corner(0);
-      y = Math.min(0, Math.max(room[1], stage.clientHeight / 2 - (first[1] + 33) * scale));
-    }
+  // True until somebody moves or zooms the picture: it then fits a window of any size.
+  let fitted = true;
+  // The whole picture in view, beside the buttons, and no larger than it is.
+  const fit = () => {
+    const frame = stage.getBoundingClientRect(), bar = $("in").parentElement.getBoundingClientRect(), edge = 8;
+    const above = bar.top - frame.top < frame.bottom - bar.bottom;
+    const top = above ? bar.bottom - frame.top : edge, bottom = above ? edge : frame.bottom - bar.top;
+    const room = [frame.width - 2 * edge, frame.height - top - bottom].map((one) => Math.max(one, 40));
+    scale = Math.min(room[0] / size.width, room[1] / size.height, 1);
+    x = edge + (room[0] - size.width * scale) / 2;
+    y = top + (room[1] - size.height * scale) / 2;
+    fitted = true;
     place();
   };
   const corner = (i) => cards[i].getAttribute("transform").match(/-?[\d.]+/g).map(Number);
   const center = (i) => {
     const [cx, cy] = corner(i);
     scale = Math.max(scale, 0.8);
+    fitted = false;
     x = stage.clientWidth / 2 - (cx + 126) * scale;
     y = stage.clientHeight / 2 - (cy + 33) * scale;
     place();
@@ -69,6 +61,7 @@
       stage.setPointerCapture(event.pointerId);
       stage.classList.add("moving");
     }
+    fitted = false;
     if (fingers.size === 1) {
       x += dx;
       y += dy;
@@ -98,17 +91,17 @@
   }, { passive: false });
   stage.addEventListener("keydown", (event) => {
     const steps = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] };
-    if (steps[event.key]) { x += steps[event.key][0]; y += steps[event.key][1]; place(); }
+    if (steps[event.key]) { fitted = false; x += steps[event.key][0]; y += steps[event.key][1]; place(); }
     else if (event.key === "+") zoom(1.25, ...middle());
     else if (event.key === "-") zoom(0.8, ...middle());
-    else if (event.key === "0") fit(0);
+    else if (event.key === "0") fit();
     else if (event.key === "Escape") pick(-1);
     else return;
     event.preventDefault();
   });
   $("in").addEventListener("click", () => zoom(1.25, ...middle()));
   $("out").addEventListener("click", () => zoom(0.8, ...middle()));
-  $("fit").addEventListener("click", () => fit(0));
+  $("fit").addEventListener("click", fit);
 
   // Details.
   const next = new Map(), before = new Map();
@@ -136,21 +129,14 @@
     cards[i].classList.add("picked");
     const node = data.nodes[i];
     $("name").textContent = node.t;
-    const list = $("details");
-    list.replaceChildren();
-    for (const [key, value] of node.d) {
-      const term = document.createElement("dt"), text = document.createElement("dd");
-      term.textContent = key;
-      text.textContent = value;
-      list.append(term, text);
-    }
+    describe($("details"), node.d);
     panel.scrollTop = 0;
     // The panel takes room: what was picked stays in sight.
     const box = cards[i].getBoundingClientRect(), frame = stage.getBoundingClientRect();
     if (box.left < frame.left || box.right > frame.right || box.top < frame.top || box.bottom > frame.bottom) center(i);
     const map = data.maps.find((one) => one.i === node.i && cards[i].classList.contains("image"));
     $("map").hidden = !map;
-    if (map) treemap(map, false);
+    if (map) tiles(map, false);
   };
   stage.addEventListener("click", (event) => {
     if (moved > 4) return;
@@ -179,90 +165,54 @@
     center(hits[at]);
   });
 
-  // Treemap: rows of [folder, layer, bytes, files], folders in folders, squares as square as may be.
+  // Treemap of rows of [directory, layer, bytes, files].
   const colors = ["#9ec5fe", "#a3cfbb", "#ffe69c", "#f1aeb5", "#c5b3e6", "#9eeaf9", "#fecba1", "#c1d8a4", "#d3c4b4", "#efadce"];
-  const treemap = (map, byLayer) => {
-    $("by-folder").classList.toggle("on", !byLayer);
+  const tiles = (map, byLayer) => {
+    $("by-directory").classList.toggle("on", !byLayer);
     $("by-layer").classList.toggle("on", byLayer);
-    $("by-folder").onclick = () => treemap(map, false);
-    $("by-layer").onclick = () => treemap(map, true);
-    const root = { name: "", bytes: 0, files: 0, parts: new Map() };
+    $("by-directory").onclick = () => tiles(map, false);
+    $("by-layer").onclick = () => tiles(map, true);
+    const node = (name, path, layer) => ({ name, path, layer, bytes: 0, files: 0, parts: [], at: new Map() });
+    const root = node("", "", 0);
     for (const [path, layer, bytes, files] of map.f) {
-      const folders = path === "" ? [] : path.split("/");
-      const last = byLayer ? "/" : `layer ${layer + 1}`;
-      const way = byLayer ? [`layer ${layer + 1}`, ...folders, last] : [...folders, last];
-      let node = root;
-      for (const part of way) {
-        node.bytes += bytes;
-        node.files += files;
-        if (!node.parts.has(part)) node.parts.set(part, { name: part, bytes: 0, files: 0, parts: new Map(), layer });
-        node = node.parts.get(part);
+      const own = `layer ${layer + 1}`, names = path === "" ? [] : path.split("/");
+      const way = byLayer ? [own, ...names] : [...names, own];
+      let at = root;
+      for (const name of way) {
+        at.bytes += bytes;
+        at.files += files;
+        if (!at.at.has(name)) {
+          const one = node(name, name === own ? at.path : `${at.path}/${name}`, layer);
+          at.at.set(name, one);
+          at.parts.push(one);
+        }
+        at = at.at.get(name);
       }
-      node.bytes += bytes;
-      node.files += files;
+      at.bytes += bytes;
+      at.files += files;
     }
-    const width = Math.max(280, $("tiles").clientWidth - 2), height = Math.round(width * 0.8);
-    const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "Treemap of files" });
-    const tell = (text) => { $("tile").textContent = text; };
-    const all = root.bytes;
-    tell(all ? `${human(all)} in ${root.files} files. Colours are layers; touch a tile.` : "No files of any size.");
-    const draw = (node, x, y, w, h, depth, path) => {
-      const parts = [...node.parts.values()].filter((part) => part.bytes > 0).sort((a, b) => b.bytes - a.bytes);
-      if (!parts.length || depth > 7 || w < 4 || h < 4) {
-        const tile = make("rect", { x, y, width: Math.max(w, 0), height: Math.max(h, 0), fill: colors[(node.layer || 0) % colors.length], stroke: "#fff", "stroke-width": 0.6 }, svg);
-        const text = `/${path.join("/")}: ${human(node.bytes)}, ${node.files} files, layer ${(node.layer || 0) + 1}`;
-        make("title", {}, tile).textContent = text;
-        tile.addEventListener("click", () => tell(text));
-        tile.addEventListener("pointerenter", () => tell(text));
-        return;
+    // Files of a directory itself beside those of its directories.
+    if (byLayer) {
+      const work = [...root.parts];
+      while (work.length) {
+        const one = work.pop();
+        const rest = one.parts.reduce(([bytes, files], part) => [bytes - part.bytes, files - part.files], [one.bytes, one.files]);
+        work.push(...one.parts);
+        if (one.parts.length && rest[0] > 0) one.parts.push({ ...node("/", one.path, one.layer), bytes: rest[0], files: rest[1] });
       }
-      const head = depth > 0 && depth < 4 && w > 46 && h > 30 ? 15 : 0;
-      if (head) {
-        make("rect", { x, y, width: w, height: head, fill: "#eef1f5" }, svg);
-        const room = Math.floor((w - 8) / 6.2);
-        const label = `${node.name} ${human(node.bytes)}`;
-        make("text", { x: x + 4, y: y + 11 }, svg).textContent = label.length > room ? label.slice(0, Math.max(1, room - 1)) + "…" : label;
-      }
-      for (const [part, px, py, pw, ph] of squares(parts, x, y + head, w, h - head)) {
-        const inner = [...path];
-        if (!/^layer \d+$/.test(part.name) && part.name !== "/") inner.push(part.name);
-        draw(part, px, py, pw, ph, depth + 1, inner);
-      }
-      if (depth > 0 && depth < 3) make("rect", { x, y, width: w, height: h, class: "group" }, svg);
-    };
-    // Rows along the shorter side, each as long as it makes its tiles squarer.
-    const squares = (parts, x, y, w, h) => {
-      const placed = [];
-      let rest = parts.reduce((sum, part) => sum + part.bytes, 0), i = 0;
-      while (i < parts.length && w > 0 && h > 0) {
-        const short = Math.min(w, h), area = (w * h) / rest;
-        const worst = (sum, most, least) => Math.max((short * short * most) / (sum * sum * area), (sum * sum * area) / (short * short * least));
-        let end = i, sum = 0;
-        while (end < parts.length) {
-          const more = sum + parts[end].bytes;
-          if (end > i && worst(more, parts[i].bytes, parts[end].bytes) > worst(sum, parts[i].bytes, parts[end - 1].bytes)) break;
-          sum = more;
-          end++;
-        }
-        const thick = (sum * area) / short;
-        let along = 0;
-        for (; i < end; i++) {
-          const long = (parts[i].bytes / sum) * short;
-          placed.push(w >= h ? [parts[i], x, y + along, thick, long] : [parts[i], x + along, y, long, thick]);
-          along += long;
-        }
-        if (w >= h) { x += thick; w -= thick; } else { y += thick; h -= thick; }
-        rest -= sum;
-      }
-      return placed;
-    };
-    draw(root, 0, 0, width, height, 0, []);
-    $("tiles").replaceChildren(svg);
+    }
+    const width = Math.max(280, $("tiles").clientWidth - 2);
+    const say = (text) => { $("tile").textContent = text; };
+    say(root.bytes ? `${human(root.bytes)} in ${root.files} files. Colours are layers; touch a tile.` : "No files of any size.");
+    $("tiles").replaceChildren(treemap(root, {
+      width, height: Math.round(width * 0.8), say,
+      paint: (one) => ({ fill: colors[(one.layer || 0) % colors.length], class: "layer" }),
+      tell: (one) => `${one.path || "/"}: ${human(one.bytes)}, ${one.rest ? `${one.rest} parts` : `${one.files} files`}, layer ${(one.layer || 0) + 1}`,
+    }));
   };
 
-  window.addEventListener("resize", () => place());
-  // All of it, unless that would be too small to make anything out.
-  fit(0.2);
+  window.addEventListener("resize", () => (fitted ? fit() : place()));
+  fit();
   // For links to a node: page.html#digest.
   const wanted = decodeURIComponent(location.hash.slice(1));
   const linked = wanted ? data.nodes.findIndex((node) => node.i === wanted || node.t === wanted) : -1;

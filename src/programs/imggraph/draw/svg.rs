@@ -6,8 +6,8 @@ use std::io::Write;
 use super::labels::{RankDir, class, details, heading, lines, totals, visible};
 use super::layout::{BOX, HEAD, Layout, MARGIN, layout};
 use crate::error::{During, Result};
-use crate::escape;
 use crate::programs::imggraph::graph::{EdgeKind, Graph, Node, NodeKind, View};
+use crate::render::page::escaped;
 
 /// Columns of the three lines in a box, which fit in it with the preferred fonts.
 const COLUMNS: [usize; 3] = [30, 38, 38];
@@ -20,7 +20,8 @@ const TOOLTIP: usize = 1000;
 /// Limit on the lines of a tooltip.
 const TOOLTIP_LINES: usize = 60;
 
-const STYLE: &str = "\
+/// Style sheet inside the picture.
+pub(super) const STYLE: &str = "\
 .imggraph{font:12px 'Helvetica Neue',Helvetica,Arial,'DejaVu Sans',sans-serif;background:#fff}\
 .imggraph .card{fill:#f6f7f9;stroke:#9aa1ac}.imggraph .image .card{fill:#e3edfd;stroke:#2f66c4}\
 .imggraph .shared .card{fill:#fff0c2;stroke:#b7791f}.imggraph .absent .card{fill:#fff;stroke:#c53030;stroke-dasharray:5 3}\
@@ -44,7 +45,9 @@ pub fn svg(graph: &Graph, rankdir: RankDir, out: &mut dyn Write) -> Result<()> {
 /// Returns the picture; with `alone`, it has a heading.
 pub(super) fn picture(graph: &Graph, rankdir: RankDir, alone: bool) -> String {
     let layout = layout(graph, rankdir, if alone { HEAD } else { 0.0 });
-    let (width, height) = (layout.size.0.max(640.0), layout.size.1);
+    // The heading needs its width.
+    let least = if alone { 640.0 } else { 0.0 };
+    let (width, height) = (layout.size.0.max(least), layout.size.1);
     let mut out = String::new();
     // Writing to a String does not fail.
     let _ = write!(
@@ -74,7 +77,7 @@ pub(super) fn picture(graph: &Graph, rankdir: RankDir, alone: bool) -> String {
         let _ = writeln!(
             out,
             "<text class=\"s\" x=\"{MARGIN}\" y=\"50\">{}</text>",
-            xml(&totals)
+            escaped(&totals)
         );
     }
     edges(graph, &layout, rankdir, &mut out);
@@ -177,7 +180,7 @@ fn card(view: View, node: &Node, i: usize, at: (f64, f64), scale: u64, out: &mut
         (&third, COLUMNS[2], "c", 47.0),
     ] {
         if !text.is_empty() {
-            let text = xml(&visible(text, columns));
+            let text = escaped(&visible(text, columns));
             let _ = writeln!(
                 out,
                 "<text class=\"{kind}\" x=\"{PAD}\" y=\"{y}\">{text}</text>"
@@ -220,26 +223,9 @@ fn tooltip(node: &Node) -> String {
         }
         let value = value
             .lines()
-            .map(|line| xml(&visible(line, TOOLTIP)))
+            .map(|line| escaped(&visible(line, TOOLTIP)))
             .collect::<Vec<_>>();
         let _ = writeln!(text, "{key}: {}", value.join("\n  "));
     }
     text.trim_end().to_owned()
-}
-
-/// Escapes text for XML and HTML, between tags and between quotes. Invisible characters are escaped first, which
-/// includes those that XML cannot hold.
-pub(super) fn xml(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in escape::text(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }

@@ -122,9 +122,15 @@ impl Accounts {
         SYSTEM.into_iter().find(|id| self.gid_is_free(*id))
     }
 
-    /// Returns the highest number of the system range that passes `is_free`, as useradd and systemd choose it.
-    pub(super) fn highest_free(&self, is_free: impl Fn(&Self, u32) -> bool) -> Option<u32> {
-        SYSTEM.rev().find(|id| is_free(self, *id))
+    /// Returns the highest number of the system range that neither a user nor a group has, as useradd and systemd choose it.
+    pub(super) fn highest_free(&self) -> Option<u32> {
+        let mut ids = SYSTEM.rev();
+        ids.find(|id| self.uid_is_free(*id) && self.gid_is_free(*id))
+    }
+
+    /// Returns the highest number of the system range that no group has.
+    pub(super) fn highest_free_group(&self) -> Option<u32> {
+        SYSTEM.rev().find(|id| self.gid_is_free(*id))
     }
 
     /// Parses an owner, and returns the user and group number: `USER`, `USER:GROUP`, `USER:` (the user's group) or

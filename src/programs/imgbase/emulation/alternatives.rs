@@ -79,84 +79,19 @@ impl Alternative {
 
     /// Returns the first choice with the highest priority.
     fn best(&self) -> Option<(&str, &BTreeMap<String, String>)> {
-        let mut best: Option<(&str, i64, &BTreeMap<String, String>)> = None;
-        for (path, (priority, slaves)) in &self.choices {
-            if best.is_none_or(|(_, most, _)| *priority > most) {
-                best = Some((path, *priority, slaves));
-            }
-        }
-        best.map(|(path, _, slaves)| (path, slaves))
+        // Of equal ones the last is the greatest.
+        let choices = self.choices.iter().rev();
+        let best = choices.max_by_key(|(_, (priority, _))| *priority);
+        best.map(|(path, (_, slaves))| (path.as_str(), slaves))
     }
-}
 
-/// `update-alternatives`, with these arguments. Returns whether its result is in the tree now.
-pub(super) fn install(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
-    let args: Vec<&str> = args
-        .iter()
-        .copied()
-        .filter(|arg| !["--quiet", "--force"].contains(arg))
-        .collect();
-    let (link, name, path, priority, rest) = match args.as_slice() {
-        ["--install", link, name, path, priority, rest @ ..] => {
-            (*link, *name, *path, *priority, rest)
-        }
-        // Removal of an alternative that was never installed.
-        ["--remove", name, path] => {
-            let text = editor
-                .text(&format!("{DIRECTORY}/{name}"))?
-                .unwrap_or_default();
-            return Ok(!text.lines().any(|line| line == *path));
-        }
-        ["--remove-all" | "--auto", name] => {
-            return Ok(!editor.exists(&format!("{DIRECTORY}/{name}")));
-        }
-        _ => return Ok(false),
-    };
-    let (Ok(priority), true) = (priority.parse::<i64>(), editor.exists(path)) else {
-        return Ok(false);
-    };
-    let is_name = |name: &str| !name.is_empty() && !name.contains(['/', '\n']);
-    if !is_name(name)
-        || [link, path]
-            .iter()
-            .any(|path| !path.starts_with('/') || path.contains('\n'))
-    {
-        return Ok(false);
-    }
-    let mut slaves = Vec::new();
-    let mut rest = rest.iter().copied();
-    while let Some(word) = rest.next() {
-        match (word, rest.next(), rest.next(), rest.next()) {
-            ("--slave", Some(link), Some(name), Some(path))
-                if is_name(name) && !link.contains('\n') =>
-            {
-                slaves.push((link, name, path));
-            }
-            _ => return Ok(false),
-        }
-    }
-    let file = format!("{DIRECTORY}/{name}");
-    let mut all = match editor.text(&file)? {
-        None => Alternative::default(),
-        Some(text) => match Alternative::parse(&text) {
-            Some(all) => all,
-            None => return Ok(false),
-        },
-    };
-    all.link = link.to_owned();
-    let mut paths = BTreeMap::new();
-    for (link, name, path) in slaves {
-        all.slaves.insert(name.to_owned(), link.to_owned());
-        paths.insert(name.to_owned(), path.to_owned());
-    }
-    all.choices.insert(path.to_owned(), (priority, paths));
-    let text = all.to_text();
-    if editor.text(&file)?.as_ref() != Some(&text) {
-        editor.write(&file, text)?;
-    }
-    if let Some((path, slaves)) = all.best() {
-        connect(editor, &all.link, name, path)?;
-        for (name, link) in &all.slaves {
+    /// Makes the links of the best choice.
+    fn link(&self, editor: &mut TreeEditor<'_>, name: &str) -> Result<()> {
+        let Some((path, slaves)) = self.best() else {
+            return Ok(());
+        };
+        connect(editor, &self.link, name, path)?;
+        for (name, link) in &self.slaves {
             match slaves.get(name).filter(|path| editor.exists(path)) {
                 Some(path) => connect(editor, link, name, path)?,
                 None => {
@@ -165,16 +100,68 @@ pub(super) fn install(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool
                 }
             }
         }
+        Ok(())
     }
-    Ok(true)
+}
+
+/// `update-alternatives`, with these arguments.
+pub(super) fn install(editor: &mut TreeEditor<'_>, args: &[&str]) -> Option<()> {
+    let args = args.iter().copied();
+    let args: Vec<&str> = args
+        .filter(|arg| !["--quiet", "--force"].contains(arg))
+        .collect();
+    let (link, name, path, priority, rest) = match args[..] {
+        ["--install", link, name, path, priority, ref rest @ ..] => {
+            (link, name, path, priority, rest)
+        }
+        // Removal of an alternative that was never installed.
+        ["--remove", name, path] => {
+            let text = editor.text(&format!("{DIRECTORY}/{name}")).ok()?;
+            let is_listed = text.unwrap_or_default().lines().any(|line| line == path);
+            return (!is_listed).then_some(());
+        }
+        ["--remove-all" | "--auto", name] => {
+            let exists = editor.exists(&format!("{DIRECTORY}/{name}"));
+            return (!exists).then_some(());
+        }
+        _ => return None,
+    };
+    let priority: i64 = priority.parse().ok()?;
+    let is_name = |name: &str| !name.is_empty() && !name.contains(['/', '\n']);
+    let is_path = |path: &str| path.starts_with('/') && !path.contains('\n');
+    if !editor.exists(path) || !is_name(name) || !is_path(link) || !is_path(path) {
+        return None;
+    }
+    let file = format!("{DIRECTORY}/{name}");
+    let existing = editor.text(&file).ok()?;
+    let mut all = match &existing {
+        None => Alternative::default(),
+        Some(text) => Alternative::parse(text)?,
+    };
+    all.link = link.to_owned();
+    let mut paths = BTreeMap::new();
+    for slave in rest.chunks(4) {
+        match slave {
+            ["--slave", link, name, path] if is_name(name) && !link.contains('\n') => {
+                all.slaves.insert((*name).to_owned(), (*link).to_owned());
+                paths.insert((*name).to_owned(), (*path).to_owned());
+            }
+            _ => return None,
+        }
+    }
+    all.choices.insert(path.to_owned(), (priority, paths));
+    let text = all.to_text();
+    if existing.as_ref() != Some(&text) {
+        editor.write(&file, text).ok()?;
+    }
+    all.link(editor, name).ok()
 }
 
 /// Makes the link of a name, and the one in `/etc/alternatives`.
 fn connect(editor: &mut TreeEditor<'_>, link: &str, name: &str, path: &str) -> Result<()> {
     let inner = format!("/etc/alternatives/{name}");
     for (at, target) in [(inner.as_str(), path), (link, inner.as_str())] {
-        let resolved = editor.base.rootfs.resolve(at.as_bytes())?;
-        match editor.base.rootfs.get(&resolved).map(|node| &node.kind) {
+        match editor.kind(at)? {
             Some(Kind::Symlink(found)) if found == target.as_bytes() => {}
             // A file instead of a link is kept, as by update-alternatives without --force.
             None | Some(Kind::Symlink(_)) => editor.put(at, Node::symlink(target))?,

@@ -62,10 +62,15 @@ impl<'a> TreeEditor<'a> {
         self.put(path, Node::file(0o644, bytes))
     }
 
+    /// Returns the kind of the node at a path, whose last part is not followed; `None` if it is missing.
+    pub(super) fn kind(&self, path: &str) -> Result<Option<&Kind>> {
+        let path = self.base.rootfs.resolve(path.as_bytes())?;
+        Ok(self.base.rootfs.get(&path).map(|node| &node.kind))
+    }
+
     /// Returns whether a path exists; a dangling link does.
     pub(super) fn exists(&self, path: &str) -> bool {
-        let found = self.base.rootfs.resolve(path.as_bytes());
-        found.is_ok_and(|path| self.base.rootfs.get(&path).is_some())
+        self.kind(path).is_ok_and(|kind| kind.is_some())
     }
 
     /// Returns whether a path leads to a directory, links followed.

@@ -12,52 +12,42 @@ use crate::error::Result;
 /// Maximum number of units that `Also=` adds.
 const MAX_UNITS: usize = 64;
 
-/// `deb-systemd-helper [--quiet] [--user] VERB UNIT...`. Returns whether its result is in the tree now.
-pub(super) fn enable(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
-    let is_user = args.contains(&"--user");
+/// `deb-systemd-helper [--quiet] [--user] VERB UNIT...`.
+pub(super) fn enable(editor: &mut TreeEditor<'_>, args: &[&str]) -> Option<()> {
     let mut words = args.iter().copied().filter(|arg| !arg.starts_with("--"));
-    let Some(verb) = words.next() else {
-        return Ok(false);
-    };
-    match verb {
+    match words.next()? {
         "enable" => {}
         // On a first installation no unit is masked or disabled, and no state is outdated.
-        "unmask" | "update-state" | "purge" => return Ok(true),
-        _ => return Ok(false),
+        "unmask" | "update-state" | "purge" => return Some(()),
+        _ => return None,
     }
     if !editor.exists("usr/bin/deb-systemd-helper") {
-        return Ok(true);
+        return Some(());
     }
+    let (kind, state) = match args.contains(&"--user") {
+        true => ("user", "var/lib/systemd/deb-systemd-user-helper-enabled"),
+        false => ("system", "var/lib/systemd/deb-systemd-helper-enabled"),
+    };
     for unit in words {
-        let links = closure(editor, unit, is_user)?;
-        let state = if is_user {
-            "deb-systemd-user-helper-enabled"
-        } else {
-            "deb-systemd-helper-enabled"
-        };
-        let state = format!("var/lib/systemd/{state}");
-        let directory = if is_user {
-            "/etc/systemd/user/"
-        } else {
-            "/etc/systemd/system/"
-        };
+        let links = closure(editor, unit, kind).ok()?;
         let list: String = links.iter().map(|(link, _)| format!("{link}\n")).collect();
         for (link, target) in &links {
-            editor.add(link, Node::symlink(target))?;
-            if let Some(inside) = link.strip_prefix(directory) {
-                editor.add(&format!("{state}/{inside}"), Node::file(0o644, ""))?;
+            editor.add(link, Node::symlink(target)).ok()?;
+            if let Some(inside) = link.strip_prefix(&format!("/etc/systemd/{kind}/")) {
+                let file = Node::file(0o644, "");
+                editor.add(&format!("{state}/{inside}"), file).ok()?;
             }
         }
-        editor.add(&format!("{state}/{unit}.dsh-also"), Node::file(0o644, list))?;
+        let file = Node::file(0o644, list);
+        editor.add(&format!("{state}/{unit}.dsh-also"), file).ok()?;
     }
-    Ok(true)
+    Some(())
 }
 
 /// Returns the links that enable a unit and those of `Also=`: path and target of each.
-fn closure(editor: &TreeEditor<'_>, unit: &str, is_user: bool) -> Result<Vec<(String, String)>> {
+fn closure(editor: &TreeEditor<'_>, unit: &str, kind: &str) -> Result<Vec<(String, String)>> {
     let mut links: Vec<(String, String)> = Vec::new();
     let mut seen = BTreeSet::new();
-    let kind = if is_user { "user" } else { "system" };
     let mut waiting = vec![unit.to_owned()];
     while let Some(unit) = waiting.pop() {
         if seen.len() >= MAX_UNITS || unit.contains(['/', '\n']) || !seen.insert(unit.clone()) {
@@ -75,16 +65,13 @@ fn closure(editor: &TreeEditor<'_>, unit: &str, is_user: bool) -> Result<Vec<(St
         });
         let names = [Some(unit.clone()), template];
         let mut paths = names.iter().flatten().flat_map(|name| {
-            directories
-                .iter()
-                .map(move |directory| format!("{directory}/{name}"))
+            let directories = directories.iter();
+            directories.map(move |directory| format!("{directory}/{name}"))
         });
         let Some(path) = paths.find(|path| editor.exists(path)) else {
             continue;
         };
-        let Some(text) = editor.text(&path)? else {
-            continue;
-        };
+        let text = editor.text(&path)?.unwrap_or_default();
         // Aliases first, as in deb-systemd-helper.
         let mut keys = install_section(&text);
         keys.sort_by_key(|(key, _)| *key != "Alias");
@@ -129,66 +116,42 @@ fn install_section(text: &str) -> Vec<(&str, &str)> {
 }
 
 /// `update-rc.d NAME defaults`: makes the links of the runlevels in the script's LSB header.
-pub(super) fn update_rc(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
-    let words: Vec<&str> = args
-        .iter()
-        .copied()
-        .filter(|arg| !arg.starts_with('-'))
-        .collect();
-    let (name, verb) = match words.as_slice() {
-        [name, verb, ..] => (*name, *verb),
-        _ => return Ok(false),
+pub(super) fn update_rc(editor: &mut TreeEditor<'_>, args: &[&str]) -> Option<()> {
+    let mut words = args.iter().copied().filter(|arg| !arg.starts_with('-'));
+    let (name, verb) = (words.next()?, words.next()?);
+    let at_start = match verb {
+        "defaults" => 'S',
+        "defaults-disabled" => 'K',
+        "remove" => return Some(()),
+        _ => return None,
     };
-    let starts = match verb {
-        "defaults" => true,
-        "defaults-disabled" => false,
-        "remove" => return Ok(true),
-        _ => return Ok(false),
-    };
-    let Some(text) = editor.text(&format!("etc/init.d/{name}"))? else {
+    let Some(text) = editor.text(&format!("etc/init.d/{name}")).ok()? else {
         // Without the script no link is made.
-        return Ok(true);
+        return Some(());
     };
     if !editor.exists("usr/sbin/update-rc.d") || name.contains('/') {
-        return Ok(true);
+        return Some(());
     }
-    let header = text
-        .lines()
-        .skip_while(|line| !line.starts_with("### BEGIN INIT INFO"));
-    let header: Vec<&str> = header
-        .take_while(|line| !line.starts_with("### END INIT INFO"))
-        .collect();
-    let levels = |key: &str| -> Vec<String> {
-        let mut lines = header
-            .iter()
-            .filter_map(|line| line.strip_prefix("# ")?.strip_prefix(key));
-        let line = lines
-            .next()
-            .and_then(|rest| rest.trim_start().strip_prefix(':'));
-        let words = line.unwrap_or_default().split_ascii_whitespace();
-        words
-            .filter(|word| word.len() == 1)
-            .map(str::to_owned)
-            .collect()
-    };
+    let lines = text.lines();
+    let header = lines.skip_while(|line| !line.starts_with("### BEGIN INIT INFO"));
+    let header = header.take_while(|line| !line.starts_with("### END INIT INFO"));
     let target = format!("../init.d/{name}");
-    for (key, letter) in [
-        ("Default-Start", if starts { 'S' } else { 'K' }),
-        ("Default-Stop", 'K'),
-    ] {
-        for level in levels(key) {
+    for (key, letter) in [("# Default-Start", at_start), ("# Default-Stop", 'K')] {
+        let mut lines = header.clone().filter_map(|line| line.strip_prefix(key));
+        let levels = lines.next().unwrap_or_default().trim_start();
+        let levels = levels.strip_prefix(':').unwrap_or_default();
+        let levels = levels.split_ascii_whitespace();
+        for level in levels.filter(|level| level.len() == 1) {
             let directory = format!("etc/rc{level}.d");
             let exists = editor
                 .children(&directory)
                 .iter()
                 .any(|link| link.get(3..) == Some(name) && link.starts_with(['S', 'K']));
             if !exists {
-                editor.add(
-                    &format!("{directory}/{letter}01{name}"),
-                    Node::symlink(&target),
-                )?;
+                let path = format!("{directory}/{letter}01{name}");
+                editor.add(&path, Node::symlink(&target)).ok()?;
             }
         }
     }
-    Ok(true)
+    Some(())
 }

@@ -129,10 +129,8 @@ pub fn run(base: &mut Base, options: &EmulationOptions) -> Result<Vec<EmulationR
 pub fn would_change(base: &mut Base, effect: &Effect) -> Option<bool> {
     let options = EmulationOptions::default();
     let mut editor = TreeEditor::new(base, &options, Origin::default());
-    match commands::perform(&mut editor, effect) {
-        Ok(true) => Some(!editor.made.is_empty()),
-        _ => None,
-    }
+    commands::perform(&mut editor, effect)?;
+    Some(!editor.made.is_empty())
 }
 
 /// Prepares a tree whose packages are still to be configured: makes the accounts, and a database that lists the

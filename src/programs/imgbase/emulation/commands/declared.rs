@@ -3,21 +3,16 @@
 use super::super::accounts::{Account, Accounts};
 use super::super::editor::TreeEditor;
 use crate::base::rootfs::Node;
-use crate::error::Result;
 use crate::programs::imgbase::mode::parse_mode;
 
 /// Texts of the configuration files that `systemd-sysusers` and `systemd-tmpfiles` read for these arguments; `None` for
 /// unsupported arguments and missing files.
-fn configured(
-    editor: &TreeEditor<'_>,
-    args: &[&str],
-    directory: &str,
-) -> Result<Option<Vec<String>>> {
+fn configured(editor: &TreeEditor<'_>, args: &[&str], directory: &str) -> Option<Vec<String>> {
     let mut texts = Vec::new();
     for arg in args {
         if arg.starts_with("--") {
             if !["--create", "--replace"].contains(&arg.split('=').next().unwrap_or_default()) {
-                return Ok(None);
+                return None;
             }
             continue;
         }
@@ -26,12 +21,10 @@ fn configured(
             format!("etc/{directory}/{name}"),
             format!("usr/lib/{directory}/{name}"),
         ];
-        let Some(path) = paths.iter().find(|path| editor.exists(path)) else {
-            return Ok(None);
-        };
-        texts.extend(editor.text(path)?);
+        let path = paths.iter().find(|path| editor.exists(path))?;
+        texts.extend(editor.text(path).ok()?);
     }
-    Ok(Some(texts).filter(|texts| !texts.is_empty()))
+    Some(texts).filter(|texts| !texts.is_empty())
 }
 
 /// Returns a field of a line; `None` for a missing one and for `-`.
@@ -69,62 +62,60 @@ fn fields(line: &str) -> Vec<String> {
 }
 
 /// `systemd-sysusers`: makes users, groups and group members (`sysusers.d(5)`).
-pub(super) fn sysusers(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
-    let Some(texts) = configured(editor, args, "sysusers.d")? else {
-        return Ok(false);
-    };
-    let mut accounts = Accounts::of(&editor.base.rootfs)?;
+pub(super) fn sysusers(editor: &mut TreeEditor<'_>, args: &[&str]) -> Option<()> {
+    let texts = configured(editor, args, "sysusers.d")?;
+    let mut accounts = Accounts::of(&editor.base.rootfs).ok()?;
     let mut done = true;
-    for text in &texts {
-        for line in text.lines() {
-            let fields = fields(line);
-            let field = |at| given(&fields, at);
-            let Some(name) = field(1).filter(|_| !line.trim_start().starts_with('#')) else {
-                continue;
-            };
-            match field(0).unwrap_or_default() {
-                "g" => match field(2).map(str::parse) {
-                    _ if accounts.group(name).is_some() => {}
-                    Some(Ok(gid)) => accounts.add_group(name, gid),
-                    None => match accounts.highest_free(|accounts, id| accounts.gid_is_free(id)) {
-                        Some(gid) => accounts.add_group(name, gid),
-                        None => done = false,
-                    },
-                    Some(Err(_)) => done = false,
-                },
-                "u" | "u!" => done &= sysuser(&mut accounts, name, &field, editor.base.epoch),
-                "m" => done &= field(2).is_some_and(|group| accounts.join(name, group)),
-                "r" => {}
-                _ => done = false,
-            }
-        }
+    for line in texts.iter().flat_map(|text| text.lines()) {
+        let fields = fields(line);
+        let field = |at| given(&fields, at);
+        let Some(name) = field(1).filter(|_| !line.trim_start().starts_with('#')) else {
+            continue;
+        };
+        let made = match field(0).unwrap_or_default() {
+            "g" => sysgroup(&mut accounts, name, field(2)),
+            "u" | "u!" => sysuser(&mut accounts, name, &field, editor.base.epoch),
+            "m" => field(2)
+                .filter(|group| accounts.join(name, group))
+                .map(drop),
+            "r" => Some(()),
+            _ => None,
+        };
+        done &= made.is_some();
     }
-    accounts.save(editor)?;
-    Ok(done)
+    accounts.save(editor).ok()?;
+    done.then_some(())
 }
 
-/// Adds the user of a `u` line. Returns whether the user exists now.
+/// Adds the group of a `g` line, unless it exists; `None` if it cannot be added.
+fn sysgroup(accounts: &mut Accounts, name: &str, gid: Option<&str>) -> Option<()> {
+    if accounts.group(name).is_none() {
+        let gid = match gid {
+            Some(gid) => gid.parse().ok()?,
+            None => accounts.highest_free_group()?,
+        };
+        accounts.add_group(name, gid);
+    }
+    Some(())
+}
+
+/// Adds the user of a `u` line, unless it exists; `None` if it cannot be added.
 fn sysuser<'f>(
     accounts: &mut Accounts,
     name: &str,
     field: &dyn Fn(usize) -> Option<&'f str>,
     epoch: i64,
-) -> bool {
+) -> Option<()> {
     if accounts.user(name).is_some() {
-        return true;
+        return Some(());
     }
     let (uid, gid) = match field(2).map(|id| id.split_once(':').unwrap_or((id, id))) {
         // systemd takes the highest free number.
-        None => match accounts
-            .highest_free(|accounts, id| accounts.gid_is_free(id) && accounts.uid_is_free(id))
-        {
-            Some(id) => (id, id),
-            None => return false,
-        },
-        Some((uid, gid)) => match (uid.parse(), accounts.gid(gid)) {
-            (Ok(uid), Some(gid)) => (uid, gid),
-            _ => return false,
-        },
+        None => {
+            let id = accounts.highest_free()?;
+            (id, id)
+        }
+        Some((uid, gid)) => (uid.parse().ok()?, accounts.gid(gid)?),
     };
     if accounts.gid_is_free(gid) {
         accounts.add_group(name, gid);
@@ -139,15 +130,13 @@ fn sysuser<'f>(
         ..Account::default()
     };
     accounts.add_user(account, epoch);
-    true
+    Some(())
 }
 
 /// `systemd-tmpfiles`: makes directories, empty files and links (`tmpfiles.d(5)`).
-pub(super) fn tmpfiles(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
-    let Some(texts) = configured(editor, args, "tmpfiles.d")? else {
-        return Ok(false);
-    };
-    let accounts = Accounts::of(&editor.base.rootfs)?;
+pub(super) fn tmpfiles(editor: &mut TreeEditor<'_>, args: &[&str]) -> Option<()> {
+    let texts = configured(editor, args, "tmpfiles.d")?;
+    let accounts = Accounts::of(&editor.base.rootfs).ok()?;
     let mut done = true;
     for line in texts.iter().flat_map(|text| text.lines()) {
         let fields = fields(line);
@@ -157,44 +146,30 @@ pub(super) fn tmpfiles(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<boo
             continue;
         };
         let mode = field(2).map(parse_mode);
-        let owner = (
-            field(3).map(|name| accounts.uid(name)),
-            field(4).map(|name| accounts.gid(name)),
-        );
-        if path.contains('%')
-            || mode == Some(None)
-            || owner.0 == Some(None)
-            || owner.1 == Some(None)
-        {
+        let uid = field(3).map_or(Some(0), |name| accounts.uid(name));
+        let gid = field(4).map_or(Some(0), |name| accounts.gid(name));
+        let is_unsupported = path.contains('%') || mode == Some(None);
+        let (Some(uid), Some(gid), false) = (uid, gid, is_unsupported) else {
             done = false;
             continue;
-        }
-        let owned = |node: Node| {
-            node.owned(
-                owner.0.flatten().unwrap_or(0),
-                owner.1.flatten().unwrap_or(0),
-            )
         };
         let mode = mode.flatten();
-        match kind.trim_end_matches(['!', '-', '=']) {
-            "d" | "D" | "v" | "q" | "Q" => {
-                editor.add(path, owned(Node::directory(mode.unwrap_or(0o755))))?
+        let node = match (kind.trim_end_matches(['!', '-', '=']), field(6)) {
+            ("d" | "D" | "v" | "q" | "Q", _) => {
+                Node::directory(mode.unwrap_or(0o755)).owned(uid, gid)
             }
-            "f" => editor.add(
-                path,
-                owned(Node::file(
-                    mode.unwrap_or(0o644),
-                    field(6).unwrap_or_default(),
-                )),
-            )?,
-            "L" => match field(6) {
-                Some(target) => editor.add(path, Node::symlink(target))?,
-                None => done = false,
-            },
+            ("f", text) => {
+                Node::file(mode.unwrap_or(0o644), text.unwrap_or_default()).owned(uid, gid)
+            }
+            ("L", Some(target)) => Node::symlink(target),
             // Cleanup, and nodes that only a running kernel has.
-            "x" | "X" | "r" | "R" | "e" | "p" | "c" | "b" => {}
-            _ => done = false,
-        }
+            ("x" | "X" | "r" | "R" | "e" | "p" | "c" | "b", _) => continue,
+            _ => {
+                done = false;
+                continue;
+            }
+        };
+        editor.add(path, node).ok()?;
     }
-    Ok(done)
+    done.then_some(())
 }

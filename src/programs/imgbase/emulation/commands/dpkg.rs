@@ -3,91 +3,66 @@
 use super::super::accounts::Accounts;
 use super::super::editor::TreeEditor;
 use super::words::Words;
-use crate::error::Result;
+use crate::base::rootfs::Node;
 use crate::programs::imgbase::mode::parse_mode;
 
 /// `dpkg-divert --add` and `--remove`, where no file is moved.
-pub(super) fn divert(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
+pub(super) fn divert(editor: &mut TreeEditor<'_>, args: &[&str]) -> Option<()> {
     const FILE: &str = "var/lib/dpkg/diversions";
-    let words = Words::new(args, &["--package", "--divert"]);
-    let known = [
-        "--package",
-        "--divert",
-        "--add",
-        "--remove",
-        "--rename",
-        "--no-rename",
-        "--quiet",
-        "--local",
-    ];
-    let (Some(path), true) = (words.operands.first(), words.only(&known, "")) else {
-        return Ok(false);
-    };
-    if words.operands.len() != 1 || words.has("--local") {
-        return Ok(false);
-    }
-    let Some(package) = words.value(&["--package"]) else {
-        return Ok(false);
-    };
-    let text = editor.text(FILE)?.unwrap_or_default();
+    let words = Words::new(args, "--package --divert");
+    let path = words.operand()?;
+    words.only(
+        "--package --divert --add --remove --rename --no-rename --quiet",
+        "",
+    )?;
+    let package = words.value("--package")?;
+    let text = editor.text(FILE).ok()?.unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
-    let mut records: Vec<[&str; 3]> = lines
-        .chunks_exact(3)
-        .map(|three| [three[0], three[1], three[2]])
-        .collect();
-    let known = records.iter().position(|record| record[0] == *path);
+    let mut records: Vec<&[&str]> = lines.chunks_exact(3).collect();
+    let known = records.iter().position(|record| record[0] == path);
     if words.has("--remove") {
-        if let Some(known) = known.filter(|known| records[*known][2] == package) {
-            records.remove(known);
-        } else {
-            // Nothing to remove, or the diversion of another package, which dpkg keeps as well.
-            return Ok(known.is_none());
+        // Nothing to remove, or the diversion of another package, which dpkg keeps as well.
+        let Some(known) = known else { return Some(()) };
+        if records.remove(known)[2] != package {
+            return None;
         }
-    } else {
-        let moved = format!("{path}.distrib");
-        let to = words.value(&["--divert"]).unwrap_or(&moved).to_owned();
-        if let Some(known) = known {
-            return Ok(records[known] == [*path, to.as_str(), package]);
-        }
-        if words.has("--rename") && editor.exists(path) {
-            return Ok(false);
-        }
-        let text = format!("{path}\n{to}\n{package}\n{text}");
-        return editor.write(FILE, text).map(|()| true);
+        let lines = records.into_iter().flatten();
+        let text: String = lines.map(|line| format!("{line}\n")).collect();
+        return editor.write(FILE, text).ok();
     }
-    let text: String = records
-        .iter()
-        .flatten()
-        .map(|line| format!("{line}\n"))
-        .collect();
-    editor.write(FILE, text).map(|()| true)
+    let moved = format!("{path}.distrib");
+    let to = words.value("--divert").unwrap_or(&moved);
+    if let Some(known) = known {
+        return (records[known] == [path, to, package]).then_some(());
+    }
+    if words.has("--rename") && editor.exists(path) {
+        return None;
+    }
+    editor
+        .write(FILE, format!("{path}\n{to}\n{package}\n{text}"))
+        .ok()
 }
 
 /// `dpkg-statoverride --update --add USER GROUP MODE PATH`.
-pub(super) fn override_stat(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
+pub(super) fn override_stat(editor: &mut TreeEditor<'_>, args: &[&str]) -> Option<()> {
     const FILE: &str = "var/lib/dpkg/statoverride";
-    let words = Words::new(args, &[]);
-    let (true, [user, group, mode, path]) = (words.has("--add"), words.operands.as_slice()) else {
-        return Ok(false);
+    let words = Words::new(args, "");
+    let (true, [user, group, mode, path]) = (words.has("--add"), &words.operands[..]) else {
+        return None;
     };
-    let text = editor.text(FILE)?.unwrap_or_default();
-    if text
-        .lines()
-        .any(|line| line.split(' ').nth(3) == Some(path))
-    {
-        return Ok(true);
+    let text = editor.text(FILE).ok()?.unwrap_or_default();
+    let mut paths = text.lines().map(|line| line.split(' ').nth(3));
+    if paths.any(|known| known == Some(path)) {
+        return Some(());
     }
-    let accounts = Accounts::of(&editor.base.rootfs)?;
-    let (Some(uid), Some(gid), Some(bits)) =
-        (accounts.uid(user), accounts.gid(group), parse_mode(mode))
-    else {
-        return Ok(false);
-    };
+    let accounts = Accounts::of(&editor.base.rootfs).ok()?;
+    let (uid, gid) = (accounts.uid(user)?, accounts.gid(group)?);
+    let mode = parse_mode(mode)?;
     if words.has("--update") && editor.exists(path) {
-        editor.change(path, |node| {
-            (node.uid, node.gid, node.mode) = (uid, gid, bits)
-        })?;
+        let change = |node: &mut Node| (node.uid, node.gid, node.mode) = (uid, gid, mode);
+        editor.change(path, change).ok()?;
     }
-    let text = format!("{user} {group} {bits:o} {path}\n{text}");
-    editor.write(FILE, text).map(|()| true)
+    editor
+        .write(FILE, format!("{user} {group} {mode:o} {path}\n{text}"))
+        .ok()
 }

@@ -3,8 +3,7 @@
 use super::super::accounts::Accounts;
 use super::super::editor::TreeEditor;
 use super::words::Words;
-use crate::base::rootfs::{Contents, Kind, Node};
-use crate::error::Result;
+use crate::base::rootfs::{Kind, Node};
 use crate::programs::imgbase::mode::parse_mode;
 
 /// Returns a mode after `chmod`: `0644`, or `u+s,g=rx` applied to `was`; `None` for `X`, which depends on the file type.
@@ -53,52 +52,43 @@ fn mode_of(text: &str, was: u16) -> Option<u16> {
 }
 
 /// `mkdir`, with `-p` and `-m`.
-pub(super) fn mkdir(editor: &mut TreeEditor<'_>, args: &[&str], umask: u16) -> Result<bool> {
-    let words = Words::new(args, &["-m", "--mode"]);
-    if !words.only(&["-m", "--mode", "--parents"], "pvZ") {
-        return Ok(false);
-    }
-    let mode = match words.value(&["-m", "--mode"]) {
-        Some(text) => match parse_mode(text) {
-            Some(mode) => mode,
-            None => return Ok(false),
-        },
+pub(super) fn mkdir(editor: &mut TreeEditor<'_>, args: &[&str], umask: u16) -> Option<()> {
+    let words = Words::new(args, "-m --mode");
+    words.only("-m --mode --parents", "pvZ")?;
+    let mode = match words.value("-m --mode") {
+        Some(text) => parse_mode(text)?,
         None => 0o777 & !umask,
     };
     for path in &words.operands {
         if !editor.is_directory(path) {
-            editor.put(path, Node::directory(mode))?;
+            editor.put(path, Node::directory(mode)).ok()?;
         }
     }
-    Ok(true)
+    Some(())
 }
 
 /// Returns the paths that a command applies to, with `recursive` also those below; `None` if one is missing.
-fn expand_paths(
-    editor: &TreeEditor<'_>,
-    paths: &[&str],
-    recursive: bool,
-) -> Result<Option<Vec<String>>> {
+fn expand_paths(editor: &TreeEditor<'_>, paths: &[&str], recursive: bool) -> Option<Vec<String>> {
     let mut all = Vec::new();
     for path in paths {
         if !editor.exists(path) {
-            return Ok(None);
+            return None;
         }
         all.push((*path).to_owned());
         if recursive {
-            let directory = editor.base.rootfs.follow(path.as_bytes())?;
             let rootfs = &editor.base.rootfs;
+            let directory = rootfs.follow(path.as_bytes()).ok()?;
             let inside = rootfs
                 .below(&directory)
                 .filter(|named| !matches!(named.node.kind, Kind::Symlink(_)));
             all.extend(inside.map(|named| String::from_utf8_lossy(named.path).into_owned()));
         }
     }
-    Ok(Some(all))
+    Some(all)
 }
 
 /// `chmod`, with `-R`.
-pub(super) fn chmod(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
+pub(super) fn chmod(editor: &mut TreeEditor<'_>, args: &[&str]) -> Option<()> {
     // A mode may look like an option: `chmod -x`.
     let mut recursive = false;
     let mut rest = Vec::new();
@@ -109,46 +99,31 @@ pub(super) fn chmod(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> 
             arg => rest.push(arg),
         }
     }
-    let Some((mode, paths)) = rest.split_first() else {
-        return Ok(false);
-    };
-    let Some(paths) = expand_paths(editor, paths, recursive)? else {
-        return Ok(false);
-    };
+    let (mode, paths) = rest.split_first()?;
     let mut done = true;
-    for path in paths {
-        editor.change(&path, |node| match mode_of(mode, node.mode) {
+    for path in expand_paths(editor, paths, recursive)? {
+        let change = |node: &mut Node| match mode_of(mode, node.mode) {
             Some(mode) => node.mode = mode,
             None => done = false,
-        })?;
+        };
+        editor.change(&path, change).ok()?;
     }
-    Ok(done)
+    done.then_some(())
 }
 
 /// `chown` and `chgrp`, with `-R`.
-pub(super) fn chown(editor: &mut TreeEditor<'_>, name: &str, args: &[&str]) -> Result<bool> {
-    let words = Words::new(args, &[]);
-    let Some((owner, paths)) = words.operands.split_first() else {
-        return Ok(false);
+pub(super) fn chown(editor: &mut TreeEditor<'_>, name: &str, args: &[&str]) -> Option<()> {
+    let words = Words::new(args, "");
+    let (owner, paths) = words.operands.split_first()?;
+    words.only("--recursive --no-dereference", "RfvhH")?;
+    let accounts = Accounts::of(&editor.base.rootfs).ok()?;
+    let (uid, gid) = match name {
+        "chgrp" => accounts.owner(&format!(":{owner}"))?,
+        _ => accounts.owner(owner)?,
     };
-    if !words.only(&["--recursive", "--no-dereference"], "RfvhH") {
-        return Ok(false);
-    }
-    let accounts = Accounts::of(&editor.base.rootfs)?;
-    let owner = if name == "chgrp" {
-        format!(":{owner}")
-    } else {
-        (*owner).to_owned()
-    };
-    let Some((uid, gid)) = accounts.owner(&owner) else {
-        return Ok(false);
-    };
-    let Some(paths) = expand_paths(editor, paths, words.letter('R') || words.has("--recursive"))?
-    else {
-        return Ok(false);
-    };
-    for path in paths {
-        editor.change(&path, |node| {
+    let recursive = words.letter('R') || words.has("--recursive");
+    for path in expand_paths(editor, paths, recursive)? {
+        let change = |node: &mut Node| {
             // Like the kernel: a new owner of a file clears setuid and setgid.
             if matches!(node.kind, Kind::File(_)) {
                 let changes = uid.is_some_and(|uid| uid != node.uid)
@@ -157,28 +132,26 @@ pub(super) fn chown(editor: &mut TreeEditor<'_>, name: &str, args: &[&str]) -> R
             }
             node.uid = uid.unwrap_or(node.uid);
             node.gid = gid.unwrap_or(node.gid);
-        })?;
+        };
+        editor.change(&path, change).ok()?;
     }
-    Ok(true)
+    Some(())
 }
 
 /// `ln -s`.
-pub(super) fn ln(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
-    let words = Words::new(args, &[]);
-    if !words.only(&["--symbolic", "--force", "--no-dereference"], "sfnTrv") || words.letter('r') {
-        return Ok(false);
-    }
-    let [target, link] = words.operands.as_slice() else {
-        return Ok(false);
+pub(super) fn ln(editor: &mut TreeEditor<'_>, args: &[&str]) -> Option<()> {
+    let words = Words::new(args, "");
+    words.only("--symbolic --force --no-dereference", "sfnTv")?;
+    let [target, link] = words.operands[..] else {
+        return None;
     };
     if !words.letter('s') && !words.has("--symbolic") {
-        return Ok(false);
+        return None;
     }
-    let mut path = (*link).to_owned();
-    let itself = editor.base.rootfs.resolve(link.as_bytes())?;
-    let itself = editor.base.rootfs.get(&itself).map(|node| &node.kind);
-    if matches!(itself, Some(Kind::Symlink(found)) if found == target.as_bytes()) {
-        return Ok(true);
+    let is_made = |kind: Option<&Kind>| matches!(kind, Some(Kind::Symlink(found)) if found == target.as_bytes());
+    let mut path = link.to_owned();
+    if is_made(editor.kind(link).ok()?) {
+        return Some(());
     }
     if editor.is_directory(link) && !words.letter('n') && !words.letter('T') {
         let name = target
@@ -188,108 +161,86 @@ pub(super) fn ln(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
             .unwrap_or_default();
         path = format!("{}/{name}", link.trim_end_matches('/'));
     }
-    let resolved = editor.base.rootfs.resolve(path.as_bytes())?;
-    match editor.base.rootfs.get(&resolved).map(|node| &node.kind) {
-        Some(Kind::Symlink(found)) if found == target.as_bytes() => Ok(true),
-        Some(Kind::Directory) => Ok(false),
-        Some(_) if !words.letter('f') && !words.has("--force") => Ok(false),
-        _ => editor.put(&path, Node::symlink(target)).map(|()| true),
+    match editor.kind(&path).ok()? {
+        found if is_made(found) => Some(()),
+        Some(Kind::Directory) => None,
+        Some(_) if !words.letter('f') && !words.has("--force") => None,
+        _ => editor.put(&path, Node::symlink(target)).ok(),
     }
 }
 
 /// `cp` of one file.
-pub(super) fn cp(editor: &mut TreeEditor<'_>, args: &[&str], umask: u16) -> Result<bool> {
-    let words = Words::new(args, &[]);
-    if !words.only(&["--preserve", "--archive"], "pafZd") {
-        return Ok(false);
-    }
-    let [from, to] = words.operands.as_slice() else {
-        return Ok(false);
+pub(super) fn cp(editor: &mut TreeEditor<'_>, args: &[&str], umask: u16) -> Option<()> {
+    let words = Words::new(args, "");
+    words.only("--preserve --archive", "pafZd")?;
+    let [from, to] = words.operands[..] else {
+        return None;
     };
-    let resolved = editor.base.rootfs.follow(from.as_bytes())?;
-    let Some(node) = editor.base.rootfs.get(&resolved).cloned() else {
-        return Ok(false);
-    };
-    let Kind::File(contents) = &node.kind else {
-        return Ok(false);
-    };
-    let mut path = (*to).to_owned();
+    let resolved = editor.base.rootfs.follow(from.as_bytes()).ok()?;
+    let node = editor.base.rootfs.get(&resolved).cloned()?;
+    node.contents()?;
+    let mut path = to.to_owned();
     if editor.is_directory(to) {
         let name = from.rsplit('/').next().unwrap_or_default();
         path = format!("{}/{name}", to.trim_end_matches('/'));
     }
     if editor.exists(&path) {
-        let same = editor.read(&path)? == editor.read(from)?;
-        return Ok(same);
+        let same = editor.read(&path).ok()? == editor.read(from).ok()?;
+        return same.then_some(());
     }
     let keeps = words.letter('p')
         || words.letter('a')
-        || !words.options.iter().all(|(o, _)| !o.starts_with("--"));
+        || words.options.iter().any(|(o, _)| o.starts_with("--"));
     let copy = match keeps {
-        true => node.clone(),
+        true => node,
         false => Node {
-            kind: Kind::File(Contents::clone(contents)),
+            kind: node.kind,
             ..Node::file(node.mode & 0o777 & !umask, "")
         },
     };
-    editor.put(&path, copy).map(|()| true)
+    editor.put(&path, copy).ok()
 }
 
 /// `rmdir` without options.
-pub(super) fn rmdir(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
+pub(super) fn rmdir(editor: &mut TreeEditor<'_>, args: &[&str]) -> Option<()> {
     for path in args {
         if path.starts_with('-') {
-            return Ok(false);
+            return None;
         }
-        let resolved = editor.base.rootfs.resolve(path.as_bytes())?;
+        let resolved = editor.base.rootfs.resolve(path.as_bytes()).ok()?;
         match editor.base.rootfs.get(&resolved).map(|node| &node.kind) {
             None => {}
             Some(Kind::Directory) if editor.base.rootfs.below(&resolved).next().is_none() => {
                 editor.base.rootfs.remove(&resolved);
                 editor.made.insert(resolved);
             }
-            Some(_) => return Ok(false),
+            Some(_) => return None,
         }
     }
-    Ok(true)
+    Some(())
 }
 
 /// `install -d`; other forms are unsupported.
-pub(super) fn install(editor: &mut TreeEditor<'_>, args: &[&str]) -> Result<bool> {
-    let valued = ["-m", "-o", "-g", "--mode", "--owner", "--group"];
-    let words = Words::new(args, &valued);
-    let known = [
-        "-m",
-        "-o",
-        "-g",
-        "--mode",
-        "--owner",
-        "--group",
-        "--directory",
-    ];
-    if !words.only(&known, "dv") || !(words.letter('d') || words.has("--directory")) {
-        return Ok(false);
+pub(super) fn install(editor: &mut TreeEditor<'_>, args: &[&str]) -> Option<()> {
+    let words = Words::new(args, "-m -o -g --mode --owner --group");
+    words.only("-m -o -g --mode --owner --group --directory", "dv")?;
+    if !words.letter('d') && !words.has("--directory") {
+        return None;
     }
-    let accounts = Accounts::of(&editor.base.rootfs)?;
-    let mode = words.value(&["-m", "--mode"]).map(parse_mode);
+    let accounts = Accounts::of(&editor.base.rootfs).ok()?;
+    let mode = words.value("-m --mode").map_or(Some(0o755), parse_mode)?;
     let uid = words
-        .value(&["-o", "--owner"])
-        .map(|name| accounts.uid(name));
+        .value("-o --owner")
+        .map_or(Some(0), |name| accounts.uid(name))?;
     let gid = words
-        .value(&["-g", "--group"])
-        .map(|name| accounts.gid(name));
-    if matches!(mode, Some(None)) || matches!(uid, Some(None)) || matches!(gid, Some(None)) {
-        return Ok(false);
-    }
+        .value("-g --group")
+        .map_or(Some(0), |name| accounts.gid(name))?;
     for path in &words.operands {
         if !editor.is_directory(path) {
-            editor.put(path, Node::directory(0o755))?;
+            editor.put(path, Node::directory(0o755)).ok()?;
         }
-        editor.change(path, |node| {
-            node.mode = mode.flatten().unwrap_or(0o755);
-            node.uid = uid.flatten().unwrap_or(0);
-            node.gid = gid.flatten().unwrap_or(0);
-        })?;
+        let change = |node: &mut Node| (node.mode, node.uid, node.gid) = (mode, uid, gid);
+        editor.change(path, change).ok()?;
     }
-    Ok(true)
+    Some(())
 }

@@ -42,7 +42,7 @@ pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
                             .any(|word| moved.contains(word));
                     if effect.certain && !is_moved {
                         // A command that the tree does not allow would have failed in the script, too.
-                        let _ = perform(editor, &effect);
+                        perform(editor, &effect);
                     }
                 }
             }
@@ -69,47 +69,41 @@ fn moved_paths(editor: &TreeEditor<'_>, effects: &[Effect]) -> BTreeSet<String> 
     paths
 }
 
-/// Carries out a command. Returns whether its result is in the tree now; false for an unsupported command.
-pub(super) fn perform(editor: &mut TreeEditor<'_>, effect: &Effect) -> Result<bool> {
+/// Carries out a command, so that its result is in the tree; `None` for an unsupported command, and for one that fails on
+/// this tree.
+pub(super) fn perform(editor: &mut TreeEditor<'_>, effect: &Effect) -> Option<()> {
     let outputs = effect.outputs.iter().filter_map(|(path, _)| path.as_ref());
-    if effect
-        .words
-        .iter()
-        .flatten()
-        .chain(outputs)
-        .any(|word| word.starts_with(TEMPORARY))
-    {
-        return Ok(effect.name() == "rm");
+    let mut words = effect.words.iter().flatten().chain(outputs);
+    if words.any(|word| word.starts_with(TEMPORARY)) {
+        return (effect.name() == "rm").then_some(());
     }
     if !effect.outputs.is_empty() {
         return redirect(editor, effect);
     }
-    let Some(words) = effect.literal() else {
-        return Ok(false);
-    };
+    let words = effect.literal()?;
     let Some((name, args)) = words.split_first() else {
-        return Ok(true);
+        return Some(());
     };
     let name = name.rsplit('/').next().unwrap_or_default();
     match name {
         "mkdir" => files::mkdir(editor, args, effect.umask),
         "touch" => {
-            let words = Words::new(args, &["-d", "-r", "-t", "--date", "--reference"]);
-            if !words.options.is_empty() {
-                return Ok(false);
-            }
+            let words = Words::new(args, "");
+            words.only("", "")?;
             for path in &words.operands {
-                editor.add(path, Node::file(0o666 & !effect.umask, ""))?;
+                let node = Node::file(0o666 & !effect.umask, "");
+                editor.add(path, node).ok()?;
             }
-            Ok(true)
+            Some(())
         }
         "chmod" => files::chmod(editor, args),
         "chown" | "chgrp" => files::chown(editor, name, args),
         "ln" => files::ln(editor, args),
         "cp" => files::cp(editor, args, effect.umask),
         "rm" => {
-            let words = Words::new(args, &[]);
-            Ok(words.letter('f') && words.operands.iter().all(|path| !editor.exists(path)))
+            let words = Words::new(args, "");
+            let is_gone = words.operands.iter().all(|path| !editor.exists(path));
+            (words.letter('f') && is_gone).then_some(())
         }
         "rmdir" => files::rmdir(editor, args),
         "install" => files::install(editor, args),
@@ -125,20 +119,16 @@ pub(super) fn perform(editor: &mut TreeEditor<'_>, effect: &Effect) -> Result<bo
         "update-rc.d" => systemd::update_rc(editor, args),
         "systemd-sysusers" => declared::sysusers(editor, args),
         "systemd-tmpfiles" => declared::tmpfiles(editor, args),
-        _ => Ok(false),
+        _ => None,
     }
 }
 
 /// Carries out `: > FILE`, `echo TEXT > FILE`, `cat > FILE <<EOF` and the same with `>>`.
-fn redirect(editor: &mut TreeEditor<'_>, effect: &Effect) -> Result<bool> {
+fn redirect(editor: &mut TreeEditor<'_>, effect: &Effect) -> Option<()> {
     let [(Some(path), appends)] = effect.outputs.as_slice() else {
-        return Ok(false);
+        return None;
     };
-    let words = match effect.literal() {
-        Some(words) => words,
-        None => return Ok(false),
-    };
-    let text = match words.as_slice() {
+    let text = match effect.literal()?.as_slice() {
         [] | [":" | "true"] => String::new(),
         ["echo", "-n", text @ ..] if !text.iter().any(|word| word.contains('\\')) => text.join(" "),
         ["echo", text @ ..]
@@ -148,25 +138,19 @@ fn redirect(editor: &mut TreeEditor<'_>, effect: &Effect) -> Result<bool> {
         {
             format!("{}\n", text.join(" "))
         }
-        ["cat"] | ["cat", "-"] => match &effect.input {
-            Some(text) => text.clone(),
-            None => return Ok(false),
-        },
-        _ => return Ok(false),
+        ["cat"] | ["cat", "-"] => effect.input.clone()?,
+        _ => return None,
     };
-    let existing = editor.text(path)?;
-    if *appends {
-        let existing = existing.unwrap_or_default();
-        if existing.contains(&text) {
-            return Ok(true);
+    match editor.text(path).ok()? {
+        Some(existing) if *appends && existing.contains(&text) => Some(()),
+        existing if *appends => {
+            let text = existing.unwrap_or_default() + &text;
+            editor.write(path, text).ok()
         }
-        return editor.write(path, existing + &text).map(|()| true);
-    }
-    match existing {
-        Some(existing) => Ok(existing == text),
+        Some(existing) => (existing == text).then_some(()),
         None => {
-            editor.put(path, Node::file(0o666 & !effect.umask, text))?;
-            Ok(true)
+            let node = Node::file(0o666 & !effect.umask, text);
+            editor.put(path, node).ok()
         }
     }
 }

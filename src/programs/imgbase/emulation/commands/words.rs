@@ -9,8 +9,8 @@ pub(super) struct Words<'w> {
 }
 
 impl<'w> Words<'w> {
-    /// Parses arguments. The options in `valued` take a value.
-    pub(super) fn new(words: &[&'w str], valued: &[&str]) -> Self {
+    /// Parses arguments. The options in `valued`, which are separated by blanks, take a value.
+    pub(super) fn new(words: &[&'w str], valued: &str) -> Self {
         let mut found = Words {
             options: Vec::new(),
             operands: Vec::new(),
@@ -19,24 +19,24 @@ impl<'w> Words<'w> {
         while let Some(word) = words.next() {
             if word == "--" {
                 found.operands.extend(words.by_ref());
-            } else if let Some(long) = word.strip_prefix("--") {
-                match long.split_once('=') {
-                    Some((name, value)) => {
-                        found.options.push((&word[..name.len() + 2], Some(value)))
-                    }
-                    None if valued.contains(&word) => found.options.push((word, words.next())),
-                    None => found.options.push((word, None)),
-                }
-            } else if word.starts_with('-') && word.len() > 1 {
-                match valued.contains(&word) {
-                    true => found.options.push((word, words.next())),
-                    false => found.options.push((word, None)),
-                }
-            } else {
+            } else if word == "-" || !word.starts_with('-') {
                 found.operands.push(word);
+            } else if let Some((name, value)) = word.split_once('=').filter(|_| is_long(word)) {
+                found.options.push((name, Some(value)));
+            } else {
+                let value = lists(valued, word).then(|| words.next()).flatten();
+                found.options.push((word, value));
             }
         }
         found
+    }
+
+    /// Returns the operand of a command that takes exactly one.
+    pub(super) fn operand(&self) -> Option<&'w str> {
+        match self.operands[..] {
+            [one] => Some(one),
+            _ => None,
+        }
     }
 
     /// Returns whether an option is given.
@@ -44,31 +44,33 @@ impl<'w> Words<'w> {
         self.options.iter().any(|(option, _)| *option == name)
     }
 
-    /// Returns the value of the first given option among synonyms.
-    pub(super) fn value(&self, names: &[&str]) -> Option<&'w str> {
-        let mut found = self
-            .options
-            .iter()
-            .filter(|(option, _)| names.contains(option));
-        found.next().and_then(|(_, value)| *value)
+    /// Returns the value of the first given option among synonyms, which are separated by blanks.
+    pub(super) fn value(&self, names: &str) -> Option<&'w str> {
+        let mut options = self.options.iter();
+        options.find(|(option, _)| lists(names, option))?.1
     }
 
     /// Returns whether a letter is among the short options.
     pub(super) fn letter(&self, letter: char) -> bool {
-        let mut shorts = self
-            .options
-            .iter()
-            .filter(|(option, _)| !option.starts_with("--"));
-        shorts.any(|(option, _)| option.contains(letter))
+        let mut options = self.options.iter();
+        options.any(|(option, _)| !is_long(option) && option.contains(letter))
     }
 
-    /// Returns whether all options are among `known` or short ones among `letters`.
-    pub(super) fn only(&self, known: &[&str], letters: &str) -> bool {
-        self.options
-            .iter()
-            .all(|(option, _)| match option.strip_prefix("--") {
-                Some(_) => known.contains(option),
-                None => known.contains(option) || option[1..].chars().all(|c| letters.contains(c)),
-            })
+    /// Checks that all options are in `known`, separated by blanks, or short ones among `letters`.
+    pub(super) fn only(&self, known: &str, letters: &str) -> Option<()> {
+        let is_short = |option: &str| option[1..].chars().all(|c| letters.contains(c));
+        let mut options = self.options.iter();
+        options
+            .all(|(option, _)| lists(known, option) || !is_long(option) && is_short(option))
+            .then_some(())
     }
+}
+
+fn is_long(option: &str) -> bool {
+    option.starts_with("--")
+}
+
+/// Returns whether a word is in a list of words that are separated by blanks.
+fn lists(list: &str, word: &str) -> bool {
+    list.split(' ').any(|known| known == word)
 }

@@ -26,16 +26,18 @@ pub const SHARED: i64 = 0;
 /// Maximum number of layers of packages; engines accept about 125 layers in total.
 const MOST: usize = 100;
 
-/// Division into layers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Division into layers. With more than a hundred packages, those whose source package names have the same hash share the
+/// layer of a package, whatever their versions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Division {
     /// A single layer.
     #[default]
     One,
-    /// Three layers: essential and required packages, other packages, generated files.
+    /// Essential and required packages, other packages, generated files.
+    #[value(name = "base,packages,config")]
     Three,
-    /// A layer for each package, and one for generated files. With more than a hundred packages, those whose source
-    /// package names have the same hash share a layer, whatever their versions.
+    /// One layer for each package, and one for generated files.
+    #[value(name = "per-package")]
     Each,
 }
 

@@ -35,7 +35,7 @@ pub struct Deb {
 
     /// Form of the package database
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
-    database: Databases,
+    database: Database,
 
     /// Disable the emulation with this name; may be repeated
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
@@ -80,20 +80,6 @@ pub struct Deb {
 enum Configure {
     /// Add a program to the image that configures the packages in a container.
     Emit,
-}
-
-/// Form of the package database.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Databases {
-    /// Full if dpkg is one of the packages, else status.d.
-    #[default]
-    Auto,
-    /// The database of dpkg.
-    Full,
-    /// /var/lib/dpkg/status.d, as in distroless images.
-    StatusD,
-    /// No database.
-    None,
 }
 
 impl Deb {
@@ -181,7 +167,7 @@ impl Deb {
             options.disable(name)?;
         }
         let time_zone = ("--time-zone", self.time_zone.is_some());
-        let database = ("--database", self.database != Databases::Auto);
+        let database = ("--database", self.database != Database::Auto);
         for (emulation, option) in [("timezone", time_zone), ("database", database)] {
             if options.without.contains(emulation) {
                 no_effect(&format!("with --without {emulation}"), &[option])?;
@@ -193,11 +179,8 @@ impl Deb {
     /// Returns the form of the package database.
     fn database(&self, variant: super::Variant) -> Database {
         match (self.database, variant) {
-            (Databases::Auto, super::Variant::Distroless) => Database::StatusD,
-            (Databases::Auto, _) => Database::Auto,
-            (Databases::Full, _) => Database::Full,
-            (Databases::StatusD, _) => Database::StatusD,
-            (Databases::None, _) => Database::None,
+            (Database::Auto, super::Variant::Distroless) => Database::StatusD,
+            (database, _) => database,
         }
     }
 

@@ -46,11 +46,11 @@ pub struct Host {
 
     /// Packages to include that no other one depends on
     #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
-    essential: Essentials,
+    essential: Essential,
 
     /// Action for files that differ from those of their packages
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
-    modified: Modifieds,
+    modified: Modified,
 
     /// Restore changed and missing files from this package file or directory; may be repeated
     ///
@@ -74,30 +74,6 @@ pub struct Host {
     image: ImageArgs,
 }
 
-/// Packages to include that no other one depends on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Essentials {
-    /// None.
-    None,
-    /// Packages that the others use: the shell, the accounts, the interpreters of scripts.
-    #[default]
-    Auto,
-    /// All essential packages.
-    All,
-}
-
-/// Action for changed files.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Modifieds {
-    /// Fail at the first one.
-    #[default]
-    Fail,
-    /// Include them unchanged, and print a note for each.
-    Warn,
-    /// Include them unchanged.
-    Keep,
-}
-
 fn wanted(text: &str) -> Result<Wanted, Error> {
     Wanted::parse(text)
 }
@@ -108,7 +84,7 @@ impl Host {
     /// # Errors
     /// As [`host`] and `ImageRequest::deliver`.
     pub fn run(&self, common: &Common, io: &mut Io) -> Result<Verdict> {
-        if self.modified == Modifieds::Keep {
+        if self.modified == Modified::Keep {
             let debs = ("--debs", !self.debs.is_empty());
             no_effect(
                 "with --modified keep, which takes changed files unchanged",
@@ -122,16 +98,8 @@ impl Host {
             packages: self.packages.clone(),
             exclude: self.exclude.clone(),
             recommends: self.recommends,
-            essential: match self.essential {
-                Essentials::None => Essential::None,
-                Essentials::Auto => Essential::Auto,
-                Essentials::All => Essential::All,
-            },
-            modified: match self.modified {
-                Modifieds::Fail => Modified::Fail,
-                Modifieds::Warn => Modified::Warn,
-                Modifieds::Keep => Modified::Keep,
-            },
+            essential: self.essential,
+            modified: self.modified,
             emulation: EmulationOptions::default(),
             debs: read_debs(&self.debs)?,
             temp_dir: request.temp_dir.clone(),

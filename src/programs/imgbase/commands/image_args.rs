@@ -29,7 +29,7 @@ pub struct ImageArgs {
     /// old image. Generated files (databases, caches, accounts) are in the last layer. The root filesystem is always the
     /// same.
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
-    layers: Layers,
+    layers: Division,
 
     /// Add an annotation to the manifest; may be repeated
     #[arg(long, value_name = "KEY=TEXT", value_parser = annotation)]
@@ -40,19 +40,6 @@ pub struct ImageArgs {
 
     #[command(flatten)]
     packing: Packing,
-}
-
-/// Division into layers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Layers {
-    /// A single layer.
-    #[default]
-    One,
-    /// Essential and required packages, other packages, generated files.
-    #[value(name = "base,packages,config")]
-    Three,
-    /// One layer for each package, and one for generated files.
-    PerPackage,
 }
 
 fn annotation(text: &str) -> Result<(String, String), String> {
@@ -97,11 +84,7 @@ impl ImageArgs {
             default_command: Vec::new(),
             is_entry_point: false,
             annotations: self.annotation.clone(),
-            division: match self.layers {
-                Layers::One => Division::One,
-                Layers::Three => Division::Three,
-                Layers::PerPackage => Division::Each,
-            },
+            division: self.layers,
         };
         check_config(&options)?;
         let written = [self.destination.file(), self.destination.id_file.as_deref()];
@@ -133,7 +116,7 @@ impl ImageArgs {
 
     /// Returns whether files are divided into layers by their packages.
     pub fn has_package_layers(&self) -> bool {
-        !matches!(self.layers, Layers::One)
+        self.layers != Division::One
     }
 
     /// Returns whether `--quiet` is given.

@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 
 /// Form in which the installed packages are recorded in the image.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Database {
-    /// `Full` where dpkg is one of the packages, else `StatusD`.
+    /// Full if dpkg is one of the packages, else status.d.
     #[default]
     Auto,
-    /// `/var/lib/dpkg`: `status`, `info`, `triggers`.
+    /// The database of dpkg.
     Full,
-    /// `/var/lib/dpkg/status.d`: for each package a paragraph and its checksums.
+    /// /var/lib/dpkg/status.d, as in distroless images.
     StatusD,
-    /// No record.
+    /// No database.
     None,
 }
 

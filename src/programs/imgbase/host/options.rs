@@ -37,24 +37,24 @@ pub struct HostOptions {
 }
 
 /// Packages to include although none depends on them, because every system has them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Essential {
     /// None.
     None,
-    /// Packages that the others use: the shell, the accounts, the loader's settings, the interpreters of scripts.
+    /// Packages that the others use: the shell, the accounts, the interpreters of scripts.
     #[default]
     Auto,
-    /// All.
+    /// All essential packages.
     All,
 }
 
 /// Action for files that are missing or differ from those of their packages.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Modified {
     /// Fail at the first one.
     #[default]
     Fail,
-    /// Include them unchanged, and report them.
+    /// Include them unchanged, and print a note for each.
     Warn,
     /// Include them unchanged.
     Keep,

@@ -6,13 +6,14 @@
 use std::path::Path;
 
 use super::Base;
-use super::coverage::{self, ScriptCoverage};
-use super::emulation::{self, EmulationOptions, EmulationReport, merge_usr};
+use super::coverage;
+use super::emulation::{self, EmulationOptions, merge_usr};
 use super::filters::Filters;
+use super::report::Report;
 use super::scripts::{Action, Recipe};
 use super::unconfigured::leave_unconfigured;
 use super::unpack::{DebToUnpack, Diversion, UnpackOptions, unpack};
-use crate::base::debian::solver::{Reason, Taken};
+use crate::base::debian::solver::Taken;
 use crate::base::debian::{Request, Solution, Universe, solve};
 use crate::blob::Meter;
 use crate::error::Result;
@@ -32,21 +33,6 @@ pub struct DebOptions {
     pub actions: Vec<Action>,
     /// Leaves the scripts to a container instead of emulating them, see [`leave_unconfigured`].
     pub unconfigured: bool,
-}
-
-/// Report on a tree of packages.
-#[derive(Debug, Clone, Default)]
-pub struct DebReport {
-    /// Reason for each package of [`Base::packages`], in the same order.
-    pub reasons: Vec<Reason>,
-    /// Changes that each emulation made.
-    pub emulations: Vec<EmulationReport>,
-    /// Coverage of the packages' scripts; empty if they are left to a container.
-    pub scripts: Vec<ScriptCoverage>,
-    /// Packages of recipes that applied to none.
-    pub unused: Vec<String>,
-    /// Number of paths that were left out.
-    pub left_out: usize,
 }
 
 /// Selects packages and their dependencies.
@@ -99,7 +85,7 @@ pub fn deb(
     options: &DebOptions,
     temp_dir: &Path,
     meter: &Meter,
-) -> Result<DebReport> {
+) -> Result<Report> {
     if options.merged {
         merge_usr(base, architecture)?;
     }
@@ -116,17 +102,18 @@ pub fn deb(
             .max()
             .unwrap_or_default();
     }
-    let mut left_out = options.filters.apply(&mut base.rootfs);
-    options.filters.write_config(&mut base.rootfs, base.epoch)?;
-    let mut report = DebReport {
+    let mut report = Report {
         reasons: taken.iter().map(|taken| taken.reason.clone()).collect(),
-        ..DebReport::default()
+        left_out: options.filters.apply(&mut base.rootfs),
+        unconfigured: options.unconfigured,
+        ..Report::default()
     };
+    options.filters.write_config(&mut base.rootfs, base.epoch)?;
     if options.unconfigured {
         leave_unconfigured(base, &options.emulation)?;
     } else {
         report.emulations = emulation::run(base, &options.emulation)?;
-        left_out += options.filters.apply(&mut base.rootfs);
+        report.left_out += options.filters.apply(&mut base.rootfs);
         report.unused = emulation::apply_recipes(base, &options.recipes)?;
     }
     for action in &options.actions {
@@ -135,6 +122,5 @@ pub fn deb(
     if !options.unconfigured {
         report.scripts = coverage::report(base, &options.recipes);
     }
-    report.left_out = left_out;
     Ok(report)
 }

@@ -15,6 +15,7 @@ pub mod layers;
 mod mode;
 pub mod owner_file;
 pub mod pack;
+pub mod report;
 mod root;
 pub mod sbom;
 pub mod scratch;

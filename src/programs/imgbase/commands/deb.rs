@@ -4,13 +4,13 @@ use std::path::Path;
 
 use super::ImageArgs;
 use super::lock_args::{LockArgs, PackageSet};
-use super::report::{self, Document};
 use crate::base::debian::LockedPackage;
 use crate::blob::Meter;
 use crate::cli::{Common, Io, Page, Uses, Verdict, no_effect, source_date_epoch};
 use crate::error::Result;
-use crate::programs::imgbase::deb::{DebOptions, DebReport, deb};
+use crate::programs::imgbase::deb::{DebOptions, deb};
 use crate::programs::imgbase::emulation::{Database, EmulationOptions};
+use crate::programs::imgbase::report::Report;
 use crate::programs::imgbase::{Base, check};
 use crate::spec::Platform;
 
@@ -127,28 +127,13 @@ impl Deb {
             true => &["/bin/bash"],
             false => &["/bin/sh"],
         });
-        if !self.image.is_quiet() {
-            report::print_notes(io, &report.scripts, &report.unused);
-        }
-        if self.report.strict {
-            report::require_covered(&report.scripts)?;
-        }
-        let document = Document {
-            base: &base,
-            reasons: &report.reasons,
-            emulations: &report.emulations,
-            scripts: &report.scripts,
-            left_out: report.left_out,
-            changed: &[],
-            unused: &report.unused,
-            unconfigured: options.unconfigured,
-        };
+        self.report.check(&report, self.image.is_quiet(), io)?;
         let rules = check::Rules {
             filters,
             unconfigured: options.unconfigured,
             ..check::Rules::default()
         };
-        let mut side_files = files.contents(&document);
+        let mut side_files = files.contents(&base, &report);
         if let Some(path) = self.lock.path() {
             packages.lock.complete(&base.packages);
             side_files.push((path, packages.lock.to_text()?.into_bytes()));
@@ -192,7 +177,7 @@ impl Deb {
         options: &DebOptions,
         temp_dir: &Path,
         io: &mut Io,
-    ) -> Result<DebReport> {
+    ) -> Result<Report> {
         let debs = &packages.debs;
         let meter = Meter::default();
         let sizes = debs

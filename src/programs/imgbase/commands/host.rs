@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use super::ImageArgs;
-use super::report::{self, Document};
 use crate::base::debian::read_debs;
 use crate::base::debian::solver::Wanted;
 use crate::cli::{Common, Io, Page, Uses, Verdict, no_effect, source_date_epoch};
@@ -107,7 +106,7 @@ impl Host {
             recipes: self.recipes.read()?,
             actions: self.changes.actions(),
         };
-        let report = host(&mut base, &self.root, &options)?;
+        let (architecture, report) = host(&mut base, &self.root, &options)?;
         let quiet = self.image.is_quiet();
         for changed in report.changed.iter().filter(|_| !quiet) {
             let state = match (changed.is_there, changed.pristine) {
@@ -119,14 +118,9 @@ impl Host {
             let path = escape::bytes(&changed.path).into_owned();
             io.note(&format!("{}: {path}: {state}", changed.package));
         }
-        if !quiet {
-            report::print_notes(io, &report.scripts, &report.unused);
-        }
-        if self.report.strict {
-            report::require_covered(&report.scripts)?;
-        }
+        self.report.check(&report, quiet, io)?;
         request.set_created(source_date_epoch().unwrap_or(base.epoch));
-        if let Some(platform) = super::deb::platform(&report.architecture) {
+        if let Some(platform) = super::deb::platform(&architecture) {
             request.set_platform(platform);
         }
         let has = |path: &[u8]| {
@@ -143,16 +137,7 @@ impl Host {
             changed: true,
             ..check::Rules::default()
         };
-        let side_files = files.contents(&Document {
-            base: &base,
-            reasons: &report.reasons,
-            emulations: &report.emulations,
-            scripts: &report.scripts,
-            left_out: report.left_out,
-            changed: &report.changed,
-            unused: &report.unused,
-            unconfigured: false,
-        });
+        let side_files = files.contents(&base, &report);
         request.deliver(&base, &rules, &side_files, io)?;
         Ok(Verdict::Yes)
     }

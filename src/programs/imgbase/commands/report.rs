@@ -1,4 +1,4 @@
-//! Reports on packages and their scripts: notes on standard error, and the document of `--report`.
+//! Output of reports: notes on standard error, and the document of `--report`.
 
 use serde_json::{Value, json};
 
@@ -7,32 +7,11 @@ use crate::cli::Io;
 use crate::error::{Error, Fault, Result};
 use crate::programs::imgbase::Base;
 use crate::programs::imgbase::coverage::{Coverage, ScriptCoverage, UncoveredCommand};
-use crate::programs::imgbase::emulation::EmulationReport;
-use crate::programs::imgbase::host::Changed;
-
-/// Facts of a report.
-pub struct Document<'a> {
-    /// Tree and packages.
-    pub base: &'a Base,
-    /// Reason for each package of [`Base::packages`], in the same order.
-    pub reasons: &'a [Reason],
-    /// Changes that each emulation made.
-    pub emulations: &'a [EmulationReport],
-    /// Coverage of the packages' scripts.
-    pub scripts: &'a [ScriptCoverage],
-    /// Number of paths that were left out.
-    pub left_out: usize,
-    /// Files that differ from those of their packages.
-    pub changed: &'a [Changed],
-    /// Packages of recipes that applied to none.
-    pub unused: &'a [String],
-    /// True if the scripts are left to a container.
-    pub unconfigured: bool,
-}
+use crate::programs::imgbase::report::Report;
 
 /// Prints a note for each package with uncovered scripts, and for each recipe that applied to none.
-pub fn print_notes(io: &mut Io, scripts: &[ScriptCoverage], unused: &[String]) {
-    for package in uncovered(scripts) {
+pub fn print_notes(io: &mut Io, report: &Report) {
+    for package in uncovered(report) {
         let first = package.left.first();
         let what = first.map_or(String::new(), |left| {
             format!(": {} line {}: {}", left.script, left.line, left.command)
@@ -46,7 +25,7 @@ pub fn print_notes(io: &mut Io, scripts: &[ScriptCoverage], unused: &[String]) {
             package.package
         ));
     }
-    for package in unused {
+    for package in &report.unused {
         io.note(&format!(
             "{package}: unused recipe: no package with this name and version"
         ));
@@ -57,14 +36,13 @@ pub fn print_notes(io: &mut Io, scripts: &[ScriptCoverage], unused: &[String]) {
 ///
 /// # Errors
 /// `Usage` if there are any.
-pub fn require_covered(scripts: &[ScriptCoverage]) -> Result<()> {
-    let count = uncovered(scripts).count();
-    let Some(first) = uncovered(scripts).next() else {
+pub fn require_covered(report: &Report) -> Result<()> {
+    let Some(first) = uncovered(report).next() else {
         return Ok(());
     };
-    let why = match count {
+    let why = match uncovered(report).count() {
         1 => format!("--strict: uncovered scripts of {}", first.package),
-        _ => format!(
+        count => format!(
             "--strict: uncovered scripts of {count} packages, {} among them",
             first.package
         ),
@@ -72,78 +50,75 @@ pub fn require_covered(scripts: &[ScriptCoverage]) -> Result<()> {
     Err(Error::new(Fault::Usage(why)))
 }
 
-fn uncovered(scripts: &[ScriptCoverage]) -> impl Iterator<Item = &ScriptCoverage> {
-    scripts
-        .iter()
-        .filter(|one| one.class == Coverage::Uncovered)
+fn uncovered(report: &Report) -> impl Iterator<Item = &ScriptCoverage> {
+    let scripts = report.scripts.iter();
+    scripts.filter(|one| one.class == Coverage::Uncovered)
 }
 
-impl Document<'_> {
-    /// Returns the report as JSON: `packages`, `stand_ins`, `scripts`, `changed`, `left_out`, `unused_recipes`, `unconfigured`.
-    pub fn json(&self) -> Vec<u8> {
-        let name = |i: usize| {
-            let package = self.base.packages.get(i);
-            package.map(|package| package.name().to_owned())
-        };
-        let reason = |reason: &Reason| match reason {
-            Reason::Requested(words) => json!({"asked": words}),
-            Reason::Essential => json!("essential"),
-            Reason::Priority(priority) => json!({"priority": priority.as_str()}),
-            Reason::Variant => json!("variant"),
-            Reason::Needed {
-                by,
-                field,
-                relation,
-            } => json!({"by": name(*by), "field": field, "relation": relation}),
-        };
-        let packages = self.base.packages.iter().enumerate().map(|(i, package)| {
-            json!({
-                "name": package.name(),
-                "version": package.version(),
-                "architecture": package.architecture(),
-                "reason": self.reasons.get(i).map(reason),
-            })
-        });
-        let text = |path: &Vec<u8>| String::from_utf8_lossy(path).into_owned();
-        let emulations = self.emulations.iter().map(|one| {
-            json!({
-                "name": one.name,
-                "made": one.made.iter().map(text).collect::<Vec<_>>(),
-                "notes": one.notes,
-            })
-        });
-        let scripts = self.scripts.iter().map(|package| {
-            json!({
-                "package": package.package,
-                "version": package.version,
-                "architecture": package.architecture,
-                "class": package.class.as_str(),
-                "left": lines(&package.left),
-                "answered": lines(&package.answered),
-                "later": package.later,
-            })
-        });
-        let changed = self.changed.iter().map(|one| {
-            json!({
-                "package": one.package,
-                "path": text(&one.path),
-                "is_there": one.is_there,
-                "pristine": one.pristine,
-            })
-        });
-        let document: Value = json!({
-            "packages": packages.collect::<Vec<_>>(),
-            "stand_ins": emulations.collect::<Vec<_>>(),
-            "scripts": scripts.collect::<Vec<_>>(),
-            "changed": changed.collect::<Vec<_>>(),
-            "left_out": self.left_out,
-            "unused_recipes": self.unused,
-            "unconfigured": self.unconfigured,
-        });
-        let mut bytes = serde_json::to_vec_pretty(&document).unwrap_or_default();
-        bytes.push(b'\n');
-        bytes
-    }
+/// Returns the report as JSON: `packages`, `stand_ins`, `scripts`, `changed`, `left_out`, `unused_recipes`, `unconfigured`.
+pub fn json(base: &Base, report: &Report) -> Vec<u8> {
+    let name = |i: usize| {
+        let package = base.packages.get(i);
+        package.map(|package| package.name().to_owned())
+    };
+    let reason = |reason: &Reason| match reason {
+        Reason::Requested(words) => json!({"asked": words}),
+        Reason::Essential => json!("essential"),
+        Reason::Priority(priority) => json!({"priority": priority.as_str()}),
+        Reason::Variant => json!("variant"),
+        Reason::Needed {
+            by,
+            field,
+            relation,
+        } => json!({"by": name(*by), "field": field, "relation": relation}),
+    };
+    let packages = base.packages.iter().enumerate().map(|(i, package)| {
+        json!({
+            "name": package.name(),
+            "version": package.version(),
+            "architecture": package.architecture(),
+            "reason": report.reasons.get(i).map(reason),
+        })
+    });
+    let text = |path: &Vec<u8>| String::from_utf8_lossy(path).into_owned();
+    let emulations = report.emulations.iter().map(|one| {
+        json!({
+            "name": one.name,
+            "made": one.made.iter().map(text).collect::<Vec<_>>(),
+            "notes": one.notes,
+        })
+    });
+    let scripts = report.scripts.iter().map(|package| {
+        json!({
+            "package": package.package,
+            "version": package.version,
+            "architecture": package.architecture,
+            "class": package.class.as_str(),
+            "left": lines(&package.left),
+            "answered": lines(&package.answered),
+            "later": package.later,
+        })
+    });
+    let changed = report.changed.iter().map(|one| {
+        json!({
+            "package": one.package,
+            "path": text(&one.path),
+            "is_there": one.is_there,
+            "pristine": one.pristine,
+        })
+    });
+    let document: Value = json!({
+        "packages": packages.collect::<Vec<_>>(),
+        "stand_ins": emulations.collect::<Vec<_>>(),
+        "scripts": scripts.collect::<Vec<_>>(),
+        "changed": changed.collect::<Vec<_>>(),
+        "left_out": report.left_out,
+        "unused_recipes": report.unused,
+        "unconfigured": report.unconfigured,
+    });
+    let mut bytes = serde_json::to_vec_pretty(&document).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
 }
 
 fn lines(left: &[UncoveredCommand]) -> Vec<Value> {

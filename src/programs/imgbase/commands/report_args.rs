@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::report::Document;
+use super::report;
+use crate::cli::Io;
 use crate::error::{Fault, Result};
+use crate::programs::imgbase::report::Report;
 use crate::programs::imgbase::{Base, sbom};
 
 /// Arguments for a bill of materials.
@@ -40,7 +42,7 @@ impl SbomArgs {
 pub struct ReportArgs {
     /// Fail if the scripts of a package are uncovered
     #[arg(long)]
-    pub strict: bool,
+    strict: bool,
 
     /// Write a report on packages, emulation and uncovered scripts to FILE, as JSON
     #[arg(long, value_name = "FILE")]
@@ -67,6 +69,20 @@ impl ReportArgs {
             sbom: self.bill.parse()?,
         })
     }
+
+    /// Prints notes on a report, unless `quiet`.
+    ///
+    /// # Errors
+    /// `Usage` for uncovered scripts with `--strict`.
+    pub fn check(&self, report: &Report, quiet: bool, io: &mut Io) -> Result<()> {
+        if !quiet {
+            report::print_notes(io, report);
+        }
+        match self.strict {
+            true => report::require_covered(report),
+            false => Ok(()),
+        }
+    }
 }
 
 impl<'a> ReportFiles<'a> {
@@ -77,9 +93,9 @@ impl<'a> ReportFiles<'a> {
     }
 
     /// Returns the paths and the contents of the requested files.
-    pub fn contents(&self, document: &Document<'_>) -> Vec<(&'a Path, Vec<u8>)> {
-        let report = self.report.map(|path| (path, document.json()));
-        let sbom = bill(self.sbom, document.base, None);
+    pub fn contents(&self, base: &Base, report: &Report) -> Vec<(&'a Path, Vec<u8>)> {
+        let report = self.report.map(|path| (path, report::json(base, report)));
+        let sbom = bill(self.sbom, base, None);
         report.into_iter().chain(sbom).collect()
     }
 }

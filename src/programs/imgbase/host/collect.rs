@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read as _;
 use std::path::Path;
 
-use super::options::{Essential, HostOptions, HostReport, Modified};
+use super::options::{Essential, HostOptions, Modified};
 use super::{files, owners, pristine};
 use crate::base::debian::solver::{Candidate, Request, Solution, Universe, Variant, Wanted, solve};
 use crate::base::debian::{Member, Paragraph, Unpacked, database};
 use crate::blob::open_regular;
 use crate::error::{At, Error, Fault, Result};
 use crate::programs::imgbase::dpkg_files::{self, INFO, STATUS};
+use crate::programs::imgbase::report::Report;
 use crate::programs::imgbase::root::Root;
 use crate::programs::imgbase::{Base, coverage, emulation};
 
@@ -22,12 +23,13 @@ const ALWAYS: [&str; 4] = [
     "/usr/lib/os-release",
 ];
 
-/// Fills a base with packages of the system in the directory `root`.
+/// Fills a base with packages of the system in the directory `root`. Returns the Debian architecture of the system, and the
+/// report.
 ///
 /// # Errors
 /// `NoSuchPackage` and `Unsolvable` for packages that are not installed; `Entry` for a file that is changed or missing, with
 /// [`Modified::Fail`]; `Io` for a file that cannot be read. The context is the package and the path.
-pub fn host(base: &mut Base, root: &Path, options: &HostOptions) -> Result<HostReport> {
+pub fn host(base: &mut Base, root: &Path, options: &HostOptions) -> Result<(String, Report)> {
     let root = Root::at(root);
     let status = dpkg_files::status(&root)?
         .ok_or_else(|| Error::io("open", std::io::ErrorKind::NotFound.into()))
@@ -96,15 +98,16 @@ pub fn host(base: &mut Base, root: &Path, options: &HostOptions) -> Result<HostR
         emulation::apply(base, action)?;
     }
     let taken = solution.taken.into_iter();
-    Ok(HostReport {
-        architecture: native.to_owned(),
+    let report = Report {
         reasons: taken.map(|taken| taken.reason).collect(),
         changed,
         left_out,
         unused,
         emulations,
         scripts: coverage::report(base, &options.recipes),
-    })
+        unconfigured: false,
+    };
+    Ok((native.to_owned(), report))
 }
 
 /// Reads a file that must exist.

@@ -9,13 +9,14 @@ use std::path::PathBuf;
 
 use md5::{Digest as _, Md5};
 
-use super::options::{Changed, Modified};
+use super::options::Modified;
 use crate::base::debian::{Paragraph, Unpacked, database};
 use crate::base::rootfs::{Contents, Kind, Node, Rootfs};
 use crate::blob::CHUNK;
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::Xattr;
 use crate::parallel::in_parallel;
+use crate::programs::imgbase::report::Changed;
 use crate::programs::imgbase::root::Root;
 
 /// Mount points of a container, whose mode and owner on the system are not copied.

@@ -17,4 +17,4 @@ mod owners;
 mod pristine;
 
 pub use collect::host;
-pub use options::{Changed, Essential, HostOptions, HostReport, Modified};
+pub use options::{Essential, HostOptions, Modified};

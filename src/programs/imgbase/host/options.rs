@@ -1,11 +1,10 @@
-//! Options of `imgbase host`, and its report.
+//! Options of `imgbase host`.
 
 use std::path::PathBuf;
 
 use crate::base::debian::DebFile;
-use crate::base::debian::solver::{Reason, Wanted};
-use crate::programs::imgbase::coverage::ScriptCoverage;
-use crate::programs::imgbase::emulation::{EmulationOptions, EmulationReport};
+use crate::base::debian::solver::Wanted;
+use crate::programs::imgbase::emulation::EmulationOptions;
 use crate::programs::imgbase::filters::Filters;
 use crate::programs::imgbase::scripts::{Action, Recipe};
 
@@ -58,36 +57,4 @@ pub enum Modified {
     Warn,
     /// Include them unchanged.
     Keep,
-}
-
-/// Report on the collected packages.
-#[derive(Debug, Default)]
-pub struct HostReport {
-    /// Debian architecture of the system.
-    pub architecture: String,
-    /// Reason for each package of [`Base::packages`](crate::programs::imgbase::Base::packages), in the same order.
-    pub reasons: Vec<Reason>,
-    /// Files that are missing or differ from those of their packages.
-    pub changed: Vec<Changed>,
-    /// Number of paths that were left out.
-    pub left_out: usize,
-    /// Packages of recipes that applied to none.
-    pub unused: Vec<String>,
-    /// Changes that each emulation made.
-    pub emulations: Vec<EmulationReport>,
-    /// Coverage of the packages' scripts.
-    pub scripts: Vec<ScriptCoverage>,
-}
-
-/// A file that is missing or differs from that of its package.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changed {
-    /// Name of the package.
-    pub package: String,
-    /// Path, as dpkg lists it.
-    pub path: Vec<u8>,
-    /// True if the file exists.
-    pub is_there: bool,
-    /// True if the file was restored from its package.
-    pub pristine: bool,
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::options::Changed;
 use crate::base::debian::DebFile;
 use crate::blob::Meter;
 use crate::error::Result;
 use crate::programs::imgbase::Base;
+use crate::programs::imgbase::report::Changed;
 use crate::programs::imgbase::unpack::{DebToUnpack, UnpackOptions, unpack};
 
 /// Restores changed and missing files from the package files with the same name, version and architecture, and marks

@@ -8,13 +8,16 @@ mod tests;
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
+
 use crate::base::debian::Unpacked;
 use crate::programs::imgbase::Base;
 use crate::programs::imgbase::emulation::would_change;
 use crate::programs::imgbase::scripts::{Effect, Recipe, effects_of};
 
 /// Coverage of a package's install scripts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Coverage {
     /// The package has no scripts.
     None,
@@ -24,19 +27,8 @@ pub enum Coverage {
     Uncovered,
 }
 
-impl Coverage {
-    /// Returns `none`, `covered` or `uncovered`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Coverage::None => "none",
-            Coverage::Covered => "covered",
-            Coverage::Uncovered => "uncovered",
-        }
-    }
-}
-
 /// A command of a script that would still change the image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UncoveredCommand {
     /// `preinst` or `postinst`.
     pub script: &'static str,
@@ -51,7 +43,7 @@ pub struct UncoveredCommand {
 }
 
 /// Coverage of the scripts of one package.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ScriptCoverage {
     /// Name of the package.
     pub package: String,

@@ -6,7 +6,7 @@ use crate::base::debian::solver::Reason;
 use crate::cli::Io;
 use crate::error::{Error, Fault, Result};
 use crate::programs::imgbase::Base;
-use crate::programs::imgbase::coverage::{Coverage, ScriptCoverage, UncoveredCommand};
+use crate::programs::imgbase::coverage::{Coverage, ScriptCoverage};
 use crate::programs::imgbase::report::Report;
 
 /// Prints a note for each package with uncovered scripts, and for each recipe that applied to none.
@@ -88,17 +88,6 @@ pub fn json(base: &Base, report: &Report) -> Vec<u8> {
             "notes": one.notes,
         })
     });
-    let scripts = report.scripts.iter().map(|package| {
-        json!({
-            "package": package.package,
-            "version": package.version,
-            "architecture": package.architecture,
-            "class": package.class.as_str(),
-            "left": lines(&package.left),
-            "answered": lines(&package.answered),
-            "later": package.later,
-        })
-    });
     let changed = report.changed.iter().map(|one| {
         json!({
             "package": one.package,
@@ -110,7 +99,7 @@ pub fn json(base: &Base, report: &Report) -> Vec<u8> {
     let document: Value = json!({
         "packages": packages.collect::<Vec<_>>(),
         "stand_ins": emulations.collect::<Vec<_>>(),
-        "scripts": scripts.collect::<Vec<_>>(),
+        "scripts": report.scripts,
         "changed": changed.collect::<Vec<_>>(),
         "left_out": report.left_out,
         "unused_recipes": report.unused,
@@ -119,17 +108,4 @@ pub fn json(base: &Base, report: &Report) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(&document).unwrap_or_default();
     bytes.push(b'\n');
     bytes
-}
-
-fn lines(left: &[UncoveredCommand]) -> Vec<Value> {
-    let value = |left: &UncoveredCommand| {
-        json!({
-            "script": left.script,
-            "line": left.line,
-            "text": left.text,
-            "command": left.command,
-            "certain": left.certain,
-        })
-    };
-    left.iter().map(value).collect()
 }

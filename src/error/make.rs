@@ -18,6 +18,28 @@ pub fn within(what: &'static str, limit: u64, found: u64) -> Result<()> {
     }
 }
 
+/// Checks that two sizes in bytes are equal.
+///
+/// # Errors
+/// `SizeMismatch` if they differ.
+pub fn same_size(expected: u64, found: u64) -> Result<()> {
+    match expected == found {
+        true => Ok(()),
+        false => Err(Error::size_mismatch(expected, found)),
+    }
+}
+
+/// Checks that two digests are equal.
+///
+/// # Errors
+/// `DigestMismatch` if they differ.
+pub fn same_digest<D: PartialEq + Display>(expected: &D, found: &D) -> Result<()> {
+    match expected == found {
+        true => Ok(()),
+        false => Err(Error::digest_mismatch(expected, found)),
+    }
+}
+
 impl Error {
     /// Returns a `Limit` error; see [`within`].
     pub fn limit(what: &'static str, limit: u64, found: u64) -> Self {

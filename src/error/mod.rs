@@ -16,4 +16,4 @@ pub use candidates::Candidates;
 pub use context::{At, During, Error, Result};
 pub use fault::Fault;
 pub use kinds::{NotAnImage, TarFault};
-pub use make::within;
+pub use make::{same_digest, same_size, within};

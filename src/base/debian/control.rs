@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Result, within};
 
 /// Maximum number of fields of an owned paragraph: packages have about twenty.
 const MAX_FIELDS: usize = 10_000;
@@ -37,11 +37,8 @@ impl Control {
         for (name, value) in first.fields() {
             // The check for duplicates is quadratic.
             if control.fields.len() >= MAX_FIELDS {
-                return Err(Error::new(Fault::Limit {
-                    what: "fields of control data",
-                    limit: MAX_FIELDS as u64,
-                    found: first.fields().count() as u64,
-                }));
+                let found = first.fields().count() as u64;
+                within("fields of control data", MAX_FIELDS as u64, found)?;
             }
             if control.get(name).is_some() {
                 let line = name.as_ptr() as usize - first.text.as_ptr() as usize + first.offset();
@@ -68,6 +65,16 @@ impl Control {
     /// Appends a field.
     pub fn push(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.fields.push((name.into(), value.into()));
+    }
+}
+
+impl<'t> FromIterator<(&'t str, &'t str)> for Control {
+    fn from_iter<I: IntoIterator<Item = (&'t str, &'t str)>>(fields: I) -> Self {
+        let fields = fields.into_iter();
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Control {
+            fields: fields.collect(),
+        }
     }
 }
 
@@ -108,13 +115,8 @@ impl Paragraphs {
     /// # Errors
     /// As [`Paragraphs::new`].
     pub fn of(text: Arc<str>) -> Result<Self> {
-        if u32::try_from(text.len()).is_err() {
-            return Err(Error::new(Fault::Limit {
-                what: "size of control data in bytes",
-                limit: u64::from(u32::MAX),
-                found: text.len() as u64,
-            }));
-        }
+        let (limit, found) = (u64::from(u32::MAX), text.len() as u64);
+        within("size of control data in bytes", limit, found)?;
         let mut ranges = Vec::new();
         let mut start: Option<u32> = None;
         let mut at = 0_u32;
@@ -201,11 +203,7 @@ impl<'t> Paragraph<'t> {
 
     /// Returns an owned copy.
     pub fn to_control(self) -> Control {
-        let fields = self.fields();
-        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Control {
-            fields: fields.collect(),
-        }
+        self.fields().collect()
     }
 }
 

@@ -13,7 +13,7 @@ use super::openpgp::{Keyring, Signer};
 use super::repository::{PackageFile, inside};
 use super::{Control, IndexEntry, Release, Repository, SourceKind, Unpacked};
 use crate::blob::{FileRange, open_regular};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Fault, Result, same_digest, same_size};
 use crate::parallel::in_parallel;
 use crate::spec::Digest;
 
@@ -147,27 +147,16 @@ impl Lock {
     /// # Errors
     /// `Json`, `Schema`, `BadDigest` for an invalid lock.
     pub fn parse(text: &str) -> Result<Self> {
-        let lock: Lock = serde_json::from_str(text).map_err(|error| {
-            let why = error.to_string();
-            Error::new(Fault::Json { why })
-        })?;
-        let bad = |field: String, expected, found: String| {
-            Err(Error::new(Fault::Schema {
-                field,
-                expected,
-                found,
-            }))
-        };
+        let lock: Lock = serde_json::from_str(text).map_err(invalid_json)?;
         if lock.version != VERSION {
-            let found = lock.version.to_string();
-            return bad("version".to_owned(), "1", found);
+            return Err(Error::schema("version", "1", lock.version.to_string()));
         }
         for (number, package) in lock.packages.iter().enumerate() {
             let field = |name: &str| format!("packages[{number}].{name}");
             Digest::parse(&package.digest).at(|| field("digest"))?;
             if lock.sources.get(package.source).is_none() {
-                let found = package.source.to_string();
-                return bad(field("source"), "the index of a source", found);
+                let (expected, found) = ("the index of a source", package.source.to_string());
+                return Err(Error::schema(field("source"), expected, found));
             }
         }
         Ok(lock)
@@ -179,17 +168,10 @@ impl Lock {
     /// `Schema` for a missing digest; `Json` if serialization fails.
     pub fn to_text(&self) -> Result<String> {
         if let Some(package) = self.packages.iter().find(|it| it.digest.is_empty()) {
-            let missing = Error::new(Fault::Schema {
-                field: "digest".to_owned(),
-                expected: "a digest",
-                found: "nothing".to_owned(),
-            });
+            let missing = Error::schema("digest", "a digest", "nothing");
             return Err(missing.at(format!("package {}", package.name)));
         }
-        let text = serde_json::to_string_pretty(self).map_err(|error| {
-            let why = error.to_string();
-            Error::new(Fault::Json { why })
-        })?;
+        let text = serde_json::to_string_pretty(self).map_err(invalid_json)?;
         Ok(format!("{text}\n"))
     }
 
@@ -214,11 +196,8 @@ impl Lock {
                 (false, Some(name)) if is_file => root.join(name),
                 (false, _) => {
                     let clean = inside(&package.path).ok_or_else(|| {
-                        Error::new(Fault::Schema {
-                            field: "path".to_owned(),
-                            expected: "a path inside the repository",
-                            found: format!("'{}'", package.path),
-                        })
+                        let found = format!("'{}'", package.path);
+                        Error::schema("path", "a path inside the repository", found)
                     });
                     root.join(clean.at(|| format!("package {}", package.name))?)
                 }
@@ -316,24 +295,16 @@ impl LockedPackage {
     }
 }
 
+fn invalid_json(error: serde_json::Error) -> Error {
+    Error::json(error.to_string())
+}
+
 /// Checks size and digest of a file.
 fn compare(file: &PackageFile) -> Result<()> {
     let range = FileRange::whole(open_regular(&file.path, true)?)?;
-    if range.len() != file.size {
-        return Err(Error::new(Fault::SizeMismatch {
-            expected: file.size,
-            found: range.len(),
-        }));
-    }
-    let Some(expected) = &file.digest else {
-        return Ok(());
-    };
-    let found = range.digest(expected)?;
-    match found == *expected {
-        true => Ok(()),
-        false => Err(Error::new(Fault::DigestMismatch {
-            expected: expected.to_string(),
-            found: found.to_string(),
-        })),
+    same_size(file.size, range.len())?;
+    match &file.digest {
+        Some(expected) => same_digest(expected, &range.digest(expected)?),
+        None => Ok(()),
     }
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::Version;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Result, within};
 
 /// Maximum number of relations of one field: the largest fields in Debian have a few thousand.
 const MAX_RELATIONS: usize = 100_000;
@@ -75,13 +75,8 @@ pub fn parse(field: &str) -> Result<Vec<Alternatives<'_>>> {
             alternatives.push(Relation::parse(text)?);
             count += 1;
         }
-        if count > MAX_RELATIONS {
-            return Err(Error::new(Fault::Limit {
-                what: "relations of a field",
-                limit: MAX_RELATIONS as u64,
-                found: count as u64,
-            }));
-        }
+        let (limit, found) = (MAX_RELATIONS as u64, count as u64);
+        within("relations of a field", limit, found)?;
         all.push(alternatives);
     }
     Ok(all)

@@ -82,6 +82,12 @@ impl Release {
         &self.control
     }
 
+    /// Returns the codename, else the suite; empty if there is neither.
+    pub fn name(&self) -> &str {
+        let codename = self.control.get("Codename");
+        codename.or(self.control.get("Suite")).unwrap_or_default()
+    }
+
     /// Returns a listed file by its path relative to the release.
     pub fn file(&self, path: &str) -> Option<&Listed> {
         self.files.get(path)

@@ -118,6 +118,19 @@ pub enum Note {
 }
 
 impl Repository {
+    fn new(root: &Path, suite: String, kind: Kind) -> Self {
+        Repository {
+            root: root.to_owned(),
+            suite,
+            kind,
+            release: None,
+            signed: String::new(),
+            signers: Vec::new(),
+            notes: Vec::new(),
+            indices: Vec::new(),
+        }
+    }
+
     /// Opens one suite of a mirror. A suite that ends with `/`, as in `sources.list`, is a flat repository in that
     /// directory, without components.
     ///
@@ -154,29 +167,15 @@ impl Repository {
             (true, false) => format!("{clean}/"),
             (false, _) => format!("dists/{clean}/"),
         };
-        let mut repository = Repository {
-            root: root.to_owned(),
-            suite: clean,
-            kind: Kind::Mirror,
-            release: None,
-            signed: String::new(),
-            signers: Vec::new(),
-            notes: Vec::new(),
-            indices: Vec::new(),
-        };
+        let mut repository = Repository::new(root, clean, Kind::Mirror);
         let at = |name: &str| root.join(format!("{directory}{name}"));
         let place = |name: &str| format!("{directory}{name}");
-        let detached = (at("Release.gpg"), "Release.gpg");
-        if exists(&at("InRelease")) {
-            let name = "InRelease";
-            repository
-                .read_release(&at(name), None, options)
-                .at(|| place(name))?;
-        } else if exists(&at("Release")) {
-            let name = "Release";
-            repository
-                .read_release(&at(name), Some(&detached.0), options)
-                .at(|| place(name))?;
+        let detached = at("Release.gpg");
+        let releases = [("InRelease", None), ("Release", Some(detached.as_path()))];
+        let release = releases.into_iter().find(|(name, _)| exists(&at(name)));
+        if let Some((name, detached)) = release {
+            let read = repository.read_release(&at(name), detached, options);
+            read.at(|| place(name))?;
         } else if !(is_flat && matches!(options.trust, Trust::Anybody)) {
             let why = "neither InRelease nor Release".to_owned();
             return Err(wrong(why).at(place("")));
@@ -280,9 +279,7 @@ impl Repository {
             self.notes.push(Note::NotYet(date));
         }
         if !self.suite.is_empty() && !release.is_called(&self.suite) {
-            let name = release.control().get("Codename");
-            let name = name.or(release.control().get("Suite")).unwrap_or_default();
-            self.notes.push(Note::OtherSuite(name.to_owned()));
+            self.notes.push(Note::OtherSuite(release.name().to_owned()));
         }
         self.signed = text;
         self.release = Some(release);
@@ -312,14 +309,8 @@ impl Repository {
             files.push(one.path);
         }
         Ok(Repository {
-            root: PathBuf::new(),
-            suite: String::new(),
-            kind: Kind::Files(files.into()),
-            release: None,
-            signed: String::new(),
-            signers: Vec::new(),
-            notes: Vec::new(),
             indices: vec![index_of("")(text)?],
+            ..Repository::new(Path::new(""), String::new(), Kind::Files(files.into()))
         })
     }
 
@@ -354,27 +345,15 @@ impl Repository {
                     None => continue,
                 },
             };
-            let mut repository = Repository {
-                root: archives.to_owned(),
-                suite: String::new(),
-                kind: Kind::Cache(Arc::clone(&cached)),
-                release: None,
-                signed: String::new(),
-                signers: Vec::new(),
-                notes: Vec::new(),
-                indices: Vec::new(),
-            };
+            let kind = Kind::Cache(Arc::clone(&cached));
+            let mut repository = Repository::new(archives, String::new(), kind);
             let path = lists.join(name);
             let place = || path.to_string_lossy().into_owned();
             repository
                 .read_release(&path, detached.as_deref(), options)
                 .at(place)?;
             let release = repository.release.as_ref();
-            let name = release.and_then(|release| {
-                let names = release.control();
-                names.get("Codename").or(names.get("Suite"))
-            });
-            let suite = name.unwrap_or_default().to_owned();
+            let suite = release.map_or("", Release::name).to_owned();
             let stems = repository.stems(&[], options)?;
             let mut indices = Vec::new();
             for (component, stem, _) in stems {

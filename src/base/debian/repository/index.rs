@@ -2,12 +2,12 @@
 //! release.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::DebCompression;
 use super::super::release::{Listed, Release, wrong};
 use crate::blob::{DecodeLimits, FileRange, Hasher, open_regular};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result, same_digest, same_size, within};
 
 /// Maximum size of an index in bytes, compressed and uncompressed.
 const MAX_INDEX: u64 = 1 << 30;
@@ -33,13 +33,7 @@ pub(super) fn read_index(
     release: Option<&Release>,
     is_needed: bool,
 ) -> Result<Option<String>> {
-    let uncompressed = release.and_then(|release| release.file(stem));
-    let mut is_listed = uncompressed.is_some();
-    for suffix in SUFFIXES {
-        let name = format!("{stem}{suffix}");
-        let listed = release.and_then(|release| release.file(&name));
-        is_listed |= listed.is_some();
-        let mut path = root.join(format!("{directory}{name}"));
+    let path = |name: &str, listed: Option<&Listed>| {
         if let (Some(release), Some(listed)) = (release, listed)
             && release.is_by_hash()
         {
@@ -48,19 +42,19 @@ pub(super) fn read_index(
             let hex = listed.digest.encoded();
             let by_hash = root.join(format!("{directory}{parent}/by-hash/{kind}/{hex}"));
             if exists(&by_hash) {
-                path = by_hash;
+                return by_hash;
             }
         }
-        if exists(&path) && (listed.is_some() || uncompressed.is_some() || release.is_none()) {
-            let checked = if suffix.is_empty() {
-                None
-            } else {
-                uncompressed
-            };
-            return read_compressed(&path, suffix, listed, checked).map(Some);
-        }
+        root.join(format!("{directory}{name}"))
+    };
+    if let Some(index) = read_first(&SUFFIXES, stem, release, path)? {
+        return Ok(Some(index));
     }
-    match (is_needed, is_listed) {
+    let is_listed = |release: &Release| {
+        let mut names = SUFFIXES.iter().map(|suffix| format!("{stem}{suffix}"));
+        names.any(|name| release.file(&name).is_some())
+    };
+    match (is_needed, release.is_some_and(is_listed)) {
         (_, true) => Err(wrong("listed index is missing".to_owned())),
         (true, false) => Err(wrong("missing index".to_owned())),
         (false, false) => Ok(None),
@@ -74,16 +68,28 @@ pub(super) fn read_list(
     stem: &str,
     release: Option<&Release>,
 ) -> Result<Option<String>> {
+    let suffixes = ["", ".zst", ".gz", ".xz", ".bz2", ".lzma", ".lz4"];
+    read_first(&suffixes, stem, release, |name, _| {
+        let suffix = name.strip_prefix(stem).unwrap_or_default();
+        lists.join(format!("{mangled}{suffix}"))
+    })
+}
+
+/// Reads an index in the first compression whose file exists; `None` if there is none. `path` returns the path of a file
+/// by its name in the release.
+fn read_first(
+    suffixes: &[&str],
+    stem: &str,
+    release: Option<&Release>,
+    path: impl Fn(&str, Option<&Listed>) -> PathBuf,
+) -> Result<Option<String>> {
     let uncompressed = release.and_then(|release| release.file(stem));
-    for suffix in SUFFIXES.into_iter().chain([".lz4"]) {
-        let path = lists.join(format!("{mangled}{suffix}"));
-        let listed = release.and_then(|release| release.file(&format!("{stem}{suffix}")));
-        if exists(&path) && (listed.is_some() || uncompressed.is_some()) {
-            let checked = if suffix.is_empty() {
-                None
-            } else {
-                uncompressed
-            };
+    for suffix in suffixes {
+        let name = format!("{stem}{suffix}");
+        let listed = release.and_then(|release| release.file(&name));
+        let path = path(&name, listed);
+        if exists(&path) && (listed.is_some() || uncompressed.is_some() || release.is_none()) {
+            let checked = uncompressed.filter(|_| !suffix.is_empty());
             return read_compressed(&path, suffix, listed, checked).map(Some);
         }
     }
@@ -131,32 +137,15 @@ fn decompress_lz4(bytes: &[u8]) -> Result<Vec<u8>> {
     let decoder = lz4_flex::frame::FrameDecoder::new(bytes);
     let read = decoder.take(MAX_INDEX + 1).read_to_end(&mut uncompressed);
     read.map_err(|error| Error::io("read", error))?;
-    match uncompressed.len() as u64 {
-        0..=MAX_INDEX => Ok(uncompressed),
-        found => Err(Error::new(Fault::Limit {
-            what: "size of an index in bytes",
-            limit: MAX_INDEX,
-            found,
-        })),
-    }
+    let found = uncompressed.len() as u64;
+    within("size of an index in bytes", MAX_INDEX, found)?;
+    Ok(uncompressed)
 }
 
 /// Compares size and digest.
 fn compare(bytes: &[u8], listed: &Listed) -> Result<()> {
-    if bytes.len() as u64 != listed.size {
-        return Err(Error::new(Fault::SizeMismatch {
-            expected: listed.size,
-            found: bytes.len() as u64,
-        }));
-    }
+    same_size(listed.size, bytes.len() as u64)?;
     let mut hasher = Hasher::like(&listed.digest)?;
     hasher.update(bytes);
-    let found = hasher.finish();
-    match found == listed.digest {
-        true => Ok(()),
-        false => Err(Error::new(Fault::DigestMismatch {
-            expected: listed.digest.to_string(),
-            found: found.to_string(),
-        })),
-    }
+    same_digest(&listed.digest, &hasher.finish())
 }

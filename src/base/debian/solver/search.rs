@@ -7,10 +7,10 @@
 //!
 //! The search is deterministic. The caller makes the decisions and knows the meaning of clauses.
 
-use crate::error::{Error, Fault, Result};
+use crate::error::{Result, within};
 
 /// Maximum number of literals of all clauses: about 100 MB.
-const MAX_LITERALS: usize = 20_000_000;
+const MAX_LITERALS: u64 = 20_000_000;
 /// Maximum number of conflicts; known repositories need fewer than a hundred.
 const MAX_CONFLICTS: u64 = 20_000;
 
@@ -122,13 +122,8 @@ impl Search {
 
     fn push(&mut self, mut literals: Vec<Literal>, parents: Vec<ClauseId>) -> Result<ClauseId> {
         self.literals += literals.len() + parents.len();
-        if self.literals > MAX_LITERALS {
-            return Err(Error::new(Fault::Limit {
-                what: "relations between packages",
-                limit: MAX_LITERALS as u64,
-                found: self.literals as u64,
-            }));
-        }
+        let found = self.literals as u64;
+        within("relations between packages", MAX_LITERALS, found)?;
         // Watch true or unassigned literals first, then those assigned last.
         for place in 0..literals.len().min(2) {
             let rank = |literal: &Literal| match self.value(*literal) {
@@ -190,13 +185,8 @@ impl Search {
         while let Some(conflict) = self.pending.take().or_else(|| self.propagate()) {
             went_back = true;
             self.conflicts += 1;
-            if self.conflicts > MAX_CONFLICTS {
-                return Err(Error::new(Fault::Limit {
-                    what: "conflicts in dependency resolution",
-                    limit: MAX_CONFLICTS,
-                    found: self.conflicts,
-                }));
-            }
+            let what = "conflicts in dependency resolution";
+            within(what, MAX_CONFLICTS, self.conflicts)?;
             if let Err(contradiction) = self.learn(conflict)? {
                 return Ok(Err(contradiction));
             }

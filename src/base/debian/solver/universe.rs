@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use crate::base::debian::Version;
 use crate::base::debian::relation::{Relation, parse_plain};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Fault, Result, within};
 
 /// Maximum number of packages of all repositories: Debian has about 65,000 for one architecture.
-const MAX_CANDIDATES: usize = 2_000_000;
+const MAX_CANDIDATES: u64 = 2_000_000;
 
 /// Available package: the control fields that the solver uses.
 #[derive(Debug, Clone)]
@@ -197,13 +197,7 @@ impl<'t> Universe<'t> {
             .enumerate()
             .filter(|(_, candidate)| is_usable(candidate.architecture))
             .collect();
-        if all.len() > MAX_CANDIDATES {
-            return Err(Error::new(Fault::Limit {
-                what: "packages",
-                limit: MAX_CANDIDATES as u64,
-                found: all.len() as u64,
-            }));
-        }
+        within("packages", MAX_CANDIDATES, all.len() as u64)?;
         all.sort_by(|(i, a), (j, b)| {
             let is_foreign =
                 |one: &Candidate| one.architecture != native && one.architecture != "all";

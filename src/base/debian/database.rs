@@ -6,50 +6,41 @@
 use super::control::{Control, Paragraph, Paragraphs};
 
 /// Fields that dpkg adds to the control data of an installed package.
-const STATUS_FIELDS: [&str; 5] = [
-    "Status",
-    "Conffiles",
-    "Config-Version",
-    "Triggers-Pending",
-    "Triggers-Awaited",
-];
+const STATUS_FIELDS: &str = "Status Conffiles Config-Version Triggers-Pending Triggers-Awaited";
 
 /// Returns the paragraphs of installed and configured packages, also with pending triggers.
 pub fn installed(status: &Paragraphs) -> impl Iterator<Item = Paragraph<'_>> {
-    status.iter().filter(|paragraph| {
-        let state = paragraph.get("Status").unwrap_or_default();
-        let state = state.split_ascii_whitespace().nth(2);
-        matches!(
-            state,
-            Some("installed" | "triggers-pending" | "triggers-awaited")
-        )
-    })
+    let states = ["installed", "triggers-pending", "triggers-awaited"];
+    let is_in = move |state| states.contains(&state);
+    status
+        .iter()
+        .filter(move |one| state(*one).is_some_and(is_in))
 }
 
 /// Returns the paragraphs of unpacked packages, configured or not; also those without a status, as in `status.d`.
 pub fn unpacked(status: &Paragraphs) -> impl Iterator<Item = Paragraph<'_>> {
-    status.iter().filter(|paragraph| {
-        let state = paragraph.get("Status").unwrap_or_default();
-        let state = state.split_ascii_whitespace().nth(2);
-        !matches!(
-            state,
-            Some("not-installed" | "config-files" | "half-installed")
-        )
-    })
+    let states = ["not-installed", "config-files", "half-installed"];
+    let is_out = move |state| !states.contains(&state);
+    status
+        .iter()
+        .filter(move |one| state(*one).is_none_or(is_out))
+}
+
+/// Returns the state of a package, the third word of its status.
+fn state(paragraph: Paragraph<'_>) -> Option<&str> {
+    let status = paragraph.get("Status").unwrap_or_default();
+    status.split_ascii_whitespace().nth(2)
 }
 
 /// Returns the original control data of an installed package.
 pub fn control(paragraph: Paragraph<'_>) -> Control {
-    let mut control = Control::default();
-    for (field, value) in paragraph.fields() {
-        if !STATUS_FIELDS
-            .iter()
+    let is_own = |field: &str| {
+        STATUS_FIELDS
+            .split(' ')
             .any(|own| own.eq_ignore_ascii_case(field))
-        {
-            control.push(field, value);
-        }
-    }
-    control
+    };
+    let fields = paragraph.fields();
+    fields.filter(|(field, _)| !is_own(field)).collect()
 }
 
 /// Returns the conffiles of a package, absolute paths and MD5 checksums, from the field `Conffiles`. Obsolete and new

@@ -1,5 +1,6 @@
 //! Unpacked packages.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::Control;
@@ -49,6 +50,20 @@ impl Unpacked {
     /// Returns the architecture, or `all`.
     pub fn architecture(&self) -> &str {
         self.control.get("Architecture").unwrap_or_default()
+    }
+
+    /// Returns the base name of its files in dpkg's directory `info`.
+    pub fn file_name(&self) -> String {
+        match self.is_multi_arch_same() {
+            true => format!("{}:{}", self.name(), self.architecture()),
+            false => self.name().to_owned(),
+        }
+    }
+
+    /// Returns the text of a member of the control archive; empty if it is missing.
+    pub fn text(&self, member: &str) -> Cow<'_, str> {
+        let member = self.members.get(member);
+        String::from_utf8_lossy(member.map_or(&[][..], |member| member.bytes.as_slice()))
     }
 
     /// Returns whether the package is `Multi-Arch: same`, so that dpkg names its files `NAME:ARCH`.

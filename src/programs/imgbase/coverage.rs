@@ -173,74 +173,15 @@ enum Judgement {
 }
 
 /// Programs that change nothing, as scripts use them.
-const READ_ONLY: [&str; 38] = [
-    "getcap",
-    "ischroot",
-    "awk",
-    "basename",
-    "cat",
-    "cksum",
-    "cmp",
-    "comm",
-    "cut",
-    "df",
-    "diff",
-    "dirname",
-    "dpkg-query",
-    "egrep",
-    "expr",
-    "fgrep",
-    "grep",
-    "head",
-    "hostname",
-    "ls",
-    "mktemp",
-    "pidof",
-    "printenv",
-    "ps",
-    "pwd",
-    "readlink",
-    "realpath",
-    "sha512sum",
-    "md5sum",
-    "sleep",
-    "sort",
-    "ss",
-    "stat",
-    "tail",
-    "tr",
-    "uname",
-    "uniq",
-    "wc",
-];
+const READ_ONLY: &str = "getcap ischroot awk basename cat cksum cmp comm cut df diff dirname dpkg-query egrep expr \
+    fgrep grep head hostname ls mktemp pidof printenv ps pwd readlink realpath sha512sum md5sum sleep sort ss stat \
+    tail tr uname uniq wc";
 
-/// Programs that are emulated, or that have no effect while no service runs.
-const EMULATED: [&str; 24] = [
-    "dpkg-maintscript-helper", // Moves files of older versions, of which there are none.
-    "dpkg-trigger",            // Activates triggers, which are emulated.
-    "deb-systemd-invoke",      // Starts and stops services, like those that follow.
-    "invoke-rc.d",
-    "systemctl",
-    "service",
-    "start-stop-daemon",
-    "telinit",
-    "ldconfig",
-    "pam-auth-update",
-    "update-shells",
-    "add-shell",
-    "remove-shell",
-    "shadowconfig",
-    "update-passwd",
-    "update-ca-certificates",
-    "update-menus",
-    "restorecon",
-    "selinuxenabled",
-    "udevadm",
-    "pwck",
-    "grpck",
-    "nscd",
-    "ucfr", // Registers files of ucf, which is not on this list itself.
-];
+/// Programs that are emulated, or that have no effect while no service runs. dpkg-maintscript-helper moves files of older
+/// versions, of which there are none, and ucfr registers files of ucf, which is not on this list itself.
+const EMULATED: &str = "dpkg-maintscript-helper dpkg-trigger deb-systemd-invoke invoke-rc.d systemctl service \
+    start-stop-daemon telinit ldconfig pam-auth-update update-shells add-shell remove-shell shadowconfig \
+    update-passwd update-ca-certificates update-menus restorecon selinuxenabled udevadm pwck grpck nscd ucfr";
 
 /// Programs whose results are made when they are first needed.
 const DEFERRED: [(&str, &str); 8] = [
@@ -295,19 +236,16 @@ fn judge(package: &Unpacked, effect: &Effect, scratch: &mut Base) -> Judgement {
         if let Some((_, what)) = DEFERRED.iter().find(|(known, _)| *known == name) {
             return Judgement::Deferred(what);
         }
-        let is_find = name == "find"
-            && !effect
-                .words
-                .iter()
-                .flatten()
-                .any(|word| word.starts_with("-exec") || word == "-delete");
-        let is_sed = name == "sed"
-            && !effect
-                .words
-                .iter()
-                .flatten()
-                .any(|word| word.starts_with("-i") || word.starts_with("--in-place"));
-        if READ_ONLY.contains(&name) || EMULATED.contains(&name) || is_find || is_sed {
+        let mut words = effect.words.iter().flatten();
+        let is_harmless = match name {
+            "find" => !words.any(|word| word.starts_with("-exec") || word == "-delete"),
+            "sed" => !words.any(|word| word.starts_with("-i") || word.starts_with("--in-place")),
+            _ => READ_ONLY
+                .split(' ')
+                .chain(EMULATED.split(' '))
+                .any(|known| known == name),
+        };
+        if is_harmless {
             return Judgement::Done;
         }
     }

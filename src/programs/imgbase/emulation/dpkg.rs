@@ -19,47 +19,13 @@ pub(crate) enum State {
 }
 
 /// Fields of a paragraph of `status` in dpkg's order; other fields follow in their own order.
-const ORDER: [&str; 27] = [
-    "Package",
-    "Essential",
-    "Protected",
-    "Status",
-    "Priority",
-    "Section",
-    "Installed-Size",
-    "Origin",
-    "Maintainer",
-    "Bugs",
-    "Architecture",
-    "Multi-Arch",
-    "Source",
-    "Version",
-    "Config-Version",
-    "Replaces",
-    "Provides",
-    "Depends",
-    "Pre-Depends",
-    "Recommends",
-    "Suggests",
-    "Breaks",
-    "Conflicts",
-    "Enhances",
-    "Conffiles",
-    "Description",
-    "Triggers-Pending",
-];
+const ORDER: &str = "Package Essential Protected Status Priority Section Installed-Size Origin Maintainer Bugs \
+    Architecture Multi-Arch Source Version Config-Version Replaces Provides Depends Pre-Depends Recommends Suggests \
+    Breaks Conflicts Enhances Conffiles Description Triggers-Pending";
+
 /// Fields that dpkg parses and writes in normal form.
-const RELATIONS: [&str; 9] = [
-    "Replaces",
-    "Provides",
-    "Depends",
-    "Pre-Depends",
-    "Recommends",
-    "Suggests",
-    "Breaks",
-    "Conflicts",
-    "Enhances",
-];
+const RELATIONS: &str =
+    "Replaces Provides Depends Pre-Depends Recommends Suggests Breaks Conflicts Enhances";
 
 /// Records the packages in the requested form.
 pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
@@ -69,14 +35,6 @@ pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
         Database::Full => full(editor, State::Installed),
         Database::Auto if has_dpkg => full(editor, State::Installed),
         Database::StatusD | Database::Auto => status_d(editor),
-    }
-}
-
-/// Returns the prefix of a package's file names in `info`.
-fn file_name(package: &Unpacked) -> String {
-    match package.is_multi_arch_same() {
-        true => format!("{}:{}", package.name(), package.architecture()),
-        false => package.name().to_owned(),
     }
 }
 
@@ -102,7 +60,7 @@ fn write(editor: &mut TreeEditor<'_>, packages: &[Unpacked], state: State) -> Re
     for package in sorted(packages) {
         status.push_str(&paragraph(editor, package, state).at(|| package.name().to_owned())?);
         status.push('\n');
-        let name = file_name(package);
+        let name = package.file_name();
         for (member, file) in &package.members {
             if member.contains('/') || member == "control" {
                 continue;
@@ -148,17 +106,10 @@ fn write(editor: &mut TreeEditor<'_>, packages: &[Unpacked], state: State) -> Re
 
 /// Returns the triggers that a package is interested in, with the line of each (`deb-triggers(5)`).
 fn interests(package: &Unpacked, name: &str) -> Vec<(String, String)> {
-    let text = package
-        .members
-        .get("triggers")
-        .map(|member| String::from_utf8_lossy(&member.bytes));
     let mut found = Vec::new();
-    for line in text.as_deref().unwrap_or_default().lines() {
-        let mut words = line
-            .split('#')
-            .next()
-            .unwrap_or_default()
-            .split_ascii_whitespace();
+    for line in package.text("triggers").lines() {
+        let line = line.split('#').next().unwrap_or_default();
+        let mut words = line.split_ascii_whitespace();
         let (Some(kind), Some(trigger)) = (words.next(), words.next()) else {
             continue;
         };
@@ -182,23 +133,15 @@ fn paragraph(editor: &TreeEditor<'_>, package: &Unpacked, state: State) -> Resul
     let conffiles = conffiles(editor, package, state)?;
     let mut text = String::new();
     let mut push = |name: &str, value: &str| {
-        let is_relation = RELATIONS.contains(&name);
-        let relation: Vec<&str> = value
-            .split_ascii_whitespace()
-            .filter(|_| is_relation)
-            .collect();
-        let joined = relation.join(" ");
-        let value = if is_relation {
-            joined.trim_end_matches(',')
-        } else {
-            value
+        let words: Vec<&str> = value.split_ascii_whitespace().collect();
+        let joined = words.join(" ");
+        let value = match RELATIONS.split(' ').any(|relation| relation == name) {
+            true => joined.trim_end_matches(','),
+            false => value,
         };
-        match value.starts_with('\n') {
-            true => text.push_str(&format!("{name}:{value}\n")),
-            false => text.push_str(&format!("{name}: {value}\n")),
-        }
+        text.push_str(&field_text(name, value));
     };
-    for name in ORDER {
+    for name in ORDER.split(' ') {
         match name {
             "Status" => push(name, status),
             "Conffiles" if !conffiles.is_empty() => push(name, &conffiles),
@@ -213,7 +156,10 @@ fn paragraph(editor: &TreeEditor<'_>, package: &Unpacked, state: State) -> Resul
         }
     }
     for (name, value) in package.control.fields() {
-        if !ORDER.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+        if !ORDER
+            .split(' ')
+            .any(|known| known.eq_ignore_ascii_case(name))
+        {
             push(name, value);
         }
     }
@@ -222,15 +168,8 @@ fn paragraph(editor: &TreeEditor<'_>, package: &Unpacked, state: State) -> Resul
 
 /// Returns the paths of a package's configuration files.
 pub(crate) fn conffile_names(package: &Unpacked) -> Vec<String> {
-    let text = package
-        .members
-        .get("conffiles")
-        .map(|member| String::from_utf8_lossy(&member.bytes));
-    let lines = text
-        .as_deref()
-        .unwrap_or_default()
-        .lines()
-        .map(str::trim_end);
+    let text = package.text("conffiles");
+    let lines = text.lines().map(str::trim_end);
     // A path with a flag before it is one to be removed.
     lines
         .filter(|line| line.starts_with('/'))
@@ -290,9 +229,14 @@ fn status_d(editor: &mut TreeEditor<'_>) -> Result<()> {
 fn control_text(control: &Control) -> String {
     let fields = control.fields();
     fields
-        .map(|(name, value)| match value.starts_with('\n') {
-            true => format!("{name}:{value}\n"),
-            false => format!("{name}: {value}\n"),
-        })
+        .map(|(name, value)| field_text(name, value))
         .collect()
+}
+
+/// Returns a field as lines.
+fn field_text(name: &str, value: &str) -> String {
+    match value.starts_with('\n') {
+        true => format!("{name}:{value}\n"),
+        false => format!("{name}: {value}\n"),
+    }
 }

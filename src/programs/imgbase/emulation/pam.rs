@@ -6,13 +6,7 @@ use super::editor::TreeEditor;
 use crate::error::Result;
 
 const PROFILES: &str = "usr/share/pam-configs";
-const TYPES: [&str; 5] = [
-    "auth",
-    "account",
-    "password",
-    "session",
-    "session-noninteractive",
-];
+const TYPES: &str = "auth account password session session-noninteractive";
 
 /// Fields of a profile; lines of a field are joined by newlines.
 type Profile = BTreeMap<String, String>;
@@ -54,7 +48,7 @@ pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
     enabled.retain(|name| !dropped.contains(*name));
 
     let mut files = Vec::new();
-    for kind in TYPES {
+    for kind in TYPES.split(' ') {
         let target = format!("etc/pam.d/common-{kind}");
         let Some(template) = editor.text(&format!("usr/share/pam/common-{kind}"))? else {
             continue;

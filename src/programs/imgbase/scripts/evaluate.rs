@@ -19,13 +19,7 @@ use crate::base::rootfs::Rootfs;
 const MAX_STEPS: usize = 20_000;
 
 /// Shells whose scripts are understood.
-const SHELLS: [&str; 5] = [
-    "/bin/sh",
-    "/bin/bash",
-    "/bin/dash",
-    "/usr/bin/sh",
-    "/usr/bin/bash",
-];
+const SHELLS: &str = "/bin/sh /bin/bash /bin/dash /usr/bin/sh /usr/bin/bash";
 
 /// Returns the commands that a script of a package would run on a tree when the package is installed for the first
 /// time; none if the package has no such script.
@@ -67,7 +61,7 @@ fn effects(
     let first = script.lines().next().unwrap_or_default();
     let program = first.strip_prefix("#!").map(str::trim).unwrap_or_default();
     let program = program.split_ascii_whitespace().next().unwrap_or_default();
-    if !SHELLS.contains(&program) {
+    if !SHELLS.split(' ').any(|shell| shell == program) {
         return Err((0, "not a script of the shell"));
     }
     let script = parse(script)?;
@@ -107,6 +101,11 @@ fn on(status: Status) -> Flow {
     Flow { status, exit: None }
 }
 
+fn ending(status: Status, exit: Exit) -> Flow {
+    let exit = Some(exit);
+    Flow { status, exit }
+}
+
 struct Evaluator<'a> {
     env: Environment<'a>,
     functions: BTreeMap<String, Command>,
@@ -121,10 +120,7 @@ impl Evaluator<'_> {
     fn run(&mut self, command: &Command, certain: bool) -> Flow {
         self.steps += 1;
         if self.steps > MAX_STEPS {
-            return Flow {
-                status: Status::Unknown,
-                exit: Some(Exit::Script),
-            };
+            return ending(Status::Unknown, Exit::Script);
         }
         match command {
             Command::Simple {
@@ -532,17 +528,8 @@ fn leave(name: &str, args: &[Option<String>]) -> Flow {
         Some(_) => Status::Failure,
     };
     match name {
-        "exit" => Flow {
-            status,
-            exit: Some(Exit::Script),
-        },
-        "return" => Flow {
-            status,
-            exit: Some(Exit::Function),
-        },
-        _ => Flow {
-            status: Status::Success,
-            exit: Some(Exit::Loop),
-        },
+        "exit" => ending(status, Exit::Script),
+        "return" => ending(status, Exit::Function),
+        _ => ending(Status::Success, Exit::Loop),
     }
 }

@@ -50,7 +50,7 @@ pub use input::{FileInput, StreamInput, TarInput};
 pub use metadata::{EntryKind, Metadata, Mtime, Xattr};
 pub use notes::{NoteCount, NoteKind, Notes};
 pub use path::{CleanPath, clean_path};
-pub(crate) use path::{common_components, common_prefix};
+pub(crate) use path::{common_components, common_prefix, parent};
 pub use scan::{GzipHeader, Scan, scan, sniffable};
 pub use summary::LayerSummary;
 pub use trace::Trace;

@@ -55,6 +55,12 @@ pub fn clean_path(path: &[u8]) -> CleanPath<'_> {
     }
 }
 
+/// Returns the parent directory of a clean path; the root for the root.
+pub(crate) fn parent(path: &[u8]) -> &[u8] {
+    let cut = path.iter().rposition(|byte| *byte == b'/');
+    &path[..cut.unwrap_or(0)]
+}
+
 /// The clean form of a path, as a range of it where possible.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CleanSpan {

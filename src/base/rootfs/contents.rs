@@ -5,8 +5,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::blob::{FileRange, RangeReader, open_regular};
-use crate::error::{At, Error, Fault, Result};
+use md5::{Digest as _, Md5};
+
+use crate::blob::{CHUNK, FileRange, RangeReader, open_regular};
+use crate::error::{At, Error, Fault, Result, within};
 
 /// Contents of a regular file.
 #[derive(Debug, Clone)]
@@ -75,16 +77,29 @@ impl Contents {
         })
     }
 
+    /// Returns the MD5 sum in hexadecimal digits, as packages state it.
+    ///
+    /// # Errors
+    /// As [`Contents::reader`].
+    pub fn md5(&self) -> Result<String> {
+        let mut hash = Md5::new();
+        let mut reader = self.reader()?;
+        let mut buf = vec![0; CHUNK.min(usize::try_from(self.len()).unwrap_or(CHUNK).max(1))];
+        loop {
+            match reader.read(&mut buf) {
+                Ok(0) => return Ok(hex::encode(hash.finalize())),
+                Ok(n) => hash.update(&buf[..n]),
+                Err(error) => return Err(Error::io("read", error)),
+            }
+        }
+    }
+
     /// Reads all bytes.
     ///
     /// # Errors
     /// As [`Contents::reader`]; `Limit` for more than `limit` bytes.
     pub fn bytes(&self, limit: u64) -> Result<Vec<u8>> {
-        let found = self.len();
-        if found > limit {
-            let what = "file size in bytes";
-            return Err(Fault::Limit { what, limit, found }.into());
-        }
+        within("file size in bytes", limit, self.len())?;
         let mut bytes = Vec::new();
         let mut reader = self.reader()?;
         let read = reader.read_to_end(&mut bytes);

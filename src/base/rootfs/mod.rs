@@ -18,7 +18,7 @@ mod paths;
 use std::collections::BTreeMap;
 
 use crate::error::{At, Error, Fault, Result};
-use crate::layer::clean_path;
+use crate::layer::{clean_path, parent};
 
 pub use contents::{Contents, Reader};
 pub use node::{Kind, Node, Origin};
@@ -159,10 +159,10 @@ impl Rootfs {
         let mut links = 0;
         while let Some(component) = remaining.pop() {
             if component == b".." {
-                done.truncate(paths::parent(&done).len());
+                done.truncate(parent(&done).len());
                 continue;
             }
-            let parent = done.len();
+            let start = done.len();
             if !done.is_empty() {
                 done.push(b'/');
             }
@@ -176,7 +176,7 @@ impl Rootfs {
                     }
                     match target.first() {
                         Some(b'/') => done.clear(),
-                        _ => done.truncate(parent),
+                        _ => done.truncate(start),
                     }
                     remaining.extend(paths::components(target).rev().map(<[u8]>::to_vec));
                 }
@@ -295,10 +295,10 @@ impl Rootfs {
     /// Creates the missing parent directories of a resolved path.
     fn make_parents(&mut self, path: &[u8], like: &Node) {
         let mut missing = Vec::new();
-        let mut parent = paths::parent(path);
-        while !self.names.contains_key(parent) {
-            missing.push(parent.to_vec());
-            parent = paths::parent(parent);
+        let mut directory = parent(path);
+        while !self.names.contains_key(directory) {
+            missing.push(directory.to_vec());
+            directory = parent(directory);
         }
         for path in missing {
             let inode = self.add(Node {

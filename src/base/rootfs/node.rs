@@ -1,7 +1,7 @@
 //! Nodes of a root filesystem under construction.
 
 use super::contents::Contents;
-use crate::layer::Xattr;
+use crate::layer::{EntryKind, Metadata, Xattr};
 
 /// File type of a node, with its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +43,23 @@ pub struct Node {
     pub origin: Origin,
 }
 
+impl Kind {
+    /// Returns the kind of a link, directory, device or FIFO of an archive; `None` for other entries.
+    pub fn of_entry(kind: EntryKind, target: &[u8], (major, minor): (u64, u64)) -> Option<Self> {
+        Some(match kind {
+            EntryKind::Directory => Kind::Directory,
+            EntryKind::Symlink => Kind::Symlink(target.to_vec()),
+            EntryKind::CharDevice => Kind::CharDevice(major, minor),
+            EntryKind::BlockDevice => Kind::BlockDevice(major, minor),
+            EntryKind::Fifo => Kind::Fifo,
+            EntryKind::File | EntryKind::HardLink | EntryKind::Other(_) => return None,
+        })
+    }
+}
+
 impl Node {
-    fn of(kind: Kind, mode: u16) -> Self {
+    /// Creates a node owned by root.
+    pub fn of(kind: Kind, mode: u16) -> Self {
         Node {
             kind,
             mode,
@@ -53,6 +68,15 @@ impl Node {
             mtime: 0,
             xattrs: Vec::new(),
             origin: Origin::default(),
+        }
+    }
+
+    /// Creates a node with the metadata of an entry and a checked owner.
+    pub fn of_entry(kind: Kind, metadata: &Metadata, (uid, gid): (u32, u32)) -> Self {
+        Node {
+            mtime: metadata.mtime.seconds,
+            xattrs: metadata.xattrs.clone(),
+            ..Node::of(kind, metadata.mode).owned(uid, gid)
         }
     }
 

@@ -8,12 +8,6 @@ pub(super) fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> 
         .filter(|component| !matches!(*component, b"" | b"."))
 }
 
-/// Returns the parent directory of a clean path; the root for the root.
-pub(super) fn parent(path: &[u8]) -> &[u8] {
-    let cut = path.iter().rposition(|byte| *byte == b'/');
-    &path[..cut.unwrap_or(0)]
-}
-
 /// Returns the range of all paths below a directory.
 pub(super) fn below(directory: &[u8]) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
     match directory {

@@ -3,16 +3,12 @@
 //! The parent of every path is a directory, the files that packages list exist and have the contents that md5sums states,
 //! the loader's cache names existing files, and the account files are valid. A failure means a damaged input or a bug.
 
-use std::io::Read;
-
-use md5::{Digest as _, Md5};
-
 use super::Base;
 use super::filters::Filters;
 use crate::base::debian::Unpacked;
 use crate::base::rootfs::{Contents, Kind, Rootfs};
-use crate::blob::CHUNK;
 use crate::error::{At, Error, Fault, Result};
+use crate::layer::parent;
 use crate::parallel::in_parallel;
 
 /// Largest file that is read into memory, in bytes.
@@ -56,9 +52,7 @@ fn error_at(path: &[u8], why: &'static str) -> Error {
 
 fn parents(rootfs: &Rootfs) -> Result<()> {
     for named in rootfs.walk().skip(1) {
-        let cut = named.path.iter().rposition(|byte| *byte == b'/');
-        let parent = &named.path[..cut.unwrap_or(0)];
-        match rootfs.get(parent).map(|node| &node.kind) {
+        match rootfs.get(parent(named.path)).map(|node| &node.kind) {
             Some(Kind::Directory) => {}
             _ => return Err(error_at(named.path, "parent is not a directory")),
         }
@@ -102,19 +96,9 @@ fn sums(base: &Base) -> Result<()> {
         }
     }
     let results = in_parallel(&work, |(sum, path, contents)| {
-        let context = || String::from_utf8_lossy(path).into_owned();
-        let mut hasher = Md5::new();
-        let mut reader = contents.reader().at(context)?;
-        let mut buf = vec![0; CHUNK.min(usize::try_from(contents.len()).unwrap_or(CHUNK).max(1))];
-        loop {
-            match reader.read(&mut buf) {
-                Ok(0) => break,
-                Ok(n) => hasher.update(&buf[..n]),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::io("read", error)).at(context),
-            }
-        }
-        match hex::encode(hasher.finalize()).as_bytes() == *sum {
+        let found = contents.md5();
+        let found = found.at(|| String::from_utf8_lossy(path).into_owned())?;
+        match found.as_bytes() == *sum {
             true => Ok(()),
             false => Err(error_at(path, "contents differ from the package's md5sums")),
         }

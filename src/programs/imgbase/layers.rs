@@ -16,7 +16,7 @@ use crate::base::debian::Unpacked;
 use crate::base::rootfs::{Inode, Kind, Named, Origin};
 use crate::blob::sha256;
 use crate::error::{At, Result};
-use crate::layer::{EntryKind, Mtime};
+use crate::layer::{EntryKind, Mtime, parent};
 use crate::write::Packer;
 use crate::write::entry::EntryOut;
 
@@ -198,8 +198,7 @@ fn above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
         if path.is_empty() {
             return None;
         }
-        let cut = path.iter().rposition(|byte| *byte == b'/');
-        path = &path[..cut.unwrap_or(0)];
+        path = parent(path);
         Some(path)
     })
 }
@@ -218,10 +217,7 @@ pub fn write(slice: &Slice<'_>, packer: &Packer<'_>) -> Result<Kept> {
             mode: node.mode,
             uid: node.uid.into(),
             gid: node.gid.into(),
-            mtime: Mtime {
-                seconds: *time,
-                nanos: 0,
-            },
+            mtime: Mtime::from_seconds(*time),
             xattrs: &node.xattrs,
             ..EntryOut::default()
         };

@@ -7,11 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Base;
-use crate::base::rootfs::{Contents, Kind, Node, Origin};
+use crate::base::rootfs::{Contents, Kind, Node};
 use crate::blob::{FileRange, Input, Meter, NewFile};
-use crate::disk::{Directory, Excludes, Item};
-use crate::error::{At, Error, Fault, Result};
-use crate::layer::{Entry, EntryKind, FileInput, Limits, Walker, Whiteout};
+use crate::disk::{Directory, Excludes};
+use crate::error::{At, Error, Fault, Result, within};
+use crate::layer::{Entry, EntryKind, FileInput, Limits, Metadata, Walker, Whiteout};
+use crate::layer::{clean_path, parent};
 use crate::write::{check_types, root_listing};
 
 /// Largest sparse file, in bytes, because its holes are written, too.
@@ -64,56 +65,28 @@ pub fn directory(
                 let file = path.join::<&std::ffi::OsStr>(name);
                 Kind::File(Contents::of_path(&file).at(context)?)
             }
-            _ => match kind_of(item.kind, &item.link_target, item.device) {
+            _ => match Kind::of_entry(item.kind, &item.link_target, item.device) {
                 Some(kind) => kind,
                 None => continue,
             },
         };
-        let node = node_of(&item, kind, options).at(context)?;
+        let node = node_of(&item.metadata, kind, options).at(context)?;
         put(base, &item.path, node)?;
     }
     Ok(())
 }
 
-fn node_of(item: &Item, kind: Kind, options: &PackOptions) -> Result<Node> {
-    let (uid, gid) = match options.owner {
+fn node_of(metadata: &Metadata, kind: Kind, options: &PackOptions) -> Result<Node> {
+    let owner = match options.owner {
         Some(owner) => owner,
-        None => (id(item.metadata.uid)?, id(item.metadata.gid)?),
+        None => (id(metadata.uid)?, id(metadata.gid)?),
     };
-    Ok(Node {
-        kind,
-        mode: item.metadata.mode,
-        uid,
-        gid,
-        mtime: item.metadata.mtime.seconds,
-        xattrs: item.metadata.xattrs.clone(),
-        origin: Origin::default(),
-    })
-}
-
-/// Returns the node kind of a link, directory, device or FIFO; `None` for other entries.
-fn kind_of(kind: EntryKind, target: &[u8], (major, minor): (u64, u64)) -> Option<Kind> {
-    Some(match kind {
-        EntryKind::Directory => Kind::Directory,
-        EntryKind::Symlink => Kind::Symlink(target.to_vec()),
-        EntryKind::CharDevice => Kind::CharDevice(major, minor),
-        EntryKind::BlockDevice => Kind::BlockDevice(major, minor),
-        EntryKind::Fifo => Kind::Fifo,
-        EntryKind::File | EntryKind::HardLink | EntryKind::Other(_) => return None,
-    })
+    Ok(Node::of_entry(kind, metadata, owner))
 }
 
 fn id(id: u64) -> Result<u32> {
-    let limit = u64::from(u32::MAX) - 1;
-    match u32::try_from(id) {
-        Ok(id) if id != u32::MAX => Ok(id),
-        _ => Err(Fault::Limit {
-            what: "owner",
-            limit,
-            found: id,
-        }
-        .into()),
-    }
+    within("owner", u64::from(u32::MAX) - 1, id)?;
+    Ok(u32::try_from(id).unwrap_or(u32::MAX))
 }
 
 /// Puts a node; an existing directory takes its attributes, as when an archive is unpacked.
@@ -158,14 +131,8 @@ pub fn archive(
             let why = "path escapes the root directory with '..'";
             return Err(Error::new(Fault::Entry { why }).at(context()));
         }
-        if path.len() as u64 > options.limits.path_length {
-            let (what, limit, found) = (
-                "path in bytes",
-                options.limits.path_length,
-                path.len() as u64,
-            );
-            return Err(Fault::Limit { what, limit, found }.into());
-        }
+        let limit = options.limits.path_length;
+        within("path in bytes", limit, path.len() as u64)?;
         if !path.is_empty() && options.excludes.is_excluded(&path) {
             left_out.insert(path);
             continue;
@@ -182,9 +149,7 @@ pub fn archive(
             }
         }
         if entry.kind == EntryKind::HardLink {
-            let target = crate::layer::clean_path(&entry.link_target)
-                .path
-                .into_owned();
+            let target = clean_path(&entry.link_target).path.into_owned();
             // The first name of a file may be excluded while another is not.
             if left_out.contains(&target) {
                 let what = "hard link to an excluded file".to_owned();
@@ -198,35 +163,19 @@ pub fn archive(
                 None => Contents::Range(tar.slice(entry.data_offset, entry.size)),
                 Some(_) => expanded.add(entry.clone(), &tar, temp_dir)?,
             }),
-            kind => match kind_of(kind, &entry.link_target, entry.device) {
+            kind => match Kind::of_entry(kind, &entry.link_target, entry.device) {
                 Some(kind) => kind,
                 None => continue,
             },
         };
-        let (uid, gid) = match options.owner {
-            Some(owner) => owner,
-            None => (
-                id(entry.metadata.uid).at(context)?,
-                id(entry.metadata.gid).at(context)?,
-            ),
-        };
-        let node = Node {
-            kind,
-            mode: entry.metadata.mode,
-            uid,
-            gid,
-            mtime: entry.metadata.mtime.seconds,
-            xattrs: entry.metadata.xattrs.clone(),
-            origin: Origin::default(),
-        };
+        let node = node_of(&entry.metadata, kind, options).at(context)?;
         put(base, &path, node)?;
     }
     Ok(())
 }
 
 fn whiteout(base: &mut Base, path: &[u8], marker: Whiteout<'_>) {
-    let cut = path.iter().rposition(|byte| *byte == b'/');
-    let directory = &path[..cut.unwrap_or(0)];
+    let directory = parent(path);
     match marker {
         Whiteout::Removes(name) => {
             let removed = match directory {
@@ -267,11 +216,7 @@ impl ExpandedFiles {
                 file
             }
         };
-        if entry.size > SPARSE {
-            let (what, limit) = ("size of a sparse file in bytes", SPARSE);
-            let found = entry.size;
-            return Err(Fault::Limit { what, limit, found }.into());
-        }
+        within("size of a sparse file in bytes", SPARSE, entry.size)?;
         let failed = |error| Error::io("write", error);
         let start = self.end;
         let mut at = entry.data_offset;

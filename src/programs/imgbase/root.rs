@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::base::rootfs::MAX_LINKS;
 use crate::blob::open_regular;
 use crate::error::{At, Error, Fault, Result};
+use crate::layer::parent;
 
 /// A directory of the host that is read as `/`.
 pub struct Root {
@@ -55,8 +56,7 @@ impl Root {
         while let Some(part) = ahead.pop() {
             let cut = resolved.path.len();
             if part == b".." {
-                let cut = resolved.path.iter().rposition(|byte| *byte == b'/');
-                resolved.path.truncate(cut.unwrap_or(0));
+                resolved.path.truncate(parent(&resolved.path).len());
                 continue;
             }
             if cut > 0 {

@@ -263,19 +263,8 @@ impl System<'_> {
     fn package(&self, paragraph: Paragraph<'_>) -> Result<Unpacked> {
         let prefix = format!("{}.", database::file_name(paragraph));
         let mut members = BTreeMap::new();
-        for name in [
-            "conffiles",
-            "config",
-            "md5sums",
-            "postinst",
-            "postrm",
-            "preinst",
-            "prerm",
-            "shlibs",
-            "symbols",
-            "templates",
-            "triggers",
-        ] {
+        let names = "conffiles config md5sums postinst postrm preinst prerm shlibs symbols templates triggers";
+        for name in names.split(' ') {
             let path = format!("{INFO}/{prefix}{name}");
             let Some(bytes) = self.root.text(path.as_bytes())? else {
                 continue;

@@ -2,17 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::Metadata;
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-use md5::{Digest as _, Md5};
-
 use super::options::Modified;
 use crate::base::debian::{Paragraph, Unpacked, database};
 use crate::base::rootfs::{Contents, Kind, Node, Rootfs};
-use crate::blob::CHUNK;
 use crate::error::{At, Error, Fault, Result};
 use crate::layer::Xattr;
 use crate::parallel::in_parallel;
@@ -197,11 +193,7 @@ impl<'r> FileCopier<'r> {
             Node::symlink(target.as_os_str().as_bytes())
         } else if is_file {
             let contents = Contents::of_path(&found.outside)?;
-            Node {
-                kind: Kind::File(contents),
-                mode: mode(metadata),
-                ..Node::directory(0)
-            }
+            Node::of(Kind::File(contents), mode(metadata))
         } else {
             let why = "unsupported file type: neither a file, a directory nor a link";
             return Err(Fault::Entry { why }.into());
@@ -234,7 +226,7 @@ impl<'r> FileCopier<'r> {
         }
         let compared = in_parallel(&self.known, |known| {
             let contents = rootfs.get(&known.new_path).and_then(Node::contents);
-            let sum = contents.map(sum).transpose();
+            let sum = contents.map(Contents::md5).transpose();
             let sum = sum.at(|| String::from_utf8_lossy(&known.path).into_owned())?;
             Ok(sum.is_some_and(|sum| sum.as_bytes() == known.sum))
         });
@@ -279,20 +271,6 @@ impl<'r> FileCopier<'r> {
     /// Returns the paths that root does not own, with the numbers of their owners on the system.
     pub(super) fn owned(&self) -> &BTreeMap<Vec<u8>, (u32, u32)> {
         &self.owned
-    }
-}
-
-/// Returns the MD5 sum in hexadecimal digits.
-fn sum(contents: &Contents) -> Result<String> {
-    let mut reader = contents.reader()?;
-    let mut hash = Md5::new();
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => return Ok(hex::encode(hash.finalize())),
-            Ok(count) => hash.update(&buffer[..count]),
-            Err(error) => return Err(Error::io("read", error)),
-        }
     }
 }
 

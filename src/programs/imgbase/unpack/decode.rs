@@ -6,9 +6,10 @@ use std::io::BufReader;
 use super::content_file::{ContentFile, ContentWriter};
 use super::package::{DebToUnpack, UnpackOptions};
 use crate::base::debian::{Control, ControlLimits, Data, Deb, Member};
+use crate::base::rootfs::Kind;
 use crate::blob::{CHUNK, FileRange, Hasher, open_regular};
-use crate::error::{At, Error, Fault, Result};
-use crate::layer::{EntryKind, StreamInput, Walker, Whiteout, Xattr};
+use crate::error::{At, Error, Fault, Result, same_digest, same_size};
+use crate::layer::{Entry, EntryKind, Metadata, StreamInput, Walker, Whiteout};
 use crate::spec::Digest;
 
 /// Maximum lengths of a file name and of a path on Linux, in bytes.
@@ -27,22 +28,16 @@ pub(super) struct Decoded {
 pub(super) struct Item {
     pub(super) path: Vec<u8>,
     pub(super) kind: ItemKind,
-    pub(super) mode: u16,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    pub(super) mtime: i64,
-    pub(super) xattrs: Vec<Xattr>,
+    pub(super) metadata: Metadata,
+    pub(super) owner: (u32, u32),
 }
 
 pub(super) enum ItemKind {
-    Directory,
     /// Offset in the temporary file, and size in bytes.
     File(u64, u64),
-    Symlink(Vec<u8>),
     HardLink(Vec<u8>),
-    CharDevice(u64, u64),
-    BlockDevice(u64, u64),
-    Fifo,
+    /// A link, directory, device or FIFO.
+    Other(Kind),
 }
 
 /// Decodes a package: verifies its digest, writes its files to the temporary file, and reads its control data.
@@ -53,13 +48,8 @@ pub(super) fn decode(
 ) -> Result<Decoded> {
     let range = FileRange::whole(open_regular(&deb.path, true)?)?;
     let expected = deb.expected.as_ref();
-    if let Some(size) = expected.and_then(|expected| expected.size)
-        && size != range.len()
-    {
-        return Err(Error::new(Fault::SizeMismatch {
-            expected: size,
-            found: range.len(),
-        }));
+    if let Some(size) = expected.and_then(|expected| expected.size) {
+        same_size(size, range.len())?;
     }
     let opened = Deb::open(range.clone())?;
     let wanted = expected.and_then(|expected| expected.digest.as_ref());
@@ -78,13 +68,8 @@ pub(super) fn decode(
         (false, Some(digest)) => Some(range.digest(digest)?),
         (false, None) => None,
     };
-    if let (Some(found), Some(expected)) = (&digest, wanted)
-        && found != expected
-    {
-        return Err(Error::new(Fault::DigestMismatch {
-            expected: expected.to_string(),
-            found: found.to_string(),
-        }));
+    if let (Some(found), Some(expected)) = (&digest, wanted) {
+        same_digest(expected, found)?;
     }
     let items = items?;
     let (control, members) = opened.control(ControlLimits::default())?;
@@ -104,43 +89,40 @@ type DataWalker<'d> = Walker<StreamInput<BufReader<&'d mut Data>>>;
 fn read_items(mut walker: DataWalker<'_>, writer: &mut ContentWriter<'_>) -> Result<Vec<Item>> {
     let mut items = Vec::new();
     while walker.next_entry()?.is_some() {
-        let entry = walker.entry();
-        let path = entry.clean_path().to_vec();
-        let item = |kind| {
-            let entry = walker.entry();
-            let id = |id| {
-                u32::try_from(id).map_err(|_| invalid("invalid owner: expected a 32-bit number"))
-            };
-            Ok(Item {
-                path: path.clone(),
-                kind,
-                mode: entry.metadata.mode,
-                uid: id(entry.metadata.uid)?,
-                gid: id(entry.metadata.gid)?,
-                mtime: entry.metadata.mtime.seconds,
-                xattrs: entry.metadata.xattrs.clone(),
-            })
-        };
-        let item = check_name(&path, entry.climbs()).and_then(|()| match entry.kind {
-            EntryKind::File if entry.sparse.is_some() => Err(invalid("unsupported sparse file")),
-            EntryKind::File => item(ItemKind::File(0, entry.size)),
-            EntryKind::Directory => item(ItemKind::Directory),
-            EntryKind::Symlink => item(ItemKind::Symlink(entry.link_target.clone())),
-            EntryKind::HardLink => item(ItemKind::HardLink(entry.link_target.clone())),
-            EntryKind::CharDevice => item(ItemKind::CharDevice(entry.device.0, entry.device.1)),
-            EntryKind::BlockDevice => item(ItemKind::BlockDevice(entry.device.0, entry.device.1)),
-            EntryKind::Fifo => item(ItemKind::Fifo),
-            EntryKind::Other(_) => Err(invalid("unsupported type of entry")),
-        });
-        let mut item = item.at(|| text(&path))?;
+        let mut item = item(walker.entry()).at(|| text(walker.entry().clean_path()))?;
         if let ItemKind::File(offset, size) = &mut item.kind {
             *offset = writer
                 .copy(*size, |buf| walker.read_data(buf))
-                .at(|| text(&path))?;
+                .at(|| text(&item.path))?;
         }
         items.push(item);
     }
     Ok(items)
+}
+
+fn item(entry: &Entry) -> Result<Item> {
+    let path = entry.clean_path().to_vec();
+    check_name(&path, entry.climbs())?;
+    let kind = match entry.kind {
+        EntryKind::File if entry.sparse.is_some() => {
+            return Err(invalid("unsupported sparse file"));
+        }
+        EntryKind::File => ItemKind::File(0, entry.size),
+        EntryKind::HardLink => ItemKind::HardLink(entry.link_target.clone()),
+        kind => match Kind::of_entry(kind, &entry.link_target, entry.device) {
+            Some(kind) => ItemKind::Other(kind),
+            None => return Err(invalid("unsupported type of entry")),
+        },
+    };
+    let id = |id| u32::try_from(id).map_err(|_| invalid("invalid owner: expected a 32-bit number"));
+    let owner = (id(entry.metadata.uid)?, id(entry.metadata.gid)?);
+    let metadata = entry.metadata.clone();
+    Ok(Item {
+        path,
+        kind,
+        metadata,
+        owner,
+    })
 }
 
 /// Refuses names that escape the root, are too long, or are whiteouts in a layer.

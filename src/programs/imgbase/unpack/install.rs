@@ -3,15 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
-use md5::{Digest as _, Md5};
-
 use super::decode::{Decoded, Item, ItemKind, invalid, text};
 use super::package::{DebToUnpack, Diversion};
 use crate::base::debian::{Member, Unpacked, Version, relation};
 use crate::base::rootfs::{Contents, Kind, Node, Origin, Rootfs};
 use crate::blob::FileRange;
 use crate::error::{At, Error, Fault, Result};
-use crate::layer::clean_path;
+use crate::layer::{clean_path, parent};
 use crate::programs::imgbase::Base;
 
 /// Installs packages into a base.
@@ -87,7 +85,7 @@ impl<'b> Installer<'b> {
                 && let Some(contents) = work.files.get(item.path.as_slice())
                 && !conffiles.contains(&item.path)
             {
-                let sum = md5(contents)?;
+                let sum = contents.md5()?;
                 sums.extend_from_slice(sum.as_bytes());
                 sums.extend_from_slice(b"  ");
                 sums.extend_from_slice(&item.path);
@@ -113,7 +111,7 @@ impl<'b> Installer<'b> {
     fn item<'i>(&mut self, work: &mut Work<'i>, item: &'i Item) -> Result<bool> {
         let diverted = self.diverted(&item.path, &work.package);
         let path = self.base.rootfs.resolve(&diverted)?;
-        if let ItemKind::Directory = item.kind {
+        if let ItemKind::Other(Kind::Directory) = item.kind {
             return self.directory(work, item, path).map(|()| true);
         }
         if let ItemKind::File(offset, size) = item.kind {
@@ -147,14 +145,10 @@ impl<'b> Installer<'b> {
             }
         }
         let kind = match &item.kind {
-            ItemKind::Directory => Kind::Directory,
+            ItemKind::Other(kind) => kind.clone(),
             ItemKind::File(offset, size) => {
                 Kind::File(Contents::Range(work.contents.slice(*offset, *size)))
             }
-            ItemKind::Symlink(target) => Kind::Symlink(target.clone()),
-            ItemKind::CharDevice(major, minor) => Kind::CharDevice(*major, *minor),
-            ItemKind::BlockDevice(major, minor) => Kind::BlockDevice(*major, *minor),
-            ItemKind::Fifo => Kind::Fifo,
             ItemKind::HardLink(link) => {
                 let from = self.base.rootfs.resolve(&target)?;
                 let node = self.base.rootfs.get(&from);
@@ -194,7 +188,8 @@ impl<'b> Installer<'b> {
         if existing.kind == Kind::Directory {
             return Err(invalid("cannot replace a directory"));
         }
-        if let (Kind::Symlink(_), ItemKind::Symlink(target)) = (&existing.kind, &item.kind)
+        if let (Kind::Symlink(_), ItemKind::Other(Kind::Symlink(target))) =
+            (&existing.kind, &item.kind)
             && same_directory(tree, path, target)
         {
             return Ok(Resolution::Shared);
@@ -265,15 +260,13 @@ struct Work<'i> {
 
 impl Work<'_> {
     fn node(&self, item: &Item, kind: Kind) -> Node {
-        let is_link = matches!(kind, Kind::Symlink(_));
-        Node {
-            kind,
-            mode: if is_link { 0o777 } else { item.mode },
-            uid: item.uid,
-            gid: item.gid,
-            mtime: item.mtime,
-            xattrs: item.xattrs.clone(),
-            origin: self.package.origin,
+        let node = Node::of_entry(kind, &item.metadata, item.owner).from(self.package.origin);
+        match node.kind {
+            Kind::Symlink(_) => Node {
+                mode: 0o777,
+                ..node
+            },
+            _ => node,
         }
     }
 
@@ -297,10 +290,7 @@ impl Work<'_> {
                 Some(ours) => same_bytes(ours, other)?,
                 None => false,
             },
-            (ItemKind::Symlink(ours), Kind::Symlink(other)) => ours == other,
-            (ItemKind::CharDevice(a, b), Kind::CharDevice(c, d))
-            | (ItemKind::BlockDevice(a, b), Kind::BlockDevice(c, d)) => (a, b) == (c, d),
-            (ItemKind::Fifo, Kind::Fifo) => true,
+            (ItemKind::Other(ours), other) => ours == other,
             _ => false,
         })
     }
@@ -323,10 +313,9 @@ fn leads_to_directory(tree: &Rootfs, path: &[u8]) -> Option<Vec<u8>> {
 
 /// Returns whether an resolved link and one that would replace it lead to the same directory.
 fn same_directory(tree: &Rootfs, path: &[u8], target: &[u8]) -> bool {
-    let parent = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
     let other = match target.first() {
         Some(b'/') => target.to_vec(),
-        _ => [&path[..parent], b"/", target].concat(),
+        _ => [parent(path), b"/", target].concat(),
     };
     let resolved = leads_to_directory(tree, path);
     resolved.is_some() && resolved == leads_to_directory(tree, &other)
@@ -378,20 +367,6 @@ fn same_bytes(one: &Contents, other: &Contents) -> Result<bool> {
         other.read_exact(&mut b[..n]).map_err(failed)?;
         if a[..n] != b[..n] {
             return Ok(false);
-        }
-    }
-}
-
-fn md5(contents: &Contents) -> Result<String> {
-    let mut reader = contents.reader()?;
-    let mut hash = Md5::new();
-    let mut bytes = vec![0; 64 << 10];
-    loop {
-        match reader.read(&mut bytes) {
-            Ok(0) => return Ok(hex::encode(hash.finalize())),
-            Ok(n) => hash.update(&bytes[..n]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::io("read", error)),
         }
     }
 }

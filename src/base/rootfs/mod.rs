@@ -22,9 +22,7 @@ use crate::layer::{clean_path, parent};
 
 pub use contents::{Contents, Reader};
 pub use node::{Kind, Node, Origin};
-
-/// Maximum number of symbolic links in the resolution of one path, as in Linux.
-pub const MAX_LINKS: usize = 40;
+pub use paths::{MAX_LINKS, resolve_links};
 
 /// Tree of nodes. The root is always a directory.
 #[derive(Debug, Clone)]
@@ -48,6 +46,14 @@ pub struct Named<'t> {
     pub node: &'t Node,
     /// Inode, shared by hard links.
     pub inode: Inode,
+}
+
+impl<'t> Named<'t> {
+    /// Returns the last component of the path.
+    pub fn name(&self) -> &'t [u8] {
+        let start = parent(self.path).len();
+        self.path[start..].strip_prefix(b"/").unwrap_or(self.path)
+    }
 }
 
 /// Result of an insertion.
@@ -82,6 +88,11 @@ impl Rootfs {
     /// Returns the node at a clean path; links are not followed.
     pub fn get(&self, path: &[u8]) -> Option<&Node> {
         self.nodes.get(self.names.get(path)?.0 as usize)
+    }
+
+    /// Returns the kind of the node at a clean path; links are not followed.
+    pub fn kind(&self, path: &[u8]) -> Option<&Kind> {
+        self.get(path).map(|node| &node.kind)
     }
 
     /// Returns the node at a clean path for modification; a change applies to all hard links.
@@ -152,40 +163,12 @@ impl Rootfs {
     }
 
     fn walk_links(&self, path: &[u8], follow_last: bool) -> Result<Vec<u8>> {
-        let mut done: Vec<u8> = Vec::with_capacity(path.len());
-        // Remaining components, the next one last.
-        let mut remaining: Vec<Vec<u8>> =
-            paths::components(path).rev().map(<[u8]>::to_vec).collect();
-        let mut links = 0;
-        while let Some(component) = remaining.pop() {
-            if component == b".." {
-                done.truncate(parent(&done).len());
-                continue;
-            }
-            let start = done.len();
-            if !done.is_empty() {
-                done.push(b'/');
-            }
-            done.extend(component);
-            let is_last = remaining.is_empty();
-            match self.get(&done).map(|node| &node.kind) {
-                Some(Kind::Symlink(target)) if follow_last || !is_last => {
-                    links += 1;
-                    if links > MAX_LINKS {
-                        return Err(entry("too many symbolic links"));
-                    }
-                    match target.first() {
-                        Some(b'/') => done.clear(),
-                        _ => done.truncate(start),
-                    }
-                    remaining.extend(paths::components(target).rev().map(<[u8]>::to_vec));
-                }
-                Some(Kind::Directory) | None => {}
-                Some(_) if is_last => {}
-                Some(_) => return Err(entry("parent is not a directory")),
-            }
-        }
-        Ok(done)
+        resolve_links(path, |done, is_last| match self.kind(done) {
+            Some(Kind::Symlink(target)) if follow_last || !is_last => Ok(Some(target.clone())),
+            Some(Kind::Directory) | None => Ok(None),
+            Some(_) if is_last => Ok(None),
+            Some(_) => Err(entry("parent is not a directory")),
+        })
     }
 
     /// Inserts a node at a path. Missing parent directories are created with mode 755 and the same origin.
@@ -207,10 +190,8 @@ impl Rootfs {
             match self.get(&target) {
                 Some(directory) if directory.kind == Kind::Directory => {
                     let previous = Some(directory.clone());
-                    return Ok(Put {
-                        path: target,
-                        previous,
-                    });
+                    let path = target;
+                    return Ok(Put { path, previous });
                 }
                 Some(_) => return Err(fail("cannot replace another file type with a directory")),
                 None if target != resolved => {
@@ -218,20 +199,12 @@ impl Rootfs {
                 }
                 None => {}
             }
-        } else if matches!(
-            self.get(&resolved).map(|node| &node.kind),
-            Some(Kind::Directory)
-        ) {
+        } else if self.kind(&resolved) == Some(&Kind::Directory) {
             return Err(fail("cannot replace a directory"));
         }
         self.make_parents(&resolved, &node);
-        let previous = self.get(&resolved).cloned();
         let inode = self.add(node);
-        self.names.insert(resolved.clone(), inode);
-        Ok(Put {
-            path: resolved,
-            previous,
-        })
+        Ok(self.insert(resolved, inode))
     }
 
     /// Creates a hard link to an existing file. Both paths are resolved as in [`Rootfs::resolve`].
@@ -252,17 +225,12 @@ impl Rootfs {
             Some(named) => named.inode,
         };
         let resolved = self.resolve(path)?;
-        if let Some(Kind::Directory) = self.get(&resolved).map(|node| &node.kind) {
+        if let Some(Kind::Directory) = self.kind(&resolved) {
             return Err(entry("cannot replace a directory").at(text(path)));
         }
         let like = self.nodes[inode.0 as usize].clone();
         self.make_parents(&resolved, &like);
-        let previous = self.get(&resolved).cloned();
-        self.names.insert(resolved.clone(), inode);
-        Ok(Put {
-            path: resolved,
-            previous,
-        })
+        Ok(self.insert(resolved, inode))
     }
 
     /// Removes a path and everything below it. Returns whether the path existed.
@@ -286,7 +254,7 @@ impl Rootfs {
     /// As [`Rootfs::follow`] and [`Contents::bytes`]. The context is the path.
     pub fn read(&self, path: &[u8], limit: u64) -> Result<Option<Vec<u8>>> {
         let target = self.follow(path)?;
-        match self.get(&target).map(|node| &node.kind) {
+        match self.kind(&target) {
             Some(Kind::File(contents)) => contents.bytes(limit).map(Some).at(|| text(path)),
             _ => Ok(None),
         }
@@ -308,6 +276,12 @@ impl Rootfs {
             });
             self.names.insert(path, inode);
         }
+    }
+
+    fn insert(&mut self, path: Vec<u8>, inode: Inode) -> Put {
+        let previous = self.get(&path).cloned();
+        self.names.insert(path.clone(), inode);
+        Put { path, previous }
     }
 
     fn add(&mut self, node: Node) -> Inode {

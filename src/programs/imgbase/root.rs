@@ -1,13 +1,13 @@
 //! A directory of the host that is read as a root directory: absolute links stay within it.
 
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::io::ErrorKind::{NotADirectory, NotFound};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use crate::base::rootfs::MAX_LINKS;
+use crate::base::rootfs::resolve_links;
 use crate::blob::open_regular;
-use crate::error::{At, Error, Fault, Result};
-use crate::layer::parent;
+use crate::error::{At, Error, Result};
 
 /// A directory of the host that is read as `/`.
 pub struct Root {
@@ -46,54 +46,28 @@ impl Root {
     }
 
     fn walk(&self, path: &[u8]) -> Result<Option<Resolved>> {
-        let parts = |path: &[u8]| -> Vec<Vec<u8>> {
-            let parts = path.split(|byte| *byte == b'/').rev();
-            let parts = parts.filter(|part| !matches!(*part, b"" | b"."));
-            parts.map(<[u8]>::to_vec).collect()
-        };
-        let mut ahead = parts(path);
-        let mut resolved = Resolved::default();
-        while let Some(part) = ahead.pop() {
-            let cut = resolved.path.len();
-            if part == b".." {
-                resolved.path.truncate(parent(&resolved.path).len());
-                continue;
-            }
-            if cut > 0 {
-                resolved.path.push(b'/');
-            }
-            resolved.path.extend(part);
-            let outside = self.outside(&resolved.path);
-            let metadata = match std::fs::symlink_metadata(&outside) {
-                Ok(metadata) => metadata,
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
-                    ) =>
-                {
-                    return Ok(None);
+        let mut links = Vec::new();
+        let mut is_missing = false;
+        let read = |error| Error::io("read", error);
+        let path = resolve_links(path, |path, _| {
+            let outside = self.outside(path);
+            match std::fs::symlink_metadata(&outside) {
+                _ if is_missing => Ok(None),
+                Ok(metadata) if metadata.is_symlink() => {
+                    let target = std::fs::read_link(&outside).map_err(read)?;
+                    let target = target.into_os_string().into_vec();
+                    links.push((path.to_vec(), target.clone()));
+                    Ok(Some(target))
                 }
-                Err(error) => return Err(Error::io("read", error)),
-            };
-            if metadata.is_symlink() {
-                let target =
-                    std::fs::read_link(&outside).map_err(|error| Error::io("read", error))?;
-                let target = target.as_os_str().as_bytes().to_vec();
-                if resolved.links.len() >= MAX_LINKS {
-                    let why = "too many symbolic links";
-                    return Err(Fault::Entry { why }.into());
+                Ok(_) => Ok(None),
+                Err(error) if matches!(error.kind(), NotFound | NotADirectory) => {
+                    is_missing = true;
+                    Ok(None)
                 }
-                ahead.extend(parts(&target));
-                let link = resolved.path.clone();
-                match target.first() {
-                    Some(b'/') => resolved.path.clear(),
-                    _ => resolved.path.truncate(cut),
-                }
-                resolved.links.push((link, target));
+                Err(error) => Err(read(error)),
             }
-        }
-        Ok(Some(resolved))
+        })?;
+        Ok((!is_missing).then_some(Resolved { path, links }))
     }
 
     /// Returns the bytes of a file, links followed; `None` if it is missing.

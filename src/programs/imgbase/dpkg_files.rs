@@ -21,17 +21,40 @@ pub(crate) trait ReadFile {
     /// # Errors
     /// `Limit` for a file that is too large, `BadLink`, `Io`.
     fn read_file(&self, path: &str) -> Result<Option<Vec<u8>>>;
+
+    /// Returns the names in a directory, links followed; none if it is missing.
+    ///
+    /// # Errors
+    /// `Entry` and `Io` for a directory of the host.
+    fn names(&self, directory: &str) -> Result<Vec<String>>;
 }
 
 impl ReadFile for Root {
     fn read_file(&self, path: &str) -> Result<Option<Vec<u8>>> {
         self.text(path.as_bytes())
     }
+
+    fn names(&self, directory: &str) -> Result<Vec<String>> {
+        let names = Root::names(self, directory.as_bytes())?.into_iter();
+        Ok(names
+            .map(|name| String::from_utf8_lossy(&name).into_owned())
+            .collect())
+    }
 }
 
 impl ReadFile for Rootfs {
     fn read_file(&self, path: &str) -> Result<Option<Vec<u8>>> {
         self.read(path.as_bytes(), MAX_FILE)
+    }
+
+    fn names(&self, directory: &str) -> Result<Vec<String>> {
+        let Ok(directory) = self.follow(directory.as_bytes()) else {
+            return Ok(Vec::new());
+        };
+        let names = self.children(&directory).map(|named| named.name());
+        Ok(names
+            .map(|name| String::from_utf8_lossy(name).into_owned())
+            .collect())
     }
 }
 

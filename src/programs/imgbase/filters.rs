@@ -112,7 +112,7 @@ impl Filters {
 }
 
 /// Matches a pattern of `fnmatch(3)` without flags: `*` and `?` match `/`, too.
-pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     // Position after the last `*`, and the end of the text that it matches.
     let mut star: Option<(usize, usize)> = None;

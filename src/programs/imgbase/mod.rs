@@ -12,6 +12,7 @@ pub mod host;
 pub mod image;
 pub mod installed;
 pub mod layers;
+mod loader_config;
 mod mode;
 pub mod owner_file;
 pub mod pack;

@@ -7,6 +7,7 @@ use crate::base::debian::Unpacked;
 use crate::base::rootfs::{Kind, Node, Origin};
 use crate::error::Result;
 use crate::programs::imgbase::Base;
+use crate::programs::imgbase::dpkg_files::ReadFile;
 
 /// Largest file of the tree that is read, in bytes; the largest in practice is the certificate bundle.
 pub(super) const MAX_READ: u64 = 16 << 20;
@@ -115,17 +116,8 @@ impl<'a> TreeEditor<'a> {
 
     /// Returns the names of a directory's entries, sorted; none if it is missing.
     pub(super) fn children(&self, directory: &str) -> Vec<String> {
-        let Ok(directory) = self.base.rootfs.follow(directory.as_bytes()) else {
-            return Vec::new();
-        };
-        let start = match directory.is_empty() {
-            true => 0,
-            false => directory.len() + 1,
-        };
-        let children = self.base.rootfs.children(&directory);
-        children
-            .map(|named| String::from_utf8_lossy(&named.path[start..]).into_owned())
-            .collect()
+        // Reading the names of a tree in memory does not fail.
+        self.base.rootfs.names(directory).unwrap_or_default()
     }
 
     /// Adds a note for the report.

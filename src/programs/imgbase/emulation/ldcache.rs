@@ -11,13 +11,7 @@ use super::editor::TreeEditor;
 use crate::base::elf::{Abi, Elf, Kind, Target, machine};
 use crate::base::rootfs::{Kind as NodeKind, Node, Rootfs};
 use crate::error::Result;
-use crate::glob::{Dialect, Glob};
-
-const CONF: &str = "etc/ld.so.conf";
-/// Maximum number of included files.
-const MAX_INCLUDES: usize = 256;
-/// Maximum number of directories.
-const MAX_DIRECTORIES: usize = 1024;
+use crate::programs::imgbase::loader_config::{self, CONF};
 
 /// An entry of the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,40 +86,22 @@ fn scan(rootfs: &Rootfs, machine: Option<u16>) -> Result<Found> {
     let mut found = Found::default();
     let mut seen = BTreeSet::new();
     for directory in directories(rootfs)? {
-        let resolved = match rootfs.follow(&directory) {
-            Ok(resolved) => resolved,
-            Err(_) => continue,
+        let Ok(resolved) = rootfs.follow(&directory) else {
+            continue;
         };
-        if rootfs
-            .get(&resolved)
-            .is_none_or(|node| node.kind != NodeKind::Directory)
-            || !seen.insert(resolved.clone())
-        {
+        if rootfs.kind(&resolved) != Some(&NodeKind::Directory) || !seen.insert(resolved.clone()) {
             continue;
         }
-        scan_directory(
-            rootfs,
-            &directory,
-            &resolved,
-            None,
-            &mut machine,
-            &mut found,
-        )?;
+        let mut scan = |written: &[u8], directory: &[u8], hwcaps: Option<&[u8]>| {
+            scan_directory(rootfs, written, directory, hwcaps, &mut machine, &mut found)
+        };
+        scan(&directory, &resolved, None)?;
         let hwcaps = [resolved.as_slice(), b"/glibc-hwcaps"].concat();
-        for named in rootfs
-            .children(&hwcaps)
-            .filter(|named| named.node.kind == NodeKind::Directory)
-        {
+        let children = rootfs.children(&hwcaps);
+        for named in children.filter(|named| named.node.kind == NodeKind::Directory) {
             let name = &named.path[hwcaps.len() + 1..];
             let written = [directory.as_slice(), b"/glibc-hwcaps/", name].concat();
-            scan_directory(
-                rootfs,
-                &written,
-                named.path,
-                Some(name),
-                &mut machine,
-                &mut found,
-            )?;
+            scan(&written, named.path, Some(name))?;
         }
     }
     Ok(found)
@@ -133,72 +109,9 @@ fn scan(rootfs: &Rootfs, machine: Option<u16>) -> Result<Found> {
 
 /// Returns the directories as written: those of `ld.so.conf` and included files, then the built-in ones.
 fn directories(rootfs: &Rootfs) -> Result<Vec<Vec<u8>>> {
-    let mut directories = Vec::new();
-    // Remaining lines, the next one last.
-    let mut lines: Vec<String> = Vec::new();
-    let mut included = 0;
-    let take = |lines: &mut Vec<String>, path: &str| -> Result<()> {
-        if let Some(bytes) = rootfs.read(path.as_bytes(), super::editor::MAX_READ)? {
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            lines.extend(text.lines().rev().map(str::to_owned));
-        }
-        Ok(())
-    };
-    take(&mut lines, CONF)?;
-    while let Some(line) = lines.pop() {
-        let line = line.split('#').next().unwrap_or_default().trim();
-        if let Some(patterns) = line
-            .strip_prefix("include")
-            .filter(|rest| rest.starts_with([' ', '\t']))
-        {
-            for pattern in patterns.split_ascii_whitespace().rev() {
-                let pattern = match pattern.starts_with('/') {
-                    true => pattern.to_owned(),
-                    false => format!("/etc/{pattern}"),
-                };
-                for path in matching(rootfs, &pattern).iter().rev() {
-                    included += 1;
-                    if included <= MAX_INCLUDES {
-                        take(&mut lines, path)?;
-                    }
-                }
-            }
-            continue;
-        }
-        let directory = line
-            .split('=')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .trim_end_matches('/');
-        if directory.starts_with('/') && directories.len() < MAX_DIRECTORIES {
-            directories.push(directory.as_bytes().to_vec());
-        }
-    }
+    let mut directories = loader_config::directories(rootfs)?;
     directories.extend([b"/lib".to_vec(), b"/usr/lib".to_vec()]);
     Ok(directories)
-}
-
-/// Returns the files that match a pattern, sorted; only the file name may contain wildcards.
-fn matching(rootfs: &Rootfs, pattern: &str) -> Vec<String> {
-    let (directory, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
-    let Ok(glob) = Glob::new(name, Dialect::Shell) else {
-        return Vec::new();
-    };
-    let Ok(resolved) = rootfs.follow(directory.as_bytes()) else {
-        return Vec::new();
-    };
-    let children = rootfs.children(&resolved);
-    let names = children
-        .map(|named| String::from_utf8_lossy(&named.path[resolved.len() + 1..]).into_owned());
-    let mut paths: Vec<String> = names
-        .filter(|name| {
-            glob.is_match(name.as_bytes()) && (!name.starts_with('.') || pattern.contains("/."))
-        })
-        .map(|name| format!("{directory}/{name}"))
-        .collect();
-    paths.sort_unstable();
-    paths
 }
 
 /// A library in one directory.
@@ -265,19 +178,13 @@ fn scan_directory(
             is_link,
             flags: flags(&elf),
         };
-        match libraries.get(&soname) {
-            // A file has precedence over a link, then the higher version.
-            Some(known) => {
-                let is_better = !new.is_link && known.is_link
-                    || new.is_link == known.is_link
-                        && compare(&known.file, &new.file) == Ordering::Less;
-                if is_better {
-                    libraries.insert(soname, new);
-                }
-            }
-            None => {
-                libraries.insert(soname, new);
-            }
+        // A file has precedence over a link, then the higher version.
+        let is_better = libraries.get(&soname).is_none_or(|known| {
+            let by_kind = new.is_link.cmp(&known.is_link);
+            by_kind.then_with(|| compare(&known.file, &new.file)) == Ordering::Less
+        });
+        if is_better {
+            libraries.insert(soname, new);
         }
     }
     for (soname, library) in libraries {

@@ -2,7 +2,7 @@
 
 use crate::base::elf::{Elf, Libc, Target, machine};
 use crate::error::Result;
-use crate::programs::imgbase::filters::matches;
+use crate::programs::imgbase::loader_config;
 use crate::programs::imgbase::root::Root;
 
 /// A loaded file.
@@ -71,8 +71,7 @@ pub fn directories(
                 }
             }
             expand(object.elf.runpath.as_deref(), object, &mut directories);
-            let mut configured = Vec::new();
-            configuration(root, b"etc/ld.so.conf", 0, &mut configured)?;
+            let configured = loader_config::directories(root)?;
             let usual = usual(object.elf.target);
             directories.extend(configured.into_iter().map(|path| Directory {
                 by_cache: !usual.iter().any(|known| known.as_bytes() == path),
@@ -209,52 +208,6 @@ fn replace(text: &[u8], name: &str, by: &[u8]) -> Vec<u8> {
         }
     }
     out
-}
-
-/// Reads the directories of `ld.so.conf` and of the files that it includes.
-fn configuration(
-    root: &Root,
-    path: &[u8],
-    depth: u32,
-    directories: &mut Vec<Vec<u8>>,
-) -> Result<()> {
-    let text = match depth < 8 && directories.len() < 1000 {
-        true => root.text(path)?,
-        false => None,
-    };
-    for line in text.unwrap_or_default().split(|byte| *byte == b'\n') {
-        let line = line.split(|byte| *byte == b'#').next().unwrap_or_default();
-        let line = line.trim_ascii();
-        match line
-            .strip_prefix(b"include")
-            .filter(|rest| rest.first().is_some_and(u8::is_ascii_whitespace))
-        {
-            Some(pattern) => {
-                let pattern = pattern.trim_ascii();
-                let pattern = match pattern.strip_prefix(b"/") {
-                    Some(pattern) => pattern.to_vec(),
-                    None => [b"etc/".as_slice(), pattern].concat(),
-                };
-                // Patterns are supported in the last part only.
-                let cut = pattern.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
-                let (directory, name) = pattern.split_at(cut);
-                let name = name.strip_prefix(b"/").unwrap_or(name);
-                for found in root.names(directory)? {
-                    if matches(name, &found) && !found.starts_with(b".") {
-                        let path = [directory, b"/", &found].concat();
-                        configuration(root, &path, depth + 1, directories)?;
-                    }
-                }
-            }
-            None if line.starts_with(b"/") => {
-                // `DIR=TYPE` is an obsolete form.
-                let directory = line.split(|byte| *byte == b'=').next().unwrap_or(line);
-                directories.push(directory.trim_ascii_end().to_vec());
-            }
-            None => {}
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

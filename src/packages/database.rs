@@ -1,7 +1,7 @@
 //! The packages of an image, read file by file.
 
 use super::kind::DatabaseKind;
-use super::package::Package;
+use super::package::{Manager, Package};
 use super::{apk, dpkg, language, rpm};
 use crate::error::{At, Error, Fault, Result};
 
@@ -68,18 +68,11 @@ impl Packages {
     /// Sorts the packages, so that the order of the files does not matter.
     #[must_use]
     pub fn sorted(mut self) -> Self {
-        self.list.sort_by(|a, b| {
-            let key = |one: &Package| {
-                let names = (one.name.clone(), one.version.clone());
-                (
-                    one.manager,
-                    names,
-                    one.architecture.clone(),
-                    one.place.clone(),
-                )
-            };
-            key(a).cmp(&key(b))
-        });
+        fn key(one: &Package) -> (Manager, [&str; 4]) {
+            let texts = [&one.name, &one.version, &one.architecture, &one.place];
+            (one.manager, texts.map(String::as_str))
+        }
+        self.list.sort_by(|a, b| key(a).cmp(&key(b)));
         self
     }
 }

@@ -25,43 +25,33 @@ impl DatabaseKind {
     pub fn of(path: &[u8]) -> Option<Self> {
         let path = std::str::from_utf8(path).ok()?;
         let (directory, name) = path.rsplit_once('/')?;
-        match directory {
-            "var/lib/dpkg" | "usr/lib/opkg" | "var/lib/opkg" if name == "status" => {
-                return Some(DatabaseKind::Dpkg);
-            }
-            "var/lib/dpkg/status.d" if !name.ends_with(".md5sums") && !name.starts_with('.') => {
-                return Some(DatabaseKind::Dpkg);
-            }
-            "lib/apk/db" | "usr/lib/apk/db" if name == "installed" => {
-                return Some(DatabaseKind::Apk);
-            }
-            "var/lib/rpm" | "usr/lib/sysimage/rpm" | "usr/share/rpm" => {
-                return match name {
-                    "rpmdb.sqlite" => Some(DatabaseKind::RpmSqlite),
-                    "Packages" | "Packages.db" => Some(DatabaseKind::RpmOther),
-                    _ => None,
-                };
-            }
-            _ => {}
-        }
         let parent = directory.rsplit('/').next().unwrap_or(directory);
         let is_python = match name {
             "METADATA" => parent.ends_with(".dist-info"),
             "PKG-INFO" => parent.ends_with(".egg-info") || parent == "EGG-INFO",
             _ => name.ends_with(".egg-info"),
         };
-        if is_python {
-            return Some(DatabaseKind::Python);
-        }
-        if name == "package.json" {
-            let mut parts = directory.rsplit('/').skip(1);
-            let above = parts.next().unwrap_or_default();
-            let scoped = above.starts_with('@') && parts.next() == Some("node_modules");
-            if above == "node_modules" || scoped {
-                return Some(DatabaseKind::Npm);
+        let mut parts = directory.rsplit('/').skip(1);
+        let above = parts.next().unwrap_or_default();
+        let scoped = above.starts_with('@') && parts.next() == Some("node_modules");
+        let is_npm = name == "package.json" && (above == "node_modules" || scoped);
+        Some(match (directory, name) {
+            ("var/lib/dpkg" | "usr/lib/opkg" | "var/lib/opkg", "status") => DatabaseKind::Dpkg,
+            ("var/lib/dpkg/status.d", name)
+                if !name.ends_with(".md5sums") && !name.starts_with('.') =>
+            {
+                DatabaseKind::Dpkg
             }
-        }
-        None
+            ("lib/apk/db" | "usr/lib/apk/db", "installed") => DatabaseKind::Apk,
+            ("var/lib/rpm" | "usr/lib/sysimage/rpm" | "usr/share/rpm", name) => match name {
+                "rpmdb.sqlite" => DatabaseKind::RpmSqlite,
+                "Packages" | "Packages.db" => DatabaseKind::RpmOther,
+                _ => return None,
+            },
+            _ if is_python => DatabaseKind::Python,
+            _ if is_npm => DatabaseKind::Npm,
+            _ => return None,
+        })
     }
 }
 

@@ -179,12 +179,8 @@ impl<'a> Header<'a> {
             INT64 => 8,
             _ => return Vec::new(),
         };
-        let number = |bytes: &[u8]| {
-            bytes
-                .iter()
-                .fold(0, |value, &byte| value << 8 | u64::from(byte))
-        };
-        bytes.chunks_exact(width).take(count).map(number).collect()
+        let numbers = bytes.chunks_exact(width).take(count);
+        numbers.map(sqlite::big_endian).collect()
     }
 }
 

@@ -161,9 +161,14 @@ impl<'a> Database<'a> {
     }
 }
 
+/// Number of at most eight bytes, the most significant first.
+pub(super) fn big_endian(bytes: &[u8]) -> u64 {
+    let bytes = bytes.iter();
+    bytes.fold(0, |value, &byte| value << 8 | u64::from(byte))
+}
+
 fn be32(bytes: &[u8]) -> Option<u64> {
-    let bytes = bytes.first_chunk::<4>()?;
-    Some(u64::from(u32::from_be_bytes(*bytes)))
+    Some(big_endian(bytes.first_chunk::<4>()?))
 }
 
 /// Parses a number of one to nine bytes. Returns it with their count.
@@ -214,11 +219,7 @@ impl<'a> Columns<'a> {
         match *self.0.get(i)? {
             (8, _) => Some(0),
             (9, _) => Some(1),
-            (1..=6, bytes) => Some(
-                bytes
-                    .iter()
-                    .fold(0, |value, &byte| value << 8 | u64::from(byte)),
-            ),
+            (1..=6, bytes) => Some(big_endian(bytes)),
             _ => None,
         }
     }

@@ -17,6 +17,14 @@ pub struct Page {
     pub text: &'static str,
 }
 
+impl Page {
+    /// Documentation of a subcommand, whose program states what is shared.
+    pub const fn subcommand(name: &'static str, text: &'static str) -> Self {
+        let uses = Uses::NOTHING;
+        Page { name, uses, text }
+    }
+}
+
 /// Use of options, variables and images that programs share.
 #[derive(Debug, Clone, Copy)]
 pub struct Uses {

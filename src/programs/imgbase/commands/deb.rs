@@ -6,7 +6,7 @@ use super::ImageArgs;
 use super::lock_args::{LockArgs, PackageSet};
 use crate::base::debian::LockedPackage;
 use crate::blob::Meter;
-use crate::cli::{Common, Io, Page, Uses, Verdict, no_effect, source_date_epoch};
+use crate::cli::{Common, Io, Page, Verdict, no_effect, source_date_epoch};
 use crate::error::Result;
 use crate::programs::imgbase::deb::{DebOptions, deb};
 use crate::programs::imgbase::emulation::{Database, EmulationOptions};
@@ -15,11 +15,7 @@ use crate::programs::imgbase::{Base, check};
 use crate::spec::Platform;
 
 /// Documentation of the subcommand.
-pub const PAGE: Page = Page {
-    name: "deb",
-    uses: Uses::NOTHING,
-    text: include_str!("../page-deb.md"),
-};
+pub const PAGE: Page = Page::subcommand("deb", include_str!("../page-deb.md"));
 
 /// Make a base image of Debian packages
 #[derive(Debug, Clone, clap::Args)]

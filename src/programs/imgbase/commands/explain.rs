@@ -4,16 +4,12 @@ use super::Selection;
 use super::sources::universe;
 use crate::base::debian::solver::{Reason, Wanted};
 use crate::base::debian::{Explanation, NotTaken, Step, explain, solve};
-use crate::cli::{Common, Io, Page, Uses, Verdict, no_effect};
+use crate::cli::{Common, Io, Page, Verdict, no_effect};
 use crate::error::Result;
 use crate::escape;
 
 /// Documentation of the subcommand.
-pub const PAGE: Page = Page {
-    name: "explain",
-    uses: Uses::NOTHING,
-    text: include_str!("../page-explain.md"),
-};
+pub const PAGE: Page = Page::subcommand("explain", include_str!("../page-explain.md"));
 
 /// Explain why packages are selected, or not
 #[derive(Debug, Clone, clap::Args)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::ImageArgs;
 use crate::base::debian::read_debs;
 use crate::base::debian::solver::Wanted;
-use crate::cli::{Common, Io, Page, Uses, Verdict, no_effect, source_date_epoch};
+use crate::cli::{Common, Io, Page, Verdict, no_effect, source_date_epoch};
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::programs::imgbase::emulation::EmulationOptions;
@@ -13,11 +13,7 @@ use crate::programs::imgbase::host::{Essential, HostOptions, Modified, host};
 use crate::programs::imgbase::{Base, check};
 
 /// Documentation of the subcommand.
-pub const PAGE: Page = Page {
-    name: "host",
-    uses: Uses::NOTHING,
-    text: include_str!("../page-host.md"),
-};
+pub const PAGE: Page = Page::subcommand("host", include_str!("../page-host.md"));
 
 /// Make an image of packages of the running system
 #[derive(Debug, Clone, clap::Args)]

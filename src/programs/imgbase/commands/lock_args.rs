@@ -102,7 +102,7 @@ fn by_request(selection: &Selection, merged: bool, io: &mut Io) -> Result<Packag
     let variant = selection.variant;
     let mut lock = Lock::new(
         &available.architecture,
-        variant.name(),
+        &variant.name(),
         available.repositories(),
     );
     let mut debs = Vec::with_capacity(taken.len());

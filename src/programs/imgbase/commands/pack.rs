@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::ImageArgs;
 use super::report_args::bill;
 use crate::blob::{FileRange, Input, Meter, open_regular};
-use crate::cli::{Common, Io, Page, Selecting, Uses, Verdict, owner_arg, source_date_epoch};
+use crate::cli::{Common, Io, Page, Selecting, Verdict, owner_arg, source_date_epoch};
 use crate::disk::{Directory, Options};
 use crate::error::{At, Result};
 use crate::escape;
@@ -18,11 +18,7 @@ use crate::programs::imgbase::{Base, check, emulation, installed};
 const OWNERS: u64 = 256 << 20;
 
 /// Documentation of the subcommand.
-pub const PAGE: Page = Page {
-    name: "pack",
-    uses: Uses::NOTHING,
-    text: include_str!("../page-pack.md"),
-};
+pub const PAGE: Page = Page::subcommand("pack", include_str!("../page-pack.md"));
 
 /// Make a base image of a ready root filesystem
 #[derive(Debug, Clone, clap::Args)]

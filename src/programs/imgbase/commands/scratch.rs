@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::ImageArgs;
 use super::report_args::bill;
 use crate::base::elf::machine;
-use crate::cli::{Common, Io, Page, Uses, Verdict, source_date_epoch};
+use crate::cli::{Common, Io, Page, Verdict, source_date_epoch};
 use crate::error::Result;
 use crate::escape;
 use crate::programs::imgbase::scratch::{Bundle, RequestedFile, scratch};
@@ -13,11 +13,7 @@ use crate::programs::imgbase::{Base, check};
 use crate::spec::Platform;
 
 /// Documentation of the subcommand.
-pub const PAGE: Page = Page {
-    name: "scratch",
-    uses: Uses::NOTHING,
-    text: include_str!("../page-scratch.md"),
-};
+pub const PAGE: Page = Page::subcommand("scratch", include_str!("../page-scratch.md"));
 
 /// Make an image of binaries with the libraries they load
 #[derive(Debug, Clone, clap::Args)]

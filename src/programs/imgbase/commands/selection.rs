@@ -50,21 +50,14 @@ pub enum Variant {
 
 impl Variant {
     /// Returns the name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Variant::None => "none",
-            Variant::Essential => "essential",
-            Variant::Minbase => "minbase",
-            Variant::Important => "important",
-            Variant::Standard => "standard",
-            Variant::Distroless => "distroless",
-        }
+    pub fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
     /// Returns the variant with this name.
     pub fn of_name(name: &str) -> Option<Self> {
-        let mut all = Variant::value_variants().iter().copied();
-        all.find(|variant| variant.name() == name)
+        Variant::from_str(name, false).ok()
     }
 }
 

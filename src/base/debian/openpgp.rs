@@ -338,19 +338,10 @@ fn check_lifetime(key: &impl KeyDetails, own: &Signature, time: i64) -> Result<(
             fingerprint_of(key)
         ));
     }
-    let lifetime = own.key_expiration_time();
-    let lifetime = lifetime
-        .map(|it| i64::from(it.as_secs()))
-        .filter(|it| *it > 0);
-    let ended = |from: Option<i64>, after: Option<i64>| match (from, after) {
-        (Some(from), Some(after)) => from.saturating_add(after) <= time,
-        _ => false,
-    };
-    let validity = own.signature_expiration_time();
-    let validity = validity
-        .map(|it| i64::from(it.as_secs()))
-        .filter(|it| *it > 0);
-    match ended(Some(start), lifetime) || ended(created(own), validity) {
+    let ended = |from: i64, after: u32| after > 0 && from.saturating_add(after.into()) <= time;
+    let lifetime = own.key_expiration_time().map_or(0, |it| it.as_secs());
+    let validity = own.signature_expiration_time().map_or(0, |it| it.as_secs());
+    match ended(start, lifetime) || created(own).is_some_and(|from| ended(from, validity)) {
         true => Err(format!("key {} had expired", fingerprint_of(key))),
         false => Ok(()),
     }

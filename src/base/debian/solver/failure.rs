@@ -67,7 +67,7 @@ pub enum Fact {
 /// Returns the name of a package for messages: `NAME VERSION` or `NAME:ARCH VERSION`.
 pub(in crate::base::debian) fn display_name(universe: &Universe<'_>, choice: Choice) -> String {
     let candidate = universe.candidate(choice);
-    match universe.machine(candidate) == universe.native() {
+    match universe.is_native(choice) {
         true => format!("{} {}", candidate.name, candidate.version),
         false => format!(
             "{}:{} {}",

@@ -131,8 +131,7 @@ impl Wanted {
                 }
             }
         }
-        let is_native =
-            |choice: &Choice| universe.machine(universe.candidate(*choice)) == universe.native();
+        let is_native = |choice: &Choice| universe.is_native(*choice);
         if self.architecture.is_none() && found.iter().any(is_native) {
             found.retain(is_native);
         }

@@ -129,7 +129,7 @@ impl Solver<'_, '_> {
             let candidate = universe.candidate(choice);
             // Only the best package of a name counts; native packages come first.
             if std::mem::replace(&mut last, candidate.name) == candidate.name
-                || universe.machine(candidate) != universe.native()
+                || !universe.is_native(choice)
                 || request
                     .exclude
                     .iter()
@@ -147,10 +147,8 @@ impl Solver<'_, '_> {
                 continue;
             };
             let native = universe.named(candidate.name);
-            let is_native = |choice: &Choice| {
-                universe.machine(universe.candidate(*choice)) == universe.native()
-            };
-            self.add_root(native.filter(is_native).collect(), reason)?;
+            let native = native.filter(|choice| universe.is_native(*choice));
+            self.add_root(native.collect(), reason)?;
         }
         Ok(())
     }

@@ -312,6 +312,11 @@ impl<'t> Universe<'t> {
         }
     }
 
+    /// Returns whether a package is of the native architecture, or of all.
+    pub(in crate::base::debian) fn is_native(&self, choice: Choice) -> bool {
+        self.machine(self.candidate(choice)) == self.native
+    }
+
     /// Returns the packages that satisfy a relation of package `from`, in order of preference: packages of the name, of
     /// the same architecture first, then providers.
     pub(super) fn satisfiers(&self, from: Option<Choice>, relation: &Relation<'_>) -> Vec<Choice> {

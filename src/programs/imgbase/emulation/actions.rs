@@ -114,11 +114,8 @@ fn apply_to(editor: &mut TreeEditor<'_>, action: &Action) -> Result<()> {
         Action::File { path, source, mode } => {
             let contents =
                 Contents::of_path(source).at(|| source.to_string_lossy().into_owned())?;
-            let node = Node {
-                kind: Kind::File(contents),
-                ..Node::file(mode.unwrap_or(default_mode(source)?), "")
-            };
-            editor.put(path, node)
+            let mode = mode.unwrap_or(default_mode(source)?);
+            editor.put(path, Node::of(Kind::File(contents), mode))
         }
     }
 }

@@ -67,11 +67,7 @@ pub(super) fn add(builder: &mut Builder<'_>, bundle: &Bundle) -> Result<()> {
         Bundle::Tz => zones(builder),
         Bundle::Ca => certificates(builder),
         Bundle::Gconv => conversions(builder),
-        Bundle::Tmp => builder
-            .base
-            .rootfs
-            .put(b"tmp", Node::directory(0o1777))
-            .map(drop),
+        Bundle::Tmp => builder.put("tmp", Node::directory(0o1777)),
         Bundle::User(..) => Ok(()),
     }
 }
@@ -89,10 +85,7 @@ fn library_directories(builder: &Builder<'_>) -> Vec<String> {
 }
 
 fn nss(builder: &mut Builder<'_>) -> Result<()> {
-    builder
-        .base
-        .rootfs
-        .put(b"etc/nsswitch.conf", Node::file(0o644, NSSWITCH))?;
+    builder.put("etc/nsswitch.conf", Node::file(0o644, NSSWITCH))?;
     for path in ["/etc/protocols", "/etc/services"] {
         builder.take(path.as_bytes(), 0, None)?;
     }
@@ -117,14 +110,13 @@ fn zones(builder: &mut Builder<'_>) -> Result<()> {
     };
     builder.directory(&outside, directory)?;
     let link = Node::symlink("/usr/share/zoneinfo/Etc/UTC");
-    builder.base.rootfs.put(b"etc/localtime", link)?;
-    Ok(())
+    builder.put("etc/localtime", link)
 }
 
 /// Makes the bundle that TLS libraries read from packaged certificates, because the bundle of the host may have been
 /// edited.
 fn certificates(builder: &mut Builder<'_>) -> Result<()> {
-    const BUNDLE: &[u8] = b"etc/ssl/certs/ca-certificates.crt";
+    const BUNDLE: &str = "etc/ssl/certs/ca-certificates.crt";
     let list = builder.root.text(b"etc/ca-certificates.conf")?;
     let mut names: Vec<Vec<u8>> = list
         .unwrap_or_default()
@@ -141,12 +133,12 @@ fn certificates(builder: &mut Builder<'_>) -> Result<()> {
             if bundle.last() != Some(&b'\n') {
                 bundle.push(b'\n');
             }
-            builder.taken.insert((path, BUNDLE.to_vec()));
+            builder.taken.insert((path, BUNDLE.into()));
         }
     }
     if bundle.is_empty() {
         let usual = [
-            "etc/ssl/certs/ca-certificates.crt",
+            BUNDLE,
             "etc/pki/tls/certs/ca-bundle.crt",
             "etc/ssl/cert.pem",
         ];
@@ -161,17 +153,14 @@ fn certificates(builder: &mut Builder<'_>) -> Result<()> {
         let what = "--with ca for a root without certificates".to_owned();
         return Err(Fault::Unsupported { what }.into());
     }
-    builder.base.rootfs.put(BUNDLE, Node::file(0o644, bundle))?;
+    builder.put(BUNDLE, Node::file(0o644, bundle))?;
     // Further paths that OpenSSL reads, in Debian and elsewhere.
     for (path, target) in [
         ("usr/lib/ssl/certs", "/etc/ssl/certs"),
         ("usr/lib/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt"),
         ("etc/ssl/cert.pem", "certs/ca-certificates.crt"),
     ] {
-        builder
-            .base
-            .rootfs
-            .put(path.as_bytes(), Node::symlink(target))?;
+        builder.put(path, Node::symlink(target))?;
     }
     builder.take(b"/etc/ssl/openssl.cnf", 0, None)?;
     builder.take(b"/usr/lib/ssl/openssl.cnf", 0, None)?;
@@ -216,18 +205,8 @@ pub(super) fn accounts(builder: &mut Builder<'_>, bundles: &[Bundle]) -> Result<
         ));
         group.push_str(&format!("{name}:x:{uid}:\n"));
         let home = format!("home/{name}");
-        builder
-            .base
-            .rootfs
-            .put(home.as_bytes(), Node::directory(0o700).owned(uid, uid))?;
+        builder.put(&home, Node::directory(0o700).owned(uid, uid))?;
     }
-    builder
-        .base
-        .rootfs
-        .put(b"etc/passwd", Node::file(0o644, passwd))?;
-    builder
-        .base
-        .rootfs
-        .put(b"etc/group", Node::file(0o644, group))?;
-    Ok(())
+    builder.put("etc/passwd", Node::file(0o644, passwd))?;
+    builder.put("etc/group", Node::file(0o644, group))
 }

@@ -1,6 +1,9 @@
 //! Files that binaries need to be loaded, copied into a tree.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +11,9 @@ use super::elf_cache::ElfCache;
 use super::search::{self, Object};
 use crate::base::elf::{Elf, Libc};
 use crate::base::rootfs::{Contents, Kind, Node};
+use crate::disk::{Directory, Options};
 use crate::error::{At, Error, Fault, Result};
+use crate::layer::{EntryKind, clean_path, parent};
 use crate::programs::imgbase::Base;
 use crate::programs::imgbase::root::Root;
 
@@ -45,7 +50,6 @@ impl RequestedFile {
 
     /// Returns the absolute path in the image.
     pub fn image_path(&self) -> Vec<u8> {
-        use std::os::unix::ffi::OsStrExt;
         match &self.destination {
             Some(destination) => destination.clone(),
             None if self.file.is_absolute() => self.file.as_os_str().as_bytes().to_vec(),
@@ -106,30 +110,24 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Puts a node at a path of the image.
+    pub(super) fn put(&mut self, path: &str, node: Node) -> Result<()> {
+        self.base.rootfs.put(path.as_bytes(), node).map(drop)
+    }
+
     /// Copies a requested file or directory.
     pub(super) fn add(&mut self, file: &RequestedFile) -> Result<()> {
         let context = || file.file.to_string_lossy().into_owned();
-        let not_found = || {
-            Error::from(Fault::Io {
-                action: "open",
-                source: std::sync::Arc::new(std::io::ErrorKind::NotFound.into()),
-            })
-        };
+        let not_found = || Error::io("open", std::io::ErrorKind::NotFound.into());
         if file.file.is_absolute() {
-            let inside = std::os::unix::ffi::OsStrExt::as_bytes(file.file.as_os_str()).to_vec();
-            let resolved = self
-                .root
-                .resolve(&inside)?
-                .ok_or_else(not_found)
-                .at(context)?;
+            let inside = file.file.as_os_str().as_bytes();
+            let resolved = self.root.resolve(inside)?;
+            let resolved = resolved.ok_or_else(not_found).at(context)?;
             let outside = self.root.outside(&resolved.path);
-            if outside.is_dir() {
-                return self
-                    .directory(&outside, file.destination.as_deref().unwrap_or(&inside))
-                    .at(context);
-            }
-            return match &file.destination {
-                None => self.take(&inside, 0, None).map(drop),
+            let destination = file.destination.as_deref();
+            return match destination {
+                _ if outside.is_dir() => self.directory(&outside, destination.unwrap_or(inside)),
+                None => self.take(inside, 0, None).map(drop),
                 Some(destination) => self.copy(&outside, &resolved.path, destination, 0, None),
             }
             .at(context);
@@ -142,41 +140,36 @@ impl<'a> Builder<'a> {
             return self.directory(&outside, &destination).at(context);
         }
         // Libraries relative to the file are looked up on the host, wherever the root is.
-        let inside = std::os::unix::ffi::OsStrExt::as_bytes(outside.as_os_str()).to_vec();
-        self.copy(&outside, &inside, &destination, 0, None)
+        let inside = outside.as_os_str().as_bytes();
+        self.copy(&outside, inside, &destination, 0, None)
             .at(context)
     }
 
     /// Copies a directory; root owns the copies.
     pub(super) fn directory(&mut self, outside: &Path, destination: &[u8]) -> Result<()> {
-        let options = crate::disk::Options {
+        let options = Options {
             owner: Some((0, 0)),
-            ..crate::disk::Options::default()
+            ..Options::default()
         };
-        let directory = crate::disk::Directory::read(outside, &options)?;
+        let directory = Directory::read(outside, &options)?;
         self.base.rootfs.put(destination, Node::directory(0o755))?;
         for (item, _) in directory.items() {
             let path = [destination, b"/", &item.path].concat();
-            let from = outside
-                .join::<&std::ffi::OsStr>(std::os::unix::ffi::OsStrExt::from_bytes(&item.path));
-            match item.kind {
-                crate::layer::EntryKind::File => {
-                    let inside = std::os::unix::ffi::OsStrExt::as_bytes(from.as_os_str()).to_vec();
-                    self.copy(&from, &inside, &path, 0, None)?;
+            let from = outside.join(OsStr::from_bytes(&item.path));
+            let node = match item.kind {
+                EntryKind::File => {
+                    self.copy(&from, from.as_os_str().as_bytes(), &path, 0, None)?;
                     if let Some(node) = self.base.rootfs.get_mut(&path) {
                         (node.uid, node.gid) = (0, 0);
                     }
+                    continue;
                 }
-                crate::layer::EntryKind::Symlink => {
-                    let node = Node::symlink(&item.link_target).at(item.metadata.mtime.seconds);
-                    self.base.rootfs.put(&path, node)?;
-                }
-                crate::layer::EntryKind::Directory => {
-                    let node = Node::directory(item.metadata.mode).at(item.metadata.mtime.seconds);
-                    self.base.rootfs.put(&path, node)?;
-                }
-                _ => {}
-            }
+                EntryKind::Symlink => Node::symlink(&item.link_target),
+                EntryKind::Directory => Node::directory(item.metadata.mode),
+                _ => continue,
+            };
+            let node = node.at(item.metadata.mtime.seconds);
+            self.base.rootfs.put(&path, node)?;
         }
         Ok(())
     }
@@ -215,8 +208,7 @@ impl<'a> Builder<'a> {
                 continue;
             };
             if metadata.is_dir() {
-                let mode = u16::try_from(metadata.mode() & 0o7777).unwrap_or(0o755);
-                let node = Node::directory(mode).at(metadata.mtime());
+                let node = Node::directory(mode(&metadata)).at(metadata.mtime());
                 self.base.rootfs.put(directory, node)?;
             }
         }
@@ -232,30 +224,16 @@ impl<'a> Builder<'a> {
         depth: u32,
         loader: Option<usize>,
     ) -> Result<()> {
-        let destination = crate::layer::clean_path(destination).path.into_owned();
-        if self
-            .base
-            .rootfs
-            .get(&destination)
-            .is_some_and(|node| node.contents().is_some())
-        {
+        let destination = clean_path(destination).path.into_owned();
+        if let Some(Kind::File(_)) = self.base.rootfs.kind(&destination) {
             return Ok(());
         }
         let contents = Contents::of_path(outside)?;
         let metadata = std::fs::metadata(outside).map_err(|error| Error::io("read", error))?;
-        let system = loader.is_some() || inside == destination;
-        let (uid, gid) = match system {
-            true => (metadata.uid(), metadata.gid()),
-            false => (0, 0),
-        };
-        let node = Node {
-            kind: Kind::File(contents),
-            mode: u16::try_from(metadata.mode() & 0o7777).unwrap_or(0o755),
-            mtime: metadata.mtime(),
-            uid,
-            gid,
-            ..Node::file(0, Vec::new())
-        };
+        let mut node = Node::of(Kind::File(contents), mode(&metadata)).at(metadata.mtime());
+        if loader.is_some() || inside == destination {
+            node = node.owned(metadata.uid(), metadata.gid());
+        }
         let destination = self.base.rootfs.put(&destination, node)?.path;
         self.taken.insert((inside.to_vec(), destination.clone()));
         match self.elves.of(outside)? {
@@ -273,11 +251,8 @@ impl<'a> Builder<'a> {
         depth: u32,
         loader: Option<usize>,
     ) -> Result<()> {
-        let directory = |path: &[u8]| {
-            let path = path.strip_prefix(b"/").unwrap_or(path);
-            let cut = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
-            [b"/", &path[..cut]].concat()
-        };
+        let directory =
+            |path: &[u8]| [b"/", parent(path.strip_prefix(b"/").unwrap_or(path))].concat();
         if elf.opens_libraries {
             self.closure.open_others.push(destination.to_vec());
         }
@@ -332,14 +307,8 @@ impl<'a> Builder<'a> {
         let Some(program) = words.find(is_name) else {
             return Ok(());
         };
-        for directory in [
-            "/usr/local/sbin",
-            "/usr/local/bin",
-            "/usr/sbin",
-            "/usr/bin",
-            "/sbin",
-            "/bin",
-        ] {
+        let directories = "/usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin";
+        for directory in directories.split(' ') {
             let path = [directory.as_bytes(), b"/", program].concat();
             if self.take(&path, depth + 1, None)? {
                 return Ok(());
@@ -407,6 +376,11 @@ impl<'a> Builder<'a> {
         }
         Err(needs(name, "not found in the directories of its loader"))
     }
+}
+
+/// Returns the twelve permission bits.
+fn mode(metadata: &Metadata) -> u16 {
+    (metadata.mode() & 0o7777) as u16
 }
 
 /// Returns whether musl's loader provides a library itself.

@@ -193,10 +193,7 @@ pub(super) fn cp(editor: &mut TreeEditor<'_>, args: &[&str], umask: u16) -> Opti
         || words.options.iter().any(|(o, _)| o.starts_with("--"));
     let copy = match keeps {
         true => node,
-        false => Node {
-            kind: node.kind,
-            ..Node::file(node.mode & 0o777 & !umask, "")
-        },
+        false => Node::of(node.kind, node.mode & 0o777 & !umask),
     };
     editor.put(&path, copy).ok()
 }

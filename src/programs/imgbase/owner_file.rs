@@ -80,6 +80,9 @@ impl OwnerFile {
     }
 }
 
+/// Function that returns the number of an account.
+type Find = fn(&Accounts, &str) -> Option<u32>;
+
 fn by_path(base: &mut Base, lines: &[(Vec<u8>, Attributes)]) -> Result<usize> {
     let accounts = Accounts::of(&base.rootfs)?;
     let mut unused = 0;
@@ -94,26 +97,15 @@ fn by_path(base: &mut Base, lines: &[(Vec<u8>, Attributes)]) -> Result<usize> {
             unused += 1;
             continue;
         };
-        let uid = match (&attributes.user, attributes.uid) {
-            (_, Some(uid)) => Some(uid),
-            (Some(name), None) => Some(
-                accounts
-                    .uid(name)
-                    .ok_or_else(|| unknown(name))
-                    .at(context)?,
-            ),
-            (None, None) => None,
+        let number = |id: Option<u32>, name: &Option<String>, find: Find| match (id, name) {
+            (None, Some(name)) => {
+                let found = find(&accounts, name).ok_or_else(|| unknown(name));
+                found.map(Some).at(context)
+            }
+            (id, _) => Ok(id),
         };
-        let gid = match (&attributes.group, attributes.gid) {
-            (_, Some(gid)) => Some(gid),
-            (Some(name), None) => Some(
-                accounts
-                    .gid(name)
-                    .ok_or_else(|| unknown(name))
-                    .at(context)?,
-            ),
-            (None, None) => None,
-        };
+        let uid = number(attributes.uid, &attributes.user, Accounts::uid)?;
+        let gid = number(attributes.gid, &attributes.group, Accounts::gid)?;
         node.uid = uid.unwrap_or(node.uid);
         node.gid = gid.unwrap_or(node.gid);
         // The mode of a link has no meaning, and differs between systems.

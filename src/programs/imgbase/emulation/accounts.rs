@@ -3,6 +3,8 @@
 //! They begin as the masters of base-passwd; with passwd installed, passwords are in shadow, as `shadowconfig on` moves
 //! them. Users and groups get the numbers that `adduser --system` (Debian's, 3.134) and `systemd-sysusers` choose.
 
+use std::fmt;
+
 use super::editor::{MAX_READ, TreeEditor};
 use crate::base::rootfs::{Node, Rootfs};
 use crate::error::Result;
@@ -57,13 +59,13 @@ impl Accounts {
     /// # Errors
     /// As [`Rootfs::read`].
     pub fn of(rootfs: &Rootfs) -> Result<Self> {
-        let text = |path: &str| -> Result<Option<String>> {
+        let read = |path: &str| -> Result<Option<String>> {
             let bytes = rootfs.read(path.as_bytes(), MAX_READ)?;
             Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
         };
         let lines = |text: String| text.lines().map(str::to_owned).collect();
-        let users = text("etc/passwd")?.unwrap_or_default();
-        let groups = text("etc/group")?.unwrap_or_default();
+        let users = read("etc/passwd")?.unwrap_or_default();
+        let groups = read("etc/group")?.unwrap_or_default();
         Ok(Accounts {
             users: users
                 .lines()
@@ -73,8 +75,8 @@ impl Accounts {
                 .lines()
                 .map(|line| group(line).ok_or_else(|| line.to_owned()))
                 .collect(),
-            shadow: text("etc/shadow")?.map(lines),
-            gshadow: text("etc/gshadow")?.map(lines),
+            shadow: read("etc/shadow")?.map(lines),
+            gshadow: read("etc/gshadow")?.map(lines),
         })
     }
 
@@ -255,53 +257,44 @@ impl Accounts {
         }
     }
 
-    fn passwd(&self) -> String {
-        let line = |line: &Result<Account, String>| match line {
-            Err(line) => format!("{line}\n"),
-            Ok(a) => format!(
-                "{}:{}:{}:{}:{}:{}:{}\n",
-                a.name, a.password, a.uid, a.gid, a.gecos, a.home, a.shell
-            ),
-        };
-        self.users.iter().map(line).collect()
-    }
-
-    fn group_file(&self) -> String {
-        let line = |line: &Result<Group, String>| match line {
-            Err(line) => format!("{line}\n"),
-            Ok(g) => format!(
-                "{}:{}:{}:{}\n",
-                g.name,
-                g.password,
-                g.gid,
-                g.members.join(",")
-            ),
-        };
-        self.groups.iter().map(line).collect()
-    }
-
     /// Returns the account files as pairs of path and node.
     pub fn files(&self) -> Vec<(&'static str, Node)> {
         let shadow_group = self.group("shadow").map_or(0, |group| group.gid);
-        let joined = |lines: &[String]| {
-            lines
-                .iter()
-                .map(|line| format!("{line}\n"))
-                .collect::<String>()
-        };
         let mut files = vec![
-            ("etc/passwd", Node::file(0o644, self.passwd())),
-            ("etc/group", Node::file(0o644, self.group_file())),
+            ("etc/passwd", Node::file(0o644, text(&self.users))),
+            ("etc/group", Node::file(0o644, text(&self.groups))),
         ];
         for (path, lines) in [("etc/shadow", &self.shadow), ("etc/gshadow", &self.gshadow)] {
             if let Some(lines) = lines {
-                files.push((
-                    path,
-                    Node::file(0o640, joined(lines)).owned(0, shadow_group),
-                ));
+                let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+                files.push((path, Node::file(0o640, text).owned(0, shadow_group)));
             }
         }
         files
+    }
+}
+
+/// Returns the text of a file.
+fn text<T: fmt::Display>(lines: &[Result<T, String>]) -> String {
+    let line = |line: &Result<T, String>| match line {
+        Ok(account) => format!("{account}\n"),
+        Err(line) => format!("{line}\n"),
+    };
+    lines.iter().map(line).collect()
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, password, uid, gid) = (&self.name, &self.password, self.uid, self.gid);
+        let (gecos, home, shell) = (&self.gecos, &self.home, &self.shell);
+        write!(f, "{name}:{password}:{uid}:{gid}:{gecos}:{home}:{shell}")
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let members = self.members.join(",");
+        write!(f, "{}:{}:{}:{members}", self.name, self.password, self.gid)
     }
 }
 
@@ -355,7 +348,7 @@ pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
     if accounts.shadow.is_some() {
         return Ok(());
     }
-    let (passwd, group) = (accounts.passwd(), accounts.group_file());
+    let (passwd, group) = (text(&accounts.users), text(&accounts.groups));
     accounts.shadow(editor.base.epoch);
     // Backups, as the programs that change these files keep them.
     editor.add("etc/passwd-", Node::file(0o600, passwd))?;

@@ -57,13 +57,8 @@ pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
             lines.push(shell);
         }
     }
-    let joined = |lines: &[&str]| {
-        lines
-            .iter()
-            .map(|line| format!("{line}\n"))
-            .collect::<String>()
-    };
-    let (shells, state) = (joined(&lines), joined(&kept));
+    let joined = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect();
+    let (shells, state): (String, String) = (joined(&lines), joined(&kept));
     editor.write("etc/shells", shells)?;
     editor.write("var/lib/shells.state", state)
 }

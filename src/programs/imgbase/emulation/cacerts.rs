@@ -141,17 +141,20 @@ fn value(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
         0x81..=0x84 => {
             let count = usize::from(first & 0x7f);
             let (digits, rest) = rest.split_at_checked(count)?;
-            (
-                digits
-                    .iter()
-                    .fold(0, |len, digit| len << 8 | usize::from(*digit)),
-                rest,
-            )
+            let digits = digits.iter();
+            let len = digits.fold(0, |len, digit| len << 8 | usize::from(*digit));
+            (len, rest)
         }
         _ => return None,
     };
     let (contents, rest) = rest.split_at_checked(len)?;
     Some((tag, contents, rest))
+}
+
+/// Reads a value of DER with this tag. Returns contents and the remaining bytes.
+fn tagged(wanted: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (tag, contents, rest) = value(bytes)?;
+    (tag == wanted).then_some((contents, rest))
 }
 
 const SEQUENCE: u8 = 0x30;
@@ -161,33 +164,23 @@ const UTF8: u8 = 0x0c;
 /// Returns the hash of a certificate's subject. RFC 5280, section 4.1: TBSCertificate is version (tagged 0, optional),
 /// serial number, signature, issuer, validity, subject.
 fn subject_hash(der: &[u8]) -> Option<u32> {
-    let (SEQUENCE, certificate, _) = value(der)? else {
-        return None;
-    };
-    let (SEQUENCE, mut fields, _) = value(certificate)? else {
-        return None;
-    };
+    let (certificate, _) = tagged(SEQUENCE, der)?;
+    let (mut fields, _) = tagged(SEQUENCE, certificate)?;
     if fields.first() == Some(&0xa0) {
         fields = value(fields)?.2;
     }
     for _ in 0..4 {
         fields = value(fields)?.2;
     }
-    let (SEQUENCE, mut names, _) = value(fields)? else {
-        return None;
-    };
+    let (mut names, _) = tagged(SEQUENCE, fields)?;
     let mut canonical = Vec::new();
     while !names.is_empty() {
-        let (SET, mut set, rest) = value(names)? else {
-            return None;
-        };
-        names = rest;
+        let mut set;
+        (set, names) = tagged(SET, names)?;
         let mut entries = Vec::new();
         while !set.is_empty() {
-            let (SEQUENCE, pair, rest) = value(set)? else {
-                return None;
-            };
-            set = rest;
+            let pair;
+            (pair, set) = tagged(SEQUENCE, set)?;
             let (_, _, string) = value(pair)?;
             let kind = &pair[..pair.len() - string.len()];
             let (tag, contents, _) = value(string)?;

@@ -34,16 +34,11 @@ pub fn leave_unconfigured(base: &mut Base, options: &EmulationOptions) -> Result
     emulation::unconfigured(base, options)?;
     let epoch = base.epoch;
     let origin = base.origin("configure");
-    let packages = std::mem::take(&mut base.packages);
-    let mut moved = Ok(());
-    for path in packages.iter().flat_map(emulation::conffile_names) {
-        moved = rename_conffile(base, &path);
-        if moved.is_err() {
-            break;
-        }
+    let packages = base.packages.iter();
+    let paths: Vec<String> = packages.flat_map(emulation::conffile_names).collect();
+    for path in paths {
+        rename_conffile(base, &path)?;
     }
-    base.packages = packages;
-    moved?;
     let program = Node::file(0o755, PROGRAM).at(epoch).from(origin);
     base.rootfs.put(CONFIGURE.as_bytes(), program)?;
     Ok(())

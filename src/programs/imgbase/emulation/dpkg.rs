@@ -34,30 +34,33 @@ pub(super) fn make(editor: &mut TreeEditor<'_>) -> Result<()> {
         Database::None => Ok(()),
         Database::Full => full(editor, State::Installed),
         Database::Auto if has_dpkg => full(editor, State::Installed),
-        Database::StatusD | Database::Auto => status_d(editor),
+        Database::StatusD | Database::Auto => with_packages(editor, status_d),
     }
 }
 
-/// Returns the packages in the order of `status`.
-fn sorted(packages: &[Unpacked]) -> Vec<&Unpacked> {
+/// Runs a function with the packages in the order of `status`.
+fn with_packages(
+    editor: &mut TreeEditor<'_>,
+    make: impl FnOnce(&mut TreeEditor<'_>, &[&Unpacked]) -> Result<()>,
+) -> Result<()> {
+    let packages = std::mem::take(&mut editor.base.packages);
     let mut sorted: Vec<&Unpacked> = packages.iter().collect();
     sorted.sort_by_key(|package| (package.name(), package.architecture()));
-    sorted
-}
-
-/// Writes the database of dpkg.
-pub(crate) fn full(editor: &mut TreeEditor<'_>, state: State) -> Result<()> {
-    let packages = std::mem::take(&mut editor.base.packages);
-    let made = write(editor, &packages, state);
+    let made = make(editor, &sorted);
     editor.base.packages = packages;
     made
 }
 
-fn write(editor: &mut TreeEditor<'_>, packages: &[Unpacked], state: State) -> Result<()> {
+/// Writes the database of dpkg.
+pub(crate) fn full(editor: &mut TreeEditor<'_>, state: State) -> Result<()> {
+    with_packages(editor, |editor, packages| write(editor, packages, state))
+}
+
+fn write(editor: &mut TreeEditor<'_>, packages: &[&Unpacked], state: State) -> Result<()> {
     let mut status = String::new();
     let mut by_file = String::new();
     let mut by_name: BTreeMap<String, String> = BTreeMap::new();
-    for package in sorted(packages) {
+    for package in packages {
         status.push_str(&paragraph(editor, package, state).at(|| package.name().to_owned())?);
         status.push('\n');
         let name = package.file_name();
@@ -196,33 +199,21 @@ fn conffiles(editor: &TreeEditor<'_>, package: &Unpacked, state: State) -> Resul
 }
 
 /// Writes for each package a file with its control data, and one with its checksums.
-fn status_d(editor: &mut TreeEditor<'_>) -> Result<()> {
-    let packages = std::mem::take(&mut editor.base.packages);
+fn status_d(editor: &mut TreeEditor<'_>, packages: &[&Unpacked]) -> Result<()> {
     let mut names = BTreeSet::new();
-    let mut result = Ok(());
-    for package in sorted(&packages) {
+    for package in packages {
         // A second architecture of a package gets a suffix.
         let name = match names.insert(package.name()) {
             true => package.name().to_owned(),
             false => format!("{}:{}", package.name(), package.architecture()),
         };
         let path = format!("var/lib/dpkg/status.d/{name}");
-        let sums = package
-            .members
-            .get("md5sums")
-            .map(|member| member.bytes.clone());
-        result = editor
-            .write(&path, control_text(&package.control))
-            .and_then(|()| match sums {
-                Some(sums) => editor.write(&format!("{path}.md5sums"), sums),
-                None => Ok(()),
-            });
-        if result.is_err() {
-            break;
+        editor.write(&path, control_text(&package.control))?;
+        if let Some(sums) = package.members.get("md5sums") {
+            editor.write(&format!("{path}.md5sums"), sums.bytes.clone())?;
         }
     }
-    editor.base.packages = packages;
-    result
+    Ok(())
 }
 
 /// Returns control data as text.

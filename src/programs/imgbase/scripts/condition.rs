@@ -8,27 +8,16 @@ use crate::base::rootfs::Kind;
 pub(super) fn test(env: &Environment<'_>, args: &[Option<String>]) -> Status {
     // -o binds less than -a; both are evaluated from the left.
     let is = |arg: &Option<String>, text| arg.as_deref() == Some(text);
-    if let Some(at) = args
-        .iter()
-        .position(|arg| is(arg, "-o"))
-        .filter(|at| *at > 0)
-    {
-        return match (test(env, &args[..at]), test(env, &args[at + 1..])) {
-            (Status::Success, _) | (_, Status::Success) => Status::Success,
-            (Status::Failure, Status::Failure) => Status::Failure,
-            _ => Status::Unknown,
-        };
-    }
-    if let Some(at) = args
-        .iter()
-        .position(|arg| is(arg, "-a"))
-        .filter(|at| *at > 0)
-    {
-        return match (test(env, &args[..at]), test(env, &args[at + 1..])) {
-            (Status::Failure, _) | (_, Status::Failure) => Status::Failure,
-            (Status::Success, Status::Success) => Status::Success,
-            _ => Status::Unknown,
-        };
+    for (operator, decisive) in [("-o", Status::Success), ("-a", Status::Failure)] {
+        let at = args.iter().position(|arg| is(arg, operator));
+        if let Some(at) = at.filter(|at| *at > 0) {
+            let both = [test(env, &args[..at]), test(env, &args[at + 1..])];
+            return match both.contains(&decisive) {
+                true => decisive,
+                false if both.contains(&Status::Unknown) => Status::Unknown,
+                false => decisive.not(),
+            };
+        }
     }
     match args {
         [not, rest @ ..] if is(not, "!") && !rest.is_empty() => test(env, rest).not(),

@@ -55,6 +55,17 @@ impl Lexer {
         Some(c)
     }
 
+    /// Reads the text before a character, and the character; `None` if the script ends before it.
+    fn until(&mut self, end: char) -> Option<String> {
+        let mut text = String::new();
+        loop {
+            match self.next()? {
+                c if c == end => return Some(text),
+                c => text.push(c),
+            }
+        }
+    }
+
     /// Returns whether the rest of the script starts with `text`.
     fn ahead(&self, text: &str) -> bool {
         let mut at = self.at;
@@ -189,13 +200,8 @@ impl Lexer {
             None => {}
             Some('\'') if !in_quotes => {
                 word.quoted = true;
-                loop {
-                    match self.next() {
-                        Some('\'') => break,
-                        Some(c) => push(word, c),
-                        None => return Err((line, "a quote without an end")),
-                    }
-                }
+                let text = self.until('\'').ok_or((line, "a quote without an end"))?;
+                text.chars().for_each(|c| push(word, c));
             }
             Some('"') if !in_quotes => {
                 word.quoted = true;
@@ -222,23 +228,14 @@ impl Lexer {
                 }
             },
             Some('`') => {
-                let mut text = String::new();
-                loop {
-                    match self.next() {
-                        Some('`') => break,
-                        Some(c) => text.push(c),
-                        None => return Err((line, "a command substitution without an end")),
-                    }
-                }
+                let unclosed = (line, "a command substitution without an end");
+                let text = self.until('`').ok_or(unclosed)?;
                 word.parts.push(Part::Substitution(text));
             }
-            Some('$') => {
-                let part = self.dollar(depth)?;
-                match part {
-                    Part::Text(_) => push(word, '$'),
-                    part => word.parts.push(part),
-                }
-            }
+            Some('$') => match self.dollar(depth)? {
+                Part::Text(_) => push(word, '$'),
+                part => word.parts.push(part),
+            },
             Some(c @ ('*' | '?' | '[')) if !in_quotes => {
                 // A lone [ is the command.
                 let alone = c == '[' && matches!(self.peek(), None | Some(' '));
@@ -253,8 +250,7 @@ impl Lexer {
     }
 
     fn dollar(&mut self, depth: usize) -> Result<Part, SyntaxError> {
-        let line = self.line;
-        if self.ahead("((") || self.ahead("(") {
+        if self.ahead("(") {
             let arithmetic = self.ahead("((");
             let text = self.balanced('(', ')')?;
             return Ok(match arithmetic {
@@ -298,8 +294,7 @@ impl Lexer {
                 name.push(c);
                 self.next();
             }
-            Some(_) | None if line > 0 => return Ok(Part::Text("$".to_owned())),
-            _ => {}
+            _ => return Ok(Part::Text("$".to_owned())),
         }
         Ok(Part::Param(name, None))
     }

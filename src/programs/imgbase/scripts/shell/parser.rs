@@ -177,10 +177,7 @@ impl Parser {
             Some("while" | "until") => {
                 self.at += 1;
                 let condition = self.list(&["do"], depth)?;
-                self.expect("do")?;
-                let body = self.list(&["done"], depth)?;
-                self.expect("done")?;
-                Command::Loop(Box::new(condition), Box::new(body))
+                Command::Loop(Box::new(condition), self.body(depth)?)
             }
             Some("for") => {
                 self.at += 1;
@@ -199,10 +196,7 @@ impl Parser {
                     });
                 }
                 self.blank();
-                self.expect("do")?;
-                let body = self.list(&["done"], depth)?;
-                self.expect("done")?;
-                Command::For(name, words, Box::new(body))
+                Command::For(name, words, self.body(depth)?)
             }
             Some("case") => self.case(depth)?,
             Some("{") => {
@@ -224,6 +218,14 @@ impl Parser {
         self.redirected(command, line)
     }
 
+    /// Parses the body of a loop, with its `do` and `done`.
+    fn body(&mut self, depth: usize) -> Result<Box<Command>, SyntaxError> {
+        self.expect("do")?;
+        let body = self.list(&["done"], depth)?;
+        self.expect("done")?;
+        Ok(Box::new(body))
+    }
+
     /// Parses the redirections of a compound command, which become a command of their own.
     fn redirected(&mut self, command: Command, line: usize) -> Result<Command, SyntaxError> {
         let mut redirects = Vec::new();
@@ -231,9 +233,6 @@ impl Parser {
             let op = *op;
             self.at += 1;
             redirects.push(self.redirect(op)?);
-        }
-        if redirects.is_empty() {
-            return Ok(command);
         }
         // The output is unknown.
         let unknown = Word {

@@ -35,3 +35,15 @@ pub struct Changed {
     /// True if the file was restored from its package.
     pub pristine: bool,
 }
+
+impl Changed {
+    /// Describes a file that was not restored.
+    pub fn new(package: &str, path: &[u8], is_there: bool) -> Self {
+        Changed {
+            package: package.to_owned(),
+            path: path.to_vec(),
+            is_there,
+            pristine: false,
+        }
+    }
+}

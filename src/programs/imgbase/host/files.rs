@@ -132,12 +132,8 @@ impl<'r> FileCopier<'r> {
             };
             let context = || String::from_utf8_lossy(&path).into_owned();
             let Some(found) = locate(self.root, &path)? else {
-                self.missing.push(Changed {
-                    package: package.name().to_owned(),
-                    path: listed.clone(),
-                    is_there: false,
-                    pristine: false,
-                });
+                let missing = Changed::new(package.name(), listed, false);
+                self.missing.push(missing);
                 continue;
             };
             let put = self.copy(rootfs, package, found).at(context)?;
@@ -233,12 +229,7 @@ impl<'r> FileCopier<'r> {
         for (known, is_same) in self.known.iter().zip(compared) {
             let is_same: Result<bool> = is_same;
             if !is_same.at(|| known.package.clone())? {
-                changed.push(Changed {
-                    package: known.package.clone(),
-                    path: known.path.clone(),
-                    is_there: true,
-                    pristine: false,
-                });
+                changed.push(Changed::new(&known.package, &known.path, true));
             }
         }
         changed.sort_by(|a, b| (&a.package, &a.path).cmp(&(&b.package, &b.path)));

@@ -3,7 +3,7 @@
 use super::kind::DatabaseKind;
 use super::package::{Manager, Package};
 use super::{apk, dpkg, language, rpm};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Result, within};
 
 /// Maximum number of packages of one image.
 pub const MAX_PACKAGES: usize = 100_000;
@@ -32,10 +32,9 @@ impl Packages {
             DatabaseKind::Dpkg => dpkg::read(bytes),
             DatabaseKind::Apk => apk::read(bytes),
             DatabaseKind::RpmSqlite => rpm::read(bytes),
-            DatabaseKind::RpmOther => Err(Fault::Unsupported {
-                what: "an RPM database that is not in SQLite".into(),
+            DatabaseKind::RpmOther => {
+                Err(Error::unsupported("an RPM database that is not in SQLite"))
             }
-            .into()),
             DatabaseKind::Python => language::python(bytes),
             DatabaseKind::Npm => language::npm(bytes),
         };
@@ -52,10 +51,7 @@ impl Packages {
                 ("packages", MAX_PACKAGES, self.list.len() + 1),
                 ("relations of packages", MAX_RELATIONS, self.relations),
             ] {
-                if found > limit {
-                    let (limit, found) = (limit as u64, found as u64);
-                    return Err(Error::new(Fault::Limit { what, limit, found }).at(place));
-                }
+                within(what, limit as u64, found as u64).at(|| place.clone())?;
             }
             self.list.push(Package {
                 place: place.clone(),

@@ -1,6 +1,6 @@
 //! An installed package, as described by its manager's database.
 
-use crate::error::{Error, Fault};
+use crate::error::Error;
 
 /// An installed package.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,9 +70,5 @@ pub(super) fn text(bytes: &[u8]) -> String {
 
 /// The error of an invalid database.
 pub(super) fn damaged(what: &'static str, found: impl Into<String>) -> Error {
-    Error::new(Fault::Schema {
-        field: "package database".into(),
-        expected: what,
-        found: found.into(),
-    })
+    Error::schema("package database", what, found)
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::{Control, Member};
 use crate::blob::{CHUNK, Compression, Counting, DecodeLimits, Decoder, FileRange};
 use crate::blob::{Hasher, HashingReader, Meter, RangeReader};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, During, Error, Fault, Result};
 use crate::layer::{EntryKind, StreamInput, Walker};
 use crate::spec::Digest;
 
@@ -294,8 +294,7 @@ fn control_files(
     limits: ControlLimits,
 ) -> Result<BTreeMap<String, Member>> {
     let mut bytes = Vec::new();
-    let read = decoder.read_to_end(&mut bytes);
-    read.map_err(|error| Error::io("read", error))?;
+    decoder.read_to_end(&mut bytes).during("read")?;
     if decoder.into_inner().is_none_or(|rest| !rest.is_empty()) {
         return Err(wrong("unexpected bytes after the compressed archive"));
     }
@@ -331,7 +330,7 @@ fn control_files(
 /// Appends exactly `bytes` bytes of the source.
 fn take(source: &mut RangeReader, head: &mut Vec<u8>, bytes: u64) -> Result<()> {
     let read = source.take(bytes).read_to_end(head);
-    match read.map_err(|error| Error::io("read", error))? as u64 == bytes {
+    match read.during("read")? as u64 == bytes {
         true => Ok(()),
         false => Err(wrong("truncated file")),
     }

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::Version;
-use crate::error::{Error, Fault, Result, within};
+use crate::error::{Error, Result, within};
 
 /// Maximum number of relations of one field: the largest fields in Debian have a few thousand.
 const MAX_RELATIONS: usize = 100_000;
@@ -99,11 +99,7 @@ pub fn parse_plain(field: &str) -> Result<Vec<Relation<'_>>> {
 }
 
 fn bad(expected: &'static str, found: &str) -> Error {
-    Error::new(Fault::Schema {
-        field: "relation".into(),
-        expected,
-        found: format!("'{}'", found.trim()),
-    })
+    Error::schema("relation", expected, format!("'{}'", found.trim()))
 }
 
 impl<'t> Relation<'t> {

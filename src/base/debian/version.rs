@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use crate::error::{Fault, Result};
+use crate::error::{Error, Result};
 
 /// Version, `[epoch:]upstream[-revision]`, ordered by Debian Policy section 5.6.12.
 ///
@@ -28,14 +28,7 @@ impl<'t> Version<'t> {
     /// empty upstream part or an empty revision.
     pub fn parse(text: &'t str) -> Result<Self> {
         let text = text.trim_matches([' ', '\t', '\n', '\r']);
-        let bad = |expected| {
-            Err(Fault::Schema {
-                field: "version".into(),
-                expected,
-                found: format!("'{text}'"),
-            }
-            .into())
-        };
+        let bad = |expected| Err(Error::schema("version", expected, format!("'{text}'")));
         if text.is_empty() || text.contains(char::is_whitespace) {
             return bad("a version without whitespace");
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use md5::{Digest as _, Md5};
 
 use crate::blob::{CHUNK, FileRange, RangeReader, open_regular};
-use crate::error::{At, Error, Fault, Result, within};
+use crate::error::{At, During, Error, Fault, Result, within};
 
 /// Contents of a regular file.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ impl Contents {
     /// `NotAFile`, and `Io` for a file that cannot be opened.
     pub fn of_path(path: &Path) -> Result<Self> {
         let file = open_regular(path, false)?;
-        let metadata = file.metadata().map_err(|error| Error::io("read", error))?;
+        let metadata = file.metadata().during("read")?;
         Ok(Contents::Path(path.to_owned(), Snapshot::of(&metadata)))
     }
 
@@ -65,7 +65,7 @@ impl Contents {
             Contents::Path(path, seen) => {
                 let open = || {
                     let file = open_regular(path, false)?;
-                    let now = file.metadata().map_err(|error| Error::io("read", error))?;
+                    let now = file.metadata().during("read")?;
                     match Snapshot::of(&now) == *seen {
                         true => FileRange::whole(file),
                         false => Err(Fault::Changed.into()),
@@ -102,8 +102,7 @@ impl Contents {
         within("file size in bytes", limit, self.len())?;
         let mut bytes = Vec::new();
         let mut reader = self.reader()?;
-        let read = reader.read_to_end(&mut bytes);
-        read.map_err(|error| Error::io("read", error))?;
+        reader.read_to_end(&mut bytes).during("read")?;
         Ok(bytes)
     }
 }

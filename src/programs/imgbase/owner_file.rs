@@ -13,7 +13,7 @@ use std::path::Path;
 use super::Base;
 use super::emulation::Accounts;
 use crate::base::rootfs::Kind;
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, During, Error, Fault, Result};
 
 /// Stated attributes of one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -130,7 +130,7 @@ fn by_inode(
     for path in paths {
         let outside = directory.join(std::ffi::OsStr::from_bytes(&path));
         let metadata = std::fs::symlink_metadata(&outside)
-            .map_err(|error| Error::io("read", error))
+            .during("read")
             .at(|| outside.to_string_lossy().into_owned())?;
         let key = (metadata.dev(), metadata.ino());
         let (Some(one), Some(node)) = (saved.get(&key), base.rootfs.get_mut(&path)) else {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::super::{Control, Paragraph};
 use super::{Kind, Repository};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Result};
 use crate::layer::clean_path;
 use crate::spec::Digest;
 
@@ -50,12 +50,7 @@ impl<'r> IndexEntry<'r> {
                     "" => "nothing".to_owned(),
                     found => format!("'{found}'"),
                 };
-                let field = field.to_owned();
-                Error::new(Fault::Schema {
-                    field,
-                    expected,
-                    found,
-                })
+                Error::schema(field, expected, found)
             };
             let size = self.field("Size");
             let size = size

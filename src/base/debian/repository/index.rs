@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::super::DebCompression;
 use super::super::release::{Listed, Release, wrong};
 use crate::blob::{DecodeLimits, FileRange, Hasher, open_regular};
-use crate::error::{Error, Result, same_digest, same_size, within};
+use crate::error::{During, Result, same_digest, same_size, within};
 
 /// Maximum size of an index in bytes, compressed and uncompressed.
 const MAX_INDEX: u64 = 1 << 30;
@@ -117,8 +117,7 @@ fn read_compressed(
             };
             let mut uncompressed = Vec::new();
             let mut decoder = compression.decoder(&bytes[..], limits)?;
-            let read = decoder.read_to_end(&mut uncompressed);
-            read.map_err(|error| Error::io("read", error))?;
+            decoder.read_to_end(&mut uncompressed).during("read")?;
             uncompressed
         }
     };
@@ -136,7 +135,7 @@ fn decompress_lz4(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut uncompressed = Vec::new();
     let decoder = lz4_flex::frame::FrameDecoder::new(bytes);
     let read = decoder.take(MAX_INDEX + 1).read_to_end(&mut uncompressed);
-    read.map_err(|error| Error::io("read", error))?;
+    read.during("read")?;
     let found = uncompressed.len() as u64;
     within("size of an index in bytes", MAX_INDEX, found)?;
     Ok(uncompressed)

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::base::debian::Version;
 use crate::base::debian::relation::{Relation, parse_plain};
-use crate::error::{At, Error, Fault, Result, within};
+use crate::error::{At, Error, Result, within};
 
 /// Maximum number of packages of all repositories: Debian has about 65,000 for one architecture.
 const MAX_CANDIDATES: u64 = 2_000_000;
@@ -130,11 +130,7 @@ impl<'t> Candidate<'t> {
             *place = value.trim();
         }
         if name.is_empty() {
-            return Err(Error::new(Fault::Schema {
-                field: "Package".into(),
-                expected: "package name",
-                found: "none".into(),
-            }));
+            return Err(Error::schema("Package", "package name", "none"));
         }
         candidate.name = name;
         candidate.version = Version::parse(version).at(|| name.to_owned())?;

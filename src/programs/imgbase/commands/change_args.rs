@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cli::option_file;
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Result};
 use crate::programs::imgbase::scripts::{Action, Recipe};
 
 /// Arguments for changes to the finished tree.
@@ -71,9 +71,8 @@ fn chmod(text: &str) -> Result<Action, Error> {
         Some((path, what)) if path.starts_with('/') && !what.is_empty() => {
             Action::chmod(what, path)
         }
-        _ => Err(Fault::Usage(
-            "invalid change: expected /PATH=MODE or /PATH=MODE,USER:GROUP".into(),
-        )
-        .into()),
+        _ => Err(Error::usage(
+            "invalid change: expected /PATH=MODE or /PATH=MODE,USER:GROUP",
+        )),
     }
 }

@@ -128,11 +128,8 @@ fn by_lock(path: &Path, selection: &Selection, io: &mut Io) -> Result<PackageSet
         let bytes = FileRange::whole(open_regular(path, true)?)?.bytes(MAX_LOCK)?;
         let lock = Lock::parse(&String::from_utf8_lossy(&bytes))?;
         let variant = Variant::of_name(&lock.variant).ok_or_else(|| {
-            Error::new(Fault::Schema {
-                field: "variant".to_owned(),
-                expected: "a known variant",
-                found: format!("'{}'", lock.variant),
-            })
+            let found = format!("'{}'", lock.variant);
+            Error::schema("variant", "a known variant", found)
         })?;
         let date = lock.date()?;
         let keyring = &selection.sources.keyring;

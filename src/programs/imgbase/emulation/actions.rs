@@ -7,7 +7,7 @@ use super::accounts::{Account, Accounts};
 use super::editor::TreeEditor;
 use super::options::EmulationOptions;
 use crate::base::rootfs::{Contents, Kind, Node};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, During, Fault, Result};
 use crate::programs::imgbase::Base;
 use crate::programs::imgbase::scripts::{Action, Recipe};
 
@@ -124,7 +124,7 @@ fn apply_to(editor: &mut TreeEditor<'_>, action: &Action) -> Result<()> {
 /// umask.
 fn default_mode(source: &Path) -> Result<u16> {
     let metadata = std::fs::metadata(source)
-        .map_err(|error| Error::io("read", error))
+        .during("read")
         .at(|| source.to_string_lossy().into_owned())?;
     Ok(match metadata.permissions().mode() & 0o111 {
         0 => 0o644,

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::options::Modified;
 use crate::base::debian::{Paragraph, Unpacked, database};
 use crate::base::rootfs::{Contents, Kind, Node, Rootfs};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, During, Error, Fault, Result};
 use crate::layer::Xattr;
 use crate::parallel::in_parallel;
 use crate::programs::imgbase::report::Changed;
@@ -184,8 +184,7 @@ impl<'r> FileCopier<'r> {
         let mut node = if kind.is_dir() {
             Node::directory(mode(metadata))
         } else if kind.is_symlink() {
-            let target = std::fs::read_link(&found.outside);
-            let target = target.map_err(|error| Error::io("read", error))?;
+            let target = std::fs::read_link(&found.outside).during("read")?;
             Node::symlink(target.as_os_str().as_bytes())
         } else if is_file {
             let contents = Contents::of_path(&found.outside)?;

@@ -12,7 +12,7 @@ use super::search::{self, Object};
 use crate::base::elf::{Elf, Libc};
 use crate::base::rootfs::{Contents, Kind, Node};
 use crate::disk::{Directory, Options};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, During, Error, Fault, Result};
 use crate::layer::{EntryKind, clean_path, parent};
 use crate::programs::imgbase::Base;
 use crate::programs::imgbase::root::Root;
@@ -134,7 +134,7 @@ impl<'a> Builder<'a> {
         }
         let destination = file.image_path();
         let outside = std::fs::canonicalize(&file.file)
-            .map_err(|error| Error::io("open", error))
+            .during("open")
             .at(context)?;
         if outside.is_dir() {
             return self.directory(&outside, &destination).at(context);
@@ -229,7 +229,7 @@ impl<'a> Builder<'a> {
             return Ok(());
         }
         let contents = Contents::of_path(outside)?;
-        let metadata = std::fs::metadata(outside).map_err(|error| Error::io("read", error))?;
+        let metadata = std::fs::metadata(outside).during("read")?;
         let mut node = Node::of(Kind::File(contents), mode(&metadata)).at(metadata.mtime());
         if loader.is_some() || inside == destination {
             node = node.owned(metadata.uid(), metadata.gid());

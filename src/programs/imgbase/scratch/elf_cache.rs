@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::base::elf::Elf;
 use crate::blob::open_regular;
-use crate::error::{At, Error, Result};
+use crate::error::{At, During, Result};
 
 /// Facts of ELF files by device and inode.
 #[derive(Default)]
@@ -22,7 +22,7 @@ impl ElfCache {
     pub(super) fn of(&mut self, path: &Path) -> Result<Option<Elf>> {
         let context = || path.to_string_lossy().into_owned();
         let file = open_regular(path, false).at(context)?;
-        let metadata = file.metadata().map_err(|error| Error::io("read", error))?;
+        let metadata = file.metadata().during("read")?;
         let key = (metadata.dev(), metadata.ino());
         if let Some(elf) = self.seen.get(&key) {
             return Ok(elf.clone());

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::action::{Action, account_name, mode, usage};
 use crate::base::debian::{Unpacked, Version};
-use crate::error::{Fault, Result};
+use crate::error::{Error, Result};
 
 /// Actions for a package in place of commands of its scripts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,9 +74,8 @@ impl Recipe {
     /// # Errors
     /// `Json` for invalid JSON, `Usage` for an invalid recipe.
     pub fn parse(bytes: &[u8]) -> Result<Vec<Self>> {
-        let raw: RawFile = serde_json::from_slice(bytes).map_err(|error| Fault::Json {
-            why: error.to_string(),
-        })?;
+        let raw: RawFile =
+            serde_json::from_slice(bytes).map_err(|error| Error::json(error.to_string()))?;
         let recipe = |raw: RawRecipe| -> Result<Recipe> {
             for version in [&raw.since, &raw.before].into_iter().flatten() {
                 Version::parse(version)?;

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use super::super::account::value;
 use super::super::views::letter;
+use super::frame::{badge, counted};
 use super::words::{alike_pairs, marked};
-use super::{badge, counted};
 use crate::programs::imgdiff::compare::{PackageChange, PairedStep, Position, Report};
 use crate::render::page::escaped;
 

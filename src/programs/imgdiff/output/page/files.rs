@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::files::{change_path, details, kind, shown_path};
 use super::super::views::failed;
-use super::{PageOptions, anchor};
+use super::frame::{PageOptions, anchor};
 use crate::error::Result;
 use crate::escape;
 use crate::layer::clean_path;

@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use super::super::files::spaced;
+use super::frame::{PageOptions, anchor, bar, counted};
 use super::words::alike_pairs;
-use super::{PageOptions, anchor, bar, counted};
 use crate::escape;
 use crate::programs::imgdiff::compare::{Made, Match, Report, Side};
 use crate::render::page::escaped;

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::super::account::{packing_lines, signed};
 use super::super::files::spaced;
-use super::{PageOptions, bar, counted};
+use super::frame::{PageOptions, bar, counted};
 use crate::programs::imgdiff::compare::{ChangeKind, Likeness, Report, Side};
 use crate::render::page::escaped;
 

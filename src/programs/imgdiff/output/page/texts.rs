@@ -5,7 +5,7 @@ use std::io::Write;
 use super::super::files::change_path;
 use super::super::text::write_text;
 use super::super::views::failed;
-use super::{badge, counted};
+use super::frame::{badge, counted};
 use crate::error::Result;
 use crate::programs::imgdiff::compare::{Change, Side, TextChange};
 use crate::render::page::escaped;

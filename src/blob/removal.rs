@@ -49,10 +49,10 @@ impl Held {
             other => other?,
         };
         Ok(Some(Held {
-            parent_owner: rustix::fs::fstat(&parent)?.st_uid,
+            parent_owner: stat_of(&parent)?.st_uid,
             parent,
             name: name.to_owned(),
-            stat: rustix::fs::fstat(&handle)?,
+            stat: stat_of(&handle)?,
             handle,
         }))
     }
@@ -76,7 +76,19 @@ impl Held {
             return open_up(self.handle.as_fd()).map(File::from);
         }
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        rustix::fs::open(descriptor_path(self.handle.as_fd()), flags, Mode::empty()).map(File::from)
+        match rustix::fs::open(descriptor_path(self.handle.as_fd()), flags, Mode::empty()) {
+            // Without /proc, by name, if that still is the file.
+            Err(Errno::NOENT) => {
+                let flags = flags | OFlags::NOFOLLOW;
+                let file = rustix::fs::openat(&self.parent, &self.name, flags, Mode::empty())?;
+                let now = rustix::fs::fstat(&file)?;
+                match (now.st_dev, now.st_ino) == (self.stat.st_dev, self.stat.st_ino) {
+                    true => Ok(File::from(file)),
+                    false => Err(Errno::NOENT),
+                }
+            }
+            opened => opened.map(File::from),
+        }
     }
 
     /// Removes the file, or the directory with all its contents.
@@ -98,6 +110,11 @@ impl Held {
         };
         rustix::fs::unlinkat(&self.parent, &self.name, flags)
     }
+}
+
+/// Metadata of a file that was opened with `O_PATH`; Linux before 3.6 has no `fstat` for these.
+fn stat_of(handle: &OwnedFd) -> Result<Stat, Errno> {
+    rustix::fs::statat(handle, "", AtFlags::EMPTY_PATH)
 }
 
 /// Path by which the system opens the file of a descriptor again.
@@ -158,7 +175,7 @@ fn flatten_into(
     moved: &mut u64,
 ) -> Result<(), Errno> {
     let handle = rustix::fs::openat(top, name, HANDLE | DIRECTORY, Mode::empty())?;
-    if rustix::fs::fstat(&handle)?.st_dev != device {
+    if stat_of(&handle)?.st_dev != device {
         return Err(Errno::XDEV);
     }
     let directory = open_up(handle.as_fd())?;

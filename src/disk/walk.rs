@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -25,6 +25,8 @@ use crate::layer::{EntryKind, Metadata, Mtime, Xattr, limits};
 #[derive(Debug)]
 pub struct Directory {
     root: OwnedFd,
+    /// Path of the directory by its descriptor, or, without `/proc`, as given.
+    top: PathBuf,
     /// Path of the directory, for errors.
     context: String,
     names: Vec<u8>,
@@ -83,9 +85,11 @@ impl Directory {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         let root = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|errno| Error::io("open", errno.into()).at(context.clone()))?;
+        let top = PathBuf::from(format!("/proc/self/fd/{}", root.as_raw_fd()));
         let mut directory = Directory {
             access: Access::below(&root),
             root,
+            top: if top.exists() { top } else { path.to_owned() },
             context,
             names: Vec::new(),
             records: Vec::new(),
@@ -337,9 +341,7 @@ impl Directory {
     /// Reads the extended attributes that belong into a layer or mark an overlay mount, sorted by name.
     fn xattrs(&self, path: &CStr) -> Result<Vec<Xattr>> {
         // No call lists the attributes of a link relative to a directory; the path of its descriptor does.
-        let mut absolute = format!("/proc/self/fd/{}/", self.root.as_raw_fd()).into_bytes();
-        absolute.extend_from_slice(path.to_bytes());
-        let absolute = OsStr::from_bytes(&absolute);
+        let absolute = &self.top.join(OsStr::from_bytes(path.to_bytes()));
         let failed = |errno: Errno| Error::io("read attributes", errno.into());
         let mut list = vec![0; 1024];
         let length = loop {

@@ -1,5 +1,5 @@
 //! imgcommit: make a changed root filesystem one more layer of an image.
 
 fn main() -> std::process::ExitCode {
-    imgkit::programs::imgcommit::main()
+    imgkit::programs::imgcommit::main(imgkit::cli::Call::of_process())
 }

@@ -1,5 +1,5 @@
 //! imgdf: show what images take, and what they share.
 
 fn main() -> std::process::ExitCode {
-    imgkit::programs::imgdf::main()
+    imgkit::programs::imgdf::main(imgkit::cli::Call::of_process())
 }

@@ -1,5 +1,5 @@
 //! imggraph: draw what images stand on, and what they share.
 
 fn main() -> std::process::ExitCode {
-    imgkit::programs::imggraph::main()
+    imgkit::programs::imggraph::main(imgkit::cli::Call::of_process())
 }

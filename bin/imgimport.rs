@@ -1,5 +1,5 @@
 //! imgimport: make an image of a root filesystem.
 
 fn main() -> std::process::ExitCode {
-    imgkit::programs::imgimport::main()
+    imgkit::programs::imgimport::main(imgkit::cli::Call::of_process())
 }

@@ -1,5 +1,5 @@
 //! imginspect: show everything about images, in docker's words.
 
 fn main() -> std::process::ExitCode {
-    imgkit::programs::imginspect::main()
+    imgkit::programs::imginspect::main(imgkit::cli::Call::of_process())
 }

@@ -1,5 +1,5 @@
 //! imgprune: free what the local store does not need.
 
 fn main() -> std::process::ExitCode {
-    imgkit::programs::imgprune::main()
+    imgkit::programs::imgprune::main(imgkit::cli::Call::of_process())
 }

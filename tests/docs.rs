@@ -73,7 +73,17 @@ fn versions_are_the_one_of_the_crate() {
     for name in programs() {
         for flag in ["--version", "-V"] {
             let version = format!("{name} {}\n", env!("CARGO_PKG_VERSION"));
-            room.run(&format!("{name} {flag}")).ok(&version);
+            let run = room.run(&format!("{name} {flag}"));
+            if name != "imgkit" {
+                run.ok(&version);
+                continue;
+            }
+            // A released build states its commit.
+            let more = run.out().strip_prefix(&version).expect("a version");
+            let features = more
+                .split_once("commit: ")
+                .map_or(more, |(_, rest)| rest.split_once('\n').expect("features").1);
+            assert_eq!(features, "features: base\n", "{run}");
         }
     }
 }
@@ -126,13 +136,14 @@ fn man_pages_are_what_the_programs_print_and_complete() {
 #[test]
 fn the_shared_page_covers_what_the_pages_of_programs_refer_to() {
     let mut page = Vec::new();
-    imgkit::cli::write_shared(&mut page).expect("a page");
+    imgkit::programs::write_shared_page(&mut page).expect("a page");
     let page = String::from_utf8(page).expect("UTF-8");
     golden("man/imgkit.7", &page);
     assert!(page.starts_with(".TH IMGKIT 7 \"\" \"imgkit "), "{page}");
     for name in programs() {
         let described = format!(".TP\n\\fB{name}\\fR\n");
-        assert!(page.contains(&described), "imgkit.7 has no {name}");
+        let is_described = name == "imgkit" || page.contains(&described);
+        assert!(is_described, "imgkit.7 has no {name}");
         let related = format!("\\fB{name}\\fR(1)");
         assert!(page.contains(&related), "imgkit.7 has no {related}");
         let program = read(&format!("man/{name}.1"));

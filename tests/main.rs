@@ -25,6 +25,7 @@ mod imgload;
 mod imgls;
 mod imgsave;
 mod imgverify;
+mod multicall;
 mod options;
 mod outer;
 mod properties;

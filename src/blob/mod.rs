@@ -44,7 +44,7 @@ pub use input::{Input, stdin};
 pub use mapped::MappedFile;
 pub use meter::{Counting, Meter, Part};
 pub use new_directory::NewDirectory;
-pub use new_file::NewFile;
+pub use new_file::{NewFile, replace_with_link};
 pub use pending_file::{PendingFile, write_atomically};
 pub use piece::{Piece, PieceLog, PieceMismatch, PieceStart};
 pub use read_ahead::{Chunk, Feeder, FeedingWriter, ReadAhead};

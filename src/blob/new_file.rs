@@ -59,7 +59,7 @@ impl NewFile {
         let directory = or_current(directory);
         let failed = |error| Error::io("create a file", error).at(directory.to_string_lossy());
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        let unnamed = match lacks_tmpfile(directory) {
+        let unnamed = match lacks_tmpfile(directory) || !Path::new("/proc/self/fd").exists() {
             true => Err(Errno::OPNOTSUPP),
             false => rustix::fs::open(directory, flags, Mode::from_bits_truncate(mode)),
         };
@@ -74,7 +74,7 @@ impl NewFile {
                     name: None,
                 });
             }
-            // Some file systems lack O_TMPFILE, and some kernels do not link such files later.
+            // Some file systems lack O_TMPFILE, and some kernels do not link such files later; without /proc none does.
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT)
                 if directory.is_dir() => {}
             Err(errno) => return Err(failed(errno.into())),
@@ -194,6 +194,22 @@ impl NewFile {
         let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         rustix::fs::linkat(CWD, own, CWD, name, AtFlags::SYMLINK_FOLLOW)
     }
+}
+
+/// Replaces a file with a link, which `link` makes at a temporary path.
+///
+/// # Errors
+/// Those of the system and of `link`.
+pub fn replace_with_link(
+    path: &Path,
+    link: impl FnOnce(&Path) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    let name = unique_name(&prefix_of(path));
+    let temporary = Unfinished::new(parent_directory(path).join(name));
+    link(temporary.path())?;
+    std::fs::rename(temporary.path(), path).inspect_err(|_| {
+        let _ = std::fs::remove_file(temporary.path());
+    })
 }
 
 impl Drop for NewFile {

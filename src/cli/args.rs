@@ -45,6 +45,13 @@ pub struct Common {
     )]
     pub limit: Vec<String>,
 
+    #[command(flatten)]
+    _generate: Generate,
+}
+
+/// Option for documentation.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Generate {
     /// Print a man page or shell completions and exit; must be the only argument
     #[arg(
         long,

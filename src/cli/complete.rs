@@ -4,13 +4,14 @@ use clap::{Command, ValueHint};
 
 /// Completes operands of all programs, with names that `imgls` prints and names of files.
 const OPERANDS: &str = r#"_imgkit_operands() {
-    local IFS=$'\n' word="${COMP_LINE:0:COMP_POINT}" file names
+    local IFS=$'\n' word="${COMP_LINE:0:COMP_POINT}" file names ls=(imgls)
+    type -P imgls >/dev/null || ls=(imgkit ls)
     word="${word##* }"
     file="${word%%:*}"
     if [[ ${word} == *:* && -e ${file} ]]; then
-        names="$(imgls --format '{{.Repository}}:{{.Tag}}' "${file}" 2>/dev/null | sed "s|^|${file//|/\\|}:|")"
+        names="$("${ls[@]}" --format '{{.Repository}}:{{.Tag}}' "${file}" 2>/dev/null | sed "s|^|${file//|/\\|}:|")"
     else
-        names="$(imgls --format '{{.Repository}}:{{.Tag}}' 2>/dev/null)"
+        names="$("${ls[@]}" --format '{{.Repository}}:{{.Tag}}' 2>/dev/null)"
     fi
     COMPREPLY=( $(compgen -W "$(grep -v '<none>' <<<"${names}")" -- "${word}") )
     if [[ ${#COMPREPLY[@]} -eq 0 ]]; then
@@ -55,17 +56,22 @@ pub(super) fn hinted(command: Command) -> Command {
 /// Adds operands to bash completions; those of clap have options only.
 pub(super) fn with_operands(script: &[u8], command: &Command) -> Vec<u8> {
     let script = String::from_utf8_lossy(script);
-    let has_subcommands = command.has_subcommands();
     let mut out = String::from(OPERANDS);
-    // The one command that has subcommands comes first, and its words are their names.
-    let mut is_leaf = !has_subcommands;
+    let label_of = |line| {
+        let label = str::strip_prefix(line, "        ")?.strip_suffix(')')?;
+        label.starts_with("img").then_some(label)
+    };
+    let labels: Vec<&str> = script.lines().filter_map(label_of).collect();
+    // A command with subcommands is completed with their names, and help with names of programs.
+    let has_names = |label: &str| {
+        let below = format!("{label}__");
+        label.ends_with("__help") || labels.iter().any(|other| other.starts_with(&below))
+    };
+    let mut is_leaf = !command.has_subcommands();
     let mut previous = "";
     for line in script.lines() {
-        let label = line
-            .strip_prefix("        ")
-            .and_then(|rest| rest.strip_suffix(')'));
-        if label.is_some_and(|label| label.contains("__")) {
-            is_leaf = true;
+        if let Some(label) = label_of(line) {
+            is_leaf = !has_names(label);
         }
         let begins = line
             .trim_start()

@@ -10,14 +10,17 @@ use clap_mangen::roff::{Inline, Roff, bold, roman};
 use super::args::{Coloring, Common};
 use super::caching::Caching;
 use super::page::{self, COMMON, Images, Page, Subcommand};
-use super::prose::{Prose, Section};
+use super::prose::{Prose, Section, Terms};
 
-/// Writes imgkit(7), the manual page about everything that programs share.
+/// Prose of imgkit(7).
+const SHARED: &str = include_str!("imgkit.md");
+
+/// Writes imgkit(7), the manual page about everything that programs share, with the programs in groups.
 ///
 /// # Errors
 /// Those of the writer.
-pub fn write_shared(out: &mut dyn Write) -> io::Result<()> {
-    let prose = Prose::parse(include_str!("imgkit.md"));
+pub fn write_shared(programs: &[(&str, Terms)], out: &mut dyn Write) -> io::Result<()> {
+    let prose = Prose::parse(SHARED);
     title("imgkit", 7, out)?;
     let mut roff = Roff::new();
     roff.control("SH", ["NAME"]);
@@ -29,6 +32,13 @@ pub fn write_shared(out: &mut dyn Write) -> io::Result<()> {
                 out.write_all(&common_options(section)?)?;
                 roff = Roff::new();
             }
+            "Programs" => {
+                titled(&mut roff, "SH", section);
+                for (group, programs) in programs {
+                    roff.control("SS", [*group]);
+                    terms(&mut roff, programs);
+                }
+            }
             "Limits" => {
                 titled(&mut roff, "SH", section);
                 terms(&mut roff, &page::limits());
@@ -38,6 +48,33 @@ pub fn write_shared(out: &mut dyn Write) -> io::Result<()> {
         }
     }
     roff.to_writer(out)
+}
+
+/// Returns imgkit(7) as plain text, for systems without a viewer of manual pages.
+pub fn shared_text(programs: &[(&str, Terms)]) -> String {
+    let mut text = String::new();
+    for section in Prose::parse(SHARED).sections() {
+        let paragraphs = section.paragraphs.iter();
+        let mut parts: Vec<String> = paragraphs.map(|text| text.replace('`', "")).collect();
+        match section.title.as_str() {
+            "Programs" => {
+                let groups = programs.iter();
+                parts.extend(groups.map(|(group, terms)| page::listed(group, terms)));
+            }
+            "Limits" => parts.push(page::listed("Limits", &page::limits())),
+            _ if section.terms.is_empty() => {}
+            title => parts.push(page::listed(title, &section.terms)),
+        }
+        let parts: Vec<&str> = parts.iter().map(|part| part.trim_end()).collect();
+        let title = section.title.to_uppercase();
+        text.push_str(&format!("{title}\n{}\n\n", parts.join("\n\n")));
+    }
+    let command = Command::new("imgkit").after_help(text);
+    let wrapped = command
+        .help_template("{after-help}")
+        .render_help()
+        .to_string();
+    page::help_text(wrapped.trim())
 }
 
 /// Section on the options that all programs, or several, take.
@@ -192,6 +229,9 @@ fn shared_options(roff: &mut Roff, command: &Command) {
 /// Writes the names of the variables that the program reads.
 fn environment(roff: &mut Roff, page: &Page, command: &Command) {
     let takes = |id: &str| command.get_arguments().any(|arg| arg.get_id() == id);
+    if !page.uses.common {
+        return titled(roff, "SH", page.prose().section("Environment"));
+    }
     let variables = [
         ("`IMGKIT_STORE`", true),
         ("`SOURCE_DATE_EPOCH`", true),

@@ -5,11 +5,13 @@
 
 mod args;
 mod caching;
+mod call;
 mod complete;
 mod conflicts;
 mod image;
 mod interrupt;
 mod man;
+mod manual;
 mod new_file;
 mod open;
 mod output;
@@ -21,16 +23,19 @@ mod search;
 mod streams;
 mod transport;
 
-pub use args::{ColorWhen, Coloring, Common, Packing, ProgressWhen};
+pub use args::{ColorWhen, Coloring, Common, Generate, Packing, ProgressWhen};
 pub use caching::{Caching, warn_of_cache};
+pub use call::{Call, Description, own_path};
 pub use conflicts::no_effect;
 pub use image::{ImageArg, LayerRange, platform_arg};
-pub use man::write_shared;
+pub use man::{shared_text, write_shared};
+pub use manual::open_manual;
 pub use new_file::write_file;
 pub use open::{Opened, Openings, Takes, open_store, store, store_path};
 pub use output::{OutputArgs, Selecting, note_sockets, option_file, owner_arg};
 pub use page::{Images, Page, Subcommand, Uses};
 pub use progress::Progress;
+pub use prose::Terms;
 pub use run::{Verdict, run, run_commands};
 pub use search::Each;
 pub use streams::{

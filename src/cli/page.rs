@@ -35,6 +35,8 @@ pub struct Uses {
     pub images: Images,
     /// True if the program makes temporary files in the directory of the system.
     pub temporary: bool,
+    /// True if the program takes the common options.
+    pub common: bool,
 }
 
 /// Images that a program takes.
@@ -57,6 +59,7 @@ impl Uses {
         ),
         images: Images::Any,
         temporary: false,
+        common: true,
     };
     /// A program that takes all images of an index.
     pub const ALL: Uses = Uses {
@@ -74,12 +77,19 @@ impl Uses {
         ),
         images: Images::None,
         temporary: true,
+        common: true,
     };
     /// A program that takes no images.
     pub const NOTHING: Uses = Uses {
         platform: None,
         images: Images::None,
         temporary: false,
+        common: true,
+    };
+    /// A program that only runs others.
+    pub const FRONT: Uses = Uses {
+        common: false,
+        ..Uses::NOTHING
     };
 
     /// Returns the uses of a program that also makes temporary files.
@@ -144,7 +154,10 @@ impl Page {
         if !statuses.is_empty() {
             text.push_str(&format!("\nExit status: {}\n", statuses.join("; ")));
         }
-        let mut long = listed("Limits", &limits());
+        let mut long = match self.uses.common {
+            true => listed("Limits", &limits()),
+            false => String::new(),
+        };
         for section in prose.own() {
             long.push('\n');
             long.push_str(&listed(&section.title, &section.terms));
@@ -154,7 +167,7 @@ impl Page {
         command
             .name(self.name)
             .after_help(text)
-            .after_long_help(long)
+            .after_long_help(long.trim_start().to_owned())
     }
 
     /// Returns the command without the texts of the page. Arguments of a subcommand are added only if it is typed.
@@ -197,7 +210,7 @@ fn unmarked(text: &str) -> String {
 }
 
 /// Terms and meanings under a heading, as help shows them.
-fn listed<M: AsRef<str>>(heading: &str, items: &[(String, M)]) -> String {
+pub(super) fn listed<M: AsRef<str>>(heading: &str, items: &[(String, M)]) -> String {
     let items = items.iter();
     let items =
         items.map(|(term, meaning)| format!("  {term}\n      {}\n", unmarked(meaning.as_ref())));
@@ -213,4 +226,10 @@ pub(super) fn has_json_alias(command: &clap::Command) -> bool {
     };
     let has_own = command.get_arguments().any(|arg| arg.get_id() == "json");
     !has_own && command.get_arguments().any(takes_json)
+}
+
+/// Returns clap's text of help or version without the blanks that clap indents empty lines with.
+pub(super) fn help_text(text: &str) -> String {
+    let lines = text.lines().map(str::trim_end);
+    lines.collect::<Vec<_>>().join("\n") + "\n"
 }

@@ -10,6 +10,9 @@ pub struct Prose {
     sections: Vec<Section>,
 }
 
+/// Terms and their meanings.
+pub type Terms = Vec<(String, String)>;
+
 /// Section of a page.
 #[derive(Debug, Default)]
 pub struct Section {
@@ -18,14 +21,15 @@ pub struct Section {
     /// Paragraphs, each on one line, with the backticks of code spans.
     pub paragraphs: Vec<String>,
     /// Terms and their meanings.
-    pub terms: Vec<(String, String)>,
+    pub terms: Terms,
 }
 
 /// Titles of the sections that have a fixed position in a manual page.
-const FIXED: [&str; 5] = [
+const FIXED: [&str; 6] = [
     "Description",
     "Output format",
     "Exit status",
+    "Environment",
     "Examples",
     "See also",
 ];

@@ -8,12 +8,14 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches};
 
 use super::args::{ColorWhen, Common};
-use super::page::{Page, Subcommand, has_json_alias};
+use super::call::{Call, Description};
+use super::page::{Page, Subcommand, has_json_alias, help_text};
 use super::streams::{Io, check_epoch};
 use super::{complete, image, interrupt, man};
 use crate::archive::distance;
 use crate::error::{During, Error, Result};
 use crate::escape::brief_to;
+use crate::spec::Platform;
 use crate::store;
 
 /// Result of a successful operation, as its exit status.
@@ -32,22 +34,31 @@ const ERROR: u8 = 2;
 ///
 /// An error has precedence over differences. A closed pipe ends the run without an error.
 pub fn run<A: CommandFactory + FromArgMatches>(
-    page: &Page,
+    call: Call<'_>,
+    page: &'static Page,
     operation: impl FnOnce(&A, &mut Io) -> Result<Verdict>,
 ) -> ExitCode {
-    run_commands(page, &[], operation)
+    run_commands(call, page, &[], operation)
 }
 
 /// Runs a program with subcommands, which have their own pages; see [`run`].
 pub fn run_commands<A: CommandFactory + FromArgMatches>(
-    page: &Page,
-    commands: &[Subcommand],
+    call: Call<'_>,
+    page: &'static Page,
+    commands: &'static [Subcommand],
     operation: impl FnOnce(&A, &mut Io) -> Result<Verdict>,
 ) -> ExitCode {
-    let argv: Vec<OsString> = std::env::args_os().map(image::shield).collect();
-    let argv = with_alias(argv, A::command);
     // Building the texts of help takes longer than everything else before the operation.
     let documented = || page.command_of(commands, without_empty(A::command()));
+    let argv = match call {
+        Call::Run(argv) => argv,
+        Call::Describe(description) => {
+            *description = Some(Description::new(page, commands, documented()));
+            return ExitCode::SUCCESS;
+        }
+    };
+    let argv: Vec<OsString> = argv.into_iter().map(image::shield).collect();
+    let argv = with_alias(argv, A::command);
     let mut io = Io::new(page.name);
     interrupt::prepare(page.name);
     if let Some(code) = generate(page, commands, documented, &argv, &mut io) {
@@ -61,25 +72,21 @@ pub fn run_commands<A: CommandFactory + FromArgMatches>(
     let streams = image::standard_inputs(&matches);
     let color = matches.try_get_one::<ColorWhen>("color").ok().flatten();
     let color = color.copied();
-    let common = Common::from_arg_matches(&matches);
-    let args = common.and_then(|common| Ok((common, A::from_arg_matches_mut(&mut matches)?)));
+    // imgkit has no options of its own that the programs share.
+    let common = page.uses.common.then(|| Common::from_arg_matches(&matches));
+    let args = common
+        .transpose()
+        .and_then(|common| Ok((common, A::from_arg_matches_mut(&mut matches)?)));
     let (common, args) = match args {
         Ok(args) => args,
         Err(error) => return refused(&error, commands, documented, &argv, &mut io),
     };
-    io.configure(&common, color);
-    if let Err(error) = check_epoch() {
+    if let Some(common) = &common {
+        io.configure(common, color);
+    }
+    let platform = common.and_then(|common| common.platform);
+    if let Err(error) = check(page, platform.as_ref(), streams) {
         io.fail(&error);
-        return ExitCode::from(ERROR);
-    }
-    if page.uses.platform.is_none() && common.platform.is_some() {
-        let why = "--platform has no effect here";
-        io.fail(&Error::usage(why));
-        return ExitCode::from(ERROR);
-    }
-    if streams > 1 {
-        let why = "cannot read two inputs from standard input";
-        io.fail(&Error::usage(why));
         return ExitCode::from(ERROR);
     }
     let outcome = operation(&args, &mut io);
@@ -113,10 +120,23 @@ pub fn run_commands<A: CommandFactory + FromArgMatches>(
     }
 }
 
+/// Checks what holds for all programs, beyond the arguments of each.
+fn check(page: &Page, platform: Option<&Platform>, streams: usize) -> Result<()> {
+    check_epoch()?;
+    if page.uses.platform.is_none() && platform.is_some() {
+        return Err(Error::usage("--platform has no effect here"));
+    }
+    if streams > 1 {
+        return Err(Error::usage("cannot read two inputs from standard input"));
+    }
+    Ok(())
+}
+
 /// Ignores an empty `IMGKIT_STORE`. An empty value of --store is an error: it comes from an unset variable of a script,
 /// which did not mean the default store.
 fn without_empty(command: clap::Command) -> clap::Command {
-    match std::env::var_os("IMGKIT_STORE").is_some_and(|value| value.is_empty()) {
+    let is_empty = std::env::var_os("IMGKIT_STORE").is_some_and(|value| value.is_empty());
+    match is_empty && command.get_arguments().any(|arg| arg.get_id() == "store") {
         true => command.mut_arg("store", |arg| arg.env(None::<&'static str>)),
         false => command,
     }
@@ -171,9 +191,7 @@ fn refused(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     ) {
-        // clap indents its blank lines.
-        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-        let text = lines.join("\n") + "\n";
+        let text = help_text(&text);
         let written = io.out().write_all(text.as_bytes()).during("write");
         return match written.and_then(|()| io.finish()) {
             Err(error) if !error.is_broken_pipe() => {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use super::build::Files;
 
@@ -52,9 +53,22 @@ pub fn on(line: &str, image: &str) -> String {
 /// The time that the programs take for now: two days after the images of the builder were made.
 pub const NOW: &str = "1704240000";
 
-/// Where a program was built.
+/// Path of a program that was built, or, with `IMGKIT_MULTICALL=FILE`, of a link to that file, an imgkit, so that any
+/// test runs all programs through it.
 pub fn program(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_BIN_EXE_imgls")).with_file_name(name);
+    static THROUGH: LazyLock<Option<tempfile::TempDir>> = LazyLock::new(|| {
+        let imgkit = std::env::var_os("IMGKIT_MULTICALL")?;
+        let directory = tempfile::Builder::new().prefix("imgkit-links-").tempdir();
+        let directory = directory.expect("a directory");
+        for name in PROGRAMS.iter().chain(&["imgkit"]) {
+            std::os::unix::fs::symlink(&imgkit, directory.path().join(name)).expect("a link");
+        }
+        Some(directory)
+    });
+    let path = match &*THROUGH {
+        Some(directory) => directory.path().join(name),
+        None => Path::new(env!("CARGO_BIN_EXE_imgls")).with_file_name(name),
+    };
     assert!(path.is_file(), "{name} is none of the programs");
     path
 }

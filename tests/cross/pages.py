@@ -41,14 +41,18 @@ def main():
     pages = {path.stem: path for path in (REPO / "man").glob("*.1")}
     for name in programs:
         run = checks.run(name, "--version")
-        checks.same(f"{name} --version", [run.code, run.out.decode(), run.err], [0, f"{name} {version}\n", ""], run)
+        first, *rest = run.out.decode().splitlines()
+        # imgkit also states its commit and its features.
+        states = [line.split(": ")[0] for line in rest if line.split(": ")[0] != "commit"]
+        expected = [0, f"{name} {version}", ["features"] if name == "imgkit" else [], ""]
+        checks.same(f"{name} --version", [run.code, first, states, run.err], expected, run)
         options = set()
         for flag in ("--help", "-h"):
             run = checks.run(name, flag)
             text = run.out.decode()
             checks.true(f"{name} {flag}: usage on standard output, exit 0", run.code == 0 and f"Usage: {name}" in text and not run.err, tell(run))
             options.update(re.findall(r"^\s+(?:-\w, )?(--[a-z][a-z-]*)", text, re.M))
-        checks.true(f"{name} --help: it has options", len(options) > 3, str(options))
+        checks.true(f"{name} --help: it has options", len(options) > 2, str(options))
         run = checks.run(name, "--no-such-option")
         checks.true(f"{name} --no-such-option: exit 2, one line and a hint at most",
                     run.code == 2 and not run.out and run.err.startswith(f"{name}: ") and len(run.err.splitlines()) <= 2, tell(run))

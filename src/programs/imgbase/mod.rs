@@ -99,13 +99,15 @@ impl FromArgMatches for Command {
     }
 }
 
-/// Runs the program with the arguments, streams and environment of the process.
-pub fn main() -> ExitCode {
-    cli::run_commands(&PAGE, &COMMANDS, |args: &Args, io| match &args.command {
-        Command::Deb(deb) => deb.run(&args.common, io),
-        Command::Host(host) => host.run(&args.common, io),
-        Command::Scratch(scratch) => scratch.run(&args.common, io),
-        Command::Explain(explain) => explain.run(&args.common, io),
-        Command::Pack(pack) => pack.run(&args.common, io),
+/// Runs the program, or describes it.
+pub fn main(call: cli::Call<'_>) -> ExitCode {
+    cli::run_commands(call, &PAGE, &COMMANDS, |args: &Args, io| {
+        match &args.command {
+            Command::Deb(deb) => deb.run(&args.common, io),
+            Command::Host(host) => host.run(&args.common, io),
+            Command::Scratch(scratch) => scratch.run(&args.common, io),
+            Command::Explain(explain) => explain.run(&args.common, io),
+            Command::Pack(pack) => pack.run(&args.common, io),
+        }
     })
 }

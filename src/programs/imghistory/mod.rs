@@ -24,9 +24,9 @@ const PAGE: Page = Page {
     text: include_str!("page.md"),
 };
 
-/// Runs the program with the arguments, streams and environment of the process.
-pub fn main() -> ExitCode {
-    cli::run(&PAGE, |args: &Args, io| {
+/// Runs the program, or describes it.
+pub fn main(call: cli::Call<'_>) -> ExitCode {
+    cli::run(call, &PAGE, |args: &Args, io| {
         args.check()?;
         if args.dockerfile || args.annotate || args.extract.is_some() || !args.base.is_empty() {
             return reconstruct::run(args, io);

@@ -24,9 +24,9 @@ const PAGE: Page = Page {
     text: include_str!("page.md"),
 };
 
-/// Runs the program with the arguments, streams and environment of the process.
-pub fn main() -> ExitCode {
-    cli::run(&PAGE, |args: &Args, io| {
+/// Runs the program, or describes it.
+pub fn main(call: cli::Call<'_>) -> ExitCode {
+    cli::run(call, &PAGE, |args: &Args, io| {
         let store = cli::store(&args.common)?;
         let input = args.archive.as_ref().or(args.input.as_ref());
         let input = input.cloned().unwrap_or_else(ImageArg::stdin);

@@ -26,9 +26,9 @@ const PAGE: Page = Page {
     text: include_str!("page.md"),
 };
 
-/// Runs the program with the arguments, streams and environment of the process.
-pub fn main() -> ExitCode {
-    cli::run(&PAGE, |args: &Args, io| {
+/// Runs the program, or describes it.
+pub fn main(call: cli::Call<'_>) -> ExitCode {
+    cli::run(call, &PAGE, |args: &Args, io| {
         let window = io.window(args.no_trunc);
         let format = Format::parse(&output::format_text(args), &output::default_format(args))?
             .fitted(window);

@@ -21,9 +21,9 @@ const PAGE: Page = Page {
     text: include_str!("page.md"),
 };
 
-/// Runs the program with the arguments, streams and environment of the process.
-pub fn main() -> ExitCode {
-    cli::run(&PAGE, |args: &Args, io| {
+/// Runs the program, or describes it.
+pub fn main(call: cli::Call<'_>) -> ExitCode {
+    cli::run(call, &PAGE, |args: &Args, io| {
         let target = Target::new(args.format, args.output.as_deref())?;
         let name = args.name.as_deref().map(ListedName::new).transpose()?;
         target.check()?;

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::layer::Limits;
 use crate::verify;
 
+/// Verify the integrity and consistency of images
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {

@@ -25,9 +25,9 @@ const PAGE: Page = Page {
 };
 
 /// Check that archives are whole and are what they claim to be
-/// Runs the program with the arguments, streams and environment of the process.
-pub fn main() -> ExitCode {
-    cli::run(&PAGE, |args: &Args, io| {
+/// Runs the program, or describes it.
+pub fn main(call: cli::Call<'_>) -> ExitCode {
+    cli::run(call, &PAGE, |args: &Args, io| {
         args.check()?;
         if let Some(record) = &args.check_custody {
             return check_custody(args, record, io);

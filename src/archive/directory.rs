@@ -179,12 +179,7 @@ impl Directory {
                 .map_err(|error| Error::io("list", error).at(prefix.clone()))?;
             for entry in entries {
                 let entry = entry.during("list")?;
-                let base = String::from_utf8_lossy(entry.file_name().as_bytes()).into_owned();
-                let name = if prefix.is_empty() {
-                    base
-                } else {
-                    format!("{prefix}/{base}")
-                };
+                let name = joined(&prefix, &entry);
                 let kind = entry.file_type().during("list")?;
                 if kind.is_dir() && depth < MAX_DEPTH {
                     work.push((name, entry.path(), depth + 1));
@@ -209,12 +204,7 @@ impl Directory {
                 continue;
             };
             for entry in entries.flatten().take(MAX_BEGINNINGS) {
-                let base = String::from_utf8_lossy(entry.file_name().as_bytes()).into_owned();
-                let name = if prefix.is_empty() {
-                    base
-                } else {
-                    format!("{prefix}/{base}")
-                };
+                let name = joined(&prefix, &entry);
                 if level < depth && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                     work.push((name.clone(), entry.path(), level + 1));
                 }
@@ -225,6 +215,16 @@ impl Directory {
             }
         }
         names
+    }
+}
+
+/// Returns the name of an entry below a directory, which is empty for the archive's own.
+fn joined(prefix: &str, entry: &std::fs::DirEntry) -> String {
+    let base = entry.file_name();
+    let base = String::from_utf8_lossy(base.as_bytes());
+    match prefix {
+        "" => base.into_owned(),
+        prefix => format!("{prefix}/{base}"),
     }
 }
 

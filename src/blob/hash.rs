@@ -38,10 +38,8 @@ impl Hasher {
             "sha512" => Algorithm::Sha512(Sha512::new()),
             "blake3" => Algorithm::Blake3(Box::new(blake3::Hasher::new())),
             other => {
-                return Err(Fault::UnsupportedDigest {
-                    algorithm: other.to_owned(),
-                }
-                .into());
+                let algorithm = other.to_owned();
+                return Err(Fault::UnsupportedDigest { algorithm }.into());
             }
         }))
     }

@@ -257,10 +257,8 @@ impl ImageArg {
     }
 
     fn not_found(&self, store: Option<&Archive>) -> Error {
-        Error::new(Fault::NotFound {
-            wanted: self.text().to_owned(),
-            closest: store.and_then(|store| store.closest(self.text())),
-        })
+        let closest = store.and_then(|store| store.closest(self.text()));
+        Error::not_found(self.text(), closest)
     }
 }
 

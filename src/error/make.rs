@@ -123,6 +123,12 @@ impl Error {
         Error::new(Fault::NoSuchImage { wanted, candidates })
     }
 
+    /// Returns a `NotFound` error, with the name that is most likely meant.
+    pub fn not_found(wanted: impl Into<String>, closest: Option<String>) -> Self {
+        let wanted = wanted.into();
+        Error::new(Fault::NotFound { wanted, closest })
+    }
+
     /// Returns an `Exists` error.
     pub fn exists(kind: &'static str) -> Self {
         Error::new(Fault::Exists { kind })

@@ -131,10 +131,7 @@ fn resolve<'a>(archive: &'a Archive, wanted: &str) -> Result<Selected<'a>> {
 }
 
 fn not_found(archive: &Archive, wanted: &str) -> Error {
-    Error::new(Fault::NotFound {
-        wanted: wanted.to_owned(),
-        closest: archive.closest(wanted),
-    })
+    Error::not_found(wanted, archive.closest(wanted))
 }
 
 /// Returns the image for a platform among the selected ones.

@@ -25,6 +25,19 @@ pub enum NodeKind {
     Fifo,
 }
 
+impl From<NodeKind> for EntryKind {
+    fn from(kind: NodeKind) -> Self {
+        match kind {
+            NodeKind::Directory => EntryKind::Directory,
+            NodeKind::File => EntryKind::File,
+            NodeKind::Symlink => EntryKind::Symlink,
+            NodeKind::CharDevice => EntryKind::CharDevice,
+            NodeKind::BlockDevice => EntryKind::BlockDevice,
+            NodeKind::Fifo => EntryKind::Fifo,
+        }
+    }
+}
+
 /// A file after applying all layers. Cheap to copy.
 #[derive(Clone, Copy)]
 pub struct Node<'t> {

@@ -9,7 +9,7 @@ use super::manifest::{images, repo_tags, repositories};
 use super::output::{BlobOut, ImageOut, LayerOut, Source};
 use super::tar_out::{Body, Member};
 use crate::blob::sha256;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 use crate::spec::Digest;
 
 /// Members of the archive, collected image by image.
@@ -144,8 +144,6 @@ impl<'a> Members<'a> {
 }
 
 fn blob<'a>(bundle: &'a Bundle, digest: &Digest) -> Result<&'a BlobOut> {
-    let missing = || Fault::BlobMissing {
-        digest: digest.to_string(),
-    };
-    Ok(bundle.blob(digest).ok_or_else(missing)?)
+    let blob = bundle.blob(digest);
+    blob.ok_or_else(|| Error::blob_missing(digest))
 }

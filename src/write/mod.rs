@@ -50,3 +50,4 @@ pub use root::{check_root, check_types, root_listing};
 pub use save::{add_root, save};
 pub use signatures::Signature;
 pub use stored::Stored;
+pub(crate) use tar_out::too_large;

@@ -60,7 +60,8 @@ impl Member<'_> {
     }
 }
 
-fn too_large() -> Error {
+/// Returns the error for an archive that is larger than a file can be.
+pub(crate) fn too_large() -> Error {
     Error::limit(
         "size of the archive in bytes",
         i64::MAX.cast_unsigned(),

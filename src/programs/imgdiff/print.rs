@@ -3,7 +3,7 @@
 use super::compare::{self as diff, Options};
 use super::output;
 use crate::cli::{Io, Verdict};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 use crate::render::{Format, human};
 use serde_json::Value;
 
@@ -167,13 +167,7 @@ fn print_life(
     path: &[u8],
 ) -> Result<Verdict> {
     let wanted = || crate::escape::bytes(path).into_owned();
-    let unknown = || -> Error {
-        Fault::NotFound {
-            wanted: wanted(),
-            closest: None,
-        }
-        .into()
-    };
+    let unknown = || Error::not_found(wanted(), None);
     let side = sides.first().ok_or_else(unknown)?;
     let missing =
         || -> Error { Error::usage(format!("no layer of {} has '{}'", side.name, wanted())) };

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::cli::{self, Images, Page, Uses, Verdict};
 use crate::store::{self, Selection};
-use crate::{Fault, escape};
+use crate::{Error, escape};
 use args::Args;
 
 const PAGE: Page = Page {
@@ -22,11 +22,9 @@ const PAGE: Page = Page {
 pub fn main(call: cli::Call<'_>) -> ExitCode {
     cli::run(call, &PAGE, |args: &Args, io| {
         let store = cli::store(&args.common)?;
-        let not_found = || Fault::NotFound {
-            wanted: args.images.first().cloned().unwrap_or_default(),
-            closest: None,
-        };
-        let archive = cli::open_store(&args.common, &Default::default())?.ok_or_else(not_found)?;
+        let first = || args.images.first().cloned().unwrap_or_default();
+        let archive = cli::open_store(&args.common, &Default::default())?
+            .ok_or_else(|| Error::not_found(first(), None))?;
         let wanted = Selection {
             images: &args.images,
             platform: args.common.platform.as_ref(),

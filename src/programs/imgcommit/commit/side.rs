@@ -6,7 +6,7 @@ use crate::blob::{DecodeLimits, FileRange, RangeReader};
 use crate::disk::{Directory, Item};
 use crate::error::{Error, Fault, Result};
 use crate::layer::{EntryKind, Metadata, Segment};
-use crate::tree::{Location, Node, NodeKind, Tree};
+use crate::tree::{Location, Node, Tree};
 
 /// A root filesystem: its items in the order of [`crate::tree::cmp_paths`], without the root directory.
 pub(super) trait Side: Sync {
@@ -160,14 +160,7 @@ impl Side for Directory {
 /// Converts a node of a tree to an item.
 pub(super) fn item(node: &Node<'_>) -> Item {
     let meta = node.meta();
-    let kind = match node.kind() {
-        NodeKind::Directory => EntryKind::Directory,
-        NodeKind::File => EntryKind::File,
-        NodeKind::Symlink => EntryKind::Symlink,
-        NodeKind::CharDevice => EntryKind::CharDevice,
-        NodeKind::BlockDevice => EntryKind::BlockDevice,
-        NodeKind::Fifo => EntryKind::Fifo,
-    };
+    let kind = EntryKind::from(node.kind());
     let mut xattrs = meta.xattrs;
     xattrs.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let inode = node

@@ -100,6 +100,13 @@ pub struct Packing {
     pub causes: BTreeSet<Cause>,
 }
 
+impl Packing {
+    /// All causes, in words.
+    pub fn cause_texts(&self) -> Vec<&'static str> {
+        self.causes.iter().map(|cause| cause.text()).collect()
+    }
+}
+
 /// Compares how layers are written and compressed. `skipped` if the uncompressed layers are known to be equal.
 ///
 /// # Errors

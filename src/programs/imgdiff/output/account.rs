@@ -56,12 +56,7 @@ pub fn account(report: &Report) -> Vec<String> {
 }
 
 fn verdict(report: &Report) -> String {
-    let causes: Vec<&str> = report
-        .packing
-        .causes
-        .iter()
-        .map(|cause| cause.text())
-        .collect();
+    let causes = report.packing.cause_texts();
     match causes.is_empty() {
         true => format!("verdict: {}", report.likeness.text()),
         false => format!(
@@ -176,12 +171,7 @@ pub fn summary_row(report: &Report) -> Value {
             "Paths": report.compared.paths[i],
         })
     };
-    let causes: Vec<&str> = report
-        .packing
-        .causes
-        .iter()
-        .map(|cause| cause.text())
-        .collect();
+    let causes = report.packing.cause_texts();
     let layers: Vec<Value> = report
         .packing
         .layers

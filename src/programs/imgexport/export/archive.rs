@@ -12,8 +12,9 @@ use super::item::Item;
 use super::plan::Export;
 use super::select::display;
 use crate::blob::{CHUNK, FileRange, Meter, SerialWriter};
-use crate::error::{At, During, Error, Result};
+use crate::error::{At, During, Result};
 use crate::parallel::in_parallel;
+use crate::write::too_large;
 
 /// Minimum size of contents in bytes that are copied in the kernel and not through a buffer.
 const LARGE: u64 = 256 << 10;
@@ -221,14 +222,6 @@ fn zeros(batch: &mut Vec<u8>, mut count: u64, send: &dyn Fn(&mut Vec<u8>) -> boo
         }
     }
     true
-}
-
-fn too_large() -> Error {
-    Error::limit(
-        "size of the archive in bytes",
-        i64::MAX.cast_unsigned(),
-        u64::MAX,
-    )
 }
 
 /// Appends small contents with their holes.

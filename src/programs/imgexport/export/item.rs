@@ -196,14 +196,8 @@ impl Item<'_> {
             return out;
         }
         out.kind = match self.kind {
-            ItemKind::Node(NodeKind::Directory) => EntryKind::Directory,
-            ItemKind::Node(NodeKind::Symlink) => EntryKind::Symlink,
-            ItemKind::Node(NodeKind::CharDevice) => EntryKind::CharDevice,
-            ItemKind::Node(NodeKind::BlockDevice) => EntryKind::BlockDevice,
-            ItemKind::Node(NodeKind::Fifo) => EntryKind::Fifo,
-            ItemKind::Node(NodeKind::File) | ItemKind::Whiteout | ItemKind::Opaque => {
-                EntryKind::File
-            }
+            ItemKind::Node(kind) => kind.into(),
+            ItemKind::Whiteout | ItemKind::Opaque => EntryKind::File,
         };
         out.link_target = self.link_target;
         out.size = if self.is_file() { self.size } else { 0 };

@@ -220,18 +220,15 @@ fn write_row<W: Write + ?Sized>(out: &mut W, row: &Row<'_>) -> std::io::Result<(
                 0 => step.and_then(|step| step.old),
                 _ => step.and_then(|step| step.new),
             };
+            let is_pair = old.is_some() && new.is_some();
             for (i, (step, text)) in [old, new].into_iter().zip(texts).enumerate() {
-                let side = [("old", 'o', 'D'), ("new", 'n', 'A')][i];
+                let (side, alone) = [('o', 'D'), ('n', 'A')][i];
                 match position(step, i) {
                     Some(at) => writeln!(
                         out,
                         "<div class=\"step\"><p>{} {}</p><code>{text}</code></div>",
-                        badge(if old.is_some() && new.is_some() {
-                            'C'
-                        } else {
-                            side.2
-                        }),
-                        place(at, side.1)
+                        badge(if is_pair { 'C' } else { alone }),
+                        place(at, side)
                     )?,
                     None => writeln!(out, "<span class=\"empty\"></span>")?,
                 }

@@ -11,9 +11,7 @@ use std::collections::BTreeMap;
 pub enum Dialect {
     /// Go's `path.Match`, which docker uses for names.
     Go,
-    /// A line of a `.dockerignore`: as `path.Match`, with a `**` that does not stop at a `/`.
-    Dockerignore,
-    /// Shell: as `.dockerignore`, with `[!a]` beside `[^a]`, and `{a,b}`.
+    /// Shell: as `path.Match`, with a `**` that does not stop at a `/`, `[!a]` beside `[^a]`, and `{a,b}`.
     Shell,
 }
 
@@ -60,7 +58,7 @@ impl Glob {
     pub fn new(pattern: &str, dialect: Dialect) -> Result<Self, &'static str> {
         let plain = match dialect {
             Dialect::Shell => without_braces(pattern.as_bytes())?,
-            Dialect::Go | Dialect::Dockerignore => vec![pattern.as_bytes().to_vec()],
+            Dialect::Go => vec![pattern.as_bytes().to_vec()],
         };
         let alternative = |text: &Vec<u8>| -> Result<Alternative, &'static str> {
             let tokens = tokens(text, dialect)?;
@@ -96,13 +94,6 @@ impl Glob {
                 }
             })
         })
-    }
-
-    /// Tests if the pattern matches a path or one of its parent directories.
-    pub fn covers(&self, path: &[u8]) -> bool {
-        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-        let mut directories = slashes.map(|(at, _)| &path[..at]);
-        self.is_match(path) || directories.any(|directory| self.is_match(directory))
     }
 }
 
@@ -368,15 +359,14 @@ mod tests {
 
     #[test]
     fn dialects_differ_as_documented() {
-        use Dialect::{Dockerignore, Go, Shell};
+        use Dialect::{Go, Shell};
         for (pattern, dialect, yes, no) in [
             ("a/b", Go, &["a/b"][..], &["a", "a/b/c", "/a/b"][..]),
             ("**", Go, &["a", ""], &["a/b"]),
             ("{a,b}", Go, &["{a,b}"], &["a"]),
             ("[!a]", Go, &["!", "a"], &["b"]),
-            ("**", Dockerignore, &["a", "a/b"], &[]),
-            ("a**b", Dockerignore, &["ab", "a/x/b", "axb"], &["a/x"]),
-            ("{a,b}", Dockerignore, &["{a,b}"], &["a"]),
+            ("**", Shell, &["a", "a/b"], &[]),
+            ("a**b", Shell, &["ab", "a/x/b", "axb"], &["a/x"]),
             ("{a,b{c,d}}x", Shell, &["ax", "bcx", "bdx"], &["bx", "x"]),
             ("{,a}*", Shell, &["", "b", "ab"], &["a/"]),
             ("[{]a[}]", Shell, &["{a}"], &["a"]),
@@ -403,25 +393,11 @@ mod tests {
     }
 
     #[test]
-    fn contents_of_a_matched_directory_are_covered() {
-        let glob = Glob::new("**/a*", Dialect::Shell).expect("a pattern");
-        for (path, is_covered) in [
-            ("ab", true),
-            ("x/ab/c/d", true),
-            ("x/ba", false),
-            ("", false),
-        ] {
-            assert_eq!(glob.covers(path.as_bytes()), is_covered, "{path}");
-        }
-    }
-
-    #[test]
     fn invalid_patterns_are_refused() {
-        use Dialect::{Dockerignore, Go, Shell};
+        use Dialect::{Go, Shell};
         let bad = |pattern, dialect| Glob::new(pattern, dialect).map(|_| ()).expect_err(pattern);
         for pattern in ["[", "[a", "[]", "[]a]", "[^]", "[-a]", "[a-]", "a\\"] {
             bad(pattern, Go);
-            bad(pattern, Dockerignore);
         }
         assert_eq!(bad("[a", Shell), "unclosed [");
         assert_eq!(bad("a\\", Shell), "trailing \\");
@@ -434,11 +410,7 @@ mod tests {
     #[test]
     fn matching_time_is_linear() {
         let pattern = "**/*a".repeat(2000) + "b";
-        assert!(!is_match(
-            &pattern,
-            Dialect::Dockerignore,
-            &"a".repeat(4000)
-        ));
+        assert!(!is_match(&pattern, Dialect::Shell, &"a".repeat(4000)));
     }
 
     proptest! {

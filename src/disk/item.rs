@@ -1,6 +1,6 @@
 //! Files of a directory, and the options of a walk.
 
-use super::exclude::Excludes;
+use super::patterns::Patterns;
 use crate::layer::acl::is_acl;
 use crate::layer::{EntryKind, Limits, Metadata};
 
@@ -8,7 +8,7 @@ use crate::layer::{EntryKind, Limits, Metadata};
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Patterns of files to leave out.
-    pub excludes: Excludes,
+    pub excludes: Patterns,
     /// User and group ID of all items; the default is that of the file system.
     pub owner: Option<(u32, u32)>,
     /// Latest modification time, in seconds since 1970; later times are set to it.

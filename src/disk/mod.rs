@@ -13,12 +13,12 @@
 //! markers of overlay mounts are dropped.
 
 mod access;
-mod exclude;
 mod item;
 mod overlay;
+mod patterns;
 mod walk;
 
-pub use exclude::Excludes;
 pub use item::{Item, Options, is_portable};
 pub use overlay::OverlayMark;
+pub use patterns::Patterns;
 pub use walk::{Contents, Directory, MarkedItem};

@@ -12,9 +12,9 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::access::{Access, open_below};
-use super::exclude::Inherited;
 use super::item::{Item, Options, is_portable};
 use super::overlay::{OverlayMark, mark};
+use super::patterns::Inherited;
 use crate::error::{At, During, Error, Fault, Result, within};
 use crate::escape;
 use crate::layer::{EntryKind, Metadata, Mtime, Xattr, limits};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::Base;
 use crate::base::rootfs::{Contents, Kind, Node};
 use crate::blob::{FileRange, Input, Meter, NewFile};
-use crate::disk::{Directory, Excludes};
+use crate::disk::{Directory, Patterns};
 use crate::error::{At, Error, Fault, Result, within};
 use crate::layer::{Entry, EntryKind, FileInput, Limits, Metadata, Walker, Whiteout};
 use crate::layer::{clean_path, parent};
@@ -22,7 +22,7 @@ const SPARSE: u64 = 16 << 30;
 #[derive(Debug, Clone, Default)]
 pub struct PackOptions {
     /// Excluded paths.
-    pub excludes: Excludes,
+    pub excludes: Patterns,
     /// Owner of all files; by default as stated in the input.
     pub owner: Option<(u32, u32)>,
     /// Applies whiteouts (`.wh.` names), which remove earlier entries of the archive, instead of refusing them.
@@ -131,9 +131,15 @@ pub fn archive(
             let why = "path escapes the root directory with '..'";
             return Err(Error::new(Fault::Entry { why }).at(context()));
         }
-        let limit = options.limits.path_length;
-        within("path in bytes", limit, path.len() as u64)?;
-        if !path.is_empty() && options.excludes.is_excluded(&path) {
+        if path.len() as u64 > options.limits.path_length {
+            let (what, limit, found) = (
+                "path in bytes",
+                options.limits.path_length,
+                path.len() as u64,
+            );
+            return Err(Fault::Limit { what, limit, found }.into());
+        }
+        if !path.is_empty() && options.excludes.matches(&path) {
             left_out.insert(path);
             continue;
         }

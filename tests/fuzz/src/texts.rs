@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use imgkit::archive::Name;
-use imgkit::disk::Excludes;
+use imgkit::disk::Patterns;
 use imgkit::escape;
 use imgkit::render::{Shape, Template};
 use imgkit::spec::{Digest, MediaType, Platform, Reference, Timestamp};
@@ -101,20 +101,20 @@ pub fn exclude(data: &[u8]) {
     let mut taken = Taken(data);
     let path = taken.until(0);
     let text = String::from_utf8_lossy(taken.0);
-    let Ok(excludes) = Excludes::new(text.lines().take(50)) else {
+    let Ok(excludes) = Patterns::new(text.lines().take(50)) else {
         return;
     };
     let clean = imgkit::layer::clean_path(path).path.into_owned();
-    let left_out = excludes.is_excluded(&clean);
+    let left_out = excludes.matches(&clean);
     if excludes.is_empty() {
         assert!(!left_out);
     }
     // A last pattern that names all takes everything back, or nothing.
     for (last, expected) in [("**", true), ("!**", false)] {
         let more =
-            Excludes::new(text.lines().take(50).chain([last])).expect("the same and one more");
+            Patterns::new(text.lines().take(50).chain([last])).expect("the same and one more");
         if !clean.is_empty() {
-            assert_eq!(more.is_excluded(&clean), expected, "{last}");
+            assert_eq!(more.matches(&clean), expected, "{last}");
         }
     }
 }

@@ -8,7 +8,7 @@ use super::pairs::Rules;
 use super::plan::plan;
 use super::side::Layers;
 use crate::archive::{Archive, ImageIdx};
-use crate::disk::Excludes;
+use crate::disk::Patterns;
 use crate::error::{At, Error, Result};
 use crate::escape;
 use crate::parallel::in_parallel;
@@ -170,13 +170,13 @@ pub fn squash(
 
 /// Refuses to exclude a path that an unchanged layer holds, because it would stay in the image.
 fn check_excluded<'a>(
-    excludes: &Excludes,
+    excludes: &Patterns,
     kept: impl Iterator<Item = &'a Arc<Listing>>,
 ) -> Result<()> {
     for (number, listing) in kept.enumerate().filter(|_| !excludes.is_empty()) {
         let mut found = None;
         listing.paths(|path| {
-            if found.is_none() && excludes.is_excluded(path) {
+            if found.is_none() && excludes.matches(path) {
                 found = Some(escape::bytes(path).into_owned());
             }
         });

@@ -69,7 +69,7 @@ pub fn commit_layer(
             let place = || typed.to_owned();
             let (listing, plain) =
                 root_listing(input, temp_dir, &archive.container.limits, packer.meter).at(place)?;
-            check_root(&listing, |path| options.excludes.is_excluded(path)).at(place)?;
+            check_root(&listing, |path| options.excludes.matches(path)).at(place)?;
             let tree = Tree::apply(vec![Arc::new(listing)])
                 .and_then(Tree::checked)
                 .at(place)?;

@@ -2,7 +2,7 @@
 
 use crate::blob::Input;
 use crate::cache::Cache;
-use crate::disk::{Directory, Excludes};
+use crate::disk::{Directory, Patterns};
 use crate::spec::Timestamp;
 use crate::spec::instruction::Change;
 use crate::write::ListedName;
@@ -19,7 +19,7 @@ pub struct CommitOptions {
     /// Dockerfile instructions that change the config.
     pub instructions: Vec<Change>,
     /// Paths that stay unchanged from the base image.
-    pub excludes: Excludes,
+    pub excludes: Patterns,
     /// Take owners from the base image, and 0:0 for new files, for a directory that was unpacked without root.
     pub base_owners: bool,
     /// Creation time of the image.

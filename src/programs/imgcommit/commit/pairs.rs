@@ -5,14 +5,14 @@ use std::cmp::Ordering;
 use super::groups::Groups;
 use super::pair::{Pair, Status};
 use super::side::Side;
-use crate::disk::{Excludes, Item, is_portable};
+use crate::disk::{Item, Patterns, is_portable};
 use crate::layer::{EntryKind, Mtime};
 use crate::tree::cmp_paths;
 
 /// Rules of the comparison.
 pub(super) struct Rules<'a> {
     /// Paths that are not compared.
-    pub excludes: &'a Excludes,
+    pub excludes: &'a Patterns,
     /// Leave out the files that docker creates in every container, even if the base has them.
     pub leave_out_docker: bool,
     /// Take owners from the base.
@@ -165,7 +165,7 @@ impl Merger<'_> {
     ) -> Pair {
         let rules = self.rules;
         let above = parent.and_then(|parent| self.pairs.get(parent as usize));
-        let excluded = rules.excludes.is_excluded(path);
+        let excluded = rules.excludes.matches(path);
         let from_docker =
             right.is_some_and(|(_, item)| rules.leave_out_docker && is_from_docker(item));
         let ignores_contents =

@@ -52,6 +52,6 @@ pub fn verb(event: Event) -> &'static str {
         Event::Added => "added",
         Event::Replaced => "replaced",
         Event::Removed => "removed",
-        Event::Hidden => "removed with its folder",
+        Event::Hidden => "removed with its parent directory",
     }
 }

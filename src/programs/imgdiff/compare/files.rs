@@ -6,8 +6,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use super::body::{Body, same};
 use super::fields::{Field, Fields};
 use super::side::{Loading, Side};
-use crate::error::{Error, Result};
-use crate::glob::{Dialect, Glob};
+use crate::disk::Patterns;
+use crate::error::Result;
 use crate::parallel::in_parallel;
 use crate::tree::{Inode, Node, NodeKind, PathIdx, Tree, cmp_paths};
 
@@ -58,39 +58,6 @@ impl Change {
     /// The node of the second.
     pub fn after<'t>(&self, tree: &'t Tree) -> Option<Node<'t>> {
         tree.at(self.new?)
-    }
-}
-
-/// Paths that are not looked at.
-#[derive(Debug, Clone, Default)]
-pub struct Ignored(Vec<Glob>);
-
-impl Ignored {
-    /// Reads globs: `*` stays within a directory, `**` does not. One without `/` matches names in any directory, one with
-    /// `/` a path from the root; the contents of a matching directory are ignored with it.
-    ///
-    /// # Errors
-    /// `Usage` for an invalid glob.
-    pub fn new<S: AsRef<str>>(globs: impl IntoIterator<Item = S>) -> Result<Self> {
-        let mut ignored = Ignored::default();
-        for glob in globs {
-            let text = glob.as_ref();
-            let inner = text.trim_end_matches('/');
-            let anchored = match inner.strip_prefix("./").or_else(|| inner.strip_prefix('/')) {
-                Some(path) => path.to_owned(),
-                None if inner.contains('/') => inner.to_owned(),
-                None => format!("**/{inner}"),
-            };
-            let glob = Glob::new(&anchored, Dialect::Shell);
-            let refused = |why| Error::usage(format!("no glob '{text}': {why}"));
-            ignored.0.push(glob.map_err(refused)?);
-        }
-        Ok(ignored)
-    }
-
-    /// Tests if a path, without a leading `/`, is ignored.
-    pub fn has(&self, path: &[u8]) -> bool {
-        self.0.iter().any(|glob| glob.covers(path))
     }
 }
 
@@ -151,7 +118,7 @@ struct Pending {
 pub fn compare(
     sides: &mut [Side; 2],
     fields: Fields,
-    ignored: &Ignored,
+    ignored: &Patterns,
     loading: &Loading,
 ) -> Result<Compared> {
     let mut compared = Compared::default();
@@ -159,7 +126,7 @@ pub fn compare(
     let mut links = Leaders::default();
     let [a, b] = &*sides;
     together(&a.tree, &b.tree, |path, old, new| {
-        if ignored.has(path) {
+        if ignored.matches(path) {
             return;
         }
         for (i, node) in [(0, old), (1, new)] {

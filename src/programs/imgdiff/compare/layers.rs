@@ -157,7 +157,7 @@ fn markers(sides: &[Side; 2], options: &Options) -> Vec<Marker> {
                 .is_some_and(|node| node.hides() == Hides::Contents);
             if opaque || past.is_removed() {
                 let path = past.path();
-                if !options.ignored.has(&path) {
+                if !options.ignored.matches(&path) {
                     all.insert((path, opaque));
                 }
             }

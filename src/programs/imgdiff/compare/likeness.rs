@@ -31,7 +31,7 @@ impl Likeness {
             Likeness::SameDigest => "same digest",
             Likeness::SameLayers => "same layers, other compression",
             Likeness::SameButTimes => "same but times",
-            Likeness::SameFiles => "same files, other metadata",
+            Likeness::SameFiles => "same files, different metadata",
             Likeness::Different => "different",
         }
     }

@@ -101,7 +101,7 @@ pub fn diff_many(inputs: Vec<Input>, options: &Options) -> Result<ManyReport> {
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut bytes = vec![0; sides.len()];
     walk(&sides, |path, nodes| {
-        if options.ignored.has(path) {
+        if options.ignored.matches(path) {
             return;
         }
         for (sum, node) in bytes.iter_mut().zip(nodes) {

@@ -28,7 +28,7 @@ pub use documents::{
     DocChange, PairedStep, Position, StepChange, config_changes, history_changes, paired_steps,
 };
 pub use fields::{Field, Fields};
-pub use files::{Change, ChangeKind, Compared, Ignored, compare};
+pub use files::{Change, ChangeKind, Compared, compare};
 pub use layers::{LayerPair, LayerReport, Marker, Match, align_layers, best_pairs, diff_layers};
 pub use likeness::{Cause, Likeness, Packing, Repacked};
 pub use many::{Cell, ManyLayer, ManyPackage, ManyPath, ManyReport, diff_many};
@@ -41,6 +41,7 @@ pub use waste::{Bytes, Dive, LayerWaste, PathWaste, WasteReport, waste};
 
 pub use crate::layer::Xattr;
 
+use crate::disk::Patterns;
 use crate::error::Result;
 use crate::tree::NodeKind;
 
@@ -50,7 +51,7 @@ pub struct Options {
     /// Fields that count as differences.
     pub fields: Fields,
     /// Paths that are not looked at.
-    pub ignored: Ignored,
+    pub ignored: Patterns,
     /// Everything counts: order, dialect, compression and bytes.
     pub strict: bool,
     /// Find deleted files again that were added elsewhere.

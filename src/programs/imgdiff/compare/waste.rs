@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::body::{Body, same};
-use super::files::{Ignored, body_of};
+use super::files::body_of;
 use super::side::{Input, Loading, Side, load};
+use crate::disk::Patterns;
 use crate::error::Result;
 use crate::parallel::in_parallel;
 use crate::tree::{Event, Inode, NodeKind, Step, Tree};
@@ -135,7 +136,7 @@ struct Lost {
 ///
 /// # Errors
 /// As [`load`] and reading contents.
-pub fn waste(input: Input, ignored: &Ignored, loading: &Loading) -> Result<WasteReport> {
+pub fn waste(input: Input, ignored: &Patterns, loading: &Loading) -> Result<WasteReport> {
     let mut sides = load(vec![input], loading, false)?;
     let mut side = sides.pop().ok_or_else(super::side::gone)?;
     let count = side.layers.len();
@@ -157,7 +158,7 @@ pub fn waste(input: Input, ignored: &Ignored, loading: &Loading) -> Result<Waste
             };
             layers[step.layer].files += step.size();
             let path = past.path();
-            if alive.contains(&inode) || step.size() == 0 || ignored.has(&path) {
+            if alive.contains(&inode) || step.size() == 0 || ignored.matches(&path) {
                 continue;
             }
             let next = life.get(i + 1);
@@ -225,12 +226,12 @@ pub fn waste(input: Input, ignored: &Ignored, loading: &Loading) -> Result<Waste
 }
 
 /// Visible files that have a size in common with another one, by path: they may be equal.
-fn equal_sizes(side: &Side, ignored: &Ignored) -> Vec<(Vec<u8>, Body)> {
+fn equal_sizes(side: &Side, ignored: &Patterns) -> Vec<(Vec<u8>, Body)> {
     let mut sizes: HashMap<u64, Vec<(Vec<u8>, Body)>> = HashMap::new();
     for node in side.tree.walk() {
         if node.kind() == NodeKind::File && node.first_name().is_none() && node.size() > 0 {
             let path = node.path();
-            if let Some(body) = body_of(&node).filter(|_| !ignored.has(&path)) {
+            if let Some(body) = body_of(&node).filter(|_| !ignored.matches(&path)) {
                 sizes.entry(body.size).or_default().push((path, body));
             }
         }

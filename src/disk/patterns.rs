@@ -1,14 +1,15 @@
-//! Exclusion patterns with the rules of `.dockerignore`.
+//! Patterns for paths, as in a `.gitignore`: of all programs, for paths to include, exclude or ignore.
 //!
-//! As in docker's matcher: patterns match whole paths from the root, `*` and `?` stop at a `/`, `**` does not, a match of
-//! a directory includes its contents, `!` marks an exception, and the last pattern that matches decides.
+//! A pattern with a `/` is a path from the root, one without is a name in any directory; a `/` at the end counts for
+//! neither. `*` and `?` stop at a `/`, `**` does not, `[…]` and `{…,…}` are alternatives. A directory that matches has
+//! all its contents matched, `!` marks an exception, and the last pattern that matches decides.
 
 use crate::error::{Error, Result};
 use crate::glob::{Dialect, Glob};
 
-/// Exclusion patterns, in order.
+/// Patterns for paths, in order.
 #[derive(Debug, Clone, Default)]
-pub struct Excludes {
+pub struct Patterns {
     patterns: Vec<Pattern>,
 }
 
@@ -22,13 +23,13 @@ struct Pattern {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Inherited(Vec<bool>);
 
-impl Excludes {
+impl Patterns {
     /// Parses patterns, one each. Blank patterns and those that begin with `#` are ignored.
     ///
     /// # Errors
     /// `Usage` for a pattern with an unclosed `[` or a trailing `\`.
     pub fn new<T: AsRef<str>>(patterns: impl IntoIterator<Item = T>) -> Result<Self> {
-        let mut excludes = Excludes::default();
+        let mut excludes = Patterns::default();
         for text in patterns {
             let text = text.as_ref().trim();
             if text.is_empty() || text.starts_with('#') {
@@ -43,26 +44,30 @@ impl Excludes {
             if clean.is_empty() {
                 continue;
             }
-            let glob = Glob::new(&clean, Dialect::Dockerignore)
-                .map_err(|why| Error::usage(format!("invalid pattern: '{text}': {why}")))?;
+            let pattern = match rest.trim_end_matches('/').contains('/') {
+                true => clean.into_owned(),
+                false => format!("**/{clean}"),
+            };
+            let glob = Glob::new(&pattern, Dialect::Shell)
+                .map_err(|why| Error::usage(format!("invalid pattern '{text}': {why}")))?;
             excludes.patterns.push(Pattern { glob, is_exception });
         }
         Ok(excludes)
     }
 
-    /// Reports whether there are no patterns.
+    /// Tests if there are no patterns.
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()
     }
 
-    /// Reports whether files below an excluded directory may be included.
+    /// Tests if files below a directory that matches may be exceptions.
     pub(super) fn has_exceptions(&self) -> bool {
         self.patterns.iter().any(|pattern| pattern.is_exception)
     }
 
-    /// Reports whether a path or a directory above it is excluded. Slower than the walk, which evaluates each
-    /// directory once.
-    pub fn is_excluded(&self, path: &[u8]) -> bool {
+    /// Tests if a path, without a leading `/`, or a directory above it matches. Slower than the walk, which evaluates
+    /// each directory once.
+    pub fn matches(&self, path: &[u8]) -> bool {
         let mut above = Inherited::default();
         let mut result = false;
         if self.is_empty() {
@@ -75,8 +80,7 @@ impl Excludes {
         result
     }
 
-    /// Reports whether a path is excluded, and returns the results that its contents inherit. `above` are those of its
-    /// directory.
+    /// Tests if a path matches, and returns the results that its contents inherit. `above` are those of its directory.
     pub(super) fn evaluate(&self, path: &[u8], above: &Inherited) -> (bool, Inherited) {
         let mut excluded = false;
         let mut own = Vec::with_capacity(self.patterns.len());
@@ -96,16 +100,25 @@ mod tests {
     use super::*;
 
     fn excluded(patterns: &[&str], path: &str) -> bool {
-        let excludes = Excludes::new(patterns).expect("patterns");
-        excludes.is_excluded(path.as_bytes())
+        let excludes = Patterns::new(patterns).expect("patterns");
+        excludes.matches(path.as_bytes())
     }
 
     #[test]
-    fn patterns_match_as_in_docker() {
+    fn patterns_match_as_in_gitignore() {
         for (patterns, yes, no) in [
-            (&["a"][..], &["a", "a/b", "a/b/c"][..], &["b/a", "ab"][..]),
+            (
+                &["a"][..],
+                &["a", "a/b", "a/b/c", "b/a", "b/a/c"][..],
+                &["ab"][..],
+            ),
+            (&["a/"], &["a", "a/b", "b/a"], &["ab"]),
             (&["/a/"], &["a", "a/b"], &["b/a"]),
-            (&["*.c"], &["x.c", ".c"], &["a/x.c", "x.cc"]),
+            (&["./a"], &["a", "a/b"], &["b/a"]),
+            (&["*.c"], &["x.c", ".c", "a/x.c"], &["x.cc"]),
+            (&["/*.c"], &["x.c"], &["a/x.c"]),
+            (&["*.{c,h}"], &["x.c", "a/x.h"], &["x.d"]),
+            (&["[!a]x"], &["bx"], &["ax"]),
             (&["*/x.c"], &["a/x.c"], &["x.c", "a/b/x.c"]),
             (
                 &["**/x.c"],
@@ -115,11 +128,15 @@ mod tests {
             (&["a/**"], &["a/b", "a/b/c"], &["a", "ab"]),
             (&["a/**/z"], &["a/z", "a/b/z", "a/b/c/z/d"], &["az", "a/bz"]),
             (&["**"], &["a", "a/b"], &[]),
-            (&["a?c"], &["abc"], &["a/c", "ac"]),
+            (&["/a?c"], &["abc"], &["a/c", "ac"]),
             (&["[a-c]x"], &["ax", "cx"], &["dx", "x"]),
-            (&["[^a-c]x"], &["dx"], &["ax", "/x"]),
+            (&["[^a-c]x"], &["dx"], &["ax"]),
             (&["\\*"], &["*"], &["a"]),
-            (&["*", "!keep"], &["a", "b/keep"], &["keep", "keep/x"]),
+            (
+                &["*", "!keep"],
+                &["a", "b/x"],
+                &["keep", "keep/x", "b/keep"],
+            ),
             (
                 &["a", "!a/b", "a/b/c"],
                 &["a", "a/x", "a/b/c"],
@@ -136,7 +153,7 @@ mod tests {
             }
         }
         for bad in ["[", "[a", "a\\", "[]"] {
-            assert!(Excludes::new([bad]).is_err(), "{bad}");
+            assert!(Patterns::new([bad]).is_err(), "{bad}");
         }
     }
 }

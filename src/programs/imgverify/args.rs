@@ -4,44 +4,36 @@ use std::path::{Path, PathBuf};
 
 use crate::archive::Open;
 use crate::blob::Meter;
-use crate::cli::{Coloring, Common, ImageArg, no_effect};
+use crate::cli::{Coloring, Common, ImageArg, Reporting, no_effect};
 use crate::error::Result;
 use crate::layer::Limits;
 use crate::verify;
 
-/// Verify the integrity and consistency of images
+/// Verify the integrity and consistency of image archives
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
-    /// Archives, layouts, directories of them, and images in them (default: the local store)
+    /// Images, archives, layouts or directories of them (default: store)
     #[arg(value_name = "IMAGE")]
     pub images: Vec<ImageArg>,
     /// Suppress output; report by exit status only
     #[arg(short, long)]
     pub quiet: bool,
-    /// Output format: text, or json (findings and summaries, one per line)
-    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"], default_value = "text", hide_default_value = true)]
-    pub format: String,
-    /// Short for --format json
-    #[arg(long, conflicts_with_all = ["quiet", "format"])]
-    pub json: bool,
-    /// Decompress a layer or archive to at most RATIO times its stored size (1000); 0 for no limit
-    ///
-    /// The first 100 MiB do not count. Input beyond the limit is not verified: exit status 2.
-    #[arg(long, value_name = "RATIO")]
+    #[command(flatten)]
+    pub reporting: Reporting,
+    /// Older spelling of --limit ratio=RATIO, with 0 for no limit
+    #[arg(long, value_name = "RATIO", hide = true)]
     pub max_expansion: Option<u64>,
-    /// Decompress a layer or archive to at most BYTES (64 GiB); 0 for no limit
-    ///
-    /// --limit layer-size overrides this option, and --limit ratio overrides --max-expansion.
-    #[arg(long, value_name = "BYTES")]
+    /// Older spelling of --limit layer-size=BYTES, with 0 for no limit
+    #[arg(long, value_name = "BYTES", hide = true)]
     pub max_size: Option<u64>,
-    /// Write a custody record of the input and all findings to FILE, as JSON; - for standard output
+    /// Write a record of the input and all findings to FILE (JSON)
     ///
-    /// The record is written for every verdict, and the whole input is verified. See CUSTODY.
+    /// The record is written for every verdict, and the whole input is verified; - is standard output. See CUSTODY.
     #[arg(long, value_name = "FILE")]
     pub custody: Option<PathBuf>,
-    /// Check IMAGE against the custody record in FILE, byte for byte
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["custody", "json", "format", "max_expansion", "max_size"])]
+    /// Check that IMAGE still matches the record in FILE
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["custody", "format", "max_expansion", "max_size"])]
     pub check_custody: Option<PathBuf>,
     #[command(flatten)]
     _coloring: Coloring,
@@ -50,14 +42,9 @@ pub struct Args {
 }
 
 impl Args {
-    /// Tests if JSON is to be printed, by either option.
-    pub fn is_json(&self) -> bool {
-        self.json || self.format == "json"
-    }
-
     /// Refuses options that do nothing beside others.
     pub fn check(&self) -> Result<()> {
-        let json = ("--format json", self.is_json());
+        let json = ("--format json", self.reporting.is_json());
         if self.quiet {
             no_effect("with --quiet", &[json])?;
         }
@@ -81,7 +68,7 @@ impl Args {
         };
         given(self.max_expansion, &mut limits.decode.ratio);
         given(self.max_size, &mut limits.decode.size);
-        // The error for an exceeded limit gives the --limit option to type, so that one takes precedence.
+        // The error for an exceeded limit gives the --limit option to type, so that one has precedence.
         self.common.change_limits(&mut limits);
         limits.trace = verify::TRACE;
         limits

@@ -51,7 +51,7 @@ impl Out<'_> {
 
     /// Prints an error that kept something from being verified.
     fn error(&mut self, place: &str, error: &Error, io: &mut Io) -> Result<()> {
-        if self.args.is_json() {
+        if self.args.reporting.is_json() {
             let line = json!({"Type": "error", "Archive": place, "Message": error.to_string()});
             self.line(&json::line(&line)?, io)?;
         }
@@ -70,7 +70,7 @@ impl Out<'_> {
         let shown = crate::escape::text(place).into_owned();
         let mut rest = report.findings.as_slice();
         while let Some(finding) = rest.first() {
-            if args.is_json() {
+            if args.reporting.is_json() {
                 self.line(&json::line(&finding_json(place, finding))?, io)?;
                 rest = &rest[1..];
                 continue;
@@ -95,7 +95,7 @@ impl Out<'_> {
         for error in &report.trouble {
             self.error(place, error, io)?;
         }
-        let line = if args.is_json() {
+        let line = if args.reporting.is_json() {
             json::line(&summary_json(place, shape, report))?
         } else {
             summary(&shown, shape, report)
@@ -149,7 +149,7 @@ fn summary(shown: &str, shape: &str, report: &VerifyReport) -> String {
     let verdict = match (report.is_damaged(), report.is_sound()) {
         (true, _) if report.is_unsafe() => "unsafe",
         (true, _) => "damaged",
-        (false, true) => "sound",
+        (false, true) => "ok",
         (false, false) => "not verified",
     };
     let sparse = if report.sparse { ", sparse" } else { "" };

@@ -1,8 +1,8 @@
 //! Command line of imgprune.
 
-use crate::cli::Common;
+use crate::cli::{Common, Reporting};
 
-/// Remove unused images and blobs from the local store
+/// Remove unused images and blobs
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
@@ -12,12 +12,14 @@ pub struct Args {
     /// Do not prompt for confirmation
     #[arg(short, long)]
     pub force: bool,
-    /// Remove only images that match KEY=VALUE (see FILTERS in --help); may be repeated
+    /// Remove only images that match KEY=VALUE; repeatable
     #[arg(long = "filter", value_name = "FILTER")]
     pub filters: Vec<String>,
-    /// Show what would be removed without removing it
+    /// Show what would be removed
     #[arg(long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    pub reporting: Reporting,
     #[command(flatten)]
     pub common: Common,
 }

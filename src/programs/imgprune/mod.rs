@@ -40,7 +40,10 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
                 ..Removal::default()
             },
         };
-        output::print(&removal, args.dry_run, io)?;
+        match args.reporting.is_json() {
+            true => output::print_json(&removal, args.dry_run, io),
+            false => output::print(&removal, args.dry_run, io),
+        }?;
         Ok(Verdict::Yes)
     })
 }

@@ -1,10 +1,26 @@
 //! Output of imgprune, as docker prints it.
 
+use serde_json::json;
+
 use crate::cli::Io;
 use crate::error::Result;
 use crate::escape;
-use crate::render::human;
+use crate::render::{human, json};
 use crate::store::Removal;
+
+/// Prints the same as one JSON object.
+///
+/// # Errors
+/// `Io`; as [`json::line`].
+pub(super) fn print_json(removal: &Removal, dry_run: bool, io: &mut Io) -> Result<()> {
+    let untagged = removal.untagged.iter().map(ToString::to_string);
+    io.line(&json::line(&json!({
+        "DryRun": dry_run,
+        "Untagged": untagged.collect::<Vec<_>>(),
+        "Deleted": removal.images,
+        "SpaceReclaimed": removal.freed.bytes,
+    }))?)
+}
 
 /// Prints the removed tags, images and bytes; in a dry run those that would be removed.
 pub(super) fn print(removal: &Removal, dry_run: bool, io: &mut Io) -> Result<()> {

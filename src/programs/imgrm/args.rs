@@ -1,17 +1,21 @@
 //! Command line of imgrm.
 
-use crate::cli::Common;
+use crate::cli::{Common, Reporting};
 
-/// Remove tags and images from the local store
+/// Remove tags and images
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
     /// Names or image IDs
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<String>,
-    /// Also remove images tagged in several repositories, and a platform's image that several names share
+    /// Also remove images with several tags
+    ///
+    /// An image that has tags in several repositories, or a platform's image that several names share.
     #[arg(short, long)]
     pub force: bool,
+    #[command(flatten)]
+    pub reporting: Reporting,
     #[command(flatten)]
     pub common: Common,
 }

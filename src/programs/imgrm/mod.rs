@@ -5,9 +5,11 @@ mod args;
 use std::process::ExitCode;
 
 use crate::cli::{self, Images, Page, Uses, Verdict};
+use crate::render::json;
 use crate::store::{self, Selection};
 use crate::{Error, escape};
 use args::Args;
+use serde_json::json;
 
 const PAGE: Page = Page {
     name: "imgrm",
@@ -31,11 +33,19 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             force: args.force,
         };
         let removal = store::remove(&store, &archive, &wanted)?;
+        let is_json = args.reporting.is_json();
         for name in &removal.untagged {
-            io.line(&format!("Untagged: {}", escape::text(&name.to_string())))?;
+            let name = name.to_string();
+            io.line(&match is_json {
+                true => json::line(&json!({ "Untagged": name }))?,
+                false => format!("Untagged: {}", escape::text(&name)),
+            })?;
         }
         for id in &removal.images {
-            io.line(&format!("Deleted: {id}"))?;
+            io.line(&match is_json {
+                true => json::line(&json!({ "Deleted": id }))?,
+                false => format!("Deleted: {id}"),
+            })?;
         }
         Ok(Verdict::Yes)
     })

@@ -19,16 +19,25 @@ const PAGE: Page = Page {
 /// Runs the program, or describes it.
 pub fn main(call: cli::Call<'_>) -> ExitCode {
     cli::run(call, &PAGE, |args: &Args, io| {
-        let name = ListedName::new(&args.name)?;
+        let name = args.name.as_ref().or(args.tag.as_ref());
+        let name = ListedName::new(name.map_or("", String::as_str))?;
         let store = cli::store(&args.common)?;
         let meter = Meter::default();
+        let progress = io.progress(args.source.text(), None, &meter, false);
         let opened = args
             .source
             .open_with(&args.common, &meter, Some(store.blob_directory()?))?;
         opened.archive.check_complete()?;
         let platform = args.common.platform.as_ref();
-        for loss in tag::tag(&store, &opened, platform, &name, &meter)? {
+        let tagged = tag::tag(&store, &opened, platform, &name, &meter)?;
+        drop(progress);
+        for loss in tagged.losses {
             io.warn(&format!("{}: {loss}", opened.archive.place));
+        }
+        if args.reporting.is_json() {
+            let id = store.image_id(&tagged.digest);
+            let name = name.name.to_string();
+            io.line(&cli::made(Some(&name), &id, &tagged.digest, None)?)?;
         }
         Ok(Verdict::Yes)
     })

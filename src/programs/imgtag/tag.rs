@@ -6,13 +6,21 @@ use crate::archive::Chosen;
 use crate::blob::Meter;
 use crate::cli::Opened;
 use crate::error::{At, Fault, Result};
-use crate::spec::Platform;
+use crate::spec::{Digest, Platform};
 use crate::store::{Policy, Store};
 use crate::write::{self, Bundle, Holds, ListedName, Loss};
 
+/// Result of tagging.
+pub(super) struct Tagged {
+    /// Digest of the manifest or index that the name points to.
+    pub digest: Digest,
+    /// Properties that the store cannot hold.
+    pub losses: Vec<Loss>,
+}
+
 /// Gives an image another name in the store, and stores it first if it comes from an archive.
 ///
-/// With `platform` the name is given to that one image of an index. Returns the properties that the store cannot hold.
+/// With `platform` the name is given to that one image of an index.
 ///
 /// # Errors
 /// `NoSuchImage`; as [`Store::tag`] and [`Store::add`].
@@ -22,7 +30,7 @@ pub(super) fn tag(
     platform: Option<&Platform>,
     name: &ListedName,
     meter: &Meter,
-) -> Result<Vec<Loss>> {
+) -> Result<Tagged> {
     let archive = &opened.archive;
     let place = || archive.place.clone();
     let chosen = choose(opened)?;
@@ -33,17 +41,31 @@ pub(super) fn tag(
         && let (Some(node), None) = (one.root.node, one.image)
     {
         let digest = &archive.nodes[node].descriptor.digest;
-        return store.tag(digest, name).map(|_| Vec::new());
+        return store.tag(digest, name).map(|_| Tagged {
+            digest: digest.clone(),
+            losses: Vec::new(),
+        });
     }
     let mut bundle = Bundle::default();
     write::save(&mut bundle, archive, &chosen, platform, Some(name)).at(place)?;
     let added = store.add(&bundle, Policy::Replace, meter);
     // Damage is of the image, and not of the store.
-    added.map_err(|error| match error.fault() {
+    let added = added.map_err(|error| match error.fault() {
         Fault::Io { .. } => error,
         _ => error.at(place()),
     })?;
-    Ok(bundle.losses(Holds::Artifacts))
+    let placed = added.placed.into_iter().next();
+    let digest = placed.map(|placed| placed.digest);
+    let digest = digest.or_else(|| {
+        bundle
+            .listed
+            .first()
+            .map(|one| one.descriptor.digest.clone())
+    });
+    Ok(Tagged {
+        digest: digest.ok_or(Fault::StreamConsumed)?,
+        losses: bundle.losses(Holds::Artifacts),
+    })
 }
 
 /// Returns the selected image; for a repository without a tag, its tag `latest`.

@@ -239,6 +239,31 @@ impl Bundle {
         Ok(())
     }
     /// The signatures of unchanged manifests.
+    /// Refuses several images where a name is given to the only one.
+    ///
+    /// # Errors
+    /// `Usage`.
+    pub fn check_only(&self, name: &str) -> Result<()> {
+        match self.listed.len() {
+            0 | 1 => Ok(()),
+            count => {
+                let why = format!("--tag {name}: expected one image, found {count}");
+                Err(Error::usage(why))
+            }
+        }
+    }
+
+    /// Gives the images named `old` the name `new` instead; false if there is none.
+    pub fn rename(&mut self, old: &str, new: &ListedName) -> bool {
+        let names = self.listed.iter_mut().flat_map(|one| &mut one.names);
+        let mut found = false;
+        for name in names.filter(|name| name.name.matches(old)) {
+            *name = new.clone();
+            found = true;
+        }
+        found
+    }
+
     pub(super) fn valid_signatures(&self) -> impl Iterator<Item = &Signature> {
         let signatures = self.signatures.iter();
         signatures.filter(|signature| self.blob(&signature.of).is_some())

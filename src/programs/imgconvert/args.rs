@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::cli::{Common, ImageArg, Packing};
+use crate::cli::{Common, ImageArg, Packing, Reporting};
 
-/// Convert images between archive formats
+/// Convert between image formats
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
@@ -16,31 +16,37 @@ pub struct Args {
     pub destination: String,
     #[command(flatten)]
     pub packing: Packing,
-    /// Media types of manifests: unchanged, of the OCI image specification, or of docker
+    /// Media types of documents: keep, oci or docker
     #[arg(long, value_name = "TYPES", value_enum, default_value_t)]
     pub media_types: MediaTypesArg,
-    /// Remove missing manifests from indexes
+    /// Drop missing manifests from indexes
     #[arg(long, conflicts_with = "platform")]
     pub prune_sparse: bool,
-    /// Rewrite layers and configs reproducibly: clamp times to SOURCE_DATE_EPOCH (default: 1970) and drop user and
-    /// group names
+    /// Rewrite layers and configs reproducibly
+    ///
+    /// Times are clamped to SOURCE_DATE_EPOCH (default: 1970), and user and group names are dropped.
     #[arg(long)]
     pub reproducible: bool,
     /// Overwrite an existing file
     #[arg(short, long)]
     pub force: bool,
     /// Fail if a digest would change
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub keep_digests: bool,
-    /// Write changed digests to FILE as JSON; - is standard output
+    /// Write changed digests to FILE as JSON (- is stdout)
     #[arg(long, value_name = "FILE")]
     pub digest_map: Option<PathBuf>,
-    /// Convert all platforms of an index, as skopeo's --all (the default without --platform)
-    #[arg(short, long, conflicts_with = "platform")]
+    /// All platforms of an index (default without --platform)
+    #[arg(short, long, conflicts_with = "platform", hide_short_help = true)]
     pub all: bool,
-    /// Suppress progress output
+    /// Name of the image in the destination, as DST:REF
+    #[arg(short, long, value_name = "NAME[:TAG]")]
+    pub tag: Option<String>,
+    /// Suppress progress
     #[arg(short, long)]
     pub quiet: bool,
+    #[command(flatten)]
+    pub reporting: Reporting,
     #[command(flatten)]
     pub common: Common,
 }

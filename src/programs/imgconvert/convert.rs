@@ -8,7 +8,7 @@ use crate::blob::{Compression, Meter, PendingFile};
 use crate::cli::{Io, Opened};
 use crate::error::{At, Error, Fault, Result};
 use crate::spec::Platform;
-use crate::write::{self, Bundle, Change, ListedName, Loss, Recode, archive};
+use crate::write::{self, Bundle, Change, Listed, ListedName, Loss, Recode, archive};
 
 /// Arguments of a conversion.
 pub(super) struct Request<'a> {
@@ -34,6 +34,8 @@ pub(super) struct Request<'a> {
 
 /// Result of a conversion.
 pub(super) struct Converted {
+    /// Images as written.
+    pub listed: Vec<Listed>,
     /// Changed digests.
     pub changes: Vec<Change>,
     /// Properties that the destination cannot hold.
@@ -86,6 +88,7 @@ pub(super) fn convert(opened: &Opened, request: &Request<'_>, io: &mut Io) -> Re
     })?;
     Ok(Converted {
         losses: bundle.losses(destination.holds()),
+        listed: bundle.listed,
         changes: bundle.changes,
         digest_map,
     })

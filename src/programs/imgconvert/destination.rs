@@ -93,6 +93,25 @@ impl Destination {
         Ok((destination, name))
     }
 
+    /// Parses a name that is given beside the destination.
+    ///
+    /// # Errors
+    /// `Usage` if the destination has a name, or cannot hold one; `BadReference`.
+    pub(super) fn name(&self, text: &str, has_name: bool) -> Result<ListedName> {
+        let tag = [("--tag", true)];
+        if has_name {
+            cli::no_effect("with a name in the destination", &tag)?;
+        }
+        match self {
+            Destination::Dir(_) => {
+                cli::no_effect("with dir:, which holds no name", &tag)?;
+                ListedName::new(text)
+            }
+            Destination::Layout(_) | Destination::Archive(Format::Oci, _) => name_in_layout(text),
+            _ => ListedName::new(text),
+        }
+    }
+
     /// Returns the path of a file or directory.
     pub(super) fn path(&self) -> Option<&Path> {
         match self {

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::blob::Meter;
-use crate::cli::{self, Page, Uses, Verdict};
+use crate::cli::{self, Page, Uses, Verdict, no_effect};
 use crate::write::{MediaTypes, Recode};
 use crate::{Error, Result};
 use args::{Args, MediaTypesArg};
@@ -28,6 +28,10 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
     cli::run(call, &PAGE, |args: &Args, io| {
         let (destination, name) = Destination::parse(&args.destination, &args.common)?;
         check_streams(args, &destination)?;
+        let name = match &args.tag {
+            None => name,
+            Some(tag) => Some(destination.name(tag, name.is_some())?),
+        };
         if let Some(path) = destination.path() {
             // An existing layout may be the source, too: it gets another name or form of an image that it has.
             let input = args
@@ -62,6 +66,8 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             file.commit()?;
         } else if args.digest_map.is_some() {
             output::print_digest_map(&converted.changes, io)?;
+        } else if args.reporting.is_json() {
+            cli::report(&converted.listed, destination.path(), io)?;
         }
         Ok(Verdict::Yes)
     })
@@ -73,9 +79,14 @@ fn is_dash(path: &Path) -> bool {
 
 /// Refuses to write an archive to a terminal, and two outputs to one stream.
 fn check_streams(args: &Args, destination: &Destination) -> Result<()> {
+    let json = ("--format json", args.reporting.is_json());
+    if args.digest_map.as_deref().is_some_and(is_dash) {
+        no_effect("with --digest-map -, which has standard output", &[json])?;
+    }
     if !matches!(destination, Destination::Stream(_)) {
         return Ok(());
     }
+    no_effect("with the archive on standard output", &[json])?;
     let why = if std::io::stdout().is_terminal() {
         "refusing to write an archive to the terminal: pipe the output"
     } else if args.digest_map.as_deref().is_some_and(is_dash) {

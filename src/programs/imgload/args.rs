@@ -2,25 +2,28 @@
 
 use std::path::PathBuf;
 
-use crate::cli::{Common, ImageArg, Packing};
+use crate::cli::{Common, ImageArg, Packing, Reporting, rename_arg};
 
 /// Load images from an archive into the local store
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
-    /// Archive, or directory of archives; - is standard input, the default
+    /// Archive or directory of archives (default: -, stdin)
     #[arg(value_name = "ARCHIVE", conflicts_with = "input")]
     pub archive: Option<ImageArg>,
     /// Archive, as in docker load
     #[arg(short, long, value_name = "FILE")]
     pub input: Option<ImageArg>,
-    /// Suppress progress output
+    /// Suppress progress
     #[arg(short, long)]
     pub quiet: bool,
-    /// Load only this image; may be repeated
+    /// Load only this image; repeatable
     #[arg(long, value_name = "REF")]
     pub only: Vec<String>,
-    /// Load image OLD as NEW; may be repeated
+    /// Load the only image under this name
+    #[arg(short, long, value_name = "NAME[:TAG]", conflicts_with = "rename")]
+    pub tag: Option<String>,
+    /// Load image OLD as NEW; repeatable
     #[arg(long, value_name = "OLD=NEW", value_parser = rename_arg)]
     pub rename: Vec<(String, String)>,
     /// Keep existing tags; do not overwrite them
@@ -35,21 +38,10 @@ pub struct Args {
     #[command(flatten)]
     pub packing: Packing,
     /// Write the image IDs to FILE, one per line
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", alias = "iidfile", hide_short_help = true)]
     pub id_file: Option<PathBuf>,
-    /// Output format: text or json
-    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"], default_value = "text", hide_default_value = true)]
-    pub format: String,
+    #[command(flatten)]
+    pub reporting: Reporting,
     #[command(flatten)]
     pub common: Common,
-}
-
-/// Parses the argument of `--rename`.
-fn rename_arg(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((old, new)) if !old.is_empty() && !new.is_empty() => {
-            Ok((old.to_owned(), new.to_owned()))
-        }
-        _ => Err("expected OLD=NEW".to_owned()),
-    }
 }

@@ -16,6 +16,8 @@ pub struct LoadOptions {
     pub only: Vec<String>,
     /// Old and new names of the images to rename.
     pub rename: Vec<(String, String)>,
+    /// New name of the only image.
+    pub tag: Option<ListedName>,
     /// Treatment of existing tags.
     pub policy: Policy,
     /// Platform to load of an index; the whole index if `None`.
@@ -140,10 +142,12 @@ fn bundle(
                 continue;
             }
         }
-        let names = names
-            .into_iter()
-            .map(|name| renamed(archive, root, name, &options.rename))
-            .collect::<Result<Vec<_>>>()?;
+        let names = names.into_iter();
+        let names = names.map(|name| renamed(archive, root, name, &options.rename));
+        let names = match &options.tag {
+            Some(tag) => vec![tag.clone()],
+            None => names.collect::<Result<_>>()?,
+        };
         let before = bundle.listed.len();
         let platform = options.platform.as_ref();
         let image = add_root(&mut bundle, archive, root, roots, platform, names)?;
@@ -153,6 +157,9 @@ fn bundle(
                 archive.images[image].id.to_string(),
             ));
         }
+    }
+    if let Some(tag) = &options.tag {
+        bundle.check_only(&tag.text)?;
     }
     Ok((bundle, ids))
 }

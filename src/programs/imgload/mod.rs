@@ -11,10 +11,11 @@ use std::process::ExitCode;
 use crate::Result;
 use crate::archive::Open;
 use crate::blob::{Meter, PendingFile};
-use crate::cli::{self, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict};
+use crate::cli::{self, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict, no_effect};
 use crate::error::{At, Error};
 use crate::layer::Limits;
 use crate::store::{Policy, Store};
+use crate::write::ListedName;
 use args::Args;
 use load::{LoadOptions, Loaded};
 
@@ -37,6 +38,12 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             ..Open::with(&args.common, &meter, Some(store.blob_directory()?))
         };
         let is_directory = input.directory_to_search().is_some();
+        if is_directory {
+            no_effect(
+                "with a directory of archives",
+                &[("--tag", args.tag.is_some())],
+            )?;
+        }
         let mut openings = Openings::of([&input]);
         let mut each = openings.each(&input, &args.common, open, Takes::One);
         let mut next = each.next();
@@ -50,7 +57,7 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
                         if image.kept {
                             verdict = Verdict::No;
                         }
-                        output::print(image, args.format == "json", io)?;
+                        output::print(image, args.reporting.is_json(), io)?;
                     }
                 }
                 // The other archives of a directory are loaded nevertheless.
@@ -128,6 +135,7 @@ fn load(
     let options = LoadOptions {
         only: args.only.clone(),
         rename: args.rename.clone(),
+        tag: args.tag.as_deref().map(ListedName::new).transpose()?,
         policy: match args.no_clobber {
             true => Policy::NoClobber,
             false => Policy::Replace,

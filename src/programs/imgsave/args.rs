@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::cli::{Common, ImageArg, Packing};
+use crate::cli::{Common, ImageArg, Packing, rename_arg};
 
 /// Save images from any source to one archive
 #[derive(clap::Parser)]
@@ -11,18 +11,30 @@ pub struct Args {
     /// Images to save
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<ImageArg>,
-    /// Write to FILE instead of standard output; - is standard output
+    /// Write to FILE (default: standard output)
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Archive format (see FORMATS in --help)
+    /// Format: docker, docker-legacy, oci, oci-layout, dir
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub format: FormatArg,
     #[command(flatten)]
     pub packing: Packing,
     /// Save the only image under this name
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
-    /// Suppress progress output
+    #[arg(
+        short,
+        long,
+        value_name = "NAME[:TAG]",
+        alias = "name",
+        conflicts_with = "rename"
+    )]
+    pub tag: Option<String>,
+    /// Save image OLD as NEW; repeatable
+    #[arg(long, value_name = "OLD=NEW", value_parser = rename_arg)]
+    pub rename: Vec<(String, String)>,
+    /// Report the saved images as JSON; requires -o
+    #[arg(long)]
+    pub json: bool,
+    /// Suppress progress
     #[arg(short, long)]
     pub quiet: bool,
     #[command(flatten)]

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use crate::archive::Open;
 use crate::blob::{Compression, Meter};
-use crate::cli::{self, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict};
+use crate::cli::{self, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict, no_effect};
 use crate::error::At;
 use crate::write::{self, Bundle, ListedName, Recode, archive};
 use crate::{Error, Fault, Result};
@@ -25,18 +25,19 @@ const PAGE: Page = Page {
 pub fn main(call: cli::Call<'_>) -> ExitCode {
     cli::run(call, &PAGE, |args: &Args, io| {
         let target = Target::new(args.format, args.output.as_deref())?;
-        let name = args.name.as_deref().map(ListedName::new).transpose()?;
+        let json = ("--json", args.json && target.path().is_none());
+        no_effect("without -o FILE: standard output has the archive", &[json])?;
+        let name = args.tag.as_deref().map(ListedName::new).transpose()?;
         target.check()?;
         for image in &args.images {
             cli::reject_same_file(target.path(), image.path().as_deref())?;
         }
         let mut recode = args.packing.recode(&args.common)?;
         let mut openings = Openings::of(&args.images);
-        let opened = args
-            .images
-            .iter()
-            .map(|image| open(args, image, &target, &mut openings, io))
-            .collect::<Result<Vec<_>>>()?;
+        let mut opened = Vec::new();
+        for image in &args.images {
+            opened.extend(open(args, image, &target, &mut openings, io)?);
+        }
         let bundle = collect(args, &opened, name.as_ref())?;
         if target.is_docker_legacy() && recode.compression.is_none() {
             recode.compression = Some(Compression::None);
@@ -46,22 +47,27 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         for loss in bundle.losses(target.holds()) {
             io.warn(&loss.to_string());
         }
+        if args.json {
+            cli::report(&bundle.listed, target.path(), io)?;
+        }
         Ok(Verdict::Yes)
     })
 }
 
+/// Opens an argument, or the archives below a directory.
 fn open(
     args: &Args,
     image: &ImageArg,
     target: &Target<'_>,
     openings: &mut Openings,
     io: &Io,
-) -> Result<Opened> {
+) -> Result<Vec<Opened>> {
     let meter = Meter::default();
     let _progress = io.progress(image.text(), None, &meter, args.quiet);
     let open = Open::with(&args.common, &meter, Some(temp_dir(target)));
-    let opened = openings.open(image, &args.common, open, Takes::Several)?;
-    opened.archive.check_complete().map(|()| opened)
+    let opened = openings.each(image, &args.common, open, Takes::Several);
+    let complete = |opened: Opened| opened.archive.check_complete().map(|()| opened);
+    opened.map(|opened| opened.and_then(complete)).collect()
 }
 
 /// Returns the directory for temporary files: on the file system of the output.
@@ -77,11 +83,17 @@ fn collect(args: &Args, opened: &[Opened], name: Option<&ListedName>) -> Result<
         write::save(&mut bundle, archive, &opened.chosen()?, platform, name)
             .at(|| archive.place.clone())?;
     }
-    if let (Some(name), [_, _, ..]) = (&args.name, &bundle.listed[..]) {
-        return Err(Error::usage(format!(
-            "--name {name}: expected one image, found {}",
-            bundle.listed.len()
-        )));
+    if let Some(name) = &args.tag {
+        bundle.check_only(name)?;
+    }
+    for (old, new) in &args.rename {
+        if !bundle.rename(old, &ListedName::new(new)?) {
+            let why = format!("--rename {old}={new}: no image '{old}' among those to save");
+            return Err(Error::usage(why));
+        }
+    }
+    if !args.rename.is_empty() {
+        bundle.check_names()?;
     }
     Ok(bundle)
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::model::{Archive, Root};
 use super::name::{Name, NameKey};
+use super::pick::Pick;
 use crate::error::{Candidates, Error};
 
 impl Archive {
@@ -25,6 +26,25 @@ impl Archive {
         closest(names, wanted).map(ToString::to_string)
     }
 
+    /// Returns the selections of all images, each by its position; artifacts are omitted.
+    pub fn picks(&self) -> Vec<Pick> {
+        let roots = self.roots.iter();
+        let roots = roots.filter(|root| !self.images_of(root).is_empty());
+        let positions = roots.filter_map(|root| self.position(root));
+        positions.map(Pick::Position).collect()
+    }
+
+    /// Returns the position that selects a root.
+    fn position(&self, root: &Root) -> Option<usize> {
+        match self.docker.is_none() {
+            true => root.positions.first().copied(),
+            false => self
+                .roots
+                .iter()
+                .position(|other| std::ptr::eq(other, root)),
+        }
+    }
+
     /// Returns the text that selects each root. Only the first [`Candidates::LISTED`] are formatted.
     pub fn candidates<'a>(&self, roots: impl IntoIterator<Item = &'a Root>) -> Candidates {
         let mut roots = roots.into_iter();
@@ -40,13 +60,7 @@ impl Archive {
                 *holders.entry(key).or_default() += 1;
             }
         }
-        let position = |root: &Root| match self.docker.is_none() {
-            true => root.positions.first().copied(),
-            false => self
-                .roots
-                .iter()
-                .position(|other| std::ptr::eq(other, root)),
-        };
+        let position = |root: &Root| self.position(root);
         let select = |root: &&Root| {
             let unique = root
                 .names

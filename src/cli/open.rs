@@ -32,6 +32,17 @@ impl Opened {
         }
     }
 
+    /// Returns all images of the archive, each selected by itself.
+    pub fn apart(&self) -> Vec<Opened> {
+        let picks = self.archive.picks().into_iter();
+        let one = |pick| Opened {
+            archive: Arc::clone(&self.archive),
+            pick,
+            name: None,
+        };
+        picks.map(one).collect()
+    }
+
     /// Returns the selected image.
     ///
     /// # Errors

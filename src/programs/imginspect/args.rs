@@ -2,7 +2,7 @@
 
 use crate::cli::{Common, ImageArg};
 
-/// Show details of images as JSON, with docker's keys
+/// Show image details in docker's JSON format
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
@@ -12,7 +12,7 @@ pub struct Args {
     /// Output format: json or a Go template
     #[arg(short, long, value_name = "FORMAT", conflicts_with = "raw")]
     pub format: Option<String>,
-    /// Write the exact bytes of the manifest, config or index
+    /// Print the original manifest, config or index
     #[arg(long, value_name = "DOCUMENT", value_enum)]
     pub raw: Option<RawArg>,
     #[command(flatten)]

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::archive::{self, Open};
 use crate::blob::Meter;
-use crate::cli::{self, ImageArg, Io, Openings, Page, Takes, Uses, Verdict};
+use crate::cli::{self, Io, Opened, Openings, Page, Takes, Uses, Verdict};
 use crate::error::{At, During};
 use crate::render::{Shape, Template, json};
 use crate::{Error, Result};
@@ -39,21 +39,32 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             .map(|format| Template::parse(format, Shape::INSPECT))
             .transpose()?;
         let mut openings = Openings::of(&args.images);
-        if let Some(document) = args.raw {
-            for image in &args.images {
-                match write_raw(args, image, document, &mut openings, io) {
-                    Err(error) if error.is_broken_pipe() => return Err(error),
-                    Err(error) => io.fail(&error),
-                    Ok(()) => {}
-                }
-            }
-            return Ok(Verdict::Yes);
-        }
         let mut values = Vec::new();
         for image in &args.images {
-            match inspect(args, image, &mut openings, io) {
-                Ok(value) => values.push(value),
-                Err(error) => io.fail(&error),
+            let meter = Meter::default();
+            let _progress = io.progress(image.text(), None, &meter, false);
+            let open = Open::with(&args.common, &meter, None);
+            let is_directory = image.directory_to_search().is_some();
+            for opened in openings.each(image, &args.common, open, Takes::One) {
+                let images = opened.map(|opened| match is_directory {
+                    true => opened.apart(),
+                    false => vec![opened],
+                });
+                let images = images.map_or_else(
+                    |error| vec![Err(error)],
+                    |all| all.into_iter().map(Ok).collect(),
+                );
+                for opened in images {
+                    let shown = opened.and_then(|opened| match args.raw {
+                        Some(document) => write_raw(args, &opened, document, io).map(|()| None),
+                        None => inspect(args, &opened, &meter).map(Some),
+                    });
+                    match shown {
+                        Err(error) if error.is_broken_pipe() => return Err(error),
+                        Err(error) => io.fail(&error),
+                        Ok(value) => values.extend(value),
+                    }
+                }
             }
         }
         if values.is_empty() {
@@ -77,27 +88,15 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
     })
 }
 
-fn inspect(args: &Args, image: &ImageArg, openings: &mut Openings, io: &mut Io) -> Result<Value> {
-    let meter = Meter::default();
-    let _progress = io.progress(image.text(), None, &meter, false);
-    let open = Open::with(&args.common, &meter, None);
-    let opened = openings.open(image, &args.common, open, Takes::One)?;
+fn inspect(args: &Args, opened: &Opened, meter: &Meter) -> Result<Value> {
     let selection = opened.select(&args.common)?;
     let (archive, limits) = (&opened.archive, args.common.limits());
-    let sizes = archive::measure(archive, &[selection.index], &limits, &meter).complete();
+    let sizes = archive::measure(archive, &[selection.index], &limits, meter).complete();
     let sizes = sizes.at(|| archive.place.clone())?;
     Ok(inspect::inspect(&selection, &sizes))
 }
 
-fn write_raw(
-    args: &Args,
-    image: &ImageArg,
-    document: RawArg,
-    openings: &mut Openings,
-    io: &mut Io,
-) -> Result<()> {
-    let open = Open::with(&args.common, &Meter::default(), None);
-    let opened = openings.open(image, &args.common, open, Takes::One)?;
+fn write_raw(args: &Args, opened: &Opened, document: RawArg, io: &mut Io) -> Result<()> {
     let platform = args.common.platform.as_ref();
     let bytes = raw::document(&opened.archive, &opened.pick, platform, document);
     let bytes = bytes.at(|| opened.archive.place.clone())?;

@@ -165,11 +165,7 @@ fn selection(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
             "'{}': unsupported transport '{transport}': imgkit reads files and is offline",
             brief(typed)
         ),
-        Fault::NotFound { wanted, .. } => write!(
-            f,
-            "no such file, and no image '{}' in the store",
-            brief(wanted)
-        ),
+        Fault::NotFound { wanted, .. } => write!(f, "'{}': no such file or image", brief(wanted)),
         _ => Ok(()),
     }
 }

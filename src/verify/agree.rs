@@ -68,7 +68,7 @@ pub(super) fn documents(archive: &Archive, labels: &Labels, found: &mut Found) {
         let place = || labels.image(i);
         if let Some(entries) = image.history_mismatch() {
             let message = format!(
-                "history speaks of {entries} layers, the image has {}",
+                "history lists {entries} layers, the image has {}",
                 image.layers.len()
             );
             found.add(Severity::Warning, "history-layers", place(), message);

@@ -73,12 +73,12 @@ fn faults(tree: &Tree, prefix: Option<&str>, found: &mut Found) {
             continue;
         }
         let places = placed(prefix, places);
-        let message = format!("engines cannot apply this: {}", fault.fault());
+        let message = format!("cannot be applied: {}", fault.fault());
         found.within(Severity::Error, "does-not-apply", &places, message);
     }
     if told > FAULTS || tree.fault_count() > tree.faults().len() as u64 {
         let place = prefix.unwrap_or_default();
-        let message = "and more entries that engines cannot apply";
+        let message = "and more entries that cannot be applied";
         found.add(Severity::Error, "does-not-apply", place, message);
     }
     for notice in tree.notices().iter().take(FAULTS) {

@@ -250,8 +250,8 @@ pub(super) fn noted(kind: NoteKind, noted: &NoteCount) -> String {
             "symbolic links that lead out of the root directory",
         ),
         NoteKind::Twin => (
-            "name that is another one's but for case or composition",
-            "names that are others' but for case or composition",
+            "name that differs from another only in case or Unicode normalization",
+            "names that differ from another only in case or Unicode normalization",
         ),
         NoteKind::Control => (
             "name with control characters",

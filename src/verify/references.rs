@@ -123,8 +123,8 @@ const UNREFERENCED: [(&str, &str, &str); 2] = [
     ),
     (
         "unknown-member",
-        "no part of an image archive",
-        "members that are no part of an image archive",
+        "not part of the image",
+        "members that are not part of the image",
     ),
 ];
 

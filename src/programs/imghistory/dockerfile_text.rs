@@ -240,7 +240,7 @@ fn finding_row(finding: &Finding) -> Value {
         "Entry": finding.entry,
         "Files": null,
         "Instruction": finding.kind,
-        "Kind": if finding.kind == "secret" { "secret" } else { "lie" },
+        "Kind": if finding.kind == "secret" { "secret" } else { "contradiction" },
         "Layer": finding.layer,
         "LayerDigest": null,
         "Lies": [],

@@ -118,10 +118,8 @@ fn reason(recode: &Recode, new: &ConvertedLayer) -> &'static str {
         (Some(_), true) => {
             "times and names of owners rewritten, without a table of contents, which could not describe it"
         }
-        (None, false) => "packed otherwise",
-        (None, true) => {
-            "packed otherwise, without a table of contents, which could not describe it"
-        }
+        (None, false) => "recompressed",
+        (None, true) => "recompressed, without a table of contents, which could not describe it",
     }
 }
 

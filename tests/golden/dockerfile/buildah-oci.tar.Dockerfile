@@ -1,5 +1,5 @@
 
-# FROM: no base image is known, and nothing in the history looks like one
+# FROM: base image unknown, and nothing in the history looks like one
 FROM scratch
 
 ENV PATH="/bin"

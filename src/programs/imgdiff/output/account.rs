@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::files::spaced;
 use crate::escape;
 use crate::programs::imgdiff::compare::{DocChange, Report, StepChange};
+use crate::render::human;
 
 /// The most names that a line of the account lists.
 const NAMED: usize = 8;
@@ -30,14 +30,14 @@ pub fn account(report: &Report) -> Vec<String> {
     if !report.history.is_empty() {
         let added = report.history.iter().filter(|step| step.added).count();
         let gone = report.history.len() - added;
-        lines.push(format!("history: {gone} steps gone, {added} new"));
+        lines.push(format!("history: {gone} steps removed, {added} added"));
     }
     let [old, new] = report.compared.bytes;
     if old != new {
         lines.push(format!(
             "files: {} -> {} ({})",
-            spaced(old),
-            spaced(new),
+            human::size(old),
+            human::size(new),
             signed(old, new)
         ));
     }
@@ -78,7 +78,7 @@ pub fn packing_lines(report: &Report) -> impl Iterator<Item = String> + '_ {
 /// The way from one number of bytes to another.
 pub(super) fn signed(old: u64, new: u64) -> String {
     let sign = if new < old { '-' } else { '+' };
-    format!("{sign}{}", spaced(old.abs_diff(new)))
+    format!("{sign}{}", human::size(old.abs_diff(new)))
 }
 
 /// A value as compact JSON that is safe to print.

@@ -40,7 +40,7 @@ pub fn change_lines<'r>(
             if let Some(made) = blame(sides, change) {
                 let side = &sides[made.side];
                 let by = escape::text(side.created_by(made.layer)).into_owned();
-                let whose = if made.side == 0 { "first's " } else { "" };
+                let whose = if made.side == 0 { "old " } else { "" };
                 line.push_str(&format!("{whose}layer {}: {by}", side.number(made.layer)));
             }
         }
@@ -62,20 +62,16 @@ pub(super) fn change_path(sides: &[Side; 2], change: &Change) -> String {
 
 /// Two sizes as people read them, in bytes where that would say the same twice.
 fn sizes(old: u64, new: u64) -> String {
-    let (a, b) = (spaced(old), spaced(new));
+    let (a, b) = (human::size(old), human::size(new));
     match a == b {
         true => format!("{old} B -> {new} B"),
         false => format!("{a} -> {b}"),
     }
 }
 
-/// `12 kB`.
-pub(super) fn spaced(bytes: u64) -> String {
-    let text = human::size(bytes);
-    let unit = text
-        .find(|c: char| c.is_ascii_alphabetic() && c != 'e')
-        .unwrap_or(text.len());
-    format!("{} {}", &text[..unit], &text[unit..])
+/// Size as docker writes it: `12kB`.
+pub(super) fn sized(bytes: u64) -> String {
+    human::size(bytes)
 }
 
 /// Differences of a path, item by item: `mode 0644 -> 0755`.
@@ -140,7 +136,7 @@ fn time(meta: &Meta) -> String {
 /// Word for a kind of node.
 pub(super) fn kind(kind: NodeKind) -> &'static str {
     match kind {
-        NodeKind::Directory => "folder",
+        NodeKind::Directory => "directory",
         NodeKind::File => "file",
         NodeKind::Symlink => "symlink",
         NodeKind::CharDevice => "character device",

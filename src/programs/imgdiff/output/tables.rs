@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::files::{kind, put_bytes, rooted, shown_path, spaced};
+use super::files::{kind, put_bytes, rooted, shown_path};
 use crate::escape;
 use crate::programs::imgdiff::compare::{Bytes, Cell, ManyReport, WasteReport};
 use crate::render::{Table, human};
@@ -197,23 +197,23 @@ pub fn waste_lines(report: &WasteReport, by_dive: bool) -> Vec<String> {
     let mut lines = vec![
         format!(
             "files of all layers: {} ({} bytes)",
-            spaced(report.files),
+            human::size(report.files),
             report.files
         ),
         format!(
             "wasted: {} ({} bytes), about {} as stored",
-            spaced(wasted.sum()),
+            human::size(wasted.sum()),
             wasted.sum(),
-            spaced(report.stored_wasted())
+            human::size(report.stored_wasted())
         ),
     ];
     for (what, bytes) in [
-        ("written anew by a later layer", wasted.shadowed),
+        ("overwritten by a later layer", wasted.shadowed),
         ("deleted by a later layer", wasted.deleted),
-        ("written anew with the same contents", wasted.metadata),
-        ("the same contents under another name", wasted.duplicate),
+        ("metadata-only changes", wasted.metadata),
+        ("duplicates", wasted.duplicate),
     ] {
-        lines.push(format!("  {what}: {}", spaced(bytes)));
+        lines.push(format!("  {what}: {}", human::size(bytes)));
     }
     lines.push(format!("score: {:.4}", report.score()));
     if by_dive {

@@ -7,11 +7,12 @@ use imara_diff::sources::byte_lines;
 use imara_diff::{Algorithm, Diff, Hunk, InternedInput, Token};
 use serde_json::Value;
 
-use super::files::{change_row, shown_path, spaced};
+use super::files::{change_row, shown_path};
 use super::views::failed;
 use crate::error::Result;
 use crate::escape;
 use crate::programs::imgdiff::compare::{Change, Side, TextChange};
+use crate::render::human;
 
 /// Number of context lines around a difference.
 const CONTEXT: u32 = 3;
@@ -37,7 +38,7 @@ pub fn write_text<W: Write + ?Sized>(
     match text {
         TextChange::Binary => writeln!(out, "Binary files {old} and {new} differ").map_err(failed),
         TextChange::Large(size) => {
-            let size = spaced(*size);
+            let size = human::size(*size);
             writeln!(
                 out,
                 "Files {old} and {new} differ: too large to be shown ({size})"

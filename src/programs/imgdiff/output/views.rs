@@ -5,10 +5,11 @@ use std::io::Write;
 use serde_json::{Map, Value, json};
 
 use super::account::signed;
-use super::files::{change_lines, change_row, kind, put_bytes, rooted, shown_path, spaced};
+use super::files::{change_lines, change_row, kind, put_bytes, rooted, shown_path};
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::programs::imgdiff::compare::{ChangeKind, LayerReport, PackageChange, Side, Stat, verb};
+use crate::render::human;
 use crate::tree::{Event, NodeKind};
 
 pub(super) fn failed(error: std::io::Error) -> Error {
@@ -139,7 +140,11 @@ pub fn stat_lines(stats: &[Stat]) -> Vec<String> {
             sign.repeat(usize::try_from(length).unwrap_or_default())
         };
         let blanks = " ".repeat(width - top.chars().count());
-        let numbers = format!("+{} -{}", spaced(stat.bytes_new), spaced(stat.bytes_gone));
+        let numbers = format!(
+            "+{} -{}",
+            human::size(stat.bytes_new),
+            human::size(stat.bytes_gone)
+        );
         let line = format!(
             " {top}{blanks} | {count:>6} {numbers:<20} {}{}",
             bar(stat.bytes_new, "+"),
@@ -162,8 +167,8 @@ pub fn stat_lines(stats: &[Stat]) -> Vec<String> {
     }
     last.push_str(&format!(
         "; {} new, {} gone ({})",
-        spaced(all.bytes_new),
-        spaced(all.bytes_gone),
+        human::size(all.bytes_new),
+        human::size(all.bytes_gone),
         signed(all.bytes_gone, all.bytes_new)
     ));
     lines.push(last);
@@ -312,7 +317,7 @@ pub fn life_lines(side: &Side, path: &[u8]) -> Option<Vec<String>> {
             let mut what = format!("{} {}", verb(step.event), kind(step.kind()));
             if matches!(step.event, Event::Added | Event::Replaced) {
                 if step.kind() == NodeKind::File {
-                    what.push_str(&format!(" {}", spaced(step.size())));
+                    what.push_str(&format!(" {}", human::size(step.size())));
                 }
                 if step.is_hard_link() {
                     what.push_str(" (hard link)");
@@ -331,7 +336,7 @@ pub fn life_lines(side: &Side, path: &[u8]) -> Option<Vec<String>> {
     }
     let now = match past.node() {
         Some(node) => format!("now\t{}", kind(node.kind())),
-        None => "now\tnot there".into(),
+        None => "now\tdeleted".into(),
     };
     lines.push(now);
     Some(lines)

@@ -145,7 +145,7 @@ fn find<'a>(image: &Image, steps: &[ReadStep<'_>], candidates: &[Candidate<'a>])
         ));
     }
     if let Some((layers, name)) = sibling(image, candidates) {
-        remarks.push(format!("{layers} of its layers are those of {name}, too"));
+        remarks.push(format!("shares {layers} layers with {name}"));
     }
     let from_nothing = steps
         .iter()
@@ -153,10 +153,10 @@ fn find<'a>(image: &Image, steps: &[ReadStep<'_>], candidates: &[Candidate<'a>])
         .is_some_and(is_root_filesystem);
     let reason = match &guess {
         Some((_, end)) => {
-            format!("no base image is known, so all of the history follows; {end}")
+            format!("base image unknown, starting from scratch; {end}")
         }
         None if from_nothing => "its first layer is a root filesystem that was added".to_owned(),
-        None => "no base image is known, and nothing in the history looks like one".to_owned(),
+        None => "base image unknown, and nothing in the history looks like one".to_owned(),
     };
     Base {
         name: "scratch".into(),

@@ -125,10 +125,10 @@ pub fn layer_count(image: &Image) -> Option<Finding> {
     let layers = image.layers.len();
     let text = match image.history_mismatch() {
         Some(entries) if entries < layers => format!(
-            "the history speaks of {entries} layers, the image has {layers}: the lowest have no entry"
+            "the history lists {entries} layers, the image has {layers}: the lowest have no entry"
         ),
         Some(entries) => format!(
-            "the history speaks of {entries} layers, the image has {layers}: the last entries have none"
+            "the history lists {entries} layers, the image has {layers}: the last entries have none"
         ),
         None if image.config.history.is_empty() && layers > 0 => {
             format!("the image has no history, only {layers} layers")

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::super::files::spaced;
+use super::super::files::sized;
 use super::frame::{PageOptions, anchor, bar, counted};
 use super::words::alike_pairs;
 use crate::escape;
@@ -85,7 +85,7 @@ pub(super) fn stacks<W: Write + ?Sized>(
                 out,
                 "<details class=\"run\"><summary>= {} in both, {}</summary>",
                 counted(run, "layer"),
-                spaced(bytes)
+                sized(bytes)
             )?;
         }
         for pair in if is_same(first) { these } else { &these[..1] } {
@@ -132,7 +132,7 @@ fn row<W: Write + ?Sized>(
                     _ => "A",
                 };
                 let bars = bar(&[(weight(&sides[i], layer), shade)], most);
-                cell(out, sides, made, &spaced(weight(&sides[i], layer)), &bars)?;
+                cell(out, sides, made, &sized(weight(&sides[i], layer)), &bars)?;
             }
             None => writeln!(out, "<span class=\"empty\"></span>")?,
         }
@@ -167,7 +167,7 @@ pub(super) fn cell<W: Write + ?Sized>(
         about.push(format!("{} {word}", own.listing.len()));
     }
     if let Some(content) = own.layer.content() {
-        about.push(format!("{} stored", spaced(content.len())));
+        about.push(format!("{} stored", sized(content.len())));
     }
     let id = own.layer.diff_id.as_ref().map_or("", |id| id.short());
     let command = escape::brief_to(side.created_by(made.layer), COMMAND);

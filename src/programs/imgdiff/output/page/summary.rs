@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::super::account::{packing_lines, signed};
-use super::super::files::spaced;
+use super::super::files::sized;
 use super::frame::{PageOptions, bar, counted};
 use crate::programs::imgdiff::compare::{ChangeKind, Likeness, Report, Side};
 use crate::render::page::escaped;
@@ -17,8 +17,8 @@ pub(super) fn headline(report: &Report) -> String {
         let growth = signed(old, new).replace('-', "−");
         line.push_str(&format!(
             ", files {} → {} ({growth})",
-            spaced(old),
-            spaced(new)
+            sized(old),
+            sized(new)
         ));
     }
     line
@@ -101,7 +101,7 @@ fn cards(report: &Report, options: &PageOptions<'_>) -> Vec<Card> {
                 true => "±0 B".to_owned(),
                 false => signed(old, new).replace('-', "−"),
             },
-            sub: format!("{} → {}", spaced(old), spaced(new)),
+            sub: format!("{} → {}", sized(old), sized(new)),
             bars: bar(&[(old, "")], most) + &bar(&[(new, "C")], most),
         }
     };

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::json;
 
-use super::super::files::spaced;
+use super::super::files::sized;
 use super::super::tables::reasons;
 use super::super::views::failed;
 use super::files::{Tables, frame};
@@ -37,8 +37,8 @@ pub fn write_waste_page<W: Write + ?Sized>(
     PAGE.open(out, &format!("imgdiff: waste in {}", side.name))?;
     let line = format!(
         "{} of {} are in no container: score {:.4}",
-        spaced(report.wasted.sum()),
-        spaced(report.files),
+        sized(report.wasted.sum()),
+        sized(report.files),
         report.score()
     );
     let parts = [
@@ -87,7 +87,7 @@ fn summary<W: Write + ?Sized>(
     let card = |title, bytes: u64, sub: String, bars| Card {
         title,
         link: "files",
-        big: spaced(bytes),
+        big: sized(bytes),
         sub,
         bars,
     };
@@ -108,7 +108,7 @@ fn summary<W: Write + ?Sized>(
         card(
             "wasted as stored",
             report.stored_wasted(),
-            format!("about, of {}", spaced(report.side.stored())),
+            format!("about, of {}", sized(report.side.stored())),
             String::new(),
         ),
     ];
@@ -127,7 +127,7 @@ fn summary<W: Write + ?Sized>(
             title: "by dive&#39;s formula",
             link: "files",
             big: format!("efficiency {:.4}", report.dive.efficiency),
-            sub: format!("{} wasted", spaced(report.dive.wasted)),
+            sub: format!("{} wasted", sized(report.dive.wasted)),
             bars: String::new(),
         });
     }
@@ -151,7 +151,7 @@ fn layers<W: Write + ?Sized>(out: &mut W, report: &WasteReport) -> std::io::Resu
             &[(layer.files - wasted, ""), (wasted, "D")],
             most.unwrap_or_default(),
         );
-        let size = format!("{}, {} wasted", spaced(layer.files), spaced(wasted));
+        let size = format!("{}, {} wasted", sized(layer.files), sized(wasted));
         writeln!(out, "<div class=\"row2 single find\">")?;
         cell(out, sides, Made { side: 0, layer: i }, &size, &bars)?;
         writeln!(out, "</div>")?;

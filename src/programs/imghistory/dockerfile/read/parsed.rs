@@ -82,7 +82,7 @@ impl ParsedEntry {
         ParsedEntry {
             statement: Statement::Layer(layer.map_or(0, |layer| layer + 1)),
             certainty: Certainty::Lost,
-            notes: vec!["no entry of the history speaks of this layer".into()],
+            notes: vec!["no entry of the history is about this layer".into()],
             shell,
             ..Self::new(String::new())
         }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::cli::{Caching, Common, ImageArg};
+use crate::cli::{Caching, Common, ImageArg, Selecting};
 
 /// Options for output to a stream, which exclude those for unpacking. clap does not report a missing option as
 /// required if a given one conflicts with it.
@@ -16,16 +16,16 @@ pub struct Args {
     /// Image to export
     #[arg(value_name = "IMAGE")]
     pub image: ImageArg,
-    /// Paths to export, with everything below them (default: all)
+    /// Paths to export, with their contents (default: all)
     #[arg(value_name = "PATH")]
     pub paths: Vec<OsString>,
-    /// Write to FILE instead of standard output; - is standard output
+    /// Write to FILE (default: standard output)
     #[arg(short, long, value_name = "FILE", conflicts_with = "directory")]
     pub output: Option<PathBuf>,
-    /// Unpack into DIR, which is created or must be empty
+    /// Extract into DIR (created, or empty)
     #[arg(short = 'C', long, value_name = "DIR")]
     pub directory: Option<PathBuf>,
-    /// Output format (see FORMATS in --help)
+    /// Output format: tar, cpio, list, mtree or json
     #[arg(
         long,
         value_name = "FORMAT",
@@ -34,43 +34,48 @@ pub struct Args {
         conflicts_with = "directory"
     )]
     pub format: FormatArg,
-    /// Export only paths that match GLOB; may be repeated
-    #[arg(long, value_name = "GLOB")]
+    /// Export only matching paths; repeatable
+    #[arg(long, value_name = "PATTERN")]
     pub include: Vec<String>,
-    /// Exclude paths that match GLOB; may be repeated
-    #[arg(long, value_name = "GLOB")]
-    pub exclude: Vec<String>,
-    /// Export only these layers, with whiteouts: N, A..B (from 1), or a digest or digest prefix
+    #[command(flatten)]
+    pub selecting: Selecting,
+    /// Layers with whiteouts: N, A..B or a digest
+    ///
+    /// Numbers count from 1, the base layer; the start of a digest is enough. As in IMAGE@N and IMAGE@A..B.
     #[arg(long, value_name = "LAYERS", conflicts_with = "since")]
     pub layer: Option<String>,
-    /// Export only the layers above base image IMAGE, with whiteouts
+    /// Only the layers above base IMAGE
     #[arg(long, value_name = "IMAGE")]
     pub since: Option<ImageArg>,
-    /// Apply the selected layers to an empty tree
-    #[arg(long)]
+    /// Flatten the selected layers and drop whiteouts
+    #[arg(long, hide_short_help = true)]
     pub applied: bool,
-    /// Clamp times to SOURCE_DATE_EPOCH (default: 1970), in whole seconds, and omit user and group names
-    #[arg(long)]
+    /// Clamp times to SOURCE_DATE_EPOCH, omit user and group names
+    ///
+    /// Times become whole seconds; without the variable, none is after 1970-01-01.
+    #[arg(long, hide_short_help = true)]
     pub reproducible: bool,
     /// Include digests of file contents in listings
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub digests: bool,
-    /// Verify the diff IDs of uncompressed layers even for selected paths and listings; ignore the cache
-    #[arg(long)]
+    /// Verify uncompressed layers first
+    ///
+    /// Their diff IDs are verified even for selected paths and listings, and the cache is not used.
+    #[arg(long, hide_short_help = true)]
     pub verify: bool,
     /// Write the image config to FILE
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub config: Option<PathBuf>,
-    /// Unpack into a directory that is not empty, replacing files
+    /// Extract into a directory that is not empty
     #[arg(long, requires = "directory", conflicts_with_all = STREAM)]
     pub overwrite: bool,
-    /// Skip operations that require root when unpacking
+    /// Skip what requires root
     #[arg(long, requires = "directory", conflicts_with_all = STREAM)]
     pub rootless: bool,
-    /// Write the entries that could not be applied in full to FILE as JSON
-    #[arg(long, value_name = "FILE", requires = "directory", conflicts_with_all = STREAM)]
+    /// Write entries not applied in full to FILE as JSON
+    #[arg(long, value_name = "FILE", requires = "directory", conflicts_with_all = STREAM, hide_short_help = true)]
     pub record: Option<PathBuf>,
-    /// Suppress progress output
+    /// Suppress progress
     #[arg(short, long)]
     pub quiet: bool,
     #[command(flatten)]
@@ -86,6 +91,8 @@ pub enum FormatArg {
     Tar,
     /// Cpio archive.
     Cpio,
+    /// Listing for people, as of ls -l.
+    List,
     /// Listing in mtree(5) format.
     Mtree,
     /// Listing as JSON lines.
@@ -95,6 +102,6 @@ pub enum FormatArg {
 impl FormatArg {
     /// Tests if the format is a listing, and no archive.
     pub fn is_listing(self) -> bool {
-        matches!(self, FormatArg::Mtree | FormatArg::Json)
+        matches!(self, FormatArg::List | FormatArg::Mtree | FormatArg::Json)
     }
 }

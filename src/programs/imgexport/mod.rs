@@ -11,10 +11,11 @@ use std::process::ExitCode;
 
 use crate::blob::PendingFile;
 use crate::cli::{self, Page, Uses, Verdict, no_effect};
+use crate::disk::Patterns;
 use crate::error::At;
 use crate::{Error, Result};
 use args::Args;
-use export::{Globs, layer_range, since};
+use export::since;
 use run::Run;
 
 const PAGE: Page = Page {
@@ -32,7 +33,7 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         let output = args.output.as_deref().filter(|path| !is_dash(path));
         let input = image.path();
         cli::reject_same_file(output.or(args.directory.as_deref()), input.as_deref())?;
-        let globs = Globs::new(&args.include, &args.exclude)?;
+        let patterns = [Patterns::new(&args.include)?, args.selecting.excludes()?];
         // The cache does not prove the contents of the archive.
         let cache = args.caching.open()?.filter(|_| !args.verify);
         let opened = run::open(args, &image, io)?;
@@ -44,7 +45,7 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             None => format!("{}..", first + 1),
         });
         let layers = match (args.layer.as_ref().or(in_name.as_ref()), &args.since) {
-            (Some(text), _) => Some(layer_range(image, text).at(place)?),
+            (Some(text), _) => Some(cli::layer_range(image, text).at(place)?),
             (None, Some(base)) => {
                 let base = run::open(args, base, io)?;
                 Some(since(image, base.select(&args.common)?.image()).at(place)?)
@@ -63,7 +64,7 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             args,
             opened: &opened,
             image,
-            options: run::options(args, layers, globs),
+            options: run::options(args, layers, patterns),
             cache: cache.as_ref(),
             output,
         };
@@ -86,7 +87,7 @@ fn usage<T>(why: &str) -> Result<T> {
 fn check_output(args: &Args) -> Result<()> {
     let is_file = args.output.as_deref().is_some_and(|path| !is_dash(path));
     match (args.digests, args.format.is_listing()) {
-        (true, false) => usage("--digests requires --format mtree or json"),
+        (true, false) => usage("--digests requires --format list, mtree or json"),
         (_, false) if !is_file && args.directory.is_none() && std::io::stdout().is_terminal() => {
             usage(
                 "refusing to write an archive to the terminal: name a file with -o, or pipe the output",

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::export::{Export, Item, ItemKind, NotApplied, Unpacked};
 use crate::error::Result;
+use crate::escape;
 use crate::render::json as lossless;
 use crate::spec::Timestamp;
 use crate::tree::NodeKind;
@@ -77,6 +78,58 @@ fn vis(bytes: &[u8], out: &mut String) {
             byte => out.push(char::from(byte)),
         }
     }
+}
+
+/// Returns an item as a line for people: mode, owner, size, time, layer and path.
+pub(super) fn list(item: &Item<'_>) -> String {
+    let meta = &item.meta;
+    let kind = match item.kind {
+        ItemKind::Node(NodeKind::Directory) => 'd',
+        ItemKind::Node(NodeKind::Symlink) => 'l',
+        ItemKind::Node(NodeKind::CharDevice) => 'c',
+        ItemKind::Node(NodeKind::BlockDevice) => 'b',
+        ItemKind::Node(NodeKind::Fifo) => 'p',
+        ItemKind::Node(NodeKind::File) => '-',
+        ItemKind::Whiteout | ItemKind::Opaque => 'w',
+    };
+    let bits = "rwxrwxrwx".chars().enumerate();
+    let mut mode: Vec<char> = bits
+        .map(|(at, bit)| match meta.mode & (0o400 >> at) {
+            0 => '-',
+            _ => bit,
+        })
+        .collect();
+    for (at, special, set) in [(2, 0o4000, 's'), (5, 0o2000, 's'), (8, 0o1000, 't')] {
+        if meta.mode & special != 0 {
+            mode[at] = match mode[at] {
+                '-' => set.to_ascii_uppercase(),
+                _ => set,
+            };
+        }
+    }
+    let mode: String = mode.into_iter().collect();
+    let time = Timestamp::from_unix(meta.mtime.seconds, 0).rfc3339();
+    let time = time.get(..16).unwrap_or(&time).replace('T', " ");
+    let size = match item.kind {
+        ItemKind::Node(NodeKind::CharDevice | NodeKind::BlockDevice) => {
+            format!("{},{}", item.device.0, item.device.1)
+        }
+        _ => item.size.to_string(),
+    };
+    let owner = format!("{}:{}", meta.owner.uid, meta.owner.gid);
+    let layer = item.layer + 1;
+    let mut line = format!("{kind}{mode} {owner:>9} {size:>10} {time} {layer:>3}  /");
+    line.push_str(&escape::bytes(&item.name()));
+    if kind == 'l' {
+        let _ = write!(line, " -> {}", escape::bytes(item.link_target));
+    }
+    if let Some(first) = &item.first_name {
+        let _ = write!(line, " link to /{}", escape::bytes(first));
+    }
+    if let Some(digest) = item.digest() {
+        let _ = write!(line, " sha256:{}", hex::encode(digest));
+    }
+    line
 }
 
 /// Returns an item as a line of JSON, with the keys of the man page followed by those of `more`.

@@ -9,14 +9,13 @@ use std::path::{Path, PathBuf};
 use serde_json::Map;
 
 use super::args::{Args, FormatArg};
-use super::export::{
-    ArchiveFormat, Existing, Export, ExportOptions, Globs, Unpack, Unpacked, raw_layer,
-};
+use super::export::{ArchiveFormat, Existing, Export, ExportOptions, Unpack, Unpacked, raw_layer};
 use super::output;
 use crate::archive::Image;
 use crate::blob::{Meter, NewFile, PendingFile};
 use crate::cache::Cache;
 use crate::cli::{self, ImageArg, Io, Opened};
+use crate::disk::Patterns;
 use crate::error::{At, During, Error, Fault, Result};
 use crate::tree::{Proof, Reading};
 
@@ -45,14 +44,19 @@ fn temp_dir(args: &Args) -> PathBuf {
     cli::temporary_directory(output.or(args.directory.as_deref()))
 }
 
-/// Returns the options of the export.
-pub(super) fn options(args: &Args, layers: Option<Range<usize>>, globs: Globs) -> ExportOptions {
+/// Returns the options of the export. `include` and `exclude` are the patterns for paths.
+pub(super) fn options(
+    args: &Args,
+    layers: Option<Range<usize>>,
+    [include, exclude]: [Patterns; 2],
+) -> ExportOptions {
     let paths = args.paths.iter();
     ExportOptions {
         raw: layers.is_some() && !args.applied,
         layers,
         paths: paths.map(|path| path.as_bytes().to_vec()).collect(),
-        globs,
+        include,
+        exclude,
         top: args.directory.is_some() || args.format.is_listing(),
         clamp: args
             .reproducible
@@ -116,7 +120,7 @@ impl Run<'_> {
             && args.directory.is_none()
             && options.paths.is_empty()
             && args.include.is_empty()
-            && args.exclude.is_empty()
+            && !args.selecting.is_given()
             && !args.reproducible;
         let layers = options.layers.clone().filter(|_| is_unchanged)?;
         (layers.len() == 1).then_some(layers.start)
@@ -147,6 +151,7 @@ impl Run<'_> {
             for item in export.items() {
                 let line = match args.format {
                     FormatArg::Mtree => output::mtree(&item),
+                    FormatArg::List => output::list(&item),
                     _ => output::json(&item, Map::new())?,
                 };
                 writeln!(out, "{line}").during("write")?;

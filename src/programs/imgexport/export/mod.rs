@@ -18,8 +18,8 @@ mod unpack;
 
 pub use format::ArchiveFormat;
 pub use item::{Item, ItemKind};
-pub use layers::{layer_range, since};
-pub use options::{ExportOptions, Globs};
+pub use layers::since;
+pub use options::ExportOptions;
 pub use plan::Export;
 pub use raw::raw_layer;
 pub use unpack::{Existing, NotApplied, Unpack, Unpacked};

@@ -3,7 +3,6 @@
 use super::options::ExportOptions;
 use crate::error::{Error, Result};
 use crate::escape;
-use crate::glob::Glob;
 use crate::index_vec::IndexVec;
 use crate::layer::clean_path;
 use crate::tree::{NodeKind, PathIdx, Tree};
@@ -11,7 +10,7 @@ use crate::tree::{NodeKind, PathIdx, Tree};
 /// Paths that are selected, by their indices in the tree; `None` selects all.
 pub(super) struct Selected(Option<IndexVec<PathIdx, bool>>);
 
-/// Marks of a path that its contents inherit.
+/// Mark of a path that its contents inherit.
 const NAMED: u8 = 1;
 const INCLUDED: u8 = 2;
 const EXCLUDED: u8 = 4;
@@ -22,8 +21,9 @@ impl Selected {
     /// # Errors
     /// `Usage` for a path that does not exist.
     pub(super) fn new(tree: &Tree, options: &ExportOptions) -> Result<Self> {
-        let globs = &options.globs;
-        if options.paths.is_empty() && globs.is_empty() {
+        let (include, exclude) = (&options.include, &options.exclude);
+        let has_patterns = !include.is_empty() || !exclude.is_empty();
+        if options.paths.is_empty() && !has_patterns {
             return Ok(Selected(None));
         }
         let mut marks: IndexVec<PathIdx, u8> = vec![0; tree.size()].into();
@@ -37,19 +37,18 @@ impl Selected {
             marks[past.index()] |= NAMED;
         }
         let always = (u8::from(options.paths.is_empty()) * NAMED)
-            | (u8::from(globs.include.is_empty()) * INCLUDED);
-        let matches = |globs: &[Glob], path: &[u8]| globs.iter().any(|glob| glob.is_match(path));
+            | (u8::from(include.is_empty()) * INCLUDED);
         let mut selected = IndexVec::from_elem(false, &marks);
         for past in tree.all_paths() {
             let index = past.index();
             let mut mark = marks[index] | always;
             if let Some(parent) = past.parent_index() {
-                mark |= marks[parent];
+                mark |= marks[parent] & NAMED;
             }
-            if !globs.is_empty() {
+            if has_patterns {
                 let path = past.path();
-                mark |= u8::from(matches(&globs.include, &path)) * INCLUDED;
-                mark |= u8::from(matches(&globs.exclude, &path)) * EXCLUDED;
+                mark |= u8::from(include.matches(&path)) * INCLUDED;
+                mark |= u8::from(exclude.matches(&path)) * EXCLUDED;
             }
             marks[index] = mark;
             let exists = past.node().is_some() || options.raw && past.is_removed();

@@ -14,13 +14,13 @@ use super::image::platform_arg;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Common options")]
 pub struct Common {
-    /// Select this platform from an index: os/architecture[/variant]
+    /// Select a platform: os/architecture[/variant]
     ///
     /// Default: the host's platform, or the only one of the index.
     #[arg(long, value_name = "PLATFORM", value_parser = platform_arg)]
     pub platform: Option<Platform>,
 
-    /// Directory of the local store, an OCI image layout
+    /// Local store directory, an OCI image layout
     ///
     /// Default: $XDG_DATA_HOME/imgkit, or ~/.local/share/imgkit.
     #[arg(long, value_name = "DIR", env = "IMGKIT_STORE", hide_env_values = true)]
@@ -30,11 +30,11 @@ pub struct Common {
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
 
-    /// Show progress on standard error: as a bar on terminals, as lines, or not at all
+    /// Progress on stderr: bar on a terminal, plain lines, or none
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     pub progress: ProgressWhen,
 
-    /// Set a resource limit (see LIMITS in --help); may be repeated
+    /// Raise or lower a resource limit (see LIMITS in --help); repeatable
     ///
     /// Limits keep hostile input from filling memory or disk. Exceeding one is an error that names it, with exit
     /// status 2. K, M, G and T after a number are powers of 1024; none is no limit, or the maximum.
@@ -88,15 +88,37 @@ fn limit_arg(text: &str) -> Result<String, String> {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Common options")]
 pub struct Coloring {
-    /// When to use colour
+    /// Colorize output: auto, always or never
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub color: ColorWhen,
+}
+
+/// Option of programs that report what they did.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Reporting {
+    /// Output format: text or json
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_parser = ["text", "json"],
+        default_value = "text",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub format: String,
+}
+
+impl Reporting {
+    /// Tests if JSON is printed.
+    pub fn is_json(&self) -> bool {
+        self.format == "json"
+    }
 }
 
 /// Options for the compression of layers.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Packing {
-    /// Layer compression: keep, none, gzip, zstd or zstd:chunked
+    /// Layers: keep, none, gzip, zstd, zstd:chunked
     ///
     /// zstd:chunked is zstd with a table of contents, which lets podman and others fetch only missing files and parts
     /// of files. A layer that such a table cannot describe is compressed with zstd.
@@ -106,7 +128,7 @@ pub struct Packing {
     pub compression: PackingWhen,
 
     /// Compression level: 1 to 12 for gzip (default: 5), 1 to 22 for zstd (default: 3)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub level: Option<i32>,
 }
 

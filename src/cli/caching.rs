@@ -12,7 +12,7 @@ use crate::error::Result;
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Common options")]
 pub struct Caching {
-    /// Keep indexes of compressed layers in DIR, and use existing ones
+    /// Cache indexes of compressed layers in DIR
     ///
     /// The first run makes the index while it decodes a layer; later runs decode nothing, or only the required parts.
     /// Entries of an index were verified when it was made and are not compared with the archive again; imgverify finds

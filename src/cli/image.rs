@@ -98,6 +98,19 @@ pub fn platform_arg(text: &str) -> Result<Platform, String> {
     Platform::parse(text).map_err(|error| error.to_string())
 }
 
+/// Parses the argument of `--rename`.
+///
+/// # Errors
+/// A message for the user.
+pub fn rename_arg(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((old, new)) if !old.is_empty() && !new.is_empty() => {
+            Ok((old.to_owned(), new.to_owned()))
+        }
+        _ => Err("expected OLD=NEW".to_owned()),
+    }
+}
+
 /// Range of layers, from 0: the first one, and the one after the last; `None` for all that follow.
 pub type LayerRange = (usize, Option<usize>);
 

@@ -5,19 +5,19 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::args::Common;
+use super::args::{Common, Reporting};
 use super::conflicts::no_effect;
 use super::open::store;
 use super::streams::{Io, is_stdout};
 use crate::blob::{FileRange, Meter, PendingFile, open_regular};
-use crate::disk::Excludes;
+use crate::disk::Patterns;
 use crate::error::{At, Error, Fault, Result};
 use crate::escape;
 use crate::render::json;
 use crate::spec::Digest;
 use crate::spec::instruction::{self, Change};
 use crate::store::Policy;
-use crate::write::{Bundle, Format, ListedName, archive};
+use crate::write::{Bundle, Format, Listed, ListedName, archive};
 
 /// Maximum size in bytes of the file of an option.
 const OPTIONS: u64 = 16 << 20;
@@ -25,43 +25,54 @@ const OPTIONS: u64 = 16 << 20;
 /// Destination of a new image, and changes of its config.
 #[derive(Debug, Clone, clap::Args)]
 pub struct OutputArgs {
-    /// Change the config with a Dockerfile instruction; may be repeated
+    /// Apply a Dockerfile instruction; repeatable
     ///
     /// Supported: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME and WORKDIR, in
     /// all forms of docker.
     #[arg(short = 'c', long = "change", value_name = "INSTRUCTION")]
     pub changes: Vec<String>,
 
-    /// Write an archive to FILE instead of the store; - is standard output
+    /// Name of the new image
+    #[arg(short, long, value_name = "NAME[:TAG]")]
+    pub tag: Option<String>,
+
+    /// Write an archive to FILE, not to the store
+    ///
+    /// - is standard output.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
     /// Write the ID of the image to FILE
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", alias = "iidfile", hide_short_help = true)]
     pub id_file: Option<PathBuf>,
 
-    /// Show no progress
+    /// Suppress progress
     #[arg(short, long)]
     pub quiet: bool,
 
-    /// Output format: text or json
-    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"], default_value = "text", hide_default_value = true)]
-    pub format: String,
+    #[command(flatten)]
+    reporting: Reporting,
 }
 
-/// Excluded paths of a directory.
+/// Excluded paths.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Selecting {
-    /// Exclude paths that match PATTERN, as in a .dockerignore; may be repeated
+    /// Exclude matching paths, as in .gitignore
     ///
-    /// Patterns match whole paths from the root; * and ? do not match a slash, ** does, and !PATTERN includes paths that
-    /// an earlier one excluded.
-    #[arg(long, value_name = "PATTERN")]
+    /// Repeatable. A pattern with a slash is a path from the root, one without is a name in any directory; the contents of a directory
+    /// that matches are excluded, too. * and ? do not match a slash, ** does, and !PATTERN includes paths that an earlier
+    /// pattern excluded.
+    #[arg(long, value_name = "PATTERN", alias = "ignore-path")]
     pub exclude: Vec<String>,
 
-    /// Read patterns from FILE, one on each line, before those of --exclude
-    #[arg(long, value_name = "FILE")]
-    pub exclude_from: Option<PathBuf>,
+    /// Read patterns to exclude from FILE, one per line; repeatable
+    #[arg(
+        long,
+        value_name = "FILE",
+        alias = "ignore-from",
+        hide_short_help = true
+    )]
+    pub exclude_from: Vec<PathBuf>,
 }
 
 impl Selecting {
@@ -69,20 +80,20 @@ impl Selecting {
     ///
     /// # Errors
     /// `Usage` for an invalid pattern; `Io`.
-    pub fn excludes(&self) -> Result<Excludes> {
+    pub fn excludes(&self) -> Result<Patterns> {
         let mut patterns = Vec::new();
-        if let Some(path) = &self.exclude_from {
+        for path in &self.exclude_from {
             let text = option_file(path)?;
             let text = String::from_utf8_lossy(&text).into_owned();
             patterns.extend(text.lines().map(str::to_owned));
         }
         patterns.extend(self.exclude.iter().cloned());
-        Excludes::new(&patterns)
+        Patterns::new(&patterns)
     }
 
     /// Tests if a pattern was given.
     pub fn is_given(&self) -> bool {
-        !self.exclude.is_empty() || self.exclude_from.is_some()
+        !self.exclude.is_empty() || !self.exclude_from.is_empty()
     }
 }
 
@@ -98,7 +109,7 @@ impl OutputArgs {
         self.output.as_deref().is_some_and(is_stdout)
     }
 
-    /// Parses the instructions and the name, and checks the output.
+    /// Parses the instructions and the name, which may also be an operand, and checks the output.
     ///
     /// # Errors
     /// `Instruction`, `BadReference`, and `Usage` for a terminal as output.
@@ -112,6 +123,7 @@ impl OutputArgs {
             no_effect("with -o -, which prints the archive", &[json])?;
         }
         let instructions = instruction::parse(&self.changes).at(|| "-c".to_owned())?;
+        let name = self.tag.as_deref().or(name);
         let name = name.map(ListedName::new).transpose()?;
         Ok((instructions, name.into_iter().collect()))
     }
@@ -142,7 +154,7 @@ impl OutputArgs {
 
     /// Tests if the image is printed as JSON.
     pub fn is_json(&self) -> bool {
-        self.format == "json"
+        self.reporting.is_json()
     }
 
     /// Prints the image: its ID, or an object with the keys that its page lists.
@@ -150,14 +162,7 @@ impl OutputArgs {
         if !self.is_json() {
             return io.line(id.as_str());
         }
-        let listed = bundle.listed.first();
-        let name = listed.and_then(|listed| listed.names.first());
-        io.line(&json::line(&json!({
-            "Name": name.map(|name| name.name.to_string()),
-            "ID": id,
-            "Digest": listed.map(|listed| &listed.descriptor.digest),
-            "Output": self.file().map(|path| path.to_string_lossy()),
-        }))?)
+        report(&bundle.listed, self.file(), io)
     }
 
     /// Puts the image where it goes and prints it.
@@ -210,6 +215,45 @@ impl OutputArgs {
             false => self.print(bundle, id, io),
         }
     }
+}
+
+/// Prints the images of an output as JSON, one object for each name.
+///
+/// # Errors
+/// `Io`; as [`json::line`].
+pub fn report(listed: &[Listed], output: Option<&Path>, io: &mut Io) -> Result<()> {
+    for listed in listed {
+        let digest = &listed.descriptor.digest;
+        let id = listed.image.as_ref().map_or(digest, |image| &image.config);
+        let names = listed.names.iter().map(|name| Some(name.name.to_string()));
+        let mut names: Vec<Option<String>> = names.collect();
+        if names.is_empty() {
+            names.push(None);
+        }
+        for name in names {
+            io.line(&made(name.as_deref(), id, digest, output)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the JSON object of a new image or tag: its name, image ID, and digest of the manifest or index, and the path
+/// of the output, null for the local store.
+///
+/// # Errors
+/// As [`json::line`].
+pub fn made(
+    name: Option<&str>,
+    id: &Digest,
+    digest: &Digest,
+    output: Option<&Path>,
+) -> Result<String> {
+    json::line(&json!({
+        "Name": name,
+        "ID": id,
+        "Digest": digest,
+        "Output": output.map(|path| path.to_string_lossy()),
+    }))
 }
 
 /// Notes the sockets of a directory, which no layer can hold: the first 10 paths and the number of all others.

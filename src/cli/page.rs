@@ -1,7 +1,12 @@
 //! The documentation of a program, and the command of its help texts.
 
+use clap::ArgAction;
+
 use super::prose::Prose;
 use crate::limits;
+
+/// Width of a short help text, in columns.
+const SHORT_WIDTH: usize = 80;
 
 /// Heading of the options that programs share.
 pub(super) const COMMON: &str = "Common options";
@@ -130,8 +135,8 @@ fn with_common(
         return command;
     }
     let command = command.disable_help_subcommand(true).mut_args(|arg| {
-        let is_own = arg.get_id() == "generate";
-        arg.global(!is_own)
+        let is_own = ["generate", "help", "version"].map(|id| arg.get_id() == id);
+        arg.global(!is_own.contains(&true))
     });
     command.subcommands(commands)
 }
@@ -142,10 +147,22 @@ impl Page {
         Prose::parse(self.text)
     }
 
-    /// Adds examples and documentation to a command made by clap.
-    pub(super) fn command(&self, command: clap::Command) -> clap::Command {
+    /// Adds examples and documentation to a command made by clap. `shared` has the options that the program adds to a
+    /// subcommand.
+    pub(super) fn command(
+        &self,
+        command: clap::Command,
+        shared: Option<&clap::Command>,
+        help: Help,
+    ) -> clap::Command {
         let prose = self.prose();
-        let mut text = listed("Examples", &prose.section("Examples").terms);
+        let examples = &prose.section("Examples").terms[..];
+        if help == Help::Short && self.uses.common {
+            let few = &examples[..examples.len().min(SHORT_EXAMPLES)];
+            let text = names_of_options(&command, shared) + &listed("Examples", few);
+            return shortened(command.name(self.name)).after_help(text);
+        }
+        let mut text = listed("Examples", examples);
         let statuses = &prose.section("Exit status").terms;
         let statuses: Vec<String> = statuses
             .iter()
@@ -182,14 +199,91 @@ impl Page {
         &self,
         commands: &[Subcommand],
         command: clap::Command,
+        help: Help,
     ) -> clap::Command {
+        let command = self.uses.with_platform(command);
         let whole = |(page, arguments): &Subcommand| {
-            let command = arguments(clap::Command::new(page.name));
-            page.command(command)
+            let own = arguments(clap::Command::new(page.name));
+            page.command(own, Some(&command), help)
         };
-        let command = self.uses.with_platform(self.command(command));
-        with_common(command, commands.iter().map(whole))
+        let commands: Vec<clap::Command> = commands.iter().map(whole).collect();
+        with_common(self.command(command, None, help), commands.into_iter())
     }
+}
+
+/// Form of a help text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Help {
+    /// `-h`: one screen of 80 columns and 40 lines.
+    Short,
+    /// `--help`: everything.
+    Long,
+}
+
+/// Number of examples in a short help text.
+const SHORT_EXAMPLES: usize = 2;
+
+/// Returns the names of the options that a short help text does not describe: first the program's own, then those that
+/// all programs take.
+fn names_of_options(command: &clap::Command, shared: Option<&clap::Command>) -> String {
+    let is_shared = |arg: &&clap::Arg| arg.get_help_heading() == Some(COMMON);
+    let inherited = shared.into_iter().flat_map(clap::Command::get_arguments);
+    let inherited = inherited.filter(|arg| arg.get_id() != "generate");
+    let all = command.get_arguments().chain(inherited);
+    let (common, own): (Vec<_>, Vec<_>) = all.filter(|arg| !arg.is_hide_set()).partition(is_shared);
+    let own = own.into_iter().filter(|arg| arg.is_hide_short_help_set());
+    let name = |arg: &clap::Arg| match (arg.get_short(), arg.get_long()) {
+        (Some(short), _) => format!("-{short}"),
+        (None, long) => format!("--{}", long.unwrap_or_default()),
+    };
+    let version = command.get_version().map(|_| "-V".to_owned());
+    let common = common.into_iter().map(name).chain(version);
+    listed_names("More options", own.map(name)) + &listed_names("Common options", common)
+}
+
+/// Returns lines with names of options, below a heading that points to `--help`; nothing without names.
+fn listed_names(heading: &str, names: impl Iterator<Item = String>) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for name in names {
+        match lines.last_mut() {
+            Some(line) if line.len() + name.len() < SHORT_WIDTH => {
+                line.push(' ');
+                line.push_str(&name);
+            }
+            _ => lines.push(format!("  {name}")),
+        }
+    }
+    match lines.is_empty() {
+        true => String::new(),
+        false => format!("{heading}, see --help:\n{}\n\n", lines.join("\n")),
+    }
+}
+
+/// Returns the command for a short help text: one line for each option that is not among those of
+/// [`names_of_options`].
+fn shortened(command: clap::Command) -> clap::Command {
+    let help = clap::Arg::new("help").short('h').long("help");
+    let version = clap::Arg::new("version").short('V').long("version");
+    let command = command.mut_args(|arg| {
+        let is_hidden = arg.is_hide_short_help_set() || arg.get_help_heading() == Some(COMMON);
+        let arg = arg.hide_short_help(is_hidden);
+        match arg.get_action().takes_values() {
+            true => {
+                let arg = arg.hide_possible_values(true).hide_default_value(true);
+                arg.hide_env(true)
+            }
+            false => arg,
+        }
+    });
+    let command = match command.get_version() {
+        None => command,
+        Some(_) => command
+            .disable_version_flag(true)
+            .arg(version.action(ArgAction::Version).hide(true)),
+    };
+    command
+        .disable_help_flag(true)
+        .arg(help.action(ArgAction::HelpShort).hide(true))
 }
 
 /// Limits that --limit sets, with their defaults and meanings.

@@ -9,7 +9,7 @@ use clap::{CommandFactory, FromArgMatches};
 
 use super::args::{ColorWhen, Common};
 use super::call::{Call, Description};
-use super::page::{Page, Subcommand, has_json_alias, help_text};
+use super::page::{Help, Page, Subcommand, has_json_alias, help_text};
 use super::streams::{Io, check_epoch};
 use super::{complete, image, interrupt, man};
 use crate::archive::distance;
@@ -49,19 +49,19 @@ pub fn run_commands<A: CommandFactory + FromArgMatches>(
     operation: impl FnOnce(&A, &mut Io) -> Result<Verdict>,
 ) -> ExitCode {
     // Building the texts of help takes longer than everything else before the operation.
-    let documented = || page.command_of(commands, without_empty(A::command()));
+    let documented = |help| page.command_of(commands, without_empty(A::command()), help);
     let argv = match call {
         Call::Run(argv) => argv,
         Call::Describe(description) => {
-            *description = Some(Description::new(page, commands, documented()));
+            *description = Some(Description::new(page, commands, documented(Help::Long)));
             return ExitCode::SUCCESS;
         }
     };
     let argv: Vec<OsString> = argv.into_iter().map(image::shield).collect();
-    let argv = with_alias(argv, A::command);
+    let argv = with_alias(argv, commands, A::command);
     let mut io = Io::new(page.name);
     interrupt::prepare(page.name);
-    if let Some(code) = generate(page, commands, documented, &argv, &mut io) {
+    if let Some(code) = generate(page, commands, || documented(Help::Long), &argv, &mut io) {
         return code;
     }
     let command = page.bare_of(commands, without_empty(A::command()));
@@ -143,11 +143,22 @@ fn without_empty(command: clap::Command) -> clap::Command {
 }
 
 /// Replaces `--json` with `--format=json` if the program has only the latter.
-fn with_alias(argv: Vec<OsString>, command: impl FnOnce() -> clap::Command) -> Vec<OsString> {
+fn with_alias(
+    argv: Vec<OsString>,
+    commands: &[Subcommand],
+    command: impl FnOnce() -> clap::Command,
+) -> Vec<OsString> {
     let options = argv.iter().take_while(|word| *word != "--").count();
     let is_alias = |word: &OsString| word == "--json";
     // Building the command takes longer than the search for a word.
-    if !argv.iter().take(options).any(is_alias) || !has_json_alias(&command()) {
+    if !argv.iter().take(options).any(is_alias) {
+        return argv;
+    }
+    let mut typed = commands
+        .iter()
+        .filter(|(page, _)| argv.iter().any(|word| word == page.name))
+        .map(|(page, arguments)| arguments(clap::Command::new(page.name)));
+    if !has_json_alias(&command()) && !typed.any(|command| has_json_alias(&command)) {
         return argv;
     }
     let words = argv.into_iter().enumerate();
@@ -166,20 +177,24 @@ fn with_alias(argv: Vec<OsString>, command: impl FnOnce() -> clap::Command) -> V
 fn refused(
     error: &clap::Error,
     commands: &[Subcommand],
-    command: impl FnOnce() -> clap::Command,
+    command: impl FnOnce(Help) -> clap::Command,
     argv: &[OsString],
     io: &mut Io,
 ) -> ExitCode {
+    let help = match argv.iter().any(|word| word == "--help") {
+        true => Help::Long,
+        false => Help::Short,
+    };
     let text = match error.kind() {
         ErrorKind::DisplayVersion => error.render().to_string(),
         // With the texts of the page.
-        ErrorKind::DisplayHelp => match command().try_get_matches_from(argv) {
+        ErrorKind::DisplayHelp => match command(help).try_get_matches_from(argv) {
             Err(again) => again.render().to_string(),
             Ok(_) => error.render().to_string(),
         },
         kind => {
             let safe = argv.iter().map(image::displayed);
-            match command().try_get_matches_from(safe) {
+            match command(Help::Long).try_get_matches_from(safe) {
                 Err(again) if again.kind() == kind => again.render().to_string(),
                 // Escaped arguments are valid, as after invalid UTF-8.
                 _ => format!("error: {}", brief_to(&kind.to_string(), 1000)),
@@ -227,8 +242,8 @@ fn refused(
         pages.find(|name| word == name)
     });
     let help = || match command {
-        Some(command) => format!("{} {command} --help shows how it is used", io.program()),
-        None => format!("{} --help shows how it is used", io.program()),
+        Some(command) => format!("see {} {command} --help", io.program()),
+        None => format!("see {} --help", io.program()),
     };
     let hint = habit(error, io.program())
         .or_else(|| nearest(error))
@@ -253,14 +268,7 @@ fn habit(error: &clap::Error, program: &str) -> Option<String> {
     }
     let typed = context(error, ContextKind::InvalidArg).pop()?;
     let option = typed.split(['=', ' ']).next()?;
-    let makes = matches!(program, "imgimport" | "imgcommit" | "imgtag");
     let text = match option {
-        "-t" | "--tag" if makes => "the name of the result is the last argument",
-        "-t" | "--tag" if program == "imgsave" => "--name NAME[:TAG] names the saved image",
-        "-t" | "--tag" if program == "imgload" => "--rename OLD=NEW renames loaded images",
-        "-t" | "--tag" if program == "imgconvert" => {
-            "the name follows the destination: oci:DIR:TAG"
-        }
         "--exit-code" if program == "imgdiff" => {
             "it is the default: the exit status is 1 for a difference"
         }

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use super::args::{ColorWhen, Common, ProgressWhen};
 use super::interrupt;
 use super::progress::Progress;
+use crate::archive::distance;
 use crate::blob::Meter;
-use crate::error::{During, Error, Result};
+use crate::error::{During, Error, Fault, Result};
 use crate::escape;
 use crate::spec::Timestamp;
 
@@ -111,7 +112,7 @@ impl Io {
     pub fn fail(&mut self, error: &Error) {
         self.failed = true;
         self.say(&error.to_string());
-        if let Some(hint) = error.hint() {
+        if let Some(hint) = error.hint().or_else(|| nearest_file(error)) {
             self.hint(&hint);
         }
     }
@@ -233,6 +234,44 @@ pub fn temporary_directory(output: Option<&Path>) -> PathBuf {
     beside
         .filter(|directory| directory.is_dir() && *directory != Path::new("/dev"))
         .map_or_else(std::env::temp_dir, Path::to_owned)
+}
+
+/// Maximum number of files that are compared with a mistyped name.
+const COMPARED: usize = 10_000;
+
+/// Returns a hint for a file that does not exist: the only one in its directory whose name differs by one character, or
+/// by two.
+fn nearest_file(error: &Error) -> Option<String> {
+    let typed = match error.fault() {
+        Fault::NotFound { wanted, .. } => wanted.as_str(),
+        Fault::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            error.context().next()?
+        }
+        _ => return None,
+    };
+    let path = Path::new(typed);
+    let name = path.file_name()?.to_str().filter(|name| name.len() > 2)?;
+    let directory = path.parent()?;
+    let listed = match directory.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => directory,
+    };
+    if path.exists() {
+        return None;
+    }
+    let files = std::fs::read_dir(listed).ok()?.flatten().take(COMPARED);
+    let files = files.filter_map(|entry| entry.file_name().into_string().ok());
+    let near = files.map(|file| (distance(&file, name), file));
+    let mut near: Vec<(usize, String)> = near.filter(|(far, _)| *far <= 2).collect();
+    near.sort_unstable();
+    match &near[..] {
+        [(far, file), rest @ ..] if rest.first().is_none_or(|(next, _)| next > far) => {
+            let closest = directory.join(file);
+            let closest = closest.to_string_lossy();
+            Some(format!("the closest name is {}", escape::brief(&closest)))
+        }
+        _ => None,
+    }
 }
 
 /// Tests if an output is standard output: `-`, or a name of it in `/dev`.

@@ -64,6 +64,9 @@ fn name(args: &Args) -> Result<Option<String>> {
         (Some(_), _, Some(_)) => Err(usage(
             "--squash takes no directory or tar archive, only a name",
         )),
+        (Some(_), Some(_), None) if args.destination.tag.is_some() => {
+            Err(usage("--tag and an operand both name the image"))
+        }
         (Some(_), Some(name), None) => match name.to_str() {
             Some(name) => Ok(Some(name.to_owned())),
             None => Err(usage("invalid name: not UTF-8")),
@@ -107,16 +110,20 @@ fn squash(args: &Args, image: &ImageArg, options: &CommitOptions, io: &mut Io) -
     let temp_dir = temp_dir(args)?;
     let recode = args.packing.recode(&args.common)?;
     let (image, range) = &image.split_range()?;
-    if args.from.is_some() {
+    if args.layer.is_some() || args.from.is_some() {
         let in_name = ("IMAGE@LAYERS", range.is_some());
-        no_effect("with --from: choose layers in one place", &[in_name])?;
+        no_effect("with --layer: choose layers in one place", &[in_name])?;
     }
     let opened = open(args, image, &temp_dir, io)?;
     let selection = opened.select(&args.common)?;
-    let (position, count) = (selection.index, selection.image().layers.len());
-    if let Some((_, Some(last))) = range
-        && *last != count
-    {
+    let (number, count) = (selection.index, selection.image().layers.len());
+    let layers = match (&args.layer, range) {
+        (Some(text), _) => cli::layer_range(selection.image(), text)?,
+        (None, Some((first, last))) => *first..last.unwrap_or(count),
+        (None, None) => args.from.map_or(0, |from| from as usize - 1)..count,
+    };
+    if layers.end != count {
+        let last = layers.end;
         return Err(Error::usage(format!(
             "--squash: cannot merge up to layer {last}: the last layer, {count}, must be included, as in IMAGE@N.."
         )));
@@ -128,9 +135,7 @@ fn squash(args: &Args, image: &ImageArg, options: &CommitOptions, io: &mut Io) -
         temp_dir: &temp_dir,
         meter: &meter,
     };
-    let first = range.as_ref().map_or(0, |(first, _)| *first);
-    let from = args.from.map_or(first, |from| from as usize - 1);
-    let (bundle, id) = commit::squash(&opened.archive, position, from, &packer, options)?;
+    let (bundle, id) = commit::squash(&opened.archive, number, layers.start, &packer, options)?;
     drop(progress);
     let delivered = args.destination.deliver(&bundle, &id, &args.common, io);
     delivered.map_err(|error| of_image(error, &opened))

@@ -2,11 +2,11 @@
 
 use crate::cli::{Common, ImageArg};
 
-/// Show disk usage of images, shared and unique
+/// Show disk usage and sharing
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
-    /// Archives, OCI layouts and directories of them (default: the local store)
+    /// Archives, layouts and directories of them (default: local store)
     #[arg(value_name = "IMAGE")]
     pub images: Vec<ImageArg>,
     /// Show one row per image

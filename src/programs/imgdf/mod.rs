@@ -59,7 +59,9 @@ fn open(args: &Args, io: &mut Io) -> Result<Vec<Opened>> {
     let mut found = Vec::new();
     let mut openings = Openings::of(&args.images);
     for image in &args.images {
-        let open = Open::with(&args.common, &Meter::default(), None);
+        let meter = Meter::default();
+        let _progress = io.progress(image.text(), None, &meter, false);
+        let open = Open::with(&args.common, &meter, None);
         for opened in openings.each(image, &args.common, open, Takes::Several) {
             match opened.and_then(|opened| for_platform(args, opened)) {
                 Ok(opened) => {

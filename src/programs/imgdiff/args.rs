@@ -1,8 +1,6 @@
 //! The command line of imgdiff.
 
-use std::path::PathBuf;
-
-use crate::cli::{Caching, Coloring, Common, ImageArg, no_effect};
+use crate::cli::{Caching, Coloring, Common, ImageArg, Selecting, no_effect};
 use crate::error::{Error, Result};
 use crate::programs::imgdiff::compare::{Field, Fields};
 
@@ -11,85 +9,108 @@ use crate::programs::imgdiff::compare::{Field, Fields};
 #[command(version)]
 #[command(group = clap::ArgGroup::new("view").multiple(false))]
 pub struct Args {
-    /// Images, IMAGE@2..5 or IMAGE@2 for some layers of one, tars of files, directories
+    /// Images, layers (IMAGE@2, IMAGE@2..5), tars of files, directories
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<ImageArg>,
-    /// Compare only these fields, separated by commas
-    #[arg(long, value_name = "LIST", conflicts_with_all = ["strict", "semantic"], help_heading = "Comparison")]
+    /// Compare only these comma-separated fields
+    #[arg(long, value_name = "LIST", conflicts_with_all = ["strict", "semantic"], help_heading = "Comparison", hide_short_help = true)]
     pub fields: Option<String>,
-    /// Ignore a field; may be repeated
-    #[arg(long, value_name = "FIELD", help_heading = "Comparison")]
+    /// Ignore a field; repeatable
+    #[arg(
+        long,
+        value_name = "FIELD",
+        help_heading = "Comparison",
+        hide_short_help = true
+    )]
     pub ignore: Vec<String>,
-    /// Ignore paths that match a glob; may be repeated
+    #[command(flatten, next_help_heading = "Comparison")]
+    pub selecting: Selecting,
+    /// Compare only these layers of each image, as in IMAGE@LAYERS: N, A..B (from 1), or a digest
+    #[arg(
+        long,
+        value_name = "LAYERS",
+        help_heading = "Comparison",
+        hide_short_help = true
+    )]
+    pub layer: Option<String>,
+    /// Compare everything, to the byte
     ///
-    /// A glob without / is a name in any directory, one with / a path from the root; the contents of a matching directory
-    /// are ignored, too. * stays within a directory, ** does not.
-    #[arg(long, value_name = "GLOB", help_heading = "Comparison")]
-    pub ignore_path: Vec<String>,
-    /// Read globs of ignored paths from FILE, one per line; may be repeated
-    #[arg(long, value_name = "FILE", help_heading = "Comparison")]
-    pub ignore_from: Vec<PathBuf>,
-    /// Compare everything: times, names, order, tar dialect, compression, every byte
+    /// Also times, names, the order of entries, the tar dialect and the compression.
     #[arg(long, conflicts_with = "semantic", help_heading = "Comparison")]
     pub strict: bool,
-    /// Compare only the meaning of the image, not how it was built and compressed
-    #[arg(long, help_heading = "Comparison")]
+    /// Ignore build and compression differences
+    #[arg(long, help_heading = "Comparison", hide_short_help = true)]
     pub semantic: bool,
-    /// Compare layer by layer, aligned by diff ID, then by command and paths
+    /// Compare layer by layer, aligned
+    ///
+    /// Layers are aligned by diff ID, then by command and paths.
     #[arg(long, group = "view", help_heading = "Views")]
     pub layers: bool,
     /// Compare the configs, key by key
     #[arg(long, group = "view", help_heading = "Views")]
     pub config: bool,
-    /// Show the steps that only one image has
+    /// Show steps that only one image has
     #[arg(long, group = "view", help_heading = "Views")]
     pub history: bool,
-    /// Compare the packages of dpkg, apk, RPM, pip and npm
+    /// Compare packages: dpkg, apk, RPM, pip, npm
     #[arg(long, group = "view", help_heading = "Views")]
     pub packages: bool,
-    /// Count files and bytes below each top-level directory
-    #[arg(long, group = "view", help_heading = "Views")]
+    /// Count files and bytes per top directory
+    #[arg(long, group = "view", help_heading = "Views", hide_short_help = true)]
     pub stat: bool,
-    /// Compare text files line by line; with PATH, only those at or below it
+    /// Compare text files line by line, below PATH
     #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true, default_missing_value = "",
           group = "view", help_heading = "Views")]
     pub text: Option<String>,
-    /// Show the layer and command of each change; with PATH, the life of that path in one image
+    /// Show the layer and command of each change
     ///
-    /// The path may also be an argument of its own before the images: --blame PATH IMAGE, --blame PATH A B.
+    /// With PATH, of the changes at or below it, or the history of PATH in one image. The path may also be an argument of
+    /// its own before the images: --blame PATH IMAGE, --blame PATH A B.
     #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true, default_missing_value = "",
           group = "view", help_heading = "Views")]
     pub blame: Option<String>,
-    /// Show the bytes of an image that are not visible in the end
+    /// Report wasted space of one image
     #[arg(long, group = "view", help_heading = "Views")]
     pub waste: bool,
-    /// Exit with 1 above SIZE of waste (50MB, 1.5GiB); implies --waste
+    /// Fail above SIZE of waste, as 50MB
+    ///
+    /// The exit status is 1. Units are those of docker, or of 1024 as in 1.5GiB. Implies --waste.
     #[arg(long, value_name = "SIZE", value_parser = size_arg, conflicts_with_all = NO_WASTE, help_heading = "Views")]
     pub max_waste: Option<u64>,
-    /// Exit with 1 below SCORE, from 0 to 1; implies --waste
-    #[arg(long, value_name = "SCORE", value_parser = score_arg, conflicts_with_all = NO_WASTE, help_heading = "Views")]
+    /// Fail below SCORE, from 0 to 1
+    ///
+    /// The exit status is 1. Implies --waste.
+    #[arg(long, value_name = "SCORE", value_parser = score_arg, conflicts_with_all = NO_WASTE, help_heading = "Views", hide_short_help = true)]
     pub min_score: Option<f64>,
-    /// Formula of score and bytes: bytes (default) or dive; implies --waste
+    /// Formula of the score: bytes (default) or dive
+    ///
+    /// Implies --waste.
     #[arg(
         long,
         value_name = "WHOSE",
         value_enum,
         conflicts_with_all = NO_WASTE,
         help_heading = "Views"
-    )]
+    , hide_short_help = true)]
     pub score: Option<ScoreArg>,
     /// Show texts of up to SIZE with --text
     #[arg(long, value_name = "SIZE", value_parser = size_arg, default_value = "1MB", requires = "text",
-          conflicts_with_all = NO_TEXT, help_heading = "Views")]
+          conflicts_with_all = NO_TEXT, help_heading = "Views", hide_short_help = true)]
     pub max_text: u64,
     /// Report directories as docker diff does: as changed if an entry in them is, and as deleted without their contents
-    #[arg(long, help_heading = "Output")]
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub parents: bool,
-    /// Detect renamed files
+    /// Detect renames
     #[arg(short = 'M', long, help_heading = "Output")]
     pub renames: bool,
-    /// Sort changes by path or by size
-    #[arg(long, value_name = "ORDER", value_enum, help_heading = "Output")]
+    /// Sort changes: path (default) or size
+    #[arg(
+        long,
+        value_name = "ORDER",
+        value_enum,
+        help_heading = "Output",
+        hide_short_help = true
+    )]
     pub sort: Option<SortArg>,
     /// Output format: text, json, html, or a Go template
     #[arg(
@@ -100,14 +121,14 @@ pub struct Args {
         help_heading = "Output"
     )]
     pub format: String,
-    /// List all paths instead of the largest
-    #[arg(long, help_heading = "Output")]
+    /// Do not truncate lists
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub all: bool,
     /// Suppress output; report by exit status only
     #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,
     /// Verify all layers against manifests and configs first; use no cache
-    #[arg(long, help_heading = "Comparison")]
+    #[arg(long, help_heading = "Comparison", hide_short_help = true)]
     pub verify: bool,
     #[command(flatten)]
     pub caching: Caching,
@@ -140,8 +161,8 @@ impl Args {
     pub fn check(&self, many: bool) -> Result<()> {
         let fields = ("--fields", self.fields.is_some());
         let ignore = ("--ignore", !self.ignore.is_empty());
-        let path = ("--ignore-path", !self.ignore_path.is_empty());
-        let from = ("--ignore-from", !self.ignore_from.is_empty());
+        let path = ("--exclude", !self.selecting.exclude.is_empty());
+        let from = ("--exclude-from", !self.selecting.exclude_from.is_empty());
         let strict = ("--strict", self.strict);
         let semantic = ("--semantic", self.semantic);
         let parents = ("--parents", self.parents);
@@ -194,8 +215,8 @@ impl Args {
         let none = [
             ("--fields", self.fields.is_some()),
             ("--ignore", !self.ignore.is_empty()),
-            ("--ignore-path", !self.ignore_path.is_empty()),
-            ("--ignore-from", !self.ignore_from.is_empty()),
+            ("--exclude", !self.selecting.exclude.is_empty()),
+            ("--exclude-from", !self.selecting.exclude_from.is_empty()),
             ("--strict", self.strict),
             ("--semantic", self.semantic),
             ("--parents", self.parents),

@@ -12,9 +12,9 @@ use std::process::ExitCode;
 
 use crate::blob::Meter;
 use crate::cli::{self, Openings, Page, Uses};
-use crate::error::{At, During, Error, Result};
+use crate::error::{Error, Result};
 use crate::tree::Reading;
-use compare::{self as diff, Field, Fields, Ignored, Input, Loading, Options, Sort};
+use compare::{self as diff, Field, Fields, Input, Loading, Options, Sort};
 
 use self::args::{Args, SortArg};
 use self::print::print;
@@ -65,7 +65,7 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
                 let why = match (args.is_about_waste(), args.blame.is_some()) {
                     (true, _) => "--waste is about one image",
                     (_, true) => "--blame is about two images, or with --blame=PATH about one",
-                    _ => "two images are compared",
+                    _ => "two images are required",
                 };
                 return Err(Error::usage(why));
             }
@@ -136,7 +136,7 @@ fn operands(args: &Args, meter: &Meter, options: &Options) -> Result<Operands> {
     if let (None, Some((first, rest))) = (&path, images.split_first())
         && with_path.contains(&images.len())
     {
-        let opened = first.open_side(&mut openings, &args.common, meter, temp_dir);
+        let opened = first.open_side(&mut openings, args, meter, temp_dir);
         match opened {
             Ok(opened) if opened.is_image => inputs.push(opened.input),
             // With --blame two directories are possible, too; a path of an image is the better guess.
@@ -145,7 +145,7 @@ fn operands(args: &Args, meter: &Meter, options: &Options) -> Result<Operands> {
         images = rest;
     }
     for image in images {
-        let opened = image.open_side(&mut openings, &args.common, meter, temp_dir)?;
+        let opened = image.open_side(&mut openings, args, meter, temp_dir)?;
         inputs.push(opened.input);
     }
     Ok(Operands { inputs, path })
@@ -161,7 +161,7 @@ fn single(inputs: Vec<Input>) -> Result<Input> {
 fn two(args: &Args, inputs: Vec<Input>, options: &Options) -> Result<Outcome> {
     let [a, b]: [Input; 2] = inputs
         .try_into()
-        .map_err(|_| Error::usage("two images are compared"))?;
+        .map_err(|_| Error::usage("two images are required"))?;
     let images = a.image.is_some() && b.image.is_some();
     if (args.config || args.history) && !images {
         let why = "only whole images have a config and a history";
@@ -206,21 +206,9 @@ fn options(args: &Args, meter: &Meter) -> Result<Options> {
     if fields.is_empty() {
         return Err(Error::usage("nothing is left to compare"));
     }
-    let mut globs = args.ignore_path.clone();
-    for file in &args.ignore_from {
-        let text = std::fs::read_to_string(file)
-            .during("read")
-            .at(|| file.to_string_lossy().into_owned())?;
-        let lines = text.lines().map(str::trim);
-        globs.extend(
-            lines
-                .filter(|line| !line.is_empty() && !line.starts_with('#'))
-                .map(Into::into),
-        );
-    }
     Ok(Options {
         fields,
-        ignored: Ignored::new(globs)?,
+        ignored: args.selecting.excludes()?,
         strict: args.strict,
         renames: args.renames,
         parents: args.parents,

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use super::args::Args;
 use crate::archive::{Open, Selection};
 use crate::blob::{FileRange, Meter, open_regular};
-use crate::cli::{Common, ImageArg, Openings, Takes};
+use crate::cli::{Common, ImageArg, Openings, Takes, layer_range, no_effect};
 use crate::disk::{self, Directory};
 use crate::error::{At, Fault, NotAnImage, Result};
 use crate::programs::imgdiff::compare::Input;
@@ -34,11 +35,18 @@ impl ImageArg {
     pub fn open_side(
         &self,
         openings: &mut Openings,
-        common: &Common,
+        args: &Args,
         meter: &Meter,
         temp_dir: &Path,
     ) -> Result<OpenedSide> {
         let (image, range) = self.split_range()?;
+        let common = &args.common;
+        let layer = args.layer.as_deref();
+        if layer.is_some() {
+            let in_name = ("IMAGE@LAYERS", range.is_some());
+            no_effect("with --layer: choose layers in one place", &[in_name])?;
+        }
+        let is_whole = range.is_none() && layer.is_none();
         let open = Open::with(common, meter, Some(temp_dir.to_owned()));
         let name = self.text().to_owned();
         let opened = match openings.open(&image, common, open, Takes::One) {
@@ -53,7 +61,7 @@ impl ImageArg {
                             | NotAnImage::EmptyTar
                     )
                 );
-                return match image.whole_path().filter(|_| is_files && range.is_none()) {
+                return match image.whole_path().filter(|_| is_files && is_whole) {
                     Some(path) => files(name, &path, common).map(|input| OpenedSide {
                         input,
                         is_image: false,
@@ -65,7 +73,10 @@ impl ImageArg {
         let Selection { index, .. } = opened.select(common)?;
         let archive = opened.archive;
         let found = &archive.images[index];
-        let range = range.map(|(first, last)| first..last.unwrap_or(found.layers.len()).max(first));
+        let range = match layer {
+            Some(text) => Some(layer_range(found, text).at(|| name.clone())?),
+            None => range.map(|(first, last)| first..last.unwrap_or(found.layers.len()).max(first)),
+        };
         let input = Input::image(name, &archive, found, range)?;
         Ok(OpenedSide {
             input,

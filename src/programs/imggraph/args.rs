@@ -5,17 +5,17 @@ use clap::ValueEnum;
 use crate::Result;
 use crate::cli::{Coloring, Common, ImageArg, no_effect};
 
-/// Draw the dependency graph of images
+/// Graph image dependencies and shared layers
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
-    /// Archive, image in an archive, directory of archives, or - for standard input (default: the local store)
+    /// Images, archives, directories of them, or - (default: local store)
     #[arg(value_name = "IMAGE")]
     pub images: Vec<ImageArg>,
-    /// View to draw (see VIEWS in --help)
+    /// View: layers (default), images, blobs or packages
     #[arg(long, value_name = "VIEW", value_enum, default_value_t)]
     pub view: ViewArg,
-    /// Output format: tree, dot, mermaid, json, svg or html
+    /// Output format: tree, dot, mermaid, json, svg, html
     #[arg(
         long,
         value_name = "FORMAT",
@@ -24,19 +24,19 @@ pub struct Args {
         hide_possible_values = true
     )]
     pub format: FormatArg,
-    /// Sizes to show: stored bytes (default), or bytes of the files
+    /// Sizes to show: compressed (default) or raw
     #[arg(long, value_name = "WHICH", value_enum)]
     pub size: Option<SizeArg>,
-    /// Show only IMAGE and its ancestors
+    /// Only IMAGE and its ancestors
     #[arg(long, value_name = "IMAGE")]
     pub up: Option<String>,
-    /// Show only IMAGE and its descendants
+    /// Only IMAGE and its descendants
     #[arg(long, value_name = "IMAGE")]
     pub down: Option<String>,
-    /// Show only images that match KEY=VALUE (see FILTERS in --help); may be repeated
+    /// Show only images that match KEY=VALUE; repeatable
     #[arg(short, long = "filter", value_name = "FILTER")]
     pub filters: Vec<String>,
-    /// Show at most N levels
+    /// Limit depth to N
     #[arg(long, value_name = "N")]
     pub depth: Option<usize>,
     /// Draw each layer of a run of layers of one image
@@ -48,17 +48,18 @@ pub struct Args {
         value_name = "DIR",
         value_enum,
         ignore_case = true,
-        hide_possible_values = true
+        hide_possible_values = true,
+        hide_short_help = true
     )]
     pub rankdir: Option<RankArg>,
     /// Draw the tree in ASCII characters
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub ascii: bool,
     /// Do not truncate commands and digests
     #[arg(long)]
     pub no_trunc: bool,
-    /// Truncate the lines of the tree to N columns (default: width of the terminal)
-    #[arg(long, value_name = "N")]
+    /// Truncate lines to N columns (default: terminal width)
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub width: Option<usize>,
     #[command(flatten)]
     _coloring: Coloring,

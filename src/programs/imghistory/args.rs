@@ -14,7 +14,7 @@ const DOCKERFILE: [&str; 4] = ["dockerfile", "annotate", "base", "extract"];
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
-    /// Image
+    /// Image to show
     #[arg(value_name = "IMAGE")]
     pub image: ImageArg,
     /// Do not truncate commands and IDs
@@ -23,7 +23,7 @@ pub struct Args {
     /// Print IDs only
     #[arg(short, long)]
     pub quiet: bool,
-    /// Print human-readable sizes and dates; -H=false prints bytes and full dates
+    /// Human-readable sizes and dates (default); -H=false: exact
     #[arg(short = 'H', long, value_name = "BOOL", action = clap::ArgAction::Set, conflicts_with_all = DOCKERFILE,
           num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub human: Option<bool>,
@@ -38,15 +38,18 @@ pub struct Args {
         hide_default_value = true
     )]
     pub format: String,
-    /// Print the Dockerfile of the image, as far as it can be reconstructed
+    /// Print the reconstructed Dockerfile (best effort)
     #[arg(long, conflicts_with_all = TABLE, help_heading = "Dockerfile")]
     pub dockerfile: bool,
-    /// Annotate each line with its source, confidence and layer contents; implies --dockerfile
+    /// Annotate each line with its source, confidence and contents
+    ///
+    /// The contents are those of the layers. Implies --dockerfile.
     #[arg(long, conflicts_with_all = TABLE, help_heading = "Dockerfile")]
     pub annotate: bool,
-    /// Search this image, archive or directory of archives for the base image; may be repeated; implies --dockerfile
+    /// Where to search the base image; repeatable
     ///
-    /// A name alone is searched in the local store, which is not used otherwise: the Dockerfile of an image is the same on
+    /// An image, an archive or a directory of archives; implies --dockerfile. A name alone is searched in the local
+    /// store, which is not used otherwise: the Dockerfile of an image is the same on
     /// all machines.
     #[arg(
         long,
@@ -55,7 +58,9 @@ pub struct Args {
         help_heading = "Dockerfile"
     )]
     pub base: Vec<ImageArg>,
-    /// Write the Dockerfile and the files of each COPY and ADD into this new directory; implies --dockerfile
+    /// Write the Dockerfile and its build context into new DIR
+    ///
+    /// The build context has the files of each COPY and ADD. Implies --dockerfile.
     #[arg(
         long,
         value_name = "DIR",

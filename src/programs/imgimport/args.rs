@@ -8,19 +8,19 @@ use crate::cli::{self, Common, OutputArgs, Packing, Selecting};
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
-    /// Root filesystem: a tar archive, a cpio archive or a directory; - is standard input
+    /// Root filesystem: a tar or cpio archive or a directory
     #[arg(value_name = "FILE|DIR|-")]
     pub input: PathBuf,
     /// Name of the image
-    #[arg(value_name = "NAME[:TAG]")]
+    #[arg(value_name = "NAME[:TAG]", conflicts_with = "tag")]
     pub name: Option<String>,
-    /// History comment of the image (default: 'Imported from -')
+    /// Commit message (default: 'Imported from -')
     #[arg(short, long, value_name = "TEXT")]
     pub message: Option<String>,
     /// Image config to start from
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Owner of all files of a directory, as numeric IDs (default: their current owners)
+    /// Numeric owner of all files of a directory
     #[arg(long, value_name = "UID[:GID]", value_parser = cli::owner_arg)]
     pub owner: Option<(u32, u32)>,
     #[command(flatten)]

@@ -2,14 +2,14 @@
 
 use crate::cli::{Common, ImageArg};
 
-/// List images in files, directories and the local store
+/// List images in archives, layouts or the local store
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
-    /// Archives, OCI layouts, directories of them, or - for standard input (default: the local store)
+    /// Archives, layouts, directories of them, or - (default: local store)
     #[arg(value_name = "IMAGE")]
     pub images: Vec<ImageArg>,
-    /// Also show artifacts and missing manifests
+    /// Also list artifacts and missing manifests
     #[arg(short, long)]
     pub all: bool,
     /// Show manifest digests
@@ -21,10 +21,10 @@ pub struct Args {
     /// Print IDs only
     #[arg(short, long)]
     pub quiet: bool,
-    /// Show only images that match KEY=VALUE (see FILTERS in --help); may be repeated
+    /// Show only images that match KEY=VALUE; repeatable
     #[arg(short, long = "filter", value_name = "FILTER")]
     pub filters: Vec<String>,
-    /// Show the contents of each index: platforms, attestations, missing manifests
+    /// Show platforms and attestations as a tree
     #[arg(long, conflicts_with_all = ["quiet", "digests", "format", "platform"])]
     pub tree: bool,
     /// Output format: table, raw, json, or a Go template

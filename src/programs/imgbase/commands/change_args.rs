@@ -9,21 +9,21 @@ use crate::programs::imgbase::scripts::{Action, Recipe};
 /// Arguments for changes to the finished tree.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ChangeArgs {
-    /// Add an account; may be repeated
+    /// Add an account; repeatable
     ///
     /// By default UID is the lowest free number from 100, and GID that of a new group with the same name. HOME is created
     /// if given. A name or number that is taken is an error.
-    #[arg(long, value_name = "NAME[:UID[:GID[:HOME[:SHELL]]]]", value_parser = user)]
+    #[arg(long, value_name = "NAME[:UID[:GID[:HOME[:SHELL]]]]", value_parser = user, hide_short_help = true)]
     user: Vec<Action>,
 
-    /// Add a file to the image; may be repeated
+    /// Add a file to the image; repeatable
     ///
     /// By default MODE is 0755 for an executable file and 0644 for any other one. The owner is root.
-    #[arg(long, value_name = "FILE:PATH[:MODE]", value_parser = put_file)]
+    #[arg(long, value_name = "FILE:PATH[:MODE]", value_parser = put_file, hide_short_help = true)]
     file: Vec<Action>,
 
-    /// Change the octal mode and the owner, by name or number, of a path; may be repeated
-    #[arg(long, value_name = "PATH=MODE[,USER[:GROUP]]", value_parser = chmod)]
+    /// Change the octal mode and the owner, by name or number, of a path; repeatable
+    #[arg(long, value_name = "PATH=MODE[,USER[:GROUP]]", value_parser = chmod, hide_short_help = true)]
     chmod: Vec<Action>,
 }
 
@@ -38,8 +38,8 @@ impl ChangeArgs {
 /// Arguments for recipe files.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RecipeArgs {
-    /// Apply the recipes in FILE to packages with uncovered scripts, see below; may be repeated
-    #[arg(long, value_name = "FILE")]
+    /// Apply the recipes in FILE to packages with uncovered scripts, see below; repeatable
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     recipe: Vec<PathBuf>,
 }
 

@@ -30,19 +30,30 @@ pub struct Deb {
     filter: super::FilterArgs,
 
     /// Form of the package database
-    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    #[arg(
+        long,
+        value_name = "HOW",
+        value_enum,
+        default_value_t,
+        hide_short_help = true
+    )]
     database: Database,
 
-    /// Disable the emulation with this name; may be repeated
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    /// Disable the emulation with this name; repeatable
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        hide_short_help = true
+    )]
     without: Vec<String>,
 
     /// Time zone, a path below /usr/share/zoneinfo
-    #[arg(long, value_name = "ZONE")]
+    #[arg(long, value_name = "ZONE", hide_short_help = true)]
     time_zone: Option<String>,
 
     /// Keep /bin, /sbin and /lib as separate directories
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     unmerged_usr: bool,
 
     #[command(flatten)]
@@ -57,13 +68,13 @@ pub struct Deb {
     /// a container, completes the installation; its result is not reproducible.
     #[arg(long, value_name = "HOW", value_enum, conflicts_with_all = [
         "strict", "recipe", "database", "without", "time_zone",
-    ])]
+    ], hide_short_help = true)]
     configure: Option<Configure>,
 
     #[command(flatten)]
     report: super::ReportArgs,
 
-    /// Print the selected packages without making an image
+    /// Print the selected packages only
     #[arg(long, alias = "print-packages", conflicts_with = "format")]
     dry_run: bool,
 

@@ -6,19 +6,21 @@ use crate::programs::imgbase::filters::Filters;
 /// Arguments for filters of packages' files.
 #[derive(Debug, Clone, clap::Args)]
 pub struct FilterArgs {
-    /// Leave out documentation except licences, manual pages and translations
+    /// Leave out documentation and translations
+    ///
+    /// Licences are kept.
     #[arg(long)]
     slim: bool,
 
-    /// Leave out paths that match PATTERN, as dpkg does; may be repeated
+    /// Leave out paths that match PATTERN, as dpkg does; repeatable
     ///
     /// A pattern matches absolute paths; * matches slashes, too. The rules are stored in /etc/dpkg/dpkg.cfg.d, so that they
     /// also apply to packages that are installed later.
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, value_name = "PATTERN", hide_short_help = true)]
     path_exclude: Vec<String>,
 
-    /// Keep paths that match PATTERN in spite of --path-exclude; may be repeated
-    #[arg(long, value_name = "PATTERN")]
+    /// Keep paths that match PATTERN in spite of --path-exclude; repeatable
+    #[arg(long, value_name = "PATTERN", hide_short_help = true)]
     path_include: Vec<String>,
 }
 

@@ -31,26 +31,38 @@ pub struct Host {
     )]
     root: PathBuf,
 
-    /// Packages to leave out; may be repeated
-    #[arg(long, value_name = "PACKAGE", value_delimiter = ',', value_parser = wanted)]
-    exclude: Vec<Wanted>,
+    /// Exclude these packages; repeatable
+    #[arg(long, value_name = "NAME", alias = "exclude", value_delimiter = ',', value_parser = wanted)]
+    exclude_package: Vec<Wanted>,
 
     /// Also include recommended packages that are installed
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     recommends: bool,
 
     /// Packages to include that no other one depends on
-    #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
+    #[arg(
+        long,
+        value_name = "WHICH",
+        value_enum,
+        default_value_t,
+        hide_short_help = true
+    )]
     essential: Essential,
 
     /// Action for files that differ from those of their packages
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        default_value_t,
+        hide_short_help = true
+    )]
     modified: Modified,
 
-    /// Restore changed and missing files from this package file or directory; may be repeated
+    /// Restore changed and missing files from this package file or directory; repeatable
     ///
     /// Only packages of the installed versions are used.
-    #[arg(long, value_name = "DIR|FILE.deb")]
+    #[arg(long, value_name = "DIR|FILE.deb", hide_short_help = true)]
     debs: Vec<PathBuf>,
 
     #[command(flatten)]
@@ -91,7 +103,7 @@ impl Host {
         let mut base = Base::new(source_date_epoch().unwrap_or(i64::MAX));
         let options = HostOptions {
             packages: self.packages.clone(),
-            exclude: self.exclude.clone(),
+            exclude: self.exclude_package.clone(),
             recommends: self.recommends,
             essential: self.essential,
             modified: self.modified,

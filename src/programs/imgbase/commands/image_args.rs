@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::blob::{Meter, PendingFile};
 use crate::cli::{Common, Io, OutputArgs, Packing, now, option_file};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 use crate::programs::imgbase::image::{ImageOptions, check_config, image};
 use crate::programs::imgbase::layers::Division;
 use crate::programs::imgbase::{Base, check};
@@ -15,24 +15,26 @@ use crate::write::Recode;
 /// Arguments for the image and its destination.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ImageArgs {
-    /// Name of the image
-    #[arg(short, long, value_name = "NAME[:TAG]")]
-    tag: Option<String>,
-
     /// Start from this image config
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     config: Option<PathBuf>,
 
-    /// Division of the files into layers
+    /// Layer splitting: one, per-package or base,packages,config
     ///
     /// With several layers, an image with newer versions of some packages shares the layers of the other packages with the
     /// old image. Generated files (databases, caches, accounts) are in the last layer. The root filesystem is always the
     /// same.
-    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    #[arg(
+        long,
+        value_name = "HOW",
+        value_enum,
+        default_value_t,
+        hide_short_help = true
+    )]
     layers: Division,
 
-    /// Add an annotation to the manifest; may be repeated
-    #[arg(long, value_name = "KEY=TEXT", value_parser = annotation)]
+    /// Add an annotation to the manifest; repeatable
+    #[arg(long, value_name = "KEY=TEXT", value_parser = annotation, hide_short_help = true)]
     annotation: Vec<(String, String)>,
 
     #[command(flatten)]
@@ -71,7 +73,7 @@ impl ImageArgs {
         command: &str,
         side_files: &[&Path],
     ) -> Result<ImageRequest<'a>> {
-        let (instructions, names) = self.destination.parse(self.tag.as_deref())?;
+        let (instructions, names) = self.destination.parse(None)?;
         let recode = self.packing.recode(common)?;
         let config = self.config.as_deref().map(option_file).transpose()?;
         let options = ImageOptions {
@@ -97,11 +99,11 @@ impl ImageArgs {
             let context = || path.to_string_lossy().into_owned();
             if path.is_dir() {
                 let why = "cannot write the file: is a directory";
-                return Err(Error::new(Fault::Usage(why.into())).at(context()));
+                return Err(Error::usage(why).at(context()));
             }
             if written[..i].contains(path) {
                 let why = "two outputs have the same path";
-                return Err(Error::new(Fault::Usage(why.into())).at(context()));
+                return Err(Error::usage(why).at(context()));
             }
         }
         let temp_dir = self.destination.temporary_directory(common)?;

@@ -18,7 +18,7 @@ const MAX_LOCK: u64 = 64 << 20;
 /// Arguments for locks, which record a selection of packages.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LockArgs {
-    /// Write the selected packages and their digests to FILE
+    /// Write selected packages and digests to FILE
     ///
     /// Includes the signed release files of the repositories, so that they can be verified later.
     #[arg(long, value_name = "FILE")]
@@ -30,8 +30,8 @@ pub struct LockArgs {
     /// current sources; without --debs, packages that were given as files are read from their old paths. With --keyring the
     /// release files in the lock must be signed.
     #[arg(long, value_name = "FILE", conflicts_with_all = [
-        "lock", "variant", "include", "exclude", "recommends", "suite", "components", "arch", "at", "allow_unsigned",
-    ])]
+        "lock", "variant", "include", "exclude_package", "recommends", "suite", "components", "arch", "at", "allow_unsigned",
+    ], hide_short_help = true)]
     locked: Option<PathBuf>,
 }
 
@@ -197,7 +197,7 @@ fn root(lock: &Lock, source: usize, selection: &Selection) -> Result<PathBuf> {
             let suite = &locked.suite;
             let why =
                 format!("missing source of packages: {what}, '{suite}': name it with {option}");
-            Err(Fault::Usage(why).into())
+            Err(Error::usage(why))
         }
     }
 }

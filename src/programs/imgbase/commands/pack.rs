@@ -27,24 +27,28 @@ pub struct Pack {
     #[arg(value_name = "DIR|TAR|CPIO|-")]
     input: PathBuf,
 
-    /// Owner of all files, in numbers; by default as stated in the input
+    /// Numeric owner of all files
+    ///
+    /// Default: as stated in the input.
     #[arg(long, value_name = "UID[:GID]", value_parser = owner_arg)]
     owner: Option<(u32, u32)>,
 
     /// Read owners and modes from FILE, an mtree specification or a save file of fakeroot
     ///
     /// Account names are looked up in the tree. FILE overrides --owner.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     owners: Option<PathBuf>,
 
     /// Apply whiteouts (.wh.) of an archive to its earlier entries instead of refusing them
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     whiteouts: bool,
 
     #[command(flatten)]
     selecting: Selecting,
 
-    /// Leave out documentation except licences, manual pages and translations
+    /// Leave out documentation and translations
+    ///
+    /// Licences are kept.
     #[arg(long)]
     slim: bool,
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::report;
 use crate::cli::Io;
-use crate::error::{Fault, Result};
+use crate::error::{Error, Result};
 use crate::programs::imgbase::report::Report;
 use crate::programs::imgbase::{Base, sbom};
 
@@ -12,7 +12,7 @@ use crate::programs::imgbase::{Base, sbom};
 #[derive(Debug, Clone, clap::Args)]
 pub struct SbomArgs {
     /// Write a software bill of materials to FILE
-    #[arg(long, num_args = 2, value_names = ["spdx|cyclonedx", "FILE"])]
+    #[arg(long, num_args = 2, value_names = ["spdx|cyclonedx", "FILE"], hide_short_help = true)]
     sbom: Option<Vec<String>>,
 }
 
@@ -30,7 +30,7 @@ impl SbomArgs {
             "cyclonedx" => sbom::Kind::CycloneDx,
             other => {
                 let why = format!("--sbom: unknown format '{other}': expected spdx or cyclonedx");
-                return Err(Fault::Usage(why).into());
+                return Err(Error::usage(why));
             }
         };
         Ok(Some((kind, Path::new(path))))
@@ -41,11 +41,11 @@ impl SbomArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub struct ReportArgs {
     /// Fail if the scripts of a package are uncovered
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     strict: bool,
 
     /// Write a report on packages, emulation and uncovered scripts to FILE, as JSON
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     report: Option<PathBuf>,
 
     #[command(flatten)]

@@ -15,10 +15,10 @@ use crate::spec::Platform;
 /// Documentation of the subcommand.
 pub const PAGE: Page = Page::subcommand("scratch", include_str!("../page-scratch.md"));
 
-/// Make an image of binaries with the libraries they load
+/// Build a minimal image from binaries and their libraries
 #[derive(Debug, Clone, clap::Args)]
 pub struct Scratch {
-    /// Program, script, library, other file or directory, and its path in the image
+    /// Program, library, other file or directory, and its path in the image
     #[arg(value_name = "FILE[:DEST]", required = true, value_parser = RequestedFile::parse)]
     files: Vec<RequestedFile>,
 
@@ -31,7 +31,7 @@ pub struct Scratch {
     )]
     root: PathBuf,
 
-    /// Additional files: nss, tz, ca, gconv, tmp, user=NAME (see BUNDLES); may be repeated
+    /// Extras: nss, tz, ca, gconv, tmp, user=NAME; repeatable
     #[arg(long, value_name = "BUNDLE", value_delimiter = ',', value_parser = Bundle::parse)]
     with: Vec<Bundle>,
 

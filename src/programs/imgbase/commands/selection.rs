@@ -17,16 +17,16 @@ pub struct Selection {
     #[arg(long, value_name = "SET", value_enum, default_value_t)]
     pub variant: Variant,
 
-    /// Also include these packages; may be repeated
+    /// Also include these packages; repeatable
     #[arg(long, value_name = "PACKAGE", value_delimiter = ',')]
     include: Vec<String>,
 
-    /// Exclude these packages; may be repeated
-    #[arg(long, value_name = "PACKAGE", value_delimiter = ',')]
-    exclude: Vec<String>,
+    /// Exclude these packages; repeatable
+    #[arg(long, value_name = "PACKAGE", alias = "exclude", value_delimiter = ',')]
+    exclude_package: Vec<String>,
 
     /// Also include recommended packages
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     recommends: bool,
 }
 
@@ -79,7 +79,7 @@ impl Selection {
                 Variant::Standard => Wants::Standard,
             },
             include: parse(&self.include)?,
-            exclude: parse(&self.exclude)?,
+            exclude: parse(&self.exclude_package)?,
             // The layout is made here, so the package that would convert it is not needed.
             prefer: match merged {
                 true => vec!["usr-is-merged".to_owned()],

@@ -7,60 +7,68 @@ use crate::base::debian::{
     IndexEntry, Keyring, Note, Repository, RepositoryOptions, SourceKind, Trust, Universe,
 };
 use crate::cli::{Io, now};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Result};
 use crate::spec::Timestamp;
 
 /// Arguments for the sources of packages.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Sources {
-    /// Repository on disk, a directory or its file:///… address; may be repeated
+    /// Repository on disk; repeatable
     ///
-    /// Either a mirror with dists/ and pool/, or a flat repository. A suite and components may follow after blanks, as in
+    /// A directory or its file:///… address: a mirror with dists/ and pool/, or a flat repository. A suite and
+    /// components may follow after blanks, as in
     /// apt's sources.list: 'DIR SUITE COMPONENT…'. Packages are selected from all repositories.
     #[arg(long, value_name = "DIR", value_parser = repo)]
     repo: Vec<Repo>,
 
-    /// Suites to use; by default the only suite of the repository; may be repeated
+    /// Suites to use (default: the only one)
     #[arg(long, value_name = "SUITE", value_delimiter = ',')]
     suite: Vec<String>,
 
-    /// Components of suites to use; by default all; may be repeated
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    /// Components of suites to use (default: all); repeatable
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        hide_short_help = true
+    )]
     components: Vec<String>,
 
-    /// Trusted keys of repositories, as exported by gpg; may be repeated
+    /// Trusted keys of repositories; repeatable
     #[arg(long, value_name = "FILE")]
     pub(super) keyring: Vec<PathBuf>,
 
-    /// Accept repositories without verifying signatures
+    /// Skip the verification of signatures
     #[arg(long, conflicts_with = "keyring")]
     allow_unsigned: bool,
 
-    /// Time at which repositories must be valid; by default now
+    /// Check Valid-Until as of DATE (default: now)
     ///
     /// A date like 2026-01-31 or 2026-01-31T12:00:00Z, or seconds since 1970. SOURCE_DATE_EPOCH, if set, counts as now. A
     /// repository past its Valid-Until is used with a warning. The image does not depend on this time.
-    #[arg(long, value_name = "DATE", value_parser = date)]
+    #[arg(long, value_name = "DATE", value_parser = date, hide_short_help = true)]
     at: Option<i64>,
 
-    /// Package file, or directory of package files; may be repeated
+    /// Package files, or a directory of them
     #[arg(long, value_name = "DIR|FILE.deb")]
     debs: Vec<PathBuf>,
 
-    /// Use the packages of this system's apt that are both in its lists and in its cache
-    #[arg(long)]
+    /// Use lists and cache of this system's apt
+    ///
+    /// Packages that are both in its lists and in its cache.
+    #[arg(long, hide_short_help = true)]
     apt: bool,
 
     /// Like --apt, with the lists in DIR instead of /var/lib/apt/lists
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
     apt_lists: Option<PathBuf>,
 
     /// Like --apt, with the cache in DIR instead of /var/cache/apt/archives
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
     apt_archives: Option<PathBuf>,
 
-    /// Debian architecture; by default that of the host
-    #[arg(long, value_name = "ARCH")]
+    /// Debian architecture (default: the host's)
+    #[arg(long, value_name = "ARCH", hide_short_help = true)]
     arch: Option<String>,
 }
 
@@ -212,7 +220,7 @@ impl Sources {
         let apt = self.apt_directories();
         if self.repo.is_empty() && self.debs.is_empty() && apt.is_none() {
             let why = "no package source given: name a repository with --repo, packages with --debs, or use --apt";
-            return Err(Fault::Usage(why.into()).into());
+            return Err(Error::usage(why));
         }
         let architecture = self.architecture();
         let trust = self.trust()?;
@@ -262,7 +270,7 @@ impl Sources {
         let failed = |error| Error::io("read", error).at(context());
         if !repo.root.metadata().map_err(failed)?.is_dir() {
             let why = "not a directory: expected a repository".to_owned();
-            return Err(Error::new(Fault::Usage(why)).at(context()));
+            return Err(Error::usage(why).at(context()));
         }
         let dists = repo.root.join("dists");
         if !dists.is_dir() {
@@ -287,7 +295,7 @@ impl Sources {
                         names.join(", ")
                     ),
                 };
-                Err(Error::new(Fault::Usage(why)).at(context()))
+                Err(Error::usage(why).at(context()))
             }
         }
     }

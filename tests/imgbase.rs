@@ -385,7 +385,7 @@ fn unsatisfiable_requests_are_reported_in_one_line() {
         .code(0)
         .says("service 1: Depends: ");
     explain("lost")
-        .says("lost: not taken\n")
+        .says("lost: not selected\n")
         .says("nowhere (>= 3)");
 }
 

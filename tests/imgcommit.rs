@@ -565,7 +565,7 @@ fn invalid_arguments_are_reported_and_not_stored() {
     for (line, expected) in [
         (
             "tree.tar",
-            "the following required arguments were not provided: --base <IMAGE>\nhint: imgcommit --help shows how it is used\n",
+            "the following required arguments were not provided: --base <IMAGE>\nhint: see imgcommit --help\n",
         ),
         (
             "--base base.tar",
@@ -573,7 +573,7 @@ fn invalid_arguments_are_reported_and_not_stored() {
         ),
         (
             "--base gone:1 tree.tar",
-            "no such file, and no image 'gone:1' in the store\n",
+            "'gone:1': no such file or image\n",
         ),
         (
             "--base base.tar gone",

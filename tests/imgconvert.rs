@@ -131,7 +131,7 @@ fn bad_usage() {
     let room = Room::with("app.tar", &build::docker(&[&app(), &tool()]));
     std::fs::create_dir(room.path("full")).expect("a folder");
     room.write("full/file", b"x");
-    let hint = "hint: imgconvert --help shows how it is used";
+    let hint = "hint: see imgconvert --help";
     let several = "app.tar: several images, expected one: app.tar:demo:1 and app.tar:tool:2\n\
                    hint: name one of them, as in app.tar:demo:1";
     for (line, why) in [
@@ -153,7 +153,7 @@ fn bad_usage() {
         ),
         (
             "imgconvert gone out.tar",
-            "no such file, and no image 'gone' in the store".into(),
+            "'gone': no such file or image".into(),
         ),
         ("imgconvert app.tar oci:out.tar:x", several.into()),
         (

@@ -780,3 +780,34 @@ proptest! {
         prop_assert_eq!(on_disk(&room.path("out")), told(&tar.stdout));
     }
 }
+
+/// No program listed the files of an image for people.
+#[test]
+fn list_is_a_listing_for_people() {
+    let image = build::image("demo:1")
+        .layer("d etc | f etc/passwd root | l etc/link passwd")
+        .layer("f etc/new x | h etc/hard etc/passwd");
+    let room = Room::with("app.tar", &build::docker(&[&image]));
+    let run = room.run("imgexport --format list app.tar etc");
+    let lines: Vec<String> = run
+        .code(0)
+        .out()
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(lines.len(), 6, "{run}");
+    assert!(
+        lines[1].starts_with("drwxr-xr-x 0:0 0 ") && lines[1].ends_with(" 1 /etc"),
+        "{run}"
+    );
+    assert!(lines[2].contains(" /etc/hard"), "{run}");
+    assert!(
+        lines[3].starts_with("lrwxrwxrwx 0:0 0 ") && lines[3].ends_with(" 1 /etc/link -> passwd"),
+        "{run}"
+    );
+    assert!(lines[5].starts_with("-rw-r--r-- 0:0 4 "), "{run}");
+    let digest = build::digest(b"root");
+    room.run("imgexport --format list --digests app.tar etc/passwd")
+        .code(0)
+        .says(&digest);
+}

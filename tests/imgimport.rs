@@ -178,7 +178,7 @@ fn invalid_input_is_reported_and_not_stored() {
     room.write("below.tar", &layer("f a one | f a/b two"));
     room.write("config.json", b"[]");
     room.write("old.cpio", b"\xc7\x71\x00\x00\x00\x00\x00\x00");
-    let hint = "hint: imgimport --help shows how it is used\n";
+    let hint = "hint: see imgimport --help\n";
     let neither = "unsupported: input that is neither a tar nor a cpio archive, compressed or not";
     for (line, expected) in [
         ("-c 'EXPOSE x' root.tar", "-c: EXPOSE x: Invalid containerPort: x\n".to_owned()),
@@ -331,7 +331,7 @@ fn directory_gives_the_same_bytes_every_time() {
 }
 
 #[test]
-fn excludes_as_in_dockerignore() {
+fn excludes_as_in_gitignore() {
     let room = Room::new();
     folder(&room);
     room.write("ignore", b"# a comment\nskip\n!skip/keep\n\nb*\n");
@@ -355,7 +355,7 @@ fn excludes_as_in_dockerignore() {
         ["a/", "skip/", "skip/keep/", "skip/keep/yes"]
     );
     room.run("imgimport -o out.tar --exclude '[' root")
-        .fails("imgimport: invalid pattern: '[': unclosed [\n");
+        .fails("imgimport: invalid pattern '[': unclosed [\n");
 }
 
 #[test]

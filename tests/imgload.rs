@@ -150,7 +150,7 @@ fn only_and_rename() {
     );
     store(&room, "imgload app.tar --rename tool:2").fails(
         "imgload: invalid value 'tool:2' for '--rename <OLD=NEW>': expected OLD=NEW\n\
-         hint: imgload --help shows how it is used\n",
+         hint: see imgload --help\n",
     );
     store(&room, "imgload --id-file ids app.tar:tool:2").ok("Loaded image: tool:2\n");
     let ids = std::fs::read_to_string(room.path("ids")).expect("IDs");
@@ -160,7 +160,7 @@ fn only_and_rename() {
 #[test]
 fn bad_usage() {
     let room = Room::with("app.tar", &build::docker(&[&app()]));
-    let hint = "hint: imgload --help shows how it is used\n";
+    let hint = "hint: see imgload --help\n";
     for (line, why) in [
         (
             "imgload -i app.tar app.tar",

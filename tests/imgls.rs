@@ -540,10 +540,9 @@ fn store_is_a_layout() {
     let digest = app().manifest_digest();
     room.run(&format!("imgls --store store demo@{digest}"))
         .ok(&demo);
-    room.run("imgls --store store demo:7")
-        .fails(
-            "imgls: no such file, and no image 'demo:7' in the store\nhint: the closest name in the store is demo:1\n",
-        );
+    room.run("imgls --store store demo:7").fails(
+        "imgls: 'demo:7': no such file or image\nhint: the closest name in the store is demo:1\n",
+    );
     // An existing path takes precedence over a name in the store.
     room.write("demo", &build::docker(&[&untagged()]).tar());
     room.run("imgls --store store -q demo")
@@ -799,7 +798,7 @@ fn dir_format_with_an_index() {
         .ok(&format!("{}\n", arm.id()));
     room.run("imgls --tree dir").code(0).says("├─ linux/amd64");
     let run = room.run("imgverify dir");
-    run.code(0).says("dir: sound: dir, 2 images");
+    run.code(0).says("dir: ok: dir, 2 images");
     assert!(!run.out().contains("unreferenced"), "{run}");
 }
 

@@ -157,12 +157,9 @@ fn bad_usage_and_missing_images() {
     for (line, why) in [
         (
             "imgsave",
-            "the following required arguments were not provided: <IMAGE>...\nhint: imgsave --help shows how it is used",
+            "the following required arguments were not provided: <IMAGE>...\nhint: see imgsave --help",
         ),
-        (
-            "imgsave gone",
-            "no such file, and no image 'gone' in the store",
-        ),
+        ("imgsave gone", "'gone': no such file or image"),
         (
             "imgsave -o out.tar gone.tar",
             "gone.tar: cannot open: no such file or directory",

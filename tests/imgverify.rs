@@ -51,8 +51,7 @@ fn sound_archives_of_every_shape() {
             }
             read => read.to_owned(),
         };
-        let line =
-            |place: &str| format!("{place}: sound: {shape}, 2 images, 3 layers, {read} read\n");
+        let line = |place: &str| format!("{place}: ok: {shape}, 2 images, 3 layers, {read} read\n");
         room.run(&format!("imgverify {name}")).ok(&line(name));
         room.run(&format!("imgverify -q {name}")).ok("");
         room.command("imgverify -").pipe(&tar).run().ok(&line("-"));
@@ -72,11 +71,11 @@ fn sound_archives_of_every_shape() {
     build::oci(&images).write_to(&room.path("layout"));
     room.run("imgverify layout")
         .code(0)
-        .says("layout: sound: OCI layout, 2 images, 3 layers, ");
+        .says("layout: ok: OCI layout, 2 images, 3 layers, ");
     build::dir(&app).write_to(&room.path("dir"));
     room.run("imgverify dir")
         .code(0)
-        .says("dir: sound: dir, 1 image, 2 layers, ");
+        .says("dir: ok: dir, 1 image, 2 layers, ");
 }
 
 #[test]
@@ -85,7 +84,7 @@ fn archives_of_docker_before_1_10_have_no_digests() {
     room.run("imgverify old.tar").ok(
         "note: old.tar: demo:1: an image of docker before 1.10: no digest is recorded, so only its form was checked \
          [no-digests]\n\
-         old.tar: sound: docker-archive (before 1.10), 1 image, 2 layers, 6.14kB read\n",
+         old.tar: ok: docker-archive (before 1.10), 1 image, 2 layers, 6.14kB read\n",
     );
 }
 
@@ -472,7 +471,7 @@ fn layers_that_no_engine_can_apply() {
     let image = build::image("demo:1").layer("f a 1").layer("h etc/b c");
     let room = Room::with("app.tar", &build::docker(&[&image]));
     room.run("imgverify app.tar").code(1).says(
-        "error: app.tar: layer 2 of 2: etc/b: engines cannot apply this: link to 'c': no such file [does-not-apply]\n",
+        "error: app.tar: layer 2 of 2: etc/b: cannot be applied: link to 'c': no such file [does-not-apply]\n",
     );
 }
 
@@ -575,12 +574,12 @@ fn trouble_wins_over_damage() {
     room.write("good.tar", &build::oci(&[&app]).tar());
     room.run("imgverify good.tar bad.tar")
         .code(1)
-        .says("good.tar: sound: ")
+        .says("good.tar: ok: ")
         .says("bad.tar: damaged: ");
     room.run("imgverify bad.tar gone.tar good.tar")
         .code(2)
         .says("bad.tar: damaged: ")
-        .says("good.tar: sound: ")
+        .says("good.tar: ok: ")
         .complains("imgverify: gone.tar: cannot open: no such file or directory\n");
 }
 

@@ -1,9 +1,11 @@
 //! Bugs that were there once; by kind in the modules, the older ones here.
 
+mod consistency;
 mod convert;
 mod diff;
 mod dockerfile;
 mod documents;
+mod interrupts;
 mod layers;
 mod manners;
 mod options;
@@ -44,7 +46,7 @@ fn a_store_that_is_missing_is_empty() {
     room.run("imgls --store nowhere")
         .ok("REPOSITORY   TAG       IMAGE ID   CREATED   SIZE\n");
     room.run("imgls --store nowhere demo")
-        .fails("imgls: no such file, and no image 'demo' in the store\n");
+        .fails("imgls: 'demo': no such file or image\n");
     room.write("file", b"");
     room.run("imgls --store file")
         .fails("imgls: file: cannot open: not a directory\n");
@@ -594,7 +596,7 @@ fn notes_on_unknown_members_end_somewhere() {
     }
     let run = Room::with("app.tar", &files).run("imgverify app.tar");
     run.code(0)
-        .says("and 50 more members that are no part of an image archive");
+        .says("and 50 more members that are not part of the image");
     assert_eq!(run.out().lines().count(), 102, "{run}");
 }
 

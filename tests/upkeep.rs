@@ -44,17 +44,14 @@ fn tag() {
     store(&room, "imgtag app.tar:demo:1 fresh:3").ok("");
     store(&room, "imginspect --format '{{.Id}}' fresh:3").ok(&format!("{}\n", app().id()));
     for (line, why) in [
-        (
-            "imgtag gone x",
-            "no such file, and no image 'gone' in the store",
-        ),
+        ("imgtag gone x", "'gone': no such file or image"),
         (
             "imgtag demo:1 X",
             "invalid image reference 'X': a repository name must be in lower case",
         ),
         (
             "imgtag demo:1",
-            "the following required arguments were not provided: <NEW>\nhint: imgtag --help shows how it is used",
+            "the following required arguments were not provided: <NEW>\nhint: see imgtag --help",
         ),
     ] {
         store(&room, line).fails(&format!("imgtag: {why}\n"));
@@ -70,8 +67,7 @@ fn remove() {
     let room = loaded();
     store(&room, "imgtag demo:1 other").ok("");
     store(&room, "imgrm demo:1").ok("Untagged: demo:1\n");
-    store(&room, "imgrm gone other")
-        .fails("imgrm: no such file, and no image 'gone' in the store\n");
+    store(&room, "imgrm gone other").fails("imgrm: 'gone': no such file or image\n");
     names(&room, "tool:2\nother:latest\n");
     store(&room, "imgtag other:latest more").ok("");
     store(&room, &format!("imgrm {}", app().short())).fails(&format!(
@@ -89,7 +85,7 @@ fn remove() {
     assert_eq!(blobs.count(), 0);
     Room::new()
         .run("imgrm x")
-        .fails("imgrm: no such file, and no image 'x' in the store\n");
+        .fails("imgrm: 'x': no such file or image\n");
 }
 
 #[test]
@@ -157,7 +153,7 @@ fn disk_usage() {
     // The same images in an archive beside it need no further space.
     let rows = room.run("imgdf --format json store app.tar").json_lines();
     assert_eq!(rows[0]["SizeBytes"], total);
-    store(&room, "imgdf gone").fails("imgdf: no such file, and no image 'gone' in the store\n");
+    store(&room, "imgdf gone").fails("imgdf: 'gone': no such file or image\n");
 }
 
 /// `imgtag --platform` tagged the whole index.
@@ -222,9 +218,8 @@ fn name_with_a_digest_must_have_that_digest() {
         format!("localhost/demo@{demo}"),
     ] {
         for program in ["imginspect", "imgls", "imgsave", "imgrm"] {
-            store(&room, &format!("{program} {wanted}")).fails(&format!(
-                "{program}: no such file, and no image '{wanted}' in the store\n"
-            ));
+            store(&room, &format!("{program} {wanted}"))
+                .fails(&format!("{program}: '{wanted}': no such file or image\n"));
         }
     }
     // All tags of that repository, as in docker.

@@ -135,7 +135,7 @@ fn contradictions_are_reported() {
     run.code(0);
     let expected = [
         "entry 1: COPY to /srv/a, where its layer has nothing",
-        "the history speaks of 2 layers, the image has 3: the lowest have no entry",
+        "the history lists 2 layers, the image has 3: the lowest have no entry",
         "entry 2 says it was made at 2024-01-01T00:00:00Z, before entry 1 below it (2024-01-02T00:00:00Z)",
         "ENV A has another value in the config",
         "ENV B is not in the config",
@@ -150,7 +150,10 @@ fn contradictions_are_reported() {
     let rows = room
         .run("imghistory --dockerfile --format json app.tar")
         .json_lines();
-    let lies: Vec<&Value> = rows.iter().filter(|row| row["Kind"] == "lie").collect();
+    let lies: Vec<&Value> = rows
+        .iter()
+        .filter(|row| row["Kind"] == "contradiction")
+        .collect();
     assert_eq!(lies.len(), warnings.len(), "{lies:?}");
     let copy = rows
         .iter()

@@ -237,7 +237,7 @@ fn one_name_is_for_one_image() {
     let room = Room::with("a.tar", &build::docker(&[&app()]));
     room.write("b.tar", &build::docker(&[&other()]).tar());
     room.run("imgsave --name n:1 -o x.tar a.tar b.tar")
-        .fails("imgsave: --name n:1: expected one image, found 2\n");
+        .fails("imgsave: --tag n:1: expected one image, found 2\n");
     room.run("imgsave -o x.tar a.tar b.tar")
         .fails("imgsave: b.tar: ambiguous: 'demo:1' is the name of two different images\n");
     assert!(!room.path("x.tar").exists());

@@ -316,15 +316,15 @@ fn options_that_do_nothing_in_a_view_are_refused() {
     for (view, options) in [
         (
             "--packages",
-            "--fields size|--ignore mode|--ignore-path a|--strict|--semantic|--parents|-M|--sort size",
+            "--fields size|--ignore mode|--exclude a|--strict|--semantic|--parents|-M|--sort size",
         ),
         (
             "--config",
-            "--ignore-path a|--parents|--renames|--sort path|--all",
+            "--exclude a|--parents|--renames|--sort path|--all",
         ),
         (
             "--history",
-            "--ignore-path a|--parents|--renames|--sort path|--all",
+            "--exclude a|--parents|--renames|--sort path|--all",
         ),
         ("--layers", "--parents|--renames|--all"),
         ("--stat", "--sort size|--all"),
@@ -459,7 +459,7 @@ fn the_page_has_each_command_once_and_rows_refer_to_it() {
     assert_eq!(paths.len(), 101);
     assert_eq!(
         paths["/srv/042"],
-        ["C", "size 3 B -> 4 B, content", "n2: layer 2", "43"]
+        ["C", "size 3B -> 4B, content", "n2: layer 2", "43"]
     );
     assert_eq!(paths["/srv/100"], ["D", "", "o2: old layer 2", "0"]);
     for id in ["n2", "o2"] {
@@ -495,7 +495,7 @@ fn the_page_lists_layers_without_commands() {
         steps_with(page, "layer 1"),
         ["not in the history, layer 1 = not in the history, layer 1"]
     );
-    let changed = ["C", "size 3 B -> 5 B, content", "n2: layer 2", "1"];
+    let changed = ["C", "size 3B -> 5B, content", "n2: layer 2", "1"];
     assert_eq!(paths_of(page)["/b"], changed);
     let part = room.run("imgdiff --format html a.tar@2 b.tar@2");
     let part = part.code(1).out();
@@ -526,7 +526,7 @@ fn the_page_has_the_texts_that_are_asked_for() {
     assert!(page.contains("<b>different</b>"));
     assert_eq!(
         paths_of(page)["/etc/motd"],
-        ["C", "size 14 B -> 13 B, content", "n1: layer 1", "2"]
+        ["C", "size 14B -> 13B, content", "n1: layer 1", "2"]
     );
     for part in [
         "<details class=\"find\" open id=\"t1\"><summary><span class=\"badge C\">C</span> /etc/&lt;i&gt;</summary>\n\
@@ -547,7 +547,7 @@ fn the_page_has_the_texts_that_are_asked_for() {
     page.code(1).says("<h2>Files below /etc ").says("id=\"t2\"");
     assert!(!page.out().contains("/usr/raw") && !page.out().contains("class=\"verdict"));
     let page = room.run("imgdiff --format html --text --max-text 3B a.tar b.tar");
-    page.code(1).says("differ: too large to be shown (14 B)");
+    page.code(1).says("differ: too large to be shown (14B)");
     let page = room.run("imgdiff --format html --text a.tar a.tar");
     page.code(0).says("No path differs.");
     // Without --text those that both have, if they are text.
@@ -572,8 +572,8 @@ fn waste_is_shown_as_a_page() {
     assert!(page.contains("<h3>wasted</h3><p class=\"big\">35 B</p><p class=\"sub\">35 bytes</p>"));
     // The files of the first layer have 10 + 20 + 5 + 5 bytes.
     for (id, size, command) in [
-        ("n1", "40 B, 35 B wasted", "RUN &lt;i&gt;one"),
-        ("n2", "9 B, 0 B wasted", "RUN two"),
+        ("n1", "40B, 35B wasted", "RUN &lt;i&gt;one"),
+        ("n2", "9B, 0B wasted", "RUN two"),
     ] {
         let (_, layer) = page
             .split_once(&format!("data-by=\"{id}\""))

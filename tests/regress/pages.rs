@@ -53,8 +53,8 @@ fn a_directory_of_archives_is_all_archives_in_it() {
     assert_eq!(usage[0]["TotalCount"], "2");
     room.run("imgverify pile")
         .code(0)
-        .says("pile/a: sound: OCI layout, 1 image, 1 layer, ")
-        .says("read\npile/b.tar: sound: docker-archive, 1 image, 2 layers, ");
+        .says("pile/a: ok: OCI layout, 1 image, 1 layer, ")
+        .says("read\npile/b.tar: ok: docker-archive, 1 image, 2 layers, ");
     room.run("imgload --store s --id-file ids pile")
         .ok("Loaded image: app:1\nLoaded image: tool:2\n");
     let ids = std::fs::read_to_string(room.path("ids")).expect("IDs");
@@ -83,14 +83,14 @@ fn a_directory_of_archives_is_all_archives_in_it() {
     }
     room.run("imgverify pile")
         .code(2)
-        .says("pile/a: sound")
-        .says("pile/b.tar: sound");
+        .says("pile/a: ok")
+        .says("pile/b.tar: ok");
     room.write("pile/aa.tar", &whole[..2000]);
     room.run("imgverify pile")
         .code(1)
-        .says("pile/a: sound")
+        .says("pile/a: ok")
         .says("pile/aa.tar: damaged")
-        .says("pile/b.tar: sound");
+        .says("pile/b.tar: ok");
     // What is a data root is called one, and what is none is not.
     room.run("imgls pile/docker")
         .code(2)
@@ -111,11 +111,11 @@ fn a_picked_image_is_verified_alone() {
     room.run("imgload -q --store s both.tar").code(0);
     room.run("imgverify --store s app:1")
         .code(0)
-        .says("app:1: sound: OCI layout, 1 image, 1 layer, ");
+        .says("app:1: ok: OCI layout, 1 image, 1 layer, ");
     for whole in ["imgverify --store s", "imgverify s"] {
         room.run(whole)
             .code(0)
-            .says("s: sound: OCI layout, 2 images, 3 layers, ");
+            .says("s: ok: OCI layout, 2 images, 3 layers, ");
     }
     // A layer, then the config, of the other one.
     let layer = tool().diff_ids()[1].clone();
@@ -227,12 +227,11 @@ fn hints_lead_further() {
         let command = if line.contains("deb") { "deb" } else { "pack" };
         room.run(line).fails(&format!(
             "imgbase: unexpected argument '--bogus' found\n\
-             hint: imgbase {command} --help shows how it is used\n"
+             hint: see imgbase {command} --help\n"
         ));
     }
-    room.run("imgbase --bogus").fails(
-        "imgbase: unexpected argument '--bogus' found\nhint: imgbase --help shows how it is used\n",
-    );
+    room.run("imgbase --bogus")
+        .fails("imgbase: unexpected argument '--bogus' found\nhint: see imgbase --help\n");
     let app = build::image("app:1").layer("f a one").packed(Pack::Gzip);
     room.write("app.tar", &build::oci(&[&app]).tar());
     let limited = "imgverify --max-size 1500 app.tar";

@@ -549,7 +549,7 @@ fn paths_that_escape_are_unsafe_and_notes_stand_under_their_layer() {
         out.starts_with(
             "note: app.tar: layer 1 of 1:\n  \
              1 symbolic link that leads out of the root directory: u [climbing-link]\n  \
-             1 name that is another one's but for case or composition: a [name-twin]\n  \
+             1 name that differs from another only in case or Unicode normalization: a [name-twin]\n  \
              1 name with control characters: a\\x1b[2J [control-characters]\n"
         ),
         "{run}"

@@ -6,7 +6,7 @@
 //! }
 //! ```
 
-use std::iter::{Enumerate, Map};
+use std::iter::Map;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut, Index, IndexMut};
 use std::slice;
@@ -66,9 +66,7 @@ impl<I: From<usize>, T> IndexVec<I, T> {
     }
 
     /// Returns the items with their positions.
-    pub fn iter_enumerated(
-        &self,
-    ) -> Map<Enumerate<slice::Iter<'_, T>>, fn((usize, &T)) -> (I, &T)> {
+    pub fn iter_enumerated(&self) -> impl DoubleEndedIterator<Item = (I, &T)> + ExactSizeIterator {
         self.items
             .iter()
             .enumerate()

@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
+use imgkit::layer::{AnomalyKind, NoteKind};
+use strum::VariantArray;
+
 use crate::common::run::{Room, clean, program};
 use crate::common::{golden, repository};
 use crate::structure::sources;
@@ -295,13 +298,9 @@ fn finding_codes() -> BTreeSet<String> {
             .filter_map(|rest| rest.split('"').next())
             .map(str::to_owned),
     );
-    let anomaly = read("src/layer/anomaly.rs") + &read("src/layer/notes.rs");
-    let kinds = anomaly.split("=> \"").skip(1);
-    codes.extend(
-        kinds
-            .filter_map(|rest| rest.split('"').next())
-            .map(str::to_owned),
-    );
+    let anomalies = AnomalyKind::VARIANTS.iter().map(Into::into);
+    let codes_of_layers = anomalies.chain(NoteKind::VARIANTS.iter().map(Into::into));
+    codes.extend(codes_of_layers.map(|code: &'static str| code.to_owned()));
     for severity in ["note", "warning", "error"] {
         codes.remove(severity);
     }

@@ -490,5 +490,5 @@ pub fn check_digest(bytes: &[u8], expected: &Digest) -> Result<()> {
     if found == *expected {
         return Ok(());
     }
-    Err(Error::digest_mismatch(&expected, &found))
+    Err(Error::digest_mismatch(expected, &found))
 }

@@ -1,10 +1,10 @@
 //! Anomalies of tars: valid for this reader, but handled differently by others.
 
-use strum::EnumCount;
+use strum::VariantArray;
 
 /// Kind of an anomaly.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, strum::IntoStaticStr, EnumCount,
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, strum::IntoStaticStr, VariantArray,
 )]
 #[strum(serialize_all = "kebab-case")]
 #[non_exhaustive]
@@ -82,7 +82,7 @@ pub struct Anomaly {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Anomalies {
     kept: Vec<Anomaly>,
-    counts: [u64; AnomalyKind::COUNT],
+    counts: [u64; AnomalyKind::VARIANTS.len()],
 }
 
 impl Anomalies {

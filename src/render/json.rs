@@ -52,11 +52,10 @@ pub fn bytes_lossless(bytes: &[u8]) -> (String, Option<String>) {
 
 fn written<T: Serialize + ?Sized>(record: &T, formatter: impl Formatter) -> Result<String> {
     let mut out = Vec::new();
-    let malformed = |why: String| Error::json(why);
     record
         .serialize(&mut Serializer::with_formatter(&mut out, formatter))
-        .map_err(|error| malformed(error.to_string()))?;
-    Ok(String::from_utf8(out).map_err(|error| malformed(error.to_string()))?)
+        .map_err(|error| Error::json(error.to_string()))?;
+    String::from_utf8(out).map_err(|error| Error::json(error.to_string()))
 }
 
 /// A formatter that lays out as another one does and writes strings that are safe on a terminal.

@@ -366,7 +366,7 @@ fn check_has_images(archive: &Archive, top: NodeIdx) -> Result<()> {
         }
     }
     match missing {
-        Some(digest) => Err(Error::blob_missing(&digest)),
+        Some(digest) => Err(Error::blob_missing(digest)),
         None => Ok(()),
     }
 }

@@ -261,7 +261,7 @@ fn bad_usage_is_one_line_and_a_hint() {
             "the following required arguments were not provided: <IMAGE>...",
             "",
         ),
-        ("imgprune x", "unexpected argument 'x' found", ""),
+        ("imgprune x y", "unexpected argument 'y' found", ""),
         ("imgdf --bogus", "unexpected argument '--bogus' found", ""),
         (
             "imgverify -q --json x",

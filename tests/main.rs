@@ -34,4 +34,5 @@ mod rows;
 mod sound;
 mod structure;
 mod tree;
+mod trees;
 mod upkeep;

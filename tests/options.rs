@@ -261,6 +261,12 @@ fn every_option_has_its_effect_or_is_refused_beside_every_other() {
         ))
         .code(0);
     }
+    for (archive, name) in [("b.tar", "demo:1"), ("multi.tar", "multi:1")] {
+        room.run(&format!(
+            "imgpush -q --as {name} inputs/{archive} fresh/tree"
+        ))
+        .code(0);
+    }
     room.run(
         "imgbase deb --debs inputs/debs --arch amd64 --include srv --lock inputs/lock -o inputs/x",
     )

@@ -524,7 +524,7 @@ enum Gives {
 
 /// Every program that reads images: the row of the list of imgkit(7), the command line, and what it gives. `IMAGE` is one
 /// image, `i` all of the archive, `sound` the sound one.
-const COMMANDS: [(&str, &str, Gives); 39] = [
+const COMMANDS: [(&str, &str, Gives); 41] = [
     ("imgexport", "imgexport IMAGE", Gives::Files),
     ("imgexport", "imgexport -o out IMAGE", Gives::Files),
     (
@@ -649,6 +649,8 @@ const COMMANDS: [(&str, &str, Gives); 39] = [
         Gives::Archive,
     ),
     ("imgtag", "imgtag --store out IMAGE s:1", Gives::Store),
+    ("imgpush", "imgpush -q --as s:1 IMAGE out", Gives::Archive),
+    ("imgpull", "imgpull -q --store out IMAGE", Gives::Store),
     ("imgdf", "imgdf -v --format json i", Gives::Text),
     ("imggraph", "imggraph --format json i", Gives::Text),
     (

@@ -1,9 +1,12 @@
 //! Selection of several images of an archive.
 
-use super::model::{Archive, Root};
+use std::collections::HashSet;
+
+use super::model::{Archive, Format, Root};
 use super::name::{Name, Wanted};
 use super::pick::Pick;
 use super::positions::ImageIdx;
+use super::referrers::Retention;
 use super::target::Target;
 use crate::error::Result;
 
@@ -20,21 +23,61 @@ pub struct Chosen<'a> {
     pub by_id: bool,
 }
 
+impl<'a> Chosen<'a> {
+    /// Selects a root with all its names.
+    pub fn whole(root: &'a Root) -> Self {
+        Chosen {
+            root,
+            names: root.names.clone(),
+            image: None,
+            by_id: false,
+        }
+    }
+}
+
 impl Archive {
-    /// Returns the selected roots: for `Pick::Only` all of them, for a repository without a tag all its tags, for an ID
+    /// Returns the roots that the archive alone selects: all of them; of a directory of repositories only those with a
+    /// tag, and their referrers.
+    pub fn listed_roots(&self) -> Vec<&Root> {
+        if !matches!(self.format, Format::Tree(_)) {
+            return self.roots.iter().collect();
+        }
+        let kept = self.retained(|root| match root.names.is_empty() {
+            true => Retention::Remove,
+            false => Retention::Keep,
+        });
+        let roots = self.roots.iter().zip(kept);
+        roots
+            .filter(|(_, kept)| *kept)
+            .map(|(root, _)| root)
+            .collect()
+    }
+
+    /// Returns the roots that refer to the selected ones, directly or through others, and are not selected themselves.
+    pub fn referrers_of(&self, chosen: &[Chosen<'_>]) -> Vec<Chosen<'_>> {
+        let selected: HashSet<*const Root> = chosen
+            .iter()
+            .map(|one| std::ptr::from_ref(one.root))
+            .collect();
+        let is_selected = |root: &Root| selected.contains(&std::ptr::from_ref(root));
+        let kept = self.retained(|root| match is_selected(root) {
+            true => Retention::Keep,
+            false => Retention::Remove,
+        });
+        let roots = self.roots.iter().zip(kept);
+        let referrers = roots.filter(|(root, kept)| *kept && !is_selected(root));
+        referrers.map(|(root, _)| Chosen::whole(root)).collect()
+    }
+
+    /// Returns the selected roots: for `Pick::Only` all that are listed, for a repository without a tag all its tags, for an ID
     /// or digest the image that has it.
     ///
     /// # Errors
     /// `NoSuchImage`, `SeveralImages`, as [`Archive::root`].
     pub fn chosen(&self, pick: &Pick) -> Result<Vec<Chosen<'_>>> {
-        let all_names = |root| Chosen {
-            root,
-            names: root.names.clone(),
-            image: None,
-            by_id: false,
-        };
+        let all_names = Chosen::whole;
         match pick {
-            Pick::Only => return Ok(self.roots.iter().map(all_names).collect()),
+            Pick::Only => return Ok(self.listed_roots().into_iter().map(all_names).collect()),
             Pick::Position(_) => return self.root(pick).map(|root| vec![all_names(root)]),
             Pick::Digest(_) => {}
             Pick::Name(wanted) => {

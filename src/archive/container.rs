@@ -1,4 +1,4 @@
-//! Storage of an archive: a tar in a file, a tar on a stream, a directory, or a lone document.
+//! Storage of an archive: a tar in a file, a tar on a stream, a directory, a tree of repositories, or a lone document.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,6 +12,7 @@ use super::member::MemberKind;
 use super::members::MemberTable;
 use super::options::Open;
 use super::signs::{SIGN_DEPTH, Signs};
+use super::tree::Tree;
 use crate::blob::{self, Compression, Decoder, FileRange, ReadAhead};
 use crate::error::{At, During, Error, Fault, NotAnImage, Result, TarFault, within};
 use crate::layer::Limits;
@@ -46,6 +47,8 @@ pub enum Holder {
     Table(Box<MemberTable>),
     /// A directory.
     Directory(Directory),
+    /// A directory of repositories.
+    Tree(Box<Tree>),
     /// No members: the input is one JSON document.
     Document(Arc<[u8]>),
 }
@@ -58,8 +61,13 @@ impl Container {
     pub fn open(path: &Path, open: &Open) -> Result<Self> {
         let metadata = std::fs::metadata(path).during("open")?;
         if metadata.is_dir() {
-            let holder = Holder::Directory(Directory::open(path)?);
-            return Ok(Container::seekable(holder, open));
+            return Ok(match Tree::open(path, open)? {
+                Some(tree) => Container {
+                    limits: open.limits.for_tree(),
+                    ..Container::seekable(Holder::Tree(Box::new(tree)), open)
+                },
+                None => Container::seekable(Holder::Directory(Directory::open(path)?), open),
+            });
         }
         Container::from_file(blob::open_regular(path, true)?, 0, open)
     }
@@ -150,6 +158,7 @@ impl Container {
         match &self.holder {
             Holder::Table(table) => table.get(name, self.limits.hops),
             Holder::Directory(directory) => directory.get(name, self.limits.hops),
+            Holder::Tree(tree) => tree.get(name, self.limits.hops),
             Holder::Document(_) => Ok(None),
         }
         .at(|| name.to_owned())
@@ -206,6 +215,7 @@ impl Container {
         match &self.holder {
             Holder::Document(_) => Ok(Vec::new()),
             Holder::Directory(directory) => directory.names(limits.entries),
+            Holder::Tree(tree) => tree.names(limits.entries),
             Holder::Table(table) => {
                 let names = table.names().filter(|(_, positions)| {
                     positions
@@ -225,7 +235,7 @@ impl Container {
     pub(super) fn signs(&self) -> Signs {
         let mut signs = Signs::default();
         match &self.holder {
-            Holder::Document(_) => {}
+            Holder::Document(_) | Holder::Tree(_) => {}
             Holder::Directory(directory) => {
                 for name in directory.beginnings(SIGN_DEPTH) {
                     signs.add(name.as_bytes());

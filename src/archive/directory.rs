@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::content::Content;
@@ -165,6 +165,45 @@ impl Directory {
         }
         *last = Some((inside.to_owned(), Arc::clone(&directory)));
         Ok(Some((directory, base)))
+    }
+
+    /// Returns the entries of a directory and their kinds, sorted; none if it is missing or a link. Names that are not
+    /// UTF-8 are left out.
+    ///
+    /// # Errors
+    /// `Limit` past `limit` entries; `Io`.
+    pub(super) fn list(&self, name: &str, limit: u64) -> Result<Vec<(String, FileType)>> {
+        let Some((parent, base)) = self.parent(name)? else {
+            return Ok(Vec::new());
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let listed = match rustix::fs::openat(&*parent, base, flags, Mode::empty()) {
+            Ok(fd) => Dir::new(fd),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(Vec::new()),
+            Err(errno) => Err(errno),
+        };
+        let failed = |errno| os_error("list", errno).at(name);
+        let mut entries = Vec::new();
+        for entry in listed.map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let Ok(base) = entry.file_name().to_str() else {
+                continue;
+            };
+            if matches!(base, "." | "..") {
+                continue;
+            }
+            if entries.len() as u64 >= limit {
+                return Err(Error::limit("files", limit, limit + 1));
+            }
+            let kind = match entry.file_type() {
+                // Some file systems do not store it with the name.
+                FileType::Unknown => self.kind(&format!("{name}/{base}")),
+                kind => Some(kind),
+            };
+            entries.push((base.to_owned(), kind.unwrap_or(FileType::Unknown)));
+        }
+        entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(entries)
     }
 
     /// Returns the names of all files below the directory, sorted; links are listed, not followed.

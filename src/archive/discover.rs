@@ -24,8 +24,10 @@ pub(super) struct Documents {
     pub docker: Option<DockerDocuments>,
     /// A `manifest.json` beside `index.json` that holds an object, as skopeo's `dir:` writes it, not docker's list.
     pub other_manifest: Option<Arc<[u8]>>,
-    /// Damage of one half beside another.
+    /// Damage of one half beside another, or of a part of a tree.
     pub faults: Vec<Error>,
+    /// Remarks on parts that are ignored.
+    pub notes: Vec<String>,
 }
 
 impl Documents {
@@ -41,7 +43,14 @@ impl Documents {
             docker: None,
             other_manifest: None,
             faults: Vec::new(),
+            notes: Vec::new(),
         };
+        if let Holder::Tree(tree) = &container.holder {
+            found.index = Some(Arc::clone(&tree.index));
+            found.faults.clone_from(&tree.faults);
+            found.notes.clone_from(&tree.notes);
+            return Ok(found);
+        }
         let mut unread = None;
         if wants(only, Half::Oci) {
             match container.read("index.json", container.limits.of_document()) {
@@ -111,7 +120,7 @@ fn no_image(container: &Container, only: Option<Half>) -> Error {
     let missing = match only {
         Some(Half::Docker | Half::Dir) => Some("manifest.json"),
         Some(Half::Oci) => Some("index.json"),
-        None => None,
+        Some(Half::Tree(_)) | None => None,
     };
     match missing {
         Some(name) => Error::member_missing(name),

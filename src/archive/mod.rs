@@ -9,6 +9,7 @@
 //! | `options` | how an archive is opened |
 //! | `container` | the storage of members: a tar in a file, a tar on a stream, a directory, a lone document |
 //! | `member`, `members`, `directory`, `directory_file`, `content` | members by name, links and duplicates included |
+//! | `tree`, `registry` | directories of repositories as one layout: the storage of a registry |
 //! | `detours` | members that unpackers put at another path than their name |
 //! | `discover`, `signs` | the documents that tell the format, and the kind of inputs without them |
 //! | `docker`, `docker_half` | `manifest.json`, `repositories`, the layers of before docker 1.10 |
@@ -56,11 +57,13 @@ mod part;
 mod pick;
 mod positions;
 mod referrers;
+pub mod registry;
 mod search;
 mod select;
 mod signs;
 mod stated;
 mod target;
+mod tree;
 
 pub use blob_names::BlobNames;
 pub(crate) use candidates::distance;
@@ -80,10 +83,11 @@ pub use member::{Member, MemberKind};
 pub use members::MemberTable;
 pub use model::{Archive, DockerHalf, Format, OciHalf, Root};
 pub use name::{Name, Wanted};
-pub use options::{Half, Open};
+pub use options::{Half, Open, TreeKind};
 pub use pick::Pick;
 pub use positions::{ImageIdx, NodeIdx, RootIdx};
 pub use referrers::{Retention, subject_of_tag};
 pub use search::{Search, holds_image};
 pub use select::Selection;
 pub use target::Target;
+pub use tree::{Tree, registry_root};

@@ -12,6 +12,7 @@ use super::docker::{DockerItem, RepositoryRecord};
 use super::graph::{Edge, Node, NodeKind};
 use super::image::Image;
 use super::name::{Name, NameSet};
+use super::options::TreeKind;
 use super::positions::{ImageIdx, NodeIdx, RootIdx};
 use super::target::Lookup;
 use crate::error::Error;
@@ -74,6 +75,8 @@ pub enum Format {
     Dir,
     /// Lone manifest or index without blobs.
     Document,
+    /// Directory of repositories.
+    Tree(TreeKind),
 }
 
 /// Documents of the docker half.
@@ -128,6 +131,7 @@ impl fmt::Display for Format {
             Format::Oci => "OCI layout",
             Format::Dir => "dir",
             Format::Document => "document",
+            Format::Tree(TreeKind::Registry) => "registry tree",
         })
     }
 }

@@ -4,12 +4,13 @@ use std::sync::{Arc, OnceLock};
 
 use super::assembly::Assembly;
 use super::blob_names::BlobNames;
-use super::container::Container;
+use super::container::{Container, Holder};
 use super::docker;
 use super::graph::{Edge, GraphReader, Node};
 use super::model::OciHalf;
 use crate::blob::sha256;
 use crate::error::{At, Error, Fault, Result};
+use crate::limits::JsonLimits;
 use crate::spec::{Descriptor, Document, Index, MediaType, fields, json};
 
 impl Assembly {
@@ -49,8 +50,12 @@ impl Assembly {
         let edges = if names == BlobNames::Hex {
             vec![dir_manifest(container, &mut reader, &index).at(|| "manifest.json".into())?]
         } else {
-            let document =
-                Document::parse(&index, &container.limits.json).at(|| "index.json".into())?;
+            let limits = match &container.holder {
+                // Made by this program.
+                Holder::Tree(_) => JsonLimits::KNOWN,
+                _ => container.limits.json,
+            };
+            let document = Document::parse(&index, &limits).at(|| "index.json".into())?;
             let Document::Index(Index { manifests, .. }) = document else {
                 return Err(
                     Error::schema("the document", "an index", "a manifest").at("index.json")

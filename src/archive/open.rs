@@ -69,6 +69,7 @@ impl Open {
         let documents = Documents::discover(&container, self)?;
         let mut assembly = Assembly {
             faults: documents.faults,
+            notes: documents.notes,
             examine: self.examine,
             ..Assembly::default()
         };
@@ -102,6 +103,9 @@ fn format(
     oci: &Option<OciHalf>,
     names: BlobNames,
 ) -> Format {
+    if let Holder::Tree(tree) = &container.holder {
+        return Format::Tree(tree.kind);
+    }
     match (docker, oci) {
         (Some(half), _) if half.manifest.is_none() => Format::DockerV1,
         (Some(_), Some(_)) => Format::DockerAndOci,
@@ -131,12 +135,7 @@ fn document(name: &str, container: Container, bytes: Arc<[u8]>) -> Result<Archiv
             return Err(Fault::NotAnImage(NotAnImage::Document).into());
         }
     };
-    let media_type = match &document {
-        Document::Schema1(_) => "application/vnd.docker.distribution.manifest.v1+prettyjws",
-        Document::Index(_) if document.media_type().is_empty() => MediaType::OCI_INDEX,
-        Document::Manifest(_) if document.media_type().is_empty() => MediaType::OCI_MANIFEST,
-        _ => document.media_type(),
-    };
+    let media_type = document.served_media_type();
     let (digest, size) = (sha256(&bytes), bytes.len() as u64);
     let descriptor = Descriptor::new(MediaType::new(media_type), digest, size);
     let names = BlobNames::Layout;

@@ -34,6 +34,8 @@ pub enum Half {
     Oci,
     /// `manifest.json` of skopeo's `dir:`.
     Dir,
+    /// A directory of repositories.
+    Tree(TreeKind),
 }
 
 impl Open {
@@ -42,6 +44,25 @@ impl Open {
         match &self.tap {
             Some(tap) => ReadAhead::new(tap.wrap(file)),
             None => ReadAhead::new(file),
+        }
+    }
+}
+
+/// Kinds of directories of repositories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TreeKind {
+    /// Storage tree of the CNCF distribution registry.
+    Registry,
+}
+
+impl TreeKind {
+    /// All kinds.
+    pub const ALL: [TreeKind; 1] = [TreeKind::Registry];
+
+    /// Prefix that selects it on a command line, without the colon.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            TreeKind::Registry => "registry-tree",
         }
     }
 }

@@ -7,6 +7,7 @@ use super::container::Container;
 use super::discover::DRIVERS;
 use super::model::Archive;
 use super::options::Open;
+use super::tree::registry_root;
 use crate::blob::{Compression, Decoder, FileRange};
 use crate::error::{At, During, Error, Fault, NotAnImage, Result, within};
 use crate::layer::Limits;
@@ -20,8 +21,8 @@ const DOCUMENTS: [&str; 4] = ["index.json", "manifest.json", "oci-layout", "repo
 
 /// Archives below a directory, in the order of their paths, each opened on demand.
 ///
-/// Links are not followed. Other files are skipped, and so are directories inside a layout and inside the storage of an
-/// engine or a registry. Compressed files are opened only if a tar is in them. A damaged archive or unreadable file is
+/// Links are not followed. Other files are skipped, and so are directories inside a layout, inside the storage tree of a
+/// registry, which is one archive, and inside the storage of an engine. Compressed files are opened only if a tar is in them. A damaged archive or unreadable file is
 /// returned as an error.
 #[derive(Debug)]
 pub struct Search {
@@ -45,7 +46,8 @@ impl Search {
                 0 => true,
                 _ => std::fs::symlink_metadata(&path).is_ok_and(|about| about.is_dir()),
             };
-            if !is_directory || depth > 0 && holds_image(&path) {
+            if !is_directory || depth > 0 && (holds_image(&path) || registry_root(&path).is_some())
+            {
                 steps.push(Ok(path));
                 continue;
             }
@@ -149,7 +151,7 @@ pub fn holds_image(path: &Path) -> bool {
     DOCUMENTS.iter().any(|name| path.join(name).is_file())
 }
 
-/// Tests if a directory is the storage of an engine or a registry, which holds no archives.
+/// Tests if a directory is the storage of an engine, which holds no archives.
 fn is_storage(path: &Path) -> bool {
     let has = |name: &str| path.join(name).is_dir();
     let is_docker = |driver: &str| {
@@ -162,7 +164,6 @@ fn is_storage(path: &Path) -> bool {
         || has("graph") && has("containers")
         || has("overlay-images")
         || has("vfs-images")
-        || has("registry/v2")
         || has("io.containerd.content.v1.content")
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::graph::{Node, NodeKind};
 use super::image::Image;
-use super::model::{Archive, Root};
+use super::model::{Archive, Format, Root};
 use super::name::{Name, NameKey};
 use super::pick::Pick;
 use super::positions::{ImageIdx, NodeIdx, RootIdx};
@@ -82,7 +82,14 @@ impl Archive {
     /// `NoSuchImage`, `SeveralImages`, each with the candidates.
     pub fn root(&self, pick: &Pick) -> Result<&Root> {
         let found: Vec<&Root> = match pick {
-            Pick::Only => self.roots.iter().collect(),
+            Pick::Only => match self.format {
+                Format::Tree(_) => self
+                    .roots
+                    .iter()
+                    .filter(|root| !root.names.is_empty())
+                    .collect(),
+                _ => self.roots.iter().collect(),
+            },
             Pick::Position(position) => {
                 let by_index = self.docker.is_none();
                 let is_meant = |(i, root): &(RootIdx, &Root)| match by_index {

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use clap::{ArgMatches, Id};
 
 use super::transport::refuse_online;
-use crate::archive::{Archive, Half, Pick, holds_image};
+use crate::archive::{Archive, Half, Pick, TreeKind, holds_image, registry_root};
 use crate::error::{Error, Fault, Result};
 use crate::escape;
 use crate::spec::{Digest, Platform, Reference};
@@ -20,6 +20,7 @@ use crate::spec::{Digest, Platform, Reference};
 /// |---|---|
 /// | `PATH`, `PATH:NAME[:TAG]`, `PATH:@N`, `PATH@sha256:…` | an archive or a directory, and the image in it |
 /// | `docker-archive:PATH[:REF]`, `oci-archive:PATH[:REF]`, `oci:PATH[:REF]`, `dir:PATH` | skopeo's spelling |
+/// | `registry-tree:PATH[:NAME[:TAG]]` | the storage of a registry |
 /// | `-`, `-:REF` | the archive on standard input, also as `/dev/stdin` |
 /// | `NAME[:TAG]`, `NAME@DIGEST`, `ID`, `store:…` | an image in the local store |
 ///
@@ -236,6 +237,16 @@ impl ImageArg {
         }
     }
 
+    /// Returns the directory and the selected image if the argument is the storage tree of a registry.
+    pub fn registry_tree(&self) -> Option<(PathBuf, Pick)> {
+        match self.parse() {
+            Ok((Place::Path(path), None | Some(Half::Tree(TreeKind::Registry)), pick)) => {
+                registry_root(&path).map(|_| (path, pick))
+            }
+            _ => None,
+        }
+    }
+
     fn is_stdin(&self) -> bool {
         matches!(self.parse(), Ok((Place::Stdin, ..)))
     }
@@ -252,6 +263,7 @@ impl ImageArg {
                 ("oci-archive:", Half::Oci),
                 ("oci:", Half::Oci),
                 ("dir:", Half::Dir),
+                ("registry-tree:", Half::Tree(TreeKind::Registry)),
             ] {
                 if let Some(rest) = typed.strip_prefix(prefix.as_bytes()) {
                     if let Some(pick) = stdin(rest)? {

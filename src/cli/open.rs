@@ -68,6 +68,28 @@ impl Opened {
         Ok(chosen)
     }
 
+    /// Returns the selected items of the archive's list, but of a repository without a tag only its tag `latest`.
+    ///
+    /// # Errors
+    /// As [`Opened::chosen`], and `NoSuchImage` for a repository without that tag.
+    pub fn chosen_tag(&self) -> Result<Vec<Chosen<'_>>> {
+        let mut chosen = self.chosen()?;
+        if let Pick::Name(text) = &self.pick {
+            for one in &mut chosen {
+                if one.names.iter().any(|name| name.matches(text)) {
+                    one.names.retain(|name| name.matches(text));
+                }
+            }
+        }
+        if chosen.len() == 1 || self.pick == Pick::Only {
+            return Ok(chosen);
+        }
+        let root = self.archive.root(&self.pick);
+        let root = root.at(|| self.archive.place.clone())?;
+        let is_root = |one: &Chosen<'_>| std::ptr::eq(one.root, root);
+        Ok(chosen.into_iter().filter(is_root).take(1).collect())
+    }
+
     /// Returns an archive of the selected images and their referrers only; of indexes the image for the platform, if one
     /// is given.
     ///

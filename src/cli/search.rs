@@ -27,7 +27,10 @@ impl Openings {
             return alone(self.open(image, common, open, takes));
         };
         let nothing = match open.path(&directory) {
-            Ok(archive) => return alone(Ok(Opened::whole(archive))),
+            Ok(archive) => {
+                remember(&archive);
+                return alone(Ok(Opened::whole(archive)));
+            }
             Err(error) => error,
         };
         match Search::below(&directory, open) {

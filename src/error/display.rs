@@ -225,6 +225,7 @@ impl Display for NotAnImage {
             }
             NotAnImage::RootFilesystem => "neither manifest.json nor oci-layout found",
             NotAnImage::RegistryTree => "storage tree of a registry",
+            NotAnImage::NoRegistryTree => "no storage tree of a registry: no docker/registry/v2",
             NotAnImage::DockerDataRoot => "data root of a docker engine",
             NotAnImage::ContainersStorage => {
                 "containers-storage tree (podman, buildah, CRI-O)"

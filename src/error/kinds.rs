@@ -23,6 +23,8 @@ pub enum NotAnImage {
     RootFilesystem,
     /// The storage tree of a registry.
     RegistryTree,
+    /// A directory that was to be the storage tree of a registry.
+    NoRegistryTree,
     /// The data root of a docker engine.
     DockerDataRoot,
     /// The storage tree of podman, buildah or CRI-O.

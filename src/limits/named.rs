@@ -25,7 +25,7 @@ enum Field<'a> {
 }
 
 /// All limits that users can change.
-pub const NAMED: [Named; 23] = [
+pub const NAMED: [Named; 25] = [
     Named {
         name: "ratio",
         what: &[
@@ -216,6 +216,22 @@ pub const NAMED: [Named; 23] = [
         most: 65_535,
         meaning: "layers of an image",
         field: |limits| Field::Number(&mut limits.layers),
+    },
+    Named {
+        name: "links",
+        what: &["links"],
+        default: "2000000",
+        most: 1 << 31,
+        meaning: "links of the storage tree of a registry",
+        field: |limits| Field::Number(&mut limits.links),
+    },
+    Named {
+        name: "repositories",
+        what: &["repositories"],
+        default: "100000",
+        most: 1 << 31,
+        meaning: "repositories of a directory of repositories",
+        field: |limits| Field::Number(&mut limits.repositories),
     },
 ];
 

@@ -147,6 +147,10 @@ pub struct Limits {
     pub layers: u64,
     /// Links from one member to another that are followed.
     pub hops: u64,
+    /// Links of a registry's storage tree.
+    pub links: u64,
+    /// Repositories of a tree.
+    pub repositories: u64,
     /// Bytes of the trace of each scanned layer, which imgverify reports. With 0 neither trace nor anomalies are
     /// recorded.
     pub trace: u64,
@@ -171,6 +175,8 @@ impl Default for Limits {
             images: 10_000,
             layers: 1000,
             hops: 8,
+            links: 2_000_000,
+            repositories: 100_000,
             trace: 0,
         }
     }
@@ -204,6 +210,17 @@ impl Limits {
             images: u64::MAX,
             layers: u64::MAX,
             held: u64::MAX,
+            ..self
+        }
+    }
+
+    /// Raises the limits of archives that do not apply to a tree of many repositories, whose number of links is limited.
+    #[must_use]
+    pub fn for_tree(self) -> Self {
+        Limits {
+            manifests: self.manifests.max(self.links),
+            images: self.images.max(self.links),
+            held: self.held.max(1 << 30),
             ..self
         }
     }

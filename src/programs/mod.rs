@@ -23,6 +23,8 @@ pub mod imgkit;
 pub mod imgload;
 pub mod imgls;
 pub mod imgprune;
+pub mod imgpull;
+pub mod imgpush;
 pub mod imgrm;
 pub mod imgsave;
 pub mod imgtag;
@@ -56,6 +58,8 @@ pub const PROGRAMS: &[Program] = &[
     Program::new("imgload", MOVE, imgload::main),
     Program::new("imgsave", MOVE, imgsave::main),
     Program::new("imgconvert", MOVE, imgconvert::main),
+    Program::new("imgpush", MOVE, imgpush::main),
+    Program::new("imgpull", MOVE, imgpull::main),
     Program::new("imgexport", MOVE, imgexport::main),
     Program::new("imgimport", MAKE, imgimport::main),
     Program::new("imgcommit", MAKE, imgcommit::main),

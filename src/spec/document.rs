@@ -82,6 +82,17 @@ impl Document {
         Document::parse(bytes, &JsonLimits::KNOWN)
     }
 
+    /// Media type under which a registry serves it: the stated one, else the one of its kind in the OCI image
+    /// specification.
+    pub fn served_media_type(&self) -> &str {
+        match self {
+            Document::Schema1(_) => "application/vnd.docker.distribution.manifest.v1+prettyjws",
+            Document::Index(_) if self.media_type().is_empty() => MediaType::OCI_INDEX,
+            Document::Manifest(_) if self.media_type().is_empty() => MediaType::OCI_MANIFEST,
+            _ => self.media_type(),
+        }
+    }
+
     /// Converts a parsed document.
     pub fn from_value(value: &Value) -> Result<Self> {
         GoType::MANIFEST.check(value)?;

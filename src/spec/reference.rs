@@ -106,6 +106,11 @@ impl Reference {
         &self.domain
     }
 
+    /// Repository without the host: `library/alpine`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Tag, if stated.
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()

@@ -20,6 +20,7 @@ mod run;
 mod tasks;
 mod texts;
 mod toc;
+mod tree;
 
 pub use finding::{Finding, Severity};
 pub use loading::glance;

@@ -58,6 +58,8 @@ pub(super) fn presence(archive: &Archive, gaps: &Gaps, labels: &Labels, found: &
         if node.descriptor.may_be_absent() && !top.contains(&i) {
             let message = format!("blob {digest}{platform} is to be found elsewhere");
             found.add(Severity::Note, "external", "", message);
+        } else if top.contains(&i) && matches!(archive.format, Format::Tree(_)) {
+            // The links to it are reported.
         } else if top.contains(&i) {
             let message = format!("blob {digest}{platform} is listed and not in the archive");
             found.add(Severity::Error, "blob-absent", "index.json", message);

@@ -97,6 +97,11 @@ pub(super) fn unreferenced(archive: &Archive, names: &[String], found: &mut Foun
         if signature {
             continue;
         }
+        if let Format::Tree(_) = archive.format {
+            let message = "no manifest of a repository refers to this blob: the server's garbage collection deletes it";
+            found.add(Severity::Warning, "unlinked-blob", name.clone(), message);
+            continue;
+        }
         let kind = usize::from(!(name.starts_with("blobs/") || archive.format == Format::Dir));
         let (code, message, _) = UNREFERENCED[kind];
         counts[kind] += 1;

@@ -8,7 +8,7 @@ use super::members::members;
 use super::presence::{opening, presence};
 use super::references::{bare, referenced, unreferenced};
 use super::report::VerifyReport;
-use super::{agree, blobs, documents, texts};
+use super::{agree, blobs, documents, texts, tree};
 use crate::archive::{Archive, Content, Gaps, Holder, MemberKind};
 use crate::blob::Meter;
 use crate::layer::Limits;
@@ -45,6 +45,7 @@ pub fn verify(archive: &Archive, limits: &Limits, meter: &Meter) -> VerifyReport
     agree::names(archive, &mut found);
     agree::unlisted(archive, &labels, &mut found);
     agree::repositories(archive, &mut found);
+    tree::links(archive, limits, &mut found);
     // Without the documents of a truncated archive all members would be unreferenced.
     let is_cut = archive.roots.is_empty() && archive.container.fault().is_some();
     if !is_cut && !archive.is_part {

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::bundle::Bundle;
 use super::legacy;
 use super::manifest::{OCI_LAYOUT, index, manifest, repositories};
+use super::registry;
 use super::tar_out::{self, Body, Member};
 use crate::blob::{CHUNK, Meter, NewFile, parent_directory, sync_directory};
 use crate::error::{At, During, Error, Result};
@@ -21,6 +22,8 @@ pub enum Format {
     DockerLegacy,
     /// OCI layout in a tar.
     Oci,
+    /// Files of a registry's storage, to be unpacked at its root.
+    RegistryTree,
 }
 
 /// Writes a bundle as an archive into an empty file, on all cores.
@@ -113,6 +116,9 @@ pub fn size(bundle: &Bundle) -> u64 {
 fn members(bundle: &Bundle, format: Format) -> Result<Vec<Member<'_>>> {
     if format == Format::DockerLegacy {
         return legacy::members(bundle);
+    }
+    if format == Format::RegistryTree {
+        return registry::members(bundle);
     }
     let document = |name: &str, bytes: Vec<u8>| Member {
         name: name.into(),

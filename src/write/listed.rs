@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::output::ImageOut;
-use crate::archive::{Archive, Name, Root};
+use crate::archive::{Archive, Format, Name, Root};
 use crate::error::{Fault, Result};
 use crate::spec::{Descriptor, Reference, annotations, fields};
 
@@ -33,7 +33,8 @@ pub struct ListedName {
     pub name: Name,
     /// The text for `org.opencontainers.image.ref.name`.
     pub text: String,
-    /// True if the user typed the text: it replaces another text for the same name.
+    /// True if the text is exact, because the user typed it or a tree of repositories has it: it replaces another text
+    /// for the same name.
     pub typed: bool,
     /// The entry with this name in the source's `index.json`.
     pub(super) stated: Option<Stated>,
@@ -115,7 +116,8 @@ impl ListedName {
                 .or_else(in_manifest)
                 .map_or_else(|| name.to_string(), str::to_owned),
             name,
-            typed: false,
+            // A repository's name in a tree is exact: app is not library/app there.
+            typed: matches!(archive.format, Format::Tree(_)),
             stated,
         }
     }

@@ -23,6 +23,7 @@ mod new_image;
 mod output;
 mod packer;
 mod recode;
+pub mod registry;
 mod root;
 mod save;
 mod signatures;

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use super::build::Files;
 
 /// The programs under test.
-pub const PROGRAMS: [&str; 17] = [
+pub const PROGRAMS: [&str; 19] = [
     "imgbase",
     "imgls",
     "imginspect",
@@ -18,6 +18,8 @@ pub const PROGRAMS: [&str; 17] = [
     "imgload",
     "imgsave",
     "imgconvert",
+    "imgpush",
+    "imgpull",
     "imgtag",
     "imgrm",
     "imgprune",

@@ -59,9 +59,11 @@ pub(super) fn convert(opened: &Opened, request: &Request<'_>, io: &mut Io) -> Re
     if destination.is_docker_legacy() && recode.compression.is_none() {
         recode.compression = Some(Compression::None);
     }
+    if destination.is_registry() && source.docker.is_some() && !request.keep_digests {
+        recode.uncompressed = Some(Compression::Gzip);
+    }
     let meter = Meter::default();
-    let rewrites_layers = recode.compression.is_some() || recode.reproducible.is_some();
-    let mut recoding = rewrites_layers.then(|| {
+    let mut recoding = recode.changes_layers().then(|| {
         let total = archive::size(&bundle);
         io.progress("recompressing", Some(total), &meter, request.quiet)
     });

@@ -8,6 +8,7 @@ use crate::cli::{self, Common, Io};
 use crate::error::{At, During, Error, Fault, Result};
 use crate::spec::Reference;
 use crate::store::{Policy, Store};
+use crate::write::registry::{self, Plan, PushOptions, RegistryTree};
 use crate::write::{Bundle, Format, Holds, ListedName, archive, layout};
 
 /// Output of a conversion and its format.
@@ -20,6 +21,8 @@ pub(super) enum Destination {
     Layout(PathBuf),
     /// New directory in skopeo's `dir:` format.
     Dir(PathBuf),
+    /// Storage tree of a registry, new or existing.
+    Registry(PathBuf),
     /// The local store.
     Store(Store),
 }
@@ -37,7 +40,7 @@ impl Destination {
         let (kind, rest) = match text.split_once(':') {
             Some((
                 kind @ ("docker-archive" | "docker-legacy" | "oci-archive" | "oci" | "dir"
-                | "store"),
+                | "registry-tree" | "store"),
                 rest,
             )) => (kind, rest),
             _ => ("", text),
@@ -75,7 +78,7 @@ impl Destination {
             _ => Format::Docker,
         };
         let destination = match (kind, is_stream) {
-            ("oci" | "dir", true) => {
+            ("oci" | "dir" | "registry-tree", true) => {
                 return usage(format!(
                     "'{text}': cannot write a directory to standard output"
                 ));
@@ -83,6 +86,7 @@ impl Destination {
             (_, true) => Destination::Stream(format),
             ("oci", false) => Destination::Layout(path),
             ("dir", false) => Destination::Dir(path),
+            ("registry-tree", false) => Destination::Registry(path),
             (_, false) => Destination::Archive(format, path),
         };
         let name = match (kind, reference) {
@@ -115,16 +119,17 @@ impl Destination {
     /// Returns the path of a file or directory.
     pub(super) fn path(&self) -> Option<&Path> {
         match self {
-            Destination::Archive(_, path) | Destination::Layout(path) | Destination::Dir(path) => {
-                Some(path)
-            }
+            Destination::Archive(_, path)
+            | Destination::Layout(path)
+            | Destination::Dir(path)
+            | Destination::Registry(path) => Some(path),
             Destination::Stream(_) | Destination::Store(_) => None,
         }
     }
 
     /// Tests if the destination is a file or directory at whose path an OCI layout exists.
     pub(super) fn is_existing_layout(&self) -> bool {
-        self.path().is_some_and(is_layout)
+        !self.is_registry() && self.path().is_some_and(is_layout)
     }
 
     /// Tests if the format is docker's before version 25, which holds uncompressed layers only.
@@ -148,6 +153,11 @@ impl Destination {
             _ if self.is_docker_legacy() => Holds::Images,
             _ => Holds::Artifacts,
         }
+    }
+
+    /// Tests if clients of the destination expect compressed layers.
+    pub(super) fn is_registry(&self) -> bool {
+        matches!(self, Destination::Registry(_))
     }
 
     /// Returns the directory for temporary files: on the file system of the output.
@@ -174,6 +184,9 @@ impl Destination {
         let place = || path.to_string_lossy().into_owned();
         let exists = |kind| Err(Error::exists(kind).at(place()));
         let metadata = std::fs::metadata(path);
+        if let Destination::Registry(path) = self {
+            return registry::check(path);
+        }
         if let Destination::Archive(..) = self {
             archive::check_target(path).at(place)?;
             // An empty file, as mktemp creates it, holds nothing that could be lost.
@@ -215,6 +228,15 @@ impl Destination {
                     _ => error,
                 }),
             Destination::Dir(path) => layout::dir(bundle, path, meter),
+            Destination::Registry(path) => {
+                let plan = Plan::of(bundle)?;
+                plan.missing
+                    .iter()
+                    .chain(&plan.notes)
+                    .for_each(|note| io.note(note));
+                let tree = RegistryTree::open(path, PushOptions::default())?;
+                tree.push(&mut bundle.clone(), plan, meter).map(|_| ())
+            }
             Destination::Layout(path) if is_layout(path) => add_to(&Store::at(path)),
             Destination::Layout(path) => match layout::layout(bundle, path, meter) {
                 // Another program has created the layout meanwhile. Other errors stay errors.

@@ -8,7 +8,7 @@ pub mod rows;
 
 use std::process::ExitCode;
 
-use crate::archive::{self, Open, Sizes};
+use crate::archive::{self, Chosen, Open, Pick, Sizes};
 use crate::blob::Meter;
 use crate::cli::{self, Io, Opened, Openings, Page, Takes, Uses, Verdict};
 use crate::render::Format;
@@ -129,7 +129,10 @@ impl Run<'_> {
         for fault in opened.faults()? {
             io.fail(&fault);
         }
-        let chosen = opened.chosen()?;
+        let chosen = match opened.pick {
+            Pick::Only if options.all => archive.roots.iter().map(Chosen::whole).collect(),
+            _ => opened.chosen()?,
+        };
         if let Some(platform) = options.platform {
             let others = list::other_platforms(archive, &chosen, platform);
             self.other_platforms.extend(others);

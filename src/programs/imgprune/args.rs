@@ -1,11 +1,16 @@
 //! Command line of imgprune.
 
+use std::path::PathBuf;
+
 use crate::cli::{Common, Reporting};
 
 /// Remove unused images and blobs
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
+    /// Storage directory of a registry (default: the local store)
+    #[arg(value_name = "TREE", conflicts_with = "filters")]
+    pub tree: Option<PathBuf>,
     /// Also remove tagged images
     #[arg(short, long)]
     pub all: bool,

@@ -4,12 +4,14 @@ mod args;
 mod output;
 
 use std::io::{BufRead, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
-use crate::archive::Filter;
-use crate::cli::{self, Page, Uses, Verdict};
-use crate::error::During;
+use crate::archive::{Filter, Half, Open, TreeKind};
+use crate::cli::{self, Io, Page, Uses, Verdict};
+use crate::error::{At, During};
 use crate::store::{self, PruneOptions, Removal};
+use crate::write::registry::{PushOptions, RegistryTree};
 use crate::{Error, Result};
 use args::Args;
 
@@ -31,6 +33,9 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         if !args.force && !args.dry_run && !confirm(args.all)? {
             return Ok(Verdict::Yes);
         }
+        if let Some(path) = &args.tree {
+            return prune_tree(path, args, io).map(|()| Verdict::Yes);
+        }
         let store = cli::store(&args.common)?;
         let removal = match cli::open_store(&args.common, &Default::default())? {
             Some(archive) => store::prune(&store, &archive, &options)?,
@@ -46,6 +51,29 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         }?;
         Ok(Verdict::Yes)
     })
+}
+
+/// Removes what no tag, or with `--all` no manifest, of a registry's storage needs.
+fn prune_tree(path: &Path, args: &Args, io: &mut Io) -> Result<()> {
+    let place = || path.to_string_lossy().into_owned();
+    let open = Open {
+        limits: args.common.limits(),
+        only: Some(Half::Tree(TreeKind::Registry)),
+        ..Open::default()
+    };
+    // A missing tree is an error, and is not created.
+    let mut archive = open.path(path)?;
+    let options = PushOptions {
+        dry_run: args.dry_run,
+        ..PushOptions::default()
+    };
+    let tree = RegistryTree::open(path, options)?;
+    if !args.dry_run {
+        archive = open.path(path)?;
+    }
+    let pruned = tree.prune(&archive, args.all, args.force, args.dry_run);
+    let is_json = args.reporting.is_json();
+    output::print_tree(&pruned.at(place)?, args.dry_run, is_json, io)
 }
 
 /// Parses a filter; false for one that is negated, as in `label!=KEY`.

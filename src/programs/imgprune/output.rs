@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::escape;
 use crate::render::{human, json};
 use crate::store::Removal;
+use crate::write::registry::Pruned;
 
 /// Prints the same as one JSON object.
 ///
@@ -52,4 +53,30 @@ pub(super) fn print(removal: &Removal, dry_run: bool, io: &mut Io) -> Result<()>
         "{reclaimed}: {}",
         human::size(removal.freed.bytes)
     ))
+}
+
+/// Prints the removed tags, manifests and bytes of a registry's storage; in a dry run those that would be removed.
+///
+/// # Errors
+/// `Io`; as [`json::line`].
+pub(super) fn print_tree(pruned: &Pruned, dry_run: bool, is_json: bool, io: &mut Io) -> Result<()> {
+    if is_json {
+        return io.line(&json::line(&json!({
+            "DryRun": dry_run,
+            "Untagged": pruned.tags,
+            "Deleted": pruned.manifests,
+            "SpaceReclaimed": pruned.bytes,
+        }))?);
+    }
+    let (untagged, deleted, reclaimed) = match dry_run {
+        true => ("would untag", "would delete", "Would reclaim"),
+        false => ("untagged", "deleted", "Total reclaimed space"),
+    };
+    for tag in &pruned.tags {
+        io.line(&format!("{untagged}: {}", escape::text(tag)))?;
+    }
+    for digest in &pruned.manifests {
+        io.line(&format!("{deleted}: {digest}"))?;
+    }
+    io.line(&format!("{reclaimed}: {}", human::size(pruned.bytes)))
 }

@@ -1,6 +1,7 @@
 //! imgrm: remove tags and images from the local store.
 
 mod args;
+mod tree;
 
 use std::process::ExitCode;
 
@@ -23,12 +24,20 @@ const PAGE: Page = Page {
 /// Runs the program, or describes it.
 pub fn main(call: cli::Call<'_>) -> ExitCode {
     cli::run(call, &PAGE, |args: &Args, io| {
+        for (tree, tags) in &tree::tags(&args.images, args.common.platform.as_ref())? {
+            tree::remove(tree, tags, args.reporting.is_json(), io)?;
+        }
+        let stored = args.images.iter();
+        let stored = stored.filter(|image| image.registry_tree().is_none());
+        let images: Vec<String> = stored.map(|image| image.text().to_owned()).collect();
+        let Some(first) = images.first() else {
+            return Ok(Verdict::Yes);
+        };
         let store = cli::store(&args.common)?;
-        let first = || args.images.first().cloned().unwrap_or_default();
         let archive = cli::open_store(&args.common, &Default::default())?
-            .ok_or_else(|| Error::not_found(first(), None))?;
+            .ok_or_else(|| Error::not_found(first, None))?;
         let wanted = Selection {
-            images: &args.images,
+            images: &images,
             platform: args.common.platform.as_ref(),
             force: args.force,
         };

@@ -21,8 +21,18 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
     cli::run(call, &PAGE, |args: &Args, io| {
         let name = args.name.as_ref().or(args.tag.as_ref());
         let name = ListedName::new(name.map_or("", String::as_str))?;
-        let store = cli::store(&args.common)?;
         let meter = Meter::default();
+        if let Some((path, _)) = args.source.registry_tree() {
+            let opened = args.source.open(&args.common, &meter)?;
+            let platform = args.common.platform.as_ref();
+            let (id, digest) = tag::tag_in_tree(&path, &opened, platform, &name)?;
+            if args.reporting.is_json() {
+                let name = name.name.to_string();
+                io.line(&cli::made(Some(&name), &id, &digest, None)?)?;
+            }
+            return Ok(Verdict::Yes);
+        }
+        let store = cli::store(&args.common)?;
         let progress = io.progress(args.source.text(), None, &meter, false);
         let opened = args
             .source

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use crate::archive::Chosen;
 use crate::blob::Meter;
 use crate::cli::Opened;
-use crate::error::{At, Fault, Result};
+use crate::error::{At, Candidates, Error, Fault, Result};
 use crate::spec::{Digest, Platform};
 use crate::store::{Policy, Store};
+use crate::write::registry::{Plan, PushOptions, RegistryTree};
 use crate::write::{self, Bundle, Holds, ListedName, Loss};
 
 /// Result of tagging.
@@ -33,7 +33,7 @@ pub(super) fn tag(
 ) -> Result<Tagged> {
     let archive = &opened.archive;
     let place = || archive.place.clone();
-    let chosen = choose(opened)?;
+    let chosen = opened.chosen_tag()?;
     // An image that the store's index lists itself needs no new manifest; one image of an index is not listed yet.
     if platform.is_none()
         && Path::new(&archive.place) == store.path()
@@ -68,14 +68,29 @@ pub(super) fn tag(
     })
 }
 
-/// Returns the selected image; for a repository without a tag, its tag `latest`.
-fn choose(opened: &Opened) -> Result<Vec<Chosen<'_>>> {
-    let chosen = opened.chosen()?;
-    if let [_] = chosen[..] {
-        return Ok(chosen);
-    }
-    let root = opened.archive.root(&opened.pick);
-    let root = root.at(|| opened.archive.place.clone())?;
-    let is_root = |one: &Chosen<'_>| std::ptr::eq(one.root, root);
-    Ok(chosen.into_iter().filter(is_root).take(1).collect())
+/// Gives an image of a registry's storage tree another name there. Returns the ID and the digest of the image; of an index
+/// without an image for the host its digest for both.
+///
+/// # Errors
+/// `NoSuchImage`; as [`RegistryTree::push`].
+pub(super) fn tag_in_tree(
+    path: &Path,
+    opened: &Opened,
+    platform: Option<&Platform>,
+    name: &ListedName,
+) -> Result<(Digest, Digest)> {
+    let place = || opened.archive.place.clone();
+    let chosen = opened.chosen_tag()?;
+    let mut bundle = Bundle::default();
+    write::save(&mut bundle, &opened.archive, &chosen, platform, Some(name)).at(place)?;
+    let plan = Plan::of(&bundle).at(place)?;
+    let tree = RegistryTree::open(path, PushOptions::default())?;
+    tree.push(&mut bundle, plan, &Meter::default())?;
+    let Some(listed) = bundle.listed.first() else {
+        return Err(Error::no_such_image("", Candidates::default()).at(place()));
+    };
+    let digest = listed.descriptor.digest.clone();
+    let image = listed.image.as_ref();
+    let id = image.map_or_else(|| digest.clone(), |image| image.config.clone());
+    Ok((id, digest))
 }

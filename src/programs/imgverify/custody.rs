@@ -33,7 +33,10 @@ impl Input {
     /// # Errors
     /// `Io`, and the errors of reading each file.
     pub fn of_directory(archive: &Archive, limits: &Limits) -> Result<Option<Self>> {
-        if !matches!(archive.container.holder, Holder::Directory(_)) {
+        if !matches!(
+            archive.container.holder,
+            Holder::Directory(_) | Holder::Tree(_)
+        ) {
             return Ok(None);
         }
         let mut files = Vec::new();

@@ -48,7 +48,7 @@ impl Bundle {
     ) -> Result<HashMap<Digest, ConvertedLayer>> {
         let mut converted = HashMap::new();
         let recode = conversion.recode;
-        if recode.compression.is_none() && recode.reproducible.is_none() {
+        if !recode.changes_layers() {
             return Ok(converted);
         }
         let work = self.layers_to_convert(recode)?;
@@ -88,10 +88,10 @@ impl Bundle {
                     layer.digest
                 )));
             }
-            let has_compression = match recode.compression {
-                Some(to) => from == to && (!recode.chunked || is_chunked(&layer, content)?),
-                None => true,
-            };
+            let has_compression = from == recode.compression_of(from)
+                && (recode.compression.is_none()
+                    || !recode.chunked
+                    || is_chunked(&layer, content)?);
             let is_kept = has_compression && recode.reproducible.is_none();
             if !is_kept && !work.iter().any(|known| known.digest == blob.digest) {
                 work.push(Stored {
@@ -126,11 +126,11 @@ fn reason(recode: &Recode, new: &ConvertedLayer) -> &'static str {
 impl Conversion<'_> {
     /// Converts a layer, or postpones decoding to the copy if its uncompressed size can be guessed.
     fn layer(&self, stored: &Stored) -> Result<ConvertedLayer> {
-        let to = self.recode.compression.unwrap_or(match stored.from {
+        let to = match self.recode.compression_of(stored.from) {
             // Layers are not written in these formats.
             Compression::Bzip2 | Compression::Xz => Compression::Gzip,
-            from => from,
-        });
+            to => to,
+        };
         if self.guess_sizes
             && self.recode.reproducible.is_none()
             && to == Compression::None

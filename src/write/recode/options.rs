@@ -9,6 +9,8 @@ use crate::write::media_types::MediaTypes;
 pub struct Recode {
     /// Compression of layers; `None` keeps it.
     pub compression: Option<Compression>,
+    /// Compression of uncompressed layers, if `compression` keeps the others; `None` keeps these, too.
+    pub uncompressed: Option<Compression>,
     /// With zstd: compress as zstd:chunked, for partial pulls.
     pub chunked: bool,
     /// Compression level; `None` for the codec's default.
@@ -21,4 +23,19 @@ pub struct Recode {
     pub reproducible: Option<i64>,
     /// Limits of reading.
     pub limits: Limits,
+}
+
+impl Recode {
+    /// Tests if layers may have to be rewritten.
+    pub fn changes_layers(&self) -> bool {
+        self.compression.is_some() || self.uncompressed.is_some() || self.reproducible.is_some()
+    }
+
+    /// Compression that a layer gets.
+    pub(super) fn compression_of(&self, from: Compression) -> Compression {
+        match (self.compression, self.uncompressed, from) {
+            (Some(to), ..) | (None, Some(to), Compression::None) => to,
+            (None, ..) => from,
+        }
+    }
 }

@@ -1,0 +1,232 @@
+//! Directories of repositories, read as one OCI layout: `index.json` lists every tag of every repository.
+//!
+//! The layout is virtual: members are `blobs/<algorithm>/<hex>` whatever their paths are, so everything that reads a
+//! layout reads a tree. Entries of the index are named `REPOSITORY:TAG`. Manifests without a tag are entries without a
+//! name, unless an index in the tree leads to them.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::content::Content;
+use super::directory::Directory;
+use super::options::{Half, Open, TreeKind};
+use super::registry::{self, Repositories};
+use crate::error::{Error, Fault, NotAnImage, Result};
+use crate::limits::{Bound, Limits};
+use crate::spec::{Digest, Document, MediaType, annotations};
+
+/// Directories that a registry's storage may be given as, each with the rest of the path to it.
+const REGISTRY: [&str; 4] = ["docker/registry/v2", "registry/v2", "v2", ""];
+
+/// The most notes about invalid names.
+const MAX_NOTES: usize = 10;
+
+/// A directory of repositories.
+#[derive(Debug)]
+pub struct Tree {
+    /// Its kind.
+    pub kind: TreeKind,
+    directory: Directory,
+    /// The virtual `index.json`.
+    pub(super) index: Arc<[u8]>,
+    /// Damage that leaves the rest readable.
+    pub(super) faults: Vec<Error>,
+    /// Remarks on parts that are ignored.
+    pub(super) notes: Vec<String>,
+}
+
+impl Tree {
+    /// Opens a directory if it is a tree of the requested kind, or of any kind if none is requested.
+    ///
+    /// # Errors
+    /// `NotAnImage` if a kind is requested and the directory is none; `Limit`; `Io`.
+    pub(super) fn open(path: &Path, open: &Open) -> Result<Option<Self>> {
+        match open.only {
+            None => {}
+            Some(Half::Tree(TreeKind::Registry)) if registry_root(path).is_none() => {
+                return Err(Fault::NotAnImage(NotAnImage::NoRegistryTree).into());
+            }
+            Some(Half::Tree(_)) => {}
+            Some(_) => return Ok(None),
+        }
+        match registry_root(path) {
+            Some(root) => {
+                let directory = Directory::open(&root)?;
+                let mut tree = Tree {
+                    kind: TreeKind::Registry,
+                    directory,
+                    index: Arc::default(),
+                    faults: Vec::new(),
+                    notes: Vec::new(),
+                };
+                tree.read(&open.limits)?;
+                Ok(Some(tree))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The repositories, with their links.
+    pub fn repositories<'a>(&'a self, limits: &'a Limits) -> Repositories<'a> {
+        Repositories::of(&self.directory, limits)
+    }
+
+    /// Returns the names of the entries of a directory of the tree, sorted.
+    ///
+    /// # Errors
+    /// `Limit`; `Io`.
+    pub fn list(&self, path: &str, limits: &Limits) -> Result<Vec<String>> {
+        let entries = self.directory.list(path, limits.links)?;
+        Ok(entries.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// Returns the time at which an upload was begun, as the server wrote it; `None` if there is none.
+    pub fn started(&self, upload: &str) -> Option<String> {
+        let content = self
+            .directory
+            .get(&format!("{upload}/startedat"), 0)
+            .ok()??;
+        let what = "bytes of a time";
+        let bytes = content.bytes(Bound { what, most: 64 }).ok()?;
+        String::from_utf8(bytes.to_vec()).ok()
+    }
+
+    /// Returns the content of a virtual member; `None` if it is missing.
+    ///
+    /// # Errors
+    /// As [`Directory::get`].
+    pub(super) fn get(&self, name: &str, hops: u64) -> Result<Option<Content>> {
+        match Digest::from_blob_path(name) {
+            Some(digest) => self.directory.get(&registry::data_path(&digest), hops),
+            None if name == "index.json" => Ok(Some(Content::Memory(Arc::clone(&self.index)))),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns the virtual names of all blobs.
+    ///
+    /// # Errors
+    /// `Limit`; `Io`.
+    pub(super) fn names(&self, limit: u64) -> Result<Vec<String>> {
+        registry::blob_names(&self.directory, limit)
+    }
+
+    /// Reads all tags and revisions, and makes the index of them.
+    fn read(&mut self, limits: &Limits) -> Result<()> {
+        let mut entries: Vec<(String, Digest)> = Vec::new();
+        let mut revisions: BTreeMap<Digest, ()> = BTreeMap::new();
+        let mut faults = Vec::new();
+        let mut repositories = Repositories::of(&self.directory, limits);
+        let (names, mut invalid) = repositories.names()?;
+        for name in &names {
+            let (tags, unnamed) = repositories.tags(name)?;
+            invalid.extend(unnamed);
+            for tag in tags {
+                match repositories.tag(name, &tag) {
+                    Ok(Some((digest, _))) => entries.push((format!("{name}:{tag}"), digest)),
+                    // The server does not know such a tag either.
+                    Ok(None) => {}
+                    Err(error) if is_limit(&error) => return Err(error),
+                    Err(error) => faults.push(error),
+                }
+            }
+            let directory = format!("repositories/{name}/_manifests/revisions");
+            for link in repositories.links(&directory)? {
+                match link.target {
+                    Ok(digest) => drop(revisions.insert(digest, ())),
+                    Err(error) => faults.push(error),
+                }
+            }
+        }
+        let mut documents = Documents::default();
+        let mut listed: Vec<Value> = Vec::new();
+        let mut tagged = HashSet::new();
+        for (name, digest) in entries {
+            let mut entry = documents.entry(self, &digest, limits);
+            entry["annotations"] = json!({ annotations::REF_NAME: name });
+            listed.push(entry);
+            tagged.insert(digest);
+        }
+        let untagged: Vec<Digest> = revisions.into_keys().collect();
+        let untagged = untagged
+            .into_iter()
+            .filter(|digest| !tagged.contains(digest));
+        let untagged: Vec<(Digest, Value)> = untagged
+            .map(|digest| {
+                let entry = documents.entry(self, &digest, limits);
+                (digest, entry)
+            })
+            .collect();
+        let untagged = untagged.into_iter();
+        let untagged = untagged.filter(|(digest, _)| !documents.children.contains(digest));
+        listed.extend(untagged.map(|(_, entry)| entry));
+        let index = json!({"schemaVersion": 2, "manifests": listed});
+        self.index = index.to_string().into_bytes().into();
+        self.faults = faults;
+        let more = invalid.len().saturating_sub(MAX_NOTES);
+        let notes = invalid.into_iter().take(MAX_NOTES);
+        self.notes = notes
+            .map(|path| format!("{path}: invalid name, ignored"))
+            .collect();
+        if more > 0 {
+            self.notes
+                .push(format!("{more} more invalid names ignored"));
+        }
+        Ok(())
+    }
+}
+
+/// Facts of the manifests and indexes of a tree.
+#[derive(Default)]
+struct Documents {
+    /// Digests that indexes list.
+    children: HashSet<Digest>,
+}
+
+impl Documents {
+    /// Returns the entry of the index for a manifest: its media type as the server takes it, and its size.
+    fn entry(&mut self, tree: &Tree, digest: &Digest, limits: &Limits) -> Value {
+        // Errors are found again, and reported, when the graph is read.
+        let content = tree.get(&digest.blob_path(), limits.hops).ok().flatten();
+        let size = content.as_ref().map_or(0, Content::len);
+        let bytes = content.and_then(|content| content.bytes(limits.of_document()).ok());
+        let document = bytes.and_then(|bytes| Document::parse(&bytes, &limits.json).ok());
+        let media_type = match &document {
+            Some(document) => document.served_media_type().to_owned(),
+            None => MediaType::OCI_MANIFEST.to_owned(),
+        };
+        if let Some(Document::Index(index)) = document {
+            let children = index.manifests.into_iter().map(|child| child.digest);
+            self.children.extend(children);
+        }
+        json!({"mediaType": media_type, "digest": digest, "size": size})
+    }
+}
+
+fn is_limit(error: &Error) -> bool {
+    matches!(error.fault(), Fault::Limit { what: "links", .. })
+}
+
+/// Returns the directory that holds `blobs` and `repositories` of a registry; `None` if the path is no storage of one.
+pub fn registry_root(path: &Path) -> Option<PathBuf> {
+    let is_directory = |path: &Path| path.symlink_metadata().is_ok_and(|about| about.is_dir());
+    let found = REGISTRY.into_iter().find(|rest| {
+        let mut inside = path.to_owned();
+        let mut parts = rest.split('/').filter(|part| !part.is_empty());
+        let exists = parts.all(|part| {
+            inside.push(part);
+            is_directory(&inside)
+        });
+        let has = |name: &str| is_directory(&inside.join(name));
+        exists
+            && match *rest {
+                "docker/registry/v2" => true,
+                "" => has("repositories") && has("blobs"),
+                _ => has("repositories"),
+            }
+    });
+    found.map(|rest| path.join(rest))
+}

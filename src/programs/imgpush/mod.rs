@@ -1,0 +1,205 @@
+//! imgpush: push images into the storage tree of a registry.
+
+mod args;
+mod names;
+mod output;
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::archive::Open;
+use crate::blob::{Compression, Meter};
+use crate::cli::{self, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict};
+use crate::error::{At, Error, Fault, Result};
+use crate::write::registry::{self, Plan, PushOptions, RegistryTree};
+use crate::write::{self, Bundle, archive};
+use args::Args;
+
+const PAGE: Page = Page {
+    name: "imgpush",
+    uses: Uses {
+        temporary: true,
+        ..Uses::ALL
+    },
+    text: include_str!("page.md"),
+};
+
+/// Runs the program, or describes it.
+pub fn main(call: cli::Call<'_>) -> ExitCode {
+    cli::run(call, &PAGE, |args: &Args, io| {
+        let target = Target::of(args)?;
+        let path = target.path();
+        let mut recode = args.packing.recode(&args.common)?;
+        let opened = open(args, &target, io)?;
+        if opened.iter().any(|opened| opened.archive.docker.is_some()) {
+            recode.uncompressed = Some(Compression::Gzip);
+        }
+        let bundle = collect(args, &opened)?;
+        let meter = Meter::default();
+        let mut recoding = recode.changes_layers().then(|| {
+            let total = archive::size(&bundle);
+            io.progress("compressing", Some(total), &meter, args.quiet)
+        });
+        let temp_dir = cli::temporary_directory(path);
+        let mut verdict = Verdict::Yes;
+        let pushed = bundle.recoded(&recode, false, &temp_dir, &meter, |bundle| {
+            recoding = None;
+            verdict = push(args, &target, bundle, io)?;
+            Ok(())
+        });
+        pushed.map_err(|error| of_input(error, &opened))?;
+        Ok(verdict)
+    })
+}
+
+/// Output of a push.
+enum Target<'a> {
+    /// The storage directory of a registry, and the images in front of it.
+    Tree(PathBuf, &'a [ImageArg]),
+    /// A tar in a file, or on standard output.
+    Tar(&'a Path, &'a [ImageArg]),
+}
+
+impl<'a> Target<'a> {
+    /// Returns the output, which is the last argument unless a tar is requested.
+    ///
+    /// # Errors
+    /// `Usage`; as [`registry::check`].
+    fn of(args: &'a Args) -> Result<Self> {
+        if let Some(file) = &args.tree_tar {
+            if cli::is_stdout(file) && std::io::stdout().is_terminal() {
+                let why = "refusing to write an archive to the terminal: pipe the output";
+                return Err(Error::usage(why));
+            }
+            return Ok(Target::Tar(file, &args.images));
+        }
+        let (last, images) = match &args.images[..] {
+            [images @ .., last] if !images.is_empty() => (last, images),
+            _ => {
+                return Err(Error::usage(
+                    "expected IMAGE... and the storage directory of a registry",
+                ));
+            }
+        };
+        let text = last.text();
+        let path = PathBuf::from(text.strip_prefix("registry-tree:").unwrap_or(text));
+        registry::check(&path)?;
+        Ok(Target::Tree(path, images))
+    }
+
+    fn images(&self) -> &'a [ImageArg] {
+        match self {
+            Target::Tree(_, images) | Target::Tar(_, images) => images,
+        }
+    }
+
+    /// Path of the output; `None` for standard output.
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Target::Tree(path, _) => Some(path),
+            Target::Tar(path, _) => Some(*path).filter(|path| !cli::is_stdout(path)),
+        }
+    }
+}
+
+/// Opens all inputs.
+fn open(args: &Args, target: &Target<'_>, io: &Io) -> Result<Vec<Opened>> {
+    let mut openings = Openings::of(target.images());
+    let images = target.images().iter().map(|image| {
+        let meter = Meter::default();
+        let _progress = io.progress(image.text(), None, &meter, args.quiet);
+        let temp_dir = Some(cli::temporary_directory(target.path()));
+        let open = Open::with(&args.common, &meter, temp_dir);
+        let opened = openings.open(image, &args.common, open, Takes::Several)?;
+        opened.archive.check_complete().map(|()| opened)
+    });
+    images.collect()
+}
+
+/// Collects the selected images and their referrers, with their names in the tree.
+fn collect(args: &Args, opened: &[Opened]) -> Result<Bundle> {
+    let mut bundle = Bundle::default();
+    let platform = args.common.platform.as_ref();
+    for opened in opened {
+        let (archive, place) = (&opened.archive, || opened.archive.place.clone());
+        let chosen = match args.all_tags {
+            true => opened.chosen()?,
+            false => opened.chosen_tag()?,
+        };
+        write::save(&mut bundle, archive, &chosen, platform, None).at(place)?;
+    }
+    let own = bundle.listed.len();
+    if !args.no_referrers {
+        for opened in opened {
+            let (archive, place) = (&opened.archive, || opened.archive.place.clone());
+            let chosen = match args.all_tags {
+                true => opened.chosen()?,
+                false => opened.chosen_tag()?,
+            };
+            let referrers = archive.referrers_of(&chosen);
+            write::save(&mut bundle, archive, &referrers, None, None).at(place)?;
+        }
+    }
+    names::change(&mut bundle, own, args)?;
+    Ok(bundle)
+}
+
+/// Writes the images, or in a dry run only compares them with the tree.
+fn push(args: &Args, target: &Target<'_>, bundle: &Bundle, io: &mut Io) -> Result<Verdict> {
+    let plan = Plan::of(bundle)?;
+    if let Some(note) = plan.missing.first().filter(|_| args.require_all_platforms) {
+        return Err(Error::usage(note));
+    }
+    for note in plan.missing.iter().chain(&plan.notes) {
+        io.note(note);
+    }
+    let options = PushOptions {
+        no_clobber: args.no_clobber,
+        verify_existing: args.verify_existing,
+        owner: args.owner,
+        dry_run: args.dry_run,
+    };
+    let mut bundle = bundle.clone();
+    let meter = Meter::default();
+    let total = archive::size(&bundle);
+    let label = target.path().map_or("-".into(), Path::to_string_lossy);
+    let progress = io.progress(&label, Some(total), &meter, args.quiet);
+    let format = archive::Format::RegistryTree;
+    let pushed = match target {
+        Target::Tree(path, _) => {
+            let tree = RegistryTree::open(path, options)?;
+            tree.push(&mut bundle, plan, &meter)?
+        }
+        Target::Tar(file, _) => {
+            let pushed = plan.pushed(&bundle);
+            match target.path() {
+                Some(_) => archive::to_path(&bundle, format, file, &meter)?,
+                None => archive::to_stream(&bundle, format, io.out(), &meter)?,
+            }
+            pushed
+        }
+    };
+    drop(progress);
+    if target.path().is_none() {
+        // Standard output has the tar.
+        return Ok(Verdict::Yes);
+    }
+    if !args.quiet {
+        output::layers(&pushed, io);
+    }
+    output::tags(&bundle, &pushed, args.format == "json", io)?;
+    Ok(match pushed.tags.iter().any(|tag| tag.kept) {
+        true => Verdict::No,
+        false => Verdict::Yes,
+    })
+}
+
+/// Adds the archive as context to an error that is not about the output, if there is one archive only.
+fn of_input(error: Error, opened: &[Opened]) -> Error {
+    match (opened, error.fault()) {
+        (_, Fault::Io { .. } | Fault::Usage(_) | Fault::Exists { .. }) => error,
+        ([only], _) if error.context().next().is_none() => error.at(only.archive.place.clone()),
+        _ => error,
+    }
+}

@@ -1,0 +1,72 @@
+//! Tags removed from the storage tree of a registry.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::archive::{Name, Open, Pick};
+use crate::cli::{ImageArg, Io};
+use crate::error::{At, Error, Result};
+use crate::escape;
+use crate::render::json;
+use crate::spec::Platform;
+use crate::write::ListedName;
+use crate::write::registry::{PushOptions, RegistryTree, place_of};
+
+/// Repositories and tags.
+type Tags = Vec<(String, String)>;
+
+/// Returns the selected tags by tree; a name without a tag is its tag latest.
+///
+/// # Errors
+/// `Usage` for anything but a tag; `NoSuchImage`; as [`Open::path`].
+pub(super) fn tags(
+    images: &[ImageArg],
+    platform: Option<&Platform>,
+) -> Result<BTreeMap<PathBuf, Tags>> {
+    let mut found: BTreeMap<PathBuf, Tags> = BTreeMap::new();
+    for (path, pick) in images.iter().filter_map(ImageArg::registry_tree) {
+        let place = path.to_string_lossy().into_owned();
+        let (Pick::Name(text), None) = (&pick, platform) else {
+            let why = "expected a tag in the storage of a registry: NAME[:TAG]";
+            return Err(Error::usage(why).at(place));
+        };
+        let archive = Open::default().path(&path)?;
+        let root = archive.root(&pick).at(|| place.clone())?;
+        let exact = ListedName::new(text).and_then(|name| place_of(&name));
+        let exact = exact.map(|(name, tag)| format!("{name}:{tag}")).ok();
+        let known = root.ref_names.iter();
+        // A name may be typed as docker shows it, too.
+        let same = known.filter(|known| Name::from_repo_tag(known).matches(text));
+        let same: Vec<&String> = same.collect();
+        let text = match (
+            same.iter().find(|known| Some(**known) == exact.as_ref()),
+            &same[..],
+        ) {
+            (Some(known), _) | (None, [known]) => *known,
+            _ => return Err(archive.no_such_image(text, &archive.roots).at(place)),
+        };
+        let name = place_of(&ListedName::new(text)?)?;
+        found.entry(path).or_default().push(name);
+    }
+    Ok(found)
+}
+
+/// Removes tags and prints them.
+///
+/// # Errors
+/// `Io`.
+pub(super) fn remove(path: &Path, tags: &Tags, is_json: bool, io: &mut Io) -> Result<()> {
+    let tree = RegistryTree::open(path, PushOptions::default())?;
+    for (name, tag) in tags {
+        tree.untag(name, tag)
+            .at(|| path.to_string_lossy().into_owned())?;
+        let name = format!("{name}:{tag}");
+        io.line(&match is_json {
+            true => json::line(&json!({ "Untagged": name }))?,
+            false => format!("Untagged: {}", escape::text(&name)),
+        })?;
+    }
+    Ok(())
+}

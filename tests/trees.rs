@@ -1,0 +1,667 @@
+//! Storage trees of a registry, read and written. The real server's opinion: `cross/trees.py`.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::common::build::{self, Files, Image, digest};
+use crate::common::pack::Pack;
+use crate::common::run::Room;
+
+fn app() -> Image {
+    build::image("demo:1")
+        .layer("d etc | f etc/a one")
+        .packed(Pack::Gzip)
+        .layer("f etc/b two")
+        .packed(Pack::Gzip)
+}
+
+fn tool() -> Image {
+    build::image("tool:2")
+        .layer("d etc | f etc/a one")
+        .packed(Pack::Gzip)
+        .layer("f x hello")
+        .packed(Pack::Gzip)
+}
+
+const V2: &str = "docker/registry/v2";
+
+fn data(digest: &str) -> String {
+    let hex = &digest["sha256:".len()..];
+    format!("{V2}/blobs/sha256/{}/{hex}/data", &hex[..2])
+}
+
+fn link(files: &mut Files, directory: &str, digest: &str) {
+    let hex = &digest["sha256:".len()..];
+    let path = format!("{V2}/repositories/{directory}/sha256/{hex}/link");
+    if !files.has(&path) {
+        files.add(&path, digest);
+    }
+}
+
+fn blob(files: &mut Files, bytes: &[u8]) -> String {
+    let digest = digest(bytes);
+    if !files.has(&data(&digest)) {
+        files.add(&data(&digest), bytes);
+    }
+    digest
+}
+
+/// Adds a manifest or index with a link of its repository.
+fn revision(files: &mut Files, repository: &str, bytes: &[u8]) -> String {
+    let digest = blob(files, bytes);
+    link(
+        files,
+        &format!("{repository}/_manifests/revisions"),
+        &digest,
+    );
+    digest
+}
+
+fn tag(files: &mut Files, repository: &str, tag: &str, digest: &str) {
+    let directory = format!("{repository}/_manifests/tags/{tag}");
+    link(files, &format!("{directory}/index"), digest);
+    files.add(
+        &format!("{V2}/repositories/{directory}/current/link"),
+        digest,
+    );
+}
+
+/// Adds an image as the server stores it, without a tag.
+fn push(files: &mut Files, repository: &str, image: &Image) -> String {
+    for bytes in image.blobs().into_iter().chain([image.config()]) {
+        let digest = blob(files, &bytes);
+        link(files, &format!("{repository}/_layers"), &digest);
+    }
+    revision(files, repository, &image.manifest())
+}
+
+fn tree() -> Files {
+    let mut files = Files::default();
+    let digest = push(&mut files, "library/demo", &app());
+    tag(&mut files, "library/demo", "1", &digest);
+    tag(&mut files, "library/demo", "latest", &digest);
+    let digest = push(&mut files, "team/tool", &tool());
+    tag(&mut files, "team/tool", "2", &digest);
+    files
+}
+
+fn room(files: &Files) -> Room {
+    let room = Room::new();
+    files.write_to(&room.path("tree"));
+    room
+}
+
+/// Files below a directory, with their contents.
+fn contents(top: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut work = vec![top.to_owned()];
+    while let Some(path) = work.pop() {
+        for entry in std::fs::read_dir(&path).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            match path.is_dir() {
+                true => work.push(path),
+                false => {
+                    let name = path.strip_prefix(top).expect("below").to_string_lossy();
+                    found.insert(name.into_owned(), std::fs::read(&path).expect("a file"));
+                }
+            }
+        }
+    }
+    found.remove(".imgkit.lock");
+    found
+}
+
+/// Codes of the findings about a tree.
+#[track_caller]
+fn codes(room: &Room, tree: &str, status: i32) -> Vec<String> {
+    let run = room.run(&format!("imgverify --format json {tree}"));
+    run.code(status);
+    let rows = run
+        .out()
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"));
+    let codes = rows.filter_map(|row: Value| Some(row["Code"].as_str()?.to_owned()));
+    codes.collect()
+}
+
+const LIST: &str = "--format '{{.Repository}}:{{.Tag}} {{.Digest}}'";
+
+#[test]
+fn a_tree_lists_every_tag_wherever_it_is_entered() {
+    let room = room(&tree());
+    let (demo, tool) = (app().manifest_digest(), tool().manifest_digest());
+    let expected = format!("demo:1 {demo}\ndemo:latest {demo}\nteam/tool:2 {tool}\n");
+    for path in [
+        "tree",
+        "tree/docker",
+        "tree/docker/registry",
+        "tree/docker/registry/v2",
+    ] {
+        room.run(&format!("imgls {LIST} {path}")).ok(&expected);
+        room.run(&format!("imgls {LIST} registry-tree:{path}"))
+            .ok(&expected);
+    }
+    for (name, rows) in [
+        ("tree:team/tool", format!("team/tool:2 {tool}\n")),
+        ("tree:library/demo:1", format!("demo:1 {demo}\n")),
+        (&*format!("tree@{tool}"), format!("team/tool:2 {tool}\n")),
+        (
+            &*format!("registry-tree:tree:team/tool@{tool}"),
+            format!("team/tool:2 {tool}\n"),
+        ),
+    ] {
+        room.run(&format!("imgls {LIST} {name}")).ok(&rows);
+    }
+    room.run("imginspect --format '{{.Id}}' tree:team/tool:2")
+        .ok(&format!("{}\n", self::tool().id()));
+    room.run("imgverify -q tree").ok("");
+    room.run("imgls tree:team/tool:3").code(2);
+    room.run("imgls registry-tree:.").code(2);
+}
+
+#[test]
+fn every_program_reads_a_tree() {
+    let room = room(&tree());
+    room.run("imgsave -o saved.tar tree:team/tool:2").ok("");
+    room.run(&format!("imgls {LIST} saved.tar"))
+        .ok(&format!("team/tool:2 {}\n", tool().manifest_digest()));
+    room.run("imgload --store store tree")
+        .ok("Loaded image: demo:1\nLoaded image: demo:latest\nLoaded image: team/tool:2\n");
+    room.run("imgdiff -q saved.tar tree:team/tool:2").ok("");
+    room.run("imgconvert tree:library/demo:1 oci:layout").ok("");
+    room.run("imgverify -q layout").ok("");
+    for line in [
+        "imgdf tree",
+        "imghistory tree:library/demo:1",
+        "imggraph tree",
+        "imgexport -o root.tar tree:library/demo:1",
+        "imgtag tree:library/demo:1 other:1",
+    ] {
+        room.run(line).code(0);
+    }
+}
+
+#[test]
+fn untagged_manifests_are_listed_on_request_and_referrers_go_along() {
+    let mut files = tree();
+    let old = build::image("").layer("f old old");
+    let untagged = push(&mut files, "library/demo", &old);
+    let about = build::descriptor(
+        "application/vnd.oci.image.manifest.v1+json",
+        &app().manifest(),
+    );
+    let statement = blob(&mut files, b"{}");
+    link(&mut files, "library/demo/_layers", &statement);
+    let referrer = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "artifactType": "application/vnd.example",
+        "config": build::descriptor("application/vnd.oci.empty.v1+json", b"{}"),
+        "layers": [],
+        "subject": about,
+    });
+    let referrer = revision(&mut files, "library/demo", referrer.to_string().as_bytes());
+    let room = room(&files);
+    let rows = room.run(&format!("imgls {LIST} tree"));
+    assert_eq!(rows.out().lines().count(), 3, "{rows}");
+    room.run(&format!("imgls -a {LIST} tree"))
+        .says(&format!("<none>:<none> {untagged}\n"));
+    room.run(&format!("imgls -a {LIST} tree")).says(&referrer);
+    // A push takes the referrer along, with a tag by which clients find it.
+    room.run("imgpush -q tree:library/demo:1 other").code(0);
+    let fallback = app().manifest_digest().replace(':', "-");
+    let path =
+        format!("other/{V2}/repositories/library/demo/_manifests/tags/{fallback}/current/link");
+    let index = std::fs::read_to_string(room.path(&path)).expect("the fallback tag");
+    let index = std::fs::read(room.path(&format!("other/{}", data(&index)))).expect("an index");
+    let index: Value = serde_json::from_slice(&index).expect("JSON");
+    assert_eq!(index["manifests"][0]["digest"], *referrer);
+    assert_eq!(
+        index["manifests"][0]["artifactType"],
+        "application/vnd.example"
+    );
+    room.run("imgpush -q --no-referrers tree:library/demo:1 alone")
+        .code(0);
+    assert!(!room.path(&path.replacen("other", "alone", 1)).exists());
+    room.run("imgverify -q other").ok("");
+}
+
+#[test]
+fn damaged_trees_are_reported() {
+    let link_of = |kind: &str, digest: &str| {
+        format!(
+            "{V2}/repositories/team/tool/{kind}/sha256/{}/link",
+            &digest[7..]
+        )
+    };
+    let (config, manifest, blobs) = (tool().id(), tool().manifest_digest(), tool().blobs());
+    let layer = digest(&blobs[1]);
+    let current = format!("{V2}/repositories/team/tool/_manifests/tags/2/current/link");
+    let history = format!(
+        "{V2}/repositories/team/tool/_manifests/tags/2/index/sha256/{}/link",
+        &manifest[7..]
+    );
+    type Damage<'a> = Box<dyn Fn(&mut Files) + 'a>;
+    let cases: [(&str, i32, Damage<'_>); 8] = [
+        (
+            "missing-link",
+            1,
+            Box::new(|files| {
+                files.remove(&link_of("_layers", &config));
+            }),
+        ),
+        (
+            "missing-link",
+            1,
+            Box::new(|files| {
+                files.remove(&link_of("_manifests/revisions", &manifest));
+            }),
+        ),
+        (
+            "dangling-link",
+            1,
+            Box::new(|files| {
+                files.remove(&data(&layer));
+            }),
+        ),
+        (
+            "link-mismatch",
+            1,
+            Box::new(|files| {
+                files.put(&link_of("_layers", &layer), config.clone());
+            }),
+        ),
+        (
+            "link-newline",
+            0,
+            Box::new(|files| {
+                files.put(&link_of("_layers", &layer), format!("{layer}\n"));
+            }),
+        ),
+        (
+            "unlinked-blob",
+            0,
+            Box::new(|files| {
+                blob(files, b"nothing");
+            }),
+        ),
+        (
+            "tag-without-index",
+            0,
+            Box::new(|files| {
+                files.remove(&history);
+            }),
+        ),
+        (
+            "abandoned-upload",
+            0,
+            Box::new(|files| {
+                let upload = format!("{V2}/repositories/team/tool/_uploads/1/startedat");
+                files.add(&upload, "2024-01-01T00:00:00Z");
+            }),
+        ),
+    ];
+    for (code, status, damage) in cases {
+        let mut files = tree();
+        damage(&mut files);
+        let room = room(&files);
+        let found = codes(&room, "tree", status);
+        assert!(found.iter().any(|found| found == code), "{code}: {found:?}");
+    }
+    for text in ["", "no digest", "sha256:12", &"a".repeat(100_000)] {
+        let mut files = tree();
+        files.put(&current, text);
+        let room = room(&files);
+        let run = room.run(&format!("imgls {LIST} tree"));
+        run.code(2).says("demo:1");
+        assert!(!run.out().contains("tool"), "{run}");
+        assert!(run.err().contains("current/link"), "{run}");
+    }
+}
+
+#[test]
+fn hostile_trees_lead_nowhere() {
+    let files = tree();
+    let room = room(&files);
+    let v2 = room.path("tree").join(V2);
+    room.write("secret", tool().manifest_digest().as_bytes());
+    // A repository that is a loop, a tag that is a link, a link to a link outside, and names that are none.
+    symlink("..", v2.join("repositories/loop")).expect("a link");
+    symlink(
+        "../../../..",
+        v2.join("repositories/team/tool/_manifests/tags/up"),
+    )
+    .expect("a link");
+    let tags = v2.join("repositories/team/tool/_manifests/tags");
+    std::fs::create_dir_all(tags.join("out/current")).expect("a directory");
+    symlink(room.path("secret"), tags.join("out/current/link")).expect("a link");
+    std::fs::create_dir_all(tags.join("a b/current")).expect("a directory");
+    std::fs::create_dir_all(v2.join("repositories/UPPER/_manifests/tags")).expect("a directory");
+    let run = room.run(&format!("imgls {LIST} tree"));
+    run.code(2);
+    assert_eq!(run.out().lines().count(), 3, "{run}");
+    assert!(run.err().contains("tags/out/current/link"), "{run}");
+    assert!(
+        run.err()
+            .contains("repositories/UPPER: invalid name, ignored"),
+        "{run}"
+    );
+    // What is written does not go through a link either.
+    std::fs::create_dir(room.path("outside")).expect("a directory");
+    symlink(room.path("outside"), v2.join("repositories/gone")).expect("a link");
+    room.run("imgpush --as gone:1 tree:library/demo:1 tree")
+        .code(2);
+    assert!(contents(&room.path("outside")).is_empty());
+    // Two million links are enough.
+    room.run("imgls --limit links=3 tree").code(2);
+    room.run("imgls --limit repositories=1 tree").code(2);
+}
+
+#[test]
+fn a_push_makes_what_the_server_would_and_a_second_one_nothing() {
+    let room = Room::new();
+    build::oci(&[&app(), &tool().named("team/tool:2")]).write_to(&room.path("layout"));
+    let run = room.run("imgpush layout registry-tree:tree");
+    let line = |image: &Image, tag: &str| {
+        format!(
+            "{tag}: digest: {} size: {}\n",
+            image.manifest_digest(),
+            image.manifest().len()
+        )
+    };
+    assert_eq!(
+        run.out(),
+        line(&app(), "1") + &line(&tool(), "2") + &line(&tool(), "2"),
+        "{run}"
+    );
+    assert!(
+        run.err()
+            .contains("imgpush: The push refers to repository [library/demo]\n"),
+        "{run}"
+    );
+    assert!(run.err().contains(": Pushed\n"), "{run}");
+    let mut files = Files::default();
+    let digest = push(&mut files, "library/demo", &app());
+    tag(&mut files, "library/demo", "1", &digest);
+    for repository in ["library/tool", "team/tool"] {
+        let digest = push(&mut files, repository, &tool());
+        tag(&mut files, repository, "2", &digest);
+    }
+    let wanted = self::room(&files);
+    let first = contents(&room.path("tree"));
+    assert_eq!(first, contents(&wanted.path("tree")));
+    let inodes = |room: &Room| -> Vec<u64> {
+        let names = contents(&room.path("tree")).into_keys();
+        names
+            .map(|name| {
+                std::fs::metadata(room.path("tree").join(name))
+                    .expect("a file")
+                    .ino()
+            })
+            .collect()
+    };
+    let before = inodes(&room);
+    let run = room.run("imgpush --format json layout tree");
+    for line in run.out().lines() {
+        let row: Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(
+            (&row["BlobsNew"], &row["BytesNew"]),
+            (&json!(0), &json!(0)),
+            "{run}"
+        );
+        assert_eq!(row["Replaced"], Value::Null, "{run}");
+    }
+    assert!(run.err().contains("Layer already exists"), "{run}");
+    assert_eq!(
+        (inodes(&room), contents(&room.path("tree"))),
+        (before, first)
+    );
+    room.run("imgverify -q tree").ok("");
+}
+
+#[test]
+fn tags_move_or_stay_and_history_is_kept() {
+    let room = Room::new();
+    build::oci(&[&app()]).write_to(&room.path("one"));
+    let other = build::image("demo:1").layer("f x other").packed(Pack::Gzip);
+    build::oci(&[&other]).write_to(&room.path("two"));
+    room.run("imgpush -q one tree").code(0);
+    let before = contents(&room.path("tree"));
+    room.run("imgpush -q --dry-run two tree").code(0);
+    assert_eq!(contents(&room.path("tree")), before);
+    room.run("imgpush -q --no-clobber two tree").code(1);
+    room.run(&format!("imgls {LIST} tree"))
+        .ok(&format!("demo:1 {}\n", app().manifest_digest()));
+    let run = room.run("imgpush -q --format json two tree");
+    run.code(0)
+        .says(&format!("\"Replaced\":\"{}\"", app().manifest_digest()));
+    room.run(&format!("imgls {LIST} tree"))
+        .ok(&format!("demo:1 {}\n", other.manifest_digest()));
+    let history = room
+        .path("tree")
+        .join(V2)
+        .join("repositories/library/demo/_manifests/tags/1/index/sha256");
+    assert_eq!(std::fs::read_dir(history).expect("the history").count(), 2);
+    // A blob of the wrong size is damage, and nothing is written over it.
+    let path = room.path("tree").join(data(&other.id()));
+    std::fs::write(&path, "short").expect("a file");
+    let run = room.run("imgpush -q two tree");
+    run.code(2);
+    assert!(run.err().contains("size mismatch"), "{run}");
+    assert_eq!(std::fs::read(&path).expect("a file"), b"short");
+}
+
+#[test]
+fn names_in_a_tree() {
+    let room = Room::new();
+    build::oci(&[&app()
+        .named("quay.io/team/demo:3")
+        .named("host.example:5000/x:1")])
+    .write_to(&room.path("layout"));
+    let pushed = |line: &str, names: &[&str]| {
+        let _ = std::fs::remove_dir_all(room.path("tree"));
+        room.run(line).code(0);
+        let rows = room.run("imgls --format '{{.Repository}}:{{.Tag}}' tree");
+        assert_eq!(
+            rows.out().lines().collect::<Vec<_>>(),
+            names,
+            "{line}\n{rows}"
+        );
+    };
+    pushed("imgpush -q layout tree", &["demo:1", "team/demo:3", "x:1"]);
+    pushed("imgpush -q --as app:9 layout tree", &["app:9"]);
+    pushed(
+        "imgpush -q --prefix mirror layout:quay.io/team/demo:3 tree",
+        &["mirror/team/demo:3"],
+    );
+    pushed(
+        "imgpush -q --keep-host layout:quay.io/team/demo:3 tree",
+        &["quay.io/team/demo:3"],
+    );
+    pushed(
+        "imgconvert -q layout:demo:1 registry-tree:tree:app:7",
+        &["app:7"],
+    );
+    // Names of another tree are exact: app is not library/app.
+    room.run("imgpush -q tree copy").code(0);
+    assert!(room.path("copy").join(V2).join("repositories/app").is_dir());
+    room.run("imgpush -q --keep-host layout tree").code(2);
+    room.run("imgpush -q --as UPPER layout tree").code(2);
+    // Two images with one name are refused before anything is written.
+    build::oci(&[&tool()]).write_to(&room.path("other"));
+    room.run("imgpush -q --as one:1 layout other new").code(2);
+    assert!(!room.path("new").exists());
+    room.write("file", b"text");
+    std::fs::create_dir(room.path("full")).expect("a directory");
+    room.write("full/file", b"text");
+    for target in ["file", "full"] {
+        room.run(&format!("imgpush -q layout {target}")).code(2);
+    }
+}
+
+#[test]
+fn indexes_come_with_all_their_platforms() {
+    let room = Room::new();
+    let (amd, arm) = (app(), tool().platform("linux/arm64"));
+    build::multi("multi:1", &[&amd, &arm], &[]).write_to(&room.path("multi"));
+    build::multi("multi:1", &[&amd], &["linux/arm64"]).write_to(&room.path("sparse"));
+    room.run("imgpush -q multi tree").code(0);
+    assert_eq!(codes(&room, "tree", 0), ["gc-would-remove"]);
+    let digest = |path: &str| {
+        room.run(&format!("imgls --format '{{{{.Digest}}}}' {path}"))
+            .out()
+            .to_owned()
+    };
+    assert_eq!(digest("tree"), digest("multi"));
+    let run = room.run("imgpush sparse other");
+    run.code(0);
+    assert!(run.err().contains("is missing"), "{run}");
+    room.run("imgpush -q --require-all-platforms sparse third")
+        .code(2);
+    room.run("imgpush -q --platform linux/arm64 multi fourth")
+        .code(0);
+    room.run("imgls --format '{{.Digest}}' fourth")
+        .ok(&format!("{}\n", arm.manifest_digest()));
+}
+
+#[test]
+fn uncompressed_layers_of_docker_archives_are_compressed() {
+    let image = build::image("demo:1").layer("f etc/a one");
+    let room = Room::with("app.tar", &build::docker(&[&image]));
+    room.run("imgpush -q app.tar tree").code(0);
+    room.run("imgpush -q --compression none app.tar none")
+        .code(0);
+    let first = |tree: &str| {
+        let layer = room.run(&format!("imginspect --raw manifest {tree}:demo:1"));
+        let manifest: Value = serde_json::from_slice(&layer.stdout).expect("a manifest");
+        manifest["layers"][0]["mediaType"]
+            .as_str()
+            .expect("a media type")
+            .to_owned()
+    };
+    assert_eq!(first("tree"), "application/vnd.oci.image.layer.v1.tar+gzip");
+    assert_eq!(first("none"), "application/vnd.oci.image.layer.v1.tar");
+    room.run("imginspect --format '{{.Id}}' tree:demo:1")
+        .ok(&format!("{}\n", image.id()));
+}
+
+#[test]
+fn pull_adds_to_the_store() {
+    let room = room(&tree());
+    let digest = tool().manifest_digest();
+    let pull = |status: &str| {
+        room.run("imgpull --store store tree:team/tool:2")
+            .ok(&format!(
+                "Digest: {digest}\nStatus: {status} team/tool:2\nteam/tool:2\n"
+            ));
+    };
+    pull("Downloaded newer image for");
+    pull("Image is up to date for");
+    room.run("imgpull -q --store store tree:library/demo")
+        .ok("library/demo:latest\n");
+    room.run("imgpull -q -a --store store tree:library/demo")
+        .ok("library/demo:1\nlibrary/demo:latest\n");
+    let run = room.run("imgpull --store store tree:team/tol:2");
+    run.is(
+        1,
+        "",
+        "imgpull: tree: no such image 'team/tol:2': available: tree:demo:1 and tree:team/tool:2\nhint: the closest name is tree:team/tool:2\n",
+    );
+    room.run("imgpull --store store ./none:team/tool:2").code(2);
+    room.run("imgverify -q store").ok("");
+}
+
+#[test]
+fn tags_are_added_and_removed() {
+    let room = room(&tree());
+    let list = |expected: &str| {
+        room.run("imgls --format '{{.Repository}}:{{.Tag}}' tree")
+            .ok(expected);
+    };
+    room.run("imgtag tree:team/tool:2 team/other:3").ok("");
+    list("demo:1\ndemo:latest\nteam/other:3\nteam/tool:2\n");
+    room.run("imgrm tree:team/tool:2 tree:library/demo")
+        .ok("Untagged: team/tool:2\nUntagged: library/demo:latest\n");
+    list("demo:1\nteam/other:3\n");
+    room.run("imgverify -q tree").ok("");
+    room.run("imgrm tree:team/tool:2").code(2);
+    room.run("imgrm tree").code(2);
+}
+
+#[test]
+fn a_prune_removes_what_nothing_needs_and_nothing_else() {
+    let mut files = tree();
+    let old = build::image("").layer("f old old").packed(Pack::Gzip);
+    let untagged = push(&mut files, "library/demo", &old);
+    blob(&mut files, b"nothing needs this");
+    let room = room(&files);
+    let blobs = |room: &Room| {
+        let files = contents(&room.path("tree")).into_keys();
+        files.filter(|name| name.ends_with("/data")).count()
+    };
+    let before = contents(&room.path("tree"));
+    let count = blobs(&room);
+    room.run("imgprune --dry-run tree")
+        .ok("Would reclaim: 18B\n");
+    assert_eq!(contents(&room.path("tree")), before);
+    room.run("imgprune --force tree")
+        .ok("Total reclaimed space: 18B\n");
+    assert_eq!(blobs(&room), count - 1);
+    room.run("imgprune --all --force tree")
+        .says(&format!("deleted: {untagged}\n"));
+    let wanted = contents(&self::room(&tree()).path("tree"));
+    assert_eq!(contents(&room.path("tree")), wanted);
+    room.run("imgprune --force store").code(2);
+}
+
+#[test]
+fn a_prune_follows_indexes_and_waits_for_uploads() {
+    let room = Room::new();
+    let (amd, arm) = (app(), tool().platform("linux/arm64"));
+    build::multi("multi:1", &[&amd, &arm], &[]).write_to(&room.path("multi"));
+    room.run("imgpush -q multi tree").code(0);
+    let before = contents(&room.path("tree"));
+    room.run("imgprune --all --force tree")
+        .ok("Total reclaimed space: 0B\n");
+    assert_eq!(contents(&room.path("tree")), before);
+    let upload = room
+        .path("tree")
+        .join(V2)
+        .join("repositories/library/multi/_uploads/1");
+    std::fs::create_dir_all(upload).expect("a directory");
+    let run = room.run("imgprune --dry-run tree");
+    run.code(2);
+    assert!(run.err().contains("an upload may be in work"), "{run}");
+    room.run("imgprune --force tree").code(0);
+}
+
+#[test]
+fn a_tar_of_the_tree_is_a_push() {
+    let room = Room::new();
+    build::oci(&[&app(), &tool()]).write_to(&room.path("layout"));
+    room.run("imgpush -q layout tree").code(0);
+    room.run("imgpush -q --tree-tar tree.tar layout").code(0);
+    let piped = room.run("imgpush -q --tree-tar - layout");
+    assert_eq!(
+        piped.code(0).stdout,
+        std::fs::read(room.path("tree.tar")).expect("the tar")
+    );
+    let unpacked = room.path("unpacked");
+    let mut tar = tar::Archive::new(&piped.stdout[..]);
+    let mut names = Vec::new();
+    for entry in tar.entries().expect("entries") {
+        let entry = entry.expect("an entry");
+        names.push(entry.path().expect("a path").to_string_lossy().into_owned());
+    }
+    let at = |end: &str| names.iter().rposition(|name| name.ends_with(end));
+    assert!(at("/data") < at("/current/link"), "{names:?}");
+    std::fs::create_dir_all(&unpacked).expect("a directory");
+    tar::Archive::new(&piped.stdout[..])
+        .unpack(&unpacked)
+        .expect("unpacked");
+    assert_eq!(contents(&unpacked), contents(&room.path("tree")));
+    room.run("imgpush -q layout").code(2);
+}

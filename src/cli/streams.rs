@@ -240,7 +240,7 @@ pub fn temporary_directory(output: Option<&Path>) -> PathBuf {
 const COMPARED: usize = 10_000;
 
 /// Returns a hint for a file that does not exist: the only one in its directory whose name differs by one character, or
-/// by two.
+/// by two of at least six.
 fn nearest_file(error: &Error) -> Option<String> {
     let typed = match error.fault() {
         Fault::NotFound { wanted, .. } => wanted.as_str(),
@@ -262,7 +262,8 @@ fn nearest_file(error: &Error) -> Option<String> {
     let files = std::fs::read_dir(listed).ok()?.flatten().take(COMPARED);
     let files = files.filter_map(|entry| entry.file_name().into_string().ok());
     let near = files.map(|file| (distance(&file, name), file));
-    let mut near: Vec<(usize, String)> = near.filter(|(far, _)| *far <= 2).collect();
+    let limit = if name.len() < 6 { 1 } else { 2 };
+    let mut near: Vec<(usize, String)> = near.filter(|(far, _)| *far <= limit).collect();
     near.sort_unstable();
     match &near[..] {
         [(far, file), rest @ ..] if rest.first().is_none_or(|(next, _)| next > far) => {

@@ -811,7 +811,7 @@ fn a_hundred_programs_at_once() {
         let absent = line.starts_with("imgtag") || line.starts_with("imgrm");
         match output.status.code() {
             Some(0) => {}
-            Some(2) if absent => assert!(said.contains("no image"), "{line}: {said}"),
+            Some(2) if absent => assert!(said.contains("no such file or image"), "{line}: {said}"),
             code => panic!("{line}: {code:?}: {said}"),
         }
     }

@@ -98,12 +98,12 @@ fn every_kind_of_change_is_told() {
         (
             &["f a x"],
             &["d a | f a/b y"],
-            &["C /a\ttype file -> folder, mode 0644 -> 0755", "A /a/b"],
+            &["C /a\ttype file -> directory, mode 0644 -> 0755", "A /a/b"],
         ),
         (
             &["d a | f a/b y"],
             &["f a x"],
-            &["C /a\ttype folder -> file, mode 0755 -> 0644", "D /a/b"],
+            &["C /a\ttype directory -> file, mode 0755 -> 0644", "D /a/b"],
         ),
         (&["p a"], &["f a x"], &["C /a\ttype fifo -> file"]),
         // Hard links: what became one file, and what stopped being one.

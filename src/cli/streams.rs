@@ -263,7 +263,8 @@ fn nearest_file(error: &Error) -> Option<String> {
     let files = files.filter_map(|entry| entry.file_name().into_string().ok());
     let near = files.map(|file| (distance(&file, name), file));
     let limit = if name.len() < 6 { 1 } else { 2 };
-    let mut near: Vec<(usize, String)> = near.filter(|(far, _)| *far <= limit).collect();
+    let mut near: Vec<(usize, String)> =
+        near.filter(|(far, _)| (1..=limit).contains(far)).collect();
     near.sort_unstable();
     match &near[..] {
         [(far, file), rest @ ..] if rest.first().is_none_or(|(next, _)| next > far) => {

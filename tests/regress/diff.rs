@@ -569,7 +569,7 @@ fn waste_is_shown_as_a_page() {
     let page = room.run("imgdiff --format html --waste a.tar");
     let page = page.code(0).out();
     assert!(page.contains("<title>imgdiff: waste in a.tar</title>"));
-    assert!(page.contains("<h3>wasted</h3><p class=\"big\">35 B</p><p class=\"sub\">35 bytes</p>"));
+    assert!(page.contains("<h3>wasted</h3><p class=\"big\">35B</p><p class=\"sub\">35 bytes</p>"));
     // The files of the first layer have 10 + 20 + 5 + 5 bytes.
     for (id, size, command) in [
         ("n1", "40B, 35B wasted", "RUN &lt;i&gt;one"),

@@ -192,7 +192,8 @@ fn interrupt(line: &str, inputs: &Room) -> usize {
 
 #[test]
 fn an_interrupt_at_any_moment_leaves_nothing() {
-    for name in PROGRAMS {
+    // imgkit runs the others.
+    for name in PROGRAMS.into_iter().filter(|name| *name != "imgkit") {
         let is_here = LINES
             .iter()
             .any(|line| line.split(' ').next() == Some(name));

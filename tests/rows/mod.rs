@@ -234,7 +234,9 @@ impl Case {
             let start = format!("{program}: ");
             let named = err.lines().any(|line| {
                 let rest = line.strip_prefix(&start);
-                rest.is_some_and(|rest| rest.contains(place))
+                // An image that is not in a store is named itself.
+                let is_named = |rest: &str| rest.ends_with("': no such file or image");
+                rest.is_some_and(|rest| rest.contains(place) || is_named(rest))
             });
             if !named {
                 return Err(format!("no line names {place}"));

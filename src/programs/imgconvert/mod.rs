@@ -66,7 +66,8 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             file.commit()?;
         } else if args.digest_map.is_some() {
             output::print_digest_map(&converted.changes, io)?;
-        } else if args.reporting.is_json() {
+        }
+        if args.reporting.is_json() {
             cli::report(&converted.listed, destination.path(), io)?;
         }
         Ok(Verdict::Yes)

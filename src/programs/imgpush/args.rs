@@ -21,25 +21,25 @@ pub struct Args {
     #[arg(long, value_name = "PREFIX")]
     pub prefix: Option<String>,
     /// Keep the host of a name as the first part of its repository
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub keep_host: bool,
     /// Push all tags of a name without a tag, not only latest
     #[arg(short, long)]
     pub all_tags: bool,
     /// Leave out manifests that refer to the images: signatures, attestations, SBOMs
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub no_referrers: bool,
     /// Keep existing tags; do not overwrite them
     #[arg(long)]
     pub no_clobber: bool,
     /// Fail if an index lists a manifest that is missing
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub require_all_platforms: bool,
     /// Verify the digests of existing blobs, not only their sizes
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub verify_existing: bool,
     /// Owner and group of new files and directories (default: those of the directory that they are in)
-    #[arg(long, value_name = "UID:GID", value_parser = owner_arg)]
+    #[arg(long, value_name = "UID:GID", value_parser = owner_arg, hide_short_help = true)]
     pub owner: Option<(u32, u32)>,
     /// Show what would be pushed without writing it
     #[arg(long)]

@@ -79,17 +79,19 @@ impl StoreIndex {
         let path = store.join("index.json");
         let context = || "index.json".to_owned();
         let empty = json!({"schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": []});
-        let (value, written, changed) = match crate::blob::open_regular(&path, false) {
-            Ok(file) => {
+        let file = match crate::blob::open_regular(&path, false) {
+            Ok(file) => Some(file),
+            // Another program may have created it since.
+            Err(_) if path.exists() => Some(crate::blob::open_regular(&path, false).at(context)?),
+            Err(_) => None,
+        };
+        let (value, written, changed) = match file {
+            Some(file) => {
                 let bytes = FileRange::whole(file)?.bytes(Limits::of_store().document)?;
                 let value = parse_known(&bytes).at(context)?;
                 (value, json::parse_exact(&bytes).at(context)?, false)
             }
-            Err(error) if !path.exists() => {
-                let _ = error;
-                (empty.clone(), empty, true)
-            }
-            Err(error) => return Err(error.at(context())),
+            None => (empty.clone(), empty, true),
         };
         GoType::MANIFEST.check(&value).at(context)?;
         let entries = {

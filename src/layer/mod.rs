@@ -49,8 +49,10 @@ pub(crate) use input::Recorder;
 pub use input::{FileInput, StreamInput, TarInput};
 pub use metadata::{EntryKind, Metadata, Mtime, Xattr};
 pub use notes::{NoteCount, NoteKind, Notes};
+#[cfg(feature = "base")]
+pub(crate) use path::parent;
 pub use path::{CleanPath, clean_path};
-pub(crate) use path::{common_components, common_prefix, parent};
+pub(crate) use path::{common_components, common_prefix};
 pub use scan::{GzipHeader, Scan, scan, sniffable};
 pub use summary::LayerSummary;
 pub use trace::Trace;

@@ -73,7 +73,7 @@ pub fn installed(side: &mut Side, loading: &Loading) -> Result<Packages> {
 /// Differences of the packages of two sides, and the faults of their databases, each with the name of its side.
 ///
 /// # Errors
-/// As [`installed`].
+/// As reading contents; `Limit` for databases of more than a gigabyte.
 pub fn packages_of(
     sides: &mut [Side],
     loading: &Loading,

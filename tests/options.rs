@@ -261,7 +261,11 @@ fn every_option_has_its_effect_or_is_refused_beside_every_other() {
         ))
         .code(0);
     }
-    for (archive, name) in [("b.tar", "demo:1"), ("multi.tar", "multi:1")] {
+    for (archive, name) in [
+        ("b.tar", "demo:1"),
+        ("a.tar", "demo:2"),
+        ("multi.tar", "multi:1"),
+    ] {
         room.run(&format!(
             "imgpush -q --as {name} inputs/{archive} fresh/tree"
         ))

@@ -232,11 +232,15 @@ impl Case {
                 false => self.input.place(),
             };
             let start = format!("{program}: ");
-            let named = err.lines().any(|line| {
-                let rest = line.strip_prefix(&start);
-                // An image that is not in a store is named itself.
-                let is_named = |rest: &str| rest.ends_with("': no such file or image");
-                rest.is_some_and(|rest| rest.contains(place) || is_named(rest))
+            let named = err.lines().any(|said| {
+                let rest = said.strip_prefix(&start);
+                // A name that is not in the store is named as it was typed.
+                let is_typed = |rest: &str| {
+                    let words = line.split(' ').skip(1);
+                    let mut typed = words.map(|word| format!("'{word}': no such file or image"));
+                    line.contains(" --store ") && typed.any(|typed| rest == typed)
+                };
+                rest.is_some_and(|rest| rest.contains(place) || is_typed(rest))
             });
             if !named {
                 return Err(format!("no line names {place}"));

@@ -24,8 +24,8 @@
 //! | [`cli`] | arguments, streams, exit statuses | all above |
 //! | [`programs`] | the programs: arguments, man page, operation and output of each | all above |
 //!
-//! What serves all modules ([`escape`], [`limits`], [`parallel`], [`index_vec`], [`error`]) is used by all that come
-//! after it. A test reads this table and compares it with the imports.
+//! Modules that serve all others ([`escape`], [`limits`], [`parallel`], [`index_vec`], [`error`]) are used by all that come
+//! after them. A test reads this table and compares it with the imports.
 //!
 //! For contributors: `src/README.md` has the modules as a picture, the way of a byte from file to output, and the files
 //! that each kind of change touches; `tests/README.md` describes the tests.

@@ -46,7 +46,7 @@ pub struct Args {
     /// The contents are those of the layers. Implies --dockerfile.
     #[arg(long, conflicts_with_all = TABLE, help_heading = "Dockerfile")]
     pub annotate: bool,
-    /// Where to search the base image; repeatable
+    /// Search the base image here; repeatable
     ///
     /// An image, an archive or a directory of archives; implies --dockerfile. A name alone is searched in the local
     /// store, which is not used otherwise: the Dockerfile of an image is the same on

@@ -18,7 +18,7 @@ use crate::escape;
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// What makes one kind of page.
+/// Parts of one kind of page.
 #[derive(Debug, Clone, Copy)]
 pub struct Page<'a> {
     /// Style sheets of the page, after the shared one.

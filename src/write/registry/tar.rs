@@ -1,4 +1,4 @@
-//! The same files as a tar, in the order in which they are written to a tree: unpacking it at the root is a push.
+//! Files of a push as a tar, in the order in which they are written to a tree: unpacking it at the root is a push.
 
 use std::collections::{BTreeMap, BTreeSet};
 

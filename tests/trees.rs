@@ -129,6 +129,34 @@ fn codes(room: &Room, tree: &str, status: i32) -> Vec<String> {
 
 const LIST: &str = "--format '{{.Repository}}:{{.Tag}} {{.Digest}}'";
 
+/// Uncompressed layers of archives with manifests were compressed for a tree, which changed the digests.
+#[test]
+fn manifests_keep_their_digests_beside_images_without_one() {
+    let base = || build::image("").layer("f base same");
+    let old = base().named("old:1").layer("f a old");
+    let new = base().named("new:1").layer("f a new");
+    let room = Room::with("old.tar", &build::docker(&[&old]));
+    room.write("new.tar", &build::docker25(&[&new]).tar());
+    let of_new = format!("new:1 {}", new.manifest_digest());
+    for line in [
+        "imgpush -q new.tar tree",
+        "imgconvert -q new.tar registry-tree:converted",
+        "imgpush -q old.tar new.tar both",
+    ] {
+        room.run(line).code(0);
+        let tree = line.rsplit([' ', ':']).next().expect("a tree");
+        let listed = room.run(&format!("imgls {LIST} {tree}"));
+        listed.code(0).says(&of_new);
+        room.run(&format!("imgverify -q {tree}")).code(0);
+    }
+    // The layer that only the image without a manifest has is compressed.
+    let stored = |image: &Image, layer: usize| {
+        let data = data(&image.diff_ids()[layer]);
+        room.path(&format!("both/{data}")).exists()
+    };
+    assert!(stored(&new, 0) && stored(&new, 1) && !stored(&old, 1));
+}
+
 #[test]
 fn a_tree_lists_every_tag_wherever_it_is_entered() {
     let room = room(&tree());

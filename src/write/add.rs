@@ -271,6 +271,7 @@ impl Bundle {
             why,
         });
         self.manifests.insert(digest.clone());
+        self.new_manifests.insert(digest.clone());
         self.push(&digest, manifest.len() as u64, Source::Document(manifest));
         self.push(
             id,

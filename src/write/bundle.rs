@@ -24,6 +24,8 @@ pub struct Bundle {
     pub(super) blobs: Vec<BlobOut>,
     pub(super) by_digest: HashMap<Digest, usize>,
     pub(super) manifests: HashSet<Digest>,
+    /// Those of `manifests` that were made for images without one.
+    pub(super) new_manifests: HashSet<Digest>,
     /// Further copies of layers that were hashed: their digests and addresses.
     pub(super) copies: HashSet<(Digest, (u64, u64))>,
     /// Changes from the input, with their reasons.
@@ -69,13 +71,29 @@ impl Bundle {
             .unwrap_or_else(|| output::descriptor("", digest, 0))
     }
 
+    /// Tests if a manifest was made for an image without one, so that no digest of it is known to anybody.
+    pub fn has_new_manifests(&self) -> bool {
+        !self.new_manifests.is_empty()
+    }
+
     /// The layers of all images, also of platforms below an index, each with its diff ID.
     ///
     /// # Errors
     /// `Schema` and `LayerCount` for a config that does not match its manifest.
     pub(super) fn layers(&self) -> Result<Vec<(Descriptor, Digest)>> {
+        self.layers_of(self.manifest_digests())
+    }
+
+    /// The layers of the images with these manifests, each with its diff ID.
+    ///
+    /// # Errors
+    /// As [`Bundle::layers`].
+    pub(super) fn layers_of(
+        &self,
+        manifests: impl IntoIterator<Item = Digest>,
+    ) -> Result<Vec<(Descriptor, Digest)>> {
         let mut layers = Vec::new();
-        for digest in self.manifest_digests() {
+        for digest in manifests {
             let Some(BlobOut {
                 source: Source::Document(bytes),
                 ..

@@ -59,7 +59,7 @@ pub(super) fn convert(opened: &Opened, request: &Request<'_>, io: &mut Io) -> Re
     if destination.is_docker_legacy() && recode.compression.is_none() {
         recode.compression = Some(Compression::None);
     }
-    if destination.is_registry() && source.docker.is_some() && !request.keep_digests {
+    if destination.is_registry() && bundle.has_new_manifests() && !request.keep_digests {
         recode.uncompressed = Some(Compression::Gzip);
     }
     let meter = Meter::default();

@@ -32,10 +32,10 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         let path = target.path();
         let mut recode = args.packing.recode(&args.common)?;
         let opened = open(args, &target, io)?;
-        if opened.iter().any(|opened| opened.archive.docker.is_some()) {
+        let bundle = collect(args, &opened)?;
+        if bundle.has_new_manifests() {
             recode.uncompressed = Some(Compression::Gzip);
         }
-        let bundle = collect(args, &opened)?;
         let meter = Meter::default();
         let mut recoding = recode.changes_layers().then(|| {
             let total = archive::size(&bundle);
@@ -121,24 +121,22 @@ fn open(args: &Args, target: &Target<'_>, io: &Io) -> Result<Vec<Opened>> {
 fn collect(args: &Args, opened: &[Opened]) -> Result<Bundle> {
     let mut bundle = Bundle::default();
     let platform = args.common.platform.as_ref();
+    let mut selected = Vec::with_capacity(opened.len());
     for opened in opened {
-        let (archive, place) = (&opened.archive, || opened.archive.place.clone());
         let chosen = match args.all_tags {
             true => opened.chosen()?,
             false => opened.chosen_tag()?,
         };
-        write::save(&mut bundle, archive, &chosen, platform, None).at(place)?;
+        let archive = &opened.archive;
+        write::save(&mut bundle, archive, &chosen, platform, None).at(|| archive.place.clone())?;
+        selected.push((archive, chosen));
     }
     let own = bundle.listed.len();
     if !args.no_referrers {
-        for opened in opened {
-            let (archive, place) = (&opened.archive, || opened.archive.place.clone());
-            let chosen = match args.all_tags {
-                true => opened.chosen()?,
-                false => opened.chosen_tag()?,
-            };
+        for (archive, chosen) in selected {
             let referrers = archive.referrers_of(&chosen);
-            write::save(&mut bundle, archive, &referrers, None, None).at(place)?;
+            write::save(&mut bundle, archive, &referrers, None, None)
+                .at(|| archive.place.clone())?;
         }
     }
     names::change(&mut bundle, own, args)?;

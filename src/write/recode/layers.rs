@@ -1,7 +1,7 @@
 //! Layers recompressed, or rewritten without the differences between builds.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -74,6 +74,14 @@ impl Bundle {
     /// Distinct layers that differ from the options, the largest first.
     fn layers_to_convert(&self, recode: &Recode) -> Result<Vec<Stored>> {
         let mut work: Vec<Stored> = Vec::new();
+        // A manifest that an image had keeps its digest, also where a new one shares layers with it.
+        let mut kept = HashSet::new();
+        if recode.uncompressed.is_some() && recode.compression.is_none() {
+            let existing = self.manifest_digests().into_iter();
+            let existing = existing.filter(|digest| !self.new_manifests.contains(digest));
+            let layers = self.layers_of(existing)?;
+            kept.extend(layers.into_iter().map(|(layer, _)| layer.digest));
+        }
         for (layer, diff_id) in self.layers()? {
             let Some(blob) = self.blob(&layer.digest) else {
                 continue;
@@ -88,7 +96,8 @@ impl Bundle {
                     layer.digest
                 )));
             }
-            let has_compression = from == recode.compression_of(from)
+            let has_compression = (from == recode.compression_of(from)
+                || kept.contains(&layer.digest))
                 && (recode.compression.is_none()
                     || !recode.chunked
                     || is_chunked(&layer, content)?);

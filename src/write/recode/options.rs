@@ -9,7 +9,8 @@ use crate::write::media_types::MediaTypes;
 pub struct Recode {
     /// Compression of layers; `None` keeps it.
     pub compression: Option<Compression>,
-    /// Compression of uncompressed layers, if `compression` keeps the others; `None` keeps these, too.
+    /// Compression of uncompressed layers that only new manifests list, if `compression` keeps the others; `None` keeps
+    /// these, too.
     pub uncompressed: Option<Compression>,
     /// With zstd: compress as zstd:chunked, for partial pulls.
     pub chunked: bool,

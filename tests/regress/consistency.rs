@@ -126,7 +126,7 @@ fn programs_that_remove_report_as_json() {
     assert!(pruned["SpaceReclaimed"].as_u64() > Some(2048), "{run}");
 }
 
-/// The same pattern meant a path from the root in imgimport and imgcommit, and a name anywhere in imgexport and imgdiff.
+/// Patterns meant paths from the root in imgimport and imgcommit, and names anywhere in imgexport and imgdiff.
 #[test]
 fn a_pattern_means_the_same_in_all_programs() {
     for (patterns, expected) in [

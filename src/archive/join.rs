@@ -1,11 +1,11 @@
 //! Images of both halves joined into one list of roots.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::assembly::Assembly;
 use super::graph::{Edge, NodeKind};
 use super::model::{Root, images_below};
-use super::name::{Name, NameSet};
+use super::name::{Name, NameKey, NameSet};
 use super::positions::{ImageIdx, NodeIdx, RootIdx};
 use crate::spec::annotations;
 
@@ -59,5 +59,29 @@ impl Assembly {
             let ref_name = ref_name.filter(|text| !text.is_empty());
             root.ref_names.extend(ref_name.map(str::to_owned));
         }
+    }
+
+    /// Notes images of `manifest.json` whose manifest, by a name of theirs in `index.json`, is damaged.
+    pub fn note_damaged_manifests(&mut self) {
+        let is_damaged = |root: &&Root| {
+            let faults = root.node.map(|node| &self.nodes[node].faults);
+            root.item.is_none() && faults.is_some_and(|faults| !faults.is_empty())
+        };
+        let damaged = self.roots.iter().filter(is_damaged);
+        let damaged: HashSet<NameKey> = damaged
+            .flat_map(|root| root.names.iter().map(Name::key))
+            .collect();
+        let mut notes = Vec::new();
+        for root in self.roots.iter().filter(|root| root.node.is_none()) {
+            if root.names.iter().any(|name| damaged.contains(&name.key()))
+                && let Some(image) = root.image
+            {
+                let image = self.images[image].id.short();
+                notes.push(format!(
+                    "image {image}: its manifest in index.json is damaged: using manifest.json"
+                ));
+            }
+        }
+        self.notes.extend(notes);
     }
 }

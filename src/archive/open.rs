@@ -90,6 +90,7 @@ impl Open {
         }
         if !self.examine {
             assembly.check_layers();
+            assembly.note_damaged_manifests();
         }
         let format = format(&container, &docker, &oci, documents.names);
         Ok(assembly.into_archive(name, container, format, docker, oci))

@@ -688,3 +688,24 @@ fn a_document_is_kept_once_however_many_names_lead_to_it() {
     room.run("imgverify -q --limit held-size=100M i.tar")
         .code(0);
 }
+
+/// The image of `manifest.json` was taken without a word, and with a manifest that had to be made; the one in `index.json`
+/// could not be parsed.
+#[test]
+fn a_damaged_manifest_is_told_where_the_docker_half_is_selected() {
+    let image = demo();
+    let mut files = build::docker25(&[&image]);
+    let manifest = build::blob_name(&image.manifest_digest());
+    let bytes = files.bytes(&manifest);
+    let at = bytes.len() / 2;
+    bytes[at] ^= 0x80;
+    let room = Room::with("app.tar", &files);
+    for line in [
+        "imgpush -q --as s:1 app.tar:@0 out",
+        "imgconvert -q app.tar:@0 oci:lay",
+        "imgexport -q -o files.tar app.tar:@0",
+    ] {
+        let run = room.run(line);
+        assert!(run.code(0).err().contains("using manifest.json"), "{run}");
+    }
+}

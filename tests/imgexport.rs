@@ -436,6 +436,9 @@ fn unpacking() {
     room.write("file", b"");
     room.run("imgexport -C file app.tar")
         .fails("imgexport: file: exists and is not a directory\n");
+    room.run("imgexport -o new/ app.tar")
+        .fails("imgexport: new/: cannot create: already exists: a directory\n");
+    assert!(!room.path("new").exists(), "-o DIR/ wrote a file");
     room.run("imgexport -C / app.tar")
         .fails("imgexport: /: refusing to unpack into /\n");
     room.run("imgexport -C gone/out app.tar").code(2);

@@ -107,7 +107,8 @@ impl Run<'_> {
         match error.fault() {
             Fault::Io {
                 action: "write", ..
-            } => error,
+            }
+            | Fault::Exists { .. } => error,
             _ => error.at(self.opened.archive.place.clone()),
         }
     }

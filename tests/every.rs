@@ -228,7 +228,7 @@ fn bad_usage_is_one_line_and_a_hint() {
         ),
         (
             "imgload x -i y",
-            "the argument '[ARCHIVE]' cannot be used with '--input <FILE>'",
+            "the argument '[ARCHIVE]...' cannot be used with '--input <FILE>'",
             "",
         ),
         (

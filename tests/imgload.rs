@@ -164,7 +164,7 @@ fn bad_usage() {
     for (line, why) in [
         (
             "imgload -i app.tar app.tar",
-            format!("the argument '--input <FILE>' cannot be used with '[ARCHIVE]'\n{hint}"),
+            format!("the argument '--input <FILE>' cannot be used with '[ARCHIVE]...'\n{hint}"),
         ),
         (
             "imgload --format table app.tar",
@@ -422,4 +422,24 @@ fn noise_layer(noise: &[u8]) -> Vec<u8> {
     let mut out = tar::Builder::new(Vec::new());
     out.append(&header, noise).expect("a tar");
     out.into_inner().expect("a tar")
+}
+
+/// `imgload a.tar b.tar` was no command, and `-i` could not be given twice.
+#[test]
+fn several_archives_are_loaded_in_their_order() {
+    let room = Room::new();
+    room.write("a.tar", &build::docker(&[&app()]).tar());
+    room.write("b.tar", &build::oci(&[&tool()]).tar());
+    room.write("bad.tar", b"nothing");
+    let both = "Loaded image: demo:1\nLoaded image: demo:latest\nLoaded image: tool:2\n";
+    store(&room, "imgload --id-file ids a.tar b.tar").ok(both);
+    let ids = format!("{}\n{}\n", app().id(), tool().id());
+    let written = std::fs::read(room.path("ids")).expect("the file of IDs");
+    assert_eq!(written, ids.as_bytes());
+    store(&room, "imgload -i a.tar -i b.tar").ok(both);
+    let run = store(&room, "imgload a.tar bad.tar b.tar");
+    run.code(2).complains("bad.tar: ");
+    assert_eq!(run.out(), both);
+    store(&room, "imgload --tag x:1 a.tar b.tar")
+        .fails("imgload: --tag has no effect with several archives\n");
 }

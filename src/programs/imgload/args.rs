@@ -8,12 +8,12 @@ use crate::cli::{Common, ImageArg, Packing, Reporting, rename_arg};
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
-    /// Archive or directory of archives (default: -, stdin)
+    /// Archives or directories of archives (default: -, stdin)
     #[arg(value_name = "ARCHIVE", conflicts_with = "input")]
-    pub archive: Option<ImageArg>,
-    /// Archive, as in docker load
+    pub archives: Vec<ImageArg>,
+    /// Archive, as in docker load; repeatable
     #[arg(short, long, value_name = "FILE")]
-    pub input: Option<ImageArg>,
+    pub input: Vec<ImageArg>,
     /// Suppress progress
     #[arg(short, long)]
     pub quiet: bool,

@@ -29,42 +29,44 @@ const PAGE: Page = Page {
 pub fn main(call: cli::Call<'_>) -> ExitCode {
     cli::run(call, &PAGE, |args: &Args, io| {
         let store = cli::store(&args.common)?;
-        let input = args.archive.as_ref().or(args.input.as_ref());
-        let input = input.cloned().unwrap_or_else(ImageArg::stdin);
-        let meter = Meter::default();
-        let opening = io.progress(input.text(), None, &meter, args.quiet);
-        let open = Open {
-            limits: limits(args),
-            ..Open::with(&args.common, &meter, Some(store.blob_directory()?))
-        };
-        let is_directory = input.directory_to_search().is_some();
-        if is_directory {
-            no_effect(
-                "with a directory of archives",
-                &[("--tag", args.tag.is_some())],
-            )?;
+        let mut inputs = [args.archives.as_slice(), &args.input].concat();
+        if inputs.is_empty() {
+            inputs.push(ImageArg::stdin());
         }
-        let mut openings = Openings::of([&input]);
-        let mut each = openings.each(&input, &args.common, open, Takes::One);
-        let mut next = each.next();
-        drop(opening);
+        let is_directory = |input: &ImageArg| input.directory_to_search().is_some();
+        let are_several = inputs.len() > 1 || inputs.iter().any(is_directory);
+        if are_several {
+            no_effect("with several archives", &[("--tag", args.tag.is_some())])?;
+        }
+        let mut openings = Openings::of(&inputs);
         let mut verdict = Verdict::Yes;
         let mut id_file = IdFile::new(args.id_file.as_deref());
-        while let Some(opened) = next {
-            match opened.and_then(|opened| load(args, &opened, &store, &mut id_file, io)) {
-                Ok(loaded) => {
-                    for image in &loaded {
-                        if image.kept {
-                            verdict = Verdict::No;
+        for input in &inputs {
+            let meter = Meter::default();
+            let opening = io.progress(input.text(), None, &meter, args.quiet);
+            let open = Open {
+                limits: limits(args),
+                ..Open::with(&args.common, &meter, Some(store.blob_directory()?))
+            };
+            let mut each = openings.each(input, &args.common, open, Takes::One);
+            let mut next = each.next();
+            drop(opening);
+            while let Some(opened) = next {
+                match opened.and_then(|opened| load(args, &opened, &store, &mut id_file, io)) {
+                    Ok(loaded) => {
+                        for image in &loaded {
+                            if image.kept {
+                                verdict = Verdict::No;
+                            }
+                            output::print(image, args.reporting.is_json(), io)?;
                         }
-                        output::print(image, args.reporting.is_json(), io)?;
                     }
+                    // The other archives are loaded nevertheless.
+                    Err(error) if are_several && !error.is_broken_pipe() => io.fail(&error),
+                    Err(error) => return Err(error),
                 }
-                // The other archives of a directory are loaded nevertheless.
-                Err(error) if is_directory && !error.is_broken_pipe() => io.fail(&error),
-                Err(error) => return Err(error),
+                next = each.next();
             }
-            next = each.next();
         }
         id_file.commit()?;
         Ok(verdict)

@@ -25,6 +25,7 @@ mod imgload;
 mod imgls;
 mod imgsave;
 mod imgverify;
+mod layouts;
 mod multicall;
 mod options;
 mod outer;

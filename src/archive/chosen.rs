@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::model::{Archive, Format, Root};
 use super::name::{Name, Wanted};
+use super::options::TreeKind;
 use super::pick::Pick;
 use super::positions::ImageIdx;
 use super::referrers::Retention;
@@ -36,10 +37,10 @@ impl<'a> Chosen<'a> {
 }
 
 impl Archive {
-    /// Returns the roots that the archive alone selects: all of them; of a directory of repositories only those with a
-    /// tag, and their referrers.
+    /// Returns the roots that the archive alone selects: all of them; of a registry's tree only those with a tag, and
+    /// their referrers.
     pub fn listed_roots(&self) -> Vec<&Root> {
-        if !matches!(self.format, Format::Tree(_)) {
+        if !matches!(self.format, Format::Tree(TreeKind::Registry)) {
             return self.roots.iter().collect();
         }
         let kept = self.retained(|root| match root.names.is_empty() {

@@ -167,14 +167,18 @@ impl Directory {
         Ok(Some((directory, base)))
     }
 
-    /// Returns the entries of a directory and their kinds, sorted; none if it is missing or a link. Names that are not
-    /// UTF-8 are left out.
+    /// Returns the entries of a directory and their kinds, sorted; none if it is missing or a link. An empty name is the
+    /// directory itself. Names that are not UTF-8 are left out.
     ///
     /// # Errors
     /// `Limit` past `limit` entries; `Io`.
     pub(super) fn list(&self, name: &str, limit: u64) -> Result<Vec<(String, FileType)>> {
-        let Some((parent, base)) = self.parent(name)? else {
-            return Ok(Vec::new());
+        let (parent, base) = match name.is_empty() {
+            true => (Arc::clone(&self.root), "."),
+            false => match self.parent(name)? {
+                Some(found) => found,
+                None => return Ok(Vec::new()),
+            },
         };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let listed = match rustix::fs::openat(&*parent, base, flags, Mode::empty()) {

@@ -9,7 +9,7 @@
 //! | `options` | how an archive is opened |
 //! | `container` | the storage of members: a tar in a file, a tar on a stream, a directory, a lone document |
 //! | `member`, `members`, `directory`, `directory_file`, `content` | members by name, links and duplicates included |
-//! | `tree`, `registry` | directories of repositories as one layout: the storage of a registry |
+//! | `tree`, `registry`, `layouts` | directories of repositories as one layout: the storage of a registry, layouts, `dir:` images |
 //! | `detours` | members that unpackers put at another path than their name |
 //! | `discover`, `signs` | the documents that tell the format, and the kind of inputs without them |
 //! | `docker`, `docker_half` | `manifest.json`, `repositories`, the layers of before docker 1.10 |
@@ -44,6 +44,7 @@ mod halves;
 mod identity;
 mod image;
 mod join;
+mod layouts;
 mod lookup;
 mod measure;
 mod member;
@@ -78,6 +79,7 @@ pub use gaps::Gaps;
 pub use graph::{Edge, Node, NodeKind, check, check_digest};
 pub use identity::check_blob;
 pub use image::{Image, ImageId, Layer, Presence, Step};
+pub use layouts::holds_image;
 pub use measure::{LayerSize, Sizes, measure};
 pub use member::{Member, MemberKind};
 pub use members::MemberTable;
@@ -87,7 +89,7 @@ pub use options::{Half, Open, TreeKind};
 pub use pick::Pick;
 pub use positions::{ImageIdx, NodeIdx, RootIdx};
 pub use referrers::{Retention, subject_of_tag};
-pub use search::{Search, holds_image};
+pub use search::Search;
 pub use select::Selection;
 pub use target::Target;
-pub use tree::{Tree, registry_root};
+pub use tree::{Tree, image_paths, registry_root};

@@ -132,6 +132,8 @@ impl fmt::Display for Format {
             Format::Dir => "dir",
             Format::Document => "document",
             Format::Tree(TreeKind::Registry) => "registry tree",
+            Format::Tree(TreeKind::Layouts) => "tree of OCI layouts",
+            Format::Tree(TreeKind::Dirs) => "tree of dir: images",
         })
     }
 }

@@ -49,20 +49,26 @@ impl Open {
 }
 
 /// Kinds of directories of repositories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TreeKind {
     /// Storage tree of the CNCF distribution registry.
     Registry,
+    /// OCI layouts, one for each repository, as zot stores them.
+    Layouts,
+    /// `dir:` images, one for each name, as skopeo sync writes them.
+    Dirs,
 }
 
 impl TreeKind {
     /// All kinds.
-    pub const ALL: [TreeKind; 1] = [TreeKind::Registry];
+    pub const ALL: [TreeKind; 3] = [TreeKind::Registry, TreeKind::Layouts, TreeKind::Dirs];
 
     /// Prefix that selects it on a command line, without the colon.
     pub fn prefix(self) -> &'static str {
         match self {
             TreeKind::Registry => "registry-tree",
+            TreeKind::Layouts => "layout-tree",
+            TreeKind::Dirs => "dir-tree",
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::container::Container;
 use super::discover::DRIVERS;
+use super::layouts::holds_image;
 use super::model::Archive;
 use super::options::Open;
 use super::tree::registry_root;
@@ -15,9 +16,6 @@ use crate::layer::Limits;
 /// Depth of the search, and number of names looked at.
 const MAX_DEPTH: usize = 16;
 const MAX_NAMES: usize = 200_000;
-
-/// Documents at the top of a directory that holds an image: a layout, a `dir:`, an extracted archive.
-const DOCUMENTS: [&str; 4] = ["index.json", "manifest.json", "oci-layout", "repositories"];
 
 /// Archives below a directory, in the order of their paths, each opened on demand.
 ///
@@ -144,11 +142,6 @@ impl Archive {
         let is_known = self.docker.is_some() || self.oci.is_some() || !self.images.is_empty();
         is_known || self.container.signs().of_image()
     }
-}
-
-/// Tests if a directory has the documents of a layout, a `dir:` or an extracted archive at its top.
-pub fn holds_image(path: &Path) -> bool {
-    DOCUMENTS.iter().any(|name| path.join(name).is_file())
 }
 
 /// Tests if a directory is the storage of an engine, which holds no archives.

@@ -6,6 +6,7 @@ use super::graph::{Node, NodeKind};
 use super::image::Image;
 use super::model::{Archive, Format, Root};
 use super::name::{Name, NameKey};
+use super::options::TreeKind;
 use super::pick::Pick;
 use super::positions::{ImageIdx, NodeIdx, RootIdx};
 use super::target::Target;
@@ -83,7 +84,7 @@ impl Archive {
     pub fn root(&self, pick: &Pick) -> Result<&Root> {
         let found: Vec<&Root> = match pick {
             Pick::Only => match self.format {
-                Format::Tree(_) => self
+                Format::Tree(TreeKind::Registry) => self
                     .roots
                     .iter()
                     .filter(|root| !root.names.is_empty())

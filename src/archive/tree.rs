@@ -4,7 +4,7 @@
 //! layout reads a tree. Entries of the index are named `REPOSITORY:TAG`. Manifests without a tag are entries without a
 //! name, unless an index in the tree leads to them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::content::Content;
 use super::directory::Directory;
+use super::layouts::{self, Gathered, holds_image};
 use super::options::{Half, Open, TreeKind};
 use super::registry::{self, Repositories};
 use crate::error::{Error, Fault, NotAnImage, Result};
@@ -30,6 +31,10 @@ pub struct Tree {
     /// Its kind.
     pub kind: TreeKind,
     directory: Directory,
+    /// Path of each blob; empty for a registry, where it follows from the digest.
+    paths: HashMap<Digest, String>,
+    /// Further files of the same digest.
+    pub copies: Vec<(Digest, String)>,
     /// The virtual `index.json`.
     pub(super) index: Arc<[u8]>,
     /// Damage that leaves the rest readable.
@@ -42,34 +47,54 @@ impl Tree {
     /// Opens a directory if it is a tree of the requested kind, or of any kind if none is requested.
     ///
     /// # Errors
-    /// `NotAnImage` if a kind is requested and the directory is none; `Limit`; `Io`.
+    /// `NotAnImage` if a kind is requested and the directory is none of it; `Limit`; `Io`.
     pub(super) fn open(path: &Path, open: &Open) -> Result<Option<Self>> {
-        match open.only {
-            None => {}
-            Some(Half::Tree(TreeKind::Registry)) if registry_root(path).is_none() => {
-                return Err(Fault::NotAnImage(NotAnImage::NoRegistryTree).into());
-            }
-            Some(Half::Tree(_)) => {}
+        let wanted = match open.only {
+            None => None,
+            Some(Half::Tree(kind)) => Some(kind),
             Some(_) => return Ok(None),
+        };
+        if matches!(wanted, None | Some(TreeKind::Registry))
+            && let Some(root) = registry_root(path)
+        {
+            let mut tree = Tree::new(TreeKind::Registry, Directory::open(&root)?);
+            tree.read(&open.limits)?;
+            return Ok(Some(tree));
         }
-        match registry_root(path) {
-            Some(root) => {
-                let directory = Directory::open(&root)?;
-                let mut tree = Tree {
-                    kind: TreeKind::Registry,
-                    directory,
-                    index: Arc::default(),
-                    faults: Vec::new(),
-                    notes: Vec::new(),
-                };
-                tree.read(&open.limits)?;
-                Ok(Some(tree))
-            }
-            None => Ok(None),
+        if wanted == Some(TreeKind::Registry) {
+            return Err(Fault::NotAnImage(NotAnImage::NoRegistryTree).into());
+        }
+        let Some((kind, images)) = directory_of_images(path, wanted, &open.limits)? else {
+            return Ok(None);
+        };
+        if images.is_empty() {
+            return Err(Fault::NotAnImage(NotAnImage::NoImages).into());
+        }
+        let directory = Directory::open(path)?;
+        let read = Gathered::read(&directory, kind, &images, &open.limits)?;
+        let index = json!({"schemaVersion": 2, "manifests": read.entries});
+        Ok(Some(Tree {
+            paths: read.paths,
+            copies: read.copies,
+            index: index.to_string().into_bytes().into(),
+            faults: read.faults,
+            ..Tree::new(kind, directory)
+        }))
+    }
+
+    fn new(kind: TreeKind, directory: Directory) -> Self {
+        Tree {
+            kind,
+            directory,
+            paths: HashMap::new(),
+            copies: Vec::new(),
+            index: Arc::default(),
+            faults: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
-    /// The repositories, with their links.
+    /// The repositories of a registry, with their links.
     pub fn repositories<'a>(&'a self, limits: &'a Limits) -> Repositories<'a> {
         Repositories::of(&self.directory, limits)
     }
@@ -94,13 +119,27 @@ impl Tree {
         String::from_utf8(bytes.to_vec()).ok()
     }
 
+    /// Returns the content of a file of the directory; `None` if it is missing.
+    ///
+    /// # Errors
+    /// As [`Directory::get`].
+    pub fn file(&self, path: &str, limits: &Limits) -> Result<Option<Content>> {
+        self.directory.get(path, limits.hops)
+    }
+
     /// Returns the content of a virtual member; `None` if it is missing.
     ///
     /// # Errors
     /// As [`Directory::get`].
-    pub(super) fn get(&self, name: &str, hops: u64) -> Result<Option<Content>> {
+    pub fn get(&self, name: &str, hops: u64) -> Result<Option<Content>> {
         match Digest::from_blob_path(name) {
-            Some(digest) => self.directory.get(&registry::data_path(&digest), hops),
+            Some(digest) if self.kind == TreeKind::Registry => {
+                self.directory.get(&registry::data_path(&digest), hops)
+            }
+            Some(digest) => match self.paths.get(&digest) {
+                Some(path) => self.directory.get(path, hops),
+                None => Ok(None),
+            },
             None if name == "index.json" => Ok(Some(Content::Memory(Arc::clone(&self.index)))),
             None => Ok(None),
         }
@@ -111,7 +150,14 @@ impl Tree {
     /// # Errors
     /// `Limit`; `Io`.
     pub(super) fn names(&self, limit: u64) -> Result<Vec<String>> {
-        registry::blob_names(&self.directory, limit)
+        match self.kind {
+            TreeKind::Registry => registry::blob_names(&self.directory, limit),
+            _ => {
+                let mut names: Vec<String> = self.paths.keys().map(Digest::blob_path).collect();
+                names.sort_unstable();
+                Ok(names)
+            }
+        }
     }
 
     /// Reads all tags and revisions, and makes the index of them.
@@ -208,6 +254,38 @@ impl Documents {
 
 fn is_limit(error: &Error) -> bool {
     matches!(error.fault(), Fault::Limit { what: "links", .. })
+}
+
+/// Returns the kind and the paths of the images below a directory that is no image itself, see [`layouts::find`].
+///
+/// # Errors
+/// `Limit` and `Io` if a kind is requested.
+fn directory_of_images(
+    path: &Path,
+    wanted: Option<TreeKind>,
+    limits: &Limits,
+) -> Result<Option<(TreeKind, Vec<String>)>> {
+    if wanted.is_none() && holds_image(path) {
+        return Ok(None);
+    }
+    let found =
+        Directory::open(path).and_then(|directory| layouts::find(&directory, wanted, limits));
+    match wanted {
+        // Such a directory is not opened as a tree.
+        None => Ok(found.unwrap_or_default()),
+        Some(_) => found,
+    }
+}
+
+/// Returns the paths of the images of a kind below a directory, sorted.
+///
+/// # Errors
+/// `NotAnImage` if there are none; `Limit`; `Io`.
+pub fn image_paths(path: &Path, kind: TreeKind) -> Result<Vec<String>> {
+    match directory_of_images(path, Some(kind), &Limits::default())? {
+        Some((_, images)) if !images.is_empty() => Ok(images),
+        _ => Err(Fault::NotAnImage(NotAnImage::NoImages).into()),
+    }
 }
 
 /// Returns the directory that holds `blobs` and `repositories` of a registry; `None` if the path is no storage of one.

@@ -21,6 +21,8 @@ use crate::spec::{Digest, Platform, Reference};
 /// | `PATH`, `PATH:NAME[:TAG]`, `PATH:@N`, `PATH@sha256:…` | an archive or a directory, and the image in it |
 /// | `docker-archive:PATH[:REF]`, `oci-archive:PATH[:REF]`, `oci:PATH[:REF]`, `dir:PATH` | skopeo's spelling |
 /// | `registry-tree:PATH[:NAME[:TAG]]` | the storage of a registry |
+/// | `layout-tree:PATH[:NAME[:TAG]]` | a directory of OCI layouts |
+/// | `dir-tree:PATH[:NAME[:TAG]]` | a directory of skopeo sync |
 /// | `-`, `-:REF` | the archive on standard input, also as `/dev/stdin` |
 /// | `NAME[:TAG]`, `NAME@DIGEST`, `ID`, `store:…` | an image in the local store |
 ///
@@ -237,12 +239,14 @@ impl ImageArg {
         }
     }
 
-    /// Returns the directory and the selected image if the argument is the storage tree of a registry.
-    pub fn registry_tree(&self) -> Option<(PathBuf, Pick)> {
+    /// Returns the kind, the directory and the selected image if the argument is a tree of repositories: the storage of a
+    /// registry, or a directory with the prefix of another kind.
+    pub fn tree(&self) -> Option<(TreeKind, PathBuf, Pick)> {
         match self.parse() {
             Ok((Place::Path(path), None | Some(Half::Tree(TreeKind::Registry)), pick)) => {
-                registry_root(&path).map(|_| (path, pick))
+                registry_root(&path).map(|_| (TreeKind::Registry, path, pick))
             }
+            Ok((Place::Path(path), Some(Half::Tree(kind)), pick)) => Some((kind, path, pick)),
             _ => None,
         }
     }
@@ -264,6 +268,8 @@ impl ImageArg {
                 ("oci:", Half::Oci),
                 ("dir:", Half::Dir),
                 ("registry-tree:", Half::Tree(TreeKind::Registry)),
+                ("layout-tree:", Half::Tree(TreeKind::Layouts)),
+                ("dir-tree:", Half::Tree(TreeKind::Dirs)),
             ] {
                 if let Some(rest) = typed.strip_prefix(prefix.as_bytes()) {
                     if let Some(pick) = stdin(rest)? {

@@ -226,6 +226,7 @@ impl Display for NotAnImage {
             NotAnImage::RootFilesystem => "neither manifest.json nor oci-layout found",
             NotAnImage::RegistryTree => "storage tree of a registry",
             NotAnImage::NoRegistryTree => "no storage tree of a registry: no docker/registry/v2",
+            NotAnImage::NoImages => "no OCI layout or dir: image below it",
             NotAnImage::DockerDataRoot => "data root of a docker engine",
             NotAnImage::ContainersStorage => {
                 "containers-storage tree (podman, buildah, CRI-O)"

@@ -25,6 +25,8 @@ pub enum NotAnImage {
     RegistryTree,
     /// A directory that was to be the storage tree of a registry.
     NoRegistryTree,
+    /// Directory without images below it, requested as a tree of them.
+    NoImages,
     /// The data root of a docker engine.
     DockerDataRoot,
     /// The storage tree of podman, buildah or CRI-O.

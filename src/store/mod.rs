@@ -23,6 +23,7 @@ mod lock;
 mod remove;
 #[cfg(test)]
 mod tests;
+mod trees;
 mod upkeep;
 
 pub use add::Added;
@@ -31,4 +32,5 @@ pub use founding::remove_unfinished;
 pub use index::{NameResult, Policy, RemovalTarget};
 pub use local::{DeletionLock, Store};
 pub use remove::{Removal, Selection, remove};
+pub use trees::{add_to_tree, check_tree, prune_tree, remove_from_tree};
 pub use upkeep::{ImageUsage, PruneOptions, Usage, prune, usage};

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::finding::{Found, Severity};
 use super::labels::Labels;
 use super::references::{path, schema1_layers};
-use crate::archive::{Archive, Format, Gaps, NodeIdx, NodeKind, Presence};
+use crate::archive::{Archive, Format, Gaps, NodeIdx, NodeKind, Presence, TreeKind};
 use crate::error::Fault;
 
 /// Adds the faults that were found when the archive was opened.
@@ -58,7 +58,7 @@ pub(super) fn presence(archive: &Archive, gaps: &Gaps, labels: &Labels, found: &
         if node.descriptor.may_be_absent() && !top.contains(&i) {
             let message = format!("blob {digest}{platform} is to be found elsewhere");
             found.add(Severity::Note, "external", "", message);
-        } else if top.contains(&i) && matches!(archive.format, Format::Tree(_)) {
+        } else if top.contains(&i) && matches!(archive.format, Format::Tree(TreeKind::Registry)) {
             // The links to it are reported.
         } else if top.contains(&i) {
             let message = format!("blob {digest}{platform} is listed and not in the archive");

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::finding::{Found, Severity};
-use crate::archive::{Archive, Format, Node, NodeKind};
+use crate::archive::{Archive, Format, Node, NodeKind, TreeKind};
 use crate::spec::{Digest, Document};
 
 /// Name of a member without a leading `./`, which `manifest.json` may have.
@@ -97,7 +97,7 @@ pub(super) fn unreferenced(archive: &Archive, names: &[String], found: &mut Foun
         if signature {
             continue;
         }
-        if let Format::Tree(_) = archive.format {
+        if let Format::Tree(TreeKind::Registry) = archive.format {
             let message = "no manifest of a repository refers to this blob: the server's garbage collection deletes it";
             found.add(Severity::Warning, "unlinked-blob", name.clone(), message);
             continue;

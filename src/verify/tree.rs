@@ -2,24 +2,60 @@
 
 use std::collections::HashSet;
 
+use rayon::prelude::*;
+
 use super::finding::{Found, Severity};
 use crate::archive::registry::{Link, current_link, link_path};
-use crate::archive::{Archive, Holder, Node, NodeKind, Root, Tree};
-use crate::error::Result;
+use crate::archive::{Archive, Holder, Node, NodeKind, Root, Tree, TreeKind};
+use crate::error::{At, Error, Result};
 use crate::layer::Limits;
 use crate::spec::{Descriptor, Digest};
 
-/// Adds findings about the links of a tree; of a part of it, about the repositories of its tags.
+/// Adds findings about the links of a registry's tree, or the copies of blobs in a directory of images; of a part of
+/// it, about the repositories of its tags.
 pub(super) fn links(archive: &Archive, limits: &Limits, found: &mut Found) {
-    if let Holder::Tree(tree) = &archive.container.holder {
-        let check = Check {
-            archive,
-            tree,
-            limits,
-        };
-        if let Err(error) = check.repositories(found) {
-            found.error(&error);
+    let Holder::Tree(tree) = &archive.container.holder else {
+        return;
+    };
+    if tree.kind != TreeKind::Registry {
+        if !archive.is_part {
+            copies(tree, limits, found);
         }
+        return;
+    }
+    let check = Check {
+        archive,
+        tree,
+        limits,
+    };
+    if let Err(error) = check.repositories(found) {
+        found.error(&error);
+    }
+}
+
+/// Compares the further files of blobs that are in several images with their digests; images are read from the first.
+fn copies(tree: &Tree, limits: &Limits, found: &mut Found) {
+    let check = |(digest, path): &(Digest, String)| -> Result<()> {
+        let Some(copy) = tree.file(path, limits)? else {
+            return Ok(());
+        };
+        let first = tree.get(&digest.blob_path(), limits.hops).ok().flatten();
+        if first.is_some_and(|first| first.address() == copy.address()) {
+            return Ok(());
+        }
+        let stored = copy.digest(digest)?;
+        match stored == *digest {
+            true => Ok(()),
+            false => Err(Error::digest_mismatch(digest, stored)),
+        }
+    };
+    let failed: Vec<Error> = tree
+        .copies
+        .par_iter()
+        .filter_map(|copy| check(copy).at(|| copy.1.clone()).err())
+        .collect();
+    for error in &failed {
+        found.error(error);
     }
 }
 

@@ -162,6 +162,19 @@ impl Bundle {
         }
     }
 
+    /// Returns the blobs for which `is_wanted` is true, with these entries.
+    pub(super) fn part(&self, listed: Vec<Listed>, is_wanted: impl Fn(&Digest) -> bool) -> Self {
+        let blobs = self.blobs.iter().filter(|blob| is_wanted(&blob.digest));
+        let blobs: Vec<BlobOut> = blobs.cloned().collect();
+        let by_digest = blobs.iter().map(|blob| blob.digest.clone()).zip(0..);
+        Bundle {
+            listed,
+            by_digest: by_digest.collect(),
+            blobs,
+            ..self.clone()
+        }
+    }
+
     /// Replaces a blob.
     pub(super) fn replace(&mut self, old: &Digest, new: &BlobOut) {
         let Some(position) = self.by_digest.remove(old) else {

@@ -135,6 +135,16 @@ impl ListedName {
         self
     }
 
+    /// The name in the layout of its repository: the tag alone.
+    pub(super) fn as_tag(&self, tag: String) -> Self {
+        ListedName {
+            text: tag.clone(),
+            name: Name::Tag(tag),
+            typed: true,
+            stated: self.stated.clone(),
+        }
+    }
+
     /// Replaces the tag.
     pub(super) fn retag(&mut self, old: &str, new: &str) {
         self.name = match std::mem::replace(&mut self.name, Name::Tag(String::new())) {

@@ -253,6 +253,48 @@ def filled(checks, work, layout, names):
     return tree
 
 
+def directories(checks, work, layout, names, tree):
+    """Directories of images: what skopeo sync writes is read, and what is written is read by skopeo."""
+    synced, scoped = work / "synced", work / "scoped"
+    wanted = {name: value for name, value in names.items() if plain(name) and name.startswith("team/")}
+    with Server(tree, work) as server:
+        for repository in sorted({name.rsplit(":", 1)[0] for name in wanted}):
+            for target, options in ((synced, []), (scoped, ["--scoped"])):
+                done = skopeo("sync", "--all", "--src-tls-verify=false", *options, "--src", "docker", "--dest", "dir", f"{server.host}/{repository}", target)
+                checks.true(f"skopeo syncs {repository} to {target.name}", done.returncode == 0, done.stderr)
+        host = server.host
+
+    def listed(place):
+        rows = checks.run("imgls", "--format", "{{.Repository}}:{{.Tag}} {{.Digest}}", place).out.decode()
+        return dict(line.split() for line in rows.splitlines())
+
+    checks.same("digests of skopeo's directory", listed(synced), {name.removeprefix("team/"): value for name, value in wanted.items()})
+    found = listed(f"dir-tree:{scoped}")
+    checks.same("digests of skopeo's scoped directory", sorted(found.values()), sorted(wanted.values()))
+    checks.true("names of skopeo's scoped directory", all(host.split(":")[0] in name or "/team/" in name for name in found), str(found))
+    checks.succeeds("verify skopeo's directories", checks.run("imgverify", "-q", synced, scoped))
+
+    source = [f"{layout.path}:docker.io/{name}" for name in wanted]
+    ours, zot, back = work / "our-dirs", work / "our-layouts", work / "back"
+    for image in source:
+        for target in (f"dir-tree:{ours}", f"layout-tree:{zot}"):
+            checks.succeeds(f"convert {image.rsplit('/', 1)[1]} to {target.split(':')[0]}", checks.run("imgconvert", "-q", image, target))
+    checks.same("digests of our directory", listed(ours), wanted)
+    checks.same("digests of our layouts", listed(zot), wanted)
+    checks.succeeds("verify our directories", checks.run("imgverify", "-q", ours, zot))
+    back.mkdir()
+    with Server(back, work) as server:
+        done = skopeo("sync", "--all", "--dest-tls-verify=false", "--src", "dir", "--dest", "docker", ours, f"{server.host}/in")
+        checks.true("skopeo syncs our directory", done.returncode == 0, done.stderr)
+        for name, expected in wanted.items():
+            repository, tag = name.rsplit(":", 1)
+            checks.same(f"{name} after skopeo sync", server.whole(f"in/{repository.rsplit('/', 1)[1]}", tag), expected)
+    for name, expected in wanted.items():
+        repository, tag = name.rsplit(":", 1)
+        done = skopeo("inspect", "--raw", f"oci:{zot}/{repository}:{tag}")
+        checks.same(f"skopeo inspects our layout of {name}", digest(done.stdout.encode()), expected)
+
+
 def taken_away(checks, work, tree, names):
     """Each row of the table of parts that the server needs."""
     multi = names["team/multi:2"]
@@ -372,6 +414,7 @@ def main():
         layout, names, referrers = fixtures(work)
         served(checks, work, layout, names, referrers)
         tree = filled(checks, work, layout, names)
+        directories(checks, work, layout, names, tree)
         taken_away(checks, work, tree, names)
         pruned(checks, work, layout, names)
         killed(checks, work, layout, names)

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::archive::Name;
+use crate::archive::{Name, TreeKind};
 use crate::blob::Meter;
 use crate::cli::{self, Common, Io};
 use crate::error::{At, During, Error, Fault, Result};
 use crate::spec::Reference;
-use crate::store::{Policy, Store};
+use crate::store::{Policy, Store, add_to_tree, check_tree};
 use crate::write::registry::{self, Plan, PushOptions, RegistryTree};
 use crate::write::{Bundle, Format, Holds, ListedName, archive, layout};
 
@@ -21,8 +21,8 @@ pub(super) enum Destination {
     Layout(PathBuf),
     /// New directory in skopeo's `dir:` format.
     Dir(PathBuf),
-    /// Storage tree of a registry, new or existing.
-    Registry(PathBuf),
+    /// Tree of repositories, new or existing.
+    Tree(TreeKind, PathBuf),
     /// The local store.
     Store(Store),
 }
@@ -40,7 +40,7 @@ impl Destination {
         let (kind, rest) = match text.split_once(':') {
             Some((
                 kind @ ("docker-archive" | "docker-legacy" | "oci-archive" | "oci" | "dir"
-                | "registry-tree" | "store"),
+                | "registry-tree" | "layout-tree" | "dir-tree" | "store"),
                 rest,
             )) => (kind, rest),
             _ => ("", text),
@@ -78,7 +78,7 @@ impl Destination {
             _ => Format::Docker,
         };
         let destination = match (kind, is_stream) {
-            ("oci" | "dir" | "registry-tree", true) => {
+            ("oci" | "dir" | "registry-tree" | "layout-tree" | "dir-tree", true) => {
                 return usage(format!(
                     "'{text}': cannot write a directory to standard output"
                 ));
@@ -86,7 +86,9 @@ impl Destination {
             (_, true) => Destination::Stream(format),
             ("oci", false) => Destination::Layout(path),
             ("dir", false) => Destination::Dir(path),
-            ("registry-tree", false) => Destination::Registry(path),
+            ("registry-tree", false) => Destination::Tree(TreeKind::Registry, path),
+            ("layout-tree", false) => Destination::Tree(TreeKind::Layouts, path),
+            ("dir-tree", false) => Destination::Tree(TreeKind::Dirs, path),
             (_, false) => Destination::Archive(format, path),
         };
         let name = match (kind, reference) {
@@ -122,14 +124,14 @@ impl Destination {
             Destination::Archive(_, path)
             | Destination::Layout(path)
             | Destination::Dir(path)
-            | Destination::Registry(path) => Some(path),
+            | Destination::Tree(_, path) => Some(path),
             Destination::Stream(_) | Destination::Store(_) => None,
         }
     }
 
     /// Tests if the destination is a file or directory at whose path an OCI layout exists.
     pub(super) fn is_existing_layout(&self) -> bool {
-        !self.is_registry() && self.path().is_some_and(is_layout)
+        !matches!(self, Destination::Tree(..)) && self.path().is_some_and(is_layout)
     }
 
     /// Tests if the format is docker's before version 25, which holds uncompressed layers only.
@@ -149,7 +151,7 @@ impl Destination {
     /// Returns the contents that the format can hold.
     pub(super) fn holds(&self) -> Holds {
         match self {
-            Destination::Dir(_) => Holds::Signatures,
+            Destination::Dir(_) | Destination::Tree(TreeKind::Dirs, _) => Holds::Signatures,
             _ if self.is_docker_legacy() => Holds::Images,
             _ => Holds::Artifacts,
         }
@@ -157,7 +159,7 @@ impl Destination {
 
     /// Tests if clients of the destination expect compressed layers.
     pub(super) fn is_registry(&self) -> bool {
-        matches!(self, Destination::Registry(_))
+        matches!(self, Destination::Tree(TreeKind::Registry, _))
     }
 
     /// Returns the directory for temporary files: on the file system of the output.
@@ -184,8 +186,10 @@ impl Destination {
         let place = || path.to_string_lossy().into_owned();
         let exists = |kind| Err(Error::exists(kind).at(place()));
         let metadata = std::fs::metadata(path);
-        if let Destination::Registry(path) = self {
-            return registry::check(path);
+        match self {
+            Destination::Tree(TreeKind::Registry, path) => return registry::check(path),
+            Destination::Tree(_, path) => return check_tree(path),
+            _ => {}
         }
         if let Destination::Archive(..) = self {
             archive::check_target(path).at(place)?;
@@ -228,12 +232,15 @@ impl Destination {
                     _ => error,
                 }),
             Destination::Dir(path) => layout::dir(bundle, path, meter),
-            Destination::Registry(path) => {
+            Destination::Tree(kind, path) => {
                 let plan = Plan::of(bundle)?;
                 plan.missing
                     .iter()
                     .chain(&plan.notes)
                     .for_each(|note| io.note(note));
+                if *kind != TreeKind::Registry {
+                    return add_to_tree(bundle, *kind, path, &plan, meter);
+                }
                 let tree = RegistryTree::open(path, PushOptions::default())?;
                 tree.push(&mut bundle.clone(), plan, meter).map(|_| ())
             }

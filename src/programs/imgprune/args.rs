@@ -1,16 +1,14 @@
 //! Command line of imgprune.
 
-use std::path::PathBuf;
-
-use crate::cli::{Common, Reporting};
+use crate::cli::{Common, ImageArg, Reporting};
 
 /// Remove unused images and blobs
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
-    /// Storage directory of a registry (default: the local store)
+    /// Storage directory of a registry, or layout-tree:DIR (default: the local store)
     #[arg(value_name = "TREE", conflicts_with = "filters")]
-    pub tree: Option<PathBuf>,
+    pub tree: Option<ImageArg>,
     /// Also remove tagged images
     #[arg(short, long)]
     pub all: bool,

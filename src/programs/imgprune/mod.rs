@@ -33,8 +33,15 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         if !args.force && !args.dry_run && !confirm(args.all)? {
             return Ok(Verdict::Yes);
         }
-        if let Some(path) = &args.tree {
-            return prune_tree(path, args, io).map(|()| Verdict::Yes);
+        if let Some(tree) = &args.tree {
+            let removal = match tree.tree() {
+                Some((TreeKind::Registry, ..)) | None => {
+                    let path = tree.input_path()?.unwrap_or_else(|| tree.text().into());
+                    return prune_tree(&path, args, io).map(|()| Verdict::Yes);
+                }
+                Some((kind, path, _)) => store::prune_tree(&path, kind, &options)?,
+            };
+            return output::print_removal(&removal, args, io).map(|()| Verdict::Yes);
         }
         let store = cli::store(&args.common)?;
         let removal = match cli::open_store(&args.common, &Default::default())? {
@@ -45,10 +52,7 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
                 ..Removal::default()
             },
         };
-        match args.reporting.is_json() {
-            true => output::print_json(&removal, args.dry_run, io),
-            false => output::print(&removal, args.dry_run, io),
-        }?;
+        output::print_removal(&removal, args, io)?;
         Ok(Verdict::Yes)
     })
 }

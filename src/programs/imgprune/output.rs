@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::args::Args;
 use crate::cli::Io;
 use crate::error::Result;
 use crate::escape;
@@ -9,11 +10,19 @@ use crate::render::{human, json};
 use crate::store::Removal;
 use crate::write::registry::Pruned;
 
-/// Prints the same as one JSON object.
+/// Prints the removed tags, images and bytes, as the options ask for.
 ///
 /// # Errors
 /// `Io`; as [`json::line`].
-pub(super) fn print_json(removal: &Removal, dry_run: bool, io: &mut Io) -> Result<()> {
+pub(super) fn print_removal(removal: &Removal, args: &Args, io: &mut Io) -> Result<()> {
+    match args.reporting.is_json() {
+        true => print_json(removal, args.dry_run, io),
+        false => print(removal, args.dry_run, io),
+    }
+}
+
+/// Prints one JSON object.
+fn print_json(removal: &Removal, dry_run: bool, io: &mut Io) -> Result<()> {
     let untagged = removal.untagged.iter().map(ToString::to_string);
     io.line(&json::line(&json!({
         "DryRun": dry_run,
@@ -24,7 +33,7 @@ pub(super) fn print_json(removal: &Removal, dry_run: bool, io: &mut Io) -> Resul
 }
 
 /// Prints the removed tags, images and bytes; in a dry run those that would be removed.
-pub(super) fn print(removal: &Removal, dry_run: bool, io: &mut Io) -> Result<()> {
+fn print(removal: &Removal, dry_run: bool, io: &mut Io) -> Result<()> {
     let (heading, untagged, deleted, reclaimed) = match dry_run {
         true => (
             "Would Delete Images:",

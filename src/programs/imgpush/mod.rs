@@ -83,6 +83,11 @@ impl<'a> Target<'a> {
             }
         };
         let text = last.text();
+        if text.starts_with("layout-tree:") || text.starts_with("dir-tree:") {
+            let why =
+                format!("{text}: not the storage of a registry: see imgconvert, which writes it");
+            return Err(Error::usage(why));
+        }
         let path = PathBuf::from(text.strip_prefix("registry-tree:").unwrap_or(text));
         registry::check(&path)?;
         Ok(Target::Tree(path, images))

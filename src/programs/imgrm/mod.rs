@@ -24,11 +24,12 @@ const PAGE: Page = Page {
 /// Runs the program, or describes it.
 pub fn main(call: cli::Call<'_>) -> ExitCode {
     cli::run(call, &PAGE, |args: &Args, io| {
-        for (tree, tags) in &tree::tags(&args.images, args.common.platform.as_ref())? {
-            tree::remove(tree, tags, args.reporting.is_json(), io)?;
+        let tags = tree::tags(&args.images, args.common.platform.as_ref())?;
+        for ((path, kind), tags) in &tags {
+            tree::remove(path, *kind, tags, args.reporting.is_json(), io)?;
         }
         let stored = args.images.iter();
-        let stored = stored.filter(|image| image.registry_tree().is_none());
+        let stored = stored.filter(|image| image.tree().is_none());
         let images: Vec<String> = stored.map(|image| image.text().to_owned()).collect();
         let Some(first) = images.first() else {
             return Ok(Verdict::Yes);

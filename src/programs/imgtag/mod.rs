@@ -22,10 +22,10 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         let name = args.name.as_ref().or(args.tag.as_ref());
         let name = ListedName::new(name.map_or("", String::as_str))?;
         let meter = Meter::default();
-        if let Some((path, _)) = args.source.registry_tree() {
+        if let Some((kind, path, _)) = args.source.tree() {
             let opened = args.source.open(&args.common, &meter)?;
             let platform = args.common.platform.as_ref();
-            let (id, digest) = tag::tag_in_tree(&path, &opened, platform, &name)?;
+            let (id, digest) = tag::tag_in_tree(&path, kind, &opened, platform, &name)?;
             if args.reporting.is_json() {
                 let name = name.name.to_string();
                 io.line(&cli::made(Some(&name), &id, &digest, None)?)?;

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use crate::archive::TreeKind;
 use crate::blob::Meter;
 use crate::cli::Opened;
 use crate::error::{At, Candidates, Error, Fault, Result};
 use crate::spec::{Digest, Platform};
-use crate::store::{Policy, Store};
+use crate::store::{Policy, Store, add_to_tree};
 use crate::write::registry::{Plan, PushOptions, RegistryTree};
 use crate::write::{self, Bundle, Holds, ListedName, Loss};
 
@@ -68,13 +69,14 @@ pub(super) fn tag(
     })
 }
 
-/// Gives an image of a registry's storage tree another name there. Returns the ID and the digest of the image; of an index
+/// Gives an image of a tree of repositories another name there. Returns the ID and the digest of the image; of an index
 /// without an image for the host its digest for both.
 ///
 /// # Errors
-/// `NoSuchImage`; as [`RegistryTree::push`].
+/// `NoSuchImage`; as [`RegistryTree::push`] and [`add_to_tree`].
 pub(super) fn tag_in_tree(
     path: &Path,
+    kind: TreeKind,
     opened: &Opened,
     platform: Option<&Platform>,
     name: &ListedName,
@@ -84,8 +86,14 @@ pub(super) fn tag_in_tree(
     let mut bundle = Bundle::default();
     write::save(&mut bundle, &opened.archive, &chosen, platform, Some(name)).at(place)?;
     let plan = Plan::of(&bundle).at(place)?;
-    let tree = RegistryTree::open(path, PushOptions::default())?;
-    tree.push(&mut bundle, plan, &Meter::default())?;
+    let meter = Meter::default();
+    match kind {
+        TreeKind::Registry => {
+            let tree = RegistryTree::open(path, PushOptions::default())?;
+            tree.push(&mut bundle, plan, &meter)?;
+        }
+        _ => add_to_tree(&bundle, kind, path, &plan, &meter)?,
+    }
     let Some(listed) = bundle.listed.first() else {
         return Err(Error::no_such_image("", Candidates::default()).at(place()));
     };

@@ -85,6 +85,30 @@ impl Plan {
         pushed
     }
 
+    /// Returns the images of each repository, with their tags as names, and what refers to them.
+    pub fn parts(&self, bundle: &Bundle) -> Vec<(String, Bundle)> {
+        let part = |(path, repository): (&String, &Repository)| {
+            let listed = bundle.listed.iter().filter_map(|listed| {
+                let names = listed.names.iter().filter_map(|name| {
+                    let (repository, tag) = place_of(name).ok()?;
+                    (repository == *path).then(|| name.as_tag(tag))
+                });
+                let names: Vec<ListedName> = names.collect();
+                let is_referrer =
+                    listed.names.is_empty() && repository.seen.contains(&listed.descriptor.digest);
+                (is_referrer || !names.is_empty()).then(|| Listed {
+                    names,
+                    ..listed.clone()
+                })
+            });
+            let part = bundle.part(listed.collect(), |digest| {
+                repository.layers.contains(digest) || repository.seen.contains(digest)
+            });
+            (path.clone(), part)
+        };
+        self.repositories.iter().map(part).collect()
+    }
+
     /// Adds manifests without names, each to the repositories of its subject.
     fn add_referrers(&mut self, bundle: &Bundle, mut unnamed: Vec<&Listed>) -> Result<()> {
         loop {
@@ -193,6 +217,23 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// Returns the image of each name of a bundle, alone and without its name, with the text of the name.
+pub fn each_name(bundle: &Bundle) -> Vec<(&str, Bundle)> {
+    let mut images = Vec::new();
+    for listed in &bundle.listed {
+        let wanted = below(bundle, &listed.descriptor.digest);
+        for name in &listed.names {
+            let alone = Listed {
+                names: Vec::new(),
+                ..listed.clone()
+            };
+            let image = bundle.part(vec![alone], |digest| wanted.contains(digest));
+            images.push((name.text.as_str(), image));
+        }
+    }
+    images
 }
 
 /// Returns the blobs of a bundle that a manifest or index needs, including itself.

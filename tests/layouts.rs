@@ -1,0 +1,292 @@
+//! Directories of images, read and written: OCI layouts as zot keeps them, and `dir:` images as skopeo sync writes
+//! them. skopeo's opinion: `cross/trees.py`.
+
+use std::os::unix::fs::MetadataExt;
+
+use serde_json::json;
+
+use crate::common::build::{self, Files, Image, blob_name};
+use crate::common::run::{Output, Room};
+
+fn app() -> Image {
+    build::image("1")
+        .layer("d etc | f etc/a one")
+        .layer("f etc/b two")
+}
+
+fn tool() -> Image {
+    build::image("2")
+        .layer("d etc | f etc/a one")
+        .layer("f x hello")
+}
+
+/// A layout of one image that has a bare tag, as zot names it.
+fn layout(image: &Image, tag: &str) -> Files {
+    let mut files = build::oci(&[image]);
+    files.edit("index.json", |index| {
+        index["manifests"][0]["annotations"] = json!({"org.opencontainers.image.ref.name": tag});
+    });
+    files
+}
+
+/// `zot` with the repositories `tool` and `team/app`, and the files that zot keeps beside them.
+fn zot() -> Room {
+    let room = Room::new();
+    layout(&app(), "1").write_to(&room.path("zot/team/app"));
+    layout(&tool(), "2").write_to(&room.path("zot/tool"));
+    std::fs::create_dir_all(room.path("zot/tool/.uploads")).expect("a directory");
+    std::fs::create_dir_all(room.path("zot/_trivy/db")).expect("a directory");
+    room.write("zot/cache.db", b"bolt");
+    room
+}
+
+/// `sync` with `dir:` images, as `skopeo sync` writes them with and without `--scoped`, and as they are on FAT.
+fn synced() -> Room {
+    let room = Room::new();
+    build::dir(&app()).write_to(&room.path("sync/app:1"));
+    build::dir(&tool()).write_to(&room.path("sync/host.test/team/tool:2"));
+    build::dir(&app()).write_to(&room.path("sync/other_3"));
+    let digest = tool().manifest_digest();
+    build::dir(&tool()).write_to(&room.path(&format!("sync/app@{digest}")));
+    room
+}
+
+/// Names as imgls shows them.
+fn names(run: &Output) -> Vec<String> {
+    let lines = run.code(0).json_lines();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let names = lines
+        .iter()
+        .map(|line| format!("{}:{}", text(&line["Repository"]), text(&line["Tag"])));
+    names.collect()
+}
+
+#[test]
+fn layouts_below_a_directory_are_repositories() {
+    let room = zot();
+    for tree in ["zot", "layout-tree:zot", "./zot"] {
+        let run = room.run(&format!("imgls --format json {tree}"));
+        assert_eq!(names(&run), ["team/app:1", "tool:2"], "{tree}");
+    }
+    for image in ["zot:team/app:1", "layout-tree:zot:team/app:1"] {
+        let line = format!("imgexport --format list {image}");
+        room.run(&line).code(0).says("etc/b");
+    }
+    room.run("imginspect --format '{{.Id}}' zot:tool:2")
+        .ok(&format!("{}\n", tool().id()));
+    room.run("imgverify zot").code(0);
+    room.run("imgdiff --stat zot:tool:2 zot:team/app:1").code(1);
+    room.run("imgls dir-tree:zot")
+        .fails("imgls: zot: not an image archive: no OCI layout or dir: image below it\n");
+}
+
+#[test]
+fn dir_images_below_a_directory_are_named_by_their_paths() {
+    let room = synced();
+    let run = room.run("imgls -a --format json sync");
+    let mut found = names(&run);
+    found.sort();
+    assert_eq!(
+        found,
+        ["app:1", "host.test/team/tool:2", "other:3"],
+        "what a digest names has a tag, too"
+    );
+    room.run("imginspect --format '{{.Id}}' dir-tree:sync:other:3")
+        .ok(&format!("{}\n", app().id()));
+    // Blobs that several images have are taken once.
+    room.run("imgsave -q --format oci -o out.tar sync").code(0);
+    let run = room.run("imgls --format json out.tar");
+    assert_eq!(run.code(0).json_lines().len(), 3);
+    room.run("imgverify out.tar").code(0);
+}
+
+/// A directory is a tree only if there is nothing else in it; a search of archives goes on as before.
+#[test]
+fn other_files_make_it_a_directory_of_archives() {
+    let room = zot();
+    room.write(
+        "zot/more.tar",
+        &build::docker(&[&build::image("more:1").layer("f m m")]).tar(),
+    );
+    let run = room.run("imgls --format json zot");
+    assert_eq!(names(&run).len(), 3);
+    assert!(names(&run).contains(&"more:1".to_owned()), "{run}");
+    // With the prefix the rest is ignored.
+    let run = room.run("imgls --format json layout-tree:zot");
+    assert_eq!(names(&run), ["team/app:1", "tool:2"]);
+    std::fs::remove_file(room.path("zot/more.tar")).expect("removed");
+    build::dir(&app()).write_to(&room.path("zot/dir"));
+    assert_eq!(
+        names(&room.run("imgls --format json layout-tree:zot")).len(),
+        2
+    );
+    assert_eq!(
+        names(&room.run("imgls --format json dir-tree:zot")).len(),
+        1
+    );
+    assert_eq!(names(&room.run("imgls --format json zot")).len(), 3);
+}
+
+/// A repository may be below another one.
+#[test]
+fn repositories_are_found_inside_others() {
+    let room = zot();
+    layout(&app(), "5").write_to(&room.path("zot/tool/inner"));
+    let run = room.run("imgls --format json zot");
+    assert_eq!(names(&run), ["team/app:1", "tool/inner:5", "tool:2"]);
+}
+
+#[test]
+fn every_copy_of_a_blob_is_verified() {
+    let room = zot();
+    layout(&app(), "9").write_to(&room.path("zot/zzz"));
+    room.run("imgverify zot").code(0);
+    let blob = blob_name(&build::digest(&app().blobs()[0]));
+    let path = room.path(&format!("zot/zzz/{blob}"));
+    let mut bytes = std::fs::read(&path).expect("a blob");
+    bytes[0] ^= 1;
+    std::fs::write(&path, &bytes).expect("written");
+    let run = room.run("imgverify zot");
+    run.code(1)
+        .says(&format!("zzz/{blob}: digest mismatch: expected "));
+    // The others are read from the first copy.
+    room.run("imgexport -o out.tar zot:team/app:1").code(0);
+    let first = room.path(&format!("zot/team/app/{blob}"));
+    std::fs::write(first, &bytes).expect("written");
+    room.run("imgexport -o out.tar zot:team/app:1").code(2);
+}
+
+#[test]
+fn damaged_documents_are_told_and_the_rest_is_read() {
+    let room = zot();
+    room.write("zot/tool/index.json", b"{");
+    let run = room.run("imgls --format json zot");
+    assert!(run.err().contains("zot: tool/index.json: "), "{run}");
+    assert!(run.out().contains("team/app"), "{run}");
+    room.run("imgverify zot").code(1).says("tool/index.json");
+    std::fs::remove_file(room.path("zot/tool/index.json")).expect("removed");
+    build::fifo(&room.path("zot/tool/index.json"));
+    // Without its document a directory is no layout, and with a FIFO it is no directory of images only.
+    let run = room.run("imgls --format json layout-tree:zot");
+    assert_eq!(names(&run), ["team/app:1"]);
+    std::os::unix::fs::symlink("..", room.path("zot/team/loop")).expect("a link");
+    let run = room.run("imgls --format json layout-tree:zot");
+    assert_eq!(names(&run), ["team/app:1"]);
+    room.run("imgls --limit repositories=0 layout-tree:zot")
+        .code(2)
+        .complains("repositories");
+}
+
+#[test]
+fn images_are_written_as_layouts_with_bare_tags() {
+    let room = Room::new();
+    let image = |name| build::image(name).layer("d etc | f etc/a one");
+    let one = image("reg.test/team/app:1").layer("f etc/b two");
+    let two = image("tool:2").layer("f x hello");
+    build::oci(&[&one, &two]).write_to(&room.path("in"));
+    room.run("imgconvert -q in layout-tree:out").code(0);
+    let index = std::fs::read(room.path("out/team/app/index.json")).expect("an index");
+    let index: serde_json::Value = serde_json::from_slice(&index).expect("JSON");
+    let annotations = &index["manifests"][0]["annotations"];
+    assert_eq!(
+        *annotations,
+        json!({"org.opencontainers.image.ref.name": "1"})
+    );
+    assert_eq!(index["manifests"][0]["digest"], one.manifest_digest());
+    let run = room.run("imgls --format json out");
+    assert!(names(&run).contains(&"team/app:1".to_owned()), "{run}");
+    // One file for the layer that both have.
+    let blob = blob_name(&build::digest(&one.blobs()[0]));
+    let of = |repository: &str| {
+        let path = room.path(&format!("out/{repository}/{blob}"));
+        std::fs::metadata(path).expect("a blob")
+    };
+    assert_eq!(of("team/app").ino(), of("library/tool").ino());
+    let before = of("library/tool").mtime_nsec();
+    room.run("imgconvert -q in layout-tree:out").code(0);
+    assert_eq!(of("library/tool").mtime_nsec(), before);
+    // A tree is the same after a copy.
+    room.run("imgconvert -q out layout-tree:copy").code(0);
+    let digests = |tree: &str| {
+        room.run(&format!("imgls --digests --no-trunc {tree}"))
+            .code(0)
+            .out()
+            .replace(tree, "")
+    };
+    assert_eq!(digests("out"), digests("copy"));
+    room.run("imgverify out copy").code(0);
+    room.write("file", b"");
+    room.run("imgconvert in layout-tree:file")
+        .fails("imgconvert: file: cannot create: already exists: a file that is not a directory\n");
+    room.run("imgconvert in layout-tree:in")
+        .fails("imgconvert: in: the output is the input\n");
+    build::dir(&one).write_to(&room.path("dir"));
+    room.run("imgconvert in layout-tree:dir").fails(
+        "imgconvert: dir: cannot create: already exists: an image, not a directory of images\n",
+    );
+    room.run("imgpush in layout-tree:new").code(2);
+    assert!(!room.path("layout-tree:new").exists());
+}
+
+#[test]
+fn images_are_written_as_dirs_by_name() {
+    let room = zot();
+    room.run("imgconvert -q zot dir-tree:out").code(0);
+    let mut found = names(&room.run("imgls --format json out"));
+    found.sort();
+    assert_eq!(found, ["team/app:1", "tool:2"]);
+    let manifest = std::fs::read(room.path("out/team/app:1/manifest.json")).expect("a manifest");
+    assert_eq!(manifest, app().manifest());
+    room.run("imgconvert -q zot dir-tree:out").code(0);
+    let other = build::image("team/app:1").layer("f x other");
+    build::oci(&[&other]).write_to(&room.path("other"));
+    let run = room.run("imgconvert -q other dir-tree:out:team/app:1");
+    run.fails("imgconvert: out/team/app:1: cannot create: already exists: another image\n");
+}
+
+#[test]
+fn tags_of_trees_are_changed() {
+    for kind in ["layout-tree", "dir-tree"] {
+        let room = zot();
+        room.run(&format!("imgconvert -q zot {kind}:t")).code(0);
+        room.run(&format!("imgtag {kind}:t:tool:2 new/tool:3"))
+            .ok("");
+        let mut found = names(&room.run("imgls --format json t"));
+        found.sort();
+        assert_eq!(found, ["new/tool:3", "team/app:1", "tool:2"], "{kind}");
+        room.run(&format!("imgrm {kind}:t:tool:2"))
+            .ok(&format!("Untagged: tool:2\nDeleted: {}\n", tool().id()));
+        room.run(&format!("imgrm {kind}:t:tool:2")).code(2);
+        room.run(&format!("imgrm {kind}:t")).code(2);
+        room.run("imgverify t").code(0);
+        let found = names(&room.run(&format!("imgls --format json {kind}:t")));
+        assert_eq!(found, ["new/tool:3", "team/app:1"], "{kind}");
+        let run = room.run(&format!("imgprune --all --force {kind}:t"));
+        match kind {
+            "layout-tree" => {
+                run.code(0).says("untagged: team/app:1\n");
+            }
+            _ => {
+                run.code(2);
+            }
+        }
+    }
+    // A name in the store is never taken for a directory.
+    let room = zot();
+    room.run("imgrm zot:tool:2").code(2);
+    assert!(room.path("zot/tool/index.json").exists());
+}
+
+#[test]
+fn images_are_pulled_out_of_trees() {
+    let room = zot();
+    room.run("imgpull --store store zot:tool:2").code(0);
+    room.run("imgload -q --store store layout-tree:zot").code(0);
+    let mut found = names(&room.run("imgls --format json --store store"));
+    found.sort();
+    assert_eq!(found, ["team/app:1", "tool:2"]);
+    room.run("imgpush -q zot registry").code(0);
+    let mut found = names(&room.run("imgls --format json registry"));
+    found.sort();
+    assert_eq!(found, ["team/app:1", "tool:2"]);
+}

@@ -704,6 +704,8 @@ fn a_layout_packed_with_its_directory_is_told() {
         "imgls: r.tar: not an image archive: {why}\nhint: extract it (tar -xf r.tar) and name lay\n"
     ));
     files.write_to(&room.path("top/lay"));
+    // With anything else beside it, the directory is no tree of layouts.
+    room.write("top/note", b"");
     room.run("imgconvert top out.tar").fails(&format!(
         "imgconvert: top: not an image archive: {why}\nhint: name the directory of the image: top/lay\n"
     ));

@@ -157,9 +157,12 @@ fn model_items(
             // What the layer itself wrote stays.
             if item[0] == "o" {
                 match enter(map, item[1], &mut own) {
-                    Some(led) => map.retain(|path, _| {
-                        !(below(path, &led) || led.is_empty())
-                            || own.iter().any(|own| own == path || below(own, path))
+                    Some(led) => map.retain(|path, thing| {
+                        let is_below = below(path, &led) || led.is_empty();
+                        if let (Thing::Folder(implied), true) = (thing, is_below) {
+                            *implied |= !own.contains(path);
+                        }
+                        !is_below || own.iter().any(|own| own == path || below(own, path))
                     }),
                     None => good = false,
                 }
@@ -203,6 +206,17 @@ fn model_items(
                         before.insert(number, other);
                     }
                     let other = &before[&number];
+                    // A link of a lower layer that a marker behind it makes a folder is one from the start, as in the
+                    // directory that overlay2 unpacks the layer to.
+                    let turned = (target.match_indices('/')).any(|(end, _)| {
+                        let (now, then) = (map.get(&target[..end]), other.get(&target[..end]));
+                        matches!(now, Some(Thing::Folder(_)))
+                            && matches!(then, Some(Thing::File('l', ..)))
+                    });
+                    if turned {
+                        good = false;
+                        continue;
+                    }
                     led = lead(other, "", target, 0, false, Some(&path));
                     found = led.as_ref().ok().and_then(|led| other.get(led)).cloned();
                 }

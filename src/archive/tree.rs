@@ -122,7 +122,7 @@ impl Tree {
     /// Returns the content of a file of the directory; `None` if it is missing.
     ///
     /// # Errors
-    /// As [`Directory::get`].
+    /// `NotAFile` for anything but a regular file; `BadLink`; `Io`.
     pub fn file(&self, path: &str, limits: &Limits) -> Result<Option<Content>> {
         self.directory.get(path, limits.hops)
     }
@@ -130,7 +130,7 @@ impl Tree {
     /// Returns the content of a virtual member; `None` if it is missing.
     ///
     /// # Errors
-    /// As [`Directory::get`].
+    /// `NotAFile` for anything but a regular file; `BadLink`; `Io`.
     pub fn get(&self, name: &str, hops: u64) -> Result<Option<Content>> {
         match Digest::from_blob_path(name) {
             Some(digest) if self.kind == TreeKind::Registry => {

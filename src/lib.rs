@@ -15,7 +15,7 @@
 //! | [`disk`] | a directory of the file system as entries | glob, layer |
 //! | [`archive`] | any container format as one type with images | spec, glob, blob, layer |
 //! | [`tree`] | layers applied: path -> node, and which layer wrote, replaced or deleted it | spec, blob, layer, archive |
-//! | [`base`] | root filesystems in the making, Debian's packages as files, facts of ELF files (feature `base`) | spec, blob, layer |
+//! | [`base`] | root filesystems in the making, Debian's packages as files, facts of ELF files (feature `base`) | spec, blob, layer, packages |
 //! | [`cache`] | indexes of compressed layers, kept between runs | spec, blob, layer, archive, tree |
 //! | [`write`](mod@write) | new layers, and images in any container format | spec, blob, layer, disk, archive, tree |
 //! | [`store`] | the local store: an OCI layout, its lock, its index | spec, blob, archive, write |

@@ -1,8 +1,7 @@
 //! dpkg's list of packages: paragraphs of fields, as in Debian's control files.
 
-use deb822_fast::Deb822;
-
-use super::package::{Manager, Need, Package, damaged, text};
+use super::control::Paragraphs;
+use super::package::{Manager, Need, Package, text};
 use crate::error::Result;
 
 /// Reads `status`, or a file of `status.d/`, where paragraphs have no `Status`.
@@ -10,21 +9,12 @@ use crate::error::Result;
 /// Packages that are not installed (removed but not purged, or half installed) are omitted.
 ///
 /// # Errors
-/// `Schema` for an invalid list.
+/// `Deb822` for an invalid list.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<Package>> {
-    let text = text(bytes);
-    let paragraphs: Deb822 = text
-        .parse()
-        .map_err(|error: deb822_fast::Error| damaged("paragraphs of fields", error.to_string()))?;
+    let paragraphs = Paragraphs::new(&text(bytes))?;
     let mut packages = Vec::new();
     for paragraph in paragraphs.iter() {
-        let field = |name: &str| {
-            let mut fields = paragraph.iter();
-            fields
-                .find(|(key, _)| key.eq_ignore_ascii_case(name))
-                .map(|(_, value)| value.trim())
-                .unwrap_or_default()
-        };
+        let field = |name: &str| paragraph.get(name).map(str::trim).unwrap_or_default();
         let state = field("Status").split_ascii_whitespace().nth(2);
         let is_installed = state.is_none_or(|state| {
             !matches!(state, "not-installed" | "config-files" | "half-installed")

@@ -6,6 +6,7 @@
 //! | file | reads |
 //! |---|---|
 //! | `dpkg` | `var/lib/dpkg/status`, distroless's `status.d/`, opkg's `status` |
+//! | `control` | `deb822(5)`: control data of Debian's packages, for `dpkg` and for the module `base` |
 //! | `apk` | `lib/apk/db/installed` |
 //! | `rpm` | the headers in an RPM database |
 //! | `sqlite` | the table with the headers in `rpmdb.sqlite` |
@@ -16,6 +17,7 @@
 //! a fault, and the others are read all the same.
 
 mod apk;
+mod control;
 mod database;
 mod dpkg;
 mod kind;
@@ -24,6 +26,7 @@ mod package;
 mod rpm;
 mod sqlite;
 
+pub use control::{Control, Fields, Paragraph, Paragraphs};
 pub use database::{MAX_PACKAGES, Packages};
 pub use kind::{DatabaseKind, MAX_FILE_SIZE};
 pub use package::{Manager, Need, Package};

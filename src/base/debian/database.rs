@@ -3,7 +3,7 @@
 //! Input: the contents of `/var/lib/dpkg/status`, `info/*` and `diversions`, which callers read. Formats: `deb822(5)`,
 //! `dpkg-query(1)` and `dpkg-divert(1)`.
 
-use super::control::{Control, Paragraph, Paragraphs};
+use super::{Control, Paragraph, Paragraphs};
 
 /// Fields that dpkg adds to the control data of an installed package.
 const STATUS_FIELDS: &str = "Status Conffiles Config-Version Triggers-Pending Triggers-Awaited";

@@ -5,7 +5,6 @@
 
 mod archive;
 mod clearsign;
-mod control;
 pub mod database;
 mod deb_files;
 mod explain;
@@ -20,8 +19,8 @@ pub mod solver;
 pub(crate) mod testing;
 mod version;
 
+pub use crate::packages::{Control, Fields, Paragraph, Paragraphs};
 pub use archive::{ControlLimits, Data, Deb, DebCompression};
-pub use control::{Control, Fields, Paragraph, Paragraphs};
 pub use deb_files::{DebFile, read_debs};
 pub use explain::{Explanation, NotTaken, Step, explain};
 pub use lock::{Lock, LockedPackage, LockedSource};

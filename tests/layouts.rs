@@ -290,3 +290,45 @@ fn images_are_pulled_out_of_trees() {
     found.sort();
     assert_eq!(found, ["team/app:1", "tool:2"]);
 }
+
+/// All of a tree was saved, loaded, converted and pushed without what was damaged, with exit status 0.
+#[test]
+fn a_damaged_part_is_not_left_out_of_the_whole() {
+    let room = zot();
+    room.run("imgpush -q zot registry").code(0);
+    let link = "registry/docker/registry/v2/repositories/tool/_manifests/tags/2/current/link";
+    room.write(link, b"garbage");
+    room.write("zot/tool/index.json", b"{");
+    for tree in ["zot", "registry"] {
+        for line in [
+            "imgsave -q -o out.tar TREE",
+            "imgload -q --store store TREE",
+            "imgconvert -q TREE oci:out",
+            "imgpush -q TREE out",
+            "imgpull -q --store store TREE",
+            "imgpull -q --store store TREE:tool:2",
+            "imgdf TREE",
+        ] {
+            let run = room.run(&line.replace("TREE", tree));
+            run.code(2);
+            let why = if tree == "zot" {
+                "tool/index.json"
+            } else {
+                "current/link"
+            };
+            assert!(run.err().contains(why), "{run}");
+        }
+        // Other images are read.
+        room.run(&format!("imgexport -o files.tar {tree}:team/app:1"))
+            .code(0);
+        room.run(&format!("imgpull -q --store pulled {tree}:team/app:1"))
+            .code(0);
+        for line in ["imggraph TREE", "imginspect TREE", "imgls TREE"] {
+            let run = room.run(&line.replace("TREE", tree));
+            assert!(run.code != Some(0), "{run}");
+        }
+    }
+    for left in ["out.tar", "out", "store"] {
+        assert!(!room.path(left).exists(), "{left}");
+    }
+}

@@ -34,6 +34,17 @@ impl Archive {
         }
     }
 
+    /// Checks the list of images: what is damaged in a tree of repositories is not in it.
+    ///
+    /// # Errors
+    /// The first damage of a link or document of a tree.
+    pub fn check_list(&self) -> Result<()> {
+        match (&self.container.holder, self.faults.first()) {
+            (Holder::Tree(_), Some(fault)) => Err(fault.clone()),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns the damage of an image and of the manifest and config it is read from.
     pub fn faults_of(&self, image: ImageIdx) -> impl Iterator<Item = &Error> {
         let image = &self.images[image];

@@ -103,6 +103,10 @@ impl Archive {
             Pick::Name(wanted) => self.roots_named(wanted),
             Pick::Digest(_) => Vec::new(),
         };
+        if *pick == Pick::Only {
+            // Otherwise the only one that is left would be taken for the only one.
+            self.check_list()?;
+        }
         match found[..] {
             [root] => Ok(root),
             [] if *pick == Pick::Only => {

@@ -32,6 +32,27 @@ impl Opened {
         }
     }
 
+    /// Checks that the archive is complete and, if all its images are selected, that none is left out for damage.
+    ///
+    /// # Errors
+    /// As [`Archive::check_complete`] and [`Archive::check_list`].
+    pub fn check_complete(&self) -> Result<()> {
+        self.archive.check_complete()?;
+        match self.pick {
+            Pick::Only => self.check_list(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks the list of images.
+    ///
+    /// # Errors
+    /// As [`Archive::check_list`], placed at the archive.
+    pub fn check_list(&self) -> Result<()> {
+        let checked = self.archive.check_list();
+        checked.at(|| self.archive.place.clone())
+    }
+
     /// Returns all images of the archive, each selected by itself.
     pub fn apart(&self) -> Vec<Opened> {
         let picks = self.archive.picks().into_iter();

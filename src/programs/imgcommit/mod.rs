@@ -83,7 +83,7 @@ fn open(args: &Args, image: &ImageArg, temp_dir: &Path, io: &Io) -> Result<Opene
     let meter = Meter::default();
     let _progress = io.progress(image.text(), None, &meter, args.destination.quiet);
     let opened = image.open_with(&args.common, &meter, Some(temp_dir.to_owned()))?;
-    opened.archive.check_complete().map(|()| opened)
+    opened.check_complete().map(|()| opened)
 }
 
 /// Returns the directory for temporary files: on the file system of the output.

@@ -53,7 +53,7 @@ pub(super) struct Converted {
 pub(super) fn convert(opened: &Opened, request: &Request<'_>, io: &mut Io) -> Result<Converted> {
     let (source, destination) = (&opened.archive, request.destination);
     let place = || source.place.clone();
-    source.check_complete()?;
+    opened.check_complete()?;
     let bundle = select(opened, request)?;
     let mut recode = request.recode;
     if destination.is_docker_legacy() && recode.compression.is_none() {

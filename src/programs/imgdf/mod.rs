@@ -79,7 +79,7 @@ fn open(args: &Args, io: &mut Io) -> Result<Vec<Opened>> {
 
 /// Checks that the archive is complete; with `--platform`, reduces it to the images for that platform.
 fn for_platform(args: &Args, opened: Opened) -> Result<Opened> {
-    opened.archive.check_complete()?;
+    opened.check_complete()?;
     match &args.common.platform {
         None => Ok(opened),
         platform => opened.part(platform.as_ref()).map(Opened::whole),

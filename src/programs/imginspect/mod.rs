@@ -46,6 +46,9 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             let open = Open::with(&args.common, &meter, None);
             let is_directory = image.directory_to_search().is_some();
             for opened in openings.each(image, &args.common, open, Takes::One) {
+                if let Ok(Err(error)) = opened.as_ref().map(Opened::check_list) {
+                    io.fail(&error);
+                }
                 let images = opened.map(|opened| match is_directory {
                     true => opened.apart(),
                     false => vec![opened],

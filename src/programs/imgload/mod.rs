@@ -147,7 +147,7 @@ fn load(
     };
     let limits = limits(args);
     let archive = &opened.archive;
-    archive.check_complete()?;
+    opened.check_complete()?;
     let roots = opened.roots()?;
     if roots.is_empty() {
         io.note(&format!("{}: the archive lists no image", archive.place));

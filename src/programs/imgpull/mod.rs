@@ -30,12 +30,15 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             let meter = Meter::default();
             let open = Open::with(&args.common, &meter, None);
             let opened = openings.open(image, &args.common, open, Takes::Several)?;
+            opened.check_complete()?;
             let chosen = match args.all_tags {
                 true => opened.chosen(),
                 false => opened.chosen_tag(),
             };
             let chosen = match chosen {
                 Err(error) if matches!(error.fault(), Fault::NoSuchImage { .. }) => {
+                    // It may be there, and damaged.
+                    opened.check_list()?;
                     io.note(&error.to_string());
                     error.hint().iter().for_each(|hint| io.hint(hint));
                     verdict = Verdict::No;

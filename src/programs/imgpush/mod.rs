@@ -117,7 +117,7 @@ fn open(args: &Args, target: &Target<'_>, io: &Io) -> Result<Vec<Opened>> {
         let temp_dir = Some(cli::temporary_directory(target.path()));
         let open = Open::with(&args.common, &meter, temp_dir);
         let opened = openings.open(image, &args.common, open, Takes::Several)?;
-        opened.archive.check_complete().map(|()| opened)
+        opened.check_complete().map(|()| opened)
     });
     images.collect()
 }

@@ -66,7 +66,7 @@ fn open(
     let _progress = io.progress(image.text(), None, &meter, args.quiet);
     let open = Open::with(&args.common, &meter, Some(temp_dir(target)));
     let opened = openings.each(image, &args.common, open, Takes::Several);
-    let complete = |opened: Opened| opened.archive.check_complete().map(|()| opened);
+    let complete = |opened: Opened| opened.check_complete().map(|()| opened);
     opened.map(|opened| opened.and_then(complete)).collect()
 }
 

@@ -37,7 +37,7 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         let opened = args
             .source
             .open_with(&args.common, &meter, Some(store.blob_directory()?))?;
-        opened.archive.check_complete()?;
+        opened.check_complete()?;
         let platform = args.common.platform.as_ref();
         let tagged = tag::tag(&store, &opened, platform, &name, &meter)?;
         drop(progress);

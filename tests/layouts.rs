@@ -307,6 +307,7 @@ fn a_damaged_part_is_not_left_out_of_the_whole() {
             "imgpush -q TREE out",
             "imgpull -q --store store TREE",
             "imgpull -q --store store TREE:tool:2",
+            "imgsave -q -o out.tar TREE:tool",
             "imgdf TREE",
         ] {
             let run = room.run(&line.replace("TREE", tree));
@@ -318,7 +319,14 @@ fn a_damaged_part_is_not_left_out_of_the_whole() {
             };
             assert!(run.err().contains(why), "{run}");
         }
+        let prefix = if tree == "zot" { "layout-tree:" } else { "" };
+        room.run(&format!("imgtag {prefix}{tree} new:1")).code(2);
         // Other images are read.
+        room.run(&format!(
+            "imgsave -q -o other.tar --format docker {tree}:team/app"
+        ))
+        .code(0);
+        std::fs::remove_file(room.path("other.tar")).expect("removed");
         room.run(&format!("imgexport -o files.tar {tree}:team/app:1"))
             .code(0);
         room.run(&format!("imgpull -q --store pulled {tree}:team/app:1"))
@@ -331,4 +339,16 @@ fn a_damaged_part_is_not_left_out_of_the_whole() {
     for left in ["out.tar", "out", "store"] {
         assert!(!room.path(left).exists(), "{left}");
     }
+}
+
+/// A link in the place of a `dir:` image was followed when the image was removed.
+#[test]
+fn links_beside_images_are_not_removed_through() {
+    let room = Room::new();
+    build::dir(&app()).write_to(&room.path("outside"));
+    build::dir(&tool()).write_to(&room.path("t/app_1"));
+    std::os::unix::fs::symlink("../outside", room.path("t/app:1")).expect("a link");
+    room.run("imgrm dir-tree:t:app:1").code(0);
+    assert!(room.path("outside/manifest.json").exists());
+    assert!(!room.path("t/app_1").exists());
 }

@@ -380,7 +380,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000,
         max_global_rejects: 100_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whether there is a fault is compared, and without one the tree; with one it is refused.
+    /// Faults are in both or in neither; the trees are compared where there are none, since others are refused.
     #[test]
     fn trees_are_what_a_slow_model_says(layers in any_layers()) {
         let lines: Vec<&str> = layers.iter().map(String::as_str).collect();

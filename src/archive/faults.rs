@@ -34,14 +34,21 @@ impl Archive {
         }
     }
 
-    /// Checks the list of images: what is damaged in a tree of repositories is not in it.
+    /// Checks the list of images, of one repository if it is given: what is damaged in a tree of repositories is not in
+    /// the list.
     ///
     /// # Errors
-    /// The first damage of a link or document of a tree.
-    pub fn check_list(&self) -> Result<()> {
-        match (&self.container.holder, self.faults.first()) {
-            (Holder::Tree(_), Some(fault)) => Err(fault.clone()),
-            _ => Ok(()),
+    /// The first damage of a link or document of a tree, at a path with the repository's name in it.
+    pub fn check_list(&self, repository: Option<&str>) -> Result<()> {
+        let Holder::Tree(_) = &self.container.holder else {
+            return Ok(());
+        };
+        let is_here = |fault: &&Error| {
+            repository.is_none_or(|name| fault.context().any(|place| place.contains(name)))
+        };
+        match self.faults.iter().find(is_here) {
+            Some(fault) => Err(fault.clone()),
+            None => Ok(()),
         }
     }
 

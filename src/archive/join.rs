@@ -71,6 +71,9 @@ impl Assembly {
         let damaged: HashSet<NameKey> = damaged
             .flat_map(|root| root.names.iter().map(Name::key))
             .collect();
+        if damaged.is_empty() {
+            return;
+        }
         let mut notes = Vec::new();
         for root in self.roots.iter().filter(|root| root.node.is_none()) {
             if root.names.iter().any(|name| damaged.contains(&name.key()))

@@ -248,7 +248,7 @@ fn document(directory: &Directory, name: &str, limits: &Limits) -> Result<Arc<[u
 
 /// Returns the name that the path of a `dir:` image stands for; `None` for a digest, and for what is no name.
 ///
-/// Where file systems have no colons in names, an underscore takes the place of the last one.
+/// An underscore takes the place of the last colon where file systems have none in names.
 fn name_of(path: &str) -> Option<String> {
     let start = path.rfind('/').map_or(0, |slash| slash + 1);
     let base = &path[start..];

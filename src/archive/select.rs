@@ -105,7 +105,7 @@ impl Archive {
         };
         if *pick == Pick::Only {
             // Otherwise the only one that is left would be taken for the only one.
-            self.check_list()?;
+            self.check_list(None)?;
         }
         match found[..] {
             [root] => Ok(root),

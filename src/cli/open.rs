@@ -32,14 +32,19 @@ impl Opened {
         }
     }
 
-    /// Checks that the archive is complete and, if all its images are selected, that none is left out for damage.
+    /// Checks that the archive is complete and, if all images of it or of a repository are selected, that none is left
+    /// out for damage.
     ///
     /// # Errors
     /// As [`Archive::check_complete`] and [`Archive::check_list`].
     pub fn check_complete(&self) -> Result<()> {
         self.archive.check_complete()?;
-        match self.pick {
+        let place = || self.archive.place.clone();
+        match &self.pick {
             Pick::Only => self.check_list(),
+            Pick::Name(name) if !name[name.rfind('/').unwrap_or(0)..].contains(':') => {
+                self.archive.check_list(Some(name)).at(place)
+            }
             _ => Ok(()),
         }
     }
@@ -49,7 +54,7 @@ impl Opened {
     /// # Errors
     /// As [`Archive::check_list`], placed at the archive.
     pub fn check_list(&self) -> Result<()> {
-        let checked = self.archive.check_list();
+        let checked = self.archive.check_list(None);
         checked.at(|| self.archive.place.clone())
     }
 

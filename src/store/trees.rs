@@ -126,7 +126,9 @@ pub fn remove_from_tree(
         let name = format!("{repository}:{tag}");
         let names = [name.clone(), format!("{repository}_{tag}")];
         let path = names.iter().map(|name| top.join(name));
-        let path = path.into_iter().find(|path| path.is_dir());
+        // A link is no image of the tree, and what it leads to is not removed.
+        let is_directory = |path: &Path| path.symlink_metadata().is_ok_and(|about| about.is_dir());
+        let path = path.into_iter().find(|path| is_directory(path));
         let path = path.ok_or_else(|| Error::not_found(&name, None))?;
         let archive = Open::default().path(&path)?;
         remove_directory(&path).map_err(|error| Error::io("remove", error).at(name))?;

@@ -80,7 +80,7 @@ pub struct Room {
     folder: tempfile::TempDir,
 }
 
-/// Where rooms are: in memory if there is enough, because a disk syncs each file that a program writes. TMPDIR overrides it.
+/// Directory of the rooms: in memory if there is enough, because a disk syncs each file that a program writes. TMPDIR overrides it.
 static ROOMS: LazyLock<PathBuf> = LazyLock::new(|| {
     let memory = Path::new("/dev/shm");
     let free = rustix::fs::statvfs(memory).map_or(0, |about| about.f_bavail * about.f_frsize);

@@ -24,6 +24,7 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         let meter = Meter::default();
         if let Some((kind, path, _)) = args.source.tree() {
             let opened = args.source.open(&args.common, &meter)?;
+            opened.check_complete()?;
             let platform = args.common.platform.as_ref();
             let (id, digest) = tag::tag_in_tree(&path, kind, &opened, platform, &name)?;
             if args.reporting.is_json() {

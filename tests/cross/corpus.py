@@ -204,7 +204,7 @@ def check_cost(corpus):
         for way, (args, source) in ways.items():
             feeder = subprocess.Popen(source, stdout=subprocess.PIPE) if isinstance(source, list) else None
             stdin = feeder.stdout if feeder else open(source, "rb") if source else None
-            seconds, anonymous, resident = measured([(BIN / program).resolve(), *args], stdin)
+            seconds, anonymous, resident = measured([(BIN / program).absolute(), *args], stdin)
             if stdin:
                 stdin.close()
             if feeder:

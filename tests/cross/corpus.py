@@ -162,7 +162,7 @@ def measured(command, stdin=None):
     Anonymous memory is what the program itself takes. The resident peak counts the pages of a mapped file too, which
     the kernel gives and takes as it pleases; it is asked of time(1), as a child of this process would inherit its own.
     """
-    peak, done = 0, threading.Event()
+    peak, done, program = 0, threading.Event(), os.path.realpath(command[0])
     start = time.perf_counter()
     timed = ["time", "-q", "-f", "%M", *map(str, command)]
     process = subprocess.Popen(timed, stdin=stdin or subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENV)
@@ -173,7 +173,7 @@ def measured(command, stdin=None):
         while not done.is_set():
             try:
                 for child in children.read_text().split():
-                    if os.readlink(f"/proc/{child}/exe") == str(command[0]):
+                    if os.readlink(f"/proc/{child}/exe") == program:
                         rollup = Path(f"/proc/{child}/smaps_rollup").read_text()
                         peak = max(peak, int(rollup.split("Anonymous:")[1].split()[0]) << 10)
             except (OSError, IndexError):

@@ -352,3 +352,88 @@ fn links_beside_images_are_not_removed_through() {
     assert!(room.path("outside/manifest.json").exists());
     assert!(!room.path("t/app_1").exists());
 }
+
+/// A link in a tree that somebody else fills may lead anywhere.
+#[test]
+fn links_in_a_tree_are_not_written_through() {
+    let room = zot();
+    build::oci(&[&app()]).write_to(&room.path("app"));
+    std::fs::create_dir(room.path("elsewhere")).expect("a directory");
+    for link in [
+        "out",
+        "tool/blobs",
+        "tool/index.json",
+        "tool/oci-layout",
+        "tool/blobs/sha256",
+    ] {
+        let path = room.path("zot").join(link);
+        let kept = path.with_file_name("kept");
+        let was_there = path.exists();
+        if was_there {
+            std::fs::rename(&path, &kept).expect("moved");
+        }
+        std::os::unix::fs::symlink(room.path("elsewhere"), &path).expect("a link");
+        let name = if link == "out" { "out/app:1" } else { "tool:1" };
+        room.run(&format!("imgconvert -q app layout-tree:zot:{name}"))
+            .code(2)
+            .complains(&format!("{link}: not a file or directory: a symbolic link"));
+        let left = std::fs::read_dir(room.path("elsewhere")).expect("a directory");
+        assert_eq!(left.count(), 0, "{link}");
+        std::fs::remove_file(&path).expect("removed");
+        if was_there {
+            std::fs::rename(&kept, &path).expect("moved");
+        }
+    }
+    std::fs::create_dir(room.path("sync")).expect("a directory");
+    std::os::unix::fs::symlink(room.path("elsewhere"), room.path("sync/app:1")).expect("a link");
+    room.run("imgconvert -q app dir-tree:sync:app:1").code(2);
+    let left = std::fs::read_dir(room.path("elsewhere")).expect("a directory");
+    assert_eq!(left.count(), 0);
+}
+
+/// A damaged blob of the first repository was linked into the next one.
+#[test]
+fn damaged_blobs_are_not_linked_into_other_repositories() {
+    let room = Room::new();
+    let image = app();
+    build::oci(&[&image]).write_to(&room.path("app"));
+    room.run("imgconvert -q app layout-tree:tree:a/one:1")
+        .code(0);
+    let layer = blob_name(&build::digest(&image.blobs()[0]));
+    let first = room.path("tree/a/one").join(&layer);
+    let mut bytes = std::fs::read(&first).expect("a blob");
+    bytes[600] ^= 1;
+    std::fs::write(&first, &bytes).expect("a blob");
+    let two = build::oci(&[
+        &image.clone().named("a/one:1"),
+        &image.clone().named("b/two:1"),
+    ]);
+    two.write_to(&room.path("two"));
+    room.run("imgconvert -q two layout-tree:tree");
+    let second = room.path("tree/b/two").join(&layer);
+    if let Ok(second) = std::fs::read(second) {
+        assert_eq!(build::digest(&second), build::digest(&image.blobs()[0]));
+    }
+}
+
+/// Those before the damaged one were pruned.
+#[test]
+fn nothing_is_pruned_from_a_tree_with_a_damaged_part() {
+    let room = zot();
+    let untagged = room.path("zot/team/app/index.json");
+    let index = std::fs::read_to_string(&untagged).expect("the index");
+    let index = index.replace("org.opencontainers.image.ref.name", "other");
+    std::fs::write(&untagged, index).expect("the index");
+    let blobs = || {
+        std::fs::read_dir(room.path("zot/team/app/blobs/sha256"))
+            .expect("blobs")
+            .count()
+    };
+    let before = blobs();
+    room.write("zot/tool/index.json", b"{");
+    room.run("imgprune --force layout-tree:zot").code(2);
+    assert_eq!(blobs(), before);
+    layout(&tool(), "2").write_to(&room.path("zot/tool"));
+    room.run("imgprune --force layout-tree:zot").code(0);
+    assert_eq!(blobs(), 0);
+}

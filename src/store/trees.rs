@@ -1,14 +1,15 @@
 //! Directories of images: an OCI layout for each repository, or a `dir:` image for each name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::index::Policy;
 use super::local::Store;
 use super::remove::{Removal, Selection, remove};
 use super::upkeep::{PruneOptions, prune};
-use crate::archive::{Name, Open, TreeKind, holds_image, image_paths};
-use crate::blob::{Meter, make_directory};
+use crate::archive::{Content, Name, Open, TreeKind, holds_image, image_paths};
+use crate::blob::{FileRange, Meter, make_directory};
 use crate::error::{At, Error, Result};
 use crate::spec::Digest;
 use crate::write::registry::{Plan, each_name};
@@ -43,7 +44,10 @@ pub fn add_to_tree(
     meter: &Meter,
 ) -> Result<()> {
     let mut places: HashMap<Digest, PathBuf> = HashMap::new();
+    // A file that was there before is linked after a look at its bytes only.
+    let mut unread: HashSet<Digest> = HashSet::new();
     for (repository, part) in plan.parts(bundle) {
+        refuse_links(top, &repository)?;
         if kind == TreeKind::Dirs {
             add_dirs(&top.join(&repository), &part, meter)?;
             continue;
@@ -54,17 +58,68 @@ pub fn add_to_tree(
         store.blob_directory()?;
         for blob in part.blobs() {
             let place = path.join(blob.digest.blob_path());
-            if let Some(first) = places.get(&blob.digest) {
+            let exists = place.exists();
+            let first = places.get(&blob.digest).filter(|_| !exists);
+            if let Some(first) =
+                first.filter(|first| !unread.remove(&blob.digest) || is_intact(first, &blob.digest))
+            {
                 let directory = format!("blobs/{}", blob.digest.algorithm());
                 // Without a link the blob is written a second time.
                 let made = make_directory(&path, &directory);
                 let _ = made.and_then(|()| std::fs::hard_link(first, &place));
             }
-            places.entry(blob.digest.clone()).or_insert(place);
+            if !places.contains_key(&blob.digest) {
+                places.insert(blob.digest.clone(), place);
+                if exists {
+                    unread.insert(blob.digest.clone());
+                }
+            }
         }
         store.add(&part, Policy::Replace, meter)?;
     }
     Ok(())
+}
+
+/// Refuses a link of the file system in the place of a directory on the way to a repository, or of one in its layout: it
+/// may lead out of the tree.
+fn refuse_links(top: &Path, repository: &str) -> Result<()> {
+    let is_link = |path: &Path| {
+        path.symlink_metadata()
+            .is_ok_and(|about| about.is_symlink())
+    };
+    let refused = |path: &Path| {
+        let error = Error::not_a_file("a symbolic link");
+        Err(error.at(path.to_string_lossy()))
+    };
+    let mut path = top.to_owned();
+    for part in repository.split('/') {
+        path.push(part);
+        if is_link(&path) {
+            return refused(&path);
+        }
+    }
+    for inside in ["blobs", "index.json", "oci-layout"] {
+        if is_link(&path.join(inside)) {
+            return refused(&path.join(inside));
+        }
+    }
+    let algorithms = std::fs::read_dir(path.join("blobs"));
+    let algorithms = algorithms.into_iter().flatten().flatten();
+    for algorithm in algorithms.map(|entry| entry.path()) {
+        if is_link(&algorithm) {
+            return refused(&algorithm);
+        }
+    }
+    Ok(())
+}
+
+/// Tests if a file has the bytes of that digest.
+fn is_intact(path: &Path, digest: &Digest) -> bool {
+    let range = File::open(path)
+        .map_err(|error| Error::io("open", error))
+        .and_then(FileRange::whole);
+    let found = range.and_then(|range| Content::Range(range).digest(digest));
+    found.is_ok_and(|found| found == *digest)
 }
 
 /// Writes a `dir:` image for each tag of a repository.
@@ -74,6 +129,12 @@ fn add_dirs(repository: &Path, part: &Bundle, meter: &Meter) -> Result<()> {
         path.push(format!(":{tag}"));
         let path = PathBuf::from(path);
         let context = || path.to_string_lossy().into_owned();
+        if path
+            .symlink_metadata()
+            .is_ok_and(|about| about.is_symlink())
+        {
+            return Err(Error::not_a_file("a symbolic link").at(context()));
+        }
         let manifest = image.listed.first().map(|listed| &listed.descriptor.digest);
         if let Ok(stored) = std::fs::read(path.join("manifest.json")) {
             match manifest.is_some_and(|digest| crate::blob::sha256(&stored) == *digest) {
@@ -138,6 +199,7 @@ pub fn remove_from_tree(
             .map(|image| image.id.to_string())
             .collect());
     }
+    refuse_links(top, repository)?;
     let store = Store::at(top.join(repository));
     let archive = Open::default().path(store.path())?;
     let wanted = Selection {
@@ -164,8 +226,19 @@ pub fn prune_tree(top: &Path, kind: TreeKind, options: &PruneOptions) -> Result<
         let what = "dir: images, which all have names: imgrm removes them";
         return Err(Error::unsupported(what).at(place()));
     }
+    let repositories = image_paths(top, kind).at(place)?;
+    // Nothing is removed from a tree of which a part is damaged.
+    let tried = PruneOptions {
+        dry_run: true,
+        ..options.clone()
+    };
+    for repository in &repositories {
+        refuse_links(top, repository)?;
+        let store = Store::at(top.join(repository));
+        prune(&store, &Open::default().path(store.path())?, &tried)?;
+    }
     let mut removal = Removal::default();
-    for repository in image_paths(top, kind).at(place)? {
+    for repository in repositories {
         let store = Store::at(top.join(&repository));
         let archive = Open::default().path(store.path())?;
         let pruned = prune(&store, &archive, options)?;

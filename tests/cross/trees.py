@@ -2,6 +2,7 @@
 """The storage of a registry: trees that imgpush fills, served by the real server, and trees that the server filled.
 
     tests/cross/trees.py           root; needs docker-registry (Debian's package), skopeo, podman, strace
+    tests/cross/trees.py --docker  only what docker pulls; DOCKER_HOST is an engine on this machine
 
 The server runs on loopback ports, from a configuration of its own. Clients get every image with the digest that it
 had; garbage collection finds nothing to delete; a tree that skopeo pushed has the same files as ours; each part that
@@ -226,6 +227,25 @@ def served(checks, work, layout, names, referrers):
     checks.same("garbage collection afterwards", collectable(tree, work), "0 blobs and 0 manifests eligible for deletion")
 
 
+def pulled_by_docker(checks, work, layout, names):
+    """What an engine gets from a tree that imgpush filled."""
+    tree = work / "pushed"
+    checks.true("push", checks.run("imgpush", "-q", layout.path, tree).code == 0)
+    with Server(tree, work) as server:
+        for name in ("library/app:1", "team/app:1", "team/multi:2", "a/b/c/nested:latest"):
+            image = f"{server.host}/{name}"
+            done = subprocess.run(["/usr/bin/docker", "pull", "-q", image], capture_output=True, text=True)
+            if not plain(name):
+                # As skopeo: no index below another.
+                checks.true("docker names what it cannot pull", done.returncode != 0)
+                continue
+            checks.true(f"docker pulls {name}", done.returncode == 0, done.stderr)
+            done = subprocess.run(["/usr/bin/docker", "image", "inspect", "--format", "{{json .RepoDigests}}", image], capture_output=True, text=True)
+            found = json.loads(done.stdout or "[]")
+            checks.true(f"docker's digest of {name}", f"{image.rsplit(':', 1)[0]}@{names[name]}" in found, done.stdout + done.stderr)
+            subprocess.run(["/usr/bin/docker", "image", "rm", "-f", image], capture_output=True)
+
+
 def filled(checks, work, layout, names):
     """A tree that skopeo filled through the server."""
     tree = work / "filled"
@@ -240,6 +260,15 @@ def filled(checks, work, layout, names):
     checks.same("digests of skopeo's tree", found, expected)
     run = checks.run("imgverify", "-q", tree)
     checks.succeeds("verify skopeo's tree", run)
+    for name, command in {
+        "plain": ["tar", "-C", tree, "-cf", "-", "."],
+        "with the directories above it": ["tar", "-C", "/", "-cf", "-", str(tree.resolve())[1:]],
+    }.items():
+        tar = work / "tree.tar"
+        tar.write_bytes(subprocess.run(command, capture_output=True, check=True).stdout)
+        rows = checks.run("imgls", "--format", "{{.Repository}}:{{.Tag}} {{.Digest}}", tar)
+        checks.same(f"digests in a tar, {name}", dict(line.split() for line in rows.out.decode().splitlines()), expected)
+        checks.succeeds(f"verify a tar, {name}", checks.run("imgverify", "-q", tar))
     ours = work / "ours"
     pushed = [f"{layout.path}:docker.io/{name}" for name in filter(plain, names)]
     checks.true("push the same", checks.run("imgpush", "-q", "--no-referrers", *pushed, ours).code == 0)
@@ -273,6 +302,11 @@ def directories(checks, work, layout, names, tree):
     checks.same("digests of skopeo's scoped directory", sorted(found.values()), sorted(wanted.values()))
     checks.true("names of skopeo's scoped directory", all(host.split(":")[0] in name or "/team/" in name for name in found), str(found))
     checks.succeeds("verify skopeo's directories", checks.run("imgverify", "-q", synced, scoped))
+
+    tar = work / "synced.tar"
+    tar.write_bytes(subprocess.run(["tar", "-C", synced, "-cf", "-", "."], capture_output=True, check=True).stdout)
+    checks.same("digests of skopeo's directory in a tar", listed(tar), listed(synced))
+    checks.succeeds("verify skopeo's directory in a tar", checks.run("imgverify", "-q", tar))
 
     source = [f"{layout.path}:docker.io/{name}" for name in wanted]
     ours, zot, back = work / "our-dirs", work / "our-layouts", work / "back"
@@ -412,6 +446,9 @@ def main():
     with scratch("trees") as work:
         work = Path(work)
         layout, names, referrers = fixtures(work)
+        if sys.argv[1:] == ["--docker"]:
+            pulled_by_docker(checks, work, layout, names)
+            return checks.done()
         served(checks, work, layout, names, referrers)
         tree = filled(checks, work, layout, names)
         directories(checks, work, layout, names, tree)

@@ -25,6 +25,7 @@ mod imgload;
 mod imgls;
 mod imgsave;
 mod imgverify;
+mod inside;
 mod layouts;
 mod multicall;
 mod options;

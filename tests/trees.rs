@@ -212,6 +212,129 @@ fn every_program_reads_a_tree() {
     }
 }
 
+/// In a tar, as oc-mirror writes it, a tree is what it is in a directory, wherever it begins.
+#[test]
+fn a_tar_of_a_tree_is_read_like_the_tree() {
+    let mut files = tree();
+    let room = room(&files);
+    files.add("working-dir/notes", "of another tool");
+    room.write("plain.tar", &files.tar());
+    room.write("packed.tar.gz", &Pack::Gzip.pack(&files.tar()));
+    let deep = files.below("var/lib/registry");
+    room.write("deep.tar", &deep.tar());
+    let v2 = Files::of(files.names().iter().filter_map(|name| {
+        let inside = name.strip_prefix(&format!("{V2}/"))?;
+        Some((inside.to_owned(), files.get(name).to_vec()))
+    }));
+    room.write("v2.tar", &v2.tar());
+    for line in [
+        "imgls --format {{.Repository}}:{{.Tag}}@{{.Digest}},{{.ID}},{{.SizeBytes}} {}",
+        "imginspect --format {{.Id}}{{.RepoTags}}{{.RootFS}} {}:library/demo:1",
+        "imghistory --no-trunc {}:team/tool:2",
+        "imgdiff {0}:library/demo {0}:team/tool:2",
+        "imgsave -o - {}:library/demo:1",
+        "imgexport -o - {}:team/tool:2",
+        "imgpull -q --store store {}:team/tool:2",
+    ] {
+        let of = |place: &str| line.replace("{}", place).replace("{0}", place);
+        let wanted = room.run(&of("tree"));
+        assert!(
+            matches!(wanted.code, Some(0 | 1)) && wanted.err().is_empty(),
+            "{wanted}"
+        );
+        for tar in [
+            "plain.tar",
+            "packed.tar.gz",
+            "deep.tar",
+            "v2.tar",
+            "registry-tree:plain.tar",
+        ] {
+            let found = room.run(&of(tar));
+            assert!(
+                (found.code, &found.stdout) == (wanted.code, &wanted.stdout),
+                "{line}: {tar}: {found}{wanted}"
+            );
+        }
+    }
+    room.run("imgverify tree").code(0);
+    room.run("imgverify plain.tar").code(0);
+    let piped = room
+        .command("imgls -q -")
+        .pipe(&Pack::Zstd.pack(&deep.tar()))
+        .run();
+    assert_eq!(piped.code(0).stdout, room.run("imgls -q tree").stdout);
+    room.command("imgverify -").pipe(&deep.tar()).run().code(0);
+    room.run("imgload -q --store pulled plain.tar").code(0);
+    let digests = |store: &str| {
+        room.run(&format!("imgls --digests {store}"))
+            .out()
+            .contains(&digest(&app().manifest()))
+    };
+    assert!(digests("--store pulled"));
+}
+
+#[test]
+fn damaged_tars_of_trees_are_reported() {
+    let mut files = tree();
+    let digest = digest(&tool().manifest());
+    files.bytes(&data(&digest)).push(b' ');
+    let current = format!("{V2}/repositories/library/demo/_manifests/tags/1/current/link");
+    *files.bytes(&current) = b"sha256:12".to_vec();
+    let room = Room::with("t.tar", &files);
+    let run = room.run("imgverify t.tar");
+    run.code(1);
+    for wanted in [
+        "digest-mismatch",
+        "library/demo/_manifests/tags/1/current/link",
+    ] {
+        assert!(run.out().contains(wanted), "{wanted}: {run}");
+    }
+    room.run("imgload --store store t.tar").code(2);
+    room.run("imgls -q --store store").ok("");
+    // Which of two would an engine fill?
+    let mut two = tree();
+    for name in tree().names() {
+        two.add(&format!("other/{name}"), tree().get(&name));
+    }
+    let room = Room::with("t.tar", &two);
+    let why = "storages of several registries: docker/registry/v2 and other/docker/registry/v2";
+    room.run("imgls t.tar").code(2).complains(why);
+    // Links of a tar do not lead to other repositories.
+    let mut linked = tree();
+    linked.symlink(&format!("{V2}/repositories/copy"), "team/tool");
+    let room = Room::with("t.tar", &linked);
+    assert_eq!(room.run("imgls -q t.tar").out().lines().count(), 3);
+    room.run("imgls -q t.tar:copy:2").code(2);
+}
+
+#[test]
+fn a_tar_of_a_tree_is_not_written_to() {
+    let room = Room::with("t.tar", &tree());
+    room.run("imgsave -q -o a.tar t.tar:team/tool:2").code(0);
+    let before = std::fs::read(room.path("t.tar")).expect("the tar");
+    for line in [
+        "imgpush -q a.tar t.tar",
+        "imgpush -q a.tar registry-tree:t.tar",
+        "imgrm t.tar:team/tool:2",
+        "imgrm registry-tree:t.tar:team/tool:2",
+        "imgrm dir-tree:t.tar:team/tool:2",
+        "imgtag layout-tree:t.tar:team/tool:2 team/tool:3",
+        "imgprune --force t.tar",
+        "imgprune --force registry-tree:t.tar",
+        "imgprune --force layout-tree:t.tar",
+        "imgconvert a.tar registry-tree:t.tar:x:1",
+        "imgconvert a.tar layout-tree:t.tar:x:1",
+    ] {
+        let run = room.run(line);
+        run.code(2);
+        assert_eq!(
+            std::fs::read(room.path("t.tar")).expect("the tar"),
+            before,
+            "{line}"
+        );
+    }
+}
+
 #[test]
 fn untagged_manifests_are_listed_on_request_and_referrers_go_along() {
     let mut files = tree();

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use super::content::Content;
 use super::directory::Directory;
+use super::inside::Inside;
 use super::member::MemberKind;
 use super::members::MemberTable;
 use super::options::Open;
@@ -27,6 +28,8 @@ pub struct Container {
     pub outer: Compression,
     /// True if read from a stream: a pipe, or the decoded bytes of a compressed file.
     pub streamed: bool,
+    /// Directory of a tar that the archive is in: empty, or a path with a slash at its end.
+    pub top: String,
     /// Limits on the input.
     pub limits: Limits,
     /// Documents read so far.
@@ -103,7 +106,7 @@ impl Container {
             return Ok(Container::seekable(Holder::Document(whole), open));
         }
         let table = MemberTable::index(&range, &open.limits).map_err(not_a_tar)?;
-        Ok(Container::seekable(Holder::Table(Box::new(table)), open))
+        Container::tar(table, open)
     }
 
     /// Reads an archive from a stream in one pass, decoding it if it is compressed.
@@ -135,7 +138,21 @@ impl Container {
         Ok(Container {
             outer,
             streamed: true,
-            ..Container::seekable(Holder::Table(Box::new(table)), open)
+            ..Container::tar(table, open)?
+        })
+    }
+
+    /// Creates a container of what a tar holds.
+    fn tar(table: MemberTable, open: &Open) -> Result<Self> {
+        Ok(match Inside::of(table, open)? {
+            Inside::Image(table, top) => Container {
+                top,
+                ..Container::seekable(Holder::Table(table), open)
+            },
+            Inside::Tree(tree) => Container {
+                limits: open.limits.for_tree(),
+                ..Container::seekable(Holder::Tree(tree), open)
+            },
         })
     }
 
@@ -145,6 +162,7 @@ impl Container {
             holder,
             outer: Compression::None,
             streamed: false,
+            top: String::new(),
             limits: open.limits,
             documents: Mutex::default(),
         }
@@ -156,12 +174,12 @@ impl Container {
     /// As [`MemberTable::get`]; in a directory also for links that lead out of it.
     pub fn get(&self, name: &str) -> Result<Option<Content>> {
         match &self.holder {
-            Holder::Table(table) => table.get(name, self.limits.hops),
+            Holder::Table(table) => table.get(&format!("{}{name}", self.top), self.limits.hops),
             Holder::Directory(directory) => directory.get(name, self.limits.hops),
             Holder::Tree(tree) => tree.get(name, self.limits.hops),
             Holder::Document(_) => Ok(None),
         }
-        .at(|| name.to_owned())
+        .at(|| format!("{}{name}", self.top))
     }
 
     /// Reads a small member; `None` if it is missing.
@@ -173,7 +191,7 @@ impl Container {
             None => Ok(None),
             Some(content) => {
                 let held = self.hold(&content, bound, false);
-                held.map(Some).at(|| name.to_owned())
+                held.map(Some).at(|| format!("{}{name}", self.top))
             }
         }
     }
@@ -222,8 +240,9 @@ impl Container {
                         .iter()
                         .any(|&i| !matches!(table.members()[i].kind, MemberKind::Directory))
                 });
+                let names = names.map(|(name, _)| String::from_utf8_lossy(name));
                 let mut names: Vec<String> = names
-                    .map(|(name, _)| String::from_utf8_lossy(name).into_owned())
+                    .filter_map(|name| name.strip_prefix(&*self.top).map(str::to_owned))
                     .collect();
                 names.sort_unstable();
                 Ok(names)
@@ -250,12 +269,18 @@ impl Container {
         signs
     }
 
+    /// Members of the tar, whatever it holds; `None` if the archive is no tar.
+    pub fn table(&self) -> Option<&MemberTable> {
+        match &self.holder {
+            Holder::Table(table) => Some(table),
+            Holder::Tree(tree) => tree.table(),
+            Holder::Directory(_) | Holder::Document(_) => None,
+        }
+    }
+
     /// Error that stopped the walk over a tar's members before its end.
     pub fn fault(&self) -> Option<&Error> {
-        match &self.holder {
-            Holder::Table(table) => table.fault.as_ref(),
-            _ => None,
-        }
+        self.table()?.fault.as_ref()
     }
 }
 

@@ -131,9 +131,6 @@ fn no_image(container: &Container, only: Option<Half>) -> Error {
 /// Detects the kind of an input that is no image archive.
 fn kind_of_input(container: &Container) -> NotAnImage {
     let signs = container.signs();
-    let rootfs = [
-        "bin", "dev", "etc", "home", "lib", "opt", "proc", "root", "sbin", "tmp", "usr", "var",
-    ];
     let is_directory = matches!(container.holder, Holder::Directory(_));
     // A directory above such a thing is not one itself; in a tar it may be stored with its parent directories.
     let has = |path: &str| match is_directory {
@@ -151,7 +148,7 @@ fn kind_of_input(container: &Container) -> NotAnImage {
         NotAnImage::ContainersStorage
     } else if is_docker_root(&has) {
         NotAnImage::DockerDataRoot
-    } else if rootfs.iter().filter(|name| signs.at_top(name)).count() >= 2 {
+    } else if signs.of_root_filesystem() {
         NotAnImage::RootFilesystem
     } else if let Some(member) = signs.image_below() {
         NotAnImage::Below {

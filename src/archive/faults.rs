@@ -20,7 +20,7 @@ impl Archive {
         if let Some(fault) = self.container.fault() {
             return at(fault.clone());
         }
-        let Holder::Table(table) = &self.container.holder else {
+        let Some(table) = self.container.table() else {
             return Ok(());
         };
         let is_truncated = |anomaly: &&Anomaly| anomaly.kind == AnomalyKind::MissingEndMarker;

@@ -61,6 +61,18 @@ impl Assembly {
         }
     }
 
+    /// Names untagged images by `org.opencontainers.image.base.name`, where older versions of zarf
+    /// wrote the name.
+    pub fn name_by_base(&mut self, edges: &[Edge]) {
+        for root in self.roots.iter_mut().filter(|root| root.names.is_empty()) {
+            let entries = root.positions.iter().filter_map(|at| edges.get(*at));
+            let names =
+                entries.filter_map(|edge| edge.descriptor.annotation(annotations::BASE_NAME));
+            let names = names.filter(|text| !text.is_empty());
+            root.names = NameSet::distinct(names.map(Name::from_repo_tag));
+        }
+    }
+
     /// Notes images of `manifest.json` whose manifest, by a name of theirs in `index.json`, is damaged.
     pub fn note_damaged_manifests(&mut self) {
         let is_damaged = |root: &&Root| {

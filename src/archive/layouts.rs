@@ -17,7 +17,7 @@ use std::sync::Arc;
 use rustix::fs::FileType;
 use serde_json::{Value, json};
 
-use super::directory::Directory;
+use super::files::Files;
 use super::name::Name;
 use super::options::TreeKind;
 use crate::blob::sha256;
@@ -46,7 +46,7 @@ pub fn holds_image(path: &Path) -> bool {
 /// # Errors
 /// `Limit`; `Io`.
 pub(super) fn find(
-    directory: &Directory,
+    directory: &Files,
     wanted: Option<TreeKind>,
     limits: &Limits,
 ) -> Result<Option<(TreeKind, Vec<String>)>> {
@@ -129,7 +129,7 @@ impl Gathered {
     /// # Errors
     /// `Limit`; `Io` from listing. Damaged documents are faults.
     pub fn read(
-        directory: &Directory,
+        directory: &Files,
         kind: TreeKind,
         images: &[String],
         limits: &Limits,
@@ -157,7 +157,7 @@ impl Gathered {
     }
 
     /// Adds the entries of a layout's `index.json`. A tag alone gets the name of the repository in front.
-    fn index(&mut self, directory: &Directory, path: &str, limits: &Limits) -> Result<()> {
+    fn index(&mut self, directory: &Files, path: &str, limits: &Limits) -> Result<()> {
         let bytes = document(directory, &format!("{path}/index.json"), limits)?;
         let mut value = parser::parse(&bytes, &limits.json)?;
         let Document::Index(_) = Document::from_value(&value)? else {
@@ -180,7 +180,7 @@ impl Gathered {
     }
 
     /// Adds the manifest of a `dir:` image under the name of its directory.
-    fn manifest(&mut self, directory: &Directory, path: &str, limits: &Limits) -> Result<()> {
+    fn manifest(&mut self, directory: &Files, path: &str, limits: &Limits) -> Result<()> {
         let name = format!("{path}/manifest.json");
         let bytes = document(directory, &name, limits)?;
         let media_type = Document::parse(&bytes, &limits.json)?
@@ -197,7 +197,7 @@ impl Gathered {
     }
 
     /// Adds the blobs of a layout.
-    fn blobs(&mut self, directory: &Directory, path: &str, limits: &Limits) -> Result<()> {
+    fn blobs(&mut self, directory: &Files, path: &str, limits: &Limits) -> Result<()> {
         let blobs = format!("{path}/blobs");
         for (algorithm, _) in directory.list(&blobs, limits.entries)? {
             let inside = format!("{blobs}/{algorithm}");
@@ -212,7 +212,7 @@ impl Gathered {
     }
 
     /// Adds the files of a `dir:` image: blobs, and the manifests of an index.
-    fn files(&mut self, directory: &Directory, path: &str, limits: &Limits) -> Result<()> {
+    fn files(&mut self, directory: &Files, path: &str, limits: &Limits) -> Result<()> {
         for (base, _) in directory.list(path, limits.entries)? {
             let hex = base.strip_suffix(".manifest.json").unwrap_or(&base);
             let algorithm = match hex.len() {
@@ -240,7 +240,7 @@ impl Gathered {
     }
 }
 
-fn document(directory: &Directory, name: &str, limits: &Limits) -> Result<Arc<[u8]>> {
+fn document(directory: &Files, name: &str, limits: &Limits) -> Result<Arc<[u8]>> {
     let content = directory.get(name, limits.hops)?;
     let content = content.ok_or_else(|| Error::member_missing(name))?;
     content.bytes(limits.of_document())

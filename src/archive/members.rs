@@ -77,7 +77,7 @@ impl MemberTable {
                     data.read_to_end(&mut head).during("read")?;
                     return Ok(Content::Memory(head.into()));
                 }
-                let named = Digest::from_blob_path(&String::from_utf8_lossy(&member.clean));
+                let named = named_digest(&member.clean);
                 let hasher = named
                     .and_then(|digest| Hasher::like(&digest).ok())
                     .unwrap_or_default();
@@ -347,12 +347,21 @@ struct NewMember {
     offset: u64,
 }
 
+/// Returns the digest that the name of a blob ends with: as in a layout, or as in the storage of a registry.
+fn named_digest(name: &[u8]) -> Option<Digest> {
+    let mut parts = std::str::from_utf8(name).ok()?.rsplit('/');
+    let (hex, algorithm) = match parts.next()? {
+        "data" => (parts.next()?, parts.nth(1)?),
+        hex => (hex, parts.next()?),
+    };
+    Digest::from_hex(algorithm, hex).ok()
+}
+
 /// Returns the label of a member in progress output: a short digest, or the name.
 fn label(name: &[u8]) -> String {
-    let name = String::from_utf8_lossy(name);
-    match Digest::from_blob_path(&name) {
+    match named_digest(name) {
         Some(digest) => digest.short().to_owned(),
-        None => crate::escape::brief(&name).into_owned(),
+        None => crate::escape::brief(&String::from_utf8_lossy(name)).into_owned(),
     }
 }
 

@@ -9,7 +9,9 @@
 //! | `options` | how an archive is opened |
 //! | `container` | the storage of members: a tar in a file, a tar on a stream, a directory, a lone document |
 //! | `member`, `members`, `directory`, `directory_file`, `content` | members by name, links and duplicates included |
+//! | `files` | a directory, or the members of a tar, as files by path |
 //! | `tree`, `registry`, `layouts` | directories of repositories as one layout: the storage of a registry, layouts, `dir:` images |
+//! | `inside` | a tar with a directory of repositories, or with an image below a directory |
 //! | `detours` | members that unpackers put at another path than their name |
 //! | `discover`, `signs` | the documents that tell the format, and the kind of inputs without them |
 //! | `docker`, `docker_half` | `manifest.json`, `repositories`, the layers of before docker 1.10 |
@@ -37,12 +39,14 @@ mod discover;
 mod docker;
 mod docker_half;
 mod faults;
+mod files;
 mod filter;
 mod gaps;
 mod graph;
 mod halves;
 mod identity;
 mod image;
+mod inside;
 mod join;
 mod layouts;
 mod lookup;

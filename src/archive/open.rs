@@ -87,6 +87,10 @@ impl Open {
         };
         if let Some(oci) = &oci {
             assembly.join(&oci.edges);
+            let beside = container.table().filter(|_| !container.top.is_empty());
+            if beside.is_some_and(|table| table.has("zarf.yaml")) {
+                assembly.name_by_base(&oci.edges);
+            }
         }
         if !self.examine {
             assembly.check_layers();

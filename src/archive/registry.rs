@@ -19,6 +19,7 @@ use std::path::Path;
 use rustix::fs::FileType;
 
 use super::directory::Directory;
+use super::files::Files;
 use crate::error::{At, Fault, Result, within};
 use crate::limits::{Bound, Limits};
 use crate::spec::{Digest, Reference};
@@ -45,14 +46,14 @@ pub struct Link {
 /// The repositories of a tree, read on demand.
 #[derive(Debug)]
 pub struct Repositories<'a> {
-    directory: &'a Directory,
+    directory: &'a Files,
     limits: &'a Limits,
     /// Number of links read.
     links: u64,
 }
 
 impl<'a> Repositories<'a> {
-    pub(super) fn of(directory: &'a Directory, limits: &'a Limits) -> Self {
+    pub(super) fn of(directory: &'a Files, limits: &'a Limits) -> Self {
         Repositories {
             directory,
             limits,
@@ -182,7 +183,7 @@ pub fn repository_names(storage: &Path) -> Result<Vec<String>> {
     if !storage.is_dir() {
         return Ok(Vec::new());
     }
-    let directory = Directory::open(storage)?;
+    let directory = Files::Directory(Directory::open(storage)?);
     let names = Repositories::of(&directory, &Limits::default()).names()?.0;
     Ok(names)
 }
@@ -209,7 +210,7 @@ pub fn link_path(directory: &str, digest: &Digest) -> String {
 }
 
 /// Lists the virtual names of all blobs, see [`super::tree::Tree`].
-pub(super) fn blob_names(directory: &Directory, limit: u64) -> Result<Vec<String>> {
+pub(super) fn blob_names(directory: &Files, limit: u64) -> Result<Vec<String>> {
     let mut names = Vec::new();
     let directories = |path: &str| -> Result<Vec<String>> {
         let inside = directory.list(path, limit)?.into_iter();

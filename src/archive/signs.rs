@@ -44,6 +44,11 @@ impl Signs {
         documents.iter().any(|name| self.at_top(name)) || self.0.iter().any(|name| is_digits(name))
     }
 
+    /// Detects a root filesystem, see [`is_root_filesystem`].
+    pub(super) fn of_root_filesystem(&self) -> bool {
+        is_root_filesystem(|name| self.at_top(name))
+    }
+
     /// Returns the first document of an image below a directory: the image was added to the tar with its directory.
     pub(super) fn image_below(&self) -> Option<String> {
         // Other programs have a manifest.json, too; the files beside it tell.
@@ -72,4 +77,13 @@ impl Signs {
         let suffix = format!("/{path}");
         self.at_top(path) || self.0.iter().any(|name| name.ends_with(suffix.as_bytes()))
     }
+}
+
+/// Detects a root filesystem by the directories at its top.
+pub(super) fn is_root_filesystem(has: impl Fn(&str) -> bool) -> bool {
+    let directories = [
+        "bin", "dev", "etc", "home", "lib", "opt", "proc", "root", "sbin", "tmp", "usr", "var",
+    ];
+    let found = directories.into_iter().filter(|name| has(name));
+    found.count() >= 2
 }

@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 
 use super::content::Content;
 use super::directory::Directory;
+use super::files::Files;
 use super::layouts::{self, Gathered, holds_image};
+use super::members::MemberTable;
 use super::options::{Half, Open, TreeKind};
 use super::registry::{self, Repositories};
 use crate::error::{Error, Fault, NotAnImage, Result};
@@ -30,7 +32,7 @@ const MAX_NOTES: usize = 10;
 pub struct Tree {
     /// Its kind.
     pub kind: TreeKind,
-    directory: Directory,
+    files: Files,
     /// Path of each blob; empty for a registry, where it follows from the digest.
     paths: HashMap<Digest, String>,
     /// Further files of the same digest.
@@ -57,9 +59,8 @@ impl Tree {
         if matches!(wanted, None | Some(TreeKind::Registry))
             && let Some(root) = registry_root(path)
         {
-            let mut tree = Tree::new(TreeKind::Registry, Directory::open(&root)?);
-            tree.read(&open.limits)?;
-            return Ok(Some(tree));
+            let files = Files::Directory(Directory::open(&root)?);
+            return Tree::registry(files, &open.limits).map(Some);
         }
         if wanted == Some(TreeKind::Registry) {
             return Err(Fault::NotAnImage(NotAnImage::NoRegistryTree).into());
@@ -67,36 +68,65 @@ impl Tree {
         let Some((kind, images)) = directory_of_images(path, wanted, &open.limits)? else {
             return Ok(None);
         };
-        if images.is_empty() {
-            return Err(Fault::NotAnImage(NotAnImage::NoImages).into());
-        }
-        let directory = Directory::open(path)?;
-        let read = Gathered::read(&directory, kind, &images, &open.limits)?;
-        let index = json!({"schemaVersion": 2, "manifests": read.entries});
-        Ok(Some(Tree {
-            paths: read.paths,
-            copies: read.copies,
-            index: index.to_string().into_bytes().into(),
-            faults: read.faults,
-            ..Tree::new(kind, directory)
-        }))
+        let files = Files::Directory(Directory::open(path)?);
+        Tree::of_images(files, kind, &images, &open.limits).map(Some)
     }
 
-    fn new(kind: TreeKind, directory: Directory) -> Self {
-        Tree {
-            kind,
-            directory,
+    /// Reads the storage of a registry: the files below its `docker/registry/v2`.
+    ///
+    /// # Errors
+    /// `Limit`; `Io`.
+    pub(super) fn registry(files: Files, limits: &Limits) -> Result<Self> {
+        let mut tree = Tree {
+            kind: TreeKind::Registry,
+            files,
             paths: HashMap::new(),
             copies: Vec::new(),
             index: Arc::default(),
             faults: Vec::new(),
             notes: Vec::new(),
+        };
+        tree.read(limits)?;
+        Ok(tree)
+    }
+
+    /// Reads the images at these paths as one layout.
+    ///
+    /// # Errors
+    /// `NotAnImage` if there are none; `Limit`; `Io`.
+    pub(super) fn of_images(
+        files: Files,
+        kind: TreeKind,
+        images: &[String],
+        limits: &Limits,
+    ) -> Result<Self> {
+        if images.is_empty() {
+            return Err(Fault::NotAnImage(NotAnImage::NoImages).into());
+        }
+        let read = Gathered::read(&files, kind, images, limits)?;
+        let index = json!({"schemaVersion": 2, "manifests": read.entries});
+        Ok(Tree {
+            kind,
+            files,
+            paths: read.paths,
+            copies: read.copies,
+            index: index.to_string().into_bytes().into(),
+            faults: read.faults,
+            notes: Vec::new(),
+        })
+    }
+
+    /// Members of the tar that holds the tree; `None` if it is a directory.
+    pub fn table(&self) -> Option<&MemberTable> {
+        match &self.files {
+            Files::Directory(_) => None,
+            Files::Members(members) => Some(&members.table),
         }
     }
 
     /// The repositories of a registry, with their links.
     pub fn repositories<'a>(&'a self, limits: &'a Limits) -> Repositories<'a> {
-        Repositories::of(&self.directory, limits)
+        Repositories::of(&self.files, limits)
     }
 
     /// Returns the names of the entries of a directory of the tree, sorted.
@@ -104,16 +134,13 @@ impl Tree {
     /// # Errors
     /// `Limit`; `Io`.
     pub fn list(&self, path: &str, limits: &Limits) -> Result<Vec<String>> {
-        let entries = self.directory.list(path, limits.links)?;
+        let entries = self.files.list(path, limits.links)?;
         Ok(entries.into_iter().map(|(name, _)| name).collect())
     }
 
     /// Returns the time at which an upload was begun, as the server wrote it; `None` if there is none.
     pub fn started(&self, upload: &str) -> Option<String> {
-        let content = self
-            .directory
-            .get(&format!("{upload}/startedat"), 0)
-            .ok()??;
+        let content = self.files.get(&format!("{upload}/startedat"), 0).ok()??;
         let what = "bytes of a time";
         let bytes = content.bytes(Bound { what, most: 64 }).ok()?;
         String::from_utf8(bytes.to_vec()).ok()
@@ -124,7 +151,7 @@ impl Tree {
     /// # Errors
     /// `NotAFile` for anything but a regular file; `BadLink`; `Io`.
     pub fn file(&self, path: &str, limits: &Limits) -> Result<Option<Content>> {
-        self.directory.get(path, limits.hops)
+        self.files.get(path, limits.hops)
     }
 
     /// Returns the content of a virtual member; `None` if it is missing.
@@ -134,10 +161,10 @@ impl Tree {
     pub fn get(&self, name: &str, hops: u64) -> Result<Option<Content>> {
         match Digest::from_blob_path(name) {
             Some(digest) if self.kind == TreeKind::Registry => {
-                self.directory.get(&registry::data_path(&digest), hops)
+                self.files.get(&registry::data_path(&digest), hops)
             }
             Some(digest) => match self.paths.get(&digest) {
-                Some(path) => self.directory.get(path, hops),
+                Some(path) => self.files.get(path, hops),
                 None => Ok(None),
             },
             None if name == "index.json" => Ok(Some(Content::Memory(Arc::clone(&self.index)))),
@@ -151,7 +178,7 @@ impl Tree {
     /// `Limit`; `Io`.
     pub(super) fn names(&self, limit: u64) -> Result<Vec<String>> {
         match self.kind {
-            TreeKind::Registry => registry::blob_names(&self.directory, limit),
+            TreeKind::Registry => registry::blob_names(&self.files, limit),
             _ => {
                 let mut names: Vec<String> = self.paths.keys().map(Digest::blob_path).collect();
                 names.sort_unstable();
@@ -165,7 +192,7 @@ impl Tree {
         let mut entries: Vec<(String, Digest)> = Vec::new();
         let mut revisions: BTreeMap<Digest, ()> = BTreeMap::new();
         let mut faults = Vec::new();
-        let mut repositories = Repositories::of(&self.directory, limits);
+        let mut repositories = Repositories::of(&self.files, limits);
         let (names, mut invalid) = repositories.names()?;
         for name in &names {
             let (tags, unnamed) = repositories.tags(name)?;
@@ -268,8 +295,8 @@ fn directory_of_images(
     if wanted.is_none() && holds_image(path) {
         return Ok(None);
     }
-    let found =
-        Directory::open(path).and_then(|directory| layouts::find(&directory, wanted, limits));
+    let files = Directory::open(path).map(Files::Directory);
+    let found = files.and_then(|files| layouts::find(&files, wanted, limits));
     match wanted {
         // Such a directory is not opened as a tree.
         None => Ok(found.unwrap_or_default()),

@@ -1,7 +1,7 @@
 //! Members of the outer tar.
 
 use super::finding::{self, Found, Severity};
-use crate::archive::{Archive, Format, Holder, MemberKind, MemberTable};
+use crate::archive::{Archive, Format, MemberKind, MemberTable};
 use crate::layer::AnomalyKind;
 
 /// Adds the anomalies of the outer tar and of the members that `is_asked_for` selects.
@@ -67,9 +67,15 @@ pub(super) fn members(archive: &Archive, is_asked_for: impl Fn(&str) -> bool, fo
             ),
         }
     }
-    let Holder::Table(table) = &archive.container.holder else {
+    let Some(table) = archive.container.table() else {
         return;
     };
+    if !archive.container.top.is_empty() {
+        let message =
+            "the image is below this directory: engines load images at the top of a tar only";
+        let place = archive.container.top.trim_end_matches('/');
+        found.add(Severity::Warning, "below-directory", place, message);
+    }
     headers(table, found);
     paths_through_links(table, &is_asked_for, found);
     if let Some(tail) = &table.tail {
@@ -144,7 +150,7 @@ fn repeated_names(
         if !is_asked_for(&name) {
             continue;
         }
-        match archive.container.get(&name) {
+        match table.get(&name, archive.container.limits.hops) {
             Ok(_) => {
                 let message = format!(
                     "{} members have this name and are the same",
@@ -152,7 +158,7 @@ fn repeated_names(
                 );
                 found.add(Severity::Warning, "duplicate-member", name, message);
             }
-            Err(error) => found.error(&error),
+            Err(error) => found.error(&error.at(name)),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::members::members;
 use super::presence::{opening, presence};
 use super::references::{bare, referenced, unreferenced};
 use super::report::VerifyReport;
-use super::{agree, blobs, documents, texts, tree};
+use super::{agree, blobs, checksums, documents, texts, tree};
 use crate::archive::{Archive, Content, Gaps, Holder, MemberKind};
 use crate::blob::Meter;
 use crate::layer::Limits;
@@ -28,7 +28,12 @@ pub fn verify(archive: &Archive, limits: &Limits, meter: &Meter) -> VerifyReport
         let own = referenced(archive);
         let own: HashSet<&str> = own.iter().map(|name| bare(name)).collect();
         names.retain(|name| own.contains(name.as_str()));
-        members(archive, |name| own.contains(bare(name)), &mut found);
+        let top = &*archive.container.top;
+        let is_own = |name: &str| {
+            name.strip_prefix(top)
+                .is_some_and(|name| own.contains(bare(name)))
+        };
+        members(archive, is_own, &mut found);
     } else {
         members(archive, |_| true, &mut found);
     }
@@ -46,6 +51,7 @@ pub fn verify(archive: &Archive, limits: &Limits, meter: &Meter) -> VerifyReport
     agree::unlisted(archive, &labels, &mut found);
     agree::repositories(archive, &mut found);
     tree::links(archive, limits, &mut found);
+    checksums::check(archive, limits, &mut found);
     // Without the documents of a truncated archive all members would be unreferenced.
     let is_cut = archive.roots.is_empty() && archive.container.fault().is_some();
     if !is_cut && !archive.is_part {

@@ -342,6 +342,30 @@ enum Kind {
 }
 
 impl Files {
+    /// Files with these names and contents.
+    pub fn of(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
+        let members = files.into_iter();
+        let members = members.map(|(name, bytes)| (name, Kind::Data(bytes)));
+        Files {
+            members: members.collect(),
+        }
+    }
+
+    /// The same members below a folder.
+    pub fn below(&self, folder: &str) -> Self {
+        let members = self.members.iter();
+        let members = members.map(|(name, kind)| (format!("{folder}/{name}"), kind.clone()));
+        Files {
+            members: members.collect(),
+        }
+    }
+
+    /// Adds the members of another archive.
+    pub fn extend(&mut self, other: Files) -> &mut Self {
+        self.members.extend(other.members);
+        self
+    }
+
     /// Adds a file, also where one of that name is there.
     pub fn add(&mut self, name: &str, bytes: impl Into<Vec<u8>>) -> &mut Self {
         self.members

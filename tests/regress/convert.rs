@@ -690,13 +690,14 @@ fn a_platform_falls_back_to_what_runs_there() {
     }
 }
 
-/// It was said that there is no index.json, which is there, a directory below.
+/// It was said that there is no index.json, which is there, a directory below. One image is read there; which of two?
 #[test]
 fn a_layout_packed_with_its_directory_is_told() {
     let files = build::oci(&[&app()]);
     let mut below = Files::default();
     for name in ["lay/oci-layout", "lay/index.json"] {
         below.add(name, files.get(&name[4..]));
+        below.add(&format!("other/{name}"), files.get(&name[4..]));
     }
     let room = Room::with("r.tar", &below);
     let why = "no manifest.json, index.json, oci-layout or repositories at the top level, but lay/index.json";

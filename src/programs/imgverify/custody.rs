@@ -33,10 +33,8 @@ impl Input {
     /// # Errors
     /// `Io`, and the errors of reading each file.
     pub fn of_directory(archive: &Archive, limits: &Limits) -> Result<Option<Self>> {
-        if !matches!(
-            archive.container.holder,
-            Holder::Directory(_) | Holder::Tree(_)
-        ) {
+        let container = &archive.container;
+        if container.table().is_some() || matches!(container.holder, Holder::Document(_)) {
             return Ok(None);
         }
         let mut files = Vec::new();

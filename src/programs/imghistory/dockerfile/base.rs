@@ -4,6 +4,7 @@ use super::history::{History, ReadStep, unrecorded};
 use super::read::Producer;
 use super::settings::Settings;
 use crate::archive::Image;
+use crate::spec::annotations::BASE_NAME;
 use crate::spec::instruction::Instruction;
 use crate::spec::{self, Reference, Timestamp};
 
@@ -74,7 +75,6 @@ impl<'a> History<'a> {
     }
 }
 
-const BASE_NAME: &str = "org.opencontainers.image.base.name";
 const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 
 /// Finds the base: by buildah's comment, by annotations, by the layers of other images, by signs in the history.

@@ -74,6 +74,15 @@ fn an_image_below_a_directory_is_read_like_one_at_the_top() {
         run.code(0);
         assert!(run.out().contains("below-directory"), "{run}");
     }
+    // A damaged one is told where a directory is searched, too.
+    let mut damaged = build::oci(&[&app()]).below("images");
+    *damaged.bytes("images/index.json") = b"{".to_vec();
+    std::fs::create_dir(room.path("several")).expect("a directory");
+    room.write("several/damaged.tar", &damaged.tar());
+    room.write("several/notes", b"");
+    room.run("imgls several")
+        .code(2)
+        .complains("several/damaged.tar: ");
     // One level deeper, and below two directories, it is told where images are.
     room.write("deep.tar", &build::docker(&[&app()]).below("a/b/c/d").tar());
     room.run("imgls deep.tar").code(2);

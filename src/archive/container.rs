@@ -262,7 +262,9 @@ impl Container {
             }
             Holder::Table(table) => {
                 for (name, _) in table.names() {
-                    signs.add(name);
+                    name.strip_prefix(self.top.as_bytes())
+                        .into_iter()
+                        .for_each(|name| signs.add(name));
                 }
             }
         }

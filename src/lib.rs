@@ -14,6 +14,7 @@
 //! | [`packages`] | the databases of package managers, read as files | spec |
 //! | [`disk`] | a directory of the file system as entries | glob, layer |
 //! | [`archive`] | any container format as one type with images | spec, glob, blob, layer |
+//! | [`lists`] | lists of images, and which of them archives have | spec, blob, layer, archive |
 //! | [`tree`] | layers applied: path -> node, and which layer wrote, replaced or deleted it | spec, blob, layer, archive |
 //! | [`base`] | root filesystems in the making, Debian's packages as files, facts of ELF files (feature `base`) | spec, blob, layer, packages |
 //! | [`cache`] | indexes of compressed layers, kept between runs | spec, blob, layer, archive, tree |
@@ -54,6 +55,7 @@ pub mod glob;
 pub mod index_vec;
 pub mod layer;
 pub mod limits;
+pub mod lists;
 pub mod packages;
 pub mod parallel;
 pub mod programs;

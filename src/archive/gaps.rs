@@ -25,7 +25,7 @@ impl Gaps {
     /// documents alone shares layers with one that it pulled.
     pub fn of(archive: &Archive) -> Self {
         let top: HashSet<NodeIdx> = archive.roots.iter().filter_map(|root| root.node).collect();
-        let complete = archive.images.iter().map(is_complete);
+        let complete = archive.images.iter().map(Image::is_complete);
         let complete: IndexVec<ImageIdx, bool> = complete.collect();
         let shared: HashSet<&Digest> = archive
             .images
@@ -73,12 +73,4 @@ impl Gaps {
     pub fn is_damage(&self, node: NodeIdx) -> bool {
         self.lost[node]
     }
-}
-
-fn is_complete(image: &Image) -> bool {
-    image.config_bytes.is_some()
-        && image
-            .layers
-            .iter()
-            .all(|layer| matches!(layer.presence, Presence::Present(_) | Presence::External))
 }

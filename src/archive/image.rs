@@ -188,6 +188,14 @@ pub struct Step<'a> {
 }
 
 impl Image {
+    /// Tests if the archive has the config and all layers, except those that are never in archives.
+    pub fn is_complete(&self) -> bool {
+        let is_present =
+            |layer: &Layer| matches!(layer.presence, Presence::Present(_) | Presence::External);
+        let has_config = self.config_bytes.is_some() || matches!(self.id, ImageId::V1(_));
+        has_config && self.layers.iter().all(is_present)
+    }
+
     /// Aligns history and layers, oldest first. Nothing is dropped where their numbers differ.
     ///
     /// Each entry without `empty_layer` takes the next layer (image specification, "Image Configuration", history).

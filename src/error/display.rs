@@ -65,6 +65,10 @@ impl Display for Fault {
             }
             Fault::Deb { why } => write!(f, "invalid Debian package: {why}"),
             Fault::Deb822 { line, why } => write!(f, "invalid control data: line {line}: {why}"),
+            Fault::List { line, why, .. } => match line {
+                Some(line) => write!(f, "invalid list: line {line}: {}", brief(why)),
+                None => problem(f, "invalid list", why),
+            },
             Fault::Release { why } => problem(f, "invalid Release file", why),
             Fault::Signature { why } => problem(f, "no valid signature", why),
             Fault::Keyring { why, .. } => problem(f, "invalid keyring", why),

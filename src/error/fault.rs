@@ -147,6 +147,15 @@ pub enum Fault {
         /// The problem.
         why: &'static str,
     },
+    /// An invalid list of images.
+    List {
+        /// Number of the line, from 1; `None` if the problem has none.
+        line: Option<usize>,
+        /// The problem.
+        why: String,
+        /// True if the list has template expressions.
+        is_template: bool,
+    },
     /// An invalid `Release` file of a repository.
     Release {
         /// The problem.

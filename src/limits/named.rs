@@ -25,7 +25,7 @@ enum Field<'a> {
 }
 
 /// All limits that users can change.
-pub const NAMED: [Named; 25] = [
+pub const NAMED: [Named; 27] = [
     Named {
         name: "ratio",
         what: &[
@@ -174,7 +174,7 @@ pub const NAMED: [Named; 25] = [
         what: &["JSON items"],
         default: "1000000",
         most: u64::MAX,
-        meaning: "items of all arrays and objects of a document",
+        meaning: "items of all arrays and objects of a document; of a list of images in YAML, its commas and opening brackets",
         field: |limits| Field::Number(&mut limits.json.items),
     },
     Named {
@@ -232,6 +232,22 @@ pub const NAMED: [Named; 25] = [
         most: 1 << 31,
         meaning: "repositories of a directory of repositories",
         field: |limits| Field::Number(&mut limits.repositories),
+    },
+    Named {
+        name: "list-size",
+        what: &["size of a list in bytes"],
+        default: "64M",
+        most: 1 << 30,
+        meaning: "bytes of a list of images, and of all lists in the package of a chart",
+        field: |limits| Field::Number(&mut limits.list),
+    },
+    Named {
+        name: "aliases",
+        what: &["aliases"],
+        default: "1000",
+        most: 1 << 20,
+        meaning: "aliases of a list of images in YAML",
+        field: |limits| Field::Number(&mut limits.aliases),
     },
 ];
 

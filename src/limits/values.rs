@@ -151,6 +151,10 @@ pub struct Limits {
     pub links: u64,
     /// Repositories of a tree.
     pub repositories: u64,
+    /// Bytes of a list of images.
+    pub list: u64,
+    /// Aliases of a list of images.
+    pub aliases: u64,
     /// Bytes of the trace of each scanned layer, which imgverify reports. With 0 neither trace nor anomalies are
     /// recorded.
     pub trace: u64,
@@ -177,6 +181,8 @@ impl Default for Limits {
             hops: 8,
             links: 2_000_000,
             repositories: 100_000,
+            list: 64 << 20,
+            aliases: 1000,
             trace: 0,
         }
     }

@@ -8,6 +8,7 @@ mod archives;
 mod debian;
 mod documents;
 mod installed;
+mod lists;
 pub mod model;
 mod streams;
 mod tars;
@@ -20,7 +21,7 @@ use std::io::{self, BufRead, Read};
 pub type Target = fn(&[u8]);
 
 /// All targets by their names.
-pub const TARGETS: [(&str, Target); 25] = [
+pub const TARGETS: [(&str, Target); 26] = [
     ("chunked", archives::chunked),
     ("cpio", streams::cpio),
     ("deb", debian::deb),
@@ -35,6 +36,7 @@ pub const TARGETS: [(&str, Target); 25] = [
     ("index", debian::index),
     ("instruction", documents::instruction),
     ("layer", streams::layer),
+    ("list", lists::list),
     ("packages", installed::packages),
     ("pax", tars::pax),
     ("reference", texts::reference),

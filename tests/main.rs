@@ -27,6 +27,7 @@ mod imgsave;
 mod imgverify;
 mod inside;
 mod layouts;
+mod lists;
 mod multicall;
 mod options;
 mod outer;

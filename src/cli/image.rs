@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use clap::{ArgMatches, Id};
 
+use super::list_arg::ListArg;
 use super::transport::refuse_online;
 use crate::archive::{Archive, Half, Pick, TreeKind, holds_image, registry_root};
 use crate::error::{Error, Fault, Result};
@@ -84,13 +85,17 @@ pub(super) fn unshielded(message: &str) -> String {
     message.replace(SHOWN_STDIN, "-")
 }
 
-/// Returns the number of images that are read from standard input.
+/// Returns the number of images and lists that are read from standard input.
 pub(super) fn standard_inputs(matches: &ArgMatches) -> usize {
     let images = |id: &Id| match matches.try_get_many::<ImageArg>(id.as_str()) {
         Ok(Some(images)) => images.filter(|image| image.is_stdin()).count(),
         _ => 0,
     };
-    matches.ids().map(images).sum()
+    let lists = |id: &Id| match matches.try_get_many::<ListArg>(id.as_str()) {
+        Ok(Some(lists)) => lists.filter(|list| list.is_stdin()).count(),
+        _ => 0,
+    };
+    matches.ids().map(|id| images(id) + lists(id)).sum()
 }
 
 /// Parses `--platform`.

@@ -94,6 +94,18 @@ impl Opened {
         Ok(chosen)
     }
 
+    /// Returns the selected items of the archive's list; if the whole archive is selected, with the untagged manifests of a
+    /// tree, which [`Opened::chosen`] leaves out.
+    ///
+    /// # Errors
+    /// As [`Opened::chosen`].
+    pub fn everything(&self) -> Result<Vec<Chosen<'_>>> {
+        match self.pick {
+            Pick::Only => Ok(self.archive.roots.iter().map(Chosen::whole).collect()),
+            _ => self.chosen(),
+        }
+    }
+
     /// Returns the selected items of the archive's list, but of a repository without a tag only its tag `latest`.
     ///
     /// # Errors

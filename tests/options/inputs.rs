@@ -138,6 +138,8 @@ pub fn write(inputs: &Path, fresh: &Path) -> String {
     });
     put("sparse.tar", &sparse);
     written(inputs, "globs", b"etc\n");
+    written(inputs, "list", b"demo:1\n");
+    written(inputs, "strings", b"a: [--x=demo:1]\nimage: other:2\n");
     written(inputs, "patterns", b"etc\n");
     written(inputs, "config.json", br#"{"architecture":"amd64","os":"linux","config":{"Env":["X=y"]},"rootfs":{"type":"layers","diff_ids":[]}}"#);
     written(

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::cli::{Common, ImageArg, Packing, Reporting, rename_arg};
+use crate::cli::{Common, ImageArg, ListArg, Packing, Reporting, rename_arg};
 
 /// Load images from an archive into the local store
 #[derive(clap::Parser)]
@@ -20,6 +20,11 @@ pub struct Args {
     /// Load only this image; repeatable
     #[arg(long, value_name = "REF")]
     pub only: Vec<String>,
+    /// Load only images that LIST names, all of which must be present; repeatable
+    ///
+    /// LIST is a file, a chart, a directory of them, or -; see LISTS OF IMAGES in imgkit(7).
+    #[arg(long, value_name = "LIST", conflicts_with = "only")]
+    pub only_list: Vec<ListArg>,
     /// Load the only image under this name
     #[arg(short, long, value_name = "NAME[:TAG]", conflicts_with = "rename")]
     pub tag: Option<String>,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::archive::{Archive, Name, Root};
+use crate::archive::{Archive, Chosen, Name, Root};
 use crate::blob::Meter;
 use crate::error::Result;
 use crate::spec::Platform;
@@ -43,7 +43,7 @@ pub struct Loaded {
     pub kept: bool,
 }
 
-/// Loads images into the store: all of them, or none if it fails.
+/// Loads images into the store, each with the names that are selected of it: all of them, or none if it fails.
 ///
 /// `ready` is called before anything is stored, with the image IDs and the properties that the store cannot hold;
 /// nothing is stored if it fails.
@@ -52,13 +52,13 @@ pub struct Loaded {
 /// Those of `ready`; `NoSuchImage` for `only` and `rename`; the first damage of the images; as [`Store::add`].
 pub fn load(
     archive: &Archive,
-    roots: &[&Root],
+    chosen: &[Chosen<'_>],
     store: &Store,
     options: &LoadOptions,
     meter: &Meter,
     ready: impl FnOnce(&[&str], Vec<Loss>) -> Result<()>,
 ) -> Result<(Vec<Loaded>, Scans)> {
-    let (mut bundle, mut ids) = bundle(archive, roots, options)?;
+    let (mut bundle, mut ids) = bundle(archive, chosen, options)?;
     let before: Vec<String> = bundle
         .listed
         .iter()
@@ -111,13 +111,14 @@ pub fn load(
 /// Collects the images to load, and the image ID of each listed digest.
 fn bundle(
     archive: &Archive,
-    roots: &[&Root],
+    chosen: &[Chosen<'_>],
     options: &LoadOptions,
 ) -> Result<(Bundle, Vec<(String, String)>)> {
     let mut bundle = Bundle::default();
     let mut ids = Vec::new();
+    let roots: Vec<&Root> = chosen.iter().map(|one| one.root).collect();
     if options.only.is_empty() && options.rename.is_empty() {
-        let named = roots.iter().map(|root| (*root, root.names.as_slice()));
+        let named = chosen.iter().map(|one| (one.root, one.names.as_slice()));
         archive.check_names(named)?;
     }
     for wanted in options
@@ -129,8 +130,9 @@ fn bundle(
             return Err(archive.no_such_image(wanted, roots.iter().copied()));
         }
     }
-    for root in roots {
-        let mut names: Vec<&Name> = root.names.iter().collect();
+    for one in chosen {
+        let root = one.root;
+        let mut names: Vec<&Name> = one.names.iter().collect();
         if !options.only.is_empty() {
             let by_ref_name =
                 |wanted: &String| root.ref_names.contains(wanted) && root.names.len() == 1;
@@ -150,7 +152,13 @@ fn bundle(
         };
         let before = bundle.listed.len();
         let platform = options.platform.as_ref();
-        let image = add_root(&mut bundle, archive, root, roots, platform, names)?;
+        let image = match one.image {
+            Some(image) => {
+                bundle.add_image(archive, image, names)?;
+                Some(image)
+            }
+            None => add_root(&mut bundle, archive, root, &roots, platform, names)?,
+        };
         if let (Some(listed), Some(image)) = (bundle.listed.get(before), image) {
             ids.push((
                 listed.descriptor.digest.to_string(),

@@ -1,6 +1,7 @@
 //! imgload: load images from an archive into the local store.
 
 mod args;
+mod by_list;
 mod check;
 mod load;
 mod output;
@@ -9,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::Result;
-use crate::archive::Open;
+use crate::archive::{Chosen, Open};
 use crate::blob::{Meter, PendingFile};
 use crate::cli::{self, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict, no_effect};
 use crate::error::{At, Error};
@@ -17,6 +18,7 @@ use crate::layer::Limits;
 use crate::store::{Policy, Store};
 use crate::write::ListedName;
 use args::Args;
+use by_list::Wanted;
 use load::{LoadOptions, Loaded};
 
 const PAGE: Page = Page {
@@ -38,6 +40,8 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         if are_several {
             no_effect("with several archives", &[("--tag", args.tag.is_some())])?;
         }
+        let lists = cli::read_lists(&args.only_list, &args.common, None, io)?;
+        let mut wanted = Wanted::new(args, &lists, are_several);
         let mut openings = Openings::of(&inputs);
         let mut verdict = Verdict::Yes;
         let mut id_file = IdFile::new(args.id_file.as_deref());
@@ -52,7 +56,13 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             let mut next = each.next();
             drop(opening);
             while let Some(opened) = next {
-                match opened.and_then(|opened| load(args, &opened, &store, &mut id_file, io)) {
+                let loaded = opened.and_then(|opened| {
+                    let Some(chosen) = wanted.choose(&opened)? else {
+                        return Ok(Vec::new());
+                    };
+                    load(args, &opened, &chosen, &store, &mut id_file, io)
+                });
+                match loaded {
                     Ok(loaded) => {
                         for image in &loaded {
                             if image.kept {
@@ -69,6 +79,9 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             }
         }
         id_file.commit()?;
+        if wanted.report(io) {
+            verdict = Verdict::No;
+        }
         Ok(verdict)
     })
 }
@@ -126,10 +139,11 @@ fn limits(args: &Args) -> Limits {
     limits
 }
 
-/// Loads one archive.
+/// Loads the selected images of one archive.
 fn load(
     args: &Args,
     opened: &Opened,
+    chosen: &[Chosen<'_>],
     store: &Store,
     id_file: &mut IdFile<'_>,
     io: &mut Io,
@@ -147,9 +161,7 @@ fn load(
     };
     let limits = limits(args);
     let archive = &opened.archive;
-    opened.check_complete()?;
-    let roots = opened.roots()?;
-    if roots.is_empty() {
+    if opened.roots()?.is_empty() {
         io.note(&format!("{}: the archive lists no image", archive.place));
     }
     if args.check {
@@ -161,7 +173,7 @@ fn load(
     let mut losses = Vec::new();
     // An error about the file of IDs does not get the archive as context.
     let mut unwritten: Option<Error> = None;
-    let loaded = load::load(archive, &roots, store, &options, &meter, |ids, lost| {
+    let loaded = load::load(archive, chosen, store, &options, &meter, |ids, lost| {
         losses = lost;
         let added = id_file.add(ids);
         added.inspect_err(|error| unwritten = Some(error.clone()))
@@ -179,10 +191,14 @@ fn load(
     }
     if !args.check {
         let only = &args.only;
-        let roots = roots
+        let chosen = chosen
             .iter()
-            .filter(|root| only.is_empty() || only.iter().any(|name| root.matches_name(name)));
-        let images: Vec<_> = roots.flat_map(|root| archive.images_of(root)).collect();
+            .filter(|one| only.is_empty() || only.iter().any(|name| one.root.matches_name(name)));
+        let images = chosen.flat_map(|one| match one.image {
+            Some(image) => vec![image],
+            None => archive.images_of(one.root),
+        });
+        let images: Vec<_> = images.collect();
         check::warn(archive, &images, &limits, &scans, io);
     }
     Ok(loaded)

@@ -1,6 +1,6 @@
 //! Command line of imgls.
 
-use crate::cli::{Common, ImageArg};
+use crate::cli::{Common, ImageArg, ListArg};
 
 /// List images in archives, layouts or the local store
 #[derive(clap::Parser)]
@@ -27,6 +27,17 @@ pub struct Args {
     /// Show platforms and attestations as a tree
     #[arg(long, conflicts_with_all = ["quiet", "digests", "format", "platform"])]
     pub tree: bool,
+    /// Report images that LIST names and that are missing; repeatable
+    ///
+    /// LIST is a file, a chart, a directory of them, or -; see LISTS OF IMAGES in imgkit(7).
+    #[arg(long, value_name = "LIST", conflicts_with_all = ["all", "digests", "no_trunc", "quiet", "filters", "tree"])]
+    pub check: Vec<ListArg>,
+    /// Show only images that LIST does not name; repeatable
+    #[arg(long, value_name = "LIST", conflicts_with_all = ["check", "tree"])]
+    pub unused_by: Vec<ListArg>,
+    /// Take every string in LIST that is the name of a present image
+    #[arg(long, hide_short_help = true)]
+    pub any_string: bool,
     /// Output format: table, raw, json, or a Go template
     #[arg(
         long,

@@ -1,16 +1,19 @@
 //! imgls: list images in files, directories and the local store.
 
 mod args;
+mod check;
 mod filter;
 pub mod list;
 mod output;
 pub mod rows;
+mod sources;
+mod unused;
 
 use std::process::ExitCode;
 
-use crate::archive::{self, Chosen, Open, Pick, Sizes};
+use crate::archive::{self, Sizes};
 use crate::blob::Meter;
-use crate::cli::{self, Io, Opened, Openings, Page, Takes, Uses, Verdict};
+use crate::cli::{self, Io, Opened, Page, Uses, Verdict, no_effect};
 use crate::render::Format;
 use crate::render::images::RowFormat;
 use crate::{Error, Result};
@@ -19,6 +22,7 @@ use filter::Filters;
 use list::{ListOptions, Selected};
 use output::LIST_COLUMNS;
 use rows::ListRow;
+use unused::Unused;
 
 const PAGE: Page = Page {
     name: "imgls",
@@ -29,6 +33,11 @@ const PAGE: Page = Page {
 /// Runs the program, or describes it.
 pub fn main(call: cli::Call<'_>) -> ExitCode {
     cli::run(call, &PAGE, |args: &Args, io| {
+        if !args.check.is_empty() {
+            return check::run(args, io);
+        }
+        let any_string = ("--any-string", args.any_string && args.unused_by.is_empty());
+        no_effect("without --check or --unused-by", &[any_string])?;
         let window = io.window(args.no_trunc);
         let format = Format::parse(&output::format_text(args), &output::default_format(args))?
             .fitted(window);
@@ -42,6 +51,7 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             shows_sizes: args.tree || SIZES.iter().any(|field| format.uses(field)),
             filters: Filters::parse(&args.filters, cli::now())?,
             other_platforms: Vec::new(),
+            unused: (!args.unused_by.is_empty()).then(Unused::default),
         };
         let rows = run.list_all(io)?;
         if let (Some(platform), true, false) = (
@@ -54,7 +64,11 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
                 run.other_platforms.into_iter().collect(),
             ));
         }
-        let rows = run.filters.retain_by_age(rows)?;
+        let mut rows = run.filters.retain_by_age(rows)?;
+        let mut verdict = Verdict::Yes;
+        if let Some(unused) = &run.unused {
+            verdict = unused.retain(&mut rows, args, io)?;
+        }
         if rows.is_empty() && io.has_failed() {
             return Ok(Verdict::Yes);
         }
@@ -70,7 +84,7 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
                 format.write(io.out(), Some(LIST_COLUMNS), values)?;
             }
         }
-        Ok(Verdict::Yes)
+        Ok(verdict)
     })
 }
 
@@ -85,38 +99,18 @@ struct Run<'a> {
     filters: Filters,
     /// Platforms of the images that are not listed because of `--platform`.
     other_platforms: Vec<String>,
+    /// Images that were listed, if those that a list names are to be left out.
+    unused: Option<Unused>,
 }
 
 impl Run<'_> {
-    /// Lists all inputs, in the order of the arguments. One that cannot be read is reported; the others are listed.
+    /// Lists all inputs, in the order of the arguments.
     fn list_all(&mut self, io: &mut Io) -> Result<Vec<ListRow>> {
-        let args = self.args;
         let mut rows = Vec::new();
-        if args.images.is_empty() {
-            // Held so that no layer is removed while it is measured.
-            let _held = cli::store(&args.common)?.hold();
-            let archive = cli::open_store(&args.common, &Default::default())?;
-            if let Some(archive) = archive {
-                rows.extend(self.list(&Opened::whole(archive), true, io)?);
-            }
-        }
-        let mut openings = Openings::of(&args.images);
-        for image in &args.images {
-            let meter = Meter::default();
-            let progress = io.progress(image.text(), None, &meter, args.quiet);
-            let open = Open::with(&args.common, &meter, None);
-            let mut each = openings.each(image, &args.common, open, Takes::Several);
-            let mut next = each.next();
-            drop(progress);
-            let is_store = image.input_path().is_ok_and(|path| path.is_none());
-            while let Some(opened) = next {
-                match opened.and_then(|opened| self.list(&opened, is_store, io)) {
-                    Ok(more) => rows.extend(more),
-                    Err(error) => io.fail(&error),
-                }
-                next = each.next();
-            }
-        }
+        sources::each(self.args, io, |opened, is_store, io| {
+            rows.extend(self.list(opened, is_store, io)?);
+            Ok(())
+        })?;
         Ok(rows)
     }
 
@@ -129,13 +123,16 @@ impl Run<'_> {
         for fault in opened.faults()? {
             io.fail(&fault);
         }
-        let chosen = match opened.pick {
-            Pick::Only if options.all => archive.roots.iter().map(Chosen::whole).collect(),
-            _ => opened.chosen()?,
+        let chosen = match options.all {
+            true => opened.everything()?,
+            false => opened.chosen()?,
         };
         if let Some(platform) = options.platform {
             let others = list::other_platforms(archive, &chosen, platform);
             self.other_platforms.extend(others);
+        }
+        if let Some(unused) = &mut self.unused {
+            unused.add(archive, &chosen);
         }
         let filters = &self.filters;
         let selected = Selected::new(archive, &opened.pick, chosen, is_store, filters, options);

@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 
-use crate::cli::{Common, ImageArg, Packing, owner_arg};
+use crate::cli::{ByList, Common, ImageArg, Packing, owner_arg};
 
 /// Push images into the storage tree of a registry
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
     /// Images to push, and at last TREE: the storage directory of the registry, new or existing
-    #[arg(value_name = "IMAGE", required = true)]
+    #[arg(value_name = "IMAGE", required_unless_present_all = ["lists", "tree_tar"])]
     pub images: Vec<ImageArg>,
+    #[command(flatten)]
+    pub by_list: ByList,
     /// Write the files as a tar to FILE instead, to be unpacked in the storage directory; - is standard output
     #[arg(long, value_name = "FILE", conflicts_with_all = ["no_clobber", "verify_existing", "owner", "dry_run"])]
     pub tree_tar: Option<PathBuf>,
@@ -24,7 +26,7 @@ pub struct Args {
     #[arg(long, hide_short_help = true)]
     pub keep_host: bool,
     /// Push all tags of a name without a tag, not only latest
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "lists")]
     pub all_tags: bool,
     /// Leave out manifests that refer to the images: signatures, attestations, SBOMs
     #[arg(long, hide_short_help = true)]

@@ -32,7 +32,9 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         let path = target.path();
         let mut recode = args.packing.recode(&args.common)?;
         let opened = open(args, &target, io)?;
-        let bundle = collect(args, &opened)?;
+        let Some(bundle) = collect(args, &opened, io)? else {
+            return Ok(Verdict::No);
+        };
         if bundle.has_new_manifests() {
             recode.uncompressed = Some(Compression::Gzip);
         }
@@ -75,7 +77,7 @@ impl<'a> Target<'a> {
             return Ok(Target::Tar(file, &args.images));
         }
         let (last, images) = match &args.images[..] {
-            [images @ .., last] if !images.is_empty() => (last, images),
+            [images @ .., last] if !images.is_empty() || args.by_list.is_given() => (last, images),
             _ => {
                 return Err(Error::usage(
                     "expected IMAGE... and the storage directory of a registry",
@@ -108,8 +110,12 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Opens all inputs.
+/// Opens all inputs; with a list and no input the local store.
 fn open(args: &Args, target: &Target<'_>, io: &Io) -> Result<Vec<Opened>> {
+    if target.images().is_empty() {
+        let store = cli::open_store(&args.common, &Open::default())?;
+        return Ok(store.map(Opened::whole).into_iter().collect());
+    }
     let mut openings = Openings::of(target.images());
     let images = target.images().iter().map(|image| {
         let meter = Meter::default();
@@ -122,19 +128,21 @@ fn open(args: &Args, target: &Target<'_>, io: &Io) -> Result<Vec<Opened>> {
     images.collect()
 }
 
-/// Collects the selected images and their referrers, with their names in the tree.
-fn collect(args: &Args, opened: &[Opened]) -> Result<Bundle> {
+/// Collects the selected images and their referrers, with their names in the tree; `None` if one of a list is missing.
+fn collect(args: &Args, opened: &[Opened], io: &Io) -> Result<Option<Bundle>> {
     let mut bundle = Bundle::default();
     let platform = args.common.platform.as_ref();
-    let mut selected = Vec::with_capacity(opened.len());
-    for opened in opened {
-        let chosen = match args.all_tags {
-            true => opened.chosen()?,
-            false => opened.chosen_tag()?,
-        };
-        let archive = &opened.archive;
-        write::save(&mut bundle, archive, &chosen, platform, None).at(|| archive.place.clone())?;
-        selected.push((archive, chosen));
+    let all = match args.all_tags {
+        true => Opened::chosen,
+        false => Opened::chosen_tag,
+    };
+    let Some(chosen) = args.by_list.choose(opened, all, &args.common, io)? else {
+        return Ok(None);
+    };
+    let archives = opened.iter().map(|opened| &opened.archive);
+    let selected: Vec<_> = archives.zip(chosen).collect();
+    for (archive, chosen) in &selected {
+        write::save(&mut bundle, archive, chosen, platform, None).at(|| archive.place.clone())?;
     }
     let own = bundle.listed.len();
     if !args.no_referrers {
@@ -145,7 +153,7 @@ fn collect(args: &Args, opened: &[Opened]) -> Result<Bundle> {
         }
     }
     names::change(&mut bundle, own, args)?;
-    Ok(bundle)
+    Ok(Some(bundle))
 }
 
 /// Writes the images, or in a dry run only compares them with the tree.

@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 
-use crate::cli::{Common, ImageArg, Packing, rename_arg};
+use crate::cli::{ByList, Common, ImageArg, Packing, rename_arg};
 
 /// Save images from any source to one archive
 #[derive(clap::Parser)]
 #[command(version)]
 pub struct Args {
-    /// Images to save
-    #[arg(value_name = "IMAGE", required = true)]
+    /// Images to save (with --list, default: local store)
+    #[arg(value_name = "IMAGE", required_unless_present = "lists")]
     pub images: Vec<ImageArg>,
+    #[command(flatten)]
+    pub by_list: ByList,
     /// Write to FILE (default: standard output)
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,

@@ -38,7 +38,13 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         for image in &args.images {
             opened.extend(open(args, image, &target, &mut openings, io)?);
         }
-        let bundle = collect(args, &opened, name.as_ref())?;
+        if args.images.is_empty() {
+            let store = cli::open_store(&args.common, &Open::default())?;
+            opened.extend(store.map(Opened::whole));
+        }
+        let Some(bundle) = collect(args, &opened, name.as_ref(), io)? else {
+            return Ok(Verdict::No);
+        };
         if target.is_docker_legacy() && recode.compression.is_none() {
             recode.compression = Some(Compression::None);
         }
@@ -75,13 +81,23 @@ fn temp_dir(target: &Target<'_>) -> PathBuf {
     cli::temporary_directory(target.path())
 }
 
-/// Collects the selected images.
-fn collect(args: &Args, opened: &[Opened], name: Option<&ListedName>) -> Result<Bundle> {
+/// Collects the selected images; `None` if one of a list is missing.
+fn collect(
+    args: &Args,
+    opened: &[Opened],
+    name: Option<&ListedName>,
+    io: &Io,
+) -> Result<Option<Bundle>> {
     let mut bundle = Bundle::default();
-    for opened in opened {
+    let Some(chosen) = args
+        .by_list
+        .choose(opened, Opened::chosen, &args.common, io)?
+    else {
+        return Ok(None);
+    };
+    for (opened, chosen) in opened.iter().zip(chosen) {
         let (archive, platform) = (&opened.archive, args.common.platform.as_ref());
-        write::save(&mut bundle, archive, &opened.chosen()?, platform, name)
-            .at(|| archive.place.clone())?;
+        write::save(&mut bundle, archive, &chosen, platform, name).at(|| archive.place.clone())?;
     }
     if let Some(name) = &args.tag {
         bundle.check_only(name)?;
@@ -95,7 +111,7 @@ fn collect(args: &Args, opened: &[Opened], name: Option<&ListedName>) -> Result<
     if !args.rename.is_empty() {
         bundle.check_names()?;
     }
-    Ok(bundle)
+    Ok(Some(bundle))
 }
 
 /// Recompresses layers as requested and writes the archive; returns the images as written.

@@ -90,6 +90,11 @@ impl<'a> Collector<'a> {
         self.found.len()
     }
 
+    /// Removes all references.
+    pub(super) fn clear(&mut self) {
+        self.found.clear();
+    }
+
     /// Places all references after the first ones in one line.
     pub(super) fn move_to(&mut self, line: usize, after: usize) {
         for listed in self.found.iter_mut().skip(after) {

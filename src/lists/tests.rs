@@ -372,6 +372,14 @@ fn anchors_and_aliases() {
 }
 
 #[test]
+fn closing_brackets_may_be_at_the_indentation_of_their_key() {
+    check(
+        "spec:\n  args: [\n    --a\n  ]\n  containers: [\n    {image: a:1},\n    {\n      image: b:2\n    }\n  ]\n",
+        "6 a:1\n8 b:2",
+    );
+}
+
+#[test]
 fn nothing_is_left_out_silently() {
     check(
         "a: {image: x:1, image: y:2}\n",
@@ -465,6 +473,8 @@ fn limits_hold() {
     let found = read(&big).expect("a list");
     assert_eq!(found.lines().count(), 1000);
     assert!(found.len() < 1 << 20, "{} bytes", found.len());
+    let anchors: String = (0..=100_000).map(|n| format!("- &a{n} b\n")).collect();
+    assert_eq!(limit(anchors), "anchors of a list");
     assert_eq!(limit("- ".repeat(101) + "a"), "depth of a list");
     assert_eq!(limit("[".repeat(101) + &"]".repeat(101)), "depth of a list");
     assert_eq!(read("- ".repeat(100) + "a").expect("a list"), "");

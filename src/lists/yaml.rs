@@ -23,6 +23,11 @@ const LISTS: [&str; 4] = [
 ];
 /// Length in bytes of a value above which only its beginning is kept: it is no part of a reference.
 const KEPT: usize = 4096;
+/// The most nodes with anchors.
+const MAX_ANCHORS: u64 = 100_000;
+/// The most lines that are indented for [`with_indented_brackets`], and the blanks that each of them gets.
+const MAX_BRACKETS: usize = 100_000;
+const INDENTATION: usize = 64;
 /// Text that stands for a template in a reference.
 const TEMPLATE: &str = "{{ … }}";
 
@@ -35,7 +40,33 @@ pub(super) fn read(text: &str, collector: &mut Collector<'_>) -> Result<()> {
     let items = text.bytes().filter(|byte| b"[{,".contains(byte)).count();
     let most = collector.reading.limits.json.items;
     within("JSON items", most, items as u64)?;
-    Reader::new(collector, 0, Role::Other).documents(text)
+    let read = Reader::new(collector, 0, Role::Other).documents(text);
+    if let Err(error) = &read
+        && matches!(error.fault(), Fault::List { .. })
+        && let Some(text) = with_indented_brackets(text)
+    {
+        collector.clear();
+        let again = Reader::new(collector, 0, Role::Other).documents(&text);
+        return again.or(read);
+    }
+    read
+}
+
+/// Returns the text with closing brackets at the start of lines indented; `None` if there are none, or too many.
+///
+/// By the specification they must be further right than the key of the brackets; other parsers do not mind.
+fn with_indented_brackets(text: &str) -> Option<String> {
+    let closes = |line: &str| line.trim_start_matches(' ').starts_with([']', '}']);
+    let number = text.lines().filter(|line| closes(line)).count();
+    if !(1..=MAX_BRACKETS).contains(&number) {
+        return None;
+    }
+    let lines = text.split_inclusive('\n');
+    let indented = lines.map(|line| match closes(line) {
+        true => format!("{}{line}", " ".repeat(INDENTATION)),
+        false => line.to_owned(),
+    });
+    Some(indented.collect())
 }
 
 fn invalid(error: &ScanError, offset: usize, is_template: bool) -> Error {
@@ -165,10 +196,7 @@ impl<'a, 'c> Reader<'a, 'c> {
             Event::Scalar(text, style, anchor, tag) => {
                 let has_properties = anchor > 0 || tag.is_some();
                 let scalar = Scalar::new(&text, style, line, has_properties);
-                if anchor > 0 {
-                    self.anchors
-                        .insert(anchor, Anchored::Scalar(scalar.clone()));
-                }
+                self.keep(anchor, Anchored::Scalar(scalar.clone()))?;
                 self.collector
                     .string(&scalar.text, scalar.first, scalar.is_block())?;
                 self.scalar(&scalar)
@@ -249,11 +277,18 @@ impl<'a, 'c> Reader<'a, 'c> {
                 Anchored::Mapping(frame.role, fields)
             }
         };
-        if frame.anchor > 0 {
-            self.anchors.insert(frame.anchor, anchored);
-        }
+        self.keep(frame.anchor, anchored)?;
         self.complete();
         Ok(())
+    }
+
+    /// Keeps a node for its aliases; one without an anchor has the number 0.
+    fn keep(&mut self, anchor: usize, node: Anchored) -> Result<()> {
+        if anchor > 0 {
+            self.anchors.insert(anchor, node);
+        }
+        let number = self.anchors.len() as u64;
+        within("anchors of a list", MAX_ANCHORS, number)
     }
 
     /// Notes that a node is complete that is no scalar: a value, or a key that matters to nobody.

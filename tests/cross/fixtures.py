@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import sys
+import tarfile
 from pathlib import Path
 
 from imgkit import PROGRAMS, Checks, short_name
@@ -235,6 +236,24 @@ def check_document(name, path, report):
     checks.same(f"{name}: media type", told, media_type, raw)
 
 
+def check_registry(name, path, report):
+    """`N repository: {name: [tag, …]}; M blobs (0 with wrong digest), K manifest revisions`, in a tar."""
+    count, text, blobs = re.match(r"(\d+) repository: (\{.*\}); (\d+) blobs \(0 with wrong digest\)", report).groups()
+    wanted = {f"{repository}:{tag}": None for repository, tags in json.loads(text).items() for tag in tags}
+    checks.same(f"{name}: the manifest's own count", len({name.split(":")[0] for name in wanted}), int(count))
+    with tarfile.open(path) as tar:
+        members = {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}
+    checks.same(f"{name}: blobs", len([member for member in members if member.endswith("/data")]), int(blobs))
+    for wanted_name in wanted:
+        repository, tag = wanted_name.split(":")
+        link = f"docker/registry/v2/repositories/{repository}/_manifests/tags/{tag}/current/link"
+        wanted[wanted_name] = members[link].decode()
+    run, rows, _ = listed(name, path)
+    checks.same(f"{name}: imgls, exit", run.code, 0, run)
+    checks.same(f"{name}: imgls, names and digests", {f"{r['Repository']}:{r['Tag']}": r["Digest"] for r in rows}, wanted)
+    verified(name, path)
+
+
 def check_refused(name, path):
     for program in PROGRAMS:
         checks.refused(f"{name}: {program}", checks.run(program, path), program, path)
@@ -250,9 +269,12 @@ def main():
     for name, report in rows:
         path = folder / name
         known = False
-        if name.startswith(("tar-", "hello.", "not-image-", "registry-", "store-")) or "error expected" in report:
+        if name.startswith(("tar-", "hello.", "not-image-", "store-")) or "error expected" in report:
             check_refused(name, path)
             continue
+        if re.match(r"\d+ repository: ", report):
+            check_registry(name, path, report)
+            known = True
         if re.match(r"\d+ images? in manifest\.json", report):
             check_docker(name, path, report)
             known = True

@@ -59,10 +59,14 @@ pub fn add_to_tree(
         for blob in part.blobs() {
             let place = path.join(blob.digest.blob_path());
             let exists = place.exists();
-            let first = places.get(&blob.digest).filter(|_| !exists);
-            if let Some(first) =
-                first.filter(|first| !unread.remove(&blob.digest) || is_intact(first, &blob.digest))
+            if !exists
+                && unread.remove(&blob.digest)
+                && let Some(first) = places.get(&blob.digest)
+                && !is_intact(first, &blob.digest)
             {
+                places.remove(&blob.digest);
+            }
+            if let Some(first) = places.get(&blob.digest).filter(|_| !exists) {
                 let directory = format!("blobs/{}", blob.digest.algorithm());
                 // Without a link the blob is written a second time.
                 let made = make_directory(&path, &directory);
@@ -83,34 +87,26 @@ pub fn add_to_tree(
 /// Refuses a link of the file system in the place of a directory on the way to a repository, or of one in its layout: it
 /// may lead out of the tree.
 fn refuse_links(top: &Path, repository: &str) -> Result<()> {
-    let is_link = |path: &Path| {
-        path.symlink_metadata()
-            .is_ok_and(|about| about.is_symlink())
-    };
-    let refused = |path: &Path| {
-        let error = Error::not_a_file("a symbolic link");
-        Err(error.at(path.to_string_lossy()))
-    };
     let mut path = top.to_owned();
     for part in repository.split('/') {
         path.push(part);
-        if is_link(&path) {
-            return refused(&path);
-        }
+        refuse_link(&path)?;
     }
     for inside in ["blobs", "index.json", "oci-layout"] {
-        if is_link(&path.join(inside)) {
-            return refused(&path.join(inside));
-        }
+        refuse_link(&path.join(inside))?;
     }
     let algorithms = std::fs::read_dir(path.join("blobs"));
-    let algorithms = algorithms.into_iter().flatten().flatten();
-    for algorithm in algorithms.map(|entry| entry.path()) {
-        if is_link(&algorithm) {
-            return refused(&algorithm);
+    let mut algorithms = algorithms.into_iter().flatten().flatten();
+    algorithms.try_for_each(|algorithm| refuse_link(&algorithm.path()))
+}
+
+fn refuse_link(path: &Path) -> Result<()> {
+    match path.symlink_metadata() {
+        Ok(about) if about.is_symlink() => {
+            Err(Error::not_a_file("a symbolic link").at(path.to_string_lossy()))
         }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Tests if a file has the bytes of that digest.
@@ -129,12 +125,7 @@ fn add_dirs(repository: &Path, part: &Bundle, meter: &Meter) -> Result<()> {
         path.push(format!(":{tag}"));
         let path = PathBuf::from(path);
         let context = || path.to_string_lossy().into_owned();
-        if path
-            .symlink_metadata()
-            .is_ok_and(|about| about.is_symlink())
-        {
-            return Err(Error::not_a_file("a symbolic link").at(context()));
-        }
+        refuse_link(&path)?;
         let manifest = image.listed.first().map(|listed| &listed.descriptor.digest);
         if let Ok(stored) = std::fs::read(path.join("manifest.json")) {
             match manifest.is_some_and(|digest| crate::blob::sha256(&stored) == *digest) {

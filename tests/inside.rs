@@ -94,7 +94,7 @@ fn an_image_below_a_directory_is_read_like_one_at_the_top() {
         .complains("one/manifest.json");
 }
 
-/// What engines load comes first, and a root filesystem is none because of a layout in it.
+/// Engines load images at the top; and a root filesystem is no image because of a layout in it.
 #[test]
 fn images_at_the_top_come_first() {
     let mut files = build::docker(&[&tool()]);

@@ -104,6 +104,7 @@ impl Members {
         format!("{}{name}", self.top)
     }
 
+    /// Returns the kind of a file or directory, links not followed; `None` if it is missing.
     pub fn kind(&self, name: &str) -> Option<FileType> {
         let at = self.entries.at(&self.path(name))?;
         self.entries.kinds.get(at).copied()

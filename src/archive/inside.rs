@@ -1,4 +1,4 @@
-//! What a tar holds: an image at its top, an image below a directory, or a directory of repositories.
+//! Contents of a tar: an image at its top, an image below a directory, or a directory of repositories.
 //!
 //! Packages of other tools have an image below a directory (zarf), or the storage of a registry (oc-mirror); a
 //! directory that was added to a tar has its name in front. What engines load, an image at the top, has precedence.

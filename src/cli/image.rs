@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use clap::{ArgMatches, Id};
 
-use super::list_arg::ListArg;
+use super::list_arg::{ListArg, STDIN_NAMES};
 use super::transport::refuse_online;
 use crate::archive::{Archive, Half, Pick, TreeKind, holds_image, registry_root};
 use crate::error::{Error, Fault, Result};
@@ -321,9 +321,8 @@ impl ImageArg {
 
 /// Returns the selected image if the argument is standard input, as `-` or as its device.
 fn stdin(typed: &[u8]) -> Result<Option<Pick>> {
-    let names: [&[u8]; 4] = [b"-", b"/dev/stdin", b"/dev/fd/0", b"/proc/self/fd/0"];
-    for name in names {
-        match typed.strip_prefix(name) {
+    for name in STDIN_NAMES {
+        match typed.strip_prefix(name.as_bytes()) {
             Some([]) => return Ok(Some(Pick::Only)),
             Some([b':', rest @ ..]) => return pick(utf8(rest)?).map(Some),
             _ => {}

@@ -7,6 +7,9 @@ use crate::blob::Input;
 use crate::error::{At, Result};
 use crate::lists::{self, Listed, Reading};
 
+/// Names of standard input on a command line.
+pub(super) const STDIN_NAMES: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
+
 /// A list of images as typed: a path, or `-` for standard input.
 #[derive(Debug, Clone)]
 pub struct ListArg(PathBuf);
@@ -20,8 +23,7 @@ impl From<OsString> for ListArg {
 impl ListArg {
     /// Tests if the list is read from standard input.
     pub(super) fn is_stdin(&self) -> bool {
-        let names = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
-        names.iter().any(|name| self.0 == Path::new(name))
+        STDIN_NAMES.iter().any(|name| self.0 == Path::new(name))
     }
 
     /// Path as typed.

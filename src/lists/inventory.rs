@@ -8,7 +8,7 @@ use crate::spec::{Digest, Platform, Reference};
 /// Default registry, which names in trees of repositories get that have none.
 const HUB: &str = "docker.io";
 
-/// What archives have, one item for each name and for each untagged image.
+/// Images of archives: one item for each name and for each untagged image.
 #[derive(Debug, Default)]
 pub struct Inventory {
     platform: Option<Platform>,

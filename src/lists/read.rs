@@ -5,11 +5,8 @@ use std::path::Path;
 use super::chart;
 use super::collect::{Listed, Reading};
 use super::parse::{bytes, parse};
-use crate::blob::Input;
+use crate::blob::{Compression, Input};
 use crate::error::{At, Result};
-
-/// First bytes of gzip.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Reads the list of images at a path: a file, a chart as a directory or `.tgz`, or a directory of both.
 ///
@@ -31,8 +28,8 @@ pub fn read_path(path: &Path, reading: Reading<'_>) -> Result<Vec<Listed>> {
 /// As [`read_path`].
 pub fn read(name: &str, input: Input, reading: Reading<'_>) -> Result<Vec<Listed>> {
     let bytes = bytes(input.read(), reading).at(|| name.to_owned())?;
-    match bytes.starts_with(&GZIP) {
-        true => chart::package(name, &bytes, reading),
-        false => parse(name, &bytes, reading),
+    match Compression::sniff(&bytes) {
+        Compression::Gzip => chart::package(name, &bytes, reading),
+        _ => parse(name, &bytes, reading),
     }
 }

@@ -385,7 +385,7 @@ impl<'a, 'c> Reader<'a, 'c> {
     /// Reads the list in a text: YAML only if the text is no document of another one.
     fn nested(&mut self, scalar: &Scalar) -> Result<()> {
         let before = self.collector.len();
-        let offset = scalar.first - 1;
+        let offset = scalar.first.saturating_sub(1);
         match self.top == Role::Other && text::is_yaml(&scalar.text) {
             true => self.nested_documents(scalar, offset)?,
             false => text::read(&scalar.text, offset, self.collector)?,

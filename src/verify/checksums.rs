@@ -3,6 +3,8 @@
 //! `checksums.txt` has a SHA-256 digest and a path on each line; `zarf.yaml` states the digest of the list. Threats:
 //! paths that lead out, and lines of anything else: paths are looked up among the members of the tar only.
 
+use std::sync::Arc;
+
 use super::finding::{Found, Severity};
 use crate::archive::{Archive, MemberTable};
 use crate::blob::sha256;
@@ -24,8 +26,14 @@ pub(super) fn check(archive: &Archive, limits: &Limits, found: &mut Found) {
     }
     match document(table, LIST, limits) {
         Ok(Some(list)) => {
-            stated(table, &list, limits, found);
-            members(archive, table, &list, limits, found);
+            stated(table, &sha256(&list), limits, found);
+            members(
+                archive,
+                table,
+                &String::from_utf8_lossy(&list),
+                limits,
+                found,
+            );
         }
         Ok(None) => {}
         Err(error) => found.error(&error.at(LIST)),
@@ -33,14 +41,14 @@ pub(super) fn check(archive: &Archive, limits: &Limits, found: &mut Found) {
 }
 
 /// Compares the list with its digest in `zarf.yaml`.
-fn stated(table: &MemberTable, list: &str, limits: &Limits, found: &mut Found) {
+fn stated(table: &MemberTable, computed: &Digest, limits: &Limits, found: &mut Found) {
     let Ok(Some(package)) = document(table, "zarf.yaml", limits) else {
         return;
     };
+    let package = String::from_utf8_lossy(&package);
     let mut lines = package.lines();
     let stated = lines.find_map(|line| line.trim().strip_prefix("aggregateChecksum:"));
     let stated = stated.map(|text| text.trim().trim_matches(['"', '\'']));
-    let computed = sha256(list.as_bytes());
     if stated.is_some_and(|stated| !stated.is_empty() && stated != computed.encoded()) {
         let message = format!(
             "zarf.yaml states {}, computed {}",
@@ -87,11 +95,9 @@ fn members(archive: &Archive, table: &MemberTable, list: &str, limits: &Limits, 
     }
 }
 
-/// Returns the text of a small member; `None` if it is missing.
-fn document(table: &MemberTable, name: &str, limits: &Limits) -> Result<Option<String>> {
-    let Some(content) = table.get(name, limits.hops)? else {
-        return Ok(None);
-    };
-    let bytes = content.bytes(limits.of_document())?;
-    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+/// Reads a small member; `None` if it is missing.
+fn document(table: &MemberTable, name: &str, limits: &Limits) -> Result<Option<Arc<[u8]>>> {
+    let content = table.get(name, limits.hops)?;
+    let bytes = content.map(|content| content.bytes(limits.of_document()));
+    bytes.transpose()
 }

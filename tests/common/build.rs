@@ -351,7 +351,7 @@ impl Files {
         }
     }
 
-    /// The same members below a folder.
+    /// Copy with all members below a folder.
     pub fn below(&self, folder: &str) -> Self {
         let members = self.members.iter();
         let members = members.map(|(name, kind)| (format!("{folder}/{name}"), kind.clone()));

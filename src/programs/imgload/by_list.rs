@@ -4,7 +4,7 @@ use super::args::Args;
 use crate::archive::Chosen;
 use crate::cli::{Io, Opened};
 use crate::error::Result;
-use crate::lists::{self, Listed};
+use crate::lists::{self, Finding, FindingKind, Listed};
 use crate::spec::Platform;
 
 /// Images to load.
@@ -20,11 +20,14 @@ pub(super) struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     pub(super) fn new(args: &'a Args, lists: &'a [Listed], are_several: bool) -> Self {
-        let unknown = |listed: &Listed| {
-            let Listed {
-                file, line, text, ..
-            } = listed;
-            Some(format!("{file}:{line}: missing: {text}"))
+        let unknown = |listed| {
+            let (kind, found) = (FindingKind::Missing, Vec::new());
+            let finding = Finding {
+                listed,
+                kind,
+                found,
+            };
+            Some(finding.to_string())
         };
         Wanted {
             lists: (!args.only_list.is_empty()).then_some(lists),

@@ -7,7 +7,7 @@ use super::rows::ListRow;
 use crate::archive::{Archive, Chosen};
 use crate::cli::{self, Io, Verdict};
 use crate::error::Result;
-use crate::lists::{Inventory, Target};
+use crate::lists::{Finding, FindingKind, Inventory, Target};
 
 /// The images of all inputs.
 #[derive(Debug, Default)]
@@ -61,11 +61,12 @@ impl Unused {
                 Ok(reference) => reference,
                 Err(unresolved) => {
                     verdict = Verdict::No;
-                    let (file, line, why) = (&listed.file, listed.line, unresolved.why());
-                    io.warn(&format!(
-                        "{file}:{line}: unresolved: {}: {why}",
-                        listed.text
-                    ));
+                    let finding = Finding {
+                        listed,
+                        kind: FindingKind::Unresolved,
+                        found: vec![unresolved.why().to_owned()],
+                    };
+                    io.warn(&finding.to_string());
                     continue;
                 }
             };

@@ -161,7 +161,8 @@ fn manifests_keep_their_digests_beside_images_without_one() {
 fn a_tree_lists_every_tag_wherever_it_is_entered() {
     let room = room(&tree());
     let (demo, tool) = (app().manifest_digest(), tool().manifest_digest());
-    let expected = format!("demo:1 {demo}\ndemo:latest {demo}\nteam/tool:2 {tool}\n");
+    let expected =
+        format!("library/demo:1 {demo}\nlibrary/demo:latest {demo}\nteam/tool:2 {tool}\n");
     for path in [
         "tree",
         "tree/docker",
@@ -174,7 +175,7 @@ fn a_tree_lists_every_tag_wherever_it_is_entered() {
     }
     for (name, rows) in [
         ("tree:team/tool", format!("team/tool:2 {tool}\n")),
-        ("tree:library/demo:1", format!("demo:1 {demo}\n")),
+        ("tree:library/demo:1", format!("library/demo:1 {demo}\n")),
         (&*format!("tree@{tool}"), format!("team/tool:2 {tool}\n")),
         (
             &*format!("registry-tree:tree:team/tool@{tool}"),
@@ -585,12 +586,12 @@ fn tags_move_or_stay_and_history_is_kept() {
     assert_eq!(contents(&room.path("tree")), before);
     room.run("imgpush -q --no-clobber two tree").code(1);
     room.run(&format!("imgls {LIST} tree"))
-        .ok(&format!("demo:1 {}\n", app().manifest_digest()));
+        .ok(&format!("library/demo:1 {}\n", app().manifest_digest()));
     let run = room.run("imgpush -q --format json two tree");
     run.code(0)
         .says(&format!("\"Replaced\":\"{}\"", app().manifest_digest()));
     room.run(&format!("imgls {LIST} tree"))
-        .ok(&format!("demo:1 {}\n", other.manifest_digest()));
+        .ok(&format!("library/demo:1 {}\n", other.manifest_digest()));
     let history = room
         .path("tree")
         .join(V2)
@@ -622,7 +623,10 @@ fn names_in_a_tree() {
             "{line}\n{rows}"
         );
     };
-    pushed("imgpush -q layout tree", &["demo:1", "team/demo:3", "x:1"]);
+    pushed(
+        "imgpush -q layout tree",
+        &["library/demo:1", "team/demo:3", "x:1"],
+    );
     pushed("imgpush -q --as app:9 layout tree", &["app:9"]);
     pushed(
         "imgpush -q --prefix mirror layout:quay.io/team/demo:3 tree",
@@ -650,6 +654,65 @@ fn names_in_a_tree() {
     room.write("full/file", b"text");
     for target in ["file", "full"] {
         room.run(&format!("imgpush -q layout {target}")).code(2);
+    }
+}
+
+#[test]
+fn a_name_in_a_tree_is_not_one_below_library() {
+    let room = Room::new();
+    build::oci(&[&app()]).write_to(&room.path("app"));
+    build::oci(&[&tool()]).write_to(&room.path("tool"));
+    room.run("imgpush -q --as app:1 app tree").code(0);
+    room.run("imgpush -q --as library/app:1 tool tree").code(0);
+    room.run("imgpush -q tree copy").code(0);
+    room.run("imgconvert -q tree layout-tree:layouts").code(0);
+    let (app, tool) = (app().id(), tool().id());
+    let names = |command: &str| {
+        let listed = room.run(&format!(
+            "imgls --no-trunc --format '{{{{.Repository}}}}:{{{{.Tag}}}} {{{{.ID}}}}' {command}"
+        ));
+        let mut lines: Vec<String> = listed.code(0).out().lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    for tree in ["tree", "copy", "layouts"] {
+        let expected = [format!("app:1 {app}"), format!("library/app:1 {tool}")];
+        assert_eq!(names(tree), expected, "{tree}");
+        for (name, id) in [("app:1", &app), ("library/app:1", &tool)] {
+            let found = room.run(&format!("imginspect --format '{{{{.Id}}}}' {tree}:{name}"));
+            assert_eq!(found.code(0).out().trim(), id, "{tree}:{name}");
+            let repository = name.trim_end_matches(":1");
+            let expected = [format!("{name} {id}")];
+            assert_eq!(names(&format!("{tree}:{repository}")), expected, "{tree}");
+        }
+        // Outside of a tree both are one name.
+        room.run(&format!("imgsave -o both.tar {tree}")).code(2);
+        let hosted = format!("--registry reg.example:5000/team {tree}");
+        room.run(&format!("imgsave -o both.tar {hosted}")).code(0);
+        let expected = [
+            format!("reg.example:5000/team/app:1 {app}"),
+            format!("reg.example:5000/team/library/app:1 {tool}"),
+        ];
+        assert_eq!(names("both.tar"), expected, "{tree}");
+        assert_eq!(names(&hosted), expected, "{tree}");
+        for name in ["app:1", "reg.example:5000/team/app:1"] {
+            assert_eq!(
+                names(&format!("{hosted}:{name}")),
+                expected[..1],
+                "{tree}:{name}"
+            );
+        }
+    }
+    room.run("imgpull -q --registry localhost:5000 tree:app:1")
+        .code(0);
+    assert_eq!(names(""), [format!("localhost:5000/app:1 {app}")]);
+    room.run("imgrm tree:library/app:1").code(0);
+    // What is left is meant by docker's name for it.
+    for name in ["app:1", "docker.io/library/app:1"] {
+        assert_eq!(names(&format!("tree:{name}")), [format!("app:1 {app}")]);
+    }
+    for host in ["team", "", "a/b", "UPPER/a b"] {
+        room.run(&format!("imgls --registry '{host}' tree")).code(2);
     }
 }
 
@@ -719,7 +782,7 @@ fn pull_adds_to_the_store() {
     run.is(
         1,
         "",
-        "imgpull: tree: no such image 'team/tol:2': available: tree:demo:1 and tree:team/tool:2\nhint: the closest name is tree:team/tool:2\n",
+        "imgpull: tree: no such image 'team/tol:2': available: tree:library/demo:1 and tree:team/tool:2\nhint: the closest name is tree:team/tool:2\n",
     );
     room.run("imgpull --store store ./none:team/tool:2").code(2);
     room.run("imgverify -q store").ok("");
@@ -733,10 +796,10 @@ fn tags_are_added_and_removed() {
             .ok(expected);
     };
     room.run("imgtag tree:team/tool:2 team/other:3").ok("");
-    list("demo:1\ndemo:latest\nteam/other:3\nteam/tool:2\n");
+    list("library/demo:1\nlibrary/demo:latest\nteam/other:3\nteam/tool:2\n");
     room.run("imgrm tree:team/tool:2 tree:library/demo")
         .ok("Untagged: team/tool:2\nUntagged: library/demo:latest\n");
-    list("demo:1\nteam/other:3\n");
+    list("library/demo:1\nteam/other:3\n");
     room.run("imgverify -q tree").ok("");
     room.run("imgrm tree:team/tool:2").code(2);
     room.run("imgrm tree").code(2);

@@ -70,6 +70,19 @@ impl Archive {
         referrers.map(|(root, _)| Chosen::whole(root)).collect()
     }
 
+    /// Returns the roots with names for which `wants` is true, with these names.
+    fn chosen_by(&self, wants: impl Fn(&Name) -> bool) -> Vec<Chosen<'_>> {
+        let named = self.roots.iter().filter_map(|root| {
+            let names = root.names.iter().filter(|name| wants(name));
+            let names: Vec<Name> = names.cloned().collect();
+            (!names.is_empty()).then(|| Chosen {
+                names,
+                ..Chosen::whole(root)
+            })
+        });
+        named.collect()
+    }
+
     /// Returns the selected roots: for `Pick::Only` all that are listed, for a repository without a tag all its tags, for an ID
     /// or digest the image that has it.
     ///
@@ -83,15 +96,16 @@ impl Archive {
             Pick::Digest(_) => {}
             Pick::Name(wanted) => {
                 let wants = Wanted::parse(wanted);
-                let named = self.roots.iter().filter_map(|root| {
-                    let names = root.names.iter().filter(|name| wants.means(name));
-                    let names: Vec<Name> = names.cloned().collect();
-                    (!names.is_empty()).then(|| Chosen {
-                        names,
-                        ..all_names(root)
-                    })
-                });
-                let named: Vec<Chosen<'_>> = named.collect();
+                let mut named = self.chosen_by(|name| wants.means_exactly(name));
+                if named.is_empty() {
+                    named = self.chosen_by(|name| wants.means(name));
+                }
+                if named.is_empty()
+                    && let Some(text) = self.below_registry(wanted)
+                {
+                    let wants = Wanted::parse(&text);
+                    named = self.chosen_by(|name| wants.means(name));
+                }
                 if !named.is_empty() {
                     return Ok(named);
                 }

@@ -11,7 +11,7 @@ use super::directory::Directory;
 use super::inside::Inside;
 use super::member::MemberKind;
 use super::members::MemberTable;
-use super::options::Open;
+use super::options::{Open, TreeKind};
 use super::signs::{SIGN_DEPTH, Signs};
 use super::tree::Tree;
 use crate::blob::{self, Compression, Decoder, FileRange, ReadAhead};
@@ -57,6 +57,14 @@ pub enum Holder {
 }
 
 impl Container {
+    /// Tests if names are repositories and tags without a host: `app` is not `library/app` then.
+    pub fn has_exact_names(&self) -> bool {
+        match &self.holder {
+            Holder::Tree(tree) => tree.kind != TreeKind::Dirs && tree.registry.is_none(),
+            _ => false,
+        }
+    }
+
     /// Opens a file or directory.
     ///
     /// # Errors

@@ -59,7 +59,7 @@ impl Inside {
         {
             members.top = storage;
             let files = Files::Members(Box::new(members));
-            return Ok(Inside::Tree(Box::new(Tree::registry(files, limits)?)));
+            return Ok(Inside::Tree(Box::new(Tree::registry(files, open)?)));
         }
         if wanted == Some(TreeKind::Registry) {
             return Err(Fault::NotAnImage(NotAnImage::NoRegistryTree).into());
@@ -72,7 +72,7 @@ impl Inside {
         };
         match (found, files) {
             (Some((kind, images)), files) if wanted.is_some() || images.len() > 1 => {
-                let tree = Tree::of_images(files, kind, &images, limits)?;
+                let tree = Tree::of_images(files, kind, &images, open)?;
                 Ok(Inside::Tree(Box::new(tree)))
             }
             (_, Files::Members(members)) => {

@@ -19,7 +19,8 @@ impl Assembly {
     }
 
     /// Adds the entries of `index.json` to the roots; an entry that leads to an image of `manifest.json` joins its root.
-    pub fn join(&mut self, edges: &[Edge]) {
+    /// `in_tree` is true for names without a host.
+    pub fn join(&mut self, edges: &[Edge], in_tree: bool) {
         let mut by_node: HashMap<NodeIdx, RootIdx> = HashMap::new();
         let mut by_image: HashMap<ImageIdx, VecDeque<RootIdx>> = HashMap::new();
         let mut seen: HashMap<RootIdx, NameSet> = HashMap::new();
@@ -29,7 +30,10 @@ impl Assembly {
             }
         }
         for (position, edge) in edges.iter().enumerate() {
-            let name = Name::from_annotations(&edge.descriptor);
+            let name = match in_tree {
+                true => Name::in_tree(&edge.descriptor),
+                false => Name::from_annotations(&edge.descriptor),
+            };
             let ref_name = edge.descriptor.annotation(annotations::REF_NAME);
             let known = by_node.get(&edge.node).copied().or_else(|| {
                 let images = images_below(&self.nodes, edge.node);

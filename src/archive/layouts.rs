@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::files::Files;
 use super::name::Name;
-use super::options::TreeKind;
+use super::options::{Open, TreeKind};
 use crate::blob::sha256;
 use crate::error::{At, Error, Result, within};
 use crate::limits::Limits;
@@ -113,6 +113,8 @@ fn kind_of(inside: &[(String, FileType)]) -> Option<TreeKind> {
 /// Images of a directory, gathered as one layout.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
+    /// Registry that names get in front.
+    registry: Option<String>,
     /// Descriptors of the virtual `index.json`.
     pub entries: Vec<Value>,
     /// Path of each blob.
@@ -128,13 +130,12 @@ impl Gathered {
     ///
     /// # Errors
     /// `Limit`; `Io` from listing. Damaged documents are faults.
-    pub fn read(
-        directory: &Files,
-        kind: TreeKind,
-        images: &[String],
-        limits: &Limits,
-    ) -> Result<Self> {
-        let mut gathered = Gathered::default();
+    pub fn read(directory: &Files, kind: TreeKind, images: &[String], open: &Open) -> Result<Self> {
+        let limits = &open.limits;
+        let mut gathered = Gathered {
+            registry: open.registry.clone(),
+            ..Gathered::default()
+        };
         for path in images {
             let document = match kind {
                 TreeKind::Layouts => format!("{path}/index.json"),
@@ -172,7 +173,11 @@ impl Gathered {
                 && !text.contains(['/', ':', '@'])
                 && !text.is_empty()
             {
-                *text = format!("{path}:{text}");
+                let name = format!("{path}:{text}");
+                *text = match &self.registry {
+                    Some(registry) => format!("{registry}/{name}"),
+                    None => name,
+                };
             }
             self.entries.push(entry);
         }
@@ -189,6 +194,10 @@ impl Gathered {
         let digest = sha256(&bytes);
         let mut entry = json!({"mediaType": media_type, "digest": digest, "size": bytes.len()});
         if let Some(name) = name_of(path) {
+            let name = match &self.registry {
+                Some(registry) if !has_host(&name) => format!("{registry}/{name}"),
+                _ => name,
+            };
             entry["annotations"] = json!({ annotations::REF_NAME: name });
         }
         self.entries.push(entry);
@@ -244,6 +253,12 @@ fn document(directory: &Files, name: &str, limits: &Limits) -> Result<Arc<[u8]>>
     let content = directory.get(name, limits.hops)?;
     let content = content.ok_or_else(|| Error::member_missing(name))?;
     content.bytes(limits.of_document())
+}
+
+/// Tests if a name is written with a host, as below a directory that `skopeo sync --scoped` has filled.
+fn has_host(name: &str) -> bool {
+    let host = name.split_once('/').map(|(first, _)| first);
+    host.is_some_and(|host| host.contains('.') || host == "localhost")
 }
 
 /// Returns the name that the path of a `dir:` image stands for; `None` for a digest, and for what is no name.

@@ -1,5 +1,6 @@
 //! Roots, nodes and images by name, ID and digest, with an index because programs look up many in one archive.
 
+use super::container::Holder;
 use super::image::ImageId;
 use super::model::{Archive, Root};
 use super::name::{Name, NameKey};
@@ -16,6 +17,15 @@ impl Lookup {
             lookup.nodes.insert(node.descriptor.digest.clone(), i);
         }
         for (i, root) in archive.roots.iter_enumerated() {
+            for name in &root.names {
+                if let Name::Full(reference) = name
+                    && reference.is_in_tree()
+                    && let Ok(outside) = reference.outside()
+                {
+                    let key = NameKey::Reference(outside.tagged());
+                    lookup.outside.entry(key).or_default().push(i);
+                }
+            }
             let texts = root.ref_names.iter().cloned().map(NameKey::Text);
             for key in root.names.iter().map(Name::key).chain(texts) {
                 let roots = lookup.names.entry(key).or_default();
@@ -30,6 +40,15 @@ impl Lookup {
 }
 
 impl Archive {
+    /// Returns a name with the registry in front that the names of the tree got; `None` without one.
+    pub(super) fn below_registry(&self, wanted: &str) -> Option<String> {
+        let registry = match &self.container.holder {
+            Holder::Tree(tree) => tree.registry.as_deref()?,
+            _ => return None,
+        };
+        Some(format!("{registry}/{wanted}"))
+    }
+
     fn lookup(&self) -> &Lookup {
         self.lookup.get_or_init(|| Lookup::of(self))
     }
@@ -44,12 +63,23 @@ impl Archive {
         &self.lookup().ids
     }
 
-    /// Returns the roots for which [`Root::matches_name`] holds, in the order of the listing.
+    /// Returns the roots for which [`Root::matches_name`] holds, in the order of the listing. In a tree a root with
+    /// exactly this name has precedence.
     pub fn roots_named(&self, wanted: &str) -> Vec<&Root> {
-        let names = &self.lookup().names;
-        let by = |key: NameKey| names.get(&key).map_or(&[][..], Vec::as_slice);
+        let lookup = self.lookup();
+        let by = |key: NameKey| lookup.names.get(&key).map_or(&[][..], Vec::as_slice);
         let mut found = by(NameKey::Text(wanted.to_owned())).to_vec();
-        if let Ok(reference) = Reference::parse(wanted) {
+        for reference in [Reference::parse(wanted), Reference::in_tree(wanted)] {
+            let key = reference.map(|reference| NameKey::Reference(reference.tagged()));
+            found.extend(key.map_or(&[][..], by));
+        }
+        if let (true, Ok(reference)) = (found.is_empty(), Reference::parse(wanted)) {
+            let outside = lookup.outside.get(&NameKey::Reference(reference.tagged()));
+            found.extend(outside.into_iter().flatten());
+        }
+        if let (true, Some(text)) = (found.is_empty(), self.below_registry(wanted))
+            && let Ok(reference) = Reference::parse(&text)
+        {
             found.extend(by(NameKey::Reference(reference.tagged())));
         }
         found.sort_unstable();

@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use crate::error::Result;
 use crate::spec::{Descriptor, Reference, annotations};
 
 /// Name as an archive gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Name {
-    /// Full reference: from `RepoTags`, `io.containerd.image.name`, or a `ref.name` that is one.
+    /// Full reference: from `RepoTags`, `io.containerd.image.name`, or a `ref.name` that is one; in the storage of a
+    /// registry a name without a host, see [`Reference::in_tree`].
     Full(Reference),
     /// Tag without a repository, as umoci and BuildKit write it.
     Tag(String),
@@ -22,6 +24,29 @@ impl Name {
         match Reference::parse(text) {
             Ok(reference) => Name::Full(reference),
             Err(_) => Name::Text(text.to_owned()),
+        }
+    }
+
+    /// Returns the name of an entry of a tree of repositories, where `org.opencontainers.image.ref.name` is repository
+    /// and tag.
+    pub fn in_tree(descriptor: &Descriptor) -> Option<Self> {
+        let has_full = descriptor.annotation(annotations::CONTAINERD_NAME);
+        let text = descriptor.annotation(annotations::REF_NAME);
+        let exact = text.map(Reference::in_tree);
+        match (exact, has_full) {
+            (Some(Ok(reference)), None) => Some(Name::Full(reference)),
+            _ => Name::from_annotations(descriptor),
+        }
+    }
+
+    /// The name outside of a tree, see [`Reference::outside`].
+    #[must_use]
+    pub fn outside(self) -> Self {
+        match &self {
+            Name::Full(reference) if reference.is_in_tree() => {
+                Name::from_repo_tag(&reference.to_string())
+            }
+            _ => self,
         }
     }
 
@@ -53,19 +78,21 @@ impl Name {
         })
     }
 
-    /// Tests if `wanted` is this name.
+    /// Tests if `wanted` is this name. A name in a tree is also meant by docker's other forms of it.
     pub fn matches(&self, wanted: &str) -> bool {
         match self {
             Name::Tag(text) | Name::Text(text) => text == wanted,
             Name::Full(reference) => {
-                let parsed = Reference::parse(wanted);
-                parsed.is_ok_and(|wanted| wanted.same_as(reference))
+                let same = |wanted: Result<Reference>, name: Result<Reference>| matches!((wanted, name), (Ok(wanted), Ok(name)) if wanted.same_as(&name));
+                let is_exact = || same(Reference::in_tree(wanted), Ok(reference.clone()));
+                reference.is_in_tree() && is_exact()
+                    || same(Reference::parse(wanted), reference.outside())
                     || reference.to_string() == wanted
             }
         }
     }
 
-    /// Tests if `wanted` is this name or its repository.
+    /// Tests if `wanted` is this name or its repository, see [`Wanted::means`].
     pub fn means(&self, wanted: &str) -> bool {
         Wanted::parse(wanted).means(self)
     }
@@ -110,6 +137,8 @@ impl Name {
 pub struct Wanted<'a> {
     text: &'a str,
     reference: Option<Reference>,
+    /// The text as a name in a tree.
+    in_tree: Option<Reference>,
 }
 
 impl<'a> Wanted<'a> {
@@ -118,18 +147,40 @@ impl<'a> Wanted<'a> {
         Wanted {
             text,
             reference: Reference::parse(text).ok(),
+            in_tree: Reference::in_tree(text).ok(),
         }
     }
 
-    /// Tests if `name` is this name or in this repository.
+    /// Tests if `name` is this name or in this repository. A name in a tree is also meant by docker's other forms of it.
     pub fn means(&self, name: &Name) -> bool {
-        match (name, &self.reference) {
-            (Name::Tag(text) | Name::Text(text), _) => text == self.text,
-            (Name::Full(name), Some(wanted)) => match (wanted.tag(), wanted.digest()) {
-                (None, None) => wanted.has_same_repository(name),
-                _ => wanted.same_as(name),
-            },
-            (Name::Full(name), None) => name.to_string() == self.text,
+        match name {
+            Name::Full(reference) if reference.is_in_tree() => {
+                let outside = || match reference.outside() {
+                    Ok(outside) => self.means_exactly(&Name::Full(outside)),
+                    Err(_) => false,
+                };
+                self.means_exactly(name) || outside()
+            }
+            _ => self.means_exactly(name),
+        }
+    }
+
+    /// Tests if `name` is this name or in this repository, and in a tree of exactly this text.
+    pub fn means_exactly(&self, name: &Name) -> bool {
+        let name = match name {
+            Name::Tag(text) | Name::Text(text) => return text == self.text,
+            Name::Full(name) => name,
+        };
+        let wanted = match name.is_in_tree() {
+            true => &self.in_tree,
+            false => &self.reference,
+        };
+        match wanted {
+            Some(wanted) if (wanted.tag(), wanted.digest()) == (None, None) => {
+                wanted.has_same_repository(name)
+            }
+            Some(wanted) => wanted.same_as(name),
+            None => name.to_string() == self.text,
         }
     }
 }

@@ -86,7 +86,7 @@ impl Open {
             None => None,
         };
         if let Some(oci) = &oci {
-            assembly.join(&oci.edges);
+            assembly.join(&oci.edges, container.has_exact_names());
             let beside = container.table().filter(|_| !container.top.is_empty());
             if beside.is_some_and(|table| table.has("zarf.yaml")) {
                 assembly.name_by_base(&oci.edges);
@@ -151,7 +151,7 @@ fn document(name: &str, container: Container, bytes: Arc<[u8]>) -> Result<Archiv
         images: reader.images,
         ..Assembly::default()
     };
-    assembly.join(&edges);
+    assembly.join(&edges, false);
     let oci = OciHalf {
         index: bytes,
         edges,

@@ -18,6 +18,8 @@ pub struct Open {
     pub temp_dir: Option<PathBuf>,
     /// The one half to read, as skopeo's `docker-archive:` and `oci:` do; `None` reads both.
     pub only: Option<Half>,
+    /// Registry that the names of a tree of repositories get in front: host, and directory if there is one.
+    pub registry: Option<String>,
     /// True to open damaged archives for examination: one half beside another that is broken, the beginning of a
     /// truncated tar. The damage is in [`Archive::faults`](super::Archive::faults) or with the part it concerns.
     pub examine: bool,

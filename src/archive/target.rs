@@ -35,6 +35,8 @@ pub(super) struct Lookup {
     pub nodes: HashMap<Digest, NodeIdx>,
     /// Roots by each of their names, and by the texts of their `ref.name`.
     pub names: HashMap<NameKey, Vec<RootIdx>>,
+    /// Roots of a tree by their names outside of it.
+    pub outside: HashMap<NameKey, Vec<RootIdx>>,
     pub ids: Vec<KnownId>,
 }
 

@@ -32,6 +32,8 @@ const MAX_NOTES: usize = 10;
 pub struct Tree {
     /// Its kind.
     pub kind: TreeKind,
+    /// Registry that the names got in front.
+    pub(super) registry: Option<String>,
     files: Files,
     /// Path of each blob; empty for a registry, where it follows from the digest.
     paths: HashMap<Digest, String>,
@@ -60,7 +62,7 @@ impl Tree {
             && let Some(root) = registry_root(path)
         {
             let files = Files::Directory(Directory::open(&root)?);
-            return Tree::registry(files, &open.limits).map(Some);
+            return Tree::registry(files, open).map(Some);
         }
         if wanted == Some(TreeKind::Registry) {
             return Err(Fault::NotAnImage(NotAnImage::NoRegistryTree).into());
@@ -69,16 +71,17 @@ impl Tree {
             return Ok(None);
         };
         let files = Files::Directory(Directory::open(path)?);
-        Tree::of_images(files, kind, &images, &open.limits).map(Some)
+        Tree::of_images(files, kind, &images, open).map(Some)
     }
 
     /// Reads the storage of a registry: the files below its `docker/registry/v2`.
     ///
     /// # Errors
     /// `Limit`; `Io`.
-    pub(super) fn registry(files: Files, limits: &Limits) -> Result<Self> {
+    pub(super) fn registry(files: Files, open: &Open) -> Result<Self> {
         let mut tree = Tree {
             kind: TreeKind::Registry,
+            registry: open.registry.clone(),
             files,
             paths: HashMap::new(),
             copies: Vec::new(),
@@ -86,7 +89,7 @@ impl Tree {
             faults: Vec::new(),
             notes: Vec::new(),
         };
-        tree.read(limits)?;
+        tree.read(&open.limits)?;
         Ok(tree)
     }
 
@@ -98,15 +101,16 @@ impl Tree {
         files: Files,
         kind: TreeKind,
         images: &[String],
-        limits: &Limits,
+        open: &Open,
     ) -> Result<Self> {
         if images.is_empty() {
             return Err(Fault::NotAnImage(NotAnImage::NoImages).into());
         }
-        let read = Gathered::read(&files, kind, images, limits)?;
+        let read = Gathered::read(&files, kind, images, open)?;
         let index = json!({"schemaVersion": 2, "manifests": read.entries});
         Ok(Tree {
             kind,
+            registry: open.registry.clone(),
             files,
             paths: read.paths,
             copies: read.copies,
@@ -187,6 +191,14 @@ impl Tree {
         }
     }
 
+    /// Puts the registry in front of a name, if there is one.
+    fn below_registry(&self, name: String) -> String {
+        match &self.registry {
+            Some(registry) => format!("{registry}/{name}"),
+            None => name,
+        }
+    }
+
     /// Reads all tags and revisions, and makes the index of them.
     fn read(&mut self, limits: &Limits) -> Result<()> {
         let mut entries: Vec<(String, Digest)> = Vec::new();
@@ -219,6 +231,7 @@ impl Tree {
         let mut tagged = HashSet::new();
         for (name, digest) in entries {
             let mut entry = documents.entry(self, &digest, limits);
+            let name = self.below_registry(name);
             entry["annotations"] = json!({ annotations::REF_NAME: name });
             listed.push(entry);
             tagged.insert(digest);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::blob::Compression;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
-use crate::spec::Platform;
+use crate::spec::{Platform, Reference};
 use crate::write::Recode;
 
 use super::image::platform_arg;
@@ -91,6 +91,24 @@ pub struct Coloring {
     /// Colorize output: auto, always or never
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub color: ColorWhen,
+}
+
+/// Option of programs that show or keep the names of a tree of repositories.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TreeNames {
+    /// Registry of a tree of repositories, which its names get in front
+    #[arg(long, value_name = "HOST[/PATH]", value_parser = registry_arg, hide_short_help = true)]
+    pub registry: Option<String>,
+}
+
+/// Checks the host of a registry, with a path or without.
+fn registry_arg(text: &str) -> Result<String, String> {
+    let text = text.trim_end_matches('/');
+    match Reference::parse(&format!("{text}/a")) {
+        Ok(name) if name.repository() == format!("{text}/a") => Ok(text.to_owned()),
+        Ok(_) => Err("expected a host: with a dot or a port, or localhost".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Option of programs that report what they did.

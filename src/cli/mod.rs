@@ -26,7 +26,9 @@ mod search;
 mod streams;
 mod transport;
 
-pub use args::{ColorWhen, Coloring, Common, Generate, Packing, ProgressWhen, Reporting};
+pub use args::{
+    ColorWhen, Coloring, Common, Generate, Packing, ProgressWhen, Reporting, TreeNames,
+};
 pub use caching::{Caching, warn_of_cache};
 pub use call::{Call, Description, own_path};
 pub use conflicts::no_effect;

@@ -90,8 +90,10 @@ impl Inventory {
             for name in names.chain(untagged) {
                 let item = self.items.len();
                 if let Some(Name::Full(reference)) = &name {
-                    self.names.entry(key(reference)).or_default().push(item);
-                    if is_tree && reference.domain() == HUB {
+                    if let Ok(outside) = reference.outside() {
+                        self.names.entry(key(&outside)).or_default().push(item);
+                    }
+                    if reference.is_in_tree() || is_tree && reference.domain() == HUB {
                         self.paths.entry(path(reference)).or_default().push(item);
                     }
                 }

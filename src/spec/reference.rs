@@ -14,6 +14,9 @@ const LIBRARY: &str = "library/";
 ///
 /// `alpine`, `docker.io/alpine` and `docker.io/library/alpine` are equal. A missing tag is not filled in, because a
 /// name without one and `:latest` differ in an archive; see [`Reference::tag_or_latest`].
+///
+/// A name in the storage of a registry has no host, and is exact: `alpine` is not `library/alpine` there, see
+/// [`Reference::in_tree`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Reference {
     domain: String,
@@ -28,12 +31,41 @@ impl Reference {
     /// # Errors
     /// `BadReference` with the broken rule.
     pub fn parse(text: &str) -> Result<Self> {
-        let bad = |why| {
-            Error::new(Fault::BadReference {
-                text: text.chars().take(300).collect(),
-                why,
-            })
+        let mut parsed = Reference::in_parts(text)?;
+        let name = std::mem::take(&mut parsed.path);
+        let (domain, path) = match name.split_once('/') {
+            Some((first, rest)) if is_domain(first) => (first, rest),
+            _ => (HUB, &*name),
         };
+        if !valid_domain(domain) {
+            return Err(bad_reference(text, "invalid host name"));
+        }
+        let domain = if domain == "index.docker.io" {
+            HUB
+        } else {
+            domain
+        };
+        parsed.path = match domain == HUB && !path.contains('/') {
+            true => format!("{LIBRARY}{path}"),
+            false => path.to_owned(),
+        };
+        parsed.domain = domain.to_owned();
+        parsed.check_path(text, path)
+    }
+
+    /// Parses a name in the storage of a registry: all of it before the tag is the repository.
+    ///
+    /// # Errors
+    /// As [`Reference::parse`].
+    pub fn in_tree(text: &str) -> Result<Self> {
+        let parsed = Reference::in_parts(text)?;
+        let path = parsed.path.clone();
+        parsed.check_path(text, &path)
+    }
+
+    /// Splits a text into the name, as the path, tag and digest.
+    fn in_parts(text: &str) -> Result<Self> {
+        let bad = |why| bad_reference(text, why);
         let (rest, digest) = match text.split_once('@') {
             None => (text, None),
             Some((rest, digest)) => (
@@ -64,13 +96,17 @@ impl Reference {
                 ));
             }
         }
-        let (domain, path) = match name.split_once('/') {
-            Some((first, rest)) if is_domain(first) => (first, rest),
-            _ => (HUB, name),
-        };
-        if !valid_domain(domain) {
-            return Err(bad("invalid host name"));
-        }
+        Ok(Reference {
+            domain: String::new(),
+            path: name.to_owned(),
+            tag: tag.map(str::to_owned),
+            digest,
+        })
+    }
+
+    /// Checks the path as typed, and the length of the whole name.
+    fn check_path(self, text: &str, path: &str) -> Result<Self> {
+        let bad = |why| bad_reference(text, why);
         let components_ok = path.split('/').all(valid_component);
         if path.is_empty() || !components_ok {
             let upper = path.bytes().any(|b| b.is_ascii_uppercase());
@@ -80,28 +116,29 @@ impl Reference {
                 "expected a repository name of lower-case letters and digits, separated by '.', '_', '__', '-' or '/'"
             }));
         }
-        let domain = if domain == "index.docker.io" {
-            HUB
-        } else {
-            domain
-        };
-        let path = if domain == HUB && !path.contains('/') {
-            format!("{LIBRARY}{path}")
-        } else {
-            path.to_owned()
-        };
-        if domain.len() + path.len() + 1 > 255 {
+        if self.domain.len() + self.path.len() + 1 > 255 {
             return Err(bad("name longer than 255 characters"));
         }
-        Ok(Reference {
-            domain: domain.to_owned(),
-            path,
-            tag: tag.map(str::to_owned),
-            digest,
-        })
+        Ok(self)
     }
 
-    /// Host of the registry, with port.
+    /// Tests if this is a name in the storage of a registry.
+    pub fn is_in_tree(&self) -> bool {
+        self.domain.is_empty()
+    }
+
+    /// The name outside of a tree, where the first component may be a host.
+    ///
+    /// # Errors
+    /// `BadReference` if the first component looks like a host and is none.
+    pub fn outside(&self) -> Result<Reference> {
+        match self.is_in_tree() {
+            true => Reference::parse(&self.to_string()),
+            false => Ok(self.clone()),
+        }
+    }
+
+    /// Host of the registry, with port; empty in the storage of a registry.
     pub fn domain(&self) -> &str {
         &self.domain
     }
@@ -163,7 +200,10 @@ impl Reference {
 
     /// Full repository: `docker.io/library/alpine`.
     pub fn repository(&self) -> String {
-        format!("{}/{}", self.domain, self.path)
+        match self.is_in_tree() {
+            true => self.path.clone(),
+            false => format!("{}/{}", self.domain, self.path),
+        }
     }
 
     /// Removes the default host and directory from the start of a name or pattern.
@@ -209,6 +249,13 @@ impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.with_suffix(self.repository()))
     }
+}
+
+fn bad_reference(text: &str, why: &'static str) -> Error {
+    Error::new(Fault::BadReference {
+        text: text.chars().take(300).collect(),
+        why,
+    })
 }
 
 /// Tests if the first component of a name is a host: it has a dot, a port or upper case, or is `localhost`.
@@ -294,6 +341,20 @@ mod tests {
                 (familiar, full)
             );
         }
+    }
+
+    #[test]
+    fn names_in_trees_are_exact() {
+        let in_tree = |text| Reference::in_tree(text).expect("a reference");
+        for text in ["alpine:3", "library/alpine:3", "docker.io/library/alpine:3"] {
+            let name = in_tree(text);
+            assert_eq!((name.familiar().as_str(), &*name.to_string()), (text, text));
+            let outside = name.outside().expect("a reference");
+            assert_eq!(outside.to_string(), "docker.io/library/alpine:3", "{text}");
+        }
+        assert!(!in_tree("alpine").same_as(&in_tree("library/alpine")));
+        assert!(Reference::in_tree("host.example:5000/a").is_err());
+        assert!(in_tree("a_b.c/d").outside().is_err());
     }
 
     #[test]

@@ -331,10 +331,15 @@ fn edge_names(archive: &Archive, found: &mut Found) -> Names {
     let Some(oci) = &archive.oci else {
         return names;
     };
+    let in_tree = archive.container.has_exact_names();
     // One name may stand for several platforms, each stated with its own; readers choose by that.
     let mut platforms: HashMap<(String, String), usize> = HashMap::new();
     for (i, edge) in oci.edges.iter().enumerate() {
-        let Some(name) = Name::from_annotations(&edge.descriptor) else {
+        let name = match in_tree {
+            true => Name::in_tree(&edge.descriptor),
+            false => Name::from_annotations(&edge.descriptor),
+        };
+        let Some(name) = name else {
             continue;
         };
         let key = full_name(&name).unwrap_or_else(|| name.to_string());

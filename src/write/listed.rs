@@ -88,8 +88,12 @@ impl ListedName {
         let entries: Vec<(usize, &Descriptor)> = entries
             .map(|(position, edge)| (position, &edge.descriptor))
             .collect();
+        let in_tree = archive.container.has_exact_names();
         let has_it = |(_, descriptor): &&(usize, &Descriptor)| {
-            let known = Name::from_annotations(descriptor);
+            let known = match in_tree {
+                true => Name::in_tree(descriptor),
+                false => Name::from_annotations(descriptor),
+            };
             known.is_some_and(|known| known.same_as(&name))
         };
         // Beside docker's list a bare tag means the name with that tag.
@@ -115,7 +119,7 @@ impl ListedName {
             text: in_index
                 .or_else(in_manifest)
                 .map_or_else(|| name.to_string(), str::to_owned),
-            name,
+            name: name.outside(),
             // A repository's name in a tree is exact: app is not library/app there.
             typed: matches!(archive.format, Format::Tree(_)),
             stated,

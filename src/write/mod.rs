@@ -48,7 +48,7 @@ pub use recode::Recode;
 pub(crate) use recode::compress_layer;
 pub(crate) use root::pass;
 pub use root::{check_root, check_types, root_listing};
-pub use save::{add_root, save};
+pub use save::{add_root, collect, save};
 pub use signatures::Signature;
 pub use stored::Stored;
 pub(crate) use tar_out::too_large;

@@ -5,13 +5,32 @@ use crate::error::{Error, Fault, Result};
 use crate::spec::Platform;
 use crate::write::{Bundle, ListedName};
 
-/// Adds the selected images of an archive to a bundle.
+/// Adds the selected images of an archive to a bundle, as [`collect`] does, and compares their names with all others.
+///
+/// # Errors
+/// As [`collect`]; `Ambiguous` for two images of one name.
+pub fn save(
+    bundle: &mut Bundle,
+    archive: &Archive,
+    chosen: &[Chosen<'_>],
+    platform: Option<&Platform>,
+    name: Option<&ListedName>,
+) -> Result<()> {
+    collect(bundle, archive, chosen, platform, name)?;
+    match name {
+        // With `name` the caller checks that there is one image.
+        Some(_) => Ok(()),
+        None => bundle.check_names(),
+    }
+}
+
+/// Adds the selected images of an archive to a bundle. Their names may differ only in a tree of repositories.
 ///
 /// An ID or digest selects the image without its names, as in docker save. `name` replaces the names of the only image.
 ///
 /// # Errors
 /// `SeveralImages` for `name` with several images; `NoSuchImage` for a missing platform; as [`Bundle::add`].
-pub fn save(
+pub fn collect(
     bundle: &mut Bundle,
     archive: &Archive,
     chosen: &[Chosen<'_>],
@@ -39,11 +58,7 @@ pub fn save(
             None => add_root(bundle, archive, root, &all, platform, names).map(|_| ())?,
         }
     }
-    match name {
-        // With `name` the caller checks that there is one image.
-        Some(_) => Ok(()),
-        None => bundle.check_names(),
-    }
+    Ok(())
 }
 
 /// Adds one of the selected roots: all of it, or of an index only the image for a platform. Returns the image; `None`

@@ -100,7 +100,11 @@ pub(super) fn convert(opened: &Opened, request: &Request<'_>, io: &mut Io) -> Re
 fn select(opened: &Opened, request: &Request<'_>) -> Result<Bundle> {
     let (source, name) = (&opened.archive, request.name.as_ref());
     let mut bundle = Bundle::default();
-    write::save(
+    let collect = match request.destination {
+        Destination::Tree(..) => write::collect,
+        _ => write::save,
+    };
+    collect(
         &mut bundle,
         source,
         &opened.chosen()?,

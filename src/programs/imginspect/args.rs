@@ -1,6 +1,6 @@
 //! Command line of imginspect.
 
-use crate::cli::{Common, ImageArg};
+use crate::cli::{Common, ImageArg, TreeNames};
 
 /// Show image details in docker's JSON format
 #[derive(clap::Parser)]
@@ -15,6 +15,8 @@ pub struct Args {
     /// Print the original manifest, config or index
     #[arg(long, value_name = "DOCUMENT", value_enum)]
     pub raw: Option<RawArg>,
+    #[command(flatten)]
+    pub names: TreeNames,
     #[command(flatten)]
     pub common: Common,
 }

@@ -43,7 +43,10 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         for image in &args.images {
             let meter = Meter::default();
             let _progress = io.progress(image.text(), None, &meter, false);
-            let open = Open::with(&args.common, &meter, None);
+            let open = Open {
+                registry: args.names.registry.clone(),
+                ..Open::with(&args.common, &meter, None)
+            };
             let is_directory = image.directory_to_search().is_some();
             for opened in openings.each(image, &args.common, open, Takes::One) {
                 if let Ok(Err(error)) = opened.as_ref().map(Opened::check_list) {

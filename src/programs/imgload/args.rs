@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::cli::{Common, ImageArg, ListArg, Packing, Reporting, rename_arg};
+use crate::cli::{Common, ImageArg, ListArg, Packing, Reporting, TreeNames, rename_arg};
 
 /// Load images from an archive into the local store
 #[derive(clap::Parser)]
@@ -47,6 +47,8 @@ pub struct Args {
     pub id_file: Option<PathBuf>,
     #[command(flatten)]
     pub reporting: Reporting,
+    #[command(flatten)]
+    pub names: TreeNames,
     #[command(flatten)]
     pub common: Common,
 }

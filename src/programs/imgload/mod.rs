@@ -50,6 +50,7 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             let opening = io.progress(input.text(), None, &meter, args.quiet);
             let open = Open {
                 limits: limits(args),
+                registry: args.names.registry.clone(),
                 ..Open::with(&args.common, &meter, Some(store.blob_directory()?))
             };
             let mut each = openings.each(input, &args.common, open, Takes::One);

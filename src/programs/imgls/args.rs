@@ -1,6 +1,6 @@
 //! Command line of imgls.
 
-use crate::cli::{Common, ImageArg, ListArg};
+use crate::cli::{Common, ImageArg, ListArg, TreeNames};
 
 /// List images in archives, layouts or the local store
 #[derive(clap::Parser)]
@@ -46,6 +46,8 @@ pub struct Args {
         hide_default_value = true
     )]
     pub format: String,
+    #[command(flatten)]
+    pub names: TreeNames,
     #[command(flatten)]
     pub common: Common,
 }

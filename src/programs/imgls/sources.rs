@@ -28,7 +28,10 @@ pub(super) fn each(
     for image in &args.images {
         let meter = Meter::default();
         let progress = io.progress(image.text(), None, &meter, args.quiet);
-        let open = Open::with(&args.common, &meter, None);
+        let open = Open {
+            registry: args.names.registry.clone(),
+            ..Open::with(&args.common, &meter, None)
+        };
         let mut each = openings.each(image, &args.common, open, Takes::Several);
         let mut next = each.next();
         drop(progress);

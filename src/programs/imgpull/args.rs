@@ -1,6 +1,6 @@
 //! Command line of imgpull.
 
-use crate::cli::{Common, ImageArg};
+use crate::cli::{Common, ImageArg, TreeNames};
 
 /// Pull images from the storage tree of a registry into the local store
 #[derive(clap::Parser)]
@@ -15,6 +15,8 @@ pub struct Args {
     /// Print only the names of the images
     #[arg(short, long)]
     pub quiet: bool,
+    #[command(flatten)]
+    pub names: TreeNames,
     #[command(flatten)]
     pub common: Common,
 }

@@ -28,7 +28,10 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         let mut verdict = Verdict::Yes;
         for image in &args.images {
             let meter = Meter::default();
-            let open = Open::with(&args.common, &meter, None);
+            let open = Open {
+                registry: args.names.registry.clone(),
+                ..Open::with(&args.common, &meter, None)
+            };
             let opened = openings.open(image, &args.common, open, Takes::Several)?;
             opened.check_complete()?;
             let chosen = match args.all_tags {

@@ -142,13 +142,14 @@ fn collect(args: &Args, opened: &[Opened], io: &Io) -> Result<Option<Bundle>> {
     let archives = opened.iter().map(|opened| &opened.archive);
     let selected: Vec<_> = archives.zip(chosen).collect();
     for (archive, chosen) in &selected {
-        write::save(&mut bundle, archive, chosen, platform, None).at(|| archive.place.clone())?;
+        write::collect(&mut bundle, archive, chosen, platform, None)
+            .at(|| archive.place.clone())?;
     }
     let own = bundle.listed.len();
     if !args.no_referrers {
         for (archive, chosen) in selected {
             let referrers = archive.referrers_of(&chosen);
-            write::save(&mut bundle, archive, &referrers, None, None)
+            write::collect(&mut bundle, archive, &referrers, None, None)
                 .at(|| archive.place.clone())?;
         }
     }

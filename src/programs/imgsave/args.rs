@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::cli::{ByList, Common, ImageArg, Packing, rename_arg};
+use crate::cli::{ByList, Common, ImageArg, Packing, TreeNames, rename_arg};
 
 /// Save images from any source to one archive
 #[derive(clap::Parser)]
@@ -39,6 +39,8 @@ pub struct Args {
     /// Suppress progress
     #[arg(short, long)]
     pub quiet: bool,
+    #[command(flatten)]
+    pub names: TreeNames,
     #[command(flatten)]
     pub common: Common,
 }

@@ -70,7 +70,10 @@ fn open(
 ) -> Result<Vec<Opened>> {
     let meter = Meter::default();
     let _progress = io.progress(image.text(), None, &meter, args.quiet);
-    let open = Open::with(&args.common, &meter, Some(temp_dir(target)));
+    let open = Open {
+        registry: args.names.registry.clone(),
+        ..Open::with(&args.common, &meter, Some(temp_dir(target)))
+    };
     let opened = openings.each(image, &args.common, open, Takes::Several);
     let complete = |opened: Opened| opened.check_complete().map(|()| opened);
     opened.map(|opened| opened.and_then(complete)).collect()

@@ -742,6 +742,40 @@ fn indexes_come_with_all_their_platforms() {
 }
 
 #[test]
+fn blobs_are_linked_on_request_and_verified_first() {
+    let room = Room::new();
+    let image = app();
+    build::oci(&[&image]).write_to(&room.path("layout"));
+    let layer = digest(&image.blobs()[0]);
+    let in_tree = |tree: &str| room.path(tree).join(data(&layer));
+    let blob = |digest: &str| room.path("layout").join(build::blob_name(digest));
+    let inode = |path: &Path| path.metadata().expect("a blob").ino();
+    room.run("imgpush -q layout copy").code(0);
+    assert_ne!(inode(&in_tree("copy")), inode(&blob(&layer)));
+    room.run("imgpush -q --link layout tree").code(0);
+    assert_eq!(contents(&room.path("tree")), contents(&room.path("copy")));
+    for digest in [layer.clone(), image.id(), image.manifest_digest()] {
+        let in_tree = room.path("tree").join(data(&digest));
+        let is_linked = inode(&in_tree) == inode(&blob(&digest));
+        // Documents are in memory.
+        assert_eq!(is_linked, digest == layer, "{digest}");
+    }
+    room.run("imgverify -q tree").ok("");
+    room.run("imgpush -q --link --owner 0:0 layout tree")
+        .code(2);
+    // Parts of an archive have no file of their own.
+    room.write("app.tar", &build::oci(&[&image]).tar());
+    room.run("imgpush -q --link app.tar other").code(0);
+    assert_eq!(contents(&room.path("other")), contents(&room.path("copy")));
+    let mut bytes = std::fs::read(blob(&layer)).expect("a layer");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(blob(&layer), bytes).expect("a file");
+    room.run("imgpush -q --link layout new").code(2);
+    assert!(!room.path("new").exists());
+}
+
+#[test]
 fn uncompressed_layers_of_docker_archives_are_compressed() {
     let image = build::image("demo:1").layer("f etc/a one");
     let room = Room::with("app.tar", &build::docker(&[&image]));

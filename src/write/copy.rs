@@ -1,11 +1,15 @@
 //! Blobs copied from their source to the output, and verified on the way.
 
+use std::fs::File;
 use std::io::Write;
+use std::sync::Arc;
+
+use rustix::fs::ioctl_ficlone;
 
 use super::decoding::DiffIdCheck;
 use super::output::{BlobOut, Source};
 use crate::archive::Content;
-use crate::blob::{Hasher, Meter, SerialWriter, each_chunk};
+use crate::blob::{FileRange, Hasher, Meter, NewFile, SerialWriter, each_chunk};
 use crate::error::{At, During, Error, Result};
 
 /// Writes a blob to a file, from `offset` on.
@@ -24,6 +28,45 @@ pub(super) fn to_file(
         position += bytes.len() as u64;
         Ok(())
     })
+}
+
+/// Writes a blob to a new file. Where the file system can share the bytes of a whole file, they are not copied.
+///
+/// # Errors
+/// As [`to_file`].
+pub(super) fn to_new_file(blob: &BlobOut, file: &NewFile, meter: &Meter) -> Result<()> {
+    let shared = match whole_file(blob)? {
+        Some(source) => ioctl_ficlone(file.file(), &*source).is_ok(),
+        None => false,
+    };
+    if !shared {
+        return to_file(blob, &SerialWriter::new(file.file()), 0, meter);
+    }
+    // What counts is what the new file has: the source may have changed since.
+    let written = FileRange::whole(file.file().try_clone().during("read")?)?;
+    let written = BlobOut {
+        source: Source::Stored(Content::Range(written)),
+        ..blob.clone()
+    };
+    read_verified(&written, meter, |_| Ok(()))
+}
+
+/// Returns the file whose bytes are exactly those of a blob, before they are verified; `None` if there is none.
+///
+/// # Errors
+/// `Io`.
+pub(super) fn whole_file(blob: &BlobOut) -> Result<Option<Arc<File>>> {
+    let range = match &blob.source {
+        Source::Stored(content @ (Content::Range(_) | Content::File(_))) => {
+            content.range().at(|| blob.digest.blob_path())?
+        }
+        _ => None,
+    };
+    let Some((file, start)) = range.as_ref().map(FileRange::parts) else {
+        return Ok(None);
+    };
+    let len = file.metadata().during("read")?.len();
+    Ok((start == 0 && len == blob.size).then(|| Arc::clone(file)))
 }
 
 /// Compares a blob with its digest and size without writing it, for outputs that have it already. A blob that was

@@ -8,7 +8,7 @@ use super::copy;
 use super::manifest::{OCI_LAYOUT, index, one_only};
 use super::output::{BlobOut, Source};
 use crate::archive::Content;
-use crate::blob::{Meter, NewDirectory, NewFile, SerialWriter, make_directory, sync_directory};
+use crate::blob::{Meter, NewDirectory, NewFile, make_directory, sync_directory};
 use crate::error::{At, During, Error, Fault, Result};
 use crate::parallel::in_parallel;
 use crate::spec::Digest;
@@ -77,7 +77,7 @@ pub(crate) fn blobs(
             return Ok(blob.size);
         }
         let file = NewFile::in_directory(&directory, MODE)?;
-        copy::to_file(blob, &SerialWriter::new(file.file()), 0, meter)?;
+        copy::to_new_file(blob, &file, meter)?;
         // Another program may have added the blob meanwhile, and a third one opened it: then that file stays.
         if !file.link_as(name)? && !has_blob(layout, blob)? {
             file.replace(name)?;
@@ -143,7 +143,7 @@ pub fn dir(bundle: &Bundle, path: &Path, meter: &Meter) -> Result<()> {
             .collect();
         in_parallel(&work, |(blob, name)| {
             let file = NewFile::in_directory(directory, MODE)?;
-            copy::to_file(blob, &SerialWriter::new(file.file()), 0, meter)?;
+            copy::to_new_file(blob, &file, meter)?;
             file.replace(name)
         })
         .into_iter()

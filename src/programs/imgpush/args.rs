@@ -40,6 +40,9 @@ pub struct Args {
     /// Verify the digests of existing blobs, not only their sizes
     #[arg(long, hide_short_help = true)]
     pub verify_existing: bool,
+    /// Hard link the blobs of layouts on the same file system instead of copying them
+    #[arg(long, conflicts_with_all = ["owner", "tree_tar"], hide_short_help = true)]
+    pub link: bool,
     /// Owner and group of new files and directories (default: those of the directory that they are in)
     #[arg(long, value_name = "UID:GID", value_parser = owner_arg, hide_short_help = true)]
     pub owner: Option<(u32, u32)>,

@@ -170,6 +170,7 @@ fn push(args: &Args, target: &Target<'_>, bundle: &Bundle, io: &mut Io) -> Resul
         no_clobber: args.no_clobber,
         verify_existing: args.verify_existing,
         owner: args.owner,
+        link: args.link,
         dry_run: args.dry_run,
     };
     let mut bundle = bundle.clone();

@@ -7,11 +7,12 @@
 
 use std::collections::BTreeSet;
 use std::fs::{File, Metadata};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{FlockOperation, Gid, Uid, flock, syncfs};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Gid, Uid, flock, linkat, syncfs};
 use rustix::io::Errno;
 
 use super::plan::Plan;
@@ -20,7 +21,7 @@ use super::referrers::fallback_tags;
 use super::repository::Repository;
 use crate::archive::registry::{current_link, data_path, link_path, repository_names};
 use crate::archive::registry_root;
-use crate::blob::{FileRange, Hasher, Meter, NewFile, SerialWriter, make_directory, open_regular};
+use crate::blob::{FileRange, Hasher, Meter, NewFile, make_directory, open_regular};
 use crate::error::{At, During, Error, Fault, Result};
 use crate::parallel::in_parallel;
 use crate::spec::Digest;
@@ -49,6 +50,8 @@ pub struct PushOptions {
     pub verify_existing: bool,
     /// Owner and group of new files and directories; those of the directory that they are in if `None`.
     pub owner: Option<(u32, u32)>,
+    /// Hard link the files of blobs instead of copying them, where that is possible.
+    pub link: bool,
     /// Only compare the images with the tree.
     pub dry_run: bool,
 }
@@ -254,13 +257,30 @@ impl RegistryTree {
         }
         let data = data_path(&blob.digest);
         let directory = self.directory(data.strip_suffix("/data").unwrap_or(&data))?;
+        if self.options.link && self.link_blob(blob, &path, meter)? {
+            return Ok(BlobState::Pushed);
+        }
         let file = self.file(&directory)?;
-        copy::to_file(blob, &SerialWriter::new(file.file()), 0, meter)?;
+        copy::to_new_file(blob, &file, meter)?;
         // The server may have added the blob meanwhile.
         if !file.link_as("data")? && !self.has_blob(&path, blob).at(context)? {
             file.replace("data")?;
         }
         Ok(BlobState::Pushed)
+    }
+
+    /// Gives the file of a blob's source the name in the tree. Returns false if the source is no file of its own, or
+    /// cannot get that name, because it is on another file system for example.
+    ///
+    /// # Errors
+    /// As [`copy::check`]: the blob is verified first.
+    fn link_blob(&self, blob: &BlobOut, path: &Path, meter: &Meter) -> Result<bool> {
+        let Some(source) = copy::whole_file(blob)? else {
+            return Ok(false);
+        };
+        copy::check(blob, meter)?;
+        let own = format!("/proc/self/fd/{}", source.as_raw_fd());
+        Ok(linkat(CWD, own, CWD, path, AtFlags::SYMLINK_FOLLOW).is_ok())
     }
 
     /// Returns true if the tree has the blob.

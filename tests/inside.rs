@@ -220,6 +220,96 @@ fn packages_of_zarf_are_compared_with_their_checksums() {
 }
 
 /// hauler marks kinds, and leaves `oci-layout` out for containerd; cosign saves an image without a name.
+/// An archive as version 1 of oc-mirror writes it: manifests by digest, tags as links, and blobs of all repositories.
+fn mirror() -> Files {
+    let arm = build::image("x:1").platform("linux/arm64").layer("f x arm");
+    let multi = build::multi("multi:1", &[&tool(), &arm], &[]);
+    let index = multi.get("index.json");
+    let index: serde_json::Value = serde_json::from_slice(index).expect("an index");
+    let top = index["manifests"][0]["digest"].as_str().expect("a digest");
+    let top = multi.get(&build::blob_name(top)).to_vec();
+    let mut files = Files::default();
+    files.add("publish/.metadata.json", "{}");
+    for (repository, tag, manifests) in [
+        ("team/app", "1", vec![app().manifest()]),
+        (
+            "library/multi",
+            "latest",
+            vec![top, tool().manifest(), arm.manifest()],
+        ),
+    ] {
+        let directory = format!("v2/{repository}/manifests");
+        files.symlink(&format!("{directory}/{tag}"), &digest(&manifests[0]));
+        for manifest in manifests {
+            files.add(&format!("{directory}/{}", digest(&manifest)), manifest);
+        }
+    }
+    for image in [app(), tool(), arm] {
+        for blob in image.blobs().into_iter().chain([image.config()]) {
+            files.put(&format!("blobs/{}", digest(&blob)), blob);
+        }
+    }
+    files
+}
+
+#[test]
+fn mirrors_of_oc_are_trees() {
+    let room = Room::new();
+    let files = mirror();
+    let mut beside = files.clone();
+    for name in files.names() {
+        if let Some(rest) = name.strip_prefix("blobs/") {
+            beside.put(&format!("v2/team/app/blobs/{rest}"), files.get(&name));
+            beside.remove(&name);
+        }
+    }
+    files.write_to(&room.path("directory"));
+    beside.write_to(&room.path("beside"));
+    room.write("mirror.tar", &files.tar());
+    room.write("mirror.tar.gz", &Pack::Gzip.pack(&files.tar()));
+    let app = app();
+    for place in ["directory", "beside", "mirror.tar", "mirror.tar.gz"] {
+        let rows = room.run(&format!(
+            "imgls --format {{{{.Repository}}}}:{{{{.Tag}}}} {place}"
+        ));
+        rows.ok("library/multi:latest\nteam/app:1\n");
+        room.run(&format!(
+            "imginspect --format {{{{.Id}}}} {place}:team/app:1"
+        ))
+        .ok(&format!("{}\n", app.id()));
+        room.run(&format!("imgverify -q {place}")).ok("");
+        let saved = format!("imgsave -o saved.tar {place}:team/app:1");
+        room.run(&saved).code(0);
+        room.run("imgls --format {{.Digest}} saved.tar")
+            .ok(&format!("{}\n", app.manifest_digest()));
+    }
+    // What an earlier archive of the sequence has is missing, and is said to be.
+    let mut later = files.clone();
+    later.remove(&format!("blobs/{}", digest(&app.blobs()[0])));
+    room.write("later.tar", &later.tar());
+    room.run("imgls --format {{.Tag}} later.tar:team/app")
+        .ok("1\n");
+    room.run("imgsave -o saved.tar later.tar:team/app:1")
+        .code(2);
+    room.run("imgsave -o saved.tar later.tar:library/multi:latest")
+        .code(0);
+    // A manifest under the digest of another one, and a tag that leads out of the archive.
+    let mut damaged = files.clone();
+    let name = format!("v2/team/app/manifests/{}", app.manifest_digest());
+    damaged.put(&name, tool().manifest());
+    damaged.remove("v2/library/multi/manifests/latest");
+    damaged.symlink(
+        "v2/library/multi/manifests/latest",
+        "../../../../../etc/passwd",
+    );
+    room.write("damaged.tar", &damaged.tar());
+    let run = room.run("imgverify damaged.tar");
+    run.code(1);
+    assert!(run.out().contains("digest mismatch"), "{run}");
+    assert!(run.out().contains("manifests/latest"), "{run}");
+    room.run("imgsave -o saved.tar damaged.tar").code(2);
+}
+
 #[test]
 fn stores_of_hauler_and_cosign_are_layouts() {
     let mut files = build::oci(&[&app()]);

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::files::{Files, Members};
 use super::layouts;
 use super::members::MemberTable;
+use super::mirror;
 use super::options::{Half, Open, TreeKind};
 use super::signs::is_root_filesystem;
 use super::tree::Tree;
@@ -65,6 +66,13 @@ impl Inside {
             return Err(Fault::NotAnImage(NotAnImage::NoRegistryTree).into());
         }
         let files = Files::Members(Box::new(members));
+        if wanted.is_none() {
+            let repositories = mirror::find(&files, limits)?;
+            if !repositories.is_empty() {
+                let tree = Tree::of_images(files, TreeKind::Mirror, &repositories, open)?;
+                return Ok(Inside::Tree(Box::new(tree)));
+            }
+        }
         let found = layouts::find(&files, wanted, limits);
         let found = match wanted {
             None => found.unwrap_or_default(),

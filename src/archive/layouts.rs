@@ -10,14 +10,14 @@
 //! FIFOs in place of files. The depth and the number of names are limited, links of the file system are not followed
 //! out of the directory, and each file is compared with its digest where it is read; imgverify reads all of them.
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use rustix::fs::FileType;
 use serde_json::{Value, json};
 
 use super::files::Files;
+use super::gathered::{Gathered, document};
+use super::mirror;
 use super::name::Name;
 use super::options::{Open, TreeKind};
 use crate::blob::sha256;
@@ -110,21 +110,6 @@ fn kind_of(inside: &[(String, FileType)]) -> Option<TreeKind> {
     }
 }
 
-/// Images of a directory, gathered as one layout.
-#[derive(Debug, Default)]
-pub(super) struct Gathered {
-    /// Registry that names get in front.
-    registry: Option<String>,
-    /// Descriptors of the virtual `index.json`.
-    pub entries: Vec<Value>,
-    /// Path of each blob.
-    pub paths: HashMap<Digest, String>,
-    /// Further files of the same digest.
-    pub copies: Vec<(Digest, String)>,
-    /// Damage that leaves the rest readable.
-    pub faults: Vec<Error>,
-}
-
 impl Gathered {
     /// Reads the documents at the top of these images, and lists their blobs.
     ///
@@ -136,6 +121,10 @@ impl Gathered {
             registry: open.registry.clone(),
             ..Gathered::default()
         };
+        if kind == TreeKind::Mirror {
+            mirror::gather(&mut gathered, directory, images, limits)?;
+            return Ok(gathered);
+        }
         for path in images {
             let document = match kind {
                 TreeKind::Layouts => format!("{path}/index.json"),
@@ -173,11 +162,7 @@ impl Gathered {
                 && !text.contains(['/', ':', '@'])
                 && !text.is_empty()
             {
-                let name = format!("{path}:{text}");
-                *text = match &self.registry {
-                    Some(registry) => format!("{registry}/{name}"),
-                    None => name,
-                };
+                *text = self.below_registry(format!("{path}:{text}"));
             }
             self.entries.push(entry);
         }
@@ -194,9 +179,9 @@ impl Gathered {
         let digest = sha256(&bytes);
         let mut entry = json!({"mediaType": media_type, "digest": digest, "size": bytes.len()});
         if let Some(name) = name_of(path) {
-            let name = match &self.registry {
-                Some(registry) if !has_host(&name) => format!("{registry}/{name}"),
-                _ => name,
+            let name = match has_host(&name) {
+                true => name,
+                false => self.below_registry(name),
             };
             entry["annotations"] = json!({ annotations::REF_NAME: name });
         }
@@ -207,17 +192,7 @@ impl Gathered {
 
     /// Adds the blobs of a layout.
     fn blobs(&mut self, directory: &Files, path: &str, limits: &Limits) -> Result<()> {
-        let blobs = format!("{path}/blobs");
-        for (algorithm, _) in directory.list(&blobs, limits.entries)? {
-            let inside = format!("{blobs}/{algorithm}");
-            for (hex, _) in directory.list(&inside, limits.entries)? {
-                if let Ok(digest) = Digest::from_hex(&algorithm, &hex) {
-                    self.place(digest, format!("{inside}/{hex}"));
-                }
-            }
-            self.check_count(limits)?;
-        }
-        Ok(())
+        self.blobs_in(directory, &format!("{path}/blobs"), limits)
     }
 
     /// Adds the files of a `dir:` image: blobs, and the manifests of an index.
@@ -235,24 +210,6 @@ impl Gathered {
         }
         self.check_count(limits)
     }
-
-    fn place(&mut self, digest: Digest, path: String) {
-        match self.paths.contains_key(&digest) {
-            true => self.copies.push((digest, path)),
-            false => drop(self.paths.insert(digest, path)),
-        }
-    }
-
-    fn check_count(&self, limits: &Limits) -> Result<()> {
-        let count = self.paths.len() + self.copies.len();
-        within("files", limits.entries, count as u64)
-    }
-}
-
-fn document(directory: &Files, name: &str, limits: &Limits) -> Result<Arc<[u8]>> {
-    let content = directory.get(name, limits.hops)?;
-    let content = content.ok_or_else(|| Error::member_missing(name))?;
-    content.bytes(limits.of_document())
 }
 
 /// Tests if a name is written with a host, as below a directory that `skopeo sync --scoped` has filled.

@@ -10,7 +10,7 @@
 //! | `container` | the storage of members: a tar in a file, a tar on a stream, a directory, a lone document |
 //! | `member`, `members`, `directory`, `directory_file`, `content` | members by name, links and duplicates included |
 //! | `files` | a directory, or the members of a tar, as files by path |
-//! | `tree`, `registry`, `layouts` | directories of repositories as one layout: the storage of a registry, layouts, `dir:` images |
+//! | `tree`, `registry`, `layouts`, `mirror`, `gathered` | directories of repositories as one layout: the storage of a registry, layouts, `dir:` images, mirrors |
 //! | `inside` | a tar with a directory of repositories, or with an image below a directory |
 //! | `detours` | members that unpackers put at another path than their name |
 //! | `discover`, `signs` | the documents that tell the format, and the kind of inputs without them |
@@ -42,6 +42,7 @@ mod faults;
 mod files;
 mod filter;
 mod gaps;
+mod gathered;
 mod graph;
 mod halves;
 mod identity;
@@ -53,6 +54,7 @@ mod lookup;
 mod measure;
 mod member;
 mod members;
+mod mirror;
 mod model;
 mod name;
 mod oci;

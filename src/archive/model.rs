@@ -134,6 +134,7 @@ impl fmt::Display for Format {
             Format::Tree(TreeKind::Registry) => "registry tree",
             Format::Tree(TreeKind::Layouts) => "tree of OCI layouts",
             Format::Tree(TreeKind::Dirs) => "tree of dir: images",
+            Format::Tree(TreeKind::Mirror) => "tree of oc mirror",
         })
     }
 }

@@ -59,18 +59,6 @@ pub enum TreeKind {
     Layouts,
     /// `dir:` images, one for each name, as skopeo sync writes them.
     Dirs,
-}
-
-impl TreeKind {
-    /// All kinds.
-    pub const ALL: [TreeKind; 3] = [TreeKind::Registry, TreeKind::Layouts, TreeKind::Dirs];
-
-    /// Prefix that selects it on a command line, without the colon.
-    pub fn prefix(self) -> &'static str {
-        match self {
-            TreeKind::Registry => "registry-tree",
-            TreeKind::Layouts => "layout-tree",
-            TreeKind::Dirs => "dir-tree",
-        }
-    }
+    /// Manifests and blobs of repositories as files, as `oc mirror` of version 1 writes them. Only read.
+    Mirror,
 }

@@ -13,8 +13,10 @@ use serde_json::{Value, json};
 use super::content::Content;
 use super::directory::Directory;
 use super::files::Files;
-use super::layouts::{self, Gathered, holds_image};
+use super::gathered::Gathered;
+use super::layouts::{self, holds_image};
 use super::members::MemberTable;
+use super::mirror;
 use super::options::{Half, Open, TreeKind};
 use super::registry::{self, Repositories};
 use crate::error::{Error, Fault, NotAnImage, Result};
@@ -66,6 +68,13 @@ impl Tree {
         }
         if wanted == Some(TreeKind::Registry) {
             return Err(Fault::NotAnImage(NotAnImage::NoRegistryTree).into());
+        }
+        if wanted.is_none() && path.join("v2").is_dir() && !holds_image(path) {
+            let files = Files::Directory(Directory::open(path)?);
+            let repositories = mirror::find(&files, &open.limits)?;
+            if !repositories.is_empty() {
+                return Tree::of_images(files, TreeKind::Mirror, &repositories, open).map(Some);
+            }
         }
         let Some((kind, images)) = directory_of_images(path, wanted, &open.limits)? else {
             return Ok(None);

@@ -7,7 +7,7 @@ use super::index::{NameResult, Policy, StoreIndex};
 use super::local::Store;
 use super::lock::{self, Lock, OCI_LAYOUT};
 use crate::blob::Meter;
-use crate::error::{At, Fault, Result};
+use crate::error::{At, Error, Fault, Result};
 use crate::spec::Digest;
 use crate::write::{Bundle, ListedName, layout};
 
@@ -24,7 +24,8 @@ impl Store {
     /// Adds a bundle: its new blobs, then its names.
     ///
     /// # Errors
-    /// `SizeMismatch` and `DigestMismatch` for blobs that differ from their descriptors; `Io`. The bundle then has no
+    /// `SizeMismatch` and `DigestMismatch` for blobs that differ from their descriptors; `BlobMissing` for one that the
+    /// bundle expects in the store; `Io`. The bundle then has no
     /// names in the store. Its blobs are removed, or stay as orphans if other programs were adding at the same time.
     pub fn add(&self, bundle: &Bundle, policy: Policy, meter: &Meter) -> Result<Added> {
         let context = || self.path.to_string_lossy().into_owned();
@@ -49,6 +50,12 @@ impl Store {
         new: &Mutex<Vec<Digest>>,
     ) -> Result<Added> {
         let context = || self.path.to_string_lossy().into_owned();
+        for (digest, size) in bundle.required() {
+            // Another program may have deleted it since it was looked up.
+            if self.blob_size(digest)? != Some(size) {
+                return Err(Error::blob_missing(digest));
+            }
+        }
         // Identifies the directory as a store, even if this program is killed now.
         self.mark_as_layout().at(context)?;
         let written = layout::blobs(bundle, &self.path, meter, new);
@@ -77,7 +84,7 @@ impl Store {
     }
 
     /// Marks the directory as an OCI layout, if it is not yet.
-    fn mark_as_layout(&self) -> Result<()> {
+    pub(super) fn mark_as_layout(&self) -> Result<()> {
         if !self.path.join(OCI_LAYOUT).exists() {
             let _index = Lock::exclusive(&self.path, lock::INDEX)?;
             layout::put(&self.path, OCI_LAYOUT, crate::write::OCI_LAYOUT)?;

@@ -72,7 +72,8 @@ impl Store {
         Ok((freed.at(context)?, listed))
     }
 
-    /// Deletes blobs that nothing refers to, and temporary files of killed programs.
+    /// Deletes blobs that nothing refers to or protects, temporary files of killed programs, and files whose protection
+    /// has ended.
     ///
     /// # Errors
     /// `Io`.
@@ -88,7 +89,7 @@ impl Store {
         let _blobs = Lock::exclusive(&self.path, lock::BLOBS).at(context)?;
         let reachable = self.reachable(&HashSet::new(), true).at(context)?;
         let mut orphans = HashSet::new();
-        let mut leftovers = Vec::new();
+        let mut leftovers = self.protection().at(context)?.ended;
         let open = own_options();
         for name in Container::open(&self.path, &open)?.names(&open.limits)? {
             let base = name.rsplit('/').next().unwrap_or_default();
@@ -150,16 +151,18 @@ impl Store {
         Ok(u64::try_from(stat.st_size).unwrap_or_default())
     }
 
-    /// All blobs that the index leads to, see [`reachable`].
+    /// All blobs that the index leads to, see [`reachable`], and those that are protected.
     pub(super) fn reachable(
         &self,
         parts: &HashSet<&Digest>,
         strict: bool,
     ) -> Result<HashSet<Digest>> {
-        match self.open_locked(&own_options())? {
-            Some(archive) => reachable(&archive, parts, strict),
-            None => Ok(HashSet::new()),
-        }
+        let mut digests = match self.open_locked(&own_options())? {
+            Some(archive) => reachable(&archive, parts, strict)?,
+            None => HashSet::new(),
+        };
+        digests.extend(self.protection()?.digests);
+        Ok(digests)
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::founding;
 use super::index::StoreIndex;
+use super::ingest::INGEST;
 use super::lock::{self, Lock, OCI_LAYOUT};
 use crate::archive::{Archive, Half, Open};
 use crate::blob::{is_leftover, sync_directory};
@@ -70,7 +71,7 @@ impl Store {
             // Left by programs that were killed before they had created a layout.
             let is_ours = name
                 .to_str()
-                .is_some_and(|name| name == "blobs" || is_leftover(name));
+                .is_some_and(|name| matches!(name, "blobs" | INGEST) || is_leftover(name));
             if !is_ours {
                 return Err(Error::new(Fault::NotAStore).at(context()));
             }

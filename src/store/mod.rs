@@ -7,6 +7,7 @@
 //!   lists;
 //! - writers hold a shared lock, deletions an exclusive one, so no blob is deleted that is about to be listed;
 //! - `index.json` is changed under a lock of its own, and read again before. Unknown fields stay;
+//! - blobs that no image needs yet are protected by files below `ingest/`, see [`Store::protect`];
 //! - a writer that fails removes the blobs that it wrote, unless other writers may rely on them. Then they stay as
 //!   orphans, as those of a killed program do, until [`Store::collect`] deletes them.
 //!
@@ -18,6 +19,7 @@ mod collect;
 mod founding;
 mod ids;
 mod index;
+mod ingest;
 mod local;
 mod lock;
 mod remove;

@@ -313,3 +313,101 @@ fn removals_create_no_directories() {
     fs::write(store.path().join("blobs"), "").expect("a file");
     assert!(store.remove(&removals).is_err() && store.collect(true).is_err());
 }
+
+/// The names of all blobs of a store.
+fn blob_names(store: &Store) -> BTreeSet<String> {
+    let entries = fs::read_dir(store.path().join("blobs/sha256")).expect("blobs");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    names
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect()
+}
+
+/// Blobs without an image stay as long as a file protects them, whatever else is removed.
+#[test]
+fn protected_blobs_stay_for_thirty_days() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::at(directory.path().join("store"));
+    let archive = foreign("docker-classic.tar.zst");
+    let bundle = bundle(&archive, "demo:1");
+    let written = store
+        .keep("part", &bundle, &Meter::default())
+        .expect("kept");
+    let all = blob_names(&store);
+    assert_eq!(all.len(), bundle.blobs().len());
+    assert_eq!(
+        written,
+        bundle.blobs().iter().map(|blob| blob.size).sum::<u64>()
+    );
+    let file = store.path().join("ingest/part");
+    let lines = fs::read_to_string(&file).expect("a file");
+    let protected: BTreeSet<String> = lines
+        .lines()
+        .map(|line| line.replace("sha256:", ""))
+        .collect();
+    assert_eq!(protected, all);
+    for dry_run in [true, false] {
+        assert_eq!(store.collect(dry_run).expect("collected").blobs, []);
+    }
+    // An image that comes and goes takes nothing with it.
+    let first = bundle.blobs().first().expect("a blob").digest.clone();
+    store
+        .add(&bundle, Policy::Replace, &Meter::default())
+        .expect("added");
+    let digest = bundle.listed[0].descriptor.digest.clone();
+    store
+        .remove(&[RemovalTarget::Image(digest)])
+        .expect("removed");
+    assert_eq!(blob_names(&store), all);
+    // Protection begins anew with each time, and ends after 30 days.
+    let days = |days: u64| {
+        let time = std::time::SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60);
+        let file = fs::File::options().write(true).open(&file).expect("a file");
+        file.set_modified(time).expect("a time");
+    };
+    days(29);
+    assert_eq!(store.collect(false).expect("collected").blobs, []);
+    days(31);
+    store.protect("one", [&first]).expect("protected");
+    let freed = store.collect(true).expect("collected");
+    assert_eq!((freed.blobs.len(), file.exists()), (all.len() - 1, true));
+    let freed = store.collect(false).expect("collected");
+    assert_eq!((freed.blobs.len(), file.exists()), (all.len() - 1, false));
+    assert_eq!(
+        blob_names(&store),
+        BTreeSet::from([first.encoded().to_owned()])
+    );
+    assert_eq!(
+        store
+            .blob_size(&digest_of(&all, &first))
+            .expect("looked up"),
+        None
+    );
+    store.release("one").expect("released");
+    store.release("one").expect("released twice");
+    store.collect(false).expect("collected");
+    assert_eq!(blob_names(&store), BTreeSet::new());
+}
+
+/// The first of some blobs that is not `other`.
+fn digest_of(names: &BTreeSet<String>, other: &crate::spec::Digest) -> crate::spec::Digest {
+    let name = names
+        .iter()
+        .find(|name| *name != other.encoded())
+        .expect("another");
+    crate::spec::Digest::from_hex("sha256", name).expect("a digest")
+}
+
+/// Nothing is written through a link in the place of the directory.
+#[test]
+fn no_protection_is_written_through_a_link() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::at(directory.path().join("store"));
+    let outside = directory.path().join("outside");
+    fs::create_dir_all(store.path()).expect("a directory");
+    fs::create_dir(&outside).expect("a directory");
+    std::os::unix::fs::symlink(&outside, store.path().join("ingest")).expect("a link");
+    let error = store.protect("part", []).expect_err("a link");
+    assert!(matches!(error.fault(), Fault::NotAFile { .. }), "{error}");
+    assert_eq!(fs::read_dir(&outside).expect("a directory").count(), 0);
+}

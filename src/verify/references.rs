@@ -84,7 +84,8 @@ pub(super) fn unreferenced(archive: &Archive, names: &[String], found: &mut Foun
     // Counts of unreferenced blobs and of unknown members.
     let mut counts = [0; 2];
     for name in names {
-        if known.contains(name.as_str()) {
+        // What the local store keeps for images that are still to arrive.
+        if known.contains(name.as_str()) || name.starts_with("ingest/") {
             continue;
         }
         if let Some((directory, base)) = name.rsplit_once('/')

@@ -197,10 +197,9 @@ impl Bundle {
                     }
                     let missing = |layer: &Layer| {
                         matches!(layer.presence, Presence::Missing)
-                            && layer
-                                .descriptor
-                                .as_ref()
-                                .is_none_or(|d| self.blob(&d.digest).is_none())
+                            && layer.digest().is_none_or(|digest| {
+                                self.blob(digest).is_none() && !self.is_supplied(digest)
+                            })
                     };
                     if let Some(i) = image.layers.iter().position(missing) {
                         let gaps = gaps.get_or_insert_with(|| Gaps::of(archive));
@@ -222,12 +221,18 @@ impl Bundle {
         let limits = archive.container.limits.decode;
         for layer in layers {
             layer.check_identity().at(|| layer.member.clone())?;
-            if let (Some(descriptor), Some(content)) = (&layer.descriptor, layer.content()) {
-                self.push_layer(&descriptor.digest, descriptor.size, content)
-                    .at(|| layer.member.clone())?;
-                if let Some(diff_id) = layer.diff_id.as_ref().filter(|_| layer.is_filesystem()) {
-                    self.state(&descriptor.digest, diff_id, limits);
-                }
+            let diff_id = layer.diff_id.as_ref().filter(|_| layer.is_filesystem());
+            let Some(descriptor) = &layer.descriptor else {
+                continue;
+            };
+            let Some(content) = layer.content() else {
+                self.add_supplied(descriptor, diff_id, limits)?;
+                continue;
+            };
+            self.push_layer(&descriptor.digest, descriptor.size, content)
+                .at(|| layer.member.clone())?;
+            if let Some(diff_id) = diff_id {
+                self.state(&descriptor.digest, diff_id, limits);
             }
         }
         let names = archive
@@ -244,6 +249,8 @@ impl Bundle {
             } else if let Some(data) = &descriptor.data {
                 let bytes: Arc<[u8]> = data.as_slice().into();
                 self.push(&descriptor.digest, descriptor.size, Source::Document(bytes));
+            } else {
+                self.add_supplied(descriptor, None, limits)?;
             }
         }
         Ok(())
@@ -331,7 +338,8 @@ impl Bundle {
                 (Some(descriptor), Some(_)) => descriptor.clone(),
                 _ => Bundle::docker_layer(layer).at(context)?.0,
             };
-            if self.blob(&descriptor.digest).is_none() && !descriptor.may_be_absent() {
+            let is_missing = self.blob(&descriptor.digest).is_none();
+            if is_missing && !descriptor.may_be_absent() && !self.is_supplied(&descriptor.digest) {
                 return Err(Error::blob_missing(&descriptor.digest).at(context()));
             }
             layers.push(LayerOut {

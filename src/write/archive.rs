@@ -128,6 +128,8 @@ fn members(bundle: &Bundle, format: Format) -> Result<Vec<Member<'_>>> {
         document("oci-layout", OCI_LAYOUT.to_vec()),
         document("index.json", index(&bundle.listed)),
     ];
+    let documents = bundle.documents.iter();
+    members.extend(documents.map(|(name, bytes)| document(name, bytes.to_vec())));
     if format == Format::Docker {
         members.push(document("manifest.json", manifest(bundle)?));
         let repositories = repositories(bundle, |image| {

@@ -1,6 +1,6 @@
 //! Images with their names, and each of their blobs once: the content of one output.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::identity::LayerIds;
@@ -8,7 +8,7 @@ use super::listed::{Listed, ListedName};
 use super::loss::{Holds, Loss};
 use super::output::{self, BlobOut, Change, Source};
 use super::signatures::Signature;
-use crate::archive::Name;
+use crate::archive::{Content, Name};
 use crate::error::{Error, Fault, Result};
 use crate::limits::DecodeLimits;
 use crate::spec::{Descriptor, Digest, Document, ImageConfig, Manifest};
@@ -33,6 +33,12 @@ pub struct Bundle {
     /// Data that no format can carry.
     pub(super) losses: Vec<Loss>,
     pub(super) signatures: Vec<Signature>,
+    /// Blobs that archives may lack, see [`Bundle::supply`].
+    pub(super) supplies: HashMap<Digest, Option<Content>>,
+    /// Sizes in bytes of needed blobs that the reader of the output has to have.
+    pub(super) required: BTreeMap<Digest, u64>,
+    /// Further documents of an OCI layout, each with its name.
+    pub documents: Vec<(&'static str, Arc<[u8]>)>,
 }
 
 impl Bundle {

@@ -114,6 +114,9 @@ pub fn layout(bundle: &Bundle, path: &Path, meter: &Meter) -> Result<()> {
         std::fs::create_dir_all(directory.join("blobs/sha256")).during("create")?;
         blobs(bundle, directory, meter, &Mutex::default())?;
         put(directory, "oci-layout", OCI_LAYOUT)?;
+        for (name, bytes) in &bundle.documents {
+            put(directory, name, bytes)?;
+        }
         put(directory, "index.json", &index(&bundle.listed))
     })
 }

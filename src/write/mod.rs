@@ -28,6 +28,7 @@ mod root;
 mod save;
 mod signatures;
 mod stored;
+mod supply;
 mod tar_out;
 mod ustar;
 
@@ -51,4 +52,5 @@ pub use root::{check_root, check_types, root_listing};
 pub use save::{add_root, collect, save};
 pub use signatures::Signature;
 pub use stored::Stored;
+pub use supply::Part;
 pub(crate) use tar_out::too_large;

@@ -19,8 +19,9 @@
 //! | [`base`] | root filesystems in the making, Debian's packages as files, facts of ELF files (feature `base`) | spec, blob, layer, packages |
 //! | [`cache`] | indexes of compressed layers, kept between runs | spec, blob, layer, archive, tree |
 //! | [`write`](mod@write) | new layers, and images in any container format | spec, blob, layer, disk, archive, tree |
+//! | [`bundle`] | receipts of what a site has, and archives without it | spec, blob, archive, write |
 //! | [`store`] | the local store: an OCI layout, its lock, its index | spec, blob, archive, write |
-//! | [`verify`](mod@verify) | findings of a full check of archives and layers | spec, blob, layer, archive, tree, write |
+//! | [`verify`](mod@verify) | findings of a full check of archives and layers | spec, blob, layer, archive, tree, write, bundle |
 //! | [`render`] | tables, templates, JSON, sizes and times, the frame of HTML pages | spec |
 //! | [`cli`] | arguments, streams, exit statuses | all above |
 //! | [`programs`] | the programs: arguments, man page, operation and output of each | all above |
@@ -46,6 +47,7 @@ pub mod archive;
 #[cfg(feature = "base")]
 pub mod base;
 pub mod blob;
+pub mod bundle;
 pub mod cache;
 pub mod cli;
 pub mod disk;

@@ -151,6 +151,11 @@ pub struct Packing {
 }
 
 impl Packing {
+    /// Tests if layers may have to be rewritten.
+    pub fn changes_layers(&self) -> bool {
+        self.compression != PackingWhen::Keep
+    }
+
     /// Returns the requested changes to layers.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ mod output;
 mod page;
 mod progress;
 mod prose;
+mod receipts;
 mod run;
 mod search;
 mod streams;
@@ -44,6 +45,7 @@ pub use output::{OutputArgs, Selecting, made, note_sockets, option_file, owner_a
 pub use page::{Images, Page, Subcommand, Uses};
 pub use progress::Progress;
 pub use prose::Terms;
+pub use receipts::{ReceiptForm, label_arg, read_receipt, read_request, write_receipt};
 pub use run::{Verdict, run, run_commands};
 pub use search::Each;
 pub use streams::{

@@ -99,7 +99,7 @@ pub fn run_commands<A: CommandFactory + FromArgMatches>(
         _ => Ok(verdict),
     });
     interrupt::hold();
-    if outcome.is_err() || io.has_failed() {
+    if !matches!(outcome, Ok(Verdict::Yes)) || io.has_failed() {
         store::remove_unfinished();
     }
     match outcome {

@@ -69,6 +69,10 @@ impl Display for Fault {
                 Some(line) => write!(f, "invalid list: line {line}: {}", brief(why)),
                 None => problem(f, "invalid list", why),
             },
+            Fault::Receipt { line, why } => {
+                let why = escape::brief_to(why, LONG);
+                write!(f, "invalid receipt: line {line}: {why}")
+            }
             Fault::Release { why } => problem(f, "invalid Release file", why),
             Fault::Signature { why } => problem(f, "no valid signature", why),
             Fault::Keyring { why, .. } => problem(f, "invalid keyring", why),

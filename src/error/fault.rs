@@ -156,6 +156,13 @@ pub enum Fault {
         /// True if the list has template expressions.
         is_template: bool,
     },
+    /// An invalid receipt.
+    Receipt {
+        /// Number of the line, from 1.
+        line: usize,
+        /// The problem.
+        why: String,
+    },
     /// An invalid `Release` file of a repository.
     Release {
         /// The problem.

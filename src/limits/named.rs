@@ -25,7 +25,7 @@ enum Field<'a> {
 }
 
 /// All limits that users can change.
-pub const NAMED: [Named; 27] = [
+pub const NAMED: [Named; 28] = [
     Named {
         name: "ratio",
         what: &[
@@ -248,6 +248,14 @@ pub const NAMED: [Named; 27] = [
         most: 1 << 20,
         meaning: "aliases of a list of images in YAML",
         field: |limits| Field::Number(&mut limits.aliases),
+    },
+    Named {
+        name: "receipt-lines",
+        what: &["lines of a receipt"],
+        default: "5000000",
+        most: 1 << 31,
+        meaning: "lines of a receipt, and omitted blobs of a bundle",
+        field: |limits| Field::Number(&mut limits.receipt_lines),
     },
 ];
 

@@ -155,6 +155,8 @@ pub struct Limits {
     pub list: u64,
     /// Aliases of a list of images.
     pub aliases: u64,
+    /// Lines of a receipt.
+    pub receipt_lines: u64,
     /// Bytes of the trace of each scanned layer, which imgverify reports. With 0 neither trace nor anomalies are
     /// recorded.
     pub trace: u64,
@@ -183,6 +185,7 @@ impl Default for Limits {
             repositories: 100_000,
             list: 64 << 20,
             aliases: 1000,
+            receipt_lines: 5_000_000,
             trace: 0,
         }
     }

@@ -6,6 +6,7 @@
 mod agree;
 mod apply;
 mod blobs;
+mod bundle;
 mod checksums;
 mod compare;
 mod documents;

@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 
+use super::bundle;
 use super::finding::{Found, Severity};
 use super::labels::Labels;
 use super::references::{path, schema1_layers};
 use crate::archive::{Archive, Format, Gaps, NodeIdx, NodeKind, Presence, TreeKind};
+use crate::bundle::Record;
 use crate::error::Fault;
 
 /// Adds the faults that were found when the archive was opened.
@@ -30,8 +32,14 @@ pub(super) fn opening(archive: &Archive, gaps: &Gaps, found: &mut Found) {
     }
 }
 
-/// Adds missing documents and layers. Returns true if the archive is sparse.
-pub(super) fn presence(archive: &Archive, gaps: &Gaps, labels: &Labels, found: &mut Found) -> bool {
+/// Adds missing documents and layers, other than the layers that a bundle omits. Returns true if the archive is sparse.
+pub(super) fn presence(
+    archive: &Archive,
+    gaps: &Gaps,
+    record: Option<&Record>,
+    labels: &Labels,
+    found: &mut Found,
+) -> bool {
     if archive.format == Format::Document {
         return false;
     }
@@ -89,6 +97,7 @@ pub(super) fn presence(archive: &Archive, gaps: &Gaps, labels: &Labels, found: &
                     place(),
                     "the layer is not in the archive and need not be: it is to be found elsewhere",
                 ),
+                Presence::Missing if bundle::is_omitted(record, layer) => sparse = true,
                 Presence::Missing if is_sparse => {
                     sparse = true;
                     let message = format!("{} is not in the archive: it is sparse", layer.member);

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::finding::{Found, Severity};
 use crate::archive::{Archive, Format, Node, NodeKind, TreeKind};
+use crate::bundle::RECORD;
 use crate::spec::{Digest, Document};
 
 /// Name of a member without a leading `./`, which `manifest.json` may have.
@@ -27,6 +28,7 @@ pub(super) fn referenced(archive: &Archive) -> HashSet<String> {
         "oci-layout",
         "repositories",
         "version",
+        RECORD,
         // The local store's own.
         "imgkit-blobs.lock",
         "imgkit-index.lock",

@@ -1,6 +1,6 @@
 //! The result of a verification.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::finding::{Finding, Severity};
@@ -53,6 +53,11 @@ impl VerifyReport {
     /// Tests if everything was verified and nothing is damaged.
     pub fn is_sound(&self) -> bool {
         self.trouble.is_empty() && !self.is_damaged()
+    }
+
+    /// Returns the digests of all blobs that were read.
+    pub fn digests(&self) -> HashSet<&Digest> {
+        self.read.values().map(|blob| &blob.digest).collect()
     }
 }
 

@@ -8,7 +8,7 @@ use super::members::members;
 use super::presence::{opening, presence};
 use super::references::{bare, referenced, unreferenced};
 use super::report::VerifyReport;
-use super::{agree, blobs, checksums, documents, texts, tree};
+use super::{agree, blobs, bundle, checksums, documents, texts, tree};
 use crate::archive::{Archive, Content, Gaps, Holder, MemberKind};
 use crate::blob::Meter;
 use crate::layer::Limits;
@@ -40,7 +40,11 @@ pub fn verify(archive: &Archive, limits: &Limits, meter: &Meter) -> VerifyReport
     let labels = Labels::new(archive);
     let passes = blobs::read(archive, &names, &labels, limits, meter);
     found.append(passes.found);
-    let sparse = presence(archive, &gaps, &labels, &mut found);
+    let record = bundle::record(archive, limits, &mut found);
+    let sparse = presence(archive, &gaps, record.as_ref(), &labels, &mut found);
+    if let Some(record) = &record {
+        bundle::completeness(record, &mut found);
+    }
     documents::schemas(archive, &mut found);
     documents::types(archive, agree::edges(archive), &mut found);
     agree::documents(archive, &labels, &mut found);
@@ -54,7 +58,8 @@ pub fn verify(archive: &Archive, limits: &Limits, meter: &Meter) -> VerifyReport
     checksums::check(archive, limits, &mut found);
     // Without the documents of a truncated archive all members would be unreferenced.
     let is_cut = archive.roots.is_empty() && archive.container.fault().is_some();
-    if !is_cut && !archive.is_part {
+    let is_answer = record.is_some_and(|record| record.answers.is_some());
+    if !is_cut && !archive.is_part && !is_answer {
         unreferenced(archive, &names, &mut found);
     }
     found.dedup();

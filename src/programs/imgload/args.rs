@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::complete::BaseArgs;
 use crate::cli::{Common, ImageArg, ListArg, Packing, Reporting, TreeNames, rename_arg};
 
 /// Load images from an archive into the local store
@@ -40,6 +41,8 @@ pub struct Args {
     /// CHECKS.
     #[arg(long)]
     pub check: bool,
+    #[command(flatten)]
+    pub base: BaseArgs,
     #[command(flatten)]
     pub packing: Packing,
     /// Write the image IDs to FILE, one per line

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use crate::archive::{Archive, Chosen, Name, Root};
 use crate::blob::Meter;
+use crate::bundle::Completion;
 use crate::error::Result;
 use crate::spec::Platform;
 use crate::store::{Policy, Store};
 use crate::write::{Bundle, Holds, ListedName, Loss, Recode, Scans, add_root};
 
 /// Options of loading.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct LoadOptions {
     /// Names of the images to load; all images if empty.
     pub only: Vec<String>,
@@ -24,6 +25,8 @@ pub struct LoadOptions {
     pub platform: Option<Platform>,
     /// Compression of layers in the store.
     pub recode: Recode,
+    /// Blobs that the archive lacks.
+    pub completion: Completion,
 }
 
 /// One loaded name, or a loaded untagged image.
@@ -115,6 +118,7 @@ fn bundle(
     options: &LoadOptions,
 ) -> Result<(Bundle, Vec<(String, String)>)> {
     let mut bundle = Bundle::default();
+    options.completion.supply(&mut bundle);
     let mut ids = Vec::new();
     let roots: Vec<&Root> = chosen.iter().map(|one| one.root).collect();
     if options.only.is_empty() && options.rename.is_empty() {

@@ -3,6 +3,7 @@
 mod args;
 mod by_list;
 mod check;
+mod complete;
 mod load;
 mod output;
 
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 use crate::Result;
 use crate::archive::{Chosen, Open};
 use crate::blob::{Meter, PendingFile};
+use crate::bundle::{Completion, Record};
 use crate::cli::{self, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict, no_effect};
 use crate::error::{At, Error};
 use crate::layer::Limits;
@@ -19,6 +21,7 @@ use crate::store::{Policy, Store};
 use crate::write::ListedName;
 use args::Args;
 use by_list::Wanted;
+use complete::Base;
 use load::{LoadOptions, Loaded};
 
 const PAGE: Page = Page {
@@ -43,8 +46,15 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         let lists = cli::read_lists(&args.only_list, &args.common, None, io)?;
         let mut wanted = Wanted::new(args, &lists, are_several);
         let mut openings = Openings::of(&inputs);
-        let mut verdict = Verdict::Yes;
-        let mut id_file = IdFile::new(args.id_file.as_deref());
+        let mut loading = Loading {
+            args,
+            store: &store,
+            base: Base::open(args, &store)?,
+            id_file: IdFile::new(args.id_file.as_deref()),
+            verdict: Verdict::Yes,
+            are_several,
+        };
+        let mut incomplete: Vec<Opened> = Vec::new();
         for input in &inputs {
             let meter = Meter::default();
             let opening = io.progress(input.text(), None, &meter, args.quiet);
@@ -57,34 +67,119 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             let mut next = each.next();
             drop(opening);
             while let Some(opened) = next {
-                let loaded = opened.and_then(|opened| {
-                    let Some(chosen) = wanted.choose(&opened)? else {
-                        return Ok(Vec::new());
-                    };
-                    load(args, &opened, &chosen, &store, &mut id_file, io)
-                });
-                match loaded {
-                    Ok(loaded) => {
-                        for image in &loaded {
-                            if image.kept {
-                                verdict = Verdict::No;
-                            }
-                            output::print(image, args.reporting.is_json(), io)?;
-                        }
-                    }
-                    // The other archives are loaded nevertheless.
-                    Err(error) if are_several && !error.is_broken_pipe() => io.fail(&error),
-                    Err(error) => return Err(error),
-                }
+                incomplete.extend(loading.one(opened, &mut wanted, io)?);
                 next = each.next();
             }
         }
-        id_file.commit()?;
-        if wanted.report(io) {
-            verdict = Verdict::No;
+        // What a bundle omits may have come with one after it.
+        let mut before = usize::MAX;
+        while incomplete.len() < before && are_several {
+            before = incomplete.len();
+            let again = std::mem::take(&mut incomplete);
+            for opened in again {
+                incomplete.extend(loading.one(Ok(opened), &mut wanted, io)?);
+            }
         }
-        Ok(verdict)
+        for opened in &incomplete {
+            loading.report(opened, &mut wanted, io)?;
+        }
+        loading.id_file.commit()?;
+        loading.base.finish()?;
+        match wanted.report(io) {
+            true => Ok(Verdict::No),
+            false => Ok(loading.verdict),
+        }
     })
+}
+
+/// A run over all inputs.
+struct Loading<'a> {
+    args: &'a Args,
+    store: &'a Store,
+    base: Base<'a>,
+    id_file: IdFile<'a>,
+    verdict: Verdict,
+    are_several: bool,
+}
+
+impl Loading<'_> {
+    /// Loads the images of one archive, and returns it if blobs are missing that it omits.
+    fn one(
+        &mut self,
+        opened: Result<Opened>,
+        wanted: &mut Wanted<'_>,
+        io: &mut Io,
+    ) -> Result<Option<Opened>> {
+        let loaded = opened.and_then(|opened| Ok((self.load(&opened, wanted, io)?, opened)));
+        match loaded {
+            Ok((None, opened)) => return Ok(Some(opened)),
+            Ok((Some(loaded), _)) => {
+                for image in &loaded {
+                    if image.kept {
+                        self.verdict = Verdict::No;
+                    }
+                    output::print(image, self.args.reporting.is_json(), io)?;
+                }
+            }
+            // The other archives are loaded nevertheless.
+            Err(error) if self.are_several && !error.is_broken_pipe() => io.fail(&error),
+            Err(error) => return Err(error),
+        }
+        Ok(None)
+    }
+
+    /// Loads the images of one archive; `None` if blobs are missing that it omits.
+    fn load(
+        &mut self,
+        opened: &Opened,
+        wanted: &mut Wanted<'_>,
+        io: &mut Io,
+    ) -> Result<Option<Vec<Loaded>>> {
+        let archive = &opened.archive;
+        let place = || archive.place.clone();
+        let Some(chosen) = wanted.choose(opened)? else {
+            return Ok(Some(Vec::new()));
+        };
+        let record = Record::of(&archive.container).at(place)?;
+        if record
+            .as_ref()
+            .is_some_and(|record| record.answers.is_some())
+        {
+            return self.base.keep(archive, io).map(|()| Some(Vec::new()));
+        }
+        let completion = self.base.complete(archive, &chosen, record.as_ref(), io);
+        let completion = completion.at(place)?;
+        if completion.missing().next().is_some() {
+            return Ok(None);
+        }
+        let loaded = load(
+            self.args,
+            opened,
+            &chosen,
+            self.store,
+            completion,
+            &mut self.id_file,
+            io,
+        )?;
+        if record.is_some() {
+            self.base.release(archive).at(place)?;
+        }
+        Ok(Some(loaded))
+    }
+
+    /// Reports the blobs that an archive lacks.
+    fn report(&mut self, opened: &Opened, wanted: &mut Wanted<'_>, io: &mut Io) -> Result<()> {
+        let archive = &opened.archive;
+        let place = || archive.place.clone();
+        self.verdict = Verdict::No;
+        let Some(chosen) = wanted.choose(opened)? else {
+            return Ok(());
+        };
+        let record = Record::of(&archive.container).at(place)?;
+        let completion = self.base.complete(archive, &chosen, record.as_ref(), io);
+        let completion = completion.at(place)?;
+        self.base.report(opened, record.as_ref(), &completion, io)
+    }
 }
 
 /// File for the IDs of all loaded images. It is written with each archive and gets its name at the end.
@@ -146,6 +241,7 @@ fn load(
     opened: &Opened,
     chosen: &[Chosen<'_>],
     store: &Store,
+    completion: Completion,
     id_file: &mut IdFile<'_>,
     io: &mut Io,
 ) -> Result<Vec<Loaded>> {
@@ -159,6 +255,7 @@ fn load(
         },
         platform: args.common.platform.clone(),
         recode: args.packing.recode(&args.common)?,
+        completion,
     };
     let limits = limits(args);
     let archive = &opened.archive;

@@ -1,6 +1,6 @@
 //! Command line of imgls.
 
-use crate::cli::{Common, ImageArg, ListArg, TreeNames};
+use crate::cli::{Common, ImageArg, ListArg, ReceiptForm, TreeNames};
 
 /// List images in archives, layouts or the local store
 #[derive(clap::Parser)]
@@ -38,6 +38,13 @@ pub struct Args {
     /// Take every string in LIST that is the name of a present image
     #[arg(long, hide_short_help = true)]
     pub any_string: bool,
+    /// Print a receipt: the digests and sizes of all present blobs
+    ///
+    /// See BUNDLES in imgkit(7).
+    #[arg(long, conflicts_with_all = ["all", "digests", "no_trunc", "quiet", "filters", "tree", "check", "unused_by", "any_string", "format", "platform"])]
+    pub receipt: bool,
+    #[command(flatten)]
+    pub form: ReceiptForm,
     /// Output format: table, raw, json, or a Go template
     #[arg(
         long,

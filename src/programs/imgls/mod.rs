@@ -5,6 +5,7 @@ mod check;
 mod filter;
 pub mod list;
 mod output;
+mod receipt;
 pub mod rows;
 mod sources;
 mod unused;
@@ -35,6 +36,9 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
     cli::run(call, &PAGE, |args: &Args, io| {
         if !args.check.is_empty() {
             return check::run(args, io);
+        }
+        if args.receipt {
+            return receipt::run(args, io);
         }
         let any_string = ("--any-string", args.any_string && args.unused_by.is_empty());
         no_effect("without --check or --unused-by", &[any_string])?;

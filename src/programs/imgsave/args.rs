@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::since::SinceArgs;
 use crate::cli::{ByList, Common, ImageArg, Packing, TreeNames, rename_arg};
 
 /// Save images from any source to one archive
@@ -16,9 +17,11 @@ pub struct Args {
     /// Write to FILE (default: standard output)
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Format: docker, docker-legacy, oci, oci-layout, dir
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub format: FormatArg,
+    /// Format: docker (default), docker-legacy, oci, oci-layout, dir
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub format: Option<FormatArg>,
+    #[command(flatten)]
+    pub since: SinceArgs,
     #[command(flatten)]
     pub packing: Packing,
     /// Save the only image under this name

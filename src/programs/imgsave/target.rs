@@ -17,13 +17,16 @@ pub(super) struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// Creates a target; without a path, or with `-`, standard output.
+    /// Creates a target; without a path, or with `-`, standard output. Nothing is written to it in a dry run.
     ///
     /// # Errors
     /// `Usage` for a directory on standard output, and for a terminal.
-    pub(super) fn new(format: FormatArg, path: Option<&'a Path>) -> Result<Self> {
+    pub(super) fn new(format: FormatArg, path: Option<&'a Path>, dry_run: bool) -> Result<Self> {
         let path = path.filter(|path| !cli::is_stdout(path));
         let target = Target { format, path };
+        if dry_run {
+            return Ok(target);
+        }
         let why = match path {
             None if target.is_directory() => {
                 "missing -o: a directory cannot be written to standard output"

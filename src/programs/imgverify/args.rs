@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::archive::Open;
 use crate::blob::Meter;
-use crate::cli::{Coloring, Common, ImageArg, Reporting, no_effect};
+use crate::cli::{Coloring, Common, ImageArg, ReceiptForm, Reporting, no_effect};
 use crate::error::Result;
 use crate::layer::Limits;
 use crate::verify;
@@ -35,6 +35,13 @@ pub struct Args {
     /// Check that IMAGE still matches the record in FILE
     #[arg(long, value_name = "FILE", conflicts_with_all = ["custody", "format", "max_expansion", "max_size"])]
     pub check_custody: Option<PathBuf>,
+    /// Write a receipt of all verified blobs to FILE
+    ///
+    /// See BUNDLES in imgkit(7).
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["custody", "check_custody"])]
+    pub receipt: Option<PathBuf>,
+    #[command(flatten)]
+    pub form: ReceiptForm,
     #[command(flatten)]
     _coloring: Coloring,
     #[command(flatten)]

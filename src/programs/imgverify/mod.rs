@@ -3,6 +3,7 @@
 mod args;
 mod custody;
 mod output;
+mod receipt;
 mod record;
 mod verify;
 
@@ -41,6 +42,7 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             args,
             silent: args.quiet || to_stdout,
             verdict: Verdict::Yes,
+            receipt: receipt::new(args),
         };
         if args.images.is_empty() {
             verify_store(args, &mut out, io)?;
@@ -69,6 +71,10 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
                 out.verified(&text, &verified, io)?;
                 next = each.next();
             }
+        }
+        if let (Some(receipt), Some(path)) = (&mut out.receipt, &args.receipt) {
+            receipt.complete &= !io.has_failed();
+            cli::write_receipt(receipt, path)?;
         }
         Ok(out.verdict)
     })

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::args::Args;
+use super::receipt;
 use crate::archive::Archive;
+use crate::bundle::Receipt;
 use crate::cli::{Io, Verdict};
 use crate::error::{Error, Result};
 use crate::render::{human, json};
@@ -20,6 +22,8 @@ pub struct Out<'a> {
     pub silent: bool,
     /// `No` once damage was found.
     pub verdict: Verdict,
+    /// Verified blobs so far, if they are wanted.
+    pub receipt: Option<Receipt>,
 }
 
 impl Out<'_> {
@@ -42,6 +46,9 @@ impl Out<'_> {
             Ok((archive, report)) => {
                 if report.is_damaged() {
                     self.verdict = Verdict::No;
+                }
+                if let Some(receipt) = &mut self.receipt {
+                    receipt::add(receipt, archive, report)?;
                 }
                 self.report(text, &archive.format.to_string(), report, io)
             }

@@ -1,0 +1,164 @@
+//! Blobs that a bundle omits, found where it is read.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::record::Record;
+use crate::archive::{Archive, BlobNames, Chosen, Content, Gaps, NodeKind, Presence};
+use crate::error::{At, Result, same_size};
+use crate::spec::{Descriptor, Digest};
+use crate::write::Bundle;
+
+/// Blobs that selected images of an archive need and the archive lacks.
+#[derive(Debug, Default)]
+pub struct Completion {
+    /// Number of distinct blobs that the images need.
+    pub total: usize,
+    /// Missing blobs by digest.
+    needed: BTreeMap<Digest, Needed>,
+}
+
+#[derive(Debug)]
+struct Needed {
+    size: u64,
+    /// True if the record of the bundle omits it, false for damage, which is reported as such.
+    is_omitted: bool,
+    found: Option<Found>,
+}
+
+/// Place of a blob that an archive lacks.
+#[derive(Debug, Clone)]
+pub enum Found {
+    /// Where the images are to be added: nothing is copied.
+    There,
+    /// In another archive.
+    Elsewhere(Content),
+}
+
+impl Completion {
+    /// Finds out which blobs the archive lacks. Documents are read, layers are not.
+    ///
+    /// # Errors
+    /// `SizeMismatch` for a blob that record and manifest state with two sizes; as
+    /// [`Container::get`](crate::archive::Container::get).
+    pub fn of(archive: &Archive, chosen: &[Chosen<'_>], record: Option<&Record>) -> Result<Self> {
+        let mut completion = Completion::default();
+        let mut all: HashSet<Digest> = HashSet::new();
+        let mut gaps = None;
+        let tops = chosen.iter().filter_map(|one| match one.image {
+            Some(image) => archive.images[image].node,
+            None => one.root.node,
+        });
+        let names = archive
+            .oci
+            .as_ref()
+            .map_or(BlobNames::Layout, |oci| oci.names);
+        for position in archive.nodes_below(tops) {
+            let node = &archive.nodes[position];
+            all.insert(node.descriptor.digest.clone());
+            match &node.kind {
+                NodeKind::Image(position) => {
+                    let image = &archive.images[*position];
+                    let config = image
+                        .manifest
+                        .as_ref()
+                        .and_then(|manifest| manifest.config.as_ref());
+                    all.extend(config.map(|config| config.digest.clone()));
+                    for layer in &image.layers {
+                        let Some(descriptor) = &layer.descriptor else {
+                            continue;
+                        };
+                        all.insert(descriptor.digest.clone());
+                        if !matches!(layer.presence, Presence::Missing) {
+                            continue;
+                        }
+                        let is_needed = completion.add(descriptor, record)?;
+                        let gaps = gaps.get_or_insert_with(|| Gaps::of(archive));
+                        if !is_needed && gaps.is_sparse(*position) {
+                            completion.needed.remove(&descriptor.digest);
+                        }
+                    }
+                }
+                NodeKind::Attestation(manifest) | NodeKind::Artifact(manifest) => {
+                    for descriptor in manifest.config.iter().chain(&manifest.layers) {
+                        all.insert(descriptor.digest.clone());
+                        let is_omitted = record
+                            .is_some_and(|record| record.omitted.contains_key(&descriptor.digest));
+                        if is_omitted
+                            && archive
+                                .container
+                                .get(&names.path(&descriptor.digest))?
+                                .is_none()
+                        {
+                            completion.add(descriptor, record)?;
+                        }
+                    }
+                }
+                NodeKind::Index(_) | NodeKind::Schema1 | NodeKind::Missing | NodeKind::Opaque => {}
+            }
+        }
+        completion.total = all.len();
+        Ok(completion)
+    }
+
+    /// Adds a blob that the archive lacks. Returns true if the record omits it.
+    fn add(&mut self, descriptor: &Descriptor, record: Option<&Record>) -> Result<bool> {
+        let Descriptor { digest, size, .. } = descriptor;
+        let omitted = record.and_then(|record| record.omitted.get(digest));
+        if let Some(omitted) = omitted {
+            same_size(*size, omitted.size).at(|| digest.to_string())?;
+        }
+        let is_omitted = omitted.is_some();
+        let needed = self.needed.entry(digest.clone()).or_insert(Needed {
+            size: *size,
+            is_omitted,
+            found: None,
+        });
+        same_size(needed.size, *size).at(|| digest.to_string())?;
+        Ok(is_omitted)
+    }
+
+    /// Tests if the archive has all blobs.
+    pub fn is_empty(&self) -> bool {
+        self.needed.is_empty()
+    }
+
+    /// Looks for the blobs that were not found yet, by digest and size in bytes.
+    ///
+    /// # Errors
+    /// Those of `find`.
+    pub fn find(
+        &mut self,
+        mut find: impl FnMut(&Digest, u64) -> Result<Option<Found>>,
+    ) -> Result<()> {
+        for (digest, needed) in self
+            .needed
+            .iter_mut()
+            .filter(|(_, needed)| needed.found.is_none())
+        {
+            needed.found = find(digest, needed.size)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the omitted blobs that were not found, with their sizes in bytes.
+    pub fn missing(&self) -> impl Iterator<Item = (&Digest, u64)> {
+        let missing = self
+            .needed
+            .iter()
+            .filter(|(_, needed)| needed.is_omitted && needed.found.is_none());
+        missing.map(|(digest, needed)| (digest, needed.size))
+    }
+
+    /// Supplies the blobs that were found. To be called before the images are added.
+    pub fn supply(&self, images: &mut Bundle) {
+        for (digest, needed) in &self.needed {
+            match &needed.found {
+                None => {}
+                Some(Found::There) => images.supply(digest.clone(), None),
+                Some(Found::Elsewhere(content)) => {
+                    images.supply(digest.clone(), Some(content.clone()))
+                }
+            }
+        }
+    }
+}

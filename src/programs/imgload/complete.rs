@@ -1,0 +1,255 @@
+//! Bundles, completed by blobs of the store and of other archives.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::args::Args;
+use crate::archive::{Archive, Chosen, Content, Format, Open};
+use crate::blob::{FileRange, Meter, open_regular, sha256};
+use crate::bundle::{Completion, Found, Receipt, Record, Shelf, all_blobs};
+use crate::cli::{self, ImageArg, Io, Opened, Openings, ReceiptForm, Takes};
+use crate::error::{At, Result};
+use crate::layer::Limits;
+use crate::render::human;
+use crate::spec::Digest;
+use crate::store::Store;
+
+/// Options for bundles.
+#[derive(Debug, Clone, clap::Args)]
+pub struct BaseArgs {
+    /// Take blobs that a bundle omits from SOURCE, if the store lacks them; repeatable
+    ///
+    /// SOURCE is an archive, a layout, a tree or an image of the store. See BUNDLES in imgkit(7).
+    #[arg(long, value_name = "SOURCE")]
+    pub with: Vec<ImageArg>,
+    /// Compare blobs of the store with their digests where a bundle needs them
+    #[arg(long, hide_short_help = true)]
+    pub verify_base: bool,
+    /// Write a request for the blobs that are missing to FILE
+    #[arg(long, value_name = "FILE")]
+    pub missing: Option<PathBuf>,
+    /// Keep the blobs of an incomplete bundle for 30 days
+    #[arg(long)]
+    pub partial: bool,
+    /// Write the receipt of the store afterwards to FILE
+    #[arg(long, value_name = "FILE")]
+    pub receipt: Option<PathBuf>,
+    #[command(flatten)]
+    pub form: ReceiptForm,
+}
+
+/// Where the blobs that bundles omit are.
+pub(super) struct Base<'a> {
+    args: &'a Args,
+    store: &'a Store,
+    with: Vec<Shelf>,
+    /// Blobs that were found nowhere, with their sizes in bytes.
+    missing: BTreeMap<Digest, u64>,
+}
+
+impl<'a> Base<'a> {
+    /// Opens the sources.
+    ///
+    /// # Errors
+    /// As [`Openings::open`] and [`Opened::check_complete`].
+    pub(super) fn open(args: &'a Args, store: &'a Store) -> Result<Self> {
+        let mut openings = Openings::of(&args.base.with);
+        let mut with = Vec::new();
+        for source in &args.base.with {
+            let open = Open::with(
+                &args.common,
+                &Meter::default(),
+                Some(store.blob_directory()?),
+            );
+            let opened = openings.open(source, &args.common, open, Takes::Several)?;
+            opened.check_complete()?;
+            with.push(Shelf::new(opened.archive)?);
+        }
+        Ok(Base {
+            args,
+            store,
+            with,
+            missing: BTreeMap::new(),
+        })
+    }
+
+    /// Finds the blobs that the selected images of an archive need and the archive lacks.
+    ///
+    /// # Errors
+    /// As [`Completion::of`].
+    pub(super) fn complete(
+        &self,
+        archive: &Archive,
+        chosen: &[Chosen<'_>],
+        record: Option<&Record>,
+        io: &mut Io,
+    ) -> Result<Completion> {
+        // The tree of a registry in a tar has the blobs that were new when it was written.
+        let is_tree =
+            matches!(archive.format, Format::Tree(_)) && archive.container.table().is_some();
+        if record.is_none() && self.with.is_empty() && !is_tree {
+            return Ok(Completion::default());
+        }
+        let only = &self.args.only;
+        let wanted = chosen
+            .iter()
+            .filter(|one| only.is_empty() || only.iter().any(|name| one.root.matches_name(name)));
+        let platform = self.args.common.platform.as_ref();
+        let wanted: Vec<Chosen<'_>> = wanted
+            .map(|one| Chosen {
+                image: platform.map_or(one.image, |platform| {
+                    let images = archive.images_of(one.root);
+                    one.image
+                        .or_else(|| archive.choose(&images, Some(platform)))
+                }),
+                ..one.clone()
+            })
+            .collect();
+        let mut completion = Completion::of(archive, &wanted, record)?;
+        completion.find(|digest, size| self.in_store(digest, size, io))?;
+        for shelf in &self.with {
+            completion
+                .find(|digest, size| Ok(shelf.find(digest, Some(size))?.map(Found::Elsewhere)))?;
+        }
+        Ok(completion)
+    }
+
+    /// Looks for a blob in the store.
+    fn in_store(&self, digest: &Digest, size: u64, io: &mut Io) -> Result<Option<Found>> {
+        if self.store.blob_size(digest)? != Some(size) {
+            return Ok(None);
+        }
+        let is_read = self.args.packing.changes_layers();
+        if !is_read && !self.args.base.verify_base {
+            return Ok(Some(Found::There));
+        }
+        let path = self.store.path().join(digest.blob_path());
+        let file = open_regular(&path, false).and_then(FileRange::whole);
+        let content = Content::Range(file.at(|| path.to_string_lossy().into_owned())?);
+        if self.args.base.verify_base && content.digest(digest)? != *digest {
+            io.warn(&format!("{digest} is damaged in the store"));
+            return Ok(None);
+        }
+        Ok(Some(match is_read {
+            true => Found::Elsewhere(content),
+            false => Found::There,
+        }))
+    }
+
+    /// Reports the blobs that a bundle lacks, and with `--partial` keeps those that it has.
+    ///
+    /// # Errors
+    /// As [`Store::keep`] and [`all_blobs`].
+    pub(super) fn report(
+        &mut self,
+        opened: &Opened,
+        record: Option<&Record>,
+        completion: &Completion,
+        io: &mut Io,
+    ) -> Result<()> {
+        let archive = &opened.archive;
+        let missing: BTreeMap<Digest, u64> = completion
+            .missing()
+            .map(|(digest, size)| (digest.clone(), size))
+            .collect();
+        let count = missing.len();
+        let bytes: u64 = missing.values().sum();
+        let made_for = record.map_or_else(String::new, |record| {
+            format!("made for {}, ", record.made_for())
+        });
+        let id: String = self.receipt()?.id().chars().take(12).collect();
+        let (verb, size) = (if count == 1 { "is" } else { "are" }, human::size(bytes));
+        io.note(&format!(
+            "{}: {count} of {} blobs {verb} neither here nor in the store ({size}): {made_for}this store is at {id}",
+            archive.place, completion.total
+        ));
+        if self.args.base.missing.is_none() {
+            io.hint("--missing FILE writes a request for them");
+        }
+        self.missing.extend(missing);
+        if self.args.base.partial {
+            self.keep(archive, io)?;
+        }
+        Ok(())
+    }
+
+    /// Stores the blobs of an archive without its images, protected from deletion.
+    ///
+    /// # Errors
+    /// As [`Store::keep`] and [`all_blobs`].
+    pub(super) fn keep(&self, archive: &Archive, io: &mut Io) -> Result<()> {
+        let place = || archive.place.clone();
+        let blobs = all_blobs(archive, &limits(self.args)).at(place)?;
+        let meter = Meter::default();
+        let progress = io.progress(&archive.place, None, &meter, self.args.quiet);
+        let name = protection(archive).at(place)?;
+        self.store.keep(&name, &blobs, &meter).at(place)?;
+        drop(progress);
+        let count = blobs.blobs().len();
+        io.note(&format!(
+            "{}: {count} blobs kept for 30 days",
+            archive.place
+        ));
+        Ok(())
+    }
+
+    /// Ends the protection of the blobs of a bundle, which has its images now.
+    ///
+    /// # Errors
+    /// As [`Store::release`].
+    pub(super) fn release(&self, archive: &Archive) -> Result<()> {
+        self.store.release(&protection(archive)?)
+    }
+
+    /// Returns the receipt of the store.
+    fn receipt(&self) -> Result<Receipt> {
+        let _held = self.store.hold();
+        let mut receipt = Receipt::in_form(&self.args.base.form.form());
+        if let Some(archive) = cli::open_store(&self.args.common, &Open::default())? {
+            let all: Vec<Chosen<'_>> = archive.roots.iter().map(Chosen::whole).collect();
+            receipt.add_images(&archive, &all)?;
+        }
+        Ok(receipt)
+    }
+
+    /// Writes the request for missing blobs and the receipt of the store, as the options say.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(super) fn finish(&self) -> Result<()> {
+        if let Some(path) = self
+            .args
+            .base
+            .missing
+            .as_deref()
+            .filter(|_| !self.missing.is_empty())
+        {
+            let request =
+                Receipt::request(self.missing.iter().map(|(digest, size)| (digest, *size)));
+            cli::write_receipt(&request, path)?;
+        }
+        match &self.args.base.receipt {
+            Some(path) => cli::write_receipt(&self.receipt()?, path),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Name of the file that protects the blobs of a bundle: the same each time, and of no other.
+fn protection(archive: &Archive) -> Result<String> {
+    let index = archive.oci.as_ref().map(|oci| sha256(&oci.index));
+    let record = Record::of(&archive.container)?.unwrap_or_default();
+    let both = [
+        record.text().to_vec(),
+        index
+            .map(|digest| digest.to_string())
+            .unwrap_or_default()
+            .into(),
+    ];
+    Ok(format!("bundle-{}", sha256(&both.concat()).short()))
+}
+
+/// Limits of reading an archive.
+fn limits(args: &Args) -> Limits {
+    args.common.limits()
+}

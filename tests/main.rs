@@ -1,6 +1,7 @@
 //! The integration tests: the real programs on images built in code and on archives that other tools wrote.
 
 mod base;
+mod bundles;
 mod cache;
 mod cases;
 mod common;

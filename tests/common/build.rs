@@ -133,7 +133,7 @@ impl Tar {
 /// An image in the making.
 #[derive(Debug, Clone)]
 pub struct Image {
-    names: Vec<String>,
+    pub names: Vec<String>,
     layers: Vec<Vec<u8>>,
     packs: Vec<Pack>,
     stored: HashMap<usize, Vec<u8>>,

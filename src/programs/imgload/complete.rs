@@ -186,8 +186,9 @@ impl<'a> Base<'a> {
         self.store.keep(&name, &blobs, &meter).at(place)?;
         drop(progress);
         let count = blobs.blobs().len();
+        let plural = if count == 1 { "" } else { "s" };
         io.note(&format!(
-            "{}: {count} blobs kept for 30 days",
+            "{}: {count} blob{plural} kept for 30 days",
             archive.place
         ));
         Ok(())

@@ -69,7 +69,7 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             }
             if plan.new == 0 {
                 io.note(&format!(
-                    "{}: nothing new: names and documents only",
+                    "{}: nothing new: only names and documents",
                     target.label()
                 ));
             }

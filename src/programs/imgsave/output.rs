@@ -35,7 +35,10 @@ pub(super) fn plan(plan: &Plan, as_json: bool, io: &mut Io) -> Result<()> {
         }))?);
     }
     io.line(&format!("{:<9}{}", "images:", plan.images))?;
-    let sum = |blobs: u64, bytes| format!("{blobs} blobs, {}", human::size(bytes));
+    let sum = |blobs: u64, bytes| {
+        let plural = if blobs == 1 { "" } else { "s" };
+        format!("{blobs} blob{plural}, {}", human::size(bytes))
+    };
     io.line(&format!(
         "{:<9}{}",
         "written:",

@@ -9,6 +9,7 @@
 //! errors that name the line; records that omit what nobody has, which is found before anything is written.
 
 mod completion;
+mod form;
 mod held;
 mod plan;
 mod receipt;
@@ -18,9 +19,9 @@ mod shelf;
 mod survey;
 
 pub use completion::{Completion, Found};
+pub use form::Form;
 pub use held::{Held, Key};
 pub use plan::{NewLayer, Plan, all_blobs, check_record, only_blobs};
 pub use receipt::Receipt;
 pub use record::{Omitted, RECORD, Record};
-pub use render::Form;
 pub use shelf::Shelf;

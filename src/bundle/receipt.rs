@@ -5,8 +5,8 @@ use std::io::BufRead;
 
 use serde::Deserialize;
 
+use super::form::{Form, RECEIPT, REQUEST};
 use super::held::{Held, Key, invalid};
-use super::render::{Form, RECEIPT, REQUEST};
 use crate::blob::Hasher;
 use crate::error::{At, During, Error, Result, within};
 use crate::limits::Limits;

@@ -1,28 +1,14 @@
 //! Receipts as text.
 
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
-use super::held::Key;
+use super::form::{RECEIPT, REQUEST};
+use super::held::{Held, Key};
 use super::receipt::Receipt;
 use crate::blob::Hasher;
 use crate::error::{During, Error, Result};
-
-/// Schema of a receipt.
-pub(super) const RECEIPT: &str = "imgkit-receipt/1";
-
-/// Schema of a request for blobs.
-pub(super) const REQUEST: &str = "imgkit-request/1";
-
-/// Form of a receipt.
-#[derive(Debug, Clone, Default)]
-pub struct Form {
-    /// Text for people, as the name of the site.
-    pub label: Option<String>,
-    /// True with the names of images.
-    pub names: bool,
-    /// True with digests cut to 32 digits.
-    pub brief: bool,
-}
 
 impl Receipt {
     /// Writes the receipt: one JSON object on each line, sorted by digest.
@@ -61,39 +47,57 @@ impl Receipt {
             lines += 1;
             put(&text)
         };
-        let shown = |key: &Key| match self.form.brief {
-            true => key.brief(),
-            false => key.clone(),
-        };
-        line(self.header())?;
-        for (key, held) in self.blobs() {
-            let mut text = format!(r#"{{"digest":"{}""#, shown(key));
+        let blobs = self.shown_blobs();
+        line(self.header(blobs.len()))?;
+        for (key, held) in &*blobs {
+            let mut text = format!(r#"{{"digest":"{key}""#);
             if let Some(size) = held.size {
                 text += &format!(r#","size":{size}"#);
             }
             if let Some(diff_id) = &held.diff_id {
-                text += &format!(r#","diff_id":"{}""#, shown(diff_id));
+                text += &format!(r#","diff_id":"{diff_id}""#);
             }
             line(text + "}\n")?;
         }
-        for (image, name) in self.names.iter().filter(|_| self.form.names) {
-            line(format!(
-                "{{\"image\":\"{}\",\"name\":{}}}\n",
-                shown(image),
-                quoted(name)
-            ))?;
+        let names = self.names.iter().filter(|_| self.form.names);
+        let names: BTreeSet<(Key, &String)> = names
+            .map(|(image, name)| (self.shown(image), name))
+            .collect();
+        for (image, name) in names {
+            let name = quoted(name);
+            line(format!("{{\"image\":\"{image}\",\"name\":{name}}}\n"))?;
         }
         Ok((lines - 1, hasher.finish().encoded().to_owned()))
     }
 
-    fn header(&self) -> String {
+    /// Returns a digest as the form writes it.
+    fn shown(&self, key: &Key) -> Key {
+        match self.form.brief {
+            true => key.brief(),
+            false => key.clone(),
+        }
+    }
+
+    /// Returns the blobs as the form writes them, each once.
+    fn shown_blobs(&self) -> Cow<'_, BTreeMap<Key, Held>> {
+        if !self.form.brief {
+            return Cow::Borrowed(self.blobs());
+        }
+        let blobs = self.blobs().iter().map(|(key, held)| {
+            let diff_id = held.diff_id.as_ref().map(Key::brief);
+            let size = held.size;
+            (key.brief(), Held { size, diff_id })
+        });
+        Cow::Owned(blobs.collect())
+    }
+
+    fn header(&self, blobs: usize) -> String {
         let schema = match self.is_request {
             true => REQUEST,
             false => RECEIPT,
         };
         let mut text = format!(
-            r#"{{"schema":"{schema}","blobs":{},"complete":{}"#,
-            self.blobs().len(),
+            r#"{{"schema":"{schema}","blobs":{blobs},"complete":{}"#,
             self.complete
         );
         if self.verified {

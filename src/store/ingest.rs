@@ -11,14 +11,11 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::local::Store;
-use super::lock::{self, Lock};
+use super::lock::{self, INGEST, Lock};
 use crate::blob::{FileRange, Meter, is_leftover, make_directory, open_regular, sync_directory};
 use crate::error::{At, During, Error, Result};
 use crate::spec::Digest;
 use crate::write::{Bundle, layout};
-
-/// Directory of the files that protect blobs.
-pub(super) const INGEST: &str = "ingest";
 
 /// Time for which a file protects blobs.
 const PROTECTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);

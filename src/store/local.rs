@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::founding;
 use super::index::StoreIndex;
-use super::ingest::INGEST;
-use super::lock::{self, Lock, OCI_LAYOUT};
+use super::lock::{self, INGEST, Lock, OCI_LAYOUT};
 use crate::archive::{Archive, Half, Open};
 use crate::blob::{is_leftover, sync_directory};
 use crate::error::{At, During, Error, Fault, Result};

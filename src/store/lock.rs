@@ -13,6 +13,9 @@ use crate::error::{During, Error, Result};
 /// Name of the file that marks a directory as an OCI layout.
 pub(super) const OCI_LAYOUT: &str = "oci-layout";
 
+/// Directory of the files that protect blobs.
+pub(super) const INGEST: &str = "ingest";
+
 /// Locked while blobs are added (shared) or deleted (exclusive).
 pub(super) const BLOBS: &str = "blobs";
 /// Locked while `index.json` is changed.

@@ -12,6 +12,7 @@ use super::report::{Key, ReadBlob, key};
 use super::tasks::{Claim, Task, Tasks};
 use crate::archive::Archive;
 use crate::blob::{Compression, Hasher, Meter};
+use crate::bundle::Record;
 use crate::layer::{Limits, NoteKind, Scan};
 use crate::parallel::in_parallel;
 use crate::spec::{Digest, LayerKind, MediaType};
@@ -31,6 +32,7 @@ pub(super) fn read(
     archive: &Archive,
     names: &[String],
     labels: &Labels,
+    record: Option<&Record>,
     limits: &Limits,
     meter: &Meter,
 ) -> Passes {
@@ -42,7 +44,7 @@ pub(super) fn read(
     tasks.layers(archive, labels);
     tasks.items(archive, &mut found);
     tasks.blobs(archive, names, &mut found);
-    tasks.stated(archive, &mut found);
+    tasks.stated(archive, record, &mut found);
     let mut tasks = tasks.list;
     tasks.sort_by(|a, b| {
         b.content

@@ -97,7 +97,14 @@ pub(super) fn presence(
                     place(),
                     "the layer is not in the archive and need not be: it is to be found elsewhere",
                 ),
-                Presence::Missing if bundle::is_omitted(record, layer) => sparse = true,
+                Presence::Missing
+                    if layer
+                        .descriptor
+                        .as_ref()
+                        .is_some_and(|stated| bundle::is_omitted(record, stated)) =>
+                {
+                    sparse = true;
+                }
                 Presence::Missing if is_sparse => {
                     sparse = true;
                     let message = format!("{} is not in the archive: it is sparse", layer.member);

@@ -38,10 +38,11 @@ pub fn verify(archive: &Archive, limits: &Limits, meter: &Meter) -> VerifyReport
         members(archive, |_| true, &mut found);
     }
     let labels = Labels::new(archive);
-    let passes = blobs::read(archive, &names, &labels, limits, meter);
-    found.append(passes.found);
     let record = bundle::record(archive, limits, &mut found);
-    let sparse = presence(archive, &gaps, record.as_ref(), &labels, &mut found);
+    let omitted = record.as_ref();
+    let passes = blobs::read(archive, &names, &labels, omitted, limits, meter);
+    found.append(passes.found);
+    let sparse = presence(archive, &gaps, omitted, &labels, &mut found);
     if let Some(record) = &record {
         bundle::completeness(record, &mut found);
     }

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use super::agree::item_images;
+use super::bundle;
 use super::finding::{Found, Severity};
 use super::labels::Labels;
 use super::references::path;
 use super::report::{Key, key};
 use crate::archive::{Archive, Content, Format, ImageIdx, NodeKind};
+use crate::bundle::Record;
 use crate::spec::{Descriptor, Digest, LayerKind, MediaType};
 
 /// One run of bytes to read, with everything that documents state of it.
@@ -228,8 +230,8 @@ impl<'a> Tasks<'a> {
         }
     }
 
-    /// Adds the descriptors of blobs that are not layers, from manifests and indexes.
-    pub fn stated(&mut self, archive: &'a Archive, found: &mut Found) {
+    /// Adds the descriptors of blobs that are not layers, from manifests and indexes. A bundle may omit them.
+    pub fn stated(&mut self, archive: &'a Archive, record: Option<&Record>, found: &mut Found) {
         let by_digest: HashMap<Digest, usize> = self
             .list
             .iter()
@@ -271,6 +273,7 @@ impl<'a> Tasks<'a> {
                 match by_digest.get(&descriptor.digest) {
                     Some(&task) => self.list[task].descriptors.push(descriptor),
                     None if descriptor.data.is_some() || descriptor.may_be_absent() => {}
+                    None if bundle::is_omitted(record, descriptor) => {}
                     None => found.add(
                         Severity::Error,
                         "blob-absent",

@@ -218,23 +218,8 @@ impl Bundle {
                 NodeKind::Schema1 | NodeKind::Missing | NodeKind::Opaque => {}
             }
         }
+        self.add_layers(archive, layers)?;
         let limits = archive.container.limits.decode;
-        for layer in layers {
-            layer.check_identity().at(|| layer.member.clone())?;
-            let diff_id = layer.diff_id.as_ref().filter(|_| layer.is_filesystem());
-            let Some(descriptor) = &layer.descriptor else {
-                continue;
-            };
-            let Some(content) = layer.content() else {
-                self.add_supplied(descriptor, diff_id, limits)?;
-                continue;
-            };
-            self.push_layer(&descriptor.digest, descriptor.size, content)
-                .at(|| layer.member.clone())?;
-            if let Some(diff_id) = diff_id {
-                self.state(&descriptor.digest, diff_id, limits);
-            }
-        }
         let names = archive
             .oci
             .as_ref()
@@ -251,6 +236,28 @@ impl Bundle {
                 self.push(&descriptor.digest, descriptor.size, Source::Document(bytes));
             } else {
                 self.add_supplied(descriptor, None, limits)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds layers with the diff IDs that their configs state.
+    fn add_layers(&mut self, archive: &Archive, layers: Vec<&Layer>) -> Result<()> {
+        let limits = archive.container.limits.decode;
+        for layer in layers {
+            layer.check_identity().at(|| layer.member.clone())?;
+            let diff_id = layer.diff_id.as_ref().filter(|_| layer.is_filesystem());
+            let Some(descriptor) = &layer.descriptor else {
+                continue;
+            };
+            let Some(content) = layer.content() else {
+                self.add_supplied(descriptor, diff_id, limits)?;
+                continue;
+            };
+            self.push_layer(&descriptor.digest, descriptor.size, content)
+                .at(|| layer.member.clone())?;
+            if let Some(diff_id) = diff_id {
+                self.state(&descriptor.digest, diff_id, limits);
             }
         }
         Ok(())

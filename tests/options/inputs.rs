@@ -137,17 +137,19 @@ pub fn write(inputs: &Path, fresh: &Path) -> String {
             .push(entry);
     });
     put("sparse.tar", &sparse);
-    // A bundle without the first layer, which a.tar has.
-    let mut bundle = build::oci(&[&old]);
-    let (first, size) = (&old.diff_ids()[0], old.blobs()[0].len());
+    // A bundle without the first layer, which lone.tar has, and no store.
+    let lone = build::image("lone:1").layer("f lone lone").layer("f b b");
+    put("lone.tar", &build::oci(&[&lone]));
+    let mut bundle = build::oci(&[&lone]);
+    let (first, size) = (&lone.diff_ids()[0], lone.blobs()[0].len());
     bundle.remove(&build::blob_name(first));
     let record = json!({
-        "schema": "imgkit-bundle/1", "since": [], "names": {"demo:1": old.manifest_digest()},
+        "schema": "imgkit-bundle/1", "since": [], "names": {},
         "omitted": [{"digest": first, "size": size}], "blobs": 4, "bytes": 0,
     });
     bundle.put("imgkit-bundle.json", record.to_string());
     put("bundle.tar", &bundle);
-    written(inputs, "digests", first.as_bytes());
+    written(inputs, "digests", old.diff_ids()[0].as_bytes());
     written(inputs, "globs", b"etc\n");
     written(inputs, "list", b"demo:1\n");
     written(inputs, "strings", b"a: [--x=demo:1]\nimage: other:2\n");

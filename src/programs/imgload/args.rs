@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::complete::BaseArgs;
-use crate::cli::{Common, ImageArg, ListArg, Packing, Reporting, TreeNames, rename_arg};
+use crate::cli::{
+    Common, ImageArg, ListArg, Packing, ReceiptForm, Reporting, TreeNames, rename_arg,
+};
 
 /// Load images from an archive into the local store
 #[derive(clap::Parser)]
@@ -54,4 +55,28 @@ pub struct Args {
     pub names: TreeNames,
     #[command(flatten)]
     pub common: Common,
+}
+
+/// Options for bundles.
+#[derive(Debug, Clone, clap::Args)]
+pub struct BaseArgs {
+    /// Take blobs that a bundle omits from SOURCE, if the store lacks them; repeatable
+    ///
+    /// SOURCE is an archive, a layout, a tree or an image of the store. See BUNDLES in imgkit(7).
+    #[arg(long, value_name = "SOURCE")]
+    pub with: Vec<ImageArg>,
+    /// Compare blobs of the store with their digests where a bundle needs them
+    #[arg(long, hide_short_help = true)]
+    pub verify_base: bool,
+    /// Write a request for the blobs that are missing to FILE
+    #[arg(long, value_name = "FILE")]
+    pub missing: Option<PathBuf>,
+    /// Keep the blobs of an incomplete bundle for 30 days
+    #[arg(long)]
+    pub partial: bool,
+    /// Write the receipt of the store afterwards to FILE
+    #[arg(long, value_name = "FILE")]
+    pub receipt: Option<PathBuf>,
+    #[command(flatten)]
+    pub form: ReceiptForm,
 }

@@ -1,42 +1,17 @@
 //! Bundles, completed by blobs of the store and of other archives.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use super::args::Args;
 use crate::archive::{Archive, Chosen, Content, Format, Open};
 use crate::blob::{FileRange, Meter, open_regular, sha256};
 use crate::bundle::{Completion, Found, Receipt, Record, Shelf, all_blobs};
-use crate::cli::{self, ImageArg, Io, Opened, Openings, ReceiptForm, Takes};
+use crate::cli::{self, Io, Opened, Openings, Takes};
 use crate::error::{At, Result};
 use crate::layer::Limits;
 use crate::render::human;
 use crate::spec::Digest;
 use crate::store::Store;
-
-/// Options for bundles.
-#[derive(Debug, Clone, clap::Args)]
-pub struct BaseArgs {
-    /// Take blobs that a bundle omits from SOURCE, if the store lacks them; repeatable
-    ///
-    /// SOURCE is an archive, a layout, a tree or an image of the store. See BUNDLES in imgkit(7).
-    #[arg(long, value_name = "SOURCE")]
-    pub with: Vec<ImageArg>,
-    /// Compare blobs of the store with their digests where a bundle needs them
-    #[arg(long, hide_short_help = true)]
-    pub verify_base: bool,
-    /// Write a request for the blobs that are missing to FILE
-    #[arg(long, value_name = "FILE")]
-    pub missing: Option<PathBuf>,
-    /// Keep the blobs of an incomplete bundle for 30 days
-    #[arg(long)]
-    pub partial: bool,
-    /// Write the receipt of the store afterwards to FILE
-    #[arg(long, value_name = "FILE")]
-    pub receipt: Option<PathBuf>,
-    #[command(flatten)]
-    pub form: ReceiptForm,
-}
 
 /// Where the blobs that bundles omit are.
 pub(super) struct Base<'a> {

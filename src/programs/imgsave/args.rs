@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::since::SinceArgs;
-use crate::cli::{ByList, Common, ImageArg, Packing, TreeNames, rename_arg};
+use crate::cli::{ByList, Common, ImageArg, Packing, TreeNames, label_arg, rename_arg};
+use crate::error::{Error, Result};
 
 /// Save images from any source to one archive
 #[derive(clap::Parser)]
@@ -61,4 +61,57 @@ pub enum FormatArg {
     OciLayout,
     /// Directory in skopeo's dir: format.
     Dir,
+}
+
+/// Options for bundles.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SinceArgs {
+    /// Omit layers that a receipt or archive has; repeatable
+    ///
+    /// The output is a bundle, an OCI archive that the holder of the receipt completes with imgload. See BUNDLES in
+    /// imgkit(7).
+    #[arg(long, value_name = "RECEIPT")]
+    pub since: Vec<ImageArg>,
+    /// Omit layers that the receipt in FILE has, then update it
+    ///
+    /// FILE is the receipt that the reader will have after loading all bundles so far. It is created if it is missing, and
+    /// replaced when the bundle is complete.
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+    /// Label of the receipt that the reader will have
+    #[arg(long, value_name = "LABEL", value_parser = label_arg, hide_short_help = true)]
+    pub label: Option<String>,
+    /// Write only the blobs that a request lists
+    ///
+    /// imgload writes requests.
+    #[arg(long, value_name = "REQUEST", conflicts_with_all = ["since", "ledger", "label", "dry_run", "tag", "rename", "lists", "platform", "compression", "level", "json", "registry"])]
+    pub only_blobs: Option<ImageArg>,
+    /// Print what would be written; write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+impl SinceArgs {
+    /// Tests if the output is a bundle for the holder of a receipt.
+    pub(super) fn is_bundle(&self) -> bool {
+        !self.since.is_empty() || self.ledger.is_some()
+    }
+
+    /// Returns the format of the output: of a bundle an OCI archive, because docker's documents would promise layers that
+    /// are missing.
+    ///
+    /// # Errors
+    /// `Usage` for a bundle in another format.
+    pub(super) fn format(&self, format: Option<FormatArg>) -> Result<FormatArg> {
+        let is_bundle = self.is_bundle() || self.only_blobs.is_some();
+        match format {
+            None if is_bundle => Ok(FormatArg::Oci),
+            None => Ok(FormatArg::default()),
+            Some(format @ (FormatArg::Oci | FormatArg::OciLayout)) => Ok(format),
+            Some(_) if is_bundle => Err(Error::usage(
+                "a bundle is an OCI archive or layout: expected --format oci or oci-layout",
+            )),
+            Some(format) => Ok(format),
+        }
+    }
 }

@@ -1,67 +1,14 @@
 //! Bundles: archives without what a site has.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::args::{Args, FormatArg};
+use super::args::Args;
 use crate::archive::{Archive, Layer, Presence};
 use crate::blob::PendingFile;
 use crate::bundle::{Plan, Receipt};
-use crate::cli::{self, ImageArg, label_arg, no_effect};
-use crate::error::{Error, Result};
+use crate::cli::{self, ImageArg, no_effect};
+use crate::error::Result;
 use crate::write::Bundle;
-
-/// Options for bundles.
-#[derive(Debug, Clone, clap::Args)]
-pub struct SinceArgs {
-    /// Omit layers that a receipt or archive has; repeatable
-    ///
-    /// The output is a bundle, an OCI archive that the holder of the receipt completes with imgload. See BUNDLES in
-    /// imgkit(7).
-    #[arg(long, value_name = "RECEIPT")]
-    pub since: Vec<ImageArg>,
-    /// Omit layers that the receipt in FILE has, then update it
-    ///
-    /// FILE is the receipt that the reader will have after loading all bundles so far. It is created if it is missing, and
-    /// replaced when the bundle is complete.
-    #[arg(long, value_name = "FILE")]
-    pub ledger: Option<PathBuf>,
-    /// Label of the receipt that the reader will have
-    #[arg(long, value_name = "LABEL", value_parser = label_arg, hide_short_help = true)]
-    pub label: Option<String>,
-    /// Write only the blobs that a request lists
-    ///
-    /// imgload writes requests, with --missing.
-    #[arg(long, value_name = "REQUEST", conflicts_with_all = ["since", "ledger", "label", "dry_run", "tag", "rename", "lists", "platform", "compression", "json"])]
-    pub only_blobs: Option<ImageArg>,
-    /// Print what would be written; write nothing
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-impl SinceArgs {
-    /// Tests if the output is a bundle for the holder of a receipt.
-    fn is_bundle(&self) -> bool {
-        !self.since.is_empty() || self.ledger.is_some()
-    }
-
-    /// Returns the format of the output: of a bundle an OCI archive, because docker's documents would promise layers that
-    /// are missing.
-    ///
-    /// # Errors
-    /// `Usage` for a bundle in another format.
-    pub(super) fn format(&self, format: Option<FormatArg>) -> Result<FormatArg> {
-        let is_bundle = self.is_bundle() || self.only_blobs.is_some();
-        match format {
-            None if is_bundle => Ok(FormatArg::Oci),
-            None => Ok(FormatArg::default()),
-            Some(format @ (FormatArg::Oci | FormatArg::OciLayout)) => Ok(format),
-            Some(_) if is_bundle => Err(Error::usage(
-                "a bundle is an OCI archive or layout: expected --format oci or oci-layout",
-            )),
-            Some(format) => Ok(format),
-        }
-    }
-}
 
 /// What the readers of a bundle have.
 pub(super) struct Since {

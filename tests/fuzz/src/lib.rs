@@ -10,6 +10,7 @@ mod documents;
 mod installed;
 mod lists;
 pub mod model;
+mod receipts;
 mod streams;
 mod tars;
 mod texts;
@@ -21,7 +22,7 @@ use std::io::{self, BufRead, Read};
 pub type Target = fn(&[u8]);
 
 /// All targets by their names.
-pub const TARGETS: [(&str, Target); 26] = [
+pub const TARGETS: [(&str, Target); 27] = [
     ("chunked", archives::chunked),
     ("cpio", streams::cpio),
     ("deb", debian::deb),
@@ -39,6 +40,7 @@ pub const TARGETS: [(&str, Target); 26] = [
     ("list", lists::list),
     ("packages", installed::packages),
     ("pax", tars::pax),
+    ("receipt", receipts::receipt),
     ("reference", texts::reference),
     ("rpm", installed::rpm),
     ("script", debian::script),

@@ -1,6 +1,6 @@
 //! Receipts: the blobs that a site has.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::BufRead;
 
 use serde::Deserialize;
@@ -36,8 +36,8 @@ pub struct Receipt {
     /// True for a request of blobs that a site lacks.
     pub is_request: bool,
     blobs: BTreeMap<Key, Held>,
-    /// Images with their names.
-    pub(super) names: BTreeSet<(Key, String)>,
+    /// Images by name.
+    pub(super) names: BTreeMap<String, Key>,
     /// Identity of a list of digests, which has no end line.
     pub(super) list_id: Option<String>,
 }
@@ -51,7 +51,7 @@ impl Default for Receipt {
             verified: false,
             is_request: false,
             blobs: BTreeMap::new(),
-            names: BTreeSet::new(),
+            names: BTreeMap::new(),
             list_id: None,
         }
     }
@@ -118,8 +118,7 @@ impl Receipt {
 
     /// Adds a name of an image, which no other image has from then on.
     pub fn add_name(&mut self, image: &Digest, name: String) {
-        self.names.retain(|(_, known)| *known != name);
-        self.names.insert((Key::from(image), name));
+        self.names.insert(name, Key::from(image));
     }
 
     /// Adds the blobs and names of another receipt.
@@ -134,7 +133,9 @@ impl Receipt {
                 known.diff_id.clone_from(&held.diff_id);
             }
         }
-        self.names.extend(other.names.iter().cloned());
+        let names = other.names.iter();
+        self.names
+            .extend(names.map(|(name, image)| (name.clone(), image.clone())));
         if self.form.label.is_none() {
             self.form.label.clone_from(&other.form.label);
         }
@@ -302,7 +303,7 @@ impl<R: BufRead> Lines<'_, R> {
                     self.blob(&mut receipt, &digest, line.size, line.diff_id)?
                 }
                 (None, Some(image), Some(name)) => {
-                    receipt.names.insert((self.key(&image)?, name));
+                    receipt.names.insert(name, self.key(&image)?);
                     receipt.form.names = true;
                 }
                 _ => {

@@ -1,6 +1,6 @@
 //! The record of a bundle: the member that says against which receipts it is complete.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -169,14 +169,5 @@ impl Record {
                 format!("receipts {}", ids.join(", "))
             }
         }
-    }
-
-    /// Returns the sizes in bytes of the omitted blobs, by digest.
-    pub fn sizes(&self) -> HashMap<&Digest, u64> {
-        let sizes = self
-            .omitted
-            .iter()
-            .map(|(digest, blob)| (digest, blob.size));
-        sizes.collect()
     }
 }

@@ -61,7 +61,7 @@ impl Receipt {
         }
         let names = self.names.iter().filter(|_| self.form.names);
         let names: BTreeSet<(Key, &String)> = names
-            .map(|(image, name)| (self.shown(image), name))
+            .map(|(name, image)| (self.shown(image), name))
             .collect();
         for (image, name) in names {
             let name = quoted(name);

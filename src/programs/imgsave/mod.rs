@@ -173,9 +173,8 @@ fn write(
         let mut part = None;
         if since.plans() {
             let planned = since.plan(bundle)?;
-            let part = part.insert(bundle.clone());
-            if since.is_bundle {
-                planned.apply(part);
+            if since.is_bundle && !args.since.dry_run {
+                planned.apply(part.insert(bundle.clone()));
             }
             plan = Some(planned);
         }

@@ -311,6 +311,59 @@ fn mirrors_of_oc_are_trees() {
 }
 
 #[test]
+fn archives_of_a_set_complete_each_other() {
+    let room = Room::new();
+    // A registry's storage, as version 2 of oc-mirror packs it: all repositories, and a part of the blobs.
+    build::oci(&[&app(), &tool()]).write_to(&room.path("layout"));
+    room.run("imgpush -q layout tree").code(0);
+    let mut whole = Files::default();
+    let tar = room.path("whole.tar");
+    let packed = std::process::Command::new("tar")
+        .args(["-C", &room.path("tree").to_string_lossy(), "-cf"])
+        .arg(&tar)
+        .arg("docker")
+        .status();
+    assert!(packed.expect("tar").success());
+    whole.extend(mirror());
+    let layers =
+        [app(), tool()].map(|image| digest(&image.blobs()[0])["sha256:".len()..].to_owned());
+    for (at, layer) in layers.iter().enumerate() {
+        let part = format!("mirror_{at}.tar");
+        std::fs::copy(&tar, room.path(&part)).expect("a copy");
+        let blob = format!(
+            "docker/registry/v2/blobs/sha256/{}/{layer}/data",
+            &layer[..2]
+        );
+        let deleted = std::process::Command::new("tar")
+            .args(["--delete", "-f"])
+            .args([room.path(&part).as_os_str(), blob.as_ref()])
+            .status();
+        assert!(deleted.expect("tar").success(), "{blob}");
+        let mut other = whole.clone();
+        other.remove(&format!("blobs/sha256:{layer}"));
+        room.write(&format!("old_{at}.tar"), &other.tar());
+    }
+    for (parts, loaded) in [
+        ("mirror_0.tar mirror_1.tar", "team/app:1\ntool:2\n"),
+        ("old_1.tar old_0.tar", "multi:latest\nteam/app:1\n"),
+    ] {
+        for part in parts.split(' ') {
+            room.run(&format!("imgload -q --store store {part}"))
+                .code(1);
+            room.run("imgls -q --store store").ok("");
+        }
+        room.run(&format!("imgload -q --store store {parts}"))
+            .code(0);
+        let rows = room.run("imgls --store store --format {{.Repository}}:{{.Tag}}");
+        let mut rows: Vec<&str> = rows.out().lines().collect();
+        rows.sort();
+        assert_eq!(rows, loaded.lines().collect::<Vec<_>>(), "{parts}");
+        room.run("imgverify -q store").ok("");
+        std::fs::remove_dir_all(room.path("store")).expect("the store");
+    }
+}
+
+#[test]
 fn stores_of_hauler_and_cosign_are_layouts() {
     let mut files = build::oci(&[&app()]);
     let mut chart = json!({

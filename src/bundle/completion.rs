@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::record::Record;
-use crate::archive::{Archive, BlobNames, Chosen, Content, Gaps, NodeKind, Presence};
+use crate::archive::{Archive, BlobNames, Chosen, Content, Format, Gaps, NodeKind, Presence};
 use crate::error::{At, Result, same_size};
 use crate::spec::{Descriptor, Digest};
 use crate::write::Bundle;
@@ -20,7 +20,8 @@ pub struct Completion {
 #[derive(Debug)]
 struct Needed {
     size: u64,
-    /// True if the record of the bundle omits it, false for damage, which is reported as such.
+    /// True if the record of the bundle omits it, or another archive of a set has it; false for damage, which is reported
+    /// as such.
     is_omitted: bool,
     found: Option<Found>,
 }
@@ -34,6 +35,12 @@ pub enum Found {
     Elsewhere(Content),
 }
 
+/// Tests if an archive may have only some of its blobs, and others of its set the rest: a tree of repositories in a tar,
+/// which is how oc-mirror carries what is new.
+pub fn is_of_set(archive: &Archive) -> bool {
+    matches!(archive.format, Format::Tree(_)) && archive.container.table().is_some()
+}
+
 impl Completion {
     /// Finds out which blobs the archive lacks. Documents are read, layers are not.
     ///
@@ -43,6 +50,7 @@ impl Completion {
     pub fn of(archive: &Archive, chosen: &[Chosen<'_>], record: Option<&Record>) -> Result<Self> {
         let mut completion = Completion::default();
         let mut all: HashSet<Digest> = HashSet::new();
+        let is_of_set = is_of_set(archive);
         let mut gaps = None;
         let tops = chosen.iter().filter_map(|one| match one.image {
             Some(image) => archive.images[image].node,
@@ -71,9 +79,9 @@ impl Completion {
                         if !matches!(layer.presence, Presence::Missing) {
                             continue;
                         }
-                        let is_needed = completion.add(descriptor, record)?;
+                        let is_needed = completion.add(descriptor, record, is_of_set)?;
                         let gaps = gaps.get_or_insert_with(|| Gaps::of(archive));
-                        if !is_needed && gaps.is_sparse(*position) {
+                        if !is_needed && !is_of_set && gaps.is_sparse(*position) {
                             completion.needed.remove(&descriptor.digest);
                         }
                     }
@@ -89,7 +97,7 @@ impl Completion {
                                 .get(&names.path(&descriptor.digest))?
                                 .is_none()
                         {
-                            completion.add(descriptor, record)?;
+                            completion.add(descriptor, record, is_of_set)?;
                         }
                     }
                 }
@@ -101,7 +109,12 @@ impl Completion {
     }
 
     /// Adds a blob that the archive lacks. Returns true if the record omits it.
-    fn add(&mut self, descriptor: &Descriptor, record: Option<&Record>) -> Result<bool> {
+    fn add(
+        &mut self,
+        descriptor: &Descriptor,
+        record: Option<&Record>,
+        is_of_set: bool,
+    ) -> Result<bool> {
         let Descriptor { digest, size, .. } = descriptor;
         let omitted = record.and_then(|record| record.omitted.get(digest));
         if let Some(omitted) = omitted {
@@ -110,7 +123,7 @@ impl Completion {
         let is_omitted = omitted.is_some();
         let needed = self.needed.entry(digest.clone()).or_insert(Needed {
             size: *size,
-            is_omitted,
+            is_omitted: is_omitted || is_of_set,
             found: None,
         });
         same_size(needed.size, *size).at(|| digest.to_string())?;

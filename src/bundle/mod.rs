@@ -18,7 +18,7 @@ mod render;
 mod shelf;
 mod survey;
 
-pub use completion::{Completion, Found};
+pub use completion::{Completion, Found, is_of_set};
 pub use form::Form;
 pub use held::{Held, Key};
 pub use plan::{NewLayer, Plan, all_blobs, check_record, only_blobs};

@@ -1,11 +1,12 @@
 //! Bundles, completed by blobs of the store and of other archives.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::args::Args;
-use crate::archive::{Archive, Chosen, Content, Format, Open};
+use crate::archive::{Archive, Chosen, Content, Open};
 use crate::blob::{FileRange, Meter, open_regular, sha256};
-use crate::bundle::{Completion, Found, Receipt, Record, Shelf, all_blobs};
+use crate::bundle::{Completion, Found, Receipt, Record, Shelf, all_blobs, is_of_set};
 use crate::cli::{self, Io, Opened, Openings, Takes};
 use crate::error::{At, Result};
 use crate::layer::Limits;
@@ -48,6 +49,17 @@ impl<'a> Base<'a> {
         })
     }
 
+    /// Looks for blobs in these archives, too.
+    ///
+    /// # Errors
+    /// As [`Shelf::new`].
+    pub(super) fn take_from(&mut self, archives: &[Opened]) -> Result<()> {
+        for opened in archives {
+            self.with.push(Shelf::new(Arc::clone(&opened.archive))?);
+        }
+        Ok(())
+    }
+
     /// Finds the blobs that the selected images of an archive need and the archive lacks.
     ///
     /// # Errors
@@ -59,10 +71,7 @@ impl<'a> Base<'a> {
         record: Option<&Record>,
         io: &mut Io,
     ) -> Result<Completion> {
-        // The tree of a registry in a tar has the blobs that were new when it was written.
-        let is_tree =
-            matches!(archive.format, Format::Tree(_)) && archive.container.table().is_some();
-        if record.is_none() && self.with.is_empty() && !is_tree {
+        if record.is_none() && self.with.is_empty() && !is_of_set(archive) {
             return Ok(Completion::default());
         }
         let only = &self.args.only;

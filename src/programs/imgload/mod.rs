@@ -75,10 +75,12 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         let mut before = usize::MAX;
         while incomplete.len() < before && are_several {
             before = incomplete.len();
-            let again = std::mem::take(&mut incomplete);
-            for opened in again {
-                incomplete.extend(loading.one(Ok(opened), &mut wanted, io)?);
-            }
+            incomplete = loading.again(incomplete, &mut wanted, io)?;
+        }
+        if incomplete.len() > 1 {
+            // The archives of a set list the same images, and have a part of their blobs each.
+            loading.base.take_from(&incomplete)?;
+            incomplete = loading.again(incomplete, &mut wanted, io)?;
         }
         for opened in &incomplete {
             loading.report(opened, &mut wanted, io)?;
@@ -103,6 +105,20 @@ struct Loading<'a> {
 }
 
 impl Loading<'_> {
+    /// Tries archives once more, and returns those of which blobs are still missing.
+    fn again(
+        &mut self,
+        archives: Vec<Opened>,
+        wanted: &mut Wanted<'_>,
+        io: &mut Io,
+    ) -> Result<Vec<Opened>> {
+        let mut incomplete = Vec::new();
+        for opened in archives {
+            incomplete.extend(self.one(Ok(opened), wanted, io)?);
+        }
+        Ok(incomplete)
+    }
+
     /// Loads the images of one archive, and returns it if blobs are missing that it omits.
     fn one(
         &mut self,

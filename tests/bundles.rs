@@ -683,6 +683,27 @@ fn bundles_are_verified_against_their_own_list() {
     room.run("imginspect bundle.tar").code(0).says(&app().id());
 }
 
+/// The index of an engine that has one platform of two, without the layer that completes it.
+#[test]
+fn a_sparse_archive_becomes_a_bundle() {
+    let room = room();
+    let (amd, arm) = (
+        base().platform("linux/amd64"),
+        app().platform("linux/arm64"),
+    );
+    let mut files = build::multi("multi:1", &[&amd, &arm], &["linux/s390x"]);
+    files.remove(&build::blob_name(&build::digest(&arm.blobs()[1])));
+    room.write("sparse.tar", &files.tar());
+    room.run("imgverify -q sparse.tar").ok("");
+    room.run("imgsave --since base.receipt -o bundle.tar sparse.tar")
+        .ok("");
+    room.run("imgverify -q bundle.tar").ok("");
+    room.run("imgload bundle.tar").code(1);
+    room.run("imgload -q base.tar").code(0);
+    room.run("imgload bundle.tar").ok("Loaded image: multi:1\n");
+    room.run("imgverify -q").ok("");
+}
+
 /// Each change of a record, and what is said of it.
 #[test]
 fn hostile_records_are_refused() {

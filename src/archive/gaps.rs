@@ -24,8 +24,20 @@ impl Gaps {
     /// complete image: then nothing in the archive says that it was ever complete. A platform of which an engine has the
     /// documents alone shares layers with one that it pulled.
     pub fn of(archive: &Archive) -> Self {
+        Gaps::beside(archive, |_| false)
+    }
+
+    /// Finds the gaps of an archive for a reader that has some blobs already, as [`Gaps::of`].
+    pub fn beside(archive: &Archive, has: impl Fn(&Digest) -> bool) -> Self {
+        let is_there = |layer: &Layer| {
+            !matches!(layer.presence, Presence::Missing | Presence::Unreadable)
+                || layer.digest().is_some_and(&has)
+        };
+        let is_complete = |image: &Image| {
+            image.is_complete() || image.config_bytes.is_some() && image.layers.iter().all(is_there)
+        };
         let top: HashSet<NodeIdx> = archive.roots.iter().filter_map(|root| root.node).collect();
-        let complete = archive.images.iter().map(Image::is_complete);
+        let complete = archive.images.iter().map(is_complete);
         let complete: IndexVec<ImageIdx, bool> = complete.collect();
         let shared: HashSet<&Digest> = archive
             .images

@@ -52,6 +52,8 @@ impl Completion {
         let mut all: HashSet<Digest> = HashSet::new();
         let is_of_set = is_of_set(archive);
         let mut gaps = None;
+        let has =
+            |digest: &Digest| record.is_some_and(|record| record.omitted.contains_key(digest));
         let tops = chosen.iter().filter_map(|one| match one.image {
             Some(image) => archive.images[image].node,
             None => one.root.node,
@@ -80,7 +82,7 @@ impl Completion {
                             continue;
                         }
                         let is_needed = completion.add(descriptor, record, is_of_set)?;
-                        let gaps = gaps.get_or_insert_with(|| Gaps::of(archive));
+                        let gaps = gaps.get_or_insert_with(|| Gaps::beside(archive, has));
                         if !is_needed && !is_of_set && gaps.is_sparse(*position) {
                             completion.needed.remove(&descriptor.digest);
                         }

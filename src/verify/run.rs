@@ -17,8 +17,12 @@ use crate::layer::Limits;
 ///
 /// Of a part of an archive ([`Archive::part`]) only the blobs of that part are read.
 pub fn verify(archive: &Archive, limits: &Limits, meter: &Meter) -> VerifyReport {
-    let gaps = Gaps::of(archive);
     let mut found = Found::default();
+    let record = bundle::record(archive, limits, &mut found);
+    let omitted = record.as_ref();
+    let gaps = Gaps::beside(archive, |digest| {
+        omitted.is_some_and(|record| record.omitted.contains_key(digest))
+    });
     opening(archive, &gaps, &mut found);
     let mut names = archive.container.names(limits).unwrap_or_else(|error| {
         found.error(&error);
@@ -38,8 +42,6 @@ pub fn verify(archive: &Archive, limits: &Limits, meter: &Meter) -> VerifyReport
         members(archive, |_| true, &mut found);
     }
     let labels = Labels::new(archive);
-    let record = bundle::record(archive, limits, &mut found);
-    let omitted = record.as_ref();
     let passes = blobs::read(archive, &names, &labels, omitted, limits, meter);
     found.append(passes.found);
     let sparse = presence(archive, &gaps, omitted, &labels, &mut found);

@@ -202,7 +202,8 @@ impl Bundle {
                             })
                     };
                     if let Some(i) = image.layers.iter().position(missing) {
-                        let gaps = gaps.get_or_insert_with(|| Gaps::of(archive));
+                        let has = |digest: &Digest| self.is_supplied(digest);
+                        let gaps = gaps.get_or_insert_with(|| Gaps::beside(archive, has));
                         if !gaps.is_sparse(*position) {
                             let place = format!("layer {} of {}", i + 1, image.layers.len());
                             return Err(image.layers[i].missing_error().at(place));

@@ -40,3 +40,4 @@ mod structure;
 mod tree;
 mod trees;
 mod upkeep;
+mod volumes;

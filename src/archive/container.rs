@@ -11,9 +11,10 @@ use super::directory::Directory;
 use super::inside::Inside;
 use super::member::MemberKind;
 use super::members::MemberTable;
-use super::options::{Open, TreeKind};
+use super::options::{Half, Open, TreeKind};
 use super::signs::{SIGN_DEPTH, Signs};
 use super::tree::Tree;
+use super::volumes::{self, SetInput, Source};
 use crate::blob::{self, Compression, Decoder, FileRange, ReadAhead};
 use crate::error::{At, During, Error, Fault, NotAnImage, Result, TarFault, within};
 use crate::layer::Limits;
@@ -30,6 +31,8 @@ pub struct Container {
     pub streamed: bool,
     /// Directory of a tar that the archive is in: empty, or a path with a slash at its end.
     pub top: String,
+    /// Error that names missing volumes of a set: what is in them is not in the archive.
+    pub missing: Option<Error>,
     /// Limits on the input.
     pub limits: Limits,
     /// Documents read so far.
@@ -77,10 +80,45 @@ impl Container {
                     limits: open.limits.for_tree(),
                     ..Container::seekable(Holder::Tree(Box::new(tree)), open)
                 },
-                None => Container::seekable(Holder::Directory(Directory::open(path)?), open),
+                None => match volumes::only_set_in(path, open.limits.volumes) {
+                    Some(first) => return Container::open(&first, open),
+                    None => Container::seekable(Holder::Directory(Directory::open(path)?), open),
+                },
             });
         }
-        Container::from_file(blob::open_regular(path, true)?, 0, open)
+        match volumes::source_of(path, open.limits.volumes)? {
+            None => Container::from_file(blob::open_regular(path, true)?, 0, open),
+            Some(Source::Set(set)) => Container::from_set(set, open),
+            Some(Source::Pieces(pieces)) => {
+                let container = Container::from_range(pieces.range()?, open)?;
+                if let Some(end) = container.table().and_then(|table| table.end) {
+                    pieces.check_end(end)?;
+                }
+                Ok(container)
+            }
+        }
+    }
+
+    /// Opens a set of volumes. Without all of them, what is whole in the others is there.
+    ///
+    /// # Errors
+    /// As [`Container::open`].
+    pub fn from_set(set: SetInput, open: &Open) -> Result<Self> {
+        let Some(missing) = set.missing else {
+            return Container::from_range(set.range, open);
+        };
+        let open = &Open {
+            only: open.only.or(Some(Half::Oci)),
+            ..open.clone()
+        };
+        let table = MemberTable::runs(&set.range, &set.runs, &open.limits)?;
+        if table.members().is_empty() {
+            return Err(missing);
+        }
+        Ok(Container {
+            missing: Some(missing),
+            ..Container::tar(table, open)?
+        })
     }
 
     /// Reads standard input: by position if it is a file, in one pass if it is a pipe.
@@ -99,7 +137,10 @@ impl Container {
 
     fn from_file(file: File, start: u64, open: &Open) -> Result<Self> {
         let whole = FileRange::whole(file)?;
-        let range = whole.slice(start, whole.len());
+        Container::from_range(whole.slice(start, whole.len()), open)
+    }
+
+    fn from_range(range: FileRange, open: &Open) -> Result<Self> {
         if range.is_empty() {
             return Err(Fault::NotAnImage(NotAnImage::Empty).into());
         }
@@ -171,6 +212,7 @@ impl Container {
             outer: Compression::None,
             streamed: false,
             top: String::new(),
+            missing: None,
             limits: open.limits,
             documents: Mutex::default(),
         }

@@ -17,7 +17,8 @@ impl Archive {
     /// archive.
     pub fn check_complete(&self) -> Result<()> {
         let at = |error: Error| Err(error.at(self.place.clone()));
-        if let Some(fault) = self.container.fault() {
+        let missing = self.container.missing.as_ref();
+        if let Some(fault) = self.container.fault().or(missing) {
             return at(fault.clone());
         }
         let Some(table) = self.container.table() else {

@@ -8,6 +8,7 @@ use super::content::{Content, Kept};
 use super::detours::Detours;
 use super::member::{Member, MemberKind, resolve};
 use super::options::Open;
+use super::volumes::Run;
 use crate::blob::{Chunk, FileRange, Hasher, NewFile, ReadAhead, WriteBehind};
 use crate::error::{During, Error, Fault, Result, TarFault, within};
 use crate::layer::{self, Limits};
@@ -33,6 +34,8 @@ pub struct MemberTable {
     pub anomalies: Anomalies,
     /// Bytes after the end marker, if the walk reached it.
     pub tail: Option<Tail>,
+    /// Offset in bytes after the end marker, if the walk reached it.
+    pub end: Option<u64>,
     /// Error that stopped the walk before the end; the members up to there are known.
     pub fault: Option<Error>,
 }
@@ -48,6 +51,40 @@ impl MemberTable {
         MemberTable::walk(walker, limits, |_, member| {
             Ok(Content::Range(range.slice(member.data_offset, member.size)))
         })
+    }
+
+    /// Indexes the members of a tar that are whole in some ranges of it, each of which begins with a member.
+    ///
+    /// # Errors
+    /// As [`MemberTable::index`].
+    pub fn runs(range: &FileRange, runs: &[Run], limits: &Limits) -> Result<Self> {
+        let mut all = MemberTable::default();
+        for run in runs {
+            let part = range.slice(run.start, run.end - run.start);
+            let mut table = MemberTable::index(&part, limits)?;
+            if table.fault.take().is_some() {
+                table.drop_cut();
+            }
+            let first = all.members.len();
+            for (name, positions) in table.by_name {
+                let positions = positions.into_iter().map(|position| position + first);
+                all.by_name.entry(name).or_default().extend(positions);
+            }
+            all.members.extend(table.members);
+            within("members", limits.entries, all.members.len() as u64)?;
+        }
+        all.detours = Detours::of(&all.members);
+        Ok(all)
+    }
+
+    /// Removes the last member, whose contents end after what is there.
+    fn drop_cut(&mut self) {
+        let last = self.members.len().saturating_sub(1);
+        self.members.pop();
+        self.by_name.retain(|_, positions| {
+            positions.retain(|position| *position != last);
+            !positions.is_empty()
+        });
     }
 
     /// Indexes a tar on a stream in one pass: documents are held, everything else is scanned.
@@ -181,7 +218,8 @@ impl MemberTable {
             });
         }
         // A stream has to be read to its end to be known complete.
-        if walker.end().is_some() {
+        if let Some(end) = walker.end() {
+            table.end = Some(end.offset);
             table.tail = Some(walker.check_tail()?);
         }
         table.anomalies = walker.into_parts().1;

@@ -71,6 +71,7 @@ mod signs;
 mod stated;
 mod target;
 mod tree;
+pub mod volumes;
 
 pub use blob_names::BlobNames;
 pub(crate) use candidates::distance;

@@ -11,6 +11,7 @@ use super::discover::Documents;
 use super::graph::GraphReader;
 use super::model::{Archive, DockerHalf, Format, OciHalf};
 use super::options::Open;
+use super::volumes::VolumeSet;
 use crate::blob::{self, ReadAhead, sha256};
 use crate::error::{At, Fault, NotAnImage, Result};
 use crate::escape;
@@ -27,6 +28,17 @@ impl Open {
         Container::open(path, self)
             .and_then(|container| self.assemble(&name, container))
             .at(|| name.clone())
+    }
+
+    /// Opens a set of volumes, which may be in several directories. `name` is the archive's in errors.
+    ///
+    /// # Errors
+    /// As [`Open::path`]; `Volumes`.
+    pub fn volumes(&self, name: &str, set: &VolumeSet) -> Result<Archive> {
+        set.input()
+            .and_then(|input| Container::from_set(input, self))
+            .and_then(|container| self.assemble(name, container))
+            .at(|| name.to_owned())
     }
 
     /// Reads a FIFO as a stream. A FIFO without a writer is empty input; no writer is waited for.

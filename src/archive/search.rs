@@ -9,6 +9,7 @@ use super::layouts::holds_image;
 use super::model::Archive;
 use super::options::Open;
 use super::tree::registry_root;
+use super::volumes::is_follower;
 use crate::blob::{Compression, Decoder, FileRange};
 use crate::error::{At, During, Error, Fault, NotAnImage, Result, within};
 use crate::layer::Limits;
@@ -80,6 +81,9 @@ impl Search {
 
     fn open(&self, path: &Path) -> Option<Result<Archive>> {
         if !path.is_dir() {
+            if is_follower(path, self.open.limits.volumes) {
+                return None;
+            }
             match may_be_archive(path) {
                 Ok(true) => {}
                 Ok(false) => return None,

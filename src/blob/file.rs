@@ -6,10 +6,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::backing::{Backing, ReadAt};
 use super::buffer::read_full;
 use super::hash::{Hasher, HashingReader};
 use crate::error::{During, Error, Result, within};
@@ -84,10 +85,10 @@ fn special_kind(kind: std::fs::FileType) -> Option<&'static str> {
     }
 }
 
-/// A range of bytes in a regular file. Cheap to clone; several may be read at the same time.
+/// A range of bytes in a regular file, or in several that are joined. Cheap to clone; several may be read at the same time.
 #[derive(Debug, Clone)]
 pub struct FileRange {
-    file: Arc<File>,
+    file: Arc<Backing>,
     offset: u64,
     len: u64,
 }
@@ -100,10 +101,19 @@ impl FileRange {
     pub fn whole(file: File) -> Result<Self> {
         let len = file.metadata().during("read")?.len();
         Ok(FileRange {
-            file: Arc::new(file),
+            file: Arc::new(Backing::File(file)),
             offset: 0,
             len,
         })
+    }
+
+    /// Range of all bytes of several files that are joined.
+    pub fn joined(joined: Box<dyn ReadAt>) -> Self {
+        FileRange {
+            offset: 0,
+            len: joined.length(),
+            file: Arc::new(Backing::Joined(joined)),
+        }
     }
 
     /// Returns a range within this one, cut at its end. `offset` counts from its start.
@@ -128,7 +138,7 @@ impl FileRange {
     }
 
     /// The file, and the offset of the range in it.
-    pub fn parts(&self) -> (&Arc<File>, u64) {
+    pub fn parts(&self) -> (&Arc<Backing>, u64) {
         (&self.file, self.offset)
     }
 

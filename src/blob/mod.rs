@@ -2,6 +2,7 @@
 //!
 //! In come files and digests, out go readers and writers. The meaning of the bytes is left to the modules above.
 
+mod backing;
 mod buffer;
 mod compression;
 mod concatenated;
@@ -31,6 +32,7 @@ mod window;
 mod write_behind;
 mod zstd_pool;
 
+pub use backing::{Backing, ReadAt};
 pub(crate) use buffer::read_buffered;
 pub use buffer::{CHUNK, each_chunk, read_full};
 pub use compression::Compression;

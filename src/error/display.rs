@@ -5,7 +5,7 @@ use std::io;
 
 use super::candidates::Candidates;
 use super::fault::Fault;
-use super::kinds::{NotAnImage, TarFault};
+use super::kinds::{NotAnImage, TarFault, VolumeFault};
 use crate::escape::{self, brief};
 
 /// Length in characters of a usage error or a list of dependencies, which may list alternatives.
@@ -60,6 +60,7 @@ impl Display for Fault {
                 let plural = if *found == 1 { "" } else { "s" };
                 write!(f, "not loaded: {found} error{plural} found")
             }
+            Fault::Volumes(why) => write!(f, "{why}"),
             Fault::NotAStore => {
                 f.write_str("not an image store: directory is neither empty nor an OCI layout")
             }
@@ -258,6 +259,39 @@ impl Display for TarFault {
             TarFault::DanglingExtension => f.write_str("extension header without an entry"),
             TarFault::ConflictingNames => f.write_str("conflicting names in extension headers"),
             TarFault::NotATar => f.write_str("not a tar header"),
+        }
+    }
+}
+
+impl Display for VolumeFault {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            VolumeFault::Missing { numbers, of } => {
+                let of = of.map_or_else(String::new, |of| format!(" of {of}"));
+                match numbers.as_slice() {
+                    [one] => write!(f, "volume {one}{of} is missing"),
+                    [first @ .., last] => {
+                        f.write_str("volumes ")?;
+                        for (number, at) in first.iter().take(20).zip(0..) {
+                            let comma = if at == 0 { "" } else { ", " };
+                            write!(f, "{comma}{number}")?;
+                        }
+                        let more = if first.len() > 20 { ", ..." } else { "" };
+                        write!(f, "{more} and {last}{of} are missing")
+                    }
+                    [] => f.write_str("volumes are missing"),
+                }
+            }
+            VolumeFault::Gap { name } => write!(f, "missing piece '{}'", brief(name)),
+            VolumeFault::Damaged { volume, ranges } => {
+                write!(f, "{}: damaged at {}", brief(volume), brief(ranges))
+            }
+            VolumeFault::Table { why } => write!(f, "invalid table of a volume: {why}"),
+            VolumeFault::Mixed { why } => problem(f, "volumes do not belong together", why),
+            VolumeFault::Unrepairable { damaged, intact } => write!(
+                f,
+                "not repairable: {damaged} columns are damaged or missing, {intact} columns of parity are intact"
+            ),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::candidates::Candidates;
-use super::kinds::{NotAnImage, TarFault};
+use super::kinds::{NotAnImage, TarFault, VolumeFault};
 
 /// Problem as facts that tests can compare. Sizes and offsets are in bytes.
 #[derive(Debug, Clone)]
@@ -266,6 +266,8 @@ pub enum Fault {
         /// The name in the store that is most likely meant.
         closest: Option<String>,
     },
+    /// A set of volumes that is not complete, damaged, or mixed with another.
+    Volumes(VolumeFault),
     /// A directory given as the local store that holds other files.
     NotAStore,
     /// A missing requirement of a program, library or script.

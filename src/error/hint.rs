@@ -67,6 +67,9 @@ impl Fault {
             Fault::List {
                 is_template: true, ..
             } => Some("helm template renders a chart to a list".into()),
+            Fault::Exists {
+                kind: "a set of volumes",
+            } => Some("--replace replaces it, --resume continues it".into()),
             Fault::Exists { kind: "a file" } => Some("--force replaces it".into()),
             Fault::NotAFile { kind: "a FIFO" } => {
                 typed.then(|| format!("use - and redirect, as in imgls - < {}", input()))

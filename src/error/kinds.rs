@@ -1,4 +1,4 @@
-//! Details of two faults: the kind of an input that is no image, the damage of a tar header.
+//! Details of three faults: the kind of an input that is no image, the damage of a tar header, that of a set of volumes.
 
 /// Kind of an input that is not an image archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,4 +69,46 @@ pub enum TarFault {
     ConflictingNames,
     /// The first block is not a tar header.
     NotATar,
+}
+
+/// Problem of a set of volumes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VolumeFault {
+    /// Volumes that are in none of the directories.
+    Missing {
+        /// Their numbers, ascending.
+        numbers: Vec<u64>,
+        /// Number of all volumes, if it is known.
+        of: Option<u64>,
+    },
+    /// A file of a set that was split by name only.
+    Gap {
+        /// Name of the missing file.
+        name: String,
+    },
+    /// Chunks that do not have their digests.
+    Damaged {
+        /// File name of the volume.
+        volume: String,
+        /// The damage as ranges: `MiB 17-18, 40`.
+        ranges: String,
+    },
+    /// An invalid table of a volume.
+    Table {
+        /// The problem and its line.
+        why: String,
+    },
+    /// Volumes that do not belong together.
+    Mixed {
+        /// The difference.
+        why: String,
+    },
+    /// Fewer intact columns than the archive has.
+    Unrepairable {
+        /// Number of damaged or missing columns.
+        damaged: u64,
+        /// Number of columns of parity that are intact there.
+        intact: u64,
+    },
 }

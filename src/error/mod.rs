@@ -15,5 +15,5 @@ mod make;
 pub use candidates::Candidates;
 pub use context::{At, During, Error, Result};
 pub use fault::Fault;
-pub use kinds::{NotAnImage, TarFault};
+pub use kinds::{NotAnImage, TarFault, VolumeFault};
 pub use make::{same_digest, same_size, within};

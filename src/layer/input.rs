@@ -1,11 +1,9 @@
 //! Inputs of tars: forward-only streams, and ranges of files.
 
-use std::fs::File;
 use std::io::{self, BufRead};
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use crate::blob::{Chunk, ReadAhead};
+use crate::blob::{Backing, Chunk, ReadAhead};
 
 /// A forward-only input that can skip bytes.
 pub trait TarInput {
@@ -210,7 +208,7 @@ impl<I: TarInput> TarInput for Recorder<I> {
 /// The file's own position is neither used nor changed. No bytes outside the range are read.
 #[derive(Debug)]
 pub struct FileInput {
-    file: Arc<File>,
+    file: Arc<Backing>,
     start: u64,
     length: u64,
     position: u64,
@@ -229,11 +227,11 @@ impl FileInput {
     pub const WINDOW: usize = 4096;
 
     /// Reads `length` bytes of `file` from offset `start`; fewer if the file is shorter.
-    pub fn new(file: Arc<File>, start: u64, length: u64) -> Self {
+    pub fn new(file: Arc<Backing>, start: u64, length: u64) -> Self {
         Self::with_window(file, start, length, Self::WINDOW)
     }
 
-    fn with_window(file: Arc<File>, start: u64, length: u64, window: usize) -> Self {
+    fn with_window(file: Arc<Backing>, start: u64, length: u64, window: usize) -> Self {
         FileInput {
             file,
             start,
@@ -329,7 +327,7 @@ mod tests {
         let mut file = tempfile::tempfile().expect("a temporary file");
         file.write_all(&bytes).expect("written");
         let part = &bytes[100..19_000];
-        let mut input = FileInput::new(Arc::new(file), 100, part.len() as u64);
+        let mut input = FileInput::new(Arc::new(Backing::File(file)), 100, part.len() as u64);
         let mut stream = StreamInput::new(BufReader::with_capacity(7, part));
         let mut at = 0;
         for step in [0, 1, 512, 511, 4096, 3, 5000, 512, 4095, 9000, 10] {
@@ -353,7 +351,7 @@ mod tests {
     fn a_range_past_the_end_of_the_file_ends_there() {
         let mut file = tempfile::tempfile().expect("a temporary file");
         file.write_all(&[1; 600]).expect("written");
-        let mut input = FileInput::new(Arc::new(file), 100, u64::MAX);
+        let mut input = FileInput::new(Arc::new(Backing::File(file)), 100, u64::MAX);
         let mut buf = [0; 512];
         assert_eq!(input.read_full(&mut buf).expect("read"), 500);
         assert_eq!(input.read_full(&mut buf).expect("read"), 0);

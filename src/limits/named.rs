@@ -25,7 +25,7 @@ enum Field<'a> {
 }
 
 /// All limits that users can change.
-pub const NAMED: [Named; 28] = [
+pub const NAMED: [Named; 29] = [
     Named {
         name: "ratio",
         what: &[
@@ -232,6 +232,14 @@ pub const NAMED: [Named; 28] = [
         most: 1 << 31,
         meaning: "repositories of a directory of repositories",
         field: |limits| Field::Number(&mut limits.repositories),
+    },
+    Named {
+        name: "volumes",
+        what: &["volumes"],
+        default: "10000",
+        most: 1 << 20,
+        meaning: "volumes of a set, or pieces of a file that was split",
+        field: |limits| Field::Number(&mut limits.volumes),
     },
     Named {
         name: "list-size",

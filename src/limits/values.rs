@@ -151,6 +151,8 @@ pub struct Limits {
     pub links: u64,
     /// Repositories of a tree.
     pub repositories: u64,
+    /// Volumes of a set.
+    pub volumes: u64,
     /// Bytes of a list of images.
     pub list: u64,
     /// Aliases of a list of images.
@@ -183,6 +185,7 @@ impl Default for Limits {
             hops: 8,
             links: 2_000_000,
             repositories: 100_000,
+            volumes: 10_000,
             list: 64 << 20,
             aliases: 1000,
             receipt_lines: 5_000_000,

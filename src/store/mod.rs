@@ -27,6 +27,7 @@ mod remove;
 mod tests;
 mod trees;
 mod upkeep;
+mod volumes;
 
 pub use add::Added;
 pub use collect::Freed;

@@ -204,6 +204,7 @@ fn code(fault: &Fault) -> &'static str {
         Fault::Ambiguous { .. } => "ambiguous",
         Fault::BadLink { .. } => "bad-link",
         Fault::NotAFile { .. } => "not-a-file",
+        Fault::Volumes(_) => "volumes",
         _ => "damaged",
     }
 }

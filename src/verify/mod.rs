@@ -23,6 +23,7 @@ mod tasks;
 mod texts;
 mod toc;
 mod tree;
+mod volumes;
 
 pub use finding::{Finding, Severity};
 pub use loading::glance;
@@ -30,3 +31,4 @@ pub(crate) use references::path;
 pub(crate) use report::key;
 pub use report::{ReadBlob, TRACE, VerifyReport};
 pub use run::{verify, workload};
+pub use volumes::{CheckedVolume, VolumeState, check_volumes, repair_volume};

@@ -7,8 +7,10 @@ use std::path::Path;
 use super::bundle::Bundle;
 use super::legacy;
 use super::manifest::{OCI_LAYOUT, index, manifest, repositories};
+use super::output::{BlobOut, Source};
 use super::registry;
 use super::tar_out::{self, Body, Member};
+use super::volumes::existing;
 use crate::blob::{CHUNK, Meter, NewFile, parent_directory, sync_directory};
 use crate::error::{At, During, Error, Result};
 
@@ -86,6 +88,7 @@ pub fn to_path(bundle: &Bundle, format: Format, path: &Path, meter: &Meter) -> R
     let file = NewFile::beside(path, 0o600)?;
     to_file(bundle, format, file.file(), meter)?;
     file.replace(name)?;
+    existing::remove_stale(path)?;
     sync_directory(parent_directory(path))
 }
 
@@ -113,7 +116,7 @@ pub fn size(bundle: &Bundle) -> u64 {
 }
 
 /// Documents first, so that readers of a stream know its content early; then layers in the order of the images.
-fn members(bundle: &Bundle, format: Format) -> Result<Vec<Member<'_>>> {
+pub(super) fn members(bundle: &Bundle, format: Format) -> Result<Vec<Member<'_>>> {
     if format == Format::DockerLegacy {
         return legacy::members(bundle);
     }
@@ -159,7 +162,10 @@ fn members(bundle: &Bundle, format: Format) -> Result<Vec<Member<'_>>> {
             .into_iter()
             .map(|algorithm| directory(format!("blobs/{algorithm}"))),
     );
-    members.extend(bundle.blobs().iter().map(|blob| Member {
+    let is_document = |blob: &&BlobOut| matches!(blob.source, Source::Document(_));
+    let (documents, layers): (Vec<&BlobOut>, Vec<&BlobOut>) =
+        bundle.blobs().iter().partition(is_document);
+    members.extend(documents.into_iter().chain(layers).map(|blob| Member {
         name: blob.digest.blob_path(),
         body: Body::Blob(blob),
     }));

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::sync::Arc;
 
 use rustix::fs::ioctl_ficlone;
 
@@ -36,7 +35,7 @@ pub(super) fn to_file(
 /// As [`to_file`].
 pub(super) fn to_new_file(blob: &BlobOut, file: &NewFile, meter: &Meter) -> Result<()> {
     let shared = match whole_file(blob)? {
-        Some(source) => ioctl_ficlone(file.file(), &*source).is_ok(),
+        Some(source) => ioctl_ficlone(file.file(), &source).is_ok(),
         None => false,
     };
     if !shared {
@@ -55,18 +54,23 @@ pub(super) fn to_new_file(blob: &BlobOut, file: &NewFile, meter: &Meter) -> Resu
 ///
 /// # Errors
 /// `Io`.
-pub(super) fn whole_file(blob: &BlobOut) -> Result<Option<Arc<File>>> {
+pub(super) fn whole_file(blob: &BlobOut) -> Result<Option<File>> {
     let range = match &blob.source {
         Source::Stored(content @ (Content::Range(_) | Content::File(_))) => {
             content.range().at(|| blob.digest.blob_path())?
         }
         _ => None,
     };
-    let Some((file, start)) = range.as_ref().map(FileRange::parts) else {
+    let Some((backing, start)) = range.as_ref().map(FileRange::parts) else {
         return Ok(None);
     };
-    let len = file.metadata().during("read")?.len();
-    Ok((start == 0 && len == blob.size).then(|| Arc::clone(file)))
+    let Some(file) = backing.file().filter(|_| start == 0) else {
+        return Ok(None);
+    };
+    match file.metadata().during("read")?.len() == blob.size {
+        true => file.try_clone().during("read").map(Some),
+        false => Ok(None),
+    }
 }
 
 /// Compares a blob with its digest and size without writing it, for outputs that have it already. A blob that was

@@ -31,6 +31,7 @@ mod stored;
 mod supply;
 mod tar_out;
 mod ustar;
+pub mod volumes;
 
 pub use archive::Format;
 pub use bundle::Bundle;

@@ -69,28 +69,40 @@ pub(crate) fn too_large() -> Error {
     )
 }
 
-/// Writes the tar into an empty file: space is reserved for all members, then blobs are copied on all cores.
-pub(super) fn to_file(members: &[Member<'_>], file: &File, meter: &Meter) -> Result<()> {
+/// Returns the offset in bytes of each member, and the length of the tar.
+///
+/// # Errors
+/// `Limit` if it is larger than a file can be.
+pub(super) fn places(members: &[Member<'_>]) -> Result<(Vec<u64>, u64)> {
     let mut offset = 0u64;
-    let mut blobs = Vec::new();
+    let mut places = Vec::with_capacity(members.len());
     for member in members {
-        let mut bytes = member.header();
-        if let Body::Document(document) = &member.body {
-            bytes.extend_from_slice(document);
-        }
-        file.write_all_at(&bytes, offset).during("write")?;
-        let start = offset + bytes.len() as u64;
-        let mut end = start;
-        if let Body::Blob(blob) = &member.body {
-            blobs.push((*blob, start));
-            end = end.checked_add(blob.size).ok_or_else(too_large)?;
-        }
+        places.push(offset);
+        let end = offset + member.header().len() as u64;
+        let end = end.checked_add(member.size()).ok_or_else(too_large)?;
         offset = end.checked_next_multiple_of(BLOCK).ok_or_else(too_large)?;
     }
     let end = offset
         .checked_add(2 * BLOCK)
         .filter(|&end| i64::try_from(end).is_ok())
         .ok_or_else(too_large)?;
+    Ok((places, end))
+}
+
+/// Writes the tar into an empty file: space is reserved for all members, then blobs are copied on all cores.
+pub(super) fn to_file(members: &[Member<'_>], file: &File, meter: &Meter) -> Result<()> {
+    let (places, end) = places(members)?;
+    let mut blobs = Vec::new();
+    for (member, place) in members.iter().zip(places) {
+        let mut bytes = member.header();
+        if let Body::Document(document) = &member.body {
+            bytes.extend_from_slice(document);
+        }
+        file.write_all_at(&bytes, place).during("write")?;
+        if let Body::Blob(blob) = &member.body {
+            blobs.push((*blob, place + bytes.len() as u64));
+        }
+    }
     file.set_len(end).during("write")?;
     blobs.sort_by_key(|(blob, start)| (std::cmp::Reverse(blob.size), *start));
     let turns = SerialWriter::new(file);

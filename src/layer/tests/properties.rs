@@ -30,7 +30,7 @@ proptest! {
         let tar = builder.into_inner().expect("written");
         let mut file = tempfile::tempfile().expect("a temporary file");
         std::io::Write::write_all(&mut file, &tar).expect("written");
-        let mut from_file = Walker::new(FileInput::new(Arc::new(file), 0, tar.len() as u64));
+        let mut from_file = Walker::new(FileInput::new(Arc::new(crate::blob::Backing::File(file)), 0, tar.len() as u64));
         let (entries, anomalies) = walk(&tar).expect("readable");
         prop_assert!(anomalies.is_empty());
         prop_assert_eq!(entries.len(), files.len());

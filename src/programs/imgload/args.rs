@@ -16,6 +16,11 @@ pub struct Args {
     /// Archive, as in docker load; repeatable
     #[arg(short, long, value_name = "FILE")]
     pub input: Vec<ImageArg>,
+    /// Load sets of volumes from directories, each of which may have some
+    ///
+    /// Volumes are kept in the store until all of their set were seen. See VOLUMES.
+    #[arg(long, requires = "archives", conflicts_with = "input")]
+    pub volumes: bool,
     /// Suppress progress
     #[arg(short, long)]
     pub quiet: bool,

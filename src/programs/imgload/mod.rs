@@ -6,6 +6,7 @@ mod check;
 mod complete;
 mod load;
 mod output;
+mod volumes;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -55,6 +56,20 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             are_several,
         };
         let mut incomplete: Vec<Opened> = Vec::new();
+        if args.volumes {
+            let mut load_images =
+                |opened: Opened, io: &mut Io| match loading.load(&opened, &mut wanted, io)? {
+                    Some(loaded) => loading.print(&loaded, io).map(|()| true),
+                    None => {
+                        incomplete.push(opened);
+                        Ok(false)
+                    }
+                };
+            if !volumes::load(args, &store, limits(args), io, &mut load_images)? {
+                loading.verdict = Verdict::No;
+            }
+            inputs.clear();
+        }
         for input in &inputs {
             let meter = Meter::default();
             let opening = io.progress(input.text(), None, &meter, args.quiet);
@@ -130,18 +145,24 @@ impl Loading<'_> {
         match loaded {
             Ok((None, opened)) => return Ok(Some(opened)),
             Ok((Some(loaded), _)) => {
-                for image in &loaded {
-                    if image.kept {
-                        self.verdict = Verdict::No;
-                    }
-                    output::print(image, self.args.reporting.is_json(), io)?;
-                }
+                self.print(&loaded, io)?;
             }
             // The other archives are loaded nevertheless.
             Err(error) if self.are_several && !error.is_broken_pipe() => io.fail(&error),
             Err(error) => return Err(error),
         }
         Ok(None)
+    }
+
+    /// Prints loaded images.
+    fn print(&mut self, loaded: &[Loaded], io: &mut Io) -> Result<()> {
+        for image in loaded {
+            if image.kept {
+                self.verdict = Verdict::No;
+            }
+            output::print(image, self.args.reporting.is_json(), io)?;
+        }
+        Ok(())
     }
 
     /// Loads the images of one archive; `None` if blobs are missing that it omits.

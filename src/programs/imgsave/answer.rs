@@ -39,6 +39,6 @@ pub(super) fn write(
     let meter = Meter::default();
     let total = archive::size(&answer);
     let _progress = io.progress(&target.label(), Some(total), &meter, args.quiet);
-    target.write(&answer, io, &meter)?;
+    target.write(&answer, &args.split, io, &meter)?;
     Ok(Verdict::Yes)
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::split::SplitArgs;
 use crate::cli::{ByList, Common, ImageArg, Packing, TreeNames, label_arg, rename_arg};
 use crate::error::{Error, Result};
 
@@ -22,6 +23,8 @@ pub struct Args {
     pub format: Option<FormatArg>,
     #[command(flatten)]
     pub since: SinceArgs,
+    #[command(flatten)]
+    pub split: SplitArgs,
     #[command(flatten)]
     pub packing: Packing,
     /// Save the only image under this name

@@ -4,6 +4,7 @@ mod answer;
 mod args;
 mod output;
 mod since;
+mod split;
 mod target;
 
 use std::path::PathBuf;
@@ -36,6 +37,7 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         let json = ("--json", json);
         no_effect("without -o FILE: standard output has the archive", &[json])?;
         let name = args.tag.as_deref().map(ListedName::new).transpose()?;
+        split::check(&args.split, args.output.as_deref(), target.is_archive())?;
         target.check()?;
         for image in &args.images {
             cli::reject_same_file(target.path(), image.path().as_deref())?;
@@ -166,7 +168,7 @@ fn write(
         let total = archive::size(&bundle);
         io.progress("recompressing", Some(total), &meter, args.quiet)
     });
-    let in_place = target.is_rewritable() && !since.plans();
+    let in_place = target.is_rewritable() && !since.plans() && args.split.split.is_none();
     let mut plan = None;
     let written = bundle.recoded(recode, in_place, &temp_dir(target), &meter, |bundle| {
         recoding = None;
@@ -185,7 +187,7 @@ fn write(
         let meter = Meter::default();
         let total = archive::size(bundle);
         let _progress = io.progress(&target.label(), Some(total), &meter, args.quiet);
-        target.write(bundle, io, &meter)
+        target.write(bundle, &args.split, io, &meter)
     });
     Ok((written?, plan))
 }
@@ -193,7 +195,7 @@ fn write(
 /// Adds the archive as context to an error that is not about the output, if there is one archive only.
 fn of_input(error: Error, opened: &[Opened]) -> Error {
     match (opened, error.fault()) {
-        (_, Fault::Io { .. }) => error,
+        (_, Fault::Io { .. } | Fault::Exists { .. } | Fault::Usage(_)) => error,
         ([only], _) => error.at(only.archive.place.clone()),
         _ => error,
     }

@@ -4,9 +4,11 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use super::args::FormatArg;
+use super::split::SplitArgs;
 use crate::blob::Meter;
 use crate::cli::{self, Io};
 use crate::error::{At, Error, Fault, Result};
+use crate::write::volumes::{self, Written};
 use crate::write::{Bundle, Format, Holds, archive, layout};
 
 /// Output and its format.
@@ -85,7 +87,13 @@ impl<'a> Target<'a> {
     ///
     /// # Errors
     /// As [`archive::to_path`] and [`layout::layout`].
-    pub(super) fn write(&self, bundle: &Bundle, io: &mut Io, meter: &Meter) -> Result<()> {
+    pub(super) fn write(
+        &self,
+        bundle: &Bundle,
+        split: &SplitArgs,
+        io: &mut Io,
+        meter: &Meter,
+    ) -> Result<()> {
         let format = match self.format {
             FormatArg::DockerLegacy => Format::DockerLegacy,
             FormatArg::Oci => Format::Oci,
@@ -99,10 +107,26 @@ impl<'a> Target<'a> {
             FormatArg::Dir => return layout::dir(bundle, path, meter),
             _ => {}
         }
-        archive::to_path(bundle, format, path, meter).map_err(|error| match error.fault() {
+        let written = match split.options() {
+            None => archive::to_path(bundle, format, path, meter),
+            Some(options) => {
+                let mut after = |volume: &Written<'_>| split.after(volume);
+                volumes::to_volumes(bundle, format, path, &options, meter, &mut after)
+            }
+        };
+        let written = written.and_then(|()| match split.parity.filter(|_| split.split.is_none()) {
+            Some(amount) => volumes::add_parity(path, amount, meter),
+            None => Ok(()),
+        });
+        written.map_err(|error| match error.fault() {
             Fault::Io { .. } => error.at(path.to_string_lossy()),
             _ => error,
         })
+    }
+
+    /// Tests if the output is an archive, on standard output or in files.
+    pub(super) fn is_archive(&self) -> bool {
+        !self.is_directory()
     }
 
     fn is_directory(&self) -> bool {

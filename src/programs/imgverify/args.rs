@@ -42,6 +42,14 @@ pub struct Args {
     pub receipt: Option<PathBuf>,
     #[command(flatten)]
     pub form: ReceiptForm,
+    /// Check the volumes of each IMAGE, a file of a set or directories
+    ///
+    /// Each chunk of each volume is compared with its digest. See VOLUMES.
+    #[arg(long, requires = "images", conflicts_with_all = ["custody", "check_custody"])]
+    pub volumes: bool,
+    /// Write damaged and missing volumes again from the parity
+    #[arg(long, requires = "images", conflicts_with_all = ["custody", "check_custody"])]
+    pub repair: bool,
     #[command(flatten)]
     _coloring: Coloring,
     #[command(flatten)]
@@ -59,6 +67,9 @@ impl Args {
             no_effect("with --custody -, which has standard output", &[json])?;
         }
         let platform = ("--platform", self.common.platform.is_some());
+        if self.volumes || self.repair {
+            no_effect("on volumes, which are whole files", &[platform])?;
+        }
         match self.custody.is_some() || self.check_custody.is_some() {
             true => no_effect("on a record, which is of a whole input", &[platform]),
             false => Ok(()),

@@ -6,6 +6,7 @@ mod output;
 mod receipt;
 mod record;
 mod verify;
+mod volumes;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -30,6 +31,9 @@ const PAGE: Page = Page {
 pub fn main(call: cli::Call<'_>) -> ExitCode {
     cli::run(call, &PAGE, |args: &Args, io| {
         args.check()?;
+        if args.volumes || args.repair {
+            return volumes::check(args, io);
+        }
         if let Some(record) = &args.check_custody {
             return check_custody(args, record, io);
         }

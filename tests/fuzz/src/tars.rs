@@ -94,7 +94,11 @@ fn walked(tar: &[u8]) {
     );
     let mut file = tempfile::tempfile().expect("a file");
     file.write_all(tar).expect("a file");
-    let input = FileInput::new(Arc::new(file), 0, tar.len() as u64);
+    let input = FileInput::new(
+        Arc::new(imgkit::blob::Backing::File(file)),
+        0,
+        tar.len() as u64,
+    );
     assert_eq!(whole, told(input), "a file");
     // The last step of a walk is the summary's; it must be able to make all of it.
     let mut walker = Walker::new(StreamInput::new(tar)).max_entries(20_000);

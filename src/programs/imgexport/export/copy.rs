@@ -1,7 +1,6 @@
 //! Copying of contents between files.
 
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use rustix::io::Errno;
 
@@ -23,11 +22,9 @@ pub(super) fn read(range: &FileRange, batch: &mut Vec<u8>) -> Result<()> {
     let buf = batch.get_mut(start..).unwrap_or_default();
     file.read_exact_at(buf, offset)
         .map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => Error::truncated(
-                "the file",
-                offset + range.len(),
-                file.metadata().map_or(0, |metadata| metadata.len()),
-            ),
+            io::ErrorKind::UnexpectedEof => {
+                Error::truncated("the file", offset + range.len(), file.length())
+            }
             _ => Error::io("read", error),
         })
 }
@@ -41,15 +38,15 @@ pub(super) fn copy(range: &FileRange, to: &SerialWriter<'_>, at: u64, meter: &Me
     let mut done = 0;
     // With different offsets in a page the kernel copies each page in two pieces, which is slower than a buffer, and no
     // file system can share pages.
-    let alike = offset % PAGE == at % PAGE;
-    while alike && done < range.len() {
+    let alike = file.file().filter(|_| offset % PAGE == at % PAGE);
+    while let Some(file) = alike.filter(|_| done < range.len()) {
         let (mut from, mut into) = (offset + done, at + done);
         let wanted = usize::try_from(range.len() - done)
             .unwrap_or(usize::MAX)
             .min(8 << 20);
         let copied = to.exclusive(
             into,
-            |to| rustix::fs::copy_file_range(&**file, Some(&mut from), to, Some(&mut into), wanted),
+            |to| rustix::fs::copy_file_range(file, Some(&mut from), to, Some(&mut into), wanted),
             |&copied| copied as u64,
         );
         match copied {

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use super::layer_facts::{self, Extent, Walk};
 use crate::archive::Layer;
-use crate::blob::{CHUNK, Meter};
+use crate::blob::{Backing, CHUNK, Meter};
 use crate::error::{During, Error, Fault, Result};
 use crate::layer::{Entry, EntryKind, FileInput, Limits, TarInput, Walker, Whiteout};
 
@@ -46,7 +46,7 @@ pub fn write_tar(layer: &Layer, path: &Path, limits: &Limits, meter: &Meter) -> 
             .during("write")
     })?;
     let size = file.metadata().map_err(write)?.len();
-    let file = Arc::new(file);
+    let file = Arc::new(Backing::File(file));
     let mut walker = Walker::new(FileInput::new(Arc::clone(&file), 0, size)).within(limits);
     let mut kept: Vec<(u64, u64)> = Vec::new();
     let (mut start, mut dropped) = (0, false);

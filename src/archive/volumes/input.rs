@@ -1,0 +1,216 @@
+//! A set as an input that is read by position.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::joined::{Extent, Joined, Piece};
+use super::names::{Member, MemberName};
+use super::parity::Parity;
+use super::pieces::Pieces;
+use super::repaired::Repaired;
+use super::set::{Volume, VolumeSet, base_name, set_of, sets_in};
+use crate::blob::{FileRange, open_regular};
+use crate::error::{At, Error, Result};
+
+/// Volumes in a row that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// Offset in bytes of the first member that begins in it.
+    pub start: u64,
+    /// Offset in bytes after the last volume.
+    pub end: u64,
+}
+
+/// A set that can be read.
+#[derive(Debug)]
+pub struct SetInput {
+    /// All bytes.
+    pub range: FileRange,
+    /// What is there: one run if nothing is missing, or parity can make it again.
+    pub runs: Vec<Run>,
+    /// Error that names the missing volumes, if they cannot be made again.
+    pub missing: Option<Error>,
+}
+
+/// Several files that a path stands for.
+pub(in crate::archive) enum Source {
+    Set(SetInput),
+    Pieces(Pieces),
+}
+
+impl VolumeSet {
+    /// Opens the volumes that are there.
+    ///
+    /// # Errors
+    /// `Io`; `Volumes` for parity that does not fit.
+    pub fn input(&self) -> Result<SetInput> {
+        let joined = self.joined()?;
+        let is_repairable = joined
+            .parity
+            .as_ref()
+            .is_some_and(|parity| self.can_repair(parity));
+        let missing = self.missing_error();
+        if missing.is_none() || is_repairable {
+            let range = FileRange::joined(Box::new(joined));
+            let end = range.len();
+            return Ok(SetInput {
+                runs: vec![Run { start: 0, end }],
+                missing: None,
+                range,
+            });
+        }
+        Ok(SetInput {
+            runs: self.runs(),
+            missing,
+            range: FileRange::joined(Box::new(joined)),
+        })
+    }
+
+    /// Joins the volumes that are there, with their digests and the parity.
+    ///
+    /// # Errors
+    /// As [`VolumeSet::input`].
+    pub fn joined(&self) -> Result<Repaired> {
+        let open = |volumes: &mut dyn Iterator<Item = &Volume>| -> Result<Vec<Piece>> {
+            let present = volumes.filter(|volume| volume.is_present());
+            let mut pieces: Vec<Piece> = present.map(piece).collect::<Result<_>>()?;
+            pieces.sort_by_key(Piece::offset);
+            Ok(pieces)
+        };
+        let mut joined = Joined::new(open(&mut self.volumes.values())?, self.length());
+        joined.missing = self.missing_error();
+        let mut parity = None;
+        let columns = self.parity.values().find_map(|volume| volume.table.parity);
+        if let Some(columns) = columns {
+            let pieces = open(&mut self.parity.values())?;
+            parity = Some(Parity::new(columns, pieces)?);
+        }
+        Ok(Repaired {
+            data: joined,
+            parity,
+        })
+    }
+
+    /// Tests if the parity volumes that are there have as many columns as the missing volumes.
+    fn can_repair(&self, parity: &Parity) -> bool {
+        let columns = parity.columns();
+        let mut missing = vec![(0, self.length())];
+        for volume in self.volumes.values().filter(|volume| volume.is_present()) {
+            let (start, end) = (volume.table.offset, volume.table.offset + volume.table.size);
+            if let Some(last) = missing.pop() {
+                missing.push((last.0, start.max(last.0)));
+                missing.push((end, last.1.max(end)));
+            }
+        }
+        let missing = missing.into_iter().filter(|(start, end)| start < end);
+        let columns_of =
+            |(start, end): (u64, u64)| (end - 1) / columns.length - start / columns.length + 1;
+        let missing: u64 = missing.map(columns_of).sum();
+        let present = self.parity.values().filter(|volume| volume.is_present());
+        let present: u64 = present
+            .map(|volume| volume.table.size / columns.length)
+            .sum();
+        missing <= present
+    }
+
+    /// Returns the volumes that are there in rows, each from the first member that begins in it.
+    fn runs(&self) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
+        let mut last_end = None;
+        for volume in self.volumes.values().filter(|volume| volume.is_present()) {
+            let table = &volume.table;
+            let end = table.offset + table.size;
+            match runs.last_mut() {
+                Some(run) if last_end == Some(table.offset) => run.end = end,
+                _ => {
+                    if let Some(first) = table.first_member {
+                        let start = table.offset + first;
+                        runs.push(Run { start, end });
+                    }
+                }
+            }
+            if runs.last().is_some_and(|run| run.end == end) {
+                last_end = Some(end);
+            }
+        }
+        runs
+    }
+}
+
+/// Opens a volume that is there.
+fn piece(volume: &Volume) -> Result<Piece> {
+    let table = &volume.table;
+    let place = || volume.path.to_string_lossy().into_owned();
+    let file = open_regular(&volume.path, true).at(place)?;
+    let found = volume.length.unwrap_or_default();
+    let extent = Extent {
+        at: 0,
+        length: found.min(table.size),
+        file: Arc::new(file),
+        offset: 0,
+    };
+    let name = table.name.clone();
+    let digests = (table.chunk, table.chunks.clone());
+    Ok(Piece::new(
+        vec![extent],
+        table.offset,
+        table.size,
+        name,
+        digests,
+    ))
+}
+
+/// Returns the several files that a path stands for; `None` for a file that stands alone.
+///
+/// # Errors
+/// As [`set_of`], [`VolumeSet::input`] and [`Pieces::of`].
+pub(in crate::archive) fn source_of(path: &Path, most: u64) -> Result<Option<Source>> {
+    if let Some(set) = set_of(path, most)? {
+        return set.input().map(|input| Some(Source::Set(input)));
+    }
+    Ok(Pieces::of(path, most)?.map(Source::Pieces))
+}
+
+/// Returns the volume that the only set of a directory is named by; `None` if other files are in it too.
+pub(in crate::archive) fn only_set_in(directory: &Path, most: u64) -> Option<PathBuf> {
+    let mut sets = sets_in(&[directory.to_owned()], most).ok()?.into_iter();
+    let ((base, _), volumes) = sets.next()?;
+    if sets.next().is_some() {
+        return None;
+    }
+    for entry in std::fs::read_dir(directory).ok()? {
+        let name = entry.ok()?.file_name();
+        let name = name.to_str()?;
+        let name = name.strip_suffix(".sha256").unwrap_or(name);
+        if base_name(name) != base {
+            return None;
+        }
+    }
+    let data = volumes
+        .iter()
+        .filter(|volume| volume.table.parity.is_none());
+    let first = data.min_by_key(|volume| volume.table.number)?;
+    Some(first.path.clone())
+}
+
+/// Tests if a file of a directory belongs to a set that another file of it names: all but the first piece that is there.
+pub(in crate::archive) fn is_follower(path: &Path, most: u64) -> bool {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        return false;
+    };
+    let Some(name) = MemberName::parse(name) else {
+        return false;
+    };
+    match set_of(path, most) {
+        Ok(Some(set)) => {
+            let present = set.volumes.values().find(|volume| volume.is_present());
+            present.is_some_and(|first| first.path.file_name() != path.file_name())
+        }
+        Ok(None) => match name.kind {
+            Member::Parity => false,
+            _ => matches!(Pieces::of(path, most), Ok(Some(pieces))
+                if pieces.paths.first().is_some_and(|first| first.file_name() != path.file_name())),
+        },
+        Err(_) => false,
+    }
+}

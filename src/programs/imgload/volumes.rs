@@ -1,0 +1,100 @@
+//! Sets of volumes: loaded when they are complete, kept until then.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::args::Args;
+use crate::archive::Open;
+use crate::archive::volumes::{Volume, VolumeSet, set_of, sets_in};
+use crate::blob::Meter;
+use crate::cli::{Io, Opened};
+use crate::error::{At, Error, Result};
+use crate::limits::Limits;
+use crate::store::Store;
+
+/// Loads the images of a complete set; false if blobs are missing that it omits.
+pub(super) type LoadImages<'a> = dyn FnMut(Opened, &mut Io) -> Result<bool> + 'a;
+
+/// Loads the sets of the directories that are complete, with the volumes that were kept before, and keeps the volumes of
+/// the others. Returns false if volumes are missing.
+///
+/// # Errors
+/// `Usage` for an argument that is neither a directory nor a volume; those of loading; `Io`.
+pub(super) fn load(
+    args: &Args,
+    store: &Store,
+    limits: Limits,
+    io: &mut Io,
+    load_images: &mut LoadImages<'_>,
+) -> Result<bool> {
+    let most = limits.volumes;
+    let mut is_complete = true;
+    for ((base, id), found) in sets_in(&directories(args, most)?, most)? {
+        let place = || base.clone();
+        let kept = store.volumes_of(&id);
+        let mut volumes = Vec::new();
+        if kept.is_dir() {
+            volumes = sets_in(&[kept], most)?.into_values().flatten().collect();
+        }
+        let present = found.iter().filter(|volume| volume.is_present()).cloned();
+        let present: Vec<Volume> = present.collect();
+        volumes.extend(found);
+        let set = VolumeSet::of(volumes, most).at(place)?;
+        let input = set.input().at(place)?;
+        if let Some(missing) = input.missing {
+            for volume in &present {
+                if let Err(error) = keep(args, store, volume, io) {
+                    io.note(&error.to_string());
+                }
+            }
+            // A damaged volume was not kept, so it is missing for the next run as well.
+            io.note(&missing.at(base).to_string());
+            is_complete = false;
+            continue;
+        }
+        let open = Open {
+            limits,
+            ..Open::with(
+                &args.common,
+                &Meter::default(),
+                Some(store.blob_directory()?),
+            )
+        };
+        let opened = Opened::whole(open.volumes(&base, &set)?);
+        if load_images(opened, io)? {
+            store.drop_volumes(&id)?;
+        }
+    }
+    Ok(is_complete)
+}
+
+fn keep(args: &Args, store: &Store, volume: &Volume, io: &Io) -> Result<()> {
+    let meter = Meter::default();
+    let name = volume.path.to_string_lossy();
+    let _progress = io.progress(&name, Some(volume.table.size), &meter, args.quiet);
+    store.keep_volume(volume)
+}
+
+/// Returns the directories that the arguments name, with those of single volumes.
+fn directories(args: &Args, most: u64) -> Result<Vec<PathBuf>> {
+    let mut directories = BTreeSet::new();
+    for input in &args.archives {
+        let refused = || {
+            let why = format!(
+                "--volumes: expected a directory or a volume, found '{}'",
+                input.text()
+            );
+            Error::usage(why)
+        };
+        let path = input.whole_path().ok_or_else(refused)?;
+        if path.is_dir() {
+            directories.insert(path);
+            continue;
+        }
+        let set = set_of(&path, most).at(|| path.to_string_lossy().into_owned())?;
+        set.ok_or_else(refused)?;
+        let parent = path.parent().map(std::path::Path::to_path_buf);
+        directories.insert(parent.unwrap_or_default());
+    }
+    Ok(directories.into_iter().collect())
+}

@@ -43,6 +43,19 @@ impl Store {
         name: &str,
         digests: impl IntoIterator<Item = &'a Digest>,
     ) -> Result<()> {
+        let lines = digests.into_iter().map(Digest::to_string);
+        self.note_below_ingest(name, lines)
+    }
+
+    /// Writes a file of lines below `ingest/`.
+    ///
+    /// # Errors
+    /// As [`Store::protect`].
+    pub(super) fn note_below_ingest(
+        &self,
+        name: &str,
+        lines: impl Iterator<Item = String>,
+    ) -> Result<()> {
         let directory = self.path.join(INGEST);
         let place = || directory.to_string_lossy().into_owned();
         make_directory(&self.path, INGEST)
@@ -52,8 +65,7 @@ impl Store {
         if !std::fs::symlink_metadata(&directory).is_ok_and(|found| found.is_dir()) {
             return Err(Error::not_a_file("no directory").at(place()));
         }
-        let lines = digests.into_iter().map(|digest| format!("{digest}\n"));
-        let text: String = lines.collect();
+        let text: String = lines.map(|line| line + "\n").collect();
         layout::put(&directory, name, text.as_bytes()).at(place)?;
         sync_directory(&directory).at(place)
     }

@@ -7,13 +7,22 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::local::Store;
+use super::lock::INGEST;
 use crate::archive::volumes::{Volume, VolumeTable, chunk_digest, ranges};
 use crate::blob::{FileRange, NewFile, make_directory, open_regular, read_full, sync_directory};
 use crate::error::{At, During, Error, Fault, Result, VolumeFault};
+use crate::spec::Digest;
 use crate::write::volumes::write_table;
 
-/// Directory of incomplete sets.
-const INGEST: &str = "ingest";
+/// End of the name of the file with the images of a set that was loaded. Its lines protect nothing, and it is removed
+/// like the files that do, see [`super::ingest`].
+const LOADED: &str = ".loaded";
+
+/// Beginning of its lines.
+const LINE: &str = "loaded ";
+
+/// Maximum length in bytes of such a file.
+const MAX_LOADED: u64 = 1 << 30;
 
 impl Store {
     /// Returns the directory for the volumes of a set, which may be missing.
@@ -60,11 +69,31 @@ impl Store {
         sync_directory(&directory).at(place)
     }
 
-    /// Removes the volumes of a set that was loaded.
+    /// Returns the digests of the manifests and indexes of a set that was loaded; none if it was not, or 30 days ago.
+    ///
+    /// # Errors
+    /// `Io`; `NotAFile`.
+    pub fn loaded_from(&self, set: &str) -> Result<Vec<Digest>> {
+        let path = self.path.join(INGEST).join(format!("{set}{LOADED}"));
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let read = || FileRange::whole(open_regular(&path, false)?)?.bytes(MAX_LOADED);
+        let bytes = read().at(|| path.to_string_lossy().into_owned())?;
+        let text = String::from_utf8_lossy(&bytes);
+        let digests = text.lines().filter_map(|line| line.strip_prefix(LINE));
+        Ok(digests
+            .filter_map(|digest| Digest::parse(digest).ok())
+            .collect())
+    }
+
+    /// Removes the volumes of a set that was loaded, and remembers the digests of its manifests and indexes.
     ///
     /// # Errors
     /// `Io`.
-    pub fn drop_volumes(&self, set: &str) -> Result<()> {
+    pub fn finish_volumes(&self, set: &str, images: &[Digest]) -> Result<()> {
+        let lines = images.iter().map(|digest| format!("{LINE}{digest}"));
+        self.note_below_ingest(&format!("{set}{LOADED}"), lines)?;
         let directory = self.volumes_of(set);
         match std::fs::remove_dir_all(&directory) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use super::joined::{Extent, Joined, Piece};
 use super::names::{Member, MemberName};
 use super::parity::Parity;
@@ -11,6 +13,9 @@ use super::repaired::Repaired;
 use super::set::{Volume, VolumeSet, base_name, set_of, sets_in};
 use crate::blob::{FileRange, open_regular};
 use crate::error::{At, Error, Result};
+
+/// Files that are open beside the volumes, at most.
+const OTHER_FILES: u64 = 256;
 
 /// Volumes in a row that are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +82,7 @@ impl VolumeSet {
             pieces.sort_by_key(Piece::offset);
             Ok(pieces)
         };
+        allow_open_files(self.volumes.len() + self.parity.len());
         let mut joined = Joined::new(open(&mut self.volumes.values())?, self.length());
         joined.missing = self.missing_error();
         let mut parity = None;
@@ -134,6 +140,20 @@ impl VolumeSet {
             }
         }
         runs
+    }
+}
+
+/// Raises the number of files that the process may have open as far as the system allows it, if a set has more volumes.
+fn allow_open_files(volumes: usize) {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = volumes as u64 + OTHER_FILES;
+    if limit.current.is_some_and(|current| current < wanted) {
+        let raised = Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        };
+        // Without it opening the volumes fails, and says why.
+        let _ = setrlimit(Resource::Nofile, raised);
     }
 }
 

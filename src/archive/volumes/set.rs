@@ -112,6 +112,7 @@ impl VolumeSet {
                 Some(_) => &mut set.parity,
             };
             let number = table.number;
+            within("volumes", most, number)?;
             let is_better = by_number
                 .get(&number)
                 .is_none_or(|known| !known.is_present() && volume.is_present());

@@ -246,7 +246,8 @@ impl Lines {
         if self.sum.is_some() {
             return Err("a second file");
         }
-        if name.is_empty() || name.contains('/') || name == ".." || name == "." {
+        let is_path = name.contains(['/', '\0']) || matches!(name, "" | "." | "..");
+        if is_path || name.contains(char::is_control) {
             return Err("expected the name of a file in the same directory");
         }
         self.sum = Some((hex(sum, 64)?, name.to_owned()));

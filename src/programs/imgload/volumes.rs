@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::args::Args;
 use crate::archive::Open;
 use crate::archive::volumes::{Volume, VolumeSet, set_of, sets_in};
 use crate::blob::Meter;
-use crate::cli::{Io, Opened};
+use crate::cli::{self, Io, Opened};
 use crate::error::{At, Error, Result};
 use crate::limits::Limits;
 use crate::store::Store;
@@ -41,6 +42,10 @@ pub(super) fn load(
         volumes.extend(found);
         let set = VolumeSet::of(volumes, most).at(place)?;
         let input = set.input().at(place)?;
+        if input.missing.is_some() && has_images(args, store, &id)? {
+            io.note(&format!("{base}: its images are in the store"));
+            continue;
+        }
         if let Some(missing) = input.missing {
             for volume in &present {
                 if let Err(error) = keep(args, store, volume, io) {
@@ -61,11 +66,28 @@ pub(super) fn load(
             )
         };
         let opened = Opened::whole(open.volumes(&base, &set)?);
+        let archive = Arc::clone(&opened.archive);
         if load_images(opened, io)? {
-            store.drop_volumes(&id)?;
+            let roots = archive.roots.iter().filter_map(|root| root.node);
+            let roots = roots.map(|node| archive.nodes[node].descriptor.digest.clone());
+            store.finish_volumes(&id, &roots.collect::<Vec<_>>())?;
         }
     }
     Ok(is_complete)
+}
+
+/// Tests if all images of a set were loaded before, and are still there.
+fn has_images(args: &Args, store: &Store, id: &str) -> Result<bool> {
+    let loaded = store.loaded_from(id)?;
+    if loaded.is_empty() {
+        return Ok(false);
+    }
+    let archive = cli::open_store(&args.common, &Open::default())?;
+    Ok(archive.is_some_and(|archive| {
+        loaded
+            .iter()
+            .all(|digest| archive.node_of(digest).is_some())
+    }))
 }
 
 fn keep(args: &Args, store: &Store, volume: &Volume, io: &Io) -> Result<()> {

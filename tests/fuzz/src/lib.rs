@@ -15,6 +15,7 @@ mod streams;
 mod tars;
 mod texts;
 mod trees;
+mod volumes;
 
 use std::io::{self, BufRead, Read};
 
@@ -22,7 +23,7 @@ use std::io::{self, BufRead, Read};
 pub type Target = fn(&[u8]);
 
 /// All targets by their names.
-pub const TARGETS: [(&str, Target); 27] = [
+pub const TARGETS: [(&str, Target); 28] = [
     ("chunked", archives::chunked),
     ("cpio", streams::cpio),
     ("deb", debian::deb),
@@ -49,6 +50,7 @@ pub const TARGETS: [(&str, Target); 27] = [
     ("tar", tars::tar),
     ("template", texts::template),
     ("tree", trees::tree),
+    ("volumes", volumes::volumes),
     ("written", tars::written),
 ];
 

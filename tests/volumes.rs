@@ -478,6 +478,23 @@ fn pieces_of_other_programs_are_joined_by_name() {
 }
 
 #[test]
+fn a_name_may_end_in_anything() {
+    let room = room();
+    for end in [
+        "averyveryverylongend",
+        "z",
+        "part",
+        "p",
+        "äöü",
+        "99999999999999999999",
+    ] {
+        let name = format!("in.{end}");
+        std::fs::copy(room.path("in.tar"), room.path(&name)).expect("a copy");
+        room.run(&format!("imgls -q {name}")).code(0);
+    }
+}
+
+#[test]
 fn the_checksum_of_zarfs_parts_is_compared() {
     let room = room();
     shell(

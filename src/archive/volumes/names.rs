@@ -53,11 +53,12 @@ impl<'a> MemberName<'a> {
         {
             (Member::Parity, rest, digits(rest, 2)?)
         } else {
-            let is_letter = |byte: u8| byte.is_ascii_lowercase();
-            let are_letters = suffix.bytes().all(is_letter) && (2..=4).contains(&suffix.len());
+            let are_letters = suffix.bytes().all(|byte| byte.is_ascii_lowercase());
+            // Longer ones are no numbers, and might not fit into one.
+            let letters =
+                Some(suffix).filter(|text| are_letters && (2..=4).contains(&text.len()))?;
             let number = |sum: u64, byte: u8| sum * 26 + u64::from(byte.saturating_sub(b'a'));
-            let position = suffix.bytes().fold(0, number);
-            (Member::Letters, are_letters.then_some(suffix)?, position)
+            (Member::Letters, letters, letters.bytes().fold(0, number))
         };
         Some(MemberName {
             kind,

@@ -467,13 +467,15 @@ fn pieces_of_other_programs_are_joined_by_name() {
     // A stale piece of a longer archive.
     shell(
         &room,
-        "rm b.tar.*; cp whole.tar b.tar.001; cp whole.tar b.tar.002",
+        "rm b.tar.*; split -d -a 3 --numeric-suffixes=1 -n 2 whole.tar b.tar.; tail -c 5000 whole.tar > b.tar.003",
     );
-    room.run("imgls b.tar.001")
-        .code(2)
-        .complains("volumes do not belong together: the archive ends before b.tar.002");
+    for piece in ["b.tar.001", "b.tar.002", "b.tar.003"] {
+        room.run(&format!("imgls {piece}"))
+            .code(2)
+            .complains("volumes do not belong together: the archive ends before b.tar.003");
+    }
     // One file with a number is a file.
-    shell(&room, "rm b.tar.002");
+    shell(&room, "rm b.tar.*; cp whole.tar b.tar.001");
     reads_as_whole(&room, "b.tar.001");
 }
 
@@ -492,6 +494,54 @@ fn a_name_may_end_in_anything() {
         std::fs::copy(room.path("in.tar"), room.path(&name)).expect("a copy");
         room.run(&format!("imgls -q {name}")).code(0);
     }
+}
+
+#[test]
+fn archives_whose_names_end_in_a_version_stand_alone() {
+    let room = room();
+    room.run("imgsave -o one.tar in.tar:demo:1").ok("");
+    room.run("imgsave -o two.tar in.tar:demo:2").ok("");
+    for (first, second) in [
+        ("app-9.10", "app-9.11"),
+        ("b.00", "b.01"),
+        ("c.001", "c.003"),
+        ("d.aa", "d.ab"),
+    ] {
+        for pack in ["cat", "gzip -c"] {
+            shell(
+                &room,
+                &format!("mkdir d && {pack} one.tar > d/{first} && {pack} two.tar > d/{second}"),
+            );
+            room.run(&format!("imgls --format {{{{.Tag}}}} d/{first}"))
+                .ok("1\n");
+            room.run(&format!("imgls --format {{{{.Tag}}}} d/{second}"))
+                .ok("2\n");
+            room.run("imgls --format {{.Tag}} d").ok("1\n2\n");
+            shell(&room, "rm -r d");
+        }
+    }
+}
+
+#[test]
+fn a_repair_that_fails_leaves_the_volume() {
+    let room = room();
+    room.run("imgsave --split 1M --parity 4 -o s.tar in.tar")
+        .ok("");
+    damage(&room, "s.tar.002", 5000, 10);
+    let before = std::fs::read(room.path("s.tar.002")).expect("a volume");
+    let path = room.path("s.tar.002.sha256");
+    let text = std::fs::read_to_string(&path).expect("a table");
+    let sum = text.lines().last().expect("a line")[..64].to_owned();
+    let third = room.path("s.tar.003.sha256");
+    let follower = std::fs::read_to_string(&third).expect("a table");
+    let other = "ab".repeat(32);
+    std::fs::write(&path, text.replace(&sum, &other)).expect("written");
+    std::fs::write(&third, follower.replace(&sum, &other)).expect("written");
+    room.run("imgverify --repair s.tar.001").code(2);
+    assert_eq!(
+        std::fs::read(room.path("s.tar.002")).expect("a volume"),
+        before
+    );
 }
 
 #[test]

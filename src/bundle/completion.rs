@@ -29,7 +29,7 @@ struct Needed {
 /// Place of a blob that an archive lacks.
 #[derive(Debug, Clone)]
 pub enum Found {
-    /// Where the images are to be added: nothing is copied.
+    /// The store that the images are added to: nothing is copied.
     There,
     /// In another archive.
     Elsewhere(Content),

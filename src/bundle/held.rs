@@ -12,7 +12,7 @@ const BRIEF: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Box<str>);
 
-/// What a receipt states of a blob.
+/// Size and diff ID of a blob, as a receipt states them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Held {
     /// Size in bytes; `None` in a list of digests.

@@ -12,7 +12,7 @@ use crate::limits::Limits;
 use crate::spec::Digest;
 use crate::write::{Bundle, Part};
 
-/// What a bundle for the holder of some receipts has and omits.
+/// Blobs that a bundle for the holder of some receipts has and omits.
 ///
 /// Manifests, indexes and configs are never omitted: they are small, and prove what is meant.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ pub const RECORD: &str = "imgkit-bundle.json";
 /// Schema of the record.
 const SCHEMA: &str = "imgkit-bundle/1";
 
-/// What a bundle has and omits.
+/// Record of the blobs that a bundle has and omits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record {
     /// Identities of the receipts that it was made for.

@@ -8,7 +8,7 @@ use crate::blob::{CHUNK, FileRange, NewFile};
 use crate::error::{At, During, Error, Fault, Result, VolumeFault, same_digest};
 use crate::limits::Limits;
 use crate::parallel::in_parallel;
-use crate::write::volumes::{rewrite_parity, sums_of, write_table};
+use crate::write::volumes::{Sums, rewrite_parity, sums_in, write_table};
 
 /// State of a volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct CheckedVolume {
     pub number: u64,
     /// True for parity.
     pub is_parity: bool,
-    /// What was found.
+    /// State of its bytes.
     pub state: VolumeState,
 }
 
@@ -127,25 +127,26 @@ pub fn repair_volume(set: &VolumeSet, checked: &CheckedVolume) -> Result<()> {
         None => stated(set, checked).at(place)?,
     };
     let range = FileRange::joined(Box::new(joined));
-    rewrite(&checked.path, &range, &table).at(place)?;
+    let sums = rewrite(&checked.path, &range, &table).at(place)?;
     if !has_table {
-        table.chunks = sums_of(&checked.path, table.chunk)?.chunks;
+        table.chunks = sums.chunks;
         table.first_member = first_member(&range, &table);
         write_table(&checked.path, &table)?;
     }
     Ok(())
 }
 
-/// Copies a volume out of the repaired archive.
-fn rewrite(path: &Path, range: &FileRange, table: &VolumeTable) -> Result<()> {
+/// Copies a volume out of the repaired archive. What is there stays if the result is not the volume.
+fn rewrite(path: &Path, range: &FileRange, table: &VolumeTable) -> Result<Sums> {
     let file = NewFile::beside(path, 0o600)?;
     let mut out = file.file();
     let part = range.slice(table.offset, table.size);
     let mut reader = std::io::BufReader::with_capacity(CHUNK, part.reader());
     std::io::copy(&mut reader, &mut out).during("read")?;
+    let sums = sums_in(file.file(), table.chunk)?;
+    same_digest(&table.sha256, &sums.sha256)?;
     file.replace(&path.file_name().unwrap_or_default().to_string_lossy())?;
-    let found = sums_of(path, table.chunk)?.sha256;
-    same_digest(&table.sha256, &found)
+    Ok(sums)
 }
 
 /// Makes the table of a volume whose own is lost of what the parity volumes state.

@@ -31,7 +31,7 @@ pub struct Run {
 pub struct SetInput {
     /// All bytes.
     pub range: FileRange,
-    /// What is there: one run if nothing is missing, or parity can make it again.
+    /// Bytes that are there: one run if nothing is missing, or parity can make it again.
     pub runs: Vec<Run>,
     /// Error that names the missing volumes, if they cannot be made again.
     pub missing: Option<Error>,

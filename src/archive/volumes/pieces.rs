@@ -23,6 +23,9 @@ pub struct Pieces {
     stated: Option<(u64, Digest)>,
 }
 
+/// Length in bytes of the end marker of a tar: zeros.
+const END: u64 = 1024;
+
 /// Maximum length in bytes of zarf's description of the parts.
 const MAX_DESCRIPTION: u64 = 64 << 10;
 
@@ -44,6 +47,14 @@ impl Pieces {
             Member::Letters => 0,
             Member::Digits | Member::Part => u64::from(!exists(0)),
         };
+        // Names of archives may end in a version.
+        if exists(first) && stands_alone(&name.path_at(path, first))? || stands_alone(path)? {
+            return Ok(None);
+        }
+        let next = name.path_at(path, name.position + 1);
+        if is_compressed(&head(path)?) && (!next.is_file() || is_archive(&next)?) {
+            return Ok(None);
+        }
         let mut paths = Vec::new();
         let mut position = first;
         while exists(position) {
@@ -127,13 +138,34 @@ impl Pieces {
 
 /// Tests if a file begins as an archive.
 fn is_archive(path: &Path) -> Result<bool> {
-    let mut head = [0; 512];
+    let head = head(path)?;
+    Ok(is_tar(&head) || is_compressed(&head))
+}
+
+/// Tests if a file begins and ends as a tar does.
+fn stands_alone(path: &Path) -> Result<bool> {
+    if !is_tar(&head(path)?) {
+        return Ok(false);
+    }
     let range = FileRange::whole(open_regular(path, true)?)?;
-    let n = range.head(&mut head)?;
-    let head = head.get(..n).unwrap_or_default();
-    let is_tar = head.get(257..262) == Some(b"ustar");
-    let is_compressed = Compression::sniff(head) != Compression::None;
-    Ok(is_tar || is_compressed)
+    let end = range.slice(range.len().saturating_sub(END), END);
+    let end = end.bytes(END)?;
+    Ok(end.len() as u64 == END && end.iter().all(|byte| *byte == 0))
+}
+
+/// Returns the first 512 bytes of a file, or all of them; zeros after its end.
+fn head(path: &Path) -> Result<[u8; 512]> {
+    let mut head = [0; 512];
+    FileRange::whole(open_regular(path, true)?)?.head(&mut head)?;
+    Ok(head)
+}
+
+fn is_tar(head: &[u8]) -> bool {
+    head.get(257..262) == Some(b"ustar")
+}
+
+fn is_compressed(head: &[u8]) -> bool {
+    Compression::sniff(head) != Compression::None
 }
 
 /// Returns the length and the SHA-256 of the whole that zarf's first part states; `None` if it has none.

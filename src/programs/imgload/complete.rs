@@ -14,7 +14,7 @@ use crate::render::human;
 use crate::spec::Digest;
 use crate::store::Store;
 
-/// Where the blobs that bundles omit are.
+/// Sources of the blobs that bundles omit.
 pub(super) struct Base<'a> {
     args: &'a Args,
     store: &'a Store,

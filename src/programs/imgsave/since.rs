@@ -10,7 +10,7 @@ use crate::cli::{self, ImageArg, no_effect};
 use crate::error::Result;
 use crate::write::Bundle;
 
-/// What the readers of a bundle have.
+/// Blobs that the readers of a bundle have.
 pub(super) struct Since {
     receipts: Vec<Receipt>,
     ledger: Option<PendingFile>,

@@ -4,7 +4,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::files::{numbered, write_table};
-use super::out::sums_of;
+use super::out::{sums_in, sums_of};
 use crate::archive::volumes::{
     Joined, ParityColumns, Piece, VolumeTable, chunk_length, encode_stripe,
 };
@@ -172,7 +172,8 @@ pub(crate) fn rewrite_parity(path: &Path, table: &VolumeTable, data: &impl ReadA
         };
         encode_stripe(&columns, length, read, write)?;
     }
-    file.replace(&path.file_name().unwrap_or_default().to_string_lossy())?;
-    let found = sums_of(path, table.chunk)?.sha256;
-    crate::error::same_digest(&table.sha256, &found)
+    // What is there stays if the result is not the volume.
+    let found = sums_in(file.file(), table.chunk)?.sha256;
+    crate::error::same_digest(&table.sha256, &found)?;
+    file.replace(&path.file_name().unwrap_or_default().to_string_lossy())
 }

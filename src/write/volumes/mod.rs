@@ -19,12 +19,12 @@ use crate::blob::{Meter, NewFile, parent_directory, sha256, sync_directory};
 use crate::error::{At, During, Error, Fault, Result, VolumeFault};
 use crate::spec::Digest;
 use files::{numbered, table_path};
-use out::{Cutter, Keeper, Sums};
+use out::{Cutter, Keeper};
 use plan::{Cut, Place, Plan};
 
 pub(crate) use code::rewrite_parity;
 pub(crate) use files::write_table;
-pub(crate) use out::sums_of;
+pub(crate) use out::{Sums, sums_in, sums_of};
 pub use plan::{Cuts, MIN_VOLUME, ParityAmount};
 
 /// Options of [`to_volumes`].

@@ -2,7 +2,8 @@
 //!
 //! Digests of a volume and its bytes are made and written on threads of their own; a few chunks are in memory.
 
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -186,14 +187,25 @@ impl Write for Cutter<'_> {
 }
 
 /// Returns the digests of a file, in chunks of that length.
+///
+/// # Errors
+/// `NotAFile`; `Io`.
 pub(crate) fn sums_of(path: &Path, chunk: u64) -> Result<Sums> {
-    let place = || path.to_string_lossy().into_owned();
-    let file = crate::blob::open_regular(path, true).at(place)?;
+    let file = crate::blob::open_regular(path, true);
+    let sums = file.and_then(|file| sums_in(&file, chunk));
+    sums.at(|| path.to_string_lossy().into_owned())
+}
+
+/// Returns the digests of an open file from its start, in chunks of that length.
+///
+/// # Errors
+/// `Io`.
+pub(crate) fn sums_in(mut file: &File, chunk: u64) -> Result<Sums> {
+    file.rewind().during("read")?;
     let mut summing = Summing::start();
     loop {
         let mut bytes = Vec::with_capacity(chunk as usize);
-        let read = (&file).take(chunk).read_to_end(&mut bytes);
-        if read.during("read").at(place)? == 0 {
+        if file.take(chunk).read_to_end(&mut bytes).during("read")? == 0 {
             return summing.finish().during("read");
         }
         summing.add(bytes.into()).during("read")?;

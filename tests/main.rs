@@ -40,4 +40,5 @@ mod structure;
 mod tree;
 mod trees;
 mod upkeep;
+mod versions;
 mod volumes;

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use crate::common::build;
 pub use crate::fuzz::model::{Thing, model_layer, model_shown};
 
-fn apply(layers: &[&str]) -> Tree {
+pub fn apply(layers: &[&str]) -> Tree {
     let list = |line: &&str| {
         let tar = build::layer(line);
         let listing = Reading {

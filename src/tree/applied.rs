@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::listing::Listing;
 use super::paths::Paths;
 use super::positions::{PathIdx, VersionIdx};
-use super::version::Version;
+use super::version::{Marker, Unapplied, Version};
 use crate::error::{Error, Result};
 use crate::index_vec::IndexVec;
 use crate::layer::Limits;
@@ -38,6 +38,9 @@ pub struct Tree {
     pub(super) links: HashMap<VersionIdx, Vec<PathIdx>>,
     /// The last hard link made to a file, which set the file's owner, mode and time.
     pub(super) restated: HashMap<VersionIdx, VersionIdx>,
+    /// Whiteouts that were applied, by the name that they remove, layer and entry.
+    pub(super) markers: Vec<Marker>,
+    pub(super) unapplied: Unapplied,
     pub(super) faults: Vec<Error>,
     pub(super) fault_count: u64,
     pub(super) notices: Vec<Error>,

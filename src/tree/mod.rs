@@ -33,6 +33,7 @@
 //!   returns the digest. Sparse files have none: read them.
 //! - **Two images.** List each layer once, give both trees an [`Arc`](std::sync::Arc) of it, and merge two
 //!   [`Tree::walk`]s: both are in the order of [`cmp_paths`]. [`Tree::all_paths`] includes deleted paths.
+//! - **Everything that layers hold.** [`Tree::versions`] returns each entry of each layer, with what became of it.
 //! - **A root filesystem.** A tar of files is a tree of one layer: [`Reading::list_range`], [`Reading::list_stream`].
 //!   Names that begin with `.wh.` are whiteouts there as well.
 //! - **Some of the layers.** Apply only those: [`History::is_removed`] and [`Node::hides`] then describe their effect on
@@ -76,6 +77,7 @@ mod paths;
 mod positions;
 mod proof;
 mod version;
+mod versions;
 
 pub use applied::Tree;
 pub use history::{Event, History, Step};
@@ -84,3 +86,4 @@ pub use listing::{Listing, Owner, Reading};
 pub use node::{Hides, Inode, Location, Meta, Node, NodeKind, Walk, cmp_paths};
 pub use positions::PathIdx;
 pub use proof::Proof;
+pub use versions::{EntryVersion, VersionKind, VersionState, Versions};

@@ -38,6 +38,21 @@ impl From<NodeKind> for EntryKind {
     }
 }
 
+impl NodeKind {
+    /// Kind of the file that an entry creates; `None` for hard links and types that create nothing.
+    pub(super) fn of_entry(kind: EntryKind) -> Option<Self> {
+        Some(match kind {
+            EntryKind::Directory => NodeKind::Directory,
+            EntryKind::File => NodeKind::File,
+            EntryKind::Symlink => NodeKind::Symlink,
+            EntryKind::CharDevice => NodeKind::CharDevice,
+            EntryKind::BlockDevice => NodeKind::BlockDevice,
+            EntryKind::Fifo => NodeKind::Fifo,
+            EntryKind::HardLink | EntryKind::Other(_) => return None,
+        })
+    }
+}
+
 /// A file after applying all layers. Cheap to copy.
 #[derive(Clone, Copy)]
 pub struct Node<'t> {
@@ -61,7 +76,7 @@ pub enum Hides {
 pub struct Inode(pub(super) VersionIdx);
 
 /// Owner, mode, time and attributes of a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Meta {
     /// Permission bits with setuid, setgid and sticky: 12 bits.
     pub mode: u16,
@@ -155,33 +170,14 @@ impl Tree {
 
     pub(super) fn kind_of(&self, version: VersionIdx) -> NodeKind {
         let made = self.made(version).and_then(|made| self.record_of(made));
-        match made.map(|(_, record)| record.kind) {
-            None | Some(EntryKind::Directory) => NodeKind::Directory,
-            Some(EntryKind::Symlink) => NodeKind::Symlink,
-            Some(EntryKind::CharDevice) => NodeKind::CharDevice,
-            Some(EntryKind::BlockDevice) => NodeKind::BlockDevice,
-            Some(EntryKind::Fifo) => NodeKind::Fifo,
-            Some(EntryKind::File | EntryKind::HardLink | EntryKind::Other(_)) => NodeKind::File,
-        }
+        let kind = made.map_or(EntryKind::Directory, |(_, record)| record.kind);
+        NodeKind::of_entry(kind).unwrap_or(NodeKind::File)
     }
 
     pub(super) fn location_of(&self, version: VersionIdx) -> Option<Location> {
         let made = self.made(version)?;
         let (listing, record) = self.record_of(made)?;
-        if record.kind != EntryKind::File {
-            return None;
-        }
-        let segments = listing.extra(record).segments;
-        let stored = match &segments {
-            Some(segments) => segments.iter().map(|segment| segment.length).sum(),
-            None => record.size,
-        };
-        Some(Location {
-            layer: usize::from(made.layer),
-            offset: record.data,
-            stored,
-            segments,
-        })
+        listing.location(usize::from(made.layer), record)
     }
 
     pub(super) fn digest_of(&self, version: VersionIdx) -> Option<[u8; 32]> {
@@ -200,21 +196,44 @@ impl Tree {
             // Engines create implied directories with these attributes.
             return Meta {
                 mode: 0o755,
-                owner: Owner::default(),
-                mtime: Mtime::default(),
-                xattrs: Vec::new(),
+                ..Meta::default()
             };
         };
-        let mut xattrs = stated_in.extra(stated).xattrs;
-        if xattrs.is_empty() {
-            xattrs = made_in.extra(made).xattrs;
+        let mut meta = stated_in.meta(stated);
+        if meta.xattrs.is_empty() {
+            meta.xattrs = made_in.extra(made).xattrs;
         }
+        meta
+    }
+}
+
+impl Listing {
+    /// Owner, mode, time and attributes as an entry states them.
+    pub(super) fn meta(&self, record: &Record) -> Meta {
         Meta {
-            mode: stated.mode,
-            owner: stated_in.owner(stated).cloned().unwrap_or_default(),
-            mtime: stated.mtime(),
-            xattrs,
+            mode: record.mode,
+            owner: self.owner(record).cloned().unwrap_or_default(),
+            mtime: record.mtime(),
+            xattrs: self.extra(record).xattrs,
         }
+    }
+
+    /// Location of an entry's own contents, this being the listing of the layer with a number.
+    pub(super) fn location(&self, layer: usize, record: &Record) -> Option<Location> {
+        if record.kind != EntryKind::File {
+            return None;
+        }
+        let segments = self.extra(record).segments;
+        let stored = match &segments {
+            Some(segments) => segments.iter().map(|segment| segment.length).sum(),
+            None => record.size,
+        };
+        Some(Location {
+            layer,
+            offset: record.data,
+            stored,
+            segments,
+        })
     }
 }
 

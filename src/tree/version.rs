@@ -1,6 +1,7 @@
 //! Versions of paths: one for each change that a layer makes to a path.
 
-use super::positions::{EntryIdx, VersionIdx};
+use super::paths::Paths;
+use super::positions::{EntryIdx, PathIdx, VersionIdx};
 
 /// A change that a layer makes to a path.
 #[derive(Debug, Clone, Copy)]
@@ -28,4 +29,22 @@ pub(super) enum Change {
     Removed,
     /// Contents removed from lower layers.
     Opaque,
+}
+
+/// A whiteout that was applied: an entry that is in no version, since several can cause one change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Marker {
+    /// The removed name, or the directory whose contents are removed.
+    pub name: PathIdx,
+    pub layer: u16,
+    pub entry: EntryIdx,
+    pub is_opaque: bool,
+}
+
+/// Entries that were not applied. Their names are no names of the tree.
+#[derive(Debug, Default)]
+pub(super) struct Unapplied {
+    pub paths: Paths,
+    /// The entries by name, layer and number.
+    pub entries: Vec<(PathIdx, u16, EntryIdx)>,
 }

@@ -33,7 +33,11 @@ impl TreeBuilder {
             // aufs keeps the contents of hard links among its metadata; the metadata itself is hidden later.
             Whiteout::None | Whiteout::Aufs => {
                 self.within_length(path)?;
-                self.entry(listing, at, record, path)
+                self.entry(listing, at, record, path)?;
+                if self.is_latest(at) {
+                    return Ok(());
+                }
+                self.add_unapplied(at, path)
             }
             marker if late.contains(&at) => self.late_marker(at, path, marker),
             _ => Ok(()),
@@ -54,6 +58,12 @@ impl TreeBuilder {
             self.notice(why, &path);
         }
         Ok(())
+    }
+
+    /// Returns true if the latest version is that of an entry of this layer.
+    fn is_latest(&self, entry: EntryIdx) -> bool {
+        let latest = self.versions.last();
+        latest.is_some_and(|latest| latest.record == entry && latest.layer == self.number())
     }
 
     pub(super) fn within_length(&self, path: &[u8]) -> Result<()> {

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::layer::{EntryKind, Whiteout};
 use crate::tree::listing::Listing;
 use crate::tree::positions::{EntryIdx, PathIdx, VersionIdx};
-use crate::tree::version::Change;
+use crate::tree::version::{Change, Marker};
 
 impl TreeBuilder {
     /// Applies a layer's whiteouts, except those below symbolic links of the layer itself. Returns the numbers of the
@@ -20,12 +20,13 @@ impl TreeBuilder {
             Whiteout::None | Whiteout::Aufs => Ok(()),
             Whiteout::Invalid => {
                 self.fault("whiteout without a name", path);
-                Ok(())
+                self.add_unapplied(at, path)
             }
             _ => {
                 self.within_length(path)?;
                 if record.climbs {
                     self.fault("path leads outside of the root", path);
+                    self.add_unapplied(at, path)?;
                 } else if has_links {
                     held.push((at, path.to_vec()));
                 } else {
@@ -62,7 +63,7 @@ impl TreeBuilder {
         match marker {
             Whiteout::Opaque => {
                 let Some((name, _)) = self.enter(directory, path)? else {
-                    return Ok(());
+                    return self.add_unapplied(at, path);
                 };
                 let latest = self.version(self.latest(name));
                 if latest.is_none_or(|latest| {
@@ -70,11 +71,11 @@ impl TreeBuilder {
                 }) {
                     self.push_mark(name, Change::Opaque);
                 }
-                self.mark_removed(name, at);
+                self.mark_removed(name, at, marker);
             }
             Whiteout::Removes(part) => {
                 let Some((parent, _)) = self.enter(directory, path)? else {
-                    return Ok(());
+                    return self.add_unapplied(at, path);
                 };
                 let name = self.child(parent, part)?;
                 let latest = self.latest(name);
@@ -85,7 +86,7 @@ impl TreeBuilder {
                 } else {
                     self.push_mark(name, Change::Removed);
                 }
-                self.mark_removed(name, at);
+                self.mark_removed(name, at, marker);
             }
             _ => {}
         }
@@ -103,7 +104,7 @@ impl TreeBuilder {
             return self.marker(at, path, marker);
         };
         let Some((parent, above)) = self.enter(parent_of(path), path)? else {
-            return Ok(());
+            return self.add_unapplied(at, path);
         };
         let name = self.child(parent, part)?;
         let latest = self.latest(name);
@@ -121,12 +122,18 @@ impl TreeBuilder {
                 _ => self.push_mark(name, Change::Implied),
             }
         }
-        self.mark_removed(name, at);
+        self.mark_removed(name, at, marker);
         Ok(())
     }
 
     /// Cuts off the files of lower layers below a name.
-    fn mark_removed(&mut self, name: PathIdx, entry: EntryIdx) {
+    fn mark_removed(&mut self, name: PathIdx, entry: EntryIdx, marker: Whiteout<'_>) {
+        self.markers.push(Marker {
+            name,
+            layer: self.number(),
+            entry,
+            is_opaque: marker == Whiteout::Opaque,
+        });
         let cut = self.cut_of(name);
         self.marks.entry(name).or_insert(Mark { entry, cut });
         self.cut(name, self.start);

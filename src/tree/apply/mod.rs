@@ -11,3 +11,5 @@ mod layer;
 mod markers;
 mod run;
 mod state;
+
+pub(super) use run::is_metadata;

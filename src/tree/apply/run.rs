@@ -60,6 +60,9 @@ impl TreeBuilder {
             }
         }
         self.paths.seal();
+        self.markers.sort_unstable();
+        self.unapplied.paths.seal();
+        self.unapplied.entries.sort_unstable();
         let mut tree = Tree {
             listings: self.listings,
             limits: self.limits,
@@ -73,6 +76,8 @@ impl TreeBuilder {
                 .map(|inode| (inode, Vec::new()))
                 .collect(),
             restated: self.restated,
+            markers: self.markers,
+            unapplied: self.unapplied,
             faults: self.faults,
             fault_count: self.fault_count,
             notices: self.notices,
@@ -90,6 +95,6 @@ impl TreeBuilder {
     }
 }
 
-fn is_metadata(part: &[u8]) -> bool {
+pub(in crate::tree) fn is_metadata(part: &[u8]) -> bool {
     part.starts_with(b".wh.") && Whiteout::of(part) == Whiteout::Aufs
 }

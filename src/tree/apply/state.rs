@@ -10,7 +10,7 @@ use crate::tree::applied::Tree;
 use crate::tree::listing::Listing;
 use crate::tree::paths::Paths;
 use crate::tree::positions::{EntryIdx, PathIdx, VersionIdx};
-use crate::tree::version::{Change, Version};
+use crate::tree::version::{Change, Marker, Unapplied, Version};
 
 /// Tables of a tree while layers are applied.
 pub(super) struct TreeBuilder {
@@ -22,6 +22,8 @@ pub(super) struct TreeBuilder {
     pub(super) cuts: IndexVec<PathIdx, VersionIdx>,
     pub(super) linked: Vec<VersionIdx>,
     pub(super) restated: HashMap<VersionIdx, VersionIdx>,
+    pub(super) markers: Vec<Marker>,
+    pub(super) unapplied: Unapplied,
     pub(super) faults: Vec<Error>,
     pub(super) fault_count: u64,
     pub(super) notices: Vec<Error>,
@@ -74,6 +76,8 @@ impl TreeBuilder {
             cuts: vec![VersionIdx::FIRST].into(),
             linked: Vec::new(),
             restated: HashMap::new(),
+            markers: Vec::new(),
+            unapplied: Unapplied::default(),
             faults: Vec::new(),
             fault_count: 0,
             notices: Vec::new(),
@@ -171,18 +175,25 @@ impl TreeBuilder {
             self.last.push(VersionIdx::NONE);
             self.cuts.push(VersionIdx::FIRST);
         }
-        for (what, limit, found) in [
-            ("paths", self.limits.paths, self.paths.len() as u64),
-            ("bytes of names", self.limits.path_text, self.paths.text()),
-            (
-                "changes of paths",
-                u64::from(u32::MAX),
-                self.versions.len() as u64 + 8,
-            ),
-        ] {
-            within(what, limit, found)?;
-        }
+        within_limits(&self.paths, &self.limits)?;
+        let changes = self.versions.len() as u64 + 8;
+        within("changes of paths", u64::from(u32::MAX), changes)?;
         Ok(name)
+    }
+
+    /// Records an entry that was not applied, under its own path.
+    pub(super) fn add_unapplied(&mut self, entry: EntryIdx, path: &[u8]) -> Result<()> {
+        let (layer, Unapplied { paths, entries }) = (self.number(), &mut self.unapplied);
+        let mut name = PathIdx::ROOT;
+        for part in path
+            .split(|&byte| byte == b'/')
+            .filter(|part| !part.is_empty())
+        {
+            name = paths.child(name, part);
+            within_limits(paths, &self.limits)?;
+        }
+        entries.push((name, layer, entry));
+        Ok(())
     }
 
     /// Hides all older versions below a name, which may be on the trail.
@@ -258,6 +269,11 @@ impl TreeBuilder {
         let layer = format!("layer {} of {}", self.base + self.layer + 1, self.layers);
         error.at(crate::escape::bytes(path)).at(layer)
     }
+}
+
+fn within_limits(paths: &Paths, limits: &Limits) -> Result<()> {
+    within("paths", limits.paths, paths.len() as u64)?;
+    within("bytes of names", limits.path_text, paths.text())
 }
 
 /// The limits of the listings; if they differ, the highest of each.

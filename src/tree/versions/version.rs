@@ -1,0 +1,226 @@
+//! One version of a path.
+
+use crate::layer::EntryKind;
+use crate::tree::applied::Tree;
+use crate::tree::listing::{Listing, Record};
+use crate::tree::node::{Inode, Location, Meta, Node, NodeKind};
+use crate::tree::positions::{EntryIdx, PathIdx, VersionIdx};
+
+/// State of a version after all layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum VersionState {
+    /// Present in the image. Of whiteouts: applied.
+    Final,
+    /// A later layer wrote the path again.
+    Replaced,
+    /// A whiteout of a later layer removed the path.
+    Removed,
+    /// A directory above was removed, made opaque, or replaced by something else.
+    Hidden,
+    /// A later entry of the same layer has the same path.
+    Repeated,
+    /// No engine can apply the entry, or it creates nothing.
+    Unapplied,
+}
+
+/// Kind of a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum VersionKind {
+    /// An ordinary entry. A hard link is one, whatever it leads to.
+    Entry(EntryKind),
+    /// A whiteout: removes its path from lower layers.
+    Whiteout,
+    /// An opaque whiteout: removes the contents of its path from lower layers.
+    Opaque,
+}
+
+/// One entry of one layer, and what became of it. Cheap to copy.
+#[derive(Clone, Copy)]
+pub struct EntryVersion<'t> {
+    pub(super) tree: &'t Tree,
+    pub(super) name: PathIdx,
+    pub(super) layer: u16,
+    pub(super) entry: EntryIdx,
+    /// `NONE` for whiteouts and for entries that were not applied.
+    pub(super) version: VersionIdx,
+    pub(super) state: VersionState,
+    pub(super) by: Option<u16>,
+    pub(super) kind: VersionKind,
+}
+
+impl VersionState {
+    /// All states, in their order.
+    pub const ALL: [VersionState; 6] = [
+        VersionState::Final,
+        VersionState::Replaced,
+        VersionState::Removed,
+        VersionState::Hidden,
+        VersionState::Repeated,
+        VersionState::Unapplied,
+    ];
+
+    /// The word for it, in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            VersionState::Final => "final",
+            VersionState::Replaced => "replaced",
+            VersionState::Removed => "removed",
+            VersionState::Hidden => "hidden",
+            VersionState::Repeated => "repeated",
+            VersionState::Unapplied => "unapplied",
+        }
+    }
+}
+
+impl Tree {
+    pub(super) fn entry_kind(&self, layer: u16, entry: EntryIdx) -> EntryKind {
+        let listing = self.listing(usize::from(layer));
+        let record = listing.and_then(|listing| listing.record(entry));
+        record.map_or(EntryKind::Other(0), |record| record.kind)
+    }
+}
+
+impl<'t> EntryVersion<'t> {
+    /// The path from the root without a leading `/`; empty for the root. Costs its length.
+    pub fn path(&self) -> Vec<u8> {
+        match self.is_applied() {
+            true => self.tree.paths.path(self.name),
+            false => self.tree.unapplied.paths.path(self.name),
+        }
+    }
+
+    /// The last component of the path; empty for the root.
+    pub fn name(&self) -> &'t [u8] {
+        match self.is_applied() {
+            true => self.tree.paths.part(self.name),
+            false => self.tree.unapplied.paths.part(self.name),
+        }
+    }
+
+    /// Number of the layer, from 0.
+    pub fn layer(&self) -> usize {
+        usize::from(self.layer)
+    }
+
+    /// Position of the entry in its layer, from 1.
+    pub fn entry(&self) -> u64 {
+        usize::from(self.entry) as u64 + 1
+    }
+
+    /// State after all layers.
+    pub fn state(&self) -> VersionState {
+        self.state
+    }
+
+    /// Number of the layer that ended the version, from 0: its own if the state is `Repeated`, and if the layer hides
+    /// its own entry. `None` for `Final` and `Unapplied`.
+    pub fn ended_by(&self) -> Option<usize> {
+        self.by.map(usize::from)
+    }
+
+    /// Kind of the entry.
+    pub fn kind(&self) -> VersionKind {
+        self.kind
+    }
+
+    /// Kind of the file: of a hard link, that of the file it leads to. `None` for whiteouts, hard links that were not
+    /// applied, and types that create nothing.
+    pub fn file_kind(&self) -> Option<NodeKind> {
+        if self.version != VersionIdx::NONE {
+            return Some(self.tree.kind_of(self.version));
+        }
+        match self.kind {
+            VersionKind::Entry(kind) => NodeKind::of_entry(kind),
+            VersionKind::Whiteout | VersionKind::Opaque => None,
+        }
+    }
+
+    /// The node of the image, for a file that is `Final`.
+    pub fn node(&self) -> Option<Node<'t>> {
+        let is_node = self.version != VersionIdx::NONE && self.state == VersionState::Final;
+        self.tree.at(self.name).filter(|_| is_node)
+    }
+
+    /// Target of a hard link as its entry states it, which may be no clean path; `None` for other kinds.
+    pub fn hard_link_target(&self) -> Option<&'t [u8]> {
+        let (listing, record) = self.own()?;
+        let is_hard_link = self.kind == VersionKind::Entry(EntryKind::HardLink);
+        is_hard_link.then(|| listing.link(record))
+    }
+
+    /// Target of a symbolic link; empty for other kinds.
+    pub fn symlink_target(&self) -> &'t [u8] {
+        match self.file() {
+            Some((_, listing, record)) if record.kind == EntryKind::Symlink => listing.link(record),
+            _ => &[],
+        }
+    }
+
+    /// Size of the contents in bytes, with their holes; of a hard link, of the file it leads to.
+    pub fn size(&self) -> u64 {
+        self.file().map_or(0, |(_, _, record)| record.size)
+    }
+
+    /// Major and minor number of a device; 0 for other kinds.
+    pub fn device(&self) -> (u64, u64) {
+        match self.file() {
+            Some((_, listing, record)) if record.kind.is_device() => listing.extra(record).device,
+            _ => (0, 0),
+        }
+    }
+
+    /// Owner, mode, time and attributes: of a `Final` file as the image shows them ([`Node::meta`]), else as the entry
+    /// states them.
+    pub fn meta(&self) -> Meta {
+        if let Some(node) = self.node() {
+            return node.meta();
+        }
+        let own = self.own().map(|(listing, record)| listing.meta(record));
+        own.unwrap_or_default()
+    }
+
+    /// Location of the contents, which may be in a lower layer for a hard link; `None` without contents.
+    pub fn location(&self) -> Option<Location> {
+        let (layer, listing, record) = self.file()?;
+        listing.location(layer, record)
+    }
+
+    /// SHA-256 digest of the contents, as [`Node::digest`].
+    pub fn digest(&self) -> Option<[u8; 32]> {
+        if self.version != VersionIdx::NONE {
+            return self.tree.digest_of(self.version);
+        }
+        self.tree.listing(self.layer())?.digest(self.entry)
+    }
+
+    /// Identity shared with the file's other names; `None` for directories, whiteouts and entries that were not applied.
+    pub fn inode(&self) -> Option<Inode> {
+        let version = self.tree.version(self.version)?;
+        (version.inode != VersionIdx::NONE).then_some(Inode(version.inode))
+    }
+
+    /// Returns true if the name is one of the tree's.
+    fn is_applied(&self) -> bool {
+        // Metadata of aufs has a version, but no node.
+        self.version != VersionIdx::NONE || self.state != VersionState::Unapplied
+    }
+
+    fn own(&self) -> Option<(&'t Listing, &'t Record)> {
+        let listing = self.tree.listing(self.layer())?;
+        Some((listing, listing.record(self.entry)?))
+    }
+
+    /// The entry with the contents, and its layer: that of the file that a hard link leads to.
+    fn file(&self) -> Option<(usize, &'t Listing, &'t Record)> {
+        if matches!(self.kind, VersionKind::Whiteout | VersionKind::Opaque) {
+            return None;
+        }
+        let (mut layer, mut found) = (self.layer(), self.own()?);
+        if self.version != VersionIdx::NONE {
+            let made = self.tree.made(self.version)?;
+            layer = usize::from(made.layer);
+            found = self.tree.record_of(made)?;
+        }
+        Some((layer, found.0, found.1))
+    }
+}

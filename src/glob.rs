@@ -1,9 +1,10 @@
 //! Patterns for paths and names, in the common dialects.
 //!
-//! In all of them `*` and `?` stop at a `/`, `[a-z]` is one byte of a set, and a `\` makes the next byte literal. Bytes
-//! count, not characters. Matching takes time linear in the path, and in the pattern for each 64 of its tokens, for any
+//! In all of them `[a-z]` is one byte of a set and a `\` makes the next byte literal; in all but find's, `*` and `?` stop
+//! at a `/`. Bytes count, not characters. Matching takes time linear in the path, and in the pattern for each 64 of its tokens, for any
 //! input: all states of the pattern are tracked at once.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Dialect of a pattern.
@@ -13,8 +14,13 @@ pub enum Dialect {
     Go,
     /// Shell: as `path.Match`, with a `**` that does not stop at a `/`, `[!a]` beside `[^a]`, and `{a,b}`.
     Shell,
+    /// GNU find: `fnmatch` without flags. `*`, `?` and sets match any byte, `/` too; `[!a]` beside `[^a]`, `[[:alpha:]]`;
+    /// a `[` that is not closed is literal.
+    Find,
 }
 
+/// Error of a set without an end.
+const NOT_CLOSED: &str = "unclosed [";
 /// Number of alternatives of a pattern with `{…,…}`.
 const MAX_ALTERNATIVES: usize = 1000;
 
@@ -23,6 +29,7 @@ const MAX_ALTERNATIVES: usize = 1000;
 pub struct Glob {
     /// Alternatives, of which one has to match.
     alternatives: Vec<Alternative>,
+    ignores_case: bool,
 }
 
 /// Pattern without braces.
@@ -38,7 +45,7 @@ struct Alternative {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Token {
     Byte(u8),
-    /// `?`: one byte except `/`.
+    /// `?`: one byte except `/`; any in find's dialect.
     One,
     /// `*`: any bytes except `/`.
     Part,
@@ -46,8 +53,26 @@ enum Token {
     All,
     /// `**/`: any directories, or none.
     Folders,
-    /// `[a-z]`, `[^a]`: one byte of a set.
+    /// `[a-z]`, `[^a]`: one byte of a set; never `/` but in find's dialect.
     Set(Vec<(u8, u8)>, bool),
+}
+
+impl Token {
+    /// Makes a token for paths whose letters are all small.
+    fn ignore_case(&mut self) {
+        match self {
+            Token::Byte(byte) => byte.make_ascii_lowercase(),
+            Token::Set(ranges, _) => {
+                let small = |(low, high): &(u8, u8)| {
+                    let (low, high) = ((*low).max(b'A'), (*high).min(b'Z'));
+                    (low <= high).then_some((low | 0x20, high | 0x20))
+                };
+                let more: Vec<_> = ranges.iter().filter_map(small).collect();
+                ranges.extend(more);
+            }
+            Token::One | Token::Part | Token::All | Token::Folders => {}
+        }
+    }
 }
 
 impl Glob {
@@ -56,12 +81,27 @@ impl Glob {
     /// # Errors
     /// The syntax error as text.
     pub fn new(pattern: &str, dialect: Dialect) -> Result<Self, &'static str> {
+        Self::of_bytes(pattern.as_bytes(), dialect, false)
+    }
+
+    /// Parses a pattern that need not be UTF-8, and of which letters of ASCII can match in either case.
+    ///
+    /// # Errors
+    /// The syntax error as text.
+    pub fn of_bytes(
+        pattern: &[u8],
+        dialect: Dialect,
+        ignores_case: bool,
+    ) -> Result<Self, &'static str> {
         let plain = match dialect {
-            Dialect::Shell => without_braces(pattern.as_bytes())?,
-            Dialect::Go => vec![pattern.as_bytes().to_vec()],
+            Dialect::Shell => without_braces(pattern)?,
+            Dialect::Go | Dialect::Find => vec![pattern.to_vec()],
         };
         let alternative = |text: &Vec<u8>| -> Result<Alternative, &'static str> {
-            let tokens = tokens(text, dialect)?;
+            let mut tokens = tokens(text, dialect)?;
+            if ignores_case {
+                tokens.iter_mut().for_each(Token::ignore_case);
+            }
             let byte = |token: &Token| match token {
                 Token::Byte(byte) => Some(*byte),
                 _ => None,
@@ -71,18 +111,23 @@ impl Glob {
             let mut end: Vec<u8> = rest.iter().rev().map_while(byte).collect();
             end.reverse();
             Ok(Alternative {
-                steps: (!rest.is_empty()).then(|| Steps::new(rest)),
+                steps: (!rest.is_empty()).then(|| Steps::new(rest, dialect)),
                 literal,
                 end,
             })
         };
         Ok(Glob {
             alternatives: plain.iter().map(alternative).collect::<Result<_, _>>()?,
+            ignores_case,
         })
     }
 
     /// Tests if the pattern matches a whole path.
     pub fn is_match(&self, path: &[u8]) -> bool {
+        let path = match self.ignores_case {
+            true => Cow::Owned(path.to_ascii_lowercase()),
+            false => Cow::Borrowed(path),
+        };
         self.alternatives.iter().any(|alternative| {
             let rest = path.strip_prefix(alternative.literal.as_slice());
             rest.is_some_and(|rest| match &alternative.steps {
@@ -161,6 +206,7 @@ fn tokens(text: &[u8], dialect: Dialect) -> Result<Vec<Token>, &'static str> {
                 rest = &rest[rest.iter().take_while(|byte| **byte == b'*').count()..];
                 match rest.strip_prefix(b"/") {
                     _ if dialect == Dialect::Go => tokens.push(Token::Part),
+                    _ if dialect == Dialect::Find => tokens.push(Token::All),
                     Some(after) => {
                         rest = after;
                         tokens.push(Token::Folders);
@@ -168,13 +214,17 @@ fn tokens(text: &[u8], dialect: Dialect) -> Result<Vec<Token>, &'static str> {
                     None => tokens.push(Token::All),
                 }
             }
+            b'*' if dialect == Dialect::Find => tokens.push(Token::All),
             b'*' => tokens.push(Token::Part),
             b'?' => tokens.push(Token::One),
-            b'[' => {
-                let (set, after) = set(rest, dialect)?;
-                tokens.push(set);
-                rest = after;
-            }
+            b'[' => match set(rest, dialect) {
+                Err(NOT_CLOSED) if dialect == Dialect::Find => tokens.push(Token::Byte(byte)),
+                Err(why) => return Err(why),
+                Ok((set, after)) => {
+                    tokens.push(set);
+                    rest = after;
+                }
+            },
             b'\\' => {
                 let (&byte, after) = rest.split_first().ok_or("trailing \\")?;
                 rest = after;
@@ -188,17 +238,16 @@ fn tokens(text: &[u8], dialect: Dialect) -> Result<Vec<Token>, &'static str> {
 
 /// Parses a set after its `[`. Returns it and the rest. In Go's dialect `]` and `-` need a `\` to be members.
 fn set(text: &[u8], dialect: Dialect) -> Result<(Token, &[u8]), &'static str> {
-    let is_shell = dialect == Dialect::Shell;
+    let is_shell = dialect != Dialect::Go;
     let after = text.strip_prefix(b"^");
     let after = after.or_else(|| text.strip_prefix(b"!").filter(|_| is_shell));
     let (negated, mut rest) = (after.is_some(), after.unwrap_or(text));
     let one = |rest: &mut &[u8]| -> Result<u8, &'static str> {
-        let not_closed = "unclosed [";
-        let (&byte, after) = rest.split_first().ok_or(not_closed)?;
+        let (&byte, after) = rest.split_first().ok_or(NOT_CLOSED)?;
         *rest = after;
         match byte {
             b'\\' => {
-                let (&byte, after) = rest.split_first().ok_or(not_closed)?;
+                let (&byte, after) = rest.split_first().ok_or(NOT_CLOSED)?;
                 *rest = after;
                 Ok(byte)
             }
@@ -214,6 +263,15 @@ fn set(text: &[u8], dialect: Dialect) -> Result<(Token, &[u8]), &'static str> {
         {
             return Ok((Token::Set(ranges, negated), after));
         }
+        if dialect == Dialect::Find
+            && let Some(after) = rest.strip_prefix(b"[:")
+        {
+            let end = after.windows(2).position(|two| two == b":]");
+            let end = end.ok_or(NOT_CLOSED)?;
+            ranges.extend_from_slice(class(&after[..end]).ok_or("unknown class in [")?);
+            rest = &after[end + 2..];
+            continue;
+        }
         let low = one(&mut rest)?;
         let high = match rest.strip_prefix(b"-") {
             Some(after) if !(is_shell && after.starts_with(b"]")) => {
@@ -224,6 +282,25 @@ fn set(text: &[u8], dialect: Dialect) -> Result<(Token, &[u8]), &'static str> {
         };
         ranges.push((low, high));
     }
+}
+
+/// Ranges of a class of POSIX, as in the C locale.
+pub(crate) fn class(name: &[u8]) -> Option<&'static [(u8, u8)]> {
+    Some(match name {
+        b"alpha" => &[(b'A', b'Z'), (b'a', b'z')],
+        b"digit" => &[(b'0', b'9')],
+        b"alnum" => &[(b'0', b'9'), (b'A', b'Z'), (b'a', b'z')],
+        b"upper" => &[(b'A', b'Z')],
+        b"lower" => &[(b'a', b'z')],
+        b"space" => &[(b'\t', b'\r'), (b' ', b' ')],
+        b"blank" => &[(b'\t', b'\t'), (b' ', b' ')],
+        b"punct" => &[(b'!', b'/'), (b':', b'@'), (b'[', b'`'), (b'{', b'~')],
+        b"print" => &[(b' ', b'~')],
+        b"graph" => &[(b'!', b'~')],
+        b"cntrl" => &[(0, 31), (127, 127)],
+        b"xdigit" => &[(b'0', b'9'), (b'A', b'F'), (b'a', b'f')],
+        _ => return None,
+    })
 }
 
 /// Pattern as a nondeterministic automaton: state N means N tokens have matched, one bit each.
@@ -246,7 +323,7 @@ struct Steps {
 }
 
 impl Steps {
-    fn new(tokens: &[Token]) -> Self {
+    fn new(tokens: &[Token], dialect: Dialect) -> Self {
         let words = tokens.len() / 64 + 1;
         let bits = |is_set: &dyn Fn(&Token) -> bool| {
             let mut bits = vec![0_u64; words];
@@ -255,14 +332,15 @@ impl Steps {
             }
             bits
         };
+        let is_stop = |byte: u8| byte == b'/' && dialect != Dialect::Find;
         let takes = |byte: u8| {
             move |token: &Token| match token {
                 Token::Byte(wanted) => *wanted == byte,
-                Token::One => byte != b'/',
+                Token::One => !is_stop(byte),
                 Token::Set(ranges, negated) => {
                     let mut ranges = ranges.iter();
                     let is_in = ranges.any(|(low, high)| (*low..=*high).contains(&byte));
-                    byte != b'/' && is_in != *negated
+                    !is_stop(byte) && is_in != *negated
                 }
                 Token::Part | Token::All | Token::Folders => false,
             }
@@ -390,6 +468,45 @@ mod tests {
                 assert!(!is_match(pattern, dialect, path), "{pattern} {path}");
             }
         }
+    }
+
+    #[test]
+    fn finds_patterns_match_as_fnmatch() {
+        use Dialect::Find;
+        // Each as fnmatch(3) of glibc without flags decides in the C locale.
+        for (pattern, yes, no) in [
+            ("*", &["a", "a/b", ".a", ""][..], &[][..]),
+            ("a?b", &["a/b", "axb"], &["ab"]),
+            ("[!a]", &["/", "b"], &["a", ""]),
+            ("[^a-c]*", &["d/x", "/"], &["a"]),
+            ("[[:digit:][:upper:]x-]", &["5", "Q", "x", "-"], &["q", ":"]),
+            ("[![:space:]]", &["a"], &[" ", "\t", "\x0b"]),
+            ("[]-a]", &["]", "^", "_", "a"], &["b", "-"]),
+            ("[a", &["[a"], &["a"]),
+            ("{a,b}", &["{a,b}"], &["a"]),
+            ("**/x", &["a/x", "/x"], &["x"]),
+            ("\\*a", &["*a"], &["ba"]),
+            ("[\\]]", &["]"], &["\\"]),
+            ("[z-a]", &[], &["z", "a", "m"]),
+        ] {
+            for path in yes {
+                assert!(is_match(pattern, Find, path), "{pattern} {path}");
+            }
+            for path in no {
+                assert!(!is_match(pattern, Find, path), "{pattern} {path}");
+            }
+        }
+        let any_case = |pattern: &str| Glob::of_bytes(pattern.as_bytes(), Find, true);
+        let any_case = |pattern, path: &[u8]| any_case(pattern).expect(pattern).is_match(path);
+        assert!(any_case("Ab*[X-Z]q", b"aB/yQ") && any_case("[x-z]", b"Y"));
+        assert!(any_case("[[:upper:]]", b"a") && !any_case("[!A]", b"a"));
+        assert!(any_case("[!b]\\*", b"A*") && !any_case("ab", b"abc"));
+        let bytes = Glob::of_bytes(b"\xff[\x80-\xfe]*", Find, false).expect("a pattern");
+        assert!(bytes.is_match(b"\xff\x80\xff") && !bytes.is_match(b"\xff\xff"));
+        assert_eq!(
+            Glob::new("[[:foo:]]", Find).map(|_| ()),
+            Err("unknown class in [")
+        );
     }
 
     #[test]

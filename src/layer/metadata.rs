@@ -101,3 +101,23 @@ pub struct Metadata {
     /// Extended attributes, each name once.
     pub xattrs: Vec<Xattr>,
 }
+
+/// Returns permission bits as `ls -l` shows them, without the letter of the kind: `rwxr-sr-t`.
+pub fn permissions(mode: u16) -> String {
+    let bits = "rwxrwxrwx".chars().enumerate();
+    let mut text: Vec<char> = bits
+        .map(|(at, bit)| match mode & (0o400 >> at) {
+            0 => '-',
+            _ => bit,
+        })
+        .collect();
+    for (at, special, set) in [(2, 0o4000, 's'), (5, 0o2000, 's'), (8, 0o1000, 't')] {
+        if mode & special != 0 {
+            text[at] = match text[at] {
+                '-' => set.to_ascii_uppercase(),
+                _ => set,
+            };
+        }
+    }
+    text.into_iter().collect()
+}

@@ -14,6 +14,7 @@
 
 pub(crate) mod acl;
 mod anomaly;
+mod capability;
 pub mod cpio;
 mod entry;
 mod extension;
@@ -44,10 +45,12 @@ pub use crate::limits;
 pub use crate::limits::Limits;
 
 pub use anomaly::{Anomalies, Anomaly, AnomalyKind};
+pub use capability::capabilities;
+pub(crate) use capability::is_capability;
 pub use entry::{Entry, Segment};
 pub(crate) use input::Recorder;
 pub use input::{FileInput, StreamInput, TarInput};
-pub use metadata::{EntryKind, Metadata, Mtime, Xattr};
+pub use metadata::{EntryKind, Metadata, Mtime, Xattr, permissions};
 pub use notes::{NoteCount, NoteKind, Notes};
 #[cfg(feature = "base")]
 pub(crate) use path::parent;

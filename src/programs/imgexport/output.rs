@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::export::{Export, Item, ItemKind, NotApplied, Unpacked};
 use crate::error::Result;
 use crate::escape;
+use crate::layer::permissions;
 use crate::render::json as lossless;
 use crate::spec::Timestamp;
 use crate::tree::NodeKind;
@@ -92,22 +93,7 @@ pub(super) fn list(item: &Item<'_>) -> String {
         ItemKind::Node(NodeKind::File) => '-',
         ItemKind::Whiteout | ItemKind::Opaque => 'w',
     };
-    let bits = "rwxrwxrwx".chars().enumerate();
-    let mut mode: Vec<char> = bits
-        .map(|(at, bit)| match meta.mode & (0o400 >> at) {
-            0 => '-',
-            _ => bit,
-        })
-        .collect();
-    for (at, special, set) in [(2, 0o4000, 's'), (5, 0o2000, 's'), (8, 0o1000, 't')] {
-        if meta.mode & special != 0 {
-            mode[at] = match mode[at] {
-                '-' => set.to_ascii_uppercase(),
-                _ => set,
-            };
-        }
-    }
-    let mode: String = mode.into_iter().collect();
+    let mode = permissions(meta.mode);
     let time = Timestamp::from_unix(meta.mtime.seconds, 0).rfc3339();
     let time = time.get(..16).unwrap_or(&time).replace('T', " ");
     let size = match item.kind {

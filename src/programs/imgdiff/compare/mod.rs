@@ -6,7 +6,6 @@
 
 mod blame;
 mod body;
-mod capability;
 mod documents;
 mod fields;
 mod files;
@@ -23,7 +22,6 @@ mod waste;
 use std::cmp::Reverse;
 
 pub use blame::{Made, blame, verb};
-pub use capability::capabilities;
 pub use documents::{
     DocChange, PairedStep, Position, StepChange, config_changes, history_changes, paired_steps,
 };

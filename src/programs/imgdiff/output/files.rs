@@ -5,9 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::escape;
-use crate::programs::imgdiff::compare::{
-    Change, ChangeKind, Field, Side, Xattr, blame, capabilities,
-};
+use crate::layer::capabilities;
+use crate::programs::imgdiff::compare::{Change, ChangeKind, Field, Side, Xattr, blame};
 use crate::render::human;
 use crate::render::json::bytes_lossless;
 use crate::spec::Timestamp;

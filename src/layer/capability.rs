@@ -44,11 +44,16 @@ const NAMES: [&str; 41] = [
     "checkpoint_restore",
 ];
 
+/// Tests if there is a capability of that name, which has no `cap_` before it.
+pub(crate) fn is_capability(name: &str) -> bool {
+    NAMES.contains(&name)
+}
+
 /// Reads a `security.capability` value (`vfs_cap_data` of capabilities(7), revisions 1 to 3).
 ///
 /// ```
 /// let value = [1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-/// assert_eq!(imgkit::programs::imgdiff::compare::capabilities(&value).as_deref(), Some("cap_net_raw=ep"));
+/// assert_eq!(imgkit::layer::capabilities(&value).as_deref(), Some("cap_net_raw=ep"));
 /// ```
 pub fn capabilities(value: &[u8]) -> Option<String> {
     let word = |at: usize| -> Option<u32> {

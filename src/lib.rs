@@ -14,6 +14,7 @@
 //! | [`packages`] | the databases of package managers, read as files | spec |
 //! | [`disk`] | a directory of the file system as entries | glob, layer |
 //! | [`archive`] | any container format as one type with images | spec, glob, blob, layer |
+//! | [`find`] | expressions of imgfind: find's words, on facts about versions | spec, glob, layer |
 //! | [`lists`] | lists of images, and which of them archives have | spec, blob, layer, archive |
 //! | [`tree`] | layers applied: path -> node, and which layer wrote, replaced or deleted it | spec, blob, layer, archive |
 //! | [`base`] | root filesystems in the making, Debian's packages as files, facts of ELF files (feature `base`) | spec, blob, layer, packages |
@@ -53,6 +54,7 @@ pub mod cli;
 pub mod disk;
 pub mod error;
 pub mod escape;
+pub mod find;
 pub mod glob;
 pub mod index_vec;
 pub mod layer;

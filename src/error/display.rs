@@ -29,7 +29,7 @@ impl Display for Fault {
             }
             Fault::Ambiguous { why } => problem(f, "ambiguous", why),
             Fault::Unsupported { what } => problem(f, "unsupported", what),
-            Fault::Entry { why } => f.write_str(why),
+            Fault::Entry { why } | Fault::Word { why, .. } => f.write_str(why),
             Fault::Needs { what, why } => write!(f, "requires {}: {why}", brief(what)),
             Fault::Json { why } => problem(f, "invalid JSON", why),
             Fault::BadDigest { text, why } => write!(f, "invalid digest '{}': {why}", brief(text)),

@@ -19,6 +19,13 @@ pub enum Fault {
     },
     /// A usage error.
     Usage(String),
+    /// A word of an expression that is refused.
+    Word {
+        /// The problem.
+        why: &'static str,
+        /// The text to type instead.
+        hint: Option<&'static str>,
+    },
     /// An invalid instruction for a change to a config, in docker's words.
     Instruction {
         /// The problem.

@@ -74,6 +74,7 @@ impl Fault {
             Fault::NotAFile { kind: "a FIFO" } => {
                 typed.then(|| format!("use - and redirect, as in imgls - < {}", input()))
             }
+            Fault::Word { hint, .. } => hint.map(str::to_owned),
             Fault::Limit { what, limit, found } => limits::remedy(what, *limit, *found),
             _ => None,
         }

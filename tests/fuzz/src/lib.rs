@@ -7,6 +7,7 @@
 mod archives;
 mod debian;
 mod documents;
+mod expressions;
 mod installed;
 mod lists;
 pub mod model;
@@ -23,7 +24,7 @@ use std::io::{self, BufRead, Read};
 pub type Target = fn(&[u8]);
 
 /// All targets by their names.
-pub const TARGETS: [(&str, Target); 28] = [
+pub const TARGETS: [(&str, Target); 29] = [
     ("chunked", archives::chunked),
     ("cpio", streams::cpio),
     ("deb", debian::deb),
@@ -33,6 +34,7 @@ pub const TARGETS: [(&str, Target); 28] = [
     ("escape", texts::escape),
     ("exclude", texts::exclude),
     ("file", archives::file_),
+    ("find_expression", expressions::find_expression),
     ("folder", archives::folder),
     ("image", archives::image),
     ("index", debian::index),

@@ -9,7 +9,7 @@ use super::detours::Detours;
 use super::member::{Member, MemberKind, resolve};
 use super::options::Open;
 use super::volumes::Run;
-use crate::blob::{Chunk, FileRange, Hasher, NewFile, ReadAhead, WriteBehind};
+use crate::blob::{Behind, Chunk, FileRange, Hasher, NewFile, ReadAhead};
 use crate::error::{During, Error, Fault, Result, TarFault, within};
 use crate::layer::{self, Limits};
 use crate::layer::{
@@ -435,7 +435,7 @@ struct MemberData<'a> {
     left: u64,
     chunk: Chunk,
     position: usize,
-    behind: Option<WriteBehind>,
+    behind: Option<Behind<()>>,
 }
 
 impl<'a> MemberData<'a> {
@@ -452,16 +452,16 @@ impl<'a> MemberData<'a> {
 
     /// Copies the bytes read so far and all later ones to a file.
     fn keep(&mut self, read: &[u8], file: &Arc<NewFile>) -> io::Result<()> {
-        let mut behind = WriteBehind::new(Arc::clone(file));
-        behind.write(read.to_vec().into())?;
-        behind.write(self.chunk[self.position..].to_vec().into())?;
+        let mut behind = Behind::writing(Arc::clone(file));
+        behind.add(read.to_vec().into())?;
+        behind.add(self.chunk[self.position..].to_vec().into())?;
         self.behind = Some(behind);
         Ok(())
     }
 
     /// Waits until all bytes are in the file.
     fn finish(self) -> io::Result<()> {
-        self.behind.map_or(Ok(()), WriteBehind::finish)
+        self.behind.map_or(Ok(()), Behind::finish)
     }
 }
 
@@ -476,7 +476,7 @@ impl BufRead for MemberData<'_> {
             }
             self.left = self.left.saturating_sub(chunk.len() as u64);
             if let Some(behind) = &mut self.behind {
-                behind.write(chunk.clone())?;
+                behind.add(chunk.clone())?;
             }
             (self.chunk, self.position) = (chunk, 0);
         }

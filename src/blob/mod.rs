@@ -3,6 +3,7 @@
 //! In come files and digests, out go readers and writers. The meaning of the bytes is left to the modules above.
 
 mod backing;
+mod behind;
 mod buffer;
 mod compression;
 mod concatenated;
@@ -26,13 +27,14 @@ mod removal;
 mod resume;
 mod serial_writer;
 mod stream_digest;
+mod tee;
 mod temporary;
 mod trailer;
 mod window;
-mod write_behind;
 mod zstd_pool;
 
 pub use backing::{Backing, ReadAt};
+pub use behind::Behind;
 pub(crate) use buffer::read_buffered;
 pub use buffer::{CHUNK, each_chunk, read_full};
 pub use compression::Compression;
@@ -52,5 +54,5 @@ pub use piece::{Piece, PieceLog, PieceMismatch, PieceStart};
 pub use read_ahead::{Chunk, Feeder, FeedingWriter, ReadAhead};
 pub use serial_writer::SerialWriter;
 pub use stream_digest::{DigestedStream, InputDigests, StreamDigester};
+pub use tee::TeeReader;
 pub use temporary::{before_unfinished, discard_unfinished, is_leftover, remove_leftover};
-pub use write_behind::{TeeReader, WriteBehind};

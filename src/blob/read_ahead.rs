@@ -44,6 +44,20 @@ impl Chunk {
             buffer: Arc::new(Buffer { bytes, home }),
         }
     }
+
+    /// Splits off the first bytes, at most as many as there are.
+    #[must_use]
+    pub fn split_to(&mut self, length: u64) -> Self {
+        let length = self
+            .len()
+            .min(usize::try_from(length).unwrap_or(usize::MAX));
+        let first = Chunk {
+            end: self.start + length,
+            ..self.clone()
+        };
+        self.start = first.end;
+        first
+    }
 }
 
 impl From<Vec<u8>> for Chunk {
@@ -195,12 +209,8 @@ impl ReadAhead {
     /// # Errors
     /// Errors of the source.
     pub fn take_chunk(&mut self, most: u64) -> io::Result<Chunk> {
-        let length = self.fill_buf()?.len();
-        let length = length.min(usize::try_from(most).unwrap_or(usize::MAX));
-        let mut chunk = self.chunk.clone();
-        chunk.end = chunk.start + length;
-        self.consume(length);
-        Ok(chunk)
+        self.fill_buf()?;
+        Ok(self.chunk.split_to(most))
     }
 }
 

@@ -104,10 +104,11 @@ pub fn is_replaceable(path: &Path) -> bool {
 pub fn to_stream(
     bundle: &Bundle,
     format: Format,
-    out: &mut dyn Write,
+    mut out: &mut dyn Write,
     meter: &Meter,
 ) -> Result<()> {
-    tar_out::to_stream(&members(bundle, format)?, out, meter)
+    tar_out::to_sink(&members(bundle, format)?, &mut out, meter)?;
+    out.flush().during("write")
 }
 
 /// Size of all blobs in bytes, for progress.

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use crate::blob::encode::encode;
-use crate::blob::{Compression, Hasher, NewFile, ReadAhead, WriteBehind};
+use crate::blob::{Behind, Compression, Hasher, NewFile, ReadAhead};
 use crate::error::{During, Result};
 use crate::spec::Digest;
 
@@ -14,7 +14,7 @@ pub(super) fn copy_into(
     mut bytes: ReadAhead,
     mut hasher: Hasher,
 ) -> Result<(Digest, u64)> {
-    let mut behind = WriteBehind::new(Arc::clone(file));
+    let mut behind = Behind::writing(Arc::clone(file));
     let mut size = 0;
     loop {
         let chunk = bytes.take_chunk(u64::MAX).during("read")?;
@@ -22,7 +22,7 @@ pub(super) fn copy_into(
             behind.finish().during("write")?;
             return Ok((hasher.finish(), size));
         }
-        behind.write(chunk.clone()).during("write")?;
+        behind.add(chunk.clone()).during("write")?;
         hasher.update(&chunk);
         size += chunk.len() as u64;
     }

@@ -1,15 +1,18 @@
 //! Blobs copied from their source to the output, and verified on the way.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Read, Write};
 
 use rustix::fs::ioctl_ficlone;
 
 use super::decoding::DiffIdCheck;
 use super::output::{BlobOut, Source};
 use crate::archive::Content;
-use crate::blob::{FileRange, Hasher, Meter, NewFile, SerialWriter, each_chunk};
+use crate::blob::{
+    Behind, CHUNK, Chunk, FileRange, Hasher, Meter, NewFile, ReadAhead, SerialWriter,
+};
 use crate::error::{At, During, Error, Result};
+use crate::spec::Digest;
 
 /// Writes a blob to a file, from `offset` on.
 ///
@@ -22,9 +25,9 @@ pub(super) fn to_file(
     meter: &Meter,
 ) -> Result<()> {
     let mut position = offset;
-    read_verified(blob, meter, |bytes| {
-        file.write_all_at(bytes, position)?;
-        position += bytes.len() as u64;
+    read_verified(blob, meter, |chunk| {
+        file.write_all_at(&chunk, position)?;
+        position += chunk.len() as u64;
         Ok(())
     })
 }
@@ -97,8 +100,23 @@ pub(super) fn check(blob: &BlobOut, meter: &Meter) -> Result<()> {
 ///
 /// # Errors
 /// As [`to_file`].
-pub(super) fn to_stream(blob: &BlobOut, out: &mut dyn Write, meter: &Meter) -> Result<()> {
-    read_verified(blob, meter, |bytes| out.write_all(bytes))
+pub(super) fn to_sink(blob: &BlobOut, out: &mut dyn Sink, meter: &Meter) -> Result<()> {
+    read_verified(blob, meter, |chunk| out.put(chunk))
+}
+
+/// Output that takes its bytes in shared chunks.
+pub(super) trait Sink {
+    /// Appends the bytes of a chunk.
+    ///
+    /// # Errors
+    /// Those of the output.
+    fn put(&mut self, chunk: Chunk) -> io::Result<()>;
+}
+
+impl Sink for &mut dyn Write {
+    fn put(&mut self, chunk: Chunk) -> io::Result<()> {
+        self.write_all(&chunk)
+    }
 }
 
 /// Returns true if the bytes were hashed on their way into an anonymous temporary file, which no other program can
@@ -110,55 +128,110 @@ fn is_hashed(blob: &BlobOut) -> bool {
     kept.scan.digest == blob.digest && kept.scan.size == blob.size && kept.file.is_unnamed()
 }
 
+/// Length in bytes from which a blob is read ahead and hashed by threads of their own.
+const OVERLAPPED: u64 = 4 * CHUNK as u64;
+
+/// Computes the digest of a blob while it is copied.
+enum Hashing {
+    /// By the thread that copies.
+    Here(Hasher),
+    /// By another one.
+    Behind(Behind<Digest>),
+}
+
+impl Hashing {
+    fn add(&mut self, chunk: &Chunk) -> io::Result<()> {
+        match self {
+            Hashing::Here(hasher) => {
+                hasher.update(chunk);
+                Ok(())
+            }
+            Hashing::Behind(behind) => behind.add(chunk.clone()),
+        }
+    }
+
+    fn finish(self) -> io::Result<Digest> {
+        match self {
+            Hashing::Here(hasher) => Ok(hasher.finish()),
+            Hashing::Behind(behind) => behind.finish(),
+        }
+    }
+}
+
 /// Passes a blob on in chunks and compares its digest and size at the end. Bytes that were hashed before are not hashed
-/// again.
+/// again. Reading and hashing a large blob overlap with what `put` does.
 fn read_verified(
     blob: &BlobOut,
     meter: &Meter,
-    mut put: impl FnMut(&[u8]) -> std::io::Result<()>,
+    mut put: impl FnMut(Chunk) -> io::Result<()>,
 ) -> Result<()> {
     let context = || blob.digest.blob_path();
     let meter = &meter.part(blob.digest.short(), blob.size);
-    let mut hasher = match is_hashed(blob) {
-        true => None,
-        false => Some(Hasher::like(&blob.digest)?),
+    let is_large = blob.size >= OVERLAPPED;
+    let mut hashing = match (is_hashed(blob), Hasher::like(&blob.digest)?) {
+        (true, _) => None,
+        (false, hasher) if is_large => Some(Hashing::Behind(Behind::hashing(hasher))),
+        (false, hasher) => Some(Hashing::Here(hasher)),
     };
     let mut diff_ids = DiffIdCheck::start(blob).at(context)?;
     let mut written = 0;
-    let mut take = |bytes: &[u8]| -> Result<()> {
-        written += bytes.len() as u64;
+    let mut take = |chunk: Chunk| -> Result<()> {
+        let length = chunk.len() as u64;
+        written += length;
         // Stop at the first excess byte: nothing is written past the space reserved for the blob.
         if written > blob.size {
             return Err(Error::size_mismatch(blob.size, written));
         }
-        if let Some(hasher) = &mut hasher {
-            hasher.update(bytes);
+        if let Some(hashing) = &mut hashing {
+            hashing.add(&chunk).during("read")?;
         }
         if let Some(diff_ids) = &mut diff_ids {
-            diff_ids.feed(bytes);
+            diff_ids.feed(&chunk);
         }
-        put(bytes).during("write")?;
-        meter.add(bytes.len() as u64);
+        put(chunk).during("write")?;
+        meter.add(length);
         Ok(())
     };
     match &blob.source {
-        Source::Document(bytes) => take(bytes).at(context)?,
-        Source::Stored(content) => each_chunk(content.reader()?, &mut take).at(context)?,
+        Source::Document(bytes) => take(bytes.to_vec().into()).at(context)?,
+        Source::Stored(content) if is_large => {
+            let mut bytes = ReadAhead::new(content.reader()?);
+            each_chunk_of(&mut bytes, &mut take).at(context)?;
+        }
+        Source::Stored(content) => {
+            // The bound is for a file that grew.
+            let mut reader = content.reader()?.take(OVERLAPPED);
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes).during("read").at(context)?;
+            take(bytes.into()).at(context)?;
+        }
         Source::Decoded(stored) => {
             let context = || stored.digest.blob_path();
-            let (bytes, check) = stored.decode(&Meter::default()).at(context)?;
-            each_chunk(bytes, &mut take).at(context)?;
+            let (mut bytes, check) = stored.decode(&Meter::default()).at(context)?;
+            each_chunk_of(&mut bytes, &mut take).at(context)?;
             check.finish().at(context)?;
         }
     }
     if written != blob.size {
         return Err(Error::size_mismatch(blob.size, written).at(context()));
     }
-    if let Some(found) = hasher.map(Hasher::finish)
+    let found = hashing.map(Hashing::finish).transpose().during("read")?;
+    if let Some(found) = found
         && found != blob.digest
     {
         return Err(Error::digest_mismatch(&blob.digest, &found).at(context()));
     }
     // The digest comes first: bytes that differ from it need not decode.
     diff_ids.map_or(Ok(()), DiffIdCheck::finish).at(context)
+}
+
+/// Passes all bytes of a reader on in chunks.
+fn each_chunk_of(reader: &mut ReadAhead, mut take: impl FnMut(Chunk) -> Result<()>) -> Result<()> {
+    loop {
+        let chunk = reader.take_chunk(u64::MAX).during("read")?;
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        take(chunk)?;
+    }
 }

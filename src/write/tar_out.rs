@@ -4,10 +4,9 @@
 //! same bytes on every host (image specification, "Image Layout"; FORMATS of docker load and containerd's import).
 
 use std::fs::File;
-use std::io::Write;
 use std::os::unix::fs::FileExt;
 
-use super::copy;
+use super::copy::{self, Sink};
 use super::entry::{BLOCK, END, EntryOut, padding};
 use super::output::BlobOut;
 use super::ustar::HeaderStyle;
@@ -114,20 +113,21 @@ pub(super) fn to_file(members: &[Member<'_>], file: &File, meter: &Meter) -> Res
 }
 
 /// Writes the tar to a stream, member after member.
-pub(super) fn to_stream(members: &[Member<'_>], out: &mut dyn Write, meter: &Meter) -> Result<()> {
+pub(super) fn to_sink(members: &[Member<'_>], out: &mut dyn Sink, meter: &Meter) -> Result<()> {
     for member in members {
-        out.write_all(&member.header()).during("write")?;
+        let mut bytes = member.header();
         match &member.body {
             Body::Directory | Body::Link(_) => {}
-            Body::Document(bytes) => out.write_all(bytes).during("write")?,
-            Body::Blob(blob) => copy::to_stream(blob, out, meter)?,
+            Body::Document(document) => bytes.extend_from_slice(document),
+            Body::Blob(blob) => {
+                out.put(std::mem::take(&mut bytes).into()).during("write")?;
+                copy::to_sink(blob, out, meter)?;
+            }
         }
-        let zeros = &END[..padding(member.size())];
-        out.write_all(zeros).during("write")?;
+        bytes.extend_from_slice(&END[..padding(member.size())]);
+        out.put(bytes.into()).during("write")?;
     }
-    out.write_all(&END)
-        .and_then(|()| out.flush())
-        .during("write")
+    out.put(END.to_vec().into()).during("write")
 }
 
 #[cfg(test)]

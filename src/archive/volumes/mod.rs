@@ -20,5 +20,6 @@ pub use parity::encode_stripe;
 pub use repaired::Repaired;
 pub use set::{Volume, VolumeSet, set_of, sets_below, sets_in};
 pub use table::{
-    CHUNK_LENGTH, ChunkDigest, MAGIC, ParityColumns, VolumeTable, chunk_digest, chunk_length,
+    CHUNK_LENGTH, ChunkDigest, ChunkHasher, MAGIC, ParityColumns, VolumeTable, chunk_digest,
+    chunk_length,
 };

@@ -35,12 +35,30 @@ const DIGESTS: usize = 3000;
 /// First 128 bits of the BLAKE3 hash of a chunk.
 pub type ChunkDigest = [u8; 16];
 
+/// Computes the digest of a chunk.
+#[derive(Default)]
+pub struct ChunkHasher(blake3::Hasher);
+
+impl ChunkHasher {
+    /// Adds bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Digest of all bytes added.
+    pub fn finish(&self) -> ChunkDigest {
+        let mut digest = [0; 16];
+        let hash = self.0.finalize();
+        digest.copy_from_slice(hash.as_bytes().split_at(16).0);
+        digest
+    }
+}
+
 /// Returns the digest of a chunk.
 pub fn chunk_digest(chunk: &[u8]) -> ChunkDigest {
-    let mut digest = [0; 16];
-    let hash = blake3::hash(chunk);
-    digest.copy_from_slice(hash.as_bytes().split_at(16).0);
-    digest
+    let mut hasher = ChunkHasher::default();
+    hasher.update(chunk);
+    hasher.finish()
 }
 
 /// Table of one volume.

@@ -113,7 +113,7 @@ pub fn to_volumes(
         volumes.check_set()?;
     }
     let mut cutter = Cutter::new(&plan.cuts, plan.chunk(), &mut volumes);
-    tar_out::to_stream(&members, &mut cutter, meter)?;
+    tar_out::to_sink(&members, &mut cutter, meter)?;
     let mut written = volumes.paths.clone();
     if let Some(columns) = plan.parity {
         let tables = &volumes.tables;

@@ -3,19 +3,15 @@
 //! Digests of a volume and its bytes are made and written on threads of their own; a few chunks are in memory.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread::JoinHandle;
 
 use super::plan::Cut;
-use crate::archive::volumes::{ChunkDigest, chunk_digest};
-use crate::blob::{Chunk, Hasher, NewFile, WriteBehind};
+use crate::archive::volumes::{ChunkDigest, ChunkHasher};
+use crate::blob::{Behind, Chunk, FileRange, Hasher, NewFile, ReadAhead};
 use crate::error::{At, During, Error, Result};
-
-/// Chunks that wait to be hashed.
-const WAITING: usize = 4;
+use crate::write::copy::Sink;
 
 /// Digests of a volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,56 +21,39 @@ pub(crate) struct Sums {
     pub chunks: Vec<ChunkDigest>,
 }
 
-/// Hashes chunks on a thread.
-pub(super) struct Summing {
-    sender: Option<SyncSender<Chunk>>,
-    thread: JoinHandle<Sums>,
-}
-
-impl Summing {
-    pub fn start() -> Self {
-        let (sender, received) = sync_channel::<Chunk>(WAITING);
-        let thread = std::thread::spawn(move || {
-            let mut hasher = Hasher::default();
-            let mut chunks = Vec::new();
-            for chunk in received {
-                hasher.update(&chunk);
-                chunks.push(chunk_digest(&chunk));
+/// Makes the digests of a volume, with those of its chunks of that length in bytes.
+fn summing(chunk_length: u64) -> Behind<Sums> {
+    Behind::start(move |received| {
+        let mut hasher = Hasher::default();
+        let mut of_chunk = ChunkHasher::default();
+        let mut left = chunk_length;
+        let mut chunks = Vec::new();
+        for mut bytes in received {
+            hasher.update(&bytes);
+            while !bytes.is_empty() {
+                let part = bytes.split_to(left);
+                of_chunk.update(&part);
+                left -= part.len() as u64;
+                if left == 0 {
+                    chunks.push(std::mem::take(&mut of_chunk).finish());
+                    left = chunk_length;
+                }
             }
-            Sums {
-                sha256: hasher.finish().encoded().to_owned(),
-                chunks,
-            }
-        });
-        Summing {
-            sender: Some(sender),
-            thread,
         }
-    }
-
-    /// Adds a chunk; only the last one may be shorter than the others.
-    pub fn add(&mut self, chunk: Chunk) -> io::Result<()> {
-        let sent = self
-            .sender
-            .as_ref()
-            .is_some_and(|sender| sender.send(chunk).is_ok());
-        match sent {
-            true => Ok(()),
-            false => Err(io::Error::other("the hashing thread ended")),
+        if left < chunk_length {
+            chunks.push(of_chunk.finish());
         }
-    }
-
-    pub fn finish(mut self) -> io::Result<Sums> {
-        self.sender = None;
-        let joined = self.thread.join();
-        joined.map_err(|_| io::Error::other("the hashing thread ended"))
-    }
+        Ok(Sums {
+            sha256: hasher.finish().encoded().to_owned(),
+            chunks,
+        })
+    })
 }
 
 /// A volume that is being written, or compared with one that is there.
 struct Current {
-    sums: Summing,
-    out: Option<(Arc<NewFile>, WriteBehind)>,
+    sums: Behind<Sums>,
+    out: Option<(Arc<NewFile>, Behind<()>)>,
 }
 
 /// Decides about volumes before and after they are written.
@@ -96,7 +75,6 @@ pub(super) struct Cutter<'a> {
     /// Bytes of the current volume that are still to come.
     left: u64,
     current: Option<Current>,
-    buffer: Vec<u8>,
 }
 
 impl<'a> Cutter<'a> {
@@ -108,57 +86,44 @@ impl<'a> Cutter<'a> {
             index: 0,
             left: 0,
             current: None,
-            buffer: Vec::new(),
         }
     }
 
-    /// Takes a part of the bytes and returns its length.
-    fn take(&mut self, bytes: &[u8]) -> Result<usize> {
-        if self.current.is_none() {
-            let Some(cut) = self.cuts.get(self.index) else {
-                return Err(Error::limit("bytes of the archive", 0, bytes.len() as u64));
+    /// Takes the next bytes of the archive.
+    fn take(&mut self, mut bytes: Chunk) -> Result<()> {
+        while !bytes.is_empty() {
+            let mut current = match self.current.take() {
+                Some(current) => current,
+                None => self.open(bytes.len())?,
             };
-            let file = self.keeper.begin(self.index)?.map(Arc::new);
-            let out = file.map(|file| (Arc::clone(&file), WriteBehind::new(file)));
-            self.left = cut.size;
-            let sums = Summing::start();
-            self.current = Some(Current { sums, out });
+            let part = bytes.split_to(self.left);
+            self.left -= part.len() as u64;
+            if let Some((_, out)) = &mut current.out {
+                out.add(part.clone()).during("write")?;
+            }
+            current.sums.add(part).during("write")?;
+            match self.left {
+                0 => self.close(current)?,
+                _ => self.current = Some(current),
+            }
         }
-        let room = self
-            .chunk
-            .saturating_sub(self.buffer.len() as u64)
-            .min(self.left);
-        let room = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
-        if self.buffer.capacity() == 0 {
-            self.buffer.reserve_exact(self.chunk as usize);
-        }
-        self.buffer
-            .extend_from_slice(bytes.get(..room).unwrap_or_default());
-        self.left -= room as u64;
-        if self.buffer.len() as u64 == self.chunk || self.left == 0 {
-            self.flush_chunk()?;
-        }
-        if self.left == 0 {
-            self.close()?;
-        }
-        Ok(room)
+        Ok(())
     }
 
-    fn flush_chunk(&mut self) -> Result<()> {
-        let chunk: Chunk = std::mem::take(&mut self.buffer).into();
-        let Some(current) = &mut self.current else {
-            return Ok(());
+    /// Begins the next volume; `more` is the number of bytes that are at hand for it.
+    fn open(&mut self, more: usize) -> Result<Current> {
+        let Some(cut) = self.cuts.get(self.index) else {
+            return Err(Error::limit("bytes of the archive", 0, more as u64));
         };
-        if let Some((_, out)) = &mut current.out {
-            out.write(chunk.clone()).during("write")?;
-        }
-        current.sums.add(chunk).during("write")
+        self.left = cut.size;
+        let file = self.keeper.begin(self.index)?.map(Arc::new);
+        Ok(Current {
+            sums: summing(self.chunk),
+            out: file.map(|file| (Arc::clone(&file), Behind::writing(file))),
+        })
     }
 
-    fn close(&mut self) -> Result<()> {
-        let Some(current) = self.current.take() else {
-            return Ok(());
-        };
+    fn close(&mut self, current: Current) -> Result<()> {
         let file = match current.out {
             Some((file, out)) => {
                 out.finish().during("write")?;
@@ -173,16 +138,9 @@ impl<'a> Cutter<'a> {
     }
 }
 
-impl Write for Cutter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match bytes.is_empty() {
-            true => Ok(0),
-            false => self.take(bytes).map_err(Error::into_io),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+impl Sink for Cutter<'_> {
+    fn put(&mut self, chunk: Chunk) -> io::Result<()> {
+        self.take(chunk).map_err(Error::into_io)
     }
 }
 
@@ -200,14 +158,15 @@ pub(crate) fn sums_of(path: &Path, chunk: u64) -> Result<Sums> {
 ///
 /// # Errors
 /// `Io`.
-pub(crate) fn sums_in(mut file: &File, chunk: u64) -> Result<Sums> {
-    file.rewind().during("read")?;
-    let mut summing = Summing::start();
+pub(crate) fn sums_in(file: &File, chunk: u64) -> Result<Sums> {
+    let file = file.try_clone().during("read")?;
+    let mut bytes = ReadAhead::new(FileRange::whole(file)?.reader());
+    let mut summing = summing(chunk);
     loop {
-        let mut bytes = Vec::with_capacity(chunk as usize);
-        if file.take(chunk).read_to_end(&mut bytes).during("read")? == 0 {
+        let chunk = bytes.take_chunk(u64::MAX).during("read")?;
+        if chunk.is_empty() {
             return summing.finish().during("read");
         }
-        summing.add(bytes.into()).during("read")?;
+        summing.add(chunk).during("read")?;
     }
 }

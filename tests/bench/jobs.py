@@ -13,6 +13,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+import airgap
 from contest import ENV, Contender, Trouble, sh
 
 # What docker puts into every container, and the folders whose times that changes.
@@ -191,8 +192,8 @@ def on_big(c):
                 6, (c.corpus / "oci", "big"))
     for job in [documents, verify, load, save, gzip_jobs, convert, export, make_images]:
         job(c, big)
-    bundle(c, big)
-    for job in [compare, known_layers, plan, start_up]:
+    airgap.on_big(c, big)
+    for job in [compare, known_layers, start_up]:
         job(c)
 
 
@@ -520,59 +521,6 @@ def known_layers(c):
         c.job(name, shown, Contender("with", with_cache, f"rm -f {c.work}/path.tar", results[0], codes),
               [Contender("without", without, f"rm -f {c.work}/path.tar", results[1], codes)], [c.corpus / "oci", cache], target=10)
     sh(f"rm -rf {cache} {c.work}/path.tar")
-
-
-def bundle(c, i):
-    """An archive for a reader that has the first blobs of a list."""
-    if not c.wanted("bundle"):
-        return
-    known, first, out, copy = (c.work / name for name in ["known.txt", "first.tar", "bundle.tar", "copy"])
-    receipt = sh(f"{c.bin}/imgls --receipt {i.path}", check=True)
-    digests = [json.loads(line)["digest"] for line in receipt.splitlines() if '"digest"' in line]
-    known.write_text("".join(f"{digest}\n" for digest in digests[:len(digests) // 2]))
-    command = f"{c.bin}/imgsave -q --since {known} -o {{}} {i.path}"
-    sh(command.format(first), check=True)
-    c.job("bundle", i.shown, Contender("imgsave --since", command.format(out), f"rm -f {out}"), [], [i.path, first],
-          Contender("cp", f"cp {first} {copy} && sync {copy}", f"rm -f {copy}"), limit_target=1.15)
-    sh(f"rm -f {known} {first} {out} {copy}")
-
-
-def many_images(top, count):
-    """A layout of images with five shared layers of eight each, which nobody reads."""
-    blobs = top / "blobs/sha256"
-    blobs.mkdir(parents=True)
-
-    def put(kind, content):
-        name = hashlib.sha256(content).hexdigest()
-        (blobs / name).write_bytes(content)
-        return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": f"sha256:{name}", "size": len(content)}
-
-    manifests = []
-    for number in range(count):
-        words = [f"{number // 10 if layer < 5 else number} {layer}" for layer in range(8)]
-        layers = [put("layer.v1.tar+gzip", b"\x1f\x8b\x08" + bytes(7) + word.encode()) for word in words]
-        config = {"architecture": "amd64", "os": "linux", "history": [{"created_by": f"RUN make {word} " + "x" * 80} for word in words],
-                  "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(word.encode()).hexdigest() for word in words]}}
-        config = put("config.v1+json", json.dumps(config).encode())
-        manifest = put("manifest.v1+json", json.dumps({"schemaVersion": 2, "config": config, "layers": layers}).encode())
-        manifests.append(manifest | {"annotations": {"org.opencontainers.image.ref.name": f"app{number}:1"}})
-    (top / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
-    (top / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": manifests}))
-
-
-def plan(c):
-    """What a bundle of many images would have: documents are read, layers are not."""
-    if not c.wanted("plan"):
-        return
-    top, known = c.work / "many", c.work / "known.txt"
-    many_images(top, 1000)
-    known.write_text(sh(f"{c.bin}/imgls --receipt {top}:app0:1", check=True))
-    notes = c.work / "hyperfine.json"
-    command = ["hyperfine", "--style", "none", "-N", "--warmup", "2", "--runs", "10", "--export-json", notes, f"{c.bin}/imgsave --since {known} --dry-run {top}"]
-    subprocess.run(command, env=ENV, stdout=subprocess.DEVNULL, check=True)
-    seconds = json.loads(notes.read_text())["results"][0]["median"]
-    c.fact("plan a bundle", "1,000 images of 8 layers", seconds, seconds < 0.3, "imgsave --since RECEIPT --dry-run; wanted: under 0.3 s")
-    sh(f"rm -rf {top} {known}")
 
 
 def start_up(c):

@@ -925,3 +925,115 @@ fn long_names_are_truncated_in_tables_only() {
     let rows = room.run("imgls --format json app.tar").json_lines();
     assert_eq!(rows[0]["Repository"], long.as_str());
 }
+
+/// An official image, one with annotations, one with labels, and one with none of them.
+fn searched() -> Vec<Image> {
+    let described = json!({
+        "org.opencontainers.image.title": "Cache of pages",
+        "org.opencontainers.image.description": "Keeps\nwhat was asked for, so that nobody has to ask for it again"
+    });
+    vec![
+        build::image("varnish:7").layer("f a one").set(
+            "config",
+            json!({"Env": ["PATH=/bin", "MODE=fast"], "Cmd": ["varnishd", "-F"], "Labels": described}),
+        ),
+        build::image("example.com/team/varnish-tools:1")
+            .step("RUN make fast")
+            .layer("f b two"),
+        build::image("team/other:2")
+            .layer("f c three")
+            .set("config", json!({"Labels": {"parent": "varnish"}})),
+        build::image("team/last:3").layer("f d four"),
+    ]
+}
+
+#[test]
+fn search_finds_names_labels_and_titles_in_the_order_of_docker() {
+    let images = searched();
+    let room = Room::with(
+        "all.tar",
+        &build::docker(&images.iter().collect::<Vec<_>>()),
+    );
+    let found = |command: &str| {
+        let line = format!("{command} --format '{{{{.Name}}}} {{{{json .Matched}}}}' all.tar");
+        room.run(&line).code(0).out().to_owned()
+    };
+    assert_eq!(
+        found("imgls --search VARNISH"),
+        "varnish:7 [\"name\"]\nexample.com/team/varnish-tools:1 [\"name\"]\nteam/other:2 [\"label parent\"]\n"
+    );
+    assert_eq!(
+        found("imgls --search team/*"),
+        "team/last:3 [\"name\"]\nteam/other:2 [\"name\"]\n"
+    );
+    assert_eq!(
+        found("imgls --search page"),
+        "varnish:7 [\"label org.opencontainers.image.title\"]\n"
+    );
+    // Only where it is asked for.
+    room.run("imgls -q --search fast all.tar").is(1, "", "");
+    assert_eq!(
+        found("imgls --search fast --in env,history"),
+        "example.com/team/varnish-tools:1 [\"history\"]\nvarnish:7 [\"env\"]\n"
+    );
+    assert_eq!(
+        found("imgls --search varnishd --in cmd"),
+        "varnish:7 [\"cmd\"]\n"
+    );
+    assert_eq!(
+        found("imgls --search docker.io/library/varnish"),
+        "varnish:7 [\"name\"]\nexample.com/team/varnish-tools:1 [\"name\"]\nteam/other:2 [\"label parent\"]\n"
+    );
+}
+
+#[test]
+fn search_has_the_columns_and_keys_of_docker_search() {
+    let images = searched();
+    let room = Room::with(
+        "all.tar",
+        &build::docker(&images.iter().collect::<Vec<_>>()),
+    );
+    let (first, second) = (images[0].short(), images[1].short());
+    room.run("imgls --search varnish --max-rows 2 all.tar").is(
+        0,
+        &format!(
+            "NAME                               DESCRIPTION                                     STARS     OFFICIAL   IMAGE ID       ARCHIVE\n\
+             varnish:7                          Keeps what was asked for, so that nobody has…   0         [OK]       {first}   all.tar\n\
+             example.com/team/varnish-tools:1                                                   0                    {second}   all.tar\n"
+        ),
+        "imgls: 2 of 3 images are shown: --max-rows 0 shows all\n",
+    );
+    let official = room
+        .run("imgls --search varnish --filter is-official=true --format json --no-trunc all.tar");
+    let row: serde_json::Value = official.json();
+    assert_eq!(row["IsOfficial"], "true");
+    assert_eq!(row["IsAutomated"], "false");
+    assert_eq!(row["StarCount"], "0");
+    assert_eq!(row["Name"], "varnish:7");
+    assert_eq!(
+        row["Description"],
+        "Keeps what was asked for, so that nobody has to ask for it again"
+    );
+    room.run("imgls -q --search varnish --filter label=parent all.tar")
+        .ok(&format!("{}\n", images[2].short()));
+    room.run("imgls --search x --filter is-official=maybe all.tar")
+        .code(2)
+        .complains("expected true or false");
+    room.run("imgls --max-rows 2 all.tar").code(2);
+}
+
+#[test]
+fn search_reads_annotations_of_manifests_and_their_descriptors() {
+    let images = searched();
+    let room = Room::new();
+    build::oci(&[&images[3]]).write_to(&room.path("layout"));
+    let index = room.path("layout/index.json");
+    let text = std::fs::read_to_string(&index).expect("an index");
+    let mut value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    value["manifests"][0]["annotations"]["org.opencontainers.image.vendor"] = json!("Initech");
+    value["manifests"][0]["annotations"]["org.example.other"] = json!("Initrode");
+    std::fs::write(&index, value.to_string()).expect("a file");
+    room.run("imgls --search initech --format '{{.Matched}}' layout")
+        .ok("[annotation org.opencontainers.image.vendor]\n");
+    room.run("imgls -q --search initrode layout").is(1, "", "");
+}

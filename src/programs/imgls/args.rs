@@ -1,5 +1,6 @@
 //! Command line of imgls.
 
+use super::places::Place;
 use crate::cli::{Common, ImageArg, ListArg, ReceiptForm, TreeNames};
 
 /// List images in archives, layouts or the local store
@@ -45,6 +46,29 @@ pub struct Args {
     pub receipt: bool,
     #[command(flatten)]
     pub form: ReceiptForm,
+    /// Show images whose names, labels or annotations contain TERM, as docker search does
+    #[arg(long, value_name = "TERM", conflicts_with_all = ["digests", "tree", "check", "unused_by", "any_string", "receipt"])]
+    pub search: Option<String>,
+    /// Search in PLACES, too: env, cmd, history
+    #[arg(
+        long = "in",
+        value_name = "PLACES",
+        value_enum,
+        value_delimiter = ',',
+        requires = "search",
+        hide_possible_values = true,
+        hide_short_help = true
+    )]
+    pub places: Vec<Place>,
+    /// Show at most N of the images that are found; 0 shows all
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 25,
+        requires = "search",
+        hide_short_help = true
+    )]
+    pub max_rows: usize,
     /// Output format: table, raw, json, or a Go template
     #[arg(
         long,

@@ -80,32 +80,40 @@ impl Filters {
 
     /// Removes the rows that do not satisfy `dangling=`, `until=` and `reference=`, with their rows of greater depth.
     pub(super) fn retain(&self, rows: &mut Vec<ListRow>) {
-        retain_roots(rows, |row| {
-            let conditions = self.conditions.iter();
-            let matches = conditions.clone().all(|filter| match filter {
-                Filter::Dangling(wanted) => row.name.is_none() == *wanted,
-                filter => filter.time_matches(row.created.as_deref()),
-            });
-            // As in docker, several references are alternatives.
-            let mut references = conditions
-                .filter(|filter| matches!(filter, Filter::Reference(_)))
-                .peekable();
-            matches
-                && (references.peek().is_none()
-                    || references.any(|filter| filter.reference_matches(row.name.as_ref())))
-        });
+        retain_roots(
+            rows,
+            |row| row,
+            |row| {
+                let conditions = self.conditions.iter();
+                let matches = conditions.clone().all(|filter| match filter {
+                    Filter::Dangling(wanted) => row.name.is_none() == *wanted,
+                    filter => filter.time_matches(row.created.as_deref()),
+                });
+                // As in docker, several references are alternatives.
+                let mut references = conditions
+                    .filter(|filter| matches!(filter, Filter::Reference(_)))
+                    .peekable();
+                matches
+                    && (references.peek().is_none()
+                        || references.any(|filter| filter.reference_matches(row.name.as_ref())))
+            },
+        );
     }
 
     /// Returns the rows that satisfy `before=` and `since=`, with their rows of greater depth.
     ///
     /// # Errors
     /// `NoSuchImage` for an image that no archive has.
-    pub(super) fn retain_by_age(self, mut rows: Vec<ListRow>) -> Result<Vec<ListRow>> {
+    pub(super) fn retain_by_age<T>(
+        self,
+        mut rows: Vec<T>,
+        row_of: impl Fn(&T) -> &ListRow,
+    ) -> Result<Vec<T>> {
         for age in self.ages {
             let limit = age
                 .created
                 .ok_or_else(|| Error::no_such_image(age.wanted.clone(), self.names.clone()))?;
-            retain_roots(&mut rows, |row| {
+            retain_roots(&mut rows, &row_of, |row| {
                 let created = nanoseconds(row.created.as_deref());
                 match age.before {
                     true => created < limit,
@@ -118,9 +126,14 @@ impl Filters {
 }
 
 /// Removes the rows of depth 0 that are not to be kept, each with the rows below it.
-fn retain_roots(rows: &mut Vec<ListRow>, keep_root: impl Fn(&ListRow) -> bool) {
+fn retain_roots<T>(
+    rows: &mut Vec<T>,
+    row_of: impl Fn(&T) -> &ListRow,
+    keep_root: impl Fn(&ListRow) -> bool,
+) {
     let mut keep = true;
     rows.retain(|row| {
+        let row = row_of(row);
         if row.depth == 0 {
             keep = keep_root(row);
         }

@@ -5,8 +5,10 @@ mod check;
 mod filter;
 pub mod list;
 mod output;
+mod places;
 mod receipt;
 pub mod rows;
+mod search;
 mod sources;
 mod unused;
 
@@ -36,6 +38,9 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
     cli::run(call, &PAGE, |args: &Args, io| {
         if !args.check.is_empty() {
             return check::run(args, io);
+        }
+        if let Some(term) = &args.search {
+            return search::run(args, term, io);
         }
         if args.receipt {
             return receipt::run(args, io);
@@ -68,7 +73,7 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
                 run.other_platforms.into_iter().collect(),
             ));
         }
-        let mut rows = run.filters.retain_by_age(rows)?;
+        let mut rows = run.filters.retain_by_age(rows, |row| row)?;
         let mut verdict = Verdict::Yes;
         if let Some(unused) = &run.unused {
             verdict = unused.retain(&mut rows, args, io)?;

@@ -5,7 +5,7 @@
 //! | 0 to 15 | `imgkit layers`, zeros, and the format version in the last byte |
 //! | 16 to 47 | BLAKE3 hash of the following bytes up to the windows |
 //! | 48 to 55 | length of the index |
-//! | from 56 | the index: diff ID, stored digest, compressed and uncompressed size, pieces, the listing |
+//! | from 56 | the index: diff ID, stored digest, compressed and uncompressed size, pieces, the listing with its anomalies |
 //! | to the end | windows of the pieces, each verified only by the bytes it decodes to |
 //!
 //! Numbers have eight bytes, little-endian; texts are preceded by their length.
@@ -16,7 +16,7 @@ use std::ops::Range;
 use crate::blob::{Piece, PieceStart};
 use crate::spec::Digest;
 
-const MAGIC: &[u8; 16] = b"imgkit layers\0\0\x02";
+const MAGIC: &[u8; 16] = b"imgkit layers\0\0\x03";
 /// Suffix of index files.
 pub(super) const SUFFIX: &str = "layer";
 /// Size of the header in bytes.
@@ -85,6 +85,12 @@ impl Index {
             .partition_point(|piece| piece.offset + piece.length <= offset);
         let to = self.pieces.partition_point(|piece| piece.offset < end);
         from..to.max(from)
+    }
+
+    /// Offset and length of a piece's uncompressed bytes.
+    pub(super) fn piece_range(&self, at: usize) -> Option<(u64, u64)> {
+        let piece = self.pieces.get(at)?;
+        Some((piece.offset, piece.length))
     }
 
     /// Returns a piece with its window, which is copied from the bytes of the file.

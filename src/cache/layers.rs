@@ -1,17 +1,21 @@
 //! Lookup, creation and removal of layer indexes.
 
-use std::io::Write;
+use std::io::{BufReader, Write};
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::index::{CacheKey, Index, SUFFIX};
 use crate::archive::Layer;
-use crate::blob::{Compression, FileRange, MappedFile, NewFile, PieceLog, open_regular};
+use crate::blob::{
+    CHUNK, Compression, FileRange, MappedFile, Meter, NewFile, PieceLog, PieceMismatch,
+    open_regular,
+};
 use crate::error::{At, During, Error, Result};
 use crate::layer::Limits;
 use crate::spec::Digest;
-use crate::tree::{DecodedLayer, Listing, Reading};
+use crate::tree::{DecodedLayer, Listing, Reading, Visit};
 
 /// A directory of layer indexes. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -89,7 +93,7 @@ impl Cache {
     }
 
     /// Reads the index of a layer, if it is usable; the listing has digests if `reading` asks for them.
-    fn look_up(&self, reading: &Reading, layer: &Layer) -> Option<ListedLayer> {
+    pub(crate) fn look_up(&self, reading: &Reading, layer: &Layer) -> Option<ListedLayer> {
         let (key, compressed) = key(layer)?;
         let path = self.directory.join(key.name());
         let file = open_regular(&path, false).ok()?;
@@ -143,15 +147,10 @@ impl Cache {
             None => None,
         };
         let listing = hashing
-            .list_compressed(layer, file.as_ref(), Some(&log))
+            .list_compressed(layer, file.as_ref(), Some(&log), None)
             .ok()?;
         let frozen = listing.freeze();
-        if let Err(error) = self.save(&key, &Index::new(log.take()), &frozen) {
-            let first = self.save_error.lock();
-            first
-                .unwrap_or_else(PoisonError::into_inner)
-                .get_or_insert(error);
-        }
+        self.keep(&key, &log, &frozen);
         let uncompressed = match file {
             Some(file) => FileRange::whole(file.file().try_clone().ok()?).ok(),
             None => None,
@@ -169,6 +168,40 @@ impl Cache {
             uncompressed,
             index,
         })
+    }
+
+    /// Lists a layer and saves its index if it can have one; `visit` receives the contents of its files before they are
+    /// verified. The listing has digests if `reading` asks for them, or if an index was saved.
+    ///
+    /// # Errors
+    /// Those of [`Reading::list`] for a compressed layer, and of `visit`.
+    pub(crate) fn visit(
+        cache: Option<&Cache>,
+        reading: &Reading,
+        layer: &Layer,
+        visit: &mut Visit<'_>,
+    ) -> Result<Listing> {
+        let Some((cache, (key, _))) = cache.and_then(|cache| Some((cache, key(layer)?))) else {
+            return reading.list_compressed(layer, None, None, Some(visit));
+        };
+        let hashing = Reading {
+            digests: true,
+            ..reading.clone()
+        };
+        let log = PieceLog::new();
+        let listing = hashing.list_compressed(layer, None, Some(&log), Some(visit))?;
+        cache.keep(&key, &log, &listing.freeze());
+        Ok(listing)
+    }
+
+    /// Saves an index, and remembers the first error of that.
+    fn keep(&self, key: &CacheKey, log: &PieceLog, listing: &[u8]) {
+        if let Err(error) = self.save(key, &Index::new(log.take()), listing) {
+            let first = self.save_error.lock();
+            first
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_or_insert(error);
+        }
     }
 
     fn save(&self, key: &CacheKey, index: &Index, listing: &[u8]) -> Result<()> {
@@ -259,6 +292,35 @@ impl IndexedLayer {
     /// Size of the uncompressed tar in bytes.
     pub fn uncompressed_size(&self) -> u64 {
         self.index.uncompressed_size
+    }
+
+    /// Numbers of the pieces that cover a range of uncompressed bytes.
+    pub(crate) fn covering(&self, offset: u64, length: u64) -> Range<usize> {
+        self.index.covering(offset, length)
+    }
+
+    /// Offset and length of a piece's uncompressed bytes.
+    pub(crate) fn piece_range(&self, piece: usize) -> Option<(u64, u64)> {
+        self.index.piece_range(piece)
+    }
+
+    /// Decodes a piece and verifies its hash. `write` receives the bytes with their offsets, before they are verified.
+    pub(crate) fn decode_piece<E: From<PieceMismatch>>(
+        &self,
+        piece: usize,
+        limits: &Limits,
+        meter: &Meter,
+        write: impl FnMut(u64, &[u8]) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let piece = self.index.piece(&self.file, piece).ok_or(PieceMismatch)?;
+        let left = self
+            .compressed
+            .len()
+            .saturating_sub(piece.compressed_offset);
+        let compressed = self.compressed.slice(piece.compressed_offset, left);
+        let buffer = CHUNK.min(usize::try_from(piece.length).unwrap_or(CHUNK).max(4096));
+        let source = BufReader::with_capacity(buffer, meter.counting(compressed.reader()));
+        piece.decode(source, self.compression, limits.decode, write)
     }
 
     /// Diff ID of the layer.

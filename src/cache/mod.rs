@@ -1,7 +1,7 @@
 //! Cache of layer indexes, kept between runs.
 //!
 //! An index is created when a compressed layer is decoded, once its stored digest and diff ID are verified. It holds the
-//! layer's entries, the SHA-256 digest of each file, and the points from which decoding can start
+//! layer's entries, the SHA-256 digest of each file, the anomalies of the tar, and the points from which decoding can start
 //! ([`crate::blob::Piece`]). Later runs get from it, in milliseconds, the layer's [`Listing`](crate::tree::Listing) and
 //! any range of its uncompressed bytes. Left to others: when to use it.
 //!

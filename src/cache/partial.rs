@@ -1,12 +1,11 @@
 //! Ranges of a layer's uncompressed tar, decoded on demand and verified.
 
-use std::io::BufReader;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::layers::IndexedLayer;
-use crate::blob::{CHUNK, FileRange, Meter, NewFile, PieceMismatch};
+use crate::blob::{FileRange, Meter, NewFile, PieceMismatch};
 use crate::error::{Error, Result};
 use crate::layer::Limits;
 use crate::parallel::in_parallel;
@@ -71,15 +70,7 @@ impl PartialTar {
     /// Decodes one piece into the file.
     fn decode(&self, at: usize, limits: &Limits, meter: &Meter) -> Result<(), PieceError> {
         let layer = &self.layer;
-        let piece = layer.index.piece(&layer.file, at).ok_or(PieceMismatch)?;
-        let left = layer
-            .compressed
-            .len()
-            .saturating_sub(piece.compressed_offset);
-        let compressed = layer.compressed.slice(piece.compressed_offset, left);
-        let buffer = CHUNK.min(usize::try_from(piece.length).unwrap_or(CHUNK).max(4096));
-        let source = BufReader::with_capacity(buffer, meter.counting(compressed.reader()));
-        piece.decode(source, layer.compression, limits.decode, |at, bytes| {
+        layer.decode_piece(at, limits, meter, |at, bytes| {
             let written = self.file.file().write_all_at(bytes, at);
             written.map_err(|error| {
                 PieceError::Write(Error::io("write", self.file.write_error(error)))

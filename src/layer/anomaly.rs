@@ -113,6 +113,17 @@ impl Anomalies {
         self.kept.is_empty()
     }
 
+    /// Kept anomalies, and the number of all for each kind.
+    pub(crate) fn parts(&self) -> (&[Anomaly], &[u64]) {
+        (&self.kept, &self.counts)
+    }
+
+    /// Anomalies from [`Anomalies::parts`]; `None` for counts of other kinds.
+    pub(crate) fn from_parts(kept: Vec<Anomaly>, counts: &[u64]) -> Option<Self> {
+        let counts = counts.try_into().ok()?;
+        Some(Anomalies { kept, counts })
+    }
+
     pub(crate) fn add(&mut self, kind: AnomalyKind, header_offset: u64, path: Option<&[u8]>) {
         let Some(count) = self.counts.get_mut(kind as usize) else {
             return;

@@ -1,6 +1,6 @@
 //! Entries of tars, with all extensions applied.
 
-use super::metadata::{EntryKind, Metadata};
+use super::metadata::{EntryKind, Metadata, OtherTimes};
 use super::path::CleanSpan;
 
 /// A stored part of a sparse file. Bytes between and after segments read as zeros.
@@ -26,6 +26,8 @@ pub struct Entry {
     /// Mode, owner, time and extended attributes, the latter in the order of their first mention. User and group ID take
     /// precedence over the names.
     pub metadata: Metadata,
+    /// Times besides that of the last modification; layers are not compared by them.
+    pub times: OtherTimes,
     /// Name of the owner as a hint; often empty.
     pub user_name: Vec<u8>,
     /// Name of the group as a hint; often empty.

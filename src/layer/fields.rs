@@ -5,7 +5,7 @@ use super::entry::Entry;
 use super::extension::Extensions;
 use super::header::{BLOCK, Header};
 use super::input::TarInput;
-use super::metadata::{EntryKind, Mtime};
+use super::metadata::{EntryKind, Mtime, OtherTimes};
 use super::sparse::{self, Form};
 use crate::error::{Error, Fault, Result, TarFault, within};
 
@@ -86,6 +86,13 @@ impl Fields<'_> {
         metadata.mtime = match local.mtime.or(global.mtime) {
             Some(mtime) => mtime,
             None => Mtime::from_seconds(header.mtime().map_err(invalid)?),
+        };
+        // Damage of these fields is no error: few readers look at them.
+        let [access, change] = header.other_times().unwrap_or_default();
+        entry.times = OtherTimes {
+            access: (local.atime.or(global.atime)).or(access.map(Mtime::from_seconds)),
+            change: (local.ctime.or(global.ctime)).or(change.map(Mtime::from_seconds)),
+            birth: local.birth.or(global.birth),
         };
         entry.user_name.clear();
         let user_name = local.user_name.get().or(global.user_name.get());

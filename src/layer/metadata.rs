@@ -78,6 +78,24 @@ impl Mtime {
     }
 }
 
+/// Times of a file besides the modification time, where PAX records or GNU's header state them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OtherTimes {
+    /// Last access.
+    pub access: Option<Mtime>,
+    /// Last change of attributes.
+    pub change: Option<Mtime>,
+    /// Creation of the file (`LIBARCHIVE.creationtime`).
+    pub birth: Option<Mtime>,
+}
+
+impl OtherTimes {
+    /// Returns true if no time is stated.
+    pub fn is_empty(&self) -> bool {
+        *self == OtherTimes::default()
+    }
+}
+
 /// An extended attribute.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Xattr {

@@ -39,6 +39,8 @@ pub(crate) struct Values {
     pub(crate) atime: Option<Mtime>,
     /// Time of the last change of attributes; as for `atime`.
     pub(crate) ctime: Option<Mtime>,
+    /// Creation time; as for `atime`.
+    pub(crate) birth: Option<Mtime>,
     /// True if other readers get other times or attributes: not all of them know libarchive's keys.
     pub(crate) inexact: bool,
     pub(crate) xattrs: Vec<Xattr>,
@@ -75,6 +77,7 @@ impl Values {
         self.mtime = Setting::Unset;
         self.atime = None;
         self.ctime = None;
+        self.birth = None;
         self.inexact = false;
         self.xattrs.clear();
         self.real_size = None;
@@ -140,6 +143,10 @@ impl Values {
                     b"atime" => self.atime = read,
                     _ => self.ctime = read,
                 }
+            }
+            b"LIBARCHIVE.creationtime" => {
+                self.other = self.other.saturating_add(1);
+                self.birth = time(value).ok();
             }
             _ if key.starts_with(b"GNU.sparse.") && scope == Scope::Local => {
                 self.sparse_record(key, value)?

@@ -19,6 +19,10 @@ pub const SEGMENTS: usize = 100_000;
 /// Bytes of one sparse map as stored. Not configurable, because the number of segments is.
 pub const SPARSE_MAP: usize = 1 << 20;
 
+/// Bytes of holes in the sparse files of one layer that are read as zeros to hash or search them. Not configurable: a
+/// cached listing has the digests of files within it, whatever the options.
+pub const HOLES: u64 = 1 << 30;
+
 /// Limits of a decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeLimits {

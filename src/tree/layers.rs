@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::listing::{Listing, Reading};
+use super::listing::{Listing, Reading, Visit};
 use crate::archive::{Content, Image, Layer};
 use crate::blob::{
     Compression, Decoder, FileRange, Hasher, HashingBuf, Meter, NewFile, PieceLog, ReadAhead,
@@ -40,7 +40,7 @@ impl Reading {
     pub fn list(&self, layer: &Layer) -> Result<Listing> {
         let list = || match self.uncompressed_range(layer)?.filter(|_| !self.digests) {
             Some(range) => self.list_range(&range),
-            None => self.list_compressed(layer, None, None),
+            None => self.list_compressed(layer, None, None, None),
         };
         list().at(|| layer.member.clone())
     }
@@ -61,8 +61,12 @@ impl Reading {
     /// # Errors
     /// As [`Listing::of`].
     pub fn list_stream(&self, stream: impl BufRead) -> Result<Listing> {
+        self.visit_stream(stream, None)
+    }
+
+    fn visit_stream(&self, stream: impl BufRead, visit: Option<&mut Visit<'_>>) -> Result<Listing> {
         let mut walker = Walker::new(StreamInput::new(stream)).within(&self.limits);
-        let listing = Listing::of(&mut walker, self.digests)?;
+        let listing = Listing::visiting(&mut walker, self.digests, visit)?;
         walker.check_tail()?;
         Ok(listing)
     }
@@ -110,7 +114,7 @@ impl Reading {
                 return Ok(DecodedLayer { listing, bytes });
             }
             let file = Arc::new(NewFile::in_directory(temp_dir, 0o600)?);
-            let listing = Arc::new(self.list_compressed(layer, Some(&file), None)?);
+            let listing = Arc::new(self.list_compressed(layer, Some(&file), None, None)?);
             let file = file.file().try_clone();
             let bytes = FileRange::whole(file.during("open")?)?;
             Ok(DecodedLayer { listing, bytes })
@@ -184,12 +188,13 @@ impl Reading {
     }
 
     /// Decodes, lists and verifies a layer. The tar is written to `keep`, and `log` records the points where decoding
-    /// can resume.
+    /// can resume. `visit` receives the contents of files, before they are verified.
     pub(crate) fn list_compressed(
         &self,
         layer: &Layer,
         keep: Option<&Arc<NewFile>>,
         log: Option<&PieceLog>,
+        visit: Option<&mut Visit<'_>>,
     ) -> Result<Listing> {
         let decoder = self.decoder(layer, log)?;
         let unseen = Meter::default();
@@ -199,7 +204,7 @@ impl Reading {
             Some(file) => {
                 let mut keeping = TeeReader::new(decoder, Arc::clone(file));
                 let mut hashing = HashingBuf::new(&mut keeping, hasher, &unseen);
-                let listing = self.list_stream(&mut hashing)?;
+                let listing = self.visit_stream(&mut hashing, visit)?;
                 let found = hashing.finish();
                 let written = keeping.finish();
                 written.during("write")?;
@@ -207,7 +212,7 @@ impl Reading {
             }
             None => {
                 let mut hashing = HashingBuf::new(decoder, hasher, &unseen);
-                (self.list_stream(&mut hashing)?, hashing.finish())
+                (self.visit_stream(&mut hashing, visit)?, hashing.finish())
             }
         };
         layer.check_diff_id(&found)?;

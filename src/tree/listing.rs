@@ -4,19 +4,25 @@
 //! however often they repeat. An entry takes about 48 bytes and the new part of its name, whatever the size of its
 //! contents.
 
+mod data;
 mod frozen;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-use sha2::{Digest as _, Sha256};
-
 use super::positions::EntryIdx;
 use crate::error::{Error, Result};
 use crate::layer::varint::{put, take_number, take_text};
 use crate::layer::{
-    Anomalies, Entry, EntryKind, Limits, Mtime, Segment, TarInput, Walker, Xattr, common_prefix,
+    Anomalies, Entry, EntryKind, Limits, Mtime, OtherTimes, Segment, TarInput, Walker, Xattr,
+    common_prefix,
 };
+use crate::limits::HOLES;
+use data::FileData;
+pub(crate) use data::Visit;
+
+/// Size in bytes of a block of a tar.
+const BLOCK: u64 = 512;
 
 /// Owner of an entry. Only the numbers count; the names are hints and often empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -61,7 +67,7 @@ pub struct Listing {
     /// Link targets, devices, attributes and sparse maps as written by [`Extra::write`], each with its length.
     extras: Vec<u8>,
     owners: Vec<Owner>,
-    /// SHA-256 of each entry's contents, if requested; zeros for entries without contents.
+    /// SHA-256 of each file's contents with their holes, if requested; zeros for other entries and beyond [`HOLES`].
     digests: Vec<[u8; 32]>,
     anomalies: Anomalies,
     limits: Limits,
@@ -74,6 +80,9 @@ pub(super) struct Extra {
     pub device: (u64, u64),
     pub xattrs: Vec<Xattr>,
     pub segments: Option<Vec<Segment>>,
+    /// Distance in bytes of the stored contents from their header, of a sparse file: its map may be in between.
+    pub header: u64,
+    pub times: OtherTimes,
 }
 
 impl Listing {
@@ -82,28 +91,35 @@ impl Listing {
     /// # Errors
     /// As [`Walker::next_entry`]; `Limit` for more names or attributes than [`Limits::path_text`] bytes.
     pub fn of<I: TarInput>(walker: &mut Walker<I>, with_digests: bool) -> Result<Self> {
+        Listing::visiting(walker, with_digests, None)
+    }
+
+    /// Lists a tar, and passes the contents of its files to `visit` on the way.
+    ///
+    /// # Errors
+    /// As [`Listing::of`], and those of `visit`.
+    pub(crate) fn visiting<I: TarInput>(
+        walker: &mut Walker<I>,
+        with_digests: bool,
+        mut visit: Option<&mut Visit<'_>>,
+    ) -> Result<Self> {
         let mut making = Making::default();
         making.listing.limits = *walker.limits();
+        let mut holes = HOLES;
         let mut buf = vec![0; if with_digests { crate::blob::CHUNK } else { 0 }];
         while let Some(entry) = walker.next_entry()? {
-            let hashed = with_digests && entry.kind == EntryKind::File && entry.sparse.is_none();
             making.add(entry)?;
-            if with_digests {
-                let mut hasher = Sha256::new();
-                let mut read = if hashed {
-                    walker.read_data(&mut buf)?
-                } else {
-                    0
-                };
-                while read > 0 {
-                    hasher.update(buf.get(..read).unwrap_or_default());
-                    read = walker.read_data(&mut buf)?;
+            let mut digest = [0; 32];
+            let is_read = with_digests || visit.is_some();
+            if entry.kind == EntryKind::File && is_read {
+                let number = making.listing.records.len() as u64;
+                let mut file = FileData::new(walker, with_digests, &mut holes);
+                if let Some(visit) = &mut visit {
+                    file.visit(number, visit)?;
                 }
-                let digest = if hashed {
-                    hasher.finalize().into()
-                } else {
-                    [0; 32]
-                };
+                digest = file.finish(&mut buf)?;
+            }
+            if with_digests {
                 making.listing.digests.push(digest);
             }
         }
@@ -131,6 +147,16 @@ impl Listing {
             take(path);
             Ok(())
         });
+    }
+
+    /// Digests of the contents, in the order of the entries; empty without any.
+    pub(crate) fn digests(&self) -> &[[u8; 32]] {
+        &self.digests
+    }
+
+    /// Takes the digests out of the listing; empty without any.
+    pub(crate) fn take_digests(&mut self) -> Vec<[u8; 32]> {
+        std::mem::take(&mut self.digests)
     }
 
     /// The listing with the limits for applying it.
@@ -164,7 +190,7 @@ impl Listing {
         self.records.is_empty()
     }
 
-    /// Anomalies of the tar; none for a listing from a cache.
+    /// Anomalies of the tar.
     pub fn anomalies(&self) -> &Anomalies {
         &self.anomalies
     }
@@ -203,6 +229,35 @@ impl Listing {
         let mut bytes = self.extras.get(record.extra as usize..).unwrap_or_default();
         let _whole = take_number(&mut bytes);
         take_text(&mut bytes)
+    }
+
+    /// Number of an entry's stored bytes: of a sparse file without its holes.
+    fn stored(&self, record: &Record) -> u64 {
+        match record.kind {
+            EntryKind::File => match self.extra(record).segments {
+                Some(segments) => segments.iter().map(|segment| segment.length).sum(),
+                None => record.size,
+            },
+            EntryKind::Other(_) => record.size,
+            _ => 0,
+        }
+    }
+
+    /// Offsets of an entry's first extension header, or of its own without any, and of its own header.
+    pub(super) fn headers(&self, at: EntryIdx) -> Option<(u64, u64)> {
+        let record = self.record(at)?;
+        let distance = self.extra(record).header.max(BLOCK);
+        let header = record.data.saturating_sub(distance);
+        let before = usize::from(at).checked_sub(1);
+        // Extension headers are all that can be between the entries.
+        let first = match before.and_then(|before| self.records.get(before)) {
+            None => 0,
+            Some(before) => before
+                .data
+                .saturating_add(self.stored(before))
+                .next_multiple_of(BLOCK),
+        };
+        Some((first.min(header), header))
     }
 
     /// Passes each record to `take`, with its number and clean path.
@@ -312,6 +367,7 @@ impl Making {
             && entry.metadata.xattrs.is_empty()
             && entry.sparse.is_none()
             && entry.device == (0, 0)
+            && entry.times.is_empty()
         {
             return Ok(0);
         }
@@ -358,13 +414,25 @@ impl Extra {
                 out.extend_from_slice(bytes);
             }
         }
-        let Some(segments) = &entry.sparse else {
-            return put(0, out);
-        };
-        put(segments.len() as u64 + 1, out);
-        for segment in segments {
-            put(segment.offset, out);
-            put(segment.length, out);
+        match &entry.sparse {
+            None => put(0, out),
+            Some(segments) => {
+                put(segments.len() as u64 + 1, out);
+                for segment in segments {
+                    put(segment.offset, out);
+                    put(segment.length, out);
+                }
+                put(entry.data_offset.saturating_sub(entry.header_offset), out);
+            }
+        }
+        if entry.times.is_empty() {
+            return;
+        }
+        for time in [entry.times.access, entry.times.change, entry.times.birth] {
+            put(u64::from(time.is_some()), out);
+            let time = time.unwrap_or_default();
+            put(time.seconds.cast_unsigned(), out);
+            put(u64::from(time.nanos), out);
         }
     }
 
@@ -386,11 +454,27 @@ impl Extra {
             };
             (0..count).map(segment).collect()
         });
+        let header = match segments {
+            Some(_) => take_number(&mut bytes),
+            None => 0,
+        };
+        let mut times = OtherTimes::default();
+        if !bytes.is_empty() {
+            let mut time = || {
+                let is_stated = take_number(&mut bytes) > 0;
+                let seconds = take_number(&mut bytes).cast_signed();
+                let nanos = u32::try_from(take_number(&mut bytes)).unwrap_or_default();
+                is_stated.then_some(Mtime { seconds, nanos })
+            };
+            (times.access, times.change, times.birth) = (time(), time(), time());
+        }
         Extra {
             link,
             device,
             xattrs,
             segments,
+            header,
+            times,
         }
     }
 }

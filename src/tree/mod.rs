@@ -30,7 +30,7 @@
 //!   listings and these tars as [`FileRange`](crate::blob::FileRange)s, in the archive or decoded into anonymous
 //!   temporary files. Read `decoded[location.layer].bytes.slice(location.offset, location.stored)`.
 //! - **Comparing without contents.** [`Reading::digests`] hashes each file while its layer is listed; [`Node::digest`]
-//!   returns the digest. Sparse files have none: read them.
+//!   returns the digest, with the holes of sparse files as zeros; beyond [`HOLES`](crate::limits::HOLES) there is none.
 //! - **Two images.** List each layer once, give both trees an [`Arc`](std::sync::Arc) of it, and merge two
 //!   [`Tree::walk`]s: both are in the order of [`cmp_paths`]. [`Tree::all_paths`] includes deleted paths.
 //! - **Everything that layers hold.** [`Tree::versions`] returns each entry of each layer, with what became of it.
@@ -82,6 +82,7 @@ mod versions;
 pub use applied::Tree;
 pub use history::{Event, History, Step};
 pub use layers::DecodedLayer;
+pub(crate) use listing::Visit;
 pub use listing::{Listing, Owner, Reading};
 pub use node::{Hides, Inode, Location, Meta, Node, NodeKind, Walk, cmp_paths};
 pub use positions::PathIdx;

@@ -208,6 +208,14 @@ impl Tree {
 }
 
 impl Listing {
+    /// Location of a file's own contents and their size with holes, by the number of the entry from 1, as in the layer 0
+    /// of a tree; `None` for entries that are no files.
+    pub(crate) fn contents(&self, entry: u64) -> Option<(Location, u64)> {
+        let at = usize::try_from(entry.checked_sub(1)?).ok()?;
+        let record = self.record(EntryIdx::from(at))?;
+        Some((self.location(0, record)?, record.size))
+    }
+
     /// Owner, mode, time and attributes as an entry states them.
     pub(super) fn meta(&self, record: &Record) -> Meta {
         Meta {
@@ -394,7 +402,8 @@ impl<'t> Node<'t> {
         self.tree.location_of(self.now())
     }
 
-    /// SHA-256 digest of a file's contents, if the listings have digests and the file is not sparse.
+    /// SHA-256 digest of a file's contents, if the listings have digests. Holes are zeros; a sparse file
+    /// beyond [`HOLES`](crate::limits::HOLES) has none.
     pub fn digest(&self) -> Option<[u8; 32]> {
         self.tree.digest_of(self.now())
     }

@@ -4,14 +4,16 @@
 //! reader panic, loop or allocate more than their own size, but they are not detected in general: the cache has to
 //! return listings unchanged.
 
+use strum::VariantArray;
+
 use super::{Listing, Owner, Record};
-use crate::layer::EntryKind;
+use crate::layer::{Anomalies, Anomaly, AnomalyKind, EntryKind};
 
 /// Size in bytes of a record.
 const RECORD: usize = 47;
 
 impl Listing {
-    /// The listing as bytes, without its anomalies.
+    /// The listing as bytes.
     pub(crate) fn freeze(&self) -> Vec<u8> {
         let most = self.records.len() * (RECORD + 32) + self.text.len() + self.extras.len();
         let mut out = Vec::with_capacity(most + 4096);
@@ -43,10 +45,22 @@ impl Listing {
         for digest in &self.digests {
             out.extend_from_slice(digest);
         }
+        let (kept, counts) = self.anomalies.parts();
+        put(&mut out, kept.len() as u64);
+        for anomaly in kept {
+            put(&mut out, anomaly.kind as u64);
+            put(&mut out, anomaly.header_offset);
+            put(&mut out, u64::from(anomaly.path.is_some()));
+            put_bytes(&mut out, anomaly.path.as_deref().unwrap_or_default());
+        }
+        put(&mut out, counts.len() as u64);
+        for &count in counts {
+            put(&mut out, count);
+        }
         out
     }
 
-    /// Reads a listing that [`Listing::freeze`] wrote, with or without the digests of contents; it has no anomalies.
+    /// Reads a listing that [`Listing::freeze`] wrote, with or without the digests of contents.
     pub(crate) fn thaw(mut bytes: &[u8], with_digests: bool) -> Option<Self> {
         let from = &mut bytes;
         let count = take_count(from, RECORD)?;
@@ -67,7 +81,9 @@ impl Listing {
         }
         let count = take_count(from, 32)?;
         let (digests, rest) = from.split_at_checked(count.checked_mul(32)?)?;
-        if !rest.is_empty() || count != records.len() {
+        *from = rest;
+        let anomalies = thaw_anomalies(from)?;
+        if !from.is_empty() || count != records.len() {
             return None;
         }
         let digests = match with_digests {
@@ -80,9 +96,28 @@ impl Listing {
             extras,
             owners,
             digests,
+            anomalies,
             ..Listing::default()
         })
     }
+}
+
+fn thaw_anomalies(from: &mut &[u8]) -> Option<Anomalies> {
+    let mut kept = Vec::new();
+    for _ in 0..take_count(from, 32)? {
+        let kind = usize::try_from(take(from)?).ok()?;
+        kept.push(Anomaly {
+            kind: *AnomalyKind::VARIANTS.get(kind)?,
+            header_offset: take(from)?,
+            path: {
+                let is_some = take(from)? != 0;
+                let path = take_bytes(from)?.to_vec();
+                is_some.then_some(path)
+            },
+        });
+    }
+    let counts: Option<Vec<u64>> = (0..take_count(from, 8)?).map(|_| take(from)).collect();
+    Anomalies::from_parts(kept, &counts?)
 }
 
 fn thaw_record(mut bytes: &[u8]) -> Option<Record> {
@@ -169,13 +204,20 @@ mod tests {
     use super::*;
     use crate::error::Result;
     use crate::layer::testing::{Head, Tar};
-    use crate::layer::{Entry, Segment, StreamInput, Walker};
+    use crate::layer::{Entry, Mtime, OtherTimes, Segment, StreamInput, Walker};
     use crate::tree::positions::EntryIdx;
 
     fn listing() -> Listing {
+        let records = [
+            ("mtime", &b"-3.5"[..]),
+            ("atime", b"7.25"),
+            ("ctime", b"-1"),
+            ("LIBARCHIVE.creationtime", b"3"),
+            ("SCHILY.xattr.user.a", b"\0\xff\x07"),
+        ];
         let tar = Tar::default()
-            .entry(b'5', "etc/", b"")
-            .pax(&[("mtime", b"-3.5"), ("SCHILY.xattr.user.a", b"\0\xff\x07")])
+            .entry(b'5', "/etc/", b"")
+            .pax(&records)
             .head(Head::new("etc/passwd", b'0', 5).put(265, b"root\0"))
             .data(b"root\n")
             .link(b'2', "etc/link", "passwd")
@@ -195,6 +237,7 @@ mod tests {
             Ok(())
         });
         each.expect("shown");
+        all.push(format!("{:?}", listing.anomalies()));
         all
     }
 
@@ -206,8 +249,17 @@ mod tests {
         assert_eq!(shown(&thawed), shown(&listing));
         assert_eq!(thawed.freeze(), frozen);
         assert_eq!(listing.len(), 3);
-        let bare = Listing::thaw(&frozen, false).expect("thawed");
+        assert_eq!(thawed.anomalies().count(AnomalyKind::AbsolutePath), 1);
+        let time = |seconds, nanos| Some(Mtime { seconds, nanos });
         let second = EntryIdx::from(1);
+        let times = thawed.extra(thawed.record(second).expect("a record")).times;
+        let expected = OtherTimes {
+            access: time(7, 250_000_000),
+            change: time(-1, 0),
+            birth: time(3, 0),
+        };
+        assert_eq!(times, expected);
+        let bare = Listing::thaw(&frozen, false).expect("thawed");
         assert_eq!(bare.digest(second), None);
         assert!(listing.digest(second).is_some());
     }
@@ -228,6 +280,36 @@ mod tests {
         listing.digests = vec![[0; 32]; 2];
         let thawed = Listing::thaw(&listing.freeze(), true).expect("thawed");
         assert_eq!(shown(&thawed), shown(&listing));
+    }
+
+    #[test]
+    fn headers_are_where_the_tar_has_them() {
+        let tar = Tar::default()
+            .pax(&[("path", b"a")])
+            .entry(b'0', "x", &[7; 700])
+            .entry(b'V', "label", b"text")
+            .entry(
+                b'g',
+                "global",
+                &crate::layer::testing::record("comment", b"-"),
+            )
+            .pax(&[("path", b"b")])
+            .link(b'1', "b", "a")
+            .file("c", b"c")
+            .end();
+        let mut walker = Walker::new(StreamInput::new(&tar[..]));
+        let mut expected = Vec::new();
+        while let Some(entry) = walker.next_entry().expect("a tar") {
+            expected.push(entry.header_offset);
+        }
+        let mut walker = Walker::new(StreamInput::new(&tar[..]));
+        let listing = Listing::of(&mut walker, false).expect("a listing");
+        let headers = |at: usize| listing.headers(EntryIdx::from(at)).expect("an entry");
+        let found: Vec<_> = (0..listing.len()).map(headers).collect();
+        let own: Vec<u64> = found.iter().map(|(_, header)| *header).collect();
+        assert_eq!(own, expected);
+        let first: Vec<u64> = found.iter().map(|(first, _)| *first).collect();
+        assert_eq!(first, [0, 1024 + 512 + 1024, 3584, 6144]);
     }
 
     #[test]

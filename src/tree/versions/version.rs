@@ -1,6 +1,8 @@
 //! One version of a path.
 
-use crate::layer::EntryKind;
+use std::ops::RangeInclusive;
+
+use crate::layer::{AnomalyKind, EntryKind, OtherTimes};
 use crate::tree::applied::Tree;
 use crate::tree::listing::{Listing, Record};
 use crate::tree::node::{Inode, Location, Meta, Node, NodeKind};
@@ -156,7 +158,8 @@ impl<'t> EntryVersion<'t> {
         }
     }
 
-    /// Size of the contents in bytes, with their holes; of a hard link, of the file it leads to.
+    /// Size of the contents in bytes, with their holes; of a hard link, of the file it leads to. Whiteouts are empty as a
+    /// rule, but nothing forbids contents that no engine shows.
     pub fn size(&self) -> u64 {
         self.file().map_or(0, |(_, _, record)| record.size)
     }
@@ -179,10 +182,49 @@ impl<'t> EntryVersion<'t> {
         own.unwrap_or_default()
     }
 
+    /// Access, change and creation time, where the entry states them.
+    pub fn other_times(&self) -> OtherTimes {
+        let extra = self.own().map(|(listing, record)| listing.extra(record));
+        extra.map_or_else(OtherTimes::default, |extra| extra.times)
+    }
+
+    /// Offsets in the uncompressed layer of the entry's first extension header, or of its own header without any, and of
+    /// its own header. `None` unless the layer is a tar.
+    pub fn headers(&self) -> Option<(u64, u64)> {
+        self.tree.listing(self.layer())?.headers(self.entry)
+    }
+
+    /// Anomalies of the entry and its extension headers, among those that were kept
+    /// ([`Anomalies::PER_KIND`](crate::layer::Anomalies::PER_KIND)).
+    pub fn anomalies(&self) -> impl Iterator<Item = AnomalyKind> + use<'t> {
+        let listing = self.tree.listing(self.layer());
+        let kept = listing
+            .into_iter()
+            .flat_map(|listing| listing.anomalies().iter());
+        let own = self.headers().map(|(first, header)| first..=header);
+        kept.filter(move |anomaly| {
+            let is_own = |own: &RangeInclusive<u64>| own.contains(&anomaly.header_offset);
+            own.as_ref().is_some_and(is_own)
+        })
+        .map(|anomaly| anomaly.kind)
+    }
+
     /// Location of the contents, which may be in a lower layer for a hard link; `None` without contents.
     pub fn location(&self) -> Option<Location> {
         let (layer, listing, record) = self.file()?;
         listing.location(layer, record)
+    }
+
+    /// The entry that holds the contents: number of its layer, from 0, and its position there, from 1. Another entry than
+    /// the version's own for a hard link; `None` without contents.
+    pub fn contents(&self) -> Option<(usize, u64)> {
+        let (layer, _, record) = self.file()?;
+        if record.kind != EntryKind::File {
+            return None;
+        }
+        let made = self.tree.made(self.version);
+        let entry = made.map_or(self.entry, |made| made.record);
+        Some((layer, usize::from(entry) as u64 + 1))
     }
 
     /// SHA-256 digest of the contents, as [`Node::digest`].
@@ -210,11 +252,8 @@ impl<'t> EntryVersion<'t> {
         Some((listing, listing.record(self.entry)?))
     }
 
-    /// The entry with the contents, and its layer: that of the file that a hard link leads to.
+    /// The entry with the contents, and its layer: its own, or that of the file that a hard link leads to.
     fn file(&self) -> Option<(usize, &'t Listing, &'t Record)> {
-        if matches!(self.kind, VersionKind::Whiteout | VersionKind::Opaque) {
-            return None;
-        }
         let (mut layer, mut found) = (self.layer(), self.own()?);
         if self.version != VersionIdx::NONE {
             let made = self.tree.made(self.version)?;

@@ -2,10 +2,10 @@
 
 use std::io::Read;
 
-use crate::blob::{DecodeLimits, FileRange, RangeReader};
+use crate::blob::{DecodeLimits, FileRange};
 use crate::disk::{Directory, Item};
 use crate::error::{Error, Fault, Result};
-use crate::layer::{EntryKind, Metadata, Segment};
+use crate::layer::{EntryKind, Expanded, Metadata};
 use crate::tree::{Location, Node, Tree};
 
 /// A root filesystem: its items in the order of [`crate::tree::cmp_paths`], without the root directory.
@@ -198,58 +198,4 @@ fn check_holes(stored: u64, size: u64, limits: &DecodeLimits) -> Result<()> {
         limits.ratio,
         size.checked_div(stored).unwrap_or(size),
     ))
-}
-
-/// A sparse file with its holes as zeros.
-struct Expanded {
-    stored: RangeReader,
-    segments: std::vec::IntoIter<Segment>,
-    segment: Option<Segment>,
-    position: u64,
-    size: u64,
-}
-
-impl Expanded {
-    fn new(stored: RangeReader, segments: Vec<Segment>, size: u64) -> Self {
-        let mut segments = segments.into_iter();
-        Expanded {
-            segment: segments.next(),
-            segments,
-            stored,
-            position: 0,
-            size,
-        }
-    }
-}
-
-impl Read for Expanded {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        while self
-            .segment
-            .is_some_and(|segment| segment.offset + segment.length <= self.position)
-        {
-            self.segment = self.segments.next();
-        }
-        let (end, hole) = match self.segment {
-            Some(segment) if segment.offset <= self.position => {
-                (segment.offset + segment.length, false)
-            }
-            Some(segment) => (segment.offset, true),
-            None => (self.size, true),
-        };
-        let left = usize::try_from(end - self.position).unwrap_or(usize::MAX);
-        let wanted = left.min(buf.len());
-        let Some(buf) = buf.get_mut(..wanted) else {
-            return Ok(0);
-        };
-        let n = match hole {
-            true => {
-                buf.fill(0);
-                wanted
-            }
-            false => self.stored.read(buf)?,
-        };
-        self.position += n as u64;
-        Ok(n)
-    }
 }

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::side::{Side, gone};
 use crate::blob::read_full;
 use crate::error::{At, Error, Result};
-use crate::layer::Segment;
+use crate::layer::Expanded;
 use crate::tree::Location;
 
 /// Bytes read at once from each side.
@@ -36,55 +36,8 @@ pub(super) fn open<'a>(
     }
     Ok(match &place.segments {
         None => Box::new(stored.reader()),
-        Some(segments) => Box::new(Expanded {
-            stored: stored.reader(),
-            segments: segments.clone(),
-            next: 0,
-            at: 0,
-            size,
-        }),
+        Some(segments) => Box::new(Expanded::new(stored.reader(), segments.clone(), size)),
     })
-}
-
-/// A sparse file with its holes.
-struct Expanded<R> {
-    stored: R,
-    segments: Vec<Segment>,
-    next: usize,
-    at: u64,
-    size: u64,
-}
-
-impl<R: Read> Read for Expanded<R> {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        loop {
-            let Some(segment) = self.segments.get(self.next).copied() else {
-                return Ok(self.zeros(buf, self.size));
-            };
-            if self.at < segment.offset {
-                return Ok(self.zeros(buf, segment.offset));
-            }
-            let left = (segment.offset + segment.length).saturating_sub(self.at);
-            if left == 0 {
-                self.next += 1;
-                continue;
-            }
-            let wanted = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
-            let read = self.stored.read(&mut buf[..wanted])?;
-            self.at += read as u64;
-            return Ok(read);
-        }
-    }
-}
-
-impl<R> Expanded<R> {
-    fn zeros(&mut self, buf: &mut [u8], until: u64) -> usize {
-        let left = until.saturating_sub(self.at);
-        let wanted = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
-        buf[..wanted].fill(0);
-        self.at += wanted as u64;
-        wanted
-    }
 }
 
 /// A file's contents on one side.

@@ -1,10 +1,18 @@
 //! Versions: every entry of every layer with its state, by example and against a slow model.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use imgkit::tree::{EntryVersion, NodeKind, Tree, VersionKind, VersionState};
+use imgkit::archive::{Open, Pick};
+use imgkit::cli::{Scope, VersionArgs, VersionRecords};
+use imgkit::layer::{AnomalyKind, Mtime};
+use imgkit::tree::{EntryVersion, NodeKind, Reading, Tree, VersionKind, VersionState};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
+use crate::common::build;
+use crate::common::pack::Pack;
+use crate::common::run::Room;
 use crate::tree::{any_layers, apply};
 
 /// `PATH KIND LAYER.ENTRY STATE[ by LAYER]`, layers and entries from 1.
@@ -165,7 +173,7 @@ fn a_directory_made_again_behind_a_link_is_one_version() {
 #[test]
 fn contents_of_past_versions_are_found() {
     let tree = apply(&["f a one | h b a | f c/d gone", "f a other | w c", "h e b"]);
-    let digest = |text: &str| crate::common::build::digest(text.as_bytes());
+    let digest = |text: &str| build::digest(text.as_bytes());
     let found: Vec<_> = tree
         .versions()
         .filter_map(|version| {
@@ -180,10 +188,200 @@ fn contents_of_past_versions_are_found() {
             ("a f 1.1 replaced by 2".to_owned(), 3, 1, digest("one")),
             ("a f 2.1 final".to_owned(), 5, 2, digest("other")),
             ("b h 1.2 final".to_owned(), 3, 1, digest("one")),
+            // A whiteout is a file, too, and could have contents.
+            ("c w 2.2 final".to_owned(), 0, 2, digest("")),
             ("c/d f 1.3 hidden by 2".to_owned(), 4, 1, digest("gone")),
             ("e h 3.1 final".to_owned(), 3, 1, digest("one")),
         ]
     );
+}
+
+/// A record is enough to cut the contents out of the archive and out of the layer, with no help of ours.
+#[test]
+fn records_say_where_contents_are() {
+    let image = |pack| {
+        build::image("demo:1")
+            .layer("d etc | f etc/a one | f etc/b two | h c etc/a")
+            .packed(pack)
+            .step("ENV A=1")
+            .layer("w etc/a | f etc/b three | h d c")
+            .packed(pack)
+    };
+    let room = Room::with("plain.tar", &build::docker(&[&image(Pack::Plain)]));
+    room.write("gzip.tar", &build::oci(&[&image(Pack::Gzip)]).tar());
+    for (file, pack) in [("plain.tar", Pack::Plain), ("gzip.tar", Pack::Gzip)] {
+        let archive = Open::default().path(&room.path(file)).expect("an archive");
+        let selection = archive.select(&Pick::Only, None).expect("one image");
+        let reading = Reading {
+            digests: true,
+            ..Reading::default()
+        };
+        let listings = reading.list_all(selection.image()).expect("layers");
+        let tree = Tree::apply(listings).expect("within limits");
+        let records = VersionRecords::new(&archive, selection.image(), "demo:1", 0);
+        let rows: Vec<Value> = tree
+            .versions()
+            .map(|version| records.record(&version).into())
+            .collect();
+        let bytes = std::fs::read(room.path(file)).expect("an archive");
+        let made = image(pack);
+        let cut = |bytes: &[u8], start: &Value, length: &Value| {
+            let number = |value: &Value| value.as_u64().and_then(|n| usize::try_from(n).ok());
+            let (start, length) = (number(start)?, number(length)?);
+            Some(build::digest(&bytes[start..start + length]))
+        };
+        let mut checked = 0;
+        for row in &rows {
+            let digest = row["Digest"].as_str().map(str::to_owned);
+            let layer = made.layer_tar(row["Layer"].as_u64().expect("a layer") as usize - 1);
+            let from_layer = cut(layer, &row["Offset"], &row["Length"]);
+            let from_archive = cut(&bytes, &row["StoredAt"], &row["Length"]);
+            assert_eq!(row["Length"].is_null(), digest.is_none(), "{row}");
+            assert_eq!(
+                from_layer.is_some(),
+                digest.is_some() && row["Path"] != "d",
+                "{row}"
+            );
+            assert_eq!(
+                from_archive.is_some(),
+                digest.is_some() && file == "plain.tar",
+                "{row}"
+            );
+            for found in [from_layer, from_archive].into_iter().flatten() {
+                assert_eq!(Some(found), digest, "{row}");
+                checked += 1;
+            }
+        }
+        assert_eq!(checked, if file == "plain.tar" { 11 } else { 5 });
+        let find = |path: &str, layer: u64| {
+            let mut rows = rows.iter();
+            let row = rows.find(|row| row["Path"] == path && row["Layer"] == layer);
+            row.expect("a version").clone()
+        };
+        let gone = find("etc/a", 1);
+        let diff_ids = made.diff_ids();
+        assert_eq!(gone["State"], "removed");
+        assert_eq!(
+            gone["By"],
+            json!({"Layer": 2, "DiffID": diff_ids[1], "CreatedBy": "COPY layer 2 /"})
+        );
+        for (key, value) in [
+            ("Archive", json!(room.path(file))),
+            ("Image", json!("demo:1")),
+            ("ImageID", json!(selection.image().id.to_string())),
+            ("Platform", json!("linux/amd64")),
+            ("Type", json!("file")),
+            ("Entry", json!(2)),
+            ("DiffID", json!(diff_ids[0])),
+            ("CreatedBy", json!("COPY layer 1 /")),
+            ("AccessTime", Value::Null),
+            ("Mode", json!("0644")),
+            ("Size", json!(3)),
+        ] {
+            assert_eq!(gone[key], value, "{key}");
+        }
+        assert_eq!(find("etc/a", 2)["Type"], "whiteout");
+        assert_eq!(find("c", 1)["HardLinkTo"], "etc/a");
+        assert_eq!(
+            (&find("c", 1)["By"], &find("c", 1)["Links"]),
+            (&Value::Null, &json!(2))
+        );
+    }
+}
+
+#[test]
+fn versions_are_chosen_by_scope_and_layer() {
+    let lines = [
+        "d etc | f etc/a one",
+        "w etc/a | f etc/b two",
+        "f etc/b three",
+    ];
+    let [base, app] = [&lines[..1], &lines].map(|lines| {
+        let image = build::image(&format!("demo:{}", lines.len()));
+        lines.iter().fold(image, |image, line| image.layer(line))
+    });
+    let room = Room::with("app.tar", &build::docker(&[&base, &app]));
+    let archive = Open::default()
+        .path(&room.path("app.tar"))
+        .expect("an archive");
+    let select = |name: &str| {
+        let selection = archive.select(&Pick::Name(name.to_owned()), None);
+        selection.expect("an image").image().clone()
+    };
+    let (base, app) = (select("demo:1"), select("demo:3"));
+    let tree = Tree::apply(Reading::default().list_all(&app).expect("layers"));
+    let tree = tree.expect("within limits");
+    for (scope, layer, since, expected) in [
+        (Scope::All, None, false, "etc etc/a etc/a etc/b etc/b"),
+        (Scope::Final, None, false, "etc etc/a etc/b"),
+        (Scope::Past, None, false, "etc/a etc/b"),
+        (Scope::All, Some("1"), false, "etc etc/a"),
+        (Scope::All, Some("2..3"), false, "etc/a etc/b etc/b"),
+        (Scope::Past, Some("2..3"), false, "etc/b"),
+        (Scope::All, None, true, "etc/a etc/b etc/b"),
+        (Scope::Past, None, true, "etc/b"),
+    ] {
+        let args = VersionArgs {
+            scope,
+            layer: layer.map(str::to_owned),
+            since: None,
+        };
+        let choice = args.choice(&app, since.then_some(&base)).expect("a choice");
+        let chosen = tree.versions().filter(|version| choice.includes(version));
+        let found: Vec<_> = chosen
+            .map(|version| String::from_utf8(version.path()).expect("text"))
+            .collect();
+        assert_eq!(found.join(" "), expected, "{scope:?} {layer:?} {since}");
+    }
+    let args = |layer: Option<&str>| VersionArgs {
+        scope: Scope::All,
+        layer: layer.map(str::to_owned),
+        since: None,
+    };
+    let wrong = args(Some("4"))
+        .choice(&app, None)
+        .expect_err("three layers");
+    assert_eq!(wrong.to_string(), "no layer 4: the image has 3 layers");
+    assert!(args(None).choice(&base, Some(&app)).is_err());
+}
+
+/// Times that only PAX records have, and headers before an entry.
+#[test]
+fn times_and_headers_of_records_are_told() {
+    let mut tar = tar::Builder::new(Vec::new());
+    let records = [
+        ("atime", &b"1700000000.5"[..]),
+        ("ctime", b"1700000001"),
+        ("LIBARCHIVE.creationtime", b"1600000000"),
+    ];
+    tar.append_pax_extensions(records).expect("memory");
+    let mut header = tar::Header::new_ustar();
+    header.set_size(1);
+    header.set_mode(0o600);
+    header.set_cksum();
+    tar.append_data(&mut header.clone(), "a", &b"x"[..])
+        .expect("memory");
+    tar.append_data(&mut header, "b", &b"y"[..])
+        .expect("memory");
+    let bytes = tar.into_inner().expect("memory");
+    let listing = Reading::default().list_stream(&bytes[..]).expect("a tar");
+    let tree = Tree::apply(vec![Arc::new(listing)]).expect("within limits");
+    let all: Vec<_> = tree.versions().collect();
+    let seconds = |time: Option<Mtime>| time.map(|time| time.seconds);
+    let times = all[0].other_times();
+    assert_eq!(seconds(times.access), Some(1_700_000_000));
+    assert_eq!(times.access.map(|time| time.nanos), Some(500_000_000));
+    assert_eq!(seconds(times.change), Some(1_700_000_001));
+    assert_eq!(seconds(times.birth), Some(1_600_000_000));
+    assert!(all[1].other_times().is_empty());
+    assert_eq!(all[0].headers(), Some((0, 1024)));
+    assert_eq!(all[1].headers(), Some((2048, 2048)));
+    let odd = apply(&["f a x | f /b y | d c"]);
+    let anomalies: Vec<_> = odd
+        .versions()
+        .map(|version| version.anomalies().collect::<Vec<_>>())
+        .collect();
+    assert_eq!(anomalies, [vec![], vec![AnomalyKind::AbsolutePath], vec![]]);
 }
 
 #[test]

@@ -195,6 +195,16 @@ impl Content {
         }
     }
 
+    /// Offset of the bytes in the file they are stored in, which is the archive unless this is a file of a directory or
+    /// was kept from a stream; `None` for these.
+    pub(super) fn stored_at(&self) -> Option<u64> {
+        let Content::Range(range) = self else {
+            return None;
+        };
+        let (file, start) = range.parts();
+        file.file().map(|_| start)
+    }
+
     /// Returns numbers that no other bytes of this run have.
     pub(crate) fn address(&self) -> (u64, u64) {
         let of = |pointer: *const ()| pointer.addr() as u64;

@@ -7,14 +7,15 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Map, Value};
 
 use super::blob_names::BlobNames;
-use super::container::Container;
+use super::container::{Container, Holder};
 use super::docker::{DockerItem, RepositoryRecord};
 use super::graph::{Edge, Node, NodeKind};
-use super::image::Image;
+use super::image::{Image, Layer};
 use super::name::{Name, NameSet};
 use super::options::TreeKind;
 use super::positions::{ImageIdx, NodeIdx, RootIdx};
 use super::target::Lookup;
+use crate::blob::Compression;
 use crate::error::Error;
 use crate::index_vec::IndexVec;
 
@@ -172,6 +173,16 @@ pub(super) fn images_below(nodes: &IndexVec<NodeIdx, Node>, node: NodeIdx) -> Ve
 }
 
 impl Archive {
+    /// Offset of an uncompressed layer in the archive file. `None` if the layer is compressed or missing, and if the
+    /// archive is a directory, compressed, in volumes, or came from a stream.
+    pub fn stored_at(&self, layer: &Layer) -> Option<u64> {
+        let container = &self.container;
+        let is_file = matches!(container.holder, Holder::Table(_)) && !container.streamed;
+        let content = layer.content().filter(|_| is_file)?;
+        let is_uncompressed = content.compression().ok()? == Compression::None;
+        content.stored_at().filter(|_| is_uncompressed)
+    }
+
     /// Returns the images of a root in the order of the index: one, or one for each platform in the archive.
     pub fn images_of(&self, root: &Root) -> Vec<ImageIdx> {
         match root.node {

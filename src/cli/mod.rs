@@ -22,10 +22,12 @@ mod page;
 mod progress;
 mod prose;
 mod receipts;
+mod record;
 mod run;
 mod search;
 mod streams;
 mod transport;
+mod versions;
 
 pub use args::{
     ColorWhen, Coloring, Common, Generate, Packing, ProgressWhen, Reporting, TreeNames,
@@ -34,7 +36,7 @@ pub use caching::{Caching, warn_of_cache};
 pub use call::{Call, Description, own_path};
 pub use conflicts::no_effect;
 pub use image::{ImageArg, LayerRange, platform_arg, rename_arg};
-pub use layers::layer_range;
+pub use layers::{layer_range, layers_since};
 pub use list_arg::ListArg;
 pub use lists::{ByList, read_lists};
 pub use man::{shared_text, write_shared};
@@ -46,9 +48,11 @@ pub use page::{Images, Page, Subcommand, Uses};
 pub use progress::Progress;
 pub use prose::Terms;
 pub use receipts::{ReceiptForm, label_arg, read_receipt, read_request, write_receipt};
+pub use record::{FileKeys, VersionRecords, type_name, version_type};
 pub use run::{Verdict, run, run_commands};
 pub use search::Each;
 pub use streams::{
     Io, is_root, is_stdout, now, reject_same_file, source_date_epoch, temporary_directory,
 };
 pub use transport::refuse_online;
+pub use versions::{Scope, VersionArgs, VersionChoice};

@@ -225,6 +225,11 @@ impl Image {
         self
     }
 
+    /// The bytes of an uncompressed layer, from 0.
+    pub fn layer_tar(&self, layer: usize) -> &[u8] {
+        &self.layers[layer]
+    }
+
     /// The digests of the plain layers.
     pub fn diff_ids(&self) -> Vec<String> {
         self.layers.iter().map(|layer| digest(layer)).collect()

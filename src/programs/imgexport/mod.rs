@@ -15,7 +15,6 @@ use crate::disk::Patterns;
 use crate::error::At;
 use crate::{Error, Result};
 use args::Args;
-use export::since;
 use run::Run;
 
 const PAGE: Page = Page {
@@ -48,7 +47,7 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             (Some(text), _) => Some(cli::layer_range(image, text).at(place)?),
             (None, Some(base)) => {
                 let base = run::open(args, base, io)?;
-                Some(since(image, base.select(&args.common)?.image()).at(place)?)
+                Some(cli::layers_since(image, base.select(&args.common)?.image()).at(place)?)
             }
             (None, None) => None,
         };

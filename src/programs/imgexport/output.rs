@@ -2,11 +2,10 @@
 
 use std::fmt::Write;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::export::{Export, Item, ItemKind, NotApplied, Unpacked};
+use crate::cli::{FileKeys, type_name};
 use crate::error::Result;
 use crate::escape;
 use crate::layer::permissions;
@@ -124,58 +123,28 @@ pub(super) fn list(item: &Item<'_>) -> String {
 /// As [`lossless::line`].
 pub(super) fn json(item: &Item<'_>, more: Map<String, Value>) -> Result<String> {
     let kind = match item.kind {
-        ItemKind::Node(NodeKind::Directory) => "directory",
-        ItemKind::Node(NodeKind::File) => "file",
-        ItemKind::Node(NodeKind::Symlink) => "symlink",
-        ItemKind::Node(NodeKind::CharDevice) => "char",
-        ItemKind::Node(NodeKind::BlockDevice) => "block",
-        ItemKind::Node(NodeKind::Fifo) => "fifo",
+        ItemKind::Node(kind) => type_name(kind),
         ItemKind::Whiteout => "whiteout",
         ItemKind::Opaque => "opaque",
     };
-    let mut row = Map::new();
-    let mut bytes = |key: &str, bytes: &[u8]| {
-        let (text, raw) = lossless::bytes_lossless(bytes);
-        row.insert(key.to_owned(), text.into());
-        if let Some(raw) = raw {
-            row.insert(format!("{key}Bytes"), raw.into());
-        }
+    let is_node = matches!(item.kind, ItemKind::Node(_));
+    let is_device = matches!(
+        item.kind,
+        ItemKind::Node(NodeKind::CharDevice | NodeKind::BlockDevice)
+    );
+    let is_symlink = item.kind == ItemKind::Node(NodeKind::Symlink);
+    let keys = FileKeys {
+        path: &item.path,
+        kind,
+        link_target: is_symlink.then_some(item.link_target),
+        hard_link_to: item.first_name.as_deref(),
+        metadata: is_node.then_some((&item.meta, item.size)),
+        links: Some(item.link_count.into()),
+        device: is_device.then_some(item.device),
+        layer: is_node.then_some(item.layer),
+        digest: item.digest(),
     };
-    bytes("Path", &item.path);
-    if kind == "symlink" {
-        bytes("LinkTarget", item.link_target);
-    }
-    if let Some(first) = &item.first_name {
-        bytes("HardLinkTo", first);
-    }
-    let mut put = |key: &str, value: Value| row.insert(key.to_owned(), value);
-    put("Type", kind.into());
-    if let ItemKind::Node(node) = item.kind {
-        let meta = &item.meta;
-        let time = Timestamp::from_unix(meta.mtime.seconds, meta.mtime.nanos);
-        put("Mode", format!("{:04o}", meta.mode).into());
-        put("UID", meta.owner.uid.into());
-        put("GID", meta.owner.gid.into());
-        put("Size", item.size.into());
-        put("ModTime", time.rfc3339_nano().into());
-        put("ModTimeSeconds", meta.mtime.seconds.into());
-        put("Links", item.link_count.into());
-        if matches!(node, NodeKind::CharDevice | NodeKind::BlockDevice) {
-            put("Device", json!([item.device.0, item.device.1]));
-        }
-        if !meta.xattrs.is_empty() {
-            let mut xattrs = Map::new();
-            for xattr in &meta.xattrs {
-                let name = String::from_utf8_lossy(&xattr.name).into_owned();
-                xattrs.insert(name, STANDARD.encode(&xattr.value).into());
-            }
-            put("Xattrs", xattrs.into());
-        }
-        put("Layer", (item.layer + 1).into());
-        if let Some(digest) = item.digest() {
-            put("Digest", format!("sha256:{}", hex::encode(digest)).into());
-        }
-    }
+    let mut row = keys.into_map();
     row.extend(more);
     lossless::line(&Value::Object(row))
 }

@@ -8,7 +8,6 @@ mod archive;
 mod copy;
 mod format;
 mod item;
-mod layers;
 mod options;
 mod plan;
 mod raw;
@@ -18,7 +17,6 @@ mod unpack;
 
 pub use format::ArchiveFormat;
 pub use item::{Item, ItemKind};
-pub use layers::since;
 pub use options::ExportOptions;
 pub use plan::Export;
 pub use raw::raw_layer;

@@ -19,6 +19,7 @@
 //! | [`tree`] | layers applied: path -> node, and which layer wrote, replaced or deleted it | spec, blob, layer, archive |
 //! | [`base`] | root filesystems in the making, Debian's packages as files, facts of ELF files (feature `base`) | spec, blob, layer, packages |
 //! | [`cache`] | indexes of compressed layers, kept between runs | spec, blob, layer, archive, tree |
+//! | [`contents`] | contents of the files of many layers, each read once | spec, blob, layer, archive, tree, cache |
 //! | [`write`](mod@write) | new layers, and images in any container format | spec, blob, layer, disk, archive, tree |
 //! | [`bundle`] | receipts of what a site has, and archives without it | spec, blob, archive, write |
 //! | [`store`] | the local store: an OCI layout, its lock, its index | spec, blob, archive, write |
@@ -51,6 +52,7 @@ pub mod blob;
 pub mod bundle;
 pub mod cache;
 pub mod cli;
+pub mod contents;
 pub mod disk;
 pub mod error;
 pub mod escape;

@@ -5,6 +5,7 @@ mod bundles;
 mod cache;
 mod cases;
 mod common;
+mod contents;
 mod dockerfile;
 mod docs;
 mod every;

@@ -156,6 +156,54 @@ fn every_copy_of_a_blob_is_verified() {
     room.run("imgexport -o out.tar zot:team/app:1").code(2);
 }
 
+/// Errors named the file inside of its repository only.
+#[test]
+fn errors_name_the_file_below_the_directory() {
+    let image = app();
+    let layer = build::digest(&image.blobs()[0]);
+    for (room, tree, inside) in [
+        (zot(), "zot:team/app:1", "team/app/blobs/sha256/"),
+        (synced(), "dir-tree:sync:app:1", "app:1/"),
+    ] {
+        let top = room.path(
+            tree.trim_start_matches("dir-tree:")
+                .split(':')
+                .next()
+                .expect("a path"),
+        );
+        let damaged = |digest: &str, at: usize, expected: &str| {
+            let name = format!("{inside}{}", &digest[7..]);
+            let path = top.join(&name);
+            let before = std::fs::read(&path).expect("a blob");
+            let mut bytes = before.clone();
+            bytes[at] ^= 1;
+            std::fs::write(&path, &bytes).expect("written");
+            for line in [
+                "imgsave -q -o out.tar TREE",
+                "imgconvert -q TREE oci:out",
+                "imgload -q --store store TREE",
+                "imgexport -o files.tar TREE",
+                "imgpush -q TREE out",
+                "imgcommit --squash TREE -o out",
+                "imgsave -q --compression zstd -o out.tar TREE",
+            ] {
+                let run = room.run(&line.replace("TREE", tree));
+                run.code(2);
+                let place = format!("{name}: {expected}");
+                assert!(run.err().contains(&place), "{place}: {run}");
+            }
+            let run = room.run(&format!("imgverify {tree}"));
+            run.code(1).says(&format!("{name}: {expected}"));
+            std::fs::write(&path, &before).expect("written");
+        };
+        // A byte of the first file's header, and one of a document that keeps it valid.
+        damaged(&layer, 600, "");
+        let config = image.config();
+        let at = config.windows(5).position(|bytes| bytes == b"amd64");
+        damaged(&image.id(), at.expect("an architecture"), "digest mismatch");
+    }
+}
+
 #[test]
 fn damaged_documents_are_told_and_the_rest_is_read() {
     let room = zot();

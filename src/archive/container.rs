@@ -229,7 +229,15 @@ impl Container {
             Holder::Tree(tree) => tree.get(name, self.limits.hops),
             Holder::Document(_) => Ok(None),
         }
-        .at(|| format!("{}{name}", self.top))
+        .at(|| self.place(name))
+    }
+
+    /// Returns the path of a member for errors: of a tree that of the file in its repository.
+    pub fn place(&self, name: &str) -> String {
+        match &self.holder {
+            Holder::Tree(tree) => tree.place(name),
+            _ => format!("{}{name}", self.top),
+        }
     }
 
     /// Reads a small member; `None` if it is missing.
@@ -241,7 +249,7 @@ impl Container {
             None => Ok(None),
             Some(content) => {
                 let held = self.hold(&content, bound, false);
-                held.map(Some).at(|| format!("{}{name}", self.top))
+                held.map(Some).at(|| self.place(name))
             }
         }
     }

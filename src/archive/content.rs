@@ -48,6 +48,20 @@ impl Content {
         }
     }
 
+    /// Path of the file in its directory; `None` for what is no file of one.
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Content::File(file) => Some(file.path()),
+            _ => None,
+        }
+    }
+
+    /// Path of a blob for errors: of its file, or in a layout.
+    pub(crate) fn place(&self, digest: &Digest) -> String {
+        let path = self.path();
+        path.map_or_else(|| digest.blob_path(), str::to_owned)
+    }
+
     /// Tests if there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -74,6 +74,7 @@ impl Directory {
                     let file = DirectoryFile {
                         directory,
                         name: base.to_owned(),
+                        path: String::from_utf8_lossy(&clean.path).into_owned(),
                         len: u64::try_from(stat.st_size).unwrap_or_default(),
                         identity: (stat.st_dev, stat.st_ino),
                     };

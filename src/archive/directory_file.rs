@@ -14,6 +14,8 @@ use crate::error::{Error, Result};
 pub struct DirectoryFile {
     pub(super) directory: Arc<OwnedFd>,
     pub(super) name: String,
+    /// Path that it was looked up by, below the directory that the user named.
+    pub(super) path: String,
     pub(super) len: u64,
     /// Device and inode.
     pub(super) identity: (u64, u64),
@@ -24,6 +26,11 @@ impl DirectoryFile {
     pub(super) fn position(&self) -> Option<(u64, u64, u64)> {
         let (device, inode) = self.identity;
         (self.name != "index.json").then_some((device, inode, self.len))
+    }
+
+    /// Path that it was looked up by, below the directory that the user named.
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     /// Length in bytes when it was looked up.

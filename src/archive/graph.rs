@@ -165,7 +165,7 @@ impl<'a> GraphReader<'a> {
             }
         }
         for (node, fault) in faults {
-            let place = self.names.path(&self.nodes[node].descriptor.digest);
+            let place = self.place(&self.nodes[node].descriptor.digest);
             self.nodes[node].faults.push(fault.at(place));
         }
         self.spread_ambiguity();
@@ -220,6 +220,11 @@ impl<'a> GraphReader<'a> {
         Ok(edges)
     }
 
+    /// Path of a document, for errors.
+    fn place(&self, digest: &Digest) -> String {
+        self.container.place(&self.names.path(digest))
+    }
+
     /// Returns the content a descriptor points to: the blob, or its inline data.
     pub fn presence(&self, descriptor: &Descriptor) -> Result<Presence> {
         if let Some(content) = self.container.get(&self.names.path(&descriptor.digest))? {
@@ -242,7 +247,8 @@ impl<'a> GraphReader<'a> {
 
     fn read(&mut self, node: NodeIdx, depth: u64) -> Result<()> {
         let descriptor = self.nodes[node].descriptor.clone();
-        let place = || self.names.path(&descriptor.digest);
+        let (container, names) = (self.container, self.names);
+        let place = || container.place(&names.path(&descriptor.digest));
         let content = match self.presence(&descriptor) {
             Ok(Presence::Present(content)) => content,
             Ok(_) => return Ok(()),
@@ -290,7 +296,7 @@ impl<'a> GraphReader<'a> {
         };
         let inside = MediaType::new(document.media_type());
         let fault = is_index.and_then(|is_index| contradiction(&inside, is_index, "media type"));
-        let place = || self.names.path(&self.nodes[node].descriptor.digest);
+        let place = || self.place(&self.nodes[node].descriptor.digest);
         let fault = fault.map(|fault| fault.at(place()));
         self.nodes[node].faults.extend(fault);
         self.nodes[node].kind = match document {
@@ -319,7 +325,7 @@ impl<'a> GraphReader<'a> {
                 } else if manifest.is_image() || self.reads_as_image(&manifest) {
                     let layers = manifest.layers.len() as u64;
                     within("layers", self.container.limits.layers, layers)
-                        .at(|| self.names.path(&self.nodes[node].descriptor.digest))?;
+                        .at(|| self.place(&self.nodes[node].descriptor.digest))?;
                     self.image(node, *manifest)
                 } else {
                     NodeKind::Artifact(*manifest)
@@ -346,8 +352,8 @@ impl<'a> GraphReader<'a> {
         let Some(descriptor) = manifest.config.clone() else {
             return NodeKind::Artifact(manifest);
         };
-        let names = self.names;
-        let place = || names.path(&descriptor.digest);
+        let (container, names) = (self.container, self.names);
+        let place = || container.place(&names.path(&descriptor.digest));
         let ReadConfig {
             bytes: config_bytes,
             config,
@@ -398,14 +404,14 @@ impl<'a> GraphReader<'a> {
             let mut read = known.clone();
             let size = read.bytes.as_ref().map(|bytes| bytes.len() as u64);
             if let Some(found) = size.filter(|size| *size != descriptor.size) {
-                let place = self.names.path(&descriptor.digest);
+                let place = self.place(&descriptor.digest);
                 read.faults
                     .push(Error::size_mismatch(descriptor.size, found).at(place));
             }
             return read;
         }
-        let names = self.names;
-        let place = || names.path(&descriptor.digest);
+        let (container, names) = (self.container, self.names);
+        let place = || container.place(&names.path(&descriptor.digest));
         let mut read = ReadConfig::default();
         match self.presence(descriptor) {
             Ok(Presence::Present(content)) => {

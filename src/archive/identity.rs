@@ -152,7 +152,7 @@ impl Image {
         for (i, layer) in self.layers.iter().enumerate() {
             layer
                 .check_documents()
-                .at(|| layer.member.clone())
+                .at(|| layer.place())
                 .at(|| format!("layer {} of {count}", i + 1))?;
         }
         Ok(())

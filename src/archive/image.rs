@@ -127,6 +127,12 @@ pub enum Presence {
 }
 
 impl Layer {
+    /// Path of its file where the archive is a directory, which may be one of several layouts; else that in the archive.
+    pub fn place(&self) -> String {
+        let path = self.content().and_then(Content::path);
+        path.unwrap_or(&self.member).to_owned()
+    }
+
     /// Digest of the stored blob, as its descriptor states it.
     pub fn digest(&self) -> Option<&Digest> {
         self.descriptor.as_ref().map(|stated| &stated.digest)

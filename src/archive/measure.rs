@@ -107,7 +107,7 @@ pub fn measure(archive: &Archive, images: &[ImageIdx], limits: &Limits, meter: &
     let measured = in_parallel(&order, |&i| {
         let (layer, content, number, of) = work[i];
         let size = one(layer, content, limits, meter)
-            .at(|| layer.member.clone())
+            .at(|| layer.place())
             .at(|| format!("layer {number} of {of}"));
         (i, size)
     });

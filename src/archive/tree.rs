@@ -4,6 +4,7 @@
 //! layout reads a tree. Entries of the index are named `REPOSITORY:TAG`. Manifests without a tag are entries without a
 //! name, unless an index in the tree leads to them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -172,17 +173,26 @@ impl Tree {
     /// # Errors
     /// `NotAFile` for anything but a regular file; `BadLink`; `Io`.
     pub fn get(&self, name: &str, hops: u64) -> Result<Option<Content>> {
-        match Digest::from_blob_path(name) {
-            Some(digest) if self.kind == TreeKind::Registry => {
-                self.files.get(&registry::data_path(&digest), hops)
-            }
-            Some(digest) => match self.paths.get(&digest) {
-                Some(path) => self.files.get(path, hops),
-                None => Ok(None),
-            },
+        match self.path(name) {
+            Some(path) => self.files.get(&path, hops),
             None if name == "index.json" => Ok(Some(Content::Memory(Arc::clone(&self.index)))),
             None => Ok(None),
         }
+    }
+
+    /// Returns the path of the file of a blob; `None` for other names, and for blobs of which there is no file.
+    fn path(&self, name: &str) -> Option<Cow<'_, str>> {
+        let digest = Digest::from_blob_path(name)?;
+        match self.kind {
+            TreeKind::Registry => Some(registry::data_path(&digest).into()),
+            _ => self.paths.get(&digest).map(|path| path.as_str().into()),
+        }
+    }
+
+    /// Returns the path of a virtual member for errors, the name itself if it has no file.
+    pub(crate) fn place(&self, name: &str) -> String {
+        self.path(name)
+            .map_or_else(|| name.to_owned(), Cow::into_owned)
     }
 
     /// Returns the virtual names of all blobs.

@@ -42,7 +42,7 @@ impl Reading {
             Some(range) => self.list_range(&range),
             None => self.list_compressed(layer, None, None, None),
         };
-        list().at(|| layer.member.clone())
+        list().at(|| layer.place())
     }
 
     /// Lists an uncompressed tar in a file.
@@ -119,7 +119,7 @@ impl Reading {
             let bytes = FileRange::whole(file.during("open")?)?;
             Ok(DecodedLayer { listing, bytes })
         };
-        decode().at(|| layer.member.clone())
+        decode().at(|| layer.place())
     }
 
     /// Reads some layers of an image on all cores, repeated ones once. Results are in the order of the layers, errors

@@ -56,7 +56,7 @@ impl Proof {
                 continue;
             }
             let range = Reading::default().uncompressed_range(layer);
-            let range = range.at(|| layer.member.clone()).at(|| place.clone())?;
+            let range = range.at(|| layer.place()).at(|| place.clone())?;
             if let Some(range) = range
                 && seen.insert((layer.member.clone(), layer.diff_id.clone()))
             {
@@ -127,7 +127,7 @@ impl Proof {
 impl Item {
     fn hash(&self, meter: &Meter, stop: &AtomicBool) -> Result<()> {
         self.compare(meter, stop)
-            .at(|| self.layer.member.clone())
+            .at(|| self.layer.place())
             .at(|| self.place.clone())
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::finding::{Found, Severity, oddity};
 use super::labels::Labels;
+use super::references::place;
 use super::report::key;
 use super::{Finding, apply, documents};
 use crate::archive::{Archive, Content, ImageIdx, Layer};
@@ -38,7 +39,10 @@ pub fn glance(
         for (i, layer) in archive.images[image].layers.iter().enumerate() {
             let content = layer.content().filter(|_| layer.is_filesystem());
             if let Some(content) = content.filter(|content| seen.insert(key(content))) {
-                let places = vec![labels.layer(archive, image, i), layer.member.clone()];
+                let places = vec![
+                    labels.layer(archive, image, i),
+                    place(archive, &layer.member),
+                ];
                 work.push((places, layer, content));
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::finding::{Found, Severity};
-use crate::archive::{Archive, Format, Node, NodeKind, TreeKind};
+use crate::archive::{Archive, Format, Holder, Node, NodeKind, TreeKind};
 use crate::bundle::RECORD;
 use crate::spec::{Digest, Document};
 
@@ -17,6 +17,14 @@ pub(crate) fn path(archive: &Archive, digest: &Digest) -> String {
     match &archive.oci {
         Some(oci) => oci.names.path(digest),
         None => digest.blob_path(),
+    }
+}
+
+/// Path of a member for findings: in a tree that of the file in its repository.
+pub(super) fn place(archive: &Archive, member: &str) -> String {
+    match &archive.container.holder {
+        Holder::Tree(tree) => tree.place(member),
+        _ => member.to_owned(),
     }
 }
 
@@ -102,13 +110,14 @@ pub(super) fn unreferenced(archive: &Archive, names: &[String], found: &mut Foun
         }
         if let Format::Tree(TreeKind::Registry) = archive.format {
             let message = "no manifest of a repository refers to this blob: the server's garbage collection deletes it";
-            found.add(Severity::Warning, "unlinked-blob", name.clone(), message);
+            found.add(Severity::Warning, "unlinked-blob", name, message);
             continue;
         }
         let kind = usize::from(!(name.starts_with("blobs/") || archive.format == Format::Dir));
         let (code, message, _) = UNREFERENCED[kind];
         counts[kind] += 1;
         if counts[kind] <= MAX_UNREFERENCED {
+            let name = place(archive, name);
             found.add(Severity::Note, code, name.clone(), message);
         }
     }

@@ -6,7 +6,7 @@ use super::agree::item_images;
 use super::bundle;
 use super::finding::{Found, Severity};
 use super::labels::Labels;
-use super::references::path;
+use super::references::{path, place};
 use super::report::{Key, key};
 use crate::archive::{Archive, Content, Format, ImageIdx, NodeKind};
 use crate::bundle::Record;
@@ -100,10 +100,10 @@ pub(super) struct Tasks<'a> {
 }
 
 impl<'a> Tasks<'a> {
-    fn add(&mut self, member: &str, content: &Content) -> &mut Task<'a> {
+    fn add(&mut self, archive: &Archive, member: &str, content: &Content) -> &mut Task<'a> {
         let position = *self.by_key.entry(key(content)).or_insert_with(|| {
             self.list.push(Task {
-                place: member.to_owned(),
+                place: place(archive, member),
                 content: content.clone(),
                 digest: None,
                 descriptors: Vec::new(),
@@ -123,7 +123,7 @@ impl<'a> Tasks<'a> {
                 let Some(content) = layer.content() else {
                     continue;
                 };
-                let task = self.add(&layer.member, content);
+                let task = self.add(archive, &layer.member, content);
                 task.descriptors.extend(&layer.descriptor);
                 task.order = task.order.min((i, n));
                 let places = vec![labels.layer(archive, i, n), task.place.clone()];
@@ -187,7 +187,7 @@ impl<'a> Tasks<'a> {
                 let places = vec![place.clone(), number, member.clone()];
                 match archive.container.get(member) {
                     Ok(Some(content)) => {
-                        let task = self.add(member, &content);
+                        let task = self.add(archive, member, &content);
                         let meant = |source: &&Descriptor| path(archive, &source.digest) == *member;
                         task.descriptors.extend(source.filter(meant));
                         task.order = task.order.min((position, n));
@@ -223,7 +223,7 @@ impl<'a> Tasks<'a> {
             };
             let Some(digest) = digest else { continue };
             match archive.container.get(name) {
-                Ok(Some(content)) => self.add(name, &content).digest = Some(digest),
+                Ok(Some(content)) => self.add(archive, name, &content).digest = Some(digest),
                 Ok(None) => {}
                 Err(error) => found.error(&error),
             }

@@ -226,8 +226,9 @@ impl Bundle {
             .as_ref()
             .map_or(BlobNames::Layout, |oci| oci.names);
         for descriptor in others {
-            let context = || names.path(&descriptor.digest);
-            if let Some(content) = archive.container.get(&context())? {
+            let name = names.path(&descriptor.digest);
+            let context = || archive.container.place(&name);
+            if let Some(content) = archive.container.get(&name)? {
                 if content.len() != descriptor.size {
                     return Err(Error::size_mismatch(descriptor.size, content.len()).at(context()));
                 }
@@ -246,7 +247,7 @@ impl Bundle {
     fn add_layers(&mut self, archive: &Archive, layers: Vec<&Layer>) -> Result<()> {
         let limits = archive.container.limits.decode;
         for layer in layers {
-            layer.check_identity().at(|| layer.member.clone())?;
+            layer.check_identity().at(|| layer.place())?;
             let diff_id = layer.diff_id.as_ref().filter(|_| layer.is_filesystem());
             let Some(descriptor) = &layer.descriptor else {
                 continue;
@@ -256,7 +257,7 @@ impl Bundle {
                 continue;
             };
             self.push_layer(&descriptor.digest, descriptor.size, content)
-                .at(|| layer.member.clone())?;
+                .at(|| layer.place())?;
             if let Some(diff_id) = diff_id {
                 self.state(&descriptor.digest, diff_id, limits);
             }
@@ -295,7 +296,7 @@ impl Bundle {
         );
         for ((descriptor, content), layer) in layers.iter().zip(&image.layers) {
             self.push_layer(&descriptor.digest, descriptor.size, content)
-                .at(|| layer.member.clone())?;
+                .at(|| layer.place())?;
             if let Some(diff_id) = &layer.diff_id {
                 self.state(&descriptor.digest, diff_id, archive.container.limits.decode);
             }
@@ -311,7 +312,7 @@ impl Bundle {
         let (Some(diff_id), Presence::Present(content)) = (&layer.diff_id, &layer.presence) else {
             return Err(Error::member_missing(layer.member.clone()));
         };
-        layer.check_identity().at(|| layer.member.clone())?;
+        layer.check_identity().at(|| layer.place())?;
         let compression = content.compression()?;
         let media_type = MediaTypes::Oci.layer(compression)?;
         let digest = match compression {
@@ -324,7 +325,7 @@ impl Bundle {
             && stated.digest != digest
         {
             let (expected, found) = (stated.digest.to_string(), digest.to_string());
-            return Err(Error::digest_mismatch(expected, found).at(layer.member.clone()));
+            return Err(Error::digest_mismatch(expected, found).at(layer.place()));
         }
         Ok((
             descriptor(media_type, &digest, content.len()),

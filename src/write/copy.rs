@@ -60,7 +60,7 @@ pub(super) fn to_new_file(blob: &BlobOut, file: &NewFile, meter: &Meter) -> Resu
 pub(super) fn whole_file(blob: &BlobOut) -> Result<Option<File>> {
     let range = match &blob.source {
         Source::Stored(content @ (Content::Range(_) | Content::File(_))) => {
-            content.range().at(|| blob.digest.blob_path())?
+            content.range().at(|| blob.place())?
         }
         _ => None,
     };
@@ -165,7 +165,7 @@ fn read_verified(
     meter: &Meter,
     mut put: impl FnMut(Chunk) -> io::Result<()>,
 ) -> Result<()> {
-    let context = || blob.digest.blob_path();
+    let context = || blob.place();
     let meter = &meter.part(blob.digest.short(), blob.size);
     let is_large = blob.size >= OVERLAPPED;
     let mut hashing = match (is_hashed(blob), Hasher::like(&blob.digest)?) {
@@ -206,7 +206,6 @@ fn read_verified(
             take(bytes.into()).at(context)?;
         }
         Source::Decoded(stored) => {
-            let context = || stored.digest.blob_path();
             let (mut bytes, check) = stored.decode(&Meter::default()).at(context)?;
             each_chunk_of(&mut bytes, &mut take).at(context)?;
             check.finish().at(context)?;

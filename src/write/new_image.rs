@@ -113,7 +113,7 @@ impl NewLayer {
                 (Some(descriptor), Some(_)) => (descriptor.clone(), stated.get(i).cloned()),
                 _ => (Bundle::docker_layer(layer).at(place)?.0, None),
             };
-            layer.check_identity().at(|| layer.member.clone())?;
+            layer.check_identity().at(|| layer.place())?;
             let content = layer.content().cloned();
             if content.is_none() && !descriptor.may_be_absent() {
                 let digest = descriptor.digest.to_string();

@@ -75,6 +75,15 @@ impl BlobOut {
         }
     }
 
+    /// Path of the source of the bytes for errors; that of the blob in a layout, if the source is no file of a directory.
+    pub(super) fn place(&self) -> String {
+        match &self.source {
+            Source::Stored(content) => content.place(&self.digest),
+            Source::Decoded(stored) => stored.place(),
+            Source::Document(_) => self.digest.blob_path(),
+        }
+    }
+
     /// Returns true if the bytes are stored without compression.
     pub(super) fn is_uncompressed(&self) -> bool {
         match &self.source {

@@ -53,6 +53,11 @@ impl Check {
 }
 
 impl Stored {
+    /// Path of the layer for errors.
+    pub(super) fn place(&self) -> String {
+        self.content.place(&self.digest)
+    }
+
     /// Returns the uncompressed bytes. One thread reads the layer, another decodes it.
     ///
     /// # Errors

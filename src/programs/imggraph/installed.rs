@@ -72,7 +72,7 @@ pub fn installed(image: &Image, limits: &Limits, meter: &Meter) -> Result<Packag
                 .and_then(|reader| read(reader, requests, limits, &mut packages)),
             (false, None) => Err(Fault::StreamConsumed.into()),
         };
-        read.at(|| layer.member.clone()).at(layer_context)?;
+        read.at(|| layer.place()).at(layer_context)?;
     }
     Ok(packages.sorted())
 }

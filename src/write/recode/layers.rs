@@ -158,8 +158,7 @@ impl Conversion<'_> {
                 annotations: Vec::new(),
             });
         }
-        recompress(stored, to, self.recode, self.temp_dir, self.meter)
-            .at(|| stored.digest.blob_path())
+        recompress(stored, to, self.recode, self.temp_dir, self.meter).at(|| stored.place())
     }
 }
 

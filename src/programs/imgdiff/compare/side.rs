@@ -79,7 +79,7 @@ impl Input {
         for (i, layer) in layers.iter().enumerate() {
             layer
                 .check_identity()
-                .at(|| layer.member.clone())
+                .at(|| layer.place())
                 .at(|| format!("{name}: layer {} of {of}", part.start + i + 1))?;
         }
         let node = image.node.and_then(|node| archive.nodes.get(node));

@@ -35,7 +35,7 @@ pub fn raw_layer(
         if let Some(stated) = stated {
             stated
                 .check_diff_id(&found)
-                .at(|| stated.member.clone())
+                .at(|| stated.place())
                 .at(|| format!("layer {} of {}", layer + 1, image.layers.len()))?;
         }
     }

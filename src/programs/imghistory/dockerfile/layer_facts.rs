@@ -151,7 +151,7 @@ pub fn read_all(
         let found = walk(layer, Extent::Headers, limits, meter, |walker| {
             Gatherer::new(request, searched, &budget).gather(walker)
         })
-        .at(|| layer.member.clone())
+        .at(|| layer.place())
         .at(|| context.clone())?;
         // Content that becomes part of the Dockerfile is verified: it is the only file of its layer, and small.
         if found.as_ref().is_some_and(|facts| facts.body.is_some()) {

@@ -377,6 +377,8 @@ fn a_damaged_part_is_not_left_out_of_the_whole() {
         std::fs::remove_file(room.path("other.tar")).expect("removed");
         room.run(&format!("imgexport -o files.tar {tree}:team/app:1"))
             .code(0);
+        room.run(&format!("imginspect {tree}:team/app:1")).code(0);
+        room.run(&format!("imgverify -q {tree}:team/app:1")).ok("");
         room.run(&format!("imgpull -q --store pulled {tree}:team/app:1"))
             .code(0);
         for line in ["imggraph TREE", "imginspect TREE", "imgls TREE"] {

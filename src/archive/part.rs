@@ -4,10 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use super::chosen::Chosen;
+use super::container::Holder;
 use super::graph::{Node, NodeKind};
 use super::model::{Archive, Root};
 use super::positions::{ImageIdx, NodeIdx, RootIdx};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::index_vec::IndexVec;
 use crate::spec::{Platform, Reference};
 
@@ -61,7 +62,7 @@ impl Archive {
             nodes: nodes.collect(),
             images,
             roots: roots.collect(),
-            faults: self.faults.clone(),
+            faults: self.faults_of_part(&kept),
             notes: Vec::new(),
             is_part: true,
             roots_of: OnceLock::new(),
@@ -69,6 +70,23 @@ impl Archive {
         };
         part.clear_lists();
         Ok(part)
+    }
+
+    /// Returns the damage that concerns no single image; of a tree that of the repositories of the kept images.
+    fn faults_of_part(&self, kept: &Selected) -> Vec<Error> {
+        let Holder::Tree(tree) = &self.container.holder else {
+            return self.faults.clone();
+        };
+        let names = kept
+            .roots
+            .iter()
+            .flat_map(|root| &self.roots[*root].ref_names);
+        let repositories: Vec<&str> = names.map(|name| tree.repository_of(name)).collect();
+        let is_kept = |fault: &&Error| {
+            let is_of = |place: &str| repositories.iter().any(|name| place.contains(name));
+            repositories.is_empty() || fault.context().any(is_of)
+        };
+        self.faults.iter().filter(is_kept).cloned().collect()
     }
 
     fn kept(&self, chosen: &[Chosen<'_>], platform: Option<&Platform>) -> Result<Selected> {

@@ -210,6 +210,14 @@ impl Tree {
         }
     }
 
+    /// Returns the repository in the tree that a name is of.
+    pub(super) fn repository_of<'n>(&self, name: &'n str) -> &'n str {
+        let registry = self.registry.as_deref().unwrap_or_default();
+        let inside = name.strip_prefix(registry).unwrap_or(name);
+        let inside = inside.strip_prefix('/').unwrap_or(inside);
+        inside.rsplit_once(':').map_or(inside, |(name, _)| name)
+    }
+
     /// Puts the registry in front of a name, if there is one.
     fn below_registry(&self, name: String) -> String {
         match &self.registry {

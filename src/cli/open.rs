@@ -39,6 +39,14 @@ impl Opened {
     /// As [`Archive::check_complete`] and [`Archive::check_list`].
     pub fn check_complete(&self) -> Result<()> {
         self.archive.check_complete()?;
+        self.check_selection()
+    }
+
+    /// Checks that no image is left out for damage, if all of the archive or of a repository are selected.
+    ///
+    /// # Errors
+    /// As [`Archive::check_list`], placed at the archive.
+    pub fn check_selection(&self) -> Result<()> {
         let place = || self.archive.place.clone();
         match &self.pick {
             Pick::Only => self.check_list(),

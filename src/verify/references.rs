@@ -44,7 +44,15 @@ pub(super) fn referenced(archive: &Archive) -> HashSet<String> {
     .map(str::to_owned)
     .into();
     let path = |digest: &Digest| path(archive, digest);
-    for node in &archive.nodes {
+    let nodes: Vec<&Node> = match archive.is_part {
+        true => {
+            let roots = archive.roots.iter().filter_map(|root| root.node);
+            let below = archive.nodes_below(roots).into_iter();
+            below.map(|node| &archive.nodes[node]).collect()
+        }
+        false => archive.nodes.iter().collect(),
+    };
+    for node in nodes {
         known.insert(path(&node.descriptor.digest));
         if archive.format == Format::Dir {
             // How skopeo names the manifests of a list.
@@ -109,6 +117,7 @@ pub(super) fn unreferenced(archive: &Archive, names: &[String], found: &mut Foun
             continue;
         }
         if let Format::Tree(TreeKind::Registry) = archive.format {
+            let name = place(archive, name);
             let message = "no manifest of a repository refers to this blob: the server's garbage collection deletes it";
             found.add(Severity::Warning, "unlinked-blob", name, message);
             continue;
@@ -117,7 +126,6 @@ pub(super) fn unreferenced(archive: &Archive, names: &[String], found: &mut Foun
         let (code, message, _) = UNREFERENCED[kind];
         counts[kind] += 1;
         if counts[kind] <= MAX_UNREFERENCED {
-            let name = place(archive, name);
             found.add(Severity::Note, code, name.clone(), message);
         }
     }

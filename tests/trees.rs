@@ -836,6 +836,44 @@ fn tags_are_added_and_removed() {
     list("library/demo:1\nteam/other:3\n");
     room.run("imgverify -q tree").ok("");
     room.run("imgrm tree:team/tool:2").code(2);
+    // A directory is as old as its upload; the file in it grows.
+    let file = upload.join("data");
+    std::fs::write(&file, "a part").expect("a file");
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
+    let make_old = |path: &Path| {
+        let file = std::fs::File::open(path).expect("a file");
+        file.set_modified(old).expect("a time");
+    };
+    make_old(&upload);
+    waits("imgprune --dry-run tree");
+    make_old(&file);
+    room.run("imgprune --dry-run tree").code(0);
+    // The age is that which the server wrote down.
+    std::fs::write(upload.join("startedat"), "2024-01-01T00:00:00Z").expect("a file");
+    room.run("imgverify tree").code(0).says(
+        "_uploads/1: upload never finished: begun 2024-01-01 00:00:00 +0000 UTC, 2 days ago [abandoned-upload]\n",
+    );
+    std::fs::write(upload.join("startedat"), "\u{1b}[2J").expect("a file");
+    room.run("imgverify tree")
+        .code(0)
+        .says("_uploads/1: upload never finished [abandoned-upload]\n");
+}
+
+/// A prune removed a file named `link` outside of the tree if a directory of links led there.
+#[test]
+fn a_prune_removes_nothing_outside() {
+    let room = room(&tree());
+    std::fs::create_dir(room.path("outside")).expect("a directory");
+    room.write("outside/link", b"kept");
+    let layers = room
+        .path("tree")
+        .join(V2)
+        .join("repositories/team/tool/_layers/sha256");
+    symlink(room.path("outside"), layers.join("a".repeat(64))).expect("a link");
+    room.run("imgprune --force tree")
+        .code(2)
+        .complains("a symbolic link");
+    assert!(room.path("outside/link").exists());
     room.run("imgrm tree").code(2);
 }
 

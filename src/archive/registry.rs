@@ -20,7 +20,7 @@ use rustix::fs::FileType;
 
 use super::directory::Directory;
 use super::files::Files;
-use crate::error::{At, Fault, Result, within};
+use crate::error::{At, Error, Fault, Result, within};
 use crate::limits::{Bound, Limits};
 use crate::spec::{Digest, Reference};
 
@@ -43,6 +43,36 @@ pub struct Link {
     pub has_newline: bool,
 }
 
+/// A path below `repositories` that is ignored.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ignored {
+    /// Path, without `docker/registry/v2`.
+    pub path: String,
+    /// The reason.
+    pub why: &'static str,
+    /// True for a link of the file system, which the server follows.
+    pub is_link: bool,
+}
+
+impl Ignored {
+    /// A path that is no valid name.
+    pub(super) fn invalid(path: String) -> Self {
+        Ignored {
+            path,
+            why: "invalid name",
+            is_link: false,
+        }
+    }
+
+    fn link(path: String) -> Self {
+        Ignored {
+            path,
+            why: "a symbolic link",
+            is_link: true,
+        }
+    }
+}
+
 /// The repositories of a tree, read on demand.
 #[derive(Debug)]
 pub struct Repositories<'a> {
@@ -61,19 +91,26 @@ impl<'a> Repositories<'a> {
         }
     }
 
-    /// Returns the names of all repositories, sorted, and the paths that are no valid names.
+    /// Returns the names of all repositories, sorted, and the paths that are ignored.
     ///
     /// # Errors
     /// `Limit`; `Io`.
-    pub fn names(&self) -> Result<(Vec<String>, Vec<String>)> {
-        let (mut names, mut invalid) = (Vec::new(), Vec::new());
+    pub fn names(&self) -> Result<(Vec<String>, Vec<Ignored>)> {
+        let (mut names, mut ignored) = (Vec::new(), Vec::new());
         let mut work = vec![String::new()];
         while let Some(name) = work.pop() {
             let path = format!("repositories/{name}");
             let inside = self.directory.list(&path, self.limits.entries)?;
-            let directories = inside.into_iter().filter(|(_, kind)| kind.is_dir());
             let mut is_repository = false;
-            for (base, _) in directories {
+            for (base, kind) in inside {
+                if kind == FileType::Symlink {
+                    let path = path.trim_end_matches('/');
+                    ignored.push(Ignored::link(format!("{path}/{base}")));
+                    within("links", self.limits.links, ignored.len() as u64)?;
+                }
+                if !kind.is_dir() {
+                    continue;
+                }
                 if base.starts_with('_') {
                     is_repository |= matches!(&*base, "_manifests" | "_layers");
                     continue;
@@ -84,7 +121,7 @@ impl<'a> Repositories<'a> {
                 };
                 match is_valid_path(&below) {
                     true => work.push(below),
-                    false => invalid.push(format!("repositories/{below}")),
+                    false => ignored.push(Ignored::invalid(format!("repositories/{below}"))),
                 }
             }
             if is_repository && !name.is_empty() {
@@ -94,18 +131,18 @@ impl<'a> Repositories<'a> {
             within("links", self.limits.links, work.len() as u64)?;
         }
         names.sort_unstable();
-        invalid.sort_unstable();
-        Ok((names, invalid))
+        ignored.sort_unstable();
+        Ok((names, ignored))
     }
 
     /// Returns the tags of a repository, sorted, and the paths that are no valid tags.
     ///
     /// # Errors
-    /// `Limit`; `Io`.
+    /// `NotAFile` for a link of the file system in the place of a directory; `Limit`; `Io`.
     pub fn tags(&mut self, repository: &str) -> Result<(Vec<String>, Vec<String>)> {
         let path = format!("repositories/{repository}/_manifests/tags");
         let (mut tags, mut invalid) = (Vec::new(), Vec::new());
-        for (base, _) in self.directory.list(&path, self.limits.links)? {
+        for (base, _) in self.directories(&path)? {
             match Reference::parse(&format!("a:{base}")) {
                 Ok(reference) if reference.tag() == Some(&base) => tags.push(base),
                 _ => invalid.push(format!("{path}/{base}")),
@@ -125,16 +162,16 @@ impl<'a> Repositories<'a> {
     /// Returns the links below a directory of a repository: `_layers`, `_manifests/revisions`, or the `index` of a tag.
     ///
     /// # Errors
-    /// `Limit`; `Io` from listing. Errors of one link are in it.
+    /// `NotAFile` for a link of the file system in the place of a directory; `Limit`; `Io` from listing. Errors of one
+    /// link are in it.
     pub fn links(&mut self, directory: &str) -> Result<Vec<Link>> {
         let mut links = Vec::new();
-        let limit = self.limits.links;
-        for (algorithm, kind) in self.directory.list(directory, limit)? {
-            if !kind.is_dir() {
+        for (algorithm, kind) in self.directories(directory)? {
+            let inside = format!("{directory}/{algorithm}");
+            if !kind.is_dir() && kind != FileType::Symlink {
                 continue;
             }
-            let inside = format!("{directory}/{algorithm}");
-            for (hex, _) in self.directory.list(&inside, limit)? {
+            for (hex, _) in self.directories(&inside)? {
                 let Ok(named) = Digest::from_hex(&algorithm, &hex) else {
                     continue;
                 };
@@ -157,6 +194,14 @@ impl<'a> Repositories<'a> {
             }
         }
         Ok(links)
+    }
+
+    /// Lists a directory; a link in its place is no empty one, because the server follows it.
+    fn directories(&self, path: &str) -> Result<Vec<(String, FileType)>> {
+        if self.directory.kind(path) == Some(FileType::Symlink) {
+            return Err(Error::not_a_file("a symbolic link").at(path));
+        }
+        self.directory.list(path, self.limits.links)
     }
 
     fn read(&mut self, path: &str) -> Result<Option<(Digest, bool)>> {

@@ -19,7 +19,7 @@ use super::layouts::{self, holds_image};
 use super::members::MemberTable;
 use super::mirror;
 use super::options::{Half, Open, TreeKind};
-use super::registry::{self, Repositories};
+use super::registry::{self, Ignored, Repositories};
 use crate::error::{Error, Fault, NotAnImage, Result};
 use crate::limits::{Bound, Limits};
 use crate::spec::{Digest, Document, MediaType, annotations};
@@ -234,8 +234,14 @@ impl Tree {
         let mut repositories = Repositories::of(&self.files, limits);
         let (names, mut invalid) = repositories.names()?;
         for name in &names {
-            let (tags, unnamed) = repositories.tags(name)?;
-            invalid.extend(unnamed);
+            let (tags, unnamed) = match repositories.tags(name) {
+                Err(error) if is_link(&error) => {
+                    faults.push(error);
+                    continue;
+                }
+                tags => tags?,
+            };
+            invalid.extend(unnamed.into_iter().map(Ignored::invalid));
             for tag in tags {
                 match repositories.tag(name, &tag) {
                     Ok(Some((digest, _))) => entries.push((format!("{name}:{tag}"), digest)),
@@ -246,7 +252,14 @@ impl Tree {
                 }
             }
             let directory = format!("repositories/{name}/_manifests/revisions");
-            for link in repositories.links(&directory)? {
+            let links = match repositories.links(&directory) {
+                Err(error) if is_link(&error) => {
+                    faults.push(error);
+                    continue;
+                }
+                links => links?,
+            };
+            for link in links {
                 match link.target {
                     Ok(digest) => drop(revisions.insert(digest, ())),
                     Err(error) => faults.push(error),
@@ -282,11 +295,10 @@ impl Tree {
         let more = invalid.len().saturating_sub(MAX_NOTES);
         let notes = invalid.into_iter().take(MAX_NOTES);
         self.notes = notes
-            .map(|path| format!("{path}: invalid name, ignored"))
+            .map(|Ignored { path, why, .. }| format!("{path}: {why}, ignored"))
             .collect();
         if more > 0 {
-            self.notes
-                .push(format!("{more} more invalid names ignored"));
+            self.notes.push(format!("{more} more names ignored"));
         }
         Ok(())
     }
@@ -317,6 +329,11 @@ impl Documents {
         }
         json!({"mediaType": media_type, "digest": digest, "size": size})
     }
+}
+
+/// Tests if a directory is none: the server might read what is in its place.
+fn is_link(error: &Error) -> bool {
+    matches!(error.fault(), Fault::NotAFile { .. })
 }
 
 fn is_limit(error: &Error) -> bool {

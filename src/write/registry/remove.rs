@@ -55,7 +55,7 @@ impl RegistryTree {
     /// tree, opened while it was locked.
     ///
     /// # Errors
-    /// `Usage` if an upload is in work, unless `force` is given; the fault of a manifest that is damaged and may need
+    /// `Usage` if an upload is in work, unless `force` is given; `NotAFile` for a link of the file system; the fault of a manifest that is damaged and may need
     /// any blob; `Io`.
     pub fn prune(
         &self,
@@ -74,7 +74,12 @@ impl RegistryTree {
         let limits = &archive.container.limits;
         let (mut pruned, mut unneeded) = (Pruned::default(), Vec::new());
         let (mut kept, mut revisions) = (BTreeSet::new(), BTreeSet::new());
-        for name in tree.repositories(limits).names()?.0 {
+        let (names, ignored) = tree.repositories(limits).names()?;
+        if let Some(link) = ignored.iter().find(|ignored| ignored.is_link) {
+            // The server follows it, and what it leads to may need any blob.
+            return Err(Error::not_a_file(link.why).at(&*link.path));
+        }
+        for name in names {
             if !force {
                 self.check_uploads(tree, archive, &name)?;
             }
@@ -183,6 +188,7 @@ impl RegistryTree {
             let index = format!("{top}/_manifests/tags/{tag}/index");
             for link in repositories.links(&index)? {
                 // The history of a tag is part of its deletion at the server: it lists existing manifests only.
+                link.target?;
                 if !needed.contains(&link.named) {
                     add(&index, &link.named);
                 }
@@ -194,6 +200,8 @@ impl RegistryTree {
         }
         let directory = format!("{top}/_layers");
         for link in repositories.links(&directory)? {
+            // What leads elsewhere is not removed.
+            link.target?;
             if !needed.contains(&link.named) {
                 add(&directory, &link.named);
             }

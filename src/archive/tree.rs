@@ -22,7 +22,7 @@ use super::options::{Half, Open, TreeKind};
 use super::registry::{self, Ignored, Repositories};
 use crate::error::{Error, Fault, NotAnImage, Result};
 use crate::limits::{Bound, Limits};
-use crate::spec::{Digest, Document, MediaType, annotations};
+use crate::spec::{Digest, Document, MediaType, Timestamp, annotations};
 
 /// Directories that a registry's storage may be given as, each with the rest of the path to it.
 const REGISTRY: [&str; 4] = ["docker/registry/v2", "registry/v2", "v2", ""];
@@ -153,11 +153,11 @@ impl Tree {
     }
 
     /// Returns the time at which an upload was begun, as the server wrote it; `None` if there is none.
-    pub fn started(&self, upload: &str) -> Option<String> {
+    pub fn started(&self, upload: &str) -> Option<Timestamp> {
         let content = self.files.get(&format!("{upload}/startedat"), 0).ok()??;
         let what = "bytes of a time";
         let bytes = content.bytes(Bound { what, most: 64 }).ok()?;
-        String::from_utf8(bytes.to_vec()).ok()
+        Timestamp::parse(std::str::from_utf8(&bytes).ok()?)
     }
 
     /// Returns the content of a file of the directory; `None` if it is missing.

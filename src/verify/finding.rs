@@ -6,6 +6,7 @@ use std::fmt;
 use crate::error::{Error, Fault};
 use crate::escape;
 use crate::layer::{AnomalyKind, NoteCount, NoteKind, Tail};
+use crate::spec::Timestamp;
 
 /// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
@@ -35,6 +36,8 @@ pub struct Finding {
     pub code: &'static str,
     /// Context, outermost first, without the archive itself. Not escaped.
     pub places: Vec<String>,
+    /// Time since which it is so, if that is known.
+    pub since: Option<Timestamp>,
     /// Text for people; see [`Finding::message`].
     message: String,
 }
@@ -68,6 +71,7 @@ impl Finding {
             severity,
             code,
             places,
+            since: None,
             message: escape::text(message.as_ref()).into_owned(),
         }
     }
@@ -81,6 +85,11 @@ impl Finding {
             places,
             error.fault().to_string(),
         )
+    }
+
+    /// Adds the age to the message.
+    pub fn add_age(&mut self, age: &str) {
+        self.message = format!("{}, {age}", self.message);
     }
 
     /// Text for people, escaped: quoted texts of the archive are safe to print.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use rayon::prelude::*;
 
-use super::finding::{Found, Severity};
+use super::finding::{Finding, Found, Severity};
 use crate::archive::registry::{Link, current_link, link_path};
 use crate::archive::{Archive, Holder, Node, NodeKind, Root, Tree, TreeKind};
 use crate::error::{At, Error, Result};
@@ -234,11 +234,14 @@ impl Check<'_> {
         let uploads = format!("{top}/_uploads");
         for id in self.tree.list(&uploads, self.limits)? {
             let path = format!("{uploads}/{id}");
-            let message = match self.tree.started(&path) {
-                Some(time) => format!("upload begun at {time} and never finished"),
+            let since = self.tree.started(&path);
+            let message = match since {
+                Some(time) => format!("upload never finished: begun {}", time.created_at()),
                 None => "upload never finished".to_owned(),
             };
-            found.add(Severity::Warning, "abandoned-upload", path, message);
+            let mut finding = Finding::new(Severity::Warning, "abandoned-upload", path, message);
+            finding.since = since;
+            found.findings.push(finding);
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use crate::archive::{Archive, Pick};
 use crate::blob::Meter;
 use crate::cli::{self, Io, Opened};
 use crate::error::{Error, Result};
+use crate::render::human;
 use crate::verify::{self, VerifyReport};
 
 /// Verifies the local store as a whole.
@@ -54,6 +55,12 @@ pub fn verify(
     if archive.container.fault().is_some() {
         // Bytes were hashed while they were read, though the documents that name them were cut off.
         report.bytes = report.bytes.max(streamed);
+    }
+    let now = cli::now();
+    for finding in &mut report.findings {
+        if let Some(since) = finding.since {
+            finding.add_age(&human::ago(since, now));
+        }
     }
     for error in &mut report.trouble {
         *error = error.clone().at(archive.place.clone());

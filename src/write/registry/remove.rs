@@ -215,13 +215,17 @@ impl RegistryTree {
         let uploads = format!("repositories/{name}/_uploads");
         for id in tree.list(&uploads, &archive.container.limits)? {
             let path = format!("{uploads}/{id}");
-            let changed = self
-                .storage()
-                .join(&path)
-                .metadata()
-                .and_then(|about| about.modified());
-            let age = changed.map(|time| SystemTime::now().duration_since(time));
-            if age.is_ok_and(|age| age.is_ok_and(|age| age < UPLOAD)) {
+            // Only its file changes while an upload grows.
+            let changed = ["", "data", "startedat"].into_iter().filter_map(|name| {
+                let about = self.storage().join(&path).join(name).symlink_metadata();
+                about.and_then(|about| about.modified()).ok()
+            });
+            let is_young = |time: SystemTime| {
+                let age = SystemTime::now().duration_since(time);
+                // The clock of a file server may be ahead.
+                age.map_or(true, |age| age < UPLOAD)
+            };
+            if changed.max().is_some_and(is_young) {
                 let why = "an upload may be in work: stop the server, or use --force";
                 return Err(Error::usage(why).at(path));
             }

@@ -233,7 +233,8 @@ impl Run<'_> {
                 Fault::Limit { .. }
                 | Fault::DiffIdMismatch { .. }
                 | Fault::DigestMismatch { .. }
-                | Fault::SizeMismatch { .. } => error.at(self.opened.archive.place.clone()),
+                | Fault::SizeMismatch { .. }
+                | Fault::Volumes(_) => error.at(self.opened.archive.place.clone()),
                 _ => error,
             })?
         };

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::common::build::{self, Files, Image};
 use crate::common::pack::Pack;
+use crate::common::receipt::{blobs_of, receipt};
 use crate::common::run::Room;
 
 /// The local store of a room.
@@ -26,41 +27,6 @@ fn app() -> Image {
         .layer("d etc | f etc/os debian")
         .layer("f app one | f data 0123456789")
         .packed(Pack::Gzip)
-}
-
-/// All blobs of images: bytes, and the diff ID where it is another.
-fn blobs_of(images: &[&Image]) -> BTreeMap<String, (usize, Option<String>)> {
-    let mut all = BTreeMap::new();
-    for image in images {
-        all.insert(image.manifest_digest(), (image.manifest().len(), None));
-        all.insert(image.id(), (image.config().len(), None));
-        for (blob, diff_id) in image.blobs().iter().zip(image.diff_ids()) {
-            let digest = build::digest(blob);
-            let other = (diff_id != digest).then_some(diff_id);
-            all.insert(digest, (blob.len(), other));
-        }
-    }
-    all
-}
-
-/// A receipt, as the specification writes it.
-fn receipt(images: &[&Image], more: &str, lines: &[String]) -> String {
-    let blobs = blobs_of(images);
-    let mut text = format!(
-        "{{\"schema\":\"imgkit-receipt/1\",\"blobs\":{},\"complete\":true{more}}}\n",
-        blobs.len()
-    );
-    for (digest, (size, diff_id)) in &blobs {
-        let diff_id = diff_id.as_ref();
-        let diff_id = diff_id.map_or(String::new(), |id| format!(",\"diff_id\":\"{id}\""));
-        text += &format!("{{\"digest\":\"{digest}\",\"size\":{size}{diff_id}}}\n");
-    }
-    for line in lines {
-        text += &format!("{line}\n");
-    }
-    let digest = build::digest(text.as_bytes()).replace("sha256:", "");
-    let end = blobs.len() + lines.len();
-    text + &format!("{{\"end\":{end},\"sha256\":\"{digest}\"}}\n")
 }
 
 fn id_of(receipt: &str) -> String {

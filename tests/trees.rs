@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::common::build::{self, Files, Image, digest};
 use crate::common::pack::Pack;
+use crate::common::registry::{V2, blob, data, link, push, revision, tag};
 use crate::common::run::Room;
 
 fn app() -> Image {
@@ -24,58 +25,6 @@ fn tool() -> Image {
         .packed(Pack::Gzip)
         .layer("f x hello")
         .packed(Pack::Gzip)
-}
-
-const V2: &str = "docker/registry/v2";
-
-fn data(digest: &str) -> String {
-    let hex = &digest["sha256:".len()..];
-    format!("{V2}/blobs/sha256/{}/{hex}/data", &hex[..2])
-}
-
-fn link(files: &mut Files, directory: &str, digest: &str) {
-    let hex = &digest["sha256:".len()..];
-    let path = format!("{V2}/repositories/{directory}/sha256/{hex}/link");
-    if !files.has(&path) {
-        files.add(&path, digest);
-    }
-}
-
-fn blob(files: &mut Files, bytes: &[u8]) -> String {
-    let digest = digest(bytes);
-    if !files.has(&data(&digest)) {
-        files.add(&data(&digest), bytes);
-    }
-    digest
-}
-
-/// Adds a manifest or index with a link of its repository.
-fn revision(files: &mut Files, repository: &str, bytes: &[u8]) -> String {
-    let digest = blob(files, bytes);
-    link(
-        files,
-        &format!("{repository}/_manifests/revisions"),
-        &digest,
-    );
-    digest
-}
-
-fn tag(files: &mut Files, repository: &str, tag: &str, digest: &str) {
-    let directory = format!("{repository}/_manifests/tags/{tag}");
-    link(files, &format!("{directory}/index"), digest);
-    files.add(
-        &format!("{V2}/repositories/{directory}/current/link"),
-        digest,
-    );
-}
-
-/// Adds an image as the server stores it, without a tag.
-fn push(files: &mut Files, repository: &str, image: &Image) -> String {
-    for bytes in image.blobs().into_iter().chain([image.config()]) {
-        let digest = blob(files, &bytes);
-        link(files, &format!("{repository}/_layers"), &digest);
-    }
-    revision(files, repository, &image.manifest())
 }
 
 fn tree() -> Files {
@@ -836,44 +785,6 @@ fn tags_are_added_and_removed() {
     list("library/demo:1\nteam/other:3\n");
     room.run("imgverify -q tree").ok("");
     room.run("imgrm tree:team/tool:2").code(2);
-    // A directory is as old as its upload; the file in it grows.
-    let file = upload.join("data");
-    std::fs::write(&file, "a part").expect("a file");
-    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
-    let make_old = |path: &Path| {
-        let file = std::fs::File::open(path).expect("a file");
-        file.set_modified(old).expect("a time");
-    };
-    make_old(&upload);
-    waits("imgprune --dry-run tree");
-    make_old(&file);
-    room.run("imgprune --dry-run tree").code(0);
-    // The age is that which the server wrote down.
-    std::fs::write(upload.join("startedat"), "2024-01-01T00:00:00Z").expect("a file");
-    room.run("imgverify tree").code(0).says(
-        "_uploads/1: upload never finished: begun 2024-01-01 00:00:00 +0000 UTC, 2 days ago [abandoned-upload]\n",
-    );
-    std::fs::write(upload.join("startedat"), "\u{1b}[2J").expect("a file");
-    room.run("imgverify tree")
-        .code(0)
-        .says("_uploads/1: upload never finished [abandoned-upload]\n");
-}
-
-/// A prune removed a file named `link` outside of the tree if a directory of links led there.
-#[test]
-fn a_prune_removes_nothing_outside() {
-    let room = room(&tree());
-    std::fs::create_dir(room.path("outside")).expect("a directory");
-    room.write("outside/link", b"kept");
-    let layers = room
-        .path("tree")
-        .join(V2)
-        .join("repositories/team/tool/_layers/sha256");
-    symlink(room.path("outside"), layers.join("a".repeat(64))).expect("a link");
-    room.run("imgprune --force tree")
-        .code(2)
-        .complains("a symbolic link");
-    assert!(room.path("outside/link").exists());
     room.run("imgrm tree").code(2);
 }
 
@@ -917,11 +828,52 @@ fn a_prune_follows_indexes_and_waits_for_uploads() {
         .path("tree")
         .join(V2)
         .join("repositories/library/multi/_uploads/1");
-    std::fs::create_dir_all(upload).expect("a directory");
-    let run = room.run("imgprune --dry-run tree");
-    run.code(2);
-    assert!(run.err().contains("an upload may be in work"), "{run}");
+    std::fs::create_dir_all(&upload).expect("a directory");
+    let waits = |line: &str| {
+        let run = room.run(line);
+        run.code(2);
+        assert!(run.err().contains("an upload may be in work"), "{run}");
+    };
+    waits("imgprune --dry-run tree");
     room.run("imgprune --force tree").code(0);
+    // A directory is as old as its upload; the file in it grows.
+    let file = upload.join("data");
+    std::fs::write(&file, "a part").expect("a file");
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
+    let make_old = |path: &Path| {
+        let file = std::fs::File::open(path).expect("a file");
+        file.set_modified(old).expect("a time");
+    };
+    make_old(&upload);
+    waits("imgprune --dry-run tree");
+    make_old(&file);
+    room.run("imgprune --dry-run tree").code(0);
+    // The age is that which the server wrote down.
+    std::fs::write(upload.join("startedat"), "2024-01-01T00:00:00Z").expect("a file");
+    room.run("imgverify tree").code(0).says(
+        "_uploads/1: upload never finished: begun 2024-01-01 00:00:00 +0000 UTC, 2 days ago [abandoned-upload]\n",
+    );
+    std::fs::write(upload.join("startedat"), "\u{1b}[2J").expect("a file");
+    room.run("imgverify tree")
+        .code(0)
+        .says("_uploads/1: upload never finished [abandoned-upload]\n");
+}
+
+/// A prune removed a file named `link` outside of the tree if a directory of links led there.
+#[test]
+fn a_prune_removes_nothing_outside() {
+    let room = room(&tree());
+    std::fs::create_dir(room.path("outside")).expect("a directory");
+    room.write("outside/link", b"kept");
+    let layers = room
+        .path("tree")
+        .join(V2)
+        .join("repositories/team/tool/_layers/sha256");
+    symlink(room.path("outside"), layers.join("a".repeat(64))).expect("a link");
+    room.run("imgprune --force tree")
+        .code(2)
+        .complains("a symbolic link");
+    assert!(room.path("outside/link").exists());
 }
 
 #[test]

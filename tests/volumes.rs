@@ -10,36 +10,10 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::common::build::{self, Image};
 use crate::common::run::{Output, Room};
 
-/// Bytes that do not repeat.
-fn noise(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend(state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
-}
-
-/// A layer with one file of that many bytes.
-fn layer_of(length: usize, seed: u64) -> Vec<u8> {
-    let mut builder = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_ustar();
-    header.set_size(length as u64);
-    header.set_mode(0o644);
-    builder
-        .append_data(&mut header, format!("f{seed}"), &*noise(length, seed))
-        .expect("an entry");
-    builder.into_inner().expect("a tar")
-}
-
 fn image_of(name: &str, lengths: &[usize]) -> Image {
     let layers = lengths.iter().zip(1..);
     layers.fold(build::image(name), |image, (length, seed)| {
-        image.layer_bytes(layer_of(*length, seed))
+        image.layer_bytes(build::noise_layer(*length, seed))
     })
 }
 

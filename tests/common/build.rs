@@ -508,6 +508,32 @@ impl Files {
     }
 }
 
+/// Bytes that do not repeat.
+pub fn noise(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend(state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// A layer with one file of that many bytes.
+pub fn noise_layer(length: usize, seed: u64) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_size(length as u64);
+    header.set_mode(0o644);
+    builder
+        .append_data(&mut header, format!("f{seed}"), &*noise(length, seed))
+        .expect("an entry");
+    builder.into_inner().expect("a tar")
+}
+
 /// Makes a FIFO.
 pub fn fifo(path: &Path) {
     let made = std::process::Command::new("mkfifo").arg(path).status();

@@ -3,6 +3,8 @@
 pub mod build;
 pub mod deb;
 pub mod pack;
+pub mod receipt;
+pub mod registry;
 pub mod run;
 
 use std::path::PathBuf;

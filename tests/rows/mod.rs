@@ -21,8 +21,11 @@
 //! | `places` | P14 to P17, O1, F1: what is named on the command line, what is printed, what the machine does |
 //! | `base` | D: Debian packages and archives of files for imgbase |
 //! | `stores` | S: stores that somebody else has written |
+//! | `trees` | A1 to A3: trees of repositories that somebody else fills |
+//! | `carried` | A4 to A6: bundles and receipts, volumes, lists of images |
 
 mod base;
+mod carried;
 mod documents;
 mod layers;
 mod packed;
@@ -30,6 +33,7 @@ mod places;
 mod room;
 mod stores;
 mod tar;
+mod trees;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -39,7 +43,7 @@ use room::{Input, Ran, run};
 
 /// Every row: P1 to P17 paths and links, M1 to M21 metadata and identity, T1 to T15 tar, C1 to C6 compression, O1
 /// output to people and logs, F1 failures of the machine; D1 to D6 packages and root filesystems that imgbase reads, S1
-/// and S2 stores.
+/// and S2 stores; A1 to A6 what is carried across an air gap.
 fn rows() -> BTreeSet<String> {
     let numbered = [
         ("P", 17),
@@ -50,6 +54,7 @@ fn rows() -> BTreeSet<String> {
         ("F", 1),
         ("D", 6),
         ("S", 2),
+        ("A", 6),
     ];
     let numbered = numbered.iter();
     numbered
@@ -76,6 +81,16 @@ enum Kind {
     Raw,
     /// Makes a layer of a tar of files.
     Root,
+    /// Takes one image of a tree.
+    Part,
+    /// Takes all images of a tree.
+    Whole,
+    /// Adds to a tree.
+    Add,
+    /// Removes parts of a tree.
+    Change,
+    /// Reads a list, a receipt or a bundle.
+    Carried,
 }
 
 /// The programs that take an image, `{}` in its place; those that have `-` there get it through a pipe.
@@ -223,8 +238,8 @@ impl Case {
                 return Err(format!("none of {:?} is said", self.says));
             }
         }
-        // What is asked of several places names none; what packages say of each other names the package.
-        if code == 2 && !["F1", "P17", "D4"].contains(&self.row) {
+        // What is asked of several places names none; of a set of volumes, the one that is damaged is named; what packages say of each other names the package.
+        if code == 2 && !["F1", "P17", "D4", "A5"].contains(&self.row) {
             let program = line.split(' ').next().unwrap_or_default();
             let place = match line.contains(" - ") || line.ends_with(" -") {
                 true if err.contains(&format!("{program}: -: ")) => "-: ",
@@ -267,7 +282,8 @@ fn check(group: &str, cases: Vec<Case>) {
         for (i, (_, line)) in case.lines.iter().enumerate() {
             let always = line.starts_with("imgverify {}")
                 || line.starts_with("imgexport -C")
-                || line.contains("--store in");
+                || line.contains("--store in")
+                || line.starts_with("imgprune");
             let chosen = asked.len() < 2 || case.row == asked;
             if chosen && (*number == 0 || always || i % 3 == third) {
                 runs.push((case, i));
@@ -389,6 +405,8 @@ fn every_row_has_a_case() {
         places::cases(),
         base::cases(),
         stores::cases(),
+        trees::cases(),
+        carried::cases(),
     ];
     let covered: BTreeSet<String> = all
         .iter()
@@ -426,6 +444,16 @@ fn packages_for_base_images() {
 #[test]
 fn stores_of_strangers() {
     check("stores", stores::cases());
+}
+
+#[test]
+fn trees_of_strangers() {
+    check("trees", trees::cases());
+}
+
+#[test]
+fn what_is_carried_across_a_gap() {
+    check("carried", carried::cases());
 }
 
 #[test]

@@ -82,6 +82,21 @@ pub struct Ran {
 /// What the names of the outputs begin with; the store that the home directory gets is one.
 const OUTPUTS: [&str; 4] = ["work/out", "work/home", "work/config", "work/list"];
 
+/// What is in the command lines of programs that change their input.
+const CHANGING: [&str; 8] = [
+    " --store in",
+    "imgtag {}:",
+    "imgrm {}:",
+    "imgprune --force {}",
+    "imgprune --all --force {}",
+    "imgpush -q good.tar {}",
+    "--repair {}",
+    "--ledger {}",
+];
+
+/// Blobs of a tree, which stay if a push fails.
+const BLOBS: &str = "work/in/docker/registry/v2/blobs/";
+
 type Snapshot = BTreeMap<String, (u32, u64, i64, u64, Vec<u8>)>;
 
 fn snapshot(top: &Path) -> Snapshot {
@@ -260,9 +275,16 @@ impl Ran {
         if self.late {
             return Err(format!("it took longer than {TIME:?}"));
         }
+        // What came is kept, or asked for, in spite of the rest.
+        let keeps = ["--partial", "--missing", "--volumes"];
+        let failed = failed && !keeps.iter().any(|option| line.contains(option));
         for (name, what) in &self.changes {
-            // A store that is kept may change, and only where that worked.
-            if line.contains(" --store in") && !failed && name.starts_with("work/in") {
+            // A store or tree that is kept may change, and only where that worked.
+            let may_change = name.starts_with("work/in")
+                && (!failed && CHANGING.iter().any(|text| line.contains(text))
+                    || name == "work/in/.imgkit.lock"
+                    || line.starts_with("imgpush") && name.starts_with(BLOBS));
+            if may_change {
                 continue;
             }
             let is_output = OUTPUTS.iter().any(|output| name.starts_with(output));

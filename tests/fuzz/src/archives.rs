@@ -22,7 +22,7 @@ use tempfile::NamedTempFile;
 use super::streams::limits;
 use super::{Taken, sha256};
 
-fn open(examine: bool, only: Option<Half>) -> Open {
+pub(super) fn open(examine: bool, only: Option<Half>) -> Open {
     Open {
         limits: limits(),
         examine,
@@ -32,7 +32,7 @@ fn open(examine: bool, only: Option<Half>) -> Open {
 }
 
 /// A file with those bytes; each thread has one.
-fn file(bytes: &[u8]) -> PathBuf {
+pub(super) fn file(bytes: &[u8]) -> PathBuf {
     thread_local! {
         static FILE: RefCell<Option<NamedTempFile>> = const { RefCell::new(None) };
     }
@@ -47,7 +47,7 @@ fn file(bytes: &[u8]) -> PathBuf {
 }
 
 /// What an archive holds, in words.
-fn told(archive: &Archive) -> Vec<String> {
+pub(super) fn told(archive: &Archive) -> Vec<String> {
     let mut told = vec![archive.format.to_string()];
     for root in &archive.roots {
         told.push(format!(
@@ -75,7 +75,7 @@ fn told(archive: &Archive) -> Vec<String> {
 }
 
 /// Looks at all that is small.
-fn looked(archive: &Archive, limits: &Limits) {
+pub(super) fn looked(archive: &Archive, limits: &Limits) {
     let _ = archive.container.names(limits);
     let _ = archive.all_faults().map(ToString::to_string).count();
     let _ = archive.check_complete();
@@ -219,18 +219,27 @@ fn layout(config: &[u8], layers: &[(&[u8], &str, Value)]) -> Vec<u8> {
 
 /// A tar of plain members.
 #[derive(Default)]
-struct Members {
+pub(super) struct Members {
     tar: Vec<u8>,
     names: std::collections::BTreeSet<String>,
 }
 
 impl Members {
-    fn add(&mut self, name: &str, bytes: &[u8]) {
-        if !self.names.insert(name.to_owned()) {
+    /// Adds a file. A name that has no place in a header is left out.
+    pub(super) fn add(&mut self, name: &str, bytes: &[u8]) {
+        let parts = match name.len() {
+            0..=100 => Some(("", name)),
+            _ => name.match_indices('/').find_map(|(at, _)| {
+                let (prefix, base) = (&name[..at], &name[at + 1..]);
+                (prefix.len() <= 155 && base.len() <= 100).then_some((prefix, base))
+            }),
+        };
+        let Some((prefix, base)) = parts.filter(|_| self.names.insert(name.to_owned())) else {
             return;
-        }
+        };
         let mut block = [0; 512];
-        block[..name.len()].copy_from_slice(name.as_bytes());
+        block[..base.len()].copy_from_slice(base.as_bytes());
+        block[345..345 + prefix.len()].copy_from_slice(prefix.as_bytes());
         block[100..108].copy_from_slice(b"0000644\0");
         block[124..136].copy_from_slice(format!("{:011o}\0", bytes.len()).as_bytes());
         block[136..148].copy_from_slice(b"00000000001\0");
@@ -243,7 +252,7 @@ impl Members {
         self.tar.resize(self.tar.len().next_multiple_of(512), 0);
     }
 
-    fn done(mut self) -> Vec<u8> {
+    pub(super) fn done(mut self) -> Vec<u8> {
         self.tar.extend([0; 1024]);
         self.tar
     }

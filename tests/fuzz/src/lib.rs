@@ -12,6 +12,7 @@ mod installed;
 mod lists;
 pub mod model;
 mod receipts;
+mod registries;
 mod streams;
 mod tars;
 mod texts;
@@ -24,7 +25,7 @@ use std::io::{self, BufRead, Read};
 pub type Target = fn(&[u8]);
 
 /// All targets by their names.
-pub const TARGETS: [(&str, Target); 29] = [
+pub const TARGETS: [(&str, Target); 30] = [
     ("chunked", archives::chunked),
     ("cpio", streams::cpio),
     ("deb", debian::deb),
@@ -45,6 +46,7 @@ pub const TARGETS: [(&str, Target); 29] = [
     ("pax", tars::pax),
     ("receipt", receipts::receipt),
     ("reference", texts::reference),
+    ("registry", registries::registry),
     ("rpm", installed::rpm),
     ("script", debian::script),
     ("signed", debian::signed),

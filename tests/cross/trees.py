@@ -6,8 +6,8 @@
 
 The server runs on loopback ports, from a configuration of its own. Clients get every image with the digest that it
 had; garbage collection finds nothing to delete; a tree that skopeo pushed has the same files as ours; each part that
-the server needs is taken away once, and our programs name it; a push that is killed before any system call leaves the
-old image or the new one.
+the server needs is taken away once, and our programs name it; a program that is killed before any system call leaves
+what was there or what it was to make.
 """
 import contextlib
 import hashlib
@@ -33,6 +33,8 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 V2 = "docker/registry/v2"
+# System calls before which programs are killed that change a tree.
+KILLED = ("mkdirat", "linkat", "rename", "renameat", "unlink", "unlinkat", "rmdir", "write", "pwrite64", "fsync", "fchmod", "fchown", "syncfs")
 ACCEPT = f"{MANIFEST}, {INDEX}, application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json"
 
 
@@ -221,6 +223,10 @@ def served(checks, work, layout, names, referrers):
         other = Layout(work / "other")
         new = other.image([b"base", b"newer"])
         other.name(new, "docker.io/library/app:1")
+        fresh = json.loads((other.path / "blobs/sha256" / new["digest"][7:]).read_text())["layers"][1]["digest"]
+        # The server remembers no absence.
+        checks.same("a blob before its push", server.get(f"library/app/blobs/{fresh}", "HEAD")[0], 404)
+        checks.same("a manifest before its push", server.get(f"library/app/manifests/{new['digest']}")[0], 404)
         checks.true("push beside the server", checks.run("imgpush", "-q", other.path, tree).code == 0)
         checks.same("the new image is served", server.whole("library/app", "1"), new["digest"])
         checks.same("and the old one by digest", server.whole("library/app", names["library/app:1"]), names["library/app:1"])
@@ -358,6 +364,11 @@ def taken_away(checks, work, tree, names):
             gone.unlink()
         with Server(less, work) as server:
             checks.same(f"without {what}: the server", server.get(request)[0], status)
+            if code == "missing-link":
+                name = "team/multi:2" if what == "revision of a child" else "team/app:1"
+                done = skopeo("copy", "-q", "--all", "--src-tls-verify=false", f"docker://{server.host}/{name}", f"dir:{work / 'pulled'}")
+                checks.true(f"without {what}: a pull fails", done.returncode != 0, done.stdout)
+                shutil.rmtree(work / "pulled", ignore_errors=True)
             if what == "all links of layers":
                 checks.same("manifests are served", server.get("team/app/manifests/1")[0], 200)
                 listed = json.loads(server.get("_catalog")[1])["repositories"]
@@ -386,35 +397,80 @@ def taken_away(checks, work, tree, names):
 
 
 def killed(checks, work, layout, names):
-    """A push that moves a tag, killed before each system call that writes."""
+    """Programs that change a tree, killed before each system call that writes."""
     other = Layout(work / "newer")
     new = other.index([other.image([b"base", b"k1"]), other.image([b"k2"], "arm64")])
     other.name(new, "docker.io/team/multi:2")
     before = work / "before"
     checks.true("push before kills", checks.run("imgpush", "-q", layout.path, before).code == 0)
+    # What only a removed tag needs, and an image that is replaced.
+    checks.true("a push that leaves an image untagged", checks.run("imgpush", "-q", other.path, before).code == 0)
+    checks.true("a tag is removed", checks.run("imgrm", f"{before}:a/b/c/nested").code == 0)
+    empty = work / "empty"
+    empty.mkdir()
+    own = work / "source"
+    shutil.copytree(other.path, own)
     tree = work / "killed"
     tree.mkdir()
-    ends = set()
+    old, app = names["team/multi:2"], names["library/app:1"]
+    old_tree = work / "old"
+    checks.true("push of the old image", checks.run("imgpush", "-q", layout.path, old_tree).code == 0)
+    multi, kept = ("team/multi", "2"), ("library/app", "1")
+    lines = [
+        # What is there before; the program; what the server has of which image before and afterwards.
+        (old_tree, ["imgpush", "-q", other.path, tree], {multi: (old, new["digest"]), kept: (app, app)}),
+        (empty, ["imgpush", "-q", other.path, tree], {multi: (None, new["digest"])}),
+        (old_tree, ["imgpush", "-q", "--link", own, tree], {multi: (old, new["digest"])}),
+        (before, ["imgtag", f"{tree}:library/app:1", "team/fresh:1"], {("team/fresh", "1"): (None, app), kept: (app, app)}),
+        (before, ["imgrm", f"{tree}:team/multi:2"], {multi: (new["digest"], None), kept: (app, app)}),
+        (before, ["imgprune", "--all", "--force", tree], {multi: (new["digest"], new["digest"]), kept: (app, app)}),
+    ]
     with Server(tree, work) as server:
-        for call in ("openat", "mkdirat", "linkat", "rename", "write", "pwrite64", "fsync", "fchmod", "fchown", "syncfs"):
-            for when in range(1, 400):
-                shutil.rmtree(tree)
-                shutil.copytree(before, tree)
-                command = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject={call}:signal=KILL:when={when}",
-                           BIN / "imgpush", "-q", other.path, tree]
-                code = subprocess.run(command, env={**ENV, "RAYON_NUM_THREADS": "1"}, capture_output=True).returncode
-                found = server.whole("team/multi", "2")
-                ends.add(found)
-                if not checks.true(f"killed at {call} {when}: old or new", found in (names["team/multi:2"], new["digest"]), str(found)):
-                    break
-                if code == 0:
-                    break
-                if when > 12 and call == "openat":
-                    # Most of them are of libraries and of reading.
-                    continue
-                run = checks.run("imgpush", "-q", other.path, tree)
-                checks.same(f"the next push after {call} {when}", (run.code, server.whole("team/multi", "2")), (0, new["digest"]), run)
-    checks.same("some kills came before the tag moved, some after", ends, {names["team/multi:2"], new["digest"]})
+        for start, command, images in lines:
+            what = " ".join([command[0], *(word for word in command[1:] if isinstance(word, str) and word.startswith("--"))])
+            ends, kills = kill_everywhere(checks, server, start, command, images, what)
+            checks.true(f"{what}: it was killed", kills > 5, str(kills))
+            for image, (first, last) in images.items():
+                checks.same(f"{what}: {image[0]}:{image[1]} was both", ends[image], {first, last})
+    # Files that were linked are the source's own, and stay.
+    checks.succeeds("the source of links is as it was", checks.run("imgverify", "-q", own))
+
+
+def kill_everywhere(checks, server, before, command, images, what):
+    """Kills a program before each call; after each kill, every image is old or new, and a second run completes."""
+    tree, kills = server.root, 0
+    ends = {image: set() for image in images}
+    program = [BIN / command[0], *command[1:]]
+    # Where a tag moves, also while it reads.
+    for call in [*KILLED, *(["openat"] if command[0] == "imgpush" and "--link" not in command and before.name == "old" else [])]:
+        # The first of a kind differ most; of those that repeat themselves every third will do.
+        for when in [*range(1, 16), *range(16, 400, 3)]:
+            # The server has the directory open by its path only.
+            shutil.rmtree(tree)
+            shutil.copytree(before, tree)
+            strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject={call}:signal=KILL:when={when}"]
+            code = subprocess.run([*strace, *program], env={**ENV, "RAYON_NUM_THREADS": "1"}, capture_output=True).returncode
+            good = True
+            for image, either in images.items():
+                found = server.whole(*image)
+                ends[image].add(found)
+                good &= checks.true(f"{what}: {image[0]}:{image[1]}, killed at {call} {when}", found in either, str(found))
+            if code == 0 or not good:
+                break
+            kills += 1
+            if when > 12 and call == "openat":
+                # Most of them are of libraries and of reading.
+                continue
+            run = checks.run(*command)
+            # A tag that is gone cannot be removed again.
+            done = {0, 2} if command[0] == "imgrm" else {0}
+            checks.true(f"{what}: again after {call} {when}", run.code in done, run.err)
+            for image, (_, last) in images.items():
+                checks.same(f"{what}: {image[0]}:{image[1]} again after {call} {when}", server.whole(*image), last, run)
+            if when % 4 == 1:
+                run = checks.run("imgverify", "-q", tree)
+                checks.true(f"{what}: the tree is sound after {call} {when}", run.code == 0, run.err)
+    return ends, kills
 
 
 def pruned(checks, work, layout, names):

@@ -506,6 +506,154 @@ fn a_ledger_needs_no_way_back() {
     );
 }
 
+/// Without a way back, blobs are sent again from time to time.
+#[test]
+fn a_ledger_sends_again_what_is_old() {
+    let room = room();
+    let shared = build::digest(&base().blobs()[0]);
+    let save = |options: &str, day: u64, output: &str| {
+        let time = (1_700_000_000 + day * 86_400).to_string();
+        let line = format!("imgsave --ledger ledger {options} -o {output} app.tar:base:1");
+        room.command(&line)
+            .env("SOURCE_DATE_EPOCH", &time)
+            .run()
+            .code(0);
+        blob_names(&room.path(output)).contains(&shared)
+    };
+    let sent = || -> (u64, Vec<Value>) {
+        let text = fs::read_to_string(room.path("ledger")).expect("a ledger");
+        let lines: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        let blob = lines.iter().find(|line| line["digest"] == json!(shared));
+        let blob = blob.expect("the blob");
+        let bundles = lines[0]["bundles"].as_u64().expect("a number");
+        (bundles, vec![blob["sent"].clone(), blob["time"].clone()])
+    };
+    assert!(save("--resend-after 2", 0, "1.tar"));
+    assert_eq!(sent(), (1, vec![json!(1), json!("2023-11-14T22:13:20Z")]));
+    assert!(!save("--resend-after 2", 1, "2.tar"));
+    // It is remembered without the option, too.
+    assert!(!save("", 2, "3.tar"));
+    assert_eq!(sent(), (3, vec![json!(1), json!("2023-11-14T22:13:20Z")]));
+    assert!(save("--resend-after 2", 3, "4.tar"));
+    assert_eq!(sent(), (4, vec![json!(4), json!("2023-11-17T22:13:20Z")]));
+    assert!(!save("--resend-after 2", 4, "5.tar"));
+    // By its time.
+    assert!(!save("--resend-after 2023-11-17", 5, "6.tar"));
+    assert!(!save("--resend-after 96h", 6, "7.tar"));
+    assert!(save("--resend-after 2023-11-18", 7, "8.tar"));
+    assert_eq!(sent().0, 8);
+    assert!(save("--resend-after 0", 8, "9.tar"));
+    // What a receipt has is there.
+    assert!(!save("--resend-after 0 --since base.receipt", 9, "10.tar"));
+    // The identity is that of the receipt that the site will have.
+    room.run("imgsave --since ledger -o app.tar.1 app.tar:app:1")
+        .ok("");
+    assert_eq!(
+        record(&room.path("app.tar.1"))["since"],
+        json!([id_of(&receipt(&[&base()], "", &[]))])
+    );
+    // A ledger that began without it: nothing is old at once.
+    fs::write(room.path("ledger"), receipt(&[&base()], "", &[])).expect("written");
+    assert!(!save("--resend-after 1", 0, "11.tar"));
+    assert!(!save("--resend-after 1", 0, "12.tar"));
+    assert!(save("--resend-after 1", 0, "13.tar"));
+    room.run("imgsave --resend-after 1 -o x.tar app.tar")
+        .code(2);
+    room.run("imgsave --resend-after x --ledger ledger -o x.tar app.tar")
+        .code(2)
+        .complains("expected a number of bundles");
+}
+
+/// A receipt with a signature of gpg; see testdata/receipts/make.
+#[test]
+#[cfg(feature = "base")]
+fn signed_receipts_are_verified() {
+    let room = room();
+    for (name, bytes) in [
+        (
+            "r",
+            &include_bytes!("../testdata/receipts/site.receipt")[..],
+        ),
+        (
+            "r.sig",
+            include_bytes!("../testdata/receipts/site.receipt.sig"),
+        ),
+        (
+            "r.asc",
+            include_bytes!("../testdata/receipts/site.receipt.asc"),
+        ),
+        (
+            "expired",
+            include_bytes!("../testdata/receipts/site.receipt.expired"),
+        ),
+        (
+            "stranger",
+            include_bytes!("../testdata/receipts/site.receipt.stranger"),
+        ),
+        ("site.gpg", include_bytes!("../testdata/receipts/site.gpg")),
+        ("site.asc", include_bytes!("../testdata/receipts/site.asc")),
+        ("empty", b""),
+    ] {
+        room.write(name, bytes);
+    }
+    for (signature, keyring) in [("r.sig", "site.gpg"), ("r.asc", "site.asc")] {
+        room.run(&format!("imgsave --since r --since-signature {signature} --keyring {keyring} -o {signature}.tar app.tar"))
+            .ok("");
+        assert_eq!(
+            record(&room.path(&format!("{signature}.tar")))["since"]
+                .as_array()
+                .map(Vec::len),
+            Some(1)
+        );
+    }
+    // Beside the receipt.
+    room.run("imgsave --since r --keyring site.gpg -o beside.tar app.tar")
+        .ok("");
+    fs::remove_file(room.path("r.asc")).expect("removed");
+    room.run("imgsave --since r --keyring site.gpg -o beside.tar app.tar")
+        .ok("");
+    room.run("imgsave --since site.gpg --keyring site.gpg -o x.tar app.tar")
+        .code(2)
+        .complains("site.gpg.sig: ");
+    let edited = fs::read_to_string(room.path("r")).expect("a receipt");
+    room.write("edited", edited.replace("true", "false").as_bytes());
+    room.write("r.gz", &Pack::Gzip.pack(edited.as_bytes()));
+    for (receipt, signature, why) in [
+        ("edited", "r.sig", "does not match the data"),
+        ("r.gz", "r.sig", "does not match the data"),
+        ("r", "stranger", "key not in the keyring"),
+        ("r", "expired", "has expired"),
+        ("r", "empty", "empty file"),
+        ("r", "none", "no such file"),
+        ("r", "r", "no armored block"),
+        ("app.tar", "r.sig", "does not match the data"),
+    ] {
+        room.run(&format!("imgsave --since {receipt} --since-signature {signature} --keyring site.gpg -o x.tar app.tar"))
+            .code(2)
+            .complains(&format!("imgsave: {signature}: "))
+            .complains(why);
+        assert!(!room.path("x.tar").exists());
+    }
+    // It was valid for a day.
+    room.command("imgsave --since r --since-signature expired --keyring site.gpg -o x.tar app.tar")
+        .env("SOURCE_DATE_EPOCH", "1704200000")
+        .run()
+        .ok("");
+    for line in [
+        "--since r --since-signature r.sig",
+        "--since r --since r --since-signature r.sig --keyring site.gpg",
+        "--since-signature r.sig --keyring site.gpg",
+        "--since - --since-signature r.sig --keyring site.gpg",
+    ] {
+        room.run(&format!("imgsave {line} -o y.tar app.tar"))
+            .code(2);
+        assert!(!room.path("y.tar").exists());
+    }
+}
+
 #[test]
 fn lists_of_digests_are_receipts() {
     let room = room();

@@ -19,6 +19,17 @@ pub struct Held {
     pub size: Option<u64>,
     /// Digest of the uncompressed tar; `None` if it is unknown, the digest itself, or the blob is no layer.
     pub diff_id: Option<Key>,
+    /// The bundle that carried it last; `None` but in a ledger that remembers it.
+    pub sent: Option<Sent>,
+}
+
+/// A bundle that a ledger remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// Number of the bundle, from 1.
+    pub bundle: u64,
+    /// Its time in seconds since 1970.
+    pub time: i64,
 }
 
 impl Key {

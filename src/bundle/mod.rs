@@ -20,7 +20,7 @@ mod survey;
 
 pub use completion::{Completion, Found, is_of_set};
 pub use form::Form;
-pub use held::{Held, Key};
+pub use held::{Held, Key, Sent};
 pub use plan::{NewLayer, Plan, all_blobs, check_record, only_blobs};
 pub use receipt::Receipt;
 pub use record::{Omitted, RECORD, Record};

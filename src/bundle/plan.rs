@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::held::{Key, Sent};
 use super::receipt::Receipt;
 use super::record::{Omitted, RECORD, Record};
 use super::shelf::Shelf;
@@ -27,6 +28,8 @@ pub struct Plan {
     pub layers: Vec<NewLayer>,
     /// The receipt that the reader will have.
     pub after: Receipt,
+    /// Blobs of the bundle.
+    carried: HashSet<Digest>,
 }
 
 /// A layer that no receipt has.
@@ -41,11 +44,16 @@ pub struct NewLayer {
 }
 
 impl Plan {
-    /// Plans a bundle of images for a reader that has all blobs of the receipts.
+    /// Plans a bundle of images for a reader that has all blobs of the receipts but the old ones, which may be lost.
     ///
     /// # Errors
     /// As [`Bundle::parts`].
-    pub fn of(images: &Bundle, since: &[Receipt], label: Option<&str>) -> Result<Self> {
+    pub fn of(
+        images: &Bundle,
+        since: &[Receipt],
+        label: Option<&str>,
+        is_old: impl Fn(&Digest) -> bool,
+    ) -> Result<Self> {
         let mut after = since.first().cloned().unwrap_or_default();
         for receipt in since.get(1..).unwrap_or_default() {
             after.merge(receipt);
@@ -54,6 +62,7 @@ impl Plan {
         let omitted: BTreeMap<Digest, Omitted> = parts
             .iter()
             .filter(|(digest, part)| !part.is_config && after.has(digest, part.size))
+            .filter(|(digest, _)| !is_old(digest) || images.blob(digest).is_none())
             .filter(|(digest, _)| !images.blob(digest).is_some_and(|blob| blob.is_document()))
             .map(|(digest, part)| {
                 let (size, diff_id) = (part.size, part.diff_id.clone());
@@ -66,13 +75,15 @@ impl Plan {
             .iter()
             .filter(|blob| !omitted.contains_key(&blob.digest));
         let (mut record, mut new) = (Record::default(), 0);
+        let mut digests = HashSet::new();
         for blob in carried {
+            digests.insert(blob.digest.clone());
             record.blobs += 1;
             record.bytes = record.bytes.saturating_add(blob.size);
             new += usize::from(!after.has(&blob.digest, blob.size));
         }
         let layers = new_layers(images, &parts, &omitted);
-        (after.verified, after.list_id) = (false, None);
+        (after.verified, after.list_id, after.bundles) = (false, None, None);
         if let Some(label) = label {
             after.form.label = Some(label.to_owned());
         }
@@ -99,7 +110,17 @@ impl Plan {
             new,
             layers,
             after,
+            carried: digests,
         })
+    }
+
+    /// Returns the receipt that the reader will have, with the bundle that carried each blob last.
+    pub fn ledger(&self, sent: Sent) -> Receipt {
+        let keys: HashSet<Key> = self.carried.iter().map(Key::from).collect();
+        let brief: HashSet<Key> = keys.iter().map(Key::brief).collect();
+        let mut ledger = self.after.clone();
+        ledger.mark_sent(sent, |key| keys.contains(key) || brief.contains(key));
+        ledger
     }
 
     /// Removes the omitted blobs from the images, and adds the record.

@@ -6,11 +6,11 @@ use std::io::BufRead;
 use serde::Deserialize;
 
 use super::form::{Form, RECEIPT, REQUEST};
-use super::held::{Held, Key, invalid};
+use super::held::{Held, Key, Sent, invalid};
 use crate::blob::Hasher;
 use crate::error::{At, During, Error, Result, within};
 use crate::limits::Limits;
-use crate::spec::Digest;
+use crate::spec::{Digest, Timestamp};
 
 /// The blobs that a site has, or those that it requests.
 ///
@@ -33,6 +33,8 @@ pub struct Receipt {
     pub complete: bool,
     /// True if the bytes of every blob were compared with its digest.
     pub verified: bool,
+    /// Number of bundles, in a ledger that remembers which of them carried a blob. The identity does not depend on it.
+    pub bundles: Option<u64>,
     /// True for a request of blobs that a site lacks.
     pub is_request: bool,
     blobs: BTreeMap<Key, Held>,
@@ -49,6 +51,7 @@ impl Default for Receipt {
             form: Form::default(),
             complete: true,
             verified: false,
+            bundles: None,
             is_request: false,
             blobs: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -91,12 +94,26 @@ impl Receipt {
 
     /// Tests if the site has a blob of this size in bytes.
     pub fn has(&self, digest: &Digest, size: u64) -> bool {
-        let has = |key: &Key| {
-            let held = self.blobs.get(key);
-            held.is_some_and(|held| held.size.is_none_or(|known| known == size))
-        };
+        let held = self.held(digest);
+        held.is_some_and(|held| held.size.is_none_or(|known| known == size))
+    }
+
+    /// Returns what is known of a blob.
+    pub fn held(&self, digest: &Digest) -> Option<&Held> {
         let key = Key::from(digest);
-        has(&key) || has(&key.brief())
+        self.blobs
+            .get(&key)
+            .or_else(|| self.blobs.get(&key.brief()))
+    }
+
+    /// Remembers that a bundle carried some of the blobs, and all that no bundle is known to have carried.
+    pub fn mark_sent(&mut self, sent: Sent, is_carried: impl Fn(&Key) -> bool) {
+        self.bundles = Some(sent.bundle);
+        for (key, held) in &mut self.blobs {
+            if held.sent.is_none() || is_carried(key) {
+                held.sent = Some(sent);
+            }
+        }
     }
 
     /// Adds a blob; `diff_id` is the digest of the uncompressed tar if it is a layer.
@@ -129,6 +146,7 @@ impl Receipt {
         for (key, held) in &other.blobs {
             let known = self.blobs.entry(key.clone()).or_default();
             known.size = known.size.or(held.size);
+            known.sent = known.sent.or(held.sent);
             if known.diff_id.is_none() {
                 known.diff_id.clone_from(&held.diff_id);
             }
@@ -204,10 +222,13 @@ struct Line {
     blobs: Option<u64>,
     complete: Option<bool>,
     verified: Option<bool>,
+    bundles: Option<u64>,
     label: Option<String>,
     digest: Option<String>,
     size: Option<u64>,
     diff_id: Option<String>,
+    sent: Option<u64>,
+    time: Option<String>,
     image: Option<String>,
     name: Option<String>,
     end: Option<u64>,
@@ -283,6 +304,7 @@ impl<R: BufRead> Lines<'_, R> {
             },
             complete: header.complete.unwrap_or_default(),
             verified: header.verified.unwrap_or_default(),
+            bundles: header.bundles,
             form: Form {
                 label: header.label,
                 ..Form::default()
@@ -300,7 +322,19 @@ impl<R: BufRead> Lines<'_, R> {
             }
             match (line.digest, line.image, line.name) {
                 (Some(digest), None, None) => {
-                    self.blob(&mut receipt, &digest, line.size, line.diff_id)?
+                    let diff_id = line.diff_id.as_deref();
+                    let diff_id = diff_id.map(|diff_id| self.key(diff_id)).transpose()?;
+                    let time = line.time.as_deref().and_then(Timestamp::parse);
+                    let sent = line.sent.zip(time);
+                    let held = Held {
+                        size: line.size,
+                        diff_id,
+                        sent: sent.map(|(bundle, time)| Sent {
+                            bundle,
+                            time: time.seconds(),
+                        }),
+                    };
+                    self.blob(&mut receipt, &digest, held)?
                 }
                 (None, Some(image), Some(name)) => {
                     receipt.names.insert(name, self.key(&image)?);
@@ -316,25 +350,18 @@ impl<R: BufRead> Lines<'_, R> {
     }
 
     /// Adds the blob on the current line.
-    fn blob(
-        &self,
-        receipt: &mut Receipt,
-        digest: &str,
-        size: Option<u64>,
-        diff_id: Option<String>,
-    ) -> Result<()> {
+    fn blob(&self, receipt: &mut Receipt, digest: &str, held: Held) -> Result<()> {
         let key = self.key(digest)?;
-        let diff_id = diff_id.map(|diff_id| self.key(&diff_id)).transpose()?;
         receipt.form.brief |= key.is_brief();
         if let Some(known) = receipt.blobs.get(&key) {
             let text = |size: Option<u64>| size.map_or("none".to_owned(), |size| size.to_string());
             return Err(self.invalid(format!(
                 "{key} is listed twice, with the sizes {} and {}",
                 text(known.size),
-                text(size)
+                text(held.size)
             )));
         }
-        match receipt.push(key, Held { size, diff_id }) {
+        match receipt.push(key, held) {
             true => Ok(()),
             false => Err(self.invalid("the digest is not greater than the one before")),
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::split::SplitArgs;
 use crate::cli::{ByList, Common, ImageArg, Packing, TreeNames, label_arg, rename_arg};
 use crate::error::{Error, Result};
+use crate::spec::Timestamp;
 
 /// Save images from any source to one archive
 #[derive(clap::Parser)]
@@ -81,6 +82,12 @@ pub struct SinceArgs {
     /// replaced when the bundle is complete.
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
+    /// Send blobs again that only the ledger has, from before DATE or N bundles ago
+    ///
+    /// DATE is a time in RFC 3339 or an age like 720h. The ledger remembers from then on which bundle carried a blob. See
+    /// BUNDLES in imgkit(7).
+    #[arg(long, value_name = "DATE|N", value_parser = resend_arg, requires = "ledger", hide_short_help = true)]
+    pub resend_after: Option<ResendAfter>,
     /// Label of the receipt that the reader will have
     #[arg(long, value_name = "LABEL", value_parser = label_arg, hide_short_help = true)]
     pub label: Option<String>,
@@ -92,6 +99,26 @@ pub struct SinceArgs {
     /// Print what would be written; write nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// Age of blobs that are sent again.
+#[derive(Debug, Clone, Copy)]
+pub enum ResendAfter {
+    /// More bundles ago.
+    Bundles(u64),
+    /// Before that time.
+    Time(Timestamp),
+}
+
+/// Parses `--resend-after`.
+fn resend_arg(text: &str) -> std::result::Result<ResendAfter, String> {
+    if let Ok(bundles) = text.parse() {
+        return Ok(ResendAfter::Bundles(bundles));
+    }
+    match Filter::parse(&format!("until={text}"), cli::now()) {
+        Ok(Filter::Until(time)) => Ok(ResendAfter::Time(time)),
+        _ => Err("expected a number of bundles, a time in RFC 3339, or an age like 720h".into()),
+    }
 }
 
 impl SinceArgs {

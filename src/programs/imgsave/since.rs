@@ -5,15 +5,21 @@ use std::path::Path;
 use super::args::Args;
 use crate::archive::{Archive, Layer, Presence};
 use crate::blob::PendingFile;
-use crate::bundle::{Plan, Receipt};
+use crate::bundle::{Plan, Receipt, Sent};
 use crate::cli::{self, ImageArg, no_effect};
 use crate::error::Result;
+use crate::spec::Digest;
 use crate::write::Bundle;
 
 /// Blobs that the readers of a bundle have.
 pub(super) struct Since {
     receipts: Vec<Receipt>,
     ledger: Option<PendingFile>,
+    /// Number of the bundle, if the ledger remembers which of them carried a blob.
+    number: Option<u64>,
+    resend_after: Option<ResendAfter>,
+    /// True if the last receipt is the ledger.
+    has_ledger: bool,
     label: Option<String>,
     /// True if the output is a bundle.
     pub is_bundle: bool,
@@ -36,17 +42,25 @@ impl Since {
         for receipt in &options.since {
             receipts.push(cli::read_receipt(receipt, &args.common)?);
         }
-        let mut ledger = None;
+        let (mut ledger, mut number, mut has_ledger) = (None, None, false);
         if let Some(path) = &options.ledger {
             if path.is_file() {
+                has_ledger = true;
                 let typed = ImageArg::from(path.clone().into_os_string());
                 receipts.push(cli::read_receipt(&typed, &args.common)?);
             }
             ledger = reserved(path, options.dry_run)?;
+            let known = receipts.last().filter(|_| has_ledger);
+            let before = known.and_then(|ledger| ledger.bundles);
+            let before = before.or(options.resend_after.map(|_| 0));
+            number = before.map(|before| before.saturating_add(1));
         }
         Ok(Since {
             receipts,
             ledger,
+            number,
+            resend_after: options.resend_after,
+            has_ledger,
             label: options.label.clone(),
             is_bundle,
             dry_run: options.dry_run,
@@ -75,7 +89,28 @@ impl Since {
     /// # Errors
     /// As [`Plan::of`].
     pub(super) fn plan(&self, images: &Bundle) -> Result<Plan> {
-        Plan::of(images, &self.receipts, self.label.as_deref())
+        Plan::of(images, &self.receipts, self.label.as_deref(), |digest| {
+            self.is_old(digest)
+        })
+    }
+
+    /// Tests if only the ledger says that the reader has a blob, and an old bundle carried it.
+    fn is_old(&self, digest: &Digest) -> bool {
+        let (Some(after), Some(number), true) = (self.resend_after, self.number, self.has_ledger)
+        else {
+            return false;
+        };
+        let Some((ledger, others)) = self.receipts.split_last() else {
+            return false;
+        };
+        let Some(sent) = ledger.held(digest).and_then(|held| held.sent) else {
+            return false;
+        };
+        others.iter().all(|other| other.held(digest).is_none())
+            && match after {
+                ResendAfter::Bundles(bundles) => number.saturating_sub(sent.bundle) > bundles,
+                ResendAfter::Time(time) => sent.time < time.seconds(),
+            }
     }
 
     /// Replaces the ledger by the receipt that the reader will have.
@@ -86,7 +121,14 @@ impl Since {
         let Some(mut ledger) = self.ledger else {
             return Ok(());
         };
-        ledger.write(&plan.after.text())?;
+        let text = match self.number {
+            None => plan.after.text(),
+            Some(bundle) => {
+                let time = cli::now().seconds();
+                plan.ledger(Sent { bundle, time }).text()
+            }
+        };
+        ledger.write(&text)?;
         ledger.commit()
     }
 }

@@ -47,7 +47,9 @@ pub use output::{OutputArgs, Selecting, made, note_sockets, option_file, owner_a
 pub use page::{Images, Page, Subcommand, Uses};
 pub use progress::Progress;
 pub use prose::Terms;
-pub use receipts::{ReceiptForm, label_arg, read_receipt, read_request, write_receipt};
+pub use receipts::{
+    ReceiptForm, label_arg, parse_receipt, read_receipt, read_request, write_receipt,
+};
 pub use record::{FileKeys, VersionRecords, type_name, version_type};
 pub use run::{Verdict, run, run_commands};
 pub use search::Each;

@@ -1,11 +1,11 @@
 //! Receipts as programs take and give them.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Cursor};
 use std::path::Path;
 
 use super::args::Common;
 use super::image::{ImageArg, Place, is_descriptor};
-use crate::blob::{Compression, Decoder, Input, Meter, write_atomically};
+use crate::blob::{Compression, Decoder, Input, Meter, ReadAhead, write_atomically};
 use crate::bundle::{Form, Receipt};
 use crate::error::{At, During, Error, Result};
 use crate::limits::Limits;
@@ -68,6 +68,20 @@ pub fn read_receipt(argument: &ImageArg, common: &Common) -> Result<Receipt> {
     let receipt = any_receipt(argument, common)?;
     match receipt.is_request {
         true => Err(Error::usage("a request for blobs, not a receipt").at(argument.text())),
+        false => Ok(receipt),
+    }
+}
+
+/// Parses a receipt or a list of digests, compressed or not, whose bytes were verified.
+///
+/// # Errors
+/// As [`read_receipt`], without context.
+pub fn parse_receipt(bytes: Vec<u8>, common: &Common) -> Result<Receipt> {
+    let limits = common.limits();
+    let input = Input::Stream(ReadAhead::new(Cursor::new(bytes)));
+    let receipt = Receipt::read(decoded(input, &limits)?.0, &limits)?;
+    match receipt.is_request {
+        true => Err(Error::usage("a request for blobs, not a receipt")),
         false => Ok(receipt),
     }
 }

@@ -149,6 +149,26 @@ pub fn write(inputs: &Path, fresh: &Path) -> String {
     });
     bundle.put("imgkit-bundle.json", record.to_string());
     put("bundle.tar", &bundle);
+    for (name, bytes) in [
+        (
+            "site.receipt",
+            &include_bytes!("../../testdata/receipts/site.receipt")[..],
+        ),
+        (
+            "site.receipt.sig",
+            include_bytes!("../../testdata/receipts/site.receipt.sig"),
+        ),
+        (
+            "site.gpg",
+            include_bytes!("../../testdata/receipts/site.gpg"),
+        ),
+        (
+            "stranger",
+            include_bytes!("../../testdata/receipts/site.receipt.stranger"),
+        ),
+    ] {
+        written(inputs, name, bytes);
+    }
     written(inputs, "digests", old.diff_ids()[0].as_bytes());
     written(inputs, "globs", b"etc\n");
     written(inputs, "list", b"demo:1\n");

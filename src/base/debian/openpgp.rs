@@ -49,6 +49,8 @@ pub struct Signer {
     pub user: String,
     /// Time of the signature, in seconds since 1970.
     pub time: i64,
+    /// Time from which on it is not valid any more, in seconds since 1970.
+    pub expires: Option<i64>,
 }
 
 /// Result of verification.
@@ -111,6 +113,17 @@ impl Keyring {
         keys.map(|key| fingerprint_of(&key.primary_key)).collect()
     }
 
+    /// Verifies a detached signature, binary or armored, at a time in seconds since 1970. One valid signature is enough.
+    ///
+    /// # Errors
+    /// `Signature` if there is no valid signature.
+    pub fn verify_detached(&self, signature: &[u8], signed: &[u8], now: i64) -> Result<Signer> {
+        let packets = clearsign::parse_detached(signature)?;
+        let mut signers = self.verify(&packets, signed)?.signers.into_iter();
+        let valid = signers.find(|signer| signer.expires.is_none_or(|expires| expires > now));
+        valid.ok_or_else(|| invalid("the signature has expired"))
+    }
+
     /// Verifies signatures of bytes. One valid signature is enough.
     ///
     /// # Errors
@@ -159,7 +172,12 @@ impl Keyring {
                 tried.get_or_insert_with(|| fingerprint_of(&key.primary_key));
                 if signature.verify(&key.primary_key, signed).is_ok() {
                     check_primary(key, time)?;
-                    return Ok(signer(key, fingerprint_of(&key.primary_key), time));
+                    return Ok(signer(
+                        key,
+                        fingerprint_of(&key.primary_key),
+                        signature,
+                        time,
+                    ));
                 }
             }
             for subkey in &key.public_subkeys {
@@ -169,7 +187,7 @@ impl Keyring {
                 tried.get_or_insert_with(|| fingerprint_of(&subkey.key));
                 if signature.verify(&subkey.key, signed).is_ok() {
                     check_subkey(key, subkey, time)?;
-                    return Ok(signer(key, fingerprint_of(&subkey.key), time));
+                    return Ok(signer(key, fingerprint_of(&subkey.key), signature, time));
                 }
             }
         }
@@ -187,8 +205,11 @@ impl Keyring {
     }
 }
 
-fn signer(key: &SignedPublicKey, signing_key: String, time: i64) -> Signer {
+fn signer(key: &SignedPublicKey, signing_key: String, signature: &Signature, time: i64) -> Signer {
     let user = key.details.users.first();
+    let validity = signature.signature_expiration_time();
+    let validity = validity.map(|it| i64::from(it.as_secs()));
+    let validity = validity.filter(|seconds| *seconds > 0);
     Signer {
         fingerprint: fingerprint_of(&key.primary_key),
         signing_key,
@@ -196,6 +217,7 @@ fn signer(key: &SignedPublicKey, signing_key: String, time: i64) -> Signer {
             .map(|user| String::from_utf8_lossy(user.id.id()).into_owned())
             .unwrap_or_default(),
         time,
+        expires: validity.map(|seconds| time.saturating_add(seconds)),
     }
 }
 

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::split::SplitArgs;
-use crate::cli::{ByList, Common, ImageArg, Packing, TreeNames, label_arg, rename_arg};
+use crate::archive::Filter;
+use crate::cli::{self, ByList, Common, ImageArg, Packing, TreeNames, label_arg, rename_arg};
 use crate::error::{Error, Result};
 use crate::spec::Timestamp;
 
@@ -76,6 +77,19 @@ pub struct SinceArgs {
     /// imgkit(7).
     #[arg(long, value_name = "RECEIPT")]
     pub since: Vec<ImageArg>,
+    /// Require signatures of the receipts by keys of FILE, which gpg exports; repeatable
+    ///
+    /// A signature is beside its receipt, in RECEIPT.asc or RECEIPT.sig. See BUNDLES in imgkit(7).
+    #[arg(long, value_name = "FILE", requires = "since", hide_short_help = true)]
+    pub keyring: Vec<PathBuf>,
+    /// Signature of the receipt, if it is elsewhere; one for each --since
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "keyring",
+        hide_short_help = true
+    )]
+    pub since_signature: Vec<PathBuf>,
     /// Omit layers that the receipt in FILE has, then update it
     ///
     /// FILE is the receipt that the reader will have after loading all bundles so far. It is created if it is missing, and

@@ -3,6 +3,7 @@
 mod answer;
 mod args;
 mod output;
+mod signed;
 mod since;
 mod split;
 mod target;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::args::Args;
+use super::args::{Args, ResendAfter};
+use super::signed;
 use crate::archive::{Archive, Layer, Presence};
 use crate::blob::PendingFile;
 use crate::bundle::{Plan, Receipt, Sent};
@@ -38,8 +39,11 @@ impl Since {
             let label = ("--label", options.label.is_some());
             no_effect("without --since or --ledger", &[label])?;
         }
-        let mut receipts = Vec::new();
-        for receipt in &options.since {
+        let mut receipts = match options.keyring.is_empty() {
+            true => Vec::new(),
+            false => signed::receipts(options, &args.common)?,
+        };
+        for receipt in options.since.get(receipts.len()..).unwrap_or_default() {
             receipts.push(cli::read_receipt(receipt, &args.common)?);
         }
         let (mut ledger, mut number, mut has_ledger) = (None, None, false);

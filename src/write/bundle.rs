@@ -37,6 +37,8 @@ pub struct Bundle {
     pub(super) supplies: HashMap<Digest, Option<Content>>,
     /// Sizes in bytes of needed blobs that the reader of the output has to have.
     pub(super) required: BTreeMap<Digest, u64>,
+    /// Blobs that are written although a layout has files of their names.
+    pub(super) replaced: HashSet<Digest>,
     /// Further documents of an OCI layout, each with its name.
     pub documents: Vec<(&'static str, Arc<[u8]>)>,
 }

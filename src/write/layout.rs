@@ -17,7 +17,7 @@ use crate::spec::Digest;
 const MODE: u32 = 0o644;
 
 /// Writes the blobs of a bundle below `blobs/` of a layout, on all cores. Existing blobs are kept, but those of the
-/// bundle are verified all the same.
+/// bundle are verified all the same; those of [`Bundle::replace_stored`] are replaced.
 ///
 /// Returns the number of bytes written. Each blob gets its name when it is complete and synced, and is then added to
 /// `new`.
@@ -37,7 +37,7 @@ pub(crate) fn blobs(
     let mut work: Vec<&BlobOut> = Vec::new();
     let mut known: Vec<&BlobOut> = Vec::new();
     for blob in bundle.blobs() {
-        match has_blob(layout, blob)? {
+        match !bundle.replaced.contains(&blob.digest) && has_blob(layout, blob)? {
             true => known.push(blob),
             false => work.push(blob),
         }
@@ -65,7 +65,9 @@ pub(crate) fn blobs(
     let written = in_parallel(&work, |blob| -> Result<u64> {
         let directory = layout.join("blobs").join(blob.digest.algorithm());
         let name = blob.digest.encoded();
-        if let Source::Stored(Content::Kept(kept)) = &blob.source
+        let is_replaced = bundle.replaced.contains(&blob.digest);
+        if !is_replaced
+            && let Source::Stored(Content::Kept(kept)) = &blob.source
             && kept.scan.digest == blob.digest
             && kept.scan.size == blob.size
             && kept.file.is_in(&directory)
@@ -79,7 +81,7 @@ pub(crate) fn blobs(
         let file = NewFile::in_directory(&directory, MODE)?;
         copy::to_new_file(blob, &file, meter)?;
         // Another program may have added the blob meanwhile, and a third one opened it: then that file stays.
-        if !file.link_as(name)? && !has_blob(layout, blob)? {
+        if !file.link_as(name)? && (is_replaced || !has_blob(layout, blob)?) {
             file.replace(name)?;
         }
         added(&blob.digest);

@@ -37,6 +37,11 @@ impl Bundle {
         self.required.iter().map(|(digest, size)| (digest, *size))
     }
 
+    /// Has blobs written to a layout in place of those that it has, which are damaged.
+    pub fn replace_stored(&mut self, digests: impl IntoIterator<Item = Digest>) {
+        self.replaced.extend(digests);
+    }
+
     /// Tests if a blob may be missing in the archives that are added.
     pub(super) fn is_supplied(&self, digest: &Digest) -> bool {
         self.supplies.contains_key(digest)

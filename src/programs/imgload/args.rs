@@ -70,7 +70,7 @@ pub struct BaseArgs {
     /// SOURCE is an archive, a layout, a tree or an image of the store. See BUNDLES in imgkit(7).
     #[arg(long, value_name = "SOURCE")]
     pub with: Vec<ImageArg>,
-    /// Compare blobs of the store with their digests where a bundle needs them
+    /// Compare blobs of the store with their digests; replace damaged ones
     #[arg(long, hide_short_help = true)]
     pub verify_base: bool,
     /// Write a request for the blobs that are missing to FILE

@@ -1,6 +1,7 @@
 //! Bundles, completed by blobs of the store and of other archives.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::args::Args;
@@ -13,14 +14,17 @@ use crate::layer::Limits;
 use crate::render::human;
 use crate::spec::Digest;
 use crate::store::Store;
+use crate::write::Bundle;
 
 /// Sources of the blobs that bundles omit.
 pub(super) struct Base<'a> {
-    args: &'a Args,
-    store: &'a Store,
+    pub(super) args: &'a Args,
+    pub(super) store: &'a Store,
     with: Vec<Shelf>,
     /// Blobs that were found nowhere, with their sizes in bytes.
     missing: BTreeMap<Digest, u64>,
+    /// Blobs of the store that were compared with their digests, and the results.
+    compared: RefCell<HashMap<Digest, bool>>,
 }
 
 impl<'a> Base<'a> {
@@ -46,6 +50,7 @@ impl<'a> Base<'a> {
             store,
             with,
             missing: BTreeMap::new(),
+            compared: RefCell::default(),
         })
     }
 
@@ -103,21 +108,62 @@ impl<'a> Base<'a> {
         if self.store.blob_size(digest)? != Some(size) {
             return Ok(None);
         }
-        let is_read = self.args.packing.changes_layers();
-        if !is_read && !self.args.base.verify_base {
-            return Ok(Some(Found::There));
-        }
-        let path = self.store.path().join(digest.blob_path());
-        let file = open_regular(&path, false).and_then(FileRange::whole);
-        let content = Content::Range(file.at(|| path.to_string_lossy().into_owned())?);
-        if self.args.base.verify_base && content.digest(digest)? != *digest {
-            io.warn(&format!("{digest} is damaged in the store"));
+        if self.args.base.verify_base && !self.is_intact(digest, io)? {
             return Ok(None);
         }
-        Ok(Some(match is_read {
-            true => Found::Elsewhere(content),
+        Ok(Some(match self.args.packing.changes_layers() {
+            true => Found::Elsewhere(self.content(digest)?),
             false => Found::There,
         }))
+    }
+
+    /// Opens a blob of the store.
+    fn content(&self, digest: &Digest) -> Result<Content> {
+        let path = self.store.path().join(digest.blob_path());
+        let file = open_regular(&path, false).and_then(FileRange::whole);
+        Ok(Content::Range(
+            file.at(|| path.to_string_lossy().into_owned())?,
+        ))
+    }
+
+    /// Compares a blob of the store with its digest, once, and warns of damage.
+    fn is_intact(&self, digest: &Digest, io: &mut Io) -> Result<bool> {
+        if let Some(known) = self.compared.borrow().get(digest) {
+            return Ok(*known);
+        }
+        let is_intact = self.content(digest)?.digest(digest)? == *digest;
+        if !is_intact {
+            io.warn(&format!("{digest} is damaged in the store"));
+        }
+        self.compared.borrow_mut().insert(digest.clone(), is_intact);
+        Ok(is_intact)
+    }
+
+    /// Has the blobs of a bundle written that are damaged in the store. Without `--verify-base`, only those of an answer
+    /// are compared, which has few.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(super) fn replace_damaged(
+        &self,
+        blobs: &mut Bundle,
+        is_answer: bool,
+        io: &mut Io,
+    ) -> Result<()> {
+        if !is_answer && !self.args.base.verify_base {
+            return Ok(());
+        }
+        let mut damaged = Vec::new();
+        for blob in blobs.blobs() {
+            let is_there = self.store.blob_size(&blob.digest)? == Some(blob.size);
+            if is_there && !self.is_intact(&blob.digest, io)? {
+                damaged.push(blob.digest.clone());
+            }
+        }
+        let mut compared = self.compared.borrow_mut();
+        compared.retain(|digest, _| !damaged.contains(digest));
+        blobs.replace_stored(damaged);
+        Ok(())
     }
 
     /// Reports the blobs that a bundle lacks, and with `--partial` keeps those that it has.
@@ -152,7 +198,7 @@ impl<'a> Base<'a> {
         }
         self.missing.extend(missing);
         if self.args.base.partial {
-            self.keep(archive, io)?;
+            self.keep(archive, false, io)?;
         }
         Ok(())
     }
@@ -161,9 +207,10 @@ impl<'a> Base<'a> {
     ///
     /// # Errors
     /// As [`Store::keep`] and [`all_blobs`].
-    pub(super) fn keep(&self, archive: &Archive, io: &mut Io) -> Result<()> {
+    pub(super) fn keep(&self, archive: &Archive, is_answer: bool, io: &mut Io) -> Result<()> {
         let place = || archive.place.clone();
-        let blobs = all_blobs(archive, &limits(self.args)).at(place)?;
+        let mut blobs = all_blobs(archive, &limits(self.args)).at(place)?;
+        self.replace_damaged(&mut blobs, is_answer, io)?;
         let meter = Meter::default();
         let progress = io.progress(&archive.place, None, &meter, self.args.quiet);
         let name = protection(archive).at(place)?;

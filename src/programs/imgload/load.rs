@@ -48,8 +48,8 @@ pub struct Loaded {
 
 /// Loads images into the store, each with the names that are selected of it: all of them, or none if it fails.
 ///
-/// `ready` is called before anything is stored, with the image IDs and the properties that the store cannot hold;
-/// nothing is stored if it fails.
+/// `ready` is called before anything is stored, with the image IDs, the properties that the store cannot hold, and the
+/// images; nothing is stored if it fails.
 ///
 /// # Errors
 /// Those of `ready`; `NoSuchImage` for `only` and `rename`; the first damage of the images; as [`Store::add`].
@@ -59,7 +59,7 @@ pub fn load(
     store: &Store,
     options: &LoadOptions,
     meter: &Meter,
-    ready: impl FnOnce(&[&str], Vec<Loss>) -> Result<()>,
+    ready: impl FnOnce(&[&str], Vec<Loss>, &mut Bundle) -> Result<()>,
 ) -> Result<(Vec<Loaded>, Scans)> {
     let (mut bundle, mut ids) = bundle(archive, chosen, options)?;
     let before: Vec<String> = bundle
@@ -86,11 +86,15 @@ pub fn load(
         .map(|(digest, id)| (&**digest, &**id))
         .collect();
     let listed = bundle.listed.iter();
-    let digests = listed.map(|listed| listed.descriptor.digest.as_str());
+    let digests: Vec<Digest> = listed
+        .map(|listed| listed.descriptor.digest.clone())
+        .collect();
     let all: Vec<&str> = digests
+        .iter()
+        .map(Digest::as_str)
         .map(|digest| id_of.get(digest).map_or(digest, |id| id))
         .collect();
-    ready(&all, bundle.losses(Holds::Artifacts))?;
+    ready(&all, bundle.losses(Holds::Artifacts), &mut bundle)?;
     let added = store.add(&bundle, options.policy, meter)?;
     let id = |digest: &str| id_of.get(digest).map_or(digest, |id| id).to_owned();
     let loaded = added

@@ -14,11 +14,11 @@ use std::process::ExitCode;
 use crate::Result;
 use crate::archive::{Chosen, Open};
 use crate::blob::{Meter, PendingFile};
-use crate::bundle::{Completion, Record};
+use crate::bundle::{Completion, Record, all_blobs};
 use crate::cli::{self, ImageArg, Io, Opened, Openings, Page, Takes, Uses, Verdict, no_effect};
 use crate::error::{At, Error};
 use crate::layer::Limits;
-use crate::store::{Policy, Store};
+use crate::store::Policy;
 use crate::write::ListedName;
 use args::Args;
 use by_list::Wanted;
@@ -49,7 +49,6 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         let mut openings = Openings::of(&inputs);
         let mut loading = Loading {
             args,
-            store: &store,
             base: Base::open(args, &store)?,
             id_file: IdFile::new(args.id_file.as_deref()),
             verdict: Verdict::Yes,
@@ -112,7 +111,6 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
 /// A run over all inputs.
 struct Loading<'a> {
     args: &'a Args,
-    store: &'a Store,
     base: Base<'a>,
     id_file: IdFile<'a>,
     verdict: Verdict,
@@ -190,10 +188,9 @@ impl Loading<'_> {
             return Ok(None);
         }
         let loaded = load(
-            self.args,
+            &self.base,
             opened,
             &chosen,
-            self.store,
             completion,
             &mut self.id_file,
             io,

@@ -31,4 +31,4 @@ pub(crate) use references::path;
 pub(crate) use report::key;
 pub use report::{ReadBlob, TRACE, VerifyReport};
 pub use run::{verify, workload};
-pub use volumes::{CheckedVolume, VolumeState, check_volumes, repair_volume};
+pub use volumes::{CheckedVolume, VolumeState, check_volumes, repair_parity, repair_volumes};

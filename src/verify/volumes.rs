@@ -1,5 +1,7 @@
 //! Check and repair of the volumes of a set.
 
+use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::archive::MemberTable;
@@ -8,7 +10,7 @@ use crate::blob::{CHUNK, FileRange, NewFile};
 use crate::error::{At, During, Error, Fault, Result, VolumeFault, same_digest};
 use crate::limits::Limits;
 use crate::parallel::in_parallel;
-use crate::write::volumes::{Sums, rewrite_parity, sums_in, write_table};
+use crate::write::volumes::{rewrite_parity, sums_in, write_table};
 
 /// State of a volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +50,7 @@ pub struct CheckedVolume {
 /// # Errors
 /// As [`VolumeSet::joined`].
 pub fn check_volumes(set: &VolumeSet) -> Result<Vec<CheckedVolume>> {
-    let joined = set.joined()?;
+    let joined = set.joined(None)?;
     let parity = joined.parity_pieces();
     let pieces: Vec<&Piece> = joined.pieces().iter().chain(parity).collect();
     let bad = in_parallel(&pieces, |piece| piece.bad_chunks());
@@ -103,50 +105,123 @@ fn damaged(piece: &Piece, bad: &[u64]) -> VolumeState {
     }
 }
 
-/// Writes a damaged or missing volume again: what is intact is copied, the rest is made of the parity.
+/// Writes damaged or missing volumes of an archive again: what is intact is copied, the rest is made of the parity, each
+/// row once for all volumes. Returns the results in the order of the volumes.
 ///
 /// # Errors
-/// `Volumes` if there is not enough parity, or the set does not state enough about the volume; `DigestMismatch` if the
-/// result is not the volume; `Io`.
-pub fn repair_volume(set: &VolumeSet, checked: &CheckedVolume) -> Result<()> {
-    let place = || checked.path.to_string_lossy().into_owned();
-    let joined = set.joined()?;
-    if checked.is_parity {
-        return match set.parity.get(&checked.number) {
-            Some(volume) => rewrite_parity(&volume.path, &volume.table, &joined).at(place),
-            None => Ok(()),
-        };
-    }
-    let known = set
-        .volumes
-        .get(&checked.number)
-        .map(|volume| volume.table.clone());
-    let has_table = known.is_some();
-    let mut table = match known {
-        Some(table) => table,
-        None => stated(set, checked).at(place)?,
-    };
+/// As [`VolumeSet::joined`]. Of a volume: `Volumes` if there is not enough parity, or the set does not state enough about
+/// it; `DigestMismatch` if the result is not the volume, and what is there stays; `Io`.
+pub fn repair_volumes(set: &VolumeSet, damaged: &[&CheckedVolume]) -> Result<Vec<Result<()>>> {
+    let joined = set.joined(None)?;
+    let row = joined.row();
     let range = FileRange::joined(Box::new(joined));
-    let sums = rewrite(&checked.path, &range, &table).at(place)?;
-    if !has_table {
-        table.chunks = sums.chunks;
-        table.first_member = first_member(&range, &table);
-        write_table(&checked.path, &table)?;
+    let repairs = damaged.iter().map(|checked| {
+        let repair = Repair::new(set, checked);
+        repair.at(|| checked.path.to_string_lossy().into_owned())
+    });
+    let mut repairs: Vec<Result<Repair>> = repairs.collect();
+    let (column, stripe) = row.unwrap_or((u64::MAX, u64::MAX));
+    let longest = repairs.iter().flatten().map(|repair| repair.table.size);
+    let end = column.min(longest.max().unwrap_or_default());
+    let mut buffer = vec![0; CHUNK];
+    let mut start = 0;
+    while start < end {
+        let next = start.saturating_add(stripe.min(CHUNK as u64)).min(end);
+        for repair in &mut repairs {
+            let Ok(Repair { table, file, .. }) = repair else {
+                continue;
+            };
+            let copied = copy_rows(&range, table, file, column, (start, next), &mut buffer);
+            if let Err(error) = copied {
+                let name = table.name.clone();
+                *repair = Err(error.at(name));
+            }
+        }
+        start = next;
     }
-    Ok(())
+    let finished = repairs.into_iter().zip(damaged).map(|(repair, checked)| {
+        let place = || checked.path.to_string_lossy().into_owned();
+        repair?.finish(&checked.path, &range).at(place)
+    });
+    Ok(finished.collect())
 }
 
-/// Copies a volume out of the repaired archive. What is there stays if the result is not the volume.
-fn rewrite(path: &Path, range: &FileRange, table: &VolumeTable) -> Result<Sums> {
-    let file = NewFile::beside(path, 0o600)?;
-    let mut out = file.file();
-    let part = range.slice(table.offset, table.size);
-    let mut reader = std::io::BufReader::with_capacity(CHUNK, part.reader());
-    std::io::copy(&mut reader, &mut out).during("read")?;
-    let sums = sums_in(file.file(), table.chunk)?;
-    same_digest(&table.sha256, &sums.sha256)?;
-    file.replace(&path.file_name().unwrap_or_default().to_string_lossy())?;
-    Ok(sums)
+/// Writes damaged or missing parity volumes again, each stripe once for all of them.
+///
+/// # Errors
+/// As [`repair_volumes`].
+pub fn repair_parity(set: &VolumeSet, damaged: &[&CheckedVolume]) -> Result<()> {
+    let volumes = damaged.iter().filter_map(|checked| {
+        let volume = set.parity.get(&checked.number)?;
+        Some((volume.path.as_path(), &volume.table))
+    });
+    rewrite_parity(&volumes.collect::<Vec<_>>(), &set.joined(None)?)
+}
+
+/// A volume that is being written again.
+struct Repair {
+    table: VolumeTable,
+    /// False if the table is made of what the parity states.
+    has_table: bool,
+    file: NewFile,
+}
+
+impl Repair {
+    fn new(set: &VolumeSet, checked: &CheckedVolume) -> Result<Self> {
+        let known = set.volumes.get(&checked.number);
+        let known = known.map(|volume| volume.table.clone());
+        let has_table = known.is_some();
+        Ok(Repair {
+            table: match known {
+                Some(table) => table,
+                None => stated(set, checked)?,
+            },
+            has_table,
+            file: NewFile::beside(&checked.path, 0o600)?,
+        })
+    }
+
+    /// Gives the volume its name if it has its bytes. What is there stays otherwise.
+    fn finish(mut self, path: &Path, range: &FileRange) -> Result<()> {
+        let sums = sums_in(self.file.file(), self.table.chunk)?;
+        same_digest(&self.table.sha256, &sums.sha256)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        self.file.replace(&name)?;
+        if !self.has_table {
+            self.table.chunks = sums.chunks;
+            self.table.first_member = first_member(range, &self.table);
+            write_table(path, &self.table)?;
+        }
+        Ok(())
+    }
+}
+
+/// Copies some rows of the columns of a volume, out of the repaired archive.
+fn copy_rows(
+    range: &FileRange,
+    table: &VolumeTable,
+    file: &NewFile,
+    column: u64,
+    (from, to): (u64, u64),
+    buffer: &mut [u8],
+) -> Result<()> {
+    let mut begin = 0;
+    while begin < table.size {
+        let end = table.size.min(begin.saturating_add(column));
+        let (start, stop) = (
+            begin.saturating_add(from),
+            begin.saturating_add(to).min(end),
+        );
+        if start < stop {
+            let length = usize::try_from(stop - start).unwrap_or_default();
+            let part = buffer.get_mut(..length).unwrap_or_default();
+            let mut reader = range.slice(table.offset + start, stop - start).reader();
+            reader.read_exact(part).during("read")?;
+            file.file().write_all_at(part, start).during("write")?;
+        }
+        begin = end;
+    }
+    Ok(())
 }
 
 /// Makes the table of a volume whose own is lost of what the parity volumes state.

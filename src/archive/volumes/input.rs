@@ -48,8 +48,8 @@ impl VolumeSet {
     ///
     /// # Errors
     /// `Io`; `Volumes` for parity that does not fit.
-    pub fn input(&self) -> Result<SetInput> {
-        let joined = self.joined()?;
+    pub fn input(&self, temp_dir: Option<&Path>) -> Result<SetInput> {
+        let joined = self.joined(temp_dir)?;
         let is_repairable = joined
             .parity
             .as_ref()
@@ -71,11 +71,34 @@ impl VolumeSet {
         })
     }
 
+    /// Opens the volumes that are there without what is damaged in them. Reads every byte.
+    ///
+    /// # Errors
+    /// As [`VolumeSet::input`].
+    pub fn rest(&self, temp_dir: Option<&Path>) -> Result<SetInput> {
+        let joined = self.joined(temp_dir)?;
+        let (lost, damage) = joined.lost();
+        let is_repairable = joined
+            .parity
+            .as_ref()
+            .is_some_and(|parity| self.can_repair(parity));
+        let missing = self.missing_error().filter(|_| !is_repairable);
+        let Some(missing) = missing.or(damage) else {
+            return Ok(SetInput::whole(joined));
+        };
+        Ok(SetInput {
+            runs: self.runs(),
+            lost,
+            missing: Some(missing),
+            range: FileRange::joined(Box::new(joined)),
+        })
+    }
+
     /// Joins the volumes that are there, with their digests and the parity.
     ///
     /// # Errors
     /// As [`VolumeSet::input`].
-    pub fn joined(&self) -> Result<Repaired> {
+    pub fn joined(&self, temp_dir: Option<&Path>) -> Result<Repaired> {
         let open = |volumes: &mut dyn Iterator<Item = &Volume>| -> Result<Vec<Piece>> {
             let present = volumes.filter(|volume| volume.is_present());
             let mut pieces: Vec<Piece> = present.map(piece).collect::<Result<_>>()?;
@@ -89,7 +112,7 @@ impl VolumeSet {
         let columns = self.parity.values().find_map(|volume| volume.table.parity);
         if let Some(columns) = columns {
             let pieces = open(&mut self.parity.values())?;
-            parity = Some(Parity::new(columns, pieces)?);
+            parity = Some(Parity::new(columns, pieces, temp_dir)?);
         }
         Ok(Repaired {
             data: joined,
@@ -184,9 +207,13 @@ fn piece(volume: &Volume) -> Result<Piece> {
 ///
 /// # Errors
 /// As [`set_of`], [`VolumeSet::input`] and [`Pieces::of`].
-pub(in crate::archive) fn source_of(path: &Path, most: u64) -> Result<Option<Source>> {
+pub(in crate::archive) fn source_of(
+    path: &Path,
+    most: u64,
+    temp_dir: Option<&Path>,
+) -> Result<Option<Source>> {
     if let Some(set) = set_of(path, most)? {
-        return set.input().map(|input| Some(Source::Set(input)));
+        return set.input(temp_dir).map(|input| Some(Source::Set(input)));
     }
     Ok(Pieces::of(path, most)?.map(Source::Pieces))
 }

@@ -4,26 +4,30 @@
 //! at one offset; it is made again from any bytes of that row as many as the archive has columns. The code works on
 //! blocks of 64 bytes, each by itself, so rows are read in stripes of any length.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use reed_solomon_simd::{ReedSolomonDecoder, ReedSolomonEncoder};
 
 use super::joined::{Joined, Piece};
 use super::table::ParityColumns;
+use crate::blob::NewFile;
 use crate::error::{Error, Fault, Result, VolumeFault};
 
 /// Bytes of all columns of a stripe that are in memory at the same time.
 const STRIPES: u64 = 6 << 20;
 
-/// Bytes of repaired columns that are kept.
-const KEPT: usize = 4 << 20;
+/// Bytes of repaired columns that are kept in memory: those of a stripe.
+const KEPT: usize = 6 << 20;
 
 impl ParityColumns {
-    /// Returns the length of a stripe in bytes: a multiple of 64.
-    pub fn stripe(&self) -> u64 {
+    /// Returns the length of a stripe in bytes, a multiple of 64, if so many threads have one each.
+    pub fn stripe(&self, threads: usize) -> u64 {
         let columns = (self.data + self.parity).max(1);
-        let stripe = (STRIPES / columns).clamp(64, 1 << 20) & !63;
+        let stripe = STRIPES / columns / (threads as u64).max(1);
+        let stripe = stripe.clamp(64, 1 << 20) & !63;
         stripe.min(self.length)
     }
 
@@ -43,22 +47,112 @@ pub struct Parity {
     columns: ParityColumns,
     /// The parity volumes; offsets count from the start of all parity.
     pieces: Joined,
+    /// Directory for a file with what is repaired.
+    temp_dir: Option<PathBuf>,
     kept: Mutex<Kept>,
 }
 
-/// Columns that were repaired last: column, offset in it, bytes.
-#[derive(Debug, Default)]
-struct Kept {
-    repaired: VecDeque<(u64, u64, Vec<u8>)>,
-    bytes: usize,
+/// Columns that were repaired.
+#[derive(Debug)]
+enum Kept {
+    /// Those that were repaired last: column, offset in it, bytes; and their length in bytes.
+    Memory(VecDeque<(u64, u64, Vec<u8>)>, usize),
+    /// All of them, at their offsets in the archive; rows by the offset of the first one, with the end of the last one.
+    Spool(NewFile, BTreeMap<u64, u64>),
+}
+
+impl Kept {
+    /// Reads repaired bytes; `None` if they are not kept.
+    fn find(
+        &self,
+        columns: &ParityColumns,
+        column: u64,
+        inside: u64,
+        buf: &mut [u8],
+    ) -> Option<usize> {
+        match self {
+            Kept::Memory(repaired, _) => {
+                let holds = |(of, at, bytes): &&(u64, u64, Vec<u8>)| {
+                    *of == column && (*at..*at + bytes.len() as u64).contains(&inside)
+                };
+                let (_, at, bytes) = repaired.iter().find(holds)?;
+                let from = bytes.get(usize::try_from(inside - at).ok()?..)?;
+                let length = from.len().min(buf.len());
+                buf.get_mut(..length)?.copy_from_slice(from.get(..length)?);
+                Some(length)
+            }
+            Kept::Spool(file, rows) => {
+                let (_, end) = rows.range(..=inside).next_back()?;
+                let left = usize::try_from(end.checked_sub(inside)?).ok()?;
+                let length = left.min(buf.len());
+                let part = buf.get_mut(..length)?;
+                let at = column * columns.length + inside;
+                file.file().read_exact_at(part, at).ok()?;
+                Some(length).filter(|length| *length > 0)
+            }
+        }
+    }
+
+    /// Keeps the damaged columns of some rows.
+    fn add(
+        &mut self,
+        columns: &ParityColumns,
+        start: u64,
+        end: u64,
+        repaired: Vec<(u64, Vec<u8>)>,
+    ) {
+        if let Kept::Spool(file, rows) = self {
+            let mut repaired = repaired.iter();
+            let is_written = repaired.all(|(column, bytes)| {
+                let at = column * columns.length + start;
+                file.file().write_all_at(bytes, at).is_ok()
+            });
+            if is_written {
+                let before = rows.range(..=start).next_back();
+                let before = before.filter(|(_, end)| **end == start);
+                let first = before.map_or(start, |(first, _)| *first);
+                rows.insert(first, end);
+                return;
+            }
+        }
+        // On a full disk, memory has to do.
+        let (mut kept, mut length) = match std::mem::replace(self, Kept::Memory(VecDeque::new(), 0))
+        {
+            Kept::Memory(kept, length) => (kept, length),
+            Kept::Spool(..) => (VecDeque::new(), 0),
+        };
+        for (column, bytes) in repaired {
+            length += bytes.len();
+            kept.push_back((column, start, bytes));
+        }
+        *self = Kept::Memory(kept, length);
+    }
+
+    /// Forgets what is too much for memory.
+    fn trim(&mut self) {
+        let Kept::Memory(kept, length) = self else {
+            return;
+        };
+        while *length > KEPT {
+            let Some((_, _, bytes)) = kept.pop_front() else {
+                break;
+            };
+            *length -= bytes.len();
+        }
+    }
 }
 
 impl Parity {
-    /// Creates the parity of a set from its volumes in the order of their offsets.
+    /// Creates the parity of a set from its volumes in the order of their offsets. With a directory for temporary files, a
+    /// row is repaired once, else perhaps once for each column.
     ///
     /// # Errors
     /// `Volumes` for a number of columns that the code has not.
-    pub fn new(columns: ParityColumns, pieces: Vec<Piece>) -> Result<Self> {
+    pub fn new(
+        columns: ParityColumns,
+        pieces: Vec<Piece>,
+        temp_dir: Option<&Path>,
+    ) -> Result<Self> {
         if !columns.is_supported() {
             let why = "unsupported number of columns".to_owned();
             return Err(Fault::Volumes(VolumeFault::Table { why }).into());
@@ -66,7 +160,8 @@ impl Parity {
         Ok(Parity {
             columns,
             pieces: Joined::new(pieces, columns.parity * columns.length),
-            kept: Mutex::default(),
+            temp_dir: temp_dir.map(Path::to_owned),
+            kept: Mutex::new(Kept::Memory(VecDeque::new(), 0)),
         })
     }
 
@@ -87,36 +182,23 @@ impl Parity {
     pub(super) fn read(&self, data: &Joined, buf: &mut [u8], offset: u64) -> Result<usize> {
         let column = offset / self.columns.length;
         let inside = offset % self.columns.length;
-        let stripe = self.columns.stripe();
+        let stripe = self.columns.stripe(1);
         let start = inside / stripe * stripe;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let find = |kept: &Kept, buf: &mut [u8]| {
-            let mut repaired = kept.repaired.iter();
-            let holds = |(of, at, bytes): &&(u64, u64, Vec<u8>)| {
-                *of == column && (*at..*at + bytes.len() as u64).contains(&inside)
-            };
-            let (_, at, bytes) = repaired.find(holds)?;
-            let from = bytes.get(usize::try_from(inside - at).ok()?..)?;
-            let length = from.len().min(buf.len());
-            buf.get_mut(..length)?.copy_from_slice(from.get(..length)?);
-            Some(length)
-        };
-        if let Some(length) = find(&kept, buf) {
+        if let Some(length) = kept.find(&self.columns, column, inside, buf) {
             return Ok(length);
         }
         let end = (start + stripe).min(self.columns.length);
         let (start, end) = self.narrow(data, inside, start, end);
-        for (column, bytes) in self.row(data, start, end - start)? {
-            kept.bytes += bytes.len();
-            kept.repaired.push_back((column, start, bytes));
+        let repaired = self.row(data, start, end - start)?;
+        if let (Kept::Memory(_, 0), Some(directory)) = (&*kept, &self.temp_dir)
+            && let Ok(file) = NewFile::in_directory(directory, 0o600)
+        {
+            *kept = Kept::Spool(file, BTreeMap::new());
         }
-        let found = find(&kept, buf);
-        while kept.bytes > KEPT {
-            let Some((_, _, bytes)) = kept.repaired.pop_front() else {
-                break;
-            };
-            kept.bytes -= bytes.len();
-        }
+        kept.add(&self.columns, start, end, repaired);
+        let found = kept.find(&self.columns, column, inside, buf);
+        kept.trim();
         // A chunk may be damaged although the stripe was read: then the file changed meanwhile.
         found.ok_or_else(|| Error::truncated("the volume", 1, 0))
     }

@@ -10,7 +10,7 @@ use crate::archive::volumes::{VolumeSet, set_of, sets_below};
 use crate::cli::{Io, Verdict};
 use crate::error::{At, Error, Result};
 use crate::render::json;
-use crate::verify::{CheckedVolume, VolumeState, check_volumes, repair_volume};
+use crate::verify::{CheckedVolume, VolumeState, check_volumes, repair_parity, repair_volumes};
 use crate::{escape, limits::Limits};
 
 /// Checks the volumes of all sets that the arguments name, and repairs them if so asked.
@@ -25,14 +25,23 @@ pub(super) fn check(args: &Args, io: &mut Io) -> Result<Verdict> {
         let mut set = set;
         if args.repair && checked.iter().any(is_damaged) {
             // The archive first: parity is made of it.
-            let damaged: Vec<CheckedVolume> = checked.into_iter().filter(is_damaged).collect();
-            for volume in &damaged {
-                match repair_volume(&set, volume) {
-                    Ok(()) => io.note(&format!("{}: repaired", shown(&volume.path))),
+            let damaged = checked.iter().filter(|volume| is_damaged(volume));
+            let (parity, data): (Vec<_>, Vec<_>) = damaged.partition(|volume| volume.is_parity);
+            let repaired = |volume: &CheckedVolume, io: &mut Io| {
+                io.note(&format!("{}: repaired", shown(&volume.path)));
+            };
+            for (volume, result) in data.iter().zip(repair_volumes(&set, &data)?) {
+                match result {
+                    Ok(()) => repaired(volume, io),
                     Err(error) => io.fail(&error),
                 }
-                set = again(&set, volume, &args.limits())?;
             }
+            set = again(&set, &data, &args.limits())?;
+            match repair_parity(&set, &parity) {
+                Ok(()) => parity.iter().for_each(|volume| repaired(volume, io)),
+                Err(error) => io.fail(&error),
+            }
+            set = again(&set, &parity, &args.limits())?;
             checked = check_volumes(&set)?;
         }
         for volume in &checked {
@@ -53,10 +62,11 @@ pub(super) fn check(args: &Args, io: &mut Io) -> Result<Verdict> {
     Ok(verdict)
 }
 
-/// Finds a set again after one of its volumes was written.
-fn again(set: &VolumeSet, written: &CheckedVolume, limits: &Limits) -> Result<VolumeSet> {
+/// Finds a set again after some of its volumes were written.
+fn again(set: &VolumeSet, written: &[&CheckedVolume], limits: &Limits) -> Result<VolumeSet> {
     let volumes = set.volumes.values().chain(set.parity.values());
-    let paths = volumes.map(|volume| &volume.path).chain([&written.path]);
+    let paths = volumes.map(|volume| &volume.path);
+    let paths = paths.chain(written.iter().map(|written| &written.path));
     let directories: BTreeSet<PathBuf> = paths.map(|path| directory_of(path)).collect();
     let directories: Vec<PathBuf> = directories.into_iter().collect();
     let mut sets = sets_below(&directories, limits.volumes)?.into_iter();

@@ -9,7 +9,7 @@ use crate::archive::volumes::{
     Joined, ParityColumns, Piece, VolumeTable, chunk_length, encode_stripe,
 };
 use crate::blob::{Meter, NewFile, ReadAt, open_regular, parent_directory, sync_directory};
-use crate::error::{At, During, Error, Result};
+use crate::error::{At, During, Error, Result, same_digest};
 use crate::parallel::in_parallel;
 
 /// A volume of parity that is being written.
@@ -60,7 +60,7 @@ pub(super) fn write(
             count,
         });
     }
-    fill(&data, total, columns, each, &outputs, meter)?;
+    fill(&data, columns, &outputs, meter)?;
     let mut paths = Vec::new();
     for (output, number) in outputs.into_iter().zip(1..) {
         let name = output
@@ -96,42 +96,53 @@ pub(super) fn write(
     Ok(paths)
 }
 
-/// Makes the parity of all stripes, on all cores.
+/// Stripes that are planned at a time.
+const STRIPES: u64 = 4096;
+
+/// Makes the parity of all stripes, on all cores, for outputs in the order of their columns, which need not be all.
 fn fill(
     data: &impl ReadAt,
-    total: u64,
     columns: ParityColumns,
-    each: u64,
     outputs: &[Output],
     meter: &Meter,
 ) -> Result<()> {
-    let stripe = columns.stripe();
-    let stripes: Vec<u64> = (0..columns.length.div_ceil(stripe)).collect();
-    let done = in_parallel(&stripes, |number| {
+    let stripe = columns.stripe(rayon::current_num_threads());
+    let count = columns.length.div_ceil(stripe);
+    let encode = |number: &u64| {
         let start = number * stripe;
         let length = stripe.min(columns.length - start);
         let read = |column: u64, bytes: &mut [u8]| {
-            read_padded(data, total, column * columns.length + start, bytes)?;
+            read_padded(data, column * columns.length + start, bytes)?;
             meter.add(bytes.len() as u64);
             Ok(())
         };
         let write = |column: u64, bytes: &[u8]| {
-            let index = usize::try_from(column / each).unwrap_or(usize::MAX);
-            let Some(output) = outputs.get(index) else {
+            let next = outputs.partition_point(|output| output.columns.first <= column);
+            let output = next.checked_sub(1).and_then(|last| outputs.get(last));
+            let Some(output) = output.filter(|output| column < output.columns.first + output.count)
+            else {
                 return Ok(());
             };
-            let at = (column % each) * columns.length + start;
+            let at = (column - output.columns.first) * columns.length + start;
             let written = output.file.file().write_all_at(bytes, at);
             written.map_err(|error| Error::io("write", error).at(output.path.to_string_lossy()))
         };
         encode_stripe(&columns, length, read, write)
-    });
-    done.into_iter().collect()
+    };
+    let mut first = 0;
+    while first < count {
+        let stripes: Vec<u64> = (first..count.min(first + STRIPES)).collect();
+        in_parallel(&stripes, encode)
+            .into_iter()
+            .collect::<Result<()>>()?;
+        first += STRIPES;
+    }
+    Ok(())
 }
 
 /// Fills a buffer; what is past the end is zeros.
-fn read_padded(data: &impl ReadAt, total: u64, offset: u64, bytes: &mut [u8]) -> Result<()> {
-    let mut done = 0;
+fn read_padded(data: &impl ReadAt, offset: u64, bytes: &mut [u8]) -> Result<()> {
+    let (total, mut done) = (data.length(), 0);
     while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
         let at = offset + done as u64;
         if at >= total {
@@ -146,34 +157,38 @@ fn read_padded(data: &impl ReadAt, total: u64, offset: u64, bytes: &mut [u8]) ->
     Ok(())
 }
 
-/// Writes one volume of parity again, from an archive that can be read.
+/// Writes volumes of parity again, from an archive that can be read. What is there stays if a result is not the volume.
 ///
 /// # Errors
-/// As [`write`]; `DigestMismatch` if it has other bytes than before.
-pub(crate) fn rewrite_parity(path: &Path, table: &VolumeTable, data: &impl ReadAt) -> Result<()> {
-    let Some(columns) = table.parity else {
+/// As [`write`]; `DigestMismatch` if one has other bytes than before.
+pub(crate) fn rewrite_parity(volumes: &[(&Path, &VolumeTable)], data: &impl ReadAt) -> Result<()> {
+    let mut outputs = Vec::new();
+    for (path, table) in volumes {
+        let Some(columns) = table.parity else {
+            continue;
+        };
+        let file = NewFile::beside(path, 0o600)?;
+        file.file().set_len(table.size).during("write")?;
+        outputs.push(Output {
+            path: path.to_path_buf(),
+            file,
+            count: table.size / columns.length,
+            columns,
+        });
+    }
+    outputs.sort_by_key(|output| output.columns.first);
+    let Some(columns) = outputs.first().map(|output| output.columns) else {
         return Ok(());
     };
-    let file = NewFile::beside(path, 0o600)?;
-    file.file().set_len(table.size).during("write")?;
-    let stripe = columns.stripe();
-    for number in 0..columns.length.div_ceil(stripe) {
-        let start = number * stripe;
-        let length = stripe.min(columns.length - start);
-        let read = |column: u64, bytes: &mut [u8]| {
-            read_padded(data, data.length(), column * columns.length + start, bytes)
-        };
-        let write = |column: u64, bytes: &[u8]| {
-            let inside = column.checked_sub(columns.first);
-            match inside.map(|inside| inside * columns.length + start) {
-                Some(at) if at < table.size => file.file().write_all_at(bytes, at).during("write"),
-                _ => Ok(()),
-            }
-        };
-        encode_stripe(&columns, length, read, write)?;
+    fill(data, columns, &outputs, &Meter::default())?;
+    for output in outputs {
+        let known = volumes.iter().find(|(path, _)| *path == output.path);
+        let Some((path, table)) = known else { continue };
+        let place = || path.to_string_lossy().into_owned();
+        let found = sums_in(output.file.file(), table.chunk).at(place)?.sha256;
+        same_digest(&table.sha256, &found).at(place)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        output.file.replace(&name).at(place)?;
     }
-    // What is there stays if the result is not the volume.
-    let found = sums_in(file.file(), table.chunk)?.sha256;
-    crate::error::same_digest(&table.sha256, &found)?;
-    file.replace(&path.file_name().unwrap_or_default().to_string_lossy())
+    Ok(())
 }

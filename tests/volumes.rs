@@ -601,6 +601,264 @@ fn discs_are_loaded_in_any_order() {
     room.run("imgload --volumes in.tar").code(2);
 }
 
+/// Sizes in bytes of the files below a directory, by their names.
+fn sizes(room: &Room, directory: &str) -> std::collections::BTreeMap<String, u64> {
+    let entries = std::fs::read_dir(room.path(directory))
+        .into_iter()
+        .flatten();
+    let files = entries.map(|entry| entry.expect("an entry"));
+    let sizes = files.map(|file| {
+        let name = file.file_name().into_string().expect("a name");
+        (name, file.metadata().expect("a file").len())
+    });
+    sizes.collect()
+}
+
+#[test]
+fn whole_blobs_of_volumes_go_to_the_store_and_expire_with_their_set() {
+    let room = room();
+    room.run("imgsave --split 1M -o s.tar in.tar").ok("");
+    shell(
+        &room,
+        "for n in 001 002 003 004 005; do mkdir d$n; mv s.tar.$n* d$n; done",
+    );
+    let other = build::image("other:1").layer("f other other");
+    room.write("other.tar", &build::oci(&[&other]).tar());
+    room.run("imgload -q other.tar").code(0);
+    let store = "home/.local/share/imgkit";
+    // Blobs that are no documents.
+    let stored = |blobs: &str| {
+        let mut stored = sizes(&room, blobs);
+        stored.retain(|_, size| *size >= 65536);
+        stored
+    };
+    let set = || {
+        let entries = std::fs::read_dir(room.path(&format!("{store}/ingest")));
+        let mut paths = entries
+            .expect("entries")
+            .map(|entry| entry.expect("an entry").path());
+        paths.find(|path| path.is_dir()).expect("a set")
+    };
+    for n in [1, 4, 5] {
+        room.run(&format!("imgload --volumes d00{n}")).code(1);
+    }
+    // Whole in one volume of these three: the blobs that reach into no other.
+    let starts: Vec<u64> = (1..=5)
+        .scan(0, |end, n| {
+            *end += length(&room, &format!("d00{n}/s.tar.00{n}"));
+            Some(*end)
+        })
+        .collect();
+    let cut = |at: usize| blobs_in(&room, &[(starts[at] - 1, starts[at])]);
+    let absent = blobs_in(&room, &[(starts[0], starts[2])]);
+    let over: BTreeSet<String> = (0..4)
+        .flat_map(|at| {
+            let after = blobs_in(&room, &[(starts[at], starts[at] + 1)]);
+            cut(at).intersection(&after).cloned().collect::<Vec<_>>()
+        })
+        .collect();
+    let all = blobs_in(&room, &[(0, starts[4])]);
+    let large = |digest: &&String| {
+        let blobs = std::process::Command::new("tar")
+            .args([
+                "-tvf",
+                "whole.tar",
+                &digest.replace("sha256:", "blobs/sha256/"),
+            ])
+            .current_dir(room.path("."))
+            .output()
+            .expect("tar");
+        let line = String::from_utf8(blobs.stdout).expect("text");
+        let size = line.split_whitespace().nth(2).expect("a size");
+        size.parse::<u64>().expect("a number") >= 65536
+    };
+    let expected: BTreeSet<String> = all
+        .iter()
+        .filter(|digest| !absent.contains(*digest) && !over.contains(*digest))
+        .filter(large)
+        .map(|digest| digest.replace("sha256:", ""))
+        .collect();
+    let blobs = format!("{store}/blobs/sha256");
+    assert!(!expected.is_empty());
+    let kept: BTreeSet<String> = stored(&blobs).into_keys().collect();
+    assert_eq!(kept, expected);
+    let whole: u64 = stored(&blobs).values().sum();
+    let rest: u64 = sizes(&room, set().to_str().expect("a path"))
+        .iter()
+        .filter(|(name, _)| {
+            name.ends_with(|last: char| last.is_ascii_digit()) && !name.ends_with("sha256")
+        })
+        .map(|(_, size)| size)
+        .sum();
+    let three = starts[0] + starts[4] - starts[2];
+    assert_eq!(whole + rest, three);
+    // Protected, and no space that could be freed.
+    room.run("imgprune -f").code(0);
+    room.run("imgdf --format '{{.Reclaimable}}'")
+        .ok("0B (0%)\n0B (0%)\n");
+    // A volume of which a blob was lost is missing again.
+    let lost = expected.first().expect("a blob");
+    shell(&room, &format!("mv {blobs}/{lost} {blobs}/../x"));
+    room.run("imgload --volumes d002")
+        .code(1)
+        .complains("are missing");
+    shell(&room, &format!("mv {blobs}/../x {blobs}/{lost}"));
+    // After 30 days, it goes.
+    shell(
+        &room,
+        &format!("find {store}/ingest -exec touch -d '31 days ago' '{{}}' +"),
+    );
+    room.run("imgprune -f").code(0);
+    assert_eq!(stored(&blobs).len(), 0);
+    assert_eq!(sizes(&room, &format!("{store}/ingest")).len(), 0);
+    room.run("imgload --volumes d003").is(
+        1,
+        "",
+        "imgload: s.tar: volumes 1, 2 and 4 are missing\n",
+    );
+    // The last volume completes what is in the store.
+    for n in [1, 2, 4] {
+        room.run(&format!("imgload --volumes d00{n}")).code(1);
+    }
+    room.run("imgload -q --volumes d005").ok(BOTH);
+    room.run("imgverify -q").ok("");
+    room.run("imgload -q --store direct in.tar other.tar")
+        .code(0);
+    let direct: BTreeSet<String> = sizes(&room, "direct/blobs/sha256").into_keys().collect();
+    let kept: BTreeSet<String> = sizes(&room, &blobs).into_keys().collect();
+    assert_eq!(kept, direct);
+}
+
+/// Blobs of the whole archive of which a byte is in some ranges, as the `tar` crate places them.
+fn blobs_in(room: &Room, ranges: &[(u64, u64)]) -> BTreeSet<String> {
+    let file = std::fs::File::open(room.path("whole.tar")).expect("an archive");
+    let mut tar = tar::Archive::new(file);
+    let mut found = BTreeSet::new();
+    for entry in tar.entries().expect("entries") {
+        let entry = entry.expect("an entry");
+        let name = entry.path().expect("a path").to_string_lossy().into_owned();
+        let start = entry.raw_file_position();
+        let end = start + entry.size();
+        let is_in = |(from, to): &(u64, u64)| start < *to && *from < end;
+        if let Some(hex) = name.strip_prefix("blobs/sha256/")
+            && ranges.iter().any(is_in)
+        {
+            found.insert(format!("sha256:{hex}"));
+        }
+    }
+    found
+}
+
+/// Digests that a request lists.
+fn requested(room: &Room, name: &str) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(room.path(name)).expect("a request");
+    let lines = text
+        .lines()
+        .filter_map(|line| line.split_once("digest\":\""));
+    lines
+        .map(|(_, rest)| rest.split('"').next().expect("a digest").to_owned())
+        .collect()
+}
+
+const BOTH: &str = "Loaded image: demo:1\nLoaded image: demo:2\n";
+
+#[test]
+fn blobs_of_lost_volumes_are_requested_and_complete_the_set() {
+    let room = room();
+    room.run("imgsave --split 1M -o s.tar in.tar").ok("");
+    shell(&room, "mkdir set && mv s.tar.* set");
+    let (one, four) = (
+        length(&room, "set/s.tar.001"),
+        length(&room, "set/s.tar.004"),
+    );
+    let fourth = 2 * length(&room, "set/s.tar.002") + one;
+    shell(&room, "rm set/s.tar.004*");
+    let wanted = blobs_in(&room, &[(fourth, fourth + four)]);
+    assert!(!wanted.is_empty() && wanted.len() < 4, "{wanted:?}");
+    // The store keeps nothing of the request's run that would answer it.
+    for (store, line) in [("a", "--volumes set"), ("b", "set/s.tar.002")] {
+        room.run(&format!("imgload --store {store} --missing request {line}"))
+            .code(1)
+            .complains("volume 4 of 5 is missing\n")
+            .complains(" neither here nor in the store (");
+        assert_eq!(requested(&room, "request"), wanted);
+        room.run(&format!("imgls -q --store {store}")).ok("");
+    }
+    room.run("imgsave --only-blobs request -o answer.tar in.tar")
+        .ok("");
+    for line in ["--volumes set", "set/s.tar.005"] {
+        room.run(&format!("imgload -q --store with --with answer.tar {line}"))
+            .ok(BOTH);
+        room.run("imgverify -q with").ok("");
+        shell(&room, "rm -r with");
+    }
+    room.run("imgload -q answer.tar").code(0);
+    room.run("imgload -q set/s.tar.001").ok(BOTH);
+    room.run("imgverify -q").ok("");
+    // The volumes first, from several discs, then the answer.
+    for volume in ["001", "003", "005"] {
+        shell(
+            &room,
+            &format!("mkdir d{volume} && mv set/s.tar.{volume}* d{volume}"),
+        );
+        room.run(&format!("imgload -q --volumes --store c d{volume}"))
+            .code(1);
+    }
+    room.run("imgload -q --store c answer.tar").code(0);
+    room.run("imgload -q --volumes --store c set").ok(BOTH);
+    room.run("imgverify -q c").ok("");
+    // Without the first volume nothing is known about the blobs in the others.
+    room.run("imgload --volumes --store d --missing none set d003")
+        .is(1, "", "imgload: s.tar: volumes 1 and 4 are missing\n");
+    room.run("imgload --store d --missing none set/s.tar.002")
+        .code(2)
+        .complains("are missing");
+    assert!(!room.path("none").exists());
+}
+
+#[test]
+fn blobs_in_damage_that_cannot_be_repaired_are_requested() {
+    let room = room();
+    room.run("imgsave --split 1M -o s.tar in.tar").ok("");
+    shell(&room, "mkdir set && mv s.tar.* set");
+    let one = length(&room, "set/s.tar.001");
+    // The last blob of the archive is in the last two volumes, others are not touched.
+    damage(&room, "set/s.tar.005", 100_000, 10);
+    let fifth = one + 3 * length(&room, "set/s.tar.002");
+    let chunk = 1 << 20;
+    let wanted = blobs_in(&room, &[(fifth, fifth + chunk)]);
+    room.run("imgload --volumes --missing request set")
+        .code(1)
+        .complains("s.tar.005: damaged at MiB 0");
+    assert_eq!(requested(&room, "request"), wanted);
+    room.run("imgsave --only-blobs request -o answer.tar in.tar")
+        .ok("");
+    room.run("imgload -q --volumes --missing again --with answer.tar set")
+        .ok(BOTH);
+    assert!(!room.path("again").exists());
+    room.run("imgverify -q").ok("");
+    // Parity repairs what it can, and nothing is requested.
+    room.run("imgsave --split 1M --parity 1 -o p.tar in.tar")
+        .ok("");
+    shell(&room, "mkdir p && mv p.tar.* p");
+    damage(&room, "p/p.tar.002", 100_000, 10);
+    room.run("imgload -q --volumes --store p2 --missing none p")
+        .ok(BOTH);
+    assert!(!room.path("none").exists());
+    // A whole volume, headers among it: what begins in later volumes is found.
+    damage(&room, "p/p.tar.001", 200_000, 10);
+    damage(&room, "p/p.tar.002", 0, 1_000_000);
+    room.run("imgload -q --volumes --store p3 --missing lost p")
+        .code(1);
+    let wanted = requested(&room, "lost");
+    assert!(!wanted.is_empty() && wanted.len() < 4, "{wanted:?}");
+    room.run("imgsave --only-blobs lost -o answer.tar in.tar")
+        .ok("");
+    room.run("imgload -q --volumes --store p3 --missing none --with answer.tar p")
+        .ok(BOTH);
+    room.run("imgverify -q p3").ok("");
+}
+
 #[test]
 fn par2_repairs_volumes() {
     let room = room();

@@ -45,6 +45,11 @@ impl Directory {
         })
     }
 
+    /// Path of the directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Returns the file type of a name, links not followed.
     pub fn kind(&self, name: &str) -> Option<FileType> {
         let (directory, base) = self.parent(name).ok()??;

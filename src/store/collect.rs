@@ -1,6 +1,7 @@
 //! Images removed from a store, with the blobs that only they needed.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
@@ -89,7 +90,8 @@ impl Store {
         let _blobs = Lock::exclusive(&self.path, lock::BLOBS).at(context)?;
         let reachable = self.reachable(&HashSet::new(), true).at(context)?;
         let mut orphans = HashSet::new();
-        let mut leftovers = self.protection().at(context)?.ended;
+        let protection = self.protection().at(context)?;
+        let mut leftovers = protection.ended;
         let open = own_options();
         for name in Container::open(&self.path, &open)?.names(&open.limits)? {
             let base = name.rsplit('/').next().unwrap_or_default();
@@ -101,16 +103,24 @@ impl Store {
                 _ => {}
             }
         }
+        let sets = protection.ended_sets;
         if dry_run {
             let size = |digest: &Digest| {
                 std::fs::metadata(self.path.join(digest.blob_path())).map_or(0, |m| m.len())
             };
-            let bytes = orphans.iter().map(size).sum();
+            let bytes: u64 = orphans.iter().map(size).sum();
+            let bytes = bytes + sets.iter().map(|set| size_of(set)).sum::<u64>();
             let mut blobs: Vec<Digest> = orphans.into_iter().collect();
             blobs.sort_unstable();
             return Ok(Freed { blobs, bytes });
         }
         let mut freed = self.delete(orphans).at(context)?;
+        for set in sets {
+            let size = size_of(&set);
+            let removed = std::fs::remove_dir_all(&set);
+            removed.map_err(|error| Error::io("remove", error).at(set.to_string_lossy()))?;
+            freed.bytes += size;
+        }
         for path in leftovers {
             let size = std::fs::symlink_metadata(&path).map_or(0, |metadata| metadata.len());
             if remove_leftover(&path).at(context)? {
@@ -164,6 +174,13 @@ impl Store {
         digests.extend(self.protection()?.digests);
         Ok(digests)
     }
+}
+
+/// Size in bytes of the files in a directory.
+fn size_of(directory: &Path) -> u64 {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let files = entries.filter_map(|entry| entry.metadata().ok());
+    files.map(|metadata| metadata.len()).sum()
 }
 
 /// All blobs that an archive's index leads to, present or not, except those that only `parts` lead to. A damaged

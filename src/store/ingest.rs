@@ -30,6 +30,8 @@ pub(super) struct Protection {
     pub digests: HashSet<Digest>,
     /// Files whose protection has ended.
     pub ended: Vec<PathBuf>,
+    /// Directories with volumes of sets that were not completed in that time.
+    pub ended_sets: Vec<PathBuf>,
 }
 
 impl Store {
@@ -134,14 +136,20 @@ impl Store {
             let path = entry.path();
             let context = || path.to_string_lossy().into_owned();
             let metadata = entry.metadata().during("read").at(context)?;
-            if !metadata.is_file() || entry.file_name().to_str().is_none_or(is_leftover) {
-                continue;
-            }
             let age = metadata
                 .modified()
                 .ok()
                 .and_then(|time| time.elapsed().ok());
-            if age.is_some_and(|age| age > PROTECTION) {
+            let has_ended = age.is_some_and(|age| age > PROTECTION);
+            // A directory changes with each volume that arrives.
+            if metadata.is_dir() && has_ended {
+                protection.ended_sets.push(path);
+                continue;
+            }
+            if !metadata.is_file() || entry.file_name().to_str().is_none_or(is_leftover) {
+                continue;
+            }
+            if has_ended {
                 protection.ended.push(path);
                 continue;
             }

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::remove::{Removal, digest_of, id_of, remove_targets};
 use crate::archive::{
-    Archive, BlobNames, Container, Filter, ImageIdx, Name, NodeIdx, NodeKind, Retention, Root,
-    RootIdx,
+    Archive, BlobNames, Container, Filter, Holder, ImageIdx, Name, NodeIdx, NodeKind, Retention,
+    Root, RootIdx,
 };
 use crate::error::Result;
 use crate::layer::Limits;
@@ -159,7 +159,7 @@ pub struct Usage {
     pub images: Vec<ImageUsage>,
     /// Number and size in bytes of distinct blobs of images.
     pub blobs: (usize, u64),
-    /// Number and size in bytes of blobs that nothing refers to.
+    /// Number and size in bytes of blobs that nothing refers to or protects.
     pub orphans: (usize, u64),
     /// Number of images that imgprune would remove: untagged ones, except referrers of remaining images.
     pub dangling: usize,
@@ -310,9 +310,14 @@ fn orphans(
     limits: &Limits,
 ) -> Result<(usize, u64)> {
     let mut sum = (0, 0);
+    let protected = match &container.holder {
+        Holder::Directory(directory) => Store::at(directory.path()).protection()?.digests,
+        _ => HashSet::new(),
+    };
     for name in container.names(limits)? {
         if let Some(digest) = Digest::from_blob_path(&name)
             && !known.contains_key(&digest)
+            && !protected.contains(&digest)
             && let Ok(Some(content)) = container.get(&name)
         {
             sum = (sum.0 + 1, sum.1 + content.len());

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::joined::{Extent, Joined, Piece};
+use super::joined::{Extent, ExtentFile, Joined, Piece};
 use super::names::{Member, MemberName};
 use super::parity::Parity;
 use super::pieces::Pieces;
 use super::repaired::Repaired;
-use super::set::{Volume, VolumeSet, base_name, set_of, sets_in};
+use super::set::{Volume, VolumePart, VolumeSet, base_name, set_of, sets_in};
 use crate::blob::{FileRange, open_regular};
 use crate::error::{At, Error, Result};
 
@@ -41,6 +41,25 @@ pub struct SetInput {
 pub(in crate::archive) enum Source {
     Set(SetInput),
     Pieces(Pieces),
+}
+
+impl Volume {
+    /// Opens the volume alone: each chunk is compared with its digest when it is read.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn range(&self) -> Result<FileRange> {
+        let alone = Joined::new(vec![piece(self, 0)?], self.table.size);
+        Ok(FileRange::joined(Box::new(alone)))
+    }
+
+    /// Returns the numbers of all damaged chunks. Reads the whole volume.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn bad_chunks(&self) -> Result<Vec<u64>> {
+        Ok(piece(self, 0)?.bad_chunks())
+    }
 }
 
 impl VolumeSet {
@@ -184,23 +203,26 @@ fn allow_open_files(volumes: usize) {
 fn piece(volume: &Volume) -> Result<Piece> {
     let table = &volume.table;
     let place = || volume.path.to_string_lossy().into_owned();
-    let file = open_regular(&volume.path, true).at(place)?;
-    let found = volume.length.unwrap_or_default();
-    let extent = Extent {
-        at: 0,
-        length: found.min(table.size),
-        file: Arc::new(file),
-        offset: 0,
+    let part = |part: &VolumePart| Extent {
+        at: part.at,
+        length: part.length,
+        file: ExtentFile::Path(part.path.clone()),
+        offset: part.offset,
     };
+    let mut extents: Vec<Extent> = volume.parts.iter().map(part).collect();
+    if extents.is_empty() {
+        let file = open_regular(&volume.path, true).at(place)?;
+        let found = volume.length.unwrap_or_default();
+        extents.push(Extent {
+            at: 0,
+            length: found.min(table.size),
+            file: ExtentFile::Open(Arc::new(file)),
+            offset: 0,
+        });
+    }
     let name = table.name.clone();
     let digests = (table.chunk, table.chunks.clone());
-    Ok(Piece::new(
-        vec![extent],
-        table.offset,
-        table.size,
-        name,
-        digests,
-    ))
+    Ok(Piece::new(extents, offset, table.size, name, digests))
 }
 
 /// Returns the several files that a path stands for; `None` for a file that stands alone.

@@ -6,11 +6,12 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::table::{CHUNK_LENGTH, ChunkDigest, chunk_digest};
-use crate::blob::ReadAt;
+use crate::blob::{ReadAt, open_regular};
 use crate::error::{During, Error, Fault, Result, VolumeFault};
 
 /// Part of a joined file.
@@ -39,9 +40,30 @@ pub struct Extent {
     /// Number of bytes.
     pub length: u64,
     /// The file.
-    pub file: Arc<File>,
+    pub file: ExtentFile,
     /// Offset of the first byte in the file.
     pub offset: u64,
+}
+
+/// File of an extent.
+#[derive(Debug, Clone)]
+pub enum ExtentFile {
+    /// An open file.
+    Open(Arc<File>),
+    /// One of many, which is opened for each read.
+    Path(PathBuf),
+}
+
+impl ExtentFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self {
+            ExtentFile::Open(file) => file.read_at(buf, offset),
+            ExtentFile::Path(path) => {
+                let file = open_regular(path, false).map_err(Error::into_io)?;
+                file.read_at(buf, offset)
+            }
+        }
+    }
 }
 
 const UNKNOWN: u8 = 0;
@@ -58,7 +80,7 @@ impl Piece {
         let extent = Extent {
             at: 0,
             length,
-            file: Arc::new(file),
+            file: ExtentFile::Open(Arc::new(file)),
             offset: 0,
         };
         Ok(Piece::new(

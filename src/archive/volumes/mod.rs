@@ -14,11 +14,11 @@ mod table;
 
 pub use input::{Run, SetInput};
 pub(super) use input::{Source, is_follower, only_set_in, source_of};
-pub use joined::{Extent, Joined, Piece, ranges, runs};
+pub use joined::{Extent, ExtentFile, Joined, Piece, ranges, runs};
 pub use names::is_volume_of;
 pub use parity::encode_stripe;
 pub use repaired::Repaired;
-pub use set::{Volume, VolumeSet, set_of, sets_below, sets_in};
+pub use set::{Volume, VolumePart, VolumeSet, set_of, sets_below, sets_in};
 pub use table::{
     CHUNK_LENGTH, ChunkDigest, ChunkHasher, MAGIC, ParityColumns, VolumeTable, chunk_digest,
     chunk_length,

@@ -21,6 +21,21 @@ pub struct Volume {
     pub table: VolumeTable,
     /// Length of the file in bytes; `None` if it is missing.
     pub length: Option<u64>,
+    /// Files with its bytes, in their order; none if they are in one file at the path.
+    pub parts: Vec<VolumePart>,
+}
+
+/// Bytes of a volume in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumePart {
+    /// Offset in bytes in the volume.
+    pub at: u64,
+    /// Number of bytes.
+    pub length: u64,
+    /// Path of the file.
+    pub path: PathBuf,
+    /// Offset in bytes in the file.
+    pub offset: u64,
 }
 
 impl Volume {
@@ -48,6 +63,7 @@ impl Volume {
                 length: length.map(|metadata| metadata.len()),
                 path,
                 table: table_of,
+                parts: Vec::new(),
             }))
         };
         read().at(|| table.to_string_lossy().into_owned())

@@ -18,7 +18,7 @@ pub struct Args {
     pub input: Vec<ImageArg>,
     /// Load sets of volumes from directories, each of which may have some
     ///
-    /// Volumes are kept in the store until all of their set were seen. See VOLUMES.
+    /// Volumes are kept in the store until all of their set were seen, for 30 days at most. See VOLUMES.
     #[arg(long, requires = "archives", conflicts_with = "input")]
     pub volumes: bool,
     /// Suppress progress

@@ -32,11 +32,7 @@ pub(super) fn load(
     let mut is_complete = true;
     for ((base, id), found) in sets_in(&directories(args, most)?, most)? {
         let place = || base.clone();
-        let kept = store.volumes_of(&id);
-        let mut volumes = Vec::new();
-        if kept.is_dir() {
-            volumes = sets_in(&[kept], most)?.into_values().flatten().collect();
-        }
+        let mut volumes = store.kept_volumes(&id, most)?;
         let present = found.iter().filter(|volume| volume.is_present()).cloned();
         let present: Vec<Volume> = present.collect();
         volumes.extend(found);
@@ -94,7 +90,7 @@ fn keep(args: &Args, store: &Store, volume: &Volume, io: &Io) -> Result<()> {
     let meter = Meter::default();
     let name = volume.path.to_string_lossy();
     let _progress = io.progress(&name, Some(volume.table.size), &meter, args.quiet);
-    store.keep_volume(volume)
+    store.keep_volume(volume, &args.common.limits(), &meter)
 }
 
 /// Returns the directories that the arguments name, with those of single volumes.

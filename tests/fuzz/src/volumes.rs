@@ -21,6 +21,7 @@ pub fn volumes(data: &[u8]) {
             path,
             length: (number % 3 != 2).then_some(table.size),
             table,
+            parts: Vec::new(),
         });
     }
     let most = 1000;

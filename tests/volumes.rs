@@ -134,7 +134,13 @@ fn the_first_volume_lists_the_images_by_itself() {
     std::fs::create_dir(room.path("disc")).expect("a directory");
     shell(&room, "cp s.tar.001 s.tar.001.sha256 disc");
     room.run("imgls --format '{{.Repository}}:{{.Tag}}' disc/s.tar.001")
-        .ok("demo:1\ndemo:2\n");
+        .is(0, "demo:1\ndemo:2\n", &format!("imgls: {note}"));
+    room.run("imginspect --format '{{.Os}}' disc/s.tar.001:demo:2")
+        .complains(&format!("imginspect: {note}"));
+    room.run("imgverify disc/s.tar.001")
+        .code(1)
+        .complains(&format!("imgverify: {note}"));
+    room.run("imgverify -q disc/s.tar.001").is(1, "", "");
     room.run("imgload disc/s.tar.001")
         .code(2)
         .complains("volume 2 is missing");
@@ -592,8 +598,9 @@ fn discs_are_loaded_in_any_order() {
         .complains("volumes 1 and 3 are missing");
     // The parity stands for one of five.
     for disc in ["disc001", "discp01", "disc002", "disc005"] {
-        room.run(&format!("imgload --volumes --store other {disc}"))
-            .code(1);
+        let missing = room.run(&format!("imgload --volumes --store other {disc}"));
+        missing.code(1);
+        assert_eq!(missing.err().lines().count(), 1, "{}", missing.err());
     }
     room.run("imgload -q --volumes --store other disc004/s.tar.004")
         .ok("Loaded image: demo:1\nLoaded image: demo:2\n");

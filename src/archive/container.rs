@@ -19,6 +19,7 @@ use crate::blob::{self, Compression, Decoder, FileRange, ReadAhead};
 use crate::error::{At, During, Error, Fault, NotAnImage, Result, TarFault, within};
 use crate::layer::Limits;
 use crate::limits::Bound;
+use crate::spec::Digest;
 
 /// Storage of an archive's members, detected by content and never by name.
 #[derive(Debug)]
@@ -31,12 +32,21 @@ pub struct Container {
     pub streamed: bool,
     /// Directory of a tar that the archive is in: empty, or a path with a slash at its end.
     pub top: String,
-    /// Error that names missing volumes of a set: what is in them is not in the archive.
-    pub missing: Option<Error>,
+    /// Missing volumes of a set: what is in them is not in the archive.
+    pub missing: Option<MissingVolumes>,
     /// Limits on the input.
     pub limits: Limits,
     /// Documents read so far.
     documents: Mutex<Documents>,
+}
+
+/// Volumes of a set that are missing.
+#[derive(Debug)]
+pub struct MissingVolumes {
+    /// Error that names them.
+    pub error: Error,
+    /// Blobs that begin before the first missing byte, in their order; the last one may end after it.
+    pub leading: Vec<Digest>,
 }
 
 /// Documents by position, each kept once however many names lead to it, and their total size in bytes.
@@ -86,7 +96,7 @@ impl Container {
                 },
             });
         }
-        match volumes::source_of(path, open.limits.volumes)? {
+        match volumes::source_of(path, open.limits.volumes, open.temp_dir.as_deref())? {
             None => Container::from_file(blob::open_regular(path, true)?, 0, open),
             Some(Source::Set(set)) => Container::from_set(set, open),
             Some(Source::Pieces(pieces)) => {
@@ -111,12 +121,20 @@ impl Container {
             only: open.only.or(Some(Half::Oci)),
             ..open.clone()
         };
-        let table = MemberTable::runs(&set.range, &set.runs, &open.limits)?;
+        let (table, leading) = MemberTable::runs(&set.range, &set.runs, &set.lost, &open.limits)?;
         if table.members().is_empty() {
             return Err(missing);
         }
+        let leading = leading.iter().filter_map(|name| {
+            let name = std::str::from_utf8(name).ok()?;
+            Digest::from_blob_path(name)
+        });
+        let leading = leading.collect();
         Ok(Container {
-            missing: Some(missing),
+            missing: Some(MissingVolumes {
+                error: missing,
+                leading,
+            }),
             ..Container::tar(table, open)?
         })
     }

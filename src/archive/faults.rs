@@ -4,10 +4,12 @@ use std::collections::HashSet;
 
 use super::container::Holder;
 use super::graph::NodeKind;
+use super::image::Layer;
 use super::model::{Archive, Root};
 use super::positions::{ImageIdx, NodeIdx};
 use crate::error::{Error, Fault, Result, TarFault};
 use crate::layer::{Anomaly, AnomalyKind};
+use crate::spec::Digest;
 
 impl Archive {
     /// Checks that the archive is complete: not truncated, not even between two members.
@@ -16,10 +18,10 @@ impl Archive {
     /// The error that stopped the walk over its members; `Tar` if the end marker is missing. The context is the
     /// archive.
     pub fn check_complete(&self) -> Result<()> {
+        self.check_documents()?;
         let at = |error: Error| Err(error.at(self.place.clone()));
-        let missing = self.container.missing.as_ref();
-        if let Some(fault) = self.container.fault().or(missing) {
-            return at(fault.clone());
+        if let Some(missing) = self.missing_volumes() {
+            return at(missing.clone());
         }
         let Some(table) = self.container.table() else {
             return Ok(());
@@ -32,6 +34,33 @@ impl Archive {
                 at(Fault::Tar { offset, why }.into())
             }
             None => Ok(()),
+        }
+    }
+
+    /// Returns the error that names missing volumes of a set.
+    pub fn missing_volumes(&self) -> Option<&Error> {
+        let missing = self.container.missing.as_ref();
+        missing.map(|missing| &missing.error)
+    }
+
+    /// Checks that the archive is readable, and has all documents if volumes of a set are missing: they are written
+    /// before the first layer.
+    ///
+    /// # Errors
+    /// The error that stopped the walk over the members, or names the missing volumes. The context is the archive.
+    pub fn check_documents(&self) -> Result<()> {
+        let at = |error: &Error| Err(error.clone().at(self.place.clone()));
+        if let Some(fault) = self.container.fault() {
+            return at(fault);
+        }
+        let Some(missing) = &self.container.missing else {
+            return Ok(());
+        };
+        let layers = self.images.iter().flat_map(|image| &image.layers);
+        let layers: HashSet<&Digest> = layers.filter_map(Layer::digest).collect();
+        match missing.leading.iter().any(|blob| layers.contains(blob)) {
+            true => Ok(()),
+            false => at(&missing.error),
         }
     }
 

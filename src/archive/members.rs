@@ -8,7 +8,6 @@ use super::content::{Content, Kept};
 use super::detours::Detours;
 use super::member::{Member, MemberKind, resolve};
 use super::options::Open;
-use super::volumes::Run;
 use crate::blob::{Behind, Chunk, FileRange, Hasher, NewFile, ReadAhead};
 use crate::error::{During, Error, Fault, Result, TarFault, within};
 use crate::layer::{self, Limits};
@@ -23,9 +22,9 @@ const MAX_SMALL: u64 = 64 << 10;
 /// Members of a tar in its order, and positions by name.
 #[derive(Debug, Default)]
 pub struct MemberTable {
-    members: Vec<Member>,
+    pub(super) members: Vec<Member>,
     /// Positions by clean name, in the order of the tar. Names with `..` are not included.
-    by_name: HashMap<Box<[u8]>, Vec<usize>>,
+    pub(super) by_name: HashMap<Box<[u8]>, Vec<usize>>,
     /// Names that occur several times and were found to have the same bytes each time.
     agreed: Mutex<HashSet<Box<[u8]>>>,
     /// Members that unpackers extract to another path than their name.
@@ -51,40 +50,6 @@ impl MemberTable {
         MemberTable::walk(walker, limits, |_, member| {
             Ok(Content::Range(range.slice(member.data_offset, member.size)))
         })
-    }
-
-    /// Indexes the members of a tar that are whole in some ranges of it, each of which begins with a member.
-    ///
-    /// # Errors
-    /// As [`MemberTable::index`].
-    pub fn runs(range: &FileRange, runs: &[Run], limits: &Limits) -> Result<Self> {
-        let mut all = MemberTable::default();
-        for run in runs {
-            let part = range.slice(run.start, run.end - run.start);
-            let mut table = MemberTable::index(&part, limits)?;
-            if table.fault.take().is_some() {
-                table.drop_cut();
-            }
-            let first = all.members.len();
-            for (name, positions) in table.by_name {
-                let positions = positions.into_iter().map(|position| position + first);
-                all.by_name.entry(name).or_default().extend(positions);
-            }
-            all.members.extend(table.members);
-            within("members", limits.entries, all.members.len() as u64)?;
-        }
-        all.detours = Detours::of(&all.members);
-        Ok(all)
-    }
-
-    /// Removes the last member, whose contents end after what is there.
-    fn drop_cut(&mut self) {
-        let last = self.members.len().saturating_sub(1);
-        self.members.pop();
-        self.by_name.retain(|_, positions| {
-            positions.retain(|position| *position != last);
-            !positions.is_empty()
-        });
     }
 
     /// Indexes a tar on a stream in one pass: documents are held, everything else is scanned.

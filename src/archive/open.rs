@@ -11,7 +11,7 @@ use super::discover::Documents;
 use super::graph::GraphReader;
 use super::model::{Archive, DockerHalf, Format, OciHalf};
 use super::options::Open;
-use super::volumes::VolumeSet;
+use super::volumes::SetInput;
 use crate::blob::{self, ReadAhead, sha256};
 use crate::error::{At, Fault, NotAnImage, Result};
 use crate::escape;
@@ -34,9 +34,8 @@ impl Open {
     ///
     /// # Errors
     /// As [`Open::path`]; `Volumes`.
-    pub fn volumes(&self, name: &str, set: &VolumeSet) -> Result<Archive> {
-        set.input()
-            .and_then(|input| Container::from_set(input, self))
+    pub fn volumes(&self, name: &str, set: SetInput) -> Result<Archive> {
+        Container::from_set(set, self)
             .and_then(|container| self.assemble(name, container))
             .at(|| name.to_owned())
     }

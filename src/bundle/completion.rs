@@ -35,10 +35,12 @@ pub enum Found {
     Elsewhere(Content),
 }
 
-/// Tests if an archive may have only some of its blobs, and others of its set the rest: a tree of repositories in a tar,
-/// which is how oc-mirror carries what is new.
+/// Tests if an archive may have only some of its blobs, and others of its set the rest: volumes of which some are missing,
+/// and a tree of repositories in a tar, which is how oc-mirror carries what is new.
 pub fn is_of_set(archive: &Archive) -> bool {
-    matches!(archive.format, Format::Tree(_)) && archive.container.table().is_some()
+    let is_mirror =
+        matches!(archive.format, Format::Tree(_)) && archive.container.table().is_some();
+    is_mirror || archive.missing_volumes().is_some()
 }
 
 impl Completion {
@@ -51,6 +53,7 @@ impl Completion {
         let mut completion = Completion::default();
         let mut all: HashSet<Digest> = HashSet::new();
         let is_of_set = is_of_set(archive);
+        let lacks_volumes = archive.missing_volumes().is_some();
         let mut gaps = None;
         let has =
             |digest: &Digest| record.is_some_and(|record| record.omitted.contains_key(digest));
@@ -62,6 +65,10 @@ impl Completion {
             .oci
             .as_ref()
             .map_or(BlobNames::Layout, |oci| oci.names);
+        let lacks = |digest: &Digest| {
+            let found = archive.container.get(&names.path(digest));
+            found.map(|found| found.is_none())
+        };
         for position in archive.nodes_below(tops) {
             let node = &archive.nodes[position];
             all.insert(node.descriptor.digest.clone());
@@ -91,17 +98,18 @@ impl Completion {
                 NodeKind::Attestation(manifest) | NodeKind::Artifact(manifest) => {
                     for descriptor in manifest.config.iter().chain(&manifest.layers) {
                         all.insert(descriptor.digest.clone());
-                        let is_omitted = record
-                            .is_some_and(|record| record.omitted.contains_key(&descriptor.digest));
-                        if is_omitted
-                            && archive
-                                .container
-                                .get(&names.path(&descriptor.digest))?
-                                .is_none()
-                        {
+                        let may_be_absent = descriptor.data.is_some() || descriptor.may_be_absent();
+                        let is_expected =
+                            has(&descriptor.digest) || lacks_volumes && !may_be_absent;
+                        if is_expected && lacks(&descriptor.digest)? {
                             completion.add(descriptor, record, is_of_set)?;
                         }
                     }
+                }
+                NodeKind::Opaque
+                    if lacks_volumes && node.bytes.is_none() && lacks(&node.descriptor.digest)? =>
+                {
+                    completion.add(&node.descriptor, record, is_of_set)?;
                 }
                 NodeKind::Index(_) | NodeKind::Schema1 | NodeKind::Missing | NodeKind::Opaque => {}
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::args::Common;
 use super::image::{ImageArg, Place, is_descriptor, remember};
+use super::streams::Io;
 use crate::archive::{Archive, Chosen, Half, Open, Pick, Root, Selection};
 use crate::blob::Meter;
 use crate::error::{At, Error, Fault, Result};
@@ -54,6 +55,24 @@ impl Opened {
                 self.archive.check_list(Some(name)).at(place)
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Checks that the archive is complete, but for volumes of a set that have layers alone.
+    ///
+    /// # Errors
+    /// As [`Opened::check_complete`] and [`Archive::check_documents`].
+    pub fn check_documents(&self) -> Result<()> {
+        match self.archive.missing_volumes() {
+            Some(_) => self.archive.check_documents(),
+            None => self.check_complete(),
+        }
+    }
+
+    /// Notes the volumes of a set that are missing.
+    pub fn note_missing_volumes(&self, io: &Io) {
+        if let Some(missing) = self.archive.missing_volumes() {
+            io.note(&missing.clone().at(self.archive.place.clone()).to_string());
         }
     }
 

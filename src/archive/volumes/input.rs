@@ -18,12 +18,14 @@ use crate::error::{At, Error, Result};
 const OTHER_FILES: u64 = 256;
 
 /// Volumes in a row that are there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
     /// Offset in bytes of the first member that begins in it.
     pub start: u64,
     /// Offset in bytes after the last volume.
     pub end: u64,
+    /// Offsets in bytes of the first members of the other volumes, ascending.
+    pub restarts: Vec<u64>,
 }
 
 /// A set that can be read.
@@ -33,8 +35,27 @@ pub struct SetInput {
     pub range: FileRange,
     /// Bytes that are there: one run if nothing is missing, or parity can make it again.
     pub runs: Vec<Run>,
-    /// Error that names the missing volumes, if they cannot be made again.
+    /// Ranges of bytes in the runs that are damaged, each with its end; known only to [`VolumeSet::rest`].
+    pub lost: Vec<(u64, u64)>,
+    /// Error that names the missing or damaged volumes, if they cannot be made again.
     pub missing: Option<Error>,
+}
+
+impl SetInput {
+    fn whole(joined: Repaired) -> Self {
+        let range = FileRange::joined(Box::new(joined));
+        let (end, restarts) = (range.len(), Vec::new());
+        SetInput {
+            runs: vec![Run {
+                start: 0,
+                end,
+                restarts,
+            }],
+            lost: Vec::new(),
+            missing: None,
+            range,
+        }
+    }
 }
 
 /// Several files that a path stands for.
@@ -63,7 +84,7 @@ impl Volume {
 }
 
 impl VolumeSet {
-    /// Opens the volumes that are there.
+    /// Opens the volumes that are there. With a directory for temporary files, what is repaired is kept there.
     ///
     /// # Errors
     /// `Io`; `Volumes` for parity that does not fit.
@@ -75,16 +96,11 @@ impl VolumeSet {
             .is_some_and(|parity| self.can_repair(parity));
         let missing = self.missing_error();
         if missing.is_none() || is_repairable {
-            let range = FileRange::joined(Box::new(joined));
-            let end = range.len();
-            return Ok(SetInput {
-                runs: vec![Run { start: 0, end }],
-                missing: None,
-                range,
-            });
+            return Ok(SetInput::whole(joined));
         }
         Ok(SetInput {
             runs: self.runs(),
+            lost: Vec::new(),
             missing,
             range: FileRange::joined(Box::new(joined)),
         })
@@ -120,7 +136,8 @@ impl VolumeSet {
     pub fn joined(&self, temp_dir: Option<&Path>) -> Result<Repaired> {
         let open = |volumes: &mut dyn Iterator<Item = &Volume>| -> Result<Vec<Piece>> {
             let present = volumes.filter(|volume| volume.is_present());
-            let mut pieces: Vec<Piece> = present.map(piece).collect::<Result<_>>()?;
+            let pieces = present.map(|volume| piece(volume, volume.table.offset));
+            let mut pieces: Vec<Piece> = pieces.collect::<Result<_>>()?;
             pieces.sort_by_key(Piece::offset);
             Ok(pieces)
         };
@@ -168,13 +185,19 @@ impl VolumeSet {
         for volume in self.volumes.values().filter(|volume| volume.is_present()) {
             let table = &volume.table;
             let end = table.offset + table.size;
+            let first = table.first_member.map(|first| table.offset + first);
             match runs.last_mut() {
-                Some(run) if last_end == Some(table.offset) => run.end = end,
+                Some(run) if last_end == Some(table.offset) => {
+                    run.end = end;
+                    run.restarts.extend(first);
+                }
                 _ => {
-                    if let Some(first) = table.first_member {
-                        let start = table.offset + first;
-                        runs.push(Run { start, end });
-                    }
+                    let restarts = Vec::new();
+                    runs.extend(first.map(|start| Run {
+                        start,
+                        end,
+                        restarts,
+                    }));
                 }
             }
             if runs.last().is_some_and(|run| run.end == end) {
@@ -199,8 +222,8 @@ fn allow_open_files(volumes: usize) {
     }
 }
 
-/// Opens a volume that is there.
-fn piece(volume: &Volume) -> Result<Piece> {
+/// Opens a volume that is there, as the piece at an offset.
+fn piece(volume: &Volume, offset: u64) -> Result<Piece> {
     let table = &volume.table;
     let place = || volume.path.to_string_lossy().into_owned();
     let part = |part: &VolumePart| Extent {
@@ -264,12 +287,17 @@ pub(in crate::archive) fn only_set_in(directory: &Path, most: u64) -> Option<Pat
 
 /// Tests if a file of a directory belongs to a set that another file of it names: all but the first piece that is there.
 pub(in crate::archive) fn is_follower(path: &Path, most: u64) -> bool {
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+    let Some(file_name) = path.file_name().and_then(|name| name.to_str()) else {
         return false;
     };
-    let Some(name) = MemberName::parse(name) else {
+    let Some(name) = MemberName::parse(file_name) else {
         return false;
     };
+    let table = path.with_file_name(format!("{file_name}.sha256"));
+    if let Ok(Some(own)) = Volume::read(&table) {
+        // The tables of all volumes are not read for each of them.
+        return follows_another(path, &own, most);
+    }
     match set_of(path, most) {
         Ok(Some(set)) => {
             let present = set.volumes.values().find(|volume| volume.is_present());
@@ -282,4 +310,24 @@ pub(in crate::archive) fn is_follower(path: &Path, most: u64) -> bool {
         },
         Err(_) => false,
     }
+}
+
+/// Tests if a volume with a lower number, or for parity any volume, is in the same directory with its table.
+fn follows_another(path: &Path, own: &Volume, most: u64) -> bool {
+    let table = &own.table;
+    let base = base_name(&table.name);
+    let volumes = table.whole.map_or(0, |(volumes, _)| volumes);
+    let (last, width) = match MemberName::parse(&table.name) {
+        Some(name) if table.parity.is_none() => (table.number - 1, name.width),
+        _ => (volumes, volumes.to_string().len().max(3)),
+    };
+    let is_there = |name: &str| {
+        let table = path.with_file_name(format!("{name}.sha256"));
+        path.with_file_name(name).is_file() && table.is_file()
+    };
+    // An archive in one file has parity, too.
+    table.parity.is_some() && is_there(&base)
+        || (1..=last.min(most))
+            .rev()
+            .any(|number| is_there(&format!("{base}.{number:0width$}")))
 }

@@ -74,6 +74,8 @@ pub struct BaseArgs {
     #[arg(long, hide_short_help = true)]
     pub verify_base: bool,
     /// Write a request for the blobs that are missing to FILE
+    ///
+    /// imgsave answers it. See VOLUMES for those in lost volumes.
     #[arg(long, value_name = "FILE")]
     pub missing: Option<PathBuf>,
     /// Keep the blobs of an incomplete bundle for 30 days

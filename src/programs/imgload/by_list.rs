@@ -40,9 +40,9 @@ impl<'a> Wanted<'a> {
     /// Returns the images of an archive to load; `None` if it alone has to have all images of the lists, and has not.
     ///
     /// # Errors
-    /// As [`Opened::check_complete`] and [`Opened::roots`].
+    /// As [`Opened::check_documents`] and [`Opened::roots`].
     pub(super) fn choose<'o>(&mut self, opened: &'o Opened) -> Result<Option<Vec<Chosen<'o>>>> {
-        opened.check_complete()?;
+        opened.check_documents()?;
         let Some(lists) = self.lists else {
             let roots = opened.roots()?.into_iter();
             return Ok(Some(roots.map(Chosen::whole).collect()));

@@ -169,7 +169,7 @@ impl<'a> Base<'a> {
     /// Reports the blobs that a bundle lacks, and with `--partial` keeps those that it has.
     ///
     /// # Errors
-    /// As [`Store::keep`] and [`all_blobs`].
+    /// `Volumes` for missing volumes without an option that asks for less; as [`Store::keep`] and [`all_blobs`].
     pub(super) fn report(
         &mut self,
         opened: &Opened,
@@ -178,6 +178,16 @@ impl<'a> Base<'a> {
         io: &mut Io,
     ) -> Result<()> {
         let archive = &opened.archive;
+        if let Some(volumes) = archive.missing_volumes() {
+            let options = &self.args.base;
+            let volumes = volumes.clone().at(archive.place.clone());
+            if !self.args.volumes && options.missing.is_none() && !options.partial {
+                return Err(volumes);
+            }
+            if !self.args.volumes {
+                io.note(&volumes.to_string());
+            }
+        }
         let missing: BTreeMap<Digest, u64> = completion
             .missing()
             .map(|(digest, size)| (digest.clone(), size))

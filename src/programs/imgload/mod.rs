@@ -97,7 +97,10 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             incomplete = loading.again(incomplete, &mut wanted, io)?;
         }
         for opened in &incomplete {
-            loading.report(opened, &mut wanted, io)?;
+            match loading.report(opened, &mut wanted, io) {
+                Err(error) if are_several && !error.is_broken_pipe() => io.fail(&error),
+                reported => reported?,
+            }
         }
         loading.id_file.commit()?;
         loading.base.finish()?;

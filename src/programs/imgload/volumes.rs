@@ -37,13 +37,44 @@ pub(super) fn load(
         let present: Vec<Volume> = present.collect();
         volumes.extend(found);
         let set = VolumeSet::of(volumes, most).at(place)?;
-        let input = set.input().at(place)?;
+        let asks = args.base.missing.is_some();
+        let temp_dir = args.temp_dir(store)?;
+        let input = match asks {
+            true => set.rest(temp_dir.as_deref()),
+            false => set.input(temp_dir.as_deref()),
+        };
+        let input = input.at(place)?;
         if input.missing.is_some() && has_images(args, store, &id)? {
             io.note(&format!("{base}: its images are in the store"));
             continue;
         }
-        if let Some(missing) = input.missing {
-            for volume in &present {
+        let open = Open {
+            limits,
+            ..Open::with(&args.common, &Meter::default(), temp_dir)
+        };
+        let missing = input.missing.clone();
+        let opened = open.volumes(&base, input).map(Opened::whole);
+        let opened = match &missing {
+            None => Some(opened?),
+            // Without the documents, nothing is known about the blobs in the missing volumes.
+            Some(_) => opened
+                .ok()
+                .filter(|opened| opened.check_documents().is_ok()),
+        };
+        if let Some(opened) = opened {
+            let archive = Arc::clone(&opened.archive);
+            if load_images(opened, io)? {
+                if args.dry_run {
+                    continue;
+                }
+                let roots = archive.roots.iter().filter_map(|root| root.node);
+                let roots = roots.map(|node| archive.nodes[node].descriptor.digest.clone());
+                store.finish_volumes(&id, &roots.collect::<Vec<_>>())?;
+                continue;
+            }
+        }
+        if let Some(missing) = missing {
+            for volume in present.iter().filter(|_| !args.dry_run) {
                 if let Err(error) = keep(args, store, volume, io) {
                     io.note(&error.to_string());
                 }
@@ -51,22 +82,6 @@ pub(super) fn load(
             // A damaged volume was not kept, so it is missing for the next run as well.
             io.note(&missing.at(base).to_string());
             is_complete = false;
-            continue;
-        }
-        let open = Open {
-            limits,
-            ..Open::with(
-                &args.common,
-                &Meter::default(),
-                Some(store.blob_directory()?),
-            )
-        };
-        let opened = Opened::whole(open.volumes(&base, &set)?);
-        let archive = Arc::clone(&opened.archive);
-        if load_images(opened, io)? {
-            let roots = archive.roots.iter().filter_map(|root| root.node);
-            let roots = roots.map(|node| archive.nodes[node].descriptor.digest.clone());
-            store.finish_volumes(&id, &roots.collect::<Vec<_>>())?;
         }
     }
     Ok(is_complete)

@@ -49,6 +49,9 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             };
             let is_directory = image.directory_to_search().is_some();
             for opened in openings.each(image, &args.common, open, Takes::One) {
+                if let Ok(opened) = &opened {
+                    opened.note_missing_volumes(io);
+                }
                 if let Ok(Err(error)) = opened.as_ref().map(Opened::check_selection) {
                     io.fail(&error);
                 }

@@ -129,6 +129,7 @@ impl Run<'_> {
     fn list(&mut self, opened: &Opened, is_store: bool, io: &mut Io) -> Result<Vec<ListRow>> {
         let (archive, options) = (&*opened.archive, self.options);
         self.filters.search(archive);
+        opened.note_missing_volumes(io);
         for fault in opened.faults()? {
             io.fail(&fault);
         }

@@ -69,6 +69,9 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
                     (Some(_), Ok(opened)) => opened.archive.place.clone(),
                     _ => image.text().to_owned(),
                 };
+                if let Some(opened) = opened.as_ref().ok().filter(|_| !args.quiet) {
+                    opened.note_missing_volumes(io);
+                }
                 let verified = opened
                     .and_then(|opened| meant(args, opened))
                     .map(|archive| verify(args, &text, archive, meter.done(), io));

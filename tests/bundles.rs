@@ -450,6 +450,141 @@ fn a_damaged_base_is_found_on_request() {
     room.run("imgls -q store:app").code(2);
 }
 
+/// An answer and `--with` replace damaged blobs of the store, for the images that had them before, too.
+#[test]
+fn a_damaged_base_is_replaced() {
+    let room = room();
+    room.run("imgsave --since base.receipt -o bundle.tar app.tar:app:1")
+        .ok("");
+    let shared = build::digest(&base().blobs()[0]);
+    let warning = format!("imgload: warning: {shared} is damaged in the store\n");
+    let damage = |store: &str| {
+        room.run(&format!("imgload -q --store {store} base.tar"))
+            .code(0);
+        let path = room.path(store).join(build::blob_name(&shared));
+        let mut bytes = fs::read(&path).expect("a blob");
+        bytes[700] ^= 1;
+        fs::write(&path, bytes).expect("written");
+        room.run(&format!("imgverify -q {store}")).code(1);
+    };
+    damage("a");
+    room.run("imgload --store a --verify-base --missing request bundle.tar")
+        .code(1)
+        .complains(&warning);
+    room.run("imgsave --only-blobs request -o answer.tar app.tar")
+        .ok("");
+    room.run("imgload --store a answer.tar")
+        .code(0)
+        .complains(&warning);
+    room.run("imgverify -q a").ok("");
+    room.run("imgload --store a --verify-base bundle.tar")
+        .ok("Loaded image: app:1\n");
+    for (store, line) in [
+        ("b", "--with base.tar bundle.tar"),
+        ("c", "--with answer.tar bundle.tar"),
+        ("d", "app.tar"),
+        ("e", "bundle.tar base.tar"),
+    ] {
+        damage(store);
+        let run = room.run(&format!("imgload --store {store} --verify-base {line}"));
+        run.code(0).complains(&warning);
+        assert_eq!(run.err().matches("is damaged").count(), 1, "{}", run.err());
+        room.run(&format!("imgverify -q {store}")).ok("");
+    }
+    let layout = room.path("d").join("blobs/sha256");
+    let names = fs::read_dir(layout).expect("blobs");
+    assert_eq!(names.count(), blobs_of(&[&base(), &app()]).len());
+}
+
+/// A dry run says what is loaded, and leaves no trace.
+#[test]
+fn a_plan_of_loading_writes_nothing() {
+    let room = room();
+    let all = blobs_of(&[&base(), &app()]);
+    let bytes = |digests: &[&str]| -> usize { digests.iter().map(|digest| all[*digest].0).sum() };
+    let every: Vec<&str> = all.keys().map(String::as_str).collect();
+    let plan = room.run("imgload --dry-run --format json app.tar");
+    assert_eq!(
+        plan.code(0).json(),
+        json!({
+            "Archive": "app.tar",
+            "Images": [
+                {"Name": "base:1", "ID": base().id(), "Digest": base().manifest_digest(), "Replaced": null, "ReplacedID": null, "Kept": false},
+                {"Name": "app:1", "ID": app().id(), "Digest": app().manifest_digest(), "Replaced": null, "ReplacedID": null, "Kept": false},
+            ],
+            "BlobsNew": all.len(), "BytesNew": bytes(&every),
+            "BlobsHere": 0, "BytesHere": 0, "BlobsMissing": 0, "BytesMissing": 0,
+        })
+    );
+    let piped = fs::read(room.path("app.tar")).expect("a file");
+    room.command("imgload --dry-run")
+        .pipe(&piped)
+        .run()
+        .code(0)
+        .says("images:  2\n  base:1\n  app:1\nnew:     6 blobs, ")
+        .says("\nhere:    0 blobs, 0B\nmissing: 0 blobs, 0B\n");
+    assert!(!room.path(STORE).exists());
+    // A bundle without its base, after it in the same run, and with it in the store.
+    room.run("imgsave --since base.receipt -o bundle.tar app.tar:app:1")
+        .ok("");
+    let shared = build::digest(&base().blobs()[0]);
+    let plan = room.run("imgload --dry-run --format json bundle.tar");
+    let plan = plan
+        .code(1)
+        .complains("1 of 4 blobs is neither here nor in the store")
+        .json();
+    assert_eq!(
+        (
+            &plan["BlobsNew"],
+            &plan["BlobsHere"],
+            &plan["BlobsMissing"],
+            &plan["BytesMissing"]
+        ),
+        (&json!(3), &json!(0), &json!(1), &json!(bytes(&[&shared])))
+    );
+    let plans = room.run("imgload --dry-run --format json base.tar bundle.tar");
+    let plans = plans.code(0).json_lines();
+    let counts = |plan: &Value| (plan["BlobsNew"].clone(), plan["BlobsHere"].clone());
+    assert_eq!(counts(&plans[0]), (json!(3), json!(0)));
+    assert_eq!(counts(&plans[1]), (json!(3), json!(1)));
+    assert!(!room.path(STORE).exists());
+    room.run("imgload -q base.tar").code(0);
+    let before = files(&room.path(STORE));
+    let plan = room.run("imgload --dry-run --format json bundle.tar");
+    assert_eq!(counts(&plan.code(0).json()), (json!(3), json!(1)));
+    // Names that move, and those that do not.
+    room.write(
+        "other.tar",
+        &build::oci(&[&build::image("base:1").layer("f x x")]).tar(),
+    );
+    room.run("imgload --dry-run other.tar")
+        .code(0)
+        .says(&format!("  base:1, moves from {}\n", base().id()));
+    room.run("imgload --dry-run --no-clobber other.tar")
+        .code(1)
+        .says("  base:1, tag exists for another image\n");
+    room.run("imgload --dry-run --only none:1 app.tar").code(2);
+    room.run("imgload --dry-run --missing x bundle.tar").code(2);
+    assert_eq!(files(&room.path(STORE)), before);
+    // The answer to a request, and volumes.
+    room.run("imgload --store other --missing request bundle.tar")
+        .code(1);
+    room.run("imgsave --only-blobs request -o answer.tar app.tar")
+        .ok("");
+    let plan = room.run("imgload --store other --dry-run --format json answer.tar");
+    assert_eq!(counts(&plan.code(0).json()), (json!(1), json!(0)));
+    assert!(!room.path("other").exists());
+    room.run("imgsave --split 1M -o s.tar app.tar").ok("");
+    fs::create_dir(room.path("disc")).expect("a directory");
+    for name in ["s.tar.001", "s.tar.001.sha256"] {
+        fs::rename(room.path(name), room.path("disc").join(name)).expect("moved");
+    }
+    room.run("imgload --store other --volumes --dry-run disc")
+        .code(0)
+        .says("images:  2\n");
+    assert!(!room.path("other").exists());
+}
+
 /// A ledger is what the other side has if it loads everything.
 #[test]
 fn a_ledger_needs_no_way_back() {

@@ -172,6 +172,13 @@ impl Completion {
         missing.map(|(digest, needed)| (digest, needed.size))
     }
 
+    /// Takes the blobs that were not found as present in the store, for a plan.
+    pub fn assume(&mut self) {
+        for needed in self.needed.values_mut().filter(|needed| needed.is_omitted) {
+            needed.found.get_or_insert(Found::There);
+        }
+    }
+
     /// Supplies the blobs that were found. To be called before the images are added.
     pub fn supply(&self, images: &mut Bundle) {
         for (digest, needed) in &self.needed {

@@ -42,6 +42,16 @@ impl Store {
         added
     }
 
+    /// Returns the results for the names of a bundle that [`Store::add`] would give now. Nothing is written.
+    ///
+    /// # Errors
+    /// As [`Store::add`] for an unreadable index.
+    pub fn preview(&self, bundle: &Bundle, policy: Policy) -> Result<Vec<NameResult>> {
+        let index = StoreIndex::read(&self.path);
+        let mut index = index.at(|| self.path.to_string_lossy().into_owned())?;
+        Ok(index.add(&bundle.listed, policy))
+    }
+
     fn add_blobs(
         &self,
         bundle: &Bundle,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use crate::cli::{
     Common, ImageArg, ListArg, Packing, ReceiptForm, Reporting, TreeNames, rename_arg,
 };
+use crate::error::Result;
+use crate::store::Store;
 
 /// Load images from an archive into the local store
 #[derive(clap::Parser)]
@@ -51,6 +53,9 @@ pub struct Args {
     pub base: BaseArgs,
     #[command(flatten)]
     pub packing: Packing,
+    /// Print what would be loaded; write nothing
+    #[arg(long, conflicts_with_all = ["missing", "partial", "receipt", "id_file"])]
+    pub dry_run: bool,
     /// Write the image IDs to FILE, one per line
     #[arg(long, value_name = "FILE", alias = "iidfile", hide_short_help = true)]
     pub id_file: Option<PathBuf>,
@@ -60,6 +65,19 @@ pub struct Args {
     pub names: TreeNames,
     #[command(flatten)]
     pub common: Common,
+}
+
+impl Args {
+    /// Returns the directory for the layers of a stream: that of their blobs, if they are to be stored.
+    ///
+    /// # Errors
+    /// As [`Store::blob_directory`].
+    pub(super) fn temp_dir(&self, store: &Store) -> Result<Option<PathBuf>> {
+        match self.dry_run {
+            true => Ok(None),
+            false => store.blob_directory().map(Some),
+        }
+    }
 }
 
 /// Options for bundles.
@@ -79,7 +97,7 @@ pub struct BaseArgs {
     #[arg(long, value_name = "FILE")]
     pub missing: Option<PathBuf>,
     /// Keep the blobs of an incomplete bundle for 30 days
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub partial: bool,
     /// Write the receipt of the store afterwards to FILE
     #[arg(long, value_name = "FILE")]

@@ -36,11 +36,7 @@ impl<'a> Base<'a> {
         let mut openings = Openings::of(&args.base.with);
         let mut with = Vec::new();
         for source in &args.base.with {
-            let open = Open::with(
-                &args.common,
-                &Meter::default(),
-                Some(store.blob_directory()?),
-            );
+            let open = Open::with(&args.common, &Meter::default(), args.temp_dir(store)?);
             let opened = openings.open(source, &args.common, open, Takes::Several)?;
             opened.check_complete()?;
             with.push(Shelf::new(opened.archive)?);

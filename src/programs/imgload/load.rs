@@ -6,8 +6,8 @@ use crate::archive::{Archive, Chosen, Name, Root};
 use crate::blob::Meter;
 use crate::bundle::Completion;
 use crate::error::Result;
-use crate::spec::Platform;
-use crate::store::{Policy, Store};
+use crate::spec::{Digest, Platform};
+use crate::store::{NameResult, Policy, Store};
 use crate::write::{Bundle, Holds, ListedName, Loss, Recode, Scans, add_root};
 
 /// Options of loading.
@@ -80,11 +80,7 @@ pub fn load(
         }
     }
     let scans = bundle.watch(&archive.container.limits);
-    let id_of: HashMap<&str, &str> = ids
-        .iter()
-        .rev()
-        .map(|(digest, id)| (&**digest, &**id))
-        .collect();
+    let id_of = id_of(&ids);
     let listed = bundle.listed.iter();
     let digests: Vec<Digest> = listed
         .map(|listed| listed.descriptor.digest.clone())
@@ -96,27 +92,40 @@ pub fn load(
         .collect();
     ready(&all, bundle.losses(Holds::Artifacts), &mut bundle)?;
     let added = store.add(&bundle, options.policy, meter)?;
+    Ok((loaded(added.placed, &ids, store), scans))
+}
+
+/// Image IDs by the digests of manifests and indexes.
+fn id_of(ids: &[(String, String)]) -> HashMap<&str, &str> {
+    let ids = ids.iter().rev();
+    ids.map(|(digest, id)| (&**digest, &**id)).collect()
+}
+
+/// Describes the names of a store that were changed, or would be.
+pub(super) fn loaded(
+    placed: Vec<NameResult>,
+    ids: &[(String, String)],
+    store: &Store,
+) -> Vec<Loaded> {
+    let id_of = id_of(ids);
     let id = |digest: &str| id_of.get(digest).map_or(digest, |id| id).to_owned();
-    let loaded = added
-        .placed
-        .into_iter()
-        .map(|placed| Loaded {
-            name: placed.name,
-            id: id(placed.digest.as_str()),
-            digest: placed.digest.to_string(),
-            replaced_id: placed
-                .replaced
-                .as_ref()
-                .map(|digest| store.image_id(digest).to_string()),
-            replaced: placed.replaced.map(|digest| digest.to_string()),
-            kept: placed.refused,
-        })
-        .collect();
-    Ok((loaded, scans))
+    let placed = placed.into_iter();
+    let placed = placed.map(|placed| Loaded {
+        name: placed.name,
+        id: id(placed.digest.as_str()),
+        digest: placed.digest.to_string(),
+        replaced_id: placed
+            .replaced
+            .as_ref()
+            .map(|digest| store.image_id(digest).to_string()),
+        replaced: placed.replaced.map(|digest| digest.to_string()),
+        kept: placed.refused,
+    });
+    placed.collect()
 }
 
 /// Collects the images to load, and the image ID of each listed digest.
-fn bundle(
+pub(super) fn bundle(
     archive: &Archive,
     chosen: &[Chosen<'_>],
     options: &LoadOptions,

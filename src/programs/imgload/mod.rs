@@ -6,6 +6,7 @@ mod check;
 mod complete;
 mod load;
 mod output;
+mod plan;
 mod volumes;
 
 use std::path::Path;
@@ -24,6 +25,7 @@ use args::Args;
 use by_list::Wanted;
 use complete::Base;
 use load::{LoadOptions, Loaded};
+use plan::Planned;
 
 const PAGE: Page = Page {
     name: "imgload",
@@ -51,6 +53,7 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             args,
             base: Base::open(args, &store)?,
             id_file: IdFile::new(args.id_file.as_deref()),
+            planned: Planned::new(&store),
             verdict: Verdict::Yes,
             are_several,
         };
@@ -60,7 +63,10 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
                 |opened: Opened, io: &mut Io| match loading.load(&opened, &mut wanted, io)? {
                     Some(loaded) => loading.print(&loaded, io).map(|()| true),
                     None => {
-                        incomplete.push(opened);
+                        let names_volumes = opened.archive.missing_volumes().is_some();
+                        if !names_volumes || args.base.missing.is_some() || args.dry_run {
+                            incomplete.push(opened);
+                        }
                         Ok(false)
                     }
                 };
@@ -75,7 +81,7 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             let open = Open {
                 limits: limits(args),
                 registry: args.names.registry.clone(),
-                ..Open::with(&args.common, &meter, Some(store.blob_directory()?))
+                ..Open::with(&args.common, &meter, args.temp_dir(&store)?)
             };
             let mut each = openings.each(input, &args.common, open, Takes::One);
             let mut next = each.next();
@@ -116,6 +122,7 @@ struct Loading<'a> {
     args: &'a Args,
     base: Base<'a>,
     id_file: IdFile<'a>,
+    planned: Planned<'a>,
     verdict: Verdict,
     are_several: bool,
 }
@@ -183,12 +190,20 @@ impl Loading<'_> {
             .as_ref()
             .is_some_and(|record| record.answers.is_some())
         {
-            return self.base.keep(archive, io).map(|()| Some(Vec::new()));
+            match self.args.dry_run {
+                true => self.plan_blobs(opened, io)?,
+                false => self.base.keep(archive, true, io)?,
+            }
+            return Ok(Some(Vec::new()));
         }
         let completion = self.base.complete(archive, &chosen, record.as_ref(), io);
         let completion = completion.at(place)?;
         if completion.missing().next().is_some() {
             return Ok(None);
+        }
+        if self.args.dry_run {
+            self.plan(opened, &chosen, completion, io)?;
+            return Ok(Some(Vec::new()));
         }
         let loaded = load(
             &self.base,
@@ -215,7 +230,49 @@ impl Loading<'_> {
         let record = Record::of(&archive.container).at(place)?;
         let completion = self.base.complete(archive, &chosen, record.as_ref(), io);
         let completion = completion.at(place)?;
-        self.base.report(opened, record.as_ref(), &completion, io)
+        self.base.report(opened, record.as_ref(), &completion, io)?;
+        match self.args.dry_run {
+            true => self.plan(opened, &chosen, completion, io),
+            false => Ok(()),
+        }
+    }
+
+    /// Prints what loading the images of an archive would do.
+    fn plan(
+        &mut self,
+        opened: &Opened,
+        chosen: &[Chosen<'_>],
+        mut completion: Completion,
+        io: &mut Io,
+    ) -> Result<()> {
+        let archive = &opened.archive;
+        let missing = completion.missing();
+        let missing: Vec<_> = missing
+            .map(|(digest, size)| (digest.clone(), size))
+            .collect();
+        completion.assume();
+        if self.args.check {
+            check::check(archive, &limits(self.args), self.args.quiet, io)?;
+        }
+        let options = options(self.args, completion)?;
+        let plan = self.planned.images(archive, chosen, &options, &missing);
+        let plan = plan.at(|| archive.place.clone())?;
+        if plan.images.iter().any(|image| image.kept) {
+            self.verdict = Verdict::No;
+        }
+        // Archives after it may omit what it has.
+        self.base.take_from(std::slice::from_ref(opened))?;
+        output::plan(&archive.place, &plan, self.args.reporting.is_json(), io)
+    }
+
+    /// Prints what keeping the blobs of an archive would do.
+    fn plan_blobs(&mut self, opened: &Opened, io: &mut Io) -> Result<()> {
+        let archive = &opened.archive;
+        let place = || archive.place.clone();
+        let blobs = all_blobs(archive, &limits(self.args)).at(place)?;
+        let plan = self.planned.blobs(&blobs).at(place)?;
+        self.base.take_from(std::slice::from_ref(opened))?;
+        output::plan(&archive.place, &plan, self.args.reporting.is_json(), io)
     }
 }
 
@@ -272,17 +329,8 @@ fn limits(args: &Args) -> Limits {
     limits
 }
 
-/// Loads the selected images of one archive.
-fn load(
-    args: &Args,
-    opened: &Opened,
-    chosen: &[Chosen<'_>],
-    store: &Store,
-    completion: Completion,
-    id_file: &mut IdFile<'_>,
-    io: &mut Io,
-) -> Result<Vec<Loaded>> {
-    let options = LoadOptions {
+fn options(args: &Args, completion: Completion) -> Result<LoadOptions> {
+    Ok(LoadOptions {
         only: args.only.clone(),
         rename: args.rename.clone(),
         tag: args.tag.as_deref().map(ListedName::new).transpose()?,
@@ -293,7 +341,20 @@ fn load(
         platform: args.common.platform.clone(),
         recode: args.packing.recode(&args.common)?,
         completion,
-    };
+    })
+}
+
+/// Loads the selected images of one archive.
+fn load(
+    base: &Base<'_>,
+    opened: &Opened,
+    chosen: &[Chosen<'_>],
+    completion: Completion,
+    id_file: &mut IdFile<'_>,
+    io: &mut Io,
+) -> Result<Vec<Loaded>> {
+    let (args, store) = (base.args, base.store);
+    let options = options(args, completion)?;
     let limits = limits(args);
     let archive = &opened.archive;
     if opened.roots()?.is_empty() {
@@ -308,11 +369,19 @@ fn load(
     let mut losses = Vec::new();
     // An error about the file of IDs does not get the archive as context.
     let mut unwritten: Option<Error> = None;
-    let loaded = load::load(archive, chosen, store, &options, &meter, |ids, lost| {
-        losses = lost;
-        let added = id_file.add(ids);
-        added.inspect_err(|error| unwritten = Some(error.clone()))
-    });
+    let loaded = load::load(
+        archive,
+        chosen,
+        store,
+        &options,
+        &meter,
+        |ids, lost, bundle| {
+            losses = lost;
+            let added = id_file.add(ids);
+            added.inspect_err(|error| unwritten = Some(error.clone()))?;
+            base.replace_damaged(bundle, false, io)
+        },
+    );
     drop(progress);
     if loaded.is_err() {
         id_file.truncate(length);

@@ -171,7 +171,7 @@ impl Listing {
         &self.limits
     }
 
-    /// Number of entries, without those of types that create nothing.
+    /// Number of entries, those of types that create nothing included.
     pub fn len(&self) -> usize {
         self.records.len()
     }

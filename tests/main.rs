@@ -19,6 +19,7 @@ mod imgcommit;
 mod imgconvert;
 mod imgdiff;
 mod imgexport;
+mod imgfind;
 mod imggraph;
 mod imghistory;
 mod imgimport;

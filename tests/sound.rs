@@ -524,7 +524,7 @@ enum Gives {
 
 /// Every program that reads images: the row of the list of imgkit(7), the command line, and what it gives. `IMAGE` is one
 /// image, `i` all of the archive, `sound` the sound one.
-const COMMANDS: [(&str, &str, Gives); 41] = [
+const COMMANDS: [(&str, &str, Gives); 42] = [
     ("imgexport", "imgexport IMAGE", Gives::Files),
     ("imgexport", "imgexport -o out IMAGE", Gives::Files),
     (
@@ -603,6 +603,11 @@ const COMMANDS: [(&str, &str, Gives); 41] = [
     (
         "imginspect",
         "imginspect --format '{{.Id}} {{json .RootFS}}' IMAGE",
+        Gives::Text,
+    ),
+    (
+        "imgfind",
+        "imgfind --format '{{.Path}} {{.Size}} {{.State}} {{.Layer}}' IMAGE",
         Gives::Text,
     ),
     ("imgls", "imgls -q --no-trunc i", Gives::Text),

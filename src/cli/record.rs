@@ -8,7 +8,7 @@ use crate::archive::{Archive, Image};
 use crate::layer::{EntryKind, Mtime};
 use crate::render::json as lossless;
 use crate::spec::Timestamp;
-use crate::tree::{EntryVersion, Meta, NodeKind, VersionKind};
+use crate::tree::{EntryVersion, Meta, NodeKind, VersionKind, VersionState};
 
 /// A file of a listing: the keys of imgexport's, whatever the program.
 #[derive(Debug, Clone, Copy)]
@@ -181,6 +181,24 @@ impl<'a> VersionRecords<'a> {
     fn created_by(&self, layer: usize) -> Value {
         let keys = self.layers.get(layer);
         keys.and_then(|keys| keys.created_by).into()
+    }
+
+    /// Returns the record of a final directory that no layer has an entry for: the keys that a version of it would have,
+    /// without those of an entry.
+    pub fn of_directory(&self, keys: FileKeys<'_>) -> Map<String, Value> {
+        let mut row = keys.into_map();
+        for (key, value) in [
+            ("Archive", self.archive.into()),
+            ("Image", self.name.into()),
+            ("ImageID", self.id.as_str().into()),
+            ("Platform", self.platform.as_str().into()),
+            ("State", VersionState::Final.name().into()),
+            ("By", Value::Null),
+            ("Entry", Value::Null),
+        ] {
+            row.insert(key.to_owned(), value);
+        }
+        row
     }
 
     /// Returns the record of a version.

@@ -13,7 +13,7 @@ use crate::tree::{EntryVersion, VersionState};
 pub struct VersionArgs {
     /// Look at all versions, or only at final or past ones
     ///
-    /// Final ones are what the image shows, with the whiteouts that made it so; past ones are all others.
+    /// Final ones are what the image shows, past ones all others.
     #[arg(long, value_name = "SCOPE", value_enum, default_value_t)]
     pub scope: Scope,
 

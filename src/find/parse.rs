@@ -75,7 +75,7 @@ impl Expression {
         };
         let mut root = match words.is_empty() {
             true => Node::Test(Test::Constant(true)),
-            false => parser.operands(Operator::Comma)?,
+            false => parser.whole()?,
         };
         if let Some(word) = parser.peek() {
             return Err(usage(word, "too many ')'"));
@@ -109,6 +109,24 @@ impl<'a> Parser<'a> {
         Some(word)
     }
 
+    /// All words.
+    fn whole(&mut self) -> Result<Node> {
+        self.skip_settings();
+        match self.peek() {
+            None => Ok(Node::Test(Test::Constant(true))),
+            Some(_) => self.operands(Operator::Comma),
+        }
+    }
+
+    /// Takes words that change the meaning of those behind them and are no tests: as in find, `! -daystart -mtime 0`
+    /// negates the test.
+    fn skip_settings(&mut self) {
+        while self.peek() == Some(b"-daystart") {
+            self.at += 1;
+            self.origin = self.origin.of_day();
+        }
+    }
+
     /// Expressions with an operator of this precedence between them, or of a higher one.
     fn operands(&mut self, precedence: Operator) -> Result<Node> {
         let mut nodes = Vec::new();
@@ -139,11 +157,14 @@ impl<'a> Parser<'a> {
     /// One expression with the `!` before it.
     fn negated(&mut self) -> Result<Node> {
         let mut is_negated = false;
+        self.skip_settings();
         while matches!(self.peek(), Some(b"!" | b"-not")) {
             self.at += 1;
             is_negated = !is_negated;
+            self.skip_settings();
         }
         let node = self.primary()?;
+        self.skip_settings();
         Ok(match is_negated {
             true => Node::Not(Box::new(node)),
             false => node,
@@ -228,10 +249,6 @@ impl<'a> Parser<'a> {
                     b"-cap" => Test::Capability(None),
                     b"-d" | b"-depth" => {
                         self.is_depth_first = true;
-                        Test::Constant(true)
-                    }
-                    b"-daystart" => {
-                        self.origin = self.origin.of_day();
                         Test::Constant(true)
                     }
                     // `-true`.

@@ -210,6 +210,9 @@ fn operators_bind_as_in_find() {
         ("-false -o -false , -true", true),
         ("-true -a -true -and -not -false", true),
         ("-false -or -true", true),
+        ("! -daystart -mtime 0", false),
+        ("-daystart -not -daystart -false -daystart", true),
+        ("-daystart", true),
     ] {
         assert_eq!(matches(text, &file), expected, "{text}");
     }

@@ -15,6 +15,7 @@ pub mod imgconvert;
 pub mod imgdf;
 pub mod imgdiff;
 pub mod imgexport;
+pub mod imgfind;
 pub mod imggraph;
 pub mod imghistory;
 pub mod imgimport;
@@ -54,6 +55,7 @@ pub const PROGRAMS: &[Program] = &[
     Program::new("imghistory", LOOK, imghistory::main),
     Program::new("imggraph", LOOK, imggraph::main),
     Program::new("imgdiff", LOOK, imgdiff::main),
+    Program::new("imgfind", LOOK, imgfind::main),
     Program::new("imgverify", LOOK, imgverify::main),
     Program::new("imgload", MOVE, imgload::main),
     Program::new("imgsave", MOVE, imgsave::main),

@@ -1,19 +1,21 @@
 //! Listings of an image's layers, and their uncompressed bytes for random access.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::listing::{Listing, Reading, Visit};
+use super::node::Location;
 use crate::archive::{Content, Image, Layer};
 use crate::blob::{
-    Compression, Decoder, FileRange, Hasher, HashingBuf, Meter, NewFile, PieceLog, ReadAhead,
-    TeeReader,
+    CHUNK, Compression, Decoder, FileRange, Hasher, HashingBuf, Meter, NewFile, PieceLog,
+    ReadAhead, TeeReader,
 };
 use crate::error::{At, During, Error, Fault, Result};
 use crate::layer::{FileInput, StreamInput, Walker};
+use crate::limits::Limits;
 use crate::parallel::in_parallel;
 use crate::spec::{Digest, MediaType};
 
@@ -246,6 +248,43 @@ impl Reading {
             }
         }))
     }
+}
+
+/// Reads contents of a file that is not sparse. A compressed layer is decoded up to them; what is read is not verified.
+///
+/// # Errors
+/// Those of [`Reading::list`] for a layer that cannot be read; `Truncated` if it ends before.
+pub fn file_bytes(image: &Image, location: &Location, limits: &Limits) -> Result<Vec<u8>> {
+    let layer = image.layers.get(location.layer);
+    let layer = layer.ok_or(Fault::StreamConsumed)?;
+    let read = || {
+        let content = content_of(layer)?;
+        let mut stored = BufReader::with_capacity(CHUNK, content.reader()?);
+        let compression = Compression::sniff(stored.fill_buf().during("read")?);
+        let mut uncompressed = match content.range()? {
+            Some(range) if compression == Compression::None => {
+                let part = range.slice(location.offset, location.stored);
+                Box::new(part.reader()) as Box<dyn Read>
+            }
+            _ => {
+                let mut decoder = Decoder::new(stored, compression, limits.decode)?;
+                let before = (&mut decoder).take(location.offset);
+                io::copy(&mut { before }, &mut io::sink()).during("read")?;
+                Box::new(decoder.take(location.stored))
+            }
+        };
+        let mut bytes = Vec::new();
+        uncompressed.read_to_end(&mut bytes).during("read")?;
+        match bytes.len() as u64 == location.stored {
+            true => Ok(bytes),
+            false => Err(Error::truncated(
+                "file",
+                location.stored,
+                bytes.len() as u64,
+            )),
+        }
+    };
+    read().at(|| layer.member.clone())
 }
 
 fn content_of(layer: &Layer) -> Result<&Content> {

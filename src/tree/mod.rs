@@ -81,7 +81,7 @@ mod versions;
 
 pub use applied::Tree;
 pub use history::{Event, History, Step};
-pub use layers::DecodedLayer;
+pub use layers::{DecodedLayer, file_bytes};
 pub(crate) use listing::Visit;
 pub use listing::{Listing, Owner, Reading};
 pub use node::{Hides, Inode, Location, Meta, Node, NodeKind, Walk, cmp_paths};

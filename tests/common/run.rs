@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use super::build::Files;
 
 /// The programs under test.
-pub const PROGRAMS: [&str; 19] = [
+pub const PROGRAMS: [&str; 20] = [
     "imgbase",
     "imgls",
     "imginspect",
@@ -26,13 +26,14 @@ pub const PROGRAMS: [&str; 19] = [
     "imgdf",
     "imgdiff",
     "imgexport",
+    "imgfind",
     "imggraph",
     "imgimport",
     "imgcommit",
 ];
 
 /// Those that open an image that is named on the command line, each as a command line with `{}` in its place.
-pub const OPENING: [(&str, &str); 12] = [
+pub const OPENING: [(&str, &str); 13] = [
     ("imgls", "imgls {}"),
     ("imginspect", "imginspect {}"),
     ("imghistory", "imghistory {}"),
@@ -43,6 +44,7 @@ pub const OPENING: [(&str, &str); 12] = [
     ("imgconvert", "imgconvert --force {} docker-archive:out"),
     ("imgtag", "imgtag {} name"),
     ("imgexport", "imgexport -o out {}"),
+    ("imgfind", "imgfind {}"),
     ("imggraph", "imggraph {}"),
     ("imgcommit", "imgcommit --squash {} -o out"),
 ];

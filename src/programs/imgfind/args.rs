@@ -1,0 +1,35 @@
+//! Command line of imgfind, without the expression.
+
+use crate::cli::{Caching, Common, ImageArg, VersionArgs};
+
+/// Search the files of all layers, deleted ones too
+#[derive(clap::Parser)]
+#[command(version, override_usage = "imgfind [OPTIONS] IMAGE... [EXPRESSION]")]
+pub struct Args {
+    /// Archives, layouts, directories of them, images of the store, or -
+    #[arg(value_name = "IMAGE")]
+    pub images: Vec<ImageArg>,
+    #[command(flatten)]
+    pub versions: VersionArgs,
+    /// Print each path once, raw and ended by NUL
+    #[arg(short = '0', long, conflicts_with = "format")]
+    pub null: bool,
+    /// Print nothing, stop at the first match; report by exit status
+    #[arg(short, long, conflicts_with_all = ["null", "format"])]
+    pub quiet: bool,
+    /// Report the number of matches by state on stderr
+    #[arg(long, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Output format: text, json, table, or a Go template
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_default_value = true
+    )]
+    pub format: String,
+    #[command(flatten)]
+    pub caching: Caching,
+    #[command(flatten)]
+    pub common: Common,
+}

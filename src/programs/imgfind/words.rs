@@ -1,0 +1,104 @@
+//! The two parts of the command line: options and images, and the expression behind them.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use crate::error::{Error, Fault, Result};
+use crate::find::starts_expression;
+
+/// Splits a command line before the first word of an expression. Values of options are none.
+pub(super) fn split(
+    argv: Vec<OsString>,
+    command: &clap::Command,
+) -> (Vec<OsString>, Vec<OsString>) {
+    let mut argv = argv;
+    let mut at = 1;
+    while let Some(argument) = argv.get(at) {
+        if starts_expression(argument.as_bytes()) {
+            let expression = argv.split_off(at);
+            return (argv, expression);
+        }
+        at += 1 + usize::from(takes_next(argument, command));
+    }
+    (argv, Vec::new())
+}
+
+/// Tests if the value of an option is the next argument.
+fn takes_next(argument: &OsStr, command: &clap::Command) -> bool {
+    let Some(text) = argument.to_str() else {
+        return false;
+    };
+    let has_value = |arg: &&clap::Arg| arg.get_action().takes_values();
+    if let Some(name) = text.strip_prefix("--") {
+        let mut options = command.get_opts();
+        return options.any(|arg| arg.get_long() == Some(name) && has_value(&arg));
+    }
+    let Some(letters) = text.strip_prefix('-') else {
+        return false;
+    };
+    // Of letters together, what follows the first with a value is its value.
+    let mut letters = letters.char_indices();
+    let with_value = letters.find(|(_, letter)| {
+        let mut options = command.get_opts().filter(has_value);
+        options.any(|arg| arg.get_short() == Some(*letter))
+    });
+    with_value.is_some_and(|(at, letter)| 1 + at + letter.len_utf8() == text.len())
+}
+
+/// Checks that images stand before the expression.
+///
+/// # Errors
+/// `Word` if there are none.
+pub(super) fn check_images(has_images: bool, expression: &[OsString]) -> Result<()> {
+    if has_images {
+        return Ok(());
+    }
+    let fault = |why, hint| {
+        Error::new(Fault::Word {
+            why,
+            hint: Some(hint),
+        })
+    };
+    Err(match expression.first() {
+        Some(word) => fault(
+            "images must precede the expression",
+            "the order is imgfind [OPTIONS] IMAGE... EXPRESSION",
+        )
+        .at(word.to_string_lossy()),
+        None => fault(
+            "the following required arguments were not provided: <IMAGE>...",
+            "see imgfind --help",
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::programs::imgfind::args::Args;
+
+    #[test]
+    fn the_expression_begins_at_its_first_word() {
+        let command = Args::command();
+        for (line, expected) in [
+            ("imgfind a.tar -name x", 2),
+            ("imgfind --scope final a.tar ( -type f )", 4),
+            ("imgfind a.tar --layer 3 ! -name x", 4),
+            ("imgfind --layer -name a.tar -type f", 4),
+            ("imgfind --layer=3 a.tar -not -name x", 3),
+            ("imgfind -0 a.tar b.tar", 4),
+            ("imgfind -qj 1 a.tar -print0", 4),
+            ("imgfind -j -name a.tar", 4),
+            ("imgfind -j1 -name a.tar", 2),
+            ("imgfind -name x a.tar", 1),
+            ("imgfind - -exec ls", 2),
+            ("imgfind a.tar -o", 3),
+        ] {
+            let words = line.split(' ').map(OsString::from).collect();
+            let (head, _) = split(words, &command);
+            assert_eq!(head.len(), expected, "{line}");
+        }
+    }
+}

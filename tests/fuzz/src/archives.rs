@@ -225,8 +225,8 @@ pub(super) struct Members {
 }
 
 impl Members {
-    /// Adds a file. A name that has no place in a header is left out.
-    pub(super) fn add(&mut self, name: &str, bytes: &[u8]) {
+    /// Adds a file, once by each name. Returns false for a name that has no place in a header.
+    pub(super) fn add(&mut self, name: &str, bytes: &[u8]) -> bool {
         let parts = match name.len() {
             0..=100 => Some(("", name)),
             _ => name.match_indices('/').find_map(|(at, _)| {
@@ -234,9 +234,12 @@ impl Members {
                 (prefix.len() <= 155 && base.len() <= 100).then_some((prefix, base))
             }),
         };
-        let Some((prefix, base)) = parts.filter(|_| self.names.insert(name.to_owned())) else {
-            return;
+        let Some((prefix, base)) = parts else {
+            return false;
         };
+        if !self.names.insert(name.to_owned()) {
+            return true;
+        }
         let mut block = [0; 512];
         block[..base.len()].copy_from_slice(base.as_bytes());
         block[345..345 + prefix.len()].copy_from_slice(prefix.as_bytes());
@@ -250,6 +253,7 @@ impl Members {
         self.tar.extend(block);
         self.tar.extend(bytes);
         self.tar.resize(self.tar.len().next_multiple_of(512), 0);
+        true
     }
 
     pub(super) fn done(mut self) -> Vec<u8> {

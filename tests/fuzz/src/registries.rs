@@ -125,12 +125,12 @@ impl Layout {
         });
     }
 
-    fn tar(&self) -> Vec<u8> {
+    /// As a tar; `None` if a name has no place in a header.
+    fn tar(&self) -> Option<Vec<u8>> {
         let mut members = Members::default();
-        for (path, bytes) in &self.files {
-            members.add(path, bytes);
-        }
-        members.done()
+        let mut files = self.files.iter();
+        let is_whole = files.all(|(path, bytes)| members.add(path, bytes));
+        is_whole.then(|| members.done())
     }
 }
 
@@ -231,7 +231,10 @@ pub fn registry(input: &[u8]) {
         return;
     }
     let directory = open(true, kind).path(top.path());
-    let tar = open(true, kind).path(&file(&layout.tar()));
+    let Some(tar) = layout.tar() else {
+        return;
+    };
+    let tar = open(true, kind).path(&file(&tar));
     match (&directory, &tar) {
         (Ok(directory), Ok(tar)) => {
             assert_eq!(told(directory), told(tar), "a directory and a tar");
@@ -239,7 +242,8 @@ pub fn registry(input: &[u8]) {
         }
         (Err(_), Err(_)) => {}
         (directory, tar) => panic!(
-            "{:?} and {:?}",
+            "{:?}: {:?} and {:?}",
+            layout.files.keys(),
             directory.as_ref().err(),
             tar.as_ref().err()
         ),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::facts::{Algorithm, STATES, Stamp};
+use super::facts::{STATES, Stamp};
 use super::mode::Permissions;
 use super::number::{Number, Size};
 use super::parse::{Parser, invalid};
@@ -197,19 +197,12 @@ fn xattr(argument: &[u8]) -> Result<Test> {
 }
 
 fn digest(argument: &[u8]) -> Result<Test> {
-    let expected = "32, 40 or 64 hexadecimal digits, or sha256: and at least 8 of them";
+    let expected = "64 hexadecimal digits, or sha256: and at least 8 of them";
     let error = || invalid("digest", argument, expected);
     let text = std::str::from_utf8(argument).map_err(|_| error())?;
-    if let Some(digits) = text.strip_prefix("sha256:") {
-        let digits = hex_digits(digits, 8).ok_or_else(error)?;
-        return Ok(Test::Digest(Algorithm::Sha256, digits));
-    }
-    let algorithm = match text.len() {
-        32 => Algorithm::Md5,
-        40 => Algorithm::Sha1,
-        64 => Algorithm::Sha256,
-        _ => return Err(error()),
+    let digits = match text.strip_prefix("sha256:") {
+        Some(digits) => hex_digits(digits, 8),
+        None => hex_digits(text, 64),
     };
-    let digits = hex_digits(text, 1).ok_or_else(error)?;
-    Ok(Test::Digest(algorithm, digits))
+    Ok(Test::Digest(digits.ok_or_else(error)?))
 }

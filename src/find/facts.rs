@@ -66,17 +66,6 @@ pub enum Stamp {
     Changed,
 }
 
-/// Hash function of a file's contents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    /// MD5, 32 hexadecimal digits.
-    Md5,
-    /// SHA-1, 40 digits.
-    Sha1,
-    /// SHA-256, 64 digits.
-    Sha256,
-}
-
 /// Facts about one version. Those that return a [`Result`] may cost more than a look at the entry, and are asked for
 /// only when a test depends on them.
 pub trait Facts {
@@ -158,11 +147,11 @@ pub trait Facts {
     /// # Errors
     /// Those of reading the layer.
     fn is_duplicate(&self) -> Result<bool>;
-    /// Digest of its contents in small hexadecimal digits; `None` for what has none.
+    /// SHA-256 of its contents in small hexadecimal digits; `None` for what has none.
     ///
     /// # Errors
     /// Those of reading the layer.
-    fn digest(&self, algorithm: Algorithm) -> Result<Option<String>>;
+    fn digest(&self) -> Result<Option<String>>;
 }
 
 /// Last component of a path.

@@ -28,7 +28,7 @@ mod time;
 mod words;
 
 pub use expression::Expression;
-pub use facts::{Algorithm, Facts, Kind, STATES, Stamp};
+pub use facts::{Facts, Kind, STATES, Stamp};
 pub use parse::{MAX_DEPTH, MAX_WORDS};
 pub use run::{Action, Outcome};
 pub use words::starts_expression;

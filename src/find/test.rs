@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::facts::{Algorithm, Facts, Kind, Stamp, base_name};
+use super::facts::{Facts, Kind, Stamp, base_name};
 use super::mode::Permissions;
 use super::number::{Number, Size};
 use super::regex::Regex;
@@ -58,7 +58,7 @@ pub(super) enum Test {
     Capability(Option<String>),
     Xattr(Vec<u8>, Option<Glob>),
     /// Digest by its first digits, all small.
-    Digest(Algorithm, String),
+    Digest(String),
 }
 
 /// Kinds that `-type` lists.
@@ -175,8 +175,8 @@ impl Test {
             Test::Xattr(name, value) => facts
                 .xattr(name)
                 .is_some_and(|found| value.as_ref().is_none_or(|value| value.is_match(found))),
-            Test::Digest(algorithm, digits) => facts
-                .digest(*algorithm)?
+            Test::Digest(digits) => facts
+                .digest()?
                 .is_some_and(|digest| digest.starts_with(digits)),
         })
     }

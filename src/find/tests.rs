@@ -132,7 +132,6 @@ const OF_NO_KEY: &[&str] = &[
     "-xattr user.other",
     "-xattr user.note=final*",
     "-digest sha256:aabbccde",
-    "-digest d41d8cd98f00b204e9800998ecf8427e",
     "-false",
     "-maxdepth 2",
     "-mindepth 4",
@@ -357,7 +356,12 @@ fn errors_name_the_word() {
         ),
         (
             "-digest abc",
-            "-digest: invalid digest 'abc': expected 32, 40 or 64 hexadecimal digits, or sha256: and at least 8 of them",
+            "-digest: invalid digest 'abc': expected 64 hexadecimal digits, or sha256: and at least 8 of them",
+        ),
+        // An MD5 digest, which listings do not have.
+        (
+            "-digest d41d8cd98f00b204e9800998ecf8427e",
+            "-digest: invalid digest 'd41d8cd98f00b204e9800998ecf8427e': expected 64 hexadecimal digits, or sha256: and at least 8 of them",
         ),
         ("-printf %q", "-printf: unknown directive '%q'"),
         ("-printf \\q", "-printf: unknown escape '\\q'"),

@@ -9,7 +9,7 @@ use super::accounts::{Accounts, accounts};
 use crate::archive::{Image, Layer};
 use crate::error::{Error, Result};
 use crate::escape;
-use crate::find::{Algorithm, Facts, Kind, Stamp};
+use crate::find::{Facts, Kind, Stamp};
 use crate::layer::{EntryKind, Limits, Mtime};
 use crate::spec::Digest;
 use crate::tree::{EntryVersion, Meta, Node, NodeKind, Tree, VersionKind, VersionState};
@@ -363,10 +363,8 @@ impl Facts for Found<'_> {
         Ok(found.is_some_and(|(_, has_others)| *has_others))
     }
 
-    fn digest(&self, algorithm: Algorithm) -> Result<Option<String>> {
+    fn digest(&self) -> Result<Option<String>> {
         let digest = self.version().and_then(EntryVersion::digest);
-        Ok(digest
-            .filter(|_| algorithm == Algorithm::Sha256)
-            .map(hex::encode))
+        Ok(digest.map(hex::encode))
     }
 }

@@ -13,14 +13,36 @@ pub(super) fn split(
 ) -> (Vec<OsString>, Vec<OsString>) {
     let mut argv = argv;
     let mut at = 1;
+    let mut has_image = false;
     while let Some(argument) = argv.get(at) {
-        if starts_expression(argument.as_bytes()) {
+        let is_misspelt = || has_image && has_unknown_letter(argument, command);
+        if starts_expression(argument.as_bytes()) || is_misspelt() {
             let expression = argv.split_off(at);
             return (argv, expression);
         }
+        has_image |= !argument.as_bytes().starts_with(b"-") || argument == "-";
         at += 1 + usize::from(takes_next(argument, command));
     }
     (argv, Vec::new())
+}
+
+/// Tests if an argument is no option and no letters of options together: a misspelt word of the expression.
+fn has_unknown_letter(argument: &OsStr, command: &clap::Command) -> bool {
+    let text = argument.to_str().and_then(|text| text.strip_prefix('-'));
+    let Some(text) = text.filter(|text| text.len() > 1 && !text.starts_with('-')) else {
+        return false;
+    };
+    for letter in text.chars() {
+        let mut options = command.get_opts();
+        match options.find(|arg| arg.get_short() == Some(letter)) {
+            Some(option) if option.get_action().takes_values() => return false,
+            Some(_) => {}
+            // Made for every program.
+            None if matches!(letter, 'h' | 'V') => {}
+            None => return true,
+        }
+    }
+    false
 }
 
 /// Tests if the value of an option is the next argument.
@@ -95,6 +117,10 @@ mod tests {
             ("imgfind -name x a.tar", 1),
             ("imgfind - -exec ls", 2),
             ("imgfind a.tar -o", 3),
+            ("imgfind a.tar -nmae x", 2),
+            ("imgfind -nmae x a.tar", 4),
+            ("imgfind a.tar -q0", 3),
+            ("imgfind a.tar -qj1 b.tar", 4),
         ] {
             let words = line.split(' ').map(OsString::from).collect();
             let (head, _) = split(words, &command);

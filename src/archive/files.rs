@@ -12,7 +12,7 @@ use super::content::Content;
 use super::directory::Directory;
 use super::member::MemberKind;
 use super::members::MemberTable;
-use crate::error::{Result, within};
+use crate::error::{Error, Result, within};
 
 /// Files by path.
 #[derive(Debug)]
@@ -49,7 +49,13 @@ impl Files {
     pub fn get(&self, name: &str, hops: u64) -> Result<Option<Content>> {
         match self {
             Files::Directory(directory) => directory.get(name, hops),
-            Files::Members(members) => members.table.get(&members.path(name), hops),
+            Files::Members(members) => match members.table.get(&members.path(name), hops)? {
+                // A directory needs no member of its own.
+                None if members.kind(name).is_some_and(|kind| kind.is_dir()) => {
+                    Err(Error::not_a_file("a directory"))
+                }
+                found => Ok(found),
+            },
         }
     }
 }

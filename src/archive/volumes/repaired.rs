@@ -75,8 +75,14 @@ impl ReadAt for Repaired {
         let is_damage = matches!(error.fault(), Fault::Volumes(_) | Fault::Truncated { .. });
         match self.parity.as_ref().filter(|_| is_damage) {
             Some(parity) => {
-                let left = self.data.length().saturating_sub(offset);
-                let left = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
+                // No further than the damage: what follows it was not made again.
+                let end = self
+                    .data
+                    .length()
+                    .min(offset.saturating_add(buf.len() as u64));
+                let (_, end) = self.data.alike(offset, offset, end);
+                let left = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
+                let left = left.min(buf.len());
                 let buf = buf.get_mut(..left).unwrap_or_default();
                 parity.read(&self.data, buf, offset).map_err(Error::into_io)
             }

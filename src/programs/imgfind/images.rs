@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::archive::{Archive, Image, ImageIdx};
 use crate::cli::Opened;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::spec::Platform;
 
 /// An image of an archive, as it is called.
@@ -15,6 +15,9 @@ pub(super) struct Named<'a> {
 }
 
 /// Returns the selected images of an archive, each once, with the names that select them.
+///
+/// # Errors
+/// As [`Opened::chosen`]; `NoSuchImage` if none of them has the platform.
 pub(super) fn images<'a>(
     opened: &'a Opened,
     platform: Option<&Platform>,
@@ -22,15 +25,20 @@ pub(super) fn images<'a>(
     let archive = &opened.archive;
     let mut seen: HashSet<ImageIdx> = HashSet::new();
     let mut images = Vec::new();
+    let mut others = Vec::new();
     for chosen in opened.chosen()? {
         let all = match chosen.image {
             Some(image) => vec![image],
             None => archive.images_of(chosen.root),
         };
         let is_several = all.len() > 1;
-        let all = match platform {
-            Some(_) => archive.choose(&all, platform).into_iter().collect(),
-            None => all,
+        let all = match (platform, archive.choose(&all, platform)) {
+            (None, _) => all,
+            (Some(_), Some(image)) => vec![image],
+            (Some(_), None) => {
+                others.extend(all);
+                Vec::new()
+            }
         };
         for at in all {
             let Some(image) = archive.images.get(at).filter(|_| seen.insert(at)) else {
@@ -50,5 +58,12 @@ pub(super) fn images<'a>(
             });
         }
     }
-    Ok(images)
+    match platform.filter(|_| images.is_empty() && !others.is_empty()) {
+        Some(platform) => {
+            let others = others.iter().filter_map(|&at| archive.images.get(at));
+            let others = others.map(|image| image.platform.to_string());
+            Err(Error::no_such_image(platform.to_string(), others.collect()))
+        }
+        None => Ok(images),
+    }
 }

@@ -13,7 +13,7 @@ use crate::common::build;
 use crate::common::run::{PROGRAMS, Room, clean, program};
 
 /// Command lines in which each program works on a few megabytes. Outputs begin with `out`.
-const LINES: [&str; 29] = [
+const LINES: [&str; 30] = [
     "imgload --store new app.tar",
     "imgload --store store --tag other:1 --compression gzip app.tar",
     "imgsave -o out app.tar base.tar",
@@ -40,6 +40,7 @@ const LINES: [&str; 29] = [
     "imgdiff --cache cache base.tar app.tar",
     "imggraph --format html app.tar base.tar",
     "imgls app.tar base.tar",
+    "imgfind --format json app.tar",
     "imginspect app.tar",
     "imgdf --store store",
     "imghistory app.tar",

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::common::build::{self, Image};
@@ -276,4 +276,22 @@ fn names_are_escaped_unless_raw() {
     room.run("imgfind -0 app.tar").ok("a\x1b[2J\0");
     room.run("imgfind app.tar -printf %f\\n").ok("a\\x1b[2J\n");
     room.run("imgfind app.tar -print0").ok("a\x1b[2J\0");
+}
+
+#[test]
+fn a_platform_that_no_input_has_is_an_error() {
+    let room = Room::with(
+        "a.tar",
+        &build::docker(&[&build::image("demo:1").layer("f x one")]),
+    );
+    let other = build::image("demo:2")
+        .layer("f y two")
+        .set("architecture", json!("arm64"));
+    room.write("b.tar", &build::docker(&[&other]).tar());
+    room.run("imgfind --platform linux/arm64 a.tar -name x")
+        .code(2)
+        .complains("linux/amd64");
+    // As in a directory of archives, one input that has it is enough.
+    room.run("imgfind --platform linux/arm64 a.tar b.tar -name y -printf %p\\n")
+        .ok("y\n");
 }

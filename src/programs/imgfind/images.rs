@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::archive::{Archive, Image, ImageIdx};
 use crate::cli::Opened;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::spec::Platform;
 
 /// An image of an archive, as it is called.
@@ -14,14 +14,15 @@ pub(super) struct Named<'a> {
     pub(super) name: String,
 }
 
-/// Returns the selected images of an archive, each once, with the names that select them.
+/// Returns the selected images of an archive, each once, with the names that select them, and the platforms of those that
+/// have not the requested one.
 ///
 /// # Errors
-/// As [`Opened::chosen`]; `NoSuchImage` if none of them has the platform.
+/// As [`Opened::chosen`].
 pub(super) fn images<'a>(
     opened: &'a Opened,
     platform: Option<&Platform>,
-) -> Result<Vec<Named<'a>>> {
+) -> Result<(Vec<Named<'a>>, Vec<String>)> {
     let archive = &opened.archive;
     let mut seen: HashSet<ImageIdx> = HashSet::new();
     let mut images = Vec::new();
@@ -58,12 +59,7 @@ pub(super) fn images<'a>(
             });
         }
     }
-    match platform.filter(|_| images.is_empty() && !others.is_empty()) {
-        Some(platform) => {
-            let others = others.iter().filter_map(|&at| archive.images.get(at));
-            let others = others.map(|image| image.platform.to_string());
-            Err(Error::no_such_image(platform.to_string(), others.collect()))
-        }
-        None => Ok(images),
-    }
+    let others = others.iter().filter_map(|&at| archive.images.get(at));
+    let others = others.map(|image| image.platform.to_string());
+    Ok((images, others.collect()))
 }

@@ -45,6 +45,8 @@ pub fn main(call: Call<'_>) -> ExitCode {
             has_digests: expression.uses_digests() || output.has_digests(),
             output,
             is_over: false,
+            has_images: false,
+            other_platforms: Vec::new(),
         };
         search.run(io)?;
         let verdict = match search.output.has_found() {

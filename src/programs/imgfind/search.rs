@@ -25,6 +25,10 @@ pub(super) struct Search<'a> {
     pub(super) output: Output<'a>,
     /// The expression or the options ended the search.
     pub(super) is_over: bool,
+    /// An image was searched.
+    pub(super) has_images: bool,
+    /// Platforms of the images that were not searched because of `--platform`.
+    pub(super) other_platforms: Vec<String>,
 }
 
 /// Listings of an archive's layers, by member and diff ID.
@@ -63,7 +67,16 @@ impl Search<'_> {
                 next = each.next();
             }
         }
-        Ok(())
+        match &self.args.common.platform {
+            Some(platform) if !self.has_images && !self.other_platforms.is_empty() => {
+                let others = std::mem::take(&mut self.other_platforms);
+                Err(Error::no_such_image(
+                    platform.to_string(),
+                    others.into_iter().collect(),
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Reports an error about an input; one of the output ends the program.
@@ -79,7 +92,9 @@ impl Search<'_> {
         for fault in opened.faults()? {
             io.fail(&fault);
         }
-        let images = images(opened, self.args.common.platform.as_ref())?;
+        let (images, others) = images(opened, self.args.common.platform.as_ref())?;
+        self.has_images |= !images.is_empty();
+        self.other_platforms.extend(others);
         let is_several = self.output.is_several;
         self.output.is_several |= images.len() > 1;
         let mut known = Known::new();
@@ -246,5 +261,6 @@ fn is_searched(item: &Item<'_>, choice: &VersionChoice, scope: Scope) -> bool {
 /// Tests if a directory above a path was pruned.
 fn is_below(path: &[u8], pruned: &HashSet<Vec<u8>>) -> bool {
     let mut slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-    !pruned.is_empty() && slashes.any(|(at, _)| pruned.contains(&path[..at]))
+    !pruned.is_empty()
+        && slashes.any(|(at, _)| path.get(..at).is_some_and(|above| pruned.contains(above)))
 }

@@ -513,7 +513,7 @@ fn a_plan_of_loading_writes_nothing() {
                 {"Name": "app:1", "ID": app().id(), "Digest": app().manifest_digest(), "Replaced": null, "ReplacedID": null, "Kept": false},
             ],
             "BlobsNew": all.len(), "BytesNew": bytes(&every),
-            "BlobsHere": 0, "BytesHere": 0, "BlobsMissing": 0, "BytesMissing": 0,
+            "BlobsExisting": 0, "BytesExisting": 0, "BlobsMissing": 0, "BytesMissing": 0,
         })
     );
     let piped = fs::read(room.path("app.tar")).expect("a file");
@@ -521,8 +521,8 @@ fn a_plan_of_loading_writes_nothing() {
         .pipe(&piped)
         .run()
         .code(0)
-        .says("images:  2\n  base:1\n  app:1\nnew:     6 blobs, ")
-        .says("\nhere:    0 blobs, 0B\nmissing: 0 blobs, 0B\n");
+        .says("images:   2\n  base:1\n  app:1\nnew:      6 blobs, ")
+        .says("\nexisting: 0 blobs, 0B\nmissing:  0 blobs, 0B\n");
     assert!(!room.path(STORE).exists());
     // A bundle without its base, after it in the same run, and with it in the store.
     room.run("imgsave --since base.receipt -o bundle.tar app.tar:app:1")
@@ -536,7 +536,7 @@ fn a_plan_of_loading_writes_nothing() {
     assert_eq!(
         (
             &plan["BlobsNew"],
-            &plan["BlobsHere"],
+            &plan["BlobsExisting"],
             &plan["BlobsMissing"],
             &plan["BytesMissing"]
         ),
@@ -544,7 +544,7 @@ fn a_plan_of_loading_writes_nothing() {
     );
     let plans = room.run("imgload --dry-run --format json base.tar bundle.tar");
     let plans = plans.code(0).json_lines();
-    let counts = |plan: &Value| (plan["BlobsNew"].clone(), plan["BlobsHere"].clone());
+    let counts = |plan: &Value| (plan["BlobsNew"].clone(), plan["BlobsExisting"].clone());
     assert_eq!(counts(&plans[0]), (json!(3), json!(0)));
     assert_eq!(counts(&plans[1]), (json!(3), json!(1)));
     assert!(!room.path(STORE).exists());
@@ -581,7 +581,7 @@ fn a_plan_of_loading_writes_nothing() {
     }
     room.run("imgload --store other --volumes --dry-run disc")
         .code(0)
-        .says("images:  2\n");
+        .says("images:   2\n");
     assert!(!room.path("other").exists());
 }
 

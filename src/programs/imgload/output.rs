@@ -51,7 +51,7 @@ fn object(image: &Loaded) -> Value {
 pub(super) fn plan(place: &str, plan: &Plan, as_json: bool, io: &mut Io) -> Result<()> {
     let sums = [
         ("new", plan.new),
-        ("here", plan.here),
+        ("existing", plan.existing),
         ("missing", plan.missing),
     ];
     if as_json {
@@ -61,14 +61,14 @@ pub(super) fn plan(place: &str, plan: &Plan, as_json: bool, io: &mut Io) -> Resu
             "Images": images,
             "BlobsNew": plan.new.blobs,
             "BytesNew": plan.new.bytes,
-            "BlobsHere": plan.here.blobs,
-            "BytesHere": plan.here.bytes,
+            "BlobsExisting": plan.existing.blobs,
+            "BytesExisting": plan.existing.bytes,
             "BlobsMissing": plan.missing.blobs,
             "BytesMissing": plan.missing.bytes,
         }))?);
     }
-    io.line(&format!("{:<9}{}", "archive:", escape::text(place)))?;
-    io.line(&format!("{:<9}{}", "images:", plan.images.len()))?;
+    io.line(&format!("{:<10}{}", "archive:", escape::text(place)))?;
+    io.line(&format!("{:<10}{}", "images:", plan.images.len()))?;
     for image in &plan.images {
         let name = image.name.as_ref().map(ToString::to_string);
         let name = name.as_deref().unwrap_or(&image.id);
@@ -83,7 +83,7 @@ pub(super) fn plan(place: &str, plan: &Plan, as_json: bool, io: &mut Io) -> Resu
         let plural = if sum.blobs == 1 { "" } else { "s" };
         let (blobs, size) = (sum.blobs, human::size(sum.bytes));
         io.line(&format!(
-            "{:<9}{blobs} blob{plural}, {size}",
+            "{:<10}{blobs} blob{plural}, {size}",
             format!("{what}:")
         ))?;
     }

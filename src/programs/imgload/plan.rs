@@ -9,14 +9,14 @@ use crate::spec::Digest;
 use crate::store::Store;
 use crate::write::Bundle;
 
-/// What loading an archive would do.
+/// Effect that loading an archive would have.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub images: Vec<Loaded>,
     /// Blobs that would be written.
     pub new: Sum,
     /// Blobs of the images that the store has, or will have after the archives before.
-    pub here: Sum,
+    pub existing: Sum,
     /// Blobs that are missing.
     pub missing: Sum,
 }
@@ -70,9 +70,9 @@ impl<'a> Planned<'a> {
             plan.missing.add(*size);
             absent.insert(digest);
         }
-        let here = bundle.required();
-        for (_, size) in here.filter(|(digest, _)| !absent.contains(digest)) {
-            plan.here.add(size);
+        let existing = bundle.required();
+        for (_, size) in existing.filter(|(digest, _)| !absent.contains(digest)) {
+            plan.existing.add(size);
         }
         Ok(plan)
     }
@@ -86,7 +86,7 @@ impl<'a> Planned<'a> {
         for blob in bundle.blobs() {
             let is_here = self.store.blob_size(&blob.digest)? == Some(blob.size);
             match is_here || !self.blobs.insert(blob.digest.clone()) {
-                true => plan.here.add(blob.size),
+                true => plan.existing.add(blob.size),
                 false => plan.new.add(blob.size),
             }
         }

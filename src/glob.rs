@@ -266,10 +266,9 @@ fn set(text: &[u8], dialect: Dialect) -> Result<(Token, &[u8]), &'static str> {
         if dialect == Dialect::Find
             && let Some(after) = rest.strip_prefix(b"[:")
         {
-            let end = after.windows(2).position(|two| two == b":]");
-            let end = end.ok_or(NOT_CLOSED)?;
-            ranges.extend_from_slice(class(&after[..end]).ok_or("unknown class in [")?);
-            rest = &after[end + 2..];
+            let (name, after) = named_class(after).ok_or(NOT_CLOSED)?;
+            ranges.extend_from_slice(class(name).ok_or("unknown class in [")?);
+            rest = after;
             continue;
         }
         let low = one(&mut rest)?;
@@ -282,6 +281,13 @@ fn set(text: &[u8], dialect: Dialect) -> Result<(Token, &[u8]), &'static str> {
         };
         ranges.push((low, high));
     }
+}
+
+/// Splits the text after `[:` into the name of a class and what follows its `:]`; `None` without that.
+pub(crate) fn named_class(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = text.windows(2).position(|two| two == b":]")?;
+    let (name, after) = text.split_at_checked(end)?;
+    Some((name, after.get(2..)?))
 }
 
 /// Ranges of a class of POSIX, as in the C locale.

@@ -35,7 +35,7 @@ pub enum Scope {
     /// All versions.
     #[default]
     All,
-    /// What the image shows.
+    /// Versions that the image shows.
     Final,
     /// All other versions.
     Past,

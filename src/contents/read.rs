@@ -28,7 +28,7 @@ pub struct FileContents<'r> {
     error: Option<Error>,
 }
 
-/// What was made of the contents.
+/// Results for the contents.
 #[derive(Debug)]
 pub struct Found<T> {
     found: HashMap<Place, Arc<T>>,
@@ -57,7 +57,7 @@ impl From<Error> for Failure {
 }
 
 impl<T> Found<T> {
-    /// What was made of the contents at a place.
+    /// Returns the result for the contents at a place.
     pub fn get(&self, place: Place) -> Option<&T> {
         self.found.get(&place).map(Arc::as_ref)
     }

@@ -23,11 +23,9 @@ pub(super) struct Permissions {
 impl Permissions {
     /// Parses the argument of `-perm`; `None` if it is invalid.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let (bits, mode) = match text.as_bytes().first()? {
-            b'-' => (Bits::All, &text[1..]),
-            b'/' => (Bits::Any, &text[1..]),
-            _ => (Bits::Exactly, text),
-        };
+        let all = text.strip_prefix('-').map(|mode| (Bits::All, mode));
+        let any = || text.strip_prefix('/').map(|mode| (Bits::Any, mode));
+        let (bits, mode) = all.or_else(any).unwrap_or((Bits::Exactly, text));
         let (mode, of_directory) = match u16::from_str_radix(mode, 8) {
             // The sign that Rust takes is none of find's.
             Ok(number) if !mode.starts_with('+') => (number, number),
@@ -72,25 +70,24 @@ fn symbolic(text: &str, is_directory: bool) -> Option<u16> {
         if who.is_empty() {
             affected = 0o7777;
         }
-        while let Some(operation) = rest.bytes().next() {
-            let end = rest[1..]
-                .find(['+', '-', '='])
-                .map_or(rest.len(), |at| at + 1);
-            let bits = what(&rest[1..end], mode, is_directory)? & affected;
+        while let Some((operation, after)) = rest.split_at_checked(1) {
+            let end = after.find(['+', '-', '=']).unwrap_or(after.len());
+            let (letters, next) = after.split_at_checked(end)?;
+            let bits = bits_of(letters, mode, is_directory)? & affected;
             mode = match operation {
-                b'+' => mode | bits,
-                b'-' => mode & !bits,
+                "+" => mode | bits,
+                "-" => mode & !bits,
                 // `=` leaves setuid and setgid of a directory, unless they are named; there are none to leave here.
                 _ => mode & !affected | bits,
             };
-            rest = &rest[end..];
+            rest = next;
         }
     }
     Some(mode)
 }
 
 /// Bits that the letters after an operator stand for, in all classes.
-fn what(letters: &str, mode: u16, is_directory: bool) -> Option<u16> {
+fn bits_of(letters: &str, mode: u16, is_directory: bool) -> Option<u16> {
     let copy = |shift: u16| (mode >> shift & 7) * 0o111;
     match letters {
         "u" => return Some(copy(6)),

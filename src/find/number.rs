@@ -11,11 +11,9 @@ pub(super) struct Number {
 
 /// Splits a sign off: `Greater` for `+`, `Less` for `-`.
 pub(super) fn sign(text: &str) -> (Ordering, &str) {
-    match text.as_bytes().first() {
-        Some(b'+') => (Ordering::Greater, &text[1..]),
-        Some(b'-') => (Ordering::Less, &text[1..]),
-        _ => (Ordering::Equal, text),
-    }
+    let more = text.strip_prefix('+').map(|rest| (Ordering::Greater, rest));
+    let less = || text.strip_prefix('-').map(|rest| (Ordering::Less, rest));
+    more.or_else(less).unwrap_or((Ordering::Equal, text))
 }
 
 impl Number {
@@ -42,19 +40,16 @@ pub(super) struct Size {
 impl Size {
     /// Parses `N[cwbkMG]`; `None` if it is invalid.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let unit = match text.as_bytes().last()? {
-            b'c' => 1,
-            b'w' => 2,
-            b'b' => 512,
-            b'k' => 1 << 10,
-            b'M' => 1 << 20,
-            b'G' => 1 << 30,
-            _ => 0,
-        };
-        let (number, unit) = match unit {
-            0 => (text, 512),
-            unit => (&text[..text.len() - 1], unit),
-        };
+        const UNITS: [(char, u64); 6] = [
+            ('c', 1),
+            ('w', 2),
+            ('b', 512),
+            ('k', 1 << 10),
+            ('M', 1 << 20),
+            ('G', 1 << 30),
+        ];
+        let with_unit = |(letter, unit)| Some((text.strip_suffix(letter)?, unit));
+        let (number, unit) = UNITS.into_iter().find_map(with_unit).unwrap_or((text, 512));
         let number = Number::parse(number)?;
         Some(Size { number, unit })
     }

@@ -9,7 +9,7 @@ use super::printf::Printf;
 use super::regex::Syntax;
 use super::test::Test;
 use super::time::Origin;
-use super::words::{self, Shape};
+use super::words::{self, Arity};
 use crate::error::{At, Error, Fault, Result, within};
 
 /// Maximum number of words of an expression.
@@ -172,7 +172,10 @@ impl<'a> Parser<'a> {
     }
 
     fn primary(&mut self) -> Result<Node> {
-        let before = self.at.checked_sub(1).map(|at| self.words[at]);
+        let before = self
+            .at
+            .checked_sub(1)
+            .and_then(|at| self.words.get(at).copied());
         let missing = |word| Err(usage(word, "expected an expression after it"));
         let Some(word) = self.next() else {
             return missing(before.unwrap_or_default());
@@ -206,7 +209,7 @@ impl<'a> Parser<'a> {
 
     /// A test or an action with its argument.
     fn word(&mut self, word: &'a [u8]) -> Result<Node> {
-        let Some(shape) = words::shape(word) else {
+        let Some(arity) = words::arity(word) else {
             if !word.starts_with(b"-") {
                 return Err(usage(word, "images must precede the expression"));
             }
@@ -214,10 +217,10 @@ impl<'a> Parser<'a> {
             let fault = Fault::Word { why, hint };
             return Err(Error::new(fault).at(String::from_utf8_lossy(word)));
         };
-        let argument = match shape {
-            Shape::Alone => None,
-            Shape::One => Some(self.next().ok_or_else(|| usage(word, "missing argument"))?),
-            Shape::Optional => match self.peek() {
+        let argument = match arity {
+            Arity::Alone => None,
+            Arity::One => Some(self.next().ok_or_else(|| usage(word, "missing argument"))?),
+            Arity::Optional => match self.peek() {
                 None | Some(b"(" | b")" | b"!" | b",") => None,
                 Some(next) if next.starts_with(b"-") => None,
                 Some(_) => self.next(),

@@ -12,7 +12,7 @@ const MAX_REPEAT: u32 = 0x7fff;
 /// Most repetitions of the same part.
 const MAX_NESTED: usize = 50;
 
-/// What is left of a pattern, and what is written of it.
+/// Rest of a pattern, and its translation so far.
 struct Translation<'a> {
     rest: &'a [u8],
     is_extended: bool,
@@ -151,8 +151,9 @@ impl Translation<'_> {
         };
         let at = self.rest.windows(end.len()).position(|part| part == end);
         let at = at.ok_or("unclosed {")?;
-        let text = std::str::from_utf8(&self.rest[..at]).unwrap_or("?");
-        self.rest = &self.rest[at + end.len()..];
+        let (text, after) = self.rest.split_at_checked(at).ok_or("unclosed {")?;
+        self.rest = after.strip_prefix(end).ok_or("unclosed {")?;
+        let text = std::str::from_utf8(text).map_err(|_| "invalid repetition")?;
         let number = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
             true => text.parse::<u32>().ok().filter(|n| *n <= MAX_REPEAT),
             false => None,
@@ -202,11 +203,10 @@ impl Translation<'_> {
             }
             is_first = false;
             if let Some(after) = rest.strip_prefix(b"[:") {
-                let end = after.windows(2).position(|two| two == b":]");
-                let end = end.ok_or("unclosed [:")?;
-                let ranges = glob::class(&after[..end]).ok_or("unknown class in [")?;
+                let (class, after) = glob::named_class(after).ok_or("unclosed [:")?;
+                let ranges = glob::class(class).ok_or("unknown class in [")?;
                 ranges.iter().for_each(|(low, high)| add(*low, *high));
-                rest = &after[end + 2..];
+                rest = after;
                 continue;
             }
             let (low, after) = one(rest)?;

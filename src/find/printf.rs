@@ -58,7 +58,7 @@ impl Printf {
             match byte {
                 b'\\' => text.push(escaped(&mut rest)?),
                 b'%' if rest.first() == Some(&b'%') => {
-                    rest = &rest[1..];
+                    rest = rest.get(1..).unwrap_or_default();
                     text.push(b'%');
                 }
                 b'%' => {
@@ -105,10 +105,11 @@ fn escaped(rest: &mut &[u8]) -> Result<u8, String> {
         .take_while(|byte| matches!(byte, b'0'..=b'7'));
     let octal = octal.count();
     if octal > 0 {
-        let value = rest[..octal]
-            .iter()
-            .fold(0_u16, |sum, digit| sum * 8 + u16::from(digit - b'0'));
-        *rest = &rest[octal..];
+        // At most three digits: 0o777.
+        let (digits, after) = rest.split_at_checked(octal).unwrap_or_default();
+        let digit = |sum: u16, digit: &u8| sum * 8 + u16::from(digit - b'0');
+        let value = digits.iter().fold(0, digit);
+        *rest = after;
         return u8::try_from(value).map_err(|_| "an octal escape above \\377".to_owned());
     }
     *rest = after;
@@ -192,9 +193,9 @@ impl Field {
         Ok(match self.letter {
             b'p' | b'P' => name(path),
             b'f' => name(base_name(path)),
-            b'h' => match path.len() - base_name(path).len() {
-                0 => Cow::Borrowed(b"."),
-                end => name(&path[..end - 1]),
+            b'h' => match path.iter().rposition(|byte| *byte == b'/') {
+                None => Cow::Borrowed(b"."),
+                Some(slash) => name(path.get(..slash).unwrap_or_default()),
             },
             b'd' => number(depth(path)),
             b's' => number(facts.size()),
@@ -223,7 +224,7 @@ impl Field {
     fn write(&self, value: &[u8], out: &mut Vec<u8>) {
         let is_text = !matches!(self.letter, b'm' | b'd' | b'n');
         let cut = self.precision.filter(|_| is_text);
-        let value = &value[..value.len().min(cut.unwrap_or(usize::MAX))];
+        let value = cut.and_then(|cut| value.get(..cut)).unwrap_or(value);
         let fill = self.width.saturating_sub(value.len());
         let zeros = self.has_zeros && !self.is_left && !is_text;
         if !self.is_left {

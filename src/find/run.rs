@@ -7,7 +7,7 @@ use super::facts::{Facts, Kind, depth};
 use super::printf::list_line;
 use crate::error::Result;
 
-/// What an expression does with a version.
+/// Action of an expression on a version.
 #[derive(Debug, Clone, Copy)]
 pub enum Action<'a> {
     /// Write the version in the form of the program's output.
@@ -23,7 +23,7 @@ pub enum Action<'a> {
 pub struct Outcome {
     /// The version matches.
     pub is_match: bool,
-    /// What is below the path is not looked at.
+    /// Nothing below the path is searched.
     pub is_pruned: bool,
     /// No further version is looked at.
     pub is_end: bool,

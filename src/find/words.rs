@@ -2,7 +2,7 @@
 
 /// Kind of a word, by what follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum Arity {
     /// Nothing follows.
     Alone,
     /// One argument.
@@ -11,10 +11,10 @@ pub(super) enum Shape {
     Optional,
 }
 
-use Shape::{Alone, One, Optional};
+use Arity::{Alone, One, Optional};
 
 /// All words but `(`, `)`, `!` and `,`.
-const WORDS: [(&str, Shape); 56] = [
+const WORDS: [(&str, Arity); 56] = [
     ("-a", Alone),
     ("-and", Alone),
     ("-atime", One),
@@ -192,9 +192,9 @@ const MEANINGLESS: &str = "has no meaning in an archive";
 const UNKNOWN: &str = "unknown word";
 
 /// Kind of a word; `None` if there is no such word.
-pub(super) fn shape(word: &[u8]) -> Option<Shape> {
+pub(super) fn arity(word: &[u8]) -> Option<Arity> {
     let found = WORDS.iter().find(|(name, _)| name.as_bytes() == word);
-    found.map(|(_, shape)| *shape)
+    found.map(|(_, arity)| *arity)
 }
 
 /// Problem and hint of a word that is not one of the language.
@@ -212,7 +212,7 @@ pub fn starts_expression(argument: &[u8]) -> bool {
     let is_option = argument.len() == 2 && argument.starts_with(b"-");
     let is_known = || {
         let refused = REFUSED.iter().any(|(name, ..)| name.as_bytes() == argument);
-        refused || shape(argument).is_some()
+        refused || arity(argument).is_some()
     };
     matches!(argument, b"(" | b"!") || !is_option && is_known()
 }

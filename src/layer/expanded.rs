@@ -29,7 +29,7 @@ impl<R: Read> Expanded<R> {
     fn zeros(&mut self, buf: &mut [u8], until: u64) -> usize {
         let left = until.saturating_sub(self.at);
         let wanted = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
-        buf[..wanted].fill(0);
+        buf.get_mut(..wanted).unwrap_or_default().fill(0);
         self.at += wanted as u64;
         wanted
     }
@@ -50,7 +50,8 @@ impl<R: Read> Read for Expanded<R> {
                 continue;
             }
             let wanted = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
-            let read = self.stored.read(&mut buf[..wanted])?;
+            let part = buf.get_mut(..wanted).unwrap_or_default();
+            let read = self.stored.read(part)?;
             self.at += read as u64;
             return Ok(read);
         }

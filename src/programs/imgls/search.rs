@@ -138,7 +138,7 @@ fn hits_in(opened: &Opened, term: &Term, filters: &Filters, args: &Args) -> Resu
     Ok(hits)
 }
 
-/// What is searched of a root beside its names.
+/// Searched texts of a root beside its names.
 struct Texts {
     /// Where it stands, and the text.
     texts: Vec<(String, String)>,
@@ -257,7 +257,7 @@ fn is_official(name: &Name) -> bool {
     }
 }
 
-/// What is searched for: a part of a text, or with `*` a pattern for a whole text. Case does not matter.
+/// Searched term: a part of a text, or with `*` a pattern for a whole text. Case does not matter.
 struct Term {
     /// In lower case; more than one between `*`.
     parts: Vec<String>,

@@ -98,6 +98,13 @@ pub fn bytes(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Escapes a line of a file like [`bytes`]; tabs stay, which move nothing but the cursor to the right.
+pub fn line(line: &[u8]) -> Cow<'_, str> {
+    let mut parts = line.split(|byte| *byte == b'\t').map(bytes);
+    let first = parts.next().unwrap_or_default();
+    parts.fold(first, |line, part| line + "\t" + part)
+}
+
 fn push(out: &mut String, c: char) {
     match c {
         '\n' => out.push_str("\\n"),
@@ -180,5 +187,7 @@ mod tests {
     #[test]
     fn bytes_that_are_not_utf8_are_shown_one_by_one() {
         assert_eq!(bytes(b"caf\xe9\xff.txt"), "caf\\xe9\\xff.txt");
+        assert_eq!(line(b"\ta\t\xff\x1b\t"), "\ta\t\\xff\\x1b\t");
+        assert!(matches!(line(b"plain"), Cow::Borrowed("plain")));
     }
 }

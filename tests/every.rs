@@ -220,7 +220,11 @@ fn bad_usage_is_one_line_and_a_hint() {
             "the following required arguments were not provided: <IMAGE>",
             "",
         ),
-        ("imghistory a b", "unexpected argument 'b' found", ""),
+        (
+            "imghistory a b",
+            "the following required arguments were not provided: --timeline",
+            "",
+        ),
         (
             "imghistory -H=maybe a",
             "invalid value 'maybe' for '--human[=<BOOL>]' [possible values: true, false]",
@@ -448,8 +452,8 @@ fn no_argument_reaches_the_terminal_raw() {
     for (line, shown) in [
         (format!("imgls --progress '{evil}'"), r"invalid value 'x\r\u{202e}\x1b[2J' for '--progress <HOW>' [possible values: auto, plain, none]".to_owned()),
         (format!("imgls '--{evil}'"), r"unexpected argument '--x\r\u{202e}\x1b[2J' found".to_owned()),
-        ("imghistory a 'b\nc'".to_owned(), r"unexpected argument 'b\nc' found".to_owned()),
-        ("imghistory a -:b".to_owned(), "unexpected argument '-:b' found".to_owned()),
+        ("imgprune a 'b\nc'".to_owned(), r"unexpected argument 'b\nc' found".to_owned()),
+        ("imgprune a -:b".to_owned(), "unexpected argument '-:b' found".to_owned()),
         (format!("imgls --progress {}", "y".repeat(100_000)), format!("invalid value '{}…{}' for '--progress <HOW>' [possible values: auto, plain, none]", "y".repeat(150), "y".repeat(49))),
         ("imgls -j '1\n'".to_owned(), r"invalid value '1\n' for '--jobs <N>': invalid digit found in string".to_owned()),
     ] {

@@ -274,6 +274,7 @@ mod tests {
                     Some(target) => MemberKind::Symlink(target.as_bytes().to_vec()),
                     None => MemberKind::Other,
                 },
+                mtime: crate::layer::Mtime::default(),
                 offset: 0,
             })
             .collect();

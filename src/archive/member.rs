@@ -1,6 +1,7 @@
 //! Members of the tar that holds an archive.
 
 use super::content::Content;
+use crate::layer::Mtime;
 
 /// Member of the outer tar.
 #[derive(Debug)]
@@ -11,6 +12,8 @@ pub struct Member {
     pub kind: MemberKind,
     /// Offset in bytes of its header from the start of the tar.
     pub offset: u64,
+    /// Modification time of its header.
+    pub mtime: Mtime,
 }
 
 /// Kinds of members.

@@ -12,7 +12,7 @@ use crate::blob::{Behind, Chunk, FileRange, Hasher, NewFile, ReadAhead};
 use crate::error::{During, Error, Fault, Result, TarFault, within};
 use crate::layer::{self, Limits};
 use crate::layer::{
-    Anomalies, EntryKind, FileInput, StreamInput, Tail, TarInput, Walker, clean_path,
+    Anomalies, EntryKind, FileInput, Mtime, StreamInput, Tail, TarInput, Walker, clean_path,
 };
 use crate::spec::Digest;
 
@@ -143,6 +143,7 @@ impl MemberTable {
                 data_offset: entry.data_offset,
                 size: entry.stored_size,
                 offset: entry.header_offset,
+                mtime: entry.metadata.mtime,
             };
             let kind = match entry.kind {
                 EntryKind::File if sparse => Some(MemberKind::Sparse),
@@ -180,6 +181,7 @@ impl MemberTable {
                 name: new.name,
                 kind,
                 offset: new.offset,
+                mtime: new.mtime,
             });
         }
         // A stream has to be read to its end to be known complete.
@@ -348,6 +350,7 @@ struct NewMember {
     data_offset: u64,
     size: u64,
     offset: u64,
+    mtime: Mtime,
 }
 
 /// Returns the digest that the name of a blob ends with: as in a layout, or as in the storage of a registry.

@@ -30,11 +30,7 @@ pub fn open_regular(path: &Path, follow: bool) -> Result<File> {
     if !follow {
         flags |= rustix::fs::OFlags::NOFOLLOW;
     }
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path);
-    let file = opened.map_err(|error| {
+    let file = open_unmarked(path, flags).map_err(|error| {
         if !follow && error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
             return Error::not_a_file("a symbolic link");
         }
@@ -54,6 +50,22 @@ pub fn open_regular(path: &Path, follow: bool) -> Result<File> {
     match special_kind(kind) {
         Some(kind) => Err(Error::not_a_file(kind)),
         None => Ok(file),
+    }
+}
+
+/// Opens a file for reading and, where that is allowed, without a mark in its access time: what is read may be evidence.
+fn open_unmarked(path: &Path, flags: rustix::fs::OFlags) -> io::Result<File> {
+    let open = |flags: rustix::fs::OFlags| {
+        let flags = flags.bits().cast_signed();
+        OpenOptions::new().read(true).custom_flags(flags).open(path)
+    };
+    let opened = open(flags | rustix::fs::OFlags::NOATIME);
+    // Only for the owner and root.
+    let is_refused =
+        |error: &io::Error| error.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error());
+    match opened {
+        Err(error) if is_refused(&error) => open(flags),
+        opened => opened,
     }
 }
 
@@ -113,6 +125,15 @@ impl FileRange {
             offset: 0,
             len: joined.length(),
             file: Arc::new(Backing::Joined(joined)),
+        }
+    }
+
+    /// Range of all bytes of a file that others are read from, too.
+    pub(crate) fn of(file: Arc<Backing>) -> Self {
+        FileRange {
+            offset: 0,
+            len: file.length(),
+            file,
         }
     }
 

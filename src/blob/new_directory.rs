@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::directory::{parent_directory, sync_directory};
 use super::temporary::{self, Unfinished, lock, prefix_of, remove_leftovers_of, unique_name};
-use crate::error::{During, Error, Result};
+use crate::error::{At, During, Error, Result};
 
 /// A temporary directory; removed with all its contents when dropped.
 #[derive(Debug)]
@@ -48,6 +48,23 @@ impl NewDirectory {
                 });
             }
         }
+    }
+
+    /// As [`NewDirectory::beside`], for a target that must be empty or missing; its errors are placed there.
+    ///
+    /// # Errors
+    /// `Usage` if it is not empty, `Io`.
+    pub fn for_target(target: &Path) -> Result<Self> {
+        let context = || target.to_string_lossy().into_owned();
+        match std::fs::read_dir(target).map(|mut entries| entries.next().is_some()) {
+            Ok(true) => {
+                return Err(Error::usage("it is there already, and not empty").at(context()));
+            }
+            Ok(false) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::io("open", error).at(context())),
+        }
+        NewDirectory::beside(target).at(context)
     }
 
     /// The temporary path.

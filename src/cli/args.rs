@@ -232,3 +232,31 @@ pub enum ProgressWhen {
     /// No progress.
     None,
 }
+
+/// Reads a size: bytes, or a number with a unit as docker or as dive writes it.
+///
+/// # Errors
+/// A message for the user.
+pub fn size_arg(text: &str) -> std::result::Result<u64, String> {
+    let text = text.trim();
+    let unit = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit);
+    let factor: f64 = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" => 1e3,
+        "m" | "mb" => 1e6,
+        "g" | "gb" => 1e9,
+        "t" | "tb" => 1e12,
+        "kib" => 1024.0,
+        "mib" => 1024.0 * 1024.0,
+        "gib" => 1024.0 * 1024.0 * 1024.0,
+        "tib" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
+        _ => return Err("no size: write it as 1500, 50MB or 1.5GiB".into()),
+    };
+    match number.trim().parse::<f64>() {
+        Ok(number) if number.is_finite() && number >= 0.0 => Ok((number * factor) as u64),
+        _ => Err("no size: write it as 1500, 50MB or 1.5GiB".into()),
+    }
+}

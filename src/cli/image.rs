@@ -256,7 +256,8 @@ impl ImageArg {
         }
     }
 
-    fn is_stdin(&self) -> bool {
+    /// Reports whether the archive is read from standard input.
+    pub fn is_stdin(&self) -> bool {
         matches!(self.parse(), Ok((Place::Stdin, ..)))
     }
 

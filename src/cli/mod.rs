@@ -8,13 +8,17 @@ mod caching;
 mod call;
 mod complete;
 mod conflicts;
+mod custody;
+mod evidence;
 mod image;
 mod interrupt;
 mod layers;
+mod life;
 mod list_arg;
 mod lists;
 mod man;
 mod manual;
+mod named;
 mod new_file;
 mod open;
 mod output;
@@ -30,17 +34,21 @@ mod transport;
 mod versions;
 
 pub use args::{
-    ColorWhen, Coloring, Common, Generate, Packing, ProgressWhen, Reporting, TreeNames,
+    ColorWhen, Coloring, Common, Generate, Packing, ProgressWhen, Reporting, TreeNames, size_arg,
 };
 pub use caching::{Caching, warn_of_cache};
 pub use call::{Call, Description, own_path};
 pub use conflicts::no_effect;
+pub use custody::{CustodyArgs, CustodyRecord, identity};
+pub use evidence::{Input, State};
 pub use image::{ImageArg, LayerRange, platform_arg, rename_arg};
 pub use layers::{layer_range, layers_since};
+pub use life::{LifeLayer, did, has_made, kind_name, life_row};
 pub use list_arg::ListArg;
 pub use lists::{ByList, read_lists};
 pub use man::{shared_text, write_shared};
 pub use manual::open_manual;
+pub use named::Named;
 pub use new_file::write_file;
 pub use open::{Opened, Openings, Takes, open_store, store, store_path};
 pub use output::{OutputArgs, Selecting, made, note_sockets, option_file, owner_arg, report};

@@ -187,14 +187,35 @@ impl<'a> VersionRecords<'a> {
     /// without those of an entry.
     pub fn of_directory(&self, keys: FileKeys<'_>) -> Map<String, Value> {
         let mut row = keys.into_map();
+        row.extend(self.of_image());
         for (key, value) in [
+            ("State", VersionState::Final.name().into()),
+            ("By", Value::Null),
+            ("Entry", Value::Null),
+        ] {
+            row.insert(key.to_owned(), value);
+        }
+        row
+    }
+
+    fn of_image(&self) -> impl Iterator<Item = (String, Value)> + use<> {
+        let keys: [(&str, Value); 4] = [
             ("Archive", self.archive.into()),
             ("Image", self.name.into()),
             ("ImageID", self.id.as_str().into()),
             ("Platform", self.platform.as_str().into()),
-            ("State", VersionState::Final.name().into()),
-            ("By", Value::Null),
-            ("Entry", Value::Null),
+        ];
+        keys.into_iter().map(|(key, value)| (key.to_owned(), value))
+    }
+
+    /// Returns the record of a layer whose entries are unknown: the keys that a version of it would have, without those
+    /// of an entry. `layer` is its number in the image, from 0.
+    pub fn of_layer(&self, layer: usize) -> Map<String, Value> {
+        let mut row: Map<String, Value> = self.of_image().collect();
+        for (key, value) in [
+            ("Layer", (layer + 1).into()),
+            ("DiffID", self.diff_id(layer)),
+            ("CreatedBy", self.created_by(layer)),
         ] {
             row.insert(key.to_owned(), value);
         }
@@ -233,11 +254,8 @@ impl<'a> VersionRecords<'a> {
         let own = own.filter(|found| self.base + found.layer == layer);
         let times = version.other_times();
         let recorded = |recorded: Option<Mtime>| recorded.map_or(Value::Null, time);
+        row.extend(self.of_image());
         for (key, value) in [
-            ("Archive", self.archive.into()),
-            ("Image", self.name.into()),
-            ("ImageID", self.id.as_str().into()),
-            ("Platform", self.platform.as_str().into()),
             ("State", version.state().name().into()),
             (
                 "By",

@@ -8,18 +8,39 @@ use super::args::{ColorWhen, Common, ProgressWhen};
 use super::interrupt;
 use super::progress::Progress;
 use crate::archive::distance;
-use crate::blob::Meter;
+use crate::blob::{Hasher, Meter};
 use crate::error::{During, Error, Fault, Result};
 use crate::escape;
-use crate::spec::Timestamp;
+use crate::spec::{Digest, Timestamp};
 
 /// Maximum length of a warning or note in characters.
 const LINE: usize = 1000;
 
+/// Standard output, hashed if a record of it is requested.
+struct Counted {
+    inner: Stdout,
+    seen: Option<(u64, Hasher)>,
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        if let Some((size, hasher)) = &mut self.seen {
+            *size += written as u64;
+            hasher.update(bytes.get(..written).unwrap_or_default());
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
 /// Streams of a program, and a record of printed errors.
 pub struct Io {
     program: &'static str,
-    out: BufWriter<Stdout>,
+    out: BufWriter<Counted>,
     err: Stderr,
     failed: bool,
     color: bool,
@@ -28,7 +49,11 @@ pub struct Io {
 
 impl Io {
     pub(super) fn new(program: &'static str) -> Self {
-        let out = BufWriter::with_capacity(64 * 1024, io::stdout());
+        let stdout = Counted {
+            inner: io::stdout(),
+            seen: None,
+        };
+        let out = BufWriter::with_capacity(64 * 1024, stdout);
         Io {
             program,
             out,
@@ -78,6 +103,29 @@ impl Io {
         self.finish()?;
         let out = io::stdout().as_fd().try_clone_to_owned();
         out.map(std::fs::File::from).during("write")
+    }
+
+    /// Hashes standard output from here on.
+    ///
+    /// # Errors
+    /// `Io`, from writing what is buffered.
+    pub fn hash_output(&mut self) -> Result<()> {
+        self.finish()?;
+        self.out.get_mut().seen = Some((0, Hasher::default()));
+        Ok(())
+    }
+
+    /// Size in bytes and SHA-256 digest of standard output since [`Io::hash_output`], which ends; `None` if it was not
+    /// requested, or nothing was written.
+    ///
+    /// # Errors
+    /// `Io`, from writing what is buffered.
+    pub fn output_digest(&mut self) -> Result<Option<(u64, Digest)>> {
+        self.finish()?;
+        let seen = self.out.get_mut().seen.take();
+        Ok(seen
+            .filter(|(size, _)| *size > 0)
+            .map(|(size, hasher)| (size, hasher.finish())))
     }
 
     /// Tests if standard output has colour.

@@ -51,10 +51,12 @@
 //! to its end. Memory: one piece of a layer for each core, of at most 32 MiB (a layer with larger ones is decoded from
 //! its start), and what the caller makes of the contents.
 
+mod entry_set;
 mod pieces;
 mod plan;
 mod read;
 mod source;
 
+pub use entry_set::EntrySet;
 pub use read::{Consume, FileContents, Found};
 pub use source::{Contents, LayerNo, Place};

@@ -1,14 +1,15 @@
 //! Reading of the wanted contents.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::io::{self, Read};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use super::entry_set::EntrySet;
 use super::pieces::Pieces;
-use super::plan::{Item, Job};
-use super::source::{Access, Contents, Place, Source, Wanted};
+use super::plan::Job;
+use super::source::{Access, Contents, Item, Place, Source, Wanted};
 use crate::cache::{Cache, IndexedLayer};
 use crate::error::{Error, Result};
 use crate::layer::Expanded;
@@ -60,6 +61,11 @@ impl<T> Found<T> {
     /// Returns the result for the contents at a place.
     pub fn get(&self, place: Place) -> Option<&T> {
         self.found.get(&place).map(Arc::as_ref)
+    }
+
+    /// All results, in any order.
+    pub fn iter(&self) -> impl Iterator<Item = (Place, &Arc<T>)> {
+        self.found.iter().map(|(place, made)| (*place, made))
     }
 
     /// Sparse files that were not read for their holes, with their errors.
@@ -158,6 +164,10 @@ impl Contents<'_> {
                 if let Some(made) = all.found.get(&same).cloned() {
                     all.found.insert(place, made);
                 }
+                let refused = all.refused.iter().find(|(refused, _)| *refused == same);
+                if let Some((_, error)) = refused.cloned() {
+                    all.refused.push((place, error));
+                }
             }
         }
         let has_failed = |place: &Place| self.error(place.0).is_some();
@@ -169,7 +179,7 @@ impl Contents<'_> {
     fn is_wanted(&self, (layer, entry): Place) -> bool {
         let wanted = self.sources.get(layer).map(|source| &source.wanted);
         match wanted {
-            Some(Wanted::Entries(entries)) => entries.contains(&entry),
+            Some(Wanted::Entries(entries)) => entries.contains(entry),
             Some(Wanted::All) => true,
             None => false,
         }
@@ -179,7 +189,7 @@ impl Contents<'_> {
         if let Some(source) = self.sources.get_mut(layer)
             && let Wanted::Entries(entries) = &mut source.wanted
         {
-            entries.remove(&entry);
+            entries.remove(entry);
         }
     }
 
@@ -197,15 +207,15 @@ impl Contents<'_> {
                 let done = self.stream(source, entries.as_ref(), consume);
                 done.map_err(place)
             }
-            (Job::Batch(_, items), Access::Pieces(layer)) => self
-                .pieces(layer, items, consume)
+            (Job::Batch(_, entries), Access::Pieces(layer)) => self
+                .pieces(source, layer, entries, consume)
                 .map_err(|failure| match failure {
                     Failure::Error(error) => place(error),
                     Failure::Mismatch => Failure::Mismatch,
                 }),
-            (Job::Batch(_, items), Access::Range(range)) => {
+            (Job::Batch(_, entries), Access::Range(range)) => {
                 let mut done = Done::new();
-                for item in items {
+                for item in entries.iter().filter_map(|&entry| source.item(entry)) {
                     let stored = range.slice(item.location.offset, item.location.stored);
                     if stored.len() != item.location.stored {
                         let (expected, found) = (item.location.stored, stored.len());
@@ -225,13 +235,13 @@ impl Contents<'_> {
     fn stream<T>(
         &self,
         source: &Source,
-        entries: Option<&BTreeSet<u64>>,
+        entries: Option<&EntrySet>,
         consume: &Consume<'_, T>,
     ) -> Result<Done<T>> {
         let mut done = Done::new();
         let mut visit =
             |entry: u64, size: u64, contents: std::result::Result<&mut dyn Read, Error>| {
-                if entries.is_some_and(|entries| !entries.contains(&entry)) {
+                if entries.is_some_and(|entries| !entries.contains(entry)) {
                     return Ok(());
                 }
                 match contents {
@@ -254,13 +264,14 @@ impl Contents<'_> {
     /// Reads contents out of the pieces of a layer.
     fn pieces<T>(
         &self,
+        source: &Source,
         layer: &IndexedLayer,
-        items: &[Item],
+        entries: &[u64],
         consume: &Consume<'_, T>,
     ) -> std::result::Result<Done<T>, Failure> {
         let mut done = Done::new();
         let mut pieces = Pieces::new(layer, &self.reading.limits, &self.reading.meter);
-        for item in items {
+        for item in entries.iter().filter_map(|&entry| source.item(entry)) {
             let reader = pieces.range(item.location.offset, item.location.stored);
             // The hash of each piece proves the contents.
             let made = item.consume(reader, None, consume);
@@ -303,17 +314,15 @@ impl Contents<'_> {
         }
         if let Some((listing, digests)) = done.listing {
             source.listing.get_or_insert(Arc::new(listing));
-            source.digests = digests;
+            (source.digests, source.was_decoded) = (digests, true);
         }
         match (job, &mut source.wanted) {
-            (Job::Stream(_, None), wanted) => *wanted = Wanted::Entries(BTreeSet::new()),
+            (Job::Stream(_, None), wanted) => *wanted = Wanted::Entries(EntrySet::default()),
             (Job::Stream(_, Some(read)), Wanted::Entries(entries)) => {
-                entries.retain(|entry| !read.contains(entry));
+                read.iter().for_each(|entry| entries.remove(entry));
             }
-            (Job::Batch(_, items), Wanted::Entries(entries)) => {
-                for item in items {
-                    entries.remove(&item.entry);
-                }
+            (Job::Batch(_, read), Wanted::Entries(entries)) => {
+                read.iter().for_each(|entry| entries.remove(*entry));
             }
             (_, Wanted::All) => {}
         }

@@ -1,16 +1,17 @@
 //! Distinct layers: their listings, ways to their contents, and what is wanted of them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::archive::{Image, Layer};
+use super::entry_set::EntrySet;
+use crate::archive::{Content, Image, Layer, Presence};
 use crate::blob::FileRange;
-use crate::cache::{Cache, IndexedLayer};
+use crate::cache::{self, Cache, IndexedLayer};
 use crate::error::{At, Error, Result};
 use crate::index_vec::{IndexVec, index_types};
 use crate::parallel::in_parallel;
 use crate::spec::Digest;
-use crate::tree::{Listing, Reading};
+use crate::tree::{Listing, Location, Reading};
 
 index_types! {
     /// Distinct layer of a [`Contents`].
@@ -26,7 +27,12 @@ pub struct Contents<'a> {
     pub(super) cache: Option<&'a Cache>,
     pub(super) sources: IndexVec<LayerNo, Source>,
     known: HashMap<Key, LayerNo>,
+    /// Number of calls of [`Contents::release`].
+    releases: u64,
 }
+
+/// Entries of released layers whose listings are kept.
+const KEPT_ENTRIES: usize = 2_000_000;
 
 /// One distinct layer.
 pub(super) struct Source {
@@ -39,6 +45,10 @@ pub(super) struct Source {
     pub(super) access: Access,
     pub(super) wanted: Wanted,
     pub(super) error: Option<Error>,
+    /// The layer was decoded from its start, which is not to happen again.
+    pub(super) was_decoded: bool,
+    /// Releases before the last image that has it.
+    used: u64,
 }
 
 /// A layer that was listed.
@@ -46,6 +56,15 @@ pub(super) struct Listed {
     pub(super) listing: Listing,
     pub(super) digests: Vec<[u8; 32]>,
     pub(super) access: Access,
+}
+
+/// Contents of one entry.
+pub(super) struct Item {
+    pub(super) entry: u64,
+    pub(super) location: Location,
+    /// Size in bytes with holes.
+    pub(super) size: u64,
+    pub(super) digest: Option<[u8; 32]>,
 }
 
 /// The way to contents.
@@ -60,7 +79,7 @@ pub(super) enum Access {
 
 /// Contents that the caller wants.
 pub(super) enum Wanted {
-    Entries(BTreeSet<u64>),
+    Entries(EntrySet),
     All,
 }
 
@@ -79,42 +98,83 @@ impl<'a> Contents<'a> {
             cache,
             sources: IndexVec::default(),
             known: HashMap::new(),
+            releases: 0,
         }
     }
 
-    /// Adds the layers of an image and returns their numbers, from the base upward. Layers that are known keep theirs.
+    /// Adds the layers of an image and returns their numbers, from the base upward. Layers that are known keep theirs;
+    /// one that was released, or failed elsewhere, is read from this image from now on.
     pub fn add(&mut self, image: &Image) -> Vec<LayerNo> {
         let count = image.layers.len();
         let mut numbers = Vec::new();
         for (i, layer) in image.layers.iter().enumerate() {
             let key = key(layer, self.sources.len());
+            let context = || format!("layer {} of {count}", i + 1);
             let sources = &mut self.sources;
-            let number = self.known.entry(key).or_insert_with(|| {
-                sources.push(Source {
-                    layer: layer.clone(),
-                    context: format!("layer {} of {count}", i + 1),
-                    listing: None,
-                    digests: Vec::new(),
-                    access: Access::Stream,
-                    wanted: Wanted::Entries(BTreeSet::new()),
-                    error: None,
-                })
-            });
-            numbers.push(*number);
+            let number = *(self.known.entry(key))
+                .or_insert_with(|| sources.push(Source::new(layer, context())));
+            if let Some(source) = self.sources.get_mut(number) {
+                source.used = self.releases;
+                source.renew(layer, context);
+            }
+            numbers.push(number);
         }
         numbers
+    }
+
+    /// Lets go of all files. Layers keep their numbers and, if they were decoded from their start, their listings, for
+    /// the next image that has them: those used last first, to a bounded number of entries. All others are forgotten
+    /// ([`Contents::is_listed`]), and listed again if they are added again.
+    pub fn release(&mut self) {
+        self.releases += 1;
+        let mut kept: Vec<(u64, LayerNo)> = Vec::new();
+        for (key, &number) in &self.known {
+            let Some(source) = self.sources.get_mut(number) else {
+                continue;
+            };
+            source.layer.presence = Presence::External;
+            source.access = Access::Stream;
+            // An address may be that of another file later.
+            let is_stated = matches!(key, Key::Stated(..));
+            match is_stated && source.was_decoded && source.error.is_none() {
+                true => kept.push((source.used, number)),
+                false => source.forget(),
+            }
+        }
+        kept.sort_by_key(|(used, _)| std::cmp::Reverse(*used));
+        let mut entries = 0;
+        for (_, number) in kept {
+            if let Some(source) = self.sources.get_mut(number) {
+                entries += source.listing.as_ref().map_or(0, |listing| listing.len());
+                if entries > KEPT_ENTRIES {
+                    source.forget();
+                }
+            }
+        }
+        let sources = &self.sources;
+        let is_listed = |number: LayerNo| sources.get(number).is_some_and(Source::is_listed);
+        self.known.retain(|_, number| is_listed(*number));
     }
 
     /// Lists the new layers that need not be decoded for it, on all cores. A layer that fails has an error, and the
     /// others go on.
     pub fn list(&mut self) {
+        self.list_new(false);
+    }
+
+    /// Lists the new layers, on all cores. A layer that fails has an error, and the others go on.
+    pub fn list_all(&mut self) {
+        self.list_new(true);
+    }
+
+    fn list_new(&mut self, decodes: bool) {
         let is_new = |source: &&Source| source.listing.is_none() && source.error.is_none();
         let new: Vec<LayerNo> = (self.sources.indices())
             .filter(|&number| self.sources.get(number).as_ref().is_some_and(is_new))
             .collect();
         let listed = in_parallel(&new, |&number| {
             let source = self.sources.get(number)?;
-            Some((number, self.list_source(source)))
+            Some((number, self.list_source(source, decodes)))
         });
         for (number, listed) in listed.into_iter().flatten() {
             let Some(source) = self.sources.get_mut(number) else {
@@ -122,6 +182,7 @@ impl<'a> Contents<'a> {
             };
             match listed {
                 Ok(Some(listed)) => {
+                    source.was_decoded = decodes && !matches!(listed.access, Access::Range(_));
                     source.listing = Some(Arc::new(listed.listing));
                     (source.digests, source.access) = (listed.digests, listed.access);
                 }
@@ -131,7 +192,7 @@ impl<'a> Contents<'a> {
         }
     }
 
-    fn list_source(&self, source: &Source) -> Result<Option<Listed>> {
+    fn list_source(&self, source: &Source, decodes: bool) -> Result<Option<Listed>> {
         let layer = &source.layer;
         let listed = || -> Result<_> {
             if let Some(range) = self.reading.uncompressed_range(layer)? {
@@ -147,7 +208,13 @@ impl<'a> Contents<'a> {
                 digests: true,
                 ..self.reading.clone()
             };
-            let known = self.cache.and_then(|cache| cache.look_up(&hashed, layer));
+            let known = match decodes {
+                true => {
+                    let reading = self.cache.map_or(self.reading, |_| &hashed);
+                    Some(cache::list(self.cache, reading, layer)?)
+                }
+                false => self.cache.and_then(|cache| cache.look_up(&hashed, layer)),
+            };
             let Some(known) = known else { return Ok(None) };
             let Some(mut listing) = Arc::into_inner(known.listing) else {
                 return Ok(None);
@@ -173,7 +240,13 @@ impl<'a> Contents<'a> {
     /// Returns true if all of these layers are listed, or have failed: then a tree can say which contents are wanted.
     pub fn is_listed(&self, layers: &[LayerNo]) -> bool {
         let mut sources = layers.iter().filter_map(|&layer| self.sources.get(layer));
-        sources.all(|source| source.listing.is_some() || source.error.is_some())
+        sources.all(|source| source.is_listed() || source.error.is_some())
+    }
+
+    /// Returns true if the layer's listing came from decoding it from its start, with what was wanted of it then.
+    pub fn was_decoded(&self, layer: LayerNo) -> bool {
+        let source = self.sources.get(layer);
+        source.is_some_and(|source| source.was_decoded)
     }
 
     /// Wants the contents of an entry.
@@ -210,6 +283,16 @@ impl<'a> Contents<'a> {
         layers.iter().map(listing).collect()
     }
 
+    /// The listing of a layer, if it was listed.
+    pub fn listing(&self, layer: LayerNo) -> Option<&Arc<Listing>> {
+        self.sources.get(layer)?.listing.as_ref()
+    }
+
+    /// SHA-256 digest of the contents of an entry, if it is known without reading them.
+    pub fn digest(&self, (layer, entry): Place) -> Option<[u8; 32]> {
+        self.sources.get(layer)?.digest(entry)
+    }
+
     /// The error of a layer that could not be listed or read, placed at layer and member.
     pub fn error(&self, layer: LayerNo) -> Option<&Error> {
         self.sources.get(layer)?.error.as_ref()
@@ -217,6 +300,39 @@ impl<'a> Contents<'a> {
 }
 
 impl Source {
+    fn new(layer: &Layer, context: String) -> Self {
+        Source {
+            layer: layer.clone(),
+            context,
+            listing: None,
+            digests: Vec::new(),
+            access: Access::Stream,
+            wanted: Wanted::Entries(EntrySet::default()),
+            error: None,
+            was_decoded: false,
+            used: 0,
+        }
+    }
+
+    /// Continues with the same layer of another image, if this one's was released or failed and the other's may not.
+    fn renew(&mut self, layer: &Layer, context: impl Fn() -> String) {
+        let address = |layer: &Layer| layer.content().map(Content::address);
+        let is_other = address(&self.layer) != address(layer);
+        if is_other && (self.error.is_some() || self.layer.content().is_none()) {
+            (self.layer, self.context, self.error) = (layer.clone(), context(), None);
+        }
+    }
+
+    /// Drops what is known of the layer.
+    fn forget(&mut self) {
+        (self.listing, self.digests, self.error) = (None, Vec::new(), None);
+        (self.wanted, self.was_decoded) = (Wanted::Entries(EntrySet::default()), false);
+    }
+
+    pub(super) fn is_listed(&self) -> bool {
+        self.listing.is_some()
+    }
+
     /// Digest of an entry's contents, by its number from 1.
     pub(super) fn digest(&self, entry: u64) -> Option<[u8; 32]> {
         let at = usize::try_from(entry.checked_sub(1)?).ok()?;
@@ -227,10 +343,21 @@ impl Source {
     /// Returns true if nothing of the layer is to be read: it failed, or nothing is wanted.
     pub(super) fn is_done(&self) -> bool {
         let is_empty = match &self.wanted {
-            Wanted::Entries(entries) => entries.is_empty(),
+            Wanted::Entries(entries) => entries.iter().next().is_none(),
             Wanted::All => false,
         };
         is_empty || self.error.is_some()
+    }
+
+    /// The contents of an entry of the listing.
+    pub(super) fn item(&self, entry: u64) -> Option<Item> {
+        let (location, size) = self.listing.as_ref()?.contents(entry)?;
+        Some(Item {
+            entry,
+            location,
+            size,
+            digest: self.digest(entry),
+        })
     }
 }
 

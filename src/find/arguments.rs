@@ -1,7 +1,10 @@
 //! Arguments of tests.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
+use super::contents::ContentTest;
 use super::facts::{STATES, Stamp};
 use super::mode::Permissions;
 use super::number::{Number, Size};
@@ -10,12 +13,13 @@ use super::regex::Regex;
 use super::test::{Layers, PathPattern, Test, Types};
 use super::time::{Age, Unit};
 use crate::error::{Error, Result};
+use crate::facts::Magic;
 use crate::glob::{Dialect, Glob};
 use crate::layer::{clean_path, is_capability};
 
 impl Parser<'_> {
     /// Test of a word with an argument.
-    pub(super) fn test(&self, word: &[u8], argument: &[u8]) -> Result<Test> {
+    pub(super) fn test(&mut self, word: &[u8], argument: &[u8]) -> Result<Test> {
         // Text that is not UTF-8 is valid in patterns and names only.
         let text = std::str::from_utf8(argument).unwrap_or("\u{fffd}");
         let number = || {
@@ -69,10 +73,29 @@ impl Parser<'_> {
             b"-state" => Test::States(states(argument)?),
             b"-step" => Test::Step(glob(argument, false)?),
             b"-gone-by" => Test::GoneBy(glob(argument, false)?),
+            b"-magic" => self.contents(ContentTest::Magic(magic(argument)?)),
+            b"-needed" => self.contents(ContentTest::Needed(glob(argument, false)?)),
+            b"-soname" => self.contents(ContentTest::Soname(glob(argument, false)?)),
+            b"-interp" => self.contents(ContentTest::Interpreter(glob(argument, false)?)),
+            b"-build-id" => self.contents(ContentTest::BuildId(build_id(argument)?)),
+            b"-package" => {
+                self.uses.packages = true;
+                Test::Package(glob(argument, false)?)
+            }
+            b"-hashset" => {
+                self.hash_sets.push(OsStr::from_bytes(argument).to_owned());
+                Test::HashSet(self.hash_sets.len() - 1)
+            }
             b"-cap" => Test::Capability(Some(capability(argument)?)),
             b"-xattr" => xattr(argument)?,
             _ => digest(argument)?,
         })
+    }
+
+    /// A test on contents, which gets the next number.
+    pub(super) fn contents(&mut self, test: ContentTest) -> Test {
+        self.content_tests.push(test.clone());
+        Test::Contents(test, self.content_tests.len() - 1)
     }
 
     fn regex(&self, argument: &[u8], ignores_case: bool) -> Result<PathPattern<Regex>> {
@@ -98,6 +121,30 @@ fn glob(argument: &[u8], ignores_case: bool) -> Result<Glob> {
         let shown = String::from_utf8_lossy(argument);
         Error::usage(format!("invalid pattern '{shown}': {why}"))
     })
+}
+
+fn magic(argument: &[u8]) -> Result<Magic> {
+    let found = std::str::from_utf8(argument).ok().and_then(Magic::of_name);
+    found.ok_or_else(|| {
+        let names = Magic::ALL.map(Magic::name).join(", ");
+        let shown = String::from_utf8_lossy(argument);
+        Error::usage(format!("invalid kind '{shown}': expected one of {names}"))
+    })
+}
+
+/// Digits of a build ID, in small letters.
+fn build_id(argument: &[u8]) -> Result<String> {
+    let text = String::from_utf8_lossy(argument).to_ascii_lowercase();
+    let is_valid =
+        (8..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match is_valid {
+        true => Ok(text),
+        false => Err(invalid(
+            "build ID",
+            argument,
+            "at least 8 hexadecimal digits",
+        )),
+    }
 }
 
 fn path_glob(argument: &[u8], ignores_case: bool) -> Result<PathPattern<Glob>> {

@@ -1,7 +1,21 @@
 //! Expressions: operators, tests and actions as a tree.
 
+use std::ffi::OsString;
+
+use super::contents::ContentTest;
 use super::printf::Printf;
 use super::test::Test;
+
+/// Facts that the tests of an expression need.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// Digests of contents.
+    pub digests: bool,
+    /// Lists of the files of packages.
+    pub packages: bool,
+    /// Digests in those lists, of whatever kind they are.
+    pub altered: bool,
+}
 
 /// A parsed expression.
 #[derive(Debug)]
@@ -9,10 +23,13 @@ pub struct Expression {
     pub(super) root: Node,
     pub(super) now: i64,
     pub(super) has_action: bool,
+    pub(super) writes: bool,
     pub(super) min_depth: u64,
     pub(super) max_depth: u64,
     pub(super) is_depth_first: bool,
-    pub(super) uses_digests: bool,
+    pub(super) uses: Uses,
+    pub(super) hash_sets: Vec<OsString>,
+    pub(super) content_tests: Vec<ContentTest>,
 }
 
 /// A part of an expression.
@@ -46,9 +63,24 @@ impl Expression {
         self.is_depth_first
     }
 
-    /// Reports whether a test needs digests of contents.
-    pub fn uses_digests(&self) -> bool {
-        self.uses_digests
+    /// Facts that its tests need.
+    pub fn uses(&self) -> Uses {
+        self.uses
+    }
+
+    /// Files with digests, by their numbers ([`Facts::is_in_hash_set`](super::Facts::is_in_hash_set)).
+    pub fn hash_sets(&self) -> &[OsString] {
+        &self.hash_sets
+    }
+
+    /// Tests on contents, by their numbers ([`Facts::has_contents`](super::Facts::has_contents)).
+    pub fn content_tests(&self) -> &[ContentTest] {
+        &self.content_tests
+    }
+
+    /// Reports whether an action writes something else than the program's output form (`-print0`, `-printf`, `-ls`).
+    pub fn writes(&self) -> bool {
+        self.writes
     }
 
     /// Reports whether the expression prints by itself; otherwise a version that matches is printed.

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::contents::ContentTest;
 use crate::error::Result;
+use crate::glob::Glob;
 use crate::layer::Mtime;
 
 /// States of a version, in the words of the suite.
@@ -147,6 +149,35 @@ pub trait Facts {
     /// # Errors
     /// Those of reading the layer.
     fn is_duplicate(&self) -> Result<bool>;
+    /// Reports whether a package whose name matches lists the path, as of its layer.
+    ///
+    /// # Errors
+    /// Those of reading the databases of packages.
+    fn has_package(&self, name: &Glob) -> Result<bool>;
+    /// Reports whether a package lists the path, as of its layer.
+    ///
+    /// # Errors
+    /// Those of reading the databases of packages.
+    fn is_owned(&self) -> Result<bool>;
+    /// Reports whether packages list digests for the path, as of its layer, and none of them is that of its contents.
+    /// Asked of files only.
+    ///
+    /// # Errors
+    /// Those of reading the databases of packages, and the layer.
+    fn is_altered(&self) -> Result<bool>;
+    /// Reports whether a digest of its contents is in the file with this number in
+    /// [`Expression::hash_sets`](super::Expression::hash_sets); empty contents are in none. Asked of files only.
+    ///
+    /// # Errors
+    /// Those of reading the layer.
+    fn is_in_hash_set(&self, number: usize) -> Result<bool>;
+    /// Result of a test on its contents, with its number in
+    /// [`Expression::content_tests`](super::Expression::content_tests); false if they could not be read. Asked of files
+    /// only.
+    ///
+    /// # Errors
+    /// Those of reading the layer.
+    fn has_contents(&self, test: &ContentTest, number: usize) -> Result<bool>;
     /// SHA-256 of its contents in small hexadecimal digits; `None` for what has none.
     ///
     /// # Errors

@@ -9,6 +9,9 @@
 //! are bounded in the size of their automaton.
 
 mod arguments;
+mod contents;
+#[cfg(test)]
+mod contents_tests;
 mod expression;
 mod facts;
 mod mode;
@@ -27,7 +30,8 @@ mod tests;
 mod time;
 mod words;
 
-pub use expression::Expression;
+pub use contents::ContentTest;
+pub use expression::{Expression, Uses};
 pub use facts::{Facts, Kind, STATES, Stamp};
 pub use parse::{MAX_DEPTH, MAX_WORDS};
 pub use run::{Action, Outcome};

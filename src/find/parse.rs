@@ -1,9 +1,10 @@
 //! Parsing: words to a tree of operators and tests.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use super::expression::{Act, Expression, Node};
+use super::contents::ContentTest;
+use super::expression::{Act, Expression, Node, Uses};
 use super::plan;
 use super::printf::Printf;
 use super::regex::Syntax;
@@ -11,6 +12,7 @@ use super::test::Test;
 use super::time::Origin;
 use super::words::{self, Arity};
 use crate::error::{At, Error, Fault, Result, within};
+use crate::facts::Magic;
 
 /// Maximum number of words of an expression.
 pub const MAX_WORDS: usize = 10_000;
@@ -45,7 +47,10 @@ pub(super) struct Parser<'a> {
     max_depth: u64,
     is_depth_first: bool,
     has_action: bool,
-    uses_digests: bool,
+    writes: bool,
+    pub(super) uses: Uses,
+    pub(super) hash_sets: Vec<OsString>,
+    pub(super) content_tests: Vec<ContentTest>,
 }
 
 impl Expression {
@@ -71,7 +76,10 @@ impl Expression {
             max_depth: u64::MAX,
             is_depth_first: false,
             has_action: false,
-            uses_digests: false,
+            writes: false,
+            uses: Uses::default(),
+            hash_sets: Vec::new(),
+            content_tests: Vec::new(),
         };
         let mut root = match words.is_empty() {
             true => Node::Test(Test::Constant(true)),
@@ -85,10 +93,13 @@ impl Expression {
             root,
             now,
             has_action: parser.has_action,
+            writes: parser.writes,
             min_depth: parser.min_depth,
             max_depth: parser.max_depth,
             is_depth_first: parser.is_depth_first,
-            uses_digests: parser.uses_digests,
+            uses: parser.uses,
+            hash_sets: parser.hash_sets,
+            content_tests: parser.content_tests,
         })
     }
 }
@@ -230,7 +241,7 @@ impl<'a> Parser<'a> {
             None => self.alone(word),
             Some(argument) => self.with_argument(word, argument),
         };
-        self.uses_digests |= matches!(word, b"-digest" | b"-duplicate");
+        self.uses.digests |= matches!(word, b"-digest" | b"-duplicate" | b"-altered" | b"-hashset");
         test.at(|| String::from_utf8_lossy(word).into_owned())
     }
 
@@ -250,6 +261,16 @@ impl<'a> Parser<'a> {
                     b"-nogroup" => Test::NoGroup,
                     b"-duplicate" => Test::Duplicate,
                     b"-cap" => Test::Capability(None),
+                    b"-elf" => self.contents(ContentTest::Magic(Magic::Elf)),
+                    b"-unowned" => {
+                        self.uses.packages = true;
+                        Test::Unowned
+                    }
+                    b"-altered" => {
+                        (self.uses.packages, self.uses.altered) = (true, true);
+                        Test::Altered
+                    }
+                    b"-text" => self.contents(ContentTest::Text),
                     b"-d" | b"-depth" => {
                         self.is_depth_first = true;
                         Test::Constant(true)
@@ -261,13 +282,14 @@ impl<'a> Parser<'a> {
         };
         // What prunes or ends does not print.
         self.has_action |= !matches!(act, Act::Prune | Act::Quit);
+        self.writes |= matches!(act, Act::Print0 | Act::Printf(_) | Act::List);
         Ok(Node::Act(act))
     }
 
     fn with_argument(&mut self, word: &[u8], argument: &[u8]) -> Result<Node> {
         match word {
             b"-printf" => {
-                self.has_action = true;
+                (self.has_action, self.writes) = (true, true);
                 let format = Printf::parse(argument).map_err(Error::usage)?;
                 return Ok(Node::Act(Act::Printf(format)));
             }

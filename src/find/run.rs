@@ -19,7 +19,7 @@ pub enum Action<'a> {
 }
 
 /// Result of an expression for one version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// The version matches.
     pub is_match: bool,

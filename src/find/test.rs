@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::contents::ContentTest;
 use super::facts::{Facts, Kind, Stamp, base_name};
 use super::mode::Permissions;
 use super::number::{Number, Size};
@@ -23,6 +24,10 @@ pub(super) enum Cost {
     /// A look at the tree.
     Tree,
     /// A digest, or a file of the layer.
+    Digest,
+    /// The files that packages list.
+    Package,
+    /// Facts of its contents.
     Contents,
 }
 
@@ -59,6 +64,14 @@ pub(super) enum Test {
     Xattr(Vec<u8>, Option<Glob>),
     /// Digest by its first digits, all small.
     Digest(String),
+    /// A package with this name lists the path.
+    Package(Glob),
+    Unowned,
+    Altered,
+    /// Digests in a file, which has this number among those of the expression.
+    HashSet(usize),
+    /// A test on contents, and its number among those of the expression.
+    Contents(ContentTest, usize),
 }
 
 /// Kinds that `-type` lists.
@@ -122,7 +135,9 @@ impl Test {
             | Test::NoUser
             | Test::NoGroup
             | Test::Duplicate
-            | Test::Digest(..) => Cost::Contents,
+            | Test::Digest(..) => Cost::Digest,
+            Test::Package(_) | Test::Unowned => Cost::Package,
+            Test::Contents(..) | Test::HashSet(_) | Test::Altered => Cost::Contents,
         }
     }
 
@@ -178,6 +193,13 @@ impl Test {
             Test::Digest(digits) => facts
                 .digest()?
                 .is_some_and(|digest| digest.starts_with(digits)),
+            Test::Package(name) => facts.has_package(name)?,
+            Test::Unowned => !facts.is_owned()?,
+            Test::Altered => facts.kind() == Kind::File && facts.is_altered()?,
+            Test::HashSet(number) => facts.kind() == Kind::File && facts.is_in_hash_set(*number)?,
+            Test::Contents(test, number) => {
+                facts.kind() == Kind::File && facts.has_contents(test, *number)?
+            }
         })
     }
 }

@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
+use super::contents::ContentTest;
 use super::facts::{Facts, Kind, Stamp};
 use crate::error::{Error, Result};
+use crate::facts::ContentFacts;
+use crate::glob::Glob;
 use crate::layer::Mtime;
 
 /// A version whose facts are fields.
@@ -24,6 +27,9 @@ pub(super) struct Sample {
     /// Digits of the SHA-256.
     pub(super) digest: &'static str,
     pub(super) links: u64,
+    /// Name of the package that lists it.
+    pub(super) package: &'static str,
+    pub(super) contents: ContentFacts,
 }
 
 /// Time that the tests call now.
@@ -47,6 +53,8 @@ impl Sample {
             xattrs: Vec::new(),
             digest: "aabbccdd00112233",
             links: 1,
+            package: "",
+            contents: ContentFacts::default(),
         }
     }
 
@@ -153,6 +161,21 @@ impl Facts for Sample {
     }
     fn is_duplicate(&self) -> Result<bool> {
         Ok(self.size == 1000)
+    }
+    fn has_package(&self, name: &Glob) -> Result<bool> {
+        Ok(name.is_match(self.package.as_bytes()))
+    }
+    fn is_owned(&self) -> Result<bool> {
+        Ok(!self.package.is_empty())
+    }
+    fn is_altered(&self) -> Result<bool> {
+        Ok(self.is_owned()? && self.contents.is_text)
+    }
+    fn is_in_hash_set(&self, number: usize) -> Result<bool> {
+        Ok(number == 1)
+    }
+    fn has_contents(&self, test: &ContentTest, _: usize) -> Result<bool> {
+        Ok(test.is_match(&self.contents))
     }
     fn digest(&self) -> Result<Option<String>> {
         let is_known = self.kind == Kind::File;

@@ -4,7 +4,7 @@ use super::testing::{NOW, Sample};
 use super::*;
 use crate::error::{Error, Result};
 
-fn parse(text: &str) -> Result<Expression> {
+pub(super) fn parse(text: &str) -> Result<Expression> {
     let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
     Expression::parse(&words, NOW)
 }
@@ -24,7 +24,7 @@ fn run(text: &str, sample: &Sample) -> (Outcome, String) {
     (outcome.expect(text), out)
 }
 
-fn matches(text: &str, sample: &Sample) -> bool {
+pub(super) fn matches(text: &str, sample: &Sample) -> bool {
     run(text, sample).0.is_match
 }
 
@@ -241,7 +241,7 @@ fn directories_are_pruned() {
     assert!(!prunes("-mindepth 2 -prune", Sample::directory("a")));
     assert!(run("-quit", &Sample::file("a")).0.is_end);
     assert!(parse("-depth").expect("words").is_depth_first());
-    let uses_digests = |text| parse(text).expect(text).uses_digests();
+    let uses_digests = |text| parse(text).expect(text).uses().digests;
     assert!(uses_digests("-name a -o ! -duplicate") && uses_digests("-digest sha256:aabbccdd"));
     assert!(!uses_digests("-name a"));
 }

@@ -3,6 +3,9 @@
 use std::io::{self, Read};
 
 use super::entry::Segment;
+use super::input::TarInput;
+use super::walk::Walker;
+use crate::error::Error;
 
 /// Reader of a sparse file's contents from its stored segments; the holes are zeros.
 #[derive(Debug)]
@@ -55,5 +58,38 @@ impl<R: Read> Read for Expanded<R> {
             self.at += read as u64;
             return Ok(read);
         }
+    }
+}
+
+/// Contents of the current entry of a walker, with their holes.
+pub(crate) struct EntryData<'w, I>(Expanded<Stored<'w, I>>);
+
+/// Stored contents of the current entry.
+struct Stored<'w, I>(&'w mut Walker<I>);
+
+impl<'w, I: TarInput> EntryData<'w, I> {
+    pub(crate) fn new(walker: &'w mut Walker<I>) -> Self {
+        let entry = walker.entry();
+        let size = entry.size;
+        let whole = || {
+            vec![Segment {
+                offset: 0,
+                length: size,
+            }]
+        };
+        let segments = entry.sparse.clone().unwrap_or_else(whole);
+        EntryData(Expanded::new(Stored(walker), segments, size))
+    }
+}
+
+impl<I: TarInput> Read for EntryData<'_, I> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl<I: TarInput> Read for Stored<'_, I> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read_data(buf).map_err(Error::into_io)
     }
 }

@@ -31,6 +31,12 @@ pub(crate) struct Header<'a> {
     pub(crate) dialect: Dialect,
 }
 
+/// Tests if bytes begin with the header of an entry.
+pub(crate) fn is_header(bytes: &[u8]) -> bool {
+    let block = bytes.first_chunk();
+    block.is_some_and(|block| Header::parse(block).is_some())
+}
+
 /// Zeros, as many as the longest text field has bytes.
 const ZEROS: [u8; 155] = [0; 155];
 

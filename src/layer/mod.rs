@@ -14,6 +14,7 @@
 
 pub(crate) mod acl;
 mod anomaly;
+pub(crate) mod ar;
 mod capability;
 pub mod cpio;
 mod entry;
@@ -21,7 +22,9 @@ mod expanded;
 mod extension;
 mod fields;
 mod header;
+mod hidden;
 mod input;
+mod links;
 mod lint;
 mod metadata;
 mod names;
@@ -30,6 +33,7 @@ mod observer;
 mod path;
 mod pax;
 mod pax_value;
+mod salvage;
 mod scan;
 mod sparse;
 mod summary;
@@ -49,15 +53,21 @@ pub use anomaly::{Anomalies, Anomaly, AnomalyKind};
 pub use capability::capabilities;
 pub(crate) use capability::is_capability;
 pub use entry::{Entry, Segment};
-pub(crate) use expanded::Expanded;
+pub(crate) use expanded::{EntryData, Expanded};
+pub(crate) use header::is_header;
+pub(crate) use hidden::{HiddenPlace, hidden_bytes};
 pub(crate) use input::Recorder;
 pub use input::{FileInput, StreamInput, TarInput};
+#[cfg(feature = "base")]
+pub(crate) use links::components;
+pub use links::{MAX_LINKS, resolve_links};
 pub use metadata::{EntryKind, Metadata, Mtime, OtherTimes, Xattr, permissions};
 pub use notes::{NoteCount, NoteKind, Notes};
 #[cfg(feature = "base")]
 pub(crate) use path::parent;
 pub use path::{CleanPath, clean_path};
 pub(crate) use path::{common_components, common_prefix};
+pub use salvage::salvaged_entries;
 pub use scan::{GzipHeader, Scan, scan, sniffable};
 pub use summary::LayerSummary;
 pub use trace::Trace;

@@ -56,7 +56,6 @@ pub fn clean_path(path: &[u8]) -> CleanPath<'_> {
 }
 
 /// Returns the parent directory of a clean path; the root for the root.
-#[cfg(feature = "base")]
 pub(crate) fn parent(path: &[u8]) -> &[u8] {
     let cut = path.iter().rposition(|byte| *byte == b'/');
     &path[..cut.unwrap_or(0)]

@@ -11,7 +11,8 @@ use super::summary::LayerSummary;
 use super::trace::Trace;
 use super::walk::{Tail, Walker};
 use crate::blob::{
-    CHUNK, Compression, DecodeLimits, Decoder, Hasher, HashingBuf, Meter, ReadAhead,
+    CHUNK, Compression, DecodeLimits, Decoder, FrameWatch, Hasher, HashingBuf, Meter, ReadAhead,
+    SkippableFrames,
 };
 use crate::error::{During, Error, Fault, Result};
 use crate::spec::Digest;
@@ -23,13 +24,13 @@ pub struct GzipHeader {
     pub name: Option<Vec<u8>>,
     /// Comment, as far as the first buffer shows it.
     pub comment: Option<Vec<u8>>,
-    /// Size of extra fields in bytes.
-    pub extra: usize,
+    /// Extra fields, each with its ID, as far as the first buffer shows them.
+    pub extra: Vec<([u8; 2], Vec<u8>)>,
 }
 
 impl GzipHeader {
     /// Reads the fields from the first bytes of a blob (RFC 1952, section 2.3); `None` if it has none.
-    fn read(head: &[u8]) -> Option<Self> {
+    pub(crate) fn read(head: &[u8]) -> Option<Self> {
         let (fixed, mut rest) = head.split_at_checked(10)?;
         let flags = *fixed
             .get(3)
@@ -37,8 +38,15 @@ impl GzipHeader {
         let mut header = GzipHeader::default();
         if flags & 4 != 0 {
             let (length, after) = rest.split_first_chunk()?;
-            header.extra = usize::from(u16::from_le_bytes(*length));
-            rest = after.get(header.extra..).unwrap_or_default();
+            let length = usize::from(u16::from_le_bytes(*length));
+            let (mut fields, after) = after.split_at_checked(length).unwrap_or((after, &[]));
+            while let [a, b, low, high, more @ ..] = fields {
+                let length = usize::from(u16::from_le_bytes([*low, *high]));
+                let (field, others) = more.split_at_checked(length).unwrap_or((more, &[]));
+                header.extra.push(([*a, *b], field.to_vec()));
+                fields = others;
+            }
+            rest = after;
         }
         let mut text = |is_set: bool| {
             let text = rest
@@ -78,6 +86,8 @@ pub struct Scan {
     pub tail: Option<Tail>,
     /// Optional fields of a gzip header.
     pub gzip: Option<GzipHeader>,
+    /// Skippable frames of a zstd stream.
+    pub frames: SkippableFrames,
     /// Notes on the entries, if requested.
     pub notes: Notes,
     /// Trace of the entries, if requested and within its limit.
@@ -106,6 +116,7 @@ impl Scan {
             anomalies: Anomalies::default(),
             tail: None,
             gzip: None,
+            frames: SkippableFrames::default(),
             notes: Notes::default(),
             trace: None,
             fault: None,
@@ -127,6 +138,7 @@ pub fn scan(stored: impl BufRead, hasher: Hasher, limits: &Limits, meter: &Meter
     let head = stored.fill_buf().during("read")?;
     let compression = Compression::sniff(head);
     let gzip = GzipHeader::read(head);
+    let mut frames = SkippableFrames::default();
     let one_hash = compression == Compression::None && hasher.is_sha256();
     let is_short = head.len() < CHUNK;
     let mut walked = if one_hash && is_short {
@@ -135,7 +147,9 @@ pub fn scan(stored: impl BufRead, hasher: Hasher, limits: &Limits, meter: &Meter
         // Many small files take as long to walk as to hash.
         walk_beside(&mut stored, |mut tar| walk(&mut tar, limits))
     } else {
-        match Decoder::new(&mut stored, compression, limits.decode) {
+        let watched = (compression == Compression::Zstd).then_some(&mut frames);
+        let watched = FrameWatch::new(&mut stored, watched);
+        match Decoder::new(watched, compression, limits.decode) {
             Err(error) => Walked::failed(error),
             Ok(mut decoder) => {
                 let mut walked = walk_beside(&mut decoder, |tar| {
@@ -174,6 +188,7 @@ pub fn scan(stored: impl BufRead, hasher: Hasher, limits: &Limits, meter: &Meter
         anomalies: walked.anomalies,
         tail: walked.tail,
         gzip,
+        frames,
         notes: walked.observer.notes.notes,
         trace: walked
             .observer

@@ -8,5 +8,5 @@ mod named;
 mod values;
 
 pub(crate) use named::remedy;
-pub use named::{NAMED, Named};
+pub use named::{NAMED, Named, scaled};
 pub use values::*;

@@ -25,7 +25,7 @@ enum Field<'a> {
 }
 
 /// All limits that users can change.
-pub const NAMED: [Named; 29] = [
+pub const NAMED: [Named; 31] = [
     Named {
         name: "ratio",
         what: &[
@@ -234,6 +234,22 @@ pub const NAMED: [Named; 29] = [
         field: |limits| Field::Number(&mut limits.repositories),
     },
     Named {
+        name: "nested-depth",
+        what: &["levels of files inside a file"],
+        default: "4",
+        most: 32,
+        meaning: "levels of files inside a file that are searched",
+        field: |limits| Field::Number(&mut limits.nested_depth),
+    },
+    Named {
+        name: "nested-size",
+        what: &["bytes inside a file"],
+        default: "8G",
+        most: u64::MAX,
+        meaning: "decoded bytes inside one file, of all levels together",
+        field: |limits| Field::Number(&mut limits.nested_size),
+    },
+    Named {
         name: "volumes",
         what: &["volumes"],
         default: "10000",
@@ -303,7 +319,7 @@ impl Limits {
         };
         let value = match value {
             "none" if !named.bounds_recursion() => named.most,
-            value => number(value).ok_or_else(invalid)?,
+            value => scaled(value).ok_or_else(invalid)?,
         };
         if !(least..=named.most).contains(&value) {
             return Err(invalid());
@@ -327,7 +343,7 @@ impl Named {
 
     /// Tests if the program's stack depends on the limit, so that a number is needed.
     fn bounds_recursion(&self) -> bool {
-        matches!(self.name, "json-depth" | "index-depth")
+        matches!(self.name, "json-depth" | "index-depth" | "nested-depth")
     }
 
     /// Returns the meaning and the highest value, if there is one.
@@ -362,7 +378,8 @@ pub(crate) fn remedy(what: &str, limit: u64, found: u64) -> Option<String> {
     })
 }
 
-fn number(text: &str) -> Option<u64> {
+/// Reads a number with K, M, G or T behind it, for powers of 1024.
+pub fn scaled(text: &str) -> Option<u64> {
     let (digits, shift) = match text.as_bytes().last()? {
         b'K' | b'k' => (&text[..text.len() - 1], 10),
         b'M' | b'm' => (&text[..text.len() - 1], 20),

@@ -155,6 +155,10 @@ pub struct Limits {
     pub links: u64,
     /// Repositories of a tree.
     pub repositories: u64,
+    /// Levels of files inside a file.
+    pub nested_depth: u64,
+    /// Bytes inside a file, of all levels together.
+    pub nested_size: u64,
     /// Volumes of a set.
     pub volumes: u64,
     /// Bytes of a list of images.
@@ -189,6 +193,8 @@ impl Default for Limits {
             hops: 8,
             links: 2_000_000,
             repositories: 100_000,
+            nested_depth: 4,
+            nested_size: 8 << 30,
             volumes: 10_000,
             list: 64 << 20,
             aliases: 1000,

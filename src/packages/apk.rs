@@ -1,7 +1,11 @@
 //! apk's database: paragraphs of lines with a letter, a colon and a value.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
+
 use super::package::{Manager, Need, Package, damaged, text};
 use crate::error::Result;
+use crate::facts::ContentDigest;
 
 /// Reads `installed`.
 ///
@@ -46,6 +50,46 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Package>> {
         }
     }
     Ok(packages)
+}
+
+/// Passes the paths that packages list, with the name of the package, and the digest of what is no directory.
+///
+/// # Errors
+/// Those of `each`. Other lines than those of files are skipped.
+pub(super) fn files(
+    bytes: &[u8],
+    mut each: impl FnMut(&str, &[u8], Option<ContentDigest>) -> Result<()>,
+) -> Result<()> {
+    let (mut package, mut directory) = (String::new(), Vec::new());
+    // The path whose digest may follow.
+    let mut file: Option<Vec<u8>> = None;
+    for line in bytes.split(|byte| *byte == b'\n').chain([&b""[..]]) {
+        if matches!(line, [] | [b'R' | b'F', b':', ..])
+            && let Some(path) = file.take()
+        {
+            each(&package, &path, None)?;
+        }
+        match line {
+            [b'P', b':', name @ ..] => package = text(name),
+            [b'F', b':', path @ ..] => {
+                directory = path.to_vec();
+                each(&package, path, None)?;
+            }
+            [b'R', b':', name @ ..] => file = Some([&directory, name].join(&b'/')),
+            [b'Z', b':', b'Q', kind @ (b'1' | b'2'), sum @ ..] => {
+                let sum = BASE64.decode(sum).ok();
+                let digest = sum.and_then(|sum| match kind {
+                    b'1' => sum.try_into().ok().map(ContentDigest::Sha1),
+                    _ => sum.try_into().ok().map(ContentDigest::Sha256),
+                });
+                if let Some(path) = file.take() {
+                    each(&package, &path, digest)?;
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Parses `name>=1.2`, `so:libc.musl-x86_64.so.1`, `cmd:sh=1`.

@@ -1,6 +1,6 @@
 //! dpkg's list of packages: paragraphs of fields, as in Debian's control files.
 
-use super::control::Paragraphs;
+use super::control::{Paragraph, Paragraphs};
 use super::package::{Manager, Need, Package, text};
 use crate::error::Result;
 
@@ -41,6 +41,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Package>> {
                 .parse::<u64>()
                 .ok()
                 .map(|size| size.saturating_mul(1024)),
+            installed: None,
             depends,
             provides: provides
                 .into_iter()
@@ -78,6 +79,35 @@ fn relation(text: &str) -> Option<Need> {
     (!name.is_empty()).then(|| Need {
         name: name.to_owned(),
         version: version.unwrap_or_default(),
+    })
+}
+
+/// Returns the conffiles of a package, absolute paths and MD5 checksums, from the field `Conffiles`. Obsolete and new
+/// ones are skipped.
+pub fn conffiles(paragraph: Paragraph<'_>) -> impl Iterator<Item = (&str, &str)> {
+    let field = paragraph.get("Conffiles").unwrap_or_default();
+    field.lines().filter_map(|line| {
+        // Paths may contain spaces; checksums do not.
+        let line = line.trim();
+        let (path, sum) = line.rsplit_once(' ')?;
+        (sum.len() == 32).then_some((path, sum))
+    })
+}
+
+/// Returns the lines of a file `md5sums`: relative paths and checksums.
+pub fn sums(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    bytes.split(|byte| *byte == b'\n').filter_map(|line| {
+        let (sum, path) = line.split_at_checked(32)?;
+        Some((path.strip_prefix(b"  ")?, sum))
+    })
+}
+
+/// Returns the entries of the file `diversions`: original path, diverted path, and the package; `:` for none.
+pub fn diversions(bytes: &[u8]) -> impl Iterator<Item = [&[u8]; 3]> {
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    std::iter::from_fn(move || {
+        let from = lines.next().filter(|line| !line.is_empty())?;
+        Some([from, lines.next()?, lines.next()?])
     })
 }
 

@@ -10,6 +10,7 @@
 //! | `apk` | `lib/apk/db/installed` |
 //! | `rpm` | the headers in an RPM database |
 //! | `sqlite` | the table with the headers in `rpmdb.sqlite` |
+//! | `owners` | the files that packages of dpkg, apk and RPM list, and their digests |
 //! | `language` | `METADATA` of Python distributions, `package.json` of installed npm packages |
 //!
 //! Attacks and defences: databases of gigabytes ([`MAX_FILE_SIZE`]), millions of packages ([`MAX_PACKAGES`]), invalid
@@ -22,11 +23,14 @@ mod database;
 mod dpkg;
 mod kind;
 mod language;
+mod owners;
 mod package;
 mod rpm;
 mod sqlite;
 
 pub use control::{Control, Fields, Paragraph, Paragraphs};
 pub use database::{MAX_PACKAGES, Packages};
+pub use dpkg::{conffiles, diversions, sums};
 pub use kind::{DatabaseKind, MAX_FILE_SIZE};
+pub use owners::{OwnerKind, Owners};
 pub use package::{Manager, Need, Package};

@@ -17,6 +17,8 @@ pub struct Package {
     pub source: String,
     /// Its installed size in bytes, if stated.
     pub size: Option<u64>,
+    /// Time of its installation in seconds since 1970, if stated.
+    pub installed: Option<u64>,
     /// Its dependencies: one alternative of each item is needed.
     pub depends: Vec<Vec<Need>>,
     /// Further names that satisfy dependencies: virtual packages, libraries, commands, files.

@@ -5,11 +5,13 @@ use std::collections::{HashMap, HashSet};
 use super::package::{Manager, Need, Package, damaged};
 use super::sqlite;
 use crate::error::Result;
+use crate::facts::ContentDigest;
 
 const NAME: u32 = 1000;
 const VERSION: u32 = 1001;
 const RELEASE: u32 = 1002;
 const EPOCH: u32 = 1003;
+const INSTALL_TIME: u32 = 1008;
 const SIZE: u32 = 1009;
 const ARCH: u32 = 1022;
 const SOURCE_RPM: u32 = 1044;
@@ -20,6 +22,7 @@ const REQUIRE_VERSION: u32 = 1050;
 const DIR_INDEXES: u32 = 1116;
 const BASE_NAMES: u32 = 1117;
 const DIR_NAMES: u32 = 1118;
+const FILE_DIGESTS: u32 = 1035;
 const LONG_SIZE: u32 = 5009;
 
 const INT32: u32 = 4;
@@ -42,6 +45,32 @@ pub(super) fn read(file: &[u8]) -> Result<Vec<Package>> {
     // Keys of package signatures are listed as packages.
     packages.retain(|package| package.name != "gpg-pubkey" && !package.name.is_empty());
     Ok(packages)
+}
+
+/// Passes the paths that packages list, with the name of the package, and the digest of what is a file.
+///
+/// # Errors
+/// `Schema` for an invalid database or header, and those of `each`.
+pub(super) fn files(
+    file: &[u8],
+    mut each: impl FnMut(&str, &[u8], Option<ContentDigest>) -> Result<()>,
+) -> Result<()> {
+    for blob in sqlite::blobs(file, "Packages")? {
+        let header = Header::of(&blob).ok_or_else(|| damaged("RPM headers", "something else"))?;
+        let name = header.texts(NAME).into_iter().next().unwrap_or_default();
+        let directories: Vec<&[u8]> = header.strings(DIR_NAMES).collect();
+        let mut digests = header.strings(FILE_DIGESTS);
+        let indexes = header.numbers(DIR_INDEXES);
+        for (base, index) in header.strings(BASE_NAMES).zip(indexes) {
+            // Of other digests than these, and of what is no file, the text is none.
+            let digest = digests.next().and_then(ContentDigest::parse);
+            let index = usize::try_from(index).ok();
+            if let Some(directory) = index.and_then(|index| directories.get(index)) {
+                each(&name, &[*directory, base].concat(), digest)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn package(header: &Header<'_>) -> Package {
@@ -87,6 +116,7 @@ fn package(header: &Header<'_>) -> Package {
         architecture: one(ARCH),
         source: one(SOURCE_RPM),
         size: size.or_else(|| header.numbers(SIZE).first().copied()),
+        installed: header.numbers(INSTALL_TIME).first().copied(),
         depends,
         provides: header.texts(PROVIDE_NAME),
         place: String::new(),
@@ -152,20 +182,18 @@ impl<'a> Header<'a> {
 
     /// The texts of a tag, as far as they are valid.
     fn texts(&self, tag: u32) -> Vec<String> {
-        let Some(&(kind, offset, count)) = self.tags.get(&tag) else {
-            return Vec::new();
-        };
+        self.strings(tag).map(super::package::text).collect()
+    }
+
+    /// The bytes of the texts of a tag, as far as they are valid.
+    fn strings(&self, tag: u32) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let found = self.tags.get(&tag);
         // A text, a list of texts, a translated text.
-        if !matches!(kind, 6 | 8 | 9) {
-            return Vec::new();
-        }
+        let found = found.filter(|(kind, ..)| matches!(kind, 6 | 8 | 9));
+        let (offset, count) = found.map_or((0, 0), |&(_, offset, count)| (offset, count));
         let bytes = self.data.get(offset..).unwrap_or_default();
         let ended = bytes.split_inclusive(|&byte| byte == 0);
-        ended
-            .take(count)
-            .filter_map(|text| text.strip_suffix(&[0]))
-            .map(super::package::text)
-            .collect()
+        ended.take(count).filter_map(|text| text.strip_suffix(&[0]))
     }
 
     /// The numbers of a tag, as far as they are valid.

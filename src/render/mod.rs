@@ -12,7 +12,9 @@ pub mod page;
 pub mod table;
 pub mod template;
 mod typed;
+mod unified;
 
 pub use format::{Column, Format};
 pub use table::Table;
 pub use template::{Shape, Template};
+pub use unified::{is_binary, unified};

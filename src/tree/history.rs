@@ -1,10 +1,11 @@
 //! The history of a path: the changes that layers made to it.
 
 use super::applied::Tree;
+use super::listing::{Listing, Record};
 use super::node::{Inode, Location, Meta, Node, NodeKind, ROOT_NAME, Walk};
 use super::positions::{PathIdx, VersionIdx};
 use super::version::{Change, Version};
-use crate::layer::clean_path;
+use crate::layer::{EntryKind, clean_path};
 
 /// A layer's effect on a path, direct or by a change to a directory above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,6 +77,18 @@ impl<'t> History<'t> {
     /// The path from the root without a leading `/`; empty for the root.
     pub fn path(&self) -> Vec<u8> {
         self.tree.paths.path(self.name)
+    }
+
+    /// This path and all paths below it, present or not, in the order of [`Tree::all_paths`].
+    pub fn at_or_below(&self) -> impl Iterator<Item = History<'t>> + use<'t> {
+        let tree = self.tree;
+        let below = Walk {
+            tree,
+            rest: vec![tree.paths.children(self.name)],
+            all: true,
+        };
+        let names = std::iter::once(self.name).chain(below.names());
+        names.map(move |name| History { tree, name })
     }
 
     /// Number of the path, that of the node if there is one.
@@ -172,11 +185,27 @@ impl<'t> Step<'t> {
 
     /// Size of the contents in bytes.
     pub fn size(&self) -> u64 {
-        let made = self
-            .tree
-            .made(self.version)
-            .and_then(|made| self.tree.record_of(made));
-        made.map_or(0, |(_, record)| record.size)
+        self.record().map_or(0, |(_, record)| record.size)
+    }
+
+    /// Target of a symbolic link; empty for other kinds.
+    pub fn link_target(&self) -> &'t [u8] {
+        match self.record() {
+            Some((listing, record)) if record.kind == EntryKind::Symlink => listing.link(record),
+            _ => &[],
+        }
+    }
+
+    /// Major and minor number of a device; 0 for other kinds.
+    pub fn device(&self) -> (u64, u64) {
+        match self.record() {
+            Some((listing, record)) if record.kind.is_device() => listing.extra(record).device,
+            _ => (0, 0),
+        }
+    }
+
+    fn record(&self) -> Option<(&'t Listing, &'t Record)> {
+        self.tree.record_of(self.tree.made(self.version)?)
     }
 
     /// Returns true for a further name of an existing file.

@@ -9,13 +9,17 @@ mod frozen;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::io::Read;
+
+use sha2::{Digest as _, Sha256};
 
 use super::positions::EntryIdx;
+use crate::blob::{FileRange, each_chunk};
 use crate::error::{Error, Result};
 use crate::layer::varint::{put, take_number, take_text};
 use crate::layer::{
-    Anomalies, Entry, EntryKind, Limits, Mtime, OtherTimes, Segment, TarInput, Walker, Xattr,
-    common_prefix,
+    Anomalies, Entry, EntryKind, Expanded, Limits, Mtime, OtherTimes, Segment, TarInput, Walker,
+    Xattr, common_prefix, salvaged_entries,
 };
 use crate::limits::HOLES;
 use data::FileData;
@@ -138,6 +142,25 @@ impl Listing {
             making.add(&entry?)?;
         }
         Ok(making.listing)
+    }
+
+    /// Lists what can be had of a damaged tar in a file, with digests of the contents.
+    ///
+    /// # Errors
+    /// As [`salvaged_entries`], and [`Listing::of_entries`].
+    pub fn salvaged(tar: &FileRange, limits: &Limits) -> Result<Self> {
+        let entries = salvaged_entries(tar, limits)?;
+        let mut digests = Vec::new();
+        let mut holes = HOLES;
+        for entry in &entries {
+            digests.push(match entry.kind {
+                EntryKind::File => digest_of(entry, tar, &mut holes)?,
+                _ => [0; 32],
+            });
+        }
+        let mut listing = Listing::of_entries(entries.into_iter().map(Ok))?;
+        listing.digests = digests;
+        Ok(listing.accepting(limits))
     }
 
     /// Passes each entry's clean path to `take`, in archive order.
@@ -391,6 +414,28 @@ impl Making {
         self.known.insert(hash, at);
         Ok(at)
     }
+}
+
+/// Hashes the contents of an entry; zeros beyond the limit of holes.
+fn digest_of(entry: &Entry, tar: &FileRange, holes: &mut u64) -> Result<[u8; 32]> {
+    let mut hasher = Sha256::new();
+    let stored = tar.slice(entry.data_offset, tar.len());
+    let whole: Box<dyn Read> = match &entry.sparse {
+        None => Box::new(stored.reader().take(entry.size)),
+        Some(segments) => {
+            let own: u64 = segments.iter().map(|segment| segment.length).sum();
+            match holes.checked_sub(entry.size.saturating_sub(own)) {
+                Some(left) => *holes = left,
+                None => return Ok([0; 32]),
+            }
+            Box::new(Expanded::new(stored.reader(), segments.clone(), entry.size))
+        }
+    };
+    each_chunk(whole, |bytes| {
+        hasher.update(bytes);
+        Ok(())
+    })?;
+    Ok(hasher.finalize().into())
 }
 
 /// Checks a position in a text against the limit.

@@ -78,6 +78,7 @@ mod positions;
 mod proof;
 mod version;
 mod versions;
+mod whiteouts;
 
 pub use applied::Tree;
 pub use history::{Event, History, Step};
@@ -87,4 +88,5 @@ pub use listing::{Listing, Owner, Reading};
 pub use node::{Hides, Inode, Location, Meta, Node, NodeKind, Walk, cmp_paths};
 pub use positions::PathIdx;
 pub use proof::Proof;
-pub use versions::{EntryVersion, VersionKind, VersionState, Versions};
+pub use versions::{EntryVersion, VersionKey, VersionKind, VersionState, Versions};
+pub use whiteouts::AppliedWhiteout;

@@ -23,7 +23,7 @@ use super::applied::Tree;
 use super::positions::{PathIdx, VersionIdx};
 use fate::{Cut, Fate};
 use order::{PathOrder, Visit};
-pub use version::{EntryVersion, VersionKind, VersionState};
+pub use version::{EntryVersion, VersionKey, VersionKind, VersionState};
 
 impl Tree {
     /// All entries of all layers with their states, by the bytes of their paths, then by layer and entry.

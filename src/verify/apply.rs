@@ -3,7 +3,7 @@
 //! Each layer's entries were recorded in the pass that hashed it. Faults of a layer by itself (names with `..`,
 //! whiteouts of nothing, a root that is not a directory) are reported by that pass.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::finding::{Found, Severity};
@@ -17,6 +17,9 @@ const MOST: usize = 50_000_000;
 
 /// The most faults that are reported for one image.
 const FAULTS: usize = 20;
+
+/// The most paths of whiteouts that are told for one layer.
+const NAMES: usize = 3;
 
 /// Applies the layers of every image whose layers are all known. `listing` gives a layer's, by image and layer, with a
 /// number that is the same for the same layer.
@@ -46,7 +49,10 @@ pub(super) fn layers(
             continue;
         }
         match Tree::apply(listings) {
-            Ok(tree) => faults(&tree, labels.prefix(image), found),
+            Ok(tree) => {
+                faults(&tree, labels.prefix(image), found);
+                whiteouts(&tree, labels.prefix(image), found);
+            }
             Err(error) => found.add(
                 Severity::Note,
                 "not-applied",
@@ -90,6 +96,70 @@ fn faults(tree: &Tree, prefix: Option<&str>, found: &mut Found) {
         let place = prefix.unwrap_or_default();
         let message = "and more paths where a parent is no directory";
         found.add(Severity::Warning, "parent-not-directory", place, message);
+    }
+}
+
+/// Adds the whiteouts that remove nothing, and those of paths that their own layer has.
+fn whiteouts(tree: &Tree, prefix: Option<&str>, found: &mut Found) {
+    let mut idle: BTreeMap<usize, Names> = BTreeMap::new();
+    let mut own: BTreeMap<usize, Names> = BTreeMap::new();
+    for whiteout in tree.whiteouts() {
+        if whiteout.is_of_own_path() {
+            own.entry(whiteout.layer())
+                .or_default()
+                .add(whiteout.path());
+        } else if whiteout.removes_nothing() {
+            idle.entry(whiteout.layer())
+                .or_default()
+                .add(whiteout.path());
+        }
+    }
+    let place = |layer: usize| {
+        let layer = format!("layer {} of {}", layer + 1, tree.layers());
+        placed(prefix, vec![layer])
+    };
+    for (layer, names) in own {
+        let message = format!(
+            "the layer has the path and its whiteout, and readers differ in which one counts: {}",
+            names.text()
+        );
+        found.within(Severity::Warning, "own-whiteout", &place(layer), message);
+    }
+    for (layer, names) in idle {
+        let message = format!(
+            "nothing below is removed by the whiteout of {}",
+            names.text()
+        );
+        found.within(
+            Severity::Note,
+            "whiteout-of-nothing",
+            &place(layer),
+            message,
+        );
+    }
+}
+
+/// Paths, of which the first are told.
+#[derive(Default)]
+struct Names {
+    first: Vec<String>,
+    count: usize,
+}
+
+impl Names {
+    fn add(&mut self, path: Vec<u8>) {
+        if self.first.len() < NAMES {
+            self.first.push(String::from_utf8_lossy(&path).into_owned());
+        }
+        self.count += 1;
+    }
+
+    fn text(&self) -> String {
+        let first = self.first.join(", ");
+        match self.count.saturating_sub(self.first.len()) {
+            0 => first,
+            more => format!("{first} and {more} more"),
+        }
     }
 }
 

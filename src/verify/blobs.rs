@@ -11,12 +11,13 @@ use super::labels::Labels;
 use super::report::{Key, ReadBlob, key};
 use super::tasks::{Claim, Task, Tasks};
 use crate::archive::Archive;
-use crate::blob::{Compression, Hasher, Meter};
+use crate::blob::{Compression, Hasher, Meter, SkippableFrame, SkippableFrames};
 use crate::bundle::Record;
 use crate::layer::{Limits, NoteKind, Scan};
 use crate::parallel::in_parallel;
-use crate::spec::{Digest, LayerKind, MediaType};
+use crate::spec::{Descriptor, Digest, LayerKind, MediaType};
 use crate::tree::Listing;
+use crate::write::chunked::toc::{MAGIC, OLD_MAGIC, Positions};
 
 /// Results of all passes.
 pub(super) struct Passes {
@@ -199,6 +200,7 @@ fn pass(task: &Task<'_>, limits: &Limits, meter: &Meter) -> Passed {
         super::finding::tail(tail, "it is part of the diff ID", &places, found);
     }
     notes(&scan, &places, found);
+    skippable_frames(task, &scan, &places, found);
     passed.listing = entries(task, &scan, limits, &places, found);
     passed
 }
@@ -222,11 +224,85 @@ fn notes(scan: &Scan, places: &[String], found: &mut Found) {
                 .map(|text| format!("{what} '{}'", shown(text))),
         );
     }
-    if header.extra > 0 {
-        says.push(format!("{} bytes of extra fields", header.extra));
+    if !says.is_empty() {
+        let message = format!("the gzip header holds {}", says.join(" and "));
+        found.within(Severity::Note, "gzip-header", places, message);
     }
-    let message = format!("the gzip header holds {}", says.join(" and "));
-    found.within(Severity::Note, "gzip-header", places, message);
+    // eStargz marks its streams so.
+    let fields = header.extra.iter().filter(|(id, _)| id != b"SG");
+    for (id, bytes) in fields.take(EXTRA_FIELDS) {
+        let start = bytes.get(..EXTRA_BYTES).unwrap_or(bytes);
+        let more = if start.len() < bytes.len() { "..." } else { "" };
+        let message = format!(
+            "the gzip header has an extra field '{}' of {} bytes: {}{more}",
+            String::from_utf8_lossy(id),
+            bytes.len(),
+            hex::encode(start)
+        );
+        found.within(Severity::Note, "gzip-extra", places, message);
+    }
+}
+
+/// Most extra fields of a gzip header that are told.
+const EXTRA_FIELDS: usize = 10;
+/// Most bytes of each.
+const EXTRA_BYTES: usize = 32;
+
+/// Adds the skippable frames that no table of contents has.
+fn skippable_frames(task: &Task<'_>, scan: &Scan, places: &[String], found: &mut Found) {
+    let frames = &scan.frames;
+    if frames.count == 0 {
+        return;
+    }
+    let owned = owned_frames(frames, task.descriptors.iter().copied());
+    // A position is that of the contents.
+    let is_owned = |frame: &&SkippableFrame| owned.contains(&frame.offset.saturating_add(8));
+    let own = frames.frames.iter().filter(is_owned);
+    let (count, bytes) = own.fold((0_u64, 0_u64), |(count, bytes), frame| {
+        (count + 1, bytes.saturating_add(frame.size))
+    });
+    let rest = frames.count.saturating_sub(count);
+    let bytes = frames.bytes.saturating_sub(bytes);
+    let Some(first) = frames.frames.iter().find(|frame| !is_owned(frame)) else {
+        return;
+    };
+    let at = first.offset;
+    let message = match rest {
+        1 => format!(
+            "a skippable frame of {bytes} bytes, at byte {at}, that no table of contents has"
+        ),
+        _ => format!(
+            "{rest} skippable frames of {bytes} bytes together, the first at byte {at}, that no table of contents has"
+        ),
+    };
+    found.within(Severity::Note, "skippable-frame", places, message);
+}
+
+/// Offsets of the contents of skippable frames that a table of contents has: by the annotations of the descriptors, or by a
+/// footer.
+pub(super) fn owned_frames<'d>(
+    frames: &SkippableFrames,
+    stated: impl Iterator<Item = &'d Descriptor>,
+) -> Vec<u64> {
+    let stated = stated.filter_map(|descriptor| Positions::from_annotations(descriptor)?.ok());
+    let mut owned: Vec<u64> = Vec::new();
+    // The last frame may be a footer, of today or without a tar-split, which states the positions, too.
+    if let Some(last) = frames.frames.last()
+        && (last.head.ends_with(&MAGIC) || last.head.ends_with(&OLD_MAGIC))
+    {
+        let numbers = last
+            .head
+            .chunks_exact(8)
+            .filter_map(|bytes| bytes.try_into().ok());
+        let numbers: Vec<u64> = numbers.map(u64::from_le_bytes).collect();
+        owned.push(last.offset.saturating_add(8));
+        owned.extend([0, 4].iter().filter_map(|at| numbers.get(*at)));
+    }
+    for positions in stated {
+        owned.push(positions.toc.offset);
+        owned.extend(positions.split.map(|split| split.offset));
+    }
+    owned
 }
 
 /// Entries of a layer of an image, for applying it; `None` if they were not recorded.

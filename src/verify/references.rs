@@ -84,9 +84,47 @@ pub(super) fn referenced(archive: &Archive) -> HashSet<String> {
 
 /// Adds a note for each member and blob that nothing refers to.
 pub(super) fn unreferenced(archive: &Archive, names: &[String], found: &mut Found) {
+    // Counts of unreferenced blobs and of unknown members.
+    let mut counts = [0; 2];
+    for name in strays(archive, names) {
+        if let Format::Tree(TreeKind::Registry) = archive.format {
+            let name = place(archive, name);
+            let message = "no manifest of a repository refers to this blob: the server's garbage collection deletes it";
+            found.add(Severity::Warning, "unlinked-blob", name, message);
+            continue;
+        }
+        let kind = stray_kind(archive, name);
+        let (code, message, _) = UNREFERENCED[kind];
+        counts[kind] += 1;
+        if counts[kind] <= MAX_UNREFERENCED {
+            found.add(Severity::Note, code, name.clone(), message);
+        }
+    }
+    for (count, (code, _, what)) in counts.into_iter().zip(UNREFERENCED) {
+        if let more @ 1.. = count.saturating_sub(MAX_UNREFERENCED) {
+            found.add(Severity::Note, code, "", format!("and {more} more {what}"));
+        }
+    }
+}
+
+/// Position of its kind in [`UNREFERENCED`].
+fn stray_kind(archive: &Archive, name: &str) -> usize {
+    usize::from(!(name.starts_with("blobs/") || archive.format == Format::Dir))
+}
+
+/// Code of a member or blob that nothing refers to.
+pub(super) fn stray_code(archive: &Archive, name: &str) -> &'static str {
+    match archive.format {
+        Format::Tree(TreeKind::Registry) => "unlinked-blob",
+        _ => UNREFERENCED[stray_kind(archive, name)].0,
+    }
+}
+
+/// Returns the members and blobs that nothing refers to.
+pub(super) fn strays<'n>(archive: &Archive, names: &'n [String]) -> Vec<&'n String> {
     if archive.docker.is_none() && archive.oci.is_none() {
         // The documents that refer to members are missing.
-        return;
+        return Vec::new();
     }
     let known = referenced(archive);
     let mut legacy: HashSet<String> = HashSet::new();
@@ -99,41 +137,19 @@ pub(super) fn unreferenced(archive: &Archive, names: &[String], found: &mut Foun
         }
     }
     let known: HashSet<&str> = known.iter().map(|name| bare(name)).collect();
-    // Counts of unreferenced blobs and of unknown members.
-    let mut counts = [0; 2];
-    for name in names {
-        // What the local store keeps for images that are still to arrive.
-        if known.contains(name.as_str()) || name.starts_with("ingest/") {
-            continue;
-        }
-        if let Some((directory, base)) = name.rsplit_once('/')
-            && legacy.contains(directory)
-            && matches!(base, "VERSION" | "json" | "layer.tar")
-        {
-            continue;
-        }
-        let signature = archive.format == Format::Dir && name.contains("signature-");
-        if signature {
-            continue;
-        }
-        if let Format::Tree(TreeKind::Registry) = archive.format {
-            let name = place(archive, name);
-            let message = "no manifest of a repository refers to this blob: the server's garbage collection deletes it";
-            found.add(Severity::Warning, "unlinked-blob", name, message);
-            continue;
-        }
-        let kind = usize::from(!(name.starts_with("blobs/") || archive.format == Format::Dir));
-        let (code, message, _) = UNREFERENCED[kind];
-        counts[kind] += 1;
-        if counts[kind] <= MAX_UNREFERENCED {
-            found.add(Severity::Note, code, name.clone(), message);
-        }
-    }
-    for (count, (code, _, what)) in counts.into_iter().zip(UNREFERENCED) {
-        if let more @ 1.. = count.saturating_sub(MAX_UNREFERENCED) {
-            found.add(Severity::Note, code, "", format!("and {more} more {what}"));
-        }
-    }
+    let is_legacy = |name: &str| {
+        let parts = name.rsplit_once('/');
+        parts.is_some_and(|(directory, base)| {
+            legacy.contains(directory) && matches!(base, "VERSION" | "json" | "layer.tar")
+        })
+    };
+    let is_signature = |name: &str| archive.format == Format::Dir && name.contains("signature-");
+    // What the local store keeps for images that are still to arrive.
+    let is_known = |name: &str| known.contains(name) || name.starts_with("ingest/");
+    let names = names.iter();
+    names
+        .filter(|name| !is_known(name) && !is_legacy(name) && !is_signature(name))
+        .collect()
 }
 
 /// The most notes for each kind of unreferenced member.

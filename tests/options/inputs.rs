@@ -29,6 +29,49 @@ const STATUS: &str =
 const MOVED: &str = "some contents that were moved elsewhere";
 const DAY: u64 = 1_704_067_200;
 
+/// A layer with a compressed file, and with a tar in which it is, too.
+fn nest(packed: &[u8], tar: &[u8]) -> Vec<u8> {
+    let mut layer = tar::Builder::new(Vec::new());
+    let mut inner = tar::Builder::new(Vec::new());
+    let put = |tar: &mut tar::Builder<Vec<u8>>, name: &str, bytes: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        tar.append_data(&mut header, name, bytes).expect("a tar");
+    };
+    put(&mut inner, "a.gz", packed);
+    put(&mut layer, "a.gz", packed);
+    put(&mut layer, "b.tar", &inner.into_inner().expect("a tar"));
+    put(&mut layer, "c.tar", tar);
+    layer.into_inner().expect("a tar")
+}
+
+/// An image whose texts tell the switches of a search apart, for `error\\s`.
+fn texts() -> Image {
+    let long = format!("long error {}", "x".repeat(60));
+    let lines = [
+        "first",
+        "none error ",
+        "  an error of two error y",
+        "myerror z",
+        "Error a",
+        "error\u{a0}b",
+        "crlf error c\r",
+        "error\\s",
+        "error",
+        "after",
+        &long,
+        "last",
+    ];
+    build::image("texts:1")
+        .layer_bytes(tar(&[
+            ("a", &lines.join("\n"), 0o644, 0, DAY),
+            ("b", "one error two\nbin\0 error d\n", 0o644, 0, DAY),
+            ("c", "error ", 0o644, 0, DAY),
+            ("d", "nothing", 0o644, 0, DAY),
+        ]))
+        .set("config", json!({"Env": ["E=error e"]}))
+}
+
 fn base() -> Image {
     build::image("demo:1")
         .layer("d etc | f etc/passwd root:x:0:0::/:/bin/sh\nbin:x:1:1::/:/bin/sh | f etc/motd one")
@@ -105,6 +148,10 @@ pub fn write(inputs: &Path, fresh: &Path) -> String {
         items[0]["RepoTags"] = json!(["demo:3"])
     });
     put("c.tar", &files);
+    put("texts.tar", &build::docker(&[&texts()]));
+    let zipped = build::layer(&format!("f inner.tar {}", "a".repeat(10)));
+    let zipped = build::image("zipped:1").layer_bytes(nest(&Pack::Gzip.pack(b"a\n"), &zipped));
+    put("zipped.tar", &build::docker(&[&zipped]));
     let zipped = build::image("demo:1")
         .layer("f a a")
         .packed(Pack::Gzip)
@@ -172,6 +219,7 @@ pub fn write(inputs: &Path, fresh: &Path) -> String {
     written(inputs, "digests", old.diff_ids()[0].as_bytes());
     written(inputs, "globs", b"etc\n");
     written(inputs, "list", b"demo:1\n");
+    written(inputs, "first", b"first\n");
     written(inputs, "strings", b"a: [--x=demo:1]\nimage: other:2\n");
     written(inputs, "patterns", b"etc\n");
     written(inputs, "config.json", br#"{"architecture":"amd64","os":"linux","config":{"Env":["X=y"]},"rootfs":{"type":"layers","diff_ids":[]}}"#);

@@ -389,7 +389,7 @@ fn pages_promise_what_programs_take() {
         ("imgdiff", true, true, true),
         ("imgsave", true, true, false),
         ("imgexport", true, true, false),
-        ("imgverify", true, false, true),
+        ("imgverify", true, true, true),
         ("imgprune", false, false, false),
         ("imgimport", false, true, false),
     ] {

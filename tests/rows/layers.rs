@@ -587,7 +587,7 @@ pub fn headers() -> Vec<Case> {
         "60 GiB of holes",
         holes,
         [
-            "imgexport_-o=2 imgexport_-C=2 imgexport_--format_cpio=2 imgcommit_--squash=2 recode=02",
+            "imgexport_-o=2 imgexport_-C=2 imgexport_--format_cpio=2 imgcommit_--squash=2 recode=02 imgfind=2",
             "imgimport=0 *=02",
         ],
         &["limit exceeded", "a sparse file"],

@@ -23,9 +23,11 @@
 //! | `stores` | S: stores that somebody else has written |
 //! | `trees` | A1 to A3: trees of repositories that somebody else fills |
 //! | `carried` | A4 to A6: bundles and receipts, volumes, lists of images |
+//! | `contents` | X: contents of files that are looked into |
 
 mod base;
 mod carried;
+mod contents;
 mod documents;
 mod layers;
 mod packed;
@@ -43,7 +45,7 @@ use room::{Input, Ran, run};
 
 /// Every row: P1 to P17 paths and links, M1 to M21 metadata and identity, T1 to T15 tar, C1 to C6 compression, O1
 /// output to people and logs, F1 failures of the machine; D1 to D6 packages and root filesystems that imgbase reads, S1
-/// and S2 stores; A1 to A6 what is carried across an air gap.
+/// and S2 stores; A1 to A6 what is carried across an air gap; X1 to X3 contents of files, lists of packages, sets of digests.
 fn rows() -> BTreeSet<String> {
     let numbered = [
         ("P", 17),
@@ -55,6 +57,7 @@ fn rows() -> BTreeSet<String> {
         ("D", 6),
         ("S", 2),
         ("A", 6),
+        ("X", 3),
     ];
     let numbered = numbered.iter();
     numbered
@@ -73,6 +76,8 @@ enum Kind {
     Verify,
     /// Puts layers on top of each other.
     Apply,
+    /// Writes what layers hold, also where they do not fit together.
+    Recover,
     /// Moves blobs as they are.
     Copy,
     /// Decodes layers and packs them again.
@@ -94,7 +99,7 @@ enum Kind {
 }
 
 /// The programs that take an image, `{}` in its place; those that have `-` there get it through a pipe.
-const IMAGE: [(Kind, &str); 29] = [
+const IMAGE: [(Kind, &str); 31] = [
     (Kind::Size, "imgls --tree {}"),
     (Kind::Size, "imginspect {}"),
     (Kind::Look, "imginspect --raw manifest {}"),
@@ -110,6 +115,7 @@ const IMAGE: [(Kind, &str); 29] = [
     (Kind::Apply, "imgexport -C out {}"),
     (Kind::Apply, "imgexport --format cpio -o out {}"),
     (Kind::Apply, "imgexport --format json {}"),
+    (Kind::Recover, "imgexport --deleted -C out {}"),
     (Kind::Apply, "imgdiff good.tar {}"),
     (Kind::Apply, "imggraph --view packages {}"),
     (Kind::Apply, "imgcommit --squash {} -o out"),
@@ -127,6 +133,7 @@ const IMAGE: [(Kind, &str); 29] = [
     (Kind::Recode, "imgconvert --reproducible {} oci:out"),
     (Kind::Raw, "imgexport --layer 1 -o out {}"),
     (Kind::Raw, "imghistory --dockerfile {}"),
+    (Kind::Recover, "imgfind --format json {} -not -needed a"),
 ];
 
 /// The programs that take a tar of files.
@@ -185,6 +192,16 @@ impl Case {
 
     /// The exit statuses that are right for a program.
     fn due(&self, kind: Kind, line: &str) -> Vec<i32> {
+        if kind == Kind::Recover {
+            // What cannot be applied is recovered.
+            let mut due = self.due(Kind::Apply, line);
+            due.push(0);
+            if line.starts_with("imgfind") {
+                // Nothing is left to find.
+                due.push(1);
+            }
+            return due;
+        }
         let kind = format!("{kind:?}").to_lowercase();
         let mut due = "0";
         let mut named = false;
@@ -222,14 +239,16 @@ impl Case {
         ran.behaves(
             line,
             code != 0
-                && !(line.starts_with("imgverify") || line.starts_with("imgdiff") && code == 1),
+                && !(line.starts_with("imgverify")
+                    || code == 1 && (line.starts_with("imgdiff") || line.starts_with("imgfind"))),
         )?;
         let (out, err) = (
             String::from_utf8_lossy(&ran.stdout),
             String::from_utf8_lossy(&ran.stderr),
         );
         let is_answer = code == 1;
-        if code != 0 && !self.says.is_empty() && !(line.starts_with("imgdiff") && is_answer) {
+        let is_plain = line.starts_with("imgdiff") || line.starts_with("imgfind");
+        if code != 0 && !self.says.is_empty() && !(is_plain && is_answer) {
             let said = self
                 .says
                 .iter()
@@ -283,7 +302,8 @@ fn check(group: &str, cases: Vec<Case>) {
             let always = line.starts_with("imgverify {}")
                 || line.starts_with("imgexport -C")
                 || line.contains("--store in")
-                || line.starts_with("imgprune");
+                || line.starts_with("imgprune")
+                || case.row.starts_with('X');
             let chosen = asked.len() < 2 || case.row == asked;
             if chosen && (*number == 0 || always || i % 3 == third) {
                 runs.push((case, i));
@@ -407,6 +427,7 @@ fn every_row_has_a_case() {
         stores::cases(),
         trees::cases(),
         carried::cases(),
+        contents::cases(),
     ];
     let covered: BTreeSet<String> = all
         .iter()
@@ -459,4 +480,9 @@ fn what_is_carried_across_a_gap() {
 #[test]
 fn places_on_the_command_line() {
     check("places", places::cases());
+}
+
+#[test]
+fn contents_of_files() {
+    check("contents", contents::cases());
 }

@@ -303,7 +303,9 @@ impl Ran {
                 .iter()
                 .any(|known| name.ends_with(known))
                 || name.ends_with(".lock");
-            let may_be = is_output && (!failed || is_empty_store);
+            // What can be had of the other layers is written.
+            let is_recovery = line.contains("--deleted");
+            let may_be = is_output && (!failed || is_empty_store || is_recovery);
             if may_be && line.contains("--overwrite") {
                 continue;
             }

@@ -13,13 +13,9 @@ use super::{Control, Member};
 use crate::blob::{CHUNK, Compression, Counting, DecodeLimits, Decoder, FileRange};
 use crate::blob::{Hasher, HashingReader, Meter, RangeReader};
 use crate::error::{At, During, Error, Fault, Result};
+use crate::layer::ar::{self, HEADER, MAGIC};
 use crate::layer::{EntryKind, StreamInput, Walker};
 use crate::spec::Digest;
-
-/// Magic number of an ar archive.
-const MAGIC: &[u8; 8] = b"!<arch>\n";
-/// Size of an ar header in bytes.
-const HEADER: usize = 60;
 
 /// Limits of a control archive.
 #[derive(Debug, Clone, Copy)]
@@ -338,19 +334,16 @@ fn take(source: &mut RangeReader, head: &mut Vec<u8>, bytes: u64) -> Result<()> 
 
 /// Parses name and size of an ar header. Only the common format is supported: names of 16 bytes, no name table.
 fn header(bytes: &[u8]) -> Result<(&str, u64)> {
-    let header = bytes.get(..HEADER).ok_or_else(|| wrong("truncated file"))?;
-    if &header[58..] != b"`\n" {
-        return Err(wrong("damaged ar header"));
+    if bytes.len() < HEADER {
+        return Err(wrong("truncated file"));
     }
-    let text = |range: Range<usize>| std::str::from_utf8(&header[range]).ok();
-    let name = text(0..16).map(|name| name.trim_end_matches(' '));
-    let name = name.map(|name| name.strip_suffix('/').unwrap_or(name));
-    let size = text(48..58).map(|size| size.trim_end_matches(' '));
-    let size = size.filter(|size| size.bytes().all(|byte| byte.is_ascii_digit()));
-    match (name, size.and_then(|size| size.parse().ok())) {
-        (Some(name), Some(size)) if !name.is_empty() => Ok((name, size)),
-        _ => Err(wrong("damaged ar header")),
-    }
+    let name = |name| {
+        let name = str::from_utf8(name).ok()?;
+        let name = name.strip_suffix('/').unwrap_or(name);
+        Some(name).filter(|name| !name.is_empty())
+    };
+    let found = ar::header(bytes).and_then(|(found, size)| Some((name(found)?, size)));
+    found.ok_or_else(|| wrong("damaged ar header"))
 }
 
 fn wrong(why: &'static str) -> Error {

@@ -5,6 +5,8 @@
 
 use super::{Control, Paragraph, Paragraphs};
 
+pub use crate::packages::{conffiles, diversions, sums};
+
 /// Fields that dpkg adds to the control data of an installed package.
 const STATUS_FIELDS: &str = "Status Conffiles Config-Version Triggers-Pending Triggers-Awaited";
 
@@ -41,35 +43,6 @@ pub fn control(paragraph: Paragraph<'_>) -> Control {
     };
     let fields = paragraph.fields();
     fields.filter(|(field, _)| !is_own(field)).collect()
-}
-
-/// Returns the conffiles of a package, absolute paths and MD5 checksums, from the field `Conffiles`. Obsolete and new
-/// ones are skipped.
-pub fn conffiles(paragraph: Paragraph<'_>) -> impl Iterator<Item = (&str, &str)> {
-    let field = paragraph.get("Conffiles").unwrap_or_default();
-    field.lines().filter_map(|line| {
-        // Paths may contain spaces; checksums do not.
-        let line = line.trim();
-        let (path, sum) = line.rsplit_once(' ')?;
-        (sum.len() == 32).then_some((path, sum))
-    })
-}
-
-/// Returns the lines of a file `md5sums`: relative paths and checksums.
-pub fn sums(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    bytes.split(|byte| *byte == b'\n').filter_map(|line| {
-        let (sum, path) = line.split_at_checked(32)?;
-        Some((path.strip_prefix(b"  ")?, sum))
-    })
-}
-
-/// Returns the entries of the file `diversions`: original path, diverted path, and the package; `:` for none.
-pub fn diversions(bytes: &[u8]) -> impl Iterator<Item = [&[u8]; 3]> {
-    let mut lines = bytes.split(|byte| *byte == b'\n');
-    std::iter::from_fn(move || {
-        let from = lines.next().filter(|line| !line.is_empty())?;
-        Some([from, lines.next()?, lines.next()?])
-    })
 }
 
 /// Returns the base name of a package's files in `info`, up to the `.`.

@@ -18,11 +18,11 @@ mod paths;
 use std::collections::BTreeMap;
 
 use crate::error::{At, Error, Fault, Result};
-use crate::layer::{clean_path, parent};
+use crate::layer::{clean_path, components, parent};
 
+pub use crate::layer::{MAX_LINKS, resolve_links};
 pub use contents::{Contents, Reader};
 pub use node::{Kind, Node, Origin};
-pub use paths::{MAX_LINKS, resolve_links};
 
 /// Tree of nodes. The root is always a directory.
 #[derive(Debug, Clone)]
@@ -295,7 +295,7 @@ impl Rootfs {
 /// Removes `.` and `..` lexically; `..` at the root is dropped.
 pub fn normalize(path: &[u8]) -> Vec<u8> {
     let mut kept: Vec<&[u8]> = Vec::new();
-    for component in paths::components(path) {
+    for component in components(path) {
         match component {
             b".." => drop(kept.pop()),
             _ => kept.push(component),

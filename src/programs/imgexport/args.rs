@@ -1,13 +1,27 @@
 //! Command line of imgexport.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::cli::{Caching, Common, ImageArg, Selecting};
+use clap::ValueEnum;
+
+use crate::cli::{Caching, Common, CustodyArgs, CustodyRecord, ImageArg, Selecting, is_stdout};
+use crate::error::{Error, Result};
+use crate::tree::VersionState;
 
 /// Options for output to a stream, which exclude those for unpacking. clap does not report a missing option as
 /// required if a given one conflicts with it.
 const STREAM: [&str; 2] = ["output", "format"];
+
+/// Options that have no effect on what `--deleted` writes.
+const NOT_DELETED: [&str; 6] = [
+    "format",
+    "applied",
+    "reproducible",
+    "digests",
+    "verify",
+    "record",
+];
 
 /// Write an image's root filesystem as a tar archive, or unpack it
 #[derive(clap::Parser)]
@@ -50,6 +64,21 @@ pub struct Args {
     /// Flatten the selected layers and drop whiteouts
     #[arg(long, hide_short_help = true)]
     pub applied: bool,
+    /// Write files that the image does not show
+    ///
+    /// STATES are some of replaced, removed, hidden, repeated and unapplied, with commas between them; without it, all of
+    /// them. With -C, contents alone, see DESCRIPTION.
+    #[arg(long, value_name = "STATES", value_delimiter = ',', num_args = 0..=1, require_equals = true,
+          hide_possible_values = true, conflicts_with_all = NOT_DELETED)]
+    pub deleted: Option<Vec<StateArg>>,
+    /// With --deleted -C, restore owners, modes, links, devices
+    #[arg(long, requires_all = ["deleted", "directory"], conflicts_with_all = STREAM, hide_short_help = true)]
+    pub with_metadata: bool,
+    /// Take what can be had of damaged layers, without proof
+    ///
+    /// Behind damage, the next header of a tar, gzip member or zstd frame is searched.
+    #[arg(long, requires = "deleted", hide_short_help = true)]
+    pub salvage: bool,
     /// Clamp times to SOURCE_DATE_EPOCH, omit user and group names
     ///
     /// Times become whole seconds; without the variable, none is after 1970-01-01.
@@ -79,9 +108,40 @@ pub struct Args {
     #[arg(short, long)]
     pub quiet: bool,
     #[command(flatten)]
+    pub custody: CustodyArgs,
+    #[command(flatten)]
     pub caching: Caching,
     #[command(flatten)]
     pub common: Common,
+}
+
+/// State of a version that the image does not show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum StateArg {
+    Replaced,
+    Removed,
+    Hidden,
+    Repeated,
+    Unapplied,
+}
+
+impl StateArg {
+    /// Returns the states of `--deleted`; without any in the value, all but those of the image.
+    pub fn states(given: &[Self]) -> Vec<VersionState> {
+        let all = if given.is_empty() {
+            Self::value_variants()
+        } else {
+            given
+        };
+        let state = |state: &StateArg| match state {
+            StateArg::Replaced => VersionState::Replaced,
+            StateArg::Removed => VersionState::Removed,
+            StateArg::Hidden => VersionState::Hidden,
+            StateArg::Repeated => VersionState::Repeated,
+            StateArg::Unapplied => VersionState::Unapplied,
+        };
+        all.iter().map(state).collect()
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -97,6 +157,28 @@ pub enum FormatArg {
     Mtree,
     /// Listing as JSON lines.
     Json,
+}
+
+impl Args {
+    /// Begins the custody record, if one is requested.
+    ///
+    /// # Errors
+    /// `Usage` for standard output, which has no digest before it is written; as [`CustodyArgs::begin`].
+    pub fn begin_record(&self, image: &ImageArg) -> Result<Option<CustodyRecord<'_>>> {
+        let has_file = self.output.as_deref().is_some_and(|path| !is_stdout(path));
+        if self.custody.custody.is_some() && !has_file && self.directory.is_none() {
+            let why = "--custody requires --output FILE or -C DIR, which the record is of";
+            return Err(Error::usage(why));
+        }
+        self.custody.begin(&[image])
+    }
+
+    /// Files and directories that are written.
+    pub fn outputs(&self) -> Vec<&Path> {
+        let outputs = [&self.output, &self.directory, &self.config, &self.record];
+        let outputs = outputs.into_iter().filter_map(|path| path.as_deref());
+        outputs.filter(|path| !is_stdout(path)).collect()
+    }
 }
 
 impl FormatArg {

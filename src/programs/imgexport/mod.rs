@@ -9,6 +9,8 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
+use serde_json::Map;
+
 use crate::blob::PendingFile;
 use crate::cli::{self, Page, Uses, Verdict, no_effect};
 use crate::disk::Patterns;
@@ -35,7 +37,9 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         let patterns = [Patterns::new(&args.include)?, args.selecting.excludes()?];
         // The cache does not prove the contents of the archive.
         let cache = args.caching.open()?.filter(|_| !args.verify);
-        let opened = run::open(args, &image, io)?;
+        let record = args.begin_record(&image)?;
+        let tap = record.as_ref().map(|record| record.tap.clone());
+        let opened = run::open(args, &image, tap, io)?;
         let place = || opened.archive.place.clone();
         let selection = opened.select(&args.common)?;
         let image = selection.image();
@@ -46,7 +50,7 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         let layers = match (args.layer.as_ref().or(in_name.as_ref()), &args.since) {
             (Some(text), _) => Some(cli::layer_range(image, text).at(place)?),
             (None, Some(base)) => {
-                let base = run::open(args, base, io)?;
+                let base = run::open(args, base, None, io)?;
                 Some(cli::layers_since(image, base.select(&args.common)?.image()).at(place)?)
             }
             (None, None) => None,
@@ -59,10 +63,15 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
                 return Err(Error::unsupported("an image without config").at(place()));
             }
         };
+        let name = match selection.root.and_then(|root| root.names.first()) {
+            Some(name) => name.to_string(),
+            None => image.id.short().to_owned(),
+        };
         let run = Run {
             args,
             opened: &opened,
             image,
+            name,
             options: run::options(args, layers, patterns),
             cache: cache.as_ref(),
             output,
@@ -70,6 +79,9 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         run.export(io)?;
         cli::warn_of_cache(cache.as_ref(), io);
         config.map_or(Ok(()), PendingFile::commit)?;
+        if let Some(record) = record {
+            record.finish(io, None, &args.outputs(), Map::new())?;
+        }
         Ok(Verdict::Yes)
     })
 }
@@ -84,6 +96,10 @@ fn usage<T>(why: &str) -> Result<T> {
 
 /// Checks the options for the format and the output.
 fn check_output(args: &Args) -> Result<()> {
+    if args.deleted.is_some() && !args.with_metadata {
+        let context = "with --deleted, which writes contents alone without --with-metadata";
+        no_effect(context, &[("--rootless", args.rootless)])?;
+    }
     let is_file = args.output.as_deref().is_some_and(|path| !is_dash(path));
     match (args.digests, args.format.is_listing()) {
         (true, false) => usage("--digests requires --format list, mtree or json"),

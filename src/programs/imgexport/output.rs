@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
-use super::export::{Export, Item, ItemKind, NotApplied, Unpacked};
-use crate::cli::{FileKeys, type_name};
-use crate::error::Result;
+use super::export::{Export, Item, ItemKind, NotApplied, Recovery, Unpacked};
+use crate::cli::{FileKeys, VersionRecords, type_name};
+use crate::error::{During, Result};
 use crate::escape;
 use crate::layer::permissions;
 use crate::render::json as lossless;
@@ -177,6 +177,41 @@ pub(super) fn record(export: &Export, unpacked: &Unpacked) -> Result<String> {
         text.push('\n');
     }
     Ok(text)
+}
+
+/// Writes the record of recovered versions as lines of JSON: the layers that could not be read, then the versions.
+///
+/// # Errors
+/// As [`json()`]; `Io`.
+pub(super) fn recovered(
+    recovery: &Recovery,
+    records: &VersionRecords<'_>,
+    out: &mut dyn std::io::Write,
+) -> Result<()> {
+    let mut line = |row: Map<String, Value>| -> Result<()> {
+        let line = lossless::line(&Value::Object(row))?;
+        writeln!(out, "{line}").during("write")
+    };
+    for (layer, error) in recovery.faults() {
+        let mut row = records.of_layer(*layer);
+        row.insert("Damaged".to_owned(), error.to_string().into());
+        line(row)?;
+    }
+    for version in recovery.versions() {
+        let mut row = records.record(&version.version);
+        let name = version.recovered_as.as_deref();
+        let (text, raw) = name.map(lossless::bytes_lossless).unzip();
+        row.insert("RecoveredAs".to_owned(), text.into());
+        if let Some(raw) = raw.flatten() {
+            row.insert("RecoveredAsBytes".to_owned(), raw.into());
+        }
+        row.insert("Proven".to_owned(), version.is_proven.into());
+        if let Some(error) = version.damage {
+            row.insert("Damaged".to_owned(), error.to_string().into());
+        }
+        line(row)?;
+    }
+    Ok(())
 }
 
 /// Returns a summary of the metadata that was not applied; `None` if all was.

@@ -8,33 +8,48 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Map;
 
-use super::args::{Args, FormatArg};
-use super::export::{ArchiveFormat, Existing, Export, ExportOptions, Unpack, Unpacked, raw_layer};
+use super::args::{Args, FormatArg, StateArg};
+use super::export::{
+    ArchiveFormat, Existing, Export, ExportOptions, RecoverOptions, Recovery, Unpack, Unpacked,
+    raw_layer,
+};
 use super::output;
-use crate::archive::Image;
-use crate::blob::{Meter, NewFile, PendingFile};
+use crate::archive::{Image, Open};
+use crate::blob::{Meter, NewFile, PendingFile, StreamDigester};
 use crate::cache::Cache;
-use crate::cli::{self, ImageArg, Io, Opened};
+use crate::cli::{self, ImageArg, Io, Opened, VersionRecords};
 use crate::disk::Patterns;
 use crate::error::{At, During, Error, Fault, Result};
-use crate::tree::{Proof, Reading};
+use crate::escape;
+use crate::tree::{Proof, Reading, VersionState};
 
 /// An export with its arguments and input.
 pub(super) struct Run<'a> {
     pub args: &'a Args,
     pub opened: &'a Opened,
     pub image: &'a Image,
+    /// Name of the image, or its ID.
+    pub name: String,
     pub options: ExportOptions,
     pub cache: Option<&'a Cache>,
     /// Output file; `None` for standard output.
     pub output: Option<&'a Path>,
 }
 
-/// Opens the archive of an image.
-pub(super) fn open(args: &Args, image: &ImageArg, io: &Io) -> Result<Opened> {
+/// Opens the archive of an image; `tap` hashes one that is a stream.
+pub(super) fn open(
+    args: &Args,
+    image: &ImageArg,
+    tap: Option<StreamDigester>,
+    io: &Io,
+) -> Result<Opened> {
     let meter = Meter::default();
     let _progress = io.progress(image.text(), None, &meter, args.quiet);
-    image.open_with(&args.common, &meter, Some(temp_dir(args)))
+    let open = Open {
+        tap,
+        ..Open::with(&args.common, &meter, Some(temp_dir(args)))
+    };
+    image.open_by(&args.common, open)
 }
 
 /// Returns the directory for temporary files: on the file system of the output.
@@ -68,6 +83,9 @@ pub(super) fn options(
 impl Run<'_> {
     /// Writes, unpacks or lists the selected files.
     pub(super) fn export(&self, io: &mut Io) -> Result<()> {
+        if let Some(states) = &self.args.deleted {
+            return self.recover(&StateArg::states(states), io);
+        }
         if let Some(layer) = self.unchanged_layer() {
             let meter = Meter::default();
             let _progress = self.progress(None, &meter, io);
@@ -85,9 +103,7 @@ impl Run<'_> {
             ..Reading::default()
         };
         let export = {
-            let stored = self.image.layers.iter().filter_map(|layer| layer.content());
-            let total = stored.map(|content| content.len()).sum();
-            let _progress = self.progress(Some(total), &reading.meter, io);
+            let _progress = self.progress(Some(self.stored_size()), &reading.meter, io);
             let temp_dir = temp_dir(self.args);
             Export::plan(self.image, &self.options, &reading, self.cache, &temp_dir)
                 .map_err(|error| self.of_input(error))?
@@ -96,6 +112,65 @@ impl Run<'_> {
             Some(target) => self.unpack(export, target, io),
             None => self.write(&export, io),
         }
+    }
+
+    /// Writes or unpacks versions of these states. What could not be recovered is reported when the rest is written.
+    fn recover(&self, states: &[VersionState], io: &mut Io) -> Result<()> {
+        let args = self.args;
+        let reading = Reading {
+            digests: true,
+            limits: args.common.limits(),
+            ..Reading::default()
+        };
+        let recover = RecoverOptions {
+            states: states.to_vec(),
+            is_plain: args.directory.is_some() && !args.with_metadata,
+            salvage: args.salvage,
+        };
+        let temp_dir = temp_dir(args);
+        let recovery = {
+            let _progress = self.progress(Some(self.stored_size()), &reading.meter, io);
+            let (image, options) = (self.image, &self.options);
+            Recovery::read(image, options, &recover, &reading, self.cache, &temp_dir)
+                .map_err(|error| self.of_input(error))?
+        };
+        let archive = &self.opened.archive;
+        let records = VersionRecords::new(archive, self.image, &self.name, 0);
+        let record = NewFile::in_directory(&temp_dir, 0o600)?;
+        let mut out = BufWriter::new(record.file());
+        output::recovered(&recovery, &records, &mut out)?;
+        out.flush().during("write")?;
+        drop(out);
+        let mut faults: Vec<Error> = recovery
+            .faults()
+            .iter()
+            .map(|(_, error)| error.clone())
+            .collect();
+        let damaged = recovery.versions().filter_map(|version| {
+            let path = escape::bytes(&version.version.path()).into_owned();
+            Some(version.damage?.clone().at(path))
+        });
+        faults.extend(damaged);
+        let export = recovery.into_export(&record, cli::source_date_epoch().unwrap_or(0))?;
+        match &args.directory {
+            Some(target) => self.unpack(export, target, io)?,
+            None => self.write(&export, io)?,
+        }
+        let hidden = faults.len().saturating_sub(MAX_FAULTS);
+        for fault in faults.into_iter().take(MAX_FAULTS) {
+            io.fail(&fault.at(archive.place.clone()));
+        }
+        if hidden > 0 {
+            io.note(&format!(
+                "{hidden} more like these are in the record as Damaged"
+            ));
+        }
+        Ok(())
+    }
+
+    fn stored_size(&self) -> u64 {
+        let stored = self.image.layers.iter().filter_map(|layer| layer.content());
+        stored.map(|content| content.len()).sum()
     }
 
     fn progress(&self, total: Option<u64>, meter: &Meter, io: &Io) -> cli::Progress {
@@ -216,13 +291,15 @@ impl Run<'_> {
             .as_deref()
             .map(PendingFile::reserve)
             .transpose()?;
+        // Nothing but contents is to be applied.
+        let is_plain = args.deleted.is_some() && !args.with_metadata;
         let unpack = Unpack {
             target: target.to_owned(),
             existing: match args.overwrite {
                 true => Existing::Replace,
                 false => Existing::Refuse,
             },
-            rootless: args.rootless || !cli::is_root(),
+            rootless: is_plain || args.rootless || !cli::is_root(),
         };
         let unpacked: Unpacked = {
             let meter = Meter::default();
@@ -242,12 +319,15 @@ impl Run<'_> {
             file.write(output::record(&export, &unpacked)?.as_bytes())?;
             return file.commit();
         }
-        if let Some(summary) = output::not_applied(&unpacked).filter(|_| !args.quiet) {
+        if let Some(summary) = output::not_applied(&unpacked).filter(|_| !args.quiet && !is_plain) {
             io.warn(&summary);
         }
         Ok(())
     }
 }
+
+/// Most errors that are printed about what could not be recovered.
+const MAX_FAULTS: usize = 10;
 
 /// Permissions of a new archive: readable by its owner alone, as an image can hold secrets.
 const MODE: u32 = 0o600;

@@ -1,6 +1,7 @@
 //! Command line of imgfind, without the expression.
 
-use crate::cli::{Caching, Common, ImageArg, VersionArgs};
+use super::patterns::PatternArgs;
+use crate::cli::{Caching, Common, CustodyArgs, ImageArg, VersionArgs};
 
 /// Search the files of all layers, deleted ones too
 #[derive(clap::Parser)]
@@ -14,11 +15,11 @@ pub struct Args {
     /// Print each path once, raw and ended by NUL
     #[arg(short = '0', long, conflicts_with = "format")]
     pub null: bool,
-    /// Print nothing, stop at the first match; report by exit status
+    /// Print nothing and stop at the first match
     #[arg(short, long, conflicts_with_all = ["null", "format"])]
     pub quiet: bool,
     /// Report the number of matches by state on stderr
-    #[arg(long, conflicts_with = "quiet")]
+    #[arg(long, conflicts_with = "quiet", hide_short_help = true)]
     pub verbose: bool,
     /// Output format: text, json, table, or a Go template
     #[arg(
@@ -28,6 +29,10 @@ pub struct Args {
         hide_default_value = true
     )]
     pub format: String,
+    #[command(flatten)]
+    pub patterns: PatternArgs,
+    #[command(flatten)]
+    pub record: CustodyArgs,
     #[command(flatten)]
     pub caching: Caching,
     #[command(flatten)]

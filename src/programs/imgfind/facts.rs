@@ -1,21 +1,29 @@
 //! Facts about the versions of an image.
 
 use std::borrow::Cow;
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::accounts::{Accounts, accounts};
+use super::results::Tested;
 use crate::archive::{Image, Layer};
 use crate::error::{Error, Result};
 use crate::escape;
-use crate::find::{Facts, Kind, Stamp};
+use crate::facts::{ContentDigest, Digests};
+use crate::find::{ContentTest, Facts, Kind, Stamp};
+use crate::glob::Glob;
+use crate::hashset::DigestSet;
 use crate::layer::{EntryKind, Limits, Mtime};
+use crate::owners::LayerOwners;
 use crate::spec::Digest;
 use crate::tree::{EntryVersion, Meta, Node, NodeKind, Tree, VersionKind, VersionState};
 
 /// By digest of contents: a path, and whether there is another one.
 type ByDigest = HashMap<[u8; 32], (Vec<u8>, bool)>;
+/// Results for contents, by layer from 0 and position of the entry from 1.
+pub(super) type ByPlace = HashMap<(usize, u64), Arc<Tested>>;
 /// By directory: the layers from which and until which something was in it.
 type Occupied = HashMap<Vec<u8>, Vec<(usize, usize)>>;
 
@@ -30,6 +38,11 @@ pub(super) struct Searched<'a> {
     accounts: RefCell<HashMap<usize, Rc<Accounts>>>,
     contents: OnceCell<ByDigest>,
     occupied: OnceCell<Occupied>,
+    /// Results for contents; unset until they were read.
+    tested: OnceCell<ByPlace>,
+    /// Of an expression that asks for packages.
+    owners: Option<LayerOwners<'a>>,
+    hash_sets: &'a [DigestSet],
 }
 
 /// A version of a path, or a directory without an entry of its own.
@@ -45,10 +58,17 @@ pub(super) struct Found<'a> {
     pub(super) path: Vec<u8>,
     pub(super) item: Item<'a>,
     meta: OnceCell<Meta>,
+    /// A result of a test on its contents was needed before it was known.
+    asks_contents: Cell<bool>,
 }
 
 impl<'a> Searched<'a> {
-    pub(super) fn new(image: &'a Image, tree: &'a Tree, limits: Limits) -> Self {
+    pub(super) fn new(
+        image: &'a Image,
+        tree: &'a Tree,
+        limits: Limits,
+        hash_sets: &'a [DigestSet],
+    ) -> Self {
         let mut steps = vec![""; image.layers.len()];
         for step in image.steps() {
             let own = step.layer.and_then(|layer| steps.get_mut(layer));
@@ -64,7 +84,20 @@ impl<'a> Searched<'a> {
             accounts: RefCell::default(),
             contents: OnceCell::new(),
             occupied: OnceCell::new(),
+            tested: OnceCell::new(),
+            owners: None,
+            hash_sets,
         }
+    }
+
+    /// Sets the packages that list paths.
+    pub(super) fn know_owners(&mut self, owners: LayerOwners<'a>) {
+        self.owners = Some(owners);
+    }
+
+    /// Sets the results for contents, once.
+    pub(super) fn know_contents(&self, tested: ByPlace) {
+        self.tested.get_or_init(|| tested);
     }
 
     /// Command that made a layer, from 0; empty if unknown.
@@ -175,6 +208,22 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// The entry with the contents: its layer, from 0, and its position there, from 1.
+    pub(super) fn contents(&self) -> Option<(usize, u64)> {
+        match self {
+            Item::Version(version) => version.contents(),
+            Item::Implied(_) => None,
+        }
+    }
+
+    /// Size of the contents in bytes; 0 without contents.
+    pub(super) fn size(&self) -> u64 {
+        match self {
+            Item::Version(version) => version.size(),
+            Item::Implied(_) => 0,
+        }
+    }
+
     /// The node that the final tree has of it.
     fn node(&self) -> Option<Node<'a>> {
         match self {
@@ -191,6 +240,7 @@ impl<'a> Found<'a> {
             path: item.path(),
             item,
             meta: OnceCell::new(),
+            asks_contents: Cell::new(false),
         }
     }
 
@@ -199,6 +249,41 @@ impl<'a> Found<'a> {
             Item::Version(version) => version.meta(),
             Item::Implied(node) => node.meta(),
         })
+    }
+
+    /// Returns true if the expression needed a test on its contents whose result is not known.
+    pub(super) fn asks_contents(&self) -> bool {
+        self.asks_contents.get()
+    }
+
+    /// Results for its contents; `None` if they could not be read, or are not known yet.
+    fn tested(&self) -> Option<&Tested> {
+        let Some(known) = self.searched.tested.get() else {
+            self.asks_contents.set(true);
+            return None;
+        };
+        let place = self.item.contents()?;
+        known.get(&place).map(|tested| &**tested)
+    }
+
+    /// Digests of its contents: those that need them to be read only if these are asked for.
+    fn digests(&self, has_others: bool) -> Option<Digests> {
+        let sha256 = self.version().and_then(EntryVersion::digest);
+        let mut digests = Digests {
+            sha256,
+            ..Digests::default()
+        };
+        if has_others {
+            let tested = self.tested()?;
+            (digests.md5, digests.sha1) = (tested.md5, tested.sha1);
+        }
+        Some(digests)
+    }
+
+    /// The packages that list its path, and the digests that they list.
+    fn owners(&self) -> Vec<(&str, Option<ContentDigest>)> {
+        let owners = self.searched.owners.as_ref();
+        owners.map_or_else(Vec::new, |owners| owners.of(&self.path, self.item.layer()))
     }
 
     fn version(&self) -> Option<&EntryVersion<'a>> {
@@ -361,6 +446,41 @@ impl Facts for Found<'_> {
         let digest = self.version().and_then(EntryVersion::digest);
         let found = digest.and_then(|digest| self.searched.contents().get(&digest));
         Ok(found.is_some_and(|(_, has_others)| *has_others))
+    }
+
+    fn has_package(&self, name: &Glob) -> Result<bool> {
+        let owners = self.owners();
+        Ok(owners.iter().any(|(own, _)| name.is_match(own.as_bytes())))
+    }
+
+    fn is_owned(&self) -> Result<bool> {
+        Ok(!self.owners().is_empty())
+    }
+
+    fn is_altered(&self) -> Result<bool> {
+        let owners = self.owners().into_iter();
+        let listed: Vec<ContentDigest> = owners.filter_map(|(_, digest)| digest).collect();
+        if listed.is_empty() {
+            return Ok(false);
+        }
+        let is_sha256 = |digest: &ContentDigest| matches!(digest, ContentDigest::Sha256(_));
+        let own = self.digests(!listed.iter().all(is_sha256));
+        Ok(own.is_some_and(|own| !listed.iter().any(|digest| own.has(digest))))
+    }
+
+    fn is_in_hash_set(&self, number: usize) -> Result<bool> {
+        let set = self.searched.hash_sets.get(number);
+        let Some(set) = set.filter(|_| self.size() > 0) else {
+            return Ok(false);
+        };
+        let (md5, sha1) = set.kinds();
+        let own = self.digests(md5 || sha1);
+        Ok(own.is_some_and(|own| set.contains(&own)))
+    }
+
+    fn has_contents(&self, _: &ContentTest, number: usize) -> Result<bool> {
+        let tested = self.tested();
+        Ok(tested.is_some_and(|tested| tested.is_match(number)))
     }
 
     fn digest(&self) -> Result<Option<String>> {

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use crate::error::{Error, Fault, Result};
-use crate::find::starts_expression;
+use crate::find::{Expression, starts_expression};
 
 /// Splits a command line before the first word of an expression. Values of options are none.
 pub(super) fn split(
@@ -32,10 +32,16 @@ fn has_unknown_letter(argument: &OsStr, command: &clap::Command) -> bool {
     let Some(text) = text.filter(|text| text.len() > 1 && !text.starts_with('-')) else {
         return false;
     };
-    for letter in text.chars() {
+    for (at, letter) in text.char_indices() {
         let mut options = command.get_opts();
         match options.find(|arg| arg.get_short() == Some(letter)) {
-            Some(option) if option.get_action().takes_values() => return false,
+            Some(option) if option.get_action().takes_values() => {
+                // A number has only digits.
+                let value = text.get(at + letter.len_utf8()..).unwrap_or_default();
+                let names = option.get_value_names().unwrap_or_default();
+                let is_number = names.first().is_some_and(|name| name == "N");
+                return is_number && !value.bytes().all(|byte| byte.is_ascii_digit());
+            }
             Some(_) => {}
             // Made for every program.
             None if matches!(letter, 'h' | 'V') => {}
@@ -94,6 +100,19 @@ pub(super) fn check_images(has_images: bool, expression: &[OsString]) -> Result<
     })
 }
 
+/// Checks that the expression only selects the files whose contents are searched.
+///
+/// # Errors
+/// `Usage` if it writes.
+pub(super) fn check_actions(expression: &Expression) -> Result<()> {
+    match expression.writes() {
+        true => Err(Error::usage(
+            "-print0, -printf and -ls show no matches in contents: -l shows paths, and -0 ends them by NUL",
+        )),
+        false => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -119,6 +138,8 @@ mod tests {
             ("imgfind a.tar -o", 3),
             ("imgfind a.tar -nmae x", 2),
             ("imgfind -nmae x a.tar", 4),
+            ("imgfind a.tar -onA3 -eroot -C 2 -name x", 6),
+            ("imgfind -o -a -e -name a.tar -name x", 6),
             ("imgfind a.tar -q0", 3),
             ("imgfind a.tar -qj1 b.tar", 4),
         ] {

@@ -5,7 +5,9 @@ pub mod dockerfile;
 pub mod dockerfile_text;
 pub mod history;
 mod output;
+mod path;
 mod reconstruct;
+mod timeline;
 
 use std::process::ExitCode;
 
@@ -30,6 +32,12 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         args.check()?;
         if args.dockerfile || args.annotate || args.extract.is_some() || !args.base.is_empty() {
             return reconstruct::run(args, io);
+        }
+        if args.times.timeline {
+            return timeline::run(args, io);
+        }
+        if let Some(wanted) = &args.path.path {
+            return path::run(args, wanted, io);
         }
         let format =
             Format::parse(&args.format, &default_format(args))?.fitted(io.window(args.no_trunc));

@@ -29,7 +29,11 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Verdict> {
         "table" => None,
         format => Some(Format::parse(format, "")?.fitted(io.window(false))),
     };
-    let directory = args.extract.as_deref().map(new_directory).transpose()?;
+    let directory = args
+        .extract
+        .as_deref()
+        .map(NewDirectory::for_target)
+        .transpose()?;
     let meter = Meter::default();
     let progress = io.progress(args.image.text(), None, &meter, false);
     // Layers are read more than once, which a stream does not allow.
@@ -145,20 +149,6 @@ fn candidates<'a>(archives: &'a [Usable], of: &Image) -> Vec<(String, &'a Image,
         }
     }
     out
-}
-
-/// Creates a temporary directory beside the target, which must be empty or missing.
-fn new_directory(target: &Path) -> Result<NewDirectory> {
-    let context = || target.to_string_lossy().into_owned();
-    match fs::read_dir(target).map(|mut entries| entries.next().is_some()) {
-        Ok(true) => {
-            return Err(Error::usage("it is there already, and not empty").at(context()));
-        }
-        Ok(false) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(Error::io("open", error).at(context())),
-    }
-    NewDirectory::beside(target).at(context)
 }
 
 /// Writes the Dockerfile, and renames the directory to the target.

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use crate::cli::{self, no_effect};
 use crate::error::{At, Error, Result};
+use crate::limits::scaled;
 use crate::write::volumes::{Cuts, Existing, MIN_VOLUME, ParityAmount, SplitOptions, Written};
 
 /// Options for volumes.
@@ -81,14 +82,7 @@ fn size_arg(text: &str) -> std::result::Result<Size, String> {
         "dvd-dl" => disc(8_543_666_176),
         "bd" => disc(25_025_314_816),
         _ => {
-            let (digits, unit) = match text.as_bytes().last() {
-                Some(b'K' | b'k') => (text.get(..text.len() - 1), 1 << 10),
-                Some(b'M' | b'm') => (text.get(..text.len() - 1), 1 << 20),
-                Some(b'G' | b'g') => (text.get(..text.len() - 1), 1 << 30),
-                _ => (Some(text), 1),
-            };
-            let number = digits.and_then(|digits| digits.parse::<u64>().ok());
-            let capacity = number.and_then(|number| number.checked_mul(unit));
+            let capacity = scaled(text);
             let capacity = capacity.filter(|capacity| i64::try_from(*capacity).is_ok());
             let expected = "expected a number with K, M or G, or fat32, cd, dvd, dvd-dl, bd";
             capacity.ok_or(expected)?

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::archive::Open;
 use crate::blob::Meter;
-use crate::cli::{Coloring, Common, ImageArg, ReceiptForm, Reporting, no_effect};
+use crate::cli::{Coloring, Common, CustodyArgs, ImageArg, ReceiptForm, Reporting, no_effect};
 use crate::error::Result;
 use crate::layer::Limits;
 use crate::verify;
@@ -27,11 +27,6 @@ pub struct Args {
     /// Older spelling of --limit layer-size=BYTES, with 0 for no limit
     #[arg(long, value_name = "BYTES", hide = true)]
     pub max_size: Option<u64>,
-    /// Write a record of the input and all findings to FILE (JSON)
-    ///
-    /// The record is written for every verdict, and the whole input is verified; - is standard output. See CUSTODY.
-    #[arg(long, value_name = "FILE")]
-    pub custody: Option<PathBuf>,
     /// Check that IMAGE still matches the record in FILE
     #[arg(long, value_name = "FILE", conflicts_with_all = ["custody", "format", "max_expansion", "max_size"])]
     pub check_custody: Option<PathBuf>,
@@ -40,8 +35,15 @@ pub struct Args {
     /// See BUNDLES in imgkit(7).
     #[arg(long, value_name = "FILE", conflicts_with_all = ["custody", "check_custody"])]
     pub receipt: Option<PathBuf>,
+    /// Write bytes that no image shows to a new directory DIR
+    ///
+    /// Each region is a file, and a line of slack.ndjson with its place and digest. See SLACK.
+    #[arg(long, value_name = "DIR", requires = "images", conflicts_with_all = ["custody", "check_custody", "volumes", "repair"])]
+    pub slack: Option<PathBuf>,
     #[command(flatten)]
     pub form: ReceiptForm,
+    #[command(flatten)]
+    pub record: CustodyArgs,
     /// Check the volumes of each IMAGE, a file of a set or directories
     ///
     /// Each chunk of each volume is compared with its digest. See VOLUMES.
@@ -63,14 +65,14 @@ impl Args {
         if self.quiet {
             no_effect("with --quiet", &[json])?;
         }
-        if self.custody.as_deref() == Some(Path::new("-")) {
+        if self.record.custody.as_deref() == Some(Path::new("-")) {
             no_effect("with --custody -, which has standard output", &[json])?;
         }
         let platform = ("--platform", self.common.platform.is_some());
         if self.volumes || self.repair {
             no_effect("on volumes, which are whole files", &[platform])?;
         }
-        match self.custody.is_some() || self.check_custody.is_some() {
+        match self.record.custody.is_some() || self.check_custody.is_some() {
             true => no_effect("on a record, which is of a whole input", &[platform]),
             false => Ok(()),
         }
@@ -98,6 +100,8 @@ impl Args {
             limits: self.limits(),
             meter: meter.clone(),
             examine: true,
+            // What is in a stream is read again.
+            temp_dir: self.slack.as_ref().map(|_| std::env::temp_dir()),
             ..Open::default()
         }
     }

@@ -1,95 +1,18 @@
-//! Custody records: digests of an archive and its contents, with all findings, to hand on with the archive.
+//! Keys of a custody record of imgverify beside the shared ones: the contents of an archive, and all findings.
 //!
-//! Equal input, options and version give equal records, except for the time. Keys are only added; [`VERSION`] counts
-//! changes in their meaning.
+//! Equal input, options and version give equal keys.
 
 use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
-use crate::archive::{Archive, Holder, ImageId, NodeKind};
-use crate::blob::{InputDigests, sha256};
-use crate::error::{Error, Result};
+use crate::archive::{Archive, ImageId, NodeKind};
+use crate::blob::sha256;
+use crate::error::Error;
 use crate::index_vec::IndexVec;
 use crate::layer::Limits;
 use crate::spec::{Digest, MediaType};
 use crate::verify::{Severity, VerifyReport, key, path};
-
-/// The version of the record.
-pub const VERSION: u32 = 1;
-
-/// The input as a whole.
-#[derive(Debug)]
-pub enum Input {
-    /// A file or a stream.
-    Bytes(InputDigests),
-    /// A directory: each file's name, size in bytes and SHA-256 digest, in the byte order of the names.
-    Directory(Vec<(String, u64, Digest)>),
-}
-
-impl Input {
-    /// Digests of the files of an opened directory; `None` for any other archive.
-    ///
-    /// # Errors
-    /// `Io`, and the errors of reading each file.
-    pub fn of_directory(archive: &Archive, limits: &Limits) -> Result<Option<Self>> {
-        let container = &archive.container;
-        if container.table().is_some() || matches!(container.holder, Holder::Document(_)) {
-            return Ok(None);
-        }
-        let mut files = Vec::new();
-        for name in archive.container.names(limits)? {
-            if let Some(content) = archive.container.get(&name)? {
-                let digest = content.digest(&sha256(b""))?;
-                files.push((name, content.len(), digest));
-            }
-        }
-        Ok(Some(Input::Directory(files)))
-    }
-
-    /// JSON value of the record.
-    pub fn value(&self, name: &str) -> Value {
-        match self {
-            Input::Bytes(seen) => json!({
-                "Name": name,
-                "Kind": "bytes",
-                "Size": seen.size,
-                "SHA256": seen.sha256.as_str(),
-                "SHA512": seen.sha512.as_str(),
-            }),
-            Input::Directory(files) => {
-                // The digest of the output of sha256sum for these files in this order.
-                let list: String = files
-                    .iter()
-                    .map(|(name, _, digest)| format!("{}  {name}\n", digest.encoded()))
-                    .collect();
-                let size: u64 = files.iter().map(|(_, size, _)| size).sum();
-                let files: Vec<Value> = files
-                    .iter()
-                    .map(|(name, size, digest)| {
-                        json!({"Name": name, "Size": size, "SHA256": digest.as_str()})
-                    })
-                    .collect();
-                json!({
-                    "Name": name,
-                    "Kind": "folder",
-                    "Size": size,
-                    "SHA256": sha256(list.as_bytes()).as_str(),
-                    "Files": files,
-                })
-            }
-        }
-    }
-}
-
-/// Compared part of a record's input: all fields except the name.
-pub fn identity(input: &Value) -> Value {
-    let mut input = input.clone();
-    if let Some(keys) = input.as_object_mut() {
-        keys.remove("Name");
-    }
-    input
-}
 
 /// Limits in force, as recorded.
 pub fn limits(limits: &Limits) -> Value {

@@ -1,10 +1,12 @@
 //! imgverify: check that archives are whole and are what they claim to be.
 
 mod args;
+mod chain;
 mod custody;
 mod output;
 mod receipt;
 mod record;
+mod slack;
 mod verify;
 mod volumes;
 
@@ -14,15 +16,15 @@ use std::process::ExitCode;
 use args::Args;
 use output::Out;
 use record::{check_custody, record};
+use slack::SlackDirectory;
 use verify::{meant, verify, verify_store};
 
 use crate::blob::Meter;
 use crate::cli::{self, Openings, Page, Takes, Uses, Verdict};
-use crate::error::Error;
 
 const PAGE: Page = Page {
     name: "imgverify",
-    uses: Uses::ALL,
+    uses: Uses::ALL.with_temporary_files(),
     text: include_str!("page.md"),
 };
 
@@ -37,24 +39,27 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         if let Some(record) = &args.check_custody {
             return check_custody(args, record, io);
         }
-        if args.custody.is_some() && args.images.len() != 1 {
-            let why = "--custody is a record of one input: name one IMAGE";
-            return Err(Error::usage(why));
+        if args.record.custody.is_some() && args.images.len() != 1 {
+            args.record.begin(&[])?;
         }
-        let to_stdout = args.custody.as_deref() == Some(Path::new("-"));
+        let to_stdout = args.record.custody.as_deref() == Some(Path::new("-"));
         let mut out = Out {
             args,
             silent: args.quiet || to_stdout,
             verdict: Verdict::Yes,
             receipt: receipt::new(args),
         };
+        let mut slack = match &args.slack {
+            Some(target) => Some(SlackDirectory::new(target)?),
+            None => None,
+        };
         if args.images.is_empty() {
             verify_store(args, &mut out, io)?;
         }
         let mut openings = Openings::of(&args.images);
         for image in &args.images {
-            if let Some(file) = &args.custody {
-                record(args, image, file, &mut out, io)?;
+            if args.record.custody.is_some() {
+                record(args, image, &mut out, io)?;
                 continue;
             }
             let meter = Meter::default();
@@ -76,8 +81,20 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
                     .and_then(|opened| meant(args, opened))
                     .map(|archive| verify(args, &text, archive, meter.done(), io));
                 out.verified(&text, &verified, io)?;
+                if let (Some(slack), Ok((archive, _))) = (&mut slack, &verified) {
+                    if archive.container.streamed {
+                        io.note(&format!(
+                            "{}: read as a stream: slack of its own tar is not kept",
+                            archive.place
+                        ));
+                    }
+                    slack.add(archive, &args.limits())?;
+                }
                 next = each.next();
             }
+        }
+        if let Some(slack) = slack {
+            slack.finish()?;
         }
         if let (Some(receipt), Some(path)) = (&mut out.receipt, &args.receipt) {
             receipt.complete &= !io.has_failed();

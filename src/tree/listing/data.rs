@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{During, Error, Result};
-use crate::layer::{Expanded, Segment, TarInput, Walker};
+use crate::layer::{EntryData, TarInput, Walker};
 use crate::limits::HOLES;
 
 /// Receives the contents of files: the number of the entry, from 1, the size in bytes, and the contents with their holes
@@ -15,20 +15,11 @@ pub(crate) type Visit<'v> =
 
 /// Contents of the current entry of a walker with their holes, hashed if requested.
 pub(super) struct FileData<'w, I: TarInput> {
-    contents: Expanded<Stored<'w, I>>,
+    contents: EntryData<'w, I>,
     size: u64,
     hasher: Option<Sha256>,
     /// The sparse file has too many holes to read them.
     refused: Option<Error>,
-}
-
-/// Stored contents of the current entry.
-struct Stored<'w, I>(&'w mut Walker<I>);
-
-impl<I: TarInput> Read for Stored<'_, I> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.read_data(buf).map_err(Error::into_io)
-    }
 }
 
 impl<'w, I: TarInput> FileData<'w, I> {
@@ -45,15 +36,8 @@ impl<'w, I: TarInput> FileData<'w, I> {
             }
             None => Some(Error::limit("holes of sparse files in bytes", HOLES, own)),
         };
-        let whole = || {
-            vec![Segment {
-                offset: 0,
-                length: size,
-            }]
-        };
-        let segments = entry.sparse.clone().unwrap_or_else(whole);
         FileData {
-            contents: Expanded::new(Stored(walker), segments, size),
+            contents: EntryData::new(walker),
             size,
             hasher: (hashed && refused.is_none()).then(Sha256::new),
             refused,

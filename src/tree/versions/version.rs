@@ -50,6 +50,18 @@ pub struct EntryVersion<'t> {
     pub(super) kind: VersionKind,
 }
 
+/// A version apart from its tree, for [`Tree::version_at`].
+#[derive(Debug, Clone, Copy)]
+pub struct VersionKey {
+    name: PathIdx,
+    layer: u16,
+    entry: EntryIdx,
+    version: VersionIdx,
+    state: VersionState,
+    by: Option<u16>,
+    kind: VersionKind,
+}
+
 impl VersionState {
     /// All states, in their order.
     pub const ALL: [VersionState; 6] = [
@@ -75,6 +87,29 @@ impl VersionState {
 }
 
 impl Tree {
+    /// Returns a version of this tree.
+    pub fn version_at(&self, key: VersionKey) -> EntryVersion<'_> {
+        let VersionKey {
+            name,
+            layer,
+            entry,
+            version,
+            state,
+            by,
+            kind,
+        } = key;
+        EntryVersion {
+            tree: self,
+            name,
+            layer,
+            entry,
+            version,
+            state,
+            by,
+            kind,
+        }
+    }
+
     pub(super) fn entry_kind(&self, layer: u16, entry: EntryIdx) -> EntryKind {
         let listing = self.listing(usize::from(layer));
         let record = listing.and_then(|listing| listing.record(entry));
@@ -83,6 +118,19 @@ impl Tree {
 }
 
 impl<'t> EntryVersion<'t> {
+    /// The version without its tree.
+    pub fn key(&self) -> VersionKey {
+        VersionKey {
+            name: self.name,
+            layer: self.layer,
+            entry: self.entry,
+            version: self.version,
+            state: self.state,
+            by: self.by,
+            kind: self.kind,
+        }
+    }
+
     /// The path from the root without a leading `/`; empty for the root. Costs its length.
     pub fn path(&self) -> Vec<u8> {
         match self.is_applied() {

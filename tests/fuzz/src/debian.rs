@@ -9,9 +9,9 @@ use imgkit::base::debian::{
     Universe, Unpacked, Version,
 };
 use imgkit::base::debian::{database, solve, solver};
-use imgkit::base::elf::{Elf, MAX_NEEDED};
 use imgkit::base::rootfs::{Kind, Node};
 use imgkit::blob::{DecodeLimits, Meter, sha256};
+use imgkit::elf::{Elf, MAX_NEEDED};
 use imgkit::programs::imgbase::Base;
 use imgkit::programs::imgbase::check::{self, Rules};
 use imgkit::programs::imgbase::coverage;

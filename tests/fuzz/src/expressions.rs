@@ -5,7 +5,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use imgkit::Result;
-use imgkit::find::{Action, Expression, Facts, Kind, Stamp, starts_expression};
+use imgkit::elf::Elf;
+use imgkit::facts::{ContentFacts, Magic};
+use imgkit::find::{Action, ContentTest, Expression, Facts, Kind, Stamp, starts_expression};
+use imgkit::glob::Glob;
 use imgkit::layer::Mtime;
 
 /// A version with the path and the kind of a case.
@@ -134,6 +137,35 @@ impl Facts for Version<'_> {
     }
     fn is_duplicate(&self) -> Result<bool> {
         Ok(false)
+    }
+    fn has_package(&self, name: &Glob) -> Result<bool> {
+        Ok(name.is_match(self.path))
+    }
+    fn is_owned(&self) -> Result<bool> {
+        Ok(true)
+    }
+    fn is_altered(&self) -> Result<bool> {
+        Ok(false)
+    }
+    fn is_in_hash_set(&self, number: usize) -> Result<bool> {
+        Ok(number.is_multiple_of(2))
+    }
+    fn has_contents(&self, test: &ContentTest, number: usize) -> Result<bool> {
+        let name = || Some(self.path.to_vec());
+        let elf = Elf {
+            soname: name(),
+            interpreter: name(),
+            needed: vec![self.path.to_vec()],
+            build_id: name(),
+            ..Elf::default()
+        };
+        let facts = ContentFacts {
+            is_text: number.is_multiple_of(2),
+            magic: Some(Magic::Elf),
+            elf: Some(Box::new(elf)),
+            ..ContentFacts::default()
+        };
+        Ok(test.is_match(&facts))
     }
     fn digest(&self) -> Result<Option<String>> {
         Ok(Some("abcd".repeat(16)))

@@ -8,6 +8,7 @@ mod archives;
 mod debian;
 mod documents;
 mod expressions;
+mod inside;
 mod installed;
 mod lists;
 pub mod model;
@@ -16,6 +17,7 @@ mod registries;
 mod streams;
 mod tars;
 mod texts;
+mod timelines;
 mod trees;
 mod volumes;
 
@@ -25,7 +27,8 @@ use std::io::{self, BufRead, Read};
 pub type Target = fn(&[u8]);
 
 /// All targets by their names.
-pub const TARGETS: [(&str, Target); 30] = [
+pub const TARGETS: [(&str, Target); 34] = [
+    ("bodyfile", timelines::bodyfile),
     ("chunked", archives::chunked),
     ("cpio", streams::cpio),
     ("deb", debian::deb),
@@ -37,17 +40,20 @@ pub const TARGETS: [(&str, Target); 30] = [
     ("file", archives::file_),
     ("find_expression", expressions::find_expression),
     ("folder", archives::folder),
+    ("hash_set", inside::hash_set),
     ("image", archives::image),
     ("index", debian::index),
     ("instruction", documents::instruction),
     ("layer", streams::layer),
     ("list", lists::list),
+    ("nested", inside::nested),
     ("packages", installed::packages),
     ("pax", tars::pax),
     ("receipt", receipts::receipt),
     ("reference", texts::reference),
     ("registry", registries::registry),
     ("rpm", installed::rpm),
+    ("salvage", inside::salvage),
     ("script", debian::script),
     ("signed", debian::signed),
     ("stream", archives::stream),

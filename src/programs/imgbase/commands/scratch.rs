@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::ImageArgs;
 use super::report_args::bill;
-use crate::base::elf::machine;
 use crate::cli::{Common, Io, Page, Verdict, source_date_epoch};
+use crate::elf::machine;
 use crate::error::Result;
 use crate::escape;
 use crate::programs::imgbase::scratch::{Bundle, RequestedFile, scratch};

@@ -8,8 +8,8 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::editor::TreeEditor;
-use crate::base::elf::{Abi, Elf, Kind, Target, machine};
 use crate::base::rootfs::{Kind as NodeKind, Node, Rootfs};
+use crate::elf::{Abi, Elf, Kind, Target, machine};
 use crate::error::Result;
 use crate::programs::imgbase::loader_config::{self, CONF};
 

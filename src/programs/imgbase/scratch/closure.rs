@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use super::elf_cache::ElfCache;
 use super::search::{self, Object};
-use crate::base::elf::{Elf, Libc};
 use crate::base::rootfs::{Contents, Kind, Node};
 use crate::disk::{Directory, Options};
+use crate::elf::{Elf, Libc};
 use crate::error::{At, During, Error, Fault, Result};
 use crate::layer::{EntryKind, clean_path, parent};
 use crate::programs::imgbase::Base;

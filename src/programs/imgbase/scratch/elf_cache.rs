@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::base::elf::Elf;
 use crate::blob::open_regular;
+use crate::elf::Elf;
 use crate::error::{At, During, Result};
 
 /// Facts of ELF files by device and inode.

@@ -1,6 +1,6 @@
 //! Search of libraries as by loaders: `ld.so(8)` of glibc, and musl's `ldso/dynlink.c`.
 
-use crate::base::elf::{Elf, Libc, Target, machine};
+use crate::elf::{Elf, Libc, Target, machine};
 use crate::error::Result;
 use crate::programs::imgbase::loader_config;
 use crate::programs::imgbase::root::Root;
@@ -122,7 +122,7 @@ fn usual(target: Target) -> Vec<String> {
 
 /// Returns Debian's name of a machine's library directory.
 pub fn triplet(target: Target) -> Option<&'static str> {
-    use crate::base::elf::Abi;
+    use crate::elf::Abi;
     Some(match (target.machine, target.is_64, target.is_big_endian) {
         (machine::X86_64, true, _) => "x86_64-linux-gnu",
         (machine::X86_64, false, _) => "x86_64-linux-gnux32",

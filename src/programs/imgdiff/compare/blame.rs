@@ -2,7 +2,7 @@
 
 use super::files::Change;
 use super::side::Side;
-use crate::tree::{Event, Node};
+use crate::tree::Node;
 
 /// The layer that made a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,14 +44,4 @@ pub fn blame(sides: &[Side; 2], change: &Change) -> Option<Made> {
 fn last(side: &Side, path: &[u8]) -> Option<usize> {
     let life = side.tree.history(path)?.steps();
     life.last().map(|step| step.layer)
-}
-
-/// A step in the life of a path, in words.
-pub fn verb(event: Event) -> &'static str {
-    match event {
-        Event::Added => "added",
-        Event::Replaced => "replaced",
-        Event::Removed => "removed",
-        Event::Hidden => "removed with its parent directory",
-    }
 }

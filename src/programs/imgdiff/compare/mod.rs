@@ -21,7 +21,7 @@ mod waste;
 
 use std::cmp::Reverse;
 
-pub use blame::{Made, blame, verb};
+pub use blame::{Made, blame};
 pub use documents::{
     DocChange, PairedStep, Position, StepChange, config_changes, history_changes, paired_steps,
 };

@@ -8,6 +8,7 @@ use super::files::{Change, body_of};
 use super::side::{Input, Loading, Side, load};
 use crate::error::{During, Result};
 use crate::layer::clean_path;
+use crate::render::is_binary;
 use crate::tree::{Node, NodeKind};
 
 /// Texts of a changed file.
@@ -131,11 +132,6 @@ pub fn texts(
         take(&*sides, change, text)?;
     }
     Ok(())
-}
-
-/// As git has it: a NUL among the first bytes.
-fn is_binary(bytes: &[u8]) -> bool {
-    bytes.iter().take(8000).any(|byte| *byte == 0)
 }
 
 /// Returns a file's bytes, or its size if that exceeds `limit`. Nodes other than files are empty.

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
+use crate::cli::kind_name;
 use crate::escape;
 use crate::layer::capabilities;
 use crate::programs::imgdiff::compare::{Change, ChangeKind, Field, Side, Xattr, blame};
@@ -83,7 +84,11 @@ pub fn details(sides: &[Side; 2], change: &Change) -> Vec<String> {
     let mut items = Vec::new();
     for field in change.what.iter() {
         items.push(match field {
-            Field::Type => format!("type {} -> {}", kind(old.kind()), kind(new.kind())),
+            Field::Type => format!(
+                "type {} -> {}",
+                kind_name(old.kind()),
+                kind_name(new.kind())
+            ),
             Field::Mode => format!("mode {:04o} -> {:04o}", was.mode, is.mode),
             Field::Uid => format!("owner {}", owners(&was, &is)),
             Field::Gid if change.what.has(Field::Uid) => continue,
@@ -130,18 +135,6 @@ fn names(meta: &Meta) -> String {
 
 fn time(meta: &Meta) -> String {
     Timestamp::from_unix(meta.mtime.seconds, meta.mtime.nanos).rfc3339_nano()
-}
-
-/// Word for a kind of node.
-pub(super) fn kind(kind: NodeKind) -> &'static str {
-    match kind {
-        NodeKind::Directory => "directory",
-        NodeKind::File => "file",
-        NodeKind::Symlink => "symlink",
-        NodeKind::CharDevice => "character device",
-        NodeKind::BlockDevice => "block device",
-        NodeKind::Fifo => "fifo",
-    }
 }
 
 /// Each extended attribute that differs, capabilities in words.
@@ -250,7 +243,7 @@ fn other_name<'t>(side: &'t Side, node: &Node<'t>) -> Option<Node<'t>> {
 pub(super) fn node_value(side: &Side, node: &Node<'_>) -> Value {
     let meta = node.meta();
     let mut value = Map::new();
-    value.insert("Kind".into(), kind(node.kind()).into());
+    value.insert("Kind".into(), kind_name(node.kind()).into());
     value.insert("Mode".into(), format!("{:04o}", meta.mode).into());
     value.insert("Uid".into(), meta.owner.uid.into());
     value.insert("Gid".into(), meta.owner.gid.into());

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::files::{kind, put_bytes, rooted, shown_path};
+use super::files::{put_bytes, rooted, shown_path};
+use crate::cli::kind_name;
 use crate::escape;
 use crate::programs::imgdiff::compare::{Bytes, Cell, ManyReport, WasteReport};
 use crate::render::{Table, human};
@@ -118,7 +119,7 @@ pub fn many_tables(report: &ManyReport) -> Vec<Table> {
 fn shown(cell: &Cell) -> String {
     let what = match cell.kind {
         NodeKind::File => human::size(cell.size),
-        other => kind(other).to_owned(),
+        other => kind_name(other).to_owned(),
     };
     let letter = match u8::try_from(cell.version - 1) {
         Ok(number) if number < 26 => char::from(b'a' + number).to_string(),
@@ -183,7 +184,7 @@ pub fn many_rows(report: &ManyReport) -> Vec<Value> {
                 .map(|cell| cell.as_ref().map_or(Value::Null, of))
                 .collect()
         };
-        row.insert("Kinds".into(), list(|cell| kind(cell.kind).into()));
+        row.insert("Kinds".into(), list(|cell| kind_name(cell.kind).into()));
         row.insert("Sizes".into(), list(|cell| cell.size.into()));
         row.insert("Versions".into(), list(|cell| cell.version.into()));
         Value::Object(row)

@@ -5,12 +5,13 @@ use std::io::Write;
 use serde_json::{Map, Value, json};
 
 use super::account::signed;
-use super::files::{change_lines, change_row, kind, put_bytes, rooted, shown_path};
+use super::files::{change_lines, change_row, put_bytes, rooted, shown_path};
+use crate::cli::{LifeLayer, did, has_made, kind_name, life_row};
 use crate::error::{Error, Result};
 use crate::escape;
-use crate::programs::imgdiff::compare::{ChangeKind, LayerReport, PackageChange, Side, Stat, verb};
+use crate::programs::imgdiff::compare::{ChangeKind, LayerReport, PackageChange, Side, Stat};
 use crate::render::human;
-use crate::tree::{Event, NodeKind};
+use crate::tree::NodeKind;
 
 pub(super) fn failed(error: std::io::Error) -> Error {
     Error::io("write", error)
@@ -254,54 +255,13 @@ pub fn life_rows(side: &Side, path: &[u8]) -> Option<Vec<Value>> {
         return None;
     }
     let rows = life.iter().map(|step| {
-        let meta = step.meta();
-        let made = matches!(step.event, Event::Added | Event::Replaced);
-        let id = side
-            .layers
-            .get(step.layer)
-            .and_then(|layer| layer.layer.diff_id.as_ref());
-        let mut row = Map::new();
-        row.insert("Type".into(), "life".into());
-        put_bytes(&mut row, "Path", &rooted(&past.path()));
-        row.insert("Layer".into(), side.number(step.layer).into());
-        row.insert("Did".into(), verb(step.event).into());
-        row.insert("Kind".into(), kind(step.kind()).into());
-        row.insert(
-            "Size".into(),
-            if made {
-                step.size().into()
-            } else {
-                Value::Null
-            },
-        );
-        row.insert(
-            "Mode".into(),
-            if made {
-                format!("{:04o}", meta.mode).into()
-            } else {
-                Value::Null
-            },
-        );
-        row.insert(
-            "Uid".into(),
-            if made {
-                meta.owner.uid.into()
-            } else {
-                Value::Null
-            },
-        );
-        row.insert(
-            "Gid".into(),
-            if made {
-                meta.owner.gid.into()
-            } else {
-                Value::Null
-            },
-        );
-        row.insert("HardLink".into(), step.is_hard_link().into());
-        row.insert("DiffID".into(), id.map(ToString::to_string).into());
-        row.insert("CreatedBy".into(), side.created_by(step.layer).into());
-        Value::Object(row)
+        let layer = side.layers.get(step.layer);
+        let layer = LifeLayer {
+            number: side.number(step.layer),
+            diff_id: layer.and_then(|layer| layer.layer.diff_id.as_ref()),
+            created_by: side.created_by(step.layer),
+        };
+        Value::Object(life_row(&past, step, layer))
     });
     Some(rows.collect())
 }
@@ -314,8 +274,8 @@ pub fn life_lines(side: &Side, path: &[u8]) -> Option<Vec<String>> {
         .iter()
         .map(|step| {
             let meta = step.meta();
-            let mut what = format!("{} {}", verb(step.event), kind(step.kind()));
-            if matches!(step.event, Event::Added | Event::Replaced) {
+            let mut what = format!("{} {}", did(step.event), kind_name(step.kind()));
+            if has_made(step) {
                 if step.kind() == NodeKind::File {
                     what.push_str(&format!(" {}", human::size(step.size())));
                 }
@@ -335,7 +295,7 @@ pub fn life_lines(side: &Side, path: &[u8]) -> Option<Vec<String>> {
         return None;
     }
     let now = match past.node() {
-        Some(node) => format!("now\t{}", kind(node.kind())),
+        Some(node) => format!("now\t{}", kind_name(node.kind())),
         None => "now\tdeleted".into(),
     };
     lines.push(now);

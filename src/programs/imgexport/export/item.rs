@@ -1,11 +1,11 @@
 //! Items of an export: rows with their metadata and contents.
 
 use super::plan::Export;
-use super::row::RowKind;
+use super::row::Row;
 use crate::blob::FileRange;
 use crate::error::Result;
 use crate::layer::{EntryKind, Mtime, Segment};
-use crate::tree::{Meta, Node, NodeKind, Owner};
+use crate::tree::{Meta, Node, NodeKind, Owner, PathIdx};
 use crate::write::entry::EntryOut;
 
 /// Kind of an item.
@@ -22,8 +22,8 @@ pub enum ItemKind {
 /// One row with its metadata.
 #[derive(Debug, Clone)]
 pub struct Item<'e> {
-    export: &'e Export,
-    row: usize,
+    pub(super) export: &'e Export,
+    pub(super) row: usize,
     /// Path without a leading `/`; empty for the root directory. For a marker, the path it removes.
     pub path: Vec<u8>,
     /// Kind.
@@ -52,14 +52,31 @@ impl Export {
 
     /// Returns the item of a row, as numbered in [`super::Unpacked::not_applied`].
     pub fn item(&self, row: usize) -> Option<Item<'_>> {
-        let at = self.rows.get(row)?;
-        let past = self.tree.history_at(at.index)?;
-        let bare = |kind| Item {
+        match *self.rows.get(row)? {
+            Row::Whiteout(index) => Some(self.marker(row, index, ItemKind::Whiteout)),
+            Row::Opaque(index) => Some(self.marker(row, index, ItemKind::Opaque)),
+            Row::Node(index) => {
+                let node = self.tree.at(index)?;
+                Some(self.of_node(row, &node))
+            }
+            Row::Version(key) => self.of_version(row, self.tree.version_at(key)),
+            Row::Record => Some(self.of_record(row)),
+        }
+    }
+
+    fn marker(&self, row: usize, index: PathIdx, kind: ItemKind) -> Item<'_> {
+        let past = self.tree.history_at(index);
+        let path = past.map_or_else(Vec::new, |past| past.path());
+        self.bare(row, path, kind)
+    }
+
+    /// Returns an item without metadata. As in engines, a marker is an empty file without permissions.
+    pub(super) fn bare(&self, row: usize, path: Vec<u8>, kind: ItemKind) -> Item<'_> {
+        Item {
             export: self,
             row,
-            path: past.path(),
+            path,
             kind,
-            // As in engines, a marker is an empty file without permissions.
             meta: Meta {
                 mode: 0,
                 owner: Owner::default(),
@@ -72,17 +89,10 @@ impl Export {
             layer: 0,
             link_count: 1,
             first_name: None,
-        };
-        let node = match at.kind {
-            RowKind::Whiteout => return Some(bare(ItemKind::Whiteout)),
-            RowKind::Opaque => return Some(bare(ItemKind::Opaque)),
-            RowKind::Node => past.node()?,
-        };
-        let group = self.group_of(&node);
-        let first = group
-            .map(|group| group.first as usize)
-            .filter(|&first| first != row);
-        let first = first.and_then(|first| self.rows.get(first)?.as_node(&self.tree));
+        }
+    }
+
+    fn of_node<'e>(&'e self, row: usize, node: &Node<'e>) -> Item<'e> {
         let mut meta = node.meta();
         if let Some(clamp) = self.clamp {
             meta.mtime = Mtime {
@@ -93,16 +103,31 @@ impl Export {
             meta.owner.group_name = Box::default();
             meta.xattrs.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         }
-        Some(Item {
+        let first = self.first_of(row);
+        let first = first.and_then(|first| self.rows.get(first)?.as_node(&self.tree));
+        Item {
             meta,
             size: node.size(),
             link_target: node.link_target(),
             device: node.device(),
             layer: self.base + node.layer(),
-            link_count: group.map_or(1, |group| group.count),
+            link_count: self.link_count(row),
             first_name: first.map(|first| first.path()),
-            ..bare(ItemKind::Node(node.kind()))
-        })
+            ..self.bare(row, node.path(), ItemKind::Node(node.kind()))
+        }
+    }
+
+    /// Returns the number of names that a row's file has among the rows.
+    pub(super) fn link_count(&self, row: usize) -> u32 {
+        let group = self.rows.get(row).and_then(|row| self.group_of(row));
+        group.map_or(1, |group| group.count)
+    }
+
+    /// Returns the row with the first name of a row's file, if it is another one.
+    pub(super) fn first_of(&self, row: usize) -> Option<usize> {
+        let group = self.rows.get(row).and_then(|row| self.group_of(row));
+        let first = group.map(|group| group.first as usize);
+        first.filter(|&first| first != row)
     }
 }
 
@@ -134,13 +159,13 @@ impl Item<'_> {
 
     /// Returns the number of the file: that of its first row, from 1.
     pub fn number(&self) -> u64 {
-        let group = self.node().and_then(|node| self.export.group_of(&node));
-        group.map_or(self.row as u64, |group| u64::from(group.first)) + 1
+        self.export.first_of(self.row).unwrap_or(self.row) as u64 + 1
     }
 
     /// Tests if the name is the last one of its file among the rows.
     pub(super) fn is_last_name(&self) -> bool {
-        let group = self.node().and_then(|node| self.export.group_of(&node));
+        let row = self.export.rows.get(self.row);
+        let group = row.and_then(|row| self.export.group_of(row));
         group.is_none_or(|group| group.last as usize == self.row)
     }
 
@@ -150,7 +175,11 @@ impl Item<'_> {
 
     /// Returns the stored parts of the contents, each with its offset in the file.
     pub(super) fn parts(&self) -> Result<Vec<(u64, FileRange)>> {
-        let Some(place) = self.node().and_then(|node| node.location()) else {
+        let row = self.export.rows.get(self.row);
+        if let Some(Row::Record) = row {
+            return Ok(self.export.record().into_iter().collect());
+        }
+        let Some(place) = row.and_then(|row| row.location(&self.export.tree)) else {
             return Ok(Vec::new());
         };
         let all = [Segment {

@@ -5,14 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::options::ExportOptions;
+use super::recovered::Recovered;
 use super::row::Row;
 use super::select::{Selected, display};
 use crate::archive::Image;
 use crate::blob::FileRange;
 use crate::cache::{self, Cache, ListedLayer, PartialTar};
-use crate::error::{At, Error, Fault, Result};
+use crate::error::{At, Error, Fault, Result, within};
 use crate::layer::Limits;
-use crate::tree::{Hides, Inode, Listing, Node, NodeKind, Proof, Reading, Tree};
+use crate::tree::{Hides, Inode, Listing, Location, NodeKind, Proof, Reading, Tree};
 
 /// Files to export, in order: each directory before its contents, names sorted by bytes.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Export {
     size: u64,
     /// Uncompressed layers that are hashed while contents are written.
     pub(super) proof: Proof,
+    /// Form of versions among the rows.
+    pub(super) recovered: Option<Recovered>,
 }
 
 /// Rows of one file.
@@ -60,24 +63,7 @@ impl Export {
         let listed = reading.each(image, layers.clone(), |layer| {
             cache::uncompressed(cache, reading, layer, temp_dir)
         })?;
-        let mut parts: Vec<Option<Arc<PartialTar>>> = Vec::new();
-        let mut plain = Vec::new();
-        for layer in &listed {
-            let part = match &layer.index {
-                None => None,
-                Some(known) => match shared_part(&listed, &parts, layer) {
-                    Some(part) => Some(part),
-                    None => Some(Arc::new(PartialTar::new(Arc::clone(known), temp_dir)?)),
-                },
-            };
-            let bytes = match (&layer.uncompressed, &part) {
-                (Some(bytes), _) => bytes.clone(),
-                (None, Some(part)) => part.bytes().clone(),
-                (None, None) => return Err(Fault::StreamConsumed.into()),
-            };
-            plain.push(bytes);
-            parts.push(part);
-        }
+        let (plain, parts) = opened(&listed, temp_dir)?;
         let listings = listed.into_iter().map(|layer| layer.listing).collect();
         let mut export = Export::of(listings, plain, layers.start, image.layers.len(), options)?;
         if options.verify || options.selects_all() {
@@ -92,7 +78,7 @@ impl Export {
     }
 
     /// Decodes the parts of layers that the rows need; returns false if a layer does not match its index in the cache.
-    fn decode_parts(
+    pub(super) fn decode_parts(
         &self,
         parts: &[Option<Arc<PartialTar>>],
         reading: &Reading,
@@ -103,8 +89,7 @@ impl Export {
         }
         let mut runs: Vec<Vec<(u64, u64)>> = vec![Vec::new(); parts.len()];
         for row in &self.rows {
-            let place = row.as_node(&self.tree).and_then(|node| node.location());
-            if let Some(place) = place
+            if let Some(place) = row.location(&self.tree)
                 && let Some(runs) = runs.get_mut(place.layer)
             {
                 runs.push((place.offset, place.stored));
@@ -156,19 +141,26 @@ impl Export {
         options: &ExportOptions,
     ) -> Result<Self> {
         let tree = Tree::apply_part(listings, base, all)?.checked()?;
-        let mut export = Export {
+        let mut export = Export::of_tree(tree, plain, base);
+        export.clamp = options.clamp;
+        export.rows = export.select(options)?;
+        export.group();
+        Ok(export)
+    }
+
+    /// Returns an export without rows.
+    pub(super) fn of_tree(tree: Tree, plain: Vec<FileRange>, base: usize) -> Self {
+        Export {
             tree,
             plain,
             base,
             rows: Vec::new(),
             groups: HashMap::new(),
-            clamp: options.clamp,
+            clamp: None,
             size: 0,
             proof: Proof::default(),
-        };
-        export.rows = export.select(options)?;
-        export.group();
-        Ok(export)
+            recovered: None,
+        }
     }
 
     /// Returns the number of rows.
@@ -195,7 +187,7 @@ impl Export {
                 .walk()
                 .filter(|node| node.parent().is_some() || options.top && !node.is_implied());
             let nodes = nodes.filter(|node| selected.contains(node.index()));
-            return Ok(nodes.map(|node| Row::node(node.index())).collect());
+            return Ok(nodes.map(|node| Row::Node(node.index())).collect());
         }
         let mut rows = Vec::new();
         for past in tree
@@ -205,33 +197,30 @@ impl Export {
             let index = past.index();
             let Some(node) = past.node() else {
                 if past.is_removed() {
-                    rows.push(Row::whiteout(index));
+                    rows.push(Row::Whiteout(index));
                 }
                 continue;
             };
             if node.kind() != NodeKind::Directory {
-                rows.push(Row::node(index));
+                rows.push(Row::Node(index));
                 continue;
             }
             let hides = node.hides();
             // A directory without an entry belongs to lower layers, unless it hides all of them.
             if !node.is_implied() || hides == Hides::Everything {
-                rows.push(Row::node(index));
+                rows.push(Row::Node(index));
             }
             if hides != Hides::Nothing {
-                rows.push(Row::opaque(index));
+                rows.push(Row::Opaque(index));
             }
         }
         Ok(rows)
     }
 
-    fn group(&mut self) {
-        for at in 0..self.rows.len() {
-            let row = self.rows[at];
-            let Some(node) = row.as_node(&self.tree) else {
-                continue;
-            };
-            if let Some(inode) = node.inode().filter(|_| node.link_count() > 1) {
+    /// Finds the files with several names, and adds up the sizes of all contents.
+    pub(super) fn group(&mut self) {
+        for (at, row) in self.rows.iter().enumerate() {
+            if let Some(inode) = row.inode(&self.tree) {
                 let at = u32::try_from(at).unwrap_or(u32::MAX);
                 let group = self.groups.entry(inode).or_insert(Group {
                     first: at,
@@ -244,41 +233,31 @@ impl Export {
                     continue;
                 }
             }
-            self.size = self.size.saturating_add(node.size());
+            self.size = self.size.saturating_add(row.size(&self.tree));
         }
     }
 
-    pub(super) fn group_of(&self, node: &Node<'_>) -> Option<Group> {
-        let inode = node.inode().filter(|_| node.link_count() > 1)?;
-        self.groups
-            .get(&inode)
-            .copied()
-            .filter(|group| group.count > 1)
+    /// Adds bytes of contents that are in no layer.
+    pub(super) fn add_size(&mut self, size: u64) {
+        self.size = self.size.saturating_add(size);
     }
 
-    /// Refuses sparse files that are far larger than their stored contents, by the limits for compressed layers.
+    /// Returns the names of a row's file among the rows, if there are several.
+    pub(super) fn group_of(&self, row: &Row) -> Option<Group> {
+        let group = self.groups.get(&row.inode(&self.tree)?).copied();
+        group.filter(|group| group.count > 1)
+    }
+
     fn check_holes(&self, limits: &Limits) -> Result<()> {
-        let mut holes = 0_u64;
+        let mut holes = Holes::new(limits);
         for row in &self.rows {
-            let Some(node) = row.as_node(&self.tree) else {
-                continue;
-            };
-            let Some(place) = node.location().filter(|place| place.segments.is_some()) else {
-                continue;
-            };
-            let decode = &limits.decode;
-            let size = node.size();
-            let error = if size > decode.grace && size / decode.ratio > place.stored {
-                let found = size / place.stored.max(1);
-                Error::limit("expansion ratio of a sparse file", decode.ratio, found)
-            } else {
-                holes = holes.saturating_add(size - place.stored.min(size));
-                if holes <= decode.size {
-                    continue;
-                }
-                Error::limit("holes of sparse files in bytes", decode.size, holes)
-            };
-            return Err(error).at(|| display(&node.path()));
+            if let Some(node) = row.as_node(&self.tree)
+                && let Some(place) = node.location()
+            {
+                holes
+                    .add(&place, node.size())
+                    .at(|| display(&node.path()))?;
+            }
         }
         Ok(())
     }
@@ -295,6 +274,62 @@ impl Export {
             true => Ok(range),
             false => Err(Error::truncated("the contents", length, range.len())),
         }
+    }
+}
+
+/// The uncompressed bytes of layers, and the files into which parts of them will be decoded.
+type Plain = (Vec<FileRange>, Vec<Option<Arc<PartialTar>>>);
+
+/// Returns the uncompressed bytes of layers; of those with an index, in files without any bytes yet.
+pub(super) fn opened(listed: &[ListedLayer], temp_dir: &Path) -> Result<Plain> {
+    let mut parts: Vec<Option<Arc<PartialTar>>> = Vec::new();
+    let mut plain = Vec::new();
+    for layer in listed {
+        let part = match &layer.index {
+            None => None,
+            Some(known) => match shared_part(listed, &parts, layer) {
+                Some(part) => Some(part),
+                None => Some(Arc::new(PartialTar::new(Arc::clone(known), temp_dir)?)),
+            },
+        };
+        let bytes = match (&layer.uncompressed, &part) {
+            (Some(bytes), _) => bytes.clone(),
+            (None, Some(part)) => part.bytes().clone(),
+            (None, None) => return Err(Fault::StreamConsumed.into()),
+        };
+        plain.push(bytes);
+        parts.push(part);
+    }
+    Ok((plain, parts))
+}
+
+/// Holes of sparse files, within the limits for compressed layers.
+pub(super) struct Holes<'l> {
+    limits: &'l Limits,
+    sum: u64,
+}
+
+impl<'l> Holes<'l> {
+    pub(super) fn new(limits: &'l Limits) -> Self {
+        Holes { limits, sum: 0 }
+    }
+
+    /// Adds the holes of a file.
+    ///
+    /// # Errors
+    /// `Limit` for a file that is far larger than its stored contents, and for too many holes in all.
+    pub(super) fn add(&mut self, place: &Location, size: u64) -> Result<()> {
+        if place.segments.is_none() {
+            return Ok(());
+        }
+        let decode = &self.limits.decode;
+        if size > decode.grace && size / decode.ratio > place.stored {
+            let found = size / place.stored.max(1);
+            let what = "expansion ratio of a sparse file";
+            return Err(Error::limit(what, decode.ratio, found));
+        }
+        self.sum = self.sum.saturating_add(size.saturating_sub(place.stored));
+        within("holes of sparse files in bytes", decode.size, self.sum)
     }
 }
 

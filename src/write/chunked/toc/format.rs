@@ -8,7 +8,9 @@ pub(crate) const MAX_SIZE: u64 = 150 << 20;
 /// Magic number of a skippable zstd frame.
 pub(super) const SKIPPABLE: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
 /// Last bytes of the footer.
-const MAGIC: [u8; 8] = *b"GNUlInUx";
+pub(crate) const MAGIC: [u8; 8] = *b"GNUlInUx";
+/// Last bytes of the older footer, which has no tar-split.
+pub(crate) const OLD_MAGIC: [u8; 8] = *b"GnUlInUx";
 /// Size in bytes of the footer, without its frame header.
 pub(crate) const FOOTER: usize = 64;
 /// Annotation with the digest of the compressed table of contents.

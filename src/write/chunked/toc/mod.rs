@@ -9,8 +9,8 @@ mod row;
 mod write;
 
 pub(crate) use format::{
-    Annotations, CHECKSUM, CRC, Extent, FOOTER, Footer, MAX_SIZE, POSITION, Positions,
-    SPLIT_POSITION,
+    Annotations, CHECKSUM, CRC, Extent, FOOTER, Footer, MAGIC, MAX_SIZE, OLD_MAGIC, POSITION,
+    Positions, SPLIT_POSITION,
 };
 pub(crate) use read::{Part, next_part, parse};
 pub(crate) use row::Row;

@@ -5,9 +5,10 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::super::files::{change_path, details, kind, shown_path};
+use super::super::files::{change_path, details, shown_path};
 use super::super::views::failed;
 use super::frame::{PageOptions, anchor};
+use crate::cli::kind_name;
 use crate::error::Result;
 use crate::escape;
 use crate::layer::clean_path;
@@ -225,7 +226,7 @@ fn attributes(node: &Node<'_>) -> String {
     let meta = node.meta();
     let mut text = format!(
         "{} {:04o} {}:{}",
-        kind(node.kind()),
+        kind_name(node.kind()),
         meta.mode,
         meta.owner.uid,
         meta.owner.gid

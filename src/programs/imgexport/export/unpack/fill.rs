@@ -136,7 +136,7 @@ impl Export {
         }
         let has_top = self.item(0).is_some_and(|item| item.path.is_empty());
         if !has_top && unpack.existing == Existing::Refuse {
-            let made = rustix::fs::fchmod(&unpacker.top, Mode::from_raw_mode(0o755));
+            let made = rustix::fs::fchmod(&unpacker.top, unpacker.implied_mode());
             made.map_err(|errno| io_error("change the mode", errno))?;
         }
         let top = unpacker.top;
@@ -175,6 +175,11 @@ struct Unpacker<'a> {
 }
 
 impl Unpacker<'_> {
+    /// Mode of directories that no entry is there for.
+    fn implied_mode(&self) -> Mode {
+        Mode::from_raw_mode(if self.export.is_plain() { 0o700 } else { 0o755 })
+    }
+
     fn make_directory(&self, directories: &mut Directories<'_>, item: &Item<'_>) -> Result<()> {
         let (parent, part) = split(&item.path);
         if part.is_empty() {
@@ -209,7 +214,7 @@ impl Unpacker<'_> {
         for end in ends.chain([path.len()]) {
             let (parent, part) = split(path.get(..end).unwrap_or_default());
             let above = directories.enter(parent)?;
-            match rustix::fs::mkdirat(above, part, Mode::from_raw_mode(0o755)) {
+            match rustix::fs::mkdirat(above, part, self.implied_mode()) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(errno) => return Err(io_error("create", errno)),
             }

@@ -21,6 +21,8 @@ pub struct Elf {
     pub runpath: Option<Vec<u8>>,
     /// Note `NT_GNU_ABI_TAG`: operating system (0 is Linux) and its minimum version as three numbers.
     pub abi: Option<[u32; 4]>,
+    /// Note `NT_GNU_BUILD_ID`: identity of the build, in bytes.
+    pub build_id: Option<Vec<u8>>,
     /// Set if it imports `dlopen` or `dlmopen`: it may load libraries that no header lists.
     pub opens_libraries: bool,
 }

@@ -4,8 +4,9 @@
 //! program headers and the data they point to, never the sections, which may be stripped. Nothing is executed. Sources:
 //! the System V ABI (gABI, chapters 4 and 5), and the processor supplements for the flags.
 //!
-//! Threats: sizes and offsets that point outside the file or exhaust memory. No read is longer than [`MAX_READ`] or
-//! passes the end of the file, no chain of references is followed, and the interpreter path is limited to 4096 bytes.
+//! Threats: sizes and offsets that point outside the file or exhaust memory. All reads together are at most
+//! [`MAX_READ`] and end with the file, no chain of references is followed, and the interpreter path is limited to 4096
+//! bytes.
 
 mod read;
 mod types;

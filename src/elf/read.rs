@@ -1,5 +1,6 @@
 //! Parser of the header, the program headers, and the data they point to.
 
+use std::cell::Cell;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use object::elf as is;
@@ -9,7 +10,8 @@ use object::read::{ReadCache, ReadCacheOps, ReadRef, StringTable};
 use super::types::{Elf, Kind, Target};
 use crate::error::{Error, Fault, Result};
 
-/// Maximum size in bytes of one read: ten times the dynamic strings of the largest known library.
+/// Maximum size in bytes of all reads of a file but single strings: some times the dynamic strings of the largest known
+/// library.
 pub const MAX_READ: u64 = 64 << 20;
 
 /// Maximum number of `DT_NEEDED` entries of one file.
@@ -17,6 +19,9 @@ pub const MAX_NEEDED: usize = 4096;
 
 /// Maximum number of entries of a dynamic section or symbol table.
 const MAX_ENTRIES: u64 = 1 << 20;
+
+/// Maximum size in bytes of a build ID, which has 20 as a rule.
+const MAX_BUILD_ID: usize = 64;
 
 /// Maximum size in bytes of the interpreter path.
 const MAX_INTERPRETER: usize = 4096;
@@ -43,9 +48,11 @@ impl Elf {
             return Ok(None);
         }
         let cache = ReadCache::new(Watched { from, failed: None });
+        let left = Cell::new(MAX_READ);
+        let data = Capped(&cache, &left);
         let read = match ident[4] {
-            1 => parse::<is::FileHeader32<object::Endianness>, _>(Capped(&cache)),
-            2 => parse::<is::FileHeader64<object::Endianness>, _>(Capped(&cache)),
+            1 => parse::<is::FileHeader32<object::Endianness>, _>(data),
+            2 => parse::<is::FileHeader64<object::Endianness>, _>(data),
             _ => Err("unknown class: expected 32 or 64 bits"),
         };
         match (read, cache.into_inner().failed) {
@@ -95,8 +102,9 @@ impl<R: Read + Seek> ReadCacheOps for Watched<R> {
     }
 }
 
-/// Limits the size of one read: the cache allocates memory before it reads the first byte.
-struct Capped<'a, R: ReadCacheOps>(&'a ReadCache<R>);
+/// Limits the size of all reads, in bytes that are left: the cache keeps them, and allocates memory before it reads the
+/// first byte.
+struct Capped<'a, R: ReadCacheOps>(&'a ReadCache<R>, &'a Cell<u64>);
 
 impl<R: ReadCacheOps> Clone for Capped<'_, R> {
     fn clone(&self) -> Self {
@@ -112,10 +120,8 @@ impl<'a, R: ReadCacheOps> ReadRef<'a> for Capped<'a, R> {
     }
 
     fn read_bytes_at(self, offset: u64, size: u64) -> Result<&'a [u8], ()> {
-        match size <= MAX_READ {
-            true => self.0.read_bytes_at(offset, size),
-            false => Err(()),
-        }
+        self.1.set(self.1.get().checked_sub(size).ok_or(())?);
+        self.0.read_bytes_at(offset, size)
     }
 
     fn read_bytes_at_until(self, range: std::ops::Range<u64>, end: u8) -> Result<&'a [u8], ()> {
@@ -246,12 +252,18 @@ where
                         .map(|entries| Dynamic::parse(entries, endian))
                         .transpose()?;
                 }
-                is::PT_NOTE if elf.abi.is_none() => {
+                is::PT_NOTE => {
                     // Notes are optional: a damaged one does not prevent loading.
                     if let Ok(Some(mut notes)) = segment.notes(endian, data) {
                         while let Ok(Some(note)) = notes.next() {
-                            if note.name() == b"GNU" && note.n_type(endian) == is::NT_GNU_ABI_TAG {
-                                elf.abi = words(note.desc(), elf.target.is_big_endian);
+                            if note.name() != b"GNU" {
+                                continue;
+                            }
+                            let (kind, value) = (note.n_type(endian), note.desc());
+                            if kind == is::NT_GNU_ABI_TAG && elf.abi.is_none() {
+                                elf.abi = words(value, elf.target.is_big_endian);
+                            } else if kind == is::NT_GNU_BUILD_ID && value.len() <= MAX_BUILD_ID {
+                                elf.build_id.get_or_insert_with(|| value.to_vec());
                             }
                         }
                     }
@@ -379,7 +391,7 @@ mod tests {
     use std::io::Cursor;
 
     use super::*;
-    use crate::base::elf::{Abi, Libc};
+    use crate::elf::{Abi, Libc};
 
     /// Regular files of testdata/elf/tree.tar, built with gcc.
     fn files() -> BTreeMap<String, Vec<u8>> {

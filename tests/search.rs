@@ -423,3 +423,60 @@ fn a_bomb_inside_a_file_ends_that_file() {
              hint: --limit nested-size=2M raises it, if you trust the input\n",
         );
 }
+
+#[test]
+fn layers_that_no_image_has_are_searched() {
+    let left = build::layer("d a | f a/key alpha");
+    let zipped = Pack::Gzip.pack(&left);
+    let mut files = build::oci(&[&image("demo:1", Pack::Gzip)]);
+    files.blob(&zipped);
+    files.blob(b"alpha, but no layer");
+    files.blob(b"\x1f\x8b nor this alpha");
+    // What an image has is no such layer, under a second name either.
+    let layer = image("demo:1", Pack::Gzip).blobs()[0].clone();
+    files.hard_link("odd/known", &build::blob_name(&build::digest(&layer)));
+    files.add("odd/one", left.clone());
+    let room = Room::with("app.tar", &files);
+    let named = format!("@blob/{}", build::digest(&zipped));
+    room.run("imgfind app.tar -name key").is(1, "", "");
+    let lines = format!("app.tar:{named}:a/key\napp.tar:@blob/odd/one:a/key\n");
+    for line in [
+        "imgfind --unreferenced app.tar -name key",
+        "imgfind --unreferenced --cache=cache app.tar -name key",
+    ] {
+        room.run(line).ok(&lines);
+    }
+    let all = room.run("imgfind --unreferenced app.tar -name one");
+    all.ok("app.tar:demo:1:a/one\n");
+    let found = room.run("imgfind --unreferenced --format json -e alpha app.tar -name key");
+    let rows: Vec<Value> = found.json_lines();
+    assert_eq!(rows.len(), 2);
+    // A finding in an uncompressed member can be cut out of the archive.
+    let at = rows[1]["StoredAt"].as_u64().expect("an offset") as usize;
+    assert_eq!(&files.tar()[at..at + 5], b"alpha");
+    // From a pipe as well.
+    room.command("imgfind --unreferenced -q -e alpha - -name key")
+        .pipe(&files.tar())
+        .run()
+        .is(0, "", "");
+    // Those of a store that keeps no image.
+    let mut bare = build::oci(&[]);
+    bare.blob(&zipped);
+    room.write("bare.tar", &bare.tar());
+    room.run("imgfind --unreferenced bare.tar -name key")
+        .ok("a/key\n");
+}
+
+#[test]
+fn a_damaged_layer_that_no_image_has_is_reported() {
+    let zipped = Pack::Gzip.pack(&build::layer("d a | f a/key alpha"));
+    let mut files = build::oci(&[&image("demo:1", Pack::Plain)]);
+    files.blob(&zipped);
+    let last = zipped.len() - 6;
+    files.bytes(&build::blob_name(&build::digest(&zipped)))[last] ^= 1;
+    let room = Room::with("app.tar", &files);
+    let found = room.run("imgfind --unreferenced app.tar -name one");
+    assert_eq!(found.code(2).out(), "app.tar:demo:1:a/one\n");
+    let place = build::blob_name(&build::digest(&zipped));
+    found.complains(&format!("layer 1 of 1: {place}: damaged gzip data"));
+}

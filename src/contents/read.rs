@@ -199,7 +199,7 @@ impl Contents<'_> {
             return Err(Error::new(crate::error::Fault::StreamConsumed).into());
         };
         let place = |error: Error| {
-            let error = error.at(source.layer.member.clone());
+            let error = error.at(source.layer.place());
             Failure::Error(error.at(source.context.clone()))
         };
         match (job, &source.access) {

@@ -194,39 +194,37 @@ impl<'a> Contents<'a> {
 
     fn list_source(&self, source: &Source, decodes: bool) -> Result<Option<Listed>> {
         let layer = &source.layer;
-        let listed = || -> Result<_> {
-            if let Some(range) = self.reading.uncompressed_range(layer)? {
-                let mut listing = self.reading.list_range(&range)?;
-                let digests = self.digests(&mut listing);
-                return Ok(Some(Listed {
-                    listing,
-                    digests,
-                    access: Access::Range(range),
-                }));
-            }
-            let hashed = Reading {
-                digests: true,
-                ..self.reading.clone()
-            };
-            let known = match decodes {
-                true => {
-                    let reading = self.cache.map_or(self.reading, |_| &hashed);
-                    Some(cache::list(self.cache, reading, layer)?)
-                }
-                false => self.cache.and_then(|cache| cache.look_up(&hashed, layer)),
-            };
-            let Some(known) = known else { return Ok(None) };
-            let Some(mut listing) = Arc::into_inner(known.listing) else {
-                return Ok(None);
-            };
+        let place = || layer.place();
+        if let Some(range) = self.reading.uncompressed_range(layer).at(place)? {
+            let mut listing = self.reading.list_range(&range).at(place)?;
             let digests = self.digests(&mut listing);
-            Ok(Some(Listed {
+            return Ok(Some(Listed {
                 listing,
                 digests,
-                access: known.index.map_or(Access::Stream, Access::Pieces),
-            }))
+                access: Access::Range(range),
+            }));
+        }
+        let hashed = Reading {
+            digests: true,
+            ..self.reading.clone()
         };
-        listed().at(|| layer.member.clone())
+        let known = match decodes {
+            true => {
+                let reading = self.cache.map_or(self.reading, |_| &hashed);
+                Some(cache::list(self.cache, reading, layer)?)
+            }
+            false => self.cache.and_then(|cache| cache.look_up(&hashed, layer)),
+        };
+        let Some(known) = known else { return Ok(None) };
+        let Some(mut listing) = Arc::into_inner(known.listing) else {
+            return Ok(None);
+        };
+        let digests = self.digests(&mut listing);
+        Ok(Some(Listed {
+            listing,
+            digests,
+            access: known.index.map_or(Access::Stream, Access::Pieces),
+        }))
     }
 
     /// The digests of a listing, which keeps them only if they were requested: a cache must not change what is told.

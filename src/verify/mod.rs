@@ -24,6 +24,7 @@ mod tasks;
 mod texts;
 mod toc;
 mod tree;
+mod unreferenced;
 mod volumes;
 
 pub use finding::{Finding, Severity};
@@ -33,4 +34,5 @@ pub(crate) use report::key;
 pub use report::{ReadBlob, TRACE, VerifyReport};
 pub use run::{verify, workload};
 pub use slack::{Region, RegionOf, VisitSlack, slack};
+pub use unreferenced::{Unreferenced, unreferenced};
 pub use volumes::{CheckedVolume, VolumeState, check_volumes, repair_parity, repair_volumes};

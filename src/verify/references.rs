@@ -83,7 +83,7 @@ pub(super) fn referenced(archive: &Archive) -> HashSet<String> {
 }
 
 /// Adds a note for each member and blob that nothing refers to.
-pub(super) fn unreferenced(archive: &Archive, names: &[String], found: &mut Found) {
+pub(super) fn note_strays(archive: &Archive, names: &[String], found: &mut Found) {
     // Counts of unreferenced blobs and of unknown members.
     let mut counts = [0; 2];
     for name in strays(archive, names) {

@@ -6,7 +6,7 @@ use super::finding::Found;
 use super::labels::Labels;
 use super::members::members;
 use super::presence::{opening, presence};
-use super::references::{bare, referenced, unreferenced};
+use super::references::{bare, note_strays, referenced};
 use super::report::VerifyReport;
 use super::{agree, blobs, bundle, checksums, documents, texts, tree};
 use crate::archive::{Archive, Content, Gaps, Holder, MemberKind};
@@ -63,7 +63,7 @@ pub fn verify(archive: &Archive, limits: &Limits, meter: &Meter) -> VerifyReport
     let is_cut = archive.roots.is_empty() && archive.container.fault().is_some();
     let is_answer = record.is_some_and(|record| record.answers.is_some());
     if !is_cut && !archive.is_part && !is_answer {
-        unreferenced(archive, &names, &mut found);
+        note_strays(archive, &names, &mut found);
     }
     found.dedup();
     VerifyReport {

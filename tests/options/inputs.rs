@@ -148,6 +148,8 @@ pub fn write(inputs: &Path, fresh: &Path) -> String {
         items[0]["RepoTags"] = json!(["demo:3"])
     });
     put("c.tar", &files);
+    files.add("stray", build::layer("f stray s"));
+    put("stray.tar", &files);
     put("texts.tar", &build::docker(&[&texts()]));
     let zipped = build::layer(&format!("f inner.tar {}", "a".repeat(10)));
     let zipped = build::image("zipped:1").layer_bytes(nest(&Pack::Gzip.pack(b"a\n"), &zipped));

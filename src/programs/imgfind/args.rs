@@ -12,6 +12,11 @@ pub struct Args {
     pub images: Vec<ImageArg>,
     #[command(flatten)]
     pub versions: VersionArgs,
+    /// Search layers that no image has, too
+    ///
+    /// Each is an image of its own, called @blob/DIGEST, or @blob/PATH where its name is no digest.
+    #[arg(long, hide_short_help = true)]
+    pub unreferenced: bool,
     /// Print each path once, raw and ended by NUL
     #[arg(short = '0', long, conflicts_with = "format")]
     pub null: bool,

@@ -16,7 +16,7 @@ use crate::find::{Expression, Facts, Kind, Outcome};
 use crate::hashset::DigestSet;
 use crate::owners::LayerOwners;
 use crate::tree::Tree;
-use crate::verify::{self, Region, RegionOf};
+use crate::verify::{self, Region, RegionOf, Unreferenced};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -102,7 +102,17 @@ impl Search<'_> {
         for fault in opened.faults()? {
             io.fail(&fault);
         }
-        let (images, others) = opened.named(self.args.common.platform.as_ref())?;
+        let (mut images, others) = opened.named(self.args.common.platform.as_ref())?;
+        let unreferenced = match self.args.unreferenced {
+            true => verify::unreferenced(&opened.archive, &self.args.common.limits())?,
+            false => Unreferenced::default(),
+        };
+        fail(unreferenced.failed, &opened.archive.place, io);
+        images.extend(unreferenced.images.iter().map(|image| Named {
+            archive: &opened.archive,
+            image,
+            name: format!("@blob/{}", image.id),
+        }));
         self.has_images |= !images.is_empty();
         self.other_platforms.extend(others);
         let is_several = self.output.is_several;

@@ -172,6 +172,14 @@ fn files_of_hash_sets_are_found() {
             .ok("a\tlayer 1, removed by 2: COPY layer 2 /\nc\n");
         run("x", "-hashset list")
             .fails("imgfind: -hashset: list: line 1: set of digests: expected lines with MD5, SHA-1 or SHA-256 digests, found another line\n");
+        run("SQLite format 3\0", "-hashset list").fails(
+            "imgfind: -hashset: list: unsupported: a set of digests in SQLite\n\
+             hint: sqlite3 FILE 'SELECT sha256 FROM FILE' >LIST writes those of NSRL as a list\n",
+        );
+        run("PK\x03\x04", "-hashset list").fails(
+            "imgfind: -hashset: list: unsupported: a set of digests in zip\n\
+             hint: unzip -p FILE >LIST writes what is in it\n",
+        );
         run("", "-hashset gone")
             .fails("imgfind: -hashset: gone: cannot read: no such file or directory\n");
     }

@@ -74,6 +74,16 @@ impl Fault {
             Fault::NotAFile { kind: "a FIFO" } => {
                 typed.then(|| format!("use - and redirect, as in imgls - < {}", input()))
             }
+            Fault::Unsupported { what } => match &**what {
+                "a set of digests in SQLite" => Some(
+                    "sqlite3 FILE 'SELECT sha256 FROM FILE' >LIST writes those of NSRL as a list"
+                        .into(),
+                ),
+                "a set of digests in zip" => {
+                    Some("unzip -p FILE >LIST writes what is in it".into())
+                }
+                _ => None,
+            },
             Fault::Word { hint, .. } => hint.map(str::to_owned),
             Fault::Limit { what, limit, found } => limits::remedy(what, *limit, *found),
             _ => None,

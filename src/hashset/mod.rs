@@ -40,6 +40,9 @@ pub fn read(input: impl Read, most: u64, limits: DecodeLimits) -> Result<DigestS
     if head.starts_with(b"SQLite format 3\0") {
         return Err(Error::unsupported("a set of digests in SQLite"));
     }
+    if head.starts_with(b"PK\x03\x04") {
+        return Err(Error::unsupported("a set of digests in zip"));
+    }
     if head.starts_with(b"{") {
         return Err(Error::unsupported("a set of digests in JSON"));
     }

@@ -28,6 +28,15 @@ pub(super) struct FileMatches {
     pub(super) notes: Notes,
 }
 
+impl FileMatches {
+    /// Tests if the file, or one inside it, was searched and has a match.
+    pub(super) fn is_match(&self) -> bool {
+        let inside = self.inside.iter().map(|(_, matches)| matches);
+        let mut all = inside.chain(&self.own);
+        all.any(|matches| matches.count > 0 && matches.refused.is_none())
+    }
+}
+
 /// Searches a file of a size in bytes. `None` if there is nothing to tell.
 ///
 /// # Errors

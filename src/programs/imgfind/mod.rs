@@ -92,7 +92,7 @@ pub fn main(call: Call<'_>) -> ExitCode {
                     args: &args.patterns,
                     nesting: nesting.as_ref(),
                 });
-                Results::new(search, needs)
+                Results::new(search, needs, args.quiet)
             }),
             meter: &meter,
             output,

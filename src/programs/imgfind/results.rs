@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::inside::{self, FileMatches, Patterns};
+use super::patterns::Shown;
 use crate::contents::{Contents, EntrySet, FileContents, LayerNo, Place};
 use crate::error::{Error, Result};
 use crate::facts::{Asked, ContentFacts};
@@ -23,6 +25,8 @@ pub(super) struct Results<'a> {
     /// Contents that could not be tested, and are not searched.
     untested: HashMap<Place, Error>,
     matches: Known<FileMatches>,
+    /// The first match is enough.
+    ends_early: bool,
 }
 
 /// Facts of contents that the expression asks for.
@@ -166,8 +170,10 @@ impl<T> Known<T> {
 }
 
 impl<'a> Results<'a> {
-    pub(super) fn new(search: Option<Patterns<'a>>, needs: Needs<'a>) -> Self {
+    pub(super) fn new(search: Option<Patterns<'a>>, needs: Needs<'a>, is_quiet: bool) -> Self {
         Results {
+            ends_early: is_quiet
+                && search.is_some_and(|search| search.args.shown() != Shown::Others),
             search,
             needs,
             store: Store::new(std::env::temp_dir()),
@@ -203,7 +209,7 @@ impl<'a> Results<'a> {
         let is_unlisted = |layer: &LayerNo| !contents.is_listed(&[*layer]);
         let unlisted: Vec<LayerNo> = layers.iter().copied().filter(is_unlisted).collect();
         contents.want_all(&unlisted);
-        self.read(contents, self.needs, self.search);
+        self.read(contents, self.needs, self.search, false);
         for layer in unlisted {
             if contents.was_decoded(layer) {
                 self.tested.complete(layer);
@@ -219,18 +225,18 @@ impl<'a> Results<'a> {
         places: impl Iterator<Item = Place>,
     ) {
         let wanted = self.tested.want(contents, places);
-        self.read(contents, self.needs, None);
+        self.read(contents, self.needs, None, false);
         self.tested.keep(contents, wanted);
     }
 
-    /// Searches contents.
+    /// Searches contents: all of them, or until one has a match if that is enough.
     pub(super) fn read_matches(
         &mut self,
         contents: &mut Contents<'_>,
         places: impl Iterator<Item = Place>,
     ) {
         let wanted = self.matches.want(contents, places);
-        self.read(contents, Needs::default(), self.search);
+        self.read(contents, Needs::default(), self.search, self.ends_early);
         self.matches.keep(contents, wanted);
     }
 
@@ -239,10 +245,15 @@ impl<'a> Results<'a> {
         contents: &mut Contents<'_>,
         needs: Needs<'_>,
         search: Option<Patterns<'_>>,
+        ends_early: bool,
     ) {
+        let is_over = AtomicBool::new(false);
         let store = &self.store;
         let directory = std::env::temp_dir();
         let read = contents.read(&|file: &mut FileContents<'_>| {
+            if is_over.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
             let size = file.size();
             let (mut tested, mut head) = (None, None);
             if needs.some() {
@@ -260,6 +271,9 @@ impl<'a> Results<'a> {
                 }
                 _ => None,
             };
+            if ends_early && matches.as_ref().is_some_and(FileMatches::is_match) {
+                is_over.store(true, Ordering::Relaxed);
+            }
             let matches = matches.map(Arc::new);
             // Most contents have no matches: nothing is kept of them.
             Ok((tested.is_some() || matches.is_some()).then_some((tested, matches)))

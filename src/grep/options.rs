@@ -6,7 +6,7 @@ use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder};
 use crate::error::{Error, Result};
 
 /// Longest line that is searched, in bytes. A file with a longer one is told, not searched.
-pub const LONGEST_LINE: usize = 256 << 20;
+pub const LONGEST_LINE: usize = 64 << 20;
 
 /// Largest file that is searched across lines, in bytes.
 pub const LARGEST_WHOLE: u64 = 1 << 30;

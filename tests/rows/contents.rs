@@ -3,6 +3,7 @@
 use super::room::Input;
 use super::{Case, Kind};
 use crate::common::build;
+use crate::common::pack::Pack;
 
 /// An ELF file of 64 bits with these segments (type, offset, length), and zeros or other bytes behind them.
 fn elf(segments: &[(u32, u64, u64)], rest: &[u8]) -> Vec<u8> {
@@ -42,7 +43,7 @@ fn needing(names: u64, strings: &[u8]) -> Vec<u8> {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let all = [headers(), databases(), sets()];
+    let all = [headers(), databases(), sets(), nested()];
     all.into_iter().flatten().collect()
 }
 
@@ -183,5 +184,47 @@ fn sets() -> Vec<Case> {
     let cases = cases
         .into_iter()
         .map(|(what, set, codes)| Case::of("X3", what, Input::File(set), &lines, codes, &[]));
+    cases.collect()
+}
+
+/// Compressed files and archives inside files.
+fn nested() -> Vec<Case> {
+    let gzip = |bytes: &[u8]| Pack::Gzip.pack(bytes);
+    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).expect("zstd");
+    let deep = (0..40).fold(b"a\n".to_vec(), |inner, _| gzip(&inner));
+    let members: Vec<Vec<u8>> = (0..20_000)
+        .map(|n| super::tar::file(format!("{n}").as_bytes(), b"a\n"))
+        .collect();
+    let members: Vec<_> = members.concat();
+    let tars = (0..40).fold(super::tar::file(b"a", b"a\n"), |inner, n| {
+        super::tar::file(format!("{n}.tar").as_bytes(), &super::tar::whole(&[inner]))
+    });
+    let cases: [(&str, &str, Vec<u8>, &str); 8] = [
+        ("sound", "x.gz", gzip(b"a\n"), "*=0"),
+        (
+            "a line above the limit",
+            "x.zst",
+            zstd(&vec![b'a'; 80 << 20]),
+            "*=1",
+        ),
+        ("zeros", "x.zst", zstd(&zstd(&vec![0; 200 << 20])), "*=1"),
+        ("short lines", "x.gz", gzip(&b"b\n".repeat(8 << 20)), "*=1"),
+        ("levels", "x.gz", deep, "*=1"),
+        ("tars in tars", "x.tar", super::tar::whole(&[tars]), "*=1"),
+        ("many members", "x.tar.gz", gzip(&members), "*=0"),
+        (
+            "one stream a byte",
+            "x.gz",
+            gzip(b"b").repeat(50_000),
+            "*=1",
+        ),
+    ];
+    let lines = [(Kind::Apply, "imgfind -c -a --nested 3 -e ^a$ {}")];
+    let cases = cases.into_iter().map(|(what, path, bytes, codes)| {
+        let layer = super::tar::whole(&[super::tar::file(path.as_bytes(), &bytes)]);
+        let image = build::image("demo:1").layer_bytes(layer);
+        let tar = build::docker25(&[&image]).tar();
+        Case::of("X4", what, Input::File(tar), &lines, codes, &[])
+    });
     cases.collect()
 }

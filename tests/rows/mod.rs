@@ -45,7 +45,8 @@ use room::{Input, Ran, run};
 
 /// Every row: P1 to P17 paths and links, M1 to M21 metadata and identity, T1 to T15 tar, C1 to C6 compression, O1
 /// output to people and logs, F1 failures of the machine; D1 to D6 packages and root filesystems that imgbase reads, S1
-/// and S2 stores; A1 to A6 what is carried across an air gap; X1 to X3 contents of files, lists of packages, sets of digests.
+/// and S2 stores; A1 to A6 what is carried across an air gap; X1 to X4 contents of files, lists of
+/// packages, sets of digests, files inside files.
 fn rows() -> BTreeSet<String> {
     let numbered = [
         ("P", 17),
@@ -57,7 +58,7 @@ fn rows() -> BTreeSet<String> {
         ("D", 6),
         ("S", 2),
         ("A", 6),
-        ("X", 3),
+        ("X", 4),
     ];
     let numbered = numbered.iter();
     numbered

@@ -863,27 +863,27 @@ fn tree_size_is_limited() {
 /// 100,000 tags took 38 seconds; 10,000 items with one large config copied it as often.
 #[test]
 fn many_names_and_items_are_fast() {
+    // Each run takes less than one second of the processors' time.
+    let quick = |room: &Room, line: &str| room.command(line).seconds(10).run();
     let image = app();
     let mut files = build::docker(&[&image]);
     files.edit("manifest.json", |items| {
         let names: Vec<String> = (0..20_000).map(|i| format!("demo:{i}")).collect();
         items[0]["RepoTags"] = json!(names);
     });
-    let start = std::time::Instant::now();
     let room = Room::with("app.tar", &files);
-    let run = room.run("imgls -q app.tar");
+    let run = quick(&room, "imgls -q app.tar");
     assert_eq!(run.out().lines().count(), 20_000);
-    room.run("imginspect --format '{{len .RepoTags}}' app.tar")
-        .ok("20000\n");
+    quick(&room, "imginspect --format '{{len .RepoTags}}' app.tar").ok("20000\n");
     let mut files = build::docker(&[&image]);
     files.edit("manifest.json", |items| {
         items[0]["RepoTags"] = json!(null);
         *items = json!(vec![items[0].clone(); 3000]);
     });
     let room = Room::with("app.tar", &files);
-    let run = room.run("imgls -q app.tar");
+    let run = quick(&room, "imgls -q app.tar");
     assert_eq!(run.out().lines().count(), 3000);
-    room.run("imginspect app.tar").code(0);
+    quick(&room, "imginspect app.tar").code(0);
     let other = build::image("other:1").layer("f o o");
     files.edit("manifest.json", |items| {
         items[0]["RepoTags"] = json!(["demo:1"])
@@ -899,12 +899,10 @@ fn many_names_and_items_are_fast() {
     files.edit("manifest.json", |items| {
         items.as_array_mut().expect("a list").push(item[0].clone());
     });
-    Room::with("app.tar", &files)
-        .run("imginspect app.tar")
+    quick(&Room::with("app.tar", &files), "imginspect app.tar")
         .code(2)
         .complains("several images, expected one: app.tar:demo:1, app.tar:@1, ")
         .complains(" and 2989 more\n");
-    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }
 
 /// Long names were printed in full in tables.

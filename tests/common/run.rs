@@ -128,6 +128,7 @@ impl Room {
             stdin: Stdin::Null,
             stdout: None,
             env: Vec::new(),
+            seconds: None,
         }
     }
 
@@ -172,6 +173,7 @@ pub struct Run<'a> {
     stdin: Stdin<'a>,
     stdout: Option<File>,
     env: Vec<(&'a str, &'a str)>,
+    seconds: Option<u32>,
 }
 
 impl<'a> Run<'a> {
@@ -205,19 +207,35 @@ impl<'a> Run<'a> {
         self
     }
 
+    /// The program is killed when it has used so many seconds of the processors' time: unlike time on the clock, that does
+    /// not depend on what else runs.
+    pub fn seconds(mut self, most: u32) -> Self {
+        self.seconds = Some(most);
+        self
+    }
+
     /// Runs to the end.
     #[track_caller]
     pub fn run(self) -> Output {
         let words = words(&self.line);
         let (name, arguments) = words.split_first().expect("a program");
         let path = program(name);
-        let mut command = match self.stdin {
-            Stdin::Closed => {
+        let mut prepared = String::new();
+        if let Some(seconds) = self.seconds {
+            prepared += &format!("ulimit -t {seconds}; ");
+        }
+        let closed = match self.stdin {
+            Stdin::Closed => " <&-",
+            _ => "",
+        };
+        let mut command = match (&*prepared, closed) {
+            ("", "") => Command::new(path),
+            _ => {
                 let mut shell = Command::new("sh");
-                shell.arg("-c").arg(r#"exec "$0" "$@" <&-"#).arg(path);
+                let script = format!(r#"{prepared}exec "$0" "$@"{closed}"#);
+                shell.arg("-c").arg(script).arg(path);
                 shell
             }
-            _ => Command::new(path),
         };
         command.args(arguments);
         clean(&mut command, self.room.folder.path());

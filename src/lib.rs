@@ -23,7 +23,7 @@
 //! | [`lists`] | lists of images, and which of them archives have | spec, blob, layer, archive |
 //! | [`tree`] | layers applied: path -> node, and which layer wrote, replaced or deleted it | spec, blob, layer, archive |
 //! | [`base`] | root filesystems in the making, Debian's packages as files (feature `base`) | spec, blob, layer, packages |
-//! | [`cache`] | indexes of compressed layers, kept between runs | spec, blob, layer, archive, tree |
+//! | [`cache`] | indexes of compressed layers and facts of contents, kept between runs | spec, blob, facts, layer, archive, tree |
 //! | [`timeline`] | events of images in the order of time, and their records for other tools | spec, blob, layer, archive, tree |
 //! | [`contents`] | contents of the files of many layers, each read once | spec, blob, layer, archive, tree, cache |
 //! | [`owners`] | the packages that list a path, as of each layer | layer, facts, packages, tree, contents |

@@ -193,3 +193,54 @@ fn files_of_hash_sets_are_found() {
     let both = room.command("imgfind - -hashset -").pipe(list).run();
     both.fails("imgfind: cannot read two inputs from standard input\n");
 }
+
+/// Damage that reading would meet shows that nothing is read.
+#[test]
+fn facts_in_the_cache_are_not_read_again() {
+    let image = image(Pack::Gzip);
+    let mut files = build::oci(&[&image]);
+    let room = Room::with("app.tar", &files);
+    let list = "900150983cd24fb0d6963f7d28e17f72";
+    room.write("list", list.as_bytes());
+    let lines = [
+        "-text -path /b/*",
+        "-needed libfake.so.1",
+        "-build-id 0000000000 -o -magic script",
+        "-hashset list",
+        "-type f -not -hashset list -path /b/*",
+    ];
+    let line = |words: &str| format!("imgfind --cache=cache app.tar {words}");
+    let first: Vec<_> = lines.iter().map(|words| room.run(&line(words))).collect();
+    let of_cache = || {
+        let all = std::fs::read_dir(room.path("cache")).expect("a directory");
+        let all = all.map(|entry| entry.expect("an entry").path());
+        all.filter(|path| path.extension().is_some_and(|suffix| suffix == "facts"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of_cache().len(), 3);
+    let sound = files.tar();
+    for blob in image.blobs() {
+        if blob.starts_with(b"\x1f\x8b") {
+            let name = build::blob_name(&build::digest(&blob));
+            files.bytes(&name)[10..].fill(0xff);
+        }
+    }
+    room.write("app.tar", &files.tar());
+    for (words, first) in lines.iter().zip(&first) {
+        let status = i32::from(first.out().is_empty());
+        room.run(&line(words)).is(status, first.out(), "");
+    }
+    // Facts that are not there yet are read.
+    room.run(&line("-magic script -altered")).code(2);
+    room.write("app.tar", &sound);
+    for path in of_cache() {
+        let mut bytes = std::fs::read(&path).expect("facts");
+        let last = bytes.len() - 3;
+        bytes[last] ^= 1;
+        std::fs::write(&path, bytes).expect("facts");
+    }
+    for (words, first) in lines.iter().zip(&first) {
+        let status = i32::from(first.out().is_empty());
+        room.run(&line(words)).is(status, first.out(), "");
+    }
+}

@@ -46,15 +46,16 @@ pub(super) struct Index {
 }
 
 impl CacheKey {
-    /// File name of the index.
-    pub(super) fn name(&self) -> String {
+    /// Name of a file with that suffix.
+    pub(super) fn name(&self, suffix: &str) -> String {
         let stored = self.stored.as_ref().map_or("-", |digest| {
             digest.encoded().get(..16).unwrap_or(digest.encoded())
         });
-        format!("{}.{stored}.{}.{SUFFIX}", self.diff_id.encoded(), self.size)
+        format!("{}.{stored}.{}.{suffix}", self.diff_id.encoded(), self.size)
     }
 
-    fn put(&self, out: &mut Vec<u8>) {
+    /// Appends the identity in the form of the file.
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
         put_text(out, self.diff_id.as_str().as_bytes());
         let stored = self.stored.as_ref().map_or("", Digest::as_str);
         put_text(out, stored.as_bytes());
@@ -301,7 +302,7 @@ mod tests {
         ];
         for other in others {
             assert!(Index::read(&file, &other).is_none());
-            assert_ne!(other.name(), key().name());
+            assert_ne!(other.name(SUFFIX), key().name(SUFFIX));
         }
     }
 

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::facts::{self, KnownFacts};
 use super::index::{CacheKey, Index, SUFFIX};
 use crate::archive::Layer;
 use crate::blob::{
@@ -17,11 +18,11 @@ use crate::layer::Limits;
 use crate::spec::Digest;
 use crate::tree::{DecodedLayer, Listing, Reading, Visit};
 
-/// A directory of layer indexes. Cheap to clone.
+/// A directory of layer indexes, and of facts of the layers' contents. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Cache {
     directory: Arc<Path>,
-    /// First error of saving an index.
+    /// First error of saving a file.
     save_error: Arc<Mutex<Option<Error>>>,
 }
 
@@ -86,7 +87,7 @@ impl Cache {
         })
     }
 
-    /// First error of saving an index, if any.
+    /// First error of saving a file, if any.
     pub fn save_error(&self) -> Option<Error> {
         let error = self.save_error.lock();
         error.unwrap_or_else(PoisonError::into_inner).clone()
@@ -95,12 +96,7 @@ impl Cache {
     /// Reads the index of a layer, if it is usable; the listing has digests if `reading` asks for them.
     pub(crate) fn look_up(&self, reading: &Reading, layer: &Layer) -> Option<ListedLayer> {
         let (key, compressed) = key(layer)?;
-        let path = self.directory.join(key.name());
-        let file = open_regular(&path, false).ok()?;
-        // A file of another user was put there by root, or moved.
-        let metadata = file.metadata().ok()?;
-        (metadata.uid() == rustix::process::geteuid().as_raw()).then_some(())?;
-        let file = MappedFile::map(&file).ok()?;
+        let file = self.file(&key.name(SUFFIX))?;
         let (index, listing) = Index::read(&file, &key)?;
         let compression = layer.content()?.compression().ok()?;
         let listing = Listing::thaw(listing, reading.digests)?.accepting(&reading.limits);
@@ -124,9 +120,36 @@ impl Cache {
         })
     }
 
+    /// Opens a file of the cache.
+    fn file(&self, name: &str) -> Option<MappedFile> {
+        let file = open_regular(&self.directory.join(name), false).ok()?;
+        // A file of another user was put there by root, or moved.
+        let metadata = file.metadata().ok()?;
+        (metadata.uid() == rustix::process::geteuid().as_raw()).then_some(())?;
+        MappedFile::map(&file).ok()
+    }
+
+    /// Reads the facts of a layer's contents; none if there is no usable file of them.
+    pub fn facts(&self, layer: &Layer) -> KnownFacts {
+        let known = || {
+            let (key, _) = key(layer)?;
+            KnownFacts::read(&self.file(&key.name(facts::SUFFIX))?, &key)
+        };
+        known().unwrap_or_default()
+    }
+
+    /// Saves facts of a layer's contents, if they are new and the layer can have an index. The first error of saving is
+    /// remembered ([`Cache::save_error`]).
+    pub fn keep_facts(&self, layer: &Layer, known: &KnownFacts) {
+        if let Some((key, _)) = key(layer).filter(|_| known.is_changed()) {
+            let write = |out: &mut dyn Write| known.write(&key, out);
+            self.remember(self.save(&key.name(facts::SUFFIX), write));
+        }
+    }
+
     /// Removes the index of a layer whose bytes do not match it.
     pub fn forget(&self, layer: &IndexedLayer) {
-        let _ = std::fs::remove_file(self.directory.join(layer.key.name()));
+        let _ = std::fs::remove_file(self.directory.join(layer.key.name(SUFFIX)));
     }
 
     /// Decodes a layer and saves its index. With `temp_dir`, the uncompressed tar is kept in a temporary file there.
@@ -196,7 +219,13 @@ impl Cache {
 
     /// Saves an index, and remembers the first error of that.
     fn keep(&self, key: &CacheKey, log: &PieceLog, listing: &[u8]) {
-        if let Err(error) = self.save(key, &Index::new(log.take()), listing) {
+        let index = Index::new(log.take());
+        let write = |out: &mut dyn Write| index.write(key, listing, out);
+        self.remember(self.save(&key.name(SUFFIX), write));
+    }
+
+    fn remember(&self, saved: Result<()>) {
+        if let Err(error) = saved {
             let first = self.save_error.lock();
             first
                 .unwrap_or_else(PoisonError::into_inner)
@@ -204,17 +233,20 @@ impl Cache {
         }
     }
 
-    fn save(&self, key: &CacheKey, index: &Index, listing: &[u8]) -> Result<()> {
+    fn save(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+    ) -> Result<()> {
         let context = || self.directory.to_string_lossy().into_owned();
         let file = NewFile::in_directory(&self.directory, 0o600)?;
         let mut out = std::io::BufWriter::new(file.file());
-        index
-            .write(key, listing, &mut out)
+        write(&mut out)
             .and_then(|()| out.flush())
             .during("write")
             .at(context)?;
         drop(out);
-        file.replace(&key.name())
+        file.replace(name)
     }
 }
 
@@ -329,8 +361,8 @@ impl IndexedLayer {
     }
 }
 
-/// Removes the oldest indexes until the rest takes at most `most` bytes, and returns the number of bytes removed. Age is
-/// the time since an index was written; reads do not count.
+/// Removes the oldest indexes and files of facts until the rest takes at most `most` bytes, and returns the number of
+/// bytes removed. Age is the time since a file was written; reads do not count.
 ///
 /// # Errors
 /// `Io` from listing the directory. Files that cannot be removed stay.
@@ -342,11 +374,12 @@ pub fn prune(cache: &Cache, most: u64) -> Result<u64> {
     let mut files: Vec<(i64, u64, PathBuf)> = Vec::new();
     for entry in entries.flatten() {
         let path = entry.path();
-        let is_index = path.extension().is_some_and(|suffix| suffix == SUFFIX);
+        let is_own = |suffix| suffix == SUFFIX || suffix == facts::SUFFIX;
+        let is_own = path.extension().is_some_and(is_own);
         if let Some(metadata) = entry
             .metadata()
             .ok()
-            .filter(|found| is_index && found.is_file())
+            .filter(|found| is_own && found.is_file())
         {
             files.push((metadata.mtime(), metadata.len(), path));
         }

@@ -17,15 +17,20 @@
 //! - **Contents** are decoded from the archive's own bytes and compared with the hash they had when the diff ID was
 //!   verified. On a mismatch the whole layer is decoded and verified as without a cache.
 //!
+//! Facts of contents (kind, ELF headers, digests of other algorithms) are kept in a second file beside the index, only
+//! if a program asked for them, by the digests that the contents had when the diff ID was verified.
+//!
 //! Uncompressed layers in a file are not cached: walking their headers is as fast. Nor are layers in xz and bzip2, nor
 //! those of a stream. For a layer of one zstd frame, as most are, any range costs decoding all of it.
 //!
 //! Two programs may use a cache at the same time: a file appears under its name only when complete, and both would write
-//! the same bytes.
+//! the same bytes, but for facts: of two programs that add to them, one's stay.
 
+mod facts;
 mod index;
 mod layers;
 mod partial;
 
+pub use facts::KnownFacts;
 pub use layers::{Cache, IndexedLayer, ListedLayer, list, prune, uncompressed};
 pub use partial::{PartialTar, decode_ranges};

@@ -16,8 +16,9 @@ pub struct Caching {
     ///
     /// The first run makes the index while it decodes a layer; later runs decode nothing, or only the required parts.
     /// Entries of an index were verified when it was made and are not compared with the archive again; imgverify finds
-    /// damage. File contents are decoded from the archive and compared with their recorded hashes. DIR must be owned
-    /// by you and writable for you only; its files may be deleted at any time.
+    /// damage. File contents are decoded from the archive and compared with their recorded hashes; what imgfind
+    /// found out about them is kept as well. DIR must be owned by you and writable for you only; its files may be
+    /// deleted at any time.
     #[arg(
         long,
         value_name = "DIR",

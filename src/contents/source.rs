@@ -291,6 +291,18 @@ impl<'a> Contents<'a> {
         self.sources.get(layer)?.digest(entry)
     }
 
+    /// Tests if there is a cache.
+    pub fn has_cache(&self) -> bool {
+        self.cache.is_some()
+    }
+
+    /// The cache, and a layer that was listed and read without an error: what is known of its contents may be kept.
+    pub fn cached(&self, layer: LayerNo) -> Option<(&'a Cache, &Layer)> {
+        let source = self.sources.get(layer)?;
+        let is_sound = source.is_listed() && source.error.is_none();
+        Some((self.cache.filter(|_| is_sound)?, &source.layer))
+    }
+
     /// The error of a layer that could not be listed or read, placed at layer and member.
     pub fn error(&self, layer: LayerNo) -> Option<&Error> {
         self.sources.get(layer)?.error.as_ref()

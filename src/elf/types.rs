@@ -1,7 +1,9 @@
 //! Properties of ELF files: target, kind, dynamic linking.
 
+use serde::{Deserialize, Serialize};
+
 /// Properties of an ELF file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Elf {
     /// Machine and calling conventions.
     pub target: Target,
@@ -28,7 +30,9 @@ pub struct Elf {
 }
 
 /// Machine and calling conventions of code. Two files can be loaded together only if all of these agree.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub struct Target {
     /// Set for 64-bit files, unset for 32-bit files.
     pub is_64: bool,
@@ -41,7 +45,7 @@ pub struct Target {
 }
 
 /// Object file type.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// `ET_EXEC`: a program at a fixed address.
     Program,

@@ -1,7 +1,9 @@
 //! Kinds of files by their first bytes.
 
+use serde::{Deserialize, Serialize};
+
 /// Kind of a file, by its first bytes. Sources: the formats' own specifications.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum Magic {
     Ar,

@@ -11,6 +11,7 @@ mod summed;
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use tempfile::SpooledTempFile;
 
 use crate::elf::Elf;
@@ -30,7 +31,7 @@ const HEAD: u64 = 8000;
 const IN_MEMORY: usize = 8 << 20;
 
 /// Facts of contents.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContentFacts {
     /// Not empty, and without a zero byte in the first 8000, as git decides. UTF-16 is no text.
     pub is_text: bool,

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::inside::{self, FileMatches, Patterns};
 use super::patterns::Shown;
+use crate::cache::KnownFacts;
 use crate::contents::{Contents, EntrySet, FileContents, LayerNo, Place};
 use crate::error::{Error, Result};
 use crate::facts::{Asked, ContentFacts};
@@ -22,6 +23,8 @@ pub(super) struct Results<'a> {
     needs: Needs<'a>,
     pub(super) store: Store,
     tested: Known<Tested>,
+    /// What the cache knows of the contents of layers, with what is added to it.
+    cached: HashMap<LayerNo, KnownFacts>,
     /// Contents that could not be tested, and are not searched.
     untested: HashMap<Place, Error>,
     matches: Known<FileMatches>,
@@ -122,11 +125,13 @@ impl<T> Known<T> {
         self.layers.entry(layer).or_default().is_complete = true;
     }
 
-    /// Wants those of these contents that were not read before, and returns those with known digests.
+    /// Wants those of these contents that were not read before, and returns those with known digests. What `recall` has of
+    /// contents with a digest is not wanted.
     fn want(
         &mut self,
         contents: &mut Contents<'_>,
         places: impl Iterator<Item = Place>,
+        mut recall: impl FnMut(&Contents<'_>, LayerNo, &[u8; 32]) -> Option<T>,
     ) -> Vec<Place> {
         let mut wanted = Vec::new();
         for (layer, entry) in places {
@@ -135,6 +140,12 @@ impl<T> Known<T> {
                 continue;
             }
             let digest = contents.digest((layer, entry));
+            if let Some(digest) = digest
+                && !self.by_digest.contains_key(&digest)
+                && let Some(known) = recall(contents, layer, &digest)
+            {
+                self.by_digest.insert(digest, Some(Arc::new(known)));
+            }
             match digest.and_then(|digest| self.by_digest.get(&digest)) {
                 Some(Some(known)) => {
                     of_layer.found.insert(entry, Arc::clone(known));
@@ -178,6 +189,7 @@ impl<'a> Results<'a> {
             needs,
             store: Store::new(std::env::temp_dir()),
             tested: Known::new(),
+            cached: HashMap::new(),
             untested: HashMap::new(),
             matches: Known::new(),
         }
@@ -224,8 +236,13 @@ impl<'a> Results<'a> {
         contents: &mut Contents<'_>,
         places: impl Iterator<Item = Place>,
     ) {
-        let wanted = self.tested.want(contents, places);
-        self.read(contents, self.needs, None, false);
+        let (needs, cached) = (self.needs, &mut self.cached);
+        let recall = |contents: &Contents<'_>, layer, digest: &[u8; 32]| {
+            let known = known_facts(cached, contents, layer)?;
+            Some(needs.tested(known.get(digest, needs.asked())?))
+        };
+        let wanted = self.tested.want(contents, places, recall);
+        self.read(contents, needs, None, false);
         self.tested.keep(contents, wanted);
     }
 
@@ -235,7 +252,7 @@ impl<'a> Results<'a> {
         contents: &mut Contents<'_>,
         places: impl Iterator<Item = Place>,
     ) {
-        let wanted = self.matches.want(contents, places);
+        let wanted = self.matches.want(contents, places, |_, _, _| None);
         self.read(contents, Needs::default(), self.search, self.ends_early);
         self.matches.keep(contents, wanted);
     }
@@ -249,17 +266,19 @@ impl<'a> Results<'a> {
     ) {
         let is_over = AtomicBool::new(false);
         let store = &self.store;
+        let is_cached = contents.has_cache();
         let directory = std::env::temp_dir();
         let read = contents.read(&|file: &mut FileContents<'_>| {
             if is_over.load(Ordering::Relaxed) {
                 return Ok(None);
             }
             let size = file.size();
-            let (mut tested, mut head) = (None, None);
+            let (mut tested, mut head, mut all_facts) = (None, None, None);
             if needs.some() {
                 let (asked, kept) = (needs.asked(), search.is_some());
                 let (facts, read) = ContentFacts::read(file, size, asked, kept, &directory)?;
                 tested = Some(Arc::new(needs.tested(&facts)));
+                all_facts = is_cached.then_some(facts);
                 head = Some(read);
             }
             let matches = match search {
@@ -276,7 +295,8 @@ impl<'a> Results<'a> {
             }
             let matches = matches.map(Arc::new);
             // Most contents have no matches: nothing is kept of them.
-            Ok((tested.is_some() || matches.is_some()).then_some((tested, matches)))
+            let is_some = tested.is_some() || matches.is_some();
+            Ok(is_some.then_some((tested, matches, all_facts)))
         });
         for (place, error) in read.refused() {
             if search.is_none() {
@@ -294,7 +314,12 @@ impl<'a> Results<'a> {
             self.matches.insert(*place, Arc::new(matches));
         }
         for (place, found) in read.iter() {
-            let (tested, matches) = &**found;
+            let (tested, matches, facts) = &**found;
+            if let (Some(facts), Some(digest)) = (facts, contents.digest(place))
+                && let Some(known) = known_facts(&mut self.cached, contents, place.0)
+            {
+                known.add(digest, needs.asked(), facts.clone());
+            }
             if let Some(tested) = tested {
                 self.tested.insert(place, Arc::clone(tested));
             }
@@ -321,10 +346,30 @@ impl<'a> Results<'a> {
         grep.search(bytes, size, &self.store)
     }
 
+    /// Saves what is new to the cache.
+    pub(super) fn save(&self, contents: &Contents<'_>) {
+        for (layer, known) in &self.cached {
+            if let Some((cache, layer)) = contents.cached(*layer) {
+                cache.keep_facts(layer, known);
+            }
+        }
+    }
+
     /// Forgets the layers that were forgotten ([`Contents::release`]).
     pub(super) fn release(&mut self, contents: &Contents<'_>) {
         self.untested.clear();
+        self.cached.clear();
         self.tested.release(contents);
         self.matches.release(contents);
     }
+}
+
+/// What the cache knows of the contents of a layer; `None` without a cache, and for a layer that failed.
+fn known_facts<'k>(
+    cached: &'k mut HashMap<LayerNo, KnownFacts>,
+    contents: &Contents<'_>,
+    layer: LayerNo,
+) -> Option<&'k mut KnownFacts> {
+    let (cache, of) = contents.cached(layer)?;
+    Some(cached.entry(layer).or_insert_with(|| cache.facts(of)))
 }

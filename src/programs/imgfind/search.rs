@@ -141,6 +141,9 @@ impl Search<'_> {
             }
         }
         self.output.is_several = is_several;
+        if let Some(results) = &self.results {
+            results.save(&self.contents);
+        }
         self.contents.release();
         if let Some(results) = &mut self.results {
             results.release(&self.contents);

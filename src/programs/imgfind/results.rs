@@ -23,7 +23,7 @@ pub(super) struct Results<'a> {
     needs: Needs<'a>,
     pub(super) store: Store,
     tested: Known<Tested>,
-    /// What the cache knows of the contents of layers, with what is added to it.
+    /// Facts of contents that the cache has, by layer, with those that are added.
     cached: HashMap<LayerNo, KnownFacts>,
     /// Contents that could not be tested, and are not searched.
     untested: HashMap<Place, Error>,
@@ -364,7 +364,7 @@ impl<'a> Results<'a> {
     }
 }
 
-/// What the cache knows of the contents of a layer; `None` without a cache, and for a layer that failed.
+/// Facts of the contents of a layer that the cache has; `None` without a cache, and for a layer that failed.
 fn known_facts<'k>(
     cached: &'k mut HashMap<LayerNo, KnownFacts>,
     contents: &Contents<'_>,

@@ -9,7 +9,7 @@ use crate::cli::{
 
 /// Options for the table, without effect on a Dockerfile.
 const TABLE: [&str; 3] = ["layers", "quiet", "no_trunc"];
-/// The same, but for the width of tables.
+/// Options for the table as in [`TABLE`], but for its width.
 const TABLE_BUT_WIDTH: [&str; 2] = ["layers", "quiet"];
 /// Formats of timelines, besides those of other output.
 const TIMELINE: [&str; 5] = [

@@ -92,6 +92,7 @@ pub use measure::{LayerSize, Sizes, measure};
 pub use member::{Member, MemberKind};
 pub use members::MemberTable;
 pub use model::{Archive, DockerHalf, Format, OciHalf, Root};
+pub(crate) use name::NameKey;
 pub use name::{Name, Wanted};
 pub use options::{Half, Open, TreeKind};
 pub use pick::Pick;

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::spec::{Descriptor, Reference, annotations};
 
 /// Name as an archive gives it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Name {
     /// Full reference: from `RepoTags`, `io.containerd.image.name`, or a `ref.name` that is one; in the storage of a
     /// registry a name without a host, see [`Reference::in_tree`].
@@ -106,7 +106,7 @@ impl Name {
     }
 
     /// Key shared by all equivalent names: the normalized reference with its tag, or the text.
-    pub(super) fn key(&self) -> NameKey {
+    pub(crate) fn key(&self) -> NameKey {
         match self {
             Name::Full(reference) => NameKey::Reference(reference.clone().tagged()),
             Name::Tag(text) | Name::Text(text) => NameKey::Text(text.clone()),
@@ -187,7 +187,7 @@ impl<'a> Wanted<'a> {
 
 /// Key for comparing names, see [`Name::key`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum NameKey {
+pub(crate) enum NameKey {
     Reference(Reference),
     Text(String),
 }

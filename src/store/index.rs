@@ -1,11 +1,13 @@
 //! The store's `index.json`, edited entry by entry. Other programs' fields stay.
 
-use std::collections::HashSet;
+use std::borrow::Borrow;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::archive::Name;
+use crate::archive::{Name, NameKey};
 use crate::blob::FileRange;
 use crate::error::{At, Candidates, Error, Result};
 use crate::limits::Limits;
@@ -62,8 +64,70 @@ impl RemovalTarget {
 
 pub(super) struct StoreIndex {
     document: Map<String, Value>,
-    entries: Vec<Entry>,
+    /// The entries in order; `None` where one was removed, so that the others keep their positions.
+    entries: Vec<Option<Entry>>,
+    lookup: Lookup,
     changed: bool,
+}
+
+/// Positions of entries. An archive may have thousands of names, each of which is looked up in all that the store has.
+#[derive(Default)]
+struct Lookup {
+    names: HashMap<NameKey, BTreeSet<usize>>,
+    /// By the text that other tools look for.
+    texts: HashMap<String, BTreeSet<usize>>,
+    digests: HashMap<Digest, BTreeSet<usize>>,
+    /// Those without a name.
+    unnamed: HashMap<Digest, BTreeSet<usize>>,
+}
+
+impl Lookup {
+    fn insert(&mut self, position: usize, entry: &Entry) {
+        if let Some(name) = &entry.name {
+            self.names.entry(name.key()).or_default().insert(position);
+        }
+        if let Some(text) = entry.ref_name() {
+            let text = text.to_owned();
+            self.texts.entry(text).or_default().insert(position);
+        }
+        let digest = || entry.digest.clone();
+        self.digests.entry(digest()).or_default().insert(position);
+        if entry.name.is_none() {
+            self.unnamed.entry(digest()).or_default().insert(position);
+        }
+    }
+
+    fn remove(&mut self, position: usize, entry: &Entry) {
+        let name = entry.name.as_ref();
+        let name = name.and_then(|name| self.names.get_mut(&name.key()));
+        let text = entry.ref_name().and_then(|text| self.texts.get_mut(text));
+        let digest = self.digests.get_mut(&entry.digest);
+        let unnamed = self.unnamed.get_mut(&entry.digest);
+        for positions in [name, text, digest, unnamed].into_iter().flatten() {
+            positions.remove(&position);
+        }
+    }
+
+    /// The first entry with a name.
+    fn named(&self, name: &Name) -> Option<usize> {
+        self.names.get(&name.key())?.first().copied()
+    }
+
+    /// The entries of a manifest or index.
+    fn of(&self, digest: &Digest) -> impl ExactSizeIterator<Item = usize> {
+        const NONE: &BTreeSet<usize> = &BTreeSet::new();
+        self.digests.get(digest).unwrap_or(NONE).iter().copied()
+    }
+}
+
+/// The positions for a key, copied because they change while entries do.
+fn at<K, Q>(known: &HashMap<K, BTreeSet<usize>>, key: &Q) -> Vec<usize>
+where
+    K: Borrow<Q> + Hash + Eq,
+    Q: Hash + Eq + ?Sized,
+{
+    let found = known.get(key);
+    found.into_iter().flatten().copied().collect()
 }
 
 struct Entry {
@@ -121,11 +185,14 @@ impl StoreIndex {
             let (field, expected) = ("the document".to_owned(), "an object");
             return Err(Error::schema(field, expected, "something else").at(context()));
         };
-        Ok(StoreIndex {
+        let mut index = StoreIndex {
             document,
-            entries,
+            entries: Vec::new(),
+            lookup: Lookup::default(),
             changed,
-        })
+        };
+        entries.into_iter().for_each(|entry| index.insert(entry));
+        Ok(index)
     }
 
     pub(super) fn changed(&self) -> bool {
@@ -134,7 +201,8 @@ impl StoreIndex {
 
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut document = self.document.clone();
-        let entries = self.entries.iter().map(|entry| entry.value.clone());
+        let entries = self.entries.iter().flatten();
+        let entries = entries.map(|entry| entry.value.clone());
         fields::set(&mut document, "manifests", entries.collect());
         texts::bytes(&Value::Object(document))
     }
@@ -154,10 +222,11 @@ impl StoreIndex {
     }
 
     pub(super) fn tag(&mut self, target: &Digest, name: &ListedName) -> Result<NameResult> {
-        let entry = self.entries.iter().find(|entry| entry.digest == *target);
+        let first = self.lookup.of(target).next();
         // Another program may have removed it since it was looked up.
-        let entry =
-            entry.ok_or_else(|| Error::no_such_image(target.to_string(), Candidates::default()))?;
+        let entry = first
+            .and_then(|position| self.entry(position))
+            .ok_or_else(|| Error::no_such_image(target.to_string(), Candidates::default()))?;
         let mut value = entry.value.as_object().cloned().unwrap_or_default();
         set_name(&mut value, Some(name));
         Ok(self.put(value, target, Some(name), Policy::Replace))
@@ -165,22 +234,24 @@ impl StoreIndex {
 
     /// Removes entries. Returns the digests that are still listed.
     pub(super) fn remove(&mut self, removals: &[RemovalTarget]) -> HashSet<Digest> {
-        let before = self.entries.len();
-        let is_called = |entry: &Entry, wanted: &Name| {
-            let name = entry.name.as_ref();
-            name.is_some_and(|name| name.same_as(wanted))
-        };
-        self.entries.retain(|entry| {
-            !removals.iter().any(|target| match target {
-                RemovalTarget::Name(name) => is_called(entry, name),
-                RemovalTarget::Image(digest) => entry.digest == *digest,
-                RemovalTarget::Unnamed(digest) => entry.digest == *digest && entry.name.is_none(),
-                RemovalTarget::Part(_) => false,
-            })
-        });
-        self.changed |= self.entries.len() != before;
-        let digests = self.entries.iter().map(|entry| entry.digest.clone());
-        digests.collect()
+        for target in removals {
+            match target {
+                RemovalTarget::Name(name) => {
+                    while let Some(position) = self.lookup.named(name) {
+                        self.delete(position);
+                    }
+                }
+                RemovalTarget::Image(digest) => {
+                    for position in at(&self.lookup.digests, digest) {
+                        self.delete(position);
+                    }
+                }
+                RemovalTarget::Unnamed(digest) => self.delete_unnamed(digest),
+                RemovalTarget::Part(_) => {}
+            }
+        }
+        let entries = self.entries.iter().flatten();
+        entries.map(|entry| entry.digest.clone()).collect()
     }
 
     fn put(
@@ -197,24 +268,22 @@ impl StoreIndex {
             refused: false,
         };
         let Some(name) = name else {
-            if !self.entries.iter().any(|entry| entry.digest == *digest) {
+            if self.lookup.of(digest).len() == 0 {
                 self.push(value, digest, None);
             }
             return placed;
         };
-        let holder = |entry: &Entry| {
-            let known = entry.name.as_ref();
-            known.is_some_and(|known| known.same_as(&name.name))
-        };
-        if let Some(position) = self.entries.iter().position(holder) {
-            if self.entries[position].digest == *digest {
+        if let Some(position) = self.lookup.named(&name.name)
+            && let Some(entry) = self.entry(position)
+        {
+            if entry.digest == *digest {
                 // Tools will look for the text that the user typed.
-                if name.typed && self.entries[position].ref_name() != Some(name.text.as_str()) {
+                if name.typed && entry.ref_name() != Some(name.text.as_str()) {
                     self.rename(position, Some(name));
                 }
                 return placed;
             }
-            placed.replaced = Some(self.entries[position].digest.clone());
+            placed.replaced = Some(entry.digest.clone());
             if policy == Policy::NoClobber {
                 placed.refused = true;
                 return placed;
@@ -224,19 +293,19 @@ impl StoreIndex {
         self.release_text(&name.text, digest);
         self.push(value, digest, Some(name));
         // A named image needs no entry without a name.
-        self.entries
-            .retain(|entry| entry.digest != *digest || entry.name.is_some());
+        self.delete_unnamed(digest);
         placed
     }
 
     /// Removes a text from the `ref.name` of other images: those with a full name get its short form.
     fn release_text(&mut self, text: &str, digest: &Digest) {
-        for position in 0..self.entries.len() {
-            let entry = &self.entries[position];
-            if entry.ref_name() != Some(text) || entry.digest == *digest {
+        for position in at(&self.lookup.texts, text) {
+            let Some(entry) = self.entry(position) else {
                 continue;
-            }
-            if let Some(name @ Name::Full(_)) = entry.name.clone() {
+            };
+            if entry.digest != *digest
+                && let Some(name @ Name::Full(_)) = entry.name.clone()
+            {
                 let short = ListedName::short(name);
                 if short.text != text {
                     self.rename(position, Some(&short));
@@ -246,37 +315,58 @@ impl StoreIndex {
     }
 
     fn rename(&mut self, position: usize, name: Option<&ListedName>) {
-        let entry = &mut self.entries[position];
+        let Some(Some(entry)) = self.entries.get_mut(position) else {
+            return;
+        };
+        self.lookup.remove(position, entry);
         if let Value::Object(map) = &mut entry.value {
             set_name(map, name);
         }
         entry.name = name.map(|name| name.name.clone());
+        self.lookup.insert(position, entry);
         self.changed = true;
     }
 
     /// Removes the name of an entry; removes the entry if its image has another.
     fn untag(&mut self, position: usize) {
-        let digest = self.entries[position].digest.clone();
-        let others = self
-            .entries
-            .iter()
-            .enumerate()
-            .any(|(i, entry)| i != position && entry.digest == digest);
-        if others {
-            self.entries.remove(position);
-        } else {
-            self.rename(position, None);
+        let same = self
+            .entry(position)
+            .map(|entry| self.lookup.of(&entry.digest));
+        match same.is_some_and(|same| same.len() > 1) {
+            true => self.delete(position),
+            false => self.rename(position, None),
         }
-        self.changed = true;
     }
 
     fn push(&mut self, value: Map<String, Value>, digest: &Digest, name: Option<&ListedName>) {
-        self.entries.push(Entry {
+        self.insert(Entry {
             value: value.into(),
             digest: digest.clone(),
             name: name.map(|name| name.name.clone()),
         });
         self.changed = true;
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        self.lookup.insert(self.entries.len(), &entry);
+        self.entries.push(Some(entry));
+    }
+
+    fn entry(&self, position: usize) -> Option<&Entry> {
+        self.entries.get(position)?.as_ref()
+    }
+
+    fn delete(&mut self, position: usize) {
+        if let Some(entry) = self.entries.get_mut(position).and_then(Option::take) {
+            self.lookup.remove(position, &entry);
+            self.changed = true;
+        }
+    }
+
+    fn delete_unnamed(&mut self, digest: &Digest) {
+        for position in at(&self.lookup.unnamed, digest) {
+            self.delete(position);
+        }
     }
 }
 

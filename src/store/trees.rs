@@ -12,7 +12,7 @@ use crate::archive::{Content, Name, Open, TreeKind, holds_image, image_paths};
 use crate::blob::{FileRange, Meter, make_directory};
 use crate::error::{At, Error, Result};
 use crate::spec::Digest;
-use crate::write::registry::{Plan, each_name};
+use crate::write::registry::{Plan, each_image};
 use crate::write::{Bundle, layout};
 
 /// Refuses a path at which no such directory can be written: an image, and a file.
@@ -120,26 +120,32 @@ fn is_intact(path: &Path, digest: &Digest) -> bool {
 
 /// Writes a `dir:` image for each tag of a repository.
 fn add_dirs(repository: &Path, part: &Bundle, meter: &Meter) -> Result<()> {
-    for (tag, image) in each_name(part) {
-        let mut path = repository.as_os_str().to_owned();
-        path.push(format!(":{tag}"));
-        let path = PathBuf::from(path);
-        let context = || path.to_string_lossy().into_owned();
-        refuse_link(&path)?;
-        let manifest = image.listed.first().map(|listed| &listed.descriptor.digest);
-        if let Ok(stored) = std::fs::read(path.join("manifest.json")) {
-            match manifest.is_some_and(|digest| crate::blob::sha256(&stored) == *digest) {
-                true => continue,
-                false => return Err(Error::exists("another image").at(context())),
-            }
+    for (tags, image) in each_image(part) {
+        for tag in tags {
+            add_dir(repository, tag, &image, meter)?;
         }
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent)
-                .map_err(|error| Error::io("create", error).at(context()))?;
-        }
-        layout::dir(&image, &path, meter)?;
     }
     Ok(())
+}
+
+fn add_dir(repository: &Path, tag: &str, image: &Bundle, meter: &Meter) -> Result<()> {
+    let mut path = repository.as_os_str().to_owned();
+    path.push(format!(":{tag}"));
+    let path = PathBuf::from(path);
+    let context = || path.to_string_lossy().into_owned();
+    refuse_link(&path)?;
+    let manifest = image.listed.first().map(|listed| &listed.descriptor.digest);
+    if let Ok(stored) = std::fs::read(path.join("manifest.json")) {
+        return match manifest.is_some_and(|digest| crate::blob::sha256(&stored) == *digest) {
+            true => Ok(()),
+            false => Err(Error::exists("another image").at(context())),
+        };
+    }
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)
+            .map_err(|error| Error::io("create", error).at(context()))?;
+    }
+    layout::dir(image, &path, meter)
 }
 
 /// Refuses a directory that is neither a layout nor without files: those of repositories below it are no files.

@@ -12,7 +12,7 @@ use super::media_types::MediaTypes;
 use super::output::{Change, ImageOut, LayerOut, Source, descriptor};
 use super::signatures;
 use crate::archive::{
-    Archive, BlobNames, Content, Gaps, Image, ImageId, ImageIdx, Layer, NodeIdx, NodeKind,
+    Archive, BlobNames, Content, Gaps, Image, ImageId, ImageIdx, Layer, Name, NodeIdx, NodeKind,
     Presence, Root,
 };
 use crate::blob::{Compression, sha256};
@@ -113,11 +113,11 @@ impl Bundle {
             .find(|listed| listed.descriptor.digest == descriptor.digest)
         {
             Some(listed) => {
-                for name in names {
-                    if !listed.names.iter().any(|known| known.name == name.name) {
-                        listed.names.push(name);
-                    }
-                }
+                let known = listed.names.iter().map(|known| known.name.clone());
+                let mut known: HashSet<Name> = known.collect();
+                let new = names.into_iter();
+                let new = new.filter(|name| known.insert(name.name.clone()));
+                listed.names.extend(new);
             }
             None => self.listed.push(Listed {
                 names,

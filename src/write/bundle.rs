@@ -1,6 +1,6 @@
 //! Images with their names, and each of their blobs once: the content of one output.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::identity::LayerIds;
@@ -170,16 +170,35 @@ impl Bundle {
         }
     }
 
-    /// Returns the blobs for which `is_wanted` is true, with these entries.
-    pub(super) fn part(&self, listed: Vec<Listed>, is_wanted: impl Fn(&Digest) -> bool) -> Self {
-        let blobs = self.blobs.iter().filter(|blob| is_wanted(&blob.digest));
+    /// Returns those of the `wanted` blobs that the bundle has, with these entries.
+    pub(super) fn part<'a>(
+        &self,
+        listed: Vec<Listed>,
+        wanted: impl IntoIterator<Item = &'a Digest>,
+    ) -> Self {
+        let found = wanted.into_iter();
+        let found: BTreeSet<usize> = found
+            .filter_map(|digest| self.by_digest.get(digest).copied())
+            .collect();
+        let blobs = found
+            .into_iter()
+            .filter_map(|position| self.blobs.get(position));
         let blobs: Vec<BlobOut> = blobs.cloned().collect();
         let by_digest = blobs.iter().map(|blob| blob.digest.clone()).zip(0..);
         Bundle {
             listed,
             by_digest: by_digest.collect(),
             blobs,
-            ..self.clone()
+            manifests: self.manifests.clone(),
+            new_manifests: self.new_manifests.clone(),
+            copies: self.copies.clone(),
+            changes: self.changes.clone(),
+            losses: self.losses.clone(),
+            signatures: self.signatures.clone(),
+            supplies: self.supplies.clone(),
+            required: self.required.clone(),
+            replaced: self.replaced.clone(),
+            documents: self.documents.clone(),
         }
     }
 

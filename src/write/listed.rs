@@ -4,12 +4,14 @@
 //! and umoci look for exactly the text that they are given. The full reference is in `io.containerd.image.name`. All
 //! other fields of the source's entry are kept: annotations, URLs, unknown fields.
 
+use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::output::ImageOut;
-use crate::archive::{Archive, Format, Name, Root};
+use crate::archive::{Archive, Format, Name, NameKey, Root};
 use crate::error::{Fault, Result};
 use crate::spec::{Descriptor, Reference, annotations, fields};
 
@@ -78,54 +80,6 @@ impl ListedName {
         }
     }
 
-    /// A name of a root, with its text in the archive.
-    pub(crate) fn of(archive: &Archive, root: &Root, name: Name) -> Self {
-        let index = archive.oci.as_ref();
-        let entries = index.into_iter().flat_map(|index| {
-            let edge = |&position| Some((position, index.edges.get(position)?));
-            root.positions.iter().filter_map(edge)
-        });
-        let entries: Vec<(usize, &Descriptor)> = entries
-            .map(|(position, edge)| (position, &edge.descriptor))
-            .collect();
-        let in_tree = archive.container.has_exact_names();
-        let has_it = |(_, descriptor): &&(usize, &Descriptor)| {
-            let known = match in_tree {
-                true => Name::in_tree(descriptor),
-                false => Name::from_annotations(descriptor),
-            };
-            known.is_some_and(|known| known.same_as(&name))
-        };
-        // Beside docker's list a bare tag means the name with that tag.
-        let has_tag = |(_, descriptor): &&(usize, &Descriptor)| {
-            let known = Name::from_annotations(descriptor);
-            matches!((known, &name), (Some(Name::Tag(tag)), Name::Full(full)) if full.tag() == Some(&tag))
-        };
-        let entry = entries.iter().find(has_it);
-        let entry = entry.or_else(|| entries.iter().find(has_tag));
-        let stated = entry.and_then(|(position, _)| stated(archive, *position));
-        let in_index = entry.and_then(|(_, descriptor)| {
-            let text = descriptor.annotation(annotations::REF_NAME);
-            text.filter(|text| !text.is_empty())
-        });
-        let item = root.item.zip(archive.docker.as_ref());
-        let item = item.and_then(|(position, docker)| docker.items.get(position));
-        let in_manifest = || {
-            let mut tags = item?.repo_tags.iter();
-            let tag = tags.find(|tag| Name::from_repo_tag(tag) == name)?;
-            Some(tag.as_str())
-        };
-        ListedName {
-            text: in_index
-                .or_else(in_manifest)
-                .map_or_else(|| name.to_string(), str::to_owned),
-            name: name.outside(),
-            // A repository's name in a tree is exact: app is not library/app there.
-            typed: matches!(archive.format, Format::Tree(_)),
-            stated,
-        }
-    }
-
     /// The name for the local store, which is searched by docker's names: a text that does not parse to the name, such
     /// as the bare tag that docker and BuildKit write, becomes the short form.
     #[must_use]
@@ -162,12 +116,103 @@ impl ListedName {
     }
 }
 
+/// Names of a root as its archive writes them, parsed once for all names of the root.
+pub(crate) struct StatedNames<'a> {
+    archive: &'a Archive,
+    root: &'a Root,
+    /// Positions in `index.json` of the first entry with each name.
+    entries: HashMap<NameKey, usize>,
+    /// The same for bare tags.
+    tags: HashMap<String, usize>,
+    /// The first entry of `RepoTags` with each name.
+    repo_tags: OnceCell<HashMap<Name, &'a str>>,
+}
+
+impl<'a> StatedNames<'a> {
+    /// Reads the names in the entries of a root.
+    pub fn of(archive: &'a Archive, root: &'a Root) -> Self {
+        let (mut entries, mut tags) = (HashMap::new(), HashMap::new());
+        for &position in &root.positions {
+            let Some(descriptor) = descriptor_at(archive, position) else {
+                continue;
+            };
+            let known = Name::from_annotations(descriptor);
+            if let Some(Name::Tag(tag)) = &known {
+                tags.entry(tag.clone()).or_insert(position);
+            }
+            let known = match archive.container.has_exact_names() {
+                true => Name::in_tree(descriptor),
+                false => known,
+            };
+            if let Some(known) = known {
+                entries.entry(known.key()).or_insert(position);
+            }
+        }
+        StatedNames {
+            archive,
+            root,
+            entries,
+            tags,
+            repo_tags: OnceCell::new(),
+        }
+    }
+
+    /// A name of the root, with its text in the archive.
+    pub fn listed(&self, name: &Name) -> ListedName {
+        // Beside docker's list a bare tag means the name with that tag.
+        let by_tag = || match name {
+            Name::Full(full) => self.tags.get(full.tag()?),
+            Name::Tag(_) | Name::Text(_) => None,
+        };
+        let position = self.entries.get(&name.key()).or_else(by_tag).copied();
+        let text = position
+            .and_then(|position| descriptor_at(self.archive, position))
+            .and_then(|descriptor| descriptor.annotation(annotations::REF_NAME))
+            .filter(|text| !text.is_empty())
+            .or_else(|| self.repo_tags().get(name).copied());
+        ListedName {
+            text: text.map_or_else(|| name.to_string(), str::to_owned),
+            name: name.clone().outside(),
+            // A repository's name in a tree is exact: app is not library/app there.
+            typed: matches!(self.archive.format, Format::Tree(_)),
+            stated: position.and_then(|position| stated(self.archive, position)),
+        }
+    }
+
+    fn repo_tags(&self) -> &HashMap<Name, &'a str> {
+        self.repo_tags.get_or_init(|| {
+            let item = self.root.item.zip(self.archive.docker.as_ref());
+            let item = item.and_then(|(position, docker)| docker.items.get(position));
+            let mut known = HashMap::new();
+            for tag in item.into_iter().flat_map(|item| &item.repo_tags) {
+                known.entry(Name::from_repo_tag(tag)).or_insert(&**tag);
+            }
+            known
+        })
+    }
+}
+
+fn descriptor_at(archive: &Archive, position: usize) -> Option<&Descriptor> {
+    let edge = archive.oci.as_ref()?.edges.get(position)?;
+    Some(&edge.descriptor)
+}
+
 /// The entry of the source's `index.json` at a position.
 pub(super) fn stated(archive: &Archive, position: usize) -> Option<Stated> {
     archive.oci.as_ref()?.stated(position).cloned()
 }
 
 impl Listed {
+    /// The same entry with other names.
+    pub(super) fn with_names(&self, names: Vec<ListedName>) -> Self {
+        Listed {
+            names,
+            descriptor: self.descriptor.clone(),
+            image: self.image.clone(),
+            stated: self.stated.clone(),
+        }
+    }
+
     /// The entry for an `index.json`, with or without a name.
     pub(crate) fn entry(&self, name: Option<&ListedName>) -> Map<String, Value> {
         let descriptor = &self.descriptor;

@@ -37,6 +37,7 @@ pub use archive::Format;
 pub use bundle::Bundle;
 pub use identity::{LayerIds, Scans};
 pub use layer_out::LayerWriter;
+pub(crate) use listed::StatedNames;
 pub(crate) use listed::set_name;
 pub use listed::{Listed, ListedName};
 pub use loss::{Holds, Loss};

@@ -3,7 +3,7 @@
 use crate::archive::{Archive, Chosen, ImageIdx, Name, Root};
 use crate::error::{Error, Fault, Result};
 use crate::spec::Platform;
-use crate::write::{Bundle, ListedName};
+use crate::write::{Bundle, ListedName, StatedNames};
 
 /// Adds the selected images of an archive to a bundle, as [`collect`] does, and compares their names with all others.
 ///
@@ -47,7 +47,8 @@ pub fn collect(
     for one in chosen {
         let root = one.root;
         let of_archive = one.names.iter().filter(|_| !one.by_id);
-        let of_archive = of_archive.map(|name| ListedName::of(archive, root, name.clone()));
+        let stated = StatedNames::of(archive, root);
+        let of_archive = of_archive.map(|name| stated.listed(name));
         let names = match name {
             Some(name) => vec![name.clone()],
             None => of_archive.collect(),

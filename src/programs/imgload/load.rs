@@ -8,7 +8,7 @@ use crate::bundle::Completion;
 use crate::error::Result;
 use crate::spec::{Digest, Platform};
 use crate::store::{NameResult, Policy, Store};
-use crate::write::{Bundle, Holds, ListedName, Loss, Recode, Scans, add_root};
+use crate::write::{Bundle, Holds, ListedName, Loss, Recode, Scans, StatedNames, add_root};
 
 /// Options of loading.
 #[derive(Debug, Default)]
@@ -162,7 +162,8 @@ pub(super) fn bundle(
             }
         }
         let names = names.into_iter();
-        let names = names.map(|name| renamed(archive, root, name, &options.rename));
+        let stated = StatedNames::of(archive, root);
+        let names = names.map(|name| renamed(&stated, name, &options.rename));
         let names = match &options.tag {
             Some(tag) => vec![tag.clone()],
             None => names.collect::<Result<_>>()?,
@@ -191,13 +192,12 @@ pub(super) fn bundle(
 
 /// Returns the name of an image in the store: renamed if so asked, with a tag.
 fn renamed(
-    archive: &Archive,
-    root: &Root,
+    stated: &StatedNames<'_>,
     name: &Name,
     rename: &[(String, String)],
 ) -> Result<ListedName> {
     let Some((_, new)) = rename.iter().find(|(old, _)| name.matches(old)) else {
-        let mut listed = ListedName::of(archive, root, name.clone());
+        let mut listed = stated.listed(name);
         listed.name = tagged(listed.name);
         return Ok(listed.for_store());
     };

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::filter::Filters;
 use super::rows::ListRow;
-use crate::archive::{Archive, Chosen, ImageIdx, NodeIdx, NodeKind, Pick, Root, Sizes};
+use crate::archive::{Archive, Chosen, ImageIdx, Name, NodeIdx, NodeKind, Pick, Root, Sizes};
 use crate::error::{At, Error, Result};
 use crate::spec::{Platform, Timestamp};
 
@@ -84,6 +84,7 @@ impl<'a> Selected<'a> {
             rows = tree(&roots)?;
         } else {
             for one in &self.chosen {
+                let names: HashSet<&Name> = one.names.iter().collect();
                 // An image that was selected by its own ID is listed for its own platform.
                 let own = one.image.map(|image| &archive.images[image].platform);
                 let platform = own.or(options.platform);
@@ -101,7 +102,7 @@ impl<'a> Selected<'a> {
                 };
                 more.retain(|row| {
                     let name = row.name.as_ref();
-                    name.is_none_or(|name| one.names.contains(name))
+                    name.is_none_or(|name| names.contains(name))
                 });
                 rows.extend(more);
             }

@@ -18,7 +18,7 @@ mod repository;
 mod tar;
 mod tree;
 
-pub use plan::{Plan, below, each_name, place_of};
+pub use plan::{Plan, below, each_image, place_of};
 pub use pushed::{BlobState, LayerState, Pushed, PushedTag};
 pub use remove::Pruned;
 pub use repository::PlannedTag;

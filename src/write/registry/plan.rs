@@ -1,6 +1,6 @@
 //! Links that the images of a bundle need in a tree.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::pushed::{BlobState, LayerState, Pushed, PushedTag};
 use super::referrers::subject_of;
@@ -87,24 +87,30 @@ impl Plan {
 
     /// Returns the images of each repository, with their tags as names, and what refers to them.
     pub fn parts(&self, bundle: &Bundle) -> Vec<(String, Bundle)> {
+        let mut named: HashMap<String, BTreeMap<usize, Vec<ListedName>>> = HashMap::new();
+        let mut unnamed = Vec::new();
+        for (position, listed) in bundle.listed.iter().enumerate() {
+            if listed.names.is_empty() {
+                unnamed.push((position, &listed.descriptor.digest));
+            }
+            for name in &listed.names {
+                if let Ok((repository, tag)) = place_of(name) {
+                    let images = named.entry(repository).or_default();
+                    images.entry(position).or_default().push(name.as_tag(tag));
+                }
+            }
+        }
         let part = |(path, repository): (&String, &Repository)| {
-            let listed = bundle.listed.iter().filter_map(|listed| {
-                let names = listed.names.iter().filter_map(|name| {
-                    let (repository, tag) = place_of(name).ok()?;
-                    (repository == *path).then(|| name.as_tag(tag))
-                });
-                let names: Vec<ListedName> = names.collect();
-                let is_referrer =
-                    listed.names.is_empty() && repository.seen.contains(&listed.descriptor.digest);
-                (is_referrer || !names.is_empty()).then(|| Listed {
-                    names,
-                    ..listed.clone()
-                })
+            let mut images = named.remove(path).unwrap_or_default();
+            let referrers = unnamed.iter();
+            let referrers = referrers.filter(|(_, digest)| repository.seen.contains(digest));
+            images.extend(referrers.map(|(position, _)| (*position, Vec::new())));
+            let listed = images.into_iter().filter_map(|(position, names)| {
+                let listed = bundle.listed.get(position)?;
+                Some(listed.with_names(names))
             });
-            let part = bundle.part(listed.collect(), |digest| {
-                repository.layers.contains(digest) || repository.seen.contains(digest)
-            });
-            (path.clone(), part)
+            let wanted = repository.layers.iter().chain(&repository.seen);
+            (path.clone(), bundle.part(listed.collect(), wanted))
         };
         self.repositories.iter().map(part).collect()
     }
@@ -219,21 +225,14 @@ impl Plan {
     }
 }
 
-/// Returns the image of each name of a bundle, alone and without its name, with the text of the name.
-pub fn each_name(bundle: &Bundle) -> Vec<(&str, Bundle)> {
-    let mut images = Vec::new();
-    for listed in &bundle.listed {
+/// Returns each image of a bundle, alone and without names, with the texts of its names.
+pub fn each_image(bundle: &Bundle) -> impl Iterator<Item = (Vec<&str>, Bundle)> {
+    bundle.listed.iter().map(|listed| {
         let wanted = below(bundle, &listed.descriptor.digest);
-        for name in &listed.names {
-            let alone = Listed {
-                names: Vec::new(),
-                ..listed.clone()
-            };
-            let image = bundle.part(vec![alone], |digest| wanted.contains(digest));
-            images.push((name.text.as_str(), image));
-        }
-    }
-    images
+        let names = listed.names.iter().map(|name| &*name.text).collect();
+        let alone = listed.with_names(Vec::new());
+        (names, bundle.part(vec![alone], &wanted))
+    })
 }
 
 /// Returns the blobs of a bundle that a manifest or index needs, including itself.

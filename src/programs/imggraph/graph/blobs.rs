@@ -49,12 +49,10 @@ impl Collector {
                 (None, Some(image)) => self.docker_image(archive, image),
                 (None, None) => continue,
             };
-            for name in root.names.iter().map(ToString::to_string) {
-                let names = &mut self.builder.nodes[at].names;
-                if !names.contains(&name) {
-                    names.push(name);
-                }
-            }
+            let names = &mut self.builder.nodes[at].names;
+            let mut known: HashSet<String> = names.iter().cloned().collect();
+            let new = root.names.iter().map(ToString::to_string);
+            names.extend(new.filter(|name| known.insert(name.clone())));
             for name in &root.ref_names {
                 if let Some(subject) = cosign_subject(name) {
                     self.builder.nodes[at].kind = NodeKind::Signature;

@@ -1,6 +1,6 @@
 //! The trie of layers, with the images on it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::{SizeOf, Totals};
@@ -149,11 +149,11 @@ pub fn stacks(sources: &[Source<'_>], size_of: SizeOf) -> Stacks {
                 made.images.len() - 1
             });
             let known = &mut made.images[at];
-            for name in names {
-                if !known.names.contains(&name) {
-                    known.names.push(name);
-                }
-            }
+            let mut seen: HashSet<String> = known.names.iter().cloned().collect();
+            let new = names.into_iter();
+            known
+                .names
+                .extend(new.filter(|name| seen.insert(name.clone())));
             if known.archives.last() != Some(&source.archive.place) {
                 known.archives.push(source.archive.place.clone());
             }

@@ -16,6 +16,7 @@ mod blocks;
 mod convert;
 mod duration;
 mod functions;
+mod plain;
 mod printf;
 mod rewrite;
 mod shape;
@@ -30,6 +31,7 @@ pub use shape::{Shape, Zero};
 
 use crate::error::{Error, Fault, Result};
 use blocks::NAME;
+use plain::Plain;
 use rewrite::Fields;
 use store::Store;
 
@@ -50,6 +52,8 @@ pub struct Template {
     head: gotmpl::Template,
     store: Store,
     fields: Fields,
+    /// The same template for rows that need no engine.
+    plain: Option<Plain>,
 }
 
 impl Template {
@@ -66,6 +70,10 @@ impl Template {
             .map_err(usage)?;
         blocks::check(text).map_err(Fault::Usage)?;
         let names: Vec<String> = parsed.templates().into_iter().map(Into::into).collect();
+        let plain = match &names[..] {
+            [name] => parsed.lookup(name).and_then(|tree| Plain::of(tree, shape)),
+            _ => None,
+        };
         let mut body = parsed;
         let mut fields = Fields::default();
         for name in names {
@@ -80,6 +88,7 @@ impl Template {
             body,
             store,
             fields,
+            plain,
         })
     }
 
@@ -94,6 +103,9 @@ impl Template {
     /// `Usage` for a missing field, with the names of existing ones, and for invalid arguments of a function; `Limit`
     /// for more than 64 MiB of output.
     pub fn render(&self, data: &Value) -> Result<String> {
+        if let Some(text) = self.plain.as_ref().and_then(|plain| plain.render(data)) {
+            return Ok(text);
+        }
         let loaded = self.store.load(data);
         let mut out = Bounded::default();
         let result = execute(&self.body, &mut out, &loaded.value);

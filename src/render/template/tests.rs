@@ -358,3 +358,53 @@ fn headings_pass_through_functions() {
         .header([("A", "ONE"), ("B", "TWO")]);
     assert_eq!(header, "ONE TWO ONE <no value>");
 }
+
+/// A template of texts and fields is rendered without the engine, with the same result for every kind of value.
+#[test]
+fn plain_templates_print_what_the_engine_prints() {
+    let values = [
+        json!(""),
+        json!("a\tb\u{1b}[31m\u{202e}é"),
+        json!(-7),
+        json!(u64::MAX),
+        json!(1_500_000_000_i64),
+        json!(1e6),
+        json!(0.5),
+        json!(true),
+        json!(null),
+        json!([]),
+        json!(["a", 1]),
+        json!({}),
+        json!({"a": 1}),
+    ];
+    const DURATIONS: Shape = Shape {
+        durations: &[("", "X")],
+        ..Shape::ROW
+    };
+    let mut without_engine = 0;
+    for shape in [Shape::ROW, Shape::INSPECT, DURATIONS] {
+        for text in [
+            "",
+            "{{.X}}",
+            "a {{.X}}\n{{- /* c */ -}} \t{{.Y}}{{.X}}",
+            "{{.Z}}",
+            "{{.X}} {{.X.Y}}",
+            "{{.X}}{{len .Y}}",
+            "{{$.X}}",
+            r#"{{define "a"}}b{{end}}{{.X}}"#,
+        ] {
+            let plain = Template::parse(text, shape).unwrap();
+            let mut engine = Template::parse(text, shape).unwrap();
+            engine.plain = None;
+            for value in &values {
+                let row = json!({"X": value, "Y": "y"});
+                let short = plain.plain.as_ref().and_then(|plain| plain.render(&row));
+                without_engine += usize::from(short.is_some());
+                let (one, other) = (plain.render(&row), engine.render(&row));
+                let shown = |result: Result<String>| result.map_err(|error| error.to_string());
+                assert_eq!(shown(one), shown(other), "{text} {value}");
+            }
+        }
+    }
+    assert!(without_engine > 25, "{without_engine}");
+}

@@ -103,7 +103,10 @@ impl Template {
     /// `Usage` for a missing field, with the names of existing ones, and for invalid arguments of a function; `Limit`
     /// for more than 64 MiB of output.
     pub fn render(&self, data: &Value) -> Result<String> {
-        if let Some(text) = self.plain.as_ref().and_then(|plain| plain.render(data)) {
+        if let Some(plain) = &self.plain
+            && let Some(text) = plain.render(data)
+            && text.len() <= MAX_OUTPUT
+        {
             return Ok(text);
         }
         let loaded = self.store.load(data);

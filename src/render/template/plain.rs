@@ -5,7 +5,6 @@ use std::fmt::Write;
 use gotmpl::parse::{Expr, ListNode, Node};
 use serde_json::Value;
 
-use super::MAX_OUTPUT;
 use super::shape::Shape;
 use crate::escape;
 
@@ -65,6 +64,6 @@ impl Plain {
                 },
             }
         }
-        (out.len() <= MAX_OUTPUT).then_some(out)
+        Some(out)
     }
 }

@@ -393,8 +393,8 @@ fn plain_templates_print_what_the_engine_prints() {
             "{{$.X}}",
             r#"{{define "a"}}b{{end}}{{.X}}"#,
         ] {
-            let plain = Template::parse(text, shape).unwrap();
-            let mut engine = Template::parse(text, shape).unwrap();
+            let plain = Template::parse(text, shape).expect(text);
+            let mut engine = Template::parse(text, shape).expect(text);
             engine.plain = None;
             for value in &values {
                 let row = json!({"X": value, "Y": "y"});

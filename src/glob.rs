@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use memchr::memmem::Finder;
+
 /// Dialect of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
@@ -40,6 +42,8 @@ struct Alternative {
     steps: Option<Steps>,
     /// Literal bytes at the end, compared first, because most paths differ there.
     end: Vec<u8>,
+    /// The longest run of literal bytes after `literal`, searched before the steps are taken.
+    inner: Finder<'static>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +114,11 @@ impl Glob {
             let rest = &tokens[literal.len()..];
             let mut end: Vec<u8> = rest.iter().rev().map_while(byte).collect();
             end.reverse();
+            let runs = rest.split(|token| byte(token).is_none());
+            let longest = runs.max_by_key(|run| run.len()).unwrap_or_default();
+            let inner: Vec<u8> = longest.iter().filter_map(byte).collect();
             Ok(Alternative {
+                inner: Finder::new(&inner).into_owned(),
                 steps: (!rest.is_empty()).then(|| Steps::new(rest, dialect)),
                 literal,
                 end,
@@ -133,6 +141,7 @@ impl Glob {
             rest.is_some_and(|rest| match &alternative.steps {
                 None => rest.is_empty(),
                 Some(_) if !rest.ends_with(&alternative.end) => false,
+                Some(_) if alternative.inner.find(rest).is_none() => false,
                 Some(steps) => {
                     let starts_part = alternative.literal.last().is_none_or(|last| *last == b'/');
                     steps.is_match(rest, starts_part)

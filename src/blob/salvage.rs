@@ -84,7 +84,7 @@ fn next(stored: &FileRange, from: u64, magic: &[u8]) -> Result<Option<u64>> {
     while at < stored.len() {
         let n = read_full(&mut stored.slice(at, CHUNK as u64).reader(), &mut buf)?;
         let read = buf.get(..n).unwrap_or_default();
-        if let Some(found) = read.windows(magic.len()).position(|bytes| bytes == magic) {
+        if let Some(found) = memchr::memmem::find(read, magic) {
             return Ok(Some(at + found as u64));
         }
         // The magic number may begin at the end of this part.

@@ -234,10 +234,10 @@ impl<'a> Item<'a> {
 }
 
 impl<'a> Found<'a> {
-    pub(super) fn new(searched: &'a Searched<'a>, item: Item<'a>) -> Self {
+    pub(super) fn new(searched: &'a Searched<'a>, path: Vec<u8>, item: Item<'a>) -> Self {
         Found {
             searched,
-            path: item.path(),
+            path,
             item,
             meta: OnceCell::new(),
             asks_contents: Cell::new(false),

@@ -269,7 +269,7 @@ impl Search<'_> {
         results.read_matches(&mut self.contents, selected.iter().filter_map(place));
         drop(progress);
         for item in selected {
-            let found = Found::new(&searched, item);
+            let found = Found::new(&searched, item.path(), item);
             let about = (named, Of::Version(&records, &found, None));
             if has_names {
                 for name in [&*found.path, found.target()] {
@@ -368,11 +368,11 @@ fn each<'s>(
     mut evaluate: impl FnMut(&Found<'s>) -> Result<Outcome>,
 ) -> Result<bool> {
     let mut pruned: HashSet<Vec<u8>> = HashSet::new();
-    for item in items(searched, expression.is_depth_first()) {
+    for (path, item) in items(searched, expression.is_depth_first()) {
         if !is_searched(&item, choice, args.versions.scope) {
             continue;
         }
-        let found = Found::new(searched, item);
+        let found = Found::new(searched, path, item);
         if found.path.is_empty() || is_below(&found.path, &pruned) {
             continue;
         }
@@ -387,31 +387,36 @@ fn each<'s>(
     Ok(false)
 }
 
-/// Versions and directories without entries, by the bytes of their paths; with `is_depth_first` each directory behind its
-/// contents.
+/// Versions and directories without entries with their paths, by the bytes of these; with `is_depth_first` each directory
+/// behind its contents.
 fn items<'a>(
     searched: &'a Searched<'a>,
     is_depth_first: bool,
-) -> Box<dyn Iterator<Item = Item<'a>> + 'a> {
+) -> Box<dyn Iterator<Item = (Vec<u8>, Item<'a>)> + 'a> {
     let implied = searched.tree.walk().filter(|node| node.is_implied());
     let mut implied: Vec<_> = implied.map(|node| (node.path(), node)).collect();
     implied.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     let mut implied = implied.into_iter().peekable();
-    let mut versions = searched.tree.versions().peekable();
+    let versions = searched.tree.versions();
+    let mut versions = versions.map(|version| (version.path(), version)).peekable();
     let merged = std::iter::from_fn(move || {
         let is_implied = match (implied.peek(), versions.peek()) {
-            (Some((path, _)), Some(version)) => *path < version.path(),
+            (Some((path, _)), Some((other, _))) => path < other,
             (implied, _) => implied.is_some(),
         };
         match is_implied {
-            true => implied.next().map(|(_, node)| Item::Implied(node)),
-            false => versions.next().map(Item::Version),
+            true => implied
+                .next()
+                .map(|(path, node)| (path, Item::Implied(node))),
+            false => versions
+                .next()
+                .map(|(path, version)| (path, Item::Version(version))),
         }
     });
     if !is_depth_first {
         return Box::new(merged);
     }
-    let mut items: Vec<Item<'a>> = merged.collect();
+    let mut items: Vec<Item<'a>> = merged.map(|(_, item)| item).collect();
     // Of two paths, one of which is above the other, the longer one comes first.
     items.sort_by_cached_key(|item| {
         let mut path = item.path();
@@ -422,7 +427,8 @@ fn items<'a>(
         path.extend_from_slice(&[0, 0xff, 0xff]);
         path
     });
-    Box::new(items.into_iter())
+    let items = items.into_iter();
+    Box::new(items.map(|item| (item.path(), item)))
 }
 
 /// Tests if an item is to be searched. Whiteouts are none of the files that the image shows.

@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use super::destination::Destination;
-use super::output;
 use crate::blob::{Compression, Meter, PendingFile};
-use crate::cli::{Io, Opened};
+use crate::cli::{self, Io, Opened};
 use crate::error::{At, Error, Fault, Result};
 use crate::spec::Platform;
 use crate::write::{self, Bundle, Change, Listed, ListedName, Loss, Recode, archive};
@@ -75,7 +74,7 @@ pub(super) fn convert(opened: &Opened, request: &Request<'_>, io: &mut Io) -> Re
             check_unchanged(&bundle.changes)?;
         }
         if let Some(path) = request.digest_map {
-            let text = output::digest_map(&bundle.changes)?;
+            let text = cli::digest_map(&bundle.changes, &[])?;
             digest_map = Some(PendingFile::new(path, text.as_bytes())?);
         }
         let meter = Meter::default();

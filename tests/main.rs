@@ -20,6 +20,7 @@ mod imgbase;
 mod imgcommit;
 mod imgconvert;
 mod imgdiff;
+mod imgedit;
 mod imgexport;
 mod imgfind;
 mod imggraph;

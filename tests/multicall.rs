@@ -57,7 +57,7 @@ fn forms(line: &str, links: &Room) -> [String; 3] {
 fn links() -> Room {
     let room = Room::new();
     let made = room.run("imgkit install-links .");
-    made.is(0, "", "imgkit: .: 20 links made\n");
+    made.is(0, "", "imgkit: .: 21 links made\n");
     room
 }
 
@@ -116,6 +116,7 @@ fn each_program_reads_and_writes_as_alone() {
         "imgexport -o out.tar a.tar",
         "imgcommit --squash a.tar -o out.tar",
         "imgtag a.tar x",
+        "imgedit a.tar --author me x",
         "imgrm x",
         "imgprune -f",
         "imgimport a.tar x",
@@ -167,8 +168,8 @@ fn its_help_lists_all_programs() {
     room.run("imgkit hepl").fails(
         "imgkit: unrecognized subcommand 'hepl'\nhint: a similar subcommand exists: 'help'\n",
     );
-    room.run("imgkit dif a b").fails(
-        "imgkit: unrecognized subcommand 'dif'\nhint: a similar subcommand exists: 'diff'\n",
+    room.run("imgkit diffs a b").fails(
+        "imgkit: unrecognized subcommand 'diffs'\nhint: a similar subcommand exists: 'diff'\n",
     );
     room.run("imgkit imgverfy a").fails(
         "imgkit: unrecognized subcommand 'imgverfy'\n\
@@ -215,13 +216,13 @@ fn links_replace_nothing_that_is_not_theirs() {
     );
     assert_eq!(left(&room).len(), 1);
     let made = room.run("imgkit install-links --force new/bin");
-    made.is(0, "", "imgkit: new/bin: 20 links made\n");
+    made.is(0, "", "imgkit: new/bin: 21 links made\n");
     let target = |path: &str| std::fs::read_link(room.path(path));
     assert!(target("new/bin/imgls").expect("a link").is_absolute());
     let again = room.run("imgkit install-links new/bin");
-    again.is(0, "", "imgkit: new/bin: 0 links made, 20 existing\n");
+    again.is(0, "", "imgkit: new/bin: 0 links made, 21 existing\n");
     room.run("imgkit install-links . --force")
-        .is(0, "", "imgkit: .: 20 links made\n");
+        .is(0, "", "imgkit: .: 21 links made\n");
     std::fs::create_dir(room.path("other")).expect("a directory");
     std::fs::create_dir(room.path("other/imgrm")).expect("a directory");
     room.run("imgkit install-links --force other")
@@ -237,13 +238,13 @@ fn links_replace_nothing_that_is_not_theirs() {
         PathBuf::from("imgkit")
     );
     room.run(&format!("{} install-links --hard own", own.display()))
-        .is(0, "", "imgkit: own: 20 links made\n");
+        .is(0, "", "imgkit: own: 21 links made\n");
     assert!(target("own/imgls").is_err());
     let version = format!("imgls {}\n", env!("CARGO_PKG_VERSION"));
     room.run(&format!("{} --version", room.path("own/imgls").display()))
         .ok(&version);
     room.run(&format!("{} install-links own", own.display()))
-        .is(0, "", "imgkit: own: 0 links made, 20 existing\n");
+        .is(0, "", "imgkit: own: 0 links made, 21 existing\n");
     let left = left(&room);
     assert!(
         left.iter()

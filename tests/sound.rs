@@ -524,7 +524,7 @@ enum Gives {
 
 /// Every program that reads images: the row of the list of imgkit(7), the command line, and what it gives. `IMAGE` is one
 /// image, `i` all of the archive, `sound` the sound one.
-const COMMANDS: [(&str, &str, Gives); 42] = [
+const COMMANDS: [(&str, &str, Gives); 43] = [
     ("imgexport", "imgexport IMAGE", Gives::Files),
     ("imgexport", "imgexport -o out IMAGE", Gives::Files),
     (
@@ -654,6 +654,11 @@ const COMMANDS: [(&str, &str, Gives); 42] = [
         Gives::Archive,
     ),
     ("imgtag", "imgtag --store out IMAGE s:1", Gives::Store),
+    (
+        "imgedit",
+        "imgedit -q --author me IMAGE -o out s:1",
+        Gives::Archive,
+    ),
     ("imgpush", "imgpush -q --as s:1 IMAGE out", Gives::Archive),
     ("imgpull", "imgpull -q --store out IMAGE", Gives::Store),
     ("imgdf", "imgdf -v --format json i", Gives::Text),

@@ -14,6 +14,7 @@ pub mod imgcommit;
 pub mod imgconvert;
 pub mod imgdf;
 pub mod imgdiff;
+pub mod imgedit;
 pub mod imgexport;
 pub mod imgfind;
 pub mod imggraph;
@@ -65,6 +66,7 @@ pub const PROGRAMS: &[Program] = &[
     Program::new("imgexport", MOVE, imgexport::main),
     Program::new("imgimport", MAKE, imgimport::main),
     Program::new("imgcommit", MAKE, imgcommit::main),
+    Program::new("imgedit", MAKE, imgedit::main),
     #[cfg(feature = "base")]
     Program::new("imgbase", MAKE, imgbase::main),
     Program::new("imgtag", KEEP, imgtag::main),

@@ -20,6 +20,7 @@ mod reference;
 pub mod schema;
 pub mod texts;
 mod time;
+mod unset;
 
 pub use config::{History, ImageConfig};
 pub use descriptor::Descriptor;

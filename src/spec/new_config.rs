@@ -8,9 +8,9 @@ use super::{Digest, History, Platform, Timestamp, fields, texts};
 use crate::error::{Error, Result};
 
 /// Config document for modification. Everything else stays as written, unknown fields and invalid Unicode included.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NewConfig {
-    document: Map<String, Value>,
+    pub(super) document: Map<String, Value>,
 }
 
 /// Fields about the build of the previous image, which would be wrong in the new one.
@@ -178,11 +178,11 @@ impl NewConfig {
         }
     }
 
-    fn get(&self, name: &str) -> Option<&Value> {
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
         fields::get(&self.document, name)
     }
 
-    fn remove(&mut self, name: &str) {
+    pub(super) fn remove(&mut self, name: &str) {
         fields::remove(&mut self.document, name);
     }
 
@@ -198,7 +198,7 @@ impl NewConfig {
     }
 }
 
-fn wrong(field: &str, expected: &'static str, found: &Value) -> crate::Error {
+pub(super) fn wrong(field: &str, expected: &'static str, found: &Value) -> crate::Error {
     let found = match found {
         Value::String(_) => "a string",
         Value::Array(_) => "a list",

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::bundle::Bundle;
 use super::listed::{Listed, ListedName};
 use super::media_types::MediaTypes;
-use super::output::{ImageOut, LayerOut, Source, descriptor};
+use super::output::{BlobOut, ImageOut, LayerOut, Source, descriptor};
 use crate::archive::{Archive, Content, ImageIdx, Kept};
 use crate::blob::sha256;
 use crate::error::{At, Error, Fault, Result};
@@ -143,6 +143,26 @@ impl NewLayer {
         Ok((layers, types))
     }
 
+    /// A layer of an image in a bundle, with its descriptor as written.
+    pub(super) fn of_bundle(
+        descriptor: Descriptor,
+        diff_id: Digest,
+        blob: Option<&BlobOut>,
+        stated: Value,
+    ) -> Self {
+        let content = match blob.map(|blob| &blob.source) {
+            Some(Source::Stored(content)) => Some(content.clone()),
+            Some(Source::Document(_) | Source::Decoded(_)) | None => None,
+        };
+        NewLayer {
+            descriptor,
+            diff_id,
+            content,
+            limits: None,
+            stated: Some(stated),
+        }
+    }
+
     /// Marks the layer as decoded and compared with its diff ID. When its stored bytes are copied, only their digest is
     /// compared. For SHA-256 only: other diff IDs are not compared when layers are listed.
     pub fn was_decoded(&mut self) {
@@ -151,7 +171,7 @@ impl NewLayer {
         }
     }
 
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         self.stated.clone().unwrap_or_else(|| {
             let mut descriptor = json!({
                 "mediaType": self.descriptor.media_type.as_str(),

@@ -89,6 +89,16 @@ impl Bundle {
         self.by_digest = positions.collect();
     }
 
+    /// Leaves out blobs that the store already has, because they come from there. It must still have them when the bundle
+    /// is added.
+    pub fn leave(&mut self, digests: &HashSet<Digest>) {
+        let left = self.blobs.iter();
+        let left = left.filter(|blob| !blob.is_document() && digests.contains(&blob.digest));
+        let left: Vec<(Digest, u64)> = left.map(|blob| (blob.digest.clone(), blob.size)).collect();
+        self.omit(&left.iter().map(|(digest, _)| digest.clone()).collect());
+        self.required.extend(left);
+    }
+
     /// Returns the blobs other than manifests that the manifests of the bundle list, present or not, by digest.
     ///
     /// # Errors

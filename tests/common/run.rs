@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use super::build::Files;
 
 /// The programs under test.
-pub const PROGRAMS: [&str; 20] = [
+pub const PROGRAMS: [&str; 21] = [
     "imgbase",
     "imgls",
     "imginspect",
@@ -27,13 +27,14 @@ pub const PROGRAMS: [&str; 20] = [
     "imgdiff",
     "imgexport",
     "imgfind",
+    "imgedit",
     "imggraph",
     "imgimport",
     "imgcommit",
 ];
 
 /// Those that open an image that is named on the command line, each as a command line with `{}` in its place.
-pub const OPENING: [(&str, &str); 13] = [
+pub const OPENING: [(&str, &str); 14] = [
     ("imgls", "imgls {}"),
     ("imginspect", "imginspect {}"),
     ("imghistory", "imghistory {}"),
@@ -47,6 +48,7 @@ pub const OPENING: [(&str, &str); 13] = [
     ("imgfind", "imgfind {}"),
     ("imggraph", "imggraph {}"),
     ("imgcommit", "imgcommit --squash {} -o out"),
+    ("imgedit", "imgedit {} --author me -o out"),
 ];
 
 /// A command line of [`OPENING`] with an image.

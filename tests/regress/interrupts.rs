@@ -13,7 +13,7 @@ use crate::common::build;
 use crate::common::run::{PROGRAMS, Room, clean, program};
 
 /// Command lines in which each program works on a few megabytes. Outputs begin with `out`.
-const LINES: [&str; 34] = [
+const LINES: [&str; 35] = [
     "imgload --store new app.tar",
     "imgload --store store --tag other:1 --compression gzip app.tar",
     "imgsave -o out app.tar base.tar",
@@ -33,6 +33,7 @@ const LINES: [&str; 34] = [
     "imgcommit --base base.tar -o out root",
     "imgcommit --squash app.tar -o out",
     "imgcommit --base base.tar --layer-out out root",
+    "imgedit app.tar --author me --digest-map out-map -o out",
     "imgbase pack -o out --sbom spdx out-bill root",
     "imgtag --store new app.tar new:1",
     "imgrm --store store demo:1",

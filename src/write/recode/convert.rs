@@ -86,9 +86,10 @@ impl Bundle {
             recode,
             layers: &layers,
             configs: &configs,
+            edited: None,
         })?;
         for listed in &mut self.listed {
-            if let Some(new) = rewritten.get(&listed.descriptor.digest) {
+            if let Some(new) = rewritten.descriptors.get(&listed.descriptor.digest) {
                 listed.descriptor.digest = new.digest.clone();
                 listed.descriptor.size = new.size;
                 listed.descriptor.media_type = new.media_type.clone();

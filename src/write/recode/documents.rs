@@ -10,9 +10,11 @@ use std::collections::{HashMap, VecDeque};
 use serde_json::Value;
 
 use super::edit::{annotate, edit, item, point};
+use super::index_edits::Edited;
 use super::layers::ConvertedLayer;
 use super::media_type::media_type;
 use super::options::Recode;
+use super::rewritten::{Rewritten, attested_digest};
 use crate::error::{At, Result};
 use crate::spec::{
     Descriptor, Digest, Document, Index, Manifest, MediaType, annotations, fields, json, texts,
@@ -28,6 +30,8 @@ pub(super) struct Rewriting<'a> {
     pub layers: &'a HashMap<Digest, ConvertedLayer>,
     /// By the old digest.
     pub configs: &'a HashMap<Digest, BlobOut>,
+    /// Images that were edited; referrers of changed manifests are then not redirected.
+    pub edited: Option<&'a Edited<'a>>,
 }
 
 impl Rewriting<'_> {
@@ -36,16 +40,8 @@ impl Rewriting<'_> {
             && self.configs.is_empty()
             && self.recode.media_types.is_none()
             && !self.recode.prune_sparse
+            && self.edited.is_none()
     }
-}
-
-/// Rewritten documents, and the referrers of those that changed.
-#[derive(Default)]
-pub(super) struct Rewritten {
-    /// New descriptors by the old digest, with the media type and digest of the new document.
-    pub descriptors: HashMap<Digest, Descriptor>,
-    /// Digest of each referrer before its own change, and the old digest of its subject.
-    pub referrers: Vec<(Digest, Digest)>,
 }
 
 /// A document that is being edited.
@@ -60,18 +56,14 @@ struct Editing {
 }
 
 impl Bundle {
-    /// Rewrites all documents that point to changed blobs, or whose media types are to change. Returns the new
-    /// descriptors by the old digests.
+    /// Rewrites all documents that point to changed blobs, or whose media types are to change.
     ///
     /// # Errors
     /// As [`media_type`]; `Json` and `Schema` for invalid documents.
-    pub(super) fn rewrite_documents(
-        &mut self,
-        rewriting: &Rewriting<'_>,
-    ) -> Result<HashMap<Digest, Descriptor>> {
+    pub(super) fn rewrite_documents(&mut self, rewriting: &Rewriting<'_>) -> Result<Rewritten> {
         let mut rewritten = Rewritten::default();
         if rewriting.is_empty() {
-            return Ok(rewritten.descriptors);
+            return Ok(rewritten);
         }
         for digest in self.bottom_up()? {
             self.rewrite(&digest, rewriting, &mut rewritten)
@@ -79,7 +71,7 @@ impl Bundle {
         }
         self.rename_tags(&mut rewritten);
         self.report_stale_referrers(&mut rewritten);
-        Ok(rewritten.descriptors)
+        Ok(rewritten)
     }
 
     /// The documents, each after those that it points to. Documents that point to each other in a circle, which takes
@@ -159,10 +151,17 @@ impl Bundle {
             return Ok(());
         };
         let before: Value = json::parse_exact(&bytes)?;
+        let edited = rewriting
+            .edited
+            .and_then(|edited| edited.manifests.get(digest));
+        let is_redirected = edited.is_some_and(|value| {
+            let differs = |name| fields::of(value, name) != fields::of(&before, name);
+            differs("config") || differs("layers")
+        });
         let mut editing = Editing {
-            value: before.clone(),
+            value: edited.unwrap_or(&before).clone(),
             media_type: None,
-            is_redirected: false,
+            is_redirected,
             is_pruned: false,
         };
         let subject = match Document::from_value(&before)? {
@@ -172,20 +171,26 @@ impl Bundle {
                 let is_image = config
                     .is_some_and(|config| rewriting.configs.contains_key(&config.digest))
                     || self.is_image(&manifest);
-                if is_image {
+                if is_image && edited.is_none() {
                     editing.manifest(&manifest, rewriting)?;
                 }
                 manifest.subject
             }
             Document::Index(index) => {
-                editing.index(&index, rewriting.recode, rewritten, |digest| {
+                let is_edited = rewriting.edited.is_some();
+                editing.index(&index, rewriting.recode, is_edited, rewritten, |digest| {
                     self.blob(digest).is_some()
                 });
+                if let Some(edited) = rewriting.edited {
+                    self.edit_index(digest, &index, edited, &mut editing.value, rewritten);
+                }
                 index.subject
             }
             Document::Schema1(_) => return Ok(()),
         };
-        editing.subject(digest, subject.as_deref(), rewritten);
+        if rewriting.edited.is_none() {
+            editing.subject(digest, subject.as_deref(), rewritten);
+        }
         if let (Some(media_type), Value::Object(document)) =
             (editing.media_type, &mut editing.value)
         {
@@ -210,6 +215,7 @@ impl Bundle {
             why: match (editing.is_redirected, editing.is_pruned) {
                 (true, _) => "what it points to changed",
                 (false, true) => "missing manifests taken out",
+                (false, false) if rewriting.edited.is_some() => "edited",
                 (false, false) => "other media types",
             },
         });
@@ -254,6 +260,7 @@ impl Editing {
         &mut self,
         index: &Index,
         recode: &Recode,
+        is_edited: bool,
         rewritten: &mut Rewritten,
         is_present: impl Fn(&Digest) -> bool,
     ) {
@@ -267,7 +274,8 @@ impl Editing {
                 edit(&mut self.value, "manifests", i, blob, media_type);
                 self.is_redirected = true;
             }
-            let Some(old) = attested_digest(child) else {
+            let old = attested_digest(child).filter(|_| !is_edited);
+            let Some(old) = old else {
                 continue;
             };
             let Some(new) = rewritten.descriptors.get(&old) else {
@@ -316,9 +324,4 @@ impl Editing {
         self.is_redirected = true;
         rewritten.referrers.push((digest.clone(), old.clone()));
     }
-}
-
-/// The digest that an attestation in an index is about.
-fn attested_digest(child: &Descriptor) -> Option<Digest> {
-    Digest::parse(child.annotation(annotations::REFERENCE_DIGEST)?).ok()
 }

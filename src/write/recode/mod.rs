@@ -6,11 +6,16 @@
 mod convert;
 mod documents;
 mod edit;
+mod images;
+mod index_edits;
 mod layers;
 mod media_type;
 mod options;
 mod referrers;
 mod reproduce;
+mod rewritten;
 
+pub use images::ImageEdit;
+pub use index_edits::IndexEdits;
 pub(crate) use layers::compress_layer;
 pub use options::Recode;

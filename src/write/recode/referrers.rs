@@ -6,7 +6,7 @@ use std::io::Read;
 use base64::Engine;
 use serde_json::Value;
 
-use super::documents::Rewritten;
+use super::rewritten::Rewritten;
 use crate::archive::Name;
 use crate::spec::{Digest, Document, json};
 use crate::write::bundle::Bundle;

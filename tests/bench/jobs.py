@@ -14,6 +14,7 @@ import tarfile
 from pathlib import Path
 
 import airgap
+import search
 from contest import ENV, Contender, Trouble, sh
 
 # What docker puts into every container, and the folders whose times that changes.
@@ -193,6 +194,7 @@ def on_big(c):
     for job in [documents, verify, load, save, gzip_jobs, convert, export, make_images]:
         job(c, big)
     airgap.on_big(c, big)
+    search.on_big(c, big)
     for job in [compare, known_layers, start_up]:
         job(c)
 

@@ -399,3 +399,75 @@ fn invalid_edits_are_refused() {
     room.run("imgedit app.tar --author a -o app.tar").code(2);
     assert!(!room.path("out.tar").exists());
 }
+
+#[test]
+fn archives_are_appended_byte_for_byte() {
+    let tar = build::layer("d new | f new/x 1 | w etc/.a | o etc");
+    for pack in [Pack::Plain, Pack::Gzip, Pack::Zstd] {
+        let room = room();
+        let stored = pack.pack(&tar);
+        room.write("layer.bin", &stored);
+        let line =
+            "imgedit -q app.tar --append layer.bin --append-message why --author me -o out.tar x:1";
+        let run = room.command(line).env("SOURCE_DATE_EPOCH", "5").run();
+        run.code(0);
+        let made = Made::read(&room, "out.tar");
+        let layers = made.top["layers"].as_array().expect("layers");
+        let before = parsed(&app().manifest());
+        assert_eq!(
+            layers[..2],
+            before["layers"].as_array().expect("layers")[..]
+        );
+        assert!(made.blob(&layers[2]) == stored);
+        let suffix = match pack {
+            Pack::Gzip => "+gzip",
+            Pack::Zstd => "+zstd",
+            _ => "",
+        };
+        let media_type = format!("application/vnd.oci.image.layer.v1.tar{suffix}");
+        assert_eq!(layers[2]["mediaType"], media_type);
+        let mut expected = parsed(&app().config());
+        expected["author"] = "me".into();
+        expected["rootfs"]["diff_ids"] =
+            json!([app().diff_ids()[0], app().diff_ids()[1], digest(&tar)]);
+        let entry = json!({"created": "1970-01-01T00:00:05Z", "created_by": "imgedit --append layer.bin", "comment": "why"});
+        expected["history"]
+            .as_array_mut()
+            .expect("a list")
+            .push(entry);
+        assert_eq!(made.config(), expected);
+        room.run("imgverify -q out.tar").code(0);
+    }
+}
+
+#[test]
+fn directories_are_appended_as_the_image_is_compressed() {
+    let room = room();
+    std::fs::create_dir_all(room.path("root/opt")).expect("a directory");
+    room.write("root/opt/x", b"1");
+    room.run("imgedit -q app.tar --append root -o out.tar x:1")
+        .code(0);
+    let made = Made::read(&room, "out.tar");
+    let layer = made.blob(&made.top["layers"][2]);
+    let mut names = Vec::new();
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(layer));
+    for entry in archive.entries().expect("a tar") {
+        names.push(
+            entry
+                .expect("an entry")
+                .path()
+                .expect("a path")
+                .display()
+                .to_string(),
+        );
+    }
+    assert_eq!(names, ["opt/", "opt/x"]);
+    room.run("imgedit app.tar --append-message x -o no.tar")
+        .fails("imgedit: --append-message: expected --append before it\n");
+    room.run("imgedit app.tar --append none -o no.tar")
+        .fails("imgedit: none: cannot open: no such file or directory\n");
+    room.write("text", &[b'a'; 600]);
+    room.run("imgedit app.tar --append text -o no.tar")
+        .code(2)
+        .complains("imgedit: text: unsupported: input that is neither a tar nor a cpio archive");
+}

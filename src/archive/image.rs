@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::content::Content;
 use super::positions::NodeIdx;
+use crate::blob::Compression;
 use crate::error::{Error, Result};
 use crate::spec::{
     Descriptor, Digest, History, ImageConfig, LayerKind, Manifest, MediaType, Platform,
@@ -232,6 +233,13 @@ impl Image {
             });
         }
         steps
+    }
+
+    /// Returns the compression of the last layer, if it is gzip or zstd and the layer is not missing.
+    pub fn last_codec(&self) -> Option<Compression> {
+        let content = self.layers.last()?.content()?;
+        let codec = content.compression().ok()?;
+        matches!(codec, Compression::Gzip | Compression::Zstd).then_some(codec)
     }
 
     /// Number of history entries with a layer; `None` if it is the number of layers.

@@ -1,5 +1,6 @@
 //! New layers, compressed as requested.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use super::entry::EntryOut;
 use super::{LayerWriter, MediaTypes, NewLayer, Recode};
 use crate::archive::{Content, Kept};
 use crate::blob::{Compression, Meter, NewFile};
-use crate::disk::Item;
+use crate::disk::{Directory, Item};
 use crate::error::Result;
 use crate::layer::{EntryKind, Scan};
 use std::io::Read;
@@ -49,6 +50,23 @@ impl Packer<'_> {
             Content::Kept(Arc::new(kept)),
             types,
         )
+    }
+
+    /// Writes a directory as a layer.
+    ///
+    /// # Errors
+    /// `Changed` and `Io` for files that change while they are read.
+    pub fn directory(&self, directory: &Directory) -> Result<Kept> {
+        let mut out = self.writer()?;
+        let mut written: HashMap<u64, Vec<u8>> = HashMap::new();
+        for (i, (item, _)) in directory.items().enumerate() {
+            let first = item.inode.and_then(|inode| written.get(&inode)).cloned();
+            if let (None, Some(inode)) = (&first, item.inode) {
+                written.insert(inode, item.path.clone());
+            }
+            write_item(&item, first.as_deref(), || directory.contents(i), &mut out)?;
+        }
+        out.finish()
     }
 
     /// Compresses the layer in `content`, if it has to be.

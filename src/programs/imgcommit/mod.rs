@@ -7,8 +7,8 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::archive::{Content, Image};
-use crate::blob::{Compression, Input, Meter, each_chunk};
+use crate::archive::Content;
+use crate::blob::{Input, Meter, each_chunk};
 use crate::cli::{self, ImageArg, Io, Opened, Page, Uses, Verdict, no_effect};
 use crate::disk::{Directory, Options};
 use crate::error::{At, During};
@@ -192,7 +192,7 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
     let selection = opened.select(&args.common)?;
     let position = selection.index;
     if recode.compression.is_none() && args.layer_out.is_none() {
-        recode.compression = codec_of(selection.image());
+        recode.compression = selection.image().last_codec();
     }
     let meter = Meter::default();
     let progress = io.progress(&place(), None, &meter, args.destination.quiet);
@@ -224,13 +224,6 @@ fn commit(args: &Args, base: &ImageArg, options: &CommitOptions, io: &mut Io) ->
     let (bundle, id) = commit::commit(&opened.archive, position, made, &packer, options)?;
     let delivered = args.destination.deliver(&bundle, &id, &args.common, io);
     delivered.map_err(|error| of_image(error, &opened))
-}
-
-/// Returns the compression of an image's last layer, if it is gzip or zstd and the layer is not missing.
-fn codec_of(image: &Image) -> Option<Compression> {
-    let content = image.layers.last()?.content()?;
-    let codec = content.compression().ok()?;
-    matches!(codec, Compression::Gzip | Compression::Zstd).then_some(codec)
 }
 
 /// Writes a layer to a file or to standard output.

@@ -77,6 +77,14 @@ struct EditArgs {
     /// As os/architecture[/variant][:os-version].
     #[arg(long, value_name = "PLATFORM")]
     set_platform: Vec<String>,
+    /// Append a tar as a layer, or a directory
+    ///
+    /// The bytes of a tar, plain or in gzip or zstd, stay as they are. Repeatable.
+    #[arg(long, value_name = "FILE|DIR")]
+    append: Vec<PathBuf>,
+    /// Comment on the layer before it
+    #[arg(long, value_name = "TEXT", hide_short_help = true)]
+    append_message: Vec<String>,
 }
 
 /// An edit as typed.
@@ -96,6 +104,10 @@ pub enum Typed {
     Created(String),
     /// `--set-platform`
     SetPlatform(String),
+    /// `--append`
+    Append(PathBuf),
+    /// `--append-message`
+    AppendMessage(String),
 }
 
 /// Edits in the order in which they were typed.
@@ -108,9 +120,9 @@ impl FromArgMatches for Edits {
         let changes = matches.get_many::<String>("changes");
         let changes = changes.into_iter().flatten().cloned().collect();
         let mut found = Vec::new();
+        let at = |id: &str| matches.indices_of(id).into_iter().flatten();
         let mut add = |id: &str, texts: Vec<String>, typed: fn(String) -> Typed| {
-            let positions = matches.indices_of(id).into_iter().flatten();
-            found.extend(positions.zip(texts.into_iter().map(typed)));
+            found.extend(at(id).zip(texts.into_iter().map(typed)));
         };
         add("changes", changes, Typed::Change);
         add("unset", args.unset, Typed::Unset);
@@ -120,6 +132,8 @@ impl FromArgMatches for Edits {
         add("author", args.author, Typed::Author);
         add("created", args.created, Typed::Created);
         add("set_platform", args.set_platform, Typed::SetPlatform);
+        add("append_message", args.append_message, Typed::AppendMessage);
+        found.extend(at("append").zip(args.append.into_iter().map(Typed::Append)));
         found.sort_by_key(|(position, _)| *position);
         Ok(Edits(found.into_iter().map(|(_, typed)| typed).collect()))
     }

@@ -1,15 +1,18 @@
 //! Edits of an image: parsed, and applied in order.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
+use super::append::Appended;
 use super::args::Typed;
+use crate::cli::{self, Io};
 use crate::error::{At, Error, Result};
 use crate::glob::{Dialect, Glob};
 use crate::spec::instruction::{self, Change};
 use crate::spec::{History, Platform, Timestamp};
-use crate::write::ImageEdit;
+use crate::write::{ImageEdit, Packer};
 
 /// An edit.
 pub(super) enum Edit {
@@ -21,6 +24,8 @@ pub(super) enum Edit {
     Author(String),
     Created(Timestamp),
     Platform(Platform),
+    /// A layer, with its comment.
+    Append(PathBuf, Option<String>),
 }
 
 /// A part to remove.
@@ -74,6 +79,17 @@ pub(super) fn parse(typed: &[Typed], now: Timestamp) -> Result<Vec<Edit>> {
             Typed::Author(text) => Edit::Author(text.clone()),
             Typed::Created(text) => Edit::Created(time(text, now)?),
             Typed::SetPlatform(text) => Edit::Platform(platform(text)?),
+            Typed::Append(path) => Edit::Append(path.clone(), None),
+            Typed::AppendMessage(text) => match edits.last_mut() {
+                Some(Edit::Append(_, message)) => {
+                    *message = Some(text.clone());
+                    continue;
+                }
+                _ => {
+                    let why = "--append-message: expected --append before it";
+                    return Err(Error::usage(why));
+                }
+            },
         });
     }
     flush(&mut changes, &mut edits)?;
@@ -186,17 +202,46 @@ pub(super) struct Editor<'a> {
     edits: &'a [Edit],
     /// Time and wish of history entries.
     history: Option<Timestamp>,
+    /// Layers of the edits that append one, in order.
+    appended: Vec<Appended>,
+    packer: &'a Packer<'a>,
     used: RefCell<Vec<bool>>,
 }
 
 impl<'a> Editor<'a> {
-    pub(super) fn new(edits: &'a [Edit], history: Option<Timestamp>) -> Self {
+    pub(super) fn new(
+        edits: &'a [Edit],
+        history: Option<Timestamp>,
+        packer: &'a Packer<'a>,
+    ) -> Self {
         let used = RefCell::new(vec![false; edits.len()]);
         Editor {
             edits,
             history,
+            appended: Vec::new(),
+            packer,
             used,
         }
+    }
+
+    /// Reads the layers to append. With `in_place`, archives are read again when the image is written.
+    ///
+    /// # Errors
+    /// As [`Appended::read`].
+    pub(super) fn read_layers(
+        &mut self,
+        in_place: bool,
+        packer: &Packer<'_>,
+        io: &Io,
+    ) -> Result<()> {
+        for edit in self.edits {
+            if let Edit::Append(path, message) = edit {
+                let mut layer = Appended::read(path, in_place, packer, io)?;
+                layer.message.clone_from(message);
+                self.appended.push(layer);
+            }
+        }
+        Ok(())
     }
 
     /// The platform that images get.
@@ -230,11 +275,19 @@ impl<'a> Editor<'a> {
     /// # Errors
     /// As [`crate::spec::NewConfig::apply`] and [`crate::spec::NewConfig::unset_entries`].
     pub(super) fn apply(&self, image: &mut ImageEdit) -> Result<()> {
+        let mut appended = self.appended.iter();
         for (number, edit) in self.edits.iter().enumerate() {
             let before = self.history.map(|_| image.config.clone());
             let hit = match edit {
                 Edit::Changes(changes) => {
                     self.change(image, changes)?;
+                    self.mark(number, true);
+                    continue;
+                }
+                Edit::Append(..) => {
+                    if let Some(layer) = appended.next() {
+                        layer.apply(image, self.packer, cli::now())?;
+                    }
                     self.mark(number, true);
                     continue;
                 }
@@ -345,6 +398,7 @@ impl Edit {
             Edit::Author(text) => format!("--author {text}"),
             Edit::Created(time) => format!("--created {}", time.rfc3339_nano()),
             Edit::Platform(platform) => format!("--set-platform {platform}"),
+            Edit::Append(path, _) => format!("--append {}", path.display()),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! imgedit: edit parts of an image.
 
+mod append;
 mod args;
 mod edits;
 
@@ -14,7 +15,9 @@ use crate::cli::{self, Io, Opened, OutputArgs, Page, Uses, Verdict, no_effect};
 use crate::error::{At, Error, Fault, Result};
 use crate::escape;
 use crate::spec::Digest;
-use crate::write::{self, Bundle, Change, Holds, ImageEdit, IndexEdits, ListedName, StatedNames};
+use crate::write::{
+    self, Bundle, Change, Holds, ImageEdit, IndexEdits, ListedName, Packer, Recode, StatedNames,
+};
 use args::Args;
 use edits::{Editor, Scope};
 
@@ -40,7 +43,8 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             let meter = Meter::default();
             let quiet = args.destination.quiet;
             let _progress = io.progress(args.image.text(), None, &meter, quiet);
-            args.image.open_with(&args.common, &meter, Some(temp_dir))?
+            args.image
+                .open_with(&args.common, &meter, Some(temp_dir.clone()))?
         };
         opened.check_complete()?;
         let chosen = choose(&opened, args.replace && destination.output.is_some())?;
@@ -48,7 +52,27 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
             true => names_of(&opened, &chosen)?,
             false => names,
         };
-        let editor = Editor::new(&edits, args.history.then(cli::now));
+        let images = opened.archive.images_of(chosen.root);
+        let image = chosen.image.or(images.first().copied());
+        let recode = Recode {
+            compression: append::codec(image.map(|image| &opened.archive.images[image])),
+            limits: args.common.limits(),
+            ..Recode::default()
+        };
+        // Archives keep their compression, directories get that of the image.
+        let as_it_is = Recode {
+            compression: None,
+            ..recode
+        };
+        let meter = Meter::default();
+        let packer = |recode| Packer {
+            recode,
+            temp_dir: &temp_dir,
+            meter: &meter,
+        };
+        let (reading, packer) = (packer(&recode), packer(&as_it_is));
+        let mut editor = Editor::new(&edits, args.history.then(cli::now), &packer);
+        editor.read_layers(destination.output.is_some(), &reading, io)?;
         let mut bundle = Bundle::default();
         let stored = collect(&opened, &chosen, args, &mut bundle)?;
         edit(&opened, &chosen, &editor, args, &mut bundle, io)?;

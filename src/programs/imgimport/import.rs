@@ -3,7 +3,6 @@
 //! A tar archive becomes the layer byte for byte; it is hashed, checked and stored in one pass. Compression with gzip or
 //! zstd is kept, any other is removed. A cpio archive or a directory is converted to tar.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::blob::Input;
@@ -12,9 +11,7 @@ use crate::error::{At, Error, Result};
 use crate::spec::instruction::Change;
 use crate::spec::{Digest, History, ImageConfig, NewConfig, Platform, Timestamp};
 use crate::tree::{NodeKind, Tree};
-use crate::write::{
-    Bundle, ListedName, MediaTypes, NewImage, NewLayer, Packer, check_root, pass, write_item,
-};
+use crate::write::{Bundle, ListedName, MediaTypes, NewImage, NewLayer, Packer, check_root, pass};
 
 /// Options of an import.
 #[derive(Debug, Clone)]
@@ -44,16 +41,7 @@ pub fn import_directory(
     options: &ImportOptions,
 ) -> Result<(Bundle, Digest)> {
     let config = config(options)?;
-    let mut out = packer.writer()?;
-    let mut written: HashMap<u64, Vec<u8>> = HashMap::new();
-    for (i, (item, _)) in directory.items().enumerate() {
-        let first = item.inode.and_then(|inode| written.get(&inode)).cloned();
-        if let (None, Some(inode)) = (&first, item.inode) {
-            written.insert(inode, item.path.clone());
-        }
-        write_item(&item, first.as_deref(), || directory.contents(i), &mut out)?;
-    }
-    let layer = packer.layer(out.finish()?, MediaTypes::Oci)?;
+    let layer = packer.layer(packer.directory(directory)?, MediaTypes::Oci)?;
     new_image(config, layer, options)
 }
 

@@ -1,0 +1,94 @@
+//! Layers to append: an archive as it is, or a directory as an archive.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::archive::{Content, Image};
+use crate::blob::{Compression, Input};
+use crate::cli::{self, Io};
+use crate::disk::{Directory, Options};
+use crate::error::{At, Result};
+use crate::layer::Scan;
+use crate::spec::{History, Timestamp};
+use crate::write::{ImageEdit, MediaTypes, NewLayer, Packer, check_types, pass};
+
+/// A layer to append to each image.
+pub(super) struct Appended {
+    scan: Arc<Scan>,
+    content: Content,
+    /// Name of the file or directory.
+    name: String,
+    /// History comment.
+    pub message: Option<String>,
+}
+
+impl Appended {
+    /// Reads a tar, compressed or not, or a directory. With `in_place` an archive is read again when the image is
+    /// written, instead of copied.
+    ///
+    /// # Errors
+    /// As imgimport's, placed at the path.
+    pub(super) fn read(path: &Path, in_place: bool, packer: &Packer<'_>, io: &Io) -> Result<Self> {
+        let place = || path.to_string_lossy().into_owned();
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        let name = name.to_string_lossy().into_owned();
+        let (scan, content) = match path.is_dir() {
+            true => {
+                let options = Options {
+                    latest: cli::source_date_epoch(),
+                    limits: packer.recode.limits,
+                    ..Options::default()
+                };
+                let directory = Directory::read(path, &options)?;
+                cli::note_sockets(&directory.skipped, io);
+                let kept = packer.directory(&directory)?;
+                (Arc::clone(&kept.scan), Content::Kept(Arc::new(kept)))
+            }
+            false => {
+                let input = Input::path(path).at(place)?;
+                let range = match &input {
+                    Input::Range(range) if in_place => Some(range.clone()),
+                    _ => None,
+                };
+                let passed = pass(input.read(), range, packer).at(place)?;
+                check_types(&passed.listing).at(place)?;
+                (passed.scan, passed.content)
+            }
+        };
+        Ok(Appended {
+            scan,
+            content,
+            name,
+            message: None,
+        })
+    }
+
+    /// Appends the layer to an image, with an entry in its history.
+    ///
+    /// # Errors
+    /// `Unsupported` for a compression that the image's media types lack.
+    pub(super) fn apply(
+        &self,
+        image: &mut ImageEdit,
+        packer: &Packer<'_>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let types = match image.is_docker {
+            true => MediaTypes::Docker,
+            false => MediaTypes::Oci,
+        };
+        let layer: NewLayer = packer.pack(&self.scan, self.content.clone(), types)?;
+        image.layers.push(layer);
+        image.config.add_history(&History {
+            created: Some(now.rfc3339_nano()),
+            created_by: format!("imgedit --append {}", self.name),
+            comment: self.message.clone().unwrap_or_default(),
+            ..History::default()
+        })
+    }
+}
+
+/// The compression of a directory's layer: that of the image's last layer, as imgcommit does it.
+pub(super) fn codec(image: Option<&Image>) -> Option<Compression> {
+    image.and_then(Image::last_codec)
+}

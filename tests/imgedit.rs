@@ -471,3 +471,31 @@ fn directories_are_appended_as_the_image_is_compressed() {
         .code(2)
         .complains("imgedit: text: unsupported: input that is neither a tar nor a cpio archive");
 }
+
+#[test]
+fn manifests_that_are_made_are_reported_once() {
+    let room = Room::with("old.tar", &build::docker(&[&app()]));
+    let run = room.run("imgedit old.tar --author me -o out.tar x:1");
+    run.code(0);
+    let made = Made::read(&room, "out.tar");
+    let lines: Vec<&str> = run.err().lines().collect();
+    let (id, manifest) = (
+        run.out().trim(),
+        made.entry["digest"].as_str().expect("a digest"),
+    );
+    let image = format!("imgedit: image {} -> {id}: edited", app().id());
+    let manifest =
+        format!("imgedit: manifest {manifest}: docker-archives of this kind have no manifest");
+    assert_eq!(lines, [image, manifest], "{run}");
+}
+
+#[test]
+fn compressed_archives_are_not_replaced() {
+    let room = room();
+    let bytes = std::fs::read(room.path("app.tar")).expect("an archive");
+    let packed = Pack::Gzip.pack(&bytes);
+    room.write("app.tar.gz", &packed);
+    room.run("imgedit app.tar.gz --author me --replace")
+        .fails("imgedit: --replace: app.tar.gz is compressed: expected an uncompressed archive\n");
+    assert!(std::fs::read(room.path("app.tar.gz")).expect("an archive") == packed);
+}

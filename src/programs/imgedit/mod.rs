@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::archive::{Chosen, Pick};
-use crate::blob::{Meter, PendingFile};
+use crate::blob::{Compression, Meter, PendingFile};
 use crate::cli::{self, Io, Opened, OutputArgs, Page, Uses, Verdict, no_effect};
 use crate::error::{At, Error, Fault, Result};
 use crate::escape;
@@ -47,6 +47,12 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
                 .open_with(&args.common, &meter, Some(temp_dir.clone()))?
         };
         opened.check_complete()?;
+        let is_compressed = opened.archive.container.outer != Compression::None;
+        if args.replace && destination.output.is_some() && is_compressed {
+            let place = &opened.archive.place;
+            let why = format!("--replace: {place} is compressed: expected an uncompressed archive");
+            return Err(Error::usage(why));
+        }
         let chosen = choose(&opened, args.replace && destination.output.is_some())?;
         let names = match args.replace {
             true => names_of(&opened, &chosen)?,

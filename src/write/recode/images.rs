@@ -109,6 +109,7 @@ impl Bundle {
             configs: &HashMap::new(),
             edited: Some(&edited),
         })?;
+        self.forget_unwritten(&rewritten);
         for listed in &mut self.listed {
             relist(listed, &outputs, edits, &rewritten);
         }
@@ -219,6 +220,28 @@ impl Bundle {
             }
         }
         Ok(found)
+    }
+
+    /// Takes manifests that were made for images without one out of the changes, if they were edited before anything was
+    /// written: the edited ones are the new ones.
+    fn forget_unwritten(&mut self, rewritten: &Rewritten) {
+        let edited: HashSet<String> = rewritten
+            .descriptors
+            .keys()
+            .map(Digest::to_string)
+            .collect();
+        let is_unwritten = |change: &Change| change.old.is_none() && edited.contains(&change.new);
+        let changes = std::mem::take(&mut self.changes).into_iter();
+        let (unwritten, mut changes): (Vec<Change>, Vec<Change>) = changes.partition(is_unwritten);
+        for change in &mut changes {
+            let made = unwritten
+                .iter()
+                .find(|made| change.old.as_ref() == Some(&made.new));
+            if let Some(made) = made {
+                (change.old, change.why) = (None, made.why);
+            }
+        }
+        self.changes = changes;
     }
 
     /// Removes the blobs that no entry leads to any more.

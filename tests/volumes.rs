@@ -151,6 +151,60 @@ fn the_first_volume_lists_the_images_by_itself() {
     assert!(!room.path("store/index.json").exists());
 }
 
+/// Each of them was reported as not an image archive, or as a path that does not exist.
+#[test]
+fn a_directory_without_the_first_volume_is_a_set_with_a_missing_volume() {
+    let room = room();
+    let make = "mkdir a b && cp s.tar.00[2-5]* a && cp s.tar.* b && rm b/s.tar.001";
+    room.run("imgsave --split 1M -o s.tar in.tar").ok("");
+    shell(&room, make);
+    for input in ["a", "b", "a/s.tar.003", "b/s.tar.003"] {
+        for program in ["imgls", "imginspect", "imgverify", "imgload"] {
+            room.run(&format!("{program} {input}")).is(
+                2,
+                "",
+                &format!(
+                    "{program}: {input}: s.tar: volume 1 of 5 is missing, and the list of images with it\n\
+                     hint: imgload --volumes DIR... joins several directories, and keeps volumes until all were seen\n"
+                ),
+            );
+        }
+    }
+    room.run("imgload --missing request --volumes a").is(
+        1,
+        "",
+        "imgload: s.tar: volume 1 of 5 is missing\n\
+         hint: the list of images is missing: no request can name blobs; ask for those volumes again\n",
+    );
+    assert!(!room.path("request").exists());
+}
+
+#[test]
+fn a_directory_that_is_not_one_set_names_a_volume() {
+    let room = room();
+    shell(&room, "mkdir a b c");
+    room.run("imgsave --split 1M -o a/s.tar in.tar").ok("");
+    room.run("imgsave --split 2M -o b/s.tar in.tar").ok("");
+    shell(
+        &room,
+        "cp a/s.tar.00[1-3]* c && cp a/s.tar.001* b && touch a/README",
+    );
+    room.run("imghistory a").is(
+        2,
+        "",
+        "imghistory: a: volumes of s.tar beside other files\nhint: name a volume: a/s.tar.001\n",
+    );
+    room.run("imgsave --split 2M -o c/t.tar in.tar").ok("");
+    room.run("imghistory c")
+        .code(2)
+        .complains("imghistory: c: volumes of several sets: s.tar (")
+        .complains("hint: name a volume: c/s.tar.001\n");
+    std::fs::write(room.path("b/s.tar.002.sha256"), "# imgkit-volume/1 set=1\n").expect("a table");
+    room.run("imgverify b")
+        .code(2)
+        .complains("b/s.tar.002.sha256: invalid table of a volume: ");
+}
+
 #[test]
 fn a_blob_that_does_not_fit_is_named() {
     let room = room();
@@ -817,7 +871,10 @@ fn blobs_of_lost_volumes_are_requested_and_complete_the_set() {
     room.run("imgverify -q c").ok("");
     // Without the first volume nothing is known about the blobs in the others.
     room.run("imgload --volumes --store d --missing none set d003")
-        .is(1, "", "imgload: s.tar: volumes 1 and 4 are missing\n");
+        .code(1)
+        .complains(
+            "imgload: s.tar: volumes 1 and 4 are missing\nhint: the list of images is missing",
+        );
     room.run("imgload --store d --missing none set/s.tar.002")
         .code(2)
         .complains("are missing");

@@ -16,7 +16,7 @@ use super::signs::{SIGN_DEPTH, Signs};
 use super::tree::Tree;
 use super::volumes::{self, SetInput, Source};
 use crate::blob::{self, Compression, Decoder, FileRange, ReadAhead};
-use crate::error::{At, During, Error, Fault, NotAnImage, Result, TarFault, within};
+use crate::error::{At, During, Error, Fault, NotAnImage, Result, TarFault, VolumeFault, within};
 use crate::layer::Limits;
 use crate::limits::Bound;
 use crate::spec::Digest;
@@ -45,6 +45,8 @@ pub struct Container {
 pub struct MissingVolumes {
     /// Error that names them.
     pub error: Error,
+    /// Name of the archive.
+    pub set: String,
     /// Blobs that begin before the first missing byte, in their order; the last one may end after it.
     pub leading: Vec<Digest>,
 }
@@ -91,11 +93,16 @@ impl Container {
                     ..Container::seekable(Holder::Tree(Box::new(tree)), open)
                 },
                 None => match volumes::only_set_in(path, open.limits.volumes) {
-                    Some(first) => return Container::open(&first, open),
+                    Some(first) => return Container::from_files(&first, open),
                     None => Container::seekable(Holder::Directory(Directory::open(path)?), open),
                 },
             });
         }
+        Container::from_files(path, open)
+    }
+
+    /// Opens a file, or the several files that it stands for.
+    fn from_files(path: &Path, open: &Open) -> Result<Self> {
         match volumes::source_of(path, open.limits.volumes, open.temp_dir.as_deref())? {
             None => Container::from_file(blob::open_regular(path, true)?, 0, open),
             Some(Source::Set(set)) => Container::from_set(set, open),
@@ -106,6 +113,14 @@ impl Container {
                 }
                 Ok(container)
             }
+        }
+    }
+
+    /// Returns an error of an image that was not found, as the one of the missing volumes that it is in, if there are any.
+    pub(super) fn explained(&self, error: Error) -> Error {
+        match (&self.missing, error.fault()) {
+            (Some(missing), Fault::NotAnImage(_)) => no_list(&missing.set, &missing.error),
+            _ => error,
         }
     }
 
@@ -123,7 +138,7 @@ impl Container {
         };
         let (table, leading) = MemberTable::runs(&set.range, &set.runs, &set.lost, &open.limits)?;
         if table.members().is_empty() {
-            return Err(missing);
+            return Err(no_list(&set.name, &missing));
         }
         let leading = leading.iter().filter_map(|name| {
             let name = std::str::from_utf8(name).ok()?;
@@ -133,6 +148,7 @@ impl Container {
         Ok(Container {
             missing: Some(MissingVolumes {
                 error: missing,
+                set: set.name,
                 leading,
             }),
             ..Container::tar(table, open)?
@@ -367,6 +383,17 @@ fn is_document(head: &[u8]) -> bool {
     let first = head.iter().find(|byte| !byte.is_ascii_whitespace());
     // A member name may start with a brace, but the first block of a tar has a magic or NUL bytes, which JSON has not.
     matches!(first, Some(b'{' | b'[')) && !head.iter().take(512).any(|&byte| byte == 0)
+}
+
+/// Returns the error for missing volumes that leave nothing to list.
+fn no_list(set: &str, missing: &Error) -> Error {
+    match missing.fault() {
+        Fault::Volumes(VolumeFault::Missing { numbers, of }) => {
+            let (set, numbers, of) = (set.to_owned(), numbers.clone(), *of);
+            Fault::Volumes(VolumeFault::NoList { set, numbers, of }).into()
+        }
+        _ => missing.clone(),
+    }
 }
 
 fn not_a_tar(error: Error) -> Error {

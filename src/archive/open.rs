@@ -11,7 +11,7 @@ use super::discover::Documents;
 use super::graph::GraphReader;
 use super::model::{Archive, DockerHalf, Format, OciHalf};
 use super::options::Open;
-use super::volumes::SetInput;
+use super::volumes::{self, SetInput};
 use crate::blob::{self, ReadAhead, sha256};
 use crate::error::{At, Fault, NotAnImage, Result};
 use crate::escape;
@@ -27,6 +27,12 @@ impl Open {
         let name = display(path);
         Container::open(path, self)
             .and_then(|container| self.assemble(&name, container))
+            .map_err(|error| match error.fault() {
+                Fault::NotAnImage(_) if path.is_dir() => {
+                    volumes::not_one_set(path, self.limits.volumes).unwrap_or(error)
+                }
+                _ => error,
+            })
             .at(|| name.clone())
     }
 
@@ -77,7 +83,8 @@ impl Open {
             let bytes = Arc::clone(bytes);
             return document(name, container, bytes);
         }
-        let documents = Documents::discover(&container, self)?;
+        let documents = Documents::discover(&container, self);
+        let documents = documents.map_err(|error| container.explained(error))?;
         let mut assembly = Assembly {
             faults: documents.faults,
             notes: documents.notes,

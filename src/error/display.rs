@@ -266,22 +266,24 @@ impl Display for TarFault {
 impl Display for VolumeFault {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            VolumeFault::Missing { numbers, of } => {
-                let of = of.map_or_else(String::new, |of| format!(" of {of}"));
-                match numbers.as_slice() {
-                    [one] => write!(f, "volume {one}{of} is missing"),
-                    [first @ .., last] => {
-                        f.write_str("volumes ")?;
-                        for (number, at) in first.iter().take(20).zip(0..) {
-                            let comma = if at == 0 { "" } else { ", " };
-                            write!(f, "{comma}{number}")?;
-                        }
-                        let more = if first.len() > 20 { ", ..." } else { "" };
-                        write!(f, "{more} and {last}{of} are missing")
-                    }
-                    [] => f.write_str("volumes are missing"),
-                }
+            VolumeFault::Missing { numbers, of } => missing_volumes(f, numbers, *of),
+            VolumeFault::NoList { set, numbers, of } => {
+                write!(f, "{}: ", brief(set))?;
+                missing_volumes(f, numbers, *of)?;
+                let them = if numbers.len() == 1 { "it" } else { "them" };
+                write!(f, ", and the list of images with {them}")
             }
+            VolumeFault::NotOneSet { sets, .. } => match sets.as_slice() {
+                [one] => write!(f, "volumes of {} beside other files", brief(one)),
+                several => {
+                    f.write_str("volumes of several sets: ")?;
+                    for (set, at) in several.iter().zip(0..) {
+                        let comma = if at == 0 { "" } else { ", " };
+                        write!(f, "{comma}{}", brief(set))?;
+                    }
+                    Ok(())
+                }
+            },
             VolumeFault::Gap { name } => write!(f, "missing piece '{}'", brief(name)),
             VolumeFault::Damaged { volume, ranges } => {
                 write!(f, "{}: damaged at {}", brief(volume), brief(ranges))
@@ -293,5 +295,23 @@ impl Display for VolumeFault {
                 "not repairable: {damaged} columns are damaged or missing, {intact} columns of parity are intact"
             ),
         }
+    }
+}
+
+/// Writes the numbers of missing volumes.
+fn missing_volumes(f: &mut Formatter<'_>, numbers: &[u64], of: Option<u64>) -> fmt::Result {
+    let of = of.map_or_else(String::new, |of| format!(" of {of}"));
+    match numbers {
+        [one] => write!(f, "volume {one}{of} is missing"),
+        [first @ .., last] => {
+            f.write_str("volumes ")?;
+            for (number, at) in first.iter().take(20).zip(0..) {
+                let comma = if at == 0 { "" } else { ", " };
+                write!(f, "{comma}{number}")?;
+            }
+            let more = if first.len() > 20 { ", ..." } else { "" };
+            write!(f, "{more} and {last}{of} are missing")
+        }
+        [] => f.write_str("volumes are missing"),
     }
 }

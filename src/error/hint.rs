@@ -1,7 +1,7 @@
 //! Hints: the text to type instead.
 
 use super::fault::Fault;
-use super::kinds::NotAnImage;
+use super::kinds::{NotAnImage, VolumeFault};
 use crate::{escape, limits};
 
 impl Fault {
@@ -36,6 +36,13 @@ impl Fault {
                 "podman save -o FILE.tar IMAGE writes an image of that storage as an archive"
                     .into(),
             ),
+            Fault::Volumes(VolumeFault::NoList { .. }) => Some(
+                "imgload --volumes DIR... joins several directories, and keeps volumes until all were seen"
+                    .into(),
+            ),
+            Fault::Volumes(VolumeFault::NotOneSet { volume, .. }) => {
+                Some(format!("name a volume: {}", escape::brief(volume)))
+            }
             Fault::SeveralImages { candidates } => candidates
                 .first
                 .first()

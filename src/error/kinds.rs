@@ -82,6 +82,22 @@ pub enum VolumeFault {
         /// Number of all volumes, if it is known.
         of: Option<u64>,
     },
+    /// Missing volumes, and with them the list of images.
+    NoList {
+        /// Name of the archive.
+        set: String,
+        /// Their numbers, ascending.
+        numbers: Vec<u64>,
+        /// Number of all volumes, if it is known.
+        of: Option<u64>,
+    },
+    /// A directory of volumes that is not one set and nothing else.
+    NotOneSet {
+        /// Names of the archives, the first ones.
+        sets: Vec<String>,
+        /// A volume of the first set.
+        volume: String,
+    },
     /// A file of a set that was split by name only.
     Gap {
         /// Name of the missing file.

@@ -358,7 +358,7 @@ fn volumes() -> Vec<Case> {
             "*=2 imgload_--volumes=12 imgverify=12",
             &[
                 "volumes do not belong together",
-                "not an image archive",
+                "volumes of several sets",
                 "are missing",
             ],
         ),
@@ -368,7 +368,7 @@ fn volumes() -> Vec<Case> {
             "*=2 imgload_--volumes=12 imgverify=12",
             &[
                 "volumes do not belong together",
-                "not an image archive",
+                "volumes of several sets",
                 "are missing",
             ],
         ),

@@ -12,7 +12,7 @@ use super::pieces::Pieces;
 use super::repaired::Repaired;
 use super::set::{Volume, VolumePart, VolumeSet, base_name, set_of, sets_in};
 use crate::blob::{FileRange, open_regular};
-use crate::error::{At, Error, Result};
+use crate::error::{At, Error, Fault, Result, VolumeFault};
 
 /// Files that are open beside the volumes, at most.
 const OTHER_FILES: u64 = 256;
@@ -37,12 +37,14 @@ pub struct SetInput {
     pub runs: Vec<Run>,
     /// Ranges of bytes in the runs that are damaged, each with its end; known only to [`VolumeSet::rest`].
     pub lost: Vec<(u64, u64)>,
+    /// Name of the archive.
+    pub name: String,
     /// Error that names the missing or damaged volumes, if they cannot be made again.
     pub missing: Option<Error>,
 }
 
 impl SetInput {
-    fn whole(joined: Repaired) -> Self {
+    fn whole(joined: Repaired, name: String) -> Self {
         let range = FileRange::joined(Box::new(joined));
         let (end, restarts) = (range.len(), Vec::new());
         SetInput {
@@ -52,6 +54,7 @@ impl SetInput {
                 restarts,
             }],
             lost: Vec::new(),
+            name,
             missing: None,
             range,
         }
@@ -96,11 +99,12 @@ impl VolumeSet {
             .is_some_and(|parity| self.can_repair(parity));
         let missing = self.missing_error();
         if missing.is_none() || is_repairable {
-            return Ok(SetInput::whole(joined));
+            return Ok(SetInput::whole(joined, self.name()));
         }
         Ok(SetInput {
             runs: self.runs(),
             lost: Vec::new(),
+            name: self.name(),
             missing,
             range: FileRange::joined(Box::new(joined)),
         })
@@ -119,11 +123,12 @@ impl VolumeSet {
             .is_some_and(|parity| self.can_repair(parity));
         let missing = self.missing_error().filter(|_| !is_repairable);
         let Some(missing) = missing.or(damage) else {
-            return Ok(SetInput::whole(joined));
+            return Ok(SetInput::whole(joined, self.name()));
         };
         Ok(SetInput {
             runs: self.runs(),
             lost,
+            name: self.name(),
             missing: Some(missing),
             range: FileRange::joined(Box::new(joined)),
         })
@@ -263,7 +268,8 @@ pub(in crate::archive) fn source_of(
     Ok(Pieces::of(path, most)?.map(Source::Pieces))
 }
 
-/// Returns the volume that the only set of a directory is named by; `None` if other files are in it too.
+/// Returns a volume of the only set of a directory; `None` if other files are in it too. It is one that is there, if any
+/// is.
 pub(in crate::archive) fn only_set_in(directory: &Path, most: u64) -> Option<PathBuf> {
     let mut sets = sets_in(&[directory.to_owned()], most).ok()?.into_iter();
     let ((base, _), volumes) = sets.next()?;
@@ -278,11 +284,38 @@ pub(in crate::archive) fn only_set_in(directory: &Path, most: u64) -> Option<Pat
             return None;
         }
     }
-    let data = volumes
+    first_of(&volumes)
+}
+
+/// Returns the path of a volume to name a set by: the first one that is there, else the first one.
+fn first_of(volumes: &[Volume]) -> Option<PathBuf> {
+    let order = |volume: &&Volume| {
+        let table = &volume.table;
+        (!volume.is_present(), table.parity.is_some(), table.number)
+    };
+    volumes
         .iter()
-        .filter(|volume| volume.table.parity.is_none());
-    let first = data.min_by_key(|volume| volume.table.number)?;
-    Some(first.path.clone())
+        .min_by_key(order)
+        .map(|first| first.path.clone())
+}
+
+/// Returns the reason why a directory that is no image is no set of volumes either; `None` if no volume is in it.
+pub(in crate::archive) fn not_one_set(directory: &Path, most: u64) -> Option<Error> {
+    /// The most sets that are named.
+    const NAMED: usize = 5;
+    let sets = match sets_in(&[directory.to_owned()], most) {
+        Ok(sets) => sets,
+        Err(error) if matches!(error.fault(), Fault::Volumes(_)) => return Some(error),
+        Err(_) => return None,
+    };
+    let volume = sets.values().find_map(|volumes| first_of(volumes))?;
+    let volume = volume.to_string_lossy().into_owned();
+    let names = sets.keys().take(NAMED);
+    let sets = match sets.len() {
+        1 => names.map(|(name, _)| name.clone()).collect(),
+        _ => names.map(|(name, id)| format!("{name} ({id})")).collect(),
+    };
+    Some(Fault::Volumes(VolumeFault::NotOneSet { sets, volume }).into())
 }
 
 /// Tests if a file of a directory belongs to a set that another file of it names: all but the first piece that is there.

@@ -13,7 +13,7 @@ mod set;
 mod table;
 
 pub use input::{Run, SetInput};
-pub(super) use input::{Source, is_follower, only_set_in, source_of};
+pub(super) use input::{Source, is_follower, not_one_set, only_set_in, source_of};
 pub use joined::{Extent, ExtentFile, Joined, Piece, ranges, runs};
 pub use names::is_volume_of;
 pub use parity::encode_stripe;

@@ -216,6 +216,12 @@ impl VolumeSet {
         is_any.then(|| Fault::Volumes(VolumeFault::Missing { numbers, of }).into())
     }
 
+    /// Name of the archive.
+    pub fn name(&self) -> String {
+        let known = self.volumes.values().chain(self.parity.values()).next();
+        known.map_or_else(String::new, |volume| base_name(&volume.table.name))
+    }
+
     /// Returns the path of a volume, which may be missing; `None` if no other volume is known.
     pub fn path_of(&self, number: u64) -> Option<PathBuf> {
         if let Some(volume) = self.volumes.get(&number) {

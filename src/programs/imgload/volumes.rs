@@ -61,6 +61,7 @@ pub(super) fn load(
                 .ok()
                 .filter(|opened| opened.check_documents().is_ok()),
         };
+        let has_list = opened.is_some();
         if let Some(opened) = opened {
             let archive = Arc::clone(&opened.archive);
             if load_images(opened, io)? {
@@ -81,6 +82,9 @@ pub(super) fn load(
             }
             // A damaged volume was not kept, so it is missing for the next run as well.
             io.note(&missing.at(base).to_string());
+            if asks && !has_list {
+                io.hint("the list of images is missing: no request can name blobs; ask for those volumes again");
+            }
             is_complete = false;
         }
     }

@@ -859,6 +859,37 @@ fn a_prune_follows_indexes_and_waits_for_uploads() {
         .says("_uploads/1: upload never finished [abandoned-upload]\n");
 }
 
+/// Temporary files beside links stayed for good.
+#[test]
+fn a_prune_removes_what_a_killed_push_left() {
+    let room = room(&tree());
+    let top = room.path("tree").join(V2);
+    let before = contents(&room.path("tree"));
+    let left = [
+        "repositories/team/tool/_manifests/tags/2/current/.imgkit-1-a-0",
+        "repositories/team/new/_layers/sha256/00/.imgkit-1-a-1",
+        "blobs/sha256/00/.imgkit-1-a-2",
+    ];
+    for name in left {
+        let path = top.join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        std::fs::write(path, "12345").expect("a file");
+    }
+    room.run("imgprune --dry-run tree")
+        .ok("Would reclaim: 15B\n");
+    // One that its program still holds.
+    let held = std::fs::File::open(top.join(left[0])).expect("a file");
+    held.lock().expect("a lock");
+    room.run("imgprune --force tree")
+        .ok("Total reclaimed space: 10B\n");
+    drop(held);
+    room.run("imgprune --force tree")
+        .ok("Total reclaimed space: 5B\n");
+    let mut after = contents(&room.path("tree"));
+    after.retain(|name, _| !name.ends_with(".imgkit.lock"));
+    assert_eq!(after, before);
+}
+
 /// A prune removed a file named `link` outside of the tree if a directory of links led there.
 #[test]
 fn a_prune_removes_nothing_outside() {

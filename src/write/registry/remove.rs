@@ -5,13 +5,16 @@
 //! nothing needs, and never a link to nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::tree::RegistryTree;
 use crate::archive::registry::{data_path, link_path};
 use crate::archive::{Archive, Holder, NodeKind, Tree, subject_of_tag};
 use crate::blob::fault_injection::fail_point;
-use crate::error::{At, During, Error, Result};
+use crate::blob::{is_leftover, remove_leftover};
+use crate::error::{At, During, Error, Result, within};
+use crate::limits::Limits;
 use crate::spec::{Digest, Document};
 
 /// Age below which an upload may still be in work.
@@ -51,7 +54,7 @@ impl RegistryTree {
             .at(|| path.to_string_lossy().into_owned())
     }
 
-    /// Removes links and blobs that no tag needs and, unless `all` is given, no other manifest either. `archive` is the
+    /// Removes temporary files of killed programs, and links and blobs that no tag needs and, unless `all` is given, no other manifest either. `archive` is the
     /// tree, opened while it was locked.
     ///
     /// # Errors
@@ -98,7 +101,9 @@ impl RegistryTree {
             pruned.bytes += path.metadata().map_or(0, |about| about.len());
         }
         pruned.blobs = blobs.len();
+        let leftovers = self.leftovers(limits)?;
         if dry_run {
+            pruned.bytes += leftovers.iter().map(|path| length(path)).sum::<u64>();
             return Ok(pruned);
         }
         for (name, links) in &unneeded {
@@ -114,7 +119,51 @@ impl RegistryTree {
         blobs
             .iter()
             .try_for_each(|digest| self.remove(&data_path(digest)))?;
+        for path in leftovers {
+            let size = length(&path);
+            if remove_leftover(&path)? {
+                pruned.bytes += size;
+                if let Some(parent) = path.parent() {
+                    // The file that was to get a name may have been alone.
+                    let _ = std::fs::remove_dir(parent);
+                }
+            }
+        }
         Ok(pruned)
+    }
+
+    /// Returns the paths of temporary files, whose programs may have ended, beside blobs and links. Links of the file
+    /// system are not followed.
+    fn leftovers(&self, limits: &Limits) -> Result<Vec<PathBuf>> {
+        let (mut found, mut seen) = (Vec::new(), 0);
+        let mut work = vec![
+            self.storage().join("repositories"),
+            self.storage().join("blobs"),
+        ];
+        while let Some(directory) = work.pop() {
+            let place = || directory.to_string_lossy().into_owned();
+            let entries = match std::fs::read_dir(&directory) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                entries => entries.during("open").at(place)?,
+            };
+            for entry in entries {
+                let entry = entry.during("read").at(place)?;
+                seen += 1;
+                within("links", limits.links, seen)?;
+                let kind = entry.file_type().during("read").at(place)?;
+                let name = entry.file_name();
+                if kind.is_dir() {
+                    // Those of the server have an age of their own.
+                    if name != "_uploads" {
+                        work.push(entry.path());
+                    }
+                } else if kind.is_file() && name.to_str().is_some_and(is_leftover) {
+                    found.push(entry.path());
+                }
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
     }
 
     /// Collects the links of a repository that are not needed, and adds the blobs that are to `kept`.
@@ -249,6 +298,10 @@ impl RegistryTree {
         }
         Ok(())
     }
+}
+
+fn length(path: &Path) -> u64 {
+    path.symlink_metadata().map_or(0, |about| about.len())
 }
 
 /// Returns everything that a manifest or index points to.

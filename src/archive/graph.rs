@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::blob_names::BlobNames;
-use super::container::Container;
+use super::container::{Container, Holder};
 use super::content::Content;
 use super::image::{Image, ImageId, Layer, Presence};
 use super::positions::{ImageIdx, NodeIdx};
@@ -303,8 +303,17 @@ impl<'a> GraphReader<'a> {
             Document::Schema1(_) => NodeKind::Schema1,
             Document::Index(index) => {
                 let limit = self.container.limits.index_depth;
-                within("depth of indexes", limit, depth + 1)?;
-                NodeKind::Index(self.edges(index.manifests, depth + 1)?)
+                let deep = within("depth of indexes", limit, depth + 1);
+                match deep {
+                    Ok(()) => NodeKind::Index(self.edges(index.manifests, depth + 1)?),
+                    // One image of a tree; the others are readable.
+                    Err(error) if matches!(self.container.holder, Holder::Tree(_)) => {
+                        let place = self.place(&self.nodes[node].descriptor.digest);
+                        self.nodes[node].faults.push(error.at(place));
+                        NodeKind::Opaque
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             Document::Manifest(manifest) => {
                 let descriptor = &self.nodes[node].descriptor;

@@ -30,6 +30,9 @@ const LINK_LENGTH: Bound = Bound {
     most: 512,
 };
 
+/// Length in bytes of a link to a SHA-256 digest.
+const USUAL_LENGTH: u64 = 71;
+
 /// A link of a repository.
 #[derive(Debug)]
 pub struct Link {
@@ -211,6 +214,10 @@ impl<'a> Repositories<'a> {
             let Some(content) = self.directory.get(path, 0)? else {
                 return Ok(None);
             };
+            if content.len() > LINK_LENGTH.most {
+                // Damage, not an input that a higher limit would make readable.
+                return Err(Error::size_mismatch(USUAL_LENGTH, content.len()));
+            }
             let bytes = content.bytes(LINK_LENGTH)?;
             let text = String::from_utf8_lossy(&bytes);
             let digest = text.strip_suffix('\n').unwrap_or(&text);

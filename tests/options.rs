@@ -299,10 +299,13 @@ fn every_option_has_its_effect_or_is_refused_beside_every_other() {
         }
     }
     let lines: Vec<String> = lines.into_iter().collect();
+    let before = left(&inputs);
     let found = lines
         .par_iter()
         .map(|line| (line.as_str(), run(line, &inputs, &fresh)));
     let found: HashMap<&str, Outcome> = found.collect();
+    // All runs share the inputs: one that writes to them changes what others find.
+    assert!(before == left(&inputs), "a run has changed its inputs");
     let outcome =
         |section, base: &str, options: &[&Tried]| &found[line(section, base, options).as_str()];
     let mut wrong = BTreeSet::new();

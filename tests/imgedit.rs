@@ -499,3 +499,94 @@ fn compressed_archives_are_not_replaced() {
         .fails("imgedit: --replace: app.tar.gz is compressed: expected an uncompressed archive\n");
     assert!(std::fs::read(room.path("app.tar.gz")).expect("an archive") == packed);
 }
+
+fn layered() -> Image {
+    build::image("app:1")
+        .layer("d etc | f etc/a one | f etc/b one | f b old")
+        .layer("w etc/a | f b two | d opt | f opt/x 1 | f opt/y 2 | f opt.d z")
+        .packed(Pack::Gzip)
+        .layer("f d four")
+}
+
+/// The layers stay as they are, their entries in the history go, and what that changes is told.
+#[test]
+fn layers_are_taken_out() {
+    let whole = layered();
+    for layers in ["2", "2..2", &whole.diff_ids()[1][..20]] {
+        let room = Room::with("app.tar", &build::docker25(&[&whole]));
+        let run = room.run(&format!(
+            "imgedit app.tar --drop-layer {layers} -o out.tar x:1"
+        ));
+        run.code(0);
+        let told = run.err().lines().filter(|line| line.contains(": /"));
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            [
+                "imgedit: /opt vanishes, with 2 paths below it",
+                "imgedit: /opt.d vanishes",
+                "imgedit: /b comes back, from layer 1",
+                "imgedit: /etc/a comes back, from layer 1",
+            ]
+        );
+        let made = Made::read(&room, "out.tar");
+        let (before, mut expected) = (parsed(&whole.manifest()), parsed(&whole.config()));
+        assert_eq!(
+            made.top["layers"],
+            json!([before["layers"][0], before["layers"][2]])
+        );
+        for list in ["/rootfs/diff_ids", "/history"] {
+            let list = expected.pointer_mut(list).expect("a list");
+            list.as_array_mut().expect("a list").remove(1);
+        }
+        assert_eq!(made.config(), expected);
+        room.run("imgverify -q out.tar").code(0);
+    }
+}
+
+/// Only a layer's own entry goes, whatever entries without layers stand between, and those of the base are unknown.
+#[test]
+fn layers_are_taken_out_by_their_commands() {
+    let steps = json!([
+        {"created_by": "ENV A=1", "empty_layer": true},
+        {"created_by": "COPY secret /"},
+        {"created_by": "CMD secret", "empty_layer": true},
+        {"created_by": "RUN make", "comment": "x"},
+    ]);
+    let image = layered().history(steps);
+    let room = Room::with("app.tar", &build::docker25(&[&image]));
+    let line = "imgedit -q app.tar --drop-layer created-by:'secret|none' -o out.tar x:1";
+    room.run(line).code(0);
+    let made = Made::read(&room, "out.tar");
+    let ids = image.diff_ids();
+    assert_eq!(made.config()["rootfs"]["diff_ids"], json!([ids[0], ids[2]]));
+    assert_eq!(
+        made.config()["history"],
+        json!([
+            {"created_by": "ENV A=1", "empty_layer": true},
+            {"created_by": "CMD secret", "empty_layer": true},
+            {"created_by": "RUN make", "comment": "x"},
+        ])
+    );
+    // Numbers are those of the image that the edits before have made.
+    std::fs::create_dir_all(room.path("root/opt")).expect("a directory");
+    room.write("root/opt/x", b"1");
+    let line = "imgedit -q app.tar --drop-layer 1 --drop-layer 1 --append app.tar --append root --drop-layer 2..3 -o two.tar x:1";
+    room.run(line).code(0);
+    let made = Made::read(&room, "two.tar");
+    assert_eq!(made.config()["rootfs"]["diff_ids"], json!([ids[2]]));
+    let line = "imgedit app.tar --drop-layer created-by:nothing --dry-run";
+    room.run(line)
+        .complains("--drop-layer created-by:nothing: nothing to change");
+    for (layers, why) in [
+        ("4", "--drop-layer: no layer 4: the image has 3 layers"),
+        ("2..1", "--drop-layer: empty range '2..1'"),
+        ("x", "--drop-layer: no layer 'x' in the image"),
+        ("created-by:(", "--drop-layer created-by:(: "),
+    ] {
+        let run = room.run(&format!(
+            "imgedit app.tar --drop-layer '{layers}' -o no.tar"
+        ));
+        run.code(2).complains(why);
+        assert!(!room.path("no.tar").exists());
+    }
+}

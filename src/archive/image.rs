@@ -9,6 +9,7 @@ use crate::blob::Compression;
 use crate::error::{Error, Result};
 use crate::spec::{
     Descriptor, Digest, History, ImageConfig, LayerKind, Manifest, MediaType, Platform,
+    aligned_history,
 };
 
 /// A container image: manifest (where the archive has one), config, layers.
@@ -203,36 +204,17 @@ impl Image {
         has_config && self.layers.iter().all(is_present)
     }
 
-    /// Aligns history and layers, oldest first. Nothing is dropped where their numbers differ.
-    ///
-    /// Each entry without `empty_layer` takes the next layer (image specification, "Image Configuration", history).
-    /// Where there are fewer such entries than layers, the base came without history: entries are aligned from the
-    /// top, and the layers at the bottom get none. Where there are more, the last entries get no layer.
+    /// Aligns history and layers, oldest first, see [`aligned_history`].
     pub fn steps(&self) -> Vec<Step<'_>> {
         let history = &self.config.history;
-        let layers = self
-            .config
-            .diff_ids
-            .as_ref()
-            .map_or(0, Vec::len)
-            .max(self.layers.len());
-        let with_layer = history.iter().filter(|entry| !entry.empty_layer).count();
-        let mut next = layers.saturating_sub(with_layer);
-        let mut steps: Vec<Step<'_>> = (0..next)
-            .map(|i| Step {
-                history: None,
-                layer: Some(i),
-            })
-            .collect();
-        for entry in history {
-            let layer = (!entry.empty_layer && next < layers).then_some(next);
-            next += usize::from(layer.is_some());
-            steps.push(Step {
-                history: Some(entry),
-                layer,
-            });
-        }
-        steps
+        let diff_ids = self.config.diff_ids.as_ref().map_or(0, Vec::len);
+        let layers = diff_ids.max(self.layers.len());
+        let are_empty: Vec<bool> = history.iter().map(|entry| entry.empty_layer).collect();
+        let steps = aligned_history(&are_empty, layers).map(|(entry, layer)| Step {
+            history: entry.and_then(|entry| history.get(entry)),
+            layer,
+        });
+        steps.collect()
     }
 
     /// Returns the compression of the last layer, if it is gzip or zstd and the layer is not missing.

@@ -11,7 +11,20 @@ use crate::spec::Digest;
 /// # Errors
 /// `Usage` for an invalid selection, and for one that no layer or several layers match.
 pub fn layer_range(image: &Image, text: &str) -> Result<Range<usize>> {
-    let count = image.layers.len();
+    let digests = image.layers.iter().map(|layer| {
+        let stored = layer.descriptor.as_ref();
+        let stored = stored.map(|descriptor| &descriptor.digest);
+        [stored, layer.diff_id.as_ref()]
+    });
+    range_of(&digests.collect::<Vec<_>>(), text)
+}
+
+/// Parses a selection of layers as [`layer_range`], by the stored digests and diff IDs of all of them.
+///
+/// # Errors
+/// As [`layer_range`].
+pub fn range_of(digests: &[[Option<&Digest>; 2]], text: &str) -> Result<Range<usize>> {
+    let count = digests.len();
     let usage = |why: String| Error::usage(why);
     let number = |text: &str| match text.parse::<usize>() {
         Ok(number) if (1..=count).contains(&number) => Ok(number),
@@ -40,17 +53,9 @@ pub fn layer_range(image: &Image, text: &str) -> Result<Range<usize>> {
             digest.as_str() == text || hex.len() >= 4 && digest.encoded().starts_with(hex)
         })
     };
-    let stored = |layer: &Layer| {
-        matches(
-            layer
-                .descriptor
-                .as_ref()
-                .map(|descriptor| &descriptor.digest),
-        )
-    };
-    let found: Vec<usize> = (0..count)
-        .filter(|&i| stored(&image.layers[i]) || matches(image.layers[i].diff_id.as_ref()))
-        .collect();
+    let known = digests.iter().enumerate();
+    let found = known.filter(|(_, digests)| digests.iter().any(|digest| matches(*digest)));
+    let found: Vec<usize> = found.map(|(at, _)| at).collect();
     match found[..] {
         [only] => Ok(only..only + 1),
         [] => Err(usage(format!("no layer '{text}' in the image"))),

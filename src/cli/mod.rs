@@ -44,7 +44,7 @@ pub use custody::{CustodyArgs, CustodyRecord, identity};
 pub use digest_map::digest_map;
 pub use evidence::{Input, State};
 pub use image::{ImageArg, LayerRange, platform_arg, rename_arg};
-pub use layers::{layer_range, layers_since};
+pub use layers::{layer_range, layers_since, range_of};
 pub use life::{LifeLayer, did, has_made, kind_name, life_row};
 pub use list_arg::ListArg;
 pub use lists::{ByList, read_lists};

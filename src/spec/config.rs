@@ -43,6 +43,27 @@ pub struct History {
     pub empty_layer: bool,
 }
 
+/// Aligns the entries of a history with layers, oldest first: positions of the entry and the layer of each step. Nothing
+/// is dropped where their numbers differ. `are_empty`: whether each entry made no layer.
+///
+/// Each entry without `empty_layer` takes the next layer (image specification, "Image Configuration", history). Where
+/// there are fewer such entries than layers, the base came without history: entries are aligned from the top, and the
+/// layers at the bottom get none. Where there are more, the last entries get no layer.
+pub fn aligned_history(
+    are_empty: &[bool],
+    layers: usize,
+) -> impl Iterator<Item = (Option<usize>, Option<usize>)> {
+    let with_layer = are_empty.iter().filter(|is_empty| !**is_empty).count();
+    let first = layers.saturating_sub(with_layer);
+    let mut next = first;
+    let entries = are_empty.iter().enumerate().map(move |(entry, is_empty)| {
+        let layer = (!is_empty && next < layers).then_some(next);
+        next += usize::from(layer.is_some());
+        (Some(entry), layer)
+    });
+    (0..first).map(|layer| (None, Some(layer))).chain(entries)
+}
+
 impl ImageConfig {
     /// Parses a config.
     ///

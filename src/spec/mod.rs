@@ -22,7 +22,7 @@ pub mod texts;
 mod time;
 mod unset;
 
-pub use config::{History, ImageConfig};
+pub use config::{History, ImageConfig, aligned_history};
 pub use descriptor::Descriptor;
 pub use digest::Digest;
 pub use document::{Document, Index, Manifest, Schema1};

@@ -170,7 +170,7 @@ impl NewConfig {
         texts::bytes(&Value::Object(self.document.clone()))
     }
 
-    fn history(&self) -> Result<Vec<Value>> {
+    pub(super) fn history(&self) -> Result<Vec<Value>> {
         match self.get("history") {
             None | Some(Value::Null) => Ok(Vec::new()),
             Some(Value::Array(history)) => Ok(history.clone()),

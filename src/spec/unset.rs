@@ -1,12 +1,46 @@
 //! Parts removed from a config, and parts read to be copied elsewhere. All other fields stay as written.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::new_config::wrong;
-use super::{NewConfig, fields};
+use super::{NewConfig, aligned_history, fields};
 use crate::error::Result;
 
 impl NewConfig {
+    /// Removes the entries of the history that belong to these of so many layers, by position from 0.
+    ///
+    /// # Errors
+    /// `Schema` if the history is not a list.
+    pub fn unset_history(&mut self, layers: usize, dropped: &BTreeSet<usize>) -> Result<()> {
+        let mut history = self.history()?;
+        let are_empty: Vec<bool> = history.iter().map(is_empty).collect();
+        let steps = aligned_history(&are_empty, layers);
+        let dropped = steps.filter(|(_, layer)| layer.is_some_and(|at| dropped.contains(&at)));
+        let dropped: BTreeSet<usize> = dropped.filter_map(|(entry, _)| entry).collect();
+        if !dropped.is_empty() {
+            let mut at = 0..;
+            history.retain(|_| at.next().is_none_or(|at| !dropped.contains(&at)));
+            self.set("history", history.into());
+        }
+        Ok(())
+    }
+
+    /// Commands of the layers' entries in the history, each with the position of its layer from 0, for so many layers.
+    ///
+    /// # Errors
+    /// `Schema` if the history is not a list.
+    pub fn layer_commands(&self, layers: usize) -> Result<Vec<(usize, String)>> {
+        let history = self.history()?;
+        let are_empty: Vec<bool> = history.iter().map(is_empty).collect();
+        let commands = aligned_history(&are_empty, layers).filter_map(|(entry, layer)| {
+            let command = fields::of(history.get(entry?)?, "created_by")?.as_str()?;
+            Some((layer?, command.to_owned()))
+        });
+        Ok(commands.collect())
+    }
+
     /// Removes a field of the document. Returns true if it was there.
     pub fn unset(&mut self, field: &str) -> bool {
         let was_there = self.get(field).is_some();
@@ -72,6 +106,10 @@ impl NewConfig {
             |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_owned()));
         labels().into_iter().flatten().filter_map(text).collect()
     }
+}
+
+fn is_empty(entry: &Value) -> bool {
+    fields::of(entry, "empty_layer") == Some(&Value::Bool(true))
 }
 
 #[cfg(test)]

@@ -1,15 +1,17 @@
 //! Layers to append: an archive as it is, or a directory as an archive.
 
+use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::archive::{Content, Image};
-use crate::blob::{Compression, Input};
+use crate::blob::{CHUNK, Compression, Decoder, Input};
 use crate::cli::{self, Io};
 use crate::disk::{Directory, Options};
 use crate::error::{At, Result};
 use crate::layer::Scan;
-use crate::spec::{History, Timestamp};
+use crate::spec::{Digest, History, Timestamp};
+use crate::tree::{Listing, Reading};
 use crate::write::{ImageEdit, MediaTypes, NewLayer, Packer, check_types, pass};
 
 /// A layer to append to each image.
@@ -18,21 +20,29 @@ pub(super) struct Appended {
     content: Content,
     /// Name of the file or directory.
     name: String,
+    /// Its entries; `None` of a directory if they are not needed.
+    pub listing: Option<Arc<Listing>>,
     /// History comment.
     pub message: Option<String>,
 }
 
 impl Appended {
     /// Reads a tar, compressed or not, or a directory. With `in_place` an archive is read again when the image is
-    /// written, instead of copied.
+    /// written, instead of copied. `lists`: the entries are needed.
     ///
     /// # Errors
     /// As imgimport's, placed at the path.
-    pub(super) fn read(path: &Path, in_place: bool, packer: &Packer<'_>, io: &Io) -> Result<Self> {
+    pub(super) fn read(
+        path: &Path,
+        in_place: bool,
+        lists: bool,
+        packer: &Packer<'_>,
+        io: &Io,
+    ) -> Result<Self> {
         let place = || path.to_string_lossy().into_owned();
         let name = path.file_name().unwrap_or(path.as_os_str());
         let name = name.to_string_lossy().into_owned();
-        let (scan, content) = match path.is_dir() {
+        let (scan, content, listing) = match path.is_dir() {
             true => {
                 let options = Options {
                     latest: cli::source_date_epoch(),
@@ -42,7 +52,21 @@ impl Appended {
                 let directory = Directory::read(path, &options)?;
                 cli::note_sockets(&directory.skipped, io);
                 let kept = packer.directory(&directory)?;
-                (Arc::clone(&kept.scan), Content::Kept(Arc::new(kept)))
+                let reading = Reading {
+                    limits: packer.recode.limits,
+                    ..Reading::default()
+                };
+                let stored = BufReader::with_capacity(CHUNK, kept.range.reader());
+                let compression = kept.scan.compression;
+                let tar = Decoder::new(stored, compression, packer.recode.limits.decode)?;
+                let tar = BufReader::with_capacity(CHUNK, tar);
+                let listed = || reading.list_stream(tar).at(place);
+                let listing = lists.then(listed).transpose()?;
+                (
+                    Arc::clone(&kept.scan),
+                    Content::Kept(Arc::new(kept)),
+                    listing,
+                )
             }
             false => {
                 let input = Input::path(path).at(place)?;
@@ -52,15 +76,21 @@ impl Appended {
                 };
                 let passed = pass(input.read(), range, packer).at(place)?;
                 check_types(&passed.listing).at(place)?;
-                (passed.scan, passed.content)
+                (passed.scan, passed.content, Some(passed.listing))
             }
         };
         Ok(Appended {
             scan,
             content,
             name,
+            listing: listing.map(Arc::new),
             message: None,
         })
+    }
+
+    /// Digest of the uncompressed tar; `None` if the stored bytes do not decode.
+    pub(super) fn diff_id(&self) -> Option<Digest> {
+        self.scan.diff_id.clone()
     }
 
     /// Appends the layer to an image, with an entry in its history.

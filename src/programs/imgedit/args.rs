@@ -85,6 +85,11 @@ struct EditArgs {
     /// Comment on the layer before it
     #[arg(long, value_name = "TEXT", hide_short_help = true)]
     append_message: Vec<String>,
+    /// Take layers out
+    ///
+    /// As N, N..M, a digest, or created-by:REGEX. Repeatable.
+    #[arg(long, value_name = "LAYERS")]
+    drop_layer: Vec<String>,
 }
 
 /// An edit as typed.
@@ -108,6 +113,8 @@ pub enum Typed {
     Append(PathBuf),
     /// `--append-message`
     AppendMessage(String),
+    /// `--drop-layer`
+    DropLayer(String),
 }
 
 /// Edits in the order in which they were typed.
@@ -133,6 +140,7 @@ impl FromArgMatches for Edits {
         add("created", args.created, Typed::Created);
         add("set_platform", args.set_platform, Typed::SetPlatform);
         add("append_message", args.append_message, Typed::AppendMessage);
+        add("drop_layer", args.drop_layer, Typed::DropLayer);
         found.extend(at("append").zip(args.append.into_iter().map(Typed::Append)));
         found.sort_by_key(|(position, _)| *position);
         Ok(Edits(found.into_iter().map(|(_, typed)| typed).collect()))

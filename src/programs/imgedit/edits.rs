@@ -2,14 +2,18 @@
 
 use std::cell::RefCell;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::append::Appended;
 use super::args::Typed;
+use super::drop::{self, Layers, Listings};
+use crate::archive::{Archive, ImageIdx};
 use crate::cli::{self, Io};
 use crate::error::{At, Error, Result};
 use crate::glob::{Dialect, Glob};
+use crate::layer::Limits;
 use crate::spec::instruction::{self, Change};
 use crate::spec::{History, Platform, Timestamp};
 use crate::write::{ImageEdit, Packer};
@@ -26,6 +30,7 @@ pub(super) enum Edit {
     Platform(Platform),
     /// A layer, with its comment.
     Append(PathBuf, Option<String>),
+    DropLayer(Layers, String),
 }
 
 /// A part to remove.
@@ -79,6 +84,11 @@ pub(super) fn parse(typed: &[Typed], now: Timestamp) -> Result<Vec<Edit>> {
             Typed::Author(text) => Edit::Author(text.clone()),
             Typed::Created(text) => Edit::Created(time(text, now)?),
             Typed::SetPlatform(text) => Edit::Platform(platform(text)?),
+            Typed::DropLayer(text) => {
+                let layers = Layers::parse(text);
+                let layers = layers.map_err(|why| invalid("--drop-layer", text, &why))?;
+                Edit::DropLayer(layers, text.clone())
+            }
             Typed::Append(path) => Edit::Append(path.clone(), None),
             Typed::AppendMessage(text) => match edits.last_mut() {
                 Some(Edit::Append(_, message)) => {
@@ -204,6 +214,10 @@ pub(super) struct Editor<'a> {
     history: Option<Timestamp>,
     /// Layers of the edits that append one, in order.
     appended: Vec<Appended>,
+    /// Of all layers, if one is taken out.
+    listings: Listings,
+    /// What layers that were taken out change, by platform.
+    effects: RefCell<Vec<(String, String)>>,
     packer: &'a Packer<'a>,
     used: RefCell<Vec<bool>>,
 }
@@ -219,6 +233,8 @@ impl<'a> Editor<'a> {
             edits,
             history,
             appended: Vec::new(),
+            listings: Listings::default(),
+            effects: RefCell::default(),
             packer,
             used,
         }
@@ -234,14 +250,55 @@ impl<'a> Editor<'a> {
         packer: &Packer<'_>,
         io: &Io,
     ) -> Result<()> {
+        let lists = self.needs_listings();
         for edit in self.edits {
             if let Edit::Append(path, message) = edit {
-                let mut layer = Appended::read(path, in_place, packer, io)?;
+                let mut layer = Appended::read(path, in_place, lists, packer, io)?;
                 layer.message.clone_from(message);
+                if let (Some(diff_id), Some(listing)) = (layer.diff_id(), &layer.listing) {
+                    self.listings.insert(diff_id, Arc::clone(listing));
+                }
                 self.appended.push(layer);
             }
         }
         Ok(())
+    }
+
+    /// Lists the layers of the images, if that is needed.
+    ///
+    /// # Errors
+    /// As [`Listings::add`].
+    pub(super) fn list_layers(
+        &mut self,
+        archive: &Archive,
+        images: &[ImageIdx],
+        limits: Limits,
+    ) -> Result<()> {
+        if self.needs_listings() {
+            for &image in images {
+                self.listings.add(archive, image, limits)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn needs_listings(&self) -> bool {
+        let mut edits = self.edits.iter();
+        edits.any(|edit| matches!(edit, Edit::DropLayer(..)))
+    }
+
+    /// What layers that were taken out change in the files of the images, one line each.
+    pub(super) fn effects(&self) -> Vec<String> {
+        let effects = self.effects.borrow();
+        let first = effects.first();
+        let has_several = effects
+            .iter()
+            .any(|one| first.is_some_and(|first| one.0 != first.0));
+        let lines = effects.iter().map(|(platform, line)| match has_several {
+            true => format!("{platform}: {line}"),
+            false => line.clone(),
+        });
+        lines.collect()
     }
 
     /// The platform that images get.
@@ -289,6 +346,16 @@ impl<'a> Editor<'a> {
                         layer.apply(image, self.packer, cli::now())?;
                     }
                     self.mark(number, true);
+                    continue;
+                }
+                Edit::DropLayer(layers, _) => {
+                    let lines = drop::drop(image, layers, &self.listings)
+                        .at(|| "--drop-layer".to_owned())?;
+                    self.mark(number, lines.is_some());
+                    let lines = lines.into_iter().flatten();
+                    let platform = image.platform.to_string();
+                    let mut effects = self.effects.borrow_mut();
+                    effects.extend(lines.map(|line| (platform.clone(), line)));
                     continue;
                 }
                 Edit::Unset(Unset::Entries(field, glob), _) => {
@@ -398,6 +465,7 @@ impl Edit {
             Edit::Author(text) => format!("--author {text}"),
             Edit::Created(time) => format!("--created {}", time.rfc3339_nano()),
             Edit::Platform(platform) => format!("--set-platform {platform}"),
+            Edit::DropLayer(_, text) => format!("--drop-layer {text}"),
             Edit::Append(path, _) => format!("--append {}", path.display()),
         }
     }

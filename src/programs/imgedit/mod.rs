@@ -2,6 +2,7 @@
 
 mod append;
 mod args;
+mod drop;
 mod edits;
 
 use std::cell::Cell;
@@ -9,7 +10,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::archive::{Chosen, Pick};
+use crate::archive::{Chosen, ImageIdx, Pick};
 use crate::blob::{Compression, Meter, PendingFile};
 use crate::cli::{self, Io, Opened, OutputArgs, Page, Uses, Verdict, no_effect};
 use crate::error::{At, Error, Fault, Result};
@@ -79,6 +80,8 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         let (reading, packer) = (packer(&recode), packer(&as_it_is));
         let mut editor = Editor::new(&edits, args.history.then(cli::now), &packer);
         editor.read_layers(destination.output.is_some(), &reading, io)?;
+        let images = present(&opened, &chosen, args);
+        editor.list_layers(&opened.archive, &images, args.common.limits())?;
         let mut bundle = Bundle::default();
         let stored = collect(&opened, &chosen, args, &mut bundle)?;
         edit(&opened, &chosen, &editor, args, &mut bundle, io)?;
@@ -96,6 +99,21 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         deliver(&opened, &bundle, &kept, &destination, args, io)?;
         Ok(Verdict::Yes)
     })
+}
+
+/// Returns the images to edit, as far as the archive has their layers.
+fn present(opened: &Opened, chosen: &Chosen<'_>, args: &Args) -> Vec<ImageIdx> {
+    let archive = &opened.archive;
+    let images = archive.images_of(chosen.root);
+    let platform = args.common.platform.as_ref();
+    let one = platform.and_then(|platform| archive.choose(&images, Some(platform)));
+    let images = match chosen.image.or(one) {
+        Some(image) => vec![image],
+        None => images,
+    };
+    let images = images.into_iter();
+    let present = images.filter(|&image| archive.images[image].is_complete());
+    present.collect()
 }
 
 /// Refuses outputs that exclude each other.
@@ -274,19 +292,28 @@ fn report(
     if bundle.changes.is_empty() {
         io.note("nothing changed: all digests are the same");
     }
+    for line in editor.effects() {
+        tell(&line, args, io)?;
+    }
     for change in &bundle.changes {
         let line = match &change.old {
             Some(old) => format!("{} {old} -> {}: {}", change.what, change.new, change.why),
             None => format!("{} {}: {}", change.what, change.new, change.why),
         };
-        match args.dry_run {
-            true => io.line(&line)?,
-            false if args.destination.quiet => {}
-            false => io.note(&line),
-        }
+        tell(&line, args, io)?;
     }
     for loss in bundle.losses(Holds::Artifacts) {
         io.warn(&format!("{}: {loss}", opened.archive.place));
+    }
+    Ok(())
+}
+
+/// Prints what changes: with `--dry-run` as the output.
+fn tell(line: &str, args: &Args, io: &mut Io) -> Result<()> {
+    match args.dry_run {
+        true => io.line(line)?,
+        false if args.destination.quiet => {}
+        false => io.note(line),
     }
     Ok(())
 }

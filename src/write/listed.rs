@@ -122,7 +122,7 @@ pub(crate) struct StatedNames<'a> {
     root: &'a Root,
     /// Positions in `index.json` of the first entry with each name.
     entries: HashMap<NameKey, usize>,
-    /// The same for bare tags.
+    /// Positions of the first entry with each bare tag.
     tags: HashMap<String, usize>,
     /// The first entry of `RepoTags` with each name.
     repo_tags: OnceCell<HashMap<Name, &'a str>>,
@@ -203,7 +203,7 @@ pub(super) fn stated(archive: &Archive, position: usize) -> Option<Stated> {
 }
 
 impl Listed {
-    /// The same entry with other names.
+    /// Entry with other names.
     pub(super) fn with_names(&self, names: Vec<ListedName>) -> Self {
         Listed {
             names,

@@ -4,12 +4,12 @@ use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::archive::{Content, Image};
-use crate::blob::{CHUNK, Compression, Decoder, Input};
+use crate::archive::{Content, Kept};
+use crate::blob::{CHUNK, Decoder, Input};
 use crate::cli::{self, Io};
 use crate::disk::{Directory, Options};
 use crate::error::{At, Result};
-use crate::layer::Scan;
+use crate::layer::{Limits, Scan};
 use crate::spec::{Digest, History, Timestamp};
 use crate::tree::{Listing, Reading};
 use crate::write::{ImageEdit, MediaTypes, NewLayer, Packer, check_types, pass};
@@ -52,16 +52,8 @@ impl Appended {
                 let directory = Directory::read(path, &options)?;
                 cli::note_sockets(&directory.skipped, io);
                 let kept = packer.directory(&directory)?;
-                let reading = Reading {
-                    limits: packer.recode.limits,
-                    ..Reading::default()
-                };
-                let stored = BufReader::with_capacity(CHUNK, kept.range.reader());
-                let compression = kept.scan.compression;
-                let tar = Decoder::new(stored, compression, packer.recode.limits.decode)?;
-                let tar = BufReader::with_capacity(CHUNK, tar);
-                let listed = || reading.list_stream(tar).at(place);
-                let listing = lists.then(listed).transpose()?;
+                let listing = lists.then(|| list(&kept, packer.recode.limits).at(place));
+                let listing = listing.transpose()?;
                 (
                     Arc::clone(&kept.scan),
                     Content::Kept(Arc::new(kept)),
@@ -118,7 +110,13 @@ impl Appended {
     }
 }
 
-/// The compression of a directory's layer: that of the image's last layer, as imgcommit does it.
-pub(super) fn codec(image: Option<&Image>) -> Option<Compression> {
-    image.and_then(Image::last_codec)
+/// Lists a layer that was just written.
+fn list(kept: &Kept, limits: Limits) -> Result<Listing> {
+    let reading = Reading {
+        limits,
+        ..Reading::default()
+    };
+    let stored = BufReader::with_capacity(CHUNK, kept.range.reader());
+    let tar = Decoder::new(stored, kept.scan.compression, limits.decode)?;
+    reading.list_stream(BufReader::with_capacity(CHUNK, tar))
 }

@@ -216,7 +216,7 @@ pub(super) struct Editor<'a> {
     appended: Vec<Appended>,
     /// Of all layers, if one is taken out.
     listings: Listings,
-    /// What layers that were taken out change, by platform.
+    /// Changes of files by layers that were taken out, with the platform.
     effects: RefCell<Vec<(String, String)>>,
     packer: &'a Packer<'a>,
     used: RefCell<Vec<bool>>,
@@ -287,7 +287,7 @@ impl<'a> Editor<'a> {
         edits.any(|edit| matches!(edit, Edit::DropLayer(..)))
     }
 
-    /// What layers that were taken out change in the files of the images, one line each.
+    /// Changes of the images' files by layers that were taken out, one line each.
     pub(super) fn effects(&self) -> Vec<String> {
         let effects = self.effects.borrow();
         let first = effects.first();

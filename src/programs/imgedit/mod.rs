@@ -62,7 +62,8 @@ pub fn main(call: cli::Call<'_>) -> ExitCode {
         let images = opened.archive.images_of(chosen.root);
         let image = chosen.image.or(images.first().copied());
         let recode = Recode {
-            compression: append::codec(image.map(|image| &opened.archive.images[image])),
+            // Directories are compressed as the image's last layer, as imgcommit does it.
+            compression: image.and_then(|image| opened.archive.images[image].last_codec()),
             limits: args.common.limits(),
             ..Recode::default()
         };

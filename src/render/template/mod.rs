@@ -52,7 +52,7 @@ pub struct Template {
     head: gotmpl::Template,
     store: Store,
     fields: Fields,
-    /// The same template for rows that need no engine.
+    /// Template for rows that need no engine, if it has only texts and fields.
     plain: Option<Plain>,
 }
 
